@@ -1,0 +1,1 @@
+"""Knockbot keeps the door of Matrix rooms."""

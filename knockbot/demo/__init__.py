@@ -1,0 +1,1 @@
+"""A throwaway homeserver and the played story behind `make demo`."""

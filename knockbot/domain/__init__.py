@@ -1,0 +1,1 @@
+"""What knockbot knows about doors: plain Python, no I/O."""

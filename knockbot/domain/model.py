@@ -1,0 +1,298 @@
+"""The nouns of knockbot as frozen values: what reaches the door, what is decided, what is to be done.
+
+All times are integer milliseconds since the epoch, as Matrix writes them. All text that strangers wrote is
+already `storable` (see `domain/text.py`): no NUL, no lone surrogates; nothing else about it may be trusted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Membership(StrEnum):
+    """The `membership` of an `m.room.member` event (client-server API, m.room.member)."""
+
+    KNOCK = "knock"
+    INVITE = "invite"
+    JOIN = "join"
+    LEAVE = "leave"
+    BAN = "ban"
+
+
+class Kind(StrEnum):
+    """What a request asks for."""
+
+    KNOCK = "knock"
+    THIRD_PARTY_INVITE = "third_party_invite"
+
+
+class Verdict(StrEnum):
+    """What a rule, or a moderator, says to a request."""
+
+    ACCEPT = "accept"
+    FORWARD = "forward"
+    REJECT = "reject"
+    BAN = "ban"
+
+
+class State(StrEnum):
+    """Where a request stands. `pending` is open; every other state is an outcome that happened in the room."""
+
+    PENDING = "pending"
+    ACCEPTED = "accepted"
+    JOINED = "joined"
+    DECLINED = "declined"
+    REJECTED = "rejected"
+    BANNED = "banned"
+    WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
+
+
+# --- what reaches the door ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class MemberChange:
+    """One membership event: `user_id` is whom it is about, `sender` who made it."""
+
+    room_id: str
+    event_id: str
+    user_id: str
+    sender: str
+    membership: Membership
+    reason: str = ""
+    display_name: str | None = None
+    has_avatar: bool = False
+    sent_at: int = 0
+    replaces: str | None = None
+    """The event it replaced (`unsigned.replaces_state`), where the homeserver says so."""
+    replaced_membership: Membership | None = None
+    """What stood there before (`unsigned.prev_content`); absent in a retry after a restart of Synapse."""
+
+    @property
+    def of_their_own(self) -> bool:
+        """Whether the user did this to themselves."""
+        return self.sender == self.user_id
+
+
+@dataclass(frozen=True, slots=True)
+class Knock:
+    """Somebody asks to be let into `room_id`; what a policy judges."""
+
+    room_id: str
+    user_id: str
+    event_id: str
+    reason: str = ""
+    display_name: str | None = None
+    has_avatar: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A text message outside protected rooms: perhaps a command."""
+
+    room_id: str
+    event_id: str
+    sender: str
+    sent_at: int
+    body: str
+    formatted_body: str | None = None
+    in_reply_to: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """An emoji put on a message: perhaps an answer to a card. `key` has lost its U+FE0F."""
+
+    room_id: str
+    event_id: str
+    sender: str
+    sent_at: int
+    target: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoomChange:
+    """Watched room state changed: power levels, join rules, name …; `type` is the event type."""
+
+    room_id: str
+    event_id: str
+    sender: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """One of the bot's own messages came back; `effect_key` names the effect that sent it."""
+
+    room_id: str
+    event_id: str
+    effect_key: str
+
+
+Happening = MemberChange | Message | Reaction | RoomChange | Echo
+
+
+# --- what is decided ------------------------------------------------------------------------------------------
+
+
+class Truth(StrEnum):
+    """A fact, or a condition made of facts, is true, false or unknown."""
+
+    TRUE = "true"
+    FALSE = "false"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What came of one condition, and why, in words a moderator reads (``server is not "evil.example"``)."""
+
+    truth: Truth
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known about one fact; for `UNKNOWN`, `why` says what stood in the way."""
+
+    truth: Truth
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What was found out for one judgement, and only what the policy needs."""
+
+    home: str
+    """The server name knockbot serves; whoever is from there is `local`."""
+    member_of: Mapping[str, Known] = field(default_factory=dict)
+    """Whether the applicant is joined to each room, by the name the policy uses for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """A rule that did not match, and why not."""
+
+    rule: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A verdict that explains itself.
+
+    `rule` is the rule's name, else its place (``#3``), or ``otherwise``. `missed` holds the rules before it.
+    `unknown`, when set, says what could not be known; the verdict is then `forward`.
+    """
+
+    verdict: Verdict
+    rule: str
+    reason: str | None = None
+    missed: tuple[Miss, ...] = ()
+    unknown: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The binding word on a request: by a rule, or by a moderator.
+
+    `by` is a user id, the bot's own for a rule. `event_id` is the knock it was given for; `cause` the command or
+    reaction that gave it, so that handling that event twice gives one answer.
+    """
+
+    verdict: Verdict
+    by: str
+    at: int
+    event_id: str
+    rule: str | None = None
+    reason: str | None = None
+    cause: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One thing to decide, from the first knock to its outcome."""
+
+    id: int
+    management_room: str
+    number: int
+    room_id: str
+    kind: Kind
+    user_id: str
+    event_id: str
+    """The knock that stands: the newest one of this request."""
+    reason: str
+    display_name: str | None
+    has_avatar: bool
+    state: State
+    opened_at: int
+    changed_at: int
+    decision: Decision | None = None
+    """What the policy said of the knock that stands."""
+    answer: Answer | None = None
+    """The binding word, once there is one; the state follows when the room does."""
+    by: str | None = None
+    """Who brought the present state about; set together with an outcome."""
+    card_id: int | None = None
+    shown_event_id: str | None = None
+    """The knock that the card last showed: what an `accept` by reaction is given for."""
+    trouble: str | None = None
+    """Why the last act for this request was given up."""
+
+    @property
+    def knock(self) -> Knock:
+        """The knock that stands."""
+        return Knock(self.room_id, self.user_id, self.event_id, self.reason, self.display_name, self.has_avatar)
+
+    @property
+    def open(self) -> bool:
+        """Whether nothing has come of it yet."""
+        return self.state is State.PENDING
+
+    @property
+    def awaits_moderators(self) -> bool:
+        """Whether somebody still has to say a word on it."""
+        return self.open and self.answer is None
+
+
+# --- what is to be done ---------------------------------------------------------------------------------------
+
+
+class Act(StrEnum):
+    """The kinds of effect: each aims at a state of the homeserver and is done once."""
+
+    INVITE = "invite"
+    KICK = "kick"
+    BAN = "ban"
+    POST_CARD = "post_card"
+    EDIT_CARD = "edit_card"
+    REACT = "react"
+    SAY = "say"
+    JOIN = "join"
+    LEAVE = "leave"
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """One intended act. `key` is unique for ever: planning the same act twice is planning it once.
+
+    `room_id` is the room acted in and `lane` the queue it waits in: one effect of a lane runs at a time.
+    """
+
+    key: str
+    act: Act
+    room_id: str
+    lane: str
+    request_id: int | None = None
+    card_id: int | None = None
+    user_id: str | None = None
+    """Whom an invite, kick or ban is for."""
+    event_id: str | None = None
+    """The knock an invite is for; the message a reaction goes on."""
+    content: Mapping[str, Any] = field(default_factory=dict)
+    """What else the act needs: a reason, a message's content, an emoji."""

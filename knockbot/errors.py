@@ -1,0 +1,68 @@
+"""Every error knockbot raises on purpose, and what each says about the future.
+
+    KnockbotError
+    ├── Fault           something a person wrote is wrong: config, policy, command line (exit 2)
+    ├── Unavailable     a part we cannot run without is missing or in use (exit 1)
+    └── ActionError     an act on the homeserver did not succeed
+        ├── Later       try again after `retry_after` seconds
+        └── Never       trying again cannot help; the moderators see why
+"""
+
+from __future__ import annotations
+
+
+class KnockbotError(Exception):
+    """The root: whatever knockbot raises on purpose is one of these, and its text is for people."""
+
+
+class Fault(KnockbotError):
+    """Something a person wrote is wrong, and `where` says in which place.
+
+    `path` leads to the spot inside the document, e.g. ``("rules", 2, "when", "server")``; whoever holds the
+    document turns it into a line number with `located`.
+    """
+
+    def __init__(self, message: str, path: tuple[str | int, ...] = (), where: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.path = path
+        self.where = where
+
+    def located(self, where: str) -> Fault:
+        """The same fault, with words for the place it stands in (``config.yaml:12``, ``line 4``)."""
+        return Fault(self.message, self.path, where)
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}" if self.where else self.message
+
+
+class Unavailable(KnockbotError):
+    """A part knockbot cannot run without is missing, refused or in use; the text says how to mend it."""
+
+
+class ActionError(KnockbotError):
+    """An act on the homeserver did not succeed."""
+
+    def __init__(self, why: str, code: str | None = None) -> None:
+        super().__init__(why)
+        self.why = why
+        self.code = code
+
+
+class Later(ActionError):
+    """The act may succeed if it is tried again.
+
+    `retry_after` is in seconds and is the homeserver's own wish where it gave one; without it the caller backs
+    off. `unsure` says that the act may have taken place all the same: the request left, the answer did not come.
+    """
+
+    def __init__(
+        self, why: str, *, retry_after: float | None = None, unsure: bool = False, code: str | None = None
+    ) -> None:
+        super().__init__(why, code)
+        self.retry_after = retry_after
+        self.unsure = unsure
+
+
+class Never(ActionError):
+    """The act cannot succeed as things stand; `code` is the homeserver's errcode where there was one."""

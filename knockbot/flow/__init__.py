@@ -1,0 +1,1 @@
+"""The verbs of knockbot: intake, judge, review, worker, reconcile."""

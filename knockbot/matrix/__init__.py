@@ -1,0 +1,1 @@
+"""The Matrix edge: what comes from the homeserver and what goes to it."""

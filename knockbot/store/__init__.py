@@ -1,0 +1,1 @@
+"""The database edge: one file per noun."""
