@@ -1,0 +1,69 @@
+# What can be done in a checkout. Each target makes what it needs; Python >= 3.11 and make are enough.
+#
+#   make demo [KEEP=1]     the whole story, played on a throwaway homeserver; KEEP=1 leaves it running
+#   make test [ARGS=...]   every test; ARGS go to pytest
+#   make check             lint, format, types, import contracts
+#   make lock              new lock files from pyproject.toml
+#   make clean             away with all that was made
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+
+.PHONY: help demo test check lock clean
+help:
+	@sed -n 's/^#   //p' Makefile
+
+demo: $(VENV)/.ready
+	@$(BIN)/knockbot demo $(if $(KEEP),--keep)
+
+test: $(VENV)/.ready
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.ready
+	@echo "== lint";             $(BIN)/ruff check .
+	@echo "== format";           $(BIN)/ruff format --check .
+	@echo "== types";            $(BIN)/mypy
+	@echo "== import contracts"; $(BIN)/lint-imports --no-logo
+
+# --- the environment -------------------------------------------------------------------------------------------
+
+# Redone when the locked versions change: pip then mends the environment in place.
+$(VENV)/.locked: requirements/dev.lock | $(VENV)/bin/python
+	@echo "knockbot: installing $$(grep -c == requirements/dev.lock) locked packages, a real Synapse among them (once; a minute or so)"
+	@$(PIP) install --progress-bar off --only-binary :all: --no-binary "" --require-hashes -r requirements/dev.lock \
+	  | sed -un 's/^Collecting \([^ ;]*\).*/  \1/p'
+	@touch $@
+
+# Redone when the project's own description changes: entry points and version.
+$(VENV)/.ready: $(VENV)/.locked pyproject.toml knockbot/__init__.py
+	@echo "knockbot: installing knockbot itself"
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "knockbot needs Python 3.11 or newer, and \"$(PYTHON)\" is not: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@echo "knockbot: making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+
+# --- the lock files --------------------------------------------------------------------------------------------
+
+# Versions and hashes for every Python from 3.11 on and every platform, and the address of no registry.
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+  --no-emit-index-url --no-emit-find-links --upgrade pyproject.toml
+
+lock: $(VENV)/.ready
+	@$(COMPILE) --output-file requirements/run.lock
+	@$(COMPILE) --extra demo --group dev --constraints requirements/run.lock --output-file requirements/dev.lock
+	@! grep -nE '://|^ *-[^-]|^ *--(index|extra|find|trusted)' requirements/*.lock || { echo "a lock file names a place" >&2; exit 1; }
+	@grep -c == requirements/*.lock
+
+clean:
+	rm -rf $(VENV) .demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find knockbot tests -name __pycache__ -prune -exec rm -rf {} +
