@@ -1,0 +1,71 @@
+"""Cards: the messages that show requests, found again by their event id."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from .db import Tx, for_update
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One message that shows one request, or several that share it; `event_id` once it is posted."""
+
+    id: int
+    management_room: str
+    room_id: str
+    event_id: str | None
+    edits: int
+    created_at: int
+
+
+_COLUMNS = ("id", "management_room", "room_id", "event_id", "edits", "created_at")
+
+
+async def new(tx: Tx, management_room: str, room_id: str, now: int) -> Card:
+    """A card that is yet to be posted."""
+    row = await tx.fetchrow(
+        "INSERT INTO cards (management_room, room_id, created_at) VALUES ($1, $2, $3) RETURNING *",
+        management_room,
+        room_id,
+        now,
+    )
+    return _card(row)
+
+
+async def get(tx: Tx, card_id: int) -> Card:
+    """The card with this id, held until the transaction ends."""
+    return _card(await tx.fetchrow(f"SELECT * FROM cards WHERE id = $1{for_update(tx)}", card_id))
+
+
+async def by_event(tx: Tx, management_room: str, event_id: str) -> Card | None:
+    """The card that a reaction or a reply points at."""
+    row = await tx.fetchrow(
+        "SELECT * FROM cards WHERE event_id = $1 AND management_room = $2", event_id, management_room
+    )
+    return _card(row) if row else None
+
+
+async def posted(tx: Tx, card_id: int, event_id: str) -> None:
+    """The card stands in the room as this event."""
+    await tx.execute("UPDATE cards SET event_id = $2 WHERE id = $1", card_id, event_id)
+
+
+async def count_edit(tx: Tx, card_id: int) -> int:
+    """Number the next edit of a card."""
+    return int(await tx.fetchval("UPDATE cards SET edits = edits + 1 WHERE id = $1 RETURNING edits", card_id))
+
+
+async def awaiting_answers(tx: Tx, room_id: str) -> list[Card]:
+    """The posted cards of a protected room that show an open request."""
+    rows = await tx.fetch(
+        "SELECT * FROM cards WHERE room_id = $1 AND event_id IS NOT NULL "
+        "AND id IN (SELECT card_id FROM requests WHERE room_id = $1 AND state = 'pending')",
+        room_id,
+    )
+    return [_card(row) for row in rows]
+
+
+def _card(row: Any) -> Card:
+    return Card(*(row[column] for column in _COLUMNS))

@@ -1,0 +1,164 @@
+"""The database itself: opening either engine, one transaction helper for both, and who else uses it.
+
+mautrix's pools serve both engines with one `$1` syntax; its `transaction()` is not used, because a cancelled one
+stays open on a pooled SQLite connection and swallows every later write (docs/decisions/0002).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import secrets
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+import asyncpg
+from mautrix.util.async_db import Connection, Scheme, UnsupportedDatabaseVersion
+from mautrix.util.async_db import Database as Pool
+from yarl import URL
+
+from ..errors import Unavailable
+from .upgrades import UPGRADES
+
+Tx = Connection
+"""An open transaction; the files of this package take one as their first argument."""
+
+
+def for_update(tx: Tx) -> str:
+    """What ends a SELECT whose rows this transaction will change; SQLite locks the whole file anyway."""
+    return "" if tx.scheme == Scheme.SQLITE else " FOR UPDATE"
+
+
+UPGRADE_LOCK = 0x6B6E6F636B  # any number of our own; "knock" in ASCII
+POSTGRES_CONNECTIONS = 8
+
+
+class Database:
+    """Either engine behind one door: `async with db.tx() as tx`, and nothing is half done.
+
+    No task may be started, and no homeserver called, inside a transaction: SQLite has one connection, and
+    PostgreSQL would hold row locks for as long as a stranger's server takes to answer.
+    """
+
+    def __init__(self, pool: Pool, lock: IO[bytes] | None) -> None:
+        self._pool = pool
+        self._lock = lock
+        self.process = secrets.token_hex(8)
+        """This process' name in claims and leases."""
+
+    @property
+    def alone(self) -> bool:
+        """Whether this process is the only one on this database, as it always is on SQLite."""
+        return self._pool.scheme == Scheme.SQLITE
+
+    @classmethod
+    async def open(cls, url: str) -> Database:
+        """Connect, take the lock of an SQLite file, and bring the schema up to date.
+
+        Raises `Unavailable`, in words that say what to mend.
+        """
+        lock = _lock_file(url) if url.startswith("sqlite:") else None
+        pool = Pool.create(url, db_args=_pool_args(url))
+        try:
+            await pool.start()
+            await _upgrade(pool)
+        except BaseException as error:
+            await _stop(pool, lock)
+            if isinstance(error, UnsupportedDatabaseVersion):
+                raise Unavailable(
+                    f"the database {redacted(url)} was written by a newer knockbot ({_first_line(error)}): "
+                    "install that version again, or restore a backup"
+                ) from error
+            if isinstance(error, OSError | asyncpg.PostgresError | asyncpg.InterfaceError | sqlite3.Error):
+                raise Unavailable(f"cannot use the database {redacted(url)}: {_first_line(error)}") from error
+            raise
+        return cls(pool, lock)
+
+    async def close(self) -> None:
+        """Release everything; an unclosed SQLite database keeps the process from exiting."""
+        await _stop(self._pool, self._lock)
+
+    @asynccontextmanager
+    async def tx(self) -> AsyncIterator[Tx]:
+        """One transaction: committed at the end of the block, rolled back on any exception, cancellation too."""
+        async with self._pool.acquire_direct() as conn:
+            try:
+                await _whole(conn.execute("BEGIN IMMEDIATE" if self.alone else "BEGIN"))
+                yield conn
+                await _whole(conn.execute("COMMIT"))
+            except BaseException:
+                # After a COMMIT that was cancelled but took place there is nothing to roll back; either engine
+                # says so with an error (SQLite) or a warning (PostgreSQL).
+                with suppress(sqlite3.OperationalError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                    await _whole(conn.execute("ROLLBACK"))
+                raise
+
+
+async def _whole(step: Awaitable[Any]) -> None:
+    """Run one statement to its end even when the caller is cancelled meanwhile; the cancellation follows after."""
+    task = asyncio.ensure_future(step)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
+
+
+def _pool_args(url: str) -> dict[str, Any]:
+    if url.startswith("sqlite:"):
+        # FULL: a commit that was answered with 200 must survive a power cut, which WAL with NORMAL does not promise.
+        return {"min_size": 1, "init_commands": ["PRAGMA synchronous = FULL"]}
+    return {"min_size": 1, "max_size": POSTGRES_CONNECTIONS}
+
+
+def _lock_file(url: str) -> IO[bytes]:
+    """Hold `<file>.lock` for as long as this process lives; the kernel lets go of it even after SIGKILL."""
+    path = Path(URL(url).path)
+    try:
+        lock = open(f"{path}.lock", "ab")  # noqa: SIM115 - held open for the life of the process
+    except OSError as error:
+        raise Unavailable(f"cannot write beside the database {path}: {error.strerror}") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise Unavailable(
+            f"another knockbot is using {path}: stop it first, or use PostgreSQL to run several"
+        ) from error
+    os.chmod(lock.name, 0o600)
+    return lock
+
+
+async def _upgrade(pool: Pool) -> None:
+    """Bring the schema up to date; on PostgreSQL an advisory lock keeps two starting processes apart."""
+    if pool.scheme == Scheme.SQLITE:
+        await UPGRADES.upgrade(pool)
+        return
+    async with pool.acquire_direct() as conn:
+        await conn.execute("SELECT pg_advisory_lock($1)", UPGRADE_LOCK)
+        try:
+            await UPGRADES.upgrade(pool)
+        finally:
+            await conn.execute("SELECT pg_advisory_unlock($1)", UPGRADE_LOCK)
+
+
+async def _stop(pool: Pool, lock: IO[bytes] | None) -> None:
+    try:
+        await asyncio.shield(pool.stop())
+    finally:
+        if lock is not None:
+            lock.close()
+
+
+def redacted(url: str) -> str:
+    """The database URL without its password, fit for a log."""
+    parsed = URL(url)
+    return str(parsed.with_password("…") if parsed.password else parsed)
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().split("\n")[0] or type(error).__name__

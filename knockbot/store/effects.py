@@ -1,0 +1,220 @@
+"""Effects: intended acts as rows, claimed one per lane, and what came of each.
+
+    due ──claim──▶ running ──▶ done | overtaken | given_up
+     ▲                │
+     └── later, or ───┘        blocked: a power is missing; due again once it is back
+         a dead process
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+
+from ..domain.model import Act, Effect
+from .db import Database, Tx
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """An effect this process has taken on. More than one attempt means that an earlier one may have got through."""
+
+    id: int
+    effect: Effect
+    attempts: int
+    created_at: int
+    result: str | None
+
+    @property
+    def tried_before(self) -> bool:
+        """Whether an earlier attempt, here or in a process that died, may have had its effect."""
+        return self.attempts > 1
+
+
+async def add(tx: Tx, effects: Iterable[Effect], now: int) -> None:
+    """Write intentions down; one whose key is known was written before."""
+    for effect in effects:
+        await tx.execute(
+            "INSERT INTO effects (key, act, room_id, lane, request_id, card_id, user_id, event_id, content_json, "
+            "state, created_at, due_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'due', $10, $10) "
+            "ON CONFLICT (key) DO NOTHING",
+            effect.key,
+            effect.act,
+            effect.room_id,
+            effect.lane,
+            effect.request_id,
+            effect.card_id,
+            effect.user_id,
+            effect.event_id,
+            json.dumps(effect.content),
+            now,
+        )
+
+
+async def claim(db: Database, now: int, limit: int) -> list[Claimed]:
+    """Take on due effects, at most one of each lane, oldest first."""
+    try:
+        async with db.tx() as tx:
+            rows = await tx.fetch(CLAIMABLE + ("" if db.alone else " FOR UPDATE SKIP LOCKED"), now, limit)
+            claimed = []
+            for row in rows:
+                taken = await tx.fetchrow(
+                    "UPDATE effects SET state = 'running', claimed_by = $2, attempts = attempts + 1 WHERE id = $1 "
+                    "RETURNING *",
+                    row["id"],
+                    db.process,
+                )
+                claimed.append(_claimed(taken))
+            return claimed
+    except asyncpg.UniqueViolationError:
+        return []  # another process took the same lane in the same instant; the next round finds the rest
+
+
+CLAIMABLE = """
+SELECT id FROM effects WHERE state = 'due' AND id IN (
+    SELECT id FROM (
+        SELECT id, due_at, row_number() OVER (PARTITION BY lane ORDER BY due_at, id) AS place FROM effects
+        WHERE state = 'due' AND due_at <= $1 AND lane NOT IN (SELECT lane FROM effects WHERE state = 'running')
+    ) AS heads WHERE place = 1 ORDER BY due_at, id LIMIT $2
+) ORDER BY due_at, id"""
+
+
+async def next_due(tx: Tx) -> int | None:
+    """When the next effect is due."""
+    due_at = await tx.fetchval("SELECT min(due_at) FROM effects WHERE state = 'due'")
+    return int(due_at) if due_at is not None else None
+
+
+async def aim(tx: Tx, effect_id: int, member_event_id: str) -> None:
+    """Note the member event an act is aimed at, before it acts."""
+    await tx.execute("UPDATE effects SET aimed_at = $2 WHERE id = $1", effect_id, member_event_id)
+
+
+async def finish(
+    tx: Tx, effect_id: int, state: str, now: int, *, result: str | None = None, why: str | None = None
+) -> None:
+    """Record what came of an effect: `done`, `overtaken` or `given_up`."""
+    await tx.execute(
+        "UPDATE effects SET state = $2, ended_at = $3, result = coalesce($4, result), why = $5, claimed_by = NULL "
+        "WHERE id = $1",
+        effect_id,
+        state,
+        now,
+        result,
+        why,
+    )
+
+
+async def postpone(tx: Tx, effect_id: int, due_at: int, why: str, *, attempted: bool = True) -> None:
+    """Try again later. An effect that was not `attempted` at all does not count the attempt."""
+    await tx.execute(
+        "UPDATE effects SET state = 'due', due_at = $2, why = $3, claimed_by = NULL, attempts = attempts - $4 "
+        "WHERE id = $1",
+        effect_id,
+        due_at,
+        why,
+        0 if attempted else 1,
+    )
+
+
+async def postpone_server(tx: Tx, server: str, due_at: int) -> None:
+    """Set a silent server aside: whatever else waits to invite its users waits until then."""
+    await tx.execute(
+        "UPDATE effects SET due_at = $2 WHERE state = 'due' AND act = 'invite' AND due_at < $2 AND user_id LIKE $1",
+        "%:" + server.replace("\\", "").replace("%", "").replace("_", "\\_"),
+        due_at,
+    )
+
+
+async def block(tx: Tx, effect_id: int, why: str) -> None:
+    """Keep an effect until a missing power is back."""
+    await tx.execute(
+        "UPDATE effects SET state = 'blocked', why = $2, claimed_by = NULL WHERE id = $1", effect_id, why
+    )
+
+
+async def unblock(tx: Tx, room_id: str, now: int) -> None:
+    """A room's powers have changed: try what was blocked there."""
+    await tx.execute(
+        "UPDATE effects SET state = 'due', due_at = $2 WHERE room_id = $1 AND state = 'blocked'", room_id, now
+    )
+
+
+async def overtake(tx: Tx, request_id: int, why: str, now: int) -> None:
+    """The request was settled otherwise: what still waits to be done to its applicant is not needed.
+
+    A running one is left to find out by itself, from the room.
+    """
+    await tx.execute(
+        "UPDATE effects SET state = 'overtaken', why = $2, ended_at = $3 "
+        "WHERE request_id = $1 AND state IN ('due', 'blocked') AND act IN ('invite', 'kick', 'ban')",
+        request_id,
+        why,
+        now,
+    )
+
+
+async def echoed(tx: Tx, key: str, event_id: str) -> None:
+    """The bot's own message came back: whatever the attempt's answer was, it got through."""
+    await tx.execute("UPDATE effects SET result = $2 WHERE key = $1", key, event_id)
+
+
+async def echo_of(tx: Tx, effect_id: int) -> str | None:
+    """The event that an effect's message came back as, if it has."""
+    result = await tx.fetchval("SELECT result FROM effects WHERE id = $1", effect_id)
+    return str(result) if result is not None else None
+
+
+async def edit_waits(tx: Tx, card_id: int) -> bool:
+    """Whether an edit of this card has yet to begin: it will show whatever is true by then."""
+    row = await tx.fetchrow(
+        "SELECT 1 FROM effects WHERE card_id = $1 AND act = 'edit_card' AND state = 'due' LIMIT 1", card_id
+    )
+    return row is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """What an act of the bot on one applicant was meant to hit."""
+
+    effect_id: int
+    act: Act
+    member_event_id: str
+
+
+async def last_aim(tx: Tx, room_id: str, user_id: str) -> Aim | None:
+    """The last act of the bot on a user of a room, and the member event it was aimed at."""
+    row = await tx.fetchrow(
+        "SELECT id, act, aimed_at FROM effects WHERE room_id = $1 AND user_id = $2 AND aimed_at IS NOT NULL "
+        "ORDER BY id DESC LIMIT 1",
+        room_id,
+        user_id,
+    )
+    return Aim(row["id"], Act(row["act"]), row["aimed_at"]) if row else None
+
+
+async def counts(tx: Tx) -> dict[str, int]:
+    """How many effects are in each state that still has a future."""
+    rows = await tx.fetch(
+        "SELECT state, count(*) AS n FROM effects WHERE state IN ('due', 'running', 'blocked') GROUP BY state"
+    )
+    return {row["state"]: row["n"] for row in rows}
+
+
+def _claimed(row: Any) -> Claimed:
+    effect = Effect(
+        key=row["key"],
+        act=Act(row["act"]),
+        room_id=row["room_id"],
+        lane=row["lane"],
+        request_id=row["request_id"],
+        card_id=row["card_id"],
+        user_id=row["user_id"],
+        event_id=row["event_id"],
+        content=json.loads(row["content_json"]),
+    )
+    return Claimed(row["id"], effect, row["attempts"], row["created_at"], row["result"])

@@ -1,0 +1,63 @@
+"""Policies, one revision per change, and the aliases that were pinned for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .db import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One version of a room's policy, as it was written."""
+
+    room_id: str
+    revision: int
+    author: str
+    written_at: int
+    text: str
+
+
+async def policy(tx: Tx, room_id: str) -> Revision | None:
+    """The policy in force, where the room has one of its own."""
+    row = await tx.fetchrow(
+        "SELECT room_id, revision, author, written_at, text FROM policies WHERE room_id = $1 "
+        "ORDER BY revision DESC LIMIT 1",
+        room_id,
+    )
+    return Revision(row["room_id"], row["revision"], row["author"], row["written_at"], row["text"]) if row else None
+
+
+async def set_policy(tx: Tx, room_id: str, *, author: str, text: str, now: int, cause: str | None) -> int:
+    """Write the next revision and return its number; the same cause writes once."""
+    if cause is not None:
+        known = await tx.fetchval("SELECT revision FROM policies WHERE cause = $1", cause)
+        if known is not None:
+            return int(known)
+    last = await tx.fetchval("SELECT max(revision) FROM policies WHERE room_id = $1", room_id)
+    revision = (last or 0) + 1
+    await tx.execute(
+        "INSERT INTO policies (room_id, revision, author, written_at, text, cause) VALUES ($1, $2, $3, $4, $5, $6)",
+        room_id,
+        revision,
+        author,
+        now,
+        text,
+        cause,
+    )
+    return revision
+
+
+async def pinned(tx: Tx, alias: str) -> str | None:
+    """The room an alias was pinned to."""
+    room_id = await tx.fetchval("SELECT room_id FROM aliases WHERE alias = $1", alias)
+    return str(room_id) if room_id is not None else None
+
+
+async def pin(tx: Tx, alias: str, room_id: str) -> None:
+    """Remember the room an alias meant when it was written down."""
+    await tx.execute(
+        "INSERT INTO aliases (alias, room_id) VALUES ($1, $2) ON CONFLICT (alias) DO UPDATE SET room_id = $2",
+        alias,
+        room_id,
+    )

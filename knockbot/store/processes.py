@@ -1,0 +1,65 @@
+"""Who is at work on this database: heartbeats, and the leases that keep a room's order.
+
+On SQLite there is one process, and it holds every lease. On PostgreSQL a process that has not been seen for
+`SILENCE` is dead, and its leases and claims are free.
+"""
+
+from __future__ import annotations
+
+from .db import Database, Tx
+
+HEARTBEAT = 5.0
+"""Seconds between two signs of life."""
+
+SILENCE = 20_000
+"""Milliseconds without a sign of life after which a process counts as dead."""
+
+
+async def beat(tx: Tx, process: str, now: int) -> None:
+    """Give a sign of life."""
+    await tx.execute(
+        "INSERT INTO processes (id, seen_at) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET seen_at = $2", process, now
+    )
+
+
+async def bury(tx: Tx, process: str, now: int, *, alone: bool) -> None:
+    """Free what dead processes held: their leases, and the effects they had begun.
+
+    Where this process is `alone`, every other one is dead, however lately it was seen.
+    """
+    dead = now if alone else now - SILENCE
+    await tx.execute("DELETE FROM processes WHERE id <> $1 AND seen_at <= $2", process, dead)
+    await tx.execute("DELETE FROM leases WHERE process NOT IN (SELECT id FROM processes)")
+    await tx.execute(
+        "UPDATE effects SET state = 'due', claimed_by = NULL "
+        "WHERE state = 'running' AND claimed_by NOT IN (SELECT id FROM processes)"
+    )
+
+
+async def leave(tx: Tx, process: str) -> None:
+    """Go: free everything this process holds."""
+    await tx.execute("UPDATE effects SET state = 'due', claimed_by = NULL WHERE claimed_by = $1 AND state = 'running'", process)
+    await tx.execute("DELETE FROM leases WHERE process = $1", process)
+    await tx.execute("DELETE FROM processes WHERE id = $1", process)
+
+
+async def lease(db: Database, name: str) -> bool:
+    """Take the lease `name` for this process, unless another living process holds it."""
+    if db.alone:
+        return True
+    async with db.tx() as tx:
+        holder = await tx.fetchval(
+            "INSERT INTO leases (name, process) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET name = $1 "
+            "RETURNING process",
+            name,
+            db.process,
+        )
+    return bool(holder == db.process)
+
+
+async def release(db: Database, name: str) -> None:
+    """Give the lease `name` back."""
+    if db.alone:
+        return
+    async with db.tx() as tx:
+        await tx.execute("DELETE FROM leases WHERE name = $1 AND process = $2", name, db.process)

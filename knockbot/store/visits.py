@@ -1,0 +1,94 @@
+"""Where the bot goes: rooms it is invited to or in, and errands that wait until it is let in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .db import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """Somebody asked for `room_id` to be protected, and the bot waits to be let in."""
+
+    room_id: str
+    management_room: str
+    requester: str
+    cause: str
+    created_at: int
+
+
+async def visit(tx: Tx, room_id: str, membership: str, now: int) -> None:
+    """Note where the bot stands in a room; each change starts the day after which an unused room is left."""
+    await tx.execute(
+        "INSERT INTO visits (room_id, membership, since) VALUES ($1, $2, $3) ON CONFLICT (room_id) DO UPDATE SET "
+        "membership = $2, since = CASE WHEN visits.membership = $2 THEN visits.since ELSE $3 END",
+        room_id,
+        membership,
+        now,
+    )
+
+
+async def visited(tx: Tx, room_id: str) -> str | None:
+    """The bot's membership in a room, as last seen."""
+    membership = await tx.fetchval("SELECT membership FROM visits WHERE room_id = $1", room_id)
+    return str(membership) if membership is not None else None
+
+
+async def use(tx: Tx, room_id: str, now: int) -> None:
+    """A room is something to the bot once somebody commands in it."""
+    await tx.execute(
+        "INSERT INTO visits (room_id, membership, since, used) VALUES ($1, 'join', $2, TRUE) "
+        "ON CONFLICT (room_id) DO UPDATE SET used = TRUE",
+        room_id,
+        now,
+    )
+
+
+async def unused(tx: Tx, before: int) -> list[str]:
+    """Rooms entered before a moment that nobody has used since, protected or waited for."""
+    rows = await tx.fetch(
+        "SELECT room_id FROM visits WHERE membership = 'join' AND NOT used AND since < $1 "
+        "AND room_id NOT IN (SELECT room_id FROM rooms) AND room_id NOT IN (SELECT management_room FROM rooms) "
+        "AND room_id NOT IN (SELECT room_id FROM errands)",
+        before,
+    )
+    return [row["room_id"] for row in rows]
+
+
+async def wait_for(tx: Tx, errand: Errand) -> None:
+    """Remember what to go on with once the bot is let in; a newer errand for the room takes the place."""
+    await tx.execute(
+        "INSERT INTO errands (room_id, management_room, requester, cause, created_at) VALUES ($1, $2, $3, $4, $5) "
+        "ON CONFLICT (room_id) DO UPDATE SET management_room = $2, requester = $3, cause = $4, created_at = $5",
+        errand.room_id,
+        errand.management_room,
+        errand.requester,
+        errand.cause,
+        errand.created_at,
+    )
+
+
+async def errand(tx: Tx, room_id: str) -> Errand | None:
+    """What waits for the bot to be let into this room."""
+    row = await tx.fetchrow("SELECT * FROM errands WHERE room_id = $1", room_id)
+    if row is None:
+        return None
+    return Errand(row["room_id"], row["management_room"], row["requester"], row["cause"], row["created_at"])
+
+
+async def errand_done(tx: Tx, room_id: str) -> None:
+    """Nothing waits for this room any more."""
+    await tx.execute("DELETE FROM errands WHERE room_id = $1", room_id)
+
+
+async def attempt(tx: Tx, requester: str, cause: str, now: int, within: int) -> int:
+    """Count an attempt at `protect`; returns how many this requester made `within` the last milliseconds."""
+    await tx.execute("DELETE FROM attempts WHERE at < $1", now - within)
+    await tx.execute(
+        "INSERT INTO attempts (cause, requester, at) VALUES ($1, $2, $3) ON CONFLICT (cause) DO NOTHING",
+        cause,
+        requester,
+        now,
+    )
+    return int(await tx.fetchval("SELECT count(*) FROM attempts WHERE requester = $1", requester))
