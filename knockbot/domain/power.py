@@ -1,0 +1,192 @@
+"""Power-level arithmetic: who may do what to whom in a room, by its create event and its power levels.
+
+It follows the specification's authorization rules and what Synapse makes of them, so that a missing power can be said
+before an act is tried: the invite level defaults to 0, old rooms hold numbers as text, and the creators of a room of
+version 12 stand above every number.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from knockbot.domain.model import Verdict
+
+Level = float
+"""A power level: an integer, or `math.inf` for the creators of a room of version 12."""
+
+JOIN_RULES = "m.room.join_rules"
+
+DEFAULTS: Mapping[str, int] = {
+    "ban": 50,
+    "events_default": 0,
+    "invite": 0,
+    "kick": 50,
+    "redact": 50,
+    "state_default": 50,
+    "users_default": 0,
+}
+"""What m.room.power_levels means where it does not say, or where there is none (client-server API, m.room.power_levels)."""
+
+NEEDS: Mapping[Verdict, str] = {
+    Verdict.ACCEPT: "invite",
+    Verdict.REJECT: "kick",
+    Verdict.BAN: "ban",
+}
+"""The level that an answer needs. Forwarding does nothing in the room and needs none."""
+
+ABOVE_THE_TARGET = frozenset({Verdict.REJECT, Verdict.BAN})
+"""Answers that also need more power than whom they hit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shortfall:
+    """Why somebody may not give an answer: `actual` is below `needed`, or not above `target`, or both."""
+
+    verdict: Verdict
+    needed: Level
+    actual: Level
+    target: Level | None = None
+    """The level of whom the answer would hit, where it must be lower than `actual`; else none."""
+
+    @property
+    def lacks_level(self) -> bool:
+        """Whether the actor's level is below the one the room asks for."""
+        return self.actual < self.needed
+
+    @property
+    def target_too_high(self) -> bool:
+        """Whether the one it would hit stands as high as the actor, or higher."""
+        return self.target is not None and self.target >= self.actual
+
+    @property
+    def why(self) -> str:
+        """The same as a sentence that fits whoever lacks it, the bot or a moderator."""
+        if self.target == math.inf:
+            return "a creator of the room can neither be kicked nor banned."
+        if self.lacks_level:
+            return f"the room asks for power {self.needed} to {NEEDS[self.verdict]}, and this is only {self.actual}."
+        return f"it takes more power than {self.target}, which the other one has, and this is only {self.actual}."
+
+
+@dataclass(frozen=True, slots=True)
+class Powers:
+    """The powers in one room at one moment."""
+
+    creators: frozenset[str]
+    """Whose power has no limit: none before room version 12."""
+    founder: str | None
+    """Who has 100 in a room of an older version while it has no power levels; none where that does not apply."""
+    levels: Mapping[str, int]
+    """Each key of `DEFAULTS` with the level that is in force."""
+    users: Mapping[str, int]
+    events: Mapping[str, int]
+
+    def level(self, user_id: str) -> Level:
+        """The user's own level."""
+        if user_id in self.creators:
+            return math.inf
+        if user_id == self.founder:
+            return 100
+        return self.users.get(user_id, self.levels["users_default"])
+
+    def needed(self, verdict: Verdict) -> Level:
+        """The level that giving this answer needs; forwarding needs no power at all."""
+        return self.levels[NEEDS[verdict]] if verdict in NEEDS else -math.inf
+
+    def needed_for_state(self, event_type: str) -> Level:
+        """The level that sending a state event of this type needs."""
+        return self.events.get(event_type, self.levels["state_default"])
+
+    def needed_for_message(self, event_type: str = "m.room.message") -> Level:
+        """The level that sending an event of this type that is no state needs."""
+        return self.events.get(event_type, self.levels["events_default"])
+
+    def needed_to_redact(self) -> Level:
+        """The level that redacting other people's events needs."""
+        return self.levels["redact"]
+
+    def needed_to_protect(self, verdicts: Iterable[Verdict]) -> Level:
+        """The level that protecting this room, or setting a policy with these verdicts, needs."""
+        return max([self.needed_for_state(JOIN_RULES), *map(self.needed, verdicts)])
+
+    def may(self, actor: str, verdict: Verdict, target: str) -> bool:
+        """Whether `actor` has the power to give this answer to `target`; whether they are joined is not asked here."""
+        return self.shortfall(actor, verdict, target) is None
+
+    def shortfall(self, actor: str, verdict: Verdict, target: str) -> Shortfall | None:
+        """What `actor` lacks to give this answer to `target`; none if nothing."""
+        above = self.level(target) if verdict in ABOVE_THE_TARGET else None
+        found = Shortfall(verdict, self.needed(verdict), self.level(actor), above)
+        return found if found.lacks_level or found.target_too_high else None
+
+
+def powers(create: Mapping[str, object], levels: Mapping[str, object] | None) -> Powers:
+    """The powers by the whole m.room.create event and the content of m.room.power_levels, or none where there is none.
+
+    Nothing raises: what a homeserver would not have let in counts as left out.
+    """
+    content = levels or {}
+    above_all = _creators(create)
+    return Powers(
+        creators=above_all,
+        founder=None if levels is not None or above_all else _founder(create),
+        levels={key: _number(content.get(key), default) for key, default in DEFAULTS.items()},
+        users=_numbers(content.get("users")),
+        events=_numbers(content.get("events")),
+    )
+
+
+# --- the create event -----------------------------------------------------------------------------------------
+
+
+def _creators(create: Mapping[str, object]) -> frozenset[str]:
+    """Who stands above every number: from room version 12 on, the room's sender and whom they named beside them."""
+    content = _mapping(create.get("content"))
+    if not _creators_stand_above(content.get("room_version")):
+        return frozenset()
+    beside = content.get("additional_creators")
+    named = [create.get("sender"), *(beside if isinstance(beside, list) else [])]
+    return frozenset(user for user in named if isinstance(user, str))
+
+
+def _creators_stand_above(room_version: object) -> bool:
+    if not isinstance(room_version, str):
+        return False  # a room that names no version has version 1
+    return room_version == "org.matrix.hydra.11" or (
+        room_version.isascii() and room_version.isdecimal() and len(room_version) < 4 and int(room_version) >= 12
+    )
+
+
+def _founder(create: Mapping[str, object]) -> str | None:
+    # Up to version 10 the content names the creator; from 11 on it is the sender. Both are the same user in practice.
+    named = _mapping(create.get("content")).get("creator", create.get("sender"))
+    return named if isinstance(named, str) else None
+
+
+# --- numbers as old rooms hold them ---------------------------------------------------------------------------
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _numbers(value: object) -> dict[str, int]:
+    read = ((key, _whole(number)) for key, number in _mapping(value).items())
+    return {key: number for key, number in read if number is not None}
+
+
+def _number(value: object, default: int) -> int:
+    number = _whole(value)
+    return default if number is None else number
+
+
+def _whole(value: object) -> int | None:
+    """The level as Synapse reads it: below room version 10 it may be text, a float (cut off) or a boolean."""
+    if not isinstance(value, (int, float, str)):
+        return None
+    try:
+        return int(value)
+    except (ValueError, OverflowError):
+        return None

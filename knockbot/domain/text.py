@@ -1,0 +1,98 @@
+"""Strangers' text made harmless: fit to be stored, to be judged, and to be shown to people."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+REPLACEMENT = "\ufffd"
+ELLIPSIS = "…"
+
+MOST_MARKS = 8
+"""How many combining marks in a row are kept: no script needs more, towers of them cover the lines above, and
+Unicode normalization takes time quadratic in their number."""
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+_HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs"})
+"""Controls, format characters (bidi, zero-width, joiners, tags) and surrogates, as the Unicode database files them."""
+
+_HIDDEN_LETTERS = frozenset(
+    "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2065\u3164\uffa0"
+    + "".join(map(chr, range(0xFE00, 0xFE10)))
+    + "".join(map(chr, range(0xFFF0, 0xFFF9)))
+    + "".join(map(chr, range(0xE0000, 0xE1000)))
+)
+"""What else is drawn as nothing (Unicode's Default_Ignorable_Code_Point): fillers, variation selectors, tags."""
+
+_BLANK_LETTERS = frozenset("\u2800")
+"""Drawn as a space, though not filed as one: the empty braille cell."""
+
+_HALFWIDTH_MARKS = frozenset("\uff9e\uff9f")
+"""Filed as letters, but normalized into combining marks."""
+
+
+def storable(text: str) -> str:
+    """The text with NUL and lone surrogates replaced by U+FFFD.
+
+    PostgreSQL's text takes no NUL, and UTF-8 has no lone surrogates; JSON, and so a Matrix event, may hold both.
+    """
+    return _UNSTORABLE.sub(REPLACEMENT, text)
+
+
+def plain(text: str) -> str:
+    """The text as policies judge it: NFKC, nothing invisible in it, every blank a space, none at the ends."""
+    # Hidden characters go first: what they kept apart is then normalized together.
+    return unicodedata.normalize("NFKC", "".join(_seen(text))).strip()
+
+
+def shown(text: str, limit: int) -> str:
+    """The text on one line for people: nothing invisible, blanks run together, at most `limit` characters.
+
+    It is not escaped: whoever puts it into HTML does that.
+    """
+    line = " ".join("".join(_seen(text)).split())
+    return line if len(line) <= limit else line[: limit - 1].rstrip() + ELLIPSIS
+
+
+def shown_id(identifier: str) -> str:
+    """A Matrix identifier in full, with what a reader could not see spelled out (``⟨U+202E⟩``).
+
+    To drop a hidden character here would make one user look like another.
+    """
+    return "".join(f"⟨U+{ord(c):04X}⟩" if _is_hidden(c) or (_is_blank(c) and c != " ") else c for c in identifier)
+
+
+def without_variation_selector(emoji: str) -> str:
+    """The emoji without U+FE0F: clients differ in whether they send ``❌`` or ``❌`` followed by it."""
+    return emoji.replace("\ufe0f", "")
+
+
+def _seen(text: str) -> Iterator[str]:
+    """The characters a reader sees, every blank as a space, and no tower of combining marks."""
+    marks = 0
+    for character in text:
+        if _is_blank(character):
+            marks = 0
+            yield " "
+        elif not _is_hidden(character):
+            marks = marks + 1 if _is_mark(character) else 0
+            if marks <= MOST_MARKS:
+                yield character
+
+
+def _is_blank(character: str) -> bool:
+    return character.isspace() or character in _BLANK_LETTERS
+
+
+def _is_hidden(character: str) -> bool:
+    return unicodedata.category(character) in _HIDDEN_CATEGORIES or character in _HIDDEN_LETTERS
+
+
+def _is_mark(character: str) -> bool:
+    return (
+        unicodedata.combining(character) != 0
+        or unicodedata.category(character) in ("Mn", "Me")
+        or character in _HALFWIDTH_MARKS
+    )
