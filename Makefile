@@ -36,7 +36,7 @@ check: $(VENV)/.ready
 # Redone when the locked versions change: pip then mends the environment in place.
 $(VENV)/.locked: requirements/dev.lock | $(VENV)/bin/python
 	@echo "knockbot: installing $$(grep -c == requirements/dev.lock) locked packages, a real Synapse among them (once; a minute or so)"
-	@$(PIP) install --progress-bar off --only-binary :all: --no-binary "" --require-hashes -r requirements/dev.lock \
+	@$(PIP) install --progress-bar off --require-hashes -r requirements/dev.lock \
 	  | sed -un 's/^Collecting \([^ ;]*\).*/  \1/p'
 	@touch $@
 
@@ -56,7 +56,7 @@ $(VENV)/bin/python:
 
 # Versions and hashes for every Python from 3.11 on and every platform, and the address of no registry.
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-  --no-emit-index-url --no-emit-find-links --upgrade pyproject.toml
+  --upgrade pyproject.toml
 
 lock: $(VENV)/.ready
 	@$(COMPILE) --output-file requirements/run.lock

@@ -1,0 +1,73 @@
+"""What tests may ask for: databases of both kinds, a real homeserver, a door on it, and people."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from knockbot.demo.people import Person
+from tests.lab import DoorSlot, Lab, LabHomeserver, Postgres
+
+MakePerson = Callable[[str], Awaitable[Person]]
+
+
+@pytest.fixture(scope="session")
+async def postgres() -> AsyncIterator[Postgres]:
+    """The session's PostgreSQL."""
+    async with Postgres() as postgres:
+        yield postgres
+
+
+@pytest.fixture
+async def postgres_url(postgres: Postgres) -> AsyncIterator[str]:
+    """A fresh, empty PostgreSQL database."""
+    url = await postgres.create_database()
+    yield url
+    await postgres.drop_database(url)
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """A SQLite database that is not there yet."""
+    return f"sqlite:{tmp_path / 'knockbot.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+async def database_url(request: pytest.FixtureRequest) -> str:
+    """A fresh, empty database: each test that asks for one runs on both engines."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture(scope="session")
+async def lab(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Lab]:
+    """The session's homeservers; none runs until it is asked for."""
+    async with Lab(tmp_path_factory.mktemp("lab")) as lab:
+        yield lab
+
+
+@pytest.fixture
+async def homeserver(lab: Lab) -> LabHomeserver:
+    """The shared Synapse. Never restart it: take `own_homeserver` for that."""
+    return await lab.homeserver()
+
+
+@pytest.fixture
+async def own_homeserver(lab: Lab) -> AsyncIterator[LabHomeserver]:
+    """A Synapse for this test alone, which may stop, kill and restart it."""
+    async with lab.own_homeserver() as homeserver:
+        yield homeserver
+
+
+@pytest.fixture
+def door_slot(homeserver: LabHomeserver) -> DoorSlot:
+    """A place for one knockbot beside the shared Synapse."""
+    return homeserver.take_slot()
+
+
+@pytest.fixture
+def person(homeserver: LabHomeserver) -> MakePerson:
+    """Makes fresh users of the shared Synapse: `await person("ana")`."""
+    return homeserver.person

