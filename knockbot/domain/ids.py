@@ -6,6 +6,7 @@ The grammar is that of the specification's appendix "Identifier Grammar"; nothin
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
@@ -157,6 +158,33 @@ def glob(text: str, *, ignore_case: bool = False) -> Glob:
     if len(text) > MAX_ID_BYTES:
         raise Fault(f"too long: {len(text)} characters, at most {MAX_ID_BYTES}")
     return Glob(text, ignore_case, pattern(_as_pattern(text.lower() if ignore_case else text)))
+
+
+@dataclass(frozen=True, slots=True)
+class Globs:
+    """Several globs of which any may match; how they are looked through is this class's own business."""
+
+    texts: tuple[str, ...]
+    ignore_case: bool
+    _literals: Mapping[str, str] = field(compare=False, repr=False)
+    _globs: tuple[Glob, ...] = field(compare=False, repr=False)
+
+    def first_match(self, text: str) -> str | None:
+        """A glob that the text fits, as it was written; none if it fits none."""
+        literal = self._literals.get(text.lower() if self.ignore_case else text)
+        return literal or next((glob.text for glob in self._globs if glob.matches(text)), None)
+
+
+def globs(texts: Iterable[str], *, ignore_case: bool = False) -> Globs:
+    """Compile several Matrix globs; `Fault` if one is longer than any identifier can be."""
+    texts = tuple(texts)
+    literals = {text.lower() if ignore_case else text: text for text in texts if is_literal(text)}
+    return Globs(
+        texts,
+        ignore_case,
+        literals,
+        tuple(glob(text, ignore_case=ignore_case) for text in texts if not is_literal(text)),
+    )
 
 
 def is_literal(text: str) -> bool:

@@ -27,7 +27,7 @@ DEFAULTS: Mapping[str, int] = {
     "state_default": 50,
     "users_default": 0,
 }
-"""What m.room.power_levels means where it does not say, or where there is none (client-server API, m.room.power_levels)."""
+"""What holds where m.room.power_levels does not say, or is not there (client-server API, m.room.power_levels)."""
 
 NEEDS: Mapping[Verdict, str] = {
     Verdict.ACCEPT: "invite",

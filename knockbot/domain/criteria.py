@@ -1,0 +1,393 @@
+"""What a rule may ask of a request: one class for each criterion, and the CRITERIA table that lists them.
+
+To add a criterion: write a `Condition` and its parser below and give it a row in `CRITERIA`; if it needs a new fact,
+add that to `Facts` in model.py and say here which of it is needed; then describe it in the policy reference.
+
+A condition is true, false or unknown, and a `Finding` says why in a statement that stays true when the condition is
+turned round, so that `not` needs no words of its own: ``server is not "evil.example"`` explains a miss of
+``server: evil.example`` and a match of its `not` alike.
+"""
+
+# ruff: noqa: ARG002 (every condition is asked in the same way, whether it looks at the facts or not)
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from knockbot.domain.ids import Globs, globs, host_of, is_alias, is_literal, is_room_id, room_reference, server_of
+from knockbot.domain.model import Facts, Finding, Kind, Knock, Known, Truth
+from knockbot.domain.patterns import MAX_SOURCE, Pattern, pattern
+from knockbot.domain.reading import (
+    Path,
+    faults_at,
+    found,
+    items,
+    mapping,
+    one_or_more,
+    text,
+    unknown_word,
+    whole_number,
+    yes_or_no,
+)
+from knockbot.domain.text import plain
+from knockbot.errors import Fault
+
+MAX_DEPTH = 8
+"""How deep `any`, `all` and `not` may stand in one another."""
+
+MAX_LENGTH = 65_536
+"""No reason is longer: an event has at most as many bytes."""
+
+NAMED = 3
+"""How many values, or reasons, an explanation names before it counts the rest."""
+
+
+class Condition(ABC):
+    """Something a rule asks, compiled; frozen, and judging it changes nothing."""
+
+    __slots__ = ()
+
+    @property
+    def rooms_needed(self) -> tuple[str, ...]:
+        """The rooms, as the policy names them, whose members must be known (`Facts.member_of`)."""
+        return ()
+
+    @property
+    def pattern_size(self) -> int:
+        """What its patterns cost to run, in RE2 instructions."""
+        return 0
+
+    @abstractmethod
+    def judge(self, knock: Knock, facts: Facts) -> Finding:
+        """Whether it holds, and why; never raises."""
+
+
+# --- three-valued logic ---------------------------------------------------------------------------------------
+
+_OPPOSITE = {Truth.TRUE: Truth.FALSE, Truth.FALSE: Truth.TRUE, Truth.UNKNOWN: Truth.UNKNOWN}
+
+
+def opposite(finding: Finding) -> Finding:
+    """What `not` makes of a finding: unknown stays unknown."""
+    return Finding(_OPPOSITE[finding.truth], finding.why)
+
+
+def all_hold(findings: Iterable[Finding]) -> Finding:
+    """False wins over unknown, and unknown over true; the first that is false explains it and ends the search."""
+    held: list[str] = []
+    unknown: list[str] = []
+    for finding in findings:
+        if finding.truth is Truth.FALSE:
+            return finding
+        (unknown if finding.truth is Truth.UNKNOWN else held).append(finding.why)
+    return Finding(Truth.UNKNOWN, _joined(unknown)) if unknown else Finding(Truth.TRUE, _joined(held))
+
+
+def one_holds(findings: Iterable[Finding]) -> Finding:
+    """True wins over unknown, and unknown over false; the first that is true explains it and ends the search."""
+    return opposite(all_hold(opposite(finding) for finding in findings))
+
+
+# --- who they are ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class UserIs(Condition):
+    """The whole user ID fits one of the globs, to the letter."""
+
+    users: Globs
+
+    def judge(self, knock: Knock, facts: Facts) -> Finding:
+        return _fits("user", self.users, knock.user_id)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerIs(Condition):
+    """The applicant's server, without port and case, fits one of the globs."""
+
+    servers: Globs
+
+    def judge(self, knock: Knock, facts: Facts) -> Finding:
+        return _fits("server", self.servers, host_of(server_of(knock.user_id)))
+
+
+@dataclass(frozen=True, slots=True)
+class IsLocal(Condition):
+    """The applicant is, or is not, of the server that knockbot serves."""
+
+    wanted: bool
+
+    def judge(self, knock: Knock, facts: Facts) -> Finding:
+        local = server_of(knock.user_id) == facts.home
+        why = f"user is {'' if local else 'not '}from {facts.home}"
+        return _finding(local is self.wanted, why, why)
+
+
+@dataclass(frozen=True, slots=True)
+class MemberOf(Condition):
+    """The applicant is joined to one of the rooms."""
+
+    rooms: tuple[str, ...]
+
+    @property
+    def rooms_needed(self) -> tuple[str, ...]:
+        return self.rooms
+
+    def judge(self, knock: Knock, facts: Facts) -> Finding:
+        return one_holds(self._in(room, facts.member_of.get(room)) for room in self.rooms)
+
+    @staticmethod
+    def _in(room: str, known: Known | None) -> Finding:
+        known = known or Known(Truth.UNKNOWN, "nobody looked")
+        words = {
+            Truth.TRUE: f"user is in {found(room)}",
+            Truth.FALSE: f"user is not in {found(room)}",
+            Truth.UNKNOWN: f"whether the user is in {found(room)}" + (f" ({known.why})" if known.why else ""),
+        }
+        return Finding(known.truth, words[known.truth])
+
+
+def _read_user(value: object, path: Path) -> UserIs:
+    return UserIs(_read_globs(value, path, _user_glob, ignore_case=False))
+
+
+def _read_server(value: object, path: Path) -> ServerIs:
+    return ServerIs(_read_globs(value, path, _server_glob, ignore_case=True))
+
+
+def _read_local(value: object, path: Path) -> IsLocal:
+    return IsLocal(yes_or_no(value, path))
+
+
+def _read_member_of(value: object, path: Path) -> MemberOf:
+    return MemberOf(tuple(dict.fromkeys(_room(one, at) for one, at in one_or_more(value, path))))
+
+
+# --- what they say --------------------------------------------------------------------------------------------
+
+# Several criteria look at the same reason, which may be 60 kB long.
+_plain_reason = lru_cache(maxsize=8)(plain)
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonMatches(Condition):
+    """One of the patterns is found somewhere in the reason, as `text.plain` leaves it."""
+
+    patterns: tuple[Pattern, ...]
+
+    @property
+    def pattern_size(self) -> int:
+        return sum(pattern.size for pattern in self.patterns)
+
+    def judge(self, knock: Knock, facts: Facts) -> Finding:
+        reason = _plain_reason(knock.reason)
+        hit = next((pattern.source for pattern in self.patterns if pattern.found_in(reason)), None)
+        none = f"reason does not match {_listed([pattern.source for pattern in self.patterns])}"
+        return _finding(hit is not None, f"reason matches {found(hit)}", none)
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonLengthAtLeast(Condition):
+    """The reason, as `text.plain` leaves it, has so many characters or more."""
+
+    least: int
+
+    def judge(self, knock: Knock, facts: Facts) -> Finding:
+        length = len(_plain_reason(knock.reason))
+        has = f"reason has {length} character{'' if length == 1 else 's'}"
+        return _finding(length >= self.least, f"{has}, not fewer than {self.least}", f"{has}, fewer than {self.least}")
+
+
+def _read_reason_matches(value: object, path: Path) -> ReasonMatches:
+    return ReasonMatches(tuple(_pattern(one, at) for one, at in one_or_more(value, path)))
+
+
+def _read_reason_length(value: object, path: Path) -> ReasonLengthAtLeast:
+    return ReasonLengthAtLeast(whole_number(value, path, MAX_LENGTH))
+
+
+# --- the table ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """A row of the table: the key in `when`, the kinds of request it may judge, and what reads its value."""
+
+    key: str
+    kinds: frozenset[Kind]
+    read: Callable[[object, Path], Condition]
+    """Compiles the key's value, or raises `Fault` with the path to what is wrong in it."""
+
+
+_ANY_KIND = frozenset(Kind)
+_KNOCKS = frozenset({Kind.KNOCK})
+
+CRITERIA: Mapping[str, Criterion] = {
+    row.key: row
+    for row in (
+        Criterion("user", _ANY_KIND, _read_user),
+        Criterion("server", _ANY_KIND, _read_server),
+        Criterion("local", _ANY_KIND, _read_local),
+        Criterion("member_of", _ANY_KIND, _read_member_of),
+        Criterion("reason_matches", _KNOCKS, _read_reason_matches),
+        Criterion("reason_length_at_least", _KNOCKS, _read_reason_length),
+    )
+}
+
+LATER = frozenset(
+    {
+        "display_name_matches",
+        "has_avatar",
+        "rejected_before",
+        "accepted_before",
+        "inviter",
+        "inviter_power_at_least",
+        "identity_server",
+    }
+)
+"""Criteria of a later version: whoever uses one is told so."""
+
+
+# --- combinations ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Combination(Condition):
+    conditions: tuple[Condition, ...]
+
+    @property
+    def rooms_needed(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(room for condition in self.conditions for room in condition.rooms_needed))
+
+    @property
+    def pattern_size(self) -> int:
+        return sum(condition.pattern_size for condition in self.conditions)
+
+
+class AllOf(_Combination):
+    """Every condition holds."""
+
+    __slots__ = ()
+
+    def judge(self, knock: Knock, facts: Facts) -> Finding:
+        return all_hold(condition.judge(knock, facts) for condition in self.conditions)
+
+
+class AnyOf(_Combination):
+    """At least one condition holds."""
+
+    __slots__ = ()
+
+    def judge(self, knock: Knock, facts: Facts) -> Finding:
+        return one_holds(condition.judge(knock, facts) for condition in self.conditions)
+
+
+class Not(_Combination):
+    """Its conditions do not all hold."""
+
+    __slots__ = ()
+
+    def judge(self, knock: Knock, facts: Facts) -> Finding:
+        return opposite(all_hold(condition.judge(knock, facts) for condition in self.conditions))
+
+
+COMBINATIONS: tuple[str, ...] = ("any", "all", "not")
+
+
+def read_when(value: object, path: Path, kinds: frozenset[Kind] = _KNOCKS, depth: int = 0) -> Condition:
+    """Compile a `when`, all of whose keys must hold, for a rule on these kinds of request; `Fault` if it is wrong."""
+    if depth > MAX_DEPTH:
+        raise Fault(f"any, all and not stand more than {MAX_DEPTH} deep in one another", path)
+    keys = mapping(value, path)
+    if not keys:
+        raise Fault("it is empty; what happens to everybody else is said by otherwise", path)
+    conditions = tuple(_read_key(key, held, (*path, key), kinds, depth) for key, held in keys.items())
+    return conditions[0] if len(conditions) == 1 else AllOf(conditions)
+
+
+def _read_key(key: str, value: object, path: Path, kinds: frozenset[Kind], depth: int) -> Condition:
+    if key == "not":
+        return Not((read_when(value, path, kinds, depth + 1),))
+    if key in COMBINATIONS:
+        parts = tuple(read_when(one, at, kinds, depth + 1) for one, at in items(value, path))
+        return AnyOf(parts) if key == "any" else AllOf(parts)
+    criterion = CRITERIA.get(key)
+    if criterion is None:
+        raise unknown_word(key, (*CRITERIA, *COMBINATIONS), LATER, path, what="criterion")
+    if not kinds <= criterion.kinds:
+        raise Fault(f"{key} can judge {_kinds(criterion.kinds)} only, and this rule is for {_kinds(kinds)}", path)
+    return criterion.read(value, path)
+
+
+def _kinds(kinds: frozenset[Kind]) -> str:
+    words = {Kind.KNOCK: "knocks", Kind.THIRD_PARTY_INVITE: "third-party invites"}
+    return " and ".join(words[kind] for kind in Kind if kind in kinds)
+
+
+# --- single values --------------------------------------------------------------------------------------------
+
+_HOST_GLOB = re.compile(r"[0-9A-Za-z.*?-]+|\[[0-9A-Fa-f:.*?]+\]")
+
+
+def _read_globs(value: object, path: Path, one: Callable[[object, Path], str], *, ignore_case: bool) -> Globs:
+    texts = [one(held, at) for held, at in one_or_more(value, path)]
+    return globs(texts, ignore_case=ignore_case)
+
+
+def _user_glob(value: object, path: Path) -> str:
+    glob = text(value, path, 255)
+    if glob[0] not in "@*?" or not set(glob) & set(":*?"):
+        raise Fault(f'expected a user ID or a glob for one ("@*:example.org"), found {found(glob)}', path)
+    return glob
+
+
+def _server_glob(value: object, path: Path) -> str:
+    glob = text(value, path, 255)
+    if not _HOST_GLOB.fullmatch(glob):
+        raise Fault(f'expected a host without port, or a glob for one ("*.example.org"), found {found(glob)}', path)
+    return glob
+
+
+def _room(value: object, path: Path) -> str:
+    room = text(value, path, 1000)
+    if is_room_id(room) or is_alias(room):
+        return room
+    linked = room_reference(room)
+    hint = f"; write {found(linked.room)}" if linked else ""
+    raise Fault(f"expected a room ID or alias, found {found(room)}{hint}", path)
+
+
+def _pattern(value: object, path: Path) -> Pattern:
+    source = text(value, path, MAX_SOURCE)
+    with faults_at(path):
+        return pattern(source)
+
+
+# --- words ----------------------------------------------------------------------------------------------------
+
+
+def _fits(subject: str, wanted: Globs, actual: str) -> Finding:
+    hit = wanted.first_match(actual)
+    verb = "is" if hit is None or is_literal(hit) else "matches"
+    return _finding(hit is not None, f"{subject} {verb} {found(hit)}", f"{subject} is not {_listed(wanted.texts)}")
+
+
+def _finding(holds: bool, why: str, why_not: str) -> Finding:
+    return Finding(Truth.TRUE, why) if holds else Finding(Truth.FALSE, why_not)
+
+
+def _listed(values: Sequence[str]) -> str:
+    """The values in quotes: ``"a", "b" or "c"``, and when they are many ``"a", "b", "c" or 4 more``."""
+    words = [found(value) for value in values[:NAMED]]
+    if len(values) > NAMED:
+        words.append(f"{len(values) - NAMED} more")
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def _joined(reasons: Sequence[str]) -> str:
+    more = f"; and {len(reasons) - NAMED} more" if len(reasons) > NAMED else ""
+    return "; ".join(reasons[:NAMED]) + more

@@ -1,0 +1,208 @@
+"""A policy: the ordered rules of a protected room, parsed once, and `decide`, which holds a knock against them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from knockbot.domain.criteria import Condition, read_when
+from knockbot.domain.ids import is_user_id
+from knockbot.domain.model import Decision, Facts, Kind, Knock, Miss, Truth, Verdict
+from knockbot.domain.reading import Path, found, items, mapping, one_of, one_or_more, spelled, text
+from knockbot.domain.text import shown
+from knockbot.errors import Fault
+
+MAX_RULES = 1000
+MAX_NAME = 100
+MAX_REASON = 500
+MAX_CALLED = 20
+
+MAX_PATTERN_SIZE = 20_000
+"""RE2 instructions of all patterns of one policy together: they all may run on one knock, while others wait."""
+
+OTHERWISE = "otherwise"
+
+LATER_VERDICTS = frozenset({"ask", "ignore"})
+"""Verdicts of a later version: whoever uses one is told so."""
+
+POLICY_KEYS = ("rules", OTHERWISE, "otherwise_third_party", "announce", "call")
+RULE_KEYS = ("name", "for", "when", "then", "reason")
+
+
+class Announce(StrEnum):
+    """How automatic decisions are told in the management room."""
+
+    LINE = "line"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """If `when` holds for a request of one of these kinds, its verdict is `then`."""
+
+    place: int
+    """Counted from one."""
+    when: Condition
+    then: Verdict
+    name: str | None = None
+    reason: str | None = None
+    """Goes into the membership event, for the applicant to read."""
+    kinds: frozenset[Kind] = frozenset({Kind.KNOCK})
+
+    @property
+    def label(self) -> str:
+        """How people and machines are told of this rule: its name, else ``#3``."""
+        return self.name or f"#{self.place}"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The rules of one protected room and its settings; the first rule that matches decides."""
+
+    rules: tuple[Rule, ...] = ()
+    otherwise: Verdict = Verdict.FORWARD
+    otherwise_third_party: Verdict = Verdict.FORWARD
+    announce: Announce = Announce.LINE
+    call: tuple[str, ...] = ()
+    """The user IDs that a card mentions."""
+
+    @property
+    def rooms_needed(self) -> tuple[str, ...]:
+        """The rooms, by the names used here, whose members must be known to judge by this policy."""
+        return tuple(dict.fromkeys(room for rule in self.rules for room in rule.when.rooms_needed))
+
+    @property
+    def verdicts(self) -> frozenset[Verdict]:
+        """Every verdict it may give."""
+        return frozenset({self.otherwise, self.otherwise_third_party, *(rule.then for rule in self.rules)})
+
+    def rules_for(self, kind: Kind) -> Iterator[Rule]:
+        """The rules that judge requests of this kind, in order."""
+        return (rule for rule in self.rules if kind in rule.kinds)
+
+
+def decide(knock: Knock, facts: Facts, policy: Policy) -> Decision:
+    """Hold a knock against a policy: the first rule that matches decides.
+
+    A rule that cannot be judged ends the search, since it might have matched: the moderators decide then.
+    """
+    missed: list[Miss] = []
+    for rule in policy.rules_for(Kind.KNOCK):
+        finding = rule.when.judge(knock, facts)
+        if finding.truth is Truth.TRUE:
+            return Decision(rule.then, rule.label, rule.reason, tuple(missed))
+        if finding.truth is Truth.UNKNOWN:
+            return Decision(Verdict.FORWARD, rule.label, None, tuple(missed), finding.why)
+        missed.append(Miss(rule.label, finding.why))
+    return Decision(policy.otherwise, OTHERWISE, None, tuple(missed))
+
+
+# --- parsing --------------------------------------------------------------------------------------------------
+
+
+def parse_policy(data: object) -> Policy:
+    """The policy that plain YAML data (mappings, lists, text, numbers, true and false, nothing) describes.
+
+    Raises `Fault`, whose message names the rule and the key, and whose path leads to the spot.
+    """
+    try:
+        return _read_policy(data)
+    except Fault as fault:
+        place = _place(data, fault.path)
+        raise Fault(f"{place}: {fault.message}" if place else fault.message, fault.path) from None
+
+
+def _read_policy(data: object) -> Policy:
+    keys = mapping(data, (), POLICY_KEYS)
+    return Policy(
+        rules=_read_rules(keys.get("rules", []), ("rules",)),
+        otherwise=_read_verdict(keys.get(OTHERWISE, Verdict.FORWARD), (OTHERWISE,)),
+        otherwise_third_party=_read_verdict(
+            keys.get("otherwise_third_party", Verdict.FORWARD), ("otherwise_third_party",)
+        ),
+        announce=Announce(one_of(keys.get("announce", Announce.LINE), ("announce",), tuple(Announce))),
+        call=_read_call(keys.get("call", []), ("call",)),
+    )
+
+
+def _read_rules(value: object, path: Path) -> tuple[Rule, ...]:
+    if value == []:
+        return ()
+    rules: list[Rule] = []
+    names: set[str] = set()
+    for one, at in items(value, path):
+        if len(rules) == MAX_RULES:
+            raise Fault(f"too many rules, at most {MAX_RULES}", path)
+        rule = _read_rule(one, at, len(rules) + 1)
+        if rule.name in names:
+            raise Fault("another rule has the same name", (*at, "name"))
+        names |= {rule.name} if rule.name else set()
+        rules.append(rule)
+    if sum(rule.when.pattern_size for rule in rules) > MAX_PATTERN_SIZE:
+        raise Fault("all patterns together are too large", path)
+    return tuple(rules)
+
+
+def _read_rule(value: object, path: Path, place: int) -> Rule:
+    keys = mapping(value, path, RULE_KEYS)
+    for key in ("when", "then"):
+        if key not in keys:
+            raise Fault(f"{key} is missing", path)
+    kinds = _read_kinds(keys.get("for", Kind.KNOCK), (*path, "for"))
+    return Rule(
+        place=place,
+        when=read_when(keys["when"], (*path, "when"), kinds),
+        then=_read_verdict(keys["then"], (*path, "then")),
+        name=_read_name(keys["name"], (*path, "name")) if "name" in keys else None,
+        reason=text(keys["reason"], (*path, "reason"), MAX_REASON).strip() if "reason" in keys else None,
+        kinds=kinds,
+    )
+
+
+def _read_name(value: object, path: Path) -> str:
+    name = shown(text(value, path, MAX_NAME), MAX_NAME)
+    if not name:
+        raise Fault("expected text, found none", path)
+    if name == OTHERWISE or (name[0] == "#" and name[1:].isdecimal()):
+        raise Fault(f"{found(name)} would be taken for something else; choose another name", path)
+    return name
+
+
+def _read_kinds(value: object, path: Path) -> frozenset[Kind]:
+    return frozenset(Kind(one_of(one, at, tuple(Kind))) for one, at in one_or_more(value, path))
+
+
+def _read_verdict(value: object, path: Path) -> Verdict:
+    return Verdict(one_of(value, path, tuple(Verdict), LATER_VERDICTS))
+
+
+def _read_call(value: object, path: Path) -> tuple[str, ...]:
+    if value == []:
+        return ()
+    called = tuple(dict.fromkeys(_read_called(one, at) for one, at in one_or_more(value, path)))
+    if len(called) > MAX_CALLED:
+        raise Fault(f"too many users to call: {len(called)}, at most {MAX_CALLED}", path)
+    return called
+
+
+def _read_called(value: object, path: Path) -> str:
+    user = text(value, path, 255)
+    if not is_user_id(user):
+        raise Fault(f"expected a user ID, found {found(user)}", path)
+    return user
+
+
+def _place(data: object, path: Path) -> str:
+    """The rule and the key that a path leads to, in words: ``rule "our people": when.server.#2``."""
+    if len(path) < 2 or path[0] != "rules":
+        return spelled(path)
+    return ": ".join(filter(None, (_rule_at(data, path[1]), spelled(path[2:]))))
+
+
+def _rule_at(data: object, place: str | int) -> str:
+    assert isinstance(data, dict)
+    assert isinstance(place, int)
+    rule = data["rules"][place]
+    name = rule.get("name") if isinstance(rule, dict) else None
+    return f"rule {found(name)}" if isinstance(name, str) and name.strip() else f"rule #{place + 1}"

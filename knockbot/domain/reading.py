@@ -1,0 +1,118 @@
+"""Plain YAML data read with care: each fault says what was expected, what was found, and leads to the spot."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from difflib import get_close_matches
+
+from knockbot.domain.text import shown, storable
+from knockbot.errors import Fault
+
+Path = tuple[str | int, ...]
+
+
+def mapping(
+    value: object, path: Path, known: Collection[str] = (), later: Collection[str] = ()
+) -> Mapping[str, object]:
+    """A mapping; with `known`, one that holds no other keys. Keys in `later` are those of a later version."""
+    if not isinstance(value, dict):
+        raise Fault(f"expected a mapping, found {found(value)}", path)
+    for key in value:
+        if not isinstance(key, str):
+            raise Fault(f"expected text as key, found {found(key)}: put it in quotes", path)
+        if known and key not in known:
+            raise unknown_word(key, known, later, (*path, key), what="key")
+    return value
+
+
+def one_or_more(value: object, path: Path) -> list[tuple[object, Path]]:
+    """What a key holds that takes one value or a list of them, each with its own path."""
+    if not isinstance(value, list):
+        return [(value, path)]
+    return list(items(value, path))
+
+
+def items(value: object, path: Path) -> Iterator[tuple[object, Path]]:
+    """The items of a list that must not be empty, each with its own path."""
+    if not isinstance(value, list):
+        raise Fault(f"expected a list, found {found(value)}", path)
+    if not value:
+        raise Fault("the list is empty", path)
+    return ((item, (*path, place)) for place, item in enumerate(value))
+
+
+def text(value: object, path: Path, most: int) -> str:
+    """Text of at most `most` characters that is not blank; a number or yes/no is a mistake, not text."""
+    if not isinstance(value, str):
+        raise Fault(f"expected text, found {found(value)}{_mend(value)}", path)
+    if not value.strip():
+        raise Fault("expected text, found none", path)
+    if len(value) > most:
+        raise Fault(f"too long: {len(value)} characters, at most {most}", path)
+    return storable(value)
+
+
+def whole_number(value: object, path: Path, most: int) -> int:
+    """A whole number from 0 to `most`."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
+        raise Fault(f"expected a whole number from 0 to {most}, found {found(value)}", path)
+    return value
+
+
+def yes_or_no(value: object, path: Path) -> bool:
+    """True or false; ``yes`` and ``on`` are text to one YAML reader and true to the next, so neither is taken."""
+    if not isinstance(value, bool):
+        raise Fault(f"expected true or false, found {found(value)}", path)
+    return value
+
+
+def one_of(value: object, path: Path, known: Collection[str], later: Collection[str] = ()) -> str:
+    """One of the known words."""
+    if not isinstance(value, str):
+        raise Fault(f"expected one of {', '.join(known)}, found {found(value)}", path)
+    if value not in known:
+        raise unknown_word(value, known, later, path, what="word")
+    return value
+
+
+def unknown_word(word: str, known: Collection[str], later: Collection[str], path: Path, *, what: str) -> Fault:
+    """The fault for a word that is none of the known ones: it names the nearest, or all."""
+    if word in later:
+        return Fault(f"{found(word)} comes in a later version", path)
+    nearest = get_close_matches(word.lower(), known, n=1)
+    hint = f'did you mean "{nearest[0]}"?' if nearest else f"known: {', '.join(known)}"
+    return Fault(f"unknown {what} {found(word)}; {hint}", path)
+
+
+def found(value: object) -> str:
+    """A value in words, for a fault: strangers and admins both may have written it, so it is cut and cleaned."""
+    if isinstance(value, str):
+        return f'"{shown(value, 60)}"'
+    if isinstance(value, int) and value.bit_length() > 64:
+        return "a huge number"  # which Python may refuse to spell
+    if isinstance(value, (bool, int, float)):
+        return str(value).lower()
+    if value is None:
+        return "nothing"
+    return "a list" if isinstance(value, list) else "a mapping" if isinstance(value, dict) else "something else"
+
+
+def spelled(path: Path) -> str:
+    """A path as people read it: keys with dots between, places in lists counted from one (``when.server.#2``)."""
+    return ".".join(f"#{step + 1}" if isinstance(step, int) else step for step in path)
+
+
+@contextmanager
+def faults_at(path: Path) -> Iterator[None]:
+    """Whatever fault arises inside belongs to this spot."""
+    try:
+        yield
+    except Fault as fault:
+        raise Fault(fault.message, path) from None
+
+
+def _mend(value: object) -> str:
+    if value is None:
+        return ' (in YAML, text that begins with "#" needs quotes)'
+    return "" if isinstance(value, (list, dict)) else ": put it in quotes"
