@@ -43,7 +43,7 @@ $(VENV)/.locked: requirements/dev.lock | $(VENV)/bin/python
 # Redone when the project's own description changes: entry points and version.
 $(VENV)/.ready: $(VENV)/.locked pyproject.toml knockbot/__init__.py
 	@echo "knockbot: installing knockbot itself"
-	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@PYTHONWARNINGS=ignore $(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/bin/python:
