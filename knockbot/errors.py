@@ -53,15 +53,12 @@ class Later(ActionError):
     """The act may succeed if it is tried again.
 
     `retry_after` is in seconds and is the homeserver's own wish where it gave one; without it the caller backs
-    off. `unsure` says that the act may have taken place all the same: the request left, the answer did not come.
+    off. Whether the act took place all the same is not known: an answer can get lost on its way.
     """
 
-    def __init__(
-        self, why: str, *, retry_after: float | None = None, unsure: bool = False, code: str | None = None
-    ) -> None:
+    def __init__(self, why: str, *, retry_after: float | None = None, code: str | None = None) -> None:
         super().__init__(why, code)
         self.retry_after = retry_after
-        self.unsure = unsure
 
 
 class Never(ActionError):

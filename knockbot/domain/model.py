@@ -55,6 +55,18 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Knock:
+    """Somebody asks to be let into `room_id`; what a policy judges."""
+
+    room_id: str
+    user_id: str
+    event_id: str
+    reason: str = ""
+    display_name: str | None = None
+    has_avatar: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class MemberChange:
     """One membership event: `user_id` is whom it is about, `sender` who made it."""
 
@@ -77,17 +89,9 @@ class MemberChange:
         """Whether the user did this to themselves."""
         return self.sender == self.user_id
 
-
-@dataclass(frozen=True, slots=True)
-class Knock:
-    """Somebody asks to be let into `room_id`; what a policy judges."""
-
-    room_id: str
-    user_id: str
-    event_id: str
-    reason: str = ""
-    display_name: str | None = None
-    has_avatar: bool = False
+    def as_knock(self) -> Knock:
+        """The same as a knock, where it is one."""
+        return Knock(self.room_id, self.user_id, self.event_id, self.reason, self.display_name, self.has_avatar)
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +296,8 @@ class Effect:
     card_id: int | None = None
     user_id: str | None = None
     """Whom an invite, kick or ban is for."""
+    server: str | None = None
+    """The remote server that must answer before the act can succeed; while it is silent, its effects wait."""
     event_id: str | None = None
     """The knock an invite is for; the message a reaction goes on."""
     content: Mapping[str, Any] = field(default_factory=dict)

@@ -58,10 +58,19 @@ async def count_edit(tx: Tx, card_id: int) -> int:
 
 
 async def awaiting_answers(tx: Tx, room_id: str) -> list[Card]:
-    """The posted cards of a protected room that show an open request."""
+    """The cards of a protected room that show an open request and have been posted."""
+    return [card for card in await _open(tx, room_id) if card.event_id is not None]
+
+
+async def unposted(tx: Tx, room_id: str) -> list[Card]:
+    """The cards of a protected room that are to show an open request and have yet to be posted."""
+    return [card for card in await _open(tx, room_id) if card.event_id is None]
+
+
+async def _open(tx: Tx, room_id: str) -> list[Card]:
     rows = await tx.fetch(
-        "SELECT * FROM cards WHERE room_id = $1 AND event_id IS NOT NULL "
-        "AND id IN (SELECT card_id FROM requests WHERE room_id = $1 AND state = 'pending')",
+        "SELECT * FROM cards WHERE room_id = $1 "
+        "AND id IN (SELECT card_id FROM requests WHERE room_id = $1 AND state = 'pending') ORDER BY id",
         room_id,
     )
     return [_card(row) for row in rows]

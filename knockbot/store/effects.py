@@ -39,8 +39,8 @@ async def add(tx: Tx, effects: Iterable[Effect], now: int) -> None:
     """Write intentions down; one whose key is known was written before."""
     for effect in effects:
         await tx.execute(
-            "INSERT INTO effects (key, act, room_id, lane, request_id, card_id, user_id, event_id, content_json, "
-            "state, created_at, due_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'due', $10, $10) "
+            "INSERT INTO effects (key, act, room_id, lane, request_id, card_id, user_id, server, event_id, "
+            "content_json, state, created_at, due_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'due', $11, $11) "
             "ON CONFLICT (key) DO NOTHING",
             effect.key,
             effect.act,
@@ -49,6 +49,7 @@ async def add(tx: Tx, effects: Iterable[Effect], now: int) -> None:
             effect.request_id,
             effect.card_id,
             effect.user_id,
+            effect.server,
             effect.event_id,
             json.dumps(effect.content),
             now,
@@ -89,11 +90,6 @@ async def next_due(tx: Tx) -> int | None:
     return int(due_at) if due_at is not None else None
 
 
-async def aim(tx: Tx, effect_id: int, member_event_id: str) -> None:
-    """Note the member event an act is aimed at, before it acts."""
-    await tx.execute("UPDATE effects SET aimed_at = $2 WHERE id = $1", effect_id, member_event_id)
-
-
 async def finish(
     tx: Tx, effect_id: int, state: str, now: int, *, result: str | None = None, why: str | None = None
 ) -> None:
@@ -109,24 +105,20 @@ async def finish(
     )
 
 
-async def postpone(tx: Tx, effect_id: int, due_at: int, why: str, *, attempted: bool = True) -> None:
-    """Try again later. An effect that was not `attempted` at all does not count the attempt."""
+async def postpone(tx: Tx, effect_id: int, due_at: int, why: str) -> None:
+    """Try again later."""
     await tx.execute(
-        "UPDATE effects SET state = 'due', due_at = $2, why = $3, claimed_by = NULL, attempts = attempts - $4 "
-        "WHERE id = $1",
+        "UPDATE effects SET state = 'due', due_at = $2, why = $3, claimed_by = NULL WHERE id = $1",
         effect_id,
         due_at,
         why,
-        0 if attempted else 1,
     )
 
 
 async def postpone_server(tx: Tx, server: str, due_at: int) -> None:
     """Set a silent server aside: whatever else waits to invite its users waits until then."""
     await tx.execute(
-        "UPDATE effects SET due_at = $2 WHERE state = 'due' AND act = 'invite' AND due_at < $2 AND user_id LIKE $1",
-        "%:" + server.replace("\\", "").replace("%", "").replace("_", "\\_"),
-        due_at,
+        "UPDATE effects SET due_at = $2 WHERE state = 'due' AND server = $1 AND due_at < $2", server, due_at
     )
 
 
@@ -177,24 +169,15 @@ async def edit_waits(tx: Tx, card_id: int) -> bool:
     return row is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Aim:
-    """What an act of the bot on one applicant was meant to hit."""
-
-    effect_id: int
-    act: Act
-    member_event_id: str
-
-
-async def last_aim(tx: Tx, room_id: str, user_id: str) -> Aim | None:
-    """The last act of the bot on a user of a room, and the member event it was aimed at."""
-    row = await tx.fetchrow(
-        "SELECT id, act, aimed_at FROM effects WHERE room_id = $1 AND user_id = $2 AND aimed_at IS NOT NULL "
-        "ORDER BY id DESC LIMIT 1",
+async def last_aim(tx: Tx, room_id: str, user_id: str, act: Act) -> str | None:
+    """The knock that the bot's last act of a kind on a user of a room was for, where it was for a certain one."""
+    event_id = await tx.fetchval(
+        "SELECT event_id FROM effects WHERE room_id = $1 AND user_id = $2 AND act = $3 ORDER BY id DESC LIMIT 1",
         room_id,
         user_id,
+        act,
     )
-    return Aim(row["id"], Act(row["act"]), row["aimed_at"]) if row else None
+    return str(event_id) if event_id is not None else None
 
 
 async def counts(tx: Tx) -> dict[str, int]:
@@ -214,6 +197,7 @@ def _claimed(row: Any) -> Claimed:
         request_id=row["request_id"],
         card_id=row["card_id"],
         user_id=row["user_id"],
+        server=row["server"],
         event_id=row["event_id"],
         content=json.loads(row["content_json"]),
     )

@@ -18,7 +18,7 @@ class Revision:
     text: str
 
 
-async def policy(tx: Tx, room_id: str) -> Revision | None:
+async def current(tx: Tx, room_id: str) -> Revision | None:
     """The policy in force, where the room has one of its own."""
     row = await tx.fetchrow(
         "SELECT room_id, revision, author, written_at, text FROM policies WHERE room_id = $1 "
@@ -28,7 +28,7 @@ async def policy(tx: Tx, room_id: str) -> Revision | None:
     return Revision(row["room_id"], row["revision"], row["author"], row["written_at"], row["text"]) if row else None
 
 
-async def set_policy(tx: Tx, room_id: str, *, author: str, text: str, now: int, cause: str | None) -> int:
+async def revise(tx: Tx, room_id: str, *, author: str, text: str, now: int, cause: str | None) -> int:
     """Write the next revision and return its number; the same cause writes once."""
     if cause is not None:
         known = await tx.fetchval("SELECT revision FROM policies WHERE cause = $1", cause)

@@ -134,7 +134,7 @@ CREATE UNIQUE INDEX requests_open ON requests (room_id, kind, user_id) WHERE sta
 CREATE INDEX requests_pending ON requests (management_room) WHERE state = 'pending';
 CREATE INDEX requests_on_card ON requests (card_id);
 
--- Intended acts. At most one of a lane runs at a time; `aimed_at` is the member event it was aimed at.
+-- Intended acts. At most one of a lane runs at a time.
 CREATE TABLE effects (
     id           {serial},
     key          TEXT NOT NULL UNIQUE,
@@ -144,6 +144,7 @@ CREATE TABLE effects (
     request_id   BIGINT REFERENCES requests (id),
     card_id      BIGINT REFERENCES cards (id),
     user_id      TEXT,
+    server       TEXT,
     event_id     TEXT,
     content_json TEXT NOT NULL,
     state        TEXT NOT NULL,
@@ -151,7 +152,6 @@ CREATE TABLE effects (
     due_at       BIGINT NOT NULL,
     attempts     INTEGER NOT NULL DEFAULT 0,
     claimed_by   TEXT,
-    aimed_at     TEXT,
     result       TEXT,
     why          TEXT,
     ended_at     BIGINT
@@ -160,6 +160,7 @@ CREATE UNIQUE INDEX effects_running ON effects (lane) WHERE state = 'running';
 CREATE INDEX effects_due ON effects (due_at, id) WHERE state = 'due';
 CREATE INDEX effects_open ON effects (request_id) WHERE state IN ('due', 'running', 'blocked');
 CREATE INDEX effects_card ON effects (card_id);
+CREATE INDEX effects_on_user ON effects (room_id, user_id, id);
 
 -- Who decided what, when, by which rule; only ever added to.
 CREATE TABLE audit (

@@ -1,0 +1,619 @@
+"""config.yaml, the environment and secret files, read into frozen `Settings`; each mistake named by file, line and key.
+
+What the keys mean, and why their defaults are what they are, is told in config.example.yaml.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple, TypeVar
+from urllib.parse import quote, urlsplit
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import ErrorDetails
+
+from knockbot.documents import DEEPEST, Document, dump, read_document
+from knockbot.domain.ids import is_alias, is_room_id, is_server_name, is_user_id, server_of
+from knockbot.domain.policy import Policy, parse_policy
+from knockbot.domain.reading import Path as Keys
+from knockbot.domain.reading import found, one_of, text, unknown_word
+from knockbot.errors import Fault
+
+T = TypeVar("T")
+
+LONGEST_FILE = 1024 * 1024
+"""Characters in config.yaml; with many rooms it is longer than a policy typed in chat may be."""
+
+POLICY_DEPTH = 3
+"""How deep in config.yaml a room's policy stands: ``rooms``, the room, ``policy``."""
+
+
+class Faults(Fault):
+    """Several mistakes found at once; the text has one line for each."""
+
+    def __init__(self, faults: tuple[Fault, ...]) -> None:
+        super().__init__("\n".join(map(str, faults)))
+        self.faults = faults
+
+
+# --- values -------------------------------------------------------------------------------------------------------
+
+
+class Permission(StrEnum):
+    """What somebody may ask of the bot; neither gives any power over applicants."""
+
+    USER = "user"
+    """May invite the bot and have rooms protected."""
+    ADMIN = "admin"
+    """May also see all protected rooms and unprotect any."""
+
+
+class Level(StrEnum):
+    """How much is logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class Format(StrEnum):
+    """How the log is written: for people, or one JSON object a line."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class Listen(NamedTuple):
+    """Where to listen; an IPv6 address has lost its brackets."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenPolicy:
+    """A policy, and its text as YAML for people to read."""
+
+    policy: Policy
+    text: str
+
+
+def read_policy(text: str, name: str = "") -> Policy:
+    """The policy that a YAML text describes; `Fault` with its line (``line 4: rule "spam": …``) if it is none."""
+    document = read_document(text, name)
+    try:
+        return parse_policy(document.value)
+    except Fault as fault:
+        raise document.located(fault) from None
+
+
+def _written_policy(value: object) -> WrittenPolicy:
+    return WrittenPolicy(parse_policy(value), dump(value))
+
+
+def read_url(value: object) -> str:
+    """An http(s) URL without a slash at its end."""
+    url = text(value, (), 2000)
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - it is read here for the error it raises on a bad port
+    except ValueError:
+        raise Fault(f"expected a URL, found {found(url)}") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or not url.isprintable() or " " in url:
+        raise Fault(f"expected an http:// or https:// URL, found {found(url)}")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise Fault(f"expected a URL without user, query or fragment, found {found(url)}")
+    return url.rstrip("/")
+
+
+def read_server_name(value: object) -> str:
+    """A server name: what stands behind the colon in a user ID."""
+    name = text(value, (), 255)
+    if not is_server_name(name):
+        raise Fault(f"expected a server name such as example.org, found {found(name)}")
+    return name
+
+
+def read_user_id(value: object) -> str:
+    """A full user ID."""
+    user_id = text(value, (), 255)
+    if not is_user_id(user_id):
+        raise Fault(f"expected a user ID such as @alice:example.org, found {found(user_id)}")
+    return user_id
+
+
+def read_listen(value: object) -> Listen:
+    """``host:port``; an IPv6 address stands in brackets."""
+    written = text(value, (), 300)
+    host, _, port = written.rpartition(":")
+    if not host or not port.isdecimal() or (":" in host and not host.startswith("[")):
+        raise Fault(f"expected host:port, found {found(written)}")
+    return Listen(host.strip("[]"), _port(int(port[:9])))
+
+
+def _port(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise Fault(f"expected a number, found {found(value)}")
+    if not 1 <= value <= 65535:
+        raise Fault(f"expected a port from 1 to 65535, found {value}")
+    return value
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise Fault(f"expected true or false, found {found(value)}")
+    return value
+
+
+def _host(value: object) -> str:
+    host = text(value, (), 255)
+    if any(map(str.isspace, host)) or "/" in host:
+        raise Fault(f"expected a host name or an IP address, found {found(host)}")
+    return host
+
+
+_WORD = re.compile(r"[0-9A-Za-z._~-]+")
+_LOCALPART = re.compile(r"[0-9a-z._=/+-]+")
+
+
+def _service_id(value: object) -> str:
+    word = text(value, (), 100)
+    if not _WORD.fullmatch(word):
+        raise Fault(f"expected letters, digits and . _ ~ - only, found {found(word)}")
+    return word
+
+
+def _localpart(value: object) -> str:
+    localpart = text(value, (), 200).removeprefix("@")
+    if not _LOCALPART.fullmatch(localpart):
+        raise Fault(f"expected lower-case letters, digits and . _ = - / + only, found {found(localpart)}")
+    return localpart
+
+
+def _display_name(value: object) -> str:
+    return text(value, (), 100)
+
+
+def _token(value: object) -> str:
+    # What was found is not told: logs and chats are where this fault ends up.
+    if not isinstance(value, str):
+        raise Fault("expected text; put the token in quotes")
+    if not value or not value.isprintable() or " " in value:
+        raise Fault("expected a token: neither empty nor with blanks in it")
+    return value
+
+
+def _database(value: object, directory: Path) -> str:
+    url = value.strip() if isinstance(value, str) else ""
+    if url.startswith(("postgres://", "postgresql://")):
+        return url
+    scheme, _, path = url.partition(":")
+    if scheme != "sqlite" or not path:
+        raise Fault("expected sqlite:knockbot.db or postgres://user:password@host/knockbot")
+    if path.startswith("//"):
+        # Libraries disagree on what sqlite://x.db is; some take the root of the file system for the database.
+        raise Fault("expected sqlite:knockbot.db (beside config.yaml) or sqlite:/path/knockbot.db, without //")
+    if path.startswith(":memory:") or not path.isprintable():
+        raise Fault("expected the path of a file: what knockbot has promised must outlive a restart")
+    return f"sqlite:{quote(str(directory / path))}"
+
+
+def _room(value: object) -> str:
+    room = text(value, (), 255)
+    if not is_alias(room) and not is_room_id(room):
+        raise Fault(f"expected a room such as #garden:example.org or its !id, found {found(room)}")
+    return room
+
+
+def _permitted(value: object) -> str:
+    who = text(value, (), 255)
+    if who == "*" or is_user_id(who):
+        return who
+    if not is_server_name(who):
+        raise Fault(f'expected "*", a server or a full user ID, found {found(who)}')
+    return who.lower()
+
+
+def _permission(value: object) -> Permission:
+    return Permission(one_of(value, (), tuple(Permission)))
+
+
+def _level(value: object) -> Level:
+    return Level(one_of(value, (), tuple(Level)))
+
+
+def _format(value: object) -> Format:
+    return Format(one_of(value, (), tuple(Format)))
+
+
+def _by(read: Callable[[object], T]) -> PlainValidator:
+    """Let pydantic read a value by one of the functions above; the fault travels inside the ValueError."""
+
+    def validate(value: object) -> T:
+        try:
+            return read(value)
+        except Fault as fault:
+            raise ValueError(fault) from None
+
+    return PlainValidator(validate)
+
+
+# --- settings -----------------------------------------------------------------------------------------------------
+
+
+class Part(BaseModel):
+    """A part of config.yaml: frozen, and no other keys than these."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True)
+
+
+class Homeserver(Part):
+    """The homeserver knockbot runs beside."""
+
+    address: Annotated[str, _by(read_url)]
+    domain: Annotated[str, _by(read_server_name)]
+
+
+class AppService(Part):
+    """Knockbot as the homeserver knows it."""
+
+    address: Annotated[str, _by(read_url)]
+    hostname: Annotated[str, _by(_host)] = "127.0.0.1"
+    port: Annotated[int, _by(_port)] = 29331
+    id: Annotated[str, _by(_service_id)] = "knockbot"
+    bot_username: Annotated[str, _by(_localpart)] = "knockbot"
+    bot_displayname: Annotated[str, _by(_display_name)] = "Knockbot"
+    as_token: Annotated[str, _by(_token)] = Field(repr=False)
+    hs_token: Annotated[str, _by(_token)] = Field(repr=False)
+
+
+class Defaults(Part):
+    """What holds for protected rooms that say nothing else."""
+
+    policy: Annotated[WrittenPolicy, _by(_written_policy)] = _written_policy({"rules": [], "otherwise": "forward"})
+
+
+class Room(Part):
+    """A room protected from config.yaml; chat cannot change it."""
+
+    management_room: Annotated[str, _by(_room)]
+    policy: Annotated[WrittenPolicy | None, _by(_written_policy)] = None
+    """`None` is the default policy."""
+
+
+class Metrics(Part):
+    """Figures for Prometheus."""
+
+    enabled: Annotated[bool, _by(_flag)] = False
+    listen: Annotated[Listen, _by(read_listen)] = Listen("127.0.0.1", 29332)
+
+
+class Logging(Part):
+    """What is logged, and how."""
+
+    level: Annotated[Level, _by(_level)] = Level.INFO
+    format: Annotated[Format, _by(_format)] = Format.TEXT
+
+
+class Settings(Part):
+    """All of config.yaml, checked and complete."""
+
+    homeserver: Homeserver
+    appservice: AppService
+    database: str = Field("sqlite:knockbot.db", validate_default=True, repr=False)
+    """``postgres://…``, or ``sqlite:`` and an absolute path, percent-encoded."""
+    permissions: dict[Annotated[str, _by(_permitted)], Annotated[Permission, _by(_permission)]] = Field(
+        default_factory=dict
+    )
+    defaults: Defaults = Defaults()
+    rooms: dict[Annotated[str, _by(_room)], Room] = Field(default_factory=dict)
+    """By alias or room ID, as written."""
+    metrics: Metrics = Metrics()
+    logging: Logging = Logging()
+
+    @field_validator("database", mode="plain")
+    @classmethod
+    def _read_database(cls, value: object, info: ValidationInfo) -> str:
+        try:
+            return _database(value, (info.context or {}).get("directory", Path.cwd()))
+        except Fault as fault:
+            raise ValueError(fault) from None
+
+    @property
+    def bot_user_id(self) -> str:
+        """The bot's own user ID."""
+        return f"@{self.appservice.bot_username}:{self.homeserver.domain}"
+
+    def permission_of(self, user_id: str) -> Permission | None:
+        """What somebody may ask of the bot: by their own entry, else their server's, else that for everybody."""
+        if not is_user_id(user_id):
+            return None
+        grants = (user_id, server_of(user_id).lower(), "*")
+        return next((self.permissions[who] for who in grants if who in self.permissions), None)
+
+
+def _contradictions(settings: Settings) -> Iterator[tuple[Keys, str]]:
+    """Mistakes that no value shows alone: the key to mend, and what is wrong with it."""
+    if settings.appservice.as_token == settings.appservice.hs_token:
+        # Whoever overhears one direction could otherwise act in the other.
+        yield ("appservice", "hs_token"), "expected another token than as_token"
+    if not is_user_id(settings.bot_user_id):
+        yield ("appservice", "bot_username"), "too long: a user ID has at most 255 characters"
+    for name, room in settings.rooms.items():
+        if room.management_room == name:
+            yield ("rooms", name, "management_room"), "expected another room than the one it manages"
+
+
+# --- loading ------------------------------------------------------------------------------------------------------
+
+ENVIRONMENT = "KNOCKBOT_"
+"""What the environment variables that stand for keys begin with."""
+
+_NOT_OURS = re.compile(r"KNOCKBOT_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_[0-9]+_.+)?)")
+"""What Kubernetes puts into every environment beside a service called knockbot."""
+
+SECRETS: tuple[Keys, ...] = (("appservice", "as_token"), ("appservice", "hs_token"), ("database",))
+"""The keys whose value may also stand in a file, named by the key with ``_file`` behind it."""
+
+LONGEST_SECRET = 10_000
+
+
+def load(path: Path, environ: Mapping[str, str]) -> Settings:
+    """Read config.yaml, and what the environment says over it.
+
+    Relative paths inside it start at its own directory. Raises `Fault`; where there is more than one, `Faults`.
+    """
+    sources = _Sources(_read(path), path.absolute().parent)
+    sources.overlay(environ)
+    sources.read_secrets()
+    return sources.settings()
+
+
+def _read(path: Path) -> Document:
+    try:
+        written = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise Fault("cannot be read: it is not UTF-8 text", where=str(path)) from None
+    except FileNotFoundError:
+        raise Fault('there is no such file; "knockbot init" writes one', where=str(path)) from None
+    except OSError as error:
+        raise Fault(f"cannot be read: {error.strerror}", where=str(path)) from None
+    document = read_document(written, str(path), deepest=DEEPEST + POLICY_DEPTH, longest=LONGEST_FILE)
+    if not isinstance(document.value, dict):
+        raise Fault(f"expected keys and values, found {found(document.value)}", where=document.where())
+    return document
+
+
+class _Sources:
+    """The values gathered from file and environment, where each comes from, and the faults found on the way."""
+
+    def __init__(self, document: Document, directory: Path) -> None:
+        self.document = document
+        self.directory = directory
+        # A part whose keys are all commented out is an empty one.
+        empty: dict[str, Any] = {
+            key: {} for key in Settings.model_fields if key != "database" and document.value.get(key) is None
+        }
+        self.values: dict[str, Any] = document.value | empty
+        self.origins: dict[Keys, str] = {}
+        """For what does not come from its own key in the file: words for where it does."""
+        self.faults: dict[Keys, Fault] = {}
+
+    def overlay(self, environ: Mapping[str, str]) -> None:
+        """Let the environment have the last word."""
+        overrides: dict[Keys, tuple[str, Any]] = {}
+        for name in sorted(environ):
+            if not name.startswith(ENVIRONMENT) or _NOT_OURS.fullmatch(name):
+                continue
+            path: Keys = tuple(name.removeprefix(ENVIRONMENT).lower().split("__"))
+            self.origins[path] = name
+            try:
+                overrides[path] = name, _from_environment(path, environ[name])
+            except Fault as fault:
+                self._add(path, fault)
+        for path in overrides:
+            if twin := _TWINS.get(path):
+                self._take(twin)
+        for path, (_, value) in overrides.items():
+            self._part_of(path)[str(path[-1])] = value
+
+    def read_secrets(self) -> None:
+        """Put what stands in secret files in the place of their names."""
+        for secret in SECRETS:
+            in_file = _TWINS[secret]
+            beside = str(secret[-1]) in self._part_of(secret)
+            if str(in_file[-1]) not in self._part_of(in_file):
+                continue
+            file = self._take(in_file)
+            self.origins[secret] = self._place(in_file)
+            try:
+                if beside:
+                    raise Fault(f"{secret[-1]} is given too; only one of the two is accepted")
+                self._part_of(secret)[str(secret[-1])] = self._secret(file)
+            except Fault as fault:
+                self._add(secret, fault)
+
+    def settings(self) -> Settings:
+        """The settings, or all faults at once."""
+        try:
+            settings = Settings.model_validate(self.values, context={"directory": self.directory})
+        except ValidationError as error:
+            for detail in error.errors(include_url=False):
+                self._add(*_explained(detail))
+        else:
+            for path, message in _contradictions(settings):
+                self._add(path, Fault(message))
+        if self.faults:
+            raise self._all_faults()
+        return settings
+
+    def _part_of(self, path: Keys) -> dict[str, Any]:
+        """The mapping that a path's last key stands in; where something else was written, one that goes nowhere."""
+        part = self.values.get(str(path[0])) if len(path) > 1 else self.values
+        return part if isinstance(part, dict) else {}
+
+    def _take(self, path: Keys) -> Any:
+        return self._part_of(path).pop(str(path[-1]), None)
+
+    def _secret(self, file: object) -> str:
+        path = self.directory / text(file, (), 4000)
+        try:
+            with path.open(encoding="utf-8") as opened:
+                return opened.read(LONGEST_SECRET).strip()
+        except UnicodeDecodeError:
+            raise Fault(f"cannot read {path}: it is not UTF-8 text") from None
+        except OSError as error:
+            raise Fault(f"cannot read {path}: {error.strerror}") from None
+
+    def _add(self, path: Keys, fault: Fault) -> None:
+        """Note a fault, unless this key already has one."""
+        self.faults.setdefault(path, Fault(fault.message, path, self._place(path, fault.path)))
+
+    def _place(self, path: Keys, inside: Keys = ()) -> str:
+        """Where a value was written, and its key; `inside` leads on to the very line of a fault in a policy."""
+        for length in range(len(path), 0, -1):
+            if origin := self.origins.get(path[:length]):
+                return ": ".join(filter(None, (origin, _spelled(path[length:]))))
+        known = path[:1] in self.document.lines
+        where = self.document.where(path + inside) if known else self.document.name
+        return f"{where}: {_spelled(path)}"
+
+    def _all_faults(self) -> Fault:
+        faults = sorted(self.faults.values(), key=lambda fault: self._line(fault.path))
+        return faults[0] if len(faults) == 1 else Faults(tuple(faults))
+
+    def _line(self, path: Keys) -> int:
+        while path and path not in self.document.lines:
+            path = path[:-1]
+        return self.document.lines[path] if path else 0
+
+
+def _in_file(secret: Keys) -> Keys:
+    return (*secret[:-1], f"{secret[-1]}_file")
+
+
+_TWINS = {secret: _in_file(secret) for secret in SECRETS} | {_in_file(secret): secret for secret in SECRETS}
+"""Either of the two ways to give a secret, to the other one."""
+
+_TEXTS: tuple[Any, ...] = (str, Level, Format, Listen)
+"""Kinds of value that an environment variable gives letter by letter; others are YAML in it."""
+
+
+def _from_environment(path: Keys, written: str) -> Any:
+    """The value of an environment variable."""
+    keys = known_keys(path[:-1]) if len(path) <= 2 else {}
+    if not keys and path[0] in Settings.model_fields:
+        raise Fault(f"cannot be set by itself; give {ENVIRONMENT}{str(path[0]).upper()} the whole, as YAML")
+    if not keys or path[-1] not in keys:
+        path, keys = (path, keys) if keys else (path[:1], known_keys())
+        raise unknown_word(str(path[-1]), keys, (), (), what="key")
+    if keys[str(path[-1])] in _TEXTS:
+        return written
+    return read_document(written, deepest=DEEPEST + POLICY_DEPTH, longest=LONGEST_FILE).value
+
+
+def known_keys(path: Keys = ()) -> dict[str, Any]:
+    """The keys that may stand in a part of config.yaml, with the type of each; none where keys are free or absent."""
+    model = _model_at(path)
+    keys = {name: field.annotation for name, field in model.model_fields.items()} if model else {}
+    return keys | {str(file[-1]): str for file in map(_in_file, SECRETS) if file[:-1] == path}
+
+
+def _model_at(path: Keys) -> type[Part] | None:
+    match path:
+        case ():
+            return Settings
+        case ("rooms", _):
+            return Room
+        case (str(name),) if name in Settings.model_fields:
+            annotation = Settings.model_fields[name].annotation
+            return annotation if isinstance(annotation, type) and issubclass(annotation, Part) else None
+    return None
+
+
+def _explained(detail: ErrorDetails) -> tuple[Keys, Fault]:
+    """The key that pydantic complains of, and the complaint in our words."""
+    path = tuple(step for step in detail["loc"] if step != "[key]")
+    match detail["type"]:
+        case "missing":
+            return path, Fault("missing")
+        case "extra_forbidden":
+            return path, unknown_word(str(path[-1]), known_keys(path[:-1]), (), (), what="key")
+        case "value_error":
+            fault = detail["ctx"]["error"].args[0]
+            assert isinstance(fault, Fault)
+            return path, fault
+    return path, Fault(f"expected keys and values, found {found(detail['input'])}")
+
+
+_SIMPLE = re.compile(r"[0-9A-Za-z_]+")
+
+
+def _spelled(path: Keys) -> str:
+    """A path as people read it: ``rooms."#garden:example.org".policy``."""
+    return ".".join(str(step) if _SIMPLE.fullmatch(str(step)) else found(step) for step in path)
+
+
+# --- the registration ---------------------------------------------------------------------------------------------
+
+REGISTRATION = """\
+# Tells the homeserver about knockbot. It belongs to config.yaml: "knockbot registration" writes it anew.
+id: {id}
+url: {url}
+as_token: {as_token}
+hs_token: {hs_token}
+sender_localpart: {sender_localpart}
+rate_limited: false
+receive_ephemeral: false
+namespaces:
+  users:
+    - exclusive: true
+      regex: {users}
+  aliases: []
+  rooms: []
+"""
+
+
+def registration(settings: Settings) -> str:
+    """The registration that fits the settings, as YAML; the same settings give the same text."""
+    service = settings.appservice
+    values = {
+        "id": service.id,
+        "url": service.address,
+        "as_token": service.as_token,
+        "hs_token": service.hs_token,
+        "sender_localpart": sender_localpart(service.as_token),
+        "users": f"^{re.escape(settings.bot_user_id)}$",
+    }
+    return REGISTRATION.format_map({key: quoted(value) for key, value in values.items()})
+
+
+def sender_localpart(as_token: str) -> str:
+    """The localpart of the user that stands beside the bot in the registration, and is never used.
+
+    It is as random as the token it is made from, so that nobody can have taken the name; being made from it, it
+    stays the same whenever the registration is written anew.
+    """
+    return "_knockbot_" + hashlib.sha256(b"knockbot sender_localpart " + as_token.encode()).hexdigest()[:24]
+
+
+def quoted(text: str) -> str:
+    """Printable text as a YAML scalar that is text to readers of YAML 1.1 too, such as Synapse's."""
+    return "'" + text.replace("'", "''") + "'"

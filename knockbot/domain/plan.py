@@ -1,0 +1,96 @@
+"""From a decision to the acts that carry it out: `plan()` and the effects it is made of.
+
+An effect's key names what is to be done and for what, so that planning the same thing twice writes one row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .ids import server_of
+from .model import Act, Answer, Effect, Membership, Request, Verdict
+
+ACT_OF: dict[Verdict, Act] = {Verdict.ACCEPT: Act.INVITE, Verdict.REJECT: Act.KICK, Verdict.BAN: Act.BAN}
+"""What each binding word has done in the room; `forward` asks the moderators instead."""
+
+WANTED: dict[Act, frozenset[Membership]] = {
+    Act.INVITE: frozenset({Membership.INVITE, Membership.JOIN}),
+    Act.KICK: frozenset({Membership.LEAVE, Membership.BAN}),
+    Act.BAN: frozenset({Membership.BAN}),
+}
+"""The memberships in which an act has nothing left to do."""
+
+REACTIONS: dict[str, Verdict] = {"✅": Verdict.ACCEPT, "❌": Verdict.REJECT, "⛔": Verdict.BAN}
+"""What each emoji on a card says."""
+
+
+def plan(request: Request, answer: Answer, home: str) -> tuple[Effect, ...]:
+    """The acts that carry out a binding word on a request, given on a server called `home`.
+
+    An accept is for the very knock it was given for. A reject or a ban is for whatever knock of the applicant
+    stands, so that nobody escapes it by knocking once more.
+    """
+    act = ACT_OF[answer.verdict]
+    server = server_of(request.user_id)
+    away = act is Act.INVITE and server != home
+    return (
+        Effect(
+            key=f"{act}:{request.id}:{answer.cause or answer.event_id}",
+            act=act,
+            room_id=request.room_id,
+            # Only an invite waits for the applicant's server, and the homeserver holds the room's membership lock
+            # meanwhile: one such attempt at a time, in a lane of its own, beside which local applicants pass.
+            lane=f"{request.room_id} {'away' if away else 'home'}",
+            request_id=request.id,
+            user_id=request.user_id,
+            server=server if away else None,
+            event_id=answer.event_id if act is Act.INVITE else None,
+            content={"reason": answer.reason} if answer.reason else {},
+        ),
+    )
+
+
+def _spoken(management_room: str) -> str:
+    """The lane of everything said in one room, so that it is said in order."""
+    return f"{management_room} said"
+
+
+def post_card(management_room: str, card_id: int) -> Effect:
+    """Show a forwarded request to the moderators."""
+    return Effect(f"card:{card_id}", Act.POST_CARD, management_room, _spoken(management_room), card_id=card_id)
+
+
+def edit_card(management_room: str, card_id: int, number: int) -> Effect:
+    """Make a card show what is true now; `number` counts the edits of this card."""
+    return Effect(
+        f"card:{card_id}:edit:{number}", Act.EDIT_CARD, management_room, _spoken(management_room), card_id=card_id
+    )
+
+
+def react(management_room: str, card_id: int, event_id: str, emoji: str) -> Effect:
+    """Offer an answer on a card, so that one click gives it."""
+    return Effect(
+        f"card:{card_id}:react:{emoji}",
+        Act.REACT,
+        management_room,
+        _spoken(management_room),
+        card_id=card_id,
+        event_id=event_id,
+        content={"emoji": emoji},
+    )
+
+
+def say(room_id: str, key: str, content: Mapping[str, Any], request_id: int | None = None) -> Effect:
+    """Say something in a management room; `key` names the occasion."""
+    return Effect(f"say:{key}", Act.SAY, room_id, _spoken(room_id), request_id=request_id, content=content)
+
+
+def enter(room_id: str, occasion: str) -> Effect:
+    """Take an invite."""
+    return Effect(f"join:{room_id}:{occasion}", Act.JOIN, room_id, f"{room_id} go")
+
+
+def leave(room_id: str, occasion: str) -> Effect:
+    """Leave a room, or decline an invite to it."""
+    return Effect(f"leave:{room_id}:{occasion}", Act.LEAVE, room_id, f"{room_id} go")

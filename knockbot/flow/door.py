@@ -1,0 +1,114 @@
+"""What the verbs of the flow have at hand: the database, the clock, the bells, and the world outside as protocols."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ..config import Settings
+from ..domain.model import MemberChange, Membership, Reaction
+from ..domain.power import Powers
+from ..store import inbox
+from ..store.db import Database, Tx
+
+log = logging.getLogger("knockbot.flow")
+
+
+@dataclass(frozen=True, slots=True)
+class RoomView:
+    """What a room looks like from outside its membership: its name for people, and how open it is."""
+
+    room_id: str
+    label: str
+    join_rule: str
+    world_readable: bool
+
+
+class Outside(Protocol):
+    """The homeserver as the flow sees it.
+
+    Every call may raise `Later` (no answer, or asked to wait) or `Never` (a clear no).
+    """
+
+    async def member(self, room_id: str, user_id: str) -> MemberChange | None:
+        """The member event that stands in a room for a user; `None` where there is none."""
+
+    async def membership_of(self, room_id: str, event_id: str) -> Membership | None:
+        """The membership that one event of a room set; `None` where it cannot be seen."""
+
+    async def knocking(self, room_id: str) -> list[MemberChange]:
+        """The knocks that stand in a room."""
+
+    async def powers(self, room_id: str) -> Powers:
+        """The powers in a room now."""
+
+    async def room(self, room_id: str) -> RoomView:
+        """A room's name and openness now."""
+
+    async def resolve(self, alias: str) -> tuple[str, tuple[str, ...]]:
+        """The room an alias means now, and servers to reach it by."""
+
+    async def reactions(self, room_id: str, event_id: str) -> list[Reaction]:
+        """The reactions on a message."""
+
+    async def joined_rooms(self) -> list[str]:
+        """The rooms the bot is in."""
+
+    async def join(self, room: str, via: tuple[str, ...]) -> str:
+        """Enter a room by id or alias; returns its id."""
+
+    async def knock(self, room: str, via: tuple[str, ...], reason: str) -> str:
+        """Ask to be let into a room; returns its id."""
+
+    async def leave(self, room_id: str) -> None:
+        """Leave a room, decline an invite or take a knock back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bells:
+    """Rung when there may be something to do; missing a ring costs a second, not an event."""
+
+    arrivals: asyncio.Event = field(default_factory=asyncio.Event)
+    effects: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Overrun(Exception):
+    """Another process handled this arrival first; its work stands and ours is dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """All that a verb of the flow needs, handed to each as its first argument."""
+
+    db: Database
+    outside: Outside
+    settings: Settings
+    now: Callable[[], int]
+    """The time, in milliseconds since the epoch."""
+    bells: Bells = field(default_factory=Bells)
+
+    @property
+    def bot(self) -> str:
+        """The bot's own user id."""
+        return self.settings.bot_user_id
+
+    @property
+    def home(self) -> str:
+        """The server name knockbot serves."""
+        return self.settings.homeserver.domain
+
+    @asynccontextmanager
+    async def closing(self, seq: int | None) -> AsyncIterator[Tx]:
+        """The transaction that ends the handling of an arrival: all of its outcome, and that it is handled.
+
+        `seq` is `None` for what did not come through the inbox. Raises `Overrun` where another process was quicker.
+        """
+        async with self.db.tx() as tx:
+            if seq is not None and not await inbox.handled(tx, seq, self.now()):
+                raise Overrun
+            yield tx
+        self.bells.effects.set()

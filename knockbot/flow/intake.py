@@ -1,0 +1,120 @@
+"""Intake: what a change of membership in a protected room means for its requests.
+
+Step 3 of the journey (ARCHITECTURE.md). A transaction is a hint: where an event may be old news, the member event
+that stands in the room is read first and taken instead.
+"""
+
+from __future__ import annotations
+
+from ..domain import wording
+from ..domain.model import Act, Decision, MemberChange, Membership, Request, State, Verdict
+from ..domain.outcomes import credited, outcome
+from ..store import effects, requests, rooms
+from ..store.db import Tx
+from . import rules, settle
+from .door import Door
+from .judge import judge
+
+OLD_NEWS = 60 * 1000
+"""An event this old on arrival (milliseconds) was kept back somewhere, and the room may have moved on since."""
+
+MADE_BY: dict[Membership, Act] = {Membership.INVITE: Act.INVITE, Membership.LEAVE: Act.KICK, Membership.BAN: Act.BAN}
+"""Which act of the bot leaves which membership behind."""
+
+
+async def member_changed(door: Door, change: MemberChange, seq: int | None) -> None:
+    """Take in one membership event of a protected room; `seq` is its place in the inbox, if it came that way."""
+    current = await _current(door, change)
+    if current is None:
+        async with door.closing(seq):
+            return
+    if current.membership is Membership.KNOCK:
+        await knocked(door, current, seq)
+    else:
+        await moved_on(door, current, seq)
+
+
+async def _current(door: Door, change: MemberChange) -> MemberChange | None:
+    """The change itself, or, where it may be old news, the member event that stands now."""
+    if door.now() - change.sent_at < OLD_NEWS and not await _out_of_turn(door, change):
+        return change
+    return await door.outside.member(change.room_id, change.user_id)
+
+
+async def _out_of_turn(door: Door, change: MemberChange) -> bool:
+    """Whether this replaced something else than the knock we hold open: then we missed a step, or this is a late one."""
+    async with door.db.tx() as tx:
+        request = await requests.latest(tx, change.room_id, change.user_id)
+    return request is not None and request.open and change.replaces != request.event_id != change.event_id
+
+
+async def knocked(door: Door, change: MemberChange, seq: int | None) -> None:
+    """Somebody knocks, or knocks again: judge it, and open or update the request."""
+    await take_in(door, change, await judged(door, change), seq)
+
+
+async def judged(door: Door, change: MemberChange) -> Decision:
+    """What the policy in force says of a knock."""
+    async with door.db.tx() as tx:
+        policy = (await rules.in_force(door, tx, change.room_id)).policy
+    return await judge(door, policy, change.as_knock())
+
+
+async def take_in(
+    door: Door, change: MemberChange, decision: Decision, seq: int | None, *, card_id: int | None = None
+) -> None:
+    """Open or update the request for a judged knock; where it needs a card, `card_id` names one to be shared."""
+    async with door.closing(seq) as tx:
+        room = await rooms.find(tx, change.room_id)
+        last = await requests.latest(tx, change.room_id, change.user_id)
+        if room is None or (last is not None and last.event_id == change.event_id):
+            return
+        if last is not None and last.open:
+            request = await _knocked_again(door, tx, last, change)
+            if request.answer is not None:
+                return
+        else:
+            if last is not None and last.state is State.ACCEPTED:
+                # They cannot knock while invited, so the invite is gone, and we were not told.
+                await settle.settle(door, tx, last, State.DECLINED, change.user_id)
+            request = await requests.open_knock(tx, room.management_room, change.as_knock(), door.now())
+        await settle.carry_out(door, tx, request, decision, card_id=card_id)
+
+
+async def _knocked_again(door: Door, tx: Tx, request: Request, change: MemberChange) -> Request:
+    """The same request with a new knock. An accept was for the old knock only; a reject or a ban still holds."""
+    await requests.knocked_again(tx, request, change, door.now())
+    if request.answer is not None and request.answer.verdict is Verdict.ACCEPT:
+        await settle.take_back_answer(door, tx, request, "the applicant knocked again")
+    if request.card_id is not None:
+        await settle.refresh(door, tx, request.card_id)
+    return await requests.get(tx, request.id)
+
+
+async def moved_on(door: Door, change: MemberChange, seq: int | None) -> None:
+    """A membership other than a knock: perhaps the outcome of a request, perhaps the bot's own act coming back."""
+    wrong = await _hit_the_wrong_thing(door, change)
+    async with door.closing(seq) as tx:
+        request = await requests.latest(tx, change.room_id, change.user_id)
+        if request is not None:
+            state = outcome(request, change)
+            if state is not None:
+                await settle.settle(door, tx, request, state, credited(request, change, door.bot))
+        if wrong:
+            label = await settle.label_of(tx, change.room_id)
+            text = wording.hit_the_wrong_thing(MADE_BY[change.membership], change.user_id, label)
+            await settle.alarm(door, tx, change.room_id, f"wrong:{change.event_id}", text)
+
+
+async def _hit_the_wrong_thing(door: Door, change: MemberChange) -> bool:
+    """Whether the bot's own act replaced anything but what it was meant for: no homeserver compares before it acts."""
+    act = MADE_BY.get(change.membership)
+    if change.sender != door.bot or act is None or change.replaces is None:
+        return False
+    if act is Act.INVITE:
+        async with door.db.tx() as tx:
+            meant = await effects.last_aim(tx, change.room_id, change.user_id, act)
+        return meant is not None and meant != change.replaces
+    # A reject or a ban is for whatever knock stands; only what was no knock at all was hit by mistake.
+    replaced = change.replaced_membership or await door.outside.membership_of(change.room_id, change.replaces)
+    return replaced not in (Membership.KNOCK, None)

@@ -1,0 +1,55 @@
+"""Judging a knock: gather the facts that this policy needs, and only those, then let the domain decide.
+
+Steps 4 and 5 of the journey (ARCHITECTURE.md).
+"""
+
+from __future__ import annotations
+
+from ..domain import ids
+from ..domain.model import Decision, Facts, Knock, Known, Membership, Truth
+from ..domain.policy import Policy, decide
+from ..errors import ActionError
+from ..store import policies
+from .door import Door
+
+
+async def judge(door: Door, policy: Policy, knock: Knock) -> Decision:
+    """What a policy says of a knock."""
+    return decide(knock, await gather(door, policy, knock), policy)
+
+
+async def gather(door: Door, policy: Policy, knock: Knock) -> Facts:
+    """The facts that the rules of a policy ask for. What cannot be found out is unknown, with the reason."""
+    members = {reference: await _is_member(door, reference, knock.user_id) for reference in sorted(policy.rooms_needed)}
+    return Facts(home=door.home, member_of=members)
+
+
+async def _is_member(door: Door, reference: str, user_id: str) -> Known:
+    try:
+        room_id = await locate(door, reference)
+        # A room the bot has left still shows its state of that day, so the bot's own membership comes first.
+        mine = await door.outside.member(room_id, door.bot)
+        if mine is None or mine.membership is not Membership.JOIN:
+            return Known(Truth.UNKNOWN, f"I am not joined to {reference}")
+        theirs = await door.outside.member(room_id, user_id)
+    except ActionError as error:
+        return Known(Truth.UNKNOWN, f"{reference}: {error.why}")
+    joined = theirs is not None and theirs.membership is Membership.JOIN
+    return Known(Truth.TRUE if joined else Truth.FALSE)
+
+
+async def locate(door: Door, reference: str) -> str:
+    """The room that an id or alias means; an alias is resolved once and pinned.
+
+    Raises `Later` or `Never` when an alias leads nowhere now.
+    """
+    if not ids.is_alias(reference):
+        return reference
+    async with door.db.tx() as tx:
+        pinned = await policies.pinned(tx, reference)
+    if pinned is not None:
+        return pinned
+    room_id, _ = await door.outside.resolve(reference)
+    async with door.db.tx() as tx:
+        await policies.pin(tx, reference, room_id)
+    return room_id

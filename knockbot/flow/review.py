@@ -1,0 +1,120 @@
+"""Review: moderators answer requests, by command or by reaction, and power in the protected room decides.
+
+Whoever answers must be joined to the protected room now and have the power for it; so must the bot. The first
+answer wins. An accept is for the knock that the moderator was shown; a reject or ban is for the applicant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ..domain import wording
+from ..domain.model import Answer, Membership, Reaction, Request, Verdict
+from ..domain.plan import ACT_OF, REACTIONS
+from ..domain.power import Powers
+from ..domain.wording import Words
+from ..errors import ActionError
+from ..store import cards, requests, rooms
+from ..store.db import Tx
+from . import settle
+from .door import Door
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a moderator wants: a verdict on a request, with words for the applicant. `cause` is their event."""
+
+    actor: str
+    verdict: Verdict
+    cause: str
+    reason: str | None = None
+
+
+async def objection(door: Door, wish: Wish, request: Request) -> Words | None:
+    """Why this may not be done now, by this person or by the bot; `None` if nothing stands in the way."""
+    async with door.db.tx() as tx:
+        label = await settle.label_of(tx, request.room_id)
+    if not await is_joined(door, request.room_id, wish.actor):
+        return wording.not_a_member(label)
+    powers = await door.outside.powers(request.room_id)
+    theirs = powers.shortfall(wish.actor, wish.verdict, request.user_id)
+    if theirs is not None:
+        return wording.lacks_power(wording.user(wish.actor), theirs, label)
+    mine = powers.shortfall(door.bot, wish.verdict, request.user_id)
+    return wording.bot_lacks_power(door.bot, mine, label) if mine is not None else None
+
+
+async def is_joined(door: Door, room_id: str, user_id: str) -> bool:
+    """Whether a user is joined to a room at this moment."""
+    member = await door.outside.member(room_id, user_id)
+    return member is not None and member.membership is Membership.JOIN
+
+
+async def take(door: Door, tx: Tx, wish: Wish, request_id: int) -> Words:
+    """Bind the request to this answer, unless there is one already; the reply says which.
+
+    To be called in the transaction that ends the handling of the moderator's event.
+    """
+    request = await requests.get(tx, request_id)
+    if request.answer is not None and request.answer.cause == wish.cause:
+        return wording.taken(request, wish.verdict)
+    if not request.awaits_moderators:
+        return wording.already_answered(request, door.now())
+    seen = request.shown_event_id or request.event_id
+    if wish.verdict is Verdict.ACCEPT and seen != request.event_id:
+        return wording.knocked_anew(request)
+    answer = Answer(
+        wish.verdict, wish.actor, door.now(), request.event_id, reason=wish.reason or None, cause=wish.cause
+    )
+    await settle.give_answer(door, tx, request, answer)
+    return wording.taken(request, wish.verdict)
+
+
+async def reacted(door: Door, reaction: Reaction, seq: int | None) -> None:
+    """A reaction in a room: an answer if it is one of ours, on a card, about a request that waits for one."""
+    verdict = REACTIONS.get(reaction.key)
+    request = await _request_meant(door, reaction) if verdict and reaction.sender != door.bot else None
+    if verdict is None or request is None:
+        async with door.closing(seq):
+            return
+    wish = Wish(reaction.sender, verdict, reaction.event_id)
+    refusal = await objection(door, wish, request)
+    async with door.closing(seq) as tx:
+        if refusal is None:
+            reply = await take(door, tx, wish, request.id)
+            request = await requests.get(tx, request.id)
+            if request.answer is not None and request.answer.cause == wish.cause:
+                return  # the card tells it
+            occasion = f"reply:{reaction.event_id}"
+        else:
+            reply = refusal
+            occasion = f"refused:{request.id}:{reaction.sender}:{verdict}"  # said once, however often they click
+        await settle.say(door, tx, reaction.room_id, occasion, reply, reply_to=reaction.target)
+
+
+async def _request_meant(door: Door, reaction: Reaction) -> Request | None:
+    """The request that a click on this card is about: the one it shows, or the newest of one applicant.
+
+    A card that many applicants share takes no clicks: nobody should let in a crowd by one of them.
+    """
+    async with door.db.tx() as tx:
+        card = await cards.by_event(tx, reaction.room_id, reaction.target)
+        shown = await requests.on_card(tx, card.id) if card else []
+        if card is None or await rooms.find(tx, card.room_id) is None:
+            return None
+    return shown[-1] if len({request.user_id for request in shown}) == 1 else None
+
+
+async def offers(door: Door, request: Request) -> list[Verdict]:
+    """The answers the bot could carry out on a request, so that a card offers no other."""
+    try:
+        powers = await door.outside.powers(request.room_id)
+    except ActionError:
+        return list(ACT_OF)
+    return possible(powers, door.bot, [request])
+
+
+def possible(powers: Powers, bot: str, about: Iterable[Request]) -> list[Verdict]:
+    """The answers that the bot's power allows on all of these requests."""
+    return [verdict for verdict in ACT_OF if all(powers.may(bot, verdict, r.user_id) for r in about)]

@@ -1,0 +1,35 @@
+"""Which policy is in force at a door, compiled once per revision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from ..config import read_policy
+from ..domain.policy import Policy
+from ..store import policies
+from ..store.db import Tx
+from .door import Door
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """A policy, its text as it was written, and where it comes from."""
+
+    policy: Policy
+    text: str
+    source: str
+
+
+@lru_cache(maxsize=1024)
+def _compiled(text: str) -> Policy:
+    return read_policy(text)
+
+
+async def in_force(door: Door, tx: Tx, room_id: str) -> InForce:
+    """The policy of a protected room: its newest revision, else the default of the config file."""
+    revision = await policies.current(tx, room_id)
+    if revision is None:
+        default = door.settings.defaults.policy
+        return InForce(default.policy, default.text, "the default")
+    return InForce(_compiled(revision.text), revision.text, f"revision {revision.revision} by {revision.author}")

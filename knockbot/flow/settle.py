@@ -1,0 +1,167 @@
+"""What follows when a request moves on: the record, the card or the line, and acts that are no longer needed."""
+
+from __future__ import annotations
+
+import hashlib
+
+from ..domain import plan, wording
+from ..domain.model import Answer, Decision, Request, State, Verdict
+from ..domain.policy import Announce
+from ..domain.wording import Words
+from ..store import audit, cards, effects, requests, rooms
+from ..store.db import Tx
+from . import rules
+from .door import Door
+
+HOUR = 3600 * 1000
+CROWDED = 5
+"""More requests than this, of one applicant in an hour or found standing on arrival, share a card."""
+
+ANNOUNCED = frozenset({State.ACCEPTED, State.REJECTED, State.BANNED})
+"""The outcomes of a rule that are told in a line."""
+
+
+async def carry_out(door: Door, tx: Tx, request: Request, decision: Decision, *, card_id: int | None = None) -> None:
+    """Write a policy's decision down, and what it leads to: acts of its own, or a card for the moderators.
+
+    `card_id` names a card that is already there to be shared.
+    """
+    await requests.judged(tx, request.id, decision)
+    await _record(door, tx, request, door.bot, "judged", verdict=decision.verdict, rule=decision.rule)
+    if decision.verdict is Verdict.FORWARD:
+        await show(door, tx, request.id, card_id=card_id)
+        return
+    await give_answer(
+        door,
+        tx,
+        request,
+        Answer(decision.verdict, door.bot, door.now(), request.event_id, rule=decision.rule, reason=decision.reason),
+    )
+
+
+async def give_answer(door: Door, tx: Tx, request: Request, answer: Answer) -> None:
+    """Bind a request to a word, and plan the act that carries it out."""
+    await requests.answered(tx, request.id, answer)
+    await effects.add(tx, plan.plan(request, answer, door.home), door.now())
+    await _record(door, tx, request, answer.by, str(answer.verdict), rule=answer.rule, reason=answer.reason)
+    if request.card_id is not None:
+        await show(door, tx, request.id)
+
+
+async def take_back_answer(door: Door, tx: Tx, request: Request, why: str) -> None:
+    """The word no longer fits: the request is open again."""
+    await requests.answered(tx, request.id, None)
+    await effects.overtake(tx, request.id, why, door.now())
+
+
+async def settle(door: Door, tx: Tx, request: Request, state: State, by: str) -> None:
+    """The room has moved on: record the outcome, and tell it where it is shown."""
+    await requests.settled(tx, request.id, state, by, door.now())
+    await effects.overtake(tx, request.id, f"the request is {state} by now", door.now())
+    await _record(door, tx, request, by, f"is {state}")
+    if request.card_id is not None:
+        await show(door, tx, request.id)
+    elif state in ANNOUNCED and request.answer is not None and request.answer.rule is not None:
+        await _announce(door, tx, request.id)
+
+
+async def _announce(door: Door, tx: Tx, request_id: int) -> None:
+    request = await requests.get(tx, request_id)
+    if (await rules.in_force(door, tx, request.room_id)).policy.announce is Announce.NONE:
+        return
+    line = wording.decision_line(request, await label_of(tx, request.room_id))
+    await say(door, tx, request.management_room, f"line:{request.id}:{request.state}", line, about=request)
+
+
+# --- cards ----------------------------------------------------------------------------------------------------
+
+
+async def show(door: Door, tx: Tx, request_id: int, *, card_id: int | None = None) -> None:
+    """See to it that the moderators' card shows this request as it is now, on a card that exists or on a new one."""
+    request = await requests.get(tx, request_id)
+    shared = request.card_id or card_id or await _crowded_card(door, tx, request)
+    if shared is None:
+        card = await cards.new(tx, request.management_room, request.room_id, door.now())
+        await requests.put_on_card(tx, request.id, card.id)
+        await effects.add(tx, [plan.post_card(card.management_room, card.id)], door.now())
+        return
+    await requests.put_on_card(tx, request.id, shared)
+    await refresh(door, tx, shared)
+
+
+async def refresh(door: Door, tx: Tx, card_id: int) -> None:
+    """Have a posted card edited; edits that wait their turn are one edit, for it shows what is true by then."""
+    card = await cards.get(tx, card_id)
+    if card.event_id is None or await effects.edit_waits(tx, card_id):
+        return
+    number = await cards.count_edit(tx, card_id)
+    await effects.add(tx, [plan.edit_card(card.management_room, card_id, number)], door.now())
+
+
+async def post_missing(door: Door, tx: Tx, room_id: str) -> None:
+    """See to it that every card with an open request gets posted; for those that are, this changes nothing."""
+    for card in await cards.unposted(tx, room_id):
+        await effects.add(tx, [plan.post_card(card.management_room, card.id)], door.now())
+
+
+async def _crowded_card(door: Door, tx: Tx, request: Request) -> int | None:
+    """The card to share, when one applicant has been at the same door too often within the hour."""
+    recent = await requests.opened_since(tx, request.room_id, request.user_id, door.now() - HOUR)
+    if len(recent) <= CROWDED:
+        return None
+    carded = {r.card_id for r in recent if r.card_id is not None and r.management_room == request.management_room}
+    posted = [card_id for card_id in carded if (await cards.get(tx, card_id)).event_id is not None]
+    return max(posted, default=None)
+
+
+# --- saying ---------------------------------------------------------------------------------------------------
+
+
+async def say(
+    door: Door,
+    tx: Tx,
+    room_id: str,
+    occasion: str,
+    text: Words,
+    *,
+    about: Request | None = None,
+    reply_to: str | None = None,
+    aloud: bool = False,
+    calls: tuple[str, ...] = (),
+) -> None:
+    """Plan to say something once per occasion; `aloud` is for what needs a hand, since notices are never pushed."""
+    content = {
+        "plain": text.plain,
+        "html": str(text.html),
+        "aloud": aloud,
+        "calls": list(calls),
+        "reply_to": reply_to,
+        "request": wording.machine_block(about) if about else None,
+    }
+    await effects.add(tx, [plan.say(room_id, occasion, content, about.id if about else None)], door.now())
+
+
+async def alarm(door: Door, tx: Tx, room_id: str, occasion: str, text: Words) -> None:
+    """Tell the moderators of a protected room, aloud, what needs a hand."""
+    room = await rooms.find(tx, room_id)
+    if room is not None:
+        calls = (await rules.in_force(door, tx, room_id)).policy.call
+        await say(door, tx, room.management_room, occasion, text, aloud=True, calls=calls)
+
+
+async def trouble(door: Door, tx: Tx, room_id: str, why: str) -> None:
+    """Something is missing in a protected room: note it, and tell it once."""
+    room = await rooms.find(tx, room_id)
+    if room is not None and await rooms.set_trouble(tx, room_id, why):
+        occasion = f"trouble:{room_id}:{hashlib.sha256(why.encode()).hexdigest()[:16]}:{door.now()}"
+        await alarm(door, tx, room_id, occasion, wording.blocked(room.label, why, door.bot))
+
+
+async def label_of(tx: Tx, room_id: str) -> str:
+    """What people call a protected room."""
+    room = await rooms.find(tx, room_id)
+    return room.label if room else room_id
+
+
+async def _record(door: Door, tx: Tx, request: Request, actor: str, what: str, **detail: str | None) -> None:
+    await audit.add(tx, audit.Entry(door.now(), request.room_id, request.id, actor, what, detail))

@@ -1,0 +1,198 @@
+"""The worker: due effects are claimed, run through the table of actions, and their outcome is recorded.
+
+Steps 6 and 7 of the journey (ARCHITECTURE.md).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from ..domain import plan, wording
+from ..domain.model import Act, MemberChange, Request, State, Verdict
+from ..domain.outcomes import credited, outcome
+from ..errors import ActionError, Later, Never
+from ..store import cards, effects, requests
+from ..store.db import Tx
+from ..store.effects import Claimed
+from . import settle
+from .door import Door, log
+
+AT_ONCE = 10
+"""Acts in flight in all: an application service has no more membership calls in at once anyway (FACTS)."""
+
+PATIENCE = 120.0
+"""Seconds an attempt may take before it counts as unsure."""
+
+FIRST_PAUSE, LONGEST_PAUSE = 2.0, 3600.0
+"""Back-off between attempts, in seconds, doubling."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The wanted state stands. `event_id` is the message sent; `seen` the member event found to settle it already."""
+
+    event_id: str | None = None
+    seen: MemberChange | None = None
+    offers: tuple[Verdict, ...] = ()
+    """After posting a card: the answers to offer on it."""
+    shown: Mapping[int, str] | None = None
+    """After posting or editing a card: the knock shown for each request id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overtaken:
+    """The room settled it otherwise before the act; `seen` is the member event that says so."""
+
+    why: str
+    seen: MemberChange | None = None
+
+
+Outcome = Done | Overtaken
+Action = Callable[[Claimed], Awaitable[Outcome]]
+
+
+class Worker:
+    """Runs due effects, one of a lane and ten in all, until stopped."""
+
+    def __init__(self, door: Door, actions: Mapping[Act, Action]) -> None:
+        self._door = door
+        self._actions = actions
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Work until cancelled; what is in flight then is left for `drain`."""
+        while True:
+            self._door.bells.effects.clear()
+            await self._start_due()
+            await self._wait()
+
+    async def drain(self, seconds: float) -> None:
+        """Let what is in flight come to its end, for at most so many seconds."""
+        if self._running:
+            await asyncio.wait(self._running, timeout=seconds)
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+    async def _start_due(self) -> None:
+        room = AT_ONCE - len(self._running)
+        if room <= 0:
+            return
+        for claimed in await effects.claim(self._door.db, self._door.now(), room):
+            task = asyncio.create_task(self._attempt(claimed))
+            self._running.add(task)
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._door.bells.effects.set()
+        if not task.cancelled() and task.exception() is not None:
+            log.error("recording the outcome of an effect failed; it will be tried again", exc_info=task.exception())
+
+    async def _wait(self) -> None:
+        """Until the bell rings, or an effect is due, or a second has passed: another process may have left work."""
+        try:
+            async with asyncio.timeout(1.0):
+                await self._door.bells.effects.wait()
+        except TimeoutError:
+            pass
+
+    async def _attempt(self, claimed: Claimed) -> None:
+        """Run one effect and record what came of it."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                came = await self._actions[claimed.effect.act](claimed)
+        except Never as error:
+            await self._give_up(claimed, error)
+        except Later as error:
+            await self._postpone(claimed, error)
+        except TimeoutError:
+            await self._postpone(claimed, Later("no answer in time"))
+        except Exception as error:
+            log.exception("effect %s failed in a way nobody thought of", claimed.effect.key)
+            await self._postpone(claimed, Later(f"internal error: {type(error).__name__}"))
+        else:
+            await self._complete(claimed, came)
+
+    async def _complete(self, claimed: Claimed, came: Outcome) -> None:
+        door, effect = self._door, claimed.effect
+        async with door.db.tx() as tx:
+            if isinstance(came, Overtaken):
+                await effects.finish(tx, claimed.id, "overtaken", door.now(), why=came.why)
+            else:
+                await effects.finish(tx, claimed.id, "done", door.now(), result=came.event_id)
+                await self._follow_card(tx, claimed, came)
+            if effect.request_id is not None and effect.act in plan.ACT_OF.values():
+                await self._follow_request(tx, claimed, came)
+        door.bells.effects.set()
+
+    async def _follow_request(self, tx: Tx, claimed: Claimed, came: Outcome) -> None:
+        """Bring the request to where the room is: by what the act found there, or by the act itself."""
+        request = await requests.get(tx, claimed.effect.request_id or 0)
+        if came.seen is not None:
+            state = outcome(request, came.seen)
+            if state is not None:
+                await settle.settle(self._door, tx, request, state, credited(request, came.seen, self._door.bot))
+        elif isinstance(came, Done) and request.open and request.answer is not None:
+            await settle.settle(self._door, tx, request, STATE_AFTER[claimed.effect.act], request.answer.by)
+
+    async def _follow_card(self, tx: Tx, claimed: Claimed, came: Done) -> None:
+        """A card was posted or edited: note what it shows, and offer the answers on it."""
+        effect = claimed.effect
+        for request_id, event_id in (came.shown or {}).items():
+            await requests.shown(tx, request_id, event_id)
+        if effect.act is Act.POST_CARD and effect.card_id is not None and came.event_id is not None:
+            await cards.posted(tx, effect.card_id, came.event_id)
+            offered = [plan.react(effect.room_id, effect.card_id, came.event_id, wording.EMOJI[v]) for v in came.offers]
+            await effects.add(tx, offered, self._door.now())
+            await self._catch_up(tx, effect.card_id, came)
+
+    async def _catch_up(self, tx: Tx, card_id: int, came: Done) -> None:
+        """What changed while the card was on its way found no card to edit; have it edited now."""
+        for request in await requests.on_card(tx, card_id):
+            if not request.awaits_moderators or (came.shown or {}).get(request.id) != request.event_id:
+                await settle.refresh(self._door, tx, card_id)
+
+    async def _postpone(self, claimed: Claimed, error: Later) -> None:
+        door = self._door
+        pause = error.retry_after if error.retry_after is not None else backoff(claimed.attempts)
+        due_at = door.now() + round(pause * 1000)
+        log.info("effect %s waits %.0f s: %s", claimed.effect.key, pause, error.why)
+        async with door.db.tx() as tx:
+            await effects.postpone(tx, claimed.id, due_at, error.why)
+            if claimed.effect.server is not None:
+                await effects.postpone_server(tx, claimed.effect.server, due_at)
+
+    async def _give_up(self, claimed: Claimed, error: Never) -> None:
+        """Nothing more can be done; or, where only a power is missing, nothing until it is back."""
+        door, effect = self._door, claimed.effect
+        log.warning("effect %s: %s", effect.key, error.why)
+        async with door.db.tx() as tx:
+            if error.code in MENDABLE and effect.request_id is not None:
+                await effects.block(tx, claimed.id, error.why)
+                await settle.trouble(door, tx, effect.room_id, error.why)
+                return
+            await effects.finish(tx, claimed.id, "given_up", door.now(), why=error.why)
+            if effect.request_id is not None and effect.act in plan.ACT_OF.values():
+                await self._ask_again(tx, await requests.get(tx, effect.request_id), error)
+
+    async def _ask_again(self, tx: Tx, request: Request, error: ActionError) -> None:
+        """The answer could not be carried out: the request is the moderators' again, and the card says why."""
+        if not request.open:
+            return
+        await requests.answered(tx, request.id, None)
+        await requests.in_trouble(tx, request.id, error.why)
+        await settle.show(self._door, tx, request.id)
+
+
+MENDABLE = frozenset({"KNOCKBOT_NO_POWER", "KNOCKBOT_NOT_JOINED"})
+"""Errors that a moderator can mend: the effect waits for it."""
+
+STATE_AFTER: dict[Act, State] = {Act.INVITE: State.ACCEPTED, Act.KICK: State.REJECTED, Act.BAN: State.BANNED}
+
+def backoff(attempts: int) -> float:
+    """Seconds to wait after so many attempts: doubling, with jitter so that many do not come back at once."""
+    return float(min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(attempts - 1, 12)) * random.uniform(0.8, 1.2))  # noqa: S311

@@ -1,0 +1,235 @@
+"""The actions: how each kind of effect is done on the homeserver, each aimed at a state.
+
+Step 6 of the journey (ARCHITECTURE.md). Before it acts, an action looks whether the wanted state stands already, and
+whether what it was decided for still holds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from markupsafe import Markup
+
+from ..domain import plan
+from ..domain.model import Act, MemberChange, Membership, Request
+from ..domain.wording import Words
+from ..errors import Never
+from ..flow import review, rules, settle
+from ..flow.door import Door
+from ..flow.worker import Action, Done, Outcome, Overtaken
+from ..store import cards, effects, requests
+from ..store.effects import Claimed
+from .cards import REQUEST_KEY, card_message, edit, message, transaction_id
+from .events import EFFECT_KEY
+from .homeserver import Homeserver
+
+CLOCKS_APART = 10 * 60 * 1000
+"""How far (milliseconds) the homeserver's clock may be behind ours when we look for a message of our own."""
+
+PAGES = 50
+"""Pages of a hundred messages of ours to look through at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hand:
+    """What an action works with."""
+
+    door: Door
+    homeserver: Homeserver
+
+
+# --- on applicants --------------------------------------------------------------------------------------------
+
+
+async def change_membership(hand: Hand, claimed: Claimed) -> Outcome:
+    """Invite, kick or ban an applicant, if the knock it was decided for still stands."""
+    effect = claimed.effect
+    user_id = effect.user_id or ""
+    stands = await _standing(hand, claimed)
+    if stands is None:
+        return Overtaken("there is no knock")
+    if stands.membership in plan.WANTED[effect.act]:
+        return Done(seen=stands)
+    if stands.membership is not Membership.KNOCK:
+        return Overtaken(f"they are at {stands.membership} by now", seen=stands)
+    if effect.event_id is not None and effect.event_id != stands.event_id:
+        return Overtaken("they knocked again meanwhile")
+    call = {Act.INVITE: hand.homeserver.invite, Act.KICK: hand.homeserver.kick, Act.BAN: hand.homeserver.ban}
+    try:
+        await call[effect.act](effect.room_id, user_id, effect.content.get("reason"))
+    except Never as error:
+        return await _explain(hand, claimed, stands, error)
+    return Done()
+
+
+async def _standing(hand: Hand, claimed: Claimed) -> MemberChange | None:
+    try:
+        return await hand.door.outside.member(claimed.effect.room_id, claimed.effect.user_id or "")
+    except Never as error:
+        raise Never("I am not in this room.", code="KNOCKBOT_NOT_JOINED") from error
+
+
+async def _explain(hand: Hand, claimed: Claimed, stood: MemberChange, error: Never) -> Outcome:
+    """A clear no: the room moved on in the same moment, or the bot may not do this, or it is as the server says."""
+    if error.code != "M_FORBIDDEN":
+        raise error
+    effect, bot = claimed.effect, hand.door.bot
+    mine = await hand.door.outside.member(effect.room_id, bot)
+    if mine is None or mine.membership is not Membership.JOIN:
+        raise Never("I am not in this room.", code="KNOCKBOT_NOT_JOINED") from error
+    stands = await _standing(hand, claimed)
+    if stands is not None and stands.event_id != stood.event_id:
+        return Overtaken(f"they are at {stands.membership} by now", seen=stands)
+    verdict = next(verdict for verdict, act in plan.ACT_OF.items() if act is effect.act)
+    lacking = (await hand.door.outside.powers(effect.room_id)).shortfall(bot, verdict, effect.user_id or "")
+    if lacking is not None:
+        raise Never(lacking.why, code="KNOCKBOT_NO_POWER" if lacking.lacks_level else error.code) from error
+    raise error
+
+
+# --- in management rooms --------------------------------------------------------------------------------------
+
+
+async def post_card(hand: Hand, claimed: Claimed) -> Outcome:
+    """Show a request to the moderators, unless it was settled before anybody saw it."""
+    shown, label, calls = await _about(hand, claimed)
+    sent = await _sent_before(hand, claimed)
+    if sent is None and not any(request.open for request in shown):
+        return Overtaken("it was settled before it was shown")
+    offers = tuple(await review.offers(hand.door, shown[-1])) if _takes_clicks(shown) else ()
+    if sent is not None:
+        return Done(sent, offers=offers)
+    content = card_message(shown, label, offers, calls, claimed.effect.key)
+    event_id = await _send(hand, claimed, content)
+    return Done(event_id, offers=offers, shown={request.id: request.event_id for request in shown})
+
+
+async def edit_card(hand: Hand, claimed: Claimed) -> Outcome:
+    """Make a card show what is true now."""
+    shown, label, calls = await _about(hand, claimed)
+    async with hand.door.db.tx() as tx:
+        card = await cards.get(tx, claimed.effect.card_id or 0)
+    if card.event_id is None:
+        return Overtaken("there is no card yet, and it will show what is true by then")
+    offers = await review.offers(hand.door, shown[-1]) if _takes_clicks(shown) and shown[-1].open else []
+    content = edit(card_message(shown, label, offers, calls, claimed.effect.key), card.event_id, claimed.effect.key)
+    await _send(hand, claimed, content)
+    return Done(shown={request.id: request.event_id for request in shown})
+
+
+def _takes_clicks(shown: list[Request]) -> bool:
+    return len({request.user_id for request in shown}) == 1
+
+
+async def _about(hand: Hand, claimed: Claimed) -> tuple[list[Request], str, tuple[str, ...]]:
+    """What a card is about: its requests, what their room is called, and whom it calls."""
+    async with hand.door.db.tx() as tx:
+        shown = await requests.on_card(tx, claimed.effect.card_id or 0)
+        if not shown:
+            return [], "", ()
+        room_id = shown[-1].room_id
+        policy = (await rules.in_force(hand.door, tx, room_id)).policy
+        return shown, await settle.label_of(tx, room_id), policy.call
+
+
+async def react(hand: Hand, claimed: Claimed) -> Outcome:
+    """Offer an answer on a card; the homeserver itself keeps a reaction from standing twice."""
+    effect = claimed.effect
+    relation = {"rel_type": "m.annotation", "event_id": effect.event_id, "key": effect.content["emoji"]}
+    content = {"m.relates_to": relation, EFFECT_KEY: effect.key}
+    try:
+        event_id = await hand.homeserver.send(
+            effect.room_id, "m.reaction", transaction_id(effect.key), content
+        )
+    except Never as error:
+        if error.code == "M_DUPLICATE_ANNOTATION":
+            return Done()
+        raise
+    return Done(event_id)
+
+
+async def say(hand: Hand, claimed: Claimed) -> Outcome:
+    """Say something in a management room, once."""
+    sent = await _sent_before(hand, claimed)
+    if sent is not None:
+        return Done(sent)
+    said = claimed.effect.content
+    content = message(
+        Words(said["plain"], Markup(said["html"])),  # noqa: S704 - made by domain/wording.py, stored as it was
+        claimed.effect.key,
+        aloud=said["aloud"],
+        calls=said["calls"],
+        reply_to=said["reply_to"],
+        blocks={REQUEST_KEY: said["request"]} if said["request"] else None,
+    )
+    return Done(await _send(hand, claimed, content))
+
+
+async def _send(hand: Hand, claimed: Claimed, content: Mapping[str, object]) -> str:
+    effect = claimed.effect
+    return await hand.homeserver.send(effect.room_id, "m.room.message", transaction_id(effect.key), content)
+
+
+async def _sent_before(hand: Hand, claimed: Claimed) -> str | None:
+    """The event of an earlier attempt that got through although its answer did not: by its echo, then in the room."""
+    if not claimed.tried_before:
+        return None
+    async with hand.door.db.tx() as tx:
+        echo = await effects.echo_of(tx, claimed.id)
+    return echo or await _find_in_room(hand, claimed)
+
+
+async def _find_in_room(hand: Hand, claimed: Claimed) -> str | None:
+    room_id, begin = claimed.effect.room_id, claimed.created_at - CLOCKS_APART
+    mine = json.dumps({"types": ["m.room.message"], "senders": [hand.homeserver.bot]})
+    since: str | None = None
+    for _ in range(PAGES):
+        page, since = await hand.homeserver.messages_back(room_id, since, mine)
+        for event in page:
+            content = event.get("content") if isinstance(event, dict) else None
+            if isinstance(content, dict) and content.get(EFFECT_KEY) == claimed.effect.key:
+                return str(event["event_id"])
+            if isinstance(event, dict) and event.get("origin_server_ts", begin) < begin:
+                return None
+        if since is None:
+            return None
+    return None
+
+
+# --- coming and going -----------------------------------------------------------------------------------------
+
+
+async def enter(hand: Hand, claimed: Claimed) -> Outcome:
+    """Take an invite, if it still stands."""
+    mine = await hand.door.outside.member(claimed.effect.room_id, hand.door.bot)
+    if mine is not None and mine.membership is not Membership.INVITE:
+        return Done() if mine.membership is Membership.JOIN else Overtaken(f"my membership is {mine.membership}")
+    await hand.homeserver.join(claimed.effect.room_id)
+    return Done()
+
+
+async def leave(hand: Hand, claimed: Claimed) -> Outcome:
+    """Leave a room, or decline an invite."""
+    await hand.homeserver.leave(claimed.effect.room_id)
+    return Done()
+
+
+ACTIONS: dict[Act, Callable[[Hand, Claimed], Awaitable[Outcome]]] = {
+    Act.INVITE: change_membership,
+    Act.KICK: change_membership,
+    Act.BAN: change_membership,
+    Act.POST_CARD: post_card,
+    Act.EDIT_CARD: edit_card,
+    Act.REACT: react,
+    Act.SAY: say,
+    Act.JOIN: enter,
+    Act.LEAVE: leave,
+}
+
+
+def actions(hand: Hand) -> dict[Act, Action]:
+    """The table above, ready for the worker."""
+    return {act: partial(action, hand) for act, action in ACTIONS.items()}

@@ -1,0 +1,77 @@
+"""Messages as Matrix wants them: words, mentions, the machine block, and the effect's key in every one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..domain.model import Request, Verdict
+from ..domain.wording import Words, card, machine_block, shared_card
+from .events import EFFECT_KEY
+
+REQUEST_KEY = "org.knockbot.request"
+REQUESTS_KEY = "org.knockbot.requests"
+"""On a card that several requests share: all of them, beside the newest one under `REQUEST_KEY`."""
+
+
+def message(
+    text: Words,
+    key: str,
+    *,
+    aloud: bool = False,
+    calls: Sequence[str] = (),
+    reply_to: str | None = None,
+    blocks: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """A message of the bot: `m.text` if it is to be heard, else `m.notice`, which no homeserver pushes.
+
+    It mentions exactly `calls`, whatever its text holds (client-server API, "User and room mentions").
+    """
+    content: dict[str, Any] = {
+        "msgtype": "m.text" if aloud else "m.notice",
+        "body": text.plain,
+        "format": "org.matrix.custom.html",
+        "formatted_body": str(text.html),
+        "m.mentions": {"user_ids": list(calls)} if calls else {},
+        EFFECT_KEY: key,
+        **(blocks or {}),
+    }
+    if reply_to is not None:
+        content["m.relates_to"] = {"m.in_reply_to": {"event_id": reply_to}}
+    return content
+
+
+def edit(new: Mapping[str, Any], of: str, key: str) -> dict[str, Any]:
+    """An edit of an earlier message; its outer mentions are empty, so that it calls nobody again."""
+    inner = {name: value for name, value in new.items() if name != EFFECT_KEY}
+    return {
+        **new,
+        "body": f"* {new['body']}",
+        "formatted_body": f"* {new['formatted_body']}",
+        "m.mentions": {},
+        "m.new_content": inner | {EFFECT_KEY: key},
+        "m.relates_to": {"rel_type": "m.replace", "event_id": of},
+        EFFECT_KEY: key,
+    }
+
+
+def card_message(
+    requests: Sequence[Request], label: str, offers: Sequence[Verdict], calls: Sequence[str], key: str
+) -> dict[str, Any]:
+    """A card: of one request, or of the several that share it."""
+    newest = requests[-1]
+    blocks: dict[str, Any] = {REQUEST_KEY: machine_block(newest)}
+    if len(requests) > 1:
+        blocks[REQUESTS_KEY] = [machine_block(request) for request in requests[-BLOCKS_KEPT:]]
+    text = card(newest, label, offers) if len(requests) == 1 else shared_card(requests, label)
+    return message(text, key, aloud=True, calls=calls, blocks=blocks)
+
+
+BLOCKS_KEPT = 40
+"""Machine blocks on one card; an event has 64 KiB."""
+
+
+def transaction_id(key: str) -> str:
+    """The same for the same effect, so that the homeserver drops a repeat as long as it remembers."""
+    return hashlib.sha256(key.encode()).hexdigest()[:32]

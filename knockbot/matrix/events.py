@@ -1,0 +1,192 @@
+"""From raw JSON to something that happened: the one place that looks into events.
+
+Step 2 of the journey (ARCHITECTURE.md). Every field may have been written by a stranger: none is trusted in type,
+length or content. What is no event at all raises `Malformed`; what does not concern the door is `None`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeGuard
+
+from ..domain import ids
+from ..domain.model import Echo, Happening, MemberChange, Membership, Message, Reaction, RoomChange
+from ..domain.text import storable, without_variation_selector
+from ..errors import KnockbotError
+
+EFFECT_KEY = "org.knockbot.effect"
+"""Where a message of the bot names the effect that sent it."""
+
+REASON_KEPT = 10_000
+NAME_KEPT = 500
+BODY_KEPT = 65_536
+"""Characters kept of a stranger's text; an event has room for more, a moderator has not."""
+
+ROOM_CHANGES = frozenset(
+    {
+        "m.room.power_levels",
+        "m.room.join_rules",
+        "m.room.name",
+        "m.room.canonical_alias",
+        "m.room.server_acl",
+        "m.room.tombstone",
+    }
+)
+"""The state of rooms that is watched, beside membership."""
+
+
+class Malformed(KnockbotError):
+    """An event that cannot be one: it is set aside and reported, and the rest of its transaction goes on."""
+
+
+def matters(event: Mapping[str, Any]) -> str | None:
+    """Why an event is kept: it is watched `state`, or `talk` (kept outside protected rooms only); else `None`.
+
+    One without a type counts as state: it is kept, and set aside when it is looked at.
+    """
+    event_type = event.get("type")
+    if not isinstance(event_type, str) or event_type == "m.room.member" or event_type in ROOM_CHANGES:
+        return "state"
+    return "talk" if event_type in ("m.room.message", "m.reaction") else None
+
+
+def parse(event: Mapping[str, Any], bot: str) -> Happening | None:
+    """What an event says to the bot."""
+    event_type = _required(event, "type", str)
+    reader = READERS.get(event_type) or (_room_change if event_type in ROOM_CHANGES else None)
+    return reader(event, bot) if reader else None
+
+
+def member_change(event: Mapping[str, Any], bot: str = "") -> MemberChange | None:
+    """A membership event; `None` for a membership nobody knows, which only a broken server would let through."""
+    content = _mapping(event.get("content"))
+    user_id = _user(event, "state_key")
+    try:
+        membership = Membership(content.get("membership"))
+    except ValueError:
+        raise Malformed("m.room.member: no membership") from None
+    unsigned = _mapping(event.get("unsigned"))
+    replaces = unsigned.get("replaces_state")
+    return MemberChange(
+        room_id=_room(event),
+        event_id=_event_id(event),
+        user_id=user_id,
+        sender=_user(event, "sender"),
+        membership=membership,
+        reason=_text(content.get("reason"), REASON_KEPT) or "",
+        display_name=_text(content.get("displayname"), NAME_KEPT),
+        has_avatar=isinstance(content.get("avatar_url"), str) and content["avatar_url"] != "",
+        sent_at=_time(event),
+        replaces=replaces if isinstance(replaces, str) else None,
+        replaced_membership=_membership(_mapping(unsigned.get("prev_content"))),
+    )
+
+
+def reaction(event: Mapping[str, Any], bot: str = "") -> Reaction | None:
+    """A reaction; `None` for one that was redacted or has no target."""
+    relation = _mapping(_mapping(event.get("content")).get("m.relates_to"))
+    target, key = relation.get("event_id"), relation.get("key")
+    if relation.get("rel_type") != "m.annotation" or not isinstance(target, str) or not isinstance(key, str):
+        return None
+    return Reaction(
+        _room(event),
+        _event_id(event),
+        _user(event, "sender"),
+        _time(event),
+        storable(target[:255]),
+        without_variation_selector(storable(key[:64])),
+    )
+
+
+def _message(event: Mapping[str, Any], bot: str) -> Message | Echo | None:
+    content = _mapping(event.get("content"))
+    if event.get("sender") == bot:
+        key = content.get(EFFECT_KEY)
+        return Echo(_room(event), _event_id(event), key) if isinstance(key, str) else None
+    relation = _mapping(content.get("m.relates_to"))
+    if content.get("msgtype") != "m.text" or relation.get("rel_type") == "m.replace":
+        return None  # notices and edits never command
+    body = _text(content.get("body"), BODY_KEPT)
+    if body is None:
+        return None
+    reply = _mapping(relation.get("m.in_reply_to")).get("event_id")
+    html = content.get("formatted_body") if content.get("format") == "org.matrix.custom.html" else None
+    return Message(
+        room_id=_room(event),
+        event_id=_event_id(event),
+        sender=_user(event, "sender"),
+        sent_at=_time(event),
+        body=body,
+        formatted_body=_text(html, BODY_KEPT),
+        in_reply_to=storable(reply[:255]) if isinstance(reply, str) else None,
+    )
+
+
+def _room_change(event: Mapping[str, Any], bot: str) -> RoomChange | None:
+    if event.get("state_key") != "":
+        return None
+    return RoomChange(_room(event), _event_id(event), _user(event, "sender"), _required(event, "type", str))
+
+
+READERS: dict[str, Callable[[Mapping[str, Any], str], Happening | None]] = {
+    "m.room.member": member_change,
+    "m.room.message": _message,
+    "m.reaction": reaction,
+}
+
+
+# --- fields ---------------------------------------------------------------------------------------------------
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _required(event: Mapping[str, Any], key: str, kind: type[str]) -> str:
+    value = event.get(key)
+    if not isinstance(value, kind):
+        raise Malformed(f"no usable {key}")
+    return value
+
+
+def _room(event: Mapping[str, Any]) -> str:
+    room_id = _required(event, "room_id", str)
+    if not ids.is_room_id(room_id):
+        raise Malformed("room_id is no room id")
+    return room_id
+
+
+def _event_id(event: Mapping[str, Any]) -> str:
+    event_id = event.get("event_id")
+    if not is_event_id(event_id):
+        raise Malformed("event_id is no event id")
+    return event_id
+
+
+def is_event_id(value: Any) -> TypeGuard[str]:
+    """Whether this can name an event, here and in a database."""
+    return isinstance(value, str) and value.startswith("$") and len(value) <= 255 and storable(value) == value
+
+
+def _user(event: Mapping[str, Any], key: str) -> str:
+    user_id = _required(event, key, str)
+    if not ids.is_user_id(user_id):
+        raise Malformed(f"{key} is no user id")
+    return user_id
+
+
+def _text(value: Any, limit: int) -> str | None:
+    return storable(value[:limit]) if isinstance(value, str) else None
+
+
+def _time(event: Mapping[str, Any]) -> int:
+    """`origin_server_ts`, as the sender's server claims it; nonsense counts as long ago."""
+    at = event.get("origin_server_ts")
+    return at if isinstance(at, int) and not isinstance(at, bool) and 0 <= at < 2**53 else 0
+
+
+def _membership(content: Mapping[str, Any]) -> Membership | None:
+    try:
+        return Membership(content.get("membership"))
+    except ValueError:
+        return None

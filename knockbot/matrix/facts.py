@@ -1,0 +1,124 @@
+"""The homeserver as the flow sees it: its answers read into the domain's nouns."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from ..domain.model import MemberChange, Membership, Reaction
+from ..domain.power import Powers, powers
+from ..domain.text import storable
+from ..errors import Never
+from ..flow.door import RoomView
+from . import events
+from .homeserver import Homeserver
+
+log = logging.getLogger("knockbot.facts")
+
+CREATE_EVENTS_KEPT = 5000
+
+
+class Outside:
+    """Implements `flow.door.Outside` on a real homeserver."""
+
+    def __init__(self, homeserver: Homeserver) -> None:
+        self._homeserver = homeserver
+        self._creates: dict[str, Mapping[str, Any]] = {}
+
+    async def member(self, room_id: str, user_id: str) -> MemberChange | None:
+        """The member event that stands in a room for a user."""
+        return _member(await self._homeserver.state(room_id, "m.room.member", user_id))
+
+    async def membership_of(self, room_id: str, event_id: str) -> Membership | None:
+        """The membership that one event of a room set."""
+        change = _member(await self._homeserver.event(room_id, event_id))
+        return change.membership if change else None
+
+    async def knocking(self, room_id: str) -> list[MemberChange]:
+        """The knocks that stand in a room."""
+        found = [_member(event) for event in await self._homeserver.knocking_members(room_id)]
+        return [change for change in found if change is not None and change.membership is Membership.KNOCK]
+
+    async def powers(self, room_id: str) -> Powers:
+        """The powers in a room now. The create event never changes, so it is asked for once."""
+        create, levels = await asyncio.gather(
+            self._create(room_id), self._homeserver.state(room_id, "m.room.power_levels")
+        )
+        return powers(create, _content(levels) if levels is not None else None)
+
+    async def _create(self, room_id: str) -> Mapping[str, Any]:
+        known = self._creates.get(room_id)
+        if known is None:
+            known = await self._homeserver.state(room_id, "m.room.create") or {}
+            if len(self._creates) >= CREATE_EVENTS_KEPT:
+                self._creates.clear()
+            self._creates[room_id] = known
+        return known
+
+    async def room(self, room_id: str) -> RoomView:
+        """A room's name and openness now."""
+        name, alias, join_rules, visibility = await asyncio.gather(
+            *(
+                self._field(room_id, *where)
+                for where in (
+                    ("m.room.name", "name"),
+                    ("m.room.canonical_alias", "alias"),
+                    ("m.room.join_rules", "join_rule"),
+                    ("m.room.history_visibility", "history_visibility"),
+                )
+            )
+        )
+        return RoomView(room_id, name or alias or room_id, join_rules or "invite", visibility == "world_readable")
+
+    async def _field(self, room_id: str, event_type: str, key: str) -> str:
+        value = _content(await self._homeserver.state(room_id, event_type)).get(key)
+        return storable(value[:255]).strip() if isinstance(value, str) else ""
+
+    async def resolve(self, alias: str) -> tuple[str, tuple[str, ...]]:
+        """The room an alias means now, and servers to reach it by."""
+        return await self._homeserver.directory(alias)
+
+    async def reactions(self, room_id: str, event_id: str) -> list[Reaction]:
+        """The reactions on a message."""
+        found = []
+        for event in await self._homeserver.annotations(room_id, event_id):
+            try:
+                found.append(events.reaction(event | {"room_id": room_id} if isinstance(event, dict) else {}))
+            except events.Malformed as error:
+                log.warning("a reaction in %s makes no sense: %s", room_id, error)
+        return [reaction for reaction in found if reaction is not None]
+
+    async def joined_rooms(self) -> list[str]:
+        """The rooms the bot is in."""
+        return await self._homeserver.joined_rooms()
+
+    async def join(self, room: str, via: tuple[str, ...]) -> str:
+        """Enter a room by id or alias."""
+        return await self._homeserver.join(room, via)
+
+    async def knock(self, room: str, via: tuple[str, ...], reason: str) -> str:
+        """Ask to be let into a room."""
+        return await self._homeserver.knock(room, via, reason)
+
+    async def leave(self, room_id: str) -> None:
+        """Leave a room, decline an invite or take a knock back."""
+        await self._homeserver.leave(room_id)
+
+
+def _member(event: Any) -> MemberChange | None:
+    if not isinstance(event, dict):
+        return None
+    try:
+        return events.member_change(event)
+    except events.Malformed as error:
+        log.warning("a member event makes no sense: %s", error)
+        return None
+
+
+def _content(event: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    content = (event or {}).get("content")
+    return content if isinstance(content, dict) else {}
+
+

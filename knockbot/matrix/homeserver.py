@@ -1,0 +1,299 @@
+"""The HTTP client: every call knockbot makes on the homeserver, and what each kind of answer means.
+
+mautrix builds and sends the requests; its error handling is replaced, since it knows neither `Retry-After` nor
+bodies that are not what they should be. Whatever goes wrong leaves here as `Later` or `Never`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+
+from aiohttp import ClientResponse, ClientSession
+from mautrix.api import HTTPAPI, Method, Path, PathBuilder
+from mautrix.errors import MatrixConnectionError
+from yarl import URL
+
+from ..domain.text import shown
+from ..errors import Later, Never
+
+log = logging.getLogger("knockbot.homeserver")
+
+READ: Final = 20.0
+"""Seconds to wait for what the homeserver can answer by itself."""
+HANDSHAKE: Final = 90.0
+"""Seconds to wait where another server has to answer too: invites, joins, knocks, aliases."""
+LONGEST_WISH: Final = 3600.0
+"""No more seconds than this are waited at the homeserver's own wish."""
+SAID: Final = 200
+"""Characters of the homeserver's own words that are passed on."""
+
+REFUSALS: dict[str, str] = {
+    "M_INVITE_BLOCKED": "they have set their account to refuse invites.",
+    "M_BAD_STATE": "they are banned from the room.",
+    "M_UNSUPPORTED_ROOM_VERSION": "their server is too old for this version of room.",
+    "M_INCOMPATIBLE_ROOM_VERSION": "their server is too old for this version of room.",
+    "M_TOO_LARGE": "the text is too long for an event.",
+    "M_NOT_FOUND": "there is no such thing.",
+}
+"""What an errcode means to a moderator, where the homeserver's own words would not say it."""
+
+UNWELL: dict[str, str] = {
+    "M_UNKNOWN_TOKEN": "the homeserver does not know my token; is registration.yaml in its config, and current?",
+    "M_MISSING_TOKEN": "the homeserver got no token from me.",
+    "M_USER_SUSPENDED": "my account is suspended on the homeserver.",
+    "M_USER_DEACTIVATED": "my account is deactivated on the homeserver.",
+    "M_USER_LOCKED": "my account is locked on the homeserver.",
+}
+"""Errcodes that only the server admin can mend. What is due waits until they have."""
+
+UNWELL_PAUSE: Final = 60.0
+
+
+class _Api(HTTPAPI):
+    """mautrix's client with its own reading of answers."""
+
+    async def _send(
+        self, method: Method, url: URL, content: Any, query_params: dict[str, str], headers: dict[str, str]
+    ) -> tuple[Any, ClientResponse]:
+        async with self.session.request(str(method), url, data=content, params=query_params, headers=headers) as answer:
+            body = _as_json(await answer.read())
+            if 200 <= answer.status < 300:
+                if not isinstance(body, dict):
+                    raise Later("the homeserver's answer makes no sense.")
+                return body, answer
+            raise _refusal(answer.status, body if isinstance(body, dict) else {}, answer.headers)
+
+
+def _as_json(text: bytes) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _refusal(status: int, body: Mapping[str, Any], headers: Mapping[str, str]) -> Later | Never:
+    """What an error answer says of the future (client-server API, "Standard error response")."""
+    code = body.get("errcode")
+    code = code if isinstance(code, str) else None
+    message = body.get("error")
+    words = shown(message, SAID) if isinstance(message, str) else f"HTTP {status}"
+    if status == 429:
+        return Later("the homeserver asks me to slow down.", retry_after=_wish(body, headers), code=code)
+    if status == 401 or code in UNWELL:
+        why = UNWELL.get(code or "", "the homeserver does not accept my token.")
+        log.error("%s", why)
+        return Later(why, retry_after=UNWELL_PAUSE, code=code)
+    if status >= 500 or status == 408:
+        return Later(f"the homeserver says: {words}", code=code)
+    return Never(REFUSALS.get(code or "", f"the homeserver says: {words}"), code=code)
+
+
+def _wish(body: Mapping[str, Any], headers: Mapping[str, str]) -> float | None:
+    """How long the homeserver asks us to wait: the header first, then the older field of the body."""
+    header = headers.get("Retry-After")
+    if header is not None:
+        seconds = _header_seconds(header)
+        if seconds is not None:
+            return min(max(seconds, 0.0), LONGEST_WISH)
+    wish = body.get("retry_after_ms")
+    if isinstance(wish, int | float) and not isinstance(wish, bool) and wish >= 0:
+        return min(wish / 1000, LONGEST_WISH)
+    return None
+
+
+def _header_seconds(header: str) -> float | None:
+    """`Retry-After` is a number of seconds or a date (RFC 9110, section 10.2.3)."""
+    try:
+        return float(int(header))
+    except ValueError:
+        pass
+    try:
+        moment = parsedate_to_datetime(header)
+        return (moment - moment.now(moment.tzinfo)).total_seconds()
+    except ValueError:
+        return None
+
+
+class Homeserver:
+    """The calls of the client-server API that knockbot makes, as the bot's own user.
+
+    Room and user ids must have been checked to be such (`domain/ids.py`); paths are quoted here. Every method may
+    raise `Later` and `Never`.
+    """
+
+    def __init__(self, session: ClientSession, address: str, token: str, bot: str) -> None:
+        self.bot = bot
+        self._api = _Api(address, token, client_session=session, as_user_id=bot, log=log)  # type: ignore[arg-type]
+
+    async def call(
+        self,
+        method: Method,
+        path: PathBuilder,
+        body: Mapping[str, Any] | None = None,
+        query: Mapping[str, Any] | None = None,
+        patience: float = READ,
+    ) -> dict[str, Any]:
+        """One request, with `patience` in seconds."""
+        try:
+            async with asyncio.timeout(patience):
+                answer: dict[str, Any] = await self._api.request(
+                    method, path, dict(body or {}), query_params=dict(query or {}), sensitive=True
+                )
+                return answer
+        except TimeoutError:
+            raise Later(f"the homeserver gave no answer within {patience:g} seconds.") from None
+        except MatrixConnectionError as error:
+            raise Later(f"the homeserver cannot be reached ({shown(str(error), SAID)}).") from error
+
+    # --- reading ----------------------------------------------------------------------------------------------
+
+    async def whoami(self) -> dict[str, Any]:
+        """Who the homeserver takes us for."""
+        return await self.call(Method.GET, Path.v3.account.whoami)
+
+    async def versions(self) -> dict[str, Any]:
+        """What the homeserver speaks."""
+        return await self.call(Method.GET, Path.versions)
+
+    async def state(self, room_id: str, event_type: str, key: str = "") -> dict[str, Any] | None:
+        """A whole state event, or `None` where there is none.
+
+        The default form of the answer is the content alone, without the event id.
+        """
+        try:
+            path = Path.v3.rooms[room_id].state[event_type][key]
+            return await self.call(Method.GET, path, query={"format": "event"})
+        except Never as error:
+            if error.code == "M_NOT_FOUND":
+                return None
+            raise
+
+    async def event(self, room_id: str, event_id: str) -> dict[str, Any] | None:
+        """One event of a room, or `None` where the bot cannot see it."""
+        try:
+            return await self.call(Method.GET, Path.v3.rooms[room_id].event[event_id])
+        except Never:
+            return None
+
+    async def knocking_members(self, room_id: str) -> list[Any]:
+        """The member events of all who knock at a room."""
+        answer = await self.call(
+            Method.GET, Path.v3.rooms[room_id].members, query={"membership": "knock"}, patience=HANDSHAKE
+        )
+        return _list(answer, "chunk")
+
+    async def joined_rooms(self) -> list[str]:
+        """The rooms the bot is in."""
+        answer = await self.call(Method.GET, Path.v3.joined_rooms, patience=HANDSHAKE)
+        return [room_id for room_id in _list(answer, "joined_rooms") if isinstance(room_id, str)]
+
+    async def annotations(self, room_id: str, event_id: str) -> list[Any]:
+        """The reactions on a message, the newest hundred."""
+        answer = await self.call(
+            Method.GET, Path.v1.rooms[room_id].relations[event_id]["m.annotation"], query={"limit": "100"}
+        )
+        return _list(answer, "chunk")
+
+    async def messages_back(self, room_id: str, since: str | None, event_filter: str) -> tuple[list[Any], str | None]:
+        """A page of a room's messages, newest first, and where the next page begins."""
+        query = {"dir": "b", "limit": "100", "filter": event_filter, "from": since}
+        answer = await self.call(
+            Method.GET, Path.v3.rooms[room_id].messages, query={k: v for k, v in query.items() if v is not None}
+        )
+        end = answer.get("end")
+        return _list(answer, "chunk"), end if isinstance(end, str) else None
+
+    async def directory(self, alias: str) -> tuple[str, tuple[str, ...]]:
+        """The room an alias means, and servers to reach it by."""
+        try:
+            answer = await self.call(Method.GET, Path.v3.directory.room[alias], patience=HANDSHAKE)
+        except Never as error:
+            raise Never("no room has that alias.", code=error.code) from error
+        room_id = answer.get("room_id")
+        if not isinstance(room_id, str):
+            raise Later("the homeserver's answer makes no sense.")
+        return room_id, tuple(server for server in _list(answer, "servers") if isinstance(server, str))
+
+    # --- acting -----------------------------------------------------------------------------------------------
+
+    async def register(self) -> None:
+        """Have the bot's account made; it may be there already."""
+        localpart = self.bot[1:].partition(":")[0]
+        body = {"type": "m.login.application_service", "username": localpart, "inhibit_login": True}
+        try:
+            await self.call(Method.POST, Path.v3.register, body)
+        except Never as error:
+            if error.code != "M_USER_IN_USE":
+                raise
+
+    async def set_display_name(self, name: str) -> None:
+        """Give the bot a name, unless it has that already; only once it is registered (FACTS)."""
+        path = Path.v3.profile[self.bot].displayname
+        try:
+            if (await self.call(Method.GET, path)).get("displayname") == name:
+                return
+        except Never:
+            pass  # no profile yet
+        await self.call(Method.PUT, path, {"displayname": name})
+
+    async def ping(self, service_id: str, txn_id: str) -> None:
+        """Have the homeserver call us back: it proves the round trip, and makes it deliver what it kept."""
+        await self.call(Method.POST, Path.v1.appservice[service_id].ping, {"transaction_id": txn_id}, patience=HANDSHAKE)
+
+    async def invite(self, room_id: str, user_id: str, reason: str | None) -> None:
+        """Let somebody in."""
+        await self._membership(room_id, "invite", user_id, reason, HANDSHAKE)
+
+    async def kick(self, room_id: str, user_id: str, reason: str | None) -> None:
+        """Send somebody away."""
+        await self._membership(room_id, "kick", user_id, reason, READ)
+
+    async def ban(self, room_id: str, user_id: str, reason: str | None) -> None:
+        """Keep somebody out."""
+        await self._membership(room_id, "ban", user_id, reason, READ)
+
+    async def _membership(self, room_id: str, call: str, user_id: str, reason: str | None, patience: float) -> None:
+        body = {"user_id": user_id} | ({"reason": reason} if reason else {})
+        await self.call(Method.POST, Path.v3.rooms[room_id][call], body, patience=patience)
+
+    async def join(self, room: str, via: Sequence[str] = ()) -> str:
+        """Enter a room by id or alias; returns its id."""
+        return await self._enter("join", room, via, {})
+
+    async def knock(self, room: str, via: Sequence[str], reason: str) -> str:
+        """Ask to be let into a room; returns its id."""
+        return await self._enter("knock", room, via, {"reason": reason})
+
+    async def _enter(self, call: str, room: str, via: Sequence[str], body: Mapping[str, Any]) -> str:
+        # `server_name` is the old name of `via`; servers of either age find theirs.
+        query = {"via": list(via), "server_name": list(via)} if via else {}
+        answer = await self.call(Method.POST, Path.v3[call][room], body, query, patience=HANDSHAKE)
+        room_id = answer.get("room_id")
+        if not isinstance(room_id, str):
+            raise Later("the homeserver's answer makes no sense.")
+        return room_id
+
+    async def leave(self, room_id: str) -> None:
+        """Leave a room, decline an invite or take a knock back; not to be in it at all is as good."""
+        try:
+            await self.call(Method.POST, Path.v3.rooms[room_id].leave, patience=HANDSHAKE)
+        except Never as error:
+            log.info("leaving %s: %s", room_id, error.why)
+
+    async def send(self, room_id: str, event_type: str, txn_id: str, content: Mapping[str, Any]) -> str:
+        """Send a message event; returns its event id."""
+        answer = await self.call(Method.PUT, Path.v3.rooms[room_id].send[event_type][txn_id], content)
+        event_id = answer.get("event_id")
+        if not isinstance(event_id, str):
+            raise Later("the homeserver's answer makes no sense.")
+        return event_id
+
+
+def _list(answer: Mapping[str, Any], key: str) -> list[Any]:
+    found = answer.get(key)
+    return found if isinstance(found, list) else []
