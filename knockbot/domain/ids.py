@@ -172,7 +172,9 @@ class Globs:
     def first_match(self, text: str) -> str | None:
         """A glob that the text fits, as it was written; none if it fits none."""
         literal = self._literals.get(text.lower() if self.ignore_case else text)
-        return literal or next((glob.text for glob in self._globs if glob.matches(text)), None)
+        if literal is not None:
+            return literal
+        return next((glob.text for glob in self._globs if glob.matches(text)), None)
 
 
 def globs(texts: Iterable[str], *, ignore_case: bool = False) -> Globs:

@@ -205,4 +205,4 @@ def _rule_at(data: object, place: str | int) -> str:
     assert isinstance(place, int)
     rule = data["rules"][place]
     name = rule.get("name") if isinstance(rule, dict) else None
-    return f"rule {found(name)}" if isinstance(name, str) and name.strip() else f"rule #{place + 1}"
+    return f"rule {found(name)}" if isinstance(name, str) and shown(name, MAX_NAME) else f"rule #{place + 1}"

@@ -1,0 +1,37 @@
+"""One knock and what is known about it: each test of policies changes one thing in them."""
+
+from __future__ import annotations
+
+from knockbot.domain.criteria import Condition, read_when
+from knockbot.domain.model import Facts, Kind, Knock, Known, Truth
+
+KNOCK = Knock(
+    room_id="!garden:tulip.example",
+    user_id="@ana:tulip.example",
+    event_id="$knock",
+    reason="I am a student of botany",
+)
+FACTS = Facts(
+    home="tulip.example",
+    member_of={
+        "#in:tulip.example": Known(Truth.TRUE),
+        "#out:tulip.example": Known(Truth.FALSE),
+        "#dark:tulip.example": Known(Truth.UNKNOWN, "the bot is not joined there"),
+    },
+)
+
+KNOCKS = frozenset({Kind.KNOCK})
+INVITES = frozenset({Kind.THIRD_PARTY_INVITE})
+
+# A condition of each truth, to put into combinations.
+YES = {"member_of": "#in:tulip.example"}
+NO = {"member_of": "#out:tulip.example"}
+UNKNOWN = {"member_of": "#dark:tulip.example"}
+WHY_YES = 'user is in "#in:tulip.example"'
+WHY_NO = 'user is not in "#out:tulip.example"'
+WHY_UNKNOWN = 'whether the user is in "#dark:tulip.example" (the bot is not joined there)'
+
+
+def when(data: object, kinds: frozenset[Kind] = KNOCKS) -> Condition:
+    """The condition that this `when` of a rule describes."""
+    return read_when(data, ("when",), kinds)

@@ -1,0 +1,410 @@
+"""Each criterion, combination and fault: one base knock, one thing changed at a time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from knockbot.domain.criteria import COMBINATIONS, CRITERIA, LATER, MAX_DEPTH
+from knockbot.domain.model import Facts, Finding, Kind, Knock, Truth
+from knockbot.errors import Fault
+from tests.domain.doors import FACTS, INVITES, KNOCK, KNOCKS, NO, UNKNOWN, WHY_NO, WHY_UNKNOWN, WHY_YES, YES, when
+
+
+def judged(data: object, **changed: Any) -> Finding:
+    """What the condition finds of the base knock with something changed."""
+    return when(data).judge(replace(KNOCK, **changed), FACTS)
+
+
+def fault(data: object, kinds: frozenset[Kind] = KNOCKS) -> Fault:
+    """The fault that this `when` raises."""
+    with pytest.raises(Fault) as caught:
+        when(data, kinds)
+    return caught.value
+
+
+# --- user -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("user", "user_id", "truth", "why"),
+    [
+        ("@ana:tulip.example", "@ana:tulip.example", Truth.TRUE, 'user is "@ana:tulip.example"'),
+        ("@*:tulip.example", "@ana:tulip.example", Truth.TRUE, 'user matches "@*:tulip.example"'),
+        ("@*:tulip.example", "@:tulip.example", Truth.TRUE, 'user matches "@*:tulip.example"'),
+        ("@ana:*", "@ana:tulip.example", Truth.TRUE, 'user matches "@ana:*"'),
+        ("@an?:tulip.example", "@ana:tulip.example", Truth.TRUE, 'user matches "@an?:tulip.example"'),
+        ("@Ana:tulip.example", "@ana:tulip.example", Truth.FALSE, 'user is not "@Ana:tulip.example"'),
+        ("@*:TULIP.example", "@ana:tulip.example", Truth.FALSE, 'user is not "@*:TULIP.example"'),
+        ("@*:tulip.example", "@ana:tulip.example:8448", Truth.FALSE, 'user is not "@*:tulip.example"'),
+        ("@*:tulip.example", "@ana:rose.example", Truth.FALSE, 'user is not "@*:tulip.example"'),
+        (
+            ["@bob:tulip.example", "@ana:*"],
+            "@ana:tulip.example",
+            Truth.TRUE,
+            'user matches "@ana:*"',
+        ),
+        (
+            ["@bob:tulip.example", "@cem:tulip.example"],
+            "@ana:tulip.example",
+            Truth.FALSE,
+            'user is not "@bob:tulip.example" or "@cem:tulip.example"',
+        ),
+        (
+            [f"@bob{number}:a.b" for number in range(7)],
+            "@ana:tulip.example",
+            Truth.FALSE,
+            'user is not "@bob0:a.b", "@bob1:a.b", "@bob2:a.b" or 4 more',
+        ),
+    ],
+)
+def test_user_is_the_whole_id_to_the_letter(user: object, user_id: str, truth: Truth, why: str) -> None:
+    assert judged({"user": user}, user_id=user_id) == Finding(truth, why)
+
+
+# --- server ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("server", "user_id", "truth", "why"),
+    [
+        ("evil.example", "@ana:evil.example", Truth.TRUE, 'server is "evil.example"'),
+        ("Evil.Example", "@ana:eVIL.example", Truth.TRUE, 'server is "Evil.Example"'),
+        ("evil.example", "@ana:evil.example:8448", Truth.TRUE, 'server is "evil.example"'),
+        ("*.spam.example", "@ana:a.b.SPAM.example", Truth.TRUE, 'server matches "*.spam.example"'),
+        ("*.spam.example", "@ana:spam.example", Truth.FALSE, 'server is not "*.spam.example"'),
+        ("evil.example", "@ana:notevil.example", Truth.FALSE, 'server is not "evil.example"'),
+        ("evil.example", "@ana:evil.example.tulip.example", Truth.FALSE, 'server is not "evil.example"'),
+        ("evil.example", "@evil.example:tulip.example", Truth.FALSE, 'server is not "evil.example"'),
+        ("[2001:db8::*]", "@ana:[2001:DB8::1]:8448", Truth.TRUE, 'server matches "[2001:db8::*]"'),
+        (["*.spam.example", "evil.example"], "@ana:evil.example", Truth.TRUE, 'server is "evil.example"'),
+        (
+            ["*.spam.example", "evil.example"],
+            "@ana:tulip.example",
+            Truth.FALSE,
+            'server is not "*.spam.example" or "evil.example"',
+        ),
+    ],
+)
+def test_server_is_the_host_without_port_and_case(server: object, user_id: str, truth: Truth, why: str) -> None:
+    assert judged({"server": server}, user_id=user_id) == Finding(truth, why)
+
+
+# --- local ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("local", "user_id", "truth", "why"),
+    [
+        (True, "@ana:tulip.example", Truth.TRUE, "user is from tulip.example"),
+        (True, "@ana:rose.example", Truth.FALSE, "user is not from tulip.example"),
+        (True, "@ana:tulip.example:8448", Truth.FALSE, "user is not from tulip.example"),
+        (False, "@ana:rose.example", Truth.TRUE, "user is not from tulip.example"),
+        (False, "@ana:tulip.example", Truth.FALSE, "user is from tulip.example"),
+    ],
+)
+def test_local_is_whoever_is_from_our_own_server(local: bool, user_id: str, truth: Truth, why: str) -> None:
+    assert judged({"local": local}, user_id=user_id) == Finding(truth, why)
+
+
+# --- member_of ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rooms", "truth", "why"),
+    [
+        ("#in:tulip.example", Truth.TRUE, WHY_YES),
+        ("#out:tulip.example", Truth.FALSE, WHY_NO),
+        ("#dark:tulip.example", Truth.UNKNOWN, WHY_UNKNOWN),
+        ("#new:tulip.example", Truth.UNKNOWN, 'whether the user is in "#new:tulip.example" (nobody looked)'),
+        (["#out:tulip.example", "#in:tulip.example"], Truth.TRUE, WHY_YES),
+        (["#dark:tulip.example", "#in:tulip.example"], Truth.TRUE, WHY_YES),
+        (["#out:tulip.example", "#dark:tulip.example"], Truth.UNKNOWN, WHY_UNKNOWN),
+    ],
+)
+def test_member_of_is_any_of_the_rooms_as_far_as_is_known(rooms: object, truth: Truth, why: str) -> None:
+    assert judged({"member_of": rooms}) == Finding(truth, why)
+
+
+@pytest.mark.parametrize(
+    ("data", "rooms"),
+    [
+        ({"user": "@*:a.b", "server": "a.b", "local": True, "reason_matches": "x", "reason_length_at_least": 1}, ()),
+        ({"member_of": ["#a:b.c", "!d:e.f", "#a:b.c"]}, ("#a:b.c", "!d:e.f")),
+        (
+            {"not": {"any": [{"member_of": "#a:b.c"}, {"all": [{"local": True, "member_of": "!d:e.f"}]}]}},
+            ("#a:b.c", "!d:e.f"),
+        ),
+    ],
+)
+def test_a_condition_says_which_rooms_it_needs_to_know(data: object, rooms: tuple[str, ...]) -> None:
+    assert when(data).rooms_needed == rooms
+
+
+# --- reason ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("pattern", "reason", "truth", "why"),
+    [
+        ("student", "I am a student", Truth.TRUE, 'reason matches "student"'),
+        ("(?i)STUDENT|staff", "I am a Student", Truth.TRUE, 'reason matches "(?i)STUDENT|staff"'),
+        ("^student", "I am a student", Truth.FALSE, 'reason does not match "^student"'),
+        ("student", "I am a stu\u200bde\u202ent", Truth.TRUE, 'reason matches "student"'),
+        ("student", "I am a ｓｔｕｄｅｎｔ", Truth.TRUE, 'reason matches "student"'),
+        ("a student", "I am a\nstudent", Truth.TRUE, 'reason matches "a student"'),
+        ("student", "x" * 60_000 + "student", Truth.TRUE, 'reason matches "student"'),
+        ("student", "", Truth.FALSE, 'reason does not match "student"'),
+        (["staff", "stud"], "student", Truth.TRUE, 'reason matches "stud"'),
+        (["staff", "guest"], "student", Truth.FALSE, 'reason does not match "staff" or "guest"'),
+    ],
+)
+def test_reason_matches_searches_the_plain_text(pattern: object, reason: str, truth: Truth, why: str) -> None:
+    assert judged({"reason_matches": pattern}, reason=reason) == Finding(truth, why)
+
+
+@pytest.mark.parametrize(
+    ("least", "reason", "truth", "why"),
+    [
+        (3, "abc", Truth.TRUE, "reason has 3 characters, not fewer than 3"),
+        (3, "ab", Truth.FALSE, "reason has 2 characters, fewer than 3"),
+        (3, " a \n ", Truth.FALSE, "reason has 1 character, fewer than 3"),
+        (3, "\u200b\u202e\u3164\0a", Truth.FALSE, "reason has 1 character, fewer than 3"),
+        (3, "👩🌾🌷", Truth.TRUE, "reason has 3 characters, not fewer than 3"),
+        (1, "", Truth.FALSE, "reason has 0 characters, fewer than 1"),
+        (0, "", Truth.TRUE, "reason has 0 characters, not fewer than 0"),
+    ],
+)
+def test_reason_length_counts_what_a_reader_sees(least: int, reason: str, truth: Truth, why: str) -> None:
+    assert judged({"reason_length_at_least": least}, reason=reason) == Finding(truth, why)
+
+
+# --- combinations ---------------------------------------------------------------------------------------------
+
+GIVEN = {Truth.TRUE: YES, Truth.FALSE: NO, Truth.UNKNOWN: UNKNOWN}
+ALL_OF_TWO = {
+    (Truth.TRUE, Truth.TRUE): Truth.TRUE,
+    (Truth.TRUE, Truth.FALSE): Truth.FALSE,
+    (Truth.TRUE, Truth.UNKNOWN): Truth.UNKNOWN,
+    (Truth.FALSE, Truth.FALSE): Truth.FALSE,
+    (Truth.FALSE, Truth.UNKNOWN): Truth.FALSE,
+    (Truth.UNKNOWN, Truth.UNKNOWN): Truth.UNKNOWN,
+}
+ANY_OF_TWO = {
+    (Truth.TRUE, Truth.TRUE): Truth.TRUE,
+    (Truth.TRUE, Truth.FALSE): Truth.TRUE,
+    (Truth.TRUE, Truth.UNKNOWN): Truth.TRUE,
+    (Truth.FALSE, Truth.FALSE): Truth.FALSE,
+    (Truth.FALSE, Truth.UNKNOWN): Truth.UNKNOWN,
+    (Truth.UNKNOWN, Truth.UNKNOWN): Truth.UNKNOWN,
+}
+
+
+@pytest.mark.parametrize(("key", "table"), [("all", ALL_OF_TWO), ("any", ANY_OF_TWO)])
+@pytest.mark.parametrize(("one", "other"), list(product(Truth, Truth)))
+def test_all_and_any_are_three_valued_whatever_the_order(
+    key: str, table: dict[tuple[Truth, Truth], Truth], one: Truth, other: Truth
+) -> None:
+    expected = table[(one, other)] if (one, other) in table else table[(other, one)]
+    assert judged({key: [GIVEN[one], GIVEN[other]]}).truth is expected
+
+
+@pytest.mark.parametrize(
+    ("data", "finding"),
+    [
+        ({"not": YES}, Finding(Truth.FALSE, WHY_YES)),
+        ({"not": NO}, Finding(Truth.TRUE, WHY_NO)),
+        ({"not": UNKNOWN}, Finding(Truth.UNKNOWN, WHY_UNKNOWN)),
+        ({"not": {"not": UNKNOWN}}, Finding(Truth.UNKNOWN, WHY_UNKNOWN)),
+        ({"not": {**NO, "local": True}}, Finding(Truth.TRUE, WHY_NO)),
+    ],
+)
+def test_not_turns_the_truth_and_keeps_the_reason(data: object, finding: Finding) -> None:
+    assert judged(data) == finding
+
+
+@pytest.mark.parametrize(
+    ("data", "finding"),
+    [
+        ({"local": True, **YES}, Finding(Truth.TRUE, f"user is from tulip.example; {WHY_YES}")),
+        ({"local": False, **NO}, Finding(Truth.FALSE, "user is from tulip.example")),
+        ({"local": True, **NO}, Finding(Truth.FALSE, WHY_NO)),
+        ({**UNKNOWN, "local": False}, Finding(Truth.FALSE, "user is from tulip.example")),
+        ({**UNKNOWN, "local": True}, Finding(Truth.UNKNOWN, WHY_UNKNOWN)),
+        ({"any": [NO, {"local": False}]}, Finding(Truth.FALSE, f"{WHY_NO}; user is from tulip.example")),
+        ({"any": [UNKNOWN, NO]}, Finding(Truth.UNKNOWN, WHY_UNKNOWN)),
+        ({"any": [UNKNOWN, YES]}, Finding(Truth.TRUE, WHY_YES)),
+        ({"any": [NO, NO, NO, NO, NO]}, Finding(Truth.FALSE, f"{WHY_NO}; {WHY_NO}; {WHY_NO}; and 2 more")),
+        ({"all": [YES, {"any": [NO, {"not": NO}]}]}, Finding(Truth.TRUE, f"{WHY_YES}; {WHY_NO}")),
+    ],
+)
+def test_a_combination_names_what_decided_it(data: object, finding: Finding) -> None:
+    assert judged(data) == finding
+
+
+# --- faults ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("data", "path", "message"),
+    [
+        (None, (), "expected a mapping, found nothing"),
+        ([], (), "expected a mapping, found a list"),
+        ({}, (), "it is empty; what happens to everybody else is said by otherwise"),
+        ({True: 1}, (), "expected text as key, found true: put it in quotes"),
+        ({"sever": "a.b"}, ("sever",), 'unknown criterion "sever"; did you mean "server"?'),
+        ({"Local": True}, ("Local",), 'unknown criterion "Local"; did you mean "local"?'),
+        (
+            {"shoe_size": 43},
+            ("shoe_size",),
+            f'unknown criterion "shoe_size"; known: {", ".join(CRITERIA)}, any, all, not',
+        ),
+        ({"user": 5}, ("user",), "expected text, found 5: put it in quotes"),
+        ({"user": []}, ("user",), "the list is empty"),
+        ({"user": [["@a:b.c"]]}, ("user", 0), "expected text, found a list"),
+        ({"user": ["@a:b.c", ""]}, ("user", 1), "expected text, found none"),
+        (
+            {"user": "alice:b.c"},
+            ("user",),
+            'expected a user ID or a glob for one ("@*:example.org"), found "alice:b.c"',
+        ),
+        ({"user": "@alice"}, ("user",), 'expected a user ID or a glob for one ("@*:example.org"), found "@alice"'),
+        ({"user": "@" + "a" * 255}, ("user",), "too long: 256 characters, at most 255"),
+        (
+            {"server": "a.b:8448"},
+            ("server",),
+            'expected a host without port, or a glob for one ("*.example.org"), found "a.b:8448"',
+        ),
+        (
+            {"server": ["a.b", "https://a.b"]},
+            ("server", 1),
+            'expected a host without port, or a glob for one ("*.example.org"), found "https://a.b"',
+        ),
+        ({"local": "yes"}, ("local",), 'expected true or false, found "yes"'),
+        ({"local": 1}, ("local",), "expected true or false, found 1"),
+        ({"local": [True]}, ("local",), "expected true or false, found a list"),
+        (
+            {"member_of": None},
+            ("member_of",),
+            'expected text, found nothing (in YAML, text that begins with "#" needs quotes)',
+        ),
+        ({"member_of": ["#a:b.c", "garden"]}, ("member_of", 1), 'expected a room ID or alias, found "garden"'),
+        (
+            {"member_of": "https://matrix.to/#/%23a:b.c"},
+            ("member_of",),
+            'expected a room ID or alias, found "https://matrix.to/#/%23a:b.c"; write "#a:b.c"',
+        ),
+        (
+            {"reason_matches": ["a", "(b"]},
+            ("reason_matches", 1),
+            "not a pattern that RE2 understands: missing ): (b",
+        ),
+        ({"reason_matches": ""}, ("reason_matches",), "expected text, found none"),
+        ({"reason_matches": "a" * 1001}, ("reason_matches",), "too long: 1001 characters, at most 1000"),
+        (
+            {"reason_length_at_least": True},
+            ("reason_length_at_least",),
+            "expected a whole number from 0 to 65536, found true",
+        ),
+        (
+            {"reason_length_at_least": -1},
+            ("reason_length_at_least",),
+            "expected a whole number from 0 to 65536, found -1",
+        ),
+        (
+            {"reason_length_at_least": 2.0},
+            ("reason_length_at_least",),
+            "expected a whole number from 0 to 65536, found 2.0",
+        ),
+        (
+            {"reason_length_at_least": 1 << 50_000},
+            ("reason_length_at_least",),
+            "expected a whole number from 0 to 65536, found a huge number",
+        ),
+        ({"any": []}, ("any",), "the list is empty"),
+        ({"all": []}, ("all",), "the list is empty"),
+        ({"any": {"local": True}}, ("any",), "expected a list, found a mapping"),
+        (
+            {"any": [{"local": True}, {}]},
+            ("any", 1),
+            "it is empty; what happens to everybody else is said by otherwise",
+        ),
+        ({"not": [{"local": True}]}, ("not",), "expected a mapping, found a list"),
+        ({"not": {"any": [{"local": 5}]}}, ("not", "any", 0, "local"), "expected true or false, found 5"),
+    ],
+)
+def test_a_mistake_is_told_with_what_was_expected_and_where(
+    data: object, path: tuple[str | int, ...], message: str
+) -> None:
+    caught = fault(data)
+    assert (caught.message, caught.path) == (message, ("when", *path))
+
+
+@pytest.mark.parametrize("key", sorted(LATER))
+def test_a_criterion_of_a_later_version_is_named_as_such(key: str) -> None:
+    assert fault({key: True}).message == f'"{key}" comes in a later version'
+
+
+@pytest.mark.parametrize("key", ["reason_matches", "reason_length_at_least"])
+@pytest.mark.parametrize(
+    ("kinds", "words"),
+    [(INVITES, "third-party invites"), (INVITES | KNOCKS, "knocks and third-party invites")],
+)
+def test_what_only_knocks_have_is_asked_of_knocks_only(key: str, kinds: frozenset[Kind], words: str) -> None:
+    caught = fault({"any": [{key: 5}]}, kinds)
+    assert caught.message == f"{key} can judge knocks only, and this rule is for {words}"
+
+
+@pytest.mark.parametrize("data", [{"user": "@*:a.b"}, {"server": "a.b"}, {"local": True}, {"member_of": "#a:b.c"}])
+def test_what_every_applicant_has_is_asked_of_all(data: object) -> None:
+    when(data, INVITES | KNOCKS)
+
+
+def nested(depth: int) -> object:
+    """A condition inside so many `not`."""
+    return {"not": nested(depth - 1)} if depth else YES
+
+
+def test_conditions_may_be_nested_but_not_without_end() -> None:
+    assert judged(nested(MAX_DEPTH)).truth is Truth.TRUE
+    assert fault(nested(MAX_DEPTH + 1)).message == "any, all and not stand more than 8 deep in one another"
+
+
+def test_data_that_contains_itself_is_a_fault() -> None:
+    loop: dict[str, object] = {}
+    loop["not"] = loop
+    assert "8 deep" in fault(loop).message
+
+
+def test_the_table_and_the_list_of_what_is_to_come_do_not_overlap() -> None:
+    assert not LATER & {*CRITERIA, *COMBINATIONS}
+    assert [row.key for row in CRITERIA.values()] == list(CRITERIA)
+
+
+# --- anything at all ------------------------------------------------------------------------------------------
+
+ANY_TEXT = st.text(st.characters(exclude_categories=()))
+ONE_OF_EACH = {
+    "user": ["@ana:*", "*"],
+    "server": ["*.b", "a?"],
+    "local": False,
+    "member_of": ["#in:tulip.example", "#dark:tulip.example"],
+    "reason_matches": [r"(\pL+\s?)+$", "a"],
+    "reason_length_at_least": 5,
+}
+
+
+@given(ANY_TEXT, ANY_TEXT, st.sampled_from(sorted(ONE_OF_EACH)))
+def test_no_applicant_makes_a_criterion_raise(user_id: str, reason: str, key: str) -> None:
+    finding = when({key: ONE_OF_EACH[key]}).judge(Knock("!r", user_id, "$e", reason), Facts("tulip.example"))
+    assert finding.truth in Truth
+    assert finding.why
+
+
+def test_each_criterion_of_the_table_is_tried() -> None:
+    assert set(ONE_OF_EACH) == set(CRITERIA)

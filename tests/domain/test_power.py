@@ -1,0 +1,250 @@
+"""Who may do what to whom, in rooms of every version and with power levels as strange as homeservers let in."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from knockbot.domain.model import Verdict
+from knockbot.domain.power import Level, Powers, powers
+
+MOD = "@mod:tulip.example"
+GARDENER = "@gardener:tulip.example"
+HELPER = "@helper:tulip.example"
+ANA = "@ana:tulip.example"
+
+CREATE_11 = {"type": "m.room.create", "sender": MOD, "content": {"room_version": "11"}}
+CREATE_10 = {"type": "m.room.create", "sender": MOD, "content": {"creator": MOD, "room_version": "10"}}
+CREATE_12 = {
+    "type": "m.room.create",
+    "sender": MOD,
+    "content": {"room_version": "12", "additional_creators": [GARDENER]},
+}
+
+LEVELS: dict[str, Any] = {
+    "ban": 60,
+    "events": {"m.room.join_rules": 80, "m.room.message": 5},
+    "events_default": 1,
+    "invite": 40,
+    "kick": 50,
+    "redact": 55,
+    "state_default": 70,
+    "users": {MOD: 100, GARDENER: 50},
+    "users_default": 2,
+}
+
+
+def room(create: dict[str, Any] = CREATE_11, **changed: Any) -> Powers:
+    """The base room with some of its power levels changed."""
+    return powers(create, {**LEVELS, **changed})
+
+
+# --- levels ---------------------------------------------------------------------------------------------------
+
+
+def test_the_room_says_who_has_which_level_and_what_needs_which() -> None:
+    here = room()
+    assert [here.level(user) for user in (MOD, GARDENER, ANA)] == [100, 50, 2]
+    assert [here.needed(verdict) for verdict in (Verdict.ACCEPT, Verdict.REJECT, Verdict.BAN)] == [40, 50, 60]
+    assert (here.needed_for_state("m.room.join_rules"), here.needed_for_state("m.room.name")) == (80, 70)
+    assert (here.needed_for_message("m.room.message"), here.needed_for_message("m.reaction")) == (5, 1)
+    assert here.needed_to_redact() == 55
+
+
+@pytest.mark.parametrize("levels", [{}, None], ids=["levels that say nothing", "no levels"])
+def test_what_the_room_does_not_say_is_what_the_specification_says(levels: dict[str, Any] | None) -> None:
+    here = powers(CREATE_11, levels)
+    assert [here.needed(verdict) for verdict in (Verdict.ACCEPT, Verdict.REJECT, Verdict.BAN)] == [0, 50, 50]
+    assert (here.needed_for_state("m.room.name"), here.needed_for_message(), here.needed_to_redact()) == (50, 0, 50)
+    assert here.level(ANA) == 0
+
+
+@pytest.mark.parametrize("create", [CREATE_10, CREATE_11, {"sender": MOD, "content": {"creator": MOD}}])
+def test_without_power_levels_the_creator_has_100(create: dict[str, Any]) -> None:
+    assert powers(create, None).level(MOD) == 100
+
+
+def test_with_power_levels_the_creator_has_what_they_say() -> None:
+    assert powers(CREATE_11, {}).level(MOD) == 0
+    assert room(users={}).level(MOD) == 2
+
+
+def test_up_to_version_10_the_content_names_the_creator() -> None:
+    here = powers({"sender": MOD, "content": {"room_version": "10", "creator": GARDENER}}, None)
+    assert (here.level(GARDENER), here.level(MOD)) == (100, 0)
+
+
+@pytest.mark.parametrize(
+    ("value", "level"),
+    [
+        (75, 75),
+        (-5, -5),
+        ("75", 75),
+        (" 75 ", 75),
+        ("-75", -75),
+        (75.9, 75),
+        (True, 1),
+        (2**53, 2**53),
+        ("high", 2),
+        ("", 2),
+        ("9" * 5000, 2),
+        (None, 2),
+        ([75], 2),
+        ({"level": 75}, 2),
+        (math.nan, 2),
+        (math.inf, 2),
+    ],
+)
+def test_a_level_is_read_as_synapse_reads_it_and_nonsense_counts_as_left_out(value: object, level: int) -> None:
+    assert room(users={ANA: value}).level(ANA) == level
+
+
+@pytest.mark.parametrize(("value", "level"), [("30", 30), (30.5, 30), (None, 0), ("all", 0), ([], 0)])
+def test_a_needed_level_is_read_in_the_same_way(value: object, level: int) -> None:
+    assert room(invite=value).needed(Verdict.ACCEPT) == level
+
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+CREATE_KEYS = st.sampled_from(["sender", "content", "room_version", "additional_creators", "creator"])
+
+
+@given(
+    st.dictionaries(CREATE_KEYS, ANY_JSON | st.dictionaries(CREATE_KEYS, ANY_JSON)),
+    st.none() | st.dictionaries(st.sampled_from([*LEVELS, MOD]), ANY_JSON | st.dictionaries(st.just(MOD), ANY_JSON)),
+)
+def test_no_room_state_makes_the_arithmetic_raise(create: dict[str, Any], levels: dict[str, Any] | None) -> None:
+    here = powers(create, levels)
+    for verdict in Verdict:
+        assert here.may(MOD, verdict, ANA) in (True, False)
+    assert here.needed_to_protect(Verdict) >= here.needed_for_state("m.room.join_rules")
+
+
+# --- creators of version 12 -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", ["12", "13", "org.matrix.hydra.11"])
+@pytest.mark.parametrize("levels", [{**LEVELS, "users": {}}, {}, None])
+def test_from_version_12_the_creators_stand_above_every_number(version: str, levels: dict[str, Any] | None) -> None:
+    content = {"room_version": version, "additional_creators": [GARDENER]}
+    here = powers({"sender": MOD, "content": content}, levels)
+    assert (here.level(MOD), here.level(GARDENER)) == (math.inf, math.inf)
+    assert here.level(ANA) < math.inf
+
+
+@pytest.mark.parametrize("version", ["11", "1", None, 12, "¹²", "org.example.12", "", "9" * 5000])
+def test_before_version_12_nobody_does(version: object) -> None:
+    here = powers({"sender": MOD, "content": {"room_version": version, "additional_creators": [GARDENER]}}, LEVELS)
+    assert (here.level(MOD), here.level(GARDENER)) == (100, 50)
+
+
+@pytest.mark.parametrize("beside", [None, "@ana:tulip.example", {"@ana:tulip.example": 1}, [["@ana:tulip.example"]]])
+def test_additional_creators_of_a_wrong_type_make_nobody_a_creator(beside: object) -> None:
+    here = powers({"sender": MOD, "content": {"room_version": "12", "additional_creators": beside}}, LEVELS)
+    assert (here.level(MOD), here.level(ANA)) == (math.inf, 2)
+
+
+# --- who may do what to whom ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("level", "verdict", "target_level", "allowed"),
+    [
+        (40, Verdict.ACCEPT, 0, True),
+        (39, Verdict.ACCEPT, 0, False),
+        (40, Verdict.ACCEPT, 100, True),
+        (50, Verdict.REJECT, 0, True),
+        (49, Verdict.REJECT, 0, False),
+        (50, Verdict.REJECT, 49, True),
+        (50, Verdict.REJECT, 50, False),
+        (50, Verdict.REJECT, 100, False),
+        (60, Verdict.BAN, 0, True),
+        (59, Verdict.BAN, 0, False),
+        (60, Verdict.BAN, 60, False),
+        (-1, Verdict.FORWARD, 100, True),
+    ],
+)
+def test_an_answer_needs_its_level_and_a_kick_or_ban_more_than_the_target_has(
+    level: int, verdict: Verdict, target_level: int, allowed: bool
+) -> None:
+    assert room(users={HELPER: level, ANA: target_level}).may(HELPER, verdict, ANA) is allowed
+
+
+@pytest.mark.parametrize("verdict", [Verdict.REJECT, Verdict.BAN])
+def test_a_creator_can_be_neither_kicked_nor_banned_not_even_by_another(verdict: Verdict) -> None:
+    here = room(CREATE_12, users={HELPER: 10**9})
+    assert not here.may(HELPER, verdict, GARDENER)
+    assert not here.may(MOD, verdict, GARDENER)
+    assert here.may(MOD, verdict, HELPER)
+    assert here.may(HELPER, Verdict.ACCEPT, GARDENER)
+
+
+def test_nobody_can_kick_themselves_by_a_verdict() -> None:
+    assert not room().may(MOD, Verdict.REJECT, MOD)
+
+
+@pytest.mark.parametrize(
+    ("users", "needed", "actual", "target", "why"),
+    [
+        ({HELPER: 10}, 50, 10, 2, "the room asks for power 50 to kick, and this is only 10."),
+        (
+            {HELPER: 50, ANA: 50},
+            50,
+            50,
+            50,
+            "it takes more power than 50, which the other one has, and this is only 50.",
+        ),
+        ({HELPER: 10, ANA: 90}, 50, 10, 90, "the room asks for power 50 to kick, and this is only 10."),
+    ],
+)
+def test_a_refusal_says_what_is_lacking(
+    users: dict[str, int], needed: Level, actual: Level, target: Level, why: str
+) -> None:
+    shortfall = room(users=users).shortfall(HELPER, Verdict.REJECT, ANA)
+    assert shortfall is not None
+    assert (shortfall.needed, shortfall.actual, shortfall.target) == (needed, actual, target)
+    assert shortfall.lacks_level is (actual < needed)
+    assert shortfall.target_too_high is (target >= actual)
+    assert shortfall.why == why
+
+
+def test_a_refusal_to_accept_has_nothing_to_do_with_the_target() -> None:
+    shortfall = room(users={HELPER: 0, ANA: 100}).shortfall(HELPER, Verdict.ACCEPT, ANA)
+    assert shortfall is not None
+    assert (shortfall.target, shortfall.target_too_high) == (None, False)
+    assert shortfall.why == "the room asks for power 40 to invite, and this is only 0."
+
+
+def test_a_refusal_names_a_creator_as_such() -> None:
+    shortfall = room(CREATE_12, users={}).shortfall(HELPER, Verdict.BAN, MOD)
+    assert shortfall is not None
+    assert shortfall.why == "a creator of the room can neither be kicked nor banned."
+
+
+# --- protecting -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changed", "verdicts", "needed"),
+    [
+        ({}, {Verdict.FORWARD}, 80),
+        ({}, set(), 80),
+        ({}, {Verdict.FORWARD, Verdict.ACCEPT, Verdict.REJECT, Verdict.BAN}, 80),
+        ({"events": {}}, {Verdict.FORWARD}, 70),
+        ({"ban": 90}, {Verdict.FORWARD}, 80),
+        ({"ban": 90}, {Verdict.BAN}, 90),
+        ({"kick": 90}, {Verdict.ACCEPT, Verdict.REJECT}, 90),
+        ({"invite": 90}, {Verdict.ACCEPT}, 90),
+    ],
+)
+def test_protecting_needs_the_join_rules_and_every_verdict_of_the_policy(
+    changed: dict[str, Any], verdicts: set[Verdict], needed: Level
+) -> None:
+    assert room(**changed).needed_to_protect(verdicts) == needed
