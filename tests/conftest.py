@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from knockbot.demo.people import Person
 from tests.lab import DoorSlot, Lab, LabHomeserver, Postgres
+
+# No test asserts time: a busy machine is no fault of the code.
+hypothesis.settings.register_profile("knockbot", deadline=None)
+hypothesis.settings.load_profile("knockbot")
 
 MakePerson = Callable[[str], Awaitable[Person]]
 

@@ -1,0 +1,1 @@
+"""The domain in tables: plain values in, plain values out, nothing awaited."""

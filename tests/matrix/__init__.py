@@ -1,0 +1,1 @@
+"""The Matrix edge over real HTTP, against a homeserver that answers by script."""
