@@ -145,7 +145,7 @@ def read_listen(value: object) -> Listen:
     host, _, port = written.rpartition(":")
     if not host or not port.isdecimal() or (":" in host and not host.startswith("[")):
         raise Fault(f"expected host:port, found {found(written)}")
-    return Listen(host.strip("[]"), _port(int(port[:9])))
+    return Listen(_host(host.strip("[]")), _port(int(port[:9])))
 
 
 def _port(value: object) -> int:
@@ -373,6 +373,9 @@ SECRETS: tuple[Keys, ...] = (("appservice", "as_token"), ("appservice", "hs_toke
 """The keys whose value may also stand in a file, named by the key with ``_file`` behind it."""
 
 LONGEST_SECRET = 10_000
+
+EXAMPLE_TOKENS = frozenset({"replace-this-as-token", "replace-this-hs-token"})
+"""The tokens of config.example.yaml, which everybody knows."""
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Settings:

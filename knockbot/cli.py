@@ -1,0 +1,405 @@
+"""The command line: init, registration, check, run and demo; a fault is one line a person can act on."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import os
+import re
+import secrets
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import click
+
+import knockbot
+from knockbot.config import (
+    EXAMPLE_TOKENS,
+    AppService,
+    Listen,
+    Settings,
+    load,
+    quoted,
+    read_listen,
+    read_server_name,
+    read_url,
+    read_user_id,
+    registration,
+)
+from knockbot.documents import read_document
+from knockbot.domain.text import shown
+from knockbot.errors import Fault, KnockbotError
+
+T = TypeVar("T")
+
+DONE, FAILED, WRONG_USE = 0, 1, 2
+"""The exit statuses: done, failed at its work, wrong usage or config."""
+
+LEVEL = "KNOCKBOT_LOGGING__LEVEL"
+
+
+@dataclass
+class Manner:
+    """How this run of the program talks."""
+
+    debug: bool
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status; whatever went wrong is one line on stderr."""
+    manner = Manner(debug=os.environ.get(LEVEL, "").lower() == "debug")
+    try:
+        status = commands.main(arguments, prog_name="knockbot", standalone_mode=False, obj=manner)
+    except click.Abort:
+        return FAILED
+    except click.ClickException as error:
+        return _told(_usage(error), WRONG_USE)
+    except Fault as fault:
+        return _told(str(fault), WRONG_USE)
+    except KnockbotError as error:
+        return _told(f"knockbot: {error}", FAILED)
+    except Exception as error:  # the last one to see it; a traceback is for those who ask for it
+        if manner.debug:
+            raise
+        return _told(_unexpected(error), FAILED)
+    return status if isinstance(status, int) else DONE
+
+
+def _told(line: str, status: int) -> int:
+    click.echo(line, err=True)
+    return status
+
+
+def _usage(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "knockbot"
+    return f'{command}: {error.format_message()} (see "{command} --help")'
+
+
+def _unexpected(error: Exception) -> str:
+    words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return f"knockbot: unexpected {shown(words, 500)} (run with --debug or {LEVEL}=debug for the traceback)"
+
+
+# --- options ------------------------------------------------------------------------------------------------------
+
+
+def _be_verbose(context: click.Context, _parameter: click.Parameter, debug: bool) -> None:
+    manner: Manner = context.find_root().obj
+    manner.debug = manner.debug or debug
+
+
+debug_option = click.option(
+    "--debug", is_flag=True, expose_value=False, callback=_be_verbose, help="Log more; show tracebacks."
+)
+config_option = click.option(
+    "-c",
+    "--config",
+    type=click.Path(path_type=Path),
+    default="config.yaml",
+    show_default=True,
+    help="The config file.",
+)
+
+
+def _read_by(read: Callable[[object], T]) -> Callable[[click.Context, click.Parameter, str | None], T | None]:
+    """Let an option be read as the config file would read it."""
+
+    def callback(_context: click.Context, _parameter: click.Parameter, value: str | None) -> T | None:
+        try:
+            return None if value is None else read(value)
+        except Fault as fault:
+            raise click.BadParameter(fault.message) from None
+
+    return callback
+
+
+def _settings(path: Path, manner: Manner) -> Settings:
+    environ = {**os.environ, LEVEL: "debug"} if manner.debug else dict(os.environ)
+    settings = load(path, environ)
+    if EXAMPLE_TOKENS & {settings.appservice.as_token, settings.appservice.hs_token}:
+        raise Fault(
+            'appservice: everybody knows the tokens of the example; "knockbot init" makes fresh ones', where=str(path)
+        )
+    return settings
+
+
+# --- commands -----------------------------------------------------------------------------------------------------
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(knockbot.__version__, message="%(prog)s %(version)s")
+@debug_option
+def commands() -> None:
+    """Knockbot keeps the door of Matrix rooms."""
+
+
+@commands.command("init")
+@click.option(
+    "--homeserver", metavar="URL", callback=_read_by(read_url), help="The homeserver, as knockbot reaches it."
+)
+@click.option("--domain", metavar="NAME", callback=_read_by(read_server_name), help="Its server name, as in user IDs.")
+@click.option("--admin", metavar="@USER:DOMAIN", callback=_read_by(read_user_id), help="Who administers knockbot.")
+@click.option(
+    "--address",
+    metavar="URL",
+    callback=_read_by(read_url),
+    help="Knockbot, as the homeserver reaches it.  [default: made from --listen]",
+)
+@click.option(
+    "--listen",
+    metavar="HOST[:PORT]",
+    callback=_read_by(lambda value: _listen(str(value))),
+    default="127.0.0.1",
+    show_default=True,
+    help="Where knockbot listens.",
+)
+@click.option(
+    "--dir",
+    "directory",
+    type=click.Path(path_type=Path),
+    default=".",
+    show_default=True,
+    help="Where to write both files.",
+)
+@debug_option
+def init_command(
+    *,
+    homeserver: str | None,
+    domain: str | None,
+    admin: str | None,
+    address: str | None,
+    listen: Listen,
+    directory: Path,
+) -> None:
+    """Write config.yaml and registration.yaml with fresh tokens.
+
+    On a terminal it asks for what is not given; it never overwrites a file.
+    """
+    files = [directory.absolute() / "config.yaml", directory.absolute() / "registration.yaml"]
+    for file in files:
+        if os.path.lexists(file):
+            raise _exists(file)
+    asked = sys.stdin.isatty()
+    homeserver = homeserver or _homeserver(asked)
+    domain = domain or _domain(homeserver, asked)
+    admin = admin or _admin(asked)
+    config = _config_text(homeserver, domain, admin, address or _address(listen), listen)
+    settings = Settings.model_validate(read_document(config).value)
+    _write_all({files[0]: config, files[1]: registration(settings)})
+    click.echo(_next_steps(*files))
+
+
+@commands.command("registration")
+@config_option
+@click.option("-o", "--output", metavar="FILE", type=click.Path(path_type=Path), help="Write it there.")
+@debug_option
+@click.pass_obj
+def registration_command(manner: Manner, config: Path, output: Path | None) -> None:
+    """Print or write the registration that fits the config."""
+    written = registration(_settings(config, manner))
+    if output is None:
+        click.echo(written, nl=False)
+    elif _holds(output, written):
+        click.echo(f"{output} fits {config} as it is.")
+    else:
+        _write_all({output: written})
+        click.echo(f"Wrote {output}. Synapse reads it when it starts.")
+
+
+@commands.command("check")
+@config_option
+@debug_option
+@click.pass_obj
+def check_command(manner: Manner, config: Path) -> int:
+    """Check the config, the policies, and the way to the homeserver and back."""
+    settings = _settings(config, manner)
+    from knockbot.app import check  # noqa: PLC0415 - slow to import, and only these commands need it
+
+    return DONE if asyncio.run(check(settings, click.echo)) else FAILED
+
+
+@commands.command("run")
+@config_option
+@debug_option
+@click.pass_obj
+def run_command(manner: Manner, config: Path) -> None:
+    """Run until SIGTERM or SIGINT, then stop cleanly."""
+    settings = _settings(config, manner)
+    from knockbot.app import run  # noqa: PLC0415
+
+    asyncio.run(run(settings))
+
+
+@commands.command("demo")
+@click.option("--keep", is_flag=True, help="Stay up afterwards, for a look around with any client.")
+@debug_option
+def demo_command(keep: bool) -> int:
+    """Play the whole story on a throwaway homeserver."""
+    from knockbot.demo.story import main as play  # noqa: PLC0415
+
+    return play(keep)
+
+
+# --- what init asks and guesses -----------------------------------------------------------------------------------
+
+
+def _homeserver(asked: bool) -> str:
+    default = "http://localhost:8008"
+    return _answer("URL of the homeserver", read_url, default) if asked else default
+
+
+def _domain(homeserver: str, asked: bool) -> str:
+    likely = _likely_domain(homeserver)
+    if asked:
+        return _answer("Its server name, as in @user:NAME", read_server_name, likely)
+    if likely is None:
+        raise click.UsageError(f"--domain is needed: {homeserver} does not tell the server name.")
+    return likely
+
+
+def _admin(asked: bool) -> str | None:
+    if not asked:
+        return None
+    return _answer("Your user ID, to administer knockbot (empty: nobody)", _user_or_nobody, "") or None
+
+
+def _user_or_nobody(value: object) -> str:
+    return read_user_id(value) if value else ""
+
+
+def _answer(question: str, read: Callable[[object], str], default: str | None) -> str:
+    def proc(value: str) -> str:
+        try:
+            return read(value)
+        except Fault as fault:
+            raise click.UsageError(fault.message) from None
+
+    answer: str = click.prompt(question, default=default, value_proc=proc, show_default=bool(default))
+    return answer
+
+
+_SERVICE_NAMES = frozenset({"chat", "homeserver", "hs", "matrix", "synapse"})
+
+
+def _likely_domain(homeserver: str) -> str | None:
+    """The host of the URL, unless it is hardly a server name: an address, a bare word, or ``matrix.example.org``."""
+    host = urlsplit(homeserver).hostname or ""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        first, dot, _ = host.partition(".")
+        return host if dot and first not in _SERVICE_NAMES else None
+    return None
+
+
+def _listen(value: str) -> Listen:
+    has_port = value.rpartition(":")[2].isdecimal() and ":" in value
+    return read_listen(value if has_port else f"{value}:{AppService.model_fields['port'].default}")
+
+
+def _address(listen: Listen) -> str:
+    """How a homeserver on the same machine reaches us, or on another one where we listen on a name or address."""
+    nearby = listen.host in ("127.0.0.1", "::1", "0.0.0.0", "::")  # noqa: S104 - compared, not bound
+    return f"http://localhost:{listen.port}" if nearby else f"http://{listen}"
+
+
+# --- what init writes ---------------------------------------------------------------------------------------------
+
+CONFIG = """\
+# The settings of knockbot. Every key, its default and why it is so: config.example.yaml.
+
+homeserver:
+  address: {homeserver}  # as knockbot reaches it
+  domain: {domain}
+
+appservice:
+  address: {address}  # this process, as the homeserver reaches it
+  hostname: {hostname}
+  port: {port}
+  # Secrets shared with the homeserver; after a change, write the registration anew and restart Synapse.
+  as_token: {as_token}
+  hs_token: {hs_token}
+
+database: sqlite:knockbot.db  # beside this file
+
+permissions:  # who may invite the bot and have rooms protected: a user, a server or "*"
+  {domain}: user
+  {admin}: admin  # may also see all protected rooms and unprotect any
+"""
+
+_NO_ADMIN = "# '@you:example.org'"
+
+
+def _config_text(homeserver: str, domain: str, admin: str | None, address: str, listen: Listen) -> str:
+    return CONFIG.format(
+        homeserver=quoted(homeserver),
+        domain=quoted(domain),
+        admin=quoted(admin) if admin else _NO_ADMIN,
+        address=quoted(address),
+        hostname=quoted(listen.host),
+        port=listen.port,
+        as_token=quoted(secrets.token_urlsafe(48)),
+        hs_token=quoted(secrets.token_urlsafe(48)),
+    )
+
+
+def _next_steps(config: Path, registered: Path) -> str:
+    in_yaml = str(registered) if re.fullmatch(r"[\w./-]+", str(registered)) else quoted(str(registered))
+    return f"""\
+Wrote {config}
+  and {registered}; both hold secrets, and only you can read them.
+
+1. Put these two lines into homeserver.yaml (only the second, if the first is there already):
+
+app_service_config_files:
+  - {in_yaml}
+
+2. Let Synapse read the file, if it runs as another user, and restart it.
+3. knockbot check -c {shlex.quote(str(config))}
+4. knockbot run -c {shlex.quote(str(config))}"""
+
+
+# --- files --------------------------------------------------------------------------------------------------------
+
+
+def _exists(file: Path) -> KnockbotError:
+    return KnockbotError(f"{file} is there already, and is left as it is: move it away or choose another place")
+
+
+def _holds(file: Path, text: str) -> bool:
+    try:
+        return file.read_text(encoding="utf-8") == text
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _write_all(files: dict[Path, str]) -> None:
+    """Write new files that only their owner can read: all of them, or none."""
+    begun: list[Path] = []
+    try:
+        for file, text in files.items():
+            _make_directory(file.parent)
+            file.touch(mode=0o600, exist_ok=False)
+            begun.append(file)
+            file.write_text(text, encoding="utf-8")
+    except BaseException as error:
+        for half in begun:
+            half.unlink()
+        if isinstance(error, FileExistsError):
+            raise _exists(file) from None
+        if isinstance(error, OSError):
+            raise KnockbotError(f"cannot write {file}: {error.strerror}") from None
+        raise
+
+
+def _make_directory(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise KnockbotError(f"cannot make the directory {directory}: {error.strerror}") from None
