@@ -76,16 +76,13 @@ class LabHomeserver(Homeserver):
 
     def __init__(self, directory: Path, *, slots: int = SLOTS, extra: Mapping[str, Any] | None = None) -> None:
         super().__init__(directory, extra={**RELAXED, **(extra or {})})
-        self._slots = [DoorSlot(self, f"knockbot{number:02}", free_port()) for number in range(1, slots + 1)]
-        self.registrations = [slot.registration for slot in self._slots]
-        self._untaken = iter(self._slots)
+        self.free_slots = [DoorSlot(self, f"knockbot{number:02}", free_port()) for number in range(1, slots + 1)]
+        self.registrations = [slot.registration for slot in self.free_slots]
         self._numbers = itertools.count(1)
-        self.free_slots = slots
 
     def take_slot(self) -> DoorSlot:
         """A door that no other test has used."""
-        self.free_slots -= 1
-        return next(self._untaken)
+        return self.free_slots.pop(0)
 
     async def person(self, name: str = "ana") -> Person:
         """A new user, whose name is followed by a number that no other has."""
@@ -108,7 +105,7 @@ class Lab:
 
     async def homeserver(self) -> LabHomeserver:
         """The shared homeserver, with at least two doors to take: a new one replaces it when they run out."""
-        if self._running is None or self._running.free_slots < 2:
+        if self._running is None or len(self._running.free_slots) < 2:
             await self._retire()
             self._running = self._another()
             await self._running.__aenter__()

@@ -11,7 +11,7 @@ from knockbot.demo.homeserver import Homeserver
 from knockbot.demo.people import MatrixRefused, NothingHappened, Person
 from knockbot.errors import Unavailable
 from tests.conftest import MakePerson
-from tests.lab import DoorSlot, LabHomeserver, Postgres
+from tests.lab import DoorSlot, Lab, LabHomeserver, Postgres
 
 
 async def test_a_knock_is_seen_by_those_inside(person: MakePerson) -> None:
@@ -71,6 +71,17 @@ async def test_a_door_slot_is_known_to_the_homeserver(door_slot: DoorSlot) -> No
 
 async def test_no_two_tests_get_the_same_slot(homeserver: LabHomeserver) -> None:
     assert homeserver.take_slot().bot_id != homeserver.take_slot().bot_id
+
+
+async def test_another_homeserver_stands_in_when_the_slots_run_out(lab: Lab) -> None:
+    first = await lab.homeserver()
+    while len(first.free_slots) > 1:
+        first.take_slot()
+
+    second = await lab.homeserver()
+
+    assert second is not first
+    assert await second.person("ana")
 
 
 async def test_a_killed_homeserver_comes_back_with_its_data(own_homeserver: LabHomeserver) -> None:
