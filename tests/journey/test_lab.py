@@ -81,7 +81,7 @@ async def test_another_homeserver_stands_in_when_the_slots_run_out(lab: Lab) -> 
     second = await lab.homeserver()
 
     assert second is not first
-    assert await second.person("ana")
+    assert (await second.person("ana")).user_id == "@ana1:lab.test"
 
 
 async def test_a_killed_homeserver_comes_back_with_its_data(own_homeserver: LabHomeserver) -> None:
