@@ -74,7 +74,6 @@ def _seen(text: str) -> Iterator[str]:
     marks = 0
     for character in text:
         if _is_blank(character):
-            marks = 0
             yield " "
         elif not _is_hidden(character):
             marks = marks + 1 if _is_mark(character) else 0

@@ -292,7 +292,7 @@ GOOD = {"name": "our people", "when": YES, "then": "accept"}
     ("changed", "path", "message"),
     [
         ({"thn": "ban"}, ("thn",), 'thn: unknown key "thn"; did you mean "then"?'),
-        ({"then": "Accept"}, ("then",), 'then: unknown word "Accept"; did you mean "accept"?'),
+        ({"then": "ACCEPT"}, ("then",), 'then: unknown word "ACCEPT"; did you mean "accept"?'),
         ({"then": "ask"}, ("then",), 'then: "ask" comes in a later version'),
         ({"then": True}, ("then",), "then: expected one of accept, forward, reject, ban, found true"),
         ({"for": "knocks"}, ("for",), 'for: unknown word "knocks"; did you mean "knock"?'),

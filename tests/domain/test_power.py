@@ -139,7 +139,7 @@ def test_from_version_12_the_creators_stand_above_every_number(version: str, lev
     assert here.level(ANA) < math.inf
 
 
-@pytest.mark.parametrize("version", ["11", "1", None, 12, "¹²", "org.example.12", "", "9" * 5000])
+@pytest.mark.parametrize("version", ["11", "1", None, 12, "¹²", "１２", "org.example.12", "", "9" * 5000])
 def test_before_version_12_nobody_does(version: object) -> None:
     here = powers({"sender": MOD, "content": {"room_version": version, "additional_creators": [GARDENER]}}, LEVELS)
     assert (here.level(MOD), here.level(GARDENER)) == (100, 50)
