@@ -78,7 +78,7 @@ def _told(line: str, status: int) -> int:
 def _usage(error: click.ClickException) -> str:
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "knockbot"
-    return f'{command}: {error.format_message()} (see "{command} --help")'
+    return f'{command}: {error.format_message().rstrip(".")}; see "{command} --help"'
 
 
 def _unexpected(error: Exception) -> str:
@@ -132,7 +132,7 @@ def _settings(path: Path, manner: Manner) -> Settings:
 # --- commands -----------------------------------------------------------------------------------------------------
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(no_args_is_help=False, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(knockbot.__version__, message="%(prog)s %(version)s")
 @debug_option
 def commands() -> None:
@@ -217,7 +217,7 @@ def registration_command(manner: Manner, config: Path, output: Path | None) -> N
 @debug_option
 @click.pass_obj
 def check_command(manner: Manner, config: Path) -> int:
-    """Check the config, the policies, and the way to the homeserver and back."""
+    """Check the config and the way to the homeserver."""
     settings = _settings(config, manner)
     from knockbot.app import check  # noqa: PLC0415 - slow to import, and only these commands need it
 

@@ -53,12 +53,16 @@ class Later(ActionError):
     """The act may succeed if it is tried again.
 
     `retry_after` is in seconds and is the homeserver's own wish where it gave one; without it the caller backs
-    off. Whether the act took place all the same is not known: an answer can get lost on its way.
+    off. Whether the act took place all the same is not known: an answer can get lost on its way. `unreachable`
+    says that the homeserver itself was silent, which is no fault of the act.
     """
 
-    def __init__(self, why: str, *, retry_after: float | None = None, code: str | None = None) -> None:
+    def __init__(
+        self, why: str, *, retry_after: float | None = None, code: str | None = None, unreachable: bool = False
+    ) -> None:
         super().__init__(why, code)
         self.retry_after = retry_after
+        self.unreachable = unreachable
 
 
 class Never(ActionError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .model import MemberChange, Membership, Request, State
+from knockbot.domain.model import MemberChange, Membership, Request, State
 
 THEIR_OWN = True
 SOMEBODY_ELSES = False
@@ -26,7 +26,12 @@ def outcome(request: Request, change: MemberChange) -> State | None:
 
 
 def credited(request: Request, change: MemberChange, bot: str) -> str:
-    """Who brought the outcome about: the sender, or, where the bot acted, whoever gave it the word."""
+    """Who brought the outcome about: the sender, or, where the bot acted, whoever gave it the word.
+
+    Once accepted, it stays the merit of whoever let them in, be the invite taken or not.
+    """
+    if request.state is State.ACCEPTED and change.of_their_own and request.by is not None:
+        return request.by
     if change.sender == bot and request.answer is not None:
         return request.answer.by
     return change.sender

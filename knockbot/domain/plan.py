@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .ids import server_of
-from .model import Act, Answer, Effect, Membership, Request, Verdict
+from knockbot.domain.ids import server_of
+from knockbot.domain.model import Act, Answer, Effect, Membership, Request, Verdict
 
 ACT_OF: dict[Verdict, Act] = {Verdict.ACCEPT: Act.INVITE, Verdict.REJECT: Act.KICK, Verdict.BAN: Act.BAN}
 """What each binding word has done in the room; `forward` asks the moderators instead."""

@@ -14,10 +14,10 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from .model import Act, Answer, Decision, Request, State, Verdict
-from .plan import REACTIONS
-from .power import Shortfall
-from .text import shown
+from knockbot.domain.model import Act, Decision, Request, State, Verdict
+from knockbot.domain.plan import REACTIONS
+from knockbot.domain.power import Level, Shortfall
+from knockbot.domain.text import shown, shown_id
 
 NAME_LIMIT = 60
 REASON_LIMIT = 500
@@ -61,9 +61,9 @@ def code(text: str | int) -> Words:
     return Words(str(text), Markup("<code>{}</code>").format(text))
 
 
-def spoiler(text: str) -> Words:
-    """Text that shows only on a click; plain text, which ends in notifications, has none of it."""
-    return Words("(hidden, see the card)", Markup('<span data-mx-spoiler="reason">{}</span>').format(text))
+def spoiler(text: str, plain: str) -> Words:
+    """Text that shows only on a click; `plain` stands in for it where there are no clicks."""
+    return Words(plain, Markup('<span data-mx-spoiler="reason">{}</span>').format(text))
 
 
 def block(text: str) -> Words:
@@ -87,7 +87,7 @@ NOTHING = Words("", Markup(""))
 
 def user(user_id: str) -> Words:
     """A user, always by the full id: names can be anything."""
-    return code(shown(user_id, ID_LIMIT))
+    return code(shown_id(user_id))
 
 
 def room(label: str) -> Words:
@@ -172,10 +172,16 @@ def standing(request: Request) -> Words:
     return NOTHING
 
 
-def reason_of(request: Request) -> Words:
-    """The reason, behind a spoiler: it is a stranger's text in front of people who did not ask for it."""
+def reason_of(request: Request, *, pushed: bool = False) -> Words:
+    """The reason, behind a spoiler: it is a stranger's text in front of people who did not ask for it.
+
+    The plain text of a card is `pushed` to lock screens, and has none of it.
+    """
     reason = shown(request.reason, REASON_LIMIT)
-    return words("Reason: {}", spoiler(reason)) if reason else words("No reason given.")
+    if not reason:
+        return words("No reason given.")
+    plain = f"(hidden; !kb show {request.number} tells it)" if pushed else reason
+    return words("Reason: {}", spoiler(reason, plain))
 
 
 def answered_with(request: Request) -> Words:
@@ -210,8 +216,14 @@ def card(request: Request, label: str, possible: Iterable[Verdict]) -> Words:
     """One request as a card."""
     return lines(
         [
-            words("{} {} {} asks to join {}", SIGNS[request.state], bold(f"#{request.number}"), applicant(request), room(label)),
-            reason_of(request),
+            words(
+                "{} {} {} asks to join {}",
+                SIGNS[request.state],
+                bold(f"#{request.number}"),
+                applicant(request),
+                room(label),
+            ),
+            reason_of(request, pushed=True),
             doubt(request),
             trouble_of(request),
             standing(request),
@@ -226,7 +238,13 @@ def shared_card(requests: Sequence[Request], label: str) -> Words:
     waiting = [request for request in requests if request.awaits_moderators]
     head = words("🚪 {} requests to join {}, {} waiting", bold(len(requests)), room(label), len(waiting))
     rows = [
-        words("{} {} {} · {}", SIGNS[request.state], bold(f"#{request.number}"), applicant(request), standing(request) or reason_of(request))
+        words(
+            "{} {} {} · {}",
+            SIGNS[request.state],
+            bold(f"#{request.number}"),
+            applicant(request),
+            standing(request) or reason_of(request, pushed=True),
+        )
         for request in requests[-SHARED_CARD_ROWS:]
     ]
     earlier = len(requests) - len(rows)
@@ -328,9 +346,7 @@ def bot_lacks_power(bot: str, shortfall: Shortfall, label: str) -> Words:
 
 def refused(request: Request, label: str, why: str) -> Words:
     """An act was given up for good; the request waits for another answer."""
-    return words(
-        "⚠️ {} {} at {}: it did not work: {}", bold(f"#{request.number}"), applicant(request), room(label), why
-    )
+    return words("⚠️ {} {} at {}: it did not work: {}", bold(f"#{request.number}"), applicant(request), room(label), why)
 
 
 def blocked(label: str, why: str, bot: str) -> Words:
@@ -366,6 +382,9 @@ def removed(label: str, by: str, reason: str) -> Words:
 
 
 LATE = words("That command reached me more than an hour late. Please repeat it.")
+
+
+MOVED_AWAY = words("Another room looks after this door now, and this request with it.")
 
 
 # --- looking --------------------------------------------------------------------------------------------------
@@ -423,6 +442,11 @@ def history_line(at: int, actor: Words, what: str) -> Words:
     return words("{} · {} · {}", moment(at), actor, what)
 
 
+def actor(user_id: str, rule: str | None) -> Words:
+    """Who did something: a rule by its name, else a user."""
+    return decided_by(rule, user_id)
+
+
 def room_list(rows: Sequence[Words]) -> Words:
     """The rooms looked after from here."""
     if rows:
@@ -446,7 +470,9 @@ def room_row(label: str, room_id: str, pending: int, trouble: str | None) -> Wor
 
 def unknown_room(reference: str) -> Words:
     """A room that is not looked after from here, whether it exists or not."""
-    return words("I keep no door called {} from here. {} shows which I do.", code(shown(reference, ID_LIMIT)), code("!kb rooms"))
+    return words(
+        "I keep no door called {} from here. {} shows which I do.", code(shown(reference, ID_LIMIT)), code("!kb rooms")
+    )
 
 
 NOT_PERMITTED = words(
@@ -503,17 +529,19 @@ def cannot_enter(reference: str, why: str, bot: str) -> Words:
 
 def not_a_member_yet(label: str) -> Words:
     """The one who asks is not in the room."""
-    return words("You are not joined to {}. Only its members with the power to change its door can do that.", room(label))
+    return words(
+        "You are not joined to {}. Only its members with the power to change its door can do that.", room(label)
+    )
 
 
-def lacks_power_to_protect(label: str, needed: int, level: int) -> Words:
+def lacks_power_to_protect(label: str, needed: Level, level: Level) -> Words:
     """The one who asks has too little power in the room."""
     return words(
         "You need level {} in {}: as much as it takes to change its join rule and to do all that its policy may do. "
         "Yours is {}.",
-        needed,
+        f"{needed:g}",
         room(label),
-        level,
+        f"{level:g}",
     )
 
 
@@ -526,7 +554,8 @@ def now_protected(label: str, moved: bool, checklist: Words) -> Words:
     """The door is kept from now on, and what may be missing."""
     return lines(
         [
-            words("🚪 {} its door is looked after from {} now.", room(label), words("here")) if moved
+            words("🚪 {} its door is looked after from {} now.", room(label), words("here"))
+            if moved
             else words("🚪 I keep the door of {} now. Knocks are shown here.", room(label)),
             checklist,
             words("Next: {} and {}", code("!kb policy show"), code("!kb policy set")),
@@ -564,13 +593,14 @@ def policy_refused(fault: str) -> Words:
     return words("Not taken: {}. The policy in force stays as it is.", fault)
 
 
-def not_in_named_room(reference: str) -> Words:
-    """`member_of` may name only rooms whose member the author is."""
+def not_in_named_room(reference: str, bot: str) -> Words:
+    """`member_of` may name only rooms whose member the author is, and the bot, which must look."""
     return words(
-        "Not taken: {} names {}, and only rooms that you are joined to yourself can stand there. "
+        "Not taken: {} names {}, and only rooms that both you and {} are joined to can stand there. "
         "The policy in force stays as it is.",
         code("member_of"),
         code(shown(reference, ID_LIMIT)),
+        user(bot),
     )
 
 
@@ -585,14 +615,18 @@ def usage(line: str, complaint: str = "") -> Words:
 def unknown_command(word: str, nearest: str | None) -> Words:
     """A word that is no command."""
     hint = words(" Did you mean {}?", code(f"!kb {nearest}")) if nearest else NOTHING
-    return words("I know no {}.{} {} shows what I know.", code(shown(word, NAME_LIMIT)), hint, code("!kb help"))
+    return words(
+        "There is no command {}.{} {} shows what there is.", code(shown(word, NAME_LIMIT)), hint, code("!kb help")
+    )
 
 
 def help_screen(rows: Sequence[tuple[str, str]]) -> Words:
     """All commands on one screen."""
     return lines(
         [
-            words("I keep the door of rooms: who knocks is let in, shown here, turned away or banned, as the room's policy says."),
+            words(
+                "I keep the door of rooms: who knocks is let in, shown here, turned away or banned, as the room's policy says."
+            ),
             *(words("{} {}", code(usage_line), summary) for usage_line, summary in rows),
             words("On a card: ✅ accept, ❌ reject, ⛔ ban. In a reply to a card its number may be left out."),
         ]

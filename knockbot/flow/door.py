@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ..config import Settings
-from ..domain.model import MemberChange, Membership, Reaction
-from ..domain.power import Powers
-from ..store import inbox
-from ..store.db import Database, Tx
+from knockbot.config import Settings
+from knockbot.domain.model import MemberChange, Membership, Reaction
+from knockbot.domain.power import Powers
+from knockbot.store import inbox
+from knockbot.store.db import Database, Tx
 
 log = logging.getLogger("knockbot.flow")
 
@@ -74,6 +74,8 @@ class Bells:
 
     arrivals: asyncio.Event = field(default_factory=asyncio.Event)
     effects: asyncio.Event = field(default_factory=asyncio.Event)
+    unchecked: set[str] = field(default_factory=set)
+    """Protected rooms whose real state is to be compared with the records, each in its own turn."""
 
 
 class Overrun(Exception):
@@ -100,6 +102,11 @@ class Door:
     def home(self) -> str:
         """The server name knockbot serves."""
         return self.settings.homeserver.domain
+
+    def look_at(self, room_id: str) -> None:
+        """Have a protected room's real state compared with the records, soon."""
+        self.bells.unchecked.add(room_id)
+        self.bells.arrivals.set()
 
     @asynccontextmanager
     async def closing(self, seq: int | None) -> AsyncIterator[Tx]:

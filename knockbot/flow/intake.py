@@ -6,14 +6,14 @@ that stands in the room is read first and taken instead.
 
 from __future__ import annotations
 
-from ..domain import wording
-from ..domain.model import Act, Decision, MemberChange, Membership, Request, State, Verdict
-from ..domain.outcomes import credited, outcome
-from ..store import effects, requests, rooms
-from ..store.db import Tx
-from . import rules, settle
-from .door import Door
-from .judge import judge
+from knockbot.domain import wording
+from knockbot.domain.model import Act, Decision, MemberChange, Membership, Request, State, Verdict
+from knockbot.domain.outcomes import credited, outcome
+from knockbot.store import effects, requests, rooms
+from knockbot.store.db import Tx
+from knockbot.flow import rules, settle
+from knockbot.flow.door import Door
+from knockbot.flow.judge import judge
 
 OLD_NEWS = 60 * 1000
 """An event this old on arrival (milliseconds) was kept back somewhere, and the room may have moved on since."""

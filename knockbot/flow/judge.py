@@ -5,12 +5,12 @@ Steps 4 and 5 of the journey (ARCHITECTURE.md).
 
 from __future__ import annotations
 
-from ..domain import ids
-from ..domain.model import Decision, Facts, Knock, Known, Membership, Truth
-from ..domain.policy import Policy, decide
-from ..errors import ActionError
-from ..store import policies
-from .door import Door
+from knockbot.domain import ids
+from knockbot.domain.model import Decision, Facts, Knock, Known, Membership, Truth
+from knockbot.domain.policy import Policy, decide
+from knockbot.errors import ActionError
+from knockbot.store import policies
+from knockbot.flow.door import Door
 
 
 async def judge(door: Door, policy: Policy, knock: Knock) -> Decision:

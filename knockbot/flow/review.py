@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..domain import wording
-from ..domain.model import Answer, Membership, Reaction, Request, Verdict
-from ..domain.plan import ACT_OF, REACTIONS
-from ..domain.power import Powers
-from ..domain.wording import Words
-from ..errors import ActionError
-from ..store import cards, requests, rooms
-from ..store.db import Tx
-from . import settle
-from .door import Door
+from knockbot.domain import wording
+from knockbot.domain.model import Answer, Membership, Reaction, Request, Verdict
+from knockbot.domain.plan import ACT_OF, REACTIONS
+from knockbot.domain.power import Powers
+from knockbot.domain.wording import Words
+from knockbot.errors import ActionError
+from knockbot.store import cards, requests, rooms
+from knockbot.store.db import Tx
+from knockbot.flow import settle
+from knockbot.flow.door import Door
 
 
 @dataclass(frozen=True, slots=True)

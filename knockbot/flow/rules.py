@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from ..config import read_policy
-from ..domain.policy import Policy
-from ..store import policies
-from ..store.db import Tx
-from .door import Door
+from knockbot.config import read_policy
+from knockbot.domain.policy import Policy
+from knockbot.store import policies
+from knockbot.store.db import Tx
+from knockbot.flow.door import Door
 
 
 @dataclass(frozen=True, slots=True)

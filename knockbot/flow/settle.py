@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 
-from ..domain import plan, wording
-from ..domain.model import Answer, Decision, Request, State, Verdict
-from ..domain.policy import Announce
-from ..domain.wording import Words
-from ..store import audit, cards, effects, requests, rooms
-from ..store.db import Tx
-from . import rules
-from .door import Door
+from knockbot.domain import plan, wording
+from knockbot.domain.model import Answer, Decision, Request, State, Verdict
+from knockbot.domain.policy import Announce
+from knockbot.domain.wording import Words
+from knockbot.store import audit, cards, effects, requests, rooms
+from knockbot.store.db import Tx
+from knockbot.flow import rules
+from knockbot.flow.door import Door
 
 HOUR = 3600 * 1000
+UNDER_WAY = 2000
+"""Milliseconds after which a card says that an answer is on its way, if it has not arrived by then."""
+
 CROWDED = 5
 """More requests than this, of one applicant in an hour or found standing on arrival, share a card."""
 
@@ -45,7 +48,8 @@ async def give_answer(door: Door, tx: Tx, request: Request, answer: Answer) -> N
     await effects.add(tx, plan.plan(request, answer, door.home), door.now())
     await _record(door, tx, request, answer.by, str(answer.verdict), rule=answer.rule, reason=answer.reason)
     if request.card_id is not None:
-        await show(door, tx, request.id)
+        # Most acts are done in less time than this, and then the card is edited once, not twice.
+        await refresh(door, tx, request.card_id, after=UNDER_WAY)
 
 
 async def take_back_answer(door: Door, tx: Tx, request: Request, why: str) -> None:
@@ -89,13 +93,18 @@ async def show(door: Door, tx: Tx, request_id: int, *, card_id: int | None = Non
     await refresh(door, tx, shared)
 
 
-async def refresh(door: Door, tx: Tx, card_id: int) -> None:
-    """Have a posted card edited; edits that wait their turn are one edit, for it shows what is true by then."""
+async def refresh(door: Door, tx: Tx, card_id: int, *, after: int = 0) -> None:
+    """Have a posted card edited, `after` so many milliseconds at the latest.
+
+    Edits that wait their turn are one edit, for it shows what is true by then.
+    """
     card = await cards.get(tx, card_id)
-    if card.event_id is None or await effects.edit_waits(tx, card_id):
+    if card.event_id is None or await effects.hurry_edit(tx, card_id, door.now() + after):
         return
     number = await cards.count_edit(tx, card_id)
-    await effects.add(tx, [plan.edit_card(card.management_room, card_id, number)], door.now())
+    await effects.add(
+        tx, [plan.edit_card(card.management_room, card_id, number)], door.now(), due_at=door.now() + after
+    )
 
 
 async def post_missing(door: Door, tx: Tx, room_id: str) -> None:

@@ -10,21 +10,24 @@ import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from ..domain import plan, wording
-from ..domain.model import Act, MemberChange, Request, State, Verdict
-from ..domain.outcomes import credited, outcome
-from ..errors import ActionError, Later, Never
-from ..store import cards, effects, requests
-from ..store.db import Tx
-from ..store.effects import Claimed
-from . import settle
-from .door import Door, log
+from knockbot.domain import plan, wording
+from knockbot.domain.model import Act, MemberChange, Request, State, Verdict
+from knockbot.domain.outcomes import credited, outcome
+from knockbot.errors import ActionError, Later, Never
+from knockbot.store import cards, effects, requests
+from knockbot.store.db import Tx
+from knockbot.store.effects import Claimed
+from knockbot.flow import settle
+from knockbot.flow.door import Door, log
 
 AT_ONCE = 10
 """Acts in flight in all: an application service has no more membership calls in at once anyway (FACTS)."""
 
 PATIENCE = 120.0
 """Seconds an attempt may take before it counts as unsure."""
+
+RECORDINGS = 5
+"""Failures to record an outcome after which the effect is tried afresh instead: its action looks first anyway."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 3600.0
 """Back-off between attempts, in seconds, doubling."""
@@ -89,8 +92,6 @@ class Worker:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
         self._door.bells.effects.set()
-        if not task.cancelled() and task.exception() is not None:
-            log.error("recording the outcome of an effect failed; it will be tried again", exc_info=task.exception())
 
     async def _wait(self) -> None:
         """Until the bell rings, or an effect is due, or a second has passed: another process may have left work."""
@@ -102,22 +103,39 @@ class Worker:
 
     async def _attempt(self, claimed: Claimed) -> None:
         """Run one effect and record what came of it."""
+        came: Outcome | Later | Never
         try:
             async with asyncio.timeout(PATIENCE):
                 came = await self._actions[claimed.effect.act](claimed)
-        except Never as error:
-            await self._give_up(claimed, error)
-        except Later as error:
-            await self._postpone(claimed, error)
+        except (Never, Later) as error:
+            came = error
         except TimeoutError:
-            await self._postpone(claimed, Later("no answer in time"))
+            came = Later("no answer in time")
         except Exception as error:
             log.exception("effect %s failed in a way nobody thought of", claimed.effect.key)
-            await self._postpone(claimed, Later(f"internal error: {type(error).__name__}"))
-        else:
-            await self._complete(claimed, came)
+            came = Later(f"internal error: {type(error).__name__}")
+        await self._record(claimed, came)
 
-    async def _complete(self, claimed: Claimed, came: Outcome) -> None:
+    async def _record(self, claimed: Claimed, came: Outcome | Later | Never) -> None:
+        """Write the outcome down, and try again while the database is away: it is known nowhere else."""
+        failures = 0
+        while True:
+            try:
+                if isinstance(came, Never):
+                    await self._give_up(claimed, came)
+                elif isinstance(came, Done | Overtaken):
+                    await self._complete(claimed, came)
+                else:
+                    await self._postpone(claimed, came)
+                return
+            except Exception as error:
+                failures += 1
+                log.exception("recording the outcome of effect %s failed", claimed.effect.key)
+                if failures == RECORDINGS:
+                    came = Later(f"its outcome could not be recorded: {type(error).__name__}")
+                await asyncio.sleep(min(backoff(failures), 60.0))
+
+    async def _complete(self, claimed: Claimed, came: Done | Overtaken) -> None:
         door, effect = self._door, claimed.effect
         async with door.db.tx() as tx:
             if isinstance(came, Overtaken):
@@ -173,7 +191,7 @@ class Worker:
         async with door.db.tx() as tx:
             if error.code in MENDABLE and effect.request_id is not None:
                 await effects.block(tx, claimed.id, error.why)
-                await settle.trouble(door, tx, effect.room_id, error.why)
+                door.look_at(effect.room_id)  # which tells the moderators once, and goes on when it is mended
                 return
             await effects.finish(tx, claimed.id, "given_up", door.now(), why=error.why)
             if effect.request_id is not None and effect.act in plan.ACT_OF.values():
@@ -192,6 +210,7 @@ MENDABLE = frozenset({"KNOCKBOT_NO_POWER", "KNOCKBOT_NOT_JOINED"})
 """Errors that a moderator can mend: the effect waits for it."""
 
 STATE_AFTER: dict[Act, State] = {Act.INVITE: State.ACCEPTED, Act.KICK: State.REJECTED, Act.BAN: State.BANNED}
+
 
 def backoff(attempts: int) -> float:
     """Seconds to wait after so many attempts: doubling, with jitter so that many do not come back at once."""

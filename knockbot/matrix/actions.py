@@ -13,18 +13,18 @@ from functools import partial
 
 from markupsafe import Markup
 
-from ..domain import plan
-from ..domain.model import Act, MemberChange, Membership, Request
-from ..domain.wording import Words
-from ..errors import Never
-from ..flow import review, rules, settle
-from ..flow.door import Door
-from ..flow.worker import Action, Done, Outcome, Overtaken
-from ..store import cards, effects, requests
-from ..store.effects import Claimed
-from .cards import REQUEST_KEY, card_message, edit, message, transaction_id
-from .events import EFFECT_KEY
-from .homeserver import Homeserver
+from knockbot.domain import plan, wording
+from knockbot.domain.model import Act, MemberChange, Membership, Request
+from knockbot.domain.wording import Words
+from knockbot.errors import Never
+from knockbot.flow import review, rules, settle
+from knockbot.flow.door import Door
+from knockbot.flow.worker import Action, Done, Outcome, Overtaken
+from knockbot.store import cards, effects, requests
+from knockbot.store.effects import Claimed
+from knockbot.matrix.cards import REQUEST_KEY, card_message, edit, message, transaction_id
+from knockbot.matrix.events import EFFECT_KEY
+from knockbot.matrix.homeserver import Homeserver
 
 CLOCKS_APART = 10 * 60 * 1000
 """How far (milliseconds) the homeserver's clock may be behind ours when we look for a message of our own."""
@@ -96,6 +96,8 @@ async def _explain(hand: Hand, claimed: Claimed, stood: MemberChange, error: Nev
 async def post_card(hand: Hand, claimed: Claimed) -> Outcome:
     """Show a request to the moderators, unless it was settled before anybody saw it."""
     shown, label, calls = await _about(hand, claimed)
+    if not shown:
+        return Overtaken("its requests have moved to another management room")
     sent = await _sent_before(hand, claimed)
     if sent is None and not any(request.open for request in shown):
         return Overtaken("it was settled before it was shown")
@@ -115,8 +117,12 @@ async def edit_card(hand: Hand, claimed: Claimed) -> Outcome:
     if card.event_id is None:
         return Overtaken("there is no card yet, and it will show what is true by then")
     offers = await review.offers(hand.door, shown[-1]) if _takes_clicks(shown) and shown[-1].open else []
-    content = edit(card_message(shown, label, offers, calls, claimed.effect.key), card.event_id, claimed.effect.key)
-    await _send(hand, claimed, content)
+    new = (
+        card_message(shown, label, offers, calls, claimed.effect.key)
+        if shown
+        else message(wording.MOVED_AWAY, claimed.effect.key)
+    )
+    await _send(hand, claimed, edit(new, card.event_id, claimed.effect.key))
     return Done(shown={request.id: request.event_id for request in shown})
 
 
@@ -141,9 +147,7 @@ async def react(hand: Hand, claimed: Claimed) -> Outcome:
     relation = {"rel_type": "m.annotation", "event_id": effect.event_id, "key": effect.content["emoji"]}
     content = {"m.relates_to": relation, EFFECT_KEY: effect.key}
     try:
-        event_id = await hand.homeserver.send(
-            effect.room_id, "m.reaction", transaction_id(effect.key), content
-        )
+        event_id = await hand.homeserver.send(effect.room_id, "m.reaction", transaction_id(effect.key), content)
     except Never as error:
         if error.code == "M_DUPLICATE_ANNOTATION":
             return Done()
@@ -203,11 +207,11 @@ async def _find_in_room(hand: Hand, claimed: Claimed) -> str | None:
 
 
 async def enter(hand: Hand, claimed: Claimed) -> Outcome:
-    """Take an invite, if it still stands."""
-    mine = await hand.door.outside.member(claimed.effect.room_id, hand.door.bot)
-    if mine is not None and mine.membership is not Membership.INVITE:
-        return Done() if mine.membership is Membership.JOIN else Overtaken(f"my membership is {mine.membership}")
-    await hand.homeserver.join(claimed.effect.room_id)
+    """Take an invite; joining twice is joining once, and an invite that was taken back leaves nothing to do."""
+    try:
+        await hand.homeserver.join(claimed.effect.room_id)
+    except Never as error:
+        return Overtaken(error.why)
     return Done()
 
 

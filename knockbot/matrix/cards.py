@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..domain.model import Request, Verdict
-from ..domain.wording import Words, card, machine_block, shared_card
-from .events import EFFECT_KEY
+from knockbot.domain.model import Request, Verdict
+from knockbot.domain.wording import Words, card, machine_block, shared_card
+from knockbot.matrix.events import EFFECT_KEY
 
 REQUEST_KEY = "org.knockbot.request"
 REQUESTS_KEY = "org.knockbot.requests"

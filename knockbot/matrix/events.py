@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeGuard
 
-from ..domain import ids
-from ..domain.model import Echo, Happening, MemberChange, Membership, Message, Reaction, RoomChange
-from ..domain.text import storable, without_variation_selector
-from ..errors import KnockbotError
+from knockbot.domain import ids
+from knockbot.domain.model import Echo, Happening, MemberChange, Membership, Message, Reaction, RoomChange
+from knockbot.domain.text import storable, without_variation_selector
+from knockbot.errors import KnockbotError
 
 EFFECT_KEY = "org.knockbot.effect"
 """Where a message of the bot names the effect that sent it."""
@@ -21,6 +21,8 @@ REASON_KEPT = 10_000
 NAME_KEPT = 500
 BODY_KEPT = 65_536
 """Characters kept of a stranger's text; an event has room for more, a moderator has not."""
+
+MEMBERSHIPS = frozenset(Membership)
 
 ROOM_CHANGES = frozenset(
     {
@@ -57,14 +59,13 @@ def parse(event: Mapping[str, Any], bot: str) -> Happening | None:
     return reader(event, bot) if reader else None
 
 
-def member_change(event: Mapping[str, Any], bot: str = "") -> MemberChange | None:
-    """A membership event; `None` for a membership nobody knows, which only a broken server would let through."""
+def member_change(event: Mapping[str, Any], bot: str = "") -> MemberChange:
+    """A membership event."""
     content = _mapping(event.get("content"))
     user_id = _user(event, "state_key")
-    try:
-        membership = Membership(content.get("membership"))
-    except ValueError:
-        raise Malformed("m.room.member: no membership") from None
+    membership = _membership(content)
+    if membership is None:
+        raise Malformed("m.room.member without a membership")
     unsigned = _mapping(event.get("unsigned"))
     replaces = unsigned.get("replaces_state")
     return MemberChange(
@@ -186,7 +187,5 @@ def _time(event: Mapping[str, Any]) -> int:
 
 
 def _membership(content: Mapping[str, Any]) -> Membership | None:
-    try:
-        return Membership(content.get("membership"))
-    except ValueError:
-        return None
+    value = content.get("membership")
+    return Membership(value) if isinstance(value, str) and value in MEMBERSHIPS else None

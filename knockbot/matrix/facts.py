@@ -7,13 +7,12 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from ..domain.model import MemberChange, Membership, Reaction
-from ..domain.power import Powers, powers
-from ..domain.text import storable
-from ..errors import Never
-from ..flow.door import RoomView
-from . import events
-from .homeserver import Homeserver
+from knockbot.domain.model import MemberChange, Membership, Reaction
+from knockbot.domain.power import Powers, powers
+from knockbot.domain.text import storable
+from knockbot.flow.door import RoomView
+from knockbot.matrix import events
+from knockbot.matrix.homeserver import Homeserver
 
 log = logging.getLogger("knockbot.facts")
 
@@ -120,5 +119,3 @@ def _member(event: Any) -> MemberChange | None:
 def _content(event: Mapping[str, Any] | None) -> Mapping[str, Any]:
     content = (event or {}).get("content")
     return content if isinstance(content, dict) else {}
-
-

@@ -17,12 +17,12 @@ from typing import Any
 from aiohttp import web
 from mautrix.appservice.as_handler import AppServiceServerMixin
 
-from ..domain.ids import is_room_id
-from ..flow.door import Bells
-from ..store import inbox, rooms
-from ..store.db import Database
-from ..store.inbox import Arrival
-from .events import is_event_id, matters
+from knockbot.domain.ids import is_room_id
+from knockbot.flow.door import Bells
+from knockbot.store import inbox, rooms
+from knockbot.store.db import Database
+from knockbot.store.inbox import Arrival
+from knockbot.matrix.events import is_event_id, matters
 
 log = logging.getLogger("knockbot.gateway")
 
@@ -82,7 +82,8 @@ class Gateway(AppServiceServerMixin):
 
     async def _keep(self, events: list[Any]) -> None:
         """Store in one transaction whatever can matter."""
-        state, talk = [], []
+        state: list[Arrival] = []
+        talk: list[Arrival] = []
         for event in events:
             kind = matters(event) if isinstance(event, dict) else "state"
             if kind is not None:

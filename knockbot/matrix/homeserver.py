@@ -18,8 +18,8 @@ from mautrix.api import HTTPAPI, Method, Path, PathBuilder
 from mautrix.errors import MatrixConnectionError
 from yarl import URL
 
-from ..domain.text import shown
-from ..errors import Later, Never
+from knockbot.domain.text import shown
+from knockbot.errors import Later, Never
 
 log = logging.getLogger("knockbot.homeserver")
 
@@ -83,11 +83,13 @@ def _refusal(status: int, body: Mapping[str, Any], headers: Mapping[str, str]) -
     message = body.get("error")
     words = shown(message, SAID) if isinstance(message, str) else f"HTTP {status}"
     if status == 429:
-        return Later("the homeserver asks me to slow down.", retry_after=_wish(body, headers), code=code)
+        return Later(
+            "the homeserver asks me to slow down.", retry_after=_wish(body, headers), code=code, unreachable=True
+        )
     if status == 401 or code in UNWELL:
         why = UNWELL.get(code or "", "the homeserver does not accept my token.")
         log.error("%s", why)
-        return Later(why, retry_after=UNWELL_PAUSE, code=code)
+        return Later(why, retry_after=UNWELL_PAUSE, code=code, unreachable=True)
     if status >= 500 or status == 408:
         return Later(f"the homeserver says: {words}", code=code)
     return Never(REFUSALS.get(code or "", f"the homeserver says: {words}"), code=code)
@@ -142,13 +144,13 @@ class Homeserver:
         try:
             async with asyncio.timeout(patience):
                 answer: dict[str, Any] = await self._api.request(
-                    method, path, dict(body or {}), query_params=dict(query or {}), sensitive=True
+                    method, path, dict(body or {}), query_params=dict(query or {}), sensitive=method is not Method.GET
                 )
                 return answer
         except TimeoutError:
             raise Later(f"the homeserver gave no answer within {patience:g} seconds.") from None
         except MatrixConnectionError as error:
-            raise Later(f"the homeserver cannot be reached ({shown(str(error), SAID)}).") from error
+            raise Later(f"the homeserver cannot be reached ({shown(str(error), SAID)}).", unreachable=True) from error
 
     # --- reading ----------------------------------------------------------------------------------------------
 
@@ -243,7 +245,9 @@ class Homeserver:
 
     async def ping(self, service_id: str, txn_id: str) -> None:
         """Have the homeserver call us back: it proves the round trip, and makes it deliver what it kept."""
-        await self.call(Method.POST, Path.v1.appservice[service_id].ping, {"transaction_id": txn_id}, patience=HANDSHAKE)
+        await self.call(
+            Method.POST, Path.v1.appservice[service_id].ping, {"transaction_id": txn_id}, patience=HANDSHAKE
+        )
 
     async def invite(self, room_id: str, user_id: str, reason: str | None) -> None:
         """Let somebody in."""

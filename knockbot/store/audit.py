@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .db import Tx
+from knockbot.store.db import Tx
 
 
 @dataclass(frozen=True, slots=True)

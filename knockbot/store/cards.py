@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .db import Tx, for_update
+from knockbot.store.db import Tx, for_update
 
 
 @dataclass(frozen=True, slots=True)

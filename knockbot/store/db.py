@@ -21,8 +21,8 @@ from mautrix.util.async_db import Connection, Scheme, UnsupportedDatabaseVersion
 from mautrix.util.async_db import Database as Pool
 from yarl import URL
 
-from ..errors import Unavailable
-from .upgrades import UPGRADES
+from knockbot.errors import Unavailable
+from knockbot.store.upgrades import UPGRADES
 
 Tx = Connection
 """An open transaction; the files of this package take one as their first argument."""

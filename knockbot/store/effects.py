@@ -1,9 +1,9 @@
 """Effects: intended acts as rows, claimed one per lane, and what came of each.
 
-    due ──claim──▶ running ──▶ done | overtaken | given_up
-     ▲                │
-     └── later, or ───┘        blocked: a power is missing; due again once it is back
-         a dead process
+due ──claim──▶ running ──▶ done | overtaken | given_up
+ ▲                │
+ └── later, or ───┘        blocked: a power is missing; due again once it is back
+     a dead process
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any
 
 import asyncpg
 
-from ..domain.model import Act, Effect
-from .db import Database, Tx
+from knockbot.domain.model import Act, Effect
+from knockbot.store.db import Database, Tx
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +35,12 @@ class Claimed:
         return self.attempts > 1
 
 
-async def add(tx: Tx, effects: Iterable[Effect], now: int) -> None:
-    """Write intentions down; one whose key is known was written before."""
+async def add(tx: Tx, effects: Iterable[Effect], now: int, *, due_at: int | None = None) -> None:
+    """Write intentions down, due at once unless said otherwise; one whose key is known was written before."""
     for effect in effects:
         await tx.execute(
             "INSERT INTO effects (key, act, room_id, lane, request_id, card_id, user_id, server, event_id, "
-            "content_json, state, created_at, due_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'due', $11, $11) "
+            "content_json, state, created_at, due_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'due', $11, $12) "
             "ON CONFLICT (key) DO NOTHING",
             effect.key,
             effect.act,
@@ -53,6 +53,7 @@ async def add(tx: Tx, effects: Iterable[Effect], now: int) -> None:
             effect.event_id,
             json.dumps(effect.content),
             now,
+            now if due_at is None else due_at,
         )
 
 
@@ -124,9 +125,7 @@ async def postpone_server(tx: Tx, server: str, due_at: int) -> None:
 
 async def block(tx: Tx, effect_id: int, why: str) -> None:
     """Keep an effect until a missing power is back."""
-    await tx.execute(
-        "UPDATE effects SET state = 'blocked', why = $2, claimed_by = NULL WHERE id = $1", effect_id, why
-    )
+    await tx.execute("UPDATE effects SET state = 'blocked', why = $2, claimed_by = NULL WHERE id = $1", effect_id, why)
 
 
 async def unblock(tx: Tx, room_id: str, now: int) -> None:
@@ -161,10 +160,13 @@ async def echo_of(tx: Tx, effect_id: int) -> str | None:
     return str(result) if result is not None else None
 
 
-async def edit_waits(tx: Tx, card_id: int) -> bool:
-    """Whether an edit of this card has yet to begin: it will show whatever is true by then."""
+async def hurry_edit(tx: Tx, card_id: int, due_at: int) -> bool:
+    """Whether an edit of this card has yet to begin; it will show what is true by then, at `due_at` at the latest."""
     row = await tx.fetchrow(
-        "SELECT 1 FROM effects WHERE card_id = $1 AND act = 'edit_card' AND state = 'due' LIMIT 1", card_id
+        "UPDATE effects SET due_at = CASE WHEN due_at > $2 AND attempts = 0 THEN $2 ELSE due_at END "
+        "WHERE card_id = $1 AND act = 'edit_card' AND state = 'due' RETURNING id",
+        card_id,
+        due_at,
     )
     return row is not None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .db import Tx
+from knockbot.store.db import Tx
 
 KEEP = 7 * 24 * 3600 * 1000
 """How long the ids of handled events are remembered against repeats, in milliseconds."""
@@ -57,7 +57,9 @@ async def waiting(tx: Tx, room_id: str, limit: int = 100) -> list[Waiting]:
         room_id,
         limit,
     )
-    return [Waiting(*(row[k] for k in ("seq", "event_id", "room_id", "raw", "received_at", "attempts"))) for row in rows]
+    return [
+        Waiting(*(row[k] for k in ("seq", "event_id", "room_id", "raw", "received_at", "attempts"))) for row in rows
+    ]
 
 
 async def handled(tx: Tx, seq: int, now: int) -> bool:
@@ -84,6 +86,11 @@ async def forget_old(tx: Tx, now: int) -> None:
     await tx.execute(
         "DELETE FROM inbox WHERE received_at < $1 AND (handled_at IS NOT NULL OR fault IS NOT NULL)", now - KEEP
     )
+
+
+async def is_known(tx: Tx, event_id: str) -> bool:
+    """Whether this event came in, handled or not."""
+    return await tx.fetchrow("SELECT 1 FROM inbox WHERE event_id = $1", event_id) is not None
 
 
 async def counts(tx: Tx) -> tuple[int, int]:

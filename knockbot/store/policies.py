@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .db import Tx
+from knockbot.store.db import Tx
 
 
 @dataclass(frozen=True, slots=True)

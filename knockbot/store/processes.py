@@ -6,7 +6,7 @@ On SQLite there is one process, and it holds every lease. On PostgreSQL a proces
 
 from __future__ import annotations
 
-from .db import Database, Tx
+from knockbot.store.db import Database, Tx
 
 HEARTBEAT = 5.0
 """Seconds between two signs of life."""
@@ -38,7 +38,9 @@ async def bury(tx: Tx, process: str, now: int, *, alone: bool) -> None:
 
 async def leave(tx: Tx, process: str) -> None:
     """Go: free everything this process holds."""
-    await tx.execute("UPDATE effects SET state = 'due', claimed_by = NULL WHERE claimed_by = $1 AND state = 'running'", process)
+    await tx.execute(
+        "UPDATE effects SET state = 'due', claimed_by = NULL WHERE claimed_by = $1 AND state = 'running'", process
+    )
     await tx.execute("DELETE FROM leases WHERE process = $1", process)
     await tx.execute("DELETE FROM processes WHERE id = $1", process)
 

@@ -6,8 +6,8 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from ..domain.model import Answer, Decision, Kind, Knock, MemberChange, Miss, Request, State, Verdict
-from .db import Tx, for_update
+from knockbot.domain.model import Answer, Decision, Kind, Knock, MemberChange, Miss, Request, State, Verdict
+from knockbot.store.db import Tx, for_update
 
 _COLUMNS = (
     "id, management_room, number, room_id, kind, user_id, event_id, reason, display_name, has_avatar, state, "
@@ -109,6 +109,13 @@ async def on_card(tx: Tx, card_id: int) -> list[Request]:
     return [_request(row) for row in rows]
 
 
+async def counts(tx: Tx) -> dict[str, int]:
+    """How many requests are in each state."""
+    rows = await tx.fetch("SELECT state, count(*) AS n FROM requests GROUP BY state")
+    found = {row["state"]: row["n"] for row in rows}
+    return {state.value: found.get(state.value, 0) for state in State}
+
+
 # --- changing -------------------------------------------------------------------------------------------------
 
 
@@ -128,9 +135,7 @@ async def knocked_again(tx: Tx, request: Request, change: MemberChange, now: int
 
 async def judged(tx: Tx, request_id: int, decision: Decision) -> None:
     """Keep what the policy said, and why."""
-    await tx.execute(
-        "UPDATE requests SET decision_json = $2 WHERE id = $1", request_id, json.dumps(asdict(decision))
-    )
+    await tx.execute("UPDATE requests SET decision_json = $2 WHERE id = $1", request_id, json.dumps(asdict(decision)))
 
 
 async def answered(tx: Tx, request_id: int, answer: Answer | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .db import Tx
+from knockbot.store.db import Tx
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,18 @@ async def protect(tx: Tx, room: ProtectedRoom) -> None:
     await tx.execute(
         "INSERT INTO management_rooms (room_id) VALUES ($1) ON CONFLICT (room_id) DO NOTHING", room.management_room
     )
+
+
+async def unprotect(tx: Tx, room_id: str) -> None:
+    """Protect a room no longer; its requests and policies stay on record."""
+    await tx.execute("DELETE FROM rooms WHERE room_id = $1", room_id)
+
+
+async def unlock_others(tx: Tx, locked: set[str]) -> None:
+    """Unlock every room that the config file does not rule any more; its door stays kept."""
+    for room in await all_rooms(tx):
+        if room.locked and room.room_id not in locked:
+            await tx.execute("UPDATE rooms SET locked = FALSE WHERE room_id = $1", room.room_id)
 
 
 async def rename(tx: Tx, room_id: str, label: str) -> None:

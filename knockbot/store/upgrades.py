@@ -11,8 +11,8 @@ from mautrix.util.async_db import Connection, Scheme, UpgradeTable
 UPGRADES = UpgradeTable(database_name="knockbot")
 
 
-@UPGRADES.register(description="The door: inbox, rooms, policies, requests, cards, effects, audit")
 async def upgrade_v1(conn: Connection, scheme: Scheme) -> None:
+    """The door: inbox, rooms, policies, requests, cards, effects, audit."""
     serial = (
         "INTEGER PRIMARY KEY AUTOINCREMENT"
         if scheme == Scheme.SQLITE
@@ -185,3 +185,7 @@ CREATE TABLE leases (
     process TEXT NOT NULL
 );
 """
+
+STEPS = (upgrade_v1,)
+for step in STEPS:
+    UPGRADES.register(description=step.__doc__ or "")(step)  # type: ignore[call-arg, arg-type]  # its stub confuses the overloads

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .db import Tx
+from knockbot.store.db import Tx
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,3 +92,8 @@ async def attempt(tx: Tx, requester: str, cause: str, now: int, within: int) -> 
         now,
     )
     return int(await tx.fetchval("SELECT count(*) FROM attempts WHERE requester = $1", requester))
+
+
+async def forgive(tx: Tx, cause: str) -> None:
+    """An attempt that succeeded does not count against the requester."""
+    await tx.execute("DELETE FROM attempts WHERE cause = $1", cause)

@@ -1,0 +1,238 @@
+"""The composition root: settings in, a running service out, and a clean stop; and `check`, which looks at it all."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import signal
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiohttp import ClientSession, web
+
+from knockbot import __version__, logs
+from knockbot.config import Settings
+from knockbot.domain.model import Echo, MemberChange, Message, Reaction, RoomChange
+from knockbot.errors import ActionError, Unavailable
+from knockbot.flow import entry, intake, review
+from knockbot.flow.arrivals import Arrivals, Handler
+from knockbot.flow.door import Door
+from knockbot.flow.reconcile import reconcile
+from knockbot.flow.worker import Worker, backoff
+from knockbot.matrix import commands, events
+from knockbot.matrix.actions import Hand, actions
+from knockbot.matrix.facts import Outside
+from knockbot.matrix.gateway import Gateway
+from knockbot.matrix.homeserver import Homeserver
+from knockbot.store import effects, inbox, processes, rooms
+from knockbot.store.db import Database
+from knockbot.web.metrics import Metrics
+
+log = logging.getLogger("knockbot")
+
+Loop = Callable[[], Coroutine[Any, Any, None]]
+
+DRAIN = 20.0
+"""Seconds that what is in flight may take to end when knockbot is told to stop."""
+
+ROUNDS = 3600.0
+"""Seconds between two looks at every protected room."""
+
+
+def now() -> int:
+    """The time in milliseconds; every other part is handed it."""
+    return time.time_ns() // 1_000_000
+
+
+# --- run ------------------------------------------------------------------------------------------------------
+
+
+async def run(settings: Settings) -> None:
+    """Keep the doors until SIGTERM or SIGINT, then drain and stop.
+
+    Raises `Unavailable` where a part is missing that knockbot cannot run without.
+    """
+    logs.configure(settings.logging)
+    stop = asyncio.Event()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(sign, stop.set)
+    async with service(settings):
+        await stop.wait()
+        log.info("stopping")
+
+
+@asynccontextmanager
+async def service(settings: Settings) -> AsyncIterator[Door]:
+    """A running knockbot, for as long as the block lasts: listen, ping, reconcile, then work."""
+    async with _database(settings.database) as db, _session() as session:
+        homeserver = _homeserver(session, settings)
+        door = Door(db, Outside(homeserver), settings, now)
+        gateway = Gateway(settings.appservice.hs_token, db, door.bells, now)
+        arrivals = Arrivals(door, events.parse, handlers(door), lambda room_id: reconcile(door, room_id))
+        worker = Worker(door, actions(Hand(door, homeserver)))
+        async with db.tx() as tx:
+            await processes.beat(tx, db.process, now())
+            await processes.bury(tx, db.process, now(), alone=db.alone)
+        async with (
+            _listening(gateway.app, settings.appservice.hostname, settings.appservice.port),
+            _metrics(settings, db),
+            _working(lambda: _beat(db)),
+        ):
+            try:
+                async with _working(arrivals.run, worker.run, lambda: _start(door, homeserver, gateway)):
+                    yield door
+            finally:
+                gateway.ready = False
+                await arrivals.drain(DRAIN)
+                await worker.drain(DRAIN)
+                async with db.tx() as tx:
+                    await processes.leave(tx, db.process)
+
+
+def handlers(door: Door) -> dict[type[Any], Handler]:
+    """Who handles what reaches the door."""
+
+    async def member(change: MemberChange, seq: int) -> None:
+        if change.user_id == door.bot:
+            await entry.bot_moved(door, change, seq)
+        else:
+            await intake.member_changed(door, change, seq)
+
+    async def message(said: Message, seq: int) -> None:
+        await commands.hear(door, said, seq)
+
+    async def reaction(clicked: Reaction, seq: int) -> None:
+        await review.reacted(door, clicked, seq)
+
+    async def room_change(change: RoomChange, seq: int) -> None:
+        async with door.closing(seq):
+            door.look_at(change.room_id)
+
+    async def echo(heard: Echo, seq: int) -> None:
+        async with door.closing(seq) as tx:
+            await effects.echoed(tx, heard.effect_key, heard.event_id)
+
+    return {MemberChange: member, Message: message, Reaction: reaction, RoomChange: room_change, Echo: echo}
+
+
+async def _start(door: Door, homeserver: Homeserver, gateway: Gateway) -> None:
+    """Step by step to readiness, waiting for the homeserver where it is not there yet; then look around hourly."""
+    await _patiently(lambda: _introduce(door.settings, homeserver), "introducing myself to the homeserver")
+    await _patiently(lambda: _ping(door.settings, homeserver), "asking the homeserver to call back")
+    await entry.protect_configured(door)
+    gateway.ready = True
+    log.info("knockbot %s is ready", __version__)
+    while True:
+        async with door.db.tx() as tx:
+            for room in await rooms.all_rooms(tx):
+                door.look_at(room.room_id)
+            await inbox.forget_old(tx, now())
+        await entry.leave_unused(door)
+        await asyncio.sleep(ROUNDS)
+
+
+async def _introduce(settings: Settings, homeserver: Homeserver) -> None:
+    """Have an account, then a name: the other way round, Synapse would refuse the account for ever."""
+    await homeserver.register()
+    await homeserver.set_display_name(settings.appservice.bot_displayname)
+
+
+async def _ping(settings: Settings, homeserver: Homeserver) -> None:
+    """After a pause the homeserver may hold events back for minutes; a ping makes it deliver them now."""
+    await homeserver.ping(settings.appservice.id, f"start-{secrets.token_hex(8)}")
+
+
+async def _patiently(step: Callable[[], Coroutine[Any, Any, None]], what: str) -> None:
+    """Try until it works, and say so: beside a homeserver that starts later, waiting is right."""
+    attempts = 0
+    while True:
+        try:
+            return await step()
+        except ActionError as error:
+            attempts += 1
+            pause = min(backoff(attempts), 60.0)
+            log.warning("%s failed: %s Trying again in %.0f s; `knockbot check` says more.", what, error.why, pause)
+            await asyncio.sleep(pause)
+
+
+async def _beat(db: Database) -> None:
+    """Give signs of life, and take over what dead processes left."""
+    while True:
+        async with db.tx() as tx:
+            await processes.beat(tx, db.process, now())
+            await processes.bury(tx, db.process, now(), alone=db.alone)
+        await asyncio.sleep(processes.HEARTBEAT)
+
+
+# --- parts ----------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def _database(url: str) -> AsyncIterator[Database]:
+    db = await Database.open(url)
+    try:
+        yield db
+    finally:
+        await db.close()
+
+
+@asynccontextmanager
+async def _session() -> AsyncIterator[ClientSession]:
+    async with ClientSession(headers={"User-Agent": f"knockbot/{__version__}"}) as session:
+        yield session
+
+
+def _homeserver(session: ClientSession, settings: Settings) -> Homeserver:
+    return Homeserver(session, settings.homeserver.address, settings.appservice.as_token, settings.bot_user_id)
+
+
+@asynccontextmanager
+async def _listening(app: web.Application, host: str, port: int) -> AsyncIterator[None]:
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            raise Unavailable(
+                f"cannot listen on {host}:{port}: {error.strerror}; is another knockbot running, or the port taken?"
+            ) from error
+        yield
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def _metrics(settings: Settings, db: Database) -> AsyncIterator[None]:
+    if not settings.metrics.enabled:
+        yield
+        return
+    async with _listening(Metrics(db).app, settings.metrics.listen.host, settings.metrics.listen.port):
+        yield
+
+
+@asynccontextmanager
+async def _working(*loops: Loop) -> AsyncIterator[None]:
+    """Run loops beside the block, and end them with it."""
+    tasks = [asyncio.create_task(_for_ever(loop)) for loop in loops]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _for_ever(loop: Loop) -> None:
+    """A loop that fails, as all do while the database is away, is said so and begun again."""
+    failures = 0
+    while True:
+        try:
+            await loop()
+        except Exception:
+            failures += 1
+            log.exception("a part of knockbot failed; it begins again")
+            await asyncio.sleep(min(backoff(failures), 60.0))

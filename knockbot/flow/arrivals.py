@@ -1,0 +1,163 @@
+"""The inbox at work: rooms side by side, the events of one room in order, each handled once.
+
+What cannot be handled is set aside and reported; it never stops the rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from knockbot.domain.model import Happening
+from knockbot.errors import KnockbotError, Later, Never
+from knockbot.store import inbox, processes
+from knockbot.store.inbox import Waiting
+from knockbot.flow.door import Door, Overrun, log
+from knockbot.flow.worker import backoff
+
+ROOMS_AT_ONCE = 20
+ATTEMPTS = 8
+"""Failures of one event, other than a silent homeserver, after which it is set aside: some minutes of back-off."""
+
+Handler = Callable[[Any, int], Awaitable[None]]
+
+
+class Arrivals:
+    """Hands each arrival to its handler, room by room, and looks at rooms that are due for it, until stopped."""
+
+    def __init__(
+        self,
+        door: Door,
+        parse: Callable[[Mapping[str, Any], str], Happening | None],
+        handlers: Mapping[type[Any], Handler],
+        look: Callable[[str], Awaitable[None]],
+    ) -> None:
+        self._door = door
+        self._parse = parse
+        self._handlers = handlers
+        self._look = look
+        self._busy: dict[str, asyncio.Task[None]] = {}
+        self._resting: dict[str, int] = {}
+        self._looks: dict[str, int] = {}
+
+    async def run(self) -> None:
+        """Work until cancelled; rooms in the middle of something are left for `drain`."""
+        while True:
+            self._door.bells.arrivals.clear()
+            await self._start_rooms()
+            try:
+                async with asyncio.timeout(1.0):
+                    await self._door.bells.arrivals.wait()
+            except TimeoutError:
+                pass  # another process may have stored something, or a room has rested enough
+
+    async def drain(self, seconds: float) -> None:
+        """Let rooms finish the event they are at, for at most so many seconds."""
+        tasks = list(self._busy.values())
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=seconds)
+
+    async def _start_rooms(self) -> None:
+        async with self._door.db.tx() as tx:
+            waiting = await inbox.rooms_waiting(tx)
+        now = self._door.now()
+        for room_id in [*waiting, *(self._door.bells.unchecked - set(waiting))]:
+            if len(self._busy) >= ROOMS_AT_ONCE:
+                return
+            if room_id not in self._busy and self._resting.get(room_id, 0) <= now:
+                self._busy[room_id] = asyncio.create_task(self._serve(room_id))
+
+    async def _serve(self, room_id: str) -> None:
+        """Handle what waits in one room, for as long as this process holds its lease."""
+        lease = f"room {room_id}"
+        try:
+            if await processes.lease(self._door.db, lease):
+                try:
+                    await self._serve_in_order(room_id)
+                finally:
+                    await processes.release(self._door.db, lease)
+        except Exception:
+            log.exception("serving a room failed; it will be tried again")
+            self._rest(room_id, 1)
+        finally:
+            del self._busy[room_id]
+            self._door.bells.arrivals.set()
+
+    async def _serve_in_order(self, room_id: str) -> None:
+        while True:
+            if room_id in self._door.bells.unchecked and not await self._look_at(room_id):
+                return
+            async with self._door.db.tx() as tx:
+                batch = await inbox.waiting(tx, room_id)
+            for waiting in batch:
+                if not await self._handle(waiting):
+                    return
+            if not batch:
+                return
+
+    async def _look_at(self, room_id: str) -> bool:
+        self._door.bells.unchecked.discard(room_id)
+        try:
+            await self._look(room_id)
+        except Later as error:
+            log.info("looking at %s waits: %s", room_id, error.why)
+            self._door.bells.unchecked.add(room_id)
+            self._looks[room_id] = self._looks.get(room_id, 0) + 1
+            self._rest(room_id, self._looks[room_id], error.retry_after)
+            return False
+        except Never as error:
+            log.warning("looking at %s: %s", room_id, error.why)
+        self._looks.pop(room_id, None)
+        return True
+
+    async def _handle(self, waiting: Waiting) -> bool:
+        """Handle one arrival; false if the room has to rest first."""
+        try:
+            happening = self._parse(_event(waiting), self._door.bot)
+            handler = self._handlers.get(type(happening))
+            if handler is not None:
+                await handler(happening, waiting.seq)
+            else:
+                async with self._door.closing(waiting.seq):
+                    pass
+        except Overrun:
+            log.debug("%s was handled elsewhere", waiting.event_id)
+        except Later as error:
+            return await self._failed(waiting, error, count=not error.unreachable)
+        except KnockbotError as error:
+            await self._set_aside(waiting, str(error))
+        except Exception as error:
+            log.exception("handling %s failed", waiting.event_id)
+            return await self._failed(waiting, error, count=True)
+        return True
+
+    async def _failed(self, waiting: Waiting, error: Exception, *, count: bool) -> bool:
+        attempts = waiting.attempts + 1
+        if count:
+            async with self._door.db.tx() as tx:
+                attempts = await inbox.failed(tx, waiting.seq)
+        if count and attempts >= ATTEMPTS:
+            await self._set_aside(waiting, str(error) or type(error).__name__)
+            return True
+        self._rest(waiting.room_id, attempts, error.retry_after if isinstance(error, Later) else None)
+        return False
+
+    async def _set_aside(self, waiting: Waiting, fault: str) -> None:
+        log.error("event %r in %r is set aside: %s", waiting.event_id, waiting.room_id, fault)
+        async with self._door.db.tx() as tx:
+            await inbox.set_aside(tx, waiting.seq, fault)
+
+    def _rest(self, room_id: str, attempts: int, wish: float | None = None) -> None:
+        pause = wish if wish is not None else min(backoff(attempts), 60.0)
+        self._resting[room_id] = self._door.now() + round(pause * 1000)
+
+
+def _event(waiting: Waiting) -> Mapping[str, Any]:
+    event = json.loads(waiting.raw)
+    if not isinstance(event, dict):
+        raise KnockbotError("not an event")
+    return event

@@ -1,0 +1,51 @@
+"""What knockbot needs in a protected room, and what of it is missing."""
+
+from __future__ import annotations
+
+from knockbot.domain import wording
+from knockbot.domain.model import Verdict
+from knockbot.domain.plan import ACT_OF
+from knockbot.domain.power import Powers
+from knockbot.domain.wording import Words
+from knockbot.flow.door import Door, RoomView
+
+KNOCKABLE = frozenset({"knock", "knock_restricted"})
+
+NOT_THERE = "I am not in this room; invite me."
+
+
+def lacking(powers: Powers, bot: str) -> list[Verdict]:
+    """The answers that the bot's level in a room does not reach to, whomever they would hit."""
+    return [verdict for verdict in ACT_OF if powers.level(bot) < powers.needed(verdict)]
+
+
+def shortage(powers: Powers, bot: str) -> str | None:
+    """What is missing, as one sentence; `None` if nothing is."""
+    missing = lacking(powers, bot)
+    if not missing:
+        return None
+    acts = ", ".join(f"{ACT_OF[verdict]} ({powers.needed(verdict):g})" for verdict in missing)
+    return f"my power level is {powers.level(bot):g}, too low to {acts}."
+
+
+async def checklist(door: Door, view: RoomView) -> Words:
+    """Join rule and powers of a room, each miss with its mend."""
+    powers = await door.outside.powers(view.room_id)
+    level = powers.level(door.bot)
+    return wording.lines(
+        [
+            wording.tick(
+                view.join_rule in KNOCKABLE,
+                f"it takes knocks (join rule {view.join_rule})",
+                f"its join rule is {view.join_rule}: set it to “ask to join” (knock), or nobody can knock",
+            ),
+            *(
+                wording.tick(
+                    level >= powers.needed(verdict),
+                    f"I may {act} (level {level:g} of {powers.needed(verdict):g})",
+                    f"I may not {act}: give {door.bot} level {powers.needed(verdict):g} there, it has {level:g}",
+                )
+                for verdict, act in ACT_OF.items()
+            ),
+        ]
+    )

@@ -1,0 +1,297 @@
+"""Getting in: the bot's own comings and goings, and `protect` with all its ways in and its order of checks.
+
+A room is nothing to the bot until `protect` names it or somebody commands in it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from knockbot.domain import plan, wording
+from knockbot.domain.ids import RoomReference, server_of
+from knockbot.domain.model import MemberChange, Membership
+from knockbot.domain.wording import Words
+from knockbot.errors import ActionError, Later, Never
+from knockbot.store import audit, effects, policies, requests, rooms, visits
+from knockbot.store.db import Tx
+from knockbot.store.rooms import ProtectedRoom
+from knockbot.store.visits import Errand
+from knockbot.flow import rules, settle
+from knockbot.flow.checkup import NOT_THERE, checklist, shortage
+from knockbot.flow.door import Door, RoomView, log
+from knockbot.flow.review import is_joined
+
+HOUR = 3600 * 1000
+DAY = 24 * HOUR
+ATTEMPTS = 3
+"""Failed attempts at `protect` of one requester within an hour."""
+
+KNOCKING = "I was asked to keep the door of this room."
+
+OPEN_TO_ALL = frozenset({"public"})
+
+
+# --- the bot's own membership ---------------------------------------------------------------------------------
+
+
+async def bot_moved(door: Door, change: MemberChange, seq: int) -> None:
+    """The bot was invited, entered, left or was put out."""
+    if change.membership is Membership.INVITE:
+        await _invited(door, change, seq)
+    elif change.membership is Membership.JOIN:
+        await _entered(door, change, seq)
+    else:
+        await _is_out(door, change, seq)
+
+
+async def _invited(door: Door, change: MemberChange, seq: int) -> None:
+    """Take an invite from somebody who is permitted, or one that was asked for; decline others without a word."""
+    async with door.closing(seq) as tx:
+        await visits.visit(tx, change.room_id, change.membership, door.now())
+        welcome = (
+            door.settings.permission_of(change.sender) is not None
+            or await visits.errand(tx, change.room_id) is not None
+            or await rooms.find(tx, change.room_id) is not None
+        )
+        go = plan.enter if welcome else plan.leave
+        await effects.add(tx, [go(change.room_id, change.event_id)], door.now())
+
+
+async def _entered(door: Door, change: MemberChange, seq: int) -> None:
+    async with door.db.tx() as tx:
+        errand = await visits.errand(tx, change.room_id)
+    promise = None
+    if errand is not None:
+        ask = Ask(errand.requester, errand.management_room, RoomReference(errand.room_id), errand.cause)
+        promise = await _judge_ask(door, ask, errand.room_id, entered=True)
+    async with door.closing(seq) as tx:
+        await visits.visit(tx, change.room_id, change.membership, door.now())
+        if errand is not None and promise is not None:
+            await visits.errand_done(tx, errand.room_id)
+            reply = await promise.keep(door, tx)
+            occasion = f"errand:{errand.room_id}:{change.event_id}"
+            await settle.say(door, tx, errand.management_room, occasion, reply, reply_to=errand.cause)
+    door.look_at(change.room_id)
+
+
+async def _is_out(door: Door, change: MemberChange, seq: int) -> None:
+    async with door.closing(seq) as tx:
+        await visits.visit(tx, change.room_id, change.membership, door.now())
+        room = await rooms.find(tx, change.room_id)
+        if room is not None and not change.of_their_own and await rooms.set_trouble(tx, change.room_id, NOT_THERE):
+            text = wording.removed(room.label, change.sender, change.reason)
+            await settle.alarm(door, tx, change.room_id, f"removed:{change.event_id}", text)
+
+
+async def leave_unused(door: Door) -> None:
+    """Leave the rooms that nobody has used within a day."""
+    async with door.closing(None) as tx:
+        for room_id in await visits.unused(tx, door.now() - DAY):
+            log.info("leaving %s: nobody has used me there for a day", room_id)
+            await effects.add(tx, [plan.leave(room_id, f"unused:{door.now()}")], door.now())
+
+
+# --- protect --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Somebody wants a room protected from here; `cause` is their command's event."""
+
+    requester: str
+    management_room: str
+    reference: RoomReference
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What came of an ask: words, and, where it was granted, the room to protect with its checklist."""
+
+    words: Words
+    view: RoomView | None = None
+    checklist: Words = wording.NOTHING
+    trouble: str | None = None
+    errand: Errand | None = None
+    ask: Ask | None = None
+
+    async def keep(self, door: Door, tx: Tx) -> Words:
+        """Write it down, in the transaction that ends the handling of the command; returns the reply."""
+        if self.errand is not None:
+            await visits.wait_for(tx, self.errand)
+        if self.view is None or self.ask is None:
+            return self.words
+        moved = await protect_now(door, tx, self.view, self.ask.management_room, self.ask.requester)
+        await rooms.set_trouble(tx, self.view.room_id, self.trouble)  # the checklist tells it
+        await visits.forgive(tx, self.ask.cause)
+        return wording.now_protected(self.view.label, moved, self.checklist)
+
+
+async def protect(door: Door, ask: Ask) -> Promise:
+    """Go through the checks of `protect`, in their order, and get into the room on the way."""
+    refusal = await _may_ask(door, ask)
+    if refusal is not None:
+        return Promise(refusal)
+    try:
+        room_id, via = await _locate(door, ask.reference)
+    except ActionError as error:
+        return Promise(wording.room_not_found(ask.reference.room, error.why))
+    refusal = await _unfit_to_manage(door, ask, room_id)
+    if refusal is not None:
+        return Promise(refusal)
+    if await _is_in(door, room_id):
+        return await _judge_ask(door, ask, room_id, entered=False)
+    return await _get_in(door, ask, room_id, via)
+
+
+async def _may_ask(door: Door, ask: Ask) -> Words | None:
+    if door.settings.permission_of(ask.requester) is None:
+        return wording.NOT_PERMITTED
+    async with door.db.tx() as tx:
+        attempts = await visits.attempt(tx, ask.requester, ask.cause, door.now(), HOUR)
+    return wording.TOO_MANY_ATTEMPTS if attempts > ATTEMPTS else None
+
+
+async def _locate(door: Door, reference: RoomReference) -> tuple[str, tuple[str, ...]]:
+    """The room that is meant, and servers to reach it by. Raises `ActionError`."""
+    if not reference.room.startswith("#"):
+        return reference.room, reference.via
+    room_id, servers = await door.outside.resolve(reference.room)
+    async with door.db.tx() as tx:
+        await policies.pin(tx, reference.room, room_id)
+    return room_id, (server_of(reference.room), *servers, *reference.via)
+
+
+async def _unfit_to_manage(door: Door, ask: Ask, room_id: str) -> Words | None:
+    """Why moderators cannot meet the bot in this room."""
+    if room_id == ask.management_room:
+        return wording.unfit_to_manage(wording.MANAGES_ITSELF)
+    view = await door.outside.room(ask.management_room)
+    if view.join_rule in OPEN_TO_ALL or view.world_readable:
+        return wording.unfit_to_manage(wording.PUBLIC_ROOM)
+    powers = await door.outside.powers(ask.management_room)
+    needed, level = powers.needed_for_state(""), powers.level(ask.requester)
+    if level < needed:
+        return wording.unfit_to_manage(wording.NO_STATE_POWER.format(needed=f"{needed:g}", level=f"{level:g}"))
+    return None
+
+
+async def _is_in(door: Door, room_id: str) -> bool:
+    try:
+        return await is_joined(door, room_id, door.bot)
+    except Never:
+        return False
+
+
+async def _get_in(door: Door, ask: Ask, room_id: str, via: tuple[str, ...]) -> Promise:
+    """Use an invite or an open door, else knock and wait."""
+    errand = Errand(room_id, ask.management_room, ask.requester, ask.cause, door.now())
+    try:
+        await door.outside.join(room_id, via)
+    except Never as shut:
+        try:
+            await door.outside.knock(room_id, via, KNOCKING)
+        except ActionError:
+            return Promise(wording.cannot_enter(ask.reference.room, shut.why, door.bot))
+        return Promise(wording.waiting_to_be_let_in(ask.reference.room, door.bot), errand=errand)
+    except Later as error:
+        return Promise(wording.cannot_enter(ask.reference.room, error.why, door.bot))
+    return await _judge_ask(door, ask, room_id, entered=True)
+
+
+async def _judge_ask(door: Door, ask: Ask, room_id: str, *, entered: bool) -> Promise:
+    """The bot is in: may the requester have this room protected? If not, it leaves a room it entered for this."""
+    refusal = await _may_protect(door, ask, room_id)
+    if refusal is not None:
+        if entered and not await _is_needed(door, room_id):
+            await door.outside.leave(room_id)
+        return Promise(refusal)
+    view = await door.outside.room(room_id)
+    powers = await door.outside.powers(room_id)
+    return Promise(wording.NOTHING, view, await checklist(door, view), shortage(powers, door.bot), ask=ask)
+
+
+async def _may_protect(door: Door, ask: Ask, room_id: str) -> Words | None:
+    async with door.db.tx() as tx:
+        room = await rooms.find(tx, room_id)
+        verdicts = (await rules.in_force(door, tx, room_id)).policy.verdicts
+    label = (await door.outside.room(room_id)).label
+    if room is not None and room.locked:
+        return wording.locked_room(label)
+    if not await is_joined(door, room_id, ask.requester):
+        return wording.not_a_member_yet(label)
+    powers = await door.outside.powers(room_id)
+    needed, level = powers.needed_to_protect(verdicts), powers.level(ask.requester)
+    return wording.lacks_power_to_protect(label, needed, level) if level < needed else None
+
+
+async def _is_needed(door: Door, room_id: str) -> bool:
+    async with door.db.tx() as tx:
+        return await rooms.find(tx, room_id) is not None or await rooms.is_management_room(tx, room_id)
+
+
+async def protect_now(
+    door: Door, tx: Tx, view: RoomView, management_room: str, by: str, *, locked: bool = False
+) -> bool:
+    """Keep this room's door from now on; true if it was kept from another management room before."""
+    before = await rooms.find(tx, view.room_id)
+    await rooms.protect(tx, ProtectedRoom(view.room_id, management_room, view.label, by, door.now(), locked))
+    for room_id in (view.room_id, management_room):
+        await visits.use(tx, room_id, door.now())
+    detail = {"management_room": management_room}
+    await audit.add(tx, audit.Entry(door.now(), view.room_id, None, by, "protect", detail))
+    await _bring_requests(door, tx, view.room_id, management_room)
+    door.look_at(view.room_id)
+    return before is not None and before.management_room != management_room
+
+
+async def _bring_requests(door: Door, tx: Tx, room_id: str, management_room: str) -> None:
+    """Close cards in other management rooms, and show what is pending there anew, under numbers of this one."""
+    for request in await requests.unsettled(tx, room_id):
+        if request.open and request.management_room != management_room:
+            await requests.move(tx, request, management_room)
+            if request.card_id is not None:
+                await settle.refresh(door, tx, request.card_id)
+                await settle.show(door, tx, request.id)
+
+
+async def unprotect(door: Door, tx: Tx, room: ProtectedRoom, by: str) -> None:
+    """Keep this room's door no longer. What is pending rests until the room is protected again."""
+    for request in await requests.pending(tx, room.management_room, room.room_id):
+        await settle.take_back_answer(door, tx, request, "the room is protected no longer")
+        if request.card_id is not None:
+            await settle.refresh(door, tx, request.card_id)
+    await rooms.unprotect(tx, room.room_id)
+    await audit.add(tx, audit.Entry(door.now(), room.room_id, None, by, "unprotect", {}))
+
+
+# --- rooms of the config file ---------------------------------------------------------------------------------
+
+CONFIG_FILE = "the config file"
+
+
+async def protect_configured(door: Door) -> None:
+    """Protect the rooms that the config file names, and lock them; those it names no longer are unlocked."""
+    kept = set()
+    for name, entry in door.settings.rooms.items():
+        try:
+            room_id, via = await _locate(door, RoomReference(name))
+            management_room, its_via = await _locate(door, RoomReference(entry.management_room))
+            for place, by in ((room_id, via), (management_room, its_via)):
+                if not await _is_in(door, place):
+                    await door.outside.join(place, by)
+            view = await door.outside.room(room_id)
+        except ActionError as error:
+            log.error("cannot protect %s, as the config file says: %s", name, error.why)
+            continue
+        kept.add(room_id)
+        async with door.closing(None) as tx:
+            await protect_now(door, tx, view, management_room, door.bot, locked=True)
+            if entry.policy is not None:
+                current = await policies.current(tx, room_id)
+                if current is None or current.text != entry.policy.text:
+                    await policies.revise(
+                        tx, room_id, author=CONFIG_FILE, text=entry.policy.text, now=door.now(), cause=None
+                    )
+    async with door.db.tx() as tx:
+        await rooms.unlock_others(tx, kept)

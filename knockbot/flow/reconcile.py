@@ -1,0 +1,106 @@
+"""Reconcile: compare a protected room's real state with the records, and feed what was missed through the same path.
+
+It runs in the room's own turn, so that no event of the room is handled meanwhile. On start, when the bot joins, when
+power levels or join rules change, and on a timer.
+"""
+
+from __future__ import annotations
+
+from knockbot.domain.model import MemberChange, Membership, Verdict
+from knockbot.errors import Never
+from knockbot.store import cards, effects, inbox, requests, rooms
+from knockbot.store.rooms import ProtectedRoom
+from knockbot.flow import intake, review, settle
+from knockbot.flow.checkup import NOT_THERE, shortage
+from knockbot.flow.door import Door, log
+
+
+async def reconcile(door: Door, room_id: str) -> None:
+    """Bring the records of one protected room up to what the room says now. May raise `Later`."""
+    async with door.db.tx() as tx:
+        room = await rooms.find(tx, room_id)
+    if room is None:
+        return
+    if not await _is_there(door, room_id):
+        async with door.closing(None) as tx:
+            await settle.trouble(door, tx, room_id, NOT_THERE)
+        return
+    await _rename(door, room)
+    await _check_powers(door, room)
+    standing = await door.outside.knocking(room_id)
+    await _find_missed_knocks(door, room, standing)
+    await _find_missed_outcomes(door, room, {change.user_id for change in standing})
+    async with door.closing(None) as tx:
+        await settle.post_missing(door, tx, room_id)
+    await _find_missed_reactions(door, room)
+
+
+async def _is_there(door: Door, room_id: str) -> bool:
+    try:
+        return await review.is_joined(door, room_id, door.bot)
+    except Never:
+        return False
+
+
+async def _rename(door: Door, room: ProtectedRoom) -> None:
+    view = await door.outside.room(room.room_id)
+    if view.label != room.label and view.label != room.room_id:
+        async with door.db.tx() as tx:
+            await rooms.rename(tx, room.room_id, view.label)
+
+
+async def _check_powers(door: Door, room: ProtectedRoom) -> None:
+    """Tell once what is missing; once nothing is, go on with what was waiting for it."""
+    missing = shortage(await door.outside.powers(room.room_id), door.bot)
+    async with door.closing(None) as tx:
+        if missing is not None:
+            await settle.trouble(door, tx, room.room_id, missing)
+        else:
+            await rooms.set_trouble(tx, room.room_id, None)
+            await effects.unblock(tx, room.room_id, door.now())
+
+
+async def _find_missed_knocks(door: Door, room: ProtectedRoom, standing: list[MemberChange]) -> None:
+    missed = [change for change in standing if not await _is_known(door, change)]
+    judged = [(change, await intake.judged(door, change)) for change in missed]
+    forwarded = [change for change, decision in judged if decision.verdict is Verdict.FORWARD]
+    card_id = None
+    if len(forwarded) > settle.CROWDED:
+        async with door.db.tx() as tx:
+            card_id = (await cards.new(tx, room.management_room, room.room_id, door.now())).id
+    for change, decision in judged:
+        await intake.take_in(door, change, decision, None, card_id=card_id)
+
+
+async def _is_known(door: Door, change: MemberChange) -> bool:
+    async with door.db.tx() as tx:
+        request = await requests.latest(tx, change.room_id, change.user_id)
+    return request is not None and request.event_id == change.event_id
+
+
+async def _find_missed_outcomes(door: Door, room: ProtectedRoom, knocking: set[str]) -> None:
+    """Requests that are open here, whose applicants no longer knock there."""
+    async with door.db.tx() as tx:
+        unsettled = await requests.unsettled(tx, room.room_id)
+    for request in unsettled:
+        if request.user_id not in knocking:
+            change = await door.outside.member(room.room_id, request.user_id)
+            if change is not None and change.membership is not Membership.KNOCK:
+                await intake.moved_on(door, change, None)
+
+
+async def _find_missed_reactions(door: Door, room: ProtectedRoom) -> None:
+    """Clicks on cards that still wait for one; those that came in as events were handled there."""
+    async with door.db.tx() as tx:
+        waiting = await cards.awaiting_answers(tx, room.room_id)
+    for card in waiting:
+        try:
+            reactions = await door.outside.reactions(card.management_room, card.event_id or "")
+        except Never as error:
+            log.warning("cannot read the reactions on a card in %s: %s", card.management_room, error.why)
+            return
+        for reaction in reversed(reactions):  # they come newest first, and the first answer wins
+            async with door.db.tx() as tx:
+                known = await inbox.is_known(tx, reaction.event_id)
+            if not known:
+                await review.reacted(door, reaction, None)

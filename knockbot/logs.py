@@ -1,0 +1,43 @@
+"""Logging: one line for people or one JSON object for machines, and no line that a stranger can forge."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+
+from knockbot.config import Format, Logging
+from knockbot.domain.text import shown
+
+LONGEST_LINE = 2000
+
+
+class _Text(logging.Formatter):
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        # What strangers wrote may stand in a message; it must not begin a line of its own, or colour the terminal.
+        record.message = shown(record.message, LONGEST_LINE)
+        return super().formatMessage(record)
+
+
+class _Json(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "at": self.formatTime(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": shown(record.getMessage(), LONGEST_LINE),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+def configure(settings: Logging) -> None:
+    """Log to standard error, as the config file says. Libraries speak up only about what is wrong."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Json() if settings.format is Format.JSON else _Text())
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    logging.getLogger("knockbot").setLevel(settings.level.upper())

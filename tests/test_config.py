@@ -1,0 +1,654 @@
+"""config.yaml becomes settings that are whole and right, or a line for each mistake that says where to mend it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from synapse.config.appservice import load_appservices
+
+from knockbot.config import (
+    EXAMPLE_TOKENS,
+    SECRETS,
+    AppService,
+    Defaults,
+    Faults,
+    Format,
+    Level,
+    Listen,
+    Logging,
+    Metrics,
+    Permission,
+    Settings,
+    known_keys,
+    load,
+    read_policy,
+    registration,
+)
+from knockbot.documents import read_document
+from knockbot.domain.model import Verdict
+from knockbot.errors import Fault
+
+ROOT = Path(__file__).parents[1]
+
+NEEDED = """\
+homeserver:
+  address: http://localhost:8008
+  domain: example.org
+appservice:
+  address: http://localhost:29331
+  as_token: the-as-token
+  hs_token: the-hs-token
+"""
+
+Load = Callable[..., Settings]
+
+
+@pytest.fixture
+def loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
+    """Write a config.yaml and load it, in a directory of its own."""
+    monkeypatch.chdir(tmp_path)
+
+    def write_and_load(text: str = NEEDED, **environ: str) -> Settings:
+        Path("config.yaml").write_text(text, encoding="utf-8")
+        return load(Path("config.yaml"), environ)
+
+    return write_and_load
+
+
+def faults_of(loaded: Load, text: str = NEEDED, **environ: str) -> list[str]:
+    with pytest.raises(Fault) as caught:
+        loaded(text, **environ)
+    return str(caught.value).splitlines()
+
+
+# --- what is read -------------------------------------------------------------------------------------------------
+
+
+def test_what_is_needed_is_enough(loaded: Load, tmp_path: Path) -> None:
+    settings = loaded()
+
+    assert settings.homeserver.address == "http://localhost:8008"
+    assert settings.homeserver.domain == "example.org"
+    assert settings.appservice.address == "http://localhost:29331"
+    assert settings.appservice.as_token == "the-as-token"
+    assert settings.appservice.hs_token == "the-hs-token"
+    assert (settings.appservice.hostname, settings.appservice.port) == ("127.0.0.1", 29331)
+    assert settings.bot_user_id == "@knockbot:example.org"
+    assert settings.database == f"sqlite:{tmp_path}/knockbot.db"
+    assert settings.permissions == {}
+    assert settings.rooms == {}
+    assert settings.defaults.policy.policy.otherwise is Verdict.FORWARD
+    assert settings.metrics == Metrics()
+    assert settings.logging == Logging()
+
+
+def test_everything_may_be_said(loaded: Load) -> None:
+    settings = loaded(
+        NEEDED
+        + """\
+  hostname: 0.0.0.0
+  port: 1234
+  id: door
+  bot_username: porter
+  bot_displayname: The Porter
+database: postgres://knockbot:secret@db/knockbot
+permissions: {"*": user, "@alice:example.org": admin}
+defaults: {policy: {otherwise: reject}}
+rooms:
+  "!abc:example.org": {management_room: "#mods:example.org"}
+  "#garden:example.org":
+    management_room: "!mods"
+    policy: {otherwise: accept}
+metrics: {enabled: true, listen: "[::1]:9000"}
+logging: {level: debug, format: json}
+"""
+    )
+
+    assert settings.appservice == AppService(
+        address="http://localhost:29331",
+        hostname="0.0.0.0",
+        port=1234,
+        id="door",
+        bot_username="porter",
+        bot_displayname="The Porter",
+        as_token="the-as-token",
+        hs_token="the-hs-token",
+    )
+    assert settings.bot_user_id == "@porter:example.org"
+    assert settings.database == "postgres://knockbot:secret@db/knockbot"
+    assert settings.permissions == {"*": Permission.USER, "@alice:example.org": Permission.ADMIN}
+    assert settings.defaults.policy.policy.otherwise is Verdict.REJECT
+    assert settings.rooms["!abc:example.org"].management_room == "#mods:example.org"
+    assert settings.rooms["!abc:example.org"].policy is None
+    garden = settings.rooms["#garden:example.org"].policy
+    assert garden is not None
+    assert garden.policy.otherwise is Verdict.ACCEPT
+    assert settings.metrics == Metrics(enabled=True, listen="[::1]:9000")  # type: ignore[arg-type]
+    assert settings.metrics.listen == Listen("::1", 9000)
+    assert str(settings.metrics.listen) == "[::1]:9000"
+    assert settings.logging == Logging(level=Level.DEBUG, format=Format.JSON)
+
+
+def test_a_part_whose_keys_are_all_commented_out_is_an_empty_one(loaded: Load) -> None:
+    assert loaded(NEEDED + "permissions:\n  # nobody yet\nrooms:\nlogging:\n") == loaded()
+
+
+def test_a_slash_at_the_end_of_an_address_makes_no_difference(loaded: Load) -> None:
+    settings = loaded(NEEDED.replace("localhost:8008", "localhost:8008/"))
+
+    assert settings.homeserver.address == "http://localhost:8008"
+
+
+@pytest.mark.parametrize(
+    ("written", "path"),
+    [
+        ("sqlite:rel.db", "{here}/rel.db"),
+        ("sqlite:data/rel.db", "{here}/data/rel.db"),
+        ("sqlite:/abs/knock.db", "/abs/knock.db"),
+        ("sqlite:a b%20#c?.db", "{here}/a%20b%2520%23c%3F.db"),
+    ],
+)
+def test_an_sqlite_file_is_beside_the_config_unless_its_path_is_whole(
+    loaded: Load, tmp_path: Path, written: str, path: str
+) -> None:
+    settings = loaded(NEEDED + f"database: '{written}'")
+
+    assert settings.database == "sqlite:" + path.format(here=tmp_path)
+
+
+def test_relative_paths_start_at_the_config_and_not_where_knockbot_was_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = tmp_path / "there"
+    there.mkdir()
+    (there / "config.yaml").write_text(NEEDED.replace("as_token: the-as-token", "as_token_file: token"))
+    (there / "token").write_text("from-the-file\n")
+    monkeypatch.chdir(tmp_path)
+
+    settings = load(Path("there/config.yaml"), {})
+
+    assert settings.database == f"sqlite:{there}/knockbot.db"
+    assert settings.appservice.as_token == "from-the-file"
+
+
+PERMISSIONS = """\
+permissions:
+  "*": user
+  Example.ORG: admin
+  other.org:8448: admin
+  "@bob:example.org": user
+"""
+
+
+@pytest.mark.parametrize(
+    ("user_id", "permission"),
+    [
+        ("@bob:example.org", Permission.USER),
+        ("@alice:example.org", Permission.ADMIN),
+        ("@alice:EXAMPLE.org", Permission.ADMIN),
+        ("@alice:other.org:8448", Permission.ADMIN),
+        ("@alice:other.org", Permission.USER),
+        ("@alice:sub.example.org", Permission.USER),
+        ("@BOB:example.org", Permission.ADMIN),
+        ("alice", None),
+        ("*", None),
+        ("example.org", None),
+        ("", None),
+    ],
+)
+def test_the_nearest_permission_counts(loaded: Load, user_id: str, permission: Permission | None) -> None:
+    assert loaded(NEEDED + PERMISSIONS).permission_of(user_id) is permission
+
+
+def test_who_is_not_named_has_no_permission(loaded: Load) -> None:
+    assert loaded(NEEDED + 'permissions: {"@bob:example.org": admin}').permission_of("@eve:example.org") is None
+
+
+def test_a_policy_keeps_a_text_that_reads_back_as_the_same_policy(loaded: Load) -> None:
+    policy = "{rules: [{name: 'yes', when: {server: ['*.a']}, then: ban, reason: '12'}], otherwise: reject}"
+    written = loaded(NEEDED + f"defaults: {{policy: {policy}}}").defaults.policy
+
+    assert written.policy.rules[0].name == "yes"
+    assert read_policy(written.text) == written.policy
+
+
+def test_settings_never_show_their_secrets(loaded: Load) -> None:
+    settings = loaded(NEEDED + "database: postgres://knockbot:the-password@db/knockbot")
+
+    for shown in (repr(settings), str(settings), repr(settings.appservice)):
+        assert "the-as-token" not in shown
+        assert "the-hs-token" not in shown
+        assert "the-password" not in shown
+
+
+# --- mistakes in the file -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("  prot: 1234", 'config.yaml:8: appservice.prot: unknown key "prot"; did you mean "port"?'),
+        ("  as_token_flie: x", 'config.yaml:8: appservice.as_token_flie: unknown key "as_token_flie"; '
+         'did you mean "as_token_file"?'),
+        ("databse: sqlite:x.db", 'config.yaml:8: databse: unknown key "databse"; did you mean "database"?'),
+        ("  port: abc", 'config.yaml:8: appservice.port: expected a number, found "abc"'),
+        ("  port: '29331'", 'config.yaml:8: appservice.port: expected a number, found "29331"'),
+        ("  port: true", "config.yaml:8: appservice.port: expected a number, found true"),
+        ("  port: 1.5", "config.yaml:8: appservice.port: expected a number, found 1.5"),
+        ("  port: 0", "config.yaml:8: appservice.port: expected a port from 1 to 65535, found 0"),
+        ("  port: 65536", "config.yaml:8: appservice.port: expected a port from 1 to 65535, found 65536"),
+        ("  port:", "config.yaml:8: appservice.port: expected a number, found nothing"),
+        ("  hostname: http://x", 'config.yaml:8: appservice.hostname: expected a host name or an IP address, '
+         'found "http://x"'),
+        ("  id: a b", 'config.yaml:8: appservice.id: expected letters, digits and . _ ~ - only, found "a b"'),
+        ("  bot_username: Knock Bot", "config.yaml:8: appservice.bot_username: expected lower-case letters, digits "
+         'and . _ = - / + only, found "Knock Bot"'),
+        ("  bot_displayname: ''", "config.yaml:8: appservice.bot_displayname: expected text, found none"),
+        ("  bot_displayname: 12", "config.yaml:8: appservice.bot_displayname: expected text, found 12: "
+         "put it in quotes"),
+        ("database: sqlite://knock.db", "config.yaml:8: database: expected sqlite:knockbot.db (beside config.yaml) "
+         "or sqlite:/path/knockbot.db, without //"),
+        ("database: sqlite:///abs/knock.db", "config.yaml:8: database: expected sqlite:knockbot.db (beside "
+         "config.yaml) or sqlite:/path/knockbot.db, without //"),
+        ("database: 'sqlite::memory:'", "config.yaml:8: database: expected the path of a file: what knockbot has "
+         "promised must outlive a restart"),
+        *[(f"database: {wrong}", "config.yaml:8: database: expected sqlite:knockbot.db or "
+           "postgres://user:password@host/knockbot")
+          for wrong in ("knock.db", "'sqlite:'", "mysql://u:p@h/d", "postgres:d", "12", "")],
+        ("permissions: [a]", "config.yaml:8: permissions: expected keys and values, found a list"),
+        ("permissions: {a.org: owner}", 'config.yaml:8: permissions."a.org": unknown word "owner"; '
+         "known: user, admin"),
+        ("permissions: {a.org: amdin}", 'config.yaml:8: permissions."a.org": unknown word "amdin"; '
+         'did you mean "admin"?'),
+        ("permissions:\n  a.org: user\n  alice: admin\n  '@bob': user", "config.yaml:11: permissions.\"@bob\": "
+         'expected "*", a server or a full user ID, found "@bob"'),
+        ("rooms: {'garden': {management_room: '#m:a.org'}}", "config.yaml:8: rooms.garden: expected a room such as "
+         '#garden:example.org or its !id, found "garden"'),
+        ("rooms:\n  '#a:a.org': {}", 'config.yaml:9: rooms."#a:a.org".management_room: missing'),
+        ("rooms:\n  '#a:a.org': yes", 'config.yaml:9: rooms."#a:a.org": expected keys and values, found "yes"'),
+        ("rooms:\n  '#a:a.org': {management_room: '#a:a.org'}", 'config.yaml:9: rooms."#a:a.org".management_room: '
+         "expected another room than the one it manages"),
+        ("rooms:\n  '#a:a.org':\n    managment_room: '#b:a.org'\n    management_room: '#b:a.org'",
+         'config.yaml:10: rooms."#a:a.org".managment_room: unknown key "managment_room"; '
+         'did you mean "management_room"?'),
+        ("defaults: {policy: 5}", "config.yaml:8: defaults.policy: expected a mapping, found 5"),
+        ("defaults:\n  policy:\n    rules:\n      - when: {server: a}\n        then: bann",
+         'config.yaml:12: defaults.policy: rule #1: then: unknown word "bann"; did you mean "ban"?'),
+        ("rooms:\n  '#a:a.org':\n    management_room: '#b:a.org'\n    policy:\n      otherwise: nothing",
+         'config.yaml:12: rooms."#a:a.org".policy: otherwise: unknown word "nothing"; '
+         "known: accept, forward, reject, ban"),
+        ("metrics: {enabled: yes}", 'config.yaml:8: metrics.enabled: expected true or false, found "yes"'),
+        ("metrics: {listen: 9000}", "config.yaml:8: metrics.listen: expected text, found 9000: put it in quotes"),
+        ("metrics: {listen: localhost}", 'config.yaml:8: metrics.listen: expected host:port, found "localhost"'),
+        ("metrics: {listen: '::1:80'}", 'config.yaml:8: metrics.listen: expected host:port, found "::1:80"'),
+        ("metrics: {listen: 'a:99999'}", "config.yaml:8: metrics.listen: expected a port from 1 to 65535, "
+         "found 99999"),
+        ("logging: {level: loud}", 'config.yaml:8: logging.level: unknown word "loud"; '
+         "known: debug, info, warning, error"),
+        ("logging: {format: xml}", 'config.yaml:8: logging.format: unknown word "xml"; known: text, json'),
+        ("logging: debug", 'config.yaml:8: logging: expected keys and values, found "debug"'),
+        ("port: 1\n  x: y", 'config.yaml:9: a ":" where none can stand; text that has one in it needs quotes'),
+        ("homeserver: {}", 'config.yaml:8: the key "homeserver" stands here a second time (first: line 1)'),
+    ],
+)  # fmt: skip
+def test_each_mistake_is_named_by_file_line_and_key(loaded: Load, line: str, fault: str) -> None:
+    assert faults_of(loaded, NEEDED + line) == [fault]
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "fault"),
+    [
+        ("address: http://localhost:8008", "address: localhost:8008",
+         'config.yaml:2: homeserver.address: expected an http:// or https:// URL, found "localhost:8008"'),
+        ("address: http://localhost:8008", "address: http://",
+         'config.yaml:2: homeserver.address: expected an http:// or https:// URL, found "http://"'),
+        ("address: http://localhost:8008", "address: http://local host",
+         'config.yaml:2: homeserver.address: expected an http:// or https:// URL, found "http://local host"'),
+        ("address: http://localhost:8008", "address: http://localhost:port",
+         'config.yaml:2: homeserver.address: expected a URL, found "http://localhost:port"'),
+        ("address: http://localhost:8008", "address: 'http://[::1'",
+         'config.yaml:2: homeserver.address: expected a URL, found "http://[::1"'),
+        ("address: http://localhost:29331", "address: http://me:pw@localhost",
+         "config.yaml:5: appservice.address: expected a URL without user, query or fragment, "
+         'found "http://me:pw@localhost"'),
+        ("domain: example.org", "domain: https://example.org",
+         "config.yaml:3: homeserver.domain: expected a server name such as example.org, "
+         'found "https://example.org"'),
+        ("domain: example.org", "domain: 12", "config.yaml:3: homeserver.domain: expected text, found 12: "
+         "put it in quotes"),
+        ("  domain: example.org\n", "", "config.yaml:1: homeserver.domain: missing"),
+        ("  as_token: the-as-token\n", "", "config.yaml:4: appservice.as_token: missing"),
+        ("the-hs-token", "''", "config.yaml:7: appservice.hs_token: expected a token: neither empty nor with blanks "
+         "in it"),
+        ("the-hs-token", "a b", "config.yaml:7: appservice.hs_token: expected a token: neither empty nor with blanks "
+         "in it"),
+        ("the-hs-token", "123456", "config.yaml:7: appservice.hs_token: expected text; put the token in quotes"),
+        ("the-hs-token", "the-as-token", "config.yaml:7: appservice.hs_token: expected another token than as_token"),
+        ("domain: example.org", f"domain: {'a' * 247}", "config.yaml:4: appservice.bot_username: too long: a user ID "
+         "has at most 255 characters"),
+    ],
+)  # fmt: skip
+def test_each_mistake_in_what_is_needed_is_named_too(loaded: Load, right: str, wrong: str, fault: str) -> None:
+    assert faults_of(loaded, NEEDED.replace(right, wrong, 1)) == [fault]
+
+
+def test_all_mistakes_are_told_at_once_in_their_order(loaded: Load) -> None:
+    with pytest.raises(Faults) as caught:
+        loaded("logging: {level: loud}\nappservice:\n  port: abc\n  hs_token: x\nmetric: {}\n")
+
+    assert str(caught.value).splitlines() == [
+        "config.yaml: homeserver.address: missing",
+        "config.yaml: homeserver.domain: missing",
+        'config.yaml:1: logging.level: unknown word "loud"; known: debug, info, warning, error',
+        "config.yaml:2: appservice.address: missing",
+        "config.yaml:2: appservice.as_token: missing",
+        'config.yaml:3: appservice.port: expected a number, found "abc"',
+        'config.yaml:5: metric: unknown key "metric"; did you mean "metrics"?',
+    ]
+    assert [str(fault) for fault in caught.value.faults] == str(caught.value).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (b"", "config.yaml:1: nothing is written here"),
+        (b"- a\n", "config.yaml:1: expected keys and values, found a list"),
+        (b"just words", 'config.yaml:1: expected keys and values, found "just words"'),
+        (b"\xff\xfe", "config.yaml: cannot be read: it is not UTF-8 text"),
+        (b"a: 1\nb: \0", "config.yaml:2: the character U+0000 is not accepted"),
+        (b"#" * 1_100_000, "config.yaml: too long: 1100000 characters, at most 1048576"),
+    ],
+)
+def test_a_file_that_is_no_config_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, fault: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("config.yaml").write_bytes(content)
+
+    with pytest.raises(Fault, match=f"^{re.escape(fault)}$"):
+        load(Path("config.yaml"), {})
+
+
+def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
+    absent, directory = tmp_path / "absent.yaml", tmp_path
+
+    with pytest.raises(Fault, match=r'absent\.yaml: there is no such file; "knockbot init" writes one$'):
+        load(absent, {})
+    with pytest.raises(Fault, match="cannot be read: Is a directory$"):
+        load(directory, {})
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
+def test_a_file_that_may_not_be_read_is_one_line(tmp_path: Path) -> None:
+    forbidden = tmp_path / "config.yaml"
+    forbidden.touch(mode=0)
+
+    with pytest.raises(Fault, match="cannot be read: Permission denied$"):
+        load(forbidden, {})
+
+
+def test_a_fault_never_shows_a_secret(loaded: Load) -> None:
+    text = NEEDED.replace("the-as-token", "my secret").replace("the-hs-token", "31337")
+    lines = faults_of(loaded, text + "database: mysql://u:hunter2@h/d", KNOCKBOT_APPSERVICE__ID="a b")
+
+    assert len(lines) == 4
+    assert not re.search("my secret|31337|hunter2", "\n".join(lines))
+
+
+# --- the environment ----------------------------------------------------------------------------------------------
+
+
+def test_every_kind_of_key_can_come_from_the_environment(loaded: Load) -> None:
+    settings = loaded(
+        NEEDED + "logging: {level: error, format: json}\npermissions: {a.org: user}\n",
+        KNOCKBOT_HOMESERVER__DOMAIN="env.example",
+        KNOCKBOT_APPSERVICE__PORT="1234",
+        KNOCKBOT_APPSERVICE__AS_TOKEN="0x12 #'\"".replace(" ", ""),
+        KNOCKBOT_APPSERVICE__BOT_DISPLAYNAME="Door: 1 #2",
+        KNOCKBOT_DATABASE="postgres://u:p@h/d",
+        KNOCKBOT_PERMISSIONS="{'*': admin}",
+        KNOCKBOT_DEFAULTS__POLICY="{otherwise: ban}",
+        KNOCKBOT_ROOMS="{'#a:a.org': {management_room: '#b:a.org'}}",
+        KNOCKBOT_METRICS="{enabled: true, listen: 'a:1'}",
+        KNOCKBOT_METRICS__LISTEN="b:2",
+        KNOCKBOT_LOGGING__LEVEL="debug",
+        PATH="/bin",
+    )
+
+    assert settings.homeserver.domain == "env.example"
+    assert settings.appservice.port == 1234
+    assert settings.appservice.as_token == "0x12#'\""
+    assert settings.appservice.bot_displayname == "Door: 1 #2"
+    assert settings.database == "postgres://u:p@h/d"
+    assert settings.permissions == {"*": Permission.ADMIN}
+    assert settings.defaults.policy.policy.otherwise is Verdict.BAN
+    assert list(settings.rooms) == ["#a:a.org"]
+    assert (settings.metrics.enabled, settings.metrics.listen) == (True, Listen("b", 2))
+    assert (settings.logging.level, settings.logging.format) == (Level.DEBUG, Format.JSON)
+
+
+def test_the_environment_can_give_what_the_file_lacks_or_has_wrong(loaded: Load) -> None:
+    text = NEEDED.replace("  as_token: the-as-token\n", "  port: abc\n")
+    settings = loaded(text, KNOCKBOT_APPSERVICE__AS_TOKEN="t", KNOCKBOT_APPSERVICE__PORT="1234")
+
+    assert (settings.appservice.as_token, settings.appservice.port) == ("t", 1234)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fault"),
+    [
+        ("APPSERVICE__PORT", "abc", 'expected a number, found "abc"'),
+        ("APPSERVICE__PORT", "", "nothing is written here"),
+        ("APPSERVICE__PORT", "[1", "a bracket is never closed"),
+        ("APPSERVICE__AS_TOKEN", "", "expected a token: neither empty nor with blanks in it"),
+        ("APPSERVICE__PROT", "1", 'unknown key "prot"; did you mean "port"?'),
+        ("APSERVICE__PORT", "1", 'unknown key "apservice"; did you mean "appservice"?'),
+        ("DATABSE", "x", 'unknown key "databse"; did you mean "database"?'),
+        ("DATABASE", "sqlite://x", "expected sqlite:knockbot.db (beside config.yaml) or sqlite:/path/knockbot.db, "
+         "without //"),
+        ("DATABASE__URL", "x", "cannot be set by itself; give KNOCKBOT_DATABASE the whole, as YAML"),
+        ("APPSERVICE", "x", 'expected keys and values, found "x"'),
+        ("METRICS__ENABLED", "yes", 'expected true or false, found "yes"'),
+        ("PERMISSIONS", "{'*': usr}", '"*": unknown word "usr"; did you mean "user"?'),
+        ("PERMISSIONS__X", "user", "cannot be set by itself; give KNOCKBOT_PERMISSIONS the whole, as YAML"),
+        ("ROOMS__A__POLICY", "{}", "cannot be set by itself; give KNOCKBOT_ROOMS the whole, as YAML"),
+        ("DEFAULTS__POLICY", "{rules: [{}]}", "rule #1: when is missing"),
+        ("DEFAULTS__POLICY__OTHERWISE", "ban", "cannot be set by itself; give KNOCKBOT_DEFAULTS the whole, as YAML"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_the_environment_names_the_variable(loaded: Load, name: str, value: str, fault: str) -> None:
+    assert faults_of(loaded, NEEDED, **{f"KNOCKBOT_{name}": value}) == [f"KNOCKBOT_{name}: {fault}"]
+
+
+def test_what_kubernetes_puts_there_beside_a_service_called_knockbot_is_not_ours(loaded: Load) -> None:
+    assert (
+        loaded(
+            NEEDED,
+            KNOCKBOT_SERVICE_HOST="10.0.0.1",
+            KNOCKBOT_SERVICE_PORT="29331",
+            KNOCKBOT_SERVICE_PORT_HTTP="29331",
+            KNOCKBOT_PORT="tcp://10.0.0.1:29331",
+            KNOCKBOT_PORT_29331_TCP_ADDR="10.0.0.1",
+        )
+        == loaded()
+    )
+
+
+# --- secrets in files ---------------------------------------------------------------------------------------------
+
+IN_FILES = (
+    NEEDED.replace("as_token: the-as-token", "as_token_file: as.txt").replace("hs_token: the", "hs_token_file: the")
+    + "database_file: db.txt\n"
+)
+
+
+def test_secrets_can_come_from_files(loaded: Load, tmp_path: Path) -> None:
+    Path("as.txt").write_text("one\n")
+    Path("the-hs-token").write_text("  two\r\n")
+    Path("db.txt").write_text("sqlite:x.db\n")
+
+    settings = loaded(IN_FILES)
+
+    assert settings.appservice.as_token == "one"
+    assert settings.appservice.hs_token == "two"
+    assert settings.database == f"sqlite:{tmp_path}/x.db"
+
+
+def test_a_secret_file_that_cannot_be_used_is_named_once(loaded: Load, tmp_path: Path) -> None:
+    Path("the-hs-token").write_text("a b")
+    Path("db.txt").write_bytes(b"\xff")
+
+    assert faults_of(loaded, IN_FILES) == [
+        f"config.yaml:6: appservice.as_token_file: cannot read {tmp_path}/as.txt: No such file or directory",
+        "config.yaml:7: appservice.hs_token_file: expected a token: neither empty nor with blanks in it",
+        f"config.yaml:8: database_file: cannot read {tmp_path}/db.txt: it is not UTF-8 text",
+    ]
+
+
+def test_a_secret_given_in_both_ways_is_a_mistake(loaded: Load) -> None:
+    Path("as.txt").write_text("one")
+
+    assert faults_of(loaded, NEEDED + "  as_token_file: as.txt") == [
+        "config.yaml:8: appservice.as_token_file: as_token is given too; only one of the two is accepted"
+    ]
+
+
+def test_a_secret_from_the_environment_wins_in_either_way(loaded: Load) -> None:
+    Path("as.txt").write_text("from-file")
+
+    by_value = loaded(NEEDED + "  as_token_file: gone.txt", KNOCKBOT_APPSERVICE__AS_TOKEN="from-env")
+    by_file = loaded(NEEDED, KNOCKBOT_APPSERVICE__AS_TOKEN_FILE="as.txt")
+
+    assert by_value.appservice.as_token == "from-env"
+    assert by_file.appservice.as_token == "from-file"
+
+
+def test_a_secret_file_named_by_the_environment_that_cannot_be_read_names_the_variable(
+    loaded: Load, tmp_path: Path
+) -> None:
+    assert faults_of(loaded, NEEDED, KNOCKBOT_DATABASE_FILE="gone.txt") == [
+        f"KNOCKBOT_DATABASE_FILE: cannot read {tmp_path}/gone.txt: No such file or directory"
+    ]
+
+
+# --- policies in chat ---------------------------------------------------------------------------------------------
+
+
+def test_a_policy_typed_in_chat_is_read_and_its_mistakes_have_a_line() -> None:
+    assert read_policy("otherwise: ban").otherwise is Verdict.BAN
+
+    with pytest.raises(Fault, match=r'^line 3: rule "spam": then: unknown word "bann"; did you mean "ban"\?$'):
+        read_policy("rules:\n  - {name: spam, when: {server: a},\n     then: bann}")
+    with pytest.raises(Fault, match="^line 1: nothing is written here$"):
+        read_policy("")
+    with pytest.raises(Fault, match="^garden:1: expected a mapping, found"):
+        read_policy("hello", "garden")
+
+
+# --- the manual ---------------------------------------------------------------------------------------------------
+
+MANUAL = ROOT / "config.example.yaml"
+
+
+def test_the_manual_is_a_config_that_loads() -> None:
+    settings = load(MANUAL, {})
+
+    assert {settings.appservice.as_token, settings.appservice.hs_token} == EXAMPLE_TOKENS
+
+
+def all_keys() -> list[tuple[str, ...]]:
+    parts = [(str(name),) for name in known_keys()]
+    inner = [(part, key) for (part,) in parts for key in known_keys((part,))]
+    return [*parts, *inner, *(("rooms", "*", key) for key in known_keys(("rooms", "#any:example.org")))]
+
+
+def test_every_key_there_is_has_been_counted() -> None:
+    assert len(all_keys()) == 9 + 2 + 10 + 1 + 2 + 2 + 2
+    assert ("appservice", "hs_token_file") in all_keys()
+
+
+@pytest.mark.parametrize("path", all_keys(), ids=".".join)
+def test_every_key_stands_in_the_manual(path: tuple[str, ...]) -> None:
+    part, levels = MANUAL.read_text(encoding="utf-8"), len(path)
+    if levels > 1:
+        part = part.partition(f"\n{path[0]}:\n")[2]
+        part = re.split(r"^\w", part, maxsplit=1, flags=re.MULTILINE)[0]
+
+    assert re.search(rf"^ {{{2 * levels - 2}}}(# )?{path[-1]}:", part, re.MULTILINE)
+
+
+@pytest.mark.parametrize("part", ["homeserver", "appservice", "defaults", "metrics", "logging"])
+def test_the_defaults_in_the_manual_are_the_real_ones(part: str) -> None:
+    in_manual = getattr(load(MANUAL, {}), part)
+    with_defaults = {
+        name: field.default for name, field in type(in_manual).model_fields.items() if not field.is_required()
+    }
+
+    assert {name: getattr(in_manual, name) for name in with_defaults} == with_defaults
+
+
+def test_the_default_database_in_the_manual_is_the_real_one(loaded: Load) -> None:
+    assert read_document(MANUAL.read_text(encoding="utf-8")).value["database"] == "sqlite:knockbot.db"
+    assert loaded().database.endswith("/knockbot.db")
+    assert Defaults() == loaded().defaults
+
+
+def test_every_secret_can_stand_in_a_file_by_the_manual() -> None:
+    manual = MANUAL.read_text(encoding="utf-8")
+
+    assert all(f"# {secret[-1]}_file: " in manual for secret in SECRETS)
+
+
+# --- the registration ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("token", ["plain", "0123", "1e5", "yes", "12:30:45", "it's", '"#: {', "ünï"])
+def test_synapse_takes_the_registration_and_reads_what_was_meant(loaded: Load, tmp_path: Path, token: str) -> None:
+    settings = loaded(
+        NEEDED,
+        KNOCKBOT_APPSERVICE__AS_TOKEN=token,
+        KNOCKBOT_APPSERVICE__BOT_USERNAME="knock.bot",
+        KNOCKBOT_APPSERVICE__ID="0x10",
+    )
+    file = tmp_path / "registration.yaml"
+    file.write_text(registration(settings), encoding="utf-8")
+
+    (service,) = load_appservices("example.org", [str(file)])
+
+    assert service.id == "0x10"
+    assert service.token == token
+    assert service.hs_token == "the-hs-token"
+    assert service.url == "http://localhost:29331"
+    assert service.is_rate_limited() is False
+    assert service.supports_ephemeral is False
+    assert service.is_exclusive_user("@knock.bot:example.org")
+    assert not service.is_interested_in_user("@knockxbot:example.org")
+    assert not service.is_interested_in_user("@knock.bot:example.org.evil.example")
+    assert not service.is_interested_in_user("@knock.bott:example.org")
+    assert service.sender.to_string().startswith("@_knockbot_")
+    assert not service.namespaces["rooms"]
+    assert not service.namespaces["aliases"]
+
+
+def test_the_registration_of_a_config_is_always_the_same_and_differs_between_configs(loaded: Load) -> None:
+    once, again = registration(loaded()), registration(loaded())
+    other = registration(loaded(NEEDED, KNOCKBOT_APPSERVICE__AS_TOKEN="another"))
+
+    assert once == again
+    assert read_document(once).value["sender_localpart"] != read_document(other).value["sender_localpart"]
+
+
+def test_the_example_registration_is_that_of_the_example_config(caplog: pytest.LogCaptureFixture) -> None:
+    example = ROOT / "registration.yaml.example"
+
+    written = read_document(example.read_text(encoding="utf-8")).value
+
+    assert written == read_document(registration(load(MANUAL, {}))).value
+    with caplog.at_level(logging.WARNING):
+        assert load_appservices("example.org", [str(example)])
+    assert not caplog.records
