@@ -503,6 +503,8 @@ class _Sources:
         return faults[0] if len(faults) == 1 else Faults(tuple(faults))
 
     def _line(self, path: Keys) -> int:
+        """Where in the file a fault belongs; that of a secret where its file is named."""
+        path = path if path in self.document.lines else _TWINS.get(path, path)
         while path and path not in self.document.lines:
             path = path[:-1]
         return self.document.lines[path] if path else 0

@@ -256,7 +256,7 @@ MENDS = (
     (re.compile(r"scanning an anchor"), _REFUSED["anchor"]),
     (re.compile(r"(scanning|parsing) an? tag|tag handle"), _REFUSED["tag"]),
     (re.compile(r"scanning a directive"), _REFUSED["directive"]),
-    (re.compile(r"block scalar: expected chomping"), 'text that begins with "|" or ">" needs quotes'),
+    (re.compile(r"block scalar: expected"), 'text that begins with "|" or ">" needs quotes'),
     (re.compile(r"quoted scalar: found unexpected end of stream"), "a quotation mark is never closed"),
     (re.compile(r"flow (sequence|mapping|node): .*<stream end>"), "a bracket is never closed"),
     (re.compile(r"unknown escape character"), 'a "\\" in double quotes needs another one before it, or single quotes'),

@@ -229,112 +229,157 @@ def test_settings_never_show_their_secrets(loaded: Load) -> None:
 # --- mistakes in the file -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("line", "fault"),
-    [
-        ("  prot: 1234", 'config.yaml:8: appservice.prot: unknown key "prot"; did you mean "port"?'),
-        ("  as_token_flie: x", 'config.yaml:8: appservice.as_token_flie: unknown key "as_token_flie"; '
-         'did you mean "as_token_file"?'),
-        ("databse: sqlite:x.db", 'config.yaml:8: databse: unknown key "databse"; did you mean "database"?'),
-        ("  port: abc", 'config.yaml:8: appservice.port: expected a number, found "abc"'),
-        ("  port: '29331'", 'config.yaml:8: appservice.port: expected a number, found "29331"'),
-        ("  port: true", "config.yaml:8: appservice.port: expected a number, found true"),
-        ("  port: 1.5", "config.yaml:8: appservice.port: expected a number, found 1.5"),
-        ("  port: 0", "config.yaml:8: appservice.port: expected a port from 1 to 65535, found 0"),
-        ("  port: 65536", "config.yaml:8: appservice.port: expected a port from 1 to 65535, found 65536"),
-        ("  port:", "config.yaml:8: appservice.port: expected a number, found nothing"),
-        ("  hostname: http://x", 'config.yaml:8: appservice.hostname: expected a host name or an IP address, '
-         'found "http://x"'),
-        ("  id: a b", 'config.yaml:8: appservice.id: expected letters, digits and . _ ~ - only, found "a b"'),
-        ("  bot_username: Knock Bot", "config.yaml:8: appservice.bot_username: expected lower-case letters, digits "
-         'and . _ = - / + only, found "Knock Bot"'),
-        ("  bot_displayname: ''", "config.yaml:8: appservice.bot_displayname: expected text, found none"),
-        ("  bot_displayname: 12", "config.yaml:8: appservice.bot_displayname: expected text, found 12: "
-         "put it in quotes"),
-        ("database: sqlite://knock.db", "config.yaml:8: database: expected sqlite:knockbot.db (beside config.yaml) "
-         "or sqlite:/path/knockbot.db, without //"),
-        ("database: sqlite:///abs/knock.db", "config.yaml:8: database: expected sqlite:knockbot.db (beside "
-         "config.yaml) or sqlite:/path/knockbot.db, without //"),
-        ("database: 'sqlite::memory:'", "config.yaml:8: database: expected the path of a file: what knockbot has "
-         "promised must outlive a restart"),
-        *[(f"database: {wrong}", "config.yaml:8: database: expected sqlite:knockbot.db or "
-           "postgres://user:password@host/knockbot")
-          for wrong in ("knock.db", "'sqlite:'", "mysql://u:p@h/d", "postgres:d", "12", "")],
-        ("permissions: [a]", "config.yaml:8: permissions: expected keys and values, found a list"),
-        ("permissions: {a.org: owner}", 'config.yaml:8: permissions."a.org": unknown word "owner"; '
-         "known: user, admin"),
-        ("permissions: {a.org: amdin}", 'config.yaml:8: permissions."a.org": unknown word "amdin"; '
-         'did you mean "admin"?'),
-        ("permissions:\n  a.org: user\n  alice: admin\n  '@bob': user", "config.yaml:11: permissions.\"@bob\": "
-         'expected "*", a server or a full user ID, found "@bob"'),
-        ("rooms: {'garden': {management_room: '#m:a.org'}}", "config.yaml:8: rooms.garden: expected a room such as "
-         '#garden:example.org or its !id, found "garden"'),
-        ("rooms:\n  '#a:a.org': {}", 'config.yaml:9: rooms."#a:a.org".management_room: missing'),
-        ("rooms:\n  '#a:a.org': yes", 'config.yaml:9: rooms."#a:a.org": expected keys and values, found "yes"'),
-        ("rooms:\n  '#a:a.org': {management_room: '#a:a.org'}", 'config.yaml:9: rooms."#a:a.org".management_room: '
-         "expected another room than the one it manages"),
-        ("rooms:\n  '#a:a.org':\n    managment_room: '#b:a.org'\n    management_room: '#b:a.org'",
-         'config.yaml:10: rooms."#a:a.org".managment_room: unknown key "managment_room"; '
-         'did you mean "management_room"?'),
-        ("defaults: {policy: 5}", "config.yaml:8: defaults.policy: expected a mapping, found 5"),
-        ("defaults:\n  policy:\n    rules:\n      - when: {server: a}\n        then: bann",
-         'config.yaml:12: defaults.policy: rule #1: then: unknown word "bann"; did you mean "ban"?'),
-        ("rooms:\n  '#a:a.org':\n    management_room: '#b:a.org'\n    policy:\n      otherwise: nothing",
-         'config.yaml:12: rooms."#a:a.org".policy: otherwise: unknown word "nothing"; '
-         "known: accept, forward, reject, ban"),
-        ("metrics: {enabled: yes}", 'config.yaml:8: metrics.enabled: expected true or false, found "yes"'),
-        ("metrics: {listen: 9000}", "config.yaml:8: metrics.listen: expected text, found 9000: put it in quotes"),
-        ("metrics: {listen: localhost}", 'config.yaml:8: metrics.listen: expected host:port, found "localhost"'),
-        ("metrics: {listen: '::1:80'}", 'config.yaml:8: metrics.listen: expected host:port, found "::1:80"'),
-        ("metrics: {listen: 'a:99999'}", "config.yaml:8: metrics.listen: expected a port from 1 to 65535, "
-         "found 99999"),
-        ("logging: {level: loud}", 'config.yaml:8: logging.level: unknown word "loud"; '
-         "known: debug, info, warning, error"),
-        ("logging: {format: xml}", 'config.yaml:8: logging.format: unknown word "xml"; known: text, json'),
-        ("logging: debug", 'config.yaml:8: logging: expected keys and values, found "debug"'),
-        ("port: 1\n  x: y", 'config.yaml:9: a ":" where none can stand; text that has one in it needs quotes'),
-        ("homeserver: {}", 'config.yaml:8: the key "homeserver" stands here a second time (first: line 1)'),
-    ],
-)  # fmt: skip
-def test_each_mistake_is_named_by_file_line_and_key(loaded: Load, line: str, fault: str) -> None:
-    assert faults_of(loaded, NEEDED + line) == [fault]
+SQLITE = "expected sqlite:knockbot.db (beside config.yaml) or sqlite:/path/knockbot.db, without //"
+DATABASE = "expected sqlite:knockbot.db or postgres://user:password@host/knockbot"
+TOKEN = "expected a token: neither empty nor with blanks in it"
+WRONG_POLICY = """\
+defaults:
+  policy:
+    rules:
+      - when: {server: a}
+        then: bann
+"""
+WRONG_POLICY_OF_A_ROOM = """\
+rooms:
+  "#a:a.org":
+    management_room: "#b:a.org"
+    policy:
+      otherwise: nothing
+"""
 
 
 @pytest.mark.parametrize(
-    ("right", "wrong", "fault"),
+    ("line", "place", "words"),
     [
-        ("address: http://localhost:8008", "address: localhost:8008",
-         'config.yaml:2: homeserver.address: expected an http:// or https:// URL, found "localhost:8008"'),
-        ("address: http://localhost:8008", "address: http://",
-         'config.yaml:2: homeserver.address: expected an http:// or https:// URL, found "http://"'),
-        ("address: http://localhost:8008", "address: http://local host",
-         'config.yaml:2: homeserver.address: expected an http:// or https:// URL, found "http://local host"'),
-        ("address: http://localhost:8008", "address: http://localhost:port",
-         'config.yaml:2: homeserver.address: expected a URL, found "http://localhost:port"'),
-        ("address: http://localhost:8008", "address: 'http://[::1'",
-         'config.yaml:2: homeserver.address: expected a URL, found "http://[::1"'),
-        ("address: http://localhost:29331", "address: http://me:pw@localhost",
-         "config.yaml:5: appservice.address: expected a URL without user, query or fragment, "
-         'found "http://me:pw@localhost"'),
-        ("domain: example.org", "domain: https://example.org",
-         "config.yaml:3: homeserver.domain: expected a server name such as example.org, "
-         'found "https://example.org"'),
-        ("domain: example.org", "domain: 12", "config.yaml:3: homeserver.domain: expected text, found 12: "
-         "put it in quotes"),
-        ("  domain: example.org\n", "", "config.yaml:1: homeserver.domain: missing"),
-        ("  as_token: the-as-token\n", "", "config.yaml:4: appservice.as_token: missing"),
-        ("the-hs-token", "''", "config.yaml:7: appservice.hs_token: expected a token: neither empty nor with blanks "
-         "in it"),
-        ("the-hs-token", "a b", "config.yaml:7: appservice.hs_token: expected a token: neither empty nor with blanks "
-         "in it"),
-        ("the-hs-token", "123456", "config.yaml:7: appservice.hs_token: expected text; put the token in quotes"),
-        ("the-hs-token", "the-as-token", "config.yaml:7: appservice.hs_token: expected another token than as_token"),
-        ("domain: example.org", f"domain: {'a' * 247}", "config.yaml:4: appservice.bot_username: too long: a user ID "
-         "has at most 255 characters"),
+        ("  prot: 1234", "8: appservice.prot", 'unknown key "prot"; did you mean "port"?'),
+        (
+            "  as_token_flie: x",
+            "8: appservice.as_token_flie",
+            'unknown key "as_token_flie"; did you mean "as_token_file"?',
+        ),
+        ("databse: sqlite:x.db", "8: databse", 'unknown key "databse"; did you mean "database"?'),
+        ("  port: abc", "8: appservice.port", 'expected a number, found "abc"'),
+        ("  port: '29331'", "8: appservice.port", 'expected a number, found "29331"'),
+        ("  port: true", "8: appservice.port", "expected a number, found true"),
+        ("  port: 1.5", "8: appservice.port", "expected a number, found 1.5"),
+        ("  port: 0", "8: appservice.port", "expected a port from 1 to 65535, found 0"),
+        ("  port: 65536", "8: appservice.port", "expected a port from 1 to 65535, found 65536"),
+        ("  port:", "8: appservice.port", "expected a number, found nothing"),
+        ("  hostname: http://x", "8: appservice.hostname", 'expected a host name or an IP address, found "http://x"'),
+        ("  id: a b", "8: appservice.id", 'expected letters, digits and . _ ~ - only, found "a b"'),
+        (
+            "  bot_username: Knock Bot",
+            "8: appservice.bot_username",
+            'expected lower-case letters, digits and . _ = - / + only, found "Knock Bot"',
+        ),
+        ("  bot_displayname: ''", "8: appservice.bot_displayname", "expected text, found none"),
+        ("  bot_displayname: 12", "8: appservice.bot_displayname", "expected text, found 12: put it in quotes"),
+        ("database: sqlite://knock.db", "8: database", SQLITE),
+        ("database: sqlite:///abs/knock.db", "8: database", SQLITE),
+        (
+            "database: 'sqlite::memory:'",
+            "8: database",
+            "expected the path of a file: what knockbot has promised must outlive a restart",
+        ),
+        ("database: knock.db", "8: database", DATABASE),
+        ("database: 'sqlite:'", "8: database", DATABASE),
+        ("database: mysql://u:p@h/d", "8: database", DATABASE),
+        ("database: postgres:d", "8: database", DATABASE),
+        ("database: 12", "8: database", DATABASE),
+        ("database:", "8: database", DATABASE),
+        ("permissions: [a]", "8: permissions", "expected keys and values, found a list"),
+        ("permissions: {a.org: owner}", '8: permissions."a.org"', 'unknown word "owner"; known: user, admin'),
+        ("permissions: {a.org: amdin}", '8: permissions."a.org"', 'unknown word "amdin"; did you mean "admin"?'),
+        (
+            "permissions:\n  a.org: user\n  alice: admin\n  '@bob': user",
+            '11: permissions."@bob"',
+            'expected "*", a server or a full user ID, found "@bob"',
+        ),
+        (
+            "rooms: {'garden': {management_room: '#m:a.org'}}",
+            "8: rooms.garden",
+            'expected a room such as #garden:example.org or its !id, found "garden"',
+        ),
+        ("rooms:\n  '#a:a.org': {}", '9: rooms."#a:a.org".management_room', "missing"),
+        ("rooms:\n  '#a:a.org': yes", '9: rooms."#a:a.org"', 'expected keys and values, found "yes"'),
+        (
+            "rooms:\n  '#a:a.org': {management_room: '#a:a.org'}",
+            '9: rooms."#a:a.org".management_room',
+            "expected another room than the one it manages",
+        ),
+        (
+            "rooms:\n  '#a:a.org':\n    managment_room: '#b:a.org'\n    management_room: '#b:a.org'",
+            '10: rooms."#a:a.org".managment_room',
+            'unknown key "managment_room"; did you mean "management_room"?',
+        ),
+        ("defaults: {policy: 5}", "8: defaults.policy", "expected a mapping, found 5"),
+        (WRONG_POLICY, "12: defaults.policy", 'rule #1: then: unknown word "bann"; did you mean "ban"?'),
+        (
+            WRONG_POLICY_OF_A_ROOM,
+            '12: rooms."#a:a.org".policy',
+            'otherwise: unknown word "nothing"; known: accept, forward, reject, ban',
+        ),
+        ("metrics: {enabled: yes}", "8: metrics.enabled", 'expected true or false, found "yes"'),
+        ("metrics: {listen: 9000}", "8: metrics.listen", "expected text, found 9000: put it in quotes"),
+        ("metrics: {listen: localhost}", "8: metrics.listen", 'expected host:port, found "localhost"'),
+        ("metrics: {listen: '::1:80'}", "8: metrics.listen", 'expected host:port, found "::1:80"'),
+        ("metrics: {listen: 'a:99999'}", "8: metrics.listen", "expected a port from 1 to 65535, found 99999"),
+        ("logging: {level: loud}", "8: logging.level", 'unknown word "loud"; known: debug, info, warning, error'),
+        ("logging: {format: xml}", "8: logging.format", 'unknown word "xml"; known: text, json'),
+        ("logging: debug", "8: logging", 'expected keys and values, found "debug"'),
+        ("port: 1\n  x: y", "9", 'a ":" where none can stand; text that has one in it needs quotes'),
+        ("homeserver: {}", "8", 'the key "homeserver" stands here a second time (first: line 1)'),
     ],
-)  # fmt: skip
-def test_each_mistake_in_what_is_needed_is_named_too(loaded: Load, right: str, wrong: str, fault: str) -> None:
-    assert faults_of(loaded, NEEDED.replace(right, wrong, 1)) == [fault]
+)
+def test_each_mistake_is_named_by_file_line_and_key(loaded: Load, line: str, place: str, words: str) -> None:
+    assert faults_of(loaded, NEEDED + line) == [f"config.yaml:{place}: {words}"]
+
+
+HOMESERVER, SERVICE = "http://localhost:8008", "http://localhost:29331"
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "place", "words"),
+    [
+        (HOMESERVER, "localhost:8008", "2: homeserver.address", "expected an http:// or https:// URL, found {}"),
+        (HOMESERVER, "ftp://localhost", "2: homeserver.address", "expected an http:// or https:// URL, found {}"),
+        (HOMESERVER, "http://", "2: homeserver.address", "expected an http:// or https:// URL, found {}"),
+        (HOMESERVER, "http://local host", "2: homeserver.address", "expected an http:// or https:// URL, found {}"),
+        (HOMESERVER, "http://localhost:port", "2: homeserver.address", "expected a URL, found {}"),
+        (HOMESERVER, "http://[::1", "2: homeserver.address", "expected a URL, found {}"),
+        (
+            SERVICE,
+            "http://me@host",
+            "5: appservice.address",
+            "expected a URL without user, query or fragment, found {}",
+        ),
+        (
+            SERVICE,
+            "http://host?a=b",
+            "5: appservice.address",
+            "expected a URL without user, query or fragment, found {}",
+        ),
+        (
+            "example.org",
+            "https://a.org",
+            "3: homeserver.domain",
+            "expected a server name such as example.org, found {}",
+        ),
+        ("example.org", "a" * 247, "4: appservice.bot_username", "too long: a user ID has at most 255 characters"),
+        ("  domain: example.org\n", "", "1: homeserver.domain", "missing"),
+        ("  as_token: the-as-token\n", "", "4: appservice.as_token", "missing"),
+        ("the-hs-token", "''", "7: appservice.hs_token", TOKEN),
+        ("the-hs-token", "a b", "7: appservice.hs_token", TOKEN),
+        ("the-hs-token", "123456", "7: appservice.hs_token", "expected text; put the token in quotes"),
+        ("the-hs-token", "the-as-token", "7: appservice.hs_token", "expected another token than as_token"),
+    ],
+)
+def test_each_mistake_in_what_is_needed_is_named_too(
+    loaded: Load, right: str, wrong: str, place: str, words: str
+) -> None:
+    said = words.format(f'"{wrong}"')
+
+    assert faults_of(loaded, NEEDED.replace(right, wrong, 1)) == [f"config.yaml:{place}: {said}"]
 
 
 def test_all_mistakes_are_told_at_once_in_their_order(loaded: Load) -> None:
@@ -379,7 +424,7 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
 
     with pytest.raises(Fault, match=r'absent\.yaml: there is no such file; "knockbot init" writes one$'):
         load(absent, {})
-    with pytest.raises(Fault, match="cannot be read: Is a directory$"):
+    with pytest.raises(Fault, match=r"cannot be read: Is a directory$"):
         load(directory, {})
 
 
@@ -388,7 +433,7 @@ def test_a_file_that_may_not_be_read_is_one_line(tmp_path: Path) -> None:
     forbidden = tmp_path / "config.yaml"
     forbidden.touch(mode=0)
 
-    with pytest.raises(Fault, match="cannot be read: Permission denied$"):
+    with pytest.raises(Fault, match=r"cannot be read: Permission denied$"):
         load(forbidden, {})
 
 
@@ -445,12 +490,11 @@ def test_the_environment_can_give_what_the_file_lacks_or_has_wrong(loaded: Load)
         ("APPSERVICE__PORT", "abc", 'expected a number, found "abc"'),
         ("APPSERVICE__PORT", "", "nothing is written here"),
         ("APPSERVICE__PORT", "[1", "a bracket is never closed"),
-        ("APPSERVICE__AS_TOKEN", "", "expected a token: neither empty nor with blanks in it"),
+        ("APPSERVICE__AS_TOKEN", "", TOKEN),
         ("APPSERVICE__PROT", "1", 'unknown key "prot"; did you mean "port"?'),
         ("APSERVICE__PORT", "1", 'unknown key "apservice"; did you mean "appservice"?'),
         ("DATABSE", "x", 'unknown key "databse"; did you mean "database"?'),
-        ("DATABASE", "sqlite://x", "expected sqlite:knockbot.db (beside config.yaml) or sqlite:/path/knockbot.db, "
-         "without //"),
+        ("DATABASE", "sqlite://x", SQLITE),
         ("DATABASE__URL", "x", "cannot be set by itself; give KNOCKBOT_DATABASE the whole, as YAML"),
         ("APPSERVICE", "x", 'expected keys and values, found "x"'),
         ("METRICS__ENABLED", "yes", 'expected true or false, found "yes"'),
@@ -460,7 +504,7 @@ def test_the_environment_can_give_what_the_file_lacks_or_has_wrong(loaded: Load)
         ("DEFAULTS__POLICY", "{rules: [{}]}", "rule #1: when is missing"),
         ("DEFAULTS__POLICY__OTHERWISE", "ban", "cannot be set by itself; give KNOCKBOT_DEFAULTS the whole, as YAML"),
     ],
-)  # fmt: skip
+)
 def test_a_mistake_in_the_environment_names_the_variable(loaded: Load, name: str, value: str, fault: str) -> None:
     assert faults_of(loaded, NEEDED, **{f"KNOCKBOT_{name}": value}) == [f"KNOCKBOT_{name}: {fault}"]
 
@@ -505,7 +549,7 @@ def test_a_secret_file_that_cannot_be_used_is_named_once(loaded: Load, tmp_path:
 
     assert faults_of(loaded, IN_FILES) == [
         f"config.yaml:6: appservice.as_token_file: cannot read {tmp_path}/as.txt: No such file or directory",
-        "config.yaml:7: appservice.hs_token_file: expected a token: neither empty nor with blanks in it",
+        f"config.yaml:7: appservice.hs_token_file: {TOKEN}",
         f"config.yaml:8: database_file: cannot read {tmp_path}/db.txt: it is not UTF-8 text",
     ]
 
@@ -544,9 +588,9 @@ def test_a_policy_typed_in_chat_is_read_and_its_mistakes_have_a_line() -> None:
 
     with pytest.raises(Fault, match=r'^line 3: rule "spam": then: unknown word "bann"; did you mean "ban"\?$'):
         read_policy("rules:\n  - {name: spam, when: {server: a},\n     then: bann}")
-    with pytest.raises(Fault, match="^line 1: nothing is written here$"):
+    with pytest.raises(Fault, match=r"^line 1: nothing is written here$"):
         read_policy("")
-    with pytest.raises(Fault, match="^garden:1: expected a mapping, found"):
+    with pytest.raises(Fault, match=r"^garden:1: expected a mapping, found"):
         read_policy("hello", "garden")
 
 
@@ -607,7 +651,7 @@ def test_every_secret_can_stand_in_a_file_by_the_manual() -> None:
 # --- the registration ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("token", ["plain", "0123", "1e5", "yes", "12:30:45", "it's", '"#: {', "ünï"])
+@pytest.mark.parametrize("token", ["plain", "0123", "1e5", "yes", "12:30:45", "it's", '"#:{', "ünï"])
 def test_synapse_takes_the_registration_and_reads_what_was_meant(loaded: Load, tmp_path: Path, token: str) -> None:
     settings = loaded(
         NEEDED,
