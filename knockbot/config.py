@@ -421,20 +421,20 @@ class _Sources:
 
     def overlay(self, environ: Mapping[str, str]) -> None:
         """Let the environment have the last word."""
-        overrides: dict[Keys, tuple[str, Any]] = {}
+        overrides: dict[Keys, Any] = {}
         for name in sorted(environ):
             if not name.startswith(ENVIRONMENT) or _NOT_OURS.fullmatch(name):
                 continue
             path: Keys = tuple(name.removeprefix(ENVIRONMENT).lower().split("__"))
             self.origins[path] = name
             try:
-                overrides[path] = name, _from_environment(path, environ[name])
+                overrides[path] = _from_environment(path, environ[name])
             except Fault as fault:
                 self._add(path, fault)
         for path in overrides:
             if twin := _TWINS.get(path):
                 self._take(twin)
-        for path, (_, value) in overrides.items():
+        for path, value in overrides.items():
             self._part_of(path)[str(path[-1])] = value
 
     def read_secrets(self) -> None:
@@ -523,11 +523,12 @@ _TEXTS: tuple[Any, ...] = (str, Level, Format, Listen)
 
 def _from_environment(path: Keys, written: str) -> Any:
     """The value of an environment variable."""
-    keys = known_keys(path[:-1]) if len(path) <= 2 else {}
-    if not keys and path[0] in Settings.model_fields:
+    if path[0] not in known_keys():
+        raise unknown_word(str(path[0]), known_keys(), (), (), what="key")
+    keys = known_keys(path[:-1])
+    if not keys or len(path) > 2:
         raise Fault(f"cannot be set by itself; give {ENVIRONMENT}{str(path[0]).upper()} the whole, as YAML")
-    if not keys or path[-1] not in keys:
-        path, keys = (path, keys) if keys else (path[:1], known_keys())
+    if path[-1] not in keys:
         raise unknown_word(str(path[-1]), keys, (), (), what="key")
     if keys[str(path[-1])] in _TEXTS:
         return written
