@@ -67,8 +67,8 @@ async def run(settings: Settings) -> None:
 @asynccontextmanager
 async def service(settings: Settings) -> AsyncIterator[Door]:
     """A running knockbot, for as long as the block lasts: listen, ping, reconcile, then work."""
-    async with _database(settings.database) as db, _session() as session:
-        homeserver = _homeserver(session, settings)
+    async with _database(settings.database) as db, new_session() as session:
+        homeserver = new_homeserver(session, settings)
         door = Door(db, Outside(homeserver), settings, now)
         gateway = Gateway(settings.appservice.hs_token, db, door.bells, now)
         arrivals = Arrivals(door, events.parse, handlers(door), lambda room_id: reconcile(door, room_id))
@@ -77,7 +77,7 @@ async def service(settings: Settings) -> AsyncIterator[Door]:
             await processes.beat(tx, db.process, now())
             await processes.bury(tx, db.process, now(), alone=db.alone)
         async with (
-            _listening(gateway.app, settings.appservice.hostname, settings.appservice.port),
+            listening(gateway.app, settings.appservice.hostname, settings.appservice.port),
             _metrics(settings, db),
             _working(lambda: _beat(db)),
         ):
@@ -179,18 +179,20 @@ async def _database(url: str) -> AsyncIterator[Database]:
         await db.close()
 
 
+def new_homeserver(session: ClientSession, settings: Settings, user_id: str | None = "") -> Homeserver:
+    """The homeserver as the bot, or, for `None`, as the application service's own user."""
+    acting_as = settings.bot_user_id if user_id == "" else user_id
+    return Homeserver(session, settings.homeserver.address, settings.appservice.as_token, acting_as)
+
+
 @asynccontextmanager
-async def _session() -> AsyncIterator[ClientSession]:
+async def new_session() -> AsyncIterator[ClientSession]:
     async with ClientSession(headers={"User-Agent": f"knockbot/{__version__}"}) as session:
         yield session
 
 
-def _homeserver(session: ClientSession, settings: Settings) -> Homeserver:
-    return Homeserver(session, settings.homeserver.address, settings.appservice.as_token, settings.bot_user_id)
-
-
 @asynccontextmanager
-async def _listening(app: web.Application, host: str, port: int) -> AsyncIterator[None]:
+async def listening(app: web.Application, host: str, port: int) -> AsyncIterator[None]:
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
@@ -210,7 +212,7 @@ async def _metrics(settings: Settings, db: Database) -> AsyncIterator[None]:
     if not settings.metrics.enabled:
         yield
         return
-    async with _listening(Metrics(db).app, settings.metrics.listen.host, settings.metrics.listen.port):
+    async with listening(Metrics(db).app, settings.metrics.listen.host, settings.metrics.listen.port):
         yield
 
 

@@ -219,7 +219,7 @@ def registration_command(manner: Manner, config: Path, output: Path | None) -> N
 def check_command(manner: Manner, config: Path) -> int:
     """Check the config and the way to the homeserver."""
     settings = _settings(config, manner)
-    from knockbot.app import check  # noqa: PLC0415 - slow to import, and only these commands need it
+    from knockbot.check import check  # noqa: PLC0415 - slow to import, and only these commands need it
 
     return DONE if asyncio.run(check(settings, click.echo)) else FAILED
 

@@ -16,7 +16,7 @@ class _Text(logging.Formatter):
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
 
-    def formatMessage(self, record: logging.LogRecord) -> str:
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name is logging's
         # What strangers wrote may stand in a message; it must not begin a line of its own, or colour the terminal.
         record.message = shown(record.message, LONGEST_LINE)
         return super().formatMessage(record)

@@ -36,14 +36,11 @@ NOWHERE = ""
 """The room of an arrival that names none: it will be set aside when it is looked at."""
 
 
-class Gateway(AppServiceServerMixin):
-    """Receives transactions; what can matter is in the inbox before the answer leaves."""
+class PingOnly(AppServiceServerMixin):
+    """Answers pings, and no transaction: it has nowhere to keep them, and the homeserver sends them again."""
 
-    def __init__(self, hs_token: str, db: Database, bells: Bells, now: Callable[[], int]) -> None:
+    def __init__(self, hs_token: str) -> None:
         super().__init__(log=log, hs_token=hs_token)
-        self._db = db
-        self._bells = bells
-        self._now = now
         self.ready = False
         self.app = web.Application(client_max_size=LARGEST_TRANSACTION)
         self.app.router.add_get("/_matrix/mau/live", self._live)
@@ -61,6 +58,19 @@ class Gateway(AppServiceServerMixin):
         header = request.headers.get("Authorization", "")
         given = header.removeprefix("Bearer ") if header else request.rel_url.query.get("access_token", "")
         return hmac.compare_digest(given.encode(errors="replace"), self.hs_token.encode())
+
+    async def _http_handle_transaction(self, request: web.Request) -> web.Response:
+        return _error(503, "M_UNKNOWN", "knockbot is not running")
+
+
+class Gateway(PingOnly):
+    """Receives transactions; what can matter is in the inbox before the answer leaves."""
+
+    def __init__(self, hs_token: str, db: Database, bells: Bells, now: Callable[[], int]) -> None:
+        super().__init__(hs_token)
+        self._db = db
+        self._bells = bells
+        self._now = now
 
     async def _http_handle_transaction(self, request: web.Request) -> web.Response:
         if not self._check_token(request):

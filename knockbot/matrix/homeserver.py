@@ -128,8 +128,8 @@ class Homeserver:
     raise `Later` and `Never`.
     """
 
-    def __init__(self, session: ClientSession, address: str, token: str, bot: str) -> None:
-        self.bot = bot
+    def __init__(self, session: ClientSession, address: str, token: str, bot: str | None) -> None:
+        self.bot = bot or ""
         self._api = _Api(address, token, client_session=session, as_user_id=bot, log=log)  # type: ignore[arg-type]
 
     async def call(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import os
 import secrets
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable
@@ -56,8 +55,10 @@ class Database:
         return self._pool.scheme == Scheme.SQLITE
 
     @classmethod
-    async def open(cls, url: str) -> Database:
+    async def open(cls, url: str, *, upgrade: bool = True) -> Database:
         """Connect, take the lock of an SQLite file, and bring the schema up to date.
+
+        Without `upgrade` an old or empty database is left as it is, and refused.
 
         Raises `Unavailable`, in words that say what to mend.
         """
@@ -65,7 +66,10 @@ class Database:
         pool = Pool.create(url, db_args=_pool_args(url))
         try:
             await pool.start()
-            await _upgrade(pool)
+            if upgrade:
+                await _upgrade(pool)
+            elif await _schema(pool) != len(UPGRADES.upgrades):
+                raise Unavailable(f"the database {redacted(url)} has not been brought up to date yet")
         except BaseException as error:
             await _stop(pool, lock)
             if isinstance(error, UnsupportedDatabaseVersion):
@@ -118,8 +122,9 @@ def _pool_args(url: str) -> dict[str, Any]:
 def _lock_file(url: str) -> IO[bytes]:
     """Hold `<file>.lock` for as long as this process lives; the kernel lets go of it even after SIGKILL."""
     path = Path(URL(url).path)
+    beside = path.with_name(f"{path.name}.lock")
     try:
-        lock = open(f"{path}.lock", "ab")  # noqa: SIM115 - held open for the life of the process
+        lock = beside.open("ab")  # noqa: SIM115 - held open for the life of the process
     except OSError as error:
         raise Unavailable(f"cannot write beside the database {path}: {error.strerror}") from error
     try:
@@ -129,7 +134,7 @@ def _lock_file(url: str) -> IO[bytes]:
         raise Unavailable(
             f"another knockbot is using {path}: stop it first, or use PostgreSQL to run several"
         ) from error
-    os.chmod(lock.name, 0o600)
+    beside.chmod(0o600)
     return lock
 
 
@@ -144,6 +149,38 @@ async def _upgrade(pool: Pool) -> None:
             await UPGRADES.upgrade(pool)
         finally:
             await conn.execute("SELECT pg_advisory_unlock($1)", UPGRADE_LOCK)
+
+
+async def _schema(pool: Pool) -> int:
+    """The version of the schema that stands there; 0 for none at all."""
+    if not await pool.table_exists(UPGRADES.version_table_name):
+        return 0
+    return int(await pool.fetchval(f"SELECT version FROM {UPGRADES.version_table_name}") or 0)
+
+
+async def probe(url: str) -> str:
+    """Look at a database without changing it; says in which state it is.
+
+    Raises `Unavailable` where it cannot be used.
+    """
+    known = len(UPGRADES.upgrades)
+    if url.startswith("sqlite:"):
+        path = Path(URL(url).path)
+        if not path.exists():
+            if not os.access(path.parent, os.W_OK):
+                raise Unavailable(f"cannot write into {path.parent}")
+            return "will be made"
+    pool = Pool.create(url, db_args={"min_size": 1, "max_size": 1} if not url.startswith("sqlite:") else None)
+    try:
+        await pool.start()
+        version = await _schema(pool)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, sqlite3.Error) as error:
+        raise Unavailable(f"cannot use the database {redacted(url)}: {_first_line(error)}") from error
+    finally:
+        await pool.stop()
+    if version > known:
+        raise Unavailable(f"the database {redacted(url)} was written by a newer knockbot (schema {version})")
+    return "is up to date" if version == known else f"will be brought from schema {version} to {known}"
 
 
 async def _stop(pool: Pool, lock: IO[bytes] | None) -> None:

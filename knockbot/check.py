@@ -1,0 +1,258 @@
+"""`knockbot check`: every link of the chain looked at in order, each miss with its mend.
+
+It changes nothing: no schema is upgraded, no account made, no transaction taken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from aiohttp import ClientSession
+from mautrix.api import Method, Path
+
+from knockbot.app import listening, new_homeserver, new_session, now
+from knockbot.config import Settings
+from knockbot.domain.ids import server_of
+from knockbot.errors import ActionError, Never, Unavailable
+from knockbot.flow.checkup import checklist
+from knockbot.flow.door import Door
+from knockbot.matrix.facts import Outside
+from knockbot.matrix.gateway import PingOnly
+from knockbot.matrix.homeserver import Homeserver
+from knockbot.store import rooms
+from knockbot.store.db import Database, probe, redacted
+
+LIMIT_PROBES = 25
+"""Requests in a row that a homeserver with its usual limits would not all serve."""
+
+
+@dataclass(frozen=True, slots=True)
+class Miss(Exception):
+    """Something is not as it must be; `mend` says what to do about it."""
+
+    what: str
+    mend: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What the steps of a check work with."""
+
+    settings: Settings
+    session: ClientSession
+    bot: Homeserver
+    service: Homeserver
+    """The application service's own user, who is not the bot."""
+
+
+Step = Callable[[Bench], Awaitable[str]]
+
+
+async def check(settings: Settings, say: Callable[[str], None]) -> bool:
+    """Look at one thing after the other and say what was found; true if nothing is missing.
+
+    What builds on something missing is not tried.
+    """
+    say(f"✅ config: it is sound; the bot is {settings.bot_user_id}")
+    async with new_session() as session:
+        bench = Bench(settings, session, new_homeserver(session, settings), new_homeserver(session, settings, None))
+        for name, step in STEPS.items():
+            try:
+                say(f"✅ {name}: {await step(bench)}")
+            except Miss as miss:
+                say(f"❌ {name}: {miss.what}\n   → {miss.mend}")
+                return False
+        return await _rooms(bench, say)
+
+
+# --- the steps ------------------------------------------------------------------------------------------------
+
+
+async def _database(bench: Bench) -> str:
+    url = bench.settings.database
+    try:
+        found = await probe(url)
+    except Unavailable as error:
+        raise Miss(
+            str(error), "see `database` in config.yaml, and whether the server runs and takes the password"
+        ) from error
+    return f"{redacted(url)} {found}"
+
+
+async def _homeserver(bench: Bench) -> str:
+    address = bench.settings.homeserver.address
+    try:
+        answer = await bench.service.versions()
+    except ActionError as error:
+        raise Miss(error.why, f"is there a homeserver at {address}? See `homeserver.address` in config.yaml") from error
+    versions = [version for version in answer.get("versions", []) if isinstance(version, str)]
+    return f"{address} answers, and speaks Matrix up to {versions[-1] if versions else '?'}"
+
+
+async def _registration(bench: Bench) -> str:
+    domain = bench.settings.homeserver.domain
+    try:
+        me = (await bench.service.whoami()).get("user_id")
+    except ActionError as error:
+        if error.code in ("M_UNKNOWN_TOKEN", "M_MISSING_TOKEN"):
+            raise Miss(
+                "the homeserver does not know this as_token",
+                "name registration.yaml under app_service_config_files in homeserver.yaml and restart the homeserver; "
+                "if you changed tokens, write it anew with `knockbot registration -c config.yaml -o registration.yaml`",
+            ) from error
+        raise Miss(error.why, "look at the homeserver's own log") from error
+    found = server_of(me) if isinstance(me, str) else "?"
+    if found != domain:
+        raise Miss(
+            f"the homeserver's users are on {found}, and config.yaml says {domain}",
+            f"set homeserver.domain in config.yaml to {found}, and write registration.yaml anew",
+        )
+    return "the homeserver knows it, and the as_token and the domain are right"
+
+
+async def _account(bench: Bench) -> str:
+    try:
+        await bench.bot.whoami()
+    except Never as error:
+        if "masquerade" in error.why:
+            raise Miss(
+                f"the registration does not cover {bench.settings.bot_user_id}",
+                "write registration.yaml anew with `knockbot registration`, and restart the homeserver",
+            ) from error
+        return f"{bench.settings.bot_user_id} has no account yet; `knockbot run` makes it"
+    except ActionError as error:
+        raise Miss(error.why, "an admin of the homeserver can mend this, with its admin API") from error
+    profile = await _profile(bench)
+    return f"{bench.settings.bot_user_id} is there{profile}"
+
+
+async def _profile(bench: Bench) -> str:
+    wanted = bench.settings.appservice.bot_displayname
+    try:
+        found = (await bench.bot.call(Method.GET, Path.v3.profile[bench.bot.bot])).get("displayname")
+    except ActionError:
+        found = None
+    return f", and is called {wanted}" if found == wanted else f"; `knockbot run` will call it {wanted}"
+
+
+async def _round_trip(bench: Bench) -> str:
+    service = bench.settings.appservice
+    async with _somebody_listens(bench) as who:
+        try:
+            await bench.service.ping(service.id, f"check-{secrets.token_hex(8)}")
+        except ActionError as error:
+            raise _why_no_ping(bench.settings, error) from error
+    return f"the homeserver reaches {who} at {service.address}, and the hs_token is right"
+
+
+@asynccontextmanager
+async def _somebody_listens(bench: Bench) -> AsyncIterator[str]:
+    """A running knockbot, or, where nothing listens, a stand-in that answers pings and nothing else."""
+    service = bench.settings.appservice
+    try:
+        async with listening(PingOnly(service.hs_token).app, service.hostname, service.port):
+            yield "this check"
+            return
+    except Unavailable as error:
+        if not await _knockbot_runs(bench):
+            raise Miss(str(error), f"stop what uses port {service.port}, or set another appservice.port") from error
+    yield "the running knockbot"
+
+
+async def _knockbot_runs(bench: Bench) -> bool:
+    service = bench.settings.appservice
+    try:
+        async with (
+            asyncio.timeout(5),
+            bench.session.get(f"http://{service.hostname}:{service.port}/_matrix/mau/live") as answer,
+        ):
+            return answer.status == 200
+    except (OSError, TimeoutError):
+        return False
+
+
+def _why_no_ping(settings: Settings, error: ActionError) -> Miss:
+    """What an errcode of the ping says (client-server API, "Homeserver ping")."""
+    service = settings.appservice
+    mends = {
+        "M_CONNECTION_FAILED": (
+            f"the homeserver cannot reach knockbot at {service.address}",
+            (
+                "set appservice.address to what the homeserver can reach (in a container, not localhost), write "
+                "registration.yaml anew, and restart the homeserver"
+            ),
+        ),
+        "M_CONNECTION_TIMEOUT": (
+            f"the homeserver gets no answer from {service.address}",
+            "look for a firewall between the two",
+        ),
+        "M_BAD_STATUS": (
+            f"knockbot at {service.address} does not accept the homeserver's hs_token, or something else answers there",
+            "write registration.yaml anew with `knockbot registration`, and restart the homeserver",
+        ),
+        "M_URL_NOT_SET": ("the registration has no url", "write registration.yaml anew, and restart the homeserver"),
+        "M_FORBIDDEN": (
+            f"the homeserver knows the token under another id than {service.id}",
+            "write registration.yaml anew with `knockbot registration`, and restart the homeserver",
+        ),
+    }
+    return Miss(*mends.get(error.code or "", (error.why, "look at the homeserver's own log")))
+
+
+async def _limits(bench: Bench) -> str:
+    """Ask for what costs the homeserver nothing, more often than its usual limits allow."""
+    nowhere = Path.v1.rooms[f"!nowhere:{bench.settings.homeserver.domain}"].hierarchy
+    for _ in range(LIMIT_PROBES):
+        try:
+            await bench.bot.call(Method.GET, nowhere)
+        except ActionError as error:
+            if error.code == "M_LIMIT_EXCEEDED":
+                raise Miss(
+                    "the homeserver limits the bot's rate",
+                    "registration.yaml must say `rate_limited: false`; restart the homeserver after changing it",
+                ) from error
+    return "no rate limit is in the bot's way"
+
+
+STEPS: dict[str, Step] = {
+    "database": _database,
+    "homeserver": _homeserver,
+    "registration": _registration,
+    "account": _account,
+    "round trip": _round_trip,
+    "limits": _limits,
+}
+
+
+# --- protected rooms ------------------------------------------------------------------------------------------
+
+
+async def _rooms(bench: Bench, say: Callable[[str], None]) -> bool:
+    """The powers in each protected room. A SQLite database in use by a running knockbot is left alone."""
+    try:
+        db = await Database.open(bench.settings.database, upgrade=False)
+    except Unavailable:
+        say("   rooms: ask the running knockbot, with `!kb check ROOM` in the management room")
+        return True
+    try:
+        async with db.tx() as tx:
+            protected = await rooms.all_rooms(tx)
+        door = Door(db, Outside(bench.bot), bench.settings, now)
+        sound = True
+        for room in protected:
+            try:
+                found = await checklist(door, await door.outside.room(room.room_id))
+            except ActionError as error:
+                say(f"❌ {room.label}: {error.why}\n   → invite {bench.settings.bot_user_id} there")
+                sound = False
+                continue
+            missing = [line for line in found.plain.split("\n") if line.startswith("❌")]
+            sound = sound and not missing
+            say("\n".join([f"{'❌' if missing else '✅'} {room.label}", *(f"   {line}" for line in missing)]))
+        return sound
+    finally:
+        await db.close()
