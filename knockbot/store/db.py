@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import os
 import secrets
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable
@@ -124,7 +125,7 @@ def _lock_file(url: str) -> IO[bytes]:
     path = Path(URL(url).path)
     beside = path.with_name(f"{path.name}.lock")
     try:
-        lock = beside.open("ab")  # noqa: SIM115 - held open for the life of the process
+        lock = beside.open("ab")  # held open for the life of the process
     except OSError as error:
         raise Unavailable(f"cannot write beside the database {path}: {error.strerror}") from error
     try:

@@ -40,7 +40,8 @@ async def add(tx: Tx, effects: Iterable[Effect], now: int, *, due_at: int | None
     for effect in effects:
         await tx.execute(
             "INSERT INTO effects (key, act, room_id, lane, request_id, card_id, user_id, server, event_id, "
-            "content_json, state, created_at, due_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'due', $11, $12) "
+            "content_json, state, created_at, due_at) "
+            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'due', $11, $12) "
             "ON CONFLICT (key) DO NOTHING",
             effect.key,
             effect.act,
