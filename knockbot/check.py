@@ -6,6 +6,7 @@ It changes nothing: no schema is upgraded, no account made, no transaction taken
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -24,18 +25,22 @@ from knockbot.matrix.facts import Outside
 from knockbot.matrix.gateway import PingOnly
 from knockbot.matrix.homeserver import Homeserver
 from knockbot.store import rooms
-from knockbot.store.db import Database, probe, redacted
+from knockbot.store.db import Database, InUse, probe, redacted
 
 LIMIT_PROBES = 25
 """Requests in a row that a homeserver with its usual limits would not all serve."""
 
 
-@dataclass(frozen=True, slots=True)
 class Miss(Exception):
     """Something is not as it must be; `mend` says what to do about it."""
 
-    what: str
-    mend: str
+    def __init__(self, what: str, mend: str) -> None:
+        super().__init__(what)
+        self.what = what
+        self.mend = mend
+
+
+UNKNOWN_TOKEN = frozenset({"M_UNKNOWN_TOKEN", "M_MISSING_TOKEN"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,7 @@ async def check(settings: Settings, say: Callable[[str], None]) -> bool:
 
     What builds on something missing is not tried.
     """
+    logging.getLogger("knockbot").setLevel(logging.CRITICAL)  # what is wrong is said here, once
     say(f"✅ config: it is sound; the bot is {settings.bot_user_id}")
     async with new_session() as session:
         bench = Bench(settings, session, new_homeserver(session, settings), new_homeserver(session, settings, None))
@@ -88,6 +94,8 @@ async def _homeserver(bench: Bench) -> str:
     try:
         answer = await bench.service.versions()
     except ActionError as error:
+        if error.code in UNKNOWN_TOKEN:
+            return f"{address} answers"
         raise Miss(error.why, f"is there a homeserver at {address}? See `homeserver.address` in config.yaml") from error
     versions = [version for version in answer.get("versions", []) if isinstance(version, str)]
     return f"{address} answers, and speaks Matrix up to {versions[-1] if versions else '?'}"
@@ -98,7 +106,7 @@ async def _registration(bench: Bench) -> str:
     try:
         me = (await bench.service.whoami()).get("user_id")
     except ActionError as error:
-        if error.code in ("M_UNKNOWN_TOKEN", "M_MISSING_TOKEN"):
+        if error.code in UNKNOWN_TOKEN:
             raise Miss(
                 "the homeserver does not know this as_token",
                 "name registration.yaml under app_service_config_files in homeserver.yaml and restart the homeserver; "
@@ -235,9 +243,11 @@ async def _rooms(bench: Bench, say: Callable[[str], None]) -> bool:
     """The powers in each protected room. A SQLite database in use by a running knockbot is left alone."""
     try:
         db = await Database.open(bench.settings.database, upgrade=False)
-    except Unavailable:
-        say("   rooms: ask the running knockbot, with `!kb check ROOM` in the management room")
+    except InUse:
+        say("   rooms: the running knockbot tells, with `!kb check ROOM` in the management room")
         return True
+    except Unavailable:
+        return True  # there is no database yet, or an older one; `knockbot run` makes it current
     try:
         async with db.tx() as tx:
             protected = await rooms.all_rooms(tx)

@@ -37,6 +37,10 @@ UPGRADE_LOCK = 0x6B6E6F636B  # any number of our own; "knock" in ASCII
 POSTGRES_CONNECTIONS = 8
 
 
+class InUse(Unavailable):
+    """Another process is at work on this SQLite file."""
+
+
 class Database:
     """Either engine behind one door: `async with db.tx() as tx`, and nothing is half done.
 
@@ -132,7 +136,7 @@ def _lock_file(url: str) -> IO[bytes]:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         lock.close()
-        raise Unavailable(
+        raise InUse(
             f"another knockbot is using {path}: stop it first, or use PostgreSQL to run several"
         ) from error
     beside.chmod(0o600)
