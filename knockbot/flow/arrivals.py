@@ -12,10 +12,10 @@ from typing import Any
 
 from knockbot.domain.model import Happening
 from knockbot.errors import KnockbotError, Later, Never
-from knockbot.store import inbox, processes
-from knockbot.store.inbox import Waiting
 from knockbot.flow.door import Door, Overrun, log
 from knockbot.flow.worker import backoff
+from knockbot.store import inbox, processes
+from knockbot.store.inbox import Waiting
 
 ROOMS_AT_ONCE = 20
 ATTEMPTS = 8

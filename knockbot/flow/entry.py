@@ -12,14 +12,14 @@ from knockbot.domain.ids import RoomReference, server_of
 from knockbot.domain.model import MemberChange, Membership
 from knockbot.domain.wording import Words
 from knockbot.errors import ActionError, Later, Never
-from knockbot.store import audit, effects, policies, requests, rooms, visits
-from knockbot.store.db import Tx
-from knockbot.store.rooms import ProtectedRoom
-from knockbot.store.visits import Errand
 from knockbot.flow import rules, settle
 from knockbot.flow.checkup import NOT_THERE, checklist, shortage
 from knockbot.flow.door import Door, RoomView, log
 from knockbot.flow.review import is_joined
+from knockbot.store import audit, effects, policies, requests, rooms, visits
+from knockbot.store.db import Tx
+from knockbot.store.rooms import ProtectedRoom
+from knockbot.store.visits import Errand
 
 HOUR = 3600 * 1000
 DAY = 24 * HOUR

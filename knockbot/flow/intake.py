@@ -9,11 +9,11 @@ from __future__ import annotations
 from knockbot.domain import wording
 from knockbot.domain.model import Act, Decision, MemberChange, Membership, Request, State, Verdict
 from knockbot.domain.outcomes import credited, outcome
-from knockbot.store import effects, requests, rooms
-from knockbot.store.db import Tx
 from knockbot.flow import rules, settle
 from knockbot.flow.door import Door
 from knockbot.flow.judge import judge
+from knockbot.store import effects, requests, rooms
+from knockbot.store.db import Tx
 
 OLD_NEWS = 60 * 1000
 """An event this old on arrival (milliseconds) was kept back somewhere, and the room may have moved on since."""
@@ -42,7 +42,7 @@ async def _current(door: Door, change: MemberChange) -> MemberChange | None:
 
 
 async def _out_of_turn(door: Door, change: MemberChange) -> bool:
-    """Whether this replaced something else than the knock we hold open: then we missed a step, or this is a late one."""
+    """Whether this replaced something else than the knock we hold open: we missed a step, or this is a late one."""
     async with door.db.tx() as tx:
         request = await requests.latest(tx, change.room_id, change.user_id)
     return request is not None and request.open and change.replaces != request.event_id != change.event_id

@@ -9,8 +9,8 @@ from knockbot.domain import ids
 from knockbot.domain.model import Decision, Facts, Knock, Known, Membership, Truth
 from knockbot.domain.policy import Policy, decide
 from knockbot.errors import ActionError
-from knockbot.store import policies
 from knockbot.flow.door import Door
+from knockbot.store import policies
 
 
 async def judge(door: Door, policy: Policy, knock: Knock) -> Decision:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from knockbot.domain.model import MemberChange, Membership, Verdict
 from knockbot.errors import Never
-from knockbot.store import cards, effects, inbox, requests, rooms
-from knockbot.store.rooms import ProtectedRoom
 from knockbot.flow import intake, review, settle
 from knockbot.flow.checkup import NOT_THERE, shortage
 from knockbot.flow.door import Door, log
+from knockbot.store import cards, effects, inbox, requests, rooms
+from knockbot.store.rooms import ProtectedRoom
 
 
 async def reconcile(door: Door, room_id: str) -> None:
@@ -44,7 +44,7 @@ async def _is_there(door: Door, room_id: str) -> bool:
 
 async def _rename(door: Door, room: ProtectedRoom) -> None:
     view = await door.outside.room(room.room_id)
-    if view.label != room.label and view.label != room.room_id:
+    if view.label not in (room.label, room.room_id):
         async with door.db.tx() as tx:
             await rooms.rename(tx, room.room_id, view.label)
 

@@ -15,10 +15,10 @@ from knockbot.domain.plan import ACT_OF, REACTIONS
 from knockbot.domain.power import Powers
 from knockbot.domain.wording import Words
 from knockbot.errors import ActionError
-from knockbot.store import cards, requests, rooms
-from knockbot.store.db import Tx
 from knockbot.flow import settle
 from knockbot.flow.door import Door
+from knockbot.store import cards, requests, rooms
+from knockbot.store.db import Tx
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,12 @@ from knockbot.domain import wording
 from knockbot.domain.policy import Policy
 from knockbot.domain.wording import Words
 from knockbot.errors import ActionError
-from knockbot.store import audit, policies
-from knockbot.store.db import Tx
-from knockbot.store.rooms import ProtectedRoom
 from knockbot.flow.door import Door
 from knockbot.flow.judge import locate
 from knockbot.flow.review import is_joined
+from knockbot.store import audit, policies
+from knockbot.store.db import Tx
+from knockbot.store.rooms import ProtectedRoom
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from functools import lru_cache
 
 from knockbot.config import read_policy
 from knockbot.domain.policy import Policy
+from knockbot.flow.door import Door
 from knockbot.store import policies
 from knockbot.store.db import Tx
-from knockbot.flow.door import Door
 
 
 @dataclass(frozen=True, slots=True)

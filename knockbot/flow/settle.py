@@ -8,10 +8,10 @@ from knockbot.domain import plan, wording
 from knockbot.domain.model import Answer, Decision, Request, State, Verdict
 from knockbot.domain.policy import Announce
 from knockbot.domain.wording import Words
-from knockbot.store import audit, cards, effects, requests, rooms
-from knockbot.store.db import Tx
 from knockbot.flow import rules
 from knockbot.flow.door import Door
+from knockbot.store import audit, cards, effects, requests, rooms
+from knockbot.store.db import Tx
 
 HOUR = 3600 * 1000
 UNDER_WAY = 2000

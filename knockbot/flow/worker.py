@@ -14,11 +14,11 @@ from knockbot.domain import plan, wording
 from knockbot.domain.model import Act, MemberChange, Request, State, Verdict
 from knockbot.domain.outcomes import credited, outcome
 from knockbot.errors import ActionError, Later, Never
+from knockbot.flow import settle
+from knockbot.flow.door import Door, log
 from knockbot.store import cards, effects, requests
 from knockbot.store.db import Tx
 from knockbot.store.effects import Claimed
-from knockbot.flow import settle
-from knockbot.flow.door import Door, log
 
 AT_ONCE = 10
 """Acts in flight in all: an application service has no more membership calls in at once anyway (FACTS)."""
@@ -214,4 +214,4 @@ STATE_AFTER: dict[Act, State] = {Act.INVITE: State.ACCEPTED, Act.KICK: State.REJ
 
 def backoff(attempts: int) -> float:
     """Seconds to wait after so many attempts: doubling, with jitter so that many do not come back at once."""
-    return float(min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(attempts - 1, 12)) * random.uniform(0.8, 1.2))  # noqa: S311
+    return float(min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(attempts - 1, 12)) * random.uniform(0.8, 1.2))  # noqa: S311 - no secret

@@ -20,11 +20,11 @@ from knockbot.errors import Never
 from knockbot.flow import review, rules, settle
 from knockbot.flow.door import Door
 from knockbot.flow.worker import Action, Done, Outcome, Overtaken
-from knockbot.store import cards, effects, requests
-from knockbot.store.effects import Claimed
 from knockbot.matrix.cards import REQUEST_KEY, card_message, edit, message, transaction_id
 from knockbot.matrix.events import EFFECT_KEY
 from knockbot.matrix.homeserver import Homeserver
+from knockbot.store import cards, effects, requests
+from knockbot.store.effects import Claimed
 
 CLOCKS_APART = 10 * 60 * 1000
 """How far (milliseconds) the homeserver's clock may be behind ours when we look for a message of our own."""

@@ -19,10 +19,10 @@ from mautrix.appservice.as_handler import AppServiceServerMixin
 
 from knockbot.domain.ids import is_room_id
 from knockbot.flow.door import Bells
+from knockbot.matrix.events import is_event_id, matters
 from knockbot.store import inbox, rooms
 from knockbot.store.db import Database
 from knockbot.store.inbox import Arrival
-from knockbot.matrix.events import is_event_id, matters
 
 log = logging.getLogger("knockbot.gateway")
 
@@ -59,7 +59,7 @@ class PingOnly(AppServiceServerMixin):
         given = header.removeprefix("Bearer ") if header else request.rel_url.query.get("access_token", "")
         return hmac.compare_digest(given.encode(errors="replace"), self.hs_token.encode())
 
-    async def _http_handle_transaction(self, request: web.Request) -> web.Response:
+    async def _http_handle_transaction(self, _: web.Request) -> web.Response:
         return _error(503, "M_UNKNOWN", "knockbot is not running")
 
 

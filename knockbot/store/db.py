@@ -171,7 +171,7 @@ async def probe(url: str) -> str:
     known = len(UPGRADES.upgrades)
     if url.startswith("sqlite:"):
         path = Path(URL(url).path)
-        if not path.exists():
+        if not await asyncio.to_thread(path.exists):
             if not os.access(path.parent, os.W_OK):
                 raise Unavailable(f"cannot write into {path.parent}")
             return "will be made"
