@@ -19,10 +19,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from knockbot.domain.ids import Globs, globs, host_of, is_alias, is_literal, is_room_id, room_reference, server_of
-from knockbot.domain.model import Facts, Finding, Kind, Knock, Known, Truth
+from knockbot.domain.model import Facts, Finding, Kind, Knock, Known, State, Truth
 from knockbot.domain.patterns import MAX_SOURCE, Pattern, pattern
 from knockbot.domain.reading import (
     Path,
+    duration,
     faults_at,
     found,
     items,
@@ -55,6 +56,11 @@ class Condition(ABC):
     def rooms_needed(self) -> tuple[str, ...]:
         """The rooms, as the policy names them, whose members must be known (`Facts.member_of`)."""
         return ()
+
+    @property
+    def needs_history(self) -> bool:
+        """Whether what came of the applicant's earlier requests must be known (`Facts.history`)."""
+        return False
 
     @property
     def pattern_size(self) -> int:
@@ -210,6 +216,95 @@ def _read_reason_length(value: object, path: Path) -> ReasonLengthAtLeast:
     return ReasonLengthAtLeast(whole_number(value, path, MAX_LENGTH))
 
 
+# --- how they show themselves ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class DisplayNameMatches(Condition):
+    """One of the patterns is found somewhere in the display name, as `text.plain` leaves it."""
+
+    patterns: tuple[Pattern, ...]
+
+    @property
+    def pattern_size(self) -> int:
+        return sum(pattern.size for pattern in self.patterns)
+
+    def judge(self, knock: Knock, facts: Facts) -> Finding:
+        name = plain(knock.display_name or "")
+        hit = next((pattern.source for pattern in self.patterns if pattern.found_in(name)), None)
+        none = f"display name does not match {_listed([pattern.source for pattern in self.patterns])}"
+        return _finding(hit is not None, f"display name matches {found(hit)}", none)
+
+
+@dataclass(frozen=True, slots=True)
+class HasAvatar(Condition):
+    """The applicant has, or has not, set an avatar."""
+
+    wanted: bool
+
+    def judge(self, knock: Knock, facts: Facts) -> Finding:
+        why = f"user has {'an' if knock.has_avatar else 'no'} avatar"
+        return _finding(knock.has_avatar is self.wanted, why, why)
+
+
+def _read_display_name(value: object, path: Path) -> DisplayNameMatches:
+    return DisplayNameMatches(tuple(_pattern(one, at) for one, at in one_or_more(value, path)))
+
+
+def _read_has_avatar(value: object, path: Path) -> HasAvatar:
+    return HasAvatar(yes_or_no(value, path))
+
+
+# --- what came of earlier requests ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CameToPass(Condition):
+    """At least so many of the applicant's earlier requests here, not longer ago than `within`, ended in one way."""
+
+    word: str
+    states: frozenset[State]
+    times: int = 1
+    within: int | None = None
+    """Milliseconds; none for however long ago."""
+    wanted: bool = True
+
+    @property
+    def needs_history(self) -> bool:
+        return True
+
+    def judge(self, knock: Knock, facts: Facts) -> Finding:
+        if facts.history is None:
+            return Finding(Truth.UNKNOWN, f"whether the user was {self.word} before (nobody looked)")
+        counted = sum(
+            past.state in self.states and (self.within is None or past.age <= self.within) for past in facts.history
+        )
+        span = "" if self.within is None else " in that time"
+        why = f"user was {self.word} {counted} time{'' if counted == 1 else 's'} before{span}"
+        return _finding((counted >= self.times) is self.wanted, why, why)
+
+
+MAX_TIMES = 1000
+
+
+def _came_to_pass(word: str, *states: State) -> Callable[[object, Path], Condition]:
+    """The reader of a criterion that counts outcomes: ``true``, ``false``, or ``{times: 2, within: 7d}``."""
+
+    def read(value: object, path: Path) -> CameToPass:
+        if not isinstance(value, dict):
+            return CameToPass(word, frozenset(states), wanted=yes_or_no(value, path))
+        held = mapping(value, path, ("times", "within"))
+        if not held:
+            raise Fault("expected true, false, or times and within", path)
+        times = whole_number(held.get("times", 1), (*path, "times"), MAX_TIMES)
+        if times == 0:
+            raise Fault("0 times is always so; write false for never", (*path, "times"))
+        within = duration(held["within"], (*path, "within")) if "within" in held else None
+        return CameToPass(word, frozenset(states), times, within)
+
+    return read
+
+
 # --- the table ------------------------------------------------------------------------------------------------
 
 
@@ -235,15 +330,19 @@ CRITERIA: Mapping[str, Criterion] = {
         Criterion("member_of", _ANY_KIND, _read_member_of),
         Criterion("reason_matches", _KNOCKS, _read_reason_matches),
         Criterion("reason_length_at_least", _KNOCKS, _read_reason_length),
+        Criterion("display_name_matches", _KNOCKS, _read_display_name),
+        Criterion("has_avatar", _KNOCKS, _read_has_avatar),
+        Criterion("rejected_before", _KNOCKS, _came_to_pass("rejected", State.REJECTED)),
+        Criterion(
+            "accepted_before",
+            _KNOCKS,
+            _came_to_pass("accepted", State.ACCEPTED, State.JOINED, State.DECLINED),
+        ),
     )
 }
 
 LATER = frozenset(
     {
-        "display_name_matches",
-        "has_avatar",
-        "rejected_before",
-        "accepted_before",
         "inviter",
         "inviter_power_at_least",
         "identity_server",
@@ -262,6 +361,10 @@ class _Combination(Condition):
     @property
     def rooms_needed(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(room for condition in self.conditions for room in condition.rooms_needed))
+
+    @property
+    def needs_history(self) -> bool:
+        return any(condition.needs_history for condition in self.conditions)
 
     @property
     def pattern_size(self) -> int:

@@ -169,6 +169,14 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
+class Past:
+    """An earlier request of the same applicant in the same room: what came of it, and how long ago (milliseconds)."""
+
+    state: State
+    age: int
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What was found out for one judgement, and only what the policy needs."""
 
@@ -176,6 +184,8 @@ class Facts:
     """The server name knockbot serves; whoever is from there is `local`."""
     member_of: Mapping[str, Known] = field(default_factory=dict)
     """Whether the applicant is joined to each room, by the name the policy uses for it."""
+    history: tuple[Past, ...] | None = None
+    """What came of their earlier requests here; none where nobody looked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,11 @@ class Policy:
         return tuple(dict.fromkeys(room for rule in self.rules for room in rule.when.rooms_needed))
 
     @property
+    def needs_history(self) -> bool:
+        """Whether what came of an applicant's earlier requests must be known to judge by this policy."""
+        return any(rule.when.needs_history for rule in self.rules)
+
+    @property
     def verdicts(self) -> frozenset[Verdict]:
         """Every verdict it may give."""
         return frozenset({self.otherwise, self.otherwise_third_party, *(rule.then for rule in self.rules)})

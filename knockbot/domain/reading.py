@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -65,6 +66,18 @@ def yes_or_no(value: object, path: Path) -> bool:
     if not isinstance(value, bool):
         raise Fault(f"expected true or false, found {found(value)}", path)
     return value
+
+
+DURATIONS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+"""Milliseconds in each unit a duration is written in."""
+
+
+def duration(value: object, path: Path) -> int:
+    """A span of time such as ``7d`` or ``12h``, in milliseconds."""
+    written = re.fullmatch(r"([1-9][0-9]{0,5})([smhdw])", value) if isinstance(value, str) else None
+    if written is None:
+        raise Fault(f"expected a span of time such as 30m, 12h or 7d, found {found(value)}", path)
+    return int(written[1]) * DURATIONS[written[2]]
 
 
 def one_of(value: object, path: Path, known: Collection[str], later: Collection[str] = ()) -> str:

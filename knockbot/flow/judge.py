@@ -6,11 +6,11 @@ Steps 4 and 5 of the journey (ARCHITECTURE.md).
 from __future__ import annotations
 
 from knockbot.domain import ids
-from knockbot.domain.model import Decision, Facts, Knock, Known, Membership, Truth
+from knockbot.domain.model import Decision, Facts, Knock, Known, Membership, Past, Truth
 from knockbot.domain.policy import Policy, decide
 from knockbot.errors import ActionError
 from knockbot.flow.door import Door
-from knockbot.store import policies
+from knockbot.store import policies, requests
 
 
 async def judge(door: Door, policy: Policy, knock: Knock) -> Decision:
@@ -21,7 +21,16 @@ async def judge(door: Door, policy: Policy, knock: Knock) -> Decision:
 async def gather(door: Door, policy: Policy, knock: Knock) -> Facts:
     """The facts that the rules of a policy ask for. What cannot be found out is unknown, with the reason."""
     members = {reference: await _is_member(door, reference, knock.user_id) for reference in sorted(policy.rooms_needed)}
-    return Facts(home=door.home, member_of=members)
+    history = await _history(door, knock) if policy.needs_history else None
+    return Facts(home=door.home, member_of=members, history=history)
+
+
+async def _history(door: Door, knock: Knock) -> tuple[Past, ...]:
+    """What came of the applicant's earlier requests in this room, by rules and moderators alike."""
+    async with door.db.tx() as tx:
+        earlier = await requests.opened_since(tx, knock.room_id, knock.user_id, 0)
+    now = door.now()
+    return tuple(Past(request.state, now - request.changed_at) for request in earlier if not request.open)
 
 
 async def _is_member(door: Door, reference: str, user_id: str) -> Known:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from knockbot.domain.criteria import COMBINATIONS, CRITERIA, LATER, MAX_DEPTH
-from knockbot.domain.model import Facts, Finding, Kind, Knock, Truth
+from knockbot.domain.model import Facts, Finding, Kind, Knock, Past, State, Truth
 from knockbot.errors import Fault
 from tests.domain.doors import FACTS, INVITES, KNOCK, KNOCKS, NO, UNKNOWN, WHY_NO, WHY_UNKNOWN, WHY_YES, YES, when
 
@@ -396,6 +396,10 @@ ONE_OF_EACH = {
     "member_of": ["#in:tulip.example", "#dark:tulip.example"],
     "reason_matches": [r"(\pL+\s?)+$", "a"],
     "reason_length_at_least": 5,
+    "display_name_matches": "(?i)ana",
+    "has_avatar": True,
+    "rejected_before": {"times": 2, "within": "7d"},
+    "accepted_before": True,
 }
 
 
@@ -408,3 +412,81 @@ def test_no_applicant_makes_a_criterion_raise(user_id: str, reason: str, key: st
 
 def test_each_criterion_of_the_table_is_tried() -> None:
     assert set(ONE_OF_EACH) == set(CRITERIA)
+
+
+# --- how they show themselves, and what came of earlier requests ----------------------------------------------
+
+DAY = 86_400_000
+
+
+@pytest.mark.parametrize(
+    ("data", "knock", "truth"),
+    [
+        ({"display_name_matches": "(?i)ana"}, replace(KNOCK, display_name="Ana of the tulips"), Truth.TRUE),
+        ({"display_name_matches": "ana"}, replace(KNOCK, display_name="a\u200bna"), Truth.TRUE),
+        ({"display_name_matches": ["x", "^Ana$"]}, replace(KNOCK, display_name="Ana"), Truth.TRUE),
+        ({"display_name_matches": "ana"}, replace(KNOCK, display_name=None), Truth.FALSE),
+        ({"has_avatar": True}, replace(KNOCK, has_avatar=True), Truth.TRUE),
+        ({"has_avatar": True}, replace(KNOCK, has_avatar=False), Truth.FALSE),
+        ({"has_avatar": False}, replace(KNOCK, has_avatar=False), Truth.TRUE),
+    ],
+)
+def test_an_applicant_is_judged_by_what_they_show(data: object, knock: Knock, truth: Truth) -> None:
+    assert when(data).judge(knock, FACTS).truth is truth
+
+
+HISTORY = (
+    Past(State.REJECTED, 1 * DAY),
+    Past(State.REJECTED, 6 * DAY),
+    Past(State.REJECTED, 30 * DAY),
+    Past(State.WITHDRAWN, 1 * DAY),
+    Past(State.JOINED, 40 * DAY),
+)
+
+
+@pytest.mark.parametrize(
+    ("data", "history", "truth"),
+    [
+        ({"rejected_before": True}, HISTORY, Truth.TRUE),
+        ({"rejected_before": True}, (), Truth.FALSE),
+        ({"rejected_before": False}, (), Truth.TRUE),
+        ({"rejected_before": {"times": 2, "within": "7d"}}, HISTORY, Truth.TRUE),
+        ({"rejected_before": {"times": 3, "within": "7d"}}, HISTORY, Truth.FALSE),
+        ({"rejected_before": {"times": 3}}, HISTORY, Truth.TRUE),
+        ({"rejected_before": {"within": "12h"}}, HISTORY, Truth.FALSE),
+        ({"rejected_before": {"within": "1d"}}, HISTORY, Truth.TRUE),
+        ({"accepted_before": True}, HISTORY, Truth.TRUE),
+        ({"accepted_before": True}, (Past(State.ACCEPTED, DAY),), Truth.TRUE),
+        ({"accepted_before": True}, (Past(State.DECLINED, DAY),), Truth.TRUE),
+        ({"accepted_before": True}, (Past(State.REJECTED, DAY),), Truth.FALSE),
+        ({"accepted_before": {"within": "2w"}}, HISTORY, Truth.FALSE),
+        ({"not": {"accepted_before": True}}, None, Truth.UNKNOWN),
+        ({"rejected_before": False}, None, Truth.UNKNOWN),
+    ],
+)
+def test_history_counts_outcomes_within_a_time(data: object, history: tuple[Past, ...] | None, truth: Truth) -> None:
+    assert when(data).judge(KNOCK, replace(FACTS, history=history)).truth is truth
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"rejected_before": "twice"}, 'expected true or false, found "twice"'),
+        ({"rejected_before": {}}, "expected true, false, or times and within"),
+        ({"rejected_before": {"times": 0}}, "0 times is always so; write false for never"),
+        ({"rejected_before": {"times": True}}, "expected a whole number from 0 to 1000, found true"),
+        ({"rejected_before": {"within": 7}}, "expected a span of time such as 30m, 12h or 7d, found 7"),
+        ({"rejected_before": {"within": "0d"}}, 'expected a span of time such as 30m, 12h or 7d, found "0d"'),
+        ({"rejected_before": {"within": "7 d"}}, 'expected a span of time such as 30m, 12h or 7d, found "7 d"'),
+        ({"rejected_before": {"time": 2}}, 'unknown key "time"; did you mean "times"?'),
+        ({"has_avatar": "no"}, 'expected true or false, found "no"'),
+    ],
+)
+def test_a_mistake_in_these_is_named(data: object, message: str) -> None:
+    assert fault(data).message == message
+
+
+@pytest.mark.parametrize("data", [{"rejected_before": True}, {"any": [{"user": "@a:b"}, {"accepted_before": True}]}])
+def test_history_is_needed_only_where_a_rule_asks_for_it(data: object) -> None:
+    assert when(data).needs_history
+    assert not when({"user": "@a:b"}).needs_history
