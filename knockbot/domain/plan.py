@@ -81,6 +81,11 @@ def react(management_room: str, card_id: int, event_id: str, emoji: str) -> Effe
     )
 
 
+def tick(room_id: str, event_id: str) -> Effect:
+    """A tick on a command: done, and seen elsewhere."""
+    return Effect(f"tick:{event_id}", Act.REACT, room_id, _spoken(room_id), event_id=event_id, content={"emoji": "✅"})
+
+
 def say(room_id: str, key: str, content: Mapping[str, Any], request_id: int | None = None) -> Effect:
     """Say something in a management room; `key` names the occasion."""
     return Effect(f"say:{key}", Act.SAY, room_id, _spoken(room_id), request_id=request_id, content=content)

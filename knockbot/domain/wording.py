@@ -7,14 +7,14 @@ of control and bidi characters (`text.shown`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from markupsafe import Markup, escape
 
-from knockbot.domain.model import Act, Decision, Request, State, Verdict
+from knockbot.domain.model import Act, Decision, Knock, Request, State, Verdict
 from knockbot.domain.plan import REACTIONS
 from knockbot.domain.power import Level, Shortfall
 from knockbot.domain.text import shown, shown_id
@@ -437,14 +437,34 @@ def explained(decision: Decision | None) -> list[Words]:
     return [last, *(words("· rule {} does not match: {}", bold(miss.rule), miss.why) for miss in decision.missed)]
 
 
-def history_line(at: int, actor: Words, what: str) -> Words:
-    """One line of the record."""
-    return words("{} · {} · {}", moment(at), actor, what)
+class Recorded(Protocol):
+    """A line of the audit record, as `store/audit.py` keeps it."""
+
+    @property
+    def at(self) -> int: ...
+    @property
+    def number(self) -> int | None: ...
+    @property
+    def user_id(self) -> str | None: ...
+    @property
+    def actor(self) -> str: ...
+    @property
+    def what(self) -> str: ...
+    @property
+    def detail(self) -> Mapping[str, Any]: ...
 
 
-def actor(user_id: str, rule: str | None) -> Words:
-    """Who did something: a rule by its name, else a user."""
-    return decided_by(rule, user_id)
+def history_line(line: Recorded) -> Words:
+    """One line of the record: when, about whom, who or which rule, and what."""
+    about = words("{} {}: ", bold(f"#{line.number}"), user(line.user_id)) if line.number and line.user_id else NOTHING
+    verdict = line.detail.get("verdict")
+    what = f"{line.what}: {verdict}" if verdict else line.what
+    return words("{} · {}{}, {}", moment(line.at), about, decided_by(line.detail.get("rule"), line.actor), what)
+
+
+def log(rows: Sequence[Words]) -> Words:
+    """The record, or that there is none."""
+    return lines(rows) if rows else words("Nothing is on record.")
 
 
 def room_list(rows: Sequence[Words]) -> Words:
@@ -454,15 +474,74 @@ def room_list(rows: Sequence[Words]) -> Words:
     return words("No room is protected from here yet. Say {}", code("!kb protect #room:server"))
 
 
-def room_row(label: str, room_id: str, pending: int, trouble: str | None) -> Words:
-    """One protected room."""
+def room_row(label: str, room_id: str, pending: int, trouble: str | None, elsewhere: str | None) -> Words:
+    """One protected room; `elsewhere` is its management room, where that is another."""
     return words(
-        "{} {} · {} waiting{}",
+        "{} {} · {} waiting{}{}",
         room(label),
         code(room_id),
         pending,
+        words(" · looked after from {}", code(elsewhere)) if elsewhere else NOTHING,
         words(" · ⚠️ {}", trouble) if trouble else NOTHING,
     )
+
+
+ACTS: dict[Act, str] = {
+    Act.INVITE: "invite",
+    Act.KICK: "kick",
+    Act.BAN: "ban",
+    Act.POST_CARD: "post a card",
+    Act.EDIT_CARD: "edit a card",
+    Act.REACT: "react",
+    Act.SAY: "say something",
+    Act.JOIN: "enter",
+    Act.LEAVE: "leave",
+}
+
+
+class Waiting(Protocol):
+    """An effect that has yet to be done, as `store/effects.py` keeps it."""
+
+    @property
+    def act(self) -> Act: ...
+    @property
+    def room_id(self) -> str: ...
+    @property
+    def user_id(self) -> str | None: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def due_at(self) -> int: ...
+    @property
+    def attempts(self) -> int: ...
+    @property
+    def why(self) -> str | None: ...
+
+
+def queue_row(act: Waiting, labels: Mapping[str, str], now: int) -> Words:
+    """One act that has yet to be done."""
+    what = words("{} {}", ACTS[act.act], user(act.user_id)) if act.user_id else words("{}", ACTS[act.act])
+    where = room(labels[act.room_id]) if act.room_id in labels else words("here")
+    if act.state == "running":
+        when = "under way"
+    elif act.state == "blocked":
+        when = "waits for my power"
+    else:
+        when = "due" if act.due_at <= now else f"next try in {max(1, (act.due_at - now) // 1000)} s"
+    why = words(" · {}", shown(act.why, REASON_LIMIT)) if act.why else NOTHING
+    tried = f" · tried {act.attempts} times" if act.attempts > 1 else ""
+    return words("· {} at {}: {}{}{}", what, where, when, tried, why)
+
+
+def queue(waiting: int, rows: Sequence[Words], acts: int) -> Words:
+    """What waits for moderators, and what waits to be done."""
+    people = (
+        words("{} waiting for an answer ({}).", waiting, code("!kb list"))
+        if waiting
+        else words("Nobody is waiting for an answer.")
+    )
+    doing = words("{} acts have yet to be done:", acts) if acts else words("Nothing has yet to be done.")
+    return lines([people, doing, *rows])
 
 
 # --- getting in -----------------------------------------------------------------------------------------------
@@ -568,6 +647,11 @@ def tick(holds: bool, good: str, mend: str) -> Words:
     return words("✅ {}", good) if holds else words("❌ {}", mend)
 
 
+def unprotected(label: str) -> Words:
+    """The door is kept no longer."""
+    return words("I keep the door of {} no longer. Who is waiting there is up to you.", room(label))
+
+
 # --- policies -------------------------------------------------------------------------------------------------
 
 
@@ -604,6 +688,25 @@ def not_in_named_room(reference: str, bot: str) -> Words:
     )
 
 
+def policy_revisions(label: str, rows: Sequence[Words]) -> Words:
+    """Every change of a policy, newest first."""
+    if not rows:
+        return words("The policy of {} is the default; nobody has changed it.", room(label))
+    return lines([words("Policy of {}:", room(label)), *rows])
+
+
+def revision_row(revision: int, author: str, at: int) -> Words:
+    """One change of a policy."""
+    return words("· revision {} · {} · {}", revision, moment(at), user(author))
+
+
+def tested(label: str, knock: Knock, decision: Decision) -> Words:
+    """What a policy would do; nothing was done."""
+    head = words("If {} knocked at {} now, this would happen (nothing was done):", user(knock.user_id), room(label))
+    told = words("They would be told: {}", shown(decision.reason, REASON_LIMIT)) if decision.reason else NOTHING
+    return lines([head, *explained(decision), told])
+
+
 # --- commands -------------------------------------------------------------------------------------------------
 
 
@@ -633,4 +736,6 @@ def help_screen(rows: Sequence[tuple[str, str]]) -> Words:
     )
 
 
-FAILED = words("That did not work; the homeserver does not answer as it should. Please try again later.")
+def failed(why: str) -> Words:
+    """The homeserver said no to something nobody thought of."""
+    return words("That did not work: {}", why)

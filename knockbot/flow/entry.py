@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from knockbot.config import Permission
 from knockbot.domain import plan, wording
 from knockbot.domain.ids import RoomReference, server_of
 from knockbot.domain.model import MemberChange, Membership
@@ -253,6 +254,21 @@ async def _bring_requests(door: Door, tx: Tx, room_id: str, management_room: str
             if request.card_id is not None:
                 await settle.refresh(door, tx, request.card_id)
                 await settle.show(door, tx, request.id)
+
+
+async def may_unprotect(door: Door, room: ProtectedRoom, actor: str) -> Words | None:
+    """Why this person may not end the protection of a room: it takes what it takes to protect it, or a server admin."""
+    if room.locked:
+        return wording.locked_room(room.label)
+    if door.settings.permission_of(actor) is Permission.ADMIN:
+        return None
+    if not await is_joined(door, room.room_id, actor):
+        return wording.not_a_member_yet(room.label)
+    async with door.db.tx() as tx:
+        verdicts = (await rules.in_force(door, tx, room.room_id)).policy.verdicts
+    powers = await door.outside.powers(room.room_id)
+    needed, level = powers.needed_to_protect(verdicts), powers.level(actor)
+    return wording.lacks_power_to_protect(room.label, needed, level) if level < needed else None
 
 
 async def unprotect(door: Door, tx: Tx, room: ProtectedRoom, by: str) -> None:

@@ -20,6 +20,9 @@ class Entry:
     actor: str
     what: str
     detail: Mapping[str, Any]
+    number: int | None = None
+    """When read: the number of the request, and whose it is."""
+    user_id: str | None = None
 
 
 async def add(tx: Tx, entry: Entry) -> None:
@@ -37,8 +40,36 @@ async def add(tx: Tx, entry: Entry) -> None:
 
 async def of_request(tx: Tx, request_id: int) -> list[Entry]:
     """The lines about one request, oldest first."""
-    rows = await tx.fetch("SELECT * FROM audit WHERE request_id = $1 ORDER BY id", request_id)
-    return [
-        Entry(row["at"], row["room_id"], row["request_id"], row["actor"], row["what"], json.loads(row["detail_json"]))
-        for row in rows
-    ]
+    rows = await tx.fetch(f"SELECT {_COLUMNS} {_WITH_NUMBERS} WHERE request_id = $1 ORDER BY audit.id", request_id)
+    return [_entry(row) for row in rows]
+
+
+async def latest(tx: Tx, room_ids: list[str], limit: int, *, about: str | None = None) -> list[Entry]:
+    """The newest lines about some rooms, or about one applicant in them; oldest first."""
+    found: list[Entry] = []
+    for room_id in room_ids:
+        rows = await tx.fetch(
+            f"SELECT {_COLUMNS} {_WITH_NUMBERS} WHERE audit.room_id = $1 "
+            + ("AND requests.user_id = $3 " if about is not None else "")
+            + "ORDER BY audit.id DESC LIMIT $2",
+            *(room_id, limit, about)[: 3 if about is not None else 2],
+        )
+        found.extend(_entry(row) for row in rows)
+    return sorted(found, key=lambda entry: entry.at)[-limit:]
+
+
+_COLUMNS = "audit.at, audit.room_id, request_id, actor, what, detail_json, requests.number, requests.user_id"
+_WITH_NUMBERS = "FROM audit LEFT JOIN requests ON requests.id = request_id"
+
+
+def _entry(row: Any) -> Entry:
+    return Entry(
+        row["at"],
+        row["room_id"],
+        row["request_id"],
+        row["actor"],
+        row["what"],
+        json.loads(row["detail_json"]),
+        row["number"],
+        row["user_id"],
+    )

@@ -136,9 +136,7 @@ def _lock_file(url: str) -> IO[bytes]:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         lock.close()
-        raise InUse(
-            f"another knockbot is using {path}: stop it first, or use PostgreSQL to run several"
-        ) from error
+        raise InUse(f"another knockbot is using {path}: stop it first, or use PostgreSQL to run several") from error
     beside.chmod(0o600)
     return lock
 

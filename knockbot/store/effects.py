@@ -183,6 +183,34 @@ async def last_aim(tx: Tx, room_id: str, user_id: str, act: Act) -> str | None:
     return str(event_id) if event_id is not None else None
 
 
+@dataclass(frozen=True, slots=True)
+class Open:
+    """An effect that has yet to be done: when it is tried next, how often it was, and why it waits."""
+
+    act: Act
+    room_id: str
+    user_id: str | None
+    state: str
+    due_at: int
+    attempts: int
+    why: str | None
+
+
+async def open_for(tx: Tx, room_ids: Iterable[str]) -> list[Open]:
+    """What is still to be done in some rooms, soonest first."""
+    found: list[Open] = []
+    for room_id in room_ids:
+        rows = await tx.fetch(
+            "SELECT act, room_id, user_id, state, due_at, attempts, why FROM effects "
+            "WHERE room_id = $1 AND state IN ('due', 'running', 'blocked')",
+            room_id,
+        )
+        for row in rows:
+            columns = (row[name] for name in ("room_id", "user_id", "state", "due_at", "attempts", "why"))
+            found.append(Open(Act(row["act"]), *columns))
+    return sorted(found, key=lambda act: act.due_at)
+
+
 async def counts(tx: Tx) -> dict[str, int]:
     """How many effects are in each state that still has a future."""
     rows = await tx.fetch(

@@ -28,6 +28,17 @@ async def current(tx: Tx, room_id: str) -> Revision | None:
     return Revision(row["room_id"], row["revision"], row["author"], row["written_at"], row["text"]) if row else None
 
 
+async def revisions(tx: Tx, room_id: str, limit: int) -> list[Revision]:
+    """The newest revisions of a room's policy, newest first."""
+    rows = await tx.fetch(
+        "SELECT room_id, revision, author, written_at, text FROM policies WHERE room_id = $1 "
+        "ORDER BY revision DESC LIMIT $2",
+        room_id,
+        limit,
+    )
+    return [Revision(row["room_id"], row["revision"], row["author"], row["written_at"], row["text"]) for row in rows]
+
+
 async def revise(tx: Tx, room_id: str, *, author: str, text: str, now: int, cause: str | None) -> int:
     """Write the next revision and return its number; the same cause writes once."""
     if cause is not None:

@@ -159,6 +159,7 @@ CREATE TABLE effects (
 CREATE UNIQUE INDEX effects_running ON effects (lane) WHERE state = 'running';
 CREATE INDEX effects_due ON effects (due_at, id) WHERE state = 'due';
 CREATE INDEX effects_open ON effects (request_id) WHERE state IN ('due', 'running', 'blocked');
+CREATE INDEX effects_waiting ON effects (room_id) WHERE state IN ('due', 'running', 'blocked');
 CREATE INDEX effects_card ON effects (card_id);
 CREATE INDEX effects_on_user ON effects (room_id, user_id, id);
 

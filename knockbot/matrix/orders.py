@@ -1,0 +1,108 @@
+"""Commands that change something: each checks who may before it does, and does it in the command's own transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from knockbot.config import Permission
+from knockbot.documents import unfenced
+from knockbot.domain import ids, wording
+from knockbot.domain.model import Request, Verdict
+from knockbot.domain.wording import Words
+from knockbot.errors import Fault
+from knockbot.flow import entry, review, rulebook
+from knockbot.flow.review import Wish
+from knockbot.matrix.calls import TICK, Call, Misuse, Promise, Reply, named_room, requests_meant
+from knockbot.store import rooms
+from knockbot.store.db import Tx
+from knockbot.store.rooms import ProtectedRoom
+
+REASON_LIMIT = 1000
+"""Characters of a message for an applicant."""
+
+
+async def protect(call: Call) -> Words | Promise:
+    """Have a room protected."""
+    if not call.rest:
+        raise Misuse("Which room?")
+    reference = ids.room_reference(call.rest)
+    if reference is None:
+        return wording.unreadable_room(call.rest)
+    promise = await entry.protect(call.door, entry.Ask(call.actor, call.room, reference, call.cause))
+
+    async def keep(tx: Tx) -> Reply:
+        return await promise.keep(call.door, tx)
+
+    return keep
+
+
+async def unprotect(call: Call) -> Words | Promise:
+    """Have a room protected no longer."""
+    room = await _room_to_unprotect(call)
+    if isinstance(room, Words):
+        return room
+    refusal = await entry.may_unprotect(call.door, room, call.actor)
+    if refusal is not None:
+        return refusal
+
+    async def let_go(tx: Tx) -> Reply:
+        await entry.unprotect(call.door, tx, room, call.actor)
+        return wording.unprotected(room.label)
+
+    return let_go
+
+
+async def _room_to_unprotect(call: Call) -> ProtectedRoom | Words:
+    """A room looked after from here; a server admin may name any by its id."""
+    if call.door.settings.permission_of(call.actor) is Permission.ADMIN:
+        async with call.door.db.tx() as tx:
+            room = await rooms.find(tx, call.rest)
+        if room is not None:
+            return room
+    return (await named_room(call))[0]
+
+
+def answer(verdict: Verdict) -> Callable[[Call], Awaitable[Words | Promise]]:
+    """The command that gives this answer to one or several requests."""
+
+    async def run(call: Call) -> Promise:
+        found, reason = await requests_meant(call)
+        wish = Wish(call.actor, verdict, call.cause, reason[:REASON_LIMIT])
+        objections = [
+            request if isinstance(request, Words) else await review.objection(call.door, wish, request)
+            for request in found
+        ]
+
+        async def take(tx: Tx) -> Reply:
+            replies = list(objections)
+            for place, request in enumerate(found):
+                if isinstance(request, Request) and replies[place] is None:
+                    replies[place] = await review.take(call.door, tx, wish, request.id)
+            refusals = [reply for reply in dict.fromkeys(replies) if reply is not None]
+            return wording.lines(refusals) if refusals else TICK
+
+        return take
+
+    return run
+
+
+async def policy_set(call: Call) -> Words | Promise:
+    """Put another policy in force."""
+    room, rest = await named_room(call)
+    if isinstance(room, Words):
+        return room
+    text = unfenced("\n".join(part for part in (rest, call.below) if part))
+    if not text.strip():
+        raise Misuse("Write the policy on the lines below.")
+    change = rulebook.Change(room, call.actor, text, call.cause)
+    try:
+        refusal = await rulebook.objection(call.door, change)
+    except Fault as fault:
+        return wording.policy_refused(str(fault))
+    if refusal is not None:
+        return refusal
+
+    async def put_in_force(tx: Tx) -> Reply:
+        return await rulebook.put_in_force(call.door, tx, change)
+
+    return put_in_force
