@@ -151,7 +151,7 @@ def applicant(request: Request) -> Words:
 def decided_by(rule: str | None, by: str | None) -> Words:
     """By whom: a rule by its name, a moderator by id."""
     if rule is not None:
-        return words("rule {}", bold(rule)) if not rule.startswith("#") else words("rule {}", rule)
+        return words("rule {}", bold(rule)) if rule != "otherwise" else words("the policy ({})", bold(rule))
     return user(by or "")
 
 
@@ -286,11 +286,6 @@ def machine_block(request: Request) -> dict[str, Any]:
 
 
 # --- answers --------------------------------------------------------------------------------------------------
-
-
-def taken(request: Request, verdict: Verdict) -> Words:
-    """A moderator's answer was taken on."""
-    return words("{} {} {}: {}", EMOJI[verdict], bold(f"#{request.number}"), applicant(request), verdict.value)
 
 
 def already_answered(request: Request, now: int) -> Words:
@@ -455,11 +450,12 @@ class Recorded(Protocol):
 
 
 def history_line(line: Recorded) -> Words:
-    """One line of the record: when, about whom, who or which rule, and what."""
-    about = words("{} {}: ", bold(f"#{line.number}"), user(line.user_id)) if line.number and line.user_id else NOTHING
+    """One line of the record: when, about whom, what, and by whom or which rule."""
+    about = words("{} {} · ", bold(f"#{line.number}"), user(line.user_id)) if line.number and line.user_id else NOTHING
+    by = decided_by(line.detail.get("rule"), line.actor)
     verdict = line.detail.get("verdict")
-    what = f"{line.what}: {verdict}" if verdict else line.what
-    return words("{} · {}{}, {}", moment(line.at), about, decided_by(line.detail.get("rule"), line.actor), what)
+    what = words("policy says {}", verdict) if verdict else words("{}", line.what)
+    return words("{} · {}{} · {}", moment(line.at), about, what, by)
 
 
 def log(rows: Sequence[Words]) -> Words:
@@ -521,7 +517,7 @@ class Waiting(Protocol):
 def queue_row(act: Waiting, labels: Mapping[str, str], now: int) -> Words:
     """One act that has yet to be done."""
     what = words("{} {}", ACTS[act.act], user(act.user_id)) if act.user_id else words("{}", ACTS[act.act])
-    where = room(labels[act.room_id]) if act.room_id in labels else words("here")
+    where = words("at {}", room(labels[act.room_id])) if act.room_id in labels else words("here")
     if act.state == "running":
         when = "under way"
     elif act.state == "blocked":
@@ -530,7 +526,7 @@ def queue_row(act: Waiting, labels: Mapping[str, str], now: int) -> Words:
         when = "due" if act.due_at <= now else f"next try in {max(1, (act.due_at - now) // 1000)} s"
     why = words(" · {}", shown(act.why, REASON_LIMIT)) if act.why else NOTHING
     tried = f" · tried {act.attempts} times" if act.attempts > 1 else ""
-    return words("· {} at {}: {}{}{}", what, where, when, tried, why)
+    return words("· {} {}: {}{}{}", what, where, when, tried, why)
 
 
 def queue(waiting: int, rows: Sequence[Words], acts: int) -> Words:

@@ -51,14 +51,14 @@ async def is_joined(door: Door, room_id: str, user_id: str) -> bool:
     return member is not None and member.membership is Membership.JOIN
 
 
-async def take(door: Door, tx: Tx, wish: Wish, request_id: int) -> Words:
-    """Bind the request to this answer, unless there is one already; the reply says which.
+async def take(door: Door, tx: Tx, wish: Wish, request_id: int) -> Words | None:
+    """Bind the request to this answer; the words say why not, where something came before it.
 
     To be called in the transaction that ends the handling of the moderator's event.
     """
     request = await requests.get(tx, request_id)
     if request.answer is not None and request.answer.cause == wish.cause:
-        return wording.taken(request, wish.verdict)
+        return None
     if not request.awaits_moderators:
         return wording.already_answered(request, door.now())
     seen = request.shown_event_id or request.event_id
@@ -68,7 +68,7 @@ async def take(door: Door, tx: Tx, wish: Wish, request_id: int) -> Words:
         wish.verdict, wish.actor, door.now(), request.event_id, reason=wish.reason or None, cause=wish.cause
     )
     await settle.give_answer(door, tx, request, answer)
-    return wording.taken(request, wish.verdict)
+    return None
 
 
 async def reacted(door: Door, reaction: Reaction, seq: int | None) -> None:
@@ -81,16 +81,13 @@ async def reacted(door: Door, reaction: Reaction, seq: int | None) -> None:
     wish = Wish(reaction.sender, verdict, reaction.event_id)
     refusal = await objection(door, wish, request)
     async with door.closing(seq) as tx:
-        if refusal is None:
-            reply = await take(door, tx, wish, request.id)
-            request = await requests.get(tx, request.id)
-            if request.answer is not None and request.answer.cause == wish.cause:
-                return  # the card tells it
-            occasion = f"reply:{reaction.event_id}"
-        else:
-            reply = refusal
+        if refusal is not None:
             occasion = f"refused:{request.id}:{reaction.sender}:{verdict}"  # said once, however often they click
-        await settle.say(door, tx, reaction.room_id, occasion, reply, reply_to=reaction.target)
+        else:
+            occasion = f"reply:{reaction.event_id}"
+            refusal = await take(door, tx, wish, request.id)
+        if refusal is not None:
+            await settle.say(door, tx, reaction.room_id, occasion, refusal, reply_to=reaction.target)
 
 
 async def _request_meant(door: Door, reaction: Reaction) -> Request | None:

@@ -62,7 +62,8 @@ async def settle(door: Door, tx: Tx, request: Request, state: State, by: str) ->
     """The room has moved on: record the outcome, and tell it where it is shown."""
     await requests.settled(tx, request.id, state, by, door.now())
     await effects.overtake(tx, request.id, f"the request is {state} by now", door.now())
-    await _record(door, tx, request, by, f"is {state}")
+    rule = request.answer.rule if request.answer is not None and request.answer.by == by else None
+    await _record(door, tx, request, by, str(state), rule=rule)
     if request.card_id is not None:
         await show(door, tx, request.id)
     elif state in ANNOUNCED and request.answer is not None and request.answer.rule is not None:

@@ -46,7 +46,7 @@ async def help_(call: Call) -> Words:
     name, command, _ = find_command(call.rest.removeprefix(PREFIXES[0]).strip())
     if command is None:
         return wording.unknown_command(name, nearest(name))
-    return wording.usage(command.full_usage, f"{command.summary.capitalize()}.")
+    return wording.usage(command.full_usage, f"{command.summary[0].upper()}{command.summary[1:]}.")
 
 
 COMMANDS: dict[str, Command] = {
@@ -64,7 +64,7 @@ COMMANDS: dict[str, Command] = {
     "policy set": Command("policy set ROOM", "another policy, as YAML on the lines below", orders.policy_set),
     "policy log": Command("policy log ROOM", "who changed the policy, and when", lookups.policy_log),
     "test": Command(
-        "test ROOM @user [reason]", "what the policy would do, rule by rule; nothing is done", lookups.test
+        "test ROOM @user [reason]", "what the policy would do, and why; nothing is done", lookups.test
     ),
     "log": Command("log [N or @user]", "who decided what, when, by which rule", lookups.log),
     "queue": Command("queue", "what is pending, due and failing", lookups.queue),
