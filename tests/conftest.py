@@ -40,7 +40,7 @@ def sqlite_url(tmp_path: Path) -> str:
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-async def database_url(request: pytest.FixtureRequest) -> str:
+def database_url(request: pytest.FixtureRequest) -> str:
     """A fresh, empty database: each test that asks for one runs on both engines."""
     url: str = request.getfixturevalue(f"{request.param}_url")
     return url
