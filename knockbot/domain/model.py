@@ -286,9 +286,11 @@ class Act(StrEnum):
     POST_CARD = "post_card"
     EDIT_CARD = "edit_card"
     REACT = "react"
+    UNREACT = "unreact"
     SAY = "say"
     JOIN = "join"
     LEAVE = "leave"
+    MEET = "meet"
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,15 +68,28 @@ def edit_card(management_room: str, card_id: int, number: int) -> Effect:
     )
 
 
-def react(management_room: str, card_id: int, event_id: str, emoji: str) -> Effect:
-    """Offer an answer on a card, so that one click gives it."""
+def react(management_room: str, card_id: int, event_id: str, emoji: str, turn: int = 0) -> Effect:
+    """Offer an answer on a card, so that one click gives it; `turn` counts how often it was taken away before."""
     return Effect(
-        f"card:{card_id}:react:{emoji}",
+        f"card:{card_id}:react:{emoji}:{turn}",
         Act.REACT,
         management_room,
         _spoken(management_room),
         card_id=card_id,
         event_id=event_id,
+        content={"emoji": emoji},
+    )
+
+
+def unreact(management_room: str, card_id: int, reaction: str, emoji: str) -> Effect:
+    """Take an offer away that cannot be kept any more."""
+    return Effect(
+        f"unreact:{reaction}",
+        Act.UNREACT,
+        management_room,
+        _spoken(management_room),
+        card_id=card_id,
+        event_id=reaction,
         content={"emoji": emoji},
     )
 
@@ -99,3 +112,8 @@ def enter(room_id: str, occasion: str) -> Effect:
 def leave(room_id: str, occasion: str) -> Effect:
     """Leave a room, or decline an invite to it."""
     return Effect(f"leave:{room_id}:{occasion}", Act.LEAVE, room_id, f"{room_id} go")
+
+
+def meet(room_id: str, user_id: str) -> Effect:
+    """Make a room in which the bot can read, and invite somebody there who invited it where it cannot."""
+    return Effect(f"meet:{user_id}:{room_id}", Act.MEET, room_id, f"{room_id} go", user_id=user_id)

@@ -489,9 +489,11 @@ ACTS: dict[Act, str] = {
     Act.POST_CARD: "post a card",
     Act.EDIT_CARD: "edit a card",
     Act.REACT: "react",
+    Act.UNREACT: "take a reaction back",
     Act.SAY: "say something",
     Act.JOIN: "enter",
     Act.LEAVE: "leave",
+    Act.MEET: "make a room to meet",
 }
 
 
@@ -541,6 +543,21 @@ def queue(waiting: int, rows: Sequence[Words], acts: int) -> Words:
 
 
 # --- getting in -----------------------------------------------------------------------------------------------
+
+
+def met(bot: str) -> Words:
+    """Why somebody is invited to a room they did not ask for."""
+    return lines(
+        [
+            words("You invited me to an encrypted room. I cannot read there yet, so I made this one, where I can."),
+            words(
+                "Use it as your management room: say {} here, and invite the other moderators. It is yours; "
+                "{} will leave if nobody needs it.",
+                code("!kb protect #room:server"),
+                user(bot),
+            ),
+        ]
+    )
 
 
 def unknown_room(reference: str) -> Words:

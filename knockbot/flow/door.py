@@ -26,6 +26,7 @@ class RoomView:
     label: str
     join_rule: str
     world_readable: bool
+    encrypted: bool = False
 
 
 class Outside(Protocol):

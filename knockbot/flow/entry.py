@@ -48,7 +48,7 @@ async def bot_moved(door: Door, change: MemberChange, seq: int) -> None:
 async def _invited(door: Door, change: MemberChange, seq: int) -> None:
     """Take an invite from somebody who is permitted, or one that was asked for; decline others without a word."""
     async with door.closing(seq) as tx:
-        await visits.visit(tx, change.room_id, change.membership, door.now())
+        await visits.visit(tx, change.room_id, change.membership, door.now(), inviter=change.sender)
         welcome = (
             door.settings.permission_of(change.sender) is not None
             or await visits.errand(tx, change.room_id) is not None
@@ -65,14 +65,30 @@ async def _entered(door: Door, change: MemberChange, seq: int) -> None:
     if errand is not None:
         ask = Ask(errand.requester, errand.management_room, RoomReference(errand.room_id), errand.cause)
         promise = await _judge_ask(door, ask, errand.room_id, entered=True)
+    unreadable = await _cannot_be_read(door, change.room_id)
     async with door.closing(seq) as tx:
         await visits.visit(tx, change.room_id, change.membership, door.now())
+        inviter = await visits.inviter(tx, change.room_id)
+        if unreadable and inviter is not None and errand is None:
+            await effects.add(tx, [plan.meet(change.room_id, inviter)], door.now())
         if errand is not None and promise is not None:
             await visits.errand_done(tx, errand.room_id)
             reply = await promise.keep(door, tx)
             occasion = f"errand:{errand.room_id}:{change.event_id}"
             await settle.say(door, tx, errand.management_room, occasion, reply, reply_to=errand.cause)
     door.look_at(change.room_id)
+
+
+async def _cannot_be_read(door: Door, room_id: str) -> bool:
+    """Whether this is a private room for talking in which the bot could read nothing.
+
+    One that takes knocks is there to be protected, and encryption is no hindrance to that.
+    """
+    async with door.db.tx() as tx:
+        if await rooms.find(tx, room_id) is not None:
+            return False
+    view = await door.outside.room(room_id)
+    return view.encrypted and view.join_rule == "invite"
 
 
 async def _is_out(door: Door, change: MemberChange, seq: int) -> None:

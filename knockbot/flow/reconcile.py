@@ -50,9 +50,14 @@ async def _rename(door: Door, room: ProtectedRoom) -> None:
 
 
 async def _check_powers(door: Door, room: ProtectedRoom) -> None:
-    """Tell once what is missing; once nothing is, go on with what was waiting for it."""
-    missing = shortage(await door.outside.powers(room.room_id), door.bot)
+    """Tell once what is missing and offer it no more; once nothing is, go on with what was waiting for it."""
+    powers = await door.outside.powers(room.room_id)
+    missing = shortage(powers, door.bot)
     async with door.closing(None) as tx:
+        for card in await cards.awaiting_answers(tx, room.room_id):
+            shown = await requests.on_card(tx, card.id)
+            if review.takes_clicks(shown):
+                await settle.offer(door, tx, card.id, review.possible(powers, door.bot, shown[-1:]))
         if missing is not None:
             await settle.trouble(door, tx, room.room_id, missing)
         else:

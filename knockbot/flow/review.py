@@ -6,7 +6,7 @@ answer wins. An accept is for the knock that the moderator was shown; a reject o
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from knockbot.domain import wording
@@ -100,7 +100,12 @@ async def _request_meant(door: Door, reaction: Reaction) -> Request | None:
         shown = await requests.on_card(tx, card.id) if card else []
         if card is None or await rooms.find(tx, card.room_id) is None:
             return None
-    return shown[-1] if len({request.user_id for request in shown}) == 1 else None
+    return shown[-1] if takes_clicks(shown) else None
+
+
+def takes_clicks(shown: Sequence[Request]) -> bool:
+    """Whether a card that shows these requests can be answered by a click: all must be of one applicant."""
+    return len({request.user_id for request in shown}) == 1
 
 
 async def offers(door: Door, request: Request) -> list[Verdict]:

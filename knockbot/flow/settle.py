@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 
 from knockbot.domain import plan, wording
 from knockbot.domain.model import Answer, Decision, Request, State, Verdict
@@ -106,6 +107,22 @@ async def refresh(door: Door, tx: Tx, card_id: int, *, after: int = 0) -> None:
     await effects.add(
         tx, [plan.edit_card(card.management_room, card_id, number)], door.now(), due_at=door.now() + after
     )
+
+
+async def offer(door: Door, tx: Tx, card_id: int, verdicts: Iterable[Verdict]) -> None:
+    """See to it that a posted card offers just these answers, by reactions of the bot's own."""
+    card = await cards.get(tx, card_id)
+    if card.event_id is None:
+        return
+    there = await effects.offers_on(tx, card_id)
+    wanted = {wording.EMOJI[verdict] for verdict in verdicts}
+    for emoji in wording.EMOJI.values():
+        now = there.get(emoji, effects.Offer(None, 0))
+        if emoji in wanted and now.standing is None:
+            act = plan.react(card.management_room, card_id, card.event_id, emoji, now.turns)
+            await effects.add(tx, [act], door.now())
+        elif emoji not in wanted and now.standing:
+            await effects.add(tx, [plan.unreact(card.management_room, card_id, now.standing, emoji)], door.now())
 
 
 async def post_missing(door: Door, tx: Tx, room_id: str) -> None:

@@ -43,6 +43,8 @@ class Done:
     """After posting a card: the answers to offer on it."""
     shown: Mapping[int, str] | None = None
     """After posting or editing a card: the knock shown for each request id."""
+    room_id: str | None = None
+    """After making a room: which one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,8 @@ class Worker:
                 await self._follow_card(tx, claimed, came)
             if effect.request_id is not None and effect.act in plan.ACT_OF.values():
                 await self._follow_request(tx, claimed, came)
+            if effect.act is Act.MEET and isinstance(came, Done) and came.room_id is not None:
+                await settle.say(door, tx, came.room_id, f"meet:{came.room_id}", wording.met(door.bot))
         door.bells.effects.set()
 
     async def _follow_request(self, tx: Tx, claimed: Claimed, came: Outcome) -> None:
@@ -164,8 +168,7 @@ class Worker:
             await requests.shown(tx, request_id, event_id)
         if effect.act is Act.POST_CARD and effect.card_id is not None and came.event_id is not None:
             await cards.posted(tx, effect.card_id, came.event_id)
-            offered = [plan.react(effect.room_id, effect.card_id, came.event_id, wording.EMOJI[v]) for v in came.offers]
-            await effects.add(tx, offered, self._door.now())
+            await settle.offer(self._door, tx, effect.card_id, came.offers)
             await self._catch_up(tx, effect.card_id, came)
 
     async def _catch_up(self, tx: Tx, card_id: int, came: Done) -> None:

@@ -101,7 +101,7 @@ async def post_card(hand: Hand, claimed: Claimed) -> Outcome:
     sent = await _sent_before(hand, claimed)
     if sent is None and not any(request.open for request in shown):
         return Overtaken("it was settled before it was shown")
-    offers = tuple(await review.offers(hand.door, shown[-1])) if _takes_clicks(shown) else ()
+    offers = tuple(await review.offers(hand.door, shown[-1])) if review.takes_clicks(shown) else ()
     if sent is not None:
         return Done(sent, offers=offers)
     content = card_message(shown, label, offers, calls, claimed.effect.key)
@@ -116,7 +116,7 @@ async def edit_card(hand: Hand, claimed: Claimed) -> Outcome:
         card = await cards.get(tx, claimed.effect.card_id or 0)
     if card.event_id is None:
         return Overtaken("there is no card yet, and it will show what is true by then")
-    offers = await review.offers(hand.door, shown[-1]) if _takes_clicks(shown) and shown[-1].open else []
+    offers = await review.offers(hand.door, shown[-1]) if review.takes_clicks(shown) and shown[-1].open else []
     new = (
         card_message(shown, label, offers, calls, claimed.effect.key)
         if shown
@@ -124,10 +124,6 @@ async def edit_card(hand: Hand, claimed: Claimed) -> Outcome:
     )
     await _send(hand, claimed, edit(new, card.event_id, claimed.effect.key))
     return Done(shown={request.id: request.event_id for request in shown})
-
-
-def _takes_clicks(shown: list[Request]) -> bool:
-    return len({request.user_id for request in shown}) == 1
 
 
 async def _about(hand: Hand, claimed: Claimed) -> tuple[list[Request], str, tuple[str, ...]]:
@@ -153,6 +149,13 @@ async def react(hand: Hand, claimed: Claimed) -> Outcome:
             return Done()
         raise
     return Done(event_id)
+
+
+async def unreact(hand: Hand, claimed: Claimed) -> Outcome:
+    """Take an offer away; what is redacted already stays so."""
+    effect = claimed.effect
+    await hand.homeserver.redact(effect.room_id, effect.event_id or "", transaction_id(effect.key))
+    return Done()
 
 
 async def say(hand: Hand, claimed: Claimed) -> Outcome:
@@ -221,6 +224,24 @@ async def leave(hand: Hand, claimed: Claimed) -> Outcome:
     return Done()
 
 
+async def meet(hand: Hand, claimed: Claimed) -> Outcome:
+    """Make an unencrypted, private room with full power for one person, and invite them there, once."""
+    key, user_id = claimed.effect.key, claimed.effect.user_id or ""
+    if claimed.tried_before:
+        for room_id in await hand.homeserver.joined_rooms():
+            create = await hand.homeserver.state(room_id, "m.room.create")
+            if create is not None and create.get("content", {}).get(EFFECT_KEY) == key:
+                return Done(room_id=room_id)
+    content = {
+        "name": "Knockbot",
+        "topic": "For moderators and the bot that keeps the door",
+        "preset": "trusted_private_chat",  # which gives those invited the power of the creator
+        "invite": [user_id],
+        "creation_content": {EFFECT_KEY: key},
+    }
+    return Done(room_id=await hand.homeserver.create_room(content))
+
+
 ACTIONS: dict[Act, Callable[[Hand, Claimed], Awaitable[Outcome]]] = {
     Act.INVITE: change_membership,
     Act.KICK: change_membership,
@@ -228,9 +249,11 @@ ACTIONS: dict[Act, Callable[[Hand, Claimed], Awaitable[Outcome]]] = {
     Act.POST_CARD: post_card,
     Act.EDIT_CARD: edit_card,
     Act.REACT: react,
+    Act.UNREACT: unreact,
     Act.SAY: say,
     Act.JOIN: enter,
     Act.LEAVE: leave,
+    Act.MEET: meet,
 }
 
 

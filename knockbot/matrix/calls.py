@@ -9,6 +9,7 @@ from knockbot.domain import ids, wording
 from knockbot.domain.model import Message, Request
 from knockbot.domain.wording import Words
 from knockbot.errors import ActionError
+from knockbot.flow import review
 from knockbot.flow.door import Door
 from knockbot.flow.judge import locate
 from knockbot.matrix.typed import read_numbers
@@ -113,7 +114,7 @@ async def _numbers_on_card(tx: Tx, management_room: str, event_id: str) -> list[
     """The request a card is about; none where several applicants share it."""
     card = await cards.by_event(tx, management_room, event_id)
     shown = await requests.on_card(tx, card.id) if card else []
-    return [shown[-1].number] if len({request.user_id for request in shown}) == 1 else []
+    return [shown[-1].number] if review.takes_clicks(shown) else []
 
 
 async def managed_request(tx: Tx, management_room: str, number: int) -> Request | Words:

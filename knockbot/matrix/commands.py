@@ -63,9 +63,7 @@ COMMANDS: dict[str, Command] = {
     "policy show": Command("policy show ROOM", "the policy in force", lookups.policy_show),
     "policy set": Command("policy set ROOM", "another policy, as YAML on the lines below", orders.policy_set),
     "policy log": Command("policy log ROOM", "who changed the policy, and when", lookups.policy_log),
-    "test": Command(
-        "test ROOM @user [reason]", "what the policy would do, and why; nothing is done", lookups.test
-    ),
+    "test": Command("test ROOM @user [reason]", "what the policy would do, and why; nothing is done", lookups.test),
     "log": Command("log [N or @user]", "who decided what, when, by which rule", lookups.log),
     "queue": Command("queue", "what is pending, due and failing", lookups.queue),
 }

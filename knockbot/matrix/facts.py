@@ -58,7 +58,7 @@ class Outside:
 
     async def room(self, room_id: str) -> RoomView:
         """A room's name and openness now."""
-        name, alias, join_rules, visibility = await asyncio.gather(
+        name, alias, join_rule, visibility, algorithm = await asyncio.gather(
             *(
                 self._field(room_id, *where)
                 for where in (
@@ -66,10 +66,12 @@ class Outside:
                     ("m.room.canonical_alias", "alias"),
                     ("m.room.join_rules", "join_rule"),
                     ("m.room.history_visibility", "history_visibility"),
+                    ("m.room.encryption", "algorithm"),
                 )
             )
         )
-        return RoomView(room_id, name or alias or room_id, join_rules or "invite", visibility == "world_readable")
+        open_to_readers = visibility == "world_readable"
+        return RoomView(room_id, name or alias or room_id, join_rule or "invite", open_to_readers, bool(algorithm))
 
     async def _field(self, room_id: str, event_type: str, key: str) -> str:
         value = _content(await self._homeserver.state(room_id, event_type)).get(key)

@@ -297,6 +297,18 @@ class Homeserver:
             raise Later("the homeserver's answer makes no sense.")
         return event_id
 
+    async def redact(self, room_id: str, event_id: str, txn_id: str) -> None:
+        """Take an event of the bot's own back."""
+        await self.call(Method.PUT, Path.v3.rooms[room_id].redact[event_id][txn_id])
+
+    async def create_room(self, content: Mapping[str, Any]) -> str:
+        """Make a room; returns its id. Called twice, it makes two."""
+        answer = await self.call(Method.POST, Path.v3.createRoom, content, patience=HANDSHAKE)
+        room_id = answer.get("room_id")
+        if not isinstance(room_id, str):
+            raise Later("the homeserver's answer makes no sense.")
+        return room_id
+
 
 def _list(answer: Mapping[str, Any], key: str) -> list[Any]:
     found = answer.get(key)

@@ -172,6 +172,29 @@ async def hurry_edit(tx: Tx, card_id: int, due_at: int) -> bool:
     return row is not None
 
 
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """The answer an emoji on a card offers: the bot's reaction while it stands, and how often it was taken away."""
+
+    standing: str | None
+    turns: int
+
+
+async def offers_on(tx: Tx, card_id: int) -> dict[str, Offer]:
+    """Which answers a card offers by the bot's own reactions, or is about to."""
+    rows = await tx.fetch(
+        "SELECT act, event_id, content_json, result FROM effects WHERE card_id = $1 AND act IN ('react', 'unreact') "
+        "AND state IN ('due', 'running', 'done') ORDER BY id",
+        card_id,
+    )
+    found: dict[str, Offer] = {}
+    for row in rows:
+        emoji = json.loads(row["content_json"])["emoji"]
+        turns = found[emoji].turns if emoji in found else 0
+        found[emoji] = Offer(row["result"] or "", turns) if row["act"] == "react" else Offer(None, turns + 1)
+    return found
+
+
 async def last_aim(tx: Tx, room_id: str, user_id: str, act: Act) -> str | None:
     """The knock that the bot's last act of a kind on a user of a room was for, where it was for a certain one."""
     event_id = await tx.fetchval(

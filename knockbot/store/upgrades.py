@@ -43,6 +43,7 @@ CREATE TABLE visits (
     room_id    TEXT PRIMARY KEY,
     membership TEXT NOT NULL,
     since      BIGINT NOT NULL,
+    inviter    TEXT,
     used       BOOLEAN NOT NULL DEFAULT FALSE
 );
 

@@ -18,15 +18,23 @@ class Errand:
     created_at: int
 
 
-async def visit(tx: Tx, room_id: str, membership: str, now: int) -> None:
+async def visit(tx: Tx, room_id: str, membership: str, now: int, *, inviter: str | None = None) -> None:
     """Note where the bot stands in a room; each change starts the day after which an unused room is left."""
     await tx.execute(
-        "INSERT INTO visits (room_id, membership, since) VALUES ($1, $2, $3) ON CONFLICT (room_id) DO UPDATE SET "
-        "membership = $2, since = CASE WHEN visits.membership = $2 THEN visits.since ELSE $3 END",
+        "INSERT INTO visits (room_id, membership, since, inviter) VALUES ($1, $2, $3, $4) "
+        "ON CONFLICT (room_id) DO UPDATE SET membership = $2, inviter = coalesce($4, visits.inviter), "
+        "since = CASE WHEN visits.membership = $2 THEN visits.since ELSE $3 END",
         room_id,
         membership,
         now,
+        inviter,
     )
+
+
+async def inviter(tx: Tx, room_id: str) -> str | None:
+    """Who invited the bot to a room last."""
+    user_id = await tx.fetchval("SELECT inviter FROM visits WHERE room_id = $1", room_id)
+    return str(user_id) if user_id is not None else None
 
 
 async def visited(tx: Tx, room_id: str) -> str | None:
