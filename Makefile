@@ -20,7 +20,7 @@ help:
 	@sed -n 's/^#   //p' Makefile
 
 demo: $(VENV)/.ready
-	@$(BIN)/knockbot demo $(if $(KEEP),--keep)
+	@$(BIN)/knockbot demo $(if $(filter-out 0 no,$(KEEP)),--keep)
 
 test: $(VENV)/.ready
 	@$(BIN)/python -m pytest $(ARGS)

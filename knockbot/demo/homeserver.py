@@ -97,6 +97,11 @@ class Homeserver:
                 self._http = None
 
     @property
+    def running(self) -> bool:
+        """Whether its process is there, healthy or not."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
     def http(self) -> aiohttp.ClientSession:
         """The HTTP session its people share; closed with the homeserver."""
         if self._http is None:
@@ -243,10 +248,16 @@ def free_port() -> int:
 
 
 def spawn(
-    command: Sequence[str | Path], *, cwd: Path, log: IO[bytes], user: str | None = None
+    command: Sequence[str | Path],
+    *,
+    cwd: Path,
+    log: IO[bytes],
+    user: str | None = None,
+    env: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start a process that writes to `log` and ends when this one does, however this one ends.
 
+    `env` is its whole environment, where that is not to be this process's own.
     Call it from a thread that lives on: Linux counts the end of the calling thread as the parent's end. A Ctrl-C
     does not reach the process, so that whoever started it can use it until the end.
     """
@@ -258,6 +269,7 @@ def spawn(
         stderr=subprocess.STDOUT,
         start_new_session=True,
         user=user,
+        env=env,
         preexec_fn=_end_with_parent(),  # noqa: PLW1509 - one system call, which takes no lock
     )
 

@@ -1,0 +1,152 @@
+"""The demo's stage: a throwaway Synapse and a real knockbot beside it, set up as an admin would set them up."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiohttp
+
+from knockbot.demo.homeserver import RELAXED, Homeserver, end, free_port, spawn
+from knockbot.demo.people import until
+from knockbot.demo.teller import Teller
+from knockbot.errors import Unavailable
+
+T = TypeVar("T")
+
+DOMAIN = "village.test"
+BOT = f"@knockbot:{DOMAIN}"
+READY_WITHIN = 30.0
+"""Seconds until knockbot must say that it is ready; it takes one on an idle machine."""
+
+KNOCKBOT = [sys.executable, "-m", "knockbot"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Both servers, running."""
+
+    homeserver: Homeserver
+    knockbot: subprocess.Popen[bytes] = field(repr=False)
+
+    async def play(self, act: Coroutine[Any, Any, T]) -> T:
+        """Await `act`; `Unavailable` as soon as one of the servers ends meanwhile."""
+        acting, watching = asyncio.create_task(act), asyncio.create_task(self._watch())
+        try:
+            await asyncio.wait({acting, watching}, return_when=asyncio.FIRST_COMPLETED)
+            if acting.done() and acting.exception() is None:
+                return acting.result()
+            self._both_run()
+            return await acting
+        finally:
+            for task in (acting, watching):
+                task.cancel()
+            await asyncio.gather(acting, watching, return_exceptions=True)
+
+    async def _watch(self) -> None:
+        while self.homeserver.running and self.knockbot.poll() is None:  # noqa: ASYNC110 - the end of a process rings no bell
+            await asyncio.sleep(0.2)
+
+    def _both_run(self) -> None:
+        if self.knockbot.poll() is not None:
+            raise Unavailable(f"knockbot has ended by itself, with exit status {self.knockbot.returncode}")
+        if not self.homeserver.running:
+            raise Unavailable("Synapse has ended by itself")
+
+
+def logs(directory: Path) -> tuple[Path, Path]:
+    """Where Synapse and knockbot write what they do."""
+    return directory / "synapse" / "homeserver.log", directory / "knockbot.log"
+
+
+@asynccontextmanager
+async def set_up(directory: Path, teller: Teller) -> AsyncIterator[Stage]:
+    """Both servers in `directory`, for as long as the block lasts.
+
+    Raises `Unavailable` where one does not start, or where knockbot does not end well when it is told to.
+    """
+    port, config = free_port(), directory / "config.yaml"
+    began = time.monotonic()
+    homeserver = Homeserver(directory / "synapse", name=DOMAIN, extra=RELAXED)
+    init = ["init", "--homeserver", homeserver.url, "--domain", DOMAIN, "--listen", f"127.0.0.1:{port}"]
+    await _knockbot_init(directory, [*init, "--admin", f"@alice:{DOMAIN}"], teller)
+    homeserver.registrations = [directory / "registration.yaml"]
+    async with homeserver:
+        teller.tell(f"Synapse runs on {homeserver.url}, with registration.yaml in its app_service_config_files.")
+        with logs(directory)[1].open("ab") as log:
+            knockbot = spawn([*KNOCKBOT, "run", "-c", config], cwd=directory, log=log, env=_environment())
+        try:
+            await _until_ready(homeserver, knockbot, port)
+            teller.tell("$ knockbot run -c config.yaml")
+            teller.checked(f"both are up, on SQLite, after {time.monotonic() - began:.1f} s")
+            yield Stage(homeserver, knockbot)
+            await end(knockbot)
+            if knockbot.returncode != 0:
+                raise Unavailable(f"knockbot was told to stop, and ended with exit status {knockbot.returncode}")
+        finally:
+            await end(knockbot)
+
+
+def _environment() -> dict[str, str]:
+    """The environment without what would be settings of another knockbot."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("KNOCKBOT_")}
+
+
+async def _knockbot_init(directory: Path, arguments: list[str], teller: Teller) -> None:
+    """Write config.yaml and registration.yaml by the command that everybody uses for it."""
+    teller.tell(f"$ knockbot {shlex.join(arguments)}")
+    with logs(directory)[1].open("ab") as log:
+        init = spawn([*KNOCKBOT, *arguments], cwd=directory, log=log, env=_environment())
+    try:
+        status = await asyncio.to_thread(init.wait)
+    finally:
+        init.kill()
+        init.wait()
+    if status != 0:
+        raise Unavailable(f"knockbot init ended with exit status {status}")
+
+
+async def _until_ready(homeserver: Homeserver, knockbot: subprocess.Popen[bytes], port: int) -> None:
+    async def look() -> int:
+        if knockbot.poll() is not None:
+            raise Unavailable(f"knockbot ended while starting, with exit status {knockbot.returncode}")
+        try:
+            async with homeserver.http.get(f"http://127.0.0.1:{port}/_matrix/mau/ready") as response:
+                return response.status
+        except aiohttp.ClientError:
+            return 0
+
+    await until(look, lambda status: status == 200, lambda _: "knockbot did not become ready", within=READY_WITHIN)
+
+
+@contextmanager
+def ending_well() -> Iterator[None]:
+    """Let Ctrl-C, a kill or a closed terminal cancel the running task, once, so that it clears up after itself."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    cancelled = False
+
+    def cancel() -> None:
+        nonlocal cancelled
+        if not cancelled:
+            cancelled = True
+            task.cancel()
+
+    signs = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    for sign in signs:
+        loop.add_signal_handler(sign, cancel)
+    try:
+        yield
+    finally:
+        for sign in signs:
+            loop.remove_signal_handler(sign)

@@ -1,0 +1,223 @@
+"""The story behind `make demo`: a room gets a doorkeeper, five people knock, and each finds the answer they were due.
+
+Real users play it over the client-server API, and each step is compared with what the room itself says: where
+reality differs, the demo fails. To add a scene: a function, and its row in `SCENES`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from importlib import metadata
+from pathlib import Path
+
+import aiohttp
+
+from knockbot.demo.people import MatrixRefused, NothingHappened
+from knockbot.demo.stage import BOT, DOMAIN, ending_well, logs, set_up
+from knockbot.demo.tale import GARDEN, MODERATORS, NotAsTold, Tale, block, compare, name_of
+from knockbot.demo.teller import Teller
+from knockbot.errors import KnockbotError, Unavailable
+
+POLICY = """\
+rules:
+  - name: advertising
+    when: { reason_matches: "(?i)casino|crypto|followers" }
+    then: ban
+    reason: No advertising in the garden.
+  - name: plot holders
+    when: { reason_matches: "(?i)plot [0-9]+" }
+    then: accept
+  - name: not a word
+    when: { not: { reason_length_at_least: 3 } }
+    then: reject
+    reason: Please knock again and say who you are.
+otherwise: forward"""
+
+FAILURES = (NotAsTold, NothingHappened, MatrixRefused, KnockbotError, aiohttp.ClientError, OSError)
+"""What is told in a line; anything else is a mistake in the demo itself."""
+
+
+def main(keep: bool) -> int:
+    """Play the story; with `keep`, stay up afterwards until Ctrl-C. Everything is removed in the end, in any case.
+
+    Returns 0 if all happened as told, 1 if not. Raises `Unavailable` where Synapse is not installed.
+    """
+    try:
+        synapse = metadata.version("matrix-synapse")
+    except metadata.PackageNotFoundError:
+        raise Unavailable("the demo plays on a real Synapse, which is not here: pip install 'knockbot[demo]'") from None
+    return asyncio.run(_perform(keep, synapse, Teller()))
+
+
+async def _perform(keep: bool, synapse: str, teller: Teller) -> int:
+    teller.title(f"A throwaway Synapse {synapse}, a real knockbot, and seven people. Nothing of it stays behind.")
+    with ending_well(), tempfile.TemporaryDirectory(prefix="knockbot-demo-") as name:
+        status = await _attempt(Path(name), keep, teller)
+    teller.line("\nBoth servers have ended, and their files are gone.")
+    return status
+
+
+async def _attempt(directory: Path, keep: bool, teller: Teller) -> int:
+    """The whole story, in a directory for its files; its exit status."""
+    over = False
+    try:
+        async with set_up(directory, teller) as stage:
+            tale = Tale(stage.homeserver, teller)
+            await stage.play(tell(tale))
+            over = True
+            if keep:
+                await stage.play(_stay_open(tale, directory))
+    except asyncio.CancelledError:
+        teller.title("Stopped.")
+        return 0 if over else 1
+    except Exception as failure:
+        teller.failed(str(failure) or type(failure).__name__)
+        for log in logs(directory):
+            teller.tail(log)
+        if not isinstance(failure, FAILURES):
+            raise
+        return 1
+    return 0
+
+
+# --- the scenes ----------------------------------------------------------------------------------------------
+
+
+async def hire(tale: Tale) -> None:
+    """Two rooms, the bot in both, and one protected from the other."""
+    alice, bob = await tale.person("Alice"), await tale.person("Bob")
+    garden = tale.garden = await alice.create_room(
+        "Garden", alias="garden", join_rule="knock", power_levels={"invite": 50, "users": {bob.user_id: 50, BOT: 50}}
+    )
+    mods = tale.moderators = await alice.create_room("Garden moderators", alias="garden-mods")
+    for room in (garden, mods):
+        await alice.invite(room, bob.user_id)
+        await bob.join(room)
+    tale.teller.tell(f"Alice makes {GARDEN}, where one must knock, and a private room for its moderators.")
+    tale.teller.tell("Bob is a moderator: level 50, enough to invite, kick and ban. Alice, the admin, has more.")
+    for room in (mods, garden):
+        await tale.bring_bot(room)
+    tale.teller.tell(f"Alice invites {BOT} to both, with level 50 in the garden. It comes.")
+    tale.teller.tell("In the moderators' room:")
+    await tale.agreed("Alice", f"!kb protect {GARDEN}")
+
+
+async def set_policy(tale: Tale) -> None:
+    """The rules of the door, in chat."""
+    await tale.agreed("Alice", f"!kb policy set {GARDEN}\n{POLICY}")
+
+
+async def let_in_by_rule(tale: Tale) -> None:
+    """A rule accepts."""
+    carol = await tale.knock("Carol", "Carol here, from plot 12 next to the pond.")
+    await tale.hear_of(carol, "accepted", rule="plot holders", by=BOT)
+    await tale.finds(carol, "invite", by=BOT)
+    await carol.join(GARDEN)
+    tale.teller.tell("Carol joins.")
+    await tale.finds(carol, "join", by=carol.user_id)
+    tale.ends(carol, "accepted", "rule plot holders", "join")
+
+
+async def banned_by_rule(tale: Tale) -> None:
+    """A rule bans."""
+    dave = await tale.knock("Dave", "Win big at my casino!!! 10,000 FOLLOWERS for free")
+    await tale.hear_of(dave, "banned", rule="advertising", by=BOT)
+    await tale.finds(dave, "ban", by=BOT, reason="No advertising in the garden.")
+    tale.ends(dave, "banned", "rule advertising", "ban")
+
+
+async def turned_away_by_rule(tale: Tale) -> None:
+    """A rule rejects, and says why."""
+    erin = await tale.knock("Erin", None)
+    await tale.hear_of(erin, "rejected", rule="not a word", by=BOT)
+    await tale.finds(erin, "leave", by=BOT, reason="Please knock again and say who you are.")
+    tale.ends(erin, "rejected", "rule not a word", "leave")
+
+
+async def let_in_by_moderator(tale: Tale) -> None:
+    """No rule matches: a card, a question, a click."""
+    reason = "I moved in across the street and would love to help with the apple trees."
+    frank = await tale.knock("Frank", reason)
+    card = await tale.hear_of(frank, "pending")
+    await tale.offered(card)
+    tale.teller.tell("Bob would like to know more.")
+    reply = await tale.command("Bob", f"!kb show {block(card)['number']}")
+    if reason not in reply["content"]["body"]:
+        raise NotAsTold(f"the bot was to tell Frank's reason, but said: {reply['content']['body']}")
+    tale.teller.tell("Bob clicks ✅ on the card.")
+    await tale.bob.react(tale.moderators, card["event_id"], "✅")
+    await tale.hear_of_change(frank, "accepted", by=tale.bob.user_id)
+    await tale.finds(frank, "invite", by=BOT)
+    await frank.join(GARDEN)
+    tale.teller.tell("Frank joins.")
+    await tale.hear_of_change(frank, "joined", by=tale.bob.user_id)
+    await tale.finds(frank, "join", by=frank.user_id)
+    tale.ends(frank, "accepted", "Bob, by ✅", "join")
+
+
+async def withdrawn(tale: Tale) -> None:
+    """The applicant takes it back before anybody answers."""
+    grace = await tale.knock("Grace", "Hello! Is this where the chess club meets?")
+    card = await tale.hear_of(grace, "pending")
+    await tale.offered(card)
+    tale.teller.tell("Grace finds the chess club elsewhere, and takes her knock back.")
+    await grace.retract(tale.garden)
+    await tale.hear_of_change(grace, "withdrawn", by=grace.user_id)
+    await tale.finds(grace, "leave", by=grace.user_id)
+    await tale.command("Alice", "!kb list")
+    tale.ends(grace, "withdrawn", "Grace herself", "leave")
+
+
+SCENES: tuple[tuple[str, Callable[[Tale], Awaitable[None]]], ...] = (
+    ("Alice's garden gets a doorkeeper", hire),
+    ("Alice says who may come in", set_policy),
+    ("Carol has a plot: the policy lets her in", let_in_by_rule),
+    ("Dave advertises: the policy bans him", banned_by_rule),
+    ("Erin does not say a word: the policy turns her away, and tells her why", turned_away_by_rule),
+    ("Frank fits no rule: the moderators are asked, and Bob answers with one click", let_in_by_moderator),
+    ("Grace changes her mind: nobody has to answer any more", withdrawn),
+)
+
+
+async def tell(tale: Tale) -> None:
+    """Play all scenes, and sum up."""
+    for title, scene in SCENES:
+        tale.teller.chapter(title)
+        await scene(tale)
+    tale.teller.title("How it came out, as the room itself says now")
+    rows = []
+    for ending in tale.endings:
+        event = await tale.member_event(ending.who)
+        found = event["content"]["membership"]
+        compare(f"{ending.who.user_id} in {GARDEN}", {"membership": ending.membership}, {"membership": found})
+        rows.append((name_of(ending.who), ending.answer, ending.by, found, event["content"].get("reason", "")))
+    tale.teller.table(("who", "answer", "by", "membership", "reason they see"), rows)
+    seconds = time.monotonic() - tale.began
+    tale.teller.line(f"\n{len(rows)} knocks, {len(rows)} answers, each checked against the room, in {seconds:.1f} s.")
+
+
+async def _stay_open(tale: Tale, directory: Path) -> None:
+    """Say how to walk in with any client, and wait for Ctrl-C."""
+    heidi = await tale.person("Heidi")
+    roles = {"Alice": "admin", "Bob": "moderator", "Heidi": "has not knocked yet"}
+    teller = tale.teller
+    teller.title("Walk in with any Matrix client; everything stays up until Ctrl-C")
+    places = (
+        ("homeserver", tale.homeserver.url, "reachable from this machine only"),
+        ("room", GARDEN, "the one with a doorkeeper"),
+        ("room", MODERATORS, "where its moderators meet the bot; try !kb help"),
+        ("files", str(directory), "the config, the database, both logs"),
+    )
+    teller.table(("what", "where", ""), places)
+    teller.title("Logins")
+    rows = [(name.lower(), tale.password, roles.get(name, "knocked")) for name in tale.people]
+    teller.table(("user", "password", ""), rows)
+    teller.title("A client that cannot knock? This is Heidi, knocking by hand:")
+    body = json.dumps({"reason": "Heidi here. May I have a plot?"})
+    url = f"{tale.homeserver.url}/_matrix/client/v3/knock/%23garden:{DOMAIN}"
+    teller.tell(f"curl -H 'Authorization: Bearer {heidi.token}' -d '{body}' {url}")
+    await asyncio.Event().wait()
