@@ -1,4 +1,4 @@
-"""The composition root: settings in, a running service out, and a clean stop; and `check`, which looks at it all."""
+"""The composition root: settings in, a running service out, and a clean stop."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from aiohttp import ClientSession, web
 from knockbot import __version__, logs
 from knockbot.config import Settings
 from knockbot.domain.model import Echo, MemberChange, Message, Reaction, RoomChange
-from knockbot.errors import ActionError, Unavailable
+from knockbot.errors import ActionError, Fault, Unavailable
 from knockbot.flow import entry, intake, review
 from knockbot.flow.arrivals import Arrivals, Handler
 from knockbot.flow.door import Door
@@ -50,18 +50,46 @@ def now() -> int:
 # --- run ------------------------------------------------------------------------------------------------------
 
 
-async def run(settings: Settings) -> None:
-    """Keep the doors until SIGTERM or SIGINT, then drain and stop.
+async def run(settings: Settings, read_again: Callable[[], Settings]) -> None:
+    """Keep the doors until SIGTERM or SIGINT, then drain and stop; on SIGHUP read the config again.
 
     Raises `Unavailable` where a part is missing that knockbot cannot run without.
     """
     logs.configure(settings.logging)
-    stop = asyncio.Event()
+    stop, hang_up = asyncio.Event(), asyncio.Event()
     for sign in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(sign, stop.set)
-    async with service(settings):
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hang_up.set)
+    async with service(settings) as door, _working(lambda: _obey_hang_ups(door, hang_up, read_again)):
         await stop.wait()
         log.info("stopping")
+
+
+async def _obey_hang_ups(door: Door, hang_up: asyncio.Event, read_again: Callable[[], Settings]) -> None:
+    while True:
+        await hang_up.wait()
+        hang_up.clear()
+        try:
+            settings = read_again()
+        except Fault as fault:
+            log.error("the config was read again and is not taken; the one in force stays: %s", fault)
+            continue
+        await take_settings(door, settings)
+
+
+LIVE = ("permissions", "defaults", "rooms", "logging")
+"""The parts of the config that may change while knockbot runs."""
+
+
+async def take_settings(door: Door, settings: Settings) -> None:
+    """Put in force what may change without a restart, and say what may not."""
+    for part in type(settings).model_fields:
+        if part not in LIVE and getattr(settings, part) != getattr(door.settings, part):
+            log.warning("%s has changed in the config; that takes a restart", part)
+    door.settings = door.settings.model_copy(update={part: getattr(settings, part) for part in LIVE})
+    logs.configure(settings.logging)
+    await entry.protect_configured(door)
+    log.info("the config was read again")
 
 
 @asynccontextmanager

@@ -233,7 +233,7 @@ def run_command(manner: Manner, config: Path) -> None:
     settings = _settings(config, manner)
     from knockbot.app import run  # noqa: PLC0415
 
-    asyncio.run(run(settings))
+    asyncio.run(run(settings, lambda: _settings(config, manner)))
 
 
 @commands.command("demo")

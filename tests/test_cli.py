@@ -317,8 +317,9 @@ def test_registration_overwrites_nothing_and_says_when_nothing_is_to_be_done(kno
 def app(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """Stands in for the running service; each test gives it the function it needs."""
     module = ModuleType("knockbot.app")
-    monkeypatch.setitem(sys.modules, "knockbot.app", module)
-    monkeypatch.setattr(knockbot, "app", module, raising=False)
+    for name in ("app", "check"):
+        monkeypatch.setitem(sys.modules, f"knockbot.{name}", module)
+        monkeypatch.setattr(knockbot, name, module, raising=False)
     return module
 
 
@@ -339,20 +340,20 @@ def test_check_prints_its_findings_and_its_status_is_what_it_found(
 def test_run_hands_the_settings_over_and_ends_well(knock: Run, app: ModuleType) -> None:
     ran: list[Settings] = []
 
-    async def run(settings: Settings) -> None:
-        ran.append(settings)
+    async def run(settings: Settings, read_again: Callable[[], Settings]) -> None:
+        ran.extend([settings, read_again()])
 
     app.run = run  # type: ignore[attr-defined]
     knock(*INIT)
 
     assert knock("run", "-c", "config.yaml") == (0, "", "")
-    assert ran == [load(Path("config.yaml"), {})]
+    assert ran == [load(Path("config.yaml"), {})] * 2
 
 
 def test_debug_may_stand_before_or_behind_the_command_and_logs_more(knock: Run, app: ModuleType) -> None:
     levels: list[Level] = []
 
-    async def run(settings: Settings) -> None:
+    async def run(settings: Settings, _: Callable[[], Settings]) -> None:
         levels.append(settings.logging.level)
 
     app.run = run  # type: ignore[attr-defined]
@@ -364,7 +365,7 @@ def test_debug_may_stand_before_or_behind_the_command_and_logs_more(knock: Run, 
 
 
 def failing(app: ModuleType, error: BaseException) -> None:
-    async def run(_settings: Settings) -> None:
+    async def run(*_: object) -> None:
         raise error
 
     app.run = run  # type: ignore[attr-defined]

@@ -83,13 +83,14 @@ class Overrun(Exception):
     """Another process handled this arrival first; its work stands and ours is dropped."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Door:
     """All that a verb of the flow needs, handed to each as its first argument."""
 
     db: Database
     outside: Outside
     settings: Settings
+    """The one part that changes: `app.take_settings` puts others in place when the config is read again."""
     now: Callable[[], int]
     """The time, in milliseconds since the epoch."""
     bells: Bells = field(default_factory=Bells)
