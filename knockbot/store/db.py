@@ -51,6 +51,7 @@ class Database:
     def __init__(self, pool: Pool, lock: IO[bytes] | None) -> None:
         self._pool = pool
         self._lock = lock
+        self._inside: set[asyncio.Task[Any] | None] = set()
         self.process = secrets.token_hex(8)
         """This process' name in claims and leases."""
 
@@ -93,8 +94,15 @@ class Database:
 
     @asynccontextmanager
     async def tx(self) -> AsyncIterator[Tx]:
-        """One transaction: committed at the end of the block, rolled back on any exception, cancellation too."""
+        """One transaction: committed at the end of the block, rolled back on any exception, cancellation too.
+
+        A task has one at a time: inside, another would wait for SQLite's only connection for ever.
+        """
+        task = asyncio.current_task()
+        if task in self._inside:
+            raise RuntimeError("a transaction inside a transaction: hand the open one on instead")
         async with self._pool.acquire_direct() as conn:
+            self._inside.add(task)
             try:
                 await _whole(conn.execute("BEGIN IMMEDIATE" if self.alone else "BEGIN"))
                 yield conn
@@ -105,6 +113,8 @@ class Database:
                 with suppress(sqlite3.OperationalError, asyncpg.PostgresError, asyncpg.InterfaceError):
                     await _whole(conn.execute("ROLLBACK"))
                 raise
+            finally:
+                self._inside.discard(task)
 
 
 async def _whole(step: Awaitable[Any]) -> None:
