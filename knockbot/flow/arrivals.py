@@ -157,7 +157,10 @@ class Arrivals:
 
 
 def _event(waiting: Waiting) -> Mapping[str, Any]:
-    event = json.loads(waiting.raw)
+    try:
+        event = json.loads(waiting.raw)
+    except (ValueError, RecursionError) as error:
+        raise KnockbotError("not readable") from error  # nor will it be the next time
     if not isinstance(event, dict):
         raise KnockbotError("not an event")
     return event

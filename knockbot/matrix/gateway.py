@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import json
 import logging
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -76,36 +77,76 @@ class Gateway(PingOnly):
         if not self._check_token(request):
             return _error(403, "M_FORBIDDEN", "wrong hs_token")
         try:
-            body = json.loads(await request.read(), parse_int=_integer)
-        except (ValueError, RecursionError):
+            sifted = _read(await request.read())
+        except ValueError:
             return _error(400, "M_NOT_JSON", "the body is not JSON")
-        events = body.get("events") if isinstance(body, dict) else None
-        if not isinstance(events, list):
+        if sifted is None:
             return _error(400, "M_BAD_JSON", "no list of events")
         try:
             # Shielded: a homeserver that hangs up must not leave the commit undone half-way.
-            await asyncio.shield(self._keep(events))
+            await asyncio.shield(self._keep(sifted))
         except Exception:
             log.exception("storing a transaction failed; the homeserver will send it again")
             return _error(500, "M_UNKNOWN", "storing failed")
         return web.json_response({})
 
-    async def _keep(self, events: list[Any]) -> None:
+    async def _keep(self, sifted: list[Sifted]) -> None:
         """Store in one transaction whatever can matter."""
-        state: list[Arrival] = []
-        talk: list[Arrival] = []
-        for event in events:
-            kind = matters(event) if isinstance(event, dict) else "state"
-            if kind is not None:
-                (talk if kind == "talk" else state).append(arrival(event))
-        if not state and not talk:
+        if not sifted:
             return
+        talked = any(is_talk for _, is_talk in sifted)
         async with self._db.tx() as tx:
-            if talk:
-                closed = await rooms.closed_to_chat(tx)
-                talk = [one for one in talk if one.room_id not in closed]
-            await inbox.store(tx, state + talk, self._now())
+            closed = await rooms.closed_to_chat(tx) if talked else frozenset()
+            kept = [one for one, is_talk in sifted if not (is_talk and one.room_id in closed)]
+            await inbox.store(tx, kept, self._now())
         self._bells.arrivals.set()
+
+
+# --- reading a transaction ------------------------------------------------------------------------------------
+
+Sifted = tuple[Arrival, bool]
+"""An arrival that can matter, and whether it is talk, which is none of the bot's business in protected rooms."""
+
+DEEPEST = 64
+"""Levels of nesting that are read where a transaction has more than Python can: no event the door needs is deeper."""
+
+
+def _read(text: bytes) -> list[Sifted] | None:
+    """What can matter in a transaction, in its order; `None` if it holds no list of events.
+
+    Raises `ValueError` for what is not JSON. One event that is nested too deeply must not stop the rest for ever.
+    """
+    try:
+        return _sifted(json.loads(text, parse_int=_integer))
+    except RecursionError:
+        return _sifted(json.loads(_pruned(text), parse_int=_integer))
+
+
+def _sifted(body: Any) -> list[Sifted] | None:
+    events = body.get("events") if isinstance(body, dict) else None
+    if not isinstance(events, list):
+        return None
+    kinds = ((event, matters(event) if isinstance(event, dict) else "state") for event in events)
+    return [(arrival(event), kind == "talk") for event, kind in kinds if kind is not None]
+
+
+_TOKENS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
+
+
+def _pruned(text: bytes) -> bytes:
+    """JSON with `null` for whatever stands more than `DEEPEST` levels deep."""
+    kept: list[bytes] = []
+    depth = begin = 0
+    for token in _TOKENS.finditer(text):
+        if token[0] in b"[{":
+            depth += 1
+            if depth == DEEPEST + 1:
+                kept += (text[begin : token.start()], b"null")
+        elif token[0] in b"]}":
+            depth -= 1
+            if depth == DEEPEST:
+                begin = token.end()
+    return b"".join(kept) + (text[begin:] if depth <= DEEPEST else b"")
 
 
 def arrival(event: Any) -> Arrival:
