@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import itertools
 import json
 import socket
@@ -145,7 +146,7 @@ class FakeHomeserver:
         where = f"{url}/_matrix/app/v1/transactions/{txn_id or next(self._transactions)}"
         headers = {"Authorization": f"Bearer {hs_token}", "Content-Type": "application/json"}
         data = json.dumps({"events": list(events)}).encode() if raw is None else raw
-        async with self._http.put(where, headers=headers, data=data) as response:
+        async with self._http.put(where, headers=headers, data=io.BytesIO(data)) as response:
             return Pushed(response.status, await response.text())
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
