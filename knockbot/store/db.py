@@ -118,13 +118,18 @@ class Database:
 
 
 async def _whole(step: Awaitable[Any]) -> None:
-    """Run one statement to its end even when the caller is cancelled meanwhile; the cancellation follows after."""
+    """Run one statement to its end however often the caller is cancelled meanwhile; the cancellation follows after."""
     task = asyncio.ensure_future(step)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
+    cancelled = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])  # which leaves the task alone when it is cancelled itself
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        task.exception()  # looked at here, for nobody else will
+        raise cancelled
+    task.result()
 
 
 def _pool_args(url: str) -> dict[str, Any]:
