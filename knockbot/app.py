@@ -136,8 +136,10 @@ def handlers(door: Door) -> dict[type[Any], Handler]:
         await review.reacted(door, clicked, seq)
 
     async def room_change(change: RoomChange, seq: int) -> None:
-        async with door.closing(seq):
-            door.look_at(change.room_id)
+        async with door.closing(seq) as tx:
+            if await rooms.find(tx, change.room_id) is None:
+                await effects.unblock(tx, change.room_id, now())  # perhaps I may speak there again
+        door.look_at(change.room_id)
 
     async def echo(heard: Echo, seq: int) -> None:
         async with door.closing(seq) as tx:
@@ -187,8 +189,8 @@ async def _patiently(step: Callable[[], Coroutine[Any, Any, None]], what: str) -
 
 
 async def _beat(db: Database) -> None:
-    """Give signs of life, and take over what dead processes left."""
-    while True:
+    """Give signs of life, and take over what dead processes left; alone on a database there is nobody to tell."""
+    while not db.alone:
         async with db.tx() as tx:
             await processes.beat(tx, db.process, now())
             await processes.bury(tx, db.process, now(), alone=db.alone)
@@ -261,7 +263,7 @@ async def _for_ever(loop: Loop) -> None:
     failures = 0
     while True:
         try:
-            await loop()
+            return await loop()
         except Exception:
             failures += 1
             log.exception("a part of knockbot failed; it begins again")

@@ -20,6 +20,7 @@ from knockbot.domain.power import Level, Shortfall
 from knockbot.domain.text import shown, shown_id
 
 NAME_LIMIT = 60
+POLICY_LIMIT = 10_000
 REASON_LIMIT = 500
 ID_LIMIT = 255
 
@@ -233,8 +234,8 @@ def card(request: Request, label: str, possible: Iterable[Verdict]) -> Words:
     )
 
 
-def shared_card(requests: Sequence[Request], label: str) -> Words:
-    """Several requests on one card."""
+def shared_card(requests: Sequence[Request], label: str, most: int) -> Words:
+    """Several requests on one card, the newest `most` of them in full."""
     waiting = [request for request in requests if request.awaits_moderators]
     head = words("🚪 {} requests to join {}, {} waiting", bold(len(requests)), room(label), len(waiting))
     rows = [
@@ -245,16 +246,16 @@ def shared_card(requests: Sequence[Request], label: str) -> Words:
             applicant(request),
             standing(request) or reason_of(request, pushed=True),
         )
-        for request in requests[-SHARED_CARD_ROWS:]
+        for request in requests[-most:]
     ]
     earlier = len(requests) - len(rows)
     more = words("… and {} earlier ones: {}", earlier, code("!kb list")) if earlier else NOTHING
-    numbers = " ".join(str(request.number) for request in waiting[:SHARED_CARD_ROWS])
+    numbers = " ".join(str(request.number) for request in waiting[:SHARED_CARD_NUMBERS])
     how = words("Answer with {}", code(f"!kb accept {numbers}")) if waiting else NOTHING
     return lines([head, more, *rows, how])
 
 
-SHARED_CARD_ROWS = 20
+SHARED_CARD_NUMBERS = 40
 
 
 def decision_line(request: Request, label: str) -> Words:
@@ -364,6 +365,12 @@ WRONG_HIT: dict[Act, str] = {
 def hit_the_wrong_thing(act: Act, user_id: str, label: str) -> Words:
     """An act hit something other than what it was meant for."""
     return words("⚠️ " + WRONG_HIT[act], user=user(user_id), room=room(label))
+
+
+def turned_away(room_id: str, by: str, reason: str) -> Words:
+    """The bot knocked at a room it was to protect, and was not let in."""
+    told = words(" ({})", shown(reason, REASON_LIMIT)) if reason else NOTHING
+    return words("{} did not let me into {}{}, so I cannot keep its door.", user(by), code(room_id), told)
 
 
 def removed(label: str, by: str, reason: str) -> Words:
@@ -669,8 +676,11 @@ def unprotected(label: str) -> Words:
 
 
 def policy_shown(label: str, source: str, text: str) -> Words:
-    """The policy in force."""
-    return lines([words("Policy of {} ({}):", room(label), source), block(text)])
+    """The policy in force; no more of it than an event can hold twice, as text and as HTML."""
+    kept = (
+        text if len(text) <= POLICY_LIMIT else f"{text[:POLICY_LIMIT]}\n# … {len(text) - POLICY_LIMIT} more characters"
+    )
+    return lines([words("Policy of {} ({}):", room(label), source), block(kept)])
 
 
 def policy_taken(label: str, revision: int, rules: int, otherwise: Verdict) -> Words:

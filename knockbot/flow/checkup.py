@@ -7,7 +7,9 @@ from knockbot.domain.model import Verdict
 from knockbot.domain.plan import ACT_OF
 from knockbot.domain.power import Powers
 from knockbot.domain.wording import Words
+from knockbot.errors import ActionError
 from knockbot.flow.door import Door, RoomView
+from knockbot.flow.review import is_joined
 
 KNOCKABLE = frozenset({"knock", "knock_restricted"})
 
@@ -47,5 +49,20 @@ async def checklist(door: Door, view: RoomView) -> Words:
                 )
                 for verdict, act in ACT_OF.items()
             ),
+            *[await _allowed(door, room_id) for room_id in view.allow],
         ]
+    )
+
+
+async def _allowed(door: Door, room_id: str) -> Words:
+    """A room whose members may join without knocking: our server can only let them in while it is in there too."""
+    try:
+        inside = await is_joined(door, room_id, door.bot)
+    except ActionError:
+        inside = False
+    return wording.tick(
+        inside,
+        f"members of {room_id} may join without knocking",
+        f"members of {room_id} may join without knocking, but I cannot tell whether {door.home} is in that room and "
+        "could let them in: invite me there",
     )

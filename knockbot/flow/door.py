@@ -27,6 +27,8 @@ class RoomView:
     join_rule: str
     world_readable: bool
     encrypted: bool = False
+    allow: tuple[str, ...] = ()
+    """The rooms whose members may join without knocking, where the join rule is a restricted one."""
 
 
 class Outside(Protocol):

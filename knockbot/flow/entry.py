@@ -76,6 +76,7 @@ async def _entered(door: Door, change: MemberChange, seq: int) -> None:
             reply = await promise.keep(door, tx)
             occasion = f"errand:{errand.room_id}:{change.event_id}"
             await settle.say(door, tx, errand.management_room, occasion, reply, reply_to=errand.cause)
+        await effects.unblock(tx, change.room_id, door.now())
     door.look_at(change.room_id)
 
 
@@ -94,6 +95,12 @@ async def _cannot_be_read(door: Door, room_id: str) -> bool:
 async def _is_out(door: Door, change: MemberChange, seq: int) -> None:
     async with door.closing(seq) as tx:
         await visits.visit(tx, change.room_id, change.membership, door.now())
+        errand = await visits.errand(tx, change.room_id)
+        if errand is not None and not change.of_their_own:
+            await visits.errand_done(tx, change.room_id)
+            occasion = f"errand:{change.room_id}:{change.event_id}"
+            text = wording.turned_away(change.room_id, change.sender, change.reason)
+            await settle.say(door, tx, errand.management_room, occasion, text, reply_to=errand.cause)
         room = await rooms.find(tx, change.room_id)
         if room is not None and not change.of_their_own and await rooms.set_trouble(tx, change.room_id, NOT_THERE):
             text = wording.removed(room.label, change.sender, change.reason)

@@ -192,7 +192,7 @@ class Worker:
         door, effect = self._door, claimed.effect
         log.warning("effect %s: %s", effect.key, error.why)
         async with door.db.tx() as tx:
-            if error.code in MENDABLE and effect.request_id is not None:
+            if error.code in MENDABLE:
                 await effects.block(tx, claimed.id, error.why)
                 door.look_at(effect.room_id)  # which tells the moderators once, and goes on when it is mended
                 return

@@ -143,7 +143,7 @@ async def react(hand: Hand, claimed: Claimed) -> Outcome:
     relation = {"rel_type": "m.annotation", "event_id": effect.event_id, "key": effect.content["emoji"]}
     content = {"m.relates_to": relation, EFFECT_KEY: effect.key}
     try:
-        event_id = await hand.homeserver.send(effect.room_id, "m.reaction", transaction_id(effect.key), content)
+        event_id = await _send(hand, claimed, content, "m.reaction")
     except Never as error:
         if error.code == "M_DUPLICATE_ANNOTATION":
             return Done()
@@ -175,9 +175,15 @@ async def say(hand: Hand, claimed: Claimed) -> Outcome:
     return Done(await _send(hand, claimed, content))
 
 
-async def _send(hand: Hand, claimed: Claimed, content: Mapping[str, object]) -> str:
+async def _send(hand: Hand, claimed: Claimed, content: Mapping[str, object], event_type: str = "m.room.message") -> str:
     effect = claimed.effect
-    return await hand.homeserver.send(effect.room_id, "m.room.message", transaction_id(effect.key), content)
+    try:
+        return await hand.homeserver.send(effect.room_id, event_type, transaction_id(effect.key), content)
+    except Never as error:
+        if error.code != "M_FORBIDDEN":
+            raise
+        # Kept until the bot is let in or may speak again: what moderators have to see must not be lost.
+        raise Never(f"I may not speak in this room: {error.why}", code="KNOCKBOT_NO_POWER") from error
 
 
 async def _sent_before(hand: Hand, claimed: Claimed) -> str | None:

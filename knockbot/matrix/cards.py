@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -62,14 +63,21 @@ def card_message(
     """A card: of one request, or of the several that share it."""
     newest = requests[-1]
     blocks: dict[str, Any] = {REQUEST_KEY: machine_block(newest)}
-    if len(requests) > 1:
-        blocks[REQUESTS_KEY] = [machine_block(request) for request in requests[-BLOCKS_KEPT:]]
-    text = card(newest, label, offers) if len(requests) == 1 else shared_card(requests, label)
-    return message(text, key, aloud=True, calls=calls, blocks=blocks)
+    if len(requests) == 1:
+        return message(card(newest, label, offers), key, aloud=True, calls=calls, blocks=blocks)
+    for most in ROWS:
+        blocks[REQUESTS_KEY] = [machine_block(request) for request in requests[-most:]]
+        content = message(shared_card(requests, label, most), key, aloud=True, calls=calls, blocks=blocks)
+        if len(json.dumps(content)) <= ROOM:
+            break
+    return content
 
 
-BLOCKS_KEPT = 40
-"""Machine blocks on one card; an event has 64 KiB."""
+ROWS = (20, 10, 5, 2, 1)
+"""How many requests a shared card shows in full: as many as fit."""
+
+ROOM = 28_000
+"""Bytes that a card may take: an event has 65,536, and an edit holds everything twice."""
 
 
 def transaction_id(key: str) -> str:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from knockbot.domain.ids import is_room_id
 from knockbot.domain.model import MemberChange, Membership, Reaction
 from knockbot.domain.power import Powers, powers
 from knockbot.domain.text import storable
@@ -58,20 +59,21 @@ class Outside:
 
     async def room(self, room_id: str) -> RoomView:
         """A room's name and openness now."""
-        name, alias, join_rule, visibility, algorithm = await asyncio.gather(
+        join_rules, name, alias, visibility, algorithm = await asyncio.gather(
+            self._homeserver.state(room_id, "m.room.join_rules"),
             *(
                 self._field(room_id, *where)
                 for where in (
                     ("m.room.name", "name"),
                     ("m.room.canonical_alias", "alias"),
-                    ("m.room.join_rules", "join_rule"),
                     ("m.room.history_visibility", "history_visibility"),
                     ("m.room.encryption", "algorithm"),
                 )
-            )
+            ),
         )
         open_to_readers = visibility == "world_readable"
-        return RoomView(room_id, name or alias or room_id, join_rule or "invite", open_to_readers, bool(algorithm))
+        rule, allow = _join_rule(_content(join_rules))
+        return RoomView(room_id, name or alias or room_id, rule, open_to_readers, bool(algorithm), allow)
 
     async def _field(self, room_id: str, event_type: str, key: str) -> str:
         value = _content(await self._homeserver.state(room_id, event_type)).get(key)
@@ -116,6 +118,22 @@ def _member(event: Any) -> MemberChange | None:
     except events.Malformed as error:
         log.warning("a member event makes no sense: %s", error)
         return None
+
+
+def _join_rule(content: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
+    """The join rule, and the rooms whose members it lets in (client-server API, m.room.join_rules)."""
+    rule, conditions = content.get("join_rule"), content.get("allow")
+    allow = [
+        condition["room_id"]
+        for condition in (conditions if isinstance(conditions, list) else [])
+        if isinstance(condition, dict) and condition.get("type") == "m.room_membership"
+        if isinstance(condition.get("room_id"), str) and is_room_id(condition["room_id"])
+    ]
+    known = rule if isinstance(rule, str) else "invite"
+    return known, tuple(allow) if known in RESTRICTED else ()
+
+
+RESTRICTED = frozenset({"restricted", "knock_restricted"})
 
 
 def _content(event: Mapping[str, Any] | None) -> Mapping[str, Any]:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
-from aiohttp import ClientResponse, ClientSession
+from aiohttp import ClientConnectorError, ClientResponse, ClientSession
 from mautrix.api import HTTPAPI, Method, Path, PathBuilder
 from mautrix.errors import MatrixConnectionError
 from yarl import URL
@@ -150,7 +150,9 @@ class Homeserver:
         except TimeoutError:
             raise Later(f"the homeserver gave no answer within {patience:g} seconds.") from None
         except MatrixConnectionError as error:
-            raise Later(f"the homeserver cannot be reached ({shown(str(error), SAID)}).", unreachable=True) from error
+            cause = error.__cause__
+            what = cause.os_error.strerror if isinstance(cause, ClientConnectorError) else type(cause).__name__
+            raise Later(f"the homeserver cannot be reached ({what}).", unreachable=True) from error
 
     # --- reading ----------------------------------------------------------------------------------------------
 
@@ -213,7 +215,8 @@ class Homeserver:
     async def directory(self, alias: str) -> tuple[str, tuple[str, ...]]:
         """The room an alias means, and servers to reach it by."""
         try:
-            answer = await self.call(Method.GET, Path.v3.directory.room[alias], patience=HANDSHAKE)
+            # Not HANDSHAKE: judging a knock may wait for this, and others behind it.
+            answer = await self.call(Method.GET, Path.v3.directory.room[alias])
         except Never as error:
             raise Never("no room has that alias.", code=error.code) from error
         room_id = answer.get("room_id")
