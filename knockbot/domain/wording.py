@@ -355,6 +355,11 @@ def blocked(label: str, why: str, bot: str) -> Words:
     )
 
 
+def mended(label: str) -> Words:
+    """What was missing is there again."""
+    return words("✅ I can act in {} again, and go on with what waits.", room(label))
+
+
 WRONG_HIT: dict[Act, str] = {
     Act.INVITE: "I let {user} into {room}, but they had changed or taken back their knock in the same moment. To undo it: /kick {user}",
     Act.KICK: "I meant to reject a knock of {user} at {room}, but they had stopped knocking in the same moment, and it hit them otherwise. To mend it: /invite {user}",

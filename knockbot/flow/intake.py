@@ -23,34 +23,28 @@ MADE_BY: dict[Membership, Act] = {Membership.INVITE: Act.INVITE, Membership.LEAV
 
 
 async def member_changed(door: Door, change: MemberChange, seq: int | None) -> None:
-    """Take in one membership event of a protected room; `seq` is its place in the inbox, if it came that way."""
-    current = await _current(door, change)
-    if current is None:
+    """Take in one membership event; `seq` is its place in the inbox, if it came that way."""
+    async with door.db.tx() as tx:
+        kept = await rooms.find(tx, change.room_id) is not None
+        request = await requests.latest(tx, change.room_id, change.user_id) if kept else None
+        policy = (await rules.in_force(door, tx, change.room_id)).policy if kept else None
+    current: MemberChange | None = change
+    if kept and _may_be_old_news(door, change, request):
+        current = await door.outside.member(change.room_id, change.user_id)
+    if current is None or policy is None:
         async with door.closing(seq):
             return
     if current.membership is Membership.KNOCK:
-        await knocked(door, current, seq)
+        await take_in(door, current, await judge(door, policy, current.as_knock()), seq)
     else:
         await moved_on(door, current, seq)
 
 
-async def _current(door: Door, change: MemberChange) -> MemberChange | None:
-    """The change itself, or, where it may be old news, the member event that stands now."""
-    if door.now() - change.sent_at < OLD_NEWS and not await _out_of_turn(door, change):
-        return change
-    return await door.outside.member(change.room_id, change.user_id)
-
-
-async def _out_of_turn(door: Door, change: MemberChange) -> bool:
-    """Whether this replaced something else than the knock we hold open: we missed a step, or this is a late one."""
-    async with door.db.tx() as tx:
-        request = await requests.latest(tx, change.room_id, change.user_id)
-    return request is not None and request.open and change.replaces != request.event_id != change.event_id
-
-
-async def knocked(door: Door, change: MemberChange, seq: int | None) -> None:
-    """Somebody knocks, or knocks again: judge it, and open or update the request."""
-    await take_in(door, change, await judged(door, change), seq)
+def _may_be_old_news(door: Door, change: MemberChange, request: Request | None) -> bool:
+    """Whether the room may have moved on since: the event was kept back, or it replaced another knock than ours."""
+    if door.now() - change.sent_at >= OLD_NEWS:
+        return True
+    return request is not None and request.open and request.event_id not in (change.replaces, change.event_id)
 
 
 async def judged(door: Door, change: MemberChange) -> Decision:

@@ -6,6 +6,7 @@ power levels or join rules change, and on a timer.
 
 from __future__ import annotations
 
+from knockbot.domain import wording
 from knockbot.domain.model import MemberChange, Membership, Verdict
 from knockbot.errors import Never
 from knockbot.flow import intake, review, settle
@@ -61,7 +62,9 @@ async def _check_powers(door: Door, room: ProtectedRoom) -> None:
         if missing is not None:
             await settle.trouble(door, tx, room.room_id, missing)
         else:
-            await rooms.set_trouble(tx, room.room_id, None)
+            if await rooms.set_trouble(tx, room.room_id, None):
+                text = wording.mended(room.label)
+                await settle.say(door, tx, room.management_room, f"mended:{room.room_id}:{door.now()}", text)
             await effects.unblock(tx, room.room_id, door.now())
 
 

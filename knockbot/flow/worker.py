@@ -29,6 +29,9 @@ PATIENCE = 120.0
 RECORDINGS = 5
 """Failures to record an outcome after which the effect is tried afresh instead: its action looks first anyway."""
 
+SILENT_PAUSE = 60.0
+"""The longest pause, in seconds, while the homeserver itself is silent: once it is back, nobody should wait an hour."""
+
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 3600.0
 """Back-off between attempts, in seconds, doubling."""
 
@@ -159,7 +162,9 @@ class Worker:
             if state is not None:
                 await settle.settle(self._door, tx, request, state, credited(request, came.seen, self._door.bot))
         elif isinstance(came, Done) and request.open and request.answer is not None:
-            await settle.settle(self._door, tx, request, STATE_AFTER[claimed.effect.act], request.answer.by)
+            # The answer may be another by now, where they knocked again meanwhile; then the echo tells what happened.
+            if plan.ACT_OF[request.answer.verdict] is claimed.effect.act:
+                await settle.settle(self._door, tx, request, STATE_AFTER[claimed.effect.act], request.answer.by)
 
     async def _follow_card(self, tx: Tx, claimed: Claimed, came: Done) -> None:
         """A card was posted or edited: note what it shows, and offer the answers on it."""
@@ -180,6 +185,8 @@ class Worker:
     async def _postpone(self, claimed: Claimed, error: Later) -> None:
         door = self._door
         pause = error.retry_after if error.retry_after is not None else backoff(claimed.attempts)
+        if error.unreachable:
+            pause = min(pause, SILENT_PAUSE)
         due_at = door.now() + round(pause * 1000)
         log.info("effect %s waits %.0f s: %s", claimed.effect.key, pause, error.why)
         async with door.db.tx() as tx:
