@@ -78,7 +78,7 @@ def member_change(event: Mapping[str, Any], bot: str = "") -> MemberChange:
         display_name=_text(content.get("displayname"), NAME_KEPT),
         has_avatar=isinstance(content.get("avatar_url"), str) and content["avatar_url"] != "",
         sent_at=_time(event),
-        replaces=replaces if isinstance(replaces, str) else None,
+        replaces=replaces if is_event_id(replaces) else None,
         replaced_membership=_membership(_mapping(unsigned.get("prev_content"))),
     )
 
@@ -103,7 +103,7 @@ def _message(event: Mapping[str, Any], bot: str) -> Message | Echo | None:
     content = _mapping(event.get("content"))
     if event.get("sender") == bot:
         key = content.get(EFFECT_KEY)
-        return Echo(_room(event), _event_id(event), key) if isinstance(key, str) else None
+        return Echo(_room(event), _event_id(event), storable(key)) if isinstance(key, str) else None
     relation = _mapping(content.get("m.relates_to"))
     if content.get("msgtype") != "m.text" or relation.get("rel_type") == "m.replace":
         return None  # notices and edits never command
