@@ -12,7 +12,7 @@ import os
 import secrets
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -71,6 +71,8 @@ class Database:
         lock = _lock_file(url) if url.startswith("sqlite:") else None
         pool = Pool.create(url, db_args=_pool_args(url))
         try:
+            if lock is not None:
+                await _try_file(url, "PRAGMA journal_mode = WAL")
             await pool.start()
             if upgrade:
                 await _upgrade(pool)
@@ -156,6 +158,19 @@ def _lock_file(url: str) -> IO[bytes]:
     return lock
 
 
+async def _try_file(url: str, statement: str) -> None:
+    """Run one statement on an SQLite file before the pool does.
+
+    Where the pool's first statement fails, it leaves a thread behind that keeps the process from exiting.
+    """
+
+    def run() -> None:
+        with closing(sqlite3.connect(URL(url).path)) as connection:
+            connection.execute(statement)
+
+    await asyncio.to_thread(run)
+
+
 async def _upgrade(pool: Pool) -> None:
     """Bring the schema up to date; on PostgreSQL an advisory lock keeps two starting processes apart."""
     if pool.scheme == Scheme.SQLITE:
@@ -190,6 +205,8 @@ async def probe(url: str) -> str:
             return "will be made"
     pool = Pool.create(url, db_args={"min_size": 1, "max_size": 1} if not url.startswith("sqlite:") else None)
     try:
+        if url.startswith("sqlite:"):
+            await _try_file(url, "PRAGMA schema_version")
         await pool.start()
         version = await _schema(pool)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, sqlite3.Error) as error:
@@ -210,9 +227,9 @@ async def _stop(pool: Pool, lock: IO[bytes] | None) -> None:
 
 
 def redacted(url: str) -> str:
-    """The database URL without its password, fit for a log."""
-    parsed = URL(url)
-    return str(parsed.with_password("…") if parsed.password else parsed)
+    """The database URL without its password, fit for a log; options, among which there may be another, go too."""
+    parsed = URL(url).with_query(None)
+    return (parsed.with_password("…") if parsed.password else parsed).human_repr()
 
 
 def _first_line(error: BaseException) -> str:
