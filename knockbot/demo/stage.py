@@ -46,6 +46,7 @@ class Stage:
             await asyncio.wait({acting, watching}, return_when=asyncio.FIRST_COMPLETED)
             if acting.done() and acting.exception() is None:
                 return acting.result()
+            await asyncio.wait({watching}, timeout=1)  # what failed may have failed because a server ended
             self._both_run()
             return await acting
         finally:
@@ -105,7 +106,8 @@ def _environment() -> dict[str, str]:
 async def _knockbot_init(directory: Path, arguments: list[str], teller: Teller) -> None:
     """Write config.yaml and registration.yaml by the command that everybody uses for it."""
     teller.tell(f"$ knockbot {shlex.join(arguments)}")
-    with logs(directory)[1].open("ab") as log:
+    output = directory / "init.log"
+    with output.open("ab") as log:
         init = spawn([*KNOCKBOT, *arguments], cwd=directory, log=log, env=_environment())
     try:
         status = await asyncio.to_thread(init.wait)
@@ -113,7 +115,7 @@ async def _knockbot_init(directory: Path, arguments: list[str], teller: Teller) 
         init.kill()
         init.wait()
     if status != 0:
-        raise Unavailable(f"knockbot init ended with exit status {status}")
+        raise Unavailable(f"knockbot init ended with exit status {status}:\n{output.read_text(errors='replace')}")
 
 
 async def _until_ready(homeserver: Homeserver, knockbot: subprocess.Popen[bytes], port: int) -> None:

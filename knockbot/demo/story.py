@@ -72,7 +72,7 @@ async def _attempt(directory: Path, keep: bool, teller: Teller) -> int:
             if keep:
                 await stage.play(_stay_open(tale, directory))
     except asyncio.CancelledError:
-        teller.title("Stopped.")
+        teller.line("\nStopped.", bold=True)
         return 0 if over else 1
     except Exception as failure:
         teller.failed(str(failure) or type(failure).__name__)

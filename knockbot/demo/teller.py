@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 
-TAIL = 15
-"""Lines of each log that are shown when something went wrong."""
+TAIL, LONGEST = 20, 200
+"""Lines of each log that are shown when something went wrong, and characters of each line."""
 
 
 class Teller:
@@ -23,7 +23,7 @@ class Teller:
 
     def line(self, text: str = "", **style: bool) -> None:
         """One line, as it is."""
-        click.echo(click.style(text, **style), color=False if self._plain else None)
+        click.echo(click.style(text, **style) if style else text, color=False if self._plain else None)
 
     def title(self, text: str) -> None:
         """What follows, in bold."""
@@ -51,7 +51,7 @@ class Teller:
     def failed(self, why: str) -> None:
         """What went wrong: the fault in one line, and below it what else is known."""
         first, *below = why.splitlines()
-        self.title(f"FAILED: {first}")
+        self.line(f"\nFAILED: {first}", bold=True)
         for line in below:
             self.tell(line)
 
@@ -67,4 +67,4 @@ class Teller:
         lines = log.read_text(errors="replace").splitlines() if log.exists() else []
         self.title(f"The end of {log.name}:")
         for line in lines[-TAIL:] or ["(empty)"]:
-            self.line(f"   {line}")
+            self.tell(line[:LONGEST])
