@@ -203,7 +203,7 @@ def _token(value: object) -> str:
 def _database(value: object, directory: Path) -> str:
     url = value.strip() if isinstance(value, str) else ""
     if url.startswith(("postgres://", "postgresql://")):
-        return url
+        return _postgres(url)
     scheme, _, path = url.partition(":")
     if scheme != "sqlite" or not path:
         raise Fault("expected sqlite:knockbot.db or postgres://user:password@host/knockbot")
@@ -213,6 +213,22 @@ def _database(value: object, directory: Path) -> str:
     if path.startswith(":memory:") or not path.isprintable():
         raise Fault("expected the path of a file: what knockbot has promised must outlive a restart")
     return f"sqlite:{quote(str(directory / path))}"
+
+
+def _postgres(url: str) -> str:
+    """The address of a PostgreSQL database. What was found is not told: a password may stand in it."""
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - it is read here for the error it raises on a bad port
+        whole = not parts.fragment
+    except ValueError:
+        whole = False
+    if not whole:
+        raise Fault(
+            "expected postgres://user:password@host/knockbot; in the password, # / ? [ ] @ and % are written %23 %2F "
+            "%3F %5B %5D %40 and %25"
+        )
+    return url
 
 
 def _room(value: object) -> str:

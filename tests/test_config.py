@@ -231,6 +231,10 @@ def test_settings_never_show_their_secrets(loaded: Load) -> None:
 
 SQLITE = "expected sqlite:knockbot.db (beside config.yaml) or sqlite:/path/knockbot.db, without //"
 DATABASE = "expected sqlite:knockbot.db or postgres://user:password@host/knockbot"
+POSTGRES = (
+    "expected postgres://user:password@host/knockbot; in the password, # / ? [ ] @ and % are written %23 %2F "
+    "%3F %5B %5D %40 and %25"
+)
 TOKEN = "expected a token: neither empty nor with blanks in it"
 WRONG_POLICY = """\
 defaults:
@@ -285,6 +289,11 @@ rooms:
         ("database: 'sqlite:'", "8: database", DATABASE),
         ("database: mysql://u:p@h/d", "8: database", DATABASE),
         ("database: postgres:d", "8: database", DATABASE),
+        ("database: 'postgres://u:the#password@h/d'", "8: database", POSTGRES),
+        ("database: 'postgres://u:12#34@h/d'", "8: database", POSTGRES),
+        ("database: 'postgres://u:the/password@h/d'", "8: database", POSTGRES),
+        ("database: 'postgres://u:the[password@h/d'", "8: database", POSTGRES),
+        ("database: postgres://u:p@h:99999/d", "8: database", POSTGRES),
         ("database: 12", "8: database", DATABASE),
         ("database:", "8: database", DATABASE),
         ("permissions: [a]", "8: permissions", "expected keys and values, found a list"),
