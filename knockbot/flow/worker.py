@@ -161,10 +161,11 @@ class Worker:
             state = outcome(request, came.seen)
             if state is not None:
                 await settle.settle(self._door, tx, request, state, credited(request, came.seen, self._door.bot))
-        elif isinstance(came, Done) and request.open and request.answer is not None:
-            # The answer may be another by now, where they knocked again meanwhile; then the echo tells what happened.
-            if plan.ACT_OF[request.answer.verdict] is claimed.effect.act:
-                await settle.settle(self._door, tx, request, STATE_AFTER[claimed.effect.act], request.answer.by)
+            return
+        # The answer may be another by now, where they knocked again meanwhile; then the echo tells what happened.
+        answer = request.answer
+        if isinstance(came, Done) and request.open and answer and plan.ACT_OF[answer.verdict] is claimed.effect.act:
+            await settle.settle(self._door, tx, request, STATE_AFTER[claimed.effect.act], answer.by)
 
     async def _follow_card(self, tx: Tx, claimed: Claimed, came: Done) -> None:
         """A card was posted or edited: note what it shows, and offer the answers on it."""
