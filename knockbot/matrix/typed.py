@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from html.parser import HTMLParser
+from html import unescape
 
 from knockbot.domain import ids
 from knockbot.domain.model import Message
@@ -13,12 +13,14 @@ PREFIXES = ("!kb", "!knockbot")
 
 def addressed(message: Message, bot: str, display_name: str) -> str | None:
     """What follows the prefix, or the bot's id, name or pill, at the beginning of a message; `None` if none does."""
-    candidates = [without_fallback(message.body)]
+    body = without_fallback(message.body).lstrip()
+    candidates = [body]
     if message.formatted_body is not None and "matrix.to" in message.formatted_body:
-        # A pill hides whom it means behind a name that anyone can choose; its link says it.
-        candidates.insert(0, _read_pills(message.formatted_body))
-    for text in candidates:
-        said = text.lstrip()
+        # A pill hides whom it means behind a name that anyone can choose; its link says it. Below the first line a
+        # client's Markdown may have made lists of what is a policy, so that is taken as it was typed.
+        first, _, _ = _read_pills(message.formatted_body).partition("\n")
+        candidates.insert(0, "\n".join([first, *body.split("\n")[1:]]))
+    for said in candidates:
         for name in (*PREFIXES[::-1], bot, display_name):
             if said[: len(name)].casefold() == name.casefold() and re.match(r"[:,\s]|$", said[len(name) :]):
                 return said[len(name) :].lstrip(":, \t")
@@ -34,47 +36,41 @@ def without_fallback(body: str) -> str:
     return "\n".join(lines[quoted:]).lstrip("\n") if quoted else body
 
 
-class _Pills(HTMLParser):
-    """Text of a formatted body, with every matrix.to link replaced by what it links to."""
+_TAG = re.compile(r"<([^<>]*)>")
+_PILL = re.compile(r"""a\s.*?\bhref\s*=\s*["'](https://matrix\.to/#/[^"']*)["']""", re.IGNORECASE | re.DOTALL)
+_BREAK = re.compile(r"(?:br|p|pre|div)\b", re.IGNORECASE)
 
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.text: list[str] = []
-        self._hidden = 0
-        self._quoted = False
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        href = dict(attrs).get("href") or ""
-        if tag == "mx-reply":
-            self._quoted = True
-        elif tag == "a" and href.startswith("https://matrix.to/#/") and not self._hidden:
-            self.text.append(_linked(href))
-            self._hidden = 1
-        elif tag in ("br", "p", "pre", "div"):
-            self.text.append("\n")
+def _read_pills(html: str) -> str:
+    """Text of a formatted body, with every matrix.to link replaced by what it links to.
 
-    def handle_endtag(self, tag: str) -> None:
-        if tag == "mx-reply":
-            self._quoted = False
-            self.text.clear()
-        elif tag == "a":
-            self._hidden = 0
+    Not by html.parser: it raises on some markup, and on other takes a minute for one message.
+    """
+    said: list[str] = []
+    in_pill = False
+    for place, piece in enumerate(_TAG.split(html.rpartition("</mx-reply>")[2])):
+        if place % 2 == 0:  # between two tags
+            said.append("" if in_pill else _unescaped(piece))
+        elif pill := _PILL.match(piece):
+            said.append(_linked(_unescaped(pill[1])))
+            in_pill = True
+        elif piece.lower() == "/a":
+            in_pill = False
+        elif _BREAK.match(piece):
+            said.append("\n")
+    return "".join(said).strip()
 
-    def handle_data(self, data: str) -> None:
-        if not self._hidden and not self._quoted:
-            self.text.append(data)
+
+def _unescaped(text: str) -> str:
+    try:
+        return unescape(text)
+    except ValueError:  # a character reference of thousands of digits
+        return text
 
 
 def _linked(href: str) -> str:
     """What a link leads to: the user, or the link itself, which names the servers a room is reached by."""
     return ids.user_reference(href) or href
-
-
-def _read_pills(html: str) -> str:
-    reader = _Pills()
-    reader.feed(html)
-    reader.close()
-    return "".join(reader.text).strip()
 
 
 def read_numbers(text: str) -> tuple[list[int], str]:
