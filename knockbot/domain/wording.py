@@ -1,290 +1,33 @@
-"""Every sentence a person reads, in plain text and in HTML that cannot be broken out of.
-
-A sentence is written once, as a template, and its parts are put in: `words("{} knocks at {}", code(user), …)`.
-Whatever is not made here with `bold`, `code` … is a stranger's text and is escaped (MarkupSafe), cut and stripped
-of control and bidi characters (`text.shown`).
-"""
+"""Every sentence a person reads, beside the cards (`card.py`)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from markupsafe import Markup, escape
-
-from knockbot.domain.model import Act, Decision, Knock, Request, State, Verdict
-from knockbot.domain.plan import REACTIONS
+from knockbot.domain.card import SIGNS, answered_with, applicant, decided_by, reason_of, standing, trouble_of
+from knockbot.domain.model import Act, Decision, Knock, Request, Verdict
 from knockbot.domain.power import Level, Shortfall
-from knockbot.domain.text import shown, shown_id
+from knockbot.domain.text import shown
+from knockbot.domain.words import (
+    ID_LIMIT,
+    NAME_LIMIT,
+    NOTHING,
+    REASON_LIMIT,
+    Words,
+    ago,
+    block,
+    bold,
+    code,
+    lines,
+    moment,
+    room,
+    user,
+    words,
+)
 
-NAME_LIMIT = 60
 POLICY_LIMIT = 10_000
-REASON_LIMIT = 500
-ID_LIMIT = 255
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """The same text twice: plain, and as HTML."""
-
-    plain: str
-    html: Markup
-
-    def __bool__(self) -> bool:
-        return bool(self.plain)
-
-
-def words(template: str, *parts: Words | str | int, **named: Words | str | int) -> Words:
-    """Fill a template (a sentence of ours) with parts; whatever is not `Words` is escaped."""
-    return Words(
-        template.format(*map(_plain, parts), **{name: _plain(part) for name, part in named.items()}),
-        escape(template).format(*map(_html, parts), **{name: _html(part) for name, part in named.items()}),
-    )
-
-
-def _plain(part: Words | str | int) -> str:
-    return part.plain if isinstance(part, Words) else str(part)
-
-
-def _html(part: Words | str | int) -> Markup:
-    return part.html if isinstance(part, Words) else escape(str(part))
-
-
-def bold(text: str | int) -> Words:
-    """Text that catches the eye."""
-    return Words(str(text), Markup("<strong>{}</strong>").format(text))
-
-
-def code(text: str | int) -> Words:
-    """Text to be read letter by letter, and copied: user ids, commands."""
-    return Words(str(text), Markup("<code>{}</code>").format(text))
-
-
-def spoiler(text: str, plain: str) -> Words:
-    """Text that shows only on a click; `plain` stands in for it where there are no clicks."""
-    return Words(plain, Markup('<span data-mx-spoiler="reason">{}</span>').format(text))
-
-
-def block(text: str) -> Words:
-    """A document, as it was written."""
-    return Words(text, Markup("<pre><code>{}</code></pre>").format(text))
-
-
-def lines(parts: Iterable[Words]) -> Words:
-    """Words below each other; empty ones are left out."""
-    kept = [part for part in parts if part]
-    return Words("\n".join(part.plain for part in kept), Markup("<br>").join(part.html for part in kept))
-
-
-def listed(parts: Sequence[Words]) -> Words:
-    """Words as one enumeration."""
-    return Words(", ".join(part.plain for part in parts), Markup(", ").join(part.html for part in parts))
-
-
-NOTHING = Words("", Markup(""))
-
-
-def user(user_id: str) -> Words:
-    """A user, always by the full id: names can be anything."""
-    return code(shown_id(user_id))
-
-
-def room(label: str) -> Words:
-    """A room, by what people call it."""
-    return bold(shown(label, NAME_LIMIT))
-
-
-def ago(then: int, now: int) -> str:
-    """How long ago a moment was, in the largest unit that fits (both in milliseconds)."""
-    seconds = max(0, now - then) // 1000
-    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
-        if seconds >= length:
-            count = seconds // length
-            return f"{count} {unit}{'s' if count > 1 else ''} ago"
-    return "just now"
-
-
-def moment(at: int) -> str:
-    """A moment in UTC, to the minute."""
-    return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
-
-
-# --- requests and cards ---------------------------------------------------------------------------------------
-
-SIGNS: dict[State, str] = {
-    State.PENDING: "🚪",
-    State.ACCEPTED: "✅",
-    State.JOINED: "✅",
-    State.DECLINED: "↩️",
-    State.REJECTED: "❌",
-    State.BANNED: "⛔",
-    State.WITHDRAWN: "↩️",
-    State.EXPIRED: "⌛",
-}
-
-OUTCOME_SENTENCES: dict[State, str] = {
-    State.ACCEPTED: "Accepted by {by}; they have yet to join.",
-    State.JOINED: "Joined; let in by {by}.",
-    State.DECLINED: "Accepted, but they declined the invite.",
-    State.REJECTED: "Rejected by {by}.",
-    State.BANNED: "Banned by {by}.",
-    State.WITHDRAWN: "They took it back.",
-    State.EXPIRED: "Nobody answered in time.",
-}
-
-UNDER_WAY: dict[Verdict, str] = {
-    Verdict.ACCEPT: "{by} said accept; the invite is on its way.",
-    Verdict.REJECT: "{by} said reject; it is on its way.",
-    Verdict.BAN: "{by} said ban; it is on its way.",
-}
-
-EMOJI: dict[Verdict, str] = {verdict: emoji for emoji, verdict in REACTIONS.items()}
-
-
-def applicant(request: Request) -> Words:
-    """Who asks: the name they gave themselves, and the id that they cannot choose again."""
-    name = shown(request.display_name or "", NAME_LIMIT)
-    return words("{} {}", bold(name), user(request.user_id)) if name else user(request.user_id)
-
-
-def decided_by(rule: str | None, by: str | None) -> Words:
-    """By whom: a rule by its name, a moderator by id."""
-    if rule is not None:
-        return words("rule {}", bold(rule)) if rule != "otherwise" else words("the policy ({})", bold(rule))
-    return user(by or "")
-
-
-def _credit(request: Request) -> Words:
-    """Who brought the outcome about: the rule where a rule gave the word, else the person."""
-    answer = request.answer
-    return decided_by(answer.rule if answer and answer.by == request.by else None, request.by)
-
-
-def standing(request: Request) -> Words:
-    """Where a request stands, in one sentence."""
-    if request.state is State.JOINED and request.answer is None and request.by == request.user_id:
-        return words("Joined without an answer: the room let them in.")
-    if not request.open:
-        return words(OUTCOME_SENTENCES[request.state], by=_credit(request))
-    if request.answer is not None:
-        return words(UNDER_WAY[request.answer.verdict], by=decided_by(request.answer.rule, request.answer.by))
-    return NOTHING
-
-
-def reason_of(request: Request, *, pushed: bool = False) -> Words:
-    """The reason, behind a spoiler: it is a stranger's text in front of people who did not ask for it.
-
-    The plain text of a card is `pushed` to lock screens, and has none of it.
-    """
-    reason = shown(request.reason, REASON_LIMIT)
-    if not reason:
-        return words("No reason given.")
-    plain = f"(hidden; !kb show {request.number} tells it)" if pushed else reason
-    return words("Reason: {}", spoiler(reason, plain))
-
-
-def answered_with(request: Request) -> Words:
-    """What the applicant was told with the answer."""
-    reason = request.answer.reason if request.answer else None
-    return words("They were told: {}", shown(reason, REASON_LIMIT)) if reason and not request.open else NOTHING
-
-
-def doubt(request: Request) -> Words:
-    """Why the policy left it to people, where it could not tell."""
-    decision = request.decision
-    if not request.awaits_moderators or decision is None or decision.unknown is None:
-        return NOTHING
-    return words("Not judged: rule {} needs to know what cannot be known now: {}", decision.rule, decision.unknown)
-
-
-def trouble_of(request: Request) -> Words:
-    """What went wrong with the last answer."""
-    return words("⚠️ {}", request.trouble) if request.trouble and request.open else NOTHING
-
-
-def how_to_answer(request: Request, possible: Iterable[Verdict]) -> Words:
-    """One click, or one command."""
-    if not request.awaits_moderators:
-        return NOTHING
-    offers = [words("{} {}", EMOJI[verdict], verdict.value) for verdict in Verdict if verdict in set(possible)]
-    command = code(f"!kb accept {request.number}")
-    return words("{} · or {}", listed(offers), command) if offers else words("Answer with {}", command)
-
-
-def card(request: Request, label: str, possible: Iterable[Verdict]) -> Words:
-    """One request as a card."""
-    return lines(
-        [
-            words(
-                "{} {} {} asks to join {}",
-                SIGNS[request.state],
-                bold(f"#{request.number}"),
-                applicant(request),
-                room(label),
-            ),
-            reason_of(request, pushed=True),
-            doubt(request),
-            trouble_of(request),
-            standing(request),
-            answered_with(request),
-            how_to_answer(request, possible),
-        ]
-    )
-
-
-def shared_card(requests: Sequence[Request], label: str, most: int) -> Words:
-    """Several requests on one card, the newest `most` of them in full."""
-    waiting = [request for request in requests if request.awaits_moderators]
-    head = words("🚪 {} requests to join {}, {} waiting", bold(len(requests)), room(label), len(waiting))
-    rows = [
-        words(
-            "{} {} {} · {}",
-            SIGNS[request.state],
-            bold(f"#{request.number}"),
-            applicant(request),
-            standing(request) or reason_of(request, pushed=True),
-        )
-        for request in requests[-most:]
-    ]
-    earlier = len(requests) - len(rows)
-    more = words("… and {} earlier ones: {}", earlier, code("!kb list")) if earlier else NOTHING
-    numbers = " ".join(str(request.number) for request in waiting[:SHARED_CARD_NUMBERS])
-    how = words("Answer with {}", code(f"!kb accept {numbers}")) if waiting else NOTHING
-    return lines([head, more, *rows, how])
-
-
-SHARED_CARD_NUMBERS = 40
-
-
-def decision_line(request: Request, label: str) -> Words:
-    """What a rule did, in one line."""
-    return words(
-        "{} {} {} at {}: {}",
-        SIGNS[request.state],
-        bold(f"#{request.number}"),
-        applicant(request),
-        room(label),
-        standing(request),
-    )
-
-
-def machine_block(request: Request) -> dict[str, Any]:
-    """The same for machines: `org.knockbot.request`."""
-    answer = request.answer
-    by_answer = answer is not None and answer.by == request.by
-    return {
-        "number": request.number,
-        "kind": request.kind.value,
-        "room_id": request.room_id,
-        "user_id": request.user_id,
-        "event_id": request.event_id,
-        "state": request.state.value,
-        "rule": answer.rule if answer and by_answer else None,
-        "by": request.by,
-    }
-
+"""Characters of a policy shown at most: an event has to hold it twice."""
 
 # --- answers --------------------------------------------------------------------------------------------------
 
@@ -665,6 +408,11 @@ def now_protected(label: str, moved: bool, checklist: Words) -> Words:
             words("Next: {} and {}", code("!kb policy show"), code("!kb policy set")),
         ]
     )
+
+
+def checked(label: str, checklist: Words) -> Words:
+    """What a room has and lacks."""
+    return lines([words("{}:", room(label)), checklist])
 
 
 def tick(holds: bool, good: str, mend: str) -> Words:

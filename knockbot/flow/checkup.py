@@ -6,7 +6,7 @@ from knockbot.domain import wording
 from knockbot.domain.model import Verdict
 from knockbot.domain.plan import ACT_OF
 from knockbot.domain.power import Powers
-from knockbot.domain.wording import Words
+from knockbot.domain.words import Words, lines
 from knockbot.errors import ActionError
 from knockbot.flow.door import Door, RoomView
 from knockbot.flow.review import is_joined
@@ -34,7 +34,7 @@ async def checklist(door: Door, view: RoomView) -> Words:
     """Join rule and powers of a room, each miss with its mend."""
     powers = await door.outside.powers(view.room_id)
     level = powers.level(door.bot)
-    return wording.lines(
+    return lines(
         [
             wording.tick(
                 view.join_rule in KNOCKABLE,

@@ -11,7 +11,7 @@ from knockbot.config import Permission
 from knockbot.domain import plan, wording
 from knockbot.domain.ids import RoomReference, server_of
 from knockbot.domain.model import MemberChange, Membership
-from knockbot.domain.wording import Words
+from knockbot.domain.words import NOTHING, Words
 from knockbot.errors import ActionError, Later, Never
 from knockbot.flow import rules, settle
 from knockbot.flow.checkup import NOT_THERE, checklist, shortage
@@ -134,7 +134,7 @@ class Promise:
 
     words: Words
     view: RoomView | None = None
-    checklist: Words = wording.NOTHING
+    checklist: Words = NOTHING
     trouble: str | None = None
     errand: Errand | None = None
     ask: Ask | None = None
@@ -232,7 +232,7 @@ async def _judge_ask(door: Door, ask: Ask, room_id: str, *, entered: bool) -> Pr
         return Promise(refusal)
     view = await door.outside.room(room_id)
     powers = await door.outside.powers(room_id)
-    return Promise(wording.NOTHING, view, await checklist(door, view), shortage(powers, door.bot), ask=ask)
+    return Promise(NOTHING, view, await checklist(door, view), shortage(powers, door.bot), ask=ask)
 
 
 async def _may_protect(door: Door, ask: Ask, room_id: str) -> Words | None:

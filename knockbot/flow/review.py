@@ -13,7 +13,7 @@ from knockbot.domain import wording
 from knockbot.domain.model import Answer, Membership, Reaction, Request, Verdict
 from knockbot.domain.plan import ACT_OF, REACTIONS
 from knockbot.domain.power import Powers
-from knockbot.domain.wording import Words
+from knockbot.domain.words import Words, user
 from knockbot.errors import ActionError
 from knockbot.flow import settle
 from knockbot.flow.door import Door
@@ -40,7 +40,7 @@ async def objection(door: Door, wish: Wish, request: Request) -> Words | None:
     powers = await door.outside.powers(request.room_id)
     theirs = powers.shortfall(wish.actor, wish.verdict, request.user_id)
     if theirs is not None:
-        return wording.lacks_power(wording.user(wish.actor), theirs, label)
+        return wording.lacks_power(user(wish.actor), theirs, label)
     mine = powers.shortfall(door.bot, wish.verdict, request.user_id)
     return wording.bot_lacks_power(door.bot, mine, label) if mine is not None else None
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from knockbot.config import read_policy
 from knockbot.domain import wording
 from knockbot.domain.policy import Policy
-from knockbot.domain.wording import Words
+from knockbot.domain.words import Words
 from knockbot.errors import ActionError
 from knockbot.flow.door import Door
 from knockbot.flow.judge import locate

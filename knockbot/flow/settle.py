@@ -6,9 +6,10 @@ import hashlib
 from collections.abc import Iterable
 
 from knockbot.domain import plan, wording
+from knockbot.domain.card import EMOJI, decision_line, machine_block
 from knockbot.domain.model import Answer, Decision, Request, State, Verdict
 from knockbot.domain.policy import Announce
-from knockbot.domain.wording import Words
+from knockbot.domain.words import Words
 from knockbot.flow import rules
 from knockbot.flow.door import Door
 from knockbot.store import audit, cards, effects, requests, rooms
@@ -75,7 +76,7 @@ async def _announce(door: Door, tx: Tx, request_id: int) -> None:
     request = await requests.get(tx, request_id)
     if (await rules.in_force(door, tx, request.room_id)).policy.announce is Announce.NONE:
         return
-    line = wording.decision_line(request, await label_of(tx, request.room_id))
+    line = decision_line(request, await label_of(tx, request.room_id))
     await say(door, tx, request.management_room, f"line:{request.id}:{request.state}", line, about=request)
 
 
@@ -115,8 +116,8 @@ async def offer(door: Door, tx: Tx, card_id: int, verdicts: Iterable[Verdict]) -
     if card.event_id is None:
         return
     there = await effects.offers_on(tx, card_id)
-    wanted = {wording.EMOJI[verdict] for verdict in verdicts}
-    for emoji in wording.EMOJI.values():
+    wanted = {EMOJI[verdict] for verdict in verdicts}
+    for emoji in EMOJI.values():
         now = there.get(emoji, effects.Offer(None, 0))
         if emoji in wanted and now.standing is None:
             act = plan.react(card.management_room, card_id, card.event_id, emoji, now.turns)
@@ -163,7 +164,7 @@ async def say(
         "aloud": aloud,
         "calls": list(calls),
         "reply_to": reply_to,
-        "request": wording.machine_block(about) if about else None,
+        "request": machine_block(about) if about else None,
     }
     await effects.add(tx, [plan.say(room_id, occasion, content, about.id if about else None)], door.now())
 

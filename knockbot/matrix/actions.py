@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from knockbot.domain import plan, wording
 from knockbot.domain.model import Act, MemberChange, Membership, Request
-from knockbot.domain.wording import Words
+from knockbot.domain.words import Words
 from knockbot.errors import Never
 from knockbot.flow import review, rules, settle
 from knockbot.flow.door import Door

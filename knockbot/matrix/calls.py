@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from knockbot.domain import ids, wording
 from knockbot.domain.model import Message, Request
-from knockbot.domain.wording import Words
+from knockbot.domain.words import Words
 from knockbot.errors import ActionError
 from knockbot.flow import review
 from knockbot.flow.door import Door

@@ -7,8 +7,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from knockbot.domain.card import card, machine_block, shared_card
 from knockbot.domain.model import Request, Verdict
-from knockbot.domain.wording import Words, card, machine_block, shared_card
+from knockbot.domain.words import Words
 from knockbot.matrix.events import EFFECT_KEY
 
 REQUEST_KEY = "org.knockbot.request"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from knockbot.domain import plan, wording
 from knockbot.domain.model import Message, Verdict
-from knockbot.domain.wording import Words
+from knockbot.domain.words import Words
 from knockbot.errors import Never
 from knockbot.flow import settle
 from knockbot.flow.door import Door

@@ -5,7 +5,7 @@ from __future__ import annotations
 from knockbot.config import Permission
 from knockbot.domain import ids, wording
 from knockbot.domain.model import Knock, Membership
-from knockbot.domain.wording import Words
+from knockbot.domain.words import Words, lines
 from knockbot.errors import Never
 from knockbot.flow import checkup, rules, settle
 from knockbot.flow.judge import judge
@@ -57,7 +57,7 @@ async def show(call: Call) -> Words:
                 continue
             history = [wording.history_line(line) for line in await audit.of_request(tx, request.id)]
             shown.append(wording.shown_request(request, await settle.label_of(tx, request.room_id), history))
-    return wording.lines(shown)
+    return lines(shown)
 
 
 async def queue(call: Call) -> Words:
@@ -81,7 +81,7 @@ async def check(call: Call) -> Words:
         return room
     try:
         view = await call.door.outside.room(room.room_id)
-        return wording.lines([wording.words("{}:", wording.room(view.label)), await checkup.checklist(call.door, view)])
+        return wording.checked(view.label, await checkup.checklist(call.door, view))
     except Never:
         return wording.blocked(room.label, checkup.NOT_THERE, call.door.bot)
 

@@ -8,7 +8,7 @@ from knockbot.config import Permission
 from knockbot.documents import unfenced
 from knockbot.domain import ids, wording
 from knockbot.domain.model import Request, Verdict
-from knockbot.domain.wording import Words
+from knockbot.domain.words import Words, lines
 from knockbot.errors import Fault
 from knockbot.flow import entry, review, rulebook
 from knockbot.flow.review import Wish
@@ -79,7 +79,7 @@ def answer(verdict: Verdict) -> Callable[[Call], Awaitable[Words | Promise]]:
                 if isinstance(request, Request) and replies[place] is None:
                     replies[place] = await review.take(call.door, tx, wish, request.id)
             refusals = [reply for reply in dict.fromkeys(replies) if reply is not None]
-            return wording.lines(refusals) if refusals else TICK
+            return lines(refusals) if refusals else TICK
 
         return take
 

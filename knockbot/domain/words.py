@@ -1,0 +1,107 @@
+"""The same text twice: plain, and as HTML that cannot be broken out of; and the pieces sentences are made of.
+
+A sentence is written once, as a template, and its parts are put in: `words("{} knocks at {}", user(…), room(…))`.
+What is not made here with `bold`, `code` … is escaped (MarkupSafe). What strangers wrote goes through `shown` first,
+which cuts it and strips control and bidi characters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from markupsafe import Markup, escape
+
+from knockbot.domain.text import shown, shown_id
+
+NAME_LIMIT = 60
+ID_LIMIT = 255
+REASON_LIMIT = 500
+"""Characters of a stranger's text that are shown at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The same text twice: plain, and as HTML."""
+
+    plain: str
+    html: Markup
+
+    def __bool__(self) -> bool:
+        return bool(self.plain)
+
+
+def words(template: str, *parts: Words | str | int, **named: Words | str | int) -> Words:
+    """Fill a template (a sentence of ours) with parts; whatever is not `Words` is escaped."""
+    return Words(
+        template.format(*map(_plain, parts), **{name: _plain(part) for name, part in named.items()}),
+        escape(template).format(*map(_html, parts), **{name: _html(part) for name, part in named.items()}),
+    )
+
+
+def _plain(part: Words | str | int) -> str:
+    return part.plain if isinstance(part, Words) else str(part)
+
+
+def _html(part: Words | str | int) -> Markup:
+    return part.html if isinstance(part, Words) else escape(str(part))
+
+
+def bold(text: str | int) -> Words:
+    """Text that catches the eye."""
+    return Words(str(text), Markup("<strong>{}</strong>").format(text))
+
+
+def code(text: str | int) -> Words:
+    """Text to be read letter by letter, and copied: user ids, commands."""
+    return Words(str(text), Markup("<code>{}</code>").format(text))
+
+
+def spoiler(text: str, plain: str) -> Words:
+    """Text that shows only on a click; `plain` stands in for it where there are no clicks."""
+    return Words(plain, Markup('<span data-mx-spoiler="reason">{}</span>').format(text))
+
+
+def block(text: str) -> Words:
+    """A document, as it was written."""
+    return Words(text, Markup("<pre><code>{}</code></pre>").format(text))
+
+
+def lines(parts: Iterable[Words]) -> Words:
+    """Words below each other; empty ones are left out."""
+    kept = [part for part in parts if part]
+    return Words("\n".join(part.plain for part in kept), Markup("<br>").join(part.html for part in kept))
+
+
+def listed(parts: Sequence[Words]) -> Words:
+    """Words as one enumeration."""
+    return Words(", ".join(part.plain for part in parts), Markup(", ").join(part.html for part in parts))
+
+
+NOTHING = Words("", Markup(""))
+
+
+def user(user_id: str) -> Words:
+    """A user, always by the full id: names can be anything."""
+    return code(shown_id(user_id))
+
+
+def room(label: str) -> Words:
+    """A room, by what people call it."""
+    return bold(shown(label, NAME_LIMIT))
+
+
+def ago(then: int, now: int) -> str:
+    """How long ago a moment was, in the largest unit that fits (both in milliseconds)."""
+    seconds = max(0, now - then) // 1000
+    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds >= length:
+            count = seconds // length
+            return f"{count} {unit}{'s' if count > 1 else ''} ago"
+    return "just now"
+
+
+def moment(at: int) -> str:
+    """A moment in UTC, to the minute."""
+    return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
