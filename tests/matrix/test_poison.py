@@ -1,4 +1,4 @@
-"""Poison events: whatever stands in one, it is set aside or does no harm, and the rest of its transaction is handled."""
+"""Poison events: whatever stands in one, it is set aside or does no harm, and the rest of its transaction goes on."""
 
 from __future__ import annotations
 
