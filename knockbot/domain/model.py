@@ -23,10 +23,12 @@ class Membership(StrEnum):
 
 
 class Kind(StrEnum):
-    """What a request asks for."""
+    """What a rule judges. A request is a knock or a third-party invite; a redeemed invite is the latter, later on."""
 
     KNOCK = "knock"
     THIRD_PARTY_INVITE = "third_party_invite"
+    REDEEMED_INVITE = "redeemed_invite"
+    """Somebody came in by a third-party invite. Only a rule's `for` says this, never a request."""
 
 
 class Verdict(StrEnum):
@@ -39,7 +41,10 @@ class Verdict(StrEnum):
 
 
 class State(StrEnum):
-    """Where a request stands. `pending` is open; every other state is an outcome that happened in the room."""
+    """Where a request stands. `pending` is open; every other state is an outcome that happened in the room.
+
+    The last three are a third-party invite's: accepted it is `standing`, and waits to be redeemed or revoked.
+    """
 
     PENDING = "pending"
     ACCEPTED = "accepted"
@@ -49,6 +54,9 @@ class State(StrEnum):
     BANNED = "banned"
     WITHDRAWN = "withdrawn"
     EXPIRED = "expired"
+    STANDING = "standing"
+    REDEEMED = "redeemed"
+    REVOKED = "revoked"
 
 
 # --- what reaches the door ------------------------------------------------------------------------------------
@@ -83,6 +91,8 @@ class MemberChange:
     """The event it replaced (`unsigned.replaces_state`), where the homeserver says so."""
     replaced_membership: Membership | None = None
     """What stood there before (`unsigned.prev_content`); absent in a retry after a restart of Synapse."""
+    token: str | None = None
+    """Which third-party invite it redeems (`content.third_party_invite.signed.token`); then `sender` is its inviter."""
 
     @property
     def of_their_own(self) -> bool:
@@ -92,6 +102,62 @@ class MemberChange:
     def as_knock(self) -> Knock:
         """The same as a knock, where it is one."""
         return Knock(self.room_id, self.user_id, self.event_id, self.reason, self.display_name, self.has_avatar)
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityKey:
+    """A key of a third-party invite: whoever signs with it lets one user in, as often as they like.
+
+    The homeserver asks `url` whether the key still holds; one without `url` holds for ever.
+    """
+
+    public_key: str
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ThirdPartyInvite:
+    """An invite to an e-mail address or phone number, as it stands in the room under its `token`.
+
+    Anybody with the room's invite level can write one: of all it says, only `inviter` (the event's sender) is proven.
+    """
+
+    room_id: str
+    event_id: str
+    token: str
+    inviter: str
+    display_name: str = ""
+    """Who is invited, in the inviter's words: mostly an address made unreadable (``car...@exa...``)."""
+    keys: tuple[IdentityKey, ...] = ()
+    """Every key that opens the door: `public_key` and `public_keys` of the event alike."""
+
+    def as_knock(self) -> Knock:
+        """The same as `decide` takes it. Its user is the inviter, for nobody knows yet who will redeem it."""
+        return Knock(self.room_id, self.inviter, self.event_id)
+
+
+@dataclass(frozen=True, slots=True)
+class ThirdPartyChange:
+    """The state under a token changed: an invite stands there now, or (`invite` is none) it was emptied."""
+
+    room_id: str
+    event_id: str
+    token: str
+    sender: str
+    invite: ThirdPartyInvite | None
+    sent_at: int = 0
+    replaces: str | None = None
+    """The event it replaced (`unsigned.replaces_state`), where the homeserver says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Redaction:
+    """An event lost its content; where that was a third-party invite, nothing but this tells that it is void."""
+
+    room_id: str
+    event_id: str
+    sender: str
+    redacts: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +204,7 @@ class Echo:
     effect_key: str
 
 
-Happening = MemberChange | Message | Reaction | RoomChange | Echo
+Happening = MemberChange | ThirdPartyChange | Redaction | Message | Reaction | RoomChange | Echo
 
 
 # --- what is decided ------------------------------------------------------------------------------------------
@@ -177,6 +243,23 @@ class Past:
 
 
 @dataclass(frozen=True, slots=True)
+class InviteFacts:
+    """What is known of a third-party invite, when it is judged and again when somebody redeems it."""
+
+    inviter: str
+    keys: tuple[IdentityKey, ...] = ()
+    power: float | None = None
+    """The inviter's level in the protected room now, `math.inf` for a creator of version 12; none where unknown."""
+    member: Known = Known(Truth.UNKNOWN, "nobody looked")
+    """Whether the inviter is joined to the protected room now."""
+    earlier: tuple[int, ...] | None = None
+    """How long ago (milliseconds) they made each other third-party invite here; none where nobody looked."""
+    valid: Known = Known(Truth.UNKNOWN, "nobody asked the identity server")
+    """Whether the identity servers vouch for every key. Only configured ones are asked: where no key is of a
+    configured one, there is nothing to ask, and this is true."""
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What was found out for one judgement, and only what the policy needs."""
 
@@ -186,6 +269,8 @@ class Facts:
     """Whether the applicant is joined to each room, by the name the policy uses for it."""
     history: tuple[Past, ...] | None = None
     """What came of their earlier requests here; none where nobody looked."""
+    invite: InviteFacts | None = None
+    """For a third-party invite, or one redeemed; none where it is not known which one that was."""
 
 
 @dataclass(frozen=True, slots=True)
