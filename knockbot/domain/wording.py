@@ -22,6 +22,7 @@ from knockbot.domain.words import (
     lines,
     moment,
     room,
+    rule,
     user,
     words,
 )
@@ -160,11 +161,12 @@ def pending_list(requests: Sequence[Request], labels: dict[str, str], now: int) 
 
 def shown_request(request: Request, label: str, history: Sequence[Words]) -> Words:
     """All there is to know about one request."""
+    state = standing(request)
     return lines(
         [
             words("{} {} {} at {}", SIGNS[request.state], bold(f"#{request.number}"), applicant(request), room(label)),
             reason_of(request),
-            words("State: {}. {}", bold(request.state.value), standing(request)),
+            words("State: {}.{}", bold(request.state.value), words(" {}", state) if state else NOTHING),
             answered_with(request),
             trouble_of(request),
             *explained(request.decision),
@@ -179,12 +181,12 @@ def explained(decision: Decision | None) -> list[Words]:
         return []
     verdict = bold(decision.verdict.value)
     if decision.unknown is not None:
-        last = words("Policy: {}, since rule {} cannot be judged: {}", verdict, bold(decision.rule), decision.unknown)
+        last = words("Policy: {}, since rule {} cannot be judged: {}", verdict, rule(decision.rule), decision.unknown)
     elif decision.rule == "otherwise":
         last = words("Policy: {}, as no rule matches ({})", verdict, code("otherwise"))
     else:
-        last = words("Policy: {}, by rule {}", verdict, bold(decision.rule))
-    return [last, *(words("· rule {} does not match: {}", bold(miss.rule), miss.why) for miss in decision.missed)]
+        last = words("Policy: {}, by rule {}", verdict, rule(decision.rule))
+    return [last, *(words("· rule {} does not match: {}", rule(miss.rule), miss.why) for miss in decision.missed)]
 
 
 class Recorded(Protocol):
@@ -401,7 +403,7 @@ def now_protected(label: str, moved: bool, checklist: Words) -> Words:
     """The door is kept from now on, and what may be missing."""
     return lines(
         [
-            words("🚪 {} its door is looked after from {} now.", room(label), words("here"))
+            words("🚪 I keep the door of {} from here now.", room(label))
             if moved
             else words("🚪 I keep the door of {} now. Knocks are shown here.", room(label)),
             checklist,
