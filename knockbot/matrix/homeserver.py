@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import random
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -161,8 +162,7 @@ class Homeserver:
         except TimeoutError:
             raise Later(f"the homeserver gave no answer within {patience:g} seconds.") from None
         except MatrixConnectionError as error:
-            cause = error.__cause__
-            what = cause.os_error.strerror if isinstance(cause, ClientConnectorError) else type(cause).__name__
+            what = _in_words(error.__cause__)
             raise Later(f"the homeserver cannot be reached ({what}).", unreachable=True) from error
 
     # --- reading ----------------------------------------------------------------------------------------------
@@ -322,6 +322,15 @@ class Homeserver:
         if not isinstance(room_id, str):
             raise Later("the homeserver's answer makes no sense.")
         return room_id
+
+
+def _in_words(cause: BaseException | None) -> str:
+    """Why there was no connection, but not the address, which is none of the moderators' business."""
+    if not isinstance(cause, ClientConnectorError):
+        return type(cause).__name__
+    error = cause.os_error
+    # asyncio writes the address into strerror; where a name does not resolve, the number is not one of the system's.
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or "no connection"
 
 
 def _list(answer: Mapping[str, Any], key: str) -> list[Any]:
