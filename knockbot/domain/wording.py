@@ -206,9 +206,11 @@ class Recorded(Protocol):
     def detail(self) -> Mapping[str, Any]: ...
 
 
-def history_line(line: Recorded) -> Words:
-    """One line of the record: when, about whom, what, and by whom or which rule."""
-    about = words("{} {} · ", bold(f"#{line.number}"), user(line.user_id)) if line.number and line.user_id else NOTHING
+def history_line(line: Recorded, *, alone: bool = True) -> Words:
+    """One line of the record: when, about whom (unless the lines around it say that), what, and by whom or what."""
+    about = NOTHING
+    if alone and line.number and line.user_id:
+        about = words("{} {} · ", bold(f"#{line.number}"), user(line.user_id))
     by = decided_by(line.detail.get("rule"), line.actor)
     verdict = line.detail.get("verdict")
     what = words("policy says {}", verdict) if verdict else words("{}", line.what)
@@ -295,7 +297,7 @@ def queue(waiting: int, rows: Sequence[Words], acts: int) -> Words:
         if waiting
         else words("Nobody is waiting for an answer.")
     )
-    doing = words("{} acts have yet to be done:", acts) if acts else words("Nothing has yet to be done.")
+    doing = words("{} still to be done:", acts) if acts else words("Nothing is left to be done.")
     return lines([people, doing, *rows])
 
 
@@ -452,7 +454,8 @@ def policy_taken(label: str, revision: int, rules: int, otherwise: Verdict) -> W
 
 def policy_refused(fault: str) -> Words:
     """A mistake in a policy; the one in force stays."""
-    return words("Not taken: {}. The policy in force stays as it is.", fault)
+    end = "" if fault.endswith(("?", "!", ".")) else "."
+    return words("Not taken: {}{} The policy in force stays as it is.", fault, end)
 
 
 def not_in_named_room(reference: str, bot: str) -> Words:
