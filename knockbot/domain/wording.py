@@ -138,6 +138,17 @@ LATE = words("That command reached me more than an hour late. Please repeat it."
 MOVED_AWAY = words("Another room looks after this door now, and this request with it.")
 
 
+def kept_no_longer(requests: Sequence[Request]) -> Words:
+    """A card whose room is protected no longer: it takes no answers."""
+    newest = requests[-1]
+    who = (
+        words("{} {}", bold(f"#{newest.number}"), applicant(newest))
+        if len(requests) == 1
+        else words("{} requests", bold(len(requests)))
+    )
+    return words("{} {}: I keep that door no longer, so this is up to you.", SIGNS[newest.state], who)
+
+
 # --- looking --------------------------------------------------------------------------------------------------
 
 
