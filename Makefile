@@ -56,11 +56,13 @@ $(VENV)/bin/python:
 
 # Versions and hashes for every Python from 3.11 on and every platform, and the address of no registry.
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-  --upgrade pyproject.toml
+  --upgrade
 
 lock: $(VENV)/.ready
-	@$(COMPILE) --output-file requirements/run.lock
-	@$(COMPILE) --extra demo --group dev --constraints requirements/run.lock --output-file requirements/dev.lock
+	@$(COMPILE) pyproject.toml --output-file requirements/run.lock
+	@$(COMPILE) pyproject.toml --extra demo --group dev --constraints requirements/run.lock \
+	  --output-file requirements/dev.lock
+	@$(COMPILE) --group build --constraints requirements/dev.lock --output-file requirements/build.lock
 	@! grep -nE '://|^ *-[^-]|^ *--(index|extra|find|trusted)' requirements/*.lock || { echo "a lock file names a place" >&2; exit 1; }
 	@grep -c == requirements/*.lock
 

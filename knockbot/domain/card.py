@@ -18,6 +18,7 @@ from knockbot.domain.words import (
     lines,
     listed,
     room,
+    rule,
     spoiler,
     user,
     words,
@@ -59,11 +60,11 @@ def applicant(request: Request) -> Words:
     return words("{} {}", bold(name), user(request.user_id)) if name else user(request.user_id)
 
 
-def decided_by(rule: str | None, by: str | None) -> Words:
+def decided_by(rule_name: str | None, by: str | None) -> Words:
     """By whom: a rule by its name, a moderator by id."""
-    if rule is not None:
-        return words("rule {}", bold(rule)) if rule != "otherwise" else words("the policy ({})", bold(rule))
-    return user(by or "")
+    if rule_name is None:
+        return user(by or "")
+    return words("rule {}", rule(rule_name)) if rule_name != "otherwise" else words("the policy ({})", code(rule_name))
 
 
 def _credit(request: Request) -> Words:
@@ -106,7 +107,9 @@ def doubt(request: Request) -> Words:
     decision = request.decision
     if not request.awaits_moderators or decision is None or decision.unknown is None:
         return NOTHING
-    return words("Not judged: rule {} needs to know what cannot be known now: {}", decision.rule, decision.unknown)
+    return words(
+        "Not judged: rule {} needs to know what cannot be known now: {}", rule(decision.rule), decision.unknown
+    )
 
 
 def trouble_of(request: Request) -> Words:
@@ -128,10 +131,11 @@ def card(request: Request, label: str, possible: Iterable[Verdict]) -> Words:
     return lines(
         [
             words(
-                "{} {} {} asks to join {}",
+                "{} {} {} {} to join {}",
                 SIGNS[request.state],
                 bold(f"#{request.number}"),
                 applicant(request),
+                "asks" if request.open else "asked",
                 room(label),
             ),
             reason_of(request, pushed=True),

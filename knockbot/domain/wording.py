@@ -22,6 +22,7 @@ from knockbot.domain.words import (
     lines,
     moment,
     room,
+    rule,
     user,
     words,
 )
@@ -137,6 +138,17 @@ LATE = words("That command reached me more than an hour late. Please repeat it."
 MOVED_AWAY = words("Another room looks after this door now, and this request with it.")
 
 
+def kept_no_longer(requests: Sequence[Request]) -> Words:
+    """A card whose room is protected no longer: it takes no answers."""
+    newest = requests[-1]
+    who = (
+        words("{} {}", bold(f"#{newest.number}"), applicant(newest))
+        if len(requests) == 1
+        else words("{} requests", bold(len(requests)))
+    )
+    return words("{} {}: I keep that door no longer, so this is up to you.", SIGNS[newest.state], who)
+
+
 # --- looking --------------------------------------------------------------------------------------------------
 
 
@@ -160,11 +172,12 @@ def pending_list(requests: Sequence[Request], labels: dict[str, str], now: int) 
 
 def shown_request(request: Request, label: str, history: Sequence[Words]) -> Words:
     """All there is to know about one request."""
+    state = standing(request)
     return lines(
         [
             words("{} {} {} at {}", SIGNS[request.state], bold(f"#{request.number}"), applicant(request), room(label)),
             reason_of(request),
-            words("State: {}. {}", bold(request.state.value), standing(request)),
+            words("State: {}.{}", bold(request.state.value), words(" {}", state) if state else NOTHING),
             answered_with(request),
             trouble_of(request),
             *explained(request.decision),
@@ -179,12 +192,12 @@ def explained(decision: Decision | None) -> list[Words]:
         return []
     verdict = bold(decision.verdict.value)
     if decision.unknown is not None:
-        last = words("Policy: {}, since rule {} cannot be judged: {}", verdict, bold(decision.rule), decision.unknown)
+        last = words("Policy: {}, since rule {} cannot be judged: {}", verdict, rule(decision.rule), decision.unknown)
     elif decision.rule == "otherwise":
         last = words("Policy: {}, as no rule matches ({})", verdict, code("otherwise"))
     else:
-        last = words("Policy: {}, by rule {}", verdict, bold(decision.rule))
-    return [last, *(words("· rule {} does not match: {}", bold(miss.rule), miss.why) for miss in decision.missed)]
+        last = words("Policy: {}, by rule {}", verdict, rule(decision.rule))
+    return [last, *(words("· rule {} does not match: {}", rule(miss.rule), miss.why) for miss in decision.missed)]
 
 
 class Recorded(Protocol):
@@ -204,9 +217,11 @@ class Recorded(Protocol):
     def detail(self) -> Mapping[str, Any]: ...
 
 
-def history_line(line: Recorded) -> Words:
-    """One line of the record: when, about whom, what, and by whom or which rule."""
-    about = words("{} {} · ", bold(f"#{line.number}"), user(line.user_id)) if line.number and line.user_id else NOTHING
+def history_line(line: Recorded, *, alone: bool = True) -> Words:
+    """One line of the record: when, about whom (unless the lines around it say that), what, and by whom or what."""
+    about = NOTHING
+    if alone and line.number and line.user_id:
+        about = words("{} {} · ", bold(f"#{line.number}"), user(line.user_id))
     by = decided_by(line.detail.get("rule"), line.actor)
     verdict = line.detail.get("verdict")
     what = words("policy says {}", verdict) if verdict else words("{}", line.what)
@@ -293,7 +308,7 @@ def queue(waiting: int, rows: Sequence[Words], acts: int) -> Words:
         if waiting
         else words("Nobody is waiting for an answer.")
     )
-    doing = words("{} acts have yet to be done:", acts) if acts else words("Nothing has yet to be done.")
+    doing = words("{} still to be done:", acts) if acts else words("Nothing is left to be done.")
     return lines([people, doing, *rows])
 
 
@@ -401,7 +416,7 @@ def now_protected(label: str, moved: bool, checklist: Words) -> Words:
     """The door is kept from now on, and what may be missing."""
     return lines(
         [
-            words("🚪 {} its door is looked after from {} now.", room(label), words("here"))
+            words("🚪 I keep the door of {} from here now.", room(label))
             if moved
             else words("🚪 I keep the door of {} now. Knocks are shown here.", room(label)),
             checklist,
@@ -450,7 +465,8 @@ def policy_taken(label: str, revision: int, rules: int, otherwise: Verdict) -> W
 
 def policy_refused(fault: str) -> Words:
     """A mistake in a policy; the one in force stays."""
-    return words("Not taken: {}. The policy in force stays as it is.", fault)
+    end = "" if fault.endswith(("?", "!", ".")) else "."
+    return words("Not taken: {}{} The policy in force stays as it is.", fault, end)
 
 
 def not_in_named_room(reference: str, bot: str) -> Words:

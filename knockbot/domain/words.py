@@ -53,6 +53,11 @@ def bold(text: str | int) -> Words:
     return Words(str(text), Markup("<strong>{}</strong>").format(text))
 
 
+def rule(name: str) -> Words:
+    """A rule of a policy, by its name in quotes: it may be any words. A rule without one goes by its place, #3."""
+    return bold(name) if name.startswith("#") else bold(f"“{name}”")
+
+
 def code(text: str | int) -> Words:
     """Text to be read letter by letter, and copied: user ids, commands."""
     return Words(str(text), Markup("<code>{}</code>").format(text))

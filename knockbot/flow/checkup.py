@@ -44,7 +44,7 @@ async def checklist(door: Door, view: RoomView) -> Words:
             *(
                 wording.tick(
                     level >= powers.needed(verdict),
-                    f"I may {act} (level {level:g} of {powers.needed(verdict):g})",
+                    f"I may {act} (it takes level {powers.needed(verdict):g}, mine is {level:g})",
                     f"I may not {act}: give {door.bot} level {powers.needed(verdict):g} there, it has {level:g}",
                 )
                 for verdict, act in ACT_OF.items()

@@ -264,19 +264,23 @@ async def protect_now(
         await visits.use(tx, room_id, door.now())
     detail = {"management_room": management_room}
     await audit.add(tx, audit.Entry(door.now(), view.room_id, None, by, "protect", detail))
-    await _bring_requests(door, tx, view.room_id, management_room)
+    await _bring_requests(door, tx, view.room_id, management_room, kept_before=before is not None)
     door.look_at(view.room_id)
     return before is not None and before.management_room != management_room
 
 
-async def _bring_requests(door: Door, tx: Tx, room_id: str, management_room: str) -> None:
+async def _bring_requests(door: Door, tx: Tx, room_id: str, management_room: str, *, kept_before: bool) -> None:
     """Close cards in other management rooms, and show what is pending there anew, under numbers of this one."""
     for request in await requests.unsettled(tx, room_id):
-        if request.open and request.management_room != management_room:
+        if not request.open:
+            continue
+        if request.management_room != management_room:
             await requests.move(tx, request, management_room)
             if request.card_id is not None:
                 await settle.refresh(door, tx, request.card_id)
                 await settle.show(door, tx, request.id)
+        elif request.card_id is not None and not kept_before:
+            await settle.refresh(door, tx, request.card_id)  # it says that nobody keeps this door
 
 
 async def may_unprotect(door: Door, room: ProtectedRoom, actor: str) -> Words | None:

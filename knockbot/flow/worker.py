@@ -186,7 +186,7 @@ class Worker:
     async def _postpone(self, claimed: Claimed, error: Later) -> None:
         door = self._door
         pause = error.retry_after if error.retry_after is not None else backoff(claimed.attempts)
-        if error.unreachable:
+        if error.unreachable and error.retry_after is None:
             pause = min(pause, SILENT_PAUSE)
         due_at = door.now() + round(pause * 1000)
         log.info("effect %s waits %.0f s: %s", claimed.effect.key, pause, error.why)

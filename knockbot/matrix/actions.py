@@ -14,6 +14,7 @@ from functools import partial
 from markupsafe import Markup
 
 from knockbot.domain import plan, wording
+from knockbot.domain.card import machine_block
 from knockbot.domain.model import Act, MemberChange, Membership, Request
 from knockbot.domain.words import Words
 from knockbot.errors import Never
@@ -23,7 +24,7 @@ from knockbot.flow.worker import Action, Done, Outcome, Overtaken
 from knockbot.matrix.cards import REQUEST_KEY, card_message, edit, message, transaction_id
 from knockbot.matrix.events import EFFECT_KEY
 from knockbot.matrix.homeserver import Homeserver
-from knockbot.store import cards, effects, requests
+from knockbot.store import cards, effects, requests, rooms
 from knockbot.store.effects import Claimed
 
 CLOCKS_APART = 10 * 60 * 1000
@@ -114,14 +115,17 @@ async def edit_card(hand: Hand, claimed: Claimed) -> Outcome:
     shown, label, calls = await _about(hand, claimed)
     async with hand.door.db.tx() as tx:
         card = await cards.get(tx, claimed.effect.card_id or 0)
+        kept = shown and await rooms.find(tx, shown[-1].room_id) is not None
     if card.event_id is None:
         return Overtaken("there is no card yet, and it will show what is true by then")
-    offers = await review.offers(hand.door, shown[-1]) if review.takes_clicks(shown) and shown[-1].open else []
-    new = (
-        card_message(shown, label, offers, calls, claimed.effect.key)
-        if shown
-        else message(wording.MOVED_AWAY, claimed.effect.key)
-    )
+    if not shown:
+        new = message(wording.MOVED_AWAY, claimed.effect.key)
+    elif not kept:
+        text, block = wording.kept_no_longer(shown), machine_block(shown[-1])
+        new = message(text, claimed.effect.key, aloud=True, blocks={REQUEST_KEY: block})
+    else:
+        offers = await review.offers(hand.door, shown[-1]) if review.takes_clicks(shown) and shown[-1].open else []
+        new = card_message(shown, label, offers, calls, claimed.effect.key)
     await _send(hand, claimed, edit(new, card.event_id, claimed.effect.key))
     return Done(shown={request.id: request.event_id for request in shown})
 

@@ -11,6 +11,7 @@ from knockbot.domain.ids import is_room_id
 from knockbot.domain.model import MemberChange, Membership, Reaction
 from knockbot.domain.power import Powers, powers
 from knockbot.domain.text import storable
+from knockbot.errors import Later
 from knockbot.flow.door import RoomView
 from knockbot.matrix import events
 from knockbot.matrix.homeserver import Homeserver
@@ -29,7 +30,12 @@ class Outside:
 
     async def member(self, room_id: str, user_id: str) -> MemberChange | None:
         """The member event that stands in a room for a user."""
-        return _member(await self._homeserver.state(room_id, "m.room.member", user_id))
+        event = await self._homeserver.state(room_id, "m.room.member", user_id)
+        try:
+            return events.member_change(event) if event is not None else None
+        except events.Malformed as error:
+            # Not `None`: what cannot be read is not the same as nobody knocking.
+            raise Later(f"the homeserver's answer makes no sense ({error}).") from error
 
     async def membership_of(self, room_id: str, event_id: str) -> Membership | None:
         """The membership that one event of a room set."""

@@ -9,7 +9,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
+import random
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
@@ -29,6 +32,8 @@ HANDSHAKE: Final = 90.0
 """Seconds to wait where another server has to answer too: invites, joins, knocks, aliases."""
 LONGEST_WISH: Final = 3600.0
 """No more seconds than this are waited at the homeserver's own wish."""
+SHORTEST_WISH: Final = 1.0
+"""Nor fewer: one that says 0, and says it again, must not be asked in a tight loop."""
 SAID: Final = 200
 """Characters of the homeserver's own words that are passed on."""
 
@@ -96,29 +101,36 @@ def _refusal(status: int, body: Mapping[str, Any], headers: Mapping[str, str]) -
 
 
 def _wish(body: Mapping[str, Any], headers: Mapping[str, str]) -> float | None:
-    """How long the homeserver asks us to wait: the header first, then the older field of the body."""
-    header = headers.get("Retry-After")
-    if header is not None:
-        seconds = _header_seconds(header)
-        if seconds is not None:
-            return min(max(seconds, 0.0), LONGEST_WISH)
-    wish = body.get("retry_after_ms")
-    if isinstance(wish, int | float) and not isinstance(wish, bool) and wish >= 0:
-        return min(wish / 1000, LONGEST_WISH)
+    """How long the homeserver asks us to wait: the header first, then the older field of the body; `None` for nonsense.
+
+    A little is added, so that all who were asked to wait do not come back at once.
+    """
+    for seconds in (_header_seconds(headers.get("Retry-After", "")), _body_seconds(body.get("retry_after_ms"))):
+        if seconds is not None and seconds >= 0:
+            return min(max(seconds, SHORTEST_WISH), LONGEST_WISH) * random.uniform(1.0, 1.1)  # noqa: S311
     return None
 
 
 def _header_seconds(header: str) -> float | None:
     """`Retry-After` is a number of seconds or a date (RFC 9110, section 10.2.3)."""
     try:
-        return float(int(header))
+        return float(header)
     except ValueError:
         pass
     try:
         moment = parsedate_to_datetime(header)
-        return (moment - moment.now(moment.tzinfo)).total_seconds()
-    except ValueError:
+    except (ValueError, OverflowError, IndexError, TypeError):
         return None
+    # "-0000" is UTC of which nobody says where it was written; Python leaves that without a zone.
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return (moment - datetime.now(UTC)).total_seconds()
+
+
+def _body_seconds(wish: Any) -> float | None:
+    """`retry_after_ms`, which may be any JSON."""
+    if isinstance(wish, bool) or not isinstance(wish, int | float):
+        return None
+    return min(wish, LONGEST_WISH * 1000) / 1000
 
 
 class Homeserver:
@@ -150,8 +162,7 @@ class Homeserver:
         except TimeoutError:
             raise Later(f"the homeserver gave no answer within {patience:g} seconds.") from None
         except MatrixConnectionError as error:
-            cause = error.__cause__
-            what = cause.os_error.strerror if isinstance(cause, ClientConnectorError) else type(cause).__name__
+            what = _in_words(error.__cause__)
             raise Later(f"the homeserver cannot be reached ({what}).", unreachable=True) from error
 
     # --- reading ----------------------------------------------------------------------------------------------
@@ -311,6 +322,15 @@ class Homeserver:
         if not isinstance(room_id, str):
             raise Later("the homeserver's answer makes no sense.")
         return room_id
+
+
+def _in_words(cause: BaseException | None) -> str:
+    """Why there was no connection, but not the address, which is none of the moderators' business."""
+    if not isinstance(cause, ClientConnectorError):
+        return type(cause).__name__
+    error = cause.os_error
+    # asyncio writes the address into strerror; where a name does not resolve, the number is not one of the system's.
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or "no connection"
 
 
 def _list(answer: Mapping[str, Any], key: str) -> list[Any]:

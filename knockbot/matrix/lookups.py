@@ -55,7 +55,7 @@ async def show(call: Call) -> Words:
             if isinstance(request, Words):
                 shown.append(request)
                 continue
-            history = [wording.history_line(line) for line in await audit.of_request(tx, request.id)]
+            history = [wording.history_line(line, alone=False) for line in await audit.of_request(tx, request.id)]
             shown.append(wording.shown_request(request, await settle.label_of(tx, request.room_id), history))
     return lines(shown)
 

@@ -155,6 +155,7 @@ def _lock_file(url: str) -> IO[bytes]:
         lock.close()
         raise InUse(f"another knockbot is using {path}: stop it first, or use PostgreSQL to run several") from error
     beside.chmod(0o600)
+    path.touch(mode=0o600)  # a new one is nobody else's to read; SQLite's files beside it take the same mode
     return lock
 
 
@@ -197,15 +198,14 @@ async def probe(url: str) -> str:
     Raises `Unavailable` where it cannot be used.
     """
     known = len(UPGRADES.upgrades)
-    if url.startswith("sqlite:"):
-        path = Path(URL(url).path)
-        if not await asyncio.to_thread(path.exists):
-            if not os.access(path.parent, os.W_OK):
-                raise Unavailable(f"cannot write into {path.parent}")
-            return "will be made"
     pool = Pool.create(url, db_args={"min_size": 1, "max_size": 1} if not url.startswith("sqlite:") else None)
     try:
         if url.startswith("sqlite:"):
+            path = Path(URL(url).path)
+            if not await asyncio.to_thread(path.exists):
+                if not os.access(path.parent, os.W_OK):
+                    raise Unavailable(f"cannot write into {path.parent}")
+                return "will be made"
             await _try_file(url, "PRAGMA schema_version")
         await pool.start()
         version = await _schema(pool)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import aiohttp
 import pytest
@@ -40,3 +42,21 @@ async def inside(db: Database) -> AsyncIterator[Inside]:
     """A gateway with the inbox at work behind it."""
     async with at_work(db) as inside:
         yield inside
+
+
+@pytest.fixture
+async def unused_listener() -> AsyncIterator[Callable[[bytes], Awaitable[str]]]:
+    """Opens a port of loopback that answers any request with these bytes and hangs up; gives its address."""
+    async with contextlib.AsyncExitStack() as open_ports:
+
+        async def listen(answer: bytes) -> str:
+            async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                await reader.readuntil(b"\r\n\r\n")
+                writer.write(answer)
+                writer.close()
+
+            server = await asyncio.start_server(serve, "127.0.0.1", 0)
+            await open_ports.enter_async_context(server)
+            return f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+        yield listen

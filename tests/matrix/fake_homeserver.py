@@ -96,7 +96,7 @@ class FakeHomeserver:
 
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=2**30)
-        app.router.add_route("*", "/{path:.*}", self._answer)
+        app.router.add_route("*", r"/{path:[\s\S]*}", self._answer)  # an id may hold a line break
         self._runner = web.AppRunner(app)
         await self._runner.setup()
         listener = socket.create_server(("127.0.0.1", 0))

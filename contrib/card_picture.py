@@ -1,0 +1,172 @@
+#!/usr/bin/env python3
+"""Makes docs/card.png: plays the demo's story, and has Chromium draw real cards of it as a chat client would.
+
+    .venv/bin/python contrib/card_picture.py [docs/card.png]
+
+It needs Chromium (Debian: `apt install chromium fonts-inter fonts-noto-color-emoji`; another one by CHROMIUM=path),
+and what the demo needs; Pillow comes with Synapse. The words in the picture are what knockbot sent: run it again when
+cards change. It is no part of the tests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from datetime import UTC, datetime
+from html import escape
+from pathlib import Path
+
+import click
+from PIL import Image, ImageChops
+
+from knockbot.demo.people import Json
+from knockbot.demo.stage import BOT, Stage, set_up
+from knockbot.demo.story import tell
+from knockbot.demo.tale import Tale, block, newest
+from knockbot.demo.teller import Teller
+
+SHOWN = ("Carol", "Dave", "Frank", "Heidi")
+"""Whose requests are in the picture: two that a rule answered, one that a moderator did, one that waits."""
+
+WIDTH, HEIGHT, SCALE = 780, 1600, 2
+"""CSS pixels of the page, more than enough in height; what stays empty is cut off."""
+
+COLOURS = 128
+"""In the picture's palette: enough for text, and a third of the size."""
+
+FLAGS = (
+    "--headless",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--hide-scrollbars",
+)
+
+PAGE = """<!doctype html>
+<meta charset="utf-8">
+<title>Garden moderators</title>
+<style>
+  body { margin: 0; padding: 20px; background: #fff; color: #1d2330; font: 15px/1.5 Inter, "DejaVu Sans", sans-serif; }
+  main { border: 1px solid #dfe3ea; border-radius: 12px; overflow: hidden; background: #fbfcfd; }
+  header { padding: 12px 20px; border-bottom: 1px solid #e6e9ef; background: #ffffff; font-weight: 600; }
+  header small { font-weight: 400; color: #6a7385; margin-left: 8px; }
+  article { display: grid; grid-template-columns: 36px 1fr auto; column-gap: 12px; padding: 12px 20px 10px; }
+  article + article { border-top: 1px solid #f0f2f5; }
+  .avatar { width: 34px; height: 34px; border-radius: 50%; background: #3b6ea8; color: #fff; font-weight: 600;
+            display: grid; place-items: center; margin-top: 2px; }
+  .who { font-weight: 600; color: #3b6ea8; }
+  time { color: #8a93a3; font-size: 12px; padding-top: 3px; }
+  .notice .body { color: #5b6474; }
+  .edited { color: #8a93a3; font-size: 12px; margin-left: 4px; }
+  code { font: 13px/1.4 "DejaVu Sans Mono", monospace; background: #edf0f4; color: #333b4a; border-radius: 4px;
+         padding: 1px 5px; }
+  [data-mx-spoiler] { background: #d9dee6; border-radius: 4px; padding: 0 6px; color: #4c5566; filter: blur(3.2px); }
+  .pills { margin-top: 7px; }
+  .pill { display: inline-block; border: 1px solid #d5dae2; border-radius: 13px; background: #f2f4f7; padding: 0 9px;
+          margin-right: 6px; font-size: 13px; line-height: 24px; color: #4c5566; }
+  .pill.own { border-color: #3b6ea8; background: #e6eff9; color: #2b5482; }
+</style>
+<main>
+<header>Garden moderators<small>as Bob sees it</small></header>
+"""
+
+
+async def events_of_the_story() -> list[Json]:
+    """Play the story, let one more knock stand, and return what was said in the moderators' room."""
+    with tempfile.TemporaryDirectory() as directory:
+        async with set_up(Path(directory), Teller()) as stage:
+            return await stage.play(_play(stage))
+
+
+async def _play(stage: Stage) -> list[Json]:
+    tale = Tale(stage.homeserver, Teller())
+    await tell(tale)
+    heidi = await tale.knock("Heidi", "Heidi from the bakery. May I have a plot for the herbs?")
+    await tale.offered(await tale.hear_of(heidi, "pending"))
+    return await tale.bob.messages(tale.moderators, limit=200)
+
+
+def page(events: list[Json]) -> str:
+    """The messages to show, each in its newest version, in a page."""
+    edits = {
+        event["content"]["m.relates_to"]["event_id"]: newest(event)[0]
+        for event in events
+        if event["content"].get("m.relates_to", {}).get("rel_type") == "m.replace"
+    }
+    wanted = {f"@{name.lower()}:" for name in SHOWN}
+    shown = [
+        event
+        for event in events
+        if event["sender"] == BOT
+        and "m.new_content" not in event["content"]
+        and block(event).get("user_id", "").partition(":")[0] + ":" in wanted
+    ]
+    return PAGE + "\n".join(_message(event, edits.get(event["event_id"]), events) for event in shown) + "</main>"
+
+
+def _message(event: Json, edit: Json | None, events: list[Json]) -> str:
+    content = edit or event["content"]
+    kind = "notice" if content["msgtype"] == "m.notice" else "text"
+    at = datetime.fromtimestamp(event["origin_server_ts"] / 1000, UTC).strftime("%H:%M")
+    edited = '<span class="edited">(edited)</span>' if edit else ""
+    return (
+        f'<article class="{kind}"><div class="avatar">K</div><div><div class="who">Knockbot</div>'
+        f'<div class="body">{content["formatted_body"]}{edited}</div>{_pills(event, events)}</div>'
+        f"<time>{at}</time></article>"
+    )
+
+
+def _pills(event: Json, events: list[Json]) -> str:
+    """The reactions below a message; Bob's own stand out."""
+    relations = [(other["sender"], other["content"].get("m.relates_to", {})) for other in events]
+    put = [(sender, r["key"]) for sender, r in relations if r.get("event_id") == event["event_id"] and "key" in r]
+    own = {key for sender, key in put if sender.startswith("@bob:")}
+    pills = (
+        f'<span class="pill{" own" if key in own else ""}">{escape(key)} {count}</span>'
+        for key, count in Counter(key for _, key in put).items()
+    )
+    return f'<div class="pills">{"".join(pills)}</div>' if put else ""
+
+
+def draw(html: str, picture: Path) -> None:
+    """Have Chromium draw a page; cut off what is empty, and keep few colours."""
+    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        raise click.ClickException("there is no chromium here; name one by CHROMIUM=/path/to/it")
+    with tempfile.TemporaryDirectory() as directory:
+        file, raw = Path(directory) / "card.html", Path(directory) / "card.png"
+        file.write_text(html, encoding="utf-8")
+        options = [
+            f"--user-data-dir={directory}/profile",
+            f"--window-size={WIDTH},{HEIGHT}",
+            f"--force-device-scale-factor={SCALE}",
+            f"--screenshot={raw}",
+        ]
+        if os.geteuid() == 0:
+            options.append("--no-sandbox")  # Chromium refuses to run as root with its sandbox
+        subprocess.run([chromium, *FLAGS, *options, file.as_uri()], check=True, capture_output=True)  # noqa: S603
+        image = Image.open(raw).convert("RGB")
+    empty = Image.new("RGB", image.size, image.getpixel((0, 0)))
+    *_, right, bottom = ImageChops.difference(image, empty).getbbox() or (0, 0, *image.size)
+    margin = 20 * SCALE
+    image = image.crop((0, 0, min(right + margin, image.width), min(bottom + margin, image.height)))
+    image.quantize(COLOURS, dither=Image.Dither.NONE).save(picture, optimize=True)
+
+
+def main() -> None:
+    """From the story to the picture."""
+    picture = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/card.png")
+    draw(page(asyncio.run(events_of_the_story())), picture)
+    click.echo(f"\n{picture}: {picture.stat().st_size // 1024} KiB")
+
+
+if __name__ == "__main__":
+    main()

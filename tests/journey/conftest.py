@@ -1,0 +1,79 @@
+"""What journeys may ask for: a running knockbot, one of their own, and rooms whose door it keeps."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.keeper import Garden, InProcess, Keepers, Process
+from tests.lab import LabHomeserver
+
+OwnKeeper = Callable[..., Awaitable[InProcess]]
+
+
+@pytest.fixture(scope="session")
+async def keepers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Keepers]:
+    """The session's shared bot, not started before somebody asks for it."""
+    keepers = Keepers(tmp_path_factory.mktemp("keepers"))
+    yield keepers
+    await keepers.stop()
+
+
+@pytest.fixture
+async def keeper(keepers: Keepers, homeserver: LabHomeserver) -> InProcess:
+    """The shared bot. Neither stop it nor change its name: take `own_keeper` for that."""
+    return await keepers.on(homeserver)
+
+
+@pytest.fixture
+async def garden(keeper: InProcess) -> Garden:
+    """The shared garden: no rules, everybody is shown to the moderators. Bring your own applicants."""
+    return await keeper.garden()
+
+
+@pytest.fixture
+async def own_keeper(homeserver: LabHomeserver, sqlite_url: str) -> AsyncIterator[OwnKeeper]:
+    """Starts a bot for this test alone, on a database of its own: `await own_keeper(permissions={…})`."""
+    async with AsyncExitStack() as stack:
+
+        async def start(database: str = sqlite_url, **more: Any) -> InProcess:
+            keeper = InProcess(homeserver.take_slot(), database, **more)
+            await stack.enter_async_context(keeper.running())
+            return keeper
+
+        yield start
+
+
+@pytest.fixture
+async def process(homeserver: LabHomeserver, sqlite_url: str, tmp_path: Path) -> AsyncIterator[Process]:
+    """A bot as a process of its own, not started yet, on a database of its own."""
+    process = Process(homeserver.take_slot(), sqlite_url, tmp_path)
+    yield process
+    await process.stop()
+
+
+class _Complaints(logging.Handler):
+    """Keeps what the bot logs as an error."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.said: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.said.append(logging.Formatter().format(record))
+
+
+@pytest.fixture(autouse=True)
+def complaints() -> Iterator[list[str]]:
+    """What the bot in this process logged as errors: no journey ends well with any. Clear it where one is meant."""
+    handler = _Complaints()
+    logger = logging.getLogger("knockbot")
+    logger.addHandler(handler)
+    yield handler.said
+    logger.removeHandler(handler)
+    assert not handler.said, "\n".join(handler.said)

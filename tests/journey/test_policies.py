@@ -1,0 +1,360 @@
+"""Policies at work: what each verdict does at the door, and what the rules can tell of an applicant."""
+
+from __future__ import annotations
+
+import pytest
+
+from knockbot.demo.people import Person, until
+from tests.journey.conftest import OwnKeeper
+from tests.keeper import Garden, InProcess, block, edit_of, words
+
+EVERY_VERDICT = """
+rules:
+- {name: friends, when: {reason_matches: ^friend}, then: accept, reason: Come in.}
+- {name: strangers, when: {reason_matches: ^stranger}, then: reject, reason: Say who you are.}
+- {name: known trouble, when: {reason_matches: ^trouble}, then: ban, reason: Not welcome here.}
+- {when: {reason_matches: ^nameless}, then: reject}
+- {name: vips, when: {reason_matches: ^vip}, then: forward}
+otherwise: forward
+"""
+
+
+# --- verdicts -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("said", "came", "rule", "told"),
+    [
+        ("friend of ben", ("invite", "accepted"), "friends", "Come in."),
+        ("stranger", ("leave", "rejected"), "strangers", "Say who you are."),
+        ("trouble", ("ban", "banned"), "known trouble", "Not welcome here."),
+        ("nameless", ("leave", "rejected"), "#4", None),
+    ],
+)
+async def test_a_rule_answers_at_once_and_says_so_in_one_line(
+    keeper: InProcess, said: str, came: tuple[str, str], rule: str, told: str | None
+) -> None:
+    membership, state = came
+    garden = await keeper.garden(EVERY_VERDICT)
+
+    ana = await garden.knocker(reason=said)
+
+    assert (await garden.membership(ana, membership)).get("reason") == told
+    line = await garden.shown(ana, state, rule=rule, by=garden.keeper.user_id, kind="knock")
+    assert line["content"]["msgtype"] == "m.notice"
+    assert line["content"]["m.mentions"] == {}
+    assert rule in words(line)
+    assert ana.user_id in words(line)
+    await garden.caught_up()
+    assert len(await garden.said_about(ana)) == 1
+    assert await garden.acts_on(ana) == [membership]
+
+
+async def test_the_applicant_sees_why_they_were_turned_away(keeper: InProcess) -> None:
+    garden = await keeper.garden(EVERY_VERDICT)
+    ana = await garden.knocker(reason="stranger")
+    await garden.membership(ana, "leave")
+
+    async def told() -> str:
+        left = (await ana.sync(filter='{"room": {"include_leave": true}}'))["rooms"].get("leave", {})
+        events = left.get(garden.room, {"timeline": {"events": []}})["timeline"]["events"]
+        return " ".join(
+            str(event["content"].get("reason")) for event in events if event.get("state_key") == ana.user_id
+        )
+
+    await until(told, lambda seen: "Say who you are." in seen, lambda seen: f"told only {seen!r}")
+
+
+async def test_the_applicant_sees_the_words_of_the_rule_in_the_invite(keeper: InProcess) -> None:
+    garden = await keeper.garden(EVERY_VERDICT)
+    ana = await garden.knocker(reason="friend")
+    await garden.membership(ana, "invite")
+
+    invited = (await ana.sync())["rooms"]["invite"][garden.room]["invite_state"]["events"]
+
+    assert "Come in." in [event["content"].get("reason") for event in invited if event["type"] == "m.room.member"]
+
+
+@pytest.mark.parametrize(("said", "rule"), [("vip", "vips"), ("something else", "otherwise")])
+async def test_what_is_forwarded_is_a_card_that_names_no_rule(keeper: InProcess, said: str, rule: str) -> None:
+    garden = await keeper.garden(EVERY_VERDICT)
+
+    ana = await garden.knocker(reason=said)
+
+    card = await garden.card(ana, rule=None, by=None)
+    assert card["content"]["msgtype"] == "m.text"
+    shown = await garden.command(f"show {block(card)['number']}")
+    assert rule in shown
+    assert "strangers" in shown  # a rule that did not match, and why
+    assert await garden.alice.membership(garden.room, ana.user_id) == "knock"
+
+
+async def test_a_rule_that_forwards_comes_before_later_rules_and_otherwise(keeper: InProcess) -> None:
+    garden = await keeper.garden("rules: [{when: {reason_matches: wait}, then: forward}]\notherwise: ban")
+
+    waits, other = await garden.knocker("waits", "wait"), await garden.knocker("other")
+
+    await garden.membership(other, "ban")
+    await garden.shown(waits, "pending")
+
+
+async def test_an_applicant_let_in_by_a_rule_joins_without_another_line(keeper: InProcess) -> None:
+    garden = await keeper.garden(EVERY_VERDICT)
+    ana = await garden.knocker(reason="friend")
+    await garden.membership(ana, "invite")
+
+    await ana.join(garden.room)
+
+    await garden.caught_up()
+    assert [block(event)["state"] for event in await garden.said_about(ana)] == ["accepted"]
+
+
+async def test_who_is_rejected_by_a_rule_may_knock_again_and_is_judged_again(keeper: InProcess) -> None:
+    garden = await keeper.garden(EVERY_VERDICT)
+    ana = await garden.knocker(reason="stranger")
+    first = await garden.shown(ana, "rejected")
+
+    await ana.knock(garden.room, "friend of ben")
+
+    second = await garden.shown(ana, "accepted")
+    assert block(second)["number"] > block(first)["number"]
+
+
+async def test_a_knock_that_waits_is_judged_anew_when_its_reason_changes(keeper: InProcess) -> None:
+    garden = await keeper.garden(EVERY_VERDICT)
+    ana = await garden.knocker(reason="hello")
+    card = await garden.shown(ana, "pending")
+
+    await ana.knock(garden.room, "friend of ben")
+
+    await garden.membership(ana, "invite")
+    edited = await garden.shown(ana, "accepted", rule="friends")
+    assert edit_of(edited) == card["event_id"]
+    assert block(edited)["number"] == block(card)["number"]
+
+
+async def test_a_new_policy_holds_from_the_next_knock_on(keeper: InProcess) -> None:
+    garden = await keeper.plant("otherwise: forward")
+    ana = await garden.knocker("ana")
+    await garden.shown(ana, "pending")
+
+    await garden.set_policy("otherwise: accept")
+    ben = await garden.knocker("ben")
+
+    await garden.membership(ben, "invite")
+    assert await garden.alice.membership(garden.room, ana.user_id) == "knock"
+
+
+# --- criteria -----------------------------------------------------------------------------------------------------
+
+CRITERIA = [
+    # what the rule asks, the end of the applicant's name, their reason, whether the rule matches
+    ("any: [{user: '@*kind*:lab.test'}]", "kind", None, True),
+    ("any: [{user: '@*kind*:lab.test'}]", "ana", None, False),
+    ("any: [{user: ['@x:lab.test', '@?????kind*']}]", "kind", None, True),
+    ("any: [{user: '@*KIND*:lab.test'}]", "kind", None, False),
+    ("server: LAB.test", "ana", None, True),
+    ("server: ['*.spam.example', evil.example]", "ana", None, False),
+    ("local: true", "ana", None, True),
+    ("local: false", "ana", None, False),
+    ("reason_matches: '(?i)student|staff'", "ana", "I am a STUDENT here", True),
+    ("reason_matches: '^staff$'", "ana", "staff member", False),
+    ("reason_matches: vegetable", "ana", "ｖｅｇｅ\u200btable", True),
+    ("reason_length_at_least: 3", "ana", "abc", True),
+    ("reason_length_at_least: 3", "ana", "ab\u200b", False),
+    ("reason_length_at_least: 1", "ana", None, False),
+    ("any: [{local: false}, {reason_matches: x}]", "ana", "x", True),
+    ("all: [{local: true}, {reason_matches: x}]", "ana", "y", False),
+    ("not: {reason_length_at_least: 3}", "ana", None, True),
+    ("not: {any: [{local: true}, {server: a.example}]}", "ana", None, False),
+    ("local: true, reason_matches: x", "ana", "x", True),
+    ("local: true, reason_matches: x", "ana", "y", False),
+]
+
+# One garden for all of them: the rule of each case is for those whose name begins with its number.
+ALL_CRITERIA = "rules:\n" + "\n".join(
+    f"- {{name: case {place}, when: {{user: '@{place:04}-*', {when}}}, then: reject}}"
+    for place, (when, *_) in enumerate(CRITERIA)
+)
+
+
+@pytest.mark.parametrize("place", range(len(CRITERIA)), ids=[case[0] for case in CRITERIA])
+async def test_a_criterion_tells_applicants_apart(keeper: InProcess, place: int) -> None:
+    garden = await keeper.garden(ALL_CRITERIA)
+    _, name, reason, matches = CRITERIA[place]
+
+    ana = await garden.knocker(f"{place:04}-{name}", reason)
+
+    if matches:
+        await garden.shown(ana, "rejected", rule=f"case {place}")
+    else:
+        await garden.shown(ana, "pending")
+
+
+# --- members of other rooms ---------------------------------------------------------------------------------------
+
+
+async def beside_a_club(keeper: InProcess, policy: str) -> tuple[Garden, str]:
+    """A garden whose policy speaks of a club that alice and the bot are in."""
+    garden = await keeper.plant()
+    club = await garden.alice.create_room("Club", invite=[keeper.user_id])
+    await garden.alice.wait_for_membership(club, keeper.user_id, "join")
+    await garden.set_policy(policy.replace("CLUB", f"'{club}'"))
+    return garden, club
+
+
+async def knocker_of(garden: Garden, club: str) -> Person:
+    """A member of the club knocks."""
+    person = await garden.person("member")
+    await garden.bring(person, club)
+    await person.knock(garden.room)
+    return person
+
+
+async def test_members_of_another_room_are_told_apart(keeper: InProcess) -> None:
+    garden, club = await beside_a_club(keeper, "rules: [{when: {member_of: CLUB}, then: accept}]\notherwise: reject")
+
+    member, stranger = await knocker_of(garden, club), await garden.knocker("stranger")
+
+    await garden.membership(member, "invite")
+    await garden.membership(stranger, "leave")
+
+
+async def test_only_those_who_are_joined_now_are_members(keeper: InProcess) -> None:
+    garden, club = await beside_a_club(keeper, "rules: [{when: {member_of: CLUB}, then: accept}]\notherwise: reject")
+    invited, former = await garden.person("invited"), await garden.person("former")
+    await garden.alice.invite(club, invited.user_id)
+    await garden.bring(former, club)
+    await former.leave(club)
+
+    await invited.knock(garden.room)
+    await former.knock(garden.room)
+
+    await garden.membership(invited, "leave")
+    await garden.membership(former, "leave")
+
+
+async def test_who_is_not_a_member_can_be_ruled_out(keeper: InProcess) -> None:
+    garden, club = await beside_a_club(
+        keeper, "rules: [{when: {not: {member_of: CLUB}}, then: ban}]\notherwise: forward"
+    )
+
+    member, stranger = await knocker_of(garden, club), await garden.knocker("stranger")
+
+    await garden.membership(stranger, "ban")
+    await garden.shown(member, "pending")
+
+
+async def test_an_alias_in_a_policy_means_the_room_it_meant_when_it_was_first_used(keeper: InProcess) -> None:
+    garden = await keeper.plant()
+    alice, name = garden.alice, f"club-{garden.alice.user_id[1:].partition(':')[0]}"
+    alias = f"#{name}:{keeper.homeserver.name}"
+    club = await alice.create_room("Club", alias=name, invite=[keeper.user_id])
+    await alice.wait_for_membership(club, keeper.user_id, "join")
+    await garden.set_policy(f"rules: [{{when: {{member_of: '{alias}'}}, then: accept}}]")
+    trap = await alice.create_room("Trap", preset="public_chat", invite=[keeper.user_id])
+    await alice.wait_for_membership(trap, keeper.user_id, "join")
+    await alice.call("DELETE", "directory", "room", alias)
+    await alice.call("PUT", "directory", "room", alias, body={"room_id": trap})
+
+    member, trapped = await knocker_of(garden, club), await garden.person("trapped")
+    await trapped.join(trap)
+    await trapped.knock(garden.room)
+
+    await garden.membership(member, "invite")
+    await garden.shown(trapped, "pending")
+
+
+@pytest.mark.parametrize(
+    "rule", ["member_of: CLUB", "not: {member_of: CLUB}", "all: [{local: true}, {member_of: CLUB}]"]
+)
+async def test_what_the_bot_can_no_longer_see_is_left_to_the_moderators(keeper: InProcess, rule: str) -> None:
+    garden, club = await beside_a_club(
+        keeper, f"rules: [{{name: club, when: {{{rule}}}, then: accept}}]\notherwise: ban"
+    )
+    await garden.alice.kick(club, keeper.user_id)
+
+    member, stranger = await knocker_of(garden, club), await garden.knocker("stranger")
+
+    for person in (member, stranger):
+        card = await garden.shown(person, "pending")
+        assert "club" in words(card)
+        assert club in words(card)
+        assert "not joined" in words(card)
+        assert await garden.alice.membership(garden.room, person.user_id) == "knock"
+
+
+async def test_an_unknown_fact_does_not_matter_where_the_rule_cannot_match(keeper: InProcess) -> None:
+    garden, club = await beside_a_club(
+        keeper, "rules: [{when: {local: false, member_of: CLUB}, then: ban}]\notherwise: accept"
+    )
+    await garden.alice.kick(club, keeper.user_id)
+
+    ana = await garden.knocker()
+
+    await garden.membership(ana, "invite")
+
+
+async def test_a_rule_before_the_unknown_one_still_decides(keeper: InProcess) -> None:
+    garden, club = await beside_a_club(
+        keeper, "rules: [{when: {reason_matches: spam}, then: ban}, {when: {member_of: CLUB}, then: accept}]"
+    )
+    await garden.alice.kick(club, keeper.user_id)
+
+    spammer = await garden.knocker("spammer", "spam")
+
+    await garden.membership(spammer, "ban")
+
+
+async def test_a_room_the_bot_never_was_in_is_unknown(own_keeper: OwnKeeper) -> None:
+    rules = [{"name": "club", "when": {"member_of": "!nowhere:lab.test"}, "then": "accept"}]
+    keeper = await own_keeper(defaults={"policy": {"rules": rules, "otherwise": "ban"}})
+    garden = await keeper.plant()
+
+    ana = await garden.knocker()
+
+    card = await garden.shown(ana, "pending")
+    assert "!nowhere:lab.test" in words(card)
+
+
+# --- settings -----------------------------------------------------------------------------------------------------
+
+
+async def test_announce_none_acts_without_a_word(keeper: InProcess) -> None:
+    garden = await keeper.plant("rules: [{when: {reason_matches: x}, then: accept}]\nannounce: none")
+
+    quiet = await garden.knocker("quiet", "x")
+
+    await garden.membership(quiet, "invite")
+    await garden.caught_up()
+    assert await garden.said_about(quiet) == []
+
+
+async def test_announce_none_still_shows_what_is_forwarded(keeper: InProcess) -> None:
+    garden = await keeper.plant("announce: none")
+
+    ana = await garden.knocker()
+
+    await garden.card(ana)
+
+
+async def test_a_card_calls_those_it_is_told_to_and_nobody_else(keeper: InProcess) -> None:
+    garden = await keeper.plant()
+    called = [garden.alice.user_id, "@bob:lab.test"]
+    await garden.set_policy(f"call: ['{called[0]}', '{called[1]}']")
+    ana = await garden.knocker(reason=f"hello {garden.alice.user_id} @room")
+
+    card = await garden.shown(ana, "pending")
+
+    assert card["content"]["m.mentions"] == {"user_ids": called}
+    await ana.retract(garden.room)
+    edited = await garden.shown(ana, "withdrawn")
+    assert edited["content"]["m.mentions"] == {}
+
+
+async def test_without_call_a_card_mentions_nobody(garden: Garden) -> None:
+    ana = await garden.knocker(reason="hello @room")
+
+    card = await garden.shown(ana, "pending")
+
+    assert card["content"]["m.mentions"] == {}

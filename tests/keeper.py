@@ -1,0 +1,473 @@
+"""A knockbot to test with, in this process or as one of its own, and gardens: rooms whose door it keeps."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from knockbot.app import service
+from knockbot.config import Settings
+from knockbot.demo.homeserver import spawn
+from knockbot.demo.people import Json, Person, until
+from knockbot.errors import Unavailable
+from knockbot.flow.door import Door
+from tests.lab import DoorSlot, LabHomeserver
+
+WITHIN = 20.0
+"""Seconds that anything is waited for."""
+
+SIGTERM_WITHIN = 25.0
+"""Seconds that a process may drain, and some to start Python's own end."""
+
+
+def config(slot: DoorSlot, database: str, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """A config.yaml for this slot: whoever lives on the homeserver may have rooms protected."""
+    return {
+        "homeserver": {"address": slot.homeserver.url, "domain": slot.homeserver.name},
+        "appservice": {
+            "address": slot.url,
+            "port": slot.port,
+            "id": slot.id,
+            "bot_username": slot.bot_localpart,
+            "as_token": slot.as_token,
+            "hs_token": slot.hs_token,
+        },
+        "database": database,
+        "permissions": {slot.homeserver.name: "user"},
+        **(more or {}),
+    }
+
+
+# --- bots ---------------------------------------------------------------------------------------------------------
+
+
+class Keeper(ABC):
+    """A knockbot on a slot of a homeserver. Stopped, it starts again on the same database."""
+
+    def __init__(self, slot: DoorSlot, database: str, **more: Any) -> None:
+        self.slot = slot
+        self.homeserver = slot.homeserver
+        self.database = database
+        self.more = more
+        self._gardens: dict[str | None, Garden] = {}
+
+    @property
+    def user_id(self) -> str:
+        """The bot's user id."""
+        return self.slot.bot_id
+
+    @abstractmethod
+    async def start(self) -> None:
+        """Start it, and return once it is ready."""
+
+    @abstractmethod
+    async def stop(self) -> None:
+        """Stop it in good order; nothing if it is not running."""
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Keeper]:
+        """Running for as long as the block lasts, unless it is stopped or killed inside."""
+        try:
+            await self.start()
+            yield self
+        finally:
+            await self.stop()
+
+    async def is_ready(self) -> bool:
+        """Whether it says that it is."""
+        try:
+            async with self.homeserver.http.get(f"{self.slot.url}/_matrix/mau/ready") as response:
+                return response.status == 200
+        except aiohttp.ClientError:
+            return False
+
+    # --- gardens ----------------------------------------------------------------------------------------------
+
+    async def plant(
+        self,
+        policy: str | None = None,
+        *,
+        alice: Person | None = None,
+        mods: str | None = None,
+        bot_level: int | None = 50,
+        levels: Mapping[str, Any] | None = None,
+        protect: bool = True,
+        room_version: str | None = None,
+        join_rule: Mapping[str, Any] | None = None,
+        **room: Any,
+    ) -> Garden:
+        """A new garden: alice makes the room and the management room, lets the bot in and has it keep the door."""
+        alice = alice or await self.homeserver.person("alice")
+        users = {self.user_id: bot_level} if bot_level is not None else {}
+        if room_version is not None and int(room_version) < 12:
+            users[alice.user_id] = 100  # from version 12 on the creator stands above all levels instead
+        garden_room = await alice.create_room(
+            "Garden",
+            invite=[self.user_id],
+            power_levels={"users": users, **(levels or {})},
+            room_version=room_version,
+            initial_state=[{"type": "m.room.join_rules", "content": join_rule or {"join_rule": "knock"}}],
+            **room,
+        )
+        mods = mods or await alice.create_room(invite=[self.user_id])
+        garden = Garden(self, alice, garden_room, mods)
+        for place in (garden_room, mods):
+            await alice.wait_for_membership(place, self.user_id, "join")
+        if protect:
+            await garden.command(f"protect {garden_room}", expect="I keep the door")
+        if policy is not None:
+            await garden.set_policy(policy)
+        return garden
+
+    async def garden(self, policy: str | None = None) -> Garden:
+        """A garden with this policy, shared by all who bring their own applicants and leave it as it was."""
+        if policy not in self._gardens:
+            self._gardens[policy] = await self.plant(policy)
+        return self._gardens[policy]
+
+
+class InProcess(Keeper):
+    """A knockbot in this process: quick to start and to stop."""
+
+    door: Door
+
+    def __init__(self, slot: DoorSlot, database: str, **more: Any) -> None:
+        super().__init__(slot, database, **more)
+        self._task: asyncio.Task[None] | None = None
+        self._end = asyncio.Event()
+
+    async def start(self) -> None:
+        """Start it, and return once it is ready."""
+        self._end = asyncio.Event()
+        self._task = asyncio.create_task(self._run())
+        await until(self._settled, bool, lambda _: "knockbot did not get ready", within=WITHIN)
+        if self._task.done():
+            await self._task
+
+    async def stop(self) -> None:
+        """Stop it in good order; nothing if it is not running."""
+        self._end.set()
+        if self._task is not None:
+            task, self._task = self._task, None
+            await task
+
+    async def _run(self) -> None:
+        settings = Settings.model_validate(config(self.slot, self.database, self.more))
+        async with service(settings) as self.door:
+            await self._end.wait()
+
+    async def _settled(self) -> bool:
+        return self._task is None or self._task.done() or await self.is_ready()
+
+
+class Process(Keeper):
+    """A knockbot as a process of its own, which may be killed."""
+
+    def __init__(self, slot: DoorSlot, database: str, directory: Path, **more: Any) -> None:
+        super().__init__(slot, database, **more)
+        self.directory = directory
+        self.log = directory / f"{slot.id}.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    async def start(self) -> None:
+        """Start it, and return once it is ready."""
+        self.begin()
+        await until(self._settled, bool, lambda _: f"knockbot did not get ready:\n{self.said()}", within=WITHIN)
+        if self._process is not None and self._process.poll() is not None:
+            raise Unavailable(f"knockbot ended while starting:\n{self.said()}")
+
+    async def stop(self) -> None:
+        """Stop it in good order; nothing if it is not running."""
+        if self._process is not None and self._process.poll() is None:
+            self.ask_to_stop()
+            await self.ended()
+
+    def begin(self) -> None:
+        """Start it without waiting for anything."""
+        config_file = self.directory / f"{self.slot.id}.yaml"
+        config_file.write_text(json.dumps(config(self.slot, self.database, self.more)))
+        with self.log.open("ab") as log:
+            self._process = spawn(
+                [sys.executable, "-m", "knockbot", "run", "-c", config_file], cwd=self.directory, log=log
+            )
+
+    def ask_to_stop(self) -> None:
+        """SIGTERM."""
+        self._running.terminate()
+
+    def kill(self) -> None:
+        """End it as a power cut would (SIGKILL)."""
+        self._running.send_signal(signal.SIGKILL)
+        self._running.wait()
+
+    async def ended(self) -> int:
+        """Its exit status, once it has ended; killed if it does not."""
+        process = self._running
+        try:
+            return await asyncio.to_thread(process.wait, SIGTERM_WITHIN)
+        finally:
+            process.kill()
+            process.wait()
+
+    def said(self) -> str:
+        """What it wrote to its log, in all its runs."""
+        return self.log.read_text(errors="replace")
+
+    @property
+    def _running(self) -> subprocess.Popen[bytes]:
+        assert self._process is not None
+        return self._process
+
+    async def _settled(self) -> bool:
+        return self._running.poll() is not None or await self.is_ready()
+
+
+# --- gardens ------------------------------------------------------------------------------------------------------
+
+REQUEST = "org.knockbot.request"
+REQUESTS = "org.knockbot.requests"
+
+
+@dataclass(frozen=True, slots=True)
+class Garden:
+    """A room whose door is kept, its management room, and alice, who made both and may do everything."""
+
+    keeper: Keeper
+    alice: Person
+    room: str
+    mods: str
+
+    # --- people -----------------------------------------------------------------------------------------------
+
+    async def person(self, name: str = "ana") -> Person:
+        """A new user of the homeserver."""
+        return await self.keeper.homeserver.person(name)
+
+    async def knocker(self, name: str = "ana", reason: Any = None) -> Person:
+        """Somebody new who knocks here."""
+        person = await self.person(name)
+        await person.knock(self.room, reason)
+        return person
+
+    async def moderator(self, name: str = "mona", *, level: int | None = 50, joined: bool = True) -> Person:
+        """Somebody in the management room, with this level in the protected room, and joined to it or not."""
+        person = await self.person(name)
+        await self.bring(person, self.mods)
+        if joined:
+            await self.bring(person, self.room)
+        if level is not None:
+            await self.give_power(person.user_id, level)
+        return person
+
+    async def bring(self, person: Person, room: str) -> None:
+        """Alice invites, and they join."""
+        await self.alice.invite(room, person.user_id)
+        await person.join(room)
+
+    async def give_power(self, user_id: str, level: int) -> None:
+        """Alice gives somebody a level in the protected room."""
+        levels = await self.alice.state(self.room, "m.room.power_levels") or {}
+        users = {**levels.get("users", {}), user_id: level}
+        await self.alice.put_state(self.room, "m.room.power_levels", {**levels, "users": users})
+
+    # --- the bot's words --------------------------------------------------------------------------------------
+
+    async def tell(self, command: str, *, by: Person | None = None, **how: Any) -> str:
+        """Somebody types a command; returns its event id."""
+        return await (by or self.alice).say(self.mods, f"!kb {command}", **how)
+
+    async def command(self, command: str, *, by: Person | None = None, expect: str = "", **how: Any) -> str:
+        """Somebody types a command; returns what the bot says to it, which holds what is expected."""
+        said = await self.answer_to(await self.tell(command, by=by, **how))
+        assert expect in said, said
+        return said
+
+    async def answer_to(self, event_id: str) -> str:
+        """What the bot says to a message, once it does: the words of its reply, or the emoji it puts on it."""
+        found = await self.alice.wait_for(
+            self.mods,
+            lambda event: event["sender"] == self.keeper.user_id and event_id in (in_reply_to(event), reacts_to(event)),
+            what=f"an answer to {event_id}",
+            within=WITHIN,
+        )
+        return words(found) or str(found["content"]["m.relates_to"]["key"])
+
+    async def answers_to(self, event_id: str) -> list[Json]:
+        """All replies of the bot to a message."""
+        return [event for event in await self.said() if in_reply_to(event) == event_id]
+
+    async def set_policy(self, policy: str, *, by: Person | None = None) -> None:
+        """Put a policy in force."""
+        said = await self.command(f"policy set {self.room}\n{policy}", by=by)
+        assert said.startswith("✅"), said
+
+    async def heard(self, wanted: Callable[[Json], bool], what: str = "it", *, after: str | None = None) -> Json:
+        """The first message of the bot in the management room for which `wanted` holds."""
+        return await self.alice.wait_for(
+            self.mods, lambda event: self.is_said(event) and wanted(event), what=what, after=after, within=WITHIN
+        )
+
+    async def shown(
+        self, who: Person | str, state: str | None = None, *, after: str | None = None, **fields: Any
+    ) -> Json:
+        """The first message of the bot that shows a request of somebody in this state, and with these fields."""
+        wanted = {"user_id": who.user_id if isinstance(who, Person) else who, "room_id": self.room, **fields}
+        if state is not None:
+            wanted["state"] = state
+        return await self.heard(lambda event: _holds(event, wanted), f"{wanted}", after=after)
+
+    async def card(self, who: Person, **fields: Any) -> Json:
+        """The card of somebody who waits, with all the reactions it offers."""
+        card = await self.shown(who, "pending", **fields)
+        await self.offered(card["event_id"])
+        return card
+
+    async def offered(self, card: str, emojis: str = "✅❌⛔") -> None:
+        """Wait until the bot offers exactly these answers on a card."""
+
+        async def look() -> set[str]:
+            return set(await self.offers(card))
+
+        await until(
+            look,
+            lambda seen: seen == set(emojis),
+            lambda seen: f"{card} was to offer {emojis}, but offers {seen}",
+            within=WITHIN,
+        )
+
+    async def offers(self, card: str) -> list[str]:
+        """The emojis that the bot has put on a card."""
+        return [
+            event["content"]["m.relates_to"]["key"]
+            for event in await self.alice.messages(self.mods)
+            if event["sender"] == self.keeper.user_id and reacts_to(event) == card
+        ]
+
+    async def said(self) -> list[Json]:
+        """All recent messages of the bot in the management room."""
+        return [event for event in await self.alice.messages(self.mods) if self.is_said(event)]
+
+    async def said_about(self, who: Person) -> list[Json]:
+        """All recent messages of the bot that show a request of somebody."""
+        return [event for event in await self.said() if block(event).get("user_id") == who.user_id]
+
+    async def caught_up(self) -> None:
+        """Return once the bot has dealt with all that has happened here so far.
+
+        The events of a room are handled in order, and what is said in a room is said in order: so a new knock that
+        is shown, and then a command that is replied to, come after everything.
+        """
+        late = await self.knocker("late")
+        await self.shown(late)
+        await self.command("help")
+
+    def is_said(self, event: Json) -> bool:
+        """Whether this is a message of the bot."""
+        return (event["type"], event["sender"]) == ("m.room.message", self.keeper.user_id)
+
+    # --- the protected room -----------------------------------------------------------------------------------
+
+    async def membership(self, who: Person, membership: str) -> Json:
+        """The member event's content of somebody here, as soon as they stand so."""
+        return await self.alice.wait_for_membership(self.room, who.user_id, membership, within=WITHIN)
+
+    async def acts_on(self, who: Person) -> list[str]:
+        """What the bot did to somebody: the membership that each of its acts set."""
+        acts = await self.acts_of_the_bot()
+        return [membership for user_id, membership in acts.elements() if user_id == who.user_id]
+
+    async def acts_of_the_bot(self) -> Counter[tuple[str, str]]:
+        """How often the bot did what to whom: by user id and membership, from the room's whole history."""
+        events: list[Json] = []
+        query: dict[str, Any] = {"dir": "b", "limit": 1000, "filter": json.dumps({"types": ["m.room.member"]})}
+        while True:
+            page = await self.alice.call("GET", "rooms", self.room, "messages", query=query)
+            events += page["chunk"]
+            if "end" not in page:
+                break
+            query["from"] = page["end"]
+        return Counter(
+            (event["state_key"], event["content"]["membership"])
+            for event in events
+            if event["sender"] == self.keeper.user_id != event["state_key"]
+        )
+
+
+def block(event: Json) -> Json:
+    """The machine block of a message; empty where there is none."""
+    found = event["content"].get(REQUEST)
+    return found if isinstance(found, dict) else {}
+
+
+def words(event: Json) -> str:
+    """What a message says."""
+    return str(event["content"].get("body", ""))
+
+
+def html(event: Json) -> str:
+    """What a message says, as HTML."""
+    return str(event["content"].get("formatted_body", ""))
+
+
+def in_reply_to(event: Json) -> str | None:
+    """The message this one replies to."""
+    relation = event["content"].get("m.relates_to", {})
+    found = relation.get("m.in_reply_to", {}).get("event_id")
+    return found if isinstance(found, str) else None
+
+
+def reacts_to(event: Json) -> str | None:
+    """The message that this reaction is on."""
+    relation = event["content"].get("m.relates_to", {})
+    return str(relation["event_id"]) if relation.get("rel_type") == "m.annotation" else None
+
+
+def edit_of(event: Json) -> str | None:
+    """The message this one is an edit of."""
+    relation = event["content"].get("m.relates_to", {})
+    return str(relation["event_id"]) if relation.get("rel_type") == "m.replace" else None
+
+
+def _holds(event: Json, wanted: Mapping[str, Any]) -> bool:
+    blocks = [block(event), *event["content"].get(REQUESTS, [])]
+    return any(wanted.items() <= one.items() for one in blocks if one)
+
+
+# --- a shared bot -------------------------------------------------------------------------------------------------
+
+
+class Keepers:
+    """One bot for all tests that leave it as it was; another takes its place when its homeserver retires."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._running: InProcess | None = None
+
+    async def on(self, homeserver: LabHomeserver) -> InProcess:
+        """The shared bot beside this homeserver."""
+        if self._running is None or self._running.homeserver is not homeserver:
+            await self.stop()
+            slot = homeserver.take_slot()
+            database = f"sqlite:{self._directory / f'{slot.id}-{os.urandom(4).hex()}.db'}"
+            self._running = InProcess(slot, database)
+            await self._running.start()
+        return self._running
+
+    async def stop(self) -> None:
+        """Stop it; nothing if none runs."""
+        if self._running is not None:
+            running, self._running = self._running, None
+            await running.stop()

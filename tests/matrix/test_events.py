@@ -1,0 +1,329 @@
+"""Reading events: what a real Synapse sent, event by event, and whatever else anybody may send."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from knockbot.domain.ids import is_room_id, is_user_id
+from knockbot.domain.model import Echo, Happening, MemberChange, Membership, Message, Reaction, RoomChange
+from knockbot.domain.text import storable
+from knockbot.matrix.events import EFFECT_KEY, Malformed, is_event_id, matters, parse
+from tests.matrix.edge import ANA, BOT, GARDEN, MODERATOR, MODS, START, Json, changed, member, reaction, state, text
+
+# --- what a real Synapse sent ---------------------------------------------------------------------------------
+
+SAMPLES = Path(__file__).parent.parent / "samples" / "received.jsonl"
+"""One line for each thing done on a Synapse 1.163.2, with the events that an application service received for it."""
+
+NOTHING = "nothing"
+
+BECOMES: dict[str, list[str]] = {
+    # A local user and the bot, in rooms of versions 10, 11 and 12.
+    "v?_knock": ["alice ? > knock by alice: please let me in"],
+    "v?_knock_again_no_reason": ["alice knock > knock by alice"],
+    "v?_knock_again_other_reason": ["alice knock > knock by alice: second try"],
+    "v?_retract": ["alice knock > leave by alice: changed my mind"],
+    "v?_reknock_after_retract": ["alice leave > knock by alice: again"],
+    "v?_accept_invite": ["alice knock > invite by knockbot: welcome"],
+    "v?_join_after_accept": ["alice invite > join by alice"],
+    "v10_leave_after_join": ["alice join > leave by alice"],
+    "v11_leave_after_join": ["alice join > leave by alice"],
+    "v10_knock_after_leave": ["alice leave > knock by alice: third"],
+    "v11_knock_after_leave": ["alice leave > knock by alice: third"],
+    "v12_knock_after_leave": ["alice join > leave by alice", "alice leave > knock by alice: third"],
+    "v?_reject_kick": ["alice knock > leave by knockbot: not today"],
+    "v?_kick_twice_1": ["alice knock > leave by knockbot"],
+    "v?_reknock_after_reject": ["alice leave > knock by alice: at once"],
+    "v?_invite_after_reject": ["alice leave > invite by knockbot"],
+    "v?_decline_invite": ["alice invite > leave by alice"],
+    "v?_ban": ["alice knock > ban by knockbot: spam"],
+    "v?_unban": ["alice ban > leave by knockbot"],
+    "v?_knock_after_unban": ["alice leave > knock by alice"],
+    # Others act, and what else happens while somebody knocks.
+    "accept_by_other_moderator_knock": ["bob ? > knock by bob: hi"],
+    "accept_by_other_moderator": ["bob knock > invite by mod"],
+    "accept_after_rule_changed_to_invite": ["bob knock > invite by knockbot"],
+    "invite_revoked_by_moderator": ["bob invite > leave by mod: oops"],
+    "join_rule_changed_to_invite": ["m.room.join_rules by mod"],
+    "room_upgraded_while_knocking": ["m.room.tombstone by mod", "m.room.power_levels by mod"],
+    "deactivated_while_knocking": ["carol knock > leave by carol"],
+    "knock_when_rule_invite": ["bob invite > leave by bob"],
+    "knock_by_alias": ["bob ? > knock by bob: alias"],
+    "knock_by_state_put": ["bob leave > knock by bob: via PUT state"],
+    "knock_retract_by_state_put": ["bob knock > leave by bob"],
+    "knock_restricted_unsatisfied_knock": ["bob ? > knock by bob: no condition"],
+    "knock_restricted_satisfied_knock": ["bob leave > knock by bob: I could just join"],
+    "knock_restricted_satisfied_join": ["bob knock > join by bob"],
+    "knock_restricted_join_while_knocking_condition_now_satisfied": ["bob knock > join by bob"],
+    "bot_invited": ["knockbot ? > invite by mod"],
+    "bot_joined": ["knockbot invite > join by knockbot"],
+    "bot_pl0_invite": ["bob knock > invite by knockbot"],
+    # A retry after Synapse was restarted says nothing of what stood there before.
+    "recovered_after_synapse_restart": [
+        "load_u5 ? > knock by load_u5: a",
+        "load_u5 ? > knock by load_u5: b",
+        "load_u0 ? > leave by knockbot: while down",
+        "load_u6 ? > knock by load_u6",
+    ],
+    # Reasons that are none, or not fit to be stored.
+    "reason_null": ["bob leave > knock by bob"],
+    "reason_object": ["bob knock > leave by bob", "bob leave > knock by bob"],
+    "reason_control": ["bob leave > knock by bob: a\ufffdb\u202e\nc"],
+    # Users of another server; what they take back there, nobody here is told.
+    "fed_B_in_room_knock": ["dora ? > knock by dora: B is in the room"],
+    "fed_B_in_room_reject": ["dora knock > leave by knockbot: no"],
+    "fed_B_in_room_retract": ["dora knock > leave by dora"],
+    "fed_knock_no_displayname": ["hal ? > knock by hal"],
+    "fed_room_on_B_knock_by_A_user": ["gus ? > knock by gus: A user"],
+    "fed_room_on_B_knock_by_B_user": ["fred ? > knock by fred: home"],
+    "fed_room_on_B_accept": ["fred knock > invite by knockbot"],
+    "fed_v?_knock": ["bob? ? > knock by bob?: from B"],
+    "fed_v?_knock_again_same_reason": ["bob? knock > knock by bob?: from B"],
+    "fed_v?_knock_again_other_reason": ["bob? knock > knock by bob?: second"],
+    "fed_v?_accept": ["bob? knock > invite by knockbot: welcome"],
+    "fed_v?_join": ["bob? invite > join by bob?"],
+    "fed_v?_leave": ["bob? join > leave by bob?"],
+    "fed_v?_reject": ["rej? knock > leave by knockbot: no"],
+    "fed_v?_reknock_after_reject": ["rej? leave > knock by rej?: again"],
+    "fed_v?_ban": ["rej? knock > ban by knockbot: spam"],
+    "fed_v?_accept_after_retract": ["ret? knock > invite by knockbot"],
+    "fed_v?_invite_revoked": ["ret? invite > leave by knockbot: revoked"],
+    "fed_v?_declined": ["ret? invite > leave by ret?"],
+    "fed_v?_3pid_redeemed_by_B_user": ["iris? ? > invite by knockbot"],
+    # Third-party invites.
+    "tpi_v?_invite_by_bot": [NOTHING],
+    "tpi_v?_invite_by_mod": [NOTHING],
+    "tpi_v?_redeemed_bot_invite": ["dave? ? > invite by knockbot"],
+    "tpi_v?_redeemed_mod_invite": ["carol? ? > invite by mod"],
+    "tpi_v?_join_after_redeem": ["carol? invite > join by carol?"],
+    "tpi_invite_bound_address": ["gina ? > invite by knockbot"],
+    "tpi_redeem_while_knocking": ["hank knock > invite by knockbot"],
+    "tpi_redeem_inviter_left": ["ivy ? > invite by mod2"],
+    "tpi_own_key_join_no": ["ola ? > invite by knockbot", "ola invite > join by ola"],
+    "tpi_revoked_by_bot": [NOTHING],
+    "tpi_redacted": [NOTHING],
+}
+"""What each sample becomes: whom it is about, what stood there before where that is told, and what stands now.
+
+`v?` stands for the versions of rooms of which there is a sample.
+"""
+
+
+def told(happening: Happening | None) -> str:
+    """A happening in the words of the table above."""
+    if isinstance(happening, MemberChange):
+        before = happening.replaced_membership or "?"
+        reason = f": {happening.reason}" if happening.reason else ""
+        about, by = name_of(happening.user_id), name_of(happening.sender)
+        return f"{about} {before} > {happening.membership} by {by}{reason}"
+    if isinstance(happening, RoomChange):
+        return f"{happening.type} by {name_of(happening.sender)}"
+    assert happening is None
+    return NOTHING
+
+
+def name_of(user_id: str) -> str:
+    return user_id[1:].partition(":")[0]
+
+
+def samples() -> Iterator[tuple[str, Json]]:
+    for line in SAMPLES.read_text().splitlines():
+        sample = json.loads(line)
+        for event in sample["events"]:
+            yield sample["sample"], event
+
+
+def row_of(sample: str) -> tuple[str, str]:
+    """The row of the table a sample belongs to, and its version of room, where it has one."""
+    for version in ("10", "11", "12"):
+        row = sample.replace(f"v{version}_", "v?_")
+        if sample not in BECOMES and row != sample:
+            return row, version
+    return sample, ""
+
+
+def test_every_event_that_synapse_sent_becomes_what_it_means() -> None:
+    found: dict[str, list[str]] = {}
+    expected = {}
+    for sample, event in samples():
+        row, version = row_of(sample)
+        found.setdefault(sample, []).append(told(parse(event, "@knockbot:lab.test")))
+        # The users of some samples have the version of their room in their names.
+        expected[sample] = [re.sub(r"(?<=[a-z])\?", version, line) for line in BECOMES[row]]
+
+    assert found == expected
+    assert {row_of(sample)[0] for sample in found} == set(BECOMES)
+
+
+def test_every_event_that_synapse_sent_is_read_to_its_last_field() -> None:
+    for _, event in samples():
+        happening = parse(event, "@knockbot:lab.test")
+        if isinstance(happening, MemberChange):
+            content, unsigned = event["content"], event["unsigned"]
+            assert happening.room_id == event["room_id"]
+            assert happening.event_id == event["event_id"]
+            assert happening.user_id == event["state_key"]
+            assert happening.sent_at == event["origin_server_ts"]
+            assert happening.display_name == content.get("displayname")
+            assert happening.has_avatar == bool(content.get("avatar_url"))
+            assert happening.replaces == unsigned.get("replaces_state")
+
+
+# --- what else may come ---------------------------------------------------------------------------------------
+
+
+def test_a_knock_is_read_whole() -> None:
+    event = member(reason="please", displayname="Ana", avatar_url="mxc://a/b")
+    event["unsigned"] |= {"replaces_state": "$before", "prev_content": {"membership": "leave"}}
+
+    change = parse(event, BOT)
+
+    knock, leave = Membership.KNOCK, Membership.LEAVE
+    assert change == MemberChange(GARDEN, "$knock", ANA, ANA, knock, "please", "Ana", True, START, "$before", leave)
+
+
+@pytest.mark.parametrize(("url", "has"), [("mxc://a/b", True), ("", False), (None, False), (5, False), ({}, False)])
+def test_an_avatar_is_an_address_that_is_not_empty(url: Any, has: bool) -> None:
+    change = parse(member(avatar_url=url), BOT)
+
+    assert isinstance(change, MemberChange)
+    assert change.has_avatar is has
+
+
+EDIT = {"m.relates_to": {"rel_type": "m.replace", "event_id": "$old"}, "m.new_content": {"body": "!kb accept 1"}}
+HTML = {"format": "org.matrix.custom.html", "formatted_body": "<b>!kb</b>"}
+
+
+@pytest.mark.parametrize(
+    ("content", "becomes"),
+    [
+        ({}, Message(MODS, "$said", MODERATOR, START, "!kb help")),
+        (HTML, Message(MODS, "$said", MODERATOR, START, "!kb help", "<b>!kb</b>")),
+        ({"formatted_body": "<b>!kb</b>"}, Message(MODS, "$said", MODERATOR, START, "!kb help")),
+        (
+            {"m.relates_to": {"m.in_reply_to": {"event_id": "$card"}}},
+            Message(MODS, "$said", MODERATOR, START, "!kb help", None, "$card"),
+        ),
+        (
+            {"m.relates_to": {"rel_type": "m.thread", "event_id": "$root", "m.in_reply_to": {"event_id": "$card"}}},
+            Message(MODS, "$said", MODERATOR, START, "!kb help", None, "$card"),
+        ),
+        ({"msgtype": "m.notice"}, None),
+        ({"msgtype": "m.emote"}, None),
+        ({"msgtype": "m.image"}, None),
+        (EDIT, None),
+        ({"m.mentions": {"user_ids": [BOT]}}, Message(MODS, "$said", MODERATOR, START, "!kb help")),
+    ],
+)
+def test_only_text_that_is_no_edit_and_no_notice_can_command(content: Json, becomes: Message | None) -> None:
+    assert parse(text(**content), BOT) == becomes
+
+
+def test_a_message_is_cut_where_no_event_could_be_longer() -> None:
+    message = parse(text(body="x" * 100_000), BOT)
+
+    assert isinstance(message, Message)
+    assert len(message.body) == 65_536
+
+
+def test_the_bots_own_message_is_an_echo_of_its_effect() -> None:
+    own = changed(text(**{EFFECT_KEY: "card:7"}), BOT, "sender")
+
+    assert parse(own, BOT) == Echo(MODS, "$said", "card:7")
+    assert parse(changed(text(), BOT, "sender"), BOT) is None
+
+
+def test_nobody_else_can_send_an_echo() -> None:
+    assert isinstance(parse(text(**{EFFECT_KEY: "card:7"}), BOT), Message)
+
+
+@pytest.mark.parametrize("key", ["❌", "❌\ufe0f"])
+def test_a_reaction_is_the_same_with_and_without_its_variation_selector(key: str) -> None:
+    assert parse(reaction(key=key), BOT) == Reaction(MODS, "$click", MODERATOR, START, "$card", "❌")
+
+
+def test_a_redacted_reaction_is_nothing() -> None:
+    assert parse(reaction() | {"content": {}}, BOT) is None
+
+
+@pytest.mark.parametrize("key", ["something", "@ana:tulip.example", None, 5])
+def test_state_of_a_room_has_an_empty_key(key: Any) -> None:
+    assert parse(changed(state("$1", "m.room.power_levels"), key, "state_key"), BOT) is None
+
+
+@pytest.mark.parametrize(
+    ("event_type", "why"),
+    [
+        ("m.room.member", "state"),
+        ("m.room.power_levels", "state"),
+        ("m.room.join_rules", "state"),
+        ("m.room.server_acl", "state"),
+        ("m.room.tombstone", "state"),
+        ("m.room.message", "talk"),
+        ("m.reaction", "talk"),
+        ("m.room.encrypted", None),
+        ("m.room.create", None),
+        ("", None),
+        (None, "state"),
+        (5, "state"),
+    ],
+)
+def test_what_is_kept_and_why(event_type: Any, why: str | None) -> None:
+    assert matters({"type": event_type}) == why
+
+
+def test_an_event_without_a_type_is_malformed() -> None:
+    with pytest.raises(Malformed):
+        parse({}, BOT)
+
+
+IDS = [ANA, BOT, GARDEN, MODS, "$e", "@:x", "@a\0:x", "!x:\ud800", "", "knock", "join", "m.text", "m.annotation", "✅"]
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(IDS)
+JSON = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(), inner, max_size=2))
+TYPES = st.sampled_from(["m.room.member", "m.room.message", "m.reaction", "m.room.power_levels", "m.room.name"]) | JSON
+CONTENT_KEYS = ["membership", "reason", "displayname", "avatar_url", "msgtype", "body", "format", "formatted_body"]
+RELATION = st.fixed_dictionaries({}, optional={"rel_type": JSON, "event_id": JSON, "key": JSON, "m.in_reply_to": JSON})
+CONTENT = st.fixed_dictionaries(
+    {}, optional={**dict.fromkeys(CONTENT_KEYS, JSON), EFFECT_KEY: JSON, "m.relates_to": RELATION | JSON}
+)
+UNSIGNED = st.fixed_dictionaries({}, optional={"replaces_state": JSON, "prev_content": CONTENT | JSON})
+USER = st.sampled_from([ANA, BOT]) | JSON
+EVENTS = st.fixed_dictionaries(
+    {"type": TYPES},
+    optional={
+        "event_id": st.just("$e") | JSON,
+        "room_id": st.just(GARDEN) | JSON,
+        "sender": USER,
+        "state_key": USER | st.just(""),
+        "origin_server_ts": st.integers() | JSON,
+        "content": CONTENT | JSON,
+        "unsigned": UNSIGNED | JSON,
+    },
+)
+
+
+@given(EVENTS | st.dictionaries(st.text(), JSON, max_size=3))
+def test_any_event_is_read_or_malformed_and_what_is_read_can_be_stored(event: Json) -> None:
+    try:
+        happening = parse(event, BOT)
+    except Malformed:
+        return
+    if happening is None:
+        return
+    assert is_event_id(happening.event_id)
+    assert is_room_id(happening.room_id)
+    fields = dataclasses.asdict(happening)
+    assert all(is_user_id(fields[key]) for key in ("sender", "user_id") if key in fields)
+    assert 0 <= fields.get("sent_at", 0) < 2**53
+    for value in fields.values():
+        assert not isinstance(value, str) or storable(value) == value
+        assert isinstance(value, str | int | None)

@@ -1,0 +1,546 @@
+"""The HTTP client against a homeserver that answers by script: what it asks, and what it makes of each answer."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import socket
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import aiohttp
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from mautrix.api import Method, Path
+
+from knockbot.errors import ActionError, Later, Never
+from knockbot.matrix.homeserver import LONGEST_WISH, SHORTEST_WISH, Homeserver, _wish
+from tests.matrix.edge import ANA, AS_TOKEN, AWAY, BOT, GARDEN
+from tests.matrix.fake_homeserver import Asked, FakeHomeserver, Reply
+
+SECRET = "what a moderator said"
+Call = Callable[[Homeserver], Awaitable[Any]]
+
+INVITE: Call = lambda hs: hs.invite(GARDEN, ANA, None)  # noqa: E731 - a table of calls follows
+CALLS: dict[str, tuple[Call, str, Any]] = {
+    "whoami": (lambda hs: hs.whoami(), "GET account/whoami", {}),
+    "versions": (lambda hs: hs.versions(), "GET versions", {}),
+    "state": (lambda hs: hs.state(GARDEN, "m.room.member", ANA), f"GET {GARDEN}/state/m.room.member/{ANA}", {}),
+    "event": (lambda hs: hs.event(GARDEN, "$e"), f"GET {GARDEN}/event/$e", {}),
+    "knocking_members": (lambda hs: hs.knocking_members(GARDEN), f"GET {GARDEN}/members", {"chunk": []}),
+    "joined_rooms": (lambda hs: hs.joined_rooms(), "GET joined_rooms", {"joined_rooms": []}),
+    "annotations": (
+        lambda hs: hs.annotations(GARDEN, "$e"),
+        f"GET rooms/{GARDEN}/relations/$e/m.annotation",
+        {"chunk": []},
+    ),
+    "messages_back": (lambda hs: hs.messages_back(GARDEN, None, "{}"), f"GET {GARDEN}/messages", {"chunk": []}),
+    "directory": (lambda hs: hs.directory("#a:b"), "GET directory/room/#a:b", {"room_id": GARDEN}),
+    "register": (lambda hs: hs.register(), "POST v3/register", {}),
+    "ping": (lambda hs: hs.ping("door", "t"), "POST appservice/door/ping", {}),
+    "invite": (lambda hs: hs.invite(GARDEN, ANA, SECRET), f"POST {GARDEN}/invite", {}),
+    "kick": (lambda hs: hs.kick(GARDEN, ANA, SECRET), f"POST {GARDEN}/kick", {}),
+    "ban": (lambda hs: hs.ban(GARDEN, ANA, SECRET), f"POST {GARDEN}/ban", {}),
+    "join": (lambda hs: hs.join(GARDEN, ["a.example"]), f"POST v3/join/{GARDEN}", {"room_id": GARDEN}),
+    "knock": (lambda hs: hs.knock("#a:b", ["a.example"], SECRET), "POST v3/knock/#a:b", {"room_id": GARDEN}),
+    "leave": (lambda hs: hs.leave(GARDEN), f"POST {GARDEN}/leave", {}),
+    "send": (
+        lambda hs: hs.send(GARDEN, "m.room.message", "t", {"body": SECRET}),
+        f"PUT {GARDEN}/send/m.room.message/t",
+        {"event_id": "$sent"},
+    ),
+    "redact": (lambda hs: hs.redact(GARDEN, "$e", "t"), f"PUT {GARDEN}/redact/$e/t", {"event_id": "$sent"}),
+    "create_room": (lambda hs: hs.create_room({"name": SECRET}), "POST v3/createRoom", {"room_id": GARDEN}),
+}
+ANY = "GET POST PUT"
+
+
+def answer_all(fake: FakeHomeserver, *replies: Reply) -> None:
+    for method in ANY.split():
+        fake.on(method, "*", *replies)
+
+
+async def refusal(homeserver: Homeserver, fake: FakeHomeserver, reply: Reply, call: Call = INVITE) -> Later | Never:
+    """What such an answer is to the caller."""
+    answer_all(fake, reply)
+    with pytest.raises(ActionError) as caught:
+        await call(homeserver)
+    assert isinstance(caught.value, Later | Never)
+    return caught.value
+
+
+# --- what is asked --------------------------------------------------------------------------------------------
+
+
+def test_the_table_of_calls_holds_them_all() -> None:
+    public = {name for name, value in vars(Homeserver).items() if callable(value) and not name.startswith("_")}
+
+    assert public - {"call", "set_display_name"} == set(CALLS)
+
+
+@pytest.mark.parametrize(("call", "where", "answer"), CALLS.values(), ids=CALLS)
+async def test_every_call_is_made_as_the_bot_with_the_token_in_the_header_only(
+    homeserver: Homeserver, fake: FakeHomeserver, call: Call, where: str, answer: Any
+) -> None:
+    method, _, pattern = where.partition(" ")
+    fake.on(method, pattern, Reply(body=answer))
+
+    await call(homeserver)
+
+    [asked] = fake.requests
+    assert (asked.method, asked.path[:2]) == (method, ("_matrix", "client"))
+    assert asked.query["user_id"] == BOT
+    assert asked.headers["Authorization"] == f"Bearer {AS_TOKEN}"
+    assert AS_TOKEN not in f"{asked.path} {dict(asked.query)} {asked.raw!r}"
+    assert bool(asked.raw) == (method != "GET")
+
+
+async def test_a_member_event_is_asked_for_whole(homeserver: Homeserver, fake: FakeHomeserver) -> None:
+    fake.on("GET", "state/*/*", Reply(body={"event_id": "$e"}))
+
+    assert await homeserver.state(GARDEN, "m.room.member", ANA) == {"event_id": "$e"}
+    assert fake.requests[0].query["format"] == "event"
+
+
+@pytest.mark.parametrize(
+    ("via", "sent"), [((), []), (("a.example", "b.example"), ["a.example", "b.example"])], ids=["none", "two"]
+)
+async def test_servers_to_go_by_are_named_for_homeservers_of_either_age(
+    homeserver: Homeserver, fake: FakeHomeserver, via: tuple[str, ...], sent: list[str]
+) -> None:
+    fake.on("POST", "knock/*", Reply(body={"room_id": GARDEN}))
+
+    assert await homeserver.knock("#a:b", via, "please") == GARDEN
+
+    query: Any = fake.requests[0].query
+    assert (query.getall("via", []), query.getall("server_name", [])) == (sent, sent)
+    assert fake.requests[0].body == {"reason": "please"}
+
+
+@pytest.mark.parametrize(("reason", "body"), [(None, {}), ("", {}), ("Not now", {"reason": "Not now"})])
+async def test_a_reason_is_sent_where_there_is_one(
+    homeserver: Homeserver, fake: FakeHomeserver, reason: str | None, body: dict[str, str]
+) -> None:
+    fake.on("POST", "kick", Reply())
+
+    await homeserver.kick(GARDEN, ANA, reason)
+
+    assert fake.requests[0].body == {"user_id": ANA} | body
+
+
+HOSTILE = [
+    "/",
+    "//",
+    "?a=b",
+    "#x",
+    "%2F",
+    "%",
+    "..",
+    "../..",
+    "./.",
+    "\\",
+    ";x",
+    "&user_id=@a:x",
+    "\n",
+    " ",
+    "\u202e",
+    "é🚪",
+]
+
+
+@pytest.mark.parametrize("part", HOSTILE)
+async def test_no_id_leads_anywhere_else(homeserver: Homeserver, fake: FakeHomeserver, part: str) -> None:
+    room, user, event, alias = f"!{part}:x.example", f"@{part}:x.example", f"${part}", f"#{part}:x.example"
+    answer_all(fake, Reply(body={"room_id": GARDEN, "event_id": "$sent"}))
+    prefix = ("_matrix", "client", "v3")
+
+    await homeserver.state(room, "m.room.member", user)
+    await homeserver.event(room, event)
+    await homeserver.directory(alias)
+    await homeserver.kick(room, user, None)
+    await homeserver.send(room, "m.room.message", "t", {})
+
+    assert [asked.path for asked in fake.requests] == [
+        (*prefix, "rooms", room, "state", "m.room.member", user),
+        (*prefix, "rooms", room, "event", event),
+        (*prefix, "directory", "room", alias),
+        (*prefix, "rooms", room, "kick"),
+        (*prefix, "rooms", room, "send", "m.room.message", "t"),
+    ]
+    assert {asked.query["user_id"] for asked in fake.requests} == {BOT}
+
+
+async def test_the_address_of_the_homeserver_may_have_a_path(fake: FakeHomeserver) -> None:
+    fake.on("GET", "whoami", Reply(body={}))
+    async with aiohttp.ClientSession() as session:
+        await Homeserver(session, f"{fake.url}/synapse", AS_TOKEN, BOT).whoami()
+
+    assert fake.requests[0].path == ("synapse", "_matrix", "client", "v3", "account", "whoami")
+
+
+@pytest.mark.parametrize("reply", [Reply(), Reply(403, {"errcode": "M_FORBIDDEN"}), Reply(500), Reply(drop=True)])
+async def test_no_log_line_holds_the_token_or_what_was_said(
+    homeserver: Homeserver, fake: FakeHomeserver, caplog: pytest.LogCaptureFixture, reply: Reply
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    answer_all(fake, reply)
+    for call, _, _ in CALLS.values():
+        with contextlib.suppress(ActionError):
+            await call(homeserver)
+
+    written = [f"{record.getMessage()} {record.__dict__}" for record in caplog.records]
+    assert any("invite" in line for line in written)
+    assert not [line for line in written if AS_TOKEN in line or SECRET in line]
+
+
+# --- asked to wait --------------------------------------------------------------------------------------------
+
+IN_A_MINUTE = "date in a minute"
+IN_A_MINUTE_WITHOUT_ZONE = "date in a minute, -0000"
+BACKS_OFF = None
+"""Nothing usable was said: the caller backs off by itself."""
+
+WISHES: dict[str, tuple[str | None, Any, float | None]] = {
+    "nothing": (None, None, BACKS_OFF),
+    "seconds": ("7", None, 7),
+    "seconds before milliseconds": ("7", 90_000, 7),
+    "milliseconds": (None, 2500, 2.5),
+    "milliseconds as a fraction": (None, 2500.5, 2.5005),
+    "a date": (IN_A_MINUTE, None, 60),
+    "a date without a zone": (IN_A_MINUTE_WITHOUT_ZONE, None, 60),
+    "a past date": ("Wed, 21 Oct 2015 07:28:00 GMT", None, BACKS_OFF),
+    "a past date, and milliseconds": ("Wed, 21 Oct 2015 07:28:00 GMT", 3000, 3),
+    "0 seconds": ("0", None, SHORTEST_WISH),
+    "0 milliseconds": (None, 0, SHORTEST_WISH),
+    "negative seconds": ("-5", None, BACKS_OFF),
+    "negative milliseconds": (None, -5, BACKS_OFF),
+    "a day": ("86400", None, LONGEST_WISH),
+    "a far date": ("Fri, 31 Dec 9999 23:59:59 GMT", None, LONGEST_WISH),
+    "four hundred digits": ("9" * 400, None, LONGEST_WISH),
+    "five thousand digits": ("9" * 5000, None, LONGEST_WISH),
+    "milliseconds of four hundred digits": (None, 10**400, LONGEST_WISH),
+    "infinite milliseconds": (None, float("inf"), LONGEST_WISH),
+    "no number of milliseconds": (None, float("nan"), BACKS_OFF),
+    "no number of seconds": ("nan", None, BACKS_OFF),
+    "empty": ("", None, BACKS_OFF),
+    "words": ("soon", None, BACKS_OFF),
+    "words, and milliseconds": ("soon", 3000, 3),
+    "a year of twenty digits": ("Wed, 21 Oct 99999999999999999999 07:28:00 GMT", None, BACKS_OFF),
+    "a zone of twenty digits": ("Wed, 21 Oct 2015 07:28:00 +99999999999999999999", None, BACKS_OFF),
+    "no such day": ("Wed, 99 Oct 2015 07:28:00 GMT", None, BACKS_OFF),
+    "milliseconds as text": (None, "3000", BACKS_OFF),
+    "milliseconds true": (None, True, BACKS_OFF),
+    "milliseconds in a list": (None, [3000], BACKS_OFF),
+}
+
+
+def written(header: str) -> str:
+    moment = datetime.now(UTC) + timedelta(minutes=1)
+    if header == IN_A_MINUTE:
+        return format_datetime(moment, usegmt=True)
+    return format_datetime(moment.replace(tzinfo=None)) if header == IN_A_MINUTE_WITHOUT_ZONE else header
+
+
+@pytest.mark.parametrize(("header", "milliseconds", "seconds"), WISHES.values(), ids=WISHES)
+async def test_429_is_later_after_as_long_as_was_asked_for_and_a_little_more(
+    homeserver: Homeserver, fake: FakeHomeserver, header: str | None, milliseconds: Any, seconds: float | None
+) -> None:
+    headers = {"Retry-After": written(header)} if header is not None else {}
+    body = {"errcode": "M_LIMIT_EXCEEDED"} | ({"retry_after_ms": milliseconds} if milliseconds is not None else {})
+
+    error = await refusal(homeserver, fake, Reply(429, body, headers))
+
+    assert isinstance(error, Later)
+    if seconds is None:
+        assert error.retry_after is None
+    else:
+        assert error.retry_after is not None
+        assert seconds - 2 * (header in (IN_A_MINUTE, IN_A_MINUTE_WITHOUT_ZONE)) <= error.retry_after <= seconds * 1.1
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(), lambda inner: st.lists(inner, max_size=2)
+)
+DATE_WORDS = st.lists(
+    st.sampled_from(["Wed,", "21", "Oct", "2015", "07:28:00", "GMT", "-0000", "+9999", "::", "99999", ",", ""])
+).map(" ".join)
+
+
+@given(st.text() | DATE_WORDS, JSON)
+@example(" ", None)
+def test_whatever_a_homeserver_wishes_is_a_time_or_none(header: str, milliseconds: Any) -> None:
+    wish = _wish({"retry_after_ms": milliseconds}, {"Retry-After": header})
+
+    assert wish is None or SHORTEST_WISH <= wish <= LONGEST_WISH * 1.1
+
+
+@pytest.mark.parametrize("body", [Reply(429, raw=b"<html>slow down</html>"), Reply(429, []), Reply(429, raw=b"")])
+async def test_429_without_a_usable_body_is_later_all_the_same(
+    homeserver: Homeserver, fake: FakeHomeserver, body: Reply
+) -> None:
+    assert isinstance(await refusal(homeserver, fake, body), Later)
+
+
+# --- refused --------------------------------------------------------------------------------------------------
+
+
+def error_body(code: str | None, message: str = "in the server's words") -> Any:
+    return {"errcode": code, "error": message}
+
+
+LATER: dict[str, Reply] = {
+    "500": Reply(500, error_body("M_UNKNOWN", "Internal server error")),
+    "502": Reply(502, error_body("M_UNKNOWN", "Failed to contact rose.example")),
+    "503": Reply(503, error_body("M_UNKNOWN")),
+    "504": Reply(504, raw=b"<html>gateway timeout</html>"),
+    "408": Reply(408, error_body(None)),
+    "500 with a code that would be a no": Reply(500, error_body("M_FORBIDDEN", "Unknown membership knock")),
+    "500 with a list": Reply(500, []),
+    "502 with HTML": Reply(502, raw=b"<html>bad gateway</html>", headers={"Content-Type": "text/html"}),
+    "502 empty": Reply(502, raw=b""),
+    "500 nested too deeply": Reply(500, raw=b"[" * 100_000),
+    "500 that is no UTF-8": Reply(500, raw=b'{"error": "\xff"}'),
+    "200 with a list": Reply(200, []),
+    "200 with HTML": Reply(200, raw=b"<html>sign in to the wifi</html>"),
+    "200 empty": Reply(200, raw=b""),
+    "200 with text": Reply(200, "fine"),
+    "200 that claims to be compressed": Reply(200, headers={"Content-Encoding": "gzip"}),
+}
+
+
+@pytest.mark.parametrize("reply", LATER.values(), ids=LATER)
+async def test_it_may_be_tried_again(homeserver: Homeserver, fake: FakeHomeserver, reply: Reply) -> None:
+    error = await refusal(homeserver, fake, reply)
+
+    assert isinstance(error, Later)
+    assert error.retry_after is None
+    assert error.why
+
+
+NEVER: dict[str, tuple[Reply, str | None, str]] = {
+    "may not": (Reply(403, error_body("M_FORBIDDEN")), "M_FORBIDDEN", "in the server's words"),
+    "banned": (Reply(403, error_body("M_BAD_STATE")), "M_BAD_STATE", "banned"),
+    "refuses invites": (Reply(403, error_body("M_INVITE_BLOCKED")), "M_INVITE_BLOCKED", "refuse invites"),
+    "too old": (Reply(400, error_body("M_UNSUPPORTED_ROOM_VERSION")), "M_UNSUPPORTED_ROOM_VERSION", "too old"),
+    "too old, said otherwise": (
+        Reply(400, error_body("M_INCOMPATIBLE_ROOM_VERSION")),
+        "M_INCOMPATIBLE_ROOM_VERSION",
+        "too old",
+    ),
+    "too large": (Reply(413, error_body("M_TOO_LARGE")), "M_TOO_LARGE", "too long"),
+    "too large for a proxy": (Reply(413, raw=b"<html>"), None, "413"),
+    "not there": (Reply(404, error_body("M_NOT_FOUND")), "M_NOT_FOUND", "no such"),
+    "unknown code": (Reply(400, error_body("ORG.EXAMPLE.WHATEVER")), "ORG.EXAMPLE.WHATEVER", "in the server's words"),
+    "a list": (Reply(403, ["M_FORBIDDEN"]), None, "403"),
+    "HTML": (Reply(403, raw=b"<html>no</html>"), None, "403"),
+    "empty": (Reply(403, raw=b""), None, "403"),
+    "no text": (Reply(403, {"errcode": "M_FORBIDDEN"}), "M_FORBIDDEN", "403"),
+    "text of another type": (Reply(403, {"errcode": "M_FORBIDDEN", "error": {"a": 1}}), "M_FORBIDDEN", "403"),
+    "code of another type": (Reply(403, {"errcode": 7, "error": "no"}), None, "no"),
+}
+
+
+@pytest.mark.parametrize(("reply", "code", "word"), NEVER.values(), ids=NEVER)
+async def test_trying_again_cannot_help(
+    homeserver: Homeserver, fake: FakeHomeserver, reply: Reply, code: str | None, word: str
+) -> None:
+    error = await refusal(homeserver, fake, reply)
+
+    assert isinstance(error, Never)
+    assert error.code == code
+    assert word in error.why
+
+
+async def test_the_homeservers_words_are_cut_and_cleaned(homeserver: Homeserver, fake: FakeHomeserver) -> None:
+    error = await refusal(homeserver, fake, Reply(403, error_body("M_FORBIDDEN", "no\n\u202e" + "x" * 5000)))
+
+    assert "\n" not in error.why
+    assert "\u202e" not in error.why
+    assert len(error.why) < 300
+
+
+UNWELL: dict[str, Reply] = {
+    "unknown token": Reply(401, error_body("M_UNKNOWN_TOKEN")),
+    "token missing": Reply(401, error_body("M_MISSING_TOKEN")),
+    "401 from a proxy": Reply(401, raw=b"<html>"),
+    "suspended": Reply(403, error_body("M_USER_SUSPENDED")),
+    "deactivated": Reply(403, error_body("M_USER_DEACTIVATED")),
+    "locked": Reply(401, error_body("M_USER_LOCKED")),
+}
+
+
+@pytest.mark.parametrize("reply", UNWELL.values(), ids=UNWELL)
+async def test_what_only_the_server_admin_can_mend_waits_and_is_told_to_them(
+    homeserver: Homeserver, fake: FakeHomeserver, caplog: pytest.LogCaptureFixture, reply: Reply
+) -> None:
+    error = await refusal(homeserver, fake, reply)
+
+    assert isinstance(error, Later)
+    assert error.unreachable
+    assert (error.retry_after or 0) > 0
+    assert [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR] == [error.why]
+
+
+# --- no answer ------------------------------------------------------------------------------------------------
+
+
+async def test_no_answer_in_time_is_later(homeserver: Homeserver, fake: FakeHomeserver) -> None:
+    answer_all(fake, Reply(hang=True))
+
+    with pytest.raises(Later) as caught:
+        await homeserver.call(Method.POST, Path.v3.rooms[GARDEN].invite, {"user_id": AWAY}, patience=0.05)
+
+    assert not caught.value.unreachable
+    assert len(fake.asked("POST", "invite")) == 1
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_a_refused_connection_is_later_and_the_homeservers_own_fault(host: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    async with aiohttp.ClientSession() as session:
+        with pytest.raises(Later) as caught:
+            await Homeserver(session, f"http://{host}:{port}", AS_TOKEN, BOT).whoami()
+
+    assert caught.value.unreachable
+    assert "refused" in caught.value.why
+    assert str(port) not in caught.value.why
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffff\r\n{",
+        b"HTTP/1.1 200 OK\r\nContent-Len",
+        b"HTTP/9.9 what\r\n\r\n",
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"HTTP/1.1 302 Found\r\nLocation: ftp://x\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 302 Found\r\nLocation: http://[\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000 + b"\r\n\r\n",
+    ],
+    ids=[
+        "nothing",
+        "cut off",
+        "cut off in a chunk",
+        "cut off in a header",
+        "odd",
+        "not HTTP",
+        "ftp",
+        "bad URL",
+        "long",
+    ],
+)
+async def test_a_connection_that_is_dropped_or_makes_no_sense_is_later(
+    unused_listener: Callable[[bytes], Awaitable[str]], answer: bytes
+) -> None:
+    address = await unused_listener(answer)
+    async with aiohttp.ClientSession() as session:
+        with pytest.raises(Later):
+            await Homeserver(session, address, AS_TOKEN, BOT).invite(GARDEN, ANA, None)
+
+
+# --- answers with something missing ---------------------------------------------------------------------------
+
+NEEDED: dict[str, Call] = {
+    "join": lambda hs: hs.join(GARDEN),
+    "knock": lambda hs: hs.knock(GARDEN, (), "please"),
+    "send": lambda hs: hs.send(GARDEN, "m.room.message", "t", {}),
+    "directory": lambda hs: hs.directory("#a:b"),
+    "create_room": lambda hs: hs.create_room({}),
+}
+
+
+@pytest.mark.parametrize("body", [{}, {"room_id": 5, "event_id": []}, {"room_id": None, "event_id": None}])
+@pytest.mark.parametrize("call", NEEDED.values(), ids=NEEDED)
+async def test_an_answer_without_the_id_it_should_give_is_later(
+    homeserver: Homeserver, fake: FakeHomeserver, call: Call, body: Any
+) -> None:
+    assert isinstance(await refusal(homeserver, fake, Reply(body=body), call), Later)
+
+
+@pytest.mark.parametrize("body", [{}, {"chunk": {}, "joined_rooms": "!a:b", "servers": 5, "end": 5, "room_id": "!r:x"}])
+async def test_a_list_that_is_missing_is_empty(homeserver: Homeserver, fake: FakeHomeserver, body: Any) -> None:
+    answer_all(fake, Reply(body=body))
+
+    assert await homeserver.knocking_members(GARDEN) == []
+    assert await homeserver.joined_rooms() == []
+    assert await homeserver.annotations(GARDEN, "$e") == []
+    assert await homeserver.messages_back(GARDEN, "token", "{}") == ([], None)
+
+
+async def test_of_lists_only_what_is_text_is_taken(homeserver: Homeserver, fake: FakeHomeserver) -> None:
+    answer_all(fake, Reply(body={"room_id": GARDEN, "servers": ["a.example", 5, None], "joined_rooms": [GARDEN, {}]}))
+
+    assert await homeserver.directory("#a:b") == (GARDEN, ("a.example",))
+    assert await homeserver.joined_rooms() == [GARDEN]
+
+
+# --- what a no means to single calls --------------------------------------------------------------------------
+
+
+async def test_state_that_is_not_there_is_none_and_any_other_no_is_a_no(
+    homeserver: Homeserver, fake: FakeHomeserver
+) -> None:
+    fake.on("GET", "state/*/*", Reply(404, error_body("M_NOT_FOUND")), Reply(404, raw=b"<html>"), Reply(403, {}))
+
+    assert await homeserver.state(GARDEN, "m.room.member", ANA) is None
+    for _ in range(2):
+        with pytest.raises(Never):
+            await homeserver.state(GARDEN, "m.room.member", ANA)
+
+
+async def test_an_account_that_is_there_already_is_as_good_as_a_new_one(
+    homeserver: Homeserver, fake: FakeHomeserver
+) -> None:
+    fake.on("POST", "register", Reply(400, error_body("M_USER_IN_USE")), Reply(400, error_body("M_EXCLUSIVE")))
+
+    await homeserver.register()
+    with pytest.raises(Never):
+        await homeserver.register()
+
+    assert fake.requests[0].body["username"] == "knockbot"
+
+
+async def test_not_to_be_in_a_room_is_as_good_as_to_have_left_it(homeserver: Homeserver, fake: FakeHomeserver) -> None:
+    fake.on("POST", "leave", Reply(403, error_body("M_FORBIDDEN")), Reply(500))
+
+    await homeserver.leave(GARDEN)
+    with pytest.raises(Later):
+        await homeserver.leave(GARDEN)
+
+
+@pytest.mark.parametrize(
+    ("profile", "puts"),
+    [
+        (Reply(body={"displayname": "Door"}), 0),
+        (Reply(body={"displayname": "Old"}), 1),
+        (Reply(body={}), 1),
+        (Reply(404, error_body("M_NOT_FOUND")), 1),
+    ],
+)
+async def test_the_bots_name_is_set_where_it_is_another(
+    homeserver: Homeserver, fake: FakeHomeserver, profile: Reply, puts: int
+) -> None:
+    fake.on("GET", "displayname", profile)
+    fake.on("PUT", "displayname", Reply())
+
+    await homeserver.set_display_name("Door")
+
+    assert [asked.body for asked in fake.asked("PUT", f"{BOT}/displayname")] == [{"displayname": "Door"}] * puts
+
+
+async def test_pages_of_messages_follow_each_other(homeserver: Homeserver, fake: FakeHomeserver) -> None:
+    def page(asked: Asked) -> Reply:
+        return Reply(body={"chunk": [asked.query.get("from")], "end": "next"})
+
+    fake.on("GET", "messages", page)
+
+    assert await homeserver.messages_back(GARDEN, None, json.dumps({"types": ["x"]})) == ([None], "next")
+    assert await homeserver.messages_back(GARDEN, "next", "{}") == (["next"], "next")
+    assert [asked.query["dir"] for asked in fake.requests] == ["b", "b"]

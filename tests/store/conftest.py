@@ -1,0 +1,27 @@
+"""Open databases for the tests of the store: one on either engine, and two processes on one PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from knockbot.store.db import Database
+
+
+@pytest.fixture
+async def db(database_url: str) -> AsyncIterator[Database]:
+    """A fresh database with the newest schema: each test that asks for one runs on both engines."""
+    db = await Database.open(database_url)
+    yield db
+    await db.close()
+
+
+@pytest.fixture
+async def pair(postgres_url: str) -> AsyncIterator[tuple[Database, Database]]:
+    """Two processes on one PostgreSQL."""
+    one = await Database.open(postgres_url)
+    other = await Database.open(postgres_url)
+    yield one, other
+    await one.close()
+    await other.close()

@@ -1,0 +1,56 @@
+"""What the tests of the store put into it: base values to vary, and text as strangers write it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from knockbot.domain.model import Act, Effect, Knock, Request
+from knockbot.domain.text import storable
+from knockbot.store import requests
+from knockbot.store.db import Database
+
+NOW = 1_790_000_000_000
+MODS = "!mods:tulip.example"
+GARDEN = "!garden:tulip.example"
+
+KNOCK = Knock(GARDEN, "@ana:tulip.example", "$knock", "I am a student of botany", "Ana", has_avatar=True)
+
+HOSTILE: dict[str, str] = {
+    "nothing": "",
+    "blanks": " \t\r\n ",
+    "NUL": "a\x00b",
+    "lone surrogate": "a\ud800b\udfffc",
+    "surrogates that make a pair": "\ud83d\ude00",
+    "sixty kilobytes": "x" * 60_000,
+    "sixty kilobytes of emoji": "🚪" * 15_000,
+    "emoji with joiners": "👩‍👩‍👧‍👦 ❌\ufe0f",
+    "right to left": "\u202eמשתמש\u202c العربية \u2066x\u2069",
+    "noncharacters": "\ufffe\uffff\U0010ffff",
+    "tower of marks": "e" + "\u0301" * 500,
+    "quotes": "'\"`; DROP TABLE requests; --",
+    "placeholders": "$1 ?1 :a %s {} \\ \\u0000",
+    "controls": "".join(map(chr, range(1, 32))) + "\x7f\x80\x9f",
+    "line separators": "a\u2028b\u2029c\u0085d",
+}
+"""Text as strangers write it, by what is wrong with it."""
+
+STORABLE = {name: storable(text) for name, text in HOSTILE.items()}
+"""The same as parsing leaves it: nothing else is ever handed to the store."""
+
+
+def effect(key: str = "say:hello", **changes: Any) -> Effect:
+    """A plain effect; each key is in a lane of its own unless said otherwise."""
+    return replace(Effect(key, Act.SAY, MODS, f"lane of {key}"), **changes)
+
+
+async def opened(db: Database, knock: Knock = KNOCK, *, management_room: str = MODS, now: int = NOW) -> Request:
+    """A request for a knock."""
+    async with db.tx() as tx:
+        return await requests.open_knock(tx, management_room, knock, now)
+
+
+async def read(db: Database, request_id: int) -> Request:
+    """The request as it stands in the database."""
+    async with db.tx() as tx:
+        return await requests.get(tx, request_id)
