@@ -12,6 +12,7 @@ turned round, so that `not` needs no words of its own: ``server is not "evil.exa
 
 from __future__ import annotations
 
+import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,7 +20,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from knockbot.domain.ids import Globs, globs, host_of, is_alias, is_literal, is_room_id, room_reference, server_of
-from knockbot.domain.model import Facts, Finding, Kind, Knock, Known, State, Truth
+from knockbot.domain.invites import https_host
+from knockbot.domain.model import Facts, Finding, IdentityKey, Kind, Knock, Known, State, Truth
 from knockbot.domain.patterns import MAX_SOURCE, Pattern, pattern
 from knockbot.domain.reading import (
     Path,
@@ -305,6 +307,130 @@ def _came_to_pass(word: str, *states: State) -> Callable[[object, Path], Conditi
     return read
 
 
+# --- who invited them -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class InviterIs(Condition):
+    """The whole user ID of the inviter fits one of the globs, to the letter."""
+
+    users: Globs
+
+    def judge(self, knock: Knock, facts: Facts) -> Finding:
+        if facts.invite is None:
+            return _no_invite("who invited them")
+        return _fits("inviter", self.users, facts.invite.inviter)
+
+
+@dataclass(frozen=True, slots=True)
+class InviterPowerAtLeast(Condition):
+    """The inviter's level in the protected room is so high or higher now; whether they are still in it is not asked."""
+
+    least: int
+
+    def judge(self, knock: Knock, facts: Facts) -> Finding:
+        if facts.invite is None:
+            return _no_invite("who invited them")
+        power = facts.invite.power
+        if power is None:
+            return Finding(Truth.UNKNOWN, "what power the inviter has")
+        has = f"inviter has {'unlimited power' if power == math.inf else f'power {found(power)}'}"
+        return _finding(power >= self.least, f"{has}, not less than {self.least}", f"{has}, less than {self.least}")
+
+
+@dataclass(frozen=True, slots=True)
+class InviterIsMember(Condition):
+    """The inviter is, or is not, joined to the protected room now."""
+
+    wanted: bool
+
+    def judge(self, knock: Knock, facts: Facts) -> Finding:
+        if facts.invite is None:
+            return _no_invite("who invited them")
+        known = facts.invite.member
+        if known.truth is Truth.UNKNOWN:
+            because = f" ({known.why})" if known.why else ""
+            return Finding(Truth.UNKNOWN, f"whether the inviter is in the room{because}")
+        member = known.truth is Truth.TRUE
+        why = f"inviter is {'' if member else 'not '}in the room"
+        return _finding(member is self.wanted, why, why)
+
+
+@dataclass(frozen=True, slots=True)
+class InvitesByInviter(Condition):
+    """The inviter made more than so many third-party invites here, not longer ago than `within`; this one counts."""
+
+    more_than: int
+    within: int | None = None
+    """Milliseconds; none for however long ago."""
+
+    def judge(self, knock: Knock, facts: Facts) -> Finding:
+        if facts.invite is None or facts.invite.earlier is None:
+            return Finding(Truth.UNKNOWN, "how many third-party invites the inviter made (nobody looked)")
+        made = 1 + sum(self.within is None or age <= self.within for age in facts.invite.earlier)
+        span = "" if self.within is None else " in that time"
+        has = f"inviter made {made} third-party invite{'' if made == 1 else 's'}{span}"
+        more, not_more = f"{has}, more than {self.more_than}", f"{has}, not more than {self.more_than}"
+        return _finding(made > self.more_than, more, not_more)
+
+
+def _read_inviter(value: object, path: Path) -> InviterIs:
+    return InviterIs(_read_globs(value, path, _user_glob, ignore_case=False))
+
+
+def _read_inviter_power(value: object, path: Path) -> InviterPowerAtLeast:
+    return InviterPowerAtLeast(_level(value, path))
+
+
+def _read_inviter_is_member(value: object, path: Path) -> InviterIsMember:
+    return InviterIsMember(yes_or_no(value, path))
+
+
+def _read_invites_by_inviter(value: object, path: Path) -> InvitesByInviter:
+    held = mapping(value, path, ("more_than", "within"))
+    if "more_than" not in held:
+        raise Fault("more_than is missing", path)
+    more_than = whole_number(held["more_than"], (*path, "more_than"), MAX_TIMES)
+    if more_than == 0:
+        raise Fault("more than 0 is always so, as the invite itself counts", (*path, "more_than"))
+    return InvitesByInviter(more_than, duration(held["within"], (*path, "within")) if "within" in held else None)
+
+
+# --- who vouches for the address ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityServerIs(Condition):
+    """Every key of the invite carries an https URL whose host, without port and case, fits one of the globs.
+
+    One key is enough to come in by, so one that is not of these servers makes it false; so does an invite without keys.
+    """
+
+    servers: Globs
+
+    def judge(self, knock: Knock, facts: Facts) -> Finding:
+        if facts.invite is None:
+            return _no_invite("which identity server it is of")
+        if not facts.invite.keys:
+            return Finding(Truth.FALSE, "the invite has no keys")
+        # An invite mostly has several keys of one server: what is the same of each is said once.
+        return all_hold(dict.fromkeys(self._of(key) for key in facts.invite.keys))
+
+    def _of(self, key: IdentityKey) -> Finding:
+        if not key.url:
+            return Finding(Truth.FALSE, "a key of the invite names no identity server, so it holds for ever")
+        host = https_host(key.url)
+        if host is None:
+            return Finding(Truth.FALSE, f"a key of the invite has no plain https URL, but {found(key.url)}")
+        wanted = _listed(self.servers.texts)
+        held = self.servers.first_match(host) is not None
+        return _finding(held, f"identity server is {found(host)}", f"identity server is {found(host)}, not {wanted}")
+
+
+def _read_identity_server(value: object, path: Path) -> IdentityServerIs:
+    return IdentityServerIs(_read_globs(value, path, _server_glob, ignore_case=True))
+
+
 # --- the table ------------------------------------------------------------------------------------------------
 
 
@@ -318,37 +444,37 @@ class Criterion:
     """Compiles the key's value, or raises `Fault` with the path to what is wrong in it."""
 
 
-_ANY_KIND = frozenset(Kind)
 _KNOCKS = frozenset({Kind.KNOCK})
+_INVITES = frozenset({Kind.THIRD_PARTY_INVITE})
+_APPLICANTS = frozenset({Kind.KNOCK, Kind.REDEEMED_INVITE})
+"""Where it is known who wants to come in."""
+_INVITED = frozenset({Kind.THIRD_PARTY_INVITE, Kind.REDEEMED_INVITE})
+"""Where somebody invited them."""
 
 CRITERIA: Mapping[str, Criterion] = {
     row.key: row
     for row in (
-        Criterion("user", _ANY_KIND, _read_user),
-        Criterion("server", _ANY_KIND, _read_server),
-        Criterion("local", _ANY_KIND, _read_local),
-        Criterion("member_of", _ANY_KIND, _read_member_of),
+        Criterion("user", _APPLICANTS, _read_user),
+        Criterion("server", _APPLICANTS, _read_server),
+        Criterion("local", _APPLICANTS, _read_local),
+        Criterion("member_of", _APPLICANTS, _read_member_of),
         Criterion("reason_matches", _KNOCKS, _read_reason_matches),
         Criterion("reason_length_at_least", _KNOCKS, _read_reason_length),
         Criterion("display_name_matches", _KNOCKS, _read_display_name),
         Criterion("has_avatar", _KNOCKS, _read_has_avatar),
-        Criterion("rejected_before", _KNOCKS, _came_to_pass("rejected", State.REJECTED)),
+        Criterion("rejected_before", _APPLICANTS, _came_to_pass("rejected", State.REJECTED)),
         Criterion(
             "accepted_before",
-            _KNOCKS,
+            _APPLICANTS,
             _came_to_pass("accepted", State.ACCEPTED, State.JOINED, State.DECLINED),
         ),
+        Criterion("inviter", _INVITED, _read_inviter),
+        Criterion("inviter_power_at_least", _INVITED, _read_inviter_power),
+        Criterion("inviter_is_member", _INVITED, _read_inviter_is_member),
+        Criterion("invites_by_inviter", _INVITES, _read_invites_by_inviter),
+        Criterion("identity_server", _INVITED, _read_identity_server),
     )
 }
-
-LATER = frozenset(
-    {
-        "inviter",
-        "inviter_power_at_least",
-        "identity_server",
-    }
-)
-"""Criteria of a later version: whoever uses one is told so."""
 
 
 # --- combinations ---------------------------------------------------------------------------------------------
@@ -420,15 +546,23 @@ def _read_key(key: str, value: object, path: Path, kinds: frozenset[Kind], depth
         return AnyOf(parts) if key == "any" else AllOf(parts)
     criterion = CRITERIA.get(key)
     if criterion is None:
-        raise unknown_word(key, (*CRITERIA, *COMBINATIONS), LATER, path, what="criterion")
+        raise unknown_word(key, (*CRITERIA, *COMBINATIONS), (), path, what="criterion")
     if not kinds <= criterion.kinds:
         raise Fault(f"{key} can judge {_kinds(criterion.kinds)} only, and this rule is for {_kinds(kinds)}", path)
     return criterion.read(value, path)
 
 
+_KIND_WORDS: Mapping[Kind, str] = {
+    Kind.KNOCK: "knocks",
+    Kind.THIRD_PARTY_INVITE: "third-party invites",
+    Kind.REDEEMED_INVITE: "redeemed invites",
+}
+
+
 def _kinds(kinds: frozenset[Kind]) -> str:
-    words = {Kind.KNOCK: "knocks", Kind.THIRD_PARTY_INVITE: "third-party invites"}
-    return " and ".join(words[kind] for kind in Kind if kind in kinds)
+    """The kinds in words: ``knocks``, ``knocks and redeemed invites``."""
+    words = [_KIND_WORDS[kind] for kind in Kind if kind in kinds]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 # --- single values --------------------------------------------------------------------------------------------
@@ -455,6 +589,13 @@ def _server_glob(value: object, path: Path) -> str:
     return glob
 
 
+def _level(value: object, path: Path) -> int:
+    # No power level is larger than what canonical JSON can hold.
+    if isinstance(value, bool) or not isinstance(value, int) or not -(2**53) < value < 2**53:
+        raise Fault(f"expected a power level, a whole number such as 50, found {found(value)}", path)
+    return value
+
+
 def _room(value: object, path: Path) -> str:
     room = text(value, path, 1000)
     if is_room_id(room) or is_alias(room):
@@ -477,6 +618,10 @@ def _fits(subject: str, wanted: Globs, actual: str) -> Finding:
     hit = wanted.first_match(actual)
     verb = "is" if hit is None or is_literal(hit) else "matches"
     return _finding(hit is not None, f"{subject} {verb} {found(hit)}", f"{subject} is not {_listed(wanted.texts)}")
+
+
+def _no_invite(what: str) -> Finding:
+    return Finding(Truth.UNKNOWN, f"{what} (the third-party invite is not known)")
 
 
 def _finding(holds: bool, why: str, why_not: str) -> Finding:

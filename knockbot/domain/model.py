@@ -255,8 +255,8 @@ class InviteFacts:
     earlier: tuple[int, ...] | None = None
     """How long ago (milliseconds) they made each other third-party invite here; none where nobody looked."""
     valid: Known = Known(Truth.UNKNOWN, "nobody asked the identity server")
-    """Whether the identity servers vouch for every key. Only configured ones are asked: where no key is of a
-    configured one, there is nothing to ask, and this is true."""
+    """Whether the identity servers vouch for the keys. Only configured servers are asked, and only about keys of
+    theirs; where there is none, this is true, and a rule that trusts the others no further says `identity_server`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +286,8 @@ class Decision:
     """A verdict that explains itself.
 
     `rule` is the rule's name, else its place (``#3``), or ``otherwise``. `missed` holds the rules before it.
-    `unknown`, when set, says what could not be known; the verdict is then `forward`.
+    `unknown`, when set, says what could not be known, or why a third-party invite that the rule would accept could
+    not be trusted; the verdict is then `forward`.
     """
 
     verdict: Verdict
@@ -342,11 +343,18 @@ class Request:
     """The knock that the card last showed: what an `accept` by reaction is given for."""
     trouble: str | None = None
     """Why the last act for this request was given up."""
+    invite: ThirdPartyInvite | None = None
+    """For a third-party invite: what it says. Its `user_id` is empty until somebody redeems it."""
 
     @property
     def knock(self) -> Knock:
         """The knock that stands."""
         return Knock(self.room_id, self.user_id, self.event_id, self.reason, self.display_name, self.has_avatar)
+
+    @property
+    def redeemed(self) -> bool:
+        """Whether this is a third-party invite that somebody came in by; then the request is about them."""
+        return self.kind is Kind.THIRD_PARTY_INVITE and bool(self.user_id)
 
     @property
     def open(self) -> bool:
@@ -376,6 +384,7 @@ class Act(StrEnum):
     JOIN = "join"
     LEAVE = "leave"
     MEET = "meet"
+    REVOKE = "revoke"
 
 
 @dataclass(frozen=True, slots=True)
@@ -396,6 +405,6 @@ class Effect:
     server: str | None = None
     """The remote server that must answer before the act can succeed; while it is silent, its effects wait."""
     event_id: str | None = None
-    """The knock an invite is for; the message a reaction goes on."""
+    """The knock an invite is for; the message a reaction goes on; the third-party invite to revoke."""
     content: Mapping[str, Any] = field(default_factory=dict)
     """What else the act needs: a reason, a message's content, an emoji."""

@@ -1,6 +1,10 @@
-"""How a request moves on when the room does: one table from state and membership to the next state."""
+"""How a request moves on when the room does: a table for knocks, from state and membership to the next state, and one
+for third-party invites, from state and what happened to the invite.
+"""
 
 from __future__ import annotations
+
+from enum import StrEnum
 
 from knockbot.domain.model import MemberChange, Membership, Request, State
 
@@ -35,3 +39,50 @@ def credited(request: Request, change: MemberChange, bot: str) -> str:
     if change.sender == bot and request.answer is not None:
         return request.answer.by
     return change.sender
+
+
+# --- third-party invites --------------------------------------------------------------------------------------
+
+
+class Turn(StrEnum):
+    """What happens to a third-party invite."""
+
+    ACCEPTED = "accepted"
+    """A rule or a moderator lets it stand. Nothing happens in the room, so this alone is no outcome of an act there."""
+    FORWARDED = "forwarded"
+    """The moderators are to say a word on it after all: its inviter left."""
+    REPLACED = "replaced"
+    """Another invite stands under the same token, perhaps with other keys or of another inviter."""
+    EMPTIED = "emptied"
+    """The state under its token holds no invite any more: taken back by whomever, or redacted."""
+    REDEEMED = "redeemed"
+    """Somebody came in by it."""
+
+
+INVITE_OUTCOMES: dict[tuple[State, Turn], State] = {
+    (State.PENDING, Turn.ACCEPTED): State.STANDING,
+    (State.PENDING, Turn.EMPTIED): State.REVOKED,
+    (State.PENDING, Turn.REDEEMED): State.REDEEMED,
+    (State.STANDING, Turn.FORWARDED): State.PENDING,
+    # Whoever may invite may put keys of their own under an accepted token: the word was for what stood there then.
+    (State.STANDING, Turn.REPLACED): State.PENDING,
+    (State.STANDING, Turn.EMPTIED): State.REVOKED,
+    (State.STANDING, Turn.REDEEMED): State.REDEEMED,
+    # The two crossed on the way.
+    (State.REVOKED, Turn.REDEEMED): State.REDEEMED,
+}
+"""`redeemed` is the end: emptying the state afterwards lets nobody out again, and whoever came in is no longer an
+invite but a member (`after_redeeming`)."""
+
+
+def invite_outcome(state: State, turn: Turn) -> State | None:
+    """The state that this brings a third-party invite to; `None` where it changes nothing."""
+    return INVITE_OUTCOMES.get((state, turn))
+
+
+def after_redeeming(change: MemberChange) -> State | None:
+    """What came of whoever redeemed an invite, as of an applicant who was accepted; `None` where nothing did.
+
+    The request stays `redeemed`; this is for telling its story to the end.
+    """
+    return OUTCOMES.get((State.ACCEPTED, change.membership, change.of_their_own))

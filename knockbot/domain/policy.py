@@ -1,14 +1,15 @@
-"""A policy: the ordered rules of a protected room, parsed once, and `decide`, which holds a knock against them."""
+"""A policy: the ordered rules of a protected room, parsed once, and `decide`, which holds a request against them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from knockbot.domain.criteria import Condition, read_when
 from knockbot.domain.ids import is_user_id
-from knockbot.domain.model import Decision, Facts, Kind, Knock, Miss, Truth, Verdict
+from knockbot.domain.invites import Fall
+from knockbot.domain.model import Decision, Facts, Kind, Knock, Known, Miss, Truth, Verdict
 from knockbot.domain.reading import Path, found, items, mapping, one_of, one_or_more, spelled, text
 from knockbot.domain.text import shown
 from knockbot.errors import Fault
@@ -26,7 +27,10 @@ OTHERWISE = "otherwise"
 LATER_VERDICTS = frozenset({"ask", "ignore"})
 """Verdicts of a later version: whoever uses one is told so."""
 
-POLICY_KEYS = ("rules", OTHERWISE, "otherwise_third_party", "announce", "call")
+FATE_KEYS = tuple(f"inviter_{fall}" for fall in Fall)
+"""The settings that say what is done with standing invites: `inviter_removed`, `inviter_demoted`, `inviter_left`."""
+
+POLICY_KEYS = ("rules", OTHERWISE, "otherwise_third_party", *FATE_KEYS, "announce", "call")
 RULE_KEYS = ("name", "for", "when", "then", "reason")
 
 
@@ -35,6 +39,14 @@ class Announce(StrEnum):
 
     LINE = "line"
     NONE = "none"
+
+
+class Fate(StrEnum):
+    """What is done with the standing third-party invites of somebody who fell as an inviter."""
+
+    REVOKE = "revoke"
+    FORWARD = "forward"
+    KEEP = "keep"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +75,9 @@ class Policy:
     rules: tuple[Rule, ...] = ()
     otherwise: Verdict = Verdict.FORWARD
     otherwise_third_party: Verdict = Verdict.FORWARD
+    inviter_removed: Fate = Fate.REVOKE
+    inviter_demoted: Fate = Fate.REVOKE
+    inviter_left: Fate = Fate.FORWARD
     announce: Announce = Announce.LINE
     call: tuple[str, ...] = ()
     """The user IDs that a card mentions."""
@@ -86,21 +101,63 @@ class Policy:
         """The rules that judge requests of this kind, in order."""
         return (rule for rule in self.rules if kind in rule.kinds)
 
+    def only(self, kind: Kind) -> Policy:
+        """The same with the rules for this kind alone: it needs no facts but those that judging this kind takes."""
+        return replace(self, rules=tuple(self.rules_for(kind)))
 
-def decide(knock: Knock, facts: Facts, policy: Policy) -> Decision:
-    """Hold a knock against a policy: the first rule that matches decides.
+    def default(self, kind: Kind) -> Verdict:
+        """The verdict where no rule for this kind matches. Who redeems what was accepted is accepted."""
+        return {
+            Kind.KNOCK: self.otherwise,
+            Kind.THIRD_PARTY_INVITE: self.otherwise_third_party,
+            Kind.REDEEMED_INVITE: Verdict.ACCEPT,
+        }[kind]
 
-    A rule that cannot be judged ends the search, since it might have matched: the moderators decide then.
+    def fate(self, fall: Fall) -> Fate:
+        """What is done with the standing third-party invites of an inviter who fell in this way."""
+        return {
+            Fall.REMOVED: self.inviter_removed,
+            Fall.DEMOTED: self.inviter_demoted,
+            Fall.LEFT: self.inviter_left,
+        }[fall]
+
+
+def decide(knock: Knock, facts: Facts, policy: Policy, kind: Kind = Kind.KNOCK) -> Decision:
+    """Hold a request against the rules of a policy for its kind: the first rule that matches decides.
+
+    A rule that cannot be judged ends the search, since it might have matched: the moderators decide then. They also do
+    where a third-party invite would be accepted whose keys nobody vouched for (`InviteFacts.valid` is not true).
+
+    `knock` is of whom it is about: who knocks, or who redeemed an invite (`MemberChange.as_knock`). Of a third-party
+    invite it is the inviter (`ThirdPartyInvite.as_knock`), and no criterion for those looks at it.
     """
+    decision = _decide(knock, facts, policy, kind)
+    if kind is Kind.THIRD_PARTY_INVITE and decision.verdict is Verdict.ACCEPT:
+        return _if_vouched_for(decision, facts)
+    return decision
+
+
+def _decide(knock: Knock, facts: Facts, policy: Policy, kind: Kind) -> Decision:
     missed: list[Miss] = []
-    for rule in policy.rules_for(Kind.KNOCK):
+    for rule in policy.rules_for(kind):
         finding = rule.when.judge(knock, facts)
         if finding.truth is Truth.TRUE:
             return Decision(rule.then, rule.label, rule.reason, tuple(missed))
         if finding.truth is Truth.UNKNOWN:
             return Decision(Verdict.FORWARD, rule.label, None, tuple(missed), finding.why)
         missed.append(Miss(rule.label, finding.why))
-    return Decision(policy.otherwise, OTHERWISE, None, tuple(missed))
+    return Decision(policy.default(kind), OTHERWISE, None, tuple(missed))
+
+
+def _if_vouched_for(decision: Decision, facts: Facts) -> Decision:
+    """The decision to accept, or to forward where a key may not be, or is not, valid."""
+    valid = facts.invite.valid if facts.invite else Known(Truth.UNKNOWN, "the third-party invite is not known")
+    if valid.truth is Truth.TRUE:
+        return decision
+    doubt = "the keys of the invite are not valid" if valid.truth is Truth.FALSE else "whether its keys are valid"
+    return replace(
+        decision, verdict=Verdict.FORWARD, reason=None, unknown=doubt + (f" ({valid.why})" if valid.why else "")
+    )
 
 
 # --- parsing --------------------------------------------------------------------------------------------------
@@ -126,6 +183,7 @@ def _read_policy(data: object) -> Policy:
         otherwise_third_party=_read_verdict(
             keys.get("otherwise_third_party", Verdict.FORWARD), ("otherwise_third_party",)
         ),
+        **{key: _read_fate(keys[key], (key,)) for key in FATE_KEYS if key in keys},
         announce=Announce(one_of(keys.get("announce", Announce.LINE), ("announce",), tuple(Announce))),
         call=_read_call(keys.get("call", []), ("call",)),
     )
@@ -180,6 +238,10 @@ def _read_kinds(value: object, path: Path) -> frozenset[Kind]:
 
 def _read_verdict(value: object, path: Path) -> Verdict:
     return Verdict(one_of(value, path, tuple(Verdict), LATER_VERDICTS))
+
+
+def _read_fate(value: object, path: Path) -> Fate:
+    return Fate(one_of(value, path, tuple(Fate)))
 
 
 def _read_call(value: object, path: Path) -> tuple[str, ...]:

@@ -1,9 +1,9 @@
-"""One knock and what is known about it: each test of policies changes one thing in them."""
+"""One knock and one third-party invite, and what is known of them: each test of policies changes one thing in these."""
 
 from __future__ import annotations
 
 from knockbot.domain.criteria import Condition, read_when
-from knockbot.domain.model import Facts, Kind, Knock, Known, Truth
+from knockbot.domain.model import Facts, IdentityKey, InviteFacts, Kind, Knock, Known, Truth
 
 KNOCK = Knock(
     room_id="!garden:tulip.example",
@@ -20,8 +20,19 @@ FACTS = Facts(
     },
 )
 
+INVITE = InviteFacts(
+    inviter="@mod:tulip.example",
+    keys=(IdentityKey("4l2zobi", "https://id.example/_matrix/identity/v2/pubkey/isvalid"),),
+    power=50,
+    member=Known(Truth.TRUE),
+    earlier=(),
+    valid=Known(Truth.TRUE),
+)
+
 KNOCKS = frozenset({Kind.KNOCK})
 INVITES = frozenset({Kind.THIRD_PARTY_INVITE})
+APPLICANTS = frozenset({Kind.KNOCK, Kind.REDEEMED_INVITE})
+INVITED = frozenset({Kind.THIRD_PARTY_INVITE, Kind.REDEEMED_INVITE})
 
 # A condition of each truth, to put into combinations.
 YES = {"member_of": "#in:tulip.example"}

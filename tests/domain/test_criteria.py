@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -10,10 +11,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from knockbot.domain.criteria import COMBINATIONS, CRITERIA, LATER, MAX_DEPTH
-from knockbot.domain.model import Facts, Finding, Kind, Knock, Past, State, Truth
+from knockbot.domain.criteria import COMBINATIONS, CRITERIA, MAX_DEPTH
+from knockbot.domain.model import Facts, Finding, IdentityKey, InviteFacts, Kind, Knock, Known, Past, State, Truth
 from knockbot.errors import Fault
-from tests.domain.doors import FACTS, INVITES, KNOCK, KNOCKS, NO, UNKNOWN, WHY_NO, WHY_UNKNOWN, WHY_YES, YES, when
+from tests.domain.doors import (
+    APPLICANTS,
+    FACTS,
+    INVITE,
+    INVITED,
+    INVITES,
+    KNOCK,
+    KNOCKS,
+    NO,
+    UNKNOWN,
+    WHY_NO,
+    WHY_UNKNOWN,
+    WHY_YES,
+    YES,
+    when,
+)
 
 
 def judged(data: object, **changed: Any) -> Finding:
@@ -345,24 +361,67 @@ def test_a_mistake_is_told_with_what_was_expected_and_where(
     assert (caught.message, caught.path) == (message, ("when", *path))
 
 
-@pytest.mark.parametrize("key", sorted(LATER))
-def test_a_criterion_of_a_later_version_is_named_as_such(key: str) -> None:
-    assert fault({key: True}).message == f'"{key}" comes in a later version'
+KINDS = {"knocks": Kind.KNOCK, "third-party invites": Kind.THIRD_PARTY_INVITE, "redeemed invites": Kind.REDEEMED_INVITE}
+JUDGES = {
+    "user": "knocks and redeemed invites",
+    "server": "knocks and redeemed invites",
+    "local": "knocks and redeemed invites",
+    "member_of": "knocks and redeemed invites",
+    "reason_matches": "knocks",
+    "reason_length_at_least": "knocks",
+    "display_name_matches": "knocks",
+    "has_avatar": "knocks",
+    "rejected_before": "knocks and redeemed invites",
+    "accepted_before": "knocks and redeemed invites",
+    "inviter": "third-party invites and redeemed invites",
+    "inviter_power_at_least": "third-party invites and redeemed invites",
+    "inviter_is_member": "third-party invites and redeemed invites",
+    "invites_by_inviter": "third-party invites",
+    "identity_server": "third-party invites and redeemed invites",
+}
+"""What each criterion can judge, as a fault says it."""
 
 
-@pytest.mark.parametrize("key", ["reason_matches", "reason_length_at_least"])
+@pytest.mark.parametrize("key", JUDGES)
+@pytest.mark.parametrize("words", KINDS)
+def test_a_criterion_is_asked_only_where_it_can_be_answered(key: str, words: str) -> None:
+    data = {"any": [{key: ONE_OF_EACH[key]}]}
+    kinds = frozenset({KINDS[words]})
+    if words in JUDGES[key]:
+        assert when(data, kinds).judge(KNOCK, FACTS).why
+    else:
+        assert fault(data, kinds).message == f"{key} can judge {JUDGES[key]} only, and this rule is for {words}"
+
+
 @pytest.mark.parametrize(
-    ("kinds", "words"),
-    [(INVITES, "third-party invites"), (INVITES | KNOCKS, "knocks and third-party invites")],
+    ("key", "kinds", "judges", "rule_is_for"),
+    [
+        ("reason_matches", APPLICANTS, "knocks", "knocks and redeemed invites"),
+        (
+            "user",
+            frozenset(Kind),
+            "knocks and redeemed invites",
+            "knocks, third-party invites and redeemed invites",
+        ),
+        ("inviter", KNOCKS | INVITES, "third-party invites and redeemed invites", "knocks and third-party invites"),
+    ],
 )
-def test_what_only_knocks_have_is_asked_of_knocks_only(key: str, kinds: frozenset[Kind], words: str) -> None:
-    caught = fault({"any": [{key: 5}]}, kinds)
-    assert caught.message == f"{key} can judge knocks only, and this rule is for {words}"
+def test_a_rule_for_several_kinds_asks_what_can_be_answered_for_each(
+    key: str, kinds: frozenset[Kind], judges: str, rule_is_for: str
+) -> None:
+    message = f"{key} can judge {judges} only, and this rule is for {rule_is_for}"
+    assert fault({key: ONE_OF_EACH[key]}, kinds).message == message
 
 
-@pytest.mark.parametrize("data", [{"user": "@*:a.b"}, {"server": "a.b"}, {"local": True}, {"member_of": "#a:b.c"}])
-def test_what_every_applicant_has_is_asked_of_all(data: object) -> None:
-    when(data, INVITES | KNOCKS)
+@pytest.mark.parametrize(
+    ("data", "kinds"),
+    [
+        ({"user": "@*:a.b", "server": "a.b", "local": True, "rejected_before": True}, APPLICANTS),
+        ({"inviter": "@*:a.b", "inviter_is_member": True, "identity_server": "a.b"}, INVITED),
+    ],
+)
+def test_a_rule_for_two_kinds_may_ask_what_both_have(data: object, kinds: frozenset[Kind]) -> None:
+    assert when(data, kinds).judge(KNOCK, FACTS).why
 
 
 def nested(depth: int) -> object:
@@ -381,8 +440,8 @@ def test_data_that_contains_itself_is_a_fault() -> None:
     assert "8 deep" in fault(loop).message
 
 
-def test_the_table_and_the_list_of_what_is_to_come_do_not_overlap() -> None:
-    assert not LATER & {*CRITERIA, *COMBINATIONS}
+def test_each_row_of_the_table_stands_under_its_key_and_beside_the_combinations() -> None:
+    assert not {*COMBINATIONS} & {*CRITERIA}
     assert [row.key for row in CRITERIA.values()] == list(CRITERIA)
 
 
@@ -400,18 +459,36 @@ ONE_OF_EACH = {
     "has_avatar": True,
     "rejected_before": {"times": 2, "within": "7d"},
     "accepted_before": True,
+    "inviter": ["@mod:*", "*"],
+    "inviter_power_at_least": 50,
+    "inviter_is_member": True,
+    "invites_by_inviter": {"more_than": 5, "within": "1d"},
+    "identity_server": ["id.example", "*.b"],
 }
 
 
-@given(ANY_TEXT, ANY_TEXT, st.sampled_from(sorted(ONE_OF_EACH)))
-def test_no_applicant_makes_a_criterion_raise(user_id: str, reason: str, key: str) -> None:
-    finding = when({key: ONE_OF_EACH[key]}).judge(Knock("!r", user_id, "$e", reason), Facts("tulip.example"))
+ANY_INVITE = st.none() | st.builds(
+    InviteFacts,
+    inviter=ANY_TEXT,
+    keys=st.lists(st.builds(IdentityKey, ANY_TEXT, st.none() | ANY_TEXT | ANY_TEXT.map("https://{}".format))).map(
+        tuple
+    ),
+    power=st.none() | st.integers() | st.floats(),
+    member=st.builds(Known, st.sampled_from(Truth), ANY_TEXT),
+    earlier=st.none() | st.lists(st.integers()).map(tuple),
+)
+
+
+@given(ANY_TEXT, ANY_TEXT, ANY_INVITE, st.sampled_from(sorted(ONE_OF_EACH)))
+def test_no_applicant_makes_a_criterion_raise(user_id: str, reason: str, invite: InviteFacts | None, key: str) -> None:
+    condition = when({key: ONE_OF_EACH[key]}, CRITERIA[key].kinds)
+    finding = condition.judge(Knock("!r", user_id, "$e", reason), Facts("tulip.example", invite=invite))
     assert finding.truth in Truth
     assert finding.why
 
 
 def test_each_criterion_of_the_table_is_tried() -> None:
-    assert set(ONE_OF_EACH) == set(CRITERIA)
+    assert set(ONE_OF_EACH) == set(CRITERIA) == set(JUDGES)
 
 
 # --- how they show themselves, and what came of earlier requests ----------------------------------------------
@@ -490,3 +567,226 @@ def test_a_mistake_in_these_is_named(data: object, message: str) -> None:
 def test_history_is_needed_only_where_a_rule_asks_for_it(data: object) -> None:
     assert when(data).needs_history
     assert not when({"user": "@a:b"}).needs_history
+
+
+# --- who invited them -----------------------------------------------------------------------------------------
+
+
+def found_of_invite(data: object, **changed: Any) -> Finding:
+    """What the condition finds of the base third-party invite with something changed."""
+    return when(data, INVITES).judge(KNOCK, replace(FACTS, invite=replace(INVITE, **changed)))
+
+
+@pytest.mark.parametrize(
+    ("inviter", "user_id", "truth", "why"),
+    [
+        ("@mod:tulip.example", "@mod:tulip.example", Truth.TRUE, 'inviter is "@mod:tulip.example"'),
+        ("@*:tulip.example", "@mod:tulip.example", Truth.TRUE, 'inviter matches "@*:tulip.example"'),
+        ("@Mod:tulip.example", "@mod:tulip.example", Truth.FALSE, 'inviter is not "@Mod:tulip.example"'),
+        (["@a:b.c", "@d:e.f"], "@mod:tulip.example", Truth.FALSE, 'inviter is not "@a:b.c" or "@d:e.f"'),
+    ],
+)
+def test_inviter_is_the_whole_id_to_the_letter(inviter: object, user_id: str, truth: Truth, why: str) -> None:
+    assert found_of_invite({"inviter": inviter}, inviter=user_id) == Finding(truth, why)
+
+
+@pytest.mark.parametrize(
+    ("least", "power", "truth", "why"),
+    [
+        (50, 50, Truth.TRUE, "inviter has power 50, not less than 50"),
+        (50, 49, Truth.FALSE, "inviter has power 49, less than 50"),
+        (0, -1, Truth.FALSE, "inviter has power -1, less than 0"),
+        (-5, -5, Truth.TRUE, "inviter has power -5, not less than -5"),
+        (2**53 - 1, 100, Truth.FALSE, "inviter has power 100, less than 9007199254740991"),
+        (2**53 - 1, math.inf, Truth.TRUE, "inviter has unlimited power, not less than 9007199254740991"),
+        pytest.param(50, 1 << 50_000, Truth.TRUE, "inviter has power a huge number, not less than 50", id="huge"),
+        (0, None, Truth.UNKNOWN, "what power the inviter has"),
+    ],
+)
+def test_the_inviters_power_is_the_one_they_have_now(least: int, power: float | None, truth: Truth, why: str) -> None:
+    assert found_of_invite({"inviter_power_at_least": least}, power=power) == Finding(truth, why)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "member", "truth", "why"),
+    [
+        (True, Known(Truth.TRUE), Truth.TRUE, "inviter is in the room"),
+        (True, Known(Truth.FALSE), Truth.FALSE, "inviter is not in the room"),
+        (False, Known(Truth.TRUE), Truth.FALSE, "inviter is in the room"),
+        (False, Known(Truth.FALSE), Truth.TRUE, "inviter is not in the room"),
+        (True, Known(Truth.UNKNOWN), Truth.UNKNOWN, "whether the inviter is in the room"),
+        (False, Known(Truth.UNKNOWN, "busy"), Truth.UNKNOWN, "whether the inviter is in the room (busy)"),
+    ],
+)
+def test_whether_the_inviter_is_still_in_the_room(wanted: bool, member: Known, truth: Truth, why: str) -> None:
+    assert found_of_invite({"inviter_is_member": wanted}, member=member) == Finding(truth, why)
+
+
+FIVE_TODAY = (0, 1, 2, DAY - 1, DAY)
+
+
+@pytest.mark.parametrize(
+    ("data", "earlier", "truth", "why"),
+    [
+        (
+            {"more_than": 5, "within": "1d"},
+            FIVE_TODAY,
+            Truth.TRUE,
+            "inviter made 6 third-party invites in that time, more than 5",
+        ),
+        (
+            {"more_than": 5, "within": "1d"},
+            (*FIVE_TODAY[1:], DAY + 1),
+            Truth.FALSE,
+            "inviter made 5 third-party invites in that time, not more than 5",
+        ),
+        (
+            {"more_than": 1, "within": "1h"},
+            (DAY,),
+            Truth.FALSE,
+            "inviter made 1 third-party invite in that time, not more than 1",
+        ),
+        ({"more_than": 1}, (400 * DAY,), Truth.TRUE, "inviter made 2 third-party invites, more than 1"),
+        ({"more_than": 1}, (), Truth.FALSE, "inviter made 1 third-party invite, not more than 1"),
+        (
+            {"more_than": 1},
+            None,
+            Truth.UNKNOWN,
+            "how many third-party invites the inviter made (nobody looked)",
+        ),
+    ],
+)
+def test_the_invite_itself_counts_among_those_of_its_inviter(
+    data: object, earlier: tuple[int, ...] | None, truth: Truth, why: str
+) -> None:
+    assert found_of_invite({"invites_by_inviter": data}, earlier=earlier) == Finding(truth, why)
+
+
+# --- who vouches for the address ------------------------------------------------------------------------------
+
+
+def keys(*urls: str | None) -> tuple[IdentityKey, ...]:
+    """A key for each URL."""
+    return tuple(IdentityKey("4l2zobi", url) for url in urls)
+
+
+@pytest.mark.parametrize(
+    ("servers", "urls", "truth", "why"),
+    [
+        ("id.example", ("https://id.example/isvalid",), Truth.TRUE, 'identity server is "id.example"'),
+        (
+            "ID.example",
+            ("https://id.EXAMPLE:8090/a", "HTTPS://id.example?b"),
+            Truth.TRUE,
+            'identity server is "id.example"',
+        ),
+        (
+            ["a.b", "*.example"],
+            ("https://a.b", "https://id.example/"),
+            Truth.TRUE,
+            'identity server is "a.b"; identity server is "id.example"',
+        ),
+        ("[2001:db8::*]", ("https://[2001:DB8::1]:443/x",), Truth.TRUE, 'identity server is "[2001:db8::1]"'),
+        (
+            "id.example",
+            ("https://evil.example/id.example",),
+            Truth.FALSE,
+            'identity server is "evil.example", not "id.example"',
+        ),
+        (
+            ["id.example", "a.b"],
+            ("https://id.example/", "https://id.example.evil.example/"),
+            Truth.FALSE,
+            'identity server is "id.example.evil.example", not "id.example" or "a.b"',
+        ),
+        ("*", (), Truth.FALSE, "the invite has no keys"),
+        ("*", (None,), Truth.FALSE, "a key of the invite names no identity server, so it holds for ever"),
+        (
+            "*",
+            ("https://id.example", ""),
+            Truth.FALSE,
+            "a key of the invite names no identity server, so it holds for ever",
+        ),
+        (
+            "*",
+            ("http://id.example/x",),
+            Truth.FALSE,
+            'a key of the invite has no plain https URL, but "http://id.example/x"',
+        ),
+        (
+            "*",
+            ("https://id.example@evil.example/",),
+            Truth.FALSE,
+            'a key of the invite has no plain https URL, but "https://id.example@evil.example/"',
+        ),
+    ],
+)
+def test_every_key_must_be_of_an_allowed_identity_server(
+    servers: object, urls: tuple[str | None, ...], truth: Truth, why: str
+) -> None:
+    assert found_of_invite({"identity_server": servers}, keys=keys(*urls)) == Finding(truth, why)
+
+
+@pytest.mark.parametrize("key", ["inviter", "inviter_power_at_least", "inviter_is_member", "identity_server"])
+def test_of_an_invite_that_is_not_known_nothing_is_known(key: str) -> None:
+    finding = when({"not": {key: ONE_OF_EACH[key]}}, INVITED).judge(KNOCK, FACTS)
+    assert finding.truth is Truth.UNKNOWN
+    assert "(the third-party invite is not known)" in finding.why
+
+
+@pytest.mark.parametrize(
+    ("data", "path", "message"),
+    [
+        (
+            {"inviter": "mod"},
+            ("inviter",),
+            'expected a user ID or a glob for one ("@*:example.org"), found "mod"',
+        ),
+        (
+            {"inviter_power_at_least": "50"},
+            ("inviter_power_at_least",),
+            'expected a power level, a whole number such as 50, found "50"',
+        ),
+        (
+            {"inviter_power_at_least": True},
+            ("inviter_power_at_least",),
+            "expected a power level, a whole number such as 50, found true",
+        ),
+        (
+            {"inviter_power_at_least": 2**53},
+            ("inviter_power_at_least",),
+            "expected a power level, a whole number such as 50, found 9007199254740992",
+        ),
+        (
+            {"inviter_power_at_least": -(1 << 50_000)},
+            ("inviter_power_at_least",),
+            "expected a power level, a whole number such as 50, found a huge number",
+        ),
+        ({"inviter_is_member": "yes"}, ("inviter_is_member",), 'expected true or false, found "yes"'),
+        (
+            {"identity_server": ["id.example", "https://id.example"]},
+            ("identity_server", 1),
+            'expected a host without port, or a glob for one ("*.example.org"), found "https://id.example"',
+        ),
+        ({"invites_by_inviter": 5}, ("invites_by_inviter",), "expected a mapping, found 5"),
+        ({"invites_by_inviter": {"within": "1d"}}, ("invites_by_inviter",), "more_than is missing"),
+        (
+            {"invites_by_inviter": {"more_than": 0}},
+            ("invites_by_inviter", "more_than"),
+            "more than 0 is always so, as the invite itself counts",
+        ),
+        (
+            {"invites_by_inviter": {"more_than": 5, "within": "a day"}},
+            ("invites_by_inviter", "within"),
+            'expected a span of time such as 30m, 12h or 7d, found "a day"',
+        ),
+        (
+            {"invites_by_inviter": {"more_then": 5}},
+            ("invites_by_inviter", "more_then"),
+            'unknown key "more_then"; did you mean "more_than"?',
+        ),
+    ],
+)
+def test_a_mistake_about_inviters_is_told_where_it_is(data: object, path: tuple[str | int, ...], message: str) -> None:
+    caught = fault(data, INVITES)
+    assert (caught.message, caught.path) == (message, ("when", *path))

@@ -1,0 +1,57 @@
+"""What is special about third-party invites: whose keys they carry, and what takes an inviter's word away."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+
+from knockbot.domain.ids import host_of
+from knockbot.domain.model import MemberChange, Membership
+from knockbot.domain.power import Powers
+
+# The host and port are written as in a server name. A URL with a user, a backslash, a space or anything beyond ASCII
+# is none: two readers might find two hosts in it, and the homeserver, which asks that URL, is not this reader.
+_HTTPS = re.compile(
+    r"https://(?P<host>[0-9A-Za-z.-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{0,5})?(?:[/?#][!-\[\]-~]*)?",
+    re.IGNORECASE,
+)
+
+
+def https_host(url: str) -> str | None:
+    """The host of a plain https URL, in lower case and without port; none for any other text. Never raises."""
+    written = _HTTPS.fullmatch(url)
+    return host_of(written["host"]) if written else None
+
+
+# --- when the inviter falls -----------------------------------------------------------------------------------
+
+
+class Fall(StrEnum):
+    """What became of an inviter whose invites still stand; a policy says for each what is done with those."""
+
+    REMOVED = "removed"
+    """Banned or kicked."""
+    DEMOTED = "demoted"
+    """Below the room's `invite` level, be it that they lost power or that the level was raised."""
+    LEFT = "left"
+    """Gone of their own will."""
+
+
+def fall(change: MemberChange) -> Fall | None:
+    """What this change of membership makes of its user as an inviter; `None` where it changes nothing.
+
+    Where it is not known what stood there before, it is taken as having mattered: better asked once too often.
+    """
+    before = change.replaced_membership
+    if change.membership is Membership.BAN:
+        return Fall.REMOVED
+    if change.membership is not Membership.LEAVE:
+        return None
+    if change.of_their_own:
+        return Fall.LEFT if before in (Membership.JOIN, None) else None  # else a knock or an invite given back
+    return Fall.REMOVED if before is not Membership.BAN else None  # else no more than an unban
+
+
+def may_invite(powers: Powers, inviter: str) -> bool:
+    """Whether the inviter's level still reaches the room's `invite` level; where not, that is `Fall.DEMOTED`."""
+    return powers.level(inviter) >= powers.levels["invite"]
