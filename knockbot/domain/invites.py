@@ -13,7 +13,7 @@ from knockbot.domain.power import Powers
 # is none: two readers might find two hosts in it, and the homeserver, which asks that URL, is not this reader.
 _HTTPS = re.compile(
     r"https://(?P<host>[0-9A-Za-z.-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{0,5})?(?:[/?#][!-\[\]-~]*)?",
-    re.IGNORECASE,
+    re.ASCII | re.IGNORECASE,
 )
 
 

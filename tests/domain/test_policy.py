@@ -10,10 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from knockbot.domain.model import Decision, Facts, Kind, Knock, Known, Miss, Truth, Verdict
-from knockbot.domain.policy import Announce, Policy, decide, parse_policy
+from knockbot.domain.invites import Fall
+from knockbot.domain.model import Decision, Facts, IdentityKey, InviteFacts, Kind, Knock, Known, Miss, Truth, Verdict
+from knockbot.domain.policy import POLICY_KEYS, Announce, Fate, Policy, decide, parse_policy
 from knockbot.errors import Fault
-from tests.domain.doors import FACTS, KNOCK, NO, UNKNOWN, WHY_NO, WHY_UNKNOWN, YES
+from tests.domain.doors import FACTS, INVITE, KNOCK, NO, UNKNOWN, WHY_NO, WHY_UNKNOWN, YES
+
+BY_MOD = {"inviter": "@mod:tulip.example"}
+ANYBODY = {"inviter": "*"}
+FOR_INVITES = {"for": "third_party_invite"}
 
 POLICY: dict[str, Any] = {
     "rules": [
@@ -150,12 +155,12 @@ def test_a_match_before_an_unknown_rule_decides() -> None:
 
 
 def test_rules_for_third_party_invites_are_passed_over_and_count_as_places_only() -> None:
-    decision = verdict_of(rule(YES, "ban", **{"for": "third_party_invite"}), rule(NO, "ban"), otherwise="accept")
+    decision = verdict_of(rule(BY_MOD, "ban", **{"for": "third_party_invite"}), rule(NO, "ban"), otherwise="accept")
     assert decision == Decision(Verdict.ACCEPT, "otherwise", missed=(Miss("#2", WHY_NO),))
 
 
-def test_a_rule_for_both_kinds_judges_knocks_too() -> None:
-    assert verdict_of(rule(YES, "ban", **{"for": ["knock", "third_party_invite"]})).verdict is Verdict.BAN
+def test_a_rule_for_two_kinds_judges_knocks_too() -> None:
+    assert verdict_of(rule(YES, "ban", **{"for": ["knock", "redeemed_invite"]})).verdict is Verdict.BAN
 
 
 @pytest.mark.parametrize("otherwise", list(Verdict))
@@ -210,23 +215,200 @@ def test_the_settings_of_a_door_stand_beside_its_rules() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kinds", "knocks", "invites"),
+    ("when", "kinds", "judged"),
     [
-        ({}, True, False),
-        ({"for": "knock"}, True, False),
-        ({"for": "third_party_invite"}, False, True),
-        ({"for": ["third_party_invite", "knock"]}, True, True),
+        (YES, {}, {Kind.KNOCK}),
+        (YES, {"for": "knock"}, {Kind.KNOCK}),
+        (BY_MOD, {"for": "third_party_invite"}, {Kind.THIRD_PARTY_INVITE}),
+        (YES, {"for": "redeemed_invite"}, {Kind.REDEEMED_INVITE}),
+        (YES, {"for": ["redeemed_invite", "knock"]}, {Kind.KNOCK, Kind.REDEEMED_INVITE}),
+        (
+            BY_MOD,
+            {"for": ["third_party_invite", "redeemed_invite"]},
+            {Kind.THIRD_PARTY_INVITE, Kind.REDEEMED_INVITE},
+        ),
     ],
 )
-def test_a_rule_is_for_knocks_unless_it_says_otherwise(kinds: dict[str, object], knocks: bool, invites: bool) -> None:
-    policy = parse_policy({"rules": [rule(YES, "ban", **kinds)]})
-    assert [*policy.rules_for(Kind.KNOCK)] == [*policy.rules] * knocks
-    assert [*policy.rules_for(Kind.THIRD_PARTY_INVITE)] == [*policy.rules] * invites
+def test_a_rule_is_for_knocks_unless_it_says_otherwise(
+    when: object, kinds: dict[str, object], judged: set[Kind]
+) -> None:
+    policy = parse_policy({"rules": [rule(when, "ban", **kinds)]})
+    assert {kind for kind in Kind if [*policy.rules_for(kind)] == [*policy.rules]} == judged
+    assert not [each for kind in set(Kind) - judged for each in policy.rules_for(kind)]
 
 
 def test_names_and_reasons_can_be_stored_and_shown() -> None:
     only = parse_policy({"rules": [rule(YES, "ban", name=" our\n\u202epeople ", reason=" no\0 ")]}).rules[0]
     assert (only.name, only.label, only.reason) == ("our people", "our people", "no\ufffd")
+
+
+# --- third-party invites --------------------------------------------------------------------------------------
+
+TPI: dict[str, Any] = {
+    "rules": [
+        {"name": "for knocks", "when": {"user": "*"}, "then": "ban"},
+        {
+            "name": "too many",
+            "for": "third_party_invite",
+            "when": {"invites_by_inviter": {"more_than": 5, "within": "1d"}},
+            "then": "reject",
+        },
+        {
+            "name": "moderators",
+            "for": "third_party_invite",
+            "when": {"inviter_power_at_least": 50, "inviter_is_member": True, "identity_server": "id.example"},
+            "then": "accept",
+            "reason": "welcome",
+        },
+        {"name": "bad servers", "for": "redeemed_invite", "when": {"server": "*.spam.example"}, "then": "ban"},
+    ],
+    "otherwise": "reject",
+}
+NOT_MANY = Miss("too many", "inviter made 1 third-party invite in that time, not more than 5")
+
+
+def invited(**changed: Any) -> Facts:
+    """The base facts of a third-party invite with something changed."""
+    return replace(FACTS, invite=replace(INVITE, **changed))
+
+
+@pytest.mark.parametrize(
+    ("facts", "decision"),
+    [
+        (invited(), Decision(Verdict.ACCEPT, "moderators", "welcome", (NOT_MANY,))),
+        (invited(earlier=(0, 0, 0, 0, 0)), Decision(Verdict.REJECT, "too many")),
+        (
+            invited(power=0),
+            Decision(
+                Verdict.FORWARD, "otherwise", None, (NOT_MANY, Miss("moderators", "inviter has power 0, less than 50"))
+            ),
+        ),
+        (
+            invited(keys=(*INVITE.keys, IdentityKey("own"))),
+            Decision(
+                Verdict.FORWARD,
+                "otherwise",
+                None,
+                (NOT_MANY, Miss("moderators", "a key of the invite names no identity server, so it holds for ever")),
+            ),
+        ),
+        (
+            invited(member=Known(Truth.UNKNOWN, "busy")),
+            Decision(Verdict.FORWARD, "moderators", None, (NOT_MANY,), "whether the inviter is in the room (busy)"),
+        ),
+        (
+            invited(valid=Known(Truth.UNKNOWN, "id.example does not answer")),
+            Decision(
+                Verdict.FORWARD,
+                "moderators",
+                None,
+                (NOT_MANY,),
+                "whether its keys are valid (id.example does not answer)",
+            ),
+        ),
+        (
+            invited(valid=Known(Truth.FALSE)),
+            Decision(Verdict.FORWARD, "moderators", None, (NOT_MANY,), "the keys of the invite are not valid"),
+        ),
+    ],
+)
+def test_a_third_party_invite_is_judged_by_its_own_rules(facts: Facts, decision: Decision) -> None:
+    assert decide(KNOCK, facts, parse_policy(TPI), Kind.THIRD_PARTY_INVITE) == decision
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+@pytest.mark.parametrize("valid", [Known(Truth.FALSE, "told so"), Known(Truth.UNKNOWN)])
+@pytest.mark.parametrize("by", ["a rule", "otherwise"])
+def test_what_nobody_vouched_for_is_never_accepted_and_all_else_stands(by: str, valid: Known, verdict: Verdict) -> None:
+    said = {"rules": [rule(ANYBODY, verdict.value, **FOR_INVITES)]}
+    policy = parse_policy(said if by == "a rule" else {"otherwise_third_party": verdict.value})
+    decision = decide(KNOCK, invited(valid=valid), policy, Kind.THIRD_PARTY_INVITE)
+    assert decision.verdict is (Verdict.FORWARD if verdict is Verdict.ACCEPT else verdict)
+    assert (decision.unknown is not None) is (verdict is Verdict.ACCEPT)
+
+
+def test_an_invite_of_which_nothing_is_known_is_not_accepted() -> None:
+    decision = decide(KNOCK, FACTS, Policy(otherwise_third_party=Verdict.ACCEPT), Kind.THIRD_PARTY_INVITE)
+    assert decision.verdict is Verdict.FORWARD
+    assert decision.unknown is not None
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_each_kind_has_its_own_otherwise_and_who_redeems_what_was_accepted_is_accepted(verdict: Verdict) -> None:
+    policy = parse_policy({"otherwise": "ban", "otherwise_third_party": verdict.value})
+    expected = {Kind.KNOCK: Verdict.BAN, Kind.THIRD_PARTY_INVITE: verdict, Kind.REDEEMED_INVITE: Verdict.ACCEPT}
+    for kind, said in expected.items():
+        assert decide(KNOCK, invited(), policy, kind) == Decision(said, "otherwise")
+
+
+@pytest.mark.parametrize(
+    ("user_id", "decision"),
+    [
+        ("@eve:a.spam.example", Decision(Verdict.BAN, "bad servers")),
+        (
+            "@ana:tulip.example",
+            Decision(Verdict.ACCEPT, "otherwise", None, (Miss("bad servers", 'server is not "*.spam.example"'),)),
+        ),
+    ],
+)
+def test_whoever_redeems_an_invite_is_judged_as_who_they_are(user_id: str, decision: Decision) -> None:
+    knock = replace(KNOCK, user_id=user_id)
+    # The keys have done their work: whether they are still valid says nothing about who came in.
+    facts = invited(valid=Known(Truth.FALSE))
+    assert decide(knock, facts, parse_policy(TPI), Kind.REDEEMED_INVITE) == decision
+
+
+def test_a_policy_for_one_kind_needs_the_facts_of_that_kind_only() -> None:
+    policy = parse_policy(
+        {
+            "rules": [
+                rule({"member_of": "#a:b.c", "rejected_before": True}, "ban"),
+                rule(BY_MOD, "accept", **FOR_INVITES),
+                rule({"member_of": "#d:e.f"}, "ban", **{"for": "redeemed_invite"}),
+            ]
+        }
+    )
+    needs = {kind: (policy.only(kind).rooms_needed, policy.only(kind).needs_history) for kind in Kind}
+    assert needs == {
+        Kind.KNOCK: (("#a:b.c",), True),
+        Kind.THIRD_PARTY_INVITE: ((), False),
+        Kind.REDEEMED_INVITE: (("#d:e.f",), False),
+    }
+    for kind in Kind:
+        assert decide(KNOCK, invited(), policy.only(kind), kind) == decide(KNOCK, invited(), policy, kind)
+
+
+@pytest.mark.parametrize("fall", list(Fall))
+@pytest.mark.parametrize("fate", list(Fate))
+def test_what_becomes_of_standing_invites_is_said_for_each_fall_of_their_inviter(fall: Fall, fate: Fate) -> None:
+    policy = parse_policy({f"inviter_{fall}": fate.value})
+    assert policy.fate(fall) is fate
+    assert {other: policy.fate(other) for other in Fall if other is not fall} == {
+        other: said for other, said in USUAL_FATES.items() if other is not fall
+    }
+
+
+USUAL_FATES = {Fall.REMOVED: Fate.REVOKE, Fall.DEMOTED: Fate.REVOKE, Fall.LEFT: Fate.FORWARD}
+
+
+VOUCHED = IdentityKey("4l2zobi", "https://id.example/x")
+ANY_INVITE = st.builds(
+    InviteFacts,
+    inviter=ANY_TEXT,
+    keys=st.lists(st.just(VOUCHED) | st.builds(IdentityKey, ANY_TEXT, st.none() | ANY_TEXT), max_size=3).map(tuple),
+    power=st.none() | st.integers() | st.floats(),
+    member=st.sampled_from(Truth).map(Known),
+    earlier=st.none() | st.lists(st.integers(), max_size=9).map(tuple),
+    valid=st.sampled_from(Truth).map(Known),
+)
+
+
+@given(ANY_INVITE, st.sampled_from(Kind))
+def test_no_invite_makes_deciding_raise_or_comes_in_unchecked(invite: InviteFacts, kind: Kind) -> None:
+    decision = decide(KNOCK, replace(FACTS, invite=invite), parse_policy(TPI), kind)
+    if kind is Kind.THIRD_PARTY_INVITE and decision.verdict is Verdict.ACCEPT:
+        assert invite.valid.truth is Truth.TRUE
+        assert set(invite.keys) == {VOUCHED}
 
 
 # --- faults ---------------------------------------------------------------------------------------------------
@@ -243,7 +425,7 @@ def test_names_and_reasons_can_be_stored_and_shown() -> None:
         (
             {"colour": "red"},
             ("colour",),
-            'colour: unknown key "colour"; known: rules, otherwise, otherwise_third_party, announce, call',
+            f'colour: unknown key "colour"; known: {", ".join(POLICY_KEYS)}',
         ),
         ({"rules": None}, ("rules",), "rules: expected a list, found nothing"),
         ({"rules": {}}, ("rules",), "rules: expected a list, found a mapping"),
@@ -257,6 +439,21 @@ def test_names_and_reasons_can_be_stored_and_shown() -> None:
             {"otherwise_third_party": "ignore"},
             ("otherwise_third_party",),
             'otherwise_third_party: "ignore" comes in a later version',
+        ),
+        (
+            {"inviter_left": "reject"},
+            ("inviter_left",),
+            'inviter_left: unknown word "reject"; known: revoke, forward, keep',
+        ),
+        (
+            {"inviter_removed": "kept"},
+            ("inviter_removed",),
+            'inviter_removed: unknown word "kept"; did you mean "keep"?',
+        ),
+        (
+            {"inviter_demoted": True},
+            ("inviter_demoted",),
+            "inviter_demoted: expected one of revoke, forward, keep, found true",
         ),
         ({"announce": "lines"}, ("announce",), 'announce: unknown word "lines"; did you mean "line"?'),
         ({"announce": None}, ("announce",), "announce: expected one of line, none, found nothing"),
@@ -297,7 +494,11 @@ GOOD = {"name": "our people", "when": YES, "then": "accept"}
         ({"then": True}, ("then",), "then: expected one of accept, forward, reject, ban, found true"),
         ({"for": "knocks"}, ("for",), 'for: unknown word "knocks"; did you mean "knock"?'),
         ({"for": []}, ("for",), "for: the list is empty"),
-        ({"for": ["knock", 5]}, ("for", 1), "for.#2: expected one of knock, third_party_invite, found 5"),
+        (
+            {"for": ["knock", 5]},
+            ("for", 1),
+            "for.#2: expected one of knock, third_party_invite, redeemed_invite, found 5",
+        ),
         ({"reason": 404}, ("reason",), "reason: expected text, found 404: put it in quotes"),
         ({"reason": True}, ("reason",), "reason: expected text, found true: put it in quotes"),
         ({"reason": " "}, ("reason",), "reason: expected text, found none"),
@@ -348,12 +549,20 @@ def test_a_rule_whose_name_cannot_be_used_is_told_by_its_place(
 
 
 ANY_DATA = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | ANY_TEXT | st.sampled_from(["ban", "knock", "@a:b.c"]),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | ANY_TEXT
+    | st.sampled_from(["ban", "third_party_invite", "@a:b.c"]),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
             st.sampled_from(
-                ["rules", "when", "then", "name", "for", "any", "not", "user", "server", "member_of", "call"]
+                [
+                    *("rules", "when", "then", "name", "for", "any", "not", "user", "server", "member_of", "call"),
+                    *("inviter_power_at_least", "invites_by_inviter", "identity_server", "inviter_left"),
+                ]
             )
             | st.integers()
             | st.none(),
@@ -374,4 +583,6 @@ def test_whatever_is_no_policy_is_a_fault_and_nothing_else(data: object, place: 
         "when": {"rules": [{"when": data, "then": "ban"}]},
     }
     with suppress(Fault):
-        decide(KNOCK, FACTS, parse_policy(wrapped[place]))
+        policy = parse_policy(wrapped[place])
+        for kind in Kind:
+            decide(KNOCK, invited(), policy, kind)
