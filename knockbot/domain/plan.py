@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from knockbot.domain.ids import server_of
-from knockbot.domain.model import Act, Answer, Effect, Membership, Request, Verdict
+from knockbot.domain.model import Act, Answer, Effect, Kind, Membership, Request, Verdict
 
 ACT_OF: dict[Verdict, Act] = {Verdict.ACCEPT: Act.INVITE, Verdict.REJECT: Act.KICK, Verdict.BAN: Act.BAN}
 """What each binding word has done in the room; `forward` asks the moderators instead."""
@@ -31,6 +31,8 @@ def plan(request: Request, answer: Answer, home: str) -> tuple[Effect, ...]:
     An accept is for the very knock it was given for. A reject or a ban is for whatever knock of the applicant
     stands, so that nobody escapes it by knocking once more.
     """
+    if request.kind is Kind.THIRD_PARTY_INVITE:
+        return _plan_for_invite(request, answer)
     act = ACT_OF[answer.verdict]
     server = server_of(request.user_id)
     away = act is Act.INVITE and server != home
@@ -51,9 +53,55 @@ def plan(request: Request, answer: Answer, home: str) -> tuple[Effect, ...]:
     )
 
 
+def _plan_for_invite(request: Request, answer: Answer) -> tuple[Effect, ...]:
+    """The acts for a third-party invite: an accepted one is left alone, before it is redeemed and after."""
+    cause = answer.cause or answer.event_id
+    if answer.verdict is Verdict.ACCEPT:
+        return ()
+    if request.redeemed:
+        return (_remove(request, ACT_OF[answer.verdict], request.user_id, answer.reason, cause),)
+    taken_back = revoke(request, cause)
+    if answer.verdict is Verdict.REJECT or request.invite is None:
+        return (taken_back,)
+    return (taken_back, _remove(request, Act.BAN, request.invite.inviter, answer.reason, cause))
+
+
+def _remove(request: Request, act: Act, user_id: str, reason: str | None, cause: str) -> Effect:
+    """Kick or ban somebody who is, or may be, in the room: not a knocker, but an inviter or who came in by them."""
+    return Effect(
+        key=f"{act}:{request.id}:{cause}",
+        act=act,
+        room_id=request.room_id,
+        lane=f"{request.room_id} home",
+        request_id=request.id,
+        user_id=user_id,
+        content={"while": [*INSIDE[act]]} | ({"reason": reason} if reason else {}),
+    )
+
+
+INSIDE: dict[Act, tuple[Membership, ...]] = {
+    Act.KICK: (Membership.INVITE, Membership.JOIN, Membership.KNOCK),
+    Act.BAN: (Membership.INVITE, Membership.JOIN, Membership.KNOCK, Membership.LEAVE),
+}
+"""The memberships in which somebody who is to be removed can be: who left may still be banned."""
+
+
 def _spoken(management_room: str) -> str:
     """The lane of everything said in one room, so that it is said in order."""
     return f"{management_room} said"
+
+
+def revoke(request: Request, cause: str) -> Effect:
+    """Take a third-party invite back, so that nobody can come in by it."""
+    return Effect(
+        key=f"revoke:{request.id}:{cause}",
+        act=Act.REVOKE,
+        room_id=request.room_id,
+        lane=f"{request.room_id} home",
+        request_id=request.id,
+        event_id=request.event_id,
+        content={"token": request.invite.token if request.invite else ""},
+    )
 
 
 def post_card(management_room: str, card_id: int) -> Effect:

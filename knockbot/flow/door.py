@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from knockbot.config import Settings
-from knockbot.domain.model import MemberChange, Membership, Reaction
+from knockbot.domain.model import IdentityKey, Known, MemberChange, Membership, Reaction, ThirdPartyInvite, Truth
 from knockbot.domain.power import Powers
 from knockbot.store import inbox
 from knockbot.store.db import Database, Tx
@@ -55,6 +55,12 @@ class Outside(Protocol):
     async def resolve(self, alias: str) -> tuple[str, tuple[str, ...]]:
         """The room an alias means now, and servers to reach it by."""
 
+    async def third_party_invite(self, room_id: str, token: str) -> ThirdPartyInvite | None:
+        """The third-party invite that stands under a token; `None` where it is empty."""
+
+    async def third_party_invites(self, room_id: str) -> list[ThirdPartyInvite]:
+        """Every third-party invite that stands in a room."""
+
     async def reactions(self, room_id: str, event_id: str) -> list[Reaction]:
         """The reactions on a message."""
 
@@ -81,6 +87,14 @@ class Bells:
     """Protected rooms whose real state is to be compared with the records, each in its own turn."""
 
 
+Vouch = Callable[[Sequence[IdentityKey]], Awaitable[Known]]
+
+
+async def nobody_asked(_: Sequence[IdentityKey]) -> Known:
+    """Where no identity server is configured there is nothing to ask."""
+    return Known(Truth.TRUE)
+
+
 class Overrun(Exception):
     """Another process handled this arrival first; its work stands and ours is dropped."""
 
@@ -96,6 +110,8 @@ class Door:
     now: Callable[[], int]
     """The time, in milliseconds since the epoch."""
     bells: Bells = field(default_factory=Bells)
+    vouch: Vouch = nobody_asked
+    """Asks the configured identity servers whether the keys of a third-party invite hold."""
 
     @property
     def bot(self) -> str:

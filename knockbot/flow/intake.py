@@ -9,7 +9,7 @@ from __future__ import annotations
 from knockbot.domain import wording
 from knockbot.domain.model import Act, Decision, MemberChange, Membership, Request, State, Verdict
 from knockbot.domain.outcomes import credited, outcome
-from knockbot.flow import rules, settle
+from knockbot.flow import invites, rules, settle
 from knockbot.flow.door import Door
 from knockbot.flow.judge import judge
 from knockbot.store import effects, requests, rooms
@@ -31,6 +31,9 @@ async def member_changed(door: Door, change: MemberChange, seq: int | None) -> N
     current: MemberChange | None = change
     if kept and _may_be_old_news(door, change, request):
         current = await door.outside.member(change.room_id, change.user_id)
+    if current is not None and policy is not None and current.token is not None:
+        await invites.redeemed(door, current, seq)
+        return
     if current is None or policy is None:
         async with door.closing(seq):
             return
@@ -89,11 +92,11 @@ async def moved_on(door: Door, change: MemberChange, seq: int | None) -> None:
     """A membership other than a knock: perhaps the outcome of a request, perhaps the bot's own act coming back."""
     wrong = await _hit_the_wrong_thing(door, change)
     async with door.closing(seq) as tx:
-        request = await requests.latest(tx, change.room_id, change.user_id)
-        if request is not None:
+        for request in await requests.about(tx, change.room_id, change.user_id):
             state = outcome(request, change)
-            if state is not None:
+            if state is not None and not (request.redeemed and change.membership is Membership.JOIN):
                 await settle.settle(door, tx, request, state, credited(request, change, door.bot))
+        await invites.inviter_moved(door, tx, change)
         if wrong:
             label = await settle.label_of(tx, change.room_id)
             text = wording.hit_the_wrong_thing(MADE_BY[change.membership], change.user_id, label)

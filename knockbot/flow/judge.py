@@ -5,22 +5,28 @@ Steps 4 and 5 of the journey (ARCHITECTURE.md).
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from knockbot.domain import ids
-from knockbot.domain.model import Decision, Facts, Knock, Known, Membership, Past, Truth
+from knockbot.domain.model import Decision, Facts, InviteFacts, Kind, Knock, Known, Membership, Past, Truth
 from knockbot.domain.policy import Policy, decide
 from knockbot.errors import ActionError
 from knockbot.flow.door import Door
 from knockbot.store import policies, requests
 
 
-async def judge(door: Door, policy: Policy, knock: Knock) -> Decision:
-    """What a policy says of a knock."""
-    return decide(knock, await gather(door, policy, knock), policy)
+async def judge(
+    door: Door, policy: Policy, knock: Knock, kind: Kind = Kind.KNOCK, invite: InviteFacts | None = None
+) -> Decision:
+    """What a policy says of a request of this kind; `invite` holds what is known of a third-party invite."""
+    its_rules = policy.only(kind)
+    facts = replace(await gather(door, its_rules, knock), invite=invite)
+    return decide(knock, facts, its_rules, kind)
 
 
 async def gather(door: Door, policy: Policy, knock: Knock) -> Facts:
     """The facts that the rules of a policy ask for. What cannot be found out is unknown, with the reason."""
-    members = {reference: await _is_member(door, reference, knock.user_id) for reference in sorted(policy.rooms_needed)}
+    members = {reference: await is_member(door, reference, knock.user_id) for reference in sorted(policy.rooms_needed)}
     history = await _history(door, knock) if policy.needs_history else None
     return Facts(home=door.home, member_of=members, history=history)
 
@@ -33,7 +39,8 @@ async def _history(door: Door, knock: Knock) -> tuple[Past, ...]:
     return tuple(Past(request.state, now - request.changed_at) for request in earlier if not request.open)
 
 
-async def _is_member(door: Door, reference: str, user_id: str) -> Known:
+async def is_member(door: Door, reference: str, user_id: str) -> Known:
+    """Whether a user is joined to a room, as far as the bot can see."""
     try:
         room_id = await locate(door, reference)
         # A room the bot has left still shows its state of that day, so the bot's own membership comes first.

@@ -32,7 +32,7 @@ async def carry_out(door: Door, tx: Tx, request: Request, decision: Decision, *,
     `card_id` names a card that is already there to be shared.
     """
     await requests.judged(tx, request.id, decision)
-    await _record(door, tx, request, door.bot, "judged", verdict=decision.verdict, rule=decision.rule)
+    await record(door, tx, request, door.bot, "judged", verdict=decision.verdict, rule=decision.rule)
     if decision.verdict is Verdict.FORWARD:
         await show(door, tx, request.id, card_id=card_id)
         return
@@ -48,7 +48,7 @@ async def give_answer(door: Door, tx: Tx, request: Request, answer: Answer) -> N
     """Bind a request to a word, and plan the act that carries it out."""
     await requests.answered(tx, request.id, answer)
     await effects.add(tx, plan.plan(request, answer, door.home), door.now())
-    await _record(door, tx, request, answer.by, str(answer.verdict), rule=answer.rule, reason=answer.reason)
+    await record(door, tx, request, answer.by, str(answer.verdict), rule=answer.rule, reason=answer.reason)
     if request.card_id is not None:
         # Most acts are done in less time than this, and then the card is edited once, not twice.
         await refresh(door, tx, request.card_id, after=UNDER_WAY)
@@ -65,7 +65,7 @@ async def settle(door: Door, tx: Tx, request: Request, state: State, by: str) ->
     await requests.settled(tx, request.id, state, by, door.now())
     await effects.overtake(tx, request.id, f"the request is {state} by now", door.now())
     rule = request.answer.rule if request.answer is not None and request.answer.by == by else None
-    await _record(door, tx, request, by, str(state), rule=rule)
+    await record(door, tx, request, by, str(state), rule=rule)
     if request.card_id is not None:
         await show(door, tx, request.id)
     elif state in ANNOUNCED and request.answer is not None and request.answer.rule is not None:
@@ -191,5 +191,6 @@ async def label_of(tx: Tx, room_id: str) -> str:
     return room.label if room else room_id
 
 
-async def _record(door: Door, tx: Tx, request: Request, actor: str, what: str, **detail: str | None) -> None:
+async def record(door: Door, tx: Tx, request: Request, actor: str, what: str, **detail: str | None) -> None:
+    """Add a line about a request to the record, and to the log."""
     await audit.add(tx, audit.Entry(door.now(), request.room_id, request.id, actor, what, detail))

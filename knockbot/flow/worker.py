@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from knockbot.domain import plan, wording
-from knockbot.domain.model import Act, MemberChange, Request, State, Verdict
+from knockbot.domain.model import Act, Kind, MemberChange, Request, State, Verdict
 from knockbot.domain.outcomes import credited, outcome
 from knockbot.errors import ActionError, Later, Never
 from knockbot.flow import settle
@@ -148,7 +148,7 @@ class Worker:
             else:
                 await effects.finish(tx, claimed.id, "done", door.now(), result=came.event_id)
                 await self._follow_card(tx, claimed, came)
-            if effect.request_id is not None and effect.act in plan.ACT_OF.values():
+            if effect.request_id is not None and effect.act in ON_REQUESTS:
                 await self._follow_request(tx, claimed, came)
             if effect.act is Act.MEET and isinstance(came, Done) and came.room_id is not None:
                 await settle.say(door, tx, came.room_id, f"meet:{came.room_id}", wording.met(door.bot))
@@ -157,6 +157,8 @@ class Worker:
     async def _follow_request(self, tx: Tx, claimed: Claimed, came: Outcome) -> None:
         """Bring the request to where the room is: by what the act found there, or by the act itself."""
         request = await requests.get(tx, claimed.effect.request_id or 0)
+        if request.kind is Kind.THIRD_PARTY_INVITE and not request.redeemed and claimed.effect.act is not Act.REVOKE:
+            return  # its inviter was banned beside; what became of the invite, revoking it tells
         if came.seen is not None:
             state = outcome(request, came.seen)
             if state is not None:
@@ -164,7 +166,7 @@ class Worker:
             return
         # The answer may be another by now, where they knocked again meanwhile; then the echo tells what happened.
         answer = request.answer
-        if isinstance(came, Done) and request.open and answer and plan.ACT_OF[answer.verdict] is claimed.effect.act:
+        if isinstance(came, Done) and request.open and answer and _carries_out(claimed.effect.act, answer.verdict):
             await settle.settle(self._door, tx, request, STATE_AFTER[claimed.effect.act], answer.by)
 
     async def _follow_card(self, tx: Tx, claimed: Claimed, came: Done) -> None:
@@ -205,7 +207,7 @@ class Worker:
                 door.look_at(effect.room_id)  # which tells the moderators once, and goes on when it is mended
                 return
             await effects.finish(tx, claimed.id, "given_up", door.now(), why=error.why)
-            if effect.request_id is not None and effect.act in plan.ACT_OF.values():
+            if effect.request_id is not None and effect.act in ON_REQUESTS:
                 await self._ask_again(tx, await requests.get(tx, effect.request_id), error)
 
     async def _ask_again(self, tx: Tx, request: Request, error: ActionError) -> None:
@@ -220,7 +222,20 @@ class Worker:
 MENDABLE = frozenset({"KNOCKBOT_NO_POWER", "KNOCKBOT_NOT_JOINED"})
 """Errors that a moderator can mend: the effect waits for it."""
 
-STATE_AFTER: dict[Act, State] = {Act.INVITE: State.ACCEPTED, Act.KICK: State.REJECTED, Act.BAN: State.BANNED}
+STATE_AFTER: dict[Act, State] = {
+    Act.INVITE: State.ACCEPTED,
+    Act.KICK: State.REJECTED,
+    Act.BAN: State.BANNED,
+    Act.REVOKE: State.REVOKED,
+}
+
+ON_REQUESTS = frozenset(STATE_AFTER)
+"""The acts that bring a request about; the others only tell of it."""
+
+
+def _carries_out(act: Act, verdict: Verdict) -> bool:
+    return plan.ACT_OF[verdict] is act or (act is Act.REVOKE and verdict is not Verdict.ACCEPT)
+
 
 
 def backoff(attempts: int) -> float:

@@ -54,7 +54,7 @@ async def change_membership(hand: Hand, claimed: Claimed) -> Outcome:
         return Overtaken("there is no knock")
     if stands.membership in plan.WANTED[effect.act]:
         return Done(seen=stands)
-    if stands.membership is not Membership.KNOCK:
+    if stands.membership not in effect.content.get("while", (Membership.KNOCK,)):
         return Overtaken(f"they are at {stands.membership} by now", seen=stands)
     if effect.event_id is not None and effect.event_id != stands.event_id:
         return Overtaken("they knocked again meanwhile")
@@ -89,6 +89,30 @@ async def _explain(hand: Hand, claimed: Claimed, stood: MemberChange, error: Nev
     if lacking is not None:
         raise Never(lacking.why, code="KNOCKBOT_NO_POWER" if lacking.lacks_level else error.code) from error
     raise error
+
+
+async def revoke(hand: Hand, claimed: Claimed) -> Outcome:
+    """Empty the state under a third-party invite's token, whatever stands there now."""
+    effect = claimed.effect
+    token = str(effect.content["token"])
+    stands = await hand.door.outside.third_party_invite(effect.room_id, token)
+    if stands is None:
+        return Done()
+    try:
+        if _fits_a_path(token):
+            await hand.homeserver.put_state(effect.room_id, "m.room.third_party_invite", token, {})
+        else:
+            await hand.homeserver.redact(effect.room_id, stands.event_id, transaction_id(effect.key))
+    except Never as error:
+        if error.code == "M_FORBIDDEN":
+            raise Never(f"I may not take invites back: {error.why}", code="KNOCKBOT_NO_POWER") from error
+        raise
+    return Done()
+
+
+def _fits_a_path(token: str) -> bool:
+    """Whether a token can stand in a URL: dots alone would lead elsewhere, and what was replaced is not the token."""
+    return token not in ("", ".", "..") and "\ufffd" not in token
 
 
 # --- in management rooms --------------------------------------------------------------------------------------
@@ -256,6 +280,7 @@ ACTIONS: dict[Act, Callable[[Hand, Claimed], Awaitable[Outcome]]] = {
     Act.INVITE: change_membership,
     Act.KICK: change_membership,
     Act.BAN: change_membership,
+    Act.REVOKE: revoke,
     Act.POST_CARD: post_card,
     Act.EDIT_CARD: edit_card,
     Act.REACT: react,

@@ -10,7 +10,19 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeGuard
 
 from knockbot.domain import ids
-from knockbot.domain.model import Echo, Happening, MemberChange, Membership, Message, Reaction, RoomChange
+from knockbot.domain.model import (
+    Echo,
+    Happening,
+    IdentityKey,
+    MemberChange,
+    Membership,
+    Message,
+    Reaction,
+    Redaction,
+    RoomChange,
+    ThirdPartyChange,
+    ThirdPartyInvite,
+)
 from knockbot.domain.text import storable, without_variation_selector
 from knockbot.errors import KnockbotError
 
@@ -22,7 +34,13 @@ NAME_KEPT = 500
 BODY_KEPT = 65_536
 """Characters kept of a stranger's text; an event has room for more, a moderator has not."""
 
+WATCHED = frozenset({"m.room.member", "m.room.third_party_invite", "m.room.redaction"})
+
 MEMBERSHIPS = frozenset(Membership)
+
+LONGEST_TOKEN = 255
+KEYS_KEPT = 20
+"""Keys of one third-party invite; identity servers write two or three."""
 
 ROOM_CHANGES = frozenset(
     {
@@ -47,7 +65,7 @@ def matters(event: Mapping[str, Any]) -> str | None:
     One without a type counts as state: it is kept, and set aside when it is looked at.
     """
     event_type = event.get("type")
-    if not isinstance(event_type, str) or event_type == "m.room.member" or event_type in ROOM_CHANGES:
+    if not isinstance(event_type, str) or event_type in WATCHED or event_type in ROOM_CHANGES:
         return "state"
     return "talk" if event_type in ("m.room.message", "m.reaction") else None
 
@@ -80,6 +98,7 @@ def member_change(event: Mapping[str, Any], bot: str = "") -> MemberChange:
         sent_at=_time(event),
         replaces=replaces if is_event_id(replaces) else None,
         replaced_membership=_membership(_mapping(unsigned.get("prev_content"))),
+        token=_text(_mapping(_mapping(content.get("third_party_invite")).get("signed")).get("token"), LONGEST_TOKEN),
     )
 
 
@@ -123,6 +142,41 @@ def _message(event: Mapping[str, Any], bot: str) -> Message | Echo | None:
     )
 
 
+def third_party(event: Mapping[str, Any], bot: str = "") -> ThirdPartyChange:
+    """An invite to an e-mail address or phone number, or the emptying of one (m.room.third_party_invite)."""
+    token = storable(_required(event, "state_key", str)[:LONGEST_TOKEN])
+    content = _mapping(event.get("content"))
+    room_id, event_id, sender = _room(event), _event_id(event), _user(event, "sender")
+    invite = None
+    if content:
+        name = _text(content.get("display_name"), NAME_KEPT) or ""
+        invite = ThirdPartyInvite(room_id, event_id, token, sender, name, _identity_keys(content))
+    replaces = _mapping(event.get("unsigned")).get("replaces_state")
+    return ThirdPartyChange(
+        room_id, event_id, token, sender, invite, _time(event), replaces if is_event_id(replaces) else None
+    )
+
+
+def _identity_keys(content: Mapping[str, Any]) -> tuple[IdentityKey, ...]:
+    """Every key that opens the door; what is no key opens none, and is left out."""
+    listed = content.get("public_keys")
+    found = []
+    for entry in [content, *(listed if isinstance(listed, list) else [])][: KEYS_KEPT + 1]:
+        key = _mapping(entry).get("public_key")
+        url = _mapping(entry).get("key_validity_url")
+        if isinstance(key, str):
+            found.append(IdentityKey(storable(key[:255]), storable(url[:2000]) if isinstance(url, str) else None))
+    return tuple(dict.fromkeys(found))
+
+
+def _redaction(event: Mapping[str, Any], bot: str) -> Redaction | None:
+    """A redaction; what it redacts stands in the content from room version 11 on, beside it before."""
+    redacts = _mapping(event.get("content")).get("redacts") or event.get("redacts")
+    if not is_event_id(redacts):
+        return None
+    return Redaction(_room(event), _event_id(event), _user(event, "sender"), redacts)
+
+
 def _room_change(event: Mapping[str, Any], bot: str) -> RoomChange | None:
     if event.get("state_key") != "":
         return None
@@ -133,6 +187,8 @@ READERS: dict[str, Callable[[Mapping[str, Any], str], Happening | None]] = {
     "m.room.member": member_change,
     "m.room.message": _message,
     "m.reaction": reaction,
+    "m.room.third_party_invite": third_party,
+    "m.room.redaction": _redaction,
 }
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from knockbot.domain.ids import is_room_id
-from knockbot.domain.model import MemberChange, Membership, Reaction
+from knockbot.domain.model import MemberChange, Membership, Reaction, ThirdPartyInvite
 from knockbot.domain.power import Powers, powers
 from knockbot.domain.text import storable
 from knockbot.errors import Later
@@ -85,6 +85,15 @@ class Outside:
         value = _content(await self._homeserver.state(room_id, event_type)).get(key)
         return storable(value[:255]).strip() if isinstance(value, str) else ""
 
+    async def third_party_invite(self, room_id: str, token: str) -> ThirdPartyInvite | None:
+        """The third-party invite that stands under a token."""
+        return _invite(await self._homeserver.state(room_id, "m.room.third_party_invite", token))
+
+    async def third_party_invites(self, room_id: str) -> list[ThirdPartyInvite]:
+        """Every third-party invite that stands in a room."""
+        found = [_invite(event | {"room_id": room_id}) for event in await self._homeserver.third_party_state(room_id)]
+        return [invite for invite in found if invite is not None]
+
     async def resolve(self, alias: str) -> tuple[str, tuple[str, ...]]:
         """The room an alias means now, and servers to reach it by."""
         return await self._homeserver.directory(alias)
@@ -123,6 +132,16 @@ def _member(event: Any) -> MemberChange | None:
         return events.member_change(event)
     except events.Malformed as error:
         log.warning("a member event makes no sense: %s", error)
+        return None
+
+
+def _invite(event: Any) -> ThirdPartyInvite | None:
+    if not isinstance(event, dict):
+        return None
+    try:
+        return events.third_party(event).invite
+    except events.Malformed as error:
+        log.warning("a third-party invite makes no sense: %s", error)
         return None
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import secrets
 import os
 import random
 from collections.abc import Mapping, Sequence
@@ -207,6 +208,25 @@ class Homeserver:
         answer = await self.call(Method.GET, Path.v3.joined_rooms, patience=HANDSHAKE)
         return [room_id for room_id in _list(answer, "joined_rooms") if isinstance(room_id, str)]
 
+    async def third_party_state(self, room_id: str) -> list[Any]:
+        """The third-party invites in a room's state, by a sync that is asked for nothing else.
+
+        Synapse keeps the answer to a repeated first sync for minutes; a filter that differs each time is not repeated.
+        """
+        nothing = {"limit": 0, "types": []}
+        state = {"types": ["m.room.third_party_invite"], "not_senders": [f"@{secrets.token_hex(8)}:invalid"]}
+        wanted = {
+            "room": {"rooms": [room_id], "state": state, "timeline": nothing, "ephemeral": nothing, "account_data": nothing},
+            "presence": nothing,
+            "account_data": nothing,
+        }
+        query = {"filter": json.dumps(wanted), "timeout": "0"}
+        answer = await self.call(Method.GET, Path.v3.sync, query=query, patience=HANDSHAKE)
+        found: Any = answer
+        for step in ("rooms", "join", room_id, "state", "events"):
+            found = found.get(step) if isinstance(found, dict) else None
+        return [event for event in found if isinstance(event, dict)] if isinstance(found, list) else []
+
     async def annotations(self, room_id: str, event_id: str) -> list[Any]:
         """The reactions on a message, the newest hundred."""
         answer = await self.call(
@@ -302,6 +322,14 @@ class Homeserver:
             await self.call(Method.POST, Path.v3.rooms[room_id].leave, patience=HANDSHAKE)
         except Never as error:
             log.info("leaving %s: %s", room_id, error.why)
+
+    async def put_state(self, room_id: str, event_type: str, key: str, content: Mapping[str, Any]) -> str:
+        """Set a room's state; returns the event id."""
+        answer = await self.call(Method.PUT, Path.v3.rooms[room_id].state[event_type][key], content)
+        event_id = answer.get("event_id")
+        if not isinstance(event_id, str):
+            raise Later("the homeserver's answer makes no sense.")
+        return event_id
 
     async def send(self, room_id: str, event_type: str, txn_id: str, content: Mapping[str, Any]) -> str:
         """Send a message event; returns its event id."""

@@ -143,7 +143,7 @@ async def overtake(tx: Tx, request_id: int, why: str, now: int) -> None:
     """
     await tx.execute(
         "UPDATE effects SET state = 'overtaken', why = $2, ended_at = $3 "
-        "WHERE request_id = $1 AND state IN ('due', 'blocked') AND act IN ('invite', 'kick', 'ban')",
+        "WHERE request_id = $1 AND state IN ('due', 'blocked') AND act IN ('invite', 'kick', 'ban', 'revoke')",
         request_id,
         why,
         now,

@@ -6,12 +6,24 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from knockbot.domain.model import Answer, Decision, Kind, Knock, MemberChange, Miss, Request, State, Verdict
+from knockbot.domain.model import (
+    Answer,
+    Decision,
+    IdentityKey,
+    Kind,
+    Knock,
+    MemberChange,
+    Miss,
+    Request,
+    State,
+    ThirdPartyInvite,
+    Verdict,
+)
 from knockbot.store.db import Tx, for_update
 
 _COLUMNS = (
     "id, management_room, number, room_id, kind, user_id, event_id, reason, display_name, has_avatar, state, "
-    "opened_at, changed_at, decision_json, answer_json, done_by, card_id, shown_event_id, trouble"
+    "opened_at, changed_at, decision_json, answer_json, done_by, card_id, shown_event_id, trouble, invite_json"
 )
 
 
@@ -33,6 +45,28 @@ async def open_knock(tx: Tx, management_room: str, knock: Knock, now: int) -> Re
         knock.has_avatar,
         State.PENDING,
         now,
+    )
+    return _request(row)
+
+
+async def open_invite(tx: Tx, management_room: str, invite: ThirdPartyInvite, now: int) -> Request:
+    """Open a request for a third-party invite; who will redeem it is not known yet."""
+    number = await _next_number(tx, management_room)
+    row = await tx.fetchrow(
+        "INSERT INTO requests (management_room, number, room_id, kind, user_id, event_id, reason, has_avatar, state, "
+        "opened_at, changed_at, token, inviter, invite_json) "
+        "VALUES ($1, $2, $3, $4, '', $5, '', FALSE, $6, $7, $7, $8, $9, $10) "
+        f"RETURNING {_COLUMNS}",
+        management_room,
+        number,
+        invite.room_id,
+        Kind.THIRD_PARTY_INVITE,
+        invite.event_id,
+        State.PENDING,
+        now,
+        invite.token,
+        invite.inviter,
+        json.dumps(asdict(invite)),
     )
     return _request(row)
 
@@ -66,19 +100,33 @@ async def by_number(tx: Tx, management_room: str, number: int) -> Request | None
 
 
 async def latest(tx: Tx, room_id: str, user_id: str) -> Request | None:
-    """The newest request of one applicant in one room, open or not."""
+    """The newest knock of one applicant at one room, open or not."""
     row = await tx.fetchrow(
-        f"SELECT {_COLUMNS} FROM requests WHERE room_id = $1 AND user_id = $2 ORDER BY id DESC LIMIT 1{for_update(tx)}",
+        f"SELECT {_COLUMNS} FROM requests WHERE room_id = $1 AND user_id = $2 AND kind = 'knock' "
+        f"ORDER BY id DESC LIMIT 1{for_update(tx)}",
         room_id,
         user_id,
     )
     return _request(row) if row else None
 
 
+async def about(tx: Tx, room_id: str, user_id: str) -> list[Request]:
+    """What a change of this user's membership may settle: their newest knock, and an invite that they redeemed."""
+    knock = await latest(tx, room_id, user_id)
+    row = await tx.fetchrow(
+        f"SELECT {_COLUMNS} FROM requests WHERE room_id = $1 AND user_id = $2 AND kind = 'third_party_invite' "
+        f"ORDER BY id DESC LIMIT 1{for_update(tx)}",
+        room_id,
+        user_id,
+    )
+    return [request for request in (knock, _request(row) if row else None) if request is not None]
+
+
 async def opened_since(tx: Tx, room_id: str, user_id: str, since: int) -> list[Request]:
-    """The requests of one applicant in one room since a moment, oldest first."""
+    """The knocks of one applicant at one room since a moment, oldest first."""
     rows = await tx.fetch(
-        f"SELECT {_COLUMNS} FROM requests WHERE room_id = $1 AND user_id = $2 AND opened_at >= $3 ORDER BY id",
+        f"SELECT {_COLUMNS} FROM requests "
+        "WHERE room_id = $1 AND user_id = $2 AND kind = 'knock' AND opened_at >= $3 ORDER BY id",
         room_id,
         user_id,
         since,
@@ -101,6 +149,31 @@ async def unsettled(tx: Tx, room_id: str) -> list[Request]:
         f"SELECT {_COLUMNS} FROM requests WHERE room_id = $1 AND state IN ('pending', 'accepted') ORDER BY id", room_id
     )
     return [_request(row) for row in rows]
+
+
+async def by_token(tx: Tx, room_id: str, token: str) -> Request | None:
+    """The third-party invite that stands, or stood, under a token."""
+    row = await tx.fetchrow(
+        f"SELECT {_COLUMNS} FROM requests WHERE room_id = $1 AND token = $2{for_update(tx)}", room_id, token
+    )
+    return _request(row) if row else None
+
+
+async def invites_of(tx: Tx, room_id: str, inviter: str | None = None) -> list[Request]:
+    """The third-party invites at a room that are pending or standing, of everybody or of one inviter; oldest first."""
+    rows = await tx.fetch(
+        f"SELECT {_COLUMNS} FROM requests WHERE room_id = $1 AND kind = 'third_party_invite' "
+        f"AND state IN ('pending', 'standing') ORDER BY id{for_update(tx)}",
+        room_id,
+    )
+    found = [_request(row) for row in rows]
+    return [one for one in found if inviter is None or (one.invite is not None and one.invite.inviter == inviter)]
+
+
+async def invites_made(tx: Tx, room_id: str, inviter: str) -> list[tuple[int, int]]:
+    """When each third-party invite of an inviter at a room came in: pairs of request id and moment."""
+    rows = await tx.fetch("SELECT id, opened_at FROM requests WHERE room_id = $1 AND inviter = $2", room_id, inviter)
+    return [(row["id"], row["opened_at"]) for row in rows]
 
 
 async def on_card(tx: Tx, card_id: int) -> list[Request]:
@@ -133,6 +206,25 @@ async def knocked_again(tx: Tx, request: Request, change: MemberChange, now: int
     )
 
 
+async def invite_replaced(tx: Tx, request_id: int, invite: ThirdPartyInvite, now: int) -> None:
+    """Another invite stands under the same token."""
+    await tx.execute(
+        "UPDATE requests SET event_id = $2, inviter = $3, invite_json = $4, changed_at = $5 WHERE id = $1",
+        request_id,
+        invite.event_id,
+        invite.inviter,
+        json.dumps(asdict(invite)),
+        now,
+    )
+
+
+async def redeemed(tx: Tx, request_id: int, change: MemberChange) -> None:
+    """Somebody came in by this invite: from now on the request is about them."""
+    await tx.execute(
+        "UPDATE requests SET user_id = $2, event_id = $3 WHERE id = $1", request_id, change.user_id, change.event_id
+    )
+
+
 async def judged(tx: Tx, request_id: int, decision: Decision) -> None:
     """Keep what the policy said, and why."""
     await tx.execute("UPDATE requests SET decision_json = $2 WHERE id = $1", request_id, json.dumps(asdict(decision)))
@@ -152,6 +244,13 @@ async def settled(tx: Tx, request_id: int, state: State, by: str, now: int) -> N
         state,
         by,
         now,
+    )
+
+
+async def reopened(tx: Tx, request_id: int, now: int) -> None:
+    """What was settled is not any more: somebody has to say a word again."""
+    await tx.execute(
+        "UPDATE requests SET state = 'pending', done_by = NULL, changed_at = $2 WHERE id = $1", request_id, now
     )
 
 
@@ -205,6 +304,7 @@ def _request(row: Any) -> Request:
         card_id=row["card_id"],
         shown_event_id=row["shown_event_id"],
         trouble=row["trouble"],
+        invite=_invite(row["invite_json"]),
     )
 
 
@@ -214,6 +314,14 @@ def _decision(text: str | None) -> Decision | None:
     data = json.loads(text)
     missed = tuple(Miss(**miss) for miss in data.pop("missed"))
     return Decision(verdict=Verdict(data.pop("verdict")), missed=missed, **data)
+
+
+def _invite(text: str | None) -> ThirdPartyInvite | None:
+    if text is None:
+        return None
+    data = json.loads(text)
+    keys = tuple(IdentityKey(**key) for key in data.pop("keys"))
+    return ThirdPartyInvite(keys=keys, **data)
 
 
 def _answer(text: str | None) -> Answer | None:

@@ -188,6 +188,41 @@ CREATE TABLE leases (
 );
 """
 
-STEPS = (upgrade_v1,)
+async def upgrade_v2(conn: Connection, scheme: Scheme) -> None:
+    """Third-party invites: their token, their inviter, what they say, and the addresses we sent them to ourselves."""
+    for statement in V2.split(";\n"):
+        if statement.strip():
+            await conn.execute(statement)
+
+
+V2 = """
+ALTER TABLE requests ADD COLUMN token TEXT;
+ALTER TABLE requests ADD COLUMN inviter TEXT;
+ALTER TABLE requests ADD COLUMN invite_json TEXT;
+CREATE UNIQUE INDEX requests_token ON requests (room_id, token) WHERE token IS NOT NULL;
+CREATE INDEX requests_inviter ON requests (room_id, inviter) WHERE inviter IS NOT NULL;
+
+-- Whom an invite issued by the bot went to: personal data, kept apart so that it can be forgotten.
+CREATE TABLE addresses (
+    room_id   TEXT NOT NULL,
+    token     TEXT NOT NULL,
+    medium    TEXT NOT NULL,
+    address   TEXT NOT NULL,
+    issued_by TEXT NOT NULL,
+    issued_at BIGINT NOT NULL,
+    PRIMARY KEY (room_id, token)
+);
+
+-- Invites issued, for the budgets; one row per address, without the address.
+CREATE TABLE issued (
+    cause     TEXT PRIMARY KEY,
+    room_id   TEXT NOT NULL,
+    moderator TEXT NOT NULL,
+    at        BIGINT NOT NULL
+);
+"""
+
+
+STEPS = (upgrade_v1, upgrade_v2)
 for step in STEPS:
     UPGRADES.register(description=step.__doc__ or "")(step)  # type: ignore[call-arg, arg-type]  # its stub confuses the overloads
