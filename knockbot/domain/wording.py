@@ -20,6 +20,7 @@ from knockbot.domain.words import (
     bold,
     code,
     lines,
+    listed,
     moment,
     room,
     rule,
@@ -177,7 +178,7 @@ def shown_request(request: Request, label: str, history: Sequence[Words]) -> Wor
         [
             words("{} {} {} at {}", SIGNS[request.state], bold(f"#{request.number}"), applicant(request), room(label)),
             reason_of(request),
-            words("State: {}.{}", bold(request.state.value), words(" {}", state) if state else NOTHING),
+            state or words("Waiting for an answer."),
             answered_with(request),
             trouble_of(request),
             *explained(request.decision),
@@ -507,9 +508,9 @@ def usage(line: str, complaint: str = "") -> Words:
     return words("{}Usage: {}", f"{complaint} " if complaint else "", code(line))
 
 
-def unknown_command(word: str, nearest: str | None) -> Words:
+def unknown_command(word: str, near: Sequence[str]) -> Words:
     """A word that is no command."""
-    hint = words(" Did you mean {}?", code(f"!kb {nearest}")) if nearest else NOTHING
+    hint = words(" Did you mean {}?", listed([code(f"!kb {name}") for name in near])) if near else NOTHING
     return words(
         "There is no command {}.{} {} shows what there is.", code(shown(word, NAME_LIMIT)), hint, code("!kb help")
     )
