@@ -78,7 +78,7 @@ def lacks_power(who: Words, shortfall: Shortfall, label: str) -> Words:
 def bot_lacks_power(bot: str, shortfall: Shortfall, label: str) -> Words:
     """The bot may not do this, and what mends it."""
     return words(
-        "I may not do this in {}: {} Give {} a higher power level there; I go on by myself.",
+        "I may not do this in {}: {} Give {} a higher power level there, then answer once more.",
         room(label),
         shortfall.why,
         user(bot),
@@ -343,7 +343,7 @@ NOT_PERMITTED = words(
     code("permissions"),
 )
 
-TOO_MANY_ATTEMPTS = words("That was the third attempt within an hour. Please wait a while before the next.")
+TOO_MANY_ATTEMPTS = words("That was tried in vain three times within an hour. Please wait a while.")
 
 
 def unreadable_room(reference: str) -> Words:
