@@ -23,11 +23,15 @@ from knockbot.store.db import Tx
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a moderator wants: a verdict on a request, with words for the applicant. `cause` is their event."""
+    """What a moderator wants: a verdict on a request, with words for the applicant.
+
+    `cause` is their event, and `sent_at` when they sent it, as their homeserver says.
+    """
 
     actor: str
     verdict: Verdict
     cause: str
+    sent_at: int
     reason: str | None = None
 
 
@@ -61,14 +65,24 @@ async def take(door: Door, tx: Tx, wish: Wish, request_id: int) -> Words | None:
         return None
     if not request.awaits_moderators:
         return wording.already_answered(request, door.now())
-    seen = request.shown_event_id or request.event_id
-    if wish.verdict is Verdict.ACCEPT and seen != request.event_id:
+    if wish.verdict is Verdict.ACCEPT and not await _could_see(tx, wish, request):
         return wording.knocked_anew(request)
     answer = Answer(
         wish.verdict, wish.actor, door.now(), request.event_id, reason=wish.reason or None, cause=wish.cause
     )
     await settle.give_answer(door, tx, request, answer)
     return None
+
+
+async def _could_see(tx: Tx, wish: Wish, request: Request) -> bool:
+    """Whether the knock that stands could be seen when the moderator spoke.
+
+    That the card shows it by now is not enough: what was said while the bot was down is heard after the edit.
+    """
+    if request.changed_at == request.opened_at:
+        return True  # there was no other knock
+    edited_at = await cards.changed_at(tx, request.card_id) if request.card_id is not None else 0
+    return request.shown_event_id in {None, request.event_id} and wish.sent_at > max(request.changed_at, edited_at)
 
 
 async def reacted(door: Door, reaction: Reaction, seq: int | None) -> None:
@@ -78,7 +92,7 @@ async def reacted(door: Door, reaction: Reaction, seq: int | None) -> None:
     if verdict is None or request is None:
         async with door.closing(seq):
             return
-    wish = Wish(reaction.sender, verdict, reaction.event_id)
+    wish = Wish(reaction.sender, verdict, reaction.event_id, reaction.sent_at)
     refusal = await objection(door, wish, request)
     async with door.closing(seq) as tx:
         if refusal is not None:
