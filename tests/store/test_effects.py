@@ -306,8 +306,34 @@ async def test_a_silent_server_is_set_aside_and_no_other(db: Database) -> None:
         await effects.postpone_server(tx, "slow.example", NOW + 100)
 
     assert await keys_claimed(db, NOW) == ["quick", "home"]
-    assert await keys_claimed(db, NOW + 100) == ["slow1", "slow2"]
+    [first] = await claim(db, NOW + 100)
+    await finish(db, first)
+    [second] = await claim(db, NOW + 100)
+    assert [first.effect.key, second.effect.key] == ["slow1", "slow2"]
+    await finish(db, second)
     assert await keys_claimed(db, NOW + 500) == ["patient"]
+
+
+async def test_one_act_at_a_time_waits_for_a_server_in_however_many_rooms(db: Database) -> None:
+    await add(db, *(effect(f"slow{room}", lane=f"{room} away", server="slow.example") for room in range(12)))
+    await add(db, effect("behind", lane="3 away", server="quick.example"), effect("home", lane="3 home"))
+
+    assert await keys_claimed(db, limit=10) == ["slow0", "home"]
+    assert await keys_claimed(db, limit=10) == ["behind"]
+    assert await keys_claimed(db, limit=10) == []
+
+
+async def test_a_server_that_was_silent_is_not_asked_for_another_before_it_is_asked_again(db: Database) -> None:
+    await add(db, effect("first", server="slow.example"))
+    [first] = await claim(db)
+    await postpone(db, first, NOW + 100)
+
+    await add(db, effect("second", server="slow.example"), effect("other", server="quick.example"))
+
+    assert await keys_claimed(db, NOW + 99) == ["other"]
+    [first] = await claim(db, NOW + 100)
+    await finish(db, first)
+    assert await keys_claimed(db, NOW + 100) == ["second"]
 
 
 async def test_what_was_to_be_done_to_an_applicant_is_not_needed_once_the_request_is_settled(db: Database) -> None:
