@@ -352,6 +352,11 @@ class Request:
         return Knock(self.room_id, self.user_id, self.event_id, self.reason, self.display_name, self.has_avatar)
 
     @property
+    def subject(self) -> str:
+        """Whom an answer would hit: the applicant, or, for an invite that nobody redeemed yet, its inviter."""
+        return self.user_id or (self.invite.inviter if self.invite else "")
+
+    @property
     def redeemed(self) -> bool:
         """Whether this is a third-party invite that somebody came in by; then the request is about them."""
         return self.kind is Kind.THIRD_PARTY_INVITE and bool(self.user_id)

@@ -32,9 +32,9 @@ def outcome(request: Request, change: MemberChange) -> State | None:
 def credited(request: Request, change: MemberChange, bot: str) -> str:
     """Who brought the outcome about: the sender, or, where the bot acted, whoever gave it the word.
 
-    Once accepted, it stays the merit of whoever let them in, be the invite taken or not.
+    A join after an invite stays the merit of whoever let them in.
     """
-    if request.state is State.ACCEPTED and change.of_their_own and request.by is not None:
+    if request.state is State.ACCEPTED and change.membership is Membership.JOIN and request.by is not None:
         return request.by
     if change.sender == bot and request.answer is not None:
         return request.answer.by

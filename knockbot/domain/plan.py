@@ -6,6 +6,7 @@ An effect's key names what is to be done and for what, so that planning the same
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from knockbot.domain.ids import server_of
@@ -102,6 +103,11 @@ def revoke(request: Request, cause: str) -> Effect:
         event_id=request.event_id,
         content={"token": request.invite.token if request.invite else ""},
     )
+
+
+def spend(request: Request, cause: str) -> Effect:
+    """Empty a token that somebody came in by, so that nobody else does; the request goes on whatever comes of it."""
+    return replace(revoke(request, cause), key=f"spend:{request.id}:{cause}", request_id=None)
 
 
 def post_card(management_room: str, card_id: int) -> Effect:

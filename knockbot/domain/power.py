@@ -66,8 +66,8 @@ class Shortfall:
         if self.target == math.inf:
             return "a creator of the room can neither be kicked nor banned."
         if self.lacks_level:
-            return f"the room asks for power {self.needed} to {NEEDS[self.verdict]}, and this is only {self.actual}."
-        return f"it takes more power than {self.target}, which the other one has, and this is only {self.actual}."
+            return f"it takes level {self.needed:g} to {NEEDS[self.verdict]}, and this is only {self.actual:g}."
+        return f"it takes more than level {self.target:g}, which the other one has, and this is only {self.actual:g}."
 
 
 @dataclass(frozen=True, slots=True)

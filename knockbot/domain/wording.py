@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from knockbot.domain.card import SIGNS, answered_with, applicant, decided_by, reason_of, standing, trouble_of
+from knockbot.domain.invites import Fall
 from knockbot.domain.model import Act, Decision, Knock, Request, Verdict
+from knockbot.domain.policy import Fate
 from knockbot.domain.power import Level, Shortfall
 from knockbot.domain.text import shown
 from knockbot.domain.words import (
@@ -20,6 +22,7 @@ from knockbot.domain.words import (
     bold,
     code,
     lines,
+    listed,
     moment,
     room,
     rule,
@@ -77,7 +80,7 @@ def lacks_power(who: Words, shortfall: Shortfall, label: str) -> Words:
 def bot_lacks_power(bot: str, shortfall: Shortfall, label: str) -> Words:
     """The bot may not do this, and what mends it."""
     return words(
-        "I may not do this in {}: {} Give {} a higher power level there; I go on by myself.",
+        "I may not do this in {}: {} Give {} a higher power level there, then answer once more.",
         room(label),
         shortfall.why,
         user(bot),
@@ -177,7 +180,7 @@ def shown_request(request: Request, label: str, history: Sequence[Words]) -> Wor
         [
             words("{} {} {} at {}", SIGNS[request.state], bold(f"#{request.number}"), applicant(request), room(label)),
             reason_of(request),
-            words("State: {}.{}", bold(request.state.value), words(" {}", state) if state else NOTHING),
+            state or words("Waiting for an answer."),
             answered_with(request),
             trouble_of(request),
             *explained(request.decision),
@@ -256,6 +259,7 @@ ACTS: dict[Act, str] = {
     Act.INVITE: "invite",
     Act.KICK: "kick",
     Act.BAN: "ban",
+    Act.REVOKE: "take back an invite",
     Act.POST_CARD: "post a card",
     Act.EDIT_CARD: "edit a card",
     Act.REACT: "react",
@@ -312,6 +316,27 @@ def queue(waiting: int, rows: Sequence[Words], acts: int) -> Words:
     return lines([people, doing, *rows])
 
 
+# --- third-party invites --------------------------------------------------------------------------------------
+
+FELL: dict[Fall, str] = {
+    Fall.REMOVED: "was removed from",
+    Fall.DEMOTED: "may not invite any more to",
+    Fall.LEFT: "left",
+}
+
+FATES: dict[Fate, str] = {
+    Fate.REVOKE: "so I take back what they had standing: {count}.",
+    Fate.FORWARD: "so what they had standing waits for your answer: {count}.",
+    Fate.KEEP: "and what they had standing stays: {count}.",
+}
+
+
+def inviter_fell(inviter: str, label: str, how: Fall, fate: Fate, count: int) -> Words:
+    """What becomes of the invites to addresses that somebody planted who is not who they were."""
+    invites = f"{count} third-party invite{'' if count == 1 else 's'}"
+    return words("{} {} {}, {}", user(inviter), FELL[how], room(label), FATES[fate].format(count=invites))
+
+
 # --- getting in -----------------------------------------------------------------------------------------------
 
 
@@ -342,7 +367,7 @@ NOT_PERMITTED = words(
     code("permissions"),
 )
 
-TOO_MANY_ATTEMPTS = words("That was the third attempt within an hour. Please wait a while before the next.")
+TOO_MANY_ATTEMPTS = words("That was tried in vain three times within an hour. Please wait a while.")
 
 
 def unreadable_room(reference: str) -> Words:
@@ -507,9 +532,9 @@ def usage(line: str, complaint: str = "") -> Words:
     return words("{}Usage: {}", f"{complaint} " if complaint else "", code(line))
 
 
-def unknown_command(word: str, nearest: str | None) -> Words:
+def unknown_command(word: str, near: Sequence[str]) -> Words:
     """A word that is no command."""
-    hint = words(" Did you mean {}?", code(f"!kb {nearest}")) if nearest else NOTHING
+    hint = words(" Did you mean {}?", listed([code(f"!kb {name}") for name in near])) if near else NOTHING
     return words(
         "There is no command {}.{} {} shows what there is.", code(shown(word, NAME_LIMIT)), hint, code("!kb help")
     )

@@ -32,6 +32,9 @@ def shortage(powers: Powers, bot: str) -> str | None:
 
 async def checklist(door: Door, view: RoomView) -> Words:
     """Join rule and powers of a room, each miss with its mend."""
+    # A room the bot has left still shows its state of that day.
+    if not await is_joined(door, view.room_id, door.bot):
+        return wording.tick(False, "", NOT_THERE)
     powers = await door.outside.powers(view.room_id)
     level = powers.level(door.bot)
     return lines(

@@ -303,6 +303,7 @@ async def unprotect(door: Door, tx: Tx, room: ProtectedRoom, by: str) -> None:
     for request in await requests.pending(tx, room.management_room, room.room_id):
         await settle.take_back_answer(door, tx, request, "the room is protected no longer")
         if request.card_id is not None:
+            await settle.offer(door, tx, request.card_id, [])
             await settle.refresh(door, tx, request.card_id)
     await rooms.unprotect(tx, room.room_id)
     await audit.add(tx, audit.Entry(door.now(), room.room_id, None, by, "unprotect", {}))

@@ -6,6 +6,8 @@ and whoever holds one of its keys comes in by it. So each is a request, and stan
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from knockbot.domain import plan, wording
 from knockbot.domain.invites import Fall, fall, may_invite
 from knockbot.domain.model import (
@@ -31,7 +33,6 @@ from knockbot.flow.judge import is_member, judge
 from knockbot.store import effects, requests, rooms
 from knockbot.store.db import Tx
 
-
 # --- planted, replaced, emptied -------------------------------------------------------------------------------
 
 
@@ -54,12 +55,10 @@ async def judged(door: Door, invite: ThirdPartyInvite) -> Decision:
     """What the policy in force says of a third-party invite."""
     async with door.db.tx() as tx:
         policy = (await rules.in_force(door, tx, invite.room_id)).policy
-    return await judge(
-        door, policy, invite.as_knock(), Kind.THIRD_PARTY_INVITE, await _facts(door, policy, invite, vouch=True)
-    )
+    return await judge(door, policy, invite.as_knock(), Kind.THIRD_PARTY_INVITE, await _facts(door, invite, vouch=True))
 
 
-async def _facts(door: Door, policy: Policy, invite: ThirdPartyInvite, *, vouch: bool) -> InviteFacts:
+async def _facts(door: Door, invite: ThirdPartyInvite, *, vouch: bool) -> InviteFacts:
     """What can be found out about an invite and its inviter; what cannot is unknown."""
     try:
         power = (await door.outside.powers(invite.room_id)).level(invite.inviter)
@@ -107,9 +106,7 @@ async def _replaced(door: Door, tx: Tx, request: Request, invite: ThirdPartyInvi
     return await requests.get(tx, request.id)
 
 
-async def carry_out(
-    door: Door, tx: Tx, request: Request, decision: Decision, *, card_id: int | None = None
-) -> None:
+async def carry_out(door: Door, tx: Tx, request: Request, decision: Decision, *, card_id: int | None = None) -> None:
     """As for a knock; but to accept an invite is to leave it alone, which is done at once."""
     await settle.carry_out(door, tx, request, decision, card_id=card_id)
     if decision.verdict is Verdict.ACCEPT:
@@ -176,13 +173,16 @@ async def redeemed(door: Door, change: MemberChange, seq: int | None) -> None:
         await requests.redeemed(tx, request.id, change)
         await settle.record(door, tx, request, change.user_id, "redeemed")
         await requests.reopened(tx, request.id, door.now())
+        if request.invite is not None:
+            # Its key would let in as many as its holder signs for; the invite of who came in stays good without it.
+            await effects.add(tx, [plan.spend(request, change.event_id)], door.now())
         await carry_out(door, tx, await requests.get(tx, request.id), decision)
 
 
 async def _judge_redeemer(door: Door, policy: Policy, change: MemberChange, request: Request | None) -> Decision:
     """What the rules for redeemed invites say; where none does, whoever was accepted is, and nobody else."""
     invite = request.invite if request is not None else None
-    facts = await _facts(door, policy, invite, vouch=False) if invite is not None else None
+    facts = await _facts(door, invite, vouch=False) if invite is not None else None
     decision = await judge(door, policy, change.as_knock(), Kind.REDEEMED_INVITE, facts)
     if decision.rule != OTHERWISE:
         return decision
@@ -195,18 +195,30 @@ def _by_default(request: Request | None) -> Verdict:
         return Verdict.FORWARD  # never seen before, or used twice
     if request.state is State.STANDING:
         return Verdict.ACCEPT
-    refused = request.state is State.REVOKED or (request.answer is not None and request.answer.verdict is not Verdict.ACCEPT)
+    refused = request.state is State.REVOKED or (
+        request.answer is not None and request.answer.verdict is not Verdict.ACCEPT
+    )
     return Verdict.REJECT if refused else Verdict.FORWARD
 
 
 # --- when the inviter falls -----------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class Fallen:
+    """Somebody who planted invites, and what became of them; `cause` names the occasion."""
+
+    room_id: str
+    inviter: str
+    how: Fall
+    cause: str
+
+
 async def inviter_moved(door: Door, tx: Tx, change: MemberChange) -> None:
     """Somebody left, was kicked or banned: what they planted does not simply stand any longer."""
     fell = fall(change)
     if fell is not None:
-        await inviter_fell(door, tx, change.room_id, change.user_id, fell, change.event_id)
+        await inviter_fell(door, tx, Fallen(change.room_id, change.user_id, fell, change.event_id))
 
 
 async def inviters_demoted(door: Door, tx: Tx, room_id: str, powers: Powers) -> None:
@@ -214,32 +226,40 @@ async def inviters_demoted(door: Door, tx: Tx, room_id: str, powers: Powers) -> 
     standing = await requests.invites_of(tx, room_id)
     for inviter in dict.fromkeys(request.invite.inviter for request in standing if request.invite is not None):
         if not may_invite(powers, inviter):
-            await inviter_fell(door, tx, room_id, inviter, Fall.DEMOTED, f"level:{powers.level(inviter):g}")
+            cause = f"level {powers.level(inviter):g} of {inviter}"
+            await inviter_fell(door, tx, Fallen(room_id, inviter, Fall.DEMOTED, cause))
 
 
-async def inviter_fell(door: Door, tx: Tx, room_id: str, inviter: str, fell: Fall, cause: str) -> None:
+async def inviter_fell(door: Door, tx: Tx, fallen: Fallen) -> None:
     """Revoke, forward or keep the standing invites of an inviter, as the policy says, and say how many there were."""
+    room_id, inviter, cause = fallen.room_id, fallen.inviter, fallen.cause
     room = await rooms.find(tx, room_id)
-    mine = [request for request in await requests.invites_of(tx, room_id, inviter) if request.answer is None or request.state is State.STANDING]
+    mine = [
+        request
+        for request in await requests.invites_of(tx, room_id, inviter)
+        if request.answer is None or request.state is State.STANDING
+    ]
     if room is None or not mine:
         return
-    fate = (await rules.in_force(door, tx, room_id)).policy.fate(fell)
+    fate = (await rules.in_force(door, tx, room_id)).policy.fate(fallen.how)
     for request in mine:
         if fate is Fate.REVOKE:
-            await take_back(door, tx, request, door.bot, f"{fell}:{cause}")
+            await take_back(
+                door, tx, request, Answer(Verdict.REJECT, door.bot, door.now(), request.event_id, cause=cause)
+            )
         elif fate is Fate.FORWARD and request.state is State.STANDING:
             await settle.take_back_answer(door, tx, request, "its inviter is gone")
             await requests.reopened(tx, request.id, door.now())
             await settle.show(door, tx, request.id)
-    text = wording.inviter_fell(inviter, room.label, fell, fate, len(mine))
+    text = wording.inviter_fell(inviter, room.label, fallen.how, fate, len(mine))
     await settle.say(door, tx, room.management_room, f"fell:{room_id}:{inviter}:{cause}", text)
 
 
-async def take_back(door: Door, tx: Tx, request: Request, by: str, cause: str, reason: str | None = None) -> None:
-    """Have a pending or standing invite revoked."""
-    answer = Answer(Verdict.REJECT, by, door.now(), request.event_id, reason=reason, cause=cause)
+async def take_back(door: Door, tx: Tx, request: Request, answer: Answer) -> None:
+    """Have a pending or standing invite revoked; `answer` says on whose word."""
     await requests.answered(tx, request.id, answer)
-    await effects.add(tx, [plan.revoke(request, cause)], door.now())
-    await settle.record(door, tx, request, by, "revoke")
+    await requests.reopened(tx, request.id, door.now())
+    await effects.add(tx, [plan.revoke(request, answer.cause or answer.event_id)], door.now())
+    await settle.record(door, tx, request, answer.by, "revoke")
     if request.card_id is not None:
         await settle.refresh(door, tx, request.card_id, after=settle.UNDER_WAY)

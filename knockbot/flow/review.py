@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from knockbot.domain import wording
 from knockbot.domain.model import Answer, Membership, Reaction, Request, Verdict
 from knockbot.domain.plan import ACT_OF, REACTIONS
-from knockbot.domain.power import Powers
+from knockbot.domain.power import Powers, Shortfall
 from knockbot.domain.words import Words, user
 from knockbot.errors import ActionError
-from knockbot.flow import settle
+from knockbot.flow import invites, settle
 from knockbot.flow.door import Door
 from knockbot.store import cards, requests, rooms
 from knockbot.store.db import Tx
@@ -23,11 +23,15 @@ from knockbot.store.db import Tx
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a moderator wants: a verdict on a request, with words for the applicant. `cause` is their event."""
+    """What a moderator wants: a verdict on a request, with words for the applicant.
+
+    `cause` is their event, and `sent_at` when they sent it, as their homeserver says.
+    """
 
     actor: str
     verdict: Verdict
     cause: str
+    sent_at: int
     reason: str | None = None
 
 
@@ -38,11 +42,21 @@ async def objection(door: Door, wish: Wish, request: Request) -> Words | None:
     if not await is_joined(door, request.room_id, wish.actor):
         return wording.not_a_member(label)
     powers = await door.outside.powers(request.room_id)
-    theirs = powers.shortfall(wish.actor, wish.verdict, request.user_id)
+    theirs = shortfall(powers, wish.actor, wish.verdict, request)
     if theirs is not None:
         return wording.lacks_power(user(wish.actor), theirs, label)
-    mine = powers.shortfall(door.bot, wish.verdict, request.user_id)
+    mine = shortfall(powers, door.bot, wish.verdict, request)
     return wording.bot_lacks_power(door.bot, mine, label) if mine is not None else None
+
+
+def shortfall(powers: Powers, who: str, verdict: Verdict, request: Request) -> Shortfall | None:
+    """What somebody lacks to give this answer to this request; none if nothing.
+
+    Taking an invite back that nobody redeemed yet is no kick: it needs what planting one needs.
+    """
+    if request.invite is not None and not request.redeemed and verdict is Verdict.REJECT:
+        verdict = Verdict.ACCEPT
+    return powers.shortfall(who, verdict, request.subject)
 
 
 async def is_joined(door: Door, room_id: str, user_id: str) -> bool:
@@ -61,14 +75,26 @@ async def take(door: Door, tx: Tx, wish: Wish, request_id: int) -> Words | None:
         return None
     if not request.awaits_moderators:
         return wording.already_answered(request, door.now())
-    seen = request.shown_event_id or request.event_id
-    if wish.verdict is Verdict.ACCEPT and seen != request.event_id:
+    if wish.verdict is Verdict.ACCEPT and not await _could_see(tx, wish, request):
         return wording.knocked_anew(request)
     answer = Answer(
         wish.verdict, wish.actor, door.now(), request.event_id, reason=wish.reason or None, cause=wish.cause
     )
     await settle.give_answer(door, tx, request, answer)
+    if request.invite is not None:
+        await invites.leave_alone(door, tx, request.id)
     return None
+
+
+async def _could_see(tx: Tx, wish: Wish, request: Request) -> bool:
+    """Whether the knock that stands could be seen when the moderator spoke.
+
+    That the card shows it by now is not enough: what was said while the bot was down is heard after the edit.
+    """
+    if request.changed_at == request.opened_at:
+        return True  # there was no other knock
+    edited_at = await cards.changed_at(tx, request.card_id) if request.card_id is not None else 0
+    return request.shown_event_id in {None, request.event_id} and wish.sent_at > max(request.changed_at, edited_at)
 
 
 async def reacted(door: Door, reaction: Reaction, seq: int | None) -> None:
@@ -78,7 +104,7 @@ async def reacted(door: Door, reaction: Reaction, seq: int | None) -> None:
     if verdict is None or request is None:
         async with door.closing(seq):
             return
-    wish = Wish(reaction.sender, verdict, reaction.event_id)
+    wish = Wish(reaction.sender, verdict, reaction.event_id, reaction.sent_at)
     refusal = await objection(door, wish, request)
     async with door.closing(seq) as tx:
         if refusal is not None:
@@ -104,8 +130,10 @@ async def _request_meant(door: Door, reaction: Reaction) -> Request | None:
 
 
 def takes_clicks(shown: Sequence[Request]) -> bool:
-    """Whether a card that shows these requests can be answered by a click: all must be of one applicant."""
-    return len({request.user_id for request in shown}) == 1
+    """Whether a card that shows these requests can be answered by a click: one invite, or knocks of one applicant."""
+    return len({(request.kind, request.subject) for request in shown}) == 1 and (
+        shown[-1].invite is None or len(shown) == 1
+    )
 
 
 async def offers(door: Door, request: Request) -> list[Verdict]:
@@ -119,4 +147,4 @@ async def offers(door: Door, request: Request) -> list[Verdict]:
 
 def possible(powers: Powers, bot: str, about: Iterable[Request]) -> list[Verdict]:
     """The answers that the bot's power allows on all of these requests."""
-    return [verdict for verdict in ACT_OF if all(powers.may(bot, verdict, r.user_id) for r in about)]
+    return [verdict for verdict in ACT_OF if all(shortfall(powers, bot, verdict, r) is None for r in about)]

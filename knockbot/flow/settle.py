@@ -11,7 +11,7 @@ from knockbot.domain.model import Answer, Decision, Request, State, Verdict
 from knockbot.domain.policy import Announce
 from knockbot.domain.words import Words
 from knockbot.flow import rules
-from knockbot.flow.door import Door
+from knockbot.flow.door import Door, log
 from knockbot.store import audit, cards, effects, requests, rooms
 from knockbot.store.db import Tx
 
@@ -22,7 +22,7 @@ UNDER_WAY = 2000
 CROWDED = 5
 """More requests than this, of one applicant in an hour or found standing on arrival, share a card."""
 
-ANNOUNCED = frozenset({State.ACCEPTED, State.REJECTED, State.BANNED})
+ANNOUNCED = frozenset({State.ACCEPTED, State.REJECTED, State.BANNED, State.STANDING, State.REVOKED, State.REDEEMED})
 """The outcomes of a rule that are told in a line."""
 
 
@@ -48,7 +48,8 @@ async def give_answer(door: Door, tx: Tx, request: Request, answer: Answer) -> N
     """Bind a request to a word, and plan the act that carries it out."""
     await requests.answered(tx, request.id, answer)
     await effects.add(tx, plan.plan(request, answer, door.home), door.now())
-    await record(door, tx, request, answer.by, str(answer.verdict), rule=answer.rule, reason=answer.reason)
+    if answer.rule is None:  # what a rule says is on record as the decision
+        await record(door, tx, request, answer.by, str(answer.verdict), reason=answer.reason)
     if request.card_id is not None:
         # Most acts are done in less time than this, and then the card is edited once, not twice.
         await refresh(door, tx, request.card_id, after=UNDER_WAY)
@@ -116,14 +117,17 @@ async def offer(door: Door, tx: Tx, card_id: int, verdicts: Iterable[Verdict]) -
     if card.event_id is None:
         return
     there = await effects.offers_on(tx, card_id)
+    changes = []
     wanted = {EMOJI[verdict] for verdict in verdicts}
     for emoji in EMOJI.values():
         now = there.get(emoji, effects.Offer(None, 0))
         if emoji in wanted and now.standing is None:
-            act = plan.react(card.management_room, card_id, card.event_id, emoji, now.turns)
-            await effects.add(tx, [act], door.now())
+            changes.append(plan.react(card.management_room, card_id, card.event_id, emoji, now.turns))
         elif emoji not in wanted and now.standing:
-            await effects.add(tx, [plan.unreact(card.management_room, card_id, now.standing, emoji)], door.now())
+            changes.append(plan.unreact(card.management_room, card_id, now.standing, emoji))
+    await effects.add(tx, changes, door.now())
+    if changes and there:  # its text names the answers too
+        await refresh(door, tx, card_id)
 
 
 async def post_missing(door: Door, tx: Tx, room_id: str) -> None:
@@ -194,3 +198,5 @@ async def label_of(tx: Tx, room_id: str) -> str:
 async def record(door: Door, tx: Tx, request: Request, actor: str, what: str, **detail: str | None) -> None:
     """Add a line about a request to the record, and to the log."""
     await audit.add(tx, audit.Entry(door.now(), request.room_id, request.id, actor, what, detail))
+    said = " ".join(str(value) for value in (what, detail.get("verdict"), detail.get("rule")) if value)
+    log.info("request %d at %s: %s, by %s", request.id, request.room_id, said, actor)

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from knockbot.domain import plan, wording
-from knockbot.domain.model import Act, Kind, MemberChange, Request, State, Verdict
+from knockbot.domain.model import Act, MemberChange, Request, State, Verdict
 from knockbot.domain.outcomes import credited, outcome
 from knockbot.errors import ActionError, Later, Never
 from knockbot.flow import settle
@@ -157,8 +157,8 @@ class Worker:
     async def _follow_request(self, tx: Tx, claimed: Claimed, came: Outcome) -> None:
         """Bring the request to where the room is: by what the act found there, or by the act itself."""
         request = await requests.get(tx, claimed.effect.request_id or 0)
-        if request.kind is Kind.THIRD_PARTY_INVITE and not request.redeemed and claimed.effect.act is not Act.REVOKE:
-            return  # its inviter was banned beside; what became of the invite, revoking it tells
+        if _is_beside(claimed, request):
+            return
         if came.seen is not None:
             state = outcome(request, came.seen)
             if state is not None:
@@ -208,10 +208,16 @@ class Worker:
                 return
             await effects.finish(tx, claimed.id, "given_up", door.now(), why=error.why)
             if effect.request_id is not None and effect.act in ON_REQUESTS:
-                await self._ask_again(tx, await requests.get(tx, effect.request_id), error)
+                await self._ask_again(tx, claimed, error)
 
-    async def _ask_again(self, tx: Tx, request: Request, error: ActionError) -> None:
+    async def _ask_again(self, tx: Tx, claimed: Claimed, error: ActionError) -> None:
         """The answer could not be carried out: the request is the moderators' again, and the card says why."""
+        request = await requests.get(tx, claimed.effect.request_id or 0)
+        if _is_beside(claimed, request):
+            label = await settle.label_of(tx, request.room_id)
+            text = wording.refused(request, label, error.why)
+            await settle.alarm(self._door, tx, request.room_id, f"refused:{claimed.effect.key}", text)
+            return
         if not request.open:
             return
         await requests.answered(tx, request.id, None)
@@ -233,9 +239,13 @@ ON_REQUESTS = frozenset(STATE_AFTER)
 """The acts that bring a request about; the others only tell of it."""
 
 
+def _is_beside(claimed: Claimed, request: Request) -> bool:
+    """Whether an act was on an invite's inviter; what became of the invite itself, revoking it tells."""
+    return request.invite is not None and not request.redeemed and claimed.effect.act is not Act.REVOKE
+
+
 def _carries_out(act: Act, verdict: Verdict) -> bool:
     return plan.ACT_OF[verdict] is act or (act is Act.REVOKE and verdict is not Verdict.ACCEPT)
-
 
 
 def backoff(attempts: int) -> float:

@@ -22,7 +22,7 @@ from knockbot.flow import review, rules, settle
 from knockbot.flow.door import Door
 from knockbot.flow.worker import Action, Done, Outcome, Overtaken
 from knockbot.matrix.cards import REQUEST_KEY, card_message, edit, message, transaction_id
-from knockbot.matrix.events import EFFECT_KEY
+from knockbot.matrix.events import EFFECT_KEY, is_event_id
 from knockbot.matrix.homeserver import Homeserver
 from knockbot.store import cards, effects, requests, rooms
 from knockbot.store.effects import Claimed
@@ -78,8 +78,7 @@ async def _explain(hand: Hand, claimed: Claimed, stood: MemberChange, error: Nev
     if error.code != "M_FORBIDDEN":
         raise error
     effect, bot = claimed.effect, hand.door.bot
-    mine = await hand.door.outside.member(effect.room_id, bot)
-    if mine is None or mine.membership is not Membership.JOIN:
+    if not await _is_in(hand, effect.room_id):
         raise Never("I am not in this room.", code="KNOCKBOT_NOT_JOINED") from error
     stands = await _standing(hand, claimed)
     if stands is not None and stands.event_id != stood.event_id:
@@ -113,6 +112,13 @@ async def revoke(hand: Hand, claimed: Claimed) -> Outcome:
 def _fits_a_path(token: str) -> bool:
     """Whether a token can stand in a URL: dots alone would lead elsewhere, and what was replaced is not the token."""
     return token not in ("", ".", "..") and "\ufffd" not in token
+
+
+async def _is_in(hand: Hand, room_id: str) -> bool:
+    try:
+        return await review.is_joined(hand.door, room_id, hand.door.bot)
+    except Never:  # it may not even look
+        return False
 
 
 # --- in management rooms --------------------------------------------------------------------------------------
@@ -230,10 +236,11 @@ async def _find_in_room(hand: Hand, claimed: Claimed) -> str | None:
     for _ in range(PAGES):
         page, since = await hand.homeserver.messages_back(room_id, since, mine)
         for event in page:
-            content = event.get("content") if isinstance(event, dict) else None
-            if isinstance(content, dict) and content.get(EFFECT_KEY) == claimed.effect.key:
-                return str(event["event_id"])
-            if isinstance(event, dict) and event.get("origin_server_ts", begin) < begin:
+            fields = event if isinstance(event, dict) else {}
+            content, event_id, at = fields.get("content"), fields.get("event_id"), fields.get("origin_server_ts")
+            if isinstance(content, dict) and content.get(EFFECT_KEY) == claimed.effect.key and is_event_id(event_id):
+                return event_id
+            if isinstance(at, int) and at < begin:
                 return None
         if since is None:
             return None

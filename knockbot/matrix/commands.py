@@ -110,8 +110,7 @@ def find_command(line: str) -> tuple[str, Command | None, str]:
     return (parts[0], None, "") if parts else ("help", COMMANDS["help"], "")
 
 
-def nearest(name: str) -> str | None:
-    """The command somebody may have meant."""
-    first_words = {command.partition(" ")[0]: command for command in COMMANDS}
-    found = difflib.get_close_matches(name.lower(), first_words, n=1)
-    return first_words[found[0]] if found else None
+def nearest(name: str) -> list[str]:
+    """The commands somebody may have meant: all that begin with the nearest word."""
+    found = difflib.get_close_matches(name.lower(), {command.partition(" ")[0] for command in COMMANDS}, n=1)
+    return [command for command in COMMANDS if command.partition(" ")[0] in found]

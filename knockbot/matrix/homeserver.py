@@ -9,15 +9,24 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import secrets
 import os
 import random
+import secrets
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
-from aiohttp import ClientConnectorError, ClientResponse, ClientSession
+from aiohttp import (
+    ClientConnectionError,
+    ClientConnectorError,
+    ClientHandlerType,
+    ClientOSError,
+    ClientRequest,
+    ClientResponse,
+    ClientSession,
+    ServerDisconnectedError,
+)
 from mautrix.api import HTTPAPI, Method, Path, PathBuilder
 from mautrix.errors import MatrixConnectionError
 from yarl import URL
@@ -66,13 +75,29 @@ class _Api(HTTPAPI):
     async def _send(
         self, method: Method, url: URL, content: Any, query_params: dict[str, str], headers: dict[str, str]
     ) -> tuple[Any, ClientResponse]:
-        async with self.session.request(str(method), url, data=content, params=query_params, headers=headers) as answer:
+        once = (_send_once,) if method is Method.PUT else ()
+        async with self.session.request(
+            str(method), url, data=content, params=query_params, headers=headers, middlewares=once
+        ) as answer:
             body = _as_json(await answer.read())
             if 200 <= answer.status < 300:
                 if not isinstance(body, dict):
                     raise Later("the homeserver's answer makes no sense.")
                 return body, answer
             raise _refusal(answer.status, body if isinstance(body, dict) else {}, answer.headers)
+
+
+async def _send_once(request: ClientRequest, send: ClientHandlerType) -> ClientResponse:
+    """Keep aiohttp from sending a PUT again by itself when its connection breaks.
+
+    The message may be in the room already, and a homeserver that was restarted knows no transaction ids.
+    """
+    try:
+        return await send(request)
+    except ClientConnectorError:
+        raise  # nothing was sent
+    except (ClientOSError, ServerDisconnectedError) as error:
+        raise ClientConnectionError("the connection broke") from error
 
 
 def _as_json(text: bytes) -> Any:
@@ -216,7 +241,13 @@ class Homeserver:
         nothing = {"limit": 0, "types": []}
         state = {"types": ["m.room.third_party_invite"], "not_senders": [f"@{secrets.token_hex(8)}:invalid"]}
         wanted = {
-            "room": {"rooms": [room_id], "state": state, "timeline": nothing, "ephemeral": nothing, "account_data": nothing},
+            "room": {
+                "rooms": [room_id],
+                "state": state,
+                "timeline": nothing,
+                "ephemeral": nothing,
+                "account_data": nothing,
+            },
             "presence": nothing,
             "account_data": nothing,
         }

@@ -67,7 +67,7 @@ def answer(verdict: Verdict) -> Callable[[Call], Awaitable[Words | Promise]]:
 
     async def run(call: Call) -> Promise:
         found, reason = await requests_meant(call)
-        wish = Wish(call.actor, verdict, call.cause, reason[:REASON_LIMIT])
+        wish = Wish(call.actor, verdict, call.cause, call.message.sent_at, reason[:REASON_LIMIT])
         objections = [
             request if isinstance(request, Words) else await review.objection(call.door, wish, request)
             for request in found

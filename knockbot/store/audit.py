@@ -54,7 +54,7 @@ async def latest(tx: Tx, room_ids: list[str], limit: int, *, about: str | None =
             + "ORDER BY audit.id DESC LIMIT $2",
             *(room_id, limit, about)[: 3 if about is not None else 2],
         )
-        found.extend(_entry(row) for row in rows)
+        found.extend(_entry(row) for row in reversed(rows))  # sorting by time keeps the order of the same moment
     return sorted(found, key=lambda entry: entry.at)[-limit:]
 
 

@@ -52,6 +52,15 @@ async def posted(tx: Tx, card_id: int, event_id: str) -> None:
     await tx.execute("UPDATE cards SET event_id = $2 WHERE id = $1", card_id, event_id)
 
 
+async def changed_at(tx: Tx, card_id: int) -> int:
+    """When a card last came to show something else; 0 if it was never posted."""
+    ended_at = await tx.fetchval(
+        "SELECT max(ended_at) FROM effects WHERE card_id = $1 AND act IN ('post_card', 'edit_card') AND state = 'done'",
+        card_id,
+    )
+    return int(ended_at or 0)
+
+
 async def count_edit(tx: Tx, card_id: int) -> int:
     """Number the next edit of a card."""
     return int(await tx.fetchval("UPDATE cards SET edits = edits + 1 WHERE id = $1 RETURNING edits", card_id))

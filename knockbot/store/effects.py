@@ -36,8 +36,12 @@ class Claimed:
 
 
 async def add(tx: Tx, effects: Iterable[Effect], now: int, *, due_at: int | None = None) -> None:
-    """Write intentions down, due at once unless said otherwise; one whose key is known was written before."""
+    """Write intentions down, due at once unless said otherwise; one whose key is known was written before.
+
+    One that needs a server which is silent just now waits with the others until that is asked again.
+    """
     for effect in effects:
+        silent_until = await _silent_until(tx, effect.server) if effect.server is not None else 0
         await tx.execute(
             "INSERT INTO effects (key, act, room_id, lane, request_id, card_id, user_id, server, event_id, "
             "content_json, state, created_at, due_at) "
@@ -54,12 +58,23 @@ async def add(tx: Tx, effects: Iterable[Effect], now: int, *, due_at: int | None
             effect.event_id,
             json.dumps(effect.content),
             now,
-            now if due_at is None else due_at,
+            max(now if due_at is None else due_at, silent_until),
         )
 
 
+async def _silent_until(tx: Tx, server: str) -> int:
+    """When a server that gave no answer is asked again; in the past where it was not silent."""
+    due_at = await tx.fetchval(
+        "SELECT max(due_at) FROM effects WHERE server = $1 AND state = 'due' AND attempts > 0", server
+    )
+    return int(due_at or 0)
+
+
 async def claim(db: Database, now: int, limit: int) -> list[Claimed]:
-    """Take on due effects, at most one of each lane, oldest first."""
+    """Take on due effects, oldest first, at most one of each lane and one for each remote server.
+
+    A server that hangs would else hold as many acts as there are rooms in which its users knock, and so all of them.
+    """
     try:
         async with db.tx() as tx:
             rows = await tx.fetch(CLAIMABLE + ("" if db.alone else " FOR UPDATE SKIP LOCKED"), now, limit)
@@ -80,9 +95,14 @@ async def claim(db: Database, now: int, limit: int) -> list[Claimed]:
 CLAIMABLE = """
 SELECT id FROM effects WHERE state = 'due' AND id IN (
     SELECT id FROM (
-        SELECT id, due_at, row_number() OVER (PARTITION BY lane ORDER BY due_at, id) AS place FROM effects
-        WHERE state = 'due' AND due_at <= $1 AND lane NOT IN (SELECT lane FROM effects WHERE state = 'running')
-    ) AS heads WHERE place = 1 ORDER BY due_at, id LIMIT $2
+        SELECT id, due_at, row_number() OVER (PARTITION BY coalesce(server, lane) ORDER BY due_at, id) AS turn FROM (
+            SELECT id, due_at, server, lane, row_number() OVER (PARTITION BY lane ORDER BY due_at, id) AS place
+            FROM effects WHERE state = 'due' AND due_at <= $1
+            AND lane NOT IN (SELECT lane FROM effects WHERE state = 'running')
+            AND (server IS NULL OR server NOT IN (
+                SELECT server FROM effects WHERE state = 'running' AND server IS NOT NULL))
+        ) AS waiting WHERE place = 1
+    ) AS heads WHERE turn = 1 ORDER BY due_at, id LIMIT $2
 ) ORDER BY due_at, id"""
 
 
@@ -170,6 +190,15 @@ async def hurry_edit(tx: Tx, card_id: int, due_at: int) -> bool:
         due_at,
     )
     return row is not None
+
+
+async def card_changed_at(tx: Tx, card_id: int) -> int:
+    """When a card last came to show something else; 0 if it was never posted."""
+    ended_at = await tx.fetchval(
+        "SELECT max(ended_at) FROM effects WHERE card_id = $1 AND act IN ('post_card', 'edit_card') AND state = 'done'",
+        card_id,
+    )
+    return int(ended_at or 0)
 
 
 @dataclass(frozen=True, slots=True)

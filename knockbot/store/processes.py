@@ -25,10 +25,12 @@ async def beat(tx: Tx, process: str, now: int) -> None:
 async def bury(tx: Tx, process: str, now: int, *, alone: bool) -> None:
     """Free what dead processes held: their leases, and the effects they had begun.
 
-    Where this process is `alone`, every other one is dead, however lately it was seen.
+    Where this process is `alone`, every other one is dead, however lately it was seen, or will be by its clock.
     """
-    dead = now if alone else now - SILENCE
-    await tx.execute("DELETE FROM processes WHERE id <> $1 AND seen_at <= $2", process, dead)
+    if alone:
+        await tx.execute("DELETE FROM processes WHERE id <> $1", process)
+    else:
+        await tx.execute("DELETE FROM processes WHERE id <> $1 AND seen_at <= $2", process, now - SILENCE)
     await tx.execute("DELETE FROM leases WHERE process NOT IN (SELECT id FROM processes)")
     await tx.execute(
         "UPDATE effects SET state = 'due', claimed_by = NULL "

@@ -188,7 +188,8 @@ CREATE TABLE leases (
 );
 """
 
-async def upgrade_v2(conn: Connection, scheme: Scheme) -> None:
+
+async def upgrade_v2(conn: Connection, _: Scheme) -> None:
     """Third-party invites: their token, their inviter, what they say, and the addresses we sent them to ourselves."""
     for statement in V2.split(";\n"):
         if statement.strip():

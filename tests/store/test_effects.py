@@ -1,0 +1,472 @@
+"""Intended acts are rows before they are calls: each is planned once, and runs once, one of a lane at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from functools import partial
+from typing import Any
+
+import pytest
+
+from knockbot.demo.people import until
+from knockbot.domain.model import Act, Effect, Knock
+from knockbot.store import cards, effects, processes
+from knockbot.store.db import Database, Tx
+from knockbot.store.effects import Claimed
+from tests.store.samples import GARDEN, MODS, NOW, STORABLE, effect, opened
+
+BEA = Knock(GARDEN, "@bea:tulip.example", "$bea")
+FULL = Effect(
+    key="invite:1:$knock",
+    act=Act.INVITE,
+    room_id=GARDEN,
+    lane=f"{GARDEN} away",
+    user_id="@ana:far.example",
+    server="far.example",
+    event_id="$knock",
+    content={"reason": "Welcome", "deep": [1, None, {"a": True}]},
+)
+
+
+async def add(db: Database, *planned: Effect, now: int = NOW, due_at: int | None = None) -> None:
+    async with db.tx() as tx:
+        await effects.add(tx, planned, now, due_at=due_at)
+
+
+async def claim(db: Database, now: int = NOW, limit: int = 100) -> list[Claimed]:
+    return await effects.claim(db, now, limit)
+
+
+async def keys_claimed(db: Database, now: int = NOW, limit: int = 100) -> list[str]:
+    return [claimed.effect.key for claimed in await claim(db, now, limit)]
+
+
+async def finish(db: Database, claimed: Claimed, state: str = "done", **how: Any) -> None:
+    async with db.tx() as tx:
+        await effects.finish(tx, claimed.id, state, NOW + 1, **how)
+
+
+async def postpone(db: Database, claimed: Claimed, due_at: int) -> None:
+    async with db.tx() as tx:
+        await effects.postpone(tx, claimed.id, due_at, "busy")
+
+
+async def row_of(db: Database, key: str) -> dict[str, Any]:
+    async with db.tx() as tx:
+        row = await tx.fetchrow("SELECT * FROM effects WHERE key = $1", key)
+        assert row is not None
+        return {name: row[name] for name in ("state", "due_at", "attempts", "claimed_by", "result", "why", "ended_at")}
+
+
+async def states(db: Database) -> dict[str, str]:
+    async with db.tx() as tx:
+        return {row["key"]: row["state"] for row in await tx.fetch("SELECT key, state FROM effects ORDER BY id")}
+
+
+# --- planned ------------------------------------------------------------------------------------------------------
+
+
+async def test_every_field_of_an_effect_is_read_back_when_it_is_claimed(db: Database) -> None:
+    request = await opened(db)
+    async with db.tx() as tx:
+        card = await cards.new(tx, MODS, GARDEN, NOW)
+    full = Effect(
+        **{name: getattr(FULL, name) for name in Effect.__slots__} | {"request_id": request.id, "card_id": card.id}
+    )
+    await add(db, full)
+
+    [claimed] = await claim(db)
+    assert claimed.effect == full
+    assert (claimed.attempts, claimed.created_at, claimed.result) == (1, NOW, None)
+    assert not claimed.tried_before
+
+
+async def test_each_kind_of_act_is_read_back(db: Database) -> None:
+    await add(db, *(effect(str(act), act=act) for act in Act))
+
+    assert {claimed.effect.act for claimed in await claim(db)} == set(Act)
+
+
+async def test_strangers_text_in_an_effect_is_read_back_to_the_letter(db: Database) -> None:
+    planned = [
+        effect(f"{number}{text[:100]}", content={"reason": text, text[:1000]: [text]}, room_id=text[:255], user_id=text)
+        for number, text in enumerate(STORABLE.values())
+    ]
+    await add(db, *planned)
+
+    assert {claimed.effect.key: claimed.effect for claimed in await claim(db)} == {one.key: one for one in planned}
+
+
+async def test_planning_the_same_act_twice_is_planning_it_once(db: Database) -> None:
+    await add(db, effect("a", content={"plain": "first"}), effect("a", content={"plain": "second"}))
+    await add(db, effect("a", content={"plain": "third"}))
+
+    [claimed] = await claim(db)
+    assert claimed.effect.content == {"plain": "first"}
+
+
+@pytest.mark.parametrize("ended", ["done", "overtaken", "given_up"])
+async def test_an_act_that_has_come_to_an_end_is_not_planned_again(db: Database, ended: str) -> None:
+    await add(db, effect("a"))
+    [claimed] = await claim(db)
+    await finish(db, claimed, ended)
+    await add(db, effect("a"))
+
+    assert await claim(db) == []
+    assert await states(db) == {"a": ended}
+
+
+# --- claimed ------------------------------------------------------------------------------------------------------
+
+
+async def test_what_is_not_due_yet_is_left_alone(db: Database) -> None:
+    await add(db, effect("later"), due_at=NOW + 1)
+    await add(db, effect("now"))
+
+    assert await keys_claimed(db, NOW) == ["now"]
+    assert await keys_claimed(db, NOW + 1) == ["later"]
+
+
+async def test_what_is_due_longest_comes_first(db: Database) -> None:
+    for key, due_at in (("c", 30), ("a", 10), ("d", 30), ("b", 20)):
+        await add(db, effect(key), due_at=NOW - 100 + due_at)
+
+    assert await keys_claimed(db, limit=3) == ["a", "b", "c"]
+    assert await keys_claimed(db) == ["d"]
+
+
+async def test_an_effect_is_claimed_once(db: Database) -> None:
+    await add(db, effect("a"))
+
+    assert await keys_claimed(db) == ["a"]
+    assert await keys_claimed(db) == []
+    assert (await row_of(db, "a"))["claimed_by"] == db.process
+
+
+async def test_a_lane_runs_one_effect_at_a_time_in_order(db: Database) -> None:
+    await add(db, *(effect(key, lane="said") for key in "abc"), effect("x", lane="other"))
+
+    [first, beside] = await claim(db)
+    assert (first.effect.key, beside.effect.key) == ("a", "x")
+    assert await keys_claimed(db) == []
+    await finish(db, first)
+    assert await keys_claimed(db) == ["b"]
+
+
+async def test_a_postponed_effect_lets_the_rest_of_its_lane_pass(db: Database) -> None:
+    await add(db, *(effect(key, lane="said") for key in "ab"))
+    [first] = await claim(db)
+    await postpone(db, first, NOW + 100)
+
+    assert await keys_claimed(db) == ["b"]
+
+
+async def test_a_limit_is_kept_over_all_lanes(db: Database) -> None:
+    await add(db, *(effect(str(number)) for number in range(30)))
+
+    assert [len(await claim(db, limit=limit)) for limit in (10, 10, 0, 100)] == [10, 10, 0, 10]
+
+
+async def test_processes_never_claim_the_same_effect_or_run_two_of_a_lane(pair: tuple[Database, Database]) -> None:
+    one, _ = pair
+    lanes = 6
+    await add(one, *(effect(f"{lane}.{n}", lane=f"lane{lane}") for n in range(8) for lane in range(lanes)))
+    running: Counter[str] = Counter()
+    seen: list[str] = []
+
+    async def work(db: Database) -> None:
+        while len(seen) < 8 * lanes:
+            for claimed in await claim(db, limit=4):
+                running[claimed.effect.lane] += 1
+                assert running[claimed.effect.lane] == 1
+                seen.append(claimed.effect.key)
+                await asyncio.sleep(0)
+                running[claimed.effect.lane] -= 1
+                await finish(db, claimed)
+
+    async with asyncio.timeout(60):
+        await asyncio.gather(*(work(db) for db in pair for _ in range(2)))
+    assert sorted(seen) == sorted(f"{lane}.{n}" for n in range(8) for lane in range(lanes))
+    for lane in range(lanes):
+        assert [key for key in seen if key.startswith(f"{lane}.")] == [f"{lane}.{n}" for n in range(8)]
+
+
+async def test_an_effect_that_another_process_is_just_claiming_is_passed_over(pair: tuple[Database, Database]) -> None:
+    """Waiting for it would hold up what else is due."""
+    one, other = pair
+    await add(one, effect("a"), effect("b"))
+    async with one.tx() as tx:
+        await tx.execute("UPDATE effects SET state = 'running', claimed_by = 'one' WHERE key = 'a'")
+        async with asyncio.timeout(10):
+            assert await keys_claimed(other) == ["b"]
+
+
+async def test_the_database_itself_keeps_a_lane_to_one_running_effect(pair: tuple[Database, Database]) -> None:
+    """When two processes take two effects of a lane in the same instant, one of them takes nothing this time."""
+    one, other = pair
+    await add(one, effect("a", lane="said"), effect("b", lane="said"))
+    async with one.tx() as tx:
+        await tx.execute("UPDATE effects SET state = 'running', claimed_by = 'one' WHERE key = 'b'")
+        claiming = asyncio.create_task(claim(other))
+        await until(partial(_waiting_for_locks, tx), bool, lambda _: "nobody waits for the lane")
+
+    assert await claiming == []
+    assert await states(one) == {"a": "due", "b": "running"}
+
+
+async def _waiting_for_locks(tx: Tx) -> int:
+    return int(await tx.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+
+
+# --- what came of it ----------------------------------------------------------------------------------------------
+
+
+async def test_what_came_of_an_effect_is_kept(db: Database) -> None:
+    await add(db, *(effect(key) for key in ("done", "overtaken", "given_up")))
+    for claimed in await claim(db):
+        await finish(db, claimed, claimed.effect.key, result=f"${claimed.effect.key}", why="because")
+
+    for key in ("done", "overtaken", "given_up"):
+        assert await row_of(db, key) == {
+            "state": key,
+            "due_at": NOW,
+            "attempts": 1,
+            "claimed_by": None,
+            "result": f"${key}",
+            "why": "because",
+            "ended_at": NOW + 1,
+        }
+
+
+async def test_a_postponed_effect_is_due_again_then_and_is_known_to_have_been_tried(db: Database) -> None:
+    await add(db, effect("a"))
+    [claimed] = await claim(db)
+    await postpone(db, claimed, NOW + 50)
+    row = await row_of(db, "a")
+    assert (row["state"], row["due_at"], row["why"], row["claimed_by"]) == ("due", NOW + 50, "busy", None)
+
+    assert await claim(db, NOW + 49) == []
+    [again] = await claim(db, NOW + 50)
+    assert again.attempts == 2
+    assert again.tried_before
+
+
+async def test_the_echo_of_a_message_outlives_an_unsure_answer(db: Database) -> None:
+    await add(db, effect("a"))
+    [claimed] = await claim(db)
+    async with db.tx() as tx:
+        assert await effects.echo_of(tx, claimed.id) is None
+        await effects.echoed(tx, "a", "$message")
+        await effects.echoed(tx, "of another knockbot", "$theirs")
+    await postpone(db, claimed, NOW)
+
+    [again] = await claim(db)
+    assert again.result == "$message"
+    async with db.tx() as tx:
+        assert await effects.echo_of(tx, again.id) == "$message"
+    await finish(db, again)
+    assert (await row_of(db, "a"))["result"] == "$message"
+
+
+async def test_what_is_blocked_in_a_room_waits_until_it_is_unblocked(db: Database) -> None:
+    await add(db, effect("here", room_id=GARDEN), effect("there", room_id="!other"))
+    for claimed in await claim(db):
+        async with db.tx() as tx:
+            await effects.block(tx, claimed.id, "my power is too low")
+    assert await claim(db, NOW + 10**9) == []
+    row = await row_of(db, "here")
+    assert (row["state"], row["why"], row["claimed_by"]) == ("blocked", "my power is too low", None)
+
+    async with db.tx() as tx:
+        await effects.unblock(tx, GARDEN, NOW + 5)
+    assert await keys_claimed(db, NOW + 5) == ["here"]
+    assert (await states(db))["there"] == "blocked"
+
+
+async def test_a_blocked_effect_does_not_hold_its_lane(db: Database) -> None:
+    await add(db, effect("a", lane="home"), effect("b", lane="home"))
+    [first] = await claim(db)
+    async with db.tx() as tx:
+        await effects.block(tx, first.id, "my power is too low")
+
+    assert await keys_claimed(db) == ["b"]
+
+
+async def test_a_silent_server_is_set_aside_and_no_other(db: Database) -> None:
+    await add(
+        db,
+        effect("slow1", server="slow.example"),
+        effect("slow2", server="slow.example"),
+        effect("quick", server="quick.example"),
+        effect("home"),
+    )
+    await add(db, effect("patient", server="slow.example"), due_at=NOW + 500)
+    async with db.tx() as tx:
+        await effects.postpone_server(tx, "slow.example", NOW + 100)
+
+    assert await keys_claimed(db, NOW) == ["quick", "home"]
+    [first] = await claim(db, NOW + 100)
+    await finish(db, first)
+    [second] = await claim(db, NOW + 100)
+    assert [first.effect.key, second.effect.key] == ["slow1", "slow2"]
+    await finish(db, second)
+    assert await keys_claimed(db, NOW + 500) == ["patient"]
+
+
+async def test_one_act_at_a_time_waits_for_a_server_in_however_many_rooms(db: Database) -> None:
+    await add(db, *(effect(f"slow{room}", lane=f"{room} away", server="slow.example") for room in range(12)))
+    await add(db, effect("behind", lane="3 away", server="quick.example"), effect("home", lane="3 home"))
+
+    assert await keys_claimed(db, limit=10) == ["slow0", "home"]
+    assert await keys_claimed(db, limit=10) == ["behind"]
+    assert await keys_claimed(db, limit=10) == []
+
+
+async def test_a_server_that_was_silent_is_not_asked_for_another_before_it_is_asked_again(db: Database) -> None:
+    await add(db, effect("first", server="slow.example"))
+    [first] = await claim(db)
+    await postpone(db, first, NOW + 100)
+
+    await add(db, effect("second", server="slow.example"), effect("other", server="quick.example"))
+
+    assert await keys_claimed(db, NOW + 99) == ["other"]
+    [first] = await claim(db, NOW + 100)
+    await finish(db, first)
+    assert await keys_claimed(db, NOW + 100) == ["second"]
+
+
+async def test_what_was_to_be_done_to_an_applicant_is_not_needed_once_the_request_is_settled(db: Database) -> None:
+    request, other = await opened(db), await opened(db, BEA)
+    acts = (Act.INVITE, Act.KICK, Act.BAN, Act.SAY, Act.POST_CARD)
+    await add(db, *(effect(str(act), act=act, request_id=request.id) for act in acts))
+    await add(
+        db, effect("blocked", act=Act.KICK, request_id=request.id), effect("other", act=Act.KICK, request_id=other.id)
+    )
+    await add(db, effect("running", act=Act.BAN, request_id=request.id), due_at=NOW - 1)
+    [running] = await claim(db, limit=1)
+    assert running.effect.key == "running"
+    async with db.tx() as tx:
+        await tx.execute("UPDATE effects SET state = 'blocked' WHERE key = 'blocked'")
+        await effects.overtake(tx, request.id, "they withdrew", NOW + 3)
+
+    assert await states(db) == {
+        "invite": "overtaken",
+        "kick": "overtaken",
+        "ban": "overtaken",
+        "say": "due",
+        "post_card": "due",
+        "blocked": "overtaken",
+        "other": "due",
+        "running": "running",
+    }
+    row = await row_of(db, "invite")
+    assert (row["why"], row["ended_at"]) == ("they withdrew", NOW + 3)
+
+
+# --- edits --------------------------------------------------------------------------------------------------------
+
+
+async def planned_edit(db: Database, due_at: int) -> int:
+    async with db.tx() as tx:
+        card = await cards.new(tx, MODS, GARDEN, NOW)
+        await effects.add(tx, [effect("edit", act=Act.EDIT_CARD, card_id=card.id)], NOW, due_at=due_at)
+    return card.id
+
+
+async def hurry(db: Database, card_id: int, due_at: int) -> bool:
+    async with db.tx() as tx:
+        return await effects.hurry_edit(tx, card_id, due_at)
+
+
+async def test_edits_that_wait_are_one_edit_at_the_earliest_of_their_times(db: Database) -> None:
+    card = await planned_edit(db, NOW + 100)
+
+    assert await hurry(db, card, NOW + 50)
+    assert await hurry(db, card, NOW + 200)
+    assert (await row_of(db, "edit"))["due_at"] == NOW + 50
+
+
+async def test_an_edit_that_failed_keeps_its_time(db: Database) -> None:
+    """Else each new reason to edit would ask a homeserver that wants to be left alone."""
+    card = await planned_edit(db, NOW)
+    [claimed] = await claim(db)
+    await postpone(db, claimed, NOW + 100)
+
+    assert await hurry(db, card, NOW)
+    assert (await row_of(db, "edit"))["due_at"] == NOW + 100
+
+
+async def test_an_edit_under_way_may_have_missed_what_is_new(db: Database) -> None:
+    card = await planned_edit(db, NOW)
+    [claimed] = await claim(db)
+    assert not await hurry(db, card, NOW)
+    await finish(db, claimed)
+    assert not await hurry(db, card, NOW)
+
+
+async def test_the_edit_of_one_card_does_not_stand_for_another(db: Database) -> None:
+    await planned_edit(db, NOW)
+    async with db.tx() as tx:
+        other = await cards.new(tx, MODS, GARDEN, NOW)
+
+    assert not await hurry(db, other.id, NOW)
+
+
+# --- looking ------------------------------------------------------------------------------------------------------
+
+
+async def test_the_last_aim_of_an_act_is_found(db: Database) -> None:
+    ana, bea = "@ana:a", "@bea:a"
+    await add(
+        db,
+        effect("1", act=Act.INVITE, room_id=GARDEN, user_id=ana, event_id="$1"),
+        effect("2", act=Act.INVITE, room_id=GARDEN, user_id=ana, event_id="$2"),
+        effect("3", act=Act.KICK, room_id=GARDEN, user_id=ana),
+        effect("4", act=Act.INVITE, room_id="!other", user_id=ana, event_id="$4"),
+    )
+
+    async with db.tx() as tx:
+        assert await effects.last_aim(tx, GARDEN, ana, Act.INVITE) == "$2"
+        assert await effects.last_aim(tx, GARDEN, ana, Act.KICK) is None
+        assert await effects.last_aim(tx, GARDEN, bea, Act.INVITE) is None
+
+
+async def test_what_has_a_future_is_counted_and_listed(db: Database) -> None:
+    await add(db, *(effect(key, room_id=GARDEN) for key in ("running", "done")), effect("there", room_id="!other"))
+    running, done, there = await claim(db)
+    await finish(db, done)
+    async with db.tx() as tx:
+        await effects.block(tx, there.id, "my power is too low")
+    await add(db, effect("due", room_id=GARDEN, user_id="@ana:a"), due_at=NOW + 7)
+
+    async with db.tx() as tx:
+        assert await effects.counts(tx) == {"due": 1, "running": 1, "blocked": 1}
+        assert await effects.next_due(tx) == NOW + 7
+        assert await effects.open_for(tx, [GARDEN, "!other"]) == [
+            effects.Open(Act.SAY, GARDEN, None, "running", NOW, 1, None),
+            effects.Open(Act.SAY, "!other", None, "blocked", NOW, 1, "my power is too low"),
+            effects.Open(Act.SAY, GARDEN, "@ana:a", "due", NOW + 7, 0, None),
+        ]
+        assert await effects.open_for(tx, []) == []
+    await finish(db, running)
+
+
+async def test_nothing_due_has_no_time(db: Database) -> None:
+    async with db.tx() as tx:
+        assert await effects.next_due(tx) is None
+        assert await effects.counts(tx) == {}
+
+
+# --- processes that die -------------------------------------------------------------------------------------------
+
+
+async def test_the_claims_of_a_dead_process_are_due_again_and_count_as_tried(db: Database) -> None:
+    await add(db, effect("a"))
+    async with db.tx() as tx:
+        await tx.execute("UPDATE effects SET state = 'running', claimed_by = 'dead', attempts = 1")
+        await processes.beat(tx, db.process, NOW)
+        await processes.bury(tx, db.process, NOW, alone=db.alone)
+
+    [claimed] = await claim(db)
+    assert claimed.tried_before

@@ -1,0 +1,339 @@
+"""Rooms, policies, cards, visits, errands, attempts and the audit record: what is written is found again."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import asyncpg
+import pytest
+
+from knockbot.domain.model import State
+from knockbot.store import audit, cards, policies, requests, rooms, visits
+from knockbot.store.audit import Entry
+from knockbot.store.cards import Card
+from knockbot.store.db import Database
+from knockbot.store.policies import Revision
+from knockbot.store.rooms import ProtectedRoom
+from knockbot.store.visits import Errand
+from tests.store.samples import GARDEN, KNOCK, MODS, NOW, STORABLE, opened
+
+ROOM = ProtectedRoom(GARDEN, MODS, "Garden", "@mod:tulip.example", NOW)
+
+
+@contextmanager
+def already_there() -> Iterator[None]:
+    with pytest.raises((sqlite3.IntegrityError, asyncpg.UniqueViolationError)):
+        yield
+
+
+# --- rooms --------------------------------------------------------------------------------------------------------
+
+
+async def test_a_protected_room_is_found_as_it_was_written(db: Database) -> None:
+    locked = replace(ROOM, room_id="!locked", label="Á garden", locked=True)
+    async with db.tx() as tx:
+        await rooms.protect(tx, ROOM)
+        await rooms.protect(tx, locked)
+
+    async with db.tx() as tx:
+        assert await rooms.find(tx, GARDEN) == ROOM
+        assert await rooms.find(tx, "!locked") == locked
+        assert await rooms.find(tx, MODS) is None
+        assert await rooms.all_rooms(tx) == [ROOM, locked]
+
+
+async def test_protecting_a_room_again_moves_it_and_forgets_its_trouble(db: Database) -> None:
+    moved = replace(ROOM, management_room="!new", protected_by="@other:a", protected_at=NOW + 5, label="New")
+    async with db.tx() as tx:
+        await rooms.protect(tx, ROOM)
+        await rooms.set_trouble(tx, GARDEN, "my power is too low")
+        await rooms.protect(tx, moved)
+
+    async with db.tx() as tx:
+        assert await rooms.all_rooms(tx) == [moved]
+        assert await rooms.managed_by(tx, MODS) == []
+        assert await rooms.managed_by(tx, "!new") == [moved]
+        assert (await rooms.is_management_room(tx, MODS), await rooms.is_management_room(tx, "!new")) == (False, True)
+
+
+async def test_a_management_room_keeps_its_numbers_when_its_last_room_goes_and_comes_back(db: Database) -> None:
+    async with db.tx() as tx:
+        await rooms.protect(tx, ROOM)
+    await opened(db)
+    async with db.tx() as tx:
+        await rooms.unprotect(tx, GARDEN)
+        await rooms.protect(tx, ROOM)
+
+    assert (await opened(db, replace(KNOCK, user_id="@bea:a"))).number == 2
+
+
+async def test_unprotecting_a_room_keeps_its_requests_and_policies(db: Database) -> None:
+    request = await opened(db)
+    async with db.tx() as tx:
+        await rooms.protect(tx, ROOM)
+        await policies.revise(tx, GARDEN, author="@a:b", text="{}", now=NOW, cause=None)
+        await rooms.unprotect(tx, GARDEN)
+
+    async with db.tx() as tx:
+        assert await rooms.find(tx, GARDEN) is None
+        assert await requests.by_number(tx, MODS, 1) == request
+        assert await policies.current(tx, GARDEN) is not None
+
+
+async def test_a_trouble_is_told_once_and_again_after_it_was_over(db: Database) -> None:
+    async with db.tx() as tx:
+        await rooms.protect(tx, ROOM)
+        told = [
+            await rooms.set_trouble(tx, GARDEN, trouble)
+            for trouble in ("power", "power", "gone", "gone", None, None, "power")
+        ]
+        assert told == [True, False, True, False, True, False, True]
+        assert not await rooms.set_trouble(tx, "!unknown", "power")
+        found = await rooms.find(tx, GARDEN)
+    assert found == replace(ROOM, trouble="power")
+
+
+async def test_rooms_that_the_config_file_no_longer_names_are_unlocked(db: Database) -> None:
+    async with db.tx() as tx:
+        for room_id in ("!a", "!b", "!c"):
+            await rooms.protect(tx, replace(ROOM, room_id=room_id, locked=room_id != "!c"))
+        await rooms.unlock_others(tx, {"!b", "!d"})
+
+        assert {room.room_id: room.locked for room in await rooms.all_rooms(tx)} == {
+            "!a": False,
+            "!b": True,
+            "!c": False,
+        }
+
+
+async def test_a_room_takes_its_new_name(db: Database) -> None:
+    async with db.tx() as tx:
+        await rooms.protect(tx, ROOM)
+        for label in STORABLE.values():
+            await rooms.rename(tx, GARDEN, label)
+            assert await rooms.find(tx, GARDEN) == replace(ROOM, label=label)
+
+
+async def test_talk_is_kept_from_rooms_that_manage_none(db: Database) -> None:
+    async with db.tx() as tx:
+        assert await rooms.closed_to_chat(tx) == frozenset()
+        await rooms.protect(tx, ROOM)
+        await rooms.protect(tx, replace(ROOM, room_id=MODS, management_room="!admins"))
+        assert await rooms.closed_to_chat(tx) == {GARDEN}
+
+
+# --- policies -----------------------------------------------------------------------------------------------------
+
+
+async def revise(db: Database, text: str, *, cause: str | None = None, room_id: str = GARDEN) -> int:
+    async with db.tx() as tx:
+        return await policies.revise(tx, room_id, author="@mod:a", text=text, now=NOW, cause=cause)
+
+
+async def test_the_newest_revision_is_in_force_and_the_older_stay_on_record(db: Database) -> None:
+    for number in range(1, 12):
+        assert await revise(db, f"text {number}") == number
+    assert await revise(db, "elsewhere", room_id="!other") == 1
+
+    async with db.tx() as tx:
+        assert await policies.current(tx, GARDEN) == Revision(GARDEN, 11, "@mod:a", NOW, "text 11")
+        assert [one.revision for one in await policies.revisions(tx, GARDEN, 3)] == [11, 10, 9]
+        assert await policies.current(tx, "!unknown") is None
+        assert await policies.revisions(tx, "!unknown", 3) == []
+
+
+async def test_a_command_that_is_handled_twice_revises_once(db: Database) -> None:
+    assert await revise(db, "first", cause="$command") == 1
+    assert await revise(db, "second", cause="$another") == 2
+    assert await revise(db, "first", cause="$command") == 1
+
+    async with db.tx() as tx:
+        current = await policies.current(tx, GARDEN)
+    assert current is not None
+    assert current.text == "second"
+
+
+async def test_changes_without_a_command_are_all_written(db: Database) -> None:
+    assert [await revise(db, "same"), await revise(db, "same")] == [1, 2]
+
+
+async def test_a_policys_text_is_read_back_to_the_letter(db: Database) -> None:
+    for text in STORABLE.values():
+        await revise(db, text)
+        async with db.tx() as tx:
+            current = await policies.current(tx, GARDEN)
+        assert current is not None
+        assert current.text == text
+
+
+async def test_an_alias_stays_pinned_to_the_room_it_meant(db: Database) -> None:
+    async with db.tx() as tx:
+        assert await policies.pinned(tx, "#space:a") is None
+        await policies.pin(tx, "#space:a", "!space")
+        await policies.pin(tx, "#Space:a", "!other")
+
+    async with db.tx() as tx:
+        assert (await policies.pinned(tx, "#space:a"), await policies.pinned(tx, "#Space:a")) == ("!space", "!other")
+
+
+# --- cards --------------------------------------------------------------------------------------------------------
+
+
+async def new_card(db: Database, room_id: str = GARDEN) -> Card:
+    async with db.tx() as tx:
+        return await cards.new(tx, MODS, room_id, NOW)
+
+
+async def test_a_card_is_found_by_its_event_once_it_is_posted(db: Database) -> None:
+    card = await new_card(db)
+    assert card == Card(card.id, MODS, GARDEN, None, 0, NOW)
+    async with db.tx() as tx:
+        assert await cards.by_event(tx, MODS, "$card") is None
+        await cards.posted(tx, card.id, "$card")
+
+    posted = replace(card, event_id="$card")
+    async with db.tx() as tx:
+        assert await cards.get(tx, card.id) == posted
+        assert await cards.by_event(tx, MODS, "$card") == posted
+        assert await cards.by_event(tx, "!elsewhere", "$card") is None
+
+
+async def test_an_event_is_the_card_of_one(db: Database) -> None:
+    one, other = await new_card(db), await new_card(db)
+    with already_there():
+        async with db.tx() as tx:
+            await cards.posted(tx, one.id, "$card")
+            await cards.posted(tx, other.id, "$card")
+
+
+async def test_edits_are_numbered(db: Database) -> None:
+    one, other = await new_card(db), await new_card(db)
+    async with db.tx() as tx:
+        assert [await cards.count_edit(tx, card.id) for card in (one, one, other, one)] == [1, 2, 1, 3]
+
+
+async def test_cards_that_show_an_open_request_are_found_by_whether_they_are_posted(db: Database) -> None:
+    posted, unposted, closed, empty, elsewhere = [
+        await new_card(db, room_id) for room_id in (GARDEN, GARDEN, GARDEN, GARDEN, "!other")
+    ]
+    async with db.tx() as tx:
+        for number, card in enumerate((posted, unposted, closed, elsewhere)):
+            knock = replace(KNOCK, room_id=card.room_id, user_id=f"@user{number}:a", event_id=f"${number}")
+            request = await requests.open_knock(tx, MODS, knock, NOW)
+            await requests.put_on_card(tx, request.id, card.id)
+            if card is closed:
+                await requests.settled(tx, request.id, State.REJECTED, "@mod:a", NOW)
+        for card in (posted, closed, empty, elsewhere):
+            await cards.posted(tx, card.id, f"$card{card.id}")
+
+    async with db.tx() as tx:
+        assert [card.id for card in await cards.awaiting_answers(tx, GARDEN)] == [posted.id]
+        assert [card.id for card in await cards.unposted(tx, GARDEN)] == [unposted.id]
+        assert [card.id for card in await cards.awaiting_answers(tx, "!other")] == [elsewhere.id]
+
+
+# --- visits -------------------------------------------------------------------------------------------------------
+
+
+async def test_a_visit_counts_from_the_day_it_changed(db: Database) -> None:
+    async with db.tx() as tx:
+        assert await visits.visited(tx, "!a") is None
+        for membership, now in (("invite", 10), ("join", 20), ("join", 90)):
+            await visits.visit(tx, "!a", membership, now)
+        assert await visits.visited(tx, "!a") == "join"
+        assert await visits.unused(tx, 20) == []
+        assert await visits.unused(tx, 21) == ["!a"]
+
+
+async def test_rooms_of_use_are_not_among_the_unused(db: Database) -> None:
+    async with db.tx() as tx:
+        for room_id in ("!used", "!protected", "!mods", "!errand", "!idle"):
+            await visits.visit(tx, room_id, "join", NOW)
+        await visits.visit(tx, "!invited", "invite", NOW)
+        await visits.visit(tx, "!left", "leave", NOW)
+        await visits.use(tx, "!used", NOW)
+        await visits.use(tx, "!used never entered", NOW)
+        await rooms.protect(tx, replace(ROOM, room_id="!protected", management_room="!mods"))
+        await visits.wait_for(tx, Errand("!errand", MODS, "@mod:a", "$command", NOW))
+
+        assert await visits.unused(tx, NOW + 1) == ["!idle"]
+
+
+async def test_an_errand_waits_for_its_room_and_a_newer_one_takes_its_place(db: Database) -> None:
+    errand = Errand(GARDEN, MODS, "@mod:a", "$command", NOW)
+    newer = Errand(GARDEN, "!other", "@boss:a", "$later", NOW + 5)
+    async with db.tx() as tx:
+        assert await visits.errand(tx, GARDEN) is None
+        await visits.wait_for(tx, errand)
+        assert await visits.errand(tx, GARDEN) == errand
+        await visits.wait_for(tx, newer)
+        assert await visits.errand(tx, GARDEN) == newer
+        await visits.errand_done(tx, GARDEN)
+        assert await visits.errand(tx, GARDEN) is None
+
+
+async def test_attempts_are_counted_per_requester_once_per_command_and_forgotten_in_time(db: Database) -> None:
+    async def attempt(requester: str, cause: str, now: int) -> int:
+        async with db.tx() as tx:
+            return await visits.attempt(tx, requester, cause, now, within=100)
+
+    assert [await attempt("@a:a", cause, NOW) for cause in ("$1", "$1", "$2")] == [1, 1, 2]
+    assert await attempt("@b:a", "$3", NOW) == 1
+    assert await attempt("@a:a", "$4", NOW + 100) == 3
+    assert await attempt("@a:a", "$5", NOW + 101) == 2
+    async with db.tx() as tx:
+        await visits.forgive(tx, "$5")
+    assert await attempt("@a:a", "$6", NOW + 102) == 2
+
+
+# --- the record ---------------------------------------------------------------------------------------------------
+
+
+async def test_the_record_of_a_request_is_read_in_order_with_every_detail(db: Database) -> None:
+    request = await opened(db)
+    other = await opened(db, replace(KNOCK, user_id="@bea:a"))
+    texts = dict(STORABLE)
+    lines = [
+        Entry(NOW + 2, GARDEN, request.id, "@bot:a", "judged", {"verdict": "forward", "rule": None}),
+        Entry(NOW + 1, GARDEN, request.id, "@mod:a", "accept", texts),
+        Entry(NOW + 3, GARDEN, other.id, "@mod:a", "reject", {}),
+        Entry(NOW + 4, GARDEN, None, "@mod:a", "policy set", {"revision": 3}),
+    ]
+    async with db.tx() as tx:
+        for line in lines:
+            await audit.add(tx, line)
+
+    async with db.tx() as tx:
+        read = [replace(line, number=1, user_id=KNOCK.user_id) for line in lines[:2]]
+        assert await audit.of_request(tx, request.id) == read
+
+
+async def test_the_newest_lines_of_some_rooms_are_read_oldest_first(db: Database) -> None:
+    request = await opened(db)
+    async with db.tx() as tx:
+        for number in range(6):
+            await audit.add(tx, Entry(NOW + number, GARDEN, request.id, "@mod:a", str(number), {}))
+        await audit.add(tx, Entry(NOW + 9, "!other", None, "@mod:a", "other", {}))
+        await audit.add(tx, Entry(NOW + 9, "!secret", None, "@mod:a", "secret", {}))
+
+        newest = await audit.latest(tx, [GARDEN, "!other"], 3)
+        assert [line.what for line in newest] == ["4", "5", "other"]
+        about = await audit.latest(tx, [GARDEN, "!other"], 3, about=KNOCK.user_id)
+        assert [line.what for line in about] == ["3", "4", "5"]
+        assert {line.number for line in about} == {1}
+        assert await audit.latest(tx, [GARDEN], 3, about="@bea:a") == []
+        assert await audit.latest(tx, [], 3) == []
+
+
+async def test_records_of_many_tasks_are_all_kept(db: Database) -> None:
+    async def note(number: int) -> None:
+        async with db.tx() as tx:
+            await audit.add(tx, Entry(NOW, GARDEN, None, "@mod:a", str(number), {}))
+
+    await asyncio.gather(*map(note, range(30)))
+    async with db.tx() as tx:
+        assert {line.what for line in await audit.latest(tx, [GARDEN], 100)} == set(map(str, range(30)))
