@@ -15,9 +15,9 @@ from aiohttp import ClientSession, web
 
 from knockbot import __version__, logs
 from knockbot.config import Settings
-from knockbot.domain.model import Echo, MemberChange, Message, Reaction, RoomChange
+from knockbot.domain.model import Echo, MemberChange, Message, Reaction, Redaction, RoomChange, ThirdPartyChange
 from knockbot.errors import ActionError, Fault, Unavailable
-from knockbot.flow import entry, intake, review
+from knockbot.flow import entry, intake, invites, review
 from knockbot.flow.arrivals import Arrivals, Handler
 from knockbot.flow.door import Door
 from knockbot.flow.reconcile import reconcile
@@ -135,6 +135,12 @@ def handlers(door: Door) -> dict[type[Any], Handler]:
     async def reaction(clicked: Reaction, seq: int) -> None:
         await review.reacted(door, clicked, seq)
 
+    async def third_party_change(change: ThirdPartyChange, seq: int) -> None:
+        await invites.invite_changed(door, change, seq)
+
+    async def redaction(made: Redaction, seq: int) -> None:
+        await invites.redacted(door, made, seq)
+
     async def room_change(change: RoomChange, seq: int) -> None:
         async with door.closing(seq) as tx:
             if await rooms.find(tx, change.room_id) is None:
@@ -145,7 +151,15 @@ def handlers(door: Door) -> dict[type[Any], Handler]:
         async with door.closing(seq) as tx:
             await effects.echoed(tx, heard.effect_key, heard.event_id)
 
-    return {MemberChange: member, Message: message, Reaction: reaction, RoomChange: room_change, Echo: echo}
+    return {
+        MemberChange: member,
+        ThirdPartyChange: third_party_change,
+        Redaction: redaction,
+        Message: message,
+        Reaction: reaction,
+        RoomChange: room_change,
+        Echo: echo,
+    }
 
 
 async def _start(door: Door, homeserver: Homeserver, gateway: Gateway) -> None:

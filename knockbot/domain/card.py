@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from knockbot.domain.model import Request, State, Verdict
+from markupsafe import Markup
+
+from knockbot.domain.invites import https_host
+from knockbot.domain.model import Request, State, ThirdPartyInvite, Verdict
 from knockbot.domain.plan import REACTIONS
 from knockbot.domain.text import shown
 from knockbot.domain.words import (
@@ -33,6 +36,9 @@ SIGNS: dict[State, str] = {
     State.BANNED: "⛔",
     State.WITHDRAWN: "↩️",
     State.EXPIRED: "⌛",
+    State.STANDING: "✅",
+    State.REDEEMED: "✅",
+    State.REVOKED: "❌",
 }
 
 OUTCOME_SENTENCES: dict[State, str] = {
@@ -43,7 +49,17 @@ OUTCOME_SENTENCES: dict[State, str] = {
     State.BANNED: "Banned by {by}.",
     State.WITHDRAWN: "They took it back.",
     State.EXPIRED: "Nobody answered in time.",
+    State.STANDING: "It may stand, says {by}; nobody has come in by it yet.",
+    State.REDEEMED: "Somebody came in by it; let in by {by}.",
+    State.REVOKED: "Taken back by {by}.",
 }
+
+INVITE_UNDER_WAY: dict[Verdict, str] = {
+    Verdict.ACCEPT: "{by} said accept.",
+    Verdict.REJECT: "{by} said reject; it is being taken back.",
+    Verdict.BAN: "{by} said ban; it is being taken back, and its inviter banned.",
+}
+"""The same for a third-party invite that nobody has redeemed."""
 
 UNDER_WAY: dict[Verdict, str] = {
     Verdict.ACCEPT: "{by} said accept; the invite is on its way.",
@@ -55,9 +71,43 @@ EMOJI: dict[Verdict, str] = {verdict: emoji for emoji, verdict in REACTIONS.item
 
 
 def applicant(request: Request) -> Words:
-    """Who asks: the name they gave themselves, and the id that they cannot choose again."""
+    """Who asks: the name they gave themselves, and the id that they cannot choose again.
+
+    Of a third-party invite, whom its inviter says it is for; once redeemed, who came in by it.
+    """
+    if request.invite is not None:
+        return _invited(request, request.invite)
     name = shown(request.display_name or "", NAME_LIMIT)
     return words("{} {}", bold(name), user(request.user_id)) if name else user(request.user_id)
+
+
+def _invited(request: Request, invite: ThirdPartyInvite) -> Words:
+    by = words("invited by {}", user(invite.inviter))
+    if request.redeemed:
+        return words("{}, {}", user(request.user_id), by)
+    name = shown(invite.display_name, NAME_LIMIT)
+    return words("{}, {}", code(name) if name else words("somebody without a name"), by)
+
+
+def keys_of(request: Request) -> Words:
+    """Whose keys open the door to an invite: identity servers by their host, and keys that answer to nobody."""
+    if request.invite is None or request.redeemed:
+        return NOTHING
+    hosts = [https_host(key.url) if key.url is not None else None for key in request.invite.keys]
+    named = [code(shown(host, NAME_LIMIT)) for host in dict.fromkeys(hosts) if host is not None]
+    said = words("Its keys are of {}.", listed(named[:KEYS_SHOWN])) if named else NOTHING
+    own = words("⚠️ Not every key is of an identity server.") if None in hosts else NOTHING
+    none = words("It has no key at all.") if not hosts else NOTHING
+    return listed_sentences(said, own, none)
+
+
+KEYS_SHOWN = 5
+
+
+def listed_sentences(*sentences: Words) -> Words:
+    """Sentences one after the other; empty ones are left out."""
+    kept = [sentence for sentence in sentences if sentence]
+    return Words(" ".join(one.plain for one in kept), Markup(" ").join(one.html for one in kept))
 
 
 def decided_by(rule_name: str | None, by: str | None) -> Words:
@@ -80,7 +130,8 @@ def standing(request: Request) -> Words:
     if not request.open:
         return words(OUTCOME_SENTENCES[request.state], by=_credit(request))
     if request.answer is not None:
-        return words(UNDER_WAY[request.answer.verdict], by=decided_by(request.answer.rule, request.answer.by))
+        said = UNDER_WAY if request.invite is None or request.redeemed else INVITE_UNDER_WAY
+        return words(said[request.answer.verdict], by=decided_by(request.answer.rule, request.answer.by))
     return NOTHING
 
 
@@ -89,6 +140,8 @@ def reason_of(request: Request, *, pushed: bool = False) -> Words:
 
     The plain text of a card is `pushed` to lock screens, and has none of it.
     """
+    if request.invite is not None:
+        return keys_of(request)
     reason = shown(request.reason, REASON_LIMIT)
     if not reason:
         return words("No reason given.")
@@ -107,6 +160,8 @@ def doubt(request: Request) -> Words:
     decision = request.decision
     if not request.awaits_moderators or decision is None or decision.unknown is None:
         return NOTHING
+    if request.invite is not None and decision.verdict is Verdict.FORWARD and decision.rule == "otherwise":
+        return words("Not accepted by itself, since this is not known: {}", decision.unknown)
     return words(
         "Not judged: rule {} needs to know what cannot be known now: {}", rule(decision.rule), decision.unknown
     )
@@ -130,14 +185,7 @@ def card(request: Request, label: str, possible: Iterable[Verdict]) -> Words:
     """One request as a card."""
     return lines(
         [
-            words(
-                "{} {} {} {} to join {}",
-                SIGNS[request.state],
-                bold(f"#{request.number}"),
-                applicant(request),
-                "asks" if request.open else "asked",
-                room(label),
-            ),
+            _headline(request, label),
             reason_of(request, pushed=True),
             doubt(request),
             trouble_of(request),
@@ -146,6 +194,17 @@ def card(request: Request, label: str, possible: Iterable[Verdict]) -> Words:
             how_to_answer(request, possible),
         ]
     )
+
+
+def _headline(request: Request, label: str) -> Words:
+    sign = "✉️" if request.invite is not None and request.open else SIGNS[request.state]
+    number = bold(f"#{request.number}")
+    if request.invite is None:
+        asks = "asks" if request.open else "asked"
+        return words("{} {} {} {} to join {}", sign, number, applicant(request), asks, room(label))
+    if request.redeemed:
+        return words("{} {} {} came in to {} by a third-party invite", sign, number, applicant(request), room(label))
+    return words("{} {} third-party invite to {} for {}", sign, number, room(label), applicant(request))
 
 
 def shared_card(requests: Sequence[Request], label: str, most: int) -> Words:
@@ -192,9 +251,9 @@ def machine_block(request: Request) -> dict[str, Any]:
         "number": request.number,
         "kind": request.kind.value,
         "room_id": request.room_id,
-        "user_id": request.user_id,
+        "user_id": request.user_id or None,
         "event_id": request.event_id,
         "state": request.state.value,
         "rule": answer.rule if answer and by_answer else None,
         "by": request.by,
-    }
+    } | ({"inviter": request.invite.inviter} if request.invite is not None else {})

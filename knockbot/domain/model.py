@@ -315,6 +315,20 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Wish:
+    """What a moderator wants: a verdict on a request, with words for the applicant.
+
+    `cause` is their event, and `sent_at` when they sent it, as their homeserver says.
+    """
+
+    actor: str
+    verdict: Verdict
+    cause: str
+    sent_at: int
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """One thing to decide, from the first knock to its outcome."""
 

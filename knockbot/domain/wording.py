@@ -318,6 +318,34 @@ def queue(waiting: int, rows: Sequence[Words], acts: int) -> Words:
 
 # --- third-party invites --------------------------------------------------------------------------------------
 
+
+def not_an_invite(number: int) -> Words:
+    """Only third-party invites that nobody has redeemed can be taken back."""
+    return words("{} is no third-party invite that could be taken back.", bold(f"#{number}"))
+
+
+def invite_list(label: str, standing: Sequence[Request], addresses: Mapping[str, str], now: int) -> Words:
+    """The third-party invites of a room, with the address where the bot itself sent it."""
+    if not standing:
+        return words("No third-party invite stands in {}.", room(label))
+    rows = []
+    for request in standing:
+        address = addresses.get(request.invite.token) if request.invite is not None else None
+        whom = words(" {}", code(shown(address, ID_LIMIT))) if address else NOTHING
+        rows.append(
+            words(
+                "{} {} {}{} · {}, {}",
+                SIGNS[request.state],
+                bold(f"#{request.number}"),
+                applicant(request),
+                whom,
+                request.state.value,
+                ago(request.opened_at, now),
+            )
+        )
+    return lines([words("Third-party invites to {}:", room(label)), *rows])
+
+
 FELL: dict[Fall, str] = {
     Fall.REMOVED: "was removed from",
     Fall.DEMOTED: "may not invite any more to",

@@ -22,10 +22,12 @@ from knockbot.domain.model import (
     ThirdPartyChange,
     ThirdPartyInvite,
     Verdict,
+    Wish,
 )
 from knockbot.domain.outcomes import Turn, invite_outcome
 from knockbot.domain.policy import OTHERWISE, Fate, Policy
 from knockbot.domain.power import Powers
+from knockbot.domain.words import Words
 from knockbot.errors import Never
 from knockbot.flow import rules, settle
 from knockbot.flow.door import Door
@@ -126,6 +128,14 @@ async def _emptied(door: Door, change: ThirdPartyChange, seq: int | None) -> Non
         request = await requests.by_token(tx, change.room_id, change.token)
         if request is not None:
             await _turn(door, tx, request, Turn.EMPTIED, change.sender)
+
+
+async def found_empty(door: Door, request: Request) -> None:
+    """An invite on record does not stand in the room any more, and nobody told by whom it was taken back."""
+    async with door.closing(None) as tx:
+        found = await requests.get(tx, request.id)
+        by = found.answer.by if found.answer is not None else door.bot
+        await _turn(door, tx, found, Turn.EMPTIED, by)
 
 
 async def _turn(door: Door, tx: Tx, request: Request, turn: Turn, sender: str) -> None:
@@ -253,6 +263,22 @@ async def inviter_fell(door: Door, tx: Tx, fallen: Fallen) -> None:
             await settle.show(door, tx, request.id)
     text = wording.inviter_fell(inviter, room.label, fallen.how, fate, len(mine))
     await settle.say(door, tx, room.management_room, f"fell:{room_id}:{inviter}:{cause}", text)
+
+
+async def revoke(door: Door, tx: Tx, request_id: int, wish: Wish) -> Words | None:
+    """A moderator takes an invite back; the words say why that is no use any more."""
+    request = await requests.get(tx, request_id)
+    if request.answer is not None and request.answer.cause == wish.cause:
+        return None
+    if request.redeemed or request.state not in (State.PENDING, State.STANDING):
+        return wording.already_answered(request, door.now())
+    await take_back(
+        door,
+        tx,
+        request,
+        Answer(Verdict.REJECT, wish.actor, door.now(), request.event_id, reason=wish.reason or None, cause=wish.cause),
+    )
+    return None
 
 
 async def take_back(door: Door, tx: Tx, request: Request, answer: Answer) -> None:

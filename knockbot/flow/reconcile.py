@@ -7,9 +7,9 @@ power levels or join rules change, and on a timer.
 from __future__ import annotations
 
 from knockbot.domain import wording
-from knockbot.domain.model import MemberChange, Membership, Verdict
+from knockbot.domain.model import Decision, MemberChange, Membership, Request, ThirdPartyInvite, Verdict
 from knockbot.errors import Never
-from knockbot.flow import intake, review, settle
+from knockbot.flow import intake, invites, review, settle
 from knockbot.flow.checkup import NOT_THERE, shortage
 from knockbot.flow.door import Door, log
 from knockbot.store import cards, effects, inbox, requests, rooms
@@ -28,6 +28,7 @@ async def reconcile(door: Door, room_id: str) -> None:
         return
     await _rename(door, room)
     await _check_powers(door, room)
+    await _find_missed_invites(door, room)
     standing = await door.outside.knocking(room_id)
     await _find_missed_knocks(door, room, standing)
     await _find_missed_outcomes(door, room, {change.user_id for change in standing})
@@ -55,6 +56,7 @@ async def _check_powers(door: Door, room: ProtectedRoom) -> None:
     powers = await door.outside.powers(room.room_id)
     missing = shortage(powers, door.bot)
     async with door.closing(None) as tx:
+        await invites.inviters_demoted(door, tx, room.room_id, powers)
         for card in await cards.awaiting_answers(tx, room.room_id):
             shown = await requests.on_card(tx, card.id)
             if review.takes_clicks(shown):
@@ -71,11 +73,7 @@ async def _check_powers(door: Door, room: ProtectedRoom) -> None:
 async def _find_missed_knocks(door: Door, room: ProtectedRoom, standing: list[MemberChange]) -> None:
     missed = [change for change in standing if not await _is_known(door, change)]
     judged = [(change, await intake.judged(door, change)) for change in missed]
-    forwarded = [change for change, decision in judged if decision.verdict is Verdict.FORWARD]
-    card_id = None
-    if len(forwarded) > settle.CROWDED:
-        async with door.db.tx() as tx:
-            card_id = (await cards.new(tx, room.management_room, room.room_id, door.now())).id
+    card_id = await _card_for_many(door, room, [decision for _, decision in judged])
     for change, decision in judged:
         await intake.take_in(door, change, decision, None, card_id=card_id)
 
@@ -84,6 +82,35 @@ async def _is_known(door: Door, change: MemberChange) -> bool:
     async with door.db.tx() as tx:
         request = await requests.latest(tx, change.room_id, change.user_id)
     return request is not None and request.event_id == change.event_id
+
+
+async def _find_missed_invites(door: Door, room: ProtectedRoom) -> None:
+    """Third-party invites that were planted, replaced or emptied while nobody looked."""
+    there = {invite.token: invite for invite in await door.outside.third_party_invites(room.room_id)}
+    async with door.db.tx() as tx:
+        known = {token: await requests.by_token(tx, room.room_id, token) for token in there}
+        gone = [request for request in await requests.invites_of(tx, room.room_id) if request.redeemed is False]
+    missed = [invite for token, invite in there.items() if not _is_the_same(known[token], invite)]
+    judged = [(invite, await invites.judged(door, invite)) for invite in missed]
+    card_id = await _card_for_many(door, room, [decision for _, decision in judged])
+    for invite, decision in judged:
+        await invites.plant(door, invite, decision, None, card_id=card_id)
+    for request in gone:
+        if request.invite is not None and request.invite.token not in there:
+            await invites.found_empty(door, request)
+
+
+def _is_the_same(request: Request | None, invite: ThirdPartyInvite) -> bool:
+    """Whether this invite is on record: as it stands, or as one that somebody came in by and that was not emptied."""
+    return request is not None and (request.event_id == invite.event_id or request.redeemed)
+
+
+async def _card_for_many(door: Door, room: ProtectedRoom, decisions: list[Decision]) -> int | None:
+    """One card to share, where more than a few requests of a kind need one."""
+    if sum(decision.verdict is Verdict.FORWARD for decision in decisions) <= settle.CROWDED:
+        return None
+    async with door.db.tx() as tx:
+        return (await cards.new(tx, room.management_room, room.room_id, door.now())).id
 
 
 async def _find_missed_outcomes(door: Door, room: ProtectedRoom, knocking: set[str]) -> None:

@@ -7,10 +7,9 @@ answer wins. An accept is for the knock that the moderator was shown; a reject o
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from knockbot.domain import wording
-from knockbot.domain.model import Answer, Membership, Reaction, Request, Verdict
+from knockbot.domain.model import Answer, Membership, Reaction, Request, Verdict, Wish
 from knockbot.domain.plan import ACT_OF, REACTIONS
 from knockbot.domain.power import Powers, Shortfall
 from knockbot.domain.words import Words, user
@@ -19,20 +18,6 @@ from knockbot.flow import invites, settle
 from knockbot.flow.door import Door
 from knockbot.store import cards, requests, rooms
 from knockbot.store.db import Tx
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What a moderator wants: a verdict on a request, with words for the applicant.
-
-    `cause` is their event, and `sent_at` when they sent it, as their homeserver says.
-    """
-
-    actor: str
-    verdict: Verdict
-    cause: str
-    sent_at: int
-    reason: str | None = None
 
 
 async def objection(door: Door, wish: Wish, request: Request) -> Words | None:

@@ -60,6 +60,8 @@ COMMANDS: dict[str, Command] = {
     "accept": Command("accept N… [message]", "let them in", orders.answer(Verdict.ACCEPT)),
     "reject": Command("reject N… [reason]", "turn them away; they may knock again", orders.answer(Verdict.REJECT)),
     "ban": Command("ban N… [reason]", "turn them away for good", orders.answer(Verdict.BAN)),
+    "invites": Command("invites [ROOM]", "the third-party invites that stand or wait there", lookups.list_invites),
+    "revoke": Command("revoke N… [reason]", "take third-party invites back", orders.revoke),
     "policy show": Command("policy show ROOM", "the policy in force", lookups.policy_show),
     "policy set": Command("policy set ROOM", "another policy, as YAML on the lines below", orders.policy_set),
     "policy log": Command("policy log ROOM", "who changed the policy, and when", lookups.policy_log),

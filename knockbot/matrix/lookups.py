@@ -11,7 +11,7 @@ from knockbot.flow import checkup, rules, settle
 from knockbot.flow.judge import judge
 from knockbot.matrix.calls import Call, Misuse, managed_request, managed_room, named_room, requests_meant
 from knockbot.matrix.typed import read_numbers
-from knockbot.store import audit, effects, policies, requests, rooms
+from knockbot.store import addressees, audit, effects, policies, requests, rooms
 from knockbot.store.rooms import ProtectedRoom
 
 LOG_LINES = 20
@@ -42,6 +42,17 @@ async def list_pending(call: Call) -> Words:
         found = await requests.pending(tx, call.room, only.room_id if only else None)
     waiting = [request for request in found if request.room_id in labels]
     return wording.pending_list(waiting, labels, call.door.now())
+
+
+async def list_invites(call: Call) -> Words:
+    """The third-party invites of a room that are pending or standing."""
+    room, _ = await named_room(call)
+    if isinstance(room, Words):
+        return room
+    async with call.door.db.tx() as tx:
+        standing = await requests.invites_of(tx, room.room_id)
+        addresses = await addressees.of_room(tx, room.room_id)
+    return wording.invite_list(room.label, standing, addresses, call.door.now())
 
 
 async def show(call: Call) -> Words:

@@ -7,11 +7,10 @@ from collections.abc import Awaitable, Callable
 from knockbot.config import Permission
 from knockbot.documents import unfenced
 from knockbot.domain import ids, wording
-from knockbot.domain.model import Request, Verdict
+from knockbot.domain.model import Request, Verdict, Wish
 from knockbot.domain.words import Words, lines
 from knockbot.errors import Fault
-from knockbot.flow import entry, review, rulebook
-from knockbot.flow.review import Wish
+from knockbot.flow import entry, invites, review, rulebook
 from knockbot.matrix.calls import TICK, Call, Misuse, Promise, Reply, named_room, requests_meant
 from knockbot.store import rooms
 from knockbot.store.db import Tx
@@ -84,6 +83,26 @@ def answer(verdict: Verdict) -> Callable[[Call], Awaitable[Words | Promise]]:
         return take
 
     return run
+
+
+async def revoke(call: Call) -> Words | Promise:
+    """Take third-party invites back."""
+    found, reason = await requests_meant(call)
+    wrong = [one for one in found if isinstance(one, Request) and (one.invite is None or one.redeemed)]
+    if wrong:
+        return wording.not_an_invite(wrong[0].number)
+    wish = Wish(call.actor, Verdict.REJECT, call.cause, call.message.sent_at, reason[:REASON_LIMIT])
+    objections = [one if isinstance(one, Words) else await review.objection(call.door, wish, one) for one in found]
+
+    async def take_back(tx: Tx) -> Reply:
+        refusals = [objection for objection in objections if objection is not None]
+        for request, objection in zip(found, objections, strict=True):
+            if objection is None and isinstance(request, Request):
+                refusal = await invites.revoke(call.door, tx, request.id, wish)
+                refusals += [refusal] if refusal is not None else []
+        return lines(refusals) if refusals else TICK
+
+    return take_back
 
 
 async def policy_set(call: Call) -> Words | Promise:
