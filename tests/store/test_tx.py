@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable, Generator
+from contextlib import closing
 from typing import Any
 
 import asyncpg
@@ -66,7 +67,7 @@ async def stands(db: Database, alias: str) -> bool:
 async def seen_from_outside(url: str) -> set[str]:
     """The aliases that another connection sees: what is committed, and nothing else."""
     if url.startswith("sqlite:"):
-        with sqlite3.connect(f"file:{URL(url).path}?mode=ro", uri=True) as connection:
+        with closing(sqlite3.connect(f"file:{URL(url).path}?mode=ro", uri=True)) as connection:
             return {alias for (alias,) in connection.execute("SELECT alias FROM aliases")}
     connection = await asyncpg.connect(url)
     try:
