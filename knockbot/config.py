@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import ssl
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -247,6 +248,40 @@ def _permitted(value: object) -> str:
     return who.lower()
 
 
+def _identity_server_name(value: object) -> str:
+    name = text(value, (), 255)
+    if not is_server_name(name):
+        raise Fault(f"expected the name of an identity server such as vector.im, found {found(name)}")
+    return name.lower()
+
+
+def _terms(value: object) -> tuple[str, ...] | bool:
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, list):
+        raise Fault(f"expected true, false or a list of URLs, found {found(value)}")
+    return tuple(_terms_url(url) for url in value)
+
+
+def _terms_url(value: object) -> str:
+    # As the identity server writes it, to the letter: another spelling would be other terms to it.
+    url = text(value, (), 2000)
+    if not url.startswith(("http://", "https://")):
+        raise Fault(f"expected the URLs of terms, found {found(url)}")
+    return url
+
+
+def _ca_file(value: object, directory: Path) -> str:
+    path = directory / text(value, (), 4000)
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except ssl.SSLError:
+        raise Fault(f"cannot read {path}: it holds no certificates in PEM form") from None
+    except OSError as error:
+        raise Fault(f"cannot read {path}: {error.strerror}") from None
+    return str(path)
+
+
 def _permission(value: object) -> Permission:
     return Permission(one_of(value, (), tuple(Permission)))
 
@@ -314,6 +349,24 @@ class Room(Part):
     """`None` is the default policy."""
 
 
+class IdentityServer(Part):
+    """An identity server: asked about the keys of third-party invites, and for new ones."""
+
+    url: Annotated[str, _by(read_url)]
+    accept_terms: Annotated[tuple[str, ...] | bool, _by(_terms)] = False
+    """The URLs of the terms that are accepted in the bot's name; true for whatever it asks."""
+    ca_file: str | None = None
+    """An absolute path; `None` is what the system trusts."""
+
+    @field_validator("ca_file", mode="plain")
+    @classmethod
+    def _read_ca_file(cls, value: object, info: ValidationInfo) -> str:
+        try:
+            return _ca_file(value, (info.context or {}).get("directory", Path.cwd()))
+        except Fault as fault:
+            raise ValueError(fault) from None
+
+
 class Metrics(Part):
     """Figures for Prometheus."""
 
@@ -341,6 +394,8 @@ class Settings(Part):
     defaults: Defaults = Defaults()
     rooms: dict[Annotated[str, _by(_room)], Room] = Field(default_factory=dict)
     """By alias or room ID, as written."""
+    identity_servers: dict[Annotated[str, _by(_identity_server_name)], IdentityServer] = Field(default_factory=dict)
+    """By the name that stands in the URLs of their keys, lower case; the first one issues invites."""
     metrics: Metrics = Metrics()
     logging: Logging = Logging()
 
@@ -564,6 +619,8 @@ def _model_at(path: Keys) -> type[Part] | None:
             return Settings
         case ("rooms", _):
             return Room
+        case ("identity_servers", _):
+            return IdentityServer
         case (str(name),) if name in Settings.model_fields:
             annotation = Settings.model_fields[name].annotation
             return annotation if isinstance(annotation, type) and issubclass(annotation, Part) else None

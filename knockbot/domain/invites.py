@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from knockbot.domain.ids import host_of
-from knockbot.domain.model import MemberChange, Membership
+from knockbot.domain.model import IdentityKey, MemberChange, Membership
 from knockbot.domain.power import Powers
 
 # The host and port are written as in a server name. A URL with a user, a backslash, a space or anything beyond ASCII
@@ -55,3 +57,30 @@ def fall(change: MemberChange) -> Fall | None:
 def may_invite(powers: Powers, inviter: str) -> bool:
     """Whether the inviter's level still reaches the room's `invite` level; where not, that is `Fall.DEMOTED`."""
     return powers.level(inviter) >= powers.levels["invite"]
+
+
+# --- issuing ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StoredInvite:
+    """An address that an identity server keeps an invite for, and has told so; the room is yet to hold it."""
+
+    token: str
+    """What the room is to hold it under."""
+    display_name: str
+    """The address, made unreadable (``car...@exa...``)."""
+    keys: tuple[IdentityKey, ...]
+    """At least one; the first is the server's own, which holds beyond this invite. Each has an https URL."""
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """What the room is to hold (client-server API, m.room.third_party_invite)."""
+        keys = [{"public_key": key.public_key, "key_validity_url": key.url} for key in self.keys]
+        return {"display_name": self.display_name, **keys[0], "public_keys": keys}
+
+
+def masked(address: str) -> str:
+    """An address or phone number as a log may hold it: enough to tell two apart, too little to write to."""
+    user, at, host = address.rpartition("@")
+    return f"{user[:1]}…@{host[:1]}…" if at else f"…{address[-2:]}"

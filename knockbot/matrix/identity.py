@@ -1,0 +1,459 @@
+"""The identity servers: whether a key of a third-party invite holds, and new invites for addresses outside Matrix.
+
+No request leaves for a host that config.yaml does not name under `identity_servers`, nor ever to a URL that stands in
+an event: those are strangers' words. An address goes to the identity server and nowhere else, the log least of all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import re
+import ssl
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from aiohttp import ClientConnectorCertificateError, ClientConnectorError, ClientError, ClientResponse, ClientSession
+from mautrix.api import Method, Path
+
+from knockbot.config import IdentityServer
+from knockbot.domain.ids import host_of, is_user_id
+from knockbot.domain.invites import StoredInvite, https_host, masked
+from knockbot.domain.model import IdentityKey, Known, Truth
+from knockbot.domain.text import shown, storable
+from knockbot.errors import ActionError, Later, Never
+from knockbot.matrix.homeserver import Homeserver
+
+log = logging.getLogger("knockbot.identity")
+
+ANSWER: Final = 4.0
+"""Seconds that an identity server has to say whether one key holds: the events behind this one wait as long."""
+VOUCH: Final = 10.0
+"""Seconds for all keys of an invite together."""
+ISSUE: Final = 30.0
+"""Seconds for one call on behalf of a moderator, with all that belongs to it: token, account, terms."""
+SILENCE: Final = 30.0
+"""Seconds in which one that gave no answer is not asked about keys again, so that a flood of invites is not slow."""
+LARGEST: Final = 64 * 1024
+"""Bytes of an answer that are read; what is larger is not meant for us."""
+SAID: Final = 200
+"""Characters of an identity server's own words that are passed on."""
+
+REFUSALS: dict[str, str] = {
+    "M_THREEPID_IN_USE": "that address has come to belong to a Matrix account; please invite once more.",
+    "M_INVALID_EMAIL": "the identity server {server} says that this is no e-mail address.",
+    "M_UNKNOWN_TOKEN": "the identity server {server} does not take the account it gave me.",
+    "M_NOT_FOUND": "the identity server {server} does not know what I ask; is its url in the config right?",
+}
+"""What an errcode means to a moderator, where the identity server's own words would not say it."""
+
+NO_PHONES = "the identity server {server} sends no invites to phone numbers."
+
+KEY = "_matrix/identity/v2/pubkey/isvalid"
+EPHEMERAL_KEY = "_matrix/identity/v2/pubkey/ephemeral/isvalid"
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """Whether a key holds, and whom to ask."""
+
+    server: str
+    path: str
+    public_key: str
+
+
+class IdentityServers:
+    """The configured identity servers, each called by its name in the config.
+
+    `vouch` never raises; everything else may raise `Later` and `Never`, with words for moderators. Where a `Later`
+    leaves it open whether an invite was stored, and so a mail sent, the caller decides whether to ask again.
+    """
+
+    def __init__(self, session: ClientSession, homeserver: Homeserver, servers: Mapping[str, IdentityServer]) -> None:
+        self._session = session
+        self._homeserver = homeserver
+        self._servers = servers
+        self._trust = {name: _trust(server) for name, server in servers.items()}
+        self._tokens: dict[str, str] = {}
+        self._registering = {name: asyncio.Lock() for name in servers}
+        self._silent_until: dict[str, float] = {}
+
+    @property
+    def default(self) -> str | None:
+        """The one that issues invites where nobody names another; none where none is configured."""
+        return next(iter(self._servers), None)
+
+    # --- whether keys hold ------------------------------------------------------------------------------------
+
+    async def vouch(self, keys: Sequence[IdentityKey]) -> Known:
+        """Whether the identity servers say that these keys hold.
+
+        Only keys whose URL names a configured server are asked about; where there is none, this is true. One that
+        does not hold makes it false; else one that nobody could be asked about makes it unknown.
+        """
+        questions = [question for key in keys if (question := self._question(key)) is not None]
+        doubt: Known | None = None
+        try:
+            async with asyncio.timeout(VOUCH):
+                for question in dict.fromkeys(questions):
+                    known = question if isinstance(question, Known) else await self._holds(question)
+                    if known.truth is Truth.FALSE:
+                        return known
+                    if known.truth is Truth.UNKNOWN:
+                        doubt = doubt or known
+        except TimeoutError:
+            doubt = doubt or Known(Truth.UNKNOWN, f"the identity servers took more than {VOUCH:g} seconds")
+        return doubt or Known(Truth.TRUE)
+
+    def _question(self, key: IdentityKey) -> _Question | Known | None:
+        """What to ask about a key; what is known without asking; or none where it is nobody's whom we ask."""
+        host = https_host(key.url or "")
+        if key.url is None or host is None:
+            return None
+        places = {place: name for name, place in self._places() if place[0] == host.rstrip(".")}
+        if not places:
+            return None
+        port, path = _port_and_path(key.url)
+        server = places.get((host.rstrip("."), port))
+        if server is None:
+            return Known(Truth.UNKNOWN, f"a key names another port of {host} than the config does")
+        if path.endswith("/pubkey/ephemeral/isvalid"):
+            return _Question(server, EPHEMERAL_KEY, key.public_key)
+        if path.endswith("/pubkey/isvalid"):
+            return _Question(server, KEY, key.public_key)
+        return Known(Truth.UNKNOWN, f"a key names an address of {host} at which nobody is asked about keys")
+
+    def _places(self) -> Iterator[tuple[str, tuple[str, int]]]:
+        """Where keys may say that each server is: its name, or the host of its url."""
+        for name, server in self._servers.items():
+            host = host_of(name)
+            yield name, (host, int(name[len(host) + 1 :] or 443))
+            url = urlsplit(server.url)
+            if url.scheme == "https":
+                yield name, (host_of(url.netloc), url.port or 443)
+
+    async def _holds(self, question: _Question) -> Known:
+        server, now = question.server, asyncio.get_running_loop().time
+        if now() < self._silent_until.get(server, 0):
+            return Known(Truth.UNKNOWN, f"the identity server {server} gave no answer a moment ago")
+        try:
+            async with asyncio.timeout(ANSWER):
+                answer = await self._call(server, "GET", question.path, query={"public_key": question.public_key})
+        except TimeoutError:
+            self._silent_until[server] = now() + SILENCE
+            return Known(Truth.UNKNOWN, f"the identity server {server} gave no answer within {ANSWER:g} seconds")
+        except ActionError as error:
+            return Known(Truth.UNKNOWN, error.why.rstrip("."))
+        match answer.get("valid"):
+            case True:
+                return Known(Truth.TRUE)
+            case False:
+                return Known(Truth.FALSE, f"the identity server {server} says that a key does not hold")
+        return Known(Truth.UNKNOWN, _nonsense(server).why.rstrip("."))
+
+    # --- issuing ----------------------------------------------------------------------------------------------
+
+    async def account(self, server: str) -> str:
+        """The token of the bot's account there; made on first use, and kept in memory."""
+        if server not in self._servers:
+            raise Never(f"I know no identity server {shown(server, 60)}; known: {', '.join(self._servers) or 'none'}.")
+        async with _within(server), self._registering[server]:
+            if server not in self._tokens:
+                self._tokens[server] = await self._register(server)
+            return self._tokens[server]
+
+    async def lookup(self, server: str, medium: str, address: str) -> str | None:
+        """The user id that an address is bound to there, or none. `medium` is ``email`` or ``msisdn``.
+
+        The address itself is not told, only its hash (identity service API, "Association lookup").
+        """
+        async with _within(server):
+            details = await self._as_account(server, "GET", "_matrix/identity/v2/hash_details")
+            pepper, algorithms = details.get("lookup_pepper"), details.get("algorithms")
+            if not isinstance(pepper, str) or not isinstance(algorithms, list):
+                raise _nonsense(server)
+            if "sha256" not in algorithms:
+                raise Never(f"the identity server {server} looks addresses up in no way that keeps them secret.")
+            hashed = _hashed(f"{canonical(medium, address)} {medium} {pepper}")
+            body = {"addresses": [hashed], "algorithm": "sha256", "pepper": pepper}
+            found = await self._as_account(server, "POST", "_matrix/identity/v2/lookup", body)
+        mappings = found.get("mappings")
+        user_id = mappings.get(hashed) if isinstance(mappings, dict) else 0
+        if user_id is not None and not (isinstance(user_id, str) and is_user_id(user_id)):
+            raise _nonsense(server)
+        return user_id
+
+    async def store_invite(
+        self,
+        server: str,
+        medium: str,
+        address: str,
+        room_id: str,
+        sender: str,
+        *,
+        sender_name: str = "",
+        room_name: str = "",
+        room_alias: str = "",
+        join_rule: str = "",
+        space: bool = False,
+    ) -> StoredInvite:
+        """Have the identity server keep an invite for an address, and tell the address so: twice is two mails.
+
+        `sender` is the bot, for whom the account is, and who then has to put `StoredInvite.content` into the room
+        under `StoredInvite.token`. The rest is for the words of the mail. An address that is bound already is
+        refused: `lookup` first.
+        """
+        words = {
+            "sender_display_name": sender_name,
+            "room_name": room_name,
+            "room_alias": room_alias,
+            "room_join_rules": join_rule,
+            "room_type": "m.space" if space else "",
+        }
+        body = {
+            "medium": medium,
+            "address": canonical(medium, address),
+            "room_id": room_id,
+            "sender": sender,
+            # Strangers name rooms and themselves, and this ends in the headers of a mail.
+            **{key: shown(text, 255) for key, text in words.items() if text},
+        }
+        try:
+            async with _within(server):
+                answer = await self._as_account(
+                    server, "POST", "_matrix/identity/v2/store-invite", body, hide=body["address"]
+                )
+        except Never as error:
+            if error.code == "M_UNRECOGNIZED" and medium != "email":
+                raise Never(NO_PHONES.format(server=server), code=error.code) from None
+            raise
+        return _stored(answer, server)
+
+    async def _register(self, server: str) -> str:
+        """Prove to the identity server who the bot is, by a token of the homeserver's (OpenID), for an account."""
+        proof = await self._homeserver.call(Method.POST, Path.v3.user[self._homeserver.bot].openid.request_token)
+        answer = await self._call(server, "POST", "_matrix/identity/v2/account/register", body=proof)
+        # Sydent writes `access_token` too, and others once wrote nothing else.
+        token = answer.get("token", answer.get("access_token"))
+        if not isinstance(token, str) or not _TOKEN.fullmatch(token):
+            raise _nonsense(server)
+        return token
+
+    async def _as_account(
+        self, server: str, method: str, path: str, body: Mapping[str, Any] | None = None, *, hide: str = ""
+    ) -> dict[str, Any]:
+        """One request with the account's token; a token that ran out is renewed, and terms are accepted, once each."""
+        mends = {"M_UNKNOWN_TOKEN": self._renew, "M_TERMS_NOT_SIGNED": self._agree}
+        while True:
+            token = await self.account(server)
+            try:
+                return await self._call(server, method, path, token=token, body=body, hide=hide)
+            except ActionError as error:
+                mend = mends.pop(error.code or "", None)
+                if mend is None:
+                    raise
+                await mend(server, token)
+
+    async def _renew(self, server: str, token: str) -> None:
+        if self._tokens.get(server) == token:
+            del self._tokens[server]
+
+    async def _agree(self, server: str, token: str) -> None:
+        """Accept the identity server's terms, as far as the config allows it."""
+        terms = await self._call(server, "GET", "_matrix/identity/v2/terms")
+        urls = [_accepted(policy, self._servers[server].accept_terms) for policy in _policies(terms, server)]
+        await self._call(server, "POST", "_matrix/identity/v2/terms", token=token, body={"user_accepts": urls})
+        log.info("accepted the terms of the identity server %s", server)
+
+    # --- asking -----------------------------------------------------------------------------------------------
+
+    async def _call(
+        self,
+        server: str,
+        method: str,
+        path: str,
+        *,
+        token: str | None = None,
+        body: Mapping[str, Any] | None = None,
+        query: Mapping[str, str] | None = None,
+        hide: str = "",
+    ) -> dict[str, Any]:
+        """One request to the configured base URL; `hide` is kept out of what goes wrong.
+
+        It sets no deadline: whoever calls does.
+        """
+        # What is not compressed cannot be small on the wire and huge here.
+        headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {token}"} if token else {})
+        try:
+            async with self._session.request(
+                method,
+                f"{self._servers[server].url}/{path}",
+                params=query,
+                json=body,
+                headers=headers,
+                ssl=self._trust[server],
+                allow_redirects=False,
+                auto_decompress=False,
+            ) as answer:
+                status, text = answer.status, await _read(answer, server)
+        except (ClientError, OSError) as error:
+            raise Later(f"the identity server {server} cannot be reached ({_in_words(error)}).") from None
+        if 300 <= status < 400:
+            raise Never(f"the identity server {server} sends me elsewhere; is its url in the config right?")
+        answered = _as_json(text)
+        if 200 <= status < 300:
+            if not isinstance(answered, dict):
+                raise _nonsense(server)
+            return answered
+        raise _refusal(server, status, answered if isinstance(answered, dict) else {}, hide)
+
+
+@contextlib.asynccontextmanager
+async def _within(server: str) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(ISSUE):
+            yield
+    except TimeoutError:
+        raise Later(f"the identity server {server} gave no answer within {ISSUE:g} seconds.") from None
+
+
+def _trust(server: IdentityServer) -> ssl.SSLContext | bool:
+    return ssl.create_default_context(cafile=server.ca_file) if server.ca_file else True
+
+
+async def _read(answer: ClientResponse, server: str) -> bytes:
+    text = b""
+    async for chunk in answer.content.iter_any():
+        text += chunk
+        if len(text) > LARGEST:
+            raise Later(f"the identity server {server} answers with more than {LARGEST // 1024} KiB.")
+    return text
+
+
+def _as_json(text: bytes) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _in_words(error: Exception) -> str:
+    """Why there was no connection, but not the address, which is none of the moderators' business."""
+    if isinstance(error, ClientConnectorCertificateError):
+        return "its certificate is not to be trusted"
+    if not isinstance(error, ClientConnectorError):
+        return "the connection broke"
+    cause = error.os_error
+    # asyncio writes the address into strerror; where a name does not resolve, the number is not one of the system's.
+    return os.strerror(cause.errno) if cause.errno and cause.errno > 0 else cause.strerror or "no connection"
+
+
+def _refusal(server: str, status: int, body: Mapping[str, Any], hide: str) -> Later | Never:
+    """What an error answer says of the future (identity service API, "Standard error response")."""
+    code = {401: "M_UNKNOWN_TOKEN"}.get(status, body.get("errcode"))
+    code = code if isinstance(code, str) else {404: "M_NOT_FOUND"}.get(status)
+    if status == 429:
+        return Later(f"the identity server {server} asks me to slow down.", code=code)
+    message = body.get("error")
+    words = f"the identity server {server} says: {_hidden(message, hide) if isinstance(message, str) else status}"
+    if status >= 500 or status == 408:
+        return Later(words, code=code)
+    return Never(REFUSALS[code].format(server=server) if code in REFUSALS else words, code=code)
+
+
+def _hidden(message: str, hide: str) -> str:
+    """The identity server's own words, but not the address: what goes wrong is logged, too."""
+    if hide:
+        message = re.sub(re.escape(hide), lambda _: masked(hide), message, flags=re.IGNORECASE)
+    return shown(message, SAID)
+
+
+def _nonsense(server: str) -> Later:
+    return Later(f"the answer of the identity server {server} makes no sense.")
+
+
+# --- reading ------------------------------------------------------------------------------------------------------
+
+_TOKEN = re.compile(r"[!-~]{1,2000}")
+
+_PLACE = re.compile(r"https://(?:\[[^\]]*\]|[^/?#:]*)(?::(?P<port>[0-9]*))?(?P<path>[^?#]*)", re.IGNORECASE)
+
+
+def _port_and_path(url: str) -> tuple[int, str]:
+    """The port and the path of a plain https URL (`https_host`)."""
+    found = _PLACE.match(url)
+    assert found is not None
+    return int(found["port"] or 443), found["path"]
+
+
+def canonical(medium: str, address: str) -> str:
+    """An address as identity servers store and hash it: without case, or digits alone (appendix "3PID Types")."""
+    return address.strip().casefold() if medium == "email" else re.sub("[^0-9]", "", address)
+
+
+def _hashed(text: str) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode().rstrip("=")
+
+
+def _policies(terms: Mapping[str, Any], server: str) -> list[dict[str, str]]:
+    """For each document of the terms its URLs, by language."""
+    documents = terms.get("policies")
+    if not isinstance(documents, dict) or not documents:
+        raise _nonsense(server)
+    found = []
+    for document in documents.values():
+        texts = document.items() if isinstance(document, dict) else ()
+        urls = {language: text.get("url") for language, text in texts if isinstance(text, dict)}
+        found.append({language: url for language, url in urls.items() if isinstance(url, str)})
+    if not all(found):
+        raise _nonsense(server)
+    return found
+
+
+def _accepted(document: Mapping[str, str], accepted: tuple[str, ...] | bool) -> str:
+    """The URL of a document that is accepted: one of those in the config, else English where all are."""
+    if accepted is True:
+        return document.get("en") or next(iter(document.values()))
+    for url in accepted or ():
+        if url in document.values():
+            return url
+    asked = document.get("en") or next(iter(document.values()))
+    raise Never(
+        f"the identity server wants its terms accepted first: {shown(asked, SAID)}. The server admin can allow that: "
+        "`accept_terms` under `identity_servers` in the config.",
+        code="M_TERMS_NOT_SIGNED",
+    )
+
+
+def _stored(answer: Mapping[str, Any], server: str) -> StoredInvite:
+    """What the identity server made of an invite. By now the mail is out, so what is wrong with it is so for good."""
+    token, name = answer.get("token"), answer.get("display_name")
+    keys = tuple(dict.fromkeys(_keys(answer)))
+    if not isinstance(token, str) or not 0 < len(token.encode(errors="replace")) <= LONGEST_TOKEN or not keys:
+        raise Never(
+            f"the identity server {server} took the invite, but its answer makes no sense: the mail is in vain."
+        )
+    if any(https_host(key.url or "") is None for key in keys):
+        # Sydent's `client_http_base`; homeservers would ask that URL when the invite is redeemed.
+        raise Never(f"the identity server {server} gives no https address for its keys: the mail it sent is in vain.")
+    return StoredInvite(storable(token), shown(name, 255) if isinstance(name, str) else "", keys)
+
+
+LONGEST_TOKEN: Final = 255
+"""Bytes of a state key."""
+
+
+def _keys(answer: Mapping[str, Any]) -> Iterator[IdentityKey]:
+    """The keys of a stored invite, the server's own first."""
+    listed = answer.get("public_keys")
+    for entry in listed if isinstance(listed, list) else []:
+        key, url = (entry.get("public_key"), entry.get("key_validity_url")) if isinstance(entry, dict) else (None, None)
+        if isinstance(key, str) and isinstance(url, str):
+            yield IdentityKey(storable(key), storable(url))
