@@ -2,7 +2,7 @@
 #
 #   docker build -t knockbot .
 #
-# One stage installs, the other receives what was installed: neither pip nor the sources are in the image.
+# One stage builds and installs, the other receives what was installed and nothing of what that took.
 
 ARG PYTHON=3.12
 

@@ -374,6 +374,10 @@ class Garden:
         await self.shown(late)
         await self.command("help")
 
+    async def caught_up_here(self) -> None:
+        """Return once the bot has dealt with all that was said in the management room."""
+        await self.command("help")
+
     def is_said(self, event: Json) -> bool:
         """Whether this is a message of the bot."""
         return (event["type"], event["sender"]) == ("m.room.message", self.keeper.user_id)
@@ -383,6 +387,10 @@ class Garden:
     async def membership(self, who: Person, membership: str) -> Json:
         """The member event's content of somebody here, as soon as they stand so."""
         return await self.alice.wait_for_membership(self.room, who.user_id, membership, within=WITHIN)
+
+    async def membership_of_bot(self, membership: str) -> None:
+        """Return as soon as the bot itself stands so in the protected room."""
+        await self.alice.wait_for_membership(self.room, self.keeper.user_id, membership, within=WITHIN)
 
     async def acts_on(self, who: Person) -> list[str]:
         """What the bot did to somebody: the membership that each of its acts set."""

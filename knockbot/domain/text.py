@@ -61,7 +61,21 @@ def shown_id(identifier: str) -> str:
 
     To drop a hidden character here would make one user look like another.
     """
-    return "".join(f"⟨U+{ord(c):04X}⟩" if _is_hidden(c) or (_is_blank(c) and c != " ") else c for c in identifier)
+    return "".join(_spelled(c) if _is_hidden(c) or (_is_blank(c) and c != " ") else c for c in identifier)
+
+
+def spelled_out(text: str) -> str:
+    """A whole message with every control, format and half character in it spelled out; its line breaks stay.
+
+    For the way out: whatever of a stranger's nobody has cleaned before cannot hide there, or turn the line round.
+    """
+    if text.isascii() and text.replace("\n", "").isprintable():
+        return text
+    return "".join(_spelled(c) if unicodedata.category(c) in _HIDDEN_CATEGORIES and c != "\n" else c for c in text)
+
+
+def _spelled(character: str) -> str:
+    return f"⟨U+{ord(character):04X}⟩"
 
 
 def without_variation_selector(emoji: str) -> str:

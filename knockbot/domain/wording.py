@@ -10,7 +10,7 @@ from knockbot.domain.invites import Fall
 from knockbot.domain.model import Act, Decision, Knock, Request, Verdict
 from knockbot.domain.policy import Fate
 from knockbot.domain.power import Level, Shortfall
-from knockbot.domain.text import shown
+from knockbot.domain.text import shown, shown_id
 from knockbot.domain.words import (
     ID_LIMIT,
     NAME_LIMIT,
@@ -21,6 +21,7 @@ from knockbot.domain.words import (
     block,
     bold,
     code,
+    identifier,
     lines,
     listed,
     moment,
@@ -122,7 +123,7 @@ def hit_the_wrong_thing(act: Act, user_id: str, label: str) -> Words:
 def turned_away(room_id: str, by: str, reason: str) -> Words:
     """The bot knocked at a room it was to protect, and was not let in."""
     told = words(" ({})", shown(reason, REASON_LIMIT)) if reason else NOTHING
-    return words("{} did not let me into {}{}, so I cannot keep its door.", user(by), code(room_id), told)
+    return words("{} did not let me into {}{}, so I cannot keep its door.", user(by), identifier(room_id), told)
 
 
 def removed(label: str, by: str, reason: str) -> Words:
@@ -248,9 +249,9 @@ def room_row(label: str, room_id: str, pending: int, trouble: str | None, elsewh
     return words(
         "{} {} · {} waiting{}{}",
         room(label),
-        code(room_id),
+        identifier(room_id),
         pending,
-        words(" · looked after from {}", code(elsewhere)) if elsewhere else NOTHING,
+        words(" · looked after from {}", identifier(elsewhere)) if elsewhere else NOTHING,
         words(" · ⚠️ {}", trouble) if trouble else NOTHING,
     )
 
@@ -501,7 +502,7 @@ def policy_shown(label: str, source: str, text: str) -> Words:
     kept = (
         text if len(text) <= POLICY_LIMIT else f"{text[:POLICY_LIMIT]}\n# … {len(text) - POLICY_LIMIT} more characters"
     )
-    return lines([words("Policy of {} ({}):", room(label), source), block(kept)])
+    return lines([words("Policy of {} ({}):", room(label), shown_id(source)), block(kept)])
 
 
 def policy_taken(label: str, revision: int, rules: int, otherwise: Verdict) -> Words:

@@ -87,9 +87,14 @@ def listed(parts: Sequence[Words]) -> Words:
 NOTHING = Words("", Markup(""))
 
 
+def identifier(matrix_id: str) -> Words:
+    """A Matrix identifier in full, on one line, with nothing in it that cannot be seen."""
+    return code(shown_id(matrix_id))
+
+
 def user(user_id: str) -> Words:
     """A user, always by the full id: names can be anything."""
-    return code(shown_id(user_id))
+    return identifier(user_id)
 
 
 def room(label: str) -> Words:

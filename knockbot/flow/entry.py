@@ -177,12 +177,13 @@ async def _may_ask(door: Door, ask: Ask) -> Words | None:
 
 
 async def _locate(door: Door, reference: RoomReference) -> tuple[str, tuple[str, ...]]:
-    """The room that is meant, and servers to reach it by. Raises `ActionError`."""
+    """The room that is meant now, and servers to reach it by. Raises `ActionError`.
+
+    What aliases mean in policies stays as it was pinned: nobody can change that by asking for protection.
+    """
     if not reference.room.startswith("#"):
         return reference.room, reference.via
     room_id, servers = await door.outside.resolve(reference.room)
-    async with door.db.tx() as tx:
-        await policies.pin(tx, reference.room, room_id)
     return room_id, (server_of(reference.room), *servers, *reference.via)
 
 
@@ -239,11 +240,11 @@ async def _may_protect(door: Door, ask: Ask, room_id: str) -> Words | None:
     async with door.db.tx() as tx:
         room = await rooms.find(tx, room_id)
         verdicts = (await rules.in_force(door, tx, room_id)).policy.verdicts
+    if not await is_joined(door, room_id, ask.requester):
+        return wording.not_a_member_yet(ask.reference.room)  # what it is called is for those inside
     label = (await door.outside.room(room_id)).label
     if room is not None and room.locked:
         return wording.locked_room(label)
-    if not await is_joined(door, room_id, ask.requester):
-        return wording.not_a_member_yet(label)
     powers = await door.outside.powers(room_id)
     needed, level = powers.needed_to_protect(verdicts), powers.level(ask.requester)
     return wording.lacks_power_to_protect(label, needed, level) if level < needed else None
@@ -277,6 +278,7 @@ async def _bring_requests(door: Door, tx: Tx, room_id: str, management_room: str
         if request.management_room != management_room:
             await requests.move(tx, request, management_room)
             if request.card_id is not None:
+                await settle.offer(door, tx, request.card_id, [])
                 await settle.refresh(door, tx, request.card_id)
                 await settle.show(door, tx, request.id)
         elif request.card_id is not None and not kept_before:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from knockbot.domain import wording
 from knockbot.domain.model import Act, Decision, MemberChange, Membership, Request, State, Verdict
 from knockbot.domain.outcomes import credited, outcome
+from knockbot.errors import Never
 from knockbot.flow import invites, rules, settle
 from knockbot.flow.door import Door
 from knockbot.flow.judge import judge
@@ -30,7 +31,7 @@ async def member_changed(door: Door, change: MemberChange, seq: int | None) -> N
         policy = (await rules.in_force(door, tx, change.room_id)).policy if kept else None
     current: MemberChange | None = change
     if kept and _may_be_old_news(door, change, request):
-        current = await door.outside.member(change.room_id, change.user_id)
+        current = await _standing(door, change)
     if current is not None and policy is not None and current.token is not None:
         await invites.redeemed(door, current, seq)
         return
@@ -47,7 +48,19 @@ def _may_be_old_news(door: Door, change: MemberChange, request: Request | None) 
     """Whether the room may have moved on since: the event was kept back, or it replaced another knock than ours."""
     if door.now() - change.sent_at >= OLD_NEWS:
         return True
-    return request is not None and request.open and request.event_id not in (change.replaces, change.event_id)
+    if request is None:
+        return False
+    if request.state is State.ACCEPTED and change.membership is Membership.KNOCK:
+        return True  # nobody can knock while invited: the invite is gone, or it came right after this knock
+    return request.open and request.event_id not in (change.replaces, change.event_id)
+
+
+async def _standing(door: Door, change: MemberChange) -> MemberChange | None:
+    """The member event that stands there now; none where the bot may not look, and then it looks when it is back."""
+    try:
+        return await door.outside.member(change.room_id, change.user_id)
+    except Never:
+        return None
 
 
 async def judged(door: Door, change: MemberChange) -> Decision:

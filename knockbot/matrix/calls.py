@@ -11,7 +11,6 @@ from knockbot.domain.words import Words
 from knockbot.errors import ActionError
 from knockbot.flow import review
 from knockbot.flow.door import Door
-from knockbot.flow.judge import locate
 from knockbot.matrix.typed import read_numbers
 from knockbot.store import cards, requests, rooms
 from knockbot.store.db import Tx
@@ -70,10 +69,12 @@ async def managed_room(call: Call, reference: str) -> ProtectedRoom | Words:
     meant = ids.room_reference(reference)
     if meant is None:
         return wording.unknown_room(reference)
-    try:
-        room_id = await locate(call.door, meant.room)
-    except ActionError:
-        return wording.unknown_room(reference)
+    room_id = meant.room
+    if ids.is_alias(room_id):
+        try:
+            room_id, _ = await call.door.outside.resolve(room_id)
+        except ActionError:
+            return wording.unknown_room(reference)
     async with call.door.db.tx() as tx:
         room = await rooms.find(tx, room_id)
     return room if room is not None and room.management_room == call.room else wording.unknown_room(reference)

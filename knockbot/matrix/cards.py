@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from knockbot.domain.card import card, machine_block, shared_card
 from knockbot.domain.model import Request, Verdict
+from knockbot.domain.text import spelled_out
 from knockbot.domain.words import Words
 from knockbot.matrix.events import EFFECT_KEY
 
@@ -28,20 +29,51 @@ def message(
 ) -> dict[str, Any]:
     """A message of the bot: `m.text` if it is to be heard, else `m.notice`, which no homeserver pushes.
 
-    It mentions exactly `calls`, whatever its text holds (client-server API, "User and room mentions").
+    It mentions exactly `calls`, whatever its text holds (client-server API, "User and room mentions"). A text that is
+    too long for an event is cut.
     """
-    content: dict[str, Any] = {
+    around: dict[str, Any] = {
         "msgtype": "m.text" if aloud else "m.notice",
-        "body": text.plain,
-        "format": "org.matrix.custom.html",
-        "formatted_body": str(text.html),
         "m.mentions": {"user_ids": list(calls)} if calls else {},
         EFFECT_KEY: key,
         **(blocks or {}),
     }
     if reply_to is not None:
-        content["m.relates_to"] = {"m.in_reply_to": {"event_id": reply_to}}
+        around["m.relates_to"] = {"m.in_reply_to": {"event_id": reply_to}}
+    for body in _bodies(spelled_out(text.plain), spelled_out(text.html)):
+        content = around | body
+        if len(json.dumps(content)) <= LARGEST:
+            break
     return content
+
+
+LARGEST = 56_000
+"""Bytes of content: an event has 65,536, and what stands around it takes its part."""
+
+FEWEST = 5
+"""Lines: before fewer are left, the markup goes."""
+
+SHORTEST = 2_000
+"""Characters of plain text that are never cut."""
+
+
+def _bodies(plain: str, html: str) -> Iterator[dict[str, str]]:
+    """The forms a text may be sent in, the best first: whole, its first lines, without markup, its beginning."""
+    yield _body(plain, html)
+    said, marked = plain.split("\n"), html.split("<br>")
+    most = len(said) if len(said) == len(marked) else 0  # a document in it has line breaks of its own
+    while (most := most // 2) >= FEWEST:
+        more = f"… and {len(said) - most} more lines"
+        yield _body("\n".join([*said[:most], more]), "<br>".join([*marked[:most], more]))
+    yield {"body": plain}
+    length = len(plain)
+    while length > SHORTEST:
+        length //= 2
+        yield {"body": f"{plain[:length]}\n… and {len(plain) - length} more characters"}
+
+
+def _body(plain: str, html: str) -> dict[str, str]:
+    return {"body": plain, "format": "org.matrix.custom.html", "formatted_body": html}
 
 
 def edit(new: Mapping[str, Any], of: str, key: str) -> dict[str, Any]:
@@ -49,8 +81,7 @@ def edit(new: Mapping[str, Any], of: str, key: str) -> dict[str, Any]:
     inner = {name: value for name, value in new.items() if name != EFFECT_KEY}
     return {
         **new,
-        "body": f"* {new['body']}",
-        "formatted_body": f"* {new['formatted_body']}",
+        **{name: f"* {new[name]}" for name in ("body", "formatted_body") if name in new},
         "m.mentions": {},
         "m.new_content": inner | {EFFECT_KEY: key},
         "m.relates_to": {"rel_type": "m.replace", "event_id": of},

@@ -256,6 +256,8 @@ async def test_an_alias_in_a_policy_means_the_room_it_meant_when_it_was_first_us
     await alice.wait_for_membership(trap, keeper.user_id, "join")
     await alice.call("DELETE", "directory", "room", alias)
     await alice.call("PUT", "directory", "room", alias, body={"room_id": trap})
+    mona = await garden.moderator("mona", level=None)
+    await garden.command(f"protect {alias}", by=mona)  # in vain, and not to move what the policy means
 
     member, trapped = await knocker_of(garden, club), await garden.person("trapped")
     await trapped.join(trap)

@@ -1,0 +1,16 @@
+"""A knockbot in a small world, on either engine."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.flow.house import House, housed
+
+
+@pytest.fixture
+async def house(database_url: str) -> AsyncIterator[House]:
+    """A knockbot that keeps the door of the garden: each test that asks for one runs on both engines."""
+    async with housed(database_url) as house:
+        yield house

@@ -1,0 +1,290 @@
+"""A knockbot in a world: its real store, flow and actions, driven one step at a time, so that a test says when."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, cast
+
+from knockbot.app import handlers
+from knockbot.config import Settings
+from knockbot.domain.model import Act, Request
+from knockbot.flow.arrivals import Arrivals
+from knockbot.flow.door import Door
+from knockbot.flow.reconcile import reconcile
+from knockbot.flow.worker import Action, Worker
+from knockbot.matrix import events
+from knockbot.matrix.actions import Hand, actions
+from knockbot.matrix.cards import REQUEST_KEY, REQUESTS_KEY
+from knockbot.matrix.gateway import arrival
+from knockbot.matrix.homeserver import Homeserver
+from knockbot.store import audit, inbox, policies, processes, requests, rooms
+from knockbot.store.db import Database
+from knockbot.store.rooms import ProtectedRoom
+from tests.flow.world import ALICE, BOT, HOME, AsBot, Clock, World, levels_for
+
+GARDEN = "!garden:tulip.example"
+MODS = "!mods:tulip.example"
+
+MOST_ROUNDS = 200
+"""More rounds than anything here takes: what needs more goes in circles."""
+
+SETTINGS: dict[str, Any] = {
+    "homeserver": {"address": "http://127.0.0.1:1", "domain": HOME},
+    "appservice": {"address": "http://127.0.0.1:2", "as_token": "as", "hs_token": "hs"},
+    "permissions": {HOME: "user"},
+}
+
+
+@dataclass(frozen=True)
+class Card:
+    """A card as the moderators see it now."""
+
+    event_id: str
+    text: str
+    block: Mapping[str, Any]
+    blocks: tuple[Mapping[str, Any], ...]
+    edits: int
+    offers: tuple[str, ...]
+    """The emoji that the bot offers on it."""
+
+    @property
+    def state(self) -> str:
+        """What its machine block says of the newest request."""
+        return str(self.block["state"])
+
+
+class House:
+    """One process of knockbot, or one after another, on one database in one world."""
+
+    def __init__(self, url: str, world: World, settings: Mapping[str, Any] | None = None) -> None:
+        self.url = url
+        self.world = world
+        self.clock = world.clock
+        self.homeserver = AsBot(world)
+        self.settings = Settings.model_validate({**SETTINGS, **(settings or {})})
+        self.actions: dict[Act, Action] = {}
+        """In place of the real ones."""
+
+    # --- coming and going of the process --------------------------------------------------------------------------
+
+    async def open(self) -> House:
+        """Start."""
+        self.db = await Database.open(self.url)
+        self.door = Door(self.db, self.homeserver, self.settings, self.clock)
+        self.arrivals = Arrivals(self.door, events.parse, handlers(self.door), lambda room: reconcile(self.door, room))
+        hand = Hand(self.door, cast("Homeserver", self.homeserver))
+        self.worker = Worker(self.door, actions(hand) | self.actions)
+        async with self.db.tx() as tx:
+            await processes.beat(tx, self.db.process, self.clock())
+            await processes.bury(tx, self.db.process, self.clock(), alone=self.db.alone)
+        return self
+
+    async def close(self) -> None:
+        """Stop in good order."""
+        await self.arrivals.drain(5)
+        await self.worker.drain(5)
+        async with self.db.tx() as tx:
+            await processes.leave(tx, self.db.process)
+        await self.db.close()
+
+    async def die(self) -> None:
+        """Stop as by SIGKILL: whatever was under way ends where it is, and nothing is said about it."""
+        tasks = [*self.arrivals._busy.values(), *self.worker._running]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.db.close()
+
+    async def start_again(self) -> None:
+        """Start again after a death, when that has been noticed, and look at every room."""
+        self.clock.go_on(processes.SILENCE / 1000 + 1)
+        await self.open()
+        await self.look_everywhere()
+
+    # --- steps ----------------------------------------------------------------------------------------------------
+
+    async def deliver(self) -> None:
+        """The homeserver hands over what happened."""
+        kept = [event for event in self.world.delivered() if events.matters(event)]
+        async with self.db.tx() as tx:
+            closed = await rooms.closed_to_chat(tx)
+            told = [event for event in kept if events.matters(event) != "talk" or event["room_id"] not in closed]
+            await inbox.store(tx, map(arrival, told), self.clock())
+
+    async def hear(self) -> None:
+        """What has happened is delivered and handled, and rooms that are due for a look are looked at."""
+        await self.deliver()
+        for _ in range(MOST_ROUNDS):
+            await self.arrivals._start_rooms()
+            if not self.arrivals._busy:
+                return
+            await asyncio.gather(*self.arrivals._busy.values())
+        raise AssertionError("the arrivals go in circles")
+
+    async def work(self) -> None:
+        """What is due is done."""
+        for _ in range(MOST_ROUNDS):
+            await self.worker._start_due()
+            if not self.worker._running:
+                return
+            await asyncio.gather(*self.worker._running)
+        raise AssertionError("the worker goes in circles")
+
+    async def live(self) -> None:
+        """Hear and work until there is nothing to do for now."""
+        for _ in range(MOST_ROUNDS):
+            await self.hear()
+            await self.work()
+            if not self.world.outbox and not self.door.bells.unchecked:
+                return
+        raise AssertionError("they go in circles")
+
+    async def later(self, seconds: float = 10) -> None:
+        """Live on after some time."""
+        self.clock.go_on(seconds)
+        await self.live()
+
+    async def look_everywhere(self) -> None:
+        """Have every protected room compared with the records."""
+        async with self.db.tx() as tx:
+            for room in await rooms.all_rooms(tx):
+                self.door.look_at(room.room_id)
+
+    # --- what moderators do ---------------------------------------------------------------------------------------
+
+    def click(self, emoji: str, *, by: str = ALICE, card: Card | None = None) -> str:
+        """A moderator reacts to a card, the only one unless said otherwise; returns the event."""
+        return self.world.react(MODS, by, (card or self.card()).event_id, emoji)
+
+    def tell(self, command: str, *, by: str = ALICE, **content: Any) -> str:
+        """A moderator types a command in the management room; returns the event."""
+        return self.world.say(MODS, by, f"!kb {command}", **content)
+
+    # --- setting up -----------------------------------------------------------------------------------------------
+
+    async def protect(self, room_id: str = GARDEN, management_room: str = MODS, *, policy: str | None = None) -> None:
+        """Keep the door of a room from now on."""
+        label = self.world.rooms[room_id].label
+        async with self.db.tx() as tx:
+            await rooms.protect(tx, ProtectedRoom(room_id, management_room, label, ALICE, self.clock()))
+        if policy is not None:
+            await self.set_policy(policy, room_id)
+
+    async def set_policy(self, text: str, room_id: str = GARDEN) -> None:
+        """Put a policy in force."""
+        async with self.db.tx() as tx:
+            await policies.revise(tx, room_id, author=ALICE, text=text, now=self.clock(), cause=None)
+
+    # --- looking at the records -----------------------------------------------------------------------------------
+
+    async def requests(self, user_id: str, room_id: str = GARDEN) -> list[Request]:
+        """All requests of somebody, oldest first."""
+        async with self.db.tx() as tx:
+            return await requests.opened_since(tx, room_id, user_id, 0)
+
+    async def request(self, user_id: str, room_id: str = GARDEN) -> Request:
+        """The only request of somebody."""
+        [only] = await self.requests(user_id, room_id)
+        return only
+
+    async def history(self, request: Request) -> list[tuple[str, str]]:
+        """Who did what about a request."""
+        async with self.db.tx() as tx:
+            return [(line.actor, line.what) for line in await audit.of_request(tx, request.id)]
+
+    async def effects(self, *states: str) -> dict[str, str]:
+        """The effects by key, all or those in these states."""
+        async with self.db.tx() as tx:
+            rows = await tx.fetch("SELECT key, state FROM effects ORDER BY id")
+        return {row["key"]: row["state"] for row in rows if not states or row["state"] in states}
+
+    async def set_aside(self) -> list[str]:
+        """The faults of events that could not be handled."""
+        async with self.db.tx() as tx:
+            rows = await tx.fetch("SELECT fault FROM inbox WHERE fault IS NOT NULL ORDER BY seq")
+        return [row["fault"] for row in rows]
+
+    async def waiting(self, room_id: str = GARDEN) -> int:
+        """How many events of a room wait to be handled."""
+        async with self.db.tx() as tx:
+            return len(await inbox.waiting(tx, room_id))
+
+    # --- looking at the rooms -------------------------------------------------------------------------------------
+
+    def membership(self, user_id: str, room_id: str = GARDEN) -> str | None:
+        """Where somebody stands in a room."""
+        return self.world.rooms[room_id].membership(user_id)
+
+    def said(self, room_id: str = MODS) -> list[Mapping[str, Any]]:
+        """What the bot said in a room, edits left out."""
+        contents = [event["content"] for event in self.world.rooms[room_id].said if self._is_message(event)]
+        return [content for content in contents if "m.new_content" not in content]
+
+    def spoken(self, room_id: str = MODS) -> list[str]:
+        """The words of what the bot said beside cards."""
+        return [content["body"] for content in self.said(room_id) if not self._is_card(content)]
+
+    def cards(self, room_id: str = MODS) -> list[Card]:
+        """The cards in a management room, as they look now."""
+        said = [event for event in self.world.rooms[room_id].said if self._is_message(event)]
+        posted = [event for event in said if "m.new_content" not in event["content"]]
+        return [self._card(event, said) for event in posted if self._is_card(event["content"])]
+
+    def card(self, room_id: str = MODS) -> Card:
+        """The only card."""
+        [only] = self.cards(room_id)
+        return only
+
+    def _card(self, posted: Mapping[str, Any], said: list[dict[str, Any]]) -> Card:
+        event_id = posted["event_id"]
+        edits = [event["content"] for event in said if _relates_to(event) == ("m.replace", event_id)]
+        now = edits[-1]["m.new_content"] if edits else posted["content"]
+        reactions = [event for event in self.world.rooms[posted["room_id"]].said if event["type"] == "m.reaction"]
+        offers = [
+            event["content"]["m.relates_to"]["key"]
+            for event in reactions
+            if event["sender"] == BOT and _relates_to(event) == ("m.annotation", event_id)
+        ]
+        return Card(
+            event_id,
+            now["body"],
+            now.get(REQUEST_KEY, {}),
+            tuple(now.get(REQUESTS_KEY, [now.get(REQUEST_KEY)])),
+            len(edits),
+            tuple(offers),
+        )
+
+    @staticmethod
+    def _is_message(event: Mapping[str, Any]) -> bool:
+        return bool(event["type"] == "m.room.message" and event["sender"] == BOT)
+
+    @staticmethod
+    def _is_card(content: Mapping[str, Any]) -> bool:
+        return content["msgtype"] == "m.text" and REQUEST_KEY in content
+
+
+def _relates_to(event: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    relation = event["content"].get("m.relates_to", {})
+    return relation.get("rel_type"), relation.get("event_id")
+
+
+def new_world() -> World:
+    """A garden that takes knocks, and a private room where its moderators meet the bot, which is in both."""
+    world = World(Clock())
+    world.room(GARDEN, "Garden", ALICE, BOT, levels=levels_for())
+    world.room(MODS, "Mods", ALICE, BOT, levels=levels_for(), join_rule="invite")
+    return world
+
+
+@asynccontextmanager
+async def housed(url: str, **settings: Any) -> AsyncIterator[House]:
+    """A knockbot that keeps the door of the garden, by the default policy: the moderators decide."""
+    house = await House(url, new_world(), settings).open()
+    try:
+        await house.protect()
+        yield house
+    finally:
+        await house.close()

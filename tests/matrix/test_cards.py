@@ -1,0 +1,301 @@
+"""Messages of the bot: nothing a stranger wrote breaks out of one, calls anybody, or makes it too large to send."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from knockbot.domain import card as wording_of_cards
+from knockbot.domain.model import Answer, Decision, Kind, Miss, Request, State, Verdict
+from knockbot.domain.plan import ACT_OF
+from knockbot.domain.words import Words, block, code, lines, words
+from knockbot.matrix.cards import REQUEST_KEY, REQUESTS_KEY, card_message, edit, message
+from tests.matrix.edge import ANA, BOT, GARDEN, MODERATOR, MODS, START
+from tests.matrix.safety import HOSTILE, as_read, assert_harmless, size_of
+
+CALLED = (MODERATOR, "@other:tulip.example")
+ALL = tuple(ACT_OF)
+
+
+def request(number: int = 7, **changes: Any) -> Request:
+    """A knock that waits for moderators, with one thing or another changed."""
+    plain = Request(
+        id=number,
+        management_room=MODS,
+        number=number,
+        room_id=GARDEN,
+        kind=Kind.KNOCK,
+        user_id=ANA,
+        event_id="$knock",
+        reason="I like gardens",
+        display_name="Ana",
+        has_avatar=False,
+        state=State.PENDING,
+        opened_at=START,
+        changed_at=START,
+    )
+    return dataclasses.replace(plain, **changes)
+
+
+def answered(verdict: Verdict, **changes: Any) -> Answer:
+    return dataclasses.replace(Answer(verdict, MODERATOR, START, "$knock"), **changes)
+
+
+# --- what a card is -------------------------------------------------------------------------------------------
+
+
+def test_a_card_is_heard_and_calls_those_who_are_to_be_called() -> None:
+    content = card_message([request()], "Garden", ALL, CALLED, "card:1")
+
+    assert content["msgtype"] == "m.text"
+    assert content["m.mentions"] == {"user_ids": list(CALLED)}
+    assert content["org.knockbot.effect"] == "card:1"
+    for part in ("#7", ANA, "Ana", "Garden", "✅", "❌", "⛔", "!kb accept 7"):
+        assert part in content["body"]
+        assert part in as_read(content["formatted_body"])
+
+
+def test_the_reason_stands_behind_a_spoiler_and_not_in_what_is_pushed() -> None:
+    content = card_message([request(reason="<i>you fools</i>")], "Garden", ALL, (), "card:1")
+
+    assert "you fools" not in content["body"]
+    assert '<span data-mx-spoiler="reason">&lt;i&gt;you fools&lt;/i&gt;</span>' in content["formatted_body"]
+
+
+def test_everything_else_is_a_notice_that_calls_nobody() -> None:
+    content = message(words("Done."), "say:1", reply_to="$command")
+
+    assert content["msgtype"] == "m.notice"
+    assert content["m.mentions"] == {}
+    assert content["m.relates_to"] == {"m.in_reply_to": {"event_id": "$command"}}
+    assert content["org.knockbot.effect"] == "say:1"
+
+
+def test_an_edit_calls_nobody_again_and_carries_the_card_inside_and_out() -> None:
+    new = card_message([request(state=State.ACCEPTED, by=MODERATOR)], "Garden", (), CALLED, "card:1:edit:1")
+
+    content = edit(new, "$card", "card:1:edit:1")
+
+    assert content["m.relates_to"] == {"rel_type": "m.replace", "event_id": "$card"}
+    assert content["m.mentions"] == {}
+    inner = content["m.new_content"]
+    assert inner == new
+    assert content[REQUEST_KEY] == inner[REQUEST_KEY] == new[REQUEST_KEY]
+    assert content["org.knockbot.effect"] == inner["org.knockbot.effect"] == "card:1:edit:1"
+    assert content["body"].endswith(new["body"])
+
+
+BLOCK = {
+    "number": 7,
+    "kind": "knock",
+    "room_id": GARDEN,
+    "user_id": ANA,
+    "event_id": "$knock",
+    "state": "pending",
+    "rule": None,
+    "by": None,
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "block"),
+    [
+        ({}, {}),
+        ({"answer": answered(Verdict.ACCEPT)}, {}),
+        (
+            {"state": State.ACCEPTED, "by": MODERATOR, "answer": answered(Verdict.ACCEPT)},
+            {"state": "accepted", "by": MODERATOR},
+        ),
+        (
+            {"state": State.BANNED, "by": BOT, "answer": answered(Verdict.BAN, by=BOT, rule="trouble")},
+            {"state": "banned", "by": BOT, "rule": "trouble"},
+        ),
+        (
+            {"state": State.REJECTED, "by": BOT, "answer": answered(Verdict.REJECT, by=BOT, rule="#3")},
+            {"state": "rejected", "by": BOT, "rule": "#3"},
+        ),
+        (
+            {"state": State.ACCEPTED, "by": MODERATOR, "answer": answered(Verdict.BAN, by=BOT, rule="trouble")},
+            {"state": "accepted", "by": MODERATOR},
+        ),
+        ({"state": State.WITHDRAWN, "by": ANA}, {"state": "withdrawn", "by": ANA}),
+        ({"state": State.JOINED, "by": ANA}, {"state": "joined", "by": ANA}),
+        ({"state": State.DECLINED, "by": MODERATOR}, {"state": "declined", "by": MODERATOR}),
+    ],
+)
+def test_the_block_for_machines_is_exact(changes: dict[str, Any], block: dict[str, Any]) -> None:
+    content = card_message([request(**changes)], "Garden", (), (), "card:1")
+
+    assert content[REQUEST_KEY] == BLOCK | block
+    assert REQUESTS_KEY not in content
+
+
+@pytest.mark.parametrize("state", State)
+def test_a_settled_request_offers_no_answer(state: State) -> None:
+    content = card_message([request(state=state, by=MODERATOR)], "Garden", ALL, (), "card:1")
+
+    assert ("!kb accept" in content["body"]) is (state is State.PENDING)
+
+
+# --- shared cards ---------------------------------------------------------------------------------------------
+
+
+def crowd(many: int, **changes: Any) -> list[Request]:
+    return [request(number, user_id=f"@u{number}:rose.example", **changes) for number in range(1, many + 1)]
+
+
+@pytest.mark.parametrize("many", [2, 6, 20, 200])
+def test_a_shared_card_shows_the_newest_and_says_how_many_there_are(many: int) -> None:
+    content = card_message(crowd(many), "Garden", ALL, CALLED, "card:1")
+
+    assert content[REQUEST_KEY]["number"] == many
+    numbers = [one["number"] for one in content[REQUESTS_KEY]]
+    assert numbers == list(range(many - len(numbers) + 1, many + 1))
+    assert f"{many} requests" in content["body"]
+    assert f"@u{many}:rose.example" in content["body"]
+    assert_harmless(edit(content, "$card", "card:1:edit:1"), CALLED)
+
+
+LONGEST_ID = "@" + '"' * 240 + ":rose.example"
+
+
+@pytest.mark.parametrize("many", [1, 2, 5, 200])
+@pytest.mark.parametrize("letter", ['"', "\U0001f6aa", "&", "\u202e", "\0", "\u00e9"])
+def test_the_largest_card_there_can_be_fits_into_an_event_as_an_edit(many: int, letter: str) -> None:
+    text = letter * 10_000
+    hostile = crowd(
+        many,
+        reason=text,
+        display_name=text[:500],
+        room_id="!" + '"' * 240 + ":rose.example",
+        event_id="$" + '"' * 250,
+        trouble=text[:300],
+        decision=Decision(Verdict.FORWARD, text[:100], None, (), text[:1000]),
+    )
+    requests = [dataclasses.replace(one, user_id=LONGEST_ID) for one in hostile]
+    calls = tuple(f"@{number:0250}:x" for number in range(20))
+
+    content = card_message(requests, text[:255], ALL, calls, "card:1")
+
+    assert_harmless(content, calls)
+    assert_harmless(edit(content, "$" + "c" * 250, "card:1:edit:1"), calls)
+
+
+# --- whatever strangers write ---------------------------------------------------------------------------------
+
+TEXT = st.sampled_from(HOSTILE) | st.text()
+USERS = TEXT.map(lambda text: f"@{text.replace(':', '').encode(errors='ignore').decode()[:60]}:x.example")
+VERDICTS = st.sampled_from(list(ACT_OF))
+ANSWERS = st.builds(
+    Answer, VERDICTS, USERS, st.just(START), st.just("$knock"), rule=st.none() | TEXT, reason=st.none() | TEXT
+)
+DECISIONS = st.builds(
+    Decision,
+    st.sampled_from(Verdict),
+    TEXT.filter(bool),
+    st.none() | TEXT,
+    st.lists(st.builds(Miss, TEXT.filter(bool), TEXT), max_size=3).map(tuple),
+    st.none() | TEXT,
+)
+REQUESTS = st.builds(
+    request,
+    st.integers(1, 10**9),
+    user_id=USERS,
+    reason=TEXT,
+    display_name=st.none() | TEXT,
+    state=st.sampled_from(State),
+    by=st.none() | USERS,
+    decision=st.none() | DECISIONS,
+    answer=st.none() | ANSWERS,
+    trouble=st.none() | TEXT,
+)
+
+
+@given(st.lists(REQUESTS, min_size=1, max_size=8), TEXT, st.sets(VERDICTS), st.lists(USERS, max_size=3, unique=True))
+def test_no_card_holds_more_than_it_should(
+    requests: list[Request], label: str, offers: set[Verdict], calls: list[str]
+) -> None:
+    content = card_message(requests, label, sorted(offers), calls, "card:1")
+
+    assert_harmless(content, tuple(calls))
+    assert_harmless(edit(content, "$card", "card:1:edit:1"), tuple(calls))
+    for one in requests[-1:]:
+        assert content[REQUEST_KEY]["user_id"] == one.user_id
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_no_text_that_is_put_into_a_sentence_breaks_out(text: str) -> None:
+    for put in (words("{}", text), words("a {b} c", b=text), code(text), block(text), lines([code(text), words("x")])):
+        assert_harmless(message(put, "say:1"))
+
+
+def test_the_full_user_id_always_shows_and_what_cannot_be_seen_in_it_is_spelled_out() -> None:
+    impostor = "@mod\u202e\u200b:tulip.example"
+
+    content = card_message([request(user_id=impostor)], "Garden", ALL, (), "card:1")
+
+    assert "@mod⟨U+202E⟩⟨U+200B⟩:tulip.example" in content["body"]
+    assert "@mod⟨U+202E⟩⟨U+200B⟩:tulip.example" in as_read(content["formatted_body"])
+    assert content[REQUEST_KEY]["user_id"] == impostor
+
+
+def test_a_card_says_the_same_with_and_without_markup() -> None:
+    one = request(reason="", display_name="<Ana & Co>", trouble='"no"')
+
+    content = card_message([one], "A <garden>", ALL, (), "card:1")
+
+    assert as_read(content["formatted_body"]) == content["body"]
+
+
+# --- replies that are too long --------------------------------------------------------------------------------
+
+
+def rows(many: int, text: str = 'a "row" with <strangers> & all') -> Words:
+    return lines(words("{} {}", code(number), text) for number in range(many))
+
+
+def test_a_reply_that_fits_is_sent_whole() -> None:
+    content = message(rows(100), "say:1")
+
+    assert content["body"] == rows(100).plain
+    assert content["formatted_body"] == rows(100).html
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        rows(1_000),
+        rows(20_000),
+        rows(60, '"' * 2_000),
+        rows(3, "\U0001f6aa" * 10_000),
+        words("{}", "x" * 100_000),
+        lines([words("Policy:"), block("- name: x\n" * 10_000)]),
+        lines([words("Policy:"), block('"' * 10_000)]),
+        lines([words("Policy:"), block("\U0001f6aa" * 10_000)]),
+    ],
+)
+def test_a_reply_that_is_too_long_is_cut_and_says_so(text: Words) -> None:
+    content = message(text, "say:1", reply_to="$" + "c" * 250)
+
+    assert_harmless(content)
+    assert content["body"].startswith(text.plain[:5])
+    assert size_of(content) > 10_000
+    if len(content["body"]) < len(text.plain):
+        assert "…" in content["body"][-80:]
+
+
+def test_what_is_sent_is_json_that_every_homeserver_takes() -> None:
+    content = card_message(crowd(3, reason="\ud800\0"), "Garden", ALL, CALLED, "card:1")
+
+    assert json.loads(json.dumps(content, allow_nan=False)) == content
+    content_of_blocks = {type(value) for one in content[REQUESTS_KEY] for value in one.values()}
+    assert content_of_blocks <= {str, int, type(None)}
+
+
+def test_every_state_has_its_sign() -> None:
+    assert set(wording_of_cards.SIGNS) == set(State)

@@ -1,0 +1,198 @@
+"""Commands at work on a store full of strangers' text: whatever is typed gets one reply, and no reply does harm."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from markupsafe import Markup
+
+from knockbot.domain.model import Decision, Knock, Message, Miss, State, Verdict
+from knockbot.domain.words import Words
+from knockbot.flow import settle
+from knockbot.matrix.cards import message
+from knockbot.matrix.commands import COMMANDS, LATE, hear
+from knockbot.store import effects, inbox, policies, requests
+from knockbot.store.db import Database
+from knockbot.store.inbox import Arrival
+from tests.matrix.bench import Bench, bench
+from tests.matrix.edge import ANA, BOT, GARDEN, MODERATOR, MODS, keep_door
+from tests.matrix.fake_homeserver import FakeHomeserver
+from tests.matrix.safety import HOSTILE, assert_harmless
+
+STRANGE_ROOM = "!line\nbreak\u202e<b>:tulip.example"
+HOSTILE_POLICY = """\
+rules:
+- name: "<b>bold</b> & \\u202e @room"
+  when: {reason_matches: "<i>"}
+  then: ban
+  reason: "</code><script>"
+- when: {member_of: "#gone<b>:rose.example"}
+  then: accept
+"""
+RESTING = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+
+
+@pytest.fixture
+async def on(db: Database, fake: FakeHomeserver) -> AsyncIterator[Bench]:
+    """A bench whose store holds a request for each hostile text, in rooms with hostile names."""
+    async with bench(db, fake) as made:
+        await keep_door(db, STRANGE_ROOM)
+        for number, text in enumerate(HOSTILE):
+            await fill(made, number, text)
+        yield made
+
+
+async def fill(on: Bench, number: int, text: str) -> None:
+    user = f"@{text.replace(':', '')[:30]}{number}:x.example"
+    knock = Knock(GARDEN, user, f"$knock-{number}", text, text[:500])
+    async with on.db.tx() as tx:
+        request = await requests.open_knock(tx, MODS, knock, on.clock())
+        decision = Decision(Verdict.FORWARD, text or "x", text, (Miss(text or "y", text),), text)
+        await settle.carry_out(on.door, tx, request, decision)
+        if number % 3 == 0:
+            await requests.in_trouble(tx, request.id, text)
+        elif number % 3 == 1:
+            await settle.settle(on.door, tx, request, State.WITHDRAWN, user)
+        await tx.execute("UPDATE rooms SET label = $1, trouble = $1 WHERE room_id = $2", text, STRANGE_ROOM)
+        if number == 0:
+            await policies.revise(tx, GARDEN, author=user, text=HOSTILE_POLICY, now=on.clock(), cause=None)
+
+
+class Ear:
+    """Says things in the management room, and looks what became of them."""
+
+    def __init__(self, on: Bench) -> None:
+        self.on = on
+        self.numbers = itertools.count(1)
+
+    async def hear(self, body: str, html: str | None = None, *, sender: str = MODERATOR, age: int = 0) -> str:
+        """Hand a message to the commands; returns its id."""
+        event_id = f"$said-{next(self.numbers)}"
+        async with self.on.db.tx() as tx:
+            await inbox.store(tx, [Arrival(event_id, MODS, "{}")], self.on.clock())
+            [waiting] = await inbox.waiting(tx, MODS)
+        said = Message(MODS, event_id, sender, self.on.clock() - age, body, html)
+        await hear(self.on.door, said, waiting.seq)
+        async with self.on.db.tx() as tx:
+            assert await inbox.waiting(tx, MODS) == []
+        return event_id
+
+    async def replies(self, event_id: str) -> list[Words | None]:
+        """What was planned in reply to a message: words, or `None` for a tick."""
+        async with self.on.db.tx() as tx:
+            rows = await tx.fetch(
+                "SELECT * FROM effects WHERE key = $1 OR key = $2", f"say:reply:{event_id}", f"tick:{event_id}"
+            )
+        contents = [effects._claimed(row).effect.content for row in rows]
+        return [Words(c["plain"], Markup(c["html"])) if "plain" in c else None for c in contents]
+
+
+@pytest.fixture
+def ear(on: Bench) -> Ear:
+    """Somebody who speaks in the management room."""
+    return Ear(on)
+
+
+ROOMS = ["", GARDEN, STRANGE_ROOM, "#nowhere:rose.example", "https://matrix.to/#/!x:y?via=a", "<b>", "\u202e", "!"]
+NUMBERS = ["", *map(str, range(1, len(HOSTILE) + 1)), "1 2 3", " ".join(map(str, range(1, 24))), "999", "1 <b>why</b>"]
+PEOPLE = [ANA, "@<b>:x", "@a\u202eb:x please", "nobody", "@ana"]
+ARGUMENTS = {
+    "help": ["", "accept", "policy set", "<b>"],
+    "protect": ROOMS,
+    "unprotect": ROOMS,
+    "rooms": ["", "x"],
+    "check": ROOMS,
+    "list": ROOMS,
+    "show": NUMBERS,
+    "accept": NUMBERS,
+    "reject": NUMBERS,
+    "ban": NUMBERS,
+    "policy show": ROOMS,
+    "policy set": [f"{room}\n{text}" for room in ROOMS[1:3] for text in (HOSTILE_POLICY, *HOSTILE, "rules: 5", "- &x")],
+    "policy log": ROOMS,
+    "test": [f"{room} {person}" for room in ROOMS for person in PEOPLE],
+    "log": ["", "1", *PEOPLE],
+    "queue": [""],
+}
+
+
+def test_the_table_of_arguments_has_every_command() -> None:
+    assert set(ARGUMENTS) == set(COMMANDS)
+
+
+@pytest.mark.parametrize("command", ARGUMENTS)
+async def test_every_command_gets_one_reply_and_the_reply_does_no_harm(on: Bench, ear: Ear, command: str) -> None:
+    for argument in ARGUMENTS[command]:
+        event_id = await ear.hear(f"!kb {command} {argument}")
+
+        [reply] = await ear.replies(event_id)
+        if reply is not None:
+            assert reply.plain
+            assert_harmless(message(reply, f"say:reply:{event_id}", reply_to=event_id))
+
+
+async def test_no_line_of_a_reply_is_made_by_the_name_of_a_room(on: Bench, ear: Ear) -> None:
+    async with on.db.tx() as tx:
+        await tx.execute("UPDATE rooms SET label = 'Garden', trouble = NULL")
+
+    [reply] = await ear.replies(await ear.hear("!kb rooms"))
+
+    assert reply is not None
+    assert len(reply.plain.split("\n")) == 2
+
+
+TYPED = st.sampled_from([*COMMANDS, "acept", ""]).flatmap(
+    lambda name: st.tuples(
+        st.sampled_from(["!kb ", "!KB: ", f"{BOT} ", "> quoted\n\n!kb "]),
+        st.just(name),
+        st.sampled_from([" ", "\n", "\u00a0", ""]),
+        st.sampled_from([text for texts in ARGUMENTS.values() for text in texts]) | st.text(),
+        st.sampled_from(["", "\n"]),
+        st.sampled_from(HOSTILE) | st.text(),
+    ).map("".join)
+)
+
+
+@settings(suppress_health_check=RESTING, max_examples=60)
+@given(st.text() | TYPED, st.none() | st.text().map(lambda text: f"<a href='https://matrix.to/#/{BOT}'>x</a>{text}"))
+async def test_whatever_is_typed_is_heard_to_the_end(on: Bench, ear: Ear, body: str, html: str | None) -> None:
+    event_id = await ear.hear(body, html)
+
+    for reply in await ear.replies(event_id):
+        assert reply is None or reply.plain
+        if reply is not None:
+            assert_harmless(message(reply, f"say:reply:{event_id}", reply_to=event_id))
+
+
+@pytest.mark.parametrize("body", ["hello", "please !kb list", "!kbx list", "", "> !kb list"])
+async def test_what_is_no_command_gets_no_reply(on: Bench, ear: Ear, body: str) -> None:
+    assert await ear.replies(await ear.hear(body)) == []
+
+
+async def test_the_bot_does_not_command_itself(on: Bench, ear: Ear) -> None:
+    assert await ear.replies(await ear.hear("!kb list", sender=BOT)) == []
+
+
+async def test_a_command_that_comes_an_hour_late_is_not_run(on: Bench, ear: Ear) -> None:
+    [reply] = await ear.replies(await ear.hear("!kb reject 1", age=LATE + 1))
+
+    assert reply is not None
+    assert "late" in reply.plain
+    async with on.db.tx() as tx:
+        first = await requests.by_number(tx, MODS, 1)
+    assert first is not None
+    assert first.answer is None
+
+
+async def test_a_command_heard_twice_is_answered_once(on: Bench, ear: Ear) -> None:
+    event_id = await ear.hear("!kb help")
+    async with on.db.tx() as tx:
+        await settle.say(on.door, tx, MODS, f"reply:{event_id}", Words("again", Markup("again")))
+
+    [reply] = await ear.replies(event_id)
+    assert reply is not None
+    assert reply.plain != "again"
