@@ -8,6 +8,7 @@ import ctypes
 import hashlib
 import hmac
 import json
+import os
 import platform
 import random
 import secrets
@@ -73,6 +74,8 @@ class Homeserver:
         self.registrations = list(registrations)
         self.database = database
         self.extra = dict(extra or {})
+        self.environ: dict[str, str] = {}
+        """What goes over this process's own environment, for Synapse's."""
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = directory / "homeserver.log"
@@ -114,7 +117,7 @@ class Homeserver:
         self._configure()
         command = [sys.executable, "-m", "synapse.app.homeserver", "--config-path", str(self._config)]
         with self.log.open("ab") as log:
-            self._process = spawn(command, cwd=self.directory, log=log)
+            self._process = spawn(command, cwd=self.directory, log=log, env={**os.environ, **self.environ})
         deadline = time.monotonic() + START_WITHIN
         while not await self._healthy():
             if self._process.poll() is not None:
