@@ -12,6 +12,7 @@ SHELL := bash
 
 PYTHON ?= python3
 VENV := .venv
+SYDENT := .venv-sydent
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
@@ -19,10 +20,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 help:
 	@sed -n 's/^#   //p' Makefile
 
-demo: $(VENV)/.ready
+demo: $(VENV)/.ready $(SYDENT)/.ready
 	@$(BIN)/knockbot demo $(if $(filter-out 0 no,$(KEEP)),--keep)
 
-test: $(VENV)/.ready
+test: $(VENV)/.ready $(SYDENT)/.ready
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: $(VENV)/.ready
@@ -52,6 +53,14 @@ $(VENV)/bin/python:
 	@echo "knockbot: making $(VENV) with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
+# The identity server lives apart: its packages do not go together with Synapse's.
+$(SYDENT)/.ready: requirements/sydent.lock | $(VENV)/bin/python
+	@echo "knockbot: making $(SYDENT) with a real Sydent and its $$(grep -c == requirements/sydent.lock) locked packages"
+	@test -x $(SYDENT)/bin/python || $(PYTHON) -m venv $(SYDENT) || { rm -rf $(SYDENT); exit 1; }
+	@$(SYDENT)/bin/python -m pip --disable-pip-version-check --no-input install --quiet --require-hashes \
+	  -r requirements/sydent.lock
+	@touch $@
+
 # --- the lock files --------------------------------------------------------------------------------------------
 
 # Versions and hashes for every Python from 3.11 on and every platform, and the address of no registry.
@@ -63,9 +72,10 @@ lock: $(VENV)/.ready
 	@$(COMPILE) pyproject.toml --extra demo --group dev --constraints requirements/run.lock \
 	  --output-file requirements/dev.lock
 	@$(COMPILE) --group build --constraints requirements/dev.lock --output-file requirements/build.lock
+	@$(COMPILE) --group sydent --output-file requirements/sydent.lock
 	@! grep -nE '://|^ *-[^-]|^ *--(index|extra|find|trusted)' requirements/*.lock || { echo "a lock file names a place" >&2; exit 1; }
 	@grep -c == requirements/*.lock
 
 clean:
-	rm -rf $(VENV) .demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(SYDENT) .demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find knockbot tests -name __pycache__ -prune -exec rm -rf {} +
