@@ -10,6 +10,7 @@ import pytest
 
 from knockbot.demo.people import Person
 from tests.lab import DoorSlot, Lab, LabHomeserver, Postgres
+from tests.sydent import FederatingHomeserver, LabIdentityServer
 
 # No test asserts time: a busy machine is no fault of the code.
 hypothesis.settings.register_profile("knockbot", deadline=None)
@@ -76,3 +77,35 @@ def door_slot(homeserver: LabHomeserver) -> DoorSlot:
 def person(homeserver: LabHomeserver) -> MakePerson:
     """Makes fresh users of the shared Synapse: `await person("ana")`."""
     return homeserver.person
+
+
+@pytest.fixture(scope="session")
+async def sydent(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LabIdentityServer]:
+    """The session's identity server; take `identity_server`, which is well again for the next test."""
+    async with LabIdentityServer(tmp_path_factory.mktemp("sydent")) as sydent:
+        yield sydent
+
+
+@pytest.fixture
+async def identity_server(sydent: LabIdentityServer) -> AsyncIterator[LabIdentityServer]:
+    """The shared Sydent, reached by HTTPS. It may be made to fail."""
+    yield sydent
+    await sydent.up()
+
+
+@pytest.fixture(scope="session")
+async def federating_homeserver(
+    sydent: LabIdentityServer, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[FederatingHomeserver]:
+    """A Synapse that works with the identity server; shared like `homeserver`, and not to be restarted either."""
+    async with FederatingHomeserver(tmp_path_factory.mktemp("federating"), sydent.files) as homeserver:
+        yield homeserver
+
+
+@pytest.fixture(scope="session")
+async def other_homeserver(
+    sydent: LabIdentityServer, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[FederatingHomeserver]:
+    """Another one, for those who come from elsewhere."""
+    async with FederatingHomeserver(tmp_path_factory.mktemp("other"), sydent.files, slots=0) as homeserver:
+        yield homeserver
