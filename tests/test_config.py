@@ -29,6 +29,7 @@ from knockbot.config import (
     read_policy,
     registration,
 )
+from knockbot.demo.certificates import Authority
 from knockbot.documents import read_document
 from knockbot.domain.model import Verdict
 from knockbot.errors import Fault
@@ -82,6 +83,7 @@ def test_what_is_needed_is_enough(loaded: Load, tmp_path: Path) -> None:
     assert settings.database == f"sqlite:{tmp_path}/knockbot.db"
     assert settings.permissions == {}
     assert settings.rooms == {}
+    assert settings.identity_servers == {}
     assert settings.defaults.policy.policy.otherwise is Verdict.FORWARD
     assert settings.metrics == Metrics()
     assert settings.logging == Logging()
@@ -104,6 +106,9 @@ rooms:
   "#garden:example.org":
     management_room: "!mods"
     policy: {otherwise: accept}
+identity_servers:
+  "Id.Example:8443": {url: "https://id.example:8443/", accept_terms: ["https://id.example/terms"]}
+  vector.im: {url: https://vector.im, accept_terms: true}
 metrics: {enabled: true, listen: "[::1]:9000"}
 logging: {level: debug, format: json}
 """
@@ -128,6 +133,10 @@ logging: {level: debug, format: json}
     garden = settings.rooms["#garden:example.org"].policy
     assert garden is not None
     assert garden.policy.otherwise is Verdict.ACCEPT
+    assert list(settings.identity_servers) == ["id.example:8443", "vector.im"]
+    assert settings.identity_servers["id.example:8443"].url == "https://id.example:8443"
+    assert settings.identity_servers["id.example:8443"].accept_terms == ("https://id.example/terms",)
+    assert settings.identity_servers["vector.im"].accept_terms is True
     assert settings.metrics == Metrics(enabled=True, listen="[::1]:9000")  # type: ignore[arg-type]
     assert settings.metrics.listen == Listen("::1", 9000)
     assert str(settings.metrics.listen) == "[::1]:9000"
@@ -226,6 +235,39 @@ def test_settings_never_show_their_secrets(loaded: Load) -> None:
         assert "the-password" not in shown
 
 
+CA = """\
+identity_servers:
+  id.example:
+    url: https://id.example
+    ca_file: ca.pem
+"""
+
+
+def test_the_authority_of_an_identity_server_is_a_file_beside_the_config(loaded: Load, tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text(Authority().certificate)
+
+    assert loaded(NEEDED + CA).identity_servers["id.example"].ca_file == str(tmp_path / "ca.pem")
+
+
+@pytest.mark.parametrize(
+    ("found", "why"),
+    [
+        (None, "No such file or directory"),
+        ("", "it holds no certificates in PEM form"),
+        ("not a certificate", "it holds no certificates in PEM form"),
+    ],
+)
+def test_an_authority_that_cannot_be_read_is_a_mistake(
+    loaded: Load, tmp_path: Path, found: str | None, why: str
+) -> None:
+    if found is not None:
+        (tmp_path / "ca.pem").write_text(found)
+
+    assert faults_of(loaded, NEEDED + CA) == [
+        f'config.yaml:11: identity_servers."id.example".ca_file: cannot read {tmp_path / "ca.pem"}: {why}'
+    ]
+
+
 # --- mistakes in the file -----------------------------------------------------------------------------------------
 
 
@@ -311,6 +353,38 @@ rooms:
         ),
         ("rooms:\n  '#a:a.org': {}", '9: rooms."#a:a.org".management_room', "missing"),
         ("rooms:\n  '#a:a.org': yes", '9: rooms."#a:a.org"', 'expected keys and values, found "yes"'),
+        (
+            "identity_servers: {'https://a.org': {url: https://a.org}}",
+            '8: identity_servers."https://a.org"',
+            'expected the name of an identity server such as vector.im, found "https://a.org"',
+        ),
+        ("identity_servers: {a: {}}", "8: identity_servers.a.url", "missing"),
+        ("identity_servers: {a: https://a}", "8: identity_servers.a", 'expected keys and values, found "https://a"'),
+        (
+            "identity_servers: {a: {url: a}}",
+            "8: identity_servers.a.url",
+            'expected an http:// or https:// URL, found "a"',
+        ),
+        (
+            "identity_servers:\n  a:\n    url: https://a\n    accept_term: true",
+            "11: identity_servers.a.accept_term",
+            'unknown key "accept_term"; did you mean "accept_terms"?',
+        ),
+        (
+            "identity_servers: {a: {url: https://a, accept_terms: all}}",
+            "8: identity_servers.a.accept_terms",
+            'expected true, false or a list of URLs, found "all"',
+        ),
+        (
+            "identity_servers: {a: {url: https://a, accept_terms: [https://a/terms, 1.0]}}",
+            "8: identity_servers.a.accept_terms",
+            "expected text, found 1.0: put it in quotes",
+        ),
+        (
+            "identity_servers: {a: {url: https://a, accept_terms: [terms]}}",
+            "8: identity_servers.a.accept_terms",
+            'expected the URLs of terms, found "terms"',
+        ),
         (
             "rooms:\n  '#a:a.org': {management_room: '#a:a.org'}",
             '9: rooms."#a:a.org".management_room',
@@ -617,11 +691,12 @@ def test_the_manual_is_a_config_that_loads() -> None:
 def all_keys() -> list[tuple[str, ...]]:
     parts = [(str(name),) for name in known_keys()]
     inner = [(part, key) for (part,) in parts for key in known_keys((part,))]
-    return [*parts, *inner, *(("rooms", "*", key) for key in known_keys(("rooms", "#any:example.org")))]
+    named = {"rooms": "#any:example.org", "identity_servers": "id.example"}
+    return [*parts, *inner, *((part, "*", key) for part, name in named.items() for key in known_keys((part, name)))]
 
 
 def test_every_key_there_is_has_been_counted() -> None:
-    assert len(all_keys()) == 9 + 2 + 10 + 1 + 2 + 2 + 2
+    assert len(all_keys()) == 10 + 2 + 10 + 1 + 2 + 2 + 2 + 3
     assert ("appservice", "hs_token_file") in all_keys()
 
 
