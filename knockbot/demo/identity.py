@@ -86,7 +86,8 @@ class IdentityServer:
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
-        self.files = (authority or Authority()).write(directory)
+        self.authority = authority or Authority()
+        self.files = self.authority.write(directory)
         self.port = free_port()
         self.name = f"{NAME}:{self.port}"
         self.url = f"https://{self.name}"
@@ -200,7 +201,7 @@ class IdentityServer:
         """Listen for HTTPS, and pass on what comes: Sydent itself speaks only HTTP."""
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", self.answer)
-        self._front = web.AppRunner(app, access_log=None, shutdown_timeout=0)
+        self._front = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._front.setup()
         await web.TCPSite(self._front, "127.0.0.1", self.port, ssl_context=self.files.serving()).start()
 
