@@ -10,7 +10,7 @@ import pytest
 
 from knockbot.demo.people import Person
 from tests.lab import DoorSlot, Lab, LabHomeserver, Postgres
-from tests.sydent import FederatingHomeserver, LabIdentityServer
+from tests.sydent import FederatingHomeserver, FederatingLab, LabIdentityServer
 
 # No test asserts time: a busy machine is no fault of the code.
 hypothesis.settings.register_profile("knockbot", deadline=None)
@@ -94,12 +94,18 @@ async def identity_server(sydent: LabIdentityServer) -> AsyncIterator[LabIdentit
 
 
 @pytest.fixture(scope="session")
-async def federating_homeserver(
+async def federating_lab(
     sydent: LabIdentityServer, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[FederatingHomeserver]:
+) -> AsyncIterator[FederatingLab]:
+    """The session's homeservers that work with the identity server; none runs until it is asked for."""
+    async with FederatingLab(tmp_path_factory.mktemp("federating"), sydent.files) as lab:
+        yield lab
+
+
+@pytest.fixture
+async def federating_homeserver(federating_lab: FederatingLab) -> FederatingHomeserver:
     """A Synapse that works with the identity server; shared like `homeserver`, and not to be restarted either."""
-    async with FederatingHomeserver(tmp_path_factory.mktemp("federating"), sydent.files) as homeserver:
-        yield homeserver
+    return await federating_lab.homeserver()
 
 
 @pytest.fixture(scope="session")

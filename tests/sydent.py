@@ -15,7 +15,7 @@ from knockbot.demo.certificates import NAME, CertificateFiles, federation
 from knockbot.demo.homeserver import free_port
 from knockbot.demo.identity import IdentityServer
 from knockbot.demo.people import Person, until
-from tests.lab import SLOTS, LabHomeserver
+from tests.lab import SLOTS, Lab, LabHomeserver
 
 
 class Mood(Enum):
@@ -98,3 +98,20 @@ class FederatingHomeserver(LabHomeserver):
         self.registrations = [slot.registration for slot in self.free_slots]  # they hold its name
         self.extra |= federation(files, client_port=self.port, federation_port=port) | dict(extra or {})
         self.environ = files.environ
+
+
+class FederatingLab(Lab):
+    """What the whole session shares of such homeservers; nothing starts before somebody asks for it."""
+
+    def __init__(self, directory: Path, files: CertificateFiles) -> None:
+        super().__init__(directory)
+        self._files = files
+
+    async def homeserver(self) -> FederatingHomeserver:
+        """The shared homeserver, with at least two doors to take: a new one replaces it when they run out."""
+        homeserver = await super().homeserver()
+        assert isinstance(homeserver, FederatingHomeserver)
+        return homeserver
+
+    def _another(self, **how: Any) -> FederatingHomeserver:
+        return FederatingHomeserver(self._directory / f"federating-{next(self._numbers)}", self._files, **how)

@@ -51,6 +51,8 @@ Content-Transfer-Encoding: 8bit
 
 """
 
+QUESTION = "Is this your address?"
+
 TEMPLATES = {
     "invite_template.eml": HEAD.format(subject="%(subject_header_value)s")
     + """\
@@ -60,7 +62,7 @@ Token: %(token)s
 Room: %(room_id)s
 Link: %(web_client_location)s/#/room/%(room_id_forurl)s
 """,
-    "verification_template.eml": HEAD.format(subject="Is this your address?")
+    "verification_template.eml": HEAD.format(subject=QUESTION)
     + """\
 Somebody at %(ipaddress)s says that this is their address. If that is you, open this link.
 
@@ -229,8 +231,8 @@ class IdentityServer:
     # --- what people do with it -------------------------------------------------------------------------------
 
     async def mail(self, address: str) -> Mail:
-        """The next mail to an address, once it comes; each is handed out once."""
-        return await self.letter_box.next_to(address)
+        """The next invite mailed to an address, once it comes; each is handed out once."""
+        return await self.letter_box.next_to(address, lambda mail: mail.subject != QUESTION)
 
     async def account(self, person: Person) -> str:
         """An account for somebody, proven by their homeserver; its token."""
@@ -246,7 +248,7 @@ class IdentityServer:
 
     async def validate(self, token: str, asked: Validation) -> None:
         """Read that mail, and show so."""
-        mail = await self.mail(asked.address)
+        mail = await self.letter_box.next_to(asked.address, lambda mail: mail.subject == QUESTION)
         body = {"sid": asked.sid, "client_secret": asked.client_secret, "token": mail.token}
         answer = await self.call("POST", "validate/email/submitToken", body, token)
         assert answer.get("success"), answer

@@ -6,6 +6,7 @@ import asyncio
 import email
 import email.policy
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from email.message import EmailMessage
 
@@ -53,11 +54,11 @@ class LetterBox:
         self._server.close()
         await self._server.wait_closed()
 
-    async def next_to(self, address: str) -> Mail:
-        """The next mail to an address, once it comes; each is handed out once."""
+    async def next_to(self, address: str, wanted: Callable[[Mail], bool]) -> Mail:
+        """The next mail to an address for which `wanted` holds, once it comes; each is handed out once."""
 
         async def look() -> list[Mail]:
-            return [mail for mail in self.mails if mail.to.casefold() == address.casefold()]
+            return [mail for mail in self.mails if mail.to.casefold() == address.casefold() and wanted(mail)]
 
         mails = await until(look, bool, lambda _: f"no mail to {address}; those that came: {self.mails}")
         self.mails.remove(mails[0])

@@ -414,6 +414,24 @@ async def test_an_account_that_ran_out_is_renewed_once(servers: IdentityServers,
     assert tokens_of(fake.asked("POST", "lookup")) == ["account-2"]
 
 
+async def test_an_account_that_ran_out_for_two_is_renewed_for_both(
+    servers: IdentityServers, fake: FakeHomeserver
+) -> None:
+    take_accounts(fake)
+
+    def details(asked: Asked) -> Reply:
+        return Reply(401) if tokens_of([asked]) == ["account-1"] else Reply(body=DETAILS)
+
+    fake.on("GET", "hash_details", details)
+    fake.on("POST", "lookup", Reply(body={"mappings": {}}))
+    await servers.account(ID)
+
+    found = await asyncio.gather(*(servers.lookup(ID, "email", f"{name}@mail.example") for name in ("ana", "ben")))
+
+    assert found == [None, None]
+    assert len(fake.asked("POST", "account/register")) == 2
+
+
 async def test_an_account_that_is_never_good_is_not_asked_for_without_end(
     servers: IdentityServers, fake: FakeHomeserver
 ) -> None:
@@ -808,16 +826,40 @@ Issuing = tuple[IdentityServers, str]
 
 
 @pytest.fixture
-async def issuing(
-    federating_homeserver: FederatingHomeserver, identity_server: LabIdentityServer
-) -> AsyncIterator[Issuing]:
-    """The client as a bot with an account on a real homeserver, with a real Sydent; and the bot's user id."""
+async def bot(federating_homeserver: FederatingHomeserver) -> AsyncIterator[Homeserver]:
+    """The client on a real homeserver, as a bot with an account there."""
     slot = federating_homeserver.take_slot()
     async with aiohttp.ClientSession() as session:
-        homeserver = Homeserver(session, federating_homeserver.url, slot.as_token, slot.bot_id)
-        await homeserver.register()
-        configured = {name: IdentityServer(**how) for name, how in identity_server.config().items()}
-        yield IdentityServers(session, homeserver, configured), slot.bot_id
+        bot = Homeserver(session, federating_homeserver.url, slot.as_token, slot.bot_id)
+        await bot.register()
+        yield bot
+
+
+@pytest.fixture
+async def issuing(bot: Homeserver, identity_server: LabIdentityServer) -> AsyncIterator[Issuing]:
+    """The client of a real Sydent, and the user id of the bot it is for."""
+    configured = {name: IdentityServer(**how) for name, how in identity_server.config().items()}
+    async with aiohttp.ClientSession() as session:
+        yield IdentityServers(session, bot, configured), bot.bot
+
+
+async def test_what_sydent_stored_lets_the_owner_of_the_address_into_the_room_that_holds_it(
+    issuing: Issuing, bot: Homeserver, identity_server: LabIdentityServer, federating_homeserver: FederatingHomeserver
+) -> None:
+    servers, _ = issuing
+    peggy = await federating_homeserver.person("peggy")
+    room = await bot.create_room({"preset": "private_chat"})
+    stored = await servers.store_invite(identity_server.name, "email", "Peggy@mail.example", room, bot.bot)
+    await bot.put_state(room, "m.room.third_party_invite", stored.token, stored.content)
+
+    await identity_server.claim(peggy, "peggy@mail.example")
+
+    assert await identity_server.has_told(peggy)
+    invited = await bot.state(room, "m.room.member", peggy.user_id)
+    assert invited is not None
+    assert invited["sender"] == bot.bot
+    assert invited["content"]["third_party_invite"]["signed"]["token"] == stored.token
+    await peggy.join(room)
 
 
 async def test_sydent_stores_an_invite_mails_it_and_vouches_for_its_keys(
@@ -911,19 +953,16 @@ async def test_sydent_that_fails_leaves_it_unknown_and_is_asked_again_when_it_is
 
 
 async def test_sydents_terms_are_accepted_as_configured(
-    federating_homeserver: FederatingHomeserver, identity_server: LabIdentityServer, tmp_path: Path
+    bot: Homeserver, identity_server: LabIdentityServer, tmp_path: Path
 ) -> None:
-    slot = federating_homeserver.take_slot()
     url = "https://id.example/terms"
     terms = {"master_version": "1", "docs": {"terms": {"version": "1", "langs": {"en": {"name": "T", "url": url}}}}}
     strict_one = LabIdentityServer(tmp_path, authority=identity_server.authority, terms=terms)
     async with strict_one as strict, aiohttp.ClientSession() as session:
-        homeserver = Homeserver(session, federating_homeserver.url, slot.as_token, slot.bot_id)
-        await homeserver.register()
 
         def accepting(*urls: str) -> IdentityServers:
             how = strict.config(accept_terms=list(urls))[strict.name]
-            return IdentityServers(session, homeserver, {strict.name: IdentityServer(**how)})
+            return IdentityServers(session, bot, {strict.name: IdentityServer(**how)})
 
         with pytest.raises(Never, match=f"wants its terms accepted first: {url}"):
             await accepting("https://id.example/older").lookup(strict.name, "email", "ana@mail.example")
