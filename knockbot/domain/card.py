@@ -8,7 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from knockbot.domain.invites import https_host
-from knockbot.domain.model import Request, State, ThirdPartyInvite, Verdict
+from knockbot.domain.model import Kind, Request, State, ThirdPartyInvite, Verdict
 from knockbot.domain.plan import REACTIONS
 from knockbot.domain.text import shown
 from knockbot.domain.words import (
@@ -50,22 +50,38 @@ OUTCOME_SENTENCES: dict[State, str] = {
     State.WITHDRAWN: "They took it back.",
     State.EXPIRED: "Nobody answered in time.",
     State.STANDING: "It may stand, says {by}; nobody has come in by it yet.",
-    State.REDEEMED: "Somebody came in by it; let in by {by}.",
+    State.REDEEMED: "{user} came in by it; let in by {by}.",
     State.REVOKED: "Taken back by {by}.",
 }
-
-INVITE_UNDER_WAY: dict[Verdict, str] = {
-    Verdict.ACCEPT: "{by} said accept.",
-    Verdict.REJECT: "{by} said reject; it is being taken back.",
-    Verdict.BAN: "{by} said ban; it is being taken back, and its inviter banned.",
-}
-"""The same for a third-party invite that nobody has redeemed."""
 
 UNDER_WAY: dict[Verdict, str] = {
     Verdict.ACCEPT: "{by} said accept; the invite is on its way.",
     Verdict.REJECT: "{by} said reject; it is on its way.",
     Verdict.BAN: "{by} said ban; it is on its way.",
 }
+
+INVITE_UNDER_WAY: dict[Verdict, str] = {
+    Verdict.ACCEPT: "{by} said accept.",
+    Verdict.REJECT: "{by} said reject; it is being taken back.",
+    Verdict.BAN: "{by} said ban; it is being taken back with all others of {inviter}, who is being banned.",
+}
+"""The same for a third-party invite that nobody has redeemed."""
+
+INVITE_OFFERS: dict[Verdict, str] = {
+    Verdict.ACCEPT: "✅ accept: it may stand",
+    Verdict.REJECT: "❌ reject: it is taken back",
+    Verdict.BAN: "⛔ ban: every invite of {inviter} here is taken back, and {inviter} is banned",
+}
+"""What each answer to a third-party invite does, said before it is given: a ban hits its inviter, not its guest."""
+
+REDEEMED_OFFERS: dict[Verdict, str] = {
+    Verdict.ACCEPT: "✅ accept",
+    Verdict.REJECT: "❌ reject: {user} is kicked",
+    Verdict.BAN: "⛔ ban: {user} is banned",
+}
+
+OTHERWISE = "otherwise"
+OTHERWISE_INVITES = "otherwise_third_party"
 
 EMOJI: dict[Verdict, str] = {verdict: emoji for emoji, verdict in REACTIONS.items()}
 
@@ -82,45 +98,67 @@ def applicant(request: Request) -> Words:
 
 
 def _invited(request: Request, invite: ThirdPartyInvite) -> Words:
-    by = words("invited by {}", user(invite.inviter))
-    if request.redeemed:
-        return words("{}, {}", user(request.user_id), by)
+    whom = user(request.user_id) if request.redeemed else _addressed(invite)
+    return words("{}, invited by {}", whom, user(invite.inviter))
+
+
+def _addressed(invite: ThirdPartyInvite) -> Words:
+    """Who is invited, in the inviter's words."""
     name = shown(invite.display_name, NAME_LIMIT)
-    return words("{}, {}", code(name) if name else words("somebody without a name"), by)
+    return code(name) if name else words("somebody without a name")
 
 
-def keys_of(request: Request) -> Words:
+def keys_of(invite: ThirdPartyInvite) -> Words:
     """Whose keys open the door to an invite: identity servers by their host, and keys that answer to nobody."""
-    if request.invite is None or request.redeemed:
-        return NOTHING
-    hosts = [https_host(key.url) if key.url is not None else None for key in request.invite.keys]
-    named = [code(shown(host, NAME_LIMIT)) for host in dict.fromkeys(hosts) if host is not None]
-    said = words("Its keys are of {}.", listed(named[:KEYS_SHOWN])) if named else NOTHING
-    own = words("⚠️ Not every key is of an identity server.") if None in hosts else NOTHING
-    none = words("It has no key at all.") if not hosts else NOTHING
-    return listed_sentences(said, own, none)
+    hosts = dict.fromkeys(https_host(key.url) if key.url is not None else None for key in invite.keys)
+    named = [code(shown(host, NAME_LIMIT)) for host in hosts if host is not None]
+    more = words(" and {} more", len(named) - KEYS_SHOWN) if len(named) > KEYS_SHOWN else NOTHING
+    said = words("Its keys are of {}{}.", listed(named[:KEYS_SHOWN]), more) if named else NOTHING
+    if None in hosts:
+        own = words("⚠️ Not every key is of an identity server: whoever holds such a key can let anybody in.")
+        return _sentences(said, own)
+    return said or words("It has no key, so nobody can come in by it.")
 
 
 KEYS_SHOWN = 5
+"""Identity servers that are named before the rest is counted."""
 
 
-def listed_sentences(*sentences: Words) -> Words:
-    """Sentences one after the other; empty ones are left out."""
+def _sentences(*sentences: Words) -> Words:
+    """One after the other; empty ones are left out."""
     kept = [sentence for sentence in sentences if sentence]
     return Words(" ".join(one.plain for one in kept), Markup(" ").join(one.html for one in kept))
 
 
 def decided_by(rule_name: str | None, by: str | None) -> Words:
-    """By whom: a rule by its name, a moderator by id."""
+    """By whom: a rule by its name, a moderator by id, and where no rule matched, what the policy says then."""
     if rule_name is None:
         return user(by or "")
-    return words("rule {}", rule(rule_name)) if rule_name != "otherwise" else words("the policy ({})", code(rule_name))
+    if not rule_name:
+        return words("the policy")
+    if rule_name in (OTHERWISE, OTHERWISE_INVITES):
+        return words("the policy ({})", code(rule_name))
+    return words("rule {}", rule(rule_name))
+
+
+def policy_key(request: Request, rule_name: str | None, verdict: Verdict | None) -> str | None:
+    """A rule by its name; where none matched, the key of the policy that speaks of requests of this kind, if any."""
+    if rule_name != OTHERWISE or request.kind is not Kind.THIRD_PARTY_INVITE:
+        return rule_name
+    # Whoever redeems is accepted because the invite was; about all else in redeeming the policy has no key.
+    return OTHERWISE_INVITES if not request.redeemed or verdict is Verdict.ACCEPT else ""
+
+
+def _answered_by(request: Request) -> Words:
+    """Who gave the binding word: a rule, or a moderator."""
+    answer = request.answer
+    return decided_by(policy_key(request, answer.rule, answer.verdict), answer.by) if answer else NOTHING
 
 
 def _credit(request: Request) -> Words:
     """Who brought the outcome about: the rule where a rule gave the word, else the person."""
     answer = request.answer
-    return decided_by(answer.rule if answer and answer.by == request.by else None, request.by)
+    return _answered_by(request) if answer and answer.by == request.by else user(request.by or "")
 
 
 def standing(request: Request) -> Words:
@@ -128,11 +166,17 @@ def standing(request: Request) -> Words:
     if request.state is State.JOINED and request.answer is None and request.by == request.user_id:
         return words("Joined without an answer: the room let them in.")
     if not request.open:
-        return words(OUTCOME_SENTENCES[request.state], by=_credit(request))
+        return words(_outcome_sentence(request), by=_credit(request), user=user(request.user_id))
     if request.answer is not None:
         said = UNDER_WAY if request.invite is None or request.redeemed else INVITE_UNDER_WAY
-        return words(said[request.answer.verdict], by=decided_by(request.answer.rule, request.answer.by))
+        return words(said[request.answer.verdict], by=_answered_by(request), inviter=user(request.subject))
     return NOTHING
+
+
+def _outcome_sentence(request: Request) -> str:
+    if request.redeemed and request.state is State.WITHDRAWN:
+        return "They left again."
+    return OUTCOME_SENTENCES[request.state]
 
 
 def reason_of(request: Request, *, pushed: bool = False) -> Words:
@@ -141,12 +185,19 @@ def reason_of(request: Request, *, pushed: bool = False) -> Words:
     The plain text of a card is `pushed` to lock screens, and has none of it.
     """
     if request.invite is not None:
-        return keys_of(request)
+        return _what_it_is(request, request.invite)
     reason = shown(request.reason, REASON_LIMIT)
     if not reason:
         return words("No reason given.")
     plain = f"(hidden; !kb show {request.number} tells it)" if pushed else reason
     return words("Reason: {}", spoiler(reason, plain))
+
+
+def _what_it_is(request: Request, invite: ThirdPartyInvite) -> Words:
+    """What there is to know of an invite beside who it is of: its keys, or, once it was used, for whom it was."""
+    if not request.redeemed:
+        return keys_of(invite)
+    return words("The invite was for {}.", _addressed(invite)) if invite.display_name else NOTHING
 
 
 def answered_with(request: Request) -> Words:
@@ -158,13 +209,17 @@ def answered_with(request: Request) -> Words:
 def doubt(request: Request) -> Words:
     """Why the policy left it to people, where it could not tell."""
     decision = request.decision
-    if not request.awaits_moderators or decision is None or decision.unknown is None:
+    if not request.awaits_moderators or decision is None:
         return NOTHING
-    if request.invite is not None and decision.verdict is Verdict.FORWARD and decision.rule == "otherwise":
-        return words("Not accepted by itself, since this is not known: {}", decision.unknown)
-    return words(
-        "Not judged: rule {} needs to know what cannot be known now: {}", rule(decision.rule), decision.unknown
-    )
+    if decision.doubt is not None:
+        matches = words("Rule {} matches, but it is", rule(decision.rule))
+        said = matches if decision.rule != OTHERWISE else words("It is")
+        return words("{} left to you, as {}.", said, decision.doubt)
+    if decision.unknown is not None:
+        return words(
+            "Not judged: rule {} needs to know what cannot be known now: {}", rule(decision.rule), decision.unknown
+        )
+    return NOTHING
 
 
 def trouble_of(request: Request) -> Words:
@@ -176,9 +231,17 @@ def how_to_answer(request: Request, possible: Iterable[Verdict]) -> Words:
     """One click, or one command."""
     if not request.awaits_moderators:
         return NOTHING
-    offers = [words("{} {}", EMOJI[verdict], verdict.value) for verdict in Verdict if verdict in set(possible)]
+    offers = [_offer(request, verdict) for verdict in Verdict if verdict in set(possible)]
     command = code(f"!kb accept {request.number}")
     return words("{} · or {}", listed(offers), command) if offers else words("Answer with {}", command)
+
+
+def _offer(request: Request, verdict: Verdict) -> Words:
+    """An answer by its emoji; with what it does, where that is not plain."""
+    if request.invite is None:
+        return words("{} {}", EMOJI[verdict], verdict.value)
+    said = REDEEMED_OFFERS if request.redeemed else INVITE_OFFERS
+    return words(said[verdict], inviter=user(request.invite.inviter), user=user(request.user_id))
 
 
 def card(request: Request, label: str, possible: Iterable[Verdict]) -> Words:
@@ -197,24 +260,34 @@ def card(request: Request, label: str, possible: Iterable[Verdict]) -> Words:
 
 
 def _headline(request: Request, label: str) -> Words:
-    sign = "✉️" if request.invite is not None and request.open else SIGNS[request.state]
-    number = bold(f"#{request.number}")
+    sign, number = sign_of(request), bold(f"#{request.number}")
     if request.invite is None:
         asks = "asks" if request.open else "asked"
         return words("{} {} {} {} to join {}", sign, number, applicant(request), asks, room(label))
+    inviter = user(request.invite.inviter)
     if request.redeemed:
-        return words("{} {} {} came in to {} by a third-party invite", sign, number, applicant(request), room(label))
-    return words("{} {} third-party invite to {} for {}", sign, number, room(label), applicant(request))
+        came = "{} {} {} came in to {} by a third-party invite of {}"
+        return words(came, sign, number, user(request.user_id), room(label), inviter)
+    return words(
+        "{} {} {} invited {} to {} (third-party invite)", sign, number, inviter, _addressed(request.invite), room(label)
+    )
+
+
+def sign_of(request: Request) -> str:
+    """One emoji for what a request is and where it stands."""
+    return "✉️" if request.invite is not None and request.open else SIGNS[request.state]
 
 
 def shared_card(requests: Sequence[Request], label: str, most: int) -> Words:
     """Several requests on one card, the newest `most` of them in full."""
     waiting = [request for request in requests if request.awaits_moderators]
-    head = words("🚪 {} requests to join {}, {} waiting", bold(len(requests)), room(label), len(waiting))
+    of_invites = requests[-1].invite is not None
+    what = "✉️ {} third-party invites to {}, {} waiting" if of_invites else "🚪 {} requests to join {}, {} waiting"
+    head = words(what, bold(len(requests)), room(label), len(waiting))
     rows = [
         words(
             "{} {} {} · {}",
-            SIGNS[request.state],
+            sign_of(request),
             bold(f"#{request.number}"),
             applicant(request),
             standing(request) or reason_of(request, pushed=True),
@@ -225,7 +298,11 @@ def shared_card(requests: Sequence[Request], label: str, most: int) -> Words:
     more = words("… and {} earlier ones: {}", earlier, code("!kb list")) if earlier else NOTHING
     numbers = " ".join(str(request.number) for request in waiting[:SHARED_CARD_NUMBERS])
     how = words("Answer with {}", code(f"!kb accept {numbers}")) if waiting else NOTHING
-    return lines([head, more, *rows, how])
+    warning = words(BAN_OF_INVITES, code("!kb ban")) if waiting and of_invites else NOTHING
+    return lines([head, more, *rows, how, warning])
+
+
+BAN_OF_INVITES = "{} bans its inviter, and takes back every other invite of theirs here."
 
 
 SHARED_CARD_NUMBERS = 40
@@ -235,7 +312,7 @@ def decision_line(request: Request, label: str) -> Words:
     """What a rule did, in one line."""
     return words(
         "{} {} {} at {}: {}",
-        SIGNS[request.state],
+        sign_of(request),
         bold(f"#{request.number}"),
         applicant(request),
         room(label),

@@ -65,6 +65,11 @@ class Condition(ABC):
         return False
 
     @property
+    def needs_inviter(self) -> bool:
+        """Whether the inviter's power and membership must be known (`InviteFacts.power` and `.member`)."""
+        return False
+
+    @property
     def pattern_size(self) -> int:
         """What its patterns cost to run, in RE2 instructions."""
         return 0
@@ -328,6 +333,10 @@ class InviterPowerAtLeast(Condition):
 
     least: int
 
+    @property
+    def needs_inviter(self) -> bool:
+        return True
+
     def judge(self, knock: Knock, facts: Facts) -> Finding:
         if facts.invite is None:
             return _no_invite("who invited them")
@@ -343,6 +352,10 @@ class InviterIsMember(Condition):
     """The inviter is, or is not, joined to the protected room now."""
 
     wanted: bool
+
+    @property
+    def needs_inviter(self) -> bool:
+        return True
 
     def judge(self, knock: Knock, facts: Facts) -> Finding:
         if facts.invite is None:
@@ -491,6 +504,10 @@ class _Combination(Condition):
     @property
     def needs_history(self) -> bool:
         return any(condition.needs_history for condition in self.conditions)
+
+    @property
+    def needs_inviter(self) -> bool:
+        return any(condition.needs_inviter for condition in self.conditions)
 
     @property
     def pattern_size(self) -> int:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 from knockbot.domain.ids import host_of
 from knockbot.domain.model import IdentityKey, MemberChange, Membership
 from knockbot.domain.power import Powers
+from knockbot.domain.text import storable
+
+MOST_KEYS = 20
+"""Keys of an invite that are looked into; identity servers write two or three."""
 
 # The host and port are written as in a server name. A URL with a user, a backslash, a space or anything beyond ASCII
 # is none: two readers might find two hosts in it, and the homeserver, which asks that URL, is not this reader.
@@ -23,6 +27,26 @@ def https_host(url: str) -> str | None:
     """The host of a plain https URL, in lower case and without port; none for any other text. Never raises."""
     written = _HTTPS.fullmatch(url)
     return host_of(written["host"]) if written else None
+
+
+# --- what it stands under -------------------------------------------------------------------------------------
+
+_WRITTEN = "\ufffd"
+"""What begins a token that had to be written in another way."""
+
+
+def written(token: str) -> str:
+    """A token as it is written down, where it may hold what no database takes; no two tokens are written alike."""
+    if storable(token) == token and not token.startswith(_WRITTEN):
+        return token
+    return _WRITTEN + re.sub("[%\x00\ud800-\udfff]", lambda odd: f"%{ord(odd[0]):04X}", token)
+
+
+def spoken(token: str) -> str:
+    """A token as the room has it, from how it is written down."""
+    if not token.startswith(_WRITTEN):
+        return token
+    return re.sub("%([0-9A-F]{4})", lambda odd: chr(int(odd[1], 16)), token.removeprefix(_WRITTEN))
 
 
 # --- when the inviter falls -----------------------------------------------------------------------------------
@@ -57,6 +81,12 @@ def fall(change: MemberChange) -> Fall | None:
 def may_invite(powers: Powers, inviter: str) -> bool:
     """Whether the inviter's level still reaches the room's `invite` level; where not, that is `Fall.DEMOTED`."""
     return powers.level(inviter) >= powers.levels["invite"]
+
+
+def fallen(member: MemberChange | None, powers: Powers, inviter: str) -> Fall | None:
+    """What an inviter is by where they stand now, whatever led there; `None` for one who may still invite."""
+    out = fall(replace(member, replaced_membership=None)) if member is not None else None
+    return out or (None if may_invite(powers, inviter) else Fall.DEMOTED)
 
 
 # --- issuing ------------------------------------------------------------------------------------------------------

@@ -92,7 +92,8 @@ class MemberChange:
     replaced_membership: Membership | None = None
     """What stood there before (`unsigned.prev_content`); absent in a retry after a restart of Synapse."""
     token: str | None = None
-    """Which third-party invite it redeems (`content.third_party_invite.signed.token`); then `sender` is its inviter."""
+    """Which third-party invite it redeems; then `sender` is its inviter, as every homeserver checks. Only an invite
+    can: what other events say of a token is whatever their user wants."""
 
     @property
     def of_their_own(self) -> bool:
@@ -125,6 +126,7 @@ class ThirdPartyInvite:
     room_id: str
     event_id: str
     token: str
+    """What it stands under in the room's state, as `invites.written` writes it down."""
     inviter: str
     display_name: str = ""
     """Who is invited, in the inviter's words: mostly an address made unreadable (``car...@exa...``)."""
@@ -286,8 +288,8 @@ class Decision:
     """A verdict that explains itself.
 
     `rule` is the rule's name, else its place (``#3``), or ``otherwise``. `missed` holds the rules before it.
-    `unknown`, when set, says what could not be known, or why a third-party invite that the rule would accept could
-    not be trusted; the verdict is then `forward`.
+    `unknown`, when set, says what could not be known to judge the rule, and `doubt` why what it says is not done
+    without being asked (``its keys are not valid``); the verdict is then `forward`.
     """
 
     verdict: Verdict
@@ -295,6 +297,7 @@ class Decision:
     reason: str | None = None
     missed: tuple[Miss, ...] = ()
     unknown: str | None = None
+    doubt: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

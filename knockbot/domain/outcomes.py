@@ -26,6 +26,8 @@ OUTCOMES: dict[tuple[State, Membership, bool], State] = {
 
 def outcome(request: Request, change: MemberChange) -> State | None:
     """The state this change of membership brings the request to; `None` where it changes nothing."""
+    if request.redeemed and change.membership in (Membership.INVITE, Membership.JOIN):
+        return None  # they came in before anybody was asked
     return OUTCOMES.get((request.state, change.membership, change.of_their_own))
 
 

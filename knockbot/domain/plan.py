@@ -101,7 +101,7 @@ def revoke(request: Request, cause: str) -> Effect:
         lane=f"{request.room_id} home",
         request_id=request.id,
         event_id=request.event_id,
-        content={"token": request.invite.token if request.invite else ""},
+        content={"token": request.invite.token, "inviter": request.invite.inviter} if request.invite else {},
     )
 
 

@@ -93,6 +93,11 @@ class Policy:
         return any(rule.when.needs_history for rule in self.rules)
 
     @property
+    def needs_inviter(self) -> bool:
+        """Whether an inviter's power and membership must be known to judge by this policy."""
+        return any(rule.when.needs_inviter for rule in self.rules)
+
+    @property
     def verdicts(self) -> frozenset[Verdict]:
         """Every verdict it may give."""
         return frozenset({self.otherwise, self.otherwise_third_party, *(rule.then for rule in self.rules)})
@@ -126,7 +131,8 @@ def decide(knock: Knock, facts: Facts, policy: Policy, kind: Kind = Kind.KNOCK) 
     """Hold a request against the rules of a policy for its kind: the first rule that matches decides.
 
     A rule that cannot be judged ends the search, since it might have matched: the moderators decide then. They also do
-    where a third-party invite would be accepted whose keys nobody vouched for (`InviteFacts.valid` is not true).
+    where a third-party invite would be accepted whose keys nobody vouched for (`InviteFacts.valid` is not true), and
+    the decision's `doubt` says so.
 
     `knock` is of whom it is about: who knocks, or who redeemed an invite (`MemberChange.as_knock`). Of a third-party
     invite it is the inviter (`ThirdPartyInvite.as_knock`), and no criterion for those looks at it.
@@ -154,10 +160,13 @@ def _if_vouched_for(decision: Decision, facts: Facts) -> Decision:
     valid = facts.invite.valid if facts.invite else Known(Truth.UNKNOWN, "the third-party invite is not known")
     if valid.truth is Truth.TRUE:
         return decision
-    doubt = "the keys of the invite are not valid" if valid.truth is Truth.FALSE else "whether its keys are valid"
-    return replace(
-        decision, verdict=Verdict.FORWARD, reason=None, unknown=doubt + (f" ({valid.why})" if valid.why else "")
-    )
+    doubt = "its keys do not hold" if valid.truth is Truth.FALSE else "nobody could say whether its keys hold"
+    return held_back(decision, doubt + (f" ({valid.why})" if valid.why else ""))
+
+
+def held_back(decision: Decision, doubt: str) -> Decision:
+    """The same rule, but the moderators are asked before anything is done."""
+    return replace(decision, verdict=Verdict.FORWARD, reason=None, doubt=doubt)
 
 
 # --- parsing --------------------------------------------------------------------------------------------------
@@ -227,7 +236,7 @@ def _read_name(value: object, path: Path) -> str:
     name = shown(text(value, path, MAX_NAME), MAX_NAME)
     if not name:
         raise Fault("expected text, found none", path)
-    if name == OTHERWISE or (name[0] == "#" and name[1:].isdecimal()):
+    if name in POLICY_KEYS or (name[0] == "#" and name[1:].isdecimal()):
         raise Fault(f"{found(name)} would be taken for something else; choose another name", path)
     return name
 

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from knockbot.domain.card import SIGNS, answered_with, applicant, decided_by, reason_of, standing, trouble_of
+from knockbot.domain.card import (
+    OTHERWISE,
+    answered_with,
+    applicant,
+    decided_by,
+    policy_key,
+    reason_of,
+    sign_of,
+    standing,
+    trouble_of,
+)
 from knockbot.domain.invites import Fall
 from knockbot.domain.model import Act, Decision, Knock, Request, Verdict
 from knockbot.domain.policy import Fate
@@ -44,15 +54,20 @@ def already_answered(request: Request, now: int) -> Words:
         return words(
             "{} is answered already: {} said {}, {}.",
             number,
-            decided_by(request.answer.rule, request.answer.by),
+            decided_by(policy_key(request, request.answer.rule, request.answer.verdict), request.answer.by),
             request.answer.verdict.value,
             ago(request.answer.at, now),
         )
     return words("{} is settled already, {}: {}", number, ago(request.changed_at, now), standing(request))
 
 
-def knocked_anew(request: Request) -> Words:
-    """The answer was given to a knock that has been replaced since."""
+def changed_anew(request: Request) -> Words:
+    """The answer was given to something that has been replaced since."""
+    if request.invite is not None:
+        return words(
+            "{} is another invite than a moment ago; look at it once more and answer again.",
+            bold(f"#{request.number}"),
+        )
     return words(
         "{} knocked again a moment ago, perhaps with another reason; look at {} once more and answer again.",
         user(request.user_id),
@@ -150,7 +165,7 @@ def kept_no_longer(requests: Sequence[Request]) -> Words:
         if len(requests) == 1
         else words("{} requests", bold(len(requests)))
     )
-    return words("{} {}: I keep that door no longer, so this is up to you.", SIGNS[newest.state], who)
+    return words("{} {}: I keep that door no longer, so this is up to you.", sign_of(newest), who)
 
 
 # --- looking --------------------------------------------------------------------------------------------------
@@ -162,13 +177,12 @@ def pending_list(requests: Sequence[Request], labels: dict[str, str], now: int) 
         return words("Nobody is waiting.")
     return lines(
         words(
-            "{} {} at {}, {}{} · {}",
+            "{} {} at {}, {}{}{}",
             bold(f"#{request.number}"),
             applicant(request),
             room(labels.get(request.room_id, request.room_id)),
             ago(request.opened_at, now),
-            words(" · {}", standing(request)) if request.answer else NOTHING,
-            reason_of(request),
+            *(words(" · {}", part) if part else NOTHING for part in (standing(request), reason_of(request))),
         )
         for request in requests
     )
@@ -179,28 +193,34 @@ def shown_request(request: Request, label: str, history: Sequence[Words]) -> Wor
     state = standing(request)
     return lines(
         [
-            words("{} {} {} at {}", SIGNS[request.state], bold(f"#{request.number}"), applicant(request), room(label)),
+            words("{} {} {} at {}", sign_of(request), bold(f"#{request.number}"), applicant(request), room(label)),
             reason_of(request),
             state or words("Waiting for an answer."),
             answered_with(request),
             trouble_of(request),
-            *explained(request.decision),
+            *explained(request.decision, request),
             *history,
         ]
     )
 
 
-def explained(decision: Decision | None) -> list[Words]:
-    """A decision, with every rule that did not match and why."""
+def explained(decision: Decision | None, request: Request | None = None) -> list[Words]:
+    """A decision, on a request where there is one, with every rule that did not match and why."""
     if decision is None:
         return []
     verdict = bold(decision.verdict.value)
     if decision.unknown is not None:
         last = words("Policy: {}, since rule {} cannot be judged: {}", verdict, rule(decision.rule), decision.unknown)
-    elif decision.rule == "otherwise":
-        last = words("Policy: {}, as no rule matches ({})", verdict, code("otherwise"))
-    else:
+    elif decision.doubt is not None:
+        though = words(", though rule {} matches", rule(decision.rule)) if decision.rule != OTHERWISE else NOTHING
+        last = words("Policy: {}{}, as {}", verdict, though, decision.doubt)
+    elif decision.rule != OTHERWISE:
         last = words("Policy: {}, by rule {}", verdict, rule(decision.rule))
+    elif request is not None and request.redeemed:
+        last = words("Policy: {}, as no rule matches, so that it follows what was said of the invite", verdict)
+    else:
+        key = policy_key(request, OTHERWISE, decision.verdict) if request is not None else OTHERWISE
+        last = words("Policy: {}, as no rule matches ({})", verdict, code(key or OTHERWISE))
     return [last, *(words("· rule {} does not match: {}", rule(miss.rule), miss.why) for miss in decision.missed)]
 
 
@@ -325,23 +345,23 @@ def not_an_invite(number: int) -> Words:
     return words("{} is no third-party invite that could be taken back.", bold(f"#{number}"))
 
 
-def invite_list(label: str, standing: Sequence[Request], addresses: Mapping[str, str], now: int) -> Words:
+def invite_list(label: str, found: Sequence[Request], addresses: Mapping[str, str], now: int) -> Words:
     """The third-party invites of a room, with the address where the bot itself sent it."""
-    if not standing:
+    if not found:
         return words("No third-party invite stands in {}.", room(label))
     rows = []
-    for request in standing:
+    for request in found:
         address = addresses.get(request.invite.token) if request.invite is not None else None
         whom = words(" {}", code(shown(address, ID_LIMIT))) if address else NOTHING
         rows.append(
             words(
-                "{} {} {}{} · {}, {}",
-                SIGNS[request.state],
+                "{} {} {}{}, {} · {}",
+                sign_of(request),
                 bold(f"#{request.number}"),
                 applicant(request),
                 whom,
-                request.state.value,
                 ago(request.opened_at, now),
+                standing(request) or words("Waiting for an answer."),
             )
         )
     return lines([words("Third-party invites to {}:", room(label)), *rows])
@@ -354,16 +374,53 @@ FELL: dict[Fall, str] = {
 }
 
 FATES: dict[Fate, str] = {
-    Fate.REVOKE: "so I take back what they had standing: {count}.",
-    Fate.FORWARD: "so what they had standing waits for your answer: {count}.",
-    Fate.KEEP: "and what they had standing stays: {count}.",
+    Fate.REVOKE: "so I take back what they planted there: {count} ({numbers}).",
+    Fate.FORWARD: "so what they had standing there waits for your answer: {count} ({numbers}).",
+    Fate.KEEP: "and what they had standing there stays, as the policy says: {count} ({numbers}).",
 }
 
+NUMBERS_SHOWN = 20
 
-def inviter_fell(inviter: str, label: str, how: Fall, fate: Fate, count: int) -> Words:
+
+def inviter_fell(inviter: str, label: str, how: Fall, fate: Fate, numbers: Sequence[int]) -> Words:
     """What becomes of the invites to addresses that somebody planted who is not who they were."""
-    invites = f"{count} third-party invite{'' if count == 1 else 's'}"
-    return words("{} {} {}, {}", user(inviter), FELL[how], room(label), FATES[fate].format(count=invites))
+    more = [f"{len(numbers) - NUMBERS_SHOWN} more"] if len(numbers) > NUMBERS_SHOWN else []
+    named = ", ".join([*(f"#{number}" for number in numbers[:NUMBERS_SHOWN]), *more])
+    fate_said = FATES[fate].format(count=_invites(len(numbers)), numbers=named)
+    return words("{} {} {}, {}", user(inviter), FELL[how], room(label), fate_said)
+
+
+def _invites(count: int) -> str:
+    return f"{count} third-party invite{'' if count == 1 else 's'}"
+
+
+def taken_back_together(request: Request, others: int, label: str) -> Words:
+    """An inviter is to be banned, so that more goes with the one invite that was spoken of."""
+    return words(
+        "With {} I take back all else that {} planted in {}: {}.",
+        bold(f"#{request.number}"),
+        user(request.subject),
+        room(label),
+        _invites(others),
+    )
+
+
+def not_banned(request: Request, label: str, why: str) -> Words:
+    """The inviter of an invite could not be banned, which changes nothing about the invite."""
+    return words(
+        "⚠️ {} I could not ban {} from {}: {}", bold(f"#{request.number}"), user(request.subject), room(label), why
+    )
+
+
+def came_in(request: Request, label: str) -> Words:
+    """Somebody is in who waits for a word; their card may be far up."""
+    return words(
+        "✉️ {} {} came in to {} by a third-party invite of {}, and waits for your answer.",
+        bold(f"#{request.number}"),
+        user(request.user_id),
+        room(label),
+        user(request.invite.inviter if request.invite is not None else ""),
+    )
 
 
 # --- getting in -----------------------------------------------------------------------------------------------

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from knockbot.config import Settings
-from knockbot.domain.model import IdentityKey, Known, MemberChange, Membership, Reaction, ThirdPartyInvite, Truth
+from knockbot.domain.model import IdentityKey, Known, MemberChange, Membership, Reaction, ThirdPartyChange, Truth
 from knockbot.domain.power import Powers
 from knockbot.store import inbox
 from knockbot.store.db import Database, Tx
@@ -55,11 +55,14 @@ class Outside(Protocol):
     async def resolve(self, alias: str) -> tuple[str, tuple[str, ...]]:
         """The room an alias means now, and servers to reach it by."""
 
-    async def third_party_invite(self, room_id: str, token: str) -> ThirdPartyInvite | None:
-        """The third-party invite that stands under a token; `None` where it is empty."""
+    async def third_party(self, room_id: str, token: str) -> ThirdPartyChange | None:
+        """What stands under a token: an invite, or what emptied it; `None` where there never was one."""
 
-    async def third_party_invites(self, room_id: str) -> list[ThirdPartyInvite]:
-        """Every third-party invite that stands in a room."""
+    async def third_parties(self, room_id: str) -> list[ThirdPartyChange]:
+        """The same for every token of a room, so that one which is missing stands there no more."""
+
+    async def redeemed(self, room_id: str, inviters: Iterable[str], since: int) -> list[MemberChange]:
+        """Who came in by third-party invites of these inviters since a moment, oldest first."""
 
     async def reactions(self, room_id: str, event_id: str) -> list[Reaction]:
         """The reactions on a message."""

@@ -271,16 +271,20 @@ async def protect_now(
 
 
 async def _bring_requests(door: Door, tx: Tx, room_id: str, management_room: str, *, kept_before: bool) -> None:
-    """Close cards in other management rooms, and show what is pending there anew, under numbers of this one."""
-    for request in await requests.unsettled(tx, room_id):
-        if not request.open:
-            continue
+    """Close cards in other management rooms, and show what is pending there anew, under numbers of this one.
+
+    Third-party invites that stand get numbers here, too, so that they can be taken back from here.
+    """
+    waiting = [request for request in await requests.unsettled(tx, room_id) if request.open]
+    standing = [request for request in await requests.invites_of(tx, room_id) if not request.open]
+    for request in [*waiting, *standing]:
         if request.management_room != management_room:
             await requests.move(tx, request, management_room)
             if request.card_id is not None:
                 await settle.offer(door, tx, request.card_id, [])
                 await settle.refresh(door, tx, request.card_id)
-                await settle.show(door, tx, request.id)
+                if request.open:
+                    await settle.show(door, tx, request.id)
         elif request.card_id is not None and not kept_before:
             await settle.refresh(door, tx, request.card_id)  # it says that nobody keeps this door
 
@@ -307,6 +311,7 @@ async def unprotect(door: Door, tx: Tx, room: ProtectedRoom, by: str) -> None:
         if request.card_id is not None:
             await settle.offer(door, tx, request.card_id, [])
             await settle.refresh(door, tx, request.card_id)
+    await effects.overtake_all(tx, room.room_id, "the room is protected no longer", door.now())
     await rooms.unprotect(tx, room.room_id)
     await audit.add(tx, audit.Entry(door.now(), room.room_id, None, by, "unprotect", {}))
 

@@ -10,7 +10,7 @@ from knockbot.domain import wording
 from knockbot.domain.model import Act, Decision, MemberChange, Membership, Request, State, Verdict
 from knockbot.domain.outcomes import credited, outcome
 from knockbot.errors import Never
-from knockbot.flow import invites, rules, settle
+from knockbot.flow import inviters, redeeming, rules, settle
 from knockbot.flow.door import Door
 from knockbot.flow.judge import judge
 from knockbot.store import effects, requests, rooms
@@ -29,12 +29,12 @@ async def member_changed(door: Door, change: MemberChange, seq: int | None) -> N
         kept = await rooms.find(tx, change.room_id) is not None
         request = await requests.latest(tx, change.room_id, change.user_id) if kept else None
         policy = (await rules.in_force(door, tx, change.room_id)).policy if kept else None
+    if kept and change.token is not None:
+        await redeeming.redeemed(door, change, seq)
+        return
     current: MemberChange | None = change
     if kept and _may_be_old_news(door, change, request):
         current = await _standing(door, change)
-    if current is not None and policy is not None and current.token is not None:
-        await invites.redeemed(door, current, seq)
-        return
     if current is None or policy is None:
         async with door.closing(seq):
             return
@@ -107,9 +107,11 @@ async def moved_on(door: Door, change: MemberChange, seq: int | None) -> None:
     async with door.closing(seq) as tx:
         for request in await requests.about(tx, change.room_id, change.user_id):
             state = outcome(request, change)
-            if state is not None and not (request.redeemed and change.membership is Membership.JOIN):
+            if state is not None:
                 await settle.settle(door, tx, request, state, credited(request, change, door.bot))
-        await invites.inviter_moved(door, tx, change)
+            elif request.redeemed:
+                await redeeming.tell_on(door, tx, request, change)
+        await inviters.moved(door, tx, change)
         if wrong:
             label = await settle.label_of(tx, change.room_id)
             text = wording.hit_the_wrong_thing(MADE_BY[change.membership], change.user_id, label)
@@ -125,6 +127,9 @@ async def _hit_the_wrong_thing(door: Door, change: MemberChange) -> bool:
         async with door.db.tx() as tx:
             meant = await effects.last_aim(tx, change.room_id, change.user_id, act)
         return meant is not None and meant != change.replaces
-    # A reject or a ban is for whatever knock stands; only what was no knock at all was hit by mistake.
+    # A reject or a ban is for whatever knock stands; only what was no knock at all was hit by mistake. One on who came
+    # in by a third-party invite, or on an inviter, says itself what it was for.
+    async with door.db.tx() as tx:
+        meant_for = await effects.last_scope(tx, change.room_id, change.user_id, act) or [Membership.KNOCK]
     replaced = change.replaced_membership or await door.outside.membership_of(change.room_id, change.replaces)
-    return replaced not in (Membership.KNOCK, None)
+    return replaced is not None and replaced not in meant_for

@@ -7,9 +7,10 @@ power levels or join rules change, and on a timer.
 from __future__ import annotations
 
 from knockbot.domain import wording
-from knockbot.domain.model import Decision, MemberChange, Membership, Request, ThirdPartyInvite, Verdict
+from knockbot.domain.model import Decision, MemberChange, Membership, Verdict
+from knockbot.domain.power import Powers
 from knockbot.errors import Never
-from knockbot.flow import intake, invites, review, settle
+from knockbot.flow import intake, inviters, invites, redeeming, review, settle
 from knockbot.flow.checkup import NOT_THERE, shortage
 from knockbot.flow.door import Door, log
 from knockbot.store import cards, effects, inbox, requests, rooms
@@ -27,8 +28,11 @@ async def reconcile(door: Door, room_id: str) -> None:
             await settle.trouble(door, tx, room_id, NOT_THERE)
         return
     await _rename(door, room)
-    await _check_powers(door, room)
+    powers = await door.outside.powers(room.room_id)
+    await _check_powers(door, room, powers)
     await _find_missed_invites(door, room)
+    await _find_missed_redeemers(door, room)
+    await inviters.look(door, room_id, powers)
     standing = await door.outside.knocking(room_id)
     await _find_missed_knocks(door, room, standing)
     await _find_missed_outcomes(door, room, {change.user_id for change in standing})
@@ -51,12 +55,10 @@ async def _rename(door: Door, room: ProtectedRoom) -> None:
             await rooms.rename(tx, room.room_id, view.label)
 
 
-async def _check_powers(door: Door, room: ProtectedRoom) -> None:
+async def _check_powers(door: Door, room: ProtectedRoom, powers: Powers) -> None:
     """Tell once what is missing and offer it no more; once nothing is, go on with what was waiting for it."""
-    powers = await door.outside.powers(room.room_id)
     missing = shortage(powers, door.bot)
     async with door.closing(None) as tx:
-        await invites.inviters_demoted(door, tx, room.room_id, powers)
         for card in await cards.awaiting_answers(tx, room.room_id):
             shown = await requests.on_card(tx, card.id)
             if review.takes_clicks(shown):
@@ -86,23 +88,34 @@ async def _is_known(door: Door, change: MemberChange) -> bool:
 
 async def _find_missed_invites(door: Door, room: ProtectedRoom) -> None:
     """Third-party invites that were planted, replaced or emptied while nobody looked."""
-    there = {invite.token: invite for invite in await door.outside.third_party_invites(room.room_id)}
+    there = await door.outside.third_parties(room.room_id)
     async with door.db.tx() as tx:
-        known = {token: await requests.by_token(tx, room.room_id, token) for token in there}
-        gone = [request for request in await requests.invites_of(tx, room.room_id) if request.redeemed is False]
-    missed = [invite for token, invite in there.items() if not _is_the_same(known[token], invite)]
+        known = {change.token: await requests.by_token(tx, room.room_id, change.token) for change in there}
+    standing = [change.invite for change in there if change.invite is not None]
+    missed = [invite for invite in standing if not invites.is_on_record(known[invite.token], invite)]
     judged = [(invite, await invites.judged(door, invite)) for invite in missed]
     card_id = await _card_for_many(door, room, [decision for _, decision in judged])
     for invite, decision in judged:
         await invites.plant(door, invite, decision, None, card_id=card_id)
-    for request in gone:
-        if request.invite is not None and request.invite.token not in there:
-            await invites.found_empty(door, request)
+    for change in there:
+        if change.invite is None and known[change.token] is not None:
+            await invites.emptied(door, change, None)
 
 
-def _is_the_same(request: Request | None, invite: ThirdPartyInvite) -> bool:
-    """Whether this invite is on record: as it stands, or as one that somebody came in by and that was not emptied."""
-    return request is not None and (request.event_id == invite.event_id or request.redeemed)
+async def _find_missed_redeemers(door: Door, room: ProtectedRoom) -> None:
+    """Who came in by an invite that stands or waits, while nobody looked: the events they came in by say so."""
+    async with door.db.tx() as tx:
+        standing = [request for request in await requests.invites_of(tx, room.room_id) if not request.redeemed]
+    if not standing:
+        return
+    tokens = {request.invite.token for request in standing if request.invite is not None}
+    inviters_standing = {request.subject for request in standing}
+    for change in await door.outside.redeemed(room.room_id, inviters_standing, room.protected_at):
+        if change.token in tokens and change.sent_at >= room.protected_at:
+            await redeeming.redeemed(door, change, None)
+            current = await door.outside.member(room.room_id, change.user_id)
+            if current is not None and current.event_id != change.event_id:
+                await intake.moved_on(door, current, None)
 
 
 async def _card_for_many(door: Door, room: ProtectedRoom, decisions: list[Decision]) -> int | None:
@@ -118,7 +131,7 @@ async def _find_missed_outcomes(door: Door, room: ProtectedRoom, knocking: set[s
     async with door.db.tx() as tx:
         unsettled = await requests.unsettled(tx, room.room_id)
     for request in unsettled:
-        if request.user_id not in knocking:
+        if request.user_id and request.user_id not in knocking:
             change = await door.outside.member(room.room_id, request.user_id)
             if change is not None and change.membership is not Membership.KNOCK:
                 await intake.moved_on(door, change, None)

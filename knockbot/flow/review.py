@@ -37,11 +37,15 @@ async def objection(door: Door, wish: Wish, request: Request) -> Words | None:
 def shortfall(powers: Powers, who: str, verdict: Verdict, request: Request) -> Shortfall | None:
     """What somebody lacks to give this answer to this request; none if nothing.
 
-    Taking an invite back that nobody redeemed yet is no kick: it needs what planting one needs.
+    Taking an invite back that nobody redeemed yet is no kick: it needs what planting one needs. To ban its inviter
+    goes with that.
     """
-    if request.invite is not None and not request.redeemed and verdict is Verdict.REJECT:
-        verdict = Verdict.ACCEPT
-    return powers.shortfall(who, verdict, request.subject)
+    if request.invite is None or request.redeemed:
+        return powers.shortfall(who, verdict, request.subject)
+    lacking = powers.shortfall(who, Verdict.ACCEPT, request.subject)
+    if lacking is None and verdict is Verdict.BAN:
+        return powers.shortfall(who, verdict, request.subject)
+    return lacking
 
 
 async def is_joined(door: Door, room_id: str, user_id: str) -> bool:
@@ -61,13 +65,13 @@ async def take(door: Door, tx: Tx, wish: Wish, request_id: int) -> Words | None:
     if not request.awaits_moderators:
         return wording.already_answered(request, door.now())
     if wish.verdict is Verdict.ACCEPT and not await _could_see(tx, wish, request):
-        return wording.knocked_anew(request)
+        return wording.changed_anew(request)
     answer = Answer(
         wish.verdict, wish.actor, door.now(), request.event_id, reason=wish.reason or None, cause=wish.cause
     )
     await settle.give_answer(door, tx, request, answer)
     if request.invite is not None:
-        await invites.leave_alone(door, tx, request.id)
+        await invites.follow(door, tx, request.id)
     return None
 
 

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable
 
 from knockbot.domain import plan, wording
-from knockbot.domain.card import EMOJI, decision_line, machine_block
+from knockbot.domain.card import EMOJI, decision_line, machine_block, policy_key
 from knockbot.domain.model import Answer, Decision, Request, State, Verdict
 from knockbot.domain.policy import Announce
 from knockbot.domain.words import Words
@@ -32,7 +32,8 @@ async def carry_out(door: Door, tx: Tx, request: Request, decision: Decision, *,
     `card_id` names a card that is already there to be shared.
     """
     await requests.judged(tx, request.id, decision)
-    await record(door, tx, request, door.bot, "judged", verdict=decision.verdict, rule=decision.rule)
+    key = policy_key(request, decision.rule, decision.verdict)
+    await record(door, tx, request, door.bot, "judged", verdict=decision.verdict, rule=key)
     if decision.verdict is Verdict.FORWARD:
         await show(door, tx, request.id, card_id=card_id)
         return
@@ -65,7 +66,8 @@ async def settle(door: Door, tx: Tx, request: Request, state: State, by: str) ->
     """The room has moved on: record the outcome, and tell it where it is shown."""
     await requests.settled(tx, request.id, state, by, door.now())
     await effects.overtake(tx, request.id, f"the request is {state} by now", door.now())
-    rule = request.answer.rule if request.answer is not None and request.answer.by == by else None
+    answer = request.answer if request.answer is not None and request.answer.by == by else None
+    rule = policy_key(request, answer.rule, answer.verdict) if answer is not None else None
     await record(door, tx, request, by, str(state), rule=rule)
     if request.card_id is not None:
         await show(door, tx, request.id)
@@ -94,6 +96,8 @@ async def show(door: Door, tx: Tx, request_id: int, *, card_id: int | None = Non
         await effects.add(tx, [plan.post_card(card.management_room, card.id)], door.now())
         return
     await requests.put_on_card(tx, request.id, shared)
+    if request.card_id is None and request.invite is not None:
+        await offer(door, tx, shared, [])  # a click on it could mean any of them
     await refresh(door, tx, shared)
 
 
@@ -137,8 +141,10 @@ async def post_missing(door: Door, tx: Tx, room_id: str) -> None:
 
 
 async def _crowded_card(door: Door, tx: Tx, request: Request) -> int | None:
-    """The card to share, when one applicant has been at the same door too often within the hour."""
-    recent = await requests.opened_since(tx, request.room_id, request.user_id, door.now() - HOUR)
+    """The card to share, when one applicant, or inviter, has been at the same door too often within the hour."""
+    opened_since = requests.opened_since if request.invite is None else requests.invites_opened_since
+    who = request.user_id if request.invite is None else request.invite.inviter
+    recent = await opened_since(tx, request.room_id, who, door.now() - HOUR)
     if len(recent) <= CROWDED:
         return None
     carded = {r.card_id for r in recent if r.card_id is not None and r.management_room == request.management_room}
@@ -173,12 +179,12 @@ async def say(
     await effects.add(tx, [plan.say(room_id, occasion, content, about.id if about else None)], door.now())
 
 
-async def alarm(door: Door, tx: Tx, room_id: str, occasion: str, text: Words) -> None:
+async def alarm(door: Door, tx: Tx, room_id: str, occasion: str, text: Words, *, reply_to: str | None = None) -> None:
     """Tell the moderators of a protected room, aloud, what needs a hand."""
     room = await rooms.find(tx, room_id)
     if room is not None:
         calls = (await rules.in_force(door, tx, room_id)).policy.call
-        await say(door, tx, room.management_room, occasion, text, aloud=True, calls=calls)
+        await say(door, tx, room.management_room, occasion, text, reply_to=reply_to, aloud=True, calls=calls)
 
 
 async def trouble(door: Door, tx: Tx, room_id: str, why: str) -> None:

@@ -14,7 +14,7 @@ from knockbot.domain import plan, wording
 from knockbot.domain.model import Act, MemberChange, Request, State, Verdict
 from knockbot.domain.outcomes import credited, outcome
 from knockbot.errors import ActionError, Later, Never
-from knockbot.flow import settle
+from knockbot.flow import review, settle
 from knockbot.flow.door import Door, log
 from knockbot.store import cards, effects, requests
 from knockbot.store.db import Tx
@@ -159,6 +159,8 @@ class Worker:
         request = await requests.get(tx, claimed.effect.request_id or 0)
         if _is_beside(claimed, request):
             return
+        if _is_outdated(claimed, request):
+            return
         if came.seen is not None:
             state = outcome(request, came.seen)
             if state is not None:
@@ -176,7 +178,8 @@ class Worker:
             await requests.shown(tx, request_id, event_id)
         if effect.act is Act.POST_CARD and effect.card_id is not None and came.event_id is not None:
             await cards.posted(tx, effect.card_id, came.event_id)
-            await settle.offer(self._door, tx, effect.card_id, came.offers)
+            takes_clicks = review.takes_clicks(await requests.on_card(tx, effect.card_id))
+            await settle.offer(self._door, tx, effect.card_id, came.offers if takes_clicks else ())
             await self._catch_up(tx, effect.card_id, came)
 
     async def _catch_up(self, tx: Tx, card_id: int, came: Done) -> None:
@@ -215,10 +218,10 @@ class Worker:
         request = await requests.get(tx, claimed.effect.request_id or 0)
         if _is_beside(claimed, request):
             label = await settle.label_of(tx, request.room_id)
-            text = wording.refused(request, label, error.why)
+            text = wording.not_banned(request, label, error.why)
             await settle.alarm(self._door, tx, request.room_id, f"refused:{claimed.effect.key}", text)
             return
-        if not request.open:
+        if not request.open or _is_outdated(claimed, request):
             return
         await requests.answered(tx, request.id, None)
         await requests.in_trouble(tx, request.id, error.why)
@@ -241,7 +244,13 @@ ON_REQUESTS = frozenset(STATE_AFTER)
 
 def _is_beside(claimed: Claimed, request: Request) -> bool:
     """Whether an act was on an invite's inviter; what became of the invite itself, revoking it tells."""
-    return request.invite is not None and not request.redeemed and claimed.effect.act is not Act.REVOKE
+    effect = claimed.effect
+    return request.invite is not None and effect.act is not Act.REVOKE and effect.user_id != request.user_id
+
+
+def _is_outdated(claimed: Claimed, request: Request) -> bool:
+    """Whether an invite was redeemed or replaced while it was being taken back: that has acts of its own."""
+    return claimed.effect.act is Act.REVOKE and claimed.effect.event_id != request.event_id
 
 
 def _carries_out(act: Act, verdict: Verdict) -> bool:

@@ -15,7 +15,8 @@ from markupsafe import Markup
 
 from knockbot.domain import plan, wording
 from knockbot.domain.card import machine_block
-from knockbot.domain.model import Act, MemberChange, Membership, Request
+from knockbot.domain.invites import spoken
+from knockbot.domain.model import Act, MemberChange, Membership, Request, Verdict
 from knockbot.domain.words import Words
 from knockbot.errors import Never
 from knockbot.flow import review, rules, settle
@@ -23,6 +24,7 @@ from knockbot.flow.door import Door
 from knockbot.flow.worker import Action, Done, Outcome, Overtaken
 from knockbot.matrix.cards import REQUEST_KEY, card_message, edit, message, transaction_id
 from knockbot.matrix.events import EFFECT_KEY, is_event_id
+from knockbot.matrix.facts import THIRD_PARTY_INVITE, fits_a_path
 from knockbot.matrix.homeserver import Homeserver
 from knockbot.store import cards, effects, requests, rooms
 from knockbot.store.effects import Claimed
@@ -91,27 +93,32 @@ async def _explain(hand: Hand, claimed: Claimed, stood: MemberChange, error: Nev
 
 
 async def revoke(hand: Hand, claimed: Claimed) -> Outcome:
-    """Empty the state under a third-party invite's token, whatever stands there now."""
+    """Empty the state under a third-party invite's token, whatever its inviter has put there by now."""
     effect = claimed.effect
-    token = str(effect.content["token"])
-    stands = await hand.door.outside.third_party_invite(effect.room_id, token)
-    if stands is None:
-        return Done()
+    token, inviter = str(effect.content["token"]), effect.content["inviter"]
     try:
-        if _fits_a_path(token):
-            await hand.homeserver.put_state(effect.room_id, "m.room.third_party_invite", token, {})
+        stands = await hand.door.outside.third_party(effect.room_id, token)
+        if stands is None or stands.invite is None:
+            return Done()
+        if stands.invite.inviter != inviter:
+            return Overtaken("an invite of somebody else stands under its token")
+        if fits_a_path(token):
+            await hand.homeserver.put_state(effect.room_id, THIRD_PARTY_INVITE, spoken(token), {})
         else:
             await hand.homeserver.redact(effect.room_id, stands.event_id, transaction_id(effect.key))
     except Never as error:
-        if error.code == "M_FORBIDDEN":
-            raise Never(f"I may not take invites back: {error.why}", code="KNOCKBOT_NO_POWER") from error
-        raise
+        raise await _why_not_revoked(hand, effect.room_id, error) from error
     return Done()
 
 
-def _fits_a_path(token: str) -> bool:
-    """Whether a token can stand in a URL: dots alone would lead elsewhere, and what was replaced is not the token."""
-    return token not in ("", ".", "..") and "\ufffd" not in token
+async def _why_not_revoked(hand: Hand, room_id: str, error: Never) -> Never:
+    """A clear no: the bot is out, or lacks the power to invite, which this takes, or it is as the server says."""
+    if error.code != "M_FORBIDDEN":
+        return error
+    if not await _is_in(hand, room_id):
+        return Never("I am not in this room.", code="KNOCKBOT_NOT_JOINED")
+    lacking = (await hand.door.outside.powers(room_id)).shortfall(hand.door.bot, Verdict.ACCEPT, "")
+    return error if lacking is None else Never(lacking.why, code="KNOCKBOT_NO_POWER")
 
 
 async def _is_in(hand: Hand, room_id: str) -> bool:
@@ -174,6 +181,8 @@ async def _about(hand: Hand, claimed: Claimed) -> tuple[list[Request], str, tupl
 async def react(hand: Hand, claimed: Claimed) -> Outcome:
     """Offer an answer on a card; the homeserver itself keeps a reaction from standing twice."""
     effect = claimed.effect
+    if effect.card_id is not None and not await _takes_clicks(hand, effect.card_id):
+        return Overtaken("several requests share the card by now")
     relation = {"rel_type": "m.annotation", "event_id": effect.event_id, "key": effect.content["emoji"]}
     content = {"m.relates_to": relation, EFFECT_KEY: effect.key}
     try:
@@ -183,6 +192,11 @@ async def react(hand: Hand, claimed: Claimed) -> Outcome:
             return Done()
         raise
     return Done(event_id)
+
+
+async def _takes_clicks(hand: Hand, card_id: int) -> bool:
+    async with hand.door.db.tx() as tx:
+        return review.takes_clicks(await requests.on_card(tx, card_id))
 
 
 async def unreact(hand: Hand, claimed: Claimed) -> Outcome:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeGuard
 
 from knockbot.domain import ids
+from knockbot.domain.invites import written
 from knockbot.domain.model import (
     Echo,
     Happening,
@@ -39,8 +40,7 @@ WATCHED = frozenset({"m.room.member", "m.room.third_party_invite", "m.room.redac
 MEMBERSHIPS = frozenset(Membership)
 
 LONGEST_TOKEN = 255
-KEYS_KEPT = 20
-"""Keys of one third-party invite; identity servers write two or three."""
+"""No state key is longer (client-server API, "Size limits")."""
 
 ROOM_CHANGES = frozenset(
     {
@@ -86,6 +86,8 @@ def member_change(event: Mapping[str, Any], bot: str = "") -> MemberChange:
         raise Malformed("m.room.member without a membership")
     unsigned = _mapping(event.get("unsigned"))
     replaces = unsigned.get("replaces_state")
+    # Of an invite the homeserver has checked it; a knock or a join may say whatever its user likes.
+    token = _redeemed_token(content) if membership is Membership.INVITE else None
     return MemberChange(
         room_id=_room(event),
         event_id=_event_id(event),
@@ -98,8 +100,13 @@ def member_change(event: Mapping[str, Any], bot: str = "") -> MemberChange:
         sent_at=_time(event),
         replaces=replaces if is_event_id(replaces) else None,
         replaced_membership=_membership(_mapping(unsigned.get("prev_content"))),
-        token=_text(_mapping(_mapping(content.get("third_party_invite")).get("signed")).get("token"), LONGEST_TOKEN),
+        token=token,
     )
+
+
+def _redeemed_token(content: Mapping[str, Any]) -> str | None:
+    token = _mapping(_mapping(content.get("third_party_invite")).get("signed")).get("token")
+    return written(token) if isinstance(token, str) and len(token) <= LONGEST_TOKEN else None
 
 
 def reaction(event: Mapping[str, Any], bot: str = "") -> Reaction | None:
@@ -144,28 +151,42 @@ def _message(event: Mapping[str, Any], bot: str) -> Message | Echo | None:
 
 def third_party(event: Mapping[str, Any], bot: str = "") -> ThirdPartyChange:
     """An invite to an e-mail address or phone number, or the emptying of one (m.room.third_party_invite)."""
-    token = storable(_required(event, "state_key", str)[:LONGEST_TOKEN])
-    content = _mapping(event.get("content"))
+    state_key = _required(event, "state_key", str)
+    if len(state_key) > LONGEST_TOKEN:
+        raise Malformed("the token is too long for a state key")
+    token = written(state_key)
+    content, unsigned = _mapping(event.get("content")), _mapping(event.get("unsigned"))
     room_id, event_id, sender = _room(event), _event_id(event), _user(event, "sender")
     invite = None
     if content:
         name = _text(content.get("display_name"), NAME_KEPT) or ""
         invite = ThirdPartyInvite(room_id, event_id, token, sender, name, _identity_keys(content))
-    replaces = _mapping(event.get("unsigned")).get("replaces_state")
+    else:
+        sender = _redacted_by(unsigned) or sender
+    replaces = unsigned.get("replaces_state")
     return ThirdPartyChange(
         room_id, event_id, token, sender, invite, _time(event), replaces if is_event_id(replaces) else None
     )
 
 
+def _redacted_by(unsigned: Mapping[str, Any]) -> str | None:
+    """Who took an event's content away, where somebody did."""
+    sender = _mapping(unsigned.get("redacted_because")).get("sender")
+    return sender if isinstance(sender, str) and ids.is_user_id(sender) else None
+
+
 def _identity_keys(content: Mapping[str, Any]) -> tuple[IdentityKey, ...]:
-    """Every key that opens the door; what is no key opens none, and is left out."""
+    """Every key that opens the door, each in full; what is no key opens none, and is left out.
+
+    None is cut off: the last of hundreds opens the door as well as the first.
+    """
     listed = content.get("public_keys")
     found = []
-    for entry in [content, *(listed if isinstance(listed, list) else [])][: KEYS_KEPT + 1]:
+    for entry in [content, *(listed if isinstance(listed, list) else [])]:
         key = _mapping(entry).get("public_key")
         url = _mapping(entry).get("key_validity_url")
         if isinstance(key, str):
-            found.append(IdentityKey(storable(key[:255]), storable(url[:2000]) if isinstance(url, str) else None))
+            found.append(IdentityKey(storable(key), storable(url) if isinstance(url, str) else None))
     return tuple(dict.fromkeys(found))
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from knockbot.domain.ids import is_room_id
-from knockbot.domain.model import MemberChange, Membership, Reaction, ThirdPartyInvite
+from knockbot.domain.invites import spoken
+from knockbot.domain.model import MemberChange, Membership, Reaction, ThirdPartyChange
 from knockbot.domain.power import Powers, powers
 from knockbot.domain.text import storable
 from knockbot.errors import Later
@@ -19,6 +21,11 @@ from knockbot.matrix.homeserver import Homeserver
 log = logging.getLogger("knockbot.facts")
 
 CREATE_EVENTS_KEPT = 5000
+
+HISTORY_PAGES = 10
+"""Pages of a hundred events of a room's history that are looked through at most."""
+
+THIRD_PARTY_INVITE = "m.room.third_party_invite"
 
 
 class Outside:
@@ -85,14 +92,31 @@ class Outside:
         value = _content(await self._homeserver.state(room_id, event_type)).get(key)
         return storable(value[:255]).strip() if isinstance(value, str) else ""
 
-    async def third_party_invite(self, room_id: str, token: str) -> ThirdPartyInvite | None:
-        """The third-party invite that stands under a token."""
-        return _invite(await self._homeserver.state(room_id, "m.room.third_party_invite", token))
+    async def third_party(self, room_id: str, token: str) -> ThirdPartyChange | None:
+        """What stands under a token: an invite, or what emptied it."""
+        if not fits_a_path(token):
+            return next((change for change in await self.third_parties(room_id) if change.token == token), None)
+        event = await self._homeserver.state(room_id, THIRD_PARTY_INVITE, spoken(token))
+        return _third_party(event | {"room_id": room_id}) if event is not None else None
 
-    async def third_party_invites(self, room_id: str) -> list[ThirdPartyInvite]:
-        """Every third-party invite that stands in a room."""
-        found = [_invite(event | {"room_id": room_id}) for event in await self._homeserver.third_party_state(room_id)]
-        return [invite for invite in found if invite is not None]
+    async def third_parties(self, room_id: str) -> list[ThirdPartyChange]:
+        """The same for every token of a room."""
+        events = await self._homeserver.state_of_type(room_id, THIRD_PARTY_INVITE)
+        return [_third_party(event | {"room_id": room_id}) for event in events]
+
+    async def redeemed(self, room_id: str, inviters: Iterable[str], since: int) -> list[MemberChange]:
+        """Who came in by third-party invites of these inviters, by the room's history: newest first there."""
+        theirs = json.dumps({"types": ["m.room.member"], "senders": sorted(inviters)})
+        found: list[MemberChange] = []
+        place: str | None = None
+        for _ in range(HISTORY_PAGES):
+            page, place = await self._homeserver.messages_back(room_id, place, theirs)
+            changes = [_member(event | {"room_id": room_id} if isinstance(event, dict) else None) for event in page]
+            found += [change for change in changes if change is not None and change.token is not None]
+            # By the latest of a page, for what an event says of its time is its server's word.
+            if place is None or max((change.sent_at for change in changes if change is not None), default=0) < since:
+                break
+        return found[::-1]
 
     async def resolve(self, alias: str) -> tuple[str, tuple[str, ...]]:
         """The room an alias means now, and servers to reach it by."""
@@ -135,14 +159,17 @@ def _member(event: Any) -> MemberChange | None:
         return None
 
 
-def _invite(event: Any) -> ThirdPartyInvite | None:
-    if not isinstance(event, dict):
-        return None
+def _third_party(event: Mapping[str, Any]) -> ThirdPartyChange:
     try:
-        return events.third_party(event).invite
+        return events.third_party(event)
     except events.Malformed as error:
-        log.warning("a third-party invite makes no sense: %s", error)
-        return None
+        # Not nothing: what cannot be read is not the same as an invite that is gone.
+        raise Later(f"the homeserver's answer makes no sense ({error}).") from error
+
+
+def fits_a_path(token: str) -> bool:
+    """Whether a token can stand in a URL: dots alone lead elsewhere."""
+    return token not in (".", "..")
 
 
 def _join_rule(content: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:

@@ -32,7 +32,7 @@ from mautrix.errors import MatrixConnectionError
 from yarl import URL
 
 from knockbot.domain.text import shown
-from knockbot.errors import Later, Never
+from knockbot.errors import ActionError, Later, Never
 
 log = logging.getLogger("knockbot.homeserver")
 
@@ -68,6 +68,12 @@ UNWELL: dict[str, str] = {
 
 UNWELL_PAUSE: Final = 60.0
 
+LISTED: Final = ""
+"""Where to find the answer to the one call that is answered by a list: for a room's whole state."""
+
+STANDING_STATE: Final = ("m.room.create", "m.room.join_rules", "m.room.power_levels")
+"""State that every room has: an answer with none of it says nothing of what else the room has not."""
+
 
 class _Api(HTTPAPI):
     """mautrix's client with its own reading of answers."""
@@ -81,6 +87,8 @@ class _Api(HTTPAPI):
         ) as answer:
             body = _as_json(await answer.read())
             if 200 <= answer.status < 300:
+                if isinstance(body, list) and url.path.endswith("/state"):
+                    body = {LISTED: body}
                 if not isinstance(body, dict):
                     raise Later("the homeserver's answer makes no sense.")
                 return body, answer
@@ -233,13 +241,29 @@ class Homeserver:
         answer = await self.call(Method.GET, Path.v3.joined_rooms, patience=HANDSHAKE)
         return [room_id for room_id in _list(answer, "joined_rooms") if isinstance(room_id, str)]
 
-    async def third_party_state(self, room_id: str) -> list[Any]:
-        """The third-party invites in a room's state, by a sync that is asked for nothing else.
+    async def state_of_type(self, room_id: str, event_type: str) -> list[dict[str, Any]]:
+        """The state events of one type in a room: by a sync that is asked for little else, or from its whole state.
+
+        Not every homeserver lets an application service sync, and a room may be missing in the answer.
+        """
+        try:
+            events = await self._synced_state(room_id, (event_type, *STANDING_STATE))
+        except ActionError as error:
+            if isinstance(error, Later) and error.unreachable:
+                raise
+            log.info("no sync for %s (%s); its whole state is asked for instead", room_id, error.why)
+            events = []
+        if not events:
+            events = _list(await self.call(Method.GET, Path.v3.rooms[room_id].state, patience=HANDSHAKE), LISTED)
+        return [event for event in events if isinstance(event, dict) and event.get("type") == event_type]
+
+    async def _synced_state(self, room_id: str, types: Sequence[str]) -> list[Any]:
+        """A room's state of these types, as the bot's own first sync has it.
 
         Synapse keeps the answer to a repeated first sync for minutes; a filter that differs each time is not repeated.
         """
         nothing = {"limit": 0, "types": []}
-        state = {"types": ["m.room.third_party_invite"], "not_senders": [f"@{secrets.token_hex(8)}:invalid"]}
+        state = {"types": list(types), "not_senders": [f"@{secrets.token_hex(8)}:invalid"]}
         wanted = {
             "room": {
                 "rooms": [room_id],
@@ -251,12 +275,11 @@ class Homeserver:
             "presence": nothing,
             "account_data": nothing,
         }
-        query = {"filter": json.dumps(wanted), "timeout": "0"}
-        answer = await self.call(Method.GET, Path.v3.sync, query=query, patience=HANDSHAKE)
-        found: Any = answer
+        query = {"filter": json.dumps(wanted), "timeout": "0", "set_presence": "offline"}
+        found: Any = await self.call(Method.GET, Path.v3.sync, query=query, patience=HANDSHAKE)
         for step in ("rooms", "join", room_id, "state", "events"):
             found = found.get(step) if isinstance(found, dict) else None
-        return [event for event in found if isinstance(event, dict)] if isinstance(found, list) else []
+        return found if isinstance(found, list) else []
 
     async def annotations(self, room_id: str, event_id: str) -> list[Any]:
         """The reactions on a message, the newest hundred."""
@@ -371,7 +394,7 @@ class Homeserver:
         return event_id
 
     async def redact(self, room_id: str, event_id: str, txn_id: str) -> None:
-        """Take an event of the bot's own back."""
+        """Take an event's content away: one of the bot's own, or, where it has the power, of somebody else."""
         await self.call(Method.PUT, Path.v3.rooms[room_id].redact[event_id][txn_id])
 
     async def create_room(self, content: Mapping[str, Any]) -> str:

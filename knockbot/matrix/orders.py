@@ -88,9 +88,9 @@ def answer(verdict: Verdict) -> Callable[[Call], Awaitable[Words | Promise]]:
 async def revoke(call: Call) -> Words | Promise:
     """Take third-party invites back."""
     found, reason = await requests_meant(call)
-    wrong = [one for one in found if isinstance(one, Request) and (one.invite is None or one.redeemed)]
+    wrong = [one.number for one in found if isinstance(one, Request) and (one.invite is None or one.redeemed)]
     if wrong:
-        return wording.not_an_invite(wrong[0].number)
+        return lines(wording.not_an_invite(number) for number in wrong)
     wish = Wish(call.actor, Verdict.REJECT, call.cause, call.message.sent_at, reason[:REASON_LIMIT])
     objections = [one if isinstance(one, Words) else await review.objection(call.door, wish, one) for one in found]
 

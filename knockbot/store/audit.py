@@ -21,7 +21,7 @@ class Entry:
     what: str
     detail: Mapping[str, Any]
     number: int | None = None
-    """When read: the number of the request, and whose it is."""
+    """When read: the number of the request, and whose it is: of an invite that nobody redeemed, its inviter's."""
     user_id: str | None = None
 
 
@@ -45,12 +45,12 @@ async def of_request(tx: Tx, request_id: int) -> list[Entry]:
 
 
 async def latest(tx: Tx, room_ids: list[str], limit: int, *, about: str | None = None) -> list[Entry]:
-    """The newest lines about some rooms, or about one applicant in them; oldest first."""
+    """The newest lines about some rooms, or about one applicant or inviter in them; oldest first."""
     found: list[Entry] = []
     for room_id in room_ids:
         rows = await tx.fetch(
             f"SELECT {_COLUMNS} {_WITH_NUMBERS} WHERE audit.room_id = $1 "
-            + ("AND requests.user_id = $3 " if about is not None else "")
+            + ("AND (requests.user_id = $3 OR requests.inviter = $3) " if about is not None else "")
             + "ORDER BY audit.id DESC LIMIT $2",
             *(room_id, limit, about)[: 3 if about is not None else 2],
         )
@@ -58,7 +58,10 @@ async def latest(tx: Tx, room_ids: list[str], limit: int, *, about: str | None =
     return sorted(found, key=lambda entry: entry.at)[-limit:]
 
 
-_COLUMNS = "audit.at, audit.room_id, request_id, actor, what, detail_json, requests.number, requests.user_id"
+_COLUMNS = (
+    "audit.at, audit.room_id, request_id, actor, what, detail_json, requests.number, "
+    "coalesce(nullif(requests.user_id, ''), requests.inviter) AS user_id"
+)
 _WITH_NUMBERS = "FROM audit LEFT JOIN requests ON requests.id = request_id"
 
 

@@ -157,14 +157,27 @@ async def unblock(tx: Tx, room_id: str, now: int) -> None:
 
 
 async def overtake(tx: Tx, request_id: int, why: str, now: int) -> None:
-    """The request was settled otherwise: what still waits to be done to its applicant is not needed.
+    """The request was settled otherwise: what still waits to be done to it or its applicant is not needed.
 
-    A running one is left to find out by itself, from the room.
+    A running one is left to find out by itself, from the room. What is to be done to the inviter of a third-party
+    invite, who is somebody else, is no matter of what became of the invite.
     """
     await tx.execute(
         "UPDATE effects SET state = 'overtaken', why = $2, ended_at = $3 "
-        "WHERE request_id = $1 AND state IN ('due', 'blocked') AND act IN ('invite', 'kick', 'ban', 'revoke')",
+        "WHERE request_id = $1 AND state IN ('due', 'blocked') AND act IN ('invite', 'kick', 'ban', 'revoke') "
+        "AND (user_id IS NULL OR user_id = (SELECT user_id FROM requests WHERE id = $1))",
         request_id,
+        why,
+        now,
+    )
+
+
+async def overtake_all(tx: Tx, room_id: str, why: str, now: int) -> None:
+    """Nothing more is to be done at a room's door."""
+    await tx.execute(
+        "UPDATE effects SET state = 'overtaken', why = $2, ended_at = $3 "
+        "WHERE room_id = $1 AND state IN ('due', 'blocked') AND act IN ('invite', 'kick', 'ban', 'revoke')",
+        room_id,
         why,
         now,
     )
@@ -233,6 +246,17 @@ async def last_aim(tx: Tx, room_id: str, user_id: str, act: Act) -> str | None:
         act,
     )
     return str(event_id) if event_id is not None else None
+
+
+async def last_scope(tx: Tx, room_id: str, user_id: str, act: Act) -> list[str]:
+    """In which memberships the last act of a kind on a user of a room was to hit them; empty where it did not say."""
+    content = await tx.fetchval(
+        "SELECT content_json FROM effects WHERE room_id = $1 AND user_id = $2 AND act = $3 ORDER BY id DESC LIMIT 1",
+        room_id,
+        user_id,
+        act,
+    )
+    return list(json.loads(content or "{}").get("while", []))
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,11 @@ async def open_knock(tx: Tx, management_room: str, knock: Knock, now: int) -> Re
 
 
 async def open_invite(tx: Tx, management_room: str, invite: ThirdPartyInvite, now: int) -> Request:
-    """Open a request for a third-party invite; who will redeem it is not known yet."""
+    """Open a request for a third-party invite; who will redeem it is not known yet.
+
+    From now on it is this one that its token leads to.
+    """
+    await tx.execute("UPDATE requests SET token = NULL WHERE room_id = $1 AND token = $2", invite.room_id, invite.token)
     number = await _next_number(tx, management_room)
     row = await tx.fetchrow(
         "INSERT INTO requests (management_room, number, room_id, kind, user_id, event_id, reason, has_avatar, state, "
@@ -152,22 +156,57 @@ async def unsettled(tx: Tx, room_id: str) -> list[Request]:
 
 
 async def by_token(tx: Tx, room_id: str, token: str) -> Request | None:
-    """The third-party invite that stands, or stood, under a token."""
+    """The third-party invite that stands under a token, or stood there last."""
     row = await tx.fetchrow(
         f"SELECT {_COLUMNS} FROM requests WHERE room_id = $1 AND token = $2{for_update(tx)}", room_id, token
     )
     return _request(row) if row else None
 
 
-async def invites_of(tx: Tx, room_id: str, inviter: str | None = None) -> list[Request]:
-    """The third-party invites at a room that are pending or standing, of everybody or of one inviter; oldest first."""
+async def invites_of(tx: Tx, room_id: str) -> list[Request]:
+    """The third-party invites at a room that are pending or standing, redeemed or not; oldest first."""
     rows = await tx.fetch(
         f"SELECT {_COLUMNS} FROM requests WHERE room_id = $1 AND kind = 'third_party_invite' "
         f"AND state IN ('pending', 'standing') ORDER BY id{for_update(tx)}",
         room_id,
     )
-    found = [_request(row) for row in rows]
-    return [one for one in found if inviter is None or (one.invite is not None and one.invite.inviter == inviter)]
+    return [_request(row) for row in rows]
+
+
+async def not_yet_fallen(tx: Tx, room_id: str, inviter: str, cause: str) -> list[Request]:
+    """The pending and standing invites of an inviter that this fall of theirs was not dealt with for; oldest first."""
+    rows = await tx.fetch(
+        f"SELECT {_COLUMNS} FROM requests WHERE room_id = $1 AND inviter = $2 AND state IN ('pending', 'standing') "
+        f"AND user_id = '' AND (fallen_by IS NULL OR fallen_by <> $3) ORDER BY id{for_update(tx)}",
+        room_id,
+        inviter,
+        cause,
+    )
+    return [_request(row) for row in rows]
+
+
+async def redeemed_by(tx: Tx, room_id: str, user_id: str, event_id: str) -> bool:
+    """Whether it is on record that somebody came in by this event."""
+    return bool(
+        await tx.fetchval(
+            "SELECT count(*) FROM requests WHERE room_id = $1 AND user_id = $2 AND event_id = $3 "
+            "AND kind = 'third_party_invite'",
+            room_id,
+            user_id,
+            event_id,
+        )
+    )
+
+
+async def invites_opened_since(tx: Tx, room_id: str, inviter: str, since: int) -> list[Request]:
+    """The third-party invites of an inviter at a room since a moment, oldest first."""
+    rows = await tx.fetch(
+        f"SELECT {_COLUMNS} FROM requests WHERE room_id = $1 AND inviter = $2 AND opened_at >= $3 ORDER BY id",
+        room_id,
+        inviter,
+        since,
+    )
+    return [_request(row) for row in rows]
 
 
 async def invites_made(tx: Tx, room_id: str, inviter: str) -> list[tuple[int, int]]:
@@ -209,7 +248,8 @@ async def knocked_again(tx: Tx, request: Request, change: MemberChange, now: int
 async def invite_replaced(tx: Tx, request_id: int, invite: ThirdPartyInvite, now: int) -> None:
     """Another invite stands under the same token."""
     await tx.execute(
-        "UPDATE requests SET event_id = $2, inviter = $3, invite_json = $4, changed_at = $5 WHERE id = $1",
+        "UPDATE requests SET event_id = $2, inviter = $3, invite_json = $4, changed_at = $5, fallen_by = NULL "
+        "WHERE id = $1",
         request_id,
         invite.event_id,
         invite.inviter,
@@ -222,6 +262,20 @@ async def redeemed(tx: Tx, request_id: int, change: MemberChange) -> None:
     """Somebody came in by this invite: from now on the request is about them."""
     await tx.execute(
         "UPDATE requests SET user_id = $2, event_id = $3 WHERE id = $1", request_id, change.user_id, change.event_id
+    )
+
+
+async def fell(tx: Tx, request_id: int, cause: str) -> None:
+    """This fall of its inviter was dealt with."""
+    await tx.execute("UPDATE requests SET fallen_by = $2 WHERE id = $1", request_id, cause)
+
+
+async def rose(tx: Tx, room_id: str, inviter: str) -> None:
+    """An inviter may invite again: should they fall once more, their invites are looked at once more."""
+    await tx.execute(
+        "UPDATE requests SET fallen_by = NULL WHERE room_id = $1 AND inviter = $2 AND fallen_by IS NOT NULL",
+        room_id,
+        inviter,
     )
 
 

@@ -47,11 +47,11 @@ async def managed_by(tx: Tx, management_room: str) -> list[ProtectedRoom]:
 
 
 async def protect(tx: Tx, room: ProtectedRoom) -> None:
-    """Protect a room, or move it to another management room."""
+    """Protect a room, or move it to another management room; since when it is protected stays as it was."""
     await tx.execute(
         "INSERT INTO rooms (room_id, management_room, label, protected_by, protected_at, locked) "
         "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (room_id) DO UPDATE SET "
-        "management_room = $2, label = $3, protected_by = $4, protected_at = $5, locked = $6, trouble = NULL",
+        "management_room = $2, label = $3, protected_by = $4, locked = $6, trouble = NULL",
         room.room_id,
         room.management_room,
         room.label,

@@ -200,6 +200,9 @@ V2 = """
 ALTER TABLE requests ADD COLUMN token TEXT;
 ALTER TABLE requests ADD COLUMN inviter TEXT;
 ALTER TABLE requests ADD COLUMN invite_json TEXT;
+-- The fall of its inviter that was dealt with: a member event, or a level. What moderators say afterwards stands.
+ALTER TABLE requests ADD COLUMN fallen_by TEXT;
+-- The newest request of a token has it; those before it, which are settled, have it in invite_json alone.
 CREATE UNIQUE INDEX requests_token ON requests (room_id, token) WHERE token IS NOT NULL;
 CREATE INDEX requests_inviter ON requests (room_id, inviter) WHERE inviter IS NOT NULL;
 

@@ -1,0 +1,128 @@
+"""When an inviter falls: what becomes of the third-party invites that they planted, as the policy says.
+
+Nothing in a room ties an invite to the standing of whoever planted it. So whoever is banned, kicked or put below the
+`invite` level has theirs revoked, and of whoever leaves they are shown to the moderators, unless the policy says else.
+Each fall is dealt with once: what moderators say of an invite afterwards holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from knockbot.domain import wording
+from knockbot.domain.invites import Fall, fall, fallen
+from knockbot.domain.model import Answer, MemberChange, Request, State, Verdict
+from knockbot.domain.outcomes import Turn, invite_outcome
+from knockbot.domain.policy import Fate
+from knockbot.domain.power import Powers
+from knockbot.errors import Never
+from knockbot.flow import invites, rules, settle
+from knockbot.flow.door import Door
+from knockbot.store import cards, requests, rooms
+from knockbot.store.db import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class Fallen:
+    """Somebody who planted invites, and what became of them; `cause` names the occasion."""
+
+    room_id: str
+    inviter: str
+    how: Fall
+    cause: str
+
+
+async def moved(door: Door, tx: Tx, change: MemberChange) -> None:
+    """Somebody left, was kicked or banned: what they planted does not simply stand any longer."""
+    how = fall(change)
+    if how is not None:
+        await _deal_with(door, tx, Fallen(change.room_id, change.user_id, how, change.event_id))
+
+
+async def look(door: Door, room_id: str, powers: Powers) -> None:
+    """See for each who has invites standing whether they may still invite; where nobody told, this does."""
+    async with door.db.tx() as tx:
+        standing = await requests.invites_of(tx, room_id)
+    for inviter in dict.fromkeys(request.subject for request in standing if not request.redeemed):
+        fell = await _fallen(door, room_id, inviter, powers)
+        async with door.closing(None) as tx:
+            if fell is None:
+                await requests.rose(tx, room_id, inviter)
+            else:
+                await _deal_with(door, tx, fell)
+
+
+async def _fallen(door: Door, room_id: str, inviter: str, powers: Powers) -> Fallen | None:
+    try:
+        member = await door.outside.member(room_id, inviter)
+    except Never:
+        return None
+    how = fallen(member, powers, inviter)
+    if how is None:
+        return None
+    cause = member.event_id if member is not None and how is not Fall.DEMOTED else f"level {powers.level(inviter):g}"
+    return Fallen(room_id, inviter, how, cause)
+
+
+async def _deal_with(door: Door, tx: Tx, fell: Fallen) -> None:
+    """Revoke, forward or keep what an inviter has standing, and say how many there were."""
+    room = await rooms.find(tx, fell.room_id)
+    found = await requests.not_yet_fallen(tx, fell.room_id, fell.inviter, fell.cause)
+    theirs = [request for request in found if invites.may_be_taken_back(request)]
+    if room is None or not theirs:
+        return
+    fate = (await rules.in_force(door, tx, fell.room_id)).policy.fate(fell.how)
+    hit = await FATES[fate](door, tx, fell, theirs)
+    for request in theirs:
+        await requests.fell(tx, request.id, fell.cause)
+    if hit:
+        text = wording.inviter_fell(fell.inviter, room.label, fell.how, fate, [request.number for request in hit])
+        occasion = f"fell:{fell.room_id}:{fell.inviter}:{fell.cause}:{hit[-1].id}:{door.now()}"
+        if fate is Fate.FORWARD:
+            await settle.alarm(door, tx, fell.room_id, occasion, text)
+        else:
+            await settle.say(door, tx, room.management_room, occasion, text)
+
+
+async def _revoke(door: Door, tx: Tx, fell: Fallen, theirs: Sequence[Request]) -> Sequence[Request]:
+    for request in theirs:
+        # Not by the occasion alone: one may fall to the same level twice.
+        cause = f"{fell.how} {request.event_id} {door.now()}"
+        answer = Answer(Verdict.REJECT, door.bot, door.now(), request.event_id, cause=cause)
+        await invites.take_back(door, tx, request, answer, f"taken back, since its inviter {RECORDED[fell.how]}")
+    return theirs
+
+
+async def _forward(door: Door, tx: Tx, fell: Fallen, theirs: Sequence[Request]) -> Sequence[Request]:
+    """Those that may stand are open again; those that wait do so anyway."""
+    standing = [request for request in theirs if invite_outcome(request.state, Turn.FORWARDED) is State.PENDING]
+    shared = None
+    if sum(request.card_id is None for request in standing) > settle.CROWDED:
+        shared = (await cards.new(tx, standing[0].management_room, fell.room_id, door.now())).id
+    for request in standing:
+        await settle.take_back_answer(door, tx, request, "its inviter is gone")
+        await requests.reopened(tx, request.id, door.now())
+        await settle.record(door, tx, request, door.bot, f"open again, since its inviter {RECORDED[fell.how]}")
+        await settle.show(door, tx, request.id, card_id=shared)
+    if shared is not None:
+        await settle.post_missing(door, tx, fell.room_id)
+    return standing
+
+
+async def _keep(_: Door, __: Tx, ___: Fallen, theirs: Sequence[Request]) -> Sequence[Request]:
+    return [request for request in theirs if request.state is State.STANDING]
+
+
+FATES: Mapping[Fate, Callable[[Door, Tx, Fallen, Sequence[Request]], Awaitable[Sequence[Request]]]] = {
+    Fate.REVOKE: _revoke,
+    Fate.FORWARD: _forward,
+    Fate.KEEP: _keep,
+}
+"""What is done with the invites of an inviter who fell; each returns those that it concerned."""
+
+RECORDED: Mapping[Fall, str] = {
+    Fall.REMOVED: "was banned or kicked",
+    Fall.DEMOTED: "may not invite any more",
+    Fall.LEFT: "left",
+}

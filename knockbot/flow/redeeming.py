@@ -1,0 +1,149 @@
+"""Who comes in by a third-party invite: tied to it by its token, and judged in turn.
+
+The record reads as one story: issued, judged, redeemed by somebody, and what came of them. Where no rule for redeemed
+invites matches, whoever was meant is welcome: what was accepted stays accepted, and what was taken back stays so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from knockbot.domain import plan, wording
+from knockbot.domain.model import Decision, Kind, MemberChange, Membership, Request, State, ThirdPartyInvite, Verdict
+from knockbot.domain.outcomes import after_redeeming, credited, outcome
+from knockbot.domain.policy import OTHERWISE, Policy, held_back
+from knockbot.errors import Never
+from knockbot.flow import invites, rules, settle
+from knockbot.flow.door import Door
+from knockbot.flow.judge import judge
+from knockbot.store import audit, cards, effects, requests, rooms
+from knockbot.store.db import Tx
+from knockbot.store.rooms import ProtectedRoom
+
+TAKEN_BACK = "This invite had been taken back."
+"""What somebody is told who was quicker than that."""
+
+
+async def redeemed(door: Door, change: MemberChange, seq: int | None) -> None:
+    """Somebody came in by a third-party invite: the story goes on under its number, and they are judged in turn.
+
+    That they did is true however old the event is; where they stand by now is for the events after it.
+    """
+    async with door.db.tx() as tx:
+        policy = (await rules.in_force(door, tx, change.room_id)).policy.only(Kind.REDEEMED_INVITE)
+        known = await requests.by_token(tx, change.room_id, change.token or "")
+    invite = known.invite if known is not None and _is_of(known, change) else await _unseen(door, change)
+    ruled = await _judged(door, policy, change, invite)
+    inside = await _was_inside(door, change)
+    async with door.closing(seq) as tx:
+        room = await rooms.find(tx, change.room_id)
+        if room is None or await requests.redeemed_by(tx, change.room_id, change.user_id, change.event_id):
+            return
+        await _settle_knock(door, tx, change)
+        before = await requests.by_token(tx, change.room_id, change.token or "")
+        before = before if before is not None and _is_of(before, change) else None
+        decision = ruled if ruled.rule != OTHERWISE else replace(_as_invited(before), missed=ruled.missed)
+        if inside and decision.verdict in (Verdict.REJECT, Verdict.BAN):
+            decision = held_back(decision, "they were in the room already")
+        nameless = ThirdPartyInvite(change.room_id, change.event_id, change.token or "", change.sender)
+        request = await _its_request(door, tx, room, before, invite or nameless)
+        request = await _goes_on(door, tx, request, change)
+        await _carry_out(door, tx, request, decision, before)
+
+
+def _is_of(request: Request, change: MemberChange) -> bool:
+    """Whether they came in by this invite: under its token there may stand one of another inviter by now."""
+    return request.invite is not None and request.invite.inviter == change.sender
+
+
+async def _unseen(door: Door, change: MemberChange) -> ThirdPartyInvite | None:
+    """An invite that nobody saw before it was redeemed, as far as it still stands."""
+    try:
+        stands = await door.outside.third_party(change.room_id, change.token or "")
+    except Never:
+        return None
+    invite = stands.invite if stands is not None else None
+    return invite if invite is not None and invite.inviter == change.sender else None
+
+
+async def _judged(door: Door, policy: Policy, change: MemberChange, invite: ThirdPartyInvite | None) -> Decision:
+    facts = await invites.facts_of(door, invite, policy) if invite is not None else None
+    return await judge(door, policy, change.as_knock(), Kind.REDEEMED_INVITE, facts)
+
+
+async def _was_inside(door: Door, change: MemberChange) -> bool:
+    """Whether they were in the room before. Whoever holds a key can sign for members too, and so put them out of it:
+    that is nothing to punish them for."""
+    before = change.replaced_membership
+    if before is None and change.replaces is not None:
+        before = await door.outside.membership_of(change.room_id, change.replaces)
+    return before is Membership.JOIN
+
+
+async def _settle_knock(door: Door, tx: Tx, change: MemberChange) -> None:
+    """They knocked, too: that is answered now, by whoever invited them."""
+    knock = await requests.latest(tx, change.room_id, change.user_id)
+    state = outcome(knock, change) if knock is not None else None
+    if knock is not None and state is not None:
+        await settle.settle(door, tx, knock, state, credited(knock, change, door.bot))
+
+
+def _as_invited(before: Request | None) -> Decision:
+    """What follows for whoever redeems an invite, where no rule says so, from how far the invite had come."""
+    if before is None:
+        return Decision(Verdict.FORWARD, OTHERWISE, doubt="I had not seen this invite before it was used")
+    if before.redeemed:
+        return Decision(Verdict.FORWARD, OTHERWISE, doubt="somebody had come in by this invite before")
+    if before.state is State.STANDING:
+        return Decision(Verdict.ACCEPT, OTHERWISE)
+    if before.answer is not None or not before.open:
+        return Decision(Verdict.REJECT, OTHERWISE, TAKEN_BACK)
+    return Decision(Verdict.FORWARD, OTHERWISE, doubt="nobody had answered whether this invite may stand")
+
+
+async def _its_request(
+    door: Door, tx: Tx, room: ProtectedRoom, before: Request | None, invite: ThirdPartyInvite
+) -> Request:
+    """The request of the invite that somebody came in by; another one where it is about somebody already."""
+    if before is None or before.redeemed:
+        return await requests.open_invite(tx, room.management_room, invite, door.now())
+    return before
+
+
+async def _goes_on(door: Door, tx: Tx, request: Request, change: MemberChange) -> Request:
+    """From now on the request is about whoever came in."""
+    await settle.take_back_answer(door, tx, request, "somebody came in by it")
+    await requests.redeemed(tx, request.id, change)
+    await requests.reopened(tx, request.id, door.now())
+    await settle.record(door, tx, request, change.user_id, "redeemed")
+    # Its key would let in as many as its holder signs for; whoever came in stays in without it.
+    await effects.add(tx, [plan.spend(request, change.event_id)], door.now())
+    return await requests.get(tx, request.id)
+
+
+async def _carry_out(door: Door, tx: Tx, request: Request, decision: Decision, before: Request | None) -> None:
+    await settle.carry_out(door, tx, request, decision)
+    if decision.rule == OTHERWISE and decision.verdict is Verdict.ACCEPT and before is not None and before.answer:
+        # It is the merit of whoever let the invite stand.
+        await requests.answered(tx, request.id, replace(before.answer, event_id=request.event_id))
+    await invites.follow(door, tx, request.id)
+    if decision.verdict is Verdict.FORWARD and request.card_id is not None:
+        # Its card may be far up by now, and an edit calls nobody.
+        card = await cards.get(tx, request.card_id)
+        text = wording.came_in(request, await settle.label_of(tx, request.room_id))
+        occasion = f"came:{request.id}:{request.event_id}"
+        await settle.alarm(door, tx, request.room_id, occasion, text, reply_to=card.event_id)
+
+
+async def tell_on(door: Door, tx: Tx, request: Request, change: MemberChange) -> None:
+    """Tell the story of a redeemed invite to its end: that they joined, or went without having joined."""
+    state = after_redeeming(change)
+    if request.state is not State.REDEEMED or state is None:
+        return
+    told = {line.what for line in await audit.of_request(tx, request.id)}
+    if not told & ENDS:
+        await settle.record(door, tx, request, change.sender, str(state))
+
+
+ENDS = frozenset({State.JOINED, State.DECLINED, State.REJECTED, State.BANNED})
+"""What the story of a redeemed invite can end with."""
