@@ -14,7 +14,7 @@ from knockbot.domain.model import Answer, Membership, Reaction, Request, Verdict
 from knockbot.domain.plan import ACT_OF, REACTIONS
 from knockbot.domain.power import Powers
 from knockbot.domain.words import Words, user
-from knockbot.errors import ActionError
+from knockbot.errors import ActionError, Never
 from knockbot.flow import settle
 from knockbot.flow.door import Door
 from knockbot.store import cards, requests, rooms
@@ -93,7 +93,10 @@ async def reacted(door: Door, reaction: Reaction, seq: int | None) -> None:
         async with door.closing(seq):
             return
     wish = Wish(reaction.sender, verdict, reaction.event_id, reaction.sent_at)
-    refusal = await objection(door, wish, request)
+    try:
+        refusal = await objection(door, wish, request)
+    except Never as error:  # as when the bot was put out of the protected room
+        refusal = wording.failed(error.why)
     async with door.closing(seq) as tx:
         if refusal is not None:
             occasion = f"refused:{request.id}:{reaction.sender}:{verdict}"  # said once, however often they click
