@@ -159,9 +159,10 @@ class House:
         """A moderator reacts to a card, the only one unless said otherwise; returns the event."""
         return self.world.react(MODS, by, (card or self.card()).event_id, emoji)
 
-    def tell(self, command: str, *, by: str = ALICE, **content: Any) -> str:
+    def tell(self, command: str, *, by: str = ALICE, reply_to: str | None = None) -> str:
         """A moderator types a command in the management room; returns the event."""
-        return self.world.say(MODS, by, f"!kb {command}", **content)
+        relation = {"m.relates_to": {"m.in_reply_to": {"event_id": reply_to}}} if reply_to else {}
+        return self.world.say(MODS, by, f"!kb {command}", **relation)
 
     # --- setting up -----------------------------------------------------------------------------------------------
 
