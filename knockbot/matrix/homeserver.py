@@ -30,6 +30,7 @@ from mautrix.api import HTTPAPI, Method, Path, PathBuilder
 from mautrix.errors import MatrixConnectionError
 from yarl import URL
 
+from knockbot.domain.ids import MAX_VIA, is_room_id, is_server_name
 from knockbot.domain.text import shown
 from knockbot.errors import Later, Never
 
@@ -256,9 +257,11 @@ class Homeserver:
         except Never as error:
             raise Never("no room has that alias.", code=error.code) from error
         room_id = answer.get("room_id")
-        if not isinstance(room_id, str):
-            raise Later("the homeserver's answer makes no sense.")
-        return room_id, tuple(server for server in _list(answer, "servers") if isinstance(server, str))
+        if not isinstance(room_id, str) or not is_room_id(room_id):
+            # Another server has said so, and the homeserver passed it on.
+            raise Never("that alias leads to no room.")
+        servers = (server for server in _list(answer, "servers") if isinstance(server, str))
+        return room_id, tuple(server for server in servers if is_server_name(server))[:MAX_VIA]
 
     # --- acting -----------------------------------------------------------------------------------------------
 
