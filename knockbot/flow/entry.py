@@ -271,18 +271,19 @@ async def protect_now(
 
 
 async def _bring_requests(door: Door, tx: Tx, room_id: str, management_room: str, *, kept_before: bool) -> None:
-    """Close cards in other management rooms, and show what is pending there anew, under numbers of this one."""
+    """Close cards in other management rooms, and show what waits for people anew, under numbers of this one."""
     for request in await requests.unsettled(tx, room_id):
         if not request.open:
             continue
-        if request.management_room != management_room:
+        moves = request.management_room != management_room
+        if moves:
             await requests.move(tx, request, management_room)
             if request.card_id is not None:
                 await settle.offer(door, tx, request.card_id, [])
                 await settle.refresh(door, tx, request.card_id)
-                await settle.show(door, tx, request.id)
-        elif request.card_id is not None and not kept_before:
-            await settle.refresh(door, tx, request.card_id)  # it says that nobody keeps this door
+        # A card may say that nobody keeps this door; and what a rule had answered lost its answer with the protection.
+        if (moves or not kept_before) and (request.card_id is not None or request.answer is None):
+            await settle.show(door, tx, request.id)
 
 
 async def may_unprotect(door: Door, room: ProtectedRoom, actor: str) -> Words | None:
