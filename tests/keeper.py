@@ -277,6 +277,11 @@ class Garden:
         await self.alice.invite(room, person.user_id)
         await person.join(room)
 
+    async def bring_into(self, room: str, *, by: Person) -> None:
+        """Somebody invites alice into a room of theirs, and she joins."""
+        await by.invite(room, self.alice.user_id)
+        await self.alice.join(room)
+
     async def give_power(self, user_id: str, level: int) -> None:
         """Alice gives somebody a level in the protected room."""
         levels = await self.alice.state(self.room, "m.room.power_levels") or {}
