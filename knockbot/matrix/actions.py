@@ -244,11 +244,9 @@ async def leave(hand: Hand, claimed: Claimed) -> Outcome:
 async def meet(hand: Hand, claimed: Claimed) -> Outcome:
     """Make an unencrypted, private room with full power for one person, and invite them there, once."""
     key, user_id = claimed.effect.key, claimed.effect.user_id or ""
-    if claimed.tried_before:
-        for room_id in await hand.homeserver.joined_rooms():
-            create = await hand.homeserver.state(room_id, "m.room.create")
-            if create is not None and create.get("content", {}).get(EFFECT_KEY) == key:
-                return Done(room_id=room_id)
+    made = await _made_before(hand, key) if claimed.tried_before else None
+    if made is not None:
+        return Done(room_id=made)
     content = {
         "name": "Knockbot",
         "topic": "For moderators and the bot that keeps the door",
@@ -257,6 +255,20 @@ async def meet(hand: Hand, claimed: Claimed) -> Outcome:
         "creation_content": {EFFECT_KEY: key},
     }
     return Done(room_id=await hand.homeserver.create_room(content))
+
+
+async def _made_before(hand: Hand, key: str) -> str | None:
+    """The room that an earlier attempt made although its answer did not get through."""
+    for room_id in await hand.homeserver.joined_rooms():
+        try:
+            create = await hand.homeserver.state(room_id, "m.room.create") or {}
+        except Never:
+            continue
+        content = create.get("content")
+        # Anybody can write a key into a room of their own.
+        if create.get("sender") == hand.homeserver.bot and isinstance(content, dict) and content.get(EFFECT_KEY) == key:
+            return room_id
+    return None
 
 
 ACTIONS: dict[Act, Callable[[Hand, Claimed], Awaitable[Outcome]]] = {
