@@ -451,7 +451,6 @@ NEEDED: dict[str, Call] = {
     "join": lambda hs: hs.join(GARDEN),
     "knock": lambda hs: hs.knock(GARDEN, (), "please"),
     "send": lambda hs: hs.send(GARDEN, "m.room.message", "t", {}),
-    "directory": lambda hs: hs.directory("#a:b"),
     "create_room": lambda hs: hs.create_room({}),
 }
 
