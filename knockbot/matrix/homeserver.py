@@ -68,6 +68,9 @@ UNWELL: dict[str, str] = {
 
 UNWELL_PAUSE: Final = 60.0
 
+BY_PROXY: Final = frozenset({502, 503})
+"""What a proxy answers whose homeserver is down. At 504 the homeserver may well be up, and itself wait for another."""
+
 
 class _Api(HTTPAPI):
     """mautrix's client with its own reading of answers."""
@@ -122,7 +125,9 @@ def _refusal(status: int, body: Mapping[str, Any], headers: Mapping[str, str]) -
         log.error("%s", why)
         return Later(why, retry_after=UNWELL_PAUSE, code=code, unreachable=True)
     if status >= 500 or status == 408:
-        return Later(f"the homeserver says: {words}", code=code)
+        # Without an errcode it is a proxy that speaks, and the homeserver behind it is silent.
+        by_proxy = code is None and status in BY_PROXY
+        return Later(f"the homeserver says: {words}", retry_after=_wish(body, headers), code=code, unreachable=by_proxy)
     return Never(REFUSALS.get(code or "", f"the homeserver says: {words}"), code=code)
 
 
