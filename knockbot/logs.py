@@ -22,7 +22,7 @@ class _Text(logging.Formatter):
         record.message = shown(record.message, LONGEST_LINE)
         return super().formatMessage(record)
 
-    def formatException(self, ei: Any) -> str:  # noqa: N802
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - the name is logging's
         # Nor must it in the text of an exception: below a message every line is indented.
         trace = super().formatException(ei).splitlines()
         return "\n".join(f"    {_indent(line)}{shown(line, LONGEST_LINE)}" for line in trace)

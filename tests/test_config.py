@@ -128,7 +128,7 @@ logging: {level: debug, format: json}
     garden = settings.rooms["#garden:example.org"].policy
     assert garden is not None
     assert garden.policy.otherwise is Verdict.ACCEPT
-    assert settings.metrics == Metrics(enabled=True, listen="[::1]:9000")  # type: ignore[arg-type]
+    assert settings.metrics == Metrics(enabled=True, listen="[::1]:9000")  # type: ignore[arg-type]  # read by a validator
     assert settings.metrics.listen == Listen("::1", 9000)
     assert str(settings.metrics.listen) == "[::1]:9000"
     assert settings.logging == Logging(level=Level.DEBUG, format=Format.JSON)

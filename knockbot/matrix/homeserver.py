@@ -138,7 +138,7 @@ def _wish(body: Mapping[str, Any], headers: Mapping[str, str]) -> float | None:
     """
     for seconds in (_header_seconds(headers.get("Retry-After", "")), _body_seconds(body.get("retry_after_ms"))):
         if seconds is not None and seconds >= 0:
-            return min(max(seconds, SHORTEST_WISH), LONGEST_WISH) * random.uniform(1.0, 1.1)  # noqa: S311
+            return min(max(seconds, SHORTEST_WISH), LONGEST_WISH) * random.uniform(1.0, 1.1)  # noqa: S311 - no secret
     return None
 
 
@@ -173,7 +173,9 @@ class Homeserver:
 
     def __init__(self, session: ClientSession, address: str, token: str, bot: str | None) -> None:
         self.bot = bot or ""
-        self._api = _Api(address, token, client_session=session, as_user_id=bot, log=log)  # type: ignore[arg-type]
+        # mautrix asks for types of its own: a UserID, which is a str, and a logger with a level more, unused here.
+        typed: Any = {"as_user_id": bot, "log": log}
+        self._api = _Api(address, token, client_session=session, **typed)
 
     async def call(
         self,
