@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from knockbot.domain import plan, wording
-from knockbot.domain.model import Act, MemberChange, Request, State, Verdict
+from knockbot.domain.model import Act, Effect, MemberChange, Request, State, Verdict
 from knockbot.domain.outcomes import credited, outcome
 from knockbot.errors import ActionError, Later, Never
 from knockbot.flow import settle
@@ -162,10 +162,15 @@ class Worker:
             if state is not None:
                 await settle.settle(self._door, tx, request, state, credited(request, came.seen, self._door.bot))
             return
-        # The answer may be another by now, where they knocked again meanwhile; then the echo tells what happened.
-        answer = request.answer
-        if isinstance(came, Done) and request.open and answer and plan.ACT_OF[answer.verdict] is claimed.effect.act:
-            await settle.settle(self._door, tx, request, STATE_AFTER[claimed.effect.act], answer.by)
+        # Where it is called for no longer, the echo tells what happened.
+        if isinstance(came, Done) and request.answer is not None and self._is_called_for(claimed.effect, request):
+            await settle.settle(self._door, tx, request, STATE_AFTER[claimed.effect.act], request.answer.by)
+
+    def _is_called_for(self, effect: Effect, request: Request) -> bool:
+        """Whether this act carries out the answer that binds the request: they may have knocked again meanwhile."""
+        if not request.open or request.answer is None:
+            return False
+        return effect.key in {planned.key for planned in plan.plan(request, request.answer, self._door.home)}
 
     async def _follow_card(self, tx: Tx, claimed: Claimed, came: Done) -> None:
         """A card was posted or edited: note what it shows, and offer the answers on it."""
@@ -191,6 +196,8 @@ class Worker:
         due_at = door.now() + round(pause * 1000)
         log.info("effect %s waits %.0f s: %s", claimed.effect.key, pause, error.why)
         async with door.db.tx() as tx:
+            if not await effects.is_ours(tx, claimed):
+                return
             await effects.postpone(tx, claimed.id, due_at, error.why)
             if claimed.effect.server is not None:
                 await effects.postpone_server(tx, claimed.effect.server, due_at)
@@ -200,18 +207,20 @@ class Worker:
         door, effect = self._door, claimed.effect
         log.warning("effect %s: %s", effect.key, error.why)
         async with door.db.tx() as tx:
+            if not await effects.is_ours(tx, claimed):
+                return
             if error.code in MENDABLE:
                 await effects.block(tx, claimed.id, error.why)
                 door.look_at(effect.room_id)  # which tells the moderators once, and goes on when it is mended
                 return
             await effects.finish(tx, claimed.id, "given_up", door.now(), why=error.why)
             if effect.request_id is not None and effect.act in plan.ACT_OF.values():
-                await self._ask_again(tx, await requests.get(tx, effect.request_id), error)
+                request = await requests.get(tx, effect.request_id)
+                if self._is_called_for(effect, request):
+                    await self._ask_again(tx, request, error)
 
     async def _ask_again(self, tx: Tx, request: Request, error: ActionError) -> None:
         """The answer could not be carried out: the request is the moderators' again, and the card says why."""
-        if not request.open:
-            return
         await requests.answered(tx, request.id, None)
         await requests.in_trouble(tx, request.id, error.why)
         await settle.show(self._door, tx, request.id)
