@@ -68,6 +68,11 @@ def not_a_member(label: str) -> Words:
     return words("Only people who are joined to {} may answer its door.", room(label))
 
 
+def cannot_look(label: str, bot: str) -> Words:
+    """The bot is out of a room, and does not know who may do what there now."""
+    return words("I am not in {} now, so I cannot tell who may do this there. Invite {} first.", room(label), user(bot))
+
+
 NEEDS: dict[Verdict, str] = {Verdict.ACCEPT: "invite", Verdict.REJECT: "kick", Verdict.BAN: "ban"}
 
 

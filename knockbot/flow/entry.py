@@ -16,7 +16,7 @@ from knockbot.errors import ActionError, Later, Never
 from knockbot.flow import rules, settle
 from knockbot.flow.checkup import NOT_THERE, checklist, shortage
 from knockbot.flow.door import Door, RoomView, log
-from knockbot.flow.review import is_joined
+from knockbot.flow.review import is_in, is_joined
 from knockbot.store import audit, effects, policies, requests, rooms, visits
 from knockbot.store.db import Tx
 from knockbot.store.rooms import ProtectedRoom
@@ -163,7 +163,7 @@ async def protect(door: Door, ask: Ask) -> Promise:
     refusal = await _unfit_to_manage(door, ask, room_id)
     if refusal is not None:
         return Promise(refusal)
-    if await _is_in(door, room_id):
+    if await is_in(door, room_id):
         return await _judge_ask(door, ask, room_id, entered=False)
     return await _get_in(door, ask, room_id, via)
 
@@ -199,13 +199,6 @@ async def _unfit_to_manage(door: Door, ask: Ask, room_id: str) -> Words | None:
     if level < needed:
         return wording.unfit_to_manage(wording.NO_STATE_POWER.format(needed=f"{needed:g}", level=f"{level:g}"))
     return None
-
-
-async def _is_in(door: Door, room_id: str) -> bool:
-    try:
-        return await is_joined(door, room_id, door.bot)
-    except Never:
-        return False
 
 
 async def _get_in(door: Door, ask: Ask, room_id: str, via: tuple[str, ...]) -> Promise:
@@ -292,6 +285,8 @@ async def may_unprotect(door: Door, room: ProtectedRoom, actor: str) -> Words | 
         return wording.locked_room(room.label)
     if door.settings.permission_of(actor) is Permission.ADMIN:
         return None
+    if not await is_in(door, room.room_id):
+        return wording.cannot_look(room.label, door.bot)
     if not await is_joined(door, room.room_id, actor):
         return wording.not_a_member_yet(room.label)
     async with door.db.tx() as tx:
@@ -325,7 +320,7 @@ async def protect_configured(door: Door) -> None:
             room_id, via = await _locate(door, RoomReference(name))
             management_room, its_via = await _locate(door, RoomReference(entry.management_room))
             for place, by in ((room_id, via), (management_room, its_via)):
-                if not await _is_in(door, place):
+                if not await is_in(door, place):
                     await door.outside.join(place, by)
             view = await door.outside.room(room_id)
         except ActionError as error:

@@ -39,6 +39,8 @@ async def objection(door: Door, wish: Wish, request: Request) -> Words | None:
     """Why this may not be done now, by this person or by the bot; `None` if nothing stands in the way."""
     async with door.db.tx() as tx:
         label = await settle.label_of(tx, request.room_id)
+    if not await is_in(door, request.room_id):
+        return wording.cannot_look(label, door.bot)
     if not await is_joined(door, request.room_id, wish.actor):
         return wording.not_a_member(label)
     powers = await door.outside.powers(request.room_id)
@@ -53,6 +55,17 @@ async def is_joined(door: Door, room_id: str, user_id: str) -> bool:
     """Whether a user is joined to a room at this moment."""
     member = await door.outside.member(room_id, user_id)
     return member is not None and member.membership is Membership.JOIN
+
+
+async def is_in(door: Door, room_id: str) -> bool:
+    """Whether the bot itself is in a room at this moment, so that it sees what holds there.
+
+    To one that has left, the homeserver goes on showing the state of that day.
+    """
+    try:
+        return await is_joined(door, room_id, door.bot)
+    except Never:  # it may not even look
+        return False
 
 
 async def take(door: Door, tx: Tx, wish: Wish, request_id: int) -> Words | None:

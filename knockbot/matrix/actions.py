@@ -78,7 +78,7 @@ async def _explain(hand: Hand, claimed: Claimed, stood: MemberChange, error: Nev
     if error.code != "M_FORBIDDEN":
         raise error
     effect, bot = claimed.effect, hand.door.bot
-    if not await _is_in(hand, effect.room_id):
+    if not await review.is_in(hand.door, effect.room_id):
         raise Never("I am not in this room.", code="KNOCKBOT_NOT_JOINED") from error
     stands = await _standing(hand, claimed)
     if stands is not None and stands.event_id != stood.event_id:
@@ -88,13 +88,6 @@ async def _explain(hand: Hand, claimed: Claimed, stood: MemberChange, error: Nev
     if lacking is not None:
         raise Never(lacking.why, code="KNOCKBOT_NO_POWER" if lacking.lacks_level else error.code) from error
     raise error
-
-
-async def _is_in(hand: Hand, room_id: str) -> bool:
-    try:
-        return await review.is_joined(hand.door, room_id, hand.door.bot)
-    except Never:  # it may not even look
-        return False
 
 
 # --- in management rooms --------------------------------------------------------------------------------------
