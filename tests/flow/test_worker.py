@@ -567,9 +567,9 @@ async def _never(*_: object) -> None:
 
 
 @pytest.fixture
-async def shared(postgres_url: str) -> AsyncIterator[House]:
+async def shared(ready_postgres_url: str) -> AsyncIterator[House]:
     """A knockbot that shares its database."""
-    async with housed(postgres_url) as house:
+    async with housed(ready_postgres_url) as house:
         yield house
 
 
