@@ -141,9 +141,13 @@ class House:
         for _ in range(MOST_ROUNDS):
             await self.hear()
             await self.work()
-            if not self.world.outbox and not self.door.bells.unchecked:
+            if not self.world.outbox and not self._to_be_looked_at():
                 return
         raise AssertionError("they go in circles")
+
+    def _to_be_looked_at(self) -> set[str]:
+        resting = self.arrivals._resting
+        return {room for room in self.door.bells.unchecked if resting.get(room, 0) <= self.clock()}
 
     async def later(self, seconds: float = 10) -> None:
         """Live on after some time."""
@@ -236,6 +240,10 @@ class House:
         said = [event for event in self.world.rooms[room_id].said if self._is_message(event)]
         posted = [event for event in said if "m.new_content" not in event["content"]]
         return [self._card(event, said) for event in posted if self._is_card(event["content"])]
+
+    async def number_of_cards(self) -> int:
+        """How many cards there are, to wait for."""
+        return len(self.cards())
 
     def card(self, room_id: str = MODS) -> Card:
         """The only card."""
