@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from knockbot.config import Permission
+from knockbot.config import Room as ConfiguredRoom
 from knockbot.domain import plan, wording
 from knockbot.domain.ids import RoomReference, server_of
 from knockbot.domain.model import MemberChange, Membership
@@ -313,27 +314,35 @@ CONFIG_FILE = "the config file"
 
 
 async def protect_configured(door: Door) -> None:
-    """Protect the rooms that the config file names, and lock them; those it names no longer are unlocked."""
-    kept = set()
+    """Protect the rooms that the config file names, and lock them; those it names no longer are unlocked.
+
+    What fails is said in the log and tried again at the next call; nothing is unlocked meanwhile.
+    """
+    locked = set()
     for name, entry in door.settings.rooms.items():
         try:
-            room_id, via = await _locate(door, RoomReference(name))
-            management_room, its_via = await _locate(door, RoomReference(entry.management_room))
-            for place, by in ((room_id, via), (management_room, its_via)):
-                if not await is_in(door, place):
-                    await door.outside.join(place, by)
-            view = await door.outside.room(room_id)
+            locked.add(await _protect_configured(door, name, entry))
         except ActionError as error:
             log.error("cannot protect %s, as the config file says: %s", name, error.why)
-            continue
-        kept.add(room_id)
-        async with door.closing(None) as tx:
+    if len(locked) == len(door.settings.rooms):
+        async with door.db.tx() as tx:
+            await rooms.unlock_others(tx, locked)
+
+
+async def _protect_configured(door: Door, name: str, entry: ConfiguredRoom) -> str:
+    """Protect one room as the config file says, unless that is so already; returns its id."""
+    room_id, via = await _locate(door, RoomReference(name))
+    management_room, its_via = await _locate(door, RoomReference(entry.management_room))
+    for place, by in ((room_id, via), (management_room, its_via)):
+        if not await is_in(door, place):
+            await door.outside.join(place, by)
+    view = await door.outside.room(room_id)
+    text = (entry.policy or door.settings.defaults.policy).text
+    async with door.closing(None) as tx:
+        room = await rooms.find(tx, room_id)
+        if room is None or not room.locked or room.management_room != management_room:
             await protect_now(door, tx, view, management_room, door.bot, locked=True)
-            if entry.policy is not None:
-                current = await policies.current(tx, room_id)
-                if current is None or current.text != entry.policy.text:
-                    await policies.revise(
-                        tx, room_id, author=CONFIG_FILE, text=entry.policy.text, now=door.now(), cause=None
-                    )
-    async with door.db.tx() as tx:
-        await rooms.unlock_others(tx, kept)
+        current = await policies.current(tx, room_id)
+        if current is None or current.text != text:
+            await policies.revise(tx, room_id, author=CONFIG_FILE, text=text, now=door.now(), cause=None)
+    return room_id
