@@ -13,7 +13,7 @@ from tests.keeper import Garden, InProcess, Process, words
 
 
 def send_hang_up(process: Process) -> None:
-    process._running.send_signal(signal.SIGHUP)  # noqa: SLF001 - only these tests send it
+    process._running.send_signal(signal.SIGHUP)
 
 
 async def read_again(process: Process, rooms: dict[str, Any], *, says: str = "the config was read again") -> None:
@@ -82,7 +82,8 @@ async def test_a_room_that_cannot_be_entered_now_is_named_in_the_log_and_the_oth
 
 # --- rooms the bot cannot read in ---------------------------------------------------------------------------------
 
-ENCRYPTED = {"type": "m.room.encryption", "content": {"algorithm": "m.megolm.v1.aes-sha2"}}
+ENCRYPTION = {"algorithm": "m.megolm.v1.aes-sha2"}
+ENCRYPTED = {"type": "m.room.encryption", "content": ENCRYPTION}
 
 
 async def test_an_invite_into_an_encrypted_room_is_answered_with_one_where_the_bot_can_read(keeper: InProcess) -> None:
@@ -109,7 +110,7 @@ async def test_an_invite_into_an_encrypted_room_is_answered_with_one_where_the_b
 
 async def test_an_encrypted_room_that_takes_knocks_gets_no_such_offer(keeper: InProcess) -> None:
     garden = await keeper.plant(protect=False)
-    await garden.alice.put_state(garden.room, "m.room.encryption", ENCRYPTED["content"])
+    await garden.alice.put_state(garden.room, "m.room.encryption", ENCRYPTION)
     await garden.command(f"protect {garden.room}", expect="I keep the door")
 
     ana = await garden.knocker(reason="hello")
@@ -119,9 +120,7 @@ async def test_an_encrypted_room_that_takes_knocks_gets_no_such_offer(keeper: In
 
 
 @pytest.mark.parametrize("permissions", [{}, {"elsewhere.test": "user"}])
-async def test_nobody_in_particular_gets_neither_bot_nor_room(
-    own_keeper: OwnKeeper, permissions: dict[str, str]
-) -> None:
+async def test_a_stranger_gets_neither_bot_nor_room(own_keeper: OwnKeeper, permissions: dict[str, str]) -> None:
     keeper = await own_keeper(permissions=permissions)
     alice = await keeper.homeserver.person("alice")
 
