@@ -91,11 +91,6 @@ def bot_lacks_power(bot: str, shortfall: Shortfall, label: str) -> Words:
     )
 
 
-def refused(request: Request, label: str, why: str) -> Words:
-    """An act was given up for good; the request waits for another answer."""
-    return words("⚠️ {} {} at {}: it did not work: {}", bold(f"#{request.number}"), applicant(request), room(label), why)
-
-
 def blocked(label: str, why: str, bot: str) -> Words:
     """A power is missing, and things wait for it."""
     return words(
