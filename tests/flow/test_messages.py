@@ -155,17 +155,17 @@ async def test_a_process_that_dies_while_it_sends_leaves_no_second_card(house: H
     real = house.homeserver.send
 
     async def send_and_hang(*args: object) -> str:
-        await real(*args)  # type: ignore[arg-type]
+        await real(*args)  # type: ignore[arg-type]  # handed on
         await hold.wait()
         return ""
 
-    house.homeserver.send = send_and_hang  # type: ignore[assignment, method-assign]
+    house.homeserver.send = send_and_hang  # type: ignore[assignment, method-assign]  # a stand-in
     house.world.knock(GARDEN, ANA, "hello")
     await house.hear()
     await house.worker._start_due()
     await until(house.number_of_cards, bool, lambda _: "no card was sent")
     await house.die()
-    house.homeserver.send = real  # type: ignore[method-assign]
+    house.homeserver.send = real  # type: ignore[method-assign]  # back again
     forget_transactions(house)
     if not echoed:
         house.world.outbox.clear()
