@@ -114,7 +114,7 @@ async def test_the_powers_in_each_protected_room_are_told_while_knockbot_rests(p
 
 async def test_a_homeserver_that_limits_the_bot_is_noticed(tmp_path: Path, sqlite_url: str) -> None:
     homeserver = LabHomeserver(tmp_path / "homeserver", slots=1)
-    homeserver.registrations = [{**homeserver.registrations[0], "rate_limited": True}]
+    homeserver.registrations = [{**homeserver.free_slots[0].registration, "rate_limited": True}]
     said: list[str] = []
     async with homeserver:
         keeper = InProcess(homeserver.take_slot(), sqlite_url)
