@@ -412,7 +412,7 @@ async def test_a_room_that_another_process_deals_with_is_left_to_it_and_not_aske
         await count()
         await real()
 
-    other.at_work._start_rooms = counted  # type: ignore[method-assign]
+    other.at_work._start_rooms = counted  # type: ignore[method-assign]  # a stand-in
     loop = asyncio.create_task(other.at_work.run())
     await until(lambda: _number(asked), bool, str)
     for _ in range(200):
