@@ -15,10 +15,13 @@ from ruamel.yaml import YAML
 
 from knockbot import cli
 from knockbot.config import Faults, Settings, known_keys, load, read_policy
-from knockbot.domain.policy import POLICY_KEYS
+from knockbot.domain import wording
+from knockbot.domain.model import Facts, Kind, Knock, Request, State
+from knockbot.domain.policy import POLICY_KEYS, decide
 from knockbot.errors import Fault
 from knockbot.matrix.commands import find_command
 from knockbot.matrix.typed import PREFIXES
+from knockbot.store.audit import Entry
 from tests.documentation import DOCS, ROOT, Block, blocks, blocks_of, code_spans, headings
 
 KINDS = {
@@ -191,6 +194,38 @@ def test_environment_variables_stand_for_keys_that_exist(file: Path) -> None:
         *part, key = name.lower().split("__")
 
         assert key in known_keys(tuple(part)), f"KNOCKBOT_{name}"
+
+
+SHOWN = """\
+rules:
+- {name: spam, when: {server: "*.spam.example"}, then: ban}
+- {name: empty reason, when: {not: {reason_length_at_least: 3}}, then: reject}
+"""
+
+
+def test_the_example_of_a_request_is_what_the_bot_says() -> None:
+    at, bot = 1_795_291_680_000, "@knockbot:example.org"
+    knock = Knock("!garden:example.org", "@ana:tulip.example", "$knock", "I bring seeds", "Ana")
+    request = Request(
+        id=1,
+        management_room="!mods:example.org",
+        number=12,
+        room_id=knock.room_id,
+        kind=Kind.KNOCK,
+        user_id=knock.user_id,
+        event_id=knock.event_id,
+        reason=knock.reason,
+        display_name=knock.display_name,
+        has_avatar=knock.has_avatar,
+        state=State.PENDING,
+        opened_at=at,
+        changed_at=at,
+        decision=decide(knock, Facts("example.org"), read_policy(SHOWN)),
+    )
+    line = Entry(at, knock.room_id, 1, bot, "judged", {"verdict": "forward", "rule": "otherwise"})
+    said = wording.shown_request(request, "Garden", [wording.history_line(line, alone=False)]).plain
+
+    assert f"{said}\n" in [block.text for block in blocks("text")]
 
 
 # --- links --------------------------------------------------------------------------------------------------------
