@@ -110,7 +110,8 @@ async def _registration(bench: Bench) -> str:
             raise Miss(
                 "the homeserver does not know this as_token",
                 "name registration.yaml under app_service_config_files in homeserver.yaml and restart the homeserver; "
-                "if you changed tokens, write it anew with `knockbot registration -c config.yaml -o registration.yaml`",
+                "if you changed tokens, move it away and write it anew with `knockbot registration -c config.yaml -o "
+                "registration.yaml`",
             ) from error
         raise Miss(error.why, "look at the homeserver's own log") from error
     found = server_of(me) if isinstance(me, str) else "?"
