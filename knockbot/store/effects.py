@@ -235,15 +235,16 @@ async def offers_on(tx: Tx, card_id: int) -> dict[str, Offer]:
     return found
 
 
-async def last_aim(tx: Tx, room_id: str, user_id: str, act: Act) -> str | None:
-    """The knock that the bot's last act of a kind on a user of a room was for, where it was for a certain one."""
-    event_id = await tx.fetchval(
-        "SELECT event_id FROM effects WHERE room_id = $1 AND user_id = $2 AND act = $3 ORDER BY id DESC LIMIT 1",
+async def aims(tx: Tx, room_id: str, user_id: str, act: Act) -> set[str]:
+    """The knocks that the bot's acts of a kind on a user of a room were for, where they were for certain ones."""
+    rows = await tx.fetch(
+        "SELECT DISTINCT event_id FROM effects "
+        "WHERE room_id = $1 AND user_id = $2 AND act = $3 AND event_id IS NOT NULL",
         room_id,
         user_id,
         act,
     )
-    return str(event_id) if event_id is not None else None
+    return {row["event_id"] for row in rows}
 
 
 @dataclass(frozen=True, slots=True)
