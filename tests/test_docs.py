@@ -223,7 +223,7 @@ def test_the_example_of_a_request_is_what_the_bot_says() -> None:
         decision=decide(knock, Facts("example.org"), read_policy(SHOWN)),
     )
     line = Entry(at, knock.room_id, 1, bot, "judged", {"verdict": "forward", "rule": "otherwise"})
-    said = wording.shown_request(request, "Garden", [wording.history_line(line, alone=False)]).plain
+    said = wording.shown_request(request, "Garden", [wording.history_line(line)]).plain
 
     assert f"{said}\n" in [block.text for block in blocks("text")]
 
