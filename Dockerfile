@@ -17,7 +17,7 @@ RUN pip --python /opt/knockbot/bin/python install --require-hashes --only-binary
  && pip install --require-hashes --only-binary :all: -r requirements/build.lock
 
 # Without isolation, or pip would fetch a setuptools that no hash speaks for.
-COPY pyproject.toml LICENSE ./
+COPY pyproject.toml README.md LICENSE ./
 COPY knockbot knockbot
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheel . \
  && pip --python /opt/knockbot/bin/python install --no-deps --no-index /wheel/*.whl

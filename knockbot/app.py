@@ -166,7 +166,6 @@ async def _start(door: Door, homeserver: Homeserver, gateway: Gateway) -> None:
     """Step by step to readiness, waiting for the homeserver where it is not there yet; then look around hourly."""
     await _patiently(lambda: _introduce(door.settings, homeserver), "introducing myself to the homeserver")
     await _patiently(lambda: _ping(door.settings, homeserver), "asking the homeserver to call back")
-    await entry.protect_configured(door)
     gateway.ready = True
     log.info("knockbot %s is ready", __version__)
     while True:
@@ -175,6 +174,7 @@ async def _start(door: Door, homeserver: Homeserver, gateway: Gateway) -> None:
                 door.look_at(room.room_id)
             await inbox.forget_old(tx, now())
         await entry.leave_unused(door)
+        await entry.protect_configured(door)
         await asyncio.sleep(ROUNDS)
 
 

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from aiohttp import ClientSession
+from aiohttp import ClientError, ClientSession
 from mautrix.api import Method, Path
 
 from knockbot.app import listening, new_homeserver, new_session, now
@@ -25,7 +25,7 @@ from knockbot.matrix.facts import Outside
 from knockbot.matrix.gateway import PingOnly
 from knockbot.matrix.homeserver import Homeserver
 from knockbot.store import rooms
-from knockbot.store.db import Database, InUse, probe, redacted
+from knockbot.store.db import UP_TO_DATE, Database, InUse, probe, redacted
 
 LIMIT_PROBES = 25
 """Requests in a row that a homeserver with its usual limits would not all serve."""
@@ -110,7 +110,8 @@ async def _registration(bench: Bench) -> str:
             raise Miss(
                 "the homeserver does not know this as_token",
                 "name registration.yaml under app_service_config_files in homeserver.yaml and restart the homeserver; "
-                "if you changed tokens, write it anew with `knockbot registration -c config.yaml -o registration.yaml`",
+                "if you changed tokens, move it away and write it anew with `knockbot registration -c config.yaml -o "
+                "registration.yaml`",
             ) from error
         raise Miss(error.why, "look at the homeserver's own log") from error
     found = server_of(me) if isinstance(me, str) else "?"
@@ -179,7 +180,7 @@ async def _knockbot_runs(bench: Bench) -> bool:
             bench.session.get(f"http://{service.hostname}:{service.port}/_matrix/mau/live") as answer,
         ):
             return answer.status == 200
-    except (OSError, TimeoutError):
+    except (ClientError, OSError, TimeoutError):
         return False
 
 
@@ -241,13 +242,13 @@ STEPS: dict[str, Step] = {
 
 async def _rooms(bench: Bench, say: Callable[[str], None]) -> bool:
     """The powers in each protected room. A SQLite database in use by a running knockbot is left alone."""
+    if await probe(bench.settings.database) != UP_TO_DATE:
+        return True  # there is none yet, or an older one; `knockbot run` makes it current
     try:
         db = await Database.open(bench.settings.database, upgrade=False)
     except InUse:
         say("   rooms: the running knockbot tells, with `!kb check ROOM` in the management room")
         return True
-    except Unavailable:
-        return True  # there is no database yet, or an older one; `knockbot run` makes it current
     try:
         async with db.tx() as tx:
             protected = await rooms.all_rooms(tx)

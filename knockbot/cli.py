@@ -231,7 +231,7 @@ def check_command(manner: Manner, config: Path) -> int:
 def run_command(manner: Manner, config: Path) -> None:
     """Run until SIGTERM or SIGINT, then stop cleanly."""
     settings = _settings(config, manner)
-    from knockbot.app import run  # noqa: PLC0415
+    from knockbot.app import run  # noqa: PLC0415 - as above
 
     asyncio.run(run(settings, lambda: _settings(config, manner)))
 
@@ -241,7 +241,7 @@ def run_command(manner: Manner, config: Path) -> None:
 @debug_option
 def demo_command(keep: bool) -> int:
     """Play the whole story on a throwaway homeserver."""
-    from knockbot.demo.story import main as play  # noqa: PLC0415
+    from knockbot.demo.story import main as play  # noqa: PLC0415 - it is installed apart, and slow
 
     return play(keep)
 

@@ -26,7 +26,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from knockbot.documents import DEEPEST, Document, dump, read_document
+from knockbot.documents import DEEPEST, LONGEST, Document, dump, read_document
 from knockbot.domain.ids import is_alias, is_room_id, is_server_name, is_user_id, server_of
 from knockbot.domain.policy import Policy, parse_policy
 from knockbot.domain.reading import Path as Keys
@@ -96,9 +96,9 @@ class WrittenPolicy:
     text: str
 
 
-def read_policy(text: str, name: str = "") -> Policy:
+def read_policy(text: str, name: str = "", *, longest: int = LONGEST) -> Policy:
     """The policy that a YAML text describes; `Fault` with its line (``line 4: rule "spam": …``) if it is none."""
-    document = read_document(text, name)
+    document = read_document(text, name, longest=longest)
     try:
         return parse_policy(document.value)
     except Fault as fault:

@@ -81,7 +81,7 @@ def dump(value: Any) -> str:
     """The value as YAML in block style, its keys in their order; `read_document` gives the same value back."""
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = False
-    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # its default is None
     yaml.width = 2**16  # never fold a line: a pattern broken in two is hard to read
     yaml.representer.ignore_aliases = lambda _data: True
     out = StringIO()

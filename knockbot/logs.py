@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from typing import Any
 
 from knockbot.config import Format, Logging
 from knockbot.domain.text import shown
@@ -20,6 +21,15 @@ class _Text(logging.Formatter):
         # What strangers wrote may stand in a message; it must not begin a line of its own, or colour the terminal.
         record.message = shown(record.message, LONGEST_LINE)
         return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - the name is logging's
+        # Nor must it in the text of an exception: below a message every line is indented.
+        trace = super().formatException(ei).splitlines()
+        return "\n".join(f"    {_indent(line)}{shown(line, LONGEST_LINE)}" for line in trace)
+
+
+def _indent(line: str) -> str:
+    return " " * (len(line) - len(line.lstrip(" ")))
 
 
 class _Json(logging.Formatter):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import hypothesis
 import pytest
 
 from knockbot.demo.people import Person
+from knockbot.store.db import Database
 from tests.lab import DoorSlot, Lab, LabHomeserver, Postgres
 from tests.sydent import FederatingHomeserver, FederatingLab, LabIdentityServer
 
@@ -44,6 +46,43 @@ def sqlite_url(tmp_path: Path) -> str:
 def database_url(request: pytest.FixtureRequest) -> str:
     """A fresh, empty database: each test that asks for one runs on both engines."""
     url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture(scope="session")
+async def empty_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with the newest schema and nothing in it, to be copied."""
+    path = tmp_path_factory.mktemp("empty") / "knockbot.db"
+    await (await Database.open(f"sqlite:{path}")).close()
+    return path
+
+
+@pytest.fixture(scope="session")
+async def empty_postgres_url(postgres: Postgres) -> str:
+    """A PostgreSQL database with the newest schema, for one test after the other."""
+    url = await postgres.create_database()
+    await (await Database.open(url)).close()
+    return url
+
+
+@pytest.fixture
+def ready_sqlite_url(sqlite_url: str, empty_sqlite: Path) -> str:
+    """A SQLite database with the newest schema: to write that takes longer than most tests do."""
+    shutil.copy(empty_sqlite, sqlite_url.removeprefix("sqlite:"))
+    return sqlite_url
+
+
+@pytest.fixture
+async def ready_postgres_url(postgres: Postgres, empty_postgres_url: str) -> AsyncIterator[str]:
+    """A PostgreSQL database with the newest schema and nothing in it, which this test has for itself."""
+    yield empty_postgres_url
+    await postgres.clear(empty_postgres_url)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def ready_url(request: pytest.FixtureRequest) -> str:
+    """A fresh database with the newest schema: each test that asks for one runs on both engines."""
+    url: str = request.getfixturevalue(f"ready_{request.param}_url")
     return url
 
 

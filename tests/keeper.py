@@ -33,13 +33,13 @@ SIGTERM_WITHIN = 25.0
 """Seconds that a process may drain, and some to start Python's own end."""
 
 
-def config(slot: DoorSlot, database: str, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def config(slot: DoorSlot, database: str, port: int, more: Mapping[str, Any]) -> dict[str, Any]:
     """A config.yaml for this slot: whoever lives on the homeserver may have rooms protected."""
     return {
         "homeserver": {"address": slot.homeserver.url, "domain": slot.homeserver.name},
         "appservice": {
             "address": slot.url,
-            "port": slot.port,
+            "port": port,
             "id": slot.id,
             "bot_username": slot.bot_localpart,
             "as_token": slot.as_token,
@@ -47,7 +47,7 @@ def config(slot: DoorSlot, database: str, more: Mapping[str, Any] | None = None)
         },
         "database": database,
         "permissions": {slot.homeserver.name: "user"},
-        **(more or {}),
+        **more,
     }
 
 
@@ -57,11 +57,13 @@ def config(slot: DoorSlot, database: str, more: Mapping[str, Any] | None = None)
 class Keeper(ABC):
     """A knockbot on a slot of a homeserver. Stopped, it starts again on the same database."""
 
-    def __init__(self, slot: DoorSlot, database: str, **more: Any) -> None:
+    def __init__(self, slot: DoorSlot, database: str, *, port: int | None = None, **more: Any) -> None:
         self.slot = slot
         self.homeserver = slot.homeserver
         self.database = database
-        self.more = more
+        self.port = port or slot.port
+        """Where it listens: where the homeserver expects it, unless it is one of several on one database."""
+        self.config = config(slot, database, self.port, more)
         self._gardens: dict[str | None, Garden] = {}
 
     @property
@@ -89,7 +91,7 @@ class Keeper(ABC):
     async def is_ready(self) -> bool:
         """Whether it says that it is."""
         try:
-            async with self.homeserver.http.get(f"{self.slot.url}/_matrix/mau/ready") as response:
+            async with self.homeserver.http.get(f"http://127.0.0.1:{self.port}/_matrix/mau/ready") as response:
                 return response.status == 200
         except aiohttp.ClientError:
             return False
@@ -165,7 +167,7 @@ class InProcess(Keeper):
             await task
 
     async def _run(self) -> None:
-        settings = Settings.model_validate(config(self.slot, self.database, self.more))
+        settings = Settings.model_validate(self.config)
         async with service(settings) as self.door:
             await self._end.wait()
 
@@ -197,12 +199,17 @@ class Process(Keeper):
 
     def begin(self) -> None:
         """Start it without waiting for anything."""
-        config_file = self.directory / f"{self.slot.id}.yaml"
-        config_file.write_text(json.dumps(config(self.slot, self.database, self.more)))
+        config_file = self.write_config()
         with self.log.open("ab") as log:
             self._process = spawn(
                 [sys.executable, "-m", "knockbot", "run", "-c", config_file], cwd=self.directory, log=log
             )
+
+    def write_config(self) -> Path:
+        """Write its config.yaml as `config` says now."""
+        config_file = self.directory / f"{self.slot.id}.yaml"
+        config_file.write_text(json.dumps(self.config))
+        return config_file
 
     def ask_to_stop(self) -> None:
         """SIGTERM."""
@@ -276,6 +283,11 @@ class Garden:
         """Alice invites, and they join."""
         await self.alice.invite(room, person.user_id)
         await person.join(room)
+
+    async def bring_into(self, room: str, *, by: Person) -> None:
+        """Somebody invites alice into a room of theirs, and she joins."""
+        await by.invite(room, self.alice.user_id)
+        await self.alice.join(room)
 
     async def give_power(self, user_id: str, level: int) -> None:
         """Alice gives somebody a level in the protected room."""

@@ -1,4 +1,4 @@
-"""Third-party invites with a key of one's own: anybody with the invite level can plant one, no identity server needed."""
+"""Third-party invites with a key of one's own: whoever may invite can plant one, and no identity server is needed."""
 
 from __future__ import annotations
 

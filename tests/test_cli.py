@@ -331,7 +331,7 @@ def test_check_prints_its_findings_and_its_status_is_what_it_found(
         say(f"ping {settings.homeserver.domain}")
         return fine
 
-    app.check = check  # type: ignore[attr-defined]
+    app.check = check  # type: ignore[attr-defined]  # a stand-in module
     knock(*INIT)
 
     assert knock("check", "-c", "config.yaml") == (status, "ping example.org\n", "")
@@ -343,7 +343,7 @@ def test_run_hands_the_settings_over_and_ends_well(knock: Run, app: ModuleType) 
     async def run(settings: Settings, read_again: Callable[[], Settings]) -> None:
         ran.extend([settings, read_again()])
 
-    app.run = run  # type: ignore[attr-defined]
+    app.run = run  # type: ignore[attr-defined]  # a stand-in module
     knock(*INIT)
 
     assert knock("run", "-c", "config.yaml") == (0, "", "")
@@ -356,7 +356,7 @@ def test_debug_may_stand_before_or_behind_the_command_and_logs_more(knock: Run, 
     async def run(settings: Settings, _: Callable[[], Settings]) -> None:
         levels.append(settings.logging.level)
 
-    app.run = run  # type: ignore[attr-defined]
+    app.run = run  # type: ignore[attr-defined]  # a stand-in module
     knock(*INIT)
 
     for arguments in (("run",), ("--debug", "run"), ("run", "--debug")):
@@ -368,7 +368,7 @@ def failing(app: ModuleType, error: BaseException) -> None:
     async def run(*_: object) -> None:
         raise error
 
-    app.run = run  # type: ignore[attr-defined]
+    app.run = run  # type: ignore[attr-defined]  # a stand-in module
 
 
 @pytest.mark.parametrize(
@@ -414,7 +414,7 @@ def test_demo_plays_the_story_and_ends_as_it_does(
         return status
 
     story = ModuleType("knockbot.demo.story")
-    story.main = play  # type: ignore[attr-defined]
+    story.main = play  # type: ignore[attr-defined]  # a stand-in module
     monkeypatch.setitem(sys.modules, "knockbot.demo.story", story)
 
     assert knock("demo", *arguments)[0] == status

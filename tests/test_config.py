@@ -137,7 +137,7 @@ logging: {level: debug, format: json}
     assert settings.identity_servers["id.example:8443"].url == "https://id.example:8443"
     assert settings.identity_servers["id.example:8443"].accept_terms == ("https://id.example/terms",)
     assert settings.identity_servers["vector.im"].accept_terms is True
-    assert settings.metrics == Metrics(enabled=True, listen="[::1]:9000")  # type: ignore[arg-type]
+    assert settings.metrics == Metrics(enabled=True, listen="[::1]:9000")  # type: ignore[arg-type]  # read by a validator
     assert settings.metrics.listen == Listen("::1", 9000)
     assert str(settings.metrics.listen) == "[::1]:9000"
     assert settings.logging == Logging(level=Level.DEBUG, format=Format.JSON)

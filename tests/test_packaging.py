@@ -372,6 +372,16 @@ NOT_SOURCE = shutil.ignore_patterns(
 )
 
 
+SECRETS = (
+    "config.yaml",
+    "registration.yaml",
+    "contrib/compose/.env",
+    "contrib/compose/knockbot/registration.yaml",
+    "contrib/compose/synapse/homeserver.yaml",
+)
+"""What lies in a checkout once somebody has tried things in it."""
+
+
 def built(kind: str, source: Path, into: Path) -> Path:
     """What setuptools makes of a source tree: its "wheel" or its "sdist"."""
     command = f"from setuptools import build_meta; print(build_meta.build_{kind}({str(into)!r}))"
@@ -390,9 +400,12 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The unpacked sdist of this checkout."""
+    """The unpacked sdist of this checkout, in which somebody has tried things."""
     place = tmp_path_factory.mktemp("sdist")
     shutil.copytree(ROOT, place / "tree", ignore=NOT_SOURCE)
+    for secret in SECRETS:
+        (place / "tree" / secret).parent.mkdir(exist_ok=True)
+        (place / "tree" / secret).write_text("as_token: secret")
     with tarfile.open(built("sdist", place / "tree", place)) as archive:
         archive.extractall(place, filter="data")
     (unpacked,) = place.glob("knockbot-*/")
@@ -421,3 +434,7 @@ def test_the_sdist_holds_the_whole_checkout(sdist: Path) -> None:
 
     assert tracked
     assert [name for name in tracked if not (sdist / name).exists()] == []
+
+
+def test_no_secret_lying_in_the_checkout_is_shipped(sdist: Path) -> None:
+    assert [secret for secret in SECRETS if (sdist / secret).exists()] == []

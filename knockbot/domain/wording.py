@@ -85,6 +85,11 @@ def not_a_member(label: str) -> Words:
     return words("Only people who are joined to {} may answer its door.", room(label))
 
 
+def cannot_look(label: str, bot: str) -> Words:
+    """The bot is out of a room, and does not know who may do what there now."""
+    return words("I am not in {} now, so I cannot tell who may do this there. Invite {} first.", room(label), user(bot))
+
+
 NEEDS: dict[Verdict, str] = {Verdict.ACCEPT: "invite", Verdict.REJECT: "kick", Verdict.BAN: "ban"}
 
 
@@ -101,11 +106,6 @@ def bot_lacks_power(bot: str, shortfall: Shortfall, label: str) -> Words:
         shortfall.why,
         user(bot),
     )
-
-
-def refused(request: Request, label: str, why: str) -> Words:
-    """An act was given up for good; the request waits for another answer."""
-    return words("⚠️ {} {} at {}: it did not work: {}", bold(f"#{request.number}"), applicant(request), room(label), why)
 
 
 def blocked(label: str, why: str, bot: str) -> Words:
@@ -230,6 +230,8 @@ class Recorded(Protocol):
     @property
     def at(self) -> int: ...
     @property
+    def room_id(self) -> str: ...
+    @property
     def number(self) -> int | None: ...
     @property
     def user_id(self) -> str | None: ...
@@ -241,15 +243,25 @@ class Recorded(Protocol):
     def detail(self) -> Mapping[str, Any]: ...
 
 
-def history_line(line: Recorded, *, alone: bool = True) -> Words:
-    """One line of the record: when, about whom (unless the lines around it say that), what, and by whom or what."""
+def history_line(line: Recorded, labels: Mapping[str, str] | None = None) -> Words:
+    """One line of the record: when, about whom or which room, what, and by whom or what.
+
+    `labels` says what rooms are called; without it, the lines around it say what it is about.
+    """
     about = NOTHING
-    if alone and line.number and line.user_id:
+    if labels is not None and line.number and line.user_id:
         about = words("{} {} · ", bold(f"#{line.number}"), user(line.user_id))
+    elif labels is not None:
+        about = words("{} · ", room(labels.get(line.room_id, line.room_id)))
     by = decided_by(line.detail.get("rule"), line.actor)
-    verdict = line.detail.get("verdict")
-    what = words("policy says {}", verdict) if verdict else words("{}", line.what)
-    return words("{} · {}{} · {}", moment(line.at), about, what, by)
+    return words("{} · {}{} · {}", moment(line.at), about, _what(line), by)
+
+
+def _what(line: Recorded) -> str:
+    verdict, revision = line.detail.get("verdict"), line.detail.get("revision")
+    if verdict:
+        return f"policy says {verdict}"
+    return f"{line.what}, revision {revision}" if revision else line.what
 
 
 def log(rows: Sequence[Words]) -> Words:
@@ -492,9 +504,9 @@ def waiting_to_be_let_in(reference: str, bot: str) -> Words:
 def cannot_enter(reference: str, why: str, bot: str) -> Words:
     """No way into the room that is to be protected."""
     return words(
-        "I cannot get into {} ({}). Invite {} there, then say {} once more.",
+        "I cannot get into {}: {}. Invite {} there, then say {} once more.",
         code(shown(reference, ID_LIMIT)),
-        why,
+        why.rstrip("."),
         user(bot),
         code("!kb protect"),
     )

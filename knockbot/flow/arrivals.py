@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from knockbot.domain.model import Happening
+from knockbot.domain.text import storable
 from knockbot.errors import KnockbotError, Later, Never
 from knockbot.flow.door import Door, Overrun, log
 from knockbot.flow.worker import backoff
@@ -20,6 +21,9 @@ from knockbot.store.inbox import Waiting
 ROOMS_AT_ONCE = 20
 ATTEMPTS = 8
 """Failures of one event, other than a silent homeserver, after which it is set aside: some minutes of back-off."""
+
+ELSEWHERE = 1.0
+"""Seconds to leave a room alone that another process is busy with."""
 
 Handler = Callable[[Any, int], Awaitable[None]]
 
@@ -80,6 +84,8 @@ class Arrivals:
                     await self._serve_in_order(room_id)
                 finally:
                     await processes.release(self._door.db, lease)
+            else:
+                self._rest(room_id, 1, ELSEWHERE)
         except Exception:
             log.exception("serving a room failed; it will be tried again")
             self._rest(room_id, 1)
@@ -100,19 +106,33 @@ class Arrivals:
                 return
 
     async def _look_at(self, room_id: str) -> bool:
+        """Look at a room; false if it has to rest first, and is then looked at again.
+
+        After some failures, other than a silent homeserver, that is left to the next round: the room's events must not
+        wait for it for ever.
+        """
         self._door.bells.unchecked.discard(room_id)
+        patient = self._looks.get(room_id, 0) + 1 < ATTEMPTS
         try:
             await self._look(room_id)
-        except Later as error:
-            log.info("looking at %s waits: %s", room_id, error.why)
-            self._door.bells.unchecked.add(room_id)
-            self._looks[room_id] = self._looks.get(room_id, 0) + 1
-            self._rest(room_id, self._looks[room_id], error.retry_after)
-            return False
         except Never as error:
             log.warning("looking at %s: %s", room_id, error.why)
+        except Later as error:
+            log.info("looking at %s waits: %s", room_id, error.why)
+            if patient or error.unreachable:
+                return self._look_again(room_id, error.retry_after)
+        except Exception:
+            log.exception("looking at %s failed", room_id)
+            if patient:
+                return self._look_again(room_id)
         self._looks.pop(room_id, None)
         return True
+
+    def _look_again(self, room_id: str, wish: float | None = None) -> bool:
+        self._door.bells.unchecked.add(room_id)
+        self._looks[room_id] = self._looks.get(room_id, 0) + 1
+        self._rest(room_id, self._looks[room_id], wish)
+        return False
 
     async def _handle(self, waiting: Waiting) -> bool:
         """Handle one arrival; false if the room has to rest first."""
@@ -149,7 +169,7 @@ class Arrivals:
     async def _set_aside(self, waiting: Waiting, fault: str) -> None:
         log.error("event %r in %r is set aside: %s", waiting.event_id, waiting.room_id, fault)
         async with self._door.db.tx() as tx:
-            await inbox.set_aside(tx, waiting.seq, fault)
+            await inbox.set_aside(tx, waiting.seq, storable(fault))
 
     def _rest(self, room_id: str, attempts: int, wish: float | None = None) -> None:
         pause = wish if wish is not None else min(backoff(attempts), 60.0)

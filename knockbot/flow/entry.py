@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from knockbot.config import Permission
+from knockbot.config import Room as ConfiguredRoom
 from knockbot.domain import plan, wording
 from knockbot.domain.ids import RoomReference, server_of
 from knockbot.domain.model import MemberChange, Membership
@@ -16,7 +17,7 @@ from knockbot.errors import ActionError, Later, Never
 from knockbot.flow import rules, settle
 from knockbot.flow.checkup import NOT_THERE, checklist, shortage
 from knockbot.flow.door import Door, RoomView, log
-from knockbot.flow.review import is_joined
+from knockbot.flow.review import is_in, is_joined
 from knockbot.store import audit, effects, policies, requests, rooms, visits
 from knockbot.store.db import Tx
 from knockbot.store.rooms import ProtectedRoom
@@ -163,7 +164,7 @@ async def protect(door: Door, ask: Ask) -> Promise:
     refusal = await _unfit_to_manage(door, ask, room_id)
     if refusal is not None:
         return Promise(refusal)
-    if await _is_in(door, room_id):
+    if await is_in(door, room_id):
         return await _judge_ask(door, ask, room_id, entered=False)
     return await _get_in(door, ask, room_id, via)
 
@@ -199,13 +200,6 @@ async def _unfit_to_manage(door: Door, ask: Ask, room_id: str) -> Words | None:
     if level < needed:
         return wording.unfit_to_manage(wording.NO_STATE_POWER.format(needed=f"{needed:g}", level=f"{level:g}"))
     return None
-
-
-async def _is_in(door: Door, room_id: str) -> bool:
-    try:
-        return await is_joined(door, room_id, door.bot)
-    except Never:
-        return False
 
 
 async def _get_in(door: Door, ask: Ask, room_id: str, via: tuple[str, ...]) -> Promise:
@@ -271,22 +265,22 @@ async def protect_now(
 
 
 async def _bring_requests(door: Door, tx: Tx, room_id: str, management_room: str, *, kept_before: bool) -> None:
-    """Close cards in other management rooms, and show what is pending there anew, under numbers of this one.
+    """Close cards in other management rooms, and show what waits for people anew, under numbers of this one.
 
     Third-party invites that stand get numbers here, too, so that they can be taken back from here.
     """
     waiting = [request for request in await requests.unsettled(tx, room_id) if request.open]
     standing = [request for request in await requests.invites_of(tx, room_id) if not request.open]
     for request in [*waiting, *standing]:
-        if request.management_room != management_room:
+        moves = request.management_room != management_room
+        if moves:
             await requests.move(tx, request, management_room)
             if request.card_id is not None:
                 await settle.offer(door, tx, request.card_id, [])
                 await settle.refresh(door, tx, request.card_id)
-                if request.open:
-                    await settle.show(door, tx, request.id)
-        elif request.card_id is not None and not kept_before:
-            await settle.refresh(door, tx, request.card_id)  # it says that nobody keeps this door
+        # A card may say that nobody keeps this door; and what a rule had answered lost its answer with the protection.
+        if request.open and (moves or not kept_before) and (request.card_id is not None or request.answer is None):
+            await settle.show(door, tx, request.id)
 
 
 async def may_unprotect(door: Door, room: ProtectedRoom, actor: str) -> Words | None:
@@ -295,6 +289,8 @@ async def may_unprotect(door: Door, room: ProtectedRoom, actor: str) -> Words | 
         return wording.locked_room(room.label)
     if door.settings.permission_of(actor) is Permission.ADMIN:
         return None
+    if not await is_in(door, room.room_id):
+        return wording.cannot_look(room.label, door.bot)
     if not await is_joined(door, room.room_id, actor):
         return wording.not_a_member_yet(room.label)
     async with door.db.tx() as tx:
@@ -322,27 +318,35 @@ CONFIG_FILE = "the config file"
 
 
 async def protect_configured(door: Door) -> None:
-    """Protect the rooms that the config file names, and lock them; those it names no longer are unlocked."""
-    kept = set()
+    """Protect the rooms that the config file names, and lock them; those it names no longer are unlocked.
+
+    What fails is said in the log and tried again at the next call; nothing is unlocked meanwhile.
+    """
+    locked = set()
     for name, entry in door.settings.rooms.items():
         try:
-            room_id, via = await _locate(door, RoomReference(name))
-            management_room, its_via = await _locate(door, RoomReference(entry.management_room))
-            for place, by in ((room_id, via), (management_room, its_via)):
-                if not await _is_in(door, place):
-                    await door.outside.join(place, by)
-            view = await door.outside.room(room_id)
+            locked.add(await _protect_configured(door, name, entry))
         except ActionError as error:
             log.error("cannot protect %s, as the config file says: %s", name, error.why)
-            continue
-        kept.add(room_id)
-        async with door.closing(None) as tx:
+    if len(locked) == len(door.settings.rooms):
+        async with door.db.tx() as tx:
+            await rooms.unlock_others(tx, locked)
+
+
+async def _protect_configured(door: Door, name: str, entry: ConfiguredRoom) -> str:
+    """Protect one room as the config file says, unless that is so already; returns its id."""
+    room_id, via = await _locate(door, RoomReference(name))
+    management_room, its_via = await _locate(door, RoomReference(entry.management_room))
+    for place, by in ((room_id, via), (management_room, its_via)):
+        if not await is_in(door, place):
+            await door.outside.join(place, by)
+    view = await door.outside.room(room_id)
+    text = (entry.policy or door.settings.defaults.policy).text
+    async with door.closing(None) as tx:
+        room = await rooms.find(tx, room_id)
+        if room is None or not room.locked or room.management_room != management_room:
             await protect_now(door, tx, view, management_room, door.bot, locked=True)
-            if entry.policy is not None:
-                current = await policies.current(tx, room_id)
-                if current is None or current.text != entry.policy.text:
-                    await policies.revise(
-                        tx, room_id, author=CONFIG_FILE, text=entry.policy.text, now=door.now(), cause=None
-                    )
-    async with door.db.tx() as tx:
-        await rooms.unlock_others(tx, kept)
+        current = await policies.current(tx, room_id)
+        if current is None or current.text != text:
+            await policies.revise(tx, room_id, author=CONFIG_FILE, text=text, now=door.now(), cause=None)
+    return room_id

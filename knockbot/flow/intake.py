@@ -125,8 +125,8 @@ async def _hit_the_wrong_thing(door: Door, change: MemberChange) -> bool:
         return False
     if act is Act.INVITE:
         async with door.db.tx() as tx:
-            meant = await effects.last_aim(tx, change.room_id, change.user_id, act)
-        return meant is not None and meant != change.replaces
+            meant = await effects.aims(tx, change.room_id, change.user_id, act)
+        return bool(meant) and change.replaces not in meant
     # A reject or a ban is for whatever knock stands; only what was no knock at all was hit by mistake. One on who came
     # in by a third-party invite, or on an inviter, says itself what it was for.
     async with door.db.tx() as tx:

@@ -6,12 +6,12 @@ power levels or join rules change, and on a timer.
 
 from __future__ import annotations
 
-from knockbot.domain import wording
-from knockbot.domain.model import Decision, MemberChange, Membership, Verdict
+from knockbot.domain import plan, wording
+from knockbot.domain.model import Act, Decision, MemberChange, Membership, Verdict
 from knockbot.domain.power import Powers
 from knockbot.errors import Never
 from knockbot.flow import intake, inviters, invites, redeeming, review, settle
-from knockbot.flow.checkup import NOT_THERE, shortage
+from knockbot.flow.checkup import NOT_THERE, lacking, shortage
 from knockbot.flow.door import Door, log
 from knockbot.store import cards, effects, inbox, requests, rooms
 from knockbot.store.rooms import ProtectedRoom
@@ -65,11 +65,13 @@ async def _check_powers(door: Door, room: ProtectedRoom, powers: Powers) -> None
                 await settle.offer(door, tx, card.id, review.possible(powers, door.bot, shown[-1:]))
         if missing is not None:
             await settle.trouble(door, tx, room.room_id, missing)
-        else:
-            if await rooms.set_trouble(tx, room.room_id, None):
-                text = wording.mended(room.label)
-                await settle.say(door, tx, room.management_room, f"mended:{room.room_id}:{door.now()}", text)
-            await effects.unblock(tx, room.room_id, door.now())
+        elif await rooms.set_trouble(tx, room.room_id, None):
+            text = wording.mended(room.label)
+            await settle.say(door, tx, room.management_room, f"mended:{room.room_id}:{door.now()}", text)
+        still_missing = {plan.ACT_OF[verdict] for verdict in lacking(powers, door.bot)}
+        if Act.INVITE in still_missing:
+            still_missing.add(Act.REVOKE)  # to take an invite back takes what giving one does
+        await effects.unblock(tx, room.room_id, door.now(), unless=still_missing)
 
 
 async def _find_missed_knocks(door: Door, room: ProtectedRoom, standing: list[MemberChange]) -> None:

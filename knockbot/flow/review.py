@@ -13,7 +13,7 @@ from knockbot.domain.model import Answer, Membership, Reaction, Request, Verdict
 from knockbot.domain.plan import ACT_OF, REACTIONS
 from knockbot.domain.power import Powers, Shortfall
 from knockbot.domain.words import Words, user
-from knockbot.errors import ActionError
+from knockbot.errors import ActionError, Never
 from knockbot.flow import invites, settle
 from knockbot.flow.door import Door
 from knockbot.store import cards, requests, rooms
@@ -24,6 +24,8 @@ async def objection(door: Door, wish: Wish, request: Request) -> Words | None:
     """Why this may not be done now, by this person or by the bot; `None` if nothing stands in the way."""
     async with door.db.tx() as tx:
         label = await settle.label_of(tx, request.room_id)
+    if not await is_in(door, request.room_id):
+        return wording.cannot_look(label, door.bot)
     if not await is_joined(door, request.room_id, wish.actor):
         return wording.not_a_member(label)
     powers = await door.outside.powers(request.room_id)
@@ -52,6 +54,17 @@ async def is_joined(door: Door, room_id: str, user_id: str) -> bool:
     """Whether a user is joined to a room at this moment."""
     member = await door.outside.member(room_id, user_id)
     return member is not None and member.membership is Membership.JOIN
+
+
+async def is_in(door: Door, room_id: str) -> bool:
+    """Whether the bot itself is in a room at this moment, so that it sees what holds there.
+
+    To one that has left, the homeserver goes on showing the state of that day.
+    """
+    try:
+        return await is_joined(door, room_id, door.bot)
+    except Never:  # it may not even look
+        return False
 
 
 async def take(door: Door, tx: Tx, wish: Wish, request_id: int) -> Words | None:
@@ -94,7 +107,10 @@ async def reacted(door: Door, reaction: Reaction, seq: int | None) -> None:
         async with door.closing(seq):
             return
     wish = Wish(reaction.sender, verdict, reaction.event_id, reaction.sent_at)
-    refusal = await objection(door, wish, request)
+    try:
+        refusal = await objection(door, wish, request)
+    except Never as error:  # as when the bot was put out of the protected room
+        refusal = wording.failed(error.why)
     async with door.closing(seq) as tx:
         if refusal is not None:
             occasion = f"refused:{request.id}:{reaction.sender}:{verdict}"  # said once, however often they click

@@ -11,7 +11,7 @@ from knockbot.domain.words import Words
 from knockbot.errors import ActionError
 from knockbot.flow.door import Door
 from knockbot.flow.judge import locate
-from knockbot.flow.review import is_joined
+from knockbot.flow.review import is_in, is_joined
 from knockbot.store import audit, policies
 from knockbot.store.db import Tx
 from knockbot.store.rooms import ProtectedRoom
@@ -41,6 +41,8 @@ async def objection(door: Door, change: Change) -> Words | None:
 async def _lacks_power(door: Door, change: Change, policy: Policy) -> Words | None:
     """The author must be able to do all that the policy may do, and to change the room's join rule."""
     room = change.room
+    if not await is_in(door, room.room_id):
+        return wording.cannot_look(room.label, door.bot)
     if not await is_joined(door, room.room_id, change.author):
         return wording.not_a_member(room.label)
     powers = await door.outside.powers(room.room_id)
@@ -53,7 +55,7 @@ async def _names_a_strange_room(door: Door, change: Change, policy: Policy) -> W
     for reference in policy.rooms_needed:
         try:
             room_id = await locate(door, reference)
-            if await is_joined(door, room_id, door.bot) and await is_joined(door, room_id, change.author):
+            if await is_in(door, room_id) and await is_joined(door, room_id, change.author):
                 continue
         except ActionError:
             pass

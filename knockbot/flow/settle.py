@@ -137,7 +137,9 @@ async def offer(door: Door, tx: Tx, card_id: int, verdicts: Iterable[Verdict]) -
 async def post_missing(door: Door, tx: Tx, room_id: str) -> None:
     """See to it that every card with an open request gets posted; for those that are, this changes nothing."""
     for card in await cards.unposted(tx, room_id):
-        await effects.add(tx, [plan.post_card(card.management_room, card.id)], door.now())
+        effect = plan.post_card(card.management_room, card.id)
+        await effects.add(tx, [effect], door.now())
+        await effects.revive(tx, effect.key, door.now())
 
 
 async def _crowded_card(door: Door, tx: Tx, request: Request) -> int | None:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from knockbot.domain import plan, wording
-from knockbot.domain.model import Act, MemberChange, Request, State, Verdict
+from knockbot.domain.model import Act, Effect, MemberChange, Request, State, Verdict
 from knockbot.domain.outcomes import credited, outcome
 from knockbot.errors import ActionError, Later, Never
 from knockbot.flow import review, settle
@@ -157,19 +157,22 @@ class Worker:
     async def _follow_request(self, tx: Tx, claimed: Claimed, came: Outcome) -> None:
         """Bring the request to where the room is: by what the act found there, or by the act itself."""
         request = await requests.get(tx, claimed.effect.request_id or 0)
-        if _is_beside(claimed, request):
-            return
-        if _is_outdated(claimed, request):
+        if _is_beside(claimed.effect, request):
             return
         if came.seen is not None:
             state = outcome(request, came.seen)
             if state is not None:
                 await settle.settle(self._door, tx, request, state, credited(request, came.seen, self._door.bot))
             return
-        # The answer may be another by now, where they knocked again meanwhile; then the echo tells what happened.
-        answer = request.answer
-        if isinstance(came, Done) and request.open and answer and _carries_out(claimed.effect.act, answer.verdict):
-            await settle.settle(self._door, tx, request, STATE_AFTER[claimed.effect.act], answer.by)
+        # Where it is called for no longer, the echo tells what happened.
+        if isinstance(came, Done) and request.answer is not None and self._is_called_for(claimed.effect, request):
+            await settle.settle(self._door, tx, request, STATE_AFTER[claimed.effect.act], request.answer.by)
+
+    def _is_called_for(self, effect: Effect, request: Request) -> bool:
+        """Whether this act carries out the answer that binds the request: they may have knocked again meanwhile."""
+        if not request.open or request.answer is None:
+            return False
+        return effect.key in {planned.key for planned in plan.plan(request, request.answer, self._door.home)}
 
     async def _follow_card(self, tx: Tx, claimed: Claimed, came: Done) -> None:
         """A card was posted or edited: note what it shows, and offer the answers on it."""
@@ -196,6 +199,8 @@ class Worker:
         due_at = door.now() + round(pause * 1000)
         log.info("effect %s waits %.0f s: %s", claimed.effect.key, pause, error.why)
         async with door.db.tx() as tx:
+            if not await effects.is_ours(tx, claimed):
+                return
             await effects.postpone(tx, claimed.id, due_at, error.why)
             if claimed.effect.server is not None:
                 await effects.postpone_server(tx, claimed.effect.server, due_at)
@@ -205,24 +210,27 @@ class Worker:
         door, effect = self._door, claimed.effect
         log.warning("effect %s: %s", effect.key, error.why)
         async with door.db.tx() as tx:
+            if not await effects.is_ours(tx, claimed):
+                return
             if error.code in MENDABLE:
                 await effects.block(tx, claimed.id, error.why)
                 door.look_at(effect.room_id)  # which tells the moderators once, and goes on when it is mended
                 return
             await effects.finish(tx, claimed.id, "given_up", door.now(), why=error.why)
             if effect.request_id is not None and effect.act in ON_REQUESTS:
-                await self._ask_again(tx, claimed, error)
+                request = await requests.get(tx, effect.request_id)
+                if _is_beside(effect, request):
+                    await self._tell_of_inviter(tx, effect, request, error)
+                elif self._is_called_for(effect, request):
+                    await self._ask_again(tx, request, error)
 
-    async def _ask_again(self, tx: Tx, claimed: Claimed, error: ActionError) -> None:
+    async def _tell_of_inviter(self, tx: Tx, effect: Effect, request: Request, error: ActionError) -> None:
+        """The inviter of an invite stays, which is nothing that the invite itself waits for."""
+        text = wording.not_banned(request, await settle.label_of(tx, request.room_id), error.why)
+        await settle.alarm(self._door, tx, request.room_id, f"refused:{effect.key}", text)
+
+    async def _ask_again(self, tx: Tx, request: Request, error: ActionError) -> None:
         """The answer could not be carried out: the request is the moderators' again, and the card says why."""
-        request = await requests.get(tx, claimed.effect.request_id or 0)
-        if _is_beside(claimed, request):
-            label = await settle.label_of(tx, request.room_id)
-            text = wording.not_banned(request, label, error.why)
-            await settle.alarm(self._door, tx, request.room_id, f"refused:{claimed.effect.key}", text)
-            return
-        if not request.open or _is_outdated(claimed, request):
-            return
         await requests.answered(tx, request.id, None)
         await requests.in_trouble(tx, request.id, error.why)
         await settle.show(self._door, tx, request.id)
@@ -242,19 +250,9 @@ ON_REQUESTS = frozenset(STATE_AFTER)
 """The acts that bring a request about; the others only tell of it."""
 
 
-def _is_beside(claimed: Claimed, request: Request) -> bool:
+def _is_beside(effect: Effect, request: Request) -> bool:
     """Whether an act was on an invite's inviter; what became of the invite itself, revoking it tells."""
-    effect = claimed.effect
     return request.invite is not None and effect.act is not Act.REVOKE and effect.user_id != request.user_id
-
-
-def _is_outdated(claimed: Claimed, request: Request) -> bool:
-    """Whether an invite was redeemed or replaced while it was being taken back: that has acts of its own."""
-    return claimed.effect.act is Act.REVOKE and claimed.effect.event_id != request.event_id
-
-
-def _carries_out(act: Act, verdict: Verdict) -> bool:
-    return plan.ACT_OF[verdict] is act or (act is Act.REVOKE and verdict is not Verdict.ACCEPT)
 
 
 def backoff(attempts: int) -> float:

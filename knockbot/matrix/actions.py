@@ -80,7 +80,7 @@ async def _explain(hand: Hand, claimed: Claimed, stood: MemberChange, error: Nev
     if error.code != "M_FORBIDDEN":
         raise error
     effect, bot = claimed.effect, hand.door.bot
-    if not await _is_in(hand, effect.room_id):
+    if not await review.is_in(hand.door, effect.room_id):
         raise Never("I am not in this room.", code="KNOCKBOT_NOT_JOINED") from error
     stands = await _standing(hand, claimed)
     if stands is not None and stands.event_id != stood.event_id:
@@ -115,17 +115,10 @@ async def _why_not_revoked(hand: Hand, room_id: str, error: Never) -> Never:
     """A clear no: the bot is out, or lacks the power to invite, which this takes, or it is as the server says."""
     if error.code != "M_FORBIDDEN":
         return error
-    if not await _is_in(hand, room_id):
+    if not await review.is_in(hand.door, room_id):
         return Never("I am not in this room.", code="KNOCKBOT_NOT_JOINED")
     lacking = (await hand.door.outside.powers(room_id)).shortfall(hand.door.bot, Verdict.ACCEPT, "")
     return error if lacking is None else Never(lacking.why, code="KNOCKBOT_NO_POWER")
-
-
-async def _is_in(hand: Hand, room_id: str) -> bool:
-    try:
-        return await review.is_joined(hand.door, room_id, hand.door.bot)
-    except Never:  # it may not even look
-        return False
 
 
 # --- in management rooms --------------------------------------------------------------------------------------
@@ -282,11 +275,9 @@ async def leave(hand: Hand, claimed: Claimed) -> Outcome:
 async def meet(hand: Hand, claimed: Claimed) -> Outcome:
     """Make an unencrypted, private room with full power for one person, and invite them there, once."""
     key, user_id = claimed.effect.key, claimed.effect.user_id or ""
-    if claimed.tried_before:
-        for room_id in await hand.homeserver.joined_rooms():
-            create = await hand.homeserver.state(room_id, "m.room.create")
-            if create is not None and create.get("content", {}).get(EFFECT_KEY) == key:
-                return Done(room_id=room_id)
+    made = await _made_before(hand, key) if claimed.tried_before else None
+    if made is not None:
+        return Done(room_id=made)
     content = {
         "name": "Knockbot",
         "topic": "For moderators and the bot that keeps the door",
@@ -295,6 +286,20 @@ async def meet(hand: Hand, claimed: Claimed) -> Outcome:
         "creation_content": {EFFECT_KEY: key},
     }
     return Done(room_id=await hand.homeserver.create_room(content))
+
+
+async def _made_before(hand: Hand, key: str) -> str | None:
+    """The room that an earlier attempt made although its answer did not get through."""
+    for room_id in await hand.homeserver.joined_rooms():
+        try:
+            create = await hand.homeserver.state(room_id, "m.room.create") or {}
+        except Never:
+            continue
+        content = create.get("content")
+        # Anybody can write a key into a room of their own.
+        if create.get("sender") == hand.homeserver.bot and isinstance(content, dict) and content.get(EFFECT_KEY) == key:
+            return room_id
+    return None
 
 
 ACTIONS: dict[Act, Callable[[Hand, Claimed], Awaitable[Outcome]]] = {

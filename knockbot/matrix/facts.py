@@ -63,12 +63,14 @@ class Outside:
 
     async def _create(self, room_id: str) -> Mapping[str, Any]:
         known = self._creates.get(room_id)
-        if known is None:
-            known = await self._homeserver.state(room_id, "m.room.create") or {}
+        if known is not None:
+            return known
+        found = await self._homeserver.state(room_id, "m.room.create") or {}
+        if _content(found):  # every room has one; what could not be seen is asked for again
             if len(self._creates) >= CREATE_EVENTS_KEPT:
                 self._creates.clear()
-            self._creates[room_id] = known
-        return known
+            self._creates[room_id] = found
+        return found
 
     async def room(self, room_id: str) -> RoomView:
         """A room's name and openness now."""

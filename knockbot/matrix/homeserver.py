@@ -31,6 +31,7 @@ from mautrix.api import HTTPAPI, Method, Path, PathBuilder
 from mautrix.errors import MatrixConnectionError
 from yarl import URL
 
+from knockbot.domain.ids import MAX_VIA, is_room_id, is_server_name
 from knockbot.domain.text import shown
 from knockbot.errors import ActionError, Later, Never
 
@@ -73,6 +74,9 @@ LISTED: Final = ""
 
 STANDING_STATE: Final = ("m.room.create", "m.room.join_rules", "m.room.power_levels")
 """State that every room has: an answer with none of it says nothing of what else the room has not."""
+
+BY_PROXY: Final = frozenset({502, 503})
+"""What a proxy answers whose homeserver is down. At 504 the homeserver may well be up, and itself wait for another."""
 
 
 class _Api(HTTPAPI):
@@ -130,7 +134,9 @@ def _refusal(status: int, body: Mapping[str, Any], headers: Mapping[str, str]) -
         log.error("%s", why)
         return Later(why, retry_after=UNWELL_PAUSE, code=code, unreachable=True)
     if status >= 500 or status == 408:
-        return Later(f"the homeserver says: {words}", code=code)
+        # Without an errcode it is a proxy that speaks, and the homeserver behind it is silent.
+        by_proxy = code is None and status in BY_PROXY
+        return Later(f"the homeserver says: {words}", retry_after=_wish(body, headers), code=code, unreachable=by_proxy)
     return Never(REFUSALS.get(code or "", f"the homeserver says: {words}"), code=code)
 
 
@@ -141,7 +147,7 @@ def _wish(body: Mapping[str, Any], headers: Mapping[str, str]) -> float | None:
     """
     for seconds in (_header_seconds(headers.get("Retry-After", "")), _body_seconds(body.get("retry_after_ms"))):
         if seconds is not None and seconds >= 0:
-            return min(max(seconds, SHORTEST_WISH), LONGEST_WISH) * random.uniform(1.0, 1.1)  # noqa: S311
+            return min(max(seconds, SHORTEST_WISH), LONGEST_WISH) * random.uniform(1.0, 1.1)  # noqa: S311 - no secret
     return None
 
 
@@ -176,7 +182,9 @@ class Homeserver:
 
     def __init__(self, session: ClientSession, address: str, token: str, bot: str | None) -> None:
         self.bot = bot or ""
-        self._api = _Api(address, token, client_session=session, as_user_id=bot, log=log)  # type: ignore[arg-type]
+        # mautrix asks for types of its own: a UserID, which is a str, and a logger with a level more, unused here.
+        typed: Any = {"as_user_id": bot, "log": log}
+        self._api = _Api(address, token, client_session=session, **typed)
 
     async def call(
         self,
@@ -305,9 +313,11 @@ class Homeserver:
         except Never as error:
             raise Never("no room has that alias.", code=error.code) from error
         room_id = answer.get("room_id")
-        if not isinstance(room_id, str):
-            raise Later("the homeserver's answer makes no sense.")
-        return room_id, tuple(server for server in _list(answer, "servers") if isinstance(server, str))
+        if not isinstance(room_id, str) or not is_room_id(room_id):
+            # Another server has said so, and the homeserver passed it on.
+            raise Never("that alias leads to no room.")
+        servers = (server for server in _list(answer, "servers") if isinstance(server, str))
+        return room_id, tuple(server for server in servers if is_server_name(server))[:MAX_VIA]
 
     # --- acting -----------------------------------------------------------------------------------------------
 

@@ -66,7 +66,7 @@ async def show(call: Call) -> Words:
             if isinstance(request, Words):
                 shown.append(request)
                 continue
-            history = [wording.history_line(line, alone=False) for line in await audit.of_request(tx, request.id)]
+            history = [wording.history_line(line) for line in await audit.of_request(tx, request.id)]
             shown.append(wording.shown_request(request, await settle.label_of(tx, request.room_id), history))
     return lines(shown)
 
@@ -152,12 +152,12 @@ async def log(call: Call) -> Words:
     if (rest and user_id is None) or len(numbers) > 1 or (numbers and rest):
         raise Misuse("")
     async with call.door.db.tx() as tx:
-        room_ids = [room.room_id for room in await rooms.managed_by(tx, call.room)]
+        labels = {room.room_id: room.label for room in await rooms.managed_by(tx, call.room)}
         if numbers:
             request = await managed_request(tx, call.room, numbers[0])
             if isinstance(request, Words):
                 return request
             found = await audit.of_request(tx, request.id)
         else:
-            found = await audit.latest(tx, room_ids, LOG_LINES, about=user_id)
-    return wording.log([wording.history_line(line) for line in found])
+            found = await audit.latest(tx, list(labels), LOG_LINES, about=user_id)
+    return wording.log([wording.history_line(line, labels) for line in found])

@@ -65,7 +65,8 @@ def answer(verdict: Verdict) -> Callable[[Call], Awaitable[Words | Promise]]:
     """The command that gives this answer to one or several requests."""
 
     async def run(call: Call) -> Promise:
-        found, reason = await requests_meant(call)
+        found, said = await requests_meant(call)
+        reason = "\n".join(part for part in (said, call.below.strip()) if part)
         wish = Wish(call.actor, verdict, call.cause, call.message.sent_at, reason[:REASON_LIMIT])
         objections = [
             request if isinstance(request, Words) else await review.objection(call.door, wish, request)

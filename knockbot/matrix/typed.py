@@ -19,7 +19,8 @@ def addressed(message: Message, bot: str, display_name: str) -> str | None:
         # A pill hides whom it means behind a name that anyone can choose; its link says it. Below the first line a
         # client's Markdown may have made lists of what is a policy, so that is taken as it was typed.
         first, _, _ = _read_pills(message.formatted_body).partition("\n")
-        candidates.insert(0, "\n".join([first, *body.split("\n")[1:]]))
+        linked = "\n".join([first, *body.split("\n")[1:]])
+        candidates = [linked] if linked.startswith("@") else [linked, body]  # somebody else may be called like the bot
     for said in candidates:
         for name in (*PREFIXES[::-1], bot, display_name):
             if said[: len(name)].casefold() == name.casefold() and re.match(r"[:,\s]|$", said[len(name) :]):

@@ -192,6 +192,9 @@ async def _schema(pool: Pool) -> int:
     return int(await pool.fetchval(f"SELECT version FROM {UPGRADES.version_table_name}") or 0)
 
 
+UP_TO_DATE = "is up to date"
+
+
 async def probe(url: str) -> str:
     """Look at a database without changing it; says in which state it is.
 
@@ -215,7 +218,7 @@ async def probe(url: str) -> str:
         await pool.stop()
     if version > known:
         raise Unavailable(f"the database {redacted(url)} was written by a newer knockbot (schema {version})")
-    return "is up to date" if version == known else f"will be brought from schema {version} to {known}"
+    return UP_TO_DATE if version == known else f"will be brought from schema {version} to {known}"
 
 
 async def _stop(pool: Pool, lock: IO[bytes] | None) -> None:

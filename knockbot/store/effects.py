@@ -9,14 +9,14 @@ due ──claim──▶ running ──▶ done | overtaken | given_up
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
 
 from knockbot.domain.model import Act, Effect
-from knockbot.store.db import Database, Tx
+from knockbot.store.db import Database, Tx, for_update
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +137,21 @@ async def postpone(tx: Tx, effect_id: int, due_at: int, why: str) -> None:
     )
 
 
+async def is_ours(tx: Tx, claimed: Claimed) -> bool:
+    """Whether a claim still holds: of a process that stood still for long, another has taken the work over."""
+    row = await tx.fetchrow(
+        f"SELECT 1 FROM effects WHERE id = $1 AND state = 'running' AND attempts = $2{for_update(tx)}",
+        claimed.id,
+        claimed.attempts,
+    )
+    return row is not None
+
+
+async def revive(tx: Tx, key: str, now: int) -> None:
+    """Try once more what was given up."""
+    await tx.execute("UPDATE effects SET state = 'due', due_at = $2 WHERE key = $1 AND state = 'given_up'", key, now)
+
+
 async def postpone_server(tx: Tx, server: str, due_at: int) -> None:
     """Set a silent server aside: whatever else waits to invite its users waits until then."""
     await tx.execute(
@@ -149,10 +164,15 @@ async def block(tx: Tx, effect_id: int, why: str) -> None:
     await tx.execute("UPDATE effects SET state = 'blocked', why = $2, claimed_by = NULL WHERE id = $1", effect_id, why)
 
 
-async def unblock(tx: Tx, room_id: str, now: int) -> None:
-    """A room's powers have changed: try what was blocked there."""
+async def unblock(tx: Tx, room_id: str, now: int, *, unless: Collection[Act] = ()) -> None:
+    """A room's powers have changed: try what was blocked there, `unless` it is an act whose power is still missing."""
+    missing = ", ".join(f"${place}" for place in range(3, 3 + len(unless)))
     await tx.execute(
-        "UPDATE effects SET state = 'due', due_at = $2 WHERE room_id = $1 AND state = 'blocked'", room_id, now
+        "UPDATE effects SET state = 'due', due_at = $2 WHERE room_id = $1 AND state = 'blocked'"
+        + (f" AND act NOT IN ({missing})" if unless else ""),
+        room_id,
+        now,
+        *unless,
     )
 
 
@@ -205,15 +225,6 @@ async def hurry_edit(tx: Tx, card_id: int, due_at: int) -> bool:
     return row is not None
 
 
-async def card_changed_at(tx: Tx, card_id: int) -> int:
-    """When a card last came to show something else; 0 if it was never posted."""
-    ended_at = await tx.fetchval(
-        "SELECT max(ended_at) FROM effects WHERE card_id = $1 AND act IN ('post_card', 'edit_card') AND state = 'done'",
-        card_id,
-    )
-    return int(ended_at or 0)
-
-
 @dataclass(frozen=True, slots=True)
 class Offer:
     """The answer an emoji on a card offers: the bot's reaction while it stands, and how often it was taken away."""
@@ -237,15 +248,16 @@ async def offers_on(tx: Tx, card_id: int) -> dict[str, Offer]:
     return found
 
 
-async def last_aim(tx: Tx, room_id: str, user_id: str, act: Act) -> str | None:
-    """The knock that the bot's last act of a kind on a user of a room was for, where it was for a certain one."""
-    event_id = await tx.fetchval(
-        "SELECT event_id FROM effects WHERE room_id = $1 AND user_id = $2 AND act = $3 ORDER BY id DESC LIMIT 1",
+async def aims(tx: Tx, room_id: str, user_id: str, act: Act) -> set[str]:
+    """The knocks that the bot's acts of a kind on a user of a room were for, where they were for certain ones."""
+    rows = await tx.fetch(
+        "SELECT DISTINCT event_id FROM effects "
+        "WHERE room_id = $1 AND user_id = $2 AND act = $3 AND event_id IS NOT NULL",
         room_id,
         user_id,
         act,
     )
-    return str(event_id) if event_id is not None else None
+    return {row["event_id"] for row in rows}
 
 
 async def last_scope(tx: Tx, room_id: str, user_id: str, act: Act) -> list[str]:

@@ -10,7 +10,7 @@ from tests.flow.house import House, housed
 
 
 @pytest.fixture
-async def house(database_url: str) -> AsyncIterator[House]:
+async def house(ready_url: str) -> AsyncIterator[House]:
     """A knockbot that keeps the door of the garden: each test that asks for one runs on both engines."""
-    async with housed(database_url) as house:
+    async with housed(ready_url) as house:
         yield house

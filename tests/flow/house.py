@@ -73,6 +73,9 @@ class House:
     async def open(self) -> House:
         """Start."""
         self.db = await Database.open(self.url)
+        if self.db.alone:
+            async with self.db._pool.acquire_direct() as conn:
+                await conn.execute("PRAGMA synchronous = OFF")  # nothing here has to survive a power cut
         self.door = Door(self.db, self.homeserver, self.settings, self.clock)
         self.arrivals = Arrivals(self.door, events.parse, handlers(self.door), lambda room: reconcile(self.door, room))
         hand = Hand(self.door, cast("Homeserver", self.homeserver))
@@ -138,9 +141,13 @@ class House:
         for _ in range(MOST_ROUNDS):
             await self.hear()
             await self.work()
-            if not self.world.outbox and not self.door.bells.unchecked:
+            if not self.world.outbox and not self._to_be_looked_at():
                 return
         raise AssertionError("they go in circles")
+
+    def _to_be_looked_at(self) -> set[str]:
+        resting = self.arrivals._resting
+        return {room for room in self.door.bells.unchecked if resting.get(room, 0) <= self.clock()}
 
     async def later(self, seconds: float = 10) -> None:
         """Live on after some time."""
@@ -159,9 +166,10 @@ class House:
         """A moderator reacts to a card, the only one unless said otherwise; returns the event."""
         return self.world.react(MODS, by, (card or self.card()).event_id, emoji)
 
-    def tell(self, command: str, *, by: str = ALICE, **content: Any) -> str:
+    def tell(self, command: str, *, by: str = ALICE, reply_to: str | None = None) -> str:
         """A moderator types a command in the management room; returns the event."""
-        return self.world.say(MODS, by, f"!kb {command}", **content)
+        relation = {"m.relates_to": {"m.in_reply_to": {"event_id": reply_to}}} if reply_to else {}
+        return self.world.say(MODS, by, f"!kb {command}", **relation)
 
     # --- setting up -----------------------------------------------------------------------------------------------
 
@@ -232,6 +240,10 @@ class House:
         said = [event for event in self.world.rooms[room_id].said if self._is_message(event)]
         posted = [event for event in said if "m.new_content" not in event["content"]]
         return [self._card(event, said) for event in posted if self._is_card(event["content"])]
+
+    async def number_of_cards(self) -> int:
+        """How many cards there are, to wait for."""
+        return len(self.cards())
 
     def card(self, room_id: str = MODS) -> Card:
         """The only card."""

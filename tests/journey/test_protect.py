@@ -393,7 +393,7 @@ async def test_moving_to_another_management_room_renumbers_and_closes_the_old_ca
     new_cards = [await new.card(person) for person in (ana, ben)]
     assert [block(card)["number"] for card in new_cards] == [2, 3]
     for card in old_cards:
-        closed = await old.heard(lambda event, card=card: edit_of(event) == card["event_id"])  # type: ignore[misc]
+        closed = await old.heard(lambda event, card=card: edit_of(event) == card["event_id"])  # type: ignore[misc]  # of the default
         assert "accept" not in words(closed)
         await old.offered(card["event_id"], "")
     assert "#1" not in await old.command("list")

@@ -556,6 +556,129 @@ async def test_a_bot_that_may_not_speak_keeps_what_it_has_to_say(on: Bench) -> N
     assert (await on.states())[0] == "done"
 
 
+# --- a card that changes --------------------------------------------------------------------------------------
+
+
+async def post(on: Bench) -> Request:
+    """A card that stands in the management room; returns the request it shows."""
+    request = await on.knock()
+    await on.forward(request)
+    on.fake.on("PUT", SEND, SENT)
+    on.fake.on("PUT", "send/m.reaction/*", Reply(body={"event_id": "$offer"}))
+    await on.run_due()
+    return request
+
+
+async def test_a_card_offers_what_the_bot_may_do(on: Bench) -> None:
+    on.powers({"users": {BOT: 40}, "invite": 30, "kick": 40, "ban": 50})
+    await post(on)
+    for _ in range(3):
+        await on.run_due()
+
+    offered = [asked.body["m.relates_to"]["key"] for asked in on.fake.asked("PUT", "send/m.reaction/*")]
+    assert offered == ["✅", "❌"]
+    assert "⛔" not in sent(on)[0].body["body"]
+
+
+async def test_a_card_is_edited_when_its_request_is_settled(on: Bench) -> None:
+    request = await post(on)
+    async with on.db.tx() as tx:
+        await settle.settle(on.door, tx, await requests.get(tx, request.id), State.WITHDRAWN, ANA)
+    for _ in range(4):
+        await on.run_due()
+
+    _, edit = sent(on)
+    assert edit.body["m.relates_to"] == {"rel_type": "m.replace", "event_id": "$sent"}
+    assert edit.body["m.mentions"] == {}
+    for content in (edit.body, edit.body["m.new_content"]):
+        assert content["org.knockbot.request"]["state"] == "withdrawn"
+
+
+async def test_edits_that_wait_their_turn_are_one_edit(on: Bench) -> None:
+    request = await post(on)
+    async with on.db.tx() as tx:
+        for _ in range(5):
+            await settle.show(on.door, tx, request.id)
+    for _ in range(8):
+        await on.run_due()
+
+    assert len(sent(on)) == 2
+
+
+async def test_an_edit_whose_answer_is_lost_is_sent_again_under_the_same_transaction_id(on: Bench) -> None:
+    request = await post(on)
+    async with on.db.tx() as tx:
+        await settle.show(on.door, tx, request.id)
+    on.fake.on("PUT", SEND, Reply(drop=True), SENT)
+    for _ in range(5):
+        await on.later()
+
+    _, lost, again = sent(on)
+    assert lost.path == again.path
+
+
+async def test_an_offer_is_taken_away_by_redacting_it(on: Bench) -> None:
+    async with on.db.tx() as tx:
+        effect = Effect("unreact:$offer", Act.UNREACT, MODS, f"{MODS} said", event_id="$offer")
+        await effects.add(tx, [effect], on.clock())
+    on.fake.on("PUT", "redact/$offer/*", Reply(drop=True), SENT)
+
+    await on.run_due()
+    await on.later()
+
+    first, second = on.fake.asked("PUT", "redact/$offer/*")
+    assert first.path == second.path
+    assert await on.states() == ["done"]
+
+
+# --- a room to meet in ----------------------------------------------------------------------------------------
+
+MEET = Effect(f"meet:{ANA}:{MODS}", Act.MEET, MODS, f"{MODS} go", user_id=ANA)
+MADE = "!made:tulip.example"
+
+
+async def ask_to_meet(on: Bench, *replies: Reply) -> None:
+    on.fake.on("POST", "createRoom", *replies)
+    async with on.db.tx() as tx:
+        await effects.add(tx, [MEET], on.clock())
+    await on.run_due()
+
+
+async def test_a_room_to_meet_is_made_for_one_person(on: Bench) -> None:
+    await ask_to_meet(on, Reply(body={"room_id": MADE}))
+
+    [asked] = on.fake.requests
+    assert asked.body["invite"] == [ANA]
+    assert asked.body["creation_content"] == {"org.knockbot.effect": MEET.key}
+    assert (await on.states())[0] == "done"
+
+
+async def test_a_room_whose_making_got_no_answer_is_found_and_not_made_again(on: Bench) -> None:
+    await ask_to_meet(on, Reply(drop=True))
+    on.fake.on("GET", "joined_rooms", Reply(body={"joined_rooms": ["!closed:x", "!odd:x", "!trap:x", MADE]}))
+    on.fake.on("GET", "!closed:x/state/m.room.create", FORBIDDEN)
+    key = {"org.knockbot.effect": MEET.key}
+    on.state["!odd:x", "m.room.create", ""] = {"sender": BOT, "content": []}
+    on.state["!trap:x", "m.room.create", ""] = {"sender": ANA, "content": key}
+    on.state[MADE, "m.room.create", ""] = {"sender": BOT, "content": key}
+
+    await on.later()
+
+    assert len(on.fake.asked("POST", "createRoom")) == 1
+    async with on.db.tx() as tx:
+        assert await tx.fetchval("SELECT room_id FROM effects WHERE key LIKE 'say:meet:%'") == MADE
+
+
+async def test_where_no_such_room_is_found_one_is_made(on: Bench) -> None:
+    await ask_to_meet(on, Reply(502), Reply(body={"room_id": MADE}))
+    on.fake.on("GET", "joined_rooms", Reply(body={"joined_rooms": [MODS, GARDEN]}))
+
+    await on.later()
+
+    assert len(on.fake.asked("POST", "createRoom")) == 2
+    assert (await on.states())[0] == "done"
+
+
 # --- coming and going -----------------------------------------------------------------------------------------
 
 

@@ -196,3 +196,25 @@ async def test_a_command_heard_twice_is_answered_once(on: Bench, ear: Ear) -> No
     [reply] = await ear.replies(event_id)
     assert reply is not None
     assert reply.plain != "again"
+
+
+@pytest.mark.parametrize(
+    ("typed", "reason"),
+    [
+        ("!kb reject 1", None),
+        ("!kb reject 1 Not now.", "Not now."),
+        ("!kb reject 1 Not now.\nSay who you are.", "Not now.\nSay who you are."),
+        ("!kb reject 1\n\nNot now.\n", "Not now."),
+        ("!kb reject 1 " + "x" * 5000, "x" * 1000),
+    ],
+)
+async def test_what_is_said_with_an_answer_may_have_several_lines(
+    on: Bench, ear: Ear, typed: str, reason: str | None
+) -> None:
+    await ear.hear(typed)
+
+    async with on.db.tx() as tx:
+        first = await requests.by_number(tx, MODS, 1)
+    assert first is not None
+    assert first.answer is not None
+    assert first.answer.reason == reason

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import sqlite3
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -441,3 +442,28 @@ async def test_a_ping_of_the_homeserver_is_answered(http: aiohttp.ClientSession)
 async def test_there_are_no_other_doors(http: aiohttp.ClientSession, method: str, path: str) -> None:
     async with http.request(method, path, headers=bearer()) as answer:
         assert answer.status in (404, 405)
+
+
+# --- what is logged -------------------------------------------------------------------------------------------
+
+SECRET = "what a stranger said"
+
+
+async def test_no_log_line_holds_a_token_or_what_was_said(
+    inside: Inside, fake: FakeHomeserver, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    caplog.set_level(logging.DEBUG, logger="knockbot")  # as `knockbot run` does at its lowest level
+    broken = without(member("$broken", reason=SECRET), "sender")
+    async with inside.db.tx() as tx:
+        await break_inserts_of(tx, "$unlucky")
+
+    await fake.push(inside.url, "wrong-token", [text("$1", body=SECRET)])
+    await fake.push(inside.url, HS_TOKEN, [text("$2", body=SECRET), member("$3", reason=SECRET), broken, SECRET])
+    await fake.push(inside.url, HS_TOKEN, [member("$unlucky", reason=SECRET)])
+    await inside.settled()
+
+    written = [f"{record.getMessage()} {record.exc_text} {record.args}" for record in caplog.records]
+    assert any("set aside" in line for line in written)
+    assert any("storing" in line for line in written)
+    assert not [line for line in written if SECRET in line or HS_TOKEN in line or "wrong-token" in line]

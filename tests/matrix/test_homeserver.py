@@ -321,6 +321,33 @@ async def test_it_may_be_tried_again(homeserver: Homeserver, fake: FakeHomeserve
     assert error.why
 
 
+@pytest.mark.parametrize(
+    ("reply", "silent"),
+    [
+        (Reply(502, raw=b"<html>bad gateway</html>"), True),
+        (Reply(503, raw=b""), True),
+        (Reply(504, raw=b"<html>gateway timeout</html>"), False),
+        (Reply(502, error_body("M_UNKNOWN", "Failed to contact rose.example")), False),
+        (Reply(500, raw=b"<html>"), False),
+        (Reply(500, error_body("M_UNKNOWN")), False),
+    ],
+)
+async def test_a_proxy_whose_homeserver_is_down_is_told_from_a_homeserver_that_has_a_fault(
+    homeserver: Homeserver, fake: FakeHomeserver, reply: Reply, silent: bool
+) -> None:
+    error = await refusal(homeserver, fake, reply)
+
+    assert isinstance(error, Later)
+    assert error.unreachable is silent
+
+
+async def test_a_server_that_is_busy_may_say_for_how_long(homeserver: Homeserver, fake: FakeHomeserver) -> None:
+    error = await refusal(homeserver, fake, Reply(503, raw=b"", headers={"Retry-After": "120"}))
+
+    assert isinstance(error, Later)
+    assert 120 <= (error.retry_after or 0) <= 132
+
+
 NEVER: dict[str, tuple[Reply, str | None, str]] = {
     "may not": (Reply(403, error_body("M_FORBIDDEN")), "M_FORBIDDEN", "in the server's words"),
     "banned": (Reply(403, error_body("M_BAD_STATE")), "M_BAD_STATE", "banned"),
@@ -451,7 +478,6 @@ NEEDED: dict[str, Call] = {
     "join": lambda hs: hs.join(GARDEN),
     "knock": lambda hs: hs.knock(GARDEN, (), "please"),
     "send": lambda hs: hs.send(GARDEN, "m.room.message", "t", {}),
-    "directory": lambda hs: hs.directory("#a:b"),
     "create_room": lambda hs: hs.create_room({}),
 }
 

@@ -10,18 +10,18 @@ from knockbot.store.db import Database
 
 
 @pytest.fixture
-async def db(database_url: str) -> AsyncIterator[Database]:
+async def db(ready_url: str) -> AsyncIterator[Database]:
     """A fresh database with the newest schema: each test that asks for one runs on both engines."""
-    db = await Database.open(database_url)
+    db = await Database.open(ready_url)
     yield db
     await db.close()
 
 
 @pytest.fixture
-async def pair(postgres_url: str) -> AsyncIterator[tuple[Database, Database]]:
+async def pair(ready_postgres_url: str) -> AsyncIterator[tuple[Database, Database]]:
     """Two processes on one PostgreSQL."""
-    one = await Database.open(postgres_url)
-    other = await Database.open(postgres_url)
+    one = await Database.open(ready_postgres_url)
+    other = await Database.open(ready_postgres_url)
     yield one, other
     await one.close()
     await other.close()

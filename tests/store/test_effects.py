@@ -416,7 +416,7 @@ async def test_the_edit_of_one_card_does_not_stand_for_another(db: Database) -> 
 # --- looking ------------------------------------------------------------------------------------------------------
 
 
-async def test_the_last_aim_of_an_act_is_found(db: Database) -> None:
+async def test_what_acts_of_a_kind_were_aimed_at_is_found(db: Database) -> None:
     ana, bea = "@ana:a", "@bea:a"
     await add(
         db,
@@ -427,9 +427,9 @@ async def test_the_last_aim_of_an_act_is_found(db: Database) -> None:
     )
 
     async with db.tx() as tx:
-        assert await effects.last_aim(tx, GARDEN, ana, Act.INVITE) == "$2"
-        assert await effects.last_aim(tx, GARDEN, ana, Act.KICK) is None
-        assert await effects.last_aim(tx, GARDEN, bea, Act.INVITE) is None
+        assert await effects.aims(tx, GARDEN, ana, Act.INVITE) == {"$1", "$2"}
+        assert await effects.aims(tx, GARDEN, ana, Act.KICK) == set()
+        assert await effects.aims(tx, GARDEN, bea, Act.INVITE) == set()
 
 
 async def test_what_has_a_future_is_counted_and_listed(db: Database) -> None:

@@ -79,21 +79,21 @@ async def seen_from_outside(url: str) -> set[str]:
 # --- ends ---------------------------------------------------------------------------------------------------------
 
 
-async def test_what_a_block_wrote_is_committed_at_its_end(db: Database, database_url: str) -> None:
+async def test_what_a_block_wrote_is_committed_at_its_end(db: Database, ready_url: str) -> None:
     await pin_two(db, "a")
 
-    assert {"#a:1", "#a:2"} == await seen_from_outside(database_url)
+    assert {"#a:1", "#a:2"} == await seen_from_outside(ready_url)
 
 
-async def test_nothing_is_seen_from_outside_before_the_end(db: Database, database_url: str) -> None:
+async def test_nothing_is_seen_from_outside_before_the_end(db: Database, ready_url: str) -> None:
     async with db.tx() as tx:
         await policies.pin(tx, "#a", "!one")
-        assert set() == await seen_from_outside(database_url)
+        assert set() == await seen_from_outside(ready_url)
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, asyncio.CancelledError, GeneratorExit])
 async def test_a_block_that_raises_leaves_nothing_behind(
-    db: Database, database_url: str, error: type[BaseException]
+    db: Database, ready_url: str, error: type[BaseException]
 ) -> None:
     async def fail() -> None:
         async with db.tx() as tx:
@@ -103,10 +103,10 @@ async def test_a_block_that_raises_leaves_nothing_behind(
     with pytest.raises(error):
         await fail()
     await pin_two(db, "b")
-    assert {"#b:1", "#b:2"} == await seen_from_outside(database_url)
+    assert {"#b:1", "#b:2"} == await seen_from_outside(ready_url)
 
 
-async def test_a_statement_that_fails_takes_the_whole_block_with_it(db: Database, database_url: str) -> None:
+async def test_a_statement_that_fails_takes_the_whole_block_with_it(db: Database, ready_url: str) -> None:
     async def fail() -> None:
         async with db.tx() as tx:
             await policies.pin(tx, "#a", "!one")
@@ -114,11 +114,11 @@ async def test_a_statement_that_fails_takes_the_whole_block_with_it(db: Database
 
     with pytest.raises((sqlite3.Error, asyncpg.PostgresError)):
         await fail()
-    assert set() == await seen_from_outside(database_url)
+    assert set() == await seen_from_outside(ready_url)
 
 
 async def test_a_block_that_goes_on_after_a_failed_statement_is_not_half_committed(
-    db: Database, database_url: str
+    db: Database, ready_url: str
 ) -> None:
     """PostgreSQL drops the whole transaction then, and SQLite only the statement: no code may count on either."""
     try:
@@ -130,7 +130,7 @@ async def test_a_block_that_goes_on_after_a_failed_statement_is_not_half_committ
         pass
 
     await pin_two(db, "b")
-    assert await seen_from_outside(database_url) >= {"#b:1", "#b:2"}
+    assert await seen_from_outside(ready_url) >= {"#b:1", "#b:2"}
 
 
 # --- cancellation -------------------------------------------------------------------------------------------------
@@ -152,14 +152,14 @@ async def cancelled_at(work: Awaitable[Any], *at: int) -> Cancelled:
 
 @pytest.mark.parametrize("times", [1, 2, 3])
 async def test_a_transaction_cancelled_at_any_await_is_whole_or_nothing_and_swallows_no_later_write(
-    db: Database, database_url: str, times: int
+    db: Database, ready_url: str, times: int
 ) -> None:
     """With `times` above 1 the cancelled task is cancelled again while it rolls back."""
     for wait in range(1, MOST_WAITS):
         run = await cancelled_at(pin_two(db, f"cancelled{wait}"), *range(wait, wait + times))
         await pin_two(db, f"after{wait}")
 
-        seen = await seen_from_outside(database_url)
+        seen = await seen_from_outside(ready_url)
         assert {f"#after{wait}:1", f"#after{wait}:2"} <= seen
         assert (f"#cancelled{wait}:1" in seen) == (f"#cancelled{wait}:2" in seen)
         if run.reached < wait:
@@ -170,9 +170,9 @@ async def test_a_transaction_cancelled_at_any_await_is_whole_or_nothing_and_swal
     assert wait > 3
 
 
-async def test_what_was_written_after_a_cancelled_transaction_survives_a_clean_stop(database_url: str) -> None:
+async def test_what_was_written_after_a_cancelled_transaction_survives_a_clean_stop(ready_url: str) -> None:
     """The trap of the library's own `transaction()`: it stays open, and a clean stop drops all that came after."""
-    db = await Database.open(database_url)
+    db = await Database.open(ready_url)
     wait = 0
     try:
         while True:
@@ -184,7 +184,7 @@ async def test_what_was_written_after_a_cancelled_transaction_survives_a_clean_s
     finally:
         await db.close()
 
-    again = await Database.open(database_url)
+    again = await Database.open(ready_url)
     try:
         for number in range(1, wait + 1):
             assert await stands(again, f"#after{number}:2")
@@ -192,7 +192,7 @@ async def test_what_was_written_after_a_cancelled_transaction_survives_a_clean_s
         await again.close()
 
 
-async def test_many_cancelled_transactions_leave_every_connection_of_use(db: Database, database_url: str) -> None:
+async def test_many_cancelled_transactions_leave_every_connection_of_use(db: Database, ready_url: str) -> None:
     """More than the pool has connections, so that a spoilt one would be met again."""
 
     async def hang(number: int) -> None:
@@ -207,7 +207,7 @@ async def test_many_cancelled_transactions_leave_every_connection_of_use(db: Dat
         await asyncio.wait(tasks, timeout=0.01)
 
     await asyncio.gather(*(pin_two(db, f"after{number}") for number in range(20)))
-    assert {f"#after{number}:{one}" for number in range(20) for one in (1, 2)} == await seen_from_outside(database_url)
+    assert {f"#after{number}:{one}" for number in range(20) for one in (1, 2)} == await seen_from_outside(ready_url)
 
 
 async def test_whoever_is_cancelled_is_told_so(db: Database) -> None:
@@ -271,22 +271,22 @@ async def test_transactions_of_many_tasks_take_their_turns(db: Database) -> None
         assert await policies.pinned(tx, "#counter") == "30"
 
 
-async def test_two_transactions_are_open_at_once_on_postgresql(postgres_url: str) -> None:
-    db = await Database.open(postgres_url)
+async def test_two_transactions_are_open_at_once_on_postgresql(ready_postgres_url: str) -> None:
+    db = await Database.open(ready_postgres_url)
     met = asyncio.Barrier(2)
 
     async def meet(alias: str) -> set[str]:
         async with db.tx() as tx:
             await policies.pin(tx, alias, "!one")
             await met.wait()
-            seen = await seen_from_outside(postgres_url)
+            seen = await seen_from_outside(ready_postgres_url)
             await met.wait()
             return seen
 
     try:
         seen = await asyncio.gather(meet("#a"), meet("#b"))
         assert not any(seen)
-        assert {"#a", "#b"} == await seen_from_outside(postgres_url)
+        assert {"#a", "#b"} == await seen_from_outside(ready_postgres_url)
     finally:
         await db.close()
 

@@ -1,0 +1,179 @@
+"""The repository's prose as tests see it: its files, the blocks in them, and everything the program can complain of."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "knockbot"
+DOCS = (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")))
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A fenced block; `kind` is what stands behind the fence (``yaml policy``), `line` that of the fence."""
+
+    file: Path
+    line: int
+    kind: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.file.relative_to(ROOT)}:{self.line}"
+
+
+_FENCE = re.compile(r"^( *)```([^\n`]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+_CODE_SPAN = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
+
+
+def blocks(*kinds: str) -> list[Block]:
+    """The blocks of these kinds in all the prose, in order; all blocks where no kind is given."""
+    return [block for file in DOCS for block in blocks_of(file) if not kinds or block.kind in kinds]
+
+
+def blocks_of(file: Path) -> Iterator[Block]:
+    """The blocks of one file."""
+    prose = file.read_text(encoding="utf-8")
+    for fence in _FENCE.finditer(prose):
+        indent, kind, text = fence.groups()
+        unindented = "".join(line.removeprefix(indent) for line in text.splitlines(keepends=True))
+        yield Block(file, prose.count("\n", 0, fence.start()) + 1, kind.strip(), unindented)
+
+
+def code_spans(file: Path) -> list[str]:
+    """What stands in backquotes in one file, outside its blocks."""
+    return _CODE_SPAN.findall(_FENCE.sub("", file.read_text(encoding="utf-8")))
+
+
+def headings(file: Path) -> list[str]:
+    """The headings of one file, without their ``#``."""
+    return re.findall(r"^#+ +(.+)$", _FENCE.sub("", file.read_text(encoding="utf-8")), re.MULTILINE)
+
+
+def tracked_files() -> list[Path]:
+    """What git keeps of this repository, and what is about to be added; nothing in a place that is no checkout."""
+    if not (ROOT / ".git").exists():
+        return []
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True)
+    return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
+# --- what the program can complain of -------------------------------------------------------------------------
+
+RAISED = frozenset(
+    {
+        "Fault",
+        "InUse",
+        "KnockbotError",
+        "Later",
+        "Malformed",
+        "Miss",
+        "Misuse",
+        "Never",
+        "Unavailable",
+        "UsageError",
+        "_error",
+        "_fault",
+    }
+)
+"""What is called with a complaint."""
+
+LOGGED = frozenset({"critical", "error", "exception", "warning"})
+"""The log's methods that complain."""
+
+NO_COMPLAINTS = frozenset(
+    {
+        "checked",
+        "explained",
+        "help_screen",
+        "history_line",
+        "log",
+        "mended",
+        "now_protected",
+        "pending_list",
+        "policy_revisions",
+        "policy_shown",
+        "policy_taken",
+        "queue",
+        "queue_row",
+        "revision_row",
+        "room_list",
+        "room_row",
+        "shown_request",
+        "tested",
+        "tick",
+        "unprotected",
+    }
+)
+"""The functions of domain/wording.py that tell no complaint; every other one does."""
+
+
+def complaints() -> dict[str, str]:
+    """Every complaint in the code, as `plainly` has it, with the place it stands in."""
+    found: dict[str, str] = {}
+    for file in sorted(PACKAGE.rglob("*.py")):
+        if "demo" not in file.parts:
+            tree = ast.parse(file.read_text(encoding="utf-8"))
+            for line, text in (*_raised(tree), *(_worded(tree) if file.name == "wording.py" else ())):
+                if len(re.findall(r"[a-z]{2,}", plainly(text))) > 1:  # a word alone is a value, not a complaint
+                    found.setdefault(plainly(text), f"{file.relative_to(ROOT)}:{line}")
+    return found
+
+
+def plainly(text: str) -> str:
+    """A sentence without backquotes and line breaks, with ``…`` for whatever is put into it."""
+    text = re.sub(r"\{[a-z_]*\}|%(?:\.\d)?[a-z]", "…", text.replace("\\|", "|").replace("`", ""))
+    return re.sub(r"\s*…[…\s]*", "…", " ".join(text.split())).strip(" …:⚠\ufe0f")
+
+
+def _raised(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and (_called(node) in RAISED or _logs(node)):
+            for argument in node.args:
+                if text := _template(argument):
+                    yield node.lineno, text
+
+
+def _worded(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """The sentences of a module of wording: those put together in its functions, and those it holds ready."""
+    for statement in tree.body:
+        if isinstance(statement, ast.FunctionDef) and statement.name not in NO_COMPLAINTS:
+            for node in ast.walk(statement):
+                if isinstance(node, ast.Call) and _called(node) == "words" and (text := _template(node.args[0])):
+                    yield node.lineno, text
+        elif isinstance(statement, ast.Assign):
+            texts = [node for node in ast.walk(statement.value) if isinstance(node, ast.expr)]
+            yield from ((node.lineno, text) for node in texts if (text := _template(node)))
+
+
+def _called(node: ast.Call) -> str:
+    match node.func:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name
+    return ""
+
+
+def _logs(node: ast.Call) -> bool:
+    match node.func:
+        case ast.Attribute(value=ast.Name(id="log"), attr=method):
+            return method in LOGGED
+    return False
+
+
+def _template(node: ast.AST) -> str | None:
+    """The fixed words of a text in the code; none for what is no text, or has no words of its own."""
+    match node:
+        case ast.Constant(value=str(text)):
+            return text
+        case ast.JoinedStr(values=parts):
+            return "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in parts)
+        case ast.BinOp(op=ast.Add(), left=left, right=right):
+            texts = [_template(left), _template(right)]
+            return "".join(text or "…" for text in texts) if any(texts) else None
+    return None

@@ -1,0 +1,388 @@
+"""Getting in: whose invites are taken, every way of `protect` and every way it is refused, and what is left again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from knockbot.errors import Later
+from knockbot.flow import entry
+from knockbot.store import rooms, visits
+from knockbot.store.rooms import ProtectedRoom
+from tests.flow.house import GARDEN, MODS, House, housed
+from tests.flow.world import ALICE, ANA, BOT, World
+
+LAWN = "!lawn:tulip.example"
+BOB = "@bob:tulip.example"
+STRANGER = "@eve:evil.example"
+DAY = 24 * 3600
+
+
+async def room(house: House, room_id: str = LAWN) -> ProtectedRoom | None:
+    """The protected room with this id."""
+    async with house.db.tx() as tx:
+        return await rooms.find(tx, room_id)
+
+
+def lawn(house: House, *joined: str, **how: Any) -> None:
+    """A room that nobody protects yet; alice may do everything there and the bot will have power."""
+    levels = {"users": {ALICE: 100, BOT: 50}} | how.pop("levels", {})
+    house.world.room(LAWN, "Lawn", ALICE, *joined, levels=levels, **how)
+
+
+async def protect(house: House, reference: str = LAWN, *, by: str = ALICE) -> str:
+    """Somebody says protect; returns the reply."""
+    before = len(house.spoken())
+    house.tell(f"protect {reference}", by=by)
+    await house.live()
+    said = house.spoken()[before:]
+    assert len(said) == 1, said
+    return said[0]
+
+
+# --- invites ------------------------------------------------------------------------------------------------------
+
+
+async def test_an_invite_of_somebody_who_is_permitted_is_taken(house: House) -> None:
+    lawn(house)
+    house.world.change(LAWN, ALICE, BOT, "invite")
+    await house.live()
+
+    assert house.membership(BOT, LAWN) == "join"
+    assert house.said() == []
+
+
+async def test_an_invite_of_anybody_else_is_declined_without_a_word(house: House) -> None:
+    house.world.room(LAWN, "Lawn", STRANGER)
+    house.world.change(LAWN, STRANGER, BOT, "invite")
+    await house.live()
+
+    assert house.membership(BOT, LAWN) == "leave"
+    assert house.said() == house.said(LAWN) == []
+
+
+async def test_an_invite_back_into_a_protected_room_is_taken_from_whoever_may_send_it(house: House) -> None:
+    house.world.change(GARDEN, ALICE, BOT, "leave")
+    await house.live()
+    house.world.change(GARDEN, STRANGER, BOT, "invite")
+    await house.live()
+
+    assert house.membership(BOT) == "join"
+
+
+async def test_an_invite_that_was_taken_back_is_no_trouble(house: House) -> None:
+    lawn(house)
+    house.world.change(LAWN, ALICE, BOT, "invite")
+    await house.hear()
+    house.world.change(LAWN, ALICE, BOT, "leave")
+    await house.live()
+
+    assert house.membership(BOT, LAWN) == "leave"
+    assert await house.effects("due", "running", "blocked") == {}
+
+
+# --- ways in ------------------------------------------------------------------------------------------------------
+
+
+async def test_a_room_the_bot_is_in_is_protected_at_once(house: House) -> None:
+    lawn(house, BOT)
+    reply = await protect(house)
+
+    assert "Lawn" in reply
+    kept = await room(house)
+    assert kept is not None
+    assert (kept.management_room, kept.protected_by, kept.locked, kept.trouble) == (MODS, ALICE, False, None)
+
+
+async def test_an_invite_that_the_bot_holds_is_used(house: House) -> None:
+    lawn(house)
+    house.world.change(LAWN, ALICE, BOT, "invite")
+    house.world.outbox.clear()
+    await protect(house)
+
+    assert house.membership(BOT, LAWN) == "join"
+    assert await room(house) is not None
+
+
+async def test_an_open_door_is_used(house: House) -> None:
+    lawn(house, join_rule="public")
+    await protect(house)
+
+    assert house.membership(BOT, LAWN) == "join"
+    assert await room(house) is not None
+
+
+async def test_else_the_bot_knocks_and_goes_on_once_it_is_let_in(house: House) -> None:
+    lawn(house)
+    reply = await protect(house)
+    assert "knocked" in reply
+    assert house.membership(BOT, LAWN) == "knock"
+    assert await room(house) is None
+
+    house.world.change(LAWN, ALICE, BOT, "invite")
+    await house.live()
+    assert house.membership(BOT, LAWN) == "join"
+    assert await room(house) is not None
+    assert len(house.spoken()) == 2
+
+
+async def test_a_knock_of_the_bots_that_is_turned_away_is_told(house: House) -> None:
+    lawn(house)
+    await protect(house)
+    house.world.change(LAWN, ALICE, BOT, "leave", "No bots.")
+    await house.live()
+
+    assert ALICE in house.spoken()[-1]
+    async with house.db.tx() as tx:
+        assert await visits.errand(tx, LAWN) is None
+
+
+async def test_where_there_is_no_way_in_the_mend_is_said(house: House) -> None:
+    lawn(house, join_rule="invite")
+    reply = await protect(house)
+
+    assert BOT in reply
+    assert house.membership(BOT, LAWN) is None
+
+
+async def test_an_alias_is_what_it_means_now(house: House) -> None:
+    lawn(house, BOT)
+    house.world.aliases["#lawn:tulip.example"] = LAWN
+    await protect(house, "#lawn:tulip.example")
+    assert await room(house) is not None
+
+    house.world.room("!lawn2:tulip.example", "New lawn", ALICE, BOT, levels={"users": {ALICE: 100, BOT: 50}})
+    house.world.aliases["#lawn:tulip.example"] = "!lawn2:tulip.example"
+    await protect(house, "#lawn:tulip.example")
+    assert await room(house, "!lawn2:tulip.example") is not None
+
+
+async def test_what_is_missing_is_on_the_checklist_and_not_told_a_second_time(house: House) -> None:
+    lawn(house, BOT, levels={"users": {ALICE: 100, BOT: 0}}, join_rule="invite")
+    reply = await protect(house)
+    await house.look_everywhere()
+    await house.later()
+
+    assert reply.count("❌") == 4
+    assert len(house.spoken()) == 1
+
+
+async def test_knocks_that_stand_when_a_room_is_protected_are_taken_up(house: House) -> None:
+    lawn(house, BOT)
+    house.world.knock(LAWN, ANA)
+    await house.live()
+    assert house.cards() == []
+    await protect(house)
+
+    assert house.card().block["room_id"] == LAWN
+
+
+# --- refusals -----------------------------------------------------------------------------------------------------
+
+REFUSED: dict[str, tuple[str, Callable[[World], object]]] = {
+    "is not in permissions": (STRANGER, lambda _: None),
+    "is not in the room": (BOB, lambda world: world.rooms[LAWN].levels["users"].update({BOB: 100})),
+    "is only invited there": (BOB, lambda world: world.change(LAWN, ALICE, BOB, "invite")),
+    "has too little power there": (BOB, lambda world: world.change(LAWN, BOB, BOB, "join")),
+    "has too little power here": (
+        BOB,
+        lambda world: (
+            world.change(LAWN, BOB, BOB, "join"),
+            world.rooms[LAWN].levels["users"].update({BOB: 100}),
+            world.rooms[MODS].levels["users"].update({BOB: 0}),
+        ),
+    ),
+    "said it in a public room": (ALICE, lambda world: setattr(world.rooms[MODS], "join_rule", "public")),
+    "said it in a room anybody can read": (ALICE, lambda world: setattr(world.rooms[MODS], "world_readable", True)),
+}
+
+
+@pytest.mark.parametrize("who", REFUSED)
+@pytest.mark.parametrize("entered", [True, False])
+async def test_protect_is_refused_to_whoever(house: House, who: str, entered: bool) -> None:
+    """It leaves a room that it entered for this, and stays in one that it was in."""
+    requester, unfit = REFUSED[who]
+    lawn(house, *(() if entered else (BOT,)), join_rule="public")
+    house.world.rooms[MODS].levels["users"][BOB] = 100
+    unfit(house.world)
+    house.world.outbox.clear()
+    await protect(house, by=requester)
+
+    assert await room(house) is None
+    assert (house.membership(BOT, LAWN) == "join") is not entered
+
+
+async def test_a_room_does_not_look_after_its_own_door(house: House) -> None:
+    await protect(house, MODS)
+    assert await room(house, MODS) is None
+
+
+@pytest.mark.parametrize("reference", ["#nowhere:tulip.example", "!nowhere:tulip.example", "nonsense", "@alice:a", ""])
+async def test_what_names_no_room_is_told(house: House, reference: str) -> None:
+    await protect(house, reference)
+    async with house.db.tx() as tx:
+        assert [kept.room_id for kept in await rooms.all_rooms(tx)] == [GARDEN]
+
+
+async def test_a_room_without_any_way_in_and_one_that_does_not_exist_look_the_same(house: House) -> None:
+    """Nobody finds out by `protect` which rooms there are."""
+    lawn(house, join_rule="invite")
+    there = await protect(house, LAWN)
+    nowhere = await protect(house, "!nowh:tulip.example")
+
+    assert there.replace(LAWN, "") == nowhere.replace("!nowh:tulip.example", "")
+
+
+async def test_three_failures_within_an_hour_are_enough(house: House) -> None:
+    lawn(house, join_rule="public")
+    house.world.rooms[MODS].levels["users"][BOB] = 100
+    house.world.change(MODS, BOB, BOB, "join")
+    for _ in range(3):
+        await protect(house, by=BOB)
+    house.world.calls.clear()
+    await protect(house, by=BOB)
+    assert house.world.asked("join", "room", "powers", "resolve") == []
+
+    house.clock.go_on(3601)
+    await protect(house, by=BOB)
+    assert house.world.asked("join") != []
+
+
+async def test_a_success_is_no_failure(house: House) -> None:
+    lawn(house, BOT)
+    for _ in range(5):
+        assert "Lawn" in await protect(house)
+    assert await room(house) is not None
+
+
+async def test_an_attempt_that_is_handled_again_counts_once(house: House) -> None:
+    """The homeserver was silent in the middle of it."""
+    lawn(house, BOT)
+    house.world.play("powers", Later("silent"), times=3)
+    house.tell(f"protect {LAWN}")
+    for _ in range(4):
+        await house.later(60)
+
+    assert await room(house) is not None
+    assert len(house.spoken()) == 1
+
+
+async def test_a_room_that_is_left_while_it_is_needed_elsewhere_is_not_left(house: House) -> None:
+    """Somebody without power asks for a room that manages others."""
+    house.world.change(MODS, BOB, BOB, "join")
+    house.world.room("!own:tulip.example", "Own", BOB, BOT, levels={"users": {BOB: 100}}, join_rule="invite")
+    house.world.say("!own:tulip.example", BOB, f"!kb protect {MODS}")
+    await house.live()
+
+    assert house.membership(BOT, MODS) == "join"
+    assert await room(house, MODS) is None
+
+
+# --- out ----------------------------------------------------------------------------------------------------------
+
+
+async def test_that_the_bot_was_put_out_is_told_once_and_aloud(house: House) -> None:
+    house.world.change(GARDEN, ALICE, BOT, "leave", "No bots.")
+    await house.live()
+    await house.look_everywhere()
+    await house.later()
+
+    [alarm] = house.said()
+    assert alarm["msgtype"] == "m.text"
+    assert ALICE in alarm["body"]
+    assert "No bots." in alarm["body"]
+
+
+async def test_rooms_that_nobody_used_within_a_day_are_left(house: House) -> None:
+    lawn(house)
+    house.world.room("!used:tulip.example", "Used", ALICE)
+    for room_id in (LAWN, "!used:tulip.example"):
+        house.world.change(room_id, ALICE, BOT, "invite")
+    await house.live()
+    house.world.say("!used:tulip.example", ALICE, "!kb help")
+    await house.live()
+
+    house.clock.go_on(DAY - 60)
+    await entry.leave_unused(house.door)
+    await house.live()
+    assert house.membership(BOT, LAWN) == "join"
+    house.clock.go_on(120)
+    await entry.leave_unused(house.door)
+    await house.live()
+
+    assert house.membership(BOT, LAWN) == "leave"
+    assert [house.membership(BOT, room_id) for room_id in (GARDEN, MODS, "!used:tulip.example")] == ["join"] * 3
+
+
+# --- the config file ----------------------------------------------------------------------------------------------
+
+
+def configured(policy: Any = None) -> dict[str, Any]:
+    """A config file that names the lawn."""
+    return {"rooms": {LAWN: {"management_room": MODS} | ({"policy": policy} if policy is not None else {})}}
+
+
+async def test_a_room_of_the_config_file_is_locked_and_judged_by_the_file(ready_url: str) -> None:
+    async with housed(ready_url, **configured({"otherwise": "accept"})) as house:
+        lawn(house, BOT)
+        await entry.protect_configured(house.door)
+        house.tell(f"policy set {LAWN}\notherwise: reject")
+        house.tell(f"unprotect {LAWN}")
+        house.world.knock(LAWN, ANA)
+        await house.live()
+
+        kept = await room(house)
+        assert kept is not None
+        assert kept.locked
+        assert house.membership(ANA, LAWN) == "invite"
+
+
+async def test_a_long_policy_of_the_config_file_is_in_force(ready_url: str) -> None:
+    """A file may be longer than what can be typed in chat."""
+    rules = [{"when": {"user": f"@user{n}:a.example"}, "then": "ban", "reason": "x" * 400} for n in range(300)]
+    async with housed(ready_url, **configured({"rules": rules, "otherwise": "accept"})) as house:
+        lawn(house, BOT)
+        await entry.protect_configured(house.door)
+        house.world.knock(LAWN, ANA)
+        await house.live()
+
+        assert house.membership(ANA, LAWN) == "invite"
+
+
+async def test_a_room_that_the_config_file_cannot_reach_just_now_stays_locked(ready_url: str) -> None:
+    async with housed(ready_url, **configured()) as house:
+        lawn(house, BOT)
+        await entry.protect_configured(house.door)
+        house.world.play("room", Later("silent"))
+        await entry.protect_configured(house.door)
+
+        kept = await room(house)
+        assert kept is not None
+        assert kept.locked
+
+
+async def test_a_room_that_the_config_file_names_no_longer_is_unlocked_and_stays_protected(ready_url: str) -> None:
+    async with housed(ready_url, **configured()) as house:
+        lawn(house, BOT)
+        await entry.protect_configured(house.door)
+        house.door.settings = house.door.settings.model_copy(update={"rooms": {}})
+        await entry.protect_configured(house.door)
+
+        kept = await room(house)
+        assert kept is not None
+        assert not kept.locked
+
+
+async def test_a_room_of_the_config_file_without_a_policy_has_the_default_whatever_was_set_in_chat(
+    ready_url: str,
+) -> None:
+    async with housed(ready_url, **configured()) as house:
+        lawn(house, BOT)
+        await house.set_policy("otherwise: ban", LAWN)
+        await entry.protect_configured(house.door)
+        house.world.knock(LAWN, ANA)
+        await house.live()
+
+        assert house.membership(ANA, LAWN) == "knock"

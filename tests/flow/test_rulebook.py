@@ -1,0 +1,124 @@
+"""Who may change a policy, what it may name, and when it comes into force."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from knockbot.store import policies
+from tests.flow.house import GARDEN, House
+from tests.flow.world import ALICE, ANA, BOT, World
+
+SPACE = "!space:tulip.example"
+BOB = "@bob:tulip.example"
+
+
+async def set_policy(house: House, text: str, *, by: str = ALICE) -> str:
+    """Somebody sets a policy; returns the reply."""
+    before = len(house.spoken())
+    house.tell(f"policy set {GARDEN}\n{text}", by=by)
+    await house.live()
+    [reply] = house.spoken()[before:]
+    return reply
+
+
+async def in_force(house: House) -> str | None:
+    async with house.db.tx() as tx:
+        current = await policies.current(tx, GARDEN)
+    return current.text.strip() if current else None
+
+
+async def test_a_policy_that_was_set_is_in_force_and_on_record(house: House) -> None:
+    await set_policy(house, "otherwise: accept")
+    house.world.knock(GARDEN, ANA)
+    await house.live()
+
+    assert await in_force(house) == "otherwise: accept"
+    assert house.membership(ANA) == "invite"
+
+
+async def test_a_command_that_comes_twice_revises_once(house: House) -> None:
+    house.tell(f"policy set {GARDEN}\notherwise: accept")
+    house.world.outbox *= 2
+    await house.live()
+
+    async with house.db.tx() as tx:
+        assert len(await policies.revisions(tx, GARDEN, 10)) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "otherwise: nothing",
+        "rules: [{when: {colour: red}, then: ban}]",
+        "rules: &a [*a]",
+        "rules: [{when: {reason_matches: '('}, then: ban}]",
+        "{" * 100,
+        "otherwise: accept\notherwise: ban",
+    ],
+)
+async def test_a_policy_with_a_mistake_leaves_the_one_in_force(house: House, text: str) -> None:
+    await set_policy(house, "otherwise: reject")
+    reply = await set_policy(house, text)
+
+    assert await in_force(house) == "otherwise: reject"
+    assert "line" in reply
+
+
+MAY_NOT: dict[str, tuple[str, Callable[[World], object]]] = {
+    "is not in the room": ("otherwise: forward", lambda world: world.change(GARDEN, BOB, BOB, "leave")),
+    "may not change its join rule": ("otherwise: forward", lambda world: world.set_levels(GARDEN, state_default=90)),
+    "may not ban": ("otherwise: ban", lambda world: world.set_levels(GARDEN, ban=90)),
+    "may not kick": (
+        "rules: [{when: {local: true}, then: reject}]",
+        lambda world: world.set_levels(GARDEN, kick=90),
+    ),
+    "may not invite": ("otherwise_third_party: accept", lambda world: world.set_levels(GARDEN, invite=90)),
+}
+
+
+@pytest.mark.parametrize("who", MAY_NOT)
+async def test_nobody_has_a_policy_do_what_they_may_not_do_themselves(house: House, who: str) -> None:
+    text, unfit = MAY_NOT[who]
+    house.world.change(GARDEN, BOB, BOB, "join")
+    house.world.rooms[GARDEN].levels["users"][BOB] = 50
+    assert "✅" in await set_policy(house, text, by=BOB)
+    unfit(house.world)
+    await house.live()
+    before = await in_force(house)
+    await set_policy(house, f"{text}\nannounce: none", by=BOB)
+
+    assert await in_force(house) == before
+
+
+@pytest.mark.parametrize(
+    ("joined", "taken"),
+    [((ALICE, BOT), True), ((BOT,), False), ((ALICE,), False), ((), False)],
+)
+async def test_a_policy_names_only_rooms_that_its_author_and_the_bot_are_in(
+    house: House, joined: tuple[str, ...], taken: bool
+) -> None:
+    """Else its author would find out, knock by knock, who is in a room that they cannot see."""
+    house.world.room(SPACE, "Space", *joined, join_rule="invite")
+    house.world.aliases["#space:tulip.example"] = SPACE
+    reply = await set_policy(house, 'rules: [{when: {member_of: "#space:tulip.example"}, then: accept}]')
+
+    assert (await in_force(house) is not None) is taken
+    assert ("#space:tulip.example" in reply) is not taken
+
+
+async def test_a_room_that_does_not_exist_is_refused_like_one_that_is_strange(house: House) -> None:
+    house.world.room(SPACE, "Space", BOT, join_rule="invite")
+    strange = await set_policy(house, f'rules: [{{when: {{member_of: "{SPACE}"}}, then: accept}}]')
+    nowhere = await set_policy(house, 'rules: [{when: {member_of: "!nowhere:tulip.example"}, then: accept}]')
+
+    assert strange.replace(SPACE, "") == nowhere.replace("!nowhere:tulip.example", "")
+
+
+async def test_a_policy_of_another_room_is_out_of_reach(house: House) -> None:
+    house.world.room("!own:tulip.example", "Own", ALICE, BOT, levels={"users": {ALICE: 100}}, join_rule="invite")
+    house.world.say("!own:tulip.example", ALICE, f"!kb policy set {GARDEN}\notherwise: ban")
+    await house.live()
+
+    assert await in_force(house) is None

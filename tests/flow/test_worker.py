@@ -1,0 +1,655 @@
+"""The worker: what is due is done once, ten at a time and one of a lane; whatever comes of it is written down."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from knockbot.demo.people import until
+from knockbot.domain.model import Act, Effect, Membership, State
+from knockbot.errors import Later, Never
+from knockbot.flow import worker as workers
+from knockbot.flow.door import Door
+from knockbot.flow.worker import AT_ONCE, RECORDINGS, Action, Done, Outcome, Overtaken, Worker, backoff
+from knockbot.store import effects, processes
+from knockbot.store.db import Database
+from knockbot.store.effects import Claimed
+from tests.flow.house import GARDEN, MODS, House, housed
+from tests.flow.world import ALICE, ANA, BOT, FAR
+
+BOB = "@bob:tulip.example"
+ACCEPT_ALL = "otherwise: accept"
+REJECT_ALL = "otherwise: reject"
+
+
+def effect(key: str, **changes: Any) -> Effect:
+    """A plain effect, in a lane of its own unless said otherwise."""
+    return replace(Effect(key, Act.SAY, MODS, f"lane of {key}"), **changes)
+
+
+async def plan(house: House, *planned: Effect) -> None:
+    async with house.db.tx() as tx:
+        await effects.add(tx, planned, house.clock())
+
+
+def worker_with(house: House, action: Action) -> Worker:
+    """A worker that does everything by this one action."""
+    return Worker(house.door, dict.fromkeys(Act, action))
+
+
+async def work(worker: Worker) -> None:
+    """Until nothing is due."""
+    while True:
+        await worker._start_due()
+        if not worker._running:
+            return
+        await asyncio.gather(*worker._running)
+
+
+def answering(*answers: Outcome | Exception) -> Action:
+    """An action that answers like this, one after the other, and the last for ever."""
+    left = list(answers)
+
+    async def act(_: Claimed) -> Outcome:
+        answer = left.pop(0) if len(left) > 1 else left[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return act
+
+
+async def row(house: House, key: str) -> dict[str, Any]:
+    async with house.db.tx() as tx:
+        found = await tx.fetchrow("SELECT state, due_at, attempts, why, result FROM effects WHERE key = $1", key)
+    assert found is not None
+    return {name: found[name] for name in ("state", "due_at", "attempts", "why", "result")}
+
+
+async def knocked(house: House, user_id: str = ANA, reason: str = "hello") -> None:
+    house.world.knock(GARDEN, user_id, reason)
+    await house.live()
+
+
+# --- what came of it ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answer", "state", "why"),
+    [
+        (Done("$message"), "done", None),
+        (Overtaken("they were quicker"), "overtaken", "they were quicker"),
+        (Never("they refuse."), "given_up", "they refuse."),
+    ],
+)
+async def test_what_came_of_an_act_is_written_down(
+    house: House, answer: Outcome | Exception, state: str, why: str | None
+) -> None:
+    await plan(house, effect("a"))
+    await work(worker_with(house, answering(answer)))
+
+    found = await row(house, "a")
+    assert (found["state"], found["why"], found["attempts"]) == (state, why, 1)
+    assert found["result"] == ("$message" if state == "done" else None)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [Later("busy"), TimeoutError(), KeyError("nobody thought of it"), ValueError("nul \x00 and \ud800")],
+    ids=repr,
+)
+async def test_what_did_not_work_this_time_is_tried_again(house: House, error: Exception) -> None:
+    await plan(house, effect("a"))
+    worker = worker_with(house, answering(error, Done("$message")))
+    await work(worker)
+    found = await row(house, "a")
+    assert (found["state"], found["attempts"]) == ("due", 1)
+    assert house.clock() < found["due_at"] <= house.clock() + 3000
+    assert found["why"]
+
+    house.clock.go_on(3)
+    await work(worker)
+    found = await row(house, "a")
+    assert (found["state"], found["attempts"], found["result"]) == ("done", 2, "$message")
+
+
+async def test_a_wish_of_the_homeserver_is_granted(house: House) -> None:
+    await plan(house, effect("a"))
+    worker = worker_with(house, answering(Later("slow down", retry_after=77.5), Done()))
+    await work(worker)
+    assert (await row(house, "a"))["due_at"] == house.clock() + 77_500
+
+
+def test_pauses_double_up_to_an_hour_and_never_fall_together() -> None:
+    for attempts in range(1, 30):
+        pauses = {backoff(attempts) for _ in range(50)}
+        middle = min(2.0 * 2 ** (attempts - 1), 3600.0)
+        assert all(0.8 * middle <= pause <= 1.2 * middle for pause in pauses)
+        assert len(pauses) > 1
+
+
+async def test_an_act_that_hangs_is_unsure_in_the_end(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "PATIENCE", 0.01)
+
+    async def hang(_: Claimed) -> Outcome:
+        await asyncio.Event().wait()
+        return Done()
+
+    await plan(house, effect("a"))
+    await work(worker_with(house, hang))
+    found = await row(house, "a")
+    assert found["state"] == "due"
+    assert found["due_at"] > house.clock()
+
+
+async def test_what_goes_wrong_with_one_act_stops_no_other(house: House) -> None:
+    async def act(claimed: Claimed) -> Outcome:
+        if claimed.effect.key == "bad":
+            raise RuntimeError
+        return Done()
+
+    await plan(house, effect("bad"), effect("good"))
+    await work(worker_with(house, act))
+    assert await house.effects() == {"bad": "due", "good": "done"}
+
+
+# --- slow and silent servers --------------------------------------------------------------------------------------
+
+
+async def test_a_server_that_is_silent_delays_its_own_applicants_only(house: House) -> None:
+    await house.set_policy(ACCEPT_ALL)
+    house.world.play("invite", Later("their server is silent", retry_after=100))
+    for user_id in (FAR, "@far2:slow.example", ANA, "@quick:quick.example"):
+        house.world.knock(GARDEN, user_id)
+    await house.live()
+    assert [house.membership(u) for u in (FAR, "@far2:slow.example", ANA, "@quick:quick.example")] == [
+        "knock",
+        "knock",
+        "invite",
+        "invite",
+    ]
+    house.world.knock(GARDEN, "@far3:slow.example")
+    await house.later(50)
+    assert house.membership("@far3:slow.example") == "knock"
+    assert len(house.world.asked("invite")) == 3
+
+    for _ in range(3):
+        await house.later(101)
+    assert {house.membership(u) for u in (FAR, "@far2:slow.example", "@far3:slow.example")} == {"invite"}
+
+
+async def test_a_server_with_many_applicants_is_not_asked_more_often_than_one_with_one(house: House) -> None:
+    """Its back-off is its own: each applicant must not begin it anew."""
+    await house.set_policy(ACCEPT_ALL)
+    house.world.play("invite", Later("their server is silent"), times=1000)
+    for number in range(12):
+        house.world.knock(GARDEN, f"@user{number}:slow.example")
+    await house.live()
+    for _ in range(120):
+        await house.later(5)
+
+    assert len(house.world.asked("invite")) <= 16
+
+
+async def test_only_an_invite_waits_for_the_applicants_server(house: House) -> None:
+    await house.set_policy("rules: [{when: {reason_matches: hello}, then: accept}]\notherwise: reject")
+    house.world.play("invite", Later("their server is silent", retry_after=1000))
+    await knocked(house, FAR)
+    await knocked(house, "@troll:slow.example", "no")
+    assert (house.membership(FAR), house.membership("@troll:slow.example")) == ("knock", "leave")
+
+
+# --- what cannot be done ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("policy", "call"), [(ACCEPT_ALL, "invite"), (REJECT_ALL, "kick"), ("otherwise: ban", "ban")])
+async def test_an_answer_that_cannot_be_carried_out_is_the_moderators_again_with_the_reason(
+    house: House, policy: str, call: str
+) -> None:
+    await house.set_policy(policy)
+    house.world.play(call, Never("they refuse.", code="M_INVITE_BLOCKED"))
+    await knocked(house)
+
+    request = await house.request(ANA)
+    assert request.awaits_moderators
+    assert "they refuse." in house.card().text
+    assert "given_up" in (await house.effects()).values()
+
+
+async def test_a_no_that_comes_after_they_withdrew_asks_nobody(house: House) -> None:
+    await house.set_policy(ACCEPT_ALL)
+    house.world.play(
+        "invite", Never("no.", code="M_FORBIDDEN"), meanwhile=lambda: house.world.change(GARDEN, ANA, ANA, "leave")
+    )
+    await knocked(house)
+    await house.later()
+
+    request = await house.request(ANA)
+    assert (request.state, request.trouble) == (State.WITHDRAWN, None)
+    assert house.cards() == []
+
+
+async def test_a_no_to_an_answer_that_was_replaced_leaves_the_new_answer_alone(house: House) -> None:
+    """The invite was for the first knock; the second was judged meanwhile, and that word still stands."""
+    await house.set_policy("rules: [{when: {reason_matches: friend}, then: accept}]\notherwise: reject")
+    hold = asyncio.Event()
+    house.world.play("invite", Never("they refuse.", code="M_INVITE_BLOCKED"), hang=hold)
+    house.world.knock(GARDEN, FAR, "friend")
+    await house.hear()
+    await house.worker._start_due()
+    await until_called(house, "invite")
+    house.world.knock(GARDEN, FAR, "no")
+    await house.hear()
+    hold.set()
+    await asyncio.gather(*house.worker._running)
+
+    request = await house.request(FAR)
+    assert request.answer is not None
+    assert request.trouble is None
+    await house.live()
+    assert house.membership(FAR) == "leave"
+    assert (await house.request(FAR)).by == BOT
+    assert house.cards() == []
+
+
+async def until_called(house: House, call: str) -> None:
+    """Until the bot has made this call."""
+
+    async def look() -> int:
+        return len(house.world.asked(call))
+
+    await until(look, bool, lambda _: f"{call} was never called")
+
+
+# --- a missing power ----------------------------------------------------------------------------------------------
+
+
+async def test_what_lacks_power_waits_and_is_told_once_and_goes_on_when_it_is_there(house: House) -> None:
+    await house.set_policy(ACCEPT_ALL)
+    house.world.rooms[GARDEN].levels["users"][BOT] = 0
+    await knocked(house)
+    await knocked(house, BOB)
+    assert set((await house.effects("blocked")).values()) == {"blocked"}
+    assert len(house.spoken()) == 1
+    await house.look_everywhere()
+    await house.later(3600)
+    assert len(house.spoken()) == 1
+    assert (await house.request(ANA)).answer is not None
+
+    house.world.set_levels(GARDEN, users={ALICE: 100, BOT: 50})
+    await house.later()
+    assert (house.membership(ANA), house.membership(BOB)) == ("invite", "invite")
+
+
+async def test_what_there_is_power_for_again_is_done_though_other_power_is_missing(house: House) -> None:
+    """To invite takes 25 here; that the bot may not ban must not keep anybody out."""
+    house.world.rooms[GARDEN].levels |= {"invite": 25, "users": {ALICE: 100, BOT: 0}}
+    await house.set_policy(ACCEPT_ALL)
+    await knocked(house)
+    assert await house.effects("blocked") != {}
+    house.world.set_levels(GARDEN, users={ALICE: 100, BOT: 25})
+    await house.later()
+
+    assert house.membership(ANA) == "invite"
+
+
+async def test_a_missing_power_does_not_keep_the_worker_busy(house: House) -> None:
+    await house.set_policy(REJECT_ALL)
+    house.world.rooms[GARDEN].levels["users"][BOT] = 0
+    await knocked(house)
+    for _ in range(5):
+        await house.look_everywhere()
+        await house.later(60)
+
+    assert len(house.world.asked("kick")) <= 2
+
+
+async def test_a_target_above_the_bot_is_no_missing_power_but_the_moderators_matter(house: House) -> None:
+    house.world.rooms[GARDEN].levels["users"][ANA] = 50
+    await house.set_policy("otherwise: ban")
+    await knocked(house)
+
+    assert (await house.request(ANA)).awaits_moderators
+    assert house.card().state == "pending"
+    assert await house.effects("blocked") == {}
+
+
+async def test_what_was_due_while_the_bot_is_out_is_done_when_it_is_back(house: House) -> None:
+    await house.set_policy(ACCEPT_ALL)
+    house.world.knock(GARDEN, ANA)
+    await house.hear()
+    house.world.change(GARDEN, ALICE, BOT, "leave")
+    await house.live()
+    assert house.membership(ANA) == "knock"
+    assert len(house.spoken()) == 1
+    house.world.change(GARDEN, ALICE, BOT, "invite")
+    await house.live()
+    await house.later()
+
+    assert house.membership(BOT) == "join"
+    assert house.membership(ANA) == "invite"
+
+
+async def test_a_card_that_could_not_be_posted_is_posted_when_the_bot_is_back_in_the_management_room(
+    house: House,
+) -> None:
+    house.world.change(MODS, ALICE, BOT, "leave")
+    await house.live()
+    await knocked(house)
+    assert house.cards() == []
+    house.world.change(MODS, ALICE, BOT, "invite")
+    await house.live()
+    await house.later()
+
+    assert house.card().state == "pending"
+    assert house.card().offers != ()
+
+
+async def test_a_card_that_was_given_up_is_posted_at_the_next_look(house: House) -> None:
+    house.world.play("send", Never("the text is too long for an event.", code="M_TOO_LARGE"))
+    await knocked(house)
+    assert house.cards() == []
+    await house.look_everywhere()
+    await house.later()
+
+    assert house.card().state == "pending"
+
+
+# --- recording ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No pauses between two attempts to write something down."""
+    monkeypatch.setattr(workers, "FIRST_PAUSE", 0.001)
+
+
+def failing(real: Callable[..., Awaitable[Any]], times: int) -> Callable[..., Awaitable[Any]]:
+    """The same, but it fails so many times first."""
+    left = [times]
+
+    async def fail(*args: Any, **how: Any) -> Any:
+        left[0] -= 1
+        if left[0] >= 0:
+            raise ConnectionError("the database is away")
+        return await real(*args, **how)
+
+    return fail
+
+
+@pytest.mark.usefixtures("quick")
+async def test_an_outcome_is_written_down_once_the_database_is_back(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(effects, "finish", failing(effects.finish, RECORDINGS - 1))
+    await house.set_policy(ACCEPT_ALL)
+    await knocked(house)
+
+    assert (await house.request(ANA)).state == State.ACCEPTED
+    assert len(house.world.asked("invite")) == 1
+
+
+@pytest.mark.usefixtures("quick")
+async def test_an_outcome_that_cannot_be_written_down_is_found_out_afresh(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when it is the outcome itself that the records do not take: to look again is better than to forget."""
+    monkeypatch.setattr(effects, "finish", failing(effects.finish, RECORDINGS))
+    await house.set_policy(ACCEPT_ALL)
+    house.world.knock(GARDEN, ANA)
+    await house.hear()
+    house.world.outbox.clear()
+    await house.work()
+    house.world.outbox.clear()  # its echo would tell
+    assert (await house.request(ANA)).state == State.PENDING
+    await house.later(60)
+
+    assert (await house.request(ANA)).state == State.ACCEPTED
+    assert len(house.world.asked("invite")) == 1
+
+
+# --- how many at once ---------------------------------------------------------------------------------------------
+
+
+class Crowd:
+    """An action that counts who is in it, until it is told to let them go."""
+
+    def __init__(self) -> None:
+        self.now: Counter[str] = Counter()
+        self.most = 0
+        self.most_of_a_lane = 0
+        self.order: list[str] = []
+        self.go = asyncio.Event()
+
+    async def __call__(self, claimed: Claimed) -> Outcome:
+        self.now[claimed.effect.lane] += 1
+        self.most = max(self.most, self.now.total())
+        self.most_of_a_lane = max(self.most_of_a_lane, *self.now.values())
+        self.order.append(claimed.effect.key)
+        await self.go.wait()
+        self.now[claimed.effect.lane] -= 1
+        return Done()
+
+
+async def test_ten_acts_are_in_flight_at_most(house: House) -> None:
+    crowd = Crowd()
+    worker = worker_with(house, crowd)
+    await plan(house, *(effect(str(number)) for number in range(3 * AT_ONCE)))
+    for _ in range(3):
+        await worker._start_due()
+        await asyncio.sleep(0)
+    assert crowd.now.total() == AT_ONCE
+    crowd.go.set()
+    await work(worker)
+
+    assert crowd.most == AT_ONCE
+    assert set((await house.effects()).values()) == {"done"}
+
+
+async def test_of_a_lane_one_act_is_in_flight_and_the_others_follow_in_order(house: House) -> None:
+    crowd = Crowd()
+    worker = worker_with(house, crowd)
+    await plan(house, *(effect(f"{lane}{number}", lane=lane) for number in range(5) for lane in "ab"))
+    await worker._start_due()
+    await asyncio.sleep(0)
+    assert sorted(crowd.order) == ["a0", "b0"]
+    crowd.go.set()
+    await work(worker)
+
+    assert crowd.most_of_a_lane == 1
+    assert [key for key in crowd.order if key[0] == "a"] == [f"a{number}" for number in range(5)]
+
+
+async def test_in_a_room_one_local_and_one_remote_applicant_are_dealt_with_at_a_time(house: House) -> None:
+    await house.set_policy(ACCEPT_ALL)
+    crowd = Crowd()
+    worker = worker_with(house, crowd)
+    for number in range(4):
+        house.world.knock(GARDEN, f"@user{number}:tulip.example")
+        house.world.knock(GARDEN, f"@user{number}:server{number}.example")
+    await house.hear()
+    await worker._start_due()
+    await asyncio.sleep(0)
+    assert crowd.now.total() == 2
+    assert sorted(lane.rpartition(" ")[2] for lane in crowd.now) == ["away", "home"]
+    crowd.go.set()
+    await work(worker)
+
+
+# --- the loop -----------------------------------------------------------------------------------------------------
+
+
+async def test_the_loop_takes_up_what_is_planned_while_it_waits(house: House) -> None:
+    worker = worker_with(house, answering(Done()))
+    loop = asyncio.create_task(worker.run())
+    try:
+        await plan(house, effect("a"))
+        house.door.bells.effects.set()
+        await until(house.effects, lambda found: found == {"a": "done"}, str)
+        await plan(house, effect("b"))  # nobody rings
+        await until(house.effects, lambda found: found == {"a": "done", "b": "done"}, str)
+    finally:
+        loop.cancel()
+        await asyncio.gather(loop, return_exceptions=True)
+
+
+async def test_what_is_in_flight_at_the_end_comes_to_its_end(house: House) -> None:
+    crowd = Crowd()
+    worker = worker_with(house, crowd)
+    await plan(house, effect("a"))
+    await worker._start_due()
+    await asyncio.sleep(0)
+    draining = asyncio.create_task(worker.drain(30))
+    crowd.go.set()
+    await draining
+
+    assert await house.effects() == {"a": "done"}
+
+
+async def test_what_takes_too_long_at_the_end_is_due_again_for_the_next_process(house: House) -> None:
+    worker = worker_with(house, Crowd())
+    await plan(house, effect("a"))
+    await worker._start_due()
+    await worker.drain(0.01)
+    async with house.db.tx() as tx:
+        await processes.leave(tx, house.db.process)
+
+    [claimed] = await effects.claim(house.db, house.clock(), 10)
+    assert claimed.tried_before
+
+
+# --- processes ----------------------------------------------------------------------------------------------------
+
+
+async def test_a_process_that_dies_between_claim_and_outcome_leaves_the_act_to_the_next(house: House) -> None:
+    await house.set_policy(ACCEPT_ALL)
+    hold = asyncio.Event()
+    house.world.play("invite", hang=hold)
+    house.world.knock(GARDEN, ANA)
+    await house.hear()
+    await house.worker._start_due()
+    await until_called(house, "invite")
+    await house.die()
+    assert house.membership(ANA) == "knock"
+    await house.start_again()
+    await house.live()
+
+    assert house.membership(ANA) == "invite"
+    assert (await house.request(ANA)).state == State.ACCEPTED
+
+
+async def test_a_process_that_dies_after_its_act_leaves_nothing_to_be_done_twice(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.set_policy(ACCEPT_ALL)
+    house.world.play("invite", Later("lost"), done=True)
+    house.world.knock(GARDEN, ANA)
+    await house.hear()
+    monkeypatch.setattr(house.worker, "_record", _never)
+    await house.worker._start_due()
+    await until_called(house, "invite")
+    await house.die()
+    house.world.outbox.clear()
+    await house.start_again()
+    await house.live()
+
+    assert len(house.world.asked("invite")) == 1
+    assert (await house.request(ANA)).state == State.ACCEPTED
+
+
+async def _never(*_: object) -> None:
+    await asyncio.Event().wait()
+
+
+@pytest.fixture
+async def shared(ready_postgres_url: str) -> AsyncIterator[House]:
+    """A knockbot that shares its database."""
+    async with housed(ready_postgres_url) as house:
+        yield house
+
+
+@pytest.fixture
+async def other(shared: House) -> AsyncIterator[Door]:
+    """The second process on it."""
+    db = await Database.open(shared.url)
+    yield Door(db, shared.homeserver, shared.settings, shared.clock)
+    await db.close()
+
+
+async def test_processes_share_the_work_and_do_nothing_twice(shared: House, other: Door) -> None:
+    crowd = Crowd()
+    crowd.go.set()
+    workers_at_work = [worker_with(shared, crowd), Worker(other, dict.fromkeys(Act, crowd))]
+    await plan(shared, *(effect(f"{lane}.{n}", lane=f"lane{lane}") for n in range(6) for lane in range(8)))
+
+    async def work_until_done(worker: Worker) -> None:
+        async with asyncio.timeout(60):
+            while await shared.effects("due", "running"):
+                await work(worker)
+
+    await asyncio.gather(*map(work_until_done, workers_at_work))
+    assert sorted(crowd.order) == sorted(f"{lane}.{n}" for n in range(6) for lane in range(8))
+    assert crowd.most_of_a_lane == 1
+
+
+async def test_a_process_that_was_taken_for_dead_does_not_undo_what_another_did_for_it(
+    shared: House, other: Door
+) -> None:
+    """It stood still for a while; its unsure outcome must not make due again what has been done."""
+    hold = asyncio.Event()
+
+    async def unsure(_: Claimed) -> Outcome:
+        await hold.wait()
+        raise Later("no answer")
+
+    slow = worker_with(shared, unsure)
+    await plan(shared, effect("a"))
+    await slow._start_due()
+    await asyncio.sleep(0)
+    shared.clock.go_on(processes.SILENCE / 1000 + 1)
+    async with other.db.tx() as tx:
+        await processes.beat(tx, other.db.process, shared.clock())
+        await processes.bury(tx, other.db.process, shared.clock(), alone=False)
+    await work(Worker(other, dict.fromkeys(Act, answering(Done("$message")))))
+    assert await shared.effects() == {"a": "done"}
+    hold.set()
+    await asyncio.gather(*slow._running)
+
+    assert await shared.effects() == {"a": "done"}
+
+
+# --- following the request ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("policy", "membership", "state"),
+    [(ACCEPT_ALL, Membership.INVITE, State.ACCEPTED), (REJECT_ALL, Membership.LEAVE, State.REJECTED)],
+)
+async def test_a_request_follows_its_act_without_waiting_for_the_echo(
+    house: House, policy: str, membership: Membership, state: State
+) -> None:
+    await house.set_policy(policy)
+    house.world.knock(GARDEN, ANA)
+    await house.hear()
+    await house.work()
+
+    assert (house.membership(ANA), (await house.request(ANA)).state) == (membership, state)
+
+
+async def test_an_act_that_finds_the_wanted_state_takes_it_as_it_is(house: House) -> None:
+    await house.set_policy(ACCEPT_ALL)
+    house.world.knock(GARDEN, ANA)
+    await house.hear()
+    house.world.change(GARDEN, ALICE, ANA, "invite")
+    house.world.outbox.clear()
+    await house.live()
+
+    request = await house.request(ANA)
+    assert (request.state, request.by) == (State.ACCEPTED, ALICE)
+    assert house.world.asked("invite") == []
+    assert "done" in (await house.effects()).values()

@@ -1,0 +1,264 @@
+"""The examples in the prose work: each is run through the program's own parsers, and every link leads somewhere."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+from ruamel.yaml import YAML
+
+from knockbot import cli
+from knockbot.config import Faults, Settings, known_keys, load, read_policy
+from knockbot.domain import wording
+from knockbot.domain.model import Facts, Kind, Knock, Request, State
+from knockbot.domain.policy import POLICY_KEYS, decide
+from knockbot.errors import Fault
+from knockbot.matrix.commands import find_command
+from knockbot.matrix.typed import PREFIXES
+from knockbot.store.audit import Entry
+from tests.documentation import DOCS, ROOT, Block, blocks, blocks_of, code_spans, headings
+
+KINDS = {
+    "": "a drawing",
+    "text": "what a program says",
+    "text fault": "what the mistake in the block before is answered with",
+    "yaml": "YAML for another program than knockbot",
+    "yaml policy": "a whole policy",
+    "yaml when": "what stands under `when` in a rule",
+    "yaml mistake": "a policy that is not taken",
+    "yaml config": "a part of config.yaml",
+    "yaml config-mistake": "a part of config.yaml that is not taken",
+    "chat": "what is typed in a management room",
+    "sh": "what is typed at a shell",
+    "json": "JSON",
+    "python": "Python",
+}
+"""What may stand behind the fence of a block, and what it says about the block."""
+
+NEEDED = {
+    "KNOCKBOT_HOMESERVER__ADDRESS": "http://localhost:8008",
+    "KNOCKBOT_HOMESERVER__DOMAIN": "example.org",
+    "KNOCKBOT_APPSERVICE__ADDRESS": "http://localhost:29331",
+    "KNOCKBOT_APPSERVICE__AS_TOKEN": "as",
+    "KNOCKBOT_APPSERVICE__HS_TOKEN": "hs",
+}
+
+
+def parametrize(*kinds: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("block", blocks(*kinds), ids=str)
+
+
+def complaint_after(block: Block) -> str:
+    """What the prose says a mistake is answered with."""
+    following = next(later for later in blocks_of(block.file) if later.line > block.line)
+    assert following.kind == "text fault", f"{block}: no `text fault` block follows"
+    return following.text.rstrip()
+
+
+def test_every_block_says_what_it_is() -> None:
+    strange = [f"{block}: {block.kind!r}" for block in blocks() if block.kind not in KINDS]
+
+    assert strange == [], f"known are {', '.join(KINDS)}"
+
+
+# --- policies and config ------------------------------------------------------------------------------------------
+
+
+@parametrize("yaml policy")
+def test_a_policy_is_taken(block: Block) -> None:
+    read_policy(block.text)
+
+
+@parametrize("yaml when")
+def test_a_condition_is_taken(block: Block) -> None:
+    condition = "".join(f"    {line}" for line in block.text.splitlines(keepends=True))
+
+    read_policy(f"rules:\n- when:\n{condition}  then: forward\n")
+
+
+@parametrize("yaml mistake")
+def test_a_mistaken_policy_is_answered_as_told(block: Block) -> None:
+    with pytest.raises(Fault) as fault:
+        read_policy(block.text)
+
+    assert str(fault.value) == complaint_after(block)
+
+
+def loaded(block: Block, directory: Path) -> Settings:
+    file = directory / "config.yaml"
+    file.write_text(block.text)
+    return load(Path(os.path.relpath(file)), NEEDED)
+
+
+@parametrize("yaml config")
+def test_a_part_of_the_config_is_taken(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    loaded(block, tmp_path)
+
+
+@parametrize("yaml config-mistake")
+def test_a_mistaken_config_is_answered_as_told(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Fault) as fault:
+        loaded(block, tmp_path)
+
+    assert isinstance(fault.value, Faults) or "\n" not in str(fault.value)
+    assert str(fault.value) == complaint_after(block)
+
+
+@parametrize("yaml")
+def test_other_yaml_is_for_other_programs(block: Block) -> None:
+    keys = set(YAML(typ="safe").load(block.text))
+
+    assert not keys & {*POLICY_KEYS, *known_keys()}, "say `yaml policy` or `yaml config`"
+
+
+@parametrize("json")
+def test_json_is_json(block: Block) -> None:
+    json.load(io.StringIO(block.text))
+
+
+# --- commands -----------------------------------------------------------------------------------------------------
+
+CHAT = [
+    *((str(block), line) for block in blocks("chat") for line in block.text.splitlines() if line.startswith("!")),
+    *((file.name, span) for file in DOCS for span in code_spans(file) if span.startswith(("!kb ", "!knockbot "))),
+]
+
+
+@pytest.mark.parametrize(("place", "line"), CHAT)
+def test_a_line_in_chat_is_a_command(place: str, line: str) -> None:
+    prefix, _, said = line.partition(" ")
+    _, command, _ = find_command(said.replace("ROOM", "#room:example.org"))
+
+    assert prefix in PREFIXES
+    assert command is not None, f"{place}: {line}"
+
+
+@parametrize("chat")
+def test_a_policy_set_in_chat_is_taken(block: Block) -> None:
+    first, _, below = block.text.partition("\n")
+    if find_command(first.partition(" ")[2])[0] == "policy set":
+        read_policy(below)
+    else:
+        assert all(line.startswith("!") for line in block.text.splitlines()), f"{block}: not a command in every line"
+
+
+def shell_commands(block: Block) -> list[list[str]]:
+    """The arguments of each call of `knockbot` in a block, wherever the program stands and whoever calls it."""
+    found = []
+    for line in block.text.replace("\\\n", " ").splitlines():
+        for command in re.split(r"[|;]|&&|>", re.sub(r"(^| )#.*", "", line)):
+            words = shlex.split(command)
+            calls = [
+                place
+                for place, word in enumerate(words[:-1])
+                if Path(word).name == "knockbot" and words[place + 1] in {*cli.commands.commands, "--help", "--version"}
+            ]
+            found += [words[place + 1 :] for place in calls[-1:]]
+    return found
+
+
+SHELL = [(str(block), arguments) for block in blocks("sh") for arguments in shell_commands(block)]
+
+
+@pytest.mark.parametrize(("place", "arguments"), SHELL)
+def test_a_command_at_the_shell_is_accepted(place: str, arguments: list[str]) -> None:
+    name, *rest = arguments
+    manner = cli.Manner(debug=False)
+    with click.Context(cli.commands, obj=manner) as context:
+        cli.commands.commands[name].make_context(name, rest, parent=context)  # parses and runs nothing
+
+
+def test_commands_in_the_text_exist() -> None:
+    first_words = {
+        (span.split()[1], file.name)
+        for file in DOCS
+        for span in code_spans(file)
+        if re.fullmatch("knockbot [a-z]+( -.*)?", span)
+    }
+
+    assert {word for word, _ in first_words} <= set(cli.commands.commands), first_words
+
+
+@pytest.mark.parametrize("file", DOCS, ids=lambda file: file.name)
+def test_environment_variables_stand_for_keys_that_exist(file: Path) -> None:
+    for name in re.findall(r"KNOCKBOT_([A-Z][A-Z_]+[A-Z])", file.read_text(encoding="utf-8")):
+        *part, key = name.lower().split("__")
+
+        assert key in known_keys(tuple(part)), f"KNOCKBOT_{name}"
+
+
+SHOWN = """\
+rules:
+- {name: spam, when: {server: "*.spam.example"}, then: ban}
+- {name: empty reason, when: {not: {reason_length_at_least: 3}}, then: reject}
+"""
+
+
+def test_the_example_of_a_request_is_what_the_bot_says() -> None:
+    at, bot = 1_795_291_680_000, "@knockbot:example.org"
+    knock = Knock("!garden:example.org", "@ana:tulip.example", "$knock", "I bring seeds", "Ana")
+    request = Request(
+        id=1,
+        management_room="!mods:example.org",
+        number=12,
+        room_id=knock.room_id,
+        kind=Kind.KNOCK,
+        user_id=knock.user_id,
+        event_id=knock.event_id,
+        reason=knock.reason,
+        display_name=knock.display_name,
+        has_avatar=knock.has_avatar,
+        state=State.PENDING,
+        opened_at=at,
+        changed_at=at,
+        decision=decide(knock, Facts("example.org"), read_policy(SHOWN)),
+    )
+    line = Entry(at, knock.room_id, 1, bot, "judged", {"verdict": "forward", "rule": "otherwise"})
+    said = wording.shown_request(request, "Garden", [wording.history_line(line)]).plain
+
+    assert f"{said}\n" in [block.text for block in blocks("text")]
+
+
+# --- links --------------------------------------------------------------------------------------------------------
+
+
+def anchor(heading: str) -> str:
+    """A heading as the end of a link, by GitHub's rule: lower case, no punctuation, hyphens for blanks."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+LINKS = [
+    (file, link)
+    for file in (*DOCS, *sorted((ROOT / "contrib").rglob("*.md")))
+    for link in re.findall(r"\]\(([^)\s]+)\)", file.read_text(encoding="utf-8"))
+    if not link.startswith("https://")
+]
+
+
+@pytest.mark.parametrize(("file", "link"), LINKS, ids=lambda part: part.name if isinstance(part, Path) else part)
+def test_a_link_leads_somewhere(file: Path, link: str) -> None:
+    path, _, fragment = link.partition("#")
+    target = file.parent / path if path else file
+
+    assert target.exists()
+    assert not fragment or fragment in map(anchor, headings(target))
+
+
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    reached, rest = set(), {ROOT / "README.md"}
+    while rest:
+        page = rest.pop()
+        reached.add(page)
+        links = {(file.parent / link.partition("#")[0]).resolve() for file, link in LINKS if file == page}
+        rest |= {target for target in links if target.suffix == ".md"} - reached
+
+    assert set(DOCS) <= reached

@@ -1,0 +1,308 @@
+"""The repository checks itself: imports point down, prose and code say the same, and nothing private is left lying."""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import tokenize
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from importlinter.cli import EXIT_STATUS_SUCCESS, lint_imports
+
+from knockbot import check, cli, documents
+from knockbot.config import known_keys
+from knockbot.documents import read_document
+from knockbot.domain.card import OUTCOME_SENTENCES
+from knockbot.domain.criteria import COMBINATIONS, CRITERIA
+from knockbot.domain.model import State, Verdict
+from knockbot.domain.policy import POLICY_KEYS, RULE_KEYS, Announce
+from knockbot.matrix.commands import COMMANDS
+from knockbot.matrix.homeserver import REFUSALS, UNWELL
+from knockbot.store import upgrades
+from tests.documentation import DOCS, PACKAGE, ROOT, blocks_of, code_spans, complaints, headings, plainly, tracked_files
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+SOURCES = [*MODULES, *sorted((ROOT / "tests").rglob("*.py"))]
+ARCHITECTURE = ROOT / "ARCHITECTURE.md"
+DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+
+
+def name_of(file: Path) -> str:
+    return str(file.relative_to(ROOT))
+
+
+def prose(*names: str) -> str:
+    return "\n".join((ROOT / name).read_text(encoding="utf-8") for name in names)
+
+
+# --- imports ------------------------------------------------------------------------------------------------------
+
+
+def test_imports_point_down_and_the_edges_never_meet(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+
+    assert lint_imports(no_cache=True) == EXIT_STATUS_SUCCESS, capsys.readouterr().out
+
+
+THINGS_THAT_DO = frozenset(
+    {"aiohttp", "aiosqlite", "asyncio", "asyncpg", "http", "io", "logging", "mautrix", "os", "pathlib", "random"}
+    | {
+        "ruamel",
+        "secrets",
+        "shutil",
+        "signal",
+        "socket",
+        "sqlite3",
+        "ssl",
+        "subprocess",
+        "sys",
+        "tempfile",
+        "threading",
+    }
+    | {"time", "uuid"}
+)
+"""What reads, writes, waits, knows the time or throws dice; the import contract has the most likely of these."""
+
+
+@pytest.mark.parametrize("file", sorted((PACKAGE / "domain").glob("*.py")), ids=name_of)
+def test_the_domain_does_nothing_but_think(file: Path) -> None:
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            assert not {alias.name.partition(".")[0] for alias in node.names} & THINGS_THAT_DO
+        elif isinstance(node, ast.ImportFrom):
+            assert (node.module or "").partition(".")[0] not in THINGS_THAT_DO
+        elif isinstance(node, ast.Call):
+            assert not re.search(r"\b(open|print|input|exec|eval|now|today|utcnow)$", ast.unparse(node.func))
+
+
+# --- the prose tells all there is ---------------------------------------------------------------------------------
+
+
+def code_headings(file: str) -> list[str]:
+    """What the headings of a file that are all code name."""
+    return [heading[1:-1] for heading in headings(ROOT / file) if re.fullmatch("`[^`]+`", heading)]
+
+
+def test_every_command_has_its_section_and_no_other_does() -> None:
+    assert sorted(code_headings("docs/commands.md")) == sorted(COMMANDS)
+
+
+def test_every_criterion_has_its_section_and_no_other_does() -> None:
+    assert sorted(code_headings("docs/policy.md")) == sorted(CRITERIA)
+
+
+@pytest.mark.parametrize("criterion", CRITERIA)
+def test_every_criterion_has_an_example(criterion: str) -> None:
+    examples = [block.text for block in blocks_of(ROOT / "docs/policy.md") if block.kind == "yaml when"]
+
+    assert any(re.search(rf"\b{criterion}:", example) for example in examples)
+
+
+@pytest.mark.parametrize("word", [*POLICY_KEYS, *RULE_KEYS, *COMBINATIONS, *Verdict, *Announce])
+def test_every_word_of_a_policy_is_told(word: str) -> None:
+    assert word in code_spans(ROOT / "docs/policy.md")
+
+
+@pytest.mark.parametrize("state", [State.PENDING, *OUTCOME_SENTENCES])
+def test_every_state_of_a_request_is_told(state: State) -> None:
+    assert state in code_spans(ROOT / "docs/commands.md")
+    assert state in code_spans(ARCHITECTURE)
+
+
+def config_keys(path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for key in known_keys(path):
+        yield (*path, key)
+        yield from config_keys((*path, key))
+
+
+@pytest.mark.parametrize("path", list(config_keys()), ids=".".join)
+def test_every_key_of_the_config_stands_in_its_manual(path: tuple[str, ...]) -> None:
+    manual = prose("config.example.yaml")
+    values = read_document(manual, deepest=12).value
+    for key in path[:-1]:
+        values = values[key]
+
+    assert path[-1] in values or re.search(rf"^ *# {path[-1]}: ", manual, re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", cli.commands.commands)
+def test_every_command_of_the_program_is_told(command: str) -> None:
+    told = prose("README.md", "docs/install.md")
+
+    assert re.search(rf"\b(knockbot|make) {command}\b", told)
+
+
+@pytest.mark.parametrize(
+    "option", [option for parameter in cli.init_command.params for option in parameter.opts if option != "--debug"]
+)
+def test_every_option_of_init_is_told(option: str) -> None:
+    assert option in code_spans(ROOT / "docs/install.md")
+
+
+MENDS = sorted(
+    {*REFUSALS.values(), *UNWELL.values(), *documents._REFUSED.values(), *(words for _, words in documents.MENDS)}
+)
+"""Complaints that stand in tables."""
+
+
+def told() -> str:
+    return plainly(prose("docs/troubleshooting.md"))
+
+
+@pytest.mark.parametrize("complaint", MENDS)
+def test_every_complaint_in_a_table_is_told_with_its_mend(complaint: str) -> None:
+    assert plainly(complaint) in told()
+
+
+@pytest.mark.parametrize(("complaint", "place"), list(complaints().items()))
+def test_every_complaint_is_told_with_its_mend(complaint: str, place: str) -> None:
+    assert complaint in told(), f"docs/troubleshooting.md does not tell what {place} complains of"
+
+
+def test_every_step_of_check_is_told() -> None:
+    sound = next(block.text for block in blocks_of(ROOT / "docs/install.md") if "✅ config" in block.text)
+
+    assert re.findall(r"^✅ ([\w ]+):", sound, re.MULTILINE) == ["config", *check.STEPS]
+
+
+# --- the architecture ---------------------------------------------------------------------------------------------
+
+
+def steps_claimed() -> Iterator[tuple[int, str]]:
+    """The steps of the journey that modules say they take."""
+    for file in MODULES:
+        opening = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+        if claim := re.search(r"Steps? (\d)(?: and (\d))? of the journey \(ARCHITECTURE\.md\)", opening):
+            yield from ((int(step), str(file.relative_to(PACKAGE))) for step in claim.groups() if step)
+
+
+def journey() -> dict[int, str]:
+    """The numbered steps in the architecture's first chapter."""
+    chapter = prose("ARCHITECTURE.md").partition("## The journey of one knock\n")[2].partition("\n## ")[0]
+    steps = re.split(r"^(\d)\. ", chapter, flags=re.MULTILINE)
+    return {int(number): text for number, text in zip(steps[1::2], steps[2::2], strict=True)}
+
+
+def test_the_journey_has_seven_steps() -> None:
+    assert list(journey()) == [1, 2, 3, 4, 5, 6, 7]
+
+
+@pytest.mark.parametrize(("step", "module"), list(steps_claimed()))
+def test_a_module_takes_the_step_that_the_architecture_gives_it(step: int, module: str) -> None:
+    assert f"`{module}`" in journey()[step]
+
+
+def test_every_step_is_taken_by_a_module() -> None:
+    assert {step for step, _ in steps_claimed()} == set(journey())
+
+
+def test_every_module_has_its_line_in_the_layout() -> None:
+    layout = prose("ARCHITECTURE.md").partition("## Layout\n")[2].partition("\n## ")[0]
+    missing = [
+        str(file.relative_to(PACKAGE))
+        for file in MODULES
+        if file.name != "__init__.py" and not re.search(rf"^ *{re.escape(file.name)} +\w", layout, re.MULTILINE)
+    ]
+
+    assert missing == []
+
+
+def test_every_table_of_the_schema_is_told() -> None:
+    chapter = prose("ARCHITECTURE.md").partition("## The schema\n")[2].partition("\n## ")[0]
+    made = set()
+    for name, text in vars(upgrades).items():
+        if re.fullmatch(r"V\d+", name):
+            made |= set(re.findall(r"CREATE TABLE (\w+)", text))
+
+    assert made
+    assert set(re.findall(r"^\| `(\w+)`", chapter, re.MULTILINE)) == made
+
+
+@pytest.mark.parametrize("page", DOCS, ids=lambda page: page.name)
+def test_modules_and_tables_named_in_prose_exist(page: Path) -> None:
+    # Readers look for a file where the prose says it is; shorthand below the package is fine.
+    for span in code_spans(page):
+        if re.fullmatch(r"[\w/]+\.py", span):
+            assert any((root / span).exists() for root in (ROOT, PACKAGE, ROOT / "tests")), span
+        elif named := re.fullmatch(r"([\w/]+\.py):(\w+)", span):
+            assert re.search(rf"^{named[2]}\b", (PACKAGE / named[1]).read_text(encoding="utf-8"), re.MULTILINE), span
+
+
+def test_decisions_are_numbered_and_of_one_shape() -> None:
+    assert [int(file.name[:4]) for file in DECISIONS] == list(range(1, len(DECISIONS) + 1))
+    for file in DECISIONS:
+        assert headings(file)[1:] == ["Context", "Decision", "Consequence"], file.name
+
+
+def test_decisions_that_the_code_names_exist() -> None:
+    named = {number for file in MODULES for number in re.findall(r"docs/decisions/(\d{4})", file.read_text("utf-8"))}
+
+    assert named <= {file.name[:4] for file in DECISIONS}
+
+
+def test_the_changelog_has_a_place_for_what_is_to_come() -> None:
+    assert "[Unreleased]" in headings(ROOT / "CHANGELOG.md")
+
+
+# --- every file ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=name_of)
+def test_every_module_opens_with_one_sentence_that_says_what_it_is_for(file: Path) -> None:
+    opening = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+    sentence = opening.partition("\n\n")[0]
+
+    assert re.fullmatch(r"\S.{5,}[.!]", sentence, re.DOTALL), sentence
+    assert not re.search(r"[.!?] [A-Z]", sentence), f"more than one sentence: {sentence}"
+
+
+_WAIVER = re.compile(r"#\s*(?:ruff: )?(?:noqa|type: ignore|pragma)\b(?::\s*[A-Z]+\d+(?:, ?[A-Z]+\d+)*|\[[\w, -]+\])?")
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=name_of)
+def test_every_waiver_carries_its_reason(file: Path) -> None:
+    source = file.read_text(encoding="utf-8")
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT and (waiver := _WAIVER.match(token.string)):
+            reason = _WAIVER.sub("", token.string[waiver.end() :]).strip(" -#()")
+
+            assert len(reason.split()) > 1, f"{name_of(file)}:{token.start[0]}: {token.string}"
+
+
+def test_every_rule_that_is_not_held_to_carries_its_reason() -> None:
+    config = prose("pyproject.toml")
+    lint = tomllib.loads(config)["tool"]["ruff"]["lint"]
+    for rule in {*lint["ignore"], *(rule for rules in lint["per-file-ignores"].values() for rule in rules)}:
+        lines = [line for line in config.splitlines() if f'"{rule}"' in line]
+
+        assert any(re.search(r"# \S+ \S+", line) for line in lines), rule
+
+
+def test_lock_files_hold_no_address() -> None:
+    for file in (ROOT / "requirements").glob("*.lock"):
+        assert not re.search(r"://|^\s*-[^-]|^\s*--(index|extra|find|trusted)| @ ", file.read_text(), re.MULTILINE)
+
+
+PRIVATE = re.compile(
+    r"(?<![\w.])/(?:root|work|Users|home/(?!knockbot\b)\w+)/"  # somebody's machine
+    r"|pythonhosted\.org|pypi\.org/simple|(?:index|extra-index)-url[ =]+\S*://"  # somebody's registry
+)
+
+
+def test_nothing_tells_of_the_machine_it_was_written_on() -> None:
+    files = tracked_files()
+    if not files:
+        pytest.skip("not a checkout")
+    told_of = []
+    for file in files:
+        if file.suffix != ".png" and file != Path(__file__):
+            text = file.read_text(encoding="utf-8", errors="replace")
+            told_of += [f"{name_of(file)}: {found[0]}" for found in PRIVATE.finditer(text)]
+
+    assert told_of == []

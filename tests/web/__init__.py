@@ -1,0 +1,1 @@
+"""What operators see: metrics over HTTP, and the log."""

@@ -1,0 +1,126 @@
+"""Metrics: served as Prometheus reads them, true at each look, and silent about who and where."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from knockbot.domain.model import Act, Effect, Knock, State
+from knockbot.store import effects, inbox, requests
+from knockbot.store.db import Database
+from knockbot.store.inbox import Arrival
+from knockbot.web.metrics import EFFECT_STATES, Metrics
+from tests.matrix.edge import ANA, GARDEN, HOME, MODS, START, serving
+
+Figures = dict[tuple[str, str], float]
+
+
+@pytest.fixture
+async def db(database_url: str) -> AsyncIterator[Database]:
+    """An empty database of either kind."""
+    db = await Database.open(database_url)
+    yield db
+    await db.close()
+
+
+@pytest.fixture
+async def http(db: Database) -> AsyncIterator[aiohttp.ClientSession]:
+    """Speaks to the metrics of `db`."""
+    async with serving(Metrics(db).app) as url, aiohttp.ClientSession(url) as http:
+        yield http
+
+
+async def figures(http: aiohttp.ClientSession) -> Figures:
+    async with http.get("/metrics") as answer:
+        assert answer.status == 200
+        assert answer.headers["Content-Type"].startswith("text/plain")
+        families = text_string_to_metric_families(await answer.text())
+        return {(sample.name, sample.labels["state"]): sample.value for family in families for sample in family.samples}
+
+
+async def busy(db: Database) -> None:
+    """Something of everything."""
+    async with db.tx() as tx:
+        await inbox.store(tx, [Arrival(f"${n}", GARDEN, "{}") for n in range(5)], START)
+        await inbox.set_aside(tx, 2, "no event")
+        await inbox.handled(tx, 3, START)
+        for number, state in enumerate([*State, State.PENDING]):
+            user = f"@u{number}:{HOME}"
+            request = await requests.open_knock(tx, MODS, Knock(GARDEN, user, f"$k{number}"), START)
+            await requests.settled(tx, request.id, state, ANA, START)
+        acts = [Effect(f"say:{n}", Act.SAY, MODS, f"{n}", user_id=ANA) for n in range(4)]
+        await effects.add(tx, acts, START)
+        await effects.block(tx, 1, "no power")
+        await effects.finish(tx, 2, "done", START)
+    [running] = await effects.claim(db, START, 1)
+    assert running.effect.key == "say:2"
+
+
+async def test_nothing_is_counted_as_nothing(http: aiohttp.ClientSession) -> None:
+    found = await figures(http)
+
+    assert set(found.values()) == {0.0}
+    assert {("knockbot_requests", state.value) for state in State} < set(found)
+
+
+async def test_what_waits_and_what_was_done_is_counted(http: aiohttp.ClientSession, db: Database) -> None:
+    await busy(db)
+
+    found = await figures(http)
+
+    assert found == {
+        ("knockbot_arrivals", "waiting"): 3,
+        ("knockbot_arrivals", "set_aside"): 1,
+        **{("knockbot_effects", state): 1.0 for state in EFFECT_STATES},
+        **{("knockbot_requests", state.value): 2.0 if state is State.PENDING else 1.0 for state in State},
+    }
+
+
+async def test_each_look_counts_afresh(http: aiohttp.ClientSession, db: Database) -> None:
+    await busy(db)
+    await figures(http)
+    async with db.tx() as tx:
+        for seq in (1, 4, 5):
+            await inbox.handled(tx, seq, START)
+        await tx.execute("UPDATE effects SET state = 'done'")
+
+    found = await figures(http)
+
+    assert found["knockbot_arrivals", "waiting"] == 0
+    assert [found["knockbot_effects", state] for state in EFFECT_STATES] == [0, 0, 0]
+
+
+async def test_no_figure_names_a_room_or_a_user(http: aiohttp.ClientSession, db: Database) -> None:
+    await busy(db)
+
+    async with http.get("/metrics") as answer:
+        text = await answer.text()
+
+    for name in (GARDEN, MODS, ANA, HOME, "@u", "$k", "!"):
+        assert name not in text
+    for family in text_string_to_metric_families(text):
+        assert {label for sample in family.samples for label in sample.labels} <= {"state"}
+
+
+async def test_two_metrics_in_one_process_do_not_mix(
+    http: aiohttp.ClientSession, db: Database, tmp_path: object
+) -> None:
+    await busy(db)
+    other = await Database.open(f"sqlite:{tmp_path}/other.db")
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(other.close)
+        url = await stack.enter_async_context(serving(Metrics(other).app))
+        elsewhere = await stack.enter_async_context(aiohttp.ClientSession(url))
+        assert set((await figures(elsewhere)).values()) == {0.0}
+
+    assert (await figures(http))["knockbot_arrivals", "waiting"] == 3
+
+
+@pytest.mark.parametrize("path", ["/", "/metric", "/metrics/x"])
+async def test_there_is_nothing_else_to_see(http: aiohttp.ClientSession, path: str) -> None:
+    async with http.get(path) as answer:
+        assert answer.status == 404
