@@ -10,6 +10,7 @@ from markupsafe import Markup
 from knockbot.domain.invites import https_host
 from knockbot.domain.model import Kind, Request, State, ThirdPartyInvite, Verdict
 from knockbot.domain.plan import REACTIONS
+from knockbot.domain.policy import OTHERWISE, OTHERWISE_INVITES
 from knockbot.domain.text import shown
 from knockbot.domain.words import (
     NAME_LIMIT,
@@ -79,9 +80,6 @@ REDEEMED_OFFERS: dict[Verdict, str] = {
     Verdict.REJECT: "❌ reject: {user} is kicked",
     Verdict.BAN: "⛔ ban: {user} is banned",
 }
-
-OTHERWISE = "otherwise"
-OTHERWISE_INVITES = "otherwise_third_party"
 
 EMOJI: dict[Verdict, str] = {verdict: emoji for emoji, verdict in REACTIONS.items()}
 

@@ -23,6 +23,7 @@ MAX_PATTERN_SIZE = 20_000
 """RE2 instructions of all patterns of one policy together: they all may run on one knock, while others wait."""
 
 OTHERWISE = "otherwise"
+OTHERWISE_INVITES = "otherwise_third_party"
 
 LATER_VERDICTS = frozenset({"ask", "ignore"})
 """Verdicts of a later version: whoever uses one is told so."""
@@ -30,7 +31,7 @@ LATER_VERDICTS = frozenset({"ask", "ignore"})
 FATE_KEYS = tuple(f"inviter_{fall}" for fall in Fall)
 """The settings that say what is done with standing invites: `inviter_removed`, `inviter_demoted`, `inviter_left`."""
 
-POLICY_KEYS = ("rules", OTHERWISE, "otherwise_third_party", *FATE_KEYS, "announce", "call")
+POLICY_KEYS = ("rules", OTHERWISE, OTHERWISE_INVITES, *FATE_KEYS, "announce", "call")
 RULE_KEYS = ("name", "for", "when", "then", "reason")
 
 
@@ -189,9 +190,7 @@ def _read_policy(data: object) -> Policy:
     return Policy(
         rules=_read_rules(keys.get("rules", []), ("rules",)),
         otherwise=_read_verdict(keys.get(OTHERWISE, Verdict.FORWARD), (OTHERWISE,)),
-        otherwise_third_party=_read_verdict(
-            keys.get("otherwise_third_party", Verdict.FORWARD), ("otherwise_third_party",)
-        ),
+        otherwise_third_party=_read_verdict(keys.get(OTHERWISE_INVITES, Verdict.FORWARD), (OTHERWISE_INVITES,)),
         **{key: _read_fate(keys[key], (key,)) for key in FATE_KEYS if key in keys},
         announce=Announce(one_of(keys.get("announce", Announce.LINE), ("announce",), tuple(Announce))),
         call=_read_call(keys.get("call", []), ("call",)),
@@ -236,7 +235,7 @@ def _read_name(value: object, path: Path) -> str:
     name = shown(text(value, path, MAX_NAME), MAX_NAME)
     if not name:
         raise Fault("expected text, found none", path)
-    if name in POLICY_KEYS or (name[0] == "#" and name[1:].isdecimal()):
+    if name in (OTHERWISE, OTHERWISE_INVITES) or (name[0] == "#" and name[1:].isdecimal()):
         raise Fault(f"{found(name)} would be taken for something else; choose another name", path)
     return name
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from knockbot.domain.card import (
-    OTHERWISE,
     answered_with,
     applicant,
     decided_by,
@@ -18,7 +17,7 @@ from knockbot.domain.card import (
 )
 from knockbot.domain.invites import Fall
 from knockbot.domain.model import Act, Decision, Knock, Request, Verdict
-from knockbot.domain.policy import Fate
+from knockbot.domain.policy import OTHERWISE, Fate
 from knockbot.domain.power import Level, Shortfall
 from knockbot.domain.text import shown, shown_id
 from knockbot.domain.words import (

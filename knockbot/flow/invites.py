@@ -204,7 +204,7 @@ async def follow(door: Door, tx: Tx, request_id: int) -> None:
     if not request.open or answer is None:
         return
     if answer.verdict is Verdict.ACCEPT:
-        state = State.REDEEMED if request.redeemed else invite_outcome(request.state, Turn.ACCEPTED)
+        state = invite_outcome(request.state, Turn.REDEEMED if request.redeemed else Turn.ACCEPTED)
         await settle.settle(door, tx, request, state or request.state, answer.by)
     elif answer.verdict is Verdict.BAN and not request.redeemed:
         await _take_back_the_others(door, tx, request, answer)

@@ -115,8 +115,11 @@ async def refresh(door: Door, tx: Tx, card_id: int, *, after: int = 0) -> None:
     )
 
 
-async def offer(door: Door, tx: Tx, card_id: int, verdicts: Iterable[Verdict]) -> None:
-    """See to it that a posted card offers just these answers, by reactions of the bot's own."""
+async def offer(door: Door, tx: Tx, card_id: int, verdicts: Iterable[Verdict], *, named: bool = False) -> None:
+    """See to it that a posted card offers just these answers, by reactions of the bot's own.
+
+    `named` says that its text names them already.
+    """
     card = await cards.get(tx, card_id)
     if card.event_id is None:
         return
@@ -130,7 +133,7 @@ async def offer(door: Door, tx: Tx, card_id: int, verdicts: Iterable[Verdict]) -
         elif emoji not in wanted and now.standing:
             changes.append(plan.unreact(card.management_room, card_id, now.standing, emoji))
     await effects.add(tx, changes, door.now())
-    if changes and there:  # its text names the answers too
+    if changes and there and not named:
         await refresh(door, tx, card_id)
 
 
@@ -150,8 +153,10 @@ async def _crowded_card(door: Door, tx: Tx, request: Request) -> int | None:
     if len(recent) <= CROWDED:
         return None
     carded = {r.card_id for r in recent if r.card_id is not None and r.management_room == request.management_room}
-    posted = [card_id for card_id in carded if (await cards.get(tx, card_id)).event_id is not None]
-    return max(posted, default=None)
+    # One that shows nothing open and was not posted may never be.
+    alive = {r.card_id for r in recent if r.open}
+    shown = [c for c in carded if c in alive or (await cards.get(tx, c)).event_id is not None]
+    return max(shown, default=None)
 
 
 # --- saying ---------------------------------------------------------------------------------------------------

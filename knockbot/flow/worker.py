@@ -43,7 +43,7 @@ class Done:
     event_id: str | None = None
     seen: MemberChange | None = None
     offers: tuple[Verdict, ...] = ()
-    """After posting a card: the answers to offer on it."""
+    """After posting a card, or editing one: the answers to offer on it; its text names them already."""
     shown: Mapping[int, str] | None = None
     """After posting or editing a card: the knock shown for each request id."""
     room_id: str | None = None
@@ -179,11 +179,17 @@ class Worker:
         effect = claimed.effect
         for request_id, event_id in (came.shown or {}).items():
             await requests.shown(tx, request_id, event_id)
+        if effect.act is Act.EDIT_CARD and effect.card_id is not None and came.offers:
+            await self._offer(tx, effect.card_id, came.offers)
         if effect.act is Act.POST_CARD and effect.card_id is not None and came.event_id is not None:
             await cards.posted(tx, effect.card_id, came.event_id)
-            takes_clicks = review.takes_clicks(await requests.on_card(tx, effect.card_id))
-            await settle.offer(self._door, tx, effect.card_id, came.offers if takes_clicks else ())
+            await self._offer(tx, effect.card_id, came.offers)
             await self._catch_up(tx, effect.card_id, came)
+
+    async def _offer(self, tx: Tx, card_id: int, offers: tuple[Verdict, ...]) -> None:
+        """Offer answers on a card, unless it has come to be shared in the meantime."""
+        takes_clicks = review.takes_clicks(await requests.on_card(tx, card_id))
+        await settle.offer(self._door, tx, card_id, offers if takes_clicks else (), named=True)
 
     async def _catch_up(self, tx: Tx, card_id: int, came: Done) -> None:
         """What changed while the card was on its way found no card to edit; have it edited now."""

@@ -148,16 +148,18 @@ async def edit_card(hand: Hand, claimed: Claimed) -> Outcome:
         kept = shown and await rooms.find(tx, shown[-1].room_id) is not None
     if card.event_id is None:
         return Overtaken("there is no card yet, and it will show what is true by then")
+    offers: list[Verdict] = []
     if not shown:
         new = message(wording.MOVED_AWAY, claimed.effect.key)
     elif not kept:
         text, block = wording.kept_no_longer(shown), machine_block(shown[-1])
         new = message(text, claimed.effect.key, aloud=True, blocks={REQUEST_KEY: block})
     else:
-        offers = await review.offers(hand.door, shown[-1]) if review.takes_clicks(shown) and shown[-1].open else []
+        if review.takes_clicks(shown) and shown[-1].awaits_moderators:
+            offers = await review.offers(hand.door, shown[-1])
         new = card_message(shown, label, offers, calls, claimed.effect.key)
     await _send(hand, claimed, edit(new, card.event_id, claimed.effect.key))
-    return Done(shown={request.id: request.event_id for request in shown})
+    return Done(offers=tuple(offers), shown={request.id: request.event_id for request in shown})
 
 
 async def _about(hand: Hand, claimed: Claimed) -> tuple[list[Request], str, tuple[str, ...]]:

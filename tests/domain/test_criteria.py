@@ -569,6 +569,21 @@ def test_history_is_needed_only_where_a_rule_asks_for_it(data: object) -> None:
     assert not when({"user": "@a:b"}).needs_history
 
 
+@pytest.mark.parametrize(
+    ("data", "needed"),
+    [
+        ({"inviter_power_at_least": 50}, True),
+        ({"not": {"inviter_is_member": True}}, True),
+        ({"any": [{"inviter": "*"}, {"inviter_power_at_least": 0}]}, True),
+        ({"inviter": "@mod:*", "identity_server": "id.example"}, False),
+    ],
+)
+def test_an_inviters_power_and_membership_are_needed_only_where_a_rule_asks_for_them(
+    data: object, needed: bool
+) -> None:
+    assert when(data, INVITES).needs_inviter is needed
+
+
 # --- who invited them -----------------------------------------------------------------------------------------
 
 

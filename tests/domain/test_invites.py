@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from knockbot.domain.invites import Fall, fall, https_host, may_invite
+from knockbot.domain.invites import Fall, fall, fallen, https_host, may_invite, spoken, written
 from knockbot.domain.model import MemberChange, Membership, ThirdPartyInvite
 from knockbot.domain.power import powers
+from knockbot.domain.text import storable
 
 INVITER = "@mod:tulip.example"
 ADMIN = "@admin:tulip.example"
@@ -85,6 +86,30 @@ def test_no_url_makes_reading_it_raise(url: str) -> None:
     assert host is None or url.lower().startswith(f"https://{host}")
 
 
+# --- what it stands under -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("token", ["", "token", "a/b", "..", "%2e", "%0000", "🚪", "\u202e"])
+def test_a_token_that_can_be_stored_is_written_as_it_is(token: str) -> None:
+    assert written(token) == token
+
+
+TOKENS = st.text(st.characters(exclude_categories=())) | st.text("%0\0\ufffd\ud800A")
+
+
+@given(TOKENS)
+def test_every_token_can_be_stored_and_is_found_again(token: str) -> None:
+    assert storable(written(token)) == written(token)
+    assert spoken(written(token)) == token
+
+
+@given(TOKENS, TOKENS)
+def test_no_two_tokens_are_written_alike(one: str, other: str) -> None:
+    assert (written(one) == written(other)) is (one == other)
+
+
+# --- when the inviter falls -----------------------------------------------------------------------------------
+
 LEFT = MemberChange("!r:tulip.example", "$e", INVITER, INVITER, Membership.LEAVE)
 
 
@@ -135,6 +160,29 @@ def test_an_inviter_may_invite_while_their_level_reaches_that_of_inviting(
     create: dict[str, object], levels: dict[str, object] | None, expected: bool
 ) -> None:
     assert may_invite(powers(create, levels), INVITER) is expected
+
+
+@pytest.mark.parametrize(
+    ("member", "level", "expected"),
+    [
+        (None, 50, None),
+        (None, 49, Fall.DEMOTED),
+        (replace(LEFT, membership=Membership.JOIN), 50, None),
+        (replace(LEFT, membership=Membership.JOIN), 49, Fall.DEMOTED),
+        (replace(LEFT, membership=Membership.INVITE, sender=ADMIN), 50, None),
+        (LEFT, 50, Fall.LEFT),
+        (LEFT, 0, Fall.LEFT),
+        (replace(LEFT, replaced_membership=Membership.INVITE), 50, Fall.LEFT),
+        (replace(LEFT, sender=ADMIN), 50, Fall.REMOVED),
+        (replace(LEFT, sender=ADMIN, replaced_membership=Membership.BAN), 50, Fall.REMOVED),
+        (replace(LEFT, sender=ADMIN, membership=Membership.BAN), 50, Fall.REMOVED),
+    ],
+)
+def test_where_nobody_told_an_inviter_is_judged_by_where_they_stand(
+    member: MemberChange | None, level: int, expected: Fall | None
+) -> None:
+    levels = powers(V11, {"invite": 50, "users": {INVITER: level}})
+    assert fallen(member, levels, INVITER) is expected
 
 
 def test_a_third_party_invite_is_judged_as_a_knock_of_its_inviter_that_says_nothing() -> None:

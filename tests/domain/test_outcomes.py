@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import pytest
 
-from knockbot.domain.model import MemberChange, Membership, State
-from knockbot.domain.outcomes import Turn, after_redeeming, invite_outcome
+from knockbot.domain.model import Kind, MemberChange, Membership, Request, State, ThirdPartyInvite
+from knockbot.domain.outcomes import Turn, after_redeeming, invite_outcome, outcome
 
 MOVES = {
     (State.PENDING, Turn.ACCEPTED): State.STANDING,
@@ -28,6 +29,42 @@ def test_an_invite_moves_on_as_the_table_says_and_not_otherwise(state: State, tu
 
 def test_what_was_redeemed_stays_so() -> None:
     assert {invite_outcome(State.REDEEMED, turn) for turn in Turn} == {None}
+
+
+REDEEMED = Request(
+    id=1,
+    management_room="!mods:tulip.example",
+    number=1,
+    room_id="!r:tulip.example",
+    kind=Kind.THIRD_PARTY_INVITE,
+    user_id="@ana:tulip.example",
+    event_id="$e",
+    reason="",
+    display_name=None,
+    has_avatar=False,
+    state=State.PENDING,
+    opened_at=0,
+    changed_at=0,
+    invite=ThirdPartyInvite("!r:tulip.example", "$i", "token", "@mod:tulip.example"),
+)
+
+
+@pytest.mark.parametrize(
+    ("membership", "sender", "state"),
+    [
+        (Membership.INVITE, "@mod:tulip.example", None),
+        (Membership.JOIN, "@ana:tulip.example", None),
+        (Membership.LEAVE, "@ana:tulip.example", State.WITHDRAWN),
+        (Membership.LEAVE, "@mod:tulip.example", State.REJECTED),
+        (Membership.BAN, "@mod:tulip.example", State.BANNED),
+    ],
+)
+def test_of_whoever_came_in_while_the_moderators_are_asked_only_how_they_go_is_an_outcome(
+    membership: Membership, sender: str, state: State | None
+) -> None:
+    change = MemberChange("!r:tulip.example", "$e", "@ana:tulip.example", sender, membership)
+    assert outcome(REDEEMED, change) is state
+    assert outcome(replace(REDEEMED, state=State.REDEEMED), change) is None
 
 
 @pytest.mark.parametrize(

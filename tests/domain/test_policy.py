@@ -303,12 +303,12 @@ def invited(**changed: Any) -> Facts:
                 "moderators",
                 None,
                 (NOT_MANY,),
-                "whether its keys are valid (id.example does not answer)",
+                doubt="nobody could say whether its keys hold (id.example does not answer)",
             ),
         ),
         (
             invited(valid=Known(Truth.FALSE)),
-            Decision(Verdict.FORWARD, "moderators", None, (NOT_MANY,), "the keys of the invite are not valid"),
+            Decision(Verdict.FORWARD, "moderators", None, (NOT_MANY,), doubt="its keys do not hold"),
         ),
     ],
 )
@@ -324,13 +324,14 @@ def test_what_nobody_vouched_for_is_never_accepted_and_all_else_stands(by: str, 
     policy = parse_policy(said if by == "a rule" else {"otherwise_third_party": verdict.value})
     decision = decide(KNOCK, invited(valid=valid), policy, Kind.THIRD_PARTY_INVITE)
     assert decision.verdict is (Verdict.FORWARD if verdict is Verdict.ACCEPT else verdict)
-    assert (decision.unknown is not None) is (verdict is Verdict.ACCEPT)
+    assert (decision.doubt is not None) is (verdict is Verdict.ACCEPT)
+    assert decision.unknown is None
 
 
 def test_an_invite_of_which_nothing_is_known_is_not_accepted() -> None:
     decision = decide(KNOCK, FACTS, Policy(otherwise_third_party=Verdict.ACCEPT), Kind.THIRD_PARTY_INVITE)
     assert decision.verdict is Verdict.FORWARD
-    assert decision.unknown is not None
+    assert decision.doubt is not None
 
 
 @pytest.mark.parametrize("verdict", list(Verdict))
@@ -536,6 +537,11 @@ def test_a_mistake_in_a_rule_names_rule_and_key(
         ({**GOOD, "name": "x" * 101}, ("name",), "name: too long: 101 characters, at most 100"),
         ({**GOOD, "name": "#3"}, ("name",), 'name: "#3" would be taken for something else; choose another name'),
         ({**GOOD, "name": "otherwise"}, ("name",), "would be taken for something else; choose another name"),
+        (
+            {**GOOD, "name": "otherwise_third_party"},
+            ("name",),
+            "would be taken for something else; choose another name",
+        ),
         (GOOD, ("name",), 'rule "our people": name: another rule has the same name'),
     ],
 )

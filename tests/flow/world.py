@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from knockbot.domain.model import MemberChange, Membership, Reaction
+from knockbot.domain.invites import spoken
+from knockbot.domain.model import MemberChange, Membership, Reaction, ThirdPartyChange
 from knockbot.domain.power import Powers, powers
 from knockbot.errors import ActionError, Never
 from knockbot.flow.door import RoomView
@@ -28,6 +29,9 @@ BEA = f"@bea:{HOME}"
 FAR = "@far:slow.example"
 
 NOW = 1_790_000_000_000
+
+OWN_KEY: Mapping[str, Any] = {"display_name": "dav...@exa...", "public_key": "key", "public_keys": []}
+"""A third-party invite with a key that answers to nobody."""
 
 OUT = frozenset({None, "leave", "knock"})
 """The memberships from which one may knock."""
@@ -62,6 +66,8 @@ class Room:
     said: list[dict[str, Any]] = field(default_factory=list)
     past: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Every member event there ever was, by its id."""
+    invites: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What stands, or stood, of third-party invites, by token."""
 
     def membership(self, user_id: str) -> str | None:
         """Where somebody stands."""
@@ -139,6 +145,46 @@ class World:
         """A state event that is watched came in."""
         event = self._event(room_id, sender, event_type, {})
         self._deliver(room_id, event | {"state_key": ""})
+
+    # --- third-party invites --------------------------------------------------------------------------------------
+
+    def plant(self, room_id: str, inviter: str, token: str = "t", **content: Any) -> str:
+        """Somebody invites an address, under a token; returns the event."""
+        return self._set_invite(room_id, inviter, token, {**OWN_KEY, **content})
+
+    def empty(self, room_id: str, by: str, token: str = "t") -> str:
+        """Somebody takes a third-party invite back; returns the event."""
+        return self._set_invite(room_id, by, token, {})
+
+    def _set_invite(self, room_id: str, sender: str, token: str, content: Mapping[str, Any]) -> str:
+        room = self.rooms[room_id]
+        level = powers({"sender": ALICE, "content": {"room_version": room.version}}, room.levels)
+        assert room.membership(sender) == "join", "they are not in the room"
+        assert level.level(sender) >= level.levels["invite"], "they may not invite"
+        event = self._event(room_id, sender, "m.room.third_party_invite", content) | {"state_key": token}
+        room.invites[token] = event
+        self._deliver(room_id, event)
+        return str(event["event_id"])
+
+    def redact_invite(self, room_id: str, by: str, token: str = "t") -> None:
+        """Somebody takes the content of a third-party invite away."""
+        event = self.rooms[room_id].invites[token]
+        redaction = self._event(room_id, by, "m.room.redaction", {"redacts": event["event_id"]})
+        event |= {"content": {}, "unsigned": {"redacted_because": redaction}}
+        self._deliver(room_id, redaction)
+
+    def redeem(self, room_id: str, user_id: str, token: str = "t", *, join: bool = True) -> str:
+        """Somebody comes in by a third-party invite, as its inviter's guest; returns the event they are invited by."""
+        room, event = self.rooms[room_id], self.rooms[room_id].invites[token]
+        assert event["content"], "it was taken back"
+        assert room.membership(user_id) != "ban", "they are banned"
+        signed = {"signed": {"mxid": user_id, "token": token}}
+        came = self._set(room, event["sender"], user_id, "invite", third_party_invite=signed)
+        if join:
+            self._set(room, user_id, user_id, "join")
+        return came
+
+    # --------------------------------------------------------------------------------------------------------------
 
     def _set(
         self, room: Room, sender: str, user_id: str, membership: str, reason: str | None = None, **content: Any
@@ -278,6 +324,33 @@ class AsBot:
 
         return await self._call(look, "powers", room_id)
 
+    async def third_party(self, room_id: str, token: str) -> ThirdPartyChange | None:
+        """What stands under a token: an invite, or what emptied it."""
+
+        def look() -> ThirdPartyChange | None:
+            event = self._seen(room_id).invites.get(spoken(token))
+            return events.third_party(event) if event else None
+
+        return await self._call(look, "third_party", room_id, token)
+
+    async def third_parties(self, room_id: str) -> list[ThirdPartyChange]:
+        """The same for every token of a room."""
+
+        def look() -> list[ThirdPartyChange]:
+            return [events.third_party(event) for event in self._seen(room_id).invites.values()]
+
+        return await self._call(look, "third_parties", room_id)
+
+    async def redeemed(self, room_id: str, inviters: Iterable[str], since: int) -> list[MemberChange]:
+        """Who came in by third-party invites of these inviters."""
+
+        def look() -> list[MemberChange]:
+            changes = map(events.member_change, self._seen(room_id).past.values())
+            theirs = [change for change in changes if change.token is not None and change.sender in inviters]
+            return [change for change in theirs if change.sent_at >= since]
+
+        return await self._call(look, "redeemed", room_id)
+
     async def room(self, room_id: str) -> RoomView:
         """A room's name and openness now."""
 
@@ -356,6 +429,18 @@ class AsBot:
         if stands != becomes:
             self.world.change(room_id, BOT, user_id, becomes, reason)
 
+    async def put_state(self, room_id: str, _: str, key: str, content: Mapping[str, Any]) -> str:
+        """Set a room's state; only that of a third-party invite, which it takes the power to invite for."""
+
+        def act() -> str:
+            room = self._seen(room_id)
+            level = powers({"sender": ALICE, "content": {"room_version": room.version}}, room.levels)
+            if level.level(BOT) < level.levels["invite"]:
+                raise Never("the homeserver says: no power", code="M_FORBIDDEN")
+            return self.world._set_invite(room_id, BOT, key, content)
+
+        return await self._call(act, "put_state", room_id, key)
+
     async def send(self, room_id: str, event_type: str, txn_id: str, content: Mapping[str, Any]) -> str:
         """Send a message event."""
 
@@ -377,9 +462,12 @@ class AsBot:
         )
 
     async def redact(self, room_id: str, event_id: str, _: str) -> None:
-        """Take a message back."""
+        """Take a message back, or, with the power for it, a third-party invite."""
 
         def act() -> None:
+            for token, invite in self._seen(room_id).invites.items():
+                if invite["event_id"] == event_id:
+                    self.world.redact_invite(room_id, BOT, token)
             for event in self._seen(room_id).said:
                 if event["event_id"] == event_id:
                     event["content"] = {}
