@@ -30,15 +30,20 @@ async def reconcile(door: Door, room_id: str) -> None:
     await _rename(door, room)
     powers = await door.outside.powers(room.room_id)
     await _check_powers(door, room, powers)
-    await _find_missed_invites(door, room)
-    await _find_missed_redeemers(door, room)
-    await inviters.look(door, room_id, powers)
     standing = await door.outside.knocking(room_id)
     await _find_missed_knocks(door, room, standing)
     await _find_missed_outcomes(door, room, {change.user_id for change in standing})
+    await _post_missing_cards(door, room_id)
+    await _find_missed_reactions(door, room)
+    await _find_missed_invites(door, room)
+    await _find_missed_redeemers(door, room)
+    await inviters.look(door, room_id, powers)
+    await _post_missing_cards(door, room_id)
+
+
+async def _post_missing_cards(door: Door, room_id: str) -> None:
     async with door.closing(None) as tx:
         await settle.post_missing(door, tx, room_id)
-    await _find_missed_reactions(door, room)
 
 
 async def _is_there(door: Door, room_id: str) -> bool:

@@ -254,19 +254,15 @@ class Homeserver:
 
         Not every homeserver lets an application service sync, and a room may be missing in the answer.
         """
-        try:
-            events = await self._synced_state(room_id, (event_type, *STANDING_STATE))
-        except ActionError as error:
-            if isinstance(error, Later) and error.unreachable:
-                raise
-            log.info("no sync for %s (%s); its whole state is asked for instead", room_id, error.why)
-            events = []
-        if not events:
+        events = await self._synced_state(room_id, (event_type, *STANDING_STATE))
+        if not _tells_of_a_room(events):
             events = _list(await self.call(Method.GET, Path.v3.rooms[room_id].state, patience=HANDSHAKE), LISTED)
+            if not _tells_of_a_room(events):
+                raise Later("the homeserver's answer makes no sense.")
         return [event for event in events if isinstance(event, dict) and event.get("type") == event_type]
 
     async def _synced_state(self, room_id: str, types: Sequence[str]) -> list[Any]:
-        """A room's state of these types, as the bot's own first sync has it.
+        """A room's state of these types, as the bot's own first sync has it; empty where that says nothing of the room.
 
         Synapse keeps the answer to a repeated first sync for minutes; a filter that differs each time is not repeated.
         """
@@ -284,7 +280,13 @@ class Homeserver:
             "account_data": nothing,
         }
         query = {"filter": json.dumps(wanted), "timeout": "0", "set_presence": "offline"}
-        found: Any = await self.call(Method.GET, Path.v3.sync, query=query, patience=HANDSHAKE)
+        try:
+            found: Any = await self.call(Method.GET, Path.v3.sync, query=query, patience=HANDSHAKE)
+        except ActionError as error:
+            if isinstance(error, Later) and error.unreachable:
+                raise
+            log.info("no sync for %s (%s); its whole state is asked for instead", room_id, error.why)
+            return []
         for step in ("rooms", "join", room_id, "state", "events"):
             found = found.get(step) if isinstance(found, dict) else None
         return found if isinstance(found, list) else []
@@ -414,6 +416,10 @@ class Homeserver:
         if not isinstance(room_id, str):
             raise Later("the homeserver's answer makes no sense.")
         return room_id
+
+
+def _tells_of_a_room(events: Sequence[Any]) -> bool:
+    return any(isinstance(event, dict) and event.get("type") in STANDING_STATE for event in events)
 
 
 def _in_words(cause: BaseException | None) -> str:

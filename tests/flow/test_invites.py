@@ -698,10 +698,10 @@ async def test_more_than_five_found_on_arrival_share_one_card_apart_from_the_kno
         await look(house)
 
     kinds = [{block["kind"] for block in card.blocks} for card in house.cards()]
-    assert kinds == [{"third_party_invite"}, {"knock"}]
-    of_invites = house.cards()[0]
+    assert kinds == [{"knock"}, {"third_party_invite"}]
+    of_invites = house.cards()[1]
     assert of_invites.offers == ()
-    assert "!kb accept 1 2 3 4 5 6" in of_invites.text
+    assert "!kb accept 7 8 9 10 11 12" in of_invites.text
     assert "!kb ban" in of_invites.text
 
 

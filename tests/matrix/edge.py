@@ -15,7 +15,16 @@ from aiohttp import web
 
 from knockbot.config import Settings
 from knockbot.demo.people import until
-from knockbot.domain.model import Echo, Happening, MemberChange, Message, Reaction, RoomChange
+from knockbot.domain.model import (
+    Echo,
+    Happening,
+    MemberChange,
+    Message,
+    Reaction,
+    Redaction,
+    RoomChange,
+    ThirdPartyChange,
+)
 from knockbot.flow.arrivals import Arrivals
 from knockbot.flow.door import Bells, Door, Outside
 from knockbot.matrix import events
@@ -140,7 +149,7 @@ async def at_work(db: Database) -> AsyncIterator[Inside]:
         async def look(room_id: str) -> None:
             raise AssertionError(f"nobody asked to look at {room_id}")
 
-        kinds = (MemberChange, Message, Reaction, RoomChange, Echo)
+        kinds = (MemberChange, ThirdPartyChange, Redaction, Message, Reaction, RoomChange, Echo)
         arrivals = Arrivals(door, events.parse, dict.fromkeys(kinds, note), look)
         working = asyncio.create_task(arrivals.run())
         try:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from knockbot.domain import card as wording_of_cards
-from knockbot.domain.model import Answer, Decision, Kind, Miss, Request, State, Verdict
+from knockbot.domain.model import Answer, Decision, IdentityKey, Kind, Miss, Request, State, ThirdPartyInvite, Verdict
 from knockbot.domain.plan import ACT_OF
 from knockbot.domain.words import Words, block, code, lines, words
 from knockbot.matrix.cards import REQUEST_KEY, REQUESTS_KEY, card_message, edit, message
@@ -142,6 +142,166 @@ def test_a_settled_request_offers_no_answer(state: State) -> None:
     assert ("!kb accept" in content["body"]) is (state is State.PENDING)
 
 
+# --- third-party invites --------------------------------------------------------------------------------------
+
+URL = "https://id.example/_matrix/identity/v2/pubkey/isvalid"
+
+
+def invited(number: int = 7, *keys: str | None, **changes: Any) -> Request:
+    """A third-party invite that waits for moderators, with keys of these URLs."""
+    held = tuple(IdentityKey(f"k{place}", url) for place, url in enumerate(keys))
+    invite = ThirdPartyInvite(GARDEN, "$invite", "token", MODERATOR, "car...@exa...", held)
+    plain = {"kind": Kind.THIRD_PARTY_INVITE, "user_id": "", "display_name": None, "reason": "", "invite": invite}
+    return request(number, **{**plain, "event_id": "$invite", **changes})
+
+
+def said(one: Request, offers: tuple[Verdict, ...] = ALL) -> str:
+    """The card as it reads, with and without markup."""
+    content = card_message([one], "Garden", offers, (), "card:1")
+    assert_harmless(content)
+    assert as_read(content["formatted_body"]) == content["body"]
+    return str(content["body"])
+
+
+def test_the_card_of_an_invite_says_who_invited_whom_and_what_each_answer_does() -> None:
+    text = said(invited(7, URL))
+
+    for part in ("#7", MODERATOR, "car...@exa...", "Garden", "third-party invite", "id.example", "!kb accept 7"):
+        assert part in text
+    [offers] = [line for line in text.split("\n") if "✅" in line]
+    assert "may stand" in offers
+    assert "taken back" in offers
+    assert f"every invite of {MODERATOR} here is taken back, and {MODERATOR} is banned" in offers
+
+
+@pytest.mark.parametrize(
+    ("keys", "warned", "named"),
+    [
+        ((URL, URL), False, ["id.example"]),
+        ((URL, None), True, ["id.example"]),
+        ((None,), True, []),
+        ((URL, "http://id.example"), True, ["id.example"]),
+        (("https://user@id.example/",), True, []),
+        (tuple(f"https://id{number}.example" for number in range(9)), False, ["id0.example", "id4.example", "4 more"]),
+    ],
+)
+def test_it_says_whose_keys_let_somebody_in(keys: tuple[str | None, ...], warned: bool, named: list[str]) -> None:
+    text = said(invited(7, *keys))
+
+    assert ("let anybody in" in text) is warned
+    assert [name for name in named if name not in text] == []
+
+
+def test_an_invite_without_a_key_lets_nobody_in() -> None:
+    assert "no key" in said(invited())
+
+
+@pytest.mark.parametrize(
+    ("state", "parts"),
+    [
+        (State.STANDING, ["may stand", MODERATOR]),
+        (State.REVOKED, ["Taken back", MODERATOR]),
+        (State.PENDING, ["!kb accept 7"]),
+    ],
+)
+def test_it_says_where_the_invite_stands(state: State, parts: list[str]) -> None:
+    text = said(invited(7, URL, state=state, by=None if state is State.PENDING else MODERATOR))
+
+    assert [part for part in parts if part not in text] == []
+
+
+@pytest.mark.parametrize("state", [State.PENDING, State.REDEEMED, State.REJECTED, State.BANNED, State.WITHDRAWN])
+def test_once_it_was_redeemed_the_card_is_about_who_came_in(state: State) -> None:
+    text = said(invited(7, URL, user_id=ANA, state=state, by=None if state is State.PENDING else MODERATOR))
+
+    assert ANA in text.split("\n")[0]
+    assert MODERATOR in text.split("\n")[0]
+    assert "car...@exa..." in text
+    assert "id.example" not in text
+    assert (f"{ANA} is banned" in text) is (state is State.PENDING)
+
+
+def test_a_ban_under_way_names_whom_it_hits() -> None:
+    text = said(invited(7, URL, answer=answered(Verdict.BAN, by=ANA)))
+
+    assert f"{MODERATOR}, who is being banned" in text
+
+
+@pytest.mark.parametrize(
+    ("one", "named"),
+    [
+        (invited(7, URL, state=State.STANDING, by=BOT, answer=answered(Verdict.ACCEPT, by=BOT, rule="ours")), "“ours”"),
+        (
+            invited(7, URL, state=State.REVOKED, by=BOT, answer=answered(Verdict.REJECT, by=BOT, rule="otherwise")),
+            "otherwise_third_party",
+        ),
+        (
+            invited(
+                7,
+                URL,
+                user_id=ANA,
+                state=State.REDEEMED,
+                by=BOT,
+                answer=answered(Verdict.ACCEPT, by=BOT, rule="otherwise"),
+            ),
+            "otherwise_third_party",
+        ),
+        (
+            invited(
+                7,
+                URL,
+                user_id=ANA,
+                state=State.REJECTED,
+                by=BOT,
+                answer=answered(Verdict.REJECT, by=BOT, rule="otherwise"),
+            ),
+            "the policy.",
+        ),
+        (
+            request(reason="", state=State.REJECTED, by=BOT, answer=answered(Verdict.REJECT, by=BOT, rule="otherwise")),
+            "(otherwise)",
+        ),
+    ],
+)
+def test_what_no_rule_decided_is_named_by_its_key_in_the_policy(one: Request, named: str) -> None:
+    assert named in said(one)
+
+
+@pytest.mark.parametrize(
+    ("decision", "parts"),
+    [
+        (Decision(Verdict.FORWARD, "ours", doubt="its keys do not hold"), ["“ours” matches", "its keys do not hold"]),
+        (
+            Decision(Verdict.FORWARD, "otherwise", doubt="its keys do not hold"),
+            ["left to you, as its keys do not hold"],
+        ),
+        (Decision(Verdict.FORWARD, "ours", unknown="what power the inviter has"), ["Not judged", "what power"]),
+    ],
+)
+def test_it_says_why_the_policy_leaves_it_to_people(decision: Decision, parts: list[str]) -> None:
+    text = said(invited(7, URL, decision=decision))
+
+    assert [part for part in parts if part not in text] == []
+    assert "left to you" not in said(invited(7, URL, decision=decision, answer=answered(Verdict.REJECT)))
+
+
+def test_the_block_of_an_invite_names_its_inviter_and_nobody_until_somebody_came_in() -> None:
+    blocks = [card_message([invited(user_id=user)], "Garden", (), (), "card:1")[REQUEST_KEY] for user in ("", ANA)]
+
+    base = BLOCK | {"kind": "third_party_invite", "event_id": "$invite", "inviter": MODERATOR}
+    assert blocks == [base | {"user_id": None}, base | {"user_id": ANA}]
+
+
+def test_invites_that_share_a_card_are_called_that() -> None:
+    content = card_message([invited(number, URL) for number in range(1, 8)], "Garden", ALL, (), "card:1")
+
+    assert_harmless(content)
+    assert "7 third-party invites" in content["body"]
+    assert "!kb accept 1 2 3 4 5 6 7" in content["body"]
+    assert "!kb ban bans its inviter" in content["body"]
+    assert "requests to join" not in content["body"]
+
+
 # --- shared cards ---------------------------------------------------------------------------------------------
 
 
@@ -191,6 +351,12 @@ def test_the_largest_card_there_can_be_fits_into_an_event_as_an_edit(many: int, 
 TEXT = st.sampled_from(HOSTILE) | st.text()
 USERS = TEXT.map(lambda text: f"@{text.replace(':', '').encode(errors='ignore').decode()[:60]}:x.example")
 VERDICTS = st.sampled_from(list(ACT_OF))
+
+
+def replace_doubt(decision: Decision, doubt: str | None) -> Decision:
+    return dataclasses.replace(decision, doubt=doubt)
+
+
 ANSWERS = st.builds(
     Answer, VERDICTS, USERS, st.just(START), st.just("$knock"), rule=st.none() | TEXT, reason=st.none() | TEXT
 )
@@ -215,8 +381,27 @@ REQUESTS = st.builds(
     trouble=st.none() | TEXT,
 )
 
+KEYS = st.lists(st.builds(IdentityKey, TEXT, st.none() | TEXT | TEXT.map("https://{}".format)), max_size=8).map(tuple)
+INVITES = st.builds(
+    request,
+    st.integers(1, 10**9),
+    kind=st.just(Kind.THIRD_PARTY_INVITE),
+    user_id=st.just("") | USERS,
+    state=st.sampled_from(State),
+    by=st.none() | USERS,
+    decision=st.none() | st.builds(replace_doubt, DECISIONS, st.none() | TEXT),
+    answer=st.none() | ANSWERS,
+    trouble=st.none() | TEXT,
+    invite=st.builds(ThirdPartyInvite, st.just(GARDEN), st.just("$i"), TEXT, USERS, TEXT, KEYS),
+)
 
-@given(st.lists(REQUESTS, min_size=1, max_size=8), TEXT, st.sets(VERDICTS), st.lists(USERS, max_size=3, unique=True))
+
+@given(
+    st.lists(REQUESTS, min_size=1, max_size=8) | st.lists(INVITES, min_size=1, max_size=8),
+    TEXT,
+    st.sets(VERDICTS),
+    st.lists(USERS, max_size=3, unique=True),
+)
 def test_no_card_holds_more_than_it_should(
     requests: list[Request], label: str, offers: set[Verdict], calls: list[str]
 ) -> None:
@@ -225,7 +410,7 @@ def test_no_card_holds_more_than_it_should(
     assert_harmless(content, tuple(calls))
     assert_harmless(edit(content, "$card", "card:1:edit:1"), tuple(calls))
     for one in requests[-1:]:
-        assert content[REQUEST_KEY]["user_id"] == one.user_id
+        assert content[REQUEST_KEY]["user_id"] == (one.user_id or None)
 
 
 @pytest.mark.parametrize("text", HOSTILE)

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from markupsafe import Markup
 
-from knockbot.domain.model import Decision, Knock, Message, Miss, State, Verdict
+from knockbot.domain.model import Decision, IdentityKey, Knock, Message, Miss, State, ThirdPartyInvite, Verdict
 from knockbot.domain.words import Words
-from knockbot.flow import settle
+from knockbot.flow import invites, settle
 from knockbot.matrix.cards import message
 from knockbot.matrix.commands import COMMANDS, LATE, hear
 from knockbot.store import effects, inbox, policies, requests
@@ -58,6 +58,12 @@ async def fill(on: Bench, number: int, text: str) -> None:
         elif number % 3 == 1:
             await settle.settle(on.door, tx, request, State.WITHDRAWN, user)
         await tx.execute("UPDATE rooms SET label = $1, trouble = $1 WHERE room_id = $2", text, STRANGE_ROOM)
+        planted = ThirdPartyInvite(
+            GARDEN, f"$invite-{number}", text, user, text, (IdentityKey(text, text), IdentityKey(text))
+        )
+        invite = await requests.open_invite(tx, MODS, planted, on.clock())
+        held_back = Decision(Verdict.FORWARD, text or "x", text, (Miss(text or "y", text),), None, text)
+        await invites.carry_out(on.door, tx, invite, held_back)
         if number == 0:
             await policies.revise(tx, GARDEN, author=user, text=HOSTILE_POLICY, now=on.clock(), cause=None)
 
@@ -111,6 +117,8 @@ ARGUMENTS = {
     "accept": NUMBERS,
     "reject": NUMBERS,
     "ban": NUMBERS,
+    "invites": ROOMS,
+    "revoke": NUMBERS,
     "policy show": ROOMS,
     "policy set": [f"{room}\n{text}" for room in ROOMS[1:3] for text in (HOSTILE_POLICY, *HOSTILE, "rules: 5", "- &x")],
     "policy log": ROOMS,

@@ -14,7 +14,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from knockbot.domain.ids import is_room_id, is_user_id
-from knockbot.domain.model import Echo, Happening, MemberChange, Membership, Message, Reaction, RoomChange
+from knockbot.domain.invites import https_host, spoken
+from knockbot.domain.model import (
+    Echo,
+    Happening,
+    IdentityKey,
+    MemberChange,
+    Membership,
+    Message,
+    Reaction,
+    Redaction,
+    RoomChange,
+    ThirdPartyChange,
+    ThirdPartyInvite,
+)
 from knockbot.domain.text import storable
 from knockbot.matrix.events import EFFECT_KEY, Malformed, is_event_id, matters, parse
 from tests.matrix.edge import ANA, BOT, GARDEN, MODERATOR, MODS, START, Json, changed, member, reaction, state, text
@@ -98,19 +111,19 @@ BECOMES: dict[str, list[str]] = {
     "fed_v?_accept_after_retract": ["ret? knock > invite by knockbot"],
     "fed_v?_invite_revoked": ["ret? invite > leave by knockbot: revoked"],
     "fed_v?_declined": ["ret? invite > leave by ret?"],
-    "fed_v?_3pid_redeemed_by_B_user": ["iris? ? > invite by knockbot"],
+    "fed_v?_3pid_redeemed_by_B_user": ["iris? ? > invite by knockbot, redeemed"],
     # Third-party invites.
-    "tpi_v?_invite_by_bot": [NOTHING],
-    "tpi_v?_invite_by_mod": [NOTHING],
-    "tpi_v?_redeemed_bot_invite": ["dave? ? > invite by knockbot"],
-    "tpi_v?_redeemed_mod_invite": ["carol? ? > invite by mod"],
+    "tpi_v?_invite_by_bot": ["knockbot invites dav...@exa... by 3 keys of localhost"],
+    "tpi_v?_invite_by_mod": ["mod invites car...@exa... by 3 keys of localhost"],
+    "tpi_v?_redeemed_bot_invite": ["dave? ? > invite by knockbot, redeemed"],
+    "tpi_v?_redeemed_mod_invite": ["carol? ? > invite by mod, redeemed"],
     "tpi_v?_join_after_redeem": ["carol? invite > join by carol?"],
     "tpi_invite_bound_address": ["gina ? > invite by knockbot"],
-    "tpi_redeem_while_knocking": ["hank knock > invite by knockbot"],
-    "tpi_redeem_inviter_left": ["ivy ? > invite by mod2"],
-    "tpi_own_key_join_no": ["ola ? > invite by knockbot", "ola invite > join by ola"],
-    "tpi_revoked_by_bot": [NOTHING],
-    "tpi_redacted": [NOTHING],
+    "tpi_redeem_while_knocking": ["hank knock > invite by knockbot, redeemed"],
+    "tpi_redeem_inviter_left": ["ivy ? > invite by mod2, redeemed"],
+    "tpi_own_key_join_no": ["ola ? > invite by knockbot, redeemed", "ola invite > join by ola"],
+    "tpi_revoked_by_bot": ["knockbot empties"],
+    "tpi_redacted": ["mod redacts"],
 }
 """What each sample becomes: whom it is about, what stood there before where that is told, and what stands now.
 
@@ -124,7 +137,16 @@ def told(happening: Happening | None) -> str:
         before = happening.replaced_membership or "?"
         reason = f": {happening.reason}" if happening.reason else ""
         about, by = name_of(happening.user_id), name_of(happening.sender)
-        return f"{about} {before} > {happening.membership} by {by}{reason}"
+        redeemed = ", redeemed" if happening.token is not None else ""
+        return f"{about} {before} > {happening.membership} by {by}{redeemed}{reason}"
+    if isinstance(happening, ThirdPartyChange):
+        if happening.invite is None:
+            return f"{name_of(happening.sender)} empties"
+        keys = happening.invite.keys
+        hosts = " and ".join(dict.fromkeys(https_host(key.url or "") or "nobody" for key in keys))
+        return f"{name_of(happening.sender)} invites {happening.invite.display_name} by {len(keys)} keys of {hosts}"
+    if isinstance(happening, Redaction):
+        return f"{name_of(happening.sender)} redacts"
     if isinstance(happening, RoomChange):
         return f"{happening.type} by {name_of(happening.sender)}"
     assert happening is None
@@ -268,6 +290,8 @@ def test_state_of_a_room_has_an_empty_key(key: Any) -> None:
         ("m.room.join_rules", "state"),
         ("m.room.server_acl", "state"),
         ("m.room.tombstone", "state"),
+        ("m.room.third_party_invite", "state"),
+        ("m.room.redaction", "state"),
         ("m.room.message", "talk"),
         ("m.reaction", "talk"),
         ("m.room.encrypted", None),
@@ -281,6 +305,153 @@ def test_what_is_kept_and_why(event_type: Any, why: str | None) -> None:
     assert matters({"type": event_type}) == why
 
 
+# --- third-party invites --------------------------------------------------------------------------------------
+
+KEYS: list[tuple[Json, list[tuple[str, str | None]]]] = [
+    ({}, []),
+    ({"public_key": "a"}, [("a", None)]),
+    ({"public_key": "a", "key_validity_url": "https://id/"}, [("a", "https://id/")]),
+    ({"public_key": "a", "public_keys": [{"public_key": "a"}, {"public_key": "b"}]}, [("a", None), ("b", None)]),
+    ({"public_keys": [{"public_key": "b", "key_validity_url": 5}]}, [("b", None)]),
+    ({"public_keys": [{"public_key": "b", "key_validity_url": ""}]}, [("b", "")]),
+    ({"public_key": 5, "key_validity_url": "https://id/", "public_keys": [{"public_key": "b"}]}, [("b", None)]),
+    ({"public_key": "a", "public_keys": "b"}, [("a", None)]),
+    ({"public_key": "a", "public_keys": {"public_key": "b"}}, [("a", None)]),
+    ({"public_keys": [None, 5, "x", [], {}, {"key": "b"}, {"public_key": None}, {"public_key": "c"}]}, [("c", None)]),
+    ({"public_key": "a\0", "key_validity_url": "https://id/\0"}, [("a\ufffd", "https://id/\ufffd")]),
+]
+
+
+@pytest.mark.parametrize(("content", "keys"), KEYS)
+def test_every_key_that_opens_the_door_is_read_and_nothing_else(content: Json, keys: list[tuple[str, Any]]) -> None:
+    change = parse(state("$i", "m.room.third_party_invite", key="t", x=1, **content), BOT)
+
+    invite = ThirdPartyInvite(GARDEN, "$i", "t", MODERATOR, "", tuple(IdentityKey(*key) for key in keys))
+    assert change == ThirdPartyChange(GARDEN, "$i", "t", MODERATOR, invite, START)
+
+
+def test_no_key_is_cut_off_however_many_and_long_they_are() -> None:
+    keys = [
+        {"public_key": f"{number}" * 20, "key_validity_url": f"https://id.example/{'x' * 5000}"}
+        for number in range(500)
+    ]
+
+    change = parse(state("$i", "m.room.third_party_invite", key="t", public_keys=[*keys, {"public_key": "own"}]), BOT)
+
+    assert isinstance(change, ThirdPartyChange)
+    assert change.invite is not None
+    assert len(change.invite.keys) == 501
+    assert change.invite.keys[-1] == IdentityKey("own")
+
+
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("car...@exa...", "car...@exa..."),
+        ("x" * 60_000, "x" * 500),
+        ("a\0b", "a\ufffdb"),
+        ({"a": 1}, ""),
+        (None, ""),
+        (5, ""),
+    ],
+)
+def test_the_name_of_whom_it_is_for_is_text_of_some_length(name: Any, read: str) -> None:
+    change = parse(state("$i", "m.room.third_party_invite", key="t", display_name=name), BOT)
+
+    assert isinstance(change, ThirdPartyChange)
+    assert change.invite is not None
+    assert change.invite.display_name == read
+
+
+@pytest.mark.parametrize("content", [{}, None, 5, [], "x"])
+def test_an_invite_without_content_is_none(content: Any) -> None:
+    change = parse(state("$i", "m.room.third_party_invite", key="t") | {"content": content}, BOT)
+
+    assert change == ThirdPartyChange(GARDEN, "$i", "t", MODERATOR, None, START)
+
+
+@pytest.mark.parametrize(
+    ("unsigned", "by"),
+    [
+        ({"redacted_because": {"sender": ANA}}, ANA),
+        ({"redacted_because": {"sender": "ana"}}, MODERATOR),
+        ({"redacted_because": {"sender": 5}}, MODERATOR),
+        ({"redacted_because": 5}, MODERATOR),
+        ({}, MODERATOR),
+    ],
+)
+def test_an_invite_that_was_redacted_is_emptied_by_whoever_did_that(unsigned: Json, by: str) -> None:
+    event = state("$i", "m.room.third_party_invite", key="t") | {"unsigned": unsigned}
+
+    change = parse(event, BOT)
+    still_there = parse(event | {"content": {"public_key": "a"}}, BOT)
+
+    assert isinstance(change, ThirdPartyChange)
+    assert isinstance(still_there, ThirdPartyChange)
+    assert (change.sender, still_there.sender) == (by, MODERATOR)
+
+
+@pytest.mark.parametrize("token", ["", "t" * 255, "..", "a/b", "nul\0", "\ufffd", "half \ud800", "\u202e"])
+def test_any_token_is_read_so_that_the_room_can_be_asked_for_it(token: str) -> None:
+    change = parse(state("$i", "m.room.third_party_invite", key=token), BOT)
+
+    assert isinstance(change, ThirdPartyChange)
+    assert storable(change.token) == change.token
+    assert spoken(change.token) == token
+
+
+@pytest.mark.parametrize("token", [None, 5, [], {}, "t" * 256])
+def test_what_is_no_token_makes_no_invite(token: Any) -> None:
+    with pytest.raises(Malformed):
+        parse(changed(state("$i", "m.room.third_party_invite"), token, "state_key"), BOT)
+
+
+def redeems(membership: str, signed: Any) -> str | None:
+    change = parse(member(membership=membership, third_party_invite={"signed": signed}), BOT)
+    assert isinstance(change, MemberChange)
+    return change.token
+
+
+def test_only_an_invite_redeems_one() -> None:
+    """Its token has been checked by the homeserver; in any other event it is what its user wants it to be."""
+    found = {membership: redeems(membership, {"token": "t"}) for membership in Membership}
+
+    assert found == {membership: "t" if membership == "invite" else None for membership in Membership}
+
+
+@pytest.mark.parametrize("signed", [None, 5, "t", [], {}, {"token": None}, {"token": 5}, {"token": "t" * 256}])
+def test_an_invite_may_say_anything_about_a_token(signed: Any) -> None:
+    assert redeems("invite", signed) is None
+
+
+def test_a_redeemed_token_is_written_like_the_one_that_was_planted() -> None:
+    planted = parse(state("$i", "m.room.third_party_invite", key="a\0b"), BOT)
+
+    assert isinstance(planted, ThirdPartyChange)
+    assert redeems("invite", {"token": "a\0b"}) == planted.token
+
+
+@pytest.mark.parametrize(
+    ("fields", "redacts"),
+    [
+        ({"content": {"redacts": "$i"}}, "$i"),
+        ({"content": {}, "redacts": "$i"}, "$i"),
+        ({"content": {"redacts": "$new"}, "redacts": "$old"}, "$new"),
+        ({"content": {"redacts": 5}, "redacts": "$i"}, None),
+        ({"content": {}}, None),
+        ({"content": None}, None),
+        ({"content": {"redacts": "i"}}, None),
+    ],
+)
+def test_what_a_redaction_redacts_is_read_in_rooms_of_every_version(fields: Json, redacts: str | None) -> None:
+    redaction = parse(text("$r") | {"type": "m.room.redaction"} | fields, BOT)
+
+    assert redaction == (None if redacts is None else Redaction(MODS, "$r", MODERATOR, redacts))
+
+
+# --------------------------------------------------------------------------------------------------------------
+
+
 def test_an_event_without_a_type_is_malformed() -> None:
     with pytest.raises(Malformed):
         parse({}, BOT)
@@ -289,11 +460,14 @@ def test_an_event_without_a_type_is_malformed() -> None:
 IDS = [ANA, BOT, GARDEN, MODS, "$e", "@:x", "@a\0:x", "!x:\ud800", "", "knock", "join", "m.text", "m.annotation", "✅"]
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(IDS)
 JSON = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(), inner, max_size=2))
-TYPES = st.sampled_from(["m.room.member", "m.room.message", "m.reaction", "m.room.power_levels", "m.room.name"]) | JSON
+WATCHED = ["m.room.member", "m.room.message", "m.reaction", "m.room.power_levels", "m.room.name"]
+TYPES = st.sampled_from([*WATCHED, "m.room.third_party_invite", "m.room.redaction"]) | JSON
 CONTENT_KEYS = ["membership", "reason", "displayname", "avatar_url", "msgtype", "body", "format", "formatted_body"]
+INVITE_KEYS = ["display_name", "public_key", "public_keys", "key_validity_url", "third_party_invite", "redacts"]
 RELATION = st.fixed_dictionaries({}, optional={"rel_type": JSON, "event_id": JSON, "key": JSON, "m.in_reply_to": JSON})
 CONTENT = st.fixed_dictionaries(
-    {}, optional={**dict.fromkeys(CONTENT_KEYS, JSON), EFFECT_KEY: JSON, "m.relates_to": RELATION | JSON}
+    {},
+    optional={**dict.fromkeys(CONTENT_KEYS + INVITE_KEYS, JSON), EFFECT_KEY: JSON, "m.relates_to": RELATION | JSON},
 )
 UNSIGNED = st.fixed_dictionaries({}, optional={"replaces_state": JSON, "prev_content": CONTENT | JSON})
 USER = st.sampled_from([ANA, BOT]) | JSON
@@ -324,6 +498,15 @@ def test_any_event_is_read_or_malformed_and_what_is_read_can_be_stored(event: Js
     fields = dataclasses.asdict(happening)
     assert all(is_user_id(fields[key]) for key in ("sender", "user_id") if key in fields)
     assert 0 <= fields.get("sent_at", 0) < 2**53
-    for value in fields.values():
+    for value in leaves(fields):
         assert not isinstance(value, str) or storable(value) == value
         assert isinstance(value, str | int | None)
+
+
+def leaves(value: Any) -> Iterator[Any]:
+    """All that stands in a happening, however deep."""
+    if isinstance(value, dict | list | tuple):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from leaves(inner)
+    else:
+        yield value

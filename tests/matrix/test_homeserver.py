@@ -30,6 +30,16 @@ CALLS: dict[str, tuple[Call, str, Any]] = {
     "whoami": (lambda hs: hs.whoami(), "GET account/whoami", {}),
     "versions": (lambda hs: hs.versions(), "GET versions", {}),
     "state": (lambda hs: hs.state(GARDEN, "m.room.member", ANA), f"GET {GARDEN}/state/m.room.member/{ANA}", {}),
+    "state_of_type": (
+        lambda hs: hs.state_of_type(GARDEN, "m.room.third_party_invite"),
+        "GET v3/sync",
+        {"rooms": {"join": {GARDEN: {"state": {"events": [{"type": "m.room.create"}]}}}}},
+    ),
+    "put_state": (
+        lambda hs: hs.put_state(GARDEN, "m.room.third_party_invite", "t", {}),
+        f"PUT {GARDEN}/state/m.room.third_party_invite/t",
+        {"event_id": "$sent"},
+    ),
     "event": (lambda hs: hs.event(GARDEN, "$e"), f"GET {GARDEN}/event/$e", {}),
     "knocking_members": (lambda hs: hs.knocking_members(GARDEN), f"GET {GARDEN}/members", {"chunk": []}),
     "joined_rooms": (lambda hs: hs.joined_rooms(), "GET joined_rooms", {"joined_rooms": []}),
