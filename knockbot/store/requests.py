@@ -211,7 +211,9 @@ async def invites_opened_since(tx: Tx, room_id: str, inviter: str, since: int) -
 
 async def invites_made(tx: Tx, room_id: str, inviter: str) -> list[tuple[int, int]]:
     """When each third-party invite of an inviter at a room came in: pairs of request id and moment."""
-    rows = await tx.fetch("SELECT id, opened_at FROM requests WHERE room_id = $1 AND inviter = $2", room_id, inviter)
+    rows = await tx.fetch(
+        "SELECT id, opened_at FROM requests WHERE room_id = $1 AND inviter = $2 ORDER BY id", room_id, inviter
+    )
     return [(row["id"], row["opened_at"]) for row in rows]
 
 

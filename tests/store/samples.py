@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from knockbot.domain.model import Act, Effect, Knock, Request
+from knockbot.domain.model import Act, Effect, IdentityKey, Knock, MemberChange, Membership, Request, ThirdPartyInvite
 from knockbot.domain.text import storable
 from knockbot.store import requests
 from knockbot.store.db import Database
@@ -15,6 +15,11 @@ MODS = "!mods:tulip.example"
 GARDEN = "!garden:tulip.example"
 
 KNOCK = Knock(GARDEN, "@ana:tulip.example", "$knock", "I am a student of botany", "Ana", has_avatar=True)
+
+INVITE = ThirdPartyInvite(
+    GARDEN, "$invite", "token", "@mod:tulip.example", "car...@exa...", (IdentityKey("key", "https://id.example/"),)
+)
+GUEST = MemberChange(GARDEN, "$came", "@dave:far.example", INVITE.inviter, Membership.INVITE, token=INVITE.token)
 
 HOSTILE: dict[str, str] = {
     "nothing": "",
@@ -48,6 +53,12 @@ async def opened(db: Database, knock: Knock = KNOCK, *, management_room: str = M
     """A request for a knock."""
     async with db.tx() as tx:
         return await requests.open_knock(tx, management_room, knock, now)
+
+
+async def planted(db: Database, invite: ThirdPartyInvite = INVITE, *, now: int = NOW) -> Request:
+    """A request for a third-party invite."""
+    async with db.tx() as tx:
+        return await requests.open_invite(tx, MODS, invite, now)
 
 
 async def read(db: Database, request_id: int) -> Request:

@@ -19,7 +19,7 @@ from knockbot.store.db import Database
 from knockbot.store.policies import Revision
 from knockbot.store.rooms import ProtectedRoom
 from knockbot.store.visits import Errand
-from tests.store.samples import GARDEN, KNOCK, MODS, NOW, STORABLE, opened
+from tests.store.samples import GARDEN, GUEST, INVITE, KNOCK, MODS, NOW, STORABLE, opened, planted
 
 ROOM = ProtectedRoom(GARDEN, MODS, "Garden", "@mod:tulip.example", NOW)
 
@@ -53,6 +53,7 @@ async def test_protecting_a_room_again_moves_it_and_forgets_its_trouble(db: Data
         await rooms.set_trouble(tx, GARDEN, "my power is too low")
         await rooms.protect(tx, moved)
 
+    moved = replace(moved, protected_at=NOW)  # since when its door is kept stays as it was
     async with db.tx() as tx:
         assert await rooms.all_rooms(tx) == [moved]
         assert await rooms.managed_by(tx, MODS) == []
@@ -327,6 +328,17 @@ async def test_the_newest_lines_of_some_rooms_are_read_oldest_first(db: Database
         assert {line.number for line in about} == {1}
         assert await audit.latest(tx, [GARDEN], 3, about="@bea:a") == []
         assert await audit.latest(tx, [], 3) == []
+
+
+async def test_the_record_of_an_invite_is_of_its_inviter_and_then_of_its_guest_too(db: Database) -> None:
+    request = await planted(db)
+    async with db.tx() as tx:
+        await audit.add(tx, Entry(NOW, GARDEN, request.id, "@bot:a", "judged", {}))
+        assert [line.user_id for line in await audit.of_request(tx, request.id)] == [INVITE.inviter]
+        await requests.redeemed(tx, request.id, GUEST)
+        assert [line.user_id for line in await audit.of_request(tx, request.id)] == [GUEST.user_id]
+        for who in (INVITE.inviter, GUEST.user_id):
+            assert [line.what for line in await audit.latest(tx, [GARDEN], 3, about=who)] == ["judged"]
 
 
 async def test_records_of_many_tasks_are_all_kept(db: Database) -> None:

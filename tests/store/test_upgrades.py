@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
@@ -13,7 +14,7 @@ import pytest
 from yarl import URL
 
 from knockbot.domain.model import Kind, Request, State
-from knockbot.store import audit, cards, effects, inbox, policies, processes, requests, rooms, visits
+from knockbot.store import addressees, audit, cards, effects, inbox, policies, processes, requests, rooms, visits
 from knockbot.store.cards import Card
 from knockbot.store.db import Database
 from knockbot.store.policies import Revision
@@ -21,9 +22,13 @@ from knockbot.store.upgrades import STEPS, UPGRADES
 from tests.store.fixtures.make import (
     ANSWER,
     DECISION,
+    DOUBT,
     EFFECTS,
     ERRAND,
     GARDEN,
+    GUEST,
+    INVITES,
+    KNOCK_STATES,
     KNOCKS,
     LOCKED,
     MOD,
@@ -37,6 +42,8 @@ from tests.store.fixtures.make import (
 )
 
 VERSIONS = range(1, len(STEPS) + 1)
+LATER_TABLES = {1: {"addresses", "issued"}, 2: set[str]()}
+"""The tables that a version did not have yet."""
 ENGINES = ("sqlite", "postgres")
 
 
@@ -120,7 +127,7 @@ def test_there_is_a_step_for_each_version_and_no_other() -> None:
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_a_fixture_has_rows_in_every_table(database_url: str, version: int) -> None:
     async with upgraded(database_url, version) as db:
-        names = await tables(db)
+        names = await tables(db) - LATER_TABLES[version]
         async with db.tx() as tx:
             counts = {name: await tx.fetchval(f"SELECT count(*) FROM {name}") for name in names}
 
@@ -172,7 +179,7 @@ async def test_rooms_policies_and_errands_survive_an_upgrade(old: Database) -> N
 
 async def test_requests_survive_an_upgrade_with_every_word_said_about_them(old: Database) -> None:
     async with old.tx() as tx:
-        for number, (state, knock) in enumerate(zip(State, KNOCKS, strict=True), 1):
+        for number, (state, knock) in enumerate(zip(KNOCK_STATES, KNOCKS, strict=True), 1):
             waits = state is State.PENDING
             assert await requests.by_number(tx, MODS, number) == Request(
                 id=number,
@@ -200,6 +207,29 @@ async def test_requests_survive_an_upgrade_with_every_word_said_about_them(old: 
         assert await cards.by_event(tx, MODS, "$card") == Card(1, MODS, GARDEN, "$card", 1, NOW)
 
 
+async def test_third_party_invites_survive_an_upgrade(database_url: str) -> None:
+    async with upgraded(database_url, 2) as db, db.tx() as tx:
+        first = len(KNOCKS) + 1
+        numbers = range(first, first + len(INVITES))
+        found = [await requests.by_token(tx, GARDEN, invite.token) for invite in INVITES]
+        pending, standing, revoked, redeemed = [request for request in found if request is not None]
+        assert [await requests.by_number(tx, MODS, number) for number in numbers] == found
+        assert [request.invite for request in found if request is not None] == [*INVITES]
+        states = [State.PENDING, State.STANDING, State.REVOKED, State.REDEEMED]
+        assert [request.state for request in (pending, standing, revoked, redeemed)] == states
+        assert (pending.decision, pending.user_id, standing.answer) == (DOUBT, "", ANSWER)
+        assert (redeemed.user_id, redeemed.event_id, redeemed.redeemed) == (GUEST.user_id, GUEST.event_id, True)
+        assert await requests.not_yet_fallen(tx, GARDEN, MOD, "$left") == [pending]
+        assert await addressees.of_room(tx, GARDEN) == {"token": "ána@far.example"}
+        assert await addressees.issued_since(tx, NOW, moderator=MOD) == 1
+
+
+async def test_an_old_database_takes_third_party_invites(old: Database) -> None:
+    async with old.tx() as tx:
+        request = await requests.open_invite(tx, MODS, replace(INVITES[0], token="new"), NOW)
+        assert await requests.by_token(tx, GARDEN, "new") == request
+
+
 async def test_what_waited_is_gone_on_with_after_an_upgrade(old: Database) -> None:
     async with old.tx() as tx:
         assert [one.event_id for one in await inbox.waiting(tx, GARDEN)] == ["$waiting"]
@@ -225,7 +255,8 @@ async def test_new_rows_find_their_place_after_an_upgrade(old: Database) -> None
         card = await cards.new(tx, MODS, GARDEN, NOW)
         await inbox.store(tx, [inbox.Arrival("$new", GARDEN, "{}")], NOW)
 
-    assert (new.id, new.number, card.id) == (len(State) + 1, len(State) + 1, 3)
+    assert (new.id, card.id) == (new.number, 3)
+    assert new.number in {len(KNOCKS) + 1, len(KNOCKS) + len(INVITES) + 1}
 
 
 async def test_several_processes_may_upgrade_an_old_postgresql_at_once(postgres_url: str) -> None:
