@@ -129,4 +129,4 @@ def _speakable(value: Any) -> Any:
         return value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, dict):
         return {_speakable(key): _speakable(held) for key, held in value.items()}
-    return [_speakable(held) for held in value] if isinstance(value, list | tuple) else value
+    return type(value)(map(_speakable, value)) if isinstance(value, list | tuple) else value
