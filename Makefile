@@ -1,7 +1,7 @@
 # What can be done in a checkout. Each target makes what it needs; Python >= 3.11 and make are enough.
 #
 #   make demo [KEEP=1]     the whole story, played on a throwaway homeserver; KEEP=1 leaves it running
-#   make test [ARGS=...]   every test; ARGS go to pytest
+#   make test [ARGS=...]   every test, two at a time (WORKERS=...); ARGS go to pytest
 #   make check             lint, format, types, import contracts
 #   make lock              new lock files from pyproject.toml
 #   make clean             away with all that was made
@@ -14,6 +14,7 @@ PYTHON ?= python3
 VENV := .venv
 SYDENT := .venv-sydent
 BIN := $(VENV)/bin
+WORKERS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 .PHONY: help demo test check lock clean
@@ -24,7 +25,7 @@ demo: $(VENV)/.ready $(SYDENT)/.ready
 	@$(BIN)/knockbot demo $(if $(filter-out 0 no,$(KEEP)),--keep)
 
 test: $(VENV)/.ready $(SYDENT)/.ready
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
 check: $(VENV)/.ready
 	@echo "== lint";             $(BIN)/ruff check .

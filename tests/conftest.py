@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -154,3 +155,17 @@ async def other_homeserver(
     """Another one, for those who come from elsewhere."""
     async with FederatingHomeserver(tmp_path_factory.mktemp("other"), sydent.files, slots=0) as homeserver:
         yield homeserver
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Generator[None, Any, Any]:
+    """Let a worker report a test that logged what no UTF-8 can hold: strangers write such things, so tests do."""
+    return _speakable((yield))
+
+
+def _speakable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_speakable(key): _speakable(held) for key, held in value.items()}
+    return type(value)(map(_speakable, value)) if isinstance(value, list | tuple) else value

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -21,7 +22,7 @@ import aiohttp
 from knockbot.app import service
 from knockbot.config import Settings
 from knockbot.demo.homeserver import spawn
-from knockbot.demo.people import Json, Person, until
+from knockbot.demo.people import Json, NothingHappened, Person, until
 from knockbot.errors import Unavailable
 from knockbot.flow.door import Door
 from tests.lab import DoorSlot, LabHomeserver
@@ -65,6 +66,7 @@ class Keeper(ABC):
         """Where it listens: where the homeserver expects it, unless it is one of several on one database."""
         self.config = config(slot, database, self.port, more)
         self._gardens: dict[str | None, Garden] = {}
+        self._ears: dict[tuple[str, str], Ears] = {}
 
     @property
     def user_id(self) -> str:
@@ -95,6 +97,10 @@ class Keeper(ABC):
                 return response.status == 200
         except aiohttp.ClientError:
             return False
+
+    def ears(self, person: Person, room: str) -> Ears:
+        """What somebody has heard in a room, from its beginning."""
+        return self._ears.setdefault((person.user_id, room), Ears(person, room))
 
     # --- gardens ----------------------------------------------------------------------------------------------
 
@@ -295,6 +301,10 @@ class Garden:
         users = {**levels.get("users", {}), user_id: level}
         await self.alice.put_state(self.room, "m.room.power_levels", {**levels, "users": users})
 
+    @property
+    def _ears(self) -> Ears:
+        return self.keeper.ears(self.alice, self.mods)
+
     # --- the bot's words --------------------------------------------------------------------------------------
 
     async def tell(self, command: str, *, by: Person | None = None, **how: Any) -> str:
@@ -309,11 +319,9 @@ class Garden:
 
     async def answer_to(self, event_id: str) -> str:
         """What the bot says to a message, once it does: the words of its reply, or the emoji it puts on it."""
-        found = await self.alice.wait_for(
-            self.mods,
+        found = await self._ears.wait_for(
             lambda event: event["sender"] == self.keeper.user_id and event_id in (in_reply_to(event), reacts_to(event)),
             what=f"an answer to {event_id}",
-            within=WITHIN,
         )
         return words(found) or str(found["content"]["m.relates_to"]["key"])
 
@@ -328,9 +336,7 @@ class Garden:
 
     async def heard(self, wanted: Callable[[Json], bool], what: str = "it", *, after: str | None = None) -> Json:
         """The first message of the bot in the management room for which `wanted` holds."""
-        return await self.alice.wait_for(
-            self.mods, lambda event: self.is_said(event) and wanted(event), what=what, after=after, within=WITHIN
-        )
+        return await self._ears.wait_for(lambda event: self.is_said(event) and wanted(event), what=what, after=after)
 
     async def shown(
         self, who: Person | str, state: str | None = None, *, after: str | None = None, **fields: Any
@@ -364,16 +370,16 @@ class Garden:
         """The emojis that the bot has put on a card."""
         return [
             event["content"]["m.relates_to"]["key"]
-            for event in await self.alice.messages(self.mods)
+            for event in await self._ears.listen()
             if event["sender"] == self.keeper.user_id and reacts_to(event) == card
         ]
 
     async def said(self) -> list[Json]:
-        """All recent messages of the bot in the management room."""
-        return [event for event in await self.alice.messages(self.mods) if self.is_said(event)]
+        """All messages of the bot in the management room."""
+        return [event for event in await self._ears.listen() if self.is_said(event)]
 
     async def said_about(self, who: Person) -> list[Json]:
-        """All recent messages of the bot that show a request of somebody."""
+        """All messages of the bot that show a request of somebody."""
         return [event for event in await self.said() if block(event).get("user_id") == who.user_id]
 
     async def caught_up(self) -> None:
@@ -424,6 +430,64 @@ class Garden:
             for event in events
             if event["sender"] == self.keeper.user_id != event["state_key"]
         )
+
+
+class Ears:
+    """All that somebody hears in a room, in order; what was redacted has lost its content.
+
+    It asks for news only and lets the homeserver wake it up: to read the room again and again would cost the
+    homeserver more than what is waited for.
+    """
+
+    def __init__(self, person: Person, room: str) -> None:
+        self._person = person
+        self._room = room
+        self._heard: list[Json] = []
+        self._since: str | None = None
+        self._turn = asyncio.Lock()
+
+    async def listen(self, patience: float = 0.0) -> list[Json]:
+        """All events so far; where there is no news, wait so many seconds for some."""
+        async with self._turn:
+            answer = await self._person.sync(self._since, filter=self._filter(), timeout=round(patience * 1000))
+            self._since = answer["next_batch"]
+            timeline = answer.get("rooms", {}).get("join", {}).get(self._room, {}).get("timeline", {})
+            assert not (self._heard and timeline.get("limited")), "events were left out"
+            for event in timeline.get("events", []):
+                self._hear(event)
+        return self._heard
+
+    async def wait_for(self, wanted: Callable[[Json], bool], *, what: str, after: str | None = None) -> Json:
+        """The first event, after the event `after`, for which `wanted` holds, as soon as there is one."""
+        deadline = time.monotonic() + WITHIN
+        events = self._heard
+        while True:
+            ids = [event["event_id"] for event in events]
+            begin = ids.index(after) + 1 if after in ids else 0
+            found = next((event for event in events[begin:] if wanted(event)), None)
+            if found is not None:
+                return found
+            if time.monotonic() > deadline:
+                raise NothingHappened("\n".join([f"{what} did not come in {WITHIN:g} s. Heard:", *map(_line, events)]))
+            events = await self.listen(patience=1.0)
+
+    def _hear(self, event: Json) -> None:
+        self._heard.append(event)
+        if event["type"] == "m.room.redaction":
+            redacted = event["content"].get("redacts", event.get("redacts"))
+            for one in self._heard:
+                if one["event_id"] == redacted:
+                    one["content"] = {}
+
+    def _filter(self) -> str:
+        nothing = {"not_types": ["*"]}
+        room = {"rooms": [self._room], "timeline": {"limit": 1000}, "state": nothing, "ephemeral": nothing}
+        return json.dumps({"room": {**room, "account_data": nothing}, "presence": nothing, "account_data": nothing})
+
+
+def _line(event: Json) -> str:
+    about = f" {event['state_key']}" if event.get("state_key") else ""
+    return f"  {event['sender']}: {event['type']}{about} {json.dumps(event['content'], ensure_ascii=False)[:400]}"
 
 
 def block(event: Json) -> Json:

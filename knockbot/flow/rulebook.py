@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from knockbot.config import read_policy
@@ -9,6 +10,7 @@ from knockbot.domain import wording
 from knockbot.domain.policy import Policy
 from knockbot.domain.words import Words
 from knockbot.errors import ActionError
+from knockbot.flow import rules
 from knockbot.flow.door import Door
 from knockbot.flow.judge import locate
 from knockbot.flow.review import is_in, is_joined
@@ -34,17 +36,24 @@ async def objection(door: Door, change: Change) -> Words | None:
     """
     if change.room.locked:
         return wording.locked_room(change.room.label)
-    policy = read_policy(change.text)
+    stranger = await _is_a_stranger(door, change)
+    if stranger is not None:
+        return stranger
+    # In a thread, and only now: reading the longest text that fits into a message takes a second.
+    policy = await asyncio.to_thread(read_policy, change.text)
     return await _lacks_power(door, change, policy) or await _names_a_strange_room(door, change, policy)
+
+
+async def _is_a_stranger(door: Door, change: Change) -> Words | None:
+    room = change.room
+    if not await is_in(door, room.room_id):
+        return wording.cannot_look(room.label, door.bot)
+    return None if await is_joined(door, room.room_id, change.author) else wording.not_a_member(room.label)
 
 
 async def _lacks_power(door: Door, change: Change, policy: Policy) -> Words | None:
     """The author must be able to do all that the policy may do, and to change the room's join rule."""
     room = change.room
-    if not await is_in(door, room.room_id):
-        return wording.cannot_look(room.label, door.bot)
-    if not await is_joined(door, room.room_id, change.author):
-        return wording.not_a_member(room.label)
     powers = await door.outside.powers(room.room_id)
     needed, level = powers.needed_to_protect(policy.verdicts), powers.level(change.author)
     return wording.lacks_power_to_protect(room.label, needed, level) if level < needed else None
@@ -65,7 +74,7 @@ async def _names_a_strange_room(door: Door, change: Change, policy: Policy) -> W
 
 async def put_in_force(door: Door, tx: Tx, change: Change) -> Words:
     """Write the new revision, in the transaction that ends the handling of the command."""
-    policy = read_policy(change.text)
+    policy = rules.compiled(change.text)
     revision = await policies.revise(
         tx, change.room.room_id, author=change.author, text=change.text, now=door.now(), cause=change.cause
     )

@@ -22,7 +22,8 @@ class InForce:
 
 
 @lru_cache(maxsize=1024)
-def _compiled(text: str) -> Policy:
+def compiled(text: str) -> Policy:
+    """A policy that was taken before, parsed once however often it is asked for."""
     return read_policy(text, longest=len(text))  # it was taken once: a config file may be longer than a command
 
 
@@ -32,4 +33,4 @@ async def in_force(door: Door, tx: Tx, room_id: str) -> InForce:
     if revision is None:
         default = door.settings.defaults.policy
         return InForce(default.policy, default.text, "the default")
-    return InForce(_compiled(revision.text), revision.text, f"revision {revision.revision} by {revision.author}")
+    return InForce(compiled(revision.text), revision.text, f"revision {revision.revision} by {revision.author}")

@@ -83,7 +83,9 @@ async def _explain(hand: Hand, claimed: Claimed, stood: MemberChange, error: Nev
     if not await review.is_in(hand.door, effect.room_id):
         raise Never("I am not in this room.", code="KNOCKBOT_NOT_JOINED") from error
     stands = await _standing(hand, claimed)
-    if stands is not None and stands.event_id != stood.event_id:
+    # Another knock overtakes an invite only: a reject or a ban is for that one too.
+    still_meant = stands is not None and stands.membership is Membership.KNOCK and effect.event_id is None
+    if stands is not None and stands.event_id != stood.event_id and not still_meant:
         return Overtaken(f"they are at {stands.membership} by now", seen=stands)
     verdict = next(verdict for verdict, act in plan.ACT_OF.items() if act is effect.act)
     lacking = (await hand.door.outside.powers(effect.room_id)).shortfall(bot, verdict, effect.user_id or "")

@@ -73,13 +73,18 @@ async def _silent_until(tx: Tx, server: str) -> int:
 async def claim(db: Database, now: int, limit: int) -> list[Claimed]:
     """Take on due effects, oldest first, at most one of each lane and one for each remote server.
 
-    A server that hangs would else hold as many acts as there are rooms in which its users knock, and so all of them.
+    A server that hangs would else hold as many acts as there are rooms in which its users knock, and many such servers
+    all acts there are.
     """
     try:
         async with db.tx() as tx:
-            rows = await tx.fetch(CLAIMABLE + ("" if db.alone else " FOR UPDATE SKIP LOCKED"), now, limit)
-            claimed = []
+            rows = await tx.fetch(CLAIMABLE + ("" if db.alone else " FOR UPDATE SKIP LOCKED"), now)
+            away = await tx.fetchval("SELECT count(*) FROM effects WHERE state = 'running' AND server IS NOT NULL")
+            claimed: list[Claimed] = []
             for row in rows:
+                if len(claimed) == limit or (row["server"] is not None and away == AWAY_AT_ONCE):
+                    continue
+                away += row["server"] is not None
                 taken = await tx.fetchrow(
                     "UPDATE effects SET state = 'running', claimed_by = $2, attempts = attempts + 1 WHERE id = $1 "
                     "RETURNING *",
@@ -92,8 +97,11 @@ async def claim(db: Database, now: int, limit: int) -> list[Claimed]:
         return []  # another process took the same lane in the same instant; the next round finds the rest
 
 
+AWAY_AT_ONCE = 5
+"""Acts under way that wait for a remote server, whichever; the rest is for those that need none."""
+
 CLAIMABLE = """
-SELECT id FROM effects WHERE state = 'due' AND id IN (
+SELECT id, server FROM effects WHERE state = 'due' AND id IN (
     SELECT id FROM (
         SELECT id, due_at, row_number() OVER (PARTITION BY coalesce(server, lane) ORDER BY due_at, id) AS turn FROM (
             SELECT id, due_at, server, lane, row_number() OVER (PARTITION BY lane ORDER BY due_at, id) AS place
@@ -102,7 +110,7 @@ SELECT id FROM effects WHERE state = 'due' AND id IN (
             AND (server IS NULL OR server NOT IN (
                 SELECT server FROM effects WHERE state = 'running' AND server IS NOT NULL))
         ) AS waiting WHERE place = 1
-    ) AS heads WHERE turn = 1 ORDER BY due_at, id LIMIT $2
+    ) AS heads WHERE turn = 1 ORDER BY due_at, id LIMIT 100
 ) ORDER BY due_at, id"""
 
 
