@@ -315,6 +315,8 @@ class Answer:
     rule: str | None = None
     reason: str | None = None
     cause: str | None = None
+    quiet: bool = False
+    """Whether it was given to many at once, and what comes of them is told together."""
 
 
 @dataclass(frozen=True, slots=True)

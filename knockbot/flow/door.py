@@ -59,7 +59,8 @@ class Outside(Protocol):
         """What stands under a token: an invite, or what emptied it; `None` where there never was one."""
 
     async def third_parties(self, room_id: str) -> list[ThirdPartyChange]:
-        """The same for every token of a room, so that one which is missing stands there no more."""
+        """The same for every token of a room, as far as a quick look tells: what it shows is to be trusted, not what
+        it does not show."""
 
     async def redeemed(self, room_id: str, inviters: Iterable[str], since: int) -> list[MemberChange]:
         """Who came in by third-party invites of these inviters since a moment, oldest first."""

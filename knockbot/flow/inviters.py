@@ -89,7 +89,7 @@ async def _revoke(door: Door, tx: Tx, fell: Fallen, theirs: Sequence[Request]) -
     for request in theirs:
         # Not by the occasion alone: one may fall to the same level twice.
         cause = f"{fell.how} {request.event_id} {door.now()}"
-        answer = Answer(Verdict.REJECT, door.bot, door.now(), request.event_id, cause=cause)
+        answer = Answer(Verdict.REJECT, door.bot, door.now(), request.event_id, cause=cause, quiet=True)
         await invites.take_back(door, tx, request, answer, f"taken back, since its inviter {RECORDED[fell.how]}")
     return theirs
 

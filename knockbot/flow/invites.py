@@ -51,7 +51,7 @@ async def invite_changed(door: Door, change: ThirdPartyChange, seq: int | None) 
         async with door.closing(seq):
             return
     if stands.invite is None:
-        await emptied(door, stands, seq)
+        await _emptied(door, stands, seq)
     else:
         await plant(door, stands.invite, await judged(door, stands.invite), seq)
 
@@ -83,7 +83,7 @@ def is_on_record(known: Request | None, invite: ThirdPartyInvite) -> bool:
     return known is not None and known.invite is not None and known.invite.event_id == invite.event_id
 
 
-async def emptied(door: Door, change: ThirdPartyChange, seq: int | None) -> None:
+async def _emptied(door: Door, change: ThirdPartyChange, seq: int | None) -> None:
     """No invite stands under a token any more."""
     async with door.closing(seq) as tx:
         request = await requests.by_token(tx, change.room_id, change.token)
@@ -251,7 +251,7 @@ async def _take_back_the_others(door: Door, tx: Tx, request: Request, answer: An
         if other.id != request.id and other.subject == inviter and may_be_taken_back(other)
     ]
     for other in others:
-        word = Answer(Verdict.REJECT, answer.by, door.now(), other.event_id, cause=cause)
+        word = Answer(Verdict.REJECT, answer.by, door.now(), other.event_id, cause=cause, quiet=True)
         await take_back(door, tx, other, word, "taken back, since its inviter is to be banned")
     if others:
         text = wording.taken_back_together(request, len(others), await settle.label_of(tx, request.room_id))

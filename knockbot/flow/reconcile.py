@@ -7,7 +7,7 @@ power levels or join rules change, and on a timer.
 from __future__ import annotations
 
 from knockbot.domain import plan, wording
-from knockbot.domain.model import Act, Decision, MemberChange, Membership, Verdict
+from knockbot.domain.model import Act, Decision, MemberChange, Membership, State, Verdict
 from knockbot.domain.power import Powers
 from knockbot.errors import Never
 from knockbot.flow import intake, inviters, invites, redeeming, review, settle
@@ -105,8 +105,9 @@ async def _find_missed_invites(door: Door, room: ProtectedRoom) -> None:
     for invite, decision in judged:
         await invites.plant(door, invite, decision, None, card_id=card_id)
     for change in there:
-        if change.invite is None and known[change.token] is not None:
-            await invites.emptied(door, change, None)
+        request = known[change.token]
+        if change.invite is None and request is not None and (request.open or request.state is State.STANDING):
+            await invites.invite_changed(door, change, None)
 
 
 async def _find_missed_redeemers(door: Door, room: ProtectedRoom) -> None:

@@ -23,7 +23,7 @@ CROWDED = 5
 """More requests than this, of one applicant in an hour or found standing on arrival, share a card."""
 
 ANNOUNCED = frozenset({State.ACCEPTED, State.REJECTED, State.BANNED, State.STANDING, State.REVOKED, State.REDEEMED})
-"""The outcomes of a rule that are told in a line."""
+"""The outcomes that are told in a line where there is no card: of a rule, and of a word on an invite that stood."""
 
 
 async def carry_out(door: Door, tx: Tx, request: Request, decision: Decision, *, card_id: int | None = None) -> None:
@@ -71,13 +71,15 @@ async def settle(door: Door, tx: Tx, request: Request, state: State, by: str) ->
     await record(door, tx, request, by, str(state), rule=rule)
     if request.card_id is not None:
         await show(door, tx, request.id)
-    elif state in ANNOUNCED and request.answer is not None and request.answer.rule is not None:
-        await _announce(door, tx, request.id)
+    elif state in ANNOUNCED and request.answer is not None and not request.answer.quiet:
+        by_rule = request.answer.rule is not None
+        if by_rule or request.invite is not None:
+            await _announce(door, tx, request.id, by_rule=by_rule)
 
 
-async def _announce(door: Door, tx: Tx, request_id: int) -> None:
+async def _announce(door: Door, tx: Tx, request_id: int, *, by_rule: bool) -> None:
     request = await requests.get(tx, request_id)
-    if (await rules.in_force(door, tx, request.room_id)).policy.announce is Announce.NONE:
+    if by_rule and (await rules.in_force(door, tx, request.room_id)).policy.announce is Announce.NONE:
         return
     line = decision_line(request, await label_of(tx, request.room_id))
     await say(door, tx, request.management_room, f"line:{request.id}:{request.state}", line, about=request)

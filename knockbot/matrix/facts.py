@@ -96,13 +96,15 @@ class Outside:
 
     async def third_party(self, room_id: str, token: str) -> ThirdPartyChange | None:
         """What stands under a token: an invite, or what emptied it."""
-        if not fits_a_path(token):
-            return next((change for change in await self.third_parties(room_id) if change.token == token), None)
-        event = await self._homeserver.state(room_id, THIRD_PARTY_INVITE, spoken(token))
+        if fits_a_path(token):
+            event = await self._homeserver.state(room_id, THIRD_PARTY_INVITE, spoken(token))
+        else:
+            every = await self._homeserver.state_of_type(room_id, THIRD_PARTY_INVITE, exact=True)
+            event = next((one for one in every if one.get("state_key") == token), None)
         return _third_party(event | {"room_id": room_id}) if event is not None else None
 
     async def third_parties(self, room_id: str) -> list[ThirdPartyChange]:
-        """The same for every token of a room."""
+        """The same for every token of a room. One that is missing may stand there all the same (`state_of_type`)."""
         events = await self._homeserver.state_of_type(room_id, THIRD_PARTY_INVITE)
         return [_third_party(event | {"room_id": room_id}) for event in events]
 

@@ -249,12 +249,14 @@ class Homeserver:
         answer = await self.call(Method.GET, Path.v3.joined_rooms, patience=HANDSHAKE)
         return [room_id for room_id in _list(answer, "joined_rooms") if isinstance(room_id, str)]
 
-    async def state_of_type(self, room_id: str, event_type: str) -> list[dict[str, Any]]:
+    async def state_of_type(self, room_id: str, event_type: str, *, exact: bool = False) -> list[dict[str, Any]]:
         """The state events of one type in a room: by a sync that is asked for little else, or from its whole state.
 
-        Not every homeserver lets an application service sync, and a room may be missing in the answer.
+        Not every homeserver lets an application service sync, and a room may be missing in the answer. What else is
+        missing may be there all the same: where two events came at once, Synapse syncs the state as one of them left
+        it, until the next event. `exact` asks for the whole state at once.
         """
-        events = await self._synced_state(room_id, (event_type, *STANDING_STATE))
+        events = [] if exact else await self._synced_state(room_id, (event_type, *STANDING_STATE))
         if not _tells_of_a_room(events):
             events = _list(await self.call(Method.GET, Path.v3.rooms[room_id].state, patience=HANDSHAKE), LISTED)
             if not _tells_of_a_room(events):
