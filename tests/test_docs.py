@@ -78,8 +78,10 @@ def test_a_policy_is_taken(block: Block) -> None:
 @parametrize("yaml when")
 def test_a_condition_is_taken(block: Block) -> None:
     condition = "".join(f"    {line}" for line in block.text.splitlines(keepends=True))
+    asks_of_inviters = re.search(r"\b(inviter\w*|invites_by_inviter|identity_server):", block.text)
+    kind = Kind.THIRD_PARTY_INVITE if asks_of_inviters else Kind.KNOCK
 
-    read_policy(f"rules:\n- when:\n{condition}  then: forward\n")
+    read_policy(f"rules:\n- for: {kind}\n  when:\n{condition}  then: forward\n")
 
 
 @parametrize("yaml mistake")

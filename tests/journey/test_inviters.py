@@ -1,0 +1,159 @@
+"""When an inviter falls at a real door: banned, kicked, put below the level to invite, or gone of their own will."""
+
+from __future__ import annotations
+
+import pytest
+
+from knockbot.demo.people import MatrixRefused
+from tests.keeper import Garden, InProcess, block, words
+from tests.planting import Planted, gone, planted, standing, told
+
+STAND = "{rules: [], otherwise_third_party: accept}"
+
+
+async def standing_of(garden: Garden, inviter_level: int = 50, many: int = 1) -> list[Planted]:
+    """Invites of mona's that stand."""
+    mona = await garden.moderator(level=inviter_level)
+    invites = [await planted(garden, mona) for _ in range(many)]
+    for invite in invites:
+        await told(garden, invite, "standing")
+    return invites
+
+
+async def said_how_many(garden: Garden, invites: list[Planted], part: str) -> None:
+    """The management room is told what became of them, and how many they were."""
+    many = f"{len(invites)} third-party invite"
+    who = invites[0].inviter.user_id
+    await garden.heard(lambda event: all(one in words(event) for one in (many, who, part)), f"{many}, {part}")
+
+
+async def test_a_banned_inviter_leaves_nothing_behind(keeper: InProcess) -> None:
+    garden = await keeper.garden(STAND)
+    invites = await standing_of(garden, many=3)
+    others = await planted(garden)
+
+    await garden.alice.ban(garden.room, invites[0].inviter.user_id)
+
+    await gone(garden, *invites)
+    await said_how_many(garden, invites, "take back")
+    assert others.token in await standing(garden)
+
+
+async def test_a_kicked_inviter_leaves_nothing_behind(keeper: InProcess) -> None:
+    garden = await keeper.garden(STAND)
+    invites = await standing_of(garden)
+
+    await garden.alice.kick(garden.room, invites[0].inviter.user_id)
+
+    await gone(garden, *invites)
+    await said_how_many(garden, invites, "take back")
+
+
+async def test_the_invites_of_one_who_leaves_wait_for_the_moderators(keeper: InProcess) -> None:
+    garden = await keeper.garden(STAND)
+    [invite] = await standing_of(garden)
+
+    await invite.inviter.leave(garden.room)
+
+    card = await told(garden, invite, "pending")
+    assert card["content"]["msgtype"] == "m.text"
+    await said_how_many(garden, [invite], "waits for your answer")
+    await garden.offered(card["event_id"], "✅❌")  # the bot does not stand above them, so it cannot ban them
+    await garden.alice.react(garden.mods, card["event_id"], "❌")
+    await gone(garden, invite)
+
+
+async def test_a_demoted_inviter_has_their_invites_taken_back(keeper: InProcess) -> None:
+    garden = await keeper.plant(STAND, levels={"invite": 50})
+    invites = await standing_of(garden)
+
+    await garden.give_power(invites[0].inviter.user_id, 0)
+
+    await gone(garden, *invites)
+    await said_how_many(garden, invites, "take back")
+
+
+async def test_so_does_everybody_whom_a_raised_level_leaves_behind(keeper: InProcess) -> None:
+    garden = await keeper.plant(STAND)
+    low = await standing_of(garden, 0)
+    high = await standing_of(garden, 50)
+    levels = await garden.alice.state(garden.room, "m.room.power_levels") or {}
+
+    await garden.alice.put_state(garden.room, "m.room.power_levels", {**levels, "invite": 50})
+
+    await gone(garden, *low)
+    await garden.caught_up()
+    assert await standing(garden) == {invite.token for invite in high}
+
+
+OTHERWISE = """
+rules: []
+otherwise_third_party: accept
+inviter_removed: forward
+inviter_demoted: keep
+inviter_left: revoke
+"""
+
+
+async def test_the_policy_may_say_otherwise_for_each(keeper: InProcess) -> None:
+    garden = await keeper.plant(OTHERWISE, levels={"invite": 50})
+    [removed] = await standing_of(garden)
+    [demoted] = await standing_of(garden)
+    [left] = await standing_of(garden)
+
+    await garden.alice.ban(garden.room, removed.inviter.user_id)
+    await garden.give_power(demoted.inviter.user_id, 0)
+    await left.inviter.leave(garden.room)
+
+    await told(garden, removed, "pending")
+    await said_how_many(garden, [removed], "waits for your answer")
+    await said_how_many(garden, [demoted], "stays")
+    await said_how_many(garden, [left], "take back")
+    await gone(garden, left)
+    assert await standing(garden) == {removed.token, demoted.token}
+
+
+async def test_what_a_user_without_power_planted_before_their_ban_is_revoked_before_anybody_uses_it(
+    keeper: InProcess,
+) -> None:
+    """In a room where everybody may invite: the ban alone would leave the door open."""
+    garden = await keeper.plant(levels={"invite": 0})
+    mallory = await garden.moderator("mallory", level=0)
+    invite = await planted(garden, mallory)
+    await told(garden, invite, "pending")
+
+    await garden.alice.ban(garden.room, mallory.user_id)
+    await gone(garden, invite)
+
+    accomplice = await garden.person("eve")
+    with pytest.raises(MatrixRefused):
+        await invite.redeem(accomplice)
+    await told(garden, invite, "revoked", by=keeper.user_id)
+
+
+async def test_also_where_the_bot_comes_after_the_ban(keeper: InProcess) -> None:
+    garden = await keeper.plant(protect=False, levels={"invite": 0})
+    mallory = await garden.moderator("mallory", level=0)
+    invite = await planted(garden, mallory)
+    await garden.alice.ban(garden.room, mallory.user_id)
+    assert await standing(garden) == {invite.token}
+
+    await garden.command(f"protect {garden.room}")
+
+    await gone(garden, invite)
+    await told(garden, invite, "revoked", by=keeper.user_id)
+
+
+async def test_a_moderators_word_after_the_fall_holds(keeper: InProcess) -> None:
+    garden = await keeper.plant(STAND)
+    [invite] = await standing_of(garden)
+    await invite.inviter.leave(garden.room)
+    card = await told(garden, invite, "pending")
+    await garden.command(f"accept {block(card)['number']}")
+    await told(garden, invite, "standing", by=garden.alice.user_id)
+
+    keeper.door.look_at(garden.room)
+    await garden.caught_up()
+
+    assert await standing(garden) == {invite.token}
+    assert "may stand" in await garden.command("invites")
