@@ -127,7 +127,9 @@ async def edit_card(hand: Hand, claimed: Claimed) -> Outcome:
     else:
         offers = await review.offers(hand.door, shown[-1]) if review.takes_clicks(shown) and shown[-1].open else []
         new = card_message(shown, label, offers, calls, claimed.effect.key)
-    await _send(hand, claimed, edit(new, card.event_id, claimed.effect.key))
+    content = edit(new, card.event_id, claimed.effect.key)
+    # An attempt that shows something else than the last must not be taken for a repeat of it.
+    await _send(hand, claimed, content, unique=json.dumps(content))
     return Done(shown={request.id: request.event_id for request in shown})
 
 
@@ -180,10 +182,13 @@ async def say(hand: Hand, claimed: Claimed) -> Outcome:
     return Done(await _send(hand, claimed, content))
 
 
-async def _send(hand: Hand, claimed: Claimed, content: Mapping[str, object], event_type: str = "m.room.message") -> str:
+async def _send(
+    hand: Hand, claimed: Claimed, content: Mapping[str, object], event_type: str = "m.room.message", unique: str = ""
+) -> str:
+    """Send it, once for what is `unique` about it, which is the effect unless said otherwise; returns the event id."""
     effect = claimed.effect
     try:
-        return await hand.homeserver.send(effect.room_id, event_type, transaction_id(effect.key), content)
+        return await hand.homeserver.send(effect.room_id, event_type, transaction_id(unique or effect.key), content)
     except Never as error:
         if error.code != "M_FORBIDDEN":
             raise
