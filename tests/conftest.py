@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,18 @@ hypothesis.settings.register_profile("knockbot", deadline=None)
 hypothesis.settings.load_profile("knockbot")
 
 MakePerson = Callable[[str], Awaitable[Person]]
+
+
+@pytest.fixture(autouse=True)
+def loggers() -> Iterator[None]:
+    """Each test finds the loggers on and at their levels, whatever was run in this process before."""
+    ours = logging.getLogger("knockbot")
+    level = ours.level
+    for logger in logging.Logger.manager.loggerDict.values():
+        if isinstance(logger, logging.Logger):
+            logger.disabled = False
+    yield
+    ours.setLevel(level)
 
 
 @pytest.fixture(scope="session")

@@ -160,7 +160,9 @@ async def edit_card(hand: Hand, claimed: Claimed) -> Outcome:
         if review.takes_clicks(shown) and shown[-1].awaits_moderators:
             offers = await review.offers(hand.door, shown[-1])
         new = card_message(shown, label, offers, calls, claimed.effect.key)
-    await _send(hand, claimed, edit(new, card.event_id, claimed.effect.key))
+    content = edit(new, card.event_id, claimed.effect.key)
+    # An attempt that shows something else than the last must not be taken for a repeat of it.
+    await _send(hand, claimed, content, unique=json.dumps(content))
     return Done(offers=tuple(offers), shown={request.id: request.event_id for request in shown})
 
 
@@ -220,10 +222,13 @@ async def say(hand: Hand, claimed: Claimed) -> Outcome:
     return Done(await _send(hand, claimed, content))
 
 
-async def _send(hand: Hand, claimed: Claimed, content: Mapping[str, object], event_type: str = "m.room.message") -> str:
+async def _send(
+    hand: Hand, claimed: Claimed, content: Mapping[str, object], event_type: str = "m.room.message", unique: str = ""
+) -> str:
+    """Send it, once for what is `unique` about it, which is the effect unless said otherwise; returns the event id."""
     effect = claimed.effect
     try:
-        return await hand.homeserver.send(effect.room_id, event_type, transaction_id(effect.key), content)
+        return await hand.homeserver.send(effect.room_id, event_type, transaction_id(unique or effect.key), content)
     except Never as error:
         if error.code != "M_FORBIDDEN":
             raise

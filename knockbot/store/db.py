@@ -112,7 +112,13 @@ class Database:
             except BaseException:
                 # After a COMMIT that was cancelled but took place there is nothing to roll back; either engine
                 # says so with an error (SQLite) or a warning (PostgreSQL).
-                with suppress(sqlite3.OperationalError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                # Nor is there where the connection itself is lost, which asyncpg may notice in the midst of this.
+                with suppress(
+                    sqlite3.OperationalError,
+                    asyncpg.PostgresError,
+                    asyncpg.InterfaceError,
+                    asyncpg.InternalClientError,
+                ):
                     await _whole(conn.execute("ROLLBACK"))
                 raise
             finally:
@@ -138,7 +144,8 @@ def _pool_args(url: str) -> dict[str, Any]:
     if url.startswith("sqlite:"):
         # FULL: a commit that was answered with 200 must survive a power cut, which WAL with NORMAL does not promise.
         return {"min_size": 1, "init_commands": ["PRAGMA synchronous = FULL"]}
-    return {"min_size": 1, "max_size": POSTGRES_CONNECTIONS}
+    # mautrix would end the whole process, at once, when a lost connection takes asyncpg by surprise.
+    return {"min_size": 1, "max_size": POSTGRES_CONNECTIONS, "meow_exit_on_ice": False}
 
 
 def _lock_file(url: str) -> IO[bytes]:

@@ -136,6 +136,19 @@ async def test_an_answer_is_offered_once_whatever_became_of_the_answer(house: Ho
     assert sorted(house.card().offers) == sorted(("✅", "❌", "⛔"))
 
 
+async def test_an_edit_that_is_tried_again_shows_what_is_true_by_then(house: House) -> None:
+    """The homeserver must not take it for a repeat of the first, whose answer was lost."""
+    await knocked(house)
+    house.world.knock(GARDEN, ANA, "again")
+    house.world.play("send", UNSURE, done=True)
+    await house.live()
+    house.world.change(GARDEN, ALICE, ANA, "leave")
+    await house.live()
+    await house.later()
+
+    assert house.card().state == "rejected"
+
+
 async def test_a_card_that_turns_out_to_be_sent_after_its_request_was_settled_is_edited(house: House) -> None:
     house.world.play("send", UNSURE, done=True)
     house.world.knock(GARDEN, ANA, "hello")
@@ -151,21 +164,13 @@ async def test_a_card_that_turns_out_to_be_sent_after_its_request_was_settled_is
 
 @pytest.mark.parametrize("echoed", [True, False])
 async def test_a_process_that_dies_while_it_sends_leaves_no_second_card(house: House, echoed: bool) -> None:
-    hold = asyncio.Event()
-    real = house.homeserver.send
-
-    async def send_and_hang(*args: object) -> str:
-        await real(*args)  # type: ignore[arg-type]  # handed on
-        await hold.wait()
-        return ""
-
-    house.homeserver.send = send_and_hang  # type: ignore[assignment, method-assign]  # a stand-in
+    house.world.play("send", hang=asyncio.Event(), done=True)
     house.world.knock(GARDEN, ANA, "hello")
     await house.hear()
     await house.worker._start_due()
     await until(house.number_of_cards, bool, lambda _: "no card was sent")
     await house.die()
-    house.homeserver.send = real  # type: ignore[method-assign]  # back again
+    house.world.behave()
     forget_transactions(house)
     if not echoed:
         house.world.outbox.clear()

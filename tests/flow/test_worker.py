@@ -309,6 +309,23 @@ async def test_a_missing_power_does_not_keep_the_worker_busy(house: House) -> No
     assert len(house.world.asked("kick")) <= 2
 
 
+@pytest.mark.parametrize(("policy", "membership"), [(REJECT_ALL, "leave"), ("otherwise: ban", "ban")])
+async def test_a_reject_that_lacks_power_while_they_knock_again_is_kept_for_that_knock(
+    house: House, policy: str, membership: str
+) -> None:
+    """Nobody else would ever answer it: the request has its answer."""
+    await house.set_policy(policy)
+    house.world.rooms[GARDEN].levels["users"][BOT] = 0
+    for call in ("kick", "ban"):
+        house.world.play(call, meanwhile=lambda: house.world.knock(GARDEN, ANA, "please"))
+    await knocked(house)
+    house.world.behave()
+    house.world.set_levels(GARDEN, users={ALICE: 100, BOT: 50})
+    await house.later()
+
+    assert house.membership(ANA) == membership
+
+
 async def test_a_target_above_the_bot_is_no_missing_power_but_the_moderators_matter(house: House) -> None:
     house.world.rooms[GARDEN].levels["users"][ANA] = 50
     await house.set_policy("otherwise: ban")

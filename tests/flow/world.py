@@ -86,10 +86,17 @@ class Trick:
 
     error: ActionError | Exception | None = None
     done: bool = False
-    """Whether the act takes place before the error, as when an answer is lost on its way."""
+    """Whether the act takes place before that, as when an answer is lost on its way."""
     meanwhile: Callable[[], object] | None = None
     hang: asyncio.Event | None = None
     times: int = 1
+
+    async def go_wrong(self) -> None:
+        """Wait, if it is to hang, and fail, if it is to fail."""
+        if self.hang is not None:
+            await self.hang.wait()
+        if self.error is not None:
+            raise self.error
 
 
 class World:
@@ -268,15 +275,13 @@ class AsBot:
     async def _call(self, act: Callable[[], T], call: str, *about: str) -> T:
         self.world.calls.append((call, *about))
         trick = self.world.trick(call)
-        if trick.hang is not None:
-            await trick.hang.wait()
         if trick.meanwhile is not None:
             trick.meanwhile()
-        if trick.error is not None and not trick.done:
-            raise trick.error
+        if not trick.done:
+            await trick.go_wrong()
         result = act()
-        if trick.error is not None:
-            raise trick.error
+        if trick.done:
+            await trick.go_wrong()
         return result
 
     def _seen(self, room_id: str) -> Room:
