@@ -27,6 +27,7 @@ from knockbot.matrix.actions import Hand, actions
 from knockbot.matrix.facts import Outside
 from knockbot.matrix.gateway import Gateway
 from knockbot.matrix.homeserver import Homeserver
+from knockbot.matrix.identity import IdentityServers
 from knockbot.store import effects, inbox, processes, rooms
 from knockbot.store.db import Database
 from knockbot.web.metrics import Metrics
@@ -77,7 +78,7 @@ async def _obey_hang_ups(door: Door, hang_up: asyncio.Event, read_again: Callabl
         await take_settings(door, settings)
 
 
-LIVE = ("permissions", "defaults", "rooms", "logging")
+LIVE = ("permissions", "defaults", "rooms", "identity_servers", "logging")
 """The parts of the config that may change while knockbot runs."""
 
 
@@ -98,6 +99,8 @@ async def service(settings: Settings) -> AsyncIterator[Door]:
     async with _database(settings.database) as db, new_session() as session:
         homeserver = new_homeserver(session, settings)
         door = Door(db, Outside(homeserver), settings, now)
+        identity = IdentityServers(session, homeserver, lambda: door.settings.identity_servers)
+        door.vouch = identity.vouch
         gateway = Gateway(settings.appservice.hs_token, db, door.bells, now)
         arrivals = Arrivals(door, events.parse, handlers(door), lambda room_id: reconcile(door, room_id))
         worker = Worker(door, actions(Hand(door, homeserver)))

@@ -15,7 +15,7 @@ import logging
 import os
 import re
 import ssl
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -76,19 +76,23 @@ class IdentityServers:
     leaves it open whether an invite was stored, and so a mail sent, the caller decides whether to ask again.
     """
 
-    def __init__(self, session: ClientSession, homeserver: Homeserver, servers: Mapping[str, IdentityServer]) -> None:
+    def __init__(
+        self, session: ClientSession, homeserver: Homeserver, configured: Callable[[], Mapping[str, IdentityServer]]
+    ) -> None:
+        """`configured` gives what stands in the config at that moment: it may be read again while knockbot runs."""
         self._session = session
         self._homeserver = homeserver
-        self._servers = servers
-        self._trust = {name: _trust(server) for name, server in servers.items()}
+        self._configured = configured
+        self._trust: dict[IdentityServer, ssl.SSLContext | bool] = {}
         self._tokens: dict[str, str] = {}
-        self._registering = {name: asyncio.Lock() for name in servers}
+        """By the URL of the server they are for: a name may come to mean another."""
+        self._registering: dict[str, asyncio.Lock] = {}
         self._silent_until: dict[str, float] = {}
 
     @property
     def default(self) -> str | None:
         """The one that issues invites where nobody names another; none where none is configured."""
-        return next(iter(self._servers), None)
+        return next(iter(self._configured()), None)
 
     # --- whether keys hold ------------------------------------------------------------------------------------
 
@@ -132,7 +136,7 @@ class IdentityServers:
 
     def _places(self) -> Iterator[tuple[str, tuple[str, int]]]:
         """Where keys may say that each server is: its name, or the host of its url."""
-        for name, server in self._servers.items():
+        for name, server in self._configured().items():
             host = host_of(name)
             yield name, (host, int(name[len(host) + 1 :] or 443))
             url = urlsplit(server.url)
@@ -162,12 +166,11 @@ class IdentityServers:
 
     async def account(self, server: str) -> str:
         """The token of the bot's account there; made on first use, and kept in memory."""
-        if server not in self._servers:
-            raise Never(f"I know no identity server {shown(server, 60)}; known: {', '.join(self._servers) or 'none'}.")
-        async with _within(server), self._registering[server]:
-            if server not in self._tokens:
-                self._tokens[server] = await self._register(server)
-            return self._tokens[server]
+        url = self._settings_of(server).url
+        async with _within(server), self._registering.setdefault(url, asyncio.Lock()):
+            if url not in self._tokens:
+                self._tokens[url] = await self._register(server)
+            return self._tokens[url]
 
     async def lookup(self, server: str, medium: str, address: str) -> str | None:
         """The user id that an address is bound to there, or none. `medium` is ``email`` or ``msisdn``.
@@ -262,17 +265,31 @@ class IdentityServers:
                 await mend(server, token)
 
     async def _renew(self, server: str, token: str) -> None:
-        if self._tokens.get(server) == token:
-            del self._tokens[server]
+        url = self._settings_of(server).url
+        if self._tokens.get(url) == token:
+            del self._tokens[url]
 
     async def _agree(self, server: str, token: str) -> None:
         """Accept the identity server's terms, as far as the config allows it."""
         terms = await self._call(server, "GET", "_matrix/identity/v2/terms")
-        urls = [_accepted(policy, self._servers[server].accept_terms) for policy in _policies(terms, server)]
+        urls = [_accepted(policy, self._settings_of(server).accept_terms) for policy in _policies(terms, server)]
         await self._call(server, "POST", "_matrix/identity/v2/terms", token=token, body={"user_accepts": urls})
         log.info("accepted the terms of the identity server %s", server)
 
     # --- asking -----------------------------------------------------------------------------------------------
+
+    def _settings_of(self, server: str) -> IdentityServer:
+        configured = self._configured()
+        if server not in configured:
+            raise Never(f"I know no identity server {shown(server, 60)}; known: {', '.join(configured) or 'none'}.")
+        return configured[server]
+
+    def _trust_in(self, settings: IdentityServer) -> ssl.SSLContext | bool:
+        if settings not in self._trust:
+            self._trust[settings] = (
+                ssl.create_default_context(cafile=settings.ca_file) if settings.ca_file is not None else True
+            )
+        return self._trust[settings]
 
     async def _call(
         self,
@@ -291,14 +308,15 @@ class IdentityServers:
         """
         # What is not compressed cannot be small on the wire and huge here.
         headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {token}"} if token else {})
+        settings = self._settings_of(server)
         try:
             async with self._session.request(
                 method,
-                f"{self._servers[server].url}/{path}",
+                f"{settings.url}/{path}",
                 params=query,
                 json=body,
                 headers=headers,
-                ssl=self._trust[server],
+                ssl=self._trust_in(settings),
                 allow_redirects=False,
                 auto_decompress=False,
             ) as answer:
@@ -322,10 +340,6 @@ async def _within(server: str) -> AsyncIterator[None]:
             yield
     except TimeoutError:
         raise Later(f"the identity server {server} gave no answer within {ISSUE:g} seconds.") from None
-
-
-def _trust(server: IdentityServer) -> ssl.SSLContext | bool:
-    return ssl.create_default_context(cafile=server.ca_file) if server.ca_file else True
 
 
 async def _read(answer: ClientResponse, server: str) -> bytes:

@@ -40,7 +40,8 @@ async def at(homeserver: Homeserver) -> AsyncIterator[WhoAt]:
 
         def make(url: str, others: Mapping[str, str] | None = None, **more: Any) -> IdentityServers:
             urls = {ID: {"url": url, **more}} | {name: {"url": other} for name, other in (others or {}).items()}
-            return IdentityServers(session, homeserver, {n: IdentityServer.model_validate(u) for n, u in urls.items()})
+            configured = {n: IdentityServer.model_validate(u) for n, u in urls.items()}
+            return IdentityServers(session, homeserver, lambda: configured)
 
         yield make
 
@@ -136,7 +137,7 @@ async def test_nobody_is_asked_about_a_key_that_is_of_no_server_in_the_config(
 
 async def test_where_no_server_is_configured_nobody_is_asked(homeserver: Homeserver, fake: FakeHomeserver) -> None:
     async with aiohttp.ClientSession() as session:
-        servers = IdentityServers(session, homeserver, {})
+        servers = IdentityServers(session, homeserver, dict)
 
         assert servers.default is None
         assert await servers.vouch([KEY]) == Known(Truth.TRUE)
@@ -186,7 +187,7 @@ async def test_a_server_is_known_by_its_name_and_by_the_host_of_its_url(
     named = IdentityKey("k", "https://id.example:8443/_matrix/identity/v2/pubkey/isvalid")
     reached = IdentityKey("k", f"{identity_server.url}/_matrix/identity/v2/pubkey/isvalid")
     async with aiohttp.ClientSession() as session:
-        servers = IdentityServers(session, homeserver, configured)
+        servers = IdentityServers(session, homeserver, lambda: configured)
 
         assert (await servers.vouch([named])).truth is Truth.FALSE
         assert (await servers.vouch([reached])).truth is Truth.FALSE
@@ -840,7 +841,7 @@ async def issuing(bot: Homeserver, identity_server: LabIdentityServer) -> AsyncI
     """The client of a real Sydent, and the user id of the bot it is for."""
     configured = {name: IdentityServer(**how) for name, how in identity_server.config().items()}
     async with aiohttp.ClientSession() as session:
-        yield IdentityServers(session, bot, configured), bot.bot
+        yield IdentityServers(session, bot, lambda: configured), bot.bot
 
 
 async def test_what_sydent_stored_lets_the_owner_of_the_address_into_the_room_that_holds_it(
@@ -962,7 +963,7 @@ async def test_sydents_terms_are_accepted_as_configured(
 
         def accepting(*urls: str) -> IdentityServers:
             how = strict.config(accept_terms=list(urls))[strict.name]
-            return IdentityServers(session, bot, {strict.name: IdentityServer(**how)})
+            return IdentityServers(session, bot, lambda: {strict.name: IdentityServer(**how)})
 
         with pytest.raises(Never, match=f"wants its terms accepted first: {url}"):
             await accepting("https://id.example/older").lookup(strict.name, "email", "ana@mail.example")
