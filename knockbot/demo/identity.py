@@ -39,6 +39,19 @@ def sydent_python() -> Path:
     return python
 
 
+LAUNCH = """\
+import sys
+from sydent.http.matrixfederationagent import well_known_cache
+from sydent.sydent import main
+
+for delegation in sys.argv[1:]:
+    name, _, place = delegation.partition("=")
+    well_known_cache.set(name.encode(), place.encode(), 24 * 3600)
+main()
+"""
+"""Sydent as it is, but that it knows already where homeservers are whose names are in no DNS."""
+
+
 HEAD = """\
 Date: %(date)s
 From: %(from)s
@@ -81,10 +94,16 @@ class IdentityServer:
             ... identity_server.url, identity_server.files.authority ...
 
     `directory` keeps its data, its log and its certificates. `terms` is what would stand in its file of terms.
+    `delegations` says where homeservers are that no DNS knows (``localhost:8448``), as their .well-known would.
     """
 
     def __init__(
-        self, directory: Path, *, authority: Authority | None = None, terms: Mapping[str, Any] | None = None
+        self,
+        directory: Path,
+        *,
+        authority: Authority | None = None,
+        terms: Mapping[str, Any] | None = None,
+        delegations: Mapping[str, str] | None = None,
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
@@ -97,6 +116,7 @@ class IdentityServer:
         self.letter_box = LetterBox()
         self._sydent = f"http://127.0.0.1:{free_port()}"
         self._terms = terms
+        self._delegations = dict(delegations or {})
         self._process: subprocess.Popen[bytes] | None = None
         self._front: web.AppRunner | None = None
         self._http: aiohttp.ClientSession | None = None
@@ -120,6 +140,11 @@ class IdentityServer:
             await self.letter_box.close()
 
     @property
+    def running(self) -> bool:
+        """Whether its process is there, healthy or not."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
     def http(self) -> aiohttp.ClientSession:
         """An HTTP session that trusts its certificate."""
         if self._http is None:
@@ -131,7 +156,8 @@ class IdentityServer:
         """Start it and wait until it answers; `Unavailable`, with the end of its log, if it does not."""
         await self.letter_box.open()
         self._configure()
-        command: list[str | Path] = [sydent_python(), "-m", "sydent.sydent"]
+        delegations = [f"{name}={place}" for name, place in self._delegations.items()]
+        command: list[str | Path] = [sydent_python(), "-c", LAUNCH, *delegations]
         environ = {**os.environ, **self.files.environ, "SYDENT_CONF": str(self.directory / "sydent.conf")}
         environ.pop("PYTHONPATH", None)  # what serves this Python is not for that one
         with self.log.open("ab") as log:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from knockbot.demo.people import MatrixRefused
+from knockbot.demo.planted import Planted
 from tests.keeper import Garden, InProcess, block, words
-from tests.planting import Planted, gone, planted, standing, told
+from tests.planting import gone, planted, standing, told
 
 STAND = "{rules: [], otherwise_third_party: accept}"
 

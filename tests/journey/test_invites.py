@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from knockbot.demo.people import MatrixRefused
+from knockbot.demo.planted import Planted
 from knockbot.matrix.homeserver import Homeserver
 from tests.journey.conftest import OwnKeeper
 from tests.keeper import REQUESTS, InProcess, block, words
-from tests.planting import Planted, gone, planted, standing, told
+from tests.planting import gone, planted, standing, told
 
 VOUCHED: dict[str, Any] = {
     "public_key": "key",

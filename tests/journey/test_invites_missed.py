@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from knockbot.demo.planted import Planted
 from tests.journey.conftest import OwnKeeper
 from tests.journey.test_durability import kill_and_start
 from tests.keeper import REQUESTS, Garden, Process, block, edit_of
 from tests.lab import LabHomeserver
-from tests.planting import Planted, gone, planted, standing, told
+from tests.planting import gone, planted, standing, told
 
 MIXED = """
 rules:

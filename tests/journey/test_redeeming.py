@@ -8,9 +8,10 @@ from contextlib import suppress
 import pytest
 
 from knockbot.demo.people import MatrixRefused, Person, until
+from knockbot.demo.planted import Planted
 from tests.journey.conftest import OwnKeeper
 from tests.keeper import Garden, InProcess, block, edit_of, in_reply_to, words
-from tests.planting import Planted, gone, planted, standing, told
+from tests.planting import gone, planted, standing, told
 
 STAND = "{rules: [], otherwise_third_party: accept}"
 JUDGED = """
