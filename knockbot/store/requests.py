@@ -115,15 +115,28 @@ async def latest(tx: Tx, room_id: str, user_id: str) -> Request | None:
 
 
 async def about(tx: Tx, room_id: str, user_id: str) -> list[Request]:
-    """What a change of this user's membership may settle: their newest knock, and an invite that they redeemed."""
+    """What a change of this user's membership may settle, or ends the story of: their newest knock, and the invites
+    that they redeemed; oldest first.
+
+    They may have come in by several, as one address can be invited twice. All that wait for a word count, and of the
+    others the newest few.
+    """
     knock = await latest(tx, room_id, user_id)
-    row = await tx.fetchrow(
-        f"SELECT {_COLUMNS} FROM requests WHERE room_id = $1 AND user_id = $2 AND kind = 'third_party_invite' "
-        f"ORDER BY id DESC LIMIT 1{for_update(tx)}",
+    theirs = "FROM requests WHERE room_id = $1 AND user_id = $2 AND kind = 'third_party_invite'"
+    waiting = await tx.fetch(
+        f"SELECT {_COLUMNS} {theirs} AND state = 'pending' ORDER BY id{for_update(tx)}", room_id, user_id
+    )
+    done = await tx.fetch(
+        f"SELECT {_COLUMNS} {theirs} AND state = 'redeemed' ORDER BY id DESC LIMIT {STORIES}{for_update(tx)}",
         room_id,
         user_id,
     )
-    return [request for request in (knock, _request(row) if row else None) if request is not None]
+    redeemed = sorted(map(_request, [*waiting, *done]), key=lambda request: request.id)
+    return ([knock] if knock is not None else []) + redeemed
+
+
+STORIES = 5
+"""Invites that one user came in by whose story is told to its end; whoever plants invites could redeem any number."""
 
 
 async def opened_since(tx: Tx, room_id: str, user_id: str, since: int) -> list[Request]:

@@ -408,6 +408,34 @@ async def test_who_goes_while_the_moderators_are_asked_needs_no_answer(
     assert (house.card().state, house.card().block["by"]) == (state, by)
 
 
+async def test_who_came_in_by_two_invites_and_goes_leaves_neither_waiting(house: House) -> None:
+    """One address may be invited twice, and its owner redeems both at once."""
+    for token in ("t", "u"):
+        await planted(house, token=token)
+    for token in ("t", "u"):
+        await redeemed(house, token=token, join=False)
+    assert await states(house) == ["pending", "pending"]
+
+    house.world.change(GARDEN, DAVE, DAVE, "leave")
+    await house.live()
+
+    assert await states(house) == ["withdrawn", "withdrawn"]
+
+
+async def test_who_came_in_by_two_accepted_invites_joined_by_both(house: House) -> None:
+    await house.set_policy(STAND)
+    for token in ("t", "u"):
+        await planted(house, token=token)
+    for token in ("t", "u"):
+        await redeemed(house, token=token, join=False)
+
+    house.world.change(GARDEN, DAVE, DAVE, "join")
+    await house.live()
+
+    for request in await invites(house):
+        assert (await house.history(request))[-1] == (DAVE, "joined")
+
+
 async def test_a_look_around_does_not_answer_for_the_moderators(house: House) -> None:
     await planted(house)
     await redeemed(house, join=False)

@@ -166,15 +166,31 @@ async def test_once_redeemed_a_request_is_about_whoever_came_in(db: Database) ->
         assert not await requests.redeemed_by(tx, "!other", GUEST.user_id, GUEST.event_id)
 
 
-async def test_a_change_of_membership_is_about_a_knock_and_about_an_invite(db: Database) -> None:
+async def test_a_change_of_membership_is_about_a_knock_and_about_invites_that_wait_or_were_used(db: Database) -> None:
     knock = await opened(db, replace(KNOCK, user_id=GUEST.user_id))
     first, second = await planted(db), await planted(db, under("t2"))
     async with db.tx() as tx:
         assert await requests.about(tx, GARDEN, GUEST.user_id) == [knock]
         await requests.redeemed(tx, first.id, GUEST)
         await requests.redeemed(tx, second.id, replace(GUEST, event_id="$again"))
-        assert [request.id for request in await requests.about(tx, GARDEN, GUEST.user_id)] == [knock.id, second.id]
-        assert await requests.about(tx, GARDEN, "") == []
+        await requests.settled(tx, second.id, State.REDEEMED, MONA, NOW)
+        found = [knock.id, first.id, second.id]
+        assert [request.id for request in await requests.about(tx, GARDEN, GUEST.user_id)] == found
+        await requests.settled(tx, first.id, State.REJECTED, MONA, NOW)
+        found = [knock.id, second.id]
+        assert [request.id for request in await requests.about(tx, GARDEN, GUEST.user_id)] == found
+
+
+async def test_only_the_newest_of_many_used_invites_have_their_story_told_on(db: Database) -> None:
+    many = [await planted(db, under(f"t{number}")) for number in range(requests.STORIES + 1)]
+    async with db.tx() as tx:
+        for request in many:
+            await requests.redeemed(tx, request.id, replace(GUEST, event_id=f"$came{request.id}"))
+            await requests.settled(tx, request.id, State.REDEEMED, MONA, NOW)
+
+        found = await requests.about(tx, GARDEN, GUEST.user_id)
+
+    assert [request.id for request in found] == [request.id for request in many[1:]]
 
 
 async def test_a_redeemed_invite_is_no_knock_of_its_guest(db: Database) -> None:
