@@ -536,8 +536,9 @@ def _holds(event: Json, wanted: Mapping[str, Any]) -> bool:
 class Keepers:
     """One bot for all tests that leave it as it was; another takes its place when its homeserver retires."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, **more: Any) -> None:
         self._directory = directory
+        self._more = more
         self._running: InProcess | None = None
 
     async def on(self, homeserver: LabHomeserver) -> InProcess:
@@ -546,7 +547,7 @@ class Keepers:
             await self.stop()
             slot = homeserver.take_slot()
             database = f"sqlite:{self._directory / f'{slot.id}-{os.urandom(4).hex()}.db'}"
-            self._running = InProcess(slot, database)
+            self._running = InProcess(slot, database, **self._more)
             await self._running.start()
         return self._running
 

@@ -14,7 +14,7 @@ from aiohttp import web
 from knockbot.demo.certificates import NAME, CertificateFiles, federation
 from knockbot.demo.homeserver import free_port
 from knockbot.demo.identity import IdentityServer
-from knockbot.demo.people import Person, until
+from knockbot.demo.people import Json, Person, until
 from tests.lab import SLOTS, Lab, LabHomeserver
 
 
@@ -66,6 +66,14 @@ class LabIdentityServer(IdentityServer):
         if self._mood is Mood.NONSENSE:
             return web.Response(text="<!doctype html><h1>It works!</h1>", content_type="text/html")
         return await super().answer(request)
+
+    async def store(self, person: Person, room: str, address: str) -> tuple[str, Json]:
+        """Have an invite stored and mailed as somebody's homeserver would; the token and the content for the room."""
+        body = {"medium": "email", "address": address, "room_id": room, "sender": person.user_id}
+        stored = await self.call("POST", "store-invite", body, await self.account(person))
+        key = stored["public_keys"][0]
+        content = {"display_name": stored["display_name"], "public_keys": stored["public_keys"], **key}
+        return stored["token"], content
 
     async def has_told(self, who: Person) -> bool:
         """Whether somebody's homeserver took what they have bound, once it was told.

@@ -12,6 +12,7 @@ import pytest
 
 from tests.keeper import Garden, InProcess, Keepers, Process
 from tests.lab import LabHomeserver
+from tests.sydent import FederatingHomeserver, FederatingLab, LabIdentityServer
 
 OwnKeeper = Callable[..., Awaitable[InProcess]]
 
@@ -28,6 +29,27 @@ async def keepers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Kee
 async def keeper(keepers: Keepers, homeserver: LabHomeserver) -> InProcess:
     """The shared bot. Neither stop it nor change its name: take `own_keeper` for that."""
     return await keepers.on(homeserver)
+
+
+@pytest.fixture(scope="session")
+async def trusting_keepers(
+    sydent: LabIdentityServer, federating_lab: FederatingLab, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Keepers]:
+    """The session's shared bot that asks the identity server, not started before somebody asks for it."""
+    keepers = Keepers(tmp_path_factory.mktemp("trusting"), identity_servers=sydent.config())
+    yield keepers
+    await keepers.stop()
+
+
+@pytest.fixture
+async def trusting_keeper(
+    trusting_keepers: Keepers, federating_homeserver: FederatingHomeserver, identity_server: LabIdentityServer
+) -> InProcess:
+    """The shared bot beside a homeserver that federates, which asks the identity server whether keys hold.
+
+    Let it not meet one that is slow: it would not ask again for a while.
+    """
+    return await trusting_keepers.on(federating_homeserver)
 
 
 @pytest.fixture
