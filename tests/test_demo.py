@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import re
@@ -12,12 +13,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 
 from knockbot.cli import main
+from knockbot.demo.identity import IdentityServer
 from knockbot.demo.people import Person, until
+from knockbot.demo.planted import THIRD_PARTY_INVITE
+from knockbot.demo.stage import set_up
+from knockbot.demo.teller import Teller
+from knockbot.errors import Unavailable
 
 PROC = Path("/proc")
 DEMO = (sys.executable, "-m", "knockbot", "demo")
@@ -26,8 +33,10 @@ WITH_ANOTHER_POLICY = (
     "-c",
     "from knockbot.demo import story; story.POLICY = 'otherwise: forward'; raise SystemExit(story.main(keep=False))",
 )
+NO_SYDENT = {"SYDENT_PYTHON": "/nowhere/python"}
+"""The environment of a machine without an identity server, on which the demo is shorter."""
 WITHIN = 120.0
-"""Seconds for the whole story on a busy machine; five on an idle one."""
+"""Seconds for the whole story on a busy machine; seven on an idle one."""
 
 needs_proc = pytest.mark.skipif(not PROC.is_dir(), reason="it looks for processes in /proc")
 
@@ -47,13 +56,13 @@ class Playing:
 
     @property
     def servers(self) -> dict[str, int]:
-        """The process ids of its servers, by what they are: whoever works on files in its directory."""
+        """The process ids of its servers, by what they are: whoever works in its directory."""
         found = {}
         for entry in PROC.iterdir():
-            with contextlib.suppress(OSError):  # it has ended meanwhile
-                command = (entry / "cmdline").read_bytes().decode(errors="replace") if entry.name.isdecimal() else ""
-                if str(self.directory) in command:
-                    found["knockbot" if "knockbot\0run" in command else "synapse"] = int(entry.name)
+            with contextlib.suppress(OSError):  # it has ended meanwhile, or is none of ours
+                if entry.name.isdecimal() and (entry / "cwd").readlink().is_relative_to(self.directory):
+                    command = (entry / "cmdline").read_bytes().decode(errors="replace")
+                    found[_name(command)] = int(entry.name)
         return found
 
     async def comes_to(self, words: str) -> None:
@@ -77,6 +86,11 @@ class Playing:
         assert list(self.directory.iterdir()) == []
 
 
+def _name(command: str) -> str:
+    """What a server is, by its command line; that itself where it is none."""
+    return next((name for name in ("sydent", "synapse", "knockbot\0run") if name in command), command).split("\0")[0]
+
+
 @contextlib.contextmanager
 def playing(tmp_path: Path, *command: str, **environment: str) -> Iterator[Playing]:
     """Start a demo."""
@@ -97,22 +111,32 @@ def playing(tmp_path: Path, *command: str, **environment: str) -> Iterator[Playi
 
 
 @needs_proc
-def test_the_demo_ends_with_a_summary_of_five_answers_and_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_without_an_identity_server_the_demo_says_so_plays_the_rest_and_leaves_nothing_behind(tmp_path: Path) -> None:
     # Settings of a knockbot that somebody runs beside it are none of its business.
-    with playing(tmp_path, *DEMO, KNOCKBOT_DATABASE="postgres://nobody@127.0.0.1:1/nothing") as demo:
+    with playing(tmp_path, *DEMO, KNOCKBOT_DATABASE="postgres://nobody@127.0.0.1:1/nothing", **NO_SYDENT) as demo:
         status = demo.ends()
 
         assert status == 0, demo.told
-        summary = demo.told.rpartition("How it came out")[2]
-        assert re.findall(r"^ +([A-Z][a-z]+) +(\w+)", summary, re.MULTILINE) == [
-            ("Carol", "accepted"),
-            ("Dave", "banned"),
-            ("Erin", "rejected"),
-            ("Frank", "accepted"),
-            ("Grace", "withdrawn"),
-        ]
+        assert "Nobody is invited by e-mail today" in demo.told
+        assert "there is no /nowhere/python" in demo.told
+        assert _summary(demo.told) == [*FIVE_KNOCKS, ("Oscar", "kept out")]
+        assert "5 knocks, 1 third-party invite, 6 answers" in demo.told
         assert "\x1b" not in demo.told  # no colour where no terminal asked for it
         demo.assert_nothing_is_left()
+
+
+FIVE_KNOCKS = [
+    ("Carol", "accepted"),
+    ("Dave", "banned"),
+    ("Erin", "rejected"),
+    ("Frank", "accepted"),
+    ("Grace", "withdrawn"),
+]
+
+
+def _summary(told: str) -> list[tuple[str, str]]:
+    """Who came to what, by the demo's last table."""
+    return re.findall(r"^ +([A-Z][a-z]+) +(\w+(?: \w+)*)", told.rpartition("How it came out")[2], re.MULTILINE)
 
 
 @needs_proc
@@ -120,6 +144,9 @@ async def test_a_kept_demo_lets_people_walk_in_until_ctrl_c_and_then_leaves_noth
     with playing(tmp_path, *DEMO, "--keep") as demo:
         await demo.comes_to("curl ")
         servers = demo.servers
+        assert servers.keys() == {"synapse", "sydent", "knockbot"}
+        assert _summary(demo.told)[:7] == [*FIVE_KNOCKS, ("Gina", "accepted"), ("Oscar", "kept out")]
+        assert "5 knocks, 2 third-party invites, 7 answers" in demo.told
         async with aiohttp.ClientSession() as http:
             people = {name: await _log_in(http, demo.told, name) for name in ("alice", "bob", "heidi")}
             alice, heidi = people["alice"], people["heidi"]
@@ -132,7 +159,10 @@ async def test_a_kept_demo_lets_people_walk_in_until_ctrl_c_and_then_leaves_noth
                 "erin": ("leave", "knockbot", "Please knock again and say who you are."),
                 "frank": ("join", "frank", None),
                 "grace": ("leave", "grace", None),
+                "gina": ("join", "gina", None),
             }
+            state: Any = await alice.call("GET", "rooms", garden, "state")
+            assert [event for event in state if event["type"] == THIRD_PARTY_INVITE and event["content"]] == []
             await heidi.knock("#garden:village.test", "May I have a look?")
             card = await people["bob"].wait_for(
                 mods, lambda event: event["content"].get("org.knockbot.request", {}).get("user_id") == heidi.user_id
@@ -142,7 +172,6 @@ async def test_a_kept_demo_lets_people_walk_in_until_ctrl_c_and_then_leaves_noth
         demo.process.send_signal(signal.SIGINT)
 
         assert demo.ends() == 0, demo.told
-        assert servers.keys() == {"synapse", "knockbot"}
         assert not [pid for pid in servers.values() if (PROC / str(pid)).exists()]
         demo.assert_nothing_is_left()
 
@@ -159,7 +188,7 @@ async def _log_in(http: aiohttp.ClientSession, told: str, name: str) -> Person:
 async def _doings(alice: Person, room_id: str) -> dict[str, tuple[str, str, str | None]]:
     """How the applicants stand to the room, who brought it about, and the reason that was given."""
     found = {}
-    for name in ("carol", "dave", "erin", "frank", "grace"):
+    for name in ("carol", "dave", "erin", "frank", "grace", "gina"):
         path = ("rooms", room_id, "state", "m.room.member", f"@{name}:village.test")
         event = await alice.call("GET", *path, query={"format": "event"})
         sender = event["sender"].removeprefix("@").removesuffix(":village.test")
@@ -169,7 +198,7 @@ async def _doings(alice: Person, room_id: str) -> dict[str, tuple[str, str, str 
 
 @needs_proc
 def test_an_answer_other_than_the_story_tells_fails_the_demo_and_says_what_differs(tmp_path: Path) -> None:
-    with playing(tmp_path, *WITH_ANOTHER_POLICY) as demo:
+    with playing(tmp_path, *WITH_ANOTHER_POLICY, **NO_SYDENT) as demo:
         status = demo.ends()
 
         assert status == 1
@@ -183,30 +212,67 @@ def test_an_answer_other_than_the_story_tells_fails_the_demo_and_says_what_diffe
 
 
 @needs_proc
-@pytest.mark.parametrize(("server", "name"), [("knockbot", "knockbot"), ("synapse", "Synapse")])
-async def test_a_server_that_dies_fails_the_demo_at_once_and_leaves_nothing_behind(
-    tmp_path: Path, server: str, name: str
-) -> None:
-    with playing(tmp_path, *DEMO) as demo:
+async def test_a_server_that_dies_fails_the_demo_at_once_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    with playing(tmp_path, *DEMO, **NO_SYDENT) as demo:
         await demo.comes_to("!kb protect")
-        os.kill(demo.servers[server], signal.SIGKILL)
+        os.kill(demo.servers["synapse"], signal.SIGKILL)
 
         assert demo.ends() == 1
-        assert f"FAILED: {name} has ended by itself" in demo.told
+        assert "FAILED: Synapse has ended by itself" in demo.told
         demo.assert_nothing_is_left()
 
 
+async def test_the_end_of_each_server_is_noticed_whatever_is_being_played(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="knockbot was told to stop, and ended with exit status -9"):
+        await _play_until_all_have_ended(tmp_path)
+
+
+async def _play_until_all_have_ended(directory: Path) -> None:
+    for_ever = asyncio.Event().wait
+    async with set_up(directory, Teller(), mailed=True) as stage:
+        assert stage.identity_server is not None
+        stage.identity_server.kill()
+        with pytest.raises(Unavailable, match="Sydent has ended by itself"):
+            await stage.play(for_ever())
+        stage.homeserver.kill()
+        with pytest.raises(Unavailable, match="Synapse has ended by itself"):
+            await stage.play(for_ever())
+        stage.knockbot.kill()
+        stage.knockbot.wait()
+        with pytest.raises(Unavailable, match="knockbot has ended by itself, with exit status -9"):
+            await stage.play(for_ever())
+
+
 @needs_proc
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-async def test_a_demo_that_is_stopped_in_the_middle_leaves_nothing_behind(tmp_path: Path, sign: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("sign", "moment"),
+    [
+        (signal.SIGINT, "$ knockbot init"),  # while Sydent starts
+        (signal.SIGTERM, "Synapse runs"),
+        (signal.SIGHUP, "Sydent runs"),  # while knockbot starts
+    ],
+)
+async def test_a_demo_that_is_stopped_in_the_middle_leaves_nothing_behind(
+    tmp_path: Path, sign: signal.Signals, moment: str
+) -> None:
     with playing(tmp_path, *DEMO) as demo:
-        await demo.comes_to("Synapse runs")
+        await demo.comes_to(moment)
         demo.process.send_signal(sign)
 
         assert demo.ends() == 1
         assert "FAILED" not in demo.told
         assert "Traceback" not in demo.told
         demo.assert_nothing_is_left()
+
+
+async def test_an_identity_server_that_does_not_start_is_said_with_the_end_of_its_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYDENT_PYTHON", sys.executable)  # which has none
+
+    with pytest.raises(Unavailable, match=r"^Sydent did not start; the end of .*\n(.*\n)*.*No module named 'sydent'"):
+        async with IdentityServer(tmp_path):
+            pass
 
 
 def test_without_synapse_one_line_says_how_to_get_it(

@@ -80,7 +80,7 @@ class CertificateFiles:
 
 
 def federation(files: CertificateFiles, *, client_port: int, federation_port: int) -> dict[str, Any]:
-    """Synapse config for a homeserver named ``localhost:`` and its federation port, on loopback.
+    """Synapse config for a homeserver that others reach at ``localhost:`` and its federation port, on loopback.
 
     It talks to other such homeservers, and identity servers do to it: they ask it who its users are, and tell it who
     has come to own an address. It wants `CertificateFiles.environ`, too.

@@ -165,6 +165,12 @@ class IdentityServer:
         await self._wait()
         await self.open_front()
 
+    def kill(self) -> None:
+        """End it as a power cut would (SIGKILL)."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
     async def _wait(self) -> None:
         assert self._process is not None
         deadline = time.monotonic() + START_WITHIN

@@ -1,4 +1,4 @@
-"""The demo's stage: a throwaway Synapse and a real knockbot beside it, set up as an admin would set them up."""
+"""The demo's stage: a throwaway Synapse and Sydent, and a real knockbot beside them, as an admin would set them up."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import aiohttp
 
+from knockbot.demo.certificates import NAME, federation
 from knockbot.demo.homeserver import RELAXED, Homeserver, end, free_port, spawn
+from knockbot.demo.identity import IdentityServer
 from knockbot.demo.people import until
 from knockbot.demo.teller import Teller
 from knockbot.errors import Unavailable
@@ -34,9 +36,11 @@ KNOCKBOT = [sys.executable, "-m", "knockbot"]
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Both servers, running."""
+    """The servers, running."""
 
     homeserver: Homeserver
+    identity_server: IdentityServer | None
+    """None on a stage without one: nobody is invited by e-mail there."""
     knockbot: subprocess.Popen[bytes] = field(repr=False)
 
     async def play(self, act: Coroutine[Any, Any, T]) -> T:
@@ -47,55 +51,100 @@ class Stage:
             if acting.done() and acting.exception() is None:
                 return acting.result()
             await asyncio.wait({watching}, timeout=1)  # what failed may have failed because a server ended
-            self._both_run()
-            return await acting
+            return await (watching if watching.done() else acting)
         finally:
             for task in (acting, watching):
                 task.cancel()
             await asyncio.gather(acting, watching, return_exceptions=True)
 
-    async def _watch(self) -> None:
-        while self.homeserver.running and self.knockbot.poll() is None:  # noqa: ASYNC110 - the end of a process rings no bell
+    async def _watch(self) -> NoReturn:
+        while True:
+            if self.knockbot.poll() is not None:
+                raise Unavailable(f"knockbot has ended by itself, with exit status {self.knockbot.returncode}")
+            if not self.homeserver.running:
+                raise Unavailable("Synapse has ended by itself")
+            if self.identity_server is not None and not self.identity_server.running:
+                raise Unavailable("Sydent has ended by itself")
             await asyncio.sleep(0.2)
 
-    def _both_run(self) -> None:
-        if self.knockbot.poll() is not None:
-            raise Unavailable(f"knockbot has ended by itself, with exit status {self.knockbot.returncode}")
-        if not self.homeserver.running:
-            raise Unavailable("Synapse has ended by itself")
 
-
-def logs(directory: Path) -> tuple[Path, Path]:
-    """Where Synapse and knockbot write what they do."""
-    return directory / "synapse" / "homeserver.log", directory / "knockbot.log"
+def logs(directory: Path) -> list[Path]:
+    """Where the servers write what they do; only those that have begun to."""
+    logs = (directory / "synapse" / "homeserver.log", directory / "sydent" / "sydent.log", directory / "knockbot.log")
+    return [log for log in logs if log.exists()]
 
 
 @asynccontextmanager
-async def set_up(directory: Path, teller: Teller) -> AsyncIterator[Stage]:
-    """Both servers in `directory`, for as long as the block lasts.
+async def set_up(directory: Path, teller: Teller, *, mailed: bool) -> AsyncIterator[Stage]:
+    """The servers in `directory`, for as long as the block lasts; `mailed`: an identity server among them.
 
     Raises `Unavailable` where one does not start, or where knockbot does not end well when it is told to.
     """
     port, config = free_port(), directory / "config.yaml"
     began = time.monotonic()
     homeserver = Homeserver(directory / "synapse", name=DOMAIN, extra=RELAXED)
-    init = ["init", "--homeserver", homeserver.url, "--domain", DOMAIN, "--listen", f"127.0.0.1:{port}"]
-    await _knockbot_init(directory, [*init, "--admin", f"@alice:{DOMAIN}"], teller)
     homeserver.registrations = [directory / "registration.yaml"]
-    async with homeserver:
-        teller.tell(f"Synapse runs on {homeserver.url}, with registration.yaml in its app_service_config_files.")
-        with logs(directory)[1].open("ab") as log:
-            knockbot = spawn([*KNOCKBOT, "run", "-c", config], cwd=directory, log=log, env=_environment())
-        try:
-            await _until_ready(homeserver, knockbot, port)
-            teller.tell("$ knockbot run -c config.yaml")
-            teller.checked(f"both are up, on SQLite, after {time.monotonic() - began:.1f} s")
-            yield Stage(homeserver, knockbot)
-            await end(knockbot)
-            if knockbot.returncode != 0:
-                raise Unavailable(f"knockbot was told to stop, and ended with exit status {knockbot.returncode}")
-        finally:
-            await end(knockbot)
+    identity_server = _identity_server_of(homeserver, directory / "sydent") if mailed else None
+    async with _starting(identity_server) if identity_server else nullcontext() as sydent:
+        init = ["init", "--homeserver", homeserver.url, "--domain", DOMAIN, "--listen", f"127.0.0.1:{port}"]
+        await _knockbot_init(directory, [*init, "--admin", f"@alice:{DOMAIN}"], teller)
+        async with homeserver:
+            teller.tell(f"Synapse runs on {homeserver.url}, with registration.yaml in its app_service_config_files.")
+            if identity_server is not None and sydent is not None:
+                await sydent
+                with config.open("a") as file:
+                    file.write(_trusting(identity_server))
+                teller.tell(f"Sydent runs on {identity_server.url}, and stands in config.yaml as its identity server.")
+            async with _running(directory, config) as knockbot:
+                await _until_ready(homeserver, knockbot, port)
+                teller.tell("$ knockbot run -c config.yaml")
+                teller.checked(f"all are up, on SQLite, after {time.monotonic() - began:.1f} s")
+                yield Stage(homeserver, identity_server, knockbot)
+
+
+def _identity_server_of(homeserver: Homeserver, directory: Path) -> IdentityServer:
+    """One that reaches a homeserver, and that the homeserver reaches and trusts."""
+    port = free_port()
+    identity_server = IdentityServer(directory, delegations={homeserver.name: f"{NAME}:{port}"})
+    homeserver.extra |= federation(identity_server.files, client_port=homeserver.port, federation_port=port)
+    homeserver.environ = identity_server.files.environ
+    return identity_server
+
+
+@asynccontextmanager
+async def _starting(identity_server: IdentityServer) -> AsyncIterator[asyncio.Task[None]]:
+    """Have it start while the block does something else; the block awaits the task when it needs it."""
+    starting = asyncio.create_task(identity_server.start())
+    try:
+        yield starting
+    finally:
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        await identity_server.__aexit__()
+
+
+def _trusting(identity_server: IdentityServer) -> str:
+    """What an admin adds to config.yaml for it."""
+    return f"""
+identity_servers:
+  "{identity_server.name}":
+    url: {identity_server.url}
+    ca_file: {identity_server.files.authority}
+"""
+
+
+@asynccontextmanager
+async def _running(directory: Path, config: Path) -> AsyncIterator[subprocess.Popen[bytes]]:
+    """A knockbot, which is told to stop at the end of the block; `Unavailable` where it does not do so well."""
+    with (directory / "knockbot.log").open("ab") as log:
+        knockbot = spawn([*KNOCKBOT, "run", "-c", config], cwd=directory, log=log, env=_environment())
+    try:
+        yield knockbot
+        await end(knockbot)
+        if knockbot.returncode != 0:
+            raise Unavailable(f"knockbot was told to stop, and ended with exit status {knockbot.returncode}")
+    finally:
+        await end(knockbot)
 
 
 def _environment() -> dict[str, str]:

@@ -1,4 +1,5 @@
-"""The story behind `make demo`: a room gets a doorkeeper, five people knock, and each finds the answer they were due.
+"""The story behind `make demo`: a room gets a doorkeeper, and whoever wants to come in finds the answer they were due:
+five people who knock, one who is invited by e-mail, and one who was promised a key.
 
 Real users play it over the client-server API, and each step is compared with what the room itself says: where
 reality differs, the demo fails. To add a scene: a function, and its row in `SCENES`.
@@ -16,10 +17,13 @@ from pathlib import Path
 
 import aiohttp
 
+from knockbot.demo.identity import sydent_python
 from knockbot.demo.people import MatrixRefused, NothingHappened
+from knockbot.demo.planted import Planted
 from knockbot.demo.stage import BOT, DOMAIN, ending_well, logs, set_up
 from knockbot.demo.tale import GARDEN, MODERATORS, NotAsTold, Tale, block, compare, name_of
 from knockbot.demo.teller import Teller
+from knockbot.domain.model import Kind
 from knockbot.errors import KnockbotError, Unavailable
 
 POLICY = """\
@@ -35,7 +39,17 @@ rules:
     when: { not: { reason_length_at_least: 3 } }
     then: reject
     reason: Please knock again and say who you are.
+  - name: keys of their own
+    for: third_party_invite
+    when: { not: { identity_server: localhost } }
+    then: reject
+  - name: people of the village
+    for: redeemed_invite
+    when: { local: true }
+    then: accept
 otherwise: forward"""
+
+ADDRESS = "gina@mail.test"
 
 FAILURES = (NotAsTold, NothingHappened, MatrixRefused, KnockbotError, aiohttp.ClientError, OSError)
 """What is told in a line; anything else is a mistake in the demo itself."""
@@ -54,19 +68,30 @@ def main(keep: bool) -> int:
 
 
 async def _perform(keep: bool, synapse: str, teller: Teller) -> int:
-    teller.title(f"A throwaway Synapse {synapse}, a real knockbot, and seven people. Nothing of it stays behind.")
+    teller.title(f"A throwaway Synapse {synapse}, a real knockbot, and a village. Nothing of it stays behind.")
+    mailed = _finds_sydent(teller)
     with ending_well(), tempfile.TemporaryDirectory(prefix="knockbot-demo-") as name:
-        status = await _attempt(Path(name), keep, teller)
-    teller.line("\nBoth servers have ended, and their files are gone.")
+        status = await _attempt(Path(name), keep, mailed, teller)
+    teller.line("\nAll servers have ended, and their files are gone.")
     return status
 
 
-async def _attempt(directory: Path, keep: bool, teller: Teller) -> int:
+def _finds_sydent(teller: Teller) -> bool:
+    """Whether there is an identity server to play on; without one, nobody is invited by e-mail."""
+    try:
+        sydent_python()
+    except Unavailable as missing:
+        teller.tell(f"Nobody is invited by e-mail today, since that takes a Sydent, and {missing}.")
+        return False
+    return True
+
+
+async def _attempt(directory: Path, keep: bool, mailed: bool, teller: Teller) -> int:
     """The whole story, in a directory for its files; its exit status."""
     over = False
     try:
-        async with set_up(directory, teller) as stage:
-            tale = Tale(stage.homeserver, teller)
+        async with set_up(directory, teller, mailed=mailed) as stage:
+            tale = Tale(stage.homeserver, teller, stage.identity_server)
             await stage.play(tell(tale))
             over = True
             if keep:
@@ -172,6 +197,48 @@ async def withdrawn(tale: Tale) -> None:
     tale.ends(grace, "withdrawn", "Grace herself", "leave")
 
 
+async def invited_by_mail(tale: Tale) -> None:
+    """A moderator invites an address. Whoever turns out to own it is judged, and is in."""
+    if tale.identity_server is None:
+        raise NotAsTold("there is no identity server")
+    await tale.agreed("Bob", f"!kb invite {GARDEN} {ADDRESS}")
+    mail = await tale.identity_server.mail(ADDRESS)
+    tale.teller.tell(f"Sydent sends a mail to {mail.to}: “{mail.subject}”")
+    gina = await tale.person("Gina")
+    tale.teller.tell("Gina follows its link with her account of the village, and shows that the address is hers.")
+    await tale.identity_server.claim(gina, ADDRESS)
+    await tale.hear_of_change(gina, "redeemed", rule="people of the village", by=BOT)
+    await tale.finds(gina, "invite", by=BOT)
+    await gina.join(GARDEN)
+    tale.teller.tell("Gina joins.")
+    await tale.finds(gina, "join", by=gina.user_id)
+    tale.ends(gina, "accepted", "rule people of the village", "join", Kind.THIRD_PARTY_INVITE)
+
+
+async def planted_by_member(tale: Tale) -> None:
+    """A member without power plants an invite with a key of her own; it is taken back before anybody comes in by it."""
+    alice, mallory, oscar = tale.alice, await tale.person("Mallory"), await tale.person("Oscar")
+    levels = await alice.state(tale.garden, "m.room.power_levels") or {}
+    await alice.put_state(tale.garden, "m.room.power_levels", levels | {"invite": 0})
+    await alice.invite(tale.garden, mallory.user_id)
+    await mallory.join(tale.garden)
+    tale.teller.tell("Alice lets every member invite their friends (level 0, as in many rooms). Mallory is a member.")
+    invite = await Planted(tale.garden, mallory, "my friend Oscar").plant()
+    tale.teller.tell("Mallory plants an invite: of no address, by no identity server, but with a key that she holds.")
+    tale.teller.tell("Whomever she signs for could come in by it, and a ban of hers would change nothing about that.")
+    line = await tale.hear_of_invite(invite.event_id, "revoked", rule="keys of their own", by=BOT)
+    await tale.command("Bob", f"!kb show {block(line)['number']}")
+    await tale.finds_revoked(invite)
+    tale.teller.tell("Mallory signs for Oscar, and Oscar tries to come in.")
+    try:
+        await invite.redeem(oscar)
+    except MatrixRefused as refused:
+        tale.teller.tell(f"Oscar sees: {refused.message}")
+    else:
+        raise NotAsTold("Oscar was to be refused, but came in")
+    tale.ends(oscar, "kept out", "rule keys of their own", None, Kind.THIRD_PARTY_INVITE)
+
+
 SCENES: tuple[tuple[str, Callable[[Tale], Awaitable[None]]], ...] = (
     ("Alice's garden gets a doorkeeper", hire),
     ("Alice says who may come in", set_policy),
@@ -180,38 +247,61 @@ SCENES: tuple[tuple[str, Callable[[Tale], Awaitable[None]]], ...] = (
     ("Erin does not say a word: the policy turns her away, and tells her why", turned_away_by_rule),
     ("Frank fits no rule: the moderators are asked, and Bob answers with one click", let_in_by_moderator),
     ("Grace changes her mind: nobody has to answer any more", withdrawn),
+    ("Gina has only an e-mail address: Bob invites that, and she is judged when she comes", invited_by_mail),
+    ("Mallory has a key of her own: the policy takes her invite back", planted_by_member),
 )
+
+NEED_MAIL = frozenset({invited_by_mail})
+"""The scenes that are left out where there is no identity server."""
 
 
 async def tell(tale: Tale) -> None:
     """Play all scenes, and sum up."""
     for title, scene in SCENES:
-        tale.teller.chapter(title)
-        await scene(tale)
+        if tale.identity_server is not None or scene not in NEED_MAIL:
+            tale.teller.chapter(title)
+            await scene(tale)
     tale.teller.title("How it came out, as the room itself says now")
     rows = []
     for ending in tale.endings:
-        event = await tale.member_event(ending.who)
-        found = event["content"]["membership"]
-        compare(f"{ending.who.user_id} in {GARDEN}", {"membership": ending.membership}, {"membership": found})
-        rows.append((name_of(ending.who), ending.answer, ending.by, found, event["content"].get("reason", "")))
+        found = await tale.alice.member(tale.garden, ending.who.user_id)
+        compare(f"{ending.who.user_id} in {GARDEN}", {"membership": ending.membership}, found)
+        membership = ending.membership or "none"
+        rows.append((name_of(ending.who), ending.answer, ending.by, membership, found.get("reason", "")))
     tale.teller.table(("who", "answer", "by", "membership", "reason they see"), rows)
+    knocks = sum(ending.kind is Kind.KNOCK for ending in tale.endings)
+    invites = _invites(len(rows) - knocks)
     seconds = time.monotonic() - tale.began
-    tale.teller.line(f"\n{len(rows)} knocks, {len(rows)} answers, each checked against the room, in {seconds:.1f} s.")
+    tale.teller.line(
+        f"\n{knocks} knocks, {invites}, {len(rows)} answers, each checked against the room, in {seconds:.1f} s."
+    )
+
+
+def _invites(number: int) -> str:
+    return f"{number} third-party invite{'' if number == 1 else 's'}"
 
 
 async def _stay_open(tale: Tale, directory: Path) -> None:
     """Say how to walk in with any client, and wait for Ctrl-C."""
     heidi = await tale.person("Heidi")
-    roles = {"Alice": "admin", "Bob": "moderator", "Heidi": "has not knocked yet"}
+    roles = {
+        "Alice": "admin",
+        "Bob": "moderator",
+        "Gina": "was invited by e-mail",
+        "Mallory": "member without power",
+        "Oscar": "was promised a key",
+        "Heidi": "has not knocked yet",
+    }
     teller = tale.teller
     teller.title("Walk in with any Matrix client; everything stays up until Ctrl-C")
-    places = (
+    places = [
         ("homeserver", tale.homeserver.url, "reachable from this machine only"),
         ("room", GARDEN, "the one with a doorkeeper"),
         ("room", MODERATORS, "where its moderators meet the bot; try !kb help"),
-        ("files", str(directory), "the config, the database, both logs"),
-    )
+        ("files", str(directory), "the config, the database, the logs"),
+    ]
+    if tale.identity_server is not None:
+        places.insert(1, ("identity server", tale.identity_server.url, "the same; its mail goes nowhere"))
     teller.table(("what", "where", ""), places)
     teller.title("Logins")
     rows = [(name.lower(), tale.password, roles.get(name, "knocked")) for name in tale.people]

@@ -10,9 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from knockbot.demo.homeserver import Homeserver
+from knockbot.demo.identity import IdentityServer
 from knockbot.demo.people import Json, Person, until
+from knockbot.demo.planted import THIRD_PARTY_INVITE, Planted
 from knockbot.demo.stage import BOT, DOMAIN
 from knockbot.demo.teller import Teller
+from knockbot.domain.model import Kind
 
 GARDEN, MODERATORS = f"#garden:{DOMAIN}", f"#garden-mods:{DOMAIN}"
 
@@ -29,12 +32,14 @@ class NotAsTold(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How it came out for one of those who knocked."""
+    """How it came out for one of those who wanted to come in."""
 
     who: Person
     answer: str
     by: str
-    membership: str
+    membership: str | None
+    kind: Kind = Kind.KNOCK
+    """How they wanted to."""
 
 
 @dataclass(slots=True)
@@ -43,6 +48,7 @@ class Tale:
 
     homeserver: Homeserver
     teller: Teller
+    identity_server: IdentityServer | None = None
     password: str = field(default_factory=lambda: f"garden-{secrets.token_hex(4)}")
     began: float = field(default_factory=time.monotonic)
     people: dict[str, Person] = field(default_factory=dict)
@@ -124,9 +130,18 @@ class Tale:
         self._compare_block(event, state, rule, by)
         return event
 
+    async def hear_of_invite(
+        self, event_id: str, state: str, *, rule: str | None = None, by: str | None = None
+    ) -> Json:
+        """The first that the bot says of a third-party invite, by its event, is this."""
+        event = await self.hear(lambda event: block(event).get("event_id") == event_id, "a word on the invite")
+        self._compare_block(event, state, rule, by)
+        return event
+
     def _compare_block(self, event: Json, state: str, rule: str | None, by: str | None) -> None:
         seen = block(event)
-        compare(f"what the bot says of {seen['user_id']}", {"state": state, "rule": rule, "by": by}, seen)
+        whom = seen["user_id"] or f"the invite of {seen['inviter']}"
+        compare(f"what the bot says of {whom}", {"state": state, "rule": rule, "by": by}, seen)
 
     async def offered(self, card: Json) -> None:
         """The bot puts every answer on a card, so that one click gives it."""
@@ -168,14 +183,22 @@ class Tale:
         compare(f"what {who.user_id} sees", {"reason": reason}, own)
         self.teller.checked(f"the room says so too: {membership}, by {by}")
 
+    async def finds_revoked(self, invite: Planted) -> None:
+        """No third-party invite stands under its token any more: the bot emptied it."""
+        path = ("rooms", self.garden, "state", THIRD_PARTY_INVITE, invite.token)
+        event = await self.alice.call("GET", *path, query={"format": "event"})
+        seen = {"content": event["content"], "by": event["sender"]}
+        compare(f"the invite of {invite.inviter.user_id}", {"content": {}, "by": BOT}, seen)
+        self.teller.checked(f"the room says so too: the invite is empty, by {BOT}")
+
     async def member_event(self, who: Person) -> Json:
         """The member event of somebody that stands in the garden, as Alice's client reads it."""
         path = ("rooms", self.garden, "state", "m.room.member", who.user_id)
         return await self.alice.call("GET", *path, query={"format": "event"})
 
-    def ends(self, who: Person, answer: str, by: str, membership: str) -> None:
+    def ends(self, who: Person, answer: str, by: str, membership: str | None, kind: Kind = Kind.KNOCK) -> None:
         """So much for this one."""
-        self.endings.append(Ending(who, answer, by, membership))
+        self.endings.append(Ending(who, answer, by, membership, kind))
 
 
 # --- reading -------------------------------------------------------------------------------------------------
