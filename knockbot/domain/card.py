@@ -288,7 +288,7 @@ def shared_card(requests: Sequence[Request], label: str, most: int) -> Words:
             sign_of(request),
             bold(f"#{request.number}"),
             applicant(request),
-            standing(request) or reason_of(request, pushed=True),
+            standing(request) or _sentences(reason_of(request, pushed=True), doubt(request) if of_invites else NOTHING),
         )
         for request in requests[-most:]
     ]

@@ -302,6 +302,16 @@ def test_invites_that_share_a_card_are_called_that() -> None:
     assert "requests to join" not in content["body"]
 
 
+def test_what_is_doubtful_about_an_invite_stands_on_a_shared_card_too() -> None:
+    doubt = Decision(Verdict.FORWARD, "ours", doubt="its keys are old")
+    doubtful = dataclasses.replace(invited(1, URL), decision=doubt)
+
+    content = card_message([doubtful, invited(2, URL)], "Garden", ALL, (), "card:1")
+
+    [row] = [line for line in content["body"].split("\n") if "#1" in line]
+    assert "its keys are old" in row
+
+
 # --- shared cards ---------------------------------------------------------------------------------------------
 
 
