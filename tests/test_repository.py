@@ -175,32 +175,38 @@ def test_every_step_of_check_is_told() -> None:
 # --- the architecture ---------------------------------------------------------------------------------------------
 
 
-def steps_claimed() -> Iterator[tuple[int, str]]:
-    """The steps of the journey that modules say they take."""
+JOURNEYS = {"the journey": "The journey of one knock", "an invite's journey": "The journey of a third-party invite"}
+"""What modules call them, and the chapters that tell them."""
+
+
+def steps_claimed() -> Iterator[tuple[str, int, str]]:
+    """The steps of the journeys that modules say they take."""
     for file in MODULES:
         opening = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
-        if claim := re.search(r"Steps? (\d)(?: and (\d))? of the journey \(ARCHITECTURE\.md\)", opening):
-            yield from ((int(step), str(file.relative_to(PACKAGE))) for step in claim.groups() if step)
+        for steps, journey in re.findall(r"Steps? (\d(?: and \d)?) of ([\w' ]+) \(ARCHITECTURE\.md\)", opening):
+            yield from ((journey, int(step), str(file.relative_to(PACKAGE))) for step in steps.split(" and "))
 
 
-def journey() -> dict[int, str]:
-    """The numbered steps in the architecture's first chapter."""
-    chapter = prose("ARCHITECTURE.md").partition("## The journey of one knock\n")[2].partition("\n## ")[0]
+def steps_of(journey: str) -> dict[int, str]:
+    """The numbered steps in a chapter of the architecture."""
+    chapter = prose("ARCHITECTURE.md").partition(f"## {JOURNEYS[journey]}\n")[2].partition("\n## ")[0]
     steps = re.split(r"^(\d)\. ", chapter, flags=re.MULTILINE)
     return {int(number): text for number, text in zip(steps[1::2], steps[2::2], strict=True)}
 
 
-def test_the_journey_has_seven_steps() -> None:
-    assert list(journey()) == [1, 2, 3, 4, 5, 6, 7]
+@pytest.mark.parametrize(("journey", "many"), [("the journey", 7), ("an invite's journey", 6)])
+def test_each_journey_has_its_steps(journey: str, many: int) -> None:
+    assert list(steps_of(journey)) == list(range(1, many + 1))
 
 
-@pytest.mark.parametrize(("step", "module"), list(steps_claimed()))
-def test_a_module_takes_the_step_that_the_architecture_gives_it(step: int, module: str) -> None:
-    assert f"`{module}`" in journey()[step]
+@pytest.mark.parametrize(("journey", "step", "module"), list(steps_claimed()))
+def test_a_module_takes_the_step_that_the_architecture_gives_it(journey: str, step: int, module: str) -> None:
+    assert f"`{module}`" in steps_of(journey)[step]
 
 
-def test_every_step_is_taken_by_a_module() -> None:
-    assert {step for step, _ in steps_claimed()} == set(journey())
+@pytest.mark.parametrize("journey", JOURNEYS)
+def test_every_step_is_taken_by_a_module(journey: str) -> None:
+    assert {step for named, step, _ in steps_claimed() if named == journey} == set(steps_of(journey))
 
 
 def test_every_module_has_its_line_in_the_layout() -> None:
