@@ -107,6 +107,7 @@ def _identity_server_of(homeserver: Homeserver, directory: Path) -> IdentityServ
     port = free_port()
     identity_server = IdentityServer(directory, delegations={homeserver.name: f"{NAME}:{port}"})
     homeserver.extra |= federation(identity_server.files, client_port=homeserver.port, federation_port=port)
+    homeserver.extra["federation_domain_whitelist"] = []  # no other homeserver is asked for anything
     homeserver.environ = identity_server.files.environ
     return identity_server
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
@@ -203,15 +204,19 @@ async def invited_by_mail(tale: Tale) -> None:
         raise NotAsTold("there is no identity server")
     await tale.agreed("Bob", f"!kb invite {GARDEN} {ADDRESS}")
     mail = await tale.identity_server.mail(ADDRESS)
-    tale.teller.tell(f"Sydent sends a mail to {mail.to}: “{mail.subject}”")
+    tale.teller.tell(f"The identity server sends a mail to {mail.to}, “{mail.subject}”:")
+    tale.teller.said("Sydent", mail.text.partition("\n")[0])
     gina = await tale.person("Gina")
     tale.teller.tell("Gina follows its link with her account of the village, and shows that the address is hers.")
     await tale.identity_server.claim(gina, ADDRESS)
-    await tale.hear_of_change(gina, "redeemed", rule="people of the village", by=BOT)
+    line = await tale.hear_of_change(gina, "redeemed", rule="people of the village", by=BOT)
     await tale.finds(gina, "invite", by=BOT)
     await gina.join(GARDEN)
     tale.teller.tell("Gina joins.")
     await tale.finds(gina, "join", by=gina.user_id)
+    story = await tale.command("Bob", f"!kb show {block(line)['number']}")
+    if not re.search("issued.*redeemed.*policy says accept", story["content"]["body"], re.DOTALL):
+        raise NotAsTold(f"the bot was to tell the whole story, but said: {story['content']['body']}")
     tale.ends(gina, "accepted", "rule people of the village", "join", Kind.THIRD_PARTY_INVITE)
 
 
@@ -225,7 +230,10 @@ async def planted_by_member(tale: Tale) -> None:
     tale.teller.tell("Alice lets every member invite their friends (level 0, as in many rooms). Mallory is a member.")
     invite = await Planted(tale.garden, mallory, "my friend Oscar").plant()
     tale.teller.tell("Mallory plants an invite: of no address, by no identity server, but with a key that she holds.")
-    tale.teller.tell("Whomever she signs for could come in by it, and a ban of hers would change nothing about that.")
+    tale.teller.tell("Whomever she signs for could come in by it, even when she herself has been banned.")
+    tale.teller.tell(
+        "The rule, read aloud: an invite with any key that is of no identity server on localhost is rejected."
+    )
     line = await tale.hear_of_invite(invite.event_id, "revoked", rule="keys of their own", by=BOT)
     await tale.command("Bob", f"!kb show {block(line)['number']}")
     await tale.finds_revoked(invite)
