@@ -17,7 +17,7 @@ from knockbot import __version__, logs
 from knockbot.config import Settings
 from knockbot.domain.model import Echo, MemberChange, Message, Reaction, Redaction, RoomChange, ThirdPartyChange
 from knockbot.errors import ActionError, Fault, Unavailable
-from knockbot.flow import entry, intake, invites, review
+from knockbot.flow import entry, intake, invites, issuing, review
 from knockbot.flow.arrivals import Arrivals, Handler
 from knockbot.flow.door import Door
 from knockbot.flow.reconcile import reconcile
@@ -78,7 +78,7 @@ async def _obey_hang_ups(door: Door, hang_up: asyncio.Event, read_again: Callabl
         await take_settings(door, settings)
 
 
-LIVE = ("permissions", "defaults", "rooms", "identity_servers", "logging")
+LIVE = ("permissions", "defaults", "rooms", "identity_servers", "issuing", "logging")
 """The parts of the config that may change while knockbot runs."""
 
 
@@ -103,7 +103,7 @@ async def service(settings: Settings) -> AsyncIterator[Door]:
         door.vouch = identity.vouch
         gateway = Gateway(settings.appservice.hs_token, db, door.bells, now)
         arrivals = Arrivals(door, events.parse, handlers(door), lambda room_id: reconcile(door, room_id))
-        worker = Worker(door, actions(Hand(door, homeserver)))
+        worker = Worker(door, actions(Hand(door, homeserver, identity)))
         async with db.tx() as tx:
             await processes.beat(tx, db.process, now())
             await processes.bury(tx, db.process, now(), alone=db.alone)
@@ -176,6 +176,7 @@ async def _start(door: Door, homeserver: Homeserver, gateway: Gateway) -> None:
             for room in await rooms.all_rooms(tx):
                 door.look_at(room.room_id)
             await inbox.forget_old(tx, now())
+            await issuing.forget(tx, now(), door.settings.issuing.keep_addresses)
         await entry.leave_unused(door)
         await entry.protect_configured(door)
         await asyncio.sleep(ROUNDS)

@@ -30,7 +30,7 @@ from knockbot.documents import DEEPEST, LONGEST, Document, dump, read_document
 from knockbot.domain.ids import is_alias, is_room_id, is_server_name, is_user_id, server_of
 from knockbot.domain.policy import Policy, parse_policy
 from knockbot.domain.reading import Path as Keys
-from knockbot.domain.reading import found, one_of, text, unknown_word
+from knockbot.domain.reading import duration, found, one_of, text, unknown_word, whole_number
 from knockbot.errors import Fault
 
 T = TypeVar("T")
@@ -255,6 +255,14 @@ def _identity_server_name(value: object) -> str:
     return name.lower()
 
 
+def _budget(value: object) -> int:
+    return whole_number(value, (), 100_000)
+
+
+def _span(value: object) -> int:
+    return duration(value, ())
+
+
 def _terms(value: object) -> tuple[str, ...] | bool:
     if isinstance(value, bool):
         return value
@@ -367,6 +375,16 @@ class IdentityServer(Part):
             raise ValueError(fault) from None
 
 
+class Issuing(Part):
+    """Invites to addresses that the bot issues for moderators."""
+
+    per_moderator: Annotated[int, _by(_budget)] = 10
+    per_room: Annotated[int, _by(_budget)] = 30
+    """How many in 24 hours; 0 for none at all."""
+    keep_addresses: Annotated[int, _by(_span)] = 30 * 86_400_000
+    """How long an address is kept after its invite has ceased to stand, in milliseconds."""
+
+
 class Metrics(Part):
     """Figures for Prometheus."""
 
@@ -396,6 +414,7 @@ class Settings(Part):
     """By alias or room ID, as written."""
     identity_servers: dict[Annotated[str, _by(_identity_server_name)], IdentityServer] = Field(default_factory=dict)
     """By the name that stands in the URLs of their keys, lower case; the first one issues invites."""
+    issuing: Issuing = Issuing()
     metrics: Metrics = Metrics()
     logging: Logging = Logging()
 

@@ -55,6 +55,9 @@ OUTCOME_SENTENCES: dict[State, str] = {
     State.REVOKED: "Taken back by {by}.",
 }
 
+ISSUED = "Sent on the word of {by}; nobody has come in by it yet."
+"""For one that the bot issued and that stands."""
+
 UNDER_WAY: dict[Verdict, str] = {
     Verdict.ACCEPT: "{by} said accept; the invite is on its way.",
     Verdict.REJECT: "{by} said reject; it is on its way.",
@@ -67,6 +70,8 @@ INVITE_UNDER_WAY: dict[Verdict, str] = {
     Verdict.BAN: "{by} said ban; it is being taken back with all others of {inviter}, who is being banned.",
 }
 """The same for a third-party invite that nobody has redeemed."""
+
+SENT = "{by} had me send it; I have yet to put it into the room."
 
 INVITE_OFFERS: dict[Verdict, str] = {
     Verdict.ACCEPT: "✅ accept: it may stand",
@@ -97,7 +102,13 @@ def applicant(request: Request) -> Words:
 
 def _invited(request: Request, invite: ThirdPartyInvite) -> Words:
     whom = user(request.user_id) if request.redeemed else _addressed(invite)
-    return words("{}, invited by {}", whom, user(invite.inviter))
+    return words("{}, invited by {}", whom, _inviter(request))
+
+
+def _inviter(request: Request) -> Words:
+    """Whose invite it is; one that the bot sent is of whoever had it do so."""
+    through_me = words(" (through me)") if request.issued_by is not None else NOTHING
+    return words("{}{}", user(request.sponsor), through_me)
 
 
 def _addressed(invite: ThirdPartyInvite) -> Words:
@@ -167,13 +178,18 @@ def standing(request: Request) -> Words:
         return words(_outcome_sentence(request), by=_credit(request), user=user(request.user_id))
     if request.answer is not None:
         said = UNDER_WAY if request.invite is None or request.redeemed else INVITE_UNDER_WAY
-        return words(said[request.answer.verdict], by=_answered_by(request), inviter=user(request.subject))
+        sent = request.on_its_way and request.answer.verdict is Verdict.ACCEPT
+        return words(
+            SENT if sent else said[request.answer.verdict], by=_answered_by(request), inviter=user(request.subject)
+        )
     return NOTHING
 
 
 def _outcome_sentence(request: Request) -> str:
     if request.redeemed and request.state is State.WITHDRAWN:
         return "They left again."
+    if request.issued_by is not None and request.state is State.STANDING:
+        return ISSUED
     return OUTCOME_SENTENCES[request.state]
 
 
@@ -239,7 +255,7 @@ def _offer(request: Request, verdict: Verdict) -> Words:
     if request.invite is None:
         return words("{} {}", EMOJI[verdict], verdict.value)
     said = REDEEMED_OFFERS if request.redeemed else INVITE_OFFERS
-    return words(said[verdict], inviter=user(request.invite.inviter), user=user(request.user_id))
+    return words(said[verdict], inviter=user(request.sponsor), user=user(request.user_id))
 
 
 def card(request: Request, label: str, possible: Iterable[Verdict]) -> Words:
@@ -262,7 +278,7 @@ def _headline(request: Request, label: str) -> Words:
     if request.invite is None:
         asks = "asks" if request.open else "asked"
         return words("{} {} {} {} to join {}", sign, number, applicant(request), asks, room(label))
-    inviter = user(request.invite.inviter)
+    inviter = _inviter(request)
     if request.redeemed:
         came = "{} {} {} came in to {} by a third-party invite of {}"
         return words(came, sign, number, user(request.user_id), room(label), inviter)
@@ -331,4 +347,6 @@ def machine_block(request: Request) -> dict[str, Any]:
         "state": request.state.value,
         "rule": answer.rule if answer and by_answer else None,
         "by": request.by,
-    } | ({"inviter": request.invite.inviter} if request.invite is not None else {})
+        **({"inviter": request.invite.inviter} if request.invite is not None else {}),
+        **({"issued_by": request.issued_by} if request.issued_by is not None else {}),
+    }

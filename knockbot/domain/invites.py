@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -108,6 +109,64 @@ class StoredInvite:
         """What the room is to hold (client-server API, m.room.third_party_invite)."""
         keys = [{"public_key": key.public_key, "key_validity_url": key.url} for key in self.keys]
         return {"display_name": self.display_name, **keys[0], "public_keys": keys}
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where somebody is reached outside Matrix, as identity servers know it (appendix "3PID Types")."""
+
+    medium: str
+    """``email`` or ``msisdn``."""
+    text: str
+    """In lower case, or digits alone."""
+
+    def __str__(self) -> str:
+        return f"+{self.text}" if self.medium == "msisdn" else self.text
+
+
+# Signs that a mail program may take for the end of one address, or for the beginning of another, are none of it.
+_EMAIL = re.compile(r"""[^\s@<>()[\]\\,;:"']{1,64}@[\w-]+(?:\.[\w-]+)+""")
+_MAIL_LINK = re.compile(r"mailto:([^\s?]+)\S*", re.IGNORECASE)
+_PHONE = re.compile(r"(?:\+|00)[0-9](?:[ ()./-]*[0-9])*")
+LONGEST_EMAIL = 254
+SHORTEST_PHONE, LONGEST_PHONE = 7, 15
+"""Digits of a phone number with its country code (ITU-T E.164)."""
+
+
+def read_address(text: str) -> tuple[Address, str] | None:
+    """The e-mail address or phone number that a text begins with, and what follows it; none where there is neither.
+
+    A phone number begins with ``+`` or ``00``, and may be written with blanks, brackets and dashes in it.
+    """
+    text = text.strip()
+    if phone := _PHONE.match(text):
+        # A zero in brackets is dialled within the country alone.
+        digits = re.sub("[^0-9]", "", phone[0].replace("(0)", "")).removeprefix("00")
+        rest = text[phone.end() :]
+        if SHORTEST_PHONE <= len(digits) <= LONGEST_PHONE and rest[:1] in ("", " ", ","):
+            return Address("msisdn", digits), rest.strip(" ,")
+    word, _, rest = text.partition(" ")
+    link = _MAIL_LINK.fullmatch(word.strip("<>"))
+    word = (link[1] if link else word).strip("<>,;").casefold()
+    if _EMAIL.fullmatch(word) and len(word.encode()) <= LONGEST_EMAIL and word.isprintable():
+        return Address("email", word), rest.strip()
+    return None
+
+
+DAY = 24 * 3600 * 1000
+"""Milliseconds in which the budgets for issued invites are counted."""
+
+
+def possible_again(times: Sequence[int], budget: int, now: int) -> int | None:
+    """When the next invite may be issued, by when the others were; `None` for at once. The budget is not 0."""
+    counted = sorted(at for at in times if at > now - DAY)
+    return counted[-budget] + DAY if len(counted) >= budget else None
+
+
+UNASKED = "KNOCKBOT_UNASKED"
+"""The code of an error before which an identity server has surely done nothing of what it was asked."""
+IN_VAIN = "KNOCKBOT_IN_VAIN"
+"""The code of an error after which an identity server has told an address of an invite that cannot be used."""
 
 
 def masked(address: str) -> str:

@@ -125,6 +125,7 @@ class ThirdPartyInvite:
 
     room_id: str
     event_id: str
+    """Empty for one that the bot has sent, and that the room is yet to hold."""
     token: str
     """What it stands under in the room's state, as `invites.written` writes it down."""
     inviter: str
@@ -364,6 +365,8 @@ class Request:
     """Why the last act for this request was given up."""
     invite: ThirdPartyInvite | None = None
     """For a third-party invite: what it says. Its `user_id` is empty until somebody redeems it."""
+    issued_by: str | None = None
+    """The moderator who had the bot send this invite: its inviter is the bot then, but it stands for them."""
 
     @property
     def knock(self) -> Knock:
@@ -372,8 +375,18 @@ class Request:
 
     @property
     def subject(self) -> str:
-        """Whom an answer would hit: the applicant, or, for an invite that nobody redeemed yet, its inviter."""
-        return self.user_id or (self.invite.inviter if self.invite else "")
+        """Whom an answer would hit: the applicant, or, for an invite that nobody redeemed yet, whose invite it is."""
+        return self.user_id or self.sponsor
+
+    @property
+    def sponsor(self) -> str:
+        """Who answers for a third-party invite: its inviter, or the moderator on whose word the bot sent it."""
+        return self.issued_by or (self.invite.inviter if self.invite else "")
+
+    @property
+    def on_its_way(self) -> bool:
+        """Whether this invite was sent by the bot, and the room is yet to hold it."""
+        return self.invite is not None and self.invite.event_id == "" and self.open and not self.redeemed
 
     @property
     def redeemed(self) -> bool:
@@ -409,6 +422,8 @@ class Act(StrEnum):
     LEAVE = "leave"
     MEET = "meet"
     REVOKE = "revoke"
+    ISSUE = "issue"
+    PLANT = "plant"
 
 
 @dataclass(frozen=True, slots=True)
@@ -429,6 +444,7 @@ class Effect:
     server: str | None = None
     """The remote server that must answer before the act can succeed; while it is silent, its effects wait."""
     event_id: str | None = None
-    """The knock an invite is for; the message a reaction goes on; the third-party invite to revoke."""
+    """The knock an invite is for; the message a reaction goes on; the third-party invite to revoke; the command that
+    asked for an invite to an address."""
     content: Mapping[str, Any] = field(default_factory=dict)
     """What else the act needs: a reason, a message's content, an emoji."""

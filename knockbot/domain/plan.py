@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from knockbot.domain.ids import server_of
-from knockbot.domain.model import Act, Answer, Effect, Kind, Membership, Request, Verdict
+from knockbot.domain.model import Act, Answer, Effect, Kind, MemberChange, Membership, Request, Verdict
 
 ACT_OF: dict[Verdict, Act] = {Verdict.ACCEPT: Act.INVITE, Verdict.REJECT: Act.KICK, Verdict.BAN: Act.BAN}
 """What each binding word has done in the room; `forward` asks the moderators instead."""
@@ -64,7 +64,7 @@ def _plan_for_invite(request: Request, answer: Answer) -> tuple[Effect, ...]:
     taken_back = revoke(request, cause)
     if answer.verdict is Verdict.REJECT or request.invite is None:
         return (taken_back,)
-    return (taken_back, _remove(request, Act.BAN, request.invite.inviter, answer.reason, cause))
+    return (taken_back, _remove(request, Act.BAN, request.subject, answer.reason, cause))
 
 
 def _remove(request: Request, act: Act, user_id: str, reason: str | None, cause: str) -> Effect:
@@ -108,6 +108,42 @@ def revoke(request: Request, cause: str) -> Effect:
 def spend(request: Request, cause: str) -> Effect:
     """Empty a token that somebody came in by, so that nobody else does; the request goes on whatever comes of it."""
     return replace(revoke(request, cause), key=f"spend:{request.id}:{cause}", request_id=None)
+
+
+def issue(room_id: str, cause: str, server: str, management_room: str) -> Effect:
+    """Have an identity server invite an address; which one, the row of the command says."""
+    # One that is slow holds up no more than its own invites.
+    content = {"server": server, "management_room": management_room}
+    return Effect(f"issue:{cause}", Act.ISSUE, room_id, f"{server} issue", event_id=cause, content=content)
+
+
+def plant(request: Request, content: Mapping[str, Any]) -> Effect:
+    """Put into the room what an identity server made of an invite that the bot issued."""
+    assert request.invite is not None
+    return Effect(
+        key=f"plant:{request.id}",
+        act=Act.PLANT,
+        room_id=request.room_id,
+        lane=f"{request.room_id} home",
+        request_id=request.id,
+        content={"token": request.invite.token, "content": content},
+    )
+
+
+def call_in(room_id: str, user_id: str, home: str, cause: str, stands: MemberChange | None) -> Effect:
+    """Invite somebody who has not knocked, where they stand as `stands` says, and on no request."""
+    server = server_of(user_id)
+    away = server != home
+    return Effect(
+        key=f"invite:{cause}",
+        act=Act.INVITE,
+        room_id=room_id,
+        lane=f"{room_id} {'away' if away else 'home'}",
+        user_id=user_id,
+        server=server if away else None,
+        event_id=stands.event_id if stands is not None else None,
+        content={"while": [None, Membership.LEAVE, Membership.KNOCK]},
+    )
 
 
 def post_card(management_room: str, card_id: int) -> Effect:

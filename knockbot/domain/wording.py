@@ -15,8 +15,8 @@ from knockbot.domain.card import (
     standing,
     trouble_of,
 )
-from knockbot.domain.invites import Fall
-from knockbot.domain.model import Act, Decision, Knock, Request, Verdict
+from knockbot.domain.invites import Address, Fall
+from knockbot.domain.model import Act, Decision, Knock, Membership, Request, Verdict
 from knockbot.domain.policy import OTHERWISE, Fate
 from knockbot.domain.power import Level, Shortfall
 from knockbot.domain.text import shown, shown_id
@@ -187,12 +187,13 @@ def pending_list(requests: Sequence[Request], labels: dict[str, str], now: int) 
     )
 
 
-def shown_request(request: Request, label: str, history: Sequence[Words]) -> Words:
+def shown_request(request: Request, label: str, history: Sequence[Words], addressee: Addressed | None = None) -> Words:
     """All there is to know about one request."""
-    state = standing(request)
+    state, sent = standing(request), sent_to(addressee)
     return lines(
         [
             words("{} {} {} at {}", sign_of(request), bold(f"#{request.number}"), applicant(request), room(label)),
+            words("It was sent to {}", sent) if sent else NOTHING,
             reason_of(request),
             state or words("Waiting for an answer."),
             answered_with(request),
@@ -300,6 +301,8 @@ ACTS: dict[Act, str] = {
     Act.JOIN: "enter",
     Act.LEAVE: "leave",
     Act.MEET: "make a room to meet",
+    Act.ISSUE: "invite an address",
+    Act.PLANT: "put an invite into the room",
 }
 
 
@@ -356,21 +359,20 @@ def not_an_invite(number: int) -> Words:
     return words("{} is no third-party invite that could be taken back.", bold(f"#{number}"))
 
 
-def invite_list(label: str, found: Sequence[Request], addresses: Mapping[str, str], now: int) -> Words:
+def invite_list(label: str, found: Sequence[Request], addresses: Mapping[str, Addressed], now: int) -> Words:
     """The third-party invites of a room, with the address where the bot itself sent it."""
     if not found:
         return words("No third-party invite stands in {}.", room(label))
     rows = []
     for request in found:
-        address = addresses.get(request.invite.token) if request.invite is not None else None
-        whom = words(" {}", code(shown(address, ID_LIMIT))) if address else NOTHING
+        sent = sent_to(addresses.get(request.invite.token)) if request.invite is not None else NOTHING
         rows.append(
             words(
                 "{} {} {}{}, {} · {}",
                 sign_of(request),
                 bold(f"#{request.number}"),
                 applicant(request),
-                whom,
+                words(", sent to {}", sent) if sent else NOTHING,
                 ago(request.opened_at, now),
                 standing(request) or words("Waiting for an answer."),
             )
@@ -430,8 +432,109 @@ def came_in(request: Request, label: str) -> Words:
         bold(f"#{request.number}"),
         user(request.user_id),
         room(label),
-        user(request.invite.inviter if request.invite is not None else ""),
+        user(request.sponsor),
     )
+
+
+# --- invites issued for moderators ----------------------------------------------------------------------------
+
+
+def sent_to(addressee: Addressed | None) -> Words:
+    """Whom an invite of the bot's own went to; nothing where that is not known, or was forgotten."""
+    if addressee is None:
+        return NOTHING
+    name = shown(addressee.name, NAME_LIMIT)
+    return words("{}{}", code(shown(str(addressee.address), ID_LIMIT)), words(" ({})", name) if name else NOTHING)
+
+
+class Addressed(Protocol):
+    """Whom an invite went to, as `store/addressees.py` keeps it."""
+
+    @property
+    def address(self) -> Address: ...
+    @property
+    def name(self) -> str: ...
+
+
+NO_ADDRESS = "Whom? Give an e-mail address, or a phone number with its country code (+49 …)."
+
+NO_IDENTITY_SERVER = words(
+    "I know no identity server that could invite an address. The admin of my server can name one under {} in my config.",
+    code("identity_servers"),
+)
+
+ISSUES_NONE = words("My config lets nobody invite addresses through me ({}).", code("issuing"))
+
+
+def too_many_issued(possible_at: int, budget: int, label: str | None = None) -> Words:
+    """A budget is used up: of whoever asks, or of the room called `label`."""
+    whose = words("{} has had", room(label)) if label is not None else words("You have had")
+    return words(
+        "{} {} invites to addresses sent within 24 hours, and that is all for now; the next one is possible from {} on.",
+        whose,
+        budget,
+        moment(possible_at),
+    )
+
+
+def invited_already(number: int) -> Words:
+    """An address has an invite already, and would get a second mail."""
+    return words(
+        "That address is invited already: {}. To have it sent once more, say {} first.",
+        bold(f"#{number}"),
+        code(f"!kb revoke {number}"),
+    )
+
+
+BEING_INVITED = words("That address is being invited just now; what comes of it is said here.")
+
+
+def not_issued(why: str, *, sent: bool = False) -> Words:
+    """An invite came to nothing; mostly before anything was sent."""
+    return words("⚠️ That came to nothing: {}{}", why, "" if sent else " Nothing was sent.")
+
+
+def unclear_whether_sent(why: str) -> Words:
+    """The identity server may have sent a mail, and nobody knows; it is not asked again without a word."""
+    return words(
+        "⚠️ It is unclear whether a message was sent: {} What was sent, if anything, lets nobody in, as the room does not "
+        "hold it. Look at {}, then repeat the command if it is not there.",
+        why,
+        code("!kb invites"),
+    )
+
+
+def not_planted(number: int, label: str, why: str) -> Words:
+    """The message is out, and the invite could not be put into the room."""
+    return words(
+        "⚠️ {} A message was sent, but I could not put the invite into {}, so it lets nobody in: {}",
+        bold(f"#{number}"),
+        room(label),
+        why,
+    )
+
+
+BELONGS_TO = "That address belongs to {user}, "
+
+AT_THE_DOOR: dict[Membership | None, str] = {
+    None: "whom I invite like anybody else; no message is sent.",
+    Membership.LEAVE: "whom I invite like anybody else; no message is sent.",
+    Membership.KNOCK: "who knocks there already. I let them in; no message is sent.",
+    Membership.INVITE: "who is invited to {room} already.",
+    Membership.JOIN: "who is in {room} already.",
+    Membership.BAN: "who is banned from {room}; they can be invited once that is undone.",
+}
+"""What follows where an address is that of a Matrix account, by where that account stands in the room."""
+
+
+def belongs_to(user_id: str, label: str, membership: Membership | None) -> Words:
+    """The address is that of a Matrix account, which an ordinary invite is for."""
+    return words(BELONGS_TO + AT_THE_DOOR[membership], user=user(user_id), room=room(label))
+
+
+def not_called_in(user_id: str, label: str, why: str) -> Words:
+    """An ordinary invite, which was for an address at first, could not be given."""
+    return words("⚠️ I could not invite {} to {}: {}", user(user_id), room(label), why)
 
 
 # --- getting in -----------------------------------------------------------------------------------------------

@@ -73,6 +73,8 @@ async def _deal_with(door: Door, tx: Tx, fell: Fallen) -> None:
     if room is None or not theirs:
         return
     fate = (await rules.in_force(door, tx, fell.room_id)).policy.fate(fell.how)
+    if fate is not Fate.REVOKE:
+        theirs = [request for request in theirs if not request.on_its_way]  # once it stands, there is another look
     hit = await FATES[fate](door, tx, fell, theirs)
     for request in theirs:
         await requests.fell(tx, request.id, fell.cause)

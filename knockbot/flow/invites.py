@@ -44,6 +44,10 @@ async def invite_changed(door: Door, change: ThirdPartyChange, seq: int | None) 
     async with door.db.tx() as tx:
         kept = await rooms.find(tx, change.room_id) is not None
         known = await requests.by_token(tx, change.room_id, change.token) if kept else None
+    if change.invite is not None and is_awaited(known, change.invite):
+        async with door.closing(seq) as tx:
+            await arrived(door, tx, await requests.by_token(tx, change.room_id, change.token), change.event_id)
+        return
     stands = None
     if kept and (change.invite is None or not is_on_record(known, change.invite)):
         stands = await _standing(door, change.room_id, change.token)
@@ -81,6 +85,25 @@ async def _standing(door: Door, room_id: str, token: str) -> ThirdPartyChange | 
 def is_on_record(known: Request | None, invite: ThirdPartyInvite) -> bool:
     """Whether the newest request of its token is about this very invite, whatever came of it."""
     return known is not None and known.invite is not None and known.invite.event_id == invite.event_id
+
+
+def is_awaited(known: Request | None, invite: ThirdPartyInvite) -> bool:
+    """Whether this is an invite that the bot sent on a moderator's word, and that the room was yet to hold."""
+    return (
+        known is not None
+        and known.invite is not None
+        and known.on_its_way
+        and known.invite.inviter == invite.inviter  # which nobody else can write
+    )
+
+
+async def arrived(door: Door, tx: Tx, request: Request | None, event_id: str) -> None:
+    """The room holds an invite that the bot sent; the moderator's word lets it stand, and no policy is asked."""
+    if request is None or not request.on_its_way:
+        return
+    await requests.planted(tx, request, event_id)
+    if request.answer is not None and request.answer.verdict is Verdict.ACCEPT:
+        await settle.settle(door, tx, await requests.get(tx, request.id), State.STANDING, request.answer.by)
 
 
 async def _emptied(door: Door, change: ThirdPartyChange, seq: int | None) -> None:
@@ -129,23 +152,32 @@ async def facts_of(door: Door, invite: ThirdPartyInvite, policy: Policy) -> Invi
     """What this policy needs to know of an invite and its inviter; what cannot be found out is unknown."""
     async with door.db.tx() as tx:
         known = await requests.by_token(tx, invite.room_id, invite.token)
-        made = await requests.invites_made(tx, invite.room_id, invite.inviter)
+        sponsor = _sponsor(known, invite)
+        made = await requests.invites_made(tx, invite.room_id, sponsor)
     now = door.now()
     facts = InviteFacts(
-        inviter=invite.inviter,
+        inviter=sponsor,
         keys=invite.keys,
         earlier=tuple(now - at for request_id, at in made if not (known and known.open and request_id == known.id)),
     )
     if not policy.needs_inviter:
         return facts
     return replace(
-        facts, power=await _power(door, invite), member=await is_member(door, invite.room_id, invite.inviter)
+        facts,
+        power=await _power(door, invite.room_id, sponsor),
+        member=await is_member(door, invite.room_id, sponsor),
     )
 
 
-async def _power(door: Door, invite: ThirdPartyInvite) -> float | None:
+def _sponsor(known: Request | None, invite: ThirdPartyInvite) -> str:
+    """Who answers for an invite: one that the bot sent is of whoever had it do so."""
+    ours = known is not None and known.invite is not None and known.invite.inviter == invite.inviter
+    return known.sponsor if known is not None and ours else invite.inviter
+
+
+async def _power(door: Door, room_id: str, user_id: str) -> float | None:
     try:
-        return (await door.outside.powers(invite.room_id)).level(invite.inviter)
+        return (await door.outside.powers(room_id)).level(user_id)
     except Never:
         return None
 
@@ -160,6 +192,9 @@ async def plant(
     async with door.closing(seq) as tx:
         room = await rooms.find(tx, invite.room_id)
         request = await requests.by_token(tx, invite.room_id, invite.token)
+        if is_awaited(request, invite):
+            await arrived(door, tx, request, invite.event_id)
+            return
         if room is None or is_on_record(request, invite):
             return
         if request is None or request.redeemed or request.state not in (State.PENDING, State.STANDING):
@@ -228,8 +263,11 @@ async def revoke(door: Door, tx: Tx, request_id: int, wish: Wish) -> Words | Non
 
 
 def may_be_taken_back(request: Request) -> bool:
-    """Whether this is an invite that nobody redeemed, that may stand or waits for a word."""
-    return not request.redeemed and (request.state is State.STANDING or request.awaits_moderators)
+    """Whether this is an invite that nobody redeemed, that may stand, waits for a word, or is on its way."""
+    if request.redeemed:
+        return False
+    on_its_way = request.on_its_way and request.answer is not None and request.answer.verdict is Verdict.ACCEPT
+    return request.state is State.STANDING or request.awaits_moderators or on_its_way
 
 
 async def take_back(door: Door, tx: Tx, request: Request, answer: Answer, what: str) -> None:

@@ -75,7 +75,7 @@ async def _check_powers(door: Door, room: ProtectedRoom, powers: Powers) -> None
             await settle.say(door, tx, room.management_room, f"mended:{room.room_id}:{door.now()}", text)
         still_missing = {plan.ACT_OF[verdict] for verdict in lacking(powers, door.bot)}
         if Act.INVITE in still_missing:
-            still_missing.add(Act.REVOKE)  # to take an invite back takes what giving one does
+            still_missing |= {Act.REVOKE, Act.PLANT}  # to plant an invite, or take it back, takes what giving one does
         await effects.unblock(tx, room.room_id, door.now(), unless=still_missing)
 
 
@@ -99,14 +99,16 @@ async def _find_missed_invites(door: Door, room: ProtectedRoom) -> None:
     async with door.db.tx() as tx:
         known = {change.token: await requests.by_token(tx, room.room_id, change.token) for change in there}
     standing = [change.invite for change in there if change.invite is not None]
-    missed = [invite for invite in standing if not invites.is_on_record(known[invite.token], invite)]
+    unknown = [invite for invite in standing if not invites.is_on_record(known[invite.token], invite)]
+    missed = [invite for invite in unknown if not invites.is_awaited(known[invite.token], invite)]
     judged = [(invite, await invites.judged(door, invite)) for invite in missed]
     card_id = await _card_for_many(door, room, [decision for _, decision in judged])
     for invite, decision in judged:
         await invites.plant(door, invite, decision, None, card_id=card_id)
     for change in there:
         request = known[change.token]
-        if change.invite is None and request is not None and (request.open or request.state is State.STANDING):
+        emptied = change.invite is None and request is not None and (request.open or request.state is State.STANDING)
+        if emptied or (change.invite is not None and invites.is_awaited(request, change.invite)):
             await invites.invite_changed(door, change, None)
 
 

@@ -94,7 +94,7 @@ def _as_invited(before: Request | None) -> Decision:
         return Decision(Verdict.FORWARD, OTHERWISE, doubt="I had not seen this invite before it was used")
     if before.redeemed:
         return Decision(Verdict.FORWARD, OTHERWISE, doubt="somebody had come in by this invite before")
-    if before.state is State.STANDING:
+    if before.state is State.STANDING or (before.answer is not None and before.answer.verdict is Verdict.ACCEPT):
         return Decision(Verdict.ACCEPT, OTHERWISE)
     if before.answer is not None or not before.open:
         return Decision(Verdict.REJECT, OTHERWISE, TAKEN_BACK)
@@ -106,7 +106,8 @@ async def _its_request(
 ) -> Request:
     """The request of the invite that somebody came in by; another one where it is about somebody already."""
     if before is None or before.redeemed:
-        return await requests.open_invite(tx, room.management_room, invite, door.now())
+        issued_by = before.issued_by if before is not None else None
+        return await requests.open_invite(tx, room.management_room, invite, door.now(), issued_by=issued_by)
     return before
 
 

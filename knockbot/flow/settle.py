@@ -82,7 +82,10 @@ async def _announce(door: Door, tx: Tx, request_id: int, *, by_rule: bool) -> No
     if by_rule and (await rules.in_force(door, tx, request.room_id)).policy.announce is Announce.NONE:
         return
     line = decision_line(request, await label_of(tx, request.room_id))
-    await say(door, tx, request.management_room, f"line:{request.id}:{request.state}", line, about=request)
+    asked = request.answer.cause if request.answer is not None and request.issued_by == request.answer.by else None
+    reply_to = asked if request.state is State.STANDING else None  # this is what came of the command
+    occasion = f"line:{request.id}:{request.state}"
+    await say(door, tx, request.management_room, occasion, line, about=request, reply_to=reply_to)
 
 
 # --- cards ----------------------------------------------------------------------------------------------------
@@ -150,7 +153,7 @@ async def post_missing(door: Door, tx: Tx, room_id: str) -> None:
 async def _crowded_card(door: Door, tx: Tx, request: Request) -> int | None:
     """The card to share, when one applicant, or inviter, has been at the same door too often within the hour."""
     opened_since = requests.opened_since if request.invite is None else requests.invites_opened_since
-    who = request.user_id if request.invite is None else request.invite.inviter
+    who = request.user_id if request.invite is None else request.sponsor
     recent = await opened_since(tx, request.room_id, who, door.now() - HOUR)
     if len(recent) <= CROWDED:
         return None

@@ -14,7 +14,7 @@ from knockbot.domain import plan, wording
 from knockbot.domain.model import Act, Effect, MemberChange, Request, State, Verdict
 from knockbot.domain.outcomes import credited, outcome
 from knockbot.errors import ActionError, Later, Never
-from knockbot.flow import review, settle
+from knockbot.flow import invites, issuing, review, settle
 from knockbot.flow.door import Door, log
 from knockbot.store import cards, effects, requests
 from knockbot.store.db import Tx
@@ -48,6 +48,8 @@ class Done:
     """After posting or editing a card: the knock shown for each request id."""
     room_id: str | None = None
     """After making a room: which one."""
+    issued: issuing.Came | None = None
+    """After inviting an address: what came of that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,12 @@ class Worker:
                 await self._follow_card(tx, claimed, came)
             if effect.request_id is not None and effect.act in ON_REQUESTS:
                 await self._follow_request(tx, claimed, came)
+            if effect.act is Act.ISSUE and isinstance(came, Done) and came.issued is not None:
+                await issuing.conclude(door, tx, effect, came.issued)
+            if effect.act is Act.PLANT and effect.request_id is not None and isinstance(came, Done) and came.event_id:
+                await invites.arrived(door, tx, await requests.get(tx, effect.request_id), came.event_id)
+            if isinstance(came, Overtaken) and effect.act is Act.INVITE and effect.request_id is None:
+                await issuing.not_called_in(door, tx, effect, f"{came.why}.")
             if effect.act is Act.MEET and isinstance(came, Done) and came.room_id is not None:
                 await settle.say(door, tx, came.room_id, f"meet:{came.room_id}", wording.met(door.bot))
         door.bells.effects.set()
@@ -223,6 +231,10 @@ class Worker:
                 door.look_at(effect.room_id)  # which tells the moderators once, and goes on when it is mended
                 return
             await effects.finish(tx, claimed.id, "given_up", door.now(), why=error.why)
+            if effect.act is Act.PLANT and effect.request_id is not None:
+                await issuing.not_planted(door, tx, await requests.get(tx, effect.request_id), error.why)
+            if effect.act is Act.INVITE and effect.request_id is None:
+                await issuing.not_called_in(door, tx, effect, error.why)
             if effect.request_id is not None and effect.act in ON_REQUESTS:
                 request = await requests.get(tx, effect.request_id)
                 if _is_beside(effect, request):

@@ -19,7 +19,7 @@ from knockbot.domain.invites import spoken
 from knockbot.domain.model import Act, MemberChange, Membership, Request, Verdict
 from knockbot.domain.words import Words
 from knockbot.errors import Never
-from knockbot.flow import review, rules, settle
+from knockbot.flow import issuing, review, rules, settle
 from knockbot.flow.door import Door
 from knockbot.flow.worker import Action, Done, Outcome, Overtaken
 from knockbot.matrix.cards import REQUEST_KEY, card_message, edit, message, transaction_id
@@ -42,6 +42,7 @@ class Hand:
 
     door: Door
     homeserver: Homeserver
+    identity: issuing.Issuer
 
 
 # --- on applicants --------------------------------------------------------------------------------------------
@@ -52,13 +53,13 @@ async def change_membership(hand: Hand, claimed: Claimed) -> Outcome:
     effect = claimed.effect
     user_id = effect.user_id or ""
     stands = await _standing(hand, claimed)
-    if stands is None:
-        return Overtaken("there is no knock")
-    if stands.membership in plan.WANTED[effect.act]:
+    membership = stands.membership if stands is not None else None
+    if membership in plan.WANTED[effect.act]:
         return Done(seen=stands)
-    if stands.membership not in effect.content.get("while", (Membership.KNOCK,)):
-        return Overtaken(f"they are at {stands.membership} by now", seen=stands)
-    if effect.event_id is not None and effect.event_id != stands.event_id:
+    if membership not in effect.content.get("while", (Membership.KNOCK,)):
+        why = f"they are at {membership} by now" if membership is not None else "there is no knock"
+        return Overtaken(why, seen=stands)
+    if stands is not None and effect.event_id is not None and effect.event_id != stands.event_id:
         return Overtaken("they knocked again meanwhile")
     call = {Act.INVITE: hand.homeserver.invite, Act.KICK: hand.homeserver.kick, Act.BAN: hand.homeserver.ban}
     try:
@@ -75,7 +76,7 @@ async def _standing(hand: Hand, claimed: Claimed) -> MemberChange | None:
         raise Never("I am not in this room.", code="KNOCKBOT_NOT_JOINED") from error
 
 
-async def _explain(hand: Hand, claimed: Claimed, stood: MemberChange, error: Never) -> Outcome:
+async def _explain(hand: Hand, claimed: Claimed, stood: MemberChange | None, error: Never) -> Outcome:
     """A clear no: the room moved on in the same moment, or the bot may not do this, or it is as the server says."""
     if error.code != "M_FORBIDDEN":
         raise error
@@ -85,7 +86,7 @@ async def _explain(hand: Hand, claimed: Claimed, stood: MemberChange, error: Nev
     stands = await _standing(hand, claimed)
     # Another knock overtakes an invite only: a reject or a ban is for that one too.
     still_meant = stands is not None and stands.membership is Membership.KNOCK and effect.event_id is None
-    if stands is not None and stands.event_id != stood.event_id and not still_meant:
+    if stands is not None and (stood is None or stands.event_id != stood.event_id) and not still_meant:
         return Overtaken(f"they are at {stands.membership} by now", seen=stands)
     verdict = next(verdict for verdict, act in plan.ACT_OF.items() if act is effect.act)
     lacking = (await hand.door.outside.powers(effect.room_id)).shortfall(bot, verdict, effect.user_id or "")
@@ -109,11 +110,38 @@ async def revoke(hand: Hand, claimed: Claimed) -> Outcome:
         else:
             await hand.homeserver.redact(effect.room_id, stands.event_id, transaction_id(effect.key))
     except Never as error:
-        raise await _why_not_revoked(hand, effect.room_id, error) from error
+        raise await _why_not(hand, effect.room_id, error) from error
     return Done()
 
 
-async def _why_not_revoked(hand: Hand, room_id: str, error: Never) -> Never:
+async def issue(hand: Hand, claimed: Claimed) -> Outcome:
+    """Have an identity server invite an address, once."""
+    return Done(issued=await issuing.issue(hand.door, hand.identity, claimed.effect))
+
+
+async def plant(hand: Hand, claimed: Claimed) -> Outcome:
+    """Put an invite that was issued under its token, unless something stood there before, or it was taken back."""
+    effect = claimed.effect
+    token = str(effect.content["token"])
+    async with hand.door.db.tx() as tx:
+        request = await requests.get(tx, effect.request_id or 0)
+    if request.answer is None or request.answer.verdict is not Verdict.ACCEPT:
+        return Overtaken("it was taken back before it stood")
+    try:
+        stands = await hand.door.outside.third_party(effect.room_id, token)
+        if stands is None:
+            content = effect.content["content"]
+            return Done(await hand.homeserver.put_state(effect.room_id, THIRD_PARTY_INVITE, spoken(token), content))
+    except Never as error:
+        raise await _why_not(hand, effect.room_id, error) from error
+    if stands.invite is None:
+        return Overtaken("somebody took it back at once")
+    if stands.invite.inviter != hand.door.bot:
+        return Overtaken("an invite of somebody else stands under its token")
+    return Done(stands.event_id)
+
+
+async def _why_not(hand: Hand, room_id: str, error: Never) -> Never:
     """A clear no: the bot is out, or lacks the power to invite, which this takes, or it is as the server says."""
     if error.code != "M_FORBIDDEN":
         return error
@@ -316,6 +344,8 @@ ACTIONS: dict[Act, Callable[[Hand, Claimed], Awaitable[Outcome]]] = {
     Act.KICK: change_membership,
     Act.BAN: change_membership,
     Act.REVOKE: revoke,
+    Act.ISSUE: issue,
+    Act.PLANT: plant,
     Act.POST_CARD: post_card,
     Act.EDIT_CARD: edit_card,
     Act.REACT: react,

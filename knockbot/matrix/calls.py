@@ -27,7 +27,15 @@ class Tick:
 
 TICK = Tick()
 
-Reply = Words | Tick
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """It is being done, and what comes of it is said then, in reply to the command."""
+
+
+AWAITED = Awaited()
+
+Reply = Words | Tick | Awaited
 Promise = Callable[[Tx], Awaitable[Reply]]
 """What is still to be done in the transaction that ends the command, and then says so."""
 

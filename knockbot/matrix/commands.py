@@ -60,6 +60,7 @@ COMMANDS: dict[str, Command] = {
     "accept": Command("accept N… [message]", "let them in", orders.answer(Verdict.ACCEPT)),
     "reject": Command("reject N… [reason]", "turn them away; they may knock again", orders.answer(Verdict.REJECT)),
     "ban": Command("ban N… [reason]", "turn them away for good", orders.answer(Verdict.BAN)),
+    "invite": Command("invite ROOM ADDRESS [name]", "invite an e-mail address or a phone number", orders.invite),
     "invites": Command("invites [ROOM]", "the third-party invites that stand or wait there", lookups.list_invites),
     "revoke": Command("revoke N… [reason]", "take third-party invites back", orders.revoke),
     "policy show": Command("policy show ROOM", "the policy in force", lookups.policy_show),

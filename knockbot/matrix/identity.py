@@ -25,10 +25,11 @@ from mautrix.api import Method, Path
 
 from knockbot.config import IdentityServer
 from knockbot.domain.ids import host_of, is_user_id
-from knockbot.domain.invites import StoredInvite, https_host, masked
+from knockbot.domain.invites import IN_VAIN, UNASKED, StoredInvite, https_host, masked
 from knockbot.domain.model import IdentityKey, Known, Truth
 from knockbot.domain.text import shown, storable
 from knockbot.errors import ActionError, Later, Never
+from knockbot.matrix.facts import fits_a_path
 from knockbot.matrix.homeserver import Homeserver
 
 log = logging.getLogger("knockbot.identity")
@@ -322,7 +323,9 @@ class IdentityServers:
             ) as answer:
                 status, text = answer.status, await _read(answer, server)
         except (ClientError, OSError) as error:
-            raise Later(f"the identity server {server} cannot be reached ({_in_words(error)}).") from None
+            # Where there was no connection, nothing was asked; where it broke, nobody knows.
+            code = UNASKED if isinstance(error, ClientConnectorError) else None
+            raise Later(f"the identity server {server} cannot be reached ({_in_words(error)}).", code=code) from None
         if 300 <= status < 400:
             raise Never(f"the identity server {server} sends me elsewhere; is its url in the config right?")
         answered = _as_json(text)
@@ -374,7 +377,7 @@ def _refusal(server: str, status: int, body: Mapping[str, Any], hide: str) -> La
     code = {401: "M_UNKNOWN_TOKEN"}.get(status, body.get("errcode"))
     code = code if isinstance(code, str) else {404: "M_NOT_FOUND"}.get(status)
     if status == 429:
-        return Later(f"the identity server {server} asks me to slow down.", code=code)
+        return Later(f"the identity server {server} asks me to slow down.", code=UNASKED)
     message = body.get("error")
     words = f"the identity server {server} says: {_hidden(message, hide) if isinstance(message, str) else status}"
     if status >= 500 or status == 408:
@@ -450,18 +453,26 @@ def _stored(answer: Mapping[str, Any], server: str) -> StoredInvite:
     """What the identity server made of an invite. By now the mail is out, so what is wrong with it is so for good."""
     token, name = answer.get("token"), answer.get("display_name")
     keys = tuple(dict.fromkeys(_keys(answer)))
-    if not isinstance(token, str) or not 0 < len(token.encode(errors="replace")) <= LONGEST_TOKEN or not keys:
+    if not isinstance(token, str) or not _is_state_key(token) or not keys:
         raise Never(
-            f"the identity server {server} took the invite, but its answer makes no sense: the mail is in vain."
+            f"the identity server {server} took the invite, but its answer makes no sense: the mail is in vain.",
+            code=IN_VAIN,
         )
     if any(https_host(key.url or "") is None for key in keys):
         # Sydent's `client_http_base`; homeservers would ask that URL when the invite is redeemed.
-        raise Never(f"the identity server {server} gives no https address for its keys: the mail it sent is in vain.")
+        raise Never(
+            f"the identity server {server} gives no https address for its keys: the mail it sent is in vain.",
+            code=IN_VAIN,
+        )
     return StoredInvite(storable(token), shown(name, 255) if isinstance(name, str) else "", keys)
 
 
 LONGEST_TOKEN: Final = 255
 """Bytes of a state key."""
+
+
+def _is_state_key(token: str) -> bool:
+    return 0 < len(token.encode(errors="replace")) <= LONGEST_TOKEN and fits_a_path(token)
 
 
 def _keys(answer: Mapping[str, Any]) -> Iterator[IdentityKey]:

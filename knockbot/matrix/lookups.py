@@ -66,8 +66,10 @@ async def show(call: Call) -> Words:
             if isinstance(request, Words):
                 shown.append(request)
                 continue
+            known = await addressees.of_room(tx, request.room_id)
+            sent_to = known.get(request.invite.token) if request.invite is not None else None
             history = [wording.history_line(line) for line in await audit.of_request(tx, request.id)]
-            shown.append(wording.shown_request(request, await settle.label_of(tx, request.room_id), history))
+            shown.append(wording.shown_request(request, await settle.label_of(tx, request.room_id), history, sent_to))
     return lines(shown)
 
 

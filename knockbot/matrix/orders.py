@@ -7,17 +7,22 @@ from collections.abc import Awaitable, Callable
 from knockbot.config import Permission
 from knockbot.documents import unfenced
 from knockbot.domain import ids, wording
+from knockbot.domain.invites import read_address
 from knockbot.domain.model import Request, Verdict, Wish
+from knockbot.domain.text import storable
 from knockbot.domain.words import Words, lines
 from knockbot.errors import Fault
-from knockbot.flow import entry, invites, review, rulebook
-from knockbot.matrix.calls import TICK, Call, Misuse, Promise, Reply, named_room, requests_meant
+from knockbot.flow import entry, invites, issuing, review, rulebook
+from knockbot.matrix.calls import AWAITED, TICK, Call, Misuse, Promise, Reply, named_room, requests_meant
 from knockbot.store import rooms
 from knockbot.store.db import Tx
 from knockbot.store.rooms import ProtectedRoom
 
 REASON_LIMIT = 1000
 """Characters of a message for an applicant."""
+
+NAME_LIMIT = 100
+"""Characters of a name that goes with an address."""
 
 
 async def protect(call: Call) -> Words | Promise:
@@ -84,6 +89,35 @@ def answer(verdict: Verdict) -> Callable[[Call], Awaitable[Words | Promise]]:
         return take
 
     return run
+
+
+async def invite(call: Call) -> Words | Promise:
+    """Invite somebody by an address outside Matrix."""
+    room, rest = await _room_for_address(call)
+    if isinstance(room, Words):
+        return room
+    read = read_address(rest)
+    if read is None:
+        raise Misuse(wording.NO_ADDRESS)
+    address, name = read
+    order = issuing.Order(room, call.actor, address, storable(name)[:NAME_LIMIT], call.cause)
+    refusal = await issuing.objection(call.door, room, call.actor)
+    if refusal is not None:
+        return refusal
+
+    async def take(tx: Tx) -> Reply:
+        refusal = await issuing.take(call.door, tx, order)
+        return AWAITED if refusal is None else refusal
+
+    return take
+
+
+async def _room_for_address(call: Call) -> tuple[ProtectedRoom | Words, str]:
+    """The room named first, which may be left out where there is only one."""
+    room, rest = await named_room(call)
+    if isinstance(room, Words) and read_address(call.rest) is not None:
+        raise Misuse("To which room?")  # and the address is not taken for one
+    return room, rest
 
 
 async def revoke(call: Call) -> Words | Promise:

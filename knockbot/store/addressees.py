@@ -1,9 +1,17 @@
-"""Whom invites issued by the bot went to: personal data, apart from all else so that it can be forgotten."""
+"""Whom invites issued by the bot went to: personal data, apart from all else so that it can be forgotten.
+
+While an invite is being issued its address stands in `issued`, with the command that asked for it; from then on in
+`addresses`, with the token that it became. Nowhere else.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+from mautrix.util.async_db import Scheme
+
+from knockbot.domain.invites import DAY, Address
 from knockbot.store.db import Tx
 
 
@@ -13,57 +21,149 @@ class Addressee:
 
     room_id: str
     token: str
-    medium: str
-    address: str
+    address: Address
     issued_by: str
     issued_at: int
+    name: str = ""
+    """Who that is, in the words of whoever had it sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An invite that a moderator asked for; `cause` is their command."""
+
+    cause: str
+    room_id: str
+    moderator: str
+    at: int
+    address: Address
+    name: str = ""
+    sending: bool = False
+    """Whether the identity server may have been asked for it: a mail may be out, and is not to go out twice."""
 
 
 async def remember(tx: Tx, addressee: Addressee) -> None:
     """Keep whom a token was sent to."""
     await tx.execute(
-        "INSERT INTO addresses (room_id, token, medium, address, issued_by, issued_at) VALUES ($1, $2, $3, $4, $5, $6) "
-        "ON CONFLICT (room_id, token) DO NOTHING",
+        "INSERT INTO addresses (room_id, token, medium, address, name, issued_by, issued_at) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (room_id, token) DO NOTHING",
         addressee.room_id,
         addressee.token,
-        addressee.medium,
-        addressee.address,
+        addressee.address.medium,
+        addressee.address.text,
+        addressee.name,
         addressee.issued_by,
         addressee.issued_at,
     )
 
 
-async def of_room(tx: Tx, room_id: str) -> dict[str, str]:
-    """The addresses known for a room, by token."""
-    rows = await tx.fetch("SELECT token, address FROM addresses WHERE room_id = $1", room_id)
-    return {row["token"]: row["address"] for row in rows}
+async def of_room(tx: Tx, room_id: str) -> dict[str, Addressee]:
+    """Whom the invites to a room went to, by token, as far as that is known."""
+    rows = await tx.fetch("SELECT * FROM addresses WHERE room_id = $1", room_id)
+    return {row["token"]: _addressee(row) for row in rows}
+
+
+def _addressee(row: Any) -> Addressee:
+    address = Address(row["medium"], row["address"])
+    return Addressee(row["room_id"], row["token"], address, row["issued_by"], row["issued_at"], row["name"])
+
+
+async def number_of(tx: Tx, room_id: str, address: Address) -> int | None:
+    """The number of the invite to a room that an address has in hand; none where none stands or is on its way."""
+    number = await tx.fetchval(
+        "SELECT max(requests.number) FROM addresses JOIN requests ON requests.room_id = addresses.room_id "
+        "AND requests.token = addresses.token WHERE addresses.room_id = $1 AND medium = $2 AND address = $3 "
+        "AND requests.user_id = '' AND requests.state IN ('pending', 'standing')",
+        room_id,
+        address.medium,
+        address.text,
+    )
+    return int(number) if number is not None else None
 
 
 async def forget_old(tx: Tx, before: int) -> None:
-    """Forget the addresses of invites that have not stood since a moment."""
+    """Forget the addresses of invites that have not stood since a moment, or that nobody watches any more."""
     await tx.execute(
         "DELETE FROM addresses WHERE issued_at < $1 AND NOT EXISTS (SELECT 1 FROM requests "
         "WHERE requests.room_id = addresses.room_id AND requests.token = addresses.token "
-        "AND (requests.state IN ('pending', 'standing') OR requests.changed_at >= $1))",
+        "AND (requests.changed_at >= $1 OR (requests.state IN ('pending', 'standing') "
+        "AND EXISTS (SELECT 1 FROM rooms WHERE rooms.room_id = requests.room_id))))",
         before,
     )
+
+
+# --- being issued ---------------------------------------------------------------------------------------------
+
+
+async def ask(tx: Tx, asked: Asked) -> None:
+    """Write down that a moderator asks for an invite, and count it; the same command counts once."""
+    await tx.execute(
+        "INSERT INTO issued (cause, room_id, moderator, at, medium, address, name) VALUES ($1, $2, $3, $4, $5, $6, $7) "
+        "ON CONFLICT (cause) DO NOTHING",
+        asked.cause,
+        asked.room_id,
+        asked.moderator,
+        asked.at,
+        asked.address.medium,
+        asked.address.text,
+        asked.name,
+    )
+
+
+async def asked_by(tx: Tx, cause: str) -> Asked | None:
+    """What a command asked for; none once its end is known."""
+    row = await tx.fetchrow("SELECT * FROM issued WHERE cause = $1 AND address IS NOT NULL", cause)
+    if row is None:
+        return None
+    address = Address(row["medium"], row["address"])
+    sending = bool(row["sending"])
+    return Asked(cause, row["room_id"], row["moderator"], row["at"], address, row["name"], sending)
+
+
+async def is_asked_for(tx: Tx, room_id: str, address: Address) -> bool:
+    """Whether an invite for this address is being issued."""
+    found = await tx.fetchval(
+        "SELECT count(*) FROM issued WHERE room_id = $1 AND medium = $2 AND address = $3",
+        room_id,
+        address.medium,
+        address.text,
+    )
+    return bool(found)
+
+
+async def begin_sending(tx: Tx, cause: str) -> bool:
+    """Take on to ask the identity server, which happens once; false where it was begun before, or is over."""
+    row = await tx.fetchrow(
+        "UPDATE issued SET sending = TRUE WHERE cause = $1 AND NOT sending AND address IS NOT NULL RETURNING cause",
+        cause,
+    )
+    return row is not None
+
+
+async def end(tx: Tx, cause: str, *, counted: bool) -> None:
+    """The end of it is known, so that its address is needed here no more; what sent nothing is not `counted`."""
+    if counted:
+        await tx.execute("UPDATE issued SET medium = NULL, address = NULL, name = NULL WHERE cause = $1", cause)
+    else:
+        await tx.execute("DELETE FROM issued WHERE cause = $1", cause)
 
 
 # --- budgets --------------------------------------------------------------------------------------------------
 
 
-async def count(tx: Tx, cause: str, room_id: str, moderator: str, now: int) -> None:
-    """Count an invite against the budgets of its moderator and its room; the same command counts once."""
-    await tx.execute(
-        "INSERT INTO issued (cause, room_id, moderator, at) VALUES ($1, $2, $3, $4) ON CONFLICT (cause) DO NOTHING",
-        cause,
-        room_id,
-        moderator,
-        now,
-    )
+async def hold_budgets(tx: Tx) -> None:
+    """Let nobody else count until this transaction ends; SQLite has one writer anyway."""
+    if tx.scheme != Scheme.SQLITE:
+        await tx.execute("LOCK TABLE issued IN SHARE ROW EXCLUSIVE MODE")
 
 
-async def issued_since(tx: Tx, since: int, *, room_id: str | None = None, moderator: str | None = None) -> int:
-    """How many invites went out since a moment, for a room or by a moderator."""
+async def issued_at(tx: Tx, since: int, *, room_id: str | None = None, moderator: str | None = None) -> list[int]:
+    """When invites were issued since a moment, for a room or by a moderator."""
     column, value = ("room_id", room_id) if room_id is not None else ("moderator", moderator)
-    return int(await tx.fetchval(f"SELECT count(*) FROM issued WHERE at >= $1 AND {column} = $2", since, value))
+    rows = await tx.fetch(f"SELECT at FROM issued WHERE at >= $1 AND {column} = $2 ORDER BY at", since, value)
+    return [row["at"] for row in rows]
+
+
+async def forget_counted(tx: Tx, now: int) -> None:
+    """Forget what counts no more and is over."""
+    await tx.execute("DELETE FROM issued WHERE at < $1 AND address IS NULL", now - DAY)

@@ -123,10 +123,13 @@ async def next_due(tx: Tx) -> int | None:
 async def finish(
     tx: Tx, effect_id: int, state: str, now: int, *, result: str | None = None, why: str | None = None
 ) -> None:
-    """Record what came of an effect: `done`, `overtaken` or `given_up`."""
+    """Record what came of an effect: `done`, `overtaken` or `given_up`.
+
+    What was to be said is kept no longer: there may be addresses of people in it.
+    """
     await tx.execute(
-        "UPDATE effects SET state = $2, ended_at = $3, result = coalesce($4, result), why = $5, claimed_by = NULL "
-        "WHERE id = $1",
+        "UPDATE effects SET state = $2, ended_at = $3, result = coalesce($4, result), why = $5, claimed_by = NULL, "
+        "content_json = CASE WHEN act = 'say' THEN '{}' ELSE content_json END WHERE id = $1",
         effect_id,
         state,
         now,
@@ -192,7 +195,7 @@ async def overtake(tx: Tx, request_id: int, why: str, now: int) -> None:
     """
     await tx.execute(
         "UPDATE effects SET state = 'overtaken', why = $2, ended_at = $3 "
-        "WHERE request_id = $1 AND state IN ('due', 'blocked') AND act IN ('invite', 'kick', 'ban', 'revoke') "
+        "WHERE request_id = $1 AND state IN ('due', 'blocked') AND act IN ('invite', 'kick', 'ban', 'revoke', 'plant') "
         "AND (user_id IS NULL OR user_id = (SELECT user_id FROM requests WHERE id = $1))",
         request_id,
         why,
@@ -204,9 +207,19 @@ async def overtake_all(tx: Tx, room_id: str, why: str, now: int) -> None:
     """Nothing more is to be done at a room's door."""
     await tx.execute(
         "UPDATE effects SET state = 'overtaken', why = $2, ended_at = $3 "
-        "WHERE room_id = $1 AND state IN ('due', 'blocked') AND act IN ('invite', 'kick', 'ban', 'revoke')",
+        "WHERE room_id = $1 AND state IN ('due', 'blocked') AND act IN ('invite', 'kick', 'ban', 'revoke', 'plant')",
         room_id,
         why,
+        now,
+    )
+
+
+async def forget_unsaid(tx: Tx, before: int, now: int) -> None:
+    """Give up what could not be said since a moment: there may be addresses of people in it."""
+    await tx.execute(
+        "UPDATE effects SET state = 'overtaken', why = 'it is too old to be said', ended_at = $2, content_json = '{}' "
+        "WHERE act = 'say' AND state IN ('due', 'blocked') AND created_at < $1",
+        before,
         now,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from knockbot.domain.model import (
@@ -23,7 +23,8 @@ from knockbot.store.db import Tx, for_update
 
 _COLUMNS = (
     "id, management_room, number, room_id, kind, user_id, event_id, reason, display_name, has_avatar, state, "
-    "opened_at, changed_at, decision_json, answer_json, done_by, card_id, shown_event_id, trouble, invite_json"
+    "opened_at, changed_at, decision_json, answer_json, done_by, card_id, shown_event_id, trouble, invite_json, "
+    "issued_by"
 )
 
 
@@ -49,17 +50,19 @@ async def open_knock(tx: Tx, management_room: str, knock: Knock, now: int) -> Re
     return _request(row)
 
 
-async def open_invite(tx: Tx, management_room: str, invite: ThirdPartyInvite, now: int) -> Request:
+async def open_invite(
+    tx: Tx, management_room: str, invite: ThirdPartyInvite, now: int, *, issued_by: str | None = None
+) -> Request:
     """Open a request for a third-party invite; who will redeem it is not known yet.
 
-    From now on it is this one that its token leads to.
+    From now on it is this one that its token leads to. `issued_by` is the moderator who had the bot send it.
     """
     await tx.execute("UPDATE requests SET token = NULL WHERE room_id = $1 AND token = $2", invite.room_id, invite.token)
     number = await _next_number(tx, management_room)
     row = await tx.fetchrow(
         "INSERT INTO requests (management_room, number, room_id, kind, user_id, event_id, reason, has_avatar, state, "
-        "opened_at, changed_at, token, inviter, invite_json) "
-        "VALUES ($1, $2, $3, $4, '', $5, '', FALSE, $6, $7, $7, $8, $9, $10) "
+        "opened_at, changed_at, token, inviter, invite_json, issued_by) "
+        "VALUES ($1, $2, $3, $4, '', $5, '', FALSE, $6, $7, $7, $8, $9, $10, $11) "
         f"RETURNING {_COLUMNS}",
         management_room,
         number,
@@ -69,8 +72,9 @@ async def open_invite(tx: Tx, management_room: str, invite: ThirdPartyInvite, no
         State.PENDING,
         now,
         invite.token,
-        invite.inviter,
+        issued_by or invite.inviter,
         json.dumps(asdict(invite)),
+        issued_by,
     )
     return _request(row)
 
@@ -263,13 +267,24 @@ async def knocked_again(tx: Tx, request: Request, change: MemberChange, now: int
 async def invite_replaced(tx: Tx, request_id: int, invite: ThirdPartyInvite, now: int) -> None:
     """Another invite stands under the same token."""
     await tx.execute(
-        "UPDATE requests SET event_id = $2, inviter = $3, invite_json = $4, changed_at = $5, fallen_by = NULL "
-        "WHERE id = $1",
+        "UPDATE requests SET event_id = $2, inviter = $3, invite_json = $4, changed_at = $5, fallen_by = NULL, "
+        "issued_by = NULL WHERE id = $1",
         request_id,
         invite.event_id,
         invite.inviter,
         json.dumps(asdict(invite)),
         now,
+    )
+
+
+async def planted(tx: Tx, request: Request, event_id: str) -> None:
+    """The room holds an invite that the bot has sent, by this event."""
+    assert request.invite is not None
+    await tx.execute(
+        "UPDATE requests SET event_id = $2, invite_json = $3 WHERE id = $1",
+        request.id,
+        event_id,
+        json.dumps(asdict(replace(request.invite, event_id=event_id))),
     )
 
 
@@ -374,6 +389,7 @@ def _request(row: Any) -> Request:
         shown_event_id=row["shown_event_id"],
         trouble=row["trouble"],
         invite=_invite(row["invite_json"]),
+        issued_by=row["issued_by"],
     )
 
 

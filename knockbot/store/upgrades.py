@@ -200,6 +200,8 @@ V2 = """
 ALTER TABLE requests ADD COLUMN token TEXT;
 ALTER TABLE requests ADD COLUMN inviter TEXT;
 ALTER TABLE requests ADD COLUMN invite_json TEXT;
+-- The moderator who had the bot send it; `inviter` is them then, too.
+ALTER TABLE requests ADD COLUMN issued_by TEXT;
 -- The fall of its inviter that was dealt with: a member event, or a level. What moderators say afterwards stands.
 ALTER TABLE requests ADD COLUMN fallen_by TEXT;
 -- The newest request of a token has it; those before it, which are settled, have it in invite_json alone.
@@ -212,18 +214,25 @@ CREATE TABLE addresses (
     token     TEXT NOT NULL,
     medium    TEXT NOT NULL,
     address   TEXT NOT NULL,
+    name      TEXT NOT NULL DEFAULT '',
     issued_by TEXT NOT NULL,
     issued_at BIGINT NOT NULL,
     PRIMARY KEY (room_id, token)
 );
 
--- Invites issued, for the budgets; one row per address, without the address.
+-- Invites asked for, one row per command, for the budgets. It has the address until the end is known; once `sending`
+-- is set, the identity server may have been asked, and is not asked again.
 CREATE TABLE issued (
     cause     TEXT PRIMARY KEY,
     room_id   TEXT NOT NULL,
     moderator TEXT NOT NULL,
-    at        BIGINT NOT NULL
+    at        BIGINT NOT NULL,
+    medium    TEXT,
+    address   TEXT,
+    name      TEXT,
+    sending   BOOLEAN NOT NULL DEFAULT FALSE
 );
+CREATE INDEX issued_at ON issued (at);
 """
 
 

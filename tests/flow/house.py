@@ -23,7 +23,7 @@ from knockbot.matrix.homeserver import Homeserver
 from knockbot.store import audit, inbox, policies, processes, requests, rooms
 from knockbot.store.db import Database
 from knockbot.store.rooms import ProtectedRoom
-from tests.flow.world import ALICE, BOT, HOME, AsBot, Clock, World, levels_for
+from tests.flow.world import ALICE, BOT, HOME, AsBot, Clock, PostOffice, World, levels_for
 
 GARDEN = "!garden:tulip.example"
 MODS = "!mods:tulip.example"
@@ -64,6 +64,7 @@ class House:
         self.world = world
         self.clock = world.clock
         self.homeserver = AsBot(world)
+        self.post = PostOffice(world)
         self.settings = Settings.model_validate({**SETTINGS, **(settings or {})})
         self.actions: dict[Act, Action] = {}
         """In place of the real ones."""
@@ -78,7 +79,7 @@ class House:
                 await conn.execute("PRAGMA synchronous = OFF")  # nothing here has to survive a power cut
         self.door = Door(self.db, self.homeserver, self.settings, self.clock)
         self.arrivals = Arrivals(self.door, events.parse, handlers(self.door), lambda room: reconcile(self.door, room))
-        hand = Hand(self.door, cast("Homeserver", self.homeserver))
+        hand = Hand(self.door, cast("Homeserver", self.homeserver), self.post)
         self.worker = Worker(self.door, actions(hand) | self.actions)
         async with self.db.tx() as tx:
             await processes.beat(tx, self.db.process, self.clock())

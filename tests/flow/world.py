@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from knockbot.domain.invites import spoken
-from knockbot.domain.model import MemberChange, Membership, Reaction, ThirdPartyChange
+from knockbot.domain.invites import StoredInvite, spoken
+from knockbot.domain.model import IdentityKey, MemberChange, Membership, Reaction, ThirdPartyChange
 from knockbot.domain.power import Powers, powers
 from knockbot.errors import ActionError, Never
 from knockbot.flow.door import RoomView
@@ -255,6 +255,19 @@ class World:
         waiting[0].times -= 1
         return waiting[0] if waiting[0].times else waiting.pop(0)
 
+    async def played(self, act: Callable[[], T], call: str, *about: str) -> T:
+        """Take a call of the bot's, as `play` has it."""
+        self.calls.append((call, *about))
+        trick = self.trick(call)
+        if trick.meanwhile is not None:
+            trick.meanwhile()
+        if not trick.done:
+            await trick.go_wrong()
+        result = act()
+        if trick.done:
+            await trick.go_wrong()
+        return result
+
     def behave(self) -> None:
         """No more tricks."""
         self._tricks.clear()
@@ -273,16 +286,7 @@ class AsBot:
         self.world = world
 
     async def _call(self, act: Callable[[], T], call: str, *about: str) -> T:
-        self.world.calls.append((call, *about))
-        trick = self.world.trick(call)
-        if trick.meanwhile is not None:
-            trick.meanwhile()
-        if not trick.done:
-            await trick.go_wrong()
-        result = act()
-        if trick.done:
-            await trick.go_wrong()
-        return result
+        return await self.world.played(act, call, *about)
 
     def _seen(self, room_id: str) -> Room:
         """A room that the bot may look into."""
@@ -529,6 +533,40 @@ class AsBot:
             return room_id
 
         return await self._call(act, "create_room", *content["invite"])
+
+
+class PostOffice:
+    """An identity server: which addresses are whose, and the invites it has stored and mailed."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.owners: dict[str, str] = {}
+        self.mails: list[str] = []
+        """The address each mail went to."""
+        self.invited: dict[str, str] = {}
+        """The address of each token."""
+        self.words: list[dict[str, str]] = []
+        """What else it was told for each mail."""
+
+    async def lookup(self, server: str, medium: str, address: str) -> str | None:
+        """The user id that an address belongs to."""
+        return await self.world.played(lambda: self.owners.get(address), "lookup", server, medium, address)
+
+    async def store_invite(
+        self, server: str, medium: str, address: str, room_id: str, sender: str, **words: str
+    ) -> StoredInvite:
+        """Have an address told of an invite."""
+
+        def act() -> StoredInvite:
+            self.mails.append(address)
+            self.words.append(words)
+            token = f"token{len(self.mails)}"
+            self.invited[token] = address
+            base = f"https://{server}/_matrix/identity/v2/pubkey"
+            keys = (IdentityKey("long", f"{base}/isvalid"), IdentityKey(token, f"{base}/ephemeral/isvalid"))
+            return StoredInvite(token, f"{address[:3]}...", keys)
+
+        return await self.world.played(act, "store_invite", server, medium, address, room_id, sender)
 
 
 def levels_for(moderators: Iterable[str] = (ALICE,), bot: int = 50) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from knockbot.flow.worker import Worker
 from knockbot.matrix.actions import Hand, actions
 from knockbot.matrix.facts import Outside
 from knockbot.matrix.homeserver import Homeserver
+from knockbot.matrix.identity import IdentityServers
 from knockbot.store import effects, requests
 from knockbot.store.db import Database
 from knockbot.store.effects import Claimed
@@ -40,6 +41,7 @@ class Bench:
     door: Door
     clock: Clock
     worker: Worker
+    identity: IdentityServers
     state: dict[tuple[str, str, str], Json] = field(default_factory=dict)
     _numbers: Any = field(default_factory=lambda: itertools.count(1))
 
@@ -157,8 +159,9 @@ async def bench(db: Database, fake: FakeHomeserver) -> AsyncIterator[Bench]:
     async with aiohttp.ClientSession() as session:
         homeserver = Homeserver(session, fake.url, AS_TOKEN, BOT)
         door = Door(db, Outside(homeserver), settings(), clock)
-        worker = Worker(door, actions(Hand(door, homeserver)))
-        made = Bench(db, fake, homeserver, door, clock, worker)
+        identity = IdentityServers(session, homeserver, lambda: door.settings.identity_servers)
+        worker = Worker(door, actions(Hand(door, homeserver, identity)))
+        made = Bench(db, fake, homeserver, door, clock, worker, identity)
         await keep_door(db)
         for room in (GARDEN, MODS):
             made.state[room, "m.room.create", ""] = {"sender": MODERATOR, "content": {"room_version": "11"}}

@@ -708,7 +708,7 @@ async def test_coming_and_going_ends_in_any_case_but_silence(
 
 
 def test_every_act_has_its_action(on: Bench) -> None:
-    assert set(actions(Hand(on.door, on.homeserver))) == set(Act)
+    assert set(actions(Hand(on.door, on.homeserver, on.identity))) == set(Act)
 
 
 # --- a dead server --------------------------------------------------------------------------------------------
@@ -779,7 +779,7 @@ async def test_while_a_server_hangs_the_others_go_on(on: Bench, rooms: int) -> N
     await on.answer(await on.knock(AWAY), ACCEPT)
     await on.answer(await on.knock(ANA), ACCEPT)
     serve_all_but_dead(on, Reply(hang=True))
-    worker = Worker(on.door, actions(Hand(on.door, on.homeserver)))
+    worker = Worker(on.door, actions(Hand(on.door, on.homeserver, on.identity)))
     working = asyncio.create_task(worker.run())
     try:
         await on.fake.wait_for("POST", f"{GARDEN}/invite", 2)

@@ -7,11 +7,23 @@ from dataclasses import replace
 
 import pytest
 
-from knockbot.domain.invites import written
-from knockbot.domain.model import Act, Decision, IdentityKey, Kind, Request, State, ThirdPartyInvite, Verdict
-from knockbot.store import addressees, effects, requests
-from knockbot.store.addressees import Addressee
+from knockbot.domain.invites import DAY, Address, written
+from knockbot.domain.model import (
+    Act,
+    Decision,
+    IdentityKey,
+    Kind,
+    MemberChange,
+    Membership,
+    Request,
+    State,
+    ThirdPartyInvite,
+    Verdict,
+)
+from knockbot.store import addressees, effects, requests, rooms
+from knockbot.store.addressees import Addressee, Asked
 from knockbot.store.db import Database
+from knockbot.store.rooms import ProtectedRoom
 from tests.store.samples import (
     GARDEN,
     GUEST,
@@ -307,15 +319,17 @@ async def test_the_last_act_on_somebody_says_in_which_memberships_it_was_to_hit_
 
 # --- addresses ----------------------------------------------------------------------------------------------------
 
-ADDRESSEE = Addressee(GARDEN, "token", "email", "carla@example.org", MONA, NOW)
+CARLA = Address("email", "carla@example.org")
+OTHERS = Address("email", "other@example.org")
+ADDRESSEE = Addressee(GARDEN, "token", CARLA, MONA, NOW, "Carla")
 
 
 async def test_an_address_is_kept_apart_and_once(db: Database) -> None:
     async with db.tx() as tx:
         await addressees.remember(tx, ADDRESSEE)
-        await addressees.remember(tx, replace(ADDRESSEE, address="other@example.org"))
-        await addressees.remember(tx, replace(ADDRESSEE, room_id="!other", address="other@example.org"))
-        assert await addressees.of_room(tx, GARDEN) == {"token": "carla@example.org"}
+        await addressees.remember(tx, replace(ADDRESSEE, address=OTHERS))
+        await addressees.remember(tx, replace(ADDRESSEE, room_id="!other", address=OTHERS))
+        assert await addressees.of_room(tx, GARDEN) == {"token": ADDRESSEE}
         assert await addressees.of_room(tx, "!nowhere") == {}
 
 
@@ -335,6 +349,8 @@ async def test_an_address_is_forgotten_when_its_invite_has_not_stood_for_a_while
     db: Database, state: State | None, changed_at: int, kept: bool
 ) -> None:
     if state is not None:
+        async with db.tx() as tx:
+            await rooms.protect(tx, ProtectedRoom(GARDEN, MODS, "Garden", MONA, NOW))
         request = await planted(db)
         if state is not State.PENDING:
             async with db.tx() as tx:
@@ -349,7 +365,88 @@ async def test_an_address_that_was_just_written_down_is_not_forgotten(db: Databa
     async with db.tx() as tx:
         await addressees.remember(tx, ADDRESSEE)
         await addressees.forget_old(tx, NOW)
-        assert await addressees.of_room(tx, GARDEN) == {"token": "carla@example.org"}
+        assert await addressees.of_room(tx, GARDEN) == {"token": ADDRESSEE}
+
+
+async def test_the_address_of_an_invite_that_nobody_watches_any_more_is_forgotten(db: Database) -> None:
+    request = await planted(db)
+    async with db.tx() as tx:
+        await requests.settled(tx, request.id, State.STANDING, MONA, NOW)
+        await rooms.unprotect(tx, GARDEN)
+        await addressees.remember(tx, ADDRESSEE)
+        await addressees.forget_old(tx, NOW + 1)
+        assert await addressees.of_room(tx, GARDEN) == {}
+
+
+@pytest.mark.parametrize(
+    ("state", "redeemed", "found"),
+    [
+        (State.PENDING, False, True),
+        (State.STANDING, False, True),
+        (State.REVOKED, False, False),
+        (State.PENDING, True, False),
+    ],
+)
+async def test_an_address_has_an_invite_in_hand_while_that_may_be_redeemed(
+    db: Database, state: State, redeemed: bool, found: bool
+) -> None:
+    request = await planted(db)
+    async with db.tx() as tx:
+        await addressees.remember(tx, ADDRESSEE)
+        if redeemed:
+            guest = MemberChange(GARDEN, "$in", OTHER, MONA, Membership.INVITE)
+            await requests.redeemed(tx, request.id, guest)
+        elif state is not State.PENDING:
+            await requests.settled(tx, request.id, state, MONA, NOW)
+        assert await addressees.number_of(tx, GARDEN, CARLA) == (request.number if found else None)
+        assert await addressees.number_of(tx, "!other", CARLA) is None
+        assert await addressees.number_of(tx, GARDEN, OTHERS) is None
+
+
+# --- invites being issued -----------------------------------------------------------------------------------------
+
+ASKED = Asked("$command", GARDEN, MONA, NOW, CARLA, "Carla")
+
+
+async def test_what_is_asked_for_is_known_until_its_end_is(db: Database) -> None:
+    async with db.tx() as tx:
+        await addressees.ask(tx, ASKED)
+        assert await addressees.asked_by(tx, "$command") == ASKED
+        assert await addressees.asked_by(tx, "$other") is None
+        assert await addressees.is_asked_for(tx, GARDEN, CARLA)
+        assert not await addressees.is_asked_for(tx, GARDEN, OTHERS)
+        assert not await addressees.is_asked_for(tx, "!other", CARLA)
+        await addressees.end(tx, "$command", counted=True)
+        assert await addressees.asked_by(tx, "$command") is None
+        assert not await addressees.is_asked_for(tx, GARDEN, CARLA)
+        assert await addressees.issued_at(tx, NOW, moderator=MONA) == [NOW]
+        row = await tx.fetchrow("SELECT * FROM issued")
+        assert row is not None
+        assert (row["medium"], row["address"], row["name"]) == (None, None, None)
+
+
+async def test_what_sent_nothing_does_not_count(db: Database) -> None:
+    async with db.tx() as tx:
+        await addressees.ask(tx, ASKED)
+        await addressees.end(tx, "$command", counted=False)
+        assert await addressees.issued_at(tx, NOW, moderator=MONA) == []
+
+
+async def test_the_identity_server_is_asked_once(db: Database) -> None:
+    async with db.tx() as tx:
+        await addressees.ask(tx, ASKED)
+    async with db.tx() as tx:
+        assert await addressees.begin_sending(tx, "$command")
+    async with db.tx() as tx:
+        assert not await addressees.begin_sending(tx, "$command")
+        assert await addressees.asked_by(tx, "$command") == replace(ASKED, sending=True)
+
+
+async def test_what_is_over_is_not_begun(db: Database) -> None:
+    async with db.tx() as tx:
+        await addressees.ask(tx, ASKED)
+        await addressees.end(tx, "$command", counted=True)
+        assert not await addressees.begin_sending(tx, "$command")
 
 
 async def test_invites_are_counted_per_moderator_and_room_once_per_command(db: Database) -> None:
@@ -360,7 +457,64 @@ async def test_invites_are_counted_per_moderator_and_room_once_per_command(db: D
             ("$2", GARDEN, OTHER, NOW + 1),
             ("$3", "!other", MONA, NOW + 2),
         ):
-            await addressees.count(tx, cause, room_id, moderator, at)
-        assert await addressees.issued_since(tx, NOW, room_id=GARDEN) == 2
-        assert await addressees.issued_since(tx, NOW, moderator=MONA) == 2
-        assert await addressees.issued_since(tx, NOW + 1, moderator=MONA) == 1
+            await addressees.ask(tx, replace(ASKED, cause=cause, room_id=room_id, moderator=moderator, at=at))
+        assert await addressees.issued_at(tx, NOW, room_id=GARDEN) == [NOW, NOW + 1]
+        assert await addressees.issued_at(tx, NOW, moderator=MONA) == [NOW, NOW + 2]
+        assert await addressees.issued_at(tx, NOW + 1, moderator=MONA) == [NOW + 2]
+
+
+async def test_what_counts_no_more_is_forgotten_once_it_is_over(db: Database) -> None:
+    async with db.tx() as tx:
+        for cause, at in (("$old", NOW - 1), ("$under way", NOW - 1), ("$new", NOW)):
+            await addressees.ask(tx, replace(ASKED, cause=cause, at=at))
+        await addressees.end(tx, "$old", counted=True)
+        await addressees.end(tx, "$new", counted=True)
+        await addressees.forget_counted(tx, NOW + DAY)
+        rows = await tx.fetch("SELECT cause FROM issued ORDER BY at, cause")
+        assert [row["cause"] for row in rows] == ["$under way", "$new"]
+
+
+async def test_two_who_count_at_the_same_time_take_turns(db: Database) -> None:
+    """Each sees what the other has written, so that a budget cannot be used twice."""
+
+    async def count(cause: str) -> int:
+        async with db.tx() as tx:
+            await addressees.hold_budgets(tx)
+            before = await addressees.issued_at(tx, NOW, moderator=MONA)
+            await addressees.ask(tx, replace(ASKED, cause=cause))
+            return len(before)
+
+    seen = await asyncio.gather(*(count(f"${number}") for number in range(4)))
+    assert sorted(seen) == [0, 1, 2, 3]
+
+
+# --- what was said ------------------------------------------------------------------------------------------------
+
+
+async def test_what_was_said_is_not_kept(db: Database) -> None:
+    async with db.tx() as tx:
+        await effects.add(tx, [effect("say", content={"plain": "carla@example.org"})], NOW)
+        await effects.add(tx, [effect("react", act=Act.REACT, content={"emoji": "x"})], NOW)
+    for claimed in await effects.claim(db, NOW, 10):
+        async with db.tx() as tx:
+            await effects.finish(tx, claimed.id, "done", NOW)
+    for claimed in await effects.claim(db, NOW, 10):
+        async with db.tx() as tx:
+            await effects.finish(tx, claimed.id, "done", NOW)
+    async with db.tx() as tx:
+        rows = await tx.fetch("SELECT key, content_json FROM effects ORDER BY id")
+    assert [(row["key"], row["content_json"]) for row in rows] == [("say", "{}"), ("react", '{"emoji": "x"}')]
+
+
+async def test_what_could_not_be_said_for_long_is_given_up_and_not_kept(db: Database) -> None:
+    async with db.tx() as tx:
+        for key, at in (("old", NOW - 1), ("new", NOW)):
+            await effects.add(tx, [effect(key, lane=key, content={"plain": "carla@example.org"})], at)
+        await effects.add(tx, [effect("invite", act=Act.INVITE, lane="x", content={"reason": "x"})], NOW - 1)
+        await effects.forget_unsaid(tx, NOW, NOW)
+        rows = await tx.fetch("SELECT key, state, content_json FROM effects ORDER BY id")
+    assert [(row["key"], row["state"], "carla" in row["content_json"]) for row in rows] == [
+        ("old", "overtaken", False),
+        ("new", "due", True),
+        ("invite", "due", False),
+    ]

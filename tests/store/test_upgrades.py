@@ -20,7 +20,9 @@ from knockbot.store.db import Database
 from knockbot.store.policies import Revision
 from knockbot.store.upgrades import STEPS, UPGRADES
 from tests.store.fixtures.make import (
+    ADDRESSEE,
     ANSWER,
+    ASKED,
     DECISION,
     DOUBT,
     EFFECTS,
@@ -218,10 +220,11 @@ async def test_third_party_invites_survive_an_upgrade(database_url: str) -> None
         states = [State.PENDING, State.STANDING, State.REVOKED, State.REDEEMED]
         assert [request.state for request in (pending, standing, revoked, redeemed)] == states
         assert (pending.decision, pending.user_id, standing.answer) == (DOUBT, "", ANSWER)
+        assert (pending.issued_by, standing.issued_by) == (None, MOD)
         assert (redeemed.user_id, redeemed.event_id, redeemed.redeemed) == (GUEST.user_id, GUEST.event_id, True)
         assert await requests.not_yet_fallen(tx, GARDEN, MOD, "$left") == [pending]
-        assert await addressees.of_room(tx, GARDEN) == {"token": "ána@far.example"}
-        assert await addressees.issued_since(tx, NOW, moderator=MOD) == 1
+        assert await addressees.of_room(tx, GARDEN) == {"token": ADDRESSEE}
+        assert await addressees.asked_by(tx, "$issue") == ASKED
 
 
 async def test_an_old_database_takes_third_party_invites(old: Database) -> None:

@@ -1,0 +1,302 @@
+"""Invites to addresses outside Matrix that the bot issues on a moderator's word.
+
+A message that an identity server has sent cannot be taken back, and asking twice sends two. So what is to be sent is
+written down first, the identity server is asked once, and what it answers is written down before the room is changed:
+wherever knockbot is killed, it knows afterwards what is left to do, or says plainly that it does not know.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from knockbot.domain import plan, wording
+from knockbot.domain.invites import DAY, IN_VAIN, UNASKED, Address, StoredInvite, masked, possible_again, written
+from knockbot.domain.model import (
+    Answer,
+    Effect,
+    MemberChange,
+    Membership,
+    Request,
+    State,
+    ThirdPartyInvite,
+    Verdict,
+)
+from knockbot.domain.words import Words, user
+from knockbot.errors import ActionError, Later, Never
+from knockbot.flow import review, settle
+from knockbot.flow.door import Door, log
+from knockbot.store import addressees, effects, requests, rooms
+from knockbot.store.addressees import Addressee, Asked
+from knockbot.store.db import Tx
+from knockbot.store.rooms import ProtectedRoom
+
+LATE = 60 * 60 * 1000
+"""Milliseconds after which an invite that was asked for is not sent any more: whoever asked has long gone on."""
+
+KILLED = "I was interrupted while the identity server was asked."
+
+
+class Issuer(Protocol):
+    """The identity servers as the flow sees them. Every call may raise `Later` and `Never`, in words for moderators.
+
+    Where a `Later` has the code `UNASKED`, nothing was done.
+    """
+
+    async def lookup(self, server: str, medium: str, address: str) -> str | None:
+        """The user id that an address belongs to, if any."""
+
+    async def store_invite(
+        self,
+        server: str,
+        medium: str,
+        address: str,
+        room_id: str,
+        sender: str,
+        *,
+        sender_name: str = "",
+        room_name: str = "",
+        join_rule: str = "",
+    ) -> StoredInvite:
+        """Have an address told of an invite; twice is two mails."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An invite that a moderator asks for; `cause` is their command."""
+
+    room: ProtectedRoom
+    actor: str
+    address: Address
+    name: str
+    cause: str
+
+
+# --- asked for ------------------------------------------------------------------------------------------------
+
+
+async def objection(door: Door, room: ProtectedRoom, actor: str) -> Words | None:
+    """Why this person may not have the bot invite anybody by an address now; `None` if nothing stands in the way."""
+    if not door.settings.identity_servers:
+        return wording.NO_IDENTITY_SERVER
+    if 0 in (door.settings.issuing.per_moderator, door.settings.issuing.per_room):
+        return wording.ISSUES_NONE
+    if not await review.is_in(door, room.room_id):
+        return wording.cannot_look(room.label, door.bot)
+    if not await review.is_joined(door, room.room_id, actor):
+        return wording.not_a_member(room.label)
+    powers = await door.outside.powers(room.room_id)
+    theirs = powers.shortfall(actor, Verdict.ACCEPT, "")
+    if theirs is not None:
+        return wording.lacks_power(user(actor), theirs, room.label)
+    mine = powers.shortfall(door.bot, Verdict.ACCEPT, "")
+    return wording.bot_lacks_power(door.bot, mine, room.label) if mine is not None else None
+
+
+async def take(door: Door, tx: Tx, order: Order) -> Words | None:
+    """Write down that an address is to be invited; the words say why not.
+
+    To be called in the transaction that ends the handling of the moderator's command.
+    """
+    await addressees.hold_budgets(tx)
+    refusal = await _in_hand(tx, order) or await _over_budget(door, tx, order)
+    if refusal is not None:
+        return refusal
+    room_id, server = order.room.room_id, next(iter(door.settings.identity_servers))
+    await addressees.ask(tx, Asked(order.cause, room_id, order.actor, door.now(), order.address, order.name))
+    effect = plan.issue(room_id, order.cause, server, order.room.management_room)
+    await effects.add(tx, [effect], door.now())
+    log.info("%s has me invite %s to %s", order.actor, masked(str(order.address)), room_id)
+    return None
+
+
+async def _in_hand(tx: Tx, order: Order) -> Words | None:
+    """An address gets one invite to a room at a time: a second mail would only be another key to the same door."""
+    if await addressees.is_asked_for(tx, order.room.room_id, order.address):
+        return wording.BEING_INVITED
+    number = await addressees.number_of(tx, order.room.room_id, order.address)
+    return wording.invited_already(number) if number is not None else None
+
+
+async def _over_budget(door: Door, tx: Tx, order: Order) -> Words | None:
+    now, budgets = door.now(), door.settings.issuing
+    by_them = await addressees.issued_at(tx, now - DAY, moderator=order.actor)
+    at = possible_again(by_them, budgets.per_moderator, now)
+    if at is not None:
+        return wording.too_many_issued(at, budgets.per_moderator)
+    for_room = await addressees.issued_at(tx, now - DAY, room_id=order.room.room_id)
+    at = possible_again(for_room, budgets.per_room, now)
+    return wording.too_many_issued(at, budgets.per_room, order.room.label) if at is not None else None
+
+
+# --- sent -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The identity server holds the invite, and has told the address."""
+
+    stored: StoredInvite
+
+
+@dataclass(frozen=True, slots=True)
+class Belongs:
+    """The address is that of a Matrix account, which stands in the room as `stands` says."""
+
+    user_id: str
+    stands: MemberChange | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unsent:
+    """It came to nothing. `counted` says that it counts all the same, as something was sent, or may have been."""
+
+    words: Words
+    counted: bool = False
+
+
+Came = Sent | Belongs | Unsent
+
+
+async def issue(door: Door, issuer: Issuer, effect: Effect) -> Came | None:
+    """Ask the identity server, once; none where the end is on record. `Later` only before anything was asked."""
+    try:
+        return await _issue(door, issuer, effect)
+    except Never as error:  # the homeserver's
+        return Unsent(wording.not_issued(error.why))
+
+
+async def _issue(door: Door, issuer: Issuer, effect: Effect) -> Came | None:
+    cause = effect.event_id or ""
+    async with door.db.tx() as tx:
+        asked = await addressees.asked_by(tx, cause)
+        room = await rooms.find(tx, effect.room_id)
+    if asked is None:
+        return None
+    if asked.sending:
+        return Unsent(wording.unclear_whether_sent(KILLED), counted=True)
+    refusal = await _refusal(door, effect, asked, room)
+    if refusal is not None:
+        return Unsent(refusal)
+    server, medium, address = str(effect.content["server"]), asked.address.medium, asked.address.text
+    try:
+        user_id = await issuer.lookup(server, medium, address)
+    except ActionError as error:
+        return Unsent(wording.not_issued(error.why))
+    if user_id is not None:
+        return Belongs(user_id, await door.outside.member(effect.room_id, user_id))
+    return await _send(door, issuer, server, asked)
+
+
+async def _refusal(door: Door, effect: Effect, asked: Asked, room: ProtectedRoom | None) -> Words | None:
+    """Why what was asked for is not done any more: some time may have passed, and the room have changed."""
+    if door.now() - asked.at > LATE:
+        return wording.LATE
+    if room is None or room.management_room != effect.content["management_room"]:
+        return wording.not_issued("I keep that door from here no longer.")
+    return await objection(door, room, asked.moderator)
+
+
+async def _send(door: Door, issuer: Issuer, server: str, asked: Asked) -> Came | None:
+    view = await door.outside.room(asked.room_id)
+    member = await door.outside.member(asked.room_id, asked.moderator)
+    async with door.db.tx() as tx:
+        if not await addressees.begin_sending(tx, asked.cause):
+            return None
+    try:
+        stored = await issuer.store_invite(
+            server,
+            asked.address.medium,
+            asked.address.text,
+            asked.room_id,
+            door.bot,
+            sender_name=(member.display_name if member is not None else None) or asked.moderator,
+            room_name=view.label,
+            join_rule=view.join_rule,
+        )
+    except ActionError as error:
+        if isinstance(error, Later) and error.code != UNASKED:
+            return Unsent(wording.unclear_whether_sent(error.why), counted=True)
+        in_vain = error.code == IN_VAIN
+        return Unsent(wording.not_issued(error.why, sent=in_vain), counted=in_vain)
+    return Sent(stored)
+
+
+# --- what came of it ------------------------------------------------------------------------------------------
+
+
+async def conclude(door: Door, tx: Tx, effect: Effect, came: Came) -> None:
+    """Write down what came of it, and what is left to do; from now on the command's row holds no address."""
+    asked = await addressees.asked_by(tx, effect.event_id or "")
+    if asked is None:
+        return
+    room = await rooms.find(tx, effect.room_id)
+    if room is None and not isinstance(came, Unsent):
+        sent = isinstance(came, Sent)
+        came = Unsent(wording.not_issued("I keep that door from here no longer.", sent=sent), counted=sent)
+    await addressees.end(tx, asked.cause, counted=not isinstance(came, Unsent) or came.counted)
+    if isinstance(came, Unsent):
+        await _reply(door, tx, effect, came.words)
+    elif isinstance(came, Belongs):
+        await _call_in(door, tx, effect, asked, came)
+    elif room is not None:
+        await _open(door, tx, asked, room, came.stored)
+
+
+async def _reply(door: Door, tx: Tx, effect: Effect, text: Words) -> None:
+    """In reply to the command, where it was given."""
+    cause = effect.event_id or ""
+    await settle.say(door, tx, str(effect.content["management_room"]), f"issued:{cause}", text, reply_to=cause)
+
+
+async def _open(door: Door, tx: Tx, asked: Asked, room: ProtectedRoom, stored: StoredInvite) -> None:
+    """The request: accepted on the moderator's word, with the room yet to hold what was sent."""
+    invite = ThirdPartyInvite(room.room_id, "", written(stored.token), door.bot, stored.display_name, stored.keys)
+    request = await requests.open_invite(tx, room.management_room, invite, door.now(), issued_by=asked.moderator)
+    await requests.answered(
+        tx, request.id, Answer(Verdict.ACCEPT, asked.moderator, door.now(), request.event_id, cause=asked.cause)
+    )
+    await settle.record(door, tx, request, asked.moderator, "issued")
+    await addressees.remember(
+        tx, Addressee(room.room_id, invite.token, asked.address, asked.moderator, door.now(), asked.name)
+    )
+    await effects.add(tx, [plan.plant(request, stored.content)], door.now())
+
+
+async def _call_in(door: Door, tx: Tx, effect: Effect, asked: Asked, came: Belongs) -> None:
+    """Whoever has an account is invited by it; who knocks already is let in."""
+    membership = came.stands.membership if came.stands is not None else None
+    knock = await requests.latest(tx, asked.room_id, came.user_id) if membership is Membership.KNOCK else None
+    if knock is not None and knock.awaits_moderators:
+        word = Answer(Verdict.ACCEPT, asked.moderator, door.now(), knock.event_id, cause=asked.cause)
+        await settle.give_answer(door, tx, knock, word)
+    elif membership in (None, Membership.LEAVE, Membership.KNOCK):
+        invite = plan.call_in(asked.room_id, came.user_id, door.home, asked.cause, came.stands)
+        await effects.add(tx, [invite], door.now())
+    label = await settle.label_of(tx, asked.room_id)
+    await _reply(door, tx, effect, wording.belongs_to(came.user_id, label, membership))
+
+
+async def not_called_in(door: Door, tx: Tx, effect: Effect, why: str) -> None:
+    """An ordinary invite that was for an address at first could not be given."""
+    text = wording.not_called_in(effect.user_id or "", await settle.label_of(tx, effect.room_id), why)
+    await settle.alarm(door, tx, effect.room_id, f"refused:{effect.key}", text)
+
+
+async def not_planted(door: Door, tx: Tx, request: Request, why: str) -> None:
+    """The room does not hold what was sent, and never will."""
+    if request.on_its_way:
+        await settle.settle(door, tx, request, State.REVOKED, door.bot)
+    label = await settle.label_of(tx, request.room_id)
+    text = wording.not_planted(request.number, label, why)
+    await settle.alarm(door, tx, request.room_id, f"refused:plant:{request.id}", text)
+
+
+# --- forgotten ------------------------------------------------------------------------------------------------
+
+
+async def forget(tx: Tx, now: int, keep: int) -> None:
+    """Forget whom invites went to that have not stood for so many milliseconds, and what was to be said of them."""
+    await addressees.forget_old(tx, now - keep)
+    await addressees.forget_counted(tx, now)
+    await effects.forget_unsaid(tx, now - keep, now)
