@@ -59,7 +59,8 @@ $(SYDENT)/.ready: requirements/sydent.lock | $(VENV)/bin/python
 	@echo "knockbot: making $(SYDENT) with a real Sydent and its $$(grep -c == requirements/sydent.lock) locked packages"
 	@test -x $(SYDENT)/bin/python || $(PYTHON) -m venv $(SYDENT) || { rm -rf $(SYDENT); exit 1; }
 	@$(SYDENT)/bin/python -m pip --disable-pip-version-check --no-input install --quiet --require-hashes \
-	  -r requirements/sydent.lock
+	  -r requirements/sydent.lock || { \
+	  echo "knockbot: Sydent cannot be installed here, as said above; the tests need it. Without it, the demo invites nobody by e-mail: $(BIN)/knockbot demo" >&2; exit 1; }
 	@touch $@
 
 # --- the lock files --------------------------------------------------------------------------------------------
