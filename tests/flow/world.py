@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from knockbot.domain.invites import StoredInvite, spoken
 from knockbot.domain.model import IdentityKey, MemberChange, Membership, Reaction, ThirdPartyChange
 from knockbot.domain.power import Powers, powers
-from knockbot.errors import ActionError, Never
+from knockbot.errors import Never
 from knockbot.flow.door import RoomView
 from knockbot.matrix import events
 
@@ -84,7 +84,7 @@ class Room:
 class Trick:
     """What the homeserver does out of the ordinary when it is called."""
 
-    error: ActionError | Exception | None = None
+    error: BaseException | None = None
     done: bool = False
     """Whether the act takes place before that, as when an answer is lost on its way."""
     meanwhile: Callable[[], object] | None = None
@@ -237,7 +237,7 @@ class World:
     def play(
         self,
         call: str,
-        error: Exception | None = None,
+        error: BaseException | None = None,
         *,
         done: bool = False,
         meanwhile: Callable[[], object] | None = None,
