@@ -1,8 +1,9 @@
 """When an inviter falls: what becomes of the third-party invites that they planted, as the policy says.
 
-Nothing in a room ties an invite to the standing of whoever planted it. So whoever is banned, kicked or put below the
-`invite` level has theirs revoked, and of whoever leaves they are shown to the moderators, unless the policy says else.
-Each fall is dealt with once: what moderators say of an invite afterwards holds.
+Step 4 of an invite's journey (ARCHITECTURE.md). Nothing in a room ties an invite to the standing of whoever planted it.
+So whoever is banned, kicked or put below the `invite` level has theirs revoked, and of whoever leaves they are shown to
+the moderators, unless the policy says else. Each fall is dealt with once: what moderators say of an invite afterwards
+holds.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Third-party invites: watched, judged when they are planted, let stand or taken back.
 
-An invite to an e-mail address or phone number outlives the power, the membership and the ban of whoever planted it,
-and whoever holds one of its keys comes in by it. So each is a request, and stands only as long as the policy lets it.
-Who comes in by one is judged in `redeeming.py`; what a fall of its inviter means for it is in `inviters.py`.
+Steps 2 and 3 of an invite's journey (ARCHITECTURE.md). An invite to an e-mail address or phone number outlives the
+power, the membership and the ban of whoever planted it, and whoever holds one of its keys comes in by it. So each is a
+request, and stands only as long as the policy lets it. Who comes in by one is judged in `redeeming.py`; what a fall of
+its inviter means for it is in `inviters.py`.
 """
 
 from __future__ import annotations

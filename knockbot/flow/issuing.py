@@ -1,8 +1,9 @@
 """Invites to addresses outside Matrix that the bot issues on a moderator's word.
 
-A message that an identity server has sent cannot be taken back, and asking twice sends two. So what is to be sent is
-written down first, the identity server is asked once, and what it answers is written down before the room is changed:
-wherever knockbot is killed, it knows afterwards what is left to do, or says plainly that it does not know.
+Step 1 of an invite's journey (ARCHITECTURE.md). A message that an identity server has sent cannot be taken back, and
+asking twice sends two. So what is to be sent is written down first, the identity server is asked once, and what it
+answers is written down before the room is changed: wherever knockbot is killed, it knows afterwards what is left to do,
+or says plainly that it does not know.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Who comes in by a third-party invite: tied to it by its token, and judged in turn.
 
-The record reads as one story: issued, judged, redeemed by somebody, and what came of them. Where no rule for redeemed
-invites matches, whoever was meant is welcome: what was accepted stays accepted, and what was taken back stays so.
+Steps 5 and 6 of an invite's journey (ARCHITECTURE.md). The record reads as one story: issued, judged, redeemed by
+somebody, and what came of them. Where no rule for redeemed invites matches, whoever was meant is welcome: what was
+accepted stays accepted, and what was taken back stays so.
 """
 
 from __future__ import annotations
