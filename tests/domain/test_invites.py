@@ -8,7 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from knockbot.domain.invites import Fall, fall, fallen, https_host, may_invite, spoken, written
+from knockbot.domain.invites import (
+    DAY,
+    LONGEST_PHONE,
+    SHORTEST_PHONE,
+    Address,
+    Fall,
+    fall,
+    fallen,
+    https_host,
+    may_invite,
+    possible_again,
+    read_address,
+    spoken,
+    written,
+)
 from knockbot.domain.model import MemberChange, Membership, ThirdPartyInvite
 from knockbot.domain.power import powers
 from knockbot.domain.text import storable
@@ -190,3 +204,125 @@ def test_a_third_party_invite_is_judged_as_a_knock_of_its_inviter_that_says_noth
     knock = invite.as_knock()
     assert (knock.room_id, knock.user_id, knock.event_id) == ("!r:tulip.example", INVITER, "$e")
     assert (knock.reason, knock.display_name, knock.has_avatar) == ("", None, False)
+
+
+# --- addresses ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("typed", "address", "rest"),
+    [
+        ("carla@example.org", Address("email", "carla@example.org"), ""),
+        ("  Carla@Example.ORG  ", Address("email", "carla@example.org"), ""),
+        ("carla@example.org Carla from Monday", Address("email", "carla@example.org"), "Carla from Monday"),
+        ("<carla@example.org> Carla", Address("email", "carla@example.org"), "Carla"),
+        ("mailto:carla@example.org", Address("email", "carla@example.org"), ""),
+        ("<MAILTO:carla@example.org?subject=x>", Address("email", "carla@example.org"), ""),
+        ("carla@example.org, Carla", Address("email", "carla@example.org"), "Carla"),
+        ("a.b+c_d-e=f@sub.example.org", Address("email", "a.b+c_d-e=f@sub.example.org"), ""),
+        ("ána@bücher.example", Address("email", "ána@bücher.example"), ""),
+        ("+4912345678", Address("msisdn", "4912345678"), ""),
+        ("+49 123 456-78", Address("msisdn", "4912345678"), ""),
+        ("+49 (0)123/456.78 Carl", Address("msisdn", "4912345678"), "Carl"),
+        ("+1 (202) 555-0123 Carl the 2nd", Address("msisdn", "12025550123"), "Carl the 2nd"),
+        ("0049 12345678, Carl", Address("msisdn", "4912345678"), "Carl"),
+    ],
+)
+def test_an_address_is_read_as_people_write_it(typed: str, address: Address, rest: str) -> None:
+    assert read_address(typed) == (address, rest)
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "",
+        "Carla",
+        "@carla:example.org",
+        "#garden:example.org",
+        "carla@",
+        "@example.org",
+        "carla@example",
+        "carla@@example.org",
+        "carla@example@example.org",
+        "carla@example..org",
+        "carla@.example.org",
+        "carla@example.org.",
+        "a,b@example.org",
+        "a;b@example.org",
+        '"a b"@example.org',
+        "a\\b@example.org",
+        "carla@example.org\nBcc:x@example.org",
+        "car\u202ela@example.org",
+        "car\0la@example.org",
+        "x" * 65 + "@example.org",
+        "carla@" + "x" * 250 + ".org",
+        "0123 45678",
+        "12345678",
+        "+123456",
+        "+1234567890123456",
+        "+49 123 456 78x",
+        "+",
+        "++4912345678",
+    ],
+)
+def test_what_is_no_address_is_not_taken_for_one(typed: str) -> None:
+    assert read_address(typed) is None
+
+
+@given(st.text())
+def test_whatever_is_typed_an_address_is_one_word_for_an_identity_server(typed: str) -> None:
+    read = read_address(typed)
+
+    if read is not None:
+        address, rest = read
+        assert address.text.isprintable()
+        assert len(address.text.split()) == 1
+        assert read_address(str(address)) == (address, "")
+        assert rest in typed
+
+
+@given(st.from_regex(r"(\+|00)[0-9]{1,5}([ ()./-]*[0-9]){0,60}[ ,x]?", fullmatch=True))
+def test_a_phone_number_is_read_whole_or_not_at_all(typed: str) -> None:
+    read = read_address(typed)
+
+    if read is not None:
+        assert read[0].medium == "msisdn"
+        assert SHORTEST_PHONE <= len(read[0].text) <= LONGEST_PHONE
+        assert read[1] == ""
+
+
+# --- budgets ------------------------------------------------------------------------------------------------------
+
+NOON = 100 * DAY
+
+
+@pytest.mark.parametrize(
+    ("times", "budget", "possible"),
+    [
+        ((), 1, None),
+        ((NOON - 1,), 2, None),
+        ((NOON - 1,), 1, NOON - 1 + DAY),
+        ((NOON,), 1, NOON + DAY),
+        ((NOON - DAY,), 1, None),
+        ((NOON - DAY + 1,), 1, NOON + 1),
+        ((NOON - 5, NOON - 3, NOON - 1), 3, NOON - 5 + DAY),
+        ((NOON - 1, NOON - 5, NOON - 3), 3, NOON - 5 + DAY),
+        # The budget was made smaller meanwhile.
+        ((NOON - 5, NOON - 3, NOON - 1), 1, NOON - 1 + DAY),
+        ((NOON - 5, NOON - 3, NOON - 1), 2, NOON - 3 + DAY),
+        ((NOON - 2 * DAY, NOON - DAY, NOON - 1), 2, None),
+    ],
+)
+def test_a_budget_says_when_there_is_something_in_it_again(
+    times: tuple[int, ...], budget: int, possible: int | None
+) -> None:
+    assert possible_again(times, budget, NOON) == possible
+
+
+@given(st.lists(st.integers(NOON - 2 * DAY, NOON)), st.integers(1, 5))
+def test_at_that_moment_it_is_possible_and_not_before(times: list[int], budget: int) -> None:
+    at = possible_again(times, budget, NOON)
+
+    if at is not None:
+        assert possible_again(times, budget, at) is None
+        assert possible_again(times, budget, at - 1) is not None
