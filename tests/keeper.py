@@ -120,12 +120,13 @@ class Keeper(ABC):
         """A new garden: alice makes the room and the management room, lets the bot in and has it keep the door."""
         alice = alice or await self.homeserver.person("alice")
         users = {self.user_id: bot_level} if bot_level is not None else {}
+        users |= (levels or {}).get("users", {})
         if room_version is not None and int(room_version) < 12:
             users[alice.user_id] = 100  # from version 12 on the creator stands above all levels instead
         garden_room = await alice.create_room(
             "Garden",
             invite=[self.user_id],
-            power_levels={"users": users, **(levels or {})},
+            power_levels={**(levels or {}), "users": users},
             room_version=room_version,
             initial_state=[{"type": "m.room.join_rules", "content": join_rule or {"join_rule": "knock"}}],
             **room,

@@ -14,6 +14,16 @@ async def planted(garden: Garden, by: Person | None = None, token: str | None = 
     return await Planted(garden.room, by or garden.alice).plant(token, **more)
 
 
+async def member(garden: Garden, name: str = "mona") -> Person:
+    """Somebody new in the garden; where nothing else was said, that is enough to invite.
+
+    In a garden that is shared, it is they who plant: what one person plants too much of shares a card.
+    """
+    person = await garden.person(name)
+    await garden.bring(person, garden.room)
+    return person
+
+
 async def standing(garden: Garden) -> set[str]:
     """The tokens under which invites stand in a garden."""
     state: Any = await garden.alice.call("GET", "rooms", garden.room, "state")
@@ -22,10 +32,11 @@ async def standing(garden: Garden) -> set[str]:
 
 async def gone(garden: Garden, *invites: Planted) -> None:
     """Wait until the room holds none of them any longer."""
-    tokens = {invite.token for invite in invites}
-    await until(
-        lambda: standing(garden), lambda there: not there & tokens, lambda there: f"there still stands {there & tokens}"
-    )
+
+    async def look() -> list[Json | None]:
+        return [await garden.alice.state(garden.room, THIRD_PARTY_INVITE, invite.token) for invite in invites]
+
+    await until(look, lambda there: not any(there), lambda there: f"there still stands {there}")
 
 
 async def told(garden: Garden, invite: Planted, state: str, *, after: str | None = None, **fields: Any) -> Json:

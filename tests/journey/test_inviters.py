@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import pytest
 
-from knockbot.demo.people import MatrixRefused
+from knockbot.demo.people import MatrixRefused, Person
 from knockbot.demo.planted import Planted
 from tests.keeper import Garden, InProcess, block, words
-from tests.planting import gone, planted, standing, told
+from tests.planting import gone, member, planted, standing, told
 
 STAND = "{rules: [], otherwise_third_party: accept}"
 
 
-async def standing_of(garden: Garden, inviter_level: int = 50, many: int = 1) -> list[Planted]:
-    """Invites of mona's that stand."""
-    mona = await garden.moderator(level=inviter_level)
-    invites = [await planted(garden, mona) for _ in range(many)]
+async def standing_of(garden: Garden, inviter: Person | None = None, many: int = 1) -> list[Planted]:
+    """Invites that stand, of this inviter or of somebody new."""
+    inviter = inviter or await member(garden)
+    invites = [await planted(garden, inviter) for _ in range(many)]
     for invite in invites:
         await told(garden, invite, "standing")
     return invites
+
+
+async def garden_with(keeper: InProcess, policy: str, invite: int, *names: str) -> tuple[Garden, list[Person]]:
+    """A garden where it takes this level to invite, and people in it at level 50."""
+    people = [await keeper.homeserver.person(name) for name in names]
+    users = {person.user_id: 50 for person in people}
+    garden = await keeper.plant(policy, levels={"invite": invite, "users": users})
+    for person in people:
+        await garden.bring(person, garden.room)
+    return garden, people
 
 
 async def said_how_many(garden: Garden, invites: list[Planted], part: str) -> None:
@@ -65,19 +75,18 @@ async def test_the_invites_of_one_who_leaves_wait_for_the_moderators(keeper: InP
 
 
 async def test_a_demoted_inviter_has_their_invites_taken_back(keeper: InProcess) -> None:
-    garden = await keeper.plant(STAND, levels={"invite": 50})
-    invites = await standing_of(garden)
+    garden, [mona] = await garden_with(keeper, STAND, 50, "mona")
+    invites = await standing_of(garden, mona)
 
-    await garden.give_power(invites[0].inviter.user_id, 0)
+    await garden.give_power(mona.user_id, 0)
 
     await gone(garden, *invites)
     await said_how_many(garden, invites, "take back")
 
 
 async def test_so_does_everybody_whom_a_raised_level_leaves_behind(keeper: InProcess) -> None:
-    garden = await keeper.plant(STAND)
-    low = await standing_of(garden, 0)
-    high = await standing_of(garden, 50)
+    garden, [mona] = await garden_with(keeper, STAND, 0, "mona")
+    low, high = await standing_of(garden), await standing_of(garden, mona)
     levels = await garden.alice.state(garden.room, "m.room.power_levels") or {}
 
     await garden.alice.put_state(garden.room, "m.room.power_levels", {**levels, "invite": 50})
@@ -97,10 +106,8 @@ inviter_left: revoke
 
 
 async def test_the_policy_may_say_otherwise_for_each(keeper: InProcess) -> None:
-    garden = await keeper.plant(OTHERWISE, levels={"invite": 50})
-    [removed] = await standing_of(garden)
-    [demoted] = await standing_of(garden)
-    [left] = await standing_of(garden)
+    garden, people = await garden_with(keeper, OTHERWISE, 50, "removed", "demoted", "left")
+    [removed], [demoted], [left] = [await standing_of(garden, person) for person in people]
 
     await garden.alice.ban(garden.room, removed.inviter.user_id)
     await garden.give_power(demoted.inviter.user_id, 0)
@@ -118,8 +125,10 @@ async def test_what_a_user_without_power_planted_before_their_ban_is_revoked_bef
     keeper: InProcess,
 ) -> None:
     """In a room where everybody may invite: the ban alone would leave the door open."""
-    garden = await keeper.plant(levels={"invite": 0})
-    mallory = await garden.moderator("mallory", level=0)
+    garden = await keeper.garden()
+    levels = await garden.alice.state(garden.room, "m.room.power_levels") or {}
+    mallory = await member(garden, "mallory")
+    assert (levels["invite"], levels.get("users_default", 0), mallory.user_id in levels["users"]) == (0, 0, False)
     invite = await planted(garden, mallory)
     await told(garden, invite, "pending")
 
@@ -134,7 +143,7 @@ async def test_what_a_user_without_power_planted_before_their_ban_is_revoked_bef
 
 async def test_also_where_the_bot_comes_after_the_ban(keeper: InProcess) -> None:
     garden = await keeper.plant(protect=False, levels={"invite": 0})
-    mallory = await garden.moderator("mallory", level=0)
+    mallory = await member(garden, "mallory")
     invite = await planted(garden, mallory)
     await garden.alice.ban(garden.room, mallory.user_id)
     assert await standing(garden) == {invite.token}
@@ -146,7 +155,7 @@ async def test_also_where_the_bot_comes_after_the_ban(keeper: InProcess) -> None
 
 
 async def test_a_moderators_word_after_the_fall_holds(keeper: InProcess) -> None:
-    garden = await keeper.plant(STAND)
+    garden = await keeper.garden(STAND)
     [invite] = await standing_of(garden)
     await invite.inviter.leave(garden.room)
     card = await told(garden, invite, "pending")
@@ -156,5 +165,6 @@ async def test_a_moderators_word_after_the_fall_holds(keeper: InProcess) -> None
     keeper.door.look_at(garden.room)
     await garden.caught_up()
 
-    assert await standing(garden) == {invite.token}
-    assert "may stand" in await garden.command("invites")
+    assert invite.token in await standing(garden)
+    [row] = [line for line in (await garden.command("invites")).split("\n") if invite.inviter.user_id in line]
+    assert "may stand" in row

@@ -11,7 +11,7 @@ from knockbot.demo.people import MatrixRefused, Person, until
 from knockbot.demo.planted import Planted
 from tests.journey.conftest import OwnKeeper
 from tests.keeper import Garden, InProcess, block, edit_of, in_reply_to, words
-from tests.planting import gone, planted, standing, told
+from tests.planting import gone, member, planted, standing, told
 
 STAND = "{rules: [], otherwise_third_party: accept}"
 JUDGED = """
@@ -39,7 +39,7 @@ async def is_in(garden: Garden, person: Person) -> bool:
 
 async def test_redeemed_while_it_waits_the_moderators_decide_about_the_guest(keeper: InProcess) -> None:
     garden = await keeper.garden()
-    invite = await planted(garden)
+    invite = await planted(garden, await member(garden))
     card = await told(garden, invite, "pending", user_id=None)
     dave = await garden.person("dave")
 
@@ -82,8 +82,9 @@ async def test_who_redeems_is_judged_in_turn(keeper: InProcess, name: str) -> No
 
 async def test_taken_back_and_redeemed_in_the_same_moment_nobody_is_in(keeper: InProcess) -> None:
     garden = await keeper.garden()
-    for _ in range(4):
-        invite = await planted(garden)
+    mona = await member(garden)
+    for _ in range(2):
+        invite = await planted(garden, mona)
         card = await told(garden, invite, "pending")
         dave = await garden.person("dave")
 
@@ -148,11 +149,10 @@ async def test_two_who_come_at_once_by_one_token_are_two_requests(own_keeper: Ow
 
 
 async def test_whoever_knocks_and_redeems_has_their_knock_answered_by_their_inviter(keeper: InProcess) -> None:
-    garden = await keeper.plant()
-    await garden.set_policy(STAND)
+    garden = await keeper.garden(STAND)
     hank = await garden.knocker("hank", "please")
     card = await garden.card(hank)
-    mona = await garden.moderator()
+    mona = await member(garden)
     invite = await planted(garden, mona)
     await told(garden, invite, "standing")
 
@@ -179,7 +179,7 @@ async def test_a_banned_user_cannot_redeem_and_the_invite_stands(keeper: InProce
 
 async def test_a_knock_that_says_it_redeems_is_a_knock(keeper: InProcess) -> None:
     garden = await keeper.garden()
-    invite = await planted(garden)
+    invite = await planted(garden, await member(garden))
     await told(garden, invite, "pending")
     fay = await garden.person("fay")
 
@@ -192,7 +192,7 @@ async def test_a_knock_that_says_it_redeems_is_a_knock(keeper: InProcess) -> Non
 
 async def test_a_member_who_redeems_is_not_put_out(keeper: InProcess) -> None:
     """On a real homeserver that turns a member into somebody who is invited, for a moment or for good."""
-    garden = await keeper.plant("rules: [{name: nobody, for: redeemed_invite, when: {user: '*'}, then: ban}]")
+    garden = await keeper.garden("rules: [{name: nobody, for: redeemed_invite, when: {user: '*'}, then: ban}]")
     dave = await garden.person("dave")
     await garden.bring(dave, garden.room)
     invite = await planted(garden)
@@ -207,8 +207,8 @@ async def test_a_member_who_redeems_is_not_put_out(keeper: InProcess) -> None:
 
 
 async def test_the_record_reads_as_one_story(keeper: InProcess) -> None:
-    garden = await keeper.plant()
-    invite = await planted(garden)
+    garden = await keeper.garden()
+    invite = await planted(garden, await member(garden))
     card = await told(garden, invite, "pending")
     number = block(card)["number"]
     await garden.alice.react(garden.mods, card["event_id"], "✅")

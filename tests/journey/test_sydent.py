@@ -12,7 +12,7 @@ from knockbot.demo.people import MatrixRefused, Person, until
 from knockbot.demo.planted import THIRD_PARTY_INVITE, Planted
 from knockbot.matrix import identity
 from tests.keeper import Garden, InProcess, block, words
-from tests.planting import gone, planted, standing, told
+from tests.planting import gone, member, planted, standing, told
 from tests.sydent import FederatingHomeserver, LabIdentityServer
 
 VOUCHED = """
@@ -22,13 +22,6 @@ rules:
 - {name: not eve, for: redeemed_invite, when: {user: "@eve*"}, then: reject, reason: Not you.}
 - {name: only ours, for: redeemed_invite, when: {all: [{local: false}, {user: "@mallory*"}]}, then: ban}
 """
-
-
-async def member(garden: Garden, name: str = "mona") -> Person:
-    """Somebody who is in the garden, where everybody may invite."""
-    person = await garden.person(name)
-    await garden.bring(person, garden.room)
-    return person
 
 
 async def mailed(garden: Garden, identity_server: LabIdentityServer, by: Person, address: str) -> Planted:
