@@ -1,6 +1,6 @@
 """`knockbot check`: every link of the chain looked at in order, each miss with its mend.
 
-It changes nothing: no schema is upgraded, no account made, no transaction taken.
+It changes nothing: no schema is upgraded, no account made (but the bot's with identity servers), no transaction taken.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from mautrix.api import Method, Path
 from knockbot.app import listening, new_homeserver, new_session, now
 from knockbot.config import Settings
 from knockbot.domain.ids import server_of
-from knockbot.errors import ActionError, Never, Unavailable
+from knockbot.errors import ActionError, Later, Never, Unavailable
 from knockbot.flow.checkup import checklist
 from knockbot.flow.door import Door
 from knockbot.matrix.facts import Outside
 from knockbot.matrix.gateway import PingOnly
 from knockbot.matrix.homeserver import Homeserver
+from knockbot.matrix.identity import IdentityServers
 from knockbot.store import rooms
 from knockbot.store.db import UP_TO_DATE, Database, InUse, probe, redacted
 
@@ -72,7 +73,8 @@ async def check(settings: Settings, say: Callable[[str], None]) -> bool:
             except Miss as miss:
                 say(f"❌ {name}: {miss.what}\n   → {miss.mend}")
                 return False
-        return await _rooms(bench, say)
+        trusted = await _identity_servers(bench, say)
+        return await _rooms(bench, say) and trusted
 
 
 # --- the steps ------------------------------------------------------------------------------------------------
@@ -235,6 +237,46 @@ STEPS: dict[str, Step] = {
     "round trip": _round_trip,
     "limits": _limits,
 }
+
+
+# --- identity servers -----------------------------------------------------------------------------------------
+
+
+async def _identity_servers(bench: Bench, say: Callable[[str], None]) -> bool:
+    """Whether each identity server of the config could send invites; one that cannot stands in nobody else's way."""
+    configured = bench.settings.identity_servers
+    servers = IdentityServers(bench.session, bench.bot, lambda: configured)
+    sound = True
+    for name in configured:
+        try:
+            say(f"✅ identity server {name}: {await _identity_server(bench, servers, name)}")
+        except Miss as miss:
+            say(f"❌ identity server {name}: {miss.what}\n   → {miss.mend}")
+            sound = False
+    return sound
+
+
+async def _identity_server(bench: Bench, servers: IdentityServers, name: str) -> str:
+    try:
+        await bench.bot.whoami()
+    except ActionError:
+        return "not asked yet, as the bot has no account to show; check again after `knockbot run`"
+    try:
+        return await servers.look(name)
+    except Later as error:
+        raise Miss(
+            error.why,
+            f"see identity_servers.{name} in config.yaml: is its url right, can this machine reach it, and does "
+            "ca_file hold the authority of its certificate?",
+        ) from error
+    except Never as error:
+        if error.code == "M_TERMS_NOT_SIGNED":
+            raise Miss(
+                error.why, f"read its terms, and name them under identity_servers.{name}.accept_terms in config.yaml"
+            ) from error
+        raise Miss(
+            error.why, "look at its own log: it must be able to ask this homeserver, over federation, who the bot is"
+        ) from error
 
 
 # --- protected rooms ------------------------------------------------------------------------------------------

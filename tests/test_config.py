@@ -18,6 +18,7 @@ from knockbot.config import (
     Defaults,
     Faults,
     Format,
+    Issuing,
     Level,
     Listen,
     Logging,
@@ -84,6 +85,8 @@ def test_what_is_needed_is_enough(loaded: Load, tmp_path: Path) -> None:
     assert settings.permissions == {}
     assert settings.rooms == {}
     assert settings.identity_servers == {}
+    assert settings.issuing == Issuing(per_moderator=10, per_room=30)
+    assert settings.issuing.keep_addresses == 30 * 24 * 3600 * 1000
     assert settings.defaults.policy.policy.otherwise is Verdict.FORWARD
     assert settings.metrics == Metrics()
     assert settings.logging == Logging()
@@ -109,6 +112,7 @@ rooms:
 identity_servers:
   "Id.Example:8443": {url: "https://id.example:8443/", accept_terms: ["https://id.example/terms"]}
   vector.im: {url: https://vector.im, accept_terms: true}
+issuing: {per_moderator: 0, per_room: 7, keep_addresses: 12h}
 metrics: {enabled: true, listen: "[::1]:9000"}
 logging: {level: debug, format: json}
 """
@@ -137,6 +141,8 @@ logging: {level: debug, format: json}
     assert settings.identity_servers["id.example:8443"].url == "https://id.example:8443"
     assert settings.identity_servers["id.example:8443"].accept_terms == ("https://id.example/terms",)
     assert settings.identity_servers["vector.im"].accept_terms is True
+    assert (settings.issuing.per_moderator, settings.issuing.per_room) == (0, 7)
+    assert settings.issuing.keep_addresses == 12 * 3600 * 1000
     assert settings.metrics == Metrics(enabled=True, listen="[::1]:9000")  # type: ignore[arg-type]  # read by a validator
     assert settings.metrics.listen == Listen("::1", 9000)
     assert str(settings.metrics.listen) == "[::1]:9000"
@@ -369,6 +375,21 @@ rooms:
             "identity_servers:\n  a:\n    url: https://a\n    accept_term: true",
             "11: identity_servers.a.accept_term",
             'unknown key "accept_term"; did you mean "accept_terms"?',
+        ),
+        (
+            "issuing: {per_moderator: -1}",
+            "8: issuing.per_moderator",
+            "expected a whole number from 0 to 100000, found -1",
+        ),
+        (
+            "issuing: {per_room: many}",
+            "8: issuing.per_room",
+            'expected a whole number from 0 to 100000, found "many"',
+        ),
+        (
+            "issuing: {keep_addresses: 30}",
+            "8: issuing.keep_addresses",
+            "expected a span of time such as 30m, 12h or 7d, found 30",
         ),
         (
             "identity_servers: {a: {url: https://a, accept_terms: all}}",
@@ -696,7 +717,7 @@ def all_keys() -> list[tuple[str, ...]]:
 
 
 def test_every_key_there_is_has_been_counted() -> None:
-    assert len(all_keys()) == 10 + 2 + 10 + 1 + 2 + 2 + 2 + 3
+    assert len(all_keys()) == 11 + 2 + 10 + 1 + 2 + 2 + 3 + 2 + 3
     assert ("appservice", "hs_token_file") in all_keys()
 
 

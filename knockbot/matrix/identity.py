@@ -173,6 +173,21 @@ class IdentityServers:
                 self._tokens[url] = await self._register(server)
             return self._tokens[url]
 
+    async def look(self, server: str) -> str:
+        """Whether the bot could have invites sent there, in words for the server admin.
+
+        It has the bot's account made, and accepts no terms; those that the config does not allow are a `Never`.
+        """
+        async with _within(server):
+            try:
+                await self._call(server, "GET", "_matrix/identity/v2/account", token=await self.account(server))
+            except ActionError as error:
+                if error.code != "M_TERMS_NOT_SIGNED":
+                    raise
+                await self._acceptable(server)
+                return "the bot has an account there; its terms, which the config allows, are accepted when needed"
+        return "the bot has an account there, and no terms are in its way"
+
     async def lookup(self, server: str, medium: str, address: str) -> str | None:
         """The user id that an address is bound to there, or none. `medium` is ``email`` or ``msisdn``.
 
@@ -272,10 +287,14 @@ class IdentityServers:
 
     async def _agree(self, server: str, token: str) -> None:
         """Accept the identity server's terms, as far as the config allows it."""
-        terms = await self._call(server, "GET", "_matrix/identity/v2/terms")
-        urls = [_accepted(policy, self._settings_of(server).accept_terms) for policy in _policies(terms, server)]
+        urls = await self._acceptable(server)
         await self._call(server, "POST", "_matrix/identity/v2/terms", token=token, body={"user_accepts": urls})
         log.info("accepted the terms of the identity server %s", server)
+
+    async def _acceptable(self, server: str) -> list[str]:
+        """The URLs of the terms that are to be accepted there, one for each document, if the config allows all."""
+        terms = await self._call(server, "GET", "_matrix/identity/v2/terms")
+        return [_accepted(policy, self._settings_of(server).accept_terms) for policy in _policies(terms, server)]
 
     # --- asking -----------------------------------------------------------------------------------------------
 

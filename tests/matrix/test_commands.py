@@ -117,6 +117,7 @@ ARGUMENTS = {
     "accept": NUMBERS,
     "reject": NUMBERS,
     "ban": NUMBERS,
+    "invite": [f"{room} {whom}" for room in ROOMS for whom in ("", "a@b.example <b>", "+4912345678", "@a:b", "<i>")],
     "invites": ROOMS,
     "revoke": NUMBERS,
     "policy show": ROOMS,

@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 
 from knockbot.config import IdentityServer
-from knockbot.domain.invites import StoredInvite, masked
+from knockbot.domain.invites import IN_VAIN, UNASKED, StoredInvite, masked
 from knockbot.domain.model import IdentityKey, Known, Truth
 from knockbot.errors import ActionError, Later, Never
 from knockbot.matrix import identity
@@ -721,6 +721,77 @@ async def test_a_stored_invite_that_nobody_could_redeem_is_said_to_be_in_vain(
 
     with pytest.raises(Never, match=f"{why}.* in vain"):
         await issue(servers)
+
+
+@pytest.mark.parametrize(
+    ("reply", "code"),
+    [
+        (Reply(429), UNASKED),
+        (Reply(raw=b"nonsense"), None),
+        (Reply(500), None),
+        (Reply(drop=True), None),
+        (Reply(hang=True), None),
+        (Reply(body={}), IN_VAIN),
+        (Reply(body=STORED | {"token": ".."}), IN_VAIN),
+        (
+            Reply(body=STORED | {"public_keys": [{"public_key": "k", "key_validity_url": "http://id.example/"}]}),
+            IN_VAIN,
+        ),
+    ],
+)
+async def test_it_is_said_whether_a_mail_may_have_left(
+    servers: IdentityServers, fake: FakeHomeserver, hurried: None, reply: Reply, code: str | None
+) -> None:
+    take_accounts(fake)
+    await servers.account(ID)
+    fake.on("POST", "store-invite", reply)
+
+    with pytest.raises(ActionError) as failure:
+        await issue(servers)
+
+    assert failure.value.code == code
+
+
+async def test_from_a_server_that_is_down_surely_no_mail_has_left(at: WhoAt, fake: FakeHomeserver) -> None:
+    take_accounts(fake)
+    with pytest.raises(Later) as failure:
+        await issue(at("http://127.0.0.1:1"))
+
+    assert failure.value.code == UNASKED
+
+
+# --- before anybody asks ------------------------------------------------------------------------------------------
+
+
+async def test_whether_invites_could_be_sent_is_known_without_sending_any(
+    servers: IdentityServers, fake: FakeHomeserver
+) -> None:
+    take_accounts(fake)
+    fake.on("GET", "v2/account", Reply(body={"user_id": BOT}))
+
+    assert "no terms" in await servers.look(ID)
+
+
+async def test_terms_that_the_config_allows_are_found_and_not_accepted_yet(at: WhoAt, fake: FakeHomeserver) -> None:
+    take_accounts(fake)
+    fake.on("GET", "v2/account", Reply(403, {"errcode": "M_TERMS_NOT_SIGNED"}))
+    fake.on("GET", "v2/terms", Reply(body={"policies": {"a": {"en": {"url": "https://id.example/terms"}}}}))
+
+    assert "terms" in await at(fake.url, accept_terms=["https://id.example/terms"]).look(ID)
+    with pytest.raises(Never, match="wants its terms accepted first"):
+        await at(fake.url).look(ID)
+    assert not any(asked.method == "POST" and asked.path[-1] == "terms" for asked in fake.requests)
+
+
+@pytest.mark.parametrize("reply", [Reply(500), Reply(404), Reply(raw=b"<h1>It works!</h1>"), Reply(drop=True)])
+async def test_a_server_that_takes_no_account_is_told(
+    servers: IdentityServers, fake: FakeHomeserver, reply: Reply
+) -> None:
+    take_accounts(fake)
+    fake.on("GET", "v2/account", reply)
+
+    with pytest.raises(ActionError):
+        await servers.look(ID)
 
 
 @pytest.mark.parametrize("name", [None, 5, {}])
