@@ -33,14 +33,16 @@ class LabIdentityServer(IdentityServer):
         super().__init__(directory, **how)
         self.asked: list[str] = []
         self._mood = Mood.WELL
+        self._slow_path = ""
         self._change = asyncio.Event()
 
     async def down(self) -> None:
         """No connection from now on."""
         await self.close_front()
 
-    def slow(self) -> None:
-        """From now on it takes every request, and answers none until it is well or down."""
+    def slow(self, path: str = "") -> None:
+        """From now on it takes every request, and answers none (with this in its path) until it is well or down."""
+        self._slow_path = path
         self._turn(Mood.SLOW)
 
     def nonsense(self) -> None:
@@ -61,7 +63,7 @@ class LabIdentityServer(IdentityServer):
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Have Sydent answer, unless the mood is otherwise."""
         self.asked.append(request.path)
-        while self._mood is Mood.SLOW:
+        while self._mood is Mood.SLOW and self._slow_path in request.path:
             await self._change.wait()
         if self._mood is Mood.NONSENSE:
             return web.Response(text="<!doctype html><h1>It works!</h1>", content_type="text/html")
