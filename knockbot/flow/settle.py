@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from knockbot.domain import plan, wording
 from knockbot.domain.card import EMOJI, decision_line, machine_block, policy_key
 from knockbot.domain.model import Answer, Decision, Request, State, Verdict
-from knockbot.domain.policy import Announce
+from knockbot.domain.policy import OTHERWISE, Announce
 from knockbot.domain.words import Words
 from knockbot.flow import rules
 from knockbot.flow.door import Door, log
@@ -32,7 +32,9 @@ async def carry_out(door: Door, tx: Tx, request: Request, decision: Decision, *,
     `card_id` names a card that is already there to be shared.
     """
     await requests.judged(tx, request.id, decision)
-    key = policy_key(request, decision.rule, decision.verdict)
+    # Whoever redeems is judged by what was said of the invite, where no rule matches: no key of the policy says that.
+    by_invite = request.redeemed and decision.rule == OTHERWISE
+    key = "" if by_invite else policy_key(request, decision.rule, decision.verdict)
     await record(door, tx, request, door.bot, "judged", verdict=decision.verdict, rule=key)
     if decision.verdict is Verdict.FORWARD:
         await show(door, tx, request.id, card_id=card_id)

@@ -378,6 +378,19 @@ async def test_the_record_reads_as_one_story(house: House) -> None:
     ]
 
 
+async def test_the_record_names_no_key_of_the_policy_that_says_something_else(house: House) -> None:
+    """Where a rule let the invite stand, `otherwise_third_party` has nothing to do with it."""
+    await house.set_policy("rules: [{name: ours, for: third_party_invite, when: {inviter: '*'}, then: accept}]")
+    await planted(house)
+    await redeemed(house)
+
+    house.tell("log 1")
+    await house.live()
+
+    assert "ours" in house.spoken()[-1]
+    assert "otherwise_third_party" not in house.spoken()[-1]
+
+
 @pytest.mark.parametrize(
     ("by", "membership", "told"), [(DAVE, "leave", "declined"), (ALICE, "leave", "rejected"), (ALICE, "ban", "banned")]
 )

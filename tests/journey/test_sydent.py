@@ -78,6 +78,7 @@ async def test_whoever_owns_an_invited_address_comes_in_and_the_record_reads_as_
     assert record(shown) == record(await garden.command(f"log {number}")) == STORY
     assert all(part in shown for part in (carol.user_id, mona.user_id, "car...@", "vouched"))
     assert address not in shown
+    assert "otherwise" not in shown
 
 
 async def test_who_came_in_by_a_mail_and_is_not_welcome_is_put_out_wherever_they_are_from(
