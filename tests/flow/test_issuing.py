@@ -486,14 +486,16 @@ async def work_to_death(house: House) -> None:
             await task
 
 
-async def test_killed_before_what_was_sent_is_written_down_it_says_so(house: House) -> None:
+async def test_killed_before_what_was_sent_is_written_down_it_says_so(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     command = house.tell(f"invite {GARDEN} {CARLA}")
     await house.hear()
 
-    async def nothing(*_: Any) -> None:
+    async def die(*_: Any) -> None:
         raise Killed
 
-    house.worker._record = nothing  # type: ignore[method-assign, assignment]
+    monkeypatch.setattr(house.worker, "_record", die)
     with pytest.raises(Killed):
         await work_to_death(house)
     await house.die()
