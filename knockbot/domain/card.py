@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from markupsafe import Markup
-
 from knockbot.domain.invites import https_host
 from knockbot.domain.model import Kind, Request, State, ThirdPartyInvite, Verdict
 from knockbot.domain.plan import REACTIONS
@@ -23,6 +21,7 @@ from knockbot.domain.words import (
     listed,
     room,
     rule,
+    sentences,
     spoiler,
     user,
     words,
@@ -125,18 +124,12 @@ def keys_of(invite: ThirdPartyInvite) -> Words:
     said = words("Its keys are of {}{}.", listed(named[:KEYS_SHOWN]), more) if named else NOTHING
     if None in hosts:
         own = words("⚠️ Not every key is of an identity server: whoever holds such a key can let anybody in.")
-        return _sentences(said, own)
+        return sentences(said, own)
     return said or words("It has no key, so nobody can come in by it.")
 
 
 KEYS_SHOWN = 5
 """Identity servers that are named before the rest is counted."""
-
-
-def _sentences(*sentences: Words) -> Words:
-    """One after the other; empty ones are left out."""
-    kept = [sentence for sentence in sentences if sentence]
-    return Words(" ".join(one.plain for one in kept), Markup(" ").join(one.html for one in kept))
 
 
 def decided_by(rule_name: str | None, by: str | None) -> Words:
@@ -304,7 +297,7 @@ def shared_card(requests: Sequence[Request], label: str, most: int) -> Words:
             sign_of(request),
             bold(f"#{request.number}"),
             applicant(request),
-            standing(request) or _sentences(reason_of(request, pushed=True), doubt(request) if of_invites else NOTHING),
+            standing(request) or sentences(reason_of(request, pushed=True), doubt(request) if of_invites else NOTHING),
         )
         for request in requests[-most:]
     ]

@@ -290,7 +290,7 @@ class Decision:
 
     `rule` is the rule's name, else its place (``#3``), or ``otherwise``. `missed` holds the rules before it.
     `unknown`, when set, says what could not be known to judge the rule, and `doubt` why what it says is not done
-    without being asked (``its keys are not valid``); the verdict is then `forward`.
+    without being asked (``its keys do not hold``); the verdict is then `forward`.
     """
 
     verdict: Verdict

@@ -193,7 +193,7 @@ def shown_request(request: Request, label: str, history: Sequence[Words], addres
     return lines(
         [
             words("{} {} {} at {}", sign_of(request), bold(f"#{request.number}"), applicant(request), room(label)),
-            words("It was sent to {}", sent) if sent else NOTHING,
+            words("It was sent to {}.", sent) if sent else NOTHING,
             reason_of(request),
             state or words("Waiting for an answer."),
             answered_with(request),

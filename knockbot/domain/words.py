@@ -79,6 +79,12 @@ def lines(parts: Iterable[Words]) -> Words:
     return Words("\n".join(part.plain for part in kept), Markup("<br>").join(part.html for part in kept))
 
 
+def sentences(*parts: Words) -> Words:
+    """Sentences one after the other; empty ones are left out."""
+    kept = [part for part in parts if part]
+    return Words(" ".join(part.plain for part in kept), Markup(" ").join(part.html for part in kept))
+
+
 def listed(parts: Sequence[Words]) -> Words:
     """Words as one enumeration."""
     return Words(", ".join(part.plain for part in parts), Markup(", ").join(part.html for part in parts))

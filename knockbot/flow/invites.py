@@ -249,7 +249,7 @@ async def follow(door: Door, tx: Tx, request_id: int) -> None:
 # --- taken back -----------------------------------------------------------------------------------------------
 
 
-async def revoke(door: Door, tx: Tx, request_id: int, wish: Wish) -> Words | None:
+async def revoke(door: Door, tx: Tx, wish: Wish, request_id: int) -> Words | None:
     """A moderator takes an invite back; the words say why that is no use any more."""
     request = await requests.get(tx, request_id)
     if request.answer is not None and request.answer.cause == wish.cause:

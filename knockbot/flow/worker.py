@@ -265,7 +265,7 @@ STATE_AFTER: dict[Act, State] = {
 }
 
 ON_REQUESTS = frozenset(STATE_AFTER)
-"""The acts that bring a request about; the others only tell of it."""
+"""The acts that a request moves on by; the others only tell of it."""
 
 
 def _is_beside(effect: Effect, request: Request) -> bool:

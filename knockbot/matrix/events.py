@@ -36,6 +36,7 @@ BODY_KEPT = 65_536
 """Characters kept of a stranger's text; an event has room for more, a moderator has not."""
 
 WATCHED = frozenset({"m.room.member", "m.room.third_party_invite", "m.room.redaction"})
+"""Events that may move a request on."""
 
 MEMBERSHIPS = frozenset(Membership)
 

@@ -378,11 +378,7 @@ class Homeserver:
     async def _enter(self, call: str, room: str, via: Sequence[str], body: Mapping[str, Any]) -> str:
         # `server_name` is the old name of `via`; servers of either age find theirs.
         query = {"via": list(via), "server_name": list(via)} if via else {}
-        answer = await self.call(Method.POST, Path.v3[call][room], body, query, patience=HANDSHAKE)
-        room_id = answer.get("room_id")
-        if not isinstance(room_id, str):
-            raise Later("the homeserver's answer makes no sense.")
-        return room_id
+        return _id_in(await self.call(Method.POST, Path.v3[call][room], body, query, patience=HANDSHAKE), "room_id")
 
     async def leave(self, room_id: str) -> None:
         """Leave a room, decline an invite or take a knock back; not to be in it at all is as good."""
@@ -393,19 +389,11 @@ class Homeserver:
 
     async def put_state(self, room_id: str, event_type: str, key: str, content: Mapping[str, Any]) -> str:
         """Set a room's state; returns the event id."""
-        answer = await self.call(Method.PUT, Path.v3.rooms[room_id].state[event_type][key], content)
-        event_id = answer.get("event_id")
-        if not isinstance(event_id, str):
-            raise Later("the homeserver's answer makes no sense.")
-        return event_id
+        return _id_in(await self.call(Method.PUT, Path.v3.rooms[room_id].state[event_type][key], content), "event_id")
 
     async def send(self, room_id: str, event_type: str, txn_id: str, content: Mapping[str, Any]) -> str:
         """Send a message event; returns its event id."""
-        answer = await self.call(Method.PUT, Path.v3.rooms[room_id].send[event_type][txn_id], content)
-        event_id = answer.get("event_id")
-        if not isinstance(event_id, str):
-            raise Later("the homeserver's answer makes no sense.")
-        return event_id
+        return _id_in(await self.call(Method.PUT, Path.v3.rooms[room_id].send[event_type][txn_id], content), "event_id")
 
     async def redact(self, room_id: str, event_id: str, txn_id: str) -> None:
         """Take an event's content away: one of the bot's own, or, where it has the power, of somebody else."""
@@ -413,11 +401,15 @@ class Homeserver:
 
     async def create_room(self, content: Mapping[str, Any]) -> str:
         """Make a room; returns its id. Called twice, it makes two."""
-        answer = await self.call(Method.POST, Path.v3.createRoom, content, patience=HANDSHAKE)
-        room_id = answer.get("room_id")
-        if not isinstance(room_id, str):
-            raise Later("the homeserver's answer makes no sense.")
-        return room_id
+        return _id_in(await self.call(Method.POST, Path.v3.createRoom, content, patience=HANDSHAKE), "room_id")
+
+
+def _id_in(answer: Mapping[str, Any], key: str) -> str:
+    """The id that an answer has to hold."""
+    found = answer.get(key)
+    if not isinstance(found, str):
+        raise Later("the homeserver's answer makes no sense.")
+    return found
 
 
 def _tells_of_a_room(events: Sequence[Any]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from knockbot.config import Permission
 from knockbot.documents import unfenced
@@ -13,6 +13,7 @@ from knockbot.domain.text import storable
 from knockbot.domain.words import Words, lines
 from knockbot.errors import Fault
 from knockbot.flow import entry, invites, issuing, review, rulebook
+from knockbot.flow.door import Door
 from knockbot.matrix.calls import AWAITED, TICK, Call, Misuse, Promise, Reply, named_room, requests_meant
 from knockbot.store import rooms
 from knockbot.store.db import Tx
@@ -72,23 +73,40 @@ def answer(verdict: Verdict) -> Callable[[Call], Awaitable[Words | Promise]]:
     async def run(call: Call) -> Promise:
         found, said = await requests_meant(call)
         reason = "\n".join(part for part in (said, call.below.strip()) if part)
-        wish = Wish(call.actor, verdict, call.cause, call.message.sent_at, reason[:REASON_LIMIT])
-        objections = [
-            request if isinstance(request, Words) else await review.objection(call.door, wish, request)
-            for request in found
-        ]
-
-        async def take(tx: Tx) -> Reply:
-            replies = list(objections)
-            for place, request in enumerate(found):
-                if isinstance(request, Request) and replies[place] is None:
-                    replies[place] = await review.take(call.door, tx, wish, request.id)
-            refusals = [reply for reply in dict.fromkeys(replies) if reply is not None]
-            return lines(refusals) if refusals else TICK
-
-        return take
+        return await _said_of_each(call, found, verdict, reason, review.take)
 
     return run
+
+
+async def revoke(call: Call) -> Words | Promise:
+    """Take third-party invites back."""
+    found, reason = await requests_meant(call)
+    wrong = [one.number for one in found if isinstance(one, Request) and (one.invite is None or one.redeemed)]
+    if wrong:
+        return lines(wording.not_an_invite(number) for number in wrong)
+    return await _said_of_each(call, found, Verdict.REJECT, reason, invites.revoke)
+
+
+Take = Callable[[Door, Tx, Wish, int], Awaitable[Words | None]]
+"""Carries a moderator's wish on one request out, or says why not."""
+
+
+async def _said_of_each(
+    call: Call, found: Sequence[Request | Words], verdict: Verdict, reason: str, take: Take
+) -> Promise:
+    """One word on several requests: given to each that nothing stands in the way of, and said why not of the others."""
+    wish = Wish(call.actor, verdict, call.cause, call.message.sent_at, reason[:REASON_LIMIT])
+    objections = [one if isinstance(one, Words) else await review.objection(call.door, wish, one) for one in found]
+
+    async def take_each(tx: Tx) -> Reply:
+        replies = list(objections)
+        for place, request in enumerate(found):
+            if isinstance(request, Request) and replies[place] is None:
+                replies[place] = await take(call.door, tx, wish, request.id)
+        refusals = [reply for reply in dict.fromkeys(replies) if reply is not None]
+        return lines(refusals) if refusals else TICK
+
+    return take_each
 
 
 async def invite(call: Call) -> Words | Promise:
@@ -118,26 +136,6 @@ async def _room_for_address(call: Call) -> tuple[ProtectedRoom | Words, str]:
     if isinstance(room, Words) and read_address(call.rest) is not None:
         raise Misuse("To which room?")  # and the address is not taken for one
     return room, rest
-
-
-async def revoke(call: Call) -> Words | Promise:
-    """Take third-party invites back."""
-    found, reason = await requests_meant(call)
-    wrong = [one.number for one in found if isinstance(one, Request) and (one.invite is None or one.redeemed)]
-    if wrong:
-        return lines(wording.not_an_invite(number) for number in wrong)
-    wish = Wish(call.actor, Verdict.REJECT, call.cause, call.message.sent_at, reason[:REASON_LIMIT])
-    objections = [one if isinstance(one, Words) else await review.objection(call.door, wish, one) for one in found]
-
-    async def take_back(tx: Tx) -> Reply:
-        refusals = [objection for objection in objections if objection is not None]
-        for request, objection in zip(found, objections, strict=True):
-            if objection is None and isinstance(request, Request):
-                refusal = await invites.revoke(call.door, tx, request.id, wish)
-                refusals += [refusal] if refusal is not None else []
-        return lines(refusals) if refusals else TICK
-
-    return take_back
 
 
 async def policy_set(call: Call) -> Words | Promise:

@@ -187,6 +187,10 @@ async def unblock(tx: Tx, room_id: str, now: int, *, unless: Collection[Act] = (
     )
 
 
+_AT_THE_DOOR = "act IN ('invite', 'kick', 'ban', 'revoke', 'plant')"
+"""What is done in a protected room; all else is said, or is a way there."""
+
+
 async def overtake(tx: Tx, request_id: int, why: str, now: int) -> None:
     """The request was settled otherwise: what still waits to be done to it or its applicant is not needed.
 
@@ -195,7 +199,7 @@ async def overtake(tx: Tx, request_id: int, why: str, now: int) -> None:
     """
     await tx.execute(
         "UPDATE effects SET state = 'overtaken', why = $2, ended_at = $3 "
-        "WHERE request_id = $1 AND state IN ('due', 'blocked') AND act IN ('invite', 'kick', 'ban', 'revoke', 'plant') "
+        f"WHERE request_id = $1 AND state IN ('due', 'blocked') AND {_AT_THE_DOOR} "
         "AND (user_id IS NULL OR user_id = (SELECT user_id FROM requests WHERE id = $1))",
         request_id,
         why,
@@ -207,7 +211,7 @@ async def overtake_all(tx: Tx, room_id: str, why: str, now: int) -> None:
     """Nothing more is to be done at a room's door."""
     await tx.execute(
         "UPDATE effects SET state = 'overtaken', why = $2, ended_at = $3 "
-        "WHERE room_id = $1 AND state IN ('due', 'blocked') AND act IN ('invite', 'kick', 'ban', 'revoke', 'plant')",
+        f"WHERE room_id = $1 AND state IN ('due', 'blocked') AND {_AT_THE_DOOR}",
         room_id,
         why,
         now,
