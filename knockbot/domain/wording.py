@@ -456,6 +456,8 @@ class Addressed(Protocol):
     def name(self) -> str: ...
 
 
+MINUTE = 60 * 1000
+
 NO_ADDRESS = "Whom? Give an e-mail address, or a phone number with its country code (+49 …)."
 
 NO_IDENTITY_SERVER = words(
@@ -473,7 +475,7 @@ def too_many_issued(possible_at: int, budget: int, label: str | None = None) -> 
         "{} {} invites to addresses sent within 24 hours, and that is all for now; the next one is possible from {} on.",
         whose,
         budget,
-        moment(possible_at),
+        moment(-(-possible_at // MINUTE) * MINUTE),  # not before the minute that it names
     )
 
 

@@ -10,12 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from markupsafe import Markup
 
+from knockbot.domain.invites import Address
 from knockbot.domain.model import Decision, IdentityKey, Knock, Message, Miss, State, ThirdPartyInvite, Verdict
 from knockbot.domain.words import Words
 from knockbot.flow import invites, settle
 from knockbot.matrix.cards import message
 from knockbot.matrix.commands import COMMANDS, LATE, hear
-from knockbot.store import effects, inbox, policies, requests
+from knockbot.store import addressees, effects, inbox, policies, requests
+from knockbot.store.addressees import Addressee
 from knockbot.store.db import Database
 from knockbot.store.inbox import Arrival
 from tests.matrix.bench import Bench, bench
@@ -62,6 +64,8 @@ async def fill(on: Bench, number: int, text: str) -> None:
             GARDEN, f"$invite-{number}", text, user, text, (IdentityKey(text, text), IdentityKey(text))
         )
         invite = await requests.open_invite(tx, MODS, planted, on.clock())
+        whose = Address("email", text or "x")
+        await addressees.remember(tx, Addressee(GARDEN, text, whose, user, on.clock(), text))
         held_back = Decision(Verdict.FORWARD, text or "x", text, (Miss(text or "y", text),), None, text)
         await invites.carry_out(on.door, tx, invite, held_back)
         if number == 0:

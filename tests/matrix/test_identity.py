@@ -135,6 +135,25 @@ async def test_nobody_is_asked_about_a_key_that_is_of_no_server_in_the_config(
     assert fake.requests == []
 
 
+async def test_a_config_that_was_read_again_is_in_force_at_once(homeserver: Homeserver, fake: FakeHomeserver) -> None:
+    configured: dict[str, IdentityServer] = {}
+    take_accounts(fake)
+    fake.on("GET", "isvalid", Reply(body={"valid": False}))
+    async with aiohttp.ClientSession() as session:
+        servers = IdentityServers(session, homeserver, lambda: configured)
+        assert (servers.default, await servers.vouch([KEY])) == (None, Known(Truth.TRUE))
+
+        configured[ID] = IdentityServer(url=fake.url)
+        assert servers.default == ID
+        assert (await servers.vouch([KEY])).truth is Truth.FALSE
+        await servers.account(ID)
+
+        del configured[ID]
+        assert await servers.vouch([KEY]) == Known(Truth.TRUE)
+        with pytest.raises(Never, match="I know no identity server"):
+            await servers.account(ID)
+
+
 async def test_where_no_server_is_configured_nobody_is_asked(homeserver: Homeserver, fake: FakeHomeserver) -> None:
     async with aiohttp.ClientSession() as session:
         servers = IdentityServers(session, homeserver, dict)
