@@ -46,7 +46,11 @@ async def look(door: Door, room_id: str, powers: Powers) -> None:
     async with door.db.tx() as tx:
         standing = await requests.invites_of(tx, room_id)
     for inviter in dict.fromkeys(request.subject for request in standing if not request.redeemed):
-        fell = await _fallen(door, room_id, inviter, powers)
+        try:
+            member = await door.outside.member(room_id, inviter)
+        except Never:
+            continue  # not to be seen is neither a fall nor a rise
+        fell = _fallen(room_id, inviter, member, powers)
         async with door.closing(None) as tx:
             if fell is None:
                 await requests.rose(tx, room_id, inviter)
@@ -54,11 +58,7 @@ async def look(door: Door, room_id: str, powers: Powers) -> None:
                 await _deal_with(door, tx, fell)
 
 
-async def _fallen(door: Door, room_id: str, inviter: str, powers: Powers) -> Fallen | None:
-    try:
-        member = await door.outside.member(room_id, inviter)
-    except Never:
-        return None
+def _fallen(room_id: str, inviter: str, member: MemberChange | None, powers: Powers) -> Fallen | None:
     how = fallen(member, powers, inviter)
     if how is None:
         return None

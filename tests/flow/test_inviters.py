@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from knockbot.domain.model import State
+from knockbot.errors import Never
 from knockbot.flow.settle import CROWDED
 from tests.flow.house import GARDEN, MODS, House
 from tests.flow.planted import MONA, STAND, invite, invites, look, move_in, planted, redeemed, stands, states, unheard
@@ -136,6 +137,23 @@ async def test_a_moderators_word_after_the_fall_holds(house: House) -> None:
 
     assert await states(house) == ["standing"]
     assert (await invite(house)).by == ALICE
+
+
+async def test_a_look_that_fails_is_no_rise_so_that_a_moderators_word_still_holds(house: House) -> None:
+    await standing(house)
+    house.world.change(GARDEN, MONA, MONA, "leave")
+    await house.live()
+    house.clock.go_on(1)
+    house.click("✅")
+    await house.live()
+    house.world.calls.clear()
+    house.world.play("member")  # the bot itself
+    house.world.play("member", Never("the homeserver says no.", code="M_FORBIDDEN"))
+    for _ in range(2):
+        await look(house)
+
+    assert house.world.asked("member")[1][-1] == MONA
+    assert await states(house) == ["standing"]
 
 
 async def test_whoever_falls_once_more_is_dealt_with_once_more(house: House) -> None:
