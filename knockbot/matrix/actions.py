@@ -54,6 +54,9 @@ async def change_membership(hand: Hand, claimed: Claimed) -> Outcome:
     user_id = effect.user_id or ""
     stands = await _standing(hand, claimed)
     membership = stands.membership if stands is not None else None
+    if stands is None and "while" in effect.content:
+        # They came in by an invite that was taken back in the same moment, and the room settled that they never did.
+        membership = Membership.LEAVE
     if membership in plan.WANTED[effect.act]:
         return Done(seen=stands)
     if membership not in effect.content.get("while", (Membership.KNOCK,)):

@@ -132,6 +132,24 @@ async def asked(house: House) -> bool:
     return bool(house.world.asked("put_state"))
 
 
+@pytest.mark.parametrize(
+    ("policy", "state", "membership"),
+    [("{rules: [], otherwise_third_party: reject}", "rejected", None), (BAN_SPAM, "banned", "ban")],
+)
+async def test_where_the_room_settles_that_they_never_came_in_the_story_ends_all_the_same(
+    house: House, policy: str, state: str, membership: str | None
+) -> None:
+    """Taken back and redeemed in one moment, the two are told of one after the other, and only one of them holds."""
+    await house.set_policy(policy)
+    house.world.plant(GARDEN, ALICE)
+    house.world.redeem(GARDEN, EVE, join=False)
+    del house.world.rooms[GARDEN].members[EVE]
+
+    await house.live()
+
+    assert (await states(house), house.membership(EVE), stands(house)) == ([state], membership, False)
+
+
 async def test_an_act_for_the_invite_that_ends_late_settles_nothing_about_the_guest(house: House) -> None:
     """The revoking was under way when somebody came in; they are to be kicked whatever comes of it."""
     await planted(house)

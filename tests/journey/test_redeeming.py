@@ -102,6 +102,26 @@ async def test_taken_back_and_redeemed_in_the_same_moment_nobody_is_in(keeper: I
         await out(garden, dave)
 
 
+async def test_of_a_crowd_that_comes_in_faster_than_it_can_be_taken_back_nobody_stays(keeper: InProcess) -> None:
+    """Some of them the homeserver itself lets in and takes out again: invite and taking back cross in it."""
+    garden = await keeper.plant("{rules: [], otherwise_third_party: reject}")
+    mona = await member(garden)
+    guests = [await garden.person("guest") for _ in range(8)]
+
+    async def rush_in(guest: Person) -> None:
+        invite = await planted(garden, mona)
+        with suppress(MatrixRefused):
+            await invite.redeem(guest)
+
+    await asyncio.gather(*map(rush_in, guests))
+    await garden.caught_up()
+
+    for guest in guests:
+        await out(garden, guest)
+    assert await standing(garden) == set()
+    await until(lambda: garden.command("invites"), lambda said: "No third-party invite" in said, str)
+
+
 async def test_redeemed_before_it_could_be_taken_back_the_guest_is_kicked(own_keeper: OwnKeeper) -> None:
     keeper = await own_keeper()
     garden = await keeper.plant("{rules: [], otherwise_third_party: reject}")
