@@ -41,7 +41,7 @@ WATCHED = frozenset({"m.room.member", "m.room.third_party_invite", "m.room.redac
 MEMBERSHIPS = frozenset(Membership)
 
 LONGEST_TOKEN = 255
-"""No state key is longer (client-server API, "Size limits")."""
+"""Bytes that a state key can have (client-server API, "Size limits")."""
 
 ROOM_CHANGES = frozenset(
     {

@@ -417,12 +417,14 @@ def _tells_of_a_room(events: Sequence[Any]) -> bool:
 
 
 def _in_words(cause: BaseException | None) -> str:
+    return unconnected(cause) if isinstance(cause, ClientConnectorError) else type(cause).__name__
+
+
+def unconnected(error: ClientConnectorError) -> str:
     """Why there was no connection, but not the address, which is none of the moderators' business."""
-    if not isinstance(cause, ClientConnectorError):
-        return type(cause).__name__
-    error = cause.os_error
+    cause = error.os_error
     # asyncio writes the address into strerror; where a name does not resolve, the number is not one of the system's.
-    return os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or "no connection"
+    return os.strerror(cause.errno) if cause.errno and cause.errno > 0 else cause.strerror or "no connection"
 
 
 def _list(answer: Mapping[str, Any], key: str) -> list[Any]:

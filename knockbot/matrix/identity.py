@@ -12,7 +12,6 @@ import contextlib
 import hashlib
 import json
 import logging
-import os
 import re
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -29,8 +28,9 @@ from knockbot.domain.invites import IN_VAIN, UNASKED, StoredInvite, https_host, 
 from knockbot.domain.model import IdentityKey, Known, Truth
 from knockbot.domain.text import shown, storable
 from knockbot.errors import ActionError, Later, Never
+from knockbot.matrix.events import LONGEST_TOKEN
 from knockbot.matrix.facts import fits_a_path
-from knockbot.matrix.homeserver import Homeserver
+from knockbot.matrix.homeserver import Homeserver, unconnected
 
 log = logging.getLogger("knockbot.identity")
 
@@ -381,14 +381,9 @@ def _as_json(text: bytes) -> Any:
 
 
 def _in_words(error: Exception) -> str:
-    """Why there was no connection, but not the address, which is none of the moderators' business."""
     if isinstance(error, ClientConnectorCertificateError):
         return "its certificate is not to be trusted"
-    if not isinstance(error, ClientConnectorError):
-        return "the connection broke"
-    cause = error.os_error
-    # asyncio writes the address into strerror; where a name does not resolve, the number is not one of the system's.
-    return os.strerror(cause.errno) if cause.errno and cause.errno > 0 else cause.strerror or "no connection"
+    return unconnected(error) if isinstance(error, ClientConnectorError) else "the connection broke"
 
 
 def _refusal(server: str, status: int, body: Mapping[str, Any], hide: str) -> Later | Never:
@@ -484,10 +479,6 @@ def _stored(answer: Mapping[str, Any], server: str) -> StoredInvite:
             code=IN_VAIN,
         )
     return StoredInvite(storable(token), shown(name, 255) if isinstance(name, str) else "", keys)
-
-
-LONGEST_TOKEN: Final = 255
-"""Bytes of a state key."""
 
 
 def _is_state_key(token: str) -> bool:
