@@ -1,4 +1,6 @@
-"""What is special about third-party invites: whose keys they carry, and what takes an inviter's word away."""
+"""What is special about third-party invites: whose keys they carry, what takes an inviter's word away, and the
+addresses that the bot's own go to.
+"""
 
 from __future__ import annotations
 
@@ -95,7 +97,7 @@ def fallen(member: MemberChange | None, powers: Powers, inviter: str) -> Fall | 
 
 @dataclass(frozen=True, slots=True)
 class StoredInvite:
-    """An address that an identity server keeps an invite for, and has told so; the room is yet to hold it."""
+    """An invite that an identity server keeps for an address, which it has told so; the room is yet to hold it."""
 
     token: str
     """What the room is to hold it under."""
@@ -129,6 +131,7 @@ _EMAIL = re.compile(r"""[^\s@<>()[\]\\,;:"']{1,64}@[\w-]+(?:\.[\w-]+)+""")
 _MAIL_LINK = re.compile(r"mailto:([^\s?]+)\S*", re.IGNORECASE)
 _PHONE = re.compile(r"(?:\+|00)[0-9](?:[ ()./-]*[0-9])*")
 LONGEST_EMAIL = 254
+"""Bytes that a mail server takes (RFC 5321, as in its errata)."""
 SHORTEST_PHONE, LONGEST_PHONE = 7, 15
 """Digits of a phone number with its country code (ITU-T E.164)."""
 

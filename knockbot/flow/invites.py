@@ -27,7 +27,7 @@ from knockbot.domain.model import (
     Verdict,
     Wish,
 )
-from knockbot.domain.outcomes import Turn, invite_outcome
+from knockbot.domain.outcomes import INVITE_OUTCOMES, Turn, invite_outcome
 from knockbot.domain.policy import Policy
 from knockbot.domain.words import Words
 from knockbot.errors import Never
@@ -240,8 +240,8 @@ async def follow(door: Door, tx: Tx, request_id: int) -> None:
     if not request.open or answer is None:
         return
     if answer.verdict is Verdict.ACCEPT:
-        state = invite_outcome(request.state, Turn.REDEEMED if request.redeemed else Turn.ACCEPTED)
-        await settle.settle(door, tx, request, state or request.state, answer.by)
+        state = INVITE_OUTCOMES[request.state, Turn.REDEEMED if request.redeemed else Turn.ACCEPTED]
+        await settle.settle(door, tx, request, state, answer.by)
     elif answer.verdict is Verdict.BAN and not request.redeemed:
         await _take_back_the_others(door, tx, request, answer)
 
