@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from knockbot.domain.invites import DAY, IN_VAIN, UNASKED
-from knockbot.domain.model import Act, State
+from knockbot.domain.model import Act, Known, State, Truth
 from knockbot.errors import Later, Never
 from knockbot.flow import issuing
 from knockbot.flow.worker import SILENT_PAUSE
@@ -557,6 +557,61 @@ async def test_what_was_found_standing_is_the_one_that_was_sent(house: House) ->
     await look(house)
 
     assert (await states(house), stands(house, "token1")) == (["standing"], True)
+
+
+@pytest.mark.parametrize("heard", [True, False])
+async def test_nobody_is_asked_whether_the_keys_of_what_was_sent_hold(house: House, heard: bool) -> None:
+    await house.set_policy(STAND)
+    asked_about: list[object] = []
+
+    async def vouch(keys: object) -> Known:
+        asked_about.append(keys)
+        return Known(Truth.TRUE)
+
+    house.door.vouch = vouch
+    house.world.play("put_state", LOST, done=True)
+    house.tell(f"invite {GARDEN} {CARLA}")
+    await house.hear()
+    await house.work()
+    if not heard:
+        unheard(house)
+        await house.look_everywhere()
+    await house.hear()
+
+    assert (await states(house), asked_about) == (["standing"], [])
+
+
+@pytest.mark.parametrize("taken_back", [True, False])
+async def test_the_next_attempt_looks_before_it_puts_it_there(house: House, taken_back: bool) -> None:
+    """The answer to the first one was lost, and nothing was heard of what became of it."""
+    house.world.play("put_state", LOST, done=True)
+    house.tell(f"invite {GARDEN} {CARLA}")
+    await house.hear()
+    await house.work()
+    if taken_back:
+        house.world.empty(GARDEN, ALICE, "token1")
+    unheard(house)
+    house.clock.go_on(60)
+    await house.work()
+
+    assert len(house.world.asked("put_state")) == 1
+    assert (await states(house), stands(house, "token1")) == (["pending" if taken_back else "standing"], not taken_back)
+    await look(house)
+    assert await states(house) == ["revoked" if taken_back else "standing"]
+
+
+async def test_one_that_is_revoked_in_its_turn_never_stands(house: House) -> None:
+    house.tell(f"invite {GARDEN} {CARLA}")
+    await house.hear()
+    await house.worker._start_due()
+    for task in list(house.worker._running):
+        await task
+    assert house.post.mails == [CARLA]
+    house.tell("revoke 1")
+    await house.hear()
+    await house.live()
+
+    assert (await states(house), house.world.asked("put_state")) == (["revoked"], [])
 
 
 async def test_one_that_is_revoked_before_it_stands_never_does(house: House) -> None:
