@@ -472,9 +472,10 @@ def too_many_issued(possible_at: int, budget: int, label: str | None = None) -> 
     """A budget is used up: of whoever asks, or of the room called `label`."""
     whose = words("{} has had", room(label)) if label is not None else words("You have had")
     return words(
-        "{} {} invites to addresses sent within 24 hours, and that is all for now; the next one is possible from {} on.",
+        "{} {} invite{} to addresses sent within 24 hours, and that is all for now; the next one is possible from {} on.",
         whose,
         budget,
+        "" if budget == 1 else "s",
         moment(-(-possible_at // MINUTE) * MINUTE),  # not before the minute that it names
     )
 

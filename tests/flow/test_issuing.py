@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from knockbot import app
+from knockbot.config import Settings
 from knockbot.domain.invites import DAY, IN_VAIN, UNASKED
 from knockbot.domain.model import Act, Known, State, Truth
 from knockbot.errors import Later, Never
@@ -14,6 +16,7 @@ from knockbot.flow import issuing
 from knockbot.flow.worker import SILENT_PAUSE
 from knockbot.store import addressees, rooms
 from tests.flow.house import GARDEN, MODS, House, housed
+from tests.flow.house import SETTINGS as WRITTEN
 from tests.flow.planted import (
     DAVE,
     MONA,
@@ -230,6 +233,21 @@ async def test_who_may_do_it_no_more_when_its_turn_comes_is_told_so(house: House
 async def test_without_an_identity_server_the_key_of_the_config_is_named(ready_url: str) -> None:
     async with housed(ready_url) as house:
         assert "identity_servers" in await asked(house, f"invite {GARDEN} {CARLA}")
+
+
+async def test_identity_servers_and_budgets_come_with_a_config_that_is_read_again(
+    ready_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("knockbot.logs.configure", lambda _: None)
+    async with housed(ready_url) as house:
+        await app.take_settings(
+            house.door, Settings.model_validate({**WRITTEN, **SETTINGS, "issuing": {"per_room": 1}})
+        )
+
+        await issued(house)
+
+        assert await states(house) == ["standing"]
+        assert "1 invite to" in await asked(house, f"invite {GARDEN} other@mail.example")
 
 
 @pytest.mark.parametrize("budget", ["per_moderator", "per_room"])
