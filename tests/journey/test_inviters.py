@@ -6,7 +6,7 @@ import pytest
 
 from knockbot.demo.people import MatrixRefused, Person
 from knockbot.demo.planted import Planted
-from tests.keeper import Garden, InProcess, block, words
+from tests.keeper import Garden, InProcess, words
 from tests.planting import gone, member, planted, standing, told
 
 STAND = "{rules: [], otherwise_third_party: accept}"
@@ -21,11 +21,11 @@ async def standing_of(garden: Garden, inviter: Person | None = None, many: int =
     return invites
 
 
-async def garden_with(keeper: InProcess, policy: str, invite: int, *names: str) -> tuple[Garden, list[Person]]:
-    """A garden where it takes this level to invite, and people in it at level 50."""
+async def garden_with(keeper: InProcess, policy: str, *names: str) -> tuple[Garden, list[Person]]:
+    """A garden where it takes a level of 25 to invite, and people in it who have just that."""
     people = [await keeper.homeserver.person(name) for name in names]
-    users = {person.user_id: 50 for person in people}
-    garden = await keeper.plant(policy, levels={"invite": invite, "users": users})
+    users = {person.user_id: 25 for person in people}
+    garden = await keeper.plant(policy, levels={"invite": 25, "users": users})
     for person in people:
         await garden.bring(person, garden.room)
     return garden, people
@@ -74,26 +74,24 @@ async def test_the_invites_of_one_who_leaves_wait_for_the_moderators(keeper: InP
     await gone(garden, invite)
 
 
-async def test_a_demoted_inviter_has_their_invites_taken_back(keeper: InProcess) -> None:
-    garden, [mona] = await garden_with(keeper, STAND, 50, "mona")
-    invites = await standing_of(garden, mona)
+async def test_inviters_who_are_demoted_and_whom_a_raised_level_leaves_behind_have_theirs_taken_back(
+    keeper: InProcess,
+) -> None:
+    garden, people = await garden_with(keeper, STAND, "mona", "lena")
+    [of_mona, of_lena, of_alice] = [await standing_of(garden, person) for person in (*people, garden.alice)]
 
-    await garden.give_power(mona.user_id, 0)
+    await garden.give_power(people[0].user_id, 0)
 
-    await gone(garden, *invites)
-    await said_how_many(garden, invites, "take back")
+    await gone(garden, *of_mona)
+    await said_how_many(garden, of_mona, "take back")
+    assert await standing(garden) == {invite.token for invite in (*of_lena, *of_alice)}
 
-
-async def test_so_does_everybody_whom_a_raised_level_leaves_behind(keeper: InProcess) -> None:
-    garden, [mona] = await garden_with(keeper, STAND, 0, "mona")
-    low, high = await standing_of(garden), await standing_of(garden, mona)
     levels = await garden.alice.state(garden.room, "m.room.power_levels") or {}
-
     await garden.alice.put_state(garden.room, "m.room.power_levels", {**levels, "invite": 50})
 
-    await gone(garden, *low)
-    await garden.caught_up()
-    assert await standing(garden) == {invite.token for invite in high}
+    await gone(garden, *of_lena)
+    await said_how_many(garden, of_lena, "take back")
+    assert await standing(garden) == {invite.token for invite in of_alice}
 
 
 OTHERWISE = """
@@ -106,7 +104,7 @@ inviter_left: revoke
 
 
 async def test_the_policy_may_say_otherwise_for_each(keeper: InProcess) -> None:
-    garden, people = await garden_with(keeper, OTHERWISE, 50, "removed", "demoted", "left")
+    garden, people = await garden_with(keeper, OTHERWISE, "removed", "demoted", "left")
     [removed], [demoted], [left] = [await standing_of(garden, person) for person in people]
 
     await garden.alice.ban(garden.room, removed.inviter.user_id)
@@ -152,19 +150,3 @@ async def test_also_where_the_bot_comes_after_the_ban(keeper: InProcess) -> None
 
     await gone(garden, invite)
     await told(garden, invite, "revoked", by=keeper.user_id)
-
-
-async def test_a_moderators_word_after_the_fall_holds(keeper: InProcess) -> None:
-    garden = await keeper.garden(STAND)
-    [invite] = await standing_of(garden)
-    await invite.inviter.leave(garden.room)
-    card = await told(garden, invite, "pending")
-    await garden.command(f"accept {block(card)['number']}")
-    await told(garden, invite, "standing", by=garden.alice.user_id)
-
-    keeper.door.look_at(garden.room)
-    await garden.caught_up()
-
-    assert invite.token in await standing(garden)
-    [row] = [line for line in (await garden.command("invites")).split("\n") if invite.inviter.user_id in line]
-    assert "may stand" in row

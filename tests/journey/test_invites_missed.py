@@ -11,7 +11,7 @@ import pytest
 from knockbot.demo.planted import Planted
 from tests.journey.conftest import OwnKeeper
 from tests.journey.test_durability import kill_and_start
-from tests.keeper import REQUESTS, Garden, Process, block, edit_of
+from tests.keeper import REQUESTS, Garden, Process, block, edit_of, words
 from tests.planting import gone, member, planted, standing, told
 
 MIXED = """
@@ -48,6 +48,28 @@ async def test_what_was_missed_while_the_bot_was_down_is_made_up_for(own_keeper:
     await told(garden, unseen, "redeemed", user_id=gus.user_id)
     await gone(garden, by_mona, used, unseen)
     assert await standing(garden) == {left.token, by_alice.token}
+
+
+async def test_who_came_in_while_the_bot_was_down_and_was_not_meant_to_is_noticed(own_keeper: OwnKeeper) -> None:
+    """By an invite that the policy takes back, and as the second one by the same token."""
+    keeper = await own_keeper()
+    garden = await keeper.plant(MIXED)
+    mona = await member(garden)
+    dave, erin, fay = [await garden.person(name) for name in ("dave", "erin", "fay")]
+    await keeper.stop()
+
+    by_mona, by_alice = await planted(garden, mona), await planted(garden)
+    await by_mona.redeem(dave)
+    for guest in (erin, fay):
+        await by_alice.redeem(guest)
+    await keeper.start()
+
+    assert (await garden.membership(dave, "leave"))["reason"] == "This invite had been taken back."
+    await told(garden, by_mona, "rejected", user_id=dave.user_id)
+    first = await told(garden, by_alice, "redeemed", user_id=erin.user_id)
+    second = await told(garden, by_alice, "pending", user_id=fay.user_id)
+    assert block(first)["number"] != block(second)["number"]
+    assert "before" in words(second)
 
 
 async def test_what_happened_while_the_bot_was_out_of_the_room_is_found_when_it_is_back(own_keeper: OwnKeeper) -> None:
