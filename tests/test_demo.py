@@ -169,6 +169,9 @@ async def test_a_kept_demo_lets_people_walk_in_until_ctrl_c_and_then_leaves_noth
             )
             assert card["content"]["org.knockbot.request"]["state"] == "pending"
 
+            await alice.say(mods, "!kb invite #garden:village.test ivan@mail.test")
+            await demo.comes_to("A mail to ivan@mail.test: “Alice has invited you to chat”")
+
         demo.process.send_signal(signal.SIGINT)
 
         assert demo.ends() == 0, demo.told

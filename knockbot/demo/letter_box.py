@@ -64,6 +64,11 @@ class LetterBox:
         self.mails.remove(mails[0])
         return mails[0]
 
+    def take_all(self) -> list[Mail]:
+        """All that has come and was not handed out."""
+        mails, self.mails = self.mails, []
+        return mails
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """As much of SMTP (RFC 5321) as it takes to be handed a mail."""
         recipient = ""

@@ -19,6 +19,7 @@ from pathlib import Path
 import aiohttp
 
 from knockbot.demo.identity import sydent_python
+from knockbot.demo.letter_box import LetterBox
 from knockbot.demo.people import MatrixRefused, NothingHappened
 from knockbot.demo.planted import Planted
 from knockbot.demo.stage import BOT, DOMAIN, ending_well, logs, set_up
@@ -309,7 +310,7 @@ async def _stay_open(tale: Tale, directory: Path) -> None:
         ("files", str(directory), "the config, the database, the logs"),
     ]
     if tale.identity_server is not None:
-        places.insert(1, ("identity server", tale.identity_server.url, "the same; its mail goes nowhere"))
+        places.insert(1, ("identity server", tale.identity_server.url, "the same; its mail is shown below"))
     teller.table(("what", "where", ""), places)
     teller.title("Logins")
     rows = [(name.lower(), tale.password, roles.get(name, "knocked")) for name in tale.people]
@@ -318,4 +319,17 @@ async def _stay_open(tale: Tale, directory: Path) -> None:
     body = json.dumps({"reason": "Heidi here. May I have a plot?"})
     url = f"{tale.homeserver.url}/_matrix/client/v3/knock/%23garden:{DOMAIN}"
     teller.tell(f"curl -H 'Authorization: Bearer {heidi.token}' -d '{body}' {url}")
-    await asyncio.Event().wait()
+    if tale.identity_server is None:
+        await asyncio.Event().wait()
+    else:
+        await _tell_mail(tale.identity_server.letter_box, teller)
+
+
+async def _tell_mail(letter_box: LetterBox, teller: Teller) -> None:
+    """Show whatever is mailed, for ever: it goes nowhere else."""
+    while True:
+        for mail in letter_box.take_all():
+            teller.title(f"A mail to {mail.to}: “{mail.subject}”")
+            for line in mail.text.strip().splitlines():
+                teller.tell(line)
+        await asyncio.sleep(0.5)
