@@ -143,6 +143,7 @@ class Worker:
     async def _complete(self, claimed: Claimed, came: Done | Overtaken) -> None:
         door, effect = self._door, claimed.effect
         async with door.db.tx() as tx:
+            await _hold(tx, effect)
             if isinstance(came, Overtaken):
                 await effects.finish(tx, claimed.id, "overtaken", door.now(), why=came.why)
             else:
@@ -206,18 +207,25 @@ class Worker:
         """Nothing more can be done; or, where only a power is missing, nothing until it is back."""
         door, effect = self._door, claimed.effect
         log.warning("effect %s: %s", effect.key, error.why)
+        mendable = error.code in MENDABLE
         async with door.db.tx() as tx:
+            await _hold(tx, effect)
             if not await effects.is_ours(tx, claimed):
                 return
-            if error.code in MENDABLE:
+            if mendable:
                 await effects.block(tx, claimed.id, error.why)
-                door.look_at(effect.room_id)  # which tells the moderators once, and goes on when it is mended
-                return
-            await effects.finish(tx, claimed.id, "given_up", door.now(), why=error.why)
-            if effect.request_id is not None and effect.act in plan.ACT_OF.values():
-                request = await requests.get(tx, effect.request_id)
-                if self._is_called_for(effect, request):
-                    await self._ask_again(tx, request, error)
+            else:
+                await effects.finish(tx, claimed.id, "given_up", door.now(), why=error.why)
+                await self._follow_refusal(tx, effect, error)
+        if mendable:
+            door.look_at(effect.room_id)  # which tells the moderators once, and goes on when it is mended
+
+    async def _follow_refusal(self, tx: Tx, effect: Effect, error: Never) -> None:
+        """An act will never be done: where it is still called for, the request is the moderators' again."""
+        if effect.request_id is not None and effect.act in plan.ACT_OF.values():
+            request = await requests.get(tx, effect.request_id)
+            if self._is_called_for(effect, request):
+                await self._ask_again(tx, request, error)
 
     async def _ask_again(self, tx: Tx, request: Request, error: ActionError) -> None:
         """The answer could not be carried out: the request is the moderators' again, and the card says why."""
@@ -230,6 +238,18 @@ MENDABLE = frozenset({"KNOCKBOT_NO_POWER", "KNOCKBOT_NOT_JOINED"})
 """Errors that a moderator can mend: the effect waits for it."""
 
 STATE_AFTER: dict[Act, State] = {Act.INVITE: State.ACCEPTED, Act.KICK: State.REJECTED, Act.BAN: State.BANNED}
+
+
+async def _hold(tx: Tx, effect: Effect) -> None:
+    """Take what an effect is about before the effect itself: two transactions would else wait for each other.
+
+    The order is the same everywhere: requests, their card, effects.
+    """
+    if effect.request_id is not None:
+        await requests.get(tx, effect.request_id)
+    if effect.card_id is not None:
+        await requests.on_card(tx, effect.card_id)
+        await cards.get(tx, effect.card_id)
 
 
 def backoff(attempts: int) -> float:

@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from knockbot.domain import plan, wording
 from knockbot.domain.card import machine_block
-from knockbot.domain.model import Act, MemberChange, Membership, Request
+from knockbot.domain.model import Act, Effect, MemberChange, Membership, Request
 from knockbot.domain.words import Words
 from knockbot.errors import Never
 from knockbot.flow import review, rules, settle
@@ -48,7 +48,6 @@ class Hand:
 async def change_membership(hand: Hand, claimed: Claimed) -> Outcome:
     """Invite, kick or ban an applicant, if the knock it was decided for still stands."""
     effect = claimed.effect
-    user_id = effect.user_id or ""
     stands = await _standing(hand, claimed)
     if stands is None:
         return Overtaken("there is no knock")
@@ -58,12 +57,16 @@ async def change_membership(hand: Hand, claimed: Claimed) -> Outcome:
         return Overtaken(f"they are at {stands.membership} by now", seen=stands)
     if effect.event_id is not None and effect.event_id != stands.event_id:
         return Overtaken("they knocked again meanwhile")
-    call = {Act.INVITE: hand.homeserver.invite, Act.KICK: hand.homeserver.kick, Act.BAN: hand.homeserver.ban}
     try:
-        await call[effect.act](effect.room_id, user_id, effect.content.get("reason"))
+        await _call(hand, effect)
     except Never as error:
         return await _explain(hand, claimed, stands, error)
     return Done()
+
+
+async def _call(hand: Hand, effect: Effect) -> None:
+    call = {Act.INVITE: hand.homeserver.invite, Act.KICK: hand.homeserver.kick, Act.BAN: hand.homeserver.ban}
+    await call[effect.act](effect.room_id, effect.user_id or "", effect.content.get("reason"))
 
 
 async def _standing(hand: Hand, claimed: Claimed) -> MemberChange | None:
@@ -81,15 +84,18 @@ async def _explain(hand: Hand, claimed: Claimed, stood: MemberChange, error: Nev
     if not await review.is_in(hand.door, effect.room_id):
         raise Never("I am not in this room.", code="KNOCKBOT_NOT_JOINED") from error
     stands = await _standing(hand, claimed)
+    if stands is None:
+        return Overtaken("there is no knock")
     # Another knock overtakes an invite only: a reject or a ban is for that one too.
-    still_meant = stands is not None and stands.membership is Membership.KNOCK and effect.event_id is None
-    if stands is not None and stands.event_id != stood.event_id and not still_meant:
+    still_meant = stands.membership is Membership.KNOCK and effect.event_id is None
+    if stands.event_id != stood.event_id and not still_meant:
         return Overtaken(f"they are at {stands.membership} by now", seen=stands)
     verdict = next(verdict for verdict, act in plan.ACT_OF.items() if act is effect.act)
     lacking = (await hand.door.outside.powers(effect.room_id)).shortfall(bot, verdict, effect.user_id or "")
     if lacking is not None:
         raise Never(lacking.why, code="KNOCKBOT_NO_POWER" if lacking.lacks_level else error.code) from error
-    raise error
+    await _call(hand, effect)  # the power came between the refusal and this look; where it did not, no is no
+    return Done()
 
 
 # --- in management rooms --------------------------------------------------------------------------------------
