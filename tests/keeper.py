@@ -25,6 +25,7 @@ from knockbot.demo.homeserver import spawn
 from knockbot.demo.people import Json, NothingHappened, Person, until
 from knockbot.errors import Unavailable
 from knockbot.flow.door import Door
+from knockbot.store import inbox
 from tests.lab import DoorSlot, LabHomeserver
 
 WITHIN = 20.0
@@ -65,8 +66,9 @@ class Keeper(ABC):
         self.port = port or slot.port
         """Where it listens: where the homeserver expects it, unless it is one of several on one database."""
         self.config = config(slot, database, self.port, more)
-        self._gardens: dict[str | None, Garden] = {}
+        self._gardens: dict[str, Garden] = {}
         self._ears: dict[tuple[str, str], Ears] = {}
+        self._house: tuple[Person, str] | None = None
 
     @property
     def user_id(self) -> str:
@@ -102,12 +104,23 @@ class Keeper(ABC):
         """What somebody has heard in a room, from its beginning."""
         return self._ears.setdefault((person.user_id, room), Ears(person, room))
 
+    async def catch_up(self, garden: Garden) -> None:
+        """Return once the bot has dealt with all that has happened in a garden so far.
+
+        The events of a room are handled in order, and what is said in a room is said in order: so a new knock that
+        is shown, and then a command that is replied to, come after everything.
+        """
+        late = await garden.knocker("late")
+        await garden.shown(late)
+        await garden.command("help")
+
     # --- gardens ----------------------------------------------------------------------------------------------
 
     async def plant(
         self,
         policy: str | None = None,
         *,
+        alone: bool = False,
         alice: Person | None = None,
         mods: str | None = None,
         bot_level: int | None = 50,
@@ -117,7 +130,12 @@ class Keeper(ABC):
         join_rule: Mapping[str, Any] | None = None,
         **room: Any,
     ) -> Garden:
-        """A new garden: alice makes the room and the management room, lets the bot in and has it keep the door."""
+        """A new garden: alice makes the room, lets the bot in and has it keep the door.
+
+        All gardens share one alice and one management room, but one that stands `alone` or has others given.
+        """
+        if alice is None and mods is None and not alone:
+            alice, mods = await self._shared_house()
         alice = alice or await self.homeserver.person("alice")
         users = {self.user_id: bot_level} if bot_level is not None else {}
         users |= (levels or {}).get("users", {})
@@ -141,11 +159,18 @@ class Keeper(ABC):
             await garden.set_policy(policy)
         return garden
 
-    async def garden(self, policy: str | None = None) -> Garden:
-        """A garden with this policy, shared by all who bring their own applicants and leave it as it was."""
-        if policy not in self._gardens:
-            self._gardens[policy] = await self.plant(policy)
-        return self._gardens[policy]
+    async def _shared_house(self) -> tuple[Person, str]:
+        if self._house is None:
+            alice = await self.homeserver.person("alice")
+            self._house = alice, await alice.create_room(invite=[self.user_id])
+        return self._house
+
+    async def garden(self, policy: str | None = None, **room: Any) -> Garden:
+        """A garden planted so once, and shared by all who bring their own applicants and leave it as it was."""
+        key = repr((policy, room))
+        if key not in self._gardens:
+            self._gardens[key] = await self.plant(policy, **room)
+        return self._gardens[key]
 
 
 class InProcess(Keeper):
@@ -172,6 +197,19 @@ class InProcess(Keeper):
         if self._task is not None:
             task, self._task = self._task, None
             await task
+
+    async def catch_up(self, garden: Garden) -> None:
+        """The same, cheaper: the homeserver delivers in order, so all that came before a last word is there with it."""
+        last_word = await garden.alice.say(garden.mods, "…")
+        await until(lambda: self._is_through(last_word), bool, lambda _: "knockbot did not get through", within=WITHIN)
+
+    async def _is_through(self, last_word: str) -> bool:
+        """Whether this message came in, and nothing is left to do now."""
+        async with self.door.db.tx() as tx:
+            if not await inbox.is_known(tx, last_word) or await inbox.rooms_waiting(tx) or self.door.bells.unchecked:
+                return False
+            busy = "SELECT 1 FROM effects WHERE state = 'running' OR (state = 'due' AND due_at <= $1)"
+            return await tx.fetchrow(busy, self.door.now()) is None
 
     async def _run(self) -> None:
         settings = Settings.model_validate(self.config)
@@ -384,14 +422,8 @@ class Garden:
         return [event for event in await self.said() if block(event).get("user_id") == who.user_id]
 
     async def caught_up(self) -> None:
-        """Return once the bot has dealt with all that has happened here so far.
-
-        The events of a room are handled in order, and what is said in a room is said in order: so a new knock that
-        is shown, and then a command that is replied to, come after everything.
-        """
-        late = await self.knocker("late")
-        await self.shown(late)
-        await self.command("help")
+        """Return once the bot has dealt with all that has happened so far, here and in the management room."""
+        await self.keeper.catch_up(self)
 
     async def caught_up_here(self) -> None:
         """Return once the bot has dealt with all that was said in the management room."""

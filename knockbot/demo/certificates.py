@@ -96,5 +96,6 @@ def federation(files: CertificateFiles, *, client_port: int, federation_port: in
         "tls_private_key_path": str(files.key),
         "federation_custom_ca_list": [str(files.authority)],
         "federation_domain_whitelist": None,
+        "send_federation": True,
         "ip_range_whitelist": ["127.0.0.0/8"],
     }

@@ -199,8 +199,22 @@ class Homeserver:
             "caches": {"sync_response_cache_duration": 0},
             # Passwords that live for a minute need not cost a quarter of a second each.
             "bcrypt_rounds": 4,
+            # What nobody here looks at is not worked out for each event.
+            "presence": {"enabled": False},
+            "stats": {"enabled": False},
+            "send_federation": False,
+            "log_config": str(self._log_config()),
         }
         self._config.write_text(json.dumps(config | self.extra, indent=2))
+
+    def _log_config(self) -> Path:
+        """Have it log what went wrong, to where `spawn` sends it."""
+        file = self.directory / "log.yaml"
+        handlers = {"console": {"class": "logging.StreamHandler"}}
+        file.write_text(
+            json.dumps({"version": 1, "handlers": handlers, "root": {"level": "WARNING", "handlers": ["console"]}})
+        )
+        return file
 
     def _database(self) -> dict[str, Any]:
         if self.database is None:

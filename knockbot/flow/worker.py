@@ -145,6 +145,7 @@ class Worker:
     async def _complete(self, claimed: Claimed, came: Done | Overtaken) -> None:
         door, effect = self._door, claimed.effect
         async with door.db.tx() as tx:
+            await _hold(tx, effect)
             if isinstance(came, Overtaken):
                 await effects.finish(tx, claimed.id, "overtaken", door.now(), why=came.why)
             else:
@@ -223,24 +224,33 @@ class Worker:
         """Nothing more can be done; or, where only a power is missing, nothing until it is back."""
         door, effect = self._door, claimed.effect
         log.warning("effect %s: %s", effect.key, error.why)
+        mendable = error.code in MENDABLE
         async with door.db.tx() as tx:
+            await _hold(tx, effect)
             if not await effects.is_ours(tx, claimed):
                 return
-            if error.code in MENDABLE:
+            if mendable:
                 await effects.block(tx, claimed.id, error.why)
-                door.look_at(effect.room_id)  # which tells the moderators once, and goes on when it is mended
-                return
-            await effects.finish(tx, claimed.id, "given_up", door.now(), why=error.why)
-            if effect.act is Act.PLANT and effect.request_id is not None:
-                await issuing.not_planted(door, tx, await requests.get(tx, effect.request_id), error.why)
-            if effect.act is Act.INVITE and effect.request_id is None:
-                await issuing.not_called_in(door, tx, effect, error.why)
-            if effect.request_id is not None and effect.act in ON_REQUESTS:
-                request = await requests.get(tx, effect.request_id)
-                if _is_beside(effect, request):
-                    await self._tell_of_inviter(tx, effect, request, error)
-                elif self._is_called_for(effect, request):
-                    await self._ask_again(tx, request, error)
+            else:
+                await effects.finish(tx, claimed.id, "given_up", door.now(), why=error.why)
+                await self._follow_refusal(tx, effect, error)
+        if mendable:
+            door.look_at(effect.room_id)  # which tells the moderators once, and goes on when it is mended
+
+    async def _follow_refusal(self, tx: Tx, effect: Effect, error: Never) -> None:
+        """It will never be done: the moderators are told, and what it was called for is theirs again."""
+        if effect.request_id is None:
+            if effect.act is Act.INVITE:
+                await issuing.not_called_in(self._door, tx, effect, error.why)
+            return
+        request = await requests.get(tx, effect.request_id)
+        if effect.act is Act.PLANT:
+            await issuing.not_planted(self._door, tx, request, error.why)
+        elif effect.act in ON_REQUESTS:
+            if _is_beside(effect, request):
+                await self._tell_of_inviter(tx, effect, request, error)
+            elif self._is_called_for(effect, request):
+                await self._ask_again(tx, request, error)
 
     async def _tell_of_inviter(self, tx: Tx, effect: Effect, request: Request, error: ActionError) -> None:
         """The inviter of an invite stays, which is nothing that the invite itself waits for."""
@@ -271,6 +281,18 @@ ON_REQUESTS = frozenset(STATE_AFTER)
 def _is_beside(effect: Effect, request: Request) -> bool:
     """Whether an act was on an invite's inviter; what became of the invite itself, revoking it tells."""
     return request.invite is not None and effect.act is not Act.REVOKE and effect.user_id != request.user_id
+
+
+async def _hold(tx: Tx, effect: Effect) -> None:
+    """Take what an effect is about before the effect itself: two transactions would else wait for each other.
+
+    The order is the same everywhere: requests, their card, effects.
+    """
+    if effect.request_id is not None:
+        await requests.get(tx, effect.request_id)
+    if effect.card_id is not None:
+        await requests.on_card(tx, effect.card_id)
+        await cards.get(tx, effect.card_id)
 
 
 def backoff(attempts: int) -> float:

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from knockbot.domain import plan, wording
 from knockbot.domain.card import machine_block
 from knockbot.domain.invites import spoken
-from knockbot.domain.model import Act, MemberChange, Membership, Request, Verdict
+from knockbot.domain.model import Act, Effect, MemberChange, Membership, Request, Verdict
 from knockbot.domain.words import Words
 from knockbot.errors import Never
 from knockbot.flow import issuing, review, rules, settle
@@ -51,7 +51,6 @@ class Hand:
 async def change_membership(hand: Hand, claimed: Claimed) -> Outcome:
     """Invite, kick or ban an applicant, if the knock it was decided for still stands."""
     effect = claimed.effect
-    user_id = effect.user_id or ""
     stands = await _standing(hand, claimed)
     membership = stands.membership if stands is not None else None
     if stands is None and "while" in effect.content:
@@ -64,12 +63,16 @@ async def change_membership(hand: Hand, claimed: Claimed) -> Outcome:
         return Overtaken(why, seen=stands)
     if stands is not None and effect.event_id is not None and effect.event_id != stands.event_id:
         return Overtaken("they knocked again meanwhile")
-    call = {Act.INVITE: hand.homeserver.invite, Act.KICK: hand.homeserver.kick, Act.BAN: hand.homeserver.ban}
     try:
-        await call[effect.act](effect.room_id, user_id, effect.content.get("reason"))
+        await _call(hand, effect)
     except Never as error:
         return await _explain(hand, claimed, stands, error)
     return Done()
+
+
+async def _call(hand: Hand, effect: Effect) -> None:
+    call = {Act.INVITE: hand.homeserver.invite, Act.KICK: hand.homeserver.kick, Act.BAN: hand.homeserver.ban}
+    await call[effect.act](effect.room_id, effect.user_id or "", effect.content.get("reason"))
 
 
 async def _standing(hand: Hand, claimed: Claimed) -> MemberChange | None:
@@ -87,6 +90,8 @@ async def _explain(hand: Hand, claimed: Claimed, stood: MemberChange | None, err
     if not await review.is_in(hand.door, effect.room_id):
         raise Never("I am not in this room.", code="KNOCKBOT_NOT_JOINED") from error
     stands = await _standing(hand, claimed)
+    if stands is None and stood is not None:
+        return Overtaken("there is no knock")
     # Another knock overtakes an invite only: a reject or a ban is for that one too.
     still_meant = stands is not None and stands.membership is Membership.KNOCK and effect.event_id is None
     if stands is not None and (stood is None or stands.event_id != stood.event_id) and not still_meant:
@@ -95,25 +100,26 @@ async def _explain(hand: Hand, claimed: Claimed, stood: MemberChange | None, err
     lacking = (await hand.door.outside.powers(effect.room_id)).shortfall(bot, verdict, effect.user_id or "")
     if lacking is not None:
         raise Never(lacking.why, code="KNOCKBOT_NO_POWER" if lacking.lacks_level else error.code) from error
-    raise error
+    await _call(hand, effect)  # the power came between the refusal and this look; where it did not, no is no
+    return Done()
 
 
 async def revoke(hand: Hand, claimed: Claimed) -> Outcome:
     """Empty the state under a third-party invite's token, whatever its inviter has put there by now."""
-    effect = claimed.effect
+    return await _insisting(hand, claimed.effect.room_id, lambda: _revoke(hand, claimed.effect))
+
+
+async def _revoke(hand: Hand, effect: Effect) -> Outcome:
     token, inviter = str(effect.content["token"]), effect.content["inviter"]
-    try:
-        stands = await hand.door.outside.third_party(effect.room_id, token)
-        if stands is None or stands.invite is None:
-            return Done()
-        if stands.invite.inviter != inviter:
-            return Overtaken("an invite of somebody else stands under its token")
-        if fits_a_path(token):
-            await hand.homeserver.put_state(effect.room_id, THIRD_PARTY_INVITE, spoken(token), {})
-        else:
-            await hand.homeserver.redact(effect.room_id, stands.event_id, transaction_id(effect.key))
-    except Never as error:
-        raise await _why_not(hand, effect.room_id, error) from error
+    stands = await hand.door.outside.third_party(effect.room_id, token)
+    if stands is None or stands.invite is None:
+        return Done()
+    if stands.invite.inviter != inviter:
+        return Overtaken("an invite of somebody else stands under its token")
+    if fits_a_path(token):
+        await hand.homeserver.put_state(effect.room_id, THIRD_PARTY_INVITE, spoken(token), {})
+    else:
+        await hand.homeserver.redact(effect.room_id, stands.event_id, transaction_id(effect.key))
     return Done()
 
 
@@ -124,24 +130,34 @@ async def issue(hand: Hand, claimed: Claimed) -> Outcome:
 
 async def plant(hand: Hand, claimed: Claimed) -> Outcome:
     """Put an invite that was issued under its token, unless something stood there before, or it was taken back."""
-    effect = claimed.effect
-    token = str(effect.content["token"])
     async with hand.door.db.tx() as tx:
-        request = await requests.get(tx, effect.request_id or 0)
+        request = await requests.get(tx, claimed.effect.request_id or 0)
     if request.answer is None or request.answer.verdict is not Verdict.ACCEPT:
         return Overtaken("it was taken back before it stood")
-    try:
-        stands = await hand.door.outside.third_party(effect.room_id, token)
-        if stands is None:
-            content = effect.content["content"]
-            return Done(await hand.homeserver.put_state(effect.room_id, THIRD_PARTY_INVITE, spoken(token), content))
-    except Never as error:
-        raise await _why_not(hand, effect.room_id, error) from error
+    return await _insisting(hand, claimed.effect.room_id, lambda: _plant(hand, claimed.effect))
+
+
+async def _plant(hand: Hand, effect: Effect) -> Outcome:
+    token, content = str(effect.content["token"]), effect.content["content"]
+    stands = await hand.door.outside.third_party(effect.room_id, token)
+    if stands is None:
+        return Done(await hand.homeserver.put_state(effect.room_id, THIRD_PARTY_INVITE, spoken(token), content))
     if stands.invite is None:
         return Overtaken("somebody took it back at once")
     if stands.invite.inviter != hand.door.bot:
         return Overtaken("an invite of somebody else stands under its token")
     return Done(stands.event_id)
+
+
+async def _insisting(hand: Hand, room_id: str, act: Callable[[], Awaitable[Outcome]]) -> Outcome:
+    """Do it; and once more where it is refused although nothing is missing: the power came in the same moment."""
+    try:
+        return await act()
+    except Never as error:
+        why = await _why_not(hand, room_id, error)
+        if why is not error or error.code != "M_FORBIDDEN":
+            raise why from error
+    return await act()
 
 
 async def _why_not(hand: Hand, room_id: str, error: Never) -> Never:

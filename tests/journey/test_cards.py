@@ -92,7 +92,7 @@ async def test_clients_that_ask_for_the_card_get_its_newest_edit(garden: Garden)
 
 
 async def test_numbers_count_up_over_all_rooms_of_a_management_room(keeper: InProcess) -> None:
-    first = await keeper.plant()
+    first = await keeper.plant(alone=True)
     second = await keeper.plant(alice=first.alice, mods=first.mods)
 
     ana = await first.knocker("ana")
@@ -101,6 +101,44 @@ async def test_numbers_count_up_over_all_rooms_of_a_management_room(keeper: InPr
     number_of_ben = block(await second.shown(ben))["number"]
 
     assert [number_of_ana, number_of_ben] == [1, 2]
+
+
+async def test_a_card_calls_the_room_by_its_newest_name(keeper: InProcess) -> None:
+    garden = await keeper.plant()
+    await garden.alice.put_state(garden.room, "m.room.name", {"name": "Orchard"})
+    await garden.caught_up()
+
+    ana = await garden.knocker()
+
+    assert "Orchard" in words(await garden.shown(ana))
+
+
+async def test_the_name_of_a_room_breaks_out_of_nothing(keeper: InProcess) -> None:
+    garden = await keeper.plant()
+    await garden.alice.put_state(garden.room, "m.room.name", {"name": "<h1>Orchard</h1>\n#9\u202e @room"})
+    await garden.caught_up()
+
+    ana = await garden.knocker()
+
+    card = await garden.shown(ana)
+    assert "<h1>" not in html(card)
+    assert "\u202e" not in words(card) + html(card)
+    assert not any(line.startswith("#9") for line in words(card).splitlines())
+    assert card["content"]["m.mentions"] == {}
+    assert "<h1>" not in html(await garden.heard(lambda event: "kb policy" not in words(event)))
+
+
+async def test_an_applicant_at_two_doors_is_two_requests(keeper: InProcess) -> None:
+    first, second = await keeper.plant(), await keeper.plant()
+    ana = await first.knocker()
+    await ana.knock(second.room)
+    cards = [await garden.card(ana) for garden in (first, second)]
+
+    await first.alice.react(first.mods, cards[0]["event_id"], "❌")
+
+    await first.membership(ana, "leave")
+    await second.caught_up()
+    assert await second.alice.membership(second.room, ana.user_id) == "knock"
 
 
 # --- what a card offers -------------------------------------------------------------------------------------------

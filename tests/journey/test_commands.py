@@ -185,8 +185,8 @@ async def test_a_command_that_is_none_is_answered_with_the_nearest(garden: Garde
 
 
 async def test_rooms_lists_what_is_looked_after_from_here(keeper: InProcess) -> None:
-    garden = await keeper.plant()
-    other = await keeper.plant()
+    garden = await keeper.plant(alone=True)
+    other = await keeper.plant(alone=True)
     await garden.card(await garden.knocker())
 
     said = await garden.command("rooms")
@@ -197,7 +197,7 @@ async def test_rooms_lists_what_is_looked_after_from_here(keeper: InProcess) -> 
 
 
 async def test_list_tells_who_waits_in_all_rooms_or_in_one(keeper: InProcess) -> None:
-    garden = await keeper.plant()
+    garden = await keeper.plant(alone=True)
     second = await keeper.plant(alice=garden.alice, mods=garden.mods)
     ana, ben = await garden.knocker("ana", "roses"), await second.knocker("ben", "tulips")
     await garden.card(ana)
@@ -212,7 +212,7 @@ async def test_list_tells_who_waits_in_all_rooms_or_in_one(keeper: InProcess) ->
 
 
 async def test_list_forgets_who_waits_no_longer(keeper: InProcess) -> None:
-    garden = await keeper.plant()
+    garden = await keeper.garden()
     ana = await garden.knocker()
     await garden.card(ana)
     await ana.retract(garden.room)
@@ -222,7 +222,7 @@ async def test_list_forgets_who_waits_no_longer(keeper: InProcess) -> None:
 
 
 async def test_show_tells_all_about_a_request(keeper: InProcess) -> None:
-    garden = await keeper.plant("rules: [{name: friends, when: {reason_matches: friend}, then: accept}]")
+    garden = await keeper.garden("rules: [{name: friends, when: {reason_matches: friend}, then: accept}]")
     ana = await garden.knocker("ana", "roses")
     number = block(await garden.card(ana))["number"]
 
@@ -239,7 +239,7 @@ async def test_every_member_of_the_management_room_may_look(garden: Garden) -> N
 
     assert garden.room in await garden.command("rooms", by=mona)
     assert ana.user_id in await garden.command(f"show {number}", by=mona)
-    assert "otherwise" in await garden.command("policy show", by=mona)
+    assert "otherwise" in await garden.command(f"policy show {garden.room}", by=mona)
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ async def test_every_member_of_the_management_room_may_look(garden: Garden) -> N
     ],
 )
 async def test_rooms_of_others_are_as_unknown_as_rooms_that_do_not_exist(keeper: InProcess, command: str) -> None:
-    garden, other = await keeper.garden(), await keeper.garden("otherwise: reject")
+    garden, other = await keeper.garden(), await keeper.garden("otherwise: reject", alone=True)
     nowhere = "!nowhere:lab.test"
 
     of_others = await garden.command(command.format(room=other.room))
@@ -287,7 +287,7 @@ async def test_check_tells_what_the_bot_may_do(keeper: InProcess) -> None:
 
 
 async def test_test_tells_what_the_policy_would_do_and_does_nothing(keeper: InProcess) -> None:
-    garden = await keeper.plant("rules: [{name: pills, when: {reason_matches: pills}, then: ban}]")
+    garden = await keeper.garden("rules: [{name: pills, when: {reason_matches: pills}, then: ban}]")
     ana = await garden.knocker("ana", "roses")
     await garden.card(ana)
 
@@ -297,6 +297,25 @@ async def test_test_tells_what_the_policy_would_do_and_does_nothing(keeper: InPr
     assert "pills" in said
     await garden.caught_up()
     assert await garden.alice.membership(garden.room, ana.user_id) == "knock"
+
+
+async def test_a_server_admin_sees_all_rooms_and_ends_any_but_has_no_power_over_applicants(
+    own_keeper: OwnKeeper, homeserver: LabHomeserver
+) -> None:
+    root = await homeserver.person("root")
+    keeper = await own_keeper(permissions={homeserver.name: "user", root.user_id: "admin"})
+    garden = await keeper.plant(alone=True)
+    theirs = await keeper.plant(alice=root)
+    await garden.bring(root, garden.mods)
+    ana = await garden.knocker()
+    number = block(await garden.card(ana))["number"]
+
+    assert garden.room in await theirs.command("rooms")
+    await garden.command(f"accept {number}", by=root)
+    await garden.caught_up()
+    assert await garden.alice.membership(garden.room, ana.user_id) == "knock"
+    await theirs.command(f"unprotect {garden.room}")
+    assert garden.room not in await garden.command("rooms")
 
 
 # --- policies -----------------------------------------------------------------------------------------------------
@@ -328,7 +347,7 @@ async def test_a_policy_may_stand_in_a_code_fence(keeper: InProcess) -> None:
 
 
 async def test_a_policy_may_be_set_for_the_only_room_without_naming_it(keeper: InProcess) -> None:
-    garden = await keeper.plant()
+    garden = await keeper.plant(alone=True)
 
     await garden.command("policy set\notherwise: accept", expect="✅")
 
@@ -363,7 +382,7 @@ async def test_a_mistake_in_a_policy_is_named_and_the_one_in_force_stays(
 
     assert named in said
     assert "✅" not in said
-    assert "as it was" in await garden.command("policy show")
+    assert "as it was" in await garden.command(f"policy show {garden.room}")
 
 
 async def test_a_mistake_is_named_with_its_line(keeper: InProcess) -> None:
@@ -387,7 +406,7 @@ async def test_a_policy_may_name_only_rooms_its_author_is_in(keeper: InProcess) 
     assert club in refused
     assert refused.replace(club, "!nowhere:lab.test") == nowhere
     assert "Club" not in refused
-    assert "reject" in await garden.command("policy show")
+    assert "reject" in await garden.command(f"policy show {garden.room}")
     await garden.bring_into(club, by=mona)
     await garden.command(policy, expect="✅")
 
@@ -405,13 +424,14 @@ async def test_a_policy_may_name_only_rooms_its_author_is_in(keeper: InProcess) 
 async def test_a_policy_takes_the_power_for_all_that_it_may_do(
     keeper: InProcess, text: str, level: int, taken: bool
 ) -> None:
-    garden = await keeper.plant(levels={"ban": 70}, bot_level=90)
+    garden = await keeper.garden(levels={"ban": 70}, bot_level=90)
     mona = await garden.moderator("mona", level=level)
 
+    text = f"{text}  # by {mona.user_id}"
     said = await garden.command(f"policy set {garden.room}\n{text}", by=mona)
 
     assert ("✅" in said) is taken
-    assert (text in await garden.command("policy show")) is taken
+    assert (text in await garden.command(f"policy show {garden.room}")) is taken
 
 
 async def test_who_left_the_room_sets_its_policy_no_longer(keeper: InProcess) -> None:
@@ -421,7 +441,7 @@ async def test_who_left_the_room_sets_its_policy_no_longer(keeper: InProcess) ->
 
     await garden.command(f"policy set {garden.room}\notherwise: accept", by=mona)
 
-    assert "reject" in await garden.command("policy show")
+    assert "reject" in await garden.command(f"policy show {garden.room}")
 
 
 async def test_policy_log_tells_who_changed_it(keeper: InProcess) -> None:
@@ -439,7 +459,7 @@ async def test_policy_log_tells_who_changed_it(keeper: InProcess) -> None:
 
 
 async def test_replies_keep_the_text_of_strangers_harmless(keeper: InProcess) -> None:
-    garden = await keeper.plant()
+    garden = await keeper.garden()
     ana = await garden.person()
     await ana.set_display_name("<h1>Ana</h1>")
     await ana.knock(garden.room, "</code><h1>roses</h1> \u202e")

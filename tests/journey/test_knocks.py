@@ -84,6 +84,26 @@ async def test_a_display_name_can_imitate_nobody(garden: Garden) -> None:
     assert "#7" not in "".join(words(card).splitlines()[1:])
 
 
+@pytest.mark.parametrize("name", ["we/ird", "a=b+c", "under_score.and-dash", "..", "=2f=25"])
+async def test_odd_names_of_accounts_are_answered_like_any_other(keeper: InProcess, name: str) -> None:
+    garden = await keeper.garden("rules: [{when: {reason_matches: friend}, then: accept}]\notherwise: reject")
+
+    friend, other = await garden.knocker(name, "friend"), await garden.knocker(name)
+
+    await garden.membership(friend, "invite")
+    await garden.membership(other, "leave")
+    assert friend.user_id in words(await garden.shown(friend, "accepted"))
+
+
+async def test_who_has_no_display_name_is_shown_by_id(garden: Garden) -> None:
+    ana = await garden.person()
+    await ana.set_display_name("")
+
+    await ana.knock(garden.room)
+
+    assert ana.user_id in words(await garden.shown(ana, "pending"))
+
+
 # --- knocking again -----------------------------------------------------------------------------------------------
 
 
@@ -328,7 +348,7 @@ async def test_a_door_that_nobody_asked_to_be_kept_is_left_alone(keeper: InProce
 
 
 async def test_knocks_that_stand_when_the_bot_arrives_are_shown(keeper: InProcess) -> None:
-    garden = await keeper.plant(protect=False)
+    garden = await keeper.plant(protect=False, alone=True)
     people = [await garden.knocker(name, f"{name} was here first") for name in ("ana", "ben", "cleo")]
 
     await garden.command(f"protect {garden.room}", expect="keep the door")
@@ -351,7 +371,7 @@ async def test_knocks_that_stand_when_the_bot_comes_back_are_judged(keeper: InPr
 
 
 async def test_more_than_five_standing_knocks_share_one_card(keeper: InProcess) -> None:
-    garden = await keeper.plant(protect=False)
+    garden = await keeper.plant(protect=False, alone=True)
     people = [await garden.knocker(name, f"{name} was here first") for name in ("a", "b", "c", "d", "e", "f")]
 
     await garden.command(f"protect {garden.room}", expect="keep the door")
@@ -365,6 +385,26 @@ async def test_more_than_five_standing_knocks_share_one_card(keeper: InProcess) 
     edited = await garden.shown(people[4], "accepted")
     assert edit_of(edited) == cards[0]["event_id"]
     await garden.shown(people[0], "pending", after=cards[0]["event_id"])
+
+
+async def test_a_crowd_of_standing_knocks_is_one_card_and_can_be_answered_by_number(keeper: InProcess) -> None:
+    garden = await keeper.plant(protect=False, alone=True, levels={"kick": 60})
+    crowd = [await garden.knocker(f"guest{place}", "x" * 400) for place in range(12)]
+
+    await garden.command(f"protect {garden.room}", expect="keep the door")
+
+    card = await garden.shown(crowd[-1], "pending")
+    await garden.caught_up()
+    assert [event["event_id"] for event in await garden.said() if block(event)] == [card["event_id"]]
+    listed = await garden.command("list")
+    assert all(person.user_id in listed for person in crowd)
+    await garden.alice.react(garden.mods, card["event_id"], "✅")  # nobody lets in a crowd by one click
+    await garden.caught_up()
+    assert await garden.acts_on(crowd[0]) == await garden.acts_on(crowd[-1]) == []
+    await garden.command("accept " + " ".join(map(str, range(1, 13))))
+    for person in crowd:
+        await garden.membership(person, "invite")
+        assert await garden.acts_on(person) == ["invite"]
 
 
 # --- join rules ---------------------------------------------------------------------------------------------------

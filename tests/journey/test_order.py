@@ -13,9 +13,9 @@ from tests.keeper import InProcess, block
 
 async def test_a_burst_over_many_rooms_is_answered_room_by_room_and_once(own_keeper: OwnKeeper) -> None:
     keeper = await own_keeper()
-    first = await keeper.plant(MIXED)
+    first = await keeper.plant(MIXED, alone=True)
     gardens = [first] + [await keeper.plant(MIXED, alice=first.alice) for _ in range(5)]
-    crowds = [await Crowd.of(garden, 10) for garden in gardens]
+    crowds = [await Crowd.of(garden, 10, ("friend", "stranger", "spam")) for garden in gardens]
 
     await asyncio.gather(*(crowd.knock() for crowd in crowds))
 
@@ -28,7 +28,7 @@ async def test_a_burst_over_many_rooms_is_answered_room_by_room_and_once(own_kee
 
 
 async def test_one_applicant_who_changes_their_mind_often_ends_up_as_the_room_says(keeper: InProcess) -> None:
-    garden = await keeper.plant(MIXED)
+    garden = await keeper.plant(MIXED, alone=True)
     people = [await garden.person(f"fickle{place}") for place in range(4)]
 
     async def be_fickle(place: int) -> None:

@@ -33,7 +33,7 @@ async def keeps(garden: Garden) -> bool:
 
 
 async def test_the_bot_protects_a_room_it_was_invited_to_before(keeper: InProcess) -> None:
-    garden = await keeper.plant(protect=False)
+    garden = await keeper.plant(protect=False, alone=True)
 
     said = await garden.command(f"protect {garden.room}")
 
@@ -135,7 +135,7 @@ async def test_the_bot_says_when_it_is_banned_there(keeper: InProcess) -> None:
 
 @pytest.mark.parametrize("form", ["{alias}", "https://matrix.to/#/{alias}", "https://matrix.to/#/{room}?via=lab.test"])
 async def test_a_room_may_be_named_in_many_ways(keeper: InProcess, form: str) -> None:
-    garden = await keeper.plant(protect=False)
+    garden = await keeper.plant(protect=False, alone=True)
     alias = await named(garden)
 
     await garden.command("protect " + form.format(alias=alias, room=garden.room), expect="✅")
@@ -145,7 +145,7 @@ async def test_a_room_may_be_named_in_many_ways(keeper: InProcess, form: str) ->
 
 
 async def test_a_room_may_be_named_by_a_pill(keeper: InProcess) -> None:
-    garden = await keeper.plant(protect=False)
+    garden = await keeper.plant(protect=False, alone=True)
     alias = await named(garden)
     pill = f'<a href="https://matrix.to/#/{alias}">The lovely garden</a>'
 
@@ -177,7 +177,7 @@ async def test_a_room_that_cannot_be_found_is_told_so(keeper: InProcess, referen
 
 
 async def test_an_alias_that_moves_away_does_not_take_the_protection_along(keeper: InProcess) -> None:
-    garden = await keeper.plant(protect=False)
+    garden = await keeper.plant(protect=False, alone=True)
     alias = await named(garden)
     await garden.command(f"protect {alias}", expect="✅")
     other = await garden.alice.create_room("Other", join_rule="knock", invite=[keeper.user_id])
@@ -252,14 +252,14 @@ async def test_after_three_failed_attempts_there_is_a_pause(keeper: InProcess) -
 
 
 async def test_attempts_that_succeed_are_not_counted(keeper: InProcess) -> None:
-    garden = await keeper.plant(protect=False)
+    garden = await keeper.plant(protect=False, alone=True)
 
     for _ in range(5):
         await garden.command(f"protect {garden.room}", expect="✅")
 
 
 async def test_the_attempts_of_one_do_not_count_for_another(keeper: InProcess) -> None:
-    garden = await keeper.plant(protect=False)
+    garden = await keeper.plant(protect=False, alone=True)
     mona = await garden.moderator("mona", level=None)
     for _ in range(4):
         await garden.command(f"protect {garden.room}", by=mona)
@@ -285,7 +285,7 @@ async def test_a_room_that_others_can_read_manages_nothing(keeper: InProcess, mo
 
 
 async def test_a_room_cannot_manage_itself(keeper: InProcess) -> None:
-    garden = await keeper.plant(protect=False)
+    garden = await keeper.plant(protect=False, alone=True)
     itself = Garden(keeper, garden.alice, garden.room, garden.room)
 
     await itself.command(f"protect {garden.room}", expect="private")
@@ -294,7 +294,7 @@ async def test_a_room_cannot_manage_itself(keeper: InProcess) -> None:
 
 
 async def test_it_takes_power_in_the_management_room_too(keeper: InProcess) -> None:
-    garden = await keeper.plant(protect=False)
+    garden = await keeper.plant(protect=False, alone=True)
     mona = await garden.moderator("mona", level=100)
 
     refused = await garden.command(f"protect {garden.room}", by=mona)
@@ -304,7 +304,7 @@ async def test_it_takes_power_in_the_management_room_too(keeper: InProcess) -> N
 
 
 async def test_it_takes_power_in_the_protected_room(keeper: InProcess) -> None:
-    garden = await keeper.plant(protect=False)
+    garden = await keeper.plant(protect=False, alone=True)
     mona = await garden.moderator("mona", level=49)
     mods = await mona.create_room(invite=[keeper.user_id])
     hers = Garden(keeper, mona, garden.room, mods)
@@ -318,7 +318,7 @@ async def test_it_takes_power_in_the_protected_room(keeper: InProcess) -> None:
 
 
 async def test_who_is_not_joined_cannot_have_a_room_protected(keeper: InProcess) -> None:
-    garden = await keeper.plant(protect=False)
+    garden = await keeper.plant(protect=False, alone=True)
     mona = await keeper.homeserver.person("mona")
     mods = await mona.create_room(invite=[keeper.user_id])
     hers = Garden(keeper, mona, garden.room, mods)
@@ -367,7 +367,7 @@ async def test_the_bot_leaves_a_room_that_let_it_in_for_somebody_without_power(k
 
 
 async def test_protect_says_what_is_missing_and_what_mends_it(keeper: InProcess) -> None:
-    garden = await keeper.plant(protect=False, bot_level=None, join_rule={"join_rule": "invite"})
+    garden = await keeper.plant(protect=False, bot_level=None, join_rule={"join_rule": "invite"}, alone=True)
 
     said = await garden.command(f"protect {garden.room}")
 
@@ -381,7 +381,7 @@ async def test_protect_says_what_is_missing_and_what_mends_it(keeper: InProcess)
 
 
 async def test_moving_to_another_management_room_renumbers_and_closes_the_old_cards(keeper: InProcess) -> None:
-    old = await keeper.plant()
+    old = await keeper.plant(alone=True)
     ana, ben = await old.knocker("ana"), await old.knocker("ben")
     old_cards = [await old.card(person) for person in (ana, ben)]
     busy = await keeper.plant(alice=old.alice)
@@ -408,7 +408,7 @@ async def test_moving_to_another_management_room_renumbers_and_closes_the_old_ca
 
 
 async def test_protecting_again_from_the_same_room_changes_nothing(keeper: InProcess) -> None:
-    garden = await keeper.plant()
+    garden = await keeper.plant(alone=True)
     ana = await garden.knocker()
     await garden.card(ana)
 
@@ -419,7 +419,7 @@ async def test_protecting_again_from_the_same_room_changes_nothing(keeper: InPro
 
 
 async def test_who_takes_a_room_to_another_management_room_needs_the_power_for_it(keeper: InProcess) -> None:
-    garden = await keeper.plant()
+    garden = await keeper.plant(alone=True)
     mona = await garden.moderator("mona", level=0)
     mods = await mona.create_room(invite=[keeper.user_id])
     hers = Garden(keeper, mona, garden.room, mods)
@@ -432,7 +432,7 @@ async def test_who_takes_a_room_to_another_management_room_needs_the_power_for_i
 
 
 async def test_what_is_unprotected_is_left_alone_until_it_is_protected_again(keeper: InProcess) -> None:
-    garden = await keeper.plant("otherwise: accept")
+    garden = await keeper.plant("otherwise: accept", alone=True)
     await garden.command(f"unprotect {garden.room}")
     ana = await garden.knocker()
     await garden.command("help")
@@ -444,7 +444,7 @@ async def test_what_is_unprotected_is_left_alone_until_it_is_protected_again(kee
 
 
 async def test_a_protected_space_is_a_room_like_any_other(keeper: InProcess) -> None:
-    garden = await keeper.plant(creation_content={"type": "m.space"})
+    garden = await keeper.plant(creation_content={"type": "m.space"}, alone=True)
 
     ana = await garden.knocker()
     card = await garden.card(ana)

@@ -90,28 +90,28 @@ async def test_a_reply_to_a_card_from_another_room_says_nothing(garden: Garden) 
 
 
 async def test_the_second_answer_is_told_that_it_comes_second(garden: Garden) -> None:
-    mona = await garden.moderator()
+    mona = await garden.moderator(level=None)
     ana = await garden.knocker()
     card = await garden.card(ana)
-    await garden.alice.react(garden.mods, card["event_id"], "✅")
+    await mona.react(garden.mods, card["event_id"], "✅")
     await garden.shown(ana, "accepted")
 
-    await mona.react(garden.mods, card["event_id"], "❌")
+    await garden.alice.react(garden.mods, card["event_id"], "❌")
 
     told = await garden.heard(lambda event: in_reply_to(event) == card["event_id"])
-    assert garden.alice.user_id in words(told)
+    assert mona.user_id in words(told)
     assert told["content"]["msgtype"] == "m.notice"
     assert await garden.alice.membership(garden.room, ana.user_id) == "invite"
 
 
 async def test_two_answers_at_once_are_one_act(garden: Garden) -> None:
-    mona = await garden.moderator()
+    mona = await garden.moderator(level=None)
     ana = await garden.knocker()
     card = await garden.card(ana)
 
     await asyncio.gather(
-        garden.alice.react(garden.mods, card["event_id"], "✅"),
-        mona.react(garden.mods, card["event_id"], "⛔"),
+        garden.alice.react(garden.mods, card["event_id"], "⛔"),
+        mona.react(garden.mods, card["event_id"], "✅"),
         garden.alice.say(garden.mods, f"!kb reject {block(card)['number']}"),
     )
 
@@ -224,7 +224,7 @@ STRICT = {"invite": 50, "kick": 50, "ban": 70}
 
 async def strict_garden(keeper: InProcess) -> Garden:
     """A garden in which letting in and turning away take 50, and banning takes 70."""
-    return await keeper.plant(levels=STRICT, bot_level=90)
+    return await keeper.garden(levels=STRICT, bot_level=90)
 
 
 @pytest.mark.parametrize(("level", "emoji"), [(49, "✅"), (49, "❌"), (49, "⛔"), (69, "⛔"), (None, "✅")], ids=ascii)
@@ -273,7 +273,7 @@ async def test_to_be_in_the_management_room_is_not_enough(garden: Garden) -> Non
 
 
 async def test_power_without_being_joined_is_not_enough(keeper: InProcess) -> None:
-    garden = await keeper.plant()
+    garden = await strict_garden(keeper)
     mona = await garden.moderator(level=100)
     await mona.leave(garden.room)
     ana = await garden.knocker()
@@ -300,7 +300,7 @@ async def test_an_applicant_cannot_let_themselves_in(garden: Garden) -> None:
 
 @pytest.mark.parametrize("verdict", ["reject", "ban"])
 async def test_nobody_turns_away_who_stands_as_high_as_they(keeper: InProcess, verdict: str) -> None:
-    garden = await keeper.plant(bot_level=90)
+    garden = await keeper.garden(levels=STRICT, bot_level=90)
     mona, peer = await garden.moderator("mona", level=50), await garden.moderator("peer", level=50)
     await peer.leave(garden.room)
     await peer.knock(garden.room)
@@ -340,7 +340,7 @@ async def test_a_click_that_is_refused_is_refused_once(garden: Garden) -> None:
 
 
 async def test_power_counts_at_the_moment_of_the_answer(keeper: InProcess) -> None:
-    garden = await keeper.plant(levels={"invite": 50})
+    garden = await strict_garden(keeper)
     mona = await garden.moderator(level=50)
     ana = await garden.knocker()
     card = await garden.card(ana)
@@ -460,9 +460,8 @@ async def test_a_management_room_touches_only_what_it_looks_after(garden: Garden
     assert await garden.alice.membership(garden.room, ana.user_id) == "knock"
 
 
-async def test_the_answer_is_on_the_card_before_the_act_is_done(keeper: InProcess) -> None:
+async def test_the_answer_is_on_the_card_before_the_act_is_done(garden: Garden) -> None:
     """An act that takes long must not look like an answer that was lost."""
-    garden = await keeper.plant()
     ana = await garden.knocker()
     card = await garden.card(ana)
 

@@ -32,7 +32,7 @@ async def let_back_in(garden: Garden) -> None:
 
 @pytest.mark.parametrize("how", ["kick", "ban"])
 async def test_moderators_are_told_once_when_the_bot_is_put_out(keeper: InProcess, how: str) -> None:
-    garden = await keeper.plant()
+    garden = await keeper.plant(alone=True)
     await garden.set_policy(f"call: ['{garden.alice.user_id}']")
     ana = await garden.knocker()
     number = block(await garden.card(ana))["number"]
@@ -50,7 +50,7 @@ async def test_moderators_are_told_once_when_the_bot_is_put_out(keeper: InProces
 
 
 async def test_back_in_the_room_the_bot_shows_what_it_missed(keeper: InProcess) -> None:
-    garden = await keeper.plant()
+    garden = await keeper.plant(alone=True)
     await garden.alice.kick(garden.room, keeper.user_id)
     ana = await garden.knocker("ana", "roses")
     await the_alarm(garden)
@@ -63,7 +63,7 @@ async def test_back_in_the_room_the_bot_shows_what_it_missed(keeper: InProcess) 
 
 
 async def test_back_in_the_room_the_bot_learns_what_became_of_its_requests(keeper: InProcess) -> None:
-    garden = await keeper.plant()
+    garden = await keeper.plant(alone=True)
     names = ("withdrawn", "accepted", "joined", "rejected", "banned", "pending", "again")
     people = {name: await garden.knocker(name) for name in names}
     cards = {name: await garden.card(person) for name, person in people.items()}
@@ -92,7 +92,7 @@ async def test_back_in_the_room_the_bot_learns_what_became_of_its_requests(keepe
 
 
 async def test_each_time_the_bot_is_put_out_is_told(keeper: InProcess) -> None:
-    garden = await keeper.plant()
+    garden = await keeper.plant(alone=True)
     await garden.alice.kick(garden.room, keeper.user_id)
     await the_alarm(garden)
     await let_back_in(garden)
@@ -107,7 +107,7 @@ async def test_each_time_the_bot_is_put_out_is_told(keeper: InProcess) -> None:
 
 
 async def test_what_was_decided_is_done_when_the_bot_is_back(keeper: InProcess) -> None:
-    garden = await keeper.plant("otherwise: reject")
+    garden = await keeper.plant("otherwise: reject", alone=True)
     await garden.alice.kick(garden.room, keeper.user_id)
     await the_alarm(garden)
     people = [await garden.knocker() for _ in range(3)]
@@ -121,7 +121,7 @@ async def test_what_was_decided_is_done_when_the_bot_is_back(keeper: InProcess) 
 
 async def test_the_power_of_old_days_is_worth_nothing_while_the_bot_is_out(keeper: InProcess) -> None:
     """A homeserver shows who has left a room its state of that day, in which somebody may still be a moderator."""
-    garden = await keeper.plant("otherwise: forward")
+    garden = await keeper.plant("otherwise: forward", alone=True)
     mona = await garden.moderator("mona", level=100)
     ana = await garden.knocker()
     number = block(await garden.card(ana))["number"]
@@ -141,7 +141,7 @@ async def test_the_power_of_old_days_is_worth_nothing_while_the_bot_is_out(keepe
 
 
 async def test_check_says_that_the_bot_is_out(keeper: InProcess) -> None:
-    garden = await keeper.plant()
+    garden = await keeper.plant(alone=True)
     await garden.alice.kick(garden.room, keeper.user_id)
     await the_alarm(garden)
 
@@ -152,7 +152,7 @@ async def test_check_says_that_the_bot_is_out(keeper: InProcess) -> None:
 
 
 async def test_the_bot_lets_itself_be_let_back_in_by_anybody(keeper: InProcess) -> None:
-    garden = await keeper.plant()
+    garden = await keeper.plant(alone=True)
     mona = await garden.moderator("mona")
     await garden.alice.kick(garden.room, keeper.user_id)
     await the_alarm(garden)
@@ -166,7 +166,7 @@ async def test_the_bot_lets_itself_be_let_back_in_by_anybody(keeper: InProcess) 
 
 
 async def test_cards_wait_until_the_bot_is_back_in_the_management_room(keeper: InProcess) -> None:
-    garden = await keeper.plant()
+    garden = await keeper.plant(alone=True)
     ana = await garden.knocker("ana")
     card = await garden.card(ana)
     await garden.alice.kick(garden.mods, keeper.user_id)
@@ -183,7 +183,7 @@ async def test_cards_wait_until_the_bot_is_back_in_the_management_room(keeper: I
 
 
 async def test_policies_go_on_while_the_bot_is_out_of_the_management_room(keeper: InProcess) -> None:
-    garden = await keeper.plant("otherwise: accept")
+    garden = await keeper.plant("otherwise: accept", alone=True)
     await garden.alice.kick(garden.mods, keeper.user_id)
 
     ana = await garden.knocker()
@@ -197,7 +197,7 @@ async def test_policies_go_on_while_the_bot_is_out_of_the_management_room(keeper
 
 
 async def test_power_lost_is_told_once_and_what_was_blocked_is_done_when_it_is_back(keeper: InProcess) -> None:
-    garden = await keeper.plant("rules: [{when: {reason_matches: spam}, then: ban}]\notherwise: reject")
+    garden = await keeper.plant("rules: [{when: {reason_matches: spam}, then: ban}]\notherwise: reject", alone=True)
 
     await garden.give_power(keeper.user_id, 0)
 
@@ -214,7 +214,7 @@ async def test_power_lost_is_told_once_and_what_was_blocked_is_done_when_it_is_b
 
 
 async def test_power_that_was_never_there_is_told_once_however_many_knock(keeper: InProcess) -> None:
-    garden = await keeper.plant("otherwise: reject", bot_level=None)
+    garden = await keeper.plant("otherwise: reject", bot_level=None, alone=True)
 
     people = [await garden.knocker() for _ in range(4)]
     await garden.command("help")
@@ -227,7 +227,7 @@ async def test_power_that_was_never_there_is_told_once_however_many_knock(keeper
 
 
 async def test_who_withdraws_while_the_bot_lacks_the_power_is_left_alone_when_it_is_back(keeper: InProcess) -> None:
-    garden = await keeper.plant("otherwise: ban")
+    garden = await keeper.plant("otherwise: ban", alone=True)
     await garden.give_power(keeper.user_id, 0)
     await the_alarm(garden)
     ana, ben = await garden.knocker("ana"), await garden.knocker("ben")
@@ -243,7 +243,7 @@ async def test_who_withdraws_while_the_bot_lacks_the_power_is_left_alone_when_it
 
 async def test_what_can_never_be_done_is_given_to_the_moderators(keeper: InProcess) -> None:
     """A rule rejects somebody whom the bot cannot kick: they stand higher."""
-    garden = await keeper.plant("otherwise: reject")
+    garden = await keeper.plant("otherwise: reject", alone=True)
     former = await garden.moderator("former", level=60)
     await former.leave(garden.room)
 
@@ -258,7 +258,7 @@ async def test_what_can_never_be_done_is_given_to_the_moderators(keeper: InProce
 
 async def test_a_missing_power_to_invite_blocks_only_what_needs_it(keeper: InProcess) -> None:
     policy = "rules: [{when: {reason_matches: friend}, then: accept}]\notherwise: reject"
-    garden = await keeper.plant(policy, levels={"invite": 60})
+    garden = await keeper.plant(policy, levels={"invite": 60}, alone=True)
 
     friend, other = await garden.knocker("friend", "friend"), await garden.knocker("other")
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
 from knockbot.store import inbox
 from knockbot.store.db import Database
 from knockbot.store.inbox import KEEP, Arrival
-from tests.store.samples import GARDEN, MODS, NOW
+from tests.store.samples import GARDEN, HOSTILE, MODS, NOW
 
 
 async def store(db: Database, *arrivals: Arrival, now: int = NOW) -> None:
@@ -201,6 +202,16 @@ async def test_ids_are_forgotten_after_a_week_and_what_waits_never(db: Database)
             event_id for event_id in ("$handled", "$aside", "$waiting", "$young") if await inbox.is_known(tx, event_id)
         }
     assert known == {"$waiting", "$young"}
+
+
+async def test_whatever_an_event_holds_is_read_back_from_its_json(db: Database) -> None:
+    """NUL and lone surrogates too, which no database text takes: in JSON they are escapes."""
+    raw = json.dumps({name: [text, {text: name}] for name, text in HOSTILE.items()})
+    await store(db, arrival("$a", raw=raw))
+
+    async with db.tx() as tx:
+        [one] = await inbox.waiting(tx, GARDEN)
+    assert json.loads(one.raw) == json.loads(raw)
 
 
 async def test_an_empty_transaction_is_no_trouble(db: Database) -> None:
