@@ -114,7 +114,7 @@ async def test_of_a_crowd_that_comes_in_faster_than_it_can_be_taken_back_nobody_
 
     for guest in guests:
         await out(garden, guest)
-    assert await standing(garden) == set()
+    await until(lambda: standing(garden), lambda there: not there, str)
     await until(lambda: garden.command("invites"), lambda said: "No third-party invite" in said, str)
 
 

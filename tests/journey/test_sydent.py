@@ -198,8 +198,10 @@ async def test_taken_back_and_redeemed_in_one_moment_the_room_is_as_the_record_s
         said = [one for one in map(block, await garden.said()) if one.get("number") == number]
         return said[-1]["state"], await garden.alice.membership(garden.room, heidi.user_id)
 
+    came = await identity_server.has_told(heidi)
+    await garden.caught_up()
     state, _ = await until(ended, ENDS[when].__contains__, lambda seen: f"{seen} is no end")
-    assert await identity_server.has_told(heidi) is (state != "revoked")
+    assert came is (state != "revoked")
     await gone(garden, invite)
 
 
