@@ -1,6 +1,6 @@
 """The worker: due effects are claimed, run through the table of actions, and their outcome is recorded.
 
-Steps 6 and 7 of the journey (ARCHITECTURE.md).
+Steps 6 and 7 of the journey (ARCHITECTURE.md); what follows of each outcome is in `consequences.py`.
 """
 
 from __future__ import annotations
@@ -8,13 +8,11 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 
-from knockbot.domain import plan, wording
-from knockbot.domain.model import Act, Effect, MemberChange, Request, State, Verdict
-from knockbot.domain.outcomes import credited, outcome
-from knockbot.errors import ActionError, Later, Never
-from knockbot.flow import invites, issuing, review, settle
+from knockbot.domain.model import Act, Effect
+from knockbot.errors import Later, Never
+from knockbot.flow import consequences
+from knockbot.flow.consequences import Done, Outcome, Overtaken
 from knockbot.flow.door import Door, log
 from knockbot.store import cards, effects, requests
 from knockbot.store.db import Tx
@@ -36,31 +34,6 @@ FIRST_PAUSE, LONGEST_PAUSE = 2.0, 3600.0
 """Back-off between attempts, in seconds, doubling."""
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
-    """The wanted state stands. `event_id` is the message sent; `seen` the member event found to settle it already."""
-
-    event_id: str | None = None
-    seen: MemberChange | None = None
-    offers: tuple[Verdict, ...] = ()
-    """After posting a card, or editing one: the answers to offer on it; its text names them already."""
-    shown: Mapping[int, str] | None = None
-    """After posting or editing a card: the knock shown for each request id."""
-    room_id: str | None = None
-    """After making a room: which one."""
-    issued: issuing.Came | None = None
-    """After inviting an address: what came of that."""
-
-
-@dataclass(frozen=True, slots=True)
-class Overtaken:
-    """The room settled it otherwise before the act; `seen` is the member event that says so."""
-
-    why: str
-    seen: MemberChange | None = None
-
-
-Outcome = Done | Overtaken
 Action = Callable[[Claimed], Awaitable[Outcome]]
 
 
@@ -150,61 +123,8 @@ class Worker:
                 await effects.finish(tx, claimed.id, "overtaken", door.now(), why=came.why)
             else:
                 await effects.finish(tx, claimed.id, "done", door.now(), result=came.event_id)
-                await self._follow_card(tx, claimed, came)
-            if effect.request_id is not None and effect.act in ON_REQUESTS:
-                await self._follow_request(tx, claimed, came)
-            if effect.act is Act.ISSUE and isinstance(came, Done) and came.issued is not None:
-                await issuing.conclude(door, tx, effect, came.issued)
-            if effect.act is Act.PLANT and effect.request_id is not None and isinstance(came, Done) and came.event_id:
-                await invites.arrived(door, tx, await requests.get(tx, effect.request_id), came.event_id)
-            if isinstance(came, Overtaken) and effect.act is Act.INVITE and effect.request_id is None:
-                await issuing.not_called_in(door, tx, effect, f"{came.why}.")
-            if effect.act is Act.MEET and isinstance(came, Done) and came.room_id is not None:
-                await settle.say(door, tx, came.room_id, f"meet:{came.room_id}", wording.met(door.bot))
+            await consequences.follow(door, tx, effect, came)
         door.bells.effects.set()
-
-    async def _follow_request(self, tx: Tx, claimed: Claimed, came: Outcome) -> None:
-        """Bring the request to where the room is: by what the act found there, or by the act itself."""
-        request = await requests.get(tx, claimed.effect.request_id or 0)
-        if _is_beside(claimed.effect, request):
-            return
-        if came.seen is not None:
-            state = outcome(request, came.seen)
-            if state is not None:
-                await settle.settle(self._door, tx, request, state, credited(request, came.seen, self._door.bot))
-            return
-        # Where it is called for no longer, the echo tells what happened.
-        if isinstance(came, Done) and request.answer is not None and self._is_called_for(claimed.effect, request):
-            await settle.settle(self._door, tx, request, STATE_AFTER[claimed.effect.act], request.answer.by)
-
-    def _is_called_for(self, effect: Effect, request: Request) -> bool:
-        """Whether this act carries out the answer that binds the request: they may have knocked again meanwhile."""
-        if not request.open or request.answer is None:
-            return False
-        return effect.key in {planned.key for planned in plan.plan(request, request.answer, self._door.home)}
-
-    async def _follow_card(self, tx: Tx, claimed: Claimed, came: Done) -> None:
-        """A card was posted or edited: note what it shows, and offer the answers on it."""
-        effect = claimed.effect
-        for request_id, event_id in (came.shown or {}).items():
-            await requests.shown(tx, request_id, event_id)
-        if effect.act is Act.EDIT_CARD and effect.card_id is not None and came.offers:
-            await self._offer(tx, effect.card_id, came.offers)
-        if effect.act is Act.POST_CARD and effect.card_id is not None and came.event_id is not None:
-            await cards.posted(tx, effect.card_id, came.event_id)
-            await self._offer(tx, effect.card_id, came.offers)
-            await self._catch_up(tx, effect.card_id, came)
-
-    async def _offer(self, tx: Tx, card_id: int, offers: tuple[Verdict, ...]) -> None:
-        """Offer answers on a card, unless it has come to be shared in the meantime."""
-        takes_clicks = review.takes_clicks(await requests.on_card(tx, card_id))
-        await settle.offer(self._door, tx, card_id, offers if takes_clicks else (), named=True)
-
-    async def _catch_up(self, tx: Tx, card_id: int, came: Done) -> None:
-        """What changed while the card was on its way found no card to edit; have it edited now."""
-        for request in await requests.on_card(tx, card_id):
-            if not request.awaits_moderators or (came.shown or {}).get(request.id) != request.event_id:
-                await settle.refresh(self._door, tx, card_id)
 
     async def _postpone(self, claimed: Claimed, error: Later) -> None:
         door = self._door
@@ -233,54 +153,13 @@ class Worker:
                 await effects.block(tx, claimed.id, error.why)
             else:
                 await effects.finish(tx, claimed.id, "given_up", door.now(), why=error.why)
-                await self._follow_refusal(tx, effect, error)
+                await consequences.follow_refusal(door, tx, effect, error)
         if mendable:
             door.look_at(effect.room_id)  # which tells the moderators once, and goes on when it is mended
-
-    async def _follow_refusal(self, tx: Tx, effect: Effect, error: Never) -> None:
-        """It will never be done: the moderators are told, and what it was called for is theirs again."""
-        if effect.request_id is None:
-            if effect.act is Act.INVITE:
-                await issuing.not_called_in(self._door, tx, effect, error.why)
-            return
-        request = await requests.get(tx, effect.request_id)
-        if effect.act is Act.PLANT:
-            await issuing.not_planted(self._door, tx, request, error.why)
-        elif effect.act in ON_REQUESTS:
-            if _is_beside(effect, request):
-                await self._tell_of_inviter(tx, effect, request, error)
-            elif self._is_called_for(effect, request):
-                await self._ask_again(tx, request, error)
-
-    async def _tell_of_inviter(self, tx: Tx, effect: Effect, request: Request, error: ActionError) -> None:
-        """The inviter of an invite stays, which is nothing that the invite itself waits for."""
-        text = wording.not_banned(request, await settle.label_of(tx, request.room_id), error.why)
-        await settle.alarm(self._door, tx, request.room_id, f"refused:{effect.key}", text)
-
-    async def _ask_again(self, tx: Tx, request: Request, error: ActionError) -> None:
-        """The answer could not be carried out: the request is the moderators' again, and the card says why."""
-        await requests.answered(tx, request.id, None)
-        await requests.in_trouble(tx, request.id, error.why)
-        await settle.show(self._door, tx, request.id)
 
 
 MENDABLE = frozenset({"KNOCKBOT_NO_POWER", "KNOCKBOT_NOT_JOINED"})
 """Errors that a moderator can mend: the effect waits for it."""
-
-STATE_AFTER: dict[Act, State] = {
-    Act.INVITE: State.ACCEPTED,
-    Act.KICK: State.REJECTED,
-    Act.BAN: State.BANNED,
-    Act.REVOKE: State.REVOKED,
-}
-
-ON_REQUESTS = frozenset(STATE_AFTER)
-"""The acts that a request moves on by; the others only tell of it."""
-
-
-def _is_beside(effect: Effect, request: Request) -> bool:
-    """Whether an act was on an invite's inviter; what became of the invite itself, revoking it tells."""
-    return request.invite is not None and effect.act is not Act.REVOKE and effect.user_id != request.user_id
 
 
 async def _hold(tx: Tx, effect: Effect) -> None:

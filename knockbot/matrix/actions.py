@@ -20,8 +20,9 @@ from knockbot.domain.model import Act, Effect, MemberChange, Membership, Request
 from knockbot.domain.words import Words
 from knockbot.errors import Never
 from knockbot.flow import issuing, review, rules, settle
+from knockbot.flow.consequences import Done, Outcome, Overtaken
 from knockbot.flow.door import Door
-from knockbot.flow.worker import Action, Done, Outcome, Overtaken
+from knockbot.flow.worker import Action
 from knockbot.matrix.cards import REQUEST_KEY, card_message, edit, message, transaction_id
 from knockbot.matrix.events import EFFECT_KEY, is_event_id
 from knockbot.matrix.facts import THIRD_PARTY_INVITE, fits_a_path

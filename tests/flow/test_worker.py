@@ -14,8 +14,9 @@ from knockbot.demo.people import until
 from knockbot.domain.model import Act, Effect, Membership, State
 from knockbot.errors import Later, Never
 from knockbot.flow import worker as workers
+from knockbot.flow.consequences import Done, Outcome, Overtaken
 from knockbot.flow.door import Door
-from knockbot.flow.worker import AT_ONCE, RECORDINGS, Action, Done, Outcome, Overtaken, Worker, backoff
+from knockbot.flow.worker import AT_ONCE, RECORDINGS, Action, Worker, backoff
 from knockbot.store import effects, processes
 from knockbot.store.db import Database
 from knockbot.store.effects import Claimed

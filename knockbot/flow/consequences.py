@@ -1,0 +1,196 @@
+"""What follows of an act that was done, that the room has overtaken, or that is refused for good.
+
+Step 7 of the journey (ARCHITECTURE.md): the record, the card, and a word to the moderators, all in the transaction that
+ends the effect. To add an act: its rows in `AFTER` and, where moderators have to hear of a refusal, in `REFUSED`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from knockbot.domain import plan, wording
+from knockbot.domain.model import Act, Effect, MemberChange, Request, State, Verdict
+from knockbot.domain.outcomes import credited, outcome
+from knockbot.errors import Never
+from knockbot.flow import invites, issuing, review, settle
+from knockbot.flow.door import Door
+from knockbot.store import cards, requests
+from knockbot.store.db import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The wanted state stands. `event_id` is the message sent; `seen` the member event found to settle it already."""
+
+    event_id: str | None = None
+    seen: MemberChange | None = None
+    offers: tuple[Verdict, ...] = ()
+    """After posting a card, or editing one: the answers to offer on it; its text names them already."""
+    shown: Mapping[int, str] | None = None
+    """After posting or editing a card: the knock shown for each request id."""
+    room_id: str | None = None
+    """After making a room: which one."""
+    issued: issuing.Came | None = None
+    """After inviting an address: what came of that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overtaken:
+    """The room settled it otherwise before the act; `seen` is the member event that says so."""
+
+    why: str
+    seen: MemberChange | None = None
+
+
+Outcome = Done | Overtaken
+
+
+async def follow(door: Door, tx: Tx, effect: Effect, came: Outcome) -> None:
+    """Bring everything to where the room is, now that an act is done or needed no longer."""
+    if effect.act in AFTER:
+        await AFTER[effect.act](door, tx, effect, came)
+
+
+async def follow_refusal(door: Door, tx: Tx, effect: Effect, error: Never) -> None:
+    """It will never be done: the moderators are told, and what it was called for is theirs again."""
+    if effect.act in REFUSED:
+        await REFUSED[effect.act](door, tx, effect, error.why)
+
+
+# --- on applicants and inviters -------------------------------------------------------------------------------
+
+STATE_AFTER: dict[Act, State] = {
+    Act.INVITE: State.ACCEPTED,
+    Act.KICK: State.REJECTED,
+    Act.BAN: State.BANNED,
+    Act.REVOKE: State.REVOKED,
+}
+
+
+async def _acted(door: Door, tx: Tx, effect: Effect, came: Outcome) -> None:
+    """Bring the request to where the room is: by what the act found there, or by the act itself."""
+    if effect.request_id is None:  # whom a moderator invites by an address of theirs needs no request
+        if isinstance(came, Overtaken):
+            await issuing.not_called_in(door, tx, effect, f"{came.why}.")
+        return
+    request = await requests.get(tx, effect.request_id)
+    if _is_beside(effect, request):
+        return
+    if came.seen is not None:
+        state = outcome(request, came.seen)
+        if state is not None:
+            await settle.settle(door, tx, request, state, credited(request, came.seen, door.bot))
+        return
+    # Where it is called for no longer, the echo tells what happened.
+    if isinstance(came, Done) and request.answer is not None and _is_called_for(door, effect, request):
+        await settle.settle(door, tx, request, STATE_AFTER[effect.act], request.answer.by)
+
+
+async def _act_refused(door: Door, tx: Tx, effect: Effect, why: str) -> None:
+    if effect.request_id is None:
+        await issuing.not_called_in(door, tx, effect, why)
+        return
+    request = await requests.get(tx, effect.request_id)
+    if _is_beside(effect, request):
+        # The inviter of an invite stays, which is nothing that the invite itself waits for.
+        text = wording.not_banned(request, await settle.label_of(tx, request.room_id), why)
+        await settle.alarm(door, tx, request.room_id, f"refused:{effect.key}", text)
+    elif _is_called_for(door, effect, request):
+        # The request is the moderators' again, and the card says why.
+        await requests.answered(tx, request.id, None)
+        await requests.in_trouble(tx, request.id, why)
+        await settle.show(door, tx, request.id)
+
+
+def _is_beside(effect: Effect, request: Request) -> bool:
+    """Whether an act was on an invite's inviter; what became of the invite itself, revoking it tells."""
+    return request.invite is not None and effect.act is not Act.REVOKE and effect.user_id != request.user_id
+
+
+def _is_called_for(door: Door, effect: Effect, request: Request) -> bool:
+    """Whether this act carries out the answer that binds the request: they may have knocked again meanwhile."""
+    if not request.open or request.answer is None:
+        return False
+    return effect.key in {planned.key for planned in plan.plan(request, request.answer, door.home)}
+
+
+# --- on invites to addresses ----------------------------------------------------------------------------------
+
+
+async def _issued(door: Door, tx: Tx, effect: Effect, came: Outcome) -> None:
+    if isinstance(came, Done) and came.issued is not None:
+        await issuing.conclude(door, tx, effect, came.issued)
+
+
+async def _planted(door: Door, tx: Tx, effect: Effect, came: Outcome) -> None:
+    if isinstance(came, Done) and came.event_id is not None:
+        await invites.arrived(door, tx, await requests.get(tx, effect.request_id or 0), came.event_id)
+
+
+async def _not_planted(door: Door, tx: Tx, effect: Effect, why: str) -> None:
+    await issuing.not_planted(door, tx, await requests.get(tx, effect.request_id or 0), why)
+
+
+# --- on cards and rooms ---------------------------------------------------------------------------------------
+
+
+async def _card_edited(door: Door, tx: Tx, effect: Effect, came: Outcome) -> None:
+    if not isinstance(came, Done) or effect.card_id is None:
+        return
+    await _note_shown(tx, came)
+    if came.offers:
+        await _offer(door, tx, effect.card_id, came.offers)
+
+
+async def _card_posted(door: Door, tx: Tx, effect: Effect, came: Outcome) -> None:
+    if not isinstance(came, Done) or effect.card_id is None or came.event_id is None:
+        return
+    await _note_shown(tx, came)
+    await cards.posted(tx, effect.card_id, came.event_id)
+    await _offer(door, tx, effect.card_id, came.offers)
+    # What changed while the card was on its way found no card to edit; have it edited now.
+    for request in await requests.on_card(tx, effect.card_id):
+        if not request.awaits_moderators or (came.shown or {}).get(request.id) != request.event_id:
+            await settle.refresh(door, tx, effect.card_id)
+
+
+async def _note_shown(tx: Tx, came: Done) -> None:
+    for request_id, event_id in (came.shown or {}).items():
+        await requests.shown(tx, request_id, event_id)
+
+
+async def _offer(door: Door, tx: Tx, card_id: int, offers: tuple[Verdict, ...]) -> None:
+    """Offer answers on a card, unless it has come to be shared in the meantime."""
+    takes_clicks = review.takes_clicks(await requests.on_card(tx, card_id))
+    await settle.offer(door, tx, card_id, offers if takes_clicks else (), named=True)
+
+
+async def _met(door: Door, tx: Tx, _: Effect, came: Outcome) -> None:
+    if isinstance(came, Done) and came.room_id is not None:
+        await settle.say(door, tx, came.room_id, f"meet:{came.room_id}", wording.met(door.bot))
+
+
+Consequence = Callable[[Door, Tx, Effect, Outcome], Awaitable[None]]
+
+AFTER: Mapping[Act, Consequence] = {
+    Act.INVITE: _acted,
+    Act.KICK: _acted,
+    Act.BAN: _acted,
+    Act.REVOKE: _acted,
+    Act.ISSUE: _issued,
+    Act.PLANT: _planted,
+    Act.POST_CARD: _card_posted,
+    Act.EDIT_CARD: _card_edited,
+    Act.MEET: _met,
+}
+"""What follows of an act that was done or overtaken; of the others, nothing does."""
+
+REFUSED: Mapping[Act, Callable[[Door, Tx, Effect, str], Awaitable[None]]] = {
+    Act.INVITE: _act_refused,
+    Act.KICK: _act_refused,
+    Act.BAN: _act_refused,
+    Act.REVOKE: _act_refused,
+    Act.PLANT: _not_planted,
+}
+"""What follows of a refusal; a card or a line that cannot be sent has nowhere else to be told."""
