@@ -197,7 +197,7 @@ async def test_what_is_not_decided_by_a_rule_is_told_by_its_key(keeper: InProces
 
 
 async def test_invites_can_be_looked_at_and_taken_back_by_their_numbers(keeper: InProcess) -> None:
-    garden = await keeper.plant(STAND)
+    garden = await keeper.plant(STAND, alone=True)
     first, second = await planted(garden), await planted(garden)
     numbers = [block(await told(garden, invite, "standing"))["number"] for invite in (first, second)]
 
@@ -218,7 +218,7 @@ async def test_invites_can_be_looked_at_and_taken_back_by_their_numbers(keeper: 
 
 
 async def test_those_who_wait_are_answered_by_command(keeper: InProcess) -> None:
-    garden = await keeper.garden()
+    garden = await keeper.plant(alone=True)
     mona = await member(garden)
     kept, rejected = await planted(garden, mona), await planted(garden, mona)
     numbers = [block(await told(garden, invite, "pending"))["number"] for invite in (kept, rejected)]

@@ -100,7 +100,7 @@ async def test_taken_back_and_redeemed_in_the_same_moment_nobody_is_in(keeper: I
 
 async def test_of_a_crowd_that_comes_in_faster_than_it_can_be_taken_back_nobody_stays(keeper: InProcess) -> None:
     """Some of them the homeserver itself lets in and takes out again: invite and taking back cross in it."""
-    garden = await keeper.plant("{rules: [], otherwise_third_party: reject}")
+    garden = await keeper.plant("{rules: [], otherwise_third_party: reject}", alone=True)
     mona = await member(garden)
     guests = [await garden.person("guest") for _ in range(6)]
 
