@@ -212,7 +212,7 @@ async def test_list_tells_who_waits_in_all_rooms_or_in_one(keeper: InProcess) ->
 
 
 async def test_list_forgets_who_waits_no_longer(keeper: InProcess) -> None:
-    garden = await keeper.garden()
+    garden = await keeper.plant(alone=True)
     ana = await garden.knocker()
     await garden.card(ana)
     await ana.retract(garden.room)
