@@ -28,7 +28,7 @@ NOTHING = View("nowhere")
 async def view(who: Person, room: str) -> View:
     """How their client shows the room to somebody now."""
     everything = json.dumps({"room": {"include_leave": True, "rooms": [room]}})
-    rooms: Json = (await who.sync(filter=everything)).get("rooms", {})
+    rooms = (await who.sync(filter=everything)).get("rooms", {})
     for section in SECTIONS:
         if room in rooms.get(section, {}):
             return _in(section, rooms[section][room], who)
@@ -39,7 +39,7 @@ def _in(section: str, shown: Json, who: Person) -> View:
     parts = (shown.get(part, {}).get("events", []) for part in ("state", "invite_state", "knock_state", "timeline"))
     events = [event for part in parts for event in part]
     mine = [e for e in events if e["type"] == "m.room.member" and e.get("state_key") == who.user_id]
-    last = mine[-1] if mine else {"sender": "", "content": {}}
+    last: Json = mine[-1] if mine else {"sender": "", "content": {}}
     return View(section, last["sender"], last["content"].get("reason"))
 
 
