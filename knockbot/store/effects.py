@@ -74,7 +74,8 @@ async def claim(db: Database, now: int, limit: int) -> list[Claimed]:
     """Take on due effects, oldest first, at most one of each lane and one for each remote server.
 
     A server that hangs would else hold as many acts as there are rooms in which its users knock, and many such servers
-    all acts there are.
+    all acts there are. In one room what needs another server comes after all that needs none: the homeserver lets
+    nobody else in or out there while it waits for that server.
     """
     try:
         async with db.tx() as tx:
@@ -107,6 +108,9 @@ SELECT id, server FROM effects WHERE state = 'due' AND id IN (
             SELECT id, due_at, server, lane, row_number() OVER (PARTITION BY lane ORDER BY due_at, id) AS place
             FROM effects WHERE state = 'due' AND due_at <= $1
             AND lane NOT IN (SELECT lane FROM effects WHERE state = 'running')
+            AND lane NOT IN (
+                SELECT substr(lane, 1, length(lane) - 4) || 'away' FROM effects
+                WHERE lane LIKE '% home' AND (state = 'running' OR (state = 'due' AND due_at <= $1)))
             AND (server IS NULL OR server NOT IN (
                 SELECT server FROM effects WHERE state = 'running' AND server IS NOT NULL))
         ) AS waiting WHERE place = 1
