@@ -318,6 +318,8 @@ class Answer:
     cause: str | None = None
     quiet: bool = False
     """Whether it was given to many at once, and what comes of them is told together."""
+    doubtful: bool = False
+    """Whether the knock it accepts may have been taken back long ago, on a server that does not tell."""
 
 
 @dataclass(frozen=True, slots=True)

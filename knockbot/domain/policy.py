@@ -10,7 +10,18 @@ from knockbot.domain.criteria import Condition, read_when
 from knockbot.domain.ids import is_user_id
 from knockbot.domain.invites import Fall
 from knockbot.domain.model import Decision, Facts, Kind, Knock, Known, Miss, Truth, Verdict
-from knockbot.domain.reading import Path, found, items, mapping, one_of, one_or_more, spelled, text
+from knockbot.domain.reading import (
+    DURATIONS,
+    Path,
+    duration,
+    found,
+    items,
+    mapping,
+    one_of,
+    one_or_more,
+    spelled,
+    text,
+)
 from knockbot.domain.text import shown
 from knockbot.errors import Fault
 
@@ -31,8 +42,12 @@ LATER_VERDICTS = frozenset({"ask", "ignore"})
 FATE_KEYS = tuple(f"inviter_{fall}" for fall in Fall)
 """The settings that say what is done with standing invites: `inviter_removed`, `inviter_demoted`, `inviter_left`."""
 
-POLICY_KEYS = ("rules", OTHERWISE, OTHERWISE_INVITES, *FATE_KEYS, "announce", "call")
+POLICY_KEYS = ("rules", OTHERWISE, OTHERWISE_INVITES, *FATE_KEYS, "announce", "call", "stale_after")
 RULE_KEYS = ("name", "for", "when", "then", "reason")
+
+
+STALE_AFTER = 30 * DURATIONS["d"]
+"""Milliseconds after which a knock that nobody answered expires, where a policy does not say."""
 
 
 class Announce(StrEnum):
@@ -82,6 +97,8 @@ class Policy:
     announce: Announce = Announce.LINE
     call: tuple[str, ...] = ()
     """The user IDs that a card mentions."""
+    stale_after: int = STALE_AFTER
+    """Milliseconds after which a knock that nobody answered expires."""
 
     @property
     def rooms_needed(self) -> tuple[str, ...]:
@@ -194,6 +211,7 @@ def _read_policy(data: object) -> Policy:
         **{key: _read_fate(keys[key], (key,)) for key in FATE_KEYS if key in keys},
         announce=Announce(one_of(keys.get("announce", Announce.LINE), ("announce",), tuple(Announce))),
         call=_read_call(keys.get("call", []), ("call",)),
+        stale_after=duration(keys["stale_after"], ("stale_after",)) if "stale_after" in keys else STALE_AFTER,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from knockbot.domain.card import (
+    MAY_HAVE_WITHDRAWN,
     answered_with,
     applicant,
     decided_by,
@@ -14,6 +15,7 @@ from knockbot.domain.card import (
     sign_of,
     standing,
     trouble_of,
+    withdrawn_perhaps,
 )
 from knockbot.domain.invites import Address, Fall
 from knockbot.domain.model import Act, Decision, Knock, Membership, Request, Verdict
@@ -77,6 +79,11 @@ def changed_anew(request: Request) -> Words:
 def no_such_request(number: int) -> Words:
     """A number that means nothing here."""
     return words("There is no request {} here. {} shows what is pending.", bold(f"#{number}"), code("!kb list"))
+
+
+def may_have_withdrawn(request: Request) -> Words:
+    """What an accept of an old knock from elsewhere may run into."""
+    return words("{} {} is accepted. {}", bold(f"#{request.number}"), user(request.user_id), MAY_HAVE_WITHDRAWN)
 
 
 def not_a_member(label: str) -> Words:
@@ -196,6 +203,7 @@ def shown_request(request: Request, label: str, history: Sequence[Words], addres
             words("It was sent to {}.", sent) if sent else NOTHING,
             reason_of(request),
             state or words("Waiting for an answer."),
+            withdrawn_perhaps(request),
             answered_with(request),
             trouble_of(request),
             *explained(request.decision, request),

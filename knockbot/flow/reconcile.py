@@ -7,10 +7,10 @@ power levels or join rules change, and on a timer.
 from __future__ import annotations
 
 from knockbot.domain import plan, wording
-from knockbot.domain.model import Act, Decision, MemberChange, Membership, State, Verdict
+from knockbot.domain.model import Act, Decision, Kind, MemberChange, Membership, Request, State, Verdict
 from knockbot.domain.power import Powers
 from knockbot.errors import Never
-from knockbot.flow import intake, inviters, invites, redeeming, review, settle
+from knockbot.flow import intake, inviters, invites, redeeming, review, rules, settle
 from knockbot.flow.checkup import NOT_THERE, lacking, shortage
 from knockbot.flow.door import Door, log
 from knockbot.store import cards, effects, inbox, requests, rooms
@@ -35,6 +35,7 @@ async def reconcile(door: Door, room_id: str) -> None:
     await _find_missed_outcomes(door, room, {change.user_id for change in standing})
     await _post_missing_cards(door, room_id)
     await _find_missed_reactions(door, room)
+    await _let_expire(door, room)
     await _find_missed_invites(door, room)
     await _find_missed_redeemers(door, room)
     await inviters.look(door, room_id, powers)
@@ -145,6 +146,25 @@ async def _find_missed_outcomes(door: Door, room: ProtectedRoom, knocking: set[s
             change = await door.outside.member(room.room_id, request.user_id)
             if change is not None and change.membership is not Membership.KNOCK:
                 await intake.moved_on(door, change, None)
+
+
+async def _let_expire(door: Door, room: ProtectedRoom) -> None:
+    """Close knocks that have waited for too long; of those from other servers nobody would be told were they taken
+    back. What is on its way to turn somebody away holds, however long it takes."""
+    async with door.db.tx() as tx:
+        oldest = door.now() - (await rules.in_force(door, tx, room.room_id)).policy.stale_after
+        stale = [request.id for request in await requests.unsettled(tx, room.room_id) if _is_stale(request, oldest)]
+    for request_id in stale:
+        async with door.closing(None) as tx:
+            request = await requests.get(tx, request_id)
+            if _is_stale(request, oldest):
+                await settle.settle(door, tx, request, State.EXPIRED, door.bot)
+
+
+def _is_stale(request: Request, oldest: int) -> bool:
+    """Whether a knock is older than this moment, and is not being turned away."""
+    waits = request.answer is None or request.answer.verdict is Verdict.ACCEPT
+    return request.kind is Kind.KNOCK and request.open and waits and request.changed_at <= oldest
 
 
 async def _find_missed_reactions(door: Door, room: ProtectedRoom) -> None:
