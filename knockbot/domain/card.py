@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from knockbot.domain.acl import SERVER_ACL
 from knockbot.domain.invites import https_host
 from knockbot.domain.model import Kind, Request, State, ThirdPartyInvite, Verdict
 from knockbot.domain.plan import REACTIONS
@@ -140,6 +141,8 @@ def decided_by(rule_name: str | None, by: str | None) -> Words:
         return words("the policy")
     if rule_name in (OTHERWISE, OTHERWISE_INVITES):
         return words("the policy ({})", code(rule_name))
+    if rule_name == SERVER_ACL:
+        return words("the room's server ACL")
     return words("rule {}", rule(rule_name))
 
 

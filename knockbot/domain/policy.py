@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from knockbot.domain.acl import SERVER_ACL
 from knockbot.domain.criteria import Condition, read_when
 from knockbot.domain.ids import is_user_id
 from knockbot.domain.invites import Fall
@@ -253,7 +254,7 @@ def _read_name(value: object, path: Path) -> str:
     name = shown(text(value, path, MAX_NAME), MAX_NAME)
     if not name:
         raise Fault("expected text, found none", path)
-    if name in (OTHERWISE, OTHERWISE_INVITES) or (name[0] == "#" and name[1:].isdecimal()):
+    if name in (OTHERWISE, OTHERWISE_INVITES, SERVER_ACL) or (name[0] == "#" and name[1:].isdecimal()):
         raise Fault(f"{found(name)} would be taken for something else; choose another name", path)
     return name
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from knockbot.domain.acl import SERVER_ACL
 from knockbot.domain.card import (
     MAY_HAVE_WITHDRAWN,
     answered_with,
@@ -84,6 +85,20 @@ def no_such_request(number: int) -> Words:
 def may_have_withdrawn(request: Request) -> Words:
     """What an accept of an old knock from elsewhere may run into."""
     return words("{} {} is accepted. {}", bold(f"#{request.number}"), user(request.user_id), MAY_HAVE_WITHDRAWN)
+
+
+def denied_by_acl(server: str, label: str) -> Words:
+    """A room takes nothing from the applicant's server, so that they could not join."""
+    return words(
+        "The server ACL of {} denies {}, so they cannot be let in. Take it off there, then have them knock again.",
+        room(label),
+        code(shown_id(server)),
+    )
+
+
+def denied_together(label: str, numbers: Sequence[int]) -> Words:
+    """Knocks are closed, since the room takes nothing from their servers any more."""
+    return words("The server ACL of {} denies their servers, so I close these: {}.", room(label), _numbers(numbers))
 
 
 def not_a_member(label: str) -> Words:
@@ -222,6 +237,8 @@ def explained(decision: Decision | None, request: Request | None = None) -> list
     elif decision.doubt is not None:
         though = words(", though rule {} matches", rule(decision.rule)) if decision.rule != OTHERWISE else NOTHING
         last = words("Policy: {}{}, as {}", verdict, though, decision.doubt)
+    elif decision.rule == SERVER_ACL:
+        last = words("Policy: not asked, since the room's server ACL denies their server")
     elif decision.rule != OTHERWISE:
         last = words("Policy: {}, by rule {}", verdict, rule(decision.rule))
     elif request is not None and request.redeemed:
@@ -405,10 +422,13 @@ NUMBERS_SHOWN = 20
 
 def inviter_fell(inviter: str, label: str, how: Fall, fate: Fate, numbers: Sequence[int]) -> Words:
     """What becomes of the invites to addresses that somebody planted who is not who they were."""
-    more = [f"{len(numbers) - NUMBERS_SHOWN} more"] if len(numbers) > NUMBERS_SHOWN else []
-    named = ", ".join([*(f"#{number}" for number in numbers[:NUMBERS_SHOWN]), *more])
-    fate_said = FATES[fate].format(count=_invites(len(numbers)), numbers=named)
+    fate_said = FATES[fate].format(count=_invites(len(numbers)), numbers=_numbers(numbers))
     return words("{} {} {}, {}", user(inviter), FELL[how], room(label), fate_said)
+
+
+def _numbers(numbers: Sequence[int]) -> str:
+    more = [f"{len(numbers) - NUMBERS_SHOWN} more"] if len(numbers) > NUMBERS_SHOWN else []
+    return ", ".join([*(f"#{number}" for number in numbers[:NUMBERS_SHOWN]), *more])
 
 
 def _invites(count: int) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from knockbot.config import Settings
+from knockbot.domain.acl import ServerAcl
 from knockbot.domain.model import IdentityKey, Known, MemberChange, Membership, Reaction, ThirdPartyChange, Truth
 from knockbot.domain.power import Powers
 from knockbot.store import inbox
@@ -48,6 +49,9 @@ class Outside(Protocol):
 
     async def powers(self, room_id: str) -> Powers:
         """The powers in a room now."""
+
+    async def server_acl(self, room_id: str) -> ServerAcl:
+        """Which servers may take part in a room now."""
 
     async def room(self, room_id: str) -> RoomView:
         """A room's name and openness now."""

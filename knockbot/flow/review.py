@@ -29,6 +29,9 @@ async def objection(door: Door, wish: Wish, request: Request) -> Words | None:
         return wording.cannot_look(label, door.bot)
     if not await is_joined(door, request.room_id, wish.actor):
         return wording.not_a_member(label)
+    accepts = wish.verdict is Verdict.ACCEPT and request.awaits_moderators
+    if accepts and await is_denied(door, request.room_id, request.user_id):
+        return wording.denied_by_acl(server_of(request.user_id), label)
     powers = await door.outside.powers(request.room_id)
     theirs = shortfall(powers, wish.actor, wish.verdict, request)
     if theirs is not None:
@@ -49,6 +52,12 @@ def shortfall(powers: Powers, who: str, verdict: Verdict, request: Request) -> S
     if lacking is None and verdict is Verdict.BAN:
         return powers.shortfall(who, verdict, request.subject)
     return lacking
+
+
+async def is_denied(door: Door, room_id: str, user_id: str) -> bool:
+    """Whether a room takes nothing from a user's server; ours sends what it likes, and is not asked about."""
+    server = server_of(user_id)
+    return server not in ("", door.home) and (await door.outside.server_acl(room_id)).denies(server)
 
 
 async def is_joined(door: Door, room_id: str, user_id: str) -> bool:

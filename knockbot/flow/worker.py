@@ -243,7 +243,7 @@ class Worker:
             else:
                 await effects.finish(tx, claimed.id, "given_up", door.now(), why=error.why)
                 await self._follow_refusal(tx, effect, error)
-        if mendable:
+        if mendable or error.code == "KNOCKBOT_DENIED":
             door.look_at(effect.room_id)  # which tells the moderators once, and goes on when it is mended
 
     async def _follow_refusal(self, tx: Tx, effect: Effect, error: Never) -> None:

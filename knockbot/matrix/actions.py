@@ -63,6 +63,8 @@ async def change_membership(hand: Hand, claimed: Claimed) -> Outcome:
         return Overtaken(why, seen=stands)
     if stands is not None and effect.event_id is not None and effect.event_id != stands.event_id:
         return Overtaken("they knocked again meanwhile")
+    if effect.act is Act.INVITE and await review.is_denied(hand.door, effect.room_id, effect.user_id or ""):
+        raise Never("the room's server ACL denies their server.", code="KNOCKBOT_DENIED")
     try:
         await _call(hand, effect)
     except Never as error:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from knockbot.domain.acl import ServerAcl, server_acl
 from knockbot.domain.invites import StoredInvite, spoken
 from knockbot.domain.model import IdentityKey, MemberChange, Membership, Reaction, ThirdPartyChange
 from knockbot.domain.power import Powers, powers
@@ -66,6 +67,8 @@ class Room:
     said: list[dict[str, Any]] = field(default_factory=list)
     past: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Every member event there ever was, by its id."""
+    acl: dict[str, Any] | None = None
+    """The content of its server ACL; none where it has none."""
     invites: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What stands, or stood, of third-party invites, by token."""
 
@@ -147,6 +150,11 @@ class World:
         """The power levels change."""
         self.rooms[room_id].levels |= levels
         self.state_changed(room_id, "m.room.power_levels")
+
+    def set_acl(self, room_id: str, **acl: Any) -> None:
+        """The server ACL changes."""
+        self.rooms[room_id].acl = acl
+        self.state_changed(room_id, "m.room.server_acl")
 
     def state_changed(self, room_id: str, event_type: str, sender: str = ALICE) -> None:
         """A state event that is watched came in."""
@@ -359,6 +367,10 @@ class AsBot:
             return [change for change in theirs if change.sent_at >= since]
 
         return await self._call(look, "redeemed", room_id)
+
+    async def server_acl(self, room_id: str) -> ServerAcl:
+        """Which servers may take part in a room now."""
+        return await self._call(lambda: server_acl(self._seen(room_id).acl), "server_acl", room_id)
 
     async def room(self, room_id: str) -> RoomView:
         """A room's name and openness now."""

@@ -225,3 +225,24 @@ async def test_an_accept_waits_for_a_server_that_is_down_and_nobody_else_waits_w
 
 def _about(event: dict[str, object], who: Person) -> bool:
     return block(event).get("user_id") == who.user_id
+
+
+# --- a server that is denied --------------------------------------------------------------------------------------
+
+
+async def test_the_standing_knock_of_a_server_that_the_room_denies_is_closed(
+    federating_keeper: InProcess, other_homeserver: FederatingHomeserver
+) -> None:
+    """Both servers are of one host here, and the ACL denies it: nobody asks that of what is their own."""
+    garden = await federating_keeper.plant()
+    ana = await knock_from(garden, other_homeserver)
+    number = await number_of(garden, ana)
+
+    await garden.alice.put_state(garden.room, "m.room.server_acl", {"allow": ["*"], "deny": ["LOCALHOST"]})
+
+    await garden.shown(ana, "rejected", rule="server_acl", by=federating_keeper.user_id)
+    await garden.membership(ana, "leave")
+    await garden.command(f"accept {number}", expect="settled already")
+    with pytest.raises(MatrixRefused):
+        await ana.knock(garden.room, via=[federating_keeper.homeserver.name])
+    assert await garden.acts_on(ana) == ["leave"]
