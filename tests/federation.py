@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from knockbot.demo.people import Json, Person, until
+from knockbot.demo.people import Json, NothingHappened, Person, until
 from knockbot.store import effects
 from tests.keeper import WITHIN, Garden, InProcess
 from tests.sydent import FederatingHomeserver
@@ -51,6 +51,18 @@ async def sees(who: Person, room: str, wanted: str | View) -> View:
         lambda seen: f"{who} was to see the room as {wanted!r}, but sees {seen}",
         within=WITHIN,
     )
+
+
+async def hears(who: Person, room: str, since: str, reason: str) -> View:
+    """The first thing that news since then say of the room with these words: what an open client gets to show."""
+    for _ in range(round(WITHIN)):
+        news = await who.sync(since, timeout=1000)
+        since = news["next_batch"]
+        for section in SECTIONS:
+            shown = news.get("rooms", {}).get(section, {}).get(room)
+            if shown is not None and (heard := _in(section, shown, who)).reason == reason:
+                return heard
+    raise NothingHappened(f"{who} heard nothing of {reason!r}")
 
 
 async def knock_from(garden: Garden, server: FederatingHomeserver, reason: str = "hello", name: str = "ana") -> Person:

@@ -43,7 +43,7 @@ LATER_VERDICTS = frozenset({"ask", "ignore"})
 FATE_KEYS = tuple(f"inviter_{fall}" for fall in Fall)
 """The settings that say what is done with standing invites: `inviter_removed`, `inviter_demoted`, `inviter_left`."""
 
-POLICY_KEYS = ("rules", OTHERWISE, OTHERWISE_INVITES, *FATE_KEYS, "announce", "call", "stale_after")
+POLICY_KEYS = ("rules", OTHERWISE, OTHERWISE_INVITES, *FATE_KEYS, "announce", "call", "stale_after", "notify_remote")
 RULE_KEYS = ("name", "for", "when", "then", "reason")
 
 
@@ -56,6 +56,14 @@ class Announce(StrEnum):
 
     LINE = "line"
     NONE = "none"
+
+
+class NotifyRemote(StrEnum):
+    """How an applicant of another server is told that they were rejected; by itself no homeserver passes it on."""
+
+    OFF = "off"
+    INVITE_THEN_KICK = "invite_then_kick"
+    MESSAGE = "message"
 
 
 class Fate(StrEnum):
@@ -100,6 +108,7 @@ class Policy:
     """The user IDs that a card mentions."""
     stale_after: int = STALE_AFTER
     """Milliseconds after which a knock that nobody answered expires."""
+    notify_remote: NotifyRemote = NotifyRemote.OFF
 
     @property
     def rooms_needed(self) -> tuple[str, ...]:
@@ -212,6 +221,9 @@ def _read_policy(data: object) -> Policy:
         **{key: _read_fate(keys[key], (key,)) for key in FATE_KEYS if key in keys},
         announce=Announce(one_of(keys.get("announce", Announce.LINE), ("announce",), tuple(Announce))),
         call=_read_call(keys.get("call", []), ("call",)),
+        notify_remote=NotifyRemote(
+            one_of(keys.get("notify_remote", NotifyRemote.OFF), ("notify_remote",), tuple(NotifyRemote))
+        ),
         stale_after=duration(keys["stale_after"], ("stale_after",)) if "stale_after" in keys else STALE_AFTER,
     )
 

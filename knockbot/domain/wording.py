@@ -156,6 +156,23 @@ def hit_the_wrong_thing(act: Act, user_id: str, label: str) -> Words:
     return words("⚠️ " + WRONG_HIT[act], user=user(user_id), room=room(label))
 
 
+def slipped_in(request: Request, label: str) -> Words:
+    """Somebody used the moment in which the door was opened to tell them of their rejection."""
+    return words(
+        "⚠️ {} {} joined {} in the moment in which I told them that they are rejected (notify_remote). I put them out "
+        "again.",
+        bold(f"#{request.number}"),
+        user(request.user_id),
+        room(label),
+    )
+
+
+def rejected_elsewhere(label: str, reason: str | None) -> Words:
+    """What an applicant of another server is told, since their own server does not."""
+    told = words(" They say: {}", shown(reason, REASON_LIMIT)) if reason else NOTHING
+    return words("Your request to join {} was turned down.{} Nobody reads what you write here.", room(label), told)
+
+
 def turned_away(room_id: str, by: str, reason: str) -> Words:
     """The bot knocked at a room it was to protect, and was not let in."""
     told = words(" ({})", shown(reason, REASON_LIMIT)) if reason else NOTHING
@@ -328,6 +345,9 @@ ACTS: dict[Act, str] = {
     Act.MEET: "make a room to meet",
     Act.ISSUE: "invite an address",
     Act.PLANT: "put an invite into the room",
+    Act.OPEN: "tell of a rejection",
+    Act.SHUT: "reject",
+    Act.WRITE: "write to",
 }
 
 

@@ -14,9 +14,9 @@ from knockbot.domain import plan, wording
 from knockbot.domain.model import Act, Effect, MemberChange, Request, State, Verdict
 from knockbot.domain.outcomes import credited, outcome
 from knockbot.errors import ActionError, Later, Never
-from knockbot.flow import invites, issuing, review, settle
+from knockbot.flow import invites, issuing, notify, review, settle
 from knockbot.flow.door import Door, log
-from knockbot.store import cards, effects, requests
+from knockbot.store import cards, effects, requests, visits
 from knockbot.store.db import Tx
 from knockbot.store.effects import Claimed
 
@@ -170,9 +170,26 @@ class Worker:
                 await invites.arrived(door, tx, await requests.get(tx, effect.request_id), came.event_id)
             if isinstance(came, Overtaken) and effect.act is Act.INVITE and effect.request_id is None:
                 await issuing.not_called_in(door, tx, effect, f"{came.why}.")
+            if effect.act is Act.OPEN:
+                # First of all, since somebody may stand in the open door.
+                await effects.add(tx, [plan.shut_door(effect)], door.now(), due_at=0)
+                if effect.request_id is not None and isinstance(came, Done) and came.event_id is not None:
+                    await settle.record(door, tx, await requests.get(tx, effect.request_id), door.bot, "told them so")
+            if effect.act is Act.WRITE and isinstance(came, Done) and came.room_id is not None:
+                await self._write_to(tx, effect, came.room_id)
             if effect.act is Act.MEET and isinstance(came, Done) and came.room_id is not None:
                 await settle.say(door, tx, came.room_id, f"meet:{came.room_id}", wording.met(door.bot))
         door.bells.effects.set()
+
+    async def _write_to(self, tx: Tx, effect: Effect, room_id: str) -> None:
+        """Somebody is invited to a room where they can read it: say it there, and leave that room after a while."""
+        door = self._door
+        request = await requests.get(tx, effect.request_id or 0)
+        text = wording.rejected_elsewhere(await settle.label_of(tx, effect.room_id), effect.content.get("reason"))
+        await settle.say(door, tx, room_id, effect.key, text, aloud=True)
+        await visits.use(tx, room_id, door.now())
+        await effects.add(tx, [plan.leave(room_id, "told")], door.now(), due_at=door.now() + notify.STAYS)
+        await settle.record(door, tx, request, door.bot, "wrote to them")
 
     async def _follow_request(self, tx: Tx, claimed: Claimed, came: Outcome) -> None:
         """Bring the request to where the room is: by what the act found there, or by the act itself."""
@@ -180,7 +197,7 @@ class Worker:
         if _is_beside(claimed.effect, request):
             return
         if came.seen is not None:
-            state = outcome(request, came.seen)
+            state = await notify.meaning(tx, request, outcome(request, came.seen))
             if state is not None:
                 await settle.settle(self._door, tx, request, state, credited(request, came.seen, self._door.bot))
             return
@@ -279,6 +296,7 @@ MENDABLE = frozenset({"KNOCKBOT_NO_POWER", "KNOCKBOT_NOT_JOINED"})
 STATE_AFTER: dict[Act, State] = {
     Act.INVITE: State.ACCEPTED,
     Act.KICK: State.REJECTED,
+    Act.SHUT: State.REJECTED,
     Act.BAN: State.BANNED,
     Act.REVOKE: State.REVOKED,
 }
