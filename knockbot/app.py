@@ -78,7 +78,7 @@ async def _obey_hang_ups(door: Door, hang_up: asyncio.Event, read_again: Callabl
         await take_settings(door, settings)
 
 
-LIVE = ("permissions", "defaults", "rooms", "identity_servers", "issuing", "logging")
+LIVE = ("permissions", "defaults", "rooms", "identity_servers", "issuing", "notices", "logging")
 """The parts of the config that may change while knockbot runs."""
 
 

@@ -385,6 +385,13 @@ class Issuing(Part):
     """How long an address is kept after its invite has ceased to stand, in milliseconds."""
 
 
+class Notices(Part):
+    """Telling applicants of other servers that they were rejected."""
+
+    per_day: Annotated[int, _by(_budget)] = 100
+    """How many in 24 hours, for all rooms together; 0 for none at all."""
+
+
 class Metrics(Part):
     """Figures for Prometheus."""
 
@@ -415,6 +422,7 @@ class Settings(Part):
     identity_servers: dict[Annotated[str, _by(_identity_server_name)], IdentityServer] = Field(default_factory=dict)
     """By the name that stands in the URLs of their keys, lower case; the first one issues invites."""
     issuing: Issuing = Issuing()
+    notices: Notices = Notices()
     metrics: Metrics = Metrics()
     logging: Logging = Logging()
 

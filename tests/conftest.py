@@ -13,6 +13,7 @@ from typing import Any
 import hypothesis
 import pytest
 
+from knockbot.demo.certificates import Authority, CertificateFiles
 from knockbot.demo.people import Person
 from knockbot.store.db import Database
 from tests.lab import DoorSlot, Lab, LabHomeserver, Postgres
@@ -141,9 +142,21 @@ def person(homeserver: LabHomeserver) -> MakePerson:
 
 
 @pytest.fixture(scope="session")
-async def sydent(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LabIdentityServer]:
+def authority() -> Authority:
+    """Who vouches for the session's servers when they speak TLS to each other."""
+    return Authority()
+
+
+@pytest.fixture(scope="session")
+def certificates(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> CertificateFiles:
+    """What those servers need to do so."""
+    return authority.write(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="session")
+async def sydent(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LabIdentityServer]:
     """The session's identity server; take `identity_server`, which is well again for the next test."""
-    async with LabIdentityServer(tmp_path_factory.mktemp("sydent")) as sydent:
+    async with LabIdentityServer(tmp_path_factory.mktemp("sydent"), authority=authority) as sydent:
         yield sydent
 
 
@@ -156,25 +169,32 @@ async def identity_server(sydent: LabIdentityServer) -> AsyncIterator[LabIdentit
 
 @pytest.fixture(scope="session")
 async def federating_lab(
-    sydent: LabIdentityServer, tmp_path_factory: pytest.TempPathFactory
+    certificates: CertificateFiles, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[FederatingLab]:
-    """The session's homeservers that work with the identity server; none runs until it is asked for."""
-    async with FederatingLab(tmp_path_factory.mktemp("federating"), sydent.files) as lab:
+    """The session's homeservers that speak to other servers; none runs until it is asked for."""
+    async with FederatingLab(tmp_path_factory.mktemp("federating"), certificates) as lab:
         yield lab
 
 
 @pytest.fixture
 async def federating_homeserver(federating_lab: FederatingLab) -> FederatingHomeserver:
-    """A Synapse that works with the identity server; shared like `homeserver`, and not to be restarted either."""
+    """A Synapse that speaks to other servers; shared like `homeserver`, and not to be restarted either."""
     return await federating_lab.homeserver()
 
 
 @pytest.fixture(scope="session")
 async def other_homeserver(
-    sydent: LabIdentityServer, tmp_path_factory: pytest.TempPathFactory
+    certificates: CertificateFiles, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[FederatingHomeserver]:
     """Another one, for those who come from elsewhere."""
-    async with FederatingHomeserver(tmp_path_factory.mktemp("other"), sydent.files, slots=0) as homeserver:
+    async with FederatingHomeserver(tmp_path_factory.mktemp("other"), certificates, slots=0) as homeserver:
+        yield homeserver
+
+
+@pytest.fixture
+async def mortal_homeserver(certificates: CertificateFiles, tmp_path: Path) -> AsyncIterator[FederatingHomeserver]:
+    """One more from elsewhere, for this test alone, which may stop, kill and restart it."""
+    async with FederatingHomeserver(tmp_path / "mortal", certificates, slots=0) as homeserver:
         yield homeserver
 
 

@@ -105,6 +105,7 @@ NO_COMPLAINTS = frozenset(
         "policy_taken",
         "queue",
         "queue_row",
+        "rejected_elsewhere",
         "revision_row",
         "room_list",
         "room_row",

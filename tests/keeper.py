@@ -142,7 +142,7 @@ class Keeper(ABC):
         if room_version is not None and int(room_version) < 12:
             users[alice.user_id] = 100  # from version 12 on the creator stands above all levels instead
         garden_room = await alice.create_room(
-            "Garden",
+            room.pop("name", "Garden"),
             invite=[self.user_id],
             power_levels={**(levels or {}), "users": users},
             room_version=room_version,

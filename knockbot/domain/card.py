@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from knockbot.domain.acl import SERVER_ACL
 from knockbot.domain.invites import https_host
 from knockbot.domain.model import Kind, Request, State, ThirdPartyInvite, Verdict
 from knockbot.domain.plan import REACTIONS
@@ -140,6 +141,8 @@ def decided_by(rule_name: str | None, by: str | None) -> Words:
         return words("the policy")
     if rule_name in (OTHERWISE, OTHERWISE_INVITES):
         return words("the policy ({})", code(rule_name))
+    if rule_name == SERVER_ACL:
+        return words("the room's server ACL")
     return words("rule {}", rule(rule_name))
 
 
@@ -207,10 +210,23 @@ def _what_it_is(request: Request, invite: ThirdPartyInvite) -> Words:
     return words("The invite was for {}.", _addressed(invite)) if invite.display_name else NOTHING
 
 
+MAY_HAVE_WITHDRAWN = (
+    "Their knock was more than a day old, and from another server: those do not tell when somebody takes a knock back, "
+    "so they may not expect this any more."
+)
+
+
+def withdrawn_perhaps(request: Request) -> Words:
+    """That an accept may have come too late, where nobody would have told."""
+    waits = request.open or request.state is State.ACCEPTED
+    return words(MAY_HAVE_WITHDRAWN) if waits and request.answer and request.answer.doubtful else NOTHING
+
+
 def answered_with(request: Request) -> Words:
     """What the applicant was told with the answer."""
     reason = request.answer.reason if request.answer else None
-    return words("They were told: {}", shown(reason, REASON_LIMIT)) if reason and not request.open else NOTHING
+    settled = not request.open and request.state is not State.EXPIRED
+    return words("They were told: {}", shown(reason, REASON_LIMIT)) if reason and settled else NOTHING
 
 
 def doubt(request: Request) -> Words:
@@ -260,6 +276,7 @@ def card(request: Request, label: str, possible: Iterable[Verdict]) -> Words:
             doubt(request),
             trouble_of(request),
             standing(request),
+            withdrawn_perhaps(request),
             answered_with(request),
             how_to_answer(request, possible),
         ]

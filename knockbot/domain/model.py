@@ -95,6 +95,10 @@ class MemberChange:
     """Which third-party invite it redeems; then `sender` is its inviter, as every homeserver checks. Only an invite
     can: what other events say of a token is whatever their user wants."""
 
+    carries: str | None = None
+    """For an invite of the bot: the rejection whose reason it was made to carry, by its effect's key. Then it is no
+    accept (`flow/notify.py`). Of an invite of anybody else it means nothing."""
+
     @property
     def of_their_own(self) -> bool:
         """Whether the user did this to themselves."""
@@ -318,6 +322,8 @@ class Answer:
     cause: str | None = None
     quiet: bool = False
     """Whether it was given to many at once, and what comes of them is told together."""
+    doubtful: bool = False
+    """Whether the knock it accepts may have been taken back long ago, on a server that does not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,6 +373,9 @@ class Request:
     """For a third-party invite: what it says. Its `user_id` is empty until somebody redeems it."""
     issued_by: str | None = None
     """The moderator who had the bot send this invite: its inviter is the bot then, but it stands for them."""
+    moved_from: str | None = None
+    """The room in which they knocked, where the request came over from there to the one that replaces it; until they
+    knock here as well."""
 
     @property
     def knock(self) -> Knock:
@@ -424,6 +433,9 @@ class Act(StrEnum):
     REVOKE = "revoke"
     ISSUE = "issue"
     PLANT = "plant"
+    OPEN = "open"
+    SHUT = "shut"
+    WRITE = "write"
 
 
 @dataclass(frozen=True, slots=True)

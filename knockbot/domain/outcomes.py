@@ -17,6 +17,8 @@ OUTCOMES: dict[tuple[State, Membership, bool], State] = {
     (State.PENDING, Membership.LEAVE, THEIR_OWN): State.WITHDRAWN,
     (State.PENDING, Membership.LEAVE, SOMEBODY_ELSES): State.REJECTED,
     (State.PENDING, Membership.BAN, SOMEBODY_ELSES): State.BANNED,
+    # Let in by hand although nobody had answered in time; or the invite was under way just then.
+    (State.EXPIRED, Membership.INVITE, SOMEBODY_ELSES): State.ACCEPTED,
     (State.ACCEPTED, Membership.JOIN, THEIR_OWN): State.JOINED,
     (State.ACCEPTED, Membership.LEAVE, THEIR_OWN): State.DECLINED,
     (State.ACCEPTED, Membership.LEAVE, SOMEBODY_ELSES): State.REJECTED,

@@ -6,11 +6,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from knockbot.domain.acl import SERVER_ACL
 from knockbot.domain.criteria import Condition, read_when
 from knockbot.domain.ids import is_user_id
 from knockbot.domain.invites import Fall
 from knockbot.domain.model import Decision, Facts, Kind, Knock, Known, Miss, Truth, Verdict
-from knockbot.domain.reading import Path, found, items, mapping, one_of, one_or_more, spelled, text
+from knockbot.domain.reading import (
+    DURATIONS,
+    Path,
+    duration,
+    found,
+    items,
+    mapping,
+    one_of,
+    one_or_more,
+    spelled,
+    text,
+)
 from knockbot.domain.text import shown
 from knockbot.errors import Fault
 
@@ -31,8 +43,12 @@ LATER_VERDICTS = frozenset({"ask", "ignore"})
 FATE_KEYS = tuple(f"inviter_{fall}" for fall in Fall)
 """The settings that say what is done with standing invites: `inviter_removed`, `inviter_demoted`, `inviter_left`."""
 
-POLICY_KEYS = ("rules", OTHERWISE, OTHERWISE_INVITES, *FATE_KEYS, "announce", "call")
+POLICY_KEYS = ("rules", OTHERWISE, OTHERWISE_INVITES, *FATE_KEYS, "announce", "call", "stale_after", "notify_remote")
 RULE_KEYS = ("name", "for", "when", "then", "reason")
+
+
+STALE_AFTER = 30 * DURATIONS["d"]
+"""Milliseconds after which a knock that nobody answered expires, where a policy does not say."""
 
 
 class Announce(StrEnum):
@@ -40,6 +56,14 @@ class Announce(StrEnum):
 
     LINE = "line"
     NONE = "none"
+
+
+class NotifyRemote(StrEnum):
+    """How an applicant of another server is told that they were rejected; by itself no homeserver passes it on."""
+
+    OFF = "off"
+    INVITE_THEN_KICK = "invite_then_kick"
+    MESSAGE = "message"
 
 
 class Fate(StrEnum):
@@ -82,6 +106,9 @@ class Policy:
     announce: Announce = Announce.LINE
     call: tuple[str, ...] = ()
     """The user IDs that a card mentions."""
+    stale_after: int = STALE_AFTER
+    """Milliseconds after which a knock that nobody answered expires."""
+    notify_remote: NotifyRemote = NotifyRemote.OFF
 
     @property
     def rooms_needed(self) -> tuple[str, ...]:
@@ -194,6 +221,10 @@ def _read_policy(data: object) -> Policy:
         **{key: _read_fate(keys[key], (key,)) for key in FATE_KEYS if key in keys},
         announce=Announce(one_of(keys.get("announce", Announce.LINE), ("announce",), tuple(Announce))),
         call=_read_call(keys.get("call", []), ("call",)),
+        notify_remote=NotifyRemote(
+            one_of(keys.get("notify_remote", NotifyRemote.OFF), ("notify_remote",), tuple(NotifyRemote))
+        ),
+        stale_after=duration(keys["stale_after"], ("stale_after",)) if "stale_after" in keys else STALE_AFTER,
     )
 
 
@@ -235,7 +266,7 @@ def _read_name(value: object, path: Path) -> str:
     name = shown(text(value, path, MAX_NAME), MAX_NAME)
     if not name:
         raise Fault("expected text, found none", path)
-    if name in (OTHERWISE, OTHERWISE_INVITES) or (name[0] == "#" and name[1:].isdecimal()):
+    if name in (OTHERWISE, OTHERWISE_INVITES, SERVER_ACL) or (name[0] == "#" and name[1:].isdecimal()):
         raise Fault(f"{found(name)} would be taken for something else; choose another name", path)
     return name
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from knockbot.domain.acl import SERVER_ACL
 from knockbot.domain.card import (
+    MAY_HAVE_WITHDRAWN,
     answered_with,
     applicant,
     decided_by,
@@ -14,6 +16,7 @@ from knockbot.domain.card import (
     sign_of,
     standing,
     trouble_of,
+    withdrawn_perhaps,
 )
 from knockbot.domain.invites import Address, Fall
 from knockbot.domain.model import Act, Decision, Knock, Membership, Request, Verdict
@@ -79,6 +82,25 @@ def no_such_request(number: int) -> Words:
     return words("There is no request {} here. {} shows what is pending.", bold(f"#{number}"), code("!kb list"))
 
 
+def may_have_withdrawn(request: Request) -> Words:
+    """What an accept of an old knock from elsewhere may run into."""
+    return words("{} {} is accepted. {}", bold(f"#{request.number}"), user(request.user_id), MAY_HAVE_WITHDRAWN)
+
+
+def denied_by_acl(server: str, label: str) -> Words:
+    """A room takes nothing from the applicant's server, so that they could not join."""
+    return words(
+        "The server ACL of {} denies {}, so they cannot be let in. Take it off there, then have them knock again.",
+        room(label),
+        code(shown_id(server)),
+    )
+
+
+def denied_together(label: str, numbers: Sequence[int]) -> Words:
+    """Knocks are closed, since the room takes nothing from their servers any more."""
+    return words("The server ACL of {} denies their servers, so I close these: {}.", room(label), _numbers(numbers))
+
+
 def not_a_member(label: str) -> Words:
     """Only members of the protected room answer for it."""
     return words("Only people who are joined to {} may answer its door.", room(label))
@@ -132,6 +154,23 @@ WRONG_HIT: dict[Act, str] = {
 def hit_the_wrong_thing(act: Act, user_id: str, label: str) -> Words:
     """An act hit something other than what it was meant for."""
     return words("⚠️ " + WRONG_HIT[act], user=user(user_id), room=room(label))
+
+
+def slipped_in(request: Request, label: str) -> Words:
+    """Somebody used the moment in which the door was opened to tell them of their rejection."""
+    return words(
+        "⚠️ {} {} joined {} in the moment in which I told them that they are rejected (notify_remote). I put them out "
+        "again.",
+        bold(f"#{request.number}"),
+        user(request.user_id),
+        room(label),
+    )
+
+
+def rejected_elsewhere(label: str, reason: str | None) -> Words:
+    """What an applicant of another server is told, since their own server does not."""
+    told = words(" They say: {}", shown(reason, REASON_LIMIT)) if reason else NOTHING
+    return words("Your request to join {} was turned down.{} Nobody reads what you write here.", room(label), told)
 
 
 def turned_away(room_id: str, by: str, reason: str) -> Words:
@@ -196,6 +235,7 @@ def shown_request(request: Request, label: str, history: Sequence[Words], addres
             words("It was sent to {}.", sent) if sent else NOTHING,
             reason_of(request),
             state or words("Waiting for an answer."),
+            withdrawn_perhaps(request),
             answered_with(request),
             trouble_of(request),
             *explained(request.decision, request),
@@ -214,6 +254,8 @@ def explained(decision: Decision | None, request: Request | None = None) -> list
     elif decision.doubt is not None:
         though = words(", though rule {} matches", rule(decision.rule)) if decision.rule != OTHERWISE else NOTHING
         last = words("Policy: {}{}, as {}", verdict, though, decision.doubt)
+    elif decision.rule == SERVER_ACL:
+        last = words("Policy: not asked, since the room's server ACL denies their server")
     elif decision.rule != OTHERWISE:
         last = words("Policy: {}, by rule {}", verdict, rule(decision.rule))
     elif request is not None and request.redeemed:
@@ -303,6 +345,9 @@ ACTS: dict[Act, str] = {
     Act.MEET: "make a room to meet",
     Act.ISSUE: "invite an address",
     Act.PLANT: "put an invite into the room",
+    Act.OPEN: "tell of a rejection",
+    Act.SHUT: "reject",
+    Act.WRITE: "write to",
 }
 
 
@@ -397,10 +442,13 @@ NUMBERS_SHOWN = 20
 
 def inviter_fell(inviter: str, label: str, how: Fall, fate: Fate, numbers: Sequence[int]) -> Words:
     """What becomes of the invites to addresses that somebody planted who is not who they were."""
-    more = [f"{len(numbers) - NUMBERS_SHOWN} more"] if len(numbers) > NUMBERS_SHOWN else []
-    named = ", ".join([*(f"#{number}" for number in numbers[:NUMBERS_SHOWN]), *more])
-    fate_said = FATES[fate].format(count=_invites(len(numbers)), numbers=named)
+    fate_said = FATES[fate].format(count=_invites(len(numbers)), numbers=_numbers(numbers))
     return words("{} {} {}, {}", user(inviter), FELL[how], room(label), fate_said)
+
+
+def _numbers(numbers: Sequence[int]) -> str:
+    more = [f"{len(numbers) - NUMBERS_SHOWN} more"] if len(numbers) > NUMBERS_SHOWN else []
+    return ", ".join([*(f"#{number}" for number in numbers[:NUMBERS_SHOWN]), *more])
 
 
 def _invites(count: int) -> str:

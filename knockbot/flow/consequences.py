@@ -13,9 +13,9 @@ from knockbot.domain import plan, wording
 from knockbot.domain.model import Act, Effect, MemberChange, Request, State, Verdict
 from knockbot.domain.outcomes import credited, outcome
 from knockbot.errors import Never
-from knockbot.flow import invites, issuing, review, settle
+from knockbot.flow import invites, issuing, notify, review, settle
 from knockbot.flow.door import Door
-from knockbot.store import cards, requests
+from knockbot.store import cards, effects, requests, visits
 from knockbot.store.db import Tx
 
 
@@ -65,6 +65,7 @@ STATE_AFTER: dict[Act, State] = {
     Act.KICK: State.REJECTED,
     Act.BAN: State.BANNED,
     Act.REVOKE: State.REVOKED,
+    Act.SHUT: State.REJECTED,
 }
 
 
@@ -78,7 +79,7 @@ async def _acted(door: Door, tx: Tx, effect: Effect, came: Outcome) -> None:
     if _is_beside(effect, request):
         return
     if came.seen is not None:
-        state = outcome(request, came.seen)
+        state = await notify.meaning(tx, request, outcome(request, came.seen))
         if state is not None:
             await settle.settle(door, tx, request, state, credited(request, came.seen, door.bot))
         return
@@ -113,6 +114,28 @@ def _is_called_for(door: Door, effect: Effect, request: Request) -> bool:
     if not request.open or request.answer is None:
         return False
     return effect.key in {planned.key for planned in plan.plan(request, request.answer, door.home)}
+
+
+# --- on telling applicants of other servers -------------------------------------------------------------------
+
+
+async def _door_opened(door: Door, tx: Tx, effect: Effect, came: Outcome) -> None:
+    """It is to be shut again first of all, since somebody may stand in it."""
+    await effects.add(tx, [plan.shut_door(effect)], door.now(), due_at=0)
+    if effect.request_id is not None and isinstance(came, Done) and came.event_id is not None:
+        await settle.record(door, tx, await requests.get(tx, effect.request_id), door.bot, "told them so")
+
+
+async def _written_to(door: Door, tx: Tx, effect: Effect, came: Outcome) -> None:
+    """Somebody is invited to a room where they can read it: say it there, and leave that room after a while."""
+    if not isinstance(came, Done) or came.room_id is None:
+        return
+    request = await requests.get(tx, effect.request_id or 0)
+    text = wording.rejected_elsewhere(await settle.label_of(tx, effect.room_id), effect.content.get("reason"))
+    await settle.say(door, tx, came.room_id, effect.key, text, aloud=True)
+    await visits.use(tx, came.room_id, door.now())
+    await effects.add(tx, [plan.leave(came.room_id, "told")], door.now(), due_at=door.now() + notify.STAYS)
+    await settle.record(door, tx, request, door.bot, "wrote to them")
 
 
 # --- on invites to addresses ----------------------------------------------------------------------------------
@@ -178,6 +201,9 @@ AFTER: Mapping[Act, Consequence] = {
     Act.KICK: _acted,
     Act.BAN: _acted,
     Act.REVOKE: _acted,
+    Act.SHUT: _acted,
+    Act.OPEN: _door_opened,
+    Act.WRITE: _written_to,
     Act.ISSUE: _issued,
     Act.PLANT: _planted,
     Act.POST_CARD: _card_posted,
@@ -191,6 +217,7 @@ REFUSED: Mapping[Act, Callable[[Door, Tx, Effect, str], Awaitable[None]]] = {
     Act.KICK: _act_refused,
     Act.BAN: _act_refused,
     Act.REVOKE: _act_refused,
+    Act.SHUT: _act_refused,
     Act.PLANT: _not_planted,
 }
 """What follows of a refusal; a card or a line that cannot be sent has nowhere else to be told."""

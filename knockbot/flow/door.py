@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from knockbot.config import Settings
+from knockbot.domain.acl import ServerAcl
 from knockbot.domain.model import IdentityKey, Known, MemberChange, Membership, Reaction, ThirdPartyChange, Truth
 from knockbot.domain.power import Powers
 from knockbot.store import inbox
@@ -43,11 +44,17 @@ class Outside(Protocol):
     async def membership_of(self, room_id: str, event_id: str) -> Membership | None:
         """The membership that one event of a room set; `None` where it cannot be seen."""
 
+    async def past_member(self, room_id: str, event_id: str) -> MemberChange | None:
+        """One membership event of a room, whether it still stands or not; `None` where it cannot be seen."""
+
     async def knocking(self, room_id: str) -> list[MemberChange]:
         """The knocks that stand in a room."""
 
     async def powers(self, room_id: str) -> Powers:
         """The powers in a room now."""
+
+    async def server_acl(self, room_id: str) -> ServerAcl:
+        """Which servers may take part in a room now."""
 
     async def room(self, room_id: str) -> RoomView:
         """A room's name and openness now."""

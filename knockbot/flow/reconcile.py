@@ -7,10 +7,12 @@ power levels or join rules change, and on a timer.
 from __future__ import annotations
 
 from knockbot.domain import plan, wording
-from knockbot.domain.model import Act, Decision, MemberChange, Membership, State, Verdict
+from knockbot.domain.acl import SERVER_ACL, ServerAcl
+from knockbot.domain.ids import server_of
+from knockbot.domain.model import Act, Answer, Decision, Kind, MemberChange, Membership, Request, State, Verdict
 from knockbot.domain.power import Powers
 from knockbot.errors import Never
-from knockbot.flow import intake, inviters, invites, redeeming, review, settle
+from knockbot.flow import intake, inviters, invites, redeeming, review, rules, settle
 from knockbot.flow.checkup import NOT_THERE, lacking, shortage
 from knockbot.flow.door import Door, log
 from knockbot.store import cards, effects, inbox, requests, rooms
@@ -31,10 +33,13 @@ async def reconcile(door: Door, room_id: str) -> None:
     powers = await door.outside.powers(room.room_id)
     await _check_powers(door, room, powers)
     standing = await door.outside.knocking(room_id)
-    await _find_missed_knocks(door, room, standing)
+    acl = await door.outside.server_acl(room_id)
+    await _find_missed_knocks(door, room, standing, acl)
+    await _close_denied(door, room, acl)
     await _find_missed_outcomes(door, room, {change.user_id for change in standing})
     await _post_missing_cards(door, room_id)
     await _find_missed_reactions(door, room)
+    await _let_expire(door, room)
     await _find_missed_invites(door, room)
     await _find_missed_redeemers(door, room)
     await inviters.look(door, room_id, powers)
@@ -76,15 +81,60 @@ async def _check_powers(door: Door, room: ProtectedRoom, powers: Powers) -> None
         still_missing = {plan.ACT_OF[verdict] for verdict in lacking(powers, door.bot)}
         if Act.INVITE in still_missing:
             still_missing |= {Act.REVOKE, Act.PLANT}  # to plant an invite, or take it back, takes what giving one does
+        if Act.KICK in still_missing:
+            still_missing.add(Act.SHUT)
         await effects.unblock(tx, room.room_id, door.now(), unless=still_missing)
 
 
-async def _find_missed_knocks(door: Door, room: ProtectedRoom, standing: list[MemberChange]) -> None:
+async def _find_missed_knocks(door: Door, room: ProtectedRoom, standing: list[MemberChange], acl: ServerAcl) -> None:
     missed = [change for change in standing if not await _is_known(door, change)]
-    judged = [(change, await intake.judged(door, change)) for change in missed]
+    judged = [
+        (change, DENIED if _is_denied(door, change.user_id, acl) else await intake.judged(door, change))
+        for change in missed
+    ]
     card_id = await _card_for_many(door, room, [decision for _, decision in judged])
     for change, decision in judged:
         await intake.take_in(door, change, decision, None, card_id=card_id)
+
+
+DENIED = Decision(Verdict.REJECT, SERVER_ACL)
+"""What comes of a knock whose server may take no part in the room: the policy is not asked."""
+
+
+def _is_denied(door: Door, user_id: str, acl: ServerAcl) -> bool:
+    server = server_of(user_id)
+    return server != door.home and acl.denies(server)
+
+
+async def _close_denied(door: Door, room: ProtectedRoom, acl: ServerAcl) -> None:
+    """Reject the knocks that stand of servers which are denied by now, and say so once."""
+    async with door.db.tx() as tx:
+        unsettled = await requests.unsettled(tx, room.room_id)
+    denied = [request.id for request in unsettled if _to_be_closed(door, request, acl)]
+    if not denied:
+        return
+    async with door.closing(None) as tx:
+        closed = []
+        for request in [await requests.get(tx, request_id) for request_id in denied]:
+            if _to_be_closed(door, request, acl):
+                await settle.take_back_answer(door, tx, request, "their server is denied")
+                cause = f"denied {request.event_id} {door.now()}"
+                answer = Answer(
+                    Verdict.REJECT, door.bot, door.now(), request.event_id, SERVER_ACL, cause=cause, quiet=True
+                )
+                await settle.record(door, tx, request, door.bot, "their server is denied", rule=SERVER_ACL)
+                await settle.give_answer(door, tx, request, answer)
+                closed.append(request.number)
+        if closed:
+            text = wording.denied_together(room.label, closed)
+            await settle.say(door, tx, room.management_room, f"denied:{room.room_id}:{closed[-1]}:{door.now()}", text)
+
+
+def _to_be_closed(door: Door, request: Request, acl: ServerAcl) -> bool:
+    """Whether this is a knock that stands, of a server that is denied, and is not being turned away."""
+    stands = request.kind is Kind.KNOCK and request.open
+    waits = request.answer is None or request.answer.verdict is Verdict.ACCEPT
+    return stands and waits and _is_denied(door, request.user_id, acl)
 
 
 async def _is_known(door: Door, change: MemberChange) -> bool:
@@ -145,6 +195,25 @@ async def _find_missed_outcomes(door: Door, room: ProtectedRoom, knocking: set[s
             change = await door.outside.member(room.room_id, request.user_id)
             if change is not None and change.membership is not Membership.KNOCK:
                 await intake.moved_on(door, change, None)
+
+
+async def _let_expire(door: Door, room: ProtectedRoom) -> None:
+    """Close knocks that have waited for too long; of those from other servers nobody would be told were they taken
+    back. What is on its way to turn somebody away holds, however long it takes."""
+    async with door.db.tx() as tx:
+        oldest = door.now() - (await rules.in_force(door, tx, room.room_id)).policy.stale_after
+        stale = [request.id for request in await requests.unsettled(tx, room.room_id) if _is_stale(request, oldest)]
+    for request_id in stale:
+        async with door.closing(None) as tx:
+            request = await requests.get(tx, request_id)
+            if _is_stale(request, oldest):
+                await settle.settle(door, tx, request, State.EXPIRED, door.bot)
+
+
+def _is_stale(request: Request, oldest: int) -> bool:
+    """Whether a knock is older than this moment, and is not being turned away."""
+    waits = request.answer is None or request.answer.verdict is Verdict.ACCEPT
+    return request.kind is Kind.KNOCK and request.open and waits and request.changed_at <= oldest
 
 
 async def _find_missed_reactions(door: Door, room: ProtectedRoom) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from knockbot.domain import wording
-from knockbot.domain.model import Answer, Membership, Reaction, Request, Verdict, Wish
+from knockbot.domain.ids import server_of
+from knockbot.domain.model import Answer, Kind, Membership, Reaction, Request, Verdict, Wish
 from knockbot.domain.plan import ACT_OF, REACTIONS
 from knockbot.domain.power import Powers, Shortfall
 from knockbot.domain.words import Words, user
@@ -28,6 +29,9 @@ async def objection(door: Door, wish: Wish, request: Request) -> Words | None:
         return wording.cannot_look(label, door.bot)
     if not await is_joined(door, request.room_id, wish.actor):
         return wording.not_a_member(label)
+    accepts = wish.verdict is Verdict.ACCEPT and request.awaits_moderators
+    if accepts and await is_denied(door, request.room_id, request.user_id):
+        return wording.denied_by_acl(server_of(request.user_id), label)
     powers = await door.outside.powers(request.room_id)
     theirs = shortfall(powers, wish.actor, wish.verdict, request)
     if theirs is not None:
@@ -48,6 +52,12 @@ def shortfall(powers: Powers, who: str, verdict: Verdict, request: Request) -> S
     if lacking is None and verdict is Verdict.BAN:
         return powers.shortfall(who, verdict, request.subject)
     return lacking
+
+
+async def is_denied(door: Door, room_id: str, user_id: str) -> bool:
+    """Whether a room takes nothing from a user's server; ours sends what it likes, and is not asked about."""
+    server = server_of(user_id)
+    return server not in ("", door.home) and (await door.outside.server_acl(room_id)).denies(server)
 
 
 async def is_joined(door: Door, room_id: str, user_id: str) -> bool:
@@ -80,12 +90,34 @@ async def take(door: Door, tx: Tx, wish: Wish, request_id: int) -> Words | None:
     if wish.verdict is Verdict.ACCEPT and not await _could_see(tx, wish, request):
         return wording.changed_anew(request)
     answer = Answer(
-        wish.verdict, wish.actor, door.now(), request.event_id, reason=wish.reason or None, cause=wish.cause
+        wish.verdict,
+        wish.actor,
+        door.now(),
+        request.event_id,
+        reason=wish.reason or None,
+        cause=wish.cause,
+        doubtful=wish.verdict is Verdict.ACCEPT and _may_have_withdrawn(door, request),
     )
     await settle.give_answer(door, tx, request, answer)
     if request.invite is not None:
         await invites.follow(door, tx, request.id)
+    if answer.doubtful:
+        card = await cards.get(tx, request.card_id) if request.card_id is not None else None
+        about = card.event_id if card is not None else wish.cause
+        occasion = f"doubtful:{request.id}:{wish.cause}"
+        text = wording.may_have_withdrawn(request)
+        await settle.say(door, tx, request.management_room, occasion, text, reply_to=about)
     return None
+
+
+OLD = 24 * 3600 * 1000
+"""A knock from another server that is older than this (milliseconds) may have been taken back there."""
+
+
+def _may_have_withdrawn(door: Door, request: Request) -> bool:
+    """Whether the applicant may long have given up, with nobody to tell us: their server passes that on to none."""
+    remote = request.kind is Kind.KNOCK and server_of(request.user_id) != door.home
+    return remote and door.now() - request.changed_at > OLD
 
 
 async def _could_see(tx: Tx, wish: Wish, request: Request) -> bool:

@@ -10,7 +10,7 @@ from knockbot.domain.card import EMOJI, decision_line, machine_block, policy_key
 from knockbot.domain.model import Answer, Decision, Request, State, Verdict
 from knockbot.domain.policy import OTHERWISE, Announce
 from knockbot.domain.words import Words
-from knockbot.flow import rules
+from knockbot.flow import notify, rules
 from knockbot.flow.door import Door, log
 from knockbot.store import audit, cards, effects, requests, rooms
 from knockbot.store.db import Tx
@@ -50,7 +50,7 @@ async def carry_out(door: Door, tx: Tx, request: Request, decision: Decision, *,
 async def give_answer(door: Door, tx: Tx, request: Request, answer: Answer) -> None:
     """Bind a request to a word, and plan the act that carries it out."""
     await requests.answered(tx, request.id, answer)
-    await effects.add(tx, plan.plan(request, answer, door.home), door.now())
+    await effects.add(tx, await notify.planned(door, tx, request, answer), door.now())
     if answer.rule is None:  # what a rule says is on record as the decision
         await record(door, tx, request, answer.by, str(answer.verdict), reason=answer.reason)
     if request.card_id is not None:

@@ -33,6 +33,13 @@ SILENT_PAUSE = 60.0
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 3600.0
 """Back-off between attempts, in seconds, doubling."""
 
+LONGEST_AWAY = 6 * 3600.0
+"""The same where another server has to answer: one that was silent for so long may be gone."""
+
+IN_PEACE = 4
+"""So many times as long as it kept a room waiting, a silent server is then left alone: meanwhile the homeserver lets
+nobody in or out of that room (FACTS)."""
+
 
 Action = Callable[[Claimed], Awaitable[Outcome]]
 
@@ -84,6 +91,7 @@ class Worker:
     async def _attempt(self, claimed: Claimed) -> None:
         """Run one effect and record what came of it."""
         came: Outcome | Later | Never
+        began = self._door.now()
         try:
             async with asyncio.timeout(PATIENCE):
                 came = await self._actions[claimed.effect.act](claimed)
@@ -94,10 +102,13 @@ class Worker:
         except Exception as error:
             log.exception("effect %s failed in a way nobody thought of", claimed.effect.key)
             came = Later(f"internal error: {type(error).__name__}")
-        await self._record(claimed, came)
+        await self._record(claimed, came, (self._door.now() - began) / 1000)
 
-    async def _record(self, claimed: Claimed, came: Outcome | Later | Never) -> None:
-        """Write the outcome down, and try again while the database is away: it is known nowhere else."""
+    async def _record(self, claimed: Claimed, came: Outcome | Later | Never, took: float) -> None:
+        """Write the outcome down, and try again while the database is away: it is known nowhere else.
+
+        The attempt `took` so many seconds.
+        """
         failures = 0
         while True:
             try:
@@ -106,7 +117,7 @@ class Worker:
                 elif isinstance(came, Done | Overtaken):
                     await self._complete(claimed, came)
                 else:
-                    await self._postpone(claimed, came)
+                    await self._postpone(claimed, came, took)
                 return
             except Exception as error:
                 failures += 1
@@ -123,14 +134,10 @@ class Worker:
                 await effects.finish(tx, claimed.id, "overtaken", door.now(), why=came.why)
             else:
                 await effects.finish(tx, claimed.id, "done", door.now(), result=came.event_id)
-            await consequences.follow(door, tx, effect, came)
-        door.bells.effects.set()
 
-    async def _postpone(self, claimed: Claimed, error: Later) -> None:
+    async def _postpone(self, claimed: Claimed, error: Later, took: float) -> None:
         door = self._door
-        pause = error.retry_after if error.retry_after is not None else backoff(claimed.attempts)
-        if error.unreachable and error.retry_after is None:
-            pause = min(pause, SILENT_PAUSE)
+        pause = error.retry_after if error.retry_after is not None else _pause(claimed, error, took)
         due_at = door.now() + round(pause * 1000)
         log.info("effect %s waits %.0f s: %s", claimed.effect.key, pause, error.why)
         async with door.db.tx() as tx:
@@ -154,7 +161,7 @@ class Worker:
             else:
                 await effects.finish(tx, claimed.id, "given_up", door.now(), why=error.why)
                 await consequences.follow_refusal(door, tx, effect, error)
-        if mendable:
+        if mendable or error.code == "KNOCKBOT_DENIED":
             door.look_at(effect.room_id)  # which tells the moderators once, and goes on when it is mended
 
 
@@ -174,6 +181,15 @@ async def _hold(tx: Tx, effect: Effect) -> None:
         await cards.get(tx, effect.card_id)
 
 
-def backoff(attempts: int) -> float:
+def _pause(claimed: Claimed, error: Later, took: float) -> float:
+    """Seconds to wait after a failed attempt that took so many."""
+    if error.unreachable:
+        return min(backoff(claimed.attempts), SILENT_PAUSE)
+    if claimed.effect.server is not None:
+        return max(backoff(claimed.attempts, LONGEST_AWAY), IN_PEACE * took)
+    return backoff(claimed.attempts)
+
+
+def backoff(attempts: int, longest: float = LONGEST_PAUSE) -> float:
     """Seconds to wait after so many attempts: doubling, with jitter so that many do not come back at once."""
-    return float(min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(attempts - 1, 12)) * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
+    return float(min(longest, FIRST_PAUSE * 2 ** min(attempts - 1, 20)) * random.uniform(0.8, 1.2))  # noqa: S311 - no secret

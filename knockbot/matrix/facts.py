@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from knockbot.domain.acl import ServerAcl, server_acl
 from knockbot.domain.ids import is_room_id
 from knockbot.domain.invites import spoken
 from knockbot.domain.model import MemberChange, Membership, Reaction, ThirdPartyChange
@@ -49,6 +50,10 @@ class Outside:
         change = _member(await self._homeserver.event(room_id, event_id))
         return change.membership if change else None
 
+    async def past_member(self, room_id: str, event_id: str) -> MemberChange | None:
+        """One membership event of a room."""
+        return _member(await self._homeserver.event(room_id, event_id))
+
     async def knocking(self, room_id: str) -> list[MemberChange]:
         """The knocks that stand in a room."""
         found = [_member(event) for event in await self._homeserver.knocking_members(room_id)]
@@ -71,6 +76,11 @@ class Outside:
                 self._creates.clear()
             self._creates[room_id] = found
         return found
+
+    async def server_acl(self, room_id: str) -> ServerAcl:
+        """Which servers may take part in a room now."""
+        event = await self._homeserver.state(room_id, "m.room.server_acl")
+        return server_acl(_content(event) if event is not None else None)
 
     async def room(self, room_id: str) -> RoomView:
         """A room's name and openness now."""

@@ -61,6 +61,11 @@ async def changed_at(tx: Tx, card_id: int) -> int:
     return int(ended_at or 0)
 
 
+async def move_over(tx: Tx, card_id: int, room_id: str) -> None:
+    """Have a card be about the room that replaces its own."""
+    await tx.execute("UPDATE cards SET room_id = $2 WHERE id = $1", card_id, room_id)
+
+
 async def count_edit(tx: Tx, card_id: int) -> int:
     """Number the next edit of a card."""
     return int(await tx.fetchval("UPDATE cards SET edits = edits + 1 WHERE id = $1 RETURNING edits", card_id))

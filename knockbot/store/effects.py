@@ -41,7 +41,8 @@ async def add(tx: Tx, effects: Iterable[Effect], now: int, *, due_at: int | None
     One that needs a server which is silent just now waits with the others until that is asked again.
     """
     for effect in effects:
-        silent_until = await _silent_until(tx, effect.server) if effect.server is not None else 0
+        waits = effect.server is not None and effect.act is not Act.OPEN
+        silent_until = await _silent_until(tx, effect.server or "") if waits else 0
         await tx.execute(
             "INSERT INTO effects (key, act, room_id, lane, request_id, card_id, user_id, server, event_id, "
             "content_json, state, created_at, due_at) "
@@ -70,11 +71,61 @@ async def _silent_until(tx: Tx, server: str) -> int:
     return int(due_at or 0)
 
 
+async def is_silent(tx: Tx, server: str, now: int, since: int) -> bool:
+    """Whether a server is set aside just now, or let an `open` end without an answer since a moment."""
+    return await _silent_until(tx, server) > now or bool(
+        await tx.fetchval(
+            f"SELECT count(*) FROM effects WHERE {_TELLS} AND created_at >= $2 AND server = $1 AND act = 'open' "
+            "AND state = 'overtaken' AND why = $3",
+            server,
+            since,
+            NO_ANSWER,
+        )
+    )
+
+
+NO_ANSWER = "their server gave no answer"
+"""Why an `open` came to nothing, where it did for that."""
+
+_TELLS = "act IN ('open', 'write')"
+"""What tells applicants of other servers that they were rejected."""
+
+
+async def told_since(tx: Tx, user_id: str, since: int) -> tuple[int, int]:
+    """How often this applicant, and how often anybody, was to be told that they were rejected since a moment."""
+    row = await tx.fetchrow(
+        "SELECT coalesce(sum(CASE WHEN user_id = $1 THEN 1 ELSE 0 END), 0) AS theirs, count(*) AS all_of_them "
+        f"FROM effects WHERE {_TELLS} AND created_at > $2",
+        user_id,
+        since,
+    )
+    assert row is not None  # a sum is always one row
+    return int(row["theirs"]), int(row["all_of_them"])
+
+
+async def has_opened(tx: Tx, request_id: int) -> bool:
+    """Whether the door was, or may have been, opened for a moment to somebody who is rejected."""
+    return bool(
+        await tx.fetchval(
+            "SELECT count(*) FROM effects WHERE request_id = $1 AND act = 'open' AND attempts > 0 "
+            "AND (state <> 'overtaken' OR why = $2)",
+            request_id,
+            NO_ANSWER,
+        )
+    )
+
+
+async def is_known(tx: Tx, key: str) -> bool:
+    """Whether this act was ever planned."""
+    return bool(await tx.fetchval("SELECT count(*) FROM effects WHERE key = $1", key))
+
+
 async def claim(db: Database, now: int, limit: int) -> list[Claimed]:
     """Take on due effects, oldest first, at most one of each lane and one for each remote server.
 
     A server that hangs would else hold as many acts as there are rooms in which its users knock, and many such servers
-    all acts there are.
+    all acts there are. In one room what needs another server comes after all that needs none: the homeserver lets
+    nobody else in or out there while it waits for that server.
     """
     try:
         async with db.tx() as tx:
@@ -107,6 +158,9 @@ SELECT id, server FROM effects WHERE state = 'due' AND id IN (
             SELECT id, due_at, server, lane, row_number() OVER (PARTITION BY lane ORDER BY due_at, id) AS place
             FROM effects WHERE state = 'due' AND due_at <= $1
             AND lane NOT IN (SELECT lane FROM effects WHERE state = 'running')
+            AND lane NOT IN (
+                SELECT substr(lane, 1, length(lane) - 4) || 'away' FROM effects
+                WHERE lane LIKE '% home' AND (state = 'running' OR (state = 'due' AND due_at <= $1)))
             AND (server IS NULL OR server NOT IN (
                 SELECT server FROM effects WHERE state = 'running' AND server IS NOT NULL))
         ) AS waiting WHERE place = 1
@@ -164,9 +218,14 @@ async def revive(tx: Tx, key: str, now: int) -> None:
 
 
 async def postpone_server(tx: Tx, server: str, due_at: int) -> None:
-    """Set a silent server aside: whatever else waits to invite its users waits until then."""
+    """Set a silent server aside: whatever else waits to invite its users waits until then.
+
+    But for `open`, which is tried once, so that a rejection does not wait for it.
+    """
     await tx.execute(
-        "UPDATE effects SET due_at = $2 WHERE state = 'due' AND server = $1 AND due_at < $2", server, due_at
+        "UPDATE effects SET due_at = $2 WHERE state = 'due' AND server = $1 AND due_at < $2 AND act <> 'open'",
+        server,
+        due_at,
     )
 
 

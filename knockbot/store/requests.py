@@ -24,7 +24,7 @@ from knockbot.store.db import Tx, for_update
 _COLUMNS = (
     "id, management_room, number, room_id, kind, user_id, event_id, reason, display_name, has_avatar, state, "
     "opened_at, changed_at, decision_json, answer_json, done_by, card_id, shown_event_id, trouble, invite_json, "
-    "issued_by"
+    "issued_by, moved_from"
 )
 
 
@@ -253,8 +253,8 @@ async def counts(tx: Tx) -> dict[str, int]:
 async def knocked_again(tx: Tx, request: Request, change: MemberChange, now: int) -> None:
     """Another knock of the same applicant takes the place of the one that stood."""
     await tx.execute(
-        "UPDATE requests SET event_id = $2, reason = $3, display_name = $4, has_avatar = $5, changed_at = $6 "
-        "WHERE id = $1",
+        "UPDATE requests SET event_id = $2, reason = $3, display_name = $4, has_avatar = $5, changed_at = $6, "
+        "moved_from = NULL WHERE id = $1",
         request.id,
         change.event_id,
         change.reason,
@@ -364,6 +364,13 @@ async def move(tx: Tx, request: Request, management_room: str) -> None:
     )
 
 
+async def move_over(tx: Tx, request: Request, room_id: str) -> None:
+    """Have an open request be about the room that replaces its own, where its applicant does not knock yet."""
+    await tx.execute(
+        "UPDATE requests SET room_id = $2, moved_from = $3 WHERE id = $1", request.id, room_id, request.room_id
+    )
+
+
 # --- rows -----------------------------------------------------------------------------------------------------
 
 
@@ -390,6 +397,7 @@ def _request(row: Any) -> Request:
         trouble=row["trouble"],
         invite=_invite(row["invite_json"]),
         issued_by=row["issued_by"],
+        moved_from=row["moved_from"],
     )
 
 

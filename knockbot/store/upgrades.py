@@ -236,6 +236,33 @@ CREATE INDEX issued_at ON issued (at);
 """
 
 
-STEPS = (upgrade_v1, upgrade_v2)
+async def upgrade_v3(conn: Connection, _: Scheme) -> None:
+    """Applicants of other servers are told of a rejection; rooms that were upgraded."""
+    for statement in V3.split(";\n"):
+        if statement.strip():
+            await conn.execute(statement)
+
+
+V3 = """
+-- Who was told of a rejection of late, for the limits.
+CREATE INDEX effects_telling ON effects (created_at) WHERE act IN ('open', 'write');
+
+-- Protected rooms that were replaced by another, and how far the bot is in following. One row per tombstone's room.
+CREATE TABLE moves (
+    room_id     TEXT PRIMARY KEY,
+    tombstone   TEXT NOT NULL,
+    replacement TEXT NOT NULL,
+    state       TEXT NOT NULL,
+    event_id    TEXT
+);
+CREATE INDEX moves_to ON moves (replacement);
+CREATE INDEX moves_offered ON moves (event_id);
+
+-- A request that came over from the room which this one replaces, until its applicant knocks here.
+ALTER TABLE requests ADD COLUMN moved_from TEXT;
+"""
+
+
+STEPS = (upgrade_v1, upgrade_v2, upgrade_v3)
 for step in STEPS:
     UPGRADES.register(description=step.__doc__ or "")(step)  # type: ignore[call-arg, arg-type]  # its stub confuses the overloads

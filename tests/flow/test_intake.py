@@ -49,6 +49,7 @@ SOMEBODY_ELSES: Mapping[tuple[str, str], str] = {
     ("pending", "ban"): "banned",
     ("accepted", "leave"): "rejected",
     ("accepted", "ban"): "banned",
+    ("expired", "invite"): "accepted",
 }
 """What each change brings a request to, written down once more: whatever is not here changes nothing."""
 

@@ -165,7 +165,11 @@ async def test_what_goes_wrong_with_one_act_stops_no_other(house: House) -> None
 async def test_a_server_that_is_silent_delays_its_own_applicants_only(house: House) -> None:
     await house.set_policy(ACCEPT_ALL)
     house.world.play("invite", Later("their server is silent", retry_after=100))
-    for user_id in (FAR, "@far2:slow.example", ANA, "@quick:quick.example"):
+    for user_id in (FAR, "@far2:slow.example"):
+        house.world.knock(GARDEN, user_id)
+    await house.hear()
+    await house.worker._start_due()
+    for user_id in (ANA, "@quick:quick.example"):
         house.world.knock(GARDEN, user_id)
     await house.live()
     assert [house.membership(u) for u in (FAR, "@far2:slow.example", ANA, "@quick:quick.example")] == [
@@ -195,6 +199,62 @@ async def test_a_server_with_many_applicants_is_not_asked_more_often_than_one_wi
         await house.later(5)
 
     assert len(house.world.asked("invite")) <= 16
+
+
+async def test_local_applicants_come_first_in_their_room(house: House) -> None:
+    await house.set_policy(ACCEPT_ALL)
+    for user_id in (FAR, "@quick:quick.example", ANA, BOB):
+        house.world.knock(GARDEN, user_id)
+    await house.live()
+
+    assert [call[2] for call in house.world.asked("invite")] == [ANA, BOB, FAR, "@quick:quick.example"]
+
+
+async def test_a_room_waits_for_one_other_server_at_a_time(house: House) -> None:
+    await house.set_policy(ACCEPT_ALL)
+    hold = asyncio.Event()
+    house.world.play("invite", hang=hold)
+    for user_id in (FAR, "@quick:quick.example"):
+        house.world.knock(GARDEN, user_id)
+    await house.hear()
+    await house.worker._start_due()
+    await until_called(house, "invite")
+
+    house.world.knock(GARDEN, ANA)
+    await house.hear()
+    await house.worker._start_due()
+    await until(lambda: state_of(house, ANA), lambda s: s is State.ACCEPTED, lambda s: f"ana is {s}")
+
+    assert [call[2] for call in house.world.asked("invite")] == [FAR, ANA]
+    hold.set()
+    await house.live()
+    assert house.membership("@quick:quick.example") == "invite"
+
+
+async def test_a_server_that_kept_a_room_waiting_leaves_it_in_peace_for_longer(house: House) -> None:
+    await house.set_policy(ACCEPT_ALL)
+    house.world.play("invite", Later("their server is silent"), meanwhile=lambda: house.clock.go_on(90))
+    await knocked(house, FAR)
+
+    await house.later(4 * 90 - 10)
+    assert len(house.world.asked("invite")) == 1
+    await house.later(11)
+    assert house.membership(FAR) == "invite"
+
+
+async def test_a_dead_server_is_asked_less_and_less_often_down_to_a_few_times_a_day(house: House) -> None:
+    await house.set_policy(ACCEPT_ALL)
+    house.world.play("invite", Later("their server is silent"), times=1000)
+    await knocked(house, FAR)
+    hour = 3600
+    for _ in range(24):
+        await house.later(hour)
+    first_day = len(house.world.asked("invite"))
+    for _ in range(48):
+        await house.later(hour)
+
+    assert first_day <= 20
+    assert 6 <= len(house.world.asked("invite")) - first_day <= 16
 
 
 async def test_only_an_invite_waits_for_the_applicants_server(house: House) -> None:
@@ -256,6 +316,10 @@ async def test_a_no_to_an_answer_that_was_replaced_leaves_the_new_answer_alone(h
     assert house.membership(FAR) == "leave"
     assert (await house.request(FAR)).by == BOT
     assert house.cards() == []
+
+
+async def state_of(house: House, user_id: str) -> State:
+    return (await house.request(user_id)).state
 
 
 async def until_called(house: House, call: str) -> None:
@@ -483,13 +547,16 @@ async def test_of_a_lane_one_act_is_in_flight_and_the_others_follow_in_order(hou
     assert [key for key in crowd.order if key[0] == "a"] == [f"a{number}" for number in range(5)]
 
 
-async def test_in_a_room_one_local_and_one_remote_applicant_are_dealt_with_at_a_time(house: House) -> None:
+async def test_in_a_room_one_local_and_one_remote_applicant_at_most_are_dealt_with_at_a_time(house: House) -> None:
     await house.set_policy(ACCEPT_ALL)
     crowd = Crowd()
     worker = worker_with(house, crowd)
     for number in range(4):
-        house.world.knock(GARDEN, f"@user{number}:tulip.example")
         house.world.knock(GARDEN, f"@user{number}:server{number}.example")
+    await house.hear()
+    await worker._start_due()
+    for number in range(4):
+        house.world.knock(GARDEN, f"@user{number}:tulip.example")
     await house.hear()
     await worker._start_due()
     await asyncio.sleep(0)
@@ -497,6 +564,7 @@ async def test_in_a_room_one_local_and_one_remote_applicant_are_dealt_with_at_a_
     assert sorted(lane.rpartition(" ")[2] for lane in crowd.now) == ["away", "home"]
     crowd.go.set()
     await work(worker)
+    assert crowd.most_of_a_lane == 1
 
 
 # --- the loop -----------------------------------------------------------------------------------------------------

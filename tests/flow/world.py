@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from knockbot.domain.acl import ServerAcl, server_acl
 from knockbot.domain.invites import StoredInvite, spoken
 from knockbot.domain.model import IdentityKey, MemberChange, Membership, Reaction, ThirdPartyChange
 from knockbot.domain.power import Powers, powers
@@ -66,6 +67,9 @@ class Room:
     said: list[dict[str, Any]] = field(default_factory=list)
     past: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Every member event there ever was, by its id."""
+    create: dict[str, Any] | None = None
+    acl: dict[str, Any] | None = None
+    """The content of its server ACL; none where it has none."""
     invites: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What stands, or stood, of third-party invites, by token."""
 
@@ -147,6 +151,11 @@ class World:
         """The power levels change."""
         self.rooms[room_id].levels |= levels
         self.state_changed(room_id, "m.room.power_levels")
+
+    def set_acl(self, room_id: str, **acl: Any) -> None:
+        """The server ACL changes."""
+        self.rooms[room_id].acl = acl
+        self.state_changed(room_id, "m.room.server_acl")
 
     def state_changed(self, room_id: str, event_type: str, sender: str = ALICE) -> None:
         """A state event that is watched came in."""
@@ -315,6 +324,15 @@ class AsBot:
 
         return await self._call(look, "membership_of", room_id, event_id)
 
+    async def past_member(self, room_id: str, event_id: str) -> MemberChange | None:
+        """One membership event of a room."""
+
+        def look() -> MemberChange | None:
+            event = self._seen(room_id).past.get(event_id)
+            return events.member_change(event) if event else None
+
+        return await self._call(look, "past_member", room_id, event_id)
+
     async def knocking(self, room_id: str) -> list[MemberChange]:
         """The knocks that stand in a room."""
 
@@ -359,6 +377,10 @@ class AsBot:
             return [change for change in theirs if change.sent_at >= since]
 
         return await self._call(look, "redeemed", room_id)
+
+    async def server_acl(self, room_id: str) -> ServerAcl:
+        """Which servers may take part in a room now."""
+        return await self._call(lambda: server_acl(self._seen(room_id).acl), "server_acl", room_id)
 
     async def room(self, room_id: str) -> RoomView:
         """A room's name and openness now."""
@@ -438,14 +460,17 @@ class AsBot:
         if stands != becomes:
             self.world.change(room_id, BOT, user_id, becomes, reason)
 
-    async def put_state(self, room_id: str, _: str, key: str, content: Mapping[str, Any]) -> str:
-        """Set a room's state; only that of a third-party invite, which it takes the power to invite for."""
+    async def put_state(self, room_id: str, event_type: str, key: str, content: Mapping[str, Any], _: float = 0) -> str:
+        """Set a room's state: of a third-party invite, which it takes the power to invite for, or invite somebody."""
 
         def act() -> str:
             room = self._seen(room_id)
             level = powers({"sender": ALICE, "content": {"room_version": room.version}}, room.levels)
             if level.level(BOT) < level.levels["invite"]:
                 raise Never("the homeserver says: no power", code="M_FORBIDDEN")
+            if event_type == "m.room.member":
+                more = {name: value for name, value in content.items() if name not in ("membership", "reason")}
+                return self.world._set(room, BOT, key, content["membership"], content.get("reason"), **more)
             return self.world._set_invite(room_id, BOT, key, content)
 
         return await self._call(act, "put_state", room_id, key)
@@ -519,7 +544,7 @@ class AsBot:
 
     async def state(self, room_id: str, event_type: str, _: str = "") -> dict[str, Any] | None:
         """A state event; only what says who made a room."""
-        return await self._call(lambda: None, "state", room_id, event_type)
+        return await self._call(lambda: self._seen(room_id).create, "state", room_id, event_type)
 
     async def create_room(self, content: Mapping[str, Any]) -> str:
         """Make a room and invite people."""
@@ -527,6 +552,7 @@ class AsBot:
         def act() -> str:
             room_id = f"!made{len(self.world.rooms)}"
             self.world.rooms[room_id] = Room(room_id, content["name"], join_rule="invite")
+            self.world.rooms[room_id].create = {"sender": BOT, "content": content["creation_content"]}
             self.world.change(room_id, BOT, BOT, "join")
             for user_id in content["invite"]:
                 self.world.change(room_id, BOT, user_id, "invite")

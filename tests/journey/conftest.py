@@ -52,6 +52,20 @@ async def trusting_keeper(
     return await trusting_keepers.on(federating_homeserver)
 
 
+@pytest.fixture(scope="session")
+async def federating_keepers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Keepers]:
+    """The session's shared bot that serves whoever comes, from whichever server."""
+    keepers = Keepers(tmp_path_factory.mktemp("federating-bots"), permissions={"*": "user"})
+    yield keepers
+    await keepers.stop()
+
+
+@pytest.fixture
+async def federating_keeper(federating_keepers: Keepers, federating_homeserver: FederatingHomeserver) -> InProcess:
+    """The shared bot beside a homeserver that federates. Neither stop it nor change its name."""
+    return await federating_keepers.on(federating_homeserver)
+
+
 @pytest.fixture
 async def garden(keeper: InProcess) -> Garden:
     """The shared garden: no rules, everybody is shown to the moderators. Bring your own applicants."""

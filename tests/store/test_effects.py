@@ -316,11 +316,26 @@ async def test_a_silent_server_is_set_aside_and_no_other(db: Database) -> None:
 
 async def test_one_act_at_a_time_waits_for_a_server_in_however_many_rooms(db: Database) -> None:
     await add(db, *(effect(f"slow{room}", lane=f"{room} away", server="slow.example") for room in range(12)))
-    await add(db, effect("behind", lane="3 away", server="quick.example"), effect("home", lane="3 home"))
+    await add(db, effect("behind", lane="3 away", server="quick.example"), effect("home", lane="other home"))
 
     assert await keys_claimed(db, limit=10) == ["slow0", "home"]
     assert await keys_claimed(db, limit=10) == ["behind"]
     assert await keys_claimed(db, limit=10) == []
+
+
+async def test_what_needs_another_server_comes_after_all_that_needs_none_in_its_room(db: Database) -> None:
+    away = [effect(name, lane=f"{name} away", server=f"{name}.example") for name in ("!garden", "!pond")]
+    home = [effect(f"home{number}", lane="!garden home") for number in range(2)]
+    await add(db, *away, *home, effect("said", lane="!garden said"))
+
+    claimed = {one.effect.key: one for one in await claim(db)}
+    assert set(claimed) == {"!pond", "home0", "said"}
+    assert await keys_claimed(db) == []  # for home0 is still under way
+    await finish(db, claimed["home0"])
+    [second] = await claim(db)
+    assert second.effect.key == "home1"
+    await postpone(db, second, NOW + 100)
+    assert await keys_claimed(db) == ["!garden"]
 
 
 async def test_a_server_that_was_silent_is_not_asked_for_another_before_it_is_asked_again(db: Database) -> None:

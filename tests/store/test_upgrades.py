@@ -14,7 +14,7 @@ import pytest
 from yarl import URL
 
 from knockbot.domain.model import Kind, Request, State
-from knockbot.store import addressees, audit, cards, effects, inbox, policies, processes, requests, rooms, visits
+from knockbot.store import addressees, audit, cards, effects, inbox, moves, policies, processes, requests, rooms, visits
 from knockbot.store.cards import Card
 from knockbot.store.db import Database
 from knockbot.store.policies import Revision
@@ -35,6 +35,7 @@ from tests.store.fixtures.make import (
     LOCKED,
     MOD,
     MODS,
+    MOVE,
     NOW,
     POLICY,
     REASON,
@@ -44,7 +45,7 @@ from tests.store.fixtures.make import (
 )
 
 VERSIONS = range(1, len(STEPS) + 1)
-LATER_TABLES = {1: {"addresses", "issued"}, 2: set[str]()}
+LATER_TABLES = {1: {"addresses", "issued", "moves"}, 2: {"moves"}, 3: set[str]()}
 """The tables that a version did not have yet."""
 ENGINES = ("sqlite", "postgres")
 
@@ -227,6 +228,12 @@ async def test_third_party_invites_survive_an_upgrade(database_url: str) -> None
         assert await addressees.asked_by(tx, "$issue") == ASKED
 
 
+async def test_a_move_survives_an_upgrade(database_url: str) -> None:
+    async with upgraded(database_url, 3) as db, db.tx() as tx:
+        assert await moves.find(tx, MOVE.room_id) == await moves.asked_by(tx, "$offer") == MOVE
+        assert await moves.leading_to(tx, GARDEN) == [MOVE]
+
+
 async def test_an_old_database_takes_third_party_invites(old: Database) -> None:
     async with old.tx() as tx:
         request = await requests.open_invite(tx, MODS, replace(INVITES[0], token="new"), NOW)
@@ -247,6 +254,10 @@ async def test_what_waited_is_gone_on_with_after_an_upgrade(old: Database) -> No
         await effects.unblock(tx, GARDEN, NOW + 3)
 
     claimed = await effects.claim(old, NOW + 3, 10)
+    async with old.tx() as tx:
+        for one in claimed:
+            await effects.finish(tx, one.id, "done", NOW + 4)
+    claimed += await effects.claim(old, NOW + 4, 10)  # what needs another server comes last
     assert {one.effect.key: one.effect for one in claimed} == {EFFECTS[n].key: EFFECTS[n] for n in (0, 2, 3)}
     assert {one.effect.key: one.attempts for one in claimed}[EFFECTS[0].key] == 2
     assert await processes.lease(old, "room !garden")

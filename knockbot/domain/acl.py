@@ -1,0 +1,64 @@
+"""Server ACLs: which servers may take part in a room (client-server API, m.room.server_acl).
+
+Homeservers take nothing from a server that is denied; what it sent before stands, and so does a knock.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from knockbot.domain.ids import MAX_ID_BYTES, Globs, globs, host_of
+
+SERVER_ACL = "server_acl"
+"""What stands in place of a rule where the room's server ACL decided."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerAcl:
+    """Whom a room takes part with: who is on `allow`, unless they are on `deny`."""
+
+    allow: Globs
+    deny: Globs
+    ip_literals: bool = True
+
+    def denies(self, server: str) -> bool:
+        """Whether a server, given by its name, may take no part in the room."""
+        host = host_of(server)
+        if not self.ip_literals and _is_ip_literal(host):
+            return True
+        return self.deny.first_match(host) is not None or self.allow.first_match(host) is None
+
+
+NOBODY_DENIED = ServerAcl(globs(["*"]), globs([]))
+"""What holds in a room without one."""
+
+
+def server_acl(content: Mapping[str, object] | None) -> ServerAcl:
+    """The ACL that an event's content sets; none is for a room without the event.
+
+    Read as homeservers do: without an `allow` everybody is denied, and what is no text matches nobody.
+    """
+    if content is None:
+        return NOBODY_DENIED
+    ip_literals = content.get("allow_ip_literals")
+    return ServerAcl(_globs(content.get("allow")), _globs(content.get("deny")), ip_literals is not False)
+
+
+def _globs(value: object) -> Globs:
+    listed = value if isinstance(value, list) else []
+    entries = (re.sub(r"\*+", "*", one) for one in listed if isinstance(one, str))
+    # No server's name is longer than this, so that a longer entry fits none, unless it is made of wildcards.
+    return globs((one for one in entries if len(one) <= MAX_ID_BYTES), ignore_case=True)
+
+
+def _is_ip_literal(host: str) -> bool:
+    if host.startswith("["):
+        return True
+    try:
+        ipaddress.IPv4Address(host)
+    except ValueError:
+        return False
+    return True

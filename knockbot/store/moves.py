@@ -1,0 +1,76 @@
+"""Protected rooms that were replaced by another, and how far the bot is in following them there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from knockbot.store.db import Tx
+
+
+class Stage(StrEnum):
+    """How far the bot is."""
+
+    WAITING = "waiting"
+    """It cannot get into the replacement yet."""
+    OFFERED = "offered"
+    """The moderators are asked whether it is to keep the door there."""
+    MOVED = "moved"
+    REFUSED = "refused"
+    """The replacement is none; the moderators were told why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A room that was replaced, by which event, and where the moderators were asked about it."""
+
+    room_id: str
+    tombstone: str
+    replacement: str
+    stage: Stage
+    event_id: str | None = None
+    """The message that asks the moderators."""
+
+
+_COLUMNS = "room_id, tombstone, replacement, state, event_id"
+
+
+async def find(tx: Tx, room_id: str) -> Move | None:
+    """What is known of a room's replacement."""
+    return _move(await tx.fetchrow(f"SELECT {_COLUMNS} FROM moves WHERE room_id = $1", room_id))
+
+
+async def asked_by(tx: Tx, event_id: str) -> Move | None:
+    """The move that a message asks about."""
+    return _move(await tx.fetchrow(f"SELECT {_COLUMNS} FROM moves WHERE event_id = $1", event_id))
+
+
+async def leading_to(tx: Tx, replacement: str) -> list[Move]:
+    """The rooms that this one is to replace."""
+    rows = await tx.fetch(f"SELECT {_COLUMNS} FROM moves WHERE replacement = $1 ORDER BY room_id", replacement)
+    return [move for move in map(_move, rows) if move is not None]
+
+
+async def put(tx: Tx, move: Move) -> None:
+    """Write down how far the bot is; another tombstone in the same room takes the place of the first."""
+    await tx.execute(
+        "INSERT INTO moves (room_id, tombstone, replacement, state, event_id) VALUES ($1, $2, $3, $4, $5) "
+        "ON CONFLICT (room_id) DO UPDATE SET tombstone = $2, replacement = $3, state = $4, event_id = $5",
+        move.room_id,
+        move.tombstone,
+        move.replacement,
+        move.stage,
+        move.event_id,
+    )
+
+
+async def forget(tx: Tx, room_id: str) -> None:
+    """The room is replaced by none, after all."""
+    await tx.execute("DELETE FROM moves WHERE room_id = $1", room_id)
+
+
+def _move(row: Any) -> Move | None:
+    if row is None:
+        return None
+    return Move(row["room_id"], row["tombstone"], row["replacement"], Stage(row["state"]), row["event_id"])

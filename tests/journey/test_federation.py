@@ -1,0 +1,294 @@
+"""Applicants of other servers, on two real homeservers: what becomes of their knocks, and what they see of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from knockbot.demo.people import MatrixRefused, Person, until
+from tests.federation import View, hears, knock_from, sees, time_passes, view, waits_for
+from tests.keeper import Garden, InProcess, block, edit_of, html, words
+from tests.sydent import FederatingHomeserver
+
+VERSIONS = ["11", "12"]
+
+
+@pytest.fixture(params=VERSIONS)
+async def far_garden(request: pytest.FixtureRequest, federating_keeper: InProcess) -> Garden:
+    """A shared garden, one for each version of room, in which nobody of another server is. Keep it so."""
+    return await federating_keeper.garden(room_version=request.param)
+
+
+@pytest.fixture(params=VERSIONS)
+async def mixed_garden(
+    request: pytest.FixtureRequest, federating_keeper: InProcess, other_homeserver: FederatingHomeserver
+) -> Garden:
+    """The same, but somebody of the other server is in the room, so that it is told of all that happens there."""
+    garden = await federating_keeper.garden(room_version=request.param, name="Mixed")
+    members = await garden.alice.call("GET", "rooms", garden.room, "joined_members")
+    if not any(user_id.endswith(other_homeserver.name) for user_id in members["joined"]):
+        await let_in(garden, await knock_from(garden, other_homeserver, name="member"))
+    return garden
+
+
+async def let_in(garden: Garden, who: Person) -> None:
+    """Somebody who knocked is accepted, and joins."""
+    await garden.command(f"accept {await number_of(garden, who)}")
+    await garden.shown(who, "accepted")  # their server has the invite a moment before ours keeps it
+    await who.join(garden.room)
+    await garden.shown(who, "joined")
+
+
+async def a_later_word(garden: Garden, server: FederatingHomeserver) -> None:
+    """Something that happened later has reached the other server."""
+    bea = await knock_from(garden, server, name="bea")
+    await garden.command(f"accept {block(await garden.card(bea))['number']}")
+    await sees(bea, garden.room, "invite")
+
+
+async def number_of(garden: Garden, who: Person) -> int:
+    number: int = block(await garden.card(who))["number"]
+    return number
+
+
+# --- one knock ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_an_applicant_of_another_server_is_let_in(
+    federating_keeper: InProcess, other_homeserver: FederatingHomeserver, version: str
+) -> None:
+    far_garden = await federating_keeper.plant(room_version=version)
+    ana = await knock_from(far_garden, other_homeserver, "I bring seeds")
+    card = await far_garden.card(ana)
+    assert "I bring seeds" in html(card)
+    assert await view(ana, far_garden.room) == View("knock", ana.user_id, "I bring seeds")
+
+    await far_garden.alice.react(far_garden.mods, card["event_id"], "✅")
+
+    await sees(ana, far_garden.room, View("invite", far_garden.keeper.user_id))
+    await far_garden.shown(ana, "accepted")  # their server has the invite a moment before ours keeps it
+    await ana.join(far_garden.room)
+    await sees(ana, far_garden.room, "join")
+    await far_garden.shown(ana, "joined", by=far_garden.alice.user_id)
+
+
+async def test_an_applicant_of_another_server_does_not_see_that_they_were_rejected_and_may_knock_again(
+    far_garden: Garden, other_homeserver: FederatingHomeserver
+) -> None:
+    ana = await knock_from(far_garden, other_homeserver)
+    number = await number_of(far_garden, ana)
+
+    await far_garden.command(f"reject {number} No room left.")
+
+    await far_garden.shown(ana, "rejected")
+    assert (await far_garden.membership(ana, "leave"))["reason"] == "No room left."
+    await a_later_word(far_garden, other_homeserver)
+    assert (await view(ana, far_garden.room)).section == "knock"
+
+    await ana.knock(far_garden.room, "once more", via=[far_garden.keeper.homeserver.name])
+    again = await far_garden.heard(lambda event: block(event).get("number", 0) > number and _about(event, ana))
+    assert block(again)["state"] == "pending"
+
+
+async def test_an_applicant_of_another_server_sees_a_ban_only_when_they_knock_again(
+    far_garden: Garden, other_homeserver: FederatingHomeserver
+) -> None:
+    ana = await knock_from(far_garden, other_homeserver)
+
+    await far_garden.command(f"ban {await number_of(far_garden, ana)} Enough.")
+
+    await far_garden.shown(ana, "banned")
+    await a_later_word(far_garden, other_homeserver)
+    assert (await view(ana, far_garden.room)).section == "knock"
+    with pytest.raises(MatrixRefused) as refused:
+        await ana.knock(far_garden.room, via=[far_garden.keeper.homeserver.name])
+    assert refused.value.status == 403
+
+
+async def test_who_took_a_knock_back_elsewhere_is_invited_all_the_same(
+    far_garden: Garden, other_homeserver: FederatingHomeserver
+) -> None:
+    ana = await knock_from(far_garden, other_homeserver)
+    number = await number_of(far_garden, ana)
+
+    await ana.retract(far_garden.room)
+
+    assert (await view(ana, far_garden.room)).section in {"leave", "nowhere"}
+    await a_later_word(far_garden, other_homeserver)
+    assert await far_garden.alice.membership(far_garden.room, ana.user_id) == "knock"
+    await far_garden.command(f"accept {number}")
+    await sees(ana, far_garden.room, "invite")
+    await far_garden.shown(ana, "accepted")
+    await ana.leave(far_garden.room)
+    await far_garden.shown(ana, "declined")
+
+
+async def test_knocking_again_from_another_server_is_the_same_request(
+    far_garden: Garden, other_homeserver: FederatingHomeserver
+) -> None:
+    ana = await knock_from(far_garden, other_homeserver, "hello")
+    card = await far_garden.card(ana)
+    via = [far_garden.keeper.homeserver.name]
+
+    await ana.knock(far_garden.room, "hello", via=via)
+    await ana.knock(far_garden.room, "it is me, ana", via=via)
+
+    edited = await far_garden.heard(lambda event: "it is me, ana" in html(event) and _about(event, ana))
+    assert edit_of(edited) == card["event_id"]
+    assert block(edited)["number"] == block(card)["number"]
+    await far_garden.caught_up()
+    assert {block(event)["number"] for event in await far_garden.said_about(ana)} == {block(card)["number"]}
+
+
+# --- one knock, where somebody of their server is inside ----------------------------------------------------------
+
+
+async def test_whose_server_is_in_the_room_sees_a_rejection_and_a_ban(
+    mixed_garden: Garden, other_homeserver: FederatingHomeserver
+) -> None:
+    ana, bea = [await knock_from(mixed_garden, other_homeserver, name=name) for name in ("ana", "bea")]
+
+    await mixed_garden.command(f"reject {await number_of(mixed_garden, ana)} Not today.")
+    await mixed_garden.command(f"ban {await number_of(mixed_garden, bea)} Enough.")
+
+    bot = mixed_garden.keeper.user_id
+    await sees(ana, mixed_garden.room, View("leave", bot, "Not today."))
+    await sees(bea, mixed_garden.room, View("leave", bot, "Enough."))
+
+
+async def test_whose_server_is_in_the_room_can_take_a_knock_back(
+    mixed_garden: Garden, other_homeserver: FederatingHomeserver
+) -> None:
+    ana = await knock_from(mixed_garden, other_homeserver)
+    card = await mixed_garden.card(ana)
+
+    await ana.retract(mixed_garden.room)
+
+    edited = await mixed_garden.shown(ana, "withdrawn")
+    assert edit_of(edited) == card["event_id"]
+
+
+# --- the bot is elsewhere -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_a_room_of_another_server_is_kept_although_nobody_knocks_by_way_of_ours(
+    federating_keeper: InProcess, other_homeserver: FederatingHomeserver, version: str
+) -> None:
+    """The room, its moderators and the applicants are of the other server; only the bot is of ours."""
+    bert = await other_homeserver.person("bert")
+    mods = await bert.create_room(invite=[federating_keeper.user_id])
+    garden = await federating_keeper.plant(alice=bert, mods=mods, room_version=version)
+    people = {name: await other_homeserver.person(name) for name in ("ana", "bea")}
+    for person in people.values():
+        await person.knock(garden.room, f"from {person.user_id}")
+    card = await garden.card(people["ana"])
+
+    await bert.react(garden.mods, card["event_id"], "✅")
+    await garden.command(f"reject {await number_of(garden, people['bea'])} Not today.")
+
+    await sees(people["ana"], garden.room, View("invite", federating_keeper.user_id))
+    await sees(people["bea"], garden.room, View("leave", federating_keeper.user_id, "Not today."))
+    await garden.shown(people["ana"], "accepted", by=bert.user_id)
+    await garden.shown(people["bea"], "rejected", by=bert.user_id)
+
+
+# --- a server that is dead ----------------------------------------------------------------------------------------
+
+
+async def test_an_accept_waits_for_a_server_that_is_down_and_nobody_else_waits_with_it(
+    federating_keeper: InProcess, mortal_homeserver: FederatingHomeserver, other_homeserver: FederatingHomeserver
+) -> None:
+    garden = await federating_keeper.plant()
+    far = [await knock_from(garden, mortal_homeserver, name=name) for name in ("far", "farther")]
+    numbers = [await number_of(garden, who) for who in far]
+    mortal_homeserver.kill()
+
+    await garden.command(f"accept {numbers[0]} {numbers[1]}")
+
+    waiting = await waits_for(federating_keeper, garden, far[0])
+    assert "Can't connect" in (waiting.why or "")
+    near, elsewhere = await garden.knocker("near"), await knock_from(garden, other_homeserver, name="elsewhere")
+    for who in (near, elsewhere):
+        await garden.command(f"accept {await number_of(garden, who)}")
+        await garden.shown(who, "accepted")
+    assert await garden.alice.membership(garden.room, far[0].user_id) == "knock"
+
+    await mortal_homeserver.start()
+    await time_passes(federating_keeper)
+
+    for who in far:
+        await garden.shown(who, "accepted", by=garden.alice.user_id)
+        assert (await sees(who, garden.room, "invite")).sender == federating_keeper.user_id
+        assert await garden.acts_on(who) == ["invite"]
+
+
+def _about(event: dict[str, object], who: Person) -> bool:
+    return block(event).get("user_id") == who.user_id
+
+
+# --- a server that is denied --------------------------------------------------------------------------------------
+
+
+async def test_the_standing_knock_of_a_server_that_the_room_denies_is_closed(
+    federating_keeper: InProcess, other_homeserver: FederatingHomeserver
+) -> None:
+    """Both servers are of one host here, and the ACL denies it: nobody asks that of what is their own."""
+    garden = await federating_keeper.plant()
+    ana = await knock_from(garden, other_homeserver)
+    number = await number_of(garden, ana)
+
+    await garden.alice.put_state(garden.room, "m.room.server_acl", {"allow": ["*"], "deny": ["LOCALHOST"]})
+
+    await garden.shown(ana, "rejected", rule="server_acl", by=federating_keeper.user_id)
+    await garden.membership(ana, "leave")
+    await garden.command(f"accept {number}", expect="settled already")
+    with pytest.raises(MatrixRefused):
+        await ana.knock(garden.room, via=[federating_keeper.homeserver.name])
+    assert await garden.acts_on(ana) == ["leave"]
+
+
+# --- rejections that are told -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_an_invite_that_is_taken_back_hands_a_rejection_to_another_server(
+    federating_keeper: InProcess, other_homeserver: FederatingHomeserver, version: str
+) -> None:
+    garden = await federating_keeper.garden("notify_remote: invite_then_kick", name="Telling", room_version=version)
+    ana = await knock_from(garden, other_homeserver)
+    before = (await ana.sync())["next_batch"]
+
+    await garden.command(f"reject {await number_of(garden, ana)} No room left.")
+
+    heard = await hears(ana, garden.room, before, "No room left.")
+    assert heard.sender == federating_keeper.user_id
+    assert heard.section in {"invite", "leave"}  # a client that looks a moment later sees only how it ended
+    await garden.shown(ana, "rejected", by=garden.alice.user_id)
+    await garden.membership(ana, "leave")
+    with pytest.raises(MatrixRefused):
+        await ana.join(garden.room)
+    await garden.caught_up()
+    assert sorted(await garden.acts_on(ana)) == ["invite", "leave"]
+    assert [block(event)["state"] for event in await garden.said_about(ana)] == ["pending", "rejected"]
+
+
+async def test_a_message_hands_a_rejection_to_another_server(
+    federating_keeper: InProcess, other_homeserver: FederatingHomeserver
+) -> None:
+    garden = await federating_keeper.garden("notify_remote: message", name="Writing")
+    ana = await knock_from(garden, other_homeserver)
+
+    await garden.command(f"reject {await number_of(garden, ana)} No room left.")
+
+    await garden.shown(ana, "rejected")
+    letter = await until(lambda: invited_to(ana), bool, lambda _: f"{ana} got no message")
+    await ana.join(letter[0])
+    said = await ana.wait_for(letter[0], lambda event: event["type"] == "m.room.message")
+    assert "Writing" in words(said)
+    assert "No room left." in words(said)
+    assert (await view(ana, garden.room)).section == "knock"
+
+
+async def invited_to(who: Person) -> list[str]:
+    return list((await who.sync()).get("rooms", {}).get("invite", {}))
