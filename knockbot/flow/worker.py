@@ -14,7 +14,7 @@ from knockbot.domain import plan, wording
 from knockbot.domain.model import Act, Effect, MemberChange, Request, State, Verdict
 from knockbot.domain.outcomes import credited, outcome
 from knockbot.errors import ActionError, Later, Never
-from knockbot.flow import invites, issuing, notify, review, settle
+from knockbot.flow import invites, issuing, notify, review, settle, upgrading
 from knockbot.flow.door import Door, log
 from knockbot.store import cards, effects, requests, visits
 from knockbot.store.db import Tx
@@ -170,16 +170,23 @@ class Worker:
                 await invites.arrived(door, tx, await requests.get(tx, effect.request_id), came.event_id)
             if isinstance(came, Overtaken) and effect.act is Act.INVITE and effect.request_id is None:
                 await issuing.not_called_in(door, tx, effect, f"{came.why}.")
-            if effect.act is Act.OPEN:
-                # First of all, since somebody may stand in the open door.
-                await effects.add(tx, [plan.shut_door(effect)], door.now(), due_at=0)
-                if effect.request_id is not None and isinstance(came, Done) and came.event_id is not None:
-                    await settle.record(door, tx, await requests.get(tx, effect.request_id), door.bot, "told them so")
-            if effect.act is Act.WRITE and isinstance(came, Done) and came.room_id is not None:
-                await self._write_to(tx, effect, came.room_id)
+            await self._go_on(tx, effect, came)
             if effect.act is Act.MEET and isinstance(came, Done) and came.room_id is not None:
                 await settle.say(door, tx, came.room_id, f"meet:{came.room_id}", wording.met(door.bot))
         door.bells.effects.set()
+
+    async def _go_on(self, tx: Tx, effect: Effect, came: Outcome) -> None:
+        """Plan the other half of what was done."""
+        door = self._door
+        if effect.act is Act.SAY and "asks" in effect.content and isinstance(came, Done) and came.event_id:
+            await upgrading.asked(door, tx, str(effect.content["asks"]), effect.room_id, came.event_id)
+        if effect.act is Act.OPEN:
+            # First of all, since somebody may stand in the open door.
+            await effects.add(tx, [plan.shut_door(effect)], door.now(), due_at=0)
+            if effect.request_id is not None and isinstance(came, Done) and came.event_id is not None:
+                await settle.record(door, tx, await requests.get(tx, effect.request_id), door.bot, "told them so")
+        if effect.act is Act.WRITE and isinstance(came, Done) and came.room_id is not None:
+            await self._write_to(tx, effect, came.room_id)
 
     async def _write_to(self, tx: Tx, effect: Effect, room_id: str) -> None:
         """Somebody is invited to a room where they can read it: say it there, and leave that room after a while."""
