@@ -15,9 +15,17 @@ from aiohttp import ClientSession, web
 
 from knockbot import __version__, logs
 from knockbot.config import Settings
-from knockbot.domain.model import Echo, MemberChange, Message, Reaction, Redaction, RoomChange, ThirdPartyChange
+from knockbot.domain.model import (
+    Echo,
+    MemberChange,
+    Message,
+    Reaction,
+    Redaction,
+    RoomChange,
+    ThirdPartyChange,
+)
 from knockbot.errors import ActionError, Fault, Unavailable
-from knockbot.flow import entry, intake, invites, issuing, review
+from knockbot.flow import entry, intake, invites, issuing, upgrading
 from knockbot.flow.arrivals import Arrivals, Handler
 from knockbot.flow.door import Door
 from knockbot.flow.reconcile import reconcile
@@ -129,6 +137,7 @@ def handlers(door: Door) -> dict[type[Any], Handler]:
     async def member(change: MemberChange, seq: int) -> None:
         if change.user_id == door.bot:
             await entry.bot_moved(door, change, seq)
+            await upgrading.bot_moved(door, change)
         else:
             await intake.member_changed(door, change, seq)
 
@@ -136,7 +145,7 @@ def handlers(door: Door) -> dict[type[Any], Handler]:
         await commands.hear(door, said, seq)
 
     async def reaction(clicked: Reaction, seq: int) -> None:
-        await review.reacted(door, clicked, seq)
+        await upgrading.reacted(door, clicked, seq)
 
     async def third_party_change(change: ThirdPartyChange, seq: int) -> None:
         await invites.invite_changed(door, change, seq)

@@ -98,6 +98,7 @@ NO_COMPLAINTS = frozenset(
         "history_line",
         "log",
         "mended",
+        "moved_over",
         "now_protected",
         "pending_list",
         "policy_revisions",

@@ -34,6 +34,8 @@ def plan(request: Request, answer: Answer, home: str) -> tuple[Effect, ...]:
     """
     if request.kind is Kind.THIRD_PARTY_INVITE:
         return _plan_for_invite(request, answer)
+    if request.moved_from is not None and answer.verdict is Verdict.REJECT:
+        return (_clear_up(request, request.moved_from, answer),)
     act = ACT_OF[answer.verdict]
     server = server_of(request.user_id)
     away = act is Act.INVITE and server != home
@@ -48,9 +50,22 @@ def plan(request: Request, answer: Answer, home: str) -> tuple[Effect, ...]:
             request_id=request.id,
             user_id=request.user_id,
             server=server if away else None,
-            event_id=answer.event_id if act is Act.INVITE else None,
-            content={"reason": answer.reason} if answer.reason else {},
+            event_id=answer.event_id if act is Act.INVITE and request.moved_from is None else None,
+            content=({"reason": answer.reason} if answer.reason else {})
+            | ({"while": [Membership.LEAVE, Membership.KNOCK]} if request.moved_from is not None else {}),
         ),
+    )
+
+
+def _clear_up(request: Request, room_id: str, answer: Answer) -> Effect:
+    """Take the knock of somebody who is rejected out of the room that was replaced, where that still can be done."""
+    return Effect(
+        key=f"kick:{request.id}:{answer.cause or answer.event_id}",
+        act=Act.KICK,
+        room_id=room_id,
+        lane=f"{room_id} home",
+        user_id=request.user_id,
+        content={"reason": answer.reason} if answer.reason else {},
     )
 
 

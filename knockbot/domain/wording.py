@@ -173,6 +173,77 @@ def rejected_elsewhere(label: str, reason: str | None) -> Words:
     return words("Your request to join {} was turned down.{} Nobody reads what you write here.", room(label), told)
 
 
+NO_ROOM_NAMED = "it names no room."
+REPLACES_ITSELF = "it names the room itself."
+IS_MANAGEMENT_ROOM = "it names its management room."
+KEPT_ELSEWHERE = "another management room looks after the room that it names."
+IN_A_CIRCLE = "that room, or one that comes after it, is replaced by this one."
+NO_PREDECESSOR = "the room that it names does not say that it replaces this one, so anybody may have made it."
+
+
+def not_replaced(label: str, replacement: str, why: str) -> Words:
+    """A tombstone leads nowhere."""
+    return words(
+        "⚠️ {} has a tombstone, so I let nobody in there any more; but I do not follow it to {}: {} Say {} for the right one.",
+        room(label),
+        code(shown(replacement, ID_LIMIT)),
+        why,
+        code("!kb protect"),
+    )
+
+
+def replaced_and_shut(label: str, replacement: str, bot: str) -> Words:
+    """The bot is not in the room that replaces another."""
+    return words(
+        "⚠️ {} was replaced by {}, so I let nobody in there any more. I cannot get in yet: accept my knock, or invite {}; "
+        "then I go on by myself.",
+        room(label),
+        identifier(replacement),
+        user(bot),
+    )
+
+
+def replaced_and_locked(label: str, replacement: str) -> Words:
+    """A room of the config file was replaced: only the server's admin can name another."""
+    return words(
+        "⚠️ {} was replaced by {}, so I let nobody in there any more. My config file rules it; my server's admin has to "
+        "name the new room there.",
+        room(label),
+        identifier(replacement),
+    )
+
+
+def replaced(label: str, new_label: str, replacement: str, waiting: int) -> Words:
+    """The question whether the bot is to go over with the room."""
+    return words(
+        "🚚 {} was replaced by {} {}, so I let nobody into the old room any more. Click ✅ to have me keep the new door from "
+        "here, by the same policy, with all who wait: {}.",
+        room(label),
+        room(new_label),
+        identifier(replacement),
+        waiting,
+    )
+
+
+def was_replaced(label: str) -> Words:
+    """Nobody is let into a room that has come to its end."""
+    return words(
+        "{} was replaced by another room, so I let nobody in there any more. Answer what I asked about that first.",
+        room(label),
+    )
+
+
+def moved_over(label: str, new_label: str, count: int) -> Words:
+    """The bot keeps the door of the room that replaces another."""
+    return words(
+        "🚚 I keep the door of {} now, by the policy of {}; {} who waited came over. They have not knocked at the new room: "
+        "an accept invites them there.",
+        room(new_label),
+        room(label),
+        count,
+    )
+
+
 def turned_away(room_id: str, by: str, reason: str) -> Words:
     """The bot knocked at a room it was to protect, and was not let in."""
     told = words(" ({})", shown(reason, REASON_LIMIT)) if reason else NOTHING

@@ -13,7 +13,7 @@ from knockbot.domain import plan, wording
 from knockbot.domain.model import Act, Effect, MemberChange, Request, State, Verdict
 from knockbot.domain.outcomes import credited, outcome
 from knockbot.errors import Never
-from knockbot.flow import invites, issuing, notify, review, settle
+from knockbot.flow import invites, issuing, notify, review, settle, upgrading
 from knockbot.flow.door import Door
 from knockbot.store import cards, effects, requests, visits
 from knockbot.store.db import Tx
@@ -194,6 +194,12 @@ async def _met(door: Door, tx: Tx, _: Effect, came: Outcome) -> None:
         await settle.say(door, tx, came.room_id, f"meet:{came.room_id}", wording.met(door.bot))
 
 
+async def _asked(door: Door, tx: Tx, effect: Effect, came: Outcome) -> None:
+    """A line that asks something is there: from now on it can be answered by a click."""
+    if "asks" in effect.content and isinstance(came, Done) and came.event_id is not None:
+        await upgrading.asked(door, tx, str(effect.content["asks"]), effect.room_id, came.event_id)
+
+
 Consequence = Callable[[Door, Tx, Effect, Outcome], Awaitable[None]]
 
 AFTER: Mapping[Act, Consequence] = {
@@ -209,6 +215,7 @@ AFTER: Mapping[Act, Consequence] = {
     Act.POST_CARD: _card_posted,
     Act.EDIT_CARD: _card_edited,
     Act.MEET: _met,
+    Act.SAY: _asked,
 }
 """What follows of an act that was done or overtaken; of the others, nothing does."""
 

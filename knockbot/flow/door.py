@@ -32,6 +32,16 @@ class RoomView:
     """The rooms whose members may join without knocking, where the join rule is a restricted one."""
 
 
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """Somebody with the power for it says that a room is replaced by another (m.room.tombstone)."""
+
+    event_id: str
+    sender: str
+    replacement: str
+    """What it names, which may be no room at all."""
+
+
 class Outside(Protocol):
     """The homeserver as the flow sees it.
 
@@ -55,6 +65,12 @@ class Outside(Protocol):
 
     async def server_acl(self, room_id: str) -> ServerAcl:
         """Which servers may take part in a room now."""
+
+    async def tombstone(self, room_id: str) -> Tombstone | None:
+        """What says that a room is replaced; `None` where nothing does."""
+
+    async def predecessor(self, room_id: str) -> str | None:
+        """The room that this one says it replaces."""
 
     async def room(self, room_id: str) -> RoomView:
         """A room's name and openness now."""

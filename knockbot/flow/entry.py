@@ -18,8 +18,9 @@ from knockbot.flow import rules, settle
 from knockbot.flow.checkup import NOT_THERE, checklist, shortage
 from knockbot.flow.door import Door, RoomView, log
 from knockbot.flow.review import is_in, is_joined
-from knockbot.store import audit, effects, policies, requests, rooms, visits
+from knockbot.store import audit, effects, moves, policies, requests, rooms, visits
 from knockbot.store.db import Tx
+from knockbot.store.moves import Stage
 from knockbot.store.rooms import ProtectedRoom
 from knockbot.store.visits import Errand
 
@@ -54,6 +55,7 @@ async def _invited(door: Door, change: MemberChange, seq: int) -> None:
             door.settings.permission_of(change.sender) is not None
             or await visits.errand(tx, change.room_id) is not None
             or await rooms.find(tx, change.room_id) is not None
+            or any(move.stage is Stage.WAITING for move in await moves.leading_to(tx, change.room_id))
         )
         go = plan.enter if welcome else plan.leave
         await effects.add(tx, [go(change.room_id, change.event_id)], door.now())

@@ -47,7 +47,12 @@ async def planned(door: Door, tx: Tx, request: Request, answer: Answer) -> tuple
 
 def _concerns(door: Door, request: Request, answer: Answer) -> bool:
     rejected = answer.verdict is Verdict.REJECT and answer.rule != SERVER_ACL
-    return rejected and request.kind is Kind.KNOCK and server_of(request.user_id) != door.home
+    return (
+        rejected
+        and request.kind is Kind.KNOCK
+        and request.moved_from is None
+        and server_of(request.user_id) != door.home
+    )
 
 
 async def _within_limits(door: Door, tx: Tx, user_id: str) -> bool:

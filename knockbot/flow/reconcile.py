@@ -12,7 +12,7 @@ from knockbot.domain.ids import server_of
 from knockbot.domain.model import Act, Answer, Decision, Kind, MemberChange, Membership, Request, State, Verdict
 from knockbot.domain.power import Powers
 from knockbot.errors import Never
-from knockbot.flow import intake, inviters, invites, redeeming, review, rules, settle
+from knockbot.flow import intake, inviters, invites, redeeming, review, rules, settle, upgrading
 from knockbot.flow.checkup import NOT_THERE, lacking, shortage
 from knockbot.flow.door import Door, log
 from knockbot.store import cards, effects, inbox, requests, rooms
@@ -33,6 +33,7 @@ async def reconcile(door: Door, room_id: str) -> None:
     powers = await door.outside.powers(room.room_id)
     await _check_powers(door, room, powers)
     standing = await door.outside.knocking(room_id)
+    await upgrading.look(door, room)
     acl = await door.outside.server_acl(room_id)
     await _find_missed_knocks(door, room, standing, acl)
     await _close_denied(door, room, acl)

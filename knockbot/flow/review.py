@@ -17,7 +17,7 @@ from knockbot.domain.words import Words, user
 from knockbot.errors import ActionError, Never
 from knockbot.flow import invites, settle
 from knockbot.flow.door import Door
-from knockbot.store import cards, requests, rooms
+from knockbot.store import cards, moves, requests, rooms
 from knockbot.store.db import Tx
 
 
@@ -29,6 +29,10 @@ async def objection(door: Door, wish: Wish, request: Request) -> Words | None:
         return wording.cannot_look(label, door.bot)
     if not await is_joined(door, request.room_id, wish.actor):
         return wording.not_a_member(label)
+    async with door.db.tx() as tx:
+        replaced = request.kind is Kind.KNOCK and await moves.find(tx, request.room_id) is not None
+    if replaced and wish.verdict is Verdict.ACCEPT and request.awaits_moderators:
+        return wording.was_replaced(label)
     accepts = wish.verdict is Verdict.ACCEPT and request.awaits_moderators
     if accepts and await is_denied(door, request.room_id, request.user_id):
         return wording.denied_by_acl(server_of(request.user_id), label)

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 
 from knockbot.domain import plan, wording
 from knockbot.domain.card import EMOJI, decision_line, machine_block, policy_key
-from knockbot.domain.model import Answer, Decision, Request, State, Verdict
-from knockbot.domain.policy import OTHERWISE, Announce
+from knockbot.domain.model import Answer, Decision, Kind, Request, State, Verdict
+from knockbot.domain.policy import OTHERWISE, Announce, held_back
 from knockbot.domain.words import Words
 from knockbot.flow import notify, rules
 from knockbot.flow.door import Door, log
-from knockbot.store import audit, cards, effects, requests, rooms
+from knockbot.store import audit, cards, effects, moves, requests, rooms
 from knockbot.store.db import Tx
 
 HOUR = 3600 * 1000
@@ -31,6 +31,9 @@ async def carry_out(door: Door, tx: Tx, request: Request, decision: Decision, *,
 
     `card_id` names a card that is already there to be shared.
     """
+    replaced = request.kind is Kind.KNOCK and await moves.find(tx, request.room_id) is not None
+    if replaced and decision.verdict is Verdict.ACCEPT:
+        decision = held_back(decision, "the room was replaced by another")
     await requests.judged(tx, request.id, decision)
     # Whoever redeems is judged by what was said of the invite, where no rule matches: no key of the policy says that.
     by_invite = request.redeemed and decision.rule == OTHERWISE
@@ -56,6 +59,9 @@ async def give_answer(door: Door, tx: Tx, request: Request, answer: Answer) -> N
     if request.card_id is not None:
         # Most acts are done in less time than this, and then the card is edited once, not twice.
         await refresh(door, tx, request.card_id, after=UNDER_WAY)
+    if request.moved_from is not None and answer.verdict is Verdict.REJECT:
+        # There is no knock in this room to reject.
+        await settle(door, tx, await requests.get(tx, request.id), State.REJECTED, answer.by)
 
 
 async def take_back_answer(door: Door, tx: Tx, request: Request, why: str) -> None:
@@ -180,8 +186,12 @@ async def say(
     reply_to: str | None = None,
     aloud: bool = False,
     calls: tuple[str, ...] = (),
+    asks: str | None = None,
 ) -> None:
-    """Plan to say something once per occasion; `aloud` is for what needs a hand, since notices are never pushed."""
+    """Plan to say something once per occasion; `aloud` is for what needs a hand, since notices are never pushed.
+
+    `asks` is the room about whose replacement it asks (`flow/upgrading.py`).
+    """
     content = {
         "plain": text.plain,
         "html": str(text.html),
@@ -189,16 +199,27 @@ async def say(
         "calls": list(calls),
         "reply_to": reply_to,
         "request": machine_block(about) if about else None,
+        **({"asks": asks} if asks is not None else {}),
     }
     await effects.add(tx, [plan.say(room_id, occasion, content, about.id if about else None)], door.now())
 
 
-async def alarm(door: Door, tx: Tx, room_id: str, occasion: str, text: Words, *, reply_to: str | None = None) -> None:
+async def alarm(
+    door: Door,
+    tx: Tx,
+    room_id: str,
+    occasion: str,
+    text: Words,
+    *,
+    reply_to: str | None = None,
+    asks: str | None = None,
+) -> None:
     """Tell the moderators of a protected room, aloud, what needs a hand."""
     room = await rooms.find(tx, room_id)
     if room is not None:
         calls = (await rules.in_force(door, tx, room_id)).policy.call
-        await say(door, tx, room.management_room, occasion, text, reply_to=reply_to, aloud=True, calls=calls)
+        place = room.management_room
+        await say(door, tx, place, occasion, text, reply_to=reply_to, aloud=True, calls=calls, asks=asks)
 
 
 async def trouble(door: Door, tx: Tx, room_id: str, why: str) -> None:

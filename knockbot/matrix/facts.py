@@ -15,7 +15,7 @@ from knockbot.domain.model import MemberChange, Membership, Reaction, ThirdParty
 from knockbot.domain.power import Powers, powers
 from knockbot.domain.text import storable
 from knockbot.errors import Later
-from knockbot.flow.door import RoomView
+from knockbot.flow.door import RoomView, Tombstone
 from knockbot.matrix import events
 from knockbot.matrix.homeserver import Homeserver
 
@@ -81,6 +81,23 @@ class Outside:
         """Which servers may take part in a room now."""
         event = await self._homeserver.state(room_id, "m.room.server_acl")
         return server_acl(_content(event) if event is not None else None)
+
+    async def tombstone(self, room_id: str) -> Tombstone | None:
+        """What says that a room is replaced. One that was redacted says nothing."""
+        event = await self._homeserver.state(room_id, "m.room.tombstone")
+        content = _content(event)
+        if event is None or not content:
+            return None
+        event_id, sender, replacement = event.get("event_id"), event.get("sender"), content.get("replacement_room")
+        if not events.is_event_id(event_id) or not isinstance(sender, str):
+            raise Later("the homeserver's answer makes no sense.")
+        return Tombstone(event_id, sender, storable(replacement[:255]) if isinstance(replacement, str) else "")
+
+    async def predecessor(self, room_id: str) -> str | None:
+        """The room that this one says it replaces."""
+        before = _content(await self._create(room_id)).get("predecessor")
+        replaced = before.get("room_id") if isinstance(before, dict) else None
+        return replaced if isinstance(replaced, str) else None
 
     async def room(self, room_id: str) -> RoomView:
         """A room's name and openness now."""

@@ -17,7 +17,7 @@ from knockbot.domain.invites import StoredInvite, spoken
 from knockbot.domain.model import IdentityKey, MemberChange, Membership, Reaction, ThirdPartyChange
 from knockbot.domain.power import Powers, powers
 from knockbot.errors import Never
-from knockbot.flow.door import RoomView
+from knockbot.flow.door import RoomView, Tombstone
 from knockbot.matrix import events
 
 T = TypeVar("T")
@@ -68,6 +68,8 @@ class Room:
     past: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Every member event there ever was, by its id."""
     create: dict[str, Any] | None = None
+    tombstone: dict[str, Any] | None = None
+    predecessor: str | None = None
     acl: dict[str, Any] | None = None
     """The content of its server ACL; none where it has none."""
     invites: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -156,6 +158,12 @@ class World:
         """The server ACL changes."""
         self.rooms[room_id].acl = acl
         self.state_changed(room_id, "m.room.server_acl")
+
+    def replace(self, room_id: str, replacement: str, by: str = ALICE) -> None:
+        """Somebody says that a room is replaced by another."""
+        event = self._event(room_id, by, "m.room.tombstone", {})
+        self.rooms[room_id].tombstone = event | {"content": replacement}
+        self._deliver(room_id, event | {"state_key": ""})
 
     def state_changed(self, room_id: str, event_type: str, sender: str = ALICE) -> None:
         """A state event that is watched came in."""
@@ -381,6 +389,19 @@ class AsBot:
     async def server_acl(self, room_id: str) -> ServerAcl:
         """Which servers may take part in a room now."""
         return await self._call(lambda: server_acl(self._seen(room_id).acl), "server_acl", room_id)
+
+    async def tombstone(self, room_id: str) -> Tombstone | None:
+        """What says that a room is replaced."""
+
+        def look() -> Tombstone | None:
+            event = self._seen(room_id).tombstone
+            return Tombstone(event["event_id"], event["sender"], event["content"]) if event else None
+
+        return await self._call(look, "tombstone", room_id)
+
+    async def predecessor(self, room_id: str) -> str | None:
+        """The room that this one says it replaces."""
+        return await self._call(lambda: self._seen(room_id).predecessor, "predecessor", room_id)
 
     async def room(self, room_id: str) -> RoomView:
         """A room's name and openness now."""

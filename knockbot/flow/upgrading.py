@@ -1,0 +1,279 @@
+"""A protected room is replaced by another: the bot follows, and asks the moderators whether to keep that door too.
+
+A tombstone names the replacement, and the replacement must name the room that it replaces. From the tombstone on nobody
+is let into the old room; policy and open requests go over when a moderator says so who may do that in both rooms.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+from knockbot.domain import plan, wording
+from knockbot.domain.ids import is_room_id, server_of
+from knockbot.domain.model import Kind, MemberChange, Membership, Reaction, Request, Verdict
+from knockbot.domain.plan import REACTIONS
+from knockbot.domain.words import Words
+from knockbot.errors import Later, Never
+from knockbot.flow import entry, review, rules, settle
+from knockbot.flow.door import Door, RoomView, Tombstone
+from knockbot.store import audit, cards, effects, inbox, moves, policies, requests, rooms, visits
+from knockbot.store.db import Tx
+from knockbot.store.moves import Move, Stage
+from knockbot.store.rooms import ProtectedRoom
+
+COMING_OVER = "I keep the door of the room that this one replaces."
+"""What the bot says when it knocks at the replacement."""
+
+LONGEST_CHAIN = 20
+
+
+async def look(door: Door, room: ProtectedRoom) -> None:
+    """Follow a protected room to its replacement, where it has one, and ask the moderators. May raise `Later`."""
+    tombstone = await door.outside.tombstone(room.room_id)
+    async with door.db.tx() as tx:
+        known = await moves.find(tx, room.room_id)
+    if tombstone is None:
+        if known is not None and known.stage is not Stage.MOVED:
+            async with door.closing(None) as tx:
+                await moves.forget(tx, room.room_id)
+        return
+    if known is not None and known.tombstone == tombstone.event_id and known.stage is not Stage.WAITING:
+        await _find_missed_answer(door, known)
+        return
+    await _stop_accepting(door, room, _move(room, tombstone, Stage.WAITING))
+    fault = await _fault_of_tombstone(door, room, tombstone)
+    if fault is not None:
+        await _refuse(door, room, tombstone, fault)
+        return
+    if not await review.is_in(door, tombstone.replacement) and not await _get_in(door, tombstone):
+        await _wait(door, room, tombstone)
+        return
+    predecessor = await door.outside.predecessor(tombstone.replacement)
+    if predecessor != room.room_id:
+        await _refuse(door, room, tombstone, wording.NO_PREDECESSOR)
+        return
+    await _offer(door, room, tombstone)
+
+
+async def _stop_accepting(door: Door, room: ProtectedRoom, move: Move) -> None:
+    """From now on nobody is let into the old room; what was to do that waits for the moderators again."""
+    async with door.closing(None) as tx:
+        await moves.put(tx, move)
+        for request in await requests.pending(tx, room.management_room, room.room_id):
+            accepted = request.answer is not None and request.answer.verdict is Verdict.ACCEPT
+            if request.kind is Kind.KNOCK and accepted:
+                await settle.take_back_answer(door, tx, request, "the room was replaced")
+                await settle.record(door, tx, request, door.bot, "not let in, since the room was replaced")
+                await settle.show(door, tx, request.id)
+
+
+async def _fault_of_tombstone(door: Door, room: ProtectedRoom, tombstone: Tombstone) -> str | None:
+    """Why what a tombstone names cannot replace this room; `None` if that is yet to be seen there."""
+    replacement = tombstone.replacement
+    if not is_room_id(replacement):
+        return wording.NO_ROOM_NAMED
+    if replacement == room.room_id:
+        return wording.REPLACES_ITSELF
+    if replacement == room.management_room:
+        return wording.IS_MANAGEMENT_ROOM
+    async with door.db.tx() as tx:
+        other = await rooms.find(tx, replacement)
+        if other is not None and other.management_room != room.management_room:
+            return wording.KEPT_ELSEWHERE
+        return wording.IN_A_CIRCLE if await _leads_back(tx, replacement, room.room_id) else None
+
+
+async def _leads_back(tx: Tx, start: str, room_id: str) -> bool:
+    """Whether a room is replaced, over however many others, by this one."""
+    for _ in range(LONGEST_CHAIN):
+        move = await moves.find(tx, start)
+        if move is None or move.stage is Stage.REFUSED:
+            return False
+        if move.replacement == room_id:
+            return True
+        start = move.replacement
+    return True
+
+
+async def _get_in(door: Door, tombstone: Tombstone) -> bool:
+    """Enter the replacement, or knock there and wait; true once inside."""
+    via = tuple(dict.fromkeys((server_of(tombstone.sender), door.home)))
+    for get_in in (door.outside.join, partial(door.outside.knock, reason=COMING_OVER)):
+        try:
+            await get_in(tombstone.replacement, via)
+            break
+        except Never:
+            continue
+        except Later as error:
+            if error.unreachable:
+                raise
+    return await review.is_in(door, tombstone.replacement)
+
+
+async def _refuse(door: Door, room: ProtectedRoom, tombstone: Tombstone, why: str) -> None:
+    async with door.closing(None) as tx:
+        await moves.put(tx, _move(room, tombstone, Stage.REFUSED))
+        text = wording.not_replaced(room.label, tombstone.replacement, why)
+        await settle.alarm(door, tx, room.room_id, f"tombstone:{tombstone.event_id}", text)
+
+
+async def _wait(door: Door, room: ProtectedRoom, tombstone: Tombstone) -> None:
+    async with door.closing(None) as tx:
+        await moves.put(tx, _move(room, tombstone, Stage.WAITING))
+        text = wording.replaced_and_shut(room.label, tombstone.replacement, door.bot)
+        await settle.alarm(door, tx, room.room_id, f"tombstone:{tombstone.event_id}", text)
+
+
+async def _offer(door: Door, room: ProtectedRoom, tombstone: Tombstone) -> None:
+    """Ask the moderators; the answer is a click on what is said here."""
+    view = await door.outside.room(tombstone.replacement)
+    async with door.closing(None) as tx:
+        await visits.use(tx, tombstone.replacement, door.now())
+        waiting = len(_going_over(await requests.pending(tx, room.management_room, room.room_id)))
+        if room.locked:
+            await moves.put(tx, _move(room, tombstone, Stage.REFUSED))
+            text = wording.replaced_and_locked(room.label, tombstone.replacement)
+            await settle.alarm(door, tx, room.room_id, f"tombstone:{tombstone.event_id}", text)
+            return
+        await moves.put(tx, _move(room, tombstone, Stage.OFFERED))
+        text = wording.replaced(room.label, view.label, tombstone.replacement, waiting)
+        await settle.alarm(door, tx, room.room_id, f"tombstone:{tombstone.event_id}:offer", text, asks=room.room_id)
+
+
+def _move(room: ProtectedRoom, tombstone: Tombstone, stage: Stage) -> Move:
+    return Move(room.room_id, tombstone.event_id, tombstone.replacement, stage)
+
+
+async def bot_moved(door: Door, change: MemberChange) -> None:
+    """The bot entered a room: perhaps one that it waited for."""
+    async with door.db.tx() as tx:
+        leading = await moves.leading_to(tx, change.room_id) if change.membership is Membership.JOIN else []
+    for move in (move for move in leading if move.stage is Stage.WAITING):
+        door.look_at(move.room_id)
+
+
+async def asked(door: Door, tx: Tx, room_id: str, management_room: str, event_id: str) -> None:
+    """The question about a room stands in its management room: it can be answered from now on, by one click."""
+    move = await moves.find(tx, room_id)
+    if move is not None and move.stage is Stage.OFFERED:
+        await moves.put(tx, replace(move, event_id=event_id))
+        await effects.add(tx, [plan.tick(management_room, event_id)], door.now())
+
+
+# --- the answer -----------------------------------------------------------------------------------------------
+
+
+async def reacted(door: Door, reaction: Reaction, seq: int | None) -> None:
+    """A reaction in a room: an answer to a question about a replacement, or to a card."""
+    if not await clicked(door, reaction, seq):
+        await review.reacted(door, reaction, seq)
+
+
+async def clicked(door: Door, reaction: Reaction, seq: int | None) -> bool:
+    """Take a reaction in, if it answers a question about a replacement; false if it does not."""
+    async with door.db.tx() as tx:
+        move = await moves.asked_by(tx, reaction.target)
+        room = await rooms.find(tx, move.room_id) if move is not None else None
+    if move is None or room is None or room.management_room != reaction.room_id:
+        return False
+    if reaction.sender == door.bot or REACTIONS.get(reaction.key) is not Verdict.ACCEPT:
+        return False
+    await _answered(door, reaction, seq, move)
+    return True
+
+
+async def _find_missed_answer(door: Door, move: Move) -> None:
+    """Clicks on the question that came while nobody looked."""
+    async with door.db.tx() as tx:
+        room = await rooms.find(tx, move.room_id)
+    if move.stage is not Stage.OFFERED or move.event_id is None or room is None:
+        return
+    for reaction in reversed(await door.outside.reactions(room.management_room, move.event_id)):
+        async with door.db.tx() as tx:
+            known = await inbox.is_known(tx, reaction.event_id)
+        if not known:
+            await clicked(door, reaction, None)
+
+
+async def _answered(door: Door, reaction: Reaction, seq: int | None, move: Move) -> None:
+    """A moderator wants the door of the replacement kept as that of the old room was."""
+    refusal: Words | None
+    view: RoomView | None = None
+    try:
+        refusal = await _objection(door, reaction.sender, move)
+        view = await door.outside.room(move.replacement) if refusal is None else None
+    except Never as error:
+        refusal = wording.failed(error.why)
+    async with door.closing(seq) as tx:
+        room = await rooms.find(tx, move.room_id)
+        now = await moves.find(tx, move.room_id)
+        if room is None or now is None or now.stage is not Stage.OFFERED or now.tombstone != move.tombstone:
+            return
+        if view is None:
+            occasion = f"refused:{move.tombstone}:{reaction.sender}"
+            if refusal is not None:
+                await settle.say(door, tx, reaction.room_id, occasion, refusal, reply_to=reaction.target)
+            return
+        count = await _move_over(door, tx, room, view, reaction)
+        await moves.put(tx, replace(now, stage=Stage.MOVED))
+        text = wording.moved_over(room.label, view.label, count)
+        await settle.say(door, tx, reaction.room_id, f"moved:{move.tombstone}", text, reply_to=reaction.target)
+
+
+async def _objection(door: Door, actor: str, move: Move) -> Words | None:
+    """Why this person may not do this: it takes what it takes to give the old room up, and to protect the new one."""
+    async with door.db.tx() as tx:
+        room = await rooms.find(tx, move.room_id)
+        verdicts = (await rules.in_force(door, tx, move.room_id)).policy.verdicts
+    if room is None:
+        return None
+    refusal = await entry.may_unprotect(door, room, actor)
+    if refusal is not None:
+        return refusal
+    if not await review.is_in(door, move.replacement):
+        return wording.cannot_look(move.replacement, door.bot)
+    if not await review.is_joined(door, move.replacement, actor):
+        return wording.not_a_member_yet(move.replacement)
+    powers = await door.outside.powers(move.replacement)
+    needed, level = powers.needed_to_protect(verdicts), powers.level(actor)
+    return wording.lacks_power_to_protect(move.replacement, needed, level) if level < needed else None
+
+
+async def _move_over(door: Door, tx: Tx, room: ProtectedRoom, view: RoomView, reaction: Reaction) -> int:
+    """Policy and open requests go over, and the old room's door is kept no longer; returns how many requests did."""
+    by, cause = reaction.sender, reaction.event_id
+    if await rooms.find(tx, view.room_id) is None:
+        await entry.protect_now(door, tx, view, room.management_room, by)
+    policy = await policies.current(tx, room.room_id)
+    if policy is not None and await policies.current(tx, view.room_id) is None:
+        await policies.revise(tx, view.room_id, author=by, text=policy.text, now=door.now(), cause=cause)
+    going = _going_over(await requests.pending(tx, room.management_room, room.room_id))
+    going = [request for request in going if await _is_new(tx, request, view.room_id)]
+    for request in going:
+        if request.answer is not None:
+            await settle.take_back_answer(door, tx, request, "the room was replaced")
+        await requests.move_over(tx, request, view.room_id)
+        await settle.record(door, tx, request, by, "moved to the room that replaces this one")
+        if request.card_id is not None:
+            await cards.move_over(tx, request.card_id, view.room_id)
+        await settle.show(door, tx, request.id)
+    detail = {"replacement": view.room_id, "requests": len(going)}
+    await audit.add(tx, audit.Entry(door.now(), room.room_id, None, by, "moved to its replacement", detail))
+    await entry.unprotect(door, tx, room, by)
+    return len(going)
+
+
+def _going_over(pending: list[Request]) -> list[Request]:
+    """The knocks that wait for a word; who is being turned away stays where they knocked."""
+    return [
+        request
+        for request in pending
+        if request.kind is Kind.KNOCK and (request.answer is None or request.answer.verdict is Verdict.ACCEPT)
+    ]
+
+
+async def _is_new(tx: Tx, request: Request, room_id: str) -> bool:
+    """Whether nothing is open there of the same applicant, who may have knocked at both."""
+    there = await requests.latest(tx, room_id, request.user_id)
+    return there is None or not there.open
