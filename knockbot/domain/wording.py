@@ -228,8 +228,10 @@ def replaced(label: str, new_label: str, replacement: str, waiting: int) -> Word
 def was_replaced(label: str) -> Words:
     """Nobody is let into a room that has come to its end."""
     return words(
-        "{} was replaced by another room, so I let nobody in there any more. Answer what I asked about that first.",
+        "{} was replaced by another room, so I let nobody in there any more. Have me keep the door of the right one: by a "
+        "click where I asked about it, or by {}.",
         room(label),
+        code("!kb protect"),
     )
 
 
