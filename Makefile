@@ -70,8 +70,8 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
   --upgrade
 
 lock: $(VENV)/.ready
-	@$(COMPILE) pyproject.toml --output-file requirements/run.lock
-	@$(COMPILE) pyproject.toml --extra demo --group dev --constraints requirements/run.lock \
+	@$(COMPILE) pyproject.toml --extra e2ee --output-file requirements/run.lock
+	@$(COMPILE) pyproject.toml --extra e2ee --extra demo --group dev --constraints requirements/run.lock \
 	  --output-file requirements/dev.lock
 	@$(COMPILE) --group build --constraints requirements/dev.lock --output-file requirements/build.lock
 	@$(COMPILE) --group sydent --output-file requirements/sydent.lock

@@ -23,6 +23,7 @@ from knockbot.config import (
     AppService,
     Listen,
     Settings,
+    can_encrypt,
     load,
     quoted,
     read_listen,
@@ -328,6 +329,11 @@ appservice:
 
 database: sqlite:knockbot.db  # beside this file
 
+encryption:  # takes the extra: pip install knockbot[e2ee]
+  allow: {encryption}
+  # Locks the keys in the database, and the recovery key is made from it: keep it, apart from backups of the database.
+  pickle_key: {pickle_key}
+
 permissions:  # who may invite the bot and have rooms protected: a user, a server or "*"
   {domain}: user
   {admin}: admin  # may also see all protected rooms and unprotect any
@@ -346,6 +352,8 @@ def _config_text(homeserver: str, domain: str, admin: str | None, address: str, 
         port=listen.port,
         as_token=quoted(secrets.token_urlsafe(48)),
         hs_token=quoted(secrets.token_urlsafe(48)),
+        encryption="true" if can_encrypt() else "false",
+        pickle_key=quoted(secrets.token_urlsafe(48)),
     )
 
 

@@ -87,6 +87,8 @@ class Bells:
 
     arrivals: asyncio.Event = field(default_factory=asyncio.Event)
     effects: asyncio.Event = field(default_factory=asyncio.Event)
+    mail: asyncio.Event = field(default_factory=asyncio.Event)
+    """For the bot's device, where encryption is allowed."""
     unchecked: set[str] = field(default_factory=set)
     """Protected rooms whose real state is to be compared with the records, each in its own turn."""
 

@@ -361,9 +361,9 @@ class Watched(Gateway):
         self.storing = asyncio.Event()
         self.cancelled = asyncio.Event()
 
-    async def _keep(self, sifted: Any) -> None:
+    async def _keep(self, sifted: Any, body: Any) -> None:
         self.storing.set()
-        await super()._keep(sifted)
+        await super()._keep(sifted, body)
 
     async def _http_handle_transaction(self, request: web.Request) -> web.Response:
         try:
