@@ -175,9 +175,10 @@ async def _keyring(door: Door, homeserver: Homeserver, session: ClientSession) -
     """The bot's keys, where encryption is allowed."""
     if not door.settings.encryption.allow:
         return None
-    from knockbot.matrix.crypto import Machine  # noqa: PLC0415 - there only with the extra
+    from knockbot.matrix.crypto import Locker, Machine  # noqa: PLC0415 - there only with the extra
 
     machine = Machine(door.db, door.bot, door.settings.pickle_key)
+    door.locker = Locker(door.settings.pickle_key)
     await machine.prepare()
     return Keyring(door, homeserver, session, machine)
 

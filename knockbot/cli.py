@@ -20,6 +20,7 @@ import click
 import knockbot
 from knockbot.config import (
     EXAMPLE_TOKENS,
+    WITHOUT_EXTRA,
     AppService,
     Listen,
     Settings,
@@ -34,7 +35,7 @@ from knockbot.config import (
 )
 from knockbot.documents import read_document
 from knockbot.domain.text import shown
-from knockbot.errors import Fault, KnockbotError
+from knockbot.errors import Fault, KnockbotError, Unavailable
 
 T = TypeVar("T")
 
@@ -235,6 +236,45 @@ def run_command(manner: Manner, config: Path) -> None:
     from knockbot.app import run  # noqa: PLC0415 - as above
 
     asyncio.run(run(settings, lambda: _settings(config, manner)))
+
+
+@commands.command("recovery-key")
+@config_option
+@debug_option
+@click.pass_obj
+def recovery_key_command(manner: Manner, config: Path) -> None:
+    """Print the recovery key of the bot's account, to be stored."""
+    settings = _with_extra(_settings(config, manner))
+    from knockbot.matrix.crypto import recovery_key  # noqa: PLC0415 - there only with the extra
+
+    click.echo(recovery_key(settings.pickle_key))
+
+
+@commands.command("forget-keys")
+@config_option
+@debug_option
+@click.pass_obj
+def forget_keys_command(manner: Manner, config: Path) -> None:
+    """Have the bot begin with a new device."""
+    asyncio.run(_forget_keys(_with_extra(_settings(config, manner))))
+    click.echo("The bot's keys are forgotten. It gets a new device when it starts.")
+
+
+def _with_extra(settings: Settings) -> Settings:
+    if not can_encrypt():
+        raise Unavailable(WITHOUT_EXTRA)
+    return settings
+
+
+async def _forget_keys(settings: Settings) -> None:
+    from knockbot.matrix.crypto import forget_keys  # noqa: PLC0415 - as above
+    from knockbot.store.db import Database  # noqa: PLC0415 - as above
+
+    db = await Database.open(settings.database)
+    try:
+        await forget_keys(db)
+    finally:
+        await db.close()
 
 
 @commands.command("demo")

@@ -717,7 +717,7 @@ def all_keys() -> list[tuple[str, ...]]:
 
 
 def test_every_key_there_is_has_been_counted() -> None:
-    assert len(all_keys()) == 11 + 2 + 10 + 1 + 2 + 2 + 3 + 2 + 3
+    assert len(all_keys()) == 12 + 2 + 10 + 1 + 2 + 2 + 3 + 3 + 2 + 5
     assert ("appservice", "hs_token_file") in all_keys()
 
 
@@ -731,7 +731,7 @@ def test_every_key_stands_in_the_manual(path: tuple[str, ...]) -> None:
     assert re.search(rf"^ {{{2 * levels - 2}}}(# )?{path[-1]}:", part, re.MULTILINE)
 
 
-@pytest.mark.parametrize("part", ["homeserver", "appservice", "defaults", "metrics", "logging"])
+@pytest.mark.parametrize("part", ["homeserver", "appservice", "defaults", "encryption", "metrics", "logging"])
 def test_the_defaults_in_the_manual_are_the_real_ones(part: str) -> None:
     in_manual = getattr(load(MANUAL, {}), part)
     with_defaults = {

@@ -190,7 +190,8 @@ async def say(
         "reply_to": reply_to,
         "request": machine_block(about) if about else None,
     }
-    await effects.add(tx, [plan.say(room_id, occasion, content, about.id if about else None)], door.now())
+    locked = dict(door.locker.lock(content))
+    await effects.add(tx, [plan.say(room_id, occasion, locked, about.id if about else None)], door.now())
 
 
 async def alarm(door: Door, tx: Tx, room_id: str, occasion: str, text: Words, *, reply_to: str | None = None) -> None:

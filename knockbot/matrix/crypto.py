@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import olm
 import unpaddedbase64
+from Crypto.Cipher import AES
 from mautrix.api import Method
 from mautrix.client import Client
 from mautrix.crypto import OlmMachine, PgCryptoStore, StateStore
@@ -91,6 +92,33 @@ def _seeds(pickle_key: str) -> CrossSigningSeeds:
     )
 
 
+class Locker:
+    """Locks with the pickle key what the bot has yet to say: it may tell what others said in encrypted rooms."""
+
+    def __init__(self, pickle_key: str) -> None:
+        self._key = _derived(pickle_key, "what is to be said")
+
+    def lock(self, content: Mapping[str, Any], /) -> Mapping[str, Any]:
+        """What can be written down."""
+        cipher: Any = AES.new(self._key, AES.MODE_GCM)
+        sealed, tag = cipher.encrypt_and_digest(json.dumps(content).encode())
+        return {LOCKED: unpaddedbase64.encode_base64(cipher.nonce + tag + sealed)}
+
+    def unlock(self, locked: Mapping[str, Any], /) -> Mapping[str, Any]:
+        """What was to be said; what was written down before encryption was allowed is not locked."""
+        if LOCKED not in locked:
+            return locked
+        whole = unpaddedbase64.decode_base64(locked[LOCKED])
+        cipher: Any = AES.new(self._key, AES.MODE_GCM, nonce=whole[:16])
+        try:
+            return dict(json.loads(cipher.decrypt_and_verify(whole[32:], whole[16:32])))
+        except ValueError:
+            raise Never("it was written down under another encryption.pickle_key.") from None
+
+
+LOCKED: Final = "locked"
+
+
 # --- mautrix, with our manners ------------------------------------------------------------------------------------
 
 
@@ -133,6 +161,29 @@ class _Olm(OlmMachine):
             log.warning("%s forwarded a key that I did not ask them for; it is not taken", evt.sender)
             return
         await super()._receive_forwarded_room_key(evt)
+
+
+async def forget_keys(db: Database) -> None:
+    """Forget the bot's device and all its keys; it gets another one when it is started."""
+    await db.upgrade_also(PgCryptoStore.upgrade_table)
+    async with db.tx() as tx:
+        for table in KEY_TABLES:
+            await tx.execute(f"DELETE FROM {table}")  # noqa: S608 - names from below
+        await encryption.forget(tx)
+
+
+KEY_TABLES: Final = (
+    "crypto_account",
+    "crypto_olm_session",
+    "crypto_megolm_inbound_session",
+    "crypto_megolm_outbound_session",
+    "crypto_message_index",
+    "crypto_tracked_user",
+    "crypto_device",
+    "crypto_cross_signing_keys",
+    "crypto_cross_signing_signatures",
+)
+"""mautrix's tables; what was first seen of other people's keys goes as well."""
 
 
 class WrongKey(Unavailable):

@@ -413,9 +413,15 @@ class Homeserver:
         """Make a device of the bot without logging in (MSC4190)."""
         await self.call(Method.PUT, Path.v3.devices[device_id], {"display_name": name})
 
-    async def log_out_everywhere(self) -> None:
-        """Take all devices of the bot away."""
-        await self.call(Method.POST, Path.v3.logout.all)
+    async def devices(self) -> list[str]:
+        """The bot's devices."""
+        found = _list(await self.call(Method.GET, Path.v3.devices), "devices")
+        ids = (device.get("device_id") for device in found if isinstance(device, dict))
+        return [device_id for device_id in ids if isinstance(device_id, str)]
+
+    async def delete_device(self, device_id: str) -> None:
+        """Take a device of the bot away (MSC4190)."""
+        await self.call(Method.DELETE, Path.v3.devices[device_id])
 
     async def account_data(self, event_type: str) -> dict[str, Any]:
         """What the bot has left in its account; empty where there is nothing."""

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from aiohttp import ClientSession
+from mautrix.api import Method, Path
 
 from knockbot.errors import ActionError, Later, Never
 from knockbot.flow.door import Door, log
@@ -135,9 +136,9 @@ class Keyring:
             device = None
         if device is None or not await self._is(device.device_id, anew=False):
             device = Device(f"KNOCKBOT{secrets.token_hex(4).upper()}", None, device.starts if device else 0)
-            await self._log_out()
             if not await self._is(device.device_id, anew=True):
                 raise Later("the homeserver has not taken the keys of the bot's new device.")
+            await self._drop_others(device.device_id)
             log.info("the bot has a new device, %s", device.device_id)
         await self._count(device.device_id, max(device.starts, _starts(left)))
         async with door.db.tx() as tx:
@@ -164,12 +165,25 @@ class Keyring:
         await self._machine.begin(api, device_id, anew=anew)
         return await self._machine.is_on_server()
 
-    async def _log_out(self) -> None:
-        """Take the old devices away: what is said to them, nobody would hear."""
+    async def _drop_others(self, device_id: str) -> None:
+        """Take the old devices away, now that there is a new one: what is said to them, nobody would hear."""
+        for other in await self._homeserver.devices():
+            if other != device_id:
+                try:
+                    await self._drop(other)
+                except Never as error:
+                    log.warning("the bot's old device %s stays: %s", other, error.why)
+
+    async def _drop(self, device_id: str) -> None:
+        """Away with a device: logging it out takes no password, as deleting it does where there is no MSC4190."""
+        service = self._door.settings
         try:
-            await self._homeserver.log_out_everywhere()
-        except Never as error:
-            log.info("the bot's old devices stay: %s", error.why)
+            token = await self._homeserver.login(device_id, service.appservice.bot_displayname)
+        except Never:
+            await self._homeserver.delete_device(device_id)
+            return
+        api = DeviceApi(self._session, service.homeserver.address, token, None, None)
+        await api.request(Method.POST, Path.v3.logout)
 
     async def _count(self, device_id: str, starts: int) -> None:
         """Count on, here first: were it the homeserver, this database would seem an older copy after a crash."""

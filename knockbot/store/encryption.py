@@ -80,6 +80,13 @@ async def read_up_to(tx: Tx, user_id: str, since: str) -> None:
     await tx.execute("UPDATE bot_device SET since = $2 WHERE user_id = $1", user_id, since)
 
 
+async def forget(tx: Tx) -> None:
+    """Have no device any more, nor anything that came for it."""
+    for table in ("bot_device", "mail"):
+        await tx.execute(f"DELETE FROM {table}")
+    await share_anew(tx)
+
+
 # --- mail -----------------------------------------------------------------------------------------------------
 
 TO_DEVICE, DEVICE_LISTS, KEY_COUNTS = "to_device", "device_lists", "key_counts"
