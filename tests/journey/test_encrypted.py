@@ -23,7 +23,7 @@ from knockbot.demo.people import Json, until
 from knockbot.demo.sealed import SEALED, SealedPerson
 from knockbot.errors import Unavailable
 from knockbot.flow import sealed
-from knockbot.matrix.crypto import recovery_key
+from knockbot.matrix.crypto import KEY_TABLES, recovery_key
 from tests.keeper import Garden, InProcess, Keeper, Process, edit_of
 from tests.lab import LabHomeserver
 
@@ -242,6 +242,14 @@ async def test_what_was_said_while_the_bot_was_away_is_read_once_it_is_back(keep
     await garden.membership(ana, "invite")
 
 
+def lose_keys(sqlite_url: str) -> None:
+    """Take the bot's device and all its keys out of a database."""
+    with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:"))) as file:
+        for table in (*KEY_TABLES, "bot_device", "mail"):
+            file.execute(f"DELETE FROM {table}")
+        file.commit()
+
+
 async def test_old_cards_stay_answerable_when_all_keys_were_lost(keeper: InProcess, sqlite_url: str) -> None:
     garden = await plant(keeper)
     ana, ben = await garden.knocker("ana"), await garden.knocker("ben")
@@ -249,12 +257,7 @@ async def test_old_cards_stay_answerable_when_all_keys_were_lost(keeper: InProce
     await garden.card(ben)
     before = await devices_of(keeper)
     await keeper.stop()
-    with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:"))) as file:
-        tables = [row[0] for row in file.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        for table in tables:
-            if (table.startswith("crypto_") and table != "crypto_version") or table in ("bot_device", "mail"):
-                file.execute(f"DELETE FROM {table}")
-        file.commit()
+    lose_keys(sqlite_url)
     await keeper.start()
 
     await another_device(keeper, before)
