@@ -210,9 +210,10 @@ class DeviceApi(Api):
         async with in_our_words(READ):
             return await super().request(method, path, *args, **{**kwargs, "sensitive": method is not Method.GET})
 
-    async def news(self, since: str | None) -> dict[str, Any]:
+    async def news(self, since: str | None, *, wait: bool = True) -> dict[str, Any]:
         """What came for the device since, as soon as there is something; nothing of any room."""
-        query = {"filter": FOR_DEVICE, "timeout": str(round(POLL * 1000)) if since else "0", "set_presence": "offline"}
+        timeout = round(POLL * 1000) if since and wait else 0
+        query = {"filter": FOR_DEVICE, "timeout": str(timeout), "set_presence": "offline"}
         query |= {"since": since} if since else {}
         async with in_our_words(POLL + READ):
             found: dict[str, Any] = await super().request(Method.GET, Path.v3.sync, query_params=query)

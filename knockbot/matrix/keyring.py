@@ -31,6 +31,9 @@ LOOKS = 1.0
 TICK = 3600.0
 """Seconds between two counts that tell this database from an older copy of it."""
 
+CATCHING_UP = 600.0
+"""Seconds between two looks for mail that no transaction brought."""
+
 ATTEMPTS = 8
 """Failures to take in one piece of mail after which it is dropped: what follows must not wait for ever."""
 
@@ -193,10 +196,7 @@ class Keyring:
 
     async def _keep(self) -> None:
         """Read the mail, for as long as the keys are ours."""
-        loops = [self._take_mail, self._stay, self._tick]
-        if not self._door.settings.encryption.appservice:
-            loops.append(self._fetch)
-        tasks = [asyncio.create_task(loop()) for loop in loops]
+        tasks = [asyncio.create_task(loop()) for loop in (self._fetch, self._take_mail, self._stay, self._tick)]
         try:
             await asyncio.gather(*tasks)
         finally:
@@ -221,13 +221,18 @@ class Keyring:
     # --- mail -------------------------------------------------------------------------------------------------
 
     async def _fetch(self) -> None:
-        """Get the device's mail by /sync, which needs nothing of the homeserver that is not always there."""
+        """Get the device's mail by /sync, which needs nothing of the homeserver that is not always there.
+
+        Where it comes in transactions, this is only for what was lost: those that Synapse repeats after an outage
+        hold no mail.
+        """
+        by_transactions = self._door.settings.encryption.appservice
         async with self._door.db.tx() as tx:
             device = await encryption.device(tx, self._door.bot)
         since = device.since if device else None
         while True:
             try:
-                news = await self._api.news(since)
+                news = await self._api.news(since, wait=not by_transactions)
             except Never:
                 if since is None:
                     raise
@@ -235,6 +240,8 @@ class Keyring:
                 await self._machine.forget_users()
                 continue
             since = await self._store(news, since)
+            if by_transactions:
+                await asyncio.sleep(CATCHING_UP)
 
     async def _store(self, news: Mapping[str, Any], since: str | None) -> str | None:
         reached = news.get("next_batch")

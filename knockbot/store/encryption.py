@@ -107,7 +107,7 @@ async def store_mail(tx: Tx, mail: Iterable[tuple[str, Mapping[str, Any]]], now:
     """Keep what came; a message that is known already is the same one, handed over twice."""
     for kind, content in mail:
         raw = json.dumps(content)
-        digest = hashlib.sha256(raw.encode()).hexdigest() if kind == TO_DEVICE else None
+        digest = _digest(content) if kind == TO_DEVICE else None
         await tx.execute(
             "INSERT INTO mail (kind, digest, raw, received_at) VALUES ($1, $2, $3, $4) ON CONFLICT (digest) DO NOTHING",
             kind,
@@ -115,6 +115,12 @@ async def store_mail(tx: Tx, mail: Iterable[tuple[str, Mapping[str, Any]]], now:
             raw,
             now,
         )
+
+
+def _digest(message: Mapping[str, Any]) -> str:
+    """What tells a message from others, by whichever way it came."""
+    told = [message.get(part) for part in ("type", "sender", "content")]
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
 async def mail_waiting(tx: Tx, limit: int = 100) -> list[Mail]:

@@ -25,7 +25,7 @@ from knockbot.errors import Unavailable
 from knockbot.flow import sealed
 from knockbot.matrix.crypto import KEY_TABLES, recovery_key
 from tests.keeper import Garden, InProcess, Keeper, Process, edit_of
-from tests.lab import LabHomeserver
+from tests.lab import Lab, LabHomeserver
 
 ENCRYPTED = [
     {"type": "m.room.encryption", "state_key": "", "content": {"algorithm": "m.megolm.v1.aes-sha2"}},
@@ -493,6 +493,44 @@ async def test_a_wrong_pickle_key_is_said_at_the_start(homeserver: LabHomeserver
 
     with pytest.raises(Unavailable, match=r"encryption\.pickle_key"):
         await keeper.start()
+
+
+# --- other ways to the device's mail ------------------------------------------------------------------------------
+
+MSC4190 = {"io.element.msc4190": True}
+BY_TRANSACTIONS = {**MSC4190, "receive_ephemeral": True, "org.matrix.msc3202": True}
+FLAGS = {"experimental_features": {"msc2409_to_device_messages_enabled": True, "msc3202_transaction_extensions": True}}
+
+
+@pytest.mark.parametrize(
+    ("lines", "extra", "appservice"),
+    [(MSC4190, {}, False), (BY_TRANSACTIONS, FLAGS, True)],
+    ids=["sync, device without login", "transactions"],
+)
+async def test_the_story_goes_the_same_by_every_way(
+    lab: Lab, sqlite_url: str, lines: dict[str, Any], extra: dict[str, Any], appservice: bool
+) -> None:
+    async with lab.own_homeserver(slots=1, lines=lines, extra=extra) as homeserver:
+        keeper = InProcess(homeserver.take_slot(), sqlite_url, encryption=encryption(appservice=appservice))
+        async with keeper.running():
+            garden = await plant(keeper)
+            ana, ben = await garden.knocker("ana"), await garden.knocker("ben")
+            card = await garden.card(ana)
+            await garden.card(ben)
+            await garden.alice.react(garden.mods, card["event_id"], "✅")
+            await garden.shown(ana, "accepted")
+            device = await devices_of(keeper)
+            await keeper.stop()
+            await garden.alice.use_another_key(garden.mods)  # type: ignore[attr-defined]
+            await garden.tell("accept 2")
+            await keeper.start()
+            await garden.shown(ben, "accepted")
+            assert await devices_of(keeper) == device
+            await keeper.stop()
+            lose_keys(sqlite_url)
+            await keeper.start()
+            await another_device(keeper, device)
+            assert "Nobody is waiting" in await garden.command("list")
 
 
 # --- several processes --------------------------------------------------------------------------------------------
