@@ -76,6 +76,11 @@ def recovery_key(pickle_key: str) -> str:
     return _storage_key(pickle_key).recovery_key
 
 
+def master_key(pickle_key: str) -> str:
+    """The public half of the key that vouches for the bot's devices."""
+    return str(_seeds(pickle_key).to_keys().public_keys.master_key)
+
+
 def _storage_key(pickle_key: str) -> Key:
     """The key of the account's secret storage (client-server API, "Secret storage"). The same secret gives the same."""
     key = _derived(pickle_key, "secret storage")
