@@ -250,8 +250,8 @@ async def _encryption(bench: Bench) -> str:
     if master_key(settings.pickle_key) not in known:
         raise Miss(
             "clients show the bot's device as unverified: its account's keys were not made from this pickle_key",
-            "give encryption.pickle_key the value it had; if that is lost, docs/encryption.md tells how to have the keys "
-            "replaced",
+            "give encryption.pickle_key the value it had; if that is lost, docs/encryption.md tells how to have the "
+            "keys replaced",
         )
     way = "transactions" if settings.encryption.appservice else "/sync"
     return f"the bot's device is {', '.join(devices)}, its owner vouches for it, and its keys come by {way}"

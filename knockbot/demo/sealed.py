@@ -108,7 +108,7 @@ class SealedPerson(Person):
         )
 
     async def _devices(self, user: Any) -> list[str]:
-        return [str(device) for device in (await self._olm._fetch_keys([user], include_untracked=True)).get(user, {})]  # noqa: SLF001
+        return [str(device) for device in (await self._olm._fetch_keys([user], include_untracked=True)).get(user, {})]  # noqa: SLF001 - there is no other way
 
     async def sync(self, since: str | None = None, **query: Any) -> Json:
         """One `/sync`; the messages in it are opened where there is a key."""

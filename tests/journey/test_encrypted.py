@@ -27,9 +27,8 @@ from knockbot.matrix.crypto import KEY_TABLES, recovery_key
 from tests.keeper import Garden, InProcess, Keeper, Process, edit_of
 from tests.lab import Lab, LabHomeserver
 
-ENCRYPTED = [
-    {"type": "m.room.encryption", "state_key": "", "content": {"algorithm": "m.megolm.v1.aes-sha2"}},
-]
+ALGORITHM = {"algorithm": "m.megolm.v1.aes-sha2"}
+ENCRYPTED = [{"type": "m.room.encryption", "state_key": "", "content": ALGORITHM}]
 PICKLE_KEY = "a secret of twenty characters at least"
 
 
@@ -69,6 +68,12 @@ async def raw(garden: Garden) -> list[Json]:
     """What the homeserver has of the bot's words in the management room."""
     events = await garden.alice.messages(garden.mods, limit=200)
     return [e for e in events if e["sender"] == garden.keeper.user_id and e["type"] in (SEALED, "m.room.message")]
+
+
+async def use_another_key(garden: Garden) -> None:
+    """Alice's client begins a new session."""
+    assert isinstance(garden.alice, SealedPerson)
+    await garden.alice.use_another_key(garden.mods)
 
 
 async def new_device(person: SealedPerson) -> SealedPerson:
@@ -145,7 +150,7 @@ async def test_an_unencrypted_room_stays_so(keeper: InProcess) -> None:
 
 async def test_a_room_that_is_encrypted_later_is_so_from_then_on(keeper: InProcess) -> None:
     garden = await plant(keeper, state=[])
-    await garden.alice.put_state(garden.mods, "m.room.encryption", ENCRYPTED[0]["content"])  # type: ignore[arg-type]
+    await garden.alice.put_state(garden.mods, "m.room.encryption", ALGORITHM)
 
     await garden.command("list")
 
@@ -156,7 +161,7 @@ async def test_the_knocks_of_an_encrypted_protected_room_are_answered(keeper: In
     alice = await moderator(keeper.homeserver)
     mods = await alice.create_room(invite=[keeper.user_id], initial_state=ENCRYPTED)
     garden = await keeper.plant(alice=alice, mods=mods, protect=False)
-    await alice.put_state(garden.room, "m.room.encryption", ENCRYPTED[0]["content"])  # type: ignore[arg-type]
+    await alice.put_state(garden.room, "m.room.encryption", ALGORITHM)
     await garden.command(f"protect {garden.room}", expect="I keep the door")
 
     ana = await garden.knocker()
@@ -235,7 +240,7 @@ async def test_what_was_said_while_the_bot_was_away_is_read_once_it_is_back(keep
     ana = await garden.knocker()
     await garden.card(ana)
     await keeper.stop()
-    await garden.alice.use_another_key(garden.mods)  # type: ignore[attr-defined]
+    await use_another_key(garden)
     await garden.tell("accept 1")
     await keeper.start()
 
@@ -521,7 +526,7 @@ async def test_the_story_goes_the_same_by_every_way(
             await garden.shown(ana, "accepted")
             device = await devices_of(keeper)
             await keeper.stop()
-            await garden.alice.use_another_key(garden.mods)  # type: ignore[attr-defined]
+            await use_another_key(garden)
             await garden.tell("accept 2")
             await keeper.start()
             await garden.shown(ben, "accepted")
@@ -568,7 +573,7 @@ async def test_one_of_two_processes_has_the_keys_and_the_other_takes_them_over(
             await first.stop()
             holder = await keys_taken(postgres_url)
             await first.start()  # to whom the homeserver hands everything, while the other one has the keys
-            await garden.alice.use_another_key(garden.mods)  # type: ignore[attr-defined]
+            await use_another_key(garden)
             await garden.tell("accept 1")
             await garden.membership(ana, "invite")
             await garden.shown(ana, "accepted")
