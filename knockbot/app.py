@@ -187,9 +187,11 @@ async def _start(door: Door, homeserver: Homeserver, gateway: Gateway, keyring: 
     """Step by step to readiness, waiting for the homeserver where it is not there yet; then look around hourly."""
     await _patiently(lambda: _introduce(door.settings, homeserver), "introducing myself to the homeserver")
     await _patiently(lambda: _ping(door.settings, homeserver), "asking the homeserver to call back")
-    gateway.ready = True
-    log.info("knockbot %s is ready", __version__)
     async with _working(*([keyring.run] if keyring is not None else [])):
+        if keyring is not None:
+            await keyring.settled.wait()
+        gateway.ready = True
+        log.info("knockbot %s is ready", __version__)
         await _look_around(door)
 
 

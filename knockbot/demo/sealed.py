@@ -27,6 +27,11 @@ from knockbot.demo.people import Json, Person
 SEALED = "m.room.encrypted"
 
 LOG: Any = logging.getLogger("knockbot.demo.olm")
+LOG.setLevel(logging.ERROR)  # it warns of every device that is not verified
+
+
+FOR_DEVICE = json.dumps({"room": {"rooms": []}, "presence": {"not_types": ["*"]}})
+"""A sync's filter that leaves the rooms out."""
 
 
 class _Rooms(StateStore):
@@ -60,6 +65,13 @@ class SealedPerson(Person):
         await person.get_keys()
         return person
 
+    @classmethod
+    async def begin(cls, person: Person) -> Self:
+        """Somebody who has an account already."""
+        begun = cls(person.http, person.url, person.user_id, person.token, person.password)
+        await begun.get_keys()
+        return begun
+
     async def get_keys(self) -> None:
         """Make this device's keys, and publish them."""
         me: Any = await self.call("GET", "account", "whoami")
@@ -69,6 +81,7 @@ class SealedPerson(Person):
         self._store = _Store("", "pickle")
         self._olm = OlmMachine(client, self._store, _Rooms(), LOG)
         self._olm.disable_device_change_key_rotation = True
+        self._since: str | None = None
         self._taken: set[str] = set()
         self._opened: dict[str, Json] = {}
         self._shared: dict[str, list[tuple[str, str]]] = {}
@@ -118,6 +131,13 @@ class SealedPerson(Person):
             events = room.get("timeline", {}).get("events", [])
             room.get("timeline", {})["events"] = [await self.open(event, room_id) for event in events]
         return answer
+
+    async def messages(self, room: str, limit: int = 100) -> list[Json]:
+        """The room's last events, in the order they happened, opened where there is a key."""
+        mail = await super().sync(self._since, filter=FOR_DEVICE, timeout=0)
+        self._since = mail["next_batch"]
+        await self._take(mail)
+        return [await self.open(event, room) for event in await super().messages(room, limit)]
 
     async def _take(self, answer: Json) -> None:
         """Take in what came for this device."""

@@ -95,6 +95,8 @@ class Keyring:
         self._session = session
         self._machine = machine
         self._here = False
+        self.settled = asyncio.Event()
+        """Set once it is known for the first time where the keys are: here, elsewhere, or out of reach."""
 
     @property
     def here(self) -> bool:
@@ -108,16 +110,19 @@ class Keyring:
         failures = 0
         while True:
             if not await processes.lease(self._door.db, LEASE):
+                self.settled.set()
                 await asyncio.sleep(processes.HEARTBEAT)
                 continue
             try:
                 await self._begin()
+                self.settled.set()
                 failures = 0
                 await self._keep()
             except Lost:
                 log.warning("another process has taken the bot's keys over")
             except ActionError as error:
                 failures += 1
+                self.settled.set()
                 pause = min(backoff(failures), 60.0)
                 log.warning("the bot's device does not work: %s Trying again in %.0f s.", error.why, pause)
                 await asyncio.sleep(pause)
