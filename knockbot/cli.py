@@ -9,6 +9,7 @@ import re
 import secrets
 import shlex
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -272,7 +273,7 @@ async def _forget_keys(settings: Settings) -> None:
 
     db = await Database.open(settings.database)
     try:
-        await forget_keys(db)
+        await forget_keys(db, time.time_ns() // 1_000_000)
     finally:
         await db.close()
 

@@ -40,7 +40,8 @@ from knockbot.domain.ids import is_user_id
 from knockbot.errors import ActionError, Never, Unavailable
 from knockbot.flow.sealed import KeyMissing, Opened, Unreadable
 from knockbot.matrix.homeserver import PASSWORD_WANTED, DeviceApi
-from knockbot.store import encryption
+from knockbot.matrix.keyring import LEASE
+from knockbot.store import encryption, processes
 from knockbot.store.db import Database
 
 log = logging.getLogger("knockbot.crypto")
@@ -168,10 +169,15 @@ class _Olm(OlmMachine):
         await super()._receive_forwarded_room_key(evt)
 
 
-async def forget_keys(db: Database) -> None:
-    """Forget the bot's device and all its keys; it gets another one when it is started."""
+async def forget_keys(db: Database, now: int) -> None:
+    """Forget the bot's device and all its keys; it gets another one when it is started.
+
+    Raises `Unavailable` while a process has them.
+    """
     await db.upgrade_also(PgCryptoStore.upgrade_table)
     async with db.tx() as tx:
+        if not db.alone and await processes.is_held(tx, LEASE, now):
+            raise Unavailable("a knockbot is using the keys: stop it first")
         for table in KEY_TABLES:
             await tx.execute(f"DELETE FROM {table}")  # noqa: S608 - names from below
         await encryption.forget(tx)

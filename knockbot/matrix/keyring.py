@@ -378,7 +378,9 @@ def mail_in_transaction(body: Mapping[str, Any], bot: str, device_id: str | None
     mine = [
         message
         for message in (messages if isinstance(messages, list) else [])
-        if isinstance(message, dict) and (message.get("to_user_id"), message.get("to_device_id")) == (bot, device_id)
+        if isinstance(message, dict)
+        and device_id is not None
+        and (message.get("to_user_id"), message.get("to_device_id")) == (bot, device_id)
     ]
     lists, counts = _first(body, LISTS), _first(body, COUNTS)
     return _letters(mine, lists, _mapping(_mapping(counts).get(bot)).get(device_id or ""))

@@ -21,9 +21,11 @@ from mautrix.types import EncryptionAlgorithm, EventType, ForwardedRoomKeyEventC
 from knockbot.demo.homeserver import free_port
 from knockbot.demo.people import Json, until
 from knockbot.demo.sealed import SEALED, SealedPerson
-from knockbot.errors import Unavailable
+from knockbot.errors import Later, Unavailable
 from knockbot.flow import sealed
 from knockbot.matrix.crypto import KEY_TABLES, recovery_key
+from knockbot.matrix.homeserver import Homeserver
+from knockbot.store import effects
 from tests.keeper import Garden, InProcess, Keeper, Process, edit_of
 from tests.lab import Lab, LabHomeserver
 
@@ -348,6 +350,31 @@ async def test_a_moderators_new_session_is_read(garden: Garden) -> None:
     for _ in range(3):
         await garden.alice.use_another_key(garden.mods)
         assert "Nobody is waiting" in await garden.command("list")
+
+
+async def test_a_card_of_which_it_is_unsure_whether_it_was_sent_is_found_again(
+    garden: Garden, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str] = []
+    really_send = Homeserver.send
+
+    async def send(self: Homeserver, room_id: str, event_type: str, *rest: Any) -> str:
+        event_id = await really_send(self, room_id, event_type, *rest)
+        if event_type == SEALED:
+            sent.append(event_id)
+            if len(sent) == 1:
+                raise Later("the answer was lost", retry_after=0.1)
+        return event_id
+
+    async def no_echo(*_: Any) -> None:
+        return None
+
+    monkeypatch.setattr(Homeserver, "send", send)
+    monkeypatch.setattr(effects, "echo_of", no_echo)
+    ana = await garden.knocker()
+    card = await garden.card(ana)
+
+    assert sent == [card["event_id"]]
 
 
 # --- keys that are late, and those that never come ----------------------------------------------------------------
