@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 from synapse.config.appservice import load_appservices
 
+from knockbot import config
 from knockbot.config import (
     EXAMPLE_TOKENS,
     SECRETS,
     AppService,
     Defaults,
+    Encryption,
     Faults,
     Format,
     Issuing,
@@ -25,6 +27,7 @@ from knockbot.config import (
     Metrics,
     Permission,
     Settings,
+    Trust,
     known_keys,
     load,
     read_policy,

@@ -14,8 +14,8 @@ from knockbot.flow.sealed import KeyMissing, Opened, Unreadable
 from knockbot.store import inbox
 from knockbot.store.inbox import Arrival
 from tests.flow.house import MODS, House
-from tests.flow.world import BOT
 from tests.flow.test_arrivals import Desk, said
+from tests.flow.world import BOT
 
 ALICE = "@alice:b"
 
