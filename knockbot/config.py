@@ -488,7 +488,7 @@ class Settings(Part):
         return next((self.permissions[who] for who in grants if who in self.permissions), None)
 
 
-WITHOUT_EXTRA = 'encryption takes Python 3.11 or 3.12, and "pip install knockbot[e2ee]"; without, say false'
+WITHOUT_EXTRA = 'encryption takes Linux, Python 3.11 or 3.12, and "pip install knockbot[e2ee]"; without, say false'
 
 
 def _contradictions(settings: Settings) -> Iterator[tuple[Keys, str]]:

@@ -13,6 +13,8 @@ import hmac
 import json
 import logging
 from collections.abc import Collection, Iterable, Mapping
+from math import inf
+from time import monotonic
 from typing import Any, Final
 
 import olm
@@ -197,6 +199,10 @@ KEY_TABLES: Final = (
 """mautrix's tables; what was first seen of other people's keys goes as well."""
 
 
+UNMET_PAUSE: Final = 600.0
+"""Seconds after which devices that could not be given a room's key are tried again, with a new one."""
+
+
 class WrongKey(Unavailable):
     """The keys in the database do not open with this pickle key."""
 
@@ -218,6 +224,8 @@ class Machine:
         self._store = self._open_store()
         self._rooms = _Rooms()
         self._turn = asyncio.Lock()
+        self._again: dict[str, float] = {}
+        """When to try once more to reach every device in a room, where some could not be."""
         self._running: set[asyncio.Task[Any]] = set()
         self._client: Client
         self._olm: _Olm
@@ -470,17 +478,20 @@ class Machine:
         session = await self._store.get_outbound_group_session(room_id)
         async with self._db.tx() as tx:
             shared = await encryption.shared_with(tx, room_id)
-        if session is not None and session.shared and not session.expired and shared == digest:
+        is_ours = session is not None and session.shared and not session.expired
+        if is_ours and shared == digest and monotonic() < self._again.get(room_id, inf):
             return
         await self._store.remove_outbound_group_session(room_id)
         self._rooms.settings[room_id] = _rotation(settings)
         users: list[Any] = sorted({user_id for user_id, *_ in devices})
         await self._meet(users)
         await self._olm.share_group_session(room_id, users)
+        unmet = [user_id for user_id, _, key in devices if not await self._store.has_session(key)]
+        self._again[room_id] = UNMET_PAUSE + monotonic() if set(unmet) - {self._bot} else inf
         async with self._db.tx() as tx:
             await encryption.share(tx, room_id, digest)
 
-    async def _devices(self, members: Iterable[Any]) -> list[tuple[str, str, str]]:
+    async def _devices(self, members: Iterable[Any]) -> list[tuple[str, str, Any]]:
         """Every device of these users: whose, which, and its key."""
         found = []
         for user_id in members:

@@ -19,7 +19,7 @@ from mautrix.crypto.ssss.machine import Machine
 from mautrix.types import EncryptionAlgorithm, EventType, ForwardedRoomKeyEventContent
 
 from knockbot.demo.homeserver import free_port
-from knockbot.demo.people import Json, until
+from knockbot.demo.people import Json, Person, until
 from knockbot.demo.sealed import SEALED, SealedPerson
 from knockbot.errors import Later, Unavailable
 from knockbot.flow import sealed
@@ -68,7 +68,7 @@ async def garden(keeper: InProcess) -> Garden:
 
 async def raw(garden: Garden) -> list[Json]:
     """What the homeserver has of the bot's words in the management room."""
-    events = await garden.alice.messages(garden.mods, limit=200)
+    events = await Person.messages(garden.alice, garden.mods, limit=200)  # unopened
     return [e for e in events if e["sender"] == garden.keeper.user_id and e["type"] in (SEALED, "m.room.message")]
 
 
@@ -132,6 +132,18 @@ async def test_what_is_in_clear_in_an_encrypted_event_is_its_relation_alone(gard
     }
     edits = [c["m.relates_to"] for c in outside if c.get("m.relates_to", {}).get("rel_type") == "m.replace"]
     assert {edit["event_id"] for edit in edits} == {card["event_id"]}
+
+
+async def test_an_edit_commands_nothing(garden: Garden) -> None:
+    said = await garden.alice.say(garden.mods, "nothing yet")
+    edited = {"msgtype": "m.text", "body": "!kb list"}
+    relation = {"rel_type": "m.replace", "event_id": said}
+    edit = await garden.alice.say(
+        garden.mods, "* !kb list", content={"m.new_content": edited, "m.relates_to": relation}
+    )
+    await garden.command("help")
+
+    assert await garden.answers_to(edit) == []
 
 
 async def test_a_direct_message_is_answered_encrypted(keeper: InProcess) -> None:
@@ -321,6 +333,24 @@ async def test_a_new_moderator_hears_what_is_said_from_then_on(garden: Garden) -
     await hers.tell("accept 1")
 
     await hers.shown(ana, "accepted")
+
+
+@pytest.mark.parametrize(("rule", "hears"), [("joined", False), ("shared", True)])
+async def test_whoever_is_only_invited_hears_what_the_history_rule_lets_them(
+    keeper: InProcess, rule: str, *, hears: bool
+) -> None:
+    visibility = {"type": "m.room.history_visibility", "state_key": "", "content": {"history_visibility": rule}}
+    garden = await plant(keeper, state=[*ENCRYPTED, visibility])
+    mona = await moderator(keeper.homeserver, "mona")
+    await garden.alice.invite(garden.mods, mona.user_id)
+    await garden.command("rooms")
+    await mona.join(garden.mods)
+    await garden.command("list")
+    await mona.messages(garden.mods)
+
+    first, last = [event["content"]["session_id"] for event in await raw(garden)][-2:]
+    known = [await mona._store.has_group_session(garden.mods, session) for session in (first, last)]  # type: ignore[arg-type]  # a RoomID is a str
+    assert known == [hears, True]
 
 
 async def test_who_has_left_hears_nothing_more(garden: Garden) -> None:
