@@ -71,7 +71,7 @@ class Tale:
             person = Person(
                 self.homeserver.http, self.homeserver.url, account["user_id"], account["access_token"], self.password
             )
-            self.people[name] = await _with_keys(person) if self.encrypted and name in MODERATING else person
+            self.people[name] = await with_keys(person) if self.encrypted and name in MODERATING else person
         return self.people[name]
 
     @property
@@ -214,7 +214,8 @@ class Tale:
         self.endings.append(Ending(who, answer, by, membership, kind))
 
 
-async def _with_keys(person: Person) -> Person:
+async def with_keys(person: Person) -> Person:
+    """The same with a client that encrypts."""
     from knockbot.demo.sealed import SealedPerson  # noqa: PLC0415 - there only with the extra
 
     return await SealedPerson.begin(person)
