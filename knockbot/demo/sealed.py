@@ -17,6 +17,7 @@ from mautrix.types import (
     EncryptionAlgorithm,
     EventType,
     RoomEncryptionStateEventContent,
+    SerializerError,
     ToDeviceEvent,
     TOFUSigningKey,
 )
@@ -163,7 +164,7 @@ class SealedPerson(Person):
                 opened: Any = (await self._olm.decrypt_megolm_event(sealed)).serialize()
             except SessionNotFound:
                 return event
-            except MatrixError as error:
+            except (MatrixError, SerializerError) as error:
                 LOG.warning("%s does not open: %s", event["event_id"], error)
                 return event
             self._opened[event["event_id"]] = {

@@ -81,7 +81,7 @@ async def read(door: Door, keys: Keys, waiting: Waiting, event: Mapping[str, Any
     Raises `KnockbotError` for what is no message at all.
     """
     sender = event.get("sender")
-    if "state_key" in event or not isinstance(sender, str) or not is_user_id(sender):
+    if "state_key" in event or not isinstance(sender, str) or not is_user_id(sender) or not waiting.room_id:
         raise KnockbotError("encrypted, but no message")
     try:
         opened = await _open(door, keys, waiting, event)

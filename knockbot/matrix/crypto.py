@@ -381,7 +381,11 @@ class Machine:
 
     async def _open(self, event: Mapping[str, Any]) -> Opened:
         content = _mapping(event.get("content"))
-        session_id, ciphertext = _text(content, "session_id"), content.get("ciphertext")
+        session_id, ciphertext, event_id = (
+            _text(content, "session_id"),
+            content.get("ciphertext"),
+            _text(event, "event_id"),
+        )
         if content.get("algorithm") != MEGOLM or not isinstance(ciphertext, str):
             raise Unreadable("it is encrypted in a way that I do not know")
         room_id, sender = str(event["room_id"]), str(event["sender"])
@@ -396,7 +400,7 @@ class Machine:
         is_new = await self._store.validate_message_index(
             session.sender_key,
             session.id,
-            event["event_id"],
+            event_id,  # type: ignore[arg-type]  # an EventID is a str
             index,
             sent_at if isinstance(sent_at, int) else 0,
         )

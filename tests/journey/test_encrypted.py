@@ -26,7 +26,7 @@ from knockbot.flow import sealed
 from knockbot.matrix.crypto import KEY_TABLES, recovery_key
 from knockbot.matrix.homeserver import Homeserver
 from knockbot.store import effects
-from tests.keeper import Garden, InProcess, Keeper, Process, edit_of
+from tests.keeper import Garden, InProcess, Keeper, Process, block, edit_of
 from tests.lab import Lab, LabHomeserver
 
 ALGORITHM = {"algorithm": "m.megolm.v1.aes-sha2"}
@@ -64,6 +64,13 @@ async def keeper(homeserver: LabHomeserver, sqlite_url: str) -> AsyncIterator[In
 async def garden(keeper: InProcess) -> Garden:
     """A garden with an encrypted management room."""
     return await plant(keeper)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits for a key does so for a moment only."""
+    monkeypatch.setattr(sealed, "SOON", 200)
+    monkeypatch.setattr(sealed, "PATIENCE", 500)
 
 
 async def raw(garden: Garden) -> list[Json]:
@@ -407,6 +414,65 @@ async def test_a_card_of_which_it_is_unsure_whether_it_was_sent_is_found_again(
     assert sent == [card["event_id"]]
 
 
+async def test_killed_again_and_again_it_goes_on(homeserver: LabHomeserver, sqlite_url: str, tmp_path: Path) -> None:
+    process = Process(homeserver.take_slot(), sqlite_url, tmp_path, encryption=encryption())
+    async with process.running():
+        garden = await plant(process)
+        device = await devices_of(process)
+        for number in range(1, 4):
+            ana = await garden.knocker()
+            process.kill()
+            await process.start()
+            await garden.card(ana)
+            await garden.tell(f"accept {number}")
+            process.kill()
+            await process.start()
+            await garden.shown(ana, "accepted")
+        cards = [event for event in await garden.said() if not edit_of(event) and block(event)]
+        assert len(cards) == 3
+        assert await devices_of(process) == device
+
+
+STRANGE: list[Any] = [
+    {},
+    {"algorithm": "m.megolm.v1.aes-sha2"},
+    {"algorithm": 5, "session_id": [], "ciphertext": {}},
+    {"algorithm": "m.megolm.v1.aes-sha2", "session_id": "\0", "ciphertext": "x"},
+    {"algorithm": "m.megolm.v1.aes-sha2", "session_id": "x" * 300, "ciphertext": "x"},
+    {"algorithm": "m.olm.v1.curve25519-aes-sha2", "session_id": "x", "ciphertext": {"a": "b"}},
+]
+
+
+@pytest.mark.parametrize("content", STRANGE)
+async def test_what_makes_no_sense_stops_nothing(garden: Garden, content: Any) -> None:
+    path = ("rooms", garden.mods, "send", SEALED, "strange")
+    strange = str((await garden.alice.call("PUT", *path, body=content))["event_id"])
+
+    assert "I cannot read this message" in await garden.answer_to(strange)
+    await garden.command("list")
+
+
+async def test_what_strangers_send_to_the_bots_device_stops_nothing(garden: Garden, impatient: None) -> None:
+    mona = await moderator(garden.keeper.homeserver, "mona")
+    for number, content in enumerate(
+        [
+            {},
+            {"algorithm": "m.olm.v1.curve25519-aes-sha2", "ciphertext": 5, "sender_key": []},
+            {
+                "algorithm": "m.olm.v1.curve25519-aes-sha2",
+                "ciphertext": {"x": {"type": 9, "body": "x"}},
+                "sender_key": "x",
+            },
+            {"algorithm": "m.megolm.v1.aes-sha2", "ciphertext": "x", "sender_key": "x", "session_id": "\0"},
+        ]
+    ):
+        messages = {garden.keeper.user_id: {"*": content}}
+        await mona.call("PUT", "sendToDevice", SEALED, f"strange{number}", body={"messages": messages})
+
+    await use_another_key(garden)
+    await garden.command("list")
+
+
 # --- keys that are late, and those that never come ----------------------------------------------------------------
 
 
@@ -420,13 +486,6 @@ async def say_without_key(garden: Garden, command: str) -> str:
     )
     answer = await alice.call("PUT", "rooms", garden.mods, "send", SEALED, f"txn{command}", body=content)
     return str(answer["event_id"])
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever waits for a key does so for a moment only."""
-    monkeypatch.setattr(sealed, "SOON", 200)
-    monkeypatch.setattr(sealed, "PATIENCE", 500)
 
 
 async def test_what_cannot_be_read_is_said_once(garden: Garden, impatient: None) -> None:
