@@ -18,6 +18,8 @@ from mautrix.client import Client
 from mautrix.crypto.ssss.machine import Machine
 from mautrix.types import EncryptionAlgorithm, EventType, ForwardedRoomKeyEventContent
 
+from knockbot.check import check
+from knockbot.config import Settings
 from knockbot.demo.homeserver import free_port
 from knockbot.demo.people import Json, Person, until
 from knockbot.demo.sealed import SEALED, SealedPerson
@@ -215,6 +217,19 @@ async def test_the_recovery_key_opens_the_secrets_of_the_account(keeper: InProce
         await client.api.session.close()
 
     assert len(seed) == 32
+
+
+async def test_check_tells_the_bots_device_and_whether_it_is_vouched_for(keeper: InProcess, garden: Garden) -> None:
+    [device] = await devices_of(keeper)
+    told: list[str] = []
+
+    await check(Settings.model_validate(keeper.config), told.append)
+    keeper.config["encryption"] = encryption(pickle_key="another secret of twenty characters")
+    await check(Settings.model_validate(keeper.config), told.append)
+
+    first, second = [line for line in told if "encryption:" in line]
+    assert first.startswith(f"✅ encryption: the bot's device is {device},")
+    assert second.startswith("❌ encryption: clients show the bot's device as unverified")
 
 
 # --- again and again ----------------------------------------------------------------------------------------------
