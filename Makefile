@@ -13,6 +13,7 @@ SHELL := bash
 PYTHON ?= python3
 VENV := .venv
 SYDENT := .venv-sydent
+JSSDK := tests/jssdk
 BIN := $(VENV)/bin
 WORKERS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
@@ -24,7 +25,7 @@ help:
 demo: $(VENV)/.ready $(SYDENT)/.ready
 	@$(BIN)/knockbot demo $(if $(filter-out 0 no,$(KEEP)),--keep)
 
-test: $(VENV)/.ready $(SYDENT)/.ready
+test: $(VENV)/.ready $(SYDENT)/.ready $(JSSDK)/node_modules/.ready
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
 check: $(VENV)/.ready
@@ -63,6 +64,13 @@ $(SYDENT)/.ready: requirements/sydent.lock | $(VENV)/bin/python
 	  echo "knockbot: Sydent cannot be installed here, as said above; the tests need it. Without it, the demo invites nobody by e-mail: $(BIN)/knockbot demo" >&2; exit 1; }
 	@touch $@
 
+# The official client for encrypted rooms. Without Node its tests are skipped, and say so.
+$(JSSDK)/node_modules/.ready: $(JSSDK)/package-lock.json
+	@if command -v npm >/dev/null; then \
+	  echo "knockbot: installing the official Matrix SDK for JavaScript, for the tests of encrypted rooms"; \
+	  cd $(JSSDK) && npm ci --silent && touch node_modules/.ready; \
+	else echo "knockbot: there is no npm here, so the tests with the official Matrix SDK are skipped"; fi
+
 # --- the lock files --------------------------------------------------------------------------------------------
 
 # Versions and hashes for every Python from 3.11 on and every platform, and the address of no registry.
@@ -70,8 +78,8 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
   --upgrade
 
 lock: $(VENV)/.ready
-	@$(COMPILE) pyproject.toml --output-file requirements/run.lock
-	@$(COMPILE) pyproject.toml --extra demo --group dev --constraints requirements/run.lock \
+	@$(COMPILE) pyproject.toml --extra e2ee --output-file requirements/run.lock
+	@$(COMPILE) pyproject.toml --extra e2ee --extra demo --group dev --constraints requirements/run.lock \
 	  --output-file requirements/dev.lock
 	@$(COMPILE) --group build --constraints requirements/dev.lock --output-file requirements/build.lock
 	@$(COMPILE) --group sydent --output-file requirements/sydent.lock
@@ -79,5 +87,5 @@ lock: $(VENV)/.ready
 	@grep -c == requirements/*.lock
 
 clean:
-	rm -rf $(VENV) $(SYDENT) .demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(SYDENT) $(JSSDK)/node_modules .demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find knockbot tests -name __pycache__ -prune -exec rm -rf {} +

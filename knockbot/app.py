@@ -36,6 +36,7 @@ from knockbot.matrix.facts import Outside
 from knockbot.matrix.gateway import Gateway
 from knockbot.matrix.homeserver import Homeserver
 from knockbot.matrix.identity import IdentityServers
+from knockbot.matrix.keyring import Keyring
 from knockbot.store import effects, inbox, processes, rooms
 from knockbot.store.db import Database
 from knockbot.web.metrics import Metrics
@@ -109,9 +110,12 @@ async def service(settings: Settings) -> AsyncIterator[Door]:
         door = Door(db, Outside(homeserver), settings, now)
         identity = IdentityServers(session, homeserver, lambda: door.settings.identity_servers)
         door.vouch = identity.vouch
-        gateway = Gateway(settings.appservice.hs_token, db, door.bells, now)
-        arrivals = Arrivals(door, events.parse, handlers(door), lambda room_id: reconcile(door, room_id))
-        worker = Worker(door, actions(Hand(door, homeserver, identity)))
+        keyring = await _keyring(door, homeserver, session)
+        gateway = Gateway(
+            settings.appservice.hs_token, db, door.bells, now, sealed_for=door.bot if keyring is not None else None
+        )
+        arrivals = Arrivals(door, events.parse, handlers(door), lambda room_id: reconcile(door, room_id), keyring)
+        worker = Worker(door, actions(Hand(door, homeserver, identity, keyring)), keyring)
         async with db.tx() as tx:
             await processes.beat(tx, db.process, now())
             await processes.bury(tx, db.process, now(), alone=db.alone)
@@ -121,12 +125,14 @@ async def service(settings: Settings) -> AsyncIterator[Door]:
             _working(lambda: _beat(db)),
         ):
             try:
-                async with _working(arrivals.run, worker.run, lambda: _start(door, homeserver, gateway)):
+                async with _working(arrivals.run, worker.run, lambda: _start(door, homeserver, gateway, keyring)):
                     yield door
             finally:
                 gateway.ready = False
                 await arrivals.drain(DRAIN)
                 await worker.drain(DRAIN)
+                if keyring is not None:
+                    await keyring.close()
                 async with db.tx() as tx:
                     await processes.leave(tx, db.process)
 
@@ -174,12 +180,32 @@ def handlers(door: Door) -> dict[type[Any], Handler]:
     }
 
 
-async def _start(door: Door, homeserver: Homeserver, gateway: Gateway) -> None:
+async def _keyring(door: Door, homeserver: Homeserver, session: ClientSession) -> Keyring | None:
+    """The bot's keys, where encryption is allowed."""
+    if not door.settings.encryption.allow:
+        return None
+    from knockbot.matrix.crypto import Locker, Machine  # noqa: PLC0415 - there only with the extra
+
+    machine = Machine(door.db, door.bot, door.settings.pickle_key)
+    door.locker = Locker(door.settings.pickle_key)
+    await machine.prepare()
+    return Keyring(door, homeserver, session, machine)
+
+
+async def _start(door: Door, homeserver: Homeserver, gateway: Gateway, keyring: Keyring | None) -> None:
     """Step by step to readiness, waiting for the homeserver where it is not there yet; then look around hourly."""
     await _patiently(lambda: _introduce(door.settings, homeserver), "introducing myself to the homeserver")
     await _patiently(lambda: _ping(door.settings, homeserver), "asking the homeserver to call back")
-    gateway.ready = True
-    log.info("knockbot %s is ready", __version__)
+    async with _working(*([keyring.run] if keyring is not None else [])):
+        if keyring is not None:
+            await keyring.settled.wait()
+        gateway.ready = True
+        log.info("knockbot %s is ready", __version__)
+        await _look_around(door)
+
+
+async def _look_around(door: Door) -> None:
+    """On start and then hourly: every protected room, and all that has to be cleared away."""
     while True:
         async with door.db.tx() as tx:
             for room in await rooms.all_rooms(tx):

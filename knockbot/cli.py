@@ -9,6 +9,7 @@ import re
 import secrets
 import shlex
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +21,11 @@ import click
 import knockbot
 from knockbot.config import (
     EXAMPLE_TOKENS,
+    WITHOUT_EXTRA,
     AppService,
     Listen,
     Settings,
+    can_encrypt,
     load,
     quoted,
     read_listen,
@@ -33,7 +36,7 @@ from knockbot.config import (
 )
 from knockbot.documents import read_document
 from knockbot.domain.text import shown
-from knockbot.errors import Fault, KnockbotError
+from knockbot.errors import Fault, KnockbotError, Unavailable
 
 T = TypeVar("T")
 
@@ -236,6 +239,45 @@ def run_command(manner: Manner, config: Path) -> None:
     asyncio.run(run(settings, lambda: _settings(config, manner)))
 
 
+@commands.command("recovery-key")
+@config_option
+@debug_option
+@click.pass_obj
+def recovery_key_command(manner: Manner, config: Path) -> None:
+    """Print the recovery key of the bot's account, to be stored."""
+    settings = _with_extra(_settings(config, manner))
+    from knockbot.matrix.crypto import recovery_key  # noqa: PLC0415 - there only with the extra
+
+    click.echo(recovery_key(settings.pickle_key))
+
+
+@commands.command("forget-keys")
+@config_option
+@debug_option
+@click.pass_obj
+def forget_keys_command(manner: Manner, config: Path) -> None:
+    """Have the bot begin with a new device."""
+    asyncio.run(_forget_keys(_with_extra(_settings(config, manner))))
+    click.echo("The bot's keys are forgotten. It gets a new device when it starts.")
+
+
+def _with_extra(settings: Settings) -> Settings:
+    if not can_encrypt():
+        raise Unavailable(WITHOUT_EXTRA)
+    return settings
+
+
+async def _forget_keys(settings: Settings) -> None:
+    from knockbot.matrix.crypto import forget_keys  # noqa: PLC0415 - as above
+    from knockbot.store.db import Database  # noqa: PLC0415 - as above
+
+    db = await Database.open(settings.database)
+    try:
+        await forget_keys(db, time.time_ns() // 1_000_000)
+    finally:
+        await db.close()
+
+
 @commands.command("demo")
 @click.option("--keep", is_flag=True, help="Stay up afterwards, for a look around with any client.")
 @debug_option
@@ -328,6 +370,11 @@ appservice:
 
 database: sqlite:knockbot.db  # beside this file
 
+encryption:  # takes the extra: pip install knockbot[e2ee]
+  allow: {encryption}
+  # Locks the keys in the database, and the recovery key is made from it: keep it, apart from backups of the database.
+  pickle_key: {pickle_key}
+
 permissions:  # who may invite the bot and have rooms protected: a user, a server or "*"
   {domain}: user
   {admin}: admin  # may also see all protected rooms and unprotect any
@@ -346,6 +393,8 @@ def _config_text(homeserver: str, domain: str, admin: str | None, address: str, 
         port=listen.port,
         as_token=quoted(secrets.token_urlsafe(48)),
         hs_token=quoted(secrets.token_urlsafe(48)),
+        encryption="true" if can_encrypt() else "false",
+        pickle_key=quoted(secrets.token_urlsafe(48)),
     )
 
 

@@ -74,10 +74,17 @@ class DoorSlot:
 class LabHomeserver(Homeserver):
     """A throwaway Synapse without rate limits that has doors to take and people to ask."""
 
-    def __init__(self, directory: Path, *, slots: int = SLOTS, extra: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        slots: int = SLOTS,
+        extra: Mapping[str, Any] | None = None,
+        lines: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(directory, extra={**RELAXED, **(extra or {})})
         self.free_slots = [DoorSlot(self, f"knockbot{number:02}", free_port()) for number in range(1, slots + 1)]
-        self.registrations = [slot.registration for slot in self.free_slots]
+        self.registrations = [{**slot.registration, **(lines or {})} for slot in self.free_slots]
         self._numbers = itertools.count(1)
 
     def take_slot(self) -> DoorSlot:
@@ -112,11 +119,12 @@ class Lab:
         return self._running
 
     @contextlib.asynccontextmanager
-    async def own_homeserver(
-        self, *, slots: int = 2, extra: Mapping[str, Any] | None = None
-    ) -> AsyncIterator[LabHomeserver]:
-        """A homeserver for one test alone, which may stop, kill and restart it."""
-        async with self._another(slots=slots, extra=extra) as homeserver:
+    async def own_homeserver(self, *, slots: int = 2, **how: Any) -> AsyncIterator[LabHomeserver]:
+        """A homeserver for one test alone, which may stop, kill and restart it.
+
+        `extra` goes into its config, `lines` into each registration.
+        """
+        async with self._another(slots=slots, **how) as homeserver:
             yield homeserver
 
     def _another(self, **how: Any) -> LabHomeserver:

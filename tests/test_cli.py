@@ -16,7 +16,7 @@ from synapse.config.appservice import load_appservices
 
 import knockbot
 from knockbot.cli import main
-from knockbot.config import Level, Listen, Permission, Settings, load, registration
+from knockbot.config import Level, Listen, Permission, Settings, can_encrypt, load, registration
 from knockbot.errors import Fault, Never, Unavailable
 
 ROOT = Path(__file__).parents[1]
@@ -483,3 +483,56 @@ def test_python_dash_m_knockbot_is_the_same_command() -> None:
 
     assert wrong.returncode == 2
     assert wrong.stderr == 'absent.yaml: there is no such file; "knockbot init" writes one\n'
+
+
+# --- the keys of encrypted rooms ----------------------------------------------------------------------------------
+
+without_extra = pytest.mark.skipif(
+    not can_encrypt(), reason="encryption takes the extra e2ee, which is built for Python 3.11 and 3.12 only"
+)
+
+
+@without_extra
+def test_the_recovery_key_is_printed_and_stays_the_same_as_long_as_its_secret_does(knock: Run, here: Path) -> None:
+    assert knock(*INIT)[0] == 0
+
+    status, first, _ = knock("recovery-key")
+    assert (status, len(first.split())) == (0, 12)
+    assert knock("recovery-key") == (0, first, "")
+
+    written = (here / "config.yaml").read_text().replace("pickle_key: '", "pickle_key: 'x")
+    (here / "config.yaml").write_text(written)
+    assert knock("recovery-key")[1] != first
+
+
+@without_extra
+def test_keys_are_forgotten_once_and_again(knock: Run) -> None:
+    assert knock(*INIT)[0] == 0
+
+    assert knock("forget-keys")[0] == 0
+    assert knock("forget-keys")[0] == 0
+
+
+@pytest.mark.parametrize("command", ["recovery-key", "forget-keys"])
+def test_without_the_extra_there_are_no_keys(knock: Run, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    monkeypatch.setattr(knockbot.cli, "can_encrypt", lambda: False)
+    assert knock(*INIT)[0] == 0
+
+    status, _, told = knock(command)
+
+    assert status == 1
+    assert "knockbot[e2ee]" in told
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_init_allows_encryption_where_the_extra_is_there(
+    knock: Run, here: Path, monkeypatch: pytest.MonkeyPatch, *, there: bool
+) -> None:
+    monkeypatch.setattr(knockbot.config, "can_encrypt", lambda: there)
+    monkeypatch.setattr(knockbot.cli, "can_encrypt", lambda: there)
+    assert knock(*INIT)[0] == 0
+
+    settings = load(here / "config.yaml", {})
+
+    assert settings.encryption.allow is there
+    assert len(settings.encryption.pickle_key or "") >= 64

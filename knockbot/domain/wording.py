@@ -265,6 +265,24 @@ def removed(label: str, by: str, reason: str) -> Words:
 LATE = words("That command reached me more than an hour late. Please repeat it.")
 
 
+NO_KEY = "its key did not reach me, though I asked for it"
+
+
+def unreadable(sender: str, why: str) -> Words:
+    """Something was said in an encrypted room that the bot cannot read: perhaps a command."""
+    return words(
+        "🔒 I cannot read this message of {}: {}. If it was for me, please type it again; if that does not help, sign in "
+        "to your client anew, or use another device.",
+        user(sender),
+        why,
+    )
+
+
+NOT_VERIFIED = words(
+    "🔒 In encrypted rooms I take commands from verified devices only, and this came from none. Verify it in your "
+    "client's settings, with another device of yours or your recovery key, and type it again."
+)
+
 MOVED_AWAY = words("Another room looks after this door now, and this request with it.")
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import asyncpg
-from mautrix.util.async_db import Connection, Scheme, UnsupportedDatabaseVersion
+from mautrix.util.async_db import Connection, Scheme, UnsupportedDatabaseVersion, UpgradeTable
 from mautrix.util.async_db import Database as Pool
 from yarl import URL
 
@@ -54,6 +54,15 @@ class Database:
         self._inside: set[asyncio.Task[Any] | None] = set()
         self.process = secrets.token_hex(8)
         """This process' name in claims and leases."""
+
+    @property
+    def pool(self) -> Pool:
+        """The pool itself, for mautrix's own stores; everybody else takes a transaction."""
+        return self._pool
+
+    async def upgrade_also(self, table: UpgradeTable) -> None:
+        """Bring tables that are not ours up to date, which count their versions by themselves."""
+        await _upgrade(self._pool, table)
 
     @property
     def alone(self) -> bool:
@@ -179,15 +188,15 @@ async def _try_file(url: str, statement: str) -> None:
     await asyncio.to_thread(run)
 
 
-async def _upgrade(pool: Pool) -> None:
+async def _upgrade(pool: Pool, table: UpgradeTable = UPGRADES) -> None:
     """Bring the schema up to date; on PostgreSQL an advisory lock keeps two starting processes apart."""
     if pool.scheme == Scheme.SQLITE:
-        await UPGRADES.upgrade(pool)
+        await table.upgrade(pool)
         return
     async with pool.acquire_direct() as conn:
         await conn.execute("SELECT pg_advisory_lock($1)", UPGRADE_LOCK)
         try:
-            await UPGRADES.upgrade(pool)
+            await table.upgrade(pool)
         finally:
             await conn.execute("SELECT pg_advisory_unlock($1)", UPGRADE_LOCK)
 

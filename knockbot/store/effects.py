@@ -120,16 +120,18 @@ async def is_known(tx: Tx, key: str) -> bool:
     return bool(await tx.fetchval("SELECT count(*) FROM effects WHERE key = $1", key))
 
 
-async def claim(db: Database, now: int, limit: int) -> list[Claimed]:
+async def claim(db: Database, now: int, limit: int, *, keys: bool = True) -> list[Claimed]:
     """Take on due effects, oldest first, at most one of each lane and one for each remote server.
 
     A server that hangs would else hold as many acts as there are rooms in which its users knock, and many such servers
     all acts there are. In one room what needs another server comes after all that needs none: the homeserver lets
-    nobody else in or out there while it waits for that server.
+    nobody else in or out there while it waits for that server. Without the bot's `keys`,
+    what is to be said in encrypted rooms is left to the process that has them.
     """
+    claimable = CLAIMABLE.format(also="" if keys else UNENCRYPTED)
     try:
         async with db.tx() as tx:
-            rows = await tx.fetch(CLAIMABLE + ("" if db.alone else " FOR UPDATE SKIP LOCKED"), now)
+            rows = await tx.fetch(claimable + ("" if db.alone else " FOR UPDATE SKIP LOCKED"), now)
             away = await tx.fetchval("SELECT count(*) FROM effects WHERE state = 'running' AND server IS NOT NULL")
             claimed: list[Claimed] = []
             for row in rows:
@@ -162,10 +164,14 @@ SELECT id, server FROM effects WHERE state = 'due' AND id IN (
                 SELECT substr(lane, 1, length(lane) - 4) || 'away' FROM effects
                 WHERE lane LIKE '% home' AND (state = 'running' OR (state = 'due' AND due_at <= $1)))
             AND (server IS NULL OR server NOT IN (
-                SELECT server FROM effects WHERE state = 'running' AND server IS NOT NULL))
+                SELECT server FROM effects WHERE state = 'running' AND server IS NOT NULL)){also}
         ) AS waiting WHERE place = 1
     ) AS heads WHERE turn = 1 ORDER BY due_at, id LIMIT 100
 ) ORDER BY due_at, id"""
+
+
+UNENCRYPTED = " AND lane NOT IN (SELECT room_id || ' said' FROM encrypted_rooms)"
+"""The lanes (`plan.py`) in which nothing has to be encrypted."""
 
 
 async def next_due(tx: Tx) -> int | None:
