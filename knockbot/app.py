@@ -20,6 +20,7 @@ from knockbot.errors import ActionError, Fault, Unavailable
 from knockbot.flow import entry, intake, invites, issuing, review
 from knockbot.flow.arrivals import Arrivals, Handler
 from knockbot.flow.door import Door
+from knockbot.flow.recall import recall
 from knockbot.flow.reconcile import reconcile
 from knockbot.flow.worker import Worker, backoff
 from knockbot.matrix import commands, events
@@ -28,7 +29,8 @@ from knockbot.matrix.facts import Outside
 from knockbot.matrix.gateway import Gateway
 from knockbot.matrix.homeserver import Homeserver
 from knockbot.matrix.identity import IdentityServers
-from knockbot.store import effects, inbox, processes, rooms
+from knockbot.matrix.memory import Memory
+from knockbot.store import effects, inbox, processes, restores, rooms
 from knockbot.store.db import Database
 from knockbot.web.metrics import Metrics
 
@@ -107,13 +109,21 @@ async def service(settings: Settings) -> AsyncIterator[Door]:
         async with db.tx() as tx:
             await processes.beat(tx, db.process, now())
             await processes.bury(tx, db.process, now(), alone=db.alone)
+            up_to_date = await restores.to_recall(tx) is None
+        recalled = asyncio.Event()
+        if up_to_date:
+            recalled.set()
         async with (
             listening(gateway.app, settings.appservice.hostname, settings.appservice.port),
             _metrics(settings, db),
             _working(lambda: _beat(db)),
         ):
             try:
-                async with _working(arrivals.run, worker.run, lambda: _start(door, homeserver, gateway)):
+                async with _working(
+                    lambda: _after(recalled, arrivals.run),
+                    lambda: _after(recalled, worker.run),
+                    lambda: _start(door, homeserver, gateway, recalled),
+                ):
                     yield door
             finally:
                 gateway.ready = False
@@ -165,9 +175,19 @@ def handlers(door: Door) -> dict[type[Any], Handler]:
     }
 
 
-async def _start(door: Door, homeserver: Homeserver, gateway: Gateway) -> None:
-    """Step by step to readiness, waiting for the homeserver where it is not there yet; then look around hourly."""
+async def _after(event: asyncio.Event, loop: Loop) -> None:
+    await event.wait()
+    await loop()
+
+
+async def _start(door: Door, homeserver: Homeserver, gateway: Gateway, recalled: asyncio.Event) -> None:
+    """Step by step to readiness, waiting for the homeserver where it is not there yet; then look around hourly.
+
+    Records that come from a back-up are brought up to date before anything is handled.
+    """
     await _patiently(lambda: _introduce(door.settings, homeserver), "introducing myself to the homeserver")
+    await _patiently(lambda: recall(door, Memory(homeserver)), "reading what I said since the back-up")
+    recalled.set()
     await _patiently(lambda: _ping(door.settings, homeserver), "asking the homeserver to call back")
     gateway.ready = True
     log.info("knockbot %s is ready", __version__)

@@ -129,6 +129,17 @@ WRONG_HIT: dict[Act, str] = {
 }
 
 
+def restored(since: int) -> Words:
+    """The records are older than the rooms."""
+    return words(
+        "⚠️ My records were restored from a back-up of {}. What I said since I have read again, and nobody is answered "
+        "twice. But which rooms I protect, and their policies, are as they were then: please look at {} and {}.",
+        moment(since),
+        code("!kb rooms"),
+        code("!kb policy show ROOM"),
+    )
+
+
 def hit_the_wrong_thing(act: Act, user_id: str, label: str) -> Words:
     """An act hit something other than what it was meant for."""
     return words("⚠️ " + WRONG_HIT[act], user=user(user_id), room=room(label))

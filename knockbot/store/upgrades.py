@@ -236,6 +236,23 @@ CREATE INDEX issued_at ON issued (at);
 """
 
 
-STEPS = (upgrade_v1, upgrade_v2)
+async def upgrade_v3(conn: Connection, _: Scheme) -> None:
+    """What was brought back from a back-up."""
+    for statement in V3.split(";\n"):
+        if statement.strip():
+            await conn.execute(statement)
+
+
+V3 = """
+-- Back-ups that were read in. Until `recalled`, what the bot said since then is to be read again in its rooms.
+CREATE TABLE restores (
+    restored_at BIGINT PRIMARY KEY,
+    exported_at BIGINT NOT NULL,
+    recalled    BOOLEAN NOT NULL DEFAULT FALSE
+);
+"""
+
+
+STEPS = (upgrade_v1, upgrade_v2, upgrade_v3)
 for step in STEPS:
     UPGRADES.register(description=step.__doc__ or "")(step)  # type: ignore[call-arg, arg-type]  # its stub confuses the overloads

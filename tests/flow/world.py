@@ -315,6 +315,10 @@ class AsBot:
 
         return await self._call(look, "membership_of", room_id, event_id)
 
+    async def event(self, room_id: str, event_id: str) -> dict[str, Any] | None:
+        """One member event, whether or not it still stands."""
+        return await self._call(lambda: self._seen(room_id).past.get(event_id), "event", room_id, event_id)
+
     async def knocking(self, room_id: str) -> list[MemberChange]:
         """The knocks that stand in a room."""
 
