@@ -157,18 +157,24 @@ class Postgres:
 
     async def __aenter__(self) -> Self:
         try:
-            await self._start()
+            await self.start()
         except BaseException:
             await self.__aexit__()
             raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._process is not None:
-            await end(self._process, signal.SIGINT)  # SIGTERM would wait for clients to leave
+        await self.stop(signal.SIGINT)  # SIGTERM would wait for clients to leave
         shutil.rmtree(self._directory)
 
-    async def _start(self) -> None:
+    async def stop(self, sign: signal.Signals = signal.SIGQUIT) -> None:
+        """End it: unless asked to otherwise, at once and with what it had begun left as it is."""
+        if self._process is not None:
+            process, self._process = self._process, None
+            await end(process, sign)
+
+    async def start(self) -> None:
+        """Start it; what it held before it was stopped is there."""
         data = self._directory / "data"
         with warnings.catch_warnings():
             # On import it looks for a runtime directory, which only a login session has, and which is not used here.

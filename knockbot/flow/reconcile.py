@@ -81,6 +81,8 @@ async def _check_powers(door: Door, room: ProtectedRoom, powers: Powers) -> None
 
 async def _find_missed_knocks(door: Door, room: ProtectedRoom, standing: list[MemberChange]) -> None:
     missed = [change for change in standing if not await _is_known(door, change)]
+    # The homeserver lists them in no order, and whoever knocked first is to have the lower number.
+    missed.sort(key=lambda change: change.sent_at)
     judged = [(change, await intake.judged(door, change)) for change in missed]
     card_id = await _card_for_many(door, room, [decision for _, decision in judged])
     for change, decision in judged:
