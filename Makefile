@@ -2,7 +2,7 @@
 #
 #   make demo [KEEP=1]     the whole story, played on a throwaway homeserver; KEEP=1 leaves it running
 #   make test [ARGS=...]   every test, two at a time (WORKERS=...); ARGS go to pytest
-#   make faults [ARGS=...] kills, freezes and cuts everything in turn for half an hour; ARGS="--seed 5 --rounds 1"
+#   make faults [ARGS=...] kills, freezes and cuts everything in turn, for a quarter of an hour and more
 #   make check             lint, format, types, import contracts
 #   make lock              new lock files from pyproject.toml
 #   make clean             away with all that was made

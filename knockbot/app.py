@@ -44,6 +44,9 @@ DRAIN = 20.0
 ROUNDS = 3600.0
 """Seconds between two looks at every protected room."""
 
+WATCH = 5.0
+"""Seconds between two looks whether the homeserver is there; one that restarts is hardly back sooner."""
+
 
 def now() -> int:
     """The time in milliseconds; every other part is handed it."""
@@ -123,6 +126,7 @@ async def service(settings: Settings) -> AsyncIterator[Door]:
                     lambda: _after(recalled, arrivals.run),
                     lambda: _after(recalled, worker.run),
                     lambda: _start(door, homeserver, gateway, recalled),
+                    lambda: _after(recalled, lambda: watch(door, homeserver)),
                 ):
                     yield door
             finally:
@@ -200,6 +204,30 @@ async def _start(door: Door, homeserver: Homeserver, gateway: Gateway, recalled:
         await entry.leave_unused(door)
         await entry.protect_configured(door)
         await asyncio.sleep(ROUNDS)
+
+
+async def watch(door: Door, homeserver: Homeserver) -> None:
+    """Where the homeserver was away and is back, have it deliver what it kept, and look for what it forgot.
+
+    What it was about to deliver when it was killed it may deliver with the next event, or never (FACTS: Synapse).
+    """
+    absences = homeserver.absences
+    while True:
+        await asyncio.sleep(WATCH)
+        try:
+            await homeserver.versions()
+            if homeserver.absences == absences:
+                continue
+            seen = homeserver.absences
+            await _ping(door.settings, homeserver)
+        except ActionError as error:
+            log.debug("the homeserver is not there: %s", error.why)
+            continue
+        absences = seen
+        async with door.db.tx() as tx:
+            for room in await rooms.all_rooms(tx):
+                door.look_at(room.room_id)
+        log.info("the homeserver was away and is back; looking at every room")
 
 
 async def _introduce(settings: Settings, homeserver: Homeserver) -> None:

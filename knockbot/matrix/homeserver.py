@@ -182,6 +182,8 @@ class Homeserver:
 
     def __init__(self, session: ClientSession, address: str, token: str, bot: str | None) -> None:
         self.bot = bot or ""
+        self.absences = 0
+        """How often nobody was there to answer. One that breaks a connection is there: idle ones break by design."""
         # mautrix asks for types of its own: a UserID, which is a str, and a logger with a level more, unused here.
         typed: Any = {"as_user_id": bot, "log": log}
         self._api = _Api(address, token, client_session=session, **typed)
@@ -203,8 +205,12 @@ class Homeserver:
                 return answer
         except TimeoutError:
             raise Later(f"the homeserver gave no answer within {patience:g} seconds.") from None
+        except Later as error:
+            self.absences += error.unreachable and error.code is None  # a proxy says so
+            raise
         except MatrixConnectionError as error:
             what = _in_words(error.__cause__)
+            self.absences += isinstance(error.__cause__, ClientConnectorError)
             raise Later(f"the homeserver cannot be reached ({what}).", unreachable=True) from error
 
     # --- reading ----------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from tests.faults.harness import FAULTS, ON_POSTGRES, Harness, Tally
-from tests.faults.processes import killed_in_the_middle
+from tests.faults.processes import HARMS, harmed_in_the_middle
 from tests.faults.stage import staged
 
 
@@ -62,20 +62,20 @@ async def play(asked: argparse.Namespace, engine: str, directory: Path, tally: T
                     break
 
 
-async def share(asked: argparse.Namespace, directory: Path, tally: Tally) -> None:
-    """Two processes, ten rooms, one killed in the middle."""
-    async with staged(directory / "two", "postgres", bots=2) as stage:
+async def share(asked: argparse.Namespace, name: str, directory: Path, tally: Tally) -> None:
+    """Two processes, ten rooms, and harm to one of them in the middle."""
+    async with staged(directory / name.replace(" ", "-"), "postgres", bots=2) as stage:
         begun = time.monotonic()
         chance = random.Random(asked.seed)
-        missing = await killed_in_the_middle(stage, chance, rooms=10, each=asked.knocks // 10, patient=True)
+        missing = await harmed_in_the_middle(stage, chance, HARMS[name], rooms=10, each=asked.knocks // 10)
         seconds = time.monotonic() - begun
         found = [f"not over: {missing}"] if missing else await stage.ledger.violations()
         tally.rounds += 1
         tally.knocks += len(stage.ledger.everybody)
-        tally.faults["one of two processes killed"] += 1
+        tally.faults[name] += 1
         tally.violations += found
         taken = " and ".join(str(count) for count in stage.to_bots.taken.values())
-        say(f"two processes, {len(stage.ledger.everybody)} knocks in {seconds:.0f} s; they took {taken} transactions")
+        say(f"{name}: {len(stage.ledger.everybody)} knocks in {seconds:.0f} s; they took {taken} transactions")
         for violation in found:
             say(f"  ✗ {violation}")
 
@@ -86,8 +86,8 @@ async def main() -> int:
     with tempfile.TemporaryDirectory(prefix="knockbot-faults-") as directory:
         for engine in (asked.engine,) if asked.engine else ("sqlite", "postgres"):
             await play(asked, engine, Path(directory), tally)
-        if asked.knocks and not asked.only:
-            await share(asked, Path(directory), tally)
+        for name in HARMS if asked.knocks and not asked.only else ():
+            await share(asked, name, Path(directory), tally)
     for name, count in sorted(tally.faults.items()):
         say(f"{count:4} × {name}")
     say(f"seed {asked.seed}: {tally}")

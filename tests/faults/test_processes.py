@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from tests.faults.processes import killed_in_the_middle
+from tests.faults.processes import harmed_in_the_middle, known_to_be_dead
 from tests.faults.stage import staged
 
 
@@ -14,7 +14,7 @@ async def test_of_two_processes_behind_a_balancer_one_dies_and_everybody_is_answ
 ) -> None:
     """`make faults` does the same with 500 knocks. Both start at once, on a database that is empty."""
     async with staged(tmp_path, "postgres", bots=2) as stage:
-        missing = await killed_in_the_middle(stage, random.Random(6), rooms=2, each=12, patient=False)
+        missing = await harmed_in_the_middle(stage, random.Random(6), known_to_be_dead, rooms=2, each=12)
 
         assert missing == ""
         assert await stage.ledger.violations() == []

@@ -17,6 +17,10 @@ HOP = frozenset({"connection", "content-encoding", "content-length", "host", "ke
 """Headers that are about one hop, or about a body that was unpacked on the way."""
 
 
+PATIENCE = 5.0
+"""Seconds after which a load balancer asks the next of several."""
+
+
 class Way(StrEnum):
     """What becomes of a request on its way."""
 
@@ -116,15 +120,21 @@ class Wire:
 
     async def _ask(self, request: web.Request, body: bytes) -> web.Response:
         headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP}
+        patience = aiohttp.ClientTimeout(total=PATIENCE if len(self.behind) > 1 else None)
         for behind in self._in_turn():
             try:
                 async with self._http.request(
-                    request.method, f"{behind}{request.raw_path}", data=body, headers=headers, allow_redirects=False
+                    request.method,
+                    f"{behind}{request.raw_path}",
+                    data=body,
+                    headers=headers,
+                    allow_redirects=False,
+                    timeout=patience,
                 ) as answer:
                     self.taken[behind] += 1
                     kept = {name: value for name, value in answer.headers.items() if name.lower() not in HOP}
                     return web.Response(status=answer.status, body=await answer.read(), headers=kept)
-            except aiohttp.ClientError:
+            except (aiohttp.ClientError, TimeoutError):
                 continue
         return web.Response(status=502, text="nobody is there")
 
