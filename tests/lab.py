@@ -148,7 +148,9 @@ END $$;
 class Postgres:
     """A PostgreSQL cluster for one session, from a wheel: fast, forgetful, reached over TCP on loopback."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, keeps_its_word: bool = False) -> None:
+        self._keeps_its_word = keeps_its_word
+        """Whether what was committed is there after it was stopped without a word, as its users are promised."""
         # Not below pytest's own directories: those are closed to the user that PostgreSQL runs as under root.
         self._directory = Path(tempfile.mkdtemp(prefix="knockbot-postgres-"))
         self._port = free_port()
@@ -190,7 +192,7 @@ class Postgres:
             # Nothing here outlives the session, so nothing needs to reach the disk.
             "fsync": "off",
             "full_page_writes": "off",
-            "synchronous_commit": "off",
+            "synchronous_commit": "on" if self._keeps_its_word else "off",
         }
         for name, value in settings.items():
             command += ["-c", f"{name}={value}"]
