@@ -2,6 +2,7 @@
 #
 #   make demo [KEEP=1]     the whole story, played on a throwaway homeserver; KEEP=1 leaves it running
 #   make test [ARGS=...]   every test, two at a time (WORKERS=...); ARGS go to pytest
+#   make faults [ARGS=...] kills, freezes and cuts everything in turn, for a quarter of an hour and more
 #   make check             lint, format, types, import contracts
 #   make lock              new lock files from pyproject.toml
 #   make clean             away with all that was made
@@ -18,7 +19,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
-.PHONY: help demo test check lock clean
+.PHONY: help demo test faults check lock clean
 help:
 	@sed -n 's/^#   //p' Makefile
 
@@ -27,6 +28,9 @@ demo: $(VENV)/.ready $(SYDENT)/.ready
 
 test: $(VENV)/.ready $(SYDENT)/.ready $(JSSDK)/node_modules/.ready
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
+
+faults: $(VENV)/.ready
+	@$(BIN)/python -m tests.faults $(ARGS)
 
 check: $(VENV)/.ready
 	@echo "== lint";             $(BIN)/ruff check .

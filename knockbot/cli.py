@@ -1,4 +1,4 @@
-"""The command line: init, registration, check, run and demo; a fault is one line a person can act on."""
+"""The command line: init, registration, check, run, export, import, demo; a fault is one line a person can act on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import secrets
 import shlex
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -278,6 +278,53 @@ async def _forget_keys(settings: Settings) -> None:
         await db.close()
 
 
+@commands.command("export")
+@config_option
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+@debug_option
+@click.pass_obj
+def export_command(manner: Manner, config: Path, file: Path | None) -> None:
+    """Write all records to FILE, or print them; knockbot may run meanwhile."""
+    settings = _settings(config, manner)
+    from knockbot.store.backup import export  # noqa: PLC0415 - as above
+
+    def write_all(write: Callable[[bytes], object]) -> None:
+        counts = asyncio.run(export(settings.database, settings.bot_user_id, _now(), write))
+        click.echo(f"Wrote {_counted(counts)}{f' to {file}' if file else ''}.", err=True)
+
+    if file is None:
+        write_all(sys.stdout.buffer.write)
+        sys.stdout.buffer.flush()
+    else:
+        _write_new(file, write_all)
+
+
+@commands.command("import")
+@config_option
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+@debug_option
+@click.pass_obj
+def import_command(manner: Manner, config: Path, file: Path) -> None:
+    """Read what export wrote from FILE ("-": standard input) into an empty database."""
+    settings = _settings(config, manner)
+    from knockbot.store.backup import restore  # noqa: PLC0415 - as above
+
+    try:
+        with click.open_file(str(file), "rb") as lines:
+            header, counts = asyncio.run(restore(settings.database, lines, str(file), settings.bot_user_id, _now()))
+    except OSError as error:
+        raise KnockbotError(f"cannot read {file}: {error.strerror}") from None
+    click.echo(f"Imported {_counted(counts)}, as knockbot {header.knockbot} wrote them. Now: knockbot run")
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return f"{sum(counts.values())} records, {counts['requests']} requests among them"
+
+
 @commands.command("demo")
 @click.option("--keep", is_flag=True, help="Stay up afterwards, for a look around with any client.")
 @debug_option
@@ -442,6 +489,26 @@ def _write_all(files: dict[Path, str]) -> None:
             half.unlink()
         if isinstance(error, FileExistsError):
             raise _exists(file) from None
+        if isinstance(error, OSError):
+            raise KnockbotError(f"cannot write {file}: {error.strerror}") from None
+        raise
+
+
+def _write_new(file: Path, write_all: Callable[[Callable[[bytes], object]], None]) -> None:
+    """Write a new file that only its owner can read, to its end or not at all."""
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise _exists(file) from None
+    except OSError as error:
+        raise KnockbotError(f"cannot write {file}: {error.strerror}") from None
+    try:
+        with os.fdopen(descriptor, "wb") as out:
+            write_all(out.write)
+            out.flush()
+            os.fsync(out.fileno())
+    except BaseException as error:
+        file.unlink()
         if isinstance(error, OSError):
             raise KnockbotError(f"cannot write {file}: {error.strerror}") from None
         raise

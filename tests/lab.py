@@ -156,7 +156,9 @@ END $$;
 class Postgres:
     """A PostgreSQL cluster for one session, from a wheel: fast, forgetful, reached over TCP on loopback."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, keeps_its_word: bool = False) -> None:
+        self._keeps_its_word = keeps_its_word
+        """Whether what was committed is there after it was stopped without a word, as its users are promised."""
         # Not below pytest's own directories: those are closed to the user that PostgreSQL runs as under root.
         self._directory = Path(tempfile.mkdtemp(prefix="knockbot-postgres-"))
         self._port = free_port()
@@ -165,18 +167,24 @@ class Postgres:
 
     async def __aenter__(self) -> Self:
         try:
-            await self._start()
+            await self.start()
         except BaseException:
             await self.__aexit__()
             raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._process is not None:
-            await end(self._process, signal.SIGINT)  # SIGTERM would wait for clients to leave
+        await self.stop(signal.SIGINT)  # SIGTERM would wait for clients to leave
         shutil.rmtree(self._directory)
 
-    async def _start(self) -> None:
+    async def stop(self, sign: signal.Signals = signal.SIGQUIT) -> None:
+        """End it: unless asked to otherwise, at once and with what it had begun left as it is."""
+        if self._process is not None:
+            process, self._process = self._process, None
+            await end(process, sign)
+
+    async def start(self) -> None:
+        """Start it; what it held before it was stopped is there."""
         data = self._directory / "data"
         with warnings.catch_warnings():
             # On import it looks for a runtime directory, which only a login session has, and which is not used here.
@@ -192,7 +200,7 @@ class Postgres:
             # Nothing here outlives the session, so nothing needs to reach the disk.
             "fsync": "off",
             "full_page_writes": "off",
-            "synchronous_commit": "off",
+            "synchronous_commit": "on" if self._keeps_its_word else "off",
         }
         for name, value in settings.items():
             command += ["-c", f"{name}={value}"]

@@ -151,6 +151,24 @@ WRONG_HIT: dict[Act, str] = {
 }
 
 
+def restored(since: int, *, lost: bool = False) -> Words:
+    """The records are older than the rooms, and what was said since may be lost with the keys it was encrypted by."""
+    read = words(
+        "What I said here since was encrypted, and I cannot read it any more: who still waits may get a second card, "
+        "under a new number, and nobody is answered twice."
+        if lost
+        else "What I said since I have read again, and nobody is answered twice."
+    )
+    return words(
+        "⚠️ My records were restored from a back-up of {}. {} But which rooms I protect, and their policies, are as they "
+        "were then: please look at {} and {}.",
+        moment(since),
+        read,
+        code("!kb rooms"),
+        code("!kb policy show ROOM"),
+    )
+
+
 def hit_the_wrong_thing(act: Act, user_id: str, label: str) -> Words:
     """An act hit something other than what it was meant for."""
     return words("⚠️ " + WRONG_HIT[act], user=user(user_id), room=room(label))

@@ -240,6 +240,8 @@ class Homeserver:
 
     def __init__(self, session: ClientSession, address: str, token: str, bot: str | None) -> None:
         self.bot = bot or ""
+        self.absences = 0
+        """How often nobody was there to answer. One that breaks a connection is there: idle ones break by design."""
         # mautrix asks for types of its own: a UserID, which is a str, and a logger with a level more, unused here.
         typed: Any = {"as_user_id": bot, "log": log}
         self._api = Api(address, token, client_session=session, **typed)
@@ -253,11 +255,15 @@ class Homeserver:
         patience: float = READ,
     ) -> dict[str, Any]:
         """One request, with `patience` in seconds."""
-        async with in_our_words(patience):
-            answer: dict[str, Any] = await self._api.request(
-                method, path, dict(body or {}), query_params=dict(query or {}), sensitive=method is not Method.GET
-            )
-            return answer
+        try:
+            async with in_our_words(patience):
+                answer: dict[str, Any] = await self._api.request(
+                    method, path, dict(body or {}), query_params=dict(query or {}), sensitive=method is not Method.GET
+                )
+                return answer
+        except Later as error:
+            self.absences += _nobody_was_there(error)
+            raise
 
     # --- reading ----------------------------------------------------------------------------------------------
 
@@ -519,6 +525,13 @@ def _id_in(answer: Mapping[str, Any], key: str) -> str:
 
 def _tells_of_a_room(events: Sequence[Any]) -> bool:
     return any(isinstance(event, dict) and event.get("type") in STANDING_STATE for event in events)
+
+
+def _nobody_was_there(error: Later) -> bool:
+    """Whether no homeserver took the call at all, by its own word or by that of the proxy before it."""
+    if isinstance(error.__cause__, MatrixConnectionError):
+        return isinstance(error.__cause__.__cause__, ClientConnectorError)
+    return error.unreachable and error.code is None
 
 
 def _in_words(cause: BaseException | None) -> str:

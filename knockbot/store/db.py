@@ -11,7 +11,7 @@ import fcntl
 import os
 import secrets
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -35,6 +35,9 @@ def for_update(tx: Tx) -> str:
 
 UPGRADE_LOCK = 0x6B6E6F636B  # any number of our own; "knock" in ASCII
 POSTGRES_CONNECTIONS = 8
+
+REFUSED = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, sqlite3.Error)
+"""What either engine raises where it cannot be used, or does not do what it is asked for."""
 
 
 class InUse(Unavailable):
@@ -77,25 +80,42 @@ class Database:
 
         Raises `Unavailable`, in words that say what to mend.
         """
+
+        async def prepare(pool: Pool) -> None:
+            if upgrade:
+                await _upgrade(pool)
+            elif await _schema(pool) != len(UPGRADES.upgrades):
+                raise Unavailable(f"the database {redacted(url)} has not been brought up to date yet")
+
+        return await cls._open(url, prepare)
+
+    @classmethod
+    async def open_as_it_is(cls, url: str) -> Database:
+        """Connect, and take the lock of an SQLite file; whatever schema there is, or none, stays."""
+
+        async def prepare(_: Pool) -> None:
+            pass
+
+        return await cls._open(url, prepare)
+
+    @classmethod
+    async def _open(cls, url: str, prepare: Callable[[Pool], Awaitable[None]]) -> Database:
         lock = _lock_file(url) if url.startswith("sqlite:") else None
         pool = Pool.create(url, db_args=_pool_args(url))
         try:
             if lock is not None:
                 await _try_file(url, "PRAGMA journal_mode = WAL")
             await pool.start()
-            if upgrade:
-                await _upgrade(pool)
-            elif await _schema(pool) != len(UPGRADES.upgrades):
-                raise Unavailable(f"the database {redacted(url)} has not been brought up to date yet")
+            await prepare(pool)
         except BaseException as error:
             await _stop(pool, lock)
             if isinstance(error, UnsupportedDatabaseVersion):
                 raise Unavailable(
-                    f"the database {redacted(url)} was written by a newer knockbot ({_first_line(error)}): "
+                    f"the database {redacted(url)} was written by a newer knockbot ({first_line(error)}): "
                     "install that version again, or restore a backup"
                 ) from error
-            if isinstance(error, OSError | asyncpg.PostgresError | asyncpg.InterfaceError | sqlite3.Error):
-                raise Unavailable(f"cannot use the database {redacted(url)}: {_first_line(error)}") from error
+            if isinstance(error, REFUSED):
+                raise Unavailable(f"cannot use the database {redacted(url)}: {first_line(error)}") from error
             raise
         return cls(pool, lock)
 
@@ -228,8 +248,8 @@ async def probe(url: str) -> str:
             await _try_file(url, "PRAGMA schema_version")
         await pool.start()
         version = await _schema(pool)
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, sqlite3.Error) as error:
-        raise Unavailable(f"cannot use the database {redacted(url)}: {_first_line(error)}") from error
+    except REFUSED as error:
+        raise Unavailable(f"cannot use the database {redacted(url)}: {first_line(error)}") from error
     finally:
         await pool.stop()
     if version > known:
@@ -251,5 +271,6 @@ def redacted(url: str) -> str:
     return (parsed.with_password("…") if parsed.password else parsed).human_repr()
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """What a database says is wrong, without the lines that explain it to its programmers."""
     return str(error).strip().split("\n")[0] or type(error).__name__

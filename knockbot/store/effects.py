@@ -174,6 +174,11 @@ UNENCRYPTED = " AND lane NOT IN (SELECT room_id || ' said' FROM encrypted_rooms)
 """The lanes (`plan.py`) in which nothing has to be encrypted."""
 
 
+async def doubt(tx: Tx) -> None:
+    """Whatever is still to be done here may have been done elsewhere: each act looks before it is tried."""
+    await tx.execute("UPDATE effects SET attempts = 1 WHERE attempts = 0 AND state IN ('due', 'running', 'blocked')")
+
+
 async def next_due(tx: Tx) -> int | None:
     """When the next effect is due."""
     due_at = await tx.fetchval("SELECT min(due_at) FROM effects WHERE state = 'due'")
@@ -296,6 +301,24 @@ async def forget_unsaid(tx: Tx, before: int, now: int) -> None:
 async def echoed(tx: Tx, key: str, event_id: str) -> None:
     """The bot's own message came back: whatever the attempt's answer was, it got through."""
     await tx.execute("UPDATE effects SET result = $2 WHERE key = $1", key, event_id)
+
+
+async def said(tx: Tx, key: str, room_id: str, event_id: str, at: int) -> None:
+    """This was said in a room, whether or not it is on record that it was to be: it is not said again."""
+    await tx.execute(
+        "INSERT INTO effects (key, act, room_id, lane, content_json, state, created_at, due_at, attempts, result, "
+        "ended_at) VALUES ($1, 'say', $2, '', '{}', 'done', $4, $4, 1, $3, $4) "
+        "ON CONFLICT (key) DO UPDATE SET result = $3",
+        key,
+        room_id,
+        event_id,
+        at,
+    )
+
+
+async def is_result(tx: Tx, event_id: str) -> bool:
+    """Whether this event came of an act that is on record."""
+    return bool(await tx.fetchval("SELECT count(*) FROM effects WHERE result = $1", event_id))
 
 
 async def echo_of(tx: Tx, effect_id: int) -> str | None:

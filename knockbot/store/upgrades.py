@@ -239,7 +239,7 @@ CREATE INDEX issued_at ON issued (at);
 
 
 async def upgrade_v3(conn: Connection, scheme: Scheme) -> None:
-    """Encrypted rooms, applicants of other servers who are told of a rejection, and rooms that were upgraded."""
+    """Encrypted rooms, applicants of other servers who are told of a rejection, upgraded rooms, back-ups read in."""
     for statement in V3.format(serial=_serial(scheme)).split(";\n"):
         if statement.strip():
             await conn.execute(statement)
@@ -293,6 +293,13 @@ CREATE TABLE bot_device (
     device_id TEXT NOT NULL,
     since     TEXT,
     starts    INTEGER NOT NULL
+);
+
+-- Back-ups that were read in. Until `recalled`, what the bot said since then is to be read again in its rooms.
+CREATE TABLE restores (
+    restored_at BIGINT PRIMARY KEY,
+    exported_at BIGINT NOT NULL,
+    recalled    BOOLEAN NOT NULL DEFAULT FALSE
 );
 """
 
