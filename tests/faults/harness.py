@@ -13,12 +13,13 @@ from functools import partial
 
 import asyncpg
 
+from knockbot.config import can_encrypt
 from tests.faults.ledger import Knocked
 from tests.faults.stage import Stage, answers, reasons
 from tests.faults.wire import Way, Wire
 from tests.keeper import Garden
 
-ROUNDS_IN_A_GARDEN = 10
+ROUNDS_IN_A_GARDEN = 5
 KNOCKS = 6
 """In each round."""
 
@@ -28,6 +29,8 @@ class Tally:
     """What was done, and what was found."""
 
     rounds: int = 0
+    sealed: int = 0
+    """Rounds with an encrypted management room."""
     knocks: int = 0
     answers: int = 0
     faults: Counter[str] = field(default_factory=Counter)
@@ -35,7 +38,8 @@ class Tally:
 
     def __str__(self) -> str:
         return (
-            f"{self.rounds} rounds, {self.knocks} knocks, {self.answers} answers of moderators, "
+            f"{self.rounds} rounds ({self.sealed} with an encrypted management room), {self.knocks} knocks, "
+            f"{self.answers} answers of moderators, "
             f"{self.faults.total()} faults, {len(self.violations)} violations"
         )
 
@@ -193,12 +197,16 @@ class Harness:
         self.say = say
         self._garden: Garden | None = None
         self._played = 0
+        self._gardens = 0
+        self._sealed = False
 
     async def play(self, name: str) -> bool:
         """A round with this fault in the middle; whether all was well afterwards."""
         stage, chance = self.stage, self.chance
         if self._garden is None or self._played % ROUNDS_IN_A_GARDEN == 0:
-            self._garden = await stage.garden()
+            self._sealed = can_encrypt() and self._gardens % 2 == 0
+            self._garden = await stage.garden(sealed=self._sealed)
+            self._gardens += 1
         self._played += 1
         crowd = await stage.crowd(self._garden, reasons(chance, KNOCKS))
         waiting = [one for one in stage.ledger.everybody if one.due == "visitor" and one.card is not None]
@@ -221,6 +229,7 @@ class Harness:
     def _count(self, name: str, knocks: int, clicked: int, found: list[str]) -> None:
         new = [f"after {name}, round {self._played}: {violation}" for violation in found]
         self.tally.rounds += 1
+        self.tally.sealed += self._sealed
         self.tally.knocks += knocks
         self.tally.answers += clicked
         self.tally.faults[name] += 1

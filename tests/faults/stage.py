@@ -12,6 +12,7 @@ from pathlib import Path
 
 import aiohttp
 
+from knockbot.config import can_encrypt
 from knockbot.demo.homeserver import free_port
 from knockbot.demo.people import MatrixRefused, until
 from tests.faults.ledger import DUE, POLICY, Knocked, Ledger
@@ -21,6 +22,8 @@ from tests.lab import LabHomeserver, Postgres
 
 WITHIN = 150.0
 """Seconds after which what is still not over counts as lost: the bot itself waits up to a minute between attempts."""
+
+ENCRYPTION = {"allow": can_encrypt(), "pickle_key": "a secret of twenty characters at least"}
 
 RULED = ("friend", "stranger", "spam", "visitor")
 
@@ -35,6 +38,7 @@ class Stage:
         self.ledger = Ledger(url)
         self.directory = directory
         self.bots: list[Process] = []
+        self._sealed = 0
         slot = homeserver.take_slot()
         self.slot = slot
         self.to_bots = Wire(slot.port, "http://127.0.0.1:1")
@@ -47,14 +51,22 @@ class Stage:
             directory = self.directory / f"bot-{len(self.bots)}"
             directory.mkdir(parents=True)
             address = {"address": self.to_homeserver.url, "domain": self.homeserver.name}
-            bot = Process(self.slot, self.url, directory, port=port, homeserver=address)
+            bot = Process(self.slot, self.url, directory, port=port, homeserver=address, encryption=ENCRYPTION)
             self.bots.append(bot)
             self.to_bots.behind = [f"http://127.0.0.1:{bot.port}" for bot in self.bots]
         await asyncio.gather(*(bot.start() for bot in self.bots[-number:]))
 
-    async def garden(self) -> Garden:
-        """A new garden with a management room of its own."""
-        return await self.bots[0].plant(POLICY, alone=True)
+    async def garden(self, *, sealed: bool = False) -> Garden:
+        """A new garden with a management room of its own, encrypted if it is to be `sealed`."""
+        if not sealed:
+            return await self.bots[0].plant(POLICY, alone=True)
+        from knockbot.demo.sealed import SealedPerson  # noqa: PLC0415 - there only with the extra
+
+        self._sealed += 1
+        alice = await SealedPerson.register(self.homeserver, f"alice-sealed{self._sealed}", display_name="Alice")
+        state = [{"type": "m.room.encryption", "state_key": "", "content": {"algorithm": "m.megolm.v1.aes-sha2"}}]
+        mods = await alice.create_room(invite=[self.bots[0].user_id], initial_state=state)
+        return await self.bots[0].plant(POLICY, alice=alice, mods=mods)
 
     async def crowd(self, garden: Garden, reasons: Sequence[str]) -> list[Knocked]:
         """People who will knock for these reasons, and have not yet."""
