@@ -18,6 +18,7 @@ from mautrix.client import Client
 from mautrix.crypto.ssss.machine import Machine
 from mautrix.types import EncryptionAlgorithm, EventType, ForwardedRoomKeyEventContent
 
+from knockbot.app import now
 from knockbot.check import check
 from knockbot.config import Settings
 from knockbot.demo.homeserver import free_port
@@ -28,7 +29,8 @@ from knockbot.flow import sealed
 from knockbot.matrix.crypto import KEY_TABLES, recovery_key
 from knockbot.matrix.homeserver import Homeserver
 from knockbot.store import effects
-from tests.keeper import Garden, InProcess, Keeper, Process, block, edit_of
+from knockbot.store.backup import export, restore
+from tests.keeper import Garden, InProcess, Keeper, Process, block, edit_of, words
 from tests.lab import Lab, LabHomeserver
 
 ALGORITHM = {"algorithm": "m.megolm.v1.aes-sha2"}
@@ -326,6 +328,35 @@ async def test_an_old_copy_of_the_database_gets_another_device(
 
     await another_device(keeper, before)
     assert "Nobody is waiting" in await garden.command("list")
+
+
+async def test_after_an_import_the_bot_has_another_device_and_says_that_it_cannot_read_its_own_words(
+    keeper: InProcess, tmp_path: Path
+) -> None:
+    garden = await plant(keeper)
+    ana = await garden.knocker("ana")
+    card = await garden.card(ana)
+    await garden.caught_up()
+    backup: list[bytes] = []
+    await export(keeper.database, keeper.user_id, now(), backup.append)
+    ben, cleo = await garden.knocker("ben"), await garden.knocker("cleo")
+    second = await garden.card(ben)
+    await garden.alice.react(garden.mods, (await garden.card(cleo))["event_id"], "✅")
+    await garden.shown(cleo, "accepted")
+    before, acts = await devices_of(keeper), await garden.acts_of_the_bot()
+    await keeper.stop()
+    keeper.config["database"] = keeper.database = f"sqlite:{tmp_path / 'another.db'}"
+    await restore(keeper.database, backup, "backup", keeper.user_id, now())
+    await keeper.start()
+
+    await another_device(keeper, before)
+    await garden.heard(lambda event: "I cannot read it any more" in words(event))
+    third = await garden.shown(ben, "pending", after=second["event_id"])
+    assert block(third)["number"] > 1000
+    assert await garden.acts_of_the_bot() == acts
+    await garden.alice.react(garden.mods, card["event_id"], "✅")
+    await garden.membership(ana, "invite")
+    assert edit_of(await garden.shown(ana, "accepted")) == card["event_id"]
 
 
 async def test_a_moderators_new_device_is_heard_and_hears(garden: Garden) -> None:
