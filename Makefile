@@ -1,7 +1,8 @@
 # What can be done in a checkout. Each target makes what it needs; Python >= 3.11 and make are enough.
 #
 #   make demo [KEEP=1]     the whole story, played on a throwaway homeserver; KEEP=1 leaves it running
-#   make test [ARGS=...]   every test, two at a time (WORKERS=...); ARGS go to pytest
+#   make test [ARGS=...]   the tests, two at a time (WORKERS=...); ARGS go to pytest
+#   make test-long         those that take longer: other homeservers, lost keys, faults
 #   make faults [ARGS=...] kills, freezes and cuts everything in turn, for a quarter of an hour and more
 #   make check             lint, format, types, import contracts
 #   make lock              new lock files from pyproject.toml
@@ -17,9 +18,10 @@ SYDENT := .venv-sydent
 JSSDK := tests/jssdk
 BIN := $(VENV)/bin
 WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
-.PHONY: help demo test faults check lock clean
+.PHONY: help demo test test-long faults check lock clean
 help:
 	@sed -n 's/^#   //p' Makefile
 
@@ -27,7 +29,10 @@ demo: $(VENV)/.ready $(SYDENT)/.ready
 	@$(BIN)/knockbot demo $(if $(filter-out 0 no,$(KEEP)),--keep)
 
 test: $(VENV)/.ready $(SYDENT)/.ready $(JSSDK)/node_modules/.ready
-	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
+	@$(PYTEST) -m "not long" $(ARGS)
+
+test-long: $(VENV)/.ready $(SYDENT)/.ready $(JSSDK)/node_modules/.ready
+	@$(PYTEST) -m long $(ARGS)
 
 faults: $(VENV)/.ready
 	@$(BIN)/python -m tests.faults $(ARGS)

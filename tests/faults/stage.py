@@ -38,7 +38,6 @@ class Stage:
         self.ledger = Ledger(url)
         self.directory = directory
         self.bots: list[Process] = []
-        self._sealed = 0
         slot = homeserver.take_slot()
         self.slot = slot
         self.to_bots = Wire(slot.port, "http://127.0.0.1:1")
@@ -60,12 +59,10 @@ class Stage:
         """A new garden with a management room of its own, encrypted if it is to be `sealed`."""
         if not sealed:
             return await self.bots[0].plant(POLICY, alone=True)
-        from knockbot.demo.sealed import SealedPerson  # noqa: PLC0415 - there only with the extra
+        from tests import sealed as rooms  # noqa: PLC0415 - there only with the extra
 
-        self._sealed += 1
-        alice = await SealedPerson.register(self.homeserver, f"alice-sealed{self._sealed}", display_name="Alice")
-        state = [{"type": "m.room.encryption", "state_key": "", "content": {"algorithm": "m.megolm.v1.aes-sha2"}}]
-        mods = await alice.create_room(invite=[self.bots[0].user_id], initial_state=state)
+        alice = await rooms.moderator(self.homeserver)
+        mods = await alice.create_room(invite=[self.bots[0].user_id], initial_state=rooms.ENCRYPTED)
         return await self.bots[0].plant(POLICY, alice=alice, mods=mods)
 
     async def crowd(self, garden: Garden, reasons: Sequence[str]) -> list[Knocked]:

@@ -10,6 +10,8 @@ import pytest
 from tests.faults.harness import Harness, Tally
 from tests.faults.stage import staged
 
+pytestmark = pytest.mark.long
+
 SHORT = {
     "sqlite": ["knockbot killed", "disk full", "homeserver killed", "half-open on the way to the homeserver"],
     "postgres": ["knockbot killed", "database restarted", "disk full", "half-open on the way to knockbot"],

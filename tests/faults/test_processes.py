@@ -5,8 +5,12 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+import pytest
+
 from tests.faults.processes import harmed_in_the_middle, known_to_be_dead
 from tests.faults.stage import staged
+
+pytestmark = pytest.mark.long
 
 
 async def test_of_two_processes_behind_a_balancer_one_dies_and_everybody_is_answered_once_and_in_order(

@@ -9,10 +9,10 @@ import pytest
 pytest.importorskip("olm", reason="encryption takes the extra e2ee, which is built for Python 3.11 and 3.12 only")
 
 from tests import jssdk
-from tests.journey.test_encrypted import ENCRYPTED, another_device, devices_of, encryption, lose_keys, raw
 from tests.jssdk import JsPerson
 from tests.keeper import Garden, InProcess, edit_of
 from tests.lab import LabHomeserver
+from tests.sealed import ENCRYPTED, another_device, devices_of, encryption, lose_keys, raw
 
 pytestmark = pytest.mark.skipif(jssdk.missing() is not None, reason=str(jssdk.missing()))
 
@@ -53,6 +53,7 @@ async def test_the_whole_story_in_an_encrypted_room(garden: Garden) -> None:
     assert {event["type"] for event in await raw(garden)} == {"m.room.encrypted"}
 
 
+@pytest.mark.long
 async def test_the_client_has_nothing_to_warn_of(garden: Garden) -> None:
     ana = await garden.knocker()
 
@@ -62,6 +63,7 @@ async def test_the_client_has_nothing_to_warn_of(garden: Garden) -> None:
     assert card["unsigned"]["shield"] == NO_SHIELD
 
 
+@pytest.mark.long
 async def test_a_client_that_shuns_unverified_devices_talks_with_the_bot(garden: Garden) -> None:
     assert isinstance(garden.alice, JsPerson)
     await garden.alice.act("verify", password=garden.alice.password)
@@ -71,6 +73,7 @@ async def test_a_client_that_shuns_unverified_devices_talks_with_the_bot(garden:
     assert "Nobody is waiting" in await garden.command("list")
 
 
+@pytest.mark.long
 async def test_a_restart_between_any_two_steps_changes_nothing_for_it(keeper: InProcess, garden: Garden) -> None:
     async def restart() -> None:
         await keeper.stop()
@@ -89,6 +92,7 @@ async def test_a_restart_between_any_two_steps_changes_nothing_for_it(keeper: In
     assert "Nobody is waiting" in await garden.command("list")
 
 
+@pytest.mark.long
 async def test_it_goes_on_with_the_bots_new_device(keeper: InProcess, garden: Garden, sqlite_url: str) -> None:
 
     ana = await garden.knocker()
@@ -105,6 +109,7 @@ async def test_it_goes_on_with_the_bots_new_device(keeper: InProcess, garden: Ga
     assert "Nobody is waiting" in await garden.command("list")
 
 
+@pytest.mark.long
 async def test_new_sessions_of_either_are_read(garden: Garden) -> None:
     assert isinstance(garden.alice, JsPerson)
     for _ in range(3):
@@ -112,6 +117,7 @@ async def test_new_sessions_of_either_are_read(garden: Garden) -> None:
         assert "Nobody is waiting" in await garden.command("list")
 
 
+@pytest.mark.long
 async def test_its_new_device_is_heard_and_hears(garden: Garden) -> None:
     await garden.command("list")
     alice = garden.alice
