@@ -134,6 +134,8 @@ class Worker:
                 await effects.finish(tx, claimed.id, "overtaken", door.now(), why=came.why)
             else:
                 await effects.finish(tx, claimed.id, "done", door.now(), result=came.event_id)
+            await consequences.follow(door, tx, effect, came)
+        door.bells.effects.set()
 
     async def _postpone(self, claimed: Claimed, error: Later, took: float) -> None:
         door = self._door
