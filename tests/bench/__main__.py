@@ -9,9 +9,10 @@ import os
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
-from tests.bench import decide
+from tests.bench import decide, intake, start
 from tests.bench.figures import Table, machine
 from tests.bench.sizes import QUICK, Sizes
 
@@ -19,6 +20,8 @@ Part = Callable[[Sizes], Awaitable[list[Table]]]
 
 PARTS: dict[str, Part] = {
     "decide": decide.run,
+    "intake": intake.run,
+    "start": start.run,
 }
 """What can be measured, in the order in which it is."""
 
@@ -31,9 +34,12 @@ def main() -> None:
     measured_on = machine(directory)
     print("  ".join(f"{name} {value}" for name, value in measured_on.items()), flush=True)
     tables: list[Table] = []
+    sizes = QUICK if arguments.quick else Sizes()
+    if arguments.repeats:
+        sizes = replace(sizes, repeats=arguments.repeats)
     for name in arguments.only or PARTS:
         began = time.monotonic()
-        found = asyncio.run(_played(PARTS[name], QUICK if arguments.quick else Sizes()))
+        found = asyncio.run(_played(PARTS[name], sizes))
         tables += found
         for table in found:
             print(f"\n{table}", flush=True)
@@ -54,6 +60,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench ARGS=…", description=__doc__)
     parser.add_argument("--only", type=_parts, metavar="PART,…", help=f"of {', '.join(PARTS)}; else all")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: whether it runs, not what it takes")
+    parser.add_argument("--repeats", type=int, metavar="N", help="how often all is measured; the medians are shown")
     parser.add_argument("--json", default="bench.json", metavar="FILE", help="where the figures go (%(default)s)")
     parser.add_argument("--directory", metavar="DIR", help="where databases lie; else one of its own below TMPDIR")
     return parser.parse_args()
