@@ -11,6 +11,7 @@ import fcntl
 import os
 import secrets
 import sqlite3
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
@@ -52,6 +53,7 @@ class Database:
         self._pool = pool
         self._lock = lock
         self._inside: set[asyncio.Task[Any] | None] = set()
+        self._turns = _Turns(1 if self.alone else POSTGRES_CONNECTIONS)
         self.process = secrets.token_hex(8)
         """This process' name in claims and leases."""
 
@@ -95,15 +97,16 @@ class Database:
         await _stop(self._pool, self._lock)
 
     @asynccontextmanager
-    async def tx(self) -> AsyncIterator[Tx]:
+    async def tx(self, *, first: bool = False) -> AsyncIterator[Tx]:
         """One transaction: committed at the end of the block, rolled back on any exception, cancellation too.
 
+        With `first` it goes before all that wait for theirs: somebody outside waits for this one.
         A task has one at a time: inside, another would wait for SQLite's only connection for ever.
         """
         task = asyncio.current_task()
         if task in self._inside:
             raise RuntimeError("a transaction inside a transaction: hand the open one on instead")
-        async with self._pool.acquire_direct() as conn:
+        async with self._turns.turn(first=first), self._pool.acquire_direct() as conn:
             self._inside.add(task)
             try:
                 await _whole(conn.execute("BEGIN IMMEDIATE" if self.alone else "BEGIN"))
@@ -123,6 +126,46 @@ class Database:
                 raise
             finally:
                 self._inside.discard(task)
+
+
+class _Turns:
+    """Who may use a connection next: in the order in which they came, but for those who go first."""
+
+    def __init__(self, places: int) -> None:
+        self._free = places
+        self._first: deque[asyncio.Future[None]] = deque()
+        self._others: deque[asyncio.Future[None]] = deque()
+
+    @asynccontextmanager
+    async def turn(self, *, first: bool) -> AsyncIterator[None]:
+        """Wait for one's turn, and pass it on at the end of the block."""
+        await self._take(self._first if first else self._others)
+        try:
+            yield
+        finally:
+            self._pass_on()
+
+    async def _take(self, queue: deque[asyncio.Future[None]]) -> None:
+        if self._free:
+            self._free -= 1
+            return
+        mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        queue.append(mine)
+        try:
+            await mine
+        except asyncio.CancelledError:
+            if not mine.cancelled():  # the turn and the cancellation came in the same moment
+                self._pass_on()
+            raise
+
+    def _pass_on(self) -> None:
+        for queue in (self._first, self._others):
+            while queue:
+                following = queue.popleft()
+                if not following.done():  # whoever waited may have been cancelled
+                    following.set_result(None)
+                    return
+        self._free += 1
 
 
 async def _whole(step: Awaitable[Any]) -> None:
