@@ -2,6 +2,7 @@
 #
 #   make demo [KEEP=1]     the whole story, played on a throwaway homeserver; KEEP=1 leaves it running
 #   make test [ARGS=...]   every test, two at a time (WORKERS=...); ARGS go to pytest
+#   make bench [ARGS=...]  what it takes, beside yardsticks: a table and bench.json; ARGS="--only decide,intake"
 #   make check             lint, format, types, import contracts
 #   make lock              new lock files from pyproject.toml
 #   make clean             away with all that was made
@@ -13,11 +14,12 @@ SHELL := bash
 PYTHON ?= python3
 VENV := .venv
 SYDENT := .venv-sydent
+MAUBOT := .venv-maubot
 BIN := $(VENV)/bin
 WORKERS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
-.PHONY: help demo test check lock clean
+.PHONY: help demo test bench check lock clean
 help:
 	@sed -n 's/^#   //p' Makefile
 
@@ -26,6 +28,9 @@ demo: $(VENV)/.ready $(SYDENT)/.ready
 
 test: $(VENV)/.ready $(SYDENT)/.ready
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
+
+bench: $(VENV)/.ready $(MAUBOT)/.ready
+	@$(BIN)/python -m tests.bench $(ARGS)
 
 check: $(VENV)/.ready
 	@echo "== lint";             $(BIN)/ruff check .
@@ -63,6 +68,14 @@ $(SYDENT)/.ready: requirements/sydent.lock | $(VENV)/bin/python
 	  echo "knockbot: Sydent cannot be installed here, as said above; the tests need it. Without it, the demo invites nobody by e-mail: $(BIN)/knockbot demo" >&2; exit 1; }
 	@touch $@
 
+# The benchmark's yardstick lives apart as well: knockbot is not to be measured with its packages.
+$(MAUBOT)/.ready: requirements/maubot.lock | $(VENV)/bin/python
+	@echo "knockbot: making $(MAUBOT) with maubot and its $$(grep -c == requirements/maubot.lock) locked packages"
+	@test -x $(MAUBOT)/bin/python || $(PYTHON) -m venv $(MAUBOT) || { rm -rf $(MAUBOT); exit 1; }
+	@$(MAUBOT)/bin/python -m pip --disable-pip-version-check --no-input install --quiet --require-hashes \
+	  -r requirements/maubot.lock
+	@touch $@
+
 # --- the lock files --------------------------------------------------------------------------------------------
 
 # Versions and hashes for every Python from 3.11 on and every platform, and the address of no registry.
@@ -75,9 +88,10 @@ lock: $(VENV)/.ready
 	  --output-file requirements/dev.lock
 	@$(COMPILE) --group build --constraints requirements/dev.lock --output-file requirements/build.lock
 	@$(COMPILE) --group sydent --output-file requirements/sydent.lock
+	@$(COMPILE) --group maubot --output-file requirements/maubot.lock
 	@! grep -nE '://|^ *-[^-]|^ *--(index|extra|find|trusted)' requirements/*.lock || { echo "a lock file names a place" >&2; exit 1; }
 	@grep -c == requirements/*.lock
 
 clean:
-	rm -rf $(VENV) $(SYDENT) .demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(SYDENT) $(MAUBOT) .demo build dist *.egg-info bench.json .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find knockbot tests -name __pycache__ -prune -exec rm -rf {} +

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
-from tests.bench import decide, intake, start
+from tests.bench import asked, bursts, decide, intake, knocks, start
 from tests.bench.figures import Table, machine
 from tests.bench.sizes import QUICK, Sizes
 
@@ -22,6 +22,9 @@ PARTS: dict[str, Part] = {
     "decide": decide.run,
     "intake": intake.run,
     "start": start.run,
+    "requests": asked.run,
+    "knocks": knocks.run,
+    "bursts": bursts.run,
 }
 """What can be measured, in the order in which it is."""
 

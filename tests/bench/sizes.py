@@ -10,6 +10,7 @@ class Sizes:
     """The sizes of all parts."""
 
     repeats: int = 3
+    engines: tuple[str, ...] = ("SQLite", "PostgreSQL")
     globs: tuple[int, ...] = (20, 1_000, 100_000)
     deciding: float = 0.2
     transactions: int = 300
@@ -26,6 +27,7 @@ class Sizes:
 
 QUICK = Sizes(
     repeats=1,
+    engines=("SQLite",),
     globs=(20, 100),
     deciding=0.001,
     transactions=2,
