@@ -91,15 +91,18 @@ def ready(config: Mapping[str, Any]) -> str:
 
 
 @asynccontextmanager
-async def engines(directory: Path) -> AsyncIterator[dict[str, str]]:
-    """An empty database of each kind, by the name of its engine; PostgreSQL waits for the disk, as it should."""
+async def database(engine: str, directory: Path) -> AsyncIterator[str]:
+    """An empty database; PostgreSQL waits for the disk, as it should."""
+    if engine == "SQLite":
+        yield f"sqlite:{directory / 'knockbot.db'}"
+        return
     async with Postgres(durable=True) as postgres:
-        yield {"SQLite": f"sqlite:{directory / 'knockbot.db'}", "PostgreSQL": await postgres.create_database()}
+        yield await postgres.create_database()
 
 
-async def protected(database: str, room_ids: Sequence[str], protected_by: str) -> None:
+async def protected(url: str, room_ids: Sequence[str], protected_by: str) -> None:
     """Have rooms protected in a database, before anybody runs on it."""
-    db = await Database.open(database)
+    db = await Database.open(url)
     try:
         async with db.tx() as tx:
             for room_id in room_ids:

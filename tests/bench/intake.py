@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench.child import engines, knockbot, protected, ready
+from tests.bench.child import database, knockbot, protected, ready
 from tests.bench.crowd import SERVER, Crowd, member
 from tests.bench.figures import Row, Table, median, quantile
 from tests.bench.sizes import Sizes
@@ -66,9 +66,9 @@ async def run(sizes: Sizes) -> list[Table]:
     for turn in range(sizes.repeats):
         place = directory / str(turn)
         place.mkdir()
-        async with engines(place) as databases:
-            for engine, database in databases.items():
-                rows.setdefault(engine, []).append(await _taken_in(sizes, place, engine, database))
+        for engine in sizes.engines:
+            async with database(engine, place) as url:
+                rows.setdefault(engine, []).append(await _taken_in(sizes, place, engine, url))
     middle = [
         {"engine": engine, **{name: median([row[name] for row in found]) for name in found[0]}}
         for engine, found in rows.items()
@@ -80,14 +80,14 @@ async def run(sizes: Sizes) -> list[Table]:
     return [Table("intake", "Taking in", middle, [note])]
 
 
-async def _taken_in(sizes: Sizes, directory: Path, engine: str, database: str) -> Row:
+async def _taken_in(sizes: Sizes, directory: Path, engine: str, url: str) -> Row:
     rooms = [f"!room{number}:{SERVER}" for number in range(sizes.rooms_of_chatter)]
-    await protected(database, rooms, f"@mod:{SERVER}")
+    await protected(url, rooms, f"@mod:{SERVER}")
     async with Crowd() as crowd:
         bodies = list(transactions(crowd, [*rooms, f"!elsewhere:{SERVER}"], sizes.transactions))
         knocks = [len(found) for room_id, found in crowd.knocking.items() if room_id in rooms]
         standing, crowd.knocking = crowd.knocking, {}
-        config = crowd.config(database)
+        config = crowd.config(url)
         async with knockbot(config, directory, engine) as bot:
             await bot.answers(ready(config))
             crowd.knocking = standing
