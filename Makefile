@@ -4,6 +4,7 @@
 #   make test [ARGS=...]   the tests, two at a time (WORKERS=...); ARGS go to pytest
 #   make test-long         those that take longer: other homeservers, lost keys, faults
 #   make faults [ARGS=...] kills, freezes and cuts everything in turn, for a quarter of an hour and more
+#   make bench [ARGS=...]  what it takes, beside yardsticks: a table and bench.json; ARGS="--only decide,intake"
 #   make check             lint, format, types, import contracts
 #   make lock              new lock files from pyproject.toml
 #   make clean             away with all that was made
@@ -16,12 +17,13 @@ PYTHON ?= python3
 VENV := .venv
 SYDENT := .venv-sydent
 JSSDK := tests/jssdk
+MAUBOT := .venv-maubot
 BIN := $(VENV)/bin
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
-.PHONY: help demo test test-long faults check lock clean
+.PHONY: help demo test test-long faults bench check lock clean
 help:
 	@sed -n 's/^#   //p' Makefile
 
@@ -36,6 +38,9 @@ test-long: $(VENV)/.ready $(SYDENT)/.ready $(JSSDK)/node_modules/.ready
 
 faults: $(VENV)/.ready
 	@$(BIN)/python -m tests.faults $(ARGS)
+
+bench: $(VENV)/.ready $(MAUBOT)/.ready
+	@$(BIN)/python -m tests.bench $(ARGS)
 
 check: $(VENV)/.ready
 	@echo "== lint";             $(BIN)/ruff check .
@@ -80,6 +85,14 @@ $(JSSDK)/node_modules/.ready: $(JSSDK)/package-lock.json
 	  cd $(JSSDK) && npm ci --silent && touch node_modules/.ready; \
 	else echo "knockbot: there is no npm here, so the tests with the official Matrix SDK are skipped"; fi
 
+# The benchmark's yardstick lives apart as well: knockbot is not to be measured with its packages.
+$(MAUBOT)/.ready: requirements/maubot.lock | $(VENV)/bin/python
+	@echo "knockbot: making $(MAUBOT) with maubot and its $$(grep -c == requirements/maubot.lock) locked packages"
+	@test -x $(MAUBOT)/bin/python || $(PYTHON) -m venv $(MAUBOT) || { rm -rf $(MAUBOT); exit 1; }
+	@$(MAUBOT)/bin/python -m pip --disable-pip-version-check --no-input install --quiet --require-hashes \
+	  -r requirements/maubot.lock
+	@touch $@
+
 # --- the lock files --------------------------------------------------------------------------------------------
 
 # Versions and hashes for every Python from 3.11 on and every platform, and the address of no registry.
@@ -92,9 +105,10 @@ lock: $(VENV)/.ready
 	  --output-file requirements/dev.lock
 	@$(COMPILE) --group build --constraints requirements/dev.lock --output-file requirements/build.lock
 	@$(COMPILE) --group sydent --output-file requirements/sydent.lock
+	@$(COMPILE) --group maubot --output-file requirements/maubot.lock
 	@! grep -nE '://|^ *-[^-]|^ *--(index|extra|find|trusted)' requirements/*.lock || { echo "a lock file names a place" >&2; exit 1; }
 	@grep -c == requirements/*.lock
 
 clean:
-	rm -rf $(VENV) $(SYDENT) $(JSSDK)/node_modules .demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(SYDENT) $(JSSDK)/node_modules $(MAUBOT) .demo build dist *.egg-info bench.json .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find knockbot tests -name __pycache__ -prune -exec rm -rf {} +

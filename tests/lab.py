@@ -154,11 +154,13 @@ END $$;
 
 
 class Postgres:
-    """A PostgreSQL cluster for one session, from a wheel: fast, forgetful, reached over TCP on loopback."""
+    """A PostgreSQL cluster for one session, from a wheel: fast, reached over TCP on loopback.
 
-    def __init__(self, *, keeps_its_word: bool = False) -> None:
-        self._keeps_its_word = keeps_its_word
-        """Whether what was committed is there after it was stopped without a word, as its users are promised."""
+    A power cut may cost it all it holds, unless it is `durable`.
+    """
+
+    def __init__(self, *, durable: bool = False) -> None:
+        self._durable = durable
         # Not below pytest's own directories: those are closed to the user that PostgreSQL runs as under root.
         self._directory = Path(tempfile.mkdtemp(prefix="knockbot-postgres-"))
         self._port = free_port()
@@ -197,11 +199,9 @@ class Postgres:
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": "",
             "max_connections": "200",
-            # Nothing here outlives the session, so nothing needs to reach the disk.
-            "fsync": "off",
-            "full_page_writes": "off",
-            "synchronous_commit": "on" if self._keeps_its_word else "off",
         }
+        if not self._durable:  # nothing here outlives the session, so nothing needs to reach the disk
+            settings |= {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
         for name, value in settings.items():
             command += ["-c", f"{name}={value}"]
         with (self._directory / "log").open("ab") as log:

@@ -6,7 +6,7 @@ The grammar is that of the specification's appendix "Identifier Grammar"; nothin
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
@@ -146,47 +146,69 @@ class Glob:
 
     text: str
     ignore_case: bool
-    _pattern: Pattern = field(compare=False, repr=False)
+    ends: tuple[str, str]
+    """What every text that fits begins and ends with: all before the first wildcard, and all after the last."""
+    _pattern: Pattern | None = field(compare=False, repr=False)
+    """None where there is nothing between the two but one ``*``: then they say it all."""
 
     def matches(self, text: str) -> bool:
         """Whether the text fits, in time linear in its length."""
-        return self._pattern.fits(text.lower() if self.ignore_case else text)
+        text = text.lower() if self.ignore_case else text
+        if self._pattern is not None:
+            return self._pattern.fits(text)
+        head, tail = self.ends
+        return len(text) >= len(head) + len(tail) and text.startswith(head) and text.endswith(tail)
 
 
 def glob(text: str, *, ignore_case: bool = False) -> Glob:
     """Compile a Matrix glob; `Fault` if it is longer than any identifier can be."""
     if len(text) > MAX_ID_BYTES:
         raise Fault(f"too long: {len(text)} characters, at most {MAX_ID_BYTES}")
-    return Glob(text, ignore_case, pattern(_as_pattern(text.lower() if ignore_case else text)))
+    parts = _GLOB_PARTS.findall(text.lower() if ignore_case else text)
+    head = "".join(parts[:1]) if parts and is_literal(parts[0]) else ""
+    tail = parts[-1] if parts and is_literal(parts[-1]) else ""
+    between = parts[1 if head else 0 : -1 if tail else None]
+    plain = len(between) == 1 and between[0].startswith("*")
+    return Glob(text, ignore_case, (head, tail), None if plain else pattern(_as_pattern(parts)))
 
 
 @dataclass(frozen=True, slots=True)
 class Globs:
-    """Several globs of which any may match; how they are looked through is this class's own business."""
+    """Several globs of which any may match.
+
+    Lists of bans are long: a text is held only against those that begin and end as it does, so the time grows with
+    the lengths that such ends have, and with the globs that both begin and end with a wildcard.
+    """
 
     texts: tuple[str, ...]
     ignore_case: bool
     _literals: Mapping[str, str] = field(compare=False, repr=False)
-    _globs: tuple[Glob, ...] = field(compare=False, repr=False)
+    _by_ends: Mapping[tuple[int, int], Mapping[tuple[str, str], list[Glob]]] = field(compare=False, repr=False)
+    """By the lengths of their ends, then by the ends themselves."""
 
     def first_match(self, text: str) -> str | None:
         """A glob that the text fits, as it was written; none if it fits none."""
-        literal = self._literals.get(text.lower() if self.ignore_case else text)
+        text = text.lower() if self.ignore_case else text
+        literal = self._literals.get(text)
         if literal is not None:
             return literal
-        return next((glob.text for glob in self._globs if glob.matches(text)), None)
+        return next((glob.text for glob in self._candidates(text) if glob.matches(text)), None)
+
+    def _candidates(self, text: str) -> Iterator[Glob]:
+        for (head, tail), globs in self._by_ends.items():
+            if head + tail <= len(text):
+                yield from globs.get((text[:head], text[len(text) - tail :]), ())
 
 
 def globs(texts: Iterable[str], *, ignore_case: bool = False) -> Globs:
     """Compile several Matrix globs; `Fault` if one is longer than any identifier can be."""
     texts = tuple(texts)
     literals = {text.lower() if ignore_case else text: text for text in texts if is_literal(text)}
-    return Globs(
-        texts,
-        ignore_case,
-        literals,
-        tuple(glob(text, ignore_case=ignore_case) for text in texts if not is_literal(text)),
-    )
+    by_ends: dict[tuple[int, int], dict[tuple[str, str], list[Glob]]] = {}
+    for one in (glob(text, ignore_case=ignore_case) for text in texts if not is_literal(text)):
+        head, tail = one.ends
+        by_ends.setdefault((len(head), len(tail)), {}).setdefault(one.ends, []).append(one)
+    return Globs(texts, ignore_case, literals, by_ends)
 
 
 def is_literal(text: str) -> bool:
@@ -194,6 +216,6 @@ def is_literal(text: str) -> bool:
     return "*" not in text and "?" not in text
 
 
-def _as_pattern(text: str) -> str:
+def _as_pattern(parts: Iterable[str]) -> str:
     wildcards = {"*": ".*", "?": "."}
-    return "".join(wildcards.get(part[0]) or escaped(part) for part in _GLOB_PARTS.findall(text))
+    return "".join(wildcards.get(part[0]) or escaped(part) for part in parts)

@@ -70,6 +70,8 @@ class Arrivals:
             await asyncio.wait(tasks, timeout=seconds)
 
     async def _start_rooms(self) -> None:
+        if len(self._busy) >= ROOMS_AT_ONCE:
+            return  # the first of them that is done rings again
         now = self._door.now()
         async with self._door.db.tx() as tx:
             waiting = await inbox.rooms_waiting(tx, now, keys=self._keys.here)

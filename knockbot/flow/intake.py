@@ -13,7 +13,7 @@ from knockbot.errors import Never
 from knockbot.flow import inviters, notify, redeeming, rules, settle
 from knockbot.flow.door import Door
 from knockbot.flow.judge import judge
-from knockbot.store import effects, requests, rooms
+from knockbot.store import effects, inbox, requests, rooms
 from knockbot.store.db import Tx
 
 OLD_NEWS = 60 * 1000
@@ -28,20 +28,35 @@ async def member_changed(door: Door, change: MemberChange, seq: int | None) -> N
     async with door.db.tx() as tx:
         kept = await rooms.find(tx, change.room_id) is not None
         request = await requests.latest(tx, change.room_id, change.user_id) if kept else None
-        policy = (await rules.in_force(door, tx, change.room_id)).policy if kept else None
-    if kept and change.token is not None:
+        if not kept or (request is None and await _says_nothing(door, tx, change)):
+            if seq is not None:
+                await inbox.handled(tx, seq, door.now())
+            return
+        policy = (await rules.in_force(door, tx, change.room_id)).policy
+    if change.token is not None:
         await redeeming.redeemed(door, change, seq)
         return
     current: MemberChange | None = change
-    if kept and _may_be_old_news(door, change, request):
+    if _may_be_old_news(door, change, request):
         current = await _standing(door, change)
-    if current is None or policy is None:
+    if current is None:
         async with door.closing(seq):
             return
     if current.membership is Membership.KNOCK:
         await take_in(door, current, await judge(door, policy, current.as_knock()), seq)
     else:
         await moved_on(door, current, seq)
+
+
+async def _says_nothing(door: Door, tx: Tx, change: MemberChange) -> bool:
+    """Whether this is one of the many comings and goings that no request is about: most of what a busy room tells."""
+    return (
+        change.membership is not Membership.KNOCK
+        and change.sender != door.bot
+        and change.token is None
+        and not _may_be_old_news(door, change, None)
+        and not await requests.names(tx, change.room_id, change.user_id)
+    )
 
 
 def _may_be_old_news(door: Door, change: MemberChange, request: Request | None) -> bool:

@@ -11,14 +11,17 @@ import fcntl
 import os
 import secrets
 import sqlite3
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
 import asyncpg
 from mautrix.util.async_db import Connection, Scheme, UnsupportedDatabaseVersion, UpgradeTable
 from mautrix.util.async_db import Database as Pool
+from mautrix.util.async_db.aiosqlite import POSITIONAL_PARAM_PATTERN
 from yarl import URL
 
 from knockbot.errors import Unavailable
@@ -55,6 +58,7 @@ class Database:
         self._pool = pool
         self._lock = lock
         self._inside: set[asyncio.Task[Any] | None] = set()
+        self._turns = _Turns(1 if self.alone else POSTGRES_CONNECTIONS)
         self.process = secrets.token_hex(8)
         """This process' name in claims and leases."""
 
@@ -124,20 +128,22 @@ class Database:
         await _stop(self._pool, self._lock)
 
     @asynccontextmanager
-    async def tx(self) -> AsyncIterator[Tx]:
+    async def tx(self, *, first: bool = False) -> AsyncIterator[Tx]:
         """One transaction: committed at the end of the block, rolled back on any exception, cancellation too.
 
+        With `first` it goes before all that wait for theirs: somebody outside waits for this one.
         A task has one at a time: inside, another would wait for SQLite's only connection for ever.
         """
         task = asyncio.current_task()
         if task in self._inside:
             raise RuntimeError("a transaction inside a transaction: hand the open one on instead")
-        async with self._pool.acquire_direct() as conn:
+        async with self._turns.turn(first=first), self._pool.acquire_direct() as conn:
+            tx = _Direct(conn) if self.alone else conn
             self._inside.add(task)
             try:
-                await _whole(conn.execute("BEGIN IMMEDIATE" if self.alone else "BEGIN"))
-                yield conn
-                await _whole(conn.execute("COMMIT"))
+                await (tx.begin() if isinstance(tx, _Direct) else _whole(tx.execute("BEGIN")))
+                yield tx
+                await (tx.commit() if isinstance(tx, _Direct) else _whole(tx.execute("COMMIT")))
             except BaseException:
                 # After a COMMIT that was cancelled but took place there is nothing to roll back; either engine
                 # says so with an error (SQLite) or a warning (PostgreSQL).
@@ -148,10 +154,97 @@ class Database:
                     asyncpg.InterfaceError,
                     asyncpg.InternalClientError,
                 ):
-                    await _whole(conn.execute("ROLLBACK"))
+                    await _whole(tx.execute("ROLLBACK"))
                 raise
             finally:
                 self._inside.discard(task)
+
+
+class _Direct(Connection):
+    """SQLite with no thread in between: a statement takes microseconds, the way to a thread and back many times that.
+
+    Only what waits for the disk, the commit of something changed, is left to mautrix's thread, so that all else goes on
+    meanwhile (docs/performance.md).
+    """
+
+    def __init__(self, conn: Connection) -> None:
+        self._raw: sqlite3.Connection = conn.wrapped._conn  # noqa: SLF001 - aiosqlite shows it to nobody
+        self._changes = self._raw.total_changes
+        super().__init__(conn.scheme, conn.wrapped, conn.log)
+
+    async def begin(self) -> None:
+        """Begin a transaction, when others here had their turn: nothing else in one need ever wait."""
+        await asyncio.sleep(0)
+        self._raw.execute("BEGIN IMMEDIATE")
+
+    async def commit(self) -> None:
+        """Commit it."""
+        if self._raw.total_changes == self._changes:
+            self._raw.execute("COMMIT")
+        else:
+            await _whole(self.wrapped.execute("COMMIT"))
+
+    async def execute(self, query: str, *args: Any, timeout: float | None = None) -> Any:  # noqa: ARG002, ASYNC109 - as mautrix has it
+        return self._raw.execute(_numbered(query), args)
+
+    async def executemany(self, query: str, *args: Any, timeout: float | None = None) -> Any:  # noqa: ARG002, ASYNC109 - as mautrix has it
+        return self._raw.executemany(_numbered(query), *args)
+
+    async def fetch(self, query: str, *args: Any, timeout: float | None = None) -> list[Any]:  # noqa: ARG002, ASYNC109 - as mautrix has it
+        return self._raw.execute(_numbered(query), args).fetchall()
+
+    async def fetchrow(self, query: str, *args: Any, timeout: float | None = None) -> Any:  # noqa: ARG002, ASYNC109 - as mautrix has it
+        return self._raw.execute(_numbered(query), args).fetchone()
+
+    async def fetchval(self, query: str, *args: Any, column: int = 0, timeout: float | None = None) -> Any:  # noqa: ARG002, ASYNC109 - as mautrix has it
+        row = self._raw.execute(_numbered(query), args).fetchone()
+        return None if row is None else row[column]
+
+
+@lru_cache(maxsize=1024)
+def _numbered(query: str) -> str:
+    """A query with SQLite's way of numbering its parameters."""
+    return POSITIONAL_PARAM_PATTERN.sub(r"?\1", query)
+
+
+class _Turns:
+    """Who may use a connection next: in the order in which they came, but for those who go first."""
+
+    def __init__(self, places: int) -> None:
+        self._free = places
+        self._first: deque[asyncio.Future[None]] = deque()
+        self._others: deque[asyncio.Future[None]] = deque()
+
+    @asynccontextmanager
+    async def turn(self, *, first: bool) -> AsyncIterator[None]:
+        """Wait for one's turn, and pass it on at the end of the block."""
+        await self._take(self._first if first else self._others)
+        try:
+            yield
+        finally:
+            self._pass_on()
+
+    async def _take(self, queue: deque[asyncio.Future[None]]) -> None:
+        if self._free:
+            self._free -= 1
+            return
+        mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        queue.append(mine)
+        try:
+            await mine
+        except asyncio.CancelledError:
+            if not mine.cancelled():  # the turn and the cancellation came in the same moment
+                self._pass_on()
+            raise
+
+    def _pass_on(self) -> None:
+        for queue in (self._first, self._others):
+            while queue:
+                following = queue.popleft()
+                if not following.done():  # whoever waited may have been cancelled
+                    following.set_result(None)
+                    return
+        self._free += 1
 
 
 async def _whole(step: Awaitable[Any]) -> None:
@@ -172,7 +265,8 @@ async def _whole(step: Awaitable[Any]) -> None:
 def _pool_args(url: str) -> dict[str, Any]:
     if url.startswith("sqlite:"):
         # FULL: a commit that was answered with 200 must survive a power cut, which WAL with NORMAL does not promise.
-        return {"min_size": 1, "init_commands": ["PRAGMA synchronous = FULL"]}
+        # The connection is used from two threads, but never by both at once: whoever has acquired it has it alone.
+        return {"min_size": 1, "init_commands": ["PRAGMA synchronous = FULL"], "check_same_thread": False}
     # mautrix would end the whole process, at once, when a lost connection takes asyncpg by surprise.
     return {"min_size": 1, "max_size": POSTGRES_CONNECTIONS, "meow_exit_on_ice": False}
 

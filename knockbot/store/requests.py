@@ -160,6 +160,17 @@ STORIES = 5
 """Invites that one user came in by whose story is told to its end; whoever plants invites could redeem any number."""
 
 
+async def names(tx: Tx, room_id: str, user_id: str) -> bool:
+    """Whether any request at a room was ever about this user, or about an invite that they planted."""
+    row = await tx.fetchrow(
+        "SELECT 1 FROM requests WHERE room_id = $1 AND user_id = $2 "
+        "UNION ALL SELECT 1 FROM requests WHERE room_id = $1 AND inviter = $2 LIMIT 1",
+        room_id,
+        user_id,
+    )
+    return row is not None
+
+
 async def opened_since(tx: Tx, room_id: str, user_id: str, since: int) -> list[Request]:
     """The knocks of one applicant at one room since a moment, oldest first."""
     rows = await tx.fetch(

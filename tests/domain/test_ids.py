@@ -299,3 +299,11 @@ def fits_naively(pattern: str, text: str) -> bool:
 def test_globs_agree_with_their_meaning_spelled_out(pattern: str, text: str) -> None:
     assert glob(pattern).matches(text) is fits_naively(pattern, text)
     assert (globs([pattern]).first_match(text) is not None) is fits_naively(pattern, text)
+
+
+@given(st.lists(st.text("ab.*?\né", max_size=6), max_size=8), st.text("ab.\né", max_size=8))
+def test_many_globs_agree_with_each_by_itself(patterns: list[str], text: str) -> None:
+    found = globs(patterns).first_match(text)
+
+    fitting = [pattern for pattern in patterns if fits_naively(pattern, text)]
+    assert found in fitting if fitting else found is None

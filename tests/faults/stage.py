@@ -149,7 +149,7 @@ async def staged(directory: Path, engine: str, *, bots: int = 1) -> AsyncIterato
     """A stage with everything of its own, so that all of it can be broken."""
     await asyncio.to_thread(directory.mkdir, parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
-        postgres = await stack.enter_async_context(Postgres(keeps_its_word=True)) if engine == "postgres" else None
+        postgres = await stack.enter_async_context(Postgres(durable=True)) if engine == "postgres" else None
         url = await postgres.create_database() if postgres is not None else f"sqlite:{directory / 'knockbot.db'}"
         homeserver = await stack.enter_async_context(LabHomeserver(directory / "homeserver", slots=1))
         stage = Stage(homeserver, postgres, url, directory)
