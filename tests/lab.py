@@ -13,10 +13,10 @@ import subprocess
 import tempfile
 import time
 import warnings
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import asyncpg
 from mautrix.util.async_db import Database as Pool
@@ -24,9 +24,14 @@ from mautrix.util.async_db import Database as Pool
 from knockbot.demo.homeserver import RELAXED, Homeserver, end, free_port, spawn
 from knockbot.demo.people import Person
 from knockbot.store.db import Database
+from tests.warm import Warm
 
 SLOTS = 12
 """Doors registered with one shared Synapse: each of them makes each event dearer, twenty-four by a fifth."""
+
+
+UNUSED: Mapping[str, Any] = {"update_user_directory": False, "enable_search": False, "push": {"enabled": False}}
+"""Extra config that switches off what Synapse does at each event and no test looks at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +82,13 @@ class LabHomeserver(Homeserver):
     """A throwaway Synapse without rate limits that has doors to take and people to ask."""
 
     def __init__(self, directory: Path, *, slots: int = SLOTS, extra: Mapping[str, Any] | None = None) -> None:
-        super().__init__(directory, extra={**RELAXED, **(extra or {})})
+        super().__init__(directory, extra={**RELAXED, **UNUSED, **(extra or {})})
         self.free_slots = [DoorSlot(self, f"knockbot{number:02}", free_port()) for number in range(1, slots + 1)]
         self.registrations = [slot.registration for slot in self.free_slots]
         self._numbers = itertools.count(1)
+
+    def _begin(self, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
+        return cast("subprocess.Popen[bytes]", Warm(arguments, self.directory, self.log, self.environ))
 
     def take_slot(self) -> DoorSlot:
         """A door that no other test has used."""
