@@ -82,7 +82,7 @@ def run(arguments: list[str], directory: str, log: str, environ: dict[str, str])
     sys.argv = ["synapse.app.homeserver", *arguments]
 
     from synapse.app.homeserver import main  # noqa: PLC0415 - not in the process that asks for it
-    from twisted.internet import reactor  # noqa: PLC0415
+    from twisted.internet import reactor  # noqa: PLC0415 - as above
 
     # It was made before the fork, and what it polls would be shared by all.
     reactor.__init__()  # type: ignore[misc]  # the same class once more
