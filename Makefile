@@ -1,7 +1,7 @@
 # What can be done in a checkout. Each target makes what it needs; Python >= 3.11 and make are enough.
 #
 #   make demo [KEEP=1]     the whole story, played on a throwaway homeserver; KEEP=1 leaves it running
-#   make test [ARGS=...]   every test, two at a time (WORKERS=...); ARGS go to pytest
+#   make test [ARGS=...]   every test, three at a time (WORKERS=...); ARGS go to pytest
 #   make check             lint, format, types, import contracts
 #   make lock              new lock files from pyproject.toml
 #   make clean             away with all that was made
@@ -14,7 +14,7 @@ PYTHON ?= python3
 VENV := .venv
 SYDENT := .venv-sydent
 BIN := $(VENV)/bin
-WORKERS ?= 2
+WORKERS ?= 3
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 .PHONY: help demo test check lock clean
