@@ -24,6 +24,7 @@ from mautrix.util.async_db import Database as Pool
 from knockbot.demo.homeserver import RELAXED, Homeserver, end, free_port, spawn
 from knockbot.demo.people import Person
 from knockbot.store.db import Database
+from tests import warm
 from tests.warm import Warm
 
 SLOTS = 12
@@ -88,7 +89,7 @@ class LabHomeserver(Homeserver):
         self._numbers = itertools.count(1)
 
     def _begin(self, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
-        return cast("subprocess.Popen[bytes]", Warm(arguments, self.directory, self.log, self.environ))
+        return cast("subprocess.Popen[bytes]", Warm(warm.synapse, arguments, self.directory, self.log, **self.environ))
 
     def take_slot(self) -> DoorSlot:
         """A door that no other test has used."""
