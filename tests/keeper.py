@@ -171,6 +171,13 @@ class Keeper(ABC):
             self._gardens[key] = await self.plant(policy, **room)
         return self._gardens[key]
 
+    async def ruled(self, policy: str | None = None) -> Garden:
+        """The shared garden whose policy each test sets for itself, now or later; no other trace may be left there."""
+        garden = await self.garden("otherwise: forward  # until somebody sets another")
+        if policy is not None:
+            await garden.set_policy(policy)
+        return garden
+
 
 class InProcess(Keeper):
     """A knockbot in this process: quick to start and to stop."""

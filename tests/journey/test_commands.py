@@ -161,41 +161,29 @@ async def test_a_command_that_is_none_is_answered_with_the_nearest(garden: Garde
 # --- looking ------------------------------------------------------------------------------------------------------
 
 
-async def test_rooms_lists_what_is_looked_after_from_here(keeper: InProcess) -> None:
-    garden = await keeper.plant(alone=True)
-    other = await keeper.plant(alone=True)
-    await garden.card(await garden.knocker())
-
-    said = await garden.command("rooms")
-
-    assert garden.room in said
-    assert "1 waiting" in said
-    assert other.room not in said
-
-
-async def test_list_tells_who_waits_in_all_rooms_or_in_one(keeper: InProcess) -> None:
-    garden = await keeper.plant(alone=True)
+async def test_rooms_and_list_tell_what_is_looked_after_from_here_and_who_waits_there_now(keeper: InProcess) -> None:
+    garden, elsewhere = await keeper.plant(alone=True), await keeper.garden()
     second = await keeper.plant(alice=garden.alice, mods=garden.mods)
-    ana, ben = await garden.knocker("ana", "roses"), await second.knocker("ben", "tulips")
-    await garden.card(ana)
-    await second.card(ben)
+    ana, ben, gone = [await garden.knocker(name) for name in ("ana", "ben", "gone")]
+    cleo = await second.knocker("cleo", "tulips")
+    for person in (ana, ben, gone):
+        await garden.card(person)
+    await second.card(cleo)
+    await gone.retract(garden.room)
+    await garden.shown(gone, "withdrawn")
 
-    everybody, only_ana = await garden.command("list"), await garden.command(f"list {garden.room}")
+    kept, everybody = await garden.command("rooms"), await garden.command("list")
+    only_here = await garden.command(f"list {garden.room}")
 
-    assert ana.user_id in everybody
-    assert ben.user_id in everybody
-    assert ana.user_id in only_ana
-    assert ben.user_id not in only_ana
-
-
-async def test_list_forgets_who_waits_no_longer(keeper: InProcess) -> None:
-    garden = await keeper.plant(alone=True)
-    ana = await garden.knocker()
-    await garden.card(ana)
-    await ana.retract(garden.room)
-    await garden.shown(ana, "withdrawn")
-
-    assert ana.user_id not in await garden.command("list")
+    assert garden.room in kept
+    assert second.room in kept
+    assert "2 waiting" in kept
+    assert "1 waiting" in kept
+    assert elsewhere.room not in kept
+    assert all(person.user_id in everybody for person in (ana, ben, cleo))
+    assert all(person.user_id in only_here for person in (ana, ben))
+    assert cleo.user_id not in only_here
+    assert gone.user_id not in everybody + only_here
 
 
 async def test_show_tells_all_about_a_request(keeper: InProcess) -> None:
@@ -296,7 +284,7 @@ async def test_a_server_admin_sees_all_rooms_and_ends_any_but_has_no_power_over_
 
 
 async def test_a_policy_is_shown_as_it_was_written(keeper: InProcess) -> None:
-    garden = await keeper.plant()
+    garden = await keeper.ruled()
     text = "# for the summer\nrules:\n- name: friends   # of ours\n  when: {reason_matches: friend}\n  then: accept"
 
     await garden.set_policy(text)
@@ -307,7 +295,7 @@ async def test_a_policy_is_shown_as_it_was_written(keeper: InProcess) -> None:
 
 
 async def test_a_policy_may_stand_in_a_code_fence(keeper: InProcess) -> None:
-    garden = await keeper.plant()
+    garden = await keeper.ruled()
     body = f"!kb policy set {garden.room}\n```yaml\notherwise: reject\n```"
     formatted = (
         f'<p>!kb policy set {garden.room}</p>\n<pre><code class="language-yaml">otherwise: reject\n</code></pre>'
@@ -367,7 +355,7 @@ async def test_a_mistake_is_named_with_its_line(keeper: InProcess) -> None:
 
 
 async def test_a_policy_may_name_only_rooms_its_author_is_in(keeper: InProcess) -> None:
-    garden = await keeper.plant("otherwise: reject")
+    garden = await keeper.ruled("otherwise: reject")
     mona = await keeper.homeserver.person("mona")
     club = await mona.create_room("Club", invite=[keeper.user_id])
     await mona.wait_for_membership(club, keeper.user_id, "join")
@@ -402,7 +390,7 @@ async def test_a_policy_takes_the_power_for_all_that_it_may_do(keeper: InProcess
 
 
 async def test_who_left_the_room_sets_its_policy_no_longer(keeper: InProcess) -> None:
-    garden = await keeper.plant("otherwise: reject")
+    garden = await keeper.ruled("otherwise: reject")
     mona = await garden.moderator("mona", level=100)
     await mona.leave(garden.room)
 
@@ -412,7 +400,7 @@ async def test_who_left_the_room_sets_its_policy_no_longer(keeper: InProcess) ->
 
 
 async def test_policy_log_tells_who_changed_it(keeper: InProcess) -> None:
-    garden = await keeper.plant("otherwise: reject")
+    garden = await keeper.ruled("otherwise: reject")
     mona = await garden.moderator("mona", level=100)
     await garden.set_policy("otherwise: accept", by=mona)
 

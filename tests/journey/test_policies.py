@@ -133,7 +133,7 @@ async def test_a_knock_that_waits_is_judged_anew_when_its_reason_changes(keeper:
 
 
 async def test_a_new_policy_holds_from_the_next_knock_on(keeper: InProcess) -> None:
-    garden = await keeper.plant("otherwise: forward")
+    garden = await keeper.ruled("otherwise: forward")
     ana = await garden.knocker("ana")
     await garden.shown(ana, "pending")
 
@@ -181,7 +181,7 @@ async def test_a_criterion_tells_applicants_apart(keeper: InProcess, place: int)
 
 async def beside_a_club(keeper: InProcess, policy: str) -> tuple[Garden, str]:
     """A garden whose policy speaks of a club that alice and the bot are in."""
-    garden = await keeper.plant()
+    garden = await keeper.ruled()
     club = await garden.alice.create_room("Club", invite=[keeper.user_id])
     await garden.alice.wait_for_membership(club, keeper.user_id, "join")
     await garden.set_policy(policy.replace("CLUB", f"'{club}'"))
@@ -206,7 +206,7 @@ async def test_members_of_another_room_are_told_apart(keeper: InProcess) -> None
 
 
 async def test_an_alias_in_a_policy_means_the_room_it_meant_when_it_was_first_used(keeper: InProcess) -> None:
-    garden = await keeper.plant()
+    garden = await keeper.ruled()
     alice, name = garden.alice, f"club-{garden.alice.user_id[1:].partition(':')[0]}"
     alias = f"#{name}:{keeper.homeserver.name}"
     club = await alice.create_room("Club", alias=name, invite=[keeper.user_id])
@@ -258,7 +258,7 @@ async def test_a_room_the_bot_never_was_in_is_unknown(own_keeper: OwnKeeper) -> 
 
 
 async def test_announce_none_acts_without_a_word(keeper: InProcess) -> None:
-    garden = await keeper.plant("rules: [{when: {reason_matches: x}, then: accept}]\nannounce: none")
+    garden = await keeper.ruled("rules: [{when: {reason_matches: x}, then: accept}]\nannounce: none")
 
     quiet = await garden.knocker("quiet", "x")
 
@@ -268,7 +268,7 @@ async def test_announce_none_acts_without_a_word(keeper: InProcess) -> None:
 
 
 async def test_announce_none_still_shows_what_is_forwarded(keeper: InProcess) -> None:
-    garden = await keeper.plant("announce: none")
+    garden = await keeper.ruled("announce: none")
 
     ana = await garden.knocker()
 
@@ -276,7 +276,7 @@ async def test_announce_none_still_shows_what_is_forwarded(keeper: InProcess) ->
 
 
 async def test_a_card_calls_those_it_is_told_to_and_nobody_else(keeper: InProcess) -> None:
-    garden = await keeper.plant()
+    garden = await keeper.ruled()
     called = [garden.alice.user_id, "@bob:lab.test"]
     await garden.set_policy(f"call: ['{called[0]}', '{called[1]}']")
     ana = await garden.knocker(reason=f"hello {garden.alice.user_id} @room")

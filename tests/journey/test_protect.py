@@ -33,7 +33,7 @@ async def keeps(garden: Garden) -> bool:
 
 
 async def test_the_bot_protects_a_room_it_was_invited_to_before(keeper: InProcess) -> None:
-    garden = await keeper.plant(protect=False, alone=True)
+    garden = await keeper.plant(protect=False)
 
     said = await garden.command(f"protect {garden.room}")
 
@@ -210,7 +210,7 @@ async def test_an_invite_from_outside_the_permissions_is_declined_without_a_word
 
 
 async def test_the_attempts_of_one_do_not_count_for_another(keeper: InProcess) -> None:
-    garden = await keeper.plant(protect=False, alone=True)
+    garden = await keeper.plant(protect=False)
     mona = await garden.moderator("mona", level=None)
     for _ in range(4):
         await garden.command(f"protect {garden.room}", by=mona)
@@ -230,7 +230,7 @@ async def test_a_room_that_others_can_read_manages_nothing(keeper: InProcess) ->
 
 
 async def test_who_is_not_joined_cannot_have_a_room_protected(keeper: InProcess) -> None:
-    garden = await keeper.plant(protect=False, alone=True)
+    garden = await keeper.plant(protect=False)
     mona = await keeper.homeserver.person("mona")
     mods = await mona.create_room(invite=[keeper.user_id])
     hers = Garden(keeper, mona, garden.room, mods)
@@ -320,7 +320,7 @@ async def test_moving_to_another_management_room_renumbers_and_closes_the_old_ca
 
 
 async def test_protecting_again_from_the_same_room_changes_nothing(keeper: InProcess) -> None:
-    garden = await keeper.plant(alone=True)
+    garden = await keeper.plant()
     ana = await garden.knocker()
     await garden.card(ana)
 
@@ -331,7 +331,7 @@ async def test_protecting_again_from_the_same_room_changes_nothing(keeper: InPro
 
 
 async def test_who_takes_a_room_to_another_management_room_needs_the_power_for_it(keeper: InProcess) -> None:
-    garden = await keeper.plant(alone=True)
+    garden = await keeper.plant()
     mona = await garden.moderator("mona", level=0)
     mods = await mona.create_room(invite=[keeper.user_id])
     hers = Garden(keeper, mona, garden.room, mods)
@@ -344,7 +344,7 @@ async def test_who_takes_a_room_to_another_management_room_needs_the_power_for_i
 
 
 async def test_what_is_unprotected_is_left_alone_until_it_is_protected_again(keeper: InProcess) -> None:
-    garden = await keeper.plant("otherwise: accept", alone=True)
+    garden = await keeper.plant("otherwise: accept")
     await garden.command(f"unprotect {garden.room}")
     ana = await garden.knocker()
     await garden.command("help")
@@ -356,7 +356,7 @@ async def test_what_is_unprotected_is_left_alone_until_it_is_protected_again(kee
 
 
 async def test_a_protected_space_is_a_room_like_any_other(keeper: InProcess) -> None:
-    garden = await keeper.plant(creation_content={"type": "m.space"}, alone=True)
+    garden = await keeper.plant(creation_content={"type": "m.space"})
 
     ana = await garden.knocker()
     card = await garden.card(ana)
