@@ -24,8 +24,9 @@ help:
 demo: $(VENV)/.ready $(SYDENT)/.ready
 	@$(BIN)/knockbot demo $(if $(filter-out 0 no,$(KEEP)),--keep)
 
+# Bytecode is kept whatever the environment says: every worker, and every server they start, would compile all anew.
 test: $(VENV)/.ready $(SYDENT)/.ready
-	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
 check: $(VENV)/.ready
 	@echo "== lint";             $(BIN)/ruff check .
