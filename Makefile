@@ -1,7 +1,7 @@
 # What can be done in a checkout. Each target makes what it needs; Python >= 3.11 and make are enough.
 #
 #   make demo [KEEP=1]     the whole story, played on a throwaway homeserver; KEEP=1 leaves it running
-#   make test [ARGS=...]   the tests, two at a time (WORKERS=...); ARGS go to pytest
+#   make test [ARGS=...]   the tests, three at a time (WORKERS=...); ARGS go to pytest
 #   make test-long         those that take longer: other homeservers, lost keys, faults
 #   make faults [ARGS=...] kills, freezes and cuts everything in turn, for a quarter of an hour and more
 #   make bench [ARGS=...]  what it takes, beside yardsticks: a table and bench.json; ARGS="--only decide,intake"
@@ -19,8 +19,9 @@ SYDENT := .venv-sydent
 JSSDK := tests/jssdk
 MAUBOT := .venv-maubot
 BIN := $(VENV)/bin
-WORKERS ?= 2
-PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
+WORKERS ?= 3
+# Bytecode is kept whatever the environment says: every worker, and every server they start, would compile all anew.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 .PHONY: help demo test test-long faults bench check lock clean

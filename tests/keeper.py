@@ -6,8 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -21,12 +19,13 @@ import aiohttp
 
 from knockbot.app import service
 from knockbot.config import Settings
-from knockbot.demo.homeserver import spawn
 from knockbot.demo.people import Json, NothingHappened, Person, until
 from knockbot.errors import Unavailable
 from knockbot.flow.door import Door
 from knockbot.store import inbox
+from tests import warm
 from tests.lab import DoorSlot, LabHomeserver
+from tests.warm import Warm
 
 WITHIN = 20.0
 """Seconds that anything is waited for."""
@@ -172,6 +171,13 @@ class Keeper(ABC):
             self._gardens[key] = await self.plant(policy, **room)
         return self._gardens[key]
 
+    async def ruled(self, policy: str | None = None) -> Garden:
+        """The shared garden whose policy each test sets for itself, now or later; no other trace may be left there."""
+        garden = await self.garden("otherwise: forward  # until somebody sets another")
+        if policy is not None:
+            await garden.set_policy(policy)
+        return garden
+
 
 class InProcess(Keeper):
     """A knockbot in this process: quick to start and to stop."""
@@ -227,7 +233,7 @@ class Process(Keeper):
         super().__init__(slot, database, **more)
         self.directory = directory
         self.log = directory / f"{slot.id}.log"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Warm | None = None
 
     async def start(self) -> None:
         """Start it, and return once it is ready."""
@@ -245,10 +251,7 @@ class Process(Keeper):
     def begin(self) -> None:
         """Start it without waiting for anything."""
         config_file = self.write_config()
-        with self.log.open("ab") as log:
-            self._process = spawn(
-                [sys.executable, "-m", "knockbot", "run", "-c", config_file], cwd=self.directory, log=log
-            )
+        self._process = Warm(warm.knockbot, ["run", "-c", str(config_file)], self.directory, self.log)
 
     def write_config(self) -> Path:
         """Write its config.yaml as `config` says now."""
@@ -279,7 +282,7 @@ class Process(Keeper):
         return self.log.read_text(errors="replace")
 
     @property
-    def _running(self) -> subprocess.Popen[bytes]:
+    def _running(self) -> Warm:
         assert self._process is not None
         return self._process
 

@@ -24,6 +24,7 @@ from mautrix.util.async_db import Database as Pool
 from knockbot.demo.homeserver import RELAXED, Homeserver, end, free_port, spawn
 from knockbot.demo.people import Person
 from knockbot.store.db import Database
+from tests import warm
 from tests.warm import Warm
 
 SLOTS = 12
@@ -95,7 +96,7 @@ class LabHomeserver(Homeserver):
         self._numbers = itertools.count(1)
 
     def _begin(self, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
-        return cast("subprocess.Popen[bytes]", Warm(arguments, self.directory, self.log, self.environ))
+        return cast("subprocess.Popen[bytes]", Warm(warm.synapse, arguments, self.directory, self.log, **self.environ))
 
     def take_slot(self) -> DoorSlot:
         """A door that no other test has used."""
@@ -112,6 +113,7 @@ class Lab:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._running: LabHomeserver | None = None
+        self._quiet: LabHomeserver | None = None
         self._numbers = itertools.count(1)
 
     async def __aenter__(self) -> Self:
@@ -119,6 +121,15 @@ class Lab:
 
     async def __aexit__(self, *_: object) -> None:
         await self._retire()
+        if self._quiet is not None:
+            await self._quiet.__aexit__()
+
+    async def quiet_homeserver(self) -> LabHomeserver:
+        """The one with a single door, for the bot that most tests share: each event is cheap there, and it stays."""
+        if self._quiet is None:
+            self._quiet = self._another(slots=1)
+            await self._quiet.__aenter__()
+        return self._quiet
 
     async def homeserver(self) -> LabHomeserver:
         """The shared homeserver, with at least two doors to take: a new one replaces it when they run out."""

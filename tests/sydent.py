@@ -15,7 +15,10 @@ from knockbot.demo.certificates import NAME, CertificateFiles, federation
 from knockbot.demo.homeserver import free_port
 from knockbot.demo.identity import IdentityServer
 from knockbot.demo.people import Json, Person, until
-from tests.lab import SLOTS, Lab, LabHomeserver
+from tests.lab import Lab, LabHomeserver
+
+FEW = 6
+"""Most tests that work with the identity server share one bot."""
 
 
 class Mood(Enum):
@@ -100,7 +103,12 @@ class FederatingHomeserver(LabHomeserver):
     """A throwaway Synapse that speaks to others, and to identity servers, whose certificates are of one authority."""
 
     def __init__(
-        self, directory: Path, files: CertificateFiles, *, slots: int = SLOTS, extra: Mapping[str, Any] | None = None
+        self,
+        directory: Path,
+        files: CertificateFiles,
+        *,
+        slots: int = FEW,
+        extra: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(directory, slots=slots)
         port = free_port()

@@ -1,6 +1,6 @@
-"""Synapses that start warm: forked from a process that has imported Synapse once, which is nine tenths of a start.
+"""Servers that start warm: forked from one process that has imported them, which is most of what a start costs.
 
-Only the lab starts them so; the demo starts Synapse by its command line, and so do its tests.
+Only the tests' own Synapses and knockbots start so; the demo and its tests use the command line of each.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import platform
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -23,10 +23,13 @@ from types import ModuleType
 class Warm:
     """A process that was forked so, with what the lab asks of a `subprocess.Popen`."""
 
-    def __init__(self, arguments: Sequence[str], directory: Path, log: Path, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, main: Callable[[], object], arguments: Sequence[str], directory: Path, log: Path, **environ: str
+    ) -> None:
+        log.touch()
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["synapse.app.homeserver"])  # before the first fork, once for all
-        how = (list(arguments), str(directory), str(log), dict(environ))
+        context.set_forkserver_preload(["synapse.app.homeserver", "knockbot.cli", "knockbot.app"])  # once for all
+        how = (main, list(arguments), str(directory), str(log), environ)
         self._process: ForkServerProcess = context.Process(target=run, args=how, daemon=True)
         with _anonymous():
             self._process.start()
@@ -53,6 +56,10 @@ class Warm:
         if self.poll() is None:
             os.kill(self.pid, sign)
 
+    def terminate(self) -> None:
+        """SIGTERM."""
+        self.send_signal(signal.SIGTERM)
+
     def kill(self) -> None:
         """SIGKILL."""
         self.send_signal(signal.SIGKILL)
@@ -68,8 +75,8 @@ def _anonymous() -> Iterator[None]:
         sys.modules["__main__"] = main
 
 
-def run(arguments: list[str], directory: str, log: str, environ: dict[str, str]) -> None:
-    """Be a Synapse, in the forked process."""
+def run(main: Callable[[], object], arguments: list[str], directory: str, log: str, environ: dict[str, str]) -> None:
+    """Be one of them, in the forked process."""
     os.setsid()
     if platform.system() == "Linux":
         set_parent_death_signal = 1  # PR_SET_PDEATHSIG of prctl(2)
@@ -79,12 +86,23 @@ def run(arguments: list[str], directory: str, log: str, environ: dict[str, str])
     file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.dup2(file, 1)
     os.dup2(file, 2)
-    sys.argv = ["synapse.app.homeserver", *arguments]
+    gc.freeze()  # what was imported stays, and need not be looked through for garbage
+    sys.argv = [main.__name__, *arguments]
+    sys.exit(main())  # type: ignore[arg-type]  # a status or nothing, as for any program
 
+
+def synapse() -> None:
+    """Be a Synapse."""
     from synapse.app.homeserver import main  # noqa: PLC0415 - not in the process that asks for it
-    from twisted.internet import reactor  # noqa: PLC0415 - as above
+    from twisted.internet import reactor  # noqa: PLC0415 - the same
 
     # It was made before the fork, and what it polls would be shared by all.
     reactor.__init__()  # type: ignore[misc]  # the same class once more
-    gc.freeze()  # what was imported stays, and need not be looked through for garbage
     main()
+
+
+def knockbot() -> int:
+    """Be a knockbot."""
+    from knockbot.cli import main  # noqa: PLC0415 - not in the process that asks for it
+
+    return main(sys.argv[1:])

@@ -36,6 +36,7 @@ def becomes_moderator(world: World, user_id: str, level: int = 100) -> None:
     ("emoji", "membership", "state"),
     [
         ("✅", "invite", "accepted"),
+        ("✅\ufe0f", "invite", "accepted"),
         ("❌", "leave", "rejected"),
         ("❌\ufe0f", "leave", "rejected"),
         ("⛔", "ban", "banned"),

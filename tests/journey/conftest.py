@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.keeper import Garden, InProcess, Keepers, Process
-from tests.lab import LabHomeserver
+from tests.lab import Lab, LabHomeserver
 from tests.sydent import FederatingHomeserver, FederatingLab, LabIdentityServer
 
 OwnKeeper = Callable[..., Awaitable[InProcess]]
@@ -26,9 +26,9 @@ async def keepers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Kee
 
 
 @pytest.fixture
-async def keeper(keepers: Keepers, homeserver: LabHomeserver) -> InProcess:
+async def keeper(keepers: Keepers, lab: Lab) -> InProcess:
     """The shared bot. Neither stop it nor change its name: take `own_keeper` for that."""
-    return await keepers.on(homeserver)
+    return await keepers.on(await lab.quiet_homeserver())
 
 
 @pytest.fixture(scope="session")

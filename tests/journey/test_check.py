@@ -20,6 +20,17 @@ from tests.lab import DoorSlot, LabHomeserver
 Look = Callable[..., Any]
 
 
+LOOKED_AT: dict[LabHomeserver, DoorSlot] = {}
+
+
+@pytest.fixture
+def door_slot(homeserver: LabHomeserver) -> DoorSlot:
+    """A place that every look may share, since none leaves anything behind."""
+    if homeserver not in LOOKED_AT:
+        LOOKED_AT[homeserver] = homeserver.take_slot()
+    return LOOKED_AT[homeserver]
+
+
 @pytest.fixture
 def look(door_slot: DoorSlot, sqlite_url: str) -> Look:
     """Checks a config that is right but for what is given, as `part__key=value`; returns the verdict and the lines."""

@@ -120,11 +120,11 @@ async def kill_and_start(bot: Process) -> None:
 
 async def test_killed_in_the_middle_of_many_knocks_it_answers_each_of_them_once(mortal: Process) -> None:
     garden = await mortal.plant(MIXED, alone=True)
-    crowd = await Crowd.of(garden, 20)
+    crowd = await Crowd.of(garden, 12)
 
-    for first, second in ((0, 10), (10, 20)):
+    for first, second in ((0, 6), (6, 12)):
         knocking = asyncio.create_task(crowd.knock(first, second))
-        await crowd.has_knocked(first + 4)
+        await crowd.has_knocked(first + 3)
         await kill_and_start(mortal)
         await knocking
 
@@ -134,19 +134,19 @@ async def test_killed_in_the_middle_of_many_knocks_it_answers_each_of_them_once(
 async def test_killed_while_moderators_answer_it_carries_every_answer_out_once(process: Process) -> None:
     await process.start()
     garden = await process.plant(alone=True)
-    people = [await garden.knocker() for _ in range(6)]
+    people = [await garden.knocker() for _ in range(4)]
     cards = [await garden.card(person) for person in people]
 
     for place, card in enumerate(cards):
         await garden.alice.react(garden.mods, card["event_id"], "❌")
-        if place in (1, 4):
+        if place in (0, 2):
             await kill_and_start(process)
 
     for person in people:
         await garden.membership(person, "leave")
         await garden.shown(person, "rejected", by=garden.alice.user_id)
     await garden.caught_up()
-    assert [await garden.acts_on(person) for person in people] == [["leave"]] * 6
+    assert [await garden.acts_on(person) for person in people] == [["leave"]] * 4
     await Crowd(garden, []).are_told_once()
 
 
@@ -258,7 +258,7 @@ async def test_what_happens_while_the_bot_is_down_is_answered_once_when_it_is_ba
     garden = await keeper.plant(MIXED, alone=True)
     ana, ben, cleo = [await garden.knocker(name, "visitor") for name in ("ana", "ben", "cleo")]
     cards = [await garden.card(person) for person in (ana, ben, cleo)]
-    crowd = await Crowd.of(garden, 8)
+    crowd = await Crowd.of(garden, 4)
     await keeper.stop()
 
     await crowd.knock()
@@ -344,10 +344,10 @@ async def test_a_database_that_drops_its_connections_costs_nobody_an_answer(
     on_postgres: InProcess, complaints: list[str]
 ) -> None:
     garden = await on_postgres.plant(MIXED)
-    crowd = await Crowd.of(garden, 12)
+    crowd = await Crowd.of(garden, 8)
     knocking = asyncio.create_task(crowd.knock())
 
-    for place in (3, 7):
+    for place in (2, 5):
         await crowd.has_knocked(place)
         await drop_all_connections(on_postgres.database)
 
@@ -393,7 +393,7 @@ async def test_a_homeserver_that_dies_and_comes_back_is_served_on(
 async def test_sigterm_in_the_middle_of_work_ends_it_in_good_order(process: Process) -> None:
     async with process.running():
         garden = await process.plant(MIXED, alone=True)
-        crowd = await Crowd.of(garden, 8)
+        crowd = await Crowd.of(garden, 4)
         await crowd.knock()
 
         process.ask_to_stop()
@@ -419,7 +419,7 @@ async def test_a_second_process_on_the_same_sqlite_file_is_refused(process: Proc
 async def test_two_processes_on_one_postgresql_share_the_work(on_postgres: InProcess) -> None:
     twin = InProcess(on_postgres.slot, on_postgres.database, port=free_port())
     garden = await on_postgres.plant(MIXED, alone=True)
-    crowd = await Crowd.of(garden, 12)
+    crowd = await Crowd.of(garden, 8)
 
     async with twin.running():
         await crowd.knock()

@@ -28,7 +28,6 @@ otherwise: forward
         ("friend of ben", ("invite", "accepted"), "friends", "Come in."),
         ("stranger", ("leave", "rejected"), "strangers", "Say who you are."),
         ("trouble", ("ban", "banned"), "known trouble", "Not welcome here."),
-        ("nameless", ("leave", "rejected"), "#4", None),
     ],
 )
 async def test_a_rule_answers_at_once_and_says_so_in_one_line(
@@ -134,7 +133,7 @@ async def test_a_knock_that_waits_is_judged_anew_when_its_reason_changes(keeper:
 
 
 async def test_a_new_policy_holds_from_the_next_knock_on(keeper: InProcess) -> None:
-    garden = await keeper.plant("otherwise: forward")
+    garden = await keeper.ruled("otherwise: forward")
     ana = await garden.knocker("ana")
     await garden.shown(ana, "pending")
 
@@ -150,25 +149,11 @@ async def test_a_new_policy_holds_from_the_next_knock_on(keeper: InProcess) -> N
 CRITERIA = [
     # what the rule asks, the end of the applicant's name, their reason, whether the rule matches
     ("any: [{user: '@*kind*:lab.test'}]", "kind", None, True),
-    ("any: [{user: '@*kind*:lab.test'}]", "ana", None, False),
-    ("any: [{user: ['@x:lab.test', '@?????kind*']}]", "kind", None, True),
-    ("any: [{user: '@*KIND*:lab.test'}]", "kind", None, False),
     ("server: LAB.test", "ana", None, True),
-    ("server: ['*.spam.example', evil.example]", "ana", None, False),
-    ("local: true", "ana", None, True),
     ("local: false", "ana", None, False),
     ("reason_matches: '(?i)student|staff'", "ana", "I am a STUDENT here", True),
-    ("reason_matches: '^staff$'", "ana", "staff member", False),
-    ("reason_matches: vegetable", "ana", "ｖｅｇｅ\u200btable", True),
-    ("reason_length_at_least: 3", "ana", "abc", True),
-    ("reason_length_at_least: 3", "ana", "ab\u200b", False),
     ("reason_length_at_least: 1", "ana", None, False),
-    ("any: [{local: false}, {reason_matches: x}]", "ana", "x", True),
     ("all: [{local: true}, {reason_matches: x}]", "ana", "y", False),
-    ("not: {reason_length_at_least: 3}", "ana", None, True),
-    ("not: {any: [{local: true}, {server: a.example}]}", "ana", None, False),
-    ("local: true, reason_matches: x", "ana", "x", True),
-    ("local: true, reason_matches: x", "ana", "y", False),
 ]
 
 # One garden for all of them: the rule of each case is for those whose name begins with its number.
@@ -196,7 +181,7 @@ async def test_a_criterion_tells_applicants_apart(keeper: InProcess, place: int)
 
 async def beside_a_club(keeper: InProcess, policy: str) -> tuple[Garden, str]:
     """A garden whose policy speaks of a club that alice and the bot are in."""
-    garden = await keeper.plant()
+    garden = await keeper.ruled()
     club = await garden.alice.create_room("Club", invite=[keeper.user_id])
     await garden.alice.wait_for_membership(club, keeper.user_id, "join")
     await garden.set_policy(policy.replace("CLUB", f"'{club}'"))
@@ -220,33 +205,8 @@ async def test_members_of_another_room_are_told_apart(keeper: InProcess) -> None
     await garden.membership(stranger, "leave")
 
 
-async def test_only_those_who_are_joined_now_are_members(keeper: InProcess) -> None:
-    garden, club = await beside_a_club(keeper, "rules: [{when: {member_of: CLUB}, then: accept}]\notherwise: reject")
-    invited, former = await garden.person("invited"), await garden.person("former")
-    await garden.alice.invite(club, invited.user_id)
-    await garden.bring(former, club)
-    await former.leave(club)
-
-    await invited.knock(garden.room)
-    await former.knock(garden.room)
-
-    await garden.membership(invited, "leave")
-    await garden.membership(former, "leave")
-
-
-async def test_who_is_not_a_member_can_be_ruled_out(keeper: InProcess) -> None:
-    garden, club = await beside_a_club(
-        keeper, "rules: [{when: {not: {member_of: CLUB}}, then: ban}]\notherwise: forward"
-    )
-
-    member, stranger = await knocker_of(garden, club), await garden.knocker("stranger")
-
-    await garden.membership(stranger, "ban")
-    await garden.shown(member, "pending")
-
-
 async def test_an_alias_in_a_policy_means_the_room_it_meant_when_it_was_first_used(keeper: InProcess) -> None:
-    garden = await keeper.plant()
+    garden = await keeper.ruled()
     alice, name = garden.alice, f"club-{garden.alice.user_id[1:].partition(':')[0]}"
     alias = f"#{name}:{keeper.homeserver.name}"
     club = await alice.create_room("Club", alias=name, invite=[keeper.user_id])
@@ -267,12 +227,9 @@ async def test_an_alias_in_a_policy_means_the_room_it_meant_when_it_was_first_us
     await garden.shown(trapped, "pending")
 
 
-@pytest.mark.parametrize(
-    "rule", ["member_of: CLUB", "not: {member_of: CLUB}", "all: [{local: true}, {member_of: CLUB}]"]
-)
-async def test_what_the_bot_can_no_longer_see_is_left_to_the_moderators(keeper: InProcess, rule: str) -> None:
+async def test_what_the_bot_can_no_longer_see_is_left_to_the_moderators(keeper: InProcess) -> None:
     garden, club = await beside_a_club(
-        keeper, f"rules: [{{name: club, when: {{{rule}}}, then: accept}}]\notherwise: ban"
+        keeper, "rules: [{name: club, when: {member_of: CLUB}, then: accept}]\notherwise: ban"
     )
     await garden.alice.kick(club, keeper.user_id)
 
@@ -284,28 +241,6 @@ async def test_what_the_bot_can_no_longer_see_is_left_to_the_moderators(keeper: 
         assert club in words(card)
         assert "not joined" in words(card)
         assert await garden.alice.membership(garden.room, person.user_id) == "knock"
-
-
-async def test_an_unknown_fact_does_not_matter_where_the_rule_cannot_match(keeper: InProcess) -> None:
-    garden, club = await beside_a_club(
-        keeper, "rules: [{when: {local: false, member_of: CLUB}, then: ban}]\notherwise: accept"
-    )
-    await garden.alice.kick(club, keeper.user_id)
-
-    ana = await garden.knocker()
-
-    await garden.membership(ana, "invite")
-
-
-async def test_a_rule_before_the_unknown_one_still_decides(keeper: InProcess) -> None:
-    garden, club = await beside_a_club(
-        keeper, "rules: [{when: {reason_matches: spam}, then: ban}, {when: {member_of: CLUB}, then: accept}]"
-    )
-    await garden.alice.kick(club, keeper.user_id)
-
-    spammer = await garden.knocker("spammer", "spam")
-
-    await garden.membership(spammer, "ban")
 
 
 async def test_a_room_the_bot_never_was_in_is_unknown(own_keeper: OwnKeeper) -> None:
@@ -323,7 +258,7 @@ async def test_a_room_the_bot_never_was_in_is_unknown(own_keeper: OwnKeeper) -> 
 
 
 async def test_announce_none_acts_without_a_word(keeper: InProcess) -> None:
-    garden = await keeper.plant("rules: [{when: {reason_matches: x}, then: accept}]\nannounce: none")
+    garden = await keeper.ruled("rules: [{when: {reason_matches: x}, then: accept}]\nannounce: none")
 
     quiet = await garden.knocker("quiet", "x")
 
@@ -333,7 +268,7 @@ async def test_announce_none_acts_without_a_word(keeper: InProcess) -> None:
 
 
 async def test_announce_none_still_shows_what_is_forwarded(keeper: InProcess) -> None:
-    garden = await keeper.plant("announce: none")
+    garden = await keeper.ruled("announce: none")
 
     ana = await garden.knocker()
 
@@ -341,7 +276,7 @@ async def test_announce_none_still_shows_what_is_forwarded(keeper: InProcess) ->
 
 
 async def test_a_card_calls_those_it_is_told_to_and_nobody_else(keeper: InProcess) -> None:
-    garden = await keeper.plant()
+    garden = await keeper.ruled()
     called = [garden.alice.user_id, "@bob:lab.test"]
     await garden.set_policy(f"call: ['{called[0]}', '{called[1]}']")
     ana = await garden.knocker(reason=f"hello {garden.alice.user_id} @room")

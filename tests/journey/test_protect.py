@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from knockbot.demo.people import Json, Person
+from knockbot.demo.people import Person
 from tests.journey.conftest import OwnKeeper
 from tests.keeper import Garden, InProcess, Keeper, block, edit_of, in_reply_to, words
 from tests.lab import LabHomeserver
@@ -33,7 +33,7 @@ async def keeps(garden: Garden) -> bool:
 
 
 async def test_the_bot_protects_a_room_it_was_invited_to_before(keeper: InProcess) -> None:
-    garden = await keeper.plant(protect=False, alone=True)
+    garden = await keeper.plant(protect=False)
 
     said = await garden.command(f"protect {garden.room}")
 
@@ -133,26 +133,19 @@ async def test_the_bot_says_when_it_is_banned_there(keeper: InProcess) -> None:
 # --- how rooms are named ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("form", ["{alias}", "https://matrix.to/#/{alias}", "https://matrix.to/#/{room}?via=lab.test"])
-async def test_a_room_may_be_named_in_many_ways(keeper: InProcess, form: str) -> None:
-    garden = await keeper.plant(protect=False, alone=True)
-    alias = await named(garden)
-
-    await garden.command("protect " + form.format(alias=alias, room=garden.room), expect="✅")
-
-    assert await keeps(garden)
-    assert "accept" in await garden.command(f"policy set {alias}\notherwise: accept")
-
-
-async def test_a_room_may_be_named_by_a_pill(keeper: InProcess) -> None:
+async def test_a_room_may_be_named_in_many_ways(keeper: InProcess) -> None:
     garden = await keeper.plant(protect=False, alone=True)
     alias = await named(garden)
     pill = f'<a href="https://matrix.to/#/{alias}">The lovely garden</a>'
 
+    for form in ("{alias}", "https://matrix.to/#/{alias}", "https://matrix.to/#/{room}?via=lab.test"):
+        await garden.command("protect " + form.format(alias=alias, room=garden.room), expect="✅")
+        await garden.command(f"unprotect {garden.room}", expect="no longer")
     said = await garden.alice.say(garden.mods, "!kb protect The lovely garden", formatted=f"!kb protect {pill}")
 
     assert "✅" in await garden.answer_to(said)
     assert await keeps(garden)
+    assert "accept" in await garden.command(f"policy set {alias}\notherwise: accept")
 
 
 async def named(garden: Garden) -> str:
@@ -164,7 +157,7 @@ async def named(garden: Garden) -> str:
 
 @pytest.mark.parametrize(
     "reference",
-    ["", "garden", "#nowhere:lab.test", "!nowhere:lab.test", "@alice:lab.test", "#", "<b>", "!" + "x" * 300],
+    ["", "#nowhere:lab.test", "!nowhere:lab.test", "!" + "x" * 300],
 )
 async def test_a_room_that_cannot_be_found_is_told_so(keeper: InProcess, reference: str) -> None:
     garden = await keeper.garden()
@@ -201,20 +194,6 @@ async def keeper_for(own_keeper: OwnKeeper, homeserver: LabHomeserver) -> tuple[
     return await own_keeper(permissions={alice.user_id: "user"}), alice
 
 
-async def test_only_those_in_permissions_may_have_rooms_protected(
-    own_keeper: OwnKeeper, homeserver: LabHomeserver
-) -> None:
-    keeper, alice = await keeper_for(own_keeper, homeserver)
-    garden = await keeper.plant(alice=alice, protect=False)
-    carl = await garden.moderator("carl", level=90)
-
-    refused = await garden.command(f"protect {garden.room}", by=carl)
-
-    assert "permissions" in refused
-    assert not await keeps(garden)
-    await garden.command(f"protect {garden.room}", expect="✅")
-
-
 async def test_an_invite_from_outside_the_permissions_is_declined_without_a_word(
     own_keeper: OwnKeeper, homeserver: LabHomeserver
 ) -> None:
@@ -230,36 +209,8 @@ async def test_an_invite_from_outside_the_permissions_is_declined_without_a_word
     assert alice.user_id not in str(bot_events)
 
 
-async def test_an_invite_by_somebody_in_permissions_is_taken(own_keeper: OwnKeeper, homeserver: LabHomeserver) -> None:
-    keeper, alice = await keeper_for(own_keeper, homeserver)
-
-    room = await alice.create_room(invite=[keeper.user_id])
-
-    await alice.wait_for_membership(room, keeper.user_id, "join")
-
-
-async def test_after_three_failed_attempts_there_is_a_pause(keeper: InProcess) -> None:
-    garden = await unprotected(keeper, join_rule="invite")
-    closed = garden.room
-    replies = [await garden.command(f"protect {closed}") for _ in range(3)]
-    await garden.alice.invite(closed, keeper.user_id)
-    await garden.membership_of_bot("join")
-
-    fourth = await garden.command(f"protect {closed}")
-
-    assert fourth not in replies
-    assert not await keeps(garden)
-
-
-async def test_attempts_that_succeed_are_not_counted(keeper: InProcess) -> None:
-    garden = await keeper.plant(protect=False, alone=True)
-
-    for _ in range(5):
-        await garden.command(f"protect {garden.room}", expect="✅")
-
-
 async def test_the_attempts_of_one_do_not_count_for_another(keeper: InProcess) -> None:
-    garden = await keeper.plant(protect=False, alone=True)
+    garden = await keeper.plant(protect=False)
     mona = await garden.moderator("mona", level=None)
     for _ in range(4):
         await garden.command(f"protect {garden.room}", by=mona)
@@ -267,15 +218,9 @@ async def test_the_attempts_of_one_do_not_count_for_another(keeper: InProcess) -
     await garden.command(f"protect {garden.room}", expect="✅")
 
 
-@pytest.mark.parametrize(
-    "mods",
-    [
-        {"preset": "public_chat"},
-        {"initial_state": [{"type": "m.room.history_visibility", "content": {"history_visibility": "world_readable"}}]},
-    ],
-    ids=["public", "world-readable"],
-)
-async def test_a_room_that_others_can_read_manages_nothing(keeper: InProcess, mods: Json) -> None:
+async def test_a_room_that_others_can_read_manages_nothing(keeper: InProcess) -> None:
+    readable = {"type": "m.room.history_visibility", "content": {"history_visibility": "world_readable"}}
+    mods = {"initial_state": [readable]}
     garden = await unprotected(keeper, mods=mods, join_rule="knock", invite=[keeper.user_id])
 
     said = await garden.command(f"protect {garden.room}")
@@ -284,41 +229,8 @@ async def test_a_room_that_others_can_read_manages_nothing(keeper: InProcess, mo
     assert not await keeps(garden)
 
 
-async def test_a_room_cannot_manage_itself(keeper: InProcess) -> None:
-    garden = await keeper.plant(protect=False, alone=True)
-    itself = Garden(keeper, garden.alice, garden.room, garden.room)
-
-    await itself.command(f"protect {garden.room}", expect="private")
-
-    assert not await keeps(itself)
-
-
-async def test_it_takes_power_in_the_management_room_too(keeper: InProcess) -> None:
-    garden = await keeper.plant(protect=False, alone=True)
-    mona = await garden.moderator("mona", level=100)
-
-    refused = await garden.command(f"protect {garden.room}", by=mona)
-
-    assert "50" in refused
-    assert not await keeps(garden)
-
-
-async def test_it_takes_power_in_the_protected_room(keeper: InProcess) -> None:
-    garden = await keeper.plant(protect=False, alone=True)
-    mona = await garden.moderator("mona", level=49)
-    mods = await mona.create_room(invite=[keeper.user_id])
-    hers = Garden(keeper, mona, garden.room, mods)
-    await mona.wait_for_membership(mods, keeper.user_id, "join")
-
-    await hers.command(f"protect {garden.room}", expect="50")
-
-    assert not await keeps(hers)
-    await garden.give_power(mona.user_id, 50)
-    await hers.command(f"protect {garden.room}", expect="✅")
-
-
 async def test_who_is_not_joined_cannot_have_a_room_protected(keeper: InProcess) -> None:
-    garden = await keeper.plant(protect=False, alone=True)
+    garden = await keeper.plant(protect=False)
     mona = await keeper.homeserver.person("mona")
     mods = await mona.create_room(invite=[keeper.user_id])
     hers = Garden(keeper, mona, garden.room, mods)
@@ -408,7 +320,7 @@ async def test_moving_to_another_management_room_renumbers_and_closes_the_old_ca
 
 
 async def test_protecting_again_from_the_same_room_changes_nothing(keeper: InProcess) -> None:
-    garden = await keeper.plant(alone=True)
+    garden = await keeper.plant()
     ana = await garden.knocker()
     await garden.card(ana)
 
@@ -419,7 +331,7 @@ async def test_protecting_again_from_the_same_room_changes_nothing(keeper: InPro
 
 
 async def test_who_takes_a_room_to_another_management_room_needs_the_power_for_it(keeper: InProcess) -> None:
-    garden = await keeper.plant(alone=True)
+    garden = await keeper.plant()
     mona = await garden.moderator("mona", level=0)
     mods = await mona.create_room(invite=[keeper.user_id])
     hers = Garden(keeper, mona, garden.room, mods)
@@ -432,7 +344,7 @@ async def test_who_takes_a_room_to_another_management_room_needs_the_power_for_i
 
 
 async def test_what_is_unprotected_is_left_alone_until_it_is_protected_again(keeper: InProcess) -> None:
-    garden = await keeper.plant("otherwise: accept", alone=True)
+    garden = await keeper.plant("otherwise: accept")
     await garden.command(f"unprotect {garden.room}")
     ana = await garden.knocker()
     await garden.command("help")
@@ -444,7 +356,7 @@ async def test_what_is_unprotected_is_left_alone_until_it_is_protected_again(kee
 
 
 async def test_a_protected_space_is_a_room_like_any_other(keeper: InProcess) -> None:
-    garden = await keeper.plant(creation_content={"type": "m.space"}, alone=True)
+    garden = await keeper.plant(creation_content={"type": "m.space"})
 
     ana = await garden.knocker()
     card = await garden.card(ana)

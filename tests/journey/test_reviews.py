@@ -15,14 +15,7 @@ from tests.keeper import Garden, InProcess, block, edit_of, html, in_reply_to, w
 
 @pytest.mark.parametrize(
     ("emoji", "membership", "state"),
-    [
-        ("✅", "invite", "accepted"),
-        ("✅\ufe0f", "invite", "accepted"),
-        ("❌", "leave", "rejected"),
-        ("❌\ufe0f", "leave", "rejected"),
-        ("⛔", "ban", "banned"),
-        ("⛔\ufe0f", "ban", "banned"),
-    ],
+    [("✅", "invite", "accepted"), ("❌", "leave", "rejected"), ("⛔\ufe0f", "ban", "banned")],
     ids=ascii,
 )
 async def test_one_click_on_a_card_answers(garden: Garden, emoji: str, membership: str, state: str) -> None:
@@ -63,25 +56,18 @@ async def test_a_click_on_something_else_says_nothing(garden: Garden) -> None:
     assert await garden.alice.membership(garden.room, ana.user_id) == "knock"
 
 
-async def test_the_offers_of_the_bot_itself_answer_nothing(garden: Garden) -> None:
-    ana = await garden.knocker()
-    await garden.card(ana)
-
-    await garden.caught_up()
-
-    assert await garden.alice.membership(garden.room, ana.user_id) == "knock"
-    assert await garden.acts_on(ana) == []
-
-
-async def test_a_reply_to_a_card_from_another_room_says_nothing(garden: Garden) -> None:
+async def test_neither_a_reply_to_a_card_nor_its_number_says_anything_in_another_room(garden: Garden) -> None:
     """A click from elsewhere the homeserver does not even take: relations must be in the same room."""
     ana = await garden.knocker()
     card = await garden.card(ana)
     elsewhere = await garden.keeper.plant(alice=garden.alice)
 
     said = await elsewhere.command("accept", reply_to=card["event_id"])
+    numbered = await elsewhere.command(f"accept {block(card)['number']}")
 
     assert "!kb accept" in said
+    assert f"#{block(card)['number']}" in numbered
+    assert ana.user_id not in numbered
     await garden.caught_up()
     assert await garden.alice.membership(garden.room, ana.user_id) == "knock"
 
@@ -170,40 +156,41 @@ async def test_an_invite_that_crosses_a_retraction_is_told_with_its_mend(garden:
 # --- an accept is for the knock that was seen ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("by_command", [False, True])
-async def test_an_accept_given_for_an_older_knock_is_not_carried_over(own_keeper: OwnKeeper, by_command: bool) -> None:
+async def test_an_accept_given_for_an_older_knock_is_not_carried_over(own_keeper: OwnKeeper) -> None:
     keeper = await own_keeper()
     garden = await keeper.plant()
-    ana = await garden.knocker(reason="I grow roses")
-    card = await garden.card(ana)
+    people = [await garden.knocker(name, "I grow roses") for name in ("clicked", "commanded")]
+    cards = [await garden.card(person) for person in people]
     await keeper.stop()
-    await ana.knock(garden.room, "buy cheap pills")
-    if by_command:
-        await garden.tell(f"accept {block(card)['number']}")
-    else:
-        await garden.alice.react(garden.mods, card["event_id"], "✅")
+    for person in people:
+        await person.knock(garden.room, "buy cheap pills")
+    await garden.alice.react(garden.mods, cards[0]["event_id"], "✅")
+    await garden.tell(f"accept {block(cards[1])['number']}")
 
     await keeper.start()
 
-    await garden.heard(lambda event: edit_of(event) == card["event_id"] and "cheap pills" in html(event))
+    for card in cards:
+        await garden.heard(lambda event, card=card: edit_of(event) == card["event_id"] and "cheap pills" in html(event))  # type: ignore[misc]  # of the default
     await garden.caught_up()
-    assert await garden.alice.membership(garden.room, ana.user_id) == "knock"
-    assert block((await garden.said_about(ana))[-1])["state"] == "pending"
+    for person in people:
+        assert await garden.alice.membership(garden.room, person.user_id) == "knock"
+        assert block((await garden.said_about(person))[-1])["state"] == "pending"
 
 
-@pytest.mark.parametrize(("verdict", "membership"), [("reject", "leave"), ("ban", "ban")])
-async def test_nobody_escapes_a_no_by_knocking_once_more(own_keeper: OwnKeeper, verdict: str, membership: str) -> None:
+async def test_nobody_escapes_a_no_by_knocking_once_more(own_keeper: OwnKeeper) -> None:
     keeper = await own_keeper()
     garden = await keeper.plant()
-    ana = await garden.knocker(reason="one")
-    card = await garden.card(ana)
+    people = {verdict: await garden.knocker(reason="one") for verdict in ("reject", "ban")}
+    numbers = {verdict: block(await garden.card(person))["number"] for verdict, person in people.items()}
     await keeper.stop()
-    await garden.tell(f"{verdict} {block(card)['number']}")
-    await ana.knock(garden.room, "two")
+    for verdict, person in people.items():
+        await garden.tell(f"{verdict} {numbers[verdict]}")
+        await person.knock(garden.room, "two")
 
     await keeper.start()
 
-    await garden.membership(ana, membership)
+    await garden.membership(people["reject"], "leave")
+    await garden.membership(people["ban"], "ban")
 
 
 async def test_after_looking_at_the_new_knock_it_can_be_accepted(garden: Garden) -> None:
@@ -228,14 +215,13 @@ async def strict_garden(keeper: InProcess) -> Garden:
     return await keeper.garden(levels=STRICT, bot_level=90)
 
 
-@pytest.mark.parametrize(("level", "emoji"), [(49, "✅"), (49, "❌"), (49, "⛔"), (69, "⛔"), (None, "✅")], ids=ascii)
-async def test_a_click_without_the_power_for_it_is_refused(keeper: InProcess, level: int | None, emoji: str) -> None:
+async def test_a_click_without_the_power_for_it_is_refused(keeper: InProcess) -> None:
     garden = await strict_garden(keeper)
-    mona = await garden.moderator(level=level)
+    mona = await garden.moderator(level=69)
     ana = await garden.knocker()
     card = await garden.card(ana)
 
-    await mona.react(garden.mods, card["event_id"], emoji)
+    await mona.react(garden.mods, card["event_id"], "⛔")
 
     told = await garden.heard(lambda event: in_reply_to(event) == card["event_id"])
     assert mona.user_id in words(told)
@@ -243,20 +229,15 @@ async def test_a_click_without_the_power_for_it_is_refused(keeper: InProcess, le
     assert await garden.alice.membership(garden.room, ana.user_id) == "knock"
 
 
-@pytest.mark.parametrize(
-    ("level", "emoji", "membership"), [(50, "✅", "invite"), (50, "❌", "leave"), (70, "⛔", "ban")], ids=ascii
-)
-async def test_a_click_with_just_the_power_for_it_is_enough(
-    keeper: InProcess, level: int, emoji: str, membership: str
-) -> None:
+async def test_a_click_with_just_the_power_for_it_is_enough(keeper: InProcess) -> None:
     garden = await strict_garden(keeper)
-    mona = await garden.moderator(level=level)
+    mona = await garden.moderator(level=70)
     ana = await garden.knocker()
     card = await garden.card(ana)
 
-    await mona.react(garden.mods, card["event_id"], emoji)
+    await mona.react(garden.mods, card["event_id"], "⛔")
 
-    await garden.membership(ana, membership)
+    await garden.membership(ana, "ban")
     await garden.shown(ana, by=mona.user_id)
 
 
@@ -273,19 +254,6 @@ async def test_to_be_in_the_management_room_is_not_enough(garden: Garden) -> Non
     assert await garden.alice.membership(garden.room, ana.user_id) == "knock"
 
 
-async def test_power_without_being_joined_is_not_enough(keeper: InProcess) -> None:
-    garden = await strict_garden(keeper)
-    mona = await garden.moderator(level=100)
-    await mona.leave(garden.room)
-    ana = await garden.knocker()
-    card = await garden.card(ana)
-
-    await garden.command(f"accept {block(card)['number']}", by=mona)
-
-    await garden.caught_up()
-    assert await garden.alice.membership(garden.room, ana.user_id) == "knock"
-
-
 async def test_an_applicant_cannot_let_themselves_in(garden: Garden) -> None:
     ana = await garden.person()
     await garden.bring(ana, garden.mods)
@@ -299,15 +267,14 @@ async def test_an_applicant_cannot_let_themselves_in(garden: Garden) -> None:
     assert await garden.alice.membership(garden.room, ana.user_id) == "knock"
 
 
-@pytest.mark.parametrize("verdict", ["reject", "ban"])
-async def test_nobody_turns_away_who_stands_as_high_as_they(keeper: InProcess, verdict: str) -> None:
+async def test_nobody_turns_away_who_stands_as_high_as_they(keeper: InProcess) -> None:
     garden = await keeper.garden(levels=STRICT, bot_level=90)
-    mona, peer = await garden.moderator("mona", level=50), await garden.moderator("peer", level=50)
+    mona, peer = await garden.moderator("mona", level=70), await garden.moderator("peer", level=70)
     await peer.leave(garden.room)
     await peer.knock(garden.room)
     card = await garden.card(peer)
 
-    refused = await garden.command(f"{verdict} {block(card)['number']}", by=mona)
+    refused = await garden.command(f"ban {block(card)['number']}", by=mona)
 
     assert mona.user_id in refused
     await garden.caught_up()
@@ -340,19 +307,6 @@ async def test_a_click_that_is_refused_is_refused_once(garden: Garden) -> None:
     assert len(told) == 1
 
 
-async def test_power_counts_at_the_moment_of_the_answer(keeper: InProcess) -> None:
-    garden = await strict_garden(keeper)
-    mona = await garden.moderator(level=50)
-    ana = await garden.knocker()
-    card = await garden.card(ana)
-    await garden.give_power(mona.user_id, 0)
-
-    await garden.command(f"accept {block(card)['number']}", by=mona)
-
-    await garden.caught_up()
-    assert await garden.alice.membership(garden.room, ana.user_id) == "knock"
-
-
 # --- commands -----------------------------------------------------------------------------------------------------
 
 
@@ -366,14 +320,13 @@ async def test_an_accept_may_carry_a_message(garden: Garden) -> None:
     assert "roses" in words(await garden.shown(ana, "accepted"))
 
 
-@pytest.mark.parametrize(("verdict", "membership"), [("reject", "leave"), ("ban", "ban")])
-async def test_a_no_may_carry_a_reason(garden: Garden, verdict: str, membership: str) -> None:
+async def test_a_no_may_carry_a_reason(garden: Garden) -> None:
     ana = await garden.knocker()
     card = await garden.card(ana)
 
-    await garden.command(f"{verdict} {block(card)['number']} three times is enough")
+    await garden.command(f"ban {block(card)['number']} three times is enough")
 
-    assert (await garden.membership(ana, membership))["reason"] == "three times is enough"
+    assert (await garden.membership(ana, "ban"))["reason"] == "three times is enough"
 
 
 async def test_a_reply_to_a_card_needs_no_number(garden: Garden) -> None:
@@ -447,18 +400,6 @@ async def test_a_long_reason_is_cut_and_still_given(garden: Garden) -> None:
     await garden.command(f"reject {block(card)['number']} " + "because " * 5000)
 
     assert (await garden.membership(ana, "leave"))["reason"].startswith("because because")
-
-
-async def test_a_management_room_touches_only_what_it_looks_after(garden: Garden) -> None:
-    ana = await garden.knocker()
-    number = block(await garden.card(ana))["number"]
-    elsewhere = await garden.keeper.plant(alice=garden.alice)
-
-    said = await elsewhere.command(f"accept {number}")
-
-    assert f"#{number}" in said
-    assert ana.user_id not in said
-    assert await garden.alice.membership(garden.room, ana.user_id) == "knock"
 
 
 async def test_the_answer_is_on_the_card_before_the_act_is_done(garden: Garden) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -462,19 +463,20 @@ def test_a_reply_that_fits_is_sent_whole() -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
+    "make",
     [
-        rows(1_000),
-        rows(20_000),
-        rows(60, '"' * 2_000),
-        rows(3, "\U0001f6aa" * 10_000),
-        words("{}", "x" * 100_000),
-        lines([words("Policy:"), block("- name: x\n" * 10_000)]),
-        lines([words("Policy:"), block('"' * 10_000)]),
-        lines([words("Policy:"), block("\U0001f6aa" * 10_000)]),
+        lambda: rows(1_000),
+        lambda: rows(20_000),
+        lambda: rows(60, '"' * 2_000),
+        lambda: rows(3, "\U0001f6aa" * 10_000),
+        lambda: words("{}", "x" * 100_000),
+        lambda: lines([words("Policy:"), block("- name: x\n" * 10_000)]),
+        lambda: lines([words("Policy:"), block('"' * 10_000)]),
+        lambda: lines([words("Policy:"), block("\U0001f6aa" * 10_000)]),
     ],
 )
-def test_a_reply_that_is_too_long_is_cut_and_says_so(text: Words) -> None:
+def test_a_reply_that_is_too_long_is_cut_and_says_so(make: Callable[[], Words]) -> None:
+    text = make()
     content = message(text, "say:1", reply_to="$" + "c" * 250)
 
     assert_harmless(content)
