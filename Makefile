@@ -1,7 +1,9 @@
 # What can be done in a checkout. Each target makes what it needs; Python >= 3.11 and make are enough.
 #
 #   make demo [KEEP=1]     the whole story, played on a throwaway homeserver; KEEP=1 leaves it running
-#   make test [ARGS=...]   every test, two at a time (WORKERS=...); ARGS go to pytest
+#   make test [ARGS=...]   the tests, two at a time (WORKERS=...); ARGS go to pytest
+#   make test-long         those that take longer: other homeservers, lost keys, faults
+#   make faults [ARGS=...] kills, freezes and cuts everything in turn, for a quarter of an hour and more
 #   make bench [ARGS=...]  what it takes, beside yardsticks: a table and bench.json; ARGS="--only decide,intake"
 #   make check             lint, format, types, import contracts
 #   make lock              new lock files from pyproject.toml
@@ -14,20 +16,28 @@ SHELL := bash
 PYTHON ?= python3
 VENV := .venv
 SYDENT := .venv-sydent
+JSSDK := tests/jssdk
 MAUBOT := .venv-maubot
 BIN := $(VENV)/bin
 WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
-.PHONY: help demo test bench check lock clean
+.PHONY: help demo test test-long faults bench check lock clean
 help:
 	@sed -n 's/^#   //p' Makefile
 
 demo: $(VENV)/.ready $(SYDENT)/.ready
 	@$(BIN)/knockbot demo $(if $(filter-out 0 no,$(KEEP)),--keep)
 
-test: $(VENV)/.ready $(SYDENT)/.ready
-	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
+test: $(VENV)/.ready $(SYDENT)/.ready $(JSSDK)/node_modules/.ready
+	@$(PYTEST) -m "not long" $(ARGS)
+
+test-long: $(VENV)/.ready $(SYDENT)/.ready $(JSSDK)/node_modules/.ready
+	@$(PYTEST) -m long $(ARGS)
+
+faults: $(VENV)/.ready
+	@$(BIN)/python -m tests.faults $(ARGS)
 
 bench: $(VENV)/.ready $(MAUBOT)/.ready
 	@$(BIN)/python -m tests.bench $(ARGS)
@@ -68,6 +78,13 @@ $(SYDENT)/.ready: requirements/sydent.lock | $(VENV)/bin/python
 	  echo "knockbot: Sydent cannot be installed here, as said above; the tests need it. Without it, the demo invites nobody by e-mail: $(BIN)/knockbot demo" >&2; exit 1; }
 	@touch $@
 
+# The official client for encrypted rooms. Without Node its tests are skipped, and say so.
+$(JSSDK)/node_modules/.ready: $(JSSDK)/package-lock.json
+	@if command -v npm >/dev/null; then \
+	  echo "knockbot: installing the official Matrix SDK for JavaScript, for the tests of encrypted rooms"; \
+	  cd $(JSSDK) && npm ci --silent && touch node_modules/.ready; \
+	else echo "knockbot: there is no npm here, so the tests with the official Matrix SDK are skipped"; fi
+
 # The benchmark's yardstick lives apart as well: knockbot is not to be measured with its packages.
 $(MAUBOT)/.ready: requirements/maubot.lock | $(VENV)/bin/python
 	@echo "knockbot: making $(MAUBOT) with maubot and its $$(grep -c == requirements/maubot.lock) locked packages"
@@ -83,8 +100,8 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
   --upgrade
 
 lock: $(VENV)/.ready
-	@$(COMPILE) pyproject.toml --output-file requirements/run.lock
-	@$(COMPILE) pyproject.toml --extra demo --group dev --constraints requirements/run.lock \
+	@$(COMPILE) pyproject.toml --extra e2ee --output-file requirements/run.lock
+	@$(COMPILE) pyproject.toml --extra e2ee --extra demo --group dev --constraints requirements/run.lock \
 	  --output-file requirements/dev.lock
 	@$(COMPILE) --group build --constraints requirements/dev.lock --output-file requirements/build.lock
 	@$(COMPILE) --group sydent --output-file requirements/sydent.lock
@@ -93,5 +110,5 @@ lock: $(VENV)/.ready
 	@grep -c == requirements/*.lock
 
 clean:
-	rm -rf $(VENV) $(SYDENT) $(MAUBOT) .demo build dist *.egg-info bench.json .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(SYDENT) $(JSSDK)/node_modules $(MAUBOT) .demo build dist *.egg-info bench.json .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find knockbot tests -name __pycache__ -prune -exec rm -rf {} +

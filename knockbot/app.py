@@ -28,6 +28,7 @@ from knockbot.errors import ActionError, Fault, Unavailable
 from knockbot.flow import entry, intake, invites, issuing, upgrading
 from knockbot.flow.arrivals import Arrivals, Handler
 from knockbot.flow.door import Door
+from knockbot.flow.recall import recall
 from knockbot.flow.reconcile import reconcile
 from knockbot.flow.worker import Worker, backoff
 from knockbot.matrix import commands, events
@@ -36,7 +37,9 @@ from knockbot.matrix.facts import Outside
 from knockbot.matrix.gateway import Gateway
 from knockbot.matrix.homeserver import Homeserver
 from knockbot.matrix.identity import IdentityServers
-from knockbot.store import effects, inbox, processes, rooms
+from knockbot.matrix.keyring import Keyring
+from knockbot.matrix.memory import Memory
+from knockbot.store import effects, inbox, processes, restores, rooms
 from knockbot.store.db import Database
 from knockbot.web.metrics import Metrics
 
@@ -49,6 +52,9 @@ DRAIN = 20.0
 
 ROUNDS = 3600.0
 """Seconds between two looks at every protected room."""
+
+WATCH = 5.0
+"""Seconds between two looks whether the homeserver is there; one that restarts is hardly back sooner."""
 
 
 def now() -> int:
@@ -109,24 +115,38 @@ async def service(settings: Settings) -> AsyncIterator[Door]:
         door = Door(db, Outside(homeserver), settings, now)
         identity = IdentityServers(session, homeserver, lambda: door.settings.identity_servers)
         door.vouch = identity.vouch
-        gateway = Gateway(settings.appservice.hs_token, db, door.bells, now)
-        arrivals = Arrivals(door, events.parse, handlers(door), lambda room_id: reconcile(door, room_id))
-        worker = Worker(door, actions(Hand(door, homeserver, identity)))
+        keyring = await _keyring(door, homeserver, session)
+        gateway = Gateway(
+            settings.appservice.hs_token, db, door.bells, now, sealed_for=door.bot if keyring is not None else None
+        )
+        arrivals = Arrivals(door, events.parse, handlers(door), lambda room_id: reconcile(door, room_id), keyring)
+        worker = Worker(door, actions(Hand(door, homeserver, identity, keyring)), keyring)
         async with db.tx() as tx:
             await processes.beat(tx, db.process, now())
             await processes.bury(tx, db.process, now(), alone=db.alone)
+            up_to_date = await restores.to_recall(tx) is None
+        recalled = asyncio.Event()
+        if up_to_date:
+            recalled.set()
         async with (
             listening(gateway.app, settings.appservice.hostname, settings.appservice.port),
             _metrics(settings, db),
             _working(lambda: _beat(db)),
         ):
             try:
-                async with _working(arrivals.run, worker.run, lambda: _start(door, homeserver, gateway)):
+                async with _working(
+                    lambda: _after(recalled, arrivals.run),
+                    lambda: _after(recalled, worker.run),
+                    lambda: _start(door, homeserver, gateway, keyring, recalled),
+                    lambda: _after(recalled, lambda: watch(door, homeserver)),
+                ):
                     yield door
             finally:
                 gateway.ready = False
                 await arrivals.drain(DRAIN)
                 await worker.drain(DRAIN)
+                if keyring is not None:
+                    await keyring.close()
                 async with db.tx() as tx:
                     await processes.leave(tx, db.process)
 
@@ -174,12 +194,44 @@ def handlers(door: Door) -> dict[type[Any], Handler]:
     }
 
 
-async def _start(door: Door, homeserver: Homeserver, gateway: Gateway) -> None:
-    """Step by step to readiness, waiting for the homeserver where it is not there yet; then look around hourly."""
+async def _keyring(door: Door, homeserver: Homeserver, session: ClientSession) -> Keyring | None:
+    """The bot's keys, where encryption is allowed."""
+    if not door.settings.encryption.allow:
+        return None
+    from knockbot.matrix.crypto import Locker, Machine  # noqa: PLC0415 - there only with the extra
+
+    machine = Machine(door.db, door.bot, door.settings.pickle_key)
+    door.locker = Locker(door.settings.pickle_key)
+    await machine.prepare()
+    return Keyring(door, homeserver, session, machine)
+
+
+async def _after(event: asyncio.Event, loop: Loop) -> None:
+    await event.wait()
+    await loop()
+
+
+async def _start(
+    door: Door, homeserver: Homeserver, gateway: Gateway, keyring: Keyring | None, recalled: asyncio.Event
+) -> None:
+    """Step by step to readiness, waiting for the homeserver where it is not there yet; then look around hourly.
+
+    Records that come from a back-up are brought up to date before anything is handled.
+    """
     await _patiently(lambda: _introduce(door.settings, homeserver), "introducing myself to the homeserver")
+    await _patiently(lambda: recall(door, Memory(homeserver)), "reading what I said since the back-up")
+    recalled.set()
     await _patiently(lambda: _ping(door.settings, homeserver), "asking the homeserver to call back")
-    gateway.ready = True
-    log.info("knockbot %s is ready", __version__)
+    async with _working(*([keyring.run] if keyring is not None else [])):
+        if keyring is not None:
+            await keyring.settled.wait()
+        gateway.ready = True
+        log.info("knockbot %s is ready", __version__)
+        await _look_around(door)
+
+
+async def _look_around(door: Door) -> None:
+    """On start and then hourly: every protected room, and all that has to be cleared away."""
     while True:
         async with door.db.tx() as tx:
             for room in await rooms.all_rooms(tx):
@@ -189,6 +241,30 @@ async def _start(door: Door, homeserver: Homeserver, gateway: Gateway) -> None:
         await entry.leave_unused(door)
         await entry.protect_configured(door)
         await asyncio.sleep(ROUNDS)
+
+
+async def watch(door: Door, homeserver: Homeserver) -> None:
+    """Where the homeserver was away and is back, have it deliver what it kept, and look for what it forgot.
+
+    What it was about to deliver when it was killed it may deliver with the next event, or never (FACTS: Synapse).
+    """
+    absences = homeserver.absences
+    while True:
+        await asyncio.sleep(WATCH)
+        try:
+            await homeserver.versions()
+            if homeserver.absences == absences:
+                continue
+            seen = homeserver.absences
+            await _ping(door.settings, homeserver)
+        except ActionError as error:
+            log.debug("the homeserver is not there: %s", error.why)
+            continue
+        absences = seen
+        async with door.db.tx() as tx:
+            for room in await rooms.all_rooms(tx):
+                door.look_at(room.room_id)
+        log.info("the homeserver was away and is back; looking at every room")
 
 
 async def _introduce(settings: Settings, homeserver: Homeserver) -> None:

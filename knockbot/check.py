@@ -229,6 +229,34 @@ async def _limits(bench: Bench) -> str:
     return "no rate limit is in the bot's way"
 
 
+async def _encryption(bench: Bench) -> str:
+    """The bot's device as others see it."""
+    settings = bench.settings
+    if not settings.encryption.allow:
+        return "not allowed; whoever invites the bot to an encrypted room is offered another one"
+    from knockbot.matrix.crypto import master_key  # noqa: PLC0415 - there only with the extra
+
+    bot = bench.bot.bot
+    try:
+        keys = await bench.bot.call(Method.POST, Path.v3.keys.query, {"device_keys": {bot: []}})
+    except ActionError as error:
+        if error.code == "M_FORBIDDEN":
+            return "the bot has no device yet; `knockbot run` makes it"
+        raise Miss(error.why, "look at the homeserver's own log") from error
+    devices = sorted(keys.get("device_keys", {}).get(bot, {}))
+    if not devices:
+        return "the bot has no device yet; `knockbot run` makes it"
+    known = keys.get("master_keys", {}).get(bot, {}).get("keys", {}).values()
+    if master_key(settings.pickle_key) not in known:
+        raise Miss(
+            "clients show the bot's device as unverified: its account's keys were not made from this pickle_key",
+            "give encryption.pickle_key the value it had; if that is lost, docs/encryption.md tells how to have the "
+            "keys replaced",
+        )
+    way = "transactions" if settings.encryption.appservice else "/sync"
+    return f"the bot's device is {', '.join(devices)}, its owner vouches for it, and its keys come by {way}"
+
+
 STEPS: dict[str, Step] = {
     "database": _database,
     "homeserver": _homeserver,
@@ -236,6 +264,7 @@ STEPS: dict[str, Step] = {
     "account": _account,
     "round trip": _round_trip,
     "limits": _limits,
+    "encryption": _encryption,
 }
 
 

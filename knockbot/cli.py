@@ -1,4 +1,4 @@
-"""The command line: init, registration, check, run and demo; a fault is one line a person can act on."""
+"""The command line: init, registration, check, run, export, import, demo; a fault is one line a person can act on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import re
 import secrets
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -20,9 +21,11 @@ import click
 import knockbot
 from knockbot.config import (
     EXAMPLE_TOKENS,
+    WITHOUT_EXTRA,
     AppService,
     Listen,
     Settings,
+    can_encrypt,
     load,
     quoted,
     read_listen,
@@ -33,7 +36,7 @@ from knockbot.config import (
 )
 from knockbot.documents import read_document
 from knockbot.domain.text import shown
-from knockbot.errors import Fault, KnockbotError
+from knockbot.errors import Fault, KnockbotError, Unavailable
 
 T = TypeVar("T")
 
@@ -236,6 +239,92 @@ def run_command(manner: Manner, config: Path) -> None:
     asyncio.run(run(settings, lambda: _settings(config, manner)))
 
 
+@commands.command("recovery-key")
+@config_option
+@debug_option
+@click.pass_obj
+def recovery_key_command(manner: Manner, config: Path) -> None:
+    """Print the recovery key of the bot's account, to be stored."""
+    settings = _with_extra(_settings(config, manner))
+    from knockbot.matrix.crypto import recovery_key  # noqa: PLC0415 - there only with the extra
+
+    click.echo(recovery_key(settings.pickle_key))
+
+
+@commands.command("forget-keys")
+@config_option
+@debug_option
+@click.pass_obj
+def forget_keys_command(manner: Manner, config: Path) -> None:
+    """Have the bot begin with a new device."""
+    asyncio.run(_forget_keys(_with_extra(_settings(config, manner))))
+    click.echo("The bot's keys are forgotten. It gets a new device when it starts.")
+
+
+def _with_extra(settings: Settings) -> Settings:
+    if not can_encrypt():
+        raise Unavailable(WITHOUT_EXTRA)
+    return settings
+
+
+async def _forget_keys(settings: Settings) -> None:
+    from knockbot.matrix.crypto import forget_keys  # noqa: PLC0415 - as above
+    from knockbot.store.db import Database  # noqa: PLC0415 - as above
+
+    db = await Database.open(settings.database)
+    try:
+        await forget_keys(db, time.time_ns() // 1_000_000)
+    finally:
+        await db.close()
+
+
+@commands.command("export")
+@config_option
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+@debug_option
+@click.pass_obj
+def export_command(manner: Manner, config: Path, file: Path | None) -> None:
+    """Write all records to FILE, or print them; knockbot may run meanwhile."""
+    settings = _settings(config, manner)
+    from knockbot.store.backup import export  # noqa: PLC0415 - as above
+
+    def write_all(write: Callable[[bytes], object]) -> None:
+        counts = asyncio.run(export(settings.database, settings.bot_user_id, _now(), write))
+        click.echo(f"Wrote {_counted(counts)}{f' to {file}' if file else ''}.", err=True)
+
+    if file is None:
+        write_all(sys.stdout.buffer.write)
+        sys.stdout.buffer.flush()
+    else:
+        _write_new(file, write_all)
+
+
+@commands.command("import")
+@config_option
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+@debug_option
+@click.pass_obj
+def import_command(manner: Manner, config: Path, file: Path) -> None:
+    """Read what export wrote from FILE ("-": standard input) into an empty database."""
+    settings = _settings(config, manner)
+    from knockbot.store.backup import restore  # noqa: PLC0415 - as above
+
+    try:
+        with click.open_file(str(file), "rb") as lines:
+            header, counts = asyncio.run(restore(settings.database, lines, str(file), settings.bot_user_id, _now()))
+    except OSError as error:
+        raise KnockbotError(f"cannot read {file}: {error.strerror}") from None
+    click.echo(f"Imported {_counted(counts)}, as knockbot {header.knockbot} wrote them. Now: knockbot run")
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return f"{sum(counts.values())} records, {counts['requests']} requests among them"
+
+
 @commands.command("demo")
 @click.option("--keep", is_flag=True, help="Stay up afterwards, for a look around with any client.")
 @debug_option
@@ -328,6 +417,11 @@ appservice:
 
 database: sqlite:knockbot.db  # beside this file
 
+encryption:  # takes the extra: pip install knockbot[e2ee]
+  allow: {encryption}
+  # Locks the keys in the database, and the recovery key is made from it: keep it, apart from backups of the database.
+  pickle_key: {pickle_key}
+
 permissions:  # who may invite the bot and have rooms protected: a user, a server or "*"
   {domain}: user
   {admin}: admin  # may also see all protected rooms and unprotect any
@@ -346,6 +440,8 @@ def _config_text(homeserver: str, domain: str, admin: str | None, address: str, 
         port=listen.port,
         as_token=quoted(secrets.token_urlsafe(48)),
         hs_token=quoted(secrets.token_urlsafe(48)),
+        encryption="true" if can_encrypt() else "false",
+        pickle_key=quoted(secrets.token_urlsafe(48)),
     )
 
 
@@ -393,6 +489,26 @@ def _write_all(files: dict[Path, str]) -> None:
             half.unlink()
         if isinstance(error, FileExistsError):
             raise _exists(file) from None
+        if isinstance(error, OSError):
+            raise KnockbotError(f"cannot write {file}: {error.strerror}") from None
+        raise
+
+
+def _write_new(file: Path, write_all: Callable[[Callable[[bytes], object]], None]) -> None:
+    """Write a new file that only its owner can read, to its end or not at all."""
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise _exists(file) from None
+    except OSError as error:
+        raise KnockbotError(f"cannot write {file}: {error.strerror}") from None
+    try:
+        with os.fdopen(descriptor, "wb") as out:
+            write_all(out.write)
+            out.flush()
+            os.fsync(out.fileno())
+    except BaseException as error:
+        file.unlink()
         if isinstance(error, OSError):
             raise KnockbotError(f"cannot write {file}: {error.strerror}") from None
         raise

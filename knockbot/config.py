@@ -11,6 +11,7 @@ import ssl
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TypeVar
 from urllib.parse import quote, urlsplit
@@ -69,6 +70,15 @@ class Level(StrEnum):
     INFO = "info"
     WARNING = "warning"
     ERROR = "error"
+
+
+class Trust(StrEnum):
+    """From whose devices commands count in encrypted rooms."""
+
+    ALL = "all"
+    """From every device of whoever is in the room."""
+    VERIFIED = "verified"
+    """From those that their owner has verified."""
 
 
 class Format(StrEnum):
@@ -201,6 +211,19 @@ def _token(value: object) -> str:
     return value
 
 
+SHORTEST_PICKLE_KEY = 20
+"""Characters. Keys that are stolen with the database must not open by trial and error."""
+
+
+def _pickle_key(value: object) -> str:
+    # Again, what was found is not told.
+    if not isinstance(value, str):
+        raise Fault("expected text; put the key in quotes")
+    if len(value) < SHORTEST_PICKLE_KEY or not value.isprintable():
+        raise Fault(f"expected a secret of {SHORTEST_PICKLE_KEY} characters at least")
+    return value
+
+
 def _database(value: object, directory: Path) -> str:
     url = value.strip() if isinstance(value, str) else ""
     if url.startswith(("postgres://", "postgresql://")):
@@ -298,6 +321,10 @@ def _level(value: object) -> Level:
     return Level(one_of(value, (), tuple(Level)))
 
 
+def _trust(value: object) -> Trust:
+    return Trust(one_of(value, (), tuple(Trust)))
+
+
 def _format(value: object) -> Format:
     return Format(one_of(value, (), tuple(Format)))
 
@@ -392,6 +419,22 @@ class Notices(Part):
     """How many in 24 hours, for all rooms together; 0 for none at all."""
 
 
+def can_encrypt() -> bool:
+    """Whether the extra that encryption takes is installed."""
+    return all(find_spec(name) is not None for name in ("olm", "Crypto", "unpaddedbase64", "base58"))
+
+
+class Encryption(Part):
+    """Encrypted rooms: whether the bot reads and writes there, and how."""
+
+    allow: Annotated[bool, _by(_flag)] = False
+    trust: Annotated[Trust, _by(_trust)] = Trust.ALL
+    appservice: Annotated[bool, _by(_flag)] = False
+    """Whether what is for the bot's device comes in transactions (MSC2409, MSC3202), or is fetched by /sync."""
+    pickle_key: Annotated[str | None, _by(_pickle_key)] = Field(default=None, repr=False)
+    """What the keys in the database are locked with; `None` is one made from the as_token."""
+
+
 class Metrics(Part):
     """Figures for Prometheus."""
 
@@ -423,6 +466,7 @@ class Settings(Part):
     """By the name that stands in the URLs of their keys, lower case; the first one issues invites."""
     issuing: Issuing = Issuing()
     notices: Notices = Notices()
+    encryption: Encryption = Encryption()
     metrics: Metrics = Metrics()
     logging: Logging = Logging()
 
@@ -439,12 +483,20 @@ class Settings(Part):
         """The bot's own user ID."""
         return f"@{self.appservice.bot_username}:{self.homeserver.domain}"
 
+    @property
+    def pickle_key(self) -> str:
+        """What the keys in the database are locked with."""
+        return self.encryption.pickle_key or f"as_token {self.appservice.as_token}"
+
     def permission_of(self, user_id: str) -> Permission | None:
         """What somebody may ask of the bot: by their own entry, else their server's, else that for everybody."""
         if not is_user_id(user_id):
             return None
         grants = (user_id, server_of(user_id).lower(), "*")
         return next((self.permissions[who] for who in grants if who in self.permissions), None)
+
+
+WITHOUT_EXTRA = 'encryption takes Linux, Python 3.11 or 3.12, and "pip install knockbot[e2ee]"; without, say false'
 
 
 def _contradictions(settings: Settings) -> Iterator[tuple[Keys, str]]:
@@ -454,6 +506,8 @@ def _contradictions(settings: Settings) -> Iterator[tuple[Keys, str]]:
         yield ("appservice", "hs_token"), "expected another token than as_token"
     if not is_user_id(settings.bot_user_id):
         yield ("appservice", "bot_username"), "too long: a user ID has at most 255 characters"
+    if settings.encryption.allow and not can_encrypt():
+        yield ("encryption", "allow"), WITHOUT_EXTRA
     for name, room in settings.rooms.items():
         if room.management_room == name:
             yield ("rooms", name, "management_room"), "expected another room than the one it manages"
@@ -467,7 +521,12 @@ ENVIRONMENT = "KNOCKBOT_"
 _NOT_OURS = re.compile(r"KNOCKBOT_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_[0-9]+_.+)?)")
 """What Kubernetes puts into every environment beside a service called knockbot."""
 
-SECRETS: tuple[Keys, ...] = (("appservice", "as_token"), ("appservice", "hs_token"), ("database",))
+SECRETS: tuple[Keys, ...] = (
+    ("appservice", "as_token"),
+    ("appservice", "hs_token"),
+    ("database",),
+    ("encryption", "pickle_key"),
+)
 """The keys whose value may also stand in a file, named by the key with ``_file`` behind it."""
 
 LONGEST_SECRET = 10_000
@@ -615,7 +674,7 @@ def _in_file(secret: Keys) -> Keys:
 _TWINS = {secret: _in_file(secret) for secret in SECRETS} | {_in_file(secret): secret for secret in SECRETS}
 """Either of the two ways to give a secret, to the other one."""
 
-_TEXTS: tuple[Any, ...] = (str, Level, Format, Listen)
+_TEXTS: tuple[Any, ...] = (str, str | None, Level, Format, Listen, Trust)
 """Kinds of value that an environment variable gives letter by letter; others are YAML in it."""
 
 
@@ -687,14 +746,21 @@ as_token: {as_token}
 hs_token: {hs_token}
 sender_localpart: {sender_localpart}
 rate_limited: false
-receive_ephemeral: false
-namespaces:
+receive_ephemeral: {ephemeral}
+{lines}namespaces:
   users:
     - exclusive: true
       regex: {users}
   aliases: []
   rooms: []
 """
+
+
+TRANSACTION_LINES = """\
+org.matrix.msc3202: true
+io.element.msc4190: true
+"""
+"""What makes Synapse send what is for the bot's device in transactions, together with two flags of its own."""
 
 
 def registration(settings: Settings) -> str:
@@ -708,7 +774,10 @@ def registration(settings: Settings) -> str:
         "sender_localpart": sender_localpart(service.as_token),
         "users": f"^{re.escape(settings.bot_user_id)}$",
     }
-    return REGISTRATION.format_map({key: quoted(value) for key, value in values.items()})
+    by_transactions = settings.encryption.allow and settings.encryption.appservice
+    lines = TRANSACTION_LINES if by_transactions else ""
+    plain = {"ephemeral": "true" if by_transactions else "false", "lines": lines}
+    return REGISTRATION.format_map({key: quoted(value) for key, value in values.items()} | plain)
 
 
 def sender_localpart(as_token: str) -> str:

@@ -16,7 +16,7 @@ import pytest
 from knockbot.demo.certificates import Authority, CertificateFiles
 from knockbot.demo.people import Person
 from knockbot.store.db import Database
-from tests.lab import DoorSlot, Lab, LabHomeserver, Postgres
+from tests.lab import KEPT, DoorSlot, Lab, LabHomeserver, Postgres
 from tests.sydent import FederatingHomeserver, FederatingLab, LabIdentityServer
 
 # No test asserts time: a busy machine is no fault of the code.
@@ -81,11 +81,14 @@ async def empty_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-async def empty_postgres_url(postgres: Postgres) -> str:
+async def empty_postgres_url(postgres: Postgres) -> AsyncIterator[str]:
     """A PostgreSQL database with the newest schema, for one test after the other."""
     url = await postgres.create_database()
-    await (await Database.open(url)).close()
-    return url
+    database = await Database.open(url)
+    KEPT[url] = database._pool
+    yield url
+    del KEPT[url]
+    await database.close()
 
 
 @pytest.fixture

@@ -79,6 +79,7 @@ RAISED = frozenset(
         "Unavailable",
         "UsageError",
         "_error",
+        "damaged",
         "_fault",
     }
 )

@@ -13,18 +13,25 @@ import subprocess
 import tempfile
 import time
 import warnings
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import asyncpg
+from mautrix.util.async_db import Database as Pool
 
 from knockbot.demo.homeserver import RELAXED, Homeserver, end, free_port, spawn
 from knockbot.demo.people import Person
+from knockbot.store.db import Database
+from tests.warm import Warm
 
 SLOTS = 12
 """Doors registered with one shared Synapse: each of them makes each event dearer, twenty-four by a fifth."""
+
+
+UNUSED: Mapping[str, Any] = {"update_user_directory": False, "enable_search": False, "push": {"enabled": False}}
+"""Extra config that switches off what Synapse does at each event and no test looks at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +81,21 @@ class DoorSlot:
 class LabHomeserver(Homeserver):
     """A throwaway Synapse without rate limits that has doors to take and people to ask."""
 
-    def __init__(self, directory: Path, *, slots: int = SLOTS, extra: Mapping[str, Any] | None = None) -> None:
-        super().__init__(directory, extra={**RELAXED, **(extra or {})})
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        slots: int = SLOTS,
+        extra: Mapping[str, Any] | None = None,
+        lines: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(directory, extra={**RELAXED, **UNUSED, **(extra or {})})
         self.free_slots = [DoorSlot(self, f"knockbot{number:02}", free_port()) for number in range(1, slots + 1)]
-        self.registrations = [slot.registration for slot in self.free_slots]
+        self.registrations = [{**slot.registration, **(lines or {})} for slot in self.free_slots]
         self._numbers = itertools.count(1)
+
+    def _begin(self, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
+        return cast("subprocess.Popen[bytes]", Warm(arguments, self.directory, self.log, self.environ))
 
     def take_slot(self) -> DoorSlot:
         """A door that no other test has used."""
@@ -112,11 +129,12 @@ class Lab:
         return self._running
 
     @contextlib.asynccontextmanager
-    async def own_homeserver(
-        self, *, slots: int = 2, extra: Mapping[str, Any] | None = None
-    ) -> AsyncIterator[LabHomeserver]:
-        """A homeserver for one test alone, which may stop, kill and restart it."""
-        async with self._another(slots=slots, extra=extra) as homeserver:
+    async def own_homeserver(self, *, slots: int = 2, **how: Any) -> AsyncIterator[LabHomeserver]:
+        """A homeserver for one test alone, which may stop, kill and restart it.
+
+        `extra` goes into its config, `lines` into each registration.
+        """
+        async with self._another(slots=slots, **how) as homeserver:
             yield homeserver
 
     def _another(self, **how: Any) -> LabHomeserver:
@@ -128,21 +146,61 @@ class Lab:
             self._running = None
 
 
-CLEAR = """
-SET lock_timeout = '10s';
-SET session_replication_role = replica;  -- in any order, whatever refers to what
-DO $$
-DECLARE found record;
-BEGIN
-    FOR found IN SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'version' LOOP
-        EXECUTE format('DELETE FROM %I', found.name);
-    END LOOP;
-    FOR found IN SELECT oid FROM pg_class WHERE relkind = 'S' LOOP
-        PERFORM setval(found.oid, 1, false);
-    END LOOP;
-END $$;
-"""
-"""Much cheaper than another database, or TRUNCATE, for the few rows of a test."""
+KEPT: dict[str, Pool] = {}
+"""By the address of a database on which one test follows the other: connections that serve them all."""
+
+
+async def opened(url: str) -> Database:
+    """The database as a process of knockbot has it, by connections that are kept for the next test where there are any.
+
+    To connect anew costs PostgreSQL more than what most tests ask of it.
+    """
+    if url not in KEPT:
+        return await Database.open(url)
+    pool = Pool.create(url)
+    pool.override_pool(KEPT[url])
+    return Database(pool, None)
+
+
+class Broom:
+    """Empties one database of knockbot's again and again, by a connection that stays.
+
+    Much cheaper than another database or TRUNCATE for the few rows of a test, or than a connection for each time: a
+    new one reads the catalogue anew.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._connection: asyncpg.Connection | None = None
+        self._filled = ""
+        self._restart: list[str] = []
+
+    async def sweep(self) -> None:
+        """Take every row out, and count from one again; the schema stays."""
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await asyncpg.connect(self._url)
+            await self._look_around()
+        filled = [row["name"] for row in await self._connection.fetch(self._filled)]
+        await self._connection.execute("; ".join([f"DELETE FROM {name}" for name in filled] + self._restart))
+
+    async def close(self) -> None:
+        """Hang up."""
+        if self._connection is not None:
+            await self._connection.close()
+
+    async def _look_around(self) -> None:
+        """Read once which tables and counters there are."""
+        assert self._connection is not None
+        # In any order, whatever refers to what; and a lock that some test left behind is not waited for in vain.
+        await self._connection.execute("SET session_replication_role = replica; SET lock_timeout = '10s'")
+        tables = await self._connection.fetch(
+            "SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'version'"
+        )
+        counters = await self._connection.fetch("SELECT oid FROM pg_class WHERE relkind = 'S'")
+        self._filled = " UNION ALL ".join(
+            f"SELECT '{table['name']}' AS name WHERE EXISTS (SELECT FROM {table['name']})" for table in tables
+        )
+        self._restart = [f"SELECT setval({counter['oid']}, 1, false)" for counter in counters]
 
 
 class Postgres:
@@ -158,21 +216,30 @@ class Postgres:
         self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = itertools.count(1)
+        self._brooms: dict[str, Broom] = {}
 
     async def __aenter__(self) -> Self:
         try:
-            await self._start()
+            await self.start()
         except BaseException:
             await self.__aexit__()
             raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._process is not None:
-            await end(self._process, signal.SIGINT)  # SIGTERM would wait for clients to leave
+        for broom in self._brooms.values():
+            await broom.close()
+        await self.stop(signal.SIGINT)  # SIGTERM would wait for clients to leave
         shutil.rmtree(self._directory)
 
-    async def _start(self) -> None:
+    async def stop(self, sign: signal.Signals = signal.SIGQUIT) -> None:
+        """End it: unless asked to otherwise, at once and with what it had begun left as it is."""
+        if self._process is not None:
+            process, self._process = self._process, None
+            await end(process, sign)
+
+    async def start(self) -> None:
+        """Start it; what it held before it was stopped is there."""
         data = self._directory / "data"
         with warnings.catch_warnings():
             # On import it looks for a runtime directory, which only a login session has, and which is not used here.
@@ -217,11 +284,9 @@ class Postgres:
 
     async def clear(self, url: str) -> None:
         """Take every row out of a database of knockbot's, and count from one again; its schema stays."""
-        connection = await asyncpg.connect(url)
-        try:
-            await connection.execute(CLEAR)
-        finally:
-            await connection.close()
+        if url not in self._brooms:
+            self._brooms[url] = Broom(url)
+        await self._brooms[url].sweep()
 
     def _url(self, database: str) -> str:
         return f"postgres://postgres@127.0.0.1:{self._port}/{database}"

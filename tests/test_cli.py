@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -16,8 +18,9 @@ from synapse.config.appservice import load_appservices
 
 import knockbot
 from knockbot.cli import main
-from knockbot.config import Level, Listen, Permission, Settings, load, registration
+from knockbot.config import Level, Listen, Permission, Settings, can_encrypt, load, registration
 from knockbot.errors import Fault, Never, Unavailable
+from tests.store.fixtures.make import filled
 
 ROOT = Path(__file__).parents[1]
 INIT = (
@@ -421,10 +424,88 @@ def test_demo_plays_the_story_and_ends_as_it_does(
     assert kept == [keep]
 
 
+# --- export and import --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def records(knock: Run) -> None:
+    """A config, and a database beside it that was used."""
+    knock(*INIT)
+    asyncio.run(filled("sqlite:knockbot.db"))
+    config = Path("config.yaml")
+    config.write_text(config.read_text().replace("domain: example.org", "domain: tulip.example"))
+
+
+def start_anew() -> None:
+    for file in Path().glob("knockbot.db*"):
+        file.unlink()
+
+
+@pytest.mark.usefixtures("records")
+def test_what_export_wrote_import_reads_into_an_empty_database(knock: Run) -> None:
+    exported = knock("export", "-c", "config.yaml", "backup.jsonl")
+    start_anew()
+    imported = knock("import", "-c", "config.yaml", "backup.jsonl")
+
+    assert exported[:2] == (0, "")
+    assert re.fullmatch(r"Wrote \d+ records, 12 requests among them to backup\.jsonl\.\n", exported[2])
+    assert (imported[0], imported[2]) == (0, "")
+    assert "12 requests among them" in imported[1]
+    assert stat.S_IMODE(Path("backup.jsonl").stat().st_mode) == 0o600
+
+
+@pytest.mark.usefixtures("records")
+def test_export_overwrites_nothing_and_leaves_no_half_file(knock: Run) -> None:
+    Path("mine").write_text("mine")
+    status, _, err = knock("export", "-c", "config.yaml", "mine")
+    assert (status, err) == (1, f"knockbot: mine {IN_THE_WAY}\n")
+    start_anew()
+    status, _, err = knock("export", "-c", "config.yaml", "new")
+
+    assert (status, one_line(err), "unable to open" in err) == (1, True, True)
+    assert Path("mine").read_text() == "mine"
+    assert not Path("new").exists()
+
+
+@pytest.mark.usefixtures("records")
+def test_export_prints_and_import_reads_what_is_piped() -> None:
+    def python_dash_m(*arguments: str, text: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        command = [sys.executable, "-m", "knockbot", *arguments]
+        return subprocess.run(command, input=text, capture_output=True, check=False, env=os.environ)
+
+    exported = python_dash_m("export")
+    start_anew()
+    imported = python_dash_m("import", "-", text=exported.stdout)
+
+    assert (exported.returncode, imported.returncode) == (0, 0)
+    assert exported.stdout.splitlines()[-1].startswith(b'{"end": ')
+
+
+@pytest.mark.usefixtures("records")
+def test_import_says_in_one_line_what_is_wrong(knock: Run) -> None:
+    in_use = knock("export", "-c", "config.yaml", "backup"), knock("import", "-c", "config.yaml", "backup")
+    half = Path("backup").read_bytes().splitlines(keepends=True)[:5]
+    Path("half").write_bytes(b"".join(half))
+    start_anew()
+
+    assert in_use[1][0] == 1
+    assert "is in use: a back-up is read into an empty one only" in in_use[1][2]
+    assert knock("import", "-c", "config.yaml", "half") == (
+        1,
+        "",
+        "knockbot: half:5: the file ends here, and the back-up does not; nothing was imported\n",
+    )
+    assert knock("import", "-c", "config.yaml", "gone") == (
+        1,
+        "",
+        "knockbot: cannot read gone: No such file or directory\n",
+    )
+
+
 # --- wrong use ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", ["check", "run", "registration"])
+@pytest.mark.parametrize("command", ["check", "run", "registration", "export"])
 def test_faults_of_the_config_are_a_line_each_and_status_2(knock: Run, command: str) -> None:
     knock(*INIT)
     config = Path("config.yaml")
@@ -439,7 +520,7 @@ def test_faults_of_the_config_are_a_line_each_and_status_2(knock: Run, command: 
     ]
 
 
-@pytest.mark.parametrize("command", ["check", "run", "registration"])
+@pytest.mark.parametrize("command", ["check", "run", "registration", "export"])
 def test_the_tokens_of_the_example_are_refused(knock: Run, command: str) -> None:
     status, _, err = knock(command, "-c", str(ROOT / "config.example.yaml"))
 
@@ -483,3 +564,56 @@ def test_python_dash_m_knockbot_is_the_same_command() -> None:
 
     assert wrong.returncode == 2
     assert wrong.stderr == 'absent.yaml: there is no such file; "knockbot init" writes one\n'
+
+
+# --- the keys of encrypted rooms ----------------------------------------------------------------------------------
+
+without_extra = pytest.mark.skipif(
+    not can_encrypt(), reason="encryption takes the extra e2ee, which is built for Python 3.11 and 3.12 only"
+)
+
+
+@without_extra
+def test_the_recovery_key_is_printed_and_stays_the_same_as_long_as_its_secret_does(knock: Run, here: Path) -> None:
+    assert knock(*INIT)[0] == 0
+
+    status, first, _ = knock("recovery-key")
+    assert (status, len(first.split())) == (0, 12)
+    assert knock("recovery-key") == (0, first, "")
+
+    written = (here / "config.yaml").read_text().replace("pickle_key: '", "pickle_key: 'x")
+    (here / "config.yaml").write_text(written)
+    assert knock("recovery-key")[1] != first
+
+
+@without_extra
+def test_keys_are_forgotten_once_and_again(knock: Run) -> None:
+    assert knock(*INIT)[0] == 0
+
+    assert knock("forget-keys")[0] == 0
+    assert knock("forget-keys")[0] == 0
+
+
+@pytest.mark.parametrize("command", ["recovery-key", "forget-keys"])
+def test_without_the_extra_there_are_no_keys(knock: Run, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    monkeypatch.setattr(knockbot.cli, "can_encrypt", lambda: False)
+    assert knock(*INIT)[0] == 0
+
+    status, _, told = knock(command)
+
+    assert status == 1
+    assert "knockbot[e2ee]" in told
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_init_allows_encryption_where_the_extra_is_there(
+    knock: Run, here: Path, monkeypatch: pytest.MonkeyPatch, *, there: bool
+) -> None:
+    monkeypatch.setattr(knockbot.config, "can_encrypt", lambda: there)
+    monkeypatch.setattr(knockbot.cli, "can_encrypt", lambda: there)
+    assert knock(*INIT)[0] == 0
+
+    settings = load(here / "config.yaml", {})
+
+    assert settings.encryption.allow is there
+    assert len(settings.encryption.pickle_key or "") >= 64

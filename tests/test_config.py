@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 from synapse.config.appservice import load_appservices
 
+from knockbot import config
 from knockbot.config import (
     EXAMPLE_TOKENS,
     SECRETS,
     AppService,
     Defaults,
+    Encryption,
     Faults,
     Format,
     Issuing,
@@ -25,6 +27,7 @@ from knockbot.config import (
     Metrics,
     Permission,
     Settings,
+    Trust,
     known_keys,
     load,
     read_policy,
@@ -717,7 +720,7 @@ def all_keys() -> list[tuple[str, ...]]:
 
 
 def test_every_key_there_is_has_been_counted() -> None:
-    assert len(all_keys()) == 12 + 2 + 10 + 1 + 2 + 2 + 3 + 1 + 2 + 3
+    assert len(all_keys()) == 13 + 2 + 10 + 1 + 2 + 2 + 3 + 3 + 1 + 2 + 5
     assert ("appservice", "hs_token_file") in all_keys()
 
 
@@ -731,7 +734,7 @@ def test_every_key_stands_in_the_manual(path: tuple[str, ...]) -> None:
     assert re.search(rf"^ {{{2 * levels - 2}}}(# )?{path[-1]}:", part, re.MULTILINE)
 
 
-@pytest.mark.parametrize("part", ["homeserver", "appservice", "defaults", "metrics", "logging"])
+@pytest.mark.parametrize("part", ["homeserver", "appservice", "defaults", "encryption", "metrics", "logging"])
 def test_the_defaults_in_the_manual_are_the_real_ones(part: str) -> None:
     in_manual = getattr(load(MANUAL, {}), part)
     with_defaults = {
@@ -751,6 +754,54 @@ def test_every_secret_can_stand_in_a_file_by_the_manual() -> None:
     manual = MANUAL.read_text(encoding="utf-8")
 
     assert all(f"# {secret[-1]}_file: " in manual for secret in SECRETS)
+
+
+# --- encryption ---------------------------------------------------------------------------------------------------
+
+
+def test_without_a_pickle_key_of_its_own_there_is_one_for_each_as_token(loaded: Load) -> None:
+    one, other = loaded(), loaded(KNOCKBOT_APPSERVICE__AS_TOKEN="another")
+
+    assert one.encryption == Encryption(allow=False, trust=Trust.ALL, appservice=False)
+    assert one.pickle_key != other.pickle_key
+    assert one.appservice.as_token != one.pickle_key
+
+
+def test_a_pickle_key_is_taken_from_a_file_and_never_shown(loaded: Load, tmp_path: Path) -> None:
+    secret = "a secret of twenty characters"
+    (tmp_path / "key").write_text(f"{secret}\n")
+
+    settings = loaded(NEEDED + f"encryption: {{pickle_key_file: {tmp_path / 'key'}}}\n")
+
+    assert settings.pickle_key == secret
+    assert secret not in repr(settings)
+
+
+@pytest.mark.parametrize("key", ["short", "5", "a secret of twenty\\ncharacters"])
+def test_a_pickle_key_that_can_be_guessed_is_refused_and_not_repeated(loaded: Load, key: str) -> None:
+    [fault] = faults_of(loaded, NEEDED + f'encryption: {{pickle_key: "{key}"}}\n')
+
+    assert "expected a secret of 20 characters at least" in fault
+    assert key not in fault
+
+
+def test_encryption_without_its_extra_is_a_fault(loaded: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "can_encrypt", lambda: False)
+
+    [fault] = faults_of(loaded, NEEDED + "encryption: {allow: true}\n")
+
+    assert "encryption.allow" in fault
+    assert "knockbot[e2ee]" in fault
+
+
+def test_the_registration_has_the_lines_for_transactions_only_where_they_are_wanted(loaded: Load) -> None:
+    pytest.importorskip("olm", reason="encryption takes the extra e2ee, which is built for Python 3.11 and 3.12 only")
+    plain = loaded(NEEDED + "encryption: {allow: true}\n")
+    wanted = loaded(NEEDED + "encryption: {allow: true, appservice: true}\n")
+
+    assert registration(plain) == registration(loaded())
+    found = read_document(registration(wanted)).value
+    assert (found["receive_ephemeral"], found["org.matrix.msc3202"], found["io.element.msc4190"]) == (True, True, True)
 
 
 # --- the registration ---------------------------------------------------------------------------------------------

@@ -19,10 +19,12 @@ import aiohttp
 import pytest
 
 from knockbot.cli import main
+from knockbot.config import can_encrypt
 from knockbot.demo.identity import IdentityServer
 from knockbot.demo.people import Person, until
 from knockbot.demo.planted import THIRD_PARTY_INVITE
 from knockbot.demo.stage import set_up
+from knockbot.demo.tale import with_keys
 from knockbot.demo.teller import Teller
 from knockbot.errors import Unavailable
 
@@ -185,7 +187,8 @@ async def _log_in(http: aiohttp.ClientSession, told: str, name: str) -> Person:
     password = re.search(rf"^ +{name} +(\S+)", told, re.MULTILINE)
     assert url is not None
     assert password is not None
-    return await Person.log_in(http, url[1], name, password[1])
+    person = await Person.log_in(http, url[1], name, password[1])
+    return await with_keys(person) if can_encrypt() else person
 
 
 async def _doings(alice: Person, room_id: str) -> dict[str, tuple[str, str, str | None]]:

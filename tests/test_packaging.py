@@ -297,6 +297,22 @@ def test_compose_gives_knockbot_the_time_it_takes_to_stop(services: dict[str, An
     assert LONGEST_STOP < 60
 
 
+def test_the_balancer_of_the_example_stands_before_both_knockbots(services: dict[str, Any]) -> None:
+    more = yaml(COMPOSE / "two.yaml")["services"]
+    (conf,) = mounts(more["balancer"]).values()
+    balancer = (COMPOSE / conf).read_text()
+    port: int = AppService.model_fields["port"].default
+
+    assert more["knockbot-too"] == {"extends": {"file": "compose.yaml", "service": "knockbot"}}
+    assert re.findall(r"server ([\w-]+):(\d+) ", balancer) == [("knockbot", f"{port}"), ("knockbot-too", f"{port}")]
+    assert more["balancer"]["depends_on"] == ["knockbot", "knockbot-too"]
+    assert "knockbot" in services
+    assert f"listen {port};" in balancer
+    assert f"--address http://balancer:{port}" in (COMPOSE / "README.md").read_text()
+    (largest,) = re.findall(r"client_max_body_size (\d+)m;", balancer)
+    assert int(largest) * 2**20 >= LARGEST_TRANSACTION
+
+
 def test_the_synapse_of_the_example_is_the_one_the_tests_run_with(services: dict[str, Any]) -> None:
     assert services["synapse"]["image"].endswith(f":v{pins('dev.lock')['matrix-synapse']}")
 

@@ -115,9 +115,7 @@ class Homeserver:
     async def start(self) -> None:
         """Start it and wait until it answers; `Unavailable`, with the end of its log, if it does not."""
         self._configure()
-        command = [sys.executable, "-m", "synapse.app.homeserver", "--config-path", str(self._config)]
-        with self.log.open("ab") as log:
-            self._process = spawn(command, cwd=self.directory, log=log, env={**os.environ, **self.environ})
+        self._process = self._begin(["--config-path", str(self._config)])
         deadline = time.monotonic() + START_WITHIN
         while not await self._healthy():
             if self._process.poll() is not None:
@@ -125,6 +123,12 @@ class Homeserver:
             if time.monotonic() > deadline:
                 raise Unavailable(f"Synapse did not answer in time; the end of {self.log}:\n{self._end_of_log()}")
             await asyncio.sleep(0.05)
+
+    def _begin(self, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
+        """Start the process."""
+        command = [sys.executable, "-m", "synapse.app.homeserver", *arguments]
+        with self.log.open("ab") as log:
+            return spawn(command, cwd=self.directory, log=log, env={**os.environ, **self.environ})
 
     async def stop(self) -> None:
         """End it in good order (SIGTERM), by force if it does not listen; nothing if it is not running."""

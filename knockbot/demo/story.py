@@ -51,6 +51,8 @@ rules:
     then: accept
 otherwise: forward"""
 
+ENCRYPTED = [{"type": "m.room.encryption", "state_key": "", "content": {"algorithm": "m.megolm.v1.aes-sha2"}}]
+
 ADDRESS = "gina@mail.test"
 
 FAILURES = (NotAsTold, NothingHappened, MatrixRefused, KnockbotError, aiohttp.ClientError, OSError)
@@ -120,17 +122,22 @@ async def hire(tale: Tale) -> None:
     garden = tale.garden = await alice.create_room(
         "Garden", alias="garden", join_rule="knock", power_levels={"invite": 50, "users": {bob.user_id: 50, BOT: 50}}
     )
-    mods = tale.moderators = await alice.create_room("Garden moderators", alias="garden-mods")
+    mods = tale.moderators = await alice.create_room(
+        "Garden moderators", alias="garden-mods", initial_state=ENCRYPTED if tale.encrypted else []
+    )
     for room in (garden, mods):
         await alice.invite(room, bob.user_id)
         await bob.join(room)
-    tale.teller.tell(f"Alice makes {GARDEN}, where one must knock, and a private room for its moderators.")
+    kind = "private, encrypted" if tale.encrypted else "private"
+    tale.teller.tell(f"Alice makes {GARDEN}, where one must knock, and a {kind} room for its moderators.")
     tale.teller.tell("Bob is a moderator: level 50, enough to invite, kick and ban. Alice, the admin, has more.")
     for room in (mods, garden):
         await tale.bring_bot(room)
     tale.teller.tell(f"Alice invites {BOT} to both, with level 50 in the garden. It comes.")
     tale.teller.tell("In the moderators' room:")
     await tale.agreed("Alice", f"!kb protect {GARDEN}")
+    if tale.encrypted:
+        await tale.finds_unreadable()
 
 
 async def set_policy(tale: Tale) -> None:
@@ -309,6 +316,9 @@ async def _stay_open(tale: Tale, directory: Path) -> None:
         ("room", MODERATORS, "where its moderators meet the bot; try !kb help"),
         ("files", str(directory), "the config, the database, the logs"),
     ]
+    if tale.encrypted:
+        said = "encrypted: a new login reads what is said from then on; a reaction answers older cards all the same"
+        places.append(("room", MODERATORS, said))
     if tale.identity_server is not None:
         places.insert(1, ("identity server", tale.identity_server.url, "the same; its mail is shown below"))
     teller.table(("what", "where", ""), places)

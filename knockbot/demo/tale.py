@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from knockbot.config import can_encrypt
 from knockbot.demo.homeserver import Homeserver
 from knockbot.demo.identity import IdentityServer
 from knockbot.demo.people import Json, Person, until
@@ -24,6 +25,9 @@ ANSWERS = ("✅", "❌", "⛔")
 
 PATIENCE = 20.0
 """Seconds that everybody in the story waits for what is to happen next."""
+
+
+MODERATING = ("Alice", "Bob")
 
 
 class NotAsTold(Exception):
@@ -49,6 +53,8 @@ class Tale:
     homeserver: Homeserver
     teller: Teller
     identity_server: IdentityServer | None = None
+    encrypted: bool = field(default_factory=can_encrypt)
+    """Whether the moderators' room is."""
     password: str = field(default_factory=lambda: f"garden-{secrets.token_hex(4)}")
     began: float = field(default_factory=time.monotonic)
     people: dict[str, Person] = field(default_factory=dict)
@@ -62,9 +68,10 @@ class Tale:
         """Somebody with an account; the first time, they get one."""
         if name not in self.people:
             account = await self.homeserver.register(name.lower(), self.password, display_name=name)
-            self.people[name] = Person(
+            person = Person(
                 self.homeserver.http, self.homeserver.url, account["user_id"], account["access_token"], self.password
             )
+            self.people[name] = await with_keys(person) if self.encrypted and name in MODERATING else person
         return self.people[name]
 
     @property
@@ -114,6 +121,12 @@ class Tale:
                 self.teller.said("Knockbot", content["body"])
         self.read = event["event_id"]
         return event
+
+    async def finds_unreadable(self) -> None:
+        """The homeserver has nothing of what was said last but what only those in the room can read."""
+        event = await self.alice.event(self.moderators, self.read or "")
+        compare("the bot's word on the homeserver", {"type": "m.room.encrypted"}, event)
+        self.teller.checked(f"the homeserver itself has no more of that than {event['content']['ciphertext'][:24]}…")
 
     async def hear_of(self, who: Person, state: str, *, rule: str | None = None, by: str | None = None) -> Json:
         """The first that the bot says of somebody is this: the state of their request, and to whom it is due."""
@@ -199,6 +212,13 @@ class Tale:
     def ends(self, who: Person, answer: str, by: str, membership: str | None, kind: Kind = Kind.KNOCK) -> None:
         """So much for this one."""
         self.endings.append(Ending(who, answer, by, membership, kind))
+
+
+async def with_keys(person: Person) -> Person:
+    """The same with a client that encrypts."""
+    from knockbot.demo.sealed import SealedPerson  # noqa: PLC0415 - there only with the extra
+
+    return await SealedPerson.begin(person)
 
 
 # --- reading -------------------------------------------------------------------------------------------------

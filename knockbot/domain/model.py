@@ -178,6 +178,8 @@ class Message:
     body: str
     formatted_body: str | None = None
     in_reply_to: str | None = None
+    verified: bool | None = None
+    """Whether it is from a device that its owner vouches for; `None` where it came in clear, and nobody can know."""
 
 
 @dataclass(frozen=True, slots=True)

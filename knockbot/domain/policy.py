@@ -127,8 +127,9 @@ class Policy:
 
     @property
     def verdicts(self) -> frozenset[Verdict]:
-        """Every verdict it may give."""
-        return frozenset({self.otherwise, self.otherwise_third_party, *(rule.then for rule in self.rules)})
+        """Every verdict it may give, or carry out in the course of another."""
+        told = {Verdict.ACCEPT, Verdict.REJECT} if self.notify_remote is NotifyRemote.INVITE_THEN_KICK else set()
+        return frozenset({self.otherwise, self.otherwise_third_party, *(rule.then for rule in self.rules), *told})
 
     def rules_for(self, kind: Kind) -> Iterator[Rule]:
         """The rules that judge requests of this kind, in order."""

@@ -151,6 +151,24 @@ WRONG_HIT: dict[Act, str] = {
 }
 
 
+def restored(since: int, *, lost: bool = False) -> Words:
+    """The records are older than the rooms, and what was said since may be lost with the keys it was encrypted by."""
+    read = words(
+        "What I said here since was encrypted, and I cannot read it any more: who still waits may get a second card, "
+        "under a new number, and nobody is answered twice."
+        if lost
+        else "What I said since I have read again, and nobody is answered twice."
+    )
+    return words(
+        "⚠️ My records were restored from a back-up of {}. {} But which rooms I protect, and their policies, are as they "
+        "were then: please look at {} and {}.",
+        moment(since),
+        read,
+        code("!kb rooms"),
+        code("!kb policy show ROOM"),
+    )
+
+
 def hit_the_wrong_thing(act: Act, user_id: str, label: str) -> Words:
     """An act hit something other than what it was meant for."""
     return words("⚠️ " + WRONG_HIT[act], user=user(user_id), room=room(label))
@@ -228,8 +246,10 @@ def replaced(label: str, new_label: str, replacement: str, waiting: int) -> Word
 def was_replaced(label: str) -> Words:
     """Nobody is let into a room that has come to its end."""
     return words(
-        "{} was replaced by another room, so I let nobody in there any more. Answer what I asked about that first.",
+        "{} was replaced by another room, so I let nobody in there any more. Have me keep the door of the right one: by a "
+        "click where I asked about it, or by {}.",
         room(label),
+        code("!kb protect"),
     )
 
 
@@ -262,6 +282,24 @@ def removed(label: str, by: str, reason: str) -> Words:
 
 LATE = words("That command reached me more than an hour late. Please repeat it.")
 
+
+NO_KEY = "its key did not reach me, though I asked for it"
+
+
+def unreadable(sender: str, why: str) -> Words:
+    """Something was said in an encrypted room that the bot cannot read: perhaps a command."""
+    return words(
+        "🔒 I cannot read this message of {}: {}. If it was for me, please type it again; if that does not help, sign in "
+        "to your client anew, or use another device.",
+        user(sender),
+        why,
+    )
+
+
+NOT_VERIFIED = words(
+    "🔒 In encrypted rooms I take commands from verified devices only, and this came from none. Verify it in your "
+    "client's settings, with another device of yours or your recovery key, and type it again."
+)
 
 MOVED_AWAY = words("Another room looks after this door now, and this request with it.")
 

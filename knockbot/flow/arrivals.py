@@ -8,12 +8,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
-from knockbot.domain.model import Happening
+from knockbot.domain.model import Happening, Message
 from knockbot.domain.text import storable
 from knockbot.errors import KnockbotError, Later, Never
 from knockbot.flow.door import Door, Overrun, log
+from knockbot.flow.sealed import Keys, NoKeys, read
 from knockbot.flow.worker import backoff
 from knockbot.store import inbox, processes
 from knockbot.store.inbox import Waiting
@@ -37,11 +39,13 @@ class Arrivals:
         parse: Callable[[Mapping[str, Any], str], Happening | None],
         handlers: Mapping[type[Any], Handler],
         look: Callable[[str], Awaitable[None]],
+        keys: Keys | None = None,
     ) -> None:
         self._door = door
         self._parse = parse
         self._handlers = handlers
         self._look = look
+        self._keys: Keys = keys or NoKeys()
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._resting: dict[str, int] = {}
         self._looks: dict[str, int] = {}
@@ -68,9 +72,9 @@ class Arrivals:
     async def _start_rooms(self) -> None:
         if len(self._busy) >= ROOMS_AT_ONCE:
             return  # the first of them that is done rings again
-        async with self._door.db.tx() as tx:
-            waiting = await inbox.rooms_waiting(tx)
         now = self._door.now()
+        async with self._door.db.tx() as tx:
+            waiting = await inbox.rooms_waiting(tx, now, keys=self._keys.here)
         for room_id in [*waiting, *(self._door.bells.unchecked - set(waiting))]:
             if len(self._busy) >= ROOMS_AT_ONCE:
                 return
@@ -100,8 +104,10 @@ class Arrivals:
             if room_id in self._door.bells.unchecked and not await self._look_at(room_id):
                 return
             async with self._door.db.tx() as tx:
-                batch = await inbox.waiting(tx, room_id)
+                batch = await inbox.waiting(tx, room_id, now=self._door.now())
             for waiting in batch:
+                if waiting.sealed and not self._keys.here:
+                    return  # this and what follows is for the process that has the keys
                 if not await self._handle(waiting):
                     return
             if not batch:
@@ -139,7 +145,13 @@ class Arrivals:
     async def _handle(self, waiting: Waiting) -> bool:
         """Handle one arrival; false if the room has to rest first."""
         try:
-            happening = self._parse(_event(waiting), self._door.bot)
+            event: Mapping[str, Any] = _event(waiting)
+            opened = await read(self._door, self._keys, waiting, event) if waiting.sealed else None
+            if waiting.sealed and opened is None:
+                return True
+            happening = self._parse(opened.event if opened else event, self._door.bot)
+            if opened is not None and isinstance(happening, Message):
+                happening = replace(happening, verified=opened.verified)
             handler = self._handlers.get(type(happening))
             if handler is not None:
                 await handler(happening, waiting.seq)

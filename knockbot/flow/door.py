@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from knockbot.config import Settings
 from knockbot.domain.acl import ServerAcl
@@ -110,6 +110,8 @@ class Bells:
 
     arrivals: asyncio.Event = field(default_factory=asyncio.Event)
     effects: asyncio.Event = field(default_factory=asyncio.Event)
+    mail: asyncio.Event = field(default_factory=asyncio.Event)
+    """For the bot's device, where encryption is allowed."""
     unchecked: set[str] = field(default_factory=set)
     """Protected rooms whose real state is to be compared with the records, each in its own turn."""
 
@@ -120,6 +122,28 @@ Vouch = Callable[[Sequence[IdentityKey]], Awaitable[Known]]
 async def nobody_asked(_: Sequence[IdentityKey]) -> Known:
     """Where no identity server is configured there is nothing to ask."""
     return Known(Truth.TRUE)
+
+
+class Locker(Protocol):
+    """Locks what is written down only until it is said, where nobody else is to read it."""
+
+    def lock(self, content: Mapping[str, Any], /) -> Mapping[str, Any]:
+        """What can be written down."""
+
+    def unlock(self, locked: Mapping[str, Any], /) -> Mapping[str, Any]:
+        """What was to be said."""
+
+
+class InClear:
+    """Where encryption is not allowed, nothing is locked."""
+
+    def lock(self, content: Mapping[str, Any], /) -> Mapping[str, Any]:
+        """The same."""
+        return content
+
+    def unlock(self, locked: Mapping[str, Any], /) -> Mapping[str, Any]:
+        """The same."""
+        return locked
 
 
 class Overrun(Exception):
@@ -139,6 +163,7 @@ class Door:
     bells: Bells = field(default_factory=Bells)
     vouch: Vouch = nobody_asked
     """Asks the configured identity servers whether the keys of a third-party invite hold."""
+    locker: Locker = field(default_factory=InClear)
 
     @property
     def bot(self) -> str:

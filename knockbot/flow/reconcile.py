@@ -89,6 +89,8 @@ async def _check_powers(door: Door, room: ProtectedRoom, powers: Powers) -> None
 
 async def _find_missed_knocks(door: Door, room: ProtectedRoom, standing: list[MemberChange], acl: ServerAcl) -> None:
     missed = [change for change in standing if not await _is_known(door, change)]
+    # The homeserver lists them in no order, and whoever knocked first is to have the lower number.
+    missed.sort(key=lambda change: change.sent_at)
     judged = [
         (change, DENIED if _is_denied(door, change.user_id, acl) else await intake.judged(door, change))
         for change in missed

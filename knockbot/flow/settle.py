@@ -201,7 +201,8 @@ async def say(
         "request": machine_block(about) if about else None,
         **({"asks": asks} if asks is not None else {}),
     }
-    await effects.add(tx, [plan.say(room_id, occasion, content, about.id if about else None)], door.now())
+    locked = dict(door.locker.lock(content))
+    await effects.add(tx, [plan.say(room_id, occasion, locked, about.id if about else None)], door.now())
 
 
 async def alarm(

@@ -14,6 +14,7 @@ from knockbot.errors import Later, Never
 from knockbot.flow import consequences
 from knockbot.flow.consequences import Done, Outcome, Overtaken
 from knockbot.flow.door import Door, log
+from knockbot.flow.sealed import Keys, NoKeys
 from knockbot.store import cards, effects, requests
 from knockbot.store.db import Tx
 from knockbot.store.effects import Claimed
@@ -47,9 +48,10 @@ Action = Callable[[Claimed], Awaitable[Outcome]]
 class Worker:
     """Runs due effects, one of a lane and ten in all, until stopped."""
 
-    def __init__(self, door: Door, actions: Mapping[Act, Action]) -> None:
+    def __init__(self, door: Door, actions: Mapping[Act, Action], keys: Keys | None = None) -> None:
         self._door = door
         self._actions = actions
+        self._keys: Keys = keys or NoKeys()
         self._running: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -71,7 +73,7 @@ class Worker:
         room = AT_ONCE - len(self._running)
         if room <= 0:
             return
-        for claimed in await effects.claim(self._door.db, self._door.now(), room):
+        for claimed in await effects.claim(self._door.db, self._door.now(), room, keys=self._keys.here):
             task = asyncio.create_task(self._attempt(claimed))
             self._running.add(task)
             task.add_done_callback(self._ended)

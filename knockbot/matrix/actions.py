@@ -10,6 +10,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from markupsafe import Markup
 
@@ -23,11 +24,13 @@ from knockbot.errors import Later, Never
 from knockbot.flow import issuing, notify, review, rules, settle
 from knockbot.flow.consequences import Done, Outcome, Overtaken
 from knockbot.flow.door import Door
+from knockbot.flow.sealed import SEALED
 from knockbot.flow.worker import Action
 from knockbot.matrix.cards import REQUEST_KEY, card_message, edit, message, transaction_id
 from knockbot.matrix.events import EFFECT_KEY, REJECTION_KEY, is_event_id
 from knockbot.matrix.facts import THIRD_PARTY_INVITE, fits_a_path
 from knockbot.matrix.homeserver import HANDSHAKE, Homeserver
+from knockbot.matrix.keyring import Keyring
 from knockbot.store import cards, effects, requests, rooms
 from knockbot.store.effects import Claimed
 
@@ -47,6 +50,8 @@ class Hand:
     door: Door
     homeserver: Homeserver
     identity: issuing.Issuer
+    keyring: Keyring | None = None
+    """Where encryption is allowed."""
 
 
 # --- on applicants --------------------------------------------------------------------------------------------
@@ -367,7 +372,7 @@ async def say(hand: Hand, claimed: Claimed) -> Outcome:
     sent = await _sent_before(hand, claimed)
     if sent is not None:
         return Done(sent)
-    said = claimed.effect.content
+    said = hand.door.locker.unlock(claimed.effect.content)
     content = message(
         Words(said["plain"], Markup(said["html"])),  # noqa: S704 - made by domain/wording.py, stored as it was
         claimed.effect.key,
@@ -385,6 +390,8 @@ async def _send(
     """Send it, once for what is `unique` about it, which is the effect unless said otherwise; returns the event id."""
     effect = claimed.effect
     try:
+        if hand.keyring is not None and event_type != "m.reaction":  # which no client encrypts
+            event_type, content = await hand.keyring.sealed(effect.room_id, event_type, content)
         return await hand.homeserver.send(effect.room_id, event_type, transaction_id(unique or effect.key), content)
     except Never as error:
         if error.code != "M_FORBIDDEN":
@@ -404,12 +411,15 @@ async def _sent_before(hand: Hand, claimed: Claimed) -> str | None:
 
 async def _find_in_room(hand: Hand, claimed: Claimed) -> str | None:
     room_id, begin = claimed.effect.room_id, claimed.created_at - CLOCKS_APART
-    mine = json.dumps({"types": ["m.room.message"], "senders": [hand.homeserver.bot]})
+    types = ["m.room.message"] if hand.keyring is None else ["m.room.message", SEALED]
+    mine = json.dumps({"types": types, "senders": [hand.homeserver.bot]})
     since: str | None = None
     for _ in range(PAGES):
         page, since = await hand.homeserver.messages_back(room_id, since, mine)
         for event in page:
-            fields = event if isinstance(event, dict) else {}
+            fields: Mapping[str, Any] = event if isinstance(event, dict) else {}
+            if hand.keyring is not None:
+                fields = await hand.keyring.opened({**fields, "room_id": room_id})
             content, event_id, at = fields.get("content"), fields.get("event_id"), fields.get("origin_server_ts")
             if isinstance(content, dict) and content.get(EFFECT_KEY) == claimed.effect.key and is_event_id(event_id):
                 return event_id

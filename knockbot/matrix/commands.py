@@ -10,6 +10,7 @@ import difflib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from knockbot.config import Trust
 from knockbot.domain import plan, wording
 from knockbot.domain.model import Message, Verdict
 from knockbot.domain.words import Words
@@ -78,7 +79,7 @@ async def hear(door: Door, message: Message, seq: int) -> None:
     if spoken is None or message.sender == door.bot:
         async with door.closing(seq):
             return
-    answer = await _obey(door, message, spoken)
+    answer = wording.NOT_VERIFIED if await _is_doubtful(door, message) else await _obey(door, message, spoken)
     async with door.closing(seq) as tx:
         await visits.use(tx, message.room_id, door.now())
         reply = answer if isinstance(answer, Words) else await answer(tx)
@@ -86,6 +87,13 @@ async def hear(door: Door, message: Message, seq: int) -> None:
             await effects.add(tx, [plan.tick(message.room_id, message.event_id)], door.now())
         elif isinstance(reply, Words):
             await settle.say(door, tx, message.room_id, f"reply:{message.event_id}", reply, reply_to=message.event_id)
+
+
+async def _is_doubtful(door: Door, message: Message) -> bool:
+    """Whether a command does not count because of the device it is from: in an encrypted room, where that shows."""
+    if door.settings.encryption.trust is Trust.ALL or message.verified:
+        return False
+    return message.verified is False or (await door.outside.room(message.room_id)).encrypted
 
 
 async def _obey(door: Door, message: Message, spoken: str) -> Words | Promise:

@@ -43,6 +43,8 @@ BODY_KEPT = 65_536
 WATCHED = frozenset({"m.room.member", "m.room.third_party_invite", "m.room.redaction"})
 """Events that may move a request on."""
 
+TALK = {"m.room.message": "talk", "m.reaction": "talk", "m.room.encrypted": "sealed"}
+
 MEMBERSHIPS = frozenset(Membership)
 
 LONGEST_TOKEN = 255
@@ -66,14 +68,16 @@ class Malformed(KnockbotError):
 
 
 def matters(event: Mapping[str, Any]) -> str | None:
-    """Why an event is kept: it is watched `state`, or `talk` (kept outside protected rooms only); else `None`.
+    """Why an event is kept: it is watched `state`, or `talk` or `sealed` talk (both kept outside protected rooms only).
+
+    Else `None`.
 
     One without a type counts as state: it is kept, and set aside when it is looked at.
     """
     event_type = event.get("type")
     if not isinstance(event_type, str) or event_type in WATCHED or event_type in ROOM_CHANGES:
         return "state"
-    return "talk" if event_type in ("m.room.message", "m.reaction") else None
+    return TALK.get(event_type)
 
 
 def parse(event: Mapping[str, Any], bot: str) -> Happening | None:

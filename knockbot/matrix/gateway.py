@@ -12,7 +12,7 @@ import hmac
 import json
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -20,8 +20,10 @@ from mautrix.appservice.as_handler import AppServiceServerMixin
 
 from knockbot.domain.ids import is_room_id
 from knockbot.flow.door import Bells
+from knockbot.flow.sealed import SEALED
 from knockbot.matrix.events import is_event_id, matters
-from knockbot.store import inbox, rooms
+from knockbot.matrix.keyring import FOR_DEVICES, mail_in_transaction
+from knockbot.store import encryption, inbox, rooms
 from knockbot.store.db import Database
 from knockbot.store.inbox import Arrival
 
@@ -67,31 +69,38 @@ class PingOnly(AppServiceServerMixin):
 class Gateway(PingOnly):
     """Receives transactions; what can matter is in the inbox before the answer leaves."""
 
-    def __init__(self, hs_token: str, db: Database, bells: Bells, now: Callable[[], int]) -> None:
+    def __init__(
+        self, hs_token: str, db: Database, bells: Bells, now: Callable[[], int], *, sealed_for: str | None = None
+    ) -> None:
         super().__init__(hs_token)
         self._db = db
         self._bells = bells
         self._now = now
+        self._sealed_for = sealed_for
+        """The bot, where it reads what is encrypted; else that is dropped."""
 
     async def _http_handle_transaction(self, request: web.Request) -> web.Response:
         if not self._check_token(request):
             return _error(403, "M_FORBIDDEN", "wrong hs_token")
         try:
-            sifted = _read(await request.read())
+            body = _read(await request.read())
+            sifted = _sifted(body, sealed=self._sealed_for is not None)
         except ValueError:
             return _error(400, "M_NOT_JSON", "the body is not JSON")
         if sifted is None:
             return _error(400, "M_BAD_JSON", "no list of events")
         try:
             # Shielded: a homeserver that hangs up must not leave the commit undone half-way.
-            await asyncio.shield(self._keep(sifted))
+            await asyncio.shield(self._keep(sifted, body))
         except Exception:
             log.exception("storing a transaction failed; the homeserver will send it again")
             return _error(500, "M_UNKNOWN", "storing failed")
         return web.json_response({})
 
-    async def _keep(self, sifted: list[Sifted]) -> None:
+    async def _keep(self, sifted: list[Sifted], body: Mapping[str, Any]) -> None:
         """Store in one transaction whatever can matter."""
+        if self._sealed_for is not None and any(name in body for name in FOR_DEVICES):
+            await self._keep_mail(self._sealed_for, body)
         if not sifted:
             return
         talked = any(is_talk for _, is_talk in sifted)
@@ -100,6 +109,13 @@ class Gateway(PingOnly):
             kept = [one for one, is_talk in sifted if not (is_talk and one.room_id in closed)]
             await inbox.store(tx, kept, self._now())
         self._bells.arrivals.set()
+
+    async def _keep_mail(self, bot: str, body: Mapping[str, Any]) -> None:
+        async with self._db.tx() as tx:
+            device = await encryption.device(tx, bot)
+            mail = mail_in_transaction(body, bot, device.device_id if device else None)
+            await encryption.store_mail(tx, mail, self._now())
+        self._bells.mail.set()
 
 
 # --- reading a transaction ------------------------------------------------------------------------------------
@@ -111,23 +127,29 @@ DEEPEST = 64
 """Levels of nesting that are read where a transaction has more than Python can: no event the door needs is deeper."""
 
 
-def _read(text: bytes) -> list[Sifted] | None:
-    """What can matter in a transaction, in its order; `None` if it holds no list of events.
+def _read(text: bytes) -> dict[str, Any]:
+    """A transaction; empty if it is none.
 
     Raises `ValueError` for what is not JSON. One event that is nested too deeply must not stop the rest for ever.
     """
     try:
-        return _sifted(json.loads(text, parse_int=_integer))
+        body = json.loads(text, parse_int=_integer)
     except RecursionError:
-        return _sifted(json.loads(_pruned(text), parse_int=_integer))
+        body = json.loads(_pruned(text), parse_int=_integer)
+    return body if isinstance(body, dict) else {}
 
 
-def _sifted(body: Any) -> list[Sifted] | None:
-    events = body.get("events") if isinstance(body, dict) else None
+def _sifted(body: Mapping[str, Any], *, sealed: bool) -> list[Sifted] | None:
+    """What can matter in a transaction, in its order; `None` if it holds no list of events."""
+    events = body.get("events")
     if not isinstance(events, list):
         return None
     kinds = ((event, matters(event) if isinstance(event, dict) else "state") for event in events)
-    return [(arrival(event), kind == "talk") for event, kind in kinds if kind is not None]
+    return [
+        (arrival(event), kind in ("talk", "sealed"))
+        for event, kind in kinds
+        if kind is not None and (sealed or kind != "sealed")
+    ]
 
 
 _TOKENS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
@@ -158,6 +180,7 @@ def arrival(event: Any) -> Arrival:
         event_id if is_event_id(event_id) else f"nameless {hashlib.sha256(raw.encode()).hexdigest()}",
         room_id if isinstance(room_id, str) and is_room_id(room_id) else NOWHERE,
         raw,
+        sealed=fields.get("type") == SEALED,
     )
 
 

@@ -12,7 +12,8 @@ import logging
 import os
 import random
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
@@ -31,7 +32,7 @@ from mautrix.api import HTTPAPI, Method, Path, PathBuilder
 from mautrix.errors import MatrixConnectionError
 from yarl import URL
 
-from knockbot.domain.ids import MAX_VIA, is_room_id, is_server_name
+from knockbot.domain.ids import MAX_VIA, is_room_id, is_server_name, is_user_id
 from knockbot.domain.text import shown
 from knockbot.errors import ActionError, Later, Never
 
@@ -69,6 +70,9 @@ UNWELL: dict[str, str] = {
 
 UNWELL_PAUSE: Final = 60.0
 
+PASSWORD_WANTED: Final = "KNOCKBOT_PASSWORD_WANTED"  # noqa: S105 - an error code
+"""Where the homeserver asks for a password (client-server API, "User-Interactive Authentication")."""
+
 LISTED: Final = ""
 """Where to find the answer to the one call that is answered by a list: for a room's whole state."""
 
@@ -79,7 +83,7 @@ BY_PROXY: Final = frozenset({502, 503})
 """What a proxy answers whose homeserver is down. At 504 the homeserver may well be up, and itself wait for another."""
 
 
-class _Api(HTTPAPI):
+class Api(HTTPAPI):
     """mautrix's client with its own reading of answers."""
 
     async def _send(
@@ -129,6 +133,8 @@ def _refusal(status: int, body: Mapping[str, Any], headers: Mapping[str, str]) -
         return Later(
             "the homeserver asks me to slow down.", retry_after=_wish(body, headers), code=code, unreachable=True
         )
+    if status == 401 and "flows" in body:
+        return Never("the homeserver wants a password for that, which I have not.", code=PASSWORD_WANTED)
     if status == 401 or code in UNWELL:
         why = UNWELL.get(code or "", "the homeserver does not accept my token.")
         log.error("%s", why)
@@ -173,6 +179,58 @@ def _body_seconds(wish: Any) -> float | None:
     return min(wish, LONGEST_WISH * 1000) / 1000
 
 
+@asynccontextmanager
+async def in_our_words(patience: float) -> AsyncIterator[None]:
+    """One request, with `patience` in seconds: a silent homeserver is a `Later`."""
+    try:
+        async with asyncio.timeout(patience):
+            yield
+    except TimeoutError:
+        raise Later(f"the homeserver gave no answer within {patience:g} seconds.") from None
+    except MatrixConnectionError as error:
+        what = _in_words(error.__cause__)
+        raise Later(f"the homeserver cannot be reached ({what}).", unreachable=True) from error
+
+
+POLL: Final = 25.0
+"""Seconds that the homeserver may keep a sync waiting for news."""
+
+
+class DeviceApi(Api):
+    """The API as one device of the bot, for its keys: by a token of its own, or by naming it beside the service's."""
+
+    def __init__(
+        self, session: ClientSession, address: str, token: str, user_id: str | None, device_id: str | None
+    ) -> None:
+        typed: Any = {"as_user_id": user_id, "as_device_id": device_id, "log": log}
+        super().__init__(address, token, client_session=session, **typed)
+
+    async def request(self, method: Method, path: PathBuilder | str, *args: Any, **kwargs: Any) -> Any:
+        """One request; what it says is never logged."""
+        async with in_our_words(READ):
+            return await super().request(method, path, *args, **{**kwargs, "sensitive": method is not Method.GET})
+
+    async def news(self, since: str | None, *, wait: bool = True) -> dict[str, Any]:
+        """What came for the device since, as soon as there is something; nothing of any room."""
+        timeout = round(POLL * 1000) if since and wait else 0
+        query = {"filter": FOR_DEVICE, "timeout": str(timeout), "set_presence": "offline"}
+        query |= {"since": since} if since else {}
+        async with in_our_words(POLL + READ):
+            found: dict[str, Any] = await super().request(Method.GET, Path.v3.sync, query_params=query)
+        return found
+
+
+NOTHING_OF: Final = {"not_types": ["*"]}
+FOR_DEVICE: Final = json.dumps(
+    {
+        "presence": NOTHING_OF,
+        "account_data": NOTHING_OF,
+        "room": dict.fromkeys(("state", "timeline", "ephemeral", "account_data"), NOTHING_OF),
+    }
+)
+"""A sync's filter that lets through what is for a device only."""
+
+
 class Homeserver:
     """The calls of the client-server API that knockbot makes, as the bot's own user.
 
@@ -182,9 +240,11 @@ class Homeserver:
 
     def __init__(self, session: ClientSession, address: str, token: str, bot: str | None) -> None:
         self.bot = bot or ""
+        self.absences = 0
+        """How often nobody was there to answer. One that breaks a connection is there: idle ones break by design."""
         # mautrix asks for types of its own: a UserID, which is a str, and a logger with a level more, unused here.
         typed: Any = {"as_user_id": bot, "log": log}
-        self._api = _Api(address, token, client_session=session, **typed)
+        self._api = Api(address, token, client_session=session, **typed)
 
     async def call(
         self,
@@ -196,16 +256,14 @@ class Homeserver:
     ) -> dict[str, Any]:
         """One request, with `patience` in seconds."""
         try:
-            async with asyncio.timeout(patience):
+            async with in_our_words(patience):
                 answer: dict[str, Any] = await self._api.request(
                     method, path, dict(body or {}), query_params=dict(query or {}), sensitive=method is not Method.GET
                 )
                 return answer
-        except TimeoutError:
-            raise Later(f"the homeserver gave no answer within {patience:g} seconds.") from None
-        except MatrixConnectionError as error:
-            what = _in_words(error.__cause__)
-            raise Later(f"the homeserver cannot be reached ({what}).", unreachable=True) from error
+        except Later as error:
+            self.absences += _nobody_was_there(error)
+            raise
 
     # --- reading ----------------------------------------------------------------------------------------------
 
@@ -243,6 +301,19 @@ class Homeserver:
             Method.GET, Path.v3.rooms[room_id].members, query={"membership": "knock"}, patience=HANDSHAKE
         )
         return _list(answer, "chunk")
+
+    async def members(self, room_id: str, memberships: Iterable[str]) -> set[str]:
+        """Who stands so in a room."""
+        found = set()
+        for membership in memberships:
+            answer = await self.call(
+                Method.GET, Path.v3.rooms[room_id].members, query={"membership": membership}, patience=HANDSHAKE
+            )
+            for event in _list(answer, "chunk"):
+                user_id = event.get("state_key") if isinstance(event, dict) else None
+                if isinstance(user_id, str) and is_user_id(user_id):
+                    found.add(user_id)
+        return found
 
     async def joined_rooms(self) -> list[str]:
         """The rooms the bot is in."""
@@ -335,6 +406,43 @@ class Homeserver:
             if error.code != "M_USER_IN_USE":
                 raise
 
+    async def login(self, device_id: str, name: str) -> str:
+        """Log the bot in on this device, which is made if there is none; returns the device's own token."""
+        body = {
+            "type": "m.login.application_service",
+            "identifier": {"type": "m.id.user", "user": self.bot},
+            "device_id": device_id,
+            "initial_device_display_name": name,
+        }
+        return _id_in(await self.call(Method.POST, Path.v3.login, body), "access_token")
+
+    async def make_device(self, device_id: str, name: str) -> None:
+        """Make a device of the bot without logging in (MSC4190)."""
+        await self.call(Method.PUT, Path.v3.devices[device_id], {"display_name": name})
+
+    async def devices(self) -> list[str]:
+        """The bot's devices."""
+        found = _list(await self.call(Method.GET, Path.v3.devices), "devices")
+        ids = (device.get("device_id") for device in found if isinstance(device, dict))
+        return [device_id for device_id in ids if isinstance(device_id, str)]
+
+    async def delete_device(self, device_id: str) -> None:
+        """Take a device of the bot away (MSC4190)."""
+        await self.call(Method.DELETE, Path.v3.devices[device_id])
+
+    async def account_data(self, event_type: str) -> dict[str, Any]:
+        """What the bot has left in its account; empty where there is nothing."""
+        try:
+            return await self.call(Method.GET, Path.v3.user[self.bot].account_data[event_type])
+        except Never as error:
+            if error.code == "M_NOT_FOUND":
+                return {}
+            raise
+
+    async def set_account_data(self, event_type: str, content: Mapping[str, Any]) -> None:
+        """Leave something in the bot's account."""
+        await self.call(Method.PUT, Path.v3.user[self.bot].account_data[event_type], content)
+
     async def set_display_name(self, name: str) -> None:
         """Give the bot a name, unless it has that already; only once it is registered (FACTS)."""
         path = Path.v3.profile[self.bot].displayname
@@ -417,6 +525,13 @@ def _id_in(answer: Mapping[str, Any], key: str) -> str:
 
 def _tells_of_a_room(events: Sequence[Any]) -> bool:
     return any(isinstance(event, dict) and event.get("type") in STANDING_STATE for event in events)
+
+
+def _nobody_was_there(error: Later) -> bool:
+    """Whether no homeserver took the call at all, by its own word or by that of the proxy before it."""
+    if isinstance(error.__cause__, MatrixConnectionError):
+        return isinstance(error.__cause__.__cause__, ClientConnectorError)
+    return error.unreachable and error.code is None
 
 
 def _in_words(cause: BaseException | None) -> str:

@@ -140,6 +140,11 @@ async def begin_sending(tx: Tx, cause: str) -> bool:
     return row is not None
 
 
+async def doubt(tx: Tx) -> None:
+    """An identity server may have been asked elsewhere for any that is not over: it is not asked again."""
+    await tx.execute("UPDATE issued SET sending = TRUE WHERE address IS NOT NULL")
+
+
 async def end(tx: Tx, cause: str, *, counted: bool) -> None:
     """The end of it is known, so that its address is needed here no more; what sent nothing is not `counted`."""
     if counted:

@@ -71,6 +71,11 @@ async def count_edit(tx: Tx, card_id: int) -> int:
     return int(await tx.fetchval("UPDATE cards SET edits = edits + 1 WHERE id = $1 RETURNING edits", card_id))
 
 
+async def counted_edits(tx: Tx, card_id: int, number: int) -> None:
+    """An edit of this number was sent."""
+    await tx.execute("UPDATE cards SET edits = $2 WHERE id = $1 AND edits < $2", card_id, number)
+
+
 async def awaiting_answers(tx: Tx, room_id: str) -> list[Card]:
     """The cards of a protected room that show an open request and have been posted."""
     return [card for card in await _open(tx, room_id) if card.event_id is not None]

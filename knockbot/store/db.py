@@ -12,14 +12,14 @@ import os
 import secrets
 import sqlite3
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
 import asyncpg
-from mautrix.util.async_db import Connection, Scheme, UnsupportedDatabaseVersion
+from mautrix.util.async_db import Connection, Scheme, UnsupportedDatabaseVersion, UpgradeTable
 from mautrix.util.async_db import Database as Pool
 from mautrix.util.async_db.aiosqlite import POSITIONAL_PARAM_PATTERN
 from yarl import URL
@@ -38,6 +38,9 @@ def for_update(tx: Tx) -> str:
 
 UPGRADE_LOCK = 0x6B6E6F636B  # any number of our own; "knock" in ASCII
 POSTGRES_CONNECTIONS = 8
+
+REFUSED = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, sqlite3.Error)
+"""What either engine raises where it cannot be used, or does not do what it is asked for."""
 
 
 class InUse(Unavailable):
@@ -60,6 +63,15 @@ class Database:
         """This process' name in claims and leases."""
 
     @property
+    def pool(self) -> Pool:
+        """The pool itself, for mautrix's own stores; everybody else takes a transaction."""
+        return self._pool
+
+    async def upgrade_also(self, table: UpgradeTable) -> None:
+        """Bring tables that are not ours up to date, which count their versions by themselves."""
+        await _upgrade(self._pool, table)
+
+    @property
     def alone(self) -> bool:
         """Whether this process is the only one on this database, as it always is on SQLite."""
         return self._pool.scheme == Scheme.SQLITE
@@ -72,25 +84,42 @@ class Database:
 
         Raises `Unavailable`, in words that say what to mend.
         """
+
+        async def prepare(pool: Pool) -> None:
+            if upgrade:
+                await _upgrade(pool)
+            elif await _schema(pool) != len(UPGRADES.upgrades):
+                raise Unavailable(f"the database {redacted(url)} has not been brought up to date yet")
+
+        return await cls._open(url, prepare)
+
+    @classmethod
+    async def open_as_it_is(cls, url: str) -> Database:
+        """Connect, and take the lock of an SQLite file; whatever schema there is, or none, stays."""
+
+        async def prepare(_: Pool) -> None:
+            pass
+
+        return await cls._open(url, prepare)
+
+    @classmethod
+    async def _open(cls, url: str, prepare: Callable[[Pool], Awaitable[None]]) -> Database:
         lock = _lock_file(url) if url.startswith("sqlite:") else None
         pool = Pool.create(url, db_args=_pool_args(url))
         try:
             if lock is not None:
                 await _try_file(url, "PRAGMA journal_mode = WAL")
             await pool.start()
-            if upgrade:
-                await _upgrade(pool)
-            elif await _schema(pool) != len(UPGRADES.upgrades):
-                raise Unavailable(f"the database {redacted(url)} has not been brought up to date yet")
+            await prepare(pool)
         except BaseException as error:
             await _stop(pool, lock)
             if isinstance(error, UnsupportedDatabaseVersion):
                 raise Unavailable(
-                    f"the database {redacted(url)} was written by a newer knockbot ({_first_line(error)}): "
+                    f"the database {redacted(url)} was written by a newer knockbot ({first_line(error)}): "
                     "install that version again, or restore a backup"
                 ) from error
-            if isinstance(error, OSError | asyncpg.PostgresError | asyncpg.InterfaceError | sqlite3.Error):
-                raise Unavailable(f"cannot use the database {redacted(url)}: {_first_line(error)}") from error
+            if isinstance(error, REFUSED):
+                raise Unavailable(f"cannot use the database {redacted(url)}: {first_line(error)}") from error
             raise
         return cls(pool, lock)
 
@@ -239,7 +268,16 @@ def _pool_args(url: str) -> dict[str, Any]:
         # The connection is used from two threads, but never by both at once: whoever has acquired it has it alone.
         return {"min_size": 1, "init_commands": ["PRAGMA synchronous = FULL"], "check_same_thread": False}
     # mautrix would end the whole process, at once, when a lost connection takes asyncpg by surprise.
-    return {"min_size": 1, "max_size": POSTGRES_CONNECTIONS, "meow_exit_on_ice": False}
+    return {"min_size": 1, "max_size": POSTGRES_CONNECTIONS, "meow_exit_on_ice": False, "reset": _leave_as_it_is}
+
+
+async def _leave_as_it_is(_: asyncpg.Connection) -> None:
+    """Spare each transaction the round trip in which asyncpg resets a connection that goes back to the pool.
+
+    There is nothing to reset: an open transaction asyncpg has rolled back before it asks this, and nothing here sets
+    a variable, listens, or keeps a cursor or a lock beyond its transaction, but `_upgrade`, which gives its lock back;
+    where it cannot, `Database.open` closes the pool, and the connection takes the lock along.
+    """
 
 
 def _lock_file(url: str) -> IO[bytes]:
@@ -273,15 +311,15 @@ async def _try_file(url: str, statement: str) -> None:
     await asyncio.to_thread(run)
 
 
-async def _upgrade(pool: Pool) -> None:
+async def _upgrade(pool: Pool, table: UpgradeTable = UPGRADES) -> None:
     """Bring the schema up to date; on PostgreSQL an advisory lock keeps two starting processes apart."""
     if pool.scheme == Scheme.SQLITE:
-        await UPGRADES.upgrade(pool)
+        await table.upgrade(pool)
         return
     async with pool.acquire_direct() as conn:
         await conn.execute("SELECT pg_advisory_lock($1)", UPGRADE_LOCK)
         try:
-            await UPGRADES.upgrade(pool)
+            await table.upgrade(pool)
         finally:
             await conn.execute("SELECT pg_advisory_unlock($1)", UPGRADE_LOCK)
 
@@ -313,8 +351,8 @@ async def probe(url: str) -> str:
             await _try_file(url, "PRAGMA schema_version")
         await pool.start()
         version = await _schema(pool)
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, sqlite3.Error) as error:
-        raise Unavailable(f"cannot use the database {redacted(url)}: {_first_line(error)}") from error
+    except REFUSED as error:
+        raise Unavailable(f"cannot use the database {redacted(url)}: {first_line(error)}") from error
     finally:
         await pool.stop()
     if version > known:
@@ -336,5 +374,6 @@ def redacted(url: str) -> str:
     return (parsed.with_password("…") if parsed.password else parsed).human_repr()
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """What a database says is wrong, without the lines that explain it to its programmers."""
     return str(error).strip().split("\n")[0] or type(error).__name__

@@ -120,16 +120,18 @@ async def is_known(tx: Tx, key: str) -> bool:
     return bool(await tx.fetchval("SELECT count(*) FROM effects WHERE key = $1", key))
 
 
-async def claim(db: Database, now: int, limit: int) -> list[Claimed]:
+async def claim(db: Database, now: int, limit: int, *, keys: bool = True) -> list[Claimed]:
     """Take on due effects, oldest first, at most one of each lane and one for each remote server.
 
     A server that hangs would else hold as many acts as there are rooms in which its users knock, and many such servers
     all acts there are. In one room what needs another server comes after all that needs none: the homeserver lets
-    nobody else in or out there while it waits for that server.
+    nobody else in or out there while it waits for that server. Without the bot's `keys`,
+    what is to be said in encrypted rooms is left to the process that has them.
     """
+    claimable = CLAIMABLE.format(also="" if keys else UNENCRYPTED)
     try:
         async with db.tx() as tx:
-            rows = await tx.fetch(CLAIMABLE + ("" if db.alone else " FOR UPDATE SKIP LOCKED"), now)
+            rows = await tx.fetch(claimable + ("" if db.alone else " FOR UPDATE SKIP LOCKED"), now)
             away = await tx.fetchval("SELECT count(*) FROM effects WHERE state = 'running' AND server IS NOT NULL")
             claimed: list[Claimed] = []
             for row in rows:
@@ -164,10 +166,19 @@ SELECT id, server FROM effects WHERE state = 'due' AND id IN (
                 UNION SELECT substr(lane, 1, length(lane) - 4) || 'away' FROM effects
                 WHERE lane LIKE '% home' AND state = 'due' AND due_at <= $1)
             AND (server IS NULL OR server NOT IN (
-                SELECT server FROM effects WHERE state = 'running' AND server IS NOT NULL))
+                SELECT server FROM effects WHERE state = 'running' AND server IS NOT NULL)){also}
         ) AS waiting WHERE place = 1
     ) AS heads WHERE turn = 1 ORDER BY due_at, id LIMIT 100
 ) ORDER BY due_at, id"""
+
+
+UNENCRYPTED = " AND lane NOT IN (SELECT room_id || ' said' FROM encrypted_rooms)"
+"""The lanes (`plan.py`) in which nothing has to be encrypted."""
+
+
+async def doubt(tx: Tx) -> None:
+    """Whatever is still to be done here may have been done elsewhere: each act looks before it is tried."""
+    await tx.execute("UPDATE effects SET attempts = 1 WHERE attempts = 0 AND state IN ('due', 'running', 'blocked')")
 
 
 async def next_due(tx: Tx) -> int | None:
@@ -295,6 +306,24 @@ async def forget_unsaid(tx: Tx, before: int, now: int) -> None:
 async def echoed(tx: Tx, key: str, event_id: str) -> None:
     """The bot's own message came back: whatever the attempt's answer was, it got through."""
     await tx.execute("UPDATE effects SET result = $2 WHERE key = $1", key, event_id)
+
+
+async def said(tx: Tx, key: str, room_id: str, event_id: str, at: int) -> None:
+    """This was said in a room, whether or not it is on record that it was to be: it is not said again."""
+    await tx.execute(
+        "INSERT INTO effects (key, act, room_id, lane, content_json, state, created_at, due_at, attempts, result, "
+        "ended_at) VALUES ($1, 'say', $2, '', '{}', 'done', $4, $4, 1, $3, $4) "
+        "ON CONFLICT (key) DO UPDATE SET result = $3",
+        key,
+        room_id,
+        event_id,
+        at,
+    )
+
+
+async def is_result(tx: Tx, event_id: str) -> bool:
+    """Whether this event came of an act that is on record."""
+    return bool(await tx.fetchval("SELECT count(*) FROM effects WHERE result = $1", event_id))
 
 
 async def echo_of(tx: Tx, effect_id: int) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from knockbot.store.db import Tx
 
@@ -13,11 +14,12 @@ KEEP = 7 * 24 * 3600 * 1000
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One event as it came in: its id, its room, and its JSON text."""
+    """One event as it came in: its id, its room, its JSON text, and whether it is encrypted."""
 
     event_id: str
     room_id: str
     raw: str
+    sealed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,36 +32,65 @@ class Waiting:
     raw: str
     received_at: int
     attempts: int
+    sealed: bool = False
+    session: str | None = None
+    """The session whose key it waited for; by now the key is there, or the time is up."""
+    asked: bool = False
+    """Whether that key was asked for."""
 
 
 async def store(tx: Tx, arrivals: Iterable[Arrival], now: int) -> None:
     """Keep each event that is not known yet; repeats are the rule, not the exception."""
     await tx.executemany(
-        "INSERT INTO inbox (event_id, room_id, raw, received_at) VALUES ($1, $2, $3, $4) "
+        "INSERT INTO inbox (event_id, room_id, raw, received_at, sealed) VALUES ($1, $2, $3, $4, $5) "
         "ON CONFLICT (event_id) DO NOTHING",
-        [(a.event_id, a.room_id, a.raw, now) for a in arrivals],
+        [(a.event_id, a.room_id, a.raw, now, a.sealed) for a in arrivals],
     )
 
 
-async def rooms_waiting(tx: Tx) -> list[str]:
-    """The rooms in which something waits, longest wait first."""
+_DUE = "handled_at IS NULL AND fault IS NULL AND (due_at IS NULL OR due_at <= $1)"
+
+
+async def rooms_waiting(tx: Tx, now: int = 0, *, keys: bool = True) -> list[str]:
+    """The rooms in which something waits, longest wait first; what waits for a key does so until its time is up.
+
+    Without the bot's `keys`, those in which something encrypted is next are left to the process that has them.
+    """
     rows = await tx.fetch(
-        "SELECT room_id FROM inbox WHERE handled_at IS NULL AND fault IS NULL GROUP BY room_id ORDER BY min(seq)"
+        f"SELECT room_id, sealed FROM inbox WHERE seq IN (SELECT min(seq) FROM inbox WHERE {_DUE} GROUP BY room_id) "
+        "ORDER BY seq",
+        now,
     )
-    return [row["room_id"] for row in rows]
+    return [row["room_id"] for row in rows if keys or not row["sealed"]]
 
 
-async def waiting(tx: Tx, room_id: str, limit: int = 100) -> list[Waiting]:
+async def waiting(tx: Tx, room_id: str, limit: int = 100, *, now: int = 0) -> list[Waiting]:
     """What waits in one room, in order of arrival."""
     rows = await tx.fetch(
-        "SELECT seq, event_id, room_id, raw, received_at, attempts FROM inbox "
-        "WHERE room_id = $1 AND handled_at IS NULL AND fault IS NULL ORDER BY seq LIMIT $2",
-        room_id,
-        limit,
+        f"SELECT {_WAITING} FROM inbox WHERE {_DUE} AND room_id = $2 ORDER BY seq LIMIT $3", now, room_id, limit
     )
-    return [
-        Waiting(*(row[k] for k in ("seq", "event_id", "room_id", "raw", "received_at", "attempts"))) for row in rows
-    ]
+    return [_waiting(row) for row in rows]
+
+
+_WAITING = "seq, event_id, room_id, raw, received_at, attempts, sealed, session, asked"
+
+
+def _waiting(row: Any) -> Waiting:
+    values = [row[name] for name in _WAITING.split(", ")]
+    values[6], values[8] = bool(values[6]), bool(values[8])
+    return Waiting(*values)
+
+
+async def wait_for_key(tx: Tx, seq: int, session: str, due_at: int, *, asked: bool) -> None:
+    """Let an event wait for the key of its session, until then at the latest; the rest of its room goes on."""
+    await tx.execute(
+        "UPDATE inbox SET session = $2, due_at = $3, asked = $4 WHERE seq = $1", seq, session, due_at, asked
+    )
+
+
+async def key_is_there(tx: Tx, session: str) -> None:
+    """The key of a session has come: what waits for it is due."""
+    await tx.execute("UPDATE inbox SET due_at = NULL WHERE session = $1 AND handled_at IS NULL", session)
 
 
 async def handled(tx: Tx, seq: int, now: int) -> bool:

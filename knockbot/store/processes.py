@@ -61,6 +61,14 @@ async def lease(db: Database, name: str) -> bool:
     return bool(holder == db.process)
 
 
+async def is_held(tx: Tx, name: str, now: int) -> bool:
+    """Whether a living process holds the lease `name`."""
+    row = await tx.fetchrow(
+        "SELECT 1 FROM leases JOIN processes ON id = process WHERE name = $1 AND seen_at > $2", name, now - SILENCE
+    )
+    return row is not None
+
+
 async def release(db: Database, name: str) -> None:
     """Give the lease `name` back."""
     if db.alone:

@@ -88,6 +88,23 @@ async def _next_number(tx: Tx, management_room: str) -> int:
     return int(number)
 
 
+async def count_from(tx: Tx, management_room: str, number: int) -> None:
+    """Let a management room count on from a number, unless it has come farther already."""
+    await tx.execute(
+        "INSERT INTO management_rooms (room_id, next_number) VALUES ($1, $2) ON CONFLICT (room_id) DO UPDATE "
+        "SET next_number = $2 WHERE management_rooms.next_number < $2",
+        management_room,
+        number,
+    )
+
+
+async def skip_numbers(tx: Tx, management_room: str, count: int) -> None:
+    """Leave out so many numbers in a management room: they may have been given, and there is no record of it."""
+    await tx.execute(
+        "UPDATE management_rooms SET next_number = next_number + $2 WHERE room_id = $1", management_room, count
+    )
+
+
 # --- finding --------------------------------------------------------------------------------------------------
 
 

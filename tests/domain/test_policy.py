@@ -592,3 +592,28 @@ def test_whatever_is_no_policy_is_a_fault_and_nothing_else(data: object, place: 
         policy = parse_policy(wrapped[place])
         for kind in Kind:
             decide(KNOCK, invited(), policy, kind)
+
+
+# --- applicants of other servers ----------------------------------------------------------------------------------
+
+
+def test_who_has_rejections_told_by_an_invite_needs_the_power_to_invite_and_to_kick() -> None:
+    assert parse_policy({}).verdicts == {Verdict.FORWARD}
+    assert parse_policy({"notify_remote": "message"}).verdicts == {Verdict.FORWARD}
+    by_invite = parse_policy({"notify_remote": "invite_then_kick"}).verdicts
+    assert by_invite == {Verdict.FORWARD, Verdict.ACCEPT, Verdict.REJECT}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "complaint"),
+    [
+        ("notify_remote", "invite", 'unknown word "invite"'),
+        ("notify_remote", False, "expected one of off, invite_then_kick, message"),
+        ("stale_after", 30, "expected a span of time such as 30m, 12h or 7d"),
+        ("stale_after", "0d", "expected a span of time such as 30m, 12h or 7d"),
+    ],
+)
+def test_a_mistake_in_a_setting_is_named(key: str, value: object, complaint: str) -> None:
+    with pytest.raises(Fault, match=complaint) as fault:
+        parse_policy({key: value})
+    assert fault.value.path == (key,)

@@ -6,19 +6,22 @@ import asyncio
 import logging
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from knockbot.demo.people import until
+from knockbot.domain.ids import server_of
 from knockbot.domain.model import Act, State
 from knockbot.errors import Later, Never
+from knockbot.matrix.events import REJECTION_KEY
 from knockbot.store import effects
 from tests.flow.house import GARDEN, MODS, House, housed
-from tests.flow.world import ALICE, ANA, BOT, OUT
+from tests.flow.world import ALICE, ANA, BOT, FAR, OUT
 from tests.lab import Postgres
 
 BOB = "@bob:tulip.example"
@@ -29,16 +32,19 @@ rules:
 - {name: trolls, when: {reason_matches: troll}, then: ban}
 """
 
-ENDS = {State.JOINED, State.DECLINED, State.REJECTED, State.BANNED, State.WITHDRAWN}
+TOLD_ELSEWHERE = f"notify_remote: invite_then_kick\n{POLICY}"
 
-ACTS = ("invite", "kick", "ban", "send")
+ENDS = {State.JOINED, State.DECLINED, State.REJECTED, State.BANNED, State.WITHDRAWN, State.EXPIRED}
+
+ACTS = ("invite", "kick", "ban", "send", "put_state")
 
 
 class Story:
     """What happens to one applicant, step by step; whatever cannot happen just now does not."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: House, who: str = ANA) -> None:
         self.house = house
+        self.who = who
         self.world = house.world
         self.accepted: set[str] = set()
         """The knocks that a rule or a moderator said accept to."""
@@ -68,7 +74,7 @@ class Story:
 
     async def check(self) -> None:
         """At every moment: one outcome, one card, and no invite that nobody gave."""
-        for request in await self.house.requests(ANA):
+        for request in await self.house.requests(self.who):
             came = [what for _, what in await self.house.history(request) if what in {*ENDS, State.ACCEPTED}]
             assert len(came) <= 2, came
             assert len(came) < 2 or came[0] == State.ACCEPTED, came
@@ -76,27 +82,30 @@ class Story:
         numbers = [block["number"] for card in self.house.cards() for block in card.blocks]
         assert len(numbers) == len(set(numbers)), f"on two cards: {numbers}"
         async with self.house.db.tx() as tx:
-            aims = await effects.aims(tx, GARDEN, ANA, Act.INVITE)
+            aims = await effects.aims(tx, GARDEN, self.who, Act.INVITE)
         assert aims <= self.accepted
         for event in self.world.rooms[GARDEN].past.values():
-            if event["sender"] == BOT and event["content"]["membership"] == "invite" and not self.raced:
+            content = event["content"]
+            invited = event["sender"] == BOT and content["membership"] == "invite" and REJECTION_KEY not in content
+            if invited and not self.raced:
                 assert event["unsigned"]["replaces_state"] in self.accepted
         assert await self.house.set_aside() == []
 
     async def check_the_end(self) -> None:
         """Once all is quiet, the newest request says what the room says, and whoever waits has a card that is true."""
-        found = await self.house.requests(ANA)
-        stands = self.house.membership(ANA)
+        found = await self.house.requests(self.who)
+        stands = self.house.membership(self.who)
         assert await self.house.effects("due", "running", "blocked") == {}
         assert all(request.state in ENDS for request in found[:-1])
         if stands == "knock":
             newest = found[-1]
             assert newest.awaits_moderators
-            assert newest.event_id == self.world.rooms[GARDEN].event_of(ANA)
+            assert newest.event_id == self.world.rooms[GARDEN].event_of(self.who)
             [card] = [card for card in self.house.cards() if card.block["number"] == newest.number]
             assert (card.state, card.block["event_id"]) == ("pending", newest.event_id)
         elif found:
             assert found[-1].state is not State.PENDING
+            assert stands != "invite" or REJECTION_KEY not in self.standing()["content"]
             assert stands == "invite" or found[-1].state is not State.ACCEPTED
         for card in self.house.cards():
             states = {request.number: request.state for request in found}
@@ -104,23 +113,27 @@ class Story:
                 block["number"]: states[block["number"]] for block in card.blocks
             }
 
+    def standing(self) -> Mapping[str, Any]:
+        """Ana's member event."""
+        return self.world.rooms[GARDEN].past[self.world.rooms[GARDEN].event_of(self.who)]
+
     # --- what may happen ------------------------------------------------------------------------------------------
 
     def knock(self, reason: str) -> None:
         """Ana knocks, or knocks again."""
-        if self.house.membership(ANA) in OUT:
-            event_id = self.world.knock(GARDEN, ANA, reason)
+        if self.house.membership(self.who) in OUT:
+            event_id = self.world.knock(GARDEN, self.who, reason)
             if "friend" in reason:
                 self.accepted.add(event_id)
 
     def move(self, by: str, membership: str, *, only_from: set[str | None]) -> None:
         """A change of ana's membership that is possible just now."""
-        if self.house.membership(ANA) in only_from:
-            self.world.change(GARDEN, by, ANA, membership)
+        if self.house.membership(self.who) in only_from:
+            self.world.change(GARDEN, by, self.who, membership)
 
     async def answer(self, word: str) -> None:
         """Alice says a word on the newest request, by number, having read the list."""
-        found = await self.house.requests(ANA)
+        found = await self.house.requests(self.who)
         if found:
             if word == "accept":
                 self.accepted.add(found[-1].event_id)
@@ -180,6 +193,10 @@ class Story:
         """It is delivered twice."""
         self.world.outbox *= 2
 
+    def deny(self, *servers: str) -> None:
+        """The room has these servers kept out, and no others."""
+        self.world.set_acl(GARDEN, allow=["*"], deny=list(servers))
+
     def set_power(self, level: int) -> None:
         """The bot gains or loses power."""
         self.world.set_levels(GARDEN, users={ALICE: 100, BOB: 100, BOT: level})
@@ -197,8 +214,8 @@ PEOPLE: dict[str, Step] = {
     "ana knocks as a friend": lambda s: s.knock("friend"),
     "ana knocks as a stranger": lambda s: s.knock("stranger"),
     "ana knocks as a troll": lambda s: s.knock("troll"),
-    "ana goes": lambda s: s.move(ANA, "leave", only_from={"knock", "invite", "join"}),
-    "ana joins": lambda s: s.move(ANA, "join", only_from={"invite"}),
+    "ana goes": lambda s: s.move(s.who, "leave", only_from={"knock", "invite", "join"}),
+    "ana joins": lambda s: s.move(s.who, "join", only_from={"invite"}),
     "bob lets her in": lambda s: s.move(BOB, "invite", only_from={"knock", "leave", None}),
     "bob sends her away": lambda s: s.move(BOB, "leave", only_from={"knock", "invite", "join", "ban"}),
     "bob bans her": lambda s: s.move(BOB, "ban", only_from={"knock", "invite", "join", "leave"}),
@@ -206,6 +223,8 @@ PEOPLE: dict[str, Step] = {
     "alice clicks no": lambda s: s.click("❌"),
     "alice says accept": lambda s: s.answer("accept"),
     "alice says ban": lambda s: s.answer("ban"),
+    "the room keeps her server out": lambda s: s.deny(server_of(FAR)),
+    "the room lets her server in again": lambda s: s.deny(),
     "nobody does anything": lambda _: None,
 }
 
@@ -220,10 +239,11 @@ TROUBLE: dict[str, Step] = {
     "the bot loses its power": lambda s: s.set_power(0),
     "the bot has its power": lambda s: s.set_power(50),
     "ana will be quicker and knock again": lambda s: s.race(lambda s: s.knock("hello")),
-    "ana will be quicker and go": lambda s: s.race(lambda s: s.move(ANA, "leave", only_from={"knock"})),
+    "ana will be quicker and go": lambda s: s.race(lambda s: s.move(s.who, "leave", only_from={"knock"})),
     "bob will be quicker and let her in": lambda s: s.race(lambda s: s.move(BOB, "invite", only_from={"knock"})),
     "bob will be quicker and ban her": lambda s: s.race(lambda s: s.move(BOB, "ban", only_from={"knock"})),
     "an hour passes": lambda s: s.house.clock.go_on(3601),
+    "a month passes": lambda s: s.house.clock.go_on(31 * 24 * 3600),
 }
 
 BOT_STEPS: dict[str, Step] = {
@@ -275,13 +295,13 @@ async def no_complaints() -> AsyncIterator[None]:
     assert complaints.heard == []
 
 
-async def play(url: str, scenes: list[tuple[str, str, str]]) -> None:
+async def play(url: str, scenes: list[tuple[str, str, str]], who: str = ANA, policy: str = POLICY) -> None:
     """One story, from a fresh database to its end."""
     async with no_complaints(), housed(url) as house:
-        await house.set_policy(POLICY)
+        await house.set_policy(policy)
         house.world.room(GARDEN, "Garden", ALICE, BOB, BOT, levels={"users": {ALICE: 100, BOB: 100, BOT: 50}})
         house.world.room(MODS, "Mods", ALICE, BOB, BOT, levels={"users": {ALICE: 100}}, join_rule="invite")
-        story = Story(house)
+        story = Story(house, who)
         for scene in scenes:
             await story.play(scene)
         await story.end()
@@ -290,9 +310,24 @@ async def play(url: str, scenes: list[tuple[str, str, str]]) -> None:
 @given(scenes=STORIES)
 @settings(max_examples=40, derandomize=True, database=None)
 async def test_every_story_ends_well(empty_sqlite: Path, scenes: list[tuple[str, str, str]]) -> None:
+    with copied(empty_sqlite) as url:
+        await play(url, scenes)
+
+
+@given(scenes=STORIES)
+@settings(max_examples=40, derandomize=True, database=None)
+async def test_so_does_every_story_of_somebody_from_elsewhere_who_is_told_of_a_rejection(
+    empty_sqlite: Path, scenes: list[tuple[str, str, str]]
+) -> None:
+    with copied(empty_sqlite) as url:
+        await play(url, scenes, FAR, TOLD_ELSEWHERE)
+
+
+@contextmanager
+def copied(empty_sqlite: Path) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as directory:
         shutil.copy(empty_sqlite, f"{directory}/knockbot.db")
-        await play(f"sqlite:{directory}/knockbot.db", scenes)
+        yield f"sqlite:{directory}/knockbot.db"
 
 
 @given(scenes=STORIES)

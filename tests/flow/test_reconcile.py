@@ -43,6 +43,18 @@ async def test_a_knock_that_was_missed_is_answered_like_any_other_once(house: Ho
     assert len(house.world.asked("invite")) == 1
 
 
+async def test_those_who_were_missed_are_numbered_in_the_order_they_knocked_in(house: House) -> None:
+    for person in people(4):
+        house.world.knock(GARDEN, person)
+        house.clock.go_on(1)
+    members = house.world.rooms[GARDEN].members
+    house.world.rooms[GARDEN].members = dict(reversed(members.items()))
+    unheard(house)
+    await look(house)
+
+    assert [card.block["user_id"] for card in house.cards()] == people(4)
+
+
 async def test_a_later_knock_that_was_missed_takes_the_place_of_the_first(house: House) -> None:
     house.world.knock(GARDEN, ANA, "first")
     await house.live()

@@ -341,6 +341,10 @@ class AsBot:
 
         return await self._call(look, "past_member", room_id, event_id)
 
+    async def event(self, room_id: str, event_id: str) -> dict[str, Any] | None:
+        """One member event, whether or not it still stands."""
+        return await self._call(lambda: self._seen(room_id).past.get(event_id), "event", room_id, event_id)
+
     async def knocking(self, room_id: str) -> list[MemberChange]:
         """The knocks that stand in a room."""
 
@@ -442,7 +446,8 @@ class AsBot:
 
         def look() -> tuple[list[Any], str | None]:
             said = self._seen(room_id).said
-            mine = [event for event in reversed(said) if event["sender"] == BOT and event["type"] == "m.room.message"]
+            words = ("m.room.message", "m.room.encrypted")
+            mine = [event for event in reversed(said) if event["sender"] == BOT and event["type"] in words]
             begin = int(since or 0)
             return mine[begin : begin + 10], str(begin + 10) if len(mine) > begin + 10 else None
 

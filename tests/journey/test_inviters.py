@@ -69,7 +69,7 @@ async def test_the_invites_of_one_who_leaves_wait_for_the_moderators(keeper: InP
     card = await told(garden, invite, "pending")
     assert card["content"]["msgtype"] == "m.text"
     await said_how_many(garden, [invite], "waits for your answer")
-    await garden.offered(card["event_id"], "✅❌")  # the bot does not stand above them, so it cannot ban them
+    await garden.offered(card["event_id"], "✅❌⛔")
     await garden.alice.react(garden.mods, card["event_id"], "❌")
     await gone(garden, invite)
 

@@ -294,7 +294,7 @@ def test_state_of_a_room_has_an_empty_key(key: Any) -> None:
         ("m.room.redaction", "state"),
         ("m.room.message", "talk"),
         ("m.reaction", "talk"),
-        ("m.room.encrypted", None),
+        ("m.room.encrypted", "sealed"),
         ("m.room.create", None),
         ("", None),
         (None, "state"),

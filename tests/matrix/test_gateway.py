@@ -18,6 +18,7 @@ from mautrix.util.async_db import Connection
 from knockbot.demo.people import until
 from knockbot.flow.door import Bells
 from knockbot.matrix.gateway import Gateway, arrival
+from knockbot.store import encryption, inbox
 from knockbot.store.db import Database
 from tests.matrix.edge import (
     GARDEN,
@@ -38,6 +39,7 @@ from tests.matrix.edge import (
 )
 from tests.matrix.fake_homeserver import FakeHomeserver
 
+BOT = "@knockbot:tulip.example"
 WHERE = "/_matrix/app/v1/transactions/1"
 
 
@@ -159,6 +161,38 @@ async def test_talk_in_a_protected_room_is_not_kept(url: str, db: Database, fake
     await fake.push(url, HS_TOKEN, [*talk, member("$5"), text("$6", room="!elsewhere:tulip.example")])
 
     assert sorted(await stored(db)) == ["$3", "$4", "$5", "$6"]
+
+
+def sealed(event_id: str, room: str = MODS) -> dict[str, Any]:
+    return {**text(event_id, room=room), "type": "m.room.encrypted", "content": {"ciphertext": "x"}}
+
+
+async def test_what_is_encrypted_is_dropped_where_nobody_reads_it(url: str, db: Database, fake: FakeHomeserver) -> None:
+    mail = {"type": "m.room.encrypted", "sender": "@ana:b", "content": {}}
+    body = json.dumps({"events": [sealed("$1"), text("$2")], "to_device": [mail]}).encode()
+    status, _ = await exchange(url, f"Authorization: Bearer {HS_TOKEN}".encode(), body)
+
+    assert status == 200
+    assert await stored(db) == ["$2"]
+    async with db.tx() as tx:
+        assert await tx.fetchval("SELECT count(*) FROM mail") == 0
+
+
+async def test_what_is_encrypted_is_kept_like_other_talk_where_it_is_read(db: Database, fake: FakeHomeserver) -> None:
+    await keep_door(db)
+    async with db.tx() as tx:
+        await encryption.started(tx, BOT, "DEVICE", 1)
+    gateway = Gateway(HS_TOKEN, db, Bells(), Clock(), sealed_for=BOT)
+    mail = {"type": "m.room.encrypted", "sender": "@ana:b", "content": {}, "to_user_id": BOT, "to_device_id": "DEVICE"}
+    body = json.dumps({"events": [sealed("$1"), sealed("$2", GARDEN)], "to_device": [mail]}).encode()
+    async with serving(gateway.app) as url:
+        status, _ = await exchange(url, f"Authorization: Bearer {HS_TOKEN}".encode(), body)
+
+    assert status == 200
+    assert await stored(db) == ["$1"]
+    async with db.tx() as tx:
+        assert [one.sealed for one in await inbox.waiting(tx, MODS)] == [True]
+        assert len(await encryption.mail_waiting(tx)) == 1
 
 
 async def test_talk_in_a_protected_room_that_manages_another_is_kept(
@@ -361,9 +395,9 @@ class Watched(Gateway):
         self.storing = asyncio.Event()
         self.cancelled = asyncio.Event()
 
-    async def _keep(self, sifted: Any) -> None:
+    async def _keep(self, sifted: Any, body: Any) -> None:
         self.storing.set()
-        await super()._keep(sifted)
+        await super()._keep(sifted, body)
 
     async def _http_handle_transaction(self, request: web.Request) -> web.Response:
         try:

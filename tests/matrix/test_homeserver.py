@@ -30,6 +30,13 @@ CALLS: dict[str, tuple[Call, str, Any]] = {
     "whoami": (lambda hs: hs.whoami(), "GET account/whoami", {}),
     "versions": (lambda hs: hs.versions(), "GET versions", {}),
     "state": (lambda hs: hs.state(GARDEN, "m.room.member", ANA), f"GET {GARDEN}/state/m.room.member/{ANA}", {}),
+    "login": (lambda hs: hs.login("DEVICE", "Knockbot"), "POST login", {"access_token": "t"}),
+    "make_device": (lambda hs: hs.make_device("DEVICE", "Knockbot"), "PUT devices/DEVICE", {}),
+    "devices": (lambda hs: hs.devices(), "GET v3/devices", {"devices": []}),
+    "delete_device": (lambda hs: hs.delete_device("DEVICE"), "DELETE devices/DEVICE", {}),
+    "account_data": (lambda hs: hs.account_data("org.x"), f"GET user/{BOT}/account_data/org.x", {}),
+    "set_account_data": (lambda hs: hs.set_account_data("org.x", {}), f"PUT user/{BOT}/account_data/org.x", {}),
+    "members": (lambda hs: hs.members(GARDEN, ["join"]), f"GET {GARDEN}/members", {"chunk": []}),
     "state_of_type": (
         lambda hs: hs.state_of_type(GARDEN, "m.room.third_party_invite"),
         "GET v3/sync",

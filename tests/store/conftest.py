@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator
 import pytest
 
 from knockbot.store.db import Database
+from tests.lab import opened
 
 
 @pytest.fixture
 async def db(ready_url: str) -> AsyncIterator[Database]:
     """A fresh database with the newest schema: each test that asks for one runs on both engines."""
-    db = await Database.open(ready_url)
+    db = await opened(ready_url)
     yield db
     await db.close()
 

@@ -1,0 +1,142 @@
+"""What encryption needs on record beside mautrix's own tables: encrypted rooms, the bot's device, and its mail."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from knockbot.store.db import Tx
+
+KEEP = 24 * 3600 * 1000
+"""How long mail that was taken in is known against repeats, in milliseconds."""
+
+
+# --- rooms ----------------------------------------------------------------------------------------------------
+
+
+async def is_encrypted(tx: Tx, room_id: str) -> bool:
+    """Whether a room was ever seen to be encrypted."""
+    return await tx.fetchrow("SELECT 1 FROM encrypted_rooms WHERE room_id = $1", room_id) is not None
+
+
+async def note(tx: Tx, room_ids: Iterable[str]) -> None:
+    """Rooms were seen to be encrypted; no state of theirs can undo that."""
+    await tx.executemany(
+        "INSERT INTO encrypted_rooms (room_id) VALUES ($1) ON CONFLICT (room_id) DO NOTHING",
+        [(room_id,) for room_id in sorted(set(room_ids))],
+    )
+
+
+async def shared_with(tx: Tx, room_id: str) -> str | None:
+    """With whom the key of what the bot says in a room was shared, as `share` was told."""
+    found = await tx.fetchval("SELECT shared_with FROM encrypted_rooms WHERE room_id = $1", room_id)
+    return str(found) if found is not None else None
+
+
+async def share(tx: Tx, room_id: str, digest: str | None) -> None:
+    """Note with whom the key of what the bot says in a room is shared; `None` for nobody."""
+    await tx.execute("UPDATE encrypted_rooms SET shared_with = $2 WHERE room_id = $1", room_id, digest)
+
+
+async def share_anew(tx: Tx) -> None:
+    """Let every room have a new key before the bot says anything more."""
+    await tx.execute("UPDATE encrypted_rooms SET shared_with = NULL")
+
+
+# --- the device -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """The bot's device: up to where its mail was read, and how often it was started."""
+
+    device_id: str
+    since: str | None
+    starts: int
+
+
+async def device(tx: Tx, user_id: str) -> Device | None:
+    """The device of the bot, if it has one."""
+    row = await tx.fetchrow("SELECT device_id, since, starts FROM bot_device WHERE user_id = $1", user_id)
+    return Device(row["device_id"], row["since"], row["starts"]) if row else None
+
+
+async def started(tx: Tx, user_id: str, device_id: str, starts: int) -> None:
+    """The bot's device was started for so many times; another one takes the place of the last."""
+    await tx.execute(
+        "INSERT INTO bot_device (user_id, device_id, starts) VALUES ($1, $2, $3) ON CONFLICT (user_id) DO UPDATE SET "
+        "since = CASE WHEN bot_device.device_id = $2 THEN bot_device.since END, device_id = $2, starts = $3",
+        user_id,
+        device_id,
+        starts,
+    )
+
+
+async def read_up_to(tx: Tx, user_id: str, since: str) -> None:
+    """The device's mail is on record up to here."""
+    await tx.execute("UPDATE bot_device SET since = $2 WHERE user_id = $1", user_id, since)
+
+
+async def forget(tx: Tx) -> None:
+    """Have no device any more, nor anything that came for it."""
+    for table in ("bot_device", "mail"):
+        await tx.execute(f"DELETE FROM {table}")
+    await share_anew(tx)
+
+
+# --- mail -----------------------------------------------------------------------------------------------------
+
+TO_DEVICE, DEVICE_LISTS, KEY_COUNTS = "to_device", "device_lists", "key_counts"
+"""What comes for the device: messages, whose devices have changed, and how many one-time keys are left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """Something that came for the bot's device, as the homeserver handed it over."""
+
+    seq: int
+    kind: str
+    raw: str
+    attempts: int
+
+
+async def store_mail(tx: Tx, mail: Iterable[tuple[str, Mapping[str, Any]]], now: int) -> None:
+    """Keep what came; a message that is known already is the same one, handed over twice."""
+    for kind, content in mail:
+        raw = json.dumps(content)
+        digest = _digest(content) if kind == TO_DEVICE else None
+        await tx.execute(
+            "INSERT INTO mail (kind, digest, raw, received_at) VALUES ($1, $2, $3, $4) ON CONFLICT (digest) DO NOTHING",
+            kind,
+            digest,
+            raw,
+            now,
+        )
+
+
+def _digest(message: Mapping[str, Any]) -> str:
+    """What tells a message from others, by whichever way it came."""
+    told = [message.get(part) for part in ("type", "sender", "content")]
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+async def mail_waiting(tx: Tx, limit: int = 100) -> list[Mail]:
+    """What is to be taken in, in order of arrival."""
+    rows = await tx.fetch(
+        "SELECT seq, kind, raw, attempts FROM mail WHERE raw IS NOT NULL ORDER BY seq LIMIT $1", limit
+    )
+    return [Mail(row["seq"], row["kind"], row["raw"], row["attempts"]) for row in rows]
+
+
+async def mail_taken(tx: Tx, seq: int, now: int) -> None:
+    """Forget the text of what was taken in, and all of what was so long ago that it will not come again."""
+    await tx.execute("UPDATE mail SET raw = NULL WHERE seq = $1", seq)
+    await tx.execute("DELETE FROM mail WHERE raw IS NULL AND (digest IS NULL OR received_at < $1)", now - KEEP)
+
+
+async def mail_failed(tx: Tx, seq: int) -> int:
+    """Count a failed attempt; returns how many there were."""
+    return int(await tx.fetchval("UPDATE mail SET attempts = attempts + 1 WHERE seq = $1 RETURNING attempts", seq))

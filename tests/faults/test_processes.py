@@ -1,0 +1,27 @@
+"""Two processes of knockbot on one PostgreSQL, behind a load balancer."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.faults.processes import harmed_in_the_middle, known_to_be_dead
+from tests.faults.stage import staged
+
+pytestmark = pytest.mark.long
+
+
+async def test_of_two_processes_behind_a_balancer_one_dies_and_everybody_is_answered_once_and_in_order(
+    tmp_path: Path,
+) -> None:
+    """`make faults` does the same with 500 knocks. Both start at once, on a database that is empty."""
+    async with staged(tmp_path, "postgres", bots=2) as stage:
+        missing = await harmed_in_the_middle(stage, random.Random(6), known_to_be_dead, rooms=2, each=12)
+
+        assert missing == ""
+        assert await stage.ledger.violations() == []
+        assert all(stage.to_bots.taken.values()), "one of them was never asked"
+        assert len(stage.to_bots.taken) == 2
+        assert "Traceback" not in stage.logs()

@@ -1,0 +1,213 @@
+"""What is encrypted: read in its turn, waited for without holding up the rest, and never passed over in silence."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from knockbot.flow import sealed
+from knockbot.flow.sealed import KeyMissing, Opened, Unreadable
+from knockbot.store import inbox
+from knockbot.store.inbox import Arrival
+from tests.flow.house import MODS, House
+from tests.flow.test_arrivals import Desk, said
+from tests.flow.world import BOT
+
+ALICE = "@alice:b"
+
+
+@dataclass
+class Keys:
+    """Keys of a test: what each event opens to, or why it does not."""
+
+    here: bool = True
+    opens: dict[str, Opened | Exception] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    async def open(self, event: Mapping[str, Any], /) -> Opened:
+        """As the test has said."""
+        found = self.opens[event["id"]]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    async def ask_for_key(self, event: Mapping[str, Any], /) -> None:
+        """Note it."""
+        self.asked.append(event["id"])
+
+
+def opened(body: str, event_type: str = "m.room.message", *, verified: bool = True) -> Opened:
+    return Opened({"type": event_type, "room": MODS, "id": f"${body}", "body": body}, verified)
+
+
+def locked(name: str, **more: Any) -> Arrival:
+    event = {"room": MODS, "id": name, "sender": ALICE, **more}
+    return Arrival(f"${name}", MODS, json.dumps(event), sealed=True)
+
+
+@pytest.fixture
+def keys() -> Keys:
+    return Keys()
+
+
+@pytest.fixture
+def desk(house: House, keys: Keys) -> Desk:
+    desk = Desk(house)
+    desk.at_work._keys = keys
+    return desk
+
+
+async def test_what_opens_is_handled_in_its_place(desk: Desk, keys: Keys) -> None:
+    keys.opens["two"] = opened("two")
+    await desk.store(said("one", MODS), locked("two"), said("three", MODS))
+    await desk.work()
+
+    assert desk.handled == ["one", "two", "three"]
+
+
+async def test_a_message_whose_key_is_missing_holds_nothing_up(desk: Desk, keys: Keys) -> None:
+    keys.opens["late"] = KeyMissing("session")
+    await desk.store(locked("late"), said("after", MODS))
+    await desk.work()
+
+    assert desk.handled == ["after"]
+    assert keys.asked == []
+
+
+async def test_it_is_handled_once_when_its_key_is_there(desk: Desk, keys: Keys, house: House) -> None:
+    keys.opens["late"] = KeyMissing("session")
+    await desk.store(locked("late"))
+    await desk.work()
+    keys.opens["late"] = opened("late")
+    async with house.door.db.tx() as tx:
+        await inbox.key_is_there(tx, "session")
+        await inbox.key_is_there(tx, "session")
+    await desk.work()
+    await desk.work()
+
+    assert desk.handled == ["late"]
+    assert house.spoken() == []
+
+
+async def test_a_key_that_comes_in_the_very_moment_is_not_missed(desk: Desk, keys: Keys) -> None:
+    times: Iterator[Opened | Exception] = iter([KeyMissing("session"), opened("just in time")])
+
+    async def open_(_: Mapping[str, Any], /) -> Opened:
+        found = next(times)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    keys.open = open_  # type: ignore[method-assign]  # the test stands in for it
+    await desk.store(locked("late"))
+    await desk.work()
+
+    assert desk.handled == ["just in time"]
+
+
+async def test_a_key_that_does_not_come_is_asked_for_and_then_missed_aloud(
+    desk: Desk, keys: Keys, house: House
+) -> None:
+    keys.opens["late"] = KeyMissing("session")
+    await desk.store(locked("late"))
+    await desk.work()
+    house.clock.go_on(sealed.SOON / 1000)
+    await desk.work()
+    assert keys.asked == ["late"]
+    house.clock.go_on((sealed.PATIENCE - 1) / 1000)
+    await desk.work()
+    assert await house.effects() == {}
+    house.clock.go_on(0.001)
+    await desk.work()
+
+    [line] = await house.effects()
+    assert line.startswith(f"say:unreadable:{MODS}:{ALICE}:session")
+    assert keys.asked == ["late"]
+    keys.opens["late"] = opened("too late")
+    await desk.work()
+    assert desk.handled == []
+
+
+async def test_many_messages_of_one_session_are_missed_in_one_line(desk: Desk, keys: Keys, house: House) -> None:
+    names = ["one", "two", "three"]
+    keys.opens |= dict.fromkeys(names, KeyMissing("session"))
+    await desk.store(*map(locked, names))
+    for pause in (0, sealed.SOON, sealed.PATIENCE):
+        house.clock.go_on(pause / 1000)
+        await desk.work()
+
+    assert len(await house.effects()) == 1
+
+
+async def test_what_no_key_opens_is_said(desk: Desk, keys: Keys, house: House) -> None:
+    keys.opens["odd"] = Unreadable("it makes no sense")
+    await desk.store(locked("odd"))
+    await desk.work()
+
+    assert len(await house.effects()) == 1
+
+
+@pytest.mark.parametrize("why", [KeyMissing("session"), Unreadable("it makes no sense")])
+async def test_what_the_bot_itself_said_is_not_missed(desk: Desk, keys: Keys, house: House, why: Exception) -> None:
+    keys.opens["mine"] = why
+    await desk.store(locked("mine", sender=BOT))
+    await desk.work()
+
+    assert await house.effects() == {}
+    assert keys.asked == []
+    async with house.door.db.tx() as tx:
+        assert await inbox.counts(tx) == (0, 0)
+
+
+@pytest.mark.parametrize("event_type", ["m.room.member", "m.room.power_levels", "m.room.encrypted", None, 5])
+async def test_nobody_can_have_the_homeserver_say_something(
+    desk: Desk, keys: Keys, house: House, event_type: Any
+) -> None:
+    keys.opens["forged"] = opened("forged", event_type)
+    await desk.store(locked("forged"))
+    await desk.work()
+
+    assert desk.handled == []
+
+
+@pytest.mark.parametrize("more", [{"state_key": ""}, {"sender": 5}, {"sender": "nobody"}])
+async def test_what_is_no_message_is_set_aside(desk: Desk, keys: Keys, house: House, more: dict[str, Any]) -> None:
+    keys.opens["odd"] = opened("odd")
+    await desk.store(locked("odd", **more), said("after", MODS))
+    await desk.work()
+
+    assert desk.handled == ["after"]
+    assert await house.set_aside() == ["encrypted, but no message"]
+
+
+async def test_without_the_keys_it_is_left_to_the_process_that_has_them(desk: Desk, keys: Keys) -> None:
+    keys.here = False
+    keys.opens["one"] = opened("one")
+    await desk.store(said("before", MODS), locked("one"), said("after", MODS), said("elsewhere", "!other"))
+    await desk.work()
+    assert sorted(desk.handled) == ["before", "elsewhere"]
+
+    keys.here = True
+    await desk.work()
+    assert desk.handled[2:] == ["one", "after"]
+
+
+@pytest.mark.parametrize("verified", [True, False])
+async def test_a_message_tells_whether_its_device_is_verified(desk: Desk, keys: Keys, *, verified: bool) -> None:
+    found = []
+
+    async def handle(message: Any, seq: int) -> None:
+        found.append(message.verified)
+        async with desk.door.closing(seq):
+            pass
+
+    desk.at_work._handlers = dict.fromkeys(desk.at_work._handlers, handle)
+    keys.opens["one"] = opened("one", verified=verified)
+    await desk.store(locked("one"), said("in clear", MODS))
+    await desk.work()
+
+    assert found == [verified, None]

@@ -1,0 +1,554 @@
+"""The keys of encrypted management rooms: late, lost, renewed, handed from process to process, and never told."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+pytest.importorskip("olm", reason="encryption takes the extra e2ee, which is built for Python 3.11 and 3.12 only")
+
+from mautrix.types import EncryptionAlgorithm, EventType, ForwardedRoomKeyEventContent
+
+from knockbot.app import now
+from knockbot.demo.homeserver import free_port
+from knockbot.demo.people import Json, until
+from knockbot.demo.sealed import SEALED, SealedPerson
+from knockbot.errors import Later, Unavailable
+from knockbot.flow import sealed
+from knockbot.matrix.crypto import recovery_key
+from knockbot.matrix.homeserver import Homeserver
+from knockbot.store import effects
+from knockbot.store.backup import export, restore
+from tests.keeper import Garden, InProcess, Process, block, edit_of, words
+from tests.lab import Lab, LabHomeserver
+from tests.sealed import (
+    ENCRYPTED,
+    PICKLE_KEY,
+    another_device,
+    devices_of,
+    encryption,
+    lose_keys,
+    moderator,
+    new_device,
+    plant,
+    raw,
+    use_another_key,
+)
+
+pytestmark = pytest.mark.long
+
+
+@pytest.fixture
+async def keeper(homeserver: LabHomeserver, sqlite_url: str) -> AsyncIterator[InProcess]:
+    """A bot that reads what is encrypted, on a database of its own."""
+    keeper = InProcess(homeserver.take_slot(), sqlite_url, encryption=encryption())
+    async with keeper.running():
+        yield keeper
+
+
+@pytest.fixture
+async def garden(keeper: InProcess) -> Garden:
+    """A garden with an encrypted management room."""
+    return await plant(keeper)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits for a key does so for a moment only."""
+    monkeypatch.setattr(sealed, "SOON", 200)
+    monkeypatch.setattr(sealed, "PATIENCE", 500)
+
+
+# --- again and again ----------------------------------------------------------------------------------------------
+
+
+async def test_a_restart_between_any_two_steps_changes_nothing(keeper: InProcess) -> None:
+    async def restart() -> None:
+        await keeper.stop()
+        await keeper.start()
+
+    garden = await plant(keeper)
+    device = await devices_of(keeper)
+    await restart()
+    ana = await garden.knocker()
+    card = await garden.card(ana)
+    await restart()
+    await garden.alice.react(garden.mods, card["event_id"], "✅")
+    await garden.membership(ana, "invite")
+    await restart()
+    assert edit_of(await garden.shown(ana, "accepted")) == card["event_id"]
+    assert "Nobody is waiting" in await garden.command("list")
+    assert await devices_of(keeper) == device
+
+
+async def test_what_was_said_while_the_bot_was_away_is_read_once_it_is_back(keeper: InProcess) -> None:
+    garden = await plant(keeper)
+    ana = await garden.knocker()
+    await garden.card(ana)
+    await keeper.stop()
+    await use_another_key(garden)
+    await garden.tell("accept 1")
+    await keeper.start()
+
+    await garden.membership(ana, "invite")
+
+
+async def test_old_cards_stay_answerable_when_all_keys_were_lost(keeper: InProcess, sqlite_url: str) -> None:
+    garden = await plant(keeper)
+    ana, ben = await garden.knocker("ana"), await garden.knocker("ben")
+    card = await garden.card(ana)
+    await garden.card(ben)
+    before = await devices_of(keeper)
+    await keeper.stop()
+    lose_keys(sqlite_url)
+    await keeper.start()
+
+    await another_device(keeper, before)
+    await garden.alice.react(garden.mods, card["event_id"], "✅")
+    await garden.membership(ana, "invite")
+    assert edit_of(await garden.shown(ana, "accepted")) == card["event_id"]
+    await garden.tell("accept 2")
+    await garden.membership(ben, "invite")
+    assert (await garden.said())[-1]["unsigned"]["trust"] == "cross-signed-tofu"
+
+
+async def test_an_old_copy_of_the_database_gets_another_device(
+    keeper: InProcess, sqlite_url: str, tmp_path: Path
+) -> None:
+    garden = await plant(keeper)
+    await keeper.stop()
+    path, copy = sqlite_url.removeprefix("sqlite:"), tmp_path / "copy"
+    shutil.copy(path, copy)
+    await keeper.start()
+    await garden.command("list")
+    before = await devices_of(keeper)
+    await keeper.stop()
+    shutil.copy(copy, path)
+    await keeper.start()
+
+    await another_device(keeper, before)
+    assert "Nobody is waiting" in await garden.command("list")
+
+
+async def test_after_an_import_the_bot_has_another_device_and_says_that_it_cannot_read_its_own_words(
+    keeper: InProcess, tmp_path: Path
+) -> None:
+    garden = await plant(keeper)
+    ana = await garden.knocker("ana")
+    card = await garden.card(ana)
+    await garden.caught_up()
+    backup: list[bytes] = []
+    await export(keeper.database, keeper.user_id, now(), backup.append)
+    ben, cleo = await garden.knocker("ben"), await garden.knocker("cleo")
+    second = await garden.card(ben)
+    await garden.alice.react(garden.mods, (await garden.card(cleo))["event_id"], "✅")
+    await garden.shown(cleo, "accepted")
+    before, acts = await devices_of(keeper), await garden.acts_of_the_bot()
+    await keeper.stop()
+    keeper.config["database"] = keeper.database = f"sqlite:{tmp_path / 'another.db'}"
+    await restore(keeper.database, backup, "backup", keeper.user_id, now())
+    await keeper.start()
+
+    await another_device(keeper, before)
+    await garden.heard(lambda event: "I cannot read it any more" in words(event))
+    third = await garden.shown(ben, "pending", after=second["event_id"])
+    assert block(third)["number"] > 1000
+    assert await garden.acts_of_the_bot() == acts
+    await garden.alice.react(garden.mods, card["event_id"], "✅")
+    await garden.membership(ana, "invite")
+    assert edit_of(await garden.shown(ana, "accepted")) == card["event_id"]
+
+
+async def test_a_moderators_new_device_is_heard_and_hears(garden: Garden) -> None:
+    await garden.command("list")
+    assert isinstance(garden.alice, SealedPerson)
+    device = await new_device(garden.alice)
+    again = Garden(garden.keeper, device, garden.room, garden.mods)
+    garden.keeper._ears.pop((device.user_id, garden.mods))
+
+    await again.command("list")
+    ana = await again.knocker()
+    await again.card(ana)
+    await again.tell("accept 1")
+    await again.shown(ana, "accepted")
+
+
+async def test_a_new_moderator_hears_what_is_said_from_then_on(garden: Garden) -> None:
+    await garden.command("list")
+    mona = await moderator(garden.keeper.homeserver, "mona")
+    for room in (garden.mods, garden.room):
+        await garden.bring(mona, room)
+    await garden.give_power(mona.user_id, 50)
+    ana = await garden.knocker()
+    hers = Garden(garden.keeper, mona, garden.room, garden.mods)
+
+    await hers.card(ana)
+    await hers.tell("accept 1")
+
+    await hers.shown(ana, "accepted")
+
+
+@pytest.mark.parametrize(("rule", "hears"), [("joined", False), ("shared", True)])
+async def test_whoever_is_only_invited_hears_what_the_history_rule_lets_them(
+    keeper: InProcess, rule: str, *, hears: bool
+) -> None:
+    visibility = {"type": "m.room.history_visibility", "state_key": "", "content": {"history_visibility": rule}}
+    garden = await plant(keeper, state=[*ENCRYPTED, visibility])
+    mona = await moderator(keeper.homeserver, "mona")
+    await garden.alice.invite(garden.mods, mona.user_id)
+    await garden.command("rooms")
+    await mona.join(garden.mods)
+    await garden.command("list")
+    await mona.messages(garden.mods)
+
+    first, last = [event["content"]["session_id"] for event in await raw(garden)][-2:]
+    known = [await mona._store.has_group_session(garden.mods, session) for session in (first, last)]  # type: ignore[arg-type]  # a RoomID is a str
+    assert known == [hears, True]
+
+
+async def test_who_has_left_hears_nothing_more(garden: Garden) -> None:
+    mona = await moderator(garden.keeper.homeserver, "mona")
+    await garden.bring(mona, garden.mods)
+    await garden.command("list")
+    await garden.alice.kick(garden.mods, mona.user_id)
+    before = {event["content"]["session_id"] for event in await raw(garden)}
+
+    await garden.command("rooms")
+
+    assert (await raw(garden))[-1]["content"]["session_id"] not in before
+
+
+async def test_the_rooms_own_rule_for_changing_keys_is_kept(keeper: InProcess) -> None:
+    rule = {"algorithm": "m.megolm.v1.aes-sha2", "rotation_period_msgs": 2}
+    garden = await plant(keeper, state=[{**ENCRYPTED[0], "content": rule}])
+    for command in ("list", "rooms", "help", "list", "rooms"):
+        await garden.command(command)
+
+    sessions = [event["content"]["session_id"] for event in await raw(garden)]
+    assert max(sessions.count(session) for session in sessions) == 2
+
+
+async def test_a_moderators_new_session_is_read(garden: Garden) -> None:
+    assert isinstance(garden.alice, SealedPerson)
+    for _ in range(3):
+        await garden.alice.use_another_key(garden.mods)
+        assert "Nobody is waiting" in await garden.command("list")
+
+
+async def test_a_card_of_which_it_is_unsure_whether_it_was_sent_is_found_again(
+    garden: Garden, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str] = []
+    really_send = Homeserver.send
+
+    async def send(self: Homeserver, room_id: str, event_type: str, *rest: Any) -> str:
+        event_id = await really_send(self, room_id, event_type, *rest)
+        if event_type == SEALED:
+            sent.append(event_id)
+            if len(sent) == 1:
+                raise Later("the answer was lost", retry_after=0.1)
+        return event_id
+
+    async def no_echo(*_: Any) -> None:
+        return None
+
+    monkeypatch.setattr(Homeserver, "send", send)
+    monkeypatch.setattr(effects, "echo_of", no_echo)
+    ana = await garden.knocker()
+    card = await garden.card(ana)
+
+    assert sent == [card["event_id"]]
+
+
+async def test_killed_again_and_again_it_goes_on(homeserver: LabHomeserver, sqlite_url: str, tmp_path: Path) -> None:
+    process = Process(homeserver.take_slot(), sqlite_url, tmp_path, encryption=encryption())
+    async with process.running():
+        garden = await plant(process)
+        device = await devices_of(process)
+        for number in range(1, 4):
+            ana = await garden.knocker()
+            process.kill()
+            await process.start()
+            await garden.card(ana)
+            await garden.tell(f"accept {number}")
+            process.kill()
+            await process.start()
+            await garden.shown(ana, "accepted")
+        cards = [event for event in await garden.said() if not edit_of(event) and block(event)]
+        assert len(cards) == 3
+        assert await devices_of(process) == device
+
+
+STRANGE: list[Any] = [
+    {},
+    {"algorithm": "m.megolm.v1.aes-sha2"},
+    {"algorithm": 5, "session_id": [], "ciphertext": {}},
+    {"algorithm": "m.megolm.v1.aes-sha2", "session_id": "\0", "ciphertext": "x"},
+    {"algorithm": "m.megolm.v1.aes-sha2", "session_id": "x" * 300, "ciphertext": "x"},
+    {"algorithm": "m.olm.v1.curve25519-aes-sha2", "session_id": "x", "ciphertext": {"a": "b"}},
+]
+
+
+@pytest.mark.parametrize("content", STRANGE)
+async def test_what_makes_no_sense_stops_nothing(garden: Garden, content: Any) -> None:
+    path = ("rooms", garden.mods, "send", SEALED, "strange")
+    strange = str((await garden.alice.call("PUT", *path, body=content))["event_id"])
+
+    assert "I cannot read this message" in await garden.answer_to(strange)
+    await garden.command("list")
+
+
+async def test_what_strangers_send_to_the_bots_device_stops_nothing(garden: Garden, impatient: None) -> None:
+    mona = await moderator(garden.keeper.homeserver, "mona")
+    for number, content in enumerate(
+        [
+            {},
+            {"algorithm": "m.olm.v1.curve25519-aes-sha2", "ciphertext": 5, "sender_key": []},
+            {
+                "algorithm": "m.olm.v1.curve25519-aes-sha2",
+                "ciphertext": {"x": {"type": 9, "body": "x"}},
+                "sender_key": "x",
+            },
+            {"algorithm": "m.megolm.v1.aes-sha2", "ciphertext": "x", "sender_key": "x", "session_id": "\0"},
+        ]
+    ):
+        messages = {garden.keeper.user_id: {"*": content}}
+        await mona.call("PUT", "sendToDevice", SEALED, f"strange{number}", body={"messages": messages})
+
+    await use_another_key(garden)
+    await garden.command("list")
+
+
+# --- keys that are late, and those that never come ----------------------------------------------------------------
+
+
+async def say_without_key(garden: Garden, command: str) -> str:
+    """Alice says something whose key she gives nobody but herself."""
+    alice = garden.alice
+    assert isinstance(alice, SealedPerson)
+    await alice.use_another_key(garden.mods)
+    content = await alice.seal(
+        garden.mods, "m.room.message", {"msgtype": "m.text", "body": command}, to=[alice.user_id]
+    )
+    answer = await alice.call("PUT", "rooms", garden.mods, "send", SEALED, f"txn{command}", body=content)
+    return str(answer["event_id"])
+
+
+async def test_what_cannot_be_read_is_said_once(garden: Garden, impatient: None) -> None:
+    first = await say_without_key(garden, "!kb list")
+
+    assert "I cannot read this message" in await garden.answer_to(first)
+    await garden.command("rooms")
+    assert len(await garden.answers_to(first)) == 1
+
+
+async def test_a_command_whose_key_is_late_is_run_once(garden: Garden, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sealed, "SOON", 200)
+    alice = garden.alice
+    assert isinstance(alice, SealedPerson)
+    late = await say_without_key(garden, "!kb list")
+    await asked_for(alice, garden)
+
+    await forward_key(alice, garden.mods, garden.keeper.user_id)
+
+    assert "Nobody is waiting" in await garden.answer_to(late)
+    await garden.command("rooms")
+    assert len(await garden.answers_to(late)) == 1
+
+
+async def forward_key(person: SealedPerson, room: Any, to: Any) -> None:
+    """Give somebody the key of what is said now, as is done for whoever asks for it."""
+    session = await newest_session(person, room)
+    key: Any = ForwardedRoomKeyEventContent(
+        algorithm=EncryptionAlgorithm.MEGOLM_V1,
+        room_id=room,
+        session_id=session.id,
+        session_key=session.export_session(session.first_known_index),
+        sender_key=session.sender_key,
+        forwarding_key_chain=[],
+        signing_key=session.signing_key,
+    )
+    devices = await person._olm._fetch_keys([to], include_untracked=True)
+    for device in devices[to].values():
+        await person._olm.send_encrypted_to_device(device, EventType.FORWARDED_ROOM_KEY, key)
+
+
+async def newest_session(person: SealedPerson, room: Any) -> Any:
+    """The session that somebody speaks by."""
+    outbound = await person._store.get_outbound_group_session(room)
+    assert outbound is not None
+    return await person._store.get_group_session(room, outbound.id)
+
+
+async def asked_for(alice: SealedPerson, garden: Garden) -> None:
+    """Return once the bot has asked for a key."""
+    requests: list[Json] = []
+    since = None
+    while not requests:
+        answer = await alice.call("GET", "sync", query={"timeout": 1000} | ({"since": since} if since else {}))
+        since = answer["next_batch"]
+        await alice._take(answer)
+        requests += [e for e in answer.get("to_device", {}).get("events", []) if e["type"] == "m.room_key_request"]
+    assert requests[0]["sender"] == garden.keeper.user_id
+
+
+async def test_nobody_can_pass_on_what_another_has_said(garden: Garden, impatient: None) -> None:
+    mona = await moderator(garden.keeper.homeserver, "mona")
+    await garden.bring(mona, garden.mods)
+    said = await garden.alice.event(garden.mods, await garden.tell("list"))
+
+    answer = await mona.call("PUT", "rooms", garden.mods, "send", SEALED, "copy", body=said["content"])
+
+    assert "I cannot read this message" in await garden.answer_to(str(answer["event_id"]))
+
+
+# --- whose commands count -----------------------------------------------------------------------------------------
+
+
+async def test_where_only_verified_devices_count_others_are_told(homeserver: LabHomeserver, sqlite_url: str) -> None:
+    keeper = InProcess(homeserver.take_slot(), sqlite_url, encryption=encryption(trust="verified"))
+    async with keeper.running():
+        alice = await moderator(homeserver)
+        mods = await alice.create_room(invite=[keeper.user_id], initial_state=ENCRYPTED)
+        garden = await keeper.plant(alice=alice, mods=mods, protect=False)
+        assert "verified devices only" in await garden.command("rooms")
+        clear = await alice.call(
+            "PUT", "rooms", mods, "send", "m.room.message", "clear", body={"msgtype": "m.text", "body": "!kb rooms"}
+        )
+        assert "verified devices only" in await garden.answer_to(clear["event_id"])
+
+        await alice.verify()
+
+        assert "verified devices only" not in await garden.command("rooms")
+
+
+# --- what is kept -------------------------------------------------------------------------------------------------
+
+SECRET = "xylophone-in-the-tulips"
+
+
+def stored_in(directory: Path) -> bytes:
+    """Every byte of the database, what was deleted and not yet written over among them."""
+    return b"".join(file.read_bytes() for file in directory.glob("knockbot.db*"))
+
+
+async def test_nothing_stored_or_logged_holds_what_was_said(
+    homeserver: LabHomeserver, sqlite_url: str, tmp_path: Path
+) -> None:
+    process = Process(homeserver.take_slot(), sqlite_url, tmp_path, encryption=encryption(), logging={"level": "debug"})
+    async with process.running():
+        garden = await plant(process)
+        await garden.alice.say(garden.mods, f"only among us: {SECRET}")
+        await garden.command(f"list {SECRET}")
+        await say_without_key(garden, f"!kb {SECRET}")
+        await garden.command("help")
+        stored = stored_in(tmp_path)
+        log = process.said()
+
+    assert stored
+    for secret in (SECRET, PICKLE_KEY):
+        assert secret.encode() not in stored
+        assert secret not in log
+    assert recovery_key(PICKLE_KEY).encode() not in stored
+
+
+async def test_a_wrong_pickle_key_is_said_at_the_start(homeserver: LabHomeserver, sqlite_url: str) -> None:
+    keeper = InProcess(homeserver.take_slot(), sqlite_url, encryption=encryption())
+    async with keeper.running():
+        await plant(keeper)
+    keeper.config["encryption"] = encryption(pickle_key="another secret of twenty characters")
+
+    with pytest.raises(Unavailable, match=r"encryption\.pickle_key"):
+        await keeper.start()
+
+
+# --- other ways to the device's mail ------------------------------------------------------------------------------
+
+MSC4190 = {"io.element.msc4190": True}
+BY_TRANSACTIONS = {**MSC4190, "receive_ephemeral": True, "org.matrix.msc3202": True}
+FLAGS = {"experimental_features": {"msc2409_to_device_messages_enabled": True, "msc3202_transaction_extensions": True}}
+
+
+@pytest.mark.parametrize(
+    ("lines", "extra", "appservice"),
+    [(MSC4190, {}, False), (BY_TRANSACTIONS, FLAGS, True)],
+    ids=["sync, device without login", "transactions"],
+)
+async def test_the_story_goes_the_same_by_every_way(
+    lab: Lab, sqlite_url: str, lines: dict[str, Any], extra: dict[str, Any], appservice: bool
+) -> None:
+    async with lab.own_homeserver(slots=1, lines=lines, extra=extra) as homeserver:
+        keeper = InProcess(homeserver.take_slot(), sqlite_url, encryption=encryption(appservice=appservice))
+        async with keeper.running():
+            garden = await plant(keeper)
+            ana, ben = await garden.knocker("ana"), await garden.knocker("ben")
+            card = await garden.card(ana)
+            await garden.card(ben)
+            await garden.alice.react(garden.mods, card["event_id"], "✅")
+            await garden.shown(ana, "accepted")
+            device = await devices_of(keeper)
+            await keeper.stop()
+            await use_another_key(garden)
+            await garden.tell("accept 2")
+            await keeper.start()
+            await garden.shown(ben, "accepted")
+            assert await devices_of(keeper) == device
+            await keeper.stop()
+            lose_keys(sqlite_url)
+            await keeper.start()
+            await another_device(keeper, device)
+            assert "Nobody is waiting" in await garden.command("list")
+
+
+# --- several processes --------------------------------------------------------------------------------------------
+
+
+async def keys_taken(url: str, *, from_: str | None = None) -> str:
+    """The process that has the keys, once one has; another than the one that they are taken `from_`, which is dead."""
+    connection = await asyncpg.connect(url)
+
+    async def look() -> Any:
+        return await connection.fetchval("SELECT process FROM leases WHERE name = 'keys'")
+
+    try:
+        # As if it had been silent for long enough.
+        await connection.execute("UPDATE processes SET seen_at = 0 WHERE id = $1", from_)
+        return str(await until(look, lambda holder: holder not in (None, from_), lambda _: "nobody has the keys"))
+    finally:
+        await connection.close()
+
+
+async def test_one_of_two_processes_has_the_keys_and_the_other_takes_them_over(
+    homeserver: LabHomeserver, postgres_url: str, tmp_path: Path
+) -> None:
+    slot = homeserver.take_slot()
+    first = Process(slot, postgres_url, tmp_path, encryption=encryption())
+    (tmp_path / "second").mkdir()
+    second = Process(slot, postgres_url, tmp_path / "second", port=free_port(), encryption=encryption())
+    async with first.running():
+        garden = await plant(first)
+        device = await devices_of(first)
+        async with second.running():
+            ana, ben = await garden.knocker("ana"), await garden.knocker("ben")
+            await garden.card(ana)
+            await garden.card(ben)
+            await first.stop()
+            holder = await keys_taken(postgres_url)
+            await first.start()  # to whom the homeserver hands everything, while the other one has the keys
+            await use_another_key(garden)
+            await garden.tell("accept 1")
+            await garden.membership(ana, "invite")
+            await garden.shown(ana, "accepted")
+            second.kill()
+        await keys_taken(postgres_url, from_=holder)
+        await garden.tell("accept 2")
+        await garden.membership(ben, "invite")
+        await garden.shown(ben, "accepted")
+        assert await devices_of(first) == device
+    assert "the bot has a new device" in first.said()
+    assert "the bot has a new device" not in second.said()

@@ -1,0 +1,95 @@
+// A Matrix client to be driven by a test: one JSON request a line on stdin, one JSON answer a line on stdout.
+//
+// It is the official SDK with its Rust crypto, so it knows nothing of how knockbot encrypts.
+
+import readline from "node:readline";
+
+// The SDK talks to the console; stdout is for answers only.
+for (const level of ["trace", "debug", "log", "info", "warn", "error"]) {
+    console[level] = () => {};
+}
+const sdk = await import("matrix-js-sdk");
+const { OnlySignedDevicesIsolationMode } = await import("matrix-js-sdk/lib/crypto-api/index.js");
+
+let client;
+const heard = [];
+let wakeUp = () => {};
+
+const acts = {
+    async start({ url, user, token, device }) {
+        client = sdk.createClient({ baseUrl: url, userId: user, accessToken: token, deviceId: device });
+        await client.initRustCrypto({ useIndexedDB: false });
+        client.on(sdk.RoomEvent.Timeline, (event, room, toStart) => !toStart && !event.status && hear(event));
+        client.on(sdk.RoomEvent.LocalEchoUpdated, (event) => !event.status && hear(event));
+        client.on(sdk.MatrixEventEvent.Decrypted, (event) => event.knownInVain && hear(event));
+        await client.startClient({ initialSyncLimit: 100 });
+        await new Promise((done) => client.on(sdk.ClientEvent.Sync, (state) => state === "PREPARED" && done()));
+    },
+
+    // As Element does for whoever sets up their account.
+    async verify({ password }) {
+        const auth = (makeRequest) =>
+            makeRequest({
+                type: "m.login.password",
+                identifier: { type: "m.id.user", user: client.getUserId() },
+                password,
+            });
+        await client.getCrypto().bootstrapCrossSigning({ authUploadDeviceSigningKeys: auth });
+    },
+
+    // As Element does where "exclude insecure devices" is on.
+    async be_strict() {
+        client.getCrypto().setDeviceIsolationMode(new OnlySignedDevicesIsolationMode());
+    },
+
+    async send({ room, type, content }) {
+        while (!(await isReady(room))) {
+            await new Promise((done) => setTimeout(done, 20));
+        }
+        return (await client.sendEvent(room, type, content)).event_id;
+    },
+
+    async new_session({ room }) {
+        await client.getCrypto().forceDiscardSession(room);
+    },
+
+    async hear({ since, timeout }) {
+        if (heard.length <= since && timeout) {
+            await Promise.race([
+                new Promise((done) => (wakeUp = done)),
+                new Promise((done) => setTimeout(done, timeout)),
+            ]);
+        }
+        return heard.slice(since);
+    },
+};
+
+// The room's encryption is state that comes with a sync.
+async function isReady(room) {
+    const known = client.getRoom(room);
+    return known?.getMyMembership() === "join" && known.currentState.getStateEvents("m.room.create", "") !== null;
+}
+
+async function hear(event) {
+    await client.decryptEventIfNeeded(event);
+    event.knownInVain = event.isDecryptionFailure();
+    if (event.knownInVain) {
+        return; // until its key comes
+    }
+    const raw = { ...event.event, ...event.getEffectiveEvent(), room_id: event.getRoomId() };
+    raw.unsigned = { ...raw.unsigned, sealed: event.isEncrypted() };
+    if (raw.unsigned.sealed) {
+        raw.unsigned.shield = (await client.getCrypto().getEncryptionInfoForEvent(event))?.shieldColour;
+    }
+    heard.push(raw);
+    wakeUp();
+}
+
+for await (const line of readline.createInterface({ input: process.stdin })) {
+    const { act, ...what } = JSON.parse(line);
+    acts[act](what).then(
+        (answer) => process.stdout.write(JSON.stringify({ id: what.id, answer: answer ?? null }) + "\n"),
+        (error) => process.stdout.write(JSON.stringify({ id: what.id, error: String(error?.stack ?? error) }) + "\n"),
+    );
+}
+process.exit(0);

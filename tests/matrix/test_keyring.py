@@ -1,0 +1,73 @@
+"""What is for the bot's device is picked out of syncs and transactions, whatever else stands there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from knockbot.matrix.keyring import mail_in_sync, mail_in_transaction
+from knockbot.store.encryption import DEVICE_LISTS, KEY_COUNTS, TO_DEVICE
+
+BOT = "@knockbot:tulip.example"
+MESSAGE = {"type": "m.room.encrypted", "sender": "@a:b", "content": {}}
+LISTS = {"changed": ["@a:b"], "left": []}
+
+
+def test_a_sync_holds_messages_changed_devices_and_counts() -> None:
+    news = {
+        "next_batch": "s1",
+        "to_device": {"events": [MESSAGE]},
+        "device_lists": LISTS,
+        "device_one_time_keys_count": {"signed_curve25519": 3},
+    }
+
+    assert mail_in_sync(news) == [
+        (TO_DEVICE, MESSAGE),
+        (DEVICE_LISTS, LISTS),
+        (KEY_COUNTS, {"signed_curve25519": 3}),
+    ]
+
+
+@pytest.mark.parametrize(
+    "news",
+    [
+        {},
+        {"to_device": None, "device_lists": 5, "device_one_time_keys_count": []},
+        {"to_device": {"events": {}}, "device_lists": {"changed": []}},
+        {"to_device": {"events": [5, None, {}, {"type": "m.room_key_request"}]}},
+        {"device_one_time_keys_count": {"signed_curve25519": 50}},
+        {"device_one_time_keys_count": {"signed_curve25519": "few"}},
+    ],
+)
+def test_what_is_nothing_for_the_device_is_no_mail(news: dict[str, Any]) -> None:
+    assert mail_in_sync(news) == []
+
+
+@pytest.mark.parametrize("prefix", ["", "unstable"])
+def test_a_transaction_holds_what_is_for_this_device_alone(prefix: str) -> None:
+    mine = {**MESSAGE, "to_user_id": BOT, "to_device_id": "MINE"}
+    others = [{**mine, "to_device_id": "OLD"}, {**mine, "to_user_id": "@other:tulip.example"}, MESSAGE]
+    body = {
+        "events": [],
+        "de.sorunome.msc2409.to_device" if prefix else "to_device": [*others, mine],
+        "org.matrix.msc3202.device_lists" if prefix else "device_lists": LISTS,
+        "org.matrix.msc3202.device_one_time_keys_count" if prefix else "device_one_time_keys_count": {
+            BOT: {"MINE": {"signed_curve25519": 1}, "OLD": {"signed_curve25519": 0}}
+        },
+    }
+
+    assert mail_in_transaction(body, BOT, "MINE") == [
+        (TO_DEVICE, mine),
+        (DEVICE_LISTS, LISTS),
+        (KEY_COUNTS, {"signed_curve25519": 1}),
+    ]
+
+
+@pytest.mark.parametrize("body", [{}, {"to_device": 5, "device_lists": [], "device_one_time_keys_count": {BOT: 5}}])
+def test_what_makes_no_sense_is_no_mail(body: dict[str, Any]) -> None:
+    assert mail_in_transaction(body, BOT, "MINE") == []
+
+
+def test_without_a_device_there_is_no_mail_for_it() -> None:
+    assert mail_in_transaction({"to_device": [{**MESSAGE, "to_user_id": BOT}]}, BOT, None) == []

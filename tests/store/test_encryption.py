@@ -1,0 +1,91 @@
+"""The bot's device and its mail on record: nothing twice, nothing lost, and an old copy is known as such."""
+
+from __future__ import annotations
+
+import json
+
+from knockbot.domain import plan
+from knockbot.domain.model import Act
+from knockbot.store import effects, encryption
+from knockbot.store.db import Database
+from knockbot.store.encryption import DEVICE_LISTS, KEEP, TO_DEVICE, Device
+from tests.store.samples import MODS, NOW
+
+BOT = "@knockbot:tulip.example"
+MESSAGE = {"type": "m.room.encrypted", "sender": "@a:b", "content": {"ciphertext": "x"}}
+
+
+async def test_a_message_that_comes_twice_is_taken_in_once_by_whichever_way(db: Database) -> None:
+    async with db.tx() as tx:
+        await encryption.store_mail(tx, [(TO_DEVICE, MESSAGE), (TO_DEVICE, MESSAGE)], NOW)
+        await encryption.store_mail(tx, [(TO_DEVICE, {**MESSAGE, "to_user_id": BOT})], NOW)
+        [mail] = await encryption.mail_waiting(tx)
+        await encryption.mail_taken(tx, mail.seq, NOW)
+        await encryption.store_mail(tx, [(TO_DEVICE, MESSAGE)], NOW)
+
+        assert json.loads(mail.raw) == MESSAGE
+        assert await encryption.mail_waiting(tx) == []
+
+
+async def test_that_somebodys_devices_have_changed_is_news_each_time(db: Database) -> None:
+    changed = (DEVICE_LISTS, {"changed": ["@a:b"]})
+    async with db.tx() as tx:
+        await encryption.store_mail(tx, [changed, changed], NOW)
+
+        assert len(await encryption.mail_waiting(tx)) == 2
+
+
+async def test_mail_is_taken_in_in_its_order_and_forgotten_after_a_day(db: Database) -> None:
+    letters = [(TO_DEVICE, {**MESSAGE, "content": {"number": number}}) for number in range(5)]
+    async with db.tx() as tx:
+        await encryption.store_mail(tx, letters, NOW)
+        batch = await encryption.mail_waiting(tx)
+        for mail in batch:
+            await encryption.mail_taken(tx, mail.seq, NOW)
+        assert [json.loads(mail.raw)["content"]["number"] for mail in batch] == [0, 1, 2, 3, 4]
+        assert await tx.fetchval("SELECT count(*) FROM mail") == 5
+
+        await encryption.store_mail(tx, [(TO_DEVICE, MESSAGE)], NOW + KEEP + 1)
+        [last] = await encryption.mail_waiting(tx)
+        await encryption.mail_taken(tx, last.seq, NOW + KEEP + 1)
+
+        assert await tx.fetchval("SELECT count(*) FROM mail") == 1
+        assert await tx.fetchval("SELECT raw FROM mail") is None
+
+
+async def test_a_device_keeps_its_place_and_another_one_begins_anew(db: Database) -> None:
+    async with db.tx() as tx:
+        await encryption.started(tx, BOT, "ONE", 1)
+        await encryption.read_up_to(tx, BOT, "s5")
+        await encryption.started(tx, BOT, "ONE", 2)
+        assert await encryption.device(tx, BOT) == Device("ONE", "s5", 2)
+
+        await encryption.started(tx, BOT, "TWO", 3)
+        assert await encryption.device(tx, BOT) == Device("TWO", None, 3)
+
+
+async def test_what_is_to_be_said_in_an_encrypted_room_is_left_to_the_process_with_the_keys(db: Database) -> None:
+    async with db.tx() as tx:
+        await encryption.note(tx, [MODS, MODS])
+        await effects.add(
+            tx, [plan.say(MODS, "here", {}), plan.say("!clear", "there", {}), plan.enter(MODS, "$i")], NOW
+        )
+
+    without = await effects.claim(db, NOW, 10, keys=False)
+    with_keys = await effects.claim(db, NOW, 10, keys=True)
+
+    assert {claimed.effect.act for claimed in without} == {Act.SAY, Act.JOIN}
+    assert "say:here" not in {claimed.effect.key for claimed in without}
+    assert [claimed.effect.key for claimed in with_keys] == ["say:here"]
+
+
+async def test_once_encrypted_a_room_is_so_for_ever_and_its_key_is_shared_anew_when_told(db: Database) -> None:
+    async with db.tx() as tx:
+        await encryption.note(tx, [MODS])
+        await encryption.share(tx, MODS, "digest")
+        await encryption.note(tx, [MODS])
+        assert await encryption.is_encrypted(tx, MODS)
+        assert await encryption.shared_with(tx, MODS) == "digest"
+
+        await encryption.share_anew(tx)
+        assert await encryption.shared_with(tx, MODS) is None
