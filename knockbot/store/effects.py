@@ -162,7 +162,9 @@ SELECT id, server FROM effects WHERE state = 'due' AND id IN (
             AND lane NOT IN (SELECT lane FROM effects WHERE state = 'running')
             AND lane NOT IN (
                 SELECT substr(lane, 1, length(lane) - 4) || 'away' FROM effects
-                WHERE lane LIKE '% home' AND (state = 'running' OR (state = 'due' AND due_at <= $1)))
+                WHERE lane LIKE '% home' AND state = 'running'
+                UNION SELECT substr(lane, 1, length(lane) - 4) || 'away' FROM effects
+                WHERE lane LIKE '% home' AND state = 'due' AND due_at <= $1)
             AND (server IS NULL OR server NOT IN (
                 SELECT server FROM effects WHERE state = 'running' AND server IS NOT NULL)){also}
         ) AS waiting WHERE place = 1
@@ -260,6 +262,9 @@ async def unblock(tx: Tx, room_id: str, now: int, *, unless: Collection[Act] = (
 _AT_THE_DOOR = "act IN ('invite', 'kick', 'ban', 'revoke', 'plant')"
 """What is done in a protected room; all else is said, or is a way there."""
 
+_WAITS = "state IN ('due', 'running', 'blocked') AND state <> 'running'"
+"""Due or blocked; said so that SQLite finds its index, since most rows are of what was done long ago."""
+
 
 async def overtake(tx: Tx, request_id: int, why: str, now: int) -> None:
     """The request was settled otherwise: what still waits to be done to it or its applicant is not needed.
@@ -269,7 +274,7 @@ async def overtake(tx: Tx, request_id: int, why: str, now: int) -> None:
     """
     await tx.execute(
         "UPDATE effects SET state = 'overtaken', why = $2, ended_at = $3 "
-        f"WHERE request_id = $1 AND state IN ('due', 'blocked') AND {_AT_THE_DOOR} "
+        f"WHERE request_id = $1 AND {_WAITS} AND {_AT_THE_DOOR} "
         "AND (user_id IS NULL OR user_id = (SELECT user_id FROM requests WHERE id = $1))",
         request_id,
         why,
@@ -281,7 +286,7 @@ async def overtake_all(tx: Tx, room_id: str, why: str, now: int) -> None:
     """Nothing more is to be done at a room's door."""
     await tx.execute(
         "UPDATE effects SET state = 'overtaken', why = $2, ended_at = $3 "
-        f"WHERE room_id = $1 AND state IN ('due', 'blocked') AND {_AT_THE_DOOR}",
+        f"WHERE room_id = $1 AND {_WAITS} AND {_AT_THE_DOOR}",
         room_id,
         why,
         now,

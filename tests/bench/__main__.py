@@ -38,8 +38,8 @@ def main() -> None:
     print("  ".join(f"{name} {value}" for name, value in measured_on.items()), flush=True)
     tables: list[Table] = []
     sizes = QUICK if arguments.quick else Sizes()
-    if arguments.repeats:
-        sizes = replace(sizes, repeats=arguments.repeats)
+    given = {name: getattr(arguments, name) for name in ("repeats", "knocks", "burst", "engines", "before")}
+    sizes = replace(sizes, **{name: value for name, value in given.items() if value})
     for name in arguments.only or PARTS:
         began = time.monotonic()
         found = asyncio.run(_played(PARTS[name], sizes))
@@ -64,6 +64,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", type=_parts, metavar="PART,…", help=f"of {', '.join(PARTS)}; else all")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: whether it runs, not what it takes")
     parser.add_argument("--repeats", type=int, metavar="N", help="how often all is measured; the medians are shown")
+    parser.add_argument("--knocks", type=int, metavar="N", help="how many for each median of `knocks`")
+    parser.add_argument("--burst", type=int, metavar="N", help="how many at once in `bursts`")
+    parser.add_argument("--engines", type=_engines, metavar="ENGINE,…", help="SQLite, PostgreSQL; else both")
+    parser.add_argument("--before", metavar="DIR", help="another checkout, whose knockbot is a further contestant")
     parser.add_argument("--json", default="bench.json", metavar="FILE", help="where the figures go (%(default)s)")
     parser.add_argument("--directory", metavar="DIR", help="where databases lie; else one of its own below TMPDIR")
     return parser.parse_args()
@@ -73,6 +77,13 @@ def _parts(text: str) -> list[str]:
     names = text.split(",")
     if unknown := [name for name in names if name not in PARTS]:
         raise argparse.ArgumentTypeError(f"no such part: {', '.join(unknown)}")
+    return names
+
+
+def _engines(text: str) -> tuple[str, ...]:
+    names = tuple(text.split(","))
+    if not set(names) <= set(Sizes().engines):
+        raise argparse.ArgumentTypeError(f"engines are {', '.join(Sizes().engines)}")
     return names
 
 

@@ -23,7 +23,9 @@ SETTLE = 1.0
 async def run(sizes: Sizes) -> list[Table]:
     """A table for one room, and one for several."""
     tables = []
-    async with stage(Path(tempfile.mkdtemp()), sizes.engines[0], rooms=sizes.burst_rooms) as played:
+    async with stage(
+        Path(tempfile.mkdtemp()), sizes.engines[0], rooms=sizes.burst_rooms, before=sizes.before
+    ) as played:
         played.pause = LOOKS
         for spread in (False, True):
             best = await _best(played, sizes.calibration, spread=spread)

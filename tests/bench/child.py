@@ -20,6 +20,7 @@ from knockbot.demo.homeserver import end, spawn
 from knockbot.store.db import Database
 from knockbot.store.rooms import ProtectedRoom, protect
 from tests.bench import figures
+from tests.documentation import ROOT
 from tests.lab import Postgres
 
 WITHIN = 120.0
@@ -73,12 +74,14 @@ async def child(
 
 
 @asynccontextmanager
-async def knockbot(config: Mapping[str, Any], directory: Path, name: str = "knockbot") -> AsyncIterator[Child]:
-    """A knockbot with this config; not ready yet."""
+async def knockbot(
+    config: Mapping[str, Any], directory: Path, name: str = "knockbot", checkout: str | None = None
+) -> AsyncIterator[Child]:
+    """A knockbot with this config, of this checkout or another; not ready yet."""
     file = directory / f"{name}.yaml"
     file.write_text(json.dumps(config))
     command: list[str | Path] = [sys.executable, "-m", "knockbot", "run", "-c", file]
-    async with child(command, directory, name) as running:
+    async with child(command, directory, name, {"PYTHONPATH": checkout or str(ROOT)}) as running:
         yield running
 
 

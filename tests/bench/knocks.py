@@ -18,7 +18,7 @@ async def run(sizes: Sizes) -> list[Table]:
     """A table for each engine, of Synapse and knockbot alike."""
     tables = []
     for engine in sizes.engines:
-        async with stage(Path(tempfile.mkdtemp()), engine) as played:
+        async with stage(Path(tempfile.mkdtemp()), engine, before=sizes.before) as played:
             rows = await _alternating(played, sizes.knocks)
         tables.append(Table("knocks", f"Knock to answer, Synapse and knockbot on {engine}", rows))
     return tables
@@ -27,14 +27,16 @@ async def run(sizes: Sizes) -> list[Table]:
 async def _alternating(played: Stage, count: int) -> list[Row]:
     """All take turns, and each comes after each of the others as often."""
     took: dict[str, list[float]] = {contestant.name: [] for contestant in played.contestants}
-    used = {contestant.name: contestant.process.cpu for contestant in played.contestants}
+    used = dict.fromkeys(took, 0.0)
     for turn in range(count):
         guests = await played.guests(len(played.contestants))
         start = turn % len(guests)
         order = played.contestants[start:] + played.contestants[:start]
         for contestant, guest in zip(order if turn % 2 else order[::-1], guests, strict=True):
-            await asyncio.sleep(SETTLE)
+            before = contestant.process.cpu  # not that of its idle hours, while others have their turn
             took[contestant.name].append(await played.knock(guest, contestant.room))
+            await asyncio.sleep(SETTLE)
+            used[contestant.name] += contestant.process.cpu - before
     bare = took["bare"]
     return [
         {
@@ -44,7 +46,7 @@ async def _alternating(played: Stage, count: int) -> list[Row]:
             "p95 ms": quantile(took[contestant.name], 0.95) * 1000,
             "median × bare": median(took[contestant.name]) / median(bare),
             "p95 × bare": quantile(took[contestant.name], 0.95) / quantile(bare, 0.95),
-            "CPU ms a knock": (contestant.process.cpu - used[contestant.name]) * 1000 / count,
+            "CPU ms a knock": used[contestant.name] * 1000 / count,
             "peak MB": contestant.process.peak,
         }
         for contestant in played.contestants

@@ -23,6 +23,8 @@ class Sizes:
     burst: int = 500
     burst_rooms: int = 20
     calibration: int = 100
+    before: str | None = None
+    """Another checkout, whose knockbot takes part as well."""
 
 
 QUICK = Sizes(

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import secrets
 import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from knockbot.demo.homeserver import RELAXED, Homeserver, free_port
-from knockbot.demo.people import Person
+from knockbot.demo.people import NothingHappened, Person
 from tests.bench.child import Child, child, knockbot, protected, ready
 from tests.counting import CountingProxy
 from tests.documentation import ROOT
@@ -175,22 +176,31 @@ class Stage:
 
 @asynccontextmanager
 async def stage(
-    directory: Path, engine: str, *, rooms: int = 0, maubot: bool = True, counted: bool = False
+    directory: Path,
+    engine: str,
+    *,
+    rooms: int = 0,
+    maubot: bool = True,
+    counted: bool = False,
+    before: str | None = None,
 ) -> AsyncIterator[Stage]:
     """A Synapse on this engine, and beside it knockbot on the same, bare, and, where it is installed, maubot.
 
-    Each has a room of its own, and so many more. Where it is `counted`, knockbot reaches Synapse by a proxy.
+    Each has a room of its own, and so many more. Where it is `counted`, knockbot reaches Synapse by a proxy. The
+    knockbot of another checkout, `before`, is a further contestant.
     """
     crowd = Service("crowd", users="guest_.*")
-    bots = {name: Service(name) for name in ("knockbot", "bare")}
+    bots = {name: Service(name) for name in ("knockbot", "bare", *(("before",) if before else ()))}
     async with AsyncExitStack() as stack:
-        databases: list[str | None] = [None, f"sqlite:{directory / 'knockbot.db'}"]
+        databases: dict[str, str] = {name: f"sqlite:{directory / name}.db" for name in bots}
+        synapses: str | None = None
         if engine == "PostgreSQL":
             postgres = await stack.enter_async_context(Postgres(durable=True))
-            databases = [await postgres.create_database() for _ in range(2)]
+            synapses = await postgres.create_database()
+            databases = {name: await postgres.create_database() for name in bots}
         registrations = [crowd.registration(called=False), *(bot.registration() for bot in bots.values())]
         synapse = Homeserver(
-            directory / "synapse", name=NAME, extra=RELAXED, registrations=registrations, database=databases[0]
+            directory / "synapse", name=NAME, extra=RELAXED, registrations=registrations, database=synapses
         )
         homeserver = await stack.enter_async_context(synapse)
         made = Stage(homeserver, crowd, await Person.register(homeserver, "alice"))
@@ -200,8 +210,18 @@ async def stage(
             account = bot.acting(homeserver)
             await account.sign_up()
             places = await _let_in(made, account, rooms)
-            starting = _knockbot if name == "knockbot" else _bare
-            process = await stack.enter_async_context(starting(made, bot, places, directory, databases[1] or ""))
+            if name == "bare":
+                starting = _bare(made, bot, directory)
+            else:
+                starting = _knockbot(
+                    made,
+                    bot,
+                    places,
+                    directory,
+                    database=databases[name],
+                    checkout=before if name == "before" else None,
+                )
+            process = await stack.enter_async_context(starting)
             await process.answers(f"http://127.0.0.1:{bot.port}/_matrix/mau/ready")
             made.contestants.append(
                 Contestant(name, places[0], places[1:], process, url=f"http://127.0.0.1:{bot.port}")
@@ -239,9 +259,12 @@ async def _warmed_up(made: Stage) -> None:
 
 @asynccontextmanager
 async def _knockbot(
-    made: Stage, bot: Service, rooms: Sequence[str], directory: Path, database: str
+    made: Stage, bot: Service, rooms: Sequence[str], directory: Path, *, database: str, checkout: str | None
 ) -> AsyncIterator[Child]:
-    await protected(database, rooms, made.moderator.user_id)
+    if checkout is None:
+        await protected(database, rooms, made.moderator.user_id)
+    else:  # in the schema of its own time, which only its own code knows
+        await _protected_by(checkout, database, rooms, made.moderator.user_id)
     config = {
         "homeserver": {"address": (made.proxy or made.homeserver).url, "domain": NAME},
         "appservice": {
@@ -257,13 +280,25 @@ async def _knockbot(
         "defaults": {"policy": {"otherwise": "accept", "announce": "none"}},
         "logging": {"level": "warning"},
     }
-    async with knockbot(config, directory) as running:
+    async with knockbot(config, directory, bot.localpart, checkout) as running:
         await running.answers(ready(config))
         yield running
 
 
+async def _protected_by(checkout: str, database: str, rooms: Sequence[str], moderator: str) -> None:
+    script = (
+        "import asyncio, sys; from tests.bench.child import protected; "
+        "asyncio.run(protected(sys.argv[1], sys.argv[3:], sys.argv[2]))"
+    )
+    path = os.pathsep.join((checkout, str(ROOT)))
+    run = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", script, database, moderator, *rooms, env={**os.environ, "PYTHONPATH": path}
+    )
+    assert await run.wait() == 0
+
+
 @asynccontextmanager
-async def _bare(made: Stage, bot: Service, _: Sequence[str], directory: Path, __: str) -> AsyncIterator[Child]:
+async def _bare(made: Stage, bot: Service, directory: Path) -> AsyncIterator[Child]:
     command = [sys.executable, "-m", "tests.bench.bare", str(bot.port), made.homeserver.url, bot.as_token, bot.user_id]
     async with child(command, directory, "bare", {"PYTHONPATH": str(ROOT)}) as running:
         yield running
@@ -300,4 +335,16 @@ async def _maubot(made: Stage, rooms: int, directory: Path) -> AsyncIterator[Con
         PLUGIN / "maubot.yaml",
     ]
     async with child(command, PLUGIN, "maubot") as running:
+        await _listening(made, places[0])
         yield Contestant("maubot", places[0], places[1:], running)
+
+
+async def _listening(made: Stage, room: str) -> None:
+    """Until a knock is answered: maubot leaves alone what its first /sync brings, and says of it nothing."""
+    for _ in range(60):
+        (guest,) = await made.guests(1)
+        await guest.knock(room)
+        with suppress(NothingHappened):
+            await made.moderator.wait_for_membership(room, guest.user_id, "invite", within=1.0)
+            return
+    raise RuntimeError("maubot answers no knock")

@@ -485,3 +485,28 @@ async def test_the_claims_of_a_dead_process_are_due_again_and_count_as_tried(db:
 
     [claimed] = await claim(db)
     assert claimed.tried_before
+
+
+async def test_what_was_done_long_ago_costs_no_later_act_anything(ready_sqlite_url: str) -> None:
+    """Effects are kept for ever: what each act asks of them is found by an index, on SQLite as well."""
+    db = await Database.open(ready_sqlite_url)
+    said: list[str] = []
+    try:
+        async with db.tx() as tx:
+            tx.wrapped._conn.set_trace_callback(said.append)
+        await add(db, effect("invite"))
+        (claimed,) = await claim(db)
+        await finish(db, claimed)
+        async with db.tx() as tx:
+            await effects.overtake(tx, 1, "settled", NOW)
+            await effects.overtake_all(tx, GARDEN, "unprotected", NOW)
+            await effects.unblock(tx, GARDEN, NOW)
+        async with db.tx() as tx:
+            tx.wrapped._conn.set_trace_callback(None)
+            asked = [sql for sql in said if sql.split()[0] in ("SELECT", "UPDATE", "INSERT")]
+            plans = {sql: [row["detail"] for row in await tx.fetch(f"EXPLAIN QUERY PLAN {sql}")] for sql in asked}
+    finally:
+        await db.close()
+
+    assert len(plans) > 4
+    assert {sql: plan for sql, plan in plans.items() if "SCAN effects" in plan} == {}
