@@ -19,6 +19,10 @@ HOP_BY_HOP = frozenset({"connection", "content-length", "content-encoding", "hos
 """Headers that are about one connection or about the body's form on it (RFC 9110, section 7.6.1)."""
 
 
+WATCH = "/_matrix/client/versions"
+"""What is asked every few seconds, to see whether the homeserver is there, whoever knocks or not."""
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """One request: what it was about, and of whom."""
@@ -82,7 +86,8 @@ class CountingProxy:
     async def _pass_on(self, request: web.Request) -> web.Response:
         body = await request.read()
         parts = tuple(unquote(part) for part in request.rel_url.raw_path.split("/")[4:])
-        self.requests.append(Request(request.method, parts, body))
+        if request.path != WATCH:
+            self.requests.append(Request(request.method, parts, body))
         where = self._homeserver.join(URL(request.rel_url.raw_path_qs, encoded=True))
         headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP}
         async with self._http.request(request.method, where, data=body, headers=headers) as answer:
