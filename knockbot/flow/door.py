@@ -164,6 +164,8 @@ class Door:
     vouch: Vouch = nobody_asked
     """Asks the configured identity servers whether the keys of a third-party invite hold."""
     locker: Locker = field(default_factory=InClear)
+    _looks_after: dict[int, list[str]] = field(init=False, default_factory=dict)
+    """Rooms to look at once a transaction of `closing` is committed, by its identity."""
 
     @property
     def bot(self) -> str:
@@ -180,14 +182,24 @@ class Door:
         self.bells.unchecked.add(room_id)
         self.bells.arrivals.set()
 
+    def look_at_after(self, tx: Tx, room_id: str) -> None:
+        """The same, once this transaction of `closing` is committed: before, the look would not see it."""
+        self._looks_after.setdefault(id(tx), []).append(room_id)
+
     @asynccontextmanager
     async def closing(self, seq: int | None) -> AsyncIterator[Tx]:
         """The transaction that ends the handling of an arrival: all of its outcome, and that it is handled.
 
         `seq` is `None` for what did not come through the inbox. Raises `Overrun` where another process was quicker.
         """
+        rooms: list[str] = []
         async with self.db.tx() as tx:
             if seq is not None and not await inbox.handled(tx, seq, self.now()):
                 raise Overrun
-            yield tx
+            try:
+                yield tx
+            finally:
+                rooms = self._looks_after.pop(id(tx), [])
+        for room_id in rooms:
+            self.look_at(room_id)
         self.bells.effects.set()

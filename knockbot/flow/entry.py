@@ -264,7 +264,7 @@ async def protect_now(
     detail = {"management_room": management_room}
     await audit.add(tx, audit.Entry(door.now(), view.room_id, None, by, "protect", detail))
     await _bring_requests(door, tx, view.room_id, management_room, kept_before=before is not None)
-    door.look_at(view.room_id)
+    door.look_at_after(tx, view.room_id)
     return before is not None and before.management_room != management_room
 
 

@@ -449,3 +449,18 @@ async def test_what_another_process_was_quicker_with_is_dropped_whole(desks: tup
     async with one.door.db.tx() as tx:
         assert await tx.fetchval("SELECT count(*) FROM aliases") == 0
     assert await one.house.set_aside() == []
+
+
+async def test_a_look_that_follows_of_a_change_begins_when_that_is_committed(house: House) -> None:
+    async with house.door.closing(None) as tx:
+        house.door.look_at_after(tx, "!new:b")
+        assert "!new:b" not in house.door.bells.unchecked
+    assert "!new:b" in house.door.bells.unchecked
+
+
+async def test_a_change_that_fails_is_not_looked_at(house: House) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with house.door.closing(None) as tx:
+            house.door.look_at_after(tx, "!new:b")
+            raise ZeroDivisionError
+    assert "!new:b" not in house.door.bells.unchecked

@@ -505,6 +505,7 @@ async def test_who_came_before_the_door_was_kept_is_left_alone(house: House) -> 
     await house.live()
     house.world.plant(GARDEN, ALICE)
     house.world.redeem(GARDEN, EVE)
+    await house.hear()
     house.clock.go_on(60)
     house.tell(f"protect {GARDEN}")
     await house.set_policy(BAN_SPAM)
