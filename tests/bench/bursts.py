@@ -28,7 +28,7 @@ async def run(sizes: Sizes) -> list[Table]:
     ) as played:
         played.pause = LOOKS
         for spread in (False, True):
-            best = await _best(played, sizes.calibration, spread=spread)
+            best = await _best(played, min(sizes.calibration, sizes.burst), spread=spread)
             rows = await _alternating(played, sizes, spread=spread)
             where = f"{sizes.burst_rooms} rooms" if spread else "one room"
             title = f"{sizes.burst} knocks at once, {where}, on {sizes.engines[0]}"

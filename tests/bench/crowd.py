@@ -104,7 +104,9 @@ class Crowd:
     # --- the client-server API --------------------------------------------------------------------------------
 
     async def _answer(self, request: web.Request) -> web.Response:
-        path = [unquote(part) for part in request.rel_url.raw_path.split("/")[4:]]
+        # Below /_matrix/client, and the version of the API where there is one: /versions has none.
+        parts = [unquote(part) for part in request.rel_url.raw_path.split("/")[3:]]
+        path = parts[1:] or parts
         kind, status, body = self._told(request, path, await request.json() if request.can_read_body else {})
         self.asked[f"{request.method} {kind}"] += 1
         self._news.set()

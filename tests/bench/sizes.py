@@ -22,7 +22,7 @@ class Sizes:
     knocks: int = 200
     burst: int = 500
     burst_rooms: int = 20
-    calibration: int = 100
+    calibration: int = 60
     before: str | None = None
     """Another checkout, whose knockbot takes part as well."""
 

@@ -334,7 +334,7 @@ async def _maubot(made: Stage, rooms: int, directory: Path) -> AsyncIterator[Con
         "-m",
         PLUGIN / "maubot.yaml",
     ]
-    async with child(command, PLUGIN, "maubot") as running:
+    async with child(command, directory, "maubot") as running:
         await _listening(made, places[0])
         yield Contestant("maubot", places[0], places[1:], running)
 
