@@ -46,8 +46,10 @@ def worker_with(house: House, action: Action) -> Worker:
 async def work(worker: Worker) -> None:
     """Until nothing is due."""
     while True:
+        # What is under way holds others up, and may end while it is looked what is due.
+        idle = not worker._running
         await worker._start_due()
-        if not worker._running:
+        if idle and not worker._running:
             return
         await asyncio.gather(*worker._running)
 
