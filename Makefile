@@ -2,7 +2,7 @@
 #
 #   make demo [KEEP=1]     the whole story, played on a throwaway homeserver; KEEP=1 leaves it running
 #   make test [ARGS=...]   the tests, three at a time (WORKERS=...); ARGS go to pytest
-#   make test-long         those that take longer: other homeservers, lost keys, faults
+#   make test-long         those that take longer: more servers, lost keys, faults
 #   make faults [ARGS=...] kills, freezes and cuts everything in turn, for a quarter of an hour and more
 #   make bench [ARGS=...]  what it takes, beside yardsticks: a table and bench.json; ARGS="--only decide,intake"
 #   make check             lint, format, types, import contracts

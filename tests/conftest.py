@@ -29,6 +29,18 @@ if "TMPDIR" not in os.environ and os.access(IN_MEMORY, os.W_OK) and shutil.disk_
     # Databases that live for a second need not wait for a disk at each commit.
     os.environ["TMPDIR"] = tempfile.tempdir = str(IN_MEMORY)
 
+SERVERS_OF_FEW = frozenset({"federating_lab", "sydent"})
+"""Fixtures of servers that few tests need, and that every worker would start for itself."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Who needs an identity server or a second homeserver is `long`."""
+    for item in items:
+        if SERVERS_OF_FEW & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.long)
+
+
 MakePerson = Callable[[str], Awaitable[Person]]
 
 

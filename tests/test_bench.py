@@ -7,12 +7,15 @@ import json
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.documentation import ROOT
 
 PARTS = ("decide", "intake", "start")
 """The parts that need no homeserver; `.ci/run` plays them all."""
 
 
+@pytest.mark.long
 async def test_the_benchmark_fills_its_tables(tmp_path: Path) -> None:
     file = tmp_path / "bench.json"
     options = ["--quick", "--only", ",".join(PARTS), "--json", str(file), "--directory", str(tmp_path)]

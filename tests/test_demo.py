@@ -113,6 +113,7 @@ def playing(tmp_path: Path, *command: str, **environment: str) -> Iterator[Playi
 
 
 @needs_proc
+@pytest.mark.long
 def test_without_an_identity_server_the_demo_says_so_plays_the_rest_and_leaves_nothing_behind(tmp_path: Path) -> None:
     # Settings of a knockbot that somebody runs beside it are none of its business.
     with playing(tmp_path, *DEMO, KNOCKBOT_DATABASE="postgres://nobody@127.0.0.1:1/nothing", **NO_SYDENT) as demo:
@@ -203,6 +204,7 @@ async def _doings(alice: Person, room_id: str) -> dict[str, tuple[str, str, str 
 
 
 @needs_proc
+@pytest.mark.long
 def test_an_answer_other_than_the_story_tells_fails_the_demo_and_says_what_differs(tmp_path: Path) -> None:
     with playing(tmp_path, *WITH_ANOTHER_POLICY, **NO_SYDENT) as demo:
         status = demo.ends()
@@ -217,6 +219,7 @@ def test_an_answer_other_than_the_story_tells_fails_the_demo_and_says_what_diffe
         demo.assert_nothing_is_left()
 
 
+@pytest.mark.long
 async def test_the_end_of_each_server_is_noticed_whatever_is_being_played(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="knockbot was told to stop, and ended with exit status -9"):
         await _play_until_all_have_ended(tmp_path)
@@ -239,6 +242,7 @@ async def _play_until_all_have_ended(directory: Path) -> None:
 
 
 @needs_proc
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("sign", "moment"),
     [

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -308,14 +309,14 @@ async def play(url: str, scenes: list[tuple[str, str, str]], who: str = ANA, pol
 
 
 @given(scenes=STORIES)
-@settings(max_examples=40, derandomize=True, database=None)
+@settings(max_examples=15, derandomize=True, database=None)
 async def test_every_story_ends_well(empty_sqlite: Path, scenes: list[tuple[str, str, str]]) -> None:
     with copied(empty_sqlite) as url:
         await play(url, scenes)
 
 
 @given(scenes=STORIES)
-@settings(max_examples=40, derandomize=True, database=None)
+@settings(max_examples=15, derandomize=True, database=None)
 async def test_so_does_every_story_of_somebody_from_elsewhere_who_is_told_of_a_rejection(
     empty_sqlite: Path, scenes: list[tuple[str, str, str]]
 ) -> None:
@@ -339,3 +340,14 @@ async def test_every_story_ends_well_on_postgresql(
         await play(empty_postgres_url, scenes)
     finally:
         await postgres.clear(empty_postgres_url)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("who", "policy"), [(ANA, POLICY), (FAR, TOLD_ELSEWHERE)], ids=["local", "from elsewhere"])
+@given(scenes=STORIES)
+@settings(max_examples=200, derandomize=True, database=None)
+async def test_so_do_many_more_of_them(
+    empty_sqlite: Path, who: str, policy: str, scenes: list[tuple[str, str, str]]
+) -> None:
+    with copied(empty_sqlite) as url:
+        await play(url, scenes, who, policy)

@@ -9,8 +9,6 @@ from tests.federation import View, hears, knock_from, sees, time_passes, view, w
 from tests.keeper import Garden, InProcess, block, edit_of, html, words
 from tests.sydent import FederatingHomeserver
 
-pytestmark = pytest.mark.long
-
 VERSIONS = ["11", "12"]
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
+import pytest
+
 from knockbot.demo.people import Person
 from tests.journey.conftest import OwnKeeper
 from tests.journey.test_durability import EXPECTED, MIXED, Crowd
 from tests.keeper import InProcess, block
 
 
+@pytest.mark.long
 async def test_a_burst_over_many_rooms_is_answered_room_by_room_and_once(own_keeper: OwnKeeper) -> None:
     keeper = await own_keeper()
     first = await keeper.plant(MIXED, alone=True)
