@@ -40,6 +40,7 @@ from mautrix.types import (
 
 from knockbot.domain.ids import is_user_id
 from knockbot.errors import ActionError, Never, Unavailable
+from knockbot.flow.door import LOCKED
 from knockbot.flow.sealed import KeyMissing, Opened, Unreadable
 from knockbot.matrix.homeserver import PASSWORD_WANTED, DeviceApi
 from knockbot.matrix.keyring import LEASE
@@ -122,9 +123,6 @@ class Locker:
             return dict(json.loads(cipher.decrypt_and_verify(whole[32:], whole[16:32])))
         except ValueError:
             raise Never("it was written down under another encryption.pickle_key.") from None
-
-
-LOCKED: Final = "locked"
 
 
 # --- mautrix, with our manners ------------------------------------------------------------------------------------
