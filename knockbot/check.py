@@ -329,12 +329,13 @@ async def _rooms(bench: Bench, say: Callable[[str], None]) -> bool:
             try:
                 found = await checklist(door, await door.outside.room(room.room_id))
             except ActionError as error:
-                say(f"❌ {room.label}: {error.why}\n   → invite {bench.settings.bot_user_id} there")
+                say(f"❌ {room.label} ({room.room_id}): {error.why}\n   → invite {bench.settings.bot_user_id} there")
                 sound = False
                 continue
             missing = [line for line in found.plain.split("\n") if line.startswith("❌")]
             sound = sound and not missing
-            say("\n".join([f"{'❌' if missing else '✅'} {room.label}", *(f"   {line}" for line in missing)]))
+            head = f"{'❌' if missing else '✅'} {room.label} ({room.room_id})"
+            say("\n".join([head, *(f"   {line}" for line in missing)]))
         return sound
     finally:
         await db.close()

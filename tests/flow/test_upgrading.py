@@ -152,6 +152,14 @@ async def test_one_click_is_enough_where_what_is_yet_to_be_said_is_locked(house:
     assert await kept(house) == {NEW}
 
 
+async def test_check_says_that_a_room_was_replaced_whatever_else_is_well_with_it(house: House) -> None:
+    await upgraded(house)
+    house.tell("check")
+    await house.live()
+
+    assert f"replaced by {NEW}" in house.spoken()[-1]
+
+
 async def test_a_second_click_does_nothing(house: House) -> None:
     await upgraded(house)
     await click(house)
