@@ -324,7 +324,7 @@ async def _rooms(bench: Bench, say: Callable[[str], None]) -> bool:
         async with db.tx() as tx:
             protected = await rooms.all_rooms(tx)
         door = Door(db, Outside(bench.bot), bench.settings, now)
-        sound = True
+        sound = await _management_rooms(door, {room.management_room for room in protected}, say)
         for room in protected:
             try:
                 found = await checklist(door, await door.outside.room(room.room_id))
@@ -339,3 +339,21 @@ async def _rooms(bench: Bench, say: Callable[[str], None]) -> bool:
         return sound
     finally:
         await db.close()
+
+
+async def _management_rooms(door: Door, places: set[str], say: Callable[[str], None]) -> bool:
+    """Whether commands can be read in each management room: it, or the config, may have changed since."""
+    sound = True
+    for place in [] if door.settings.encryption.allow else sorted(places):
+        try:
+            view = await door.outside.room(place)
+        except ActionError:
+            continue  # the bot is out of it, which is told where it matters
+        if view.encrypted:
+            say(
+                f"❌ {view.label} ({place}): this management room is encrypted, and encryption is not allowed: "
+                "commands there are not read, and what the bot says there is not encrypted\n"
+                "   → see docs/encryption.md for encryption.allow, or protect the rooms from an unencrypted room"
+            )
+            sound = False
+    return sound
