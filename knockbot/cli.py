@@ -311,7 +311,8 @@ def import_command(manner: Manner, config: Path, file: Path) -> None:
 
     try:
         with click.open_file(str(file), "rb") as lines:
-            header, counts = asyncio.run(restore(settings.database, lines, str(file), settings.bot_user_id, _now()))
+            name = "standard input" if str(file) == "-" else str(file)
+            header, counts = asyncio.run(restore(settings.database, lines, name, settings.bot_user_id, _now()))
     except OSError as error:
         raise KnockbotError(f"cannot read {file}: {error.strerror}") from None
     click.echo(f"Imported {_counted(counts)}, as knockbot {header.knockbot} wrote them. Now: knockbot run")

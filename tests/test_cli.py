@@ -489,7 +489,7 @@ def test_import_says_in_one_line_what_is_wrong(knock: Run) -> None:
     start_anew()
 
     assert in_use[1][0] == 1
-    assert "is in use: a back-up is read into an empty one only" in in_use[1][2]
+    assert "a back-up is read into an empty one only" in in_use[1][2]
     assert knock("import", "-c", "config.yaml", "half") == (
         1,
         "",

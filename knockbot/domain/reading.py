@@ -74,9 +74,11 @@ DURATIONS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_8
 
 def duration(value: object, path: Path) -> int:
     """A span of time such as ``7d`` or ``12h``, in milliseconds."""
-    written = re.fullmatch(r"([1-9][0-9]{0,5})([smhdw])", value) if isinstance(value, str) else None
+    written = re.fullmatch(r"([0-9]{1,6})([smhdw])", value) if isinstance(value, str) else None
     if written is None:
         raise Fault(f"expected a span of time such as 30m, 12h or 7d, found {found(value)}", path)
+    if int(written[1]) == 0:
+        raise Fault(f"expected a span of time longer than none at all, found {found(value)}", path)
     return int(written[1]) * DURATIONS[written[2]]
 
 

@@ -253,13 +253,13 @@ def was_replaced(label: str) -> Words:
     )
 
 
-def moved_over(label: str, new_label: str, count: int) -> Words:
+def moved_over(new_label: str, replacement: str, count: int) -> Words:
     """The bot keeps the door of the room that replaces another."""
     return words(
-        "🚚 I keep the door of {} now, by the policy of {}; {} who waited came over. They have not knocked at the new room: "
-        "an accept invites them there.",
+        "🚚 I keep the door of {} ({}) now, by the policy of the old room; {} who waited came over. They have not knocked at "
+        "the new room: an accept invites them there.",
         room(new_label),
-        room(label),
+        identifier(replacement),
         count,
     )
 
@@ -297,8 +297,8 @@ def unreadable(sender: str, why: str) -> Words:
 
 
 NOT_VERIFIED = words(
-    "🔒 In encrypted rooms I take commands from verified devices only, and this came from none. Verify it in your "
-    "client's settings, with another device of yours or your recovery key, and type it again."
+    "🔒 In encrypted rooms I take commands from verified devices only, and this came from none, or unencrypted. "
+    "Verify your device in your client's settings, with another device of yours or your recovery key, and type it again."
 )
 
 MOVED_AWAY = words("Another room looks after this door now, and this request with it.")

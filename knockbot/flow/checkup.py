@@ -7,7 +7,8 @@ from knockbot.domain.model import Verdict
 from knockbot.domain.plan import ACT_OF
 from knockbot.domain.policy import NotifyRemote
 from knockbot.domain.power import Powers
-from knockbot.domain.words import Words, lines
+from knockbot.domain.text import shown
+from knockbot.domain.words import ID_LIMIT, Words, lines
 from knockbot.errors import ActionError
 from knockbot.flow import notify, rules
 from knockbot.flow.door import Door, RoomView
@@ -41,6 +42,7 @@ async def checklist(door: Door, view: RoomView) -> Words:
     level = powers.level(door.bot)
     return lines(
         [
+            *await _replaced(door, view),
             wording.tick(
                 view.join_rule in KNOCKABLE,
                 f"it takes knocks (join rule {view.join_rule})",
@@ -60,6 +62,17 @@ async def checklist(door: Door, view: RoomView) -> Words:
     )
 
 
+async def _replaced(door: Door, view: RoomView) -> list[Words]:
+    """Whether the room has come to its end, which all that is well with it would hide."""
+    tombstone = await door.outside.tombstone(view.room_id)
+    if tombstone is None:
+        return []
+    replacement = shown(tombstone.replacement, ID_LIMIT)
+    return [
+        wording.tick(False, "", f"this room was replaced by {replacement}, so I let nobody in here: protect that one")
+    ]
+
+
 async def _told_by_invite(door: Door, view: RoomView, powers: Powers) -> list[Words]:
     """Whether the door can be opened for a moment, where the policy has it so."""
     async with door.db.tx() as tx:
@@ -70,7 +83,7 @@ async def _told_by_invite(door: Door, view: RoomView, powers: Powers) -> list[Wo
     return [
         wording.tick(
             why is None,
-            "applicants of other servers are told of a rejection (notify_remote)",
+            f"applicants of other servers are told of a rejection (notify_remote: {how})",
             f"applicants of other servers are not told of a rejection by {how}, since {why}: "
             f"set notify_remote to {NotifyRemote.MESSAGE}",
         )

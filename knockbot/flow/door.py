@@ -7,12 +7,13 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from knockbot.config import Settings
 from knockbot.domain.acl import ServerAcl
 from knockbot.domain.model import IdentityKey, Known, MemberChange, Membership, Reaction, ThirdPartyChange, Truth
 from knockbot.domain.power import Powers
+from knockbot.errors import Never
 from knockbot.store import inbox
 from knockbot.store.db import Database, Tx
 
@@ -124,6 +125,10 @@ async def nobody_asked(_: Sequence[IdentityKey]) -> Known:
     return Known(Truth.TRUE)
 
 
+LOCKED: Final = "locked"
+"""The key under which locked content stands."""
+
+
 class Locker(Protocol):
     """Locks what is written down only until it is said, where nobody else is to read it."""
 
@@ -142,7 +147,9 @@ class InClear:
         return content
 
     def unlock(self, locked: Mapping[str, Any], /) -> Mapping[str, Any]:
-        """The same."""
+        """The same. Raises `Never` for what was locked while encryption was allowed."""
+        if LOCKED in locked:
+            raise Never("it was written down while encryption was allowed (encryption.allow), and cannot be read now.")
         return locked
 
 

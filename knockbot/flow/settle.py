@@ -199,9 +199,9 @@ async def say(
         "calls": list(calls),
         "reply_to": reply_to,
         "request": machine_block(about) if about else None,
-        **({"asks": asks} if asks is not None else {}),
     }
-    locked = dict(door.locker.lock(content))
+    # What follows of it once it is said is read where nothing is unlocked (`consequences.py`).
+    locked = {**door.locker.lock(content), **({"asks": asks} if asks is not None else {})}
     await effects.add(tx, [plan.say(room_id, occasion, locked, about.id if about else None)], door.now())
 
 

@@ -217,7 +217,7 @@ async def _answered(door: Door, reaction: Reaction, seq: int | None, move: Move)
             return
         count = await _move_over(door, tx, room, view, reaction)
         await moves.put(tx, replace(now, stage=Stage.MOVED))
-        text = wording.moved_over(room.label, view.label, count)
+        text = wording.moved_over(view.label, view.room_id, count)
         await settle.say(door, tx, reaction.room_id, f"moved:{move.tombstone}", text, reply_to=reaction.target)
 
 

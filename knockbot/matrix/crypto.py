@@ -23,7 +23,7 @@ from Crypto.Cipher import AES
 from mautrix.api import Method
 from mautrix.client import Client
 from mautrix.crypto import OlmMachine, PgCryptoStore, StateStore
-from mautrix.crypto.cross_signing_key import CrossSigningSeeds
+from mautrix.crypto.cross_signing_key import CrossSigningPrivateKeys, CrossSigningSeeds
 from mautrix.crypto.ssss.key import Key, KeyMetadata
 from mautrix.crypto.ssss.types import Algorithm
 from mautrix.crypto.ssss.util import calculate_hash
@@ -40,6 +40,7 @@ from mautrix.types import (
 
 from knockbot.domain.ids import is_user_id
 from knockbot.errors import ActionError, Never, Unavailable
+from knockbot.flow.door import LOCKED
 from knockbot.flow.sealed import KeyMissing, Opened, Unreadable
 from knockbot.matrix.homeserver import PASSWORD_WANTED, DeviceApi
 from knockbot.matrix.keyring import LEASE
@@ -122,9 +123,6 @@ class Locker:
             return dict(json.loads(cipher.decrypt_and_verify(whole[32:], whole[16:32])))
         except ValueError:
             raise Never("it was written down under another encryption.pickle_key.") from None
-
-
-LOCKED: Final = "locked"
 
 
 # --- mautrix, with our manners ------------------------------------------------------------------------------------
@@ -290,18 +288,19 @@ class Machine:
         mine = self._olm.account
         return mine is not None and mine.signing_key in _mapping(device.get("keys")).values()
 
-    async def vouch_for_device(self) -> str | None:
+    async def vouch_for_device(self, service: DeviceApi) -> str | None:
         """Have the device signed by the account's own keys, so that clients show it as verified.
 
-        Returns why that cannot be, in words for the server admin, or `None`.
+        Returns why that cannot be, in words for the server admin, or `None`. `service` is the API by the service's own
+        token.
         """
         try:
-            await self._whole(self._cross_sign())
+            await self._whole(self._cross_sign(service))
         except Never as error:
             return NOT_REPLACED if error.code == PASSWORD_WANTED else error.why
         return None
 
-    async def _cross_sign(self) -> None:
+    async def _cross_sign(self, service: DeviceApi) -> None:
         """The account's keys come of the pickle key, so they are the same for each device that follows."""
         seeds = _seeds(self._pickle_key)
         keys = seeds.to_keys()
@@ -310,13 +309,30 @@ class Machine:
         )
         master = _mapping(_mapping(_mapping(found.get("master_keys")).get(self._bot)).get("keys"))
         if keys.public_keys.master_key not in master.values():
-            await self._olm._publish_cross_signing_keys(keys)  # noqa: SLF001 - mautrix's public way makes its own secret
+            await self._publish(keys, service)
         await self._keep_secrets(seeds)
         device = _mapping(_mapping(_mapping(found.get("device_keys")).get(self._bot)).get(self._client.device_id))
         signatures = _mapping(_mapping(device.get("signatures")).get(self._bot))
         if f"ed25519:{keys.public_keys.self_signing_key}" not in signatures:
             self._olm._import_cross_signing_keys(seeds)  # noqa: SLF001 - as above
             await self._olm.sign_own_device(self._olm.own_identity)
+
+    async def _publish(self, keys: CrossSigningPrivateKeys, service: DeviceApi) -> None:
+        """Make these the account's keys.
+
+        Where there are others already, whose pickle key is lost, Synapse wants a password of a device's token; of the
+        service's own it wants none.
+        """
+        by_device = self._client.api
+        try:
+            await self._olm._publish_cross_signing_keys(keys)  # noqa: SLF001 - mautrix's public way makes its own secret
+        except Never as error:
+            if error.code != PASSWORD_WANTED:
+                raise
+            self._client.api = service
+            await self._olm._publish_cross_signing_keys(keys)  # noqa: SLF001 - as above
+        finally:
+            self._client.api = by_device
 
     async def _keep_secrets(self, seeds: CrossSigningSeeds) -> None:
         """Put the account's keys into its secret storage, where the recovery key opens them for any client."""

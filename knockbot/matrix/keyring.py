@@ -53,8 +53,11 @@ class Machine(Protocol):
     async def is_on_server(self) -> bool:
         """Whether the homeserver has this device's keys."""
 
-    async def vouch_for_device(self) -> str | None:
-        """Have the device signed by the account's own keys; returns why that cannot be."""
+    async def vouch_for_device(self, service: DeviceApi) -> str | None:
+        """Have the device signed by the account's own keys; returns why that cannot be.
+
+        `service` is the API by the service's own token, which may replace those keys where the device's may not.
+        """
 
     async def forget_users(self) -> None:
         """Look at everybody's devices anew before they are needed."""
@@ -152,7 +155,8 @@ class Keyring:
         async with door.db.tx() as tx:
             await encryption.share_anew(tx)
         await self._machine.forget_users()
-        why = await self._machine.vouch_for_device()
+        address, token = door.settings.homeserver.address, door.settings.appservice.as_token
+        why = await self._machine.vouch_for_device(DeviceApi(self._session, address, token, bot, None))
         if why is not None:
             log.warning("clients will show the bot's device as unverified: %s docs/encryption.md tells the mend.", why)
         self._here = True

@@ -249,7 +249,10 @@ async def _insist_on_empty(tx: Tx, url: str) -> None:
     if tx.scheme != Scheme.SQLITE:
         await tx.execute("SELECT pg_advisory_xact_lock($1)", UPGRADE_LOCK)  # against one that starts meanwhile
     if any([await tx.table_exists(table) for table in (VERSION_TABLE, *TABLES)]):
-        raise Unavailable(f"the database {redacted(url)} is in use: a back-up is read into an empty one only")
+        raise Unavailable(
+            f"the database {redacted(url)} is not empty, and a back-up is read into an empty one only: move it away, "
+            "or make a new one"
+        )
 
 
 async def _load(tx: Tx, reader: _Reader, now: int) -> Counter[str]:
@@ -325,6 +328,10 @@ async def _come_back(tx: Tx, header: Header, now: int) -> None:
     await addressees.doubt(tx)
     await encryption.share_anew(tx)
     await restores.restored(tx, header.exported_at, now)
+
+
+GZIP = b"\x1f\x8b"
+"""What every file that gzip made begins with (RFC 1952)."""
 
 
 class _Reader:
@@ -418,6 +425,8 @@ class _Reader:
             raise self.damaged("the file ends here, and the back-up does not")
 
     def _parsed(self, text: bytes) -> Any:
+        if text.startswith(GZIP):
+            raise self.damaged("this is packed: unpack it first, as gunzip does")
         if not text.endswith(b"\n"):
             raise self.damaged("the file ends within this line")
         try:

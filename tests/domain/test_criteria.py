@@ -553,7 +553,7 @@ def test_history_counts_outcomes_within_a_time(data: object, history: tuple[Past
         ({"rejected_before": {"times": 0}}, "0 times is always so; write false for never"),
         ({"rejected_before": {"times": True}}, "expected a whole number from 0 to 1000, found true"),
         ({"rejected_before": {"within": 7}}, "expected a span of time such as 30m, 12h or 7d, found 7"),
-        ({"rejected_before": {"within": "0d"}}, 'expected a span of time such as 30m, 12h or 7d, found "0d"'),
+        ({"rejected_before": {"within": "0d"}}, 'expected a span of time longer than none at all, found "0d"'),
         ({"rejected_before": {"within": "7 d"}}, 'expected a span of time such as 30m, 12h or 7d, found "7 d"'),
         ({"rejected_before": {"time": 2}}, 'unknown key "time"; did you mean "times"?'),
         ({"has_avatar": "no"}, 'expected true or false, found "no"'),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -10,6 +13,7 @@ from knockbot.demo.people import until
 from knockbot.domain.words import words
 from knockbot.errors import Later
 from knockbot.flow import settle
+from knockbot.flow.door import LOCKED, InClear
 from tests.flow.house import GARDEN, MODS, House
 from tests.flow.world import ALICE, ANA, BOT
 
@@ -190,3 +194,27 @@ async def test_what_is_said_on_the_same_occasion_is_said_once(house: House) -> N
         await house.live()
 
     assert house.spoken() == ["Something happened."]
+
+
+class Lost:
+    """A safe whose key is not at hand when it is to be opened."""
+
+    def lock(self, content: Mapping[str, Any], /) -> Mapping[str, Any]:
+        """As where encryption is allowed."""
+        return {LOCKED: json.dumps(content)}
+
+    def unlock(self, _: Mapping[str, Any], /) -> Mapping[str, Any]:
+        """Never asked."""
+        raise AssertionError
+
+
+async def test_what_was_locked_when_encryption_was_allowed_is_given_up_once_it_is_not(house: House) -> None:
+    house.door.locker = Lost()
+    async with house.db.tx() as tx:
+        await settle.say(house.door, tx, MODS, "before", words("Something happened."))
+    house.door.locker = InClear()
+    await house.live()
+
+    assert house.spoken() == []
+    async with house.db.tx() as tx:
+        assert await tx.fetchval("SELECT state FROM effects") == "given_up"

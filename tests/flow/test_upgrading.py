@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -128,6 +130,34 @@ async def test_one_click_moves_door_policy_and_open_requests(house: House) -> No
     request = await house.request(ANA, NEW)
     assert (request.number, request.state, request.moved_from) == (1, State.PENDING, GARDEN)
     assert "New garden" in house.card().text
+
+
+class Safe:
+    """Locks away what is yet to be said, as where encryption is allowed."""
+
+    def lock(self, content: Mapping[str, Any], /) -> Mapping[str, Any]:
+        """Nothing shows."""
+        return {"locked": json.dumps(content)}
+
+    def unlock(self, locked: Mapping[str, Any], /) -> Mapping[str, Any]:
+        """As it was."""
+        return dict(json.loads(locked["locked"]))
+
+
+async def test_one_click_is_enough_where_what_is_yet_to_be_said_is_locked(house: House) -> None:
+    house.door.locker = Safe()
+    await upgraded(house)
+    await click(house)
+
+    assert await kept(house) == {NEW}
+
+
+async def test_check_says_that_a_room_was_replaced_whatever_else_is_well_with_it(house: House) -> None:
+    await upgraded(house)
+    house.tell("check")
+    await house.live()
+
+    assert f"replaced by {NEW}" in house.spoken()[-1]
 
 
 async def test_a_second_click_does_nothing(house: House) -> None:

@@ -111,14 +111,16 @@ async def test_a_running_knockbot_is_looked_at_and_left_alone(keeper: InProcess)
     assert await keeper.is_ready()
 
 
-async def test_the_powers_in_each_protected_room_are_told_while_knockbot_rests(process: Process) -> None:
+async def test_what_is_amiss_in_each_room_is_told_while_knockbot_rests(process: Process) -> None:
     await process.start()
-    await process.plant(bot_level=0)
+    garden = await process.plant(bot_level=0)
     await process.stop()
+    await garden.alice.put_state(garden.mods, "m.room.encryption", {"algorithm": "m.megolm.v1.aes-sha2"})
 
     said: list[str] = []
     assert not await check(Settings.model_validate(process.config), said.append)
 
+    assert f"({garden.mods}): this management room is encrypted" in said[-2]
     assert "❌ Garden" in said[-1]
     assert f"give {process.user_id} level 50" in said[-1]
 

@@ -20,7 +20,7 @@ from knockbot.demo.people import Json, until
 from knockbot.demo.sealed import SEALED, SealedPerson
 from knockbot.errors import Later, Unavailable
 from knockbot.flow import sealed
-from knockbot.matrix.crypto import recovery_key
+from knockbot.matrix.crypto import master_key, recovery_key
 from knockbot.matrix.homeserver import Homeserver
 from knockbot.store import effects
 from knockbot.store.backup import export, restore
@@ -457,14 +457,26 @@ async def test_nothing_stored_or_logged_holds_what_was_said(
     assert recovery_key(PICKLE_KEY).encode() not in stored
 
 
-async def test_a_wrong_pickle_key_is_said_at_the_start(homeserver: LabHomeserver, sqlite_url: str) -> None:
+async def test_a_wrong_pickle_key_is_said_at_the_start_and_a_lost_one_replaced_once_the_keys_are_forgotten(
+    homeserver: LabHomeserver, sqlite_url: str
+) -> None:
     keeper = InProcess(homeserver.take_slot(), sqlite_url, encryption=encryption())
     async with keeper.running():
-        await plant(keeper)
-    keeper.config["encryption"] = encryption(pickle_key="another secret of twenty characters")
+        garden = await plant(keeper)
+    another = "another secret of twenty characters"
+    keeper.config["encryption"] = encryption(pickle_key=another)
 
     with pytest.raises(Unavailable, match=r"encryption\.pickle_key"):
         await keeper.start()
+    lose_keys(sqlite_url)
+    async with keeper.running():
+        await garden.command("list")
+        found = await garden.alice.call("POST", "keys", "query", body={"device_keys": {keeper.user_id: []}})
+
+    [device] = found["device_keys"][keeper.user_id].values()
+    [master], [vouching] = (found[name][keeper.user_id]["keys"] for name in ("master_keys", "self_signing_keys"))
+    assert master == f"ed25519:{master_key(another)}"
+    assert vouching in device["signatures"][keeper.user_id]
 
 
 # --- other ways to the device's mail ------------------------------------------------------------------------------

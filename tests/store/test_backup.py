@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import hashlib
 import itertools
 import json
@@ -316,6 +317,7 @@ DAMAGES: dict[str, tuple[Callable[[list[bytes]], list[bytes]], str]] = {
     "nothing in it": (lambda _: [], r"backup:0: the file ends here, and the back-up does not"),
     "no back-up": (lambda _: [b"[1, 2]\n"], r"backup:1: this is no back-up of knockbot"),
     "no text at all": (lambda _: [b"\xff\xfe\n"], r"backup:1: this is not JSON"),
+    "still packed": (lambda lines: [gzip.compress(b"".join(lines))], r"backup:1: this is packed"),
     "too deep": (lambda _: [b"[" * 200_000 + b"\n"], r"backup:1: this is not JSON"),
     "the end is missing": (lambda lines: lines[:-1], r"backup:\d+: the file ends here"),
     "half of it": (lambda lines: lines[: len(lines) // 2], r"backup:\d+: the file ends here"),
@@ -447,7 +449,7 @@ async def test_nothing_is_read_into_a_database_that_is_in_use(database_url: str,
         pass
     before = await rows_of(database_url)
 
-    with pytest.raises(Unavailable, match="is in use: a back-up is read into an empty one only"):
+    with pytest.raises(Unavailable, match="is not empty, and a back-up is read into an empty one only"):
         await imported(database_url, whole)
 
     assert await rows_of(database_url) == before
