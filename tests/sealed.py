@@ -29,8 +29,8 @@ def encryption(**more: Any) -> dict[str, Any]:
 
 async def moderator(homeserver: LabHomeserver, name: str = "alice") -> SealedPerson:
     """Somebody new whose client encrypts."""
-    number = len(homeserver.url) + next(homeserver._numbers)
-    return await SealedPerson.register(homeserver, f"{name}{number}", display_name=name.capitalize())
+    localpart = f"{name}-sealed{next(homeserver._numbers)}"
+    return await SealedPerson.register(homeserver, localpart, display_name=name.capitalize())
 
 
 async def plant(keeper: Keeper, alice: SealedPerson | None = None, *, state: Any = ENCRYPTED) -> Garden:

@@ -30,7 +30,9 @@ def outcome(request: Request, change: MemberChange) -> State | None:
     """The state this change of membership brings the request to; `None` where it changes nothing."""
     if request.redeemed and change.membership in (Membership.INVITE, Membership.JOIN):
         return None  # they came in before anybody was asked
-    return OUTCOMES.get((request.state, change.membership, change.of_their_own))
+    state = OUTCOMES.get((request.state, change.membership, change.of_their_own))
+    # What takes the place of the knock itself has crossed the invite, which they cannot have declined.
+    return State.WITHDRAWN if state is State.DECLINED and change.replaces == request.event_id else state
 
 
 def credited(request: Request, change: MemberChange, bot: str) -> str:

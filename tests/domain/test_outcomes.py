@@ -83,3 +83,14 @@ def test_whoever_redeemed_an_invite_is_told_of_like_anybody_accepted(
 ) -> None:
     change = MemberChange("!r:tulip.example", "$e", "@ana:tulip.example", sender, membership)
     assert after_redeeming(change) is told
+
+
+@pytest.mark.parametrize(
+    ("replaces", "state"), [("$e", State.WITHDRAWN), ("$invite", State.DECLINED), (None, State.DECLINED)]
+)
+def test_who_leaves_in_the_moment_they_are_invited_has_withdrawn_and_declined_nothing(
+    replaces: str | None, state: State
+) -> None:
+    accepted = replace(REDEEMED, kind=Kind.KNOCK, invite=None, state=State.ACCEPTED)
+    change = MemberChange("!r:tulip.example", "$l", "@ana:tulip.example", "@ana:tulip.example", Membership.LEAVE)
+    assert outcome(accepted, replace(change, replaces=replaces)) is state

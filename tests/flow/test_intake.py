@@ -41,7 +41,7 @@ THEIR_OWN: Mapping[tuple[str, str], str] = {
     ("pending", "join"): "joined",
     ("pending", "leave"): "withdrawn",
     ("accepted", "join"): "joined",
-    ("accepted", "leave"): "declined",
+    ("accepted", "leave"): "withdrawn",  # here it takes the place of a knock, and so has crossed the invite
 }
 SOMEBODY_ELSES: Mapping[tuple[str, str], str] = {
     ("pending", "invite"): "accepted",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from knockbot.domain.model import State
 from tests.flow.house import GARDEN, House
 from tests.flow.world import ALICE, ANA, BOT
 
@@ -50,6 +51,7 @@ async def test_an_invite_of_somebody_who_had_withdrawn_is_told(strict: House) ->
     strict.world.knock(GARDEN, ANA, "friend")
 
     assert await alarms(strict) == 1
+    assert (await strict.request(ANA)).state is State.WITHDRAWN
 
 
 @pytest.mark.parametrize(("reason", "call"), [("stranger", "kick"), ("troll", "ban")])
