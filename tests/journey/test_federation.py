@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 import pytest
 
 from knockbot.demo.people import MatrixRefused, Person, until
 from tests.federation import View, hears, knock_from, sees, time_passes, view, waits_for
 from tests.keeper import Garden, InProcess, block, edit_of, html, words
-from tests.lab import LabHomeserver
 from tests.sydent import FederatingHomeserver
 
 VERSIONS = ["11", "12"]
@@ -176,25 +171,6 @@ async def test_whose_server_is_in_the_room_can_take_a_knock_back(
 # --- the bot is elsewhere -----------------------------------------------------------------------------------------
 
 
-@asynccontextmanager
-async def something_happening(homeserver: LabHomeserver) -> AsyncIterator[None]:
-    """Events on a server that is idle else: an invite from elsewhere may reach the bot with the next one only."""
-    chatty = await homeserver.person("chatty")
-    room = await chatty.create_room()
-
-    async def chat() -> None:
-        while True:
-            await chatty.say(room, "…")
-            await asyncio.sleep(1)
-
-    task = asyncio.create_task(chat())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_a_room_of_another_server_is_kept_although_nobody_knocks_by_way_of_ours(
     federating_keeper: InProcess, other_homeserver: FederatingHomeserver, version: str
@@ -202,8 +178,7 @@ async def test_a_room_of_another_server_is_kept_although_nobody_knocks_by_way_of
     """The room, its moderators and the applicants are of the other server; only the bot is of ours."""
     bert = await other_homeserver.person("bert")
     mods = await bert.create_room(invite=[federating_keeper.user_id])
-    async with something_happening(federating_keeper.homeserver):
-        garden = await federating_keeper.plant(alice=bert, mods=mods, room_version=version)
+    garden = await federating_keeper.plant(alice=bert, mods=mods, room_version=version)
     people = {name: await other_homeserver.person(name) for name in ("ana", "bea")}
     for person in people.values():
         await person.knock(garden.room, f"from {person.user_id}")
