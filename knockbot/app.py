@@ -40,7 +40,7 @@ from knockbot.matrix.identity import IdentityServers
 from knockbot.matrix.keyring import Keyring
 from knockbot.matrix.memory import Memory
 from knockbot.store import effects, inbox, processes, restores, rooms
-from knockbot.store.db import Database
+from knockbot.store.db import Database, Tx, opened
 from knockbot.web.metrics import Metrics
 
 log = logging.getLogger("knockbot")
@@ -110,7 +110,7 @@ async def take_settings(door: Door, settings: Settings) -> None:
 @asynccontextmanager
 async def service(settings: Settings) -> AsyncIterator[Door]:
     """A running knockbot, for as long as the block lasts: listen, ping, reconcile, then work."""
-    async with _database(settings.database) as db, new_session() as session:
+    async with opened(settings.database) as db, new_session() as session:
         homeserver = new_homeserver(session, settings)
         door = Door(db, Outside(homeserver), settings, now)
         identity = IdentityServers(session, homeserver, lambda: door.settings.identity_servers)
@@ -234,13 +234,17 @@ async def _look_around(door: Door) -> None:
     """On start and then hourly: every protected room, and all that has to be cleared away."""
     while True:
         async with door.db.tx() as tx:
-            for room in await rooms.all_rooms(tx):
-                door.look_at(room.room_id)
+            await _look_at_all(door, tx)
             await inbox.forget_old(tx, now())
             await issuing.forget(tx, now(), door.settings.issuing.keep_addresses)
         await entry.leave_unused(door)
         await entry.protect_configured(door)
         await asyncio.sleep(ROUNDS)
+
+
+async def _look_at_all(door: Door, tx: Tx) -> None:
+    for room in await rooms.all_rooms(tx):
+        door.look_at(room.room_id)
 
 
 async def watch(door: Door, homeserver: Homeserver) -> None:
@@ -262,8 +266,7 @@ async def watch(door: Door, homeserver: Homeserver) -> None:
             continue
         absences = seen
         async with door.db.tx() as tx:
-            for room in await rooms.all_rooms(tx):
-                door.look_at(room.room_id)
+            await _look_at_all(door, tx)
         log.info("the homeserver was away and is back; looking at every room")
 
 
@@ -301,15 +304,6 @@ async def _beat(db: Database) -> None:
 
 
 # --- parts ----------------------------------------------------------------------------------------------------
-
-
-@asynccontextmanager
-async def _database(url: str) -> AsyncIterator[Database]:
-    db = await Database.open(url)
-    try:
-        yield db
-    finally:
-        await db.close()
 
 
 def new_homeserver(session: ClientSession, settings: Settings, user_id: str | None = "") -> Homeserver:

@@ -269,13 +269,10 @@ def _with_extra(settings: Settings) -> Settings:
 
 async def _forget_keys(settings: Settings) -> None:
     from knockbot.matrix.crypto import forget_keys  # noqa: PLC0415 - as above
-    from knockbot.store.db import Database  # noqa: PLC0415 - as above
+    from knockbot.store.db import opened  # noqa: PLC0415 - as above
 
-    db = await Database.open(settings.database)
-    try:
-        await forget_keys(db, time.time_ns() // 1_000_000)
-    finally:
-        await db.close()
+    async with opened(settings.database) as db:
+        await forget_keys(db, _now())
 
 
 @commands.command("export")

@@ -160,6 +160,16 @@ class Database:
                 self._inside.discard(task)
 
 
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator[Database]:
+    """A database for as long as the block lasts. Raises `Unavailable`."""
+    db = await Database.open(url)
+    try:
+        yield db
+    finally:
+        await db.close()
+
+
 class _Direct(Connection):
     """SQLite with no thread in between: a statement takes microseconds, the way to a thread and back many times that.
 

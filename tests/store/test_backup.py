@@ -9,7 +9,6 @@ import itertools
 import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from knockbot.domain.text import storable
 from knockbot.errors import Unavailable
 from knockbot.store import audit, cards, effects, inbox, processes, requests, restores
 from knockbot.store.backup import KEPT_BACK, TABLES, Damaged, export, restore, snapshot
-from knockbot.store.db import Database
+from knockbot.store.db import Database, opened
 from knockbot.store.upgrades import STEPS
 from tests.lab import Postgres
 from tests.store.fixtures.make import BOT, NOW, PROCESS, fill, filled
@@ -52,15 +51,6 @@ async def place(postgres: Postgres, tmp_path: Path) -> AsyncIterator[Place]:
     yield make
     for url in made:
         await postgres.drop_database(url)
-
-
-@asynccontextmanager
-async def opened(url: str) -> AsyncIterator[Database]:
-    db = await Database.open(url)
-    try:
-        yield db
-    finally:
-        await db.close()
 
 
 async def exported(url: str) -> list[bytes]:

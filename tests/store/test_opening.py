@@ -8,8 +8,8 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -20,19 +20,10 @@ from mautrix.util.async_db import Connection, Scheme
 from knockbot.demo.homeserver import free_port
 from knockbot.errors import Unavailable
 from knockbot.store import policies
-from knockbot.store.db import Database, InUse, probe, redacted
+from knockbot.store.db import Database, InUse, opened, probe, redacted
 from knockbot.store.upgrades import STEPS, UPGRADES
 
 NOBODY = 65534
-
-
-@asynccontextmanager
-async def opened(url: str) -> AsyncIterator[Database]:
-    db = await Database.open(url)
-    try:
-        yield db
-    finally:
-        await db.close()
 
 
 def names_in(directory: Path) -> set[str]:
