@@ -12,13 +12,14 @@ pytest.importorskip("olm", reason="encryption takes the extra e2ee, which is bui
 
 
 from knockbot.demo.people import Json, Person, until
-from knockbot.demo.sealed import SEALED, SealedPerson
+from knockbot.demo.sealed import SealedPerson
+from knockbot.demo.story import ENCRYPTED
+from knockbot.flow.sealed import MEGOLM, SEALED
 from knockbot.matrix.crypto import KEY_TABLES
 from tests.keeper import Garden, Keeper
 from tests.lab import LabHomeserver
 
-ALGORITHM = {"algorithm": "m.megolm.v1.aes-sha2"}
-ENCRYPTED = [{"type": "m.room.encryption", "state_key": "", "content": ALGORITHM}]
+ALGORITHM = {"algorithm": MEGOLM}
 PICKLE_KEY = "a secret of twenty characters at least"
 
 

@@ -24,8 +24,7 @@ from mautrix.types import (
 
 from knockbot.demo.homeserver import Homeserver
 from knockbot.demo.people import Json, Person
-
-SEALED = "m.room.encrypted"
+from knockbot.flow.sealed import SEALED
 
 LOG: Any = logging.getLogger("knockbot.demo.olm")
 LOG.setLevel(logging.ERROR)  # it warns of every device that is not verified

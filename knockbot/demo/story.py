@@ -27,6 +27,7 @@ from knockbot.demo.tale import GARDEN, MODERATORS, NotAsTold, Tale, block, compa
 from knockbot.demo.teller import Teller
 from knockbot.domain.model import Kind
 from knockbot.errors import KnockbotError, Unavailable
+from knockbot.flow.sealed import MEGOLM
 
 POLICY = """\
 rules:
@@ -51,7 +52,7 @@ rules:
     then: accept
 otherwise: forward"""
 
-ENCRYPTED = [{"type": "m.room.encryption", "state_key": "", "content": {"algorithm": "m.megolm.v1.aes-sha2"}}]
+ENCRYPTED = [{"type": "m.room.encryption", "state_key": "", "content": {"algorithm": MEGOLM}}]
 
 ADDRESS = "gina@mail.test"
 

@@ -24,6 +24,9 @@ DAY = 24 * 3600 * 1000
 
 SEALED = "m.room.encrypted"
 
+MEGOLM = "m.megolm.v1.aes-sha2"
+"""The one way of encrypting rooms that there is."""
+
 READ_INSIDE = frozenset({"m.room.message", "m.reaction"})
 """What may be encrypted: whoever says that anything else was inside would forge the homeserver's word."""
 

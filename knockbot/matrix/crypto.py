@@ -41,7 +41,8 @@ from mautrix.types import (
 from knockbot.domain.ids import is_user_id
 from knockbot.errors import ActionError, Never, Unavailable
 from knockbot.flow.door import LOCKED
-from knockbot.flow.sealed import KeyMissing, Opened, Unreadable
+from knockbot.flow.sealed import MEGOLM, KeyMissing, Opened, Unreadable
+from knockbot.matrix.events import mapping
 from knockbot.matrix.homeserver import PASSWORD_WANTED, DeviceApi
 from knockbot.matrix.keyring import LEASE
 from knockbot.store import encryption, processes
@@ -53,8 +54,6 @@ LOG: Any = log.getChild("olm")
 LOG.setLevel(logging.ERROR)  # it warns of every device that is not verified
 
 GROUP_SESSION_ERROR: Any = vars(olm)["OlmGroupSessionError"]  # which it has, but does not say so to type checkers
-
-MEGOLM: Final = "m.megolm.v1.aes-sha2"
 
 LONGEST_ID: Final = 255
 
@@ -284,9 +283,9 @@ class Machine:
         found = await self._client.api.request(
             Method.POST, "_matrix/client/v3/keys/query", {"device_keys": {self._bot: [self._client.device_id]}}
         )
-        device = _mapping(_mapping(_mapping(found.get("device_keys")).get(self._bot)).get(self._client.device_id))
+        device = mapping(mapping(mapping(found.get("device_keys")).get(self._bot)).get(self._client.device_id))
         mine = self._olm.account
-        return mine is not None and mine.signing_key in _mapping(device.get("keys")).values()
+        return mine is not None and mine.signing_key in mapping(device.get("keys")).values()
 
     async def vouch_for_device(self, service: DeviceApi) -> str | None:
         """Have the device signed by the account's own keys, so that clients show it as verified.
@@ -307,12 +306,12 @@ class Machine:
         found = await self._client.api.request(
             Method.POST, "_matrix/client/v3/keys/query", {"device_keys": {self._bot: []}}
         )
-        master = _mapping(_mapping(_mapping(found.get("master_keys")).get(self._bot)).get("keys"))
+        master = mapping(mapping(mapping(found.get("master_keys")).get(self._bot)).get("keys"))
         if keys.public_keys.master_key not in master.values():
             await self._publish(keys, service)
         await self._keep_secrets(seeds)
-        device = _mapping(_mapping(_mapping(found.get("device_keys")).get(self._bot)).get(self._client.device_id))
-        signatures = _mapping(_mapping(device.get("signatures")).get(self._bot))
+        device = mapping(mapping(mapping(found.get("device_keys")).get(self._bot)).get(self._client.device_id))
+        signatures = mapping(mapping(device.get("signatures")).get(self._bot))
         if f"ed25519:{keys.public_keys.self_signing_key}" not in signatures:
             self._olm._import_cross_signing_keys(seeds)  # noqa: SLF001 - as above
             await self._olm.sign_own_device(self._olm.own_identity)
@@ -396,7 +395,7 @@ class Machine:
         return opened
 
     async def _open(self, event: Mapping[str, Any]) -> Opened:
-        content = _mapping(event.get("content"))
+        content = mapping(event.get("content"))
         session_id, ciphertext, event_id = (
             _text(content, "session_id"),
             content.get("ciphertext"),
@@ -451,7 +450,7 @@ class Machine:
 
     async def ask_for_key(self, event: Mapping[str, Any]) -> None:
         """Ask whoever sent a message, and nobody else, for the key it takes (client-server API, "Key requests")."""
-        content = _mapping(event.get("content"))
+        content = mapping(event.get("content"))
         session_id: Any = _text(content, "session_id")
         named = content.get("sender_key")  # which clients do not have to say any more
         sender_key: Any = named if isinstance(named, str) else ""
@@ -565,10 +564,6 @@ def _unsealed(event: Mapping[str, Any], around: Mapping[str, Any], plaintext: st
         raise Unreadable("it was said in another room")
     relation = {"m.relates_to": around["m.relates_to"]} if "m.relates_to" in around else {}
     return {**event, "type": inside.get("type"), "content": {**inside["content"], **relation}}
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def _text(content: Mapping[str, Any], key: str) -> str:

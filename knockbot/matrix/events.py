@@ -89,12 +89,12 @@ def parse(event: Mapping[str, Any], bot: str) -> Happening | None:
 
 def member_change(event: Mapping[str, Any], bot: str = "") -> MemberChange:
     """A membership event."""
-    content = _mapping(event.get("content"))
+    content = mapping(event.get("content"))
     user_id = _user(event, "state_key")
     membership = _membership(content)
     if membership is None:
         raise Malformed("m.room.member without a membership")
-    unsigned = _mapping(event.get("unsigned"))
+    unsigned = mapping(event.get("unsigned"))
     replaces = unsigned.get("replaces_state")
     # Of an invite the homeserver has checked it; a knock or a join may say whatever its user likes.
     token = _redeemed_token(content) if membership is Membership.INVITE else None
@@ -109,7 +109,7 @@ def member_change(event: Mapping[str, Any], bot: str = "") -> MemberChange:
         has_avatar=isinstance(content.get("avatar_url"), str) and content["avatar_url"] != "",
         sent_at=_time(event),
         replaces=replaces if is_event_id(replaces) else None,
-        replaced_membership=_membership(_mapping(unsigned.get("prev_content"))),
+        replaced_membership=_membership(mapping(unsigned.get("prev_content"))),
         token=token,
         carries=_carried(content) if membership is Membership.INVITE else None,
     )
@@ -121,13 +121,13 @@ def _carried(content: Mapping[str, Any]) -> str | None:
 
 
 def _redeemed_token(content: Mapping[str, Any]) -> str | None:
-    token = _mapping(_mapping(content.get("third_party_invite")).get("signed")).get("token")
+    token = mapping(mapping(content.get("third_party_invite")).get("signed")).get("token")
     return written(token) if isinstance(token, str) and len(token) <= LONGEST_TOKEN else None
 
 
 def reaction(event: Mapping[str, Any], bot: str = "") -> Reaction | None:
     """A reaction; `None` for one that was redacted or has no target."""
-    relation = _mapping(_mapping(event.get("content")).get("m.relates_to"))
+    relation = mapping(mapping(event.get("content")).get("m.relates_to"))
     target, key = relation.get("event_id"), relation.get("key")
     if relation.get("rel_type") != "m.annotation" or not isinstance(target, str) or not isinstance(key, str):
         return None
@@ -142,17 +142,17 @@ def reaction(event: Mapping[str, Any], bot: str = "") -> Reaction | None:
 
 
 def _message(event: Mapping[str, Any], bot: str) -> Message | Echo | None:
-    content = _mapping(event.get("content"))
+    content = mapping(event.get("content"))
     if event.get("sender") == bot:
         key = content.get(EFFECT_KEY)
         return Echo(_room(event), _event_id(event), storable(key)) if isinstance(key, str) else None
-    relation = _mapping(content.get("m.relates_to"))
+    relation = mapping(content.get("m.relates_to"))
     if content.get("msgtype") != "m.text" or relation.get("rel_type") == "m.replace":
         return None  # notices and edits never command
     body = _text(content.get("body"), BODY_KEPT)
     if body is None:
         return None
-    reply = _mapping(relation.get("m.in_reply_to")).get("event_id")
+    reply = mapping(relation.get("m.in_reply_to")).get("event_id")
     html = content.get("formatted_body") if content.get("format") == "org.matrix.custom.html" else None
     return Message(
         room_id=_room(event),
@@ -171,7 +171,7 @@ def third_party(event: Mapping[str, Any], bot: str = "") -> ThirdPartyChange:
     if len(state_key) > LONGEST_TOKEN:
         raise Malformed("the token is too long for a state key")
     token = written(state_key)
-    content, unsigned = _mapping(event.get("content")), _mapping(event.get("unsigned"))
+    content, unsigned = mapping(event.get("content")), mapping(event.get("unsigned"))
     room_id, event_id, sender = _room(event), _event_id(event), _user(event, "sender")
     invite = None
     if content:
@@ -187,7 +187,7 @@ def third_party(event: Mapping[str, Any], bot: str = "") -> ThirdPartyChange:
 
 def _redacted_by(unsigned: Mapping[str, Any]) -> str | None:
     """Who took an event's content away, where somebody did."""
-    sender = _mapping(unsigned.get("redacted_because")).get("sender")
+    sender = mapping(unsigned.get("redacted_because")).get("sender")
     return sender if isinstance(sender, str) and ids.is_user_id(sender) else None
 
 
@@ -199,8 +199,8 @@ def _identity_keys(content: Mapping[str, Any]) -> tuple[IdentityKey, ...]:
     listed = content.get("public_keys")
     found = []
     for entry in [content, *(listed if isinstance(listed, list) else [])]:
-        key = _mapping(entry).get("public_key")
-        url = _mapping(entry).get("key_validity_url")
+        key = mapping(entry).get("public_key")
+        url = mapping(entry).get("key_validity_url")
         if isinstance(key, str):
             found.append(IdentityKey(storable(key), storable(url) if isinstance(url, str) else None))
     return tuple(dict.fromkeys(found))
@@ -208,7 +208,7 @@ def _identity_keys(content: Mapping[str, Any]) -> tuple[IdentityKey, ...]:
 
 def _redaction(event: Mapping[str, Any], bot: str) -> Redaction | None:
     """A redaction; what it redacts stands in the content from room version 11 on, beside it before."""
-    redacts = _mapping(event.get("content")).get("redacts") or event.get("redacts")
+    redacts = mapping(event.get("content")).get("redacts") or event.get("redacts")
     if not is_event_id(redacts):
         return None
     return Redaction(_room(event), _event_id(event), _user(event, "sender"), redacts)
@@ -232,7 +232,8 @@ READERS: dict[str, Callable[[Mapping[str, Any], str], Happening | None]] = {
 # --- fields ---------------------------------------------------------------------------------------------------
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
+def mapping(value: Any) -> Mapping[str, Any]:
+    """A field that is to hold other fields; empty where it is no such thing."""
     return value if isinstance(value, dict) else {}
 
 

@@ -17,8 +17,9 @@ from mautrix.api import Method, Path
 
 from knockbot.errors import ActionError, Later, Never
 from knockbot.flow.door import Door, log
-from knockbot.flow.sealed import SEALED, KeyMissing, Opened, Unreadable
+from knockbot.flow.sealed import MEGOLM, SEALED, KeyMissing, Opened, Unreadable
 from knockbot.flow.worker import backoff
+from knockbot.matrix.events import mapping
 from knockbot.matrix.homeserver import DeviceApi, Homeserver
 from knockbot.store import encryption, inbox, processes
 from knockbot.store.encryption import Device, Mail
@@ -328,7 +329,7 @@ class Keyring:
         if settings is not None and not known:
             async with self._door.db.tx() as tx:
                 await encryption.note(tx, [room_id])
-        return settings if settings is not None or not known else {"algorithm": "m.megolm.v1.aes-sha2"}
+        return settings if settings is not None or not known else {"algorithm": MEGOLM}
 
     async def _readers(self, room_id: str) -> set[str]:
         """Who may read what is said in a room now, by the rule of its history."""
@@ -372,7 +373,7 @@ FOR_DEVICES = MESSAGES + LISTS + COUNTS
 
 def mail_in_sync(news: Mapping[str, Any]) -> Letters:
     """What a sync holds for the device (client-server API, "End-to-End Encryption")."""
-    messages = _mapping(news.get("to_device")).get("events")
+    messages = mapping(news.get("to_device")).get("events")
     return _letters(messages, news.get("device_lists"), news.get("device_one_time_keys_count"))
 
 
@@ -387,7 +388,7 @@ def mail_in_transaction(body: Mapping[str, Any], bot: str, device_id: str | None
         and (message.get("to_user_id"), message.get("to_device_id")) == (bot, device_id)
     ]
     lists, counts = _first(body, LISTS), _first(body, COUNTS)
-    return _letters(mine, lists, _mapping(_mapping(counts).get(bot)).get(device_id or ""))
+    return _letters(mine, lists, mapping(mapping(counts).get(bot)).get(device_id or ""))
 
 
 def _letters(messages: Any, lists: Any, counts: Any) -> Letters:
@@ -396,9 +397,9 @@ def _letters(messages: Any, lists: Any, counts: Any) -> Letters:
         for one in (messages if isinstance(messages, list) else [])
         if isinstance(one, dict) and one.get("type") == SEALED
     ]
-    if _mapping(lists).get("changed"):
+    if mapping(lists).get("changed"):
         found.append((encryption.DEVICE_LISTS, lists))
-    left = _mapping(counts).get("signed_curve25519")
+    left = mapping(counts).get("signed_curve25519")
     if isinstance(left, int) and left < FEW:
         found.append((encryption.KEY_COUNTS, counts))
     return found
@@ -410,7 +411,3 @@ FEW = 25
 
 def _first(body: Mapping[str, Any], names: tuple[str, ...]) -> Any:
     return next((body[name] for name in names if name in body), None)
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}

@@ -15,6 +15,7 @@ import aiohttp
 from knockbot.config import can_encrypt
 from knockbot.demo.homeserver import free_port
 from knockbot.demo.people import MatrixRefused, until
+from knockbot.demo.story import ENCRYPTED
 from tests.faults.ledger import DUE, POLICY, Knocked, Ledger
 from tests.faults.wire import Way, Wire
 from tests.keeper import Garden, Process
@@ -62,7 +63,7 @@ class Stage:
         from tests import sealed as rooms  # noqa: PLC0415 - there only with the extra
 
         alice = await rooms.moderator(self.homeserver)
-        mods = await alice.create_room(invite=[self.bots[0].user_id], initial_state=rooms.ENCRYPTED)
+        mods = await alice.create_room(invite=[self.bots[0].user_id], initial_state=ENCRYPTED)
         return await self.bots[0].plant(POLICY, alice=alice, mods=mods)
 
     async def crowd(self, garden: Garden, reasons: Sequence[str]) -> list[Knocked]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,11 @@ from mautrix.types import EncryptionAlgorithm, EventType, ForwardedRoomKeyEventC
 from knockbot.app import now
 from knockbot.demo.homeserver import free_port
 from knockbot.demo.people import Json, until
-from knockbot.demo.sealed import SEALED, SealedPerson
+from knockbot.demo.sealed import SealedPerson
+from knockbot.demo.story import ENCRYPTED
 from knockbot.errors import Later, Unavailable
 from knockbot.flow import sealed
+from knockbot.flow.sealed import SEALED
 from knockbot.matrix.crypto import master_key, recovery_key
 from knockbot.matrix.homeserver import Homeserver
 from knockbot.store import effects
@@ -27,7 +28,6 @@ from knockbot.store.backup import export, restore
 from tests.keeper import Garden, InProcess, Process, block, edit_of, words
 from tests.lab import Lab, LabHomeserver
 from tests.sealed import (
-    ENCRYPTED,
     PICKLE_KEY,
     another_device,
     devices_of,
@@ -41,20 +41,6 @@ from tests.sealed import (
 )
 
 pytestmark = pytest.mark.long
-
-
-@pytest.fixture
-async def keeper(homeserver: LabHomeserver, sqlite_url: str) -> AsyncIterator[InProcess]:
-    """A bot that reads what is encrypted, on a database of its own."""
-    keeper = InProcess(homeserver.take_slot(), sqlite_url, encryption=encryption())
-    async with keeper.running():
-        yield keeper
-
-
-@pytest.fixture
-async def garden(keeper: InProcess) -> Garden:
-    """A garden with an encrypted management room."""
-    return await plant(keeper)
 
 
 @pytest.fixture

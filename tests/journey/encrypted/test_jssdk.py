@@ -8,24 +8,16 @@ import pytest
 
 pytest.importorskip("olm", reason="encryption takes the extra e2ee, which is built for Python 3.11 and 3.12 only")
 
+from knockbot.demo.story import ENCRYPTED
 from tests import jssdk
 from tests.jssdk import JsPerson
 from tests.keeper import Garden, InProcess, edit_of
-from tests.lab import LabHomeserver
-from tests.sealed import ENCRYPTED, another_device, devices_of, encryption, lose_keys, raw
+from tests.sealed import another_device, devices_of, lose_keys, raw
 
 pytestmark = pytest.mark.skipif(jssdk.missing() is not None, reason=str(jssdk.missing()))
 
 NO_SHIELD = 0
 """What the SDK calls a message that there is nothing to warn of."""
-
-
-@pytest.fixture
-async def keeper(homeserver: LabHomeserver, sqlite_url: str) -> AsyncIterator[InProcess]:
-    """A bot that reads what is encrypted, on a database of its own."""
-    keeper = InProcess(homeserver.take_slot(), sqlite_url, encryption=encryption())
-    async with keeper.running():
-        yield keeper
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -15,13 +14,12 @@ from mautrix.types import EventType
 
 from knockbot.check import check
 from knockbot.config import Settings
-from knockbot.demo.sealed import SEALED
+from knockbot.demo.story import ENCRYPTED
+from knockbot.flow.sealed import SEALED
 from knockbot.matrix.crypto import recovery_key
 from tests.keeper import Garden, InProcess, edit_of
-from tests.lab import LabHomeserver
 from tests.sealed import (
     ALGORITHM,
-    ENCRYPTED,
     PICKLE_KEY,
     devices_of,
     encryption,
@@ -29,21 +27,6 @@ from tests.sealed import (
     plant,
     raw,
 )
-
-
-@pytest.fixture
-async def keeper(homeserver: LabHomeserver, sqlite_url: str) -> AsyncIterator[InProcess]:
-    """A bot that reads what is encrypted, on a database of its own."""
-    keeper = InProcess(homeserver.take_slot(), sqlite_url, encryption=encryption())
-    async with keeper.running():
-        yield keeper
-
-
-@pytest.fixture
-async def garden(keeper: InProcess) -> Garden:
-    """A garden with an encrypted management room."""
-    return await plant(keeper)
-
 
 # --- as in clear rooms --------------------------------------------------------------------------------------------
 
