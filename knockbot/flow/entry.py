@@ -58,6 +58,7 @@ async def _invited(door: Door, change: MemberChange, seq: int) -> None:
             or any(move.stage is Stage.WAITING for move in await moves.leading_to(tx, change.room_id))
         )
         go = plan.enter if welcome else plan.leave
+        await effects.overtake_going(tx, change.room_id, "there is another invite by now", door.now())
         await effects.add(tx, [go(change.room_id, change.event_id)], door.now())
 
 
@@ -100,6 +101,7 @@ async def _cannot_be_read(door: Door, room_id: str) -> bool:
 async def _is_out(door: Door, change: MemberChange, seq: int) -> None:
     async with door.closing(seq) as tx:
         await visits.visit(tx, change.room_id, change.membership, door.now())
+        await effects.overtake_going(tx, change.room_id, f"I am at {change.membership} by now", door.now())
         errand = await visits.errand(tx, change.room_id)
         if errand is not None and not change.of_their_own:
             await visits.errand_done(tx, change.room_id)

@@ -23,7 +23,7 @@ from knockbot.domain.words import NAME_LIMIT, Words
 from knockbot.errors import Later, Never
 from knockbot.flow import issuing, notify, review, rules, settle
 from knockbot.flow.consequences import Done, Outcome, Overtaken
-from knockbot.flow.door import Door
+from knockbot.flow.door import Door, log
 from knockbot.flow.sealed import SEALED
 from knockbot.flow.worker import Action
 from knockbot.matrix.cards import REQUEST_KEY, card_message, edit, message, transaction_id
@@ -433,11 +433,22 @@ async def _find_in_room(hand: Hand, claimed: Claimed) -> str | None:
 # --- coming and going -----------------------------------------------------------------------------------------
 
 
+ASKED_IN = 6
+"""Times to ask to be let in by an invite: with the pauses between them, about a minute."""
+
+
 async def enter(hand: Hand, claimed: Claimed) -> Outcome:
-    """Take an invite; joining twice is joining once, and an invite that was taken back leaves nothing to do."""
+    """Take an invite; joining twice is joining once, and an invite that was taken back leaves nothing to do.
+
+    An invite from another server may be here a moment before that server knows of it itself, and it then says that
+    we are not invited (docs/decisions/0019): no is no only after a while.
+    """
     try:
         await hand.homeserver.join(claimed.effect.room_id)
     except Never as error:
+        if error.code == "M_FORBIDDEN" and claimed.attempts < ASKED_IN:
+            raise Later(error.why, code=error.code) from error
+        log.warning("the invite into %s cannot be taken: %s", claimed.effect.room_id, error.why)
         return Overtaken(error.why)
     return Done()
 

@@ -293,6 +293,17 @@ async def overtake_all(tx: Tx, room_id: str, why: str, now: int) -> None:
     )
 
 
+async def overtake_going(tx: Tx, room_id: str, why: str, now: int) -> None:
+    """The bot's way in or out of a room, as far as it still waits, is not the way any more."""
+    await tx.execute(
+        "UPDATE effects SET state = 'overtaken', why = $2, ended_at = $3 "
+        f"WHERE room_id = $1 AND {_WAITS} AND act IN ('join', 'leave')",
+        room_id,
+        why,
+        now,
+    )
+
+
 async def forget_unsaid(tx: Tx, before: int, now: int) -> None:
     """Give up what could not be said since a moment: there may be addresses of people in it."""
     await tx.execute(

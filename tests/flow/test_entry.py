@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from knockbot.errors import Later
+from knockbot.errors import Later, Never
 from knockbot.flow import entry
 from knockbot.store import rooms, visits
 from knockbot.store.rooms import ProtectedRoom
@@ -18,6 +18,7 @@ LAWN = "!lawn:tulip.example"
 BOB = "@bob:tulip.example"
 STRANGER = "@eve:evil.example"
 DAY = 24 * 3600
+NOT_INVITED = Never("the homeserver says: You are not invited to this room.", code="M_FORBIDDEN")
 
 
 async def room(house: House, room_id: str = LAWN) -> ProtectedRoom | None:
@@ -81,6 +82,34 @@ async def test_an_invite_that_was_taken_back_is_no_trouble(house: House) -> None
 
     assert house.membership(BOT, LAWN) == "leave"
     assert await house.effects("due", "running", "blocked") == {}
+
+    assert house.world.asked("join") == []
+
+
+async def test_an_invite_from_another_server_is_taken_once_that_server_knows_of_it(house: House) -> None:
+    lawn(house)
+    house.world.play("join", NOT_INVITED)
+    house.world.change(LAWN, ALICE, BOT, "invite")
+    await house.live()
+    assert house.membership(BOT, LAWN) == "invite"
+
+    await house.later()
+    assert house.membership(BOT, LAWN) == "join"
+
+
+async def test_an_invite_that_waits_to_be_taken_lets_nobody_else_call_the_bot_in(house: House) -> None:
+    lawn(house, STRANGER)
+    house.world.play("join", NOT_INVITED)
+    house.world.play("leave", Later("silent"))
+    house.world.change(LAWN, ALICE, BOT, "invite")
+    await house.live()
+    house.world.change(LAWN, ALICE, BOT, "leave")
+    house.world.change(LAWN, STRANGER, BOT, "invite")
+    await house.live()
+
+    await house.later()
+    assert house.membership(BOT, LAWN) == "leave"
+    assert house.world.asked("join") == [("join", LAWN)]
 
 
 # --- ways in ------------------------------------------------------------------------------------------------------

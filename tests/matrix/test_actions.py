@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from knockbot.domain import plan
 from knockbot.domain.model import Act, Effect, Request, State, Verdict
 from knockbot.domain.wording import LATE
 from knockbot.flow import settle
 from knockbot.flow.worker import Worker
-from knockbot.matrix.actions import CLOCKS_APART, PAGES, Hand, actions
+from knockbot.matrix.actions import ASKED_IN, CLOCKS_APART, PAGES, Hand, actions
 from knockbot.matrix.cards import transaction_id
 from knockbot.store import cards, effects, requests
 from knockbot.store.db import Database
@@ -696,7 +697,7 @@ async def test_where_no_such_room_is_found_one_is_made(on: Bench) -> None:
     ("act", "call", "reply", "becomes"),
     [
         (Act.JOIN, f"join/{GARDEN}", Reply(body={"room_id": GARDEN}), "done"),
-        (Act.JOIN, f"join/{GARDEN}", FORBIDDEN, "overtaken"),
+        (Act.JOIN, f"join/{GARDEN}", FORBIDDEN, "due"),
         (Act.JOIN, f"join/{GARDEN}", NOT_FOUND, "overtaken"),
         (Act.JOIN, f"join/{GARDEN}", Reply(502), "due"),
         (Act.LEAVE, f"{GARDEN}/leave", Reply(), "done"),
@@ -715,6 +716,29 @@ async def test_coming_and_going_ends_in_any_case_but_silence(
 
     assert len(on.fake.asked("POST", call)) == 1
     assert await on.states() == [becomes]
+
+
+async def test_an_invite_that_is_not_known_where_it_came_from_is_tried_again(on: Bench) -> None:
+    async with on.db.tx() as tx:
+        await effects.add(tx, [plan.enter(GARDEN, "$invite")], on.clock())
+    on.fake.on("POST", f"join/{GARDEN}", FORBIDDEN, Reply(body={"room_id": GARDEN}))
+
+    await on.run_due()
+    await on.later()
+
+    assert await on.states() == ["done"]
+
+
+async def test_an_invite_that_is_good_for_nothing_is_let_be_after_a_while(on: Bench) -> None:
+    async with on.db.tx() as tx:
+        await effects.add(tx, [plan.enter(GARDEN, "$invite")], on.clock())
+    on.fake.on("POST", f"join/{GARDEN}", FORBIDDEN)
+
+    for _ in range(ASKED_IN + 1):
+        await on.later()
+
+    assert len(on.fake.asked("POST", f"join/{GARDEN}")) == ASKED_IN
+    assert await on.states() == ["overtaken"]
 
 
 def test_every_act_has_its_action(on: Bench) -> None:
