@@ -73,7 +73,7 @@ class Arrivals:
         if len(self._busy) >= ROOMS_AT_ONCE:
             return  # the first of them that is done rings again
         now = self._door.now()
-        async with self._door.db.tx() as tx:
+        async with self._door.db.statement() as tx:
             waiting = await inbox.rooms_waiting(tx, now, keys=self._keys.here)
         for room_id in [*waiting, *(self._door.bells.unchecked - set(waiting))]:
             if len(self._busy) >= ROOMS_AT_ONCE:
@@ -103,7 +103,7 @@ class Arrivals:
         while True:
             if room_id in self._door.bells.unchecked and not await self._look_at(room_id):
                 return
-            async with self._door.db.tx() as tx:
+            async with self._door.db.statement() as tx:
                 batch = await inbox.waiting(tx, room_id, now=self._door.now())
             for waiting in batch:
                 if waiting.sealed and not self._keys.here:

@@ -32,7 +32,8 @@ async def member_changed(door: Door, change: MemberChange, seq: int | None) -> N
             if seq is not None:
                 await inbox.handled(tx, seq, door.now())
             return
-        policy = (await rules.in_force(door, tx, change.room_id)).policy
+        knocks = change.membership is Membership.KNOCK
+        policy = (await rules.in_force(door, tx, change.room_id)).policy if knocks else None
     if change.token is not None:
         await redeeming.redeemed(door, change, seq)
         return
@@ -42,10 +43,11 @@ async def member_changed(door: Door, change: MemberChange, seq: int | None) -> N
     if current is None:
         async with door.closing(seq):
             return
-    if current.membership is Membership.KNOCK:
-        await take_in(door, current, await judge(door, policy, current.as_knock()), seq)
-    else:
+    if current.membership is not Membership.KNOCK:
         await moved_on(door, current, seq)
+        return
+    decision = await (judge(door, policy, current.as_knock()) if policy is not None else judged(door, current))
+    await take_in(door, current, decision, seq)
 
 
 async def _says_nothing(door: Door, tx: Tx, change: MemberChange) -> bool:

@@ -72,7 +72,7 @@ async def take_back_answer(door: Door, tx: Tx, request: Request, why: str) -> No
 
 async def settle(door: Door, tx: Tx, request: Request, state: State, by: str) -> None:
     """The room has moved on: record the outcome, and tell it where it is shown."""
-    await requests.settled(tx, request.id, state, by, door.now())
+    request = await requests.settled(tx, request.id, state, by, door.now())
     await effects.overtake(tx, request.id, f"the request is {state} by now", door.now())
     answer = request.answer if request.answer is not None and request.answer.by == by else None
     rule = policy_key(request, answer.rule, answer.verdict) if answer is not None else None
@@ -82,11 +82,10 @@ async def settle(door: Door, tx: Tx, request: Request, state: State, by: str) ->
     elif state in ANNOUNCED and request.answer is not None and not request.answer.quiet:
         by_rule = request.answer.rule is not None
         if by_rule or request.invite is not None:
-            await _announce(door, tx, request.id, by_rule=by_rule)
+            await _announce(door, tx, request, by_rule=by_rule)
 
 
-async def _announce(door: Door, tx: Tx, request_id: int, *, by_rule: bool) -> None:
-    request = await requests.get(tx, request_id)
+async def _announce(door: Door, tx: Tx, request: Request, *, by_rule: bool) -> None:
     if by_rule and (await rules.in_force(door, tx, request.room_id)).policy.announce is Announce.NONE:
         return
     line = decision_line(request, await label_of(tx, request.room_id))

@@ -131,13 +131,12 @@ class Worker:
     async def _complete(self, claimed: Claimed, came: Done | Overtaken) -> None:
         door, effect = self._door, claimed.effect
         async with door.db.tx() as tx:
-            await _hold(tx, effect)
+            await _hold(door, tx, effect)
             if isinstance(came, Overtaken):
                 await effects.finish(tx, claimed.id, "overtaken", door.now(), why=came.why)
             else:
                 await effects.finish(tx, claimed.id, "done", door.now(), result=came.event_id)
             await consequences.follow(door, tx, effect, came)
-        door.bells.effects.set()
 
     async def _postpone(self, claimed: Claimed, error: Later, took: float) -> None:
         door = self._door
@@ -157,7 +156,7 @@ class Worker:
         log.warning("effect %s: %s", effect.key, error.why)
         mendable = error.code in MENDABLE
         async with door.db.tx() as tx:
-            await _hold(tx, effect)
+            await _hold(door, tx, effect)
             if not await effects.is_ours(tx, claimed):
                 return
             if mendable:
@@ -173,11 +172,13 @@ MENDABLE = frozenset({"KNOCKBOT_NO_POWER", "KNOCKBOT_NOT_JOINED"})
 """Errors that a moderator can mend: the effect waits for it."""
 
 
-async def _hold(tx: Tx, effect: Effect) -> None:
+async def _hold(door: Door, tx: Tx, effect: Effect) -> None:
     """Take what an effect is about before the effect itself: two transactions would else wait for each other.
 
-    The order is the same everywhere: requests, their card, effects.
+    The order is the same everywhere: requests, their card, effects. On SQLite nobody else writes meanwhile.
     """
+    if door.db.alone:
+        return
     if effect.request_id is not None:
         await requests.get(tx, effect.request_id)
     if effect.card_id is not None:

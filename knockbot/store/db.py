@@ -11,6 +11,7 @@ import fcntl
 import os
 import secrets
 import sqlite3
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing, suppress
@@ -39,6 +40,9 @@ def for_update(tx: Tx) -> str:
 UPGRADE_LOCK = 0x6B6E6F636B  # any number of our own; "knock" in ASCII
 POSTGRES_CONNECTIONS = 8
 
+TURN = 0.005
+"""Seconds after which all that waits for no database has its turn."""
+
 REFUSED = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, sqlite3.Error)
 """What either engine raises where it cannot be used, or does not do what it is asked for."""
 
@@ -59,6 +63,7 @@ class Database:
         self._lock = lock
         self._inside: set[asyncio.Task[Any] | None] = set()
         self._turns = _Turns(1 if self.alone else POSTGRES_CONNECTIONS)
+        self._last_turn = 0.0
         self.process = secrets.token_hex(8)
         """This process' name in claims and leases."""
 
@@ -137,10 +142,10 @@ class Database:
         task = asyncio.current_task()
         if task in self._inside:
             raise RuntimeError("a transaction inside a transaction: hand the open one on instead")
-        async with self._turns.turn(first=first), self._pool.acquire_direct() as conn:
-            tx = _Direct(conn) if self.alone else conn
+        async with self._connection(first=first) as tx:
             self._inside.add(task)
             try:
+                await self._give_others_a_turn()
                 await (tx.begin() if isinstance(tx, _Direct) else _whole(tx.execute("BEGIN")))
                 yield tx
                 await (tx.commit() if isinstance(tx, _Direct) else _whole(tx.execute("COMMIT")))
@@ -158,6 +163,30 @@ class Database:
                 raise
             finally:
                 self._inside.discard(task)
+
+    @asynccontextmanager
+    async def statement(self) -> AsyncIterator[Tx]:
+        """For a single statement, which is a transaction by itself: that spares PostgreSQL two round trips."""
+        if asyncio.current_task() in self._inside:
+            raise RuntimeError("a statement beside a transaction: hand the open one on instead")
+        async with self._connection() as tx:
+            yield tx
+
+    @asynccontextmanager
+    async def _connection(self, *, first: bool = False) -> AsyncIterator[Tx]:
+        await self._turns.take(first=first)
+        try:
+            async with self._pool.acquire_direct() as conn:
+                yield _Direct(conn) if self.alone else conn
+        finally:
+            self._turns.pass_on()
+
+    async def _give_others_a_turn(self) -> None:
+        """Let go of the loop every now and then: on SQLite nothing in a transaction need ever wait."""
+        now = time.monotonic()
+        if self.alone and now - self._last_turn > TURN:
+            self._last_turn = now
+            await asyncio.sleep(0)
 
 
 @asynccontextmanager
@@ -183,8 +212,7 @@ class _Direct(Connection):
         super().__init__(conn.scheme, conn.wrapped, conn.log)
 
     async def begin(self) -> None:
-        """Begin a transaction, when others here had their turn: nothing else in one need ever wait."""
-        await asyncio.sleep(0)
+        """Begin a transaction."""
         self._raw.execute("BEGIN IMMEDIATE")
 
     async def commit(self) -> None:
@@ -225,29 +253,21 @@ class _Turns:
         self._first: deque[asyncio.Future[None]] = deque()
         self._others: deque[asyncio.Future[None]] = deque()
 
-    @asynccontextmanager
-    async def turn(self, *, first: bool) -> AsyncIterator[None]:
-        """Wait for one's turn, and pass it on at the end of the block."""
-        await self._take(self._first if first else self._others)
-        try:
-            yield
-        finally:
-            self._pass_on()
-
-    async def _take(self, queue: deque[asyncio.Future[None]]) -> None:
+    async def take(self, *, first: bool) -> None:
+        """Wait for one's turn; whoever had it passes it on."""
         if self._free:
             self._free -= 1
             return
         mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        queue.append(mine)
+        (self._first if first else self._others).append(mine)
         try:
             await mine
         except asyncio.CancelledError:
             if not mine.cancelled():  # the turn and the cancellation came in the same moment
-                self._pass_on()
+                self.pass_on()
             raise
 
-    def _pass_on(self) -> None:
+    def pass_on(self) -> None:
         for queue in (self._first, self._others):
             while queue:
                 following = queue.popleft()

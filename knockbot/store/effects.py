@@ -132,7 +132,7 @@ async def claim(db: Database, now: int, limit: int, *, keys: bool = True) -> lis
     try:
         async with db.tx() as tx:
             rows = await tx.fetch(claimable + ("" if db.alone else " FOR UPDATE SKIP LOCKED"), now)
-            away = await tx.fetchval("SELECT count(*) FROM effects WHERE state = 'running' AND server IS NOT NULL")
+            away = await _away(tx) if any(row["server"] is not None for row in rows) else 0
             claimed: list[Claimed] = []
             for row in rows:
                 if len(claimed) == limit or (row["server"] is not None and away == AWAY_AT_ONCE):
@@ -148,6 +148,10 @@ async def claim(db: Database, now: int, limit: int, *, keys: bool = True) -> lis
             return claimed
     except asyncpg.UniqueViolationError:
         return []  # another process took the same lane in the same instant; the next round finds the rest
+
+
+async def _away(tx: Tx) -> int:
+    return int(await tx.fetchval("SELECT count(*) FROM effects WHERE state = 'running' AND server IS NOT NULL"))
 
 
 AWAY_AT_ONCE = 5

@@ -51,7 +51,7 @@ async def lease(db: Database, name: str) -> bool:
     """Take the lease `name` for this process, unless another living process holds it."""
     if db.alone:
         return True
-    async with db.tx() as tx:
+    async with db.statement() as tx:
         holder = await tx.fetchval(
             "INSERT INTO leases (name, process) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET name = $1 "
             "RETURNING process",
@@ -73,5 +73,5 @@ async def release(db: Database, name: str) -> None:
     """Give the lease `name` back."""
     if db.alone:
         return
-    async with db.tx() as tx:
+    async with db.statement() as tx:
         await tx.execute("DELETE FROM leases WHERE name = $1 AND process = $2", name, db.process)

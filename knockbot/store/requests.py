@@ -348,15 +348,17 @@ async def answered(tx: Tx, request_id: int, answer: Answer | None) -> None:
     await tx.execute("UPDATE requests SET answer_json = $2, trouble = NULL WHERE id = $1", request_id, text)
 
 
-async def settled(tx: Tx, request_id: int, state: State, by: str, now: int) -> None:
-    """The room has moved on: set the outcome and who brought it about."""
-    await tx.execute(
-        "UPDATE requests SET state = $2, done_by = $3, changed_at = $4, trouble = NULL WHERE id = $1",
+async def settled(tx: Tx, request_id: int, state: State, by: str, now: int) -> Request:
+    """The room has moved on: set the outcome and who brought it about; returns the request as it is now."""
+    row = await tx.fetchrow(
+        "UPDATE requests SET state = $2, done_by = $3, changed_at = $4, trouble = NULL WHERE id = $1 "
+        f"RETURNING {_COLUMNS}",
         request_id,
         state,
         by,
         now,
     )
+    return _request(row)
 
 
 async def reopened(tx: Tx, request_id: int, now: int) -> None:
