@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import signal
 from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
@@ -116,6 +117,16 @@ class FederatingHomeserver(LabHomeserver):
         self.registrations = [slot.registration for slot in self.free_slots]  # they hold its name
         self.extra |= federation(files, client_port=self.port, federation_port=port) | dict(extra or {})
         self.environ = files.environ
+
+    def freeze(self) -> None:
+        """From now on it takes what comes, and says nothing."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """It goes on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
 
 class FederatingLab(Lab):

@@ -12,7 +12,7 @@ import pytest
 from tests.documentation import ROOT
 
 PARTS = ("decide", "intake", "start")
-"""The parts that need no homeserver; `make bench ARGS=--quick` plays them all."""
+"""The parts that need no homeserver; `.ci/run` plays them all."""
 
 
 @pytest.mark.long

@@ -128,6 +128,10 @@ async def claim(db: Database, now: int, limit: int, *, keys: bool = True) -> lis
     nobody else in or out there while it waits for that server. Without the bot's `keys`,
     what is to be said in encrypted rooms is left to the process that has them.
     """
+    async with db.statement() as tx:
+        due_at = await next_due(tx)
+    if due_at is None or due_at > now:
+        return []  # which is soon said; to find out what may begin takes more
     claimable = CLAIMABLE.format(also="" if keys else UNENCRYPTED)
     try:
         async with db.tx() as tx:

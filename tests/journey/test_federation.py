@@ -7,7 +7,7 @@ import pytest
 from knockbot.demo.people import MatrixRefused, Person, until
 from tests.federation import View, hears, knock_from, sees, time_passes, view, waits_for
 from tests.keeper import Garden, InProcess, block, edit_of, html, words
-from tests.sydent import FederatingHomeserver
+from tests.sydent import FederatingHomeserver, FederatingLab
 
 VERSIONS = ["11", "12"]
 
@@ -221,6 +221,35 @@ async def test_an_accept_waits_for_a_server_that_is_down_and_nobody_else_waits_w
         await garden.shown(who, "accepted", by=garden.alice.user_id)
         assert (await sees(who, garden.room, "invite")).sender == federating_keeper.user_id
         assert await garden.acts_on(who) == ["invite"]
+
+
+async def test_a_server_that_takes_what_it_is_asked_and_says_nothing_keeps_nobody_waiting_but_its_own(
+    federating_lab: FederatingLab, mortal_homeserver: FederatingHomeserver, sqlite_url: str
+) -> None:
+    """By default Synapse waits for minutes, in which it lets nobody in or out of the room; here for seconds."""
+    impatient = {"federation": {"client_timeout": "5s", "max_short_retries": 0}}
+    async with federating_lab.own_homeserver(extra=impatient) as homeserver:
+        keeper = InProcess(homeserver.take_slot(), sqlite_url, permissions={"*": "user"})
+        async with keeper.running():
+            garden = await keeper.plant()
+            far = await knock_from(garden, mortal_homeserver, name="far")
+            number = await number_of(garden, far)
+            mortal_homeserver.freeze()
+
+            await garden.command(f"accept {number}")
+
+            await waits_for(keeper, garden, far)
+            near = await garden.knocker("near")
+            await garden.command(f"accept {await number_of(garden, near)}")
+            await garden.shown(near, "accepted")
+            assert await garden.alice.membership(garden.room, far.user_id) == "knock"
+
+            mortal_homeserver.thaw()
+            await time_passes(keeper)
+
+            await garden.shown(far, "accepted", by=garden.alice.user_id)
+            assert (await sees(far, garden.room, "invite")).sender == keeper.user_id
+            assert await garden.acts_on(far) == ["invite"]
 
 
 def _about(event: dict[str, object], who: Person) -> bool:
