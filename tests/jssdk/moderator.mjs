@@ -64,10 +64,16 @@ const acts = {
     },
 };
 
-// The room's encryption is state that comes with a sync.
+// The SDK encrypts for the devices that it knows of: of whom it has just heard it knows none for a moment, in which no
+// person would have typed anything.
 async function isReady(room) {
     const known = client.getRoom(room);
-    return known?.getMyMembership() === "join" && known.currentState.getStateEvents("m.room.create", "") !== null;
+    if (known?.getMyMembership() !== "join" || known.currentState.getStateEvents("m.room.create", "") === null) {
+        return false;
+    }
+    const members = (await known.getEncryptionTargetMembers()).map((member) => member.userId);
+    const devices = await client.getCrypto().getUserDeviceInfo(members);
+    return members.length > 1 && members.every((user) => devices.get(user)?.size);
 }
 
 async function hear(event) {
