@@ -166,7 +166,10 @@ class Database:
 
     @asynccontextmanager
     async def statement(self) -> AsyncIterator[Tx]:
-        """For a single statement, which is a transaction by itself: that spares PostgreSQL two round trips."""
+        """For a single statement, which is a transaction by itself: that spares PostgreSQL two round trips.
+
+        One that changes something is for PostgreSQL only: SQLite would have everybody wait for the disk.
+        """
         if asyncio.current_task() in self._inside:
             raise RuntimeError("a statement beside a transaction: hand the open one on instead")
         async with self._connection() as tx:
