@@ -11,7 +11,6 @@ import fcntl
 import os
 import secrets
 import sqlite3
-import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing, suppress
@@ -40,9 +39,6 @@ def for_update(tx: Tx) -> str:
 UPGRADE_LOCK = 0x6B6E6F636B  # any number of our own; "knock" in ASCII
 POSTGRES_CONNECTIONS = 8
 
-TURN = 0.005
-"""Seconds after which all that waits for no database has its turn."""
-
 REFUSED = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, sqlite3.Error)
 """What either engine raises where it cannot be used, or does not do what it is asked for."""
 
@@ -63,7 +59,6 @@ class Database:
         self._lock = lock
         self._inside: set[asyncio.Task[Any] | None] = set()
         self._turns = _Turns(1 if self.alone else POSTGRES_CONNECTIONS)
-        self._last_turn = 0.0
         self.process = secrets.token_hex(8)
         """This process' name in claims and leases."""
 
@@ -145,7 +140,6 @@ class Database:
         async with self._connection(first=first) as tx:
             self._inside.add(task)
             try:
-                await self._give_others_a_turn()
                 await (tx.begin() if isinstance(tx, _Direct) else _whole(tx.execute("BEGIN")))
                 yield tx
                 await (tx.commit() if isinstance(tx, _Direct) else _whole(tx.execute("COMMIT")))
@@ -184,13 +178,6 @@ class Database:
         finally:
             self._turns.pass_on()
 
-    async def _give_others_a_turn(self) -> None:
-        """Let go of the loop every now and then: on SQLite nothing in a transaction need ever wait."""
-        now = time.monotonic()
-        if self.alone and now - self._last_turn > TURN:
-            self._last_turn = now
-            await asyncio.sleep(0)
-
 
 @asynccontextmanager
 async def opened(url: str) -> AsyncIterator[Database]:
@@ -215,7 +202,8 @@ class _Direct(Connection):
         super().__init__(conn.scheme, conn.wrapped, conn.log)
 
     async def begin(self) -> None:
-        """Begin a transaction."""
+        """Begin a transaction, when others here had their turn: nothing else in one need ever wait."""
+        await asyncio.sleep(0)
         self._raw.execute("BEGIN IMMEDIATE")
 
     async def commit(self) -> None:
