@@ -78,6 +78,15 @@ async def another_device(keeper: Keeper, before: set[str]) -> None:
     await until(look, lambda now: len(now) == 1 and now != before, lambda now: f"the bot has {now}")
 
 
+async def come_back_without_keys(keeper: Keeper, sqlite_url: str) -> None:
+    """Have the bot lose its device and all its keys, and return once it has come back with another."""
+    before = await devices_of(keeper)
+    await keeper.stop()
+    lose_keys(sqlite_url)
+    await keeper.start()
+    await another_device(keeper, before)
+
+
 def lose_keys(sqlite_url: str) -> None:
     """Take the bot's device and all its keys out of a database."""
     with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:"))) as file:

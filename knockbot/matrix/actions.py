@@ -10,7 +10,6 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 from markupsafe import Markup
 
@@ -27,7 +26,7 @@ from knockbot.flow.door import Door, log
 from knockbot.flow.sealed import SEALED
 from knockbot.flow.worker import Action
 from knockbot.matrix.cards import REQUEST_KEY, card_message, edit, message, transaction_id
-from knockbot.matrix.events import EFFECT_KEY, REJECTION_KEY, is_event_id
+from knockbot.matrix.events import EFFECT_KEY, REJECTION_KEY, is_event_id, mapping
 from knockbot.matrix.facts import THIRD_PARTY_INVITE, fits_a_path
 from knockbot.matrix.homeserver import HANDSHAKE, Homeserver
 from knockbot.matrix.keyring import Keyring
@@ -417,7 +416,7 @@ async def _find_in_room(hand: Hand, claimed: Claimed) -> str | None:
     for _ in range(PAGES):
         page, since = await hand.homeserver.messages_back(room_id, since, mine)
         for event in page:
-            fields: Mapping[str, Any] = event if isinstance(event, dict) else {}
+            fields = mapping(event)
             if hand.keyring is not None:
                 fields = await hand.keyring.opened({**fields, "room_id": room_id})
             content, event_id, at = fields.get("content"), fields.get("event_id"), fields.get("origin_server_ts")

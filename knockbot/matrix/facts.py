@@ -220,5 +220,4 @@ RESTRICTED = frozenset({"restricted", "knock_restricted"})
 
 
 def _content(event: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    content = (event or {}).get("content")
-    return content if isinstance(content, dict) else {}
+    return events.mapping((event or {}).get("content"))

@@ -21,7 +21,7 @@ from mautrix.appservice.as_handler import AppServiceServerMixin
 from knockbot.domain.ids import is_room_id
 from knockbot.flow.door import Bells
 from knockbot.flow.sealed import SEALED
-from knockbot.matrix.events import is_event_id, matters
+from knockbot.matrix.events import is_event_id, mapping, matters
 from knockbot.matrix.keyring import FOR_DEVICES, mail_in_transaction
 from knockbot.store import encryption, inbox, rooms
 from knockbot.store.db import Database
@@ -174,7 +174,7 @@ def _pruned(text: bytes) -> bytes:
 def arrival(event: Any) -> Arrival:
     """An event, or what claims to be one, as it goes into the inbox: by its id, or by a hash where it has none."""
     raw = json.dumps(event)
-    fields = event if isinstance(event, dict) else {}
+    fields = mapping(event)
     event_id, room_id = fields.get("event_id"), fields.get("room_id")
     return Arrival(
         event_id if is_event_id(event_id) else f"nameless {hashlib.sha256(raw.encode()).hexdigest()}",

@@ -280,35 +280,27 @@ async def overtake(tx: Tx, request_id: int, why: str, now: int) -> None:
     A running one is left to find out by itself, from the room. What is to be done to the inviter of a third-party
     invite, who is somebody else, is no matter of what became of the invite.
     """
-    await tx.execute(
-        "UPDATE effects SET state = 'overtaken', why = $2, ended_at = $3 "
-        f"WHERE request_id = $1 AND {_WAITS} AND {_AT_THE_DOOR} "
-        "AND (user_id IS NULL OR user_id = (SELECT user_id FROM requests WHERE id = $1))",
-        request_id,
-        why,
-        now,
+    of_the_request = (
+        "request_id = $1 AND (user_id IS NULL OR user_id = (SELECT user_id FROM requests WHERE id = $1)) "
+        f"AND {_AT_THE_DOOR}"
     )
+    await _overtake(tx, of_the_request, request_id, why, now)
 
 
 async def overtake_all(tx: Tx, room_id: str, why: str, now: int) -> None:
     """Nothing more is to be done at a room's door."""
-    await tx.execute(
-        "UPDATE effects SET state = 'overtaken', why = $2, ended_at = $3 "
-        f"WHERE room_id = $1 AND {_WAITS} AND {_AT_THE_DOOR}",
-        room_id,
-        why,
-        now,
-    )
+    await _overtake(tx, f"room_id = $1 AND {_AT_THE_DOOR}", room_id, why, now)
 
 
 async def overtake_going(tx: Tx, room_id: str, why: str, now: int) -> None:
     """The bot's way in or out of a room, as far as it still waits, is not the way any more."""
+    await _overtake(tx, "room_id = $1 AND act IN ('join', 'leave')", room_id, why, now)
+
+
+async def _overtake(tx: Tx, which: str, about: int | str, why: str, now: int) -> None:
+    """What still waits of these effects is not to be done: `which` says of what ($1) they are."""
     await tx.execute(
-        "UPDATE effects SET state = 'overtaken', why = $2, ended_at = $3 "
-        f"WHERE room_id = $1 AND {_WAITS} AND act IN ('join', 'leave')",
-        room_id,
-        why,
-        now,
+        f"UPDATE effects SET state = 'overtaken', why = $2, ended_at = $3 WHERE {_WAITS} AND {which}", about, why, now
     )
 
 

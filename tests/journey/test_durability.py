@@ -20,7 +20,7 @@ from knockbot.demo.people import Person, until
 from knockbot.flow.door import Bells
 from knockbot.matrix.gateway import Gateway
 from knockbot.store import inbox
-from knockbot.store.db import Database
+from knockbot.store.db import Database, opened
 from tests.journey.conftest import OwnKeeper
 from tests.keeper import REQUESTS, Garden, InProcess, Keeper, Process, block, edit_of, in_reply_to
 from tests.lab import LabHomeserver
@@ -181,13 +181,10 @@ async def test_what_was_stored_before_a_power_cut_is_handled_after_it(own_keeper
 @asynccontextmanager
 async def only_storing(keeper: Keeper) -> AsyncIterator[Database]:
     """Take what the homeserver sends and do nothing with it, as a bot that is killed right after its 200."""
-    db = await Database.open(keeper.database)
-    try:
+    async with opened(keeper.database) as db:
         gateway = Gateway(keeper.slot.hs_token, db, Bells(), lambda: round(time.time() * 1000))
         async with listening(gateway.app, "127.0.0.1", keeper.slot.port):
             yield db
-    finally:
-        await db.close()
 
 
 async def _is_stored(db: Database, event_id: str) -> bool:

@@ -16,7 +16,7 @@ from yarl import URL
 from knockbot.domain.model import Kind, Request, State
 from knockbot.store import addressees, audit, cards, effects, inbox, moves, policies, processes, requests, rooms, visits
 from knockbot.store.cards import Card
-from knockbot.store.db import Database
+from knockbot.store.db import Database, opened
 from knockbot.store.policies import Revision
 from knockbot.store.upgrades import STEPS, UPGRADES
 from tests.store.fixtures.make import (
@@ -76,11 +76,8 @@ async def load(url: str, version: int) -> None:
 @asynccontextmanager
 async def upgraded(url: str, version: int) -> AsyncIterator[Database]:
     await load(url, version)
-    db = await Database.open(url)
-    try:
+    async with opened(url) as db:
         yield db
-    finally:
-        await db.close()
 
 
 async def tables(db: Database) -> set[str]:
@@ -151,11 +148,8 @@ async def test_an_upgraded_database_has_the_schema_of_a_new_one(database_url: st
                 await tx.execute("DROP SCHEMA public CASCADE")
                 await tx.execute("CREATE SCHEMA public")
             another = database_url
-    db = await Database.open(another)
-    try:
+    async with opened(another) as db:
         assert await schema(db) == old
-    finally:
-        await db.close()
 
 
 # --- what was in them ---------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from knockbot.demo.story import ENCRYPTED
 from tests import jssdk
 from tests.jssdk import JsPerson
 from tests.keeper import Garden, InProcess, edit_of
-from tests.sealed import another_device, devices_of, lose_keys, raw
+from tests.sealed import come_back_without_keys, raw
 
 pytestmark = pytest.mark.skipif(jssdk.missing() is not None, reason=str(jssdk.missing()))
 
@@ -86,14 +86,9 @@ async def test_a_restart_between_any_two_steps_changes_nothing_for_it(keeper: In
 
 @pytest.mark.long
 async def test_it_goes_on_with_the_bots_new_device(keeper: InProcess, garden: Garden, sqlite_url: str) -> None:
-
     ana = await garden.knocker()
     card = await garden.card(ana)
-    before = await devices_of(keeper)
-    await keeper.stop()
-    lose_keys(sqlite_url)
-    await keeper.start()
-    await another_device(keeper, before)
+    await come_back_without_keys(keeper, sqlite_url)
 
     await garden.alice.react(garden.mods, card["event_id"], "✅")
 

@@ -30,6 +30,7 @@ from tests.lab import Lab, LabHomeserver
 from tests.sealed import (
     PICKLE_KEY,
     another_device,
+    come_back_without_keys,
     devices_of,
     encryption,
     lose_keys,
@@ -89,12 +90,8 @@ async def test_old_cards_stay_answerable_when_all_keys_were_lost(keeper: InProce
     ana, ben = await garden.knocker("ana"), await garden.knocker("ben")
     card = await garden.card(ana)
     await garden.card(ben)
-    before = await devices_of(keeper)
-    await keeper.stop()
-    lose_keys(sqlite_url)
-    await keeper.start()
+    await come_back_without_keys(keeper, sqlite_url)
 
-    await another_device(keeper, before)
     await garden.alice.react(garden.mods, card["event_id"], "✅")
     await garden.membership(ana, "invite")
     assert edit_of(await garden.shown(ana, "accepted")) == card["event_id"]
@@ -496,10 +493,7 @@ async def test_the_story_goes_the_same_by_every_way(
             await keeper.start()
             await garden.shown(ben, "accepted")
             assert await devices_of(keeper) == device
-            await keeper.stop()
-            lose_keys(sqlite_url)
-            await keeper.start()
-            await another_device(keeper, device)
+            await come_back_without_keys(keeper, sqlite_url)
             assert "Nobody is waiting" in await garden.command("list")
 
 
