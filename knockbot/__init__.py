@@ -1,3 +1,3 @@
 """Knockbot keeps the door of Matrix rooms."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -205,7 +205,7 @@ class Broom:
         # In any order, whatever refers to what; and a lock that some test left behind is not waited for in vain.
         await self._connection.execute("SET session_replication_role = replica; SET lock_timeout = '10s'")
         tables = await self._connection.fetch(
-            "SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'version'"
+            "SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'knockbot_version'"
         )
         counters = await self._connection.fetch("SELECT oid FROM pg_class WHERE relkind = 'S'")
         self._filled = " UNION ALL ".join(

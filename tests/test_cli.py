@@ -20,7 +20,7 @@ import knockbot
 from knockbot.cli import main
 from knockbot.config import Level, Listen, Permission, Settings, can_encrypt, load, registration
 from knockbot.errors import Fault, Never, Unavailable
-from tests.store.fixtures.make import filled
+from tests.store.filled import filled
 
 ROOT = Path(__file__).parents[1]
 INIT = (

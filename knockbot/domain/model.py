@@ -95,10 +95,6 @@ class MemberChange:
     """Which third-party invite it redeems; then `sender` is its inviter, as every homeserver checks. Only an invite
     can: what other events say of a token is whatever their user wants."""
 
-    carries: str | None = None
-    """For an invite of the bot: the rejection whose reason it was made to carry, by its effect's key. Then it is no
-    accept (`flow/notify.py`). Of an invite of anybody else it means nothing."""
-
     @property
     def of_their_own(self) -> bool:
         """Whether the user did this to themselves."""
@@ -435,8 +431,6 @@ class Act(StrEnum):
     REVOKE = "revoke"
     ISSUE = "issue"
     PLANT = "plant"
-    OPEN = "open"
-    SHUT = "shut"
     WRITE = "write"
 
 

@@ -145,36 +145,6 @@ def plant(request: Request, content: Mapping[str, Any]) -> Effect:
     )
 
 
-def open_door(request: Request, kick: Effect) -> Effect:
-    """Invite somebody who is rejected, for a moment, so that their server tells them the reason; then comes `kick`."""
-    return replace(
-        kick,
-        key=kick.key.replace("kick:", "open:", 1),
-        act=Act.OPEN,
-        lane=f"{request.room_id} away",
-        server=server_of(request.user_id),
-        content={**kick.content, "kick": kick.key},
-    )
-
-
-def shut_door(opened: Effect) -> Effect:
-    """Put out again whom the door was opened to, or just reject them, where it could not be."""
-    content = {name: value for name, value in opened.content.items() if name != "kick"}
-    return replace(
-        opened,
-        key=str(opened.content["kick"]),
-        act=Act.SHUT,
-        lane=f"{opened.room_id} home",
-        server=None,
-        content=content,
-    )
-
-
-def shut_stray(change: MemberChange) -> Effect:
-    """The same for an invite of this kind that no record knows of."""
-    return Effect(f"shut:{change.event_id}", Act.SHUT, change.room_id, f"{change.room_id} home", user_id=change.user_id)
-
-
 def write(request: Request, answer: Answer, day: int) -> Effect:
     """Tell an applicant of another server by message that they were rejected; once a day, whatever for."""
     return Effect(

@@ -62,7 +62,6 @@ class NotifyRemote(StrEnum):
     """How an applicant of another server is told that they were rejected; by itself no homeserver passes it on."""
 
     OFF = "off"
-    INVITE_THEN_KICK = "invite_then_kick"
     MESSAGE = "message"
 
 
@@ -127,9 +126,8 @@ class Policy:
 
     @property
     def verdicts(self) -> frozenset[Verdict]:
-        """Every verdict it may give, or carry out in the course of another."""
-        told = {Verdict.ACCEPT, Verdict.REJECT} if self.notify_remote is NotifyRemote.INVITE_THEN_KICK else set()
-        return frozenset({self.otherwise, self.otherwise_third_party, *(rule.then for rule in self.rules), *told})
+        """Every verdict it may give."""
+        return frozenset({self.otherwise, self.otherwise_third_party, *(rule.then for rule in self.rules)})
 
     def rules_for(self, kind: Kind) -> Iterator[Rule]:
         """The rules that judge requests of this kind, in order."""

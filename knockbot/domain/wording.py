@@ -111,9 +111,6 @@ def cannot_look(label: str, bot: str) -> Words:
     return words("I am not in {} now, so I cannot tell who may do this there. Invite {} first.", room(label), user(bot))
 
 
-NEEDS: dict[Verdict, str] = {Verdict.ACCEPT: "invite", Verdict.REJECT: "kick", Verdict.BAN: "ban"}
-
-
 def lacks_power(who: Words, shortfall: Shortfall, label: str) -> Words:
     """Somebody may not do this: the level they need, and the one they have."""
     return words("{} may not do this in {}: {}", who, room(label), shortfall.why)
@@ -172,17 +169,6 @@ def restored(since: int, *, lost: bool = False) -> Words:
 def hit_the_wrong_thing(act: Act, user_id: str, label: str) -> Words:
     """An act hit something other than what it was meant for."""
     return words("⚠️ " + WRONG_HIT[act], user=user(user_id), room=room(label))
-
-
-def slipped_in(request: Request, label: str) -> Words:
-    """Somebody used the moment in which the door was opened to tell them of their rejection."""
-    return words(
-        "⚠️ {} {} joined {} in the moment in which I told them that they are rejected (notify_remote). I put them out "
-        "again.",
-        bold(f"#{request.number}"),
-        user(request.user_id),
-        room(label),
-    )
 
 
 def rejected_elsewhere(label: str, reason: str | None) -> Words:
@@ -454,8 +440,6 @@ ACTS: dict[Act, str] = {
     Act.MEET: "make a room to meet",
     Act.ISSUE: "invite an address",
     Act.PLANT: "put an invite into the room",
-    Act.OPEN: "tell of a rejection",
-    Act.SHUT: "reject",
     Act.WRITE: "write to",
 }
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 from knockbot.domain import wording
 from knockbot.domain.model import Verdict
 from knockbot.domain.plan import ACT_OF
-from knockbot.domain.policy import NotifyRemote
 from knockbot.domain.power import Powers
 from knockbot.domain.text import shown
 from knockbot.domain.words import ID_LIMIT, Words, lines
 from knockbot.errors import ActionError
-from knockbot.flow import notify, rules
 from knockbot.flow.door import Door, RoomView
 from knockbot.flow.review import is_joined
 
@@ -57,7 +55,6 @@ async def checklist(door: Door, view: RoomView) -> Words:
                 for verdict, act in ACT_OF.items()
             ),
             *[await _allowed(door, room_id) for room_id in view.allow],
-            *await _told_by_invite(door, view, powers),
         ]
     )
 
@@ -70,23 +67,6 @@ async def _replaced(door: Door, view: RoomView) -> list[Words]:
     replacement = shown(tombstone.replacement, ID_LIMIT)
     return [
         wording.tick(False, "", f"this room was replaced by {replacement}, so I let nobody in here: protect that one")
-    ]
-
-
-async def _told_by_invite(door: Door, view: RoomView, powers: Powers) -> list[Words]:
-    """Whether the door can be opened for a moment, where the policy has it so."""
-    async with door.db.tx() as tx:
-        how = (await rules.in_force(door, tx, view.room_id)).policy.notify_remote
-    if how is not NotifyRemote.INVITE_THEN_KICK:
-        return []
-    why = notify.hindrance(door, view, powers, "")
-    return [
-        wording.tick(
-            why is None,
-            f"applicants of other servers are told of a rejection (notify_remote: {how})",
-            f"applicants of other servers are not told of a rejection by {how}, since {why}: "
-            f"set notify_remote to {NotifyRemote.MESSAGE}",
-        )
     ]
 
 

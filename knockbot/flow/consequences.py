@@ -65,7 +65,6 @@ STATE_AFTER: dict[Act, State] = {
     Act.KICK: State.REJECTED,
     Act.BAN: State.BANNED,
     Act.REVOKE: State.REVOKED,
-    Act.SHUT: State.REJECTED,
 }
 
 
@@ -79,7 +78,7 @@ async def _acted(door: Door, tx: Tx, effect: Effect, came: Outcome) -> None:
     if _is_beside(effect, request):
         return
     if came.seen is not None:
-        state = await notify.meaning(tx, request, outcome(request, came.seen))
+        state = outcome(request, came.seen)
         if state is not None:
             await settle.settle(door, tx, request, state, credited(request, came.seen, door.bot))
         return
@@ -117,13 +116,6 @@ def _is_called_for(door: Door, effect: Effect, request: Request) -> bool:
 
 
 # --- on telling applicants of other servers -------------------------------------------------------------------
-
-
-async def _door_opened(door: Door, tx: Tx, effect: Effect, came: Outcome) -> None:
-    """It is to be shut again first of all, since somebody may stand in it."""
-    await effects.add(tx, [plan.shut_door(effect)], door.now(), due_at=0)
-    if effect.request_id is not None and isinstance(came, Done) and came.event_id is not None:
-        await settle.record(door, tx, await requests.get(tx, effect.request_id), door.bot, "told them so")
 
 
 async def _written_to(door: Door, tx: Tx, effect: Effect, came: Outcome) -> None:
@@ -207,8 +199,6 @@ AFTER: Mapping[Act, Consequence] = {
     Act.KICK: _acted,
     Act.BAN: _acted,
     Act.REVOKE: _acted,
-    Act.SHUT: _acted,
-    Act.OPEN: _door_opened,
     Act.WRITE: _written_to,
     Act.ISSUE: _issued,
     Act.PLANT: _planted,
@@ -224,7 +214,6 @@ REFUSED: Mapping[Act, Callable[[Door, Tx, Effect, str], Awaitable[None]]] = {
     Act.KICK: _act_refused,
     Act.BAN: _act_refused,
     Act.REVOKE: _act_refused,
-    Act.SHUT: _act_refused,
     Act.PLANT: _not_planted,
 }
 """What follows of a refusal; a card or a line that cannot be sent has nowhere else to be told."""

@@ -10,7 +10,7 @@ from knockbot.domain import wording
 from knockbot.domain.model import Act, Decision, MemberChange, Membership, Request, State, Verdict
 from knockbot.domain.outcomes import credited, outcome
 from knockbot.errors import Never
-from knockbot.flow import inviters, notify, redeeming, rules, settle
+from knockbot.flow import inviters, redeeming, rules, settle
 from knockbot.flow.door import Door
 from knockbot.flow.judge import judge
 from knockbot.store import effects, inbox, requests, rooms
@@ -121,17 +121,10 @@ async def _knocked_again(door: Door, tx: Tx, request: Request, change: MemberCha
 async def moved_on(door: Door, change: MemberChange, seq: int | None) -> None:
     """A membership other than a knock: perhaps the outcome of a request, perhaps the bot's own act coming back."""
     wrong = await _hit_the_wrong_thing(door, change)
-    slipped_in = await notify.slipped_in(door, change)
     async with door.closing(seq) as tx:
-        if notify.is_passing(door, change):
-            await notify.take_back(door, tx, change)
-            return
         for request in await requests.about(tx, change.room_id, change.user_id):
-            state = await notify.meaning(tx, request, outcome(request, change))
-            if state is State.JOINED and slipped_in and notify.is_called_for(request):
-                text = wording.slipped_in(request, await settle.label_of(tx, change.room_id))
-                await settle.alarm(door, tx, change.room_id, f"slipped:{request.id}", text)
-            elif state is not None:
+            state = outcome(request, change)
+            if state is not None:
                 await settle.settle(door, tx, request, state, credited(request, change, door.bot))
             elif request.redeemed:
                 await redeeming.tell_on(door, tx, request, change)
@@ -147,8 +140,6 @@ async def _hit_the_wrong_thing(door: Door, change: MemberChange) -> bool:
     act = MADE_BY.get(change.membership)
     if change.sender != door.bot or act is None or change.replaces is None:
         return False
-    if notify.is_passing(door, change):
-        return False  # whatever it hit is put right at once
     if act is Act.INVITE:
         async with door.db.tx() as tx:
             meant = await effects.aims(tx, change.room_id, change.user_id, act)
@@ -158,8 +149,4 @@ async def _hit_the_wrong_thing(door: Door, change: MemberChange) -> bool:
     async with door.db.tx() as tx:
         meant_for = await effects.last_scope(tx, change.room_id, change.user_id, act) or [Membership.KNOCK]
     replaced = change.replaced_membership or await door.outside.membership_of(change.room_id, change.replaces)
-    if replaced in (Membership.INVITE, Membership.JOIN) and replaced not in meant_for:
-        before = await door.outside.past_member(change.room_id, change.replaces)
-        if before is not None and (notify.is_passing(door, before) or await notify.came_by_it(door, before)):
-            return False  # the door was opened to them for a moment
     return replaced is not None and replaced not in meant_for

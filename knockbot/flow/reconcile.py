@@ -82,8 +82,6 @@ async def _check_powers(door: Door, room: ProtectedRoom, powers: Powers) -> None
         still_missing = {plan.ACT_OF[verdict] for verdict in lacking(powers, door.bot)}
         if Act.INVITE in still_missing:
             still_missing |= {Act.REVOKE, Act.PLANT}  # to plant an invite, or take it back, takes what giving one does
-        if Act.KICK in still_missing:
-            still_missing.add(Act.SHUT)
         await effects.unblock(tx, room.room_id, door.now(), unless=still_missing)
 
 

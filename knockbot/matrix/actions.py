@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from markupsafe import Markup
@@ -26,9 +26,9 @@ from knockbot.flow.door import Door, log
 from knockbot.flow.sealed import SEALED
 from knockbot.flow.worker import Action
 from knockbot.matrix.cards import REQUEST_KEY, card_message, edit, message, transaction_id
-from knockbot.matrix.events import EFFECT_KEY, REJECTION_KEY, is_event_id, mapping
+from knockbot.matrix.events import EFFECT_KEY, is_event_id, mapping
 from knockbot.matrix.facts import THIRD_PARTY_INVITE, fits_a_path
-from knockbot.matrix.homeserver import HANDSHAKE, Homeserver
+from knockbot.matrix.homeserver import Homeserver
 from knockbot.matrix.keyring import Keyring
 from knockbot.store import cards, effects, requests, rooms
 from knockbot.store.effects import Claimed
@@ -61,8 +61,6 @@ async def change_membership(hand: Hand, claimed: Claimed) -> Outcome:
     effect = claimed.effect
     stands = await _standing(hand, claimed)
     membership = stands.membership if stands is not None else None
-    if effect.act is Act.INVITE and stands is not None and notify.is_passing(hand.door, stands):
-        raise Never("they were told of a rejection a moment ago, which is being brought to its end.")
     if stands is None and "while" in effect.content:
         # They came in by an invite that was taken back in the same moment, and the room settled that they never did.
         membership = Membership.LEAVE
@@ -117,76 +115,6 @@ async def _explain(hand: Hand, claimed: Claimed, stood: MemberChange | None, err
 
 
 # --- telling who is rejected, from elsewhere ------------------------------------------------------------------
-
-
-async def open_door(hand: Hand, claimed: Claimed) -> Outcome:
-    """Invite somebody who is rejected, by an invite that says so, if nothing stands in the way; tried once.
-
-    Whatever comes of it, `shut_door` follows: a rejection does not wait for another server.
-    """
-    effect, door = claimed.effect, hand.door
-    stands = await _standing(hand, claimed)
-    if stands is not None and notify.is_passing(door, stands):
-        return Done(stands.event_id)
-    if claimed.tried_before and (stands is None or stands.membership is not Membership.KNOCK):
-        return Done()  # it may have been opened; `shut_door` finds out who came in by it
-    hindrance = await _why_not_open(hand, claimed, stands)
-    if hindrance is not None:
-        return Overtaken(hindrance)
-    content = {"membership": Membership.INVITE, REJECTION_KEY: effect.key, **effect.content}
-    content.pop("kick")
-    try:
-        event_id = await hand.homeserver.put_state(effect.room_id, MEMBER, effect.user_id or "", content, HANDSHAKE)
-    except Never as error:
-        return Overtaken(error.why)
-    except Later as error:
-        if error.unreachable:
-            raise
-        return Overtaken(effects.NO_ANSWER)
-    return Done(event_id)
-
-
-async def _why_not_open(hand: Hand, claimed: Claimed, stands: MemberChange | None) -> str | None:
-    effect, user_id = claimed.effect, claimed.effect.user_id or ""
-    if stands is None or stands.membership is not Membership.KNOCK or not await _is_rejected(hand, effect):
-        return "there is nothing to tell them"
-    if claimed.attempts > OPENED_AT_MOST:
-        return effects.NO_ANSWER
-    if await review.is_denied(hand.door, effect.room_id, user_id):
-        return "the room's server ACL denies their server"
-    outside = hand.door.outside
-    return notify.hindrance(
-        hand.door, await outside.room(effect.room_id), await outside.powers(effect.room_id), user_id
-    )
-
-
-OPENED_AT_MOST = 2
-"""Attempts, of which one may have been cut short by a death of this process."""
-
-
-async def shut_door(hand: Hand, claimed: Claimed) -> Outcome:
-    """Reject somebody, to whom the door may stand open, or who came in by it; not whom somebody else let in."""
-    door, kick = hand.door, replace(claimed.effect, act=Act.KICK)
-    stands = await _standing(hand, claimed)
-    if stands is None or stands.membership in plan.WANTED[Act.KICK]:
-        return Done(seen=stands)
-    knocks = stands.membership is Membership.KNOCK
-    if knocks and not await _is_rejected(hand, kick):
-        return Overtaken("nobody rejects them any more")
-    if not knocks and not notify.is_passing(door, stands) and not await notify.slipped_in(door, stands):
-        return Overtaken(f"they are at {stands.membership} by now", seen=stands)
-    try:
-        await _call(hand, kick)
-    except Never as error:
-        return await _explain(hand, replace(claimed, effect=kick), stands, error)
-    return Done()
-
-
-async def _is_rejected(hand: Hand, effect: Effect) -> bool:
-    async with hand.door.db.tx() as tx:
-        request = await requests.get(tx, effect.request_id) if effect.request_id is not None else None
-        kept = await rooms.find(tx, effect.room_id) is not None
-    return kept and request is not None and notify.is_called_for(request)
 
 
 async def write(hand: Hand, claimed: Claimed) -> Outcome:
@@ -492,8 +420,6 @@ ACTIONS: dict[Act, Callable[[Hand, Claimed], Awaitable[Outcome]]] = {
     Act.INVITE: change_membership,
     Act.KICK: change_membership,
     Act.BAN: change_membership,
-    Act.OPEN: open_door,
-    Act.SHUT: shut_door,
     Act.WRITE: write,
     Act.REVOKE: revoke,
     Act.ISSUE: issue,

@@ -30,11 +30,6 @@ from knockbot.errors import KnockbotError
 EFFECT_KEY = "org.knockbot.effect"
 """Where a message of the bot names the effect that sent it."""
 
-REJECTION_KEY = "org.knockbot.rejection"
-"""Where an invite of the bot says that it only carries the reason of a rejection; its value is that effect's key."""
-
-LONGEST_KEY = 500
-
 REASON_KEPT = 10_000
 NAME_KEPT = 500
 BODY_KEPT = 65_536
@@ -111,13 +106,7 @@ def member_change(event: Mapping[str, Any], bot: str = "") -> MemberChange:
         replaces=replaces if is_event_id(replaces) else None,
         replaced_membership=_membership(mapping(unsigned.get("prev_content"))),
         token=token,
-        carries=_carried(content) if membership is Membership.INVITE else None,
     )
-
-
-def _carried(content: Mapping[str, Any]) -> str | None:
-    key = content.get(REJECTION_KEY)
-    return storable(key[:LONGEST_KEY]) if isinstance(key, str) else None
 
 
 def _redeemed_token(content: Mapping[str, Any]) -> str | None:

@@ -495,12 +495,10 @@ class Homeserver:
         except Never as error:
             log.info("leaving %s: %s", room_id, error.why)
 
-    async def put_state(
-        self, room_id: str, event_type: str, key: str, content: Mapping[str, Any], patience: float = READ
-    ) -> str:
+    async def put_state(self, room_id: str, event_type: str, key: str, content: Mapping[str, Any]) -> str:
         """Set a room's state; returns the event id."""
         path = Path.v3.rooms[room_id].state[event_type][key]
-        return _id_in(await self.call(Method.PUT, path, content, patience=patience), "event_id")
+        return _id_in(await self.call(Method.PUT, path, content), "event_id")
 
     async def send(self, room_id: str, event_type: str, txn_id: str, content: Mapping[str, Any]) -> str:
         """Send a message event; returns its event id."""

@@ -58,6 +58,9 @@ again, so who comes back gets a new device (`matrix/keyring.py`)."""
 
 VERSION_TABLE = UPGRADES.version_table_name
 
+UNREADABLE = frozenset({"0.1.0"})
+"""Versions that counted their schemas otherwise; nobody was to keep records of theirs."""
+
 AT_ONCE = 500
 """Rows that are written together."""
 
@@ -358,6 +361,8 @@ class _Reader:
             header = None
         if header is None or [type(value) for value in (header.schema, header.exported_at)] != [int, int]:
             raise self.damaged("this is no back-up of knockbot")
+        if header.knockbot in UNREADABLE:
+            raise self.damaged(f"knockbot {header.knockbot} wrote this: back-ups of that version cannot be imported")
         if header.schema > len(STEPS):
             raise self.damaged(
                 f"knockbot {header.knockbot} wrote this, which is newer (schema {header.schema}, and this one knows "

@@ -41,7 +41,7 @@ async def add(tx: Tx, effects: Iterable[Effect], now: int, *, due_at: int | None
     One that needs a server which is silent just now waits with the others until that is asked again.
     """
     for effect in effects:
-        waits = effect.server is not None and effect.act is not Act.OPEN
+        waits = effect.server is not None
         silent_until = await _silent_until(tx, effect.server or "") if waits else 0
         await tx.execute(
             "INSERT INTO effects (key, act, room_id, lane, request_id, card_id, user_id, server, event_id, "
@@ -71,23 +71,7 @@ async def _silent_until(tx: Tx, server: str) -> int:
     return int(due_at or 0)
 
 
-async def is_silent(tx: Tx, server: str, now: int, since: int) -> bool:
-    """Whether a server is set aside just now, or let an `open` end without an answer since a moment."""
-    return await _silent_until(tx, server) > now or bool(
-        await tx.fetchval(
-            f"SELECT count(*) FROM effects WHERE {_TELLS} AND created_at >= $2 AND server = $1 AND act = 'open' "
-            "AND state = 'overtaken' AND why = $3",
-            server,
-            since,
-            NO_ANSWER,
-        )
-    )
-
-
-NO_ANSWER = "their server gave no answer"
-"""Why an `open` came to nothing, where it did for that."""
-
-_TELLS = "act IN ('open', 'write')"
+_TELLS = "act = 'write'"
 """What tells applicants of other servers that they were rejected."""
 
 
@@ -101,23 +85,6 @@ async def told_since(tx: Tx, user_id: str, since: int) -> tuple[int, int]:
     )
     assert row is not None  # a sum is always one row
     return int(row["theirs"]), int(row["all_of_them"])
-
-
-async def has_opened(tx: Tx, request_id: int) -> bool:
-    """Whether the door was, or may have been, opened for a moment to somebody who is rejected."""
-    return bool(
-        await tx.fetchval(
-            "SELECT count(*) FROM effects WHERE request_id = $1 AND act = 'open' AND attempts > 0 "
-            "AND (state <> 'overtaken' OR why = $2)",
-            request_id,
-            NO_ANSWER,
-        )
-    )
-
-
-async def is_known(tx: Tx, key: str) -> bool:
-    """Whether this act was ever planned."""
-    return bool(await tx.fetchval("SELECT count(*) FROM effects WHERE key = $1", key))
 
 
 async def claim(db: Database, now: int, limit: int, *, keys: bool = True) -> list[Claimed]:
@@ -244,7 +211,7 @@ async def postpone_server(tx: Tx, server: str, due_at: int) -> None:
     But for `open`, which is tried once, so that a rejection does not wait for it.
     """
     await tx.execute(
-        "UPDATE effects SET due_at = $2 WHERE state = 'due' AND server = $1 AND due_at < $2 AND act <> 'open'",
+        "UPDATE effects SET due_at = $2 WHERE state = 'due' AND server = $1 AND due_at < $2",
         server,
         due_at,
     )

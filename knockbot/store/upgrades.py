@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from mautrix.util.async_db import Connection, Scheme, UpgradeTable
 
-UPGRADES = UpgradeTable(database_name="knockbot")
+UPGRADES = UpgradeTable(database_name="knockbot", version_table_name="knockbot_version")
+"""Bridges keep a table `version` too, so this one has a name of its own."""
 
 
 def _serial(scheme: Scheme) -> str:
@@ -25,7 +26,7 @@ async def _execute(conn: Connection, script: str) -> None:
 
 
 async def upgrade_v1(conn: Connection, scheme: Scheme) -> None:
-    """The door: inbox, rooms, policies, requests, cards, effects, audit."""
+    """The whole schema."""
     await _execute(conn, V1.format(serial=_serial(scheme)))
 
 
@@ -39,7 +40,14 @@ CREATE TABLE inbox (
     received_at BIGINT NOT NULL,
     handled_at  BIGINT,
     attempts    INTEGER NOT NULL DEFAULT 0,
-    fault       TEXT
+    fault       TEXT,
+    -- What is encrypted waits for the process that has the bot's keys. Where the key of its session is missing,
+    -- `session` says which; it is looked at again at `due_at`, or once the key is there; `asked` is whether it was
+    -- asked for.
+    sealed      BOOLEAN NOT NULL DEFAULT FALSE,
+    session     TEXT,
+    due_at      BIGINT,
+    asked       BOOLEAN NOT NULL DEFAULT FALSE
 );
 CREATE INDEX inbox_waiting ON inbox (room_id, seq) WHERE handled_at IS NULL AND fault IS NULL;
 CREATE INDEX inbox_old ON inbox (received_at);
@@ -133,13 +141,26 @@ CREATE TABLE requests (
     done_by         TEXT,
     card_id         BIGINT REFERENCES cards (id),
     shown_event_id  TEXT,
-    trouble         TEXT
+    trouble         TEXT,
+    -- Of a third-party invite.
+    token           TEXT,
+    inviter         TEXT,
+    invite_json     TEXT,
+    -- The moderator who had the bot send it; `inviter` is them then, too.
+    issued_by       TEXT,
+    -- The fall of its inviter that was dealt with: a member event, or a level. What moderators say afterwards stands.
+    fallen_by       TEXT,
+    -- A request that came over from the room which this one replaces, until its applicant knocks here.
+    moved_from      TEXT
 );
 CREATE UNIQUE INDEX requests_numbered ON requests (management_room, number);
 CREATE INDEX requests_of_applicant ON requests (room_id, user_id, id);
 CREATE UNIQUE INDEX requests_open ON requests (room_id, kind, user_id) WHERE state = 'pending' AND kind = 'knock';
 CREATE INDEX requests_pending ON requests (management_room) WHERE state = 'pending';
 CREATE INDEX requests_on_card ON requests (card_id);
+-- The newest request of a token has it; those before it, which are settled, have it in invite_json alone.
+CREATE UNIQUE INDEX requests_token ON requests (room_id, token) WHERE token IS NOT NULL;
+CREATE INDEX requests_inviter ON requests (room_id, inviter) WHERE inviter IS NOT NULL;
 
 -- Intended acts. At most one of a lane runs at a time.
 CREATE TABLE effects (
@@ -169,6 +190,8 @@ CREATE INDEX effects_open ON effects (request_id) WHERE state IN ('due', 'runnin
 CREATE INDEX effects_waiting ON effects (room_id) WHERE state IN ('due', 'running', 'blocked');
 CREATE INDEX effects_card ON effects (card_id);
 CREATE INDEX effects_on_user ON effects (room_id, user_id, id);
+-- Who was told of a rejection of late, for the limits.
+CREATE INDEX effects_telling ON effects (created_at) WHERE act = 'write';
 
 -- Who decided what, when, by which rule; only ever added to.
 CREATE TABLE audit (
@@ -192,25 +215,6 @@ CREATE TABLE leases (
     name    TEXT PRIMARY KEY,
     process TEXT NOT NULL
 );
-"""
-
-
-async def upgrade_v2(conn: Connection, _: Scheme) -> None:
-    """Third-party invites: their token, their inviter, what they say, and the addresses we sent them to ourselves."""
-    await _execute(conn, V2)
-
-
-V2 = """
-ALTER TABLE requests ADD COLUMN token TEXT;
-ALTER TABLE requests ADD COLUMN inviter TEXT;
-ALTER TABLE requests ADD COLUMN invite_json TEXT;
--- The moderator who had the bot send it; `inviter` is them then, too.
-ALTER TABLE requests ADD COLUMN issued_by TEXT;
--- The fall of its inviter that was dealt with: a member event, or a level. What moderators say afterwards stands.
-ALTER TABLE requests ADD COLUMN fallen_by TEXT;
--- The newest request of a token has it; those before it, which are settled, have it in invite_json alone.
-CREATE UNIQUE INDEX requests_token ON requests (room_id, token) WHERE token IS NOT NULL;
-CREATE INDEX requests_inviter ON requests (room_id, inviter) WHERE inviter IS NOT NULL;
 
 -- Whom an invite issued by the bot went to: personal data, kept apart so that it can be forgotten.
 CREATE TABLE addresses (
@@ -237,17 +241,6 @@ CREATE TABLE issued (
     sending   BOOLEAN NOT NULL DEFAULT FALSE
 );
 CREATE INDEX issued_at ON issued (at);
-"""
-
-
-async def upgrade_v3(conn: Connection, scheme: Scheme) -> None:
-    """Encrypted rooms, applicants of other servers who are told of a rejection, upgraded rooms, back-ups read in."""
-    await _execute(conn, V3.format(serial=_serial(scheme)))
-
-
-V3 = """
--- Who was told of a rejection of late, for the limits.
-CREATE INDEX effects_telling ON effects (created_at) WHERE act IN ('open', 'write');
 
 -- Protected rooms that were replaced by another, and how far the bot is in following. One row per tombstone's room.
 CREATE TABLE moves (
@@ -259,16 +252,6 @@ CREATE TABLE moves (
 );
 CREATE INDEX moves_to ON moves (replacement);
 CREATE INDEX moves_offered ON moves (event_id);
-
--- A request that came over from the room which this one replaces, until its applicant knocks here.
-ALTER TABLE requests ADD COLUMN moved_from TEXT;
-
--- What is encrypted waits for the process that has the bot's keys. Where the key of its session is missing, `session`
--- says which; it is looked at again at `due_at`, or once the key is there; `asked` is whether it was asked for.
-ALTER TABLE inbox ADD COLUMN sealed BOOLEAN NOT NULL DEFAULT FALSE;
-ALTER TABLE inbox ADD COLUMN session TEXT;
-ALTER TABLE inbox ADD COLUMN due_at BIGINT;
-ALTER TABLE inbox ADD COLUMN asked BOOLEAN NOT NULL DEFAULT FALSE;
 
 -- Rooms that were seen to be encrypted, which they are for ever; and whose devices have the key of what the bot says.
 CREATE TABLE encrypted_rooms (
@@ -304,6 +287,6 @@ CREATE TABLE restores (
 """
 
 
-STEPS = (upgrade_v1, upgrade_v2, upgrade_v3)
+STEPS = (upgrade_v1,)
 for step in STEPS:
     UPGRADES.register(description=step.__doc__ or "")(step)  # type: ignore[call-arg, arg-type]  # its stub confuses the overloads

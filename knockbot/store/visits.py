@@ -37,12 +37,6 @@ async def inviter(tx: Tx, room_id: str) -> str | None:
     return str(user_id) if user_id is not None else None
 
 
-async def visited(tx: Tx, room_id: str) -> str | None:
-    """The bot's membership in a room, as last seen."""
-    membership = await tx.fetchval("SELECT membership FROM visits WHERE room_id = $1", room_id)
-    return str(membership) if membership is not None else None
-
-
 async def use(tx: Tx, room_id: str, now: int) -> None:
     """A room is something to the bot once somebody commands in it."""
     await tx.execute(

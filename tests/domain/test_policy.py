@@ -597,18 +597,16 @@ def test_whatever_is_no_policy_is_a_fault_and_nothing_else(data: object, place: 
 # --- applicants of other servers ----------------------------------------------------------------------------------
 
 
-def test_who_has_rejections_told_by_an_invite_needs_the_power_to_invite_and_to_kick() -> None:
+def test_telling_rejections_by_message_takes_no_power_in_the_room() -> None:
     assert parse_policy({}).verdicts == {Verdict.FORWARD}
     assert parse_policy({"notify_remote": "message"}).verdicts == {Verdict.FORWARD}
-    by_invite = parse_policy({"notify_remote": "invite_then_kick"}).verdicts
-    assert by_invite == {Verdict.FORWARD, Verdict.ACCEPT, Verdict.REJECT}
 
 
 @pytest.mark.parametrize(
     ("key", "value", "complaint"),
     [
-        ("notify_remote", "invite", 'unknown word "invite"'),
-        ("notify_remote", False, "expected one of off, invite_then_kick, message"),
+        ("notify_remote", "invite_then_kick", 'unknown word "invite_then_kick"'),
+        ("notify_remote", False, "expected one of off, message"),
         ("stale_after", 30, "expected a span of time such as 30m, 12h or 7d"),
         ("stale_after", "0d", "expected a span of time longer than none at all"),
     ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from knockbot.demo.people import MatrixRefused, Person, until
-from tests.federation import View, hears, knock_from, sees, time_passes, view, waits_for
+from tests.federation import View, knock_from, sees, time_passes, view, waits_for
 from tests.keeper import Garden, InProcess, block, edit_of, html, words
 from tests.sydent import FederatingHomeserver, FederatingLab
 
@@ -278,28 +278,6 @@ async def test_the_standing_knock_of_a_server_that_the_room_denies_is_closed(
 
 
 # --- rejections that are told -------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-async def test_an_invite_that_is_taken_back_hands_a_rejection_to_another_server(
-    federating_keeper: InProcess, other_homeserver: FederatingHomeserver, version: str
-) -> None:
-    garden = await federating_keeper.garden("notify_remote: invite_then_kick", name="Telling", room_version=version)
-    ana = await knock_from(garden, other_homeserver)
-    before = (await ana.sync())["next_batch"]
-
-    await garden.command(f"reject {await number_of(garden, ana)} No room left.")
-
-    heard = await hears(ana, garden.room, before, "No room left.")
-    assert heard.sender == federating_keeper.user_id
-    assert heard.section in {"invite", "leave"}  # a client that looks a moment later sees only how it ended
-    await garden.shown(ana, "rejected", by=garden.alice.user_id)
-    await garden.membership(ana, "leave")
-    with pytest.raises(MatrixRefused):
-        await ana.join(garden.room)
-    await garden.caught_up()
-    assert sorted(await garden.acts_on(ana)) == ["invite", "leave"]
-    assert [block(event)["state"] for event in await garden.said_about(ana)] == ["pending", "rejected"]
 
 
 async def test_a_message_hands_a_rejection_to_another_server(
