@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import secrets
 import signal
+import socket
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -14,7 +16,7 @@ from typing import Any
 from aiohttp import ClientSession, web
 
 from knockbot import __version__, logs
-from knockbot.config import Settings
+from knockbot.config import Listen, Settings
 from knockbot.domain.model import (
     Echo,
     MemberChange,
@@ -129,7 +131,7 @@ async def service(settings: Settings) -> AsyncIterator[Door]:
         if up_to_date:
             recalled.set()
         async with (
-            listening(gateway.app, settings.appservice.hostname, settings.appservice.port),
+            listening(gateway.app, *settings.appservice.listen),
             _metrics(settings, db),
             _working(lambda: _beat(db)),
         ):
@@ -318,17 +320,31 @@ async def new_session() -> AsyncIterator[ClientSession]:
         yield session
 
 
+NOT_LISTENING = {
+    errno.EADDRINUSE: "is another knockbot running, or the port taken?",
+    errno.EACCES: "a port below 1024 takes a right that knockbot has not; choose a higher one",
+    errno.EADDRNOTAVAIL: "is that an address of this machine? 0.0.0.0 and :: stand for all of them",
+    errno.EAFNOSUPPORT: "this machine has no IPv6; 0.0.0.0 stands for all its other addresses",
+}
+"""What to do where a port cannot be listened on."""
+
+
 @asynccontextmanager
 async def listening(app: web.Application, host: str, port: int) -> AsyncIterator[None]:
+    """Answer requests there for as long as the block lasts. Raises `Unavailable`."""
+    where = Listen(host, port)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
+    # asyncio has `::` mean the addresses of IPv6 only.
+    hosts = ("::", "0.0.0.0") if host == "::" else (host,)  # noqa: S104 - as the config says
     try:
         try:
-            await web.TCPSite(runner, host, port).start()
+            for one in hosts:
+                await web.TCPSite(runner, one, port).start()
         except OSError as error:
-            raise Unavailable(
-                f"cannot listen on {host}:{port}: {error.strerror}; is another knockbot running, or the port taken?"
-            ) from error
+            no_name = isinstance(error, socket.gaierror)
+            hint = "no such host is known" if no_name else NOT_LISTENING.get(error.errno or 0, "see the words before")
+            raise Unavailable(f"cannot listen on {where}: {error.strerror}; {hint}") from error
         yield
     finally:
         await runner.cleanup()
@@ -339,7 +355,7 @@ async def _metrics(settings: Settings, db: Database) -> AsyncIterator[None]:
     if not settings.metrics.enabled:
         yield
         return
-    async with listening(Metrics(db).app, settings.metrics.listen.host, settings.metrics.listen.port):
+    async with listening(Metrics(db).app, *settings.metrics.listen):
         yield
 
 

@@ -165,7 +165,7 @@ async def _somebody_listens(bench: Bench) -> AsyncIterator[str]:
     """A running knockbot, or, where nothing listens, a stand-in that answers pings and nothing else."""
     service = bench.settings.appservice
     try:
-        async with listening(PingOnly(service.hs_token).app, service.hostname, service.port):
+        async with listening(PingOnly(service.hs_token).app, *service.listen):
             yield "this check"
             return
     except Unavailable as error:
@@ -179,7 +179,7 @@ async def _knockbot_runs(bench: Bench) -> bool:
     try:
         async with (
             asyncio.timeout(5),
-            bench.session.get(f"http://{service.hostname}:{service.port}/_matrix/mau/live") as answer,
+            bench.session.get(f"http://{service.listen}/_matrix/mau/live") as answer,
         ):
             return answer.status == 200
     except (ClientError, OSError, TimeoutError):

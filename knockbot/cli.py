@@ -26,6 +26,7 @@ from knockbot.config import (
     Listen,
     Settings,
     can_encrypt,
+    is_ip_address,
     load,
     quoted,
     read_listen,
@@ -386,6 +387,8 @@ def _likely_domain(homeserver: str) -> str | None:
 
 
 def _listen(value: str) -> Listen:
+    if is_ip_address(value) and ":" in value:
+        value = f"[{value}]"  # of an IPv6 address alone, what stands behind the last ":" is no port
     has_port = value.rpartition(":")[2].isdecimal() and ":" in value
     return read_listen(value if has_port else f"{value}:{AppService.model_fields['port'].default}")
 

@@ -6,6 +6,7 @@ What the keys mean, and why their defaults are what they are, is told in config.
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import re
 import ssl
 from collections.abc import Callable, Iterator, Mapping
@@ -31,7 +32,7 @@ from knockbot.documents import DEEPEST, LONGEST, Document, dump, read_document
 from knockbot.domain.ids import is_alias, is_room_id, is_server_name, is_user_id, server_of
 from knockbot.domain.policy import Policy, parse_policy
 from knockbot.domain.reading import Path as Keys
-from knockbot.domain.reading import duration, found, one_of, text, unknown_word, whole_number
+from knockbot.domain.reading import duration, found, looks_secret, one_of, text, unknown_word, whole_number
 from knockbot.errors import Fault
 
 T = TypeVar("T")
@@ -156,7 +157,7 @@ def read_listen(value: object) -> Listen:
     host, _, port = written.rpartition(":")
     if not host or not port.isdecimal() or (":" in host and not host.startswith("[")):
         raise Fault(f"expected host:port, found {found(written)}")
-    return Listen(_host(host.strip("[]")), _port(int(port[:9])))
+    return Listen(_host(host), _port(int(port[:9])))
 
 
 def _port(value: object) -> int:
@@ -174,10 +175,23 @@ def _flag(value: object) -> bool:
 
 
 def _host(value: object) -> str:
-    host = text(value, (), 255)
-    if any(map(str.isspace, host)) or "/" in host:
-        raise Fault(f"expected a host name or an IP address, found {found(host)}")
+    written = text(value, (), 255)
+    host = written[1:-1] if written.startswith("[") and written.endswith("]") else written
+    if not _HOST.fullmatch(host) and not is_ip_address(host):
+        raise Fault(f"expected a host name or an IP address, found {found(written)}")
     return host
+
+
+_HOST = re.compile(r"[0-9A-Za-z]([0-9A-Za-z._-]*[0-9A-Za-z])?\.?")
+
+
+def is_ip_address(host: str) -> bool:
+    """Whether this is an IP address, of either kind, without brackets."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 _WORD = re.compile(r"[0-9A-Za-z._~-]+")
@@ -264,7 +278,11 @@ def _room(value: object) -> str:
 
 def _permitted(value: object) -> str:
     who = text(value, (), 255)
-    if who == "*" or is_user_id(who):
+    if who == "*":
+        return who
+    if "*" in who or "?" in who:
+        raise Fault(f'expected no glob but a user, a server or "*" alone, found {found(who)}')
+    if is_user_id(who):
         return who
     if not is_server_name(who):
         raise Fault(f'expected "*", a server or a full user ID, found {found(who)}')
@@ -368,6 +386,11 @@ class AppService(Part):
     bot_displayname: Annotated[str, _by(_display_name)] = "Knockbot"
     as_token: Annotated[str, _by(_token)] = Field(repr=False)
     hs_token: Annotated[str, _by(_token)] = Field(repr=False)
+
+    @property
+    def listen(self) -> Listen:
+        """Where this process listens for the homeserver."""
+        return Listen(self.hostname, self.port)
 
 
 class Defaults(Part):
@@ -508,9 +531,21 @@ def _contradictions(settings: Settings) -> Iterator[tuple[Keys, str]]:
         yield ("appservice", "bot_username"), "too long: a user ID has at most 255 characters"
     if settings.encryption.allow and not can_encrypt():
         yield ("encryption", "allow"), WITHOUT_EXTRA
+    secret = {settings.appservice.as_token, settings.appservice.hs_token, settings.encryption.pickle_key}
+    for key in ("id", "bot_username", "bot_displayname"):
+        if getattr(settings.appservice, key) in secret:
+            yield ("appservice", key), "one of the secrets stands here, and everybody would see it"
+    for who in settings.permissions:
+        if _is_bare_word(who) and who != settings.homeserver.domain.lower():
+            yield ("permissions", who), f"expected a user ID (@{who}:{settings.homeserver.domain}) or a server's name"
     for name, room in settings.rooms.items():
         if room.management_room == name:
             yield ("rooms", name, "management_room"), "expected another room than the one it manages"
+
+
+def _is_bare_word(who: str) -> bool:
+    """Whether this can hardly be the server that it would be taken for: a user's name alone, most likely."""
+    return who not in ("*", "localhost") and not any(mark in who for mark in ".:@")
 
 
 # --- loading ------------------------------------------------------------------------------------------------------
@@ -518,8 +553,22 @@ def _contradictions(settings: Settings) -> Iterator[tuple[Keys, str]]:
 ENVIRONMENT = "KNOCKBOT_"
 """What the environment variables that stand for keys begin with."""
 
-_NOT_OURS = re.compile(r"KNOCKBOT_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_[0-9]+_.+)?)")
-"""What Kubernetes puts into every environment beside a service called knockbot."""
+_SERVICE = "KNOCKBOT_((?!.*__)[0-9A-Z_]+_)?"
+_OF_A_SERVICE = re.compile(
+    f"{_SERVICE}(SERVICE_HOST|SERVICE_PORT(_[0-9A-Z_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)_(PROTO|PORT|ADDR))"
+)
+_ADDRESS_OF_A_SERVICE = re.compile(f"{_SERVICE}PORT(_[0-9]+_(TCP|UDP|SCTP))?")
+
+
+def _is_of_a_service(name: str, value: str) -> bool:
+    """Whether Kubernetes, or Docker, put a variable there for a service called knockbot, or knockbot-something.
+
+    Those that end like a key of ours hold an address (``tcp://…``), which no key does.
+    """
+    if _OF_A_SERVICE.fullmatch(name):
+        return True
+    return bool(_ADDRESS_OF_A_SERVICE.fullmatch(name) and re.match("(tcp|udp|sctp)://", value))
+
 
 SECRETS: tuple[Keys, ...] = (
     ("appservice", "as_token"),
@@ -580,7 +629,7 @@ class _Sources:
         """Let the environment have the last word."""
         overrides: dict[Keys, Any] = {}
         for name in sorted(environ):
-            if not name.startswith(ENVIRONMENT) or _NOT_OURS.fullmatch(name):
+            if not name.startswith(ENVIRONMENT) or _is_of_a_service(name, environ[name]):
                 continue
             path: Keys = tuple(name.removeprefix(ENVIRONMENT).lower().split("__"))
             self.origins[path] = name
@@ -633,7 +682,10 @@ class _Sources:
         return self._part_of(path).pop(str(path[-1]), None)
 
     def _secret(self, file: object) -> str:
-        path = self.directory / text(file, (), 4000)
+        name = text(file, (), 4000)
+        if "://" in name or looks_secret(name):
+            raise Fault("expected the name of a file; does the secret itself stand here?")
+        path = self.directory / name
         try:
             with path.open(encoding="utf-8") as opened:
                 return opened.read(LONGEST_SECRET).strip()
@@ -733,7 +785,9 @@ _SIMPLE = re.compile(r"[0-9A-Za-z_]+")
 
 def _spelled(path: Keys) -> str:
     """A path as people read it: ``rooms."#garden:example.org".policy``."""
-    return ".".join(str(step) if _SIMPLE.fullmatch(str(step)) else found(step) for step in path)
+    return ".".join(
+        str(step) if _SIMPLE.fullmatch(str(step)) and not looks_secret(str(step)) else found(step) for step in path
+    )
 
 
 # --- the registration ---------------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ from ruamel.yaml.events import (
     StreamEndEvent,
 )
 
+from knockbot.domain.reading import found
 from knockbot.domain.text import shown
 from knockbot.errors import Fault
 
@@ -168,7 +169,7 @@ class _Reading:
             here = (*path, key)
             if key in mapping:
                 first = self.lines[here]
-                raise self._fault(f'the key "{shown(key, 60)}" stands here a second time (first: line {first})', event)
+                raise self._fault(f"the key {found(key)} stands here a second time (first: line {first})", event)
             self.lines[here] = _line(event)
             mapping[key] = self._value(next(self.events), here)
         return mapping
@@ -187,7 +188,7 @@ class _Reading:
             raise self._fault('merge keys ("<<") are not accepted', event)
         key = self._scalar(event)
         if not isinstance(key, str):
-            written = f'the key "{shown(event.value, 60)}"' if event.value else "an empty key"
+            written = f"the key {found(event.value)}" if event.value else "an empty key"
             raise self._fault(f"{written} is not text; put it in quotes", event)
         return key
 

@@ -213,6 +213,10 @@ def test_init_does_not_guess_a_server_name(knock: Run, homeserver: str) -> None:
         ("door.internal", Listen("door.internal", 29331), "http://door.internal:29331"),
         ("[fd00::1]:99", Listen("fd00::1", 99), "http://[fd00::1]:99"),
         ("[::1]", Listen("::1", 29331), "http://localhost:29331"),
+        ("::1", Listen("::1", 29331), "http://localhost:29331"),
+        ("::", Listen("::", 29331), "http://localhost:29331"),
+        ("[::]:99", Listen("::", 99), "http://localhost:99"),
+        ("localhost:99", Listen("localhost", 99), "http://localhost:99"),
     ],
 )
 def test_the_address_follows_from_where_knockbot_listens(knock: Run, listen: str, bound: Listen, address: str) -> None:
@@ -230,7 +234,8 @@ def test_the_address_follows_from_where_knockbot_listens(knock: Run, listen: str
         ("--domain", "https://example.org", "expected a server name"),
         ("--admin", "alice", "expected a user ID"),
         ("--address", "localhost:1", "expected an http:// or https:// URL"),
-        ("--listen", "::1", "expected host:port"),
+        ("--listen", "*", "expected a host name or an IP address"),
+        ("--listen", "unix:/run/knockbot.sock", "expected host:port"),
         ("--listen", "host:99999", "expected a port from 1 to 65535"),
     ],
 )

@@ -65,6 +65,10 @@ def loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
     return write_and_load
 
 
+BARE_WORD = "expected a user ID (@alice:example.org) or a server's name"
+NO_GLOB = 'expected no glob but a user, a server or "*" alone, found "{}"'
+
+
 def faults_of(loaded: Load, text: str = NEEDED, **environ: str) -> list[str]:
     with pytest.raises(Fault) as caught:
         loaded(text, **environ)
@@ -350,6 +354,12 @@ rooms:
         ("permissions: [a]", "8: permissions", "expected keys and values, found a list"),
         ("permissions: {a.org: owner}", '8: permissions."a.org"', 'unknown word "owner"; known: user, admin'),
         ("permissions: {a.org: amdin}", '8: permissions."a.org"', 'unknown word "amdin"; did you mean "admin"?'),
+        ("permissions: {alice: user}", "8: permissions.alice", BARE_WORD),
+        ("permissions: {admin: user}", "8: permissions.admin", BARE_WORD.replace("alice", "admin")),
+        ("permissions: {'*.a.org': user}", '8: permissions."*.a.org"', NO_GLOB.format("*.a.org")),
+        ("permissions: {'@*:a.org': user}", '8: permissions."@*:a.org"', NO_GLOB.format("@*:a.org")),
+        ("permissions: {'@bob?:a.org': user}", '8: permissions."@bob?:a.org"', NO_GLOB.format("@bob?:a.org")),
+        ("permissions: {'**': user}", '8: permissions."**"', NO_GLOB.format("**")),
         (
             "permissions:\n  a.org: user\n  alice: admin\n  '@bob': user",
             '11: permissions."@bob"',
@@ -616,18 +626,98 @@ def test_a_mistake_in_the_environment_names_the_variable(loaded: Load, name: str
     assert faults_of(loaded, NEEDED, **{f"KNOCKBOT_{name}": value}) == [f"KNOCKBOT_{name}: {fault}"]
 
 
-def test_what_kubernetes_puts_there_beside_a_service_called_knockbot_is_not_ours(loaded: Load) -> None:
-    assert (
-        loaded(
-            NEEDED,
-            KNOCKBOT_SERVICE_HOST="10.0.0.1",
-            KNOCKBOT_SERVICE_PORT="29331",
-            KNOCKBOT_SERVICE_PORT_HTTP="29331",
-            KNOCKBOT_PORT="tcp://10.0.0.1:29331",
-            KNOCKBOT_PORT_29331_TCP_ADDR="10.0.0.1",
-        )
-        == loaded()
-    )
+@pytest.mark.parametrize("service", ["", "METRICS_", "APPSERVICE_", "WEB_1_"])
+def test_what_kubernetes_puts_there_beside_services_called_knockbot_is_not_ours(loaded: Load, service: str) -> None:
+    theirs = {
+        "SERVICE_HOST": "10.0.0.1",
+        "SERVICE_PORT": "29331",
+        "SERVICE_PORT_HTTP": "29331",
+        "PORT": "tcp://10.0.0.1:29331",
+        "PORT_29331_TCP": "tcp://10.0.0.1:29331",
+        "PORT_29331_TCP_PROTO": "tcp",
+        "PORT_29331_TCP_PORT": "29331",
+        "PORT_29331_TCP_ADDR": "10.0.0.1",
+        "PORT_53_UDP": "udp://10.0.0.1:53",
+    }
+
+    assert loaded(NEEDED, **{f"KNOCKBOT_{service}{name}": value for name, value in theirs.items()}) == loaded()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("APPSERVICE_PORT", "29331"),
+        ("PORT", "29331"),
+        ("APPSERVICE__SERVICE_HOST", "10.0.0.1"),
+        ("APPSERVICE_AS_TOKEN", "x"),
+        ("METRICS_LISTEN", "a:1"),
+    ],
+)
+def test_a_misspelt_variable_is_not_taken_for_one_of_kubernetes(loaded: Load, name: str, value: str) -> None:
+    [fault] = faults_of(loaded, NEEDED, **{f"KNOCKBOT_{name}": value})
+
+    assert fault.startswith(f"KNOCKBOT_{name}: unknown key")
+
+
+def test_a_variable_that_is_ours_counts_beside_those_of_kubernetes(loaded: Load) -> None:
+    settings = loaded(NEEDED, KNOCKBOT_APPSERVICE__PORT="1234", KNOCKBOT_APPSERVICE_PORT="tcp://10.0.0.1:29331")
+
+    assert settings.appservice.port == 1234
+
+
+# --- secrets in a wrong place -------------------------------------------------------------------------------------
+
+STRAY = "syt_Ym90_MntSWzKXoZPXPrWEZZKA_2yoIzM"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"  id: '{STRAY}='\n",
+        f"  {STRAY}: as_token\n",
+        f"{STRAY}: as_token\n",
+        f"appservices: {STRAY}\n",
+        f"metrics: {STRAY}\n",
+        f"metrics: {{enabled: {STRAY}}}\n",
+        f"metrics: {{listen: {STRAY}}}\n",
+        f"logging: {{level: {STRAY}}}\n",
+        f"permissions: {{{STRAY}: user}}\n",
+        f"permissions: {{a.org: {STRAY}}}\n",
+        f"rooms: {{{STRAY}: {{}}}}\n",
+        f"encryption: {{pickle_key: [{STRAY}]}}\n",
+        f"encryption: {{trust: {STRAY}}}\n",
+        f"database: {STRAY}\n",
+        f"database_file: {STRAY}\n",
+        f"database_file: postgres://knockbot:{STRAY}@localhost/knockbot\n",
+        f"encryption: {{pickle_key_file: {STRAY}}}\n",
+        f"identity_servers: {{a.org: {{url: 'https://bob:{STRAY}@a.org'}}}}\n",
+        f"identity_servers: {{a.org: {{url: 'https://a.org/?access_token={STRAY}'}}}}\n",
+        f"identity_servers: {{a.org: {{url: {STRAY}}}}}\n",
+        f"logging: {{level: debug}}\n? {STRAY}\n: 1\n? {STRAY}\n: 2\n",
+    ],
+)
+def test_a_secret_in_the_wrong_place_is_not_told(loaded: Load, line: str) -> None:
+    faults = faults_of(loaded, NEEDED + line)
+
+    assert faults
+    assert not any(STRAY[:12] in fault for fault in faults), faults
+
+
+@pytest.mark.parametrize("url", ["https://bob:hunter2@hs.example", "https://hs.example?access_token=hunter2"])
+def test_a_password_in_an_address_is_not_told(loaded: Load, url: str) -> None:
+    [fault] = faults_of(loaded, NEEDED.replace("http://localhost:8008", url))
+
+    assert "expected a URL without user, query or fragment" in fault
+    assert "hs.example" in fault
+    assert "hunter2" not in fault
+
+
+@pytest.mark.parametrize("key", ["id", "bot_username", "bot_displayname"])
+@pytest.mark.parametrize("secret", ["the-as-token", "the-hs-token"])
+def test_a_secret_that_everybody_would_see_is_refused(loaded: Load, key: str, secret: str) -> None:
+    [fault] = faults_of(loaded, NEEDED + f"  {key}: {secret}\n")
+
+    assert fault.endswith(f"appservice.{key}: one of the secrets stands here, and everybody would see it")
 
 
 # --- secrets in files ---------------------------------------------------------------------------------------------

@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 NAME = "localhost"
 """Whom the certificates are for. A server name that is this and a port is reached at that port, without more ado."""
 
+HOUR, DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
+
 
 class Authority:
     """A certificate authority for a few minutes, and what it vouches for: whoever listens on localhost."""
@@ -22,16 +24,21 @@ class Authority:
     def __init__(self) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Throwaway authority")])
-        self.certificate = self._certificate(self._name, self._key, authority=True)
+        self.certificate = self._certificate(self._name, self._key, None, HOUR, DAY)
         """Its own certificate, as PEM."""
 
-    def write(self, directory: Path) -> CertificateFiles:
-        """Put its certificate, and one for localhost with its key, into files."""
+    def write(
+        self, directory: Path, *, name: str = NAME, since: dt.timedelta = HOUR, until: dt.timedelta = DAY
+    ) -> CertificateFiles:
+        """Put its certificate, and one for localhost with its key, into files.
+
+        That one is valid `since` so long, and `until` then.
+        """
         files = CertificateFiles(directory / "ca.crt", directory / "localhost.crt", directory / "localhost.key")
         key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, NAME)])
+        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
         files.authority.write_text(self.certificate)
-        files.certificate.write_text(self._certificate(subject, key, authority=False))
+        files.certificate.write_text(self._certificate(subject, key, name, since, until))
         files.key.write_bytes(
             key.private_bytes(
                 serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -39,7 +46,15 @@ class Authority:
         )
         return files
 
-    def _certificate(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, *, authority: bool) -> str:
+    def _certificate(
+        self,
+        subject: x509.Name,
+        key: ec.EllipticCurvePrivateKey,
+        host: str | None,
+        since: dt.timedelta,
+        until: dt.timedelta,
+    ) -> str:
+        """A certificate for a host, or, for `None`, an authority's own."""
         now = dt.datetime.now(dt.UTC)
         unsigned = (
             x509.CertificateBuilder()
@@ -47,14 +62,14 @@ class Authority:
             .issuer_name(self._name)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - dt.timedelta(hours=1))
-            .not_valid_after(now + dt.timedelta(days=1))
-            .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+            .not_valid_before(now - since)
+            .not_valid_after(now + until)
+            .add_extension(x509.BasicConstraints(ca=host is None, path_length=None), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
         )
-        if not authority:
-            unsigned = unsigned.add_extension(x509.SubjectAlternativeName([x509.DNSName(NAME)]), critical=False)
+        if host is not None:
+            unsigned = unsigned.add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
         signed = unsigned.sign(self._key, hashes.SHA256())
         return signed.public_bytes(serialization.Encoding.PEM).decode()
 

@@ -101,9 +101,13 @@ def unknown_word(word: str, known: Collection[str], later: Collection[str], path
 
 
 def found(value: object) -> str:
-    """A value in words, for a fault: strangers and admins both may have written it, so it is cut and cleaned."""
+    """A value in words, for a fault: strangers and admins both may have written it, so it is cut and cleaned.
+
+    What looks like a secret is not told: it may stand in a place that is not its own, and a fault ends up in logs.
+    """
     if isinstance(value, str):
-        return f'"{shown(value, 60)}"'
+        known = _CREDENTIALS.sub(r"\g<key>…", value)
+        return "what looks like a secret" if looks_secret(value) else f'"{shown(known, 60)}"'
     if isinstance(value, int) and value.bit_length() > 64:
         return "a huge number"  # which Python may refuse to spell
     if isinstance(value, (bool, int, float)):
@@ -111,6 +115,19 @@ def found(value: object) -> str:
     if value is None:
         return "nothing"
     return "a list" if isinstance(value, list) else "a mapping" if isinstance(value, dict) else "something else"
+
+
+_CREDENTIALS = re.compile(
+    r"(?<=://)([^/\s@]*:[^/\s]*|[^/\s@]{20,})(?=@)|(?<=[?&#])(?P<key>[^=&]*(token|secret|password|key)=)[^&#]*",
+    re.IGNORECASE,
+)
+"""What stands in a URL and is nobody's business: user and password, and what is called a token."""
+_SECRET = re.compile(r"(?=.*[0-9])((?=.*[a-z])(?=.*[A-Z])[0-9A-Za-z_~+=-]{20,}|(?=.*[a-z])[0-9a-z]{20,})")
+
+
+def looks_secret(text: str) -> bool:
+    """Whether this looks like a token or a key, or a path of them: long, and of letters and digits in no order."""
+    return not re.search(r"[^0-9A-Za-z_~+/=.-]", text) and any(map(_SECRET.fullmatch, re.split(r"[/.]", text)))
 
 
 def spelled(path: Path) -> str:

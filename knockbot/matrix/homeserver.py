@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 import random
 import secrets
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -35,6 +34,7 @@ from yarl import URL
 from knockbot.domain.ids import MAX_VIA, is_room_id, is_server_name, is_user_id
 from knockbot.domain.text import shown
 from knockbot.errors import ActionError, Later, Never
+from knockbot.matrix.reach import ONLY_TLS, origin, why_unreachable
 
 log = logging.getLogger("knockbot.homeserver")
 
@@ -91,16 +91,38 @@ class Api(HTTPAPI):
     ) -> tuple[Any, ClientResponse]:
         once = (_send_once,) if method is Method.PUT else ()
         async with self.session.request(
-            str(method), url, data=content, params=query_params, headers=headers, middlewares=once
+            str(method),
+            url,
+            data=content,
+            params=query_params,
+            headers=headers,
+            middlewares=once,
+            allow_redirects=False,  # aiohttp leaves the token out where one leads to another server
         ) as answer:
-            body = _as_json(await answer.read())
+            text = await answer.read()
+            body = _as_json(text)
             if 200 <= answer.status < 300:
                 if isinstance(body, list) and url.path.endswith("/state"):
                     body = {LISTED: body}
                 if not isinstance(body, dict):
                     raise Later("the homeserver's answer makes no sense.")
                 return body, answer
+            if 300 <= answer.status < 400:
+                raise _redirect(answer.headers.get("Location", ""), url)
+            if answer.status == 400 and body is None and b"https" in text.lower():
+                raise Later(f"the homeserver cannot be reached ({ONLY_TLS}).", unreachable=True)
             raise _refusal(answer.status, body if isinstance(body, dict) else {}, answer.headers)
+
+
+def _redirect(location: str, asked: URL) -> Later:
+    try:
+        where = shown(origin(location, asked), SAID) if location else "nowhere"
+    except ValueError:
+        where = "nowhere"
+    return Later(
+        f"the homeserver's address redirects to {where}; put the homeserver's own address into homeserver.address.",
+        unreachable=True,
+    )
 
 
 async def _send_once(request: ClientRequest, send: ClientHandlerType) -> ClientResponse:
@@ -188,7 +210,7 @@ async def in_our_words(patience: float) -> AsyncIterator[None]:
     except TimeoutError:
         raise Later(f"the homeserver gave no answer within {patience:g} seconds.") from None
     except MatrixConnectionError as error:
-        what = _in_words(error.__cause__)
+        what = why_unreachable(error.__cause__)
         raise Later(f"the homeserver cannot be reached ({what}).", unreachable=True) from error
 
 
@@ -530,17 +552,6 @@ def _nobody_was_there(error: Later) -> bool:
     if isinstance(error.__cause__, MatrixConnectionError):
         return isinstance(error.__cause__.__cause__, ClientConnectorError)
     return error.unreachable and error.code is None
-
-
-def _in_words(cause: BaseException | None) -> str:
-    return unconnected(cause) if isinstance(cause, ClientConnectorError) else type(cause).__name__
-
-
-def unconnected(error: ClientConnectorError) -> str:
-    """Why there was no connection, but not the address, which is none of the moderators' business."""
-    cause = error.os_error
-    # asyncio writes the address into strerror; where a name does not resolve, the number is not one of the system's.
-    return os.strerror(cause.errno) if cause.errno and cause.errno > 0 else cause.strerror or "no connection"
 
 
 def _list(answer: Mapping[str, Any], key: str) -> list[Any]:

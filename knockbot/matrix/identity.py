@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from aiohttp import ClientConnectorCertificateError, ClientConnectorError, ClientError, ClientResponse, ClientSession
+from aiohttp import ClientConnectorError, ClientError, ClientResponse, ClientSession
 from mautrix.api import Method, Path
 
 from knockbot.config import IdentityServer
@@ -30,7 +30,8 @@ from knockbot.domain.text import shown, storable
 from knockbot.errors import ActionError, Later, Never
 from knockbot.matrix.events import LONGEST_TOKEN
 from knockbot.matrix.facts import fits_a_path
-from knockbot.matrix.homeserver import Homeserver, unconnected
+from knockbot.matrix.homeserver import Homeserver
+from knockbot.matrix.reach import why_unreachable
 
 log = logging.getLogger("knockbot.identity")
 
@@ -344,7 +345,9 @@ class IdentityServers:
         except (ClientError, OSError) as error:
             # Where there was no connection, nothing was asked; where it broke, nobody knows.
             code = UNASKED if isinstance(error, ClientConnectorError) else None
-            raise Later(f"the identity server {server} cannot be reached ({_in_words(error)}).", code=code) from None
+            raise Later(
+                f"the identity server {server} cannot be reached ({why_unreachable(error)}).", code=code
+            ) from None
         if 300 <= status < 400:
             raise Never(f"the identity server {server} sends me elsewhere; is its url in the config right?")
         answered = _as_json(text)
@@ -378,12 +381,6 @@ def _as_json(text: bytes) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         return None
-
-
-def _in_words(error: Exception) -> str:
-    if isinstance(error, ClientConnectorCertificateError):
-        return "its certificate is not to be trusted"
-    return unconnected(error) if isinstance(error, ClientConnectorError) else "the connection broke"
 
 
 def _refusal(server: str, status: int, body: Mapping[str, Any], hide: str) -> Later | Never:

@@ -311,9 +311,15 @@ def _lock_file(url: str) -> IO[bytes]:
         raise Unavailable(f"cannot write beside the database {path}: {error.strerror}") from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+    except BlockingIOError as error:
         lock.close()
         raise InUse(f"another knockbot is using {path}: stop it first, or use PostgreSQL to run several") from error
+    except OSError as error:
+        lock.close()
+        raise Unavailable(
+            f"cannot lock {beside}: {error.strerror}; its file system has no locks, as some that are shared over a "
+            "network: put the database on a local disk, or use PostgreSQL"
+        ) from error
     beside.chmod(0o600)
     path.touch(mode=0o600)  # a new one is nobody else's to read; SQLite's files beside it take the same mode
     return lock

@@ -21,6 +21,7 @@ from knockbot.errors import ActionError, Later, Never
 from knockbot.matrix import identity
 from knockbot.matrix.homeserver import Homeserver
 from knockbot.matrix.identity import IdentityServers
+from knockbot.matrix.reach import CERTIFICATES
 from tests.matrix.edge import AS_TOKEN, BOT, GARDEN, HOME
 from tests.matrix.fake_homeserver import Asked, FakeHomeserver, Reply
 from tests.sydent import FederatingHomeserver, LabIdentityServer
@@ -301,7 +302,7 @@ async def test_what_is_no_http_leaves_it_unknown(at: WhoAt, unused_listener: Cal
 
 async def test_a_server_that_is_down_is_named_without_its_address(at: WhoAt) -> None:
     assert await at("http://127.0.0.1:1").vouch([KEY]) == Known(
-        Truth.UNKNOWN, "the identity server id.example cannot be reached (Connection refused)"
+        Truth.UNKNOWN, "the identity server id.example cannot be reached (Connection refused: nothing listens there)"
     )
 
 
@@ -309,7 +310,8 @@ async def test_a_certificate_of_nobody_we_trust_is_refused(at: WhoAt, identity_s
     before = list(identity_server.asked)
 
     assert await at(identity_server.url).vouch([KEY]) == Known(
-        Truth.UNKNOWN, "the identity server id.example cannot be reached (its certificate is not to be trusted)"
+        Truth.UNKNOWN,
+        f"the identity server id.example cannot be reached ({CERTIFICATES[20]})",
     )
     assert identity_server.asked == before
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import fcntl
 import os
 import sqlite3
 import subprocess
@@ -137,6 +139,22 @@ async def test_a_second_process_on_the_same_sqlite_file_is_refused_until_the_fir
         holder.kill()
         holder.wait()
         assert await is_usable(sqlite_url)
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EIO])
+async def test_a_file_system_without_locks_is_not_taken_for_another_knockbot(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+
+    line = await why_not(sqlite_url)
+
+    assert "another knockbot" not in line
+    assert f"cannot lock {sqlite_url.removeprefix('sqlite:')}.lock: {os.strerror(number)}" in line
+    assert "put the database on a local disk, or use PostgreSQL" in line
 
 
 async def test_whoever_is_refused_does_not_disturb_the_one_at_work(sqlite_url: str) -> None:
