@@ -63,6 +63,9 @@ async def _invited(door: Door, change: MemberChange, seq: int) -> None:
 
 
 async def _entered(door: Door, change: MemberChange, seq: int) -> None:
+    if not await is_in(door, change.room_id):  # out again by now, of which the next event tells
+        async with door.closing(seq):
+            return
     async with door.db.tx() as tx:
         errand = await visits.errand(tx, change.room_id)
     promise = None

@@ -415,3 +415,14 @@ async def test_a_room_of_the_config_file_without_a_policy_has_the_default_whatev
         await house.live()
 
         assert house.membership(ANA, LAWN) == "knock"
+
+
+async def test_a_bot_that_was_put_out_before_it_heard_of_its_own_entrance_sets_nothing_aside(house: House) -> None:
+    house.world.room("!brief", "Brief", ALICE)
+    house.world.change("!brief", ALICE, BOT, "invite")
+    house.world.change("!brief", BOT, BOT, "join")
+    house.world.change("!brief", ALICE, BOT, "leave")
+
+    await house.live()
+
+    assert await house.set_aside() == []

@@ -31,7 +31,7 @@ rules:
 - {name: trolls, when: {reason_matches: troll}, then: ban}
 """
 
-TOLD_ELSEWHERE = POLICY
+TOLD_ELSEWHERE = f"notify_remote: message\n{POLICY}"
 
 ENDS = {State.JOINED, State.DECLINED, State.REJECTED, State.BANNED, State.WITHDRAWN, State.EXPIRED}
 
@@ -66,6 +66,7 @@ class Story:
         for _ in range(4):
             await self.house.look_everywhere()
             await self.house.later(3601)
+        await self.house.later(8 * 24 * 3600)  # the room made to tell her is left
         await self.check()
         await self.check_the_end()
 
