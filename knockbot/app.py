@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
-from aiohttp import ClientSession, web
+from aiohttp import ClientSession, DummyCookieJar, web
 
 from knockbot import __version__, logs
 from knockbot.config import Listen, Settings
@@ -316,7 +316,8 @@ def new_homeserver(session: ClientSession, settings: Settings, user_id: str | No
 
 @asynccontextmanager
 async def new_session() -> AsyncIterator[ClientSession]:
-    async with ClientSession(headers={"User-Agent": f"knockbot/{__version__}"}) as session:
+    headers = {"User-Agent": f"knockbot/{__version__}"}
+    async with ClientSession(headers=headers, cookie_jar=DummyCookieJar()) as session:
         yield session
 
 

@@ -95,6 +95,9 @@ class MemberChange:
     """Which third-party invite it redeems; then `sender` is its inviter, as every homeserver checks. Only an invite
     can: what other events say of a token is whatever their user wants."""
 
+    cut: bool = False
+    """Whether its reason was left out, since it was read among many: to be judged, it has to be read by itself."""
+
     @property
     def of_their_own(self) -> bool:
         """Whether the user did this to themselves."""

@@ -89,13 +89,28 @@ async def _find_missed_knocks(door: Door, room: ProtectedRoom, standing: list[Me
     missed = [change for change in standing if not await _is_known(door, change)]
     # The homeserver lists them in no order, and whoever knocked first is to have the lower number.
     missed.sort(key=lambda change: change.sent_at)
-    judged = [
-        (change, DENIED if _is_denied(door, change.user_id, acl) else await intake.judged(door, change))
-        for change in missed
-    ]
+    judged = []
+    for change in missed:
+        whole = await _whole(door, change)
+        if whole is not None:
+            denied = _is_denied(door, change.user_id, acl)
+            judged.append((change, DENIED if denied else await intake.judged(door, whole)))
     card_id = await _card_for_many(door, room, [decision for _, decision in judged])
     for change, decision in judged:
-        await intake.take_in(door, change, decision, None, card_id=card_id)
+        whole = await _whole(door, change)
+        if whole is not None:
+            await intake.take_in(door, whole, decision, None, card_id=card_id)
+
+
+async def _whole(door: Door, knock: MemberChange) -> MemberChange | None:
+    """A listed knock with all of its reason; none where it stands no longer, whose event tells that by itself.
+
+    Long reasons are read one by one, and twice, so that those of thousands are never held together.
+    """
+    if not knock.cut:
+        return knock
+    stands = await door.outside.member(knock.room_id, knock.user_id)
+    return stands if stands is not None and stands.event_id == knock.event_id else None
 
 
 DENIED = Decision(Verdict.REJECT, SERVER_ACL)

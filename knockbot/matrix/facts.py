@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from knockbot.domain.acl import ServerAcl, server_acl
@@ -51,9 +52,11 @@ class Outside:
         return change.membership if change else None
 
     async def knocking(self, room_id: str) -> list[MemberChange]:
-        """The knocks that stand in a room."""
-        found = [_member(event) for event in await self._homeserver.knocking_members(room_id)]
-        return [change for change in found if change is not None and change.membership is Membership.KNOCK]
+        """The knocks that stand in a room, without reasons that are long."""
+        found: list[MemberChange] = await self._homeserver.knocking_members(
+            room_id, lambda event: _listed_knock(room_id, event)
+        )
+        return found
 
     async def powers(self, room_id: str) -> Powers:
         """The powers in a room now. The create event never changes, so it is asked for once."""
@@ -174,6 +177,21 @@ class Outside:
     async def leave(self, room_id: str) -> None:
         """Leave a room, decline an invite or take a knock back."""
         await self._homeserver.leave(room_id)
+
+
+LONGEST_LISTED = 1000
+"""Characters of a reason that are kept where many knocks are listed at once; what is longer is read one by one."""
+
+
+def _listed_knock(room_id: str, event: Any) -> MemberChange | None:
+    """A knock from a list of all; none for what is no knock."""
+    change = _member({"room_id": room_id, **event} if isinstance(event, dict) else None)
+    if change is None or change.membership is not Membership.KNOCK:
+        return None
+    listed_without = "room_id" not in event  # in a sync it is not in the event; /members has it
+    if len(change.reason) > LONGEST_LISTED or listed_without:
+        return replace(change, reason="", cut=True)
+    return change
 
 
 def _member(event: Any) -> MemberChange | None:

@@ -11,10 +11,11 @@ import json
 import logging
 import random
 import secrets
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any, Final
 
 from aiohttp import (
@@ -34,6 +35,7 @@ from yarl import URL
 from knockbot.domain.ids import MAX_VIA, is_room_id, is_server_name, is_user_id
 from knockbot.domain.text import shown
 from knockbot.errors import ActionError, Later, Never
+from knockbot.matrix.answers import MIB, TooLarge, as_json, read, read_items
 from knockbot.matrix.reach import ONLY_TLS, origin, why_unreachable
 
 log = logging.getLogger("knockbot.homeserver")
@@ -73,8 +75,25 @@ UNWELL_PAUSE: Final = 60.0
 PASSWORD_WANTED: Final = "KNOCKBOT_PASSWORD_WANTED"  # noqa: S105 - an error code
 """Where the homeserver asks for a password (client-server API, "User-Interactive Authentication")."""
 
+LARGEST: Final = 16 * MIB
+"""Bytes of an answer that are read: a page of a hundred events has 6.5 MiB at most."""
+LARGEST_REFUSAL: Final = MIB // 4
+"""Bytes of a refusal that are read."""
+LARGEST_LIST: Final = 64 * MIB
+"""Bytes of an answer that are read where its list is taken item by item, and never held as a whole."""
+MOST_KEPT: Final = 200_000
+"""Items of such a list that are held."""
+TOO_LARGE: Final = "KNOCKBOT_TOO_LARGE"
+"""The code of a `Later` for an answer that is larger."""
+
 LISTED: Final = ""
-"""Where to find the answer to the one call that is answered by a list: for a room's whole state."""
+"""Where to find the list of such an answer."""
+
+Keep = Callable[[Any], Any]
+"""What to hold of an item; `None` for nothing."""
+
+MEMBER_FIELDS: Final = ("type", "state_key", "sender", "event_id", "origin_server_ts", "content.membership")
+"""The fields of a member event that its user has not written, but for where they stand."""
 
 STANDING_STATE: Final = ("m.room.create", "m.room.join_rules", "m.room.power_levels")
 """State that every room has: an answer with none of it says nothing of what else the room has not."""
@@ -95,23 +114,69 @@ class Api(HTTPAPI):
             url,
             data=content,
             params=query_params,
-            headers=headers,
+            # What is not compressed cannot be small on the wire and huge here.
+            headers=headers | {"Accept-Encoding": "identity"},
             middlewares=once,
             allow_redirects=False,  # aiohttp leaves the token out where one leads to another server
+            auto_decompress=False,
         ) as answer:
-            text = await answer.read()
-            body = _as_json(text)
             if 200 <= answer.status < 300:
-                if isinstance(body, list) and url.path.endswith("/state"):
-                    body = {LISTED: body}
-                if not isinstance(body, dict):
-                    raise Later("the homeserver's answer makes no sense.")
-                return body, answer
-            if 300 <= answer.status < 400:
-                raise _redirect(answer.headers.get("Location", ""), url)
-            if answer.status == 400 and body is None and b"https" in text.lower():
-                raise Later(f"the homeserver cannot be reached ({ONLY_TLS}).", unreachable=True)
-            raise _refusal(answer.status, body if isinstance(body, dict) else {}, answer.headers)
+                if answer.headers.get("Content-Encoding", "identity") != "identity":
+                    raise Later("the homeserver's answer is compressed, which I did not ask for.")
+                return await self._read(answer), answer
+            raise await _refused(answer)
+
+    async def _read(self, answer: ClientResponse) -> dict[str, Any]:
+        """What a success says. Raises `Later` where that cannot be read."""
+        try:
+            body = as_json(await read(answer.content, LARGEST))
+        except TooLarge:
+            raise _too_large(LARGEST) from None
+        if not isinstance(body, dict):
+            raise Later("the homeserver's answer makes no sense.")
+        return body
+
+
+class ListApi(Api):
+    """The API for one answer with a long list in it, of which only what `keep` makes of each item is held."""
+
+    def __init__(self, *args: Any, path: Sequence[str], keep: Keep, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._path = path
+        self._keep = keep
+
+    async def _read(self, answer: ClientResponse) -> dict[str, Any]:
+        kept = []
+        try:
+            async for item in read_items(answer.content, self._path, LARGEST_LIST):
+                thing = self._keep(item)
+                if thing is not None:
+                    kept.append(thing)
+                if len(kept) > MOST_KEPT:
+                    raise TooLarge
+        except TooLarge:
+            raise _too_large(LARGEST_LIST) from None
+        except ValueError:
+            raise Later("the homeserver's answer makes no sense.") from None
+        return {LISTED: kept}
+
+
+async def _refused(answer: ClientResponse) -> Later | Never:
+    """What an answer other than success says; a body that is too large says nothing."""
+    if 300 <= answer.status < 400:
+        return _redirect(answer.headers.get("Location", ""), answer.url)
+    try:
+        text = await read(answer.content, LARGEST_REFUSAL)
+    except TooLarge:
+        text = b""
+    body = as_json(text)
+    if answer.status == 400 and body is None and b"https" in text.lower():
+        return Later(f"the homeserver cannot be reached ({ONLY_TLS}).", unreachable=True)
+    return _refusal(answer.status, body if isinstance(body, dict) else {}, answer.headers)
+
+
+def _too_large(limit: int) -> Later:
+    return Later(f"the homeserver answers with more than {limit // MIB} MiB.", code=TOO_LARGE)
 
 
 def _redirect(location: str, asked: URL) -> Later:
@@ -136,13 +201,6 @@ async def _send_once(request: ClientRequest, send: ClientHandlerType) -> ClientR
         raise  # nothing was sent
     except (ClientOSError, ServerDisconnectedError) as error:
         raise ClientConnectionError("the connection broke") from error
-
-
-def _as_json(text: bytes) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _refusal(status: int, body: Mapping[str, Any], headers: Mapping[str, str]) -> Later | Never:
@@ -265,8 +323,9 @@ class Homeserver:
         self.absences = 0
         """How often nobody was there to answer. One that breaks a connection is there: idle ones break by design."""
         # mautrix asks for types of its own: a UserID, which is a str, and a logger with a level more, unused here.
-        typed: Any = {"as_user_id": bot, "log": log}
-        self._api = Api(address, token, client_session=session, **typed)
+        typed: Any = {"as_user_id": bot, "log": log, "client_session": session}
+        self._api = Api(address, token, **typed)
+        self._list_api = partial(ListApi, address, token, **typed)
 
     async def call(
         self,
@@ -275,17 +334,28 @@ class Homeserver:
         body: Mapping[str, Any] | None = None,
         query: Mapping[str, Any] | None = None,
         patience: float = READ,
+        *,
+        api: Api | None = None,
     ) -> dict[str, Any]:
         """One request, with `patience` in seconds."""
         try:
             async with in_our_words(patience):
-                answer: dict[str, Any] = await self._api.request(
+                answer: dict[str, Any] = await (api or self._api).request(
                     method, path, dict(body or {}), query_params=dict(query or {}), sensitive=method is not Method.GET
                 )
                 return answer
         except Later as error:
             self.absences += _nobody_was_there(error)
             raise
+
+    async def _listed(
+        self, path: PathBuilder, where: Sequence[str], keep: Keep, query: Mapping[str, Any] | None = None
+    ) -> list[Any]:
+        """What `keep` makes of each object of the list that stands at `where` in an answer, however long it is."""
+        api = self._list_api(path=where, keep=keep)
+        answer = await self.call(Method.GET, path, query=query, patience=HANDSHAKE, api=api)
+        found: list[Any] = answer[LISTED]
+        return found
 
     # --- reading ----------------------------------------------------------------------------------------------
 
@@ -317,24 +387,25 @@ class Homeserver:
         except Never:
             return None
 
-    async def knocking_members(self, room_id: str) -> list[Any]:
-        """The member events of all who knock at a room."""
-        answer = await self.call(
-            Method.GET, Path.v3.rooms[room_id].members, query={"membership": "knock"}, patience=HANDSHAKE
-        )
-        return _list(answer, "chunk")
+    async def knocking_members(self, room_id: str, keep: Keep = lambda event: event) -> list[Any]:
+        """What `keep` makes of the member event of each who knocks at a room.
+
+        Where they have written so much that it is not read, all members are listed without what they wrote.
+        """
+        try:
+            return await self._listed(Path.v3.rooms[room_id].members, ["chunk"], keep, {"membership": "knock"})
+        except Later as error:
+            if error.code != TOO_LARGE:
+                raise
+        log.info("the knocks at %s are too large to be read; they are listed without their reasons", room_id)
+        wanted = {"types": ["m.room.member"]}
+        return await self._synced_state(room_id, wanted, keep, fields=MEMBER_FIELDS)
 
     async def members(self, room_id: str, memberships: Iterable[str]) -> set[str]:
         """Who stands so in a room."""
-        found = set()
+        path, found = Path.v3.rooms[room_id].members, set[str]()
         for membership in memberships:
-            answer = await self.call(
-                Method.GET, Path.v3.rooms[room_id].members, query={"membership": membership}, patience=HANDSHAKE
-            )
-            for event in _list(answer, "chunk"):
-                user_id = event.get("state_key") if isinstance(event, dict) else None
-                if isinstance(user_id, str) and is_user_id(user_id):
-                    found.add(user_id)
+            found |= {*await self._listed(path, ["chunk"], _user_of, {"membership": membership})}
         return found
 
     async def joined_rooms(self) -> list[str]:
@@ -349,42 +420,49 @@ class Homeserver:
         missing may be there all the same: where two events came at once, Synapse syncs the state as one of them left
         it, until the next event. `exact` asks for the whole state at once.
         """
-        events = [] if exact else await self._synced_state(room_id, (event_type, *STANDING_STATE))
+        wanted = (event_type, *STANDING_STATE)
+
+        def keep(event: Any) -> Any:
+            return event if isinstance(event, dict) and event.get("type") in wanted else None
+
+        events = [] if exact else await self._quick_state(room_id, wanted, keep)
         if not _tells_of_a_room(events):
-            events = _list(await self.call(Method.GET, Path.v3.rooms[room_id].state, patience=HANDSHAKE), LISTED)
+            events = await self._listed(Path.v3.rooms[room_id].state, [], keep)
             if not _tells_of_a_room(events):
                 raise Later("the homeserver's answer makes no sense.")
-        return [event for event in events if isinstance(event, dict) and event.get("type") == event_type]
+        return [event for event in events if event["type"] == event_type]
 
-    async def _synced_state(self, room_id: str, types: Sequence[str]) -> list[Any]:
-        """A room's state of these types, as the bot's own first sync has it; empty where that says nothing of the room.
+    async def _quick_state(self, room_id: str, types: Sequence[str], keep: Keep) -> list[Any]:
+        """A room's state of these types by a sync; empty where there is none, or it says nothing of the room."""
+        try:
+            return await self._synced_state(room_id, {"types": list(types)}, keep)
+        except ActionError as error:
+            if isinstance(error, Later) and error.unreachable:
+                raise
+            log.info("no sync for %s (%s); its whole state is asked for instead", room_id, error.why)
+            return []
+
+    async def _synced_state(
+        self, room_id: str, wanted: Mapping[str, Any], keep: Keep, fields: Sequence[str] | None = None
+    ) -> list[Any]:
+        """A room's state as the bot's own first sync has it; only these fields of each event, where they are named.
 
         Synapse keeps the answer to a repeated first sync for minutes; a filter that differs each time is not repeated.
         """
         nothing = {"limit": 0, "types": []}
-        state = {"types": list(types), "not_senders": [f"@{secrets.token_hex(8)}:invalid"]}
-        wanted = {
+        sought = {
             "room": {
                 "rooms": [room_id],
-                "state": state,
+                "state": {**wanted, "not_senders": [f"@{secrets.token_hex(8)}:invalid"]},
                 "timeline": nothing,
                 "ephemeral": nothing,
                 "account_data": nothing,
             },
             "presence": nothing,
             "account_data": nothing,
-        }
-        query = {"filter": json.dumps(wanted), "timeout": "0", "set_presence": "offline"}
-        try:
-            found: Any = await self.call(Method.GET, Path.v3.sync, query=query, patience=HANDSHAKE)
-        except ActionError as error:
-            if isinstance(error, Later) and error.unreachable:
-                raise
-            log.info("no sync for %s (%s); its whole state is asked for instead", room_id, error.why)
-            return []
-        for step in ("rooms", "join", room_id, "state", "events"):
-            found = found.get(step) if isinstance(found, dict) else None
-        return found if isinstance(found, list) else []
+        } | ({"event_fields": list(fields)} if fields is not None else {})
+        query = {"filter": json.dumps(sought), "timeout": "0", "set_presence": "offline"}
+        return await self._listed(Path.v3.sync, ("rooms", "join", room_id, "state", "events"), keep, query)
 
     async def annotations(self, room_id: str, event_id: str) -> list[Any]:
         """The reactions on a message, the newest hundred."""
@@ -541,6 +619,12 @@ def _id_in(answer: Mapping[str, Any], key: str) -> str:
     if not isinstance(found, str):
         raise Later("the homeserver's answer makes no sense.")
     return found
+
+
+def _user_of(event: Any) -> str | None:
+    """Whom a member event is about."""
+    user_id = event.get("state_key") if isinstance(event, dict) else None
+    return user_id if isinstance(user_id, str) and is_user_id(user_id) else None
 
 
 def _tells_of_a_room(events: Sequence[Any]) -> bool:

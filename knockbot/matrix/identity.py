@@ -10,7 +10,6 @@ import asyncio
 import base64
 import contextlib
 import hashlib
-import json
 import logging
 import re
 import ssl
@@ -28,6 +27,7 @@ from knockbot.domain.invites import IN_VAIN, UNASKED, StoredInvite, https_host, 
 from knockbot.domain.model import IdentityKey, Known, Truth
 from knockbot.domain.text import shown, storable
 from knockbot.errors import ActionError, Later, Never
+from knockbot.matrix.answers import TooLarge, as_json, read
 from knockbot.matrix.events import LONGEST_TOKEN
 from knockbot.matrix.facts import fits_a_path
 from knockbot.matrix.homeserver import Homeserver
@@ -342,6 +342,7 @@ class IdentityServers:
                 auto_decompress=False,
             ) as answer:
                 status, text = answer.status, await _read(answer, server)
+                elsewhere = answer.headers.get("Location", "nowhere")
         except (ClientError, OSError) as error:
             # Where there was no connection, nothing was asked; where it broke, nobody knows.
             code = UNASKED if isinstance(error, ClientConnectorError) else None
@@ -349,8 +350,9 @@ class IdentityServers:
                 f"the identity server {server} cannot be reached ({why_unreachable(error)}).", code=code
             ) from None
         if 300 <= status < 400:
-            raise Never(f"the identity server {server} sends me elsewhere; is its url in the config right?")
-        answered = _as_json(text)
+            where = shown(elsewhere, SAID)
+            raise Never(f"the identity server {server} sends me to {where}; is its url in the config right?")
+        answered = as_json(text)
         if 200 <= status < 300:
             if not isinstance(answered, dict):
                 raise _nonsense(server)
@@ -368,19 +370,10 @@ async def _within(server: str) -> AsyncIterator[None]:
 
 
 async def _read(answer: ClientResponse, server: str) -> bytes:
-    text = b""
-    async for chunk in answer.content.iter_any():
-        text += chunk
-        if len(text) > LARGEST:
-            raise Later(f"the identity server {server} answers with more than {LARGEST // 1024} KiB.")
-    return text
-
-
-def _as_json(text: bytes) -> Any:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
+        return await read(answer.content, LARGEST)
+    except TooLarge:
+        raise Later(f"the identity server {server} answers with more than {LARGEST // 1024} KiB.") from None
 
 
 def _refusal(server: str, status: int, body: Mapping[str, Any], hide: str) -> Later | Never:

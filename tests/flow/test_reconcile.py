@@ -7,6 +7,7 @@ import pytest
 from knockbot.domain.model import State
 from knockbot.errors import Later, Never
 from knockbot.flow.settle import CROWDED
+from knockbot.matrix.facts import LONGEST_LISTED
 from tests.flow.house import GARDEN, MODS, House
 from tests.flow.world import ALICE, ANA, BOT
 
@@ -41,6 +42,27 @@ async def test_a_knock_that_was_missed_is_answered_like_any_other_once(house: Ho
     assert (house.membership(ANA), house.membership(BOB)) == ("invite", "knock")
     assert house.card().block["user_id"] == BOB
     assert len(house.world.asked("invite")) == 1
+
+
+async def test_a_knock_that_was_missed_is_judged_by_all_of_its_reason_however_long(house: House) -> None:
+    await house.set_policy("rules: [{when: {reason_matches: friend}, then: accept}]")
+    long = "x" * (LONGEST_LISTED + 1)
+    house.world.knock(GARDEN, ANA, f"{long} friend")
+    house.world.knock(GARDEN, BOB, long)
+    unheard(house)
+    await look(house)
+
+    assert (house.membership(ANA), house.membership(BOB)) == ("invite", "knock")
+    assert (await house.request(BOB)).reason == long
+
+
+async def test_a_long_knock_that_was_taken_back_while_it_was_looked_at_is_none(house: House) -> None:
+    house.world.knock(GARDEN, ANA, "x" * (LONGEST_LISTED + 1))
+    unheard(house)
+    house.world.play("tombstone", meanwhile=lambda: house.world.change(GARDEN, ANA, ANA, "leave"))
+    await look(house)
+
+    assert house.cards() == []
 
 
 async def test_those_who_were_missed_are_numbered_in_the_order_they_knocked_in(house: House) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from knockbot.domain.acl import ServerAcl, server_acl
@@ -19,6 +19,7 @@ from knockbot.domain.power import Powers, powers
 from knockbot.errors import Never
 from knockbot.flow.door import RoomView, Tombstone
 from knockbot.matrix import events
+from knockbot.matrix.facts import LONGEST_LISTED
 
 T = TypeVar("T")
 
@@ -341,7 +342,8 @@ class AsBot:
 
         def look() -> list[MemberChange]:
             standing = map(events.member_change, self._seen(room_id).members.values())
-            return [change for change in standing if change.membership is Membership.KNOCK]
+            knocks = [change for change in standing if change.membership is Membership.KNOCK]
+            return [replace(c, reason="", cut=True) if len(c.reason) > LONGEST_LISTED else c for c in knocks]
 
         return await self._call(look, "knocking", room_id)
 

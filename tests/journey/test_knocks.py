@@ -7,7 +7,11 @@ from typing import Any
 
 import pytest
 
+from knockbot.app import new_homeserver, new_session
+from knockbot.config import Settings
 from knockbot.demo.people import MatrixRefused, Person
+from knockbot.domain.model import Membership
+from knockbot.matrix.facts import Outside
 from tests.keeper import Garden, InProcess, block, edit_of, html, words
 
 Way = Callable[[Garden, Person], Awaitable[Any]]
@@ -474,3 +478,20 @@ async def test_an_invite_without_a_knock_is_no_request(garden: Garden) -> None:
 
     await garden.caught_up()
     assert await garden.said_about(ana) == []
+
+
+async def test_knocks_too_large_to_be_listed_are_listed_without_their_reasons(
+    garden: Garden, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ana, ben = await garden.knocker("ana", "x" * 20_000), await garden.knocker("ben", "y" * 20_000)
+    await garden.shown(ben, "pending")
+    monkeypatch.setattr("knockbot.matrix.homeserver.LARGEST_LIST", 30_000)
+    async with new_session() as session:
+        found = await Outside(new_homeserver(session, Settings.model_validate(garden.keeper.config))).knocking(
+            garden.room
+        )
+
+    assert {change.user_id: (change.cut, change.reason) for change in found} == {
+        who.user_id: (True, "") for who in (ana, ben)
+    }
+    assert {change.membership for change in found} == {Membership.KNOCK}

@@ -8,7 +8,7 @@ import io
 import itertools
 import json
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 from urllib.parse import unquote
@@ -47,6 +47,8 @@ class Reply:
     """Seconds before the answer."""
     hang: bool = False
     """Never answer, and keep the connection."""
+    stream: Iterable[bytes] | None = None
+    """What the body is made of, piece by piece, for as long as somebody reads; it may have no end."""
     drop: bool = False
     """Close the connection in place of an answer: the caller cannot know whether the act took place."""
 
@@ -161,6 +163,8 @@ class FakeHomeserver:
             await self._pause(None)
         if (reply.drop or reply.hang) and request.transport is not None:
             request.transport.abort()
+        if reply.stream is not None:
+            return await _streamed(request, reply)
         data = json.dumps(reply.body).encode() if reply.raw is None else reply.raw
         headers = {"Content-Type": "application/json", **reply.headers}
         return web.Response(status=reply.status, body=data, headers=headers)
@@ -179,6 +183,16 @@ class FakeHomeserver:
 
     def _lines(self) -> list[str]:
         return [f"{asked.method} /{'/'.join(asked.path)}" for asked in self.requests]
+
+
+async def _streamed(request: web.Request, reply: Reply) -> web.StreamResponse:
+    response = web.StreamResponse(status=reply.status, headers=reply.headers)
+    with contextlib.suppress(ConnectionError):
+        await response.prepare(request)
+        for piece in reply.stream or ():
+            await response.write(piece)
+        await response.write_eof()
+    return response
 
 
 def _parts(path: str) -> tuple[str, ...]:

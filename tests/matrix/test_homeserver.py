@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import logging
 import socket
-from collections.abc import Awaitable, Callable
+import tracemalloc
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -17,9 +19,20 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from mautrix.api import Method, Path
 
+from knockbot.app import new_session
 from knockbot.errors import ActionError, Later, Never
-from knockbot.matrix.homeserver import LONGEST_WISH, SHORTEST_WISH, Homeserver, _wish
-from tests.matrix.edge import ANA, AS_TOKEN, AWAY, BOT, GARDEN
+from knockbot.matrix.answers import LARGEST_ITEM, Items
+from knockbot.matrix.facts import LONGEST_LISTED, Outside
+from knockbot.matrix.homeserver import (
+    LARGEST,
+    LARGEST_LIST,
+    LONGEST_WISH,
+    MEMBER_FIELDS,
+    SHORTEST_WISH,
+    Homeserver,
+    _wish,
+)
+from tests.matrix.edge import ANA, AS_TOKEN, AWAY, BOT, GARDEN, member, without
 from tests.matrix.fake_homeserver import Asked, FakeHomeserver, Reply
 
 SECRET = "what a moderator said"
@@ -587,3 +600,171 @@ async def test_pages_of_messages_follow_each_other(homeserver: Homeserver, fake:
     assert await homeserver.messages_back(GARDEN, None, json.dumps({"types": ["x"]})) == ([None], "next")
     assert await homeserver.messages_back(GARDEN, "next", "{}") == (["next"], "next")
     assert [asked.query["dir"] for asked in fake.requests] == ["b", "b"]
+
+
+# --- large ----------------------------------------------------------------------------------------------------
+
+
+class Flood:
+    """A body without end, of pieces that are made when they are sent; `sent` counts its bytes."""
+
+    def __init__(self, begin: bytes, piece: bytes, pieces: int | None = None, end: bytes = b"") -> None:
+        self.sent = 0
+        self._parts = (begin, piece, end)
+        self._pieces = pieces
+
+    def __iter__(self) -> Iterator[bytes]:
+        begin, piece, end = self._parts
+        yield begin
+        for _ in itertools.count() if self._pieces is None else range(self._pieces):
+            self.sent += len(piece)
+            yield piece
+        yield end
+
+
+def endless() -> Flood:
+    return Flood(b'{"a": "', b"x" * 2**16)
+
+
+@pytest.mark.parametrize(("call", "where", "_"), CALLS.values(), ids=CALLS)
+async def test_an_answer_without_end_is_given_up(
+    homeserver: Homeserver, fake: FakeHomeserver, call: Call, where: str, _: Any
+) -> None:
+    flood = endless()
+    for method in ("GET", "POST", "PUT", "DELETE"):
+        fake.on(method, "*", Reply(stream=flood))
+
+    with pytest.raises(Later, match=r"more than (16|64) MiB"):
+        await call(homeserver)
+
+    assert flood.sent < 2 * (LARGEST + LARGEST_LIST)
+
+
+@pytest.mark.parametrize(("status", "kind"), [(403, Never), (500, Later), (429, Later), (404, Never)])
+async def test_a_refusal_without_end_says_what_its_status_says(
+    homeserver: Homeserver, fake: FakeHomeserver, status: int, kind: type[Exception]
+) -> None:
+    flood = endless()
+
+    assert isinstance(await refusal(homeserver, fake, Reply(status, stream=flood)), kind)
+    assert flood.sent < LARGEST
+
+
+def knock(number: int, reason: str) -> bytes:
+    return json.dumps(member(f"${number}", user=f"@{number}:{AWAY}", reason=reason)).encode() + b","
+
+
+async def test_a_list_of_knocks_is_read_without_being_held(homeserver: Homeserver, fake: FakeHomeserver) -> None:
+    flood = Flood(b'{"chunk": [', knock(1, "x" * 55_000), 1000, b'{"event_id": "$last"}], "more": [{}]}')
+    fake.on("GET", "members", Reply(stream=flood))
+    tracemalloc.start()
+    try:
+        found = await homeserver.knocking_members(GARDEN, lambda event: event["event_id"])
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert (len(found), found[-1]) == (1001, "$last")
+    assert flood.sent > 50 * 2**20
+    assert peak < 10 * 2**20
+
+
+async def test_knocks_that_are_too_large_to_be_listed_are_listed_without_what_their_users_wrote(
+    homeserver: Homeserver, fake: FakeHomeserver
+) -> None:
+    flood = Flood(b'{"chunk": [', knock(1, "x" * 55_000))
+    fake.on("GET", "members", Reply(stream=flood))
+    bare = without(member("$1"), "room_id")
+    state = {"events": [bare, without(member("$2", membership="join"), "room_id")]}
+    fake.on("GET", "sync", Reply(body={"rooms": {"join": {GARDEN: {"state": state}}}}))
+
+    found = await Outside(homeserver).knocking(GARDEN)
+
+    assert [(change.event_id, change.reason, change.cut) for change in found] == [("$1", "", True)]
+    wanted = json.loads(fake.requests[-1].query["filter"])
+    assert wanted["room"]["state"]["types"] == ["m.room.member"]
+    assert wanted["event_fields"] == [*MEMBER_FIELDS]
+    assert flood.sent < 2 * LARGEST_LIST
+
+
+@pytest.mark.parametrize("length", [LONGEST_LISTED, LONGEST_LISTED + 1])
+async def test_a_long_reason_is_left_for_when_it_is_read_by_itself(
+    homeserver: Homeserver, fake: FakeHomeserver, length: int
+) -> None:
+    fake.on("GET", "members", Reply(body={"chunk": [member("$1", reason="x" * length)]}))
+
+    [change] = await Outside(homeserver).knocking(GARDEN)
+
+    assert (change.reason, change.cut) == (("x" * length, False) if length == LONGEST_LISTED else ("", True))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b'{"chunk": [{}', b'{"chunk": [{}]', b"<html>", b'"chunk"', b'{"chunk": "[{}'],
+)
+async def test_a_list_that_is_cut_off_is_no_list(homeserver: Homeserver, fake: FakeHomeserver, body: bytes) -> None:
+    fake.on("GET", "members", Reply(raw=body))
+
+    with pytest.raises(Later, match="makes no sense"):
+        await homeserver.knocking_members(GARDEN)
+
+
+async def test_one_item_too_deep_or_too_large_for_json_is_a_fault_of_its_own(
+    homeserver: Homeserver, fake: FakeHomeserver
+) -> None:
+    deep = b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    fake.on("GET", "members", Reply(raw=b'{"chunk": [{"event_id": "$1"}, %s, {"event_id": "$2"}]}' % deep))
+
+    assert await homeserver.knocking_members(GARDEN, lambda event: event and event["event_id"]) == ["$1", "$2"]
+
+    fake.on("GET", "members", Reply(raw=b'{"chunk": [{"a": "%s"}]}' % (b"x" * 3 * LARGEST_ITEM)))
+    with pytest.raises(Later, match="MiB"):
+        await homeserver.members(GARDEN, ["join"])
+
+
+@given(
+    st.recursive(
+        st.none() | st.floats(allow_nan=False) | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)
+    ),
+    st.integers(1, 9),
+    st.booleans(),
+)
+def test_a_list_is_cut_into_the_items_that_json_has(value: Any, size: int, ascii_only: bool) -> None:
+    listed = [{"one": value}, {"chunk": [{"not": value}]}, {}]
+    body = {"before": {"chunk": [{"not": value}]}, "also": value, "chunk": listed, "after": [{"x": value}]}
+    text = json.dumps(body, ensure_ascii=ascii_only).encode(errors="surrogatepass")
+    items = Items(["chunk"])
+
+    found = [json.loads(item) for at in range(0, len(text), size) for item in items.feed(text[at : at + size])]
+
+    assert (found, items.whole) == (listed, True)
+
+
+# --- sent elsewhere -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize(("call", "where", "_"), CALLS.values(), ids=CALLS)
+async def test_a_redirect_is_named_and_not_followed(
+    homeserver: Homeserver, fake: FakeHomeserver, call: Call, where: str, _: Any, status: int
+) -> None:
+    for method in ("GET", "POST", "PUT", "DELETE"):
+        fake.on(method, "*", Reply(status, headers={"Location": f"{fake.url}/elsewhere"}))
+        fake.on(method, "elsewhere", Reply())
+
+    with pytest.raises(Later, match=r"sends me to http://127.0.0.1:[0-9]+/elsewhere; is homeserver.address right\?"):
+        await call(homeserver)
+
+    assert not [asked for asked in fake.requests if asked.path == ("elsewhere",)]
+
+
+async def test_no_cookies_are_kept(fake: FakeHomeserver) -> None:
+    fake.on("GET", "versions", Reply(headers={"Set-Cookie": "who=somebody; Path=/"}))
+    # Not by an IP address, for which no cookies are kept anyway.
+    address = fake.url.replace("127.0.0.1", "localhost")
+    async with new_session() as session:
+        homeserver = Homeserver(session, address, AS_TOKEN, BOT)
+        for _ in range(2):
+            await homeserver.versions()
+
+    assert [asked.headers.get("Cookie") for asked in fake.requests] == [None, None]

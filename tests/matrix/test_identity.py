@@ -258,11 +258,11 @@ async def test_a_key_that_its_server_would_not_be_asked_about_at_that_url_is_not
         ),
         (
             Reply(302, {"valid": True}, {"Location": "/elsewhere"}),
-            "the identity server id.example sends me elsewhere; is its url in the config right?",
+            "the identity server id.example sends me to /elsewhere; is its url in the config right?",
         ),
         (
             Reply(307, {"valid": True}, {"Location": "http://127.0.0.1:1/"}),
-            "the identity server id.example sends me elsewhere; is its url in the config right?",
+            "the identity server id.example sends me to http://127.0.0.1:1/; is its url in the config right?",
         ),
         (Reply(400, {"valid": True}), "the identity server id.example says: 400"),
         (Reply(403, {"errcode": "M_FORBIDDEN", "error": "No."}), "the identity server id.example says: No"),
@@ -852,7 +852,7 @@ async def test_a_stored_invite_may_go_without_a_name(servers: IdentityServers, f
         (Reply(hang=True), Later("the identity server id.example gave no answer within 0.2 seconds.")),
         (
             Reply(302, headers={"Location": "http://127.0.0.1:1/"}),
-            Never("the identity server id.example sends me elsewhere; is its url in the config right?"),
+            Never("the identity server id.example sends me to http://127.0.0.1:1/; is its url in the config right?"),
         ),
     ],
 )

@@ -1,0 +1,133 @@
+"""Answers of other servers, read as they come: never more than a limit in memory, and a long list item by item."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from aiohttp import StreamReader
+
+MIB: Final = 2**20
+LARGEST_ITEM: Final = MIB
+"""Bytes of one item of a list: an event has at most 64 KiB, and some more for what the homeserver adds to it."""
+LONGEST_KEY: Final = 1024
+
+
+class TooLarge(Exception):
+    """There is more than the limit allows; what was read is dropped."""
+
+
+async def read(content: StreamReader, limit: int) -> bytes:
+    """A whole body. Raises `TooLarge` as soon as there is more than `limit` bytes of it."""
+    body = bytearray()
+    async for chunk in content.iter_any():
+        body += chunk
+        if len(body) > limit:
+            raise TooLarge
+    return bytes(body)
+
+
+def as_json(text: bytes) -> Any:
+    """What a text says in JSON; `None` for what is no JSON, or nested deeper than Python reads."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+("?)|[\[\]{}:,]', re.DOTALL)
+"""A string, whole or cut off by the end of the text, or what gives JSON its structure."""
+
+
+class Items:
+    """Cuts the objects of one list out of JSON text that comes in chunks; `path` holds the keys that lead to the list.
+
+    It holds one item at a time, and skips all else.
+    """
+
+    def __init__(self, path: Sequence[str]) -> None:
+        self._path = list(path)
+        self._text = b""
+        self._place = 0
+        self._begin: int | None = None
+        """Where the item begins that is not whole yet."""
+        self._depth = 0
+        self._keys: list[str | None] = []
+        """The key at each level down to the list; none inside another list."""
+        self._inside = False
+        self._is_value = False
+        self.whole = False
+        """Whether the text was one JSON object or list, and has come to its end."""
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """The items that are whole with this chunk. Raises `TooLarge`."""
+        self._text += chunk
+        for token in _TOKEN.finditer(self._text, self._place):
+            if token[1] == b"":
+                break  # the rest of this string is yet to come
+            self._place = token.end()
+            item = self._take(token[0], token.start())
+            if item is not None:
+                yield item
+        kept = self._place if self._begin is None else self._begin
+        if len(self._text) - kept > LARGEST_ITEM + len(chunk):
+            raise TooLarge
+        self._text = self._text[kept:]
+        self._place -= kept
+        self._begin = None if self._begin is None else 0
+
+    def _take(self, token: bytes, at: int) -> bytes | None:
+        if token in (b"{", b"["):
+            self._open(token, at)
+        elif token in (b"}", b"]"):
+            return self._close(at)
+        elif not self._inside and self._depth <= len(self._path):
+            self._read_key(token)
+        return None
+
+    def _open(self, token: bytes, at: int) -> None:
+        self._depth += 1
+        if self._inside:
+            if self._depth == len(self._path) + 2 and token == b"{":
+                self._begin = at
+        elif self._depth == len(self._path) + 1 and token == b"[" and self._keys == self._path:
+            self._inside = True
+        elif self._depth <= len(self._path):
+            self._keys = [*self._keys[: self._depth - 1], None]
+            self._is_value = token == b"["  # the items of another list are no keys
+
+    def _close(self, at: int) -> bytes | None:
+        self._depth -= 1
+        self.whole = self._depth == 0
+        if self._inside and self._depth == len(self._path):
+            self._inside = False
+        if self._depth <= len(self._path) and not self._inside:
+            self._keys = self._keys[: self._depth]
+        if self._begin is not None and self._depth == len(self._path) + 1:
+            item, self._begin = self._text[self._begin : at + 1], None
+            return item
+        return None
+
+    def _read_key(self, token: bytes) -> None:
+        if token == b",":
+            self._is_value = False
+        elif token == b":":
+            self._is_value = True
+        elif not self._is_value and self._keys and len(token) <= LONGEST_KEY:
+            key = as_json(token)
+            self._keys[-1] = key if isinstance(key, str) else None
+
+
+async def read_items(content: StreamReader, path: Sequence[str], limit: int) -> Any:
+    """A list's objects, one after another. Raises `TooLarge`, and `ValueError` where the text is not whole JSON."""
+    items, read_so_far = Items(path), 0
+    async for chunk in content.iter_any():
+        read_so_far += len(chunk)
+        if read_so_far > limit:
+            raise TooLarge
+        for item in items.feed(chunk):
+            yield as_json(item)
+    if not items.whole:
+        raise ValueError("not JSON")
