@@ -41,6 +41,7 @@ from knockbot.matrix.homeserver import Homeserver
 from knockbot.matrix.identity import IdentityServers
 from knockbot.matrix.keyring import Keyring
 from knockbot.matrix.memory import Memory
+from knockbot.matrix.visitors import Visitors
 from knockbot.store import effects, inbox, processes, restores, rooms
 from knockbot.store.db import Database, Tx, opened
 from knockbot.web.metrics import Metrics
@@ -334,20 +335,24 @@ NOT_LISTENING = {
 async def listening(app: web.Application, host: str, port: int) -> AsyncIterator[None]:
     """Answer requests there for as long as the block lasts. Raises `Unavailable`."""
     where = Listen(host, port)
+    visitors = Visitors(app)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
+    protocols, server = runner.server, None
+    assert protocols is not None  # `setup` has made it
     # asyncio has `::` mean the addresses of IPv6 only.
     hosts = ("::", "0.0.0.0") if host == "::" else (host,)  # noqa: S104 - as the config says
     try:
         try:
-            for one in hosts:
-                await web.TCPSite(runner, one, port).start()
+            server = await asyncio.get_running_loop().create_server(visitors.watched(protocols), hosts, port)
         except OSError as error:
             no_name = isinstance(error, socket.gaierror)
             hint = "no such host is known" if no_name else NOT_LISTENING.get(error.errno or 0, "see the words before")
             raise Unavailable(f"cannot listen on {where}: {error.strerror}; {hint}") from error
         yield
     finally:
+        if server is not None:
+            server.close()
         await runner.cleanup()
 
 

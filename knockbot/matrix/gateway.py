@@ -23,6 +23,7 @@ from knockbot.flow.door import Bells
 from knockbot.flow.sealed import SEALED
 from knockbot.matrix.events import is_event_id, mapping, matters
 from knockbot.matrix.keyring import FOR_DEVICES, mail_in_transaction
+from knockbot.matrix.visitors import KNOWN
 from knockbot.store import encryption, inbox, rooms
 from knockbot.store.db import Database
 from knockbot.store.inbox import Arrival
@@ -31,6 +32,9 @@ log = logging.getLogger("knockbot.gateway")
 
 LARGEST_TRANSACTION = 256 * 2**20
 """Bytes. aiohttp's default of 1 MiB would answer 413, and the homeserver would send the same again for ever."""
+
+BODY = 60.0
+"""Seconds; the homeserver sends what has come too slowly again."""
 
 LONGEST_INTEGER = 20
 """Digits. Python refuses to read integers of thousands of digits, which would stop a whole transaction."""
@@ -60,7 +64,9 @@ class PingOnly(AppServiceServerMixin):
         """Compared in constant time; the token in the query string is the older way."""
         header = request.headers.get("Authorization", "")
         given = header.removeprefix("Bearer ") if header else request.rel_url.query.get("access_token", "")
-        return hmac.compare_digest(given.encode(errors="replace"), self.hs_token.encode())
+        right = hmac.compare_digest(given.encode(errors="replace"), self.hs_token.encode())
+        request[KNOWN] = right
+        return right
 
     async def _http_handle_transaction(self, _: web.Request) -> web.Response:
         return _error(503, "M_UNKNOWN", "knockbot is not running")
@@ -78,12 +84,27 @@ class Gateway(PingOnly):
         self._now = now
         self._sealed_for = sealed_for
         """The bot, where it reads what is encrypted; else that is dropped."""
+        self.patience = BODY
+        """Seconds that the body of a transaction may take."""
 
     async def _http_handle_transaction(self, request: web.Request) -> web.Response:
         if not self._check_token(request):
             return _error(403, "M_FORBIDDEN", "wrong hs_token")
         try:
-            body = _read(await request.read())
+            async with asyncio.timeout(self.patience):
+                text = await request.read()
+        except TimeoutError:
+            log.warning("the body of a transaction took more than %g seconds", self.patience)
+            return _error(408, "M_UNKNOWN", "the body came too slowly")
+        try:
+            return await self._take(text)
+        except RecursionError:
+            # What can just be read may be too deep to be written again.
+            return await self._take(_pruned(text))
+
+    async def _take(self, text: bytes) -> web.Response:
+        try:
+            body = _read(text)
             sifted = _sifted(body, sealed=self._sealed_for is not None)
         except ValueError:
             return _error(400, "M_NOT_JSON", "the body is not JSON")
@@ -92,6 +113,8 @@ class Gateway(PingOnly):
         try:
             # Shielded: a homeserver that hangs up must not leave the commit undone half-way.
             await asyncio.shield(self._keep(sifted, body))
+        except RecursionError:
+            raise
         except Exception:
             log.exception("storing a transaction failed; the homeserver will send it again")
             return _error(500, "M_UNKNOWN", "storing failed")

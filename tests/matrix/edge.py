@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +28,7 @@ from knockbot.flow.arrivals import Arrivals
 from knockbot.flow.door import Bells, Door, Outside
 from knockbot.matrix import events
 from knockbot.matrix.gateway import Gateway
+from knockbot.matrix.visitors import Visitors
 from knockbot.store import inbox
 from knockbot.store.db import Database
 from knockbot.store.rooms import ProtectedRoom, protect
@@ -76,15 +76,17 @@ def settings(**appservice: str) -> Settings:
 
 
 @contextlib.asynccontextmanager
-async def serving(app: web.Application, **runner_options: Any) -> AsyncIterator[str]:
-    """The address of a web application, for as long as the block lasts."""
+async def serving(app: web.Application, how: Json | None = None, **runner_options: Any) -> AsyncIterator[str]:
+    """The address of a web application, for as long as the block lasts; `how` its visitors are watched."""
+    visitors = Visitors(app, **(how or {}))
     runner = web.AppRunner(app, access_log=None, **runner_options)
     await runner.setup()
-    listener = socket.create_server(("127.0.0.1", 0))
-    await web.SockSite(runner, listener).start()
+    assert runner.server is not None
+    server = await asyncio.get_running_loop().create_server(visitors.watched(runner.server), "127.0.0.1", 0)
     try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
+        server.close()
         await runner.cleanup()
 
 

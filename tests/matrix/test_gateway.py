@@ -427,6 +427,119 @@ async def test_what_was_read_is_stored_though_the_homeserver_does_not_wait_for_t
     assert kept == came
 
 
+# --- who takes their time -------------------------------------------------------------------------------------
+
+
+HEAD = f"PUT {WHERE} HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer {HS_TOKEN}\r\n".encode()
+
+
+async def is_closed(reader: asyncio.StreamReader) -> bool:
+    """Wait until the other end hangs up."""
+    with contextlib.suppress(ConnectionError):
+        await reader.read()
+    return True
+
+
+@pytest.mark.parametrize(
+    "part",
+    [b"", b"P", HEAD, HEAD + b"Content-Length: 5\r\n", b"\r\n"],
+    ids=["none", "a byte", "most", "no end", "CRLF"],
+)
+async def test_a_header_that_does_not_come_to_its_end_is_not_waited_for(db: Database, part: bytes) -> None:
+    async with serving(gateway(db).app, {"header": 0.05}) as url:
+        reader, writer = await connect(url)
+        writer.write(part)
+
+        assert await is_closed(reader)
+        writer.close()
+
+
+async def test_a_header_that_trickles_is_not_waited_for(db: Database) -> None:
+    async with serving(gateway(db).app, {"header": 0.2}) as url:
+        reader, writer = await connect(url)
+        writer.write(HEAD)
+        closed = asyncio.create_task(is_closed(reader))
+        while not closed.done():
+            writer.write(b"X-More: 1\r\n")
+            await asyncio.wait([closed], timeout=0.01)
+
+        assert closed.result()
+        writer.close()
+
+
+async def test_the_second_header_of_a_connection_has_as_long_as_the_first(db: Database) -> None:
+    async with serving(gateway(db).app, {"header": 0.2}) as url:
+        reader, writer = await connect(url)
+        writer.write(HEAD + b"Content-Length: 14\r\n\r\n" + transaction([]))
+        assert b" 200 " in await reader.readuntil(b"\r\n\r\n")
+        assert await reader.readexactly(2) == b"{}"
+        writer.write(HEAD)
+
+        assert await is_closed(reader)
+        writer.close()
+
+
+async def test_a_connection_that_rests_between_two_requests_is_kept(db: Database) -> None:
+    loop = asyncio.get_running_loop()
+    async with serving(gateway(db).app, {"header": 0.05}) as url:
+        reader, writer = await connect(url)
+        for _ in range(3):
+            writer.write(HEAD + b"Content-Length: 14\r\n\r\n" + transaction([]))
+            assert b" 200 " in await reader.readuntil(b"\r\n\r\n")
+            assert await reader.readexactly(2) == b"{}"
+            rested = loop.create_future()
+            loop.call_later(0.1, rested.set_result, None)  # twice as long as a header may take
+            await rested
+        writer.close()
+
+
+async def test_a_body_that_trickles_is_not_waited_for(db: Database, caplog: pytest.LogCaptureFixture) -> None:
+    door = gateway(db)
+    door.patience = 0.05
+    async with serving(door.app, lingering_time=0) as url:
+        reader, writer = await connect(url)
+        writer.write(HEAD + b"Content-Length: 5000\r\n\r\n{")
+
+        assert b" 408 " in await reader.readuntil(b"\r\n")
+        writer.close()
+    assert "the body of a transaction took more than" in caplog.text
+
+
+async def test_without_the_token_no_body_is_waited_for(db: Database) -> None:
+    async with serving(gateway(db).app, lingering_time=0) as url:
+        reader, writer = await connect(url)
+        writer.write(HEAD.replace(b"Bearer", b"Bearer not") + b"Content-Length: 268435456\r\n\r\n{")
+
+        assert b" 403 " in await reader.readuntil(b"\r\n")
+        writer.close()
+
+
+async def test_strangers_have_only_so_many_places_and_the_homeserver_keeps_its_own(db: Database) -> None:
+    async with serving(gateway(db).app, {"strangers": 3}) as url:
+        homeserver, speak = await connect(url)
+        for first in (True, False):
+            speak.write(HEAD + b"Content-Length: 14\r\n\r\n" + transaction([]))
+            assert b" 200 " in await homeserver.readuntil(b"\r\n\r\n")
+            assert await homeserver.readexactly(2) == b"{}"
+            if first:
+                strangers = [await connect(url) for _ in range(20)]
+                assert all([await is_closed(reader) for reader, _ in strangers[:17]])
+
+        assert not any(reader.at_eof() for reader, _ in strangers[17:])
+        for _, writer in [*strangers, (homeserver, speak)]:
+            writer.close()
+
+
+async def test_an_event_as_deep_as_can_just_be_read_stops_nothing(url: str, db: Database, fake: FakeHomeserver) -> None:
+    depths = [10, 100, *range(850, 1010), 5_000, 100_000]
+    for depth in depths:
+        deep = json.dumps(member(f"$deep{depth}")).replace('"age": 5', f'"age": {"[" * depth}{"]" * depth}').encode()
+        pushed = await fake.push(url, HS_TOKEN, raw=transaction([deep, member(f"$after{depth}")]))
+        assert pushed.status == 200, depth
+
+    assert await stored(db) == [f"${name}{depth}" for depth in depths for name in ("deep", "after")]
+
+
 # --- the other routes -----------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,134 @@
+"""Who is connected to an endpoint: each has a time for the header of a request, and strangers have only so many places.
+
+aiohttp waits an hour for a header that never ends. Nobody but the homeserver has business here, so whoever has not
+shown its token is a stranger: where there are too many of them, the oldest has to go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final, cast
+
+from aiohttp import web
+
+HEADER: Final = 10.0
+"""Seconds in which a request has to have sent the whole of its header."""
+STRANGERS: Final = 200
+"""Connections at once by which nobody has shown a token yet."""
+
+KNOWN: Final = web.RequestKey("known", bool)
+"""Where a handler writes into its request whether it had the right token."""
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Visitors:
+    """Watches the connections of one web application."""
+
+    def __init__(self, app: web.Application, *, header: float = HEADER, strangers: int = STRANGERS) -> None:
+        self._header = header
+        self._most = strangers
+        self._by_transport: dict[asyncio.BaseTransport, _Visitor] = {}
+        """All that are connected, oldest first."""
+        app.middlewares.append(self._serve)
+
+    def watched(self, protocols: Callable[[], asyncio.Protocol]) -> Callable[[], asyncio.Protocol]:
+        """The same protocols, for connections that are watched."""
+        return lambda: _Visitor(self, protocols())
+
+    @web.middleware
+    async def _serve(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """One request, whose header is whole."""
+        visitor = self._by_transport.get(cast("asyncio.BaseTransport", request.transport))
+        if visitor is None:
+            return await handler(request)
+        visitor.begin(request)
+        try:
+            return await handler(request)
+        finally:
+            visitor.end()
+
+    def come(self, visitor: _Visitor, transport: asyncio.Transport) -> None:
+        """Somebody is connected."""
+        strangers = [transport for transport, one in self._by_transport.items() if not one.known]
+        for oldest in strangers[: max(0, len(strangers) + 1 - self._most)]:
+            self._by_transport.pop(oldest).leave()
+        self._by_transport[transport] = visitor
+
+    def gone(self, transport: asyncio.BaseTransport) -> None:
+        """Somebody is connected no longer."""
+        self._by_transport.pop(transport, None)
+
+    @property
+    def header(self) -> float:
+        """Seconds for a header."""
+        return self._header
+
+
+class _Visitor(asyncio.Protocol):
+    """One connection: hands all on to aiohttp, and keeps the time."""
+
+    def __init__(self, visitors: Visitors, inner: asyncio.Protocol) -> None:
+        self._visitors = visitors
+        self._inner = inner
+        self._transport: asyncio.Transport | None = None
+        self._deadline: asyncio.TimerHandle | None = None
+        self._request: web.Request | None = None
+        self._was_known = False
+
+    @property
+    def known(self) -> bool:
+        """Whether the right token was shown by this connection."""
+        return self._was_known or (self._request is not None and bool(self._request.get(KNOWN)))
+
+    def begin(self, request: web.Request) -> None:
+        """The header of a request is whole."""
+        self._request = request
+        self._stop_the_clock()
+
+    def end(self) -> None:
+        """The request was answered; the next one may begin with the next byte."""
+        self._was_known = self.known
+        self._request = None
+
+    def leave(self) -> None:
+        """Close, whatever is under way."""
+        self._stop_the_clock()
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._visitors.come(self, self._transport)
+        self._start_the_clock()
+        self._inner.connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self._request is None:
+            self._start_the_clock()
+        self._inner.data_received(data)
+
+    def eof_received(self) -> bool | None:
+        return self._inner.eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_the_clock()
+        if self._transport is not None:
+            self._visitors.gone(self._transport)
+        self._inner.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        self._inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._inner.resume_writing()
+
+    def _start_the_clock(self) -> None:
+        if self._deadline is None:
+            self._deadline = asyncio.get_running_loop().call_later(self._visitors.header, self.leave)
+
+    def _stop_the_clock(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
