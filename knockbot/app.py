@@ -27,7 +27,7 @@ from knockbot.domain.model import (
     ThirdPartyChange,
 )
 from knockbot.errors import ActionError, Fault, Unavailable
-from knockbot.flow import entry, intake, invites, issuing, upgrading
+from knockbot.flow import configured, entry, intake, invites, issuing, successors, upgrading
 from knockbot.flow.arrivals import Arrivals, Handler
 from knockbot.flow.door import Door
 from knockbot.flow.recall import recall
@@ -55,6 +55,9 @@ DRAIN = 20.0
 
 ROUNDS = 3600.0
 """Seconds between two looks at every protected room."""
+
+PATIENCE = 60.0
+"""Seconds between two tries to protect a room of the config file that something is missing for."""
 
 WATCH = 5.0
 """Seconds between two looks whether the homeserver is there; one that restarts is hardly back sooner."""
@@ -104,9 +107,12 @@ async def take_settings(door: Door, settings: Settings) -> None:
     for part in type(settings).model_fields:
         if part not in LIVE and getattr(settings, part) != getattr(door.settings, part):
             log.warning("%s has changed in the config; that takes a restart", part)
-    door.settings = door.settings.model_copy(update={part: getattr(settings, part) for part in LIVE})
+    new = door.settings.model_copy(update={part: getattr(settings, part) for part in LIVE})
+    async with door.bells.protecting:
+        await configured.look_up(door, new)  # so that a policy meets no name that is not known yet
+        door.settings = new
     logs.configure(settings.logging)
-    await entry.protect_configured(door)
+    await configured.keep(door, enter=True)
     log.info("the config was read again")
 
 
@@ -168,7 +174,7 @@ def handlers(door: Door) -> dict[type[Any], Handler]:
         await commands.hear(door, said, seq)
 
     async def reaction(clicked: Reaction, seq: int) -> None:
-        await upgrading.reacted(door, clicked, seq)
+        await successors.reacted(door, clicked, seq)
 
     async def third_party_change(change: ThirdPartyChange, seq: int) -> None:
         await invites.invite_changed(door, change, seq)
@@ -180,7 +186,8 @@ def handlers(door: Door) -> dict[type[Any], Handler]:
         async with door.closing(seq) as tx:
             if await rooms.find(tx, change.room_id) is None:
                 await effects.unblock(tx, change.room_id, now())  # perhaps I may speak there again
-        door.look_at(change.room_id)
+        door.bells.configured.set()
+        await successors.room_changed(door, change)
 
     async def echo(heard: Echo, seq: int) -> None:
         async with door.closing(seq) as tx:
@@ -230,7 +237,8 @@ async def _start(
             await keyring.settled.wait()
         gateway.ready = True
         log.info("knockbot %s is ready", __version__)
-        await _look_around(door)
+        async with _working(lambda: protect_configured(door)):
+            await _look_around(door)
 
 
 async def _look_around(door: Door) -> None:
@@ -241,8 +249,23 @@ async def _look_around(door: Door) -> None:
             await inbox.forget_old(tx, now())
             await issuing.forget(tx, now(), door.settings.issuing.keep_addresses)
         await entry.leave_unused(door)
-        await entry.protect_configured(door)
         await asyncio.sleep(ROUNDS)
+
+
+async def protect_configured(door: Door) -> None:
+    """The rooms of the config file: on start, hourly, and, while something is missing, when that may have changed."""
+    entered = -ROUNDS
+    while True:
+        door.bells.configured.clear()
+        enter = time.monotonic() - entered >= ROUNDS
+        complete = await configured.keep(door, enter=enter)
+        if enter:
+            entered = time.monotonic()
+        try:
+            async with asyncio.timeout(ROUNDS if complete else PATIENCE):
+                await door.bells.configured.wait()
+        except TimeoutError:
+            pass  # an alias may lead somewhere by now
 
 
 async def _look_at_all(door: Door, tx: Tx) -> None:

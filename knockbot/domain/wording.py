@@ -229,6 +229,35 @@ def replaced(label: str, new_label: str, replacement: str, waiting: int) -> Word
     )
 
 
+LET_ME_IN = "I cannot get in there yet. Accept my knock, or invite {bot}; then I ask whether to use it."
+NAMED_BY_CONFIG = "my config file names the old room; my server's admin has to name the new one there."
+
+
+def named_room_lost(label: str, name: str, replacement: str, why: str) -> Words:
+    """A room that a policy names was replaced, and the new one cannot be used by a click."""
+    return words(
+        "⚠️ The policy of {} names {}, and that room was replaced by {}. I no longer take its members for members, and "
+        "forward requests that depend on it. I do not use the new room: {}",
+        room(label),
+        identifier(name),
+        code(shown(replacement, ID_LIMIT)),
+        why,
+    )
+
+
+def named_room_replaced(label: str, name: str, new_label: str, replacement: str) -> Words:
+    """The question whether a policy is to mean the room that replaces the one it names."""
+    return words(
+        "🚚 The policy of {} names {}, and that room was replaced by {} {}. I no longer take its members for members, and "
+        "forward requests that depend on it. Click ✅ to have the policy mean the new room, or say {}.",
+        room(label),
+        identifier(name),
+        room(new_label),
+        identifier(replacement),
+        code("!kb policy set"),
+    )
+
+
 def was_replaced(label: str) -> Words:
     """Nobody is let into a room that has come to its end."""
     return words(
@@ -781,6 +810,28 @@ def locked_room(label: str) -> Words:
     return words("{} is ruled by my config file; only my server's admin can change that.", room(label))
 
 
+def unlocked(label: str) -> Words:
+    """The config file does not name a room any more."""
+    return words(
+        "{} is not in my config file any more. It stays protected from here, and {} and {} work for it again.",
+        room(label),
+        code("!kb policy set"),
+        code("!kb unprotect"),
+    )
+
+
+def not_protected_yet(name: str, why: str) -> Words:
+    """A room that the config file names, and what is missing."""
+    return words(
+        "⚠️ My config file names {} to be protected from here, and I cannot do so yet: {}", identifier(name), why
+    )
+
+
+def protected_at_last(name: str) -> Words:
+    """What was missing for a room of the config file is there."""
+    return words("🚪 {} is protected from here now, as my config file says.", identifier(name))
+
+
 def now_protected(label: str, moved: bool, checklist: Words) -> Words:
     """The door is kept from now on, and what may be missing."""
     return lines(
@@ -847,6 +898,22 @@ def not_in_named_room(reference: str, bot: str) -> Words:
         code(shown(reference, ID_LIMIT)),
         user(bot),
     )
+
+
+def named_room_is_replaced(reference: str, replacement: str) -> Words:
+    """A policy names a room that was given up for another."""
+    return words(
+        "Not taken: {} names {}, and that room was replaced by {}. Name the new room. The policy in force stays as it is.",
+        code("member_of"),
+        code(shown(reference, ID_LIMIT)),
+        code(shown(replacement, ID_LIMIT)),
+    )
+
+
+def named_room(name: str, room_id: str, before: str | None = None) -> Words:
+    """The room that a name in a policy means from now on, and the one that it meant until now."""
+    known = words(" (until now it meant {})", identifier(before)) if before not in (None, room_id) else NOTHING
+    return words("{} means the room {} here{}.", identifier(name), identifier(room_id), known)
 
 
 def policy_revisions(label: str, rows: Sequence[Words]) -> Words:

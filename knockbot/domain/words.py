@@ -7,13 +7,15 @@ which cuts it and strips control and bidi characters.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from markupsafe import Markup, escape
 
-from knockbot.domain.text import shown, shown_id
+from knockbot.domain.text import plain, shown, shown_id
 
 NAME_LIMIT = 60
 ID_LIMIT = 255
@@ -103,9 +105,35 @@ def user(user_id: str) -> Words:
     return identifier(user_id)
 
 
+_TOLD_APART = re.compile(r"(?P<name>.*) \((?P<room_id>!.+)\)", re.DOTALL)
+
+
+def labels(names: Mapping[str, str]) -> dict[str, str]:
+    """What people call rooms, by room ID: the name, and the ID as well where the name may be taken for another room."""
+    looks = {room_id: _look(name) for room_id, name in names.items()}
+    times = Counter(looks.values())
+    return {
+        room_id: f"{name} ({room_id})" if times[looks[room_id]] > 1 or _shows_an_id(name, room_id, names) else name
+        for room_id, name in names.items()
+    }
+
+
+def _look(name: str) -> str:
+    """The same for names that people may take for each other: case, blanks and what is not seen do not count."""
+    return " ".join(plain(shown(name, NAME_LIMIT)).casefold().split())
+
+
+def _shows_an_id(name: str, room_id: str, names: Mapping[str, str]) -> bool:
+    """Whether a name shows the ID of another room, or ends as if it showed one."""
+    return _TOLD_APART.fullmatch(name) is not None or any(other in name for other in names if other != room_id)
+
+
 def room(label: str) -> Words:
-    """A room, by what people call it."""
-    return bold(shown(label, NAME_LIMIT))
+    """A room, by what people call it (`labels`)."""
+    told_apart = _TOLD_APART.fullmatch(label)
+    if told_apart is None:
+        return bold(shown(label, NAME_LIMIT))
+    return words("{} ({})", bold(shown(told_apart["name"], NAME_LIMIT)), identifier(told_apart["room_id"]))
 
 
 def ago(then: int, now: int) -> str:

@@ -189,7 +189,7 @@ async def _met(door: Door, tx: Tx, _: Effect, came: Outcome) -> None:
 async def _asked(door: Door, tx: Tx, effect: Effect, came: Outcome) -> None:
     """A line that asks something is there: from now on it can be answered by a click."""
     if "asks" in effect.content and isinstance(came, Done) and came.event_id is not None:
-        await upgrading.asked(door, tx, str(effect.content["asks"]), effect.room_id, came.event_id)
+        await upgrading.asked(door, tx, effect.content["asks"], effect.room_id, came.event_id)
 
 
 Consequence = Callable[[Door, Tx, Effect, Outcome], Awaitable[None]]

@@ -110,6 +110,10 @@ class Bells:
     effects: asyncio.Event = field(default_factory=asyncio.Event)
     mail: asyncio.Event = field(default_factory=asyncio.Event)
     """For the bot's device, where encryption is allowed."""
+    configured: asyncio.Event = field(default_factory=asyncio.Event)
+    """Perhaps a room of the config file can be protected now that could not be before."""
+    protecting: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while the rooms of the config file are protected."""
     unchecked: set[str] = field(default_factory=set)
     """Protected rooms whose real state is to be compared with the records, each in its own turn."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from knockbot.config import Permission
-from knockbot.config import Room as ConfiguredRoom
 from knockbot.domain import plan, wording
 from knockbot.domain.ids import RoomReference, server_of
 from knockbot.domain.model import MemberChange, Membership
@@ -18,7 +17,7 @@ from knockbot.flow import rules, settle
 from knockbot.flow.checkup import NOT_THERE, checklist, shortage
 from knockbot.flow.door import Door, RoomView, log
 from knockbot.flow.review import is_in, is_joined
-from knockbot.store import audit, effects, moves, policies, requests, rooms, visits
+from knockbot.store import audit, effects, moves, pins, requests, rooms, visits
 from knockbot.store.db import Tx
 from knockbot.store.moves import Stage
 from knockbot.store.rooms import ProtectedRoom
@@ -55,11 +54,19 @@ async def _invited(door: Door, change: MemberChange, seq: int) -> None:
             door.settings.permission_of(change.sender) is not None
             or await visits.errand(tx, change.room_id) is not None
             or await rooms.find(tx, change.room_id) is not None
+            or await _is_in_config(door, tx, change.room_id)
             or any(move.stage is Stage.WAITING for move in await moves.leading_to(tx, change.room_id))
         )
         go = plan.enter if welcome else plan.leave
         await effects.overtake_going(tx, change.room_id, "there is another invite by now", door.now())
         await effects.add(tx, [go(change.room_id, change.event_id)], door.now())
+
+
+async def _is_in_config(door: Door, tx: Tx, room_id: str) -> bool:
+    """Whether the config file names this room, whoever invites the bot there."""
+    if any(room_id in (name, room.management_room) for name, room in door.settings.rooms.items()):
+        return True
+    return any(pin.room_id == room_id for pin in await pins.of_the_config(tx))
 
 
 async def _entered(door: Door, change: MemberChange, seq: int) -> None:
@@ -85,6 +92,7 @@ async def _entered(door: Door, change: MemberChange, seq: int) -> None:
             await settle.say(door, tx, errand.management_room, occasion, reply, reply_to=errand.cause)
         await effects.unblock(tx, change.room_id, door.now())
     door.look_at(change.room_id)
+    door.bells.configured.set()
 
 
 async def _cannot_be_read(door: Door, room_id: str) -> bool:
@@ -158,7 +166,7 @@ class Promise:
         moved = await protect_now(door, tx, self.view, self.ask.management_room, self.ask.requester)
         await rooms.set_trouble(tx, self.view.room_id, self.trouble)  # the checklist tells it
         await visits.forgive(tx, self.ask.cause)
-        return wording.now_protected(self.view.label, moved, self.checklist)
+        return wording.now_protected(await settle.label_of(tx, self.view.room_id), moved, self.checklist)
 
 
 async def protect(door: Door, ask: Ask) -> Promise:
@@ -319,43 +327,3 @@ async def unprotect(door: Door, tx: Tx, room: ProtectedRoom, by: str) -> None:
     await effects.overtake_all(tx, room.room_id, "the room is protected no longer", door.now())
     await rooms.unprotect(tx, room.room_id)
     await audit.add(tx, audit.Entry(door.now(), room.room_id, None, by, "unprotect", {}))
-
-
-# --- rooms of the config file ---------------------------------------------------------------------------------
-
-CONFIG_FILE = "the config file"
-
-
-async def protect_configured(door: Door) -> None:
-    """Protect the rooms that the config file names, and lock them; those it names no longer are unlocked.
-
-    What fails is said in the log and tried again at the next call; nothing is unlocked meanwhile.
-    """
-    locked = set()
-    for name, entry in door.settings.rooms.items():
-        try:
-            locked.add(await _protect_configured(door, name, entry))
-        except ActionError as error:
-            log.error("cannot protect %s, as the config file says: %s", name, error.why)
-    if len(locked) == len(door.settings.rooms):
-        async with door.db.tx() as tx:
-            await rooms.unlock_others(tx, locked)
-
-
-async def _protect_configured(door: Door, name: str, entry: ConfiguredRoom) -> str:
-    """Protect one room as the config file says, unless that is so already; returns its id."""
-    room_id, via = await _locate(door, RoomReference(name))
-    management_room, its_via = await _locate(door, RoomReference(entry.management_room))
-    for place, by in ((room_id, via), (management_room, its_via)):
-        if not await is_in(door, place):
-            await door.outside.join(place, by)
-    view = await door.outside.room(room_id)
-    text = (entry.policy or door.settings.defaults.policy).text
-    async with door.closing(None) as tx:
-        room = await rooms.find(tx, room_id)
-        if room is None or not room.locked or room.management_room != management_room:
-            await protect_now(door, tx, view, management_room, door.bot, locked=True)
-        current = await policies.current(tx, room_id)
-        if current is None or current.text != text:
-            await policies.revise(tx, room_id, author=CONFIG_FILE, text=text, now=door.now(), cause=None)
-    return room_id

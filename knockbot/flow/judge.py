@@ -5,14 +5,15 @@ Steps 4 and 5 of the journey (ARCHITECTURE.md).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from knockbot.domain import ids
 from knockbot.domain.model import Decision, Facts, InviteFacts, Kind, Knock, Known, Membership, Past, Truth
 from knockbot.domain.policy import Policy, decide
 from knockbot.errors import ActionError
+from knockbot.flow import rules
 from knockbot.flow.door import Door
-from knockbot.store import policies, requests
+from knockbot.store import requests
 
 
 async def judge(
@@ -26,9 +27,33 @@ async def judge(
 
 async def gather(door: Door, policy: Policy, knock: Knock) -> Facts:
     """The facts that the rules of a policy ask for. What cannot be found out is unknown, with the reason."""
-    members = {reference: await is_member(door, reference, knock.user_id) for reference in sorted(policy.rooms_needed)}
+    members = await _memberships(door, policy.rooms_needed, knock)
     history = await _history(door, knock) if policy.needs_history else None
     return Facts(home=door.home, member_of=members, history=history)
+
+
+async def _memberships(door: Door, references: Sequence[str], knock: Knock) -> dict[str, Known]:
+    """Whether the applicant is in the rooms that a policy names. A name means what it meant when it was taken."""
+    if not references:
+        return {}
+    async with door.db.tx() as tx:
+        meant = await rules.meant(door, tx, knock.room_id)
+    return {
+        reference: await _is_in_named_room(door, reference, meant.get(reference), knock.user_id)
+        for reference in sorted(references)
+    }
+
+
+async def _is_in_named_room(door: Door, reference: str, room_id: str | None, user_id: str) -> Known:
+    if room_id is None:
+        return Known(Truth.UNKNOWN, f"I do not know yet which room {reference} is")
+    known = await is_member(door, room_id, user_id, called=reference)
+    try:
+        replaced = known.truth is not Truth.UNKNOWN and await door.outside.tombstone(room_id) is not None
+    except ActionError as error:
+        return Known(Truth.UNKNOWN, f"{reference}: {error.why}")
+    # Nobody looks after the members of a room that was given up.
+    return Known(Truth.UNKNOWN, f"{reference} was replaced by another room") if replaced else known
 
 
 async def _history(door: Door, knock: Knock) -> tuple[Past, ...]:
@@ -39,33 +64,16 @@ async def _history(door: Door, knock: Knock) -> tuple[Past, ...]:
     return tuple(Past(request.state, now - request.changed_at) for request in earlier if not request.open)
 
 
-async def is_member(door: Door, reference: str, user_id: str) -> Known:
-    """Whether a user is joined to a room, as far as the bot can see."""
+async def is_member(door: Door, room_id: str, user_id: str, *, called: str = "") -> Known:
+    """Whether a user is joined to a room, as far as the bot can see; `called` is what people call it."""
+    called = called or room_id
     try:
-        room_id = await locate(door, reference)
         # A room the bot has left still shows its state of that day, so the bot's own membership comes first.
         mine = await door.outside.member(room_id, door.bot)
         if mine is None or mine.membership is not Membership.JOIN:
-            return Known(Truth.UNKNOWN, f"I am not joined to {reference}")
+            return Known(Truth.UNKNOWN, f"I am not joined to {called}")
         theirs = await door.outside.member(room_id, user_id)
     except ActionError as error:
-        return Known(Truth.UNKNOWN, f"{reference}: {error.why}")
+        return Known(Truth.UNKNOWN, f"{called}: {error.why}")
     joined = theirs is not None and theirs.membership is Membership.JOIN
     return Known(Truth.TRUE if joined else Truth.FALSE)
-
-
-async def locate(door: Door, reference: str) -> str:
-    """The room that an id or alias means; an alias is resolved once and pinned.
-
-    Raises `Later` or `Never` when an alias leads nowhere now.
-    """
-    if not ids.is_alias(reference):
-        return reference
-    async with door.db.tx() as tx:
-        pinned = await policies.pinned(tx, reference)
-    if pinned is not None:
-        return pinned
-    room_id, _ = await door.outside.resolve(reference)
-    async with door.db.tx() as tx:
-        await policies.pin(tx, reference, room_id)
-    return room_id

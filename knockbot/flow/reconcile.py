@@ -12,7 +12,7 @@ from knockbot.domain.ids import server_of
 from knockbot.domain.model import Act, Answer, Decision, Kind, MemberChange, Membership, Request, State, Verdict
 from knockbot.domain.power import Powers
 from knockbot.errors import Never
-from knockbot.flow import intake, inviters, invites, redeeming, review, rules, settle, upgrading
+from knockbot.flow import intake, inviters, invites, redeeming, review, rules, settle, successors, upgrading
 from knockbot.flow.checkup import NOT_THERE, lacking, shortage
 from knockbot.flow.door import Door, log
 from knockbot.store import cards, effects, inbox, requests, rooms
@@ -34,6 +34,7 @@ async def reconcile(door: Door, room_id: str) -> None:
     await _check_powers(door, room, powers)
     standing = await door.outside.knocking(room_id)
     await upgrading.look(door, room)
+    await successors.look(door, room)
     acl = await door.outside.server_acl(room_id)
     await _find_missed_knocks(door, room, standing, acl)
     await _close_denied(door, room, acl)
@@ -61,7 +62,7 @@ async def _is_there(door: Door, room_id: str) -> bool:
 
 async def _rename(door: Door, room: ProtectedRoom) -> None:
     view = await door.outside.room(room.room_id)
-    if view.label not in (room.label, room.room_id):
+    if view.label not in (room.name, room.room_id):
         async with door.db.tx() as tx:
             await rooms.rename(tx, room.room_id, view.label)
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from knockbot.config import read_policy
 from knockbot.domain import wording
+from knockbot.domain.ids import is_alias
 from knockbot.domain.policy import Policy
-from knockbot.domain.words import Words
+from knockbot.domain.words import Words, lines
 from knockbot.errors import ActionError
 from knockbot.flow import rules
 from knockbot.flow.door import Door
-from knockbot.flow.judge import locate
 from knockbot.flow.review import is_in, is_joined
-from knockbot.store import audit, policies
+from knockbot.store import audit, pins, policies
 from knockbot.store.db import Tx
 from knockbot.store.rooms import ProtectedRoom
 
@@ -27,10 +28,21 @@ class Change:
     author: str
     text: str
     cause: str
+    meant: Mapping[str, str] = field(default_factory=dict)
+    """The rooms that names in it are known to mean; every other alias means the room that it leads to now."""
 
 
-async def objection(door: Door, change: Change) -> Words | None:
-    """Why this policy is not put in force; `None` if nothing stands in the way.
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """A change that nothing stands in the way of, with the room that each name in it means at this moment."""
+
+    change: Change
+    policy: Policy
+    meant: Mapping[str, str]
+
+
+async def examined(door: Door, change: Change) -> Sound | Words:
+    """The change, ready to be put in force, or why it is not.
 
     Raises `Fault` for a mistake in it.
     """
@@ -41,7 +53,11 @@ async def objection(door: Door, change: Change) -> Words | None:
         return stranger
     # In a thread, and only now: reading the longest text that fits into a message takes a second.
     policy = await asyncio.to_thread(read_policy, change.text)
-    return await _lacks_power(door, change, policy) or await _names_a_strange_room(door, change, policy)
+    refusal = await _lacks_power(door, change, policy)
+    if refusal is not None:
+        return refusal
+    meant = await _rooms_meant(door, change, policy)
+    return meant if isinstance(meant, Words) else Sound(change, policy, meant)
 
 
 async def _is_a_stranger(door: Door, change: Change) -> Words | None:
@@ -59,25 +75,49 @@ async def _lacks_power(door: Door, change: Change, policy: Policy) -> Words | No
     return wording.lacks_power_to_protect(room.label, needed, level) if level < needed else None
 
 
-async def _names_a_strange_room(door: Door, change: Change, policy: Policy) -> Words | None:
-    """A policy must not find out for its author who is in a room that the author is not in."""
+async def _rooms_meant(door: Door, change: Change, policy: Policy) -> Mapping[str, str] | Words:
+    """The room that each name in a policy means now, or why one of them may not stand there.
+
+    A policy must not find out for its author who is in a room that the author is not in.
+    """
+    meant: dict[str, str] = {}
     for reference in policy.rooms_needed:
         try:
-            room_id = await locate(door, reference)
-            if await is_in(door, room_id) and await is_joined(door, room_id, change.author):
-                continue
+            meant[reference] = change.meant.get(reference) or await _room_meant(door, reference)
+            refusal = await _unfit_to_name(door, change, reference, meant[reference])
         except ActionError:
-            pass
+            refusal = wording.not_in_named_room(reference, door.bot)
+        if refusal is not None:
+            return refusal
+    return {name: room_id for name, room_id in meant.items() if name != room_id}
+
+
+async def _room_meant(door: Door, reference: str) -> str:
+    return (await door.outside.resolve(reference))[0] if is_alias(reference) else reference
+
+
+async def _unfit_to_name(door: Door, change: Change, reference: str, room_id: str) -> Words | None:
+    if not await is_in(door, room_id) or not await is_joined(door, room_id, change.author):
         return wording.not_in_named_room(reference, door.bot)
-    return None
+    if reference in change.meant:
+        return None  # it stays what it is, and whether it was replaced is asked about (`successors.py`)
+    tombstone = await door.outside.tombstone(room_id)
+    return wording.named_room_is_replaced(reference, tombstone.replacement) if tombstone is not None else None
 
 
-async def put_in_force(door: Door, tx: Tx, change: Change) -> Words:
-    """Write the new revision, in the transaction that ends the handling of the command."""
-    policy = rules.compiled(change.text)
+async def put_in_force(door: Door, tx: Tx, sound: Sound) -> Words:
+    """Write the new revision and what its names mean, in the transaction that ends the handling of the command."""
+    change, policy, room_id = sound.change, sound.policy, sound.change.room.room_id
+    before = await rules.named(tx, room_id)
     revision = await policies.revise(
-        tx, change.room.room_id, author=change.author, text=change.text, now=door.now(), cause=change.cause
+        tx, room_id, author=change.author, text=change.text, now=door.now(), cause=change.cause
     )
-    detail = {"revision": revision}
-    await audit.add(tx, audit.Entry(door.now(), change.room.room_id, None, change.author, "policy set", detail))
-    return wording.policy_taken(change.room.label, revision, len(policy.rules), policy.otherwise)
+    await pins.take(tx, pins.of_revision(room_id, revision), sound.meant)
+    detail = {"revision": revision, **({"rooms": dict(sound.meant)} if sound.meant else {})}
+    await audit.add(tx, audit.Entry(door.now(), room_id, None, change.author, "policy set", detail))
+    named = [
+        wording.named_room(name, meant, before[name].room_id if name in before else None)
+        for name, meant in sound.meant.items()
+    ]
+    label = change.room.label
+    return lines([wording.policy_taken(label, revision, len(policy.rules), policy.otherwise), *named])

@@ -1,4 +1,4 @@
-"""Which policy is in force at a door, compiled once per revision."""
+"""Which policy is in force at a door, compiled once per revision, and what the names in it mean."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from knockbot.config import read_policy
+from knockbot.domain.ids import is_alias
 from knockbot.domain.policy import Policy
 from knockbot.flow.door import Door
-from knockbot.store import policies
+from knockbot.store import pins, policies
 from knockbot.store.db import Tx
 
 
@@ -34,3 +35,19 @@ async def in_force(door: Door, tx: Tx, room_id: str) -> InForce:
         default = door.settings.defaults.policy
         return InForce(default.policy, default.text, "the default")
     return InForce(compiled(revision.text), revision.text, f"revision {revision.revision} by {revision.author}")
+
+
+async def named(tx: Tx, room_id: str) -> dict[str, pins.Pin]:
+    """The rooms that the names in a room's policy meant when it was taken."""
+    revision = await policies.latest(tx, room_id)
+    return await pins.at(tx, pins.DEFAULT_POLICY if revision is None else pins.of_revision(room_id, revision))
+
+
+async def meant(door: Door, tx: Tx, room_id: str) -> dict[str, str]:
+    """The rooms that the policy of a protected room means, by the names in it, as far as they are known."""
+    names = (await in_force(door, tx, room_id)).policy.rooms_needed
+    if not names:
+        return {}
+    pinned = await named(tx, room_id)
+    ids = {name: name for name in names if not is_alias(name)}
+    return ids | {name: pinned[name].room_id for name in names if name in pinned}

@@ -185,11 +185,12 @@ async def say(
     reply_to: str | None = None,
     aloud: bool = False,
     calls: tuple[str, ...] = (),
-    asks: str | None = None,
+    asks: tuple[str, str] | None = None,
 ) -> None:
     """Plan to say something once per occasion; `aloud` is for what needs a hand, since notices are never pushed.
 
-    `asks` is the room about whose replacement it asks (`flow/upgrading.py`).
+    `asks` is the room about whose replacement it asks (`flow/upgrading.py`), and the room whose policy names it
+    (`flow/successors.py`), if it is that.
     """
     content = {
         "plain": text.plain,
@@ -200,7 +201,7 @@ async def say(
         "request": machine_block(about) if about else None,
     }
     # What follows of it once it is said is read where nothing is unlocked (`consequences.py`).
-    locked = {**door.locker.lock(content), **({"asks": asks} if asks is not None else {})}
+    locked = {**door.locker.lock(content), **({"asks": list(asks)} if asks is not None else {})}
     await effects.add(tx, [plan.say(room_id, occasion, locked, about.id if about else None)], door.now())
 
 
@@ -212,7 +213,7 @@ async def alarm(
     text: Words,
     *,
     reply_to: str | None = None,
-    asks: str | None = None,
+    asks: tuple[str, str] | None = None,
 ) -> None:
     """Tell the moderators of a protected room, aloud, what needs a hand."""
     room = await rooms.find(tx, room_id)

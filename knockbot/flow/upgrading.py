@@ -6,6 +6,7 @@ is let into the old room; policy and open requests go over when a moderator says
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -17,7 +18,7 @@ from knockbot.domain.words import Words
 from knockbot.errors import Later, Never
 from knockbot.flow import entry, review, rules, settle
 from knockbot.flow.door import Door, RoomView, Tombstone
-from knockbot.store import audit, cards, effects, inbox, moves, policies, requests, rooms, visits
+from knockbot.store import audit, cards, effects, inbox, moves, pins, policies, requests, rooms, visits
 from knockbot.store.db import Tx
 from knockbot.store.moves import Move, Stage
 from knockbot.store.rooms import ProtectedRoom
@@ -46,7 +47,7 @@ async def look(door: Door, room: ProtectedRoom) -> None:
     if fault is not None:
         await _refuse(door, room, tombstone, fault)
         return
-    if not await review.is_in(door, tombstone.replacement) and not await _get_in(door, tombstone):
+    if not await review.is_in(door, tombstone.replacement) and not await get_in(door, tombstone):
         await _wait(door, room, tombstone)
         return
     predecessor = await door.outside.predecessor(tombstone.replacement)
@@ -71,10 +72,9 @@ async def _stop_accepting(door: Door, room: ProtectedRoom, move: Move) -> None:
 async def _fault_of_tombstone(door: Door, room: ProtectedRoom, tombstone: Tombstone) -> str | None:
     """Why what a tombstone names cannot replace this room; `None` if that is yet to be seen there."""
     replacement = tombstone.replacement
-    if not is_room_id(replacement):
-        return wording.NO_ROOM_NAMED
-    if replacement == room.room_id:
-        return wording.REPLACES_ITSELF
+    fault = fault_of_name(room.room_id, tombstone)
+    if fault is not None:
+        return fault
     if replacement == room.management_room:
         return wording.IS_MANAGEMENT_ROOM
     async with door.db.tx() as tx:
@@ -82,6 +82,13 @@ async def _fault_of_tombstone(door: Door, room: ProtectedRoom, tombstone: Tombst
         if other is not None and other.management_room != room.management_room:
             return wording.KEPT_ELSEWHERE
         return wording.IN_A_CIRCLE if await _leads_back(tx, replacement, room.room_id) else None
+
+
+def fault_of_name(room_id: str, tombstone: Tombstone) -> str | None:
+    """Why what a tombstone says cannot name the room that replaces this one."""
+    if not is_room_id(tombstone.replacement):
+        return wording.NO_ROOM_NAMED
+    return wording.REPLACES_ITSELF if tombstone.replacement == room_id else None
 
 
 async def _leads_back(tx: Tx, start: str, room_id: str) -> bool:
@@ -96,7 +103,7 @@ async def _leads_back(tx: Tx, start: str, room_id: str) -> bool:
     return True
 
 
-async def _get_in(door: Door, tombstone: Tombstone) -> bool:
+async def get_in(door: Door, tombstone: Tombstone) -> bool:
     """Enter the replacement, or knock there and wait; true once inside."""
     via = tuple(dict.fromkeys((server_of(tombstone.sender), door.home)))
     for get_in in (door.outside.join, partial(door.outside.knock, reason=COMING_OVER)):
@@ -138,7 +145,9 @@ async def _offer(door: Door, room: ProtectedRoom, tombstone: Tombstone) -> None:
             return
         await moves.put(tx, _move(room, tombstone, Stage.OFFERED))
         text = wording.replaced(room.label, view.label, tombstone.replacement, waiting)
-        await settle.alarm(door, tx, room.room_id, f"tombstone:{tombstone.event_id}:offer", text, asks=room.room_id)
+        await settle.alarm(
+            door, tx, room.room_id, f"tombstone:{tombstone.event_id}:offer", text, asks=(room.room_id, "")
+        )
 
 
 def _move(room: ProtectedRoom, tombstone: Tombstone, stage: Stage) -> Move:
@@ -150,12 +159,12 @@ async def bot_moved(door: Door, change: MemberChange) -> None:
     async with door.db.tx() as tx:
         leading = await moves.leading_to(tx, change.room_id) if change.membership is Membership.JOIN else []
     for move in (move for move in leading if move.stage is Stage.WAITING):
-        door.look_at(move.room_id)
+        door.look_at(move.policy_of or move.room_id)
 
 
-async def asked(door: Door, tx: Tx, room_id: str, management_room: str, event_id: str) -> None:
+async def asked(door: Door, tx: Tx, about: Sequence[str], management_room: str, event_id: str) -> None:
     """The question about a room stands in its management room: it can be answered from now on, by one click."""
-    move = await moves.find(tx, room_id)
+    move = await moves.find(tx, *about)
     if move is not None and move.stage is Stage.OFFERED:
         await moves.put(tx, replace(move, event_id=event_id))
         await effects.add(tx, [plan.tick(management_room, event_id)], door.now())
@@ -174,7 +183,7 @@ async def clicked(door: Door, reaction: Reaction, seq: int | None) -> bool:
     """Take a reaction in, if it answers a question about a replacement; false if it does not."""
     async with door.db.tx() as tx:
         move = await moves.asked_by(tx, reaction.target)
-        room = await rooms.find(tx, move.room_id) if move is not None else None
+        room = await rooms.find(tx, move.room_id) if move is not None and not move.policy_of else None
     if move is None or room is None or room.management_room != reaction.room_id:
         return False
     if reaction.sender == door.bot or REACTIONS.get(reaction.key) is not Verdict.ACCEPT:
@@ -217,7 +226,7 @@ async def _answered(door: Door, reaction: Reaction, seq: int | None, move: Move)
             return
         count = await _move_over(door, tx, room, view, reaction)
         await moves.put(tx, replace(now, stage=Stage.MOVED))
-        text = wording.moved_over(view.label, view.room_id, count)
+        text = wording.moved_over(await settle.label_of(tx, view.room_id), view.room_id, count)
         await settle.say(door, tx, reaction.room_id, f"moved:{move.tombstone}", text, reply_to=reaction.target)
 
 
@@ -247,7 +256,9 @@ async def _move_over(door: Door, tx: Tx, room: ProtectedRoom, view: RoomView, re
         await entry.protect_now(door, tx, view, room.management_room, by)
     policy = await policies.current(tx, room.room_id)
     if policy is not None and await policies.current(tx, view.room_id) is None:
-        await policies.revise(tx, view.room_id, author=by, text=policy.text, now=door.now(), cause=cause)
+        meant = {name: pin.room_id for name, pin in (await rules.named(tx, room.room_id)).items()}
+        revision = await policies.revise(tx, view.room_id, author=by, text=policy.text, now=door.now(), cause=cause)
+        await pins.take(tx, pins.of_revision(view.room_id, revision), meant)
     going = _going_over(await requests.pending(tx, room.management_room, room.room_id))
     going = [request for request in going if await _is_new(tx, request, view.room_id)]
     for request in going:

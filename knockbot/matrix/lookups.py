@@ -94,7 +94,7 @@ async def check(call: Call) -> Words:
         return room
     try:
         view = await call.door.outside.room(room.room_id)
-        return wording.checked(view.label, await checkup.checklist(call.door, view))
+        return wording.checked(room.label, await checkup.checklist(call.door, view))
     except Never:
         return wording.blocked(room.label, checkup.NOT_THERE, call.door.bot)
 

@@ -148,13 +148,13 @@ async def policy_set(call: Call) -> Words | Promise:
         raise Misuse("Write the policy on the lines below.")
     change = rulebook.Change(room, call.actor, text, call.cause)
     try:
-        refusal = await rulebook.objection(call.door, change)
+        sound = await rulebook.examined(call.door, change)
     except Fault as fault:
         return wording.policy_refused(str(fault))
-    if refusal is not None:
-        return refusal
+    if isinstance(sound, Words):
+        return sound
 
     async def put_in_force(tx: Tx) -> Reply:
-        return await rulebook.put_in_force(call.door, tx, change)
+        return await rulebook.put_in_force(call.door, tx, sound)
 
     return put_in_force

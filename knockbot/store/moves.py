@@ -1,4 +1,4 @@
-"""Protected rooms that were replaced by another, and how far the bot is in following them there."""
+"""Rooms that were replaced by another, protected or named in a policy, and how far the bot is in following them."""
 
 from __future__ import annotations
 
@@ -31,14 +31,24 @@ class Move:
     stage: Stage
     event_id: str | None = None
     """The message that asks the moderators."""
+    policy_of: str = ""
+    """The protected room whose policy names this one; empty where this one is protected itself."""
 
 
-_COLUMNS = "room_id, tombstone, replacement, state, event_id"
+_COLUMNS = "room_id, tombstone, replacement, state, event_id, policy_of"
 
 
-async def find(tx: Tx, room_id: str) -> Move | None:
-    """What is known of a room's replacement."""
-    return _move(await tx.fetchrow(f"SELECT {_COLUMNS} FROM moves WHERE room_id = $1", room_id))
+async def find(tx: Tx, room_id: str, policy_of: str = "") -> Move | None:
+    """What is known of a room's replacement: of a protected one, or of one that a policy names."""
+    return _move(
+        await tx.fetchrow(f"SELECT {_COLUMNS} FROM moves WHERE room_id = $1 AND policy_of = $2", room_id, policy_of)
+    )
+
+
+async def in_policy_of(tx: Tx, policy_of: str) -> list[Move]:
+    """The rooms named by the policy of a protected room that were replaced."""
+    rows = await tx.fetch(f"SELECT {_COLUMNS} FROM moves WHERE policy_of = $1 ORDER BY room_id", policy_of)
+    return [move for move in map(_move, rows) if move is not None]
 
 
 async def asked_by(tx: Tx, event_id: str) -> Move | None:
@@ -55,22 +65,25 @@ async def leading_to(tx: Tx, replacement: str) -> list[Move]:
 async def put(tx: Tx, move: Move) -> None:
     """Write down how far the bot is; another tombstone in the same room takes the place of the first."""
     await tx.execute(
-        "INSERT INTO moves (room_id, tombstone, replacement, state, event_id) VALUES ($1, $2, $3, $4, $5) "
-        "ON CONFLICT (room_id) DO UPDATE SET tombstone = $2, replacement = $3, state = $4, event_id = $5",
+        "INSERT INTO moves (room_id, tombstone, replacement, state, event_id, policy_of) "
+        "VALUES ($1, $2, $3, $4, $5, $6) "
+        "ON CONFLICT (room_id, policy_of) DO UPDATE SET tombstone = $2, replacement = $3, state = $4, event_id = $5",
         move.room_id,
         move.tombstone,
         move.replacement,
         move.stage,
         move.event_id,
+        move.policy_of,
     )
 
 
-async def forget(tx: Tx, room_id: str) -> None:
-    """The room is replaced by none, after all."""
-    await tx.execute("DELETE FROM moves WHERE room_id = $1", room_id)
+async def forget(tx: Tx, room_id: str, policy_of: str = "") -> None:
+    """The room is replaced by none, after all, or not named any more."""
+    await tx.execute("DELETE FROM moves WHERE room_id = $1 AND policy_of = $2", room_id, policy_of)
 
 
 def _move(row: Any) -> Move | None:
     if row is None:
         return None
-    return Move(row["room_id"], row["tombstone"], row["replacement"], Stage(row["state"]), row["event_id"])
+    stage, event_id, policy_of = Stage(row["state"]), row["event_id"], row["policy_of"]
+    return Move(row["room_id"], row["tombstone"], row["replacement"], stage, event_id, policy_of)

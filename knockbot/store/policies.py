@@ -1,4 +1,4 @@
-"""Policies, one revision per change, and the aliases that were pinned for them."""
+"""Policies, one revision per change."""
 
 from __future__ import annotations
 
@@ -45,8 +45,7 @@ async def revise(tx: Tx, room_id: str, *, author: str, text: str, now: int, caus
         known = await tx.fetchval("SELECT revision FROM policies WHERE cause = $1", cause)
         if known is not None:
             return int(known)
-    last = await tx.fetchval("SELECT max(revision) FROM policies WHERE room_id = $1", room_id)
-    revision = (last or 0) + 1
+    revision = (await latest(tx, room_id) or 0) + 1
     await tx.execute(
         "INSERT INTO policies (room_id, revision, author, written_at, text, cause) VALUES ($1, $2, $3, $4, $5, $6)",
         room_id,
@@ -59,16 +58,7 @@ async def revise(tx: Tx, room_id: str, *, author: str, text: str, now: int, caus
     return revision
 
 
-async def pinned(tx: Tx, alias: str) -> str | None:
-    """The room an alias was pinned to."""
-    room_id = await tx.fetchval("SELECT room_id FROM aliases WHERE alias = $1", alias)
-    return str(room_id) if room_id is not None else None
-
-
-async def pin(tx: Tx, alias: str, room_id: str) -> None:
-    """Remember the room an alias meant when it was written down."""
-    await tx.execute(
-        "INSERT INTO aliases (alias, room_id) VALUES ($1, $2) ON CONFLICT (alias) DO UPDATE SET room_id = $2",
-        alias,
-        room_id,
-    )
+async def latest(tx: Tx, room_id: str) -> int | None:
+    """The number of the revision in force, where the room has a policy of its own."""
+    revision = await tx.fetchval("SELECT max(revision) FROM policies WHERE room_id = $1", room_id)
+    return int(revision) if revision is not None else None

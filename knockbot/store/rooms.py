@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from knockbot.domain.words import labels
 from knockbot.store.db import Tx
 
 
 @dataclass(frozen=True, slots=True)
 class ProtectedRoom:
-    """A room whose door knockbot keeps. `label` is what people call it; `locked` means the config file rules it."""
+    """A room whose door knockbot keeps; `locked` means the config file rules it.
+
+    `label` is what people call it: its name, and its ID as well where another room of the same management room goes by
+    that name (`domain/words.py`). To protect a room takes its name alone.
+    """
 
     room_id: str
     management_room: str
@@ -18,9 +23,11 @@ class ProtectedRoom:
     protected_at: int
     locked: bool = False
     trouble: str | None = None
+    name: str = field(default="", compare=False)
+    """What it calls itself."""
 
 
-_ROOM = "room_id, management_room, label, protected_by, protected_at, locked, trouble"
+_ROOM = "room_id, management_room, label, protected_by, protected_at, locked, trouble, name"
 
 
 def _room(row: object) -> ProtectedRoom:
@@ -48,10 +55,11 @@ async def managed_by(tx: Tx, management_room: str) -> list[ProtectedRoom]:
 
 async def protect(tx: Tx, room: ProtectedRoom) -> None:
     """Protect a room, or move it to another management room; since when it is protected stays as it was."""
+    before = await find(tx, room.room_id)
     await tx.execute(
-        "INSERT INTO rooms (room_id, management_room, label, protected_by, protected_at, locked) "
-        "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (room_id) DO UPDATE SET "
-        "management_room = $2, label = $3, protected_by = $4, locked = $6, trouble = NULL",
+        "INSERT INTO rooms (room_id, management_room, label, name, protected_by, protected_at, locked) "
+        "VALUES ($1, $2, $3, $3, $4, $5, $6) ON CONFLICT (room_id) DO UPDATE SET "
+        "management_room = $2, label = $3, name = $3, protected_by = $4, locked = $6, trouble = NULL",
         room.room_id,
         room.management_room,
         room.label,
@@ -62,23 +70,65 @@ async def protect(tx: Tx, room: ProtectedRoom) -> None:
     await tx.execute(
         "INSERT INTO management_rooms (room_id) VALUES ($1) ON CONFLICT (room_id) DO NOTHING", room.management_room
     )
+    for place in {room.management_room, before.management_room if before else room.management_room}:
+        await _tell_apart(tx, place)
 
 
 async def unprotect(tx: Tx, room_id: str) -> None:
     """Protect a room no longer; its requests and policies stay on record."""
+    room = await find(tx, room_id)
     await tx.execute("DELETE FROM rooms WHERE room_id = $1", room_id)
+    if room is not None:
+        await _tell_apart(tx, room.management_room)
 
 
-async def unlock_others(tx: Tx, locked: set[str]) -> None:
-    """Unlock every room that the config file does not rule any more; its door stays kept."""
-    for room in await all_rooms(tx):
-        if room.locked and room.room_id not in locked:
-            await tx.execute("UPDATE rooms SET locked = FALSE WHERE room_id = $1", room.room_id)
-
-
-async def rename(tx: Tx, room_id: str, label: str) -> None:
+async def rename(tx: Tx, room_id: str, name: str) -> None:
     """Call a protected room by its new name."""
-    await tx.execute("UPDATE rooms SET label = $2 WHERE room_id = $1", room_id, label)
+    row = await tx.fetchrow(
+        "UPDATE rooms SET label = $2, name = $2 WHERE room_id = $1 RETURNING management_room", room_id, name
+    )
+    if row is not None:
+        await _tell_apart(tx, row["management_room"])
+
+
+async def _tell_apart(tx: Tx, management_room: str) -> None:
+    """See to it that no two rooms of a management room go by one name."""
+    managed = {room.room_id: room for room in await managed_by(tx, management_room)}
+    for room_id, label in labels({room_id: room.name for room_id, room in managed.items()}).items():
+        if label != managed[room_id].label:
+            await tx.execute("UPDATE rooms SET label = $2 WHERE room_id = $1", room_id, label)
+
+
+async def unlock_others(tx: Tx, locked: set[str]) -> list[ProtectedRoom]:
+    """Unlock every room that the config file does not rule any more, and return them; their doors stay kept."""
+    others = [room for room in await all_rooms(tx) if room.locked and room.room_id not in locked]
+    for room in others:
+        await tx.execute("UPDATE rooms SET locked = FALSE WHERE room_id = $1", room.room_id)
+    return others
+
+
+async def configured_trouble(tx: Tx, entry: str, trouble: str | None) -> bool:
+    """Note why an entry of the config file is not protected yet, or that it is; true if that is news."""
+    known = await tx.fetchval("SELECT trouble FROM config_troubles WHERE entry = $1", entry)
+    if known == trouble:
+        return False
+    if trouble is None:
+        await tx.execute("DELETE FROM config_troubles WHERE entry = $1", entry)
+    else:
+        await tx.execute(
+            "INSERT INTO config_troubles (entry, trouble) VALUES ($1, $2) "
+            "ON CONFLICT (entry) DO UPDATE SET trouble = $2",
+            entry,
+            trouble,
+        )
+    return True
+
+
+async def forget_troubles(tx: Tx, entries: set[str]) -> None:
+    """Forget what was missing for entries that the config file does not have any more."""
+    for row in await tx.fetch("SELECT entry FROM config_troubles"):
+        if row["entry"] not in entries:
+            await tx.execute("DELETE FROM config_troubles WHERE entry = $1", row["entry"])
 
 
 async def set_trouble(tx: Tx, room_id: str, trouble: str | None) -> bool:

@@ -67,11 +67,13 @@ CREATE TABLE management_rooms (
     next_number INTEGER NOT NULL DEFAULT 1
 );
 
--- Protected rooms. `trouble` is what the moderators were last told is missing.
+-- Protected rooms. `name` is what a room calls itself, `label` what people read, which tells rooms of one name apart,
+-- `trouble` is what the moderators were last told is missing.
 CREATE TABLE rooms (
     room_id         TEXT PRIMARY KEY,
     management_room TEXT NOT NULL,
     label           TEXT NOT NULL,
+    name            TEXT NOT NULL,
     protected_by    TEXT NOT NULL,
     protected_at    BIGINT NOT NULL,
     locked          BOOLEAN NOT NULL DEFAULT FALSE,
@@ -90,10 +92,20 @@ CREATE TABLE policies (
     PRIMARY KEY (room_id, revision)
 );
 
--- Aliases resolve once and are pinned.
-CREATE TABLE aliases (
-    alias   TEXT PRIMARY KEY,
-    room_id TEXT NOT NULL
+-- The room that a name meant when it was taken, in each place by itself: a revision of a policy, or an entry of the
+-- config file. `leads_to` is where its alias was last seen to lead, if that was elsewhere; '' is nowhere.
+CREATE TABLE pins (
+    place    TEXT NOT NULL,
+    name     TEXT NOT NULL,
+    room_id  TEXT NOT NULL,
+    leads_to TEXT,
+    PRIMARY KEY (place, name)
+);
+
+-- Entries of the config file that are not protected yet, and what was told to be missing.
+CREATE TABLE config_troubles (
+    entry   TEXT PRIMARY KEY,
+    trouble TEXT NOT NULL
 );
 
 -- Somebody asked to have a room protected, and the bot waits to be let in.
@@ -242,13 +254,16 @@ CREATE TABLE issued (
 );
 CREATE INDEX issued_at ON issued (at);
 
--- Protected rooms that were replaced by another, and how far the bot is in following. One row per tombstone's room.
+-- Rooms that were replaced by another, and how far the bot is in following: protected rooms, and rooms that the policy
+-- of a protected room names (`policy_of`).
 CREATE TABLE moves (
-    room_id     TEXT PRIMARY KEY,
+    room_id     TEXT NOT NULL,
     tombstone   TEXT NOT NULL,
     replacement TEXT NOT NULL,
     state       TEXT NOT NULL,
-    event_id    TEXT
+    event_id    TEXT,
+    policy_of   TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (room_id, policy_of)
 );
 CREATE INDEX moves_to ON moves (replacement);
 CREATE INDEX moves_offered ON moves (event_id);

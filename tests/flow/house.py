@@ -11,6 +11,7 @@ from typing import Any, cast
 from knockbot.app import handlers
 from knockbot.config import Settings
 from knockbot.domain.model import Act, Request
+from knockbot.flow import configured
 from knockbot.flow.arrivals import Arrivals
 from knockbot.flow.door import Door
 from knockbot.flow.reconcile import reconcile
@@ -20,7 +21,7 @@ from knockbot.matrix.actions import Hand, actions
 from knockbot.matrix.cards import REQUEST_KEY, REQUESTS_KEY
 from knockbot.matrix.gateway import arrival
 from knockbot.matrix.homeserver import Homeserver
-from knockbot.store import audit, inbox, policies, processes, requests, rooms
+from knockbot.store import audit, inbox, pins, policies, processes, requests, rooms
 from knockbot.store.rooms import ProtectedRoom
 from tests.flow.world import ALICE, BOT, HOME, AsBot, Clock, PostOffice, World, levels_for
 from tests.lab import opened
@@ -157,6 +158,12 @@ class House:
         self.clock.go_on(seconds)
         await self.live()
 
+    async def keep_configured(self, *, enter: bool = False) -> bool:
+        """Protect what the config file names; false if something is missing."""
+        complete = await configured.keep(self.door, enter=enter)
+        await self.live()
+        return complete
+
     async def look_everywhere(self) -> None:
         """Have every protected room compared with the records."""
         async with self.db.tx() as tx:
@@ -185,9 +192,11 @@ class House:
             await self.set_policy(policy, room_id)
 
     async def set_policy(self, text: str, room_id: str = GARDEN) -> None:
-        """Put a policy in force."""
+        """Put a policy in force; its aliases mean what they mean now."""
+        meant = {alias: room for alias, room in self.world.aliases.items() if alias in text}
         async with self.db.tx() as tx:
-            await policies.revise(tx, room_id, author=ALICE, text=text, now=self.clock(), cause=None)
+            revision = await policies.revise(tx, room_id, author=ALICE, text=text, now=self.clock(), cause=None)
+            await pins.take(tx, pins.of_revision(room_id, revision), meant)
 
     # --- looking at the records -----------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from knockbot.errors import Later, Never
 from knockbot.flow import entry
 from knockbot.store import rooms, visits
 from knockbot.store.rooms import ProtectedRoom
-from tests.flow.house import GARDEN, MODS, House, housed
+from tests.flow.house import GARDEN, MODS, House
 from tests.flow.world import ALICE, ANA, BOT, World
 
 LAWN = "!lawn:tulip.example"
@@ -345,76 +345,61 @@ async def test_rooms_that_nobody_used_within_a_day_are_left(house: House) -> Non
     assert [house.membership(BOT, room_id) for room_id in (GARDEN, MODS, "!used:tulip.example")] == ["join"] * 3
 
 
-# --- the config file ----------------------------------------------------------------------------------------------
+# --- two rooms of one name ----------------------------------------------------------------------------------------
 
 
-def configured(policy: Any = None) -> dict[str, Any]:
-    """A config file that names the lawn."""
-    return {"rooms": {LAWN: {"management_room": MODS} | ({"policy": policy} if policy is not None else {})}}
-
-
-async def test_a_room_of_the_config_file_is_locked_and_judged_by_the_file(ready_url: str) -> None:
-    async with housed(ready_url, **configured({"otherwise": "accept"})) as house:
-        lawn(house, BOT)
-        await entry.protect_configured(house.door)
-        house.tell(f"policy set {LAWN}\notherwise: reject")
-        house.tell(f"unprotect {LAWN}")
-        house.world.knock(LAWN, ANA)
+async def test_cards_lines_and_lists_say_which_of_two_rooms_of_one_name_is_meant(house: House) -> None:
+    lawn(house, BOT)
+    house.world.rooms[LAWN].label = "GARDEN\u200b"
+    await protect(house)
+    await house.set_policy("otherwise: reject")
+    house.world.knock(LAWN, ANA)
+    house.world.knock(GARDEN, BOB)
+    await house.live()
+    for command in ("list", "log"):
+        house.tell(command)
         await house.live()
 
-        kept = await room(house)
-        assert kept is not None
-        assert kept.locked
-        assert house.membership(ANA, LAWN) == "invite"
+    line, waiting, record = house.spoken()[1:]
+    assert f"Garden ({GARDEN})" in line
+    assert f"({LAWN})" in waiting
+    assert f"({LAWN})" in record
+    assert f"({LAWN})" in house.card().text
 
 
-async def test_a_long_policy_of_the_config_file_is_in_force(ready_url: str) -> None:
-    """A file may be longer than what can be typed in chat."""
-    rules = [{"when": {"user": f"@user{n}:a.example"}, "then": "ban", "reason": "x" * 400} for n in range(300)]
-    async with housed(ready_url, **configured({"rules": rules, "otherwise": "accept"})) as house:
-        lawn(house, BOT)
-        await entry.protect_configured(house.door)
-        house.world.knock(LAWN, ANA)
-        await house.live()
+async def test_a_room_that_is_renamed_or_gone_gives_the_other_its_plain_name_back(house: House) -> None:
+    lawn(house, BOT)
+    house.world.rooms[LAWN].label = "Garden"
+    await protect(house)
+    renamed = await room(house, GARDEN)
+    house.world.rooms[LAWN].label = "Lawn"
+    house.world.state_changed(LAWN, "m.room.name")
+    await house.live()
+    plain = await room(house, GARDEN)
+    house.world.rooms[LAWN].label = "Garden"
+    house.world.state_changed(LAWN, "m.room.name")
+    house.tell(f"unprotect {LAWN}")
+    await house.live()
+    alone = await room(house, GARDEN)
 
-        assert house.membership(ANA, LAWN) == "invite"
-
-
-async def test_a_room_that_the_config_file_cannot_reach_just_now_stays_locked(ready_url: str) -> None:
-    async with housed(ready_url, **configured()) as house:
-        lawn(house, BOT)
-        await entry.protect_configured(house.door)
-        house.world.play("room", Later("silent"))
-        await entry.protect_configured(house.door)
-
-        kept = await room(house)
-        assert kept is not None
-        assert kept.locked
+    assert renamed is not None
+    assert plain is not None
+    assert alone is not None
+    assert [renamed.label, plain.label, alone.label] == [f"Garden ({GARDEN})", "Garden", "Garden"]
 
 
-async def test_a_room_that_the_config_file_names_no_longer_is_unlocked_and_stays_protected(ready_url: str) -> None:
-    async with housed(ready_url, **configured()) as house:
-        lawn(house, BOT)
-        await entry.protect_configured(house.door)
-        house.door.settings = house.door.settings.model_copy(update={"rooms": {}})
-        await entry.protect_configured(house.door)
+async def test_a_waiting_protect_is_about_the_room_that_its_alias_meant_when_it_was_asked(house: House) -> None:
+    alias = "#lawn:tulip.example"
+    lawn(house)
+    house.world.aliases[alias] = LAWN
+    await protect(house, alias)
+    house.world.room("!trap:evil.example", "Lawn", STRANGER, BOT, ALICE, levels={"users": {ALICE: 100, BOT: 50}})
+    house.world.aliases[alias] = "!trap:evil.example"
+    house.world.change(LAWN, ALICE, BOT, "invite")
+    await house.live()
 
-        kept = await room(house)
-        assert kept is not None
-        assert not kept.locked
-
-
-async def test_a_room_of_the_config_file_without_a_policy_has_the_default_whatever_was_set_in_chat(
-    ready_url: str,
-) -> None:
-    async with housed(ready_url, **configured()) as house:
-        lawn(house, BOT)
-        await house.set_policy("otherwise: ban", LAWN)
-        await entry.protect_configured(house.door)
-        house.world.knock(LAWN, ANA)
-        await house.live()
-
-        assert house.membership(ANA, LAWN) == "knock"
+    assert await room(house) is not None
+    assert await room(house, "!trap:evil.example") is None
 
 
 async def test_a_bot_that_was_put_out_before_it_heard_of_its_own_entrance_sets_nothing_aside(house: House) -> None:

@@ -49,7 +49,7 @@ async def test_a_policy_with_a_room_asks_for_that_room_only(by_space: House) -> 
     decision = await decision_on(by_space)
     assert (decision.verdict, decision.rule) == (Verdict.ACCEPT, "our people")
     assert [miss.rule for miss in decision.missed] == ["trolls"]
-    assert by_space.world.calls == [("resolve", ALIAS), ("member", SPACE, BOT), ("member", SPACE, ANA)]
+    assert by_space.world.calls == [("member", SPACE, BOT), ("member", SPACE, ANA), ("tombstone", SPACE)]
 
 
 @pytest.mark.parametrize("membership", ["leave", "invite", "knock", "ban"])
@@ -66,8 +66,8 @@ async def test_a_stranger_to_the_room_is_no_member(by_space: House) -> None:
 UNKNOWABLE: dict[str, Callable[[World], object]] = {
     "the bot was put out": lambda world: world.change(SPACE, ALICE, BOT, "leave"),
     "the bot is only invited": lambda world: world.change(SPACE, ALICE, BOT, "invite"),
-    "the alias leads nowhere": lambda world: world.aliases.clear(),
-    "the alias's server is silent": lambda world: world.play("resolve", Later("no answer within 90 seconds.")),
+    "the room was replaced": lambda world: world.replace(SPACE, "!space2:tulip.example"),
+    "whether it was replaced is not told": lambda world: world.play("tombstone", Later("silent")),
     "the homeserver is silent": lambda world: world.play("member", Later("cannot be reached.", unreachable=True)),
     "it may not be told": lambda world: world.play("member", Never("the homeserver says: no")),
 }
@@ -94,25 +94,36 @@ async def test_a_rule_that_decides_before_what_cannot_be_known_decides(by_space:
     assert (await decision_on(by_space, reason="I am a troll")).verdict is Verdict.BAN
 
 
-async def test_an_alias_stays_pinned_to_the_room_it_first_meant(by_space: House) -> None:
+MOVES: dict[str, Callable[[World], object]] = {
+    "elsewhere": lambda world: world.aliases.update({ALIAS: "!trap:evil.example"}),
+    "away": lambda world: world.aliases.clear(),
+    "behind a silent server": lambda world: world.play("resolve", Later("no answer within 90 seconds.")),
+}
+
+
+@pytest.mark.parametrize("how", MOVES)
+async def test_an_alias_stays_the_room_that_it_meant_when_the_policy_was_set(by_space: House, how: str) -> None:
     """Whoever gets hold of an alias later must not get to say who comes in."""
-    assert (await decision_on(by_space)).verdict is Verdict.ACCEPT
-    by_space.world.room("!trap:evil.example", "Trap", "@bob:tulip.example", BOT)
-    by_space.world.aliases[ALIAS] = "!trap:evil.example"
-
-    assert (await decision_on(by_space, "@bob:tulip.example")).verdict is Verdict.REJECT
-    assert len(by_space.world.asked("resolve")) == 1
-
-
-async def test_an_alias_that_a_protect_has_resolved_anew_stays_pinned_in_policies(by_space: House) -> None:
-    """`protect` takes an alias for what it means today; that must not move what policies pinned."""
-    assert (await decision_on(by_space)).verdict is Verdict.ACCEPT
     by_space.world.room("!trap:evil.example", "Trap", ALICE, "@bob:tulip.example", BOT)
-    by_space.world.aliases[ALIAS] = "!trap:evil.example"
+    MOVES[how](by_space.world)
     by_space.tell(f"protect {ALIAS}")
+    by_space.tell(f"test {GARDEN} @bob:tulip.example")
     await by_space.live()
 
+    assert (await decision_on(by_space)).verdict is Verdict.ACCEPT
     assert (await decision_on(by_space, "@bob:tulip.example")).verdict is Verdict.REJECT
+
+
+async def test_a_policy_without_a_pin_for_an_alias_does_not_take_one_from_judging_or_from_test(house: House) -> None:
+    house.world.room(SPACE, "Space", ALICE, BOT, ANA, join_rule="invite")
+    await house.set_policy(BY_SPACE)
+    house.world.aliases[ALIAS] = SPACE
+    house.tell(f"test {GARDEN} {ANA}")
+    await house.live()
+
+    assert "do not know yet which room" in house.spoken()[-1]
+    assert (await decision_on(house)).verdict is Verdict.FORWARD
+    assert house.world.asked("resolve") == []
 
 
 async def test_a_room_named_by_its_id_is_looked_at_as_it_is(by_space: House) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from knockbot.flow import rules
 from knockbot.store import policies
 from tests.flow.house import GARDEN, House
 from tests.flow.world import ALICE, ANA, BOT, World
@@ -105,7 +106,7 @@ async def test_a_policy_names_only_rooms_that_its_author_and_the_bot_are_in(
     reply = await set_policy(house, 'rules: [{when: {member_of: "#space:tulip.example"}, then: accept}]')
 
     assert (await in_force(house) is not None) is taken
-    assert ("#space:tulip.example" in reply) is not taken
+    assert ("names #space:tulip.example" in reply) is not taken
 
 
 async def test_a_room_that_does_not_exist_is_refused_like_one_that_is_strange(house: House) -> None:
@@ -122,3 +123,100 @@ async def test_a_policy_of_another_room_is_out_of_reach(house: House) -> None:
     await house.live()
 
     assert await in_force(house) is None
+
+
+# --- what a name means --------------------------------------------------------------------------------------------
+
+CLUB = "#club:tulip.example"
+EVE = "@eve:evil.example"
+BY_CLUB = f'rules: [{{when: {{member_of: "{CLUB}"}}, then: accept}}]\notherwise: reject'
+
+
+def club(house: House, room_id: str, *members: str) -> None:
+    """From now on the alias leads to this room."""
+    house.world.room(room_id, "Club", BOT, *members, join_rule="invite")
+    house.world.aliases[CLUB] = room_id
+
+
+async def meaning(house: House, room_id: str = GARDEN) -> dict[str, str]:
+    """The rooms that the names in a room's policy mean."""
+    async with house.db.tx() as tx:
+        return {name: pin.room_id for name, pin in (await rules.named(tx, room_id)).items()}
+
+
+async def test_the_reply_says_which_room_a_name_means_and_which_it_meant_before(house: House) -> None:
+    club(house, "!one", ALICE)
+    first = await set_policy(house, BY_CLUB)
+    club(house, "!two", ALICE)
+    second = await set_policy(house, f"{BY_CLUB}\nannounce: none")
+
+    assert f"{CLUB} means the room !one here." in first
+    assert f"{CLUB} means the room !two here (until now it meant !one)." in second
+    assert await meaning(house) == {CLUB: "!two"}
+
+
+@pytest.mark.parametrize("by", [EVE, ALICE, BOB])
+async def test_a_policy_that_is_refused_fixes_no_meaning(house: House, by: str) -> None:
+    """Who squats an alias must not have it taken for theirs by a policy that nobody lets them set."""
+    club(house, "!squatted", EVE, *([ALICE] if by == BOB else []))
+    house.world.change(GARDEN, BOB, BOB, "join")
+    assert "✅" not in await set_policy(house, BY_CLUB, by=by)
+    house.tell(f"test {GARDEN} {EVE}")
+    await house.live()
+    club(house, "!real", ALICE, ANA)
+    assert "✅" in await set_policy(house, BY_CLUB)
+    for knocker in (ANA, EVE):
+        house.world.knock(GARDEN, knocker)
+    await house.live()
+
+    assert await meaning(house) == {CLUB: "!real"}
+    assert house.membership(ANA) == "invite"
+    assert house.membership(EVE) == "leave"
+
+
+async def test_one_name_in_the_policies_of_two_rooms_means_two_rooms(house: House) -> None:
+    other = "!other:tulip.example"
+    house.world.room(other, "Other", ALICE, BOT, levels=house.world.rooms[GARDEN].levels)
+    await house.protect(other)
+    club(house, "!one", ALICE, ANA)
+    await set_policy(house, BY_CLUB)
+    club(house, "!two", ALICE, BOB)
+    house.tell(f"policy set {other}\n{BY_CLUB}")
+    await house.live()
+    for room_id in (GARDEN, other):
+        for knocker in (ANA, BOB):
+            house.world.knock(room_id, knocker)
+    await house.live()
+
+    assert (await meaning(house), await meaning(house, other)) == ({CLUB: "!one"}, {CLUB: "!two"})
+    assert (house.membership(ANA), house.membership(BOB)) == ("invite", "leave")
+    assert (house.membership(ANA, other), house.membership(BOB, other)) == ("leave", "invite")
+
+
+async def test_the_author_is_a_member_of_the_very_room_that_is_taken(house: House) -> None:
+    club(house, "!one", ALICE)
+    await set_policy(house, BY_CLUB)
+    club(house, "!two", EVE)
+
+    assert "only rooms that both you and" in await set_policy(house, f"{BY_CLUB}\nannounce: none")
+    assert await meaning(house) == {CLUB: "!one"}
+
+
+async def test_a_room_that_was_replaced_is_not_named_anew(house: House) -> None:
+    club(house, "!old", ALICE)
+    house.world.replace("!old", "!new")
+    reply = await set_policy(house, BY_CLUB)
+
+    assert "replaced by !new" in reply
+    assert await in_force(house) is None
+
+
+async def test_a_command_that_comes_twice_fixes_the_meaning_once(house: House) -> None:
+    club(house, "!one", ALICE)
+    house.tell(f"policy set {GARDEN}\n{BY_CLUB}")
+    house.world.outbox *= 2
+    await house.deliver()
+    club(house, "!one", ALICE)
+    await house.live()
+
+    assert await meaning(house) == {CLUB: "!one"}

@@ -132,6 +132,19 @@ async def test_one_click_moves_door_policy_and_open_requests(house: House) -> No
     assert "New garden" in house.card().text
 
 
+async def test_a_policy_that_moves_over_keeps_what_its_names_meant(house: House) -> None:
+    alias = f"#club:{HOME}"
+    house.world.room("!club", "Club", ALICE, ANA, BOT)
+    house.world.aliases[alias] = "!club"
+    await house.set_policy(f"rules: [{{when: {{member_of: '{alias}'}}, then: accept}}]")
+    await upgraded(house)
+    house.world.aliases[alias] = NEW
+    await click(house)
+    await knocked(house, ANA, room=NEW)
+
+    assert house.membership(ANA, NEW) == "invite"
+
+
 class Safe:
     """Locks away what is yet to be said, as where encryption is allowed."""
 

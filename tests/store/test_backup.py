@@ -153,7 +153,9 @@ async def test_no_text_of_strangers_is_lost_on_its_way(
 async def test_what_only_one_engine_can_hold_is_blamed_on_its_line(place: Place) -> None:
     first = await place("sqlite")
     async with opened(first) as db, db.tx() as tx:
-        await tx.execute("INSERT INTO aliases (alias, room_id) VALUES ($1, '!a'), ($2, '!b')", "#fine:x", "#nul\0:x")
+        await tx.execute(
+            "INSERT INTO pins (place, name, room_id) VALUES ('x', $1, '!a'), ('x', $2, '!b')", "#fine:x", "#nul\0:x"
+        )
     lines = await exported(first)
     line = next(number for number, one in enumerate(told(lines), 1) if isinstance(one, list) and "#nul\0:x" in one)
 
@@ -349,7 +351,7 @@ DAMAGES: dict[str, tuple[Callable[[list[bytes]], list[bytes]], str]] = {
     ),
     "a value too many": (
         lambda lines: changed(lines, line_of(lines, "rooms") + 1, lambda row: [*row, 1]),
-        r"backup:\d+: expected 7 values, found 8",
+        r"backup:\d+: expected 8 values, found 9",
     ),
     "text for a number": (
         lambda lines: changed(lines, line_of(lines, "cards") + 1, lambda row: ["x", *row[1:]]),

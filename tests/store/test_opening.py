@@ -21,9 +21,9 @@ from mautrix.util.async_db import Connection, Scheme
 
 from knockbot.demo.homeserver import free_port
 from knockbot.errors import Unavailable
-from knockbot.store import policies
 from knockbot.store.db import Database, InUse, opened, probe, redacted
 from knockbot.store.upgrades import STEPS, UPGRADES
+from tests.store import notes
 
 NOBODY = 65534
 
@@ -41,8 +41,8 @@ async def why_not(url: str) -> str:
 
 async def is_usable(url: str) -> bool:
     async with opened(url) as db, db.tx() as tx:
-        await policies.pin(tx, "#a", "!one")
-        return await policies.pinned(tx, "#a") == "!one"
+        await notes.write(tx, "#a", "!one")
+        return await notes.read(tx, "#a") == "!one"
 
 
 @contextmanager
@@ -75,10 +75,10 @@ async def test_a_commit_on_postgresql_waits_for_the_disk_as_the_server_says(post
 
 async def test_what_was_committed_is_there_when_it_is_opened_again(database_url: str) -> None:
     async with opened(database_url) as db, db.tx() as tx:
-        await policies.pin(tx, "#a", "!one")
+        await notes.write(tx, "#a", "!one")
 
     async with opened(database_url) as db, db.tx() as tx:
-        assert await policies.pinned(tx, "#a") == "!one"
+        assert await notes.read(tx, "#a") == "!one"
 
 
 async def test_sqlite_is_for_one_process_and_postgresql_for_several(sqlite_url: str, postgres_url: str) -> None:
@@ -163,7 +163,7 @@ async def test_whoever_is_refused_does_not_disturb_the_one_at_work(sqlite_url: s
             with pytest.raises(InUse):
                 await Database.open(sqlite_url)
         async with db.tx() as tx:
-            await policies.pin(tx, "#a", "!one")
+            await notes.write(tx, "#a", "!one")
 
     assert await is_usable(sqlite_url)
 
@@ -379,7 +379,7 @@ async def test_a_look_beside_a_running_knockbot_is_no_trouble(database_url: str)
     async with opened(database_url) as db:
         assert "up to date" in await probe(database_url)
         async with db.tx() as tx:
-            await policies.pin(tx, "#a", "!one")
+            await notes.write(tx, "#a", "!one")
 
 
 async def test_probing_a_sqlite_file_that_is_not_there_does_not_make_it(sqlite_url: str, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from knockbot.domain.model import State
-from knockbot.store import audit, cards, policies, requests, rooms, visits
+from knockbot.store import audit, cards, pins, policies, requests, rooms, visits
 from knockbot.store.audit import Entry
 from knockbot.store.cards import Card
 from knockbot.store.db import Database
@@ -171,14 +171,30 @@ async def test_a_policys_text_is_read_back_to_the_letter(db: Database) -> None:
         assert current.text == text
 
 
-async def test_an_alias_stays_pinned_to_the_room_it_meant(db: Database) -> None:
+async def test_a_name_keeps_its_room_in_each_place_by_itself(db: Database) -> None:
+    here, there = pins.of_revision(GARDEN, 1), pins.of_config("#space:a")
     async with db.tx() as tx:
-        assert await policies.pinned(tx, "#space:a") is None
-        await policies.pin(tx, "#space:a", "!space")
-        await policies.pin(tx, "#Space:a", "!other")
+        await pins.take(tx, here, {"#space:a": "!space", "#Space:a": "!other"})
+        await pins.take(tx, there, {"#space:a": "!elsewhere"})
+        await pins.take(tx, here, {"#space:a": "!trap"})
 
     async with db.tx() as tx:
-        assert (await policies.pinned(tx, "#space:a"), await policies.pinned(tx, "#Space:a")) == ("!space", "!other")
+        assert {name: pin.room_id for name, pin in (await pins.at(tx, here)).items()} == {
+            "#space:a": "!space",
+            "#Space:a": "!other",
+        }
+        assert [pin.room_id for pin in await pins.of_the_config(tx)] == ["!elsewhere"]
+        await pins.drop(tx, await pins.of_the_config(tx))
+        assert await pins.of_the_config(tx) == []
+
+
+async def test_where_an_alias_leads_by_now_is_news_once(db: Database) -> None:
+    async with db.tx() as tx:
+        await pins.take(tx, "place", {"#space:a": "!space"})
+        pin = (await pins.at(tx, "place"))["#space:a"]
+        seen = [await pins.seen(tx, pin, leads) for leads in (None, "!trap", "!trap", pins.NOWHERE, None)]
+
+    assert seen == [False, True, False, True, True]
 
 
 # --- cards --------------------------------------------------------------------------------------------------------

@@ -12,8 +12,8 @@ import asyncpg
 import pytest
 from yarl import URL
 
-from knockbot.store import policies
 from knockbot.store.db import Database, Tx
+from tests.store import notes
 
 
 class Cancelled:
@@ -54,24 +54,24 @@ class Cancelled:
 async def pin_two(db: Database, name: str) -> None:
     """Write two rows in one transaction, with a read between them."""
     async with db.tx() as tx:
-        await policies.pin(tx, f"#{name}:1", "!one")
-        await policies.pinned(tx, f"#{name}:1")
-        await policies.pin(tx, f"#{name}:2", "!two")
+        await notes.write(tx, f"#{name}:1", "!one")
+        await notes.read(tx, f"#{name}:1")
+        await notes.write(tx, f"#{name}:2", "!two")
 
 
 async def stands(db: Database, alias: str) -> bool:
     async with db.tx() as tx:
-        return await policies.pinned(tx, alias) is not None
+        return await notes.read(tx, alias) is not None
 
 
 async def seen_from_outside(url: str) -> set[str]:
-    """The aliases that another connection sees: what is committed, and nothing else."""
+    """The notes that another connection sees: what is committed, and nothing else."""
     if url.startswith("sqlite:"):
         with closing(sqlite3.connect(f"file:{URL(url).path}?mode=ro", uri=True)) as connection:
-            return {alias for (alias,) in connection.execute("SELECT alias FROM aliases")}
+            return {name for (name,) in connection.execute("SELECT name FROM pins")}
     connection = await asyncpg.connect(url)
     try:
-        return {row["alias"] for row in await connection.fetch("SELECT alias FROM aliases")}
+        return {row["name"] for row in await connection.fetch("SELECT name FROM pins")}
     finally:
         await connection.close()
 
@@ -87,7 +87,7 @@ async def test_what_a_block_wrote_is_committed_at_its_end(db: Database, ready_ur
 
 async def test_nothing_is_seen_from_outside_before_the_end(db: Database, ready_url: str) -> None:
     async with db.tx() as tx:
-        await policies.pin(tx, "#a", "!one")
+        await notes.write(tx, "#a", "!one")
         assert set() == await seen_from_outside(ready_url)
 
 
@@ -97,7 +97,7 @@ async def test_a_block_that_raises_leaves_nothing_behind(
 ) -> None:
     async def fail() -> None:
         async with db.tx() as tx:
-            await policies.pin(tx, "#a", "!one")
+            await notes.write(tx, "#a", "!one")
             raise error
 
     with pytest.raises(error):
@@ -109,8 +109,8 @@ async def test_a_block_that_raises_leaves_nothing_behind(
 async def test_a_statement_that_fails_takes_the_whole_block_with_it(db: Database, ready_url: str) -> None:
     async def fail() -> None:
         async with db.tx() as tx:
-            await policies.pin(tx, "#a", "!one")
-            await tx.execute("INSERT INTO aliases (alias) VALUES ('#b')")  # room_id may not be NULL
+            await notes.write(tx, "#a", "!one")
+            await tx.execute("INSERT INTO pins (place, name) VALUES ('note', '#b')")  # room_id may not be NULL
 
     with pytest.raises((sqlite3.Error, asyncpg.PostgresError)):
         await fail()
@@ -125,7 +125,7 @@ async def test_a_block_that_goes_on_after_a_failed_statement_is_not_half_committ
         async with db.tx() as tx:
             with pytest.raises((sqlite3.Error, asyncpg.PostgresError)):
                 await tx.execute("INSERT INTO nowhere VALUES (1)")
-            await policies.pin(tx, "#a", "!one")
+            await notes.write(tx, "#a", "!one")
     except asyncpg.PostgresError:
         pass
 
@@ -197,7 +197,7 @@ async def test_many_cancelled_transactions_leave_every_connection_of_use(db: Dat
 
     async def hang(number: int) -> None:
         async with db.tx() as tx:
-            await policies.pin(tx, f"#cancelled{number}", "!one")
+            await notes.write(tx, f"#cancelled{number}", "!one")
             await asyncio.Event().wait()
 
     tasks = [asyncio.create_task(hang(number)) for number in range(20)]
@@ -213,7 +213,7 @@ async def test_many_cancelled_transactions_leave_every_connection_of_use(db: Dat
 async def test_whoever_is_cancelled_is_told_so(db: Database) -> None:
     async def work() -> None:
         async with db.tx() as tx:
-            await policies.pin(tx, "#a", "!one")
+            await notes.write(tx, "#a", "!one")
             started.set()
             await asyncio.Event().wait()
 
@@ -230,7 +230,7 @@ async def test_whoever_is_cancelled_is_told_so(db: Database) -> None:
 async def test_a_timeout_inside_a_transaction_rolls_it_back(db: Database) -> None:
     async def wait_too_long() -> None:
         async with asyncio.timeout(0.01), db.tx() as tx:
-            await policies.pin(tx, "#a", "!one")
+            await notes.write(tx, "#a", "!one")
             await asyncio.Event().wait()
 
     with pytest.raises(TimeoutError):
@@ -246,7 +246,7 @@ async def test_a_transaction_inside_another_is_refused_at_once(db: Database) -> 
 
     async def nest() -> None:
         async with asyncio.timeout(5), db.tx() as tx:
-            await policies.pin(tx, "#a", "!one")
+            await notes.write(tx, "#a", "!one")
             async with db.tx():
                 pass
 
@@ -258,17 +258,17 @@ async def test_a_transaction_inside_another_is_refused_at_once(db: Database) -> 
 async def test_transactions_of_many_tasks_take_their_turns(db: Database) -> None:
     async def count(_: int) -> None:
         async with db.tx() as tx:
-            last = int(await policies.pinned(tx, "#counter") or 0)
+            last = int(await notes.read(tx, "#counter") or 0)
             if not db.alone:
-                last = int(await tx.fetchval("SELECT room_id FROM aliases WHERE alias = '#counter' FOR UPDATE"))
-            await policies.pin(tx, "#counter", str(last + 1))
+                last = int(await tx.fetchval("SELECT room_id FROM pins WHERE name = '#counter' FOR UPDATE"))
+            await notes.write(tx, "#counter", str(last + 1))
 
     async with db.tx() as tx:
-        await policies.pin(tx, "#counter", "0")
+        await notes.write(tx, "#counter", "0")
     await asyncio.gather(*map(count, range(30)))
 
     async with db.tx() as tx:
-        assert await policies.pinned(tx, "#counter") == "30"
+        assert await notes.read(tx, "#counter") == "30"
 
 
 async def test_two_transactions_are_open_at_once_on_postgresql(ready_postgres_url: str) -> None:
@@ -277,7 +277,7 @@ async def test_two_transactions_are_open_at_once_on_postgresql(ready_postgres_ur
 
     async def meet(alias: str) -> set[str]:
         async with db.tx() as tx:
-            await policies.pin(tx, alias, "!one")
+            await notes.write(tx, alias, "!one")
             await met.wait()
             seen = await seen_from_outside(ready_postgres_url)
             await met.wait()
@@ -326,10 +326,10 @@ async def test_a_transaction_holds_what_it_said_it_will_change(pair: tuple[Datab
 
 async def test_a_single_statement_needs_no_transaction(db: Database) -> None:
     async with db.statement() as tx:
-        await tx.execute("INSERT INTO aliases (alias, room_id) VALUES ('#one', '!one')")
+        await tx.execute("INSERT INTO pins (place, name, room_id) VALUES ('note', '#one', '!one')")
 
     async with db.statement() as tx:
-        assert await tx.fetchval("SELECT room_id FROM aliases") == "!one"
+        assert await tx.fetchval("SELECT room_id FROM pins") == "!one"
 
 
 async def test_a_statement_inside_a_transaction_is_refused_at_once(db: Database) -> None:

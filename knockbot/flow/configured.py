@@ -1,0 +1,262 @@
+"""The rooms of the config file: each is protected and locked as soon as the bot is in it and in its management room.
+
+An alias in the config file means the room that it led to when it was first looked up there. A room is locked by its ID,
+so an alias that moves, or leads nowhere for a while, neither unlocks a room nor moves it to another management room.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from knockbot.config import Settings
+from knockbot.domain import wording
+from knockbot.domain.ids import is_alias, server_of
+from knockbot.domain.policy import Policy
+from knockbot.errors import ActionError, Later, Never
+from knockbot.flow import entry, rules, settle
+from knockbot.flow.door import Door, log
+from knockbot.flow.review import is_in
+from knockbot.store import pins, policies, processes, rooms
+from knockbot.store.db import Tx
+
+CONFIG_FILE = "the config file"
+
+
+@dataclass(slots=True)
+class Names:
+    """What the names in the config file mean, and why some of them mean nothing yet."""
+
+    pinned: dict[tuple[str, str], str] = field(default_factory=dict)
+    """The room of each alias, by place and alias."""
+    unknown: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def room(self, place: str, name: str) -> str | None:
+        """The room that a name means in a place; `None` where that is not known yet."""
+        return self.pinned.get((place, name)) if is_alias(name) else name
+
+    def rooms(self, place: str, names: Iterable[str]) -> dict[str, str]:
+        """The rooms that are known of several aliases."""
+        return {name: self.pinned[place, name] for name in names if (place, name) in self.pinned}
+
+
+async def keep(door: Door, *, enter: bool = False) -> bool:
+    """Protect and lock what the config file names, and unlock what it names no longer; false if something is missing.
+
+    With `enter` the bot tries to get into rooms that it is not in; otherwise it waits to be invited.
+    """
+    async with door.bells.protecting:
+        if not await processes.lease(door.db, CONFIG_FILE):
+            return False  # another process is at it just now
+        try:
+            return await _keep(door, enter=enter)
+        finally:
+            await processes.release(door.db, CONFIG_FILE)
+
+
+async def _keep(door: Door, *, enter: bool) -> bool:
+    settings = door.settings
+    names = await look_up(door, settings)
+    await _unlock_others(door, settings, names)
+    kept: dict[str, str] = {}
+    complete = not names.unknown
+    for place in (_Entry(settings, names, name) for name in settings.rooms):
+        complete &= await _try(door, place, kept, enter=enter)
+        if place.room is not None:
+            kept.setdefault(place.room, place.name)
+    return complete
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One entry under `rooms:`, and the rooms that it means."""
+
+    settings: Settings
+    names: Names
+    name: str
+
+    @property
+    def room(self) -> str | None:
+        """The protected room, where it is known."""
+        return self.names.room(pins.of_config(self.name), self.name)
+
+    @property
+    def management_room(self) -> str | None:
+        """The management room, where it is known."""
+        written = self.settings.rooms[self.name].management_room
+        return self.names.room(pins.of_config(self.name, "management_room"), written)
+
+    @property
+    def policy(self) -> tuple[str, Mapping[str, str]]:
+        """The text of its policy, and the rooms that the aliases in it mean as far as is known."""
+        own = self.settings.rooms[self.name].policy
+        written = own or self.settings.defaults.policy
+        place = pins.of_config(self.name, "policy") if own is not None else pins.DEFAULT_POLICY
+        return written.text, self.names.rooms(place, _aliases(written.policy))
+
+    @property
+    def unknown(self) -> list[str]:
+        """Why one of its two rooms is not known."""
+        written = self.settings.rooms[self.name].management_room
+        wanted = ((pins.of_config(self.name), self.name), (pins.of_config(self.name, "management_room"), written))
+        unknown = self.names.unknown
+        return [f"I cannot find {at[1]}: {unknown[at]}" for at in wanted if at in unknown]
+
+
+def _aliases(policy: Policy) -> list[str]:
+    return [reference for reference in policy.rooms_needed if is_alias(reference)]
+
+
+# --- what the names mean --------------------------------------------------------------------------------------
+
+
+def named(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Every alias that the config file names, and the place where it does."""
+    yield from ((pins.DEFAULT_POLICY, alias) for alias in _aliases(settings.defaults.policy.policy))
+    for name, room in settings.rooms.items():
+        for key, reference in (("", name), ("management_room", room.management_room)):
+            if is_alias(reference):
+                yield pins.of_config(name, key), reference
+        if room.policy is not None:
+            yield from ((pins.of_config(name, "policy"), alias) for alias in _aliases(room.policy.policy))
+
+
+async def look_up(door: Door, settings: Settings) -> Names:
+    """Find out what the aliases mean that were not looked up before, and keep that for good."""
+    names = Names(await _pinned(door))
+    for place, alias in named(settings):
+        if (place, alias) in names.pinned:
+            continue
+        try:
+            room_id, _ = await door.outside.resolve(alias)
+        except ActionError as error:
+            names.unknown[place, alias] = error.why
+            continue
+        async with door.db.tx() as tx:
+            await pins.take(tx, place, {alias: room_id})
+        log.info("%s means the room %s (%s)", alias, room_id, place)
+        names.pinned[place, alias] = room_id
+    return names
+
+
+async def _pinned(door: Door) -> dict[tuple[str, str], str]:
+    async with door.db.tx() as tx:
+        return {(pin.place, pin.name): pin.room_id for pin in await pins.of_the_config(tx)}
+
+
+async def _unlock_others(door: Door, settings: Settings, names: Names) -> None:
+    """Unlock the rooms that no entry means any more, and forget what names meant that are not there any more."""
+    meant = {room for room in (_Entry(settings, names, name).room for name in settings.rooms) if room is not None}
+    still_named = set(named(settings))
+    async with door.closing(None) as tx:
+        gone = [pin for pin in await pins.of_the_config(tx) if (pin.place, pin.name) not in still_named]
+        await pins.drop(tx, gone)
+        await rooms.forget_troubles(tx, set(settings.rooms))
+        for room in await rooms.unlock_others(tx, meant):
+            log.info("%s is not in the config file any more: it stays protected, and chat may change it", room.room_id)
+            occasion = f"unlocked:{room.room_id}:{door.now()}"
+            await settle.say(door, tx, room.management_room, occasion, wording.unlocked(room.label))
+
+
+# --- one room -------------------------------------------------------------------------------------------------
+
+
+async def _try(door: Door, place: _Entry, kept: Mapping[str, str], *, enter: bool) -> bool:
+    """Protect one room, if that can be, and say what is missing; true if nothing is."""
+    try:
+        try:
+            why = _unfit(place, kept) or await _keep_one(door, place, enter=enter)
+        except Never as error:
+            why = error.why
+        await _tell(door, place, why)
+    except Later as error:
+        log.info("protecting %s, as the config file says, waits: %s", place.name, error.why)
+        return False
+    return why is None
+
+
+def _unfit(place: _Entry, kept: Mapping[str, str]) -> str | None:
+    """Why an entry means nothing that could be protected; `None` if it may."""
+    if place.unknown:
+        return " ".join(place.unknown)
+    if place.room == place.management_room:
+        return "it is its own management room; name another one."
+    if place.room is not None and place.room in kept:
+        return f"it is the same room as {kept[place.room]}, which stands before it and counts; take one of them out."
+    return None
+
+
+async def _keep_one(door: Door, place: _Entry, *, enter: bool) -> str | None:
+    """Protect one room as its entry says, unless that is so already; returns what is missing."""
+    room_id, management_room = place.room, place.management_room
+    if room_id is None or management_room is None:
+        return "it is not known yet which room that is."
+    view = None
+    if not await _is_kept(door, room_id, management_room):
+        its = place.settings.rooms[place.name].management_room
+        outside = [
+            called
+            for called, room in ((place.name, room_id), (its, management_room))
+            if not await _is_inside(door, called, room, enter=enter)
+        ]
+        if outside:
+            return " ".join(f"I am not in {called}: invite {door.bot} there." for called in outside)
+        view = await door.outside.room(room_id)
+    async with door.closing(None) as tx:
+        if view is not None:
+            await entry.protect_now(door, tx, view, management_room, door.bot, locked=True)
+        await _put_in_force(door, tx, room_id, *place.policy)
+    return None
+
+
+async def _is_kept(door: Door, room_id: str, management_room: str) -> bool:
+    async with door.db.tx() as tx:
+        room = await rooms.find(tx, room_id)
+    return room is not None and room.locked and room.management_room == management_room
+
+
+async def _is_inside(door: Door, called: str, room_id: str, *, enter: bool) -> bool:
+    if await is_in(door, room_id):
+        return True
+    if not enter:
+        return False
+    via = (server_of(called),) if is_alias(called) else ()
+    try:
+        await door.outside.join(room_id, via)
+    except ActionError:
+        return False
+    return True
+
+
+async def _put_in_force(door: Door, tx: Tx, room_id: str, text: str, meant: Mapping[str, str]) -> None:
+    """The policy of the config file, as a revision of its own where text or meaning is another than in force."""
+    current = await policies.current(tx, room_id)
+    pinned = await rules.named(tx, room_id)
+    same = all(name not in pinned or pinned[name].room_id == meant_room for name, meant_room in meant.items())
+    if current is not None and current.text == text and current.author == CONFIG_FILE and same:
+        revision = current.revision
+    else:
+        revision = await policies.revise(tx, room_id, author=CONFIG_FILE, text=text, now=door.now(), cause=None)
+    await pins.take(tx, pins.of_revision(room_id, revision), meant)
+
+
+# --- what is missing ------------------------------------------------------------------------------------------
+
+
+async def _tell(door: Door, place: _Entry, why: str | None) -> None:
+    """Say what is missing, once as long as it is the same: in the log, and in the management room where that can be."""
+    heard = place.management_room
+    if why is not None and heard is not None and not await is_in(door, heard):
+        heard = None
+    async with door.closing(None) as tx:
+        if not await rooms.configured_trouble(tx, place.name, why):
+            return
+        if why is not None:
+            log.warning("cannot protect %s yet, as the config file says: %s", place.name, why)
+            text = wording.not_protected_yet(place.name, why)
+        else:
+            log.info("%s is protected, as the config file says", place.name)
+            text = wording.protected_at_last(place.name)
+        if heard is not None:
+            occasion = f"configured:{place.name}:{'missing' if why is not None else 'protected'}:{door.now()}"
+            await settle.say(door, tx, heard, occasion, text, aloud=why is not None)

@@ -1,0 +1,166 @@
+"""A room that a policy names is replaced by another: the moderators are asked whether the policy is to mean that one.
+
+Nobody looks after the members of a room that was given up, so from its tombstone on they are unknown (`judge.py`). The
+new room takes its place when a moderator says so who could set the policy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from knockbot.domain import wording
+from knockbot.domain.model import Reaction, RoomChange, Verdict
+from knockbot.domain.plan import REACTIONS
+from knockbot.domain.words import Words
+from knockbot.errors import Never
+from knockbot.flow import review, rulebook, rules, settle, upgrading
+from knockbot.flow.door import Door, Tombstone
+from knockbot.store import inbox, moves, policies, rooms, visits
+from knockbot.store.moves import Move, Stage
+from knockbot.store.rooms import ProtectedRoom
+
+
+async def look(door: Door, room: ProtectedRoom) -> None:
+    """Look at every room that the policy in force names. May raise `Later`."""
+    async with door.db.tx() as tx:
+        meant = await rules.meant(door, tx, room.room_id)
+        outdated = [move for move in await moves.in_policy_of(tx, room.room_id) if move.room_id not in meant.values()]
+    for move in outdated:
+        async with door.closing(None) as tx:
+            await moves.forget(tx, move.room_id, room.room_id)
+    for room_id, name in {room_id: name for name, room_id in meant.items()}.items():
+        try:
+            await _look_at(door, room, name, room_id)
+        except Never:
+            continue  # the bot may not look, so what this room's members are is unknown anyway
+
+
+async def _look_at(door: Door, room: ProtectedRoom, name: str, room_id: str) -> None:
+    tombstone = await door.outside.tombstone(room_id)
+    async with door.db.tx() as tx:
+        known = await moves.find(tx, room_id, room.room_id)
+    if tombstone is None:
+        if known is not None:
+            async with door.closing(None) as tx:
+                await moves.forget(tx, room_id, room.room_id)
+        return
+    if known is not None and known.tombstone == tombstone.event_id and known.stage is not Stage.WAITING:
+        await _find_missed_answer(door, room, known)
+        return
+    move = Move(room_id, tombstone.event_id, tombstone.replacement, Stage.WAITING, policy_of=room.room_id)
+    fault = upgrading.fault_of_name(room_id, tombstone) or await _fault_of_place(door, room)
+    if fault is not None:
+        await _tell(door, room, name, replace(move, stage=Stage.REFUSED), fault)
+    elif not await review.is_in(door, tombstone.replacement) and not await upgrading.get_in(door, tombstone):
+        await _tell(door, room, name, move, wording.LET_ME_IN.format(bot=door.bot))
+    elif await door.outside.predecessor(tombstone.replacement) != room_id:
+        await _tell(door, room, name, replace(move, stage=Stage.REFUSED), wording.NO_PREDECESSOR)
+    else:
+        await _offer(door, room, name, move, tombstone)
+
+
+async def _fault_of_place(door: Door, room: ProtectedRoom) -> str | None:
+    """Why no moderator can have the new room used; `None` if one can."""
+    async with door.db.tx() as tx:
+        own = await policies.latest(tx, room.room_id)
+    return wording.NAMED_BY_CONFIG if room.locked or own is None else None
+
+
+async def _tell(door: Door, room: ProtectedRoom, name: str, move: Move, why: str) -> None:
+    async with door.closing(None) as tx:
+        await moves.put(tx, move)
+        text = wording.named_room_lost(room.label, name, move.replacement, why)
+        await settle.alarm(door, tx, room.room_id, f"named:{move.tombstone}:{room.room_id}:{move.stage}", text)
+
+
+async def _offer(door: Door, room: ProtectedRoom, name: str, move: Move, tombstone: Tombstone) -> None:
+    view = await door.outside.room(tombstone.replacement)
+    async with door.closing(None) as tx:
+        await visits.use(tx, tombstone.replacement, door.now())
+        await moves.put(tx, replace(move, stage=Stage.OFFERED))
+        text = wording.named_room_replaced(room.label, name, view.label, move.replacement)
+        occasion = f"named:{move.tombstone}:{room.room_id}:offer"
+        await settle.alarm(door, tx, room.room_id, occasion, text, asks=(move.room_id, room.room_id))
+
+
+async def room_changed(door: Door, change: RoomChange) -> None:
+    """A room changed: look at it and, where it was replaced, at the protected rooms whose policy names it."""
+    door.look_at(change.room_id)
+    if change.type != "m.room.tombstone":
+        return
+    async with door.db.tx() as tx:
+        naming = [
+            room.room_id
+            for room in await rooms.all_rooms(tx)
+            if change.room_id in (await rules.meant(door, tx, room.room_id)).values()
+        ]
+    for one in naming:
+        door.look_at(one)
+
+
+# --- the answer -----------------------------------------------------------------------------------------------
+
+
+async def reacted(door: Door, reaction: Reaction, seq: int | None) -> None:
+    """A reaction in a room: an answer to a question about a replacement, or to a card."""
+    if not await clicked(door, reaction, seq):
+        await upgrading.reacted(door, reaction, seq)
+
+
+async def clicked(door: Door, reaction: Reaction, seq: int | None) -> bool:
+    """Take a reaction in, if it answers a question about a room that a policy names; false if it does not."""
+    async with door.db.tx() as tx:
+        move = await moves.asked_by(tx, reaction.target)
+        room = await rooms.find(tx, move.policy_of) if move is not None and move.policy_of else None
+    if move is None or room is None or room.management_room != reaction.room_id:
+        return False
+    if reaction.sender == door.bot or REACTIONS.get(reaction.key) is not Verdict.ACCEPT:
+        return False
+    await _answered(door, reaction, seq, room, move)
+    return True
+
+
+async def _find_missed_answer(door: Door, room: ProtectedRoom, move: Move) -> None:
+    """Clicks on the question that came while nobody looked."""
+    if move.stage is not Stage.OFFERED or move.event_id is None:
+        return
+    for reaction in reversed(await door.outside.reactions(room.management_room, move.event_id)):
+        async with door.db.tx() as tx:
+            known = await inbox.is_known(tx, reaction.event_id)
+        if not known:
+            await clicked(door, reaction, None)
+
+
+async def _answered(door: Door, reaction: Reaction, seq: int | None, room: ProtectedRoom, move: Move) -> None:
+    """A moderator wants the policy to mean the new room: the same text, as a revision of theirs."""
+    async with door.db.tx() as tx:
+        current = await policies.current(tx, room.room_id)
+        meant = await rules.meant(door, tx, room.room_id)
+    if current is None:
+        async with door.closing(seq):
+            return
+    change = rulebook.Change(room, reaction.sender, current.text, reaction.event_id, _with_the_new_room(meant, move))
+    sound: rulebook.Sound | Words
+    try:
+        sound = await rulebook.examined(door, change)
+    except Never as error:
+        sound = wording.failed(error.why)
+    async with door.closing(seq) as tx:
+        now = await moves.find(tx, move.room_id, room.room_id)
+        if now is None or now.stage is not Stage.OFFERED or now.tombstone != move.tombstone:
+            return
+        if await policies.latest(tx, room.room_id) != current.revision:
+            return  # somebody has set another policy meanwhile, and is asked about that where it needs it
+        if isinstance(sound, Words):
+            occasion = f"refused:{move.tombstone}:{room.room_id}:{reaction.sender}"
+            await settle.say(door, tx, reaction.room_id, occasion, sound, reply_to=reaction.target)
+            return
+        text = await rulebook.put_in_force(door, tx, sound)
+        await moves.forget(tx, move.room_id, room.room_id)
+        occasion = f"named:{move.tombstone}:{room.room_id}:taken"
+        await settle.say(door, tx, reaction.room_id, occasion, text, reply_to=reaction.target)
+
+
+def _with_the_new_room(meant: Mapping[str, str], move: Move) -> dict[str, str]:
+    return {name: move.replacement if room_id == move.room_id else room_id for name, room_id in meant.items()}

@@ -1,0 +1,86 @@
+"""The rooms that names meant when they were taken: each place that names rooms has pins of its own.
+
+A place is a revision of a room's policy, or an entry of the config file. What a name means elsewhere, or later, changes
+nothing there (docs/decisions: pins per place).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from knockbot.store.db import Tx
+
+CONFIG = "config "
+"""What the places of the config file begin with."""
+
+DEFAULT_POLICY = f"{CONFIG}defaults.policy"
+
+NOWHERE = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """The room that a name means in one place."""
+
+    place: str
+    name: str
+    room_id: str
+    leads_to: str | None = None
+    """Where the alias led when it was last looked up, if that was elsewhere: another room, or `NOWHERE`."""
+
+
+def of_revision(room_id: str, revision: int) -> str:
+    """The place of one revision of a room's policy."""
+    return f"policy {room_id} {revision}"
+
+
+def of_config(entry: str, key: str = "") -> str:
+    """The place of a `rooms:` entry of the config file, or of one of its keys."""
+    return f"{CONFIG}rooms {entry} {key}".rstrip()
+
+
+def _pin(row: Any) -> Pin:
+    return Pin(row["place"], row["name"], row["room_id"], row["leads_to"])
+
+
+async def at(tx: Tx, place: str) -> dict[str, Pin]:
+    """The pins of one place, by name."""
+    rows = await tx.fetch("SELECT place, name, room_id, leads_to FROM pins WHERE place = $1 ORDER BY name", place)
+    return {row["name"]: _pin(row) for row in rows}
+
+
+async def of_the_config(tx: Tx) -> list[Pin]:
+    """All pins of the config file."""
+    rows = await tx.fetch("SELECT place, name, room_id, leads_to FROM pins WHERE place LIKE 'config %' ORDER BY place")
+    return [_pin(row) for row in rows]
+
+
+async def take(tx: Tx, place: str, meant: Mapping[str, str]) -> None:
+    """Pin names in a place; a name that is pinned there already keeps its room."""
+    for name, room_id in meant.items():
+        await tx.execute(
+            "INSERT INTO pins (place, name, room_id) VALUES ($1, $2, $3) ON CONFLICT (place, name) DO NOTHING",
+            place,
+            name,
+            room_id,
+        )
+
+
+async def drop(tx: Tx, gone: Iterable[Pin]) -> None:
+    """Forget pins whose place does not name them any more."""
+    for pin in gone:
+        await tx.execute("DELETE FROM pins WHERE place = $1 AND name = $2", pin.place, pin.name)
+
+
+async def seen(tx: Tx, pin: Pin, leads_to: str | None) -> bool:
+    """Note where an alias leads now; true if that is news."""
+    row = await tx.fetchrow(
+        "UPDATE pins SET leads_to = $3 WHERE place = $1 AND name = $2 AND coalesce(leads_to, '-') <> coalesce($3, '-') "
+        "RETURNING name",
+        pin.place,
+        pin.name,
+        leads_to,
+    )
+    return row is not None
