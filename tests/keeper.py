@@ -20,6 +20,7 @@ import aiohttp
 from knockbot.app import service
 from knockbot.config import Settings
 from knockbot.demo.people import Json, NothingHappened, Person, until
+from knockbot.domain.text import without_marks
 from knockbot.errors import Unavailable
 from knockbot.flow.door import Door
 from knockbot.store import inbox
@@ -534,12 +535,12 @@ def block(event: Json) -> Json:
 
 def words(event: Json) -> str:
     """What a message says."""
-    return str(event["content"].get("body", ""))
+    return without_marks(str(event["content"].get("body", "")))
 
 
 def html(event: Json) -> str:
     """What a message says, as HTML."""
-    return str(event["content"].get("formatted_body", ""))
+    return without_marks(str(event["content"].get("formatted_body", "")))
 
 
 def in_reply_to(event: Json) -> str | None:

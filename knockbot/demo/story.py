@@ -26,6 +26,7 @@ from knockbot.demo.stage import BOT, DOMAIN, ending_well, logs, set_up
 from knockbot.demo.tale import GARDEN, MODERATORS, NotAsTold, Tale, block, compare, name_of
 from knockbot.demo.teller import Teller
 from knockbot.domain.model import Kind
+from knockbot.domain.text import without_marks
 from knockbot.errors import KnockbotError, Unavailable
 from knockbot.flow.sealed import MEGOLM
 
@@ -181,7 +182,7 @@ async def let_in_by_moderator(tale: Tale) -> None:
     await tale.offered(card)
     tale.teller.tell("Bob would like to know more.")
     reply = await tale.command("Bob", f"!kb show {block(card)['number']}")
-    if reason not in reply["content"]["body"]:
+    if reason not in without_marks(reply["content"]["body"]):
         raise NotAsTold(f"the bot was to tell Frank's reason, but said: {reply['content']['body']}")
     tale.teller.tell("Bob clicks ✅ on the card.")
     await tale.bob.react(tale.moderators, card["event_id"], "✅")

@@ -17,6 +17,7 @@ from knockbot.demo.planted import THIRD_PARTY_INVITE, Planted
 from knockbot.demo.stage import BOT, DOMAIN
 from knockbot.demo.teller import Teller
 from knockbot.domain.model import Kind
+from knockbot.domain.text import without_marks
 
 GARDEN, MODERATORS = f"#garden:{DOMAIN}", f"#garden-mods:{DOMAIN}"
 
@@ -118,7 +119,7 @@ class Tale:
                 content, edited = newest(said)
                 if edited:
                     self.teller.tell("Knockbot edits its card:")
-                self.teller.said("Knockbot", content["body"])
+                self.teller.said("Knockbot", without_marks(content["body"]))
         self.read = event["event_id"]
         return event
 

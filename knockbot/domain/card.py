@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from json import dumps
 from typing import Any
+
+from markupsafe import escape
 
 from knockbot.domain.acl import SERVER_ACL
 from knockbot.domain.invites import https_host
 from knockbot.domain.model import Kind, Request, State, ThirdPartyInvite, Verdict
 from knockbot.domain.plan import REACTIONS
 from knockbot.domain.policy import OTHERWISE, OTHERWISE_INVITES
-from knockbot.domain.text import shown
+from knockbot.domain.text import harmless, shown, shown_id
 from knockbot.domain.words import (
     NAME_LIMIT,
     NOTHING,
@@ -18,8 +22,11 @@ from knockbot.domain.words import (
     Words,
     bold,
     code,
+    lasting,
+    letters,
     lines,
     listed,
+    profile,
     room,
     rule,
     sentences,
@@ -54,6 +61,17 @@ OUTCOME_SENTENCES: dict[State, str] = {
     State.REDEEMED: "{user} came in by it; let in by {by}.",
     State.REVOKED: "Taken back by {by}.",
 }
+
+LINE_SENTENCES: dict[State, str] = {
+    **OUTCOME_SENTENCES,
+    State.ACCEPTED: "Accepted by {by}.",
+    State.STANDING: "It may stand, says {by}.",
+}
+"""The same in a line that a rule's decision is told in: nobody edits it later, so it says what stays true."""
+
+WITH_A_BAN = "Taken back by {by}, with the order to ban {inviter}."
+BANNED_AS_WELL = "Taken back by {by}; {inviter} was banned as well."
+"""Of an invite that fell with its inviter: before the ban, and after it."""
 
 ISSUED = "Sent on the word of {by}; nobody has come in by it yet."
 """For one that the bot issued and that stands."""
@@ -96,12 +114,17 @@ def applicant(request: Request) -> Words:
     """
     if request.invite is not None:
         return _invited(request, request.invite)
-    name = shown(request.display_name or "", NAME_LIMIT)
-    return words("{} {}", bold(name), user(request.user_id)) if name else user(request.user_id)
+    name, who = shown(request.display_name or "", NAME_LIMIT), profile(request.user_id)
+    if not name or name.casefold() == shown_id(request.user_id).casefold():
+        return who
+    if name[0].isalpha():
+        return words("{} {}", bold(name), who)
+    # Emoji, numbers, an ID of somebody else: they are not to be taken for what the bot itself puts there.
+    return words("{} (named {})", who, bold(f"“{name}”"))
 
 
 def _invited(request: Request, invite: ThirdPartyInvite) -> Words:
-    whom = user(request.user_id) if request.redeemed else _addressed(invite)
+    whom = profile(request.user_id) if request.redeemed else _addressed(invite)
     return words("{}, invited by {}", whom, _inviter(request))
 
 
@@ -114,13 +137,13 @@ def _inviter(request: Request) -> Words:
 def _addressed(invite: ThirdPartyInvite) -> Words:
     """Who is invited, in the inviter's words."""
     name = shown(invite.display_name, NAME_LIMIT)
-    return code(name) if name else words("somebody without a name")
+    return letters(name) if name else words("somebody without a name")
 
 
 def keys_of(invite: ThirdPartyInvite) -> Words:
     """Whose keys open the door to an invite: identity servers by their host, and keys that answer to nobody."""
     hosts = dict.fromkeys(https_host(key.url) if key.url is not None else None for key in invite.keys)
-    named = [code(shown(host, NAME_LIMIT)) for host in hosts if host is not None]
+    named = [letters(shown(host, NAME_LIMIT)) for host in hosts if host is not None]
     more = words(" and {} more", len(named) - KEYS_SHOWN) if len(named) > KEYS_SHOWN else NOTHING
     said = words("Its keys are of {}{}.", listed(named[:KEYS_SHOWN]), more) if named else NOTHING
     if None in hosts:
@@ -166,41 +189,72 @@ def _credit(request: Request) -> Words:
     return _answered_by(request) if answer and answer.by == request.by else user(request.by or "")
 
 
-def standing(request: Request) -> Words:
-    """Where a request stands, in one sentence."""
+def standing(request: Request, *, inviter_banned: bool = False, for_ever: bool = False) -> Words:
+    """Where a request stands, in one sentence; `for_ever`, if nobody will edit it once that has changed."""
     if request.state is State.JOINED and request.answer is None and request.by == request.user_id:
         return words("Joined without an answer: the room let them in.")
     if not request.open:
-        return words(_outcome_sentence(request), by=_credit(request), user=user(request.user_id))
+        said = LINE_SENTENCES[request.state] if for_ever else _outcome_sentence(request, inviter_banned)
+        return words(said, by=_credit(request), user=user(request.user_id), inviter=user(request.sponsor))
     if request.answer is not None:
-        said = UNDER_WAY if request.invite is None or request.redeemed else INVITE_UNDER_WAY
+        under_way = UNDER_WAY if request.invite is None or request.redeemed else INVITE_UNDER_WAY
         sent = request.on_its_way and request.answer.verdict is Verdict.ACCEPT
         return words(
-            SENT if sent else said[request.answer.verdict], by=_answered_by(request), inviter=user(request.subject)
+            SENT if sent else under_way[request.answer.verdict], by=_answered_by(request), inviter=user(request.subject)
         )
     return NOTHING
 
 
-def _outcome_sentence(request: Request) -> str:
+def _outcome_sentence(request: Request, inviter_banned: bool) -> str:
     if request.redeemed and request.state is State.WITHDRAWN:
         return "They left again."
     if request.issued_by is not None and request.state is State.STANDING:
         return ISSUED
+    if request.state is State.REVOKED and not request.redeemed and request.answer is not None:
+        if inviter_banned:
+            return BANNED_AS_WELL
+        if request.answer.verdict is Verdict.BAN:
+            return WITH_A_BAN
     return OUTCOME_SENTENCES[request.state]
 
 
-def reason_of(request: Request, *, pushed: bool = False) -> Words:
-    """The reason, behind a spoiler: it is a stranger's text in front of people who did not ask for it.
+CARD_REASON = 300
+"""Characters of a reason that a card and a list show."""
 
-    The plain text of a card is `pushed` to lock screens, and has none of it.
+WHOLE_REASON = 20_000
+"""Bytes of a reason that `show` tells at most: an event has to hold it twice, as text and as HTML."""
+
+
+def reason_of(request: Request, *, hidden: bool = False) -> Words:
+    """The reason, its beginning where it is long.
+
+    `hidden`, as the room's policy has it: behind a spoiler, and not in the plain text, which lock screens show.
     """
     if request.invite is not None:
         return _what_it_is(request, request.invite)
-    reason = shown(request.reason, REASON_LIMIT)
+    reason = shown(request.reason, CARD_REASON)
     if not reason:
         return words("No reason given.")
-    plain = f"(hidden; !kb show {request.number} tells it)" if pushed else reason
-    return words("Reason: {}", spoiler(reason, plain))
+    command = code(f"!kb show {request.number}")
+    more = words(" {}", command) if reason != shown(request.reason, CARD_REASON + 1) else NOTHING
+    if not hidden:
+        return words("Reason: {}{}", reason, more)
+    veiled = spoiler(reason, words("(hidden; {} tells it)", command))
+    return words("Reason: {}", Words(veiled.plain, veiled.html + more.html))
+
+
+def whole_reason_of(request: Request) -> Words:
+    """The reason in full, or as much of it as an event holds."""
+    if request.invite is not None:
+        return _what_it_is(request, request.invite)
+    reason = shown(request.reason, len(request.reason) + 1)
+    kept = reason
+    while len(dumps(escape(harmless(kept)))) > WHOLE_REASON:
+        kept = kept[: len(kept) * 3 // 4]
+    if not reason:
+        return words("No reason given.")
+    more = words(" … and {} more characters", len(reason) - len(kept)) if kept != reason else NOTHING
+    return words("Reason: {}{}", kept, more)
 
 
 def _what_it_is(request: Request, invite: ThirdPartyInvite) -> Words:
@@ -208,6 +262,30 @@ def _what_it_is(request: Request, invite: ThirdPartyInvite) -> Words:
     if not request.redeemed:
         return keys_of(invite)
     return words("The invite was for {}.", _addressed(invite)) if invite.display_name else NOTHING
+
+
+BEFORE: dict[State, str] = {
+    State.ACCEPTED: "accepted by {by}",
+    State.JOINED: "let in by {by}",
+    State.DECLINED: "accepted, but they declined the invite",
+    State.REJECTED: "rejected by {by}",
+    State.BANNED: "banned by {by}",
+    State.WITHDRAWN: "they took it back",
+    State.EXPIRED: "nobody answered in time",
+}
+"""What came of an earlier knock."""
+
+
+def before(request: Request, earlier: Request | None) -> Words:
+    """What came of the last knock of the same applicant at the same door, by the time of this one."""
+    if earlier is None or earlier.state not in BEFORE:
+        return NOTHING
+    return words(
+        "Before: {}, {} earlier{}.",
+        words(BEFORE[earlier.state], by=_credit(earlier)),
+        lasting(request.opened_at - earlier.changed_at) or "a moment",
+        words(" ({})", bold(f"#{earlier.number}")) if earlier.management_room == request.management_room else NOTHING,
+    )
 
 
 MAY_HAVE_WITHDRAWN = (
@@ -267,15 +345,31 @@ def _offer(request: Request, verdict: Verdict) -> Words:
     return words(said[verdict], inviter=user(request.sponsor), user=user(request.user_id))
 
 
-def card(request: Request, label: str, possible: Iterable[Verdict]) -> Words:
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What a card says beside the request itself."""
+
+    hidden: bool = False
+    """Whether the room's policy hides reasons (`reasons: hidden`)."""
+    earlier: Request | None = None
+    """The last knock of the same applicant at the same door, if it is settled."""
+    inviter_banned: bool = False
+    """Whether the inviter of a third-party invite was banned with it."""
+
+
+NOTHING_ELSE = Around()
+
+
+def card(request: Request, label: str, possible: Iterable[Verdict], around: Around) -> Words:
     """One request as a card."""
     return lines(
         [
             _headline(request, label),
-            reason_of(request, pushed=True),
+            reason_of(request, hidden=around.hidden),
+            before(request, around.earlier),
             doubt(request),
             trouble_of(request),
-            standing(request),
+            standing(request, inviter_banned=around.inviter_banned),
             withdrawn_perhaps(request),
             answered_with(request),
             how_to_answer(request, possible),
@@ -291,7 +385,7 @@ def _headline(request: Request, label: str) -> Words:
     inviter = _inviter(request)
     if request.redeemed:
         came = "{} {} {} came in to {} by a third-party invite of {}"
-        return words(came, sign, number, user(request.user_id), room(label), inviter)
+        return words(came, sign, number, profile(request.user_id), room(label), inviter)
     return words(
         "{} {} {} invited {} to {} (third-party invite)", sign, number, inviter, _addressed(request.invite), room(label)
     )
@@ -302,7 +396,7 @@ def sign_of(request: Request) -> str:
     return "✉️" if request.invite is not None and request.open else SIGNS[request.state]
 
 
-def shared_card(requests: Sequence[Request], label: str, most: int) -> Words:
+def shared_card(requests: Sequence[Request], label: str, most: int, *, hidden: bool = False) -> Words:
     """Several requests on one card, the newest `most` of them in full."""
     waiting = [request for request in requests if request.awaits_moderators]
     of_invites = requests[-1].invite is not None
@@ -314,22 +408,20 @@ def shared_card(requests: Sequence[Request], label: str, most: int) -> Words:
             sign_of(request),
             bold(f"#{request.number}"),
             applicant(request),
-            standing(request) or sentences(reason_of(request, pushed=True), doubt(request) if of_invites else NOTHING),
+            standing(request)
+            or sentences(reason_of(request, hidden=hidden), doubt(request) if of_invites else NOTHING),
         )
         for request in requests[-most:]
     ]
     earlier = len(requests) - len(rows)
     more = words("… and {} earlier ones: {}", earlier, code("!kb list")) if earlier else NOTHING
-    numbers = " ".join(str(request.number) for request in waiting[:SHARED_CARD_NUMBERS])
-    how = words("Answer with {}", code(f"!kb accept {numbers}")) if waiting else NOTHING
+    # One number: whoever pastes a command with all of them lets in a crowd.
+    how = words("Answer each by its number: {}", code(f"!kb accept {waiting[-1].number}")) if waiting else NOTHING
     warning = words(BAN_OF_INVITES, code("!kb ban")) if waiting and of_invites else NOTHING
     return lines([head, more, *rows, how, warning])
 
 
 BAN_OF_INVITES = "{} bans its inviter, and takes back every other invite of theirs here."
-
-
-SHARED_CARD_NUMBERS = 40
 
 
 def decision_line(request: Request, label: str) -> Words:
@@ -340,7 +432,7 @@ def decision_line(request: Request, label: str) -> Words:
         bold(f"#{request.number}"),
         applicant(request),
         room(label),
-        standing(request),
+        standing(request, for_ever=True),
     )
 
 

@@ -43,7 +43,17 @@ LATER_VERDICTS = frozenset({"ask", "ignore"})
 FATE_KEYS = tuple(f"inviter_{fall}" for fall in Fall)
 """The settings that say what is done with standing invites: `inviter_removed`, `inviter_demoted`, `inviter_left`."""
 
-POLICY_KEYS = ("rules", OTHERWISE, OTHERWISE_INVITES, *FATE_KEYS, "announce", "call", "stale_after", "notify_remote")
+POLICY_KEYS = (
+    "rules",
+    OTHERWISE,
+    OTHERWISE_INVITES,
+    *FATE_KEYS,
+    "announce",
+    "reasons",
+    "call",
+    "stale_after",
+    "notify_remote",
+)
 RULE_KEYS = ("name", "for", "when", "then", "reason")
 
 
@@ -56,6 +66,13 @@ class Announce(StrEnum):
 
     LINE = "line"
     NONE = "none"
+
+
+class Reasons(StrEnum):
+    """Whether cards show the reason of a knock."""
+
+    SHOWN = "shown"
+    HIDDEN = "hidden"
 
 
 class NotifyRemote(StrEnum):
@@ -103,6 +120,7 @@ class Policy:
     inviter_demoted: Fate = Fate.REVOKE
     inviter_left: Fate = Fate.FORWARD
     announce: Announce = Announce.LINE
+    reasons: Reasons = Reasons.SHOWN
     call: tuple[str, ...] = ()
     """The user IDs that a card mentions."""
     stale_after: int = STALE_AFTER
@@ -219,6 +237,7 @@ def _read_policy(data: object) -> Policy:
         otherwise_third_party=_read_verdict(keys.get(OTHERWISE_INVITES, Verdict.FORWARD), (OTHERWISE_INVITES,)),
         **{key: _read_fate(keys[key], (key,)) for key in FATE_KEYS if key in keys},
         announce=Announce(one_of(keys.get("announce", Announce.LINE), ("announce",), tuple(Announce))),
+        reasons=Reasons(one_of(keys.get("reasons", Reasons.SHOWN), ("reasons",), tuple(Reasons))),
         call=_read_call(keys.get("call", []), ("call",)),
         notify_remote=NotifyRemote(
             one_of(keys.get("notify_remote", NotifyRemote.OFF), ("notify_remote",), tuple(NotifyRemote))

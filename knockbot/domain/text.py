@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 REPLACEMENT = "\ufffd"
 ELLIPSIS = "…"
@@ -64,18 +64,67 @@ def shown_id(identifier: str) -> str:
     return "".join(_spelled(c) if _is_hidden(c) or (_is_blank(c) and c != " ") else c for c in identifier)
 
 
-def spelled_out(text: str) -> str:
-    """A whole message with every control, format and half character in it spelled out; its line breaks stay.
+def spelled_out(text: str, kept: Container[str] = "") -> str:
+    """A text with every control, format and half character in it spelled out, but those `kept`; line breaks stay.
 
-    For the way out: whatever of a stranger's nobody has cleaned before cannot hide there, or turn the line round.
+    Whatever of a stranger's nobody has cleaned before cannot hide there, or turn the line round.
     """
     if text.isascii() and text.replace("\n", "").isprintable():
         return text
-    return "".join(_spelled(c) if unicodedata.category(c) in _HIDDEN_CATEGORIES and c != "\n" else c for c in text)
+    return "".join(_spelled(c) if _is_control(c) and c != "\n" and c not in kept else c for c in text)
+
+
+def _is_control(character: str) -> bool:
+    return unicodedata.category(character) in _HIDDEN_CATEGORIES
 
 
 def _spelled(character: str) -> str:
     return f"⟨U+{ord(character):04X}⟩"
+
+
+# --- put into a sentence --------------------------------------------------------------------------------------
+
+LEFT_TO_RIGHT, ISOLATE, ISOLATE_LEFT_TO_RIGHT, END_ISOLATE = "\u200e", "\u2068", "\u2066", "\u2069"
+LINK_BREAK = "\u2060"
+
+OURS = frozenset({LEFT_TO_RIGHT, ISOLATE, ISOLATE_LEFT_TO_RIGHT, END_ISOLATE, LINK_BREAK})
+"""The only characters without a shape that the bot writes itself. They never come from a stranger: what strangers
+wrote has lost them (`shown`), or has them spelled out (`spelled_out`)."""
+
+_RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"})
+"""The bidirectional classes that change the order of what stands around them (UAX #9)."""
+
+_LINK = re.compile(r"(?<=[.@\u3002\uff0e\uff61])(?=\w)|(?<=:)(?=[^\s\d])|(?<=[^\d]:)(?=\d)")
+"""Where a link can be broken: in `https://…`, `example.com`, `#room:server`, `@user:server`, `a@b`, `mailto:…`, and in
+the `@room` of old push rules; not in a time of day. After the character, not before it: some clients would take it for
+the end of a name, and none takes it for the beginning of a top-level domain."""
+
+
+def turns(text: str) -> bool:
+    """Whether a text has letters or digits that run from right to left, and so can move what stands around it."""
+    return not text.isascii() and any(unicodedata.bidirectional(c) in _RIGHT_TO_LEFT for c in text)
+
+
+def isolated(text: str, start: str = ISOLATE) -> str:
+    """The text so that its direction moves nothing around it: a name at the right takes no `@` from an ID."""
+    return f"{start}{text}{END_ISOLATE}" if turns(text) else text
+
+
+def unlinked(text: str) -> str:
+    """The text so that no client makes a link, a mention or a pill of anything in it."""
+    return _LINK.sub(LINK_BREAK, text)
+
+
+def harmless(text: str) -> str:
+    """Whatever somebody wrote, fit to stand in a sentence of ours: on one line, nothing hidden, nothing moved, nothing
+    to click.
+    """
+    return isolated(unlinked(spelled_out(text.replace("\n", " "))))
+
+
+def without_marks(text: str) -> str:
+    """What somebody copied from a message of the bot, as it was before the bot made it harmless."""
+    return "".join(c for c in text if c not in OURS)
 
 
 def without_variation_selector(emoji: str) -> str:
@@ -100,7 +149,7 @@ def _is_blank(character: str) -> bool:
 
 
 def _is_hidden(character: str) -> bool:
-    return unicodedata.category(character) in _HIDDEN_CATEGORIES or character in _HIDDEN_LETTERS
+    return _is_control(character) or character in _HIDDEN_LETTERS
 
 
 def _is_mark(character: str) -> bool:

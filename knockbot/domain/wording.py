@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from knockbot.domain.acl import SERVER_ACL
@@ -16,6 +16,7 @@ from knockbot.domain.card import (
     sign_of,
     standing,
     trouble_of,
+    whole_reason_of,
     withdrawn_perhaps,
 )
 from knockbot.domain.invites import Address, Fall
@@ -34,6 +35,7 @@ from knockbot.domain.words import (
     bold,
     code,
     identifier,
+    letters,
     lines,
     listed,
     moment,
@@ -92,7 +94,7 @@ def denied_by_acl(server: str, label: str) -> Words:
     return words(
         "The server ACL of {} denies {}, so they cannot be let in. Take it off there, then have them knock again.",
         room(label),
-        code(shown_id(server)),
+        letters(shown_id(server)),
     )
 
 
@@ -190,7 +192,7 @@ def not_replaced(label: str, replacement: str, why: str) -> Words:
     return words(
         "⚠️ {} has a tombstone, so I let nobody in there any more; but I do not follow it to {}: {} Say {} for the right one.",
         room(label),
-        code(shown(replacement, ID_LIMIT)),
+        letters(shown(replacement, ID_LIMIT)),
         why,
         code("!kb protect"),
     )
@@ -333,8 +335,10 @@ def kept_no_longer(requests: Sequence[Request]) -> Words:
 # --- looking --------------------------------------------------------------------------------------------------
 
 
-def pending_list(requests: Sequence[Request], labels: dict[str, str], now: int) -> Words:
-    """The open requests, one line each."""
+def pending_list(
+    requests: Sequence[Request], labels: Mapping[str, str], now: int, hidden: Collection[str] = ()
+) -> Words:
+    """The open requests, one line each; those at the rooms in `hidden` without their reasons."""
     if not requests:
         return words("Nobody is waiting.")
     return lines(
@@ -344,7 +348,10 @@ def pending_list(requests: Sequence[Request], labels: dict[str, str], now: int) 
             applicant(request),
             room(labels.get(request.room_id, request.room_id)),
             ago(request.opened_at, now),
-            *(words(" · {}", part) if part else NOTHING for part in (standing(request), reason_of(request))),
+            *(
+                words(" · {}", part) if part else NOTHING
+                for part in (standing(request), reason_of(request, hidden=request.room_id in hidden))
+            ),
         )
         for request in requests
     )
@@ -357,7 +364,7 @@ def shown_request(request: Request, label: str, history: Sequence[Words], addres
         [
             words("{} {} {} at {}", sign_of(request), bold(f"#{request.number}"), applicant(request), room(label)),
             words("It was sent to {}.", sent) if sent else NOTHING,
-            reason_of(request),
+            whole_reason_of(request),
             state or words("Waiting for an answer."),
             withdrawn_perhaps(request),
             answered_with(request),

@@ -1,8 +1,9 @@
 """The same text twice: plain, and as HTML that cannot be broken out of; and the pieces sentences are made of.
 
 A sentence is written once, as a template, and its parts are put in: `words("{} knocks at {}", user(…), room(…))`.
-What is not made here with `bold`, `code` … is escaped (MarkupSafe). What strangers wrote goes through `shown` first,
-which cuts it and strips control and bidi characters.
+What is not made here with `bold`, `code` … is made harmless (`text.harmless`) and escaped (MarkupSafe): it moves
+nothing around it and is no link. What strangers wrote goes through `shown` first, which cuts it and strips control and
+bidi characters.
 """
 
 from __future__ import annotations
@@ -12,10 +13,21 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from urllib.parse import quote
 
 from markupsafe import Markup, escape
 
-from knockbot.domain.text import plain, shown, shown_id
+from knockbot.domain.text import (
+    ISOLATE_LEFT_TO_RIGHT,
+    LEFT_TO_RIGHT,
+    harmless,
+    isolated,
+    plain,
+    shown,
+    shown_id,
+    spelled_out,
+    turns,
+)
 
 NAME_LIMIT = 60
 ID_LIMIT = 255
@@ -35,7 +47,7 @@ class Words:
 
 
 def words(template: str, *parts: Words | str | int, **named: Words | str | int) -> Words:
-    """Fill a template (a sentence of ours) with parts; whatever is not `Words` is escaped."""
+    """Fill a template (a sentence of ours) with parts; whatever is not `Words` is made harmless, and escaped."""
     return Words(
         template.format(*map(_plain, parts), **{name: _plain(part) for name, part in named.items()}),
         escape(template).format(*map(_html, parts), **{name: _html(part) for name, part in named.items()}),
@@ -43,16 +55,17 @@ def words(template: str, *parts: Words | str | int, **named: Words | str | int) 
 
 
 def _plain(part: Words | str | int) -> str:
-    return part.plain if isinstance(part, Words) else str(part)
+    return part.plain if isinstance(part, Words) else harmless(str(part))
 
 
 def _html(part: Words | str | int) -> Markup:
-    return part.html if isinstance(part, Words) else escape(str(part))
+    return part.html if isinstance(part, Words) else escape(harmless(str(part)))
 
 
 def bold(text: str | int) -> Words:
     """Text that catches the eye."""
-    return Words(str(text), Markup("<strong>{}</strong>").format(text))
+    said = harmless(str(text))
+    return Words(said, Markup("<strong>{}</strong>").format(said))
 
 
 def rule(name: str) -> Words:
@@ -61,24 +74,42 @@ def rule(name: str) -> Words:
 
 
 def code(text: str | int) -> Words:
-    """Text to be read letter by letter, and copied: user ids, commands."""
-    return Words(str(text), Markup("<code>{}</code>").format(text))
+    """Text of ours to be read letter by letter, and copied: IDs, commands. What strangers wrote goes by `letters`."""
+    said = isolated(spelled_out(str(text)), ISOLATE_LEFT_TO_RIGHT)
+    return Words(said, Markup("<code>{}</code>").format(said))
 
 
-def spoiler(text: str, plain: str) -> Words:
+def letters(text: str) -> Words:
+    """Text of a stranger's to be read letter by letter; no client makes a link of it."""
+    said = harmless(text)
+    return Words(said, Markup("<code>{}</code>").format(said))
+
+
+def spoiler(text: str, plain: Words) -> Words:
     """Text that shows only on a click; `plain` stands in for it where there are no clicks."""
-    return Words(plain, Markup('<span data-mx-spoiler="reason">{}</span>').format(text))
+    return Words(plain.plain, Markup('<span data-mx-spoiler="reason">{}</span>').format(harmless(text)))
 
 
 def block(text: str) -> Words:
     """A document, as it was written."""
-    return Words(text, Markup("<pre><code>{}</code></pre>").format(text))
+    said = spelled_out(text)
+    return Words(said, Markup("<pre><code>{}</code></pre>").format(said))
 
 
 def lines(parts: Iterable[Words]) -> Words:
     """Words below each other; empty ones are left out."""
-    kept = [part for part in parts if part]
+    kept = [left_to_right(part) for part in parts if part]
     return Words("\n".join(part.plain for part in kept), Markup("<br>").join(part.html for part in kept))
+
+
+def left_to_right(line: Words) -> Words:
+    """A line that runs from left to right, whatever letters are in it: clients go by the first one.
+
+    Not a document: who copies that would copy the mark.
+    """
+    if not turns(line.plain) or line.plain.startswith(LEFT_TO_RIGHT) or "<pre>" in line.html:
+        return line
+    return Words(LEFT_TO_RIGHT + line.plain, escape(LEFT_TO_RIGHT) + line.html)
 
 
 def sentences(*parts: Words) -> Words:
@@ -128,6 +159,16 @@ def _shows_an_id(name: str, room_id: str, names: Mapping[str, str]) -> bool:
     return _TOLD_APART.fullmatch(name) is not None or any(other in name for other in names if other != room_id)
 
 
+def profile(user_id: str) -> Words:
+    """The same with a link to their profile, which calls nobody, since every message names whom it mentions.
+
+    The link stands inside `<code>`, or Element would put the name that they gave themselves in the place of the ID.
+    """
+    link = Markup('<code><a href="https://matrix.to/#/{}">{}</a></code>')
+    said = isolated(shown_id(user_id), ISOLATE_LEFT_TO_RIGHT)
+    return Words(said, link.format(quote(user_id, safe="", errors="replace"), said))
+
+
 def room(label: str) -> Words:
     """A room, by what people call it (`labels`)."""
     told_apart = _TOLD_APART.fullmatch(label)
@@ -137,13 +178,18 @@ def room(label: str) -> Words:
 
 
 def ago(then: int, now: int) -> str:
-    """How long ago a moment was, in the largest unit that fits (both in milliseconds)."""
-    seconds = max(0, now - then) // 1000
+    """How long ago a moment was (both in milliseconds)."""
+    return f"{length} ago" if (length := lasting(now - then)) else "just now"
+
+
+def lasting(milliseconds: int) -> str:
+    """A length of time in the largest unit that fits; nothing for less than a minute."""
+    seconds = max(0, milliseconds) // 1000
     for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
         if seconds >= length:
             count = seconds // length
-            return f"{count} {unit}{'s' if count > 1 else ''} ago"
-    return "just now"
+            return f"{count} {unit}{'s' if count > 1 else ''}"
+    return ""
 
 
 def moment(at: int) -> str:

@@ -25,8 +25,9 @@ class Done:
 
     event_id: str | None = None
     seen: MemberChange | None = None
-    offers: tuple[Verdict, ...] = ()
-    """After posting a card, or editing one: the answers to offer on it; its text names them already."""
+    offers: tuple[Verdict, ...] | None = None
+    """After posting a card, or editing one: the answers to offer on it, and no others; its text names them already.
+    None where they are to stay as they are."""
     shown: Mapping[int, str] | None = None
     """After posting or editing a card: the knock shown for each request id."""
     room_id: str | None = None
@@ -76,6 +77,7 @@ async def _acted(door: Door, tx: Tx, effect: Effect, came: Outcome) -> None:
         return
     request = await requests.get(tx, effect.request_id)
     if _is_beside(effect, request):
+        await _inviter_banned(door, tx, request, came)
         return
     if came.seen is not None:
         state = outcome(request, came.seen)
@@ -85,6 +87,14 @@ async def _acted(door: Door, tx: Tx, effect: Effect, came: Outcome) -> None:
     # Where it is called for no longer, the echo tells what happened.
     if isinstance(came, Done) and request.answer is not None and _is_called_for(door, effect, request):
         await settle.settle(door, tx, request, STATE_AFTER[effect.act], request.answer.by)
+
+
+async def _inviter_banned(door: Door, tx: Tx, request: Request, came: Outcome) -> None:
+    """The record of an invite, and its card, say that its inviter went with it."""
+    if isinstance(came, Done) and request.answer is not None:
+        await settle.record(door, tx, request, request.answer.by, "its inviter banned")
+        if request.card_id is not None:
+            await settle.refresh(door, tx, request.card_id)
 
 
 async def _act_refused(door: Door, tx: Tx, effect: Effect, why: str) -> None:
@@ -154,7 +164,7 @@ async def _card_edited(door: Door, tx: Tx, effect: Effect, came: Outcome) -> Non
     if not isinstance(came, Done) or effect.card_id is None:
         return
     await _note_shown(tx, came)
-    if came.offers:
+    if came.offers is not None:
         await _offer(door, tx, effect.card_id, came.offers)
 
 
@@ -163,7 +173,7 @@ async def _card_posted(door: Door, tx: Tx, effect: Effect, came: Outcome) -> Non
         return
     await _note_shown(tx, came)
     await cards.posted(tx, effect.card_id, came.event_id)
-    await _offer(door, tx, effect.card_id, came.offers)
+    await _offer(door, tx, effect.card_id, came.offers or ())
     # What changed while the card was on its way found no card to edit; have it edited now.
     for request in await requests.on_card(tx, effect.card_id):
         if not request.awaits_moderators or (came.shown or {}).get(request.id) != request.event_id:

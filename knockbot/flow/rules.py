@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from knockbot.config import read_policy
 from knockbot.domain.ids import is_alias
-from knockbot.domain.policy import Policy
+from knockbot.domain.policy import Policy, Reasons
 from knockbot.flow.door import Door
 from knockbot.store import pins, policies
 from knockbot.store.db import Tx
@@ -51,3 +51,8 @@ async def meant(door: Door, tx: Tx, room_id: str) -> dict[str, str]:
     pinned = await named(tx, room_id)
     ids = {name: name for name in names if not is_alias(name)}
     return ids | {name: pinned[name].room_id for name in names if name in pinned}
+
+
+async def hides_reasons(door: Door, tx: Tx, room_id: str) -> bool:
+    """Whether the policy of a protected room has reasons hidden."""
+    return (await in_force(door, tx, room_id)).policy.reasons is Reasons.HIDDEN

@@ -7,16 +7,17 @@ whether what it was decided for still holds.
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from markupsafe import Markup
 
 from knockbot.domain import plan, wording
-from knockbot.domain.card import machine_block
+from knockbot.domain.card import Around, machine_block
 from knockbot.domain.invites import spoken
-from knockbot.domain.model import Act, Effect, MemberChange, Membership, Request, Verdict
+from knockbot.domain.model import Act, Effect, Kind, MemberChange, Membership, Request, Verdict
+from knockbot.domain.policy import Reasons
 from knockbot.domain.text import shown
 from knockbot.domain.words import NAME_LIMIT, Words
 from knockbot.errors import Later, Never
@@ -217,7 +218,7 @@ async def _why_not(hand: Hand, room_id: str, error: Never) -> Never:
 
 async def post_card(hand: Hand, claimed: Claimed) -> Outcome:
     """Show a request to the moderators, unless it was settled before anybody saw it."""
-    shown, label, calls = await _about(hand, claimed)
+    shown, label, calls, around = await _about(hand, claimed)
     if not shown:
         return Overtaken("its requests have moved to another management room")
     sent = await _sent_before(hand, claimed)
@@ -226,65 +227,89 @@ async def post_card(hand: Hand, claimed: Claimed) -> Outcome:
     offers = tuple(await review.offers(hand.door, shown[-1])) if review.takes_clicks(shown) else ()
     if sent is not None:
         return Done(sent, offers=offers)
-    content = card_message(shown, label, offers, calls, claimed.effect.key)
+    content = card_message(shown, label, offers, calls, claimed.effect.key, around=around)
     event_id = await _send(hand, claimed, content)
     return Done(event_id, offers=offers, shown={request.id: request.event_id for request in shown})
 
 
 async def edit_card(hand: Hand, claimed: Claimed) -> Outcome:
     """Make a card show what is true now."""
-    shown, label, calls = await _about(hand, claimed)
+    shown, label, calls, around = await _about(hand, claimed)
     async with hand.door.db.tx() as tx:
         card = await cards.get(tx, claimed.effect.card_id or 0)
         kept = shown and await rooms.find(tx, shown[-1].room_id) is not None
     if card.event_id is None:
         return Overtaken("there is no card yet, and it will show what is true by then")
-    offers: list[Verdict] = []
+    offers: list[Verdict] | None = []
     if not shown:
         new = message(wording.MOVED_AWAY, claimed.effect.key)
     elif not kept:
         text, block = wording.kept_no_longer(shown), machine_block(shown[-1])
         new = message(text, claimed.effect.key, aloud=True, blocks={REQUEST_KEY: block})
     else:
-        if review.takes_clicks(shown) and shown[-1].awaits_moderators:
-            offers = await review.offers(hand.door, shown[-1])
-        new = card_message(shown, label, offers, calls, claimed.effect.key)
+        offers = await _offers_of(hand, shown)
+        new = card_message(shown, label, offers or (), calls, claimed.effect.key, around=around)
     content = edit(new, card.event_id, claimed.effect.key)
     # An attempt that shows something else than the last must not be taken for a repeat of it.
     await _send(hand, claimed, content, unique=json.dumps(content))
-    return Done(offers=tuple(offers), shown={request.id: request.event_id for request in shown})
+    kept_offers = tuple(offers) if offers is not None else None
+    return Done(offers=kept_offers, shown={request.id: request.event_id for request in shown})
 
 
-async def _about(hand: Hand, claimed: Claimed) -> tuple[list[Request], str, tuple[str, ...]]:
-    """What a card is about: its requests, what their room is called, and whom it calls."""
+async def _offers_of(hand: Hand, shown: Sequence[Request]) -> list[Verdict] | None:
+    """The answers that a card is to offer now: none once it is settled, and as before while an answer is on its way."""
+    if not _takes_clicks(shown):
+        return []
+    return await review.offers(hand.door, shown[-1]) if shown[-1].awaits_moderators else None
+
+
+def _takes_clicks(shown: Sequence[Request]) -> bool:
+    return review.takes_clicks(shown) and shown[-1].open
+
+
+async def _about(hand: Hand, claimed: Claimed) -> tuple[list[Request], str, tuple[str, ...], Around]:
+    """What a card is about: its requests, what their room is called, whom it calls, and what else it says."""
     async with hand.door.db.tx() as tx:
         shown = await requests.on_card(tx, claimed.effect.card_id or 0)
         if not shown:
-            return [], "", ()
-        room_id = shown[-1].room_id
-        policy = (await rules.in_force(hand.door, tx, room_id)).policy
-        return shown, await settle.label_of(tx, room_id), policy.call
+            return [], "", (), Around()
+        newest = shown[-1]
+        policy = (await rules.in_force(hand.door, tx, newest.room_id)).policy
+        around = Around(
+            hidden=policy.reasons is Reasons.HIDDEN,
+            earlier=await requests.settled_before(tx, newest) if newest.kind is Kind.KNOCK else None,
+            inviter_banned=newest.invite is not None and await effects.was_done(tx, newest, Act.BAN),
+        )
+        return shown, await settle.label_of(tx, newest.room_id), policy.call, around
 
 
 async def react(hand: Hand, claimed: Claimed) -> Outcome:
     """Offer an answer on a card; the homeserver itself keeps a reaction from standing twice."""
     effect = claimed.effect
-    if effect.card_id is not None and not await _takes_clicks(hand, effect.card_id):
-        return Overtaken("several requests share the card by now")
+    if effect.card_id is not None:
+        async with hand.door.db.tx() as tx:
+            shown = await requests.on_card(tx, effect.card_id)
+        if not _takes_clicks(shown):
+            return Overtaken("the card takes no clicks by now")
     relation = {"rel_type": "m.annotation", "event_id": effect.event_id, "key": effect.content["emoji"]}
     content = {"m.relates_to": relation, EFFECT_KEY: effect.key}
     try:
         event_id = await _send(hand, claimed, content, "m.reaction")
     except Never as error:
         if error.code == "M_DUPLICATE_ANNOTATION":
-            return Done()
+            return Done(await _reacted_before(hand, effect))
         raise
     return Done(event_id)
 
 
-async def _takes_clicks(hand: Hand, card_id: int) -> bool:
-    async with hand.door.db.tx() as tx:
-        return review.takes_clicks(await requests.on_card(tx, card_id))
+async def _reacted_before(hand: Hand, effect: Effect) -> str | None:
+    """The reaction of an earlier attempt, by which it can be taken away again."""
+    try:
+        there = await hand.door.outside.reactions(effect.room_id, effect.event_id or "")
+    except Never:
+        return None  # the offer stands, and stays
+    mine = [one.event_id for one in there if (one.sender, one.key) == (hand.door.bot, effect.content["emoji"])]
+    return mine[0] if mine else None
 
 
 async def unreact(hand: Hand, claimed: Claimed) -> Outcome:

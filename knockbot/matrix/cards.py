@@ -7,10 +7,10 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from knockbot.domain.card import card, machine_block, shared_card
+from knockbot.domain.card import NOTHING_ELSE, Around, card, machine_block, shared_card
 from knockbot.domain.model import Request, Verdict
-from knockbot.domain.text import spelled_out
-from knockbot.domain.words import Words
+from knockbot.domain.text import OURS, spelled_out
+from knockbot.domain.words import Words, left_to_right
 from knockbot.matrix.events import EFFECT_KEY
 
 REQUEST_KEY = "org.knockbot.request"
@@ -40,7 +40,8 @@ def message(
     }
     if reply_to is not None:
         around["m.relates_to"] = {"m.in_reply_to": {"event_id": reply_to}}
-    for body in _bodies(spelled_out(text.plain), spelled_out(text.html)):
+    text = left_to_right(text)
+    for body in _bodies(spelled_out(text.plain, OURS), spelled_out(text.html, OURS)):
         content = around | body
         if len(json.dumps(content)) <= LARGEST:
             break
@@ -90,16 +91,23 @@ def edit(new: Mapping[str, Any], of: str, key: str) -> dict[str, Any]:
 
 
 def card_message(
-    requests: Sequence[Request], label: str, offers: Sequence[Verdict], calls: Sequence[str], key: str
+    requests: Sequence[Request],
+    label: str,
+    offers: Sequence[Verdict],
+    calls: Sequence[str],
+    key: str,
+    *,
+    around: Around = NOTHING_ELSE,
 ) -> dict[str, Any]:
     """A card: of one request, or of the several that share it."""
     newest = requests[-1]
     blocks: dict[str, Any] = {REQUEST_KEY: machine_block(newest)}
     if len(requests) == 1:
-        return message(card(newest, label, offers), key, aloud=True, calls=calls, blocks=blocks)
+        return message(card(newest, label, offers, around), key, aloud=True, calls=calls, blocks=blocks)
     for most in ROWS:
         blocks[REQUESTS_KEY] = [machine_block(request) for request in requests[-most:]]
-        content = message(shared_card(requests, label, most), key, aloud=True, calls=calls, blocks=blocks)
+        text = shared_card(requests, label, most, hidden=around.hidden)
+        content = message(text, key, aloud=True, calls=calls, blocks=blocks)
         if len(json.dumps(content)) <= ROOM:
             break
     return content

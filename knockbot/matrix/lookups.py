@@ -40,8 +40,11 @@ async def list_pending(call: Call) -> Words:
     async with call.door.db.tx() as tx:
         labels = {room.room_id: room.label for room in await rooms.managed_by(tx, call.room)}
         found = await requests.pending(tx, call.room, only.room_id if only else None)
-    waiting = [request for request in found if request.room_id in labels]
-    return wording.pending_list(waiting, labels, call.door.now())
+        waiting = [request for request in found if request.room_id in labels]
+        hidden = [
+            room_id for room_id in {r.room_id for r in waiting} if await rules.hides_reasons(call.door, tx, room_id)
+        ]
+    return wording.pending_list(waiting, labels, call.door.now(), hidden)
 
 
 async def list_invites(call: Call) -> Words:

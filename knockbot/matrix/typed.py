@@ -7,6 +7,7 @@ from html import unescape
 
 from knockbot.domain import ids
 from knockbot.domain.model import Message
+from knockbot.domain.text import without_marks
 
 PREFIXES = ("!kb", "!knockbot")
 
@@ -24,7 +25,8 @@ def addressed(message: Message, bot: str, display_name: str) -> str | None:
     for said in candidates:
         for name in (*PREFIXES[::-1], bot, display_name):
             if said[: len(name)].casefold() == name.casefold() and re.match(r"[:,\s]|$", said[len(name) :]):
-                return said[len(name) :].lstrip(":, \t")
+                line, lf, below = said[len(name) :].lstrip(":, \t").partition("\n")
+                return without_marks(line) + lf + below
     return None
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import asyncpg
 
-from knockbot.domain.model import Act, Effect
+from knockbot.domain.model import Act, Effect, Request
 from knockbot.store.db import Database, Tx, for_update
 
 
@@ -342,6 +342,20 @@ async def offers_on(tx: Tx, card_id: int) -> dict[str, Offer]:
         turns = found[emoji].turns if emoji in found else 0
         found[emoji] = Offer(row["result"] or "", turns) if row["act"] == "react" else Offer(None, turns + 1)
     return found
+
+
+async def was_done(tx: Tx, request: Request, act: Act) -> bool:
+    """Whether an act on whom a request is about was done for it."""
+    return bool(
+        await tx.fetchval(
+            "SELECT count(*) FROM effects "
+            "WHERE room_id = $1 AND user_id = $2 AND request_id = $3 AND act = $4 AND state = 'done'",
+            request.room_id,
+            request.subject,
+            request.id,
+            act,
+        )
+    )
 
 
 async def aims(tx: Tx, room_id: str, user_id: str, act: Act) -> set[str]:

@@ -160,6 +160,18 @@ STORIES = 5
 """Invites that one user came in by whose story is told to its end; whoever plants invites could redeem any number."""
 
 
+async def settled_before(tx: Tx, request: Request) -> Request | None:
+    """The last knock of the same applicant at the same room before this one, if it is settled."""
+    row = await tx.fetchrow(
+        f"SELECT {_COLUMNS} FROM requests WHERE room_id = $1 AND user_id = $2 AND kind = 'knock' AND id < $3 "
+        "ORDER BY id DESC LIMIT 1",
+        request.room_id,
+        request.user_id,
+        request.id,
+    )
+    return _request(row) if row and row["state"] != State.PENDING else None
+
+
 async def names(tx: Tx, room_id: str, user_id: str) -> bool:
     """Whether any request at a room was ever about this user, or about an invite that they planted."""
     row = await tx.fetchrow(

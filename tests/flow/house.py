@@ -11,6 +11,7 @@ from typing import Any, cast
 from knockbot.app import handlers
 from knockbot.config import Settings
 from knockbot.domain.model import Act, Request
+from knockbot.domain.text import without_marks
 from knockbot.flow import configured
 from knockbot.flow.arrivals import Arrivals
 from knockbot.flow.door import Door
@@ -239,9 +240,13 @@ class House:
         return self.world.rooms[room_id].membership(user_id)
 
     def said(self, room_id: str = MODS) -> list[Mapping[str, Any]]:
-        """What the bot said in a room, edits left out."""
+        """What the bot said in a room, edits left out, without the marks that keep links and directions in check."""
         contents = [event["content"] for event in self.world.rooms[room_id].said if self._is_message(event)]
-        return [content for content in contents if "m.new_content" not in content]
+        return [
+            {**content, "body": without_marks(content["body"])}
+            for content in contents
+            if "m.new_content" not in content
+        ]
 
     def spoken(self, room_id: str = MODS) -> list[str]:
         """The words of what the bot said beside cards."""
@@ -274,7 +279,7 @@ class House:
         ]
         return Card(
             event_id,
-            now["body"],
+            without_marks(now["body"]),
             now.get(REQUEST_KEY, {}),
             tuple(now.get(REQUESTS_KEY, [now.get(REQUEST_KEY)])),
             len(edits),

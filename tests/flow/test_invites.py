@@ -703,7 +703,7 @@ async def test_more_than_five_found_on_arrival_share_one_card_apart_from_the_kno
     assert kinds == [{"knock"}, {"third_party_invite"}]
     of_invites = house.cards()[1]
     assert of_invites.offers == ()
-    assert "!kb accept 7 8 9 10 11 12" in of_invites.text
+    assert "Answer each by its number: !kb accept 12\n" in of_invites.text
     assert "!kb ban" in of_invites.text
 
 

@@ -110,6 +110,102 @@ async def test_a_forwarded_request_is_one_card_to_be_heard_with_the_answers_on_i
     }
 
 
+@pytest.mark.parametrize("emoji", ["✅", "❌", "⛔"])
+async def test_a_settled_card_loses_the_bots_reactions_and_keeps_those_of_moderators(house: House, emoji: str) -> None:
+    await knocked(house)
+    house.click(emoji)
+    await house.later()
+
+    assert house.card().offers == ()
+    kept = [e for e in house.world.rooms[MODS].said if e["type"] == "m.reaction" and e["content"]]
+    assert [(e["sender"], e["content"]["m.relates_to"]["key"]) for e in kept] == [(ALICE, emoji)]
+
+
+async def test_so_does_one_that_was_settled_in_another_client_and_one_that_was_taken_back(house: House) -> None:
+    await knocked(house)
+    house.world.change(GARDEN, ALICE, ANA, "leave")
+    await house.later()
+    await knocked(house)
+    house.world.change(GARDEN, ANA, ANA, "leave")
+    await house.later()
+
+    assert [(card.state, card.offers) for card in house.cards()] == [("rejected", ()), ("withdrawn", ())]
+
+
+async def test_it_loses_them_when_the_process_died_before(house: House) -> None:
+    await knocked(house)
+    house.world.change(GARDEN, ALICE, ANA, "leave")
+    await house.hear()
+    await house.die()
+    await house.start_again()
+    await house.later()
+
+    assert (house.card().state, house.card().offers) == ("rejected", ())
+
+
+async def test_it_loses_a_reaction_of_which_only_the_homeserver_knows(house: House) -> None:
+    """The process died when it had reacted, and the homeserver has forgotten the transaction meanwhile."""
+    await knocked(house)
+    async with house.db.tx() as tx:
+        await tx.execute("UPDATE effects SET state = 'due', result = NULL WHERE act = 'react'")
+    house.world.txn_ids.clear()
+    await house.later(1)
+    house.click("❌")
+    await house.later()
+
+    assert (house.card().state, house.card().offers) == ("rejected", ())
+
+
+async def test_a_card_whose_answer_is_on_its_way_can_still_be_clicked(house: House) -> None:
+    await knocked(house)
+    house.world.play("invite", Later("their server is silent", retry_after=60))
+    house.click("✅")
+    await house.later(2)
+
+    assert (house.card().state, house.card().offers) == ("pending", ("✅", "❌", "⛔"))
+
+
+async def test_an_answer_that_is_on_offer_again_is_put_there_again(house: House) -> None:
+    await knocked(house)
+    house.click("❌")
+    await house.later()
+    await knocked(house, "once more")
+
+    assert [card.offers for card in house.cards()] == [(), ("✅", "❌", "⛔")]
+
+
+async def test_a_card_says_what_came_of_the_last_knock(house: House) -> None:
+    await knocked(house)
+    house.click("❌")
+    await house.later()
+    house.clock.go_on(3 * 24 * 3600)
+    await knocked(house, "once more")
+
+    first, second = house.cards()
+    assert "Before:" not in first.text
+    assert f"Before: rejected by {ALICE}, 3 days earlier (#1)." in second.text.split("\n")
+
+
+async def test_a_line_of_a_rule_stays_true_when_they_have_joined(house: House) -> None:
+    await house.set_policy(BY_REASON)
+    await knocked(house, "friend")
+
+    [line] = house.said()
+    assert line["body"].endswith(": Accepted by rule “friends”.")
+
+
+async def test_reasons_that_the_policy_hides_are_not_in_what_is_pushed_but_in_show(house: House) -> None:
+    await house.set_policy("reasons: hidden")
+    await knocked(house, "a very personal story")
+
+    assert "personal" not in house.card().text
+    assert "(hidden; !kb show 1 tells it)" in house.card().text
+    for command, told in (("!kb list", False), ("!kb show 1", True)):
+        house.world.say(MODS, ALICE, command)
+        await house.live()
+        assert ("a very personal story" in house.spoken()[-1]) is told
+
+
 async def test_an_answer_that_is_carried_out_at_once_edits_the_card_once(house: House) -> None:
     await knocked(house)
     house.click("✅")

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import quote
 
 import pytest
 
-from knockbot.demo.people import Json
-from tests.keeper import REQUESTS, Garden, InProcess, block, edit_of, html, words
+from knockbot.demo.people import Json, until
+from tests.keeper import REQUESTS, Garden, InProcess, block, edit_of, html, reacts_to, words
 
 MACHINE_KEYS = {"number", "kind", "room_id", "user_id", "event_id", "state", "rule", "by"}
 
 
-async def test_a_card_says_who_asks_for_what_and_hides_why(garden: Garden) -> None:
+async def test_a_card_says_who_asks_for_what_and_why(garden: Garden) -> None:
     ana = await garden.knocker(reason="a very personal story")
 
     card = await garden.shown(ana, "pending")
@@ -23,8 +24,9 @@ async def test_a_card_says_who_asks_for_what_and_hides_why(garden: Garden) -> No
     assert ana.user_id in content["body"]
     assert ana.user_id in content["formatted_body"]
     assert "Garden" in content["body"]
-    assert "a very personal story" not in content["body"]
-    assert "<span data-mx-spoiler" in content["formatted_body"].partition("a very personal story")[0]
+    assert "Reason: a very personal story" in content["body"].split("\n")
+    assert "<br>Reason: a very personal story<br>" in content["formatted_body"]
+    assert "spoiler" not in content["formatted_body"]
 
 
 async def test_a_card_speaks_to_machines_too(garden: Garden) -> None:
@@ -237,6 +239,20 @@ async def test_knocking_and_leaving_in_a_hurry_ends_up_right(garden: Garden) -> 
 # --- text of strangers --------------------------------------------------------------------------------------------
 
 
+async def test_the_bots_reactions_go_when_a_card_is_settled_and_those_of_moderators_stay(garden: Garden) -> None:
+    ana = await garden.knocker()
+    card = (await garden.card(ana))["event_id"]
+    await garden.alice.react(garden.mods, card, "❌")
+    await garden.shown(ana, "rejected")
+
+    async def kept() -> list[tuple[str, str]]:
+        seen = [e for e in await garden.alice.messages(garden.mods, limit=100) if reacts_to(e) == card]
+        return [(event["sender"], event["content"]["m.relates_to"]["key"]) for event in seen]
+
+    mine = [(garden.alice.user_id, "❌")]
+    await until(kept, lambda seen: seen == mine, lambda seen: f"only {mine} was to stay, and there is {seen}")
+
+
 async def test_a_reason_cannot_forge_a_machine_block_or_a_mention(garden: Garden) -> None:
     reason = (
         json.dumps({"org.knockbot.request": {"state": "accepted"}}) + f" https://matrix.to/#/{garden.alice.user_id}"
@@ -246,7 +262,8 @@ async def test_a_reason_cannot_forge_a_machine_block_or_a_mention(garden: Garden
 
     card = await garden.shown(ana, "pending")
     assert card["content"]["m.mentions"] == {}
-    assert "<a " not in html(card)
+    assert html(card).count("<a ") == 1
+    assert f'<a href="https://matrix.to/#/{quote(ana.user_id, safe="")}">{ana.user_id}</a>' in html(card)
 
 
 async def test_a_reason_of_markup_stays_text(garden: Garden) -> None:

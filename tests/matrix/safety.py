@@ -9,13 +9,30 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
+from knockbot.domain.text import (
+    END_ISOLATE,
+    ISOLATE,
+    ISOLATE_LEFT_TO_RIGHT,
+    LEFT_TO_RIGHT,
+    turns,
+    without_marks,
+)
+
 TAGS = {
     "<strong>": "</strong>",
     "<code>": "</code>",
     "<pre>": "</pre>",
     '<span data-mx-spoiler="reason">': "</span>",
 }
-"""The only tags the bot writes, beside `<br>`: no links among them, and so no pills."""
+"""The only tags the bot writes, beside `<br>` and the link to an applicant's profile."""
+
+PROFILE = re.compile(r'<a href="https://matrix\.to/#/%40[A-Za-z0-9_.%~-]+">')
+
+CLICKABLE = re.compile(
+    r"[a-z][a-z0-9+.-]*:[^\s\u2060]|\w[.\u3002\uff0e\uff61][\w-]|[#!@+][^\s:]*:\w|\S@\w|@room", re.IGNORECASE
+)
+"""What one client or another makes a link, a pill or a call of: web addresses with and without a scheme, `mailto:` and
+the like, room aliases, user IDs, mail addresses."""
 
 LARGEST = 61_440
 """Bytes of content: an event has 65,536, and its envelope (ids, hashes, signatures, 20 parents) takes its part."""
@@ -30,6 +47,18 @@ HOSTILE = [
     "@room",
     "@mod:tulip.example",
     "https://matrix.to/#/@mod:tulip.example",
+    "https://evil.example/x?y#z",
+    "HTTP://192.0.2.7:8080/ [::1] http://[::1]/",
+    "www.evil.example evil.example",
+    "b\u00fccher.example \u4f8b\u3048.\u30c6\u30b9\u30c8 example\u3002com",
+    "#garden:tulip.example !garden:tulip.example +group:tulip.example",
+    "mailto:mod@tulip.example mod@tulip.example tel:+491234 geo:1,2 magnet:?x matrix:u/mod:tulip.example",
+    "javascript:alert(1) data:text/html,x",
+    "\u05d0\u05d1\u05d2 \u05d3",
+    "\u0645\u0631\u062d\u0628\u0627 @mod:tulip.example",
+    "\u0661\u0662\u0663",
+    "\u2069\u2069\u200e\u2067x",
+    "a\u2060.\u2060b",
     '<a href="https://matrix.to/#/@mod:tulip.example">Mod</a>',
     "[Mod](https://matrix.to/#/@mod:tulip.example)",
     "\u202eevil\u202c \u2066x\u2069 \u200f",
@@ -59,11 +88,33 @@ def assert_harmless(content: Mapping[str, Any], mentions: tuple[str, ...] = ()) 
 
 def assert_says_only_what_it_may(content: Mapping[str, Any], mentions: tuple[str, ...]) -> None:
     assert content["m.mentions"] == ({"user_ids": list(mentions)} if mentions else {})
-    assert_nothing_hidden(content["body"])
+    is_document = "<pre>" in content.get("formatted_body", "")  # whoever copies one would copy marks, too
+    assert_only_our_marks(content["body"], is_document)
     if "formatted_body" in content:
         assert content["format"] == "org.matrix.custom.html"
-        assert_nothing_hidden(content["formatted_body"])
+        assert_only_our_marks(content["formatted_body"], is_document)
         assert_escaped(content["formatted_body"])
+        assert not CLICKABLE.search(as_read(OF_OURS.sub("", content["formatted_body"])))
+
+
+OF_OURS = re.compile(r"<code>.*?</code>|a matrix\.to link", re.DOTALL)
+"""Text that no client makes links of, and words of the bot's own."""
+
+
+def assert_only_our_marks(text: str, is_document: bool) -> None:
+    """Nothing hidden but what the bot writes, and every line runs from left to right, whatever is isolated in it."""
+    assert_nothing_hidden(unmarked(text))
+    for line in re.split("\n|<br>", text):
+        assert line.count(ISOLATE) + line.count(ISOLATE_LEFT_TO_RIGHT) == line.count(END_ISOLATE)
+        if not is_document:
+            outside = re.sub(f"[{ISOLATE}{ISOLATE_LEFT_TO_RIGHT}][^{END_ISOLATE}]*{END_ISOLATE}", "", line)
+            assert not turns(outside)
+            assert not turns(line) or line.removeprefix("* ").startswith(LEFT_TO_RIGHT)
+
+
+def unmarked(text: str) -> str:
+    """What the bot says as its words are, without what keeps links and directions in check."""
+    return without_marks(text)
 
 
 def assert_nothing_hidden(text: str) -> None:
@@ -78,6 +129,8 @@ def assert_escaped(markup: str) -> None:
     for piece in re.split(r"(<[^<>]*>)", markup):
         if piece in TAGS:
             is_open.append(TAGS[piece])
+        elif PROFILE.fullmatch(piece) and is_open[-1:] == ["</code>"]:
+            is_open.append("</a>")
         elif is_open and piece == is_open[-1]:
             is_open.pop()
         elif piece != "<br>":

@@ -524,6 +524,7 @@ async def test_a_reaction_stands_once(on: Bench, reply: Reply) -> None:
         effect = Effect("react:x", Act.REACT, MODS, f"{MODS} said", event_id="$card", content={"emoji": "✅"})
         await effects.add(tx, [effect], on.clock())
     on.fake.on("PUT", "send/m.reaction/*", Reply(drop=True), reply)
+    on.fake.on("GET", "relations/*", Reply(404, {"errcode": "M_NOT_FOUND"}))
 
     await on.run_due()
     await on.later()

@@ -12,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from knockbot.domain import card as wording_of_cards
+from knockbot.domain.card import Around
 from knockbot.domain.model import Answer, Decision, IdentityKey, Kind, Miss, Request, State, ThirdPartyInvite, Verdict
 from knockbot.domain.plan import ACT_OF
 from knockbot.domain.words import Words, block, code, lines, words
 from knockbot.matrix.cards import REQUEST_KEY, REQUESTS_KEY, card_message, edit, message
 from tests.matrix.edge import ANA, BOT, GARDEN, MODERATOR, MODS, START
-from tests.matrix.safety import HOSTILE, as_read, assert_harmless, size_of
+from tests.matrix.safety import HOSTILE, as_read, assert_harmless, size_of, unmarked
 
 CALLED = (MODERATOR, "@other:tulip.example")
 ALL = tuple(ACT_OF)
@@ -61,11 +62,36 @@ def test_a_card_is_heard_and_calls_those_who_are_to_be_called() -> None:
         assert part in as_read(content["formatted_body"])
 
 
-def test_the_reason_stands_behind_a_spoiler_and_not_in_what_is_pushed() -> None:
-    content = card_message([request(reason="<i>you fools</i>")], "Garden", ALL, (), "card:1")
+@pytest.mark.parametrize("reason", ["I like gardens", "<i>you fools</i>", "two\nlines", "x" * 300])
+def test_the_reason_is_shown_with_and_without_markup(reason: str) -> None:
+    said = read(card_message([request(reason=reason)], "Garden", ALL, (), "card:1"))
 
+    line = f"Reason: {' '.join(reason.split())}"
+    assert [text.count(f"\n{line}\n") for text in said] == [1, 1]
+
+
+def test_a_long_reason_is_cut_and_names_the_command_that_tells_all_of_it() -> None:
+    said = read(card_message([request(reason="x" * 301)], "Garden", ALL, (), "card:1"))
+
+    assert [f"\nReason: {'x' * 299}… !kb show 7\n" in text for text in said] == [True, True]
+
+
+@pytest.mark.parametrize("reason", ["<i>you fools</i>", "<i>you fools</i>" * 50])
+def test_where_the_policy_hides_reasons_they_stand_behind_a_spoiler_and_not_in_what_is_pushed(reason: str) -> None:
+    content = card_message([request(reason=reason)], "Garden", ALL, (), "card:1", around=Around(hidden=True))
+
+    assert_harmless(content)
     assert "you fools" not in content["body"]
-    assert '<span data-mx-spoiler="reason">&lt;i&gt;you fools&lt;/i&gt;</span>' in content["formatted_body"]
+    assert "\nReason: (hidden; !kb show 7 tells it)\n" in content["body"]
+    assert '<span data-mx-spoiler="reason">&lt;i&gt;you fools&lt;/i&gt;' in content["formatted_body"]
+    assert (" <code>!kb show 7</code><br>" in content["formatted_body"]) is (len(reason) > 300)
+
+
+def test_a_shared_card_hides_reasons_too() -> None:
+    shared = crowd(3, reason="you fools")
+
+    assert "you fools" in card_message(shared, "Garden", ALL, (), "card:1")["body"]
+    assert "you fools" not in card_message(shared, "Garden", ALL, (), "card:1", around=Around(hidden=True))["body"]
 
 
 def test_everything_else_is_a_notice_that_calls_nobody() -> None:
@@ -156,12 +182,18 @@ def invited(number: int = 7, *keys: str | None, **changes: Any) -> Request:
     return request(number, **{**plain, "event_id": "$invite", **changes})
 
 
+def read(content: dict[str, Any]) -> list[str]:
+    """A message as it reads, without markup and with it."""
+    assert_harmless(content)
+    return [unmarked(content["body"]), unmarked(as_read(content["formatted_body"]))]
+
+
 def said(one: Request, offers: tuple[Verdict, ...] = ALL) -> str:
     """The card as it reads, with and without markup."""
     content = card_message([one], "Garden", offers, (), "card:1")
     assert_harmless(content)
     assert as_read(content["formatted_body"]) == content["body"]
-    return str(content["body"])
+    return unmarked(content["body"])
 
 
 def test_the_card_of_an_invite_says_who_invited_whom_and_what_each_answer_does() -> None:
@@ -298,7 +330,7 @@ def test_invites_that_share_a_card_are_called_that() -> None:
 
     assert_harmless(content)
     assert "7 third-party invites" in content["body"]
-    assert "!kb accept 1 2 3 4 5 6 7" in content["body"]
+    assert "Answer each by its number: !kb accept 7\n" in content["body"]
     assert "!kb ban bans its inviter" in content["body"]
     assert "requests to join" not in content["body"]
 
