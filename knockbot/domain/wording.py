@@ -118,6 +118,26 @@ def lacks_power(who: Words, shortfall: Shortfall, label: str) -> Words:
     return words("{} may not do this in {}: {}", who, room(label), shortfall.why)
 
 
+def acts_for_nobody(who: str) -> str:
+    """Whoever the bot acts for, as the author of a policy or by an answer, is in the room no longer."""
+    return f"I act for {shown(who, ID_LIMIT)}, who is not joined to the room now"
+
+
+def acts_for_the_powerless(who: str, shortfall: Shortfall) -> str:
+    """Whoever the bot acts for may not do this themselves."""
+    return f"I act for {shown(who, ID_LIMIT)}, who may not do this: {shortfall.why.removesuffix('.')}"
+
+
+def may_invite_no_more(who: str, what: str) -> str:
+    """Why an invite is not put into the room for somebody who asked for it while they might."""
+    return f"{shown(who, ID_LIMIT)}, who had me send it, {what}."
+
+
+def answer_fell(request: Request, label: str, why: str) -> Words:
+    """An answer was not carried out in time, and whoever gave it may not give it any more."""
+    return words("⚠️ {} in {} is open again: {}", bold(f"#{request.number}"), room(label), why)
+
+
 def bot_lacks_power(bot: str, shortfall: Shortfall, label: str) -> Words:
     """The bot may not do this, and what mends it."""
     return words(

@@ -134,9 +134,9 @@ async def test(call: Call) -> Words:
     if user_id is None:
         raise Misuse("Which user? Give the full id.")
     async with call.door.db.tx() as tx:
-        policy = (await rules.in_force(call.door, tx, room.room_id)).policy
+        in_force = await rules.in_force(call.door, tx, room.room_id)
     knock = await _imagined_knock(call, room, user_id, reason)
-    return wording.tested(room.label, knock, await judge(call.door, policy, knock))
+    return wording.tested(room.label, knock, await judge(call.door, in_force, knock))
 
 
 async def _imagined_knock(call: Call, room: ProtectedRoom, user_id: str, reason: str) -> Knock:

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from knockbot.store.db import Tx
 
+CONFIG_FILE = "the config file"
+"""The author of a policy that the config file holds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Revision:
