@@ -177,8 +177,13 @@ class Message:
     body: str
     formatted_body: str | None = None
     in_reply_to: str | None = None
+    """The message it replies to; what a thread names for clients that know no threads is none."""
     verified: bool | None = None
     """Whether it is from a device that its owner vouches for; `None` where it came in clear, and nobody can know."""
+    thread: str | None = None
+    """The message that its thread began with."""
+    edits: str | None = None
+    """The message that it replaces; such a one never commands."""
 
 
 @dataclass(frozen=True, slots=True)

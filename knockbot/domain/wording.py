@@ -21,7 +21,7 @@ from knockbot.domain.card import (
 )
 from knockbot.domain.invites import Address, Fall
 from knockbot.domain.model import Act, Decision, Knock, Membership, Request, Verdict
-from knockbot.domain.policy import OTHERWISE, Fate
+from knockbot.domain.policy import OTHERWISE, Fate, Policy, changed_settings
 from knockbot.domain.power import Level, Shortfall
 from knockbot.domain.text import shown, shown_id
 from knockbot.domain.words import (
@@ -82,6 +82,68 @@ def changed_anew(request: Request) -> Words:
 def no_such_request(number: int) -> Words:
     """A number that means nothing here."""
     return words("There is no request {} here. {} shows what is pending.", bold(f"#{number}"), code("!kb list"))
+
+
+def no_such_applicant(text: str) -> Words:
+    """Neither a number nor anybody who is waiting."""
+    return words(
+        "{} is not a number, and not the user ID or name of somebody who is waiting here. {} shows who is waiting.",
+        code(shown(text, NAME_LIMIT)),
+        code("!kb list"),
+    )
+
+
+def which_applicant(requests: Sequence[Request]) -> Words:
+    """Several who are waiting could be meant."""
+    return lines([words("Several requests fit. Please give the number:"), *_who(requests)])
+
+
+def card_shows_several(requests: Sequence[Request]) -> Words:
+    """A reply to a card means the card, and this one has many."""
+    waiting = [request.number for request in requests if request.awaits_moderators]
+    return words(
+        "This card shows several requests, and in a reply I read no numbers. Type the command as a new message, with the "
+        "number: {}.",
+        code(f"!kb accept {waiting[0] if waiting else requests[-1].number}"),
+    )
+
+
+def hit_by_answer(requests: Sequence[Request], verdict: Verdict) -> Words:
+    """Whom a command was about, where it could have been somebody else."""
+    return lines([words("✅ Your answer is {} for:", bold(verdict.value)), *_who(requests)])
+
+
+def _who(requests: Sequence[Request]) -> list[Words]:
+    more = [words("… and {} more", len(requests) - MOST_NAMED)] if len(requests) > MOST_NAMED else []
+    return [*(words("{} {}", bold(f"#{r.number}"), applicant(r)) for r in requests[:MOST_NAMED]), *more]
+
+
+MOST_NAMED = 50
+"""Requests that one reply names."""
+
+
+def numbers_unread(text: str) -> Words:
+    """Words that look like numbers went along with the answer."""
+    return words(
+        "I took “{}” as words for the applicant. Several numbers need commas ({}); in a reply to a card I read no numbers.",
+        shown(text, NAME_LIMIT),
+        code("5, 6"),
+    )
+
+
+def how_a_card_is_answered(waiting: Sequence[Request], *, clicks: bool) -> Words:
+    """A hint for somebody whose reaction or reply looks like an answer and is none."""
+    command = code(f"!kb accept {waiting[-1].number}")
+    if not clicks:
+        return words(
+            "That does not answer this card, because it shows several requests. Type {}, for example.", command
+        )
+    return words(
+        "That does not answer this card. React with ✅ to accept, ❌ to reject or ⛔ to ban, or type {}.", command
+    )
+
+
+NO_EDITS = words("I do not run edited messages. Please type the command again as a new message.")
 
 
 def may_have_withdrawn(request: Request) -> Words:
@@ -756,10 +818,18 @@ def met(bot: str) -> Words:
 
 
 def unknown_room(reference: str) -> Words:
-    """A room that is not looked after from here, whether it exists or not."""
+    """A room that is not managed from here, whether it exists or not."""
     return words(
-        "I keep no door called {} from here. {} shows which I do.", code(shown(reference, ID_LIMIT)), code("!kb rooms")
+        "{} is not managed from this room. {} shows which rooms are.",
+        code(shown(reference, ID_LIMIT)),
+        code("!kb rooms"),
     )
+
+
+def rooms_of_one_name(found: Sequence[tuple[str, str]]) -> Words:
+    """Several rooms managed from here have the name that was typed."""
+    rows = [words("{} {}", room(label), identifier(room_id)) for label, room_id in found]
+    return lines([words("Several rooms have this name. Please give the room ID:"), *rows])
 
 
 NOT_PERMITTED = words(
@@ -898,15 +968,25 @@ def policy_shown(label: str, source: str, text: str) -> Words:
     return lines([words("Policy of {} ({}):", room(label), shown_id(source)), block(kept)])
 
 
-def policy_taken(label: str, revision: int, rules: int, otherwise: Verdict) -> Words:
-    """A new policy is in force."""
+def policy_taken(label: str, revision: int, before: Policy, policy: Policy) -> Words:
+    """A new policy is in force, and what is different from the one before."""
+    rules = f"{len(policy.rules)} rule{'' if len(policy.rules) == 1 else 's'} now, {len(before.rules)} before"
+    changed = [
+        words("{}: {} (before: {})", code(key), bold(now), then) for key, then, now in changed_settings(before, policy)
+    ]
+    return lines(
+        [
+            words("✅ Revision {} of the policy of {} is in force: {}.", revision, room(label), rules),
+            *changed,
+            words("Otherwise: {}.", bold(policy.otherwise.value)) if not changed else NOTHING,
+        ]
+    )
+
+
+def no_such_revision(label: str, number: int) -> Words:
+    """A revision that a policy never had."""
     return words(
-        "✅ Revision {} of the policy of {} is in force: {} rule{}, otherwise {}.",
-        revision,
-        room(label),
-        rules,
-        "" if rules == 1 else "s",
-        bold(otherwise.value),
+        "The policy of {} has no revision {}. {} shows which there are.", room(label), number, code("!kb policy log")
     )
 
 

@@ -15,7 +15,7 @@ from knockbot.domain.plan import ACT_OF, REACTIONS
 from knockbot.domain.power import Powers
 from knockbot.domain.words import Words, user
 from knockbot.errors import ActionError, Never
-from knockbot.flow import invites, settle
+from knockbot.flow import hints, invites, settle
 from knockbot.flow.door import Door
 from knockbot.store import cards, moves, requests, rooms
 from knockbot.store.db import Tx
@@ -138,7 +138,10 @@ async def reacted(door: Door, reaction: Reaction, seq: int | None) -> None:
     verdict = REACTIONS.get(reaction.key)
     request = await _request_meant(door, reaction) if verdict and reaction.sender != door.bot else None
     if verdict is None or request is None:
-        async with door.closing(seq):
+        async with door.closing(seq) as tx:
+            meant = verdict is not None or hints.is_almost_an_answer(reaction.key)
+            if seq is not None and meant and reaction.sender != door.bot:
+                await hint(door, tx, reaction.room_id, reaction.target, reaction.sender)
             return
     wish = Wish(reaction.sender, verdict, reaction.event_id, reaction.sent_at)
     try:
@@ -173,6 +176,18 @@ def takes_clicks(shown: Sequence[Request]) -> bool:
     return len({(request.kind, request.subject) for request in shown}) == 1 and (
         shown[-1].invite is None or len(shown) == 1
     )
+
+
+async def hint(door: Door, tx: Tx, room_id: str, event_id: str, who: str) -> None:
+    """Tell somebody how the card they reacted or replied to is answered; nothing where it waits for no answer."""
+    card = await cards.by_event(tx, room_id, event_id)
+    if card is None or await rooms.find(tx, card.room_id) is None:
+        return
+    shown = await requests.on_card(tx, card.id)
+    waiting = [request for request in shown if request.awaits_moderators]
+    if waiting:
+        text = wording.how_a_card_is_answered(waiting, clicks=takes_clicks(shown))
+        await hints.give(door, tx, room_id, who, text, reply_to=event_id)
 
 
 async def offers(door: Door, request: Request) -> list[Verdict]:

@@ -193,6 +193,7 @@ async def say(
     *,
     about: Request | None = None,
     reply_to: str | None = None,
+    thread: str | None = None,
     aloud: bool = False,
     calls: tuple[str, ...] = (),
     asks: tuple[str, str] | None = None,
@@ -208,6 +209,7 @@ async def say(
         "aloud": aloud,
         "calls": list(calls),
         "reply_to": reply_to,
+        "thread": thread,
         "request": machine_block(about) if about else None,
     }
     # What follows of it once it is said is read where nothing is unlocked (`consequences.py`).

@@ -402,6 +402,7 @@ async def say(hand: Hand, claimed: Claimed) -> Outcome:
         aloud=said["aloud"],
         calls=said["calls"],
         reply_to=said["reply_to"],
+        thread=said["thread"],
         blocks={REQUEST_KEY: said["request"]} if said["request"] else None,
     )
     return Done(await _send(hand, claimed, content))

@@ -31,6 +31,16 @@ async def current(tx: Tx, room_id: str) -> Revision | None:
     return Revision(row["room_id"], row["revision"], row["author"], row["written_at"], row["text"]) if row else None
 
 
+async def revision(tx: Tx, room_id: str, number: int) -> Revision | None:
+    """One revision of a room's policy, old or in force."""
+    row = await tx.fetchrow(
+        "SELECT room_id, revision, author, written_at, text FROM policies WHERE room_id = $1 AND revision = $2",
+        room_id,
+        number,
+    )
+    return Revision(row["room_id"], row["revision"], row["author"], row["written_at"], row["text"]) if row else None
+
+
 async def revisions(tx: Tx, room_id: str, limit: int) -> list[Revision]:
     """The newest revisions of a room's policy, newest first."""
     rows = await tx.fetch(

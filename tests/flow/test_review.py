@@ -306,7 +306,7 @@ async def test_a_reject_or_a_ban_is_for_the_applicant_whatever_they_knock_next(
 
 async def test_other_reactions_are_left_alone(house: House) -> None:
     await waiting(house)
-    house.click("👍")
+    house.click("🎉")
     house.click("✅✅")
     house.world.react(MODS, BOT, house.card().event_id, "✅")
     other = house.world.say(MODS, ALICE, "look at this")
