@@ -27,7 +27,7 @@ from knockbot.domain.model import (
     ThirdPartyChange,
 )
 from knockbot.errors import ActionError, Fault, Unavailable
-from knockbot.flow import configured, entry, intake, invites, issuing, successors, upgrading
+from knockbot.flow import configured, entry, intake, invites, issuing, sealed, successors, upgrading
 from knockbot.flow.arrivals import Arrivals, Handler
 from knockbot.flow.door import Door
 from knockbot.flow.recall import recall
@@ -186,6 +186,7 @@ def handlers(door: Door) -> dict[type[Any], Handler]:
         async with door.closing(seq) as tx:
             if await rooms.find(tx, change.room_id) is None:
                 await effects.unblock(tx, change.room_id, now())  # perhaps I may speak there again
+            await sealed.tell_if_silent(door, tx, change.room_id)
         door.bells.configured.set()
         await successors.room_changed(door, change)
 
@@ -230,6 +231,7 @@ async def _start(
     """
     await _patiently(lambda: _introduce(door.settings, homeserver), "introducing myself to the homeserver")
     await _patiently(lambda: recall(door, Memory(homeserver)), "reading what I said since the back-up")
+    await _patiently(lambda: sealed.look_at_management_rooms(door), "looking at the management rooms")
     recalled.set()
     await _patiently(lambda: _ping(door.settings, homeserver), "asking the homeserver to call back")
     async with _working(*([keyring.run] if keyring is not None else [])):
@@ -250,6 +252,7 @@ async def _look_around(door: Door) -> None:
             await issuing.forget(tx, now(), door.settings.issuing.keep_addresses)
         await entry.leave_unused(door)
         await asyncio.sleep(ROUNDS)
+        await _patiently(lambda: sealed.look_at_management_rooms(door), "looking at the management rooms")
 
 
 async def protect_configured(door: Door) -> None:
@@ -287,6 +290,7 @@ async def watch(door: Door, homeserver: Homeserver) -> None:
                 continue
             seen = homeserver.absences
             await _ping(door.settings, homeserver)
+            await sealed.look_at_management_rooms(door)
         except ActionError as error:
             log.debug("the homeserver is not there: %s", error.why)
             continue

@@ -25,7 +25,7 @@ from knockbot.matrix.facts import Outside
 from knockbot.matrix.gateway import PingOnly
 from knockbot.matrix.homeserver import Homeserver
 from knockbot.matrix.identity import IdentityServers
-from knockbot.store import rooms
+from knockbot.store import encryption, rooms
 from knockbot.store.db import UP_TO_DATE, Database, InUse, probe, redacted
 
 LIMIT_PROBES = 25
@@ -355,10 +355,12 @@ async def _management_rooms(door: Door, places: set[str], say: Callable[[str], N
             view = await door.outside.room(place)
         except ActionError:
             continue  # the bot is out of it, which is told where it matters
-        if view.encrypted:
+        async with door.db.tx() as tx:
+            was_encrypted = await encryption.is_encrypted(tx, place)
+        if view.encrypted or was_encrypted:
             say(
                 f"❌ {view.label} ({place}): this management room is encrypted, and encryption is not allowed: "
-                "commands there are not read, and what the bot says there is not encrypted\n"
+                "commands there are not read, and cards and answers for it wait\n"
                 "   → see docs/encryption.md for encryption.allow, or protect the rooms from an unencrypted room"
             )
             sound = False

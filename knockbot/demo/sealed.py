@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any, Self
 
-from mautrix.client import Client
+from mautrix.client import Client, SyncStream
 from mautrix.crypto import MemoryCryptoStore, OlmMachine, StateStore
 from mautrix.errors import MatrixError, SessionNotFound
 from mautrix.types import (
@@ -146,6 +146,7 @@ class SealedPerson(Person):
             if raw["type"] == SEALED and text not in self._taken:
                 self._taken.add(text)
                 event: Any = ToDeviceEvent.deserialize(json.loads(text))
+                event.source = SyncStream.TO_DEVICE
                 await self._olm.handle_to_device_event(event)
         changed: Any = answer.get("device_lists", {}).get("changed", [])
         await self._olm.handle_device_lists(DeviceLists(changed=changed))

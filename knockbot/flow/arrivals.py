@@ -6,11 +6,11 @@ What cannot be handled is set aside and reported; it never stops the rest.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from knockbot.domain import nesting
 from knockbot.domain.model import Happening, Message
 from knockbot.domain.text import storable
 from knockbot.errors import KnockbotError, Later, Never
@@ -192,8 +192,8 @@ class Arrivals:
 
 def _event(waiting: Waiting) -> Mapping[str, Any]:
     try:
-        event = json.loads(waiting.raw)
-    except (ValueError, RecursionError) as error:
+        event = nesting.read(waiting.raw)
+    except ValueError as error:
         raise KnockbotError("not readable") from error  # nor will it be the next time
     if not isinstance(event, dict):
         raise KnockbotError("not an event")

@@ -55,9 +55,6 @@ class Outside(Protocol):
     async def membership_of(self, room_id: str, event_id: str) -> Membership | None:
         """The membership that one event of a room set; `None` where it cannot be seen."""
 
-    async def past_member(self, room_id: str, event_id: str) -> MemberChange | None:
-        """One membership event of a room, whether it still stands or not; `None` where it cannot be seen."""
-
     async def knocking(self, room_id: str) -> list[MemberChange]:
         """The knocks that stand in a room."""
 
@@ -133,6 +130,13 @@ LOCKED: Final = "locked"
 """The key under which locked content stands."""
 
 
+IN_CLEAR: Final = "in_clear"
+"""The key that marks what may be said in clear in an encrypted room."""
+
+NOT_ALLOWED: Final = "KNOCKBOT_NOT_ALLOWED"
+"""Why something is not said: it would be in clear in an encrypted room, or was written down while that was not so."""
+
+
 class Locker(Protocol):
     """Locks what is written down only until it is said, where nobody else is to read it."""
 
@@ -153,7 +157,9 @@ class InClear:
     def unlock(self, locked: Mapping[str, Any], /) -> Mapping[str, Any]:
         """The same. Raises `Never` for what was locked while encryption was allowed."""
         if LOCKED in locked:
-            raise Never("it was written down while encryption was allowed (encryption.allow), and cannot be read now.")
+            raise Never(
+                "it was written down while encryption was allowed (encryption.allow), and waits for that.", NOT_ALLOWED
+            )
         return locked
 
 

@@ -5,6 +5,7 @@ A room is nothing to the bot until `protect` names it or somebody commands in it
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from knockbot.config import Permission
@@ -13,7 +14,7 @@ from knockbot.domain.ids import RoomReference, server_of
 from knockbot.domain.model import MemberChange, Membership
 from knockbot.domain.words import NOTHING, Words
 from knockbot.errors import ActionError, Later, Never
-from knockbot.flow import rules, settle
+from knockbot.flow import rules, sealed, settle
 from knockbot.flow.checkup import NOT_THERE, checklist, shortage
 from knockbot.flow.door import Door, RoomView, log
 from knockbot.flow.review import is_in, is_joined
@@ -80,6 +81,8 @@ async def _entered(door: Door, change: MemberChange, seq: int) -> None:
         ask = Ask(errand.requester, errand.management_room, RoomReference(errand.room_id), errand.cause)
         promise = await _judge_ask(door, ask, errand.room_id, entered=True)
     unreadable = await _cannot_be_read(door, change.room_id)
+    with suppress(Never):  # it was put out again
+        await sealed.is_encrypted(door, change.room_id)
     async with door.closing(seq) as tx:
         await visits.visit(tx, change.room_id, change.membership, door.now())
         inviter = await visits.inviter(tx, change.room_id)
@@ -91,6 +94,7 @@ async def _entered(door: Door, change: MemberChange, seq: int) -> None:
             occasion = f"errand:{errand.room_id}:{change.event_id}"
             await settle.say(door, tx, errand.management_room, occasion, reply, reply_to=errand.cause)
         await effects.unblock(tx, change.room_id, door.now())
+        await sealed.tell_if_silent(door, tx, change.room_id)
     door.look_at(change.room_id)
     door.bells.configured.set()
 

@@ -8,10 +8,11 @@ from typing import Any, Protocol
 
 from knockbot.domain import wording
 from knockbot.domain.ids import is_user_id
-from knockbot.errors import KnockbotError
+from knockbot.errors import KnockbotError, Never
 from knockbot.flow import settle
 from knockbot.flow.door import Door, log
-from knockbot.store import inbox
+from knockbot.store import encryption, inbox, rooms
+from knockbot.store.db import Tx
 from knockbot.store.inbox import Waiting
 
 SOON = 3_000
@@ -91,8 +92,8 @@ async def read(door: Door, keys: Keys, waiting: Waiting, event: Mapping[str, Any
     except KeyMissing as missing:
         await _go_without(door, keys, waiting, event, missing)
     except Unreadable as error:
-        log.warning("%s in %s cannot be read: %s", waiting.event_id, waiting.room_id, error)
-        await _say_so(door, waiting, sender, str(error), str(error))
+        log.info("%s in %s cannot be read: %s", waiting.event_id, waiting.room_id, error)
+        await _say_so(door, waiting, sender, str(error))
     else:
         if opened.event.get("type") in READ_INSIDE:
             return opened
@@ -103,33 +104,91 @@ async def read(door: Door, keys: Keys, waiting: Waiting, event: Mapping[str, Any
 
 async def _open(door: Door, keys: Keys, waiting: Waiting, event: Mapping[str, Any]) -> Opened:
     """Open it, or note that it waits: and look once more then, for the key may have come between the two."""
+    sender = str(event["sender"])
     try:
         return await keys.open(event)
     except KeyMissing as missing:
-        if waiting.session is not None or event["sender"] == door.bot:
+        if waiting.session is not None or sender == door.bot:
             raise
         async with door.db.tx() as tx:
-            await inbox.wait_for_key(tx, waiting.seq, missing.session, door.now() + SOON, asked=False)
+            if await inbox.without_key(tx, waiting.room_id, sender) >= MOST_WITHOUT_KEY:
+                raise Unreadable(wording.NO_KEY) from missing
+            due_at = door.now() + SOON
+            await inbox.wait_for_key(tx, waiting.seq, sender, missing.session, due_at, asked=False)
     return await keys.open(event)
+
+
+MOST_WITHOUT_KEY = 50
+"""Messages of one sender in a room that wait for keys; what comes beyond them is said to be unreadable at once."""
 
 
 async def _go_without(door: Door, keys: Keys, waiting: Waiting, event: Mapping[str, Any], missing: KeyMissing) -> None:
     """Without its key: wait, then ask and wait longer, then say so. What the bot itself said is not asked for."""
-    if waiting.asked or event["sender"] == door.bot:
-        await _say_so(door, waiting, event["sender"], missing.session, wording.NO_KEY)
+    sender, session = str(event["sender"]), missing.session
+    if waiting.asked or sender == door.bot:
+        await _say_so(door, waiting, sender, wording.NO_KEY)
     elif waiting.session is not None:
-        await keys.ask_for_key(event)
-        log.info("%s in %s waits for its key, which I asked for", waiting.event_id, waiting.room_id)
         async with door.db.tx() as tx:
-            await inbox.wait_for_key(tx, waiting.seq, missing.session, door.now() + PATIENCE, asked=True)
+            asked = await inbox.is_asked_for(tx, waiting.room_id, sender, session)
+        if not asked:
+            await keys.ask_for_key(event)
+            log.info("%s in %s waits for its key, which I asked for", waiting.event_id, waiting.room_id)
+        async with door.db.tx() as tx:
+            await inbox.wait_for_key(tx, waiting.seq, sender, session, door.now() + PATIENCE, asked=True)
 
 
-async def _say_so(door: Door, waiting: Waiting, sender: str, cause: str, why: str) -> None:
-    """One line a day for all that cannot be read for the same cause: it may be a whole conversation among people."""
+async def _say_so(door: Door, waiting: Waiting, sender: str, why: str) -> None:
+    """One line a day for all that cannot be read of one sender in a room, whyever: they can make up as much as they
+    like."""
     async with door.closing(waiting.seq) as tx:
         if sender == door.bot:
             return  # said by a device that the bot has no more
-        occasion = f"unreadable:{waiting.room_id}:{sender}:{cause}:{door.now() // DAY}"
+        occasion = f"unreadable:{waiting.room_id}:{sender}:{door.now() // DAY}"
         await settle.say(
             door, tx, waiting.room_id, occasion, wording.unreadable(sender, why), reply_to=waiting.event_id
         )
+
+
+# --- rooms that are encrypted ---------------------------------------------------------------------------------
+
+
+async def is_encrypted(door: Door, room_id: str) -> bool:
+    """Whether a room is encrypted, or ever was: no state of it can undo that. May raise `Later` and `Never`."""
+    async with door.db.tx() as tx:
+        if await encryption.is_encrypted(tx, room_id):
+            return True
+    if not (await door.outside.room(room_id)).encrypted:
+        return False
+    async with door.db.tx() as tx:
+        await encryption.note(tx, [room_id])
+    return True
+
+
+async def look_at_management_rooms(door: Door) -> None:
+    """Find the management rooms that are encrypted by now; where that is not allowed, say so. May raise `Later`."""
+    async with door.db.tx() as tx:
+        places = await rooms.management_rooms(tx)
+    for place in places:
+        try:
+            encrypted = await is_encrypted(door, place)
+        except Never:
+            continue  # the bot is out of it, which is told where it matters
+        if encrypted and not door.settings.encryption.allow:
+            log.error(SILENT, place)
+            async with door.closing(None) as tx:
+                await tell_if_silent(door, tx, place)
+
+
+async def tell_if_silent(door: Door, tx: Tx, room_id: str) -> None:
+    """Where encryption is not allowed, nothing is said in an encrypted room but that, and that once."""
+    known = await encryption.is_encrypted(tx, room_id) and await rooms.is_management_room(tx, room_id)
+    if known and not door.settings.encryption.allow and await encryption.tell(tx, room_id, door.now()):
+        log.error(SILENT, room_id)
+        occasion = f"silent:{room_id}:{door.now()}"
+        await settle.say(door, tx, room_id, occasion, wording.silent(door.bot), aloud=True, in_clear=True)
+
+
+SILENT = (
+    "the management room %s is encrypted, and encryption is not allowed in the config: I read no commands there, and "
+    "cards and answers wait. Set encryption.allow, or protect its rooms from an unencrypted room (docs/encryption.md)"
+)

@@ -11,7 +11,7 @@ from knockbot.domain.model import Answer, Decision, Kind, Request, State, Verdic
 from knockbot.domain.policy import OTHERWISE, Announce, held_back
 from knockbot.domain.words import Words
 from knockbot.flow import notify, rules
-from knockbot.flow.door import Door, log
+from knockbot.flow.door import IN_CLEAR, Door, log
 from knockbot.store import audit, cards, effects, moves, requests, rooms
 from knockbot.store.db import Tx
 
@@ -46,22 +46,14 @@ async def carry_out(door: Door, tx: Tx, request: Request, decision: Decision, *,
         door,
         tx,
         request,
-        Answer(
-            decision.verdict,
-            door.bot,
-            door.now(),
-            request.event_id,
-            rule=decision.rule,
-            reason=decision.reason,
-            author=decision.author,
-        ),
+        Answer(decision.verdict, door.bot, door.now(), request.event_id, rule=decision.rule, reason=decision.reason),
     )
 
 
 async def give_answer(door: Door, tx: Tx, request: Request, answer: Answer) -> None:
     """Bind a request to a word, and plan the act that carries it out."""
     await requests.answered(tx, request.id, answer)
-    await effects.add(tx, plan.plan(request, answer, door.home), door.now())
+    await effects.add(tx, await notify.planned(door, tx, request, answer), door.now())
     if answer.rule is None:  # what a rule says is on record as the decision
         await record(door, tx, request, answer.by, str(answer.verdict), reason=answer.reason)
     if request.card_id is not None:
@@ -82,8 +74,6 @@ async def settle(door: Door, tx: Tx, request: Request, state: State, by: str) ->
     """The room has moved on: record the outcome, and tell it where it is shown."""
     request = await requests.settled(tx, request.id, state, by, door.now())
     await effects.overtake(tx, request.id, f"the request is {state} by now", door.now())
-    if state is State.REJECTED and request.answer is not None:
-        await effects.add(tx, await notify.planned(door, tx, request, request.answer), door.now())
     answer = request.answer if request.answer is not None and request.answer.by == by else None
     rule = policy_key(request, answer.rule, answer.verdict) if answer is not None else None
     await record(door, tx, request, by, str(state), rule=rule)
@@ -193,15 +183,16 @@ async def say(
     *,
     about: Request | None = None,
     reply_to: str | None = None,
-    thread: str | None = None,
     aloud: bool = False,
     calls: tuple[str, ...] = (),
     asks: tuple[str, str] | None = None,
+    in_clear: bool = False,
 ) -> None:
     """Plan to say something once per occasion; `aloud` is for what needs a hand, since notices are never pushed.
 
     `asks` is the room about whose replacement it asks (`flow/upgrading.py`), and the room whose policy names it
-    (`flow/successors.py`), if it is that.
+    (`flow/successors.py`), if it is that. Only what is `in_clear` is said in an encrypted room while encryption is not
+    allowed.
     """
     content = {
         "plain": text.plain,
@@ -209,11 +200,11 @@ async def say(
         "aloud": aloud,
         "calls": list(calls),
         "reply_to": reply_to,
-        "thread": thread,
         "request": machine_block(about) if about else None,
     }
     # What follows of it once it is said is read where nothing is unlocked (`consequences.py`).
     locked = {**door.locker.lock(content), **({"asks": list(asks)} if asks is not None else {})}
+    locked |= {IN_CLEAR: True} if in_clear else {}
     await effects.add(tx, [plan.say(room_id, occasion, locked, about.id if about else None)], door.now())
 
 

@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from knockbot.domain.model import Act, Effect
 from knockbot.errors import Later, Never
-from knockbot.flow import consequences
+from knockbot.flow import consequences, sealed
 from knockbot.flow.consequences import Done, Outcome, Overtaken
-from knockbot.flow.door import Door, log
+from knockbot.flow.door import NOT_ALLOWED, Door, log
 from knockbot.flow.sealed import Keys, NoKeys
 from knockbot.store import cards, effects, requests
 from knockbot.store.db import Tx
@@ -161,6 +161,7 @@ class Worker:
                 return
             if mendable:
                 await effects.block(tx, claimed.id, error.why)
+                await sealed.tell_if_silent(door, tx, effect.room_id)
             else:
                 await effects.finish(tx, claimed.id, "given_up", door.now(), why=error.why)
                 await consequences.follow_refusal(door, tx, effect, error)
@@ -168,8 +169,8 @@ class Worker:
             door.look_at(effect.room_id)  # which tells the moderators once, and goes on when it is mended
 
 
-MENDABLE = frozenset({"KNOCKBOT_NO_POWER", "KNOCKBOT_NOT_JOINED"})
-"""Errors that a moderator can mend: the effect waits for it."""
+MENDABLE = frozenset({"KNOCKBOT_NO_POWER", "KNOCKBOT_NOT_JOINED", NOT_ALLOWED})
+"""Errors that a moderator can mend, or the config: the effect waits for it."""
 
 
 async def _hold(door: Door, tx: Tx, effect: Effect) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 from markupsafe import Markup
@@ -21,9 +21,9 @@ from knockbot.domain.policy import Reasons
 from knockbot.domain.text import shown
 from knockbot.domain.words import NAME_LIMIT, Words
 from knockbot.errors import Later, Never
-from knockbot.flow import authority, consequences, intake, inviters, issuing, notify, review, rules, settle
+from knockbot.flow import issuing, notify, review, rules, sealed, settle
 from knockbot.flow.consequences import Done, Outcome, Overtaken
-from knockbot.flow.door import Door, log
+from knockbot.flow.door import IN_CLEAR, NOT_ALLOWED, Door, log
 from knockbot.flow.sealed import SEALED
 from knockbot.flow.worker import Action
 from knockbot.matrix.cards import REQUEST_KEY, card_message, edit, message, transaction_id
@@ -31,7 +31,7 @@ from knockbot.matrix.events import EFFECT_KEY, is_event_id, mapping
 from knockbot.matrix.facts import THIRD_PARTY_INVITE, fits_a_path
 from knockbot.matrix.homeserver import Homeserver
 from knockbot.matrix.keyring import Keyring
-from knockbot.store import cards, effects, requests, rooms
+from knockbot.store import cards, effects, encryption, requests, rooms
 from knockbot.store.effects import Claimed
 
 CLOCKS_APART = 10 * 60 * 1000
@@ -52,6 +52,8 @@ class Hand:
     identity: issuing.Issuer
     keyring: Keyring | None = None
     """Where encryption is allowed."""
+    looked: set[str] = field(default_factory=set)
+    """Rooms that were not encrypted when that was looked at."""
 
 
 # --- on applicants --------------------------------------------------------------------------------------------
@@ -61,18 +63,6 @@ async def change_membership(hand: Hand, claimed: Claimed) -> Outcome:
     """Invite, kick or ban an applicant, if the knock it was decided for still stands."""
     effect = claimed.effect
     stands = await _standing(hand, claimed)
-    needless = await _needless(hand, effect, stands)
-    if needless is not None:
-        return needless
-    if "guest" in effect.content and effect.act is Act.BAN and not await _has_joined(hand, effect, stands):
-        return await _take_back_guest(hand, claimed, stands)
-    if effect.act is Act.INVITE and await review.is_denied(hand.door, effect.room_id, effect.user_id or ""):
-        raise Never("the room's server ACL denies their server.", code="KNOCKBOT_DENIED")
-    return await _do(hand, claimed, stands)
-
-
-async def _needless(hand: Hand, effect: Effect, stands: MemberChange | None) -> Outcome | None:
-    """What makes an act needless: its state stands, or the applicant or the moderators have moved on."""
     membership = stands.membership if stands is not None else None
     if stands is None and "while" in effect.content:
         # They came in by an invite that was taken back in the same moment, and the room settled that they never did.
@@ -82,70 +72,15 @@ async def _needless(hand: Hand, effect: Effect, stands: MemberChange | None) -> 
     if membership not in effect.content.get("while", (Membership.KNOCK,)):
         why = f"they are at {membership} by now" if membership is not None else "there is no knock"
         return Overtaken(why, seen=stands)
-    if stands is not None and await _moved_otherwise(hand, effect, stands):
-        return Overtaken("they moved otherwise meanwhile", seen=stands)
     if stands is not None and effect.event_id is not None and effect.event_id != stands.event_id:
         return Overtaken("they knocked again meanwhile")
-    return Overtaken(ANSWERED_OTHERWISE) if await _is_called_off(hand, effect) else None
-
-
-ANSWERED_OTHERWISE = "it was answered otherwise meanwhile"
-
-
-async def _do(hand: Hand, claimed: Claimed, stands: MemberChange | None) -> Outcome:
-    """Act, if whoever the bot acts for may do so at this moment."""
-    await authority.insist(hand.door, claimed.effect)
+    if effect.act is Act.INVITE and await review.is_denied(hand.door, effect.room_id, effect.user_id or ""):
+        raise Never("the room's server ACL denies their server.", code="KNOCKBOT_DENIED")
     try:
-        await _call(hand, claimed.effect)
+        await _call(hand, effect)
     except Never as error:
         return await _explain(hand, claimed, stands, error)
     return Done()
-
-
-async def _moved_otherwise(hand: Hand, effect: Effect, stands: MemberChange) -> bool:
-    """Whether somebody whose answer was overridden moved by another way than by the act that was on its way."""
-    if "instead" not in effect.content:
-        return False
-    async with hand.door.db.tx() as tx:
-        if await effects.is_running(tx, effect.request_id or 0, besides=effect.key):
-            raise Later("the act that this overrides is still under way.", retry_after=1)
-    return stands.membership is not Membership.KNOCK and not await intake.moved_by_the_bot(hand.door, stands)
-
-
-async def _is_called_off(hand: Hand, effect: Effect) -> bool:
-    """Whether the answer that this act carries out was taken back, or another one given in its place."""
-    if effect.request_id is None:
-        return False
-    async with hand.door.db.tx() as tx:
-        request = await requests.get(tx, effect.request_id)
-    return not consequences.is_beside(effect, request) and not consequences.is_called_for(hand.door, effect, request)
-
-
-async def _take_back_guest(hand: Hand, claimed: Claimed, stands: MemberChange | None) -> Outcome:
-    """Take the invite back of somebody who came in by a third-party invite, and do no more.
-
-    Whoever holds its key can sign for anybody. So until they join, they may know nothing of it.
-    """
-    if stands is None or stands.membership is not Membership.INVITE:
-        return Done(seen=stands, as_act=Act.KICK)
-    came = await _do(hand, replace(claimed, effect=replace(claimed.effect, act=Act.KICK)), stands)
-    return replace(came, as_act=Act.KICK) if isinstance(came, Done) else came
-
-
-async def _has_joined(hand: Hand, effect: Effect, stands: MemberChange | None) -> bool:
-    """Whether somebody joined since they came in by a third-party invite; where nobody can tell, they did not."""
-    change = stands
-    for _ in range(CHANGES_SINCE):
-        if change is None or change.event_id == effect.content["guest"]:
-            return False
-        if change.membership is Membership.JOIN:
-            return True
-        change = await hand.door.outside.past_member(effect.room_id, change.replaces) if change.replaces else None
-    return False
-
-
-CHANGES_SINCE = 10
-"""Member events of one person to look back through."""
 
 
 async def _call(hand: Hand, effect: Effect) -> None:
@@ -216,8 +151,6 @@ async def write(hand: Hand, claimed: Claimed) -> Outcome:
 
 async def revoke(hand: Hand, claimed: Claimed) -> Outcome:
     """Empty the state under a third-party invite's token, whatever its inviter has put there by now."""
-    if await _is_called_off(hand, claimed.effect):
-        return Overtaken(ANSWERED_OTHERWISE)
     return await _insisting(hand, claimed.effect.room_id, lambda: _revoke(hand, claimed.effect))
 
 
@@ -228,7 +161,6 @@ async def _revoke(hand: Hand, effect: Effect) -> Outcome:
         return Done()
     if stands.invite.inviter != inviter:
         return Overtaken("an invite of somebody else stands under its token")
-    await authority.insist(hand.door, effect)
     if fits_a_path(token):
         await hand.homeserver.put_state(effect.room_id, THIRD_PARTY_INVITE, spoken(token), {})
     else:
@@ -247,7 +179,6 @@ async def plant(hand: Hand, claimed: Claimed) -> Outcome:
         request = await requests.get(tx, claimed.effect.request_id or 0)
     if request.answer is None or request.answer.verdict is not Verdict.ACCEPT:
         return Overtaken("it was taken back before it stood")
-    await inviters.insist(hand.door, request)
     return await _insisting(hand, claimed.effect.room_id, lambda: _plant(hand, claimed.effect))
 
 
@@ -402,7 +333,6 @@ async def say(hand: Hand, claimed: Claimed) -> Outcome:
         aloud=said["aloud"],
         calls=said["calls"],
         reply_to=said["reply_to"],
-        thread=said["thread"],
         blocks={REQUEST_KEY: said["request"]} if said["request"] else None,
     )
     return Done(await _send(hand, claimed, content))
@@ -414,14 +344,32 @@ async def _send(
     """Send it, once for what is `unique` about it, which is the effect unless said otherwise; returns the event id."""
     effect = claimed.effect
     try:
-        if hand.keyring is not None and event_type != "m.reaction":  # which no client encrypts
+        if event_type == "m.reaction":
+            pass  # which no client encrypts
+        elif hand.keyring is not None:
             event_type, content = await hand.keyring.sealed(effect.room_id, event_type, content)
+        elif IN_CLEAR not in effect.content:
+            await _not_in_clear(hand, effect.room_id)
         return await hand.homeserver.send(effect.room_id, event_type, transaction_id(unique or effect.key), content)
     except Never as error:
         if error.code != "M_FORBIDDEN":
             raise
         # Kept until the bot is let in or may speak again: what moderators have to see must not be lost.
         raise Never(f"I may not speak in this room: {error.why}", code="KNOCKBOT_NO_POWER") from error
+
+
+async def _not_in_clear(hand: Hand, room_id: str) -> None:
+    """Where encryption is not allowed, nothing is said in encrypted rooms. Raises `Never` there.
+
+    That a room is encrypted comes as an event; what was so before, a look at each room says.
+    """
+    async with hand.door.db.tx() as tx:
+        encrypted = await encryption.is_encrypted(tx, room_id)
+    if not encrypted and room_id not in hand.looked:
+        encrypted = await sealed.is_encrypted(hand.door, room_id)
+        hand.looked.add(room_id)
+    if encrypted:
+        raise Never("this room is encrypted, and encryption.allow is not set in the config.", code=NOT_ALLOWED)
 
 
 async def _sent_before(hand: Hand, claimed: Claimed) -> str | None:

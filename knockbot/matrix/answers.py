@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from aiohttp import StreamReader
+
+from knockbot.domain import nesting
 
 MIB: Final = 2**20
 LARGEST_ITEM: Final = MIB
@@ -30,10 +31,10 @@ async def read(content: StreamReader, limit: int) -> bytes:
 
 
 def as_json(text: bytes) -> Any:
-    """What a text says in JSON; `None` for what is no JSON, or nested deeper than Python reads."""
+    """What a text says in JSON; `None` for what is no JSON."""
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return nesting.read(text)
+    except ValueError:
         return None
 
 

@@ -12,7 +12,10 @@ import hashlib
 import hmac
 import json
 import logging
-from collections.abc import Collection, Iterable, Mapping
+import re
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Iterator, Mapping
+from itertools import islice
 from math import inf
 from time import monotonic
 from typing import Any, Final
@@ -22,31 +25,40 @@ import unpaddedbase64
 from Crypto.Cipher import AES
 from mautrix.api import Method
 from mautrix.client import Client
-from mautrix.crypto import OlmMachine, PgCryptoStore, StateStore
+from mautrix.crypto import InboundGroupSession, OlmMachine, PgCryptoStore, StateStore
 from mautrix.crypto.cross_signing_key import CrossSigningPrivateKeys, CrossSigningSeeds
+from mautrix.crypto.signature import verify_signature_json
 from mautrix.crypto.ssss.key import Key, KeyMetadata
 from mautrix.crypto.ssss.types import Algorithm
 from mautrix.crypto.ssss.util import calculate_hash
 from mautrix.errors import GroupSessionWithheldError
 from mautrix.types import (
+    CrossSigningKeys,
     DecryptedOlmEvent,
+    DeviceIdentity,
+    DeviceKeys,
     DeviceOTKCount,
     EncryptionAlgorithm,
     EventType,
+    IdentityKey,
+    QueryKeysResponse,
     RoomEncryptionStateEventContent,
     ToDeviceEvent,
     TrustState,
+    UserID,
 )
 
-from knockbot.domain.ids import is_user_id
-from knockbot.errors import ActionError, Never, Unavailable
+from knockbot.domain import nesting
+from knockbot.domain.ids import is_room_id, is_user_id
+from knockbot.domain.text import storable
+from knockbot.errors import ActionError, Later, Never, Unavailable
 from knockbot.flow.door import LOCKED
 from knockbot.flow.sealed import MEGOLM, KeyMissing, Opened, Unreadable
 from knockbot.matrix.events import mapping
-from knockbot.matrix.homeserver import PASSWORD_WANTED, DeviceApi
+from knockbot.matrix.homeserver import PASSWORD_WANTED, TOO_LARGE, DeviceApi
 from knockbot.matrix.keyring import LEASE
 from knockbot.store import encryption, processes
-from knockbot.store.db import Database
+from knockbot.store.db import REFUSED, Database
 
 log = logging.getLogger("knockbot.crypto")
 LOG: Any = log.getChild("olm")
@@ -144,28 +156,277 @@ class _Rooms(StateStore):
 
 
 class _Olm(OlmMachine):
-    """mautrix's machine, which tells us what arrived, and takes forwarded keys only where we asked for them."""
+    """mautrix's machine, which tells us what arrived, and takes a key only for messages of whoever sent it.
 
-    def __init__(self, client: Client, store: PgCryptoStore, rooms: _Rooms) -> None:
+    What anybody says of a key is kept beside what others say of it, by the device that it came from. So nobody's key
+    takes the place of another's (docs/decisions/0021).
+    """
+
+    def __init__(self, client: Client, store: PgCryptoStore, rooms: _Rooms, in_turn: InTurn) -> None:
         super().__init__(client, store, rooms, LOG)
         self.arrived: set[str] = set()
-        self.asked: dict[str, str] = {}
-        """Sessions whose keys were asked for, and the only user they are taken from: whoever sent the message."""
+        self.asked: set[tuple[str, str, str]] = set()
+        """Keys that were asked for: room, session, and the only user they are taken from, who sent the message."""
         self.disable_device_change_key_rotation = True
+        self._in_turn = in_turn
+        self._stale: set[str] = set()
+        """Users whose devices have changed since they were looked up."""
+        self._looked: Counter[str] = Counter()
+        """How often a user was looked up within the hour for a device that was not there."""
+        self._hour = 0.0
 
-    def _mark_session_received(self, session_id: Any) -> None:
-        super()._mark_session_received(session_id)
-        self.arrived.add(str(session_id))
+    # --- keys -------------------------------------------------------------------------------------------------
+
+    async def handle_to_device_event(self, evt: ToDeviceEvent) -> None:
+        """Take a room's key. Nothing else that comes encrypted for the device is of use: secrets, requests, m.dummy."""
+        content: Any = evt.content
+        if not _is_key(content.sender_key):
+            raise Unreadable("it names no key of a device")
+        letter = await self._decrypt_olm_event(evt)
+        take = {
+            EventType.ROOM_KEY: self._receive_room_key,
+            EventType.FORWARDED_ROOM_KEY: self._receive_forwarded_room_key,
+        }
+        if letter.type in take:
+            await take[letter.type](letter)
+        await self._drop_old_sessions(letter.sender_key)
+
+    async def _receive_room_key(self, evt: DecryptedOlmEvent) -> None:
+        content: Any = evt.content
+        await self._sending_device(evt)
+        session = InboundGroupSession(content.session_key, evt.keys.ed25519, evt.sender_key, content.room_id)
+        await self._keep_key(session, content, "")
 
     async def _receive_forwarded_room_key(self, evt: DecryptedOlmEvent) -> None:
         # Whoever forwards a key says whose it is: from anybody else, that would be a way to speak in another's name.
         content: Any = evt.content
-        wanted_from = self.asked.get(str(content.session_id))
-        device = await self.get_or_fetch_device_by_key(evt.sender, evt.sender_key)
-        if wanted_from is None or wanted_from != evt.sender or device is None:
-            log.warning("%s forwarded a key that I did not ask them for; it is not taken", evt.sender)
+        if (content.room_id, content.session_id, evt.sender) not in self.asked:
+            raise Unreadable("it forwards a key that I did not ask them for")
+        await self._sending_device(evt)
+        owner = await self.get_or_fetch_device_by_key(evt.sender, content.sender_key)
+        if owner is None or owner.signing_key != content.signing_key:
+            raise Unreadable("it forwards a key that is not of a device of theirs")
+        session = InboundGroupSession.import_session(
+            content.session_key, content.signing_key, content.sender_key, content.room_id, [evt.sender_key]
+        )
+        await self._keep_key(session, content, FORWARDED)
+
+    async def _sending_device(self, letter: DecryptedOlmEvent) -> None:
+        """See to it that what a letter says of its device is so. Raises `Unreadable`."""
+        device = await self.get_or_fetch_device_by_key(letter.sender, letter.sender_key)
+        if device is None or device.signing_key != letter.keys.ed25519:
+            raise Unreadable("it is from a device that is not its sender's")
+        if letter.sender_device not in (None, device.device_id):
+            raise Unreadable("it names another device than the one it is from")
+
+    async def _keep_key(self, session: InboundGroupSession, content: Any, how: str) -> None:
+        """Keep a key under the device it is said to be of, unless there is one of it from as early a message."""
+        room_id: Any = content.room_id
+        if content.algorithm != EncryptionAlgorithm.MEGOLM_V1 or not is_room_id(room_id):
+            raise Unreadable("it is a key for something that I do not know")
+        if session.id != content.session_id:
+            raise Unreadable("it is the key of another session than it says")
+        place = _place(session.id, session.sender_key, how)
+        known = await self.crypto_store.get_group_session(room_id, place)
+        if known is None or session.first_known_index < known.first_known_index:
+            await self.crypto_store.put_group_session(room_id, session.sender_key, place, session)
+            self.arrived.add(str(session.id))
+
+    async def keys_of(self, room_id: Any, session_id: str, sender: Any) -> list[tuple[Any, Any]]:
+        """The keys of a session that devices of this sender are said to have made, each with its device."""
+        found = []
+        for device in (await self.devices(sender)).values():
+            for how in ("", FORWARDED):
+                session = await self._kept(room_id, _place(session_id, device.identity_key, how))
+                if session is not None and session.signing_key == device.signing_key:
+                    found.append((session, device))
+        return found
+
+    async def _kept(self, room_id: Any, place: Any) -> Any:
+        try:
+            return await self.crypto_store.get_group_session(room_id, place)
+        except GroupSessionWithheldError:
+            return None
+
+    async def _drop_old_sessions(self, sender_key: Any) -> None:
+        """Keep the latest few sessions with a device: each letter of it is tried with all of them."""
+        store: Any = self.crypto_store
+        for session in (await store.get_sessions(sender_key))[MOST_SESSIONS:]:
+            store._olm_cache[sender_key].pop(session.id, None)  # noqa: SLF001 - there is no other way
+            await store.db.execute("DELETE FROM crypto_olm_session WHERE session_id = $1", session.id)
+
+    async def _unwedge_session(self, sender: Any, sender_key: Any) -> None:
+        """Begin a new session with a device whose letters do not open. mautrix would try so beside all other steps."""
+        if len(self._prev_unwedge) > MOST_REMEMBERED:
+            self._prev_unwedge.clear()
+        await self._in_turn(super()._unwedge_session(sender, sender_key))
+
+    # --- devices ----------------------------------------------------------------------------------------------
+
+    async def changed(self, users: Iterable[str]) -> None:
+        """The devices of these users have changed: they are looked up when they are next needed."""
+        for user_id in users:
+            if await self.crypto_store.filter_tracked_users([UserID(user_id)]):
+                self._stale.add(user_id)
+
+    async def devices(self, user_id: Any) -> dict[Any, DeviceIdentity]:
+        """The devices of somebody as they are now; as they were last, where their server does not say."""
+        await self.look_up([user_id])
+        return await self.crypto_store.get_devices(user_id) or {}
+
+    async def get_or_fetch_device_by_key(self, user_id: UserID, identity_key: IdentityKey) -> DeviceIdentity | None:
+        """The device of somebody that has this key. It is asked for anew a few times an hour at most."""
+        await self.look_up([user_id])
+        device = await self.crypto_store.find_device_by_key(user_id, identity_key)
+        if device is None and self._may_look_again(user_id):
+            await self._fetch([user_id])
+            device = await self.crypto_store.find_device_by_key(user_id, identity_key)
+        return device
+
+    def _may_look_again(self, user_id: str) -> bool:
+        if monotonic() - self._hour > HOUR:
+            self._hour = monotonic()
+            self._looked.clear()
+        self._looked[user_id] += 1
+        return self._looked[user_id] <= LOOKS_AN_HOUR
+
+    async def look_up(self, users: Iterable[Any]) -> None:
+        """Ask for the devices of those of whom nothing is known, or nothing current."""
+        unknown = [u for u in users if u in self._stale or await self.crypto_store.get_devices(u) is None]
+        for batch in batched(unknown):
+            await self._fetch(batch)
+
+    async def _fetch(self, users: list[Any]) -> None:
+        """One by one: what is wrong with one answer must not spoil another's, nor one device another."""
+        query = {"device_keys": {user_id: [] for user_id in users}, "timeout": AWAY}
+        try:
+            found = await self.client.api.request(Method.POST, "_matrix/client/v3/keys/query", query)
+        except Later as error:
+            if error.code != TOO_LARGE:
+                raise
+            for user_id in users if len(users) > 1 else ():
+                await self._fetch([user_id])
             return
-        await super()._receive_forwarded_room_key(evt)
+        store: Any = self.crypto_store
+        for user_id in users:
+            devices = mapping(found.get("device_keys")).get(user_id)
+            if not isinstance(devices, dict):
+                continue  # their server gave no answer
+            try:
+                said = _sound(user_id, devices, found)
+                async with store.transaction():
+                    await self._process_fetched_keys(user_id, said.device_keys[user_id], said)
+                self._stale.discard(user_id)
+            except REFUSED:
+                raise
+            except Exception as error:  # a stranger wrote it
+                log.warning("the devices of %s cannot be read: %s", user_id, type(error).__name__)
+
+    async def meet(self, devices: Iterable[DeviceIdentity]) -> list[tuple[Any, DeviceIdentity]]:
+        """Have a session with each of these devices; returns those with which there is one."""
+        devices = list(devices)
+        strange = [one for one in devices if not await self.crypto_store.has_session(one.identity_key)]
+        if strange:
+            wanted: dict[str, dict[str, str]] = {}
+            for one in strange:
+                wanted.setdefault(one.user_id, {})[one.device_id] = "signed_curve25519"
+            query = {"one_time_keys": wanted, "timeout": AWAY}
+            answer = await self.client.api.request(Method.POST, "_matrix/client/v3/keys/claim", query)
+            for one in strange:
+                keys = mapping(mapping(mapping(answer.get("one_time_keys")).get(one.user_id)).get(one.device_id))
+                await self._begin_session(one, next(iter(keys.values()), None))
+        sessions = [(await self.crypto_store.get_latest_session(one.identity_key), one) for one in devices]
+        return [(session, one) for session, one in sessions if session is not None]
+
+    async def _begin_session(self, device: DeviceIdentity, key: Any) -> None:
+        try:
+            if verify_signature_json(key, device.user_id, device.device_id, device.signing_key):
+                assert self.account is not None
+                session = self.account.new_outbound_session(device.identity_key, key["key"])
+                await self.crypto_store.add_session(device.identity_key, session)
+        except Exception as error:  # it has no one-time keys, or its answer makes no sense
+            log.debug("no session with %s of %s: %s", device.device_id, device.user_id, type(error).__name__)
+
+
+FORWARDED: Final = "forwarded"
+"""Marks keys that were passed on, which stand beside the device's own: whoever passed them on may have made them up."""
+
+InTurn = Callable[[Coroutine[Any, Any, Any]], Awaitable[Any]]
+
+HOUR: Final = 3600.0
+
+LOOKS_AN_HOUR: Final = 10
+"""How often a user is looked up for a device that was not there; for one that was told of, as often as it is."""
+
+AWAY: Final = 5_000
+"""Milliseconds that the homeserver may wait for other servers to tell of their users' devices."""
+
+MOST_DEVICES: Final = 100
+"""Devices of one user that get keys and are heard; those that their owner has signed come first."""
+
+MOST_SESSIONS: Final = 10
+"""Sessions kept with one device."""
+
+MOST_REMEMBERED: Final = 1_000
+
+BATCH: Final = 50
+"""Users looked up, or devices given a key, before others have their turn."""
+
+
+def batched(items: Iterable[Any]) -> Iterator[list[Any]]:
+    """These, a few at a time."""
+    rest = iter(items)
+    while batch := list(islice(rest, BATCH)):
+        yield batch
+
+
+def _place(session_id: str, sender_key: str, how: str) -> Any:
+    """Where the key of a session is kept that a device is said to have made: a name as long as that of a session."""
+    return unpaddedbase64.encode_base64(hashlib.sha256(f"{session_id} {sender_key} {how}".encode()).digest())
+
+
+_KEY = re.compile("[A-Za-z0-9+/]{43}")
+
+
+def _is_key(value: Any) -> bool:
+    """Whether this is a public key, or what is named by one: a session."""
+    return isinstance(value, str) and _KEY.fullmatch(value) is not None
+
+
+def _is_storable(value: Any) -> bool:
+    text = json.dumps(value, ensure_ascii=False)
+    return storable(text) == text and r"\u0000" not in text
+
+
+def _sound(user_id: str, devices: Mapping[str, Any], found: Mapping[str, Any]) -> QueryKeysResponse:
+    """What an answer says of one user, without what makes no sense."""
+    signing = mapping(mapping(found.get("self_signing_keys")).get(user_id))
+    signers = set(mapping(signing.get("keys")))
+
+    def rank(named: tuple[str, Any]) -> tuple[bool, str]:
+        signatures = mapping(mapping(mapping(named[1]).get("signatures")).get(user_id))
+        return signers.isdisjoint(signatures), named[0]
+
+    said: Any
+    sound = {}
+    if len(devices) > MOST_DEVICES:
+        log.warning("%s has %d devices; I talk with %d of them", user_id, len(devices), MOST_DEVICES)
+    for device_id, said in sorted(devices.items(), key=rank)[:MOST_DEVICES]:
+        try:
+            bare: Any = {**said, "unsigned": {}}
+            keys = DeviceKeys.deserialize(bare)
+            if _is_key(keys.ed25519) and _is_key(keys.curve25519) and _is_storable([device_id, bare]):
+                sound[device_id] = keys
+        except Exception as error:  # a stranger wrote it
+            log.debug("device %r of %s cannot be read: %s", device_id, user_id, type(error).__name__)
+    answer: Any = {"device_keys": {user_id: sound}}
+    for usage in ("master_keys", "self_signing_keys"):
+        said = mapping(found.get(usage)).get(user_id)
+        try:
+            answer[usage] = {user_id: CrossSigningKeys.deserialize(said)} if _is_storable(said) else {}
+        except Exception:  # it has none, or a stranger wrote it
+            answer[usage] = {}
+    return QueryKeysResponse(**answer)
 
 
 async def forget_keys(db: Database, now: int) -> None:
@@ -221,6 +482,8 @@ class Machine:
         self._store = self._open_store()
         self._rooms = _Rooms()
         self._turn = asyncio.Lock()
+        self._sharing: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        """What is to be said in one room waits for its turn there."""
         self._again: dict[str, float] = {}
         """When to try once more to reach every device in a room, where some could not be."""
         self._running: set[asyncio.Task[Any]] = set()
@@ -247,7 +510,7 @@ class Machine:
             await self._whole(self._store.delete())
         self._store = self._open_store()  # what the last one had in mind may be old by now
         self._client = Client(mxid=self._bot, device_id=device_id, api=api)
-        self._olm = _Olm(self._client, self._store, self._rooms)
+        self._olm = _Olm(self._client, self._store, self._rooms, self._whole)
         await self._whole(self._load(device_id))
 
     async def _load(self, device_id: Any) -> None:
@@ -363,29 +626,20 @@ class Machine:
             event = ToDeviceEvent.deserialize(json.loads(json.dumps(content)))
             if event.type == EventType.TO_DEVICE_ENCRYPTED:
                 await self._olm.handle_to_device_event(event)
-        except ActionError:
+        except (ActionError, *REFUSED):
             raise
         except Exception as error:  # a stranger wrote it: whatever is wrong with it is no fault of ours
-            log.warning("a message of %s to my device cannot be read: %s", content.get("sender"), type(error).__name__)
+            why = error if isinstance(error, Unreadable) else type(error).__name__
+            raise Unreadable(f"a message of {str(content.get('sender'))[:LONGEST_ID]} to my device: {why}") from error
 
     async def _take_device_lists(self, content: Mapping[str, Any]) -> None:
         changed = content.get("changed")
-        users: list[Any] = [user for user in (changed if isinstance(changed, list) else []) if isinstance(user, str)]
-        for user_id in await self._store.filter_tracked_users([user for user in users if is_user_id(user)]):
-            await self._look_up(user_id)
+        users = [user for user in (changed if isinstance(changed, list) else []) if isinstance(user, str)]
+        await self._olm.changed(user for user in users if is_user_id(user) and storable(user) == user)
 
     async def _take_key_counts(self, content: Mapping[str, Any]) -> None:
         left = content.get("signed_curve25519", 0)
         await self._olm.handle_otk_count(DeviceOTKCount(signed_curve25519=left if isinstance(left, int) else 0))
-
-    async def _look_up(self, user_id: Any) -> None:
-        """Ask for somebody's devices anew. One by one: what is wrong with one answer must not spoil another's."""
-        try:
-            await self._olm._fetch_keys([user_id], include_untracked=True)  # noqa: SLF001 - there is no other way
-        except ActionError:
-            raise
-        except Exception as error:  # again, a stranger wrote it
-            log.warning("the devices of %s cannot be read: %s", user_id, type(error).__name__)
 
     # --- reading ----------------------------------------------------------------------------------------------
 
@@ -395,67 +649,56 @@ class Machine:
         return opened
 
     async def _open(self, event: Mapping[str, Any]) -> Opened:
+        """Whose device it is from comes first: what is no message of its sender must not count as read."""
         content = mapping(event.get("content"))
-        session_id, ciphertext, event_id = (
-            _text(content, "session_id"),
-            content.get("ciphertext"),
-            _text(event, "event_id"),
-        )
-        if content.get("algorithm") != MEGOLM or not isinstance(ciphertext, str):
+        session_id, ciphertext = content.get("session_id"), content.get("ciphertext")
+        event_id: Any = _text(event, "event_id")
+        if content.get("algorithm") != MEGOLM or not isinstance(ciphertext, str) or not _is_key(session_id):
             raise Unreadable("it is encrypted in a way that I do not know")
-        room_id, sender = str(event["room_id"]), str(event["sender"])
-        session = await self._session(room_id, session_id)
-        try:
-            plaintext, index = session.decrypt(ciphertext)
-        except GROUP_SESSION_ERROR as error:
-            if "UNKNOWN_MESSAGE_INDEX" in str(error):
-                raise KeyMissing(session_id) from error  # we have the key from a later message on only
-            raise Unreadable("it does not open with its key") from error
-        sent_at = event.get("origin_server_ts")
-        is_new = await self._store.validate_message_index(
-            session.sender_key,
-            session.id,
-            event_id,  # type: ignore[arg-type]  # an EventID is a str
-            index,
-            sent_at if isinstance(sent_at, int) else 0,
-        )
-        if not is_new:
+        session, device, plaintext, index = await self._decrypted(event, str(session_id), ciphertext)
+        unsealed = _unsealed(event, content, plaintext)
+        key, name, sent_at = session.sender_key, session.id, _time(event)
+        if not await self._store.validate_message_index(key, name, event_id, index, sent_at):
             raise Unreadable("it is a copy of another message")
-        verified = await self._is_verified(sender, session)
-        return Opened(_unsealed(event, content, plaintext), verified=verified)
+        return Opened(unsealed, verified=await self._is_verified(session, device))
 
-    async def _session(self, room_id: Any, session_id: Any) -> Any:
-        try:
-            session = await self._store.get_group_session(room_id, session_id)
-        except GroupSessionWithheldError:
-            session = None
-        if session is None:
-            raise KeyMissing(session_id)
-        return session
+    async def _decrypted(self, event: Mapping[str, Any], session_id: str, ciphertext: str) -> tuple[Any, Any, str, int]:
+        """What an event holds, by a key of one of its sender's devices: nobody passes on what another has said."""
+        for session, device in await self._keys(event, session_id):
+            try:
+                return session, device, *session.decrypt(ciphertext)
+            except Exception as error:  # a stranger wrote it
+                if not (isinstance(error, GROUP_SESSION_ERROR) and "UNKNOWN_MESSAGE_INDEX" in str(error)):
+                    raise Unreadable("it does not open with its key") from error
+        raise KeyMissing(session_id)  # there is none, or only from a later message on
 
-    async def _is_verified(self, sender: Any, session: Any) -> bool:
-        """Whether the device that a message is from is signed by its owner's keys, as they were first seen.
+    async def _keys(self, event: Mapping[str, Any], session_id: Any) -> list[tuple[Any, Any]]:
+        room_id: Any = event["room_id"]
+        if event["sender"] != self._bot:
+            return await self._olm.keys_of(room_id, session_id, event["sender"])
+        mine = self._olm.own_identity
+        session = await self._olm._kept(room_id, session_id)  # noqa: SLF001 - as the room's own key is kept by mautrix
+        return [(session, mine)] if session is not None and session.sender_key == mine.identity_key else []
 
-        Raises `Unreadable` where it is no device of the sender: then somebody passes on what another has said.
-        """
-        mine = self._olm.account
-        if sender == self._bot and mine is not None and session.sender_key == mine.identity_key:
+    async def _is_verified(self, session: Any, device: Any) -> bool:
+        """Whether the device that a message is from is signed by its owner's keys, as they were first seen."""
+        if device.user_id == self._bot:
             return True
-        device = await self._olm.get_or_fetch_device_by_key(sender, session.sender_key)
-        if device is None or device.signing_key != session.signing_key:
-            raise Unreadable("it is from a device that is not its sender's")
         if session.forwarding_chain:
             return False  # whoever forwarded the key may have made it up
-        return bool(await self._olm.resolve_trust(device) >= TrustState.CROSS_SIGNED_TOFU)
+        trust = await self._olm.resolve_trust(device, allow_fetch=False)
+        return bool(trust >= TrustState.CROSS_SIGNED_TOFU)
 
     async def ask_for_key(self, event: Mapping[str, Any]) -> None:
         """Ask whoever sent a message, and nobody else, for the key it takes (client-server API, "Key requests")."""
         content = mapping(event.get("content"))
-        session_id: Any = _text(content, "session_id")
+        session_id: Any = content.get("session_id")
         named = content.get("sender_key")  # which clients do not have to say any more
         sender_key: Any = named if isinstance(named, str) else ""
         every_device: Any = {event["sender"]: ["*"]}
-        self._olm.asked[session_id] = event["sender"]
+        if len(self._olm.asked) > MOST_REMEMBERED:
+            self._olm.asked.clear()
+        self._olm.asked.add((str(event["room_id"]), session_id, str(event["sender"])))
         await self._whole(self._olm.request_room_key(event["room_id"], sender_key, session_id, every_device, timeout=0))
 
     # --- writing ----------------------------------------------------------------------------------------------
@@ -472,70 +715,88 @@ class Machine:
 
         `settings` is the content of the room's m.room.encryption.
         """
-        sealed: dict[str, Any] = await self._whole(self._seal(room_id, event_type, content, members, settings))
-        return sealed
-
-    async def _seal(
-        self,
-        room_id: Any,
-        event_type: str,
-        content: Mapping[str, Any],
-        members: Collection[str],
-        settings: Mapping[str, Any],
-    ) -> dict[str, Any]:
         if settings.get("algorithm") != MEGOLM:
             raise Never("this room is encrypted in a way that I do not know.")
-        await self._share(room_id, sorted(members), settings)
+        async with self._sharing[room_id]:
+            await self._share(room_id, sorted(members), settings)
+            sealed: dict[str, Any] = await self._whole(self._seal(room_id, event_type, content))
+        return sealed
+
+    async def _seal(self, room_id: Any, event_type: str, content: Mapping[str, Any]) -> dict[str, Any]:
         sealed = await self._olm.encrypt_megolm_event(room_id, EventType.find(event_type), dict(content))
         relation = {"m.relates_to": content["m.relates_to"]} if "m.relates_to" in content else {}
         return {**sealed.serialize(), **relation}
 
     async def _share(self, room_id: Any, members: list[str], settings: Mapping[str, Any]) -> None:
-        """See to it that just the devices that are there now have the key: a new one, where that has changed."""
+        """See to it that just the devices that are there now have the key: a new one, where that has changed.
+
+        A few devices at a time: other rooms do not wait for as many as there may be in this one.
+        """
+        for batch in batched(members):
+            await self._whole(self._olm.look_up(batch))
         devices = await self._devices(members)
-        digest = hashlib.sha256(json.dumps(devices).encode()).hexdigest()
+        digest = _digest(devices)
+        if await self._whole(self._is_shared(room_id, digest)):
+            return
+        session = await self._whole(self._new_key(room_id, settings))
+        met = 0
+        for batch in batched(devices):
+            met += await self._whole(self._give_key(session, batch))
+        self._again[room_id] = UNMET_PAUSE + monotonic() if met < len(devices) else inf
+        await self._whole(self._shared(room_id, session, digest))
+
+    async def _is_shared(self, room_id: Any, digest: str) -> bool:
         session = await self._store.get_outbound_group_session(room_id)
         async with self._db.tx() as tx:
             shared = await encryption.shared_with(tx, room_id)
         is_ours = session is not None and session.shared and not session.expired
-        if is_ours and shared == digest and monotonic() < self._again.get(room_id, inf):
-            return
+        return is_ours and shared == digest and monotonic() < self._again.get(room_id, inf)
+
+    async def _new_key(self, room_id: Any, settings: Mapping[str, Any]) -> Any:
         await self._store.remove_outbound_group_session(room_id)
         self._rooms.settings[room_id] = _rotation(settings)
-        users: list[Any] = sorted({user_id for user_id, *_ in devices})
-        await self._meet(users)
-        await self._olm.share_group_session(room_id, users)
-        unmet = [user_id for user_id, _, key in devices if not await self._store.has_session(key)]
-        self._again[room_id] = UNMET_PAUSE + monotonic() if set(unmet) - {self._bot} else inf
+        return await self._olm._new_outbound_group_session(room_id)  # noqa: SLF001 - mautrix's own sharing is one step
+
+    async def _give_key(self, session: Any, devices: list[DeviceIdentity]) -> int:
+        """Send a key to these devices; returns to how many of them that could be."""
+        letters: Any = {}
+        for olm_session, device in await self._olm.meet(devices):
+            letter = await self._olm._encrypt_olm_event(  # noqa: SLF001 - as above
+                olm_session, device, EventType.ROOM_KEY, session.share_content
+            )
+            letters.setdefault(device.user_id, {})[device.device_id] = letter
+        if letters:
+            await self._client.send_to_device(EventType.TO_DEVICE_ENCRYPTED, letters)
+        return sum(map(len, letters.values()))
+
+    async def _shared(self, room_id: str, session: Any, digest: str) -> None:
+        session.shared = True
+        await self._store.add_outbound_group_session(session)
         async with self._db.tx() as tx:
             await encryption.share(tx, room_id, digest)
 
-    async def _devices(self, members: Iterable[Any]) -> list[tuple[str, str, Any]]:
-        """Every device of these users: whose, which, and its key."""
+    async def _devices(self, members: Iterable[Any]) -> list[DeviceIdentity]:
+        """Every device of these users but the bot's own."""
         found = []
         for user_id in members:
-            devices = await self._store.get_devices(user_id)
-            if devices is None:
-                await self._look_up(user_id)
-                devices = await self._store.get_devices(user_id)
-            found += [(user_id, str(device_id), str(one.identity_key)) for device_id, one in (devices or {}).items()]
-        return sorted(found)
-
-    async def _meet(self, users: Iterable[Any]) -> None:
-        """Have a session with each device that has none. mautrix would go on without those it failed to reach."""
-        for user_id in users:
             devices = await self._store.get_devices(user_id) or {}
-            others = {k: one for k, one in devices.items() if (user_id, k) != (self._bot, self._client.device_id)}
-            try:
-                await self._olm._create_outbound_sessions({user_id: others})  # noqa: SLF001 - there is no other way
-            except ActionError:
-                raise
-            except Exception as error:  # one without one-time keys, or an answer that makes no sense
-                log.warning("no session with a device of %s: %s", user_id, type(error).__name__)
+            found += [devices[device_id] for device_id in sorted(devices)]
+        return [one for one in found if (one.user_id, one.device_id) != (self._bot, self._client.device_id)]
 
     async def forget_users(self) -> None:
         """Ask for everybody's devices anew when they are next needed: what changed meanwhile was not told."""
         await self._db.pool.execute("DELETE FROM crypto_tracked_user")
+
+
+def _digest(devices: Iterable[DeviceIdentity]) -> str:
+    told = [(one.user_id, one.device_id, one.identity_key) for one in devices]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+
+def _time(event: Mapping[str, Any]) -> int:
+    """When an event says that it was sent, where that can be stored."""
+    at = event.get("origin_server_ts")
+    return at if isinstance(at, int) and 0 <= at < 2**53 else 0
 
 
 def _rotation(settings: Mapping[str, Any]) -> RoomEncryptionStateEventContent:
@@ -555,15 +816,16 @@ def _positive(value: Any, default: int) -> int:
 def _unsealed(event: Mapping[str, Any], around: Mapping[str, Any], plaintext: str) -> dict[str, Any]:
     """The event that was inside; what it relates to stands outside."""
     try:
-        inside = json.loads(plaintext)
-    except (ValueError, RecursionError):
+        inside = nesting.read(plaintext)
+    except ValueError:
         inside = None
     if not isinstance(inside, dict) or not isinstance(inside.get("content"), dict):
         raise Unreadable("what is inside makes no sense")
     if inside.get("room_id") != event["room_id"]:
         raise Unreadable("it was said in another room")
     relation = {"m.relates_to": around["m.relates_to"]} if "m.relates_to" in around else {}
-    return {**event, "type": inside.get("type"), "content": {**inside["content"], **relation}}
+    kind = inside.get("type")
+    return {**event, "type": kind if isinstance(kind, str) else None, "content": {**inside["content"], **relation}}
 
 
 def _text(content: Mapping[str, Any], key: str) -> str:

@@ -9,19 +9,18 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-import json
 import logging
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiohttp import web
 from mautrix.appservice.as_handler import AppServiceServerMixin
 
+from knockbot.domain import nesting
 from knockbot.domain.ids import is_room_id
 from knockbot.flow.door import Bells
 from knockbot.flow.sealed import SEALED
-from knockbot.matrix.events import is_event_id, mapping, matters
+from knockbot.matrix.events import ENCRYPTION, is_encryption, is_event_id, mapping, matters
 from knockbot.matrix.keyring import FOR_DEVICES, mail_in_transaction
 from knockbot.matrix.visitors import KNOWN
 from knockbot.store import encryption, inbox, rooms
@@ -35,9 +34,6 @@ LARGEST_TRANSACTION = 256 * 2**20
 
 BODY = 60.0
 """Seconds; the homeserver sends what has come too slowly again."""
-
-LONGEST_INTEGER = 20
-"""Digits. Python refuses to read integers of thousands of digits, which would stop a whole transaction."""
 
 NOWHERE = ""
 """The room of an arrival that names none: it will be set aside when it is looked at."""
@@ -97,13 +93,6 @@ class Gateway(PingOnly):
             log.warning("the body of a transaction took more than %g seconds", self.patience)
             return _error(408, "M_UNKNOWN", "the body came too slowly")
         try:
-            return await self._take(text)
-        except RecursionError:
-            # What can just be read may be too deep to be written again.
-            return await self._take(_pruned(text))
-
-    async def _take(self, text: bytes) -> web.Response:
-        try:
             body = _read(text)
             sifted = _sifted(body, sealed=self._sealed_for is not None)
         except ValueError:
@@ -113,8 +102,6 @@ class Gateway(PingOnly):
         try:
             # Shielded: a homeserver that hangs up must not leave the commit undone half-way.
             await asyncio.shield(self._keep(sifted, body))
-        except RecursionError:
-            raise
         except Exception:
             log.exception("storing a transaction failed; the homeserver will send it again")
             return _error(500, "M_UNKNOWN", "storing failed")
@@ -146,19 +133,13 @@ class Gateway(PingOnly):
 Sifted = tuple[Arrival, bool]
 """An arrival that can matter, and whether it is talk, which is none of the bot's business in protected rooms."""
 
-DEEPEST = 64
-"""Levels of nesting that are read where a transaction has more than Python can: no event the door needs is deeper."""
-
 
 def _read(text: bytes) -> dict[str, Any]:
     """A transaction; empty if it is none.
 
     Raises `ValueError` for what is not JSON. One event that is nested too deeply must not stop the rest for ever.
     """
-    try:
-        body = json.loads(text, parse_int=_integer)
-    except RecursionError:
-        body = json.loads(_pruned(text), parse_int=_integer)
+    body = nesting.read(text)
     return body if isinstance(body, dict) else {}
 
 
@@ -175,28 +156,9 @@ def _sifted(body: Mapping[str, Any], *, sealed: bool) -> list[Sifted] | None:
     ]
 
 
-_TOKENS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
-
-
-def _pruned(text: bytes) -> bytes:
-    """JSON with `null` for whatever stands more than `DEEPEST` levels deep."""
-    kept: list[bytes] = []
-    depth = begin = 0
-    for token in _TOKENS.finditer(text):
-        if token[0] in b"[{":
-            depth += 1
-            if depth == DEEPEST + 1:
-                kept += (text[begin : token.start()], b"null")
-        elif token[0] in b"]}":
-            depth -= 1
-            if depth == DEEPEST:
-                begin = token.end()
-    return b"".join(kept) + (text[begin:] if depth <= DEEPEST else b"")
-
-
 def arrival(event: Any) -> Arrival:
     """An event, or what claims to be one, as it goes into the inbox: by its id, or by a hash where it has none."""
-    raw = json.dumps(event)
+    raw = nesting.written(event)
     fields = mapping(event)
     event_id, room_id = fields.get("event_id"), fields.get("room_id")
     return Arrival(
@@ -204,11 +166,8 @@ def arrival(event: Any) -> Arrival:
         room_id if isinstance(room_id, str) and is_room_id(room_id) else NOWHERE,
         raw,
         sealed=fields.get("type") == SEALED,
+        encrypts=fields.get("type") == ENCRYPTION and is_encryption(mapping(fields.get("content"))),
     )
-
-
-def _integer(digits: str) -> int | float:
-    return int(digits) if len(digits) <= LONGEST_INTEGER else float(digits)
 
 
 def _error(status: int, code: str, message: str) -> web.Response:

@@ -7,7 +7,6 @@ for the bot's device goes through the database, so any process may receive it.
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -15,13 +14,15 @@ from typing import Any, Protocol
 from aiohttp import ClientSession
 from mautrix.api import Method, Path
 
-from knockbot.errors import ActionError, Later, Never
+from knockbot.domain import nesting
+from knockbot.errors import ActionError, KnockbotError, Later, Never
 from knockbot.flow.door import Door, log
 from knockbot.flow.sealed import MEGOLM, SEALED, KeyMissing, Opened, Unreadable
 from knockbot.flow.worker import backoff
 from knockbot.matrix.events import mapping
 from knockbot.matrix.homeserver import DeviceApi, Homeserver
-from knockbot.store import encryption, inbox, processes
+from knockbot.store import effects, encryption, inbox, processes
+from knockbot.store.db import REFUSED
 from knockbot.store.encryption import Device, Mail
 
 LEASE = "keys"
@@ -128,7 +129,10 @@ class Keyring:
                 failures += 1
                 self.settled.set()
                 pause = min(backoff(failures), 60.0)
-                log.warning("the bot's device does not work: %s Trying again in %.0f s.", error.why, pause)
+                if isinstance(error, Later) and error.unreachable:
+                    log.info("the bot's device waits for the homeserver: %s", error.why)
+                else:
+                    log.warning("the bot's device does not work: %s Trying again in %.0f s.", error.why, pause)
                 await asyncio.sleep(pause)
             finally:
                 self._here = False
@@ -155,6 +159,8 @@ class Keyring:
         await self._count(device.device_id, max(device.starts, _starts(left)))
         async with door.db.tx() as tx:
             await encryption.share_anew(tx)
+            for room_id in await encryption.allowed(tx):
+                await effects.unblock(tx, room_id, door.now())
         await self._machine.forget_users()
         address, token = door.settings.homeserver.address, door.settings.appservice.as_token
         why = await self._machine.vouch_for_device(DeviceApi(self._session, address, token, bot, None))
@@ -279,21 +285,26 @@ class Keyring:
                     pass
 
     async def _take(self, mail: Mail) -> None:
+        """Take in one piece of mail; what cannot be read, whatever it is, is skipped: the rest must not wait for it."""
+        arrived, fault = frozenset[str](), None
         try:
-            arrived = await self._machine.take(mail.kind, json.loads(mail.raw))
-        except Later as error:
+            arrived = await self._machine.take(mail.kind, nesting.read(mail.raw))
+        except (Later, *REFUSED) as error:
+            log.info("mail for the bot's device is tried again: %s", str(error) or type(error).__name__)
             async with self._door.db.tx() as tx:
                 attempts = await encryption.mail_failed(tx, mail.seq)
-            if error.unreachable or attempts < ATTEMPTS:
+            if (isinstance(error, Later) and error.unreachable) or attempts < ATTEMPTS:
                 await asyncio.sleep(min(backoff(attempts), 60.0))
                 return
-            log.error("mail for the bot's device is dropped: %s", error.why)
-            arrived = frozenset()
-        except Never as error:
-            log.error("mail for the bot's device is dropped: %s", error.why)
-            arrived = frozenset()
+            fault = str(error) or type(error).__name__
+        except Exception as error:
+            log.debug("a piece of mail for the bot's device", exc_info=True)
+            fault = str(error) if isinstance(error, KnockbotError) else type(error).__name__
         async with self._door.db.tx() as tx:
-            await encryption.mail_taken(tx, mail.seq, self._door.now())
+            if fault is not None and await encryption.mail_skipped(tx, mail.seq, self._door.now(), fault):
+                log.warning("mail for the bot's device is skipped: %s", fault)
+            elif fault is None:
+                await encryption.mail_taken(tx, mail.seq, self._door.now())
             for session in arrived:
                 await inbox.key_is_there(tx, session)
         if arrived:
@@ -392,13 +403,14 @@ def mail_in_transaction(body: Mapping[str, Any], bot: str, device_id: str | None
 
 
 def _letters(messages: Any, lists: Any, counts: Any) -> Letters:
-    found: Letters = [
+    found: Letters = []
+    if mapping(lists).get("changed"):  # first, since letters may be from a device that is new
+        found.append((encryption.DEVICE_LISTS, lists))
+    found += [
         (encryption.TO_DEVICE, one)
         for one in (messages if isinstance(messages, list) else [])
         if isinstance(one, dict) and one.get("type") == SEALED
     ]
-    if mapping(lists).get("changed"):
-        found.append((encryption.DEVICE_LISTS, lists))
     left = mapping(counts).get("signed_curve25519")
     if isinstance(left, int) and left < FEW:
         found.append((encryption.KEY_COUNTS, counts))

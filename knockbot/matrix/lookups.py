@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from knockbot.config import Permission
-from knockbot.domain import wording
-from knockbot.domain.model import Knock, Membership, Request
+from knockbot.domain import ids, wording
+from knockbot.domain.model import Knock, Membership
 from knockbot.domain.words import Words, lines
 from knockbot.errors import Never
 from knockbot.flow import checkup, rules, settle
 from knockbot.flow.judge import judge
-from knockbot.matrix.calls import Call, Meant
+from knockbot.matrix.calls import Call, Misuse, managed_request, managed_room, named_room, requests_meant
+from knockbot.matrix.typed import read_numbers
 from knockbot.store import addressees, audit, effects, policies, requests, rooms
 from knockbot.store.rooms import ProtectedRoom
 
@@ -31,8 +32,11 @@ async def list_rooms(call: Call) -> Words:
     return wording.room_list(rows)
 
 
-async def list_pending(call: Call, only: ProtectedRoom | None) -> Words:
+async def list_pending(call: Call) -> Words:
     """Who is waiting, in all rooms or in one."""
+    only = await managed_room(call, call.rest) if call.rest else None
+    if isinstance(only, Words):
+        return only
     async with call.door.db.tx() as tx:
         labels = {room.room_id: room.label for room in await rooms.managed_by(tx, call.room)}
         found = await requests.pending(tx, call.room, only.room_id if only else None)
@@ -43,19 +47,25 @@ async def list_pending(call: Call, only: ProtectedRoom | None) -> Words:
     return wording.pending_list(waiting, labels, call.door.now(), hidden)
 
 
-async def list_invites(call: Call, room: ProtectedRoom) -> Words:
+async def list_invites(call: Call) -> Words:
     """The third-party invites of a room that are pending or standing."""
+    room, _ = await named_room(call)
+    if isinstance(room, Words):
+        return room
     async with call.door.db.tx() as tx:
         standing = await requests.invites_of(tx, room.room_id)
         addresses = await addressees.of_room(tx, room.room_id)
     return wording.invite_list(room.label, standing, addresses, call.door.now())
 
 
-async def show(call: Call, meant: Meant) -> Words:
+async def show(call: Call) -> Words:
     """One request, or several, with all there is to know."""
+    found, rest = await requests_meant(call)
+    if rest:
+        raise Misuse("Only numbers, please.")
     shown = []
     async with call.door.db.tx() as tx:
-        for request in meant.found:
+        for request in found:
             if isinstance(request, Words):
                 shown.append(request)
                 continue
@@ -80,8 +90,11 @@ async def queue(call: Call) -> Words:
     )
 
 
-async def check(call: Call, room: ProtectedRoom) -> Words:
+async def check(call: Call) -> Words:
     """What the bot has and needs in a room."""
+    room, _ = await named_room(call)
+    if isinstance(room, Words):
+        return room
     try:
         view = await call.door.outside.room(room.room_id)
         return wording.checked(room.label, await checkup.checklist(call.door, view))
@@ -89,20 +102,21 @@ async def check(call: Call, room: ProtectedRoom) -> Words:
         return wording.blocked(room.label, checkup.NOT_THERE, call.door.bot)
 
 
-async def policy_show(call: Call, room: ProtectedRoom, number: int | None) -> Words:
-    """The policy in force, or an old one, as it was written."""
+async def policy_show(call: Call) -> Words:
+    """The policy in force, as it was written."""
+    room, _ = await named_room(call)
+    if isinstance(room, Words):
+        return room
     async with call.door.db.tx() as tx:
-        if number is None:
-            found = await rules.in_force(call.door, tx, room.room_id)
-            return wording.policy_shown(room.label, found.source, found.text)
-        old = await policies.revision(tx, room.room_id, number)
-    if old is None:
-        return wording.no_such_revision(room.label, number)
-    return wording.policy_shown(room.label, f"revision {old.revision} by {old.author}", old.text)
+        found = await rules.in_force(call.door, tx, room.room_id)
+    return wording.policy_shown(room.label, found.source, found.text)
 
 
-async def policy_log(call: Call, room: ProtectedRoom) -> Words:
+async def policy_log(call: Call) -> Words:
     """Who changed the policy, and when."""
+    room, _ = await named_room(call)
+    if isinstance(room, Words):
+        return room
     async with call.door.db.tx() as tx:
         revisions = await policies.revisions(tx, room.room_id, REVISIONS)
     return wording.policy_revisions(
@@ -110,12 +124,19 @@ async def policy_log(call: Call, room: ProtectedRoom) -> Words:
     )
 
 
-async def test(call: Call, room: ProtectedRoom, user_id: str, reason: str) -> Words:
+async def test(call: Call) -> Words:
     """What the policy in force would do with somebody, rule by rule; nothing is done."""
+    room, rest = await named_room(call)
+    if isinstance(room, Words):
+        return room
+    who, _, reason = rest.partition(" ")
+    user_id = ids.user_reference(who)
+    if user_id is None:
+        raise Misuse("Which user? Give the full id.")
     async with call.door.db.tx() as tx:
-        in_force = await rules.in_force(call.door, tx, room.room_id)
+        policy = (await rules.in_force(call.door, tx, room.room_id)).policy
     knock = await _imagined_knock(call, room, user_id, reason)
-    return wording.tested(room.label, knock, await judge(call.door, in_force, knock))
+    return wording.tested(room.label, knock, await judge(call.door, policy, knock))
 
 
 async def _imagined_knock(call: Call, room: ProtectedRoom, user_id: str, reason: str) -> Knock:
@@ -129,12 +150,19 @@ async def _imagined_knock(call: Call, room: ProtectedRoom, user_id: str, reason:
     return Knock(room.room_id, user_id, "", reason or member.reason, member.display_name, member.has_avatar)
 
 
-async def log(call: Call, about: Request | str | None) -> Words:
+async def log(call: Call) -> Words:
     """Who decided what, when, by which rule: of one request, of one applicant, or of late."""
+    numbers, rest = read_numbers(call.rest)
+    user_id = ids.user_reference(rest) if rest else None
+    if (rest and user_id is None) or len(numbers) > 1 or (numbers and rest):
+        raise Misuse("")
     async with call.door.db.tx() as tx:
         labels = {room.room_id: room.label for room in await rooms.managed_by(tx, call.room)}
-        if isinstance(about, Request):
-            found = await audit.of_request(tx, about.id)
+        if numbers:
+            request = await managed_request(tx, call.room, numbers[0])
+            if isinstance(request, Words):
+                return request
+            found = await audit.of_request(tx, request.id)
         else:
-            found = await audit.latest(tx, list(labels), LOG_LINES, about=about)
+            found = await audit.latest(tx, list(labels), LOG_LINES, about=user_id)
     return wording.log([wording.history_line(line, labels) for line in found])

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import json
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from knockbot.domain import nesting
+from knockbot.domain.text import storable
 from knockbot.store.db import Tx
+
+log = logging.getLogger("knockbot.store")
 
 KEEP = 24 * 3600 * 1000
 """How long mail that was taken in is known against repeats, in milliseconds."""
@@ -44,6 +48,30 @@ async def share(tx: Tx, room_id: str, digest: str | None) -> None:
 async def share_anew(tx: Tx) -> None:
     """Let every room have a new key before the bot says anything more."""
     await tx.execute("UPDATE encrypted_rooms SET shared_with = NULL")
+
+
+async def tell(tx: Tx, room_id: str, now: int) -> bool:
+    """A room is to know that nothing is said there, as encryption is not allowed; false if it knows already."""
+    row = await tx.fetchrow(
+        "UPDATE encrypted_rooms SET told_at = $2 WHERE room_id = $1 AND told_at IS NULL RETURNING room_id", room_id, now
+    )
+    return row is not None
+
+
+async def allowed(tx: Tx) -> list[str]:
+    """Encryption is allowed again: the rooms that were told that it is not."""
+    rows = await tx.fetch("UPDATE encrypted_rooms SET told_at = NULL WHERE told_at IS NOT NULL RETURNING room_id")
+    return [row["room_id"] for row in rows]
+
+
+async def silent_rooms(tx: Tx) -> int:
+    """How many management rooms are encrypted without that being allowed: what is to be said there waits."""
+    return int(
+        await tx.fetchval(
+            "SELECT count(*) FROM encrypted_rooms WHERE told_at IS NOT NULL "
+            "AND room_id IN (SELECT management_room FROM rooms)"
+        )
+    )
 
 
 # --- the device -----------------------------------------------------------------------------------------------
@@ -104,23 +132,45 @@ class Mail:
 
 
 async def store_mail(tx: Tx, mail: Iterable[tuple[str, Mapping[str, Any]]], now: int) -> None:
-    """Keep what came; a message that is known already is the same one, handed over twice."""
+    """Keep what came; a message that is known already is the same one, handed over twice.
+
+    Of one sender a day's worth is kept, which is more than any client has to say.
+    """
     for kind, content in mail:
-        raw = json.dumps(content)
-        digest = _digest(content) if kind == TO_DEVICE else None
+        raw: str | None = nesting.written(content)
+        digest = sender = fault = None
+        if kind == TO_DEVICE:
+            digest, sender = _digest(content), storable(str(content.get("sender"))[:LONGEST_ID])
+            came = int(await tx.fetchval(_CAME, sender, now - KEEP))
+            if came > DAILY:
+                continue
+            if came == DAILY:
+                raw, fault = None, "too much of one sender"
+                log.warning("%s sends the bot's device too much: the rest of today's is not read", sender)
         await tx.execute(
-            "INSERT INTO mail (kind, digest, raw, received_at) VALUES ($1, $2, $3, $4) ON CONFLICT (digest) DO NOTHING",
+            "INSERT INTO mail (kind, digest, raw, sender, fault, received_at) VALUES ($1, $2, $3, $4, $5, $6) "
+            "ON CONFLICT (digest) DO NOTHING",
             kind,
             digest,
             raw,
+            sender,
+            fault,
             now,
         )
+
+
+_CAME = "SELECT count(*) FROM mail WHERE sender = $1 AND received_at > $2"
+
+DAILY = 1_000
+"""Messages of one sender to the bot's device within a day that are read."""
+
+LONGEST_ID = 255
 
 
 def _digest(message: Mapping[str, Any]) -> str:
     """What tells a message from others, by whichever way it came."""
     told = [message.get(part) for part in ("type", "sender", "content")]
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(nesting.written(told, sort_keys=True).encode()).hexdigest()
 
 
 async def mail_waiting(tx: Tx, limit: int = 100) -> list[Mail]:
@@ -135,6 +185,16 @@ async def mail_taken(tx: Tx, seq: int, now: int) -> None:
     """Forget the text of what was taken in, and all of what was so long ago that it will not come again."""
     await tx.execute("UPDATE mail SET raw = NULL WHERE seq = $1", seq)
     await tx.execute("DELETE FROM mail WHERE raw IS NULL AND (digest IS NULL OR received_at < $1)", now - KEEP)
+
+
+async def mail_skipped(tx: Tx, seq: int, now: int, fault: str) -> bool:
+    """Forget the text of what cannot be read; true if it is the first such of its sender within a day."""
+    sender = await tx.fetchval("SELECT sender FROM mail WHERE seq = $1", seq)
+    before = "SELECT count(*) FROM mail WHERE sender = $1 AND received_at > $2 AND fault IS NOT NULL"
+    is_first = sender is None or not await tx.fetchval(before, sender, now - KEEP)
+    await tx.execute("UPDATE mail SET fault = $2 WHERE seq = $1", seq, storable(fault))
+    await mail_taken(tx, seq, now)
+    return bool(is_first)
 
 
 async def mail_failed(tx: Tx, seq: int) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from knockbot.store import encryption
 from knockbot.store.db import Tx
 
 KEEP = 7 * 24 * 3600 * 1000
@@ -20,6 +21,8 @@ class Arrival:
     room_id: str
     raw: str
     sealed: bool = False
+    encrypts: bool = False
+    """Whether it says that its room is encrypted, which nothing undoes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,8 @@ class Waiting:
 
 async def store(tx: Tx, arrivals: Iterable[Arrival], now: int) -> None:
     """Keep each event that is not known yet; repeats are the rule, not the exception."""
+    arrivals = list(arrivals)
+    await encryption.note(tx, [a.room_id for a in arrivals if a.encrypts])
     await tx.executemany(
         "INSERT INTO inbox (event_id, room_id, raw, received_at, sealed) VALUES ($1, $2, $3, $4, $5) "
         "ON CONFLICT (event_id) DO NOTHING",
@@ -81,10 +86,40 @@ def _waiting(row: Any) -> Waiting:
     return Waiting(*values)
 
 
-async def wait_for_key(tx: Tx, seq: int, session: str, due_at: int, *, asked: bool) -> None:
+async def wait_for_key(tx: Tx, seq: int, sender: str, session: str, due_at: int, *, asked: bool) -> None:
     """Let an event wait for the key of its session, until then at the latest; the rest of its room goes on."""
     await tx.execute(
-        "UPDATE inbox SET session = $2, due_at = $3, asked = $4 WHERE seq = $1", seq, session, due_at, asked
+        "UPDATE inbox SET sender = $2, session = $3, due_at = $4, asked = $5 WHERE seq = $1",
+        seq,
+        sender,
+        session,
+        due_at,
+        asked,
+    )
+
+
+async def without_key(tx: Tx, room_id: str, sender: str) -> int:
+    """How many events of one sender in a room wait for keys."""
+    return int(
+        await tx.fetchval(
+            "SELECT count(*) FROM inbox WHERE session IS NOT NULL AND handled_at IS NULL "
+            "AND room_id = $1 AND sender = $2",
+            room_id,
+            sender,
+        )
+    )
+
+
+async def is_asked_for(tx: Tx, room_id: str, sender: str, session: str) -> bool:
+    """Whether this key was asked for, for another event that still waits for it."""
+    return bool(
+        await tx.fetchval(
+            "SELECT count(*) FROM inbox WHERE session = $3 AND handled_at IS NULL AND room_id = $1 AND sender = $2 "
+            "AND asked",
+            room_id,
+            sender,
+            session,
+        )
     )
 
 

@@ -147,6 +147,11 @@ async def is_management_room(tx: Tx, room_id: str) -> bool:
     return await tx.fetchrow("SELECT 1 FROM rooms WHERE management_room = $1 LIMIT 1", room_id) is not None
 
 
+async def management_rooms(tx: Tx) -> list[str]:
+    """The rooms from which protected rooms are looked after."""
+    return [row["management_room"] for row in await tx.fetch("SELECT DISTINCT management_room FROM rooms")]
+
+
 async def closed_to_chat(tx: Tx) -> frozenset[str]:
     """Protected rooms that manage none: what is said in them is none of the bot's business."""
     rows = await tx.fetch("SELECT room_id FROM rooms WHERE room_id NOT IN (SELECT management_room FROM rooms)")

@@ -43,13 +43,15 @@ CREATE TABLE inbox (
     fault       TEXT,
     -- What is encrypted waits for the process that has the bot's keys. Where the key of its session is missing,
     -- `session` says which; it is looked at again at `due_at`, or once the key is there; `asked` is whether it was
-    -- asked for.
+    -- asked for, and `sender` who sent it.
     sealed      BOOLEAN NOT NULL DEFAULT FALSE,
     session     TEXT,
     due_at      BIGINT,
-    asked       BOOLEAN NOT NULL DEFAULT FALSE
+    asked       BOOLEAN NOT NULL DEFAULT FALSE,
+    sender      TEXT
 );
 CREATE INDEX inbox_waiting ON inbox (room_id, seq) WHERE handled_at IS NULL AND fault IS NULL;
+CREATE INDEX inbox_without_key ON inbox (session) WHERE session IS NOT NULL AND handled_at IS NULL;
 CREATE INDEX inbox_old ON inbox (received_at);
 
 -- Rooms the bot was invited to or has entered; one that nobody uses is left after a day.
@@ -269,21 +271,27 @@ CREATE INDEX moves_to ON moves (replacement);
 CREATE INDEX moves_offered ON moves (event_id);
 
 -- Rooms that were seen to be encrypted, which they are for ever; and whose devices have the key of what the bot says.
+-- `told_at`: since when the room knows that nothing is said there, as encryption is not allowed in the config.
 CREATE TABLE encrypted_rooms (
     room_id     TEXT PRIMARY KEY,
-    shared_with TEXT
+    shared_with TEXT,
+    told_at     BIGINT
 );
 
--- What came for the bot's device, as the homeserver handed it over; raw goes once it is taken in.
+-- What came for the bot's device, as the homeserver handed it over; raw goes once it is taken in, or
+-- skipped for a fault.
 CREATE TABLE mail (
     seq         {serial},
     kind        TEXT NOT NULL,
     digest      TEXT UNIQUE,
     raw         TEXT,
+    sender      TEXT,
+    fault       TEXT,
     received_at BIGINT NOT NULL,
     attempts    INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX mail_waiting ON mail (seq) WHERE raw IS NOT NULL;
+CREATE INDEX mail_from ON mail (sender, received_at) WHERE sender IS NOT NULL;
 
 -- The bot's device: up to where its mail was read, and how often it was started, by which a restored copy is known.
 CREATE TABLE bot_device (

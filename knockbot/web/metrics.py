@@ -6,7 +6,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from knockbot.store import effects, inbox, requests
+from knockbot.store import effects, encryption, inbox, requests
 from knockbot.store.db import Database
 
 EFFECT_STATES = ("due", "running", "blocked")
@@ -25,6 +25,11 @@ class Metrics:
             "knockbot_effects", "Acts that are due, under way, or wait for a power", ["state"], registry=self._registry
         )
         self._requests = Gauge("knockbot_requests", "Requests by state", ["state"], registry=self._registry)
+        self._silent = Gauge(
+            "knockbot_silent_rooms",
+            "Management rooms that are encrypted while encryption is not allowed: what is to be said there waits",
+            registry=self._registry,
+        )
         self.app = web.Application()
         self.app.router.add_get("/metrics", self._serve)
 
@@ -33,6 +38,8 @@ class Metrics:
             waiting, aside = await inbox.counts(tx)
             acts = await effects.counts(tx)
             states = await requests.counts(tx)
+            silent = await encryption.silent_rooms(tx)
+        self._silent.set(silent)
         self._arrivals.labels("waiting").set(waiting)
         self._arrivals.labels("set_aside").set(aside)
         for state in EFFECT_STATES:

@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from knockbot.domain import plan
 from knockbot.flow import sealed
+from knockbot.flow.door import LOCKED
 from knockbot.flow.sealed import KeyMissing, Opened, Unreadable
-from knockbot.store import inbox
+from knockbot.store import effects, inbox
 from knockbot.store.inbox import Arrival
-from tests.flow.house import MODS, House
+from tests.flow.house import GARDEN, MODS, House
 from tests.flow.test_arrivals import Desk, said
 from tests.flow.world import BOT
 
@@ -125,7 +127,7 @@ async def test_a_key_that_does_not_come_is_asked_for_and_then_missed_aloud(
     await desk.work()
 
     [line] = await house.effects()
-    assert line.startswith(f"say:unreadable:{MODS}:{ALICE}:session")
+    assert line.startswith(f"say:unreadable:{MODS}:{ALICE}:")
     assert keys.asked == ["late"]
     keys.opens["late"] = opened("too late")
     await desk.work()
@@ -141,6 +143,45 @@ async def test_many_messages_of_one_session_are_missed_in_one_line(desk: Desk, k
         await desk.work()
 
     assert len(await house.effects()) == 1
+
+
+async def test_whatever_one_sender_makes_up_is_told_in_one_line_a_day(desk: Desk, keys: Keys, house: House) -> None:
+    async def make_up(day: str) -> None:
+        names = [f"{day}{number}" for number in range(30)]
+        keys.opens |= {name: KeyMissing(f"session {name}") for name in names[::2]}
+        keys.opens |= {name: Unreadable(f"nonsense {name}") for name in names[1::2]}
+        await desk.store(*map(locked, names))
+        for pause in (0, sealed.SOON, sealed.PATIENCE):
+            house.clock.go_on(pause / 1000)
+            await desk.work()
+
+    await make_up("today")
+    assert len(await house.effects()) == 1
+    house.clock.go_on(sealed.DAY / 1000)
+    await make_up("tomorrow")
+    assert len(await house.effects()) == 2
+
+
+async def test_only_so_many_messages_of_one_sender_wait_for_keys(desk: Desk, keys: Keys, house: House) -> None:
+    names = [f"n{number}" for number in range(sealed.MOST_WITHOUT_KEY + 20)]
+    keys.opens |= {name: KeyMissing(name) for name in [*names, "of another"]}
+    await desk.store(*map(locked, names), locked("of another", sender="@ben:b"))
+    await desk.work()
+
+    async with house.door.db.tx() as tx:
+        assert await inbox.counts(tx) == (sealed.MOST_WITHOUT_KEY + 1, 0)
+
+
+async def test_one_key_is_asked_for_once_for_all_that_wait_for_it(desk: Desk, keys: Keys, house: House) -> None:
+    names = ["one", "two", "three"]
+    keys.opens |= dict.fromkeys(names, KeyMissing("session"))
+    await desk.store(*map(locked, names), locked("another's", sender="@ben:b"))
+    keys.opens["another's"] = KeyMissing("session")
+    await desk.work()
+    house.clock.go_on(sealed.SOON / 1000)
+    await desk.work()
+
+    assert keys.asked == ["one", "another's"]
 
 
 async def test_what_no_key_opens_is_said(desk: Desk, keys: Keys, house: House) -> None:
@@ -163,7 +204,7 @@ async def test_what_the_bot_itself_said_is_not_missed(desk: Desk, keys: Keys, ho
         assert await inbox.counts(tx) == (0, 0)
 
 
-@pytest.mark.parametrize("event_type", ["m.room.member", "m.room.power_levels", "m.room.encrypted", None, 5])
+@pytest.mark.parametrize("event_type", ["m.room.member", "m.room.power_levels", "m.room.encrypted", None])
 async def test_nobody_can_have_the_homeserver_say_something(
     desk: Desk, keys: Keys, house: House, event_type: Any
 ) -> None:
@@ -211,3 +252,92 @@ async def test_a_message_tells_whether_its_device_is_verified(desk: Desk, keys: 
     await desk.work()
 
     assert found == [verified, None]
+
+
+# --- where encryption is not allowed ------------------------------------------------------------------------------
+
+ANA = "@ana:rose.example"
+MEGOLM = {"algorithm": sealed.MEGOLM}
+
+
+def encrypt(house: House) -> None:
+    """The management room is encrypted from now on, and the homeserver says so."""
+    house.world.rooms[MODS].encrypted = True
+    house.world.state_changed(MODS, "m.room.encryption", **MEGOLM)
+
+
+async def test_in_an_encrypted_room_cards_wait_and_that_is_all_that_is_said(house: House) -> None:
+    encrypt(house)
+    await house.live()
+    house.world.knock(GARDEN, ANA)
+    await house.live()
+    house.world.knock(GARDEN, "@ben:rose.example")
+    await house.live()
+
+    assert house.cards() == []
+    [line] = house.spoken()
+    assert "encryption is not enabled" in line
+    assert ANA not in line
+    assert [key for key in await house.effects("blocked") if key.startswith("card:")]
+
+
+async def test_that_it_is_encrypted_is_known_before_what_comes_with_it(house: House) -> None:
+    house.world.knock(GARDEN, ANA)
+    encrypt(house)
+    await house.live()
+
+    assert house.cards() == []
+
+
+@pytest.mark.parametrize("content", [{}, {"algorithm": 5}])
+async def test_emptying_its_state_does_not_undo_that(house: House, content: dict[str, Any]) -> None:
+    encrypt(house)
+    house.world.rooms[MODS].encrypted = False
+    house.world.state_changed(MODS, "m.room.encryption", **content)
+    house.world.knock(GARDEN, ANA)
+    await house.live()
+
+    assert house.cards() == []
+    assert await sealed.is_encrypted(house.door, MODS)
+
+
+async def test_where_nobody_said_that_it_is_encrypted_the_room_is_looked_at_before_anything_is_said(
+    house: House,
+) -> None:
+    house.world.rooms[MODS].encrypted = True
+    house.world.knock(GARDEN, ANA)
+    await house.live()
+
+    assert house.cards() == []
+    assert len(house.spoken()) == 1
+
+
+async def test_a_restart_says_it_no_second_time(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    encrypt(house)
+    await house.live()
+    await house.close()
+    await house.open()
+    await sealed.look_at_management_rooms(house.door)
+    house.world.knock(GARDEN, ANA)
+    await house.live()
+
+    assert len(house.spoken()) == 1
+    assert sum("encryption is not allowed" in record.getMessage() for record in caplog.records) == 2
+
+
+async def test_what_is_encrypted_elsewhere_silences_no_other_room(house: House) -> None:
+    house.world.state_changed(GARDEN, "m.room.encryption", **MEGOLM)
+    house.world.rooms[GARDEN].encrypted = True
+    house.world.knock(GARDEN, ANA)
+    await house.live()
+
+    assert len(house.cards()) == 1
+    assert house.spoken() == []
+
+
+async def test_what_was_written_down_while_it_was_allowed_is_not_lost(house: House) -> None:
+    async with house.door.db.tx() as tx:
+        await effects.add(tx, [plan.say(MODS, "earlier", {LOCKED: "x"})], house.clock())
+    await house.live()
+
+    assert await house.effects("blocked") == {"say:earlier": "blocked"}

@@ -166,9 +166,9 @@ class World:
         self.rooms[room_id].tombstone = event | {"content": replacement}
         self._deliver(room_id, event | {"state_key": ""})
 
-    def state_changed(self, room_id: str, event_type: str, sender: str = ALICE) -> None:
+    def state_changed(self, room_id: str, event_type: str, sender: str = ALICE, **content: Any) -> None:
         """A state event that is watched came in."""
-        event = self._event(room_id, sender, event_type, {})
+        event = self._event(room_id, sender, event_type, content)
         self._deliver(room_id, event | {"state_key": ""})
 
     # --- third-party invites --------------------------------------------------------------------------------------
@@ -332,15 +332,6 @@ class AsBot:
             return Membership(event["content"]["membership"]) if event else None
 
         return await self._call(look, "membership_of", room_id, event_id)
-
-    async def past_member(self, room_id: str, event_id: str) -> MemberChange | None:
-        """One membership event of a room."""
-
-        def look() -> MemberChange | None:
-            event = self._seen(room_id).past.get(event_id)
-            return events.member_change(event) if event else None
-
-        return await self._call(look, "past_member", room_id, event_id)
 
     async def event(self, room_id: str, event_id: str) -> dict[str, Any] | None:
         """One member event, whether or not it still stands."""

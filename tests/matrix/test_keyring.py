@@ -23,8 +23,8 @@ def test_a_sync_holds_messages_changed_devices_and_counts() -> None:
     }
 
     assert mail_in_sync(news) == [
-        (TO_DEVICE, MESSAGE),
         (DEVICE_LISTS, LISTS),
+        (TO_DEVICE, MESSAGE),
         (KEY_COUNTS, {"signed_curve25519": 3}),
     ]
 
@@ -58,8 +58,8 @@ def test_a_transaction_holds_what_is_for_this_device_alone(prefix: str) -> None:
     }
 
     assert mail_in_transaction(body, BOT, "MINE") == [
-        (TO_DEVICE, mine),
         (DEVICE_LISTS, LISTS),
+        (TO_DEVICE, mine),
         (KEY_COUNTS, {"signed_curve25519": 1}),
     ]
 

@@ -10,9 +10,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from knockbot.domain.model import Act, Effect, Knock, State
-from knockbot.store import effects, inbox, requests
+from knockbot.store import effects, encryption, inbox, requests, rooms
 from knockbot.store.db import Database
 from knockbot.store.inbox import Arrival
+from knockbot.store.rooms import ProtectedRoom
 from knockbot.web.metrics import EFFECT_STATES, Metrics
 from tests.matrix.edge import ANA, GARDEN, HOME, MODS, START, serving
 
@@ -39,7 +40,11 @@ async def figures(http: aiohttp.ClientSession) -> Figures:
         assert answer.status == 200
         assert answer.headers["Content-Type"].startswith("text/plain")
         families = text_string_to_metric_families(await answer.text())
-        return {(sample.name, sample.labels["state"]): sample.value for family in families for sample in family.samples}
+        return {
+            (sample.name, sample.labels.get("state", "")): sample.value
+            for family in families
+            for sample in family.samples
+        }
 
 
 async def busy(db: Database) -> None:
@@ -75,6 +80,7 @@ async def test_what_waits_and_what_was_done_is_counted(http: aiohttp.ClientSessi
     assert found == {
         ("knockbot_arrivals", "waiting"): 3,
         ("knockbot_arrivals", "set_aside"): 1,
+        ("knockbot_silent_rooms", ""): 0,
         **{("knockbot_effects", state): 1.0 for state in EFFECT_STATES},
         **{("knockbot_requests", state.value): 2.0 if state is State.PENDING else 1.0 for state in State},
     }
@@ -124,3 +130,15 @@ async def test_two_metrics_in_one_process_do_not_mix(
 async def test_there_is_nothing_else_to_see(http: aiohttp.ClientSession, path: str) -> None:
     async with http.get(path) as answer:
         assert answer.status == 404
+
+
+async def test_management_rooms_are_counted_in_which_nothing_may_be_said(
+    http: aiohttp.ClientSession, db: Database
+) -> None:
+    async with db.tx() as tx:
+        await rooms.protect(tx, ProtectedRoom("!garden:b", "!mods:b", "Garden", "@alice:b", 1))
+        await encryption.note(tx, ["!mods:b", "!elsewhere:b"])
+        await encryption.tell(tx, "!mods:b", 1)
+        await encryption.tell(tx, "!elsewhere:b", 1)
+
+    assert (await figures(http))["knockbot_silent_rooms", ""] == 1

@@ -14,6 +14,8 @@ pytest.importorskip("olm", reason="encryption takes the extra e2ee, which is bui
 from mautrix.types import EncryptionAlgorithm, EventType, ForwardedRoomKeyEventContent
 
 from knockbot.app import now
+from knockbot.check import check
+from knockbot.config import Settings
 from knockbot.demo.homeserver import free_port
 from knockbot.demo.people import Json, until
 from knockbot.demo.sealed import SealedPerson
@@ -28,6 +30,7 @@ from knockbot.store.backup import export, restore
 from tests.keeper import Garden, InProcess, Process, block, edit_of, words
 from tests.lab import Lab, LabHomeserver
 from tests.sealed import (
+    ALGORITHM,
     PICKLE_KEY,
     another_device,
     come_back_without_keys,
@@ -307,6 +310,107 @@ async def test_what_strangers_send_to_the_bots_device_stops_nothing(garden: Gard
     await garden.command("list")
 
 
+async def test_mail_that_is_nested_too_deeply_stops_nothing(garden: Garden, impatient: None) -> None:
+    mona = await moderator(garden.keeper.homeserver, "mona")
+    taken = 0
+    for levels in range(300, 1000, 8):
+        content = '{"a":' * levels + "0" + "}" * levels
+        url = f"{mona.url}/_matrix/client/v3/sendToDevice/{SEALED}/deep{levels}"
+        body = f'{{"messages": {{"{garden.keeper.user_id}": {{"*": {content}}}}}}}'
+        async with mona.http.put(url, data=body, headers={"Authorization": f"Bearer {mona.token}"}) as answer:
+            taken += answer.status == 200  # from some depth on, Synapse itself refuses
+    assert taken > 1
+
+    await use_another_key(garden)
+    assert "Nobody is waiting" in await garden.command("list")
+
+
+# --- whose key it is ----------------------------------------------------------------------------------------------
+
+
+async def key_of(person: SealedPerson, room: Any) -> Any:
+    """The key of what somebody says from now on, as it is given to others."""
+    outbound = await person._store.get_outbound_group_session(room)
+    assert outbound is not None
+    return outbound.share_content
+
+
+async def give(person: SealedPerson, key: Any, to: Any) -> None:
+    """Give somebody a key, whosever it is, as one's own."""
+    for device in (await person._olm._fetch_keys([to], include_untracked=True))[to].values():
+        await person._olm.send_encrypted_to_device(device, EventType.ROOM_KEY, key)
+
+
+async def test_no_member_makes_a_moderator_unreadable_with_their_key(garden: Garden) -> None:
+    assert isinstance(garden.alice, SealedPerson)
+    mona = await moderator(garden.keeper.homeserver, "mona")
+    await garden.bring(mona, garden.mods)
+    await garden.command("list")
+
+    await give(mona, await key_of(garden.alice, garden.mods), garden.keeper.user_id)
+    await use_another_key_of(mona, garden)
+
+    assert "Nobody is waiting" in await garden.command("list")
+
+
+async def use_another_key_of(person: SealedPerson, garden: Garden) -> None:
+    """Have the bot answer somebody's command, after which it has taken in all that they sent it before."""
+    hers = Garden(garden.keeper, person, garden.room, garden.mods)
+    await person.use_another_key(garden.mods)
+    await hers.command("list")
+
+
+async def test_no_member_is_before_a_moderator_with_their_key(garden: Garden) -> None:
+    alice = garden.alice
+    assert isinstance(alice, SealedPerson)
+    mona = await moderator(garden.keeper.homeserver, "mona")
+    await garden.bring(mona, garden.mods)
+    await alice.use_another_key(garden.mods)
+    said = {"msgtype": "m.text", "body": "!kb list"}
+    await alice.seal(garden.mods, "m.room.message", said, to=[alice.user_id, mona.user_id])
+    key = await key_of(alice, garden.mods)
+    content = await alice.seal(garden.mods, "m.room.message", said, to=[alice.user_id, mona.user_id])
+    await give(mona, key, garden.keeper.user_id)
+    await use_another_key_of(mona, garden)
+
+    late = await alice.call("PUT", "rooms", garden.mods, "send", SEALED, "late", body=content)
+    await give(alice, key, garden.keeper.user_id)
+
+    assert "Nobody is waiting" in await garden.answer_to(str(late["event_id"]))
+
+
+async def test_a_copy_that_comes_first_does_not_count_as_read(garden: Garden, impatient: None) -> None:
+    alice = garden.alice
+    assert isinstance(alice, SealedPerson)
+    mona = await moderator(garden.keeper.homeserver, "mona")
+    await garden.bring(mona, garden.mods)
+    said = {"msgtype": "m.text", "body": "!kb list"}
+    content = await alice.seal(garden.mods, "m.room.message", said)
+
+    copy = await mona.call("PUT", "rooms", garden.mods, "send", SEALED, "copy", body=content)
+    assert "I cannot read this message" in await garden.answer_to(str(copy["event_id"]))
+    true = await alice.call("PUT", "rooms", garden.mods, "send", SEALED, "true", body=content)
+
+    assert "Nobody is waiting" in await garden.answer_to(str(true["event_id"]))
+
+
+async def test_a_key_from_a_later_message_on_does_not_take_the_place_of_an_earlier_one(garden: Garden) -> None:
+    alice = garden.alice
+    assert isinstance(alice, SealedPerson)
+    await garden.command("list")
+    said = {"msgtype": "m.text", "body": "!kb list"}
+    early = await alice.seal(garden.mods, "m.room.message", said)
+    await alice.seal(garden.mods, "m.room.message", said)
+    await give(alice, await key_of(alice, garden.mods), garden.keeper.user_id)
+    mona = await moderator(garden.keeper.homeserver, "mona")
+    await garden.bring(mona, garden.mods)
+    await use_another_key_of(mona, garden)
+
+    sent = await alice.call("PUT", "rooms", garden.mods, "send", SEALED, "early", body=early)
+
+    assert "Nobody is waiting" in await garden.answer_to(str(sent["event_id"]))
+
+
 # --- keys that are late, and those that never come ----------------------------------------------------------------
 
 
@@ -393,6 +497,13 @@ async def test_nobody_can_pass_on_what_another_has_said(garden: Garden, impatien
 # --- whose commands count -----------------------------------------------------------------------------------------
 
 
+async def say_in_clear(garden: Garden, body: str, txn_id: str) -> str:
+    """Alice says something unencrypted."""
+    content = {"msgtype": "m.text", "body": body}
+    path = ("rooms", garden.mods, "send", "m.room.message", txn_id)
+    return str((await garden.alice.call("PUT", *path, body=content))["event_id"])
+
+
 async def test_where_only_verified_devices_count_others_are_told(homeserver: LabHomeserver, sqlite_url: str) -> None:
     keeper = InProcess(homeserver.take_slot(), sqlite_url, encryption=encryption(trust="verified"))
     async with keeper.running():
@@ -400,14 +511,59 @@ async def test_where_only_verified_devices_count_others_are_told(homeserver: Lab
         mods = await alice.create_room(invite=[keeper.user_id], initial_state=ENCRYPTED)
         garden = await keeper.plant(alice=alice, mods=mods, protect=False)
         assert "verified devices only" in await garden.command("rooms")
-        clear = await alice.call(
-            "PUT", "rooms", mods, "send", "m.room.message", "clear", body={"msgtype": "m.text", "body": "!kb rooms"}
-        )
-        assert "verified devices only" in await garden.answer_to(clear["event_id"])
+        assert "verified devices only" in await garden.answer_to(await say_in_clear(garden, "!kb rooms", "clear"))
 
         await alice.verify()
 
         assert "verified devices only" not in await garden.command("rooms")
+
+        await alice.put_state(mods, "m.room.encryption", {})
+        assert "verified devices only" in await garden.answer_to(await say_in_clear(garden, "!kb rooms", "emptied"))
+
+
+# --- where it is not allowed --------------------------------------------------------------------------------------
+
+
+async def waiting(keeper: InProcess) -> int:
+    """How many acts wait for something that people have to mend."""
+    async with keeper.door.db.tx() as tx:
+        return (await effects.counts(tx)).get("blocked", 0)
+
+
+async def test_nothing_is_said_in_clear_in_a_room_that_is_encrypted_later_until_that_is_allowed(
+    homeserver: LabHomeserver, sqlite_url: str, complaints: list[str]
+) -> None:
+    keeper = InProcess(homeserver.take_slot(), sqlite_url)
+    async with keeper.running():
+        garden = await plant(keeper, state=[])
+        await garden.alice.put_state(garden.mods, "m.room.encryption", ALGORITHM)
+        await garden.heard(lambda event: "encryption is not enabled" in words(event))
+        ana = await garden.knocker()
+        await until(lambda: waiting(keeper), bool, lambda _: "nothing waits")
+        before = await raw(garden)
+    assert [event for event in before if ana.user_id in str(event)] == []
+    told: list[str] = []
+    await check(Settings.model_validate(keeper.config), told.append)
+    assert "is encrypted, and encryption is not allowed" in "\n".join(told)
+
+    keeper.config["encryption"] = encryption()
+    async with keeper.running():
+        await garden.card(ana)
+        said = await raw(garden)
+        assert {event["type"] for event in said[len(before) :]} == {SEALED}
+        await garden.tell("accept 1")
+        await garden.shown(ana, "accepted")
+
+    del keeper.config["encryption"]
+    async with keeper.running():
+        ben = await garden.knocker("ben")
+        await until(lambda: waiting(keeper), bool, lambda _: "nothing waits")
+        known = {event["event_id"] for event in before}
+        in_clear = [e for e in await raw(garden) if e["type"] != SEALED and e["event_id"] not in known]
+        assert ["encryption is not enabled" in words(event) for event in in_clear] == [True]
+        assert ben.user_id not in str(in_clear)
+    assert complaints
+    complaints.clear()
 
 
 # --- what is kept -------------------------------------------------------------------------------------------------
