@@ -34,7 +34,8 @@ def _indent(line: str) -> str:
 
 class _Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        line = {
+        fields = getattr(record, "fields", {})  # what `flow/journal.py` tells machines
+        line = fields | {
             "at": self.formatTime(record),
             "level": record.levelname.lower(),
             "logger": record.name,

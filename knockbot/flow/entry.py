@@ -14,11 +14,11 @@ from knockbot.domain.ids import RoomReference, server_of
 from knockbot.domain.model import MemberChange, Membership
 from knockbot.domain.words import NOTHING, Words
 from knockbot.errors import ActionError, Later, Never
-from knockbot.flow import rules, sealed, settle
+from knockbot.flow import journal, rules, sealed, settle
 from knockbot.flow.checkup import NOT_THERE, checklist, shortage
 from knockbot.flow.door import Door, RoomView, log
 from knockbot.flow.review import is_in, is_joined
-from knockbot.store import audit, effects, moves, pins, requests, rooms, visits
+from knockbot.store import effects, moves, pins, requests, rooms, visits
 from knockbot.store.db import Tx
 from knockbot.store.moves import Stage
 from knockbot.store.rooms import ProtectedRoom
@@ -175,14 +175,14 @@ class Promise:
 
 async def protect(door: Door, ask: Ask) -> Promise:
     """Go through the checks of `protect`, in their order, and get into the room on the way."""
-    refusal = await _may_ask(door, ask)
+    refusal = await journal.refusing(_may_ask(door, ask), ask.requester, "protect", ask.reference.room)
     if refusal is not None:
         return Promise(refusal)
     try:
         room_id, via = await _locate(door, ask.reference)
     except ActionError as error:
         return Promise(wording.room_not_found(ask.reference.room, error.why))
-    refusal = await _unfit_to_manage(door, ask, room_id)
+    refusal = await journal.refusing(_unfit_to_manage(door, ask, room_id), ask.requester, "protect", room_id)
     if refusal is not None:
         return Promise(refusal)
     if await is_in(door, room_id):
@@ -241,7 +241,7 @@ async def _get_in(door: Door, ask: Ask, room_id: str, via: tuple[str, ...]) -> P
 
 async def _judge_ask(door: Door, ask: Ask, room_id: str, *, entered: bool) -> Promise:
     """The bot is in: may the requester have this room protected? If not, it leaves a room it entered for this."""
-    refusal = await _may_protect(door, ask, room_id)
+    refusal = await journal.refusing(_may_protect(door, ask, room_id), ask.requester, "protect", room_id)
     if refusal is not None:
         if entered and not await _is_needed(door, room_id):
             await door.outside.leave(room_id)
@@ -279,7 +279,7 @@ async def protect_now(
     for room_id in (view.room_id, management_room):
         await visits.use(tx, room_id, door.now())
     detail = {"management_room": management_room}
-    await audit.add(tx, audit.Entry(door.now(), view.room_id, None, by, "protect", detail))
+    await settle.record_of_room(door, tx, view.room_id, by, "protect", **detail)
     await _bring_requests(door, tx, view.room_id, management_room, kept_before=before is not None)
     door.look_at_after(tx, view.room_id)
     return before is not None and before.management_room != management_room
@@ -330,4 +330,4 @@ async def unprotect(door: Door, tx: Tx, room: ProtectedRoom, by: str) -> None:
             await settle.refresh(door, tx, request.card_id)
     await effects.overtake_all(tx, room.room_id, "the room is protected no longer", door.now())
     await rooms.unprotect(tx, room.room_id)
-    await audit.add(tx, audit.Entry(door.now(), room.room_id, None, by, "unprotect", {}))
+    await settle.record_of_room(door, tx, room.room_id, by, "unprotect")

@@ -15,7 +15,7 @@ from knockbot.domain.plan import ACT_OF, REACTIONS
 from knockbot.domain.power import Powers, Shortfall
 from knockbot.domain.words import Words, user
 from knockbot.errors import ActionError, Never
-from knockbot.flow import invites, settle
+from knockbot.flow import invites, journal, settle
 from knockbot.flow.door import Door
 from knockbot.store import cards, moves, requests, rooms
 from knockbot.store.db import Tx
@@ -23,6 +23,11 @@ from knockbot.store.db import Tx
 
 async def objection(door: Door, wish: Wish, request: Request) -> Words | None:
     """Why this may not be done now, by this person or by the bot; `None` if nothing stands in the way."""
+    what = f"{wish.verdict} #{request.number}"
+    return await journal.refusing(_objection(door, wish, request), wish.actor, what, request.room_id)
+
+
+async def _objection(door: Door, wish: Wish, request: Request) -> Words | None:
     async with door.db.tx() as tx:
         label = await settle.label_of(tx, request.room_id)
     if not await is_in(door, request.room_id):

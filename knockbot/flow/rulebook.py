@@ -12,10 +12,10 @@ from knockbot.domain.ids import is_alias
 from knockbot.domain.policy import Policy
 from knockbot.domain.words import Words, lines
 from knockbot.errors import ActionError
-from knockbot.flow import rules
+from knockbot.flow import journal, rules, settle
 from knockbot.flow.door import Door
 from knockbot.flow.review import is_in, is_joined
-from knockbot.store import audit, pins, policies
+from knockbot.store import pins, policies
 from knockbot.store.db import Tx
 from knockbot.store.rooms import ProtectedRoom
 
@@ -48,12 +48,14 @@ async def examined(door: Door, change: Change) -> Sound | Words:
     """
     if change.room.locked:
         return wording.locked_room(change.room.label)
-    stranger = await _is_a_stranger(door, change)
+    room_id = change.room.room_id
+    stranger = await journal.refusing(_is_a_stranger(door, change), change.author, "policy set", room_id)
     if stranger is not None:
         return stranger
     # In a thread, and only now: reading the longest text that fits into a message takes a second.
     policy = await asyncio.to_thread(read_policy, change.text)
-    refusal = await _lacks_power(door, change, policy)
+    lacking = _lacks_power(door, change, policy)
+    refusal = await journal.refusing(lacking, change.author, "policy set", room_id)
     if refusal is not None:
         return refusal
     meant = await _rooms_meant(door, change, policy)
@@ -114,7 +116,7 @@ async def put_in_force(door: Door, tx: Tx, sound: Sound) -> Words:
     )
     await pins.take(tx, pins.of_revision(room_id, revision), sound.meant)
     detail = {"revision": revision, **({"rooms": dict(sound.meant)} if sound.meant else {})}
-    await audit.add(tx, audit.Entry(door.now(), room_id, None, change.author, "policy set", detail))
+    await settle.record_of_room(door, tx, room_id, change.author, "policy set", **detail)
     named = [
         wording.named_room(name, meant, before[name].room_id if name in before else None)
         for name, meant in sound.meant.items()

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from typing import Any
 
 from knockbot.domain import plan, wording
 from knockbot.domain.card import EMOJI, decision_line, machine_block, policy_key
 from knockbot.domain.model import Answer, Decision, Kind, Request, State, Verdict
 from knockbot.domain.policy import OTHERWISE, Announce, held_back
 from knockbot.domain.words import Words
-from knockbot.flow import notify, rules
-from knockbot.flow.door import IN_CLEAR, Door, log
+from knockbot.flow import journal, notify, rules
+from knockbot.flow.door import IN_CLEAR, Door
 from knockbot.store import audit, cards, effects, moves, requests, rooms
 from knockbot.store.db import Tx
 
@@ -243,5 +244,10 @@ async def label_of(tx: Tx, room_id: str) -> str:
 async def record(door: Door, tx: Tx, request: Request, actor: str, what: str, **detail: str | None) -> None:
     """Add a line about a request to the record, and to the log."""
     await audit.add(tx, audit.Entry(door.now(), request.room_id, request.id, actor, what, detail))
-    said = " ".join(str(value) for value in (what, detail.get("verdict"), detail.get("rule")) if value)
-    log.info("request %d at %s: %s, by %s", request.id, request.room_id, said, actor)
+    journal.decided(request, await label_of(tx, request.room_id), what, actor, detail)
+
+
+async def record_of_room(door: Door, tx: Tx, room_id: str, actor: str, what: str, **detail: Any) -> None:
+    """Add a line about a protected room to the record, and to the log."""
+    await audit.add(tx, audit.Entry(door.now(), room_id, None, actor, what, detail))
+    journal.changed(room_id, await label_of(tx, room_id), what, actor, detail)

@@ -18,7 +18,7 @@ from knockbot.domain.words import Words
 from knockbot.errors import Later, Never
 from knockbot.flow import entry, review, rules, settle
 from knockbot.flow.door import Door, RoomView, Tombstone
-from knockbot.store import audit, cards, effects, inbox, moves, pins, policies, requests, rooms, visits
+from knockbot.store import cards, effects, inbox, moves, pins, policies, requests, rooms, visits
 from knockbot.store.db import Tx
 from knockbot.store.moves import Move, Stage
 from knockbot.store.rooms import ProtectedRoom
@@ -270,7 +270,7 @@ async def _move_over(door: Door, tx: Tx, room: ProtectedRoom, view: RoomView, re
             await cards.move_over(tx, request.card_id, view.room_id)
         await settle.show(door, tx, request.id)
     detail = {"replacement": view.room_id, "requests": len(going)}
-    await audit.add(tx, audit.Entry(door.now(), room.room_id, None, by, "moved to its replacement", detail))
+    await settle.record_of_room(door, tx, room.room_id, by, "moved to its replacement", **detail)
     await entry.unprotect(door, tx, room, by)
     return len(going)
 

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from knockbot.domain.model import Act, Effect
 from knockbot.errors import Later, Never
-from knockbot.flow import consequences, sealed
+from knockbot.flow import consequences, journal, sealed
 from knockbot.flow.consequences import Done, Outcome, Overtaken
 from knockbot.flow.door import NOT_ALLOWED, Door, log
 from knockbot.flow.sealed import Keys, NoKeys
@@ -153,12 +153,13 @@ class Worker:
     async def _give_up(self, claimed: Claimed, error: Never) -> None:
         """Nothing more can be done; or, where only a power is missing, nothing until it is back."""
         door, effect = self._door, claimed.effect
-        log.warning("effect %s: %s", effect.key, error.why)
         mendable = error.code in MENDABLE
         async with door.db.tx() as tx:
             await _hold(door, tx, effect)
             if not await effects.is_ours(tx, claimed):
                 return
+            request = await requests.get(tx, effect.request_id) if effect.request_id is not None else None
+            journal.given_up(effect, request, error.why)
             if mendable:
                 await effects.block(tx, claimed.id, error.why)
                 await sealed.tell_if_silent(door, tx, effect.room_id)

@@ -586,12 +586,15 @@ class Homeserver:
     async def _enter(self, call: str, room: str, via: Sequence[str], body: Mapping[str, Any]) -> str:
         # `server_name` is the old name of `via`; servers of either age find theirs.
         query = {"via": list(via), "server_name": list(via)} if via else {}
-        return _id_in(await self.call(Method.POST, Path.v3[call][room], body, query, patience=HANDSHAKE), "room_id")
+        entered = _id_in(await self.call(Method.POST, Path.v3[call][room], body, query, patience=HANDSHAKE), "room_id")
+        log.info("%s: %s", call, entered, extra={"fields": {"what": call, "room_id": entered, "by": self.bot}})
+        return entered
 
     async def leave(self, room_id: str) -> None:
         """Leave a room, decline an invite or take a knock back; not to be in it at all is as good."""
         try:
             await self.call(Method.POST, Path.v3.rooms[room_id].leave, patience=HANDSHAKE)
+            log.info("leave: %s", room_id, extra={"fields": {"what": "leave", "room_id": room_id, "by": self.bot}})
         except Never as error:
             log.info("leaving %s: %s", room_id, error.why)
 

@@ -12,7 +12,7 @@ from knockbot.domain.model import Request, Verdict, Wish
 from knockbot.domain.text import storable
 from knockbot.domain.words import Words, lines
 from knockbot.errors import Fault
-from knockbot.flow import entry, invites, issuing, review, rulebook
+from knockbot.flow import entry, invites, issuing, journal, review, rulebook
 from knockbot.flow.door import Door
 from knockbot.matrix.calls import AWAITED, TICK, Call, Misuse, Promise, Reply, named_room, requests_meant
 from knockbot.store import rooms
@@ -46,7 +46,8 @@ async def unprotect(call: Call) -> Words | Promise:
     room = await _room_to_unprotect(call)
     if isinstance(room, Words):
         return room
-    refusal = await entry.may_unprotect(call.door, room, call.actor)
+    may_not = entry.may_unprotect(call.door, room, call.actor)
+    refusal = await journal.refusing(may_not, call.actor, "unprotect", room.room_id)
     if refusal is not None:
         return refusal
 

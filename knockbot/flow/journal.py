@@ -1,0 +1,97 @@
+"""The journal: what was decided, done and refused, as lines of the log; text for people, fields for machines.
+
+A line names a request by its number and its applicant, as its card does. Names that anybody can choose stand in quotes,
+and so does an ID that looks like more than an ID, so that nobody writes a part of a line.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Awaitable, Mapping
+from typing import Any
+
+from knockbot.domain.model import Effect, Request
+from knockbot.domain.text import shown, shown_id
+from knockbot.domain.words import NAME_LIMIT, Words
+from knockbot.flow.door import log
+
+_PLAIN_ID = re.compile(r"[@!#$][\w.=/+-]*(:[\w.:\[\]-]+)?", re.ASCII)
+
+
+def named(name: str, limit: int = NAME_LIMIT) -> str:
+    """A name that somebody chose, in quotes that it cannot end."""
+    return json.dumps(shown(name, limit), ensure_ascii=False)
+
+
+def identified(matrix_id: str) -> str:
+    """An ID as it is, if it is one as servers make them today; else in quotes, with what cannot be seen spelled out."""
+    return matrix_id if _PLAIN_ID.fullmatch(matrix_id) else json.dumps(shown_id(matrix_id), ensure_ascii=False)
+
+
+def about(request: Request, label: str) -> str:
+    """A request as its card names it."""
+    return f"request #{request.number} of {identified(request.subject)} at {place(request.room_id, label)}"
+
+
+def place(room_id: str, label: str) -> str:
+    """A room by what people call it, and by its ID."""
+    return identified(room_id) if label == room_id else f"{named(label)} ({identified(room_id)})"
+
+
+def decided(request: Request, label: str, what: str, by: str, detail: Mapping[str, Any]) -> None:
+    """Something was put on record about a request."""
+    rule = detail.get("rule")
+    said = " ".join(str(part) for part in (what, detail.get("verdict")) if part)
+    by_rule = f" by rule {named(rule)}," if rule else ""
+    fields: dict[str, Any] = {
+        "number": request.number,
+        "user_id": request.subject,
+        "management_room": request.management_room,
+    }
+    _write(
+        f"{about(request, label)}: {said},{by_rule} by {identified(by)}",
+        what,
+        request.room_id,
+        by,
+        {**fields, **detail},
+    )
+
+
+def changed(room_id: str, label: str, what: str, by: str, detail: Mapping[str, Any]) -> None:
+    """Something was put on record about a protected room: it is protected or not, or has another policy."""
+    said = "".join(f", {name.replace('_', ' ')} {_value(value)}" for name, value in detail.items() if value is not None)
+    _write(f"{place(room_id, label)}: {what}{said}, by {identified(by)}", what, room_id, by, detail)
+
+
+def _value(value: Any) -> str:
+    return identified(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+async def refusing(refusal: Awaitable[Words | None], by: str, what: str, room_id: str) -> Words | None:
+    """What somebody may not do, and why, as `refusal` comes to know; nothing is written where they may."""
+    why = await refusal
+    if why is not None:
+        text = f"refused: {identified(by)} may not {what} at {identified(room_id)}: {named(why.plain, LONGEST)}"
+        _write(text, "refused", room_id, by, {"asked": what, "why": why.plain})
+    return why
+
+
+LONGEST = 500
+"""Characters of a refusal."""
+
+
+def given_up(effect: Effect, request: Request | None, why: str) -> None:
+    """An act will not be done, or waits for a power."""
+    whom = f" {identified(effect.user_id)}" if effect.user_id else ""
+    number = f" (request #{request.number})" if request is not None else ""
+    text = (
+        f"cannot {effect.act}{whom} at {identified(effect.room_id)}{number}: {named(why, LONGEST)}, effect {effect.key}"
+    )
+    fields = {"act": effect.act.value, "user_id": effect.user_id, "number": request.number if request else None}
+    log.warning("%s", text, extra={"fields": fields | {"room_id": effect.room_id, "effect": effect.key, "why": why}})
+
+
+def _write(text: str, what: str, room_id: str, by: str, fields: Mapping[str, Any]) -> None:
+    told = {"what": what, "room_id": room_id, **fields, "by": by}
+    log.info("%s", text, extra={"fields": {name: value for name, value in told.items() if value is not None}})
