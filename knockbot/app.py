@@ -27,7 +27,7 @@ from knockbot.domain.model import (
     ThirdPartyChange,
 )
 from knockbot.errors import ActionError, Fault, Unavailable
-from knockbot.flow import configured, entry, intake, invites, issuing, sealed, successors, upgrading
+from knockbot.flow import configured, entry, intake, invites, issuing, names, sealed, successors, upgrading
 from knockbot.flow.arrivals import Arrivals, Handler
 from knockbot.flow.door import Door
 from knockbot.flow.recall import recall
@@ -239,7 +239,7 @@ async def _start(
             await keyring.settled.wait()
         gateway.ready = True
         log.info("knockbot %s is ready", __version__)
-        async with _working(lambda: protect_configured(door)):
+        async with _working(lambda: protect_configured(door), lambda: look_at_names(door)):
             await _look_around(door)
 
 
@@ -253,6 +253,13 @@ async def _look_around(door: Door) -> None:
         await entry.leave_unused(door)
         await asyncio.sleep(ROUNDS)
         await _patiently(lambda: sealed.look_at_management_rooms(door), "looking at the management rooms")
+
+
+async def look_at_names(door: Door) -> None:
+    """On start and then hourly: where the aliases lead by now that policies and the config file name."""
+    while True:
+        await names.look_again(door)
+        await asyncio.sleep(ROUNDS)
 
 
 async def protect_configured(door: Door) -> None:

@@ -17,8 +17,9 @@ from mautrix.api import Method, Path
 
 from knockbot.app import listening, new_homeserver, new_session, now
 from knockbot.config import Settings
-from knockbot.domain.ids import server_of
+from knockbot.domain.ids import is_alias, server_of
 from knockbot.errors import ActionError, Later, Never, Unavailable
+from knockbot.flow import configured, names
 from knockbot.flow.checkup import checklist
 from knockbot.flow.door import Door
 from knockbot.matrix.facts import Outside
@@ -342,9 +343,26 @@ async def _rooms(bench: Bench, say: Callable[[str], None]) -> bool:
             sound = sound and not missing
             head = f"{'❌' if missing else '✅'} {room.label} ({room.room_id})"
             say("\n".join([head, *(f"   {line}" for line in missing)]))
-        return sound
+        return await _names(door, say) and sound
     finally:
         await db.close()
+
+
+async def _names(door: Door, say: Callable[[str], None]) -> bool:
+    """What the config file names: what is missing for each room, and where aliases lead elsewhere than they mean."""
+    sound = True
+    for entry, room_id, why in await configured.missing(door):
+        means = f", which means {room_id}" if room_id not in (entry, None) else ""
+        say(
+            f"✅ in the config file: {entry}{means}" if why is None else f"❌ in the config file: {entry}{means}: {why}"
+        )
+        sound = sound and why is None
+    async with door.db.tx() as tx:
+        pinned = [one.pin for one in await names.in_force(door, tx) if is_alias(one.pin.name)]
+    leads = await names.leads(door, (pin.name for pin in pinned))
+    for line in dict.fromkeys(names.said(names.seen(pin, leads)).plain for pin in pinned):
+        say(line if line.startswith("⚠️") else f"✅ {line}")
+    return sound
 
 
 async def _management_rooms(door: Door, places: set[str], say: Callable[[str], None]) -> bool:

@@ -929,10 +929,35 @@ def named_room_is_replaced(reference: str, replacement: str) -> Words:
     )
 
 
-def named_room(name: str, room_id: str, before: str | None = None) -> Words:
-    """The room that a name in a policy means from now on, and the one that it meant until now."""
+def named_room(name: str, room_id: str, *, before: str | None = None, leads_to: str | None = None) -> Words:
+    """The room that a name means in one place, the one it meant until now, and where its alias leads by now."""
     known = words(" (until now it meant {})", identifier(before)) if before not in (None, room_id) else NOTHING
-    return words("{} means the room {} here{}.", identifier(name), identifier(room_id), known)
+    means = words("{} means the room {} here{}.", identifier(name), identifier(room_id), known)
+    if leads_to is None:
+        return means
+    if not leads_to:
+        return words("{} The alias leads to no room now.", means)
+    return words("⚠️ {} The alias leads to another room now: {}", means, identifier(leads_to))
+
+
+def not_known_yet(name: str) -> Words:
+    """An alias that led to no room whenever it was looked up."""
+    return words("⚠️ I do not know yet which room {} is.", identifier(name))
+
+
+IN_POLICY = "The policy of {room} names {alias}."
+IN_CONFIG = "My config file names {alias}, for {room}."
+
+
+def alias_moved(where: str, label: str, alias: str, room_id: str, leads_to: str) -> Words:
+    """An alias leads to another room than the one that was pinned, which changes nothing."""
+    return words(
+        where + " That alias leads to another room now: {other}. I go on using {pinned}.",
+        room=room(label),
+        alias=identifier(alias),
+        other=identifier(leads_to),
+        pinned=identifier(room_id),
+    )
 
 
 def policy_revisions(label: str, rows: Sequence[Words]) -> Words:

@@ -121,8 +121,8 @@ def named(settings: Settings) -> Iterator[tuple[str, str]]:
             yield from ((pins.of_config(name, "policy"), alias) for alias in _aliases(room.policy.policy))
 
 
-async def look_up(door: Door, settings: Settings) -> Names:
-    """Find out what the aliases mean that were not looked up before, and keep that for good."""
+async def look_up(door: Door, settings: Settings, *, take: bool = True) -> Names:
+    """Find out what the aliases mean that were not looked up before, and keep that for good, unless only looking."""
     names = Names(await _pinned(door))
     for place, alias in named(settings):
         if (place, alias) in names.pinned:
@@ -132,9 +132,11 @@ async def look_up(door: Door, settings: Settings) -> Names:
         except ActionError as error:
             names.unknown[place, alias] = error.why
             continue
-        async with door.db.tx() as tx:
-            await pins.take(tx, place, {alias: room_id})
-        log.info("%s means the room %s (%s)", alias, room_id, place)
+        if take:
+            async with door.db.tx() as tx:
+                await pins.take(tx, place, {alias: room_id})
+                room_id = (await pins.at(tx, place))[alias].room_id  # another process may have been first
+            log.info("%s means the room %s (%s)", alias, room_id, place)
         names.pinned[place, alias] = room_id
     return names
 
@@ -193,20 +195,26 @@ async def _keep_one(door: Door, place: _Entry, *, enter: bool) -> str | None:
         return "it is not known yet which room that is."
     view = None
     if not await _is_kept(door, room_id, management_room):
-        its = place.settings.rooms[place.name].management_room
-        outside = [
-            called
-            for called, room in ((place.name, room_id), (its, management_room))
-            if not await _is_inside(door, called, room, enter=enter)
-        ]
-        if outside:
-            return " ".join(f"I am not in {called}: invite {door.bot} there." for called in outside)
+        outside = await _outside(door, place, enter=enter)
+        if outside is not None:
+            return outside
         view = await door.outside.room(room_id)
     async with door.closing(None) as tx:
         if view is not None:
             await entry.protect_now(door, tx, view, management_room, door.bot, locked=True)
         await _put_in_force(door, tx, room_id, *place.policy)
     return None
+
+
+async def _outside(door: Door, place: _Entry, *, enter: bool) -> str | None:
+    """Which of its two rooms the bot is not in, and cannot get into."""
+    its = place.settings.rooms[place.name].management_room
+    outside = [
+        called
+        for called, room in ((place.name, place.room), (its, place.management_room))
+        if room is not None and not await _is_inside(door, called, room, enter=enter)
+    ]
+    return " ".join(f"I am not in {called}: invite {door.bot} there." for called in outside) or None
 
 
 async def _is_kept(door: Door, room_id: str, management_room: str) -> bool:
@@ -238,6 +246,26 @@ async def _put_in_force(door: Door, tx: Tx, room_id: str, text: str, meant: Mapp
     else:
         revision = await policies.revise(tx, room_id, author=CONFIG_FILE, text=text, now=door.now(), cause=None)
     await pins.take(tx, pins.of_revision(room_id, revision), meant)
+
+
+# --- looking only ---------------------------------------------------------------------------------------------
+
+
+async def missing(door: Door) -> list[tuple[str, str | None, str | None]]:
+    """Each entry of the config file, the room that it means, and what is missing; nothing is done. For `check`."""
+    settings = door.settings
+    names = await look_up(door, settings, take=False)
+    seen: dict[str, str] = {}
+    found: list[tuple[str, str | None, str | None]] = []
+    for place in (_Entry(settings, names, name) for name in settings.rooms):
+        try:
+            why = _unfit(place, seen) or await _outside(door, place, enter=False)
+        except ActionError as error:
+            why = error.why
+        found.append((place.name, place.room, why))
+        if place.room is not None:
+            seen.setdefault(place.room, place.name)
+    return found
 
 
 # --- what is missing ------------------------------------------------------------------------------------------

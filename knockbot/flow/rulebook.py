@@ -118,7 +118,7 @@ async def put_in_force(door: Door, tx: Tx, sound: Sound) -> Words:
     detail = {"revision": revision, **({"rooms": dict(sound.meant)} if sound.meant else {})}
     await settle.record_of_room(door, tx, room_id, change.author, "policy set", **detail)
     named = [
-        wording.named_room(name, meant, before[name].room_id if name in before else None)
+        wording.named_room(name, meant, before=before[name].room_id if name in before else None)
         for name, meant in sound.meant.items()
     ]
     label = change.room.label

@@ -7,7 +7,7 @@ from knockbot.domain import ids, wording
 from knockbot.domain.model import Knock, Membership
 from knockbot.domain.words import Words, lines
 from knockbot.errors import Never
-from knockbot.flow import checkup, rules, settle
+from knockbot.flow import checkup, names, rules, settle
 from knockbot.flow.judge import judge
 from knockbot.matrix.calls import Call, Misuse, managed_request, managed_room, named_room, requests_meant
 from knockbot.matrix.typed import read_numbers
@@ -29,6 +29,7 @@ async def list_rooms(call: Call) -> Words:
             pending = len(await requests.pending(tx, room.management_room, room.room_id))
             elsewhere = room.management_room if room.management_room != call.room else None
             rows.append(wording.room_row(room.label, room.room_id, pending, room.trouble, elsewhere))
+            rows += await names.of_room(call.door, tx, room)
     return wording.room_list(rows)
 
 
@@ -97,7 +98,10 @@ async def check(call: Call) -> Words:
         return room
     try:
         view = await call.door.outside.room(room.room_id)
-        return wording.checked(room.label, await checkup.checklist(call.door, view))
+        found = await checkup.checklist(call.door, view)
+        async with call.door.db.tx() as tx:
+            named = [*await names.of_room(call.door, tx, room), *await names.of_policy(call.door, tx, room.room_id)]
+        return lines([wording.checked(room.label, found), *dict.fromkeys(named)])
     except Never:
         return wording.blocked(room.label, checkup.NOT_THERE, call.door.bot)
 
@@ -109,7 +113,8 @@ async def policy_show(call: Call) -> Words:
         return room
     async with call.door.db.tx() as tx:
         found = await rules.in_force(call.door, tx, room.room_id)
-    return wording.policy_shown(room.label, found.source, found.text)
+        named = await names.of_policy(call.door, tx, room.room_id)
+    return lines([wording.policy_shown(room.label, found.source, found.text), *named])
 
 
 async def policy_log(call: Call) -> Words:

@@ -1,0 +1,129 @@
+"""Where the aliases lead by now that policies and the config file name: elsewhere changes nothing, and is told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from knockbot.domain import wording
+from knockbot.domain.ids import is_alias
+from knockbot.domain.words import Words
+from knockbot.errors import ActionError
+from knockbot.flow import rules, settle
+from knockbot.flow.door import Door, log
+from knockbot.store import moves, pins, rooms
+from knockbot.store.db import Tx
+from knockbot.store.pins import Pin
+from knockbot.store.rooms import ProtectedRoom
+
+AT_ONCE = 4
+"""Aliases that are looked up at the same time: some servers take long to answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A pin that is in force, and the protected room that it is about; none for the config file's default policy."""
+
+    pin: Pin
+    room: ProtectedRoom | None
+
+
+async def in_force(door: Door, tx: Tx) -> list[Named]:
+    """Every pin that decides something now."""
+    protected = await rooms.all_rooms(tx)
+    found = {(pin.place, pin.name): Named(pin, None) for pin in (await pins.at(tx, pins.DEFAULT_POLICY)).values()}
+    for room in protected:
+        for pin in [*(await rules.named(tx, room.room_id)).values(), *await of_entry(door, tx, room)]:
+            found.setdefault((pin.place, pin.name), Named(pin, room))
+    return list(found.values())
+
+
+async def of_entry(door: Door, tx: Tx, room: ProtectedRoom) -> list[Pin]:
+    """The pins by which the config file names a protected room and its management room."""
+    if not room.locked:
+        return []
+    config = await pins.of_the_config(tx)
+    for entry in door.settings.rooms:
+        its = [pin for pin in config if pin.place in (pins.of_config(entry), pins.of_config(entry, "management_room"))]
+        if entry == room.room_id or any(pin.name == entry and pin.room_id == room.room_id for pin in its):
+            return its
+    return []
+
+
+async def leads(door: Door, aliases: Iterable[str]) -> dict[str, str]:
+    """The room that each alias leads to now, or `NOWHERE`; what cannot be found out is left out."""
+    turns = asyncio.Semaphore(AT_ONCE)
+
+    async def look(alias: str) -> tuple[str, str] | None:
+        async with turns:
+            try:
+                return alias, (await door.outside.resolve(alias))[0]
+            except ActionError as error:
+                return (alias, pins.NOWHERE) if error.code == "M_NOT_FOUND" else None
+
+    found = await asyncio.gather(*(look(alias) for alias in sorted(set(aliases))))
+    return dict(one for one in found if one is not None)
+
+
+async def look_again(door: Door) -> None:
+    """See where all aliases lead that are pinned, and tell once where that is elsewhere."""
+    async with door.db.tx() as tx:
+        named = [one for one in await in_force(door, tx) if is_alias(one.pin.name)]
+    found = await leads(door, (one.pin.name for one in named))
+    for one in named:
+        if one.pin.name in found:
+            await _note(door, one, seen(one.pin, found).leads_to)
+
+
+def seen(pin: Pin, found: Mapping[str, str]) -> Pin:
+    """A pin, with where its alias leads by what was found."""
+    lead = found.get(pin.name, pin.leads_to)
+    return replace(pin, leads_to=lead if lead != pin.room_id else None)
+
+
+async def _note(door: Door, one: Named, leads_to: str | None) -> None:
+    pin, room = one.pin, one.room
+    if pin.leads_to == leads_to:
+        return
+    async with door.closing(None) as tx:
+        if not await pins.seen(tx, pin, leads_to):
+            return
+        now = (leads_to or "no room") if leads_to is not None else f"{pin.room_id} again"
+        log.warning("the alias %s leads to %s now; for %s it means %s", pin.name, now, pin.place, pin.room_id)
+        if leads_to and room is not None and not await _is_its_replacement(tx, pin, room, leads_to):
+            where = wording.IN_CONFIG if pin.place.startswith(pins.CONFIG) else wording.IN_POLICY
+            text = wording.alias_moved(where, room.label, pin.name, pin.room_id, leads_to)
+            occasion = f"alias:{pin.place}:{pin.name}:{leads_to}:{door.now()}"
+            await settle.say(door, tx, room.management_room, occasion, text)
+
+
+async def _is_its_replacement(tx: Tx, pin: Pin, room: ProtectedRoom, leads_to: str) -> bool:
+    """Whether the alias went along with a room that was replaced, which is told and asked about by itself."""
+    known = [await moves.find(tx, pin.room_id), await moves.find(tx, pin.room_id, room.room_id)]
+    return any(move is not None and move.replacement == leads_to for move in known)
+
+
+# --- for people -----------------------------------------------------------------------------------------------
+
+
+async def of_policy(door: Door, tx: Tx, room_id: str) -> list[Words]:
+    """The room that each alias in a policy means, and those that are not known yet."""
+    names = (await rules.in_force(door, tx, room_id)).policy.rooms_needed
+    pinned = await rules.named(tx, room_id)
+    return [
+        said(pinned[name]) if name in pinned else wording.not_known_yet(name)
+        for name in names
+        if name in pinned or is_alias(name)
+    ]
+
+
+async def of_room(door: Door, tx: Tx, room: ProtectedRoom) -> list[Words]:
+    """The names of the config file for a room, and what of the names in its policy is not as it was."""
+    moved = [pin for pin in (await rules.named(tx, room.room_id)).values() if pin.leads_to is not None]
+    return [said(pin) for pin in [*await of_entry(door, tx, room), *moved]]
+
+
+def said(pin: Pin) -> Words:
+    """What a name means, and where its alias leads by now."""
+    return wording.named_room(pin.name, pin.room_id, leads_to=pin.leads_to)
