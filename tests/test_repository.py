@@ -21,7 +21,7 @@ from knockbot.domain.card import OUTCOME_SENTENCES
 from knockbot.domain.criteria import COMBINATIONS, CRITERIA
 from knockbot.domain.model import State, Verdict
 from knockbot.domain.policy import POLICY_KEYS, RULE_KEYS, Announce
-from knockbot.matrix.commands import COMMANDS
+from knockbot.matrix.commands import COMMANDS, SYNONYMS
 from knockbot.matrix.homeserver import REFUSALS, UNWELL
 from knockbot.store import upgrades
 from tests.documentation import DOCS, PACKAGE, ROOT, blocks_of, code_spans, complaints, headings, plainly, tracked_files
@@ -92,6 +92,17 @@ def code_headings(file: str) -> list[str]:
 
 def test_every_command_has_its_section_and_no_other_does() -> None:
     assert sorted(code_headings("docs/commands.md")) == sorted(COMMANDS)
+
+
+def test_the_table_in_the_prose_is_that_of_the_commands() -> None:
+    rows = [f"| `{command.full_usage}` | {command.summary} |" for command in COMMANDS.values()]
+
+    assert "\n".join(rows) in prose("docs/commands.md")
+
+
+@pytest.mark.parametrize("word", SYNONYMS)
+def test_every_other_word_for_a_command_is_told(word: str) -> None:
+    assert word in code_spans(ROOT / "docs/commands.md")
 
 
 def test_every_criterion_has_its_section_and_no_other_does() -> None:

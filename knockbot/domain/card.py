@@ -101,7 +101,7 @@ INVITE_OFFERS: dict[Verdict, str] = {
 REDEEMED_OFFERS: dict[Verdict, str] = {
     Verdict.ACCEPT: "✅ accept",
     Verdict.REJECT: "❌ reject: {user} is kicked",
-    Verdict.BAN: "⛔ ban: {user} is banned",
+    Verdict.BAN: "⛔ ban: {user} is banned, if they have joined",
 }
 
 EMOJI: dict[Verdict, str] = {verdict: emoji for emoji, verdict in REACTIONS.items()}

@@ -11,8 +11,8 @@ from enum import StrEnum
 from typing import Any
 
 from knockbot.domain.ids import host_of
-from knockbot.domain.model import IdentityKey, MemberChange, Membership
-from knockbot.domain.power import Powers
+from knockbot.domain.model import IdentityKey, MemberChange, Membership, Verdict
+from knockbot.domain.power import ANYBODY, Powers
 from knockbot.domain.text import storable
 
 MOST_KEYS = 20
@@ -83,7 +83,7 @@ def fall(change: MemberChange) -> Fall | None:
 
 def may_invite(powers: Powers, inviter: str) -> bool:
     """Whether the inviter's level still reaches the room's `invite` level; where not, that is `Fall.DEMOTED`."""
-    return powers.level(inviter) >= powers.levels["invite"]
+    return powers.may(inviter, Verdict.ACCEPT, ANYBODY)
 
 
 def fallen(member: MemberChange | None, powers: Powers, inviter: str) -> Fall | None:

@@ -177,8 +177,13 @@ class Message:
     body: str
     formatted_body: str | None = None
     in_reply_to: str | None = None
+    """The message it replies to; what a thread names for clients that know no threads is none."""
     verified: bool | None = None
     """Whether it is from a device that its owner vouches for; `None` where it came in clear, and nobody can know."""
+    thread: str | None = None
+    """The message that its thread began with."""
+    edits: str | None = None
+    """The message that it replaces; such a one never commands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +309,8 @@ class Decision:
     missed: tuple[Miss, ...] = ()
     unknown: str | None = None
     doubt: str | None = None
+    author: str | None = None
+    """Who wrote the policy, and with whose power it acts; none for one of the config file, which acts for the bot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,6 +332,15 @@ class Answer:
     """Whether it was given to many at once, and what comes of them is told together."""
     doubtful: bool = False
     """Whether the knock it accepts may have been taken back long ago, on a server that does not tell."""
+    author: str | None = None
+    """For a rule's answer: who wrote the policy (`Decision.author`)."""
+    instead: bool = False
+    """Whether it overrides another answer, whose act may be on its way."""
+
+    @property
+    def on_behalf_of(self) -> str:
+        """With whose power it is carried out: a policy's author, the moderator, or the bot for the config file."""
+        return self.author or self.by
 
 
 @dataclass(frozen=True, slots=True)
@@ -392,6 +408,11 @@ class Request:
     def sponsor(self) -> str:
         """Who answers for a third-party invite: its inviter, or the moderator on whose word the bot sent it."""
         return self.issued_by or (self.invite.inviter if self.invite else "")
+
+    @property
+    def judged_as(self) -> Kind:
+        """What a rule, or a moderator, answers here: a knock, an invite, or who came in by one."""
+        return Kind.REDEEMED_INVITE if self.redeemed else self.kind
 
     @property
     def on_its_way(self) -> bool:

@@ -51,10 +51,30 @@ def plan(request: Request, answer: Answer, home: str) -> tuple[Effect, ...]:
             user_id=request.user_id,
             server=server if away else None,
             event_id=answer.event_id if act is Act.INVITE and request.moved_from is None else None,
-            content=({"reason": answer.reason} if answer.reason else {})
-            | ({"while": [Membership.LEAVE, Membership.KNOCK]} if request.moved_from is not None else {}),
+            content=_said(answer.reason, answer.on_behalf_of) | _scope(request, answer),
         ),
     )
+
+
+def _said(reason: str | None, on_behalf_of: str) -> dict[str, Any]:
+    """What the applicant is told, and with whose power it is done: looked at again right before the act."""
+    return {"for": on_behalf_of} | ({"reason": reason} if reason else {})
+
+
+def _scope(request: Request, answer: Answer) -> dict[str, Any]:
+    """In which memberships the applicant is hit, where that is not just while they knock."""
+    if request.moved_from is not None:
+        return {"while": [Membership.LEAVE, Membership.KNOCK]}
+    if answer.instead:
+        return {"while": [*INSTEAD[ACT_OF[answer.verdict]]], "instead": True}
+    return {}
+
+
+INSTEAD: dict[Act, tuple[Membership, ...]] = {
+    Act.KICK: (Membership.KNOCK, Membership.INVITE, Membership.JOIN),
+    Act.BAN: (Membership.KNOCK, Membership.INVITE, Membership.JOIN, Membership.LEAVE),
+}
+"""The memberships in which an act finds somebody where the one that it overrides got through after all."""
 
 
 def _clear_up(request: Request, room_id: str, answer: Answer) -> Effect:
@@ -65,7 +85,7 @@ def _clear_up(request: Request, room_id: str, answer: Answer) -> Effect:
         room_id=room_id,
         lane=f"{room_id} home",
         user_id=request.user_id,
-        content={"reason": answer.reason} if answer.reason else {},
+        content=_said(answer.reason, answer.on_behalf_of),
     )
 
 
@@ -75,15 +95,20 @@ def _plan_for_invite(request: Request, answer: Answer) -> tuple[Effect, ...]:
     if answer.verdict is Verdict.ACCEPT:
         return ()
     if request.redeemed:
-        return (_remove(request, ACT_OF[answer.verdict], request.user_id, answer.reason, cause),)
-    taken_back = revoke(request, cause)
+        return (_remove(request, ACT_OF[answer.verdict], request.user_id, answer, {"guest": request.event_id}),)
+    taken_back = revoke(request, cause, answer.on_behalf_of)
     if answer.verdict is Verdict.REJECT or request.invite is None:
         return (taken_back,)
-    return (taken_back, _remove(request, Act.BAN, request.subject, answer.reason, cause))
+    return (taken_back, _remove(request, Act.BAN, request.subject, answer, {}))
 
 
-def _remove(request: Request, act: Act, user_id: str, reason: str | None, cause: str) -> Effect:
-    """Kick or ban somebody who is, or may be, in the room: not a knocker, but an inviter or who came in by them."""
+def _remove(request: Request, act: Act, user_id: str, answer: Answer, more: dict[str, Any]) -> Effect:
+    """Kick or ban somebody who is, or may be, in the room: not a knocker, but an inviter or who came in by them.
+
+    `guest` is the event by which somebody came in who may know of nothing: until they join, the act only takes their
+    invite back.
+    """
+    cause = answer.cause or answer.event_id
     return Effect(
         key=f"{act}:{request.id}:{cause}",
         act=act,
@@ -91,7 +116,7 @@ def _remove(request: Request, act: Act, user_id: str, reason: str | None, cause:
         lane=f"{request.room_id} home",
         request_id=request.id,
         user_id=user_id,
-        content={"while": [*INSIDE[act]]} | ({"reason": reason} if reason else {}),
+        content={"while": [*INSIDE[act]]} | _said(answer.reason, answer.on_behalf_of) | more,
     )
 
 
@@ -107,8 +132,9 @@ def _spoken(management_room: str) -> str:
     return f"{management_room} said"
 
 
-def revoke(request: Request, cause: str) -> Effect:
-    """Take a third-party invite back, so that nobody can come in by it."""
+def revoke(request: Request, cause: str, on_behalf_of: str | None) -> Effect:
+    """Take a third-party invite back, so that nobody can come in by it; with the bot's own power for nobody else."""
+    whose = {"for": on_behalf_of} if on_behalf_of is not None else {}
     return Effect(
         key=f"revoke:{request.id}:{cause}",
         act=Act.REVOKE,
@@ -116,13 +142,13 @@ def revoke(request: Request, cause: str) -> Effect:
         lane=f"{request.room_id} home",
         request_id=request.id,
         event_id=request.event_id,
-        content={"token": request.invite.token, "inviter": request.invite.inviter} if request.invite else {},
+        content=whose | ({"token": request.invite.token, "inviter": request.invite.inviter} if request.invite else {}),
     )
 
 
 def spend(request: Request, cause: str) -> Effect:
     """Empty a token that somebody came in by, so that nobody else does; the request goes on whatever comes of it."""
-    return replace(revoke(request, cause), key=f"spend:{request.id}:{cause}", request_id=None)
+    return replace(revoke(request, cause, None), key=f"spend:{request.id}:{cause}", request_id=None)
 
 
 def issue(room_id: str, cause: str, server: str, management_room: str) -> Effect:
@@ -159,7 +185,9 @@ def write(request: Request, answer: Answer, day: int) -> Effect:
     )
 
 
-def call_in(room_id: str, user_id: str, home: str, cause: str, stands: MemberChange | None) -> Effect:
+def call_in(
+    room_id: str, user_id: str, stands: MemberChange | None, *, home: str, cause: str, on_behalf_of: str
+) -> Effect:
     """Invite somebody who has not knocked, where they stand as `stands` says, and on no request."""
     server = server_of(user_id)
     away = server != home
@@ -171,7 +199,7 @@ def call_in(room_id: str, user_id: str, home: str, cause: str, stands: MemberCha
         user_id=user_id,
         server=server if away else None,
         event_id=stands.event_id if stands is not None else None,
-        content={"while": [None, Membership.LEAVE, Membership.KNOCK]},
+        content={"while": [None, Membership.LEAVE, Membership.KNOCK], "for": on_behalf_of},
     )
 
 

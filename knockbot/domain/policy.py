@@ -22,6 +22,7 @@ from knockbot.domain.reading import (
     one_or_more,
     spelled,
     text,
+    written_duration,
 )
 from knockbot.domain.text import shown
 from knockbot.errors import Fault
@@ -170,6 +171,27 @@ class Policy:
             Fall.DEMOTED: self.inviter_demoted,
             Fall.LEFT: self.inviter_left,
         }[fall]
+
+
+def changed_settings(before: Policy, after: Policy) -> list[tuple[str, str, str]]:
+    """The settings that are not the same in two policies: key, value before, value after, as one writes them."""
+    changed = []
+    for key in POLICY_KEYS:
+        old, new = getattr(before, key), getattr(after, key)
+        if key != "rules" and old != new:
+            changed.append((key, _written(old), _written(new)))
+    return changed
+
+
+def _written(value: object) -> str:
+    """A setting as it is written in YAML."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int):
+        return written_duration(value)
+    if isinstance(value, tuple):
+        return ", ".join(value) or "nobody"
+    return str(value)
 
 
 def decide(knock: Knock, facts: Facts, policy: Policy, kind: Kind = Kind.KNOCK) -> Decision:

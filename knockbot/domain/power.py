@@ -1,8 +1,9 @@
 """Power-level arithmetic: who may do what to whom in a room, by its create event and its power levels.
 
 It follows the specification's authorization rules and what Synapse makes of them, so that a missing power can be said
-before an act is tried: the invite level defaults to 0, old rooms hold numbers as text, and the creators of a room of
-version 12 stand above every number.
+before an act is tried: the invite level defaults to 0, old rooms hold numbers as text, the creators of a room of
+version 12 stand above every number, a kick or a ban takes more than the level of whom it hits, and a room may be closed
+to users of other servers. Every place that says who may do something asks here.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from knockbot.domain.model import Verdict
+from knockbot.domain.ids import server_of
+from knockbot.domain.model import Kind, Verdict
 
 Level = float
 """A power level: an integer, or `math.inf` for the creators of a room of version 12."""
@@ -39,16 +41,27 @@ NEEDS: Mapping[Verdict, str] = {
 ABOVE_THE_TARGET = frozenset({Verdict.REJECT, Verdict.BAN})
 """Answers that also need more power than whom they hit."""
 
+ANYBODY = ""
+"""In place of a target: somebody of whom the room says nothing, as of most applicants. Their level is `users_default`.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Shortfall:
-    """Why somebody may not give an answer: `actual` is below `needed`, or not above `target`, or both."""
+    """Why somebody may not give an answer: `actual` is below `needed`, or not above `target`, or both.
+
+    Or because the room takes no event about users of the target's server, however much power anybody has.
+    """
 
     verdict: Verdict
     needed: Level
     actual: Level
     target: Level | None = None
     """The level of whom the answer would hit, where it must be lower than `actual`; else none."""
+    unreachable: bool = False
+    """Whether the room is closed to the target's server (`m.federate` is false)."""
+    anybody: bool = False
+    """Whether the target is nobody in particular, so that this level is that of everybody."""
 
     @property
     def lacks_level(self) -> bool:
@@ -63,10 +76,17 @@ class Shortfall:
     @property
     def why(self) -> str:
         """The same as a sentence that fits whoever lacks it, the bot or a moderator."""
+        if self.unreachable:
+            return "the room is closed to users of other servers (m.federate is false)."
         if self.target == math.inf:
             return "a creator of the room can neither be kicked nor banned."
         if self.lacks_level:
             return f"it takes level {self.needed:g} to {NEEDS[self.verdict]}, and this is only {self.actual:g}."
+        if self.anybody:
+            everybody = f"everybody has level {self.target:g} there (users_default)"
+            return (
+                f"it takes more than that to {NEEDS[self.verdict]}, as {everybody}, and this is only {self.actual:g}."
+            )
         return f"it takes more than level {self.target:g}, which the other one has, and this is only {self.actual:g}."
 
 
@@ -82,6 +102,10 @@ class Powers:
     """Each key of `DEFAULTS` with the level that is in force."""
     users: Mapping[str, int]
     events: Mapping[str, int]
+    version: str = "1"
+    """The room version, as the room names it."""
+    only_server: str | None = None
+    """The one server whose users the room is open to; none where it is open to all (`m.federate`)."""
 
     def level(self, user_id: str) -> Level:
         """The user's own level."""
@@ -108,8 +132,13 @@ class Powers:
         return self.levels["redact"]
 
     def needed_to_protect(self, verdicts: Iterable[Verdict]) -> Level:
-        """The level that protecting this room, or setting a policy with these verdicts, needs."""
-        return max([self.needed_for_state(JOIN_RULES), *map(self.needed, verdicts)])
+        """The level that protecting this room, or setting a policy with these verdicts, needs.
+
+        Where everybody has so much power that it takes more to kick or ban anybody, that much.
+        """
+        asked = set(verdicts)
+        above = [self.level(ANYBODY) + 1] if asked & ABOVE_THE_TARGET else []
+        return max([self.needed_for_state(JOIN_RULES), *map(self.needed, asked), *above])
 
     def may(self, actor: str, verdict: Verdict, target: str) -> bool:
         """Whether `actor` has the power to give this answer to `target`; whether they are joined is not asked here."""
@@ -117,9 +146,47 @@ class Powers:
 
     def shortfall(self, actor: str, verdict: Verdict, target: str) -> Shortfall | None:
         """What `actor` lacks to give this answer to `target`; none if nothing."""
+        if verdict not in NEEDS:
+            return None
         above = self.level(target) if verdict in ABOVE_THE_TARGET else None
-        found = Shortfall(verdict, self.needed(verdict), self.level(actor), above)
-        return found if found.lacks_level or found.target_too_high else None
+        server = server_of(target)
+        unreachable = bool(server) and self.only_server not in (None, server)
+        anybody = target == ANYBODY
+        found = Shortfall(verdict, self.needed(verdict), self.level(actor), above, unreachable, anybody)
+        return found if found.lacks_level or found.target_too_high or unreachable else None
+
+    def to_answer(self, actor: str, verdict: Verdict, subject: str, kind: Kind = Kind.KNOCK) -> Shortfall | None:
+        """What `actor` lacks to give this answer to a request of this kind, which is about `subject`; none if nothing.
+
+        To take an invite back that nobody redeemed yet is no kick: it needs what planting one needs. To ban its
+        inviter goes with that.
+        """
+        if kind is not Kind.THIRD_PARTY_INVITE or verdict not in NEEDS:
+            return self.shortfall(actor, verdict, subject)
+        lacking = self.shortfall(actor, Verdict.ACCEPT, ANYBODY)
+        if lacking is None and verdict is Verdict.BAN:
+            return self.shortfall(actor, verdict, subject)
+        return lacking
+
+    def takes_knocks(self, join_rule: str) -> bool:
+        """Whether one can knock by this join rule: a version that does not know the rule lets nobody knock."""
+        return _number_of(self.version) >= KNOCKS_SINCE.get(join_rule, math.inf)
+
+    def takes_members_of_others(self, join_rule: str) -> bool:
+        """Whether members of other rooms may join by this rule without being invited."""
+        return _number_of(self.version) >= RESTRICTED_SINCE.get(join_rule, math.inf)
+
+
+KNOCKS_SINCE: Mapping[str, int] = {"knock": 7, "knock_restricted": 10}
+"""The room version since which one can knock by each join rule."""
+
+RESTRICTED_SINCE: Mapping[str, int] = {"restricted": 8, "knock_restricted": 10}
+"""The room version since which each join rule lets members of other rooms in."""
+
+
+def _number_of(version: str) -> float:
+    """A room version's number. One with another name is somebody's experiment, and newer than those that count here."""
+    return int(version) if version.isascii() and version.isdecimal() and len(version) < 4 else math.inf
 
 
 def powers(create: Mapping[str, object], levels: Mapping[str, object] | None) -> Powers:
@@ -135,25 +202,37 @@ def powers(create: Mapping[str, object], levels: Mapping[str, object] | None) ->
         levels={key: _number(content.get(key), default) for key, default in DEFAULTS.items()},
         users=_numbers(content.get("users")),
         events=_numbers(content.get("events")),
+        version=_version(create),
+        only_server=_only_server(create),
     )
 
 
 # --- the create event -----------------------------------------------------------------------------------------
 
 
+def _version(create: Mapping[str, object]) -> str:
+    version = _mapping(create.get("content")).get("room_version")
+    return version if isinstance(version, str) else "1"  # a room that names no version has version 1
+
+
+def _only_server(create: Mapping[str, object]) -> str | None:
+    if _mapping(create.get("content")).get("m.federate", True) is True:  # as Synapse has it in `_can_federate`
+        return None
+    sender = create.get("sender")
+    return server_of(sender) if isinstance(sender, str) else None
+
+
 def _creators(create: Mapping[str, object]) -> frozenset[str]:
     """Who stands above every number: from room version 12 on, the room's sender and whom they named beside them."""
     content = _mapping(create.get("content"))
-    if not _creators_stand_above(content.get("room_version")):
+    if not _creators_stand_above(_version(create)):
         return frozenset()
     beside = content.get("additional_creators")
     named = [create.get("sender"), *(beside if isinstance(beside, list) else [])]
     return frozenset(user for user in named if isinstance(user, str))
 
 
-def _creators_stand_above(room_version: object) -> bool:
-    if not isinstance(room_version, str):
-        return False  # a room that names no version has version 1
+def _creators_stand_above(room_version: str) -> bool:
     return room_version == "org.matrix.hydra.11" or (
         room_version.isascii() and room_version.isdecimal() and len(room_version) < 4 and int(room_version) >= 12
     )

@@ -82,6 +82,12 @@ def duration(value: object, path: Path) -> int:
     return int(written[1]) * DURATIONS[written[2]]
 
 
+def written_duration(milliseconds: int) -> str:
+    """A span of time as `duration` reads it, in the largest unit that fits without a rest."""
+    unit = max((u for u in DURATIONS if milliseconds % DURATIONS[u] == 0), key=DURATIONS.__getitem__, default="s")
+    return f"{milliseconds // DURATIONS[unit]}{unit}"
+
+
 def one_of(value: object, path: Path, known: Collection[str], later: Collection[str] = ()) -> str:
     """One of the known words."""
     if not isinstance(value, str):

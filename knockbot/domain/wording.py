@@ -21,7 +21,7 @@ from knockbot.domain.card import (
 )
 from knockbot.domain.invites import Address, Fall
 from knockbot.domain.model import Act, Decision, Knock, Membership, Request, Verdict
-from knockbot.domain.policy import OTHERWISE, Fate
+from knockbot.domain.policy import OTHERWISE, Fate, Policy, changed_settings
 from knockbot.domain.power import Level, Shortfall
 from knockbot.domain.text import shown, shown_id
 from knockbot.domain.words import (
@@ -84,6 +84,68 @@ def no_such_request(number: int) -> Words:
     return words("There is no request {} here. {} shows what is pending.", bold(f"#{number}"), code("!kb list"))
 
 
+def no_such_applicant(text: str) -> Words:
+    """Neither a number nor anybody who is waiting."""
+    return words(
+        "{} is not a number, and not the user ID or name of somebody who is waiting here. {} shows who is waiting.",
+        code(shown(text, NAME_LIMIT)),
+        code("!kb list"),
+    )
+
+
+def which_applicant(requests: Sequence[Request]) -> Words:
+    """Several who are waiting could be meant."""
+    return lines([words("Several requests fit. Please give the number:"), *_who(requests)])
+
+
+def card_shows_several(requests: Sequence[Request]) -> Words:
+    """A reply to a card means the card, and this one has many."""
+    waiting = [request.number for request in requests if request.awaits_moderators]
+    return words(
+        "This card shows several requests, and in a reply I read no numbers. Type the command as a new message, with the "
+        "number: {}.",
+        code(f"!kb accept {waiting[0] if waiting else requests[-1].number}"),
+    )
+
+
+def hit_by_answer(requests: Sequence[Request], verdict: Verdict) -> Words:
+    """Whom a command was about, where it could have been somebody else."""
+    return lines([words("✅ Your answer is {} for:", bold(verdict.value)), *_who(requests)])
+
+
+def _who(requests: Sequence[Request]) -> list[Words]:
+    more = [words("… and {} more", len(requests) - MOST_NAMED)] if len(requests) > MOST_NAMED else []
+    return [*(words("{} {}", bold(f"#{r.number}"), applicant(r)) for r in requests[:MOST_NAMED]), *more]
+
+
+MOST_NAMED = 50
+"""Requests that one reply names."""
+
+
+def numbers_unread(text: str) -> Words:
+    """Words that look like numbers went along with the answer."""
+    return words(
+        "I took “{}” as words for the applicant. Several numbers need commas ({}); in a reply to a card I read no numbers.",
+        shown(text, NAME_LIMIT),
+        code("5, 6"),
+    )
+
+
+def how_a_card_is_answered(waiting: Sequence[Request], *, clicks: bool) -> Words:
+    """A hint for somebody whose reaction or reply looks like an answer and is none."""
+    command = code(f"!kb accept {waiting[-1].number}")
+    if not clicks:
+        return words(
+            "That does not answer this card, because it shows several requests. Type {}, for example.", command
+        )
+    return words(
+        "That does not answer this card. React with ✅ to accept, ❌ to reject or ⛔ to ban, or type {}.", command
+    )
+
+
+NO_EDITS = words("I do not run edited messages. Please type the command again as a new message.")
+
+
 def may_have_withdrawn(request: Request) -> Words:
     """What an accept of an old knock from elsewhere may run into."""
     return words("{} {} is accepted. {}", bold(f"#{request.number}"), user(request.user_id), MAY_HAVE_WITHDRAWN)
@@ -116,6 +178,26 @@ def cannot_look(label: str, bot: str) -> Words:
 def lacks_power(who: Words, shortfall: Shortfall, label: str) -> Words:
     """Somebody may not do this: the level they need, and the one they have."""
     return words("{} may not do this in {}: {}", who, room(label), shortfall.why)
+
+
+def acts_for_nobody(who: str) -> str:
+    """Whoever the bot acts for, as the author of a policy or by an answer, is in the room no longer."""
+    return f"I act for {shown(who, ID_LIMIT)}, who is not joined to the room now"
+
+
+def acts_for_the_powerless(who: str, shortfall: Shortfall) -> str:
+    """Whoever the bot acts for may not do this themselves."""
+    return f"I act for {shown(who, ID_LIMIT)}, who may not do this: {shortfall.why.removesuffix('.')}"
+
+
+def may_invite_no_more(who: str, what: str) -> str:
+    """Why an invite is not put into the room for somebody who asked for it while they might."""
+    return f"{shown(who, ID_LIMIT)}, who had me send it, {what}."
+
+
+def answer_fell(request: Request, label: str, why: str) -> Words:
+    """An answer was not carried out in time, and whoever gave it may not give it any more."""
+    return words("⚠️ {} in {} is open again: {}", bold(f"#{request.number}"), room(label), why)
 
 
 def bot_lacks_power(bot: str, shortfall: Shortfall, label: str) -> Words:
@@ -748,10 +830,18 @@ def met(bot: str) -> Words:
 
 
 def unknown_room(reference: str) -> Words:
-    """A room that is not looked after from here, whether it exists or not."""
+    """A room that is not managed from here, whether it exists or not."""
     return words(
-        "I keep no door called {} from here. {} shows which I do.", code(shown(reference, ID_LIMIT)), code("!kb rooms")
+        "{} is not managed from this room. {} shows which rooms are.",
+        code(shown(reference, ID_LIMIT)),
+        code("!kb rooms"),
     )
+
+
+def rooms_of_one_name(found: Sequence[tuple[str, str]]) -> Words:
+    """Several rooms managed from here have the name that was typed."""
+    rows = [words("{} {}", room(label), identifier(room_id)) for label, room_id in found]
+    return lines([words("Several rooms have this name. Please give the room ID:"), *rows])
 
 
 NOT_PERMITTED = words(
@@ -890,15 +980,25 @@ def policy_shown(label: str, source: str, text: str) -> Words:
     return lines([words("Policy of {} ({}):", room(label), shown_id(source)), block(kept)])
 
 
-def policy_taken(label: str, revision: int, rules: int, otherwise: Verdict) -> Words:
-    """A new policy is in force."""
+def policy_taken(label: str, revision: int, before: Policy, policy: Policy) -> Words:
+    """A new policy is in force, and what is different from the one before."""
+    rules = f"{len(policy.rules)} rule{'' if len(policy.rules) == 1 else 's'} now, {len(before.rules)} before"
+    changed = [
+        words("{}: {} (before: {})", code(key), bold(now), then) for key, then, now in changed_settings(before, policy)
+    ]
+    return lines(
+        [
+            words("✅ Revision {} of the policy of {} is in force: {}.", revision, room(label), rules),
+            *changed,
+            words("Otherwise: {}.", bold(policy.otherwise.value)) if not changed else NOTHING,
+        ]
+    )
+
+
+def no_such_revision(label: str, number: int) -> Words:
+    """A revision that a policy never had."""
     return words(
-        "✅ Revision {} of the policy of {} is in force: {} rule{}, otherwise {}.",
-        revision,
-        room(label),
-        rules,
-        "" if rules == 1 else "s",
-        bold(otherwise.value),
+        "The policy of {} has no revision {}. {} shows which there are.", room(label), number, code("!kb policy log")
     )
 
 

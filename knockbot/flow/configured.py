@@ -20,8 +20,6 @@ from knockbot.flow.review import is_in
 from knockbot.store import pins, policies, processes, rooms
 from knockbot.store.db import Tx
 
-CONFIG_FILE = "the config file"
-
 
 @dataclass(slots=True)
 class Names:
@@ -46,12 +44,12 @@ async def keep(door: Door, *, enter: bool = False) -> bool:
     With `enter` the bot tries to get into rooms that it is not in; otherwise it waits to be invited.
     """
     async with door.bells.protecting:
-        if not await processes.lease(door.db, CONFIG_FILE):
+        if not await processes.lease(door.db, policies.CONFIG_FILE):
             return False  # another process is at it just now
         try:
             return await _keep(door, enter=enter)
         finally:
-            await processes.release(door.db, CONFIG_FILE)
+            await processes.release(door.db, policies.CONFIG_FILE)
 
 
 async def _keep(door: Door, *, enter: bool) -> bool:
@@ -241,10 +239,12 @@ async def _put_in_force(door: Door, tx: Tx, room_id: str, text: str, meant: Mapp
     current = await policies.current(tx, room_id)
     pinned = await rules.named(tx, room_id)
     same = all(name not in pinned or pinned[name].room_id == meant_room for name, meant_room in meant.items())
-    if current is not None and current.text == text and current.author == CONFIG_FILE and same:
+    if current is not None and current.text == text and current.author == policies.CONFIG_FILE and same:
         revision = current.revision
     else:
-        revision = await policies.revise(tx, room_id, author=CONFIG_FILE, text=text, now=door.now(), cause=None)
+        revision = await policies.revise(
+            tx, room_id, author=policies.CONFIG_FILE, text=text, now=door.now(), cause=None
+        )
     await pins.take(tx, pins.of_revision(room_id, revision), meant)
 
 

@@ -13,7 +13,7 @@ from knockbot.domain import plan, wording
 from knockbot.domain.model import Act, Effect, MemberChange, Request, State, Verdict
 from knockbot.domain.outcomes import credited, outcome
 from knockbot.errors import Never
-from knockbot.flow import invites, issuing, notify, review, settle, upgrading
+from knockbot.flow import authority, invites, issuing, notify, review, settle, upgrading
 from knockbot.flow.door import Door
 from knockbot.store import cards, effects, requests, visits
 from knockbot.store.db import Tx
@@ -32,6 +32,8 @@ class Done:
     """After posting or editing a card: the knock shown for each request id."""
     room_id: str | None = None
     """After making a room: which one."""
+    as_act: Act | None = None
+    """What was done in the act's place, where less was enough."""
     issued: issuing.Came | None = None
     """After inviting an address: what came of that."""
 
@@ -56,7 +58,7 @@ async def follow(door: Door, tx: Tx, effect: Effect, came: Outcome) -> None:
 async def follow_refusal(door: Door, tx: Tx, effect: Effect, error: Never) -> None:
     """It will never be done: the moderators are told, and what it was called for is theirs again."""
     if effect.act in REFUSED:
-        await REFUSED[effect.act](door, tx, effect, error.why)
+        await REFUSED[effect.act](door, tx, effect, error)
 
 
 # --- on applicants and inviters -------------------------------------------------------------------------------
@@ -76,7 +78,7 @@ async def _acted(door: Door, tx: Tx, effect: Effect, came: Outcome) -> None:
             await issuing.not_called_in(door, tx, effect, f"{came.why}.")
         return
     request = await requests.get(tx, effect.request_id)
-    if _is_beside(effect, request):
+    if is_beside(effect, request):
         await _inviter_banned(door, tx, request, came)
         return
     if came.seen is not None:
@@ -85,8 +87,8 @@ async def _acted(door: Door, tx: Tx, effect: Effect, came: Outcome) -> None:
             await settle.settle(door, tx, request, state, credited(request, came.seen, door.bot))
         return
     # Where it is called for no longer, the echo tells what happened.
-    if isinstance(came, Done) and request.answer is not None and _is_called_for(door, effect, request):
-        await settle.settle(door, tx, request, STATE_AFTER[effect.act], request.answer.by)
+    if isinstance(came, Done) and request.answer is not None and is_called_for(door, effect, request):
+        await settle.settle(door, tx, request, STATE_AFTER[came.as_act or effect.act], request.answer.by)
 
 
 async def _inviter_banned(door: Door, tx: Tx, request: Request, came: Outcome) -> None:
@@ -97,28 +99,34 @@ async def _inviter_banned(door: Door, tx: Tx, request: Request, came: Outcome) -
             await settle.refresh(door, tx, request.card_id)
 
 
-async def _act_refused(door: Door, tx: Tx, effect: Effect, why: str) -> None:
+async def _act_refused(door: Door, tx: Tx, effect: Effect, error: Never) -> None:
+    why = error.why
     if effect.request_id is None:
         await issuing.not_called_in(door, tx, effect, why)
         return
     request = await requests.get(tx, effect.request_id)
-    if _is_beside(effect, request):
+    if is_beside(effect, request):
         # The inviter of an invite stays, which is nothing that the invite itself waits for.
         text = wording.not_banned(request, await settle.label_of(tx, request.room_id), why)
         await settle.alarm(door, tx, request.room_id, f"refused:{effect.key}", text)
-    elif _is_called_for(door, effect, request):
+    elif is_called_for(door, effect, request):
         # The request is the moderators' again, and the card says why.
         await requests.answered(tx, request.id, None)
         await requests.in_trouble(tx, request.id, why)
         await settle.show(door, tx, request.id)
+        if error.code == authority.NO_AUTHORITY and request.card_id is not None:
+            # Its card may be far up, and an edit calls nobody.
+            text = wording.answer_fell(request, await settle.label_of(tx, request.room_id), why)
+            await settle.record(door, tx, request, door.bot, "open again, since whose answer it was may not give it")
+            await settle.alarm(door, tx, request.room_id, f"fell:{effect.key}", text)
 
 
-def _is_beside(effect: Effect, request: Request) -> bool:
+def is_beside(effect: Effect, request: Request) -> bool:
     """Whether an act was on an invite's inviter; what became of the invite itself, revoking it tells."""
     return request.invite is not None and effect.act is not Act.REVOKE and effect.user_id != request.user_id
 
 
-def _is_called_for(door: Door, effect: Effect, request: Request) -> bool:
+def is_called_for(door: Door, effect: Effect, request: Request) -> bool:
     """Whether this act carries out the answer that binds the request: they may have knocked again meanwhile."""
     if not request.open or request.answer is None:
         return False
@@ -153,8 +161,8 @@ async def _planted(door: Door, tx: Tx, effect: Effect, came: Outcome) -> None:
         await invites.arrived(door, tx, await requests.get(tx, effect.request_id or 0), came.event_id)
 
 
-async def _not_planted(door: Door, tx: Tx, effect: Effect, why: str) -> None:
-    await issuing.not_planted(door, tx, await requests.get(tx, effect.request_id or 0), why)
+async def _not_planted(door: Door, tx: Tx, effect: Effect, error: Never) -> None:
+    await issuing.not_planted(door, tx, await requests.get(tx, effect.request_id or 0), error.why)
 
 
 # --- on cards and rooms ---------------------------------------------------------------------------------------
@@ -219,7 +227,7 @@ AFTER: Mapping[Act, Consequence] = {
 }
 """What follows of an act that was done or overtaken; of the others, nothing does."""
 
-REFUSED: Mapping[Act, Callable[[Door, Tx, Effect, str], Awaitable[None]]] = {
+REFUSED: Mapping[Act, Callable[[Door, Tx, Effect, Never], Awaitable[None]]] = {
     Act.INVITE: _act_refused,
     Act.KICK: _act_refused,
     Act.BAN: _act_refused,

@@ -55,6 +55,9 @@ class Outside(Protocol):
     async def membership_of(self, room_id: str, event_id: str) -> Membership | None:
         """The membership that one event of a room set; `None` where it cannot be seen."""
 
+    async def past_member(self, room_id: str, event_id: str) -> MemberChange | None:
+        """One membership event of a room, whether it still stands or not; `None` where it cannot be seen."""
+
     async def knocking(self, room_id: str) -> list[MemberChange]:
         """The knocks that stand in a room."""
 

@@ -6,7 +6,7 @@ that stands in the room is read first and taken instead.
 
 from __future__ import annotations
 
-from knockbot.domain import wording
+from knockbot.domain import plan, wording
 from knockbot.domain.model import Act, Decision, MemberChange, Membership, Request, State, Verdict
 from knockbot.domain.outcomes import credited, outcome
 from knockbot.errors import Never
@@ -33,7 +33,7 @@ async def member_changed(door: Door, change: MemberChange, seq: int | None) -> N
                 await inbox.handled(tx, seq, door.now())
             return
         knocks = change.membership is Membership.KNOCK
-        policy = (await rules.in_force(door, tx, change.room_id)).policy if knocks else None
+        in_force = await rules.in_force(door, tx, change.room_id) if knocks else None
     if change.token is not None:
         await redeeming.redeemed(door, change, seq)
         return
@@ -46,7 +46,7 @@ async def member_changed(door: Door, change: MemberChange, seq: int | None) -> N
     if current.membership is not Membership.KNOCK:
         await moved_on(door, current, seq)
         return
-    decision = await (judge(door, policy, current.as_knock()) if policy is not None else judged(door, current))
+    decision = await (judge(door, in_force, current.as_knock()) if in_force is not None else judged(door, current))
     await take_in(door, current, decision, seq)
 
 
@@ -83,8 +83,8 @@ async def _standing(door: Door, change: MemberChange) -> MemberChange | None:
 async def judged(door: Door, change: MemberChange) -> Decision:
     """What the policy in force says of a knock."""
     async with door.db.tx() as tx:
-        policy = (await rules.in_force(door, tx, change.room_id)).policy
-    return await judge(door, policy, change.as_knock())
+        in_force = await rules.in_force(door, tx, change.room_id)
+    return await judge(door, in_force, change.as_knock())
 
 
 async def take_in(
@@ -121,18 +121,48 @@ async def _knocked_again(door: Door, tx: Tx, request: Request, change: MemberCha
 async def moved_on(door: Door, change: MemberChange, seq: int | None) -> None:
     """A membership other than a knock: perhaps the outcome of a request, perhaps the bot's own act coming back."""
     wrong = await _hit_the_wrong_thing(door, change)
+    overridden = await _by_an_overridden_act(door, change)
+    fell = await inviters.fallen_by(door, change)
     async with door.closing(seq) as tx:
         for request in await requests.about(tx, change.room_id, change.user_id):
+            if overridden and _is_overriding(request):
+                continue  # the act that puts this right is on its way
             state = outcome(request, change)
             if state is not None:
                 await settle.settle(door, tx, request, state, credited(request, change, door.bot))
             elif request.redeemed:
                 await redeeming.tell_on(door, tx, request, change)
-        await inviters.moved(door, tx, change)
+        await inviters.moved(door, tx, fell)
         if wrong:
             label = await settle.label_of(tx, change.room_id)
             text = wording.hit_the_wrong_thing(MADE_BY[change.membership], change.user_id, label)
             await settle.alarm(door, tx, change.room_id, f"wrong:{change.event_id}", text)
+
+
+def _is_overriding(request: Request) -> bool:
+    """Whether a request was answered, and then otherwise before that was carried out."""
+    return request.open and request.answer is not None and request.answer.instead
+
+
+async def _by_an_overridden_act(door: Door, change: MemberChange) -> bool:
+    """Whether this came of an act of the bot's that another answer has overridden since, and that was on its way."""
+    async with door.db.tx() as tx:
+        request = await requests.latest(tx, change.room_id, change.user_id)
+    if request is None or not _is_overriding(request) or request.answer is None:
+        return False
+    if change.membership in plan.WANTED[plan.ACT_OF[request.answer.verdict]]:
+        return False  # it is what this answer wants
+    return await moved_by_the_bot(door, change)
+
+
+async def moved_by_the_bot(door: Door, change: MemberChange) -> bool:
+    """Whether the bot invited or kicked somebody, or they joined by such an invite."""
+    before: MemberChange | None = change
+    if change.membership is Membership.JOIN:
+        before = await door.outside.past_member(change.room_id, change.replaces) if change.replaces else None
+        if before is not None and before.membership is not Membership.INVITE:
+            return False
+    return before is not None and before.sender == door.bot
 
 
 async def _hit_the_wrong_thing(door: Door, change: MemberChange) -> bool:

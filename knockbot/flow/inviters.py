@@ -9,16 +9,16 @@ holds.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from knockbot.domain import wording
 from knockbot.domain.invites import Fall, fall, fallen
-from knockbot.domain.model import Answer, MemberChange, Request, State, Verdict
+from knockbot.domain.model import Answer, Kind, MemberChange, Request, State, Verdict
 from knockbot.domain.outcomes import Turn, invite_outcome
 from knockbot.domain.policy import Fate
-from knockbot.domain.power import Powers
+from knockbot.domain.power import ANYBODY, Powers
 from knockbot.errors import Never
-from knockbot.flow import invites, rules, settle
+from knockbot.flow import authority, invites, rules, settle
 from knockbot.flow.door import Door
 from knockbot.store import cards, requests, rooms
 from knockbot.store.db import Tx
@@ -32,13 +32,50 @@ class Fallen:
     inviter: str
     how: Fall
     cause: str
+    author: str | None = None
+    """Who wrote the policy that says what becomes of the invites; none for the config file."""
+    powerless: str | None = None
+    """Why that person may not take invites back: then the moderators are asked."""
 
 
-async def moved(door: Door, tx: Tx, change: MemberChange) -> None:
-    """Somebody left, was kicked or banned: what they planted does not simply stand any longer."""
+async def fallen_by(door: Door, change: MemberChange) -> Fallen | None:
+    """Whether somebody left, was kicked or banned, so that what they planted does not simply stand any longer."""
     how = fall(change)
-    if how is not None:
-        await _deal_with(door, tx, Fallen(change.room_id, change.user_id, how, change.event_id))
+    if how is None:
+        return None
+    return await _with_power(door, Fallen(change.room_id, change.user_id, how, change.event_id))
+
+
+async def moved(door: Door, tx: Tx, fell: Fallen | None) -> None:
+    """Deal with the fall of an inviter, if it is one."""
+    if fell is not None:
+        await _deal_with(door, tx, fell)
+
+
+async def _with_power(door: Door, fell: Fallen) -> Fallen:
+    """The fall, with why the author of the room's policy may take no invites back there, if so."""
+    async with door.db.tx() as tx:
+        author = (await rules.in_force(door, tx, fell.room_id)).author
+        found = await requests.not_yet_fallen(tx, fell.room_id, fell.inviter, fell.cause) if author is not None else []
+    if author is None or not found:
+        return fell
+    try:
+        why = await authority.lacking(
+            door, author, Verdict.REJECT, room_id=fell.room_id, subject=ANYBODY, kind=Kind.THIRD_PARTY_INVITE
+        )
+    except Never:
+        why = None  # where the bot cannot look it cannot act either, and looks when it is back
+    return replace(fell, author=author, powerless=why)
+
+
+async def insist(door: Door, request: Request) -> None:
+    """Look, before an invite is put into the room, whether it would be taken back there at once. Raises `Never`."""
+    member = await door.outside.member(request.room_id, request.sponsor)
+    how = fallen(member, await door.outside.powers(request.room_id), request.sponsor)
+    async with door.db.tx() as tx:
+        policy = (await rules.in_force(door, tx, request.room_id)).policy
+    if how is not None and policy.fate(how) is Fate.REVOKE:
+        raise Never(wording.may_invite_no_more(request.sponsor, RECORDED[how]), code=authority.NO_AUTHORITY)
 
 
 async def look(door: Door, room_id: str, powers: Powers) -> None:
@@ -51,6 +88,7 @@ async def look(door: Door, room_id: str, powers: Powers) -> None:
         except Never:
             continue  # not to be seen is neither a fall nor a rise
         fell = _fallen(room_id, inviter, member, powers)
+        fell = await _with_power(door, fell) if fell is not None else None
         async with door.closing(None) as tx:
             if fell is None:
                 await requests.rose(tx, room_id, inviter)
@@ -74,6 +112,8 @@ async def _deal_with(door: Door, tx: Tx, fell: Fallen) -> None:
     if room is None or not theirs:
         return
     fate = (await rules.in_force(door, tx, fell.room_id)).policy.fate(fell.how)
+    if fate is Fate.REVOKE and fell.powerless is not None:
+        fate = Fate.FORWARD
     if fate is not Fate.REVOKE:
         theirs = [request for request in theirs if not request.on_its_way]  # once it stands, there is another look
     hit = await FATES[fate](door, tx, fell, theirs)
@@ -92,7 +132,9 @@ async def _revoke(door: Door, tx: Tx, fell: Fallen, theirs: Sequence[Request]) -
     for request in theirs:
         # Not by the occasion alone: one may fall to the same level twice.
         cause = f"{fell.how} {request.event_id} {door.now()}"
-        answer = Answer(Verdict.REJECT, door.bot, door.now(), request.event_id, cause=cause, quiet=True)
+        answer = Answer(
+            Verdict.REJECT, door.bot, door.now(), request.event_id, cause=cause, quiet=True, author=fell.author
+        )
         await invites.take_back(door, tx, request, answer, f"taken back, since its inviter {RECORDED[fell.how]}")
     return theirs
 
@@ -107,6 +149,8 @@ async def _forward(door: Door, tx: Tx, fell: Fallen, theirs: Sequence[Request]) 
         await settle.take_back_answer(door, tx, request, "its inviter is gone")
         await requests.reopened(tx, request.id, door.now())
         await settle.record(door, tx, request, door.bot, f"open again, since its inviter {RECORDED[fell.how]}")
+        if fell.powerless is not None:
+            await requests.in_trouble(tx, request.id, f"{fell.powerless}.")
         await settle.show(door, tx, request.id, card_id=shared)
     if shared is not None:
         await settle.post_missing(door, tx, fell.room_id)

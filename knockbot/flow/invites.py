@@ -131,16 +131,18 @@ async def judged(door: Door, invite: ThirdPartyInvite) -> Decision:
     Whether its keys hold is asked only where it would be accepted: a flood of invites is none of identity servers.
     """
     async with door.db.tx() as tx:
-        policy = (await rules.in_force(door, tx, invite.room_id)).policy.only(Kind.THIRD_PARTY_INVITE)
-    facts = await facts_of(door, invite, policy)
-    decision = await _judge(door, policy, invite, facts, Known(Truth.TRUE))
+        in_force = (await rules.in_force(door, tx, invite.room_id)).only(Kind.THIRD_PARTY_INVITE)
+    facts = await facts_of(door, invite, in_force.policy)
+    decision = await _judge(door, in_force, invite, facts, Known(Truth.TRUE))
     if decision.verdict is not Verdict.ACCEPT:
         return decision
-    return await _judge(door, policy, invite, facts, await _vouched_for(door, invite))
+    return await _judge(door, in_force, invite, facts, await _vouched_for(door, invite))
 
 
-async def _judge(door: Door, policy: Policy, invite: ThirdPartyInvite, facts: InviteFacts, valid: Known) -> Decision:
-    return await judge(door, policy, invite.as_knock(), Kind.THIRD_PARTY_INVITE, replace(facts, valid=valid))
+async def _judge(
+    door: Door, in_force: rules.InForce, invite: ThirdPartyInvite, facts: InviteFacts, valid: Known
+) -> Decision:
+    return await judge(door, in_force, invite.as_knock(), Kind.THIRD_PARTY_INVITE, replace(facts, valid=valid))
 
 
 async def _vouched_for(door: Door, invite: ThirdPartyInvite) -> Known:
@@ -275,7 +277,7 @@ async def take_back(door: Door, tx: Tx, request: Request, answer: Answer, what: 
     """Have a pending or standing invite revoked; `answer` says on whose word, and `what` how that is recorded."""
     await requests.answered(tx, request.id, answer)
     await requests.reopened(tx, request.id, door.now())
-    await effects.add(tx, [plan.revoke(request, answer.cause or answer.event_id)], door.now())
+    await effects.add(tx, [plan.revoke(request, answer.cause or answer.event_id, answer.on_behalf_of)], door.now())
     await settle.record(door, tx, request, answer.by, what)
     if request.card_id is not None:
         await settle.refresh(door, tx, request.card_id, after=settle.UNDER_WAY)
@@ -290,7 +292,9 @@ async def _take_back_the_others(door: Door, tx: Tx, request: Request, answer: An
         if other.id != request.id and other.subject == inviter and may_be_taken_back(other)
     ]
     for other in others:
-        word = Answer(Verdict.REJECT, answer.by, door.now(), other.event_id, cause=cause, quiet=True)
+        word = Answer(
+            Verdict.REJECT, answer.by, door.now(), other.event_id, cause=cause, quiet=True, author=answer.author
+        )
         await take_back(door, tx, other, word, "taken back, since its inviter is to be banned")
     if others:
         text = wording.taken_back_together(request, len(others), await settle.label_of(tx, request.room_id))

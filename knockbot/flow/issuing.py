@@ -272,7 +272,14 @@ async def _call_in(door: Door, tx: Tx, effect: Effect, asked: Asked, came: Belon
         word = Answer(Verdict.ACCEPT, asked.moderator, door.now(), knock.event_id, cause=asked.cause)
         await settle.give_answer(door, tx, knock, word)
     elif membership in (None, Membership.LEAVE, Membership.KNOCK):
-        invite = plan.call_in(asked.room_id, came.user_id, door.home, asked.cause, came.stands)
+        invite = plan.call_in(
+            asked.room_id,
+            came.user_id,
+            came.stands,
+            home=door.home,
+            cause=asked.cause,
+            on_behalf_of=asked.moderator,
+        )
         await effects.add(tx, [invite], door.now())
     label = await settle.label_of(tx, asked.room_id)
     await _reply(door, tx, effect, wording.belongs_to(came.user_id, label, membership))

@@ -11,18 +11,21 @@ from dataclasses import replace
 from knockbot.domain.model import Decision, Facts, InviteFacts, Kind, Knock, Known, Membership, Past, Truth
 from knockbot.domain.policy import Policy, decide
 from knockbot.errors import ActionError
-from knockbot.flow import rules
+from knockbot.flow import authority, rules
 from knockbot.flow.door import Door
+from knockbot.flow.rules import InForce
 from knockbot.store import requests
 
 
 async def judge(
-    door: Door, policy: Policy, knock: Knock, kind: Kind = Kind.KNOCK, invite: InviteFacts | None = None
+    door: Door, in_force: InForce, knock: Knock, kind: Kind = Kind.KNOCK, invite: InviteFacts | None = None
 ) -> Decision:
-    """What a policy says of a request of this kind; `invite` holds what is known of a third-party invite."""
-    its_rules = policy.only(kind)
+    """What a policy says of a request of this kind, as far as its author may do that; `invite` holds what is known of
+    a third-party invite."""
+    its_rules = in_force.policy.only(kind)
     facts = replace(await gather(door, its_rules, knock), invite=invite)
-    return decide(knock, facts, its_rules, kind)
+    decision = replace(decide(knock, facts, its_rules, kind), author=in_force.author)
+    return await authority.ruled(door, decision, knock, kind)
 
 
 async def gather(door: Door, policy: Policy, knock: Knock) -> Facts:

@@ -19,17 +19,16 @@ STAYS = 7 * DAY
 
 
 async def planned(door: Door, tx: Tx, request: Request, answer: Answer) -> tuple[Effect, ...]:
-    """The acts that carry out an answer; of a rejection, those that tell it to an applicant from elsewhere as well.
+    """What tells an applicant from elsewhere that they were rejected; only once they are, since an answer may fall.
 
     At most once per applicant and day, and so many in all: what is beyond that is dropped without a word.
     """
-    acts = plan.plan(request, answer, door.home)
     if not _concerns(door, request, answer):
-        return acts
+        return ()
     how = (await rules.in_force(door, tx, request.room_id)).policy.notify_remote
     if how is NotifyRemote.OFF or not await _within_limits(door, tx, request.user_id):
-        return acts
-    return (*acts, plan.write(request, answer, door.now() // DAY))
+        return ()
+    return (plan.write(request, answer, door.now() // DAY),)
 
 
 def _concerns(door: Door, request: Request, answer: Answer) -> bool:

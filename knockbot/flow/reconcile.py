@@ -6,13 +6,15 @@ power levels or join rules change, and on a timer.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from knockbot.domain import plan, wording
 from knockbot.domain.acl import SERVER_ACL, ServerAcl
 from knockbot.domain.ids import server_of
 from knockbot.domain.model import Act, Answer, Decision, Kind, MemberChange, Membership, Request, State, Verdict
 from knockbot.domain.power import Powers
 from knockbot.errors import Never
-from knockbot.flow import intake, inviters, invites, redeeming, review, rules, settle, successors, upgrading
+from knockbot.flow import authority, intake, inviters, invites, redeeming, review, rules, settle, successors, upgrading
 from knockbot.flow.checkup import NOT_THERE, lacking, shortage
 from knockbot.flow.door import Door, log
 from knockbot.store import cards, effects, inbox, requests, rooms
@@ -95,7 +97,7 @@ async def _find_missed_knocks(door: Door, room: ProtectedRoom, standing: list[Me
         whole = await _whole(door, change)
         if whole is not None:
             denied = _is_denied(door, change.user_id, acl)
-            judged.append((change, DENIED if denied else await intake.judged(door, whole)))
+            judged.append((change, await (_denied(door, change) if denied else intake.judged(door, whole))))
     card_id = await _card_for_many(door, room, [decision for _, decision in judged])
     for change, decision in judged:
         whole = await _whole(door, change)
@@ -118,6 +120,13 @@ DENIED = Decision(Verdict.REJECT, SERVER_ACL)
 """What comes of a knock whose server may take no part in the room: the policy is not asked."""
 
 
+async def _denied(door: Door, change: MemberChange) -> Decision:
+    """The same with the power of whoever wrote the room's policy, as with all that is done there unasked."""
+    async with door.db.tx() as tx:
+        author = (await rules.in_force(door, tx, change.room_id)).author
+    return await authority.ruled(door, replace(DENIED, author=author), change.as_knock())
+
+
 def _is_denied(door: Door, user_id: str, acl: ServerAcl) -> bool:
     server = server_of(user_id)
     return server != door.home and acl.denies(server)
@@ -127,7 +136,9 @@ async def _close_denied(door: Door, room: ProtectedRoom, acl: ServerAcl) -> None
     """Reject the knocks that stand of servers which are denied by now, and say so once."""
     async with door.db.tx() as tx:
         unsettled = await requests.unsettled(tx, room.room_id)
-    denied = [request.id for request in unsettled if _to_be_closed(door, request, acl)]
+        author = (await rules.in_force(door, tx, room.room_id)).author
+    found = [request for request in unsettled if _to_be_closed(door, request, acl)]
+    denied = [request.id for request in found if await _may_close(door, request, author)]
     if not denied:
         return
     async with door.closing(None) as tx:
@@ -137,7 +148,14 @@ async def _close_denied(door: Door, room: ProtectedRoom, acl: ServerAcl) -> None
                 await settle.take_back_answer(door, tx, request, "their server is denied")
                 cause = f"denied {request.event_id} {door.now()}"
                 answer = Answer(
-                    Verdict.REJECT, door.bot, door.now(), request.event_id, SERVER_ACL, cause=cause, quiet=True
+                    Verdict.REJECT,
+                    door.bot,
+                    door.now(),
+                    request.event_id,
+                    SERVER_ACL,
+                    cause=cause,
+                    quiet=True,
+                    author=author,
                 )
                 await settle.record(door, tx, request, door.bot, "their server is denied", rule=SERVER_ACL)
                 await settle.give_answer(door, tx, request, answer)
@@ -145,6 +163,12 @@ async def _close_denied(door: Door, room: ProtectedRoom, acl: ServerAcl) -> None
         if closed:
             text = wording.denied_together(room.label, closed)
             await settle.say(door, tx, room.management_room, f"denied:{room.room_id}:{closed[-1]}:{door.now()}", text)
+
+
+async def _may_close(door: Door, request: Request, author: str | None) -> bool:
+    """Whether the author of the room's policy may reject this knock; if not, its card stays with the moderators."""
+    decision = replace(DENIED, author=author)
+    return (await authority.ruled(door, decision, request.knock)).verdict is Verdict.REJECT
 
 
 def _to_be_closed(door: Door, request: Request, acl: ServerAcl) -> bool:

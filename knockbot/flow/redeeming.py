@@ -12,9 +12,9 @@ from dataclasses import replace
 from knockbot.domain import plan, wording
 from knockbot.domain.model import Decision, Kind, MemberChange, Membership, Request, State, ThirdPartyInvite, Verdict
 from knockbot.domain.outcomes import after_redeeming, credited, outcome
-from knockbot.domain.policy import OTHERWISE, Policy, held_back
+from knockbot.domain.policy import OTHERWISE, held_back
 from knockbot.errors import Never
-from knockbot.flow import invites, rules, settle
+from knockbot.flow import authority, invites, rules, settle
 from knockbot.flow.door import Door
 from knockbot.flow.judge import judge
 from knockbot.store import audit, cards, effects, requests, rooms
@@ -31,10 +31,12 @@ async def redeemed(door: Door, change: MemberChange, seq: int | None) -> None:
     That they did is true however old the event is; where they stand by now is for the events after it.
     """
     async with door.db.tx() as tx:
-        policy = (await rules.in_force(door, tx, change.room_id)).policy.only(Kind.REDEEMED_INVITE)
+        in_force = (await rules.in_force(door, tx, change.room_id)).only(Kind.REDEEMED_INVITE)
         known = await requests.by_token(tx, change.room_id, change.token or "")
     invite = known.invite if known is not None and _is_of(known, change) else await _unseen(door, change)
-    ruled = await _judged(door, policy, change, invite)
+    ruled = await _judged(door, in_force, change, invite)
+    expected = _decided(known if known is not None and _is_of(known, change) else None, ruled)
+    refusal = await _refusal(door, change, expected)
     inside = await _was_inside(door, change)
     async with door.closing(seq) as tx:
         room = await rooms.find(tx, change.room_id)
@@ -43,7 +45,9 @@ async def redeemed(door: Door, change: MemberChange, seq: int | None) -> None:
         await _settle_knock(door, tx, change)
         before = await requests.by_token(tx, change.room_id, change.token or "")
         before = before if before is not None and _is_of(before, change) else None
-        decision = ruled if ruled.rule != OTHERWISE else replace(_as_invited(before), missed=ruled.missed)
+        decision = _decided(before, ruled)
+        if refusal is not None and decision == expected:
+            decision = held_back(decision, refusal)
         if inside and decision.verdict in (Verdict.REJECT, Verdict.BAN):
             decision = held_back(decision, "they were in the room already")
         nameless = ThirdPartyInvite(change.room_id, change.event_id, change.token or "", change.sender)
@@ -67,9 +71,11 @@ async def _unseen(door: Door, change: MemberChange) -> ThirdPartyInvite | None:
     return invite if invite is not None and invite.inviter == change.sender else None
 
 
-async def _judged(door: Door, policy: Policy, change: MemberChange, invite: ThirdPartyInvite | None) -> Decision:
-    facts = await invites.facts_of(door, invite, policy) if invite is not None else None
-    return await judge(door, policy, change.as_knock(), Kind.REDEEMED_INVITE, facts)
+async def _judged(
+    door: Door, in_force: rules.InForce, change: MemberChange, invite: ThirdPartyInvite | None
+) -> Decision:
+    facts = await invites.facts_of(door, invite, in_force.policy) if invite is not None else None
+    return await judge(door, in_force, change.as_knock(), Kind.REDEEMED_INVITE, facts)
 
 
 async def _was_inside(door: Door, change: MemberChange) -> bool:
@@ -87,6 +93,22 @@ async def _settle_knock(door: Door, tx: Tx, change: MemberChange) -> None:
     state = outcome(knock, change) if knock is not None else None
     if knock is not None and state is not None:
         await settle.settle(door, tx, knock, state, credited(knock, change, door.bot))
+
+
+def _decided(before: Request | None, ruled: Decision) -> Decision:
+    """What a rule says of whoever came in, or, where none matched, what had been said of their invite."""
+    if ruled.rule != OTHERWISE:
+        return ruled
+    author = before.answer.on_behalf_of if before is not None and before.answer is not None else ruled.author
+    return replace(_as_invited(before), missed=ruled.missed, author=author)
+
+
+async def _refusal(door: Door, change: MemberChange, decision: Decision) -> str | None:
+    """Why whoever had taken an invite back may not turn away who came in by it."""
+    if decision.author is None or decision.rule != OTHERWISE or decision.verdict is Verdict.ACCEPT:
+        return None
+    ruled = await authority.ruled(door, decision, change.as_knock(), Kind.REDEEMED_INVITE)
+    return ruled.doubt if ruled.verdict is not decision.verdict else None
 
 
 def _as_invited(before: Request | None) -> Decision:

@@ -6,16 +6,16 @@ answer wins. An accept is for the knock that the moderator was shown; a reject o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from knockbot.domain import wording
 from knockbot.domain.ids import server_of
 from knockbot.domain.model import Answer, Kind, Membership, Reaction, Request, Verdict, Wish
 from knockbot.domain.plan import ACT_OF, REACTIONS
-from knockbot.domain.power import Powers, Shortfall
+from knockbot.domain.power import Powers
 from knockbot.domain.words import Words, user
 from knockbot.errors import ActionError, Never
-from knockbot.flow import invites, journal, settle
+from knockbot.flow import hints, invites, journal, settle
 from knockbot.flow.door import Door
 from knockbot.store import cards, moves, requests, rooms
 from knockbot.store.db import Tx
@@ -42,25 +42,11 @@ async def _objection(door: Door, wish: Wish, request: Request) -> Words | None:
     if accepts and await is_denied(door, request.room_id, request.user_id):
         return wording.denied_by_acl(server_of(request.user_id), label)
     powers = await door.outside.powers(request.room_id)
-    theirs = shortfall(powers, wish.actor, wish.verdict, request)
+    theirs = powers.to_answer(wish.actor, wish.verdict, request.subject, request.judged_as)
     if theirs is not None:
         return wording.lacks_power(user(wish.actor), theirs, label)
-    mine = shortfall(powers, door.bot, wish.verdict, request)
+    mine = powers.to_answer(door.bot, wish.verdict, request.subject, request.judged_as)
     return wording.bot_lacks_power(door.bot, mine, label) if mine is not None else None
-
-
-def shortfall(powers: Powers, who: str, verdict: Verdict, request: Request) -> Shortfall | None:
-    """What somebody lacks to give this answer to this request; none if nothing.
-
-    Taking an invite back that nobody redeemed yet is no kick: it needs what planting one needs. To ban its inviter
-    goes with that.
-    """
-    if request.invite is None or request.redeemed:
-        return powers.shortfall(who, verdict, request.subject)
-    lacking = powers.shortfall(who, Verdict.ACCEPT, request.subject)
-    if lacking is None and verdict is Verdict.BAN:
-        return powers.shortfall(who, verdict, request.subject)
-    return lacking
 
 
 async def is_denied(door: Door, room_id: str, user_id: str) -> bool:
@@ -94,7 +80,7 @@ async def take(door: Door, tx: Tx, wish: Wish, request_id: int) -> Words | None:
     request = await requests.get(tx, request_id)
     if request.answer is not None and request.answer.cause == wish.cause:
         return None
-    if not request.awaits_moderators:
+    if not request.awaits_moderators and not overrides(wish.verdict, request):
         return wording.already_answered(request, door.now())
     if wish.verdict is Verdict.ACCEPT and not await _could_see(tx, wish, request):
         return wording.changed_anew(request)
@@ -106,7 +92,10 @@ async def take(door: Door, tx: Tx, wish: Wish, request_id: int) -> Words | None:
         reason=wish.reason or None,
         cause=wish.cause,
         doubtful=wish.verdict is Verdict.ACCEPT and _may_have_withdrawn(door, request),
+        instead=request.answer is not None and request.kind is Kind.KNOCK,
     )
+    if request.answer is not None:
+        await settle.take_back_answer(door, tx, request, f"{wish.actor} said {wish.verdict} instead")
     await settle.give_answer(door, tx, request, answer)
     if request.invite is not None:
         await invites.follow(door, tx, request.id)
@@ -117,6 +106,15 @@ async def take(door: Door, tx: Tx, wish: Wish, request_id: int) -> Words | None:
         text = wording.may_have_withdrawn(request)
         await settle.say(door, tx, request.management_room, occasion, text, reply_to=about)
     return None
+
+
+SEVERITY: Mapping[Verdict, int] = {Verdict.ACCEPT: 0, Verdict.REJECT: 1, Verdict.BAN: 2}
+"""An answer that is not carried out yet gives way to a more severe one; otherwise the first answer wins."""
+
+
+def overrides(verdict: Verdict, request: Request) -> bool:
+    """Whether this answer may still take the place of the one that a request has."""
+    return request.open and request.answer is not None and SEVERITY[verdict] > SEVERITY[request.answer.verdict]
 
 
 OLD = 24 * 3600 * 1000
@@ -145,7 +143,10 @@ async def reacted(door: Door, reaction: Reaction, seq: int | None) -> None:
     verdict = REACTIONS.get(reaction.key)
     request = await _request_meant(door, reaction) if verdict and reaction.sender != door.bot else None
     if verdict is None or request is None:
-        async with door.closing(seq):
+        async with door.closing(seq) as tx:
+            meant = verdict is not None or hints.is_almost_an_answer(reaction.key)
+            if seq is not None and meant and reaction.sender != door.bot:
+                await hint(door, tx, reaction.room_id, reaction.target, reaction.sender)
             return
     wish = Wish(reaction.sender, verdict, reaction.event_id, reaction.sent_at)
     try:
@@ -182,6 +183,18 @@ def takes_clicks(shown: Sequence[Request]) -> bool:
     )
 
 
+async def hint(door: Door, tx: Tx, room_id: str, event_id: str, who: str) -> None:
+    """Tell somebody how the card they reacted or replied to is answered; nothing where it waits for no answer."""
+    card = await cards.by_event(tx, room_id, event_id)
+    if card is None or await rooms.find(tx, card.room_id) is None:
+        return
+    shown = await requests.on_card(tx, card.id)
+    waiting = [request for request in shown if request.awaits_moderators]
+    if waiting:
+        text = wording.how_a_card_is_answered(waiting, clicks=takes_clicks(shown))
+        await hints.give(door, tx, room_id, who, text, reply_to=event_id)
+
+
 async def offers(door: Door, request: Request) -> list[Verdict]:
     """The answers the bot could carry out on a request, so that a card offers no other."""
     try:
@@ -193,4 +206,8 @@ async def offers(door: Door, request: Request) -> list[Verdict]:
 
 def possible(powers: Powers, bot: str, about: Iterable[Request]) -> list[Verdict]:
     """The answers that the bot's power allows on all of these requests."""
-    return [verdict for verdict in ACT_OF if all(shortfall(powers, bot, verdict, r) is None for r in about)]
+    return [verdict for verdict in ACT_OF if all(_may(powers, bot, verdict, r) for r in about)]
+
+
+def _may(powers: Powers, bot: str, verdict: Verdict, request: Request) -> bool:
+    return powers.to_answer(bot, verdict, request.subject, request.judged_as) is None

@@ -30,6 +30,8 @@ class Change:
     cause: str
     meant: Mapping[str, str] = field(default_factory=dict)
     """The rooms that names in it are known to mean; every other alias means the room that it leads to now."""
+    reverts: int | None = None
+    """The old revision whose text it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,17 +111,18 @@ async def _unfit_to_name(door: Door, change: Change, reference: str, room_id: st
 
 async def put_in_force(door: Door, tx: Tx, sound: Sound) -> Words:
     """Write the new revision and what its names mean, in the transaction that ends the handling of the command."""
-    change, policy, room_id = sound.change, sound.policy, sound.change.room.room_id
+    change, room_id = sound.change, sound.change.room.room_id
+    old = (await rules.in_force(door, tx, room_id)).policy
     before = await rules.named(tx, room_id)
     revision = await policies.revise(
         tx, room_id, author=change.author, text=change.text, now=door.now(), cause=change.cause
     )
     await pins.take(tx, pins.of_revision(room_id, revision), sound.meant)
     detail = {"revision": revision, **({"rooms": dict(sound.meant)} if sound.meant else {})}
-    await settle.record_of_room(door, tx, room_id, change.author, "policy set", **detail)
+    what = "policy set" if change.reverts is None else f"policy of revision {change.reverts} again"
+    await settle.record_of_room(door, tx, room_id, change.author, what, **detail)
     named = [
         wording.named_room(name, meant, before=before[name].room_id if name in before else None)
         for name, meant in sound.meant.items()
     ]
-    label = change.room.label
-    return lines([wording.policy_taken(label, revision, len(policy.rules), policy.otherwise), *named])
+    return lines([wording.policy_taken(change.room.label, revision, old, sound.policy), *named])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from knockbot.config import read_policy
 from knockbot.domain.ids import is_alias
+from knockbot.domain.model import Kind
 from knockbot.domain.policy import Policy, Reasons
 from knockbot.flow.door import Door
 from knockbot.store import pins, policies
@@ -20,6 +21,12 @@ class InForce:
     policy: Policy
     text: str
     source: str
+    author: str | None = None
+    """With whose power it acts (`authority.py`); none for a policy of the config file, which acts for the bot."""
+
+    def only(self, kind: Kind) -> InForce:
+        """The same with the rules for this kind alone."""
+        return replace(self, policy=self.policy.only(kind))
 
 
 @lru_cache(maxsize=1024)
@@ -34,7 +41,9 @@ async def in_force(door: Door, tx: Tx, room_id: str) -> InForce:
     if revision is None:
         default = door.settings.defaults.policy
         return InForce(default.policy, default.text, "the default")
-    return InForce(compiled(revision.text), revision.text, f"revision {revision.revision} by {revision.author}")
+    author = revision.author if revision.author != policies.CONFIG_FILE else None
+    source = f"revision {revision.revision} by {revision.author}"
+    return InForce(compiled(revision.text), revision.text, source, author)
 
 
 async def named(tx: Tx, room_id: str) -> dict[str, pins.Pin]:

@@ -47,14 +47,22 @@ async def carry_out(door: Door, tx: Tx, request: Request, decision: Decision, *,
         door,
         tx,
         request,
-        Answer(decision.verdict, door.bot, door.now(), request.event_id, rule=decision.rule, reason=decision.reason),
+        Answer(
+            decision.verdict,
+            door.bot,
+            door.now(),
+            request.event_id,
+            rule=decision.rule,
+            reason=decision.reason,
+            author=decision.author,
+        ),
     )
 
 
 async def give_answer(door: Door, tx: Tx, request: Request, answer: Answer) -> None:
     """Bind a request to a word, and plan the act that carries it out."""
     await requests.answered(tx, request.id, answer)
-    await effects.add(tx, await notify.planned(door, tx, request, answer), door.now())
+    await effects.add(tx, plan.plan(request, answer, door.home), door.now())
     if answer.rule is None:  # what a rule says is on record as the decision
         await record(door, tx, request, answer.by, str(answer.verdict), reason=answer.reason)
     if request.card_id is not None:
@@ -75,6 +83,8 @@ async def settle(door: Door, tx: Tx, request: Request, state: State, by: str) ->
     """The room has moved on: record the outcome, and tell it where it is shown."""
     request = await requests.settled(tx, request.id, state, by, door.now())
     await effects.overtake(tx, request.id, f"the request is {state} by now", door.now())
+    if state is State.REJECTED and request.answer is not None:
+        await effects.add(tx, await notify.planned(door, tx, request, request.answer), door.now())
     answer = request.answer if request.answer is not None and request.answer.by == by else None
     rule = policy_key(request, answer.rule, answer.verdict) if answer is not None else None
     await record(door, tx, request, by, str(state), rule=rule)
@@ -184,6 +194,7 @@ async def say(
     *,
     about: Request | None = None,
     reply_to: str | None = None,
+    thread: str | None = None,
     aloud: bool = False,
     calls: tuple[str, ...] = (),
     asks: tuple[str, str] | None = None,
@@ -201,6 +212,7 @@ async def say(
         "aloud": aloud,
         "calls": list(calls),
         "reply_to": reply_to,
+        "thread": thread,
         "request": machine_block(about) if about else None,
     }
     # What follows of it once it is said is read where nothing is unlocked (`consequences.py`).

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from markupsafe import Markup
@@ -21,7 +21,7 @@ from knockbot.domain.policy import Reasons
 from knockbot.domain.text import shown
 from knockbot.domain.words import NAME_LIMIT, Words
 from knockbot.errors import Later, Never
-from knockbot.flow import issuing, notify, review, rules, sealed, settle
+from knockbot.flow import authority, consequences, intake, inviters, issuing, notify, review, rules, sealed, settle
 from knockbot.flow.consequences import Done, Outcome, Overtaken
 from knockbot.flow.door import IN_CLEAR, NOT_ALLOWED, Door, log
 from knockbot.flow.sealed import SEALED
@@ -63,6 +63,18 @@ async def change_membership(hand: Hand, claimed: Claimed) -> Outcome:
     """Invite, kick or ban an applicant, if the knock it was decided for still stands."""
     effect = claimed.effect
     stands = await _standing(hand, claimed)
+    needless = await _needless(hand, effect, stands)
+    if needless is not None:
+        return needless
+    if "guest" in effect.content and effect.act is Act.BAN and not await _has_joined(hand, effect, stands):
+        return await _take_back_guest(hand, claimed, stands)
+    if effect.act is Act.INVITE and await review.is_denied(hand.door, effect.room_id, effect.user_id or ""):
+        raise Never("the room's server ACL denies their server.", code="KNOCKBOT_DENIED")
+    return await _do(hand, claimed, stands)
+
+
+async def _needless(hand: Hand, effect: Effect, stands: MemberChange | None) -> Outcome | None:
+    """What makes an act needless: its state stands, or the applicant or the moderators have moved on."""
     membership = stands.membership if stands is not None else None
     if stands is None and "while" in effect.content:
         # They came in by an invite that was taken back in the same moment, and the room settled that they never did.
@@ -72,15 +84,70 @@ async def change_membership(hand: Hand, claimed: Claimed) -> Outcome:
     if membership not in effect.content.get("while", (Membership.KNOCK,)):
         why = f"they are at {membership} by now" if membership is not None else "there is no knock"
         return Overtaken(why, seen=stands)
+    if stands is not None and await _moved_otherwise(hand, effect, stands):
+        return Overtaken("they moved otherwise meanwhile", seen=stands)
     if stands is not None and effect.event_id is not None and effect.event_id != stands.event_id:
         return Overtaken("they knocked again meanwhile")
-    if effect.act is Act.INVITE and await review.is_denied(hand.door, effect.room_id, effect.user_id or ""):
-        raise Never("the room's server ACL denies their server.", code="KNOCKBOT_DENIED")
+    return Overtaken(ANSWERED_OTHERWISE) if await _is_called_off(hand, effect) else None
+
+
+ANSWERED_OTHERWISE = "it was answered otherwise meanwhile"
+
+
+async def _do(hand: Hand, claimed: Claimed, stands: MemberChange | None) -> Outcome:
+    """Act, if whoever the bot acts for may do so at this moment."""
+    await authority.insist(hand.door, claimed.effect)
     try:
-        await _call(hand, effect)
+        await _call(hand, claimed.effect)
     except Never as error:
         return await _explain(hand, claimed, stands, error)
     return Done()
+
+
+async def _moved_otherwise(hand: Hand, effect: Effect, stands: MemberChange) -> bool:
+    """Whether somebody whose answer was overridden moved by another way than by the act that was on its way."""
+    if "instead" not in effect.content:
+        return False
+    async with hand.door.db.tx() as tx:
+        if await effects.is_running(tx, effect.request_id or 0, besides=effect.key):
+            raise Later("the act that this overrides is still under way.", retry_after=1)
+    return stands.membership is not Membership.KNOCK and not await intake.moved_by_the_bot(hand.door, stands)
+
+
+async def _is_called_off(hand: Hand, effect: Effect) -> bool:
+    """Whether the answer that this act carries out was taken back, or another one given in its place."""
+    if effect.request_id is None:
+        return False
+    async with hand.door.db.tx() as tx:
+        request = await requests.get(tx, effect.request_id)
+    return not consequences.is_beside(effect, request) and not consequences.is_called_for(hand.door, effect, request)
+
+
+async def _take_back_guest(hand: Hand, claimed: Claimed, stands: MemberChange | None) -> Outcome:
+    """Take the invite back of somebody who came in by a third-party invite, and do no more.
+
+    Whoever holds its key can sign for anybody. So until they join, they may know nothing of it.
+    """
+    if stands is None or stands.membership is not Membership.INVITE:
+        return Done(seen=stands, as_act=Act.KICK)
+    came = await _do(hand, replace(claimed, effect=replace(claimed.effect, act=Act.KICK)), stands)
+    return replace(came, as_act=Act.KICK) if isinstance(came, Done) else came
+
+
+async def _has_joined(hand: Hand, effect: Effect, stands: MemberChange | None) -> bool:
+    """Whether somebody joined since they came in by a third-party invite; where nobody can tell, they did not."""
+    change = stands
+    for _ in range(CHANGES_SINCE):
+        if change is None or change.event_id == effect.content["guest"]:
+            return False
+        if change.membership is Membership.JOIN:
+            return True
+        change = await hand.door.outside.past_member(effect.room_id, change.replaces) if change.replaces else None
+    return False
+
+
+CHANGES_SINCE = 10
+"""Member events of one person to look back through."""
 
 
 async def _call(hand: Hand, effect: Effect) -> None:
@@ -151,6 +218,8 @@ async def write(hand: Hand, claimed: Claimed) -> Outcome:
 
 async def revoke(hand: Hand, claimed: Claimed) -> Outcome:
     """Empty the state under a third-party invite's token, whatever its inviter has put there by now."""
+    if await _is_called_off(hand, claimed.effect):
+        return Overtaken(ANSWERED_OTHERWISE)
     return await _insisting(hand, claimed.effect.room_id, lambda: _revoke(hand, claimed.effect))
 
 
@@ -161,6 +230,7 @@ async def _revoke(hand: Hand, effect: Effect) -> Outcome:
         return Done()
     if stands.invite.inviter != inviter:
         return Overtaken("an invite of somebody else stands under its token")
+    await authority.insist(hand.door, effect)
     if fits_a_path(token):
         await hand.homeserver.put_state(effect.room_id, THIRD_PARTY_INVITE, spoken(token), {})
     else:
@@ -179,6 +249,7 @@ async def plant(hand: Hand, claimed: Claimed) -> Outcome:
         request = await requests.get(tx, claimed.effect.request_id or 0)
     if request.answer is None or request.answer.verdict is not Verdict.ACCEPT:
         return Overtaken("it was taken back before it stood")
+    await inviters.insist(hand.door, request)
     return await _insisting(hand, claimed.effect.room_id, lambda: _plant(hand, claimed.effect))
 
 
@@ -333,6 +404,7 @@ async def say(hand: Hand, claimed: Claimed) -> Outcome:
         aloud=said["aloud"],
         calls=said["calls"],
         reply_to=said["reply_to"],
+        thread=said["thread"],
         blocks={REQUEST_KEY: said["request"]} if said["request"] else None,
     )
     return Done(await _send(hand, claimed, content))

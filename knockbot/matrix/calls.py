@@ -1,9 +1,10 @@
-"""A command as it was typed, and what the words in it mean: rooms and requests looked after from here, users."""
+"""A command as it was typed, and what the words in it mean: rooms and requests managed from here."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from knockbot.domain import ids, wording
 from knockbot.domain.model import Message, Request
@@ -11,13 +12,10 @@ from knockbot.domain.words import Words
 from knockbot.errors import ActionError
 from knockbot.flow import review
 from knockbot.flow.door import Door
-from knockbot.matrix.typed import read_numbers
+from knockbot.matrix.typed import NotNumbers, after_name, read_numbers
 from knockbot.store import cards, requests, rooms
 from knockbot.store.db import Tx
 from knockbot.store.rooms import ProtectedRoom
-
-MANY = 50
-"""Requests that one command may be about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +40,14 @@ Promise = Callable[[Tx], Awaitable[Reply]]
 
 class Misuse(Exception):
     """The command was written wrongly; the text says how, and the usage follows."""
+
+
+class NotMeant(Exception):
+    """Words of the command lead to nothing that is known here; what is said instead of running it."""
+
+    def __init__(self, words: Words) -> None:
+        super().__init__(words.plain)
+        self.words = words
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,62 +78,124 @@ class Call:
 # --- rooms ----------------------------------------------------------------------------------------------------
 
 
-async def managed_room(call: Call, reference: str) -> ProtectedRoom | Words:
-    """The protected room that somebody names, if it is looked after from here; any other is unknown."""
+async def managed_room(call: Call, reference: str) -> ProtectedRoom:
+    """The room that an ID, alias or link names, if it is managed from here; any other is unknown (`NotMeant`)."""
     meant = ids.room_reference(reference)
     if meant is None:
-        return wording.unknown_room(reference)
+        raise NotMeant(wording.unknown_room(reference))
     room_id = meant.room
     if ids.is_alias(room_id):
         try:
             room_id, _ = await call.door.outside.resolve(room_id)
         except ActionError:
-            return wording.unknown_room(reference)
+            raise NotMeant(wording.unknown_room(reference)) from None
     async with call.door.db.tx() as tx:
         room = await rooms.find(tx, room_id)
-    return room if room is not None and room.management_room == call.room else wording.unknown_room(reference)
+    if room is None or room.management_room != call.room:
+        raise NotMeant(wording.unknown_room(reference))
+    return room
 
 
-async def named_room(call: Call) -> tuple[ProtectedRoom | Words, str]:
-    """The room named first in a command, or the only one there is; and what follows it."""
-    first, _, rest = call.rest.partition(" ")
+async def named_room(call: Call, text: str) -> tuple[ProtectedRoom, str] | None:
+    """The room that a text begins with, by reference or by its name, and what follows.
+
+    `None` where it begins with none. Raises `NotMeant` for one that is not managed from here, and for a name that
+    several rooms have.
+    """
+    first, _, rest = text.partition(" ")
     if ids.room_reference(first) is not None:
         return await managed_room(call, first), rest.strip()
     async with call.door.db.tx() as tx:
         managed = await rooms.managed_by(tx, call.room)
-    if len(managed) == 1:
-        return managed[0], call.rest.strip()
-    if first:
-        return wording.unknown_room(first), ""
-    raise Misuse("Which room?")
+    named = [(room, after_name(text, room.name)) for room in managed]
+    found = _longest([(room, after) for room, after in named if after is not None])
+    if len(found) > 1:
+        raise NotMeant(wording.rooms_of_one_name([(room.name, room.room_id) for room, _ in found]))
+    return found[0] if found else None
+
+
+async def only_room(call: Call) -> ProtectedRoom | None:
+    """The room managed from here, where it is the only one."""
+    async with call.door.db.tx() as tx:
+        managed = await rooms.managed_by(tx, call.room)
+    return managed[0] if len(managed) == 1 else None
+
+
+T = TypeVar("T")
+
+
+def _longest(found: list[tuple[T, str]]) -> list[tuple[T, str]]:
+    """Those that leave the least of the text: a room Rose Garden is not the room Rose."""
+    shortest = min((len(rest) for _, rest in found), default=0)
+    return [(one, rest) for one, rest in found if len(rest) == shortest]
 
 
 # --- requests -------------------------------------------------------------------------------------------------
 
 
-async def requests_meant(call: Call) -> tuple[list[Request | Words], str]:
-    """The requests a command is about, by number, or by the card it replies to; and what follows the numbers."""
-    numbers, rest = read_numbers(call.rest)
-    if len(numbers) > MANY:
-        raise Misuse(f"At most {MANY} at once.")
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """The requests a command is about, or why one is not; `told` is whether the reply is to name them."""
+
+    found: tuple[Request | Words, ...]
+    told: bool = False
+
+
+async def requests_meant(call: Call, text: str) -> tuple[Meant, str] | None:
+    """The requests a command is about, and the words that follow: by the card it replies to, in whose words nothing
+    is read as a number; else by number; else by the applicant. `None` where nothing says which.
+    """
     async with call.door.db.tx() as tx:
-        if not numbers and call.message.in_reply_to is not None:
-            numbers = await _numbers_on_card(tx, call.room, call.message.in_reply_to)
-        found = [await managed_request(tx, call.room, number) for number in numbers]
-    if not numbers:
-        raise Misuse("Which request? Give its number, or reply to its card.")
-    return found, rest
+        shown = await _shown_by_card(tx, call)
+        if shown is not None:
+            if not review.takes_clicks(shown):
+                raise NotMeant(wording.card_shows_several(shown))
+            return Meant((await managed_request(tx, call.room, shown[-1].number),)), text
+        try:
+            numbers, rest = read_numbers(text)
+        except NotNumbers as error:
+            raise Misuse(str(error)) from None
+        if numbers:
+            found = [await managed_request(tx, call.room, number) for number in numbers]
+            return Meant(tuple(found), told=len(found) > 1), rest
+        return await _by_applicant(tx, call, text) if text else None
 
 
-async def _numbers_on_card(tx: Tx, management_room: str, event_id: str) -> list[int]:
-    """The request a card is about; none where several applicants share it."""
-    card = await cards.by_event(tx, management_room, event_id)
-    shown = await requests.on_card(tx, card.id) if card else []
-    return [shown[-1].number] if review.takes_clicks(shown) else []
+async def _shown_by_card(tx: Tx, call: Call) -> list[Request] | None:
+    """What the card shows that a command replies to, or in whose thread it stands; `None` where there is no card."""
+    for event_id in (call.message.in_reply_to, call.message.thread):
+        card = await cards.by_event(tx, call.room, event_id) if event_id is not None else None
+        shown = await requests.on_card(tx, card.id) if card is not None else []
+        if shown:
+            return shown
+    return None
+
+
+async def _by_applicant(tx: Tx, call: Call, text: str) -> tuple[Meant, str]:
+    """The pending request of the user, by id or name, that a text begins with."""
+    first, _, rest = text.partition(" ")
+    user_id = ids.user_reference(first.rstrip(",")) or ids.user_reference(first.rstrip(":,"))
+    managed = {room.room_id for room in await rooms.managed_by(tx, call.room)}
+    found: list[tuple[Request, str]] = []
+    for request in await requests.pending(tx, call.room):
+        if not request.user_id or request.room_id not in managed:
+            continue
+        after = after_name(text, request.display_name or "") if user_id is None else None
+        if request.user_id == user_id:
+            found.append((request, rest.strip()))
+        elif after is not None:
+            found.append((request, after))
+    if not found:
+        raise NotMeant(wording.no_such_applicant(first if user_id is not None else text))
+    # Whoever knocks chooses a name: one that is like another with words after it must not take that one's answer.
+    if len(found) > 1:
+        raise NotMeant(wording.which_applicant([request for request, _ in found]))
+    request, rest = found[0]
+    return Meant((request,), told=True), rest
 
 
 async def managed_request(tx: Tx, management_room: str, number: int) -> Request | Words:
-    """The request with this number, if its room is looked after from here."""
+    """The request with this number, if its room is managed from here."""
     request = await requests.by_number(tx, management_room, number)
     room = await rooms.find(tx, request.room_id) if request is not None else None
     if request is None or room is None or room.management_room != management_room:

@@ -25,12 +25,13 @@ def message(
     aloud: bool = False,
     calls: Sequence[str] = (),
     reply_to: str | None = None,
+    thread: str | None = None,
     blocks: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """A message of the bot: `m.text` if it is to be heard, else `m.notice`, which no homeserver pushes.
 
-    It mentions exactly `calls`, whatever its text holds (client-server API, "User and room mentions"). A text that is
-    too long for an event is cut.
+    It mentions exactly `calls`, whatever its text holds (client-server API, "User and room mentions"). In a `thread` it
+    stands there, and what it replies to is for clients that know no threads. A text that is too long is cut.
     """
     around: dict[str, Any] = {
         "msgtype": "m.text" if aloud else "m.notice",
@@ -39,7 +40,8 @@ def message(
         **(blocks or {}),
     }
     if reply_to is not None:
-        around["m.relates_to"] = {"m.in_reply_to": {"event_id": reply_to}}
+        in_thread = {"rel_type": "m.thread", "event_id": thread, "is_falling_back": True} if thread else {}
+        around["m.relates_to"] = {**in_thread, "m.in_reply_to": {"event_id": reply_to}}
     text = left_to_right(text)
     for body in _bodies(spelled_out(text.plain, OURS), spelled_out(text.html, OURS)):
         content = around | body

@@ -1,7 +1,7 @@
 """Commands: what moderators can say, as one table, and how each is heard, run and replied to.
 
-To add one: a function in `lookups.py` (looks) or `orders.py` (changes), a row in `COMMANDS`, its line in
-docs/commands.md.
+To add one: a function in `lookups.py` (looks) or `orders.py` (changes), a row in `COMMANDS` with the arguments that
+the function takes (`arguments.py`), its section in docs/commands.md.
 """
 
 from __future__ import annotations
@@ -12,15 +12,35 @@ from dataclasses import dataclass
 
 from knockbot.config import Trust
 from knockbot.domain import plan, wording
-from knockbot.domain.model import Message, Verdict
+from knockbot.domain.model import Message, Reaction, Verdict
+from knockbot.domain.text import without_variation_selector
 from knockbot.domain.words import Words
 from knockbot.errors import Never
-from knockbot.flow import sealed, settle
+from knockbot.flow import hints, review, sealed, settle, successors
 from knockbot.flow.door import Door
 from knockbot.matrix import lookups, orders
-from knockbot.matrix.calls import TICK, Call, Misuse, Promise
-from knockbot.matrix.typed import PREFIXES, addressed
-from knockbot.store import effects, visits
+from knockbot.matrix.arguments import (
+    ADDRESS,
+    COMMAND,
+    MESSAGE,
+    NEW_ROOM,
+    POLICY,
+    REASON,
+    REQUEST_OR_USER,
+    REQUESTS,
+    REVISION,
+    ROOM,
+    ROOM_TO_UNPROTECT,
+    SOME_ROOM,
+    USER,
+    Argument,
+    optional,
+    read_arguments,
+)
+from knockbot.matrix.calls import TICK, Call, Misuse, NotMeant, Promise
+from knockbot.matrix.typed import PREFIXES, addressed, without_fallback
+from knockbot.store import cards, effects, visits
+from knockbot.store.db import Tx
 
 LATE = 60 * 60 * 1000
 """Milliseconds after which a command is not run any more: whoever typed it has long gone on."""
@@ -28,65 +48,126 @@ LATE = 60 * 60 * 1000
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One row of the table: how it is written, what it does in a sentence, and the function that does it."""
+    """One row of the table: what it is called, its arguments, what it does in a sentence, and the function that does
+    it, which gets what the arguments mean."""
 
-    usage: str
+    name: str
+    arguments: tuple[Argument, ...]
     summary: str
-    run: Callable[[Call], Awaitable[Words | Promise]]
+    run: Callable[..., Awaitable[Words | Promise]]
+
+    @property
+    def usage(self) -> str:
+        """As it is typed after the prefix."""
+        return " ".join([self.name, *(argument.usage for argument in self.arguments)])
 
     @property
     def full_usage(self) -> str:
         """As it is typed."""
         return f"{PREFIXES[0]} {self.usage}"
 
+    @property
+    def example(self) -> str:
+        """It with all that it needs, typed out."""
+        needed = [argument.example for argument in self.arguments if not argument.optional]
+        return " ".join([PREFIXES[0], self.name, *needed])
 
-async def help_(call: Call) -> Words:
+
+async def help_(_call: Call, about: str | None) -> Words:
     """All commands, or one."""
-    if not call.rest:
+    if about is None:
         return wording.help_screen([(command.full_usage, command.summary) for command in COMMANDS.values()])
-    name, command, _ = find_command(call.rest.removeprefix(PREFIXES[0]).strip())
+    name, command, _ = find_command(about.removeprefix(PREFIXES[0]).strip())
     if command is None:
         return wording.unknown_command(name, nearest(name))
     return wording.usage(command.full_usage, f"{command.summary[0].upper()}{command.summary[1:]}.")
 
 
 COMMANDS: dict[str, Command] = {
-    "help": Command("help [command]", "this, or one command", help_),
-    "protect": Command("protect ROOM", "keep the door of a room from here", orders.protect),
-    "unprotect": Command("unprotect ROOM", "keep it no longer", orders.unprotect),
-    "rooms": Command("rooms", "the rooms whose doors are kept from here", lookups.list_rooms),
-    "check": Command("check ROOM", "what I have and need there, each miss with its mend", lookups.check),
-    "list": Command("list [ROOM]", "who is waiting", lookups.list_pending),
-    "show": Command("show N…", "all about a request, and why the policy said what it said", lookups.show),
-    "accept": Command("accept N… [message]", "let them in", orders.answer(Verdict.ACCEPT)),
-    "reject": Command("reject N… [reason]", "turn them away; they may knock again", orders.answer(Verdict.REJECT)),
-    "ban": Command("ban N… [reason]", "turn them away for good", orders.answer(Verdict.BAN)),
-    "invite": Command("invite ROOM ADDRESS [name]", "invite an e-mail address or a phone number", orders.invite),
-    "invites": Command("invites [ROOM]", "the third-party invites that stand or wait there", lookups.list_invites),
-    "revoke": Command("revoke N… [reason]", "take third-party invites back", orders.revoke),
-    "policy show": Command("policy show ROOM", "the policy in force", lookups.policy_show),
-    "policy set": Command("policy set ROOM", "another policy, as YAML on the lines below", orders.policy_set),
-    "policy log": Command("policy log ROOM", "who changed the policy, and when", lookups.policy_log),
-    "test": Command("test ROOM @user [reason]", "what the policy would do, and why; nothing is done", lookups.test),
-    "log": Command("log [N or @user]", "who decided what, when, by which rule", lookups.log),
-    "queue": Command("queue", "what is pending, due and failing", lookups.queue),
+    row.name: row
+    for row in (
+        Command("help", (COMMAND,), "this, or one command", help_),
+        Command("protect", (NEW_ROOM,), "protect a room: its join requests are answered from here", orders.protect),
+        Command("unprotect", (ROOM_TO_UNPROTECT,), "no longer protect a room", orders.unprotect),
+        Command("rooms", (), "the rooms that are managed from here", lookups.list_rooms),
+        Command("check", (ROOM,), "what I need in a room, and how to get what is missing", lookups.check),
+        Command("list", (SOME_ROOM,), "who is waiting", lookups.list_pending),
+        Command("show", (REQUESTS,), "all about a request, and what each rule said", lookups.show),
+        Command("accept", (REQUESTS, MESSAGE), "let them in", orders.answer(Verdict.ACCEPT)),
+        Command("reject", (REQUESTS, REASON), "turn them away; they may knock again", orders.answer(Verdict.REJECT)),
+        Command("ban", (REQUESTS, REASON), "turn them away for good", orders.answer(Verdict.BAN)),
+        Command("invite", (ROOM, ADDRESS), "invite an e-mail address or a phone number", orders.invite),
+        Command("invites", (ROOM,), "the third-party invites of a room that stand or wait", lookups.list_invites),
+        Command("revoke", (REQUESTS, REASON), "take third-party invites back", orders.revoke),
+        Command("policy show", (ROOM, optional(REVISION)), "the policy in force, or an old one", lookups.policy_show),
+        Command("policy set", (ROOM, POLICY), "another policy, as YAML on the lines below", orders.policy_set),
+        Command("policy revert", (ROOM, REVISION), "put an old policy in force again", orders.policy_revert),
+        Command("policy log", (ROOM,), "who changed the policy, and when", lookups.policy_log),
+        Command("test", (ROOM, USER, REASON), "what the policy would do; nothing is done", lookups.test),
+        Command("log", (REQUEST_OR_USER,), "who decided what, when, by which rule", lookups.log),
+        Command("queue", (), "what is pending, due and failing", lookups.queue),
+    )
 }
+
+SYNONYMS: dict[str, str] = {"approve": "accept", "deny": "reject"}
+"""Other words for commands."""
 
 
 async def hear(door: Door, message: Message, seq: int) -> None:
     """A message in a room that is no protected one: run it if it is a command, and reply once."""
     spoken = addressed(message, door.bot, door.settings.appservice.bot_displayname)
-    if spoken is None or message.sender == door.bot:
+    if message.sender == door.bot:
         async with door.closing(seq):
             return
-    answer = wording.NOT_VERIFIED if await _is_doubtful(door, message) else await _obey(door, message, spoken)
+    if spoken is None or message.edits is not None:
+        await _overhear(door, message, seq, edited=spoken is not None)
+        return
+    answer = await _not_heard(door, message) or await _obey(door, message, spoken)
     async with door.closing(seq) as tx:
         await visits.use(tx, message.room_id, door.now())
         reply = answer if isinstance(answer, Words) else await answer(tx)
         if reply is TICK:
             await effects.add(tx, [plan.tick(message.room_id, message.event_id)], door.now())
         elif isinstance(reply, Words):
-            await settle.say(door, tx, message.room_id, f"reply:{message.event_id}", reply, reply_to=message.event_id)
+            await _reply(door, tx, message, reply)
+
+
+async def _reply(door: Door, tx: Tx, message: Message, reply: Words) -> None:
+    occasion = f"reply:{message.event_id}"
+    await settle.say(door, tx, message.room_id, occasion, reply, reply_to=message.event_id, thread=message.thread)
+
+
+async def _overhear(door: Door, message: Message, seq: int, *, edited: bool) -> None:
+    """A message that is no command: a reply to a card may be a click or nearly an answer; an edit never commands."""
+    said = without_variation_selector(without_fallback(message.body).strip())
+    if message.edits is None and message.in_reply_to is not None and said in plan.REACTIONS:
+        await _click(door, message, message.in_reply_to, said, seq)
+        return
+    async with door.closing(seq) as tx:
+        if message.edits is not None and edited:
+            await hints.give(door, tx, message.room_id, message.sender, wording.NO_EDITS, reply_to=message.edits)
+        elif message.edits is None and message.in_reply_to is not None and hints.is_almost_an_answer(said):
+            await review.hint(door, tx, message.room_id, message.in_reply_to, message.sender)
+
+
+async def _click(door: Door, message: Message, target: str, emoji: str, seq: int) -> None:
+    """A reply of nothing but an emoji is the click of it; where it could be one, it counts as a command does."""
+    async with door.db.tx() as tx:
+        on_card = await cards.by_event(tx, message.room_id, target) is not None
+    refusal = await _not_heard(door, message) if on_card else None
+    if refusal is None:
+        click = Reaction(message.room_id, message.event_id, message.sender, message.sent_at, target, emoji)
+        await successors.reacted(door, click, seq)
+        return
+    async with door.closing(seq) as tx:
+        await _reply(door, tx, message, refusal)
+
+
+async def _not_heard(door: Door, message: Message) -> Words | None:
+    """Why a message does not count, whatever it says; `None` where it does."""
+    if await _is_doubtful(door, message):
+        return wording.NOT_VERIFIED
+    return wording.LATE if door.now() - message.sent_at > LATE else None
 
 
 async def _is_doubtful(door: Door, message: Message) -> bool:
@@ -97,16 +178,18 @@ async def _is_doubtful(door: Door, message: Message) -> bool:
 
 
 async def _obey(door: Door, message: Message, spoken: str) -> Words | Promise:
-    if door.now() - message.sent_at > LATE:
-        return wording.LATE
     first, _, below = spoken.partition("\n")
     name, command, rest = find_command(first)
     if command is None:
         return wording.unknown_command(name, nearest(name))
+    call = Call(door, message, rest, below)
     try:
-        return await command.run(Call(door, message, rest, below))
+        values = await read_arguments(call, command.arguments, command.example)
+        return await command.run(call, *values)
     except Misuse as misuse:
         return wording.usage(command.full_usage, str(misuse))
+    except NotMeant as unknown:
+        return unknown.words
     except Never as refusal:
         return wording.failed(refusal.why)
 
@@ -116,6 +199,7 @@ def find_command(line: str) -> tuple[str, Command | None, str]:
     parts = line.split(maxsplit=2)
     for length in (2, 1):
         name = " ".join(parts[:length]).lower()
+        name = SYNONYMS.get(name, name)
         if len(parts) >= length and name in COMMANDS:
             return name, COMMANDS[name], line.split(maxsplit=length)[length].strip() if len(parts) > length else ""
     return (parts[0], None, "") if parts else ("help", COMMANDS["help"], "")
@@ -123,5 +207,6 @@ def find_command(line: str) -> tuple[str, Command | None, str]:
 
 def nearest(name: str) -> list[str]:
     """The commands somebody may have meant: all that begin with the nearest word."""
-    found = difflib.get_close_matches(name.lower(), {command.partition(" ")[0] for command in COMMANDS}, n=1)
+    known = {command.partition(" ")[0] for command in COMMANDS} | SYNONYMS.keys()
+    found = [SYNONYMS.get(word, word) for word in difflib.get_close_matches(name.lower(), known, n=1)]
     return [command for command in COMMANDS if command.partition(" ")[0] in found]

@@ -139,13 +139,16 @@ def _message(event: Mapping[str, Any], bot: str) -> Message | Echo | None:
         key = content.get(EFFECT_KEY)
         return Echo(_room(event), _event_id(event), storable(key)) if isinstance(key, str) else None
     relation = mapping(content.get("m.relates_to"))
-    if content.get("msgtype") != "m.text" or relation.get("rel_type") == "m.replace":
-        return None  # notices and edits never command
+    edits = _related(relation, "m.replace")
+    if relation.get("rel_type") == "m.replace":
+        content = mapping(content.get("m.new_content")) if edits is not None else {}
     body = _text(content.get("body"), BODY_KEPT)
-    if body is None:
-        return None
-    reply = mapping(relation.get("m.in_reply_to")).get("event_id")
+    if content.get("msgtype") != "m.text" or body is None:
+        return None  # notices never command
     html = content.get("formatted_body") if content.get("format") == "org.matrix.custom.html" else None
+    thread = _related(relation, "m.thread")
+    # In a thread clients name the message before as well, for those that know no threads.
+    is_reply = thread is None or relation.get("is_falling_back") is not True
     return Message(
         room_id=_room(event),
         event_id=_event_id(event),
@@ -153,8 +156,20 @@ def _message(event: Mapping[str, Any], bot: str) -> Message | Echo | None:
         sent_at=_time(event),
         body=body,
         formatted_body=_text(html, BODY_KEPT),
-        in_reply_to=storable(reply[:255]) if isinstance(reply, str) else None,
+        in_reply_to=_target(mapping(relation.get("m.in_reply_to"))) if is_reply else None,
+        thread=thread,
+        edits=edits,
     )
+
+
+def _related(relation: Mapping[str, Any], rel_type: str) -> str | None:
+    """The event that this one relates to in such a way; `None` where it does not."""
+    return _target(relation) if relation.get("rel_type") == rel_type else None
+
+
+def _target(relation: Mapping[str, Any]) -> str | None:
+    target = relation.get("event_id")
+    return storable(target[:255]) if isinstance(target, str) else None
 
 
 def third_party(event: Mapping[str, Any], bot: str = "") -> ThirdPartyChange:

@@ -51,6 +51,10 @@ class Outside:
         change = _member(await self._homeserver.event(room_id, event_id))
         return change.membership if change else None
 
+    async def past_member(self, room_id: str, event_id: str) -> MemberChange | None:
+        """One membership event of a room."""
+        return _member(await self._homeserver.event(room_id, event_id))
+
     async def knocking(self, room_id: str) -> list[MemberChange]:
         """The knocks that stand in a room, without reasons that are long."""
         found: list[MemberChange] = await self._homeserver.knocking_members(

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from knockbot.config import Permission
-from knockbot.domain import ids, wording
-from knockbot.domain.model import Knock, Membership
+from knockbot.domain import wording
+from knockbot.domain.model import Knock, Membership, Request
 from knockbot.domain.words import Words, lines
 from knockbot.errors import Never
 from knockbot.flow import checkup, names, rules, settle
 from knockbot.flow.judge import judge
-from knockbot.matrix.calls import Call, Misuse, managed_request, managed_room, named_room, requests_meant
-from knockbot.matrix.typed import read_numbers
+from knockbot.matrix.calls import Call, Meant
 from knockbot.store import addressees, audit, effects, policies, requests, rooms
 from knockbot.store.rooms import ProtectedRoom
 
@@ -33,11 +32,8 @@ async def list_rooms(call: Call) -> Words:
     return wording.room_list(rows)
 
 
-async def list_pending(call: Call) -> Words:
+async def list_pending(call: Call, only: ProtectedRoom | None) -> Words:
     """Who is waiting, in all rooms or in one."""
-    only = await managed_room(call, call.rest) if call.rest else None
-    if isinstance(only, Words):
-        return only
     async with call.door.db.tx() as tx:
         labels = {room.room_id: room.label for room in await rooms.managed_by(tx, call.room)}
         found = await requests.pending(tx, call.room, only.room_id if only else None)
@@ -48,25 +44,19 @@ async def list_pending(call: Call) -> Words:
     return wording.pending_list(waiting, labels, call.door.now(), hidden)
 
 
-async def list_invites(call: Call) -> Words:
+async def list_invites(call: Call, room: ProtectedRoom) -> Words:
     """The third-party invites of a room that are pending or standing."""
-    room, _ = await named_room(call)
-    if isinstance(room, Words):
-        return room
     async with call.door.db.tx() as tx:
         standing = await requests.invites_of(tx, room.room_id)
         addresses = await addressees.of_room(tx, room.room_id)
     return wording.invite_list(room.label, standing, addresses, call.door.now())
 
 
-async def show(call: Call) -> Words:
+async def show(call: Call, meant: Meant) -> Words:
     """One request, or several, with all there is to know."""
-    found, rest = await requests_meant(call)
-    if rest:
-        raise Misuse("Only numbers, please.")
     shown = []
     async with call.door.db.tx() as tx:
-        for request in found:
+        for request in meant.found:
             if isinstance(request, Words):
                 shown.append(request)
                 continue
@@ -91,11 +81,8 @@ async def queue(call: Call) -> Words:
     )
 
 
-async def check(call: Call) -> Words:
+async def check(call: Call, room: ProtectedRoom) -> Words:
     """What the bot has and needs in a room."""
-    room, _ = await named_room(call)
-    if isinstance(room, Words):
-        return room
     try:
         view = await call.door.outside.room(room.room_id)
         found = await checkup.checklist(call.door, view)
@@ -106,22 +93,21 @@ async def check(call: Call) -> Words:
         return wording.blocked(room.label, checkup.NOT_THERE, call.door.bot)
 
 
-async def policy_show(call: Call) -> Words:
-    """The policy in force, as it was written."""
-    room, _ = await named_room(call)
-    if isinstance(room, Words):
-        return room
+async def policy_show(call: Call, room: ProtectedRoom, number: int | None) -> Words:
+    """The policy in force, or an old one, as it was written."""
     async with call.door.db.tx() as tx:
-        found = await rules.in_force(call.door, tx, room.room_id)
-        named = await names.of_policy(call.door, tx, room.room_id)
-    return lines([wording.policy_shown(room.label, found.source, found.text), *named])
+        if number is None:
+            found = await rules.in_force(call.door, tx, room.room_id)
+            named = await names.of_policy(call.door, tx, room.room_id)
+            return lines([wording.policy_shown(room.label, found.source, found.text), *named])
+        old = await policies.revision(tx, room.room_id, number)
+    if old is None:
+        return wording.no_such_revision(room.label, number)
+    return wording.policy_shown(room.label, f"revision {old.revision} by {old.author}", old.text)
 
 
-async def policy_log(call: Call) -> Words:
+async def policy_log(call: Call, room: ProtectedRoom) -> Words:
     """Who changed the policy, and when."""
-    room, _ = await named_room(call)
-    if isinstance(room, Words):
-        return room
     async with call.door.db.tx() as tx:
         revisions = await policies.revisions(tx, room.room_id, REVISIONS)
     return wording.policy_revisions(
@@ -129,19 +115,12 @@ async def policy_log(call: Call) -> Words:
     )
 
 
-async def test(call: Call) -> Words:
+async def test(call: Call, room: ProtectedRoom, user_id: str, reason: str) -> Words:
     """What the policy in force would do with somebody, rule by rule; nothing is done."""
-    room, rest = await named_room(call)
-    if isinstance(room, Words):
-        return room
-    who, _, reason = rest.partition(" ")
-    user_id = ids.user_reference(who)
-    if user_id is None:
-        raise Misuse("Which user? Give the full id.")
     async with call.door.db.tx() as tx:
-        policy = (await rules.in_force(call.door, tx, room.room_id)).policy
+        in_force = await rules.in_force(call.door, tx, room.room_id)
     knock = await _imagined_knock(call, room, user_id, reason)
-    return wording.tested(room.label, knock, await judge(call.door, policy, knock))
+    return wording.tested(room.label, knock, await judge(call.door, in_force, knock))
 
 
 async def _imagined_knock(call: Call, room: ProtectedRoom, user_id: str, reason: str) -> Knock:
@@ -155,19 +134,12 @@ async def _imagined_knock(call: Call, room: ProtectedRoom, user_id: str, reason:
     return Knock(room.room_id, user_id, "", reason or member.reason, member.display_name, member.has_avatar)
 
 
-async def log(call: Call) -> Words:
+async def log(call: Call, about: Request | str | None) -> Words:
     """Who decided what, when, by which rule: of one request, of one applicant, or of late."""
-    numbers, rest = read_numbers(call.rest)
-    user_id = ids.user_reference(rest) if rest else None
-    if (rest and user_id is None) or len(numbers) > 1 or (numbers and rest):
-        raise Misuse("")
     async with call.door.db.tx() as tx:
         labels = {room.room_id: room.label for room in await rooms.managed_by(tx, call.room)}
-        if numbers:
-            request = await managed_request(tx, call.room, numbers[0])
-            if isinstance(request, Words):
-                return request
-            found = await audit.of_request(tx, request.id)
+        if isinstance(about, Request):
+            found = await audit.of_request(tx, about.id)
         else:
-            found = await audit.latest(tx, list(labels), LOG_LINES, about=user_id)
+            found = await audit.latest(tx, list(labels), LOG_LINES, about=about)
     return wording.log([wording.history_line(line, labels) for line in found])

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+import re
+from collections.abc import Awaitable, Callable
 
-from knockbot.config import Permission
-from knockbot.documents import unfenced
-from knockbot.domain import ids, wording
-from knockbot.domain.invites import read_address
+from knockbot.domain import wording
+from knockbot.domain.ids import RoomReference
+from knockbot.domain.invites import Address
 from knockbot.domain.model import Request, Verdict, Wish
 from knockbot.domain.text import storable
-from knockbot.domain.words import Words, lines
+from knockbot.domain.words import NOTHING, Words, lines
 from knockbot.errors import Fault
 from knockbot.flow import entry, invites, issuing, journal, review, rulebook
 from knockbot.flow.door import Door
-from knockbot.matrix.calls import AWAITED, TICK, Call, Misuse, Promise, Reply, named_room, requests_meant
-from knockbot.store import rooms
+from knockbot.matrix.calls import AWAITED, TICK, Call, Meant, Promise, Reply
+from knockbot.store import policies
 from knockbot.store.db import Tx
 from knockbot.store.rooms import ProtectedRoom
 
@@ -26,13 +26,8 @@ NAME_LIMIT = 100
 """Characters of a name that goes with an address."""
 
 
-async def protect(call: Call) -> Words | Promise:
+async def protect(call: Call, reference: RoomReference) -> Words | Promise:
     """Have a room protected."""
-    if not call.rest:
-        raise Misuse("Which room?")
-    reference = ids.room_reference(call.rest)
-    if reference is None:
-        return wording.unreadable_room(call.rest)
     promise = await entry.protect(call.door, entry.Ask(call.actor, call.room, reference, call.cause))
 
     async def keep(tx: Tx) -> Reply:
@@ -41,11 +36,8 @@ async def protect(call: Call) -> Words | Promise:
     return keep
 
 
-async def unprotect(call: Call) -> Words | Promise:
+async def unprotect(call: Call, room: ProtectedRoom) -> Words | Promise:
     """Have a room protected no longer."""
-    room = await _room_to_unprotect(call)
-    if isinstance(room, Words):
-        return room
     may_not = entry.may_unprotect(call.door, room, call.actor)
     refusal = await journal.refusing(may_not, call.actor, "unprotect", room.room_id)
     if refusal is not None:
@@ -58,67 +50,58 @@ async def unprotect(call: Call) -> Words | Promise:
     return let_go
 
 
-async def _room_to_unprotect(call: Call) -> ProtectedRoom | Words:
-    """A room looked after from here; a server admin may name any by its id."""
-    if call.door.settings.permission_of(call.actor) is Permission.ADMIN:
-        async with call.door.db.tx() as tx:
-            room = await rooms.find(tx, call.rest)
-        if room is not None:
-            return room
-    return (await named_room(call))[0]
-
-
-def answer(verdict: Verdict) -> Callable[[Call], Awaitable[Words | Promise]]:
+def answer(verdict: Verdict) -> Callable[[Call, Meant, str], Awaitable[Words | Promise]]:
     """The command that gives this answer to one or several requests."""
 
-    async def run(call: Call) -> Promise:
-        found, said = await requests_meant(call)
-        reason = "\n".join(part for part in (said, call.below.strip()) if part)
-        return await _said_of_each(call, found, verdict, reason, review.take)
+    async def run(call: Call, meant: Meant, words: str) -> Promise:
+        return await _said_of_each(call, meant, verdict, words, review.take)
 
     return run
 
 
-async def revoke(call: Call) -> Words | Promise:
+async def revoke(call: Call, meant: Meant, reason: str) -> Words | Promise:
     """Take third-party invites back."""
-    found, reason = await requests_meant(call)
-    wrong = [one.number for one in found if isinstance(one, Request) and (one.invite is None or one.redeemed)]
+    wrong = [one.number for one in meant.found if isinstance(one, Request) and (one.invite is None or one.redeemed)]
     if wrong:
         return lines(wording.not_an_invite(number) for number in wrong)
-    return await _said_of_each(call, found, Verdict.REJECT, reason, invites.revoke)
+    return await _said_of_each(call, meant, Verdict.REJECT, reason, invites.revoke)
 
 
 Take = Callable[[Door, Tx, Wish, int], Awaitable[Words | None]]
 """Carries a moderator's wish on one request out, or says why not."""
 
 
-async def _said_of_each(
-    call: Call, found: Sequence[Request | Words], verdict: Verdict, reason: str, take: Take
-) -> Promise:
-    """One word on several requests: given to each that nothing stands in the way of, and said why not of the others."""
+async def _said_of_each(call: Call, meant: Meant, verdict: Verdict, reason: str, take: Take) -> Promise:
+    """One answer to several requests: given to each that nothing stands in the way of, and said why not of the others.
+
+    Whom it hit is named where there were several, or where they went by a name.
+    """
     wish = Wish(call.actor, verdict, call.cause, call.message.sent_at, reason[:REASON_LIMIT])
-    objections = [one if isinstance(one, Words) else await review.objection(call.door, wish, one) for one in found]
+    refused: dict[int, Words | None] = {}
+    for place, one in enumerate(meant.found):
+        refused[place] = one if isinstance(one, Words) else await review.objection(call.door, wish, one)
 
     async def take_each(tx: Tx) -> Reply:
-        replies = list(objections)
-        for place, request in enumerate(found):
-            if isinstance(request, Request) and replies[place] is None:
-                replies[place] = await take(call.door, tx, wish, request.id)
-        refusals = [reply for reply in dict.fromkeys(replies) if reply is not None]
-        return lines(refusals) if refusals else TICK
+        hit = []
+        for place, request in enumerate(meant.found):
+            if isinstance(request, Request) and refused[place] is None:
+                refused[place] = await take(call.door, tx, wish, request.id)
+                hit += [request] if refused[place] is None else []
+        unread = wording.numbers_unread(reason) if hit and _NUMBERS.fullmatch(reason) else NOTHING
+        named = wording.hit_by_answer(hit, wish.verdict) if hit and (meant.told or unread) else NOTHING
+        reply = lines([named, unread, *dict.fromkeys(filter(None, refused.values()))])
+        return reply or TICK
 
     return take_each
 
 
-async def invite(call: Call) -> Words | Promise:
+_NUMBERS = re.compile(r"#?[0-9]{1,9}(\s+#?[0-9]{1,9})*")
+"""Words that are numbers and nothing else: perhaps a list was meant."""
+
+
+async def invite(call: Call, room: ProtectedRoom, to: tuple[Address, str]) -> Words | Promise:
     """Invite somebody by an address outside Matrix."""
-    room, rest = await _room_for_address(call)
-    if isinstance(room, Words):
-        return room
-    read = read_address(rest)
-    if read is None:
-        raise Misuse(wording.NO_ADDRESS)
-    address, name = read
+    address, name = to
     order = issuing.Order(room, call.actor, address, storable(name)[:NAME_LIMIT], call.cause)
     refusal = await issuing.objection(call.door, room, call.actor)
     if refusal is not None:
@@ -131,23 +114,21 @@ async def invite(call: Call) -> Words | Promise:
     return take
 
 
-async def _room_for_address(call: Call) -> tuple[ProtectedRoom | Words, str]:
-    """The room named first, which may be left out where there is only one."""
-    room, rest = await named_room(call)
-    if isinstance(room, Words) and read_address(call.rest) is not None:
-        raise Misuse("To which room?")  # and the address is not taken for one
-    return room, rest
-
-
-async def policy_set(call: Call) -> Words | Promise:
+async def policy_set(call: Call, room: ProtectedRoom, text: str) -> Words | Promise:
     """Put another policy in force."""
-    room, rest = await named_room(call)
-    if isinstance(room, Words):
-        return room
-    text = unfenced("\n".join(part for part in (rest, call.below) if part))
-    if not text.strip():
-        raise Misuse("Write the policy on the lines below.")
-    change = rulebook.Change(room, call.actor, text, call.cause)
+    return await _put_in_force(call, rulebook.Change(room, call.actor, text, call.cause))
+
+
+async def policy_revert(call: Call, room: ProtectedRoom, number: int) -> Words | Promise:
+    """Put an old policy in force again, as a new revision: whoever does that must have the power for it now."""
+    async with call.door.db.tx() as tx:
+        old = await policies.revision(tx, room.room_id, number)
+    if old is None:
+        return wording.no_such_revision(room.label, number)
+    return await _put_in_force(call, rulebook.Change(room, call.actor, old.text, call.cause, reverts=number))
+
+
+async def _put_in_force(call: Call, change: rulebook.Change) -> Words | Promise:
     try:
         sound = await rulebook.examined(call.door, change)
     except Fault as fault:

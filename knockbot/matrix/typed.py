@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from html import unescape
+from itertools import islice
 
 from knockbot.domain import ids
 from knockbot.domain.model import Message
-from knockbot.domain.text import without_marks
+from knockbot.domain.text import plain, without_marks
 
 PREFIXES = ("!kb", "!knockbot")
 
@@ -76,11 +77,74 @@ def _linked(href: str) -> str:
     return ids.user_reference(href) or href
 
 
+MANY = 50
+"""Requests that one command may be about."""
+
+_NUMBER = re.compile(r"#?([0-9]{1,15})(?:[-\u2013]#?([0-9]{1,15}))?(?=[,\s]|$)")
+"""A number, or a range of them; phones make a longer dash of a hyphen."""
+
+_NEXT = re.compile(r"\s*,\s*|\s+(?=#)")
+"""What makes a list of numbers: a comma, or that the next one has its sign. A blank alone begins the words."""
+
+
+class NotNumbers(Exception):
+    """Numbers that cannot be meant: a range from high to low, or far too many."""
+
+
 def read_numbers(text: str) -> tuple[list[int], str]:
-    """The numbers a text begins with (`12 #13, 14`), each once, and what follows them."""
+    """The numbers a text begins with (`12, 13`, `#12 #13`, `12-14`), each once, and the words that follow them.
+
+    Raises `NotNumbers`. A number after a blank belongs to the words: `5 8 letters` is #5.
+    """
+    text = text.strip()
     numbers: list[int] = []
-    rest = text.strip()
-    while found := re.match(r"#?([0-9]{1,9})(?:,|\s|$)\s*,?\s*", rest):
-        numbers.append(int(found[1]))
-        rest = rest[found.end() :]
-    return list(dict.fromkeys(numbers)), rest
+    end = 0
+    found = _NUMBER.match(text)
+    while found is not None:
+        numbers += _range(found, most=MANY - len(numbers))
+        end = found.end()
+        between = _NEXT.match(text, end)
+        found = _NUMBER.match(text, between.end()) if between is not None else None
+    return list(dict.fromkeys(numbers)), text[end:].lstrip(" \t,") if numbers else text
+
+
+def _range(found: re.Match[str], most: int) -> range:
+    first = int(found[1])
+    last = int(found[2] or first)
+    if last < first:
+        raise NotNumbers(f"{first}-{last} runs backwards; write {last}-{first}.")
+    if last - first >= most:
+        raise NotNumbers(f"At most {MANY} requests at once.")
+    return range(first, last + 1)
+
+
+# --- names ----------------------------------------------------------------------------------------------------
+
+_WORD = re.compile(r"\S+")
+_QUOTED = re.compile(
+    r"""["\u201c\u201d\u201e\u00ab]([^"\u201c\u201d\u201e\u00ab\u00bb]+)["\u201c\u201d\u00bb](?=[:,\s]|$)[:,]?"""
+)
+
+
+LONGEST_NAME = 500
+"""Characters of a name that are compared: a stranger's may be as long as an event."""
+
+
+def after_name(text: str, name: str) -> str | None:
+    """What follows a name that a text begins with, in whatever case; `None` if it does not begin with it.
+
+    In quotes nothing but the whole name counts: `"Rose Garden"` is not the room Rose.
+    """
+    text = text.strip()
+    wanted = _words(name)
+    if quoted := _QUOTED.match(text):
+        return text[quoted.end() :].lstrip() if wanted and _words(quoted[1]) == wanted else None
+    typed = list(islice(_WORD.finditer(text), len(wanted)))
+    said = _words(" ".join(word[0] for word in typed))
+    if not wanted or said not in (wanted, [*wanted[:-1], f"{wanted[-1]},"]):
+        return None
+    return text[typed[-1].end() :].lstrip()
+
+
+def _words(name: str) -> list[str]:
+    return plain(name[:LONGEST_NAME]).casefold().split()

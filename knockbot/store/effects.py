@@ -87,6 +87,18 @@ async def told_since(tx: Tx, user_id: str, since: int) -> tuple[int, int]:
     return int(row["theirs"]), int(row["all_of_them"])
 
 
+async def is_running(tx: Tx, request_id: int, *, besides: str) -> bool:
+    """Whether another act on a request's applicant has been begun, and nobody knows yet what comes of it."""
+    return bool(
+        await tx.fetchval(
+            "SELECT count(*) FROM effects WHERE request_id = $1 AND key <> $2 AND state = 'running' "
+            f"AND {_AT_THE_DOOR}",
+            request_id,
+            besides,
+        )
+    )
+
+
 async def claim(db: Database, now: int, limit: int, *, keys: bool = True) -> list[Claimed]:
     """Take on due effects, oldest first, at most one of each lane and one for each remote server.
 

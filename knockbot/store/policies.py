@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from knockbot.store.db import Tx
 
+CONFIG_FILE = "the config file"
+"""The author of a policy that the config file holds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Revision:
@@ -24,6 +27,16 @@ async def current(tx: Tx, room_id: str) -> Revision | None:
         "SELECT room_id, revision, author, written_at, text FROM policies WHERE room_id = $1 "
         "ORDER BY revision DESC LIMIT 1",
         room_id,
+    )
+    return Revision(row["room_id"], row["revision"], row["author"], row["written_at"], row["text"]) if row else None
+
+
+async def revision(tx: Tx, room_id: str, number: int) -> Revision | None:
+    """One revision of a room's policy, old or in force."""
+    row = await tx.fetchrow(
+        "SELECT room_id, revision, author, written_at, text FROM policies WHERE room_id = $1 AND revision = $2",
+        room_id,
+        number,
     )
     return Revision(row["room_id"], row["revision"], row["author"], row["written_at"], row["text"]) if row else None
 

@@ -192,11 +192,11 @@ class House:
         if policy is not None:
             await self.set_policy(policy, room_id)
 
-    async def set_policy(self, text: str, room_id: str = GARDEN) -> None:
-        """Put a policy in force; its aliases mean what they mean now."""
+    async def set_policy(self, text: str, room_id: str = GARDEN, *, author: str = ALICE) -> None:
+        """Put a policy of this author in force; its aliases mean what they mean now."""
         meant = {alias: room for alias, room in self.world.aliases.items() if alias in text}
         async with self.db.tx() as tx:
-            revision = await policies.revise(tx, room_id, author=ALICE, text=text, now=self.clock(), cause=None)
+            revision = await policies.revise(tx, room_id, author=author, text=text, now=self.clock(), cause=None)
             await pins.take(tx, pins.of_revision(room_id, revision), meant)
 
     # --- looking at the records -----------------------------------------------------------------------------------

@@ -12,8 +12,7 @@ import pytest
 from knockbot.app import take_settings
 from knockbot.config import Settings
 from knockbot.errors import Later, Never
-from knockbot.flow import configured
-from knockbot.store import rooms
+from knockbot.store import policies, rooms
 from knockbot.store.rooms import ProtectedRoom
 from tests.flow.house import GARDEN, MODS, SETTINGS, House, housed
 from tests.flow.world import ALICE, ANA, BEA, BOT
@@ -132,7 +131,7 @@ async def test_a_policy_of_the_config_file_that_chat_had_word_for_word_is_the_fi
         house.tell(f"policy log {LAWN}")
         await house.live()
 
-        assert configured.CONFIG_FILE in house.spoken()[-1]
+        assert policies.CONFIG_FILE in house.spoken()[-1]
 
 
 # --- aliases that move --------------------------------------------------------------------------------------------

@@ -467,7 +467,7 @@ async def test_a_knock_and_a_redeemed_invite_are_no_invites_to_take_back(house: 
     house.world.knock(GARDEN, "@ana:tulip.example")
     await planted(house)
     await redeemed(house)
-    house.tell("revoke 1 2")
+    house.tell("revoke 1, 2")
     await house.live()
 
     said = house.spoken()[-1]
@@ -712,7 +712,7 @@ async def test_a_shared_card_follows_what_becomes_of_each(house: House) -> None:
         house.world.plant(GARDEN, ALICE, f"t{number}")
     unheard(house)
     await look(house)
-    house.tell("accept 1 2")
+    house.tell("accept 1, 2")
     house.tell("revoke 3")
     await house.live()
     await house.later()

@@ -8,8 +8,9 @@ import pytest
 
 from knockbot.domain.model import Decision, State, Verdict
 from knockbot.errors import Later, Never
+from knockbot.store import policies
 from tests.flow.house import GARDEN, MODS, House
-from tests.flow.world import ALICE, ANA, BOT, World
+from tests.flow.world import ALICE, ANA, BOT, World, levels_for
 
 SPACE = "!space:tulip.example"
 ALIAS = "#space:tulip.example"
@@ -40,7 +41,8 @@ async def decision_on(house: House, user_id: str = ANA, reason: str = "hello") -
 
 
 async def test_a_policy_without_rooms_asks_nothing_of_the_homeserver(house: House) -> None:
-    await house.set_policy("rules: [{when: {local: true, reason_matches: hello}, then: accept}]")
+    text = "rules: [{when: {local: true, reason_matches: hello}, then: accept}]"
+    await house.set_policy(text, author=policies.CONFIG_FILE)
     assert (await decision_on(house)).verdict is Verdict.ACCEPT
     assert house.world.calls == []
 
@@ -49,7 +51,8 @@ async def test_a_policy_with_a_room_asks_for_that_room_only(by_space: House) -> 
     decision = await decision_on(by_space)
     assert (decision.verdict, decision.rule) == (Verdict.ACCEPT, "our people")
     assert [miss.rule for miss in decision.missed] == ["trolls"]
-    assert by_space.world.calls == [("member", SPACE, BOT), ("member", SPACE, ANA), ("tombstone", SPACE)]
+    looked = [("member", SPACE, BOT), ("member", SPACE, ANA), ("tombstone", SPACE)]
+    assert by_space.world.calls == [*looked, ("member", GARDEN, ALICE), ("powers", GARDEN)]
 
 
 @pytest.mark.parametrize("membership", ["leave", "invite", "knock", "ban"])
@@ -141,7 +144,7 @@ async def test_a_policy_that_is_changed_holds_for_the_next_knock(house: House) -
 
 
 async def test_each_room_is_judged_by_its_own_policy(house: House) -> None:
-    house.world.room("!lawn:tulip.example", "Lawn", ALICE, BOT)
+    house.world.room("!lawn:tulip.example", "Lawn", ALICE, BOT, levels=levels_for())
     await house.protect("!lawn:tulip.example", policy="otherwise: accept")
     house.world.knock("!lawn:tulip.example", ANA)
     assert (await decision_on(house)).verdict is Verdict.FORWARD

@@ -333,6 +333,15 @@ class AsBot:
 
         return await self._call(look, "membership_of", room_id, event_id)
 
+    async def past_member(self, room_id: str, event_id: str) -> MemberChange | None:
+        """One membership event of a room."""
+
+        def look() -> MemberChange | None:
+            event = self._seen(room_id).past.get(event_id)
+            return events.member_change(event) if event else None
+
+        return await self._call(look, "past_member", room_id, event_id)
+
     async def event(self, room_id: str, event_id: str) -> dict[str, Any] | None:
         """One member event, whether or not it still stands."""
         return await self._call(lambda: self._seen(room_id).past.get(event_id), "event", room_id, event_id)

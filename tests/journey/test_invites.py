@@ -208,7 +208,7 @@ async def test_invites_can_be_looked_at_and_taken_back_by_their_numbers(keeper: 
     assert garden.alice.user_id in await garden.command(f"log {garden.alice.user_id}")
     assert "Nobody is waiting" in await garden.command("queue")
 
-    await garden.command(f"revoke {numbers[0]} {numbers[1]} sorry", expect="✅")
+    await garden.command(f"revoke {numbers[0]}, {numbers[1]} sorry", expect="✅")
 
     for invite in (first, second):
         await told(garden, invite, "revoked", by=garden.alice.user_id)
@@ -265,7 +265,7 @@ async def test_more_than_five_found_on_arrival_share_one_card_and_no_whole_state
     assert len(card["content"][REQUESTS]) == 6
     assert "6 third-party invites" in words(card)
     numbers = [one["number"] for one in card["content"][REQUESTS]]
-    await garden.command(f"revoke {' '.join(map(str, numbers))}")
+    await garden.command(f"revoke {', '.join(map(str, numbers))}")
     await gone(garden, *invites)
 
 

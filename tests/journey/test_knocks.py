@@ -376,7 +376,7 @@ async def test_more_than_five_standing_knocks_share_one_card(keeper: InProcess) 
     cards = [await garden.shown(person, "pending") for person in people]
     assert len({card["event_id"] for card in cards}) == 1
     assert all(person.user_id in words(cards[0]) for person in people)
-    await garden.command("accept 2 5")
+    await garden.command("accept 2, 5")
     await garden.membership(people[1], "invite")
     await garden.membership(people[4], "invite")
     edited = await garden.shown(people[4], "accepted")

@@ -108,7 +108,7 @@ def ear(on: Bench) -> Ear:
 
 
 ROOMS = ["", GARDEN, STRANGE_ROOM, "#nowhere:rose.example", "https://matrix.to/#/!x:y?via=a", "<b>", "\u202e", "!"]
-NUMBERS = ["", *map(str, range(1, len(HOSTILE) + 1)), "1 2 3", " ".join(map(str, range(1, 24))), "999", "1 <b>why</b>"]
+NUMBERS = ["", *map(str, range(1, len(HOSTILE) + 1)), "1 2 3", "1-3, 9-7", "1-23", "1-999999999", "999", "1 <b>why</b>"]
 PEOPLE = [ANA, "@<b>:x", "@a\u202eb:x please", "nobody", "@ana"]
 ARGUMENTS = {
     "help": ["", "accept", "policy set", "<b>"],
@@ -126,6 +126,7 @@ ARGUMENTS = {
     "revoke": NUMBERS,
     "policy show": ROOMS,
     "policy set": [f"{room}\n{text}" for room in ROOMS[1:3] for text in (HOSTILE_POLICY, *HOSTILE, "rules: 5", "- &x")],
+    "policy revert": [f"{room} {number}" for room in ROOMS for number in ("", "1", "99", "<b>")],
     "policy log": ROOMS,
     "test": [f"{room} {person}" for room in ROOMS for person in PEOPLE],
     "log": ["", "1", *PEOPLE],

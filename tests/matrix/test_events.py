@@ -221,6 +221,14 @@ def test_an_avatar_is_an_address_that_is_not_empty(url: Any, has: bool) -> None:
     assert change.has_avatar is has
 
 
+NEW = {"msgtype": "m.text", "body": "!kb accept 1"}
+REPLACE = {"m.relates_to": {"rel_type": "m.replace", "event_id": "$old"}, "m.new_content": NEW}
+IN_THREAD = {
+    "rel_type": "m.thread",
+    "event_id": "$root",
+    "is_falling_back": True,
+    "m.in_reply_to": {"event_id": "$last"},
+}
 EDIT = {"m.relates_to": {"rel_type": "m.replace", "event_id": "$old"}, "m.new_content": {"body": "!kb accept 1"}}
 HTML = {"format": "org.matrix.custom.html", "formatted_body": "<b>!kb</b>"}
 
@@ -237,12 +245,32 @@ HTML = {"format": "org.matrix.custom.html", "formatted_body": "<b>!kb</b>"}
         ),
         (
             {"m.relates_to": {"rel_type": "m.thread", "event_id": "$root", "m.in_reply_to": {"event_id": "$card"}}},
-            Message(MODS, "$said", MODERATOR, START, "!kb help", None, "$card"),
+            Message(MODS, "$said", MODERATOR, START, "!kb help", None, "$card", thread="$root"),
+        ),
+        (
+            {"m.relates_to": IN_THREAD},
+            Message(MODS, "$said", MODERATOR, START, "!kb help", thread="$root"),
+        ),
+        (
+            {"m.relates_to": {**IN_THREAD, "is_falling_back": "yes"}},
+            Message(MODS, "$said", MODERATOR, START, "!kb help", None, "$last", thread="$root"),
+        ),
+        (
+            {"m.relates_to": {**IN_THREAD, "rel_type": "x"}},
+            Message(MODS, "$said", MODERATOR, START, "!kb help", None, "$last"),
+        ),
+        (
+            {"m.relates_to": {**IN_THREAD, "event_id": 5}},
+            Message(MODS, "$said", MODERATOR, START, "!kb help", None, "$last"),
         ),
         ({"msgtype": "m.notice"}, None),
         ({"msgtype": "m.emote"}, None),
         ({"msgtype": "m.image"}, None),
         (EDIT, None),
+        (REPLACE, Message(MODS, "$said", MODERATOR, START, "!kb accept 1", edits="$old")),
+        ({"m.relates_to": {"rel_type": "m.replace", "event_id": 5}}, None),
+        ({"m.relates_to": {"rel_type": "m.replace"}, "m.new_content": NEW}, None),
+        ({"m.relates_to": {"rel_type": "m.replace", "event_id": "$old"}}, None),
         ({"m.mentions": {"user_ids": [BOT]}}, Message(MODS, "$said", MODERATOR, START, "!kb help")),
     ],
 )

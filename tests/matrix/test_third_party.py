@@ -253,7 +253,7 @@ def put(on: Bench, asked: Asked) -> Reply:
 async def rejected(on: Bench, request: Request) -> None:
     """A moderator wants it taken back."""
     async with on.db.tx() as tx:
-        word = Answer(Verdict.REJECT, ANA, on.clock(), request.event_id, cause="$word")
+        word = Answer(Verdict.REJECT, MODERATOR, on.clock(), request.event_id, cause="$word")
         await settle.give_answer(on.door, tx, request, word)
 
 
@@ -269,7 +269,7 @@ async def test_taking_back_is_one_read_and_one_write_of_nothing_under_the_very_t
     read, write = [asked for asked in on.fake.requests if TPI in asked.path]
     assert (read.method, write.method, write.body) == ("GET", "PUT", {})
     now = await on.request(request)
-    assert (now.state, now.by) == (State.REVOKED, ANA)
+    assert (now.state, now.by) == (State.REVOKED, MODERATOR)
 
 
 @pytest.mark.parametrize("token", [".", ".."])
@@ -340,7 +340,7 @@ async def test_twice_is_as_good_as_once(on: Bench, lost: Reply) -> None:
 
 async def test_without_the_power_to_invite_it_waits_for_it(on: Bench) -> None:
     request = await invited(on)
-    on.powers({"invite": 60})
+    on.powers({"users": {BOT: 50, MODERATOR: 60}, "invite": 60})
     on.fake.on("PUT", f"state/{TPI}/*", FORBIDDEN)
     await rejected(on, request)
 

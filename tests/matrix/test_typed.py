@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from knockbot.documents import unfenced
 from knockbot.domain.model import Message
 from knockbot.matrix.commands import COMMANDS, find_command, nearest
-from knockbot.matrix.typed import addressed, read_numbers
+from knockbot.matrix.typed import MANY, NotNumbers, addressed, after_name, read_numbers
 from tests.matrix.edge import BOT, MODERATOR, MODS, START
 
 NAME = "Door Bot"
@@ -186,6 +186,8 @@ def test_any_text_is_read_or_left_alone(body: str, html: str | None) -> None:
         ("policy set #a:b otherwise: ban", "policy set", "#a:b otherwise: ban"),
         ("Policy   Show", "policy show", ""),
         ("list\u00a0x", "list", "x"),
+        ("approve 3", "accept", "3"),
+        ("Deny 3 not now", "reject", "3 not now"),
     ],
 )
 def test_a_line_begins_with_a_command_of_one_word_or_two(line: str, name: str, rest: str) -> None:
@@ -208,7 +210,8 @@ def test_every_command_is_found_by_its_own_usage() -> None:
         ("BANN", ["ban"]),
         ("lst", ["list"]),
         ("hlep", ["help"]),
-        ("polcy", ["policy show", "policy set", "policy log"]),
+        ("aprove", ["accept"]),
+        ("polcy", ["policy show", "policy set", "policy revert", "policy log"]),
         ("xyzzy", []),
         ("x" * 65_000, []),
     ],
@@ -229,37 +232,129 @@ def test_the_nearest_commands_are_offered(word: str, meant: list[str]) -> None:
         ("12 #13, 14", [12, 13, 14], ""),
         ("1,2,3", [1, 2, 3], ""),
         ("1 , 2", [1, 2], ""),
-        ("3 3 #3", [3], ""),
+        ("#3 #3 #3", [3], ""),
+        ("7-9", [7, 8, 9], ""),
+        ("#7-#9 all of you", [7, 8, 9], "all of you"),
+        ("7\u20139", [7, 8, 9], ""),
+        ("7-7", [7], ""),
+        ("1, 7-9, 8, #20", [1, 7, 8, 9, 20], ""),
+        ("1-50", list(range(1, 51)), ""),
         ("3 welcome in", [3], "welcome in"),
         ("3, welcome in", [3], "welcome in"),
         ("3 4th floor", [3], "4th floor"),
+        ("3, 4th floor", [3], "4th floor"),
         ("3\tplease", [3], "please"),
         ("003", [3], ""),
+        # a blank alone begins the words, whatever they begin with
+        ("5 8 letters would be enough", [5], "8 letters would be enough"),
+        ("5 6", [5], "6"),
+        ("5 7-9 year olds only", [5], "7-9 year olds only"),
+        ("5 -6", [5], "-6"),
+        ("5 6, 7", [5], "6, 7"),
+        ("5 - 6", [5], "- 6"),
+        # and a text that begins with no number has none
         ("welcome 3", [], "welcome 3"),
+        ("50%", [], "50%"),
+        ("5-year plan", [], "5-year plan"),
+        ("5-", [], "5-"),
+        ("3: no", [], "3: no"),
         ("-3", [], "-3"),
+        ("+3", [], "+3"),
         ("3.5", [], "3.5"),
+        ("3rd", [], "3rd"),
+        ("0x10", [], "0x10"),
         ("# 3", [], "# 3"),
         ("##3", [], "##3"),
+        ("#3#4", [], "#3#4"),
+        ("#3:example.org", [], "#3:example.org"),
         ("\u0663", [], "\u0663"),
+        ("\uff15", [], "\uff15"),
+        ("5\u00b2", [], "5\u00b2"),
+        ("5, \u0663", [5], "\u0663"),
         ("999999999", [999_999_999], ""),
-        ("1000000000", [], "1000000000"),
+        ("9" * 16, [], "9" * 16),
     ],
 )
 def test_a_text_begins_with_numbers_and_goes_on(text: str, numbers: list[int], rest: str) -> None:
     assert read_numbers(text) == (numbers, rest)
 
 
-@given(st.lists(st.integers(0, 999_999_999), unique=True), st.sampled_from([" ", ",", ", ", " #", ",#"]))
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("9-7", "7-9"),
+        ("1, 9-7", "7-9"),
+        ("1-51", "At most 50"),
+        ("1-999999999999999", "At most 50"),
+        ("1-30, 31-51", "At most 50"),
+        (",".join(map(str, range(51))), "At most 50"),
+    ],
+)
+def test_numbers_that_cannot_be_meant_are_refused(text: str, complaint: str) -> None:
+    with pytest.raises(NotNumbers, match=complaint):
+        read_numbers(text)
+
+
+@given(
+    st.lists(st.integers(0, 999_999_999), unique=True, max_size=MANY), st.sampled_from([",", ", ", " #", ",#", " , #"])
+)
 def test_numbers_that_were_written_are_read(numbers: list[int], between: str) -> None:
     assert read_numbers(between.join(map(str, numbers))) == (numbers, "")
 
 
 @given(st.text())
+@example("5-" * 30_000)
+@example("5," * 30_000)
 def test_any_text_has_its_numbers(text: str) -> None:
-    numbers, rest = read_numbers(text)
+    try:
+        numbers, rest = read_numbers(text)
+    except NotNumbers:
+        return
 
-    assert all(0 <= number < 10**9 for number in numbers)
+    assert len(numbers) <= MANY
+    assert all(0 <= number < 10**15 for number in numbers)
     assert rest in text.strip()
+
+
+# --- names ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "rest"),
+    [
+        ("Ana", "Ana", ""),
+        ("ana", "ANA", ""),
+        ("Ana welcome", "Ana", "welcome"),
+        ("Ana, welcome", "Ana", "welcome"),
+        ("Ana  Lee   hello  you", "Ana Lee", "hello  you"),
+        ('"Ana Lee" hello', "Ana Lee", "hello"),
+        ("\u201cAna Lee\u201d hello", "ana lee", "hello"),
+        ("\u201eAna Lee\u201c hello", "ana lee", "hello"),
+        ("Stra\u00dfe", "STRASSE", ""),
+        ("\uff21na", "Ana", ""),
+        ("Ana", "A\u200bn\u202ea", ""),
+        ("Ana Lee", "Ana", "Lee"),
+        ('"Ana Lee"', "Ana", None),
+        ('"Ana" Lee', "Ana Lee", None),
+        ("Anabel", "Ana", None),
+        ("Ana", "Ana Lee", None),
+        ("Ana: welcome", "Ana", None),
+        ("\u0410na", "Ana", None),
+        ("", "Ana", None),
+        ("Ana", "", None),
+        ("\u200b", "\u200b", None),
+        ("Ana", "Ana " + "x" * 60_000, None),
+    ],
+)
+def test_a_text_begins_with_a_name_word_by_word(text: str, name: str, rest: str | None) -> None:
+    assert after_name(text, name) == rest
+
+
+@given(st.text(), st.text())
+def test_any_text_begins_with_a_name_or_not(text: str, name: str) -> None:
+    rest = after_name(text, name)
+
+    assert rest is None or text.strip().endswith(rest)
 
 
 # --- fences ---------------------------------------------------------------------------------------------------

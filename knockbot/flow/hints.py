@@ -1,0 +1,66 @@
+"""Hints: what looks like an answer or a command and is none is told so, once a day to each person."""
+
+from __future__ import annotations
+
+import re
+
+from knockbot.domain.words import Words
+from knockbot.flow import settle
+from knockbot.flow.door import Door
+from knockbot.store.db import Tx
+
+DAY = 24 * 3600 * 1000
+
+ALMOST = frozenset(
+    {
+        "👍",
+        "👎",
+        "👌",
+        "🆗",
+        "✔",
+        "☑",
+        "✓",
+        "🚫",
+        "✖",
+        "❎",
+        "🙅",
+        "+1",
+        "-1",
+        "ok",
+        "okay",
+        "k",
+        "yes",
+        "y",
+        "yep",
+        "yeah",
+        "sure",
+        "no",
+        "n",
+        "nope",
+        "ja",
+        "nein",
+        "accept",
+        "accepted",
+        "approve",
+        "approved",
+        "reject",
+        "rejected",
+        "deny",
+        "denied",
+        "ban",
+        "banned",
+    }
+)
+"""Reactions and replies that people give to a card and mean as an answer."""
+
+_SKIN = re.compile("[\U0001f3fb-\U0001f3ff\ufe0f]")
+
+
+def is_almost_an_answer(said: str) -> bool:
+    """Whether somebody who says this to a card probably means to answer it."""
+    return _SKIN.sub("", said).strip(" \n.!").casefold() in ALMOST
+
+
+async def give(door: Door, tx: Tx, room_id: str, who: str, text: Words, *, reply_to: str) -> None:
+    """Say it, unless this person had a hint today."""
+    await settle.say(door, tx, room_id, f"hint:{who}:{door.now() // DAY}", text, reply_to=reply_to)

@@ -1,0 +1,541 @@
+"""What moderators type: whom a command means, and what is told where it means nobody or does not command at all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.flow.house import GARDEN, MODS, Card, House
+from tests.flow.world import ALICE, ANA, BEA, BOT, levels_for
+
+DAY = 24 * 3600
+BEN, CEM = "@ben:tulip.example", "@cem:tulip.example"
+ORCHARD = "!orchard:tulip.example"
+
+
+async def knocks(house: House, *people: str, name: str | None = None) -> list[Card]:
+    """People knock, one after the other, so that they get the numbers 1, 2, 3 …; returns their cards."""
+    for user_id in people:
+        content = {"displayname": name} if name is not None else {}
+        house.world.knock(GARDEN, user_id, "hello", **content)
+        await house.live()
+    return house.cards()
+
+
+async def told(house: House, command: str, **how: Any) -> list[str]:
+    """What the bot says to a command."""
+    before = len(house.spoken())
+    house.tell(command, **how)
+    await house.live()
+    return house.spoken()[before:]
+
+
+def states(house: House, *people: str) -> list[str | None]:
+    return [house.membership(user_id) for user_id in people]
+
+
+def in_thread(root: str, last: str | None = None, **more: Any) -> dict[str, Any]:
+    """The relation of a message in a thread, as clients write it."""
+    reply = {"event_id": last or root}
+    return {
+        "m.relates_to": {"rel_type": "m.thread", "event_id": root, "is_falling_back": True, "m.in_reply_to": reply}
+        | more
+    }
+
+
+def reason_for(house: House, user_id: str) -> str | None:
+    reason: str | None = house.world.rooms[GARDEN].members[user_id]["content"].get("reason")
+    return reason
+
+
+# --- numbers --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "words", ["2 characters at least, please", "#2", "2, 3", "1-3", "2", "@bea:tulip.example please"]
+)
+async def test_in_a_reply_to_a_card_nothing_is_read_as_whom_it_is_about(house: House, words: str) -> None:
+    [first, *_] = await knocks(house, ANA, BEA, BEN)
+    await told(house, f"reject {words}", reply_to=first.event_id)
+
+    assert states(house, ANA, BEA, BEN) == ["leave", "knock", "knock"]
+    assert reason_for(house, ANA) == words
+
+
+async def test_a_reply_to_what_is_no_card_needs_a_number(house: House) -> None:
+    await knocks(house, ANA, BEA)
+    talk = house.world.say(MODS, ALICE, "who is that?")
+    [asked] = await told(house, "reject not now", reply_to=talk)
+    await told(house, "reject 2 not now", reply_to=talk)
+
+    assert "not now" in asked
+    assert states(house, ANA, BEA) == ["knock", "leave"]
+
+
+@pytest.mark.parametrize(
+    ("command", "left", "reason"),
+    [
+        ("reject 1 2 letters would be enough", [ANA], "2 letters would be enough"),
+        ("reject 1 2", [ANA], "2"),
+        ("reject 1 2-3 of you", [ANA], "2-3 of you"),
+        ("reject 1, 2 sorry", [ANA, BEA], "sorry"),
+        ("reject #1 #2 sorry", [ANA, BEA], "sorry"),
+        ("reject 1-3", [ANA, BEA, BEN], None),
+    ],
+)
+async def test_several_are_a_list_by_commas_signs_or_a_range_only(
+    house: House, command: str, left: list[str], reason: str | None
+) -> None:
+    await knocks(house, ANA, BEA, BEN)
+    await told(house, command)
+
+    assert [user_id for user_id in (ANA, BEA, BEN) if house.membership(user_id) == "leave"] == left
+    assert reason_for(house, ANA) == reason
+
+
+async def test_words_that_are_a_number_are_told_of(house: House) -> None:
+    await knocks(house, ANA, BEA)
+    [said] = await told(house, "accept 1 2")
+
+    assert states(house, ANA, BEA) == ["invite", "knock"]
+    assert ANA in said
+    assert "commas" in said
+
+
+async def test_a_list_that_hits_several_names_them_all(house: House) -> None:
+    await knocks(house, ANA, BEA, name="<b>Ana</b>")
+    [said] = await told(house, "reject 1-2, 9")
+
+    assert states(house, ANA, BEA) == ["leave", "leave"]
+    for part in (ANA, BEA, "#1", "#2", "reject", "<b>Ana</b>", "no request #9"):
+        assert part in said
+    html = house.said()[-1]["formatted_body"]
+    assert "<b>Ana</b>" not in html
+    assert "&lt;b&gt;Ana" in html
+
+
+async def test_who_is_alone_gets_a_tick_and_no_words(house: House) -> None:
+    await knocks(house, ANA)
+
+    assert await told(house, "accept 1") == []
+    assert house.membership(ANA) == "invite"
+
+
+async def test_numbers_that_cannot_be_meant_do_nothing_and_are_told_why(house: House) -> None:
+    await knocks(house, ANA)
+    for numbers in ("9-7", "1-51", "1-999999999", "-1", "1.5", "\u0661", "soon"):
+        [said] = await told(house, f"reject {numbers}")
+        assert "7-9" in said or "At most 50" in said or "!kb list" in said
+
+    assert house.membership(ANA) == "knock"
+
+
+async def test_who_names_nobody_is_asked_with_an_example(house: House) -> None:
+    for command in ("accept", "reject", "ban", "revoke", "show"):
+        [said] = await told(house, command)
+        assert "Which request?" in said
+        assert f"!kb {command} 12" in said
+
+
+# --- people ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("who", [ANA, f"https://matrix.to/#/{ANA}", "Ana Lee", "ana lee,", '"Ana Lee"'])
+async def test_an_applicant_may_go_by_id_link_or_name(house: House, who: str) -> None:
+    await knocks(house, ANA, name="Ana Lee")
+    await knocks(house, BEA, name="Bea")
+    [said] = await told(house, f"reject {who} not now")
+
+    assert states(house, ANA, BEA) == ["leave", "knock"]
+    assert reason_for(house, ANA) == "not now"
+    assert ANA in said
+
+
+async def test_a_pill_is_whom_its_link_names(house: House) -> None:
+    await knocks(house, ANA, BEA)
+    pill = f'!kb accept <a href="https://matrix.to/#/{BEA}">Ana</a> welcome'
+    html = {"format": "org.matrix.custom.html", "formatted_body": pill}
+    house.world.say(MODS, ALICE, "!kb accept Ana welcome", **html)
+    await house.live()
+
+    assert states(house, ANA, BEA) == ["knock", "invite"]
+
+
+@pytest.mark.parametrize("other", ["Ana", "ANA", "Ana welcome", "ana welcome to"])
+async def test_a_name_that_several_could_mean_is_asked_about(house: House, other: str) -> None:
+    """Whoever knocks chooses a name: it must not take the answer that was for somebody else."""
+    await knocks(house, ANA, name="Ana")
+    await knocks(house, BEA, name=other)
+    [said] = await told(house, "accept Ana welcome to the garden")
+
+    assert states(house, ANA, BEA) == ["knock", "knock"]
+    for part in ("#1", "#2", ANA, BEA):
+        assert part in said
+
+
+async def test_one_who_waits_at_two_rooms_is_asked_about(house: House) -> None:
+    house.world.room(ORCHARD, "Orchard", ALICE, BOT, levels=levels_for())
+    await house.protect(ORCHARD)
+    await knocks(house, ANA)
+    house.world.knock(ORCHARD, ANA)
+    await house.live()
+    [said] = await told(house, f"accept {ANA}")
+
+    assert house.membership(ANA) == house.membership(ANA, ORCHARD) == "knock"
+    assert "#1" in said
+    assert "#2" in said
+
+
+@pytest.mark.parametrize("who", ["Nobody", BEA, "@nobody:x.example"])
+async def test_who_does_not_wait_here_is_unknown(house: House, who: str) -> None:
+    house.world.room(ORCHARD, "Orchard", ALICE, BOT, levels=levels_for())
+    house.world.room("!other:tulip.example", "Others", ALICE, BOT, levels=levels_for(), join_rule="invite")
+    await house.protect(ORCHARD, "!other:tulip.example")
+    house.world.knock(ORCHARD, BEA, displayname="Nobody")
+    await house.live()
+    [said] = await told(house, f"accept {who}")
+
+    assert house.membership(BEA, ORCHARD) == "knock"
+    assert "!kb list" in said
+
+
+async def test_a_name_like_a_number_or_an_id_takes_no_answer_of_theirs(house: House) -> None:
+    await knocks(house, ANA, name="Ana")
+    await knocks(house, BEA, name="1")
+    await knocks(house, BEN, name=ANA)
+    await told(house, "accept 1")
+    await told(house, f"show {ANA}")
+
+    assert states(house, ANA, BEA, BEN) == ["invite", "knock", "knock"]
+
+
+# --- rooms ----------------------------------------------------------------------------------------------------
+
+
+async def two_gardens(house: House, name: str = "Rose Garden") -> None:
+    house.world.room(ORCHARD, name, ALICE, BOT, levels=levels_for())
+    await house.protect(ORCHARD)
+    await house.set_policy("otherwise: ban", ORCHARD)
+
+
+@pytest.mark.parametrize("name", ["Rose Garden", "rose  garden", '"Rose Garden"', "\u201crose garden\u201d", ORCHARD])
+async def test_a_room_managed_here_goes_by_its_name(house: House, name: str) -> None:
+    await two_gardens(house)
+
+    [shown] = await told(house, f"policy show {name}")
+    [tried] = await told(house, f"test {name} {ANA} let me in")
+    [taken] = await told(house, f"policy set {name}\notherwise: accept")
+
+    assert "otherwise: ban" in shown
+    assert "ban" in tried
+    assert "Rose Garden" in taken
+
+
+async def test_the_longer_name_is_meant_where_one_begins_with_the_other(house: House) -> None:
+    await two_gardens(house, "Garden Club")
+
+    [club] = await told(house, "policy show Garden Club")
+    [garden] = await told(house, "policy show Garden")
+
+    assert "Garden Club" in club
+    assert "Garden Club" not in garden
+
+
+async def test_a_name_that_two_rooms_have_is_answered_with_their_ids(house: House) -> None:
+    await two_gardens(house, "garden")
+    [said] = await told(house, "unprotect Garden")
+
+    assert GARDEN in said
+    assert ORCHARD in said
+    assert GARDEN in (await told(house, "rooms"))[0]
+
+
+async def test_a_room_of_another_management_room_is_as_unknown_as_none(house: House) -> None:
+    await two_gardens(house)
+    house.world.room("!other:tulip.example", "Others", ALICE, BOT, levels=levels_for(), join_rule="invite")
+    house.world.room("!theirs:tulip.example", "Secret Place", ALICE, BOT, levels=levels_for())
+    await house.protect("!theirs:tulip.example", "!other:tulip.example")
+
+    for name in ("Secret Place", "!theirs:tulip.example"):
+        for command in (
+            "policy show {}",
+            "unprotect {}",
+            "list {}",
+            "check {}",
+            "invite {} a@b.example",
+            "test {} @a:b",
+        ):
+            [theirs] = await told(house, command.format(name))
+            [nobodys] = await told(house, command.format("!none:tulip.example" if name[0] == "!" else "Empty Place"))
+            assert theirs.replace(name, "X") == nobodys.replace("!none:tulip.example", "X").replace("Empty Place", "X")
+
+
+# --- words that no argument takes -----------------------------------------------------------------------------
+
+
+UNREAD = {
+    "rooms foo": "foo",
+    "queue please": "please",
+    f"unprotect {GARDEN} #b:tulip.example": "#b:tulip.example",
+    f"protect {GARDEN} and more": "and more",
+    f"check {GARDEN} now": "now",
+    f"policy show {GARDEN} 1 2": "2",
+    f"policy log {GARDEN} 30d": "30d",
+    f"list {GARDEN} 5": "5",
+    "log 1 30d": "30d",
+    "show 1 2": "2",
+    "show 1 please": "please",
+    "rooms\nqueue": "queue",
+    "queue\n!kb rooms": "!kb rooms",
+}
+
+
+async def test_words_that_no_argument_takes_are_a_fault_and_nothing_is_done(house: House) -> None:
+    await knocks(house, ANA, BEA)
+    for command, unread in UNREAD.items():
+        [said] = await told(house, command)
+        assert f"“{unread}”" in said
+        assert "Usage: !kb" in said
+
+    assert "Garden" in (await told(house, "rooms"))[0]
+
+
+MISSING = {
+    "protect": "!kb protect #garden:example.org",
+    "test": "!kb test #garden:example.org @ana:example.org",
+    f"test {GARDEN}": "!kb test #garden:example.org @ana:example.org",
+    f"invite {GARDEN}": "!kb invite #garden:example.org carla@example.net",
+    "invite carla@example.net": "!kb invite #garden:example.org carla@example.net",
+    "check": "!kb check #garden:example.org",
+    f"policy revert {GARDEN}": "!kb policy revert #garden:example.org 3",
+    f"policy set {GARDEN}": "!kb policy set #garden:example.org",
+}
+
+
+async def test_a_missing_argument_is_asked_for_with_an_example(house: House) -> None:
+    await two_gardens(house)
+    for command, example in MISSING.items():
+        [said] = await told(house, command)
+        assert example in said
+
+
+# --- threads --------------------------------------------------------------------------------------------------
+
+
+async def test_a_command_in_the_thread_of_a_card_means_that_card_and_is_answered_there(house: House) -> None:
+    [first, second] = await knocks(house, ANA, BEA)
+    talk = house.world.say(MODS, ALICE, "who is that?", **in_thread(second.event_id))
+    house.world.say(MODS, ALICE, "!kb reject 1 reason at least", **in_thread(second.event_id, talk))
+    shown = house.world.say(MODS, ALICE, "!kb show", **in_thread(second.event_id, talk))
+    await house.live()
+
+    assert states(house, ANA, BEA) == ["knock", "leave"]
+    assert reason_for(house, BEA) == "1 reason at least"
+    reply = house.said()[-1]
+    assert BEA in reply["body"]
+    assert reply["m.relates_to"] == in_thread(second.event_id, shown)["m.relates_to"]
+    assert first.event_id != second.event_id
+
+
+async def test_a_command_in_another_thread_needs_a_number_and_is_answered_there(house: House) -> None:
+    [card] = await knocks(house, ANA)
+    root = house.world.say(MODS, ALICE, "about today")
+    house.world.say(
+        MODS, ALICE, "!kb reject", **in_thread(root, card.event_id)
+    )  # falls back on a card, and is no reply
+    await house.live()
+
+    assert house.membership(ANA) == "knock"
+    assert house.said()[-1]["m.relates_to"]["event_id"] == root
+
+
+async def test_a_reply_within_a_thread_is_one(house: House) -> None:
+    [card] = await knocks(house, ANA)
+    root = house.world.say(MODS, ALICE, "about today")
+    house.world.say(MODS, ALICE, "!kb reject", **in_thread(root, card.event_id, is_falling_back=False))
+    await house.live()
+
+    assert house.membership(ANA) == "leave"
+
+
+# --- replies that are clicks ----------------------------------------------------------------------------------
+
+
+def reply(house: House, body: str, to: str, *, by: str = ALICE) -> str:
+    return house.world.say(MODS, by, body, **{"m.relates_to": {"m.in_reply_to": {"event_id": to}}})
+
+
+@pytest.mark.parametrize(
+    ("body", "becomes"),
+    [
+        ("✅", "invite"),
+        ("✅\ufe0f", "invite"),
+        (" ✅\n", "invite"),
+        ("> <@knockbot:tulip.example> 🚪 #1\n\n✅", "invite"),
+        ("❌", "leave"),
+        ("❌\ufe0f", "leave"),
+        ("⛔", "ban"),
+        ("⛔\ufe0f", "ban"),
+        ("✅ fine", "knock"),
+        ("✅✅", "knock"),
+        ("✅❌", "knock"),
+        ("🚪", "knock"),
+        ("", "knock"),
+    ],
+)
+async def test_a_reply_of_nothing_but_an_answer_is_the_click(house: House, body: str, becomes: str) -> None:
+    [card] = await knocks(house, ANA)
+    reply(house, body, card.event_id)
+    await house.live()
+
+    assert house.membership(ANA) == becomes
+
+
+async def test_a_click_by_reply_takes_power_as_any_does(house: House) -> None:
+    house.world.change(GARDEN, BEN, BEN, "join")
+    [card] = await knocks(house, ANA)
+    reply(house, "❌", card.event_id, by=BEN)
+    await house.live()
+
+    assert house.membership(ANA) == "knock"
+    assert BEN in house.spoken()[-1]
+
+
+@pytest.mark.parametrize("how", ["notice", "edit", "thread", "late", "elsewhere", "to a message"])
+async def test_what_is_no_reply_to_a_card_is_no_click(house: House, how: str) -> None:
+    [card] = await knocks(house, ANA)
+    relation: dict[str, Any] = {"m.relates_to": {"m.in_reply_to": {"event_id": card.event_id}}}
+    match how:
+        case "notice":
+            relation["msgtype"] = "m.notice"
+        case "edit":
+            relation = {"m.relates_to": {"rel_type": "m.replace", "event_id": card.event_id}}
+            relation["m.new_content"] = {"msgtype": "m.text", "body": "✅"}
+        case "thread":
+            relation = in_thread(card.event_id)
+        case "to a message":
+            relation["m.relates_to"]["m.in_reply_to"]["event_id"] = house.world.say(MODS, ALICE, "hello")
+    if how == "elsewhere":
+        house.world.room("!else:tulip.example", "Else", ALICE, BOT, levels=levels_for(), join_rule="invite")
+        house.world.say("!else:tulip.example", ALICE, "✅", **relation)
+    else:
+        house.world.say(MODS, ALICE, "✅", **relation)
+    if how == "late":
+        house.clock.go_on(3601)
+    await house.live()
+
+    assert house.membership(ANA) == "knock"
+
+
+# --- hints ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", ["👍", "👍🏽", "👎", "+1", "ok", "✔\ufe0f"])
+async def test_a_reaction_that_is_nearly_an_answer_is_told_how_to_answer(house: House, key: str) -> None:
+    [card] = await knocks(house, ANA)
+    house.click(key)
+    await house.live()
+
+    [said] = house.spoken()
+    assert "!kb accept 1" in said
+    assert house.membership(ANA) == "knock"
+    assert house.said()[-1]["m.relates_to"]["m.in_reply_to"]["event_id"] == card.event_id
+    assert house.said()[-1]["msgtype"] == "m.notice"
+
+
+@pytest.mark.parametrize("body", ["ok", "OK.", "Yes!", "👍", "👍🏿", "accept", "deny", "nope"])
+async def test_a_reply_that_is_nearly_an_answer_is_told_how_to_answer(house: House, body: str) -> None:
+    [card] = await knocks(house, ANA)
+    reply(house, body, card.event_id)
+    await house.live()
+
+    assert "!kb accept 1" in house.spoken()[-1]
+    assert house.membership(ANA) == "knock"
+
+
+@pytest.mark.parametrize("body", ["ok, but who is that?", "yes we know them", "❤️", "hello"])
+async def test_talk_about_a_card_is_left_alone(house: House, body: str) -> None:
+    [card] = await knocks(house, ANA)
+    reply(house, body, card.event_id)
+    house.click("❤️")
+    house.click("🎉")
+    await house.live()
+
+    assert house.spoken() == []
+
+
+async def test_nobody_is_told_about_a_card_that_is_settled_or_a_message_that_is_none(house: House) -> None:
+    await knocks(house, ANA)
+    await told(house, "accept 1")
+    house.click("👍")
+    talk = house.world.say(MODS, ALICE, "shall we?")
+    reply(house, "ok", talk)
+    house.world.react(MODS, ALICE, talk, "👍")
+    await house.live()
+
+    assert house.spoken() == []
+
+
+async def test_a_click_on_a_card_of_several_is_told_what_to_type(house: House) -> None:
+    for number in range(7):
+        house.world.knock(GARDEN, f"@n{number}:tulip.example")
+    house.world.outbox.clear()
+    await house.look_everywhere()
+    await house.live()
+    house.click("✅")
+    replies = await told(house, "accept 3", reply_to=house.card().event_id)
+
+    assert len(replies) == 2
+    assert all("several requests" in said and "!kb accept" in said for said in replies)
+    assert {house.membership(f"@n{number}:tulip.example") for number in range(7)} == {"knock"}
+
+
+@pytest.mark.parametrize("before", ["!kb acept 1", "good morning"])
+async def test_an_edit_never_commands_and_is_told_so(house: House, before: str) -> None:
+    await knocks(house, ANA)
+    said = house.world.say(MODS, ALICE, before)
+    await house.live()
+    new = {"m.relates_to": {"rel_type": "m.replace", "event_id": said}}
+    house.world.say(
+        MODS, ALICE, "* !kb accept 1", **new, **{"m.new_content": {"msgtype": "m.text", "body": "!kb accept 1"}}
+    )
+    await house.live()
+
+    assert house.membership(ANA) == "knock"
+    assert "edited" in house.spoken()[-1]
+    assert house.said()[-1]["m.relates_to"] == {"m.in_reply_to": {"event_id": said}}
+
+
+async def test_an_edit_of_talk_is_left_alone(house: House) -> None:
+    said = house.world.say(MODS, ALICE, "!kb rooms")
+    new = {"m.relates_to": {"rel_type": "m.replace", "event_id": said}}
+    house.world.say(
+        MODS, ALICE, "* never mind", **new, **{"m.new_content": {"msgtype": "m.text", "body": "never mind"}}
+    )
+    await house.live()
+
+    assert len(house.spoken()) == 1  # the reply to the command
+
+
+async def test_a_hint_is_given_to_each_person_once_a_day_whatever_happens(house: House) -> None:
+    house.clock.go_on(DAY - house.clock.at / 1000 % DAY)  # a day begins
+    [card] = await knocks(house, ANA)
+    house.click("👍")
+    reply(house, "ok", card.event_id)
+    house.world.outbox *= 2
+    await house.live()
+    await house.die()
+    await house.start_again()
+    house.click("👎")
+    await house.live()
+    assert len(house.spoken()) == 1
+
+    house.click("👍", by=BEN)
+    await house.live()
+    assert len(house.spoken()) == 2
+
+    await house.later(DAY)
+    house.click("👌")
+    await house.live()
+    assert len(house.spoken()) == 3
