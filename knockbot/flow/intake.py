@@ -123,13 +123,17 @@ async def moved_on(door: Door, change: MemberChange, seq: int | None) -> None:
     wrong = await _hit_the_wrong_thing(door, change)
     overridden = await _by_an_overridden_act(door, change)
     fell = await inviters.fallen_by(door, change)
+    unasked = await _was_invited_unasked(door, change)
     async with door.closing(seq) as tx:
+        await _note_removal(door, tx, change)
         for request in await requests.about(tx, change.room_id, change.user_id):
             if overridden and _is_overriding(request):
                 continue  # the act that puts this right is on its way
             state = outcome(request, change)
             if state is not None:
                 await settle.settle(door, tx, request, state, credited(request, change, door.bot))
+                if unasked:
+                    await requests.counts_for_nothing(tx, request.id)
             elif request.redeemed:
                 await redeeming.tell_on(door, tx, request, change)
         await inviters.moved(door, tx, fell)
@@ -137,6 +141,31 @@ async def moved_on(door: Door, change: MemberChange, seq: int | None) -> None:
             label = await settle.label_of(tx, change.room_id)
             text = wording.hit_the_wrong_thing(MADE_BY[change.membership], change.user_id, label)
             await settle.alarm(door, tx, change.room_id, f"wrong:{change.event_id}", text)
+
+
+async def _note_removal(door: Door, tx: Tx, change: MemberChange) -> None:
+    """Who is removed after they joined was rejected in the end: their history says so."""
+    if change.of_their_own or change.membership not in REMOVED:
+        return
+    last = await requests.latest(tx, change.room_id, change.user_id)
+    was_in = change.replaced_membership is Membership.JOIN or (last is not None and last.state is State.JOINED)
+    if last is not None and was_in:
+        await requests.put_out(tx, change.room_id, change.user_id, REMOVED[change.membership], door.now())
+
+
+REMOVED: dict[Membership, State] = {Membership.LEAVE: State.REJECTED, Membership.BAN: State.BANNED}
+
+
+async def _was_invited_unasked(door: Door, change: MemberChange) -> bool:
+    """Whether this takes an invite back that somebody had signed for them, as whoever holds a key of one can."""
+    if change.of_their_own or change.membership is not Membership.LEAVE or change.replaces is None:
+        return False
+    async with door.db.tx() as tx:
+        last = await requests.latest(tx, change.room_id, change.user_id)
+    if last is None or last.state is not State.ACCEPTED:
+        return False
+    before = await door.outside.past_member(change.room_id, change.replaces)
+    return before is not None and before.token is not None
 
 
 def _is_overriding(request: Request) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from knockbot.domain.model import Decision, Facts, InviteFacts, Kind, Knock, Known, Membership, Past, Truth
+from knockbot.domain.model import Decision, Facts, InviteFacts, Kind, Knock, Known, Membership, Past, State, Truth
 from knockbot.domain.policy import Policy, decide
 from knockbot.errors import ActionError
 from knockbot.flow import authority, rules
@@ -62,9 +62,23 @@ async def _is_in_named_room(door: Door, reference: str, room_id: str | None, use
 async def _history(door: Door, knock: Knock) -> tuple[Past, ...]:
     """What came of the applicant's earlier requests in this room, by rules and moderators alike."""
     async with door.db.tx() as tx:
-        earlier = await requests.opened_since(tx, knock.room_id, knock.user_id, 0)
-    now = door.now()
-    return tuple(Past(request.state, now - request.changed_at) for request in earlier if not request.open)
+        last = await requests.settled_knock(tx, knock.room_id, knock.user_id)
+    put_out = last is State.JOINED and await _was_put_out(door, knock)
+    async with door.db.tx() as tx:
+        if put_out:
+            await requests.put_out(tx, knock.room_id, knock.user_id, State.REJECTED, door.now())
+        earlier = await requests.history(tx, knock.room_id, knock.user_id)
+    return tuple(Past(state, door.now() - since) for state, since in earlier)
+
+
+async def _was_put_out(door: Door, knock: Knock) -> bool:
+    """Whether whoever knocks had been removed from the room, which may have happened while the bot was away."""
+    try:
+        change = await door.outside.past_member(knock.room_id, knock.event_id) if knock.event_id else None
+        before = await door.outside.past_member(knock.room_id, change.replaces) if change and change.replaces else None
+    except ActionError:
+        return False
+    return before is not None and before.membership is Membership.LEAVE and not before.of_their_own
 
 
 async def is_member(door: Door, room_id: str, user_id: str, *, called: str = "") -> Known:

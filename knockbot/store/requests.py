@@ -195,6 +195,31 @@ async def opened_since(tx: Tx, room_id: str, user_id: str, since: int) -> list[R
     return [_request(row) for row in rows]
 
 
+async def settled_knock(tx: Tx, room_id: str, user_id: str) -> State | None:
+    """What the newest settled knock of a user at a room counts as."""
+    counts_as = await tx.fetchval(
+        "SELECT counts_as FROM requests WHERE room_id = $1 AND user_id = $2 AND kind = 'knock' "
+        "AND state <> 'pending' ORDER BY id DESC LIMIT 1",
+        room_id,
+        user_id,
+    )
+    return State(counts_as) if counts_as is not None else None
+
+
+async def history(tx: Tx, room_id: str, user_id: str) -> list[tuple[State, int]]:
+    """What a user's knocks at a room count as, and since when; oldest first.
+
+    That is what people or rules decided, and how it ended: see `settled`, `put_out` and `counts_for_nothing`.
+    """
+    rows = await tx.fetch(
+        "SELECT counts_as, counts_since FROM requests WHERE room_id = $1 AND user_id = $2 AND kind = 'knock' "
+        "AND counts_as IS NOT NULL ORDER BY id",
+        room_id,
+        user_id,
+    )
+    return [(State(row["counts_as"]), row["counts_since"]) for row in rows]
+
+
 async def pending(tx: Tx, management_room: str, room_id: str | None = None) -> list[Request]:
     """The open requests of a management room, or of one of its protected rooms, oldest first."""
     rows = await tx.fetch(
@@ -361,16 +386,46 @@ async def answered(tx: Tx, request_id: int, answer: Answer | None) -> None:
 
 
 async def settled(tx: Tx, request_id: int, state: State, by: str, now: int) -> Request:
-    """The room has moved on: set the outcome and who brought it about; returns the request as it is now."""
+    """The room has moved on: set the outcome and who brought it about; returns the request as it is now.
+
+    In the history it counts as that outcome. But a rejection that was decided counts, although its applicant took the
+    knock back before it was carried out.
+    """
     row = await tx.fetchrow(
-        "UPDATE requests SET state = $2, done_by = $3, changed_at = $4, trouble = NULL WHERE id = $1 "
-        f"RETURNING {_COLUMNS}",
+        "UPDATE requests SET state = $2, done_by = $3, changed_at = $4, trouble = NULL, counts_as = $2, "
+        f"counts_since = $4 WHERE id = $1 RETURNING {_COLUMNS}",
         request_id,
         state,
         by,
         now,
     )
-    return _request(row)
+    request = _request(row)
+    if state is State.WITHDRAWN and request.answer is not None and request.answer.verdict is not Verdict.ACCEPT:
+        await tx.execute("UPDATE requests SET counts_as = 'rejected' WHERE id = $1", request_id)
+    return request
+
+
+async def put_out(tx: Tx, room_id: str, user_id: str, state: State, now: int) -> None:
+    """Somebody who was in the room was removed: their last knock counts as that, and no accept before it counts."""
+    which = "room_id = $1 AND user_id = $2 AND kind = 'knock'"
+    await tx.execute(
+        f"UPDATE requests SET counts_as = NULL WHERE {which} AND counts_as IN ('accepted', 'joined', 'declined')",
+        room_id,
+        user_id,
+    )
+    await tx.execute(
+        "UPDATE requests SET counts_as = $3, counts_since = $4 "
+        f"WHERE id = (SELECT max(id) FROM requests WHERE {which} AND state <> 'pending')",
+        room_id,
+        user_id,
+        state,
+        now,
+    )
+
+
+async def counts_for_nothing(tx: Tx, request_id: int) -> None:
+    """What came of this knock says nothing of its applicant."""
+    await tx.execute("UPDATE requests SET counts_as = NULL WHERE id = $1", request_id)
 
 
 async def reopened(tx: Tx, request_id: int, now: int) -> None:

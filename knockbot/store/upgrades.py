@@ -165,7 +165,10 @@ CREATE TABLE requests (
     -- The fall of its inviter that was dealt with: a member event, or a level. What moderators say afterwards stands.
     fallen_by       TEXT,
     -- A request that came over from the room which this one replaces, until its applicant knocks here.
-    moved_from      TEXT
+    moved_from      TEXT,
+    -- Of a knock: what it counts as in the history of its applicant, and since when; none while nothing came of it.
+    counts_as       TEXT,
+    counts_since    BIGINT
 );
 CREATE UNIQUE INDEX requests_numbered ON requests (management_room, number);
 CREATE INDEX requests_of_applicant ON requests (room_id, user_id, id);

@@ -1,0 +1,181 @@
+"""What a knock counts as in its applicant's history: what was decided, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.flow.house import GARDEN, House
+from tests.flow.world import ALICE, ANA, BOT, World
+
+AGAIN = """
+rules:
+- {name: known trouble, when: {rejected_before: true}, then: reject}
+- {name: known, when: {accepted_before: true}, then: accept}
+"""
+DAY = 24 * 3600
+
+
+async def came_in(house: House, user_id: str = ANA) -> None:
+    """Somebody knocked, was accepted and joined."""
+    house.world.knock(GARDEN, user_id)
+    await house.live()
+    house.world.change(GARDEN, ALICE, user_id, "invite")
+    house.world.change(GARDEN, user_id, user_id, "join")
+    await house.live()
+
+
+async def rule_for(house: House, user_id: str = ANA) -> str:
+    """The rule that decides on the next knock of somebody."""
+    await house.set_policy(AGAIN)
+    house.world.knock(GARDEN, user_id, "once more")
+    await house.hear()
+    [*_, last] = await house.requests(user_id)
+    assert last.decision is not None
+    return last.decision.rule
+
+
+def is_kicked(world: World) -> None:
+    """A moderator puts her out."""
+    world.change(GARDEN, ALICE, ANA, "leave")
+
+
+def is_banned_for_a_while(world: World) -> None:
+    """A moderator bans her, and lifts that later."""
+    world.change(GARDEN, ALICE, ANA, "ban")
+    world.change(GARDEN, ALICE, ANA, "leave")
+
+
+REMOVALS = [is_kicked, is_banned_for_a_while]
+
+
+async def test_who_left_by_themselves_was_accepted(house: House) -> None:
+    await came_in(house)
+    house.world.change(GARDEN, ANA, ANA, "leave")
+    await house.live()
+
+    assert await rule_for(house) == "known"
+
+
+@pytest.mark.parametrize("removed", REMOVALS)
+async def test_who_was_removed_after_joining_is_let_in_by_no_rule(
+    house: House, removed: Callable[[World], None]
+) -> None:
+    await came_in(house)
+    removed(house.world)
+    await house.live()
+
+    assert await rule_for(house) != "known"
+
+
+@pytest.mark.parametrize("removed", REMOVALS)
+async def test_also_where_the_bot_was_away_meanwhile(house: House, removed: Callable[[World], None]) -> None:
+    await came_in(house)
+    house.world.change(GARDEN, ALICE, BOT, "leave")
+    removed(house.world)
+    house.world.change(GARDEN, ALICE, BOT, "invite")
+    await house.live()
+
+    assert await rule_for(house) != "known"
+
+
+@pytest.mark.parametrize("removed", REMOVALS)
+async def test_earlier_accepts_do_not_count_then_either(house: House, removed: Callable[[World], None]) -> None:
+    for _ in range(2):
+        await came_in(house)
+        house.world.change(GARDEN, ANA, ANA, "leave")
+        await house.live()
+    house.world.change(GARDEN, ALICE, ANA, "invite")
+    house.world.change(GARDEN, ANA, ANA, "join")
+    await house.live()
+    removed(house.world)
+    await house.live()
+
+    assert await rule_for(house) != "known"
+
+
+async def test_a_kick_after_joining_is_as_old_as_the_kick(house: House) -> None:
+    await came_in(house)
+    house.clock.go_on(30 * DAY)
+    is_kicked(house.world)
+    await house.live()
+    house.clock.go_on(DAY)
+    await house.set_policy("rules: [{name: of late, when: {rejected_before: {within: 7d}}, then: reject}]")
+    house.world.knock(GARDEN, ANA)
+    await house.hear()
+
+    [*_, last] = await house.requests(ANA)
+    assert last.decision is not None
+    assert last.decision.rule == "of late"
+
+
+async def test_the_request_itself_still_says_that_they_joined(house: House) -> None:
+    await came_in(house)
+    is_kicked(house.world)
+    await house.live()
+
+    assert (await house.request(ANA)).state == "joined"
+
+
+@pytest.mark.parametrize("emoji", ["❌", "⛔"])
+async def test_to_take_the_knock_back_before_the_rejection_is_carried_out_is_no_way_around_it(
+    house: House, emoji: str
+) -> None:
+    house.world.knock(GARDEN, ANA)
+    await house.live()
+    house.click(emoji)
+    await house.hear()
+    house.world.change(GARDEN, ANA, ANA, "leave")
+    await house.live()
+
+    assert await rule_for(house) == "known trouble"
+
+
+async def test_nor_before_a_rule_is_carried_out(house: House) -> None:
+    await house.set_policy("otherwise: reject")
+    house.world.knock(GARDEN, ANA)
+    await house.hear()
+    house.world.change(GARDEN, ANA, ANA, "leave")
+    await house.live()
+
+    assert await rule_for(house) == "known trouble"
+
+
+async def test_a_rejection_that_fell_with_its_moderator_does_not_count(house: House) -> None:
+    house.world.knock(GARDEN, ANA)
+    await house.live()
+    house.click("❌")
+    await house.hear()
+    house.world.rooms[GARDEN].levels["users"][ALICE] = 0
+    await house.live()
+    house.world.change(GARDEN, ANA, ANA, "leave")
+    await house.live()
+    house.world.rooms[GARDEN].levels["users"][ALICE] = 100
+
+    assert await rule_for(house) == "otherwise"
+
+
+async def test_who_takes_back_a_knock_that_nobody_answered_has_no_record(house: House) -> None:
+    house.world.knock(GARDEN, ANA)
+    await house.live()
+    house.world.change(GARDEN, ANA, ANA, "leave")
+    await house.live()
+
+    assert await rule_for(house) == "otherwise"
+
+
+@pytest.mark.parametrize("emoji", ["❌", "⛔"])
+async def test_whom_an_invite_was_signed_for_unasked_has_no_record_of_it(house: House, emoji: str) -> None:
+    """An inviter can sign for somebody who knocks; taking that back says nothing of them."""
+    house.world.plant(GARDEN, ALICE)
+    house.world.knock(GARDEN, ANA)
+    await house.live()
+    house.world.redeem(GARDEN, ANA, join=False)
+    await house.live()
+    card = next(card for card in house.cards() if card.block["kind"] == "third_party_invite")
+    house.click(emoji, card=card)
+    await house.later()
+    assert house.membership(ANA) == "leave"
+
+    assert await rule_for(house) == "otherwise"
