@@ -33,8 +33,11 @@ from knockbot.errors import Fault
 Path = tuple[str | int, ...]
 """The way to a value inside a document: ``("rules", 2, "when", "server")``."""
 
-DEEPEST = 8
-"""Collections inside collections; the outermost counts as one. No policy that a person can follow needs more."""
+DEEPEST = 32
+"""Collections inside collections; the outermost counts as one.
+
+More than the language of policies allows, which has a bound of its own (`criteria.MAX_DEPTH`) and says it better.
+"""
 
 LONGEST = 64 * 1024
 """Characters in a document, unless the caller says otherwise: no Matrix event is longer."""
@@ -197,6 +200,8 @@ class _Reading:
         self._refuse_forbidden(value, event)
         if event.style is not None:  # quoted, or a block of text
             return value
+        if mark := _curly_quote(value):
+            raise self._fault(f"{mark} {_NO_QUOTATION_MARK}", event)
         for pattern, meaning in SCALARS:
             if pattern.fullmatch(value):
                 try:
@@ -242,11 +247,29 @@ class _Reading:
                 break
         if found := _CANNOT_BEGIN.search(problem):
             words = f'text that begins with "{found["character"]}" needs quotes'
-        return self._fault(shown(words, 200), spot.line + 1 if spot else 1)
+        line = self.text.split("\n")[spot.line : spot.line + 1] if spot else []
+        if curly := _CURLY.search("".join(line)):
+            words = f"{words}; {curly[0]} {_NO_QUOTATION_MARK}"
+        return self._fault(shown(words, 300), spot.line + 1 if spot else 1)
 
     def _fault(self, message: str, at: Event | int) -> Fault:
         line = at if isinstance(at, int) else _line(at)
         return Fault(message, where=_place(self.name, line))
+
+
+_CURLY = re.compile("[\u201c\u201d\u201e\u201f]")
+_CURLY_BEGINS = re.compile("[\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f]")
+_NO_QUOTATION_MARK = 'is not a quotation mark in YAML: type ", or put " around text that has it'
+
+
+def _curly_quote(text: str) -> str | None:
+    """The quotation mark that somebody's keyboard made of a plain one, where it stands as if it were one.
+
+    In the middle of a text it is part of it, as the apostrophe in “don’t” is.
+    """
+    curly = _CURLY.findall(text)
+    alone = len(curly) == 1 and text.endswith(curly[0])
+    return text[0] if _CURLY_BEGINS.match(text) else curly[0] if alone else None
 
 
 _CANNOT_BEGIN = re.compile(r"found character '(?P<character>[@`%|>])' that cannot start any token")

@@ -188,11 +188,57 @@ def test_a_key_may_be_any_text_in_quotes() -> None:
     assert read_document('"12": a\n"*": b\n"@a:b": c\nyes: d').value == {"12": "a", "*": "b", "@a:b": "c", "yes": "d"}
 
 
-def test_eight_levels_are_read_and_a_ninth_is_refused() -> None:
-    assert read_document("[" * 8 + "]" * 8).value == [[[[[[[[]]]]]]]]
-    assert fault_of("a:\n  " + "[" * 8 + "]" * 8) == "p:2: nested too deeply: at most 8 levels"
+def test_what_is_nested_too_deeply_is_refused() -> None:
+    assert read_document("[" * 32 + "]" * 32).value
+    assert fault_of("a:\n  " + "[" * 32 + "]" * 32) == "p:2: nested too deeply: at most 32 levels"
     assert read_document("[" * 11 + "]" * 11, deepest=11).value
     assert fault_of("[" * 12 + "]" * 12, deepest=11) == "p:1: nested too deeply: at most 11 levels"
+
+
+@pytest.mark.parametrize("deep", ["[" * 10_000, "{a: " * 10_000, "- " * 10_000, "[\n" * 10_000])
+def test_ten_thousand_brackets_end_at_the_bound(deep: str) -> None:
+    assert "nested too deeply: at most 32 levels" in fault_of(deep)
+
+
+NO_QUOTATION_MARK = 'is not a quotation mark in YAML: type ", or put " around text that has it'
+
+
+@pytest.mark.parametrize(
+    ("text", "mark", "line"),
+    [
+        ("a: \u201cban\u201d", "\u201c", 1),
+        ("a: 1\nb: \u201eban\u201c", "\u201e", 2),
+        ("a: \u2018ban\u2019", "\u2018", 1),
+        ("a: \u201dban\u201d", "\u201d", 1),
+        ("a: \u201cban", "\u201c", 1),
+        ('a: \u201cban"', "\u201c", 1),
+        ("a: ban\u201d", "\u201d", 1),
+        ("a: [\u201cx, y\u201d]", "\u201c", 1),
+        ("a:\n- \u201c*.example\u201d", "\u201c", 2),
+        ("\u201ca\u201d: ban", "\u201c", 1),
+        ("{\u201ca\u201d: ban}", "\u201c", 1),
+    ],
+)
+def test_a_curly_quotation_mark_in_the_place_of_one_is_a_fault(text: str, mark: str, line: int) -> None:
+    assert fault_of(text) == f"p:{line}: {mark} {NO_QUOTATION_MARK}"
+
+
+@pytest.mark.parametrize("text", ['a: "ban\u201d', 'a: "b\u201d\nc: "d\u201d', 'a: ["b\u201d, "c\u201d]'])
+def test_a_quotation_that_a_curly_mark_does_not_close_is_told_so(text: str) -> None:
+    assert fault_of(text).endswith(f"; \u201d {NO_QUOTATION_MARK}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["don\u2019t", "the \u201cbest\u201d people", "the users\u2019", "see \u201eRegeln\u201c", "a \u201cb\u201d"],
+)
+def test_in_the_middle_of_a_text_they_are_text(text: str) -> None:
+    assert read_document(f"a: {text}").value == {"a": text}
+
+
+@pytest.mark.parametrize("quoted", ['"\u201cban\u201d"', "'\u201cban\u201d'", "|-\n  \u201cban\u201d"])
+def test_in_quotes_they_are_text(quoted: str) -> None:
+    assert read_document(f"a: {quoted}").value == {"a": "\u201cban\u201d"}
 
 
 def test_text_may_be_as_long_as_said_and_no_longer() -> None:
