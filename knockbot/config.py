@@ -30,7 +30,7 @@ from pydantic_core import ErrorDetails
 
 from knockbot.documents import DEEPEST, LONGEST, Document, dump, read_document
 from knockbot.domain.ids import is_alias, is_room_id, is_server_name, is_user_id, server_of
-from knockbot.domain.policy import Policy, parse_policy
+from knockbot.domain.policy import Policy, parse_policy, place_of
 from knockbot.domain.reading import Path as Keys
 from knockbot.domain.reading import duration, found, looks_secret, one_of, text, unknown_word, whole_number
 from knockbot.errors import Fault
@@ -114,6 +114,13 @@ def read_policy(text: str, name: str = "", *, longest: int = LONGEST) -> Policy:
         return parse_policy(document.value)
     except Fault as fault:
         raise document.located(fault) from None
+
+
+def place_in_policy(text: str, find: Callable[[object], Keys]) -> str:
+    """Where something stands in the text of a policy, as its faults say it: ``line 4: rule "spam": then``."""
+    document = read_document(text, longest=len(text))
+    path = find(document.value)
+    return ": ".join(filter(None, (document.where(path), place_of(document.value, path))))
 
 
 def _written_policy(value: object) -> WrittenPolicy:

@@ -247,7 +247,7 @@ def parse_policy(data: object) -> Policy:
     try:
         return _read_policy(data)
     except Fault as fault:
-        place = _place(data, fault.path)
+        place = place_of(data, fault.path)
         raise Fault(f"{place}: {fault.message}" if place else fault.message, fault.path) from None
 
 
@@ -339,7 +339,27 @@ def _read_called(value: object, path: Path) -> str:
     return user
 
 
-def _place(data: object, path: Path) -> str:
+def verdict_paths(policy: Policy) -> Iterator[tuple[Verdict, Path]]:
+    """Each verdict that a policy may give, with the way to it."""
+    for rule in policy.rules:
+        yield rule.then, ("rules", rule.place - 1, "then")
+    yield policy.otherwise, (OTHERWISE,)
+    yield policy.otherwise_third_party, (OTHERWISE_INVITES,)
+
+
+def path_to(data: object, key: str, wanted: str, path: Path = ()) -> Path:
+    """The way to the first value of a key that is `wanted`, or a list with it; the whole where there is none."""
+    inside = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    for step, value in inside:
+        here = (*path, step)
+        if value == wanted and key in (step, path[-1] if path else None):
+            return here
+        if found_there := path_to(value, key, wanted, here):
+            return found_there
+    return ()
+
+
+def place_of(data: object, path: Path) -> str:
     """The rule and the key that a path leads to, in words: ``rule "our people": when.server.#2``."""
     if len(path) < 2 or path[0] != "rules":
         return spelled(path)

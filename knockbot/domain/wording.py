@@ -1008,22 +1008,34 @@ def policy_refused(fault: str) -> Words:
     return words("Not taken: {}{} The policy in force stays as it is.", fault, end)
 
 
-def not_in_named_room(reference: str, bot: str) -> Words:
+def not_in_named_room(place: str, reference: str, bot: str) -> Words:
     """`member_of` may name only rooms whose member the author is, and the bot, which must look."""
     return words(
         "Not taken: {} names {}, and only rooms that both you and {} are joined to can stand there. "
         "The policy in force stays as it is.",
-        code("member_of"),
+        place,
         code(shown(reference, ID_LIMIT)),
         user(bot),
     )
 
 
-def named_room_is_replaced(reference: str, replacement: str) -> Words:
+def lacks_power_for_verdict(place: str, verdict: Verdict, label: str, needed: Level, level: Level) -> Words:
+    """A policy must not do for its author what they could not do by hand."""
+    return words(
+        "Not taken: {}: {} needs level {} in {}, and yours is {}. The policy in force stays as it is.",
+        place,
+        bold(verdict.value),
+        f"{needed:g}",
+        room(label),
+        f"{level:g}",
+    )
+
+
+def named_room_is_replaced(place: str, reference: str, replacement: str) -> Words:
     """A policy names a room that was given up for another."""
     return words(
         "Not taken: {} names {}, and that room was replaced by {}. Name the new room. The policy in force stays as it is.",
-        code("member_of"),
+        place,
         code(shown(reference, ID_LIMIT)),
         code(shown(replacement, ID_LIMIT)),
     )

@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from knockbot.config import read_policy
+from knockbot.config import place_in_policy, read_policy
 from knockbot.domain import wording
 from knockbot.domain.ids import is_alias
-from knockbot.domain.policy import Policy
+from knockbot.domain.policy import Policy, path_to, verdict_paths
+from knockbot.domain.reading import Path
 from knockbot.domain.words import Words, lines
 from knockbot.errors import ActionError
 from knockbot.flow import journal, rules, settle
@@ -75,8 +76,22 @@ async def _lacks_power(door: Door, change: Change, policy: Policy) -> Words | No
     """The author must be able to do all that the policy may do, and to change the room's join rule."""
     room = change.room
     powers = await door.outside.powers(room.room_id)
-    needed, level = powers.needed_to_protect(policy.verdicts), powers.level(change.author)
+    level = powers.level(change.author)
+    for verdict, path in verdict_paths(policy):
+        if level < powers.needed(verdict):
+            place = await _place(change, path)
+            return wording.lacks_power_for_verdict(place, verdict, room.label, powers.needed(verdict), level)
+    needed = powers.needed_to_protect(policy.verdicts)
     return wording.lacks_power_to_protect(room.label, needed, level) if level < needed else None
+
+
+async def _place(change: Change, path: Path | None = None, *, names: str = "") -> str:
+    """Where in the text something stands: a path, or the room that `member_of` names."""
+
+    def find(data: object) -> Path:
+        return path if path is not None else path_to(data, "member_of", names)
+
+    return await asyncio.to_thread(place_in_policy, change.text, find)
 
 
 async def _rooms_meant(door: Door, change: Change, policy: Policy) -> Mapping[str, str] | Words:
@@ -90,7 +105,7 @@ async def _rooms_meant(door: Door, change: Change, policy: Policy) -> Mapping[st
             meant[reference] = change.meant.get(reference) or await _room_meant(door, reference)
             refusal = await _unfit_to_name(door, change, reference, meant[reference])
         except ActionError:
-            refusal = wording.not_in_named_room(reference, door.bot)
+            refusal = await _not_in(door, change, reference)
         if refusal is not None:
             return refusal
     return {name: room_id for name, room_id in meant.items() if name != room_id}
@@ -102,11 +117,17 @@ async def _room_meant(door: Door, reference: str) -> str:
 
 async def _unfit_to_name(door: Door, change: Change, reference: str, room_id: str) -> Words | None:
     if not await is_in(door, room_id) or not await is_joined(door, room_id, change.author):
-        return wording.not_in_named_room(reference, door.bot)
+        return await _not_in(door, change, reference)
     if reference in change.meant:
         return None  # it stays what it is, and whether it was replaced is asked about (`successors.py`)
     tombstone = await door.outside.tombstone(room_id)
-    return wording.named_room_is_replaced(reference, tombstone.replacement) if tombstone is not None else None
+    if tombstone is None:
+        return None
+    return wording.named_room_is_replaced(await _place(change, names=reference), reference, tombstone.replacement)
+
+
+async def _not_in(door: Door, change: Change, reference: str) -> Words:
+    return wording.not_in_named_room(await _place(change, names=reference), reference, door.bot)
 
 
 async def put_in_force(door: Door, tx: Tx, sound: Sound) -> Words:

@@ -220,3 +220,145 @@ async def test_a_command_that_comes_twice_fixes_the_meaning_once(house: House) -
     await house.live()
 
     assert await meaning(house) == {CLUB: "!one"}
+
+
+QUOTED = f"'{GARDEN}'"
+RULED = """\
+rules:
+- name: our people
+  when: {{local: true}}
+  then: accept
+- name: spam
+  when:
+    any:
+    - member_of: [{named}]
+    - {{server: "*.spam.example"}}
+  then: ban
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "level", "place"),
+    [
+        (RULED, {"ban": 90}, 'line 10: rule "spam": then: ban needs level 90'),
+        (RULED, {"invite": 90}, 'line 4: rule "our people": then: accept needs level 90'),
+        ("otherwise: reject", {"kick": 90}, "line 1: otherwise: reject needs level 90"),
+        ("rules: []\notherwise_third_party: accept", {"invite": 90}, "line 2: otherwise_third_party: accept needs"),
+        ("rules:\n- {{when: {{local: true}}, then: reject}}", {"kick": 90}, "line 2: rule #1: then: reject needs"),
+    ],
+)
+async def test_a_power_that_is_missing_names_rule_key_and_line(
+    house: House, text: str, level: dict[str, int], place: str
+) -> None:
+    house.world.change(GARDEN, BOB, BOB, "join")
+    house.world.set_levels(GARDEN, users={**house.world.rooms[GARDEN].levels["users"], BOB: 50}, **level)
+    await house.live()
+    reply = await set_policy(house, text.format(named=QUOTED), by=BOB)
+
+    assert place in reply
+    assert "yours is 50" in reply
+    assert await in_force(house) is None
+
+
+@pytest.mark.parametrize("named", [f'"{SPACE}"', "'#space:tulip.example'"])
+async def test_a_room_that_may_not_be_named_names_rule_key_and_line(house: House, named: str) -> None:
+    house.world.room(SPACE, "Space", BOT, join_rule="invite")
+    house.world.aliases["#space:tulip.example"] = SPACE
+    reply = await set_policy(house, RULED.format(named=f"{QUOTED}, {named}"))
+
+    assert 'line 8: rule "spam": when.any.#1.member_of.#2' in reply
+    assert await in_force(house) is None
+
+
+def deep(depth: int, *, flow: bool) -> str:
+    """A policy with a condition in so many `any`, `all` and `not`."""
+    words = ("any", "all", "not")
+    if flow:
+        inside = "{member_of: ['" + GARDEN + "']}"
+        for level in range(depth):
+            inside = f"{{not: {inside}}}" if level % 3 == 2 else f"{{{words[level % 3]}: [{inside}]}}"
+        return f"rules:\n- name: deep\n  when: {inside}\n  then: accept\n"
+    lines = ["rules:", "- name: deep", "  then: accept", "  when:"]
+    indent = 4
+    for level in range(depth):
+        lines.append(" " * indent + f"{words[level % 3]}:")
+        indent += 2
+        if level % 3 < 2:
+            lines.append(" " * indent + "-")
+            indent += 2
+    lines += [" " * indent + "member_of:", " " * indent + f"- '{GARDEN}'"]
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize("flow", [True, False])
+async def test_conditions_stand_eight_deep_and_no_deeper(house: House, flow: bool) -> None:
+    assert "✅" in await set_policy(house, deep(8, flow=flow))
+    reply = await set_policy(house, deep(9, flow=flow))
+
+    assert 'rule "deep": when.' in reply
+    assert "more than 8 deep" in reply
+    assert await in_force(house) == deep(8, flow=flow).strip()
+
+
+async def test_a_policy_of_ten_thousand_brackets_is_refused(house: House) -> None:
+    assert "nested too deeply" in await set_policy(house, "rules: " + "[" * 10_000)
+
+
+async def test_curly_quotes_are_told_how_to_type(house: House) -> None:
+    reply = await set_policy(house, "rules:\n- name: \u201cour people\u201d\n  when: {local: true}\n  then: ban")
+
+    assert "line 2" in reply
+    assert 'type "' in reply
+    assert await in_force(house) is None
+
+
+# --- what is different, and back again --------------------------------------------------------------------------
+
+
+async def test_setting_a_policy_says_what_is_different_now(house: House) -> None:
+    await set_policy(
+        house, RULED.format(named=QUOTED) + 'otherwise: reject\nstale_after: 12h\ncall: ["@bob:tulip.example"]'
+    )
+    reply = await set_policy(house, "announce: none")
+
+    for part in (
+        "0 rules now, 2 before",
+        "otherwise: forward (before: reject)",
+        "stale_after: 30d (before: 12h)",
+        "call: nobody (before: @bob:tulip.example)",
+        "announce: none (before: line)",
+    ):
+        assert part in reply
+    assert "inviter" not in reply
+
+
+async def test_an_old_revision_is_shown_and_put_in_force_again(house: House) -> None:
+    await set_policy(house, "otherwise: reject  # the first")
+    await set_policy(house, "otherwise: accept")
+    house.tell(f"policy show {GARDEN} 1")
+    house.tell(f"policy revert {GARDEN} 1")
+    await house.live()
+
+    shown, reverted = house.spoken()[-2:]
+    assert "# the first" in shown
+    assert "Revision 3" in reverted
+    assert "otherwise: reject (before: accept)" in reverted
+    assert await in_force(house) == "otherwise: reject  # the first"
+
+
+async def test_to_revert_takes_what_it_takes_to_set_that_policy(house: House) -> None:
+    await set_policy(house, "otherwise: ban")
+    await set_policy(house, "otherwise: accept")
+    house.world.change(GARDEN, BOB, BOB, "join")
+    house.world.set_levels(GARDEN, users={**house.world.rooms[GARDEN].levels["users"], BOB: 50}, ban=90)
+    await house.live()
+    house.tell(f"policy revert {GARDEN} 1", by=BOB)
+    house.tell(f"policy revert {GARDEN} 7", by=ALICE)
+    await house.live()
+
+    refused, unknown = house.spoken()[-2:]
+    assert "otherwise: ban needs level 90" in refused
+    assert "no revision 7" in unknown
+    assert await in_force(house) == "otherwise: accept"
+    async with house.db.tx() as tx:
+        assert [one.author for one in await policies.revisions(tx, GARDEN, 10)] == [ALICE, ALICE]
