@@ -92,6 +92,7 @@ NO_COMPLAINTS = frozenset(
     {
         "checked",
         "explained",
+        "greeting",
         "help_screen",
         "invite_list",
         "inviter_fell",

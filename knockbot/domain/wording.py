@@ -849,7 +849,20 @@ NOT_PERMITTED = words(
     code("permissions"),
 )
 
-TOO_MANY_ATTEMPTS = words("That was tried in vain three times within an hour. Please wait a while.")
+
+def too_many_attempts(attempts: int, possible_at: int) -> Words:
+    """Somebody has failed at `protect` as often as one may."""
+    minute = -(-possible_at // MINUTE) * MINUTE  # not before the minute that it names
+    return words("{} attempts failed within an hour. Please try again at {}.", attempts, moment(minute))
+
+
+def greeting() -> Words:
+    """What the bot says once in a room that it was invited to."""
+    return words(
+        "Hello! To have me answer the join requests of a room, type {} in a private room with me. {} shows all commands.",
+        code("!kb protect #room:server"),
+        code("!kb help"),
+    )
 
 
 def unreadable_room(reference: str) -> Words:

@@ -88,6 +88,8 @@ async def _entered(door: Door, change: MemberChange, seq: int) -> None:
         inviter = await visits.inviter(tx, change.room_id)
         if unreadable and inviter is not None and errand is None:
             await effects.add(tx, [plan.meet(change.room_id, inviter)], door.now())
+        elif inviter is not None and await _is_new_here(door, tx, change.room_id, inviter):
+            await settle.say(door, tx, change.room_id, f"greeting:{change.room_id}", wording.greeting())
         if errand is not None and promise is not None:
             await visits.errand_done(tx, errand.room_id)
             reply = await promise.keep(door, tx)
@@ -97,6 +99,16 @@ async def _entered(door: Door, change: MemberChange, seq: int) -> None:
         await sealed.tell_if_silent(door, tx, change.room_id)
     door.look_at(change.room_id)
     door.bells.configured.set()
+
+
+async def _is_new_here(door: Door, tx: Tx, room_id: str, inviter: str) -> bool:
+    """Whether the bot came because somebody who may use it invited it, and not because it was sent for."""
+    if door.settings.permission_of(inviter) is None or await visits.errand(tx, room_id) is not None:
+        return False
+    configured = {*door.settings.rooms, *(entry.management_room for entry in door.settings.rooms.values())}
+    led_here = room_id in configured or any(move.stage is Stage.WAITING for move in await moves.leading_to(tx, room_id))
+    known = await rooms.find(tx, room_id) is not None or await rooms.is_management_room(tx, room_id)
+    return not led_here and not known
 
 
 async def _cannot_be_read(door: Door, room_id: str) -> bool:
@@ -160,11 +172,15 @@ class Promise:
     trouble: str | None = None
     errand: Errand | None = None
     ask: Ask | None = None
+    counts: bool = True
+    """Whether an ask that was not granted is one of the few that are allowed."""
 
     async def keep(self, door: Door, tx: Tx) -> Words:
         """Write it down, in the transaction that ends the handling of the command; returns the reply."""
         if self.errand is not None:
             await visits.wait_for(tx, self.errand)
+        if self.ask is not None and not self.counts:
+            await visits.forgive(tx, self.ask.cause)
         if self.view is None or self.ask is None:
             return self.words
         moved = await protect_now(door, tx, self.view, self.ask.management_room, self.ask.requester)
@@ -181,7 +197,9 @@ async def protect(door: Door, ask: Ask) -> Promise:
     try:
         room_id, via = await _locate(door, ask.reference)
     except ActionError as error:
-        return Promise(wording.room_not_found(ask.reference.room, error.why))
+        # Our own server's directory is asked as often as anybody likes: a slip of the pen costs nothing.
+        counts = server_of(ask.reference.room) != door.home
+        return Promise(wording.room_not_found(ask.reference.room, error.why), ask=ask, counts=counts)
     refusal = await journal.refusing(_unfit_to_manage(door, ask, room_id), ask.requester, "protect", room_id)
     if refusal is not None:
         return Promise(refusal)
@@ -194,8 +212,8 @@ async def _may_ask(door: Door, ask: Ask) -> Words | None:
     if door.settings.permission_of(ask.requester) is None:
         return wording.NOT_PERMITTED
     async with door.db.tx() as tx:
-        attempts = await visits.attempt(tx, ask.requester, ask.cause, door.now(), HOUR)
-    return wording.TOO_MANY_ATTEMPTS if attempts > ATTEMPTS else None
+        possible_at = await visits.attempt(tx, ask.requester, ask.cause, door.now(), most=ATTEMPTS, within=HOUR)
+    return wording.too_many_attempts(ATTEMPTS, possible_at) if possible_at is not None else None
 
 
 async def _locate(door: Door, reference: RoomReference) -> tuple[str, tuple[str, ...]]:

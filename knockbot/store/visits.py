@@ -84,18 +84,24 @@ async def errand_done(tx: Tx, room_id: str) -> None:
     await tx.execute("DELETE FROM errands WHERE room_id = $1", room_id)
 
 
-async def attempt(tx: Tx, requester: str, cause: str, now: int, within: int) -> int:
-    """Count an attempt at `protect`; returns how many this requester made `within` the last milliseconds."""
-    await tx.execute("DELETE FROM attempts WHERE at < $1", now - within)
+async def attempt(tx: Tx, requester: str, cause: str, now: int, *, most: int, within: int) -> int | None:
+    """Count an attempt at `protect`, or, where this requester made `most` of them `within` the last milliseconds, say
+    when the next one is possible. One that is not possible does not count."""
+    await tx.execute("DELETE FROM attempts WHERE at <= $1", now - within)
+    rows = await tx.fetch(
+        "SELECT at FROM attempts WHERE requester = $1 AND cause <> $2 ORDER BY at DESC LIMIT $3", requester, cause, most
+    )
+    if len(rows) == most:
+        return int(rows[-1]["at"]) + within
     await tx.execute(
         "INSERT INTO attempts (cause, requester, at) VALUES ($1, $2, $3) ON CONFLICT (cause) DO NOTHING",
         cause,
         requester,
         now,
     )
-    return int(await tx.fetchval("SELECT count(*) FROM attempts WHERE requester = $1", requester))
+    return None
 
 
 async def forgive(tx: Tx, cause: str) -> None:
-    """An attempt that succeeded does not count against the requester."""
+    """An attempt that succeeded, or asked nobody else for anything, does not count against the requester."""
     await tx.execute("DELETE FROM attempts WHERE cause = $1", cause)

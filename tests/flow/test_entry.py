@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from knockbot.domain.words import moment
 from knockbot.errors import Later, Never
 from knockbot.flow import entry
 from knockbot.store import rooms, visits
@@ -53,6 +54,36 @@ async def test_an_invite_of_somebody_who_is_permitted_is_taken(house: House) -> 
 
     assert house.membership(BOT, LAWN) == "join"
     assert house.said() == []
+
+
+async def test_the_bot_greets_once_in_a_room_that_it_is_invited_to(house: House) -> None:
+    lawn(house)
+    for _ in range(2):
+        house.world.change(LAWN, ALICE, BOT, "invite")
+        await house.live()
+        house.world.change(LAWN, ALICE, BOT, "leave")
+        await house.live()
+
+    [greeting] = house.said(LAWN)
+    assert "!kb protect" in greeting["body"]
+    assert "!kb help" in greeting["body"]
+    assert "\n" not in greeting["body"]
+    assert greeting["msgtype"] == "m.notice"
+    assert greeting["m.mentions"] == {}
+
+
+async def test_the_bot_does_not_greet_where_it_was_sent_for_or_is_known(house: House) -> None:
+    lawn(house, join_rule="knock")
+    await protect(house)
+    house.world.change(LAWN, ALICE, BOT, "invite")
+    await house.live()
+    assert await room(house) is not None
+    for place in (GARDEN, MODS):
+        house.world.change(place, ALICE, BOT, "leave")
+        house.world.change(place, ALICE, BOT, "invite")
+        await house.live()
+
+    assert [said for place in (LAWN, GARDEN, MODS) for said in house.spoken(place) if "Hello" in said] == []
 
 
 async def test_an_invite_of_anybody_else_is_declined_without_a_word(house: House) -> None:
@@ -268,15 +299,30 @@ async def test_three_failures_within_an_hour_are_enough(house: House) -> None:
     lawn(house, join_rule="public")
     house.world.rooms[MODS].levels["users"][BOB] = 100
     house.world.change(MODS, BOB, BOB, "join")
+    house.clock.go_on(60 - house.clock.at / 1000 % 60)  # the next whole minute: that is as exact as it is told
+    first = house.clock()
     for _ in range(3):
         await protect(house, by=BOB)
     house.world.calls.clear()
-    await protect(house, by=BOB)
+    for _ in range(3):  # which does not put it off any further
+        house.clock.go_on(600)
+        assert moment(first + 3600_000) in await protect(house, by=BOB)
     assert house.world.asked("join", "room", "powers", "resolve") == []
 
-    house.clock.go_on(3601)
+    house.clock.go_on(1800)
     await protect(house, by=BOB)
     assert house.world.asked("join") != []
+
+
+async def test_a_misspelt_alias_of_our_own_server_is_no_failure(house: House) -> None:
+    lawn(house, BOT)
+    for _ in range(5):
+        assert "cannot find" in await protect(house, "#lwan:tulip.example")
+    assert "Lawn" in await protect(house)
+
+    for number in range(3):
+        await protect(house, f"#lawn{number}:rose.example")
+    assert "attempts failed" in await protect(house)
 
 
 async def test_a_success_is_no_failure(house: House) -> None:

@@ -292,17 +292,20 @@ async def test_an_errand_waits_for_its_room_and_a_newer_one_takes_its_place(db: 
 
 
 async def test_attempts_are_counted_per_requester_once_per_command_and_forgotten_in_time(db: Database) -> None:
-    async def attempt(requester: str, cause: str, now: int) -> int:
+    async def attempt(requester: str, cause: str, now: int) -> int | None:
         async with db.tx() as tx:
-            return await visits.attempt(tx, requester, cause, now, within=100)
+            return await visits.attempt(tx, requester, cause, now, most=2, within=100)
 
-    assert [await attempt("@a:a", cause, NOW) for cause in ("$1", "$1", "$2")] == [1, 1, 2]
-    assert await attempt("@b:a", "$3", NOW) == 1
-    assert await attempt("@a:a", "$4", NOW + 100) == 3
-    assert await attempt("@a:a", "$5", NOW + 101) == 2
+    assert [await attempt("@a:a", cause, NOW) for cause in ("$1", "$1")] == [None, None]
+    assert await attempt("@a:a", "$2", NOW + 10) is None
+    assert await attempt("@b:a", "$3", NOW + 10) is None
+    # one that is not possible does not count, so the moment that was named holds
+    assert [await attempt("@a:a", cause, NOW + 99) for cause in ("$4", "$5")] == [NOW + 100, NOW + 100]
+    assert await attempt("@a:a", "$6", NOW + 100) is None
+    assert await attempt("@a:a", "$7", NOW + 101) == NOW + 110
     async with db.tx() as tx:
-        await visits.forgive(tx, "$5")
-    assert await attempt("@a:a", "$6", NOW + 102) == 2
+        await visits.forgive(tx, "$6")
+    assert await attempt("@a:a", "$8", NOW + 102) is None
 
 
 # --- the record ---------------------------------------------------------------------------------------------------
