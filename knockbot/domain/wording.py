@@ -295,7 +295,7 @@ def replaced_and_locked(label: str, replacement: str) -> Words:
     """A room of the config file was replaced: only the server's admin can name another."""
     return words(
         "⚠️ {} was replaced by {}, so I let nobody in there any more. My config file rules it; my server's admin has to "
-        "name the new room there.",
+        "write the new room's ID there.",
         room(label),
         identifier(replacement),
     )
@@ -1063,6 +1063,11 @@ def named_room(name: str, room_id: str, *, before: str | None = None, leads_to: 
     if not leads_to:
         return words("{} The alias leads to no room now.", means)
     return words("⚠️ {} The alias leads to another room now: {}", means, identifier(leads_to))
+
+
+def config_means(label: str, means: Words) -> Words:
+    """A name in the policy that the config file gives a room means another room than before."""
+    return words("The policy of {} in my config file: {}", room(label), means)
 
 
 def not_known_yet(name: str) -> Words:

@@ -20,6 +20,9 @@ from knockbot.flow.review import is_in
 from knockbot.store import pins, policies, processes, rooms
 from knockbot.store.db import Tx
 
+MANAGEMENT_ROOM, POLICY = "management_room", "policy"
+"""The keys of an entry that name rooms."""
+
 
 @dataclass(slots=True)
 class Names:
@@ -76,28 +79,31 @@ class _Entry:
     @property
     def room(self) -> str | None:
         """The protected room, where it is known."""
-        return self.names.room(pins.of_config(self.name), self.name)
+        return self.names.room(pins.of_entry(self.name), self.name)
+
+    @property
+    def called(self) -> str:
+        """What its management room is called there."""
+        return self.settings.rooms[self.name].management_room
 
     @property
     def management_room(self) -> str | None:
         """The management room, where it is known."""
-        written = self.settings.rooms[self.name].management_room
-        return self.names.room(pins.of_config(self.name, "management_room"), written)
+        return self.names.room(pins.of_key(self.room or "", MANAGEMENT_ROOM), self.called)
 
     @property
     def policy(self) -> tuple[str, Mapping[str, str]]:
         """The text of its policy, and the rooms that the aliases in it mean as far as is known."""
         own = self.settings.rooms[self.name].policy
         written = own or self.settings.defaults.policy
-        place = pins.of_config(self.name, "policy") if own is not None else pins.DEFAULT_POLICY
+        place = pins.of_key(self.room or "", POLICY) if own is not None else pins.DEFAULT_POLICY
         return written.text, self.names.rooms(place, _aliases(written.policy))
 
     @property
     def unknown(self) -> list[str]:
         """Why one of its two rooms is not known."""
-        written = self.settings.rooms[self.name].management_room
-        wanted = ((pins.of_config(self.name), self.name), (pins.of_config(self.name, "management_room"), written))
         unknown = self.names.unknown
+        wanted = [(pins.of_entry(self.name), self.name), (pins.of_key(self.room or "", MANAGEMENT_ROOM), self.called)]
         return [f"I cannot find {at[1]}: {unknown[at]}" for at in wanted if at in unknown]
 
 
@@ -108,35 +114,44 @@ def _aliases(policy: Policy) -> list[str]:
 # --- what the names mean --------------------------------------------------------------------------------------
 
 
-def named(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Every alias that the config file names, and the place where it does."""
+def _named(settings: Settings, names: Names) -> Iterator[tuple[str, str]]:
+    """Every alias that the config file names, and the place where it does, as far as places are known.
+
+    The keys of an entry are known by the room that it means: what they mean stays the same where it is renamed.
+    """
     yield from ((pins.DEFAULT_POLICY, alias) for alias in _aliases(settings.defaults.policy.policy))
-    for name, room in settings.rooms.items():
-        for key, reference in (("", name), ("management_room", room.management_room)):
-            if is_alias(reference):
-                yield pins.of_config(name, key), reference
-        if room.policy is not None:
-            yield from ((pins.of_config(name, "policy"), alias) for alias in _aliases(room.policy.policy))
+    yield from ((pins.of_entry(name), name) for name in settings.rooms if is_alias(name))
+    for name, entry_ in settings.rooms.items():
+        room_id = _Entry(settings, names, name).room
+        if room_id is None:
+            continue
+        if is_alias(entry_.management_room):
+            yield pins.of_key(room_id, MANAGEMENT_ROOM), entry_.management_room
+        if entry_.policy is not None:
+            yield from ((pins.of_key(room_id, POLICY), alias) for alias in _aliases(entry_.policy.policy))
 
 
 async def look_up(door: Door, settings: Settings, *, take: bool = True) -> Names:
     """Find out what the aliases mean that were not looked up before, and keep that for good, unless only looking."""
     names = Names(await _pinned(door))
-    for place, alias in named(settings):
-        if (place, alias) in names.pinned:
-            continue
-        try:
-            room_id, _ = await door.outside.resolve(alias)
-        except ActionError as error:
-            names.unknown[place, alias] = error.why
-            continue
-        if take:
-            async with door.db.tx() as tx:
-                await pins.take(tx, place, {alias: room_id})
-                room_id = (await pins.at(tx, place))[alias].room_id  # another process may have been first
-            log.info("%s means the room %s (%s)", alias, room_id, place)
-        names.pinned[place, alias] = room_id
+    for place, alias in _named(settings, names):  # a place may become known on the way
+        if (place, alias) not in names.pinned:
+            await _look_up_one(door, names, place, alias, take=take)
     return names
+
+
+async def _look_up_one(door: Door, names: Names, place: str, alias: str, *, take: bool) -> None:
+    try:
+        room_id, _ = await door.outside.resolve(alias)
+    except ActionError as error:
+        names.unknown[place, alias] = error.why
+        return
+    if take:
+        async with door.db.tx() as tx:
+            await pins.take(tx, place, {alias: room_id})
+            room_id = (await pins.at(tx, place))[alias].room_id  # another process may have been first
+        log.info("%s means the room %s (%s)", alias, room_id, place)
+    names.pinned[place, alias] = room_id
 
 
 async def _pinned(door: Door) -> dict[tuple[str, str], str]:
@@ -147,7 +162,7 @@ async def _pinned(door: Door) -> dict[tuple[str, str], str]:
 async def _unlock_others(door: Door, settings: Settings, names: Names) -> None:
     """Unlock the rooms that no entry means any more, and forget what names meant that are not there any more."""
     meant = {room for room in (_Entry(settings, names, name).room for name in settings.rooms) if room is not None}
-    still_named = set(named(settings))
+    still_named = set(_named(settings, names))
     async with door.closing(None) as tx:
         gone = [pin for pin in await pins.of_the_config(tx) if (pin.place, pin.name) not in still_named]
         await pins.drop(tx, gone)
@@ -206,10 +221,9 @@ async def _keep_one(door: Door, place: _Entry, *, enter: bool) -> str | None:
 
 async def _outside(door: Door, place: _Entry, *, enter: bool) -> str | None:
     """Which of its two rooms the bot is not in, and cannot get into."""
-    its = place.settings.rooms[place.name].management_room
     outside = [
         called
-        for called, room in ((place.name, place.room), (its, place.management_room))
+        for called, room in ((place.name, place.room), (place.called, place.management_room))
         if room is not None and not await _is_inside(door, called, room, enter=enter)
     ]
     return " ".join(f"I am not in {called}: invite {door.bot} there." for called in outside) or None
@@ -237,15 +251,25 @@ async def _is_inside(door: Door, called: str, room_id: str, *, enter: bool) -> b
 async def _put_in_force(door: Door, tx: Tx, room_id: str, text: str, meant: Mapping[str, str]) -> None:
     """The policy of the config file, as a revision of its own where text or meaning is another than in force."""
     current = await policies.current(tx, room_id)
-    pinned = await rules.named(tx, room_id)
-    same = all(name not in pinned or pinned[name].room_id == meant_room for name, meant_room in meant.items())
-    if current is not None and current.text == text and current.author == policies.CONFIG_FILE and same:
+    before = {name: pin.room_id for name, pin in (await rules.named(tx, room_id)).items()}
+    changed = {name: room for name, room in meant.items() if before.get(name, room) != room}
+    if current is not None and current.text == text and current.author == policies.CONFIG_FILE and not changed:
         revision = current.revision
     else:
         revision = await policies.revise(
             tx, room_id, author=policies.CONFIG_FILE, text=text, now=door.now(), cause=None
         )
     await pins.take(tx, pins.of_revision(room_id, revision), meant)
+    for name, room in changed.items():
+        said = wording.named_room(name, room, before=before[name])
+        text_ = wording.config_means(await settle.label_of(tx, room_id), said)
+        await settle.say(door, tx, await _managed_from(tx, room_id), f"means:{room_id}:{revision}:{name}", text_)
+
+
+async def _managed_from(tx: Tx, room_id: str) -> str:
+    room = await rooms.find(tx, room_id)
+    assert room is not None, "it was protected in this transaction, or before"
+    return room.management_room
 
 
 # --- looking only ---------------------------------------------------------------------------------------------

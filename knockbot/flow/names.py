@@ -44,11 +44,9 @@ async def of_entry(door: Door, tx: Tx, room: ProtectedRoom) -> list[Pin]:
     if not room.locked:
         return []
     config = await pins.of_the_config(tx)
-    for entry in door.settings.rooms:
-        its = [pin for pin in config if pin.place in (pins.of_config(entry), pins.of_config(entry, "management_room"))]
-        if entry == room.room_id or any(pin.name == entry and pin.room_id == room.room_id for pin in its):
-            return its
-    return []
+    entries = {pins.of_entry(name) for name in door.settings.rooms}
+    by_name = [pin for pin in config if pin.place in entries and pin.room_id == room.room_id]
+    return [*by_name, *(pin for pin in config if pin.place == pins.of_key(room.room_id, "management_room"))]
 
 
 async def leads(door: Door, aliases: Iterable[str]) -> dict[str, str]:

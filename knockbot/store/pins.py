@@ -36,9 +36,14 @@ def of_revision(room_id: str, revision: int) -> str:
     return f"policy {room_id} {revision}"
 
 
-def of_config(entry: str, key: str = "") -> str:
-    """The place of a `rooms:` entry of the config file, or of one of its keys."""
-    return f"{CONFIG}rooms {entry} {key}".rstrip()
+def of_entry(name: str) -> str:
+    """The place of the name of an entry under `rooms:` of the config file."""
+    return f"{CONFIG}rooms {name}"
+
+
+def of_key(room_id: str, key: str) -> str:
+    """The place of a key of the entry for a room: the same, whatever the entry calls that room."""
+    return f"{CONFIG}rooms {room_id} {key}"
 
 
 def _pin(row: Any) -> Pin:

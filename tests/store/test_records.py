@@ -172,7 +172,7 @@ async def test_a_policys_text_is_read_back_to_the_letter(db: Database) -> None:
 
 
 async def test_a_name_keeps_its_room_in_each_place_by_itself(db: Database) -> None:
-    here, there = pins.of_revision(GARDEN, 1), pins.of_config("#space:a")
+    here, there = pins.of_revision(GARDEN, 1), pins.of_entry("#space:a")
     async with db.tx() as tx:
         await pins.take(tx, here, {"#space:a": "!space", "#Space:a": "!other"})
         await pins.take(tx, there, {"#space:a": "!elsewhere"})
