@@ -27,7 +27,7 @@ from knockbot.domain.model import (
     ThirdPartyChange,
 )
 from knockbot.errors import ActionError, Fault, Unavailable
-from knockbot.flow import configured, entry, intake, invites, issuing, names, sealed, successors, upgrading
+from knockbot.flow import configured, entry, intake, invites, issuing, names, redacting, sealed, successors, upgrading
 from knockbot.flow.arrivals import Arrivals, Handler
 from knockbot.flow.door import Door
 from knockbot.flow.recall import recall
@@ -180,7 +180,7 @@ def handlers(door: Door) -> dict[type[Any], Handler]:
         await invites.invite_changed(door, change, seq)
 
     async def redaction(made: Redaction, seq: int) -> None:
-        await invites.redacted(door, made, seq)
+        await redacting.redacted(door, made, seq)
 
     async def room_change(change: RoomChange, seq: int) -> None:
         async with door.closing(seq) as tx:
@@ -279,8 +279,8 @@ async def protect_configured(door: Door) -> None:
 
 
 async def _look_at_all(door: Door, tx: Tx) -> None:
-    for room in await rooms.all_rooms(tx):
-        door.look_at(room.room_id)
+    for room_id in {room.room_id for room in await rooms.all_rooms(tx)} | {*await rooms.management_rooms(tx)}:
+        door.look_at(room_id)
 
 
 async def watch(door: Door, homeserver: Homeserver) -> None:

@@ -17,9 +17,10 @@ from mautrix.api import Method, Path
 
 from knockbot.app import listening, new_homeserver, new_session, now
 from knockbot.config import Settings
+from knockbot.domain import wording
 from knockbot.domain.ids import is_alias, server_of
 from knockbot.errors import ActionError, Later, Never, Unavailable
-from knockbot.flow import configured, names
+from knockbot.flow import configured, fitness, names
 from knockbot.flow.checkup import checklist
 from knockbot.flow.door import Door
 from knockbot.matrix.facts import Outside
@@ -331,7 +332,9 @@ async def _rooms(bench: Bench, say: Callable[[str], None]) -> bool:
         async with db.tx() as tx:
             protected = await rooms.all_rooms(tx)
         door = Door(db, Outside(bench.bot), bench.settings, now)
-        sound = await _management_rooms(door, {room.management_room for room in protected}, say)
+        places = {room.management_room for room in protected}
+        sound = await _management_rooms(door, places, say)
+        sound = await _fit_to_manage(door, places, say) and sound
         for room in protected:
             try:
                 found = await checklist(door, await door.outside.room(room.room_id))
@@ -339,7 +342,7 @@ async def _rooms(bench: Bench, say: Callable[[str], None]) -> bool:
                 say(f"❌ {room.label} ({room.room_id}): {error.why}\n   → invite {bench.settings.bot_user_id} there")
                 sound = False
                 continue
-            missing = [line for line in found.plain.split("\n") if line.startswith("❌")]
+            missing = [line for line in found.plain.split("\n") if line.startswith(("❌", "⚠️"))]
             sound = sound and not missing
             head = f"{'❌' if missing else '✅'} {room.label} ({room.room_id})"
             say("\n".join([head, *(f"   {line}" for line in missing)]))
@@ -362,6 +365,20 @@ async def _names(door: Door, say: Callable[[str], None]) -> bool:
     leads = await names.leads(door, (pin.name for pin in pinned))
     for line in dict.fromkeys(names.said(names.seen(pin, leads)).plain for pin in pinned):
         say(line if line.startswith("⚠️") else f"✅ {line}")
+    return sound
+
+
+async def _fit_to_manage(door: Door, places: set[str], say: Callable[[str], None]) -> bool:
+    """Whether each management room is still private, and the bot in it."""
+    sound = True
+    for place in sorted(places):
+        try:
+            concerns = await fitness.management_concerns(door, place)
+        except ActionError:
+            continue  # the homeserver does not answer, of which other lines tell
+        for concern in concerns:
+            say(f"❌ {place}: {wording.CONCERNS[concern].plain}")
+            sound = False
     return sound
 
 

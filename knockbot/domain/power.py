@@ -144,6 +144,10 @@ class Powers:
         """Whether `actor` has the power to give this answer to `target`; whether they are joined is not asked here."""
         return self.shortfall(actor, verdict, target) is None
 
+    def everybody_may(self, verdict: Verdict) -> bool:
+        """Whether every member has the level that giving this answer needs."""
+        return self.needed(verdict) <= self.levels["users_default"]
+
     def shortfall(self, actor: str, verdict: Verdict, target: str) -> Shortfall | None:
         """What `actor` lacks to give this answer to `target`; none if nothing."""
         if verdict not in NEEDS:

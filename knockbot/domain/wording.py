@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from knockbot.domain.acl import SERVER_ACL
@@ -19,6 +19,7 @@ from knockbot.domain.card import (
     whole_reason_of,
     withdrawn_perhaps,
 )
+from knockbot.domain.fitness import Concern
 from knockbot.domain.invites import Address, Fall
 from knockbot.domain.model import Act, Decision, Knock, Membership, Request, Verdict
 from knockbot.domain.policy import OTHERWISE, Fate, Policy, changed_settings
@@ -232,17 +233,64 @@ WRONG_HIT: dict[Act, str] = {
 }
 
 
+CONCERNS: dict[Concern, Words] = {
+    Concern.PUBLIC: words("⚠️ Everybody can join without asking: the join rule is “public”. Set it to “ask to join”."),
+    Concern.SHUT: words("⚠️ Nobody can ask to join: set the join rule to “ask to join” (knock)."),
+    Concern.VERSION: words("⚠️ The version of the room does not know its join rule. Upgrade the room."),
+    Concern.MEMBERS_INVITE: words(
+        "⚠️ Every member can invite, so whoever is let in can let in others. Raise the power level for invites."
+    ),
+    Concern.OPEN: words("⚠️ Everybody can join this management room: set its join rule to “invite”."),
+    Concern.READABLE: words(
+        "⚠️ People outside this management room can read it: set its history visibility to “members only”."
+    ),
+    Concern.REPLACED: words("⚠️ This management room was upgraded. I still use the old room."),
+    Concern.ABSENT: words("⚠️ I am not in the management room. Nobody sees what I say. Invite me."),
+}
+"""What makes a room unfit for its part, each with its mend."""
+
+
+def became_unfit(label: str, concerns: Iterable[Concern]) -> Words:
+    """Something changed in a protected room that makes it unfit to be protected."""
+    return lines([words("{}:", room(label)), *(CONCERNS[concern] for concern in concerns)])
+
+
+def fit_again(label: str) -> Words:
+    """Nothing makes it unfit any more."""
+    return words("✅ {} is fit again: people can ask to join, and only moderators let them in.", room(label))
+
+
+def management_became_unfit(concerns: Sequence[Concern], replacement: str) -> Words:
+    """Something changed in the management room itself."""
+    said = [CONCERNS[concern] for concern in concerns]
+    if Concern.REPLACED in concerns:
+        move = words(
+            "To move: invite me to {}, and send {} there for each room.",
+            identifier(replacement),
+            code("!kb protect ROOM"),
+        )
+        said.append(move)
+    return lines(said)
+
+
+def managed_elsewhere(label: str, by: str) -> Words:
+    """A protected room is looked after from another room from now on: told in the one before."""
+    return words(
+        "{} is now managed from another room, by order of {}. Its cards here are closed.", room(label), user(by)
+    )
+
+
 def restored(since: int, *, lost: bool = False) -> Words:
     """The records are older than the rooms, and what was said since may be lost with the keys it was encrypted by."""
     read = words(
-        "What I said here since was encrypted, and I cannot read it any more: who still waits may get a second card, "
-        "under a new number, and nobody is answered twice."
+        "I cannot read again what I said here since. Applicants who still wait may get a second card, with a new number. "
+        "Nobody is answered twice."
         if lost
-        else "What I said since I have read again, and nobody is answered twice."
+        else "I have read again what I said here since. Nobody is answered twice."
     )
     return words(
-        "⚠️ My records were restored from a back-up of {}. {} But which rooms I protect, and their policies, are as they "
-        "were then: please look at {} and {}.",
+        "⚠️ My records were restored from a back-up of {}. {} My protected rooms and their policies are as they were "
+        "then. Please look at {} and {}.",
         moment(since),
         read,
         code("!kb rooms"),
@@ -889,12 +937,14 @@ PUBLIC_ROOM = "anyone may join this room or read it. Say it in a private room."
 NO_STATE_POWER = "you need the power to change settings (level {needed}, yours is {level}) in this room too."
 
 
-def waiting_to_be_let_in(reference: str, bot: str) -> Words:
-    """The bot has knocked at the room it is to protect."""
+def not_yet(reference: str, bot: str) -> Words:
+    """A room cannot be protected yet. The same words whoever is in that room, and whoever is not."""
     return words(
-        "I knocked at {} and wait. Accept my knock there, or invite {}; then I go on by myself.",
+        "I cannot protect {} yet. You and I must both be joined to it, and you need the power level for it. I ask to join "
+        "where the room allows that, and answer here once I am let in. Otherwise: invite {}, then send {} again.",
         code(shown(reference, ID_LIMIT)),
         user(bot),
+        code("!kb protect"),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from knockbot.domain import wording
+from knockbot.domain.fitness import Concern, of_protected
 from knockbot.domain.model import Verdict
 from knockbot.domain.plan import ACT_OF
 from knockbot.domain.power import Powers
@@ -43,9 +44,10 @@ async def checklist(door: Door, view: RoomView) -> Words:
             *await _replaced(door, view),
             wording.tick(
                 view.join_rule in KNOCKABLE,
-                f"it takes knocks (join rule {view.join_rule})",
-                f"its join rule is {view.join_rule}: set it to “ask to join” (knock), or nobody can knock",
+                f"people can ask to join (join rule “{view.join_rule}”)",
+                f"the join rule is “{view.join_rule}”: set it to “ask to join” (knock), or nobody can ask to join",
             ),
+            *_concerns(view, powers),
             *(
                 wording.tick(
                     level >= powers.needed(verdict),
@@ -57,6 +59,12 @@ async def checklist(door: Door, view: RoomView) -> Words:
             *[await _allowed(door, room_id) for room_id in view.allow],
         ]
     )
+
+
+def _concerns(view: RoomView, powers: Powers) -> list[Words]:
+    """What else makes the room unfit to be protected; its join rule has a line of its own."""
+    found = of_protected(view.join_rule, view.version, powers)
+    return [wording.CONCERNS[concern] for concern in found if concern not in (Concern.PUBLIC, Concern.SHUT)]
 
 
 async def _replaced(door: Door, view: RoomView) -> list[Words]:

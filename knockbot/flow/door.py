@@ -29,6 +29,7 @@ class RoomView:
     join_rule: str
     world_readable: bool
     encrypted: bool = False
+    version: str = "1"
     allow: tuple[str, ...] = ()
     """The rooms whose members may join without knocking, where the join rule is a restricted one."""
 
@@ -91,6 +92,9 @@ class Outside(Protocol):
 
     async def reactions(self, room_id: str, event_id: str) -> list[Reaction]:
         """The reactions on a message."""
+
+    async def is_redacted(self, room_id: str, event_id: str) -> bool:
+        """Whether an event has lost its content."""
 
     async def joined_rooms(self) -> list[str]:
         """The rooms the bot is in."""

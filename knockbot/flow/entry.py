@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from knockbot.config import Permission
 from knockbot.domain import plan, wording
+from knockbot.domain.fitness import Concern, of_protected
 from knockbot.domain.ids import RoomReference, server_of
 from knockbot.domain.model import MemberChange, Membership
 from knockbot.domain.words import NOTHING, Words
@@ -53,7 +54,7 @@ async def _invited(door: Door, change: MemberChange, seq: int) -> None:
         await visits.visit(tx, change.room_id, change.membership, door.now(), inviter=change.sender)
         welcome = (
             door.settings.permission_of(change.sender) is not None
-            or await visits.errand(tx, change.room_id) is not None
+            or await visits.errands(tx, change.room_id)
             or await rooms.find(tx, change.room_id) is not None
             or await _is_in_config(door, tx, change.room_id)
             or any(move.stage is Stage.WAITING for move in await moves.leading_to(tx, change.room_id))
@@ -75,25 +76,24 @@ async def _entered(door: Door, change: MemberChange, seq: int) -> None:
         async with door.closing(seq):
             return
     async with door.db.tx() as tx:
-        errand = await visits.errand(tx, change.room_id)
-    promise = None
-    if errand is not None:
-        ask = Ask(errand.requester, errand.management_room, RoomReference(errand.room_id), errand.cause)
-        promise = await _judge_ask(door, ask, errand.room_id, entered=True)
-    unreadable = await _cannot_be_read(door, change.room_id)
+        errands = await visits.errands(tx, change.room_id)
+    promises = [await _judge_ask(door, _ask_of(errand), errand.room_id) for errand in errands]
+    if errands and not any(promise.view for promise in promises):
+        await _leave_unless_needed(door, change.room_id)
+    unreadable = not errands and await _cannot_be_read(door, change.room_id)
     with suppress(Never):  # it was put out again
         await sealed.is_encrypted(door, change.room_id)
     async with door.closing(seq) as tx:
         await visits.visit(tx, change.room_id, change.membership, door.now())
         inviter = await visits.inviter(tx, change.room_id)
-        if unreadable and inviter is not None and errand is None:
+        if unreadable and inviter is not None:
             await effects.add(tx, [plan.meet(change.room_id, inviter)], door.now())
         elif inviter is not None and await _is_new_here(door, tx, change.room_id, inviter):
             await settle.say(door, tx, change.room_id, f"greeting:{change.room_id}", wording.greeting())
-        if errand is not None and promise is not None:
-            await visits.errand_done(tx, errand.room_id)
+        await visits.errands_done(tx, change.room_id)
+        for errand, promise in zip(errands, promises, strict=True):
             reply = await promise.keep(door, tx)
-            occasion = f"errand:{errand.room_id}:{change.event_id}"
+            occasion = f"errand:{errand.room_id}:{change.event_id}:{errand.requester}"
             await settle.say(door, tx, errand.management_room, occasion, reply, reply_to=errand.cause)
         await effects.unblock(tx, change.room_id, door.now())
         await sealed.tell_if_silent(door, tx, change.room_id)
@@ -103,12 +103,16 @@ async def _entered(door: Door, change: MemberChange, seq: int) -> None:
 
 async def _is_new_here(door: Door, tx: Tx, room_id: str, inviter: str) -> bool:
     """Whether the bot came because somebody who may use it invited it, and not because it was sent for."""
-    if door.settings.permission_of(inviter) is None or await visits.errand(tx, room_id) is not None:
+    if door.settings.permission_of(inviter) is None or await visits.errands(tx, room_id):
         return False
     configured = {*door.settings.rooms, *(entry.management_room for entry in door.settings.rooms.values())}
     led_here = room_id in configured or any(move.stage is Stage.WAITING for move in await moves.leading_to(tx, room_id))
     known = await rooms.find(tx, room_id) is not None or await rooms.is_management_room(tx, room_id)
     return not led_here and not known
+
+
+def _ask_of(errand: Errand) -> Ask:
+    return Ask(errand.requester, errand.management_room, RoomReference(errand.room_id), errand.cause)
 
 
 async def _cannot_be_read(door: Door, room_id: str) -> bool:
@@ -129,12 +133,14 @@ async def _is_out(door: Door, change: MemberChange, seq: int) -> None:
     async with door.closing(seq) as tx:
         await visits.visit(tx, change.room_id, change.membership, door.now())
         await effects.overtake_going(tx, change.room_id, f"I am at {change.membership} by now", door.now())
-        errand = await visits.errand(tx, change.room_id)
-        if errand is not None and not change.of_their_own:
-            await visits.errand_done(tx, change.room_id)
-            occasion = f"errand:{change.room_id}:{change.event_id}"
+        for errand in [] if change.of_their_own else await visits.errands(tx, change.room_id):
+            occasion = f"errand:{change.room_id}:{change.event_id}:{errand.requester}"
             text = wording.turned_away(change.room_id, change.sender, change.reason)
             await settle.say(door, tx, errand.management_room, occasion, text, reply_to=errand.cause)
+        if not change.of_their_own:
+            await visits.errands_done(tx, change.room_id)
+        if await rooms.is_management_room(tx, change.room_id):
+            door.look_at_after(tx, change.room_id)
         room = await rooms.find(tx, change.room_id)
         if room is not None and not change.of_their_own and await rooms.set_trouble(tx, change.room_id, NOT_THERE):
             text = wording.removed(room.label, change.sender, change.reason)
@@ -170,6 +176,7 @@ class Promise:
     view: RoomView | None = None
     checklist: Words = NOTHING
     trouble: str | None = None
+    concerns: tuple[Concern, ...] = ()
     errand: Errand | None = None
     ask: Ask | None = None
     counts: bool = True
@@ -185,6 +192,7 @@ class Promise:
             return self.words
         moved = await protect_now(door, tx, self.view, self.ask.management_room, self.ask.requester)
         await rooms.set_trouble(tx, self.view.room_id, self.trouble)  # the checklist tells it
+        await rooms.note_concerns(tx, self.view.room_id, self.concerns)
         await visits.forgive(tx, self.ask.cause)
         return wording.now_protected(await settle.label_of(tx, self.view.room_id), moved, self.checklist)
 
@@ -204,7 +212,7 @@ async def protect(door: Door, ask: Ask) -> Promise:
     if refusal is not None:
         return Promise(refusal)
     if await is_in(door, room_id):
-        return await _judge_ask(door, ask, room_id, entered=False)
+        return await _judge_ask(door, ask, room_id)
     return await _get_in(door, ask, room_id, via)
 
 
@@ -242,31 +250,37 @@ async def _unfit_to_manage(door: Door, ask: Ask, room_id: str) -> Words | None:
 
 
 async def _get_in(door: Door, ask: Ask, room_id: str, via: tuple[str, ...]) -> Promise:
-    """Use an invite or an open door, else knock and wait."""
+    """Use an invite or an open door, else knock and wait.
+
+    What is said to that tells nobody whether the bot, or anybody else, is in a room.
+    """
     errand = Errand(room_id, ask.management_room, ask.requester, ask.cause, door.now())
     try:
         await door.outside.join(room_id, via)
-    except Never as shut:
+    except Never:
+        not_yet = wording.not_yet(ask.reference.room, door.bot)
         try:
             await door.outside.knock(room_id, via, KNOCKING)
         except ActionError:
-            return Promise(wording.cannot_enter(ask.reference.room, shut.why, door.bot))
-        return Promise(wording.waiting_to_be_let_in(ask.reference.room, door.bot), errand=errand)
+            return Promise(not_yet)
+        return Promise(not_yet, errand=errand)
     except Later as error:
         return Promise(wording.cannot_enter(ask.reference.room, error.why, door.bot))
-    return await _judge_ask(door, ask, room_id, entered=True)
+    promise = await _judge_ask(door, ask, room_id)
+    if promise.view is None:
+        await _leave_unless_needed(door, room_id)
+    return promise
 
 
-async def _judge_ask(door: Door, ask: Ask, room_id: str, *, entered: bool) -> Promise:
-    """The bot is in: may the requester have this room protected? If not, it leaves a room it entered for this."""
+async def _judge_ask(door: Door, ask: Ask, room_id: str) -> Promise:
+    """The bot is in: may the requester have this room protected?"""
     refusal = await journal.refusing(_may_protect(door, ask, room_id), ask.requester, "protect", room_id)
     if refusal is not None:
-        if entered and not await _is_needed(door, room_id):
-            await door.outside.leave(room_id)
         return Promise(refusal)
     view = await door.outside.room(room_id)
     powers = await door.outside.powers(room_id)
-    return Promise(NOTHING, view, await checklist(door, view), shortage(powers, door.bot), ask=ask)
+    concerns = of_protected(view.join_rule, view.version, powers)
+    return Promise(NOTHING, view, await checklist(door, view), shortage(powers, door.bot), concerns, ask=ask)
 
 
 async def _may_protect(door: Door, ask: Ask, room_id: str) -> Words | None:
@@ -274,7 +288,7 @@ async def _may_protect(door: Door, ask: Ask, room_id: str) -> Words | None:
         room = await rooms.find(tx, room_id)
         verdicts = (await rules.in_force(door, tx, room_id)).policy.verdicts
     if not await is_joined(door, room_id, ask.requester):
-        return wording.not_a_member_yet(ask.reference.room)  # what it is called is for those inside
+        return wording.not_yet(ask.reference.room, door.bot)
     label = (await door.outside.room(room_id)).label
     if room is not None and room.locked:
         return wording.locked_room(label)
@@ -283,9 +297,12 @@ async def _may_protect(door: Door, ask: Ask, room_id: str) -> Words | None:
     return wording.lacks_power_to_protect(label, needed, level) if level < needed else None
 
 
-async def _is_needed(door: Door, room_id: str) -> bool:
+async def _leave_unless_needed(door: Door, room_id: str) -> None:
+    """Leave a room that was entered to protect it, where that came to nothing."""
     async with door.db.tx() as tx:
-        return await rooms.find(tx, room_id) is not None or await rooms.is_management_room(tx, room_id)
+        needed = await rooms.find(tx, room_id) is not None or await rooms.is_management_room(tx, room_id)
+    if not needed:
+        await door.outside.leave(room_id)
 
 
 async def protect_now(
@@ -296,6 +313,10 @@ async def protect_now(
     await rooms.protect(tx, ProtectedRoom(view.room_id, management_room, view.label, by, door.now(), locked))
     for room_id in (view.room_id, management_room):
         await visits.use(tx, room_id, door.now())
+    if before is not None and before.management_room != management_room:
+        occasion = f"moved away:{view.room_id}:{door.now()}"
+        text = wording.managed_elsewhere(await settle.label_of(tx, view.room_id), by)
+        await settle.say(door, tx, before.management_room, occasion, text)
     detail = {"management_room": management_room}
     await settle.record_of_room(door, tx, view.room_id, by, "protect", **detail)
     await _bring_requests(door, tx, view.room_id, management_room, kept_before=before is not None)

@@ -88,13 +88,23 @@ async def judged(door: Door, change: MemberChange) -> Decision:
 
 
 async def take_in(
-    door: Door, change: MemberChange, decision: Decision, seq: int | None, *, card_id: int | None = None
+    door: Door,
+    change: MemberChange,
+    decision: Decision,
+    seq: int | None,
+    *,
+    card_id: int | None = None,
+    stands: bool = False,
 ) -> None:
-    """Open or update the request for a judged knock; where it needs a card, `card_id` names one to be shared."""
+    """Open or update the request for a judged knock; where it needs a card, `card_id` names one to be shared.
+
+    `stands` says that the knock was seen to stand in the room, whatever is on record of it.
+    """
     async with door.closing(seq) as tx:
         room = await rooms.find(tx, change.room_id)
         last = await requests.latest(tx, change.room_id, change.user_id)
-        if room is None or (last is not None and last.event_id == change.event_id):
+        known = last is not None and last.event_id == change.event_id
+        if room is None or (known and not (stands and last is not None and not last.open)):
             return
         if last is not None and last.open:
             request = await _knocked_again(door, tx, last, change)

@@ -80,20 +80,13 @@ async def _recall_everywhere(door: Door, memory: Memory, since: int) -> None:
     # Whoever had a room protected since has met the bot in a room that these records may not know.
     elsewhere = set(await door.outside.joined_rooms()) - {room.room_id for room in protected}
     for room_id in sorted(managing | elsewhere):
-        try:
-            said = await memory.said(room_id, since - MARGIN)
-        except Never as error:
-            log.warning("cannot read what I said in %s since the back-up: %s", room_id, error.why)
-            continue
-        if said:
-            await _recall_room(door, memory, room_id, [one for one in said if one.key])
+        lost = await _recall_room(door, memory, room_id, since)
         async with door.db.tx() as tx:
-            lost = [one for one in said if not one.key and not await effects.is_result(tx, one.event_id)]
             if lost:
                 await requests.skip_numbers(tx, room_id, LOST_NUMBERS)
             if room_id in managing:
-                words = wording.restored(since, lost=bool(lost))
-                await settle.say(door, tx, room_id, f"restored:{since}", words, aloud=True)
+                words = wording.restored(since, lost=lost)
+                await settle.say(door, tx, room_id, f"restored:{since}:{room_id}", words, aloud=True)
     async with door.db.tx() as tx:
         await restores.recalled(tx)
     log.warning("the records are those of a back-up; what I said since was read again in %d rooms", len(managing))
@@ -111,7 +104,20 @@ class _Shown:
     """The knock or the invite itself, as the room has it, where it is on no record."""
 
 
-async def _recall_room(door: Door, memory: Memory, room_id: str, said: Sequence[Said]) -> None:
+async def _recall_room(door: Door, memory: Memory, room_id: str, since: int) -> bool:
+    """Read again what was said in one room; whether some of it cannot be read."""
+    try:
+        said = await memory.said(room_id, since - MARGIN)
+    except Never as error:
+        log.warning("cannot read what I said in %s since the back-up: %s", room_id, error.why)
+        return True
+    if said:
+        await _take_in(door, memory, room_id, [one for one in said if one.key])
+    async with door.db.tx() as tx:
+        return any([not one.key and not await effects.is_result(tx, one.event_id) for one in said])
+
+
+async def _take_in(door: Door, memory: Memory, room_id: str, said: Sequence[Said]) -> None:
     shown = _last_shown(said)
     for one in shown.values():
         if await _is_new(door, room_id, one):

@@ -14,9 +14,22 @@ from knockbot.domain.ids import server_of
 from knockbot.domain.model import Act, Answer, Decision, Kind, MemberChange, Membership, Request, State, Verdict
 from knockbot.domain.power import Powers
 from knockbot.errors import Never
-from knockbot.flow import authority, intake, inviters, invites, redeeming, review, rules, settle, successors, upgrading
+from knockbot.flow import (
+    authority,
+    fitness,
+    intake,
+    inviters,
+    invites,
+    redacting,
+    redeeming,
+    review,
+    rules,
+    settle,
+    successors,
+    upgrading,
+)
 from knockbot.flow.checkup import NOT_THERE, lacking, shortage
-from knockbot.flow.door import Door, log
+from knockbot.flow.door import Door, RoomView, log
 from knockbot.store import cards, effects, inbox, requests, rooms
 from knockbot.store.rooms import ProtectedRoom
 
@@ -25,15 +38,20 @@ async def reconcile(door: Door, room_id: str) -> None:
     """Bring the records of one protected room up to what the room says now. May raise `Later`."""
     async with door.db.tx() as tx:
         room = await rooms.find(tx, room_id)
+        managing = await rooms.is_management_room(tx, room_id)
+    if managing:
+        await fitness.look_at_management(door, room_id)
     if room is None:
         return
     if not await _is_there(door, room_id):
         async with door.closing(None) as tx:
             await settle.trouble(door, tx, room_id, NOT_THERE)
         return
-    await _rename(door, room)
+    view = await door.outside.room(room.room_id)
+    await _rename(door, room, view)
     powers = await door.outside.powers(room.room_id)
     await _check_powers(door, room, powers)
+    await fitness.look(door, room, view, powers)
     standing = await door.outside.knocking(room_id)
     await upgrading.look(door, room)
     await successors.look(door, room)
@@ -62,8 +80,7 @@ async def _is_there(door: Door, room_id: str) -> bool:
         return False
 
 
-async def _rename(door: Door, room: ProtectedRoom) -> None:
-    view = await door.outside.room(room.room_id)
+async def _rename(door: Door, room: ProtectedRoom, view: RoomView) -> None:
     if view.label not in (room.name, room.room_id):
         async with door.db.tx() as tx:
             await rooms.rename(tx, room.room_id, view.label)
@@ -102,7 +119,7 @@ async def _find_missed_knocks(door: Door, room: ProtectedRoom, standing: list[Me
     for change, decision in judged:
         whole = await _whole(door, change)
         if whole is not None:
-            await intake.take_in(door, whole, decision, None, card_id=card_id)
+            await intake.take_in(door, whole, decision, None, card_id=card_id, stands=True)
 
 
 async def _whole(door: Door, knock: MemberChange) -> MemberChange | None:
@@ -181,7 +198,21 @@ def _to_be_closed(door: Door, request: Request, acl: ServerAcl) -> bool:
 async def _is_known(door: Door, change: MemberChange) -> bool:
     async with door.db.tx() as tx:
         request = await requests.latest(tx, change.room_id, change.user_id)
-    return request is not None and request.event_id == change.event_id
+    if request is None or request.event_id != change.event_id:
+        return False
+    if request.open and request.reason and not change.reason:  # it was redacted while nobody looked
+        async with door.closing(None) as tx:
+            await redacting.forget_words(door, tx, request)
+    return request.open or request.state is State.EXPIRED or not await _stands_after_all(door, change)
+
+
+async def _stands_after_all(door: Door, change: MemberChange) -> bool:
+    """Whether a knock whose outcome is on record stands in the room: the homeserver was restored from a back-up.
+
+    Read once more, since the outcome may have come about after the first look.
+    """
+    now = await door.outside.member(change.room_id, change.user_id)
+    return now is not None and now.event_id == change.event_id
 
 
 async def _find_missed_invites(door: Door, room: ProtectedRoom) -> None:
@@ -234,8 +265,19 @@ async def _find_missed_outcomes(door: Door, room: ProtectedRoom, knocking: set[s
     for request in unsettled:
         if request.user_id and request.user_id not in knocking:
             change = await door.outside.member(room.room_id, request.user_id)
-            if change is not None and change.membership is not Membership.KNOCK:
+            if change is None and request.kind is Kind.KNOCK and request.moved_from is None:
+                await _never_knocked(door, request)
+            elif change is not None and change.membership is not Membership.KNOCK:
                 await intake.moved_on(door, change, None)
+
+
+async def _never_knocked(door: Door, request: Request) -> None:
+    """The room knows nothing of a knock that is on record: the homeserver was restored from an older back-up."""
+    async with door.closing(None) as tx:
+        now = await requests.get(tx, request.id)
+        if now.event_id == request.event_id and now.state in (State.PENDING, State.ACCEPTED):
+            state = State.WITHDRAWN if now.open else State.DECLINED
+            await settle.settle(door, tx, now, state, now.user_id)
 
 
 async def _let_expire(door: Door, room: ProtectedRoom) -> None:
@@ -263,6 +305,10 @@ async def _find_missed_reactions(door: Door, room: ProtectedRoom) -> None:
         waiting = await cards.awaiting_answers(tx, room.room_id)
     for card in waiting:
         try:
+            if await door.outside.is_redacted(card.management_room, card.event_id or ""):
+                async with door.closing(None) as tx:
+                    await redacting.post_anew(door, tx, card)
+                continue
             reactions = await door.outside.reactions(card.management_room, card.event_id or "")
         except Never as error:
             log.warning("cannot read the reactions on a card in %s: %s", card.management_room, error.why)

@@ -57,7 +57,7 @@ async def _look_at(door: Door, room: ProtectedRoom, name: str, room_id: str) -> 
     elif await door.outside.predecessor(tombstone.replacement) != room_id:
         await _tell(door, room, name, replace(move, stage=Stage.REFUSED), wording.NO_PREDECESSOR)
     else:
-        await _offer(door, room, name, move, tombstone)
+        await _offer(door, room, name, move, tombstone, asked=known.event_id if known else None)
 
 
 async def _fault_of_place(door: Door, room: ProtectedRoom) -> str | None:
@@ -74,13 +74,15 @@ async def _tell(door: Door, room: ProtectedRoom, name: str, move: Move, why: str
         await settle.alarm(door, tx, room.room_id, f"named:{move.tombstone}:{room.room_id}:{move.stage}", text)
 
 
-async def _offer(door: Door, room: ProtectedRoom, name: str, move: Move, tombstone: Tombstone) -> None:
+async def _offer(
+    door: Door, room: ProtectedRoom, name: str, move: Move, tombstone: Tombstone, *, asked: str | None
+) -> None:
     view = await door.outside.room(tombstone.replacement)
     async with door.closing(None) as tx:
         await visits.use(tx, tombstone.replacement, door.now())
         await moves.put(tx, replace(move, stage=Stage.OFFERED))
         text = wording.named_room_replaced(room.label, name, view.label, move.replacement)
-        occasion = f"named:{move.tombstone}:{room.room_id}:offer"
+        occasion = f"named:{move.tombstone}:{room.room_id}:offer:{asked or ''}"
         await settle.alarm(door, tx, room.room_id, occasion, text, asks=(move.room_id, room.room_id))
 
 
@@ -124,6 +126,11 @@ async def clicked(door: Door, reaction: Reaction, seq: int | None) -> bool:
 async def _find_missed_answer(door: Door, room: ProtectedRoom, move: Move) -> None:
     """Clicks on the question that came while nobody looked."""
     if move.stage is not Stage.OFFERED or move.event_id is None:
+        return
+    if await door.outside.is_redacted(room.management_room, move.event_id):
+        async with door.closing(None) as tx:
+            await moves.ask_again(tx, move)
+            door.look_at_after(tx, room.room_id)
         return
     for reaction in reversed(await door.outside.reactions(room.management_room, move.event_id)):
         async with door.db.tx() as tx:

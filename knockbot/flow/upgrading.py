@@ -54,7 +54,7 @@ async def look(door: Door, room: ProtectedRoom) -> None:
     if predecessor != room.room_id:
         await _refuse(door, room, tombstone, wording.NO_PREDECESSOR)
         return
-    await _offer(door, room, tombstone)
+    await _offer(door, room, tombstone, asked=known.event_id if known else None)
 
 
 async def _stop_accepting(door: Door, room: ProtectedRoom, move: Move) -> None:
@@ -132,8 +132,8 @@ async def _wait(door: Door, room: ProtectedRoom, tombstone: Tombstone) -> None:
         await settle.alarm(door, tx, room.room_id, f"tombstone:{tombstone.event_id}", text)
 
 
-async def _offer(door: Door, room: ProtectedRoom, tombstone: Tombstone) -> None:
-    """Ask the moderators; the answer is a click on what is said here."""
+async def _offer(door: Door, room: ProtectedRoom, tombstone: Tombstone, asked: str | None) -> None:
+    """Ask the moderators; the answer is a click on what is said here. `asked` is the question before, if it is gone."""
     view = await door.outside.room(tombstone.replacement)
     async with door.closing(None) as tx:
         await visits.use(tx, tombstone.replacement, door.now())
@@ -146,7 +146,7 @@ async def _offer(door: Door, room: ProtectedRoom, tombstone: Tombstone) -> None:
         await moves.put(tx, _move(room, tombstone, Stage.OFFERED))
         text = wording.replaced(room.label, view.label, tombstone.replacement, waiting)
         await settle.alarm(
-            door, tx, room.room_id, f"tombstone:{tombstone.event_id}:offer", text, asks=(room.room_id, "")
+            door, tx, room.room_id, f"tombstone:{tombstone.event_id}:offer:{asked or ''}", text, asks=(room.room_id, "")
         )
 
 
@@ -197,6 +197,11 @@ async def _find_missed_answer(door: Door, move: Move) -> None:
     async with door.db.tx() as tx:
         room = await rooms.find(tx, move.room_id)
     if move.stage is not Stage.OFFERED or move.event_id is None or room is None:
+        return
+    if await door.outside.is_redacted(room.management_room, move.event_id):
+        async with door.closing(None) as tx:
+            await moves.ask_again(tx, move)
+            door.look_at_after(tx, room.room_id)
         return
     for reaction in reversed(await door.outside.reactions(room.management_room, move.event_id)):
         async with door.db.tx() as tx:

@@ -51,6 +51,7 @@ ROOM_CHANGES = frozenset(
     {
         "m.room.power_levels",
         "m.room.join_rules",
+        "m.room.history_visibility",
         "m.room.name",
         "m.room.canonical_alias",
         "m.room.server_acl",

@@ -104,7 +104,8 @@ class Outside:
 
     async def room(self, room_id: str) -> RoomView:
         """A room's name and openness now."""
-        join_rules, name, alias, visibility, algorithm = await asyncio.gather(
+        create, join_rules, name, alias, visibility, algorithm = await asyncio.gather(
+            self._create(room_id),
             self._homeserver.state(room_id, "m.room.join_rules"),
             *(
                 self._field(room_id, *where)
@@ -118,7 +119,16 @@ class Outside:
         )
         open_to_readers = visibility == "world_readable"
         rule, allow = _join_rule(_content(join_rules))
-        return RoomView(room_id, name or alias or room_id, rule, open_to_readers, bool(algorithm), allow)
+        version = _content(create).get("room_version")
+        return RoomView(
+            room_id=room_id,
+            label=name or alias or room_id,
+            join_rule=rule,
+            world_readable=open_to_readers,
+            encrypted=bool(algorithm),
+            version=version if isinstance(version, str) else "1",
+            allow=allow,
+        )
 
     async def _field(self, room_id: str, event_type: str, key: str) -> str:
         value = _content(await self._homeserver.state(room_id, event_type)).get(key)
@@ -165,6 +175,11 @@ class Outside:
             except events.Malformed as error:
                 log.warning("a reaction in %s makes no sense: %s", room_id, error)
         return [reaction for reaction in found if reaction is not None]
+
+    async def is_redacted(self, room_id: str, event_id: str) -> bool:
+        """Whether an event has lost its content."""
+        event = await self._homeserver.event(room_id, event_id)
+        return event is not None and not _content(event)
 
     async def joined_rooms(self) -> list[str]:
         """The rooms the bot is in."""

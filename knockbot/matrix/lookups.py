@@ -29,6 +29,8 @@ async def list_rooms(call: Call) -> Words:
             elsewhere = room.management_room if room.management_room != call.room else None
             rows.append(wording.room_row(room.label, room.room_id, pending, room.trouble, elsewhere))
             rows += await names.of_room(call.door, tx, room)
+            rows += [wording.CONCERNS[concern] for concern in await rooms.concerns(tx, room.room_id)]
+        rows += [wording.CONCERNS[concern] for concern in await rooms.management_concerns(tx, call.room)]
     return wording.room_list(rows)
 
 

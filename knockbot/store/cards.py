@@ -47,6 +47,17 @@ async def by_event(tx: Tx, management_room: str, event_id: str) -> Card | None:
     return _card(row) if row else None
 
 
+async def edited_by(tx: Tx, management_room: str, event_id: str) -> Card | None:
+    """The card of which this message of the bot is an edit."""
+    row = await tx.fetchrow(
+        "SELECT cards.* FROM effects JOIN cards ON cards.id = effects.card_id "
+        "WHERE effects.result = $1 AND effects.room_id = $2 AND effects.act = 'edit_card'",
+        event_id,
+        management_room,
+    )
+    return _card(row) if row else None
+
+
 async def posted(tx: Tx, card_id: int, event_id: str) -> None:
     """The card stands in the room as this event."""
     await tx.execute("UPDATE cards SET event_id = $2 WHERE id = $1", card_id, event_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -49,6 +49,11 @@ async def in_policy_of(tx: Tx, policy_of: str) -> list[Move]:
     """The rooms named by the policy of a protected room that were replaced."""
     rows = await tx.fetch(f"SELECT {_COLUMNS} FROM moves WHERE policy_of = $1 ORDER BY room_id", policy_of)
     return [move for move in map(_move, rows) if move is not None]
+
+
+async def ask_again(tx: Tx, move: Move) -> None:
+    """The question to the moderators is gone; the next look asks it again."""
+    await put(tx, replace(move, stage=Stage.WAITING))
 
 
 async def asked_by(tx: Tx, event_id: str) -> Move | None:

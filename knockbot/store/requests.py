@@ -135,6 +135,17 @@ async def latest(tx: Tx, room_id: str, user_id: str) -> Request | None:
     return _request(row) if row else None
 
 
+async def by_knock(tx: Tx, room_id: str, event_id: str) -> Request | None:
+    """The request whose knock is this event."""
+    row = await tx.fetchrow(
+        f"SELECT {_COLUMNS} FROM requests WHERE event_id = $1 AND room_id = $2 AND kind = 'knock' "
+        f"ORDER BY id DESC LIMIT 1",
+        event_id,
+        room_id,
+    )
+    return _request(row) if row else None
+
+
 async def about(tx: Tx, room_id: str, user_id: str) -> list[Request]:
     """What a change of this user's membership may settle, or ends the story of: their newest knock, and the invites
     that they redeemed; oldest first.
@@ -443,6 +454,13 @@ async def in_trouble(tx: Tx, request_id: int, trouble: str) -> None:
 async def put_on_card(tx: Tx, request_id: int, card_id: int) -> None:
     """Show this request on that card."""
     await tx.execute("UPDATE requests SET card_id = $2 WHERE id = $1", request_id, card_id)
+
+
+async def forget_words(tx: Tx, request_id: int) -> None:
+    """Keep nothing of what the applicant wrote."""
+    await tx.execute(
+        "UPDATE requests SET reason = '', display_name = NULL, has_avatar = FALSE WHERE id = $1", request_id
+    )
 
 
 async def shown(tx: Tx, request_id: int, event_id: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from knockbot.domain.fitness import Concern
 from knockbot.domain.words import labels
 from knockbot.store.db import Tx
 
@@ -142,14 +143,46 @@ async def set_trouble(tx: Tx, room_id: str, trouble: str | None) -> bool:
     return row is not None
 
 
-async def is_management_room(tx: Tx, room_id: str) -> bool:
-    """Whether any protected room is looked after from here."""
-    return await tx.fetchrow("SELECT 1 FROM rooms WHERE management_room = $1 LIMIT 1", room_id) is not None
+async def note_concerns(tx: Tx, room_id: str, concerns: tuple[Concern, ...]) -> tuple[Concern, ...] | None:
+    """Note what makes a protected room unfit; returns what was noted before, none where that is the same."""
+    return await _note(tx, "rooms", room_id, concerns)
+
+
+async def note_management_concerns(tx: Tx, room_id: str, concerns: tuple[Concern, ...]) -> tuple[Concern, ...] | None:
+    """The same for a management room."""
+    return await _note(tx, "management_rooms", room_id, concerns)
+
+
+async def concerns(tx: Tx, room_id: str) -> tuple[Concern, ...]:
+    """What makes a protected room unfit, as was last noted."""
+    return _concerns(await tx.fetchval("SELECT concerns FROM rooms WHERE room_id = $1", room_id))
+
+
+async def management_concerns(tx: Tx, room_id: str) -> tuple[Concern, ...]:
+    """What makes a management room unfit, as was last noted."""
+    return _concerns(await tx.fetchval("SELECT concerns FROM management_rooms WHERE room_id = $1", room_id))
+
+
+async def _note(tx: Tx, table: str, room_id: str, concerns: tuple[Concern, ...]) -> tuple[Concern, ...] | None:
+    before = _concerns(await tx.fetchval(f"SELECT concerns FROM {table} WHERE room_id = $1", room_id))
+    if before == concerns:
+        return None
+    await tx.execute(f"UPDATE {table} SET concerns = $2 WHERE room_id = $1", room_id, " ".join(concerns))
+    return before
+
+
+def _concerns(codes: str | None) -> tuple[Concern, ...]:
+    return tuple(map(Concern, (codes or "").split()))
 
 
 async def management_rooms(tx: Tx) -> list[str]:
-    """The rooms from which protected rooms are looked after."""
-    return [row["management_room"] for row in await tx.fetch("SELECT DISTINCT management_room FROM rooms")]
+    """Every room from which others are looked after."""
+    return [row["management_room"] for row in await tx.fetch("SELECT DISTINCT management_room FROM rooms ORDER BY 1")]
+
+
+async def is_management_room(tx: Tx, room_id: str) -> bool:
+    """Whether any protected room is looked after from here."""
+    return await tx.fetchrow("SELECT 1 FROM rooms WHERE management_room = $1 LIMIT 1", room_id) is not None
 
 
 async def closed_to_chat(tx: Tx) -> frozenset[str]:

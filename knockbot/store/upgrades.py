@@ -66,7 +66,9 @@ CREATE TABLE visits (
 -- Each management room counts its requests from 1.
 CREATE TABLE management_rooms (
     room_id     TEXT PRIMARY KEY,
-    next_number INTEGER NOT NULL DEFAULT 1
+    next_number INTEGER NOT NULL DEFAULT 1,
+    -- What makes it unfit to meet moderators in, as was last told: codes (`domain/fitness.py`).
+    concerns    TEXT NOT NULL DEFAULT ''
 );
 
 -- Protected rooms. `name` is what a room calls itself, `label` what people read, which tells rooms of one name apart,
@@ -79,7 +81,9 @@ CREATE TABLE rooms (
     protected_by    TEXT NOT NULL,
     protected_at    BIGINT NOT NULL,
     locked          BOOLEAN NOT NULL DEFAULT FALSE,
-    trouble         TEXT
+    trouble         TEXT,
+    -- What makes it unfit to be protected, as the moderators were last told: codes (`domain/fitness.py`).
+    concerns        TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX rooms_managed ON rooms (management_room);
 
@@ -112,11 +116,12 @@ CREATE TABLE config_troubles (
 
 -- Somebody asked to have a room protected, and the bot waits to be let in.
 CREATE TABLE errands (
-    room_id         TEXT PRIMARY KEY,
+    room_id         TEXT NOT NULL,
     management_room TEXT NOT NULL,
     requester       TEXT NOT NULL,
     cause           TEXT NOT NULL,
-    created_at      BIGINT NOT NULL
+    created_at      BIGINT NOT NULL,
+    PRIMARY KEY (room_id, requester)
 );
 
 -- Attempts at `protect`, for the limit of three an hour; one row per command.
@@ -171,6 +176,7 @@ CREATE TABLE requests (
     counts_since    BIGINT
 );
 CREATE UNIQUE INDEX requests_numbered ON requests (management_room, number);
+CREATE INDEX requests_by_event ON requests (event_id);
 CREATE INDEX requests_of_applicant ON requests (room_id, user_id, id);
 CREATE UNIQUE INDEX requests_open ON requests (room_id, kind, user_id) WHERE state = 'pending' AND kind = 'knock';
 CREATE INDEX requests_pending ON requests (management_room) WHERE state = 'pending';
@@ -205,6 +211,7 @@ CREATE UNIQUE INDEX effects_running ON effects (lane) WHERE state = 'running';
 CREATE INDEX effects_due ON effects (due_at, id) WHERE state = 'due';
 CREATE INDEX effects_open ON effects (request_id) WHERE state IN ('due', 'running', 'blocked');
 CREATE INDEX effects_waiting ON effects (room_id) WHERE state IN ('due', 'running', 'blocked');
+CREATE INDEX effects_result ON effects (result) WHERE result IS NOT NULL;
 CREATE INDEX effects_card ON effects (card_id);
 CREATE INDEX effects_on_user ON effects (room_id, user_id, id);
 -- Who was told of a rejection of late, for the limits.

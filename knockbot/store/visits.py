@@ -59,10 +59,10 @@ async def unused(tx: Tx, before: int) -> list[str]:
 
 
 async def wait_for(tx: Tx, errand: Errand) -> None:
-    """Remember what to go on with once the bot is let in; a newer errand for the room takes the place."""
+    """Remember what to go on with once the bot is let in: one errand for each who asked, their newest."""
     await tx.execute(
         "INSERT INTO errands (room_id, management_room, requester, cause, created_at) VALUES ($1, $2, $3, $4, $5) "
-        "ON CONFLICT (room_id) DO UPDATE SET management_room = $2, requester = $3, cause = $4, created_at = $5",
+        "ON CONFLICT (room_id, requester) DO UPDATE SET management_room = $2, cause = $4, created_at = $5",
         errand.room_id,
         errand.management_room,
         errand.requester,
@@ -71,15 +71,16 @@ async def wait_for(tx: Tx, errand: Errand) -> None:
     )
 
 
-async def errand(tx: Tx, room_id: str) -> Errand | None:
-    """What waits for the bot to be let into this room."""
-    row = await tx.fetchrow("SELECT * FROM errands WHERE room_id = $1", room_id)
-    if row is None:
-        return None
-    return Errand(row["room_id"], row["management_room"], row["requester"], row["cause"], row["created_at"])
+async def errands(tx: Tx, room_id: str) -> list[Errand]:
+    """What waits for the bot to be let into this room, oldest first."""
+    rows = await tx.fetch("SELECT * FROM errands WHERE room_id = $1 ORDER BY created_at, requester", room_id)
+    return [
+        Errand(row["room_id"], row["management_room"], row["requester"], row["cause"], row["created_at"])
+        for row in rows
+    ]
 
 
-async def errand_done(tx: Tx, room_id: str) -> None:
+async def errands_done(tx: Tx, room_id: str) -> None:
     """Nothing waits for this room any more."""
     await tx.execute("DELETE FROM errands WHERE room_id = $1", room_id)
 

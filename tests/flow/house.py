@@ -288,7 +288,8 @@ class House:
 
     @staticmethod
     def _is_message(event: Mapping[str, Any]) -> bool:
-        return bool(event["type"] == "m.room.message" and event["sender"] == BOT)
+        sent = event["type"] == "m.room.message" and event["sender"] == BOT
+        return bool(sent and event["content"])  # what was redacted says nothing
 
     @staticmethod
     def _is_card(content: Mapping[str, Any]) -> bool:

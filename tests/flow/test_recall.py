@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from knockbot.domain.model import State
-from knockbot.errors import Later
+from knockbot.errors import Later, Never
 from knockbot.flow.recall import LOST_NUMBERS, recall
 from knockbot.matrix.cards import REQUEST_KEY
 from knockbot.matrix.events import EFFECT_KEY
@@ -365,6 +365,20 @@ async def test_where_its_own_words_cannot_be_read_any_more_the_bot_says_so_and_l
 
     restored = await attic.bring_back()
 
-    assert "encrypted, and I cannot read it" in restored.spoken()[-1] + restored.spoken()[0]
+    assert "I cannot read again" in restored.spoken()[-1] + restored.spoken()[0]
     assert [request.number for request in await restored.requests(BOB)] == [1 + LOST_NUMBERS + 1]
     assert acts(restored) == []
+
+
+async def test_each_management_room_is_told_of_a_restore_readable_or_not(house: House, attic: Attic) -> None:
+    second, lawn = "!mods2:tulip.example", "!lawn:tulip.example"
+    house.world.room(second, "Mods 2", ALICE, BOT, levels={"users": {ALICE: 100}}, join_rule="invite")
+    house.world.room(lawn, "Lawn", ALICE, BOT, levels={"users": {ALICE: 100, BOT: 50}})
+    await house.protect(lawn, second)
+    await attic.put()
+    house.world.play("messages_back", Never("they refuse."))
+
+    restored = await attic.bring_back()
+
+    for room_id in (MODS, second):
+        assert ["restored from a back-up" in text for text in restored.spoken(room_id)].count(True) == 1

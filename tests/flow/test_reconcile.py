@@ -8,7 +8,7 @@ from knockbot.domain.model import State
 from knockbot.errors import Later, Never
 from knockbot.flow.settle import CROWDED
 from knockbot.matrix.facts import LONGEST_LISTED
-from tests.flow.house import GARDEN, MODS, House
+from tests.flow.house import GARDEN, House
 from tests.flow.world import ALICE, ANA, BOT
 
 BOB = "@bob:tulip.example"
@@ -335,7 +335,7 @@ async def test_a_new_name_is_taken_on(house: House) -> None:
 
 
 async def test_a_room_nobody_protects_is_not_looked_at(house: House) -> None:
-    house.door.look_at(MODS)
+    house.door.look_at("!somewhere:tulip.example")
     await house.live()
 
     assert house.world.calls == []

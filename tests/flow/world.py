@@ -191,6 +191,16 @@ class World:
         self._deliver(room_id, event)
         return str(event["event_id"])
 
+    def redact(self, room_id: str, by: str, event_id: str) -> None:
+        """Somebody redacts a message, or a member event, which keeps nothing but its membership."""
+        room = self.rooms[room_id]
+        redaction = self._event(room_id, by, "m.room.redaction", {"redacts": event_id})
+        for event in [*room.said, *room.past.values()]:
+            if event["event_id"] == event_id:
+                kept = {"membership": event["content"]["membership"]} if event["type"] == "m.room.member" else {}
+                event |= {"content": kept, "unsigned": {"redacted_because": redaction}}
+        self._deliver(room_id, redaction)
+
     def redact_invite(self, room_id: str, by: str, token: str = "t") -> None:
         """Somebody takes the content of a third-party invite away."""
         event = self.rooms[room_id].invites[token]
@@ -414,7 +424,7 @@ class AsBot:
 
         def look() -> RoomView:
             room = self._seen(room_id)
-            return RoomView(room_id, room.label, room.join_rule, room.world_readable, room.encrypted)
+            return RoomView(room_id, room.label, room.join_rule, room.world_readable, room.encrypted, room.version)
 
         return await self._call(look, "room", room_id)
 
@@ -437,6 +447,14 @@ class AsBot:
             return [reaction for reaction in found if reaction is not None and reaction.target == event_id]
 
         return await self._call(look, "reactions", room_id, event_id)
+
+    async def is_redacted(self, room_id: str, event_id: str) -> bool:
+        """Whether an event has lost its content."""
+
+        def look() -> bool:
+            return any(event["event_id"] == event_id and not event["content"] for event in self._seen(room_id).said)
+
+        return await self._call(look, "is_redacted", room_id, event_id)
 
     async def joined_rooms(self) -> list[str]:
         """The rooms the bot is in."""

@@ -278,17 +278,19 @@ async def test_rooms_of_use_are_not_among_the_unused(db: Database) -> None:
         assert await visits.unused(tx, NOW + 1) == ["!idle"]
 
 
-async def test_an_errand_waits_for_its_room_and_a_newer_one_takes_its_place(db: Database) -> None:
+async def test_an_errand_waits_for_its_room_and_each_who_asked_keeps_their_own(db: Database) -> None:
     errand = Errand(GARDEN, MODS, "@mod:a", "$command", NOW)
-    newer = Errand(GARDEN, "!other", "@boss:a", "$later", NOW + 5)
+    theirs = Errand(GARDEN, "!other", "@boss:a", "$later", NOW + 5)
+    again = Errand(GARDEN, "!third", "@mod:a", "$again", NOW + 9)
     async with db.tx() as tx:
-        assert await visits.errand(tx, GARDEN) is None
+        assert await visits.errands(tx, GARDEN) == []
         await visits.wait_for(tx, errand)
-        assert await visits.errand(tx, GARDEN) == errand
-        await visits.wait_for(tx, newer)
-        assert await visits.errand(tx, GARDEN) == newer
-        await visits.errand_done(tx, GARDEN)
-        assert await visits.errand(tx, GARDEN) is None
+        await visits.wait_for(tx, theirs)
+        assert await visits.errands(tx, GARDEN) == [errand, theirs]
+        await visits.wait_for(tx, again)
+        assert await visits.errands(tx, GARDEN) == [theirs, again]
+        await visits.errands_done(tx, GARDEN)
+        assert await visits.errands(tx, GARDEN) == []
 
 
 async def test_attempts_are_counted_per_requester_once_per_command_and_forgotten_in_time(db: Database) -> None:

@@ -1,0 +1,58 @@
+"""What makes a room unfit for its part: to be protected, or to meet moderators in.
+
+Each concern is a code; people read its sentence in `wording.CONCERNS`.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from knockbot.domain.model import Verdict
+from knockbot.domain.power import Powers
+
+RULES_SINCE = {"knock": 7, "restricted": 8, "knock_restricted": 10}
+"""The room version from which on homeservers know a join rule (specification, "Room Versions")."""
+
+
+class Concern(StrEnum):
+    """One thing that makes a room unfit for its part."""
+
+    PUBLIC = "public"
+    """Protected: everybody can join without asking."""
+    SHUT = "shut"
+    """Protected: its join rule lets nobody knock."""
+    VERSION = "version"
+    """Protected: its version does not know its join rule, so that nobody can come in by it."""
+    MEMBERS_INVITE = "members_invite"
+    """Protected: every member has the level to invite."""
+    OPEN = "open"
+    """Management: everybody can join."""
+    READABLE = "readable"
+    """Management: people outside can read it."""
+    REPLACED = "replaced"
+    """Management: it was upgraded."""
+    ABSENT = "absent"
+    """Management: the bot is not in it, or it is gone."""
+
+
+def of_protected(join_rule: str, version: str, powers: Powers) -> tuple[Concern, ...]:
+    """What makes a room unfit to be protected."""
+    found = {
+        Concern.PUBLIC: join_rule == "public",
+        Concern.SHUT: join_rule not in ("public", "knock", "knock_restricted"),
+        Concern.VERSION: not knows_rule(version, join_rule),
+        Concern.MEMBERS_INVITE: powers.everybody_may(Verdict.ACCEPT),
+    }
+    return tuple(concern for concern, holds in found.items() if holds)
+
+
+def of_management(join_rule: str, *, world_readable: bool, replaced: bool) -> tuple[Concern, ...]:
+    """What makes a room unfit to meet moderators in: what is said there is for them alone."""
+    found = {Concern.OPEN: join_rule == "public", Concern.READABLE: world_readable, Concern.REPLACED: replaced}
+    return tuple(concern for concern, holds in found.items() if holds)
+
+
+def knows_rule(version: str, join_rule: str) -> bool:
+    """Whether rooms of a version know a join rule; of versions that are no number nobody can tell, and they may."""
+    numbered = version.isascii() and version.isdecimal()
+    return not numbered or int(version) >= RULES_SINCE.get(join_rule, 1)

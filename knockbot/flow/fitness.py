@@ -1,0 +1,64 @@
+"""Whether rooms are still fit for their part: seen at each look at a room, and told once when it changes."""
+
+from __future__ import annotations
+
+from knockbot.domain import fitness, wording
+from knockbot.domain.fitness import Concern
+from knockbot.domain.power import Powers
+from knockbot.errors import Never
+from knockbot.flow import settle
+from knockbot.flow.door import Door, RoomView, log
+from knockbot.flow.review import is_in
+from knockbot.store import rooms
+from knockbot.store.rooms import ProtectedRoom
+
+
+async def look(door: Door, room: ProtectedRoom, view: RoomView, powers: Powers) -> None:
+    """Tell the moderators of a protected room, once, that it became unfit, or fit again."""
+    concerns = fitness.of_protected(view.join_rule, view.version, powers)
+    async with door.closing(None) as tx:
+        before = await rooms.note_concerns(tx, room.room_id, concerns)
+        if before is None:
+            return
+        new = [concern for concern in concerns if concern not in before]
+        occasion = f"fitness:{room.room_id}:{'+'.join(concerns)}:{door.now()}"
+        if new:
+            await settle.alarm(door, tx, room.room_id, occasion, wording.became_unfit(room.label, new))
+        elif not concerns:
+            await settle.say(door, tx, room.management_room, occasion, wording.fit_again(room.label))
+
+
+async def look_at_management(door: Door, room_id: str) -> None:
+    """The same for a management room: told there, and in the log, since the bot may have nobody else to tell."""
+    concerns, replacement = await _of_management(door, room_id)
+    async with door.closing(None) as tx:
+        if not await rooms.is_management_room(tx, room_id):
+            return
+        before = await rooms.note_management_concerns(tx, room_id, concerns)
+        if before is None:
+            return
+        for concern in concerns:
+            log.error("the management room %s is not fit: %s", room_id, wording.CONCERNS[concern].plain)
+        new = [concern for concern in concerns if concern not in before]
+        if new and Concern.ABSENT not in concerns:
+            text = wording.management_became_unfit(new, replacement)
+            await settle.say(
+                door, tx, room_id, f"fitness:{room_id}:{'+'.join(concerns)}:{door.now()}", text, aloud=True
+            )
+
+
+async def management_concerns(door: Door, room_id: str) -> tuple[Concern, ...]:
+    """What makes a management room unfit now."""
+    return (await _of_management(door, room_id))[0]
+
+
+async def _of_management(door: Door, room_id: str) -> tuple[tuple[Concern, ...], str]:
+    if not await is_in(door, room_id):
+        return (Concern.ABSENT,), ""
+    try:
+        view = await door.outside.room(room_id)
+        tombstone = await door.outside.tombstone(room_id)
+    except Never:  # put out in this moment
+        return (Concern.ABSENT,), ""
+    found = fitness.of_management(view.join_rule, world_readable=view.world_readable, replaced=tombstone is not None)
+    return found, tombstone.replacement if tombstone is not None else ""

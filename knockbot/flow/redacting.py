@@ -1,0 +1,52 @@
+"""An event was redacted: what is still asked is asked anew, and a knock loses its words here as well."""
+
+from __future__ import annotations
+
+from knockbot.domain import plan
+from knockbot.domain.model import Redaction, Request
+from knockbot.flow import invites, settle
+from knockbot.flow.door import Door
+from knockbot.store import cards, effects, moves, requests
+from knockbot.store.cards import Card
+from knockbot.store.db import Tx
+from knockbot.store.moves import Stage
+
+
+async def redacted(door: Door, redaction: Redaction, seq: int | None) -> None:
+    """Take in a redaction, of whatever kind of event."""
+    async with door.db.tx() as tx:
+        card = await cards.by_event(tx, redaction.room_id, redaction.redacts)
+        edited = await cards.edited_by(tx, redaction.room_id, redaction.redacts)
+        knock = await requests.by_knock(tx, redaction.room_id, redaction.redacts)
+        asks = await moves.asked_by(tx, redaction.redacts)
+    if card is None and edited is None and knock is None and asks is None:
+        await invites.redacted(door, redaction, seq)
+        return
+    async with door.closing(seq) as tx:
+        if card is not None:
+            await post_anew(door, tx, card)
+        if edited is not None:
+            await settle.refresh(door, tx, edited.id)
+        if knock is not None:
+            await forget_words(door, tx, knock)
+        if asks is not None and asks.stage is Stage.OFFERED:
+            await moves.ask_again(tx, asks)
+            door.look_at_after(tx, asks.policy_of or asks.room_id)
+
+
+async def post_anew(door: Door, tx: Tx, card: Card) -> None:
+    """Show what still waits on a card that was redacted on a new one; what is settled needs none."""
+    waiting = [request for request in await requests.on_card(tx, card.id) if request.open]
+    if not waiting:
+        return
+    new = await cards.new(tx, card.management_room, card.room_id, door.now())
+    for request in waiting:
+        await requests.put_on_card(tx, request.id, new.id)
+    await effects.add(tx, [plan.post_card(new.management_room, new.id)], door.now())
+
+
+async def forget_words(door: Door, tx: Tx, request: Request) -> None:
+    """What the applicant wrote is gone from the room, so it goes here."""
+    await requests.forget_words(tx, request.id)
+    if request.card_id is not None:
+        await settle.refresh(door, tx, request.card_id)

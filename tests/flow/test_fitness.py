@@ -1,0 +1,257 @@
+"""Rooms that were fit are looked at again, and where room and records disagree the room counts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from knockbot.domain.model import State
+from knockbot.store import rooms
+from tests.flow.house import GARDEN, MODS, House
+from tests.flow.world import ALICE, ANA, BOT, FAR
+
+BOB = "@bob:tulip.example"
+OTHER = "!other:tulip.example"
+LAWN = "!lawn:tulip.example"
+
+
+def with_levels(house: House, **levels: Any) -> None:
+    house.world.set_levels(GARDEN, users={ALICE: 100, BOT: 50}, **levels)
+
+
+def set_rule(house: House, rule: str, room_id: str = GARDEN) -> None:
+    house.world.rooms[room_id].join_rule = rule
+    house.world.state_changed(room_id, "m.room.join_rules")
+
+
+# --- protected rooms ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda house: set_rule(house, "public"), "Everybody can join without asking"),
+        (lambda house: set_rule(house, "invite"), "Nobody can ask to join"),
+        (lambda house: with_levels(house, invite=0), "Every member can invite"),
+        (lambda house: with_levels(house, invite=50, users_default=50), "Every member can invite"),
+        (lambda house: set_rule(house, "restricted"), "Nobody can ask to join"),
+    ],
+)
+async def test_what_makes_a_protected_room_unfit_is_told_once_and_listed(house: House, change: Any, words: str) -> None:
+    await house.look_everywhere()
+    change(house)
+    await house.live()
+    await house.look_everywhere()
+
+    assert [words in text for text in house.spoken()].count(True) == 1
+    house.tell("rooms")
+    await house.live()
+    assert words in house.spoken()[-1]
+
+
+async def test_a_join_rule_that_its_version_does_not_know_is_told(house: House) -> None:
+    house.world.rooms[GARDEN].version = "9"
+    set_rule(house, "knock_restricted")
+    await house.live()
+
+    assert "does not know its join rule" in house.spoken()[-1]
+
+
+async def test_a_room_that_is_fit_again_is_told_once(house: House) -> None:
+    set_rule(house, "public")
+    await house.live()
+    set_rule(house, "knock")
+    await house.live()
+    await house.look_everywhere()
+
+    assert [text for text in house.spoken() if "is fit again" in text] == [house.spoken()[-1]]
+
+
+# --- management rooms ---------------------------------------------------------------------------------------------
+
+
+async def test_a_management_room_that_was_made_public_is_told_there_once(house: House) -> None:
+    set_rule(house, "public", MODS)
+    await house.live()
+    await house.look_everywhere()
+
+    assert [text for text in house.spoken() if "Everybody can join this management room" in text] == house.spoken()
+
+
+async def test_a_management_room_that_others_can_read_is_told_there(house: House) -> None:
+    house.world.rooms[MODS].world_readable = True
+    house.world.state_changed(MODS, "m.room.history_visibility")
+    await house.live()
+
+    assert "can read it" in house.spoken()[-1]
+
+
+async def test_a_management_room_that_was_upgraded_is_told_there_with_the_way_to_move(house: House) -> None:
+    house.world.replace(MODS, "!mods2:tulip.example")
+    await house.live()
+
+    assert "was upgraded" in house.spoken()[-1]
+    assert "!mods2:tulip.example" in house.spoken()[-1]
+
+
+async def test_a_bot_that_was_put_out_of_its_management_room_says_so_in_the_log(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    house.world.change(MODS, ALICE, BOT, "leave")
+    await house.live()
+    await house.look_everywhere()
+
+    assert caplog.text.count("is not fit: ⚠️ I am not in the management room") == 1
+    async with house.db.tx() as tx:
+        assert await rooms.management_concerns(tx, MODS) == ("absent",)
+
+
+async def test_a_door_that_moves_is_told_in_the_room_it_leaves(house: House) -> None:
+    house.world.room(OTHER, "Other", ALICE, BOT, levels={"users": {ALICE: 100}}, join_rule="invite")
+    house.world.say(OTHER, ALICE, f"!kb protect {GARDEN}")
+    await house.live()
+
+    assert "is now managed from another room" in house.spoken()[-1]
+    assert ALICE in house.spoken()[-1]
+    assert OTHER not in house.spoken()[-1]
+
+
+# --- protect ------------------------------------------------------------------------------------------------------
+
+
+async def test_a_waiting_protect_belongs_to_who_asked(house: House) -> None:
+    house.world.room(LAWN, "Lawn", ALICE, levels={"users": {ALICE: 100}})
+    house.world.room(OTHER, "Other", BOB, BOT, levels={"users": {BOB: 100}}, join_rule="invite")
+    house.tell(f"protect {LAWN}")
+    await house.live()
+    house.world.say(OTHER, BOB, f"!kb protect {LAWN}")
+    await house.live()
+
+    house.world.change(LAWN, ALICE, BOT, "invite")
+    await house.live()
+
+    async with house.db.tx() as tx:
+        room = await rooms.find(tx, LAWN)
+    assert room is not None
+    assert (room.management_room, room.protected_by) == (MODS, ALICE)
+    assert "is now" not in house.spoken(OTHER)[-1]
+
+
+@pytest.mark.parametrize("rule", ["knock", "invite"])
+async def test_who_is_not_in_a_room_is_told_the_same_whether_the_bot_is(house: House, rule: str) -> None:
+    house.world.room(LAWN, "Lawn", BOT, join_rule=rule)
+    house.world.room("!meadow:tulip.example", "Meadow", join_rule=rule)
+    for room_id in (LAWN, "!meadow:tulip.example"):
+        house.tell(f"protect {room_id}")
+        await house.live()
+
+    inside, outside = house.spoken()
+    assert inside.replace(LAWN, "") == outside.replace("!meadow:tulip.example", "")
+
+
+# --- redactions ---------------------------------------------------------------------------------------------------
+
+
+async def test_a_card_that_was_redacted_is_posted_anew_while_it_is_needed(house: House) -> None:
+    house.world.knock(GARDEN, ANA, "hello")
+    await house.live()
+    old = house.card()
+    house.world.redact(MODS, ALICE, old.event_id)
+    await house.live()
+
+    new = house.card()
+    assert new.event_id != old.event_id
+    house.click("✅", card=new)
+    await house.live()
+    assert house.membership(ANA) == "invite"
+
+
+async def test_a_card_that_was_redacted_while_nobody_looked_is_posted_anew(house: House) -> None:
+    house.world.knock(GARDEN, ANA, "hello")
+    await house.live()
+    old = house.card()
+    house.world.redact(MODS, ALICE, old.event_id)
+    house.world.outbox.clear()
+    await house.look_everywhere()
+    await house.live()
+
+    assert house.card().event_id != old.event_id
+
+
+async def test_a_card_of_what_is_settled_stays_redacted(house: House) -> None:
+    house.world.knock(GARDEN, ANA, "hello")
+    await house.live()
+    house.click("❌")
+    await house.live()
+    house.world.redact(MODS, ALICE, house.card().event_id)
+    await house.live()
+    await house.look_everywhere()
+
+    assert house.cards() == []
+
+
+@pytest.mark.parametrize("heard", [True, False])
+async def test_a_knock_that_was_redacted_loses_its_words_here_as_well(house: House, heard: bool) -> None:
+    event_id = house.world.knock(GARDEN, ANA, "my secret", displayname="Ana B.")
+    await house.live()
+    house.world.redact(GARDEN, ANA, event_id)
+    if not heard:
+        house.world.outbox.clear()
+        await house.look_everywhere()
+    await house.live()
+
+    request = await house.request(ANA)
+    assert (request.reason, request.display_name, request.state) == ("", None, State.PENDING)
+    assert "my secret" not in house.card().text
+
+
+async def test_a_question_about_an_upgrade_that_was_redacted_is_asked_anew(house: House) -> None:
+    new = "!garden2:tulip.example"
+    house.world.room(new, "New garden", ALICE, BOT, levels={"users": {ALICE: 100, BOT: 50}}, predecessor=GARDEN)
+    house.world.replace(GARDEN, new)
+    await house.live()
+    asked = house.world.rooms[MODS].said[-2]
+    assert asked["type"] == "m.room.message"
+    house.world.redact(MODS, ALICE, asked["event_id"])
+    await house.live()
+    again = next(one for one in reversed(house.world.rooms[MODS].said) if one["type"] == "m.room.message")
+    house.world.react(MODS, ALICE, again["event_id"], "✅")
+    await house.live()
+
+    async with house.db.tx() as tx:
+        assert await rooms.find(tx, new) is not None
+
+
+# --- the room counts ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("verdict", ["✅", "❌", "⛔"])
+async def test_a_knock_that_stands_again_after_the_homeserver_went_back_is_asked_about_again(
+    house: House, verdict: str
+) -> None:
+    event_id = house.world.knock(GARDEN, ANA, "hello")
+    await house.live()
+    house.click(verdict)
+    await house.live()
+    room = house.world.rooms[GARDEN]
+    room.members[ANA] = room.past[event_id]  # as it stood before
+
+    await house.look_everywhere()
+    await house.live()
+
+    first, second = await house.requests(ANA)
+    assert not first.open
+    assert second.awaits_moderators
+    assert second.number != first.number
+
+
+async def test_a_knock_of_which_the_room_knows_nothing_any_more_is_closed(house: House) -> None:
+    house.world.knock(GARDEN, FAR, "hello")
+    await house.live()
+    del house.world.rooms[GARDEN].members[FAR]
+
+    await house.look_everywhere()
+    await house.live()
+
+    assert (await house.request(FAR)).state is State.WITHDRAWN
