@@ -12,7 +12,7 @@ from knockbot.domain.model import Answer, Decision, Kind, Request, State, Verdic
 from knockbot.domain.policy import OTHERWISE, Announce, held_back
 from knockbot.domain.words import Words
 from knockbot.flow import journal, notify, rules
-from knockbot.flow.door import IN_CLEAR, Door
+from knockbot.flow.door import IN_CLEAR, Door, log
 from knockbot.store import audit, cards, effects, moves, requests, rooms
 from knockbot.store.db import Tx
 
@@ -243,6 +243,7 @@ async def trouble(door: Door, tx: Tx, room_id: str, why: str) -> None:
     """Something is missing in a protected room: note it, and tell it once."""
     room = await rooms.find(tx, room_id)
     if room is not None and await rooms.set_trouble(tx, room_id, why):
+        log.warning("cannot act at %s: %s", journal.place(room_id, room.label), why)
         occasion = f"trouble:{room_id}:{hashlib.sha256(why.encode()).hexdigest()[:16]}:{door.now()}"
         await alarm(door, tx, room_id, occasion, wording.blocked(room.label, why, door.bot))
 

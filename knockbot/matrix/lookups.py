@@ -10,7 +10,7 @@ from knockbot.errors import Never
 from knockbot.flow import checkup, names, rules, settle
 from knockbot.flow.judge import judge
 from knockbot.matrix.calls import Call, Meant
-from knockbot.store import addressees, audit, effects, policies, requests, rooms
+from knockbot.store import addressees, audit, effects, pins, policies, requests, rooms
 from knockbot.store.rooms import ProtectedRoom
 
 LOG_LINES = 20
@@ -103,9 +103,11 @@ async def policy_show(call: Call, room: ProtectedRoom, number: int | None) -> Wo
             named = await names.of_policy(call.door, tx, room.room_id)
             return lines([wording.policy_shown(room.label, found.source, found.text), *named])
         old = await policies.revision(tx, room.room_id, number)
+        meant = await pins.at(tx, pins.of_revision(room.room_id, number))
     if old is None:
         return wording.no_such_revision(room.label, number)
-    return wording.policy_shown(room.label, f"revision {old.revision} by {old.author}", old.text)
+    shown = wording.policy_shown(room.label, f"revision {old.revision} by {old.author}", old.text)
+    return lines([shown, *(wording.named_room(pin.name, pin.room_id) for pin in meant.values())])
 
 
 async def policy_log(call: Call, room: ProtectedRoom) -> Words:

@@ -15,7 +15,7 @@ from knockbot.errors import Fault
 from knockbot.flow import entry, invites, issuing, journal, review, rulebook
 from knockbot.flow.door import Door
 from knockbot.matrix.calls import AWAITED, TICK, Call, Meant, Promise, Reply
-from knockbot.store import policies
+from knockbot.store import pins, policies
 from knockbot.store.db import Tx
 from knockbot.store.rooms import ProtectedRoom
 
@@ -123,9 +123,11 @@ async def policy_revert(call: Call, room: ProtectedRoom, number: int) -> Words |
     """Put an old policy in force again, as a new revision: whoever does that must have the power for it now."""
     async with call.door.db.tx() as tx:
         old = await policies.revision(tx, room.room_id, number)
+        named = await pins.at(tx, pins.of_revision(room.room_id, number))
     if old is None:
         return wording.no_such_revision(room.label, number)
-    return await _put_in_force(call, rulebook.Change(room, call.actor, old.text, call.cause, reverts=number))
+    meant = {name: pin.room_id for name, pin in named.items()}  # as it was: its aliases may lead elsewhere by now
+    return await _put_in_force(call, rulebook.Change(room, call.actor, old.text, call.cause, meant, reverts=number))
 
 
 async def _put_in_force(call: Call, change: rulebook.Change) -> Words | Promise:

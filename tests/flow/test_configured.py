@@ -413,7 +413,9 @@ async def test_a_room_is_protected_as_soon_as_nothing_is_in_the_way(
         assert any("is protected from here now" in said for said in house.spoken())
 
 
-async def test_a_room_where_the_bot_has_no_power_yet_acts_as_soon_as_it_has(ready_url: str) -> None:
+async def test_a_room_where_the_bot_has_no_power_yet_acts_as_soon_as_it_has(
+    ready_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
     async with housed(ready_url, rooms=entry(policy={"otherwise": "accept"})) as house:
         lawn(house, BOT)
         house.world.rooms[LAWN].levels["users"] = {ALICE: 100}
@@ -421,6 +423,7 @@ async def test_a_room_where_the_bot_has_no_power_yet_acts_as_soon_as_it_has(read
         house.world.knock(LAWN, ANA)
         await house.live()
         assert any("my power level is 0" in said for said in house.spoken())
+        assert caplog.text.count("my power level is 0") == 1
 
         house.world.set_levels(LAWN, users={ALICE: 100, BOT: 50})
         await house.live()

@@ -211,6 +211,33 @@ async def test_a_room_that_was_replaced_is_not_named_anew(house: House) -> None:
     assert await in_force(house) is None
 
 
+async def test_a_policy_that_is_reverted_means_what_it_meant(house: House) -> None:
+    club(house, "!one", ALICE)
+    await set_policy(house, BY_CLUB)
+    await set_policy(house, "otherwise: forward")
+    club(house, "!two", EVE, ALICE)
+    house.tell(f"policy show {GARDEN} 1")
+    await house.live()
+    assert f"{CLUB} means the room !one here." in house.spoken()[-1]
+    house.tell(f"policy revert {GARDEN} 1")
+    await house.live()
+
+    assert await meaning(house) == {CLUB: "!one"}
+
+
+async def test_only_members_of_the_room_that_it_means_revert_to_a_policy(house: House) -> None:
+    club(house, "!one", ALICE)
+    await set_policy(house, BY_CLUB)
+    await set_policy(house, "otherwise: forward")
+    house.world.change("!one", ALICE, ALICE, "leave")
+    club(house, "!two", ALICE)
+    house.tell(f"policy revert {GARDEN} 1")
+    await house.live()
+
+    assert "only rooms that both you and" in house.spoken()[-1]
+    assert await in_force(house) == "otherwise: forward"
+
+
 async def test_a_command_that_comes_twice_fixes_the_meaning_once(house: House) -> None:
     club(house, "!one", ALICE)
     house.tell(f"policy set {GARDEN}\n{BY_CLUB}")
