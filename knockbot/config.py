@@ -30,7 +30,7 @@ from pydantic_core import ErrorDetails
 
 from knockbot.documents import DEEPEST, LONGEST, Document, dump, read_document
 from knockbot.domain.ids import is_alias, is_room_id, is_server_name, is_user_id, server_of
-from knockbot.domain.policy import Policy, parse_policy, place_of
+from knockbot.domain.policy import MAX_MEMORY, Policy, parse_policy, place_of
 from knockbot.domain.reading import Path as Keys
 from knockbot.domain.reading import duration, found, looks_secret, one_of, text, unknown_word, whole_number
 from knockbot.errors import Fault
@@ -107,8 +107,22 @@ class WrittenPolicy:
     text: str
 
 
-def read_policy(text: str, name: str = "", *, longest: int = LONGEST) -> Policy:
-    """The policy that a YAML text describes; `Fault` with its line (``line 4: rule "spam": …``) if it is none."""
+def read_policy(text: str, name: str = "") -> Policy:
+    """The policy that a YAML text describes; `Fault` with its line (``line 4: rule "spam": …``) if it is none, or would
+    take too much memory."""
+    policy = _read_policy(text, name, LONGEST)
+    if policy.memory > MAX_MEMORY:
+        size = f"{policy.memory // 2**20} MB, at most {MAX_MEMORY // 2**20}"
+        raise Fault(f"it would take too much memory, {size}: it has too many patterns", where=name)
+    return policy
+
+
+def read_known_policy(text: str) -> Policy:
+    """A policy that was taken before, by a command or from a config file, which may be longer."""
+    return _read_policy(text, "", len(text))
+
+
+def _read_policy(text: str, name: str, longest: int) -> Policy:
     document = read_document(text, name, longest=longest)
     try:
         return parse_policy(document.value)

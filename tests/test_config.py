@@ -787,6 +787,17 @@ def test_a_policy_typed_in_chat_is_read_and_its_mistakes_have_a_line() -> None:
         read_policy("rules:\n  - {name: spam, when: {server: a},\n     then: bann}")
     with pytest.raises(Fault, match=r"^line 1: nothing is written here$"):
         read_policy("")
+
+
+def test_a_policy_that_would_take_too_much_memory_is_refused_and_thousands_of_globs_are_not() -> None:
+    patterns = ", ".join(f"a{number}" for number in range(2000))
+    with pytest.raises(
+        Fault, match=r"^it would take too much memory, [0-9]+ MB, at most 16: it has too many patterns$"
+    ):
+        read_policy(f"rules: [{{when: {{reason_matches: [{patterns}]}}, then: ban}}]")
+
+    globs = ", ".join(f"'*{number}*'" for number in range(6000))
+    assert read_policy(f"rules: [{{when: {{user: [{globs}]}}, then: ban}}]").memory < 4 * 2**20
     with pytest.raises(Fault, match=r"^garden:1: expected a mapping, found"):
         read_policy("hello", "garden")
 

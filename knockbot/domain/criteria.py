@@ -18,9 +18,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import ClassVar
 
 from knockbot.domain.ids import Globs, globs, host_of, is_alias, is_literal, is_room_id, room_reference, server_of
-from knockbot.domain.invites import https_host
+from knockbot.domain.invites import MOST_KEYS, https_host
 from knockbot.domain.model import Facts, Finding, IdentityKey, Kind, Knock, Known, State, Truth
 from knockbot.domain.patterns import MAX_SOURCE, Pattern, pattern
 from knockbot.domain.reading import (
@@ -36,14 +37,11 @@ from knockbot.domain.reading import (
     whole_number,
     yes_or_no,
 )
-from knockbot.domain.text import plain
+from knockbot.domain.text import LONGEST_JUDGED, judged
 from knockbot.errors import Fault
 
 MAX_DEPTH = 8
 """How deep `any`, `all` and `not` may stand in one another."""
-
-MAX_LENGTH = 65_536
-"""No reason is longer: an event has at most as many bytes."""
 
 NAMED = 3
 """How many values, or reasons, an explanation names before it counts the rest."""
@@ -71,7 +69,16 @@ class Condition(ABC):
 
     @property
     def pattern_size(self) -> int:
-        """What its patterns cost to run, in RE2 instructions."""
+        """The steps of its patterns together."""
+        return 0
+
+    @property
+    def memory(self) -> int:
+        """The bytes that it takes, at most, in patterns and globs."""
+        return 0
+
+    def cost(self, knock: Knock) -> int:
+        """What its patterns take to judge this knock, at most: steps, times the bytes of the text."""
         return 0
 
     @abstractmethod
@@ -114,6 +121,10 @@ class UserIs(Condition):
 
     users: Globs
 
+    @property
+    def memory(self) -> int:
+        return self.users.memory
+
     def judge(self, knock: Knock, facts: Facts) -> Finding:
         return _fits("user", self.users, knock.user_id)
 
@@ -123,6 +134,10 @@ class ServerIs(Condition):
     """The applicant's server, without port and case, fits one of the globs."""
 
     servers: Globs
+
+    @property
+    def memory(self) -> int:
+        return self.servers.memory
 
     def judge(self, knock: Knock, facts: Facts) -> Finding:
         return _fits("server", self.servers, host_of(server_of(knock.user_id)))
@@ -182,35 +197,62 @@ def _read_member_of(value: object, path: Path) -> MemberOf:
 
 # --- what they say --------------------------------------------------------------------------------------------
 
-# Several criteria look at the same reason, which may be 60 kB long.
-_plain_reason = lru_cache(maxsize=8)(plain)
+# Several criteria look at the same reason or name, which may be long.
+_judged = lru_cache(maxsize=8)(judged)
 
 
 @dataclass(frozen=True, slots=True)
-class ReasonMatches(Condition):
-    """One of the patterns is found somewhere in the reason, as `text.plain` leaves it."""
+class _Matches(Condition):
+    """One of the patterns is found somewhere in a text that the applicant wrote, as `text.judged` leaves it."""
 
     patterns: tuple[Pattern, ...]
+
+    subject: ClassVar[str]
 
     @property
     def pattern_size(self) -> int:
         return sum(pattern.size for pattern in self.patterns)
 
+    @property
+    def memory(self) -> int:
+        return sum(pattern.memory for pattern in self.patterns)
+
+    def cost(self, knock: Knock) -> int:
+        return self.pattern_size * len(self.text_of(knock).encode())
+
+    @staticmethod
+    @abstractmethod
+    def text_of(knock: Knock) -> str:
+        """The text that it looks at."""
+
     def judge(self, knock: Knock, facts: Facts) -> Finding:
-        reason = _plain_reason(knock.reason)
-        hit = next((pattern.source for pattern in self.patterns if pattern.found_in(reason)), None)
-        none = f"reason does not match {_listed([pattern.source for pattern in self.patterns])}"
-        return _finding(hit is not None, f"reason matches {found(hit)}", none)
+        if facts.too_costly:
+            return Finding(Truth.UNKNOWN, f"whether the {self.subject} matches (it is too long for so many patterns)")
+        text = self.text_of(knock)
+        hit = next((pattern.source for pattern in self.patterns if pattern.found_in(text)), None)
+        none = f"{self.subject} does not match {_listed([pattern.source for pattern in self.patterns])}"
+        return _finding(hit is not None, f"{self.subject} matches {found(hit)}", none)
+
+
+class ReasonMatches(_Matches):
+    """One of the patterns is found somewhere in the reason."""
+
+    __slots__ = ()
+    subject = "reason"
+
+    @staticmethod
+    def text_of(knock: Knock) -> str:
+        return _judged(knock.reason)
 
 
 @dataclass(frozen=True, slots=True)
 class ReasonLengthAtLeast(Condition):
-    """The reason, as `text.plain` leaves it, has so many characters or more."""
+    """The reason, as `text.judged` leaves it, has so many characters or more."""
 
     least: int
 
     def judge(self, knock: Knock, facts: Facts) -> Finding:
-        length = len(_plain_reason(knock.reason))
+        length = len(_judged(knock.reason))
         has = f"reason has {length} character{'' if length == 1 else 's'}"
         return _finding(length >= self.least, f"{has}, not fewer than {self.least}", f"{has}, fewer than {self.least}")
 
@@ -220,27 +262,21 @@ def _read_reason_matches(value: object, path: Path) -> ReasonMatches:
 
 
 def _read_reason_length(value: object, path: Path) -> ReasonLengthAtLeast:
-    return ReasonLengthAtLeast(whole_number(value, path, MAX_LENGTH))
+    return ReasonLengthAtLeast(whole_number(value, path, LONGEST_JUDGED))
 
 
 # --- how they show themselves ---------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class DisplayNameMatches(Condition):
-    """One of the patterns is found somewhere in the display name, as `text.plain` leaves it."""
+class DisplayNameMatches(_Matches):
+    """One of the patterns is found somewhere in the display name."""
 
-    patterns: tuple[Pattern, ...]
+    __slots__ = ()
+    subject = "display name"
 
-    @property
-    def pattern_size(self) -> int:
-        return sum(pattern.size for pattern in self.patterns)
-
-    def judge(self, knock: Knock, facts: Facts) -> Finding:
-        name = plain(knock.display_name or "")
-        hit = next((pattern.source for pattern in self.patterns if pattern.found_in(name)), None)
-        none = f"display name does not match {_listed([pattern.source for pattern in self.patterns])}"
-        return _finding(hit is not None, f"display name matches {found(hit)}", none)
+    @staticmethod
+    def text_of(knock: Knock) -> str:
+        return _judged(knock.display_name or "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,6 +356,10 @@ class InviterIs(Condition):
     """The whole user ID of the inviter fits one of the globs, to the letter."""
 
     users: Globs
+
+    @property
+    def memory(self) -> int:
+        return self.users.memory
 
     def judge(self, knock: Knock, facts: Facts) -> Finding:
         if facts.invite is None:
@@ -421,11 +461,17 @@ class IdentityServerIs(Condition):
 
     servers: Globs
 
+    @property
+    def memory(self) -> int:
+        return self.servers.memory
+
     def judge(self, knock: Knock, facts: Facts) -> Finding:
         if facts.invite is None:
             return _no_invite("which identity server it is of")
         if not facts.invite.keys:
             return Finding(Truth.FALSE, "the invite has no keys")
+        if len(facts.invite.keys) > MOST_KEYS:
+            return Finding(Truth.FALSE, f"the invite has {len(facts.invite.keys)} keys, more than {MOST_KEYS}")
         # An invite mostly has several keys of one server: what is the same of each is said once.
         return all_hold(dict.fromkeys(self._of(key) for key in facts.invite.keys))
 
@@ -512,6 +558,13 @@ class _Combination(Condition):
     @property
     def pattern_size(self) -> int:
         return sum(condition.pattern_size for condition in self.conditions)
+
+    @property
+    def memory(self) -> int:
+        return sum(condition.memory for condition in self.conditions)
+
+    def cost(self, knock: Knock) -> int:
+        return sum(condition.cost(knock) for condition in self.conditions)
 
 
 class AllOf(_Combination):

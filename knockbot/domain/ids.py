@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
-from knockbot.domain.patterns import Pattern, escaped, pattern
 from knockbot.errors import Fault
 
 MAX_ID_BYTES = 255
@@ -137,78 +136,10 @@ def _via(query: str) -> tuple[str, ...]:
 
 # --- globs ----------------------------------------------------------------------------------------------------
 
-_GLOB_PARTS = re.compile(r"\*+|\?|[^*?]+")
+_WILDCARD = re.compile(r"[*?]")
 
-
-@dataclass(frozen=True, slots=True)
-class Glob:
-    """A compiled Matrix glob: ``*`` is any number of characters, ``?`` is exactly one, and the whole text must fit."""
-
-    text: str
-    ignore_case: bool
-    ends: tuple[str, str]
-    """What every text that fits begins and ends with: all before the first wildcard, and all after the last."""
-    _pattern: Pattern | None = field(compare=False, repr=False)
-    """None where there is nothing between the two but one ``*``: then they say it all."""
-
-    def matches(self, text: str) -> bool:
-        """Whether the text fits, in time linear in its length."""
-        text = text.lower() if self.ignore_case else text
-        if self._pattern is not None:
-            return self._pattern.fits(text)
-        head, tail = self.ends
-        return len(text) >= len(head) + len(tail) and text.startswith(head) and text.endswith(tail)
-
-
-def glob(text: str, *, ignore_case: bool = False) -> Glob:
-    """Compile a Matrix glob; `Fault` if it is longer than any identifier can be."""
-    if len(text) > MAX_ID_BYTES:
-        raise Fault(f"too long: {len(text)} characters, at most {MAX_ID_BYTES}")
-    parts = _GLOB_PARTS.findall(text.lower() if ignore_case else text)
-    head = "".join(parts[:1]) if parts and is_literal(parts[0]) else ""
-    tail = parts[-1] if parts and is_literal(parts[-1]) else ""
-    between = parts[1 if head else 0 : -1 if tail else None]
-    plain = len(between) == 1 and between[0].startswith("*")
-    return Glob(text, ignore_case, (head, tail), None if plain else pattern(_as_pattern(parts)))
-
-
-@dataclass(frozen=True, slots=True)
-class Globs:
-    """Several globs of which any may match.
-
-    Lists of bans are long: a text is held only against those that begin and end as it does, so the time grows with
-    the lengths that such ends have, and with the globs that both begin and end with a wildcard.
-    """
-
-    texts: tuple[str, ...]
-    ignore_case: bool
-    _literals: Mapping[str, str] = field(compare=False, repr=False)
-    _by_ends: Mapping[tuple[int, int], Mapping[tuple[str, str], list[Glob]]] = field(compare=False, repr=False)
-    """By the lengths of their ends, then by the ends themselves."""
-
-    def first_match(self, text: str) -> str | None:
-        """A glob that the text fits, as it was written; none if it fits none."""
-        text = text.lower() if self.ignore_case else text
-        literal = self._literals.get(text)
-        if literal is not None:
-            return literal
-        return next((glob.text for glob in self._candidates(text) if glob.matches(text)), None)
-
-    def _candidates(self, text: str) -> Iterator[Glob]:
-        for (head, tail), globs in self._by_ends.items():
-            if head + tail <= len(text):
-                yield from globs.get((text[:head], text[len(text) - tail :]), ())
-
-
-def globs(texts: Iterable[str], *, ignore_case: bool = False) -> Globs:
-    """Compile several Matrix globs; `Fault` if one is longer than any identifier can be."""
-    texts = tuple(texts)
-    literals = {text.lower() if ignore_case else text: text for text in texts if is_literal(text)}
-    by_ends: dict[tuple[int, int], dict[tuple[str, str], list[Glob]]] = {}
-    for one in (glob(text, ignore_case=ignore_case) for text in texts if not is_literal(text)):
-        head, tail = one.ends
-        by_ends.setdefault((len(head), len(tail)), {}).setdefault(one.ends, []).append(one)
-    return Globs(texts, ignore_case, literals, by_ends)
+GLOB_MEMORY = 400
+"""Bytes that one glob takes beside its text, at most."""
 
 
 def is_literal(text: str) -> bool:
@@ -216,6 +147,125 @@ def is_literal(text: str) -> bool:
     return "*" not in text and "?" not in text
 
 
-def _as_pattern(parts: Iterable[str]) -> str:
-    wildcards = {"*": ".*", "?": "."}
-    return "".join(wildcards.get(part[0]) or escaped(part) for part in parts)
+@dataclass(frozen=True, slots=True)
+class Globs:
+    """Several Matrix globs of which any may match: ``*`` is any number of characters, ``?`` exactly one, and the whole
+    text must fit.
+
+    Lists of bans are long: a text is held only against those that begin and end as it does, so the time grows with
+    the lengths that such ends have, and with the globs that both begin and end with a wildcard. Nothing is compiled:
+    a glob takes little more memory than its text, whatever stands in it.
+    """
+
+    texts: tuple[str, ...]
+    ignore_case: bool
+    _literals: Mapping[str, str] = field(compare=False, repr=False)
+    _within: Mapping[str, str] = field(compare=False, repr=False)
+    """Those with one ``*`` at either end and no other wildcard, by what stands between."""
+    _by_ends: Mapping[tuple[int, int], Mapping[str, list[str]]] = field(compare=False, repr=False)
+    """By the lengths of what each begins and ends with, then by these ends themselves, one after the other."""
+
+    @property
+    def memory(self) -> int:
+        """The bytes that they take, at most."""
+        return sum(GLOB_MEMORY + 4 * len(text) for text in self.texts)
+
+    def first_match(self, text: str) -> str | None:
+        """A glob that the text fits, as it was written; none if it fits none."""
+        held = _Held(text.lower() if self.ignore_case else text)
+        literal = self._literals.get(held.text)
+        if literal is not None:
+            return literal
+        for part, glob in self._within.items():
+            if part in held.text:
+                return glob
+        return next((glob for glob, ends in self._candidates(held.text) if held.fits(self._folded(glob), ends)), None)
+
+    def _folded(self, glob: str) -> str:
+        return glob.lower() if self.ignore_case else glob
+
+    def _candidates(self, text: str) -> Iterator[tuple[str, tuple[int, int]]]:
+        for ends, by_ends in self._by_ends.items():
+            head, tail = ends
+            if head + tail <= len(text):
+                for glob in by_ends.get(text[:head] + text[len(text) - tail :], ()):
+                    yield glob, ends
+
+
+def globs(texts: Iterable[str], *, ignore_case: bool = False) -> Globs:
+    """Several Matrix globs, made ready; `Fault` if one is longer than any identifier can be."""
+    texts = tuple(texts)
+    literals: dict[str, str] = {}
+    within: dict[str, str] = {}
+    by_ends: dict[tuple[int, int], dict[str, list[str]]] = {}
+    for text in texts:
+        if len(text) > MAX_ID_BYTES:
+            raise Fault(f"too long: {len(text)} characters, at most {MAX_ID_BYTES}")
+        folded = text.lower() if ignore_case else text
+        if is_literal(folded):
+            literals[folded] = text
+        elif folded[0] == "*" == folded[-1] and len(folded) > 1 and is_literal(folded[1:-1]):
+            within[folded[1:-1]] = text
+        else:
+            head, tail = _ends(folded)
+            ends = folded[:head] + folded[len(folded) - tail :]
+            by_ends.setdefault((head, tail), {}).setdefault(ends, []).append(text)
+    return Globs(texts, ignore_case, literals, within, by_ends)
+
+
+def _ends(glob: str) -> tuple[int, int]:
+    """How many characters stand before the first wildcard of a glob, and how many after the last."""
+    wild = [found.start() for found in _WILDCARD.finditer(glob)]
+    return wild[0], len(glob) - wild[-1] - 1
+
+
+class _Held:
+    """A text that globs are held against. The time that one glob takes grows with its length and no faster."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._places: dict[str, int] | None = None
+
+    def fits(self, glob: str, ends: tuple[int, int]) -> bool:
+        """Whether the text fits a glob, the ends of which are known to fit."""
+        start, stop = ends[0], len(self.text) - ends[1]
+        first, *others = glob[ends[0] : len(glob) - ends[1]].split("*")
+        if not others:
+            return stop - start == len(first) and self._stands_at(first, start)
+        last = others.pop()
+        if stop - start < len(first) + len(last):
+            return False
+        if not (self._stands_at(first, start) and self._stands_at(last, stop - len(last))):
+            return False
+        at, stop = start + len(first), stop - len(last)
+        for part in others:
+            at = self._end_of(part, at, stop)
+            if at < 0:
+                return False
+        return True
+
+    def _stands_at(self, part: str, at: int) -> bool:
+        if "?" not in part:
+            return self.text.startswith(part, at)
+        return all(wanted in ("?", found) for wanted, found in zip(part, self.text[at : at + len(part)], strict=False))
+
+    def _end_of(self, part: str, start: int, stop: int) -> int:
+        """Where the first place ends at which a part of a glob stands; -1 where it stands nowhere."""
+        if "?" not in part:
+            found = self.text.find(part, start, stop)
+            return found + len(part) if found >= 0 else -1
+        room = stop - start - len(part) + 1
+        fitting = ((1 << room) - 1) << start if room > 0 else 0
+        for offset, character in enumerate(part):
+            if character != "?":
+                fitting &= self._places_of(character) >> offset
+        lowest = (fitting & -fitting).bit_length() - 1
+        return lowest + len(part) if fitting else -1
+
+    def _places_of(self, character: str) -> int:
+        """Where a character stands in the text, one bit for each place."""
+        if self._places is None:
+            self._places = {}
+            for place, one in enumerate(self.text):
+                self._places[one] = self._places.get(one, 0) | 1 << place
+        return self._places.get(character, 0)

@@ -284,6 +284,8 @@ class Facts:
     """What came of their earlier requests here; none where nobody looked."""
     invite: InviteFacts | None = None
     """For a third-party invite, or one redeemed; none where it is not known which one that was."""
+    too_costly: bool = False
+    """Whether patterns are not to be run, since that would take too long: then it is unknown whether they match."""
 
 
 @dataclass(frozen=True, slots=True)

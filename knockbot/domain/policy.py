@@ -33,7 +33,14 @@ MAX_REASON = 500
 MAX_CALLED = 20
 
 MAX_PATTERN_SIZE = 20_000
-"""RE2 instructions of all patterns of one policy together: they all may run on one knock, while others wait."""
+"""Steps of all patterns of one policy together."""
+
+MAX_COST = 100_000_000
+"""What one decision may take in patterns: their steps, times the bytes of the text that they are held against. It is a
+tenth of a second at the very worst. With as many steps as a policy may have, a text of 5,000 bytes is always judged."""
+
+MAX_MEMORY = 16 * 1024 * 1024
+"""Bytes that a policy typed in chat may take, once it is compiled."""
 
 OTHERWISE = "otherwise"
 OTHERWISE_INVITES = "otherwise_third_party"
@@ -55,6 +62,9 @@ POLICY_KEYS = (
     "stale_after",
     "notify_remote",
 )
+RULE_MEMORY = 2000
+"""Bytes that one rule takes beside its patterns and globs, at most."""
+
 RULE_KEYS = ("name", "for", "when", "then", "reason")
 
 
@@ -144,6 +154,16 @@ class Policy:
         return any(rule.when.needs_inviter for rule in self.rules)
 
     @property
+    def pattern_size(self) -> int:
+        """The steps of all its patterns together."""
+        return sum(rule.when.pattern_size for rule in self.rules)
+
+    @property
+    def memory(self) -> int:
+        """The bytes that it takes, at most."""
+        return sum(RULE_MEMORY + rule.when.memory for rule in self.rules)
+
+    @property
     def verdicts(self) -> frozenset[Verdict]:
         """Every verdict it may give."""
         return frozenset({self.otherwise, self.otherwise_third_party, *(rule.then for rule in self.rules)})
@@ -212,8 +232,11 @@ def decide(knock: Knock, facts: Facts, policy: Policy, kind: Kind = Kind.KNOCK) 
 
 def _decide(knock: Knock, facts: Facts, policy: Policy, kind: Kind) -> Decision:
     missed: list[Miss] = []
+    left = MAX_COST
     for rule in policy.rules_for(kind):
-        finding = rule.when.judge(knock, facts)
+        cost = rule.when.cost(knock)
+        finding = rule.when.judge(knock, facts if cost <= left else replace(facts, too_costly=True))
+        left -= min(cost, left)
         if finding.truth is Truth.TRUE:
             return Decision(rule.then, rule.label, rule.reason, tuple(missed))
         if finding.truth is Truth.UNKNOWN:

@@ -13,6 +13,10 @@ MOST_MARKS = 8
 """How many combining marks in a row are kept: no script needs more, towers of them cover the lines above, and
 Unicode normalization takes time quadratic in their number."""
 
+LONGEST_JUDGED = 65_536
+"""Characters of a text that policies judge: the first ones, both before and after it is normalized. One letter can
+become eighteen by that (U+FDFA). No event holds more."""
+
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 _HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs"})
@@ -42,9 +46,14 @@ def storable(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """The text as policies judge it: NFKC, nothing invisible in it, every blank a space, none at the ends."""
+    """The text as a reader sees it: NFKC, nothing invisible in it, every blank a space, none at the ends."""
     # Hidden characters go first: what they kept apart is then normalized together.
     return unicodedata.normalize("NFKC", "".join(_seen(text))).strip()
+
+
+def judged(text: str) -> str:
+    """The text as policies judge it: the beginning of what a reader sees."""
+    return plain(text[:LONGEST_JUDGED])[:LONGEST_JUDGED]
 
 
 def shown(text: str, limit: int) -> str:

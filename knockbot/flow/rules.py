@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from knockbot.config import read_policy
+from knockbot.config import read_known_policy
 from knockbot.domain.ids import is_alias
 from knockbot.domain.model import Kind
 from knockbot.domain.policy import Policy, Reasons
@@ -32,7 +32,7 @@ class InForce:
 @lru_cache(maxsize=1024)
 def compiled(text: str) -> Policy:
     """A policy that was taken before, parsed once however often it is asked for."""
-    return read_policy(text, longest=len(text))  # it was taken once: a config file may be longer than a command
+    return read_known_policy(text)
 
 
 async def in_force(door: Door, tx: Tx, room_id: str) -> InForce:

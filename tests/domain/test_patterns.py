@@ -24,11 +24,6 @@ def test_a_pattern_is_found_anywhere_in_the_text(source: str, text: str, expecte
     assert pattern(source).found_in(text) is expected
 
 
-def test_a_whole_fit_is_more_than_a_find() -> None:
-    assert pattern("a+").fits("aaa")
-    assert not pattern("a+").fits("aaab")
-
-
 @pytest.mark.parametrize(
     ("source", "words"),
     [

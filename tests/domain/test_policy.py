@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from knockbot.domain.invites import Fall
 from knockbot.domain.model import Decision, Facts, IdentityKey, InviteFacts, Kind, Knock, Known, Miss, Truth, Verdict
-from knockbot.domain.policy import POLICY_KEYS, Announce, Fate, Policy, decide, parse_policy
+from knockbot.domain.policy import MAX_MEMORY, POLICY_KEYS, Announce, Fate, Policy, decide, parse_policy
 from knockbot.errors import Fault
 from tests.domain.doors import FACTS, INVITE, KNOCK, NO, UNKNOWN, WHY_NO, WHY_UNKNOWN, YES
 
@@ -235,6 +235,63 @@ def test_a_rule_is_for_knocks_unless_it_says_otherwise(
     policy = parse_policy({"rules": [rule(when, "ban", **kinds)]})
     assert {kind for kind in Kind if [*policy.rules_for(kind)] == [*policy.rules]} == judged
     assert not [each for kind in set(Kind) - judged for each in policy.rules_for(kind)]
+
+
+# --- what one decision may cost -----------------------------------------------------------------------------------
+
+COSTLY = {"reason_matches": ["[ab].{700}Z", "[ba].{700}Y", "[ac].{700}X", "[ad].{700}W"]}
+"""Nearly as many steps as a policy may have."""
+
+GROWS = "\ufdfa" * 10_000
+"""Each becomes eighteen characters when it is normalized."""
+
+TOO_LONG = "whether the reason matches (it is too long for so many patterns)"
+
+
+def decided(reason: str, *rules: dict[str, object]) -> Decision:
+    return decide(replace(KNOCK, reason=reason), FACTS, parse_policy({"rules": list(rules), "otherwise": "accept"}))
+
+
+def test_a_text_that_is_too_long_for_the_patterns_of_a_policy_is_left_to_people() -> None:
+    assert decided(GROWS, rule(COSTLY, "ban")) == Decision(Verdict.FORWARD, "#1", unknown=TOO_LONG)
+
+
+def test_a_text_of_five_thousand_bytes_is_judged_by_as_many_patterns_as_a_policy_may_have() -> None:
+    assert decided("ä" * 2500, rule(COSTLY, "ban")).verdict is Verdict.ACCEPT
+
+
+def test_rules_that_can_be_judged_without_the_patterns_are() -> None:
+    part = {"reason_matches": COSTLY["reason_matches"][0]}
+    elsewhere = {"server": "evil.example", **part}
+    either = {"any": [YES, part]}
+
+    decision = decided(GROWS, rule(elsewhere, "ban"), rule({"not": either}, "ban"), rule(either, "reject"))
+
+    assert (decision.verdict, decision.rule) == (Verdict.REJECT, "#3")
+
+
+def test_what_the_rules_before_took_is_counted() -> None:
+    part = {"reason_matches": COSTLY["reason_matches"][0]}
+    letters = "b" * 15_000
+
+    assert decided(letters, rule(part, "ban")).verdict is Verdict.ACCEPT
+    assert decided(letters, *[rule({"not": {"not": part}}, "ban")] * 4).rule == "#2"
+
+
+def test_a_display_name_counts_as_a_reason_does() -> None:
+    knock = replace(KNOCK, display_name="\ufdfa" * 500)
+    policy = parse_policy({"rules": [rule({"display_name_matches": COSTLY["reason_matches"]}, "ban")]})
+
+    assert decide(knock, FACTS, policy).unknown == TOO_LONG.replace("reason", "display name")
+
+
+def test_a_policy_knows_how_much_memory_it_takes_at_most() -> None:
+    one = parse_policy({"rules": [rule({"user": "*a*"}, "ban")]}).memory
+    many = parse_policy({"rules": [rule({"user": [f"*{number}*" for number in range(1000)]}, "ban")]}).memory
+    patterns = parse_policy({"rules": [rule({"not": {"any": [{"reason_matches": "a"}] * 1000}}, "ban")]}).memory
+
+    assert one < 10_000
+    assert 400_000 < many < MAX_MEMORY < patterns
 
 
 def test_names_and_reasons_can_be_stored_and_shown() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from knockbot.domain.text import plain, shown, shown_id, storable, without_variation_selector
+from knockbot.domain.text import LONGEST_JUDGED, judged, plain, shown, shown_id, storable, without_variation_selector
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
 """Lone surrogates included, which `json.loads` makes of an escape such as ``\\ud800``."""
@@ -157,3 +157,10 @@ def test_a_user_id_never_looks_like_another(identifier: str, expected: str) -> N
 @pytest.mark.parametrize(("emoji", "expected"), [("❌\ufe0f", "❌"), ("✅", "✅"), ("\ufe0f", "")])
 def test_emoji_are_compared_without_variation_selector(emoji: str, expected: str) -> None:
     assert without_variation_selector(emoji) == expected
+
+
+def test_what_is_judged_of_a_text_is_bounded_before_and_after_it_grows() -> None:
+    """U+FDFA becomes eighteen characters, and a tower of marks many."""
+    assert len(judged("\ufdfa" * LONGEST_JUDGED)) == LONGEST_JUDGED
+    assert len(judged(("e" + "\u0301" * 9) * LONGEST_JUDGED)) <= LONGEST_JUDGED
+    assert judged("a " * LONGEST_JUDGED) == ("a " * (LONGEST_JUDGED // 2)).strip()
