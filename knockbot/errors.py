@@ -5,6 +5,7 @@
     ├── Unavailable     a part we cannot run without is missing or in use (exit 1)
     └── ActionError     an act on the homeserver did not succeed
         ├── Later       try again after `retry_after` seconds
+        │   └── Busy    knockbot itself has enough to do for now
         └── Never       trying again cannot help; the moderators see why
 """
 
@@ -63,6 +64,19 @@ class Later(ActionError):
         super().__init__(why, code)
         self.retry_after = retry_after
         self.unreachable = unreachable
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether it is one more failure of what was tried, which is not tried for ever."""
+        return not self.unreachable
+
+
+class Busy(Later):
+    """This room has used up its share of what takes long to work out, or others wait before it; nothing has failed."""
+
+    @property
+    def is_failure(self) -> bool:
+        return False
 
 
 class Never(ActionError):

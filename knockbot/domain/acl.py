@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from knockbot.domain.ids import MAX_ID_BYTES, Globs, globs, host_of
+
+WILDCARDS = ("*", "?")
 
 SERVER_ACL = "server_acl"
 """What stands in place of a rule where the room's server ACL decided."""
@@ -51,7 +53,22 @@ def _globs(value: object) -> Globs:
     listed = value if isinstance(value, list) else []
     entries = (re.sub(r"\*+", "*", one) for one in listed if isinstance(one, str))
     # No server's name is longer than this, so that a longer entry fits none, unless it is made of wildcards.
-    return globs((one for one in entries if len(one) <= MAX_ID_BYTES), ignore_case=True)
+    return globs(_within_reason(one for one in entries if len(one) <= MAX_ID_BYTES), ignore_case=True)
+
+
+MOST_LOOKED_THROUGH = 1000
+"""Entries that begin and end with a wildcard, which take the longest, of which an ACL needs hardly any. Whoever writes
+more has those after these ignored: then the moderators are asked, and the homeserver turns away who may not join."""
+
+
+def _within_reason(entries: Iterable[str]) -> Iterator[str]:
+    left = MOST_LOOKED_THROUGH
+    for one in entries:
+        if one[:1] in WILDCARDS and one[-1:] in WILDCARDS and one != "*":
+            left -= 1
+            if left < 0:
+                continue
+        yield one
 
 
 def _is_ip_literal(host: str) -> bool:

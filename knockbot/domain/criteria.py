@@ -77,6 +77,11 @@ class Condition(ABC):
         """The bytes that it takes, at most, in patterns and globs."""
         return 0
 
+    @property
+    def globs_looked_through(self) -> int:
+        """How many of its globs are looked through one by one."""
+        return 0
+
     def cost(self, knock: Knock) -> int:
         """What its patterns take to judge this knock, at most: steps, times the bytes of the text."""
         return 0
@@ -125,6 +130,10 @@ class UserIs(Condition):
     def memory(self) -> int:
         return self.users.memory
 
+    @property
+    def globs_looked_through(self) -> int:
+        return self.users.looked_through
+
     def judge(self, knock: Knock, facts: Facts) -> Finding:
         return _fits("user", self.users, knock.user_id)
 
@@ -138,6 +147,10 @@ class ServerIs(Condition):
     @property
     def memory(self) -> int:
         return self.servers.memory
+
+    @property
+    def globs_looked_through(self) -> int:
+        return self.servers.looked_through
 
     def judge(self, knock: Knock, facts: Facts) -> Finding:
         return _fits("server", self.servers, host_of(server_of(knock.user_id)))
@@ -361,6 +374,10 @@ class InviterIs(Condition):
     def memory(self) -> int:
         return self.users.memory
 
+    @property
+    def globs_looked_through(self) -> int:
+        return self.users.looked_through
+
     def judge(self, knock: Knock, facts: Facts) -> Finding:
         if facts.invite is None:
             return _no_invite("who invited them")
@@ -465,6 +482,10 @@ class IdentityServerIs(Condition):
     def memory(self) -> int:
         return self.servers.memory
 
+    @property
+    def globs_looked_through(self) -> int:
+        return self.servers.looked_through
+
     def judge(self, knock: Knock, facts: Facts) -> Finding:
         if facts.invite is None:
             return _no_invite("which identity server it is of")
@@ -562,6 +583,10 @@ class _Combination(Condition):
     @property
     def memory(self) -> int:
         return sum(condition.memory for condition in self.conditions)
+
+    @property
+    def globs_looked_through(self) -> int:
+        return sum(condition.globs_looked_through for condition in self.conditions)
 
     def cost(self, knock: Knock) -> int:
         return sum(condition.cost(knock) for condition in self.conditions)

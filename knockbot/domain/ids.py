@@ -166,6 +166,11 @@ class Globs:
     """By the lengths of what each begins and ends with, then by these ends themselves, one after the other."""
 
     @property
+    def looked_through(self) -> int:
+        """How many of them are held against a text one by one: those that begin and end with a wildcard."""
+        return len(self._within) + len(self._by_ends.get((0, 0), {}).get("", ()))
+
+    @property
     def memory(self) -> int:
         """The bytes that they take, at most."""
         return sum(GLOB_MEMORY + 4 * len(text) for text in self.texts)

@@ -159,6 +159,11 @@ class Policy:
         return sum(rule.when.pattern_size for rule in self.rules)
 
     @property
+    def globs_looked_through(self) -> int:
+        """How many of its globs are held against an applicant one by one."""
+        return sum(rule.when.globs_looked_through for rule in self.rules)
+
+    @property
     def memory(self) -> int:
         """The bytes that it takes, at most."""
         return sum(RULE_MEMORY + rule.when.memory for rule in self.rules)

@@ -1159,6 +1159,11 @@ def tested(label: str, knock: Knock, decision: Decision) -> Words:
     return lines([head, *explained(decision), told])
 
 
+def busy(why: str, seconds: int) -> Words:
+    """Something takes long to work out, and has to wait."""
+    return words("Not now: {}. Ask again in {} seconds.", why, max(1, seconds))
+
+
 # --- commands -------------------------------------------------------------------------------------------------
 
 

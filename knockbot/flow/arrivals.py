@@ -127,7 +127,7 @@ class Arrivals:
             log.warning("looking at %s: %s", room_id, error.why)
         except Later as error:
             log.info("looking at %s waits: %s", room_id, error.why)
-            if patient or error.unreachable:
+            if patient or not error.is_failure:
                 return self._look_again(room_id, error.retry_after)
         except Exception:
             log.exception("looking at %s failed", room_id)
@@ -161,7 +161,7 @@ class Arrivals:
         except Overrun:
             log.debug("%s was handled elsewhere", waiting.event_id)
         except Later as error:
-            return await self._failed(waiting, error, count=not error.unreachable)
+            return await self._failed(waiting, error, count=error.is_failure)
         except KnockbotError as error:
             await self._set_aside(waiting, str(error))
         except Exception as error:

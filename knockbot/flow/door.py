@@ -14,6 +14,8 @@ from knockbot.domain.acl import ServerAcl
 from knockbot.domain.model import IdentityKey, Known, MemberChange, Membership, Reaction, ThirdPartyChange, Truth
 from knockbot.domain.power import Powers
 from knockbot.errors import Never
+from knockbot.flow.compiled import Compiled
+from knockbot.flow.workbench import Workbench
 from knockbot.store import inbox
 from knockbot.store.db import Database, Tx
 
@@ -188,8 +190,13 @@ class Door:
     vouch: Vouch = nobody_asked
     """Asks the configured identity servers whether the keys of a third-party invite hold."""
     locker: Locker = field(default_factory=InClear)
+    policies: Compiled = field(default_factory=Compiled)
+    workbench: Workbench = field(init=False)
     _looks_after: dict[int, list[str]] = field(init=False, default_factory=dict)
     """Rooms to look at once a transaction of `closing` is committed, by its identity."""
+
+    def __post_init__(self) -> None:
+        self.workbench = Workbench(self.now)
 
     @property
     def bot(self) -> str:

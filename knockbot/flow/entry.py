@@ -369,4 +369,5 @@ async def unprotect(door: Door, tx: Tx, room: ProtectedRoom, by: str) -> None:
             await settle.refresh(door, tx, request.card_id)
     await effects.overtake_all(tx, room.room_id, "the room is protected no longer", door.now())
     await rooms.unprotect(tx, room.room_id)
+    door.policies.drop(room.room_id)
     await settle.record_of_room(door, tx, room.room_id, by, "unprotect")

@@ -33,7 +33,7 @@ async def member_changed(door: Door, change: MemberChange, seq: int | None) -> N
                 await inbox.handled(tx, seq, door.now())
             return
         knocks = change.membership is Membership.KNOCK
-        in_force = await rules.in_force(door, tx, change.room_id) if knocks else None
+        in_force = await rules.known(door, tx, change.room_id) if knocks else None
     if change.token is not None:
         await redeeming.redeemed(door, change, seq)
         return
@@ -81,10 +81,8 @@ async def _standing(door: Door, change: MemberChange) -> MemberChange | None:
 
 
 async def judged(door: Door, change: MemberChange) -> Decision:
-    """What the policy in force says of a knock."""
-    async with door.db.tx() as tx:
-        in_force = await rules.in_force(door, tx, change.room_id)
-    return await judge(door, in_force, change.as_knock())
+    """What the policy in force says of a knock. May raise `Busy`."""
+    return await judge(door, await rules.look_up(door, change.room_id), change.as_knock())
 
 
 async def take_in(

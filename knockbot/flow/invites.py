@@ -130,8 +130,7 @@ async def judged(door: Door, invite: ThirdPartyInvite) -> Decision:
 
     Whether its keys hold is asked only where it would be accepted: a flood of invites is none of identity servers.
     """
-    async with door.db.tx() as tx:
-        in_force = (await rules.in_force(door, tx, invite.room_id)).only(Kind.THIRD_PARTY_INVITE)
+    in_force = (await rules.look_up(door, invite.room_id)).only(Kind.THIRD_PARTY_INVITE)
     facts = await facts_of(door, invite, in_force.policy)
     decision = await _judge(door, in_force, invite, facts, Known(Truth.TRUE))
     if decision.verdict is not Verdict.ACCEPT:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from knockbot.domain.model import Decision, Facts, InviteFacts, Kind, Knock, Known, Membership, Past, State, Truth
 from knockbot.domain.policy import Policy, decide
@@ -18,14 +19,44 @@ from knockbot.store import requests
 
 
 async def judge(
-    door: Door, in_force: InForce, knock: Knock, kind: Kind = Kind.KNOCK, invite: InviteFacts | None = None
+    door: Door,
+    in_force: InForce,
+    knock: Knock,
+    kind: Kind = Kind.KNOCK,
+    invite: InviteFacts | None = None,
+    *,
+    at_expense_of: str | None = None,
 ) -> Decision:
     """What a policy says of a request of this kind, as far as its author may do that; `invite` holds what is known of
-    a third-party invite."""
+    a third-party invite.
+
+    Where that takes long it is at the expense of its room, unless another one is named. May raise `Busy`.
+    """
     its_rules = in_force.policy.only(kind)
     facts = replace(await gather(door, its_rules, knock), invite=invite)
-    decision = replace(decide(knock, facts, its_rules, kind), author=in_force.author)
-    return await authority.ruled(door, decision, knock, kind)
+    deciding = partial(decide, knock, facts, its_rules, kind)
+    if is_quick(its_rules, knock):
+        decision = deciding()
+    else:
+        decision = await door.workbench.work_out(at_expense_of or knock.room_id, deciding)
+    return await authority.ruled(door, replace(decision, author=in_force.author), knock, kind)
+
+
+QUICK_LENGTH = 1000
+QUICK_STEPS = 1_000_000
+QUICK_GLOBS = 1000
+"""A decision on at most so many characters, with at most so many steps of patterns times characters, and so many globs
+to look through one by one, takes a few milliseconds at most: less than others notice."""
+
+
+def is_quick(policy: Policy, knock: Knock) -> bool:
+    """Whether a decision takes so little that it is made on the spot; else it is made in a thread."""
+    length = len(knock.reason) + len(knock.display_name or "")
+    return (
+        length <= QUICK_LENGTH
+        and policy.pattern_size * length <= QUICK_STEPS
+        and policy.globs_looked_through <= QUICK_GLOBS
+    )
 
 
 async def gather(door: Door, policy: Policy, knock: Knock) -> Facts:

@@ -6,14 +6,18 @@ power levels or join rules change, and on a timer.
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
+from typing import TypeVar
 
 from knockbot.domain import plan, wording
 from knockbot.domain.acl import SERVER_ACL, ServerAcl
 from knockbot.domain.ids import server_of
 from knockbot.domain.model import Act, Answer, Decision, Kind, MemberChange, Membership, Request, State, Verdict
 from knockbot.domain.power import Powers
-from knockbot.errors import Never
+from knockbot.errors import Busy, Never
 from knockbot.flow import (
     authority,
     fitness,
@@ -33,6 +37,8 @@ from knockbot.flow.door import Door, RoomView, log
 from knockbot.store import cards, effects, inbox, requests, rooms
 from knockbot.store.rooms import ProtectedRoom
 
+T = TypeVar("T")
+
 
 async def reconcile(door: Door, room_id: str) -> None:
     """Bring the records of one protected room up to what the room says now. May raise `Later`."""
@@ -47,6 +53,7 @@ async def reconcile(door: Door, room_id: str) -> None:
         async with door.closing(None) as tx:
             await settle.trouble(door, tx, room_id, NOT_THERE)
         return
+    await rules.look_up(door, room_id)
     view = await door.outside.room(room.room_id)
     await _rename(door, room, view)
     powers = await door.outside.powers(room.room_id)
@@ -109,17 +116,37 @@ async def _find_missed_knocks(door: Door, room: ProtectedRoom, standing: list[Me
     missed = [change for change in standing if not await _is_known(door, change)]
     # The homeserver lists them in no order, and whoever knocked first is to have the lower number.
     missed.sort(key=lambda change: change.sent_at)
-    judged = []
-    for change in missed:
+
+    async def judge(change: MemberChange) -> Decision | None:
         whole = await _whole(door, change)
-        if whole is not None:
-            denied = _is_denied(door, change.user_id, acl)
-            judged.append((change, await (_denied(door, change) if denied else intake.judged(door, whole))))
+        if whole is None:
+            return None
+        denied = _is_denied(door, change.user_id, acl)
+        return await (_denied(door, change) if denied else intake.judged(door, whole))
+
+    judged, busy = await _as_far_as_possible(judge, missed)
     card_id = await _card_for_many(door, room, [decision for _, decision in judged])
     for change, decision in judged:
         whole = await _whole(door, change)
         if whole is not None:
             await intake.take_in(door, whole, decision, None, card_id=card_id, stands=True)
+    if busy is not None:
+        raise busy  # the others at the next look, which comes soon
+
+
+async def _as_far_as_possible(
+    judge: Callable[[T], Awaitable[Decision | None]], missed: list[T]
+) -> tuple[list[tuple[T, Decision]], Busy | None]:
+    """What was decided of each until the room had used up its share of time, and that it had."""
+    judged: list[tuple[T, Decision]] = []
+    for one in missed:
+        try:
+            decision = await judge(one)
+        except Busy as busy:
+            return judged, busy
+        if decision is not None:
+            judged.append((one, decision))
+    return judged, None
 
 
 async def _whole(door: Door, knock: MemberChange) -> MemberChange | None:
@@ -154,7 +181,11 @@ async def _close_denied(door: Door, room: ProtectedRoom, acl: ServerAcl) -> None
     async with door.db.tx() as tx:
         unsettled = await requests.unsettled(tx, room.room_id)
         author = (await rules.in_force(door, tx, room.room_id)).author
-    found = [request for request in unsettled if _to_be_closed(door, request, acl)]
+    found = []
+    for request in unsettled:
+        await asyncio.sleep(0)  # there may be many, and an ACL is long where its author wants it to be
+        if _to_be_closed(door, request, acl):
+            found.append(request)
     denied = [request.id for request in found if await _may_close(door, request, author)]
     if not denied:
         return
@@ -223,10 +254,12 @@ async def _find_missed_invites(door: Door, room: ProtectedRoom) -> None:
     standing = [change.invite for change in there if change.invite is not None]
     unknown = [invite for invite in standing if not invites.is_on_record(known[invite.token], invite)]
     missed = [invite for invite in unknown if not invites.is_awaited(known[invite.token], invite)]
-    judged = [(invite, await invites.judged(door, invite)) for invite in missed]
+    judged, busy = await _as_far_as_possible(partial(invites.judged, door), missed)
     card_id = await _card_for_many(door, room, [decision for _, decision in judged])
     for invite, decision in judged:
         await invites.plant(door, invite, decision, None, card_id=card_id)
+    if busy is not None:
+        raise busy
     for change in there:
         request = known[change.token]
         emptied = change.invite is None and request is not None and (request.open or request.state is State.STANDING)

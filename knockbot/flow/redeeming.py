@@ -30,8 +30,8 @@ async def redeemed(door: Door, change: MemberChange, seq: int | None) -> None:
 
     That they did is true however old the event is; where they stand by now is for the events after it.
     """
+    in_force = (await rules.look_up(door, change.room_id)).only(Kind.REDEEMED_INVITE)
     async with door.db.tx() as tx:
-        in_force = (await rules.in_force(door, tx, change.room_id)).only(Kind.REDEEMED_INVITE)
         known = await requests.by_token(tx, change.room_id, change.token or "")
     invite = known.invite if known is not None and _is_of(known, change) else await _unseen(door, change)
     ruled = await _judged(door, in_force, change, invite)

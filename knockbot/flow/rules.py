@@ -1,9 +1,10 @@
-"""Which policy is in force at a door, compiled once per revision, and what the names in it mean."""
+"""Which policy is in force at a door, compiled once per revision and in a thread, and what the names in it mean."""
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import partial
 
 from knockbot.config import read_known_policy
 from knockbot.domain.ids import is_alias
@@ -12,15 +13,22 @@ from knockbot.domain.policy import Policy, Reasons
 from knockbot.flow.door import Door
 from knockbot.store import pins, policies
 from knockbot.store.db import Tx
+from knockbot.store.policies import Revision
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A policy in force as it was written, and where it comes from."""
+
+    text: str
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """A policy, its text as it was written, and where it comes from."""
+    """A policy in force, compiled."""
 
     policy: Policy
-    text: str
-    source: str
     author: str | None = None
     """With whose power it acts (`authority.py`); none for a policy of the config file, which acts for the bot."""
 
@@ -29,21 +37,59 @@ class InForce:
         return replace(self, policy=self.policy.only(kind))
 
 
-@lru_cache(maxsize=1024)
-def compiled(text: str) -> Policy:
-    """A policy that was taken before, parsed once however often it is asked for."""
-    return read_known_policy(text)
+async def written(door: Door, tx: Tx, room_id: str) -> Written:
+    """The text of the policy of a protected room: its newest revision, else the default of the config file."""
+    revision = await policies.current(tx, room_id)
+    if revision is None:
+        return Written(door.settings.defaults.policy.text, "the default")
+    return Written(revision.text, f"revision {revision.revision} by {revision.author}")
+
+
+async def look_up(door: Door, room_id: str) -> InForce:
+    """The policy in force in a protected room. Raises `Busy` where it has to be compiled first and that has to wait."""
+    async with door.db.tx() as tx:
+        found = await known(door, tx, room_id)
+        revision = await policies.current(tx, room_id) if found is None else None
+    if found is not None:
+        return found
+    assert revision is not None  # without one the default is in force, and that is known
+    policy = door.policies.expected(room_id, revision.text)
+    if policy is None:
+        policy = await door.workbench.work_out(room_id, partial(read_known_policy, revision.text))
+    return _keep(door, revision, policy)
+
+
+async def known(door: Door, tx: Tx, room_id: str) -> InForce | None:
+    """The policy in force in a protected room, if it is compiled already."""
+    newest = await policies.newest(tx, room_id)
+    if newest is None:
+        return InForce(door.settings.defaults.policy.policy)
+    revision, author = newest
+    policy = door.policies.find(room_id, revision)
+    return InForce(policy, _acting(author)) if policy is not None else None
 
 
 async def in_force(door: Door, tx: Tx, room_id: str) -> InForce:
-    """The policy of a protected room: its newest revision, else the default of the config file."""
+    """The policy in force in a protected room, in the midst of a transaction.
+
+    Where it is not compiled, as when another process has put it in force a moment ago, the transaction waits for that:
+    what judges takes it by `look_up` before.
+    """
+    found = await known(door, tx, room_id)
+    if found is not None:
+        return found
     revision = await policies.current(tx, room_id)
-    if revision is None:
-        default = door.settings.defaults.policy
-        return InForce(default.policy, default.text, "the default")
-    author = revision.author if revision.author != policies.CONFIG_FILE else None
-    source = f"revision {revision.revision} by {revision.author}"
-    return InForce(compiled(revision.text), revision.text, source, author)
+    assert revision is not None  # without one the default is in force, and that is known
+    return _keep(door, revision, await asyncio.to_thread(read_known_policy, revision.text))
+
+
+def _keep(door: Door, revision: Revision, policy: Policy) -> InForce:
+    door.policies.keep(revision.room_id, revision.revision, policy)
+    return InForce(policy, _acting(revision.author))
+
+
+def _acting(author: str) -> str | None:
+    return author if author != policies.CONFIG_FILE else None
 
 
 async def named(tx: Tx, room_id: str) -> dict[str, pins.Pin]:

@@ -15,7 +15,7 @@ from knockbot.domain import plan, wording
 from knockbot.domain.model import Message, Reaction, Verdict
 from knockbot.domain.text import without_variation_selector
 from knockbot.domain.words import Words
-from knockbot.errors import Never
+from knockbot.errors import Busy, Never
 from knockbot.flow import hints, review, sealed, settle, successors
 from knockbot.flow.door import Door
 from knockbot.matrix import lookups, orders
@@ -190,6 +190,8 @@ async def _obey(door: Door, message: Message, spoken: str) -> Words | Promise:
         return wording.usage(command.full_usage, str(misuse))
     except NotMeant as unknown:
         return unknown.words
+    except Busy as busy:
+        return wording.busy(busy.why, round(busy.retry_after or 0))
     except Never as refusal:
         return wording.failed(refusal.why)
 

@@ -10,6 +10,7 @@ from knockbot.errors import Never
 from knockbot.flow import checkup, names, rules, settle
 from knockbot.flow.judge import judge
 from knockbot.matrix.calls import Call, Meant
+from knockbot.matrix.events import REASON_KEPT
 from knockbot.store import addressees, audit, effects, pins, policies, requests, rooms
 from knockbot.store.rooms import ProtectedRoom
 
@@ -99,7 +100,7 @@ async def policy_show(call: Call, room: ProtectedRoom, number: int | None) -> Wo
     """The policy in force, or an old one, as it was written."""
     async with call.door.db.tx() as tx:
         if number is None:
-            found = await rules.in_force(call.door, tx, room.room_id)
+            found = await rules.written(call.door, tx, room.room_id)
             named = await names.of_policy(call.door, tx, room.room_id)
             return lines([wording.policy_shown(room.label, found.source, found.text), *named])
         old = await policies.revision(tx, room.room_id, number)
@@ -121,10 +122,9 @@ async def policy_log(call: Call, room: ProtectedRoom) -> Words:
 
 async def test(call: Call, room: ProtectedRoom, user_id: str, reason: str) -> Words:
     """What the policy in force would do with somebody, rule by rule; nothing is done."""
-    async with call.door.db.tx() as tx:
-        in_force = await rules.in_force(call.door, tx, room.room_id)
-    knock = await _imagined_knock(call, room, user_id, reason)
-    return wording.tested(room.label, knock, await judge(call.door, in_force, knock))
+    knock = await _imagined_knock(call, room, user_id, reason[:REASON_KEPT])  # as much as is kept of a real one
+    in_force = await rules.look_up(call.door, room.room_id)
+    return wording.tested(room.label, knock, await judge(call.door, in_force, knock, at_expense_of=call.room))
 
 
 async def _imagined_knock(call: Call, room: ProtectedRoom, user_id: str, reason: str) -> Knock:

@@ -71,6 +71,14 @@ async def revise(tx: Tx, room_id: str, *, author: str, text: str, now: int, caus
     return revision
 
 
+async def newest(tx: Tx, room_id: str) -> tuple[int, str] | None:
+    """The number and the author of the revision in force, without its text, which may be long."""
+    row = await tx.fetchrow(
+        "SELECT revision, author FROM policies WHERE room_id = $1 ORDER BY revision DESC LIMIT 1", room_id
+    )
+    return (row["revision"], row["author"]) if row is not None else None
+
+
 async def latest(tx: Tx, room_id: str) -> int | None:
     """The number of the revision in force, where the room has a policy of its own."""
     revision = await tx.fetchval("SELECT max(revision) FROM policies WHERE room_id = $1", room_id)
