@@ -265,9 +265,8 @@ class _Olm(OlmMachine):
 
     async def changed(self, users: Iterable[str]) -> None:
         """The devices of these users have changed: they are looked up when they are next needed."""
-        for user_id in users:
-            if await self.crypto_store.filter_tracked_users([UserID(user_id)]):
-                self._stale.add(user_id)
+        for batch in batched(users, CHANGED):
+            self._stale.update(await self.crypto_store.filter_tracked_users(batch))
 
     async def devices(self, user_id: Any) -> dict[Any, DeviceIdentity]:
         """The devices of somebody as they are now; as they were last, where their server does not say."""
@@ -293,7 +292,7 @@ class _Olm(OlmMachine):
     async def look_up(self, users: Iterable[Any]) -> None:
         """Ask for the devices of those of whom nothing is known, or nothing current."""
         unknown = [u for u in users if u in self._stale or await self.crypto_store.get_devices(u) is None]
-        for batch in batched(unknown):
+        for batch in batched(unknown, LOOKED_UP):
             await self._fetch(batch)
 
     async def _fetch(self, users: list[Any]) -> None:
@@ -369,14 +368,17 @@ MOST_SESSIONS: Final = 10
 
 MOST_REMEMBERED: Final = 1_000
 
-BATCH: Final = 50
-"""Users looked up, or devices given a key, before others have their turn."""
+CHANGED: Final = 500
+"""Users whose devices have changed that one statement finds."""
+
+LOOKED_UP, GIVEN = 50, 10
+"""Users looked up, and devices given a key, before others have their turn."""
 
 
-def batched(items: Iterable[Any]) -> Iterator[list[Any]]:
+def batched(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
     """These, a few at a time."""
     rest = iter(items)
-    while batch := list(islice(rest, BATCH)):
+    while batch := list(islice(rest, size)):
         yield batch
 
 
@@ -732,7 +734,7 @@ class Machine:
 
         A few devices at a time: other rooms do not wait for as many as there may be in this one.
         """
-        for batch in batched(members):
+        for batch in batched(members, LOOKED_UP):
             await self._whole(self._olm.look_up(batch))
         devices = await self._devices(members)
         digest = _digest(devices)
@@ -740,7 +742,7 @@ class Machine:
             return
         session = await self._whole(self._new_key(room_id, settings))
         met = 0
-        for batch in batched(devices):
+        for batch in batched(devices, GIVEN):
             met += await self._whole(self._give_key(session, batch))
         self._again[room_id] = UNMET_PAUSE + monotonic() if met < len(devices) else inf
         await self._whole(self._shared(room_id, session, digest))

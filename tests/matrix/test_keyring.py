@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from typing import Any, cast
 
 import pytest
 
-from knockbot.matrix.keyring import mail_in_sync, mail_in_transaction
+from knockbot.errors import Later
+from knockbot.matrix.keyring import Keyring, mail_in_sync, mail_in_transaction
 from knockbot.store.encryption import DEVICE_LISTS, KEY_COUNTS, TO_DEVICE
+from tests.flow.house import housed
 
 BOT = "@knockbot:tulip.example"
 MESSAGE = {"type": "m.room.encrypted", "sender": "@a:b", "content": {}}
@@ -71,3 +74,24 @@ def test_what_makes_no_sense_is_no_mail(body: dict[str, Any]) -> None:
 
 def test_without_a_device_there_is_no_mail_for_it() -> None:
     assert mail_in_transaction({"to_device": [{**MESSAGE, "to_user_id": BOT}]}, BOT, None) == []
+
+
+@pytest.mark.parametrize(("away", "said"), [(True, 0), (False, 1)])
+async def test_that_the_device_does_not_work_is_said_only_where_the_homeserver_answered(
+    ready_sqlite_url: str, caplog: pytest.LogCaptureFixture, *, away: bool, said: int
+) -> None:
+    class NoHomeserver:
+        async def account_data(self, _: str) -> dict[str, Any]:
+            raise Later("no answer.", unreachable=away)
+
+    async with housed(ready_sqlite_url) as house:
+        nobody = cast("Any", NoHomeserver())
+        keyring = Keyring(house.door, nobody, nobody, nobody)
+        running = asyncio.create_task(keyring.run())
+        await keyring.settled.wait()
+        await asyncio.sleep(0)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    lines = [record for record in caplog.records if "does not work" in record.getMessage()]
+    assert len(lines) == said

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from typing import Any
+
+import pytest
 
 from knockbot.domain import plan
 from knockbot.domain.model import Act
@@ -89,3 +92,49 @@ async def test_once_encrypted_a_room_is_so_for_ever_and_its_key_is_shared_anew_w
 
         await encryption.share_anew(tx)
         assert await encryption.shared_with(tx, MODS) is None
+
+
+async def test_of_one_sender_a_days_worth_is_kept_and_of_others_all(
+    db: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(encryption, "DAILY", 3)
+    flood = [(TO_DEVICE, {**MESSAGE, "content": {"number": number}}) for number in range(10)]
+    async with db.tx() as tx:
+        await encryption.store_mail(tx, flood, NOW)
+        await encryption.store_mail(tx, [(TO_DEVICE, {**MESSAGE, "sender": "@c:b"})], NOW)
+        assert len(await encryption.mail_waiting(tx)) == 4
+        await encryption.store_mail(tx, flood[5:], NOW + KEEP + 1)
+        assert len(await encryption.mail_waiting(tx)) == 7
+
+    assert [record.getMessage().count("@a:b") for record in caplog.records] == [1, 1]
+
+
+async def test_what_is_skipped_is_marked_and_told_once_a_day_for_each_sender(db: Database) -> None:
+    letters = [(TO_DEVICE, {**MESSAGE, "content": {"number": number}}) for number in range(3)]
+    other = (TO_DEVICE, {**MESSAGE, "sender": "@c:b"})
+    async with db.tx() as tx:
+        await encryption.store_mail(tx, [*letters, other], NOW)
+        batch = await encryption.mail_waiting(tx)
+        told = [await encryption.mail_skipped(tx, mail.seq, NOW, "no \0 sense") for mail in batch]
+
+        assert told == [True, False, False, True]
+        assert await encryption.mail_waiting(tx) == []
+        assert await tx.fetchval("SELECT count(*) FROM mail WHERE fault = $1", "no \ufffd sense") == 4
+
+
+@pytest.mark.parametrize("content", ["\ud800", "\0", 10**30, {"a": float("inf")}])
+async def test_mail_of_any_content_is_kept(db: Database, content: Any) -> None:
+    async with db.tx() as tx:
+        await encryption.store_mail(tx, [(TO_DEVICE, {"sender": content, "content": content})], NOW)
+
+        assert len(await encryption.mail_waiting(tx)) == 1
+
+
+async def test_mail_that_is_too_deep_to_be_written_is_kept_as_far_as_it_goes(db: Database) -> None:
+    deep: Any = {}
+    for _ in range(5_000):
+        deep = {"a": deep}
+    async with db.tx() as tx:
+        await encryption.store_mail(tx, [(TO_DEVICE, {**MESSAGE, "content": deep}), (TO_DEVICE, MESSAGE)], NOW)
+
+        assert len(await encryption.mail_waiting(tx)) == 2
