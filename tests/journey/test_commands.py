@@ -60,14 +60,15 @@ async def test_other_messages_are_not_commands(garden: Garden) -> None:
 
 
 async def test_an_edit_is_no_command_and_is_told_so(garden: Garden) -> None:
-    said = await garden.alice.say(garden.mods, "good morning")
+    mona = await garden.moderator("mona")  # who had no hint yet
+    said = await mona.say(garden.mods, "good morning")
     relation = {"rel_type": "m.replace", "event_id": said}
     content = {"m.relates_to": relation, "m.new_content": {"msgtype": "m.text", "body": "!kb help"}}
 
-    edit = await garden.alice.say(garden.mods, "!kb help", content=content)
+    edit = await mona.say(garden.mods, "!kb help", content=content)
 
     assert "edited" in await garden.answer_to(said)
-    await garden.alice.say(garden.mods, "!kb help", content=content)
+    await mona.say(garden.mods, "!kb help", content=content)
     await garden.caught_up_here()
     assert len(await garden.answers_to(said)) == 1
     assert await garden.answers_to(edit) == []

@@ -204,7 +204,7 @@ async def test_an_accept_waits_for_a_server_that_is_down_and_nobody_else_waits_w
     numbers = [await number_of(garden, who) for who in far]
     mortal_homeserver.kill()
 
-    await garden.command(f"accept {numbers[0]} {numbers[1]}")
+    await garden.command(f"accept {numbers[0]}, {numbers[1]}")
 
     waiting = await waits_for(federating_keeper, garden, far[0])
     assert "Can't connect" in (waiting.why or "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -358,6 +359,73 @@ async def test_a_reply_needs_its_prefix(garden: Garden) -> None:
     assert await garden.alice.membership(garden.room, ana.user_id) == "knock"
 
 
+async def test_in_a_reply_to_a_card_no_number_is_read(garden: Garden) -> None:
+    ana, ben = await garden.knocker("ana"), await garden.knocker("ben")
+    card, other = await garden.card(ana), block(await garden.card(ben))["number"]
+
+    await garden.command(f"reject {other} characters at least, please", reply_to=card["event_id"])
+
+    assert (await garden.membership(ana, "leave"))["reason"] == f"{other} characters at least, please"
+    await garden.caught_up()
+    assert await garden.alice.membership(garden.room, ben.user_id) == "knock"
+
+
+@pytest.mark.parametrize(("emoji", "becomes"), [("✅", "invite"), ("❌\ufe0f", "leave"), ("⛔", "ban")])
+async def test_a_reply_of_an_emoji_is_the_click(garden: Garden, emoji: str, becomes: str) -> None:
+    ana = await garden.knocker()
+    card = await garden.card(ana)
+
+    await garden.alice.say(garden.mods, emoji, reply_to=card["event_id"])
+
+    await garden.membership(ana, becomes)
+
+
+async def test_a_command_in_the_thread_of_a_card_means_it_and_is_answered_there(garden: Garden) -> None:
+    ana, ben = await garden.knocker("ana"), await garden.knocker("ben")
+    card, other = await garden.card(ana), await garden.card(ben)
+
+    def thread(last: str) -> dict[str, Any]:
+        root = {"rel_type": "m.thread", "event_id": card["event_id"], "is_falling_back": True}
+        return {"m.relates_to": {**root, "m.in_reply_to": {"event_id": last}}}
+
+    talk = await garden.alice.say(garden.mods, "who is that?", content=thread(card["event_id"]))
+    asked = await garden.tell("show", content=thread(talk))
+    said = await garden.answer_to(asked)
+    await garden.tell("reject 12 words, please", content=thread(other["event_id"]))
+
+    assert ana.user_id in said
+    (reply,) = await garden.answers_to(asked)
+    assert reply["content"]["m.relates_to"] == thread(asked)["m.relates_to"]
+    assert (await garden.membership(ana, "leave"))["reason"] == "12 words, please"
+    await garden.caught_up()
+    assert await garden.alice.membership(garden.room, ben.user_id) == "knock"
+
+
+async def test_what_is_nearly_an_answer_gets_one_hint_a_day(garden: Garden) -> None:
+    ana = await garden.knocker()
+    card = await garden.card(ana)
+    mona = await garden.moderator("mona")  # who had no hint yet
+
+    await mona.react(garden.mods, card["event_id"], "👍")
+    hint = await garden.heard(lambda event: in_reply_to(event) == card["event_id"], "a hint")
+    await mona.say(garden.mods, "ok", reply_to=card["event_id"])
+    await garden.caught_up_here()
+
+    assert "!kb accept" in words(hint)
+    assert len(await garden.answers_to(card["event_id"])) == 1
+    assert await garden.alice.membership(garden.room, ana.user_id) == "knock"
+
+
+async def test_an_applicant_may_go_by_the_name_on_the_card(garden: Garden) -> None:
+    quentin = await garden.knocker("quentin")
+    await garden.card(quentin)
+
+    said = await garden.command("accept Quentin welcome")
+
+    assert quentin.user_id in said
+    assert (await garden.membership(quentin, "invite"))["reason"] == "welcome"
+
+
 async def test_several_are_answered_at_once(garden: Garden) -> None:
     people = [await garden.knocker(name) for name in ("ana", "ben", "cleo")]
     numbers = [block(await garden.card(person))["number"] for person in people]
@@ -374,7 +442,7 @@ async def test_of_several_those_that_can_be_answered_are(garden: Garden) -> None
     await ana.retract(garden.room)
     await garden.shown(ana, "withdrawn")
 
-    said = await garden.command(f"accept {first} {second} 999999999")
+    said = await garden.command(f"accept {first}, {second}, 999999999")
 
     await garden.membership(ben, "invite")
     assert f"#{first}" in said
