@@ -26,7 +26,7 @@ from knockbot.domain.model import (
     RoomChange,
     ThirdPartyChange,
 )
-from knockbot.errors import ActionError, Fault, Unavailable
+from knockbot.errors import ActionError, Fault, Later, Never, Unavailable
 from knockbot.flow import configured, entry, intake, invites, issuing, names, redacting, sealed, successors, upgrading
 from knockbot.flow.arrivals import Arrivals, Handler
 from knockbot.flow.door import Door
@@ -34,6 +34,7 @@ from knockbot.flow.recall import recall
 from knockbot.flow.reconcile import reconcile
 from knockbot.flow.worker import Worker, backoff
 from knockbot.matrix import commands, events
+from knockbot.matrix.account import Account
 from knockbot.matrix.actions import Hand, actions
 from knockbot.matrix.facts import Outside
 from knockbot.matrix.gateway import Gateway
@@ -42,8 +43,8 @@ from knockbot.matrix.identity import IdentityServers
 from knockbot.matrix.keyring import Keyring
 from knockbot.matrix.memory import Memory
 from knockbot.matrix.visitors import Visitors
-from knockbot.store import effects, inbox, processes, restores, rooms
-from knockbot.store.db import Database, Tx, opened
+from knockbot.store import effects, encryption, inbox, processes, restores, rooms
+from knockbot.store.db import Database, opened
 from knockbot.web.metrics import Metrics
 
 log = logging.getLogger("knockbot")
@@ -61,6 +62,16 @@ PATIENCE = 60.0
 
 WATCH = 5.0
 """Seconds between two looks whether the homeserver is there; one that restarts is hardly back sooner."""
+
+PINGS = 20.0
+"""Seconds between two looks whether it reaches us; each also has it deliver what it keeps back."""
+
+LOOKS_IN_SILENCE = (15.0, 45.0, 105.0, 225.0, 465.0, 945.0)
+"""Seconds after the homeserver was away at which all rooms are looked at, as long as nothing arrives.
+
+Where a worker of Synapse delivers (`notify_appservices_from_worker`), a ping does not end its back-off, which grows to
+eight and a half minutes.
+"""
 
 
 def now() -> int:
@@ -139,15 +150,15 @@ async def service(settings: Settings) -> AsyncIterator[Door]:
             recalled.set()
         async with (
             listening(gateway.app, *settings.appservice.listen),
-            _metrics(settings, db),
+            _metrics(settings, db, gateway),
             _working(lambda: _beat(db)),
         ):
             try:
                 async with _working(
                     lambda: _after(recalled, arrivals.run),
                     lambda: _after(recalled, worker.run),
-                    lambda: _start(door, homeserver, gateway, keyring, recalled),
-                    lambda: _after(recalled, lambda: watch(door, homeserver)),
+                    lambda: _start(door, Account(homeserver, session, settings), gateway, keyring, recalled),
+                    lambda: _after(recalled, lambda: watch(door, homeserver, gateway)),
                 ):
                     yield door
             finally:
@@ -223,36 +234,41 @@ async def _after(event: asyncio.Event, loop: Loop) -> None:
 
 
 async def _start(
-    door: Door, homeserver: Homeserver, gateway: Gateway, keyring: Keyring | None, recalled: asyncio.Event
+    door: Door, account: Account, gateway: Gateway, keyring: Keyring | None, recalled: asyncio.Event
 ) -> None:
     """Step by step to readiness, waiting for the homeserver where it is not there yet; then look around hourly.
 
     Records that come from a back-up are brought up to date before anything is handled.
     """
-    await _patiently(lambda: _introduce(door.settings, homeserver), "introducing myself to the homeserver")
+    homeserver = account.homeserver
+    await _patiently(lambda: _introduce(door, account), "introducing myself to the homeserver")
     await _patiently(lambda: recall(door, Memory(homeserver)), "reading what I said since the back-up")
     await _patiently(lambda: sealed.look_at_management_rooms(door), "looking at the management rooms")
     recalled.set()
-    await _patiently(lambda: _ping(door.settings, homeserver), "asking the homeserver to call back")
+    await _patiently(lambda: _ping(door.settings, homeserver, gateway), "asking the homeserver to call back")
     async with _working(*([keyring.run] if keyring is not None else [])):
         if keyring is not None:
             await keyring.settled.wait()
         gateway.ready = True
         log.info("knockbot %s is ready", __version__)
         async with _working(lambda: protect_configured(door), lambda: look_at_names(door)):
-            await _look_around(door)
+            await _look_around(door, account)
 
 
-async def _look_around(door: Door) -> None:
+async def _look_around(door: Door, account: Account) -> None:
     """On start and then hourly: every protected room, and all that has to be cleared away."""
     while True:
+        await _look_at_all(door)
         async with door.db.tx() as tx:
-            await _look_at_all(door, tx)
             await inbox.forget_old(tx, now())
             await issuing.forget(tx, now(), door.settings.issuing.keep_addresses)
         await entry.leave_unused(door)
         await asyncio.sleep(ROUNDS)
         await _patiently(lambda: sealed.look_at_management_rooms(door), "looking at the management rooms")
+        try:
+            await account.keep_others_out(await _own_device(door))
+        except ActionError as error:
+            log.warning("cannot see who is logged in to my account: %s", error.why)
 
 
 async def look_at_names(door: Door) -> None:
@@ -278,44 +294,109 @@ async def protect_configured(door: Door) -> None:
             pass  # an alias may lead somewhere by now
 
 
-async def _look_at_all(door: Door, tx: Tx) -> None:
-    for room_id in {room.room_id for room in await rooms.all_rooms(tx)} | {*await rooms.management_rooms(tx)}:
+async def _look_at_all(door: Door) -> None:
+    async with door.db.tx() as tx:
+        found = {room.room_id for room in await rooms.all_rooms(tx)} | {*await rooms.management_rooms(tx)}
+    for room_id in found:
         door.look_at(room_id)
 
 
-async def watch(door: Door, homeserver: Homeserver) -> None:
-    """Where the homeserver was away and is back, have it deliver what it kept, and look for what it forgot.
+async def watch(door: Door, homeserver: Homeserver, gateway: Gateway) -> None:
+    """Where one of the two was out of the other's reach, have the homeserver deliver, and look for what it forgot.
 
     What it was about to deliver when it was killed it may deliver with the next event, or never (FACTS: Synapse).
     """
-    absences = homeserver.absences
+    absences, pinged, silence, missed = homeserver.absences, time.monotonic(), Silence(door, gateway), False
     while True:
         await asyncio.sleep(WATCH)
         try:
             await homeserver.versions()
-            if homeserver.absences == absences:
-                continue
             seen = homeserver.absences
-            await _ping(door.settings, homeserver)
-            await sealed.look_at_management_rooms(door)
+            missed = missed or seen != absences or not gateway.reached
+            if missed or time.monotonic() - pinged >= PINGS:
+                if not await _is_reached(door, homeserver, gateway):
+                    continue
+                pinged = time.monotonic()
+            if missed:
+                await sealed.look_at_management_rooms(door)
         except ActionError as error:
             log.debug("the homeserver is not there: %s", error.why)
             continue
         absences = seen
-        async with door.db.tx() as tx:
-            await _look_at_all(door, tx)
-        log.info("the homeserver was away and is back; looking at every room")
+        if missed:
+            missed, silence = False, Silence(door, gateway)
+            await _look_at_all(door)
+            log.info("the homeserver was away and is back; looking at every room")
+        await silence.look()
 
 
-async def _introduce(settings: Settings, homeserver: Homeserver) -> None:
-    """Have an account, then a name: the other way round, Synapse would refuse the account for ever."""
-    await homeserver.register()
-    await homeserver.set_display_name(settings.appservice.bot_displayname)
+async def _is_reached(door: Door, homeserver: Homeserver, gateway: Gateway) -> bool:
+    """Whether the homeserver reaches us; said when that changes."""
+    try:
+        await _ping(door.settings, homeserver, gateway)
+    except ActionError as error:
+        if gateway.reached:
+            log.error("the homeserver does not reach me: %s Nothing arrives until it does.", error.why)
+        gateway.reached = False
+    else:
+        gateway.reached = True
+    return gateway.reached
 
 
-async def _ping(settings: Settings, homeserver: Homeserver) -> None:
-    """After a pause the homeserver may hold events back for minutes; a ping makes it deliver them now."""
-    await homeserver.ping(settings.appservice.id, f"start-{secrets.token_hex(8)}")
+class Silence:
+    """The time since the homeserver was last away, in which it may keep everything back."""
+
+    def __init__(self, door: Door, gateway: Gateway) -> None:
+        self._door = door
+        self._gateway = gateway
+        self._begin = time.monotonic()
+        self._since = door.now()
+        self._looks = list(LOOKS_IN_SILENCE)
+
+    async def look(self) -> None:
+        """Look at every room, now and then, until something has arrived."""
+        if not self._looks or time.monotonic() - self._begin < self._looks[0]:
+            return
+        async with self._door.db.tx() as tx:
+            arrived = max(await inbox.latest(tx), self._gateway.last_transaction or 0)
+        if arrived > self._since:
+            self._looks.clear()
+            return
+        self._looks.pop(0)
+        log.info("nothing has arrived since the homeserver was away; looking at every room until something does")
+        await _look_at_all(self._door)
+
+
+async def _introduce(door: Door, account: Account) -> None:
+    """Have an account, then a name: the other way round, Synapse would refuse the account for ever.
+
+    Nothing is done with an account that somebody else can use; a name is not needed.
+    """
+    await account.homeserver.register()
+    await account.be_alone(await _own_device(door))
+    name = door.settings.appservice.bot_displayname
+    try:
+        await account.homeserver.set_display_name(name)
+    except Never as error:
+        log.warning("I cannot be called %s: %s", name, error.why)
+
+
+async def _own_device(door: Door) -> str | None:
+    """The device that holds the bot's keys, also while encryption is switched off."""
+    async with door.db.tx() as tx:
+        device = await encryption.device(tx, door.bot)
+    return device.device_id if device is not None else None
+
+
+async def _ping(settings: Settings, homeserver: Homeserver, gateway: Gateway) -> None:
+    """After a pause the homeserver may hold events back for minutes; a ping makes it deliver them now.
+
+    The homeserver is content with any answer, so that the ping has come here is looked at here.
+    """
+    ping = f"run-{secrets.token_hex(8)}"
+    await homeserver.ping(settings.appservice.id, ping)
+    if not await gateway.heard(ping):
+        raise Later(f"something else than knockbot answers the homeserver at {settings.appservice.address}.")
 
 
 async def _patiently(step: Callable[[], Coroutine[Any, Any, None]], what: str) -> None:
@@ -391,11 +472,11 @@ async def listening(app: web.Application, host: str, port: int) -> AsyncIterator
 
 
 @asynccontextmanager
-async def _metrics(settings: Settings, db: Database) -> AsyncIterator[None]:
+async def _metrics(settings: Settings, db: Database, gateway: Gateway) -> AsyncIterator[None]:
     if not settings.metrics.enabled:
         yield
         return
-    async with listening(Metrics(db).app, *settings.metrics.listen):
+    async with listening(Metrics(db, gateway).app, *settings.metrics.listen):
         yield
 
 

@@ -1,6 +1,7 @@
 """`knockbot check`: every link of the chain looked at in order, each miss with its mend.
 
-It changes nothing: no schema is upgraded, no account made (but the bot's with identity servers), no transaction taken.
+What `knockbot run` will do is tried in earnest, and undone. What stays: the bot's account, with its name, here and with
+identity servers. No schema is upgraded, no transaction taken.
 """
 
 from __future__ import annotations
@@ -12,35 +13,53 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from aiohttp import ClientError, ClientSession
+from aiohttp import ClientError, ClientSession, web
 from mautrix.api import Method, Path
 
 from knockbot.app import listening, new_homeserver, new_session, now
-from knockbot.config import Settings
+from knockbot.config import Metrics, Settings, registration_differences
 from knockbot.domain import wording
 from knockbot.domain.ids import is_alias, server_of
-from knockbot.errors import ActionError, Later, Never, Unavailable
+from knockbot.errors import ActionError, Fault, Later, Never, Unavailable
 from knockbot.flow import configured, fitness, names
 from knockbot.flow.checkup import checklist
 from knockbot.flow.door import Door
+from knockbot.matrix.account import Account
 from knockbot.matrix.facts import Outside
 from knockbot.matrix.gateway import PingOnly
-from knockbot.matrix.homeserver import Homeserver
+from knockbot.matrix.homeserver import UNWELL, Homeserver
 from knockbot.matrix.identity import IdentityServers
 from knockbot.store import encryption, rooms
-from knockbot.store.db import UP_TO_DATE, Database, InUse, probe, redacted
+from knockbot.store.db import UP_TO_DATE, Database, InUse, peeking, probe
+from knockbot.store.fitness import redacted
 
 LIMIT_PROBES = 25
 """Requests in a row that a homeserver with its usual limits would not all serve."""
 
 
 class Miss(Exception):
-    """Something is not as it must be; `mend` says what to do about it."""
+    """Something is not as it must be, and what follows builds on it; `mend` says what to do about it."""
+
+    mark = "❌"
+    fails = stops = True
 
     def __init__(self, what: str, mend: str) -> None:
         super().__init__(what)
         self.what = what
         self.mend = mend
+
+
+class Aside(Miss):
+    """Something is not as it must be; what follows can be looked at all the same."""
+
+    stops = False
+
+
+class Hint(Miss):
+    """Something that knockbot works without, but not as somebody may expect."""
+
+    mark = "⚠️"
+    fails = stops = False
 
 
 UNKNOWN_TOKEN = frozenset({"M_UNKNOWN_TOKEN", "M_MISSING_TOKEN"})
@@ -55,9 +74,11 @@ class Bench:
     bot: Homeserver
     service: Homeserver
     """The application service's own user, who is not the bot."""
+    account: Account
 
 
 Step = Callable[[Bench], Awaitable[str]]
+"""Looks at one thing and returns what it found; nothing where there was nothing to look at."""
 
 
 async def check(settings: Settings, say: Callable[[str], None]) -> bool:
@@ -68,15 +89,21 @@ async def check(settings: Settings, say: Callable[[str], None]) -> bool:
     logging.getLogger("knockbot").setLevel(logging.CRITICAL)  # what is wrong is said here, once
     say(f"✅ config: it is sound; the bot is {settings.bot_user_id}")
     async with new_session() as session:
-        bench = Bench(settings, session, new_homeserver(session, settings), new_homeserver(session, settings, None))
+        bot = new_homeserver(session, settings)
+        account = Account(bot, session, settings)
+        bench = Bench(settings, session, bot, new_homeserver(session, settings, None), account)
+        sound = True
         for name, step in STEPS.items():
             try:
-                say(f"✅ {name}: {await step(bench)}")
+                if found := await step(bench):
+                    say(f"✅ {name}: {found}")
             except Miss as miss:
-                say(f"❌ {name}: {miss.what}\n   → {miss.mend}")
-                return False
-        trusted = await _identity_servers(bench, say)
-        return await _rooms(bench, say) and trusted
+                say(f"{miss.mark} {name}: {miss.what}\n   → {miss.mend}")
+                if miss.stops:
+                    return False
+                sound = sound and not miss.fails
+        sound = await _identity_servers(bench, say) and sound
+        return await _rooms(bench, say) and sound
 
 
 # --- the steps ------------------------------------------------------------------------------------------------
@@ -105,6 +132,47 @@ async def _homeserver(bench: Bench) -> str:
     return f"{address} answers, and speaks Matrix up to {versions[-1] if versions else '?'}"
 
 
+LARGEST_DIFFERENCE = 60
+"""Seconds that the clocks of two machines may be apart before it is worth a word."""
+
+
+async def _clocks(bench: Bench) -> str:
+    ahead = bench.service.clock_ahead
+    if ahead is None:
+        return "the homeserver does not say what its clock shows"
+    if abs(ahead) <= LARGEST_DIFFERENCE:
+        return "those of the homeserver and of this machine agree"
+    raise Aside(
+        f"the homeserver's clock is {_span(abs(ahead))} {'ahead of' if ahead > 0 else 'behind'} this machine's",
+        "have both machines take the time from the network (NTP)",
+    )
+
+
+def _span(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{minutes} minutes" if minutes < 120 else f"{round(minutes / 60)} hours"
+
+
+async def _registration_file(bench: Bench) -> str:
+    """What `knockbot init` or `registration` wrote beside the config; the homeserver may have been given a copy."""
+    file = bench.settings.registration_file
+    if file is None or not await asyncio.to_thread(file.exists):
+        return ""
+    try:
+        differences = registration_differences(bench.settings, await asyncio.to_thread(file.read_text, "utf-8"))
+    except (OSError, UnicodeDecodeError, Fault) as error:
+        raise Aside(f"cannot read {file}: {error}", ANEW.format(file=file)) from error
+    if differences:
+        raise Aside(f"{file} does not fit the config: {'; '.join(differences)}", ANEW.format(file=file))
+    return f"{file} fits the config"
+
+
+ANEW = (
+    "move {file} away, write it anew with `knockbot registration -o {file}`, give it to the homeserver, and restart "
+    "that"
+)
+
+
 async def _registration(bench: Bench) -> str:
     domain = bench.settings.homeserver.domain
     try:
@@ -128,60 +196,152 @@ async def _registration(bench: Bench) -> str:
 
 
 async def _account(bench: Bench) -> str:
+    """Have the account made as `run` does: only so does it show that another service has the name."""
+    me = bench.settings.bot_user_id
     try:
         await bench.bot.whoami()
+        made = ""
     except Never as error:
         if "masquerade" in error.why:
             raise Miss(
-                f"the registration does not cover {bench.settings.bot_user_id}",
+                f"the registration does not cover {me}",
                 "write registration.yaml anew with `knockbot registration`, and restart the homeserver",
             ) from error
-        return f"{bench.settings.bot_user_id} has no account yet; `knockbot run` makes it"
+        await _register(bench)
+        made = ", newly made"
     except ActionError as error:
-        raise Miss(error.why, "an admin of the homeserver can mend this, with its admin API") from error
-    profile = await _profile(bench)
-    return f"{bench.settings.bot_user_id} is there{profile}"
+        raise Miss(error.why, ADMIN_API) from error
+    await _may_act(bench)
+    return f"{me} is there{made}, and may act"
 
 
-async def _profile(bench: Bench) -> str:
+ADMIN_API = "an admin of the homeserver can mend this, with its admin API"
+
+
+async def _register(bench: Bench) -> None:
+    try:
+        await bench.bot.register()
+    except ActionError as error:
+        if error.code == "M_EXCLUSIVE":
+            raise Miss(
+                f"another application service has reserved {bench.settings.bot_user_id}",
+                "set another appservice.bot_username and write registration.yaml anew, or narrow the namespace in the "
+                "other service's registration; then restart the homeserver",
+            ) from error
+        raise Miss(error.why, "look at the homeserver's own log") from error
+
+
+async def _may_act(bench: Bench) -> None:
+    """Ask for what comes to nothing, but is refused to who is suspended."""
+    try:
+        await bench.bot.join(f"!{secrets.token_hex(8)}:{bench.settings.homeserver.domain}")
+    except ActionError as error:
+        if error.code in UNWELL:
+            raise Miss(error.why, ADMIN_API) from error
+
+
+async def _logins(bench: Bench) -> str:
+    """Who else could act with the bot's power."""
+    bot, account = bench.settings.bot_user_id, bench.account
+    try:
+        ways, others = await account.logins(), await account.foreign_devices(await _own_device(bench))
+        addresses = await account.addresses()
+    except ActionError as error:
+        raise Miss(error.why, ADMIN_API if error.code in UNWELL else "look at the homeserver's own log") from error
+    if ways and not bench.settings.appservice.allow_password:
+        raise Miss(
+            f"others can log in as {bot} ({', '.join(sorted(ways))}), and act with its power",
+            "set another appservice.bot_username, which nobody has, and write registration.yaml anew; or have an admin "
+            f'give {bot} a password that nobody else knows (PUT /_synapse/admin/v2/users/{bot} with {{"password": "…", '
+            '"logout_devices": true}) and set appservice.allow_password: true',
+        )
+    if others or addresses:
+        what = [f"session {device}" for device in others] + [f"address ({one.medium})" for one in addresses]
+        raise Aside(
+            f"somebody else has used the account {bot}: {', '.join(what)}",
+            "`knockbot run` takes them away when it starts; look at what was done in the bot's name",
+        )
+    hidden = "; whether it has a password cannot be seen where the registration has MSC4190" if ways is None else ""
+    return f"nobody but knockbot uses {bot}{hidden}"
+
+
+async def _own_device(bench: Bench) -> str | None:
+    """The device of the bot by the records, also while a knockbot runs on them."""
+    async with peeking(bench.settings.database) as db:
+        if db is None:
+            return None
+        async with db.statement() as tx:
+            device = await encryption.device(tx, bench.settings.bot_user_id)
+    return device.device_id if device is not None else None
+
+
+async def _name(bench: Bench) -> str:
     wanted = bench.settings.appservice.bot_displayname
     try:
-        found = (await bench.bot.call(Method.GET, Path.v3.profile[bench.bot.bot])).get("displayname")
-    except ActionError:
-        found = None
-    return f", and is called {wanted}" if found == wanted else f"; `knockbot run` will call it {wanted}"
+        await bench.bot.set_display_name(wanted)
+    except ActionError as error:
+        raise Hint(
+            f"the bot cannot be called {wanted}: {error.why}",
+            "`enable_set_displayname: true` in homeserver.yaml, or an admin names it; it works without",
+        ) from error
+    return f"the bot is called {wanted}"
 
 
 async def _round_trip(bench: Bench) -> str:
     service = bench.settings.appservice
-    async with _somebody_listens(bench) as who:
+    txn_id = f"check-{secrets.token_hex(8)}"
+    async with _somebody_listens(bench) as (who, heard):
         try:
-            await bench.service.ping(service.id, f"check-{secrets.token_hex(8)}")
+            await bench.service.ping(service.id, txn_id)
         except ActionError as error:
             raise _why_no_ping(bench.settings, error) from error
+        if not await heard(txn_id):
+            raise Miss(
+                f"something else than {who} answers the homeserver at {service.address}",
+                f"appservice.address must lead to {service.listen} of this machine: look for a proxy or another "
+                "program in between",
+            )
     return f"the homeserver reaches {who} at {service.address}, and the hs_token is right"
 
 
+Heard = Callable[[str], Awaitable[bool]]
+"""Whether a ping has arrived."""
+
+
 @asynccontextmanager
-async def _somebody_listens(bench: Bench) -> AsyncIterator[str]:
+async def _somebody_listens(bench: Bench) -> AsyncIterator[tuple[str, Heard]]:
     """A running knockbot, or, where nothing listens, a stand-in that answers pings and nothing else."""
-    service = bench.settings.appservice
+    service, figures = bench.settings.appservice, bench.settings.metrics
+    stand_in = PingOnly(service.hs_token)
     try:
-        async with listening(PingOnly(service.hs_token).app, *service.listen):
-            yield "this check"
+        async with listening(stand_in.app, *service.listen):
+            await _figures(figures)
+            yield "this check", stand_in.heard
             return
     except Unavailable as error:
-        if not await _knockbot_runs(bench):
+        if not await _knockbot_says(bench, "live"):
             raise Miss(str(error), f"stop what uses port {service.port}, or set another appservice.port") from error
-    yield "the running knockbot"
+    yield "the running knockbot", lambda txn_id: _knockbot_says(bench, f"heard/{txn_id}")
 
 
-async def _knockbot_runs(bench: Bench) -> bool:
+async def _figures(figures: Metrics) -> None:
+    """Try to listen where the figures are to be had."""
+    if not figures.enabled:
+        return
+    try:
+        async with listening(web.Application(), *figures.listen):
+            pass
+    except Unavailable as error:
+        raise Miss(str(error), f"stop what uses port {figures.listen.port}, or set another metrics.listen") from error
+
+
+async def _knockbot_says(bench: Bench, path: str) -> bool:
+    """Whether whatever listens at our port answers this with 200."""
     service = bench.settings.appservice
     try:
         async with (
             asyncio.timeout(5),
-            bench.session.get(f"http://{service.listen}/_matrix/mau/live") as answer,
+            bench.session.get(f"http://{service.listen}/_matrix/mau/{path}") as answer,
         ):
             return answer.status == 200
     except (ClientError, OSError, TimeoutError):
@@ -268,8 +428,12 @@ async def _encryption(bench: Bench) -> str:
 STEPS: dict[str, Step] = {
     "database": _database,
     "homeserver": _homeserver,
+    "clocks": _clocks,
+    "registration file": _registration_file,
     "registration": _registration,
     "account": _account,
+    "logins": _logins,
+    "name": _name,
     "round trip": _round_trip,
     "limits": _limits,
     "encryption": _encryption,

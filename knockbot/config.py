@@ -22,6 +22,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainValidator,
+    PrivateAttr,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -407,6 +408,8 @@ class AppService(Part):
     bot_displayname: Annotated[str, _by(_display_name)] = "Knockbot"
     as_token: Annotated[str, _by(_token)] = Field(repr=False)
     hs_token: Annotated[str, _by(_token)] = Field(repr=False)
+    allow_password: Annotated[bool, _by(_flag)] = False
+    """Whether knockbot runs although its account has a password, as it is one that only the server's admin knows."""
 
     @property
     def listen(self) -> Listen:
@@ -522,6 +525,14 @@ class Settings(Part):
         except Fault as fault:
             raise ValueError(fault) from None
 
+    _file: Path | None = PrivateAttr(None)
+    """The config.yaml that this was read from."""
+
+    @property
+    def registration_file(self) -> Path | None:
+        """Where `knockbot init` writes the registration: beside the config."""
+        return self._file.with_name("registration.yaml") if self._file else None
+
     @property
     def bot_user_id(self) -> str:
         """The bot's own user ID."""
@@ -613,7 +624,9 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
     sources = _Sources(_read(path), path.absolute().parent)
     sources.overlay(environ)
     sources.read_secrets()
-    return sources.settings()
+    settings = sources.settings()
+    settings._file = path.absolute()  # noqa: SLF001 - no key of the config, and so not for the reader of keys
+    return settings
 
 
 def _read(path: Path) -> Document:
@@ -853,6 +866,43 @@ def registration(settings: Settings) -> str:
     lines = TRANSACTION_LINES if by_transactions else ""
     plain = {"ephemeral": "true" if by_transactions else "false", "lines": lines}
     return REGISTRATION.format_map({key: quoted(value) for key, value in values.items()} | plain)
+
+
+def registration_differences(settings: Settings, written: str) -> list[str]:
+    """In what a registration differs from the one that fits the settings; what a token is, is not told.
+
+    Keys that are not ours are left alone. Raises `Fault` for what is no registration.
+    """
+    theirs, ours = (read_document(text).value for text in (written, registration(settings)))
+    if not isinstance(theirs, dict):
+        raise Fault("it is no registration")
+    found_at = {key: theirs.get(key, False if value in (True, False) else None) for key, value in ours.items()}
+    differing = [key for key, value in ours.items() if key != "namespaces" and found_at[key] != value]
+    # What makes the homeserver send more than we read costs it work, and is no fault.
+    plain = [key for key in differing if not (ours[key] is False and key == "receive_ephemeral")]
+    differences = [_difference(key, found_at[key], ours[key]) for key in plain]
+    return differences + ([] if _covers(theirs.get("namespaces"), settings.bot_user_id) else [NOT_COVERED])
+
+
+NOT_COVERED = "no exclusive namespace under namespaces.users covers the bot"
+
+
+def _difference(key: str, theirs: object, ours: object) -> str:
+    if key.endswith("_token") or key == "sender_localpart":
+        return f"{key} is another one"
+    return f"{key} is {found(theirs)} there, and has to be {found(ours)}"
+
+
+def _covers(namespaces: object, user_id: str) -> bool:
+    users = namespaces.get("users") if isinstance(namespaces, dict) else None
+    for one in users if isinstance(users, list) else []:
+        if isinstance(one, dict) and one.get("exclusive") is True and isinstance(one.get("regex"), str):
+            try:
+                if re.match(one["regex"], user_id):
+                    return True
+            except re.error:
+                continue
+    return False
 
 
 def sender_localpart(as_token: str) -> str:

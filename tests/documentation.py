@@ -79,7 +79,10 @@ RAISED = frozenset(
         "Unavailable",
         "UsageError",
         "_error",
+        "Aside",
+        "Hint",
         "damaged",
+        "unfit",
         "_fault",
     }
 )

@@ -282,6 +282,10 @@ class Process(Keeper):
         """What it wrote to its log, in all its runs."""
         return self.log.read_text(errors="replace")
 
+    async def heard(self) -> str:
+        """The same, to be waited for."""
+        return self.said()
+
     @property
     def _running(self) -> Warm:
         assert self._process is not None

@@ -146,17 +146,20 @@ class Homeserver:
         await self.stop()
         await self.start()
 
-    async def register(self, localpart: str, password: str, *, display_name: str | None = None) -> dict[str, Any]:
+    async def register(
+        self, localpart: str, password: str, *, display_name: str | None = None, admin: bool = False
+    ) -> dict[str, Any]:
         """Register a user as the server's admin would; the answer holds `user_id` and `access_token`."""
         url = f"{self.url}/_synapse/admin/v1/register"
         async with self.http.get(url) as response:
             nonce = (await response.json())["nonce"]
-        signed = b"\0".join(part.encode() for part in (nonce, localpart, password, "notadmin"))
+        signed = b"\0".join(part.encode() for part in (nonce, localpart, password, "admin" if admin else "notadmin"))
         body = {
             "nonce": nonce,
             "username": localpart,
             "displayname": display_name or localpart,
             "password": password,
+            "admin": admin,
             "mac": hmac.new(self._shared_secret.encode(), signed, hashlib.sha1).hexdigest(),
         }
         async with self.http.post(url, json=body) as response:

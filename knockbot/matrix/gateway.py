@@ -10,6 +10,8 @@ import asyncio
 import hashlib
 import hmac
 import logging
+import re
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -23,7 +25,7 @@ from knockbot.flow.sealed import SEALED
 from knockbot.matrix.events import ENCRYPTION, is_encryption, is_event_id, mapping, matters
 from knockbot.matrix.keyring import FOR_DEVICES, mail_in_transaction
 from knockbot.matrix.visitors import KNOWN
-from knockbot.store import encryption, inbox, rooms
+from knockbot.store import encryption, inbox, processes, rooms
 from knockbot.store.db import Database
 from knockbot.store.inbox import Arrival
 
@@ -35,6 +37,11 @@ LARGEST_TRANSACTION = 256 * 2**20
 BODY = 60.0
 """Seconds; the homeserver sends what has come too slowly again."""
 
+PING = re.compile(r"[a-z]{1,16}-[0-9a-f]{16}")
+"""The name of a ping that knockbot asked for: hard to guess, as anybody on this machine may ask whether it came."""
+
+PINGS_KEPT = 16
+
 NOWHERE = ""
 """The room of an arrival that names none: it will be set aside when it is looked at."""
 
@@ -45,16 +52,45 @@ class PingOnly(AppServiceServerMixin):
     def __init__(self, hs_token: str) -> None:
         super().__init__(log=log, hs_token=hs_token)
         self.ready = False
+        self.reached = True
+        """Whether the homeserver's last ping that was asked for has come."""
+        self._pings: deque[str] = deque(maxlen=PINGS_KEPT)
         self.app = web.Application(client_max_size=LARGEST_TRANSACTION)
         self.app.router.add_get("/_matrix/mau/live", self._live)
         self.app.router.add_get("/_matrix/mau/ready", self._ready)
+        self.app.router.add_get("/_matrix/mau/heard/{ping}", self._heard)
         self.register_routes(self.app)
 
     async def _live(self, _: web.Request) -> web.Response:
         return web.json_response({})
 
     async def _ready(self, _: web.Request) -> web.Response:
-        return web.json_response({}, status=200 if self.ready else 503)
+        return web.json_response({}, status=200 if self.ready and self.reached else 503)
+
+    async def _heard(self, request: web.Request) -> web.Response:
+        """Whether a ping has come, for whoever asked the homeserver for it and knows its name."""
+        ping = request.match_info["ping"]
+        return web.json_response({}, status=200 if PING.fullmatch(ping) and await self.heard(ping) else 404)
+
+    async def heard(self, ping: str) -> bool:
+        """Whether this ping has come."""
+        return ping in self._pings
+
+    async def _note(self, ping: str) -> None:
+        self._pings.append(ping)
+
+    async def _http_ping(self, request: web.Request) -> web.Response:
+        """The homeserver calls back. That it does is no proof to whoever asked: anything may have answered it."""
+        if not self._check_token(request):
+            return _error(403, "M_FORBIDDEN", "wrong hs_token")
+        try:
+            body = await request.json()
+        except ValueError:
+            return _error(400, "M_NOT_JSON", "the body is not JSON")
+        ping = body.get("transaction_id") if isinstance(body, dict) else None
+        if isinstance(ping, str) and PING.fullmatch(ping):
+            await self._note(ping)
+        return web.json_response({})
 
     def _check_token(self, request: web.Request) -> bool:
         """Compared in constant time; the token in the query string is the older way."""
@@ -82,6 +118,23 @@ class Gateway(PingOnly):
         """The bot, where it reads what is encrypted; else that is dropped."""
         self.patience = BODY
         """Seconds that the body of a transaction may take."""
+        self.last_transaction: int | None = None
+        """When the homeserver last delivered something to this process."""
+
+    async def heard(self, ping: str) -> bool:
+        """Whether this ping has come, to this process or to another one on the same database."""
+        if await super().heard(ping):
+            return True
+        if self._db.alone:
+            return False
+        async with self._db.tx() as tx:
+            return await processes.was_heard(tx, ping)
+
+    async def _note(self, ping: str) -> None:
+        await super()._note(ping)
+        if not self._db.alone:
+            async with self._db.tx() as tx:
+                await processes.hear(tx, self._db.process, ping)
 
     async def _http_handle_transaction(self, request: web.Request) -> web.Response:
         if not self._check_token(request):
@@ -105,6 +158,7 @@ class Gateway(PingOnly):
         except Exception:
             log.exception("storing a transaction failed; the homeserver will send it again")
             return _error(500, "M_UNKNOWN", "storing failed")
+        self.last_transaction = self._now()
         return web.json_response({})
 
     async def _keep(self, sifted: list[Sifted], body: Mapping[str, Any]) -> None:

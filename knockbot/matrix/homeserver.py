@@ -58,6 +58,7 @@ REFUSALS: dict[str, str] = {
     "M_INCOMPATIBLE_ROOM_VERSION": "their server is too old for this version of room.",
     "M_TOO_LARGE": "the text is too long for an event.",
     "M_NOT_FOUND": "there is no such thing.",
+    "M_EXCLUSIVE": "that user ID is reserved for another application service.",
 }
 """What an errcode means to a moderator, where the homeserver's own words would not say it."""
 
@@ -102,8 +103,22 @@ BY_PROXY: Final = frozenset({502, 503})
 """What a proxy answers whose homeserver is down. At 504 the homeserver may well be up, and itself wait for another."""
 
 
+class Stages(Never):
+    """The homeserver asks who is at the keyboard; `stages` are the ways to say so that this account has."""
+
+    def __init__(self, flows: Any) -> None:
+        super().__init__("the homeserver wants a password for that, which I have not.", code=PASSWORD_WANTED)
+        steps = [flow.get("stages") for flow in flows if isinstance(flow, dict)] if isinstance(flows, list) else []
+        self.stages = frozenset(
+            shown(stage, SAID) for step in steps if isinstance(step, list) for stage in step if isinstance(stage, str)
+        )
+
+
 class Api(HTTPAPI):
     """mautrix's client with its own reading of answers."""
+
+    clock_ahead: float | None = None
+    """Seconds that the homeserver's clock was ahead of this machine's, by its last answer that told."""
 
     async def _send(
         self, method: Method, url: URL, content: Any, query_params: dict[str, str], headers: dict[str, str]
@@ -120,6 +135,7 @@ class Api(HTTPAPI):
             allow_redirects=False,  # aiohttp leaves the token out where one leads to another server
             auto_decompress=False,
         ) as answer:
+            self.clock_ahead = _clock_ahead(answer.headers.get("Date", ""), self.clock_ahead)
             if 200 <= answer.status < 300:
                 if answer.headers.get("Content-Encoding", "identity") != "identity":
                     raise Later("the homeserver's answer is compressed, which I did not ask for.")
@@ -214,7 +230,7 @@ def _refusal(status: int, body: Mapping[str, Any], headers: Mapping[str, str]) -
             "the homeserver asks me to slow down.", retry_after=_wish(body, headers), code=code, unreachable=True
         )
     if status == 401 and "flows" in body:
-        return Never("the homeserver wants a password for that, which I have not.", code=PASSWORD_WANTED)
+        return Stages(body["flows"])
     if status == 401 or code in UNWELL:
         why = UNWELL.get(code or "", "the homeserver does not accept my token.")
         log.error("%s", why)
@@ -237,12 +253,21 @@ def _wish(body: Mapping[str, Any], headers: Mapping[str, str]) -> float | None:
     return None
 
 
+def _clock_ahead(date: str, before: float | None) -> float | None:
+    seconds = _seconds_until(date)
+    return seconds if seconds is not None else before
+
+
 def _header_seconds(header: str) -> float | None:
     """`Retry-After` is a number of seconds or a date (RFC 9110, section 10.2.3)."""
     try:
         return float(header)
     except ValueError:
-        pass
+        return _seconds_until(header)
+
+
+def _seconds_until(header: str) -> float | None:
+    """How far ahead of this machine's clock a date lies."""
     try:
         moment = parsedate_to_datetime(header)
     except (ValueError, OverflowError, IndexError, TypeError):
@@ -326,6 +351,11 @@ class Homeserver:
         typed: Any = {"as_user_id": bot, "log": log, "client_session": session}
         self._api = Api(address, token, **typed)
         self._list_api = partial(ListApi, address, token, **typed)
+
+    @property
+    def clock_ahead(self) -> float | None:
+        """Seconds that the homeserver's clock is ahead of this machine's; `None` as long as it has not said."""
+        return self._api.clock_ahead
 
     async def call(
         self,

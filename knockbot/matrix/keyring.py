@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from aiohttp import ClientSession
-from mautrix.api import Method, Path
 
 from knockbot.domain import nesting
 from knockbot.errors import ActionError, KnockbotError, Later, Never
 from knockbot.flow.door import Door, log
 from knockbot.flow.sealed import MEGOLM, SEALED, KeyMissing, Opened, Unreadable
 from knockbot.flow.worker import backoff
+from knockbot.matrix.account import Account
 from knockbot.matrix.events import mapping
 from knockbot.matrix.homeserver import DeviceApi, Homeserver
 from knockbot.store import effects, encryption, inbox, processes
@@ -98,6 +98,7 @@ class Keyring:
         self._door = door
         self._homeserver = homeserver
         self._session = session
+        self._account = Account(homeserver, session, door.settings)
         self._machine = machine
         self._here = False
         self.settled = asyncio.Event()
@@ -189,20 +190,9 @@ class Keyring:
         for other in await self._homeserver.devices():
             if other != device_id:
                 try:
-                    await self._drop(other)
+                    await self._account.log_out(other)
                 except Never as error:
                     log.warning("the bot's old device %s stays: %s", other, error.why)
-
-    async def _drop(self, device_id: str) -> None:
-        """Away with a device: logging it out takes no password, as deleting it does where there is no MSC4190."""
-        service = self._door.settings
-        try:
-            token = await self._homeserver.login(device_id, service.appservice.bot_displayname)
-        except Never:
-            await self._homeserver.delete_device(device_id)
-            return
-        api = DeviceApi(self._session, service.homeserver.address, token, None, None)
-        await api.request(Method.POST, Path.v3.logout)
 
     async def _count(self, device_id: str, starts: int) -> None:
         """Count on, here first: were it the homeserver, this database would seem an older copy after a crash."""

@@ -26,7 +26,8 @@ from yarl import URL
 from knockbot import __version__
 from knockbot.errors import Unavailable
 from knockbot.store import addressees, effects, encryption, processes, restores
-from knockbot.store.db import REFUSED, UPGRADE_LOCK, Database, Tx, first_line, redacted
+from knockbot.store.db import REFUSED, UPGRADE_LOCK, Database, Tx
+from knockbot.store.fitness import first_line, in_words, redacted
 from knockbot.store.upgrades import STEPS, UPGRADES
 
 TABLES: Mapping[str, str | None] = {
@@ -172,7 +173,7 @@ async def snapshot(url: str) -> AsyncIterator[Snapshot]:
         finally:
             await postgres.close()
     except REFUSED as error:
-        raise Unavailable(f"cannot use the database {redacted(url)}: {first_line(error)}") from error
+        raise Unavailable(f"cannot use the database {redacted(url)}: {in_words(error)}") from error
 
 
 # --- export -------------------------------------------------------------------------------------------------------
@@ -243,7 +244,7 @@ async def restore(url: str, lines: Iterable[bytes], source: str, bot: str, now: 
             await tx.execute(f"CREATE TABLE {VERSION_TABLE} (version INTEGER PRIMARY KEY)")
             await tx.execute(f"INSERT INTO {VERSION_TABLE} (version) VALUES ($1)", len(STEPS))
     except REFUSED as error:
-        raise Unavailable(f"cannot use the database {redacted(url)}: {first_line(error)}") from error
+        raise Unavailable(f"cannot use the database {redacted(url)}: {in_words(error)}") from error
     finally:
         await db.close()
     return header, counts

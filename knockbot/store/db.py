@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import os
 import secrets
 import sqlite3
+import tempfile
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing, suppress
@@ -25,6 +25,16 @@ from mautrix.util.async_db.aiosqlite import POSITIONAL_PARAM_PATTERN
 from yarl import URL
 
 from knockbot.errors import Unavailable
+from knockbot.store.fitness import (
+    POSTGRES_CONNECTIONS,
+    first_line,
+    in_words,
+    redacted,
+    refuse_foreign_file,
+    refuse_unfit,
+    try_file,
+    try_rights,
+)
 from knockbot.store.upgrades import UPGRADES
 
 Tx = Connection
@@ -37,7 +47,6 @@ def for_update(tx: Tx) -> str:
 
 
 UPGRADE_LOCK = 0x6B6E6F636B  # any number of our own; "knock" in ASCII
-POSTGRES_CONNECTIONS = 8
 
 REFUSED = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, sqlite3.Error)
 """What either engine raises where it cannot be used, or does not do what it is asked for."""
@@ -108,8 +117,9 @@ class Database:
         pool = Pool.create(url, db_args=_pool_args(url))
         try:
             if lock is not None:
-                await _try_file(url, "PRAGMA journal_mode = WAL")
+                await asyncio.to_thread(_prepare_file, url)
             await pool.start()
+            await refuse_unfit(pool, url)
             await prepare(pool)
         except BaseException as error:
             await _stop(pool, lock)
@@ -119,7 +129,7 @@ class Database:
                     "install that version again, or restore a backup"
                 ) from error
             if isinstance(error, REFUSED):
-                raise Unavailable(f"cannot use the database {redacted(url)}: {first_line(error)}") from error
+                raise Unavailable(f"cannot use the database {redacted(url)}: {in_words(error)}") from error
             raise
         return cls(pool, lock)
 
@@ -177,6 +187,20 @@ class Database:
                 yield _Direct(conn) if self.alone else conn
         finally:
             self._turns.pass_on()
+
+
+@asynccontextmanager
+async def peeking(url: str) -> AsyncIterator[Database | None]:
+    """A database to read single statements from, whoever is at work on it; `None` where there is none of ours yet."""
+    if url.startswith("sqlite:") and not await asyncio.to_thread(Path(URL(url).path).exists):
+        yield None
+        return
+    pool = Pool.create(url, db_args=_pool_args(url))
+    try:
+        await pool.start()
+        yield Database(pool, None) if await _schema(pool) == len(UPGRADES.upgrades) else None
+    finally:
+        await pool.stop()
 
 
 @asynccontextmanager
@@ -310,32 +334,55 @@ def _lock_file(url: str) -> IO[bytes]:
     except OSError as error:
         raise Unavailable(f"cannot write beside the database {path}: {error.strerror}") from error
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _take_lock(lock, beside)
     except BlockingIOError as error:
         lock.close()
         raise InUse(f"another knockbot is using {path}: stop it first, or use PostgreSQL to run several") from error
-    except OSError as error:
+    except Unavailable:
         lock.close()
-        raise Unavailable(
-            f"cannot lock {beside}: {error.strerror}; its file system has no locks, as some that are shared over a "
-            "network: put the database on a local disk, or use PostgreSQL"
-        ) from error
+        raise
     beside.chmod(0o600)
     path.touch(mode=0o600)  # a new one is nobody else's to read; SQLite's files beside it take the same mode
     return lock
 
 
-async def _try_file(url: str, statement: str) -> None:
-    """Run one statement on an SQLite file before the pool does.
+def _take_lock(file: IO[bytes], where: Path) -> None:
+    """Lock a file, unless another process has. Raises `BlockingIOError`, and `Unavailable` where there are no locks."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        raise Unavailable(
+            f"cannot lock {where}: {error.strerror}; its file system has no locks, as some that are shared over a "
+            "network: put the database on a local disk, or use PostgreSQL"
+        ) from error
 
-    Where the pool's first statement fails, it leaves a thread behind that keeps the process from exiting.
+
+def _prepare_file(url: str) -> None:
+    """Have an SQLite file written as we need it, if it is ours.
+
+    Not by the pool: where its first statement fails, it leaves a thread behind that keeps the process from exiting.
     """
+    with closing(sqlite3.connect(URL(url).path)) as connection:
+        refuse_foreign_file(connection, url)
+        mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+    if mode != "wal":
+        raise Unavailable(
+            f"cannot use the database {redacted(url)}: its file system has no shared memory, as those that are shared "
+            "over a network; put it on a local disk, or use PostgreSQL"
+        )
 
-    def run() -> None:
-        with closing(sqlite3.connect(URL(url).path)) as connection:
-            connection.execute(statement)
 
-    await asyncio.to_thread(run)
+def _try_directory(directory: Path) -> None:
+    """Write into the directory of an SQLite file as we would, and take it back."""
+    try:
+        with tempfile.TemporaryFile(dir=directory) as trial:
+            trial.write(b"knockbot")
+            trial.flush()
+            _take_lock(trial, directory)
+    except OSError as error:
+        raise Unavailable(f"cannot write into {directory}: {error.strerror}") from error
 
 
 async def _upgrade(pool: Pool, table: UpgradeTable = UPGRADES) -> None:
@@ -362,24 +409,26 @@ UP_TO_DATE = "is up to date"
 
 
 async def probe(url: str) -> str:
-    """Look at a database without changing it; says in which state it is.
+    """Look at a database, trying what `Database.open` does and taking it back; says in which state it is.
 
     Raises `Unavailable` where it cannot be used.
     """
     known = len(UPGRADES.upgrades)
-    pool = Pool.create(url, db_args={"min_size": 1, "max_size": 1} if not url.startswith("sqlite:") else None)
+    pool = Pool.create(url, db_args=_pool_args(url))
     try:
         if url.startswith("sqlite:"):
             path = Path(URL(url).path)
+            await asyncio.to_thread(_try_directory, path.parent)
             if not await asyncio.to_thread(path.exists):
-                if not os.access(path.parent, os.W_OK):
-                    raise Unavailable(f"cannot write into {path.parent}")
                 return "will be made"
-            await _try_file(url, "PRAGMA schema_version")
+            await asyncio.to_thread(try_file, url)
         await pool.start()
+        await refuse_unfit(pool, url)
         version = await _schema(pool)
+        if pool.scheme != Scheme.SQLITE:
+            await try_rights(pool, url)
     except REFUSED as error:
-        raise Unavailable(f"cannot use the database {redacted(url)}: {first_line(error)}") from error
+        raise Unavailable(f"cannot use the database {redacted(url)}: {in_words(error)}") from error
     finally:
         await pool.stop()
     if version > known:
@@ -393,14 +442,3 @@ async def _stop(pool: Pool, lock: IO[bytes] | None) -> None:
     finally:
         if lock is not None:
             lock.close()
-
-
-def redacted(url: str) -> str:
-    """The database URL without its password, fit for a log; options, among which there may be another, go too."""
-    parsed = URL(url).with_query(None)
-    return (parsed.with_password("…") if parsed.password else parsed).human_repr()
-
-
-def first_line(error: BaseException) -> str:
-    """What a database says is wrong, without the lines that explain it to its programmers."""
-    return str(error).strip().split("\n")[0] or type(error).__name__

@@ -123,6 +123,11 @@ async def is_asked_for(tx: Tx, room_id: str, sender: str, session: str) -> bool:
     )
 
 
+async def latest(tx: Tx) -> int:
+    """When the last event arrived, in whichever process; 0 for never."""
+    return int(await tx.fetchval("SELECT max(received_at) FROM inbox") or 0)
+
+
 async def key_is_there(tx: Tx, session: str) -> None:
     """The key of a session has come: what waits for it is due."""
     await tx.execute("UPDATE inbox SET due_at = NULL WHERE session = $1 AND handled_at IS NULL", session)

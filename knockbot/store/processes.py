@@ -22,6 +22,16 @@ async def beat(tx: Tx, process: str, now: int) -> None:
     )
 
 
+async def hear(tx: Tx, process: str, ping: str) -> None:
+    """Note that a ping of the homeserver has reached this process."""
+    await tx.execute("UPDATE processes SET heard = $2 WHERE id = $1", process, ping)
+
+
+async def was_heard(tx: Tx, ping: str) -> bool:
+    """Whether a ping has reached any process on this database, as its last one."""
+    return await tx.fetchrow("SELECT 1 FROM processes WHERE heard = $1", ping) is not None
+
+
 async def bury(tx: Tx, process: str, now: int, *, alone: bool) -> None:
     """Free what dead processes held: their leases, and the effects they had begun.
 

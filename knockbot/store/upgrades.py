@@ -230,10 +230,12 @@ CREATE TABLE audit (
 CREATE INDEX audit_of_request ON audit (request_id);
 CREATE INDEX audit_of_room ON audit (room_id, at);
 
--- Several processes may share one PostgreSQL. Claims and leases of one not seen for a while are void.
+-- Several processes may share one PostgreSQL. Claims and leases of one not seen for a while are void. `heard` is the
+-- homeserver's last ping that reached this one.
 CREATE TABLE processes (
     id      TEXT PRIMARY KEY,
-    seen_at BIGINT NOT NULL
+    seen_at BIGINT NOT NULL,
+    heard   TEXT
 );
 CREATE TABLE leases (
     name    TEXT PRIMARY KEY,

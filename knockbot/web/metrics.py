@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -12,11 +14,20 @@ from knockbot.store.db import Database
 EFFECT_STATES = ("due", "running", "blocked")
 
 
-class Metrics:
-    """Counted afresh at each look: the database knows, and a restart forgets nothing."""
+class Endpoint(Protocol):
+    """What is asked of the part that the homeserver delivers to."""
 
-    def __init__(self, db: Database) -> None:
+    ready: bool
+    reached: bool
+    last_transaction: int | None
+
+
+class Metrics:
+    """Counted afresh at each look: the database knows, and a restart forgets nothing but what is of this process."""
+
+    def __init__(self, db: Database, endpoint: Endpoint | None = None) -> None:
         self._db = db
+        self._endpoint = endpoint
         self._registry = CollectorRegistry()
         self._arrivals = Gauge(
             "knockbot_arrivals", "Events in the inbox that wait, or were set aside", ["state"], registry=self._registry
@@ -30,6 +41,15 @@ class Metrics:
             "Management rooms that are encrypted while encryption is not allowed: what is to be said there waits",
             registry=self._registry,
         )
+        if endpoint is not None:
+            self._ready = Gauge(
+                "knockbot_ready", "Whether the homeserver reaches this process", registry=self._registry
+            )
+            self._heard = Gauge(
+                "knockbot_last_transaction_timestamp_seconds",
+                "When the homeserver last delivered something to this process; 0 for never",
+                registry=self._registry,
+            )
         self.app = web.Application()
         self.app.router.add_get("/metrics", self._serve)
 
@@ -46,4 +66,7 @@ class Metrics:
             self._effects.labels(state).set(acts.get(state, 0))
         for state, count in states.items():
             self._requests.labels(state).set(count)
+        if self._endpoint is not None:
+            self._ready.set(self._endpoint.ready and self._endpoint.reached)
+            self._heard.set((self._endpoint.last_transaction or 0) / 1000)
         return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -4,35 +4,67 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import cast
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from knockbot import app
 from knockbot.demo.people import until
-from knockbot.errors import ActionError
-from knockbot.flow.door import Door, Outside
+from knockbot.errors import ActionError, Never
+from knockbot.flow.door import Door, Outside, RoomView
+from knockbot.matrix.gateway import Gateway
 from knockbot.matrix.homeserver import Homeserver
 from knockbot.store.db import Database
 from tests.matrix.edge import AS_TOKEN, BOT, GARDEN, Clock, keep_door, settings
-from tests.matrix.fake_homeserver import FakeHomeserver, Reply
+from tests.matrix.fake_homeserver import Asked, FakeHomeserver, Reply
 
 AWAY = Reply(502, raw=b"<html>bad gateway</html>")
 
 
+class NoRoom:
+    """Of no room is anything known."""
+
+    async def room(self, _: str) -> RoomView:
+        raise Never("there is no such thing.")
+
+
 @pytest.fixture
-async def door(db: Database, homeserver: Homeserver, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Door]:
-    """A door whose homeserver is watched all the time."""
+def door(db: Database) -> Door:
+    return Door(db, cast("Outside", NoRoom()), settings(), Clock())
+
+
+@pytest.fixture
+def gateway(door: Door) -> Gateway:
+    gateway = Gateway("hs", door.db, door.bells, door.now)
+    gateway.ready = True
+    return gateway
+
+
+@pytest.fixture(autouse=True)
+async def watched(
+    door: Door, gateway: Gateway, homeserver: Homeserver, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Door]:
+    """The homeserver is watched all the time."""
     monkeypatch.setattr(app, "WATCH", 0.001)
-    await keep_door(db)
-    door = Door(db, cast("Outside", None), settings(), Clock())
-    watching = asyncio.create_task(app.watch(door, homeserver))
+    await keep_door(door.db)
+    watching = asyncio.create_task(app.watch(door, homeserver, gateway))
     yield door
     watching.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await watching
+
+
+def called_back(gateway: Gateway) -> Callable[[Asked], Reply]:
+    """The homeserver's ping reaches us."""
+
+    def answer(asked: Asked) -> Reply:
+        gateway._pings.append(asked.body["transaction_id"])
+        return Reply()
+
+    return answer
 
 
 async def looked(door: Door) -> bool:
@@ -47,33 +79,97 @@ async def test_one_that_is_there_all_the_time_is_left_alone(door: Door, fake: Fa
     assert fake.asked("POST", "ping") == []
 
 
-@pytest.mark.parametrize("back", [Reply(), Reply(500, {"errcode": "M_UNKNOWN"})])
+@pytest.mark.parametrize("back", [None, Reply(500, {"errcode": "M_UNKNOWN"}), Reply()])
 async def test_one_that_is_back_is_pinged_and_its_rooms_are_looked_at_once(
-    door: Door, fake: FakeHomeserver, back: Reply
+    door: Door, gateway: Gateway, fake: FakeHomeserver, back: Reply | None
 ) -> None:
-    """Where the ping fails, as while it has yet to find its feet, it is pinged again."""
+    """Where the ping fails, as while it has yet to find its feet, or goes to somebody else, it is pinged again."""
     fake.on("GET", "versions", AWAY, AWAY, Reply())
-    fake.on("POST", "ping", back, Reply())
+    fake.on("POST", "ping", back or called_back(gateway), called_back(gateway))
     await until(lambda: looked(door), bool, lambda _: "nobody looked")
     pinged = len(fake.asked("POST", "ping"))
     door.bells.unchecked.clear()
     await fake.wait_for("GET", "versions", times=len(fake.asked("GET", "versions")) + 3)
 
-    assert pinged == (1 if back.status == 200 else 2)
+    assert pinged == (1 if back is None else 2)
     assert len(fake.asked("POST", "ping")) == pinged
     assert not await looked(door)
 
 
 async def test_one_that_others_found_away_between_two_looks_counts_too(
-    door: Door, homeserver: Homeserver, fake: FakeHomeserver
+    door: Door, gateway: Gateway, homeserver: Homeserver, fake: FakeHomeserver
 ) -> None:
     fake.on("GET", "versions", Reply())
-    fake.on("POST", "ping", Reply())
+    fake.on("POST", "ping", called_back(gateway))
     await fake.wait_for("GET", "versions")
     homeserver.absences += 1
 
     await until(lambda: looked(door), bool, lambda _: "nobody looked")
     assert len(fake.asked("POST", "ping")) == 1
+
+
+async def says_ready(gateway: Gateway) -> bool:
+    return (await gateway._ready(cast("web.Request", None))).status == 200
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        Reply(502, {"errcode": "M_CONNECTION_FAILED", "error": "ConnectionRefusedError"}),
+        Reply(504, {"errcode": "M_CONNECTION_TIMEOUT"}),
+        Reply(502, {"errcode": "M_BAD_STATUS", "status": 403}),
+        Reply(),  # somebody else has answered it
+    ],
+)
+async def test_a_homeserver_that_does_not_reach_us_is_noticed_and_nobody_is_told_that_we_are_ready(
+    door: Door, gateway: Gateway, fake: FakeHomeserver, lost: Reply, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """We reach it all the while: nothing but a ping can tell."""
+    monkeypatch.setattr(app, "PINGS", 0.0)
+    reaches = [lost]
+    fake.on("GET", "versions", Reply())
+    fake.on("POST", "ping", lambda asked: reaches[0] if reaches else called_back(gateway)(asked))
+    await until(lambda: says_ready(gateway), lambda ready: not ready, lambda _: "it still says that it is ready")
+    assert not await looked(door)
+
+    reaches.clear()
+    await until(lambda: says_ready(gateway), bool, lambda _: "it never says again that it is ready")
+    await until(lambda: looked(door), bool, lambda _: "nobody looked")
+
+
+async def test_rooms_are_looked_at_until_something_arrives(
+    door: Door, gateway: Gateway, homeserver: Homeserver, fake: FakeHomeserver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a worker of Synapse delivers, a ping does not end its back-off: events stay away for minutes."""
+    monkeypatch.setattr(app, "LOOKS_IN_SILENCE", [0.0] * 1_000_000)
+    fake.on("GET", "versions", Reply())
+    fake.on("POST", "ping", called_back(gateway))
+    homeserver.absences += 1
+    for _ in range(3):
+        await until(lambda: looked(door), bool, lambda _: "nobody looked")
+        door.bells.unchecked.clear()
+
+    gateway.last_transaction = door.now() + 1
+    await fake.wait_for("GET", "versions", times=len(fake.asked("GET", "versions")) + 3)
+    door.bells.unchecked.clear()
+    await fake.wait_for("GET", "versions", times=len(fake.asked("GET", "versions")) + 3)
+
+    assert not await looked(door)
+
+
+async def test_rooms_are_not_looked_at_for_ever_where_nothing_happens(
+    door: Door, gateway: Gateway, homeserver: Homeserver, fake: FakeHomeserver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "LOOKS_IN_SILENCE", [0.0, 0.0])
+    fake.on("GET", "versions", Reply())
+    fake.on("POST", "ping", called_back(gateway))
+    homeserver.absences += 1
+    await until(lambda: looked(door), bool, lambda _: "nobody looked")
+    await fake.wait_for("GET", "versions", times=len(fake.asked("GET", "versions")) + 5)
+    door.bells.unchecked.clear()
+    await fake.wait_for("GET", "versions", times=len(fake.asked("GET", "versions")) + 3)
+
+    assert not await looked(door)
 
 
 async def test_who_is_busy_or_breaks_a_connection_was_not_away(homeserver: Homeserver, fake: FakeHomeserver) -> None:

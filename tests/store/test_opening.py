@@ -21,7 +21,8 @@ from mautrix.util.async_db import Connection, Scheme
 
 from knockbot.demo.homeserver import free_port
 from knockbot.errors import Unavailable
-from knockbot.store.db import Database, InUse, opened, probe, redacted
+from knockbot.store.db import Database, InUse, opened, probe
+from knockbot.store.fitness import redacted
 from knockbot.store.upgrades import STEPS, UPGRADES
 from tests.store import notes
 
@@ -242,7 +243,7 @@ async def test_a_file_that_another_program_has_locked_is_refused_and_leaves_no_t
     real = sqlite3.connect
     monkeypatch.setattr(sqlite3, "connect", lambda path, **options: real(path, **options | {"timeout": 0}))
     with real(tmp_path / "knockbot.db") as other:
-        other.execute("CREATE TABLE theirs (a)")
+        other.execute("PRAGMA user_version = 1")
         other.execute("BEGIN EXCLUSIVE")
         with no_thread_left():
             assert "locked" in await why_not(sqlite_url)

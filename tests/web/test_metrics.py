@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from typing import cast
 
 import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from knockbot.domain.model import Act, Effect, Knock, State
+from knockbot.matrix.gateway import PingOnly
 from knockbot.store import effects, encryption, inbox, requests, rooms
 from knockbot.store.db import Database
 from knockbot.store.inbox import Arrival
 from knockbot.store.rooms import ProtectedRoom
-from knockbot.web.metrics import EFFECT_STATES, Metrics
+from knockbot.web.metrics import EFFECT_STATES, Endpoint, Metrics
 from tests.matrix.edge import ANA, GARDEN, HOME, MODS, START, serving
 
 Figures = dict[tuple[str, str], float]
@@ -142,3 +144,19 @@ async def test_management_rooms_are_counted_in_which_nothing_may_be_said(
         await encryption.tell(tx, "!elsewhere:b", 1)
 
     assert (await figures(http))["knockbot_silent_rooms", ""] == 1
+
+
+async def test_whether_the_homeserver_reaches_this_process_is_a_figure(db: Database) -> None:
+    endpoint = PingOnly("hs")
+    endpoint.ready, endpoint.last_transaction = True, START  # type: ignore[attr-defined]  # as a Gateway has it
+    async with serving(Metrics(db, cast("Endpoint", endpoint)).app) as url, aiohttp.ClientSession(url) as http:
+
+        async def figure(name: str) -> float:
+            async with http.get("/metrics") as answer:
+                families = text_string_to_metric_families(await answer.text())
+                return next(sample.value for family in families for sample in family.samples if sample.name == name)
+
+        assert await figure("knockbot_ready") == 1
+        assert await figure("knockbot_last_transaction_timestamp_seconds") == START / 1000
+        endpoint.reached = False
+        assert await figure("knockbot_ready") == 0

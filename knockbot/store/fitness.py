@@ -1,0 +1,190 @@
+"""Whether a database is fit for knockbot, and its own; what either engine says is wrong, with the mend.
+
+What it takes to run is tried in earnest, and taken back.
+"""
+
+from __future__ import annotations
+
+import socket
+import sqlite3
+import ssl
+from contextlib import closing
+
+import asyncpg
+from mautrix.util.async_db import Database as Pool
+from mautrix.util.async_db import Scheme
+from yarl import URL
+
+from knockbot.errors import Unavailable
+from knockbot.store.upgrades import UPGRADES
+
+POSTGRES_CONNECTIONS = 8
+"""At most, for each process."""
+
+OLDEST_SQLITE = (3, 35)
+"""The first that knows RETURNING."""
+
+OLDEST_POSTGRES = 13
+
+TRIAL = "CREATE TABLE knockbot_trial (number INTEGER)"
+"""What is done to see whether tables can be made, and always taken back."""
+
+
+async def refuse_unfit(pool: Pool, url: str) -> None:
+    """Refuse a database that knockbot cannot work on, or must not, as it is somebody else's."""
+    if pool.scheme == Scheme.SQLITE:
+        if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+            wanted = ".".join(map(str, OLDEST_SQLITE))
+            raise unfit(url, f"this Python has SQLite {sqlite3.sqlite_version}, and it takes {wanted} or newer")
+        return
+    async with pool.acquire_direct() as conn:
+        server = await conn.fetchrow(
+            "SELECT current_setting('server_version_num')::int / 10000 AS version, "
+            "current_setting('server_encoding') AS encoding, current_schema() AS schema, "
+            "pg_is_in_recovery() AS standby, "
+            "current_setting('transaction_read_only') = 'on' AS read_only"
+        )
+        assert server is not None
+        tables = await conn.fetch(
+            "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace "
+            "AND relkind IN ('r', 'p', 'v', 'm') "
+            "AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_class.oid AND deptype = 'e')"
+        )
+    for holds, why in (
+        (
+            server["version"] < OLDEST_POSTGRES,
+            f"it is PostgreSQL {server['version']}, and it takes {OLDEST_POSTGRES} or newer",
+        ),
+        (
+            server["encoding"] != "UTF8",
+            f"its encoding is {server['encoding']}; make another: createdb --encoding=UTF8 --template=template0",
+        ),
+        (server["standby"], "it is a standby, which takes no changes; name the primary server"),
+        (server["read_only"], "it is read-only; see default_transaction_read_only of the user and of the database"),
+        (server["schema"] is None, f"the user's search_path names no schema that is there; {GRANT}"),
+    ):
+        if holds:
+            raise unfit(url, why)
+    _refuse_foreign({row["relname"] for row in tables}, url)
+    await _refuse_changing_connections(pool, url)
+
+
+def unfit(url: str, why: str) -> Unavailable:
+    return Unavailable(f"cannot use the database {redacted(url)}: {why}")
+
+
+def _refuse_foreign(tables: set[str], url: str) -> None:
+    if not tables or UPGRADES.version_table_name in tables:
+        return
+    some = ", ".join(sorted(tables)[:3])
+    raise unfit(url, f"it is not knockbot's: other tables are there ({some}, …); give knockbot a database of its own")
+
+
+POOLED = (
+    "it is reached through a pool that changes connections between transactions, as pgbouncer does; set "
+    "pool_mode = session there, or name the server itself"
+)
+
+
+async def _refuse_changing_connections(pool: Pool, url: str) -> None:
+    """Refuse what stands before PostgreSQL and hands the connection of one client to another one.
+
+    Prepared statements and locks would be lost. It shows where a second client gets the first one's.
+    """
+    try:
+        async with pool.acquire_direct() as one, pool.acquire_direct() as other:
+            for _ in range(2):
+                first = await one.fetchval("SELECT pg_backend_pid()")
+                await other.execute("BEGIN")
+                second = await other.fetchval("SELECT pg_backend_pid()")
+                await other.execute("ROLLBACK")
+                if first == second:
+                    raise unfit(url, POOLED)
+    except LOST_STATEMENTS as error:
+        raise unfit(url, POOLED) from error
+
+
+LOST_STATEMENTS = (
+    asyncpg.InvalidSQLStatementNameError,
+    asyncpg.DuplicatePreparedStatementError,
+    asyncpg.ProtocolViolationError,
+)
+"""What becomes of prepared statements whose connection is another one by now."""
+
+GRANT = "GRANT USAGE, CREATE ON SCHEMA public TO the user, or have the user own the database"
+
+MENDS: tuple[tuple[type[BaseException], str, str], ...] = (
+    (asyncpg.InvalidPasswordError, "", "see user and password in `database`"),
+    (asyncpg.InvalidAuthorizationSpecificationError, "", "see user and password in `database`, and pg_hba.conf"),
+    (asyncpg.InvalidCatalogNameError, "", "make it: createdb --owner=USER NAME"),
+    (asyncpg.InsufficientPrivilegeError, "", GRANT),
+    (asyncpg.InvalidSchemaNameError, "", GRANT),
+    (asyncpg.ReadOnlySQLTransactionError, "", "name a server and a user that may write"),
+    (asyncpg.TooManyConnectionsError, "", f"each knockbot takes up to {POSTGRES_CONNECTIONS}: see max_connections"),
+    (asyncpg.DiskFullError, "", "its disk is full"),
+    (ConnectionRefusedError, "", "nothing listens there: does PostgreSQL run, and on that port?"),
+    (socket.gaierror, "", "no such host is known"),
+    (ssl.SSLError, "", "see sslmode in `database`, and the server's certificate"),
+    (asyncpg.PostgresConnectionError, "pooling mode", "set pool_mode = session in the pool that stands before it"),
+    (TimeoutError, "", "nobody answered in time: is there a firewall?"),
+    (sqlite3.Error, "readonly", "may this user write to the file, and into its directory?"),
+    (sqlite3.Error, "unable to open", "is it a file, and may this user read it and write into its directory?"),
+    (sqlite3.Error, "full", "make room on its disk"),
+    (sqlite3.Error, "disk I/O", "is its disk in order, and not shared over a network?"),
+    (sqlite3.Error, "not a database", "it is another kind of file; name one of its own"),
+    (sqlite3.Error, "locked", "another program uses it"),
+    (sqlite3.Error, "malformed", "it is damaged: restore a back-up"),
+)
+"""What to do about what a database says: by the kind of its error, and a word in it."""
+
+
+def in_words(error: BaseException) -> str:
+    """What a database says is wrong, and what to do about it."""
+    said = first_line(error)
+    fits = (mend for kind, word, mend in MENDS if isinstance(error, kind) and word in said)
+    mend = next(fits, None)
+    return f"{said}; {mend}" if mend else said
+
+
+def try_file(url: str) -> None:
+    """Write to an SQLite file as we would, and take it back."""
+    with closing(sqlite3.connect(URL(url).path, isolation_level=None)) as connection:
+        refuse_foreign_file(connection, url)
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(TRIAL)
+        connection.execute("ROLLBACK")
+
+
+def refuse_foreign_file(connection: sqlite3.Connection, url: str) -> None:
+    rows = connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')").fetchall()
+    _refuse_foreign({name for (name,) in rows if not name.startswith("sqlite_")}, url)
+
+
+async def try_rights(pool: Pool, url: str) -> None:
+    """Make a table and take it back; see that those which are there may be read and written."""
+    async with pool.acquire_direct() as conn:
+        await conn.execute("BEGIN")
+        try:
+            await conn.execute(TRIAL)
+            await conn.execute("INSERT INTO knockbot_trial VALUES (1)")
+        finally:
+            await conn.execute("ROLLBACK")
+        closed = await conn.fetch(
+            "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r' "
+            "AND NOT (has_table_privilege(oid, 'SELECT') AND has_table_privilege(oid, 'INSERT') "
+            "AND has_table_privilege(oid, 'UPDATE') AND has_table_privilege(oid, 'DELETE')) ORDER BY relname"
+        )
+    if closed:
+        names = ", ".join(row["relname"] for row in closed[:3])
+        raise unfit(url, f"its tables belong to somebody else ({names}, …): ALTER TABLE … OWNER TO the user")
+
+
+def redacted(url: str) -> str:
+    """The database URL without its password, fit for a log; options, among which there may be another, go too."""
+    parsed = URL(url).with_query(None)
+    return (parsed.with_password("…") if parsed.password else parsed).human_repr()
+
+
+def first_line(error: BaseException) -> str:
+    """What a database says is wrong, without the lines that explain it to its programmers."""
+    return str(error).strip().split("\n")[0] or type(error).__name__
