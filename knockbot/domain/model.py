@@ -349,13 +349,12 @@ class Answer:
 class Wish:
     """What a moderator wants: a verdict on a request, with words for the applicant.
 
-    `cause` is their event, and `sent_at` when they sent it, as their homeserver says.
+    `cause` is their event.
     """
 
     actor: str
     verdict: Verdict
     cause: str
-    sent_at: int
     reason: str | None = None
 
 

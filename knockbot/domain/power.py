@@ -102,8 +102,6 @@ class Powers:
     """Each key of `DEFAULTS` with the level that is in force."""
     users: Mapping[str, int]
     events: Mapping[str, int]
-    version: str = "1"
-    """The room version, as the room names it."""
     only_server: str | None = None
     """The one server whose users the room is open to; none where it is open to all (`m.federate`)."""
 
@@ -128,17 +126,20 @@ class Powers:
         return self.events.get(event_type, self.levels["events_default"])
 
     def needed_to_redact(self) -> Level:
-        """The level that redacting other people's events needs."""
-        return self.levels["redact"]
+        """The level that redacting other people's events needs, which takes sending a redaction as well."""
+        return max(self.levels["redact"], self.needed_for_message("m.room.redaction"))
 
     def needed_to_protect(self, verdicts: Iterable[Verdict]) -> Level:
         """The level that protecting this room, or setting a policy with these verdicts, needs.
 
         Where everybody has so much power that it takes more to kick or ban anybody, that much.
         """
-        asked = set(verdicts)
-        above = [self.level(ANYBODY) + 1] if asked & ABOVE_THE_TARGET else []
-        return max([self.needed_for_state(JOIN_RULES), *map(self.needed, asked), *above])
+        return max([self.needed_for_state(JOIN_RULES), *map(self.enough, verdicts)])
+
+    def enough(self, verdict: Verdict) -> Level:
+        """The least level at which this answer can be given to anybody of whom the room says nothing."""
+        above = self.level(ANYBODY) + 1 if verdict in ABOVE_THE_TARGET else -math.inf
+        return max(self.needed(verdict), above)
 
     def may(self, actor: str, verdict: Verdict, target: str) -> bool:
         """Whether `actor` has the power to give this answer to `target`; whether they are joined is not asked here."""
@@ -172,26 +173,6 @@ class Powers:
             return self.shortfall(actor, verdict, subject)
         return lacking
 
-    def takes_knocks(self, join_rule: str) -> bool:
-        """Whether one can knock by this join rule: a version that does not know the rule lets nobody knock."""
-        return _number_of(self.version) >= KNOCKS_SINCE.get(join_rule, math.inf)
-
-    def takes_members_of_others(self, join_rule: str) -> bool:
-        """Whether members of other rooms may join by this rule without being invited."""
-        return _number_of(self.version) >= RESTRICTED_SINCE.get(join_rule, math.inf)
-
-
-KNOCKS_SINCE: Mapping[str, int] = {"knock": 7, "knock_restricted": 10}
-"""The room version since which one can knock by each join rule."""
-
-RESTRICTED_SINCE: Mapping[str, int] = {"restricted": 8, "knock_restricted": 10}
-"""The room version since which each join rule lets members of other rooms in."""
-
-
-def _number_of(version: str) -> float:
-    """A room version's number. One with another name is somebody's experiment, and newer than those that count here."""
-    return int(version) if version.isascii() and version.isdecimal() and len(version) < 4 else math.inf
-
 
 def powers(create: Mapping[str, object], levels: Mapping[str, object] | None) -> Powers:
     """The powers by the whole m.room.create event and the content of m.room.power_levels, or none where there is none.
@@ -206,7 +187,6 @@ def powers(create: Mapping[str, object], levels: Mapping[str, object] | None) ->
         levels={key: _number(content.get(key), default) for key, default in DEFAULTS.items()},
         users=_numbers(content.get("users")),
         events=_numbers(content.get("events")),
-        version=_version(create),
         only_server=_only_server(create),
     )
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from knockbot.domain import wording
-from knockbot.domain.fitness import Concern, of_protected
+from knockbot.domain.fitness import Concern, knows_rule, of_protected
 from knockbot.domain.model import Verdict
 from knockbot.domain.plan import ACT_OF
-from knockbot.domain.power import Powers
+from knockbot.domain.power import ANYBODY, Powers
 from knockbot.domain.text import shown
 from knockbot.domain.words import ID_LIMIT, Words, lines
 from knockbot.errors import ActionError
@@ -19,8 +19,8 @@ NOT_THERE = "I am not in this room; invite me."
 
 
 def lacking(powers: Powers, bot: str) -> list[Verdict]:
-    """The answers that the bot's level in a room does not reach to, whomever they would hit."""
-    return [verdict for verdict in ACT_OF if powers.level(bot) < powers.needed(verdict)]
+    """The answers that the bot's level in a room does not reach to, even for who has no level of their own there."""
+    return [verdict for verdict in ACT_OF if not powers.may(bot, verdict, ANYBODY)]
 
 
 def shortage(powers: Powers, bot: str) -> str | None:
@@ -28,7 +28,7 @@ def shortage(powers: Powers, bot: str) -> str | None:
     missing = lacking(powers, bot)
     if not missing:
         return None
-    acts = ", ".join(f"{ACT_OF[verdict]} ({powers.needed(verdict):g})" for verdict in missing)
+    acts = ", ".join(f"{ACT_OF[verdict]} ({powers.enough(verdict):g})" for verdict in missing)
     return f"my power level is {powers.level(bot):g}, too low to {acts}."
 
 
@@ -42,29 +42,47 @@ async def checklist(door: Door, view: RoomView) -> Words:
     return lines(
         [
             *await _replaced(door, view),
-            wording.tick(
-                view.join_rule in KNOCKABLE,
-                f"people can ask to join (join rule “{view.join_rule}”)",
-                f"the join rule is “{view.join_rule}”: set it to “ask to join” (knock), or nobody can ask to join",
-            ),
+            *await _heard(door, view),
+            *_takes_knocks(view),
             *_concerns(view, powers),
             *(
                 wording.tick(
-                    level >= powers.needed(verdict),
-                    f"I may {act} (it takes level {powers.needed(verdict):g}, mine is {level:g})",
-                    f"I may not {act}: give {door.bot} level {powers.needed(verdict):g} there, it has {level:g}",
+                    powers.may(door.bot, verdict, ANYBODY),
+                    f"I may {act} (it takes level {powers.enough(verdict):g}, mine is {level:g})",
+                    f"I may not {act}: give {door.bot} level {powers.enough(verdict):g} there, it has {level:g}",
                 )
                 for verdict, act in ACT_OF.items()
             ),
-            *[await _allowed(door, room_id) for room_id in view.allow],
+            *[await _allowed(door, room_id, powers) for room_id in view.allow],
         ]
     )
+
+
+def _takes_knocks(view: RoomView) -> list[Words]:
+    """Whether anybody can knock, by the join rule; where the room's version does not know it, that is a concern."""
+    rule = view.join_rule
+    if rule in KNOCKABLE and not knows_rule(view.version, rule):
+        return []
+    return [
+        wording.tick(
+            rule in KNOCKABLE,
+            f"people can ask to join (join rule “{rule}”)",
+            f"the join rule is “{rule}”: set it to “ask to join” (knock), or nobody can ask to join",
+        )
+    ]
 
 
 def _concerns(view: RoomView, powers: Powers) -> list[Words]:
     """What else makes the room unfit to be protected; its join rule has a line of its own."""
     found = of_protected(view.join_rule, view.version, powers)
     return [wording.CONCERNS[concern] for concern in found if concern not in (Concern.PUBLIC, Concern.SHUT)]
+
+
+async def _heard(door: Door, view: RoomView) -> list[Words]:
+    """Whether other servers take what the bot does there."""
+    if not (await door.outside.server_acl(view.room_id)).denies(door.home):
+        return []
+    return [wording.tick(False, "", f"its server ACL denies {door.home}, so no other server takes what I do there")]
 
 
 async def _replaced(door: Door, view: RoomView) -> list[Words]:
@@ -78,12 +96,14 @@ async def _replaced(door: Door, view: RoomView) -> list[Words]:
     ]
 
 
-async def _allowed(door: Door, room_id: str) -> Words:
+async def _allowed(door: Door, room_id: str, powers: Powers) -> Words:
     """A room whose members may join without knocking: our server can only let them in while it is in there too."""
     try:
         inside = await is_joined(door, room_id, door.bot)
     except ActionError:
         inside = False
+    if not powers.may(door.bot, Verdict.ACCEPT, ANYBODY):
+        return wording.tick(False, "", f"members of {room_id} may join without knocking, but only once I may invite")
     return wording.tick(
         inside,
         f"members of {room_id} may join without knocking",

@@ -32,9 +32,9 @@ from knockbot.flow import (
     successors,
     upgrading,
 )
-from knockbot.flow.checkup import NOT_THERE, lacking, shortage
+from knockbot.flow.checkup import NOT_THERE, shortage
 from knockbot.flow.door import Door, RoomView, log
-from knockbot.store import cards, effects, inbox, requests, rooms
+from knockbot.store import cards, effects, inbox, moves, requests, rooms
 from knockbot.store.rooms import ProtectedRoom
 
 T = TypeVar("T")
@@ -57,12 +57,12 @@ async def reconcile(door: Door, room_id: str) -> None:
     view = await door.outside.room(room.room_id)
     await _rename(door, room, view)
     powers = await door.outside.powers(room.room_id)
-    await _check_powers(door, room, powers)
+    acl = await door.outside.server_acl(room_id)
+    await _check_powers(door, room, powers, acl)
     await fitness.look(door, room, view, powers)
     standing = await door.outside.knocking(room_id)
     await upgrading.look(door, room)
     await successors.look(door, room)
-    acl = await door.outside.server_acl(room_id)
     await _find_missed_knocks(door, room, standing, acl)
     await _close_denied(door, room, acl)
     await _find_missed_outcomes(door, room, {change.user_id for change in standing})
@@ -93,23 +93,30 @@ async def _rename(door: Door, room: ProtectedRoom, view: RoomView) -> None:
             await rooms.rename(tx, room.room_id, view.label)
 
 
-async def _check_powers(door: Door, room: ProtectedRoom, powers: Powers) -> None:
+async def _check_powers(door: Door, room: ProtectedRoom, powers: Powers, acl: ServerAcl) -> None:
     """Tell once what is missing and offer it no more; once nothing is, go on with what was waiting for it."""
     missing = shortage(powers, door.bot)
     async with door.closing(None) as tx:
+        replaced = await moves.find(tx, room.room_id) is not None
         for card in await cards.awaiting_answers(tx, room.room_id):
             shown = await requests.on_card(tx, card.id)
             if review.takes_clicks(shown):
-                await settle.offer(door, tx, card.id, review.possible(powers, door.bot, shown[-1:]))
+                await settle.offer(door, tx, card.id, _possible(door, powers, shown[-1], replaced=replaced, acl=acl))
         if missing is not None:
             await settle.trouble(door, tx, room.room_id, missing)
         elif await rooms.set_trouble(tx, room.room_id, None):
             text = wording.mended(room.label)
             await settle.say(door, tx, room.management_room, f"mended:{room.room_id}:{door.now()}", text)
-        still_missing = {plan.ACT_OF[verdict] for verdict in lacking(powers, door.bot)}
+        low = [verdict for verdict in plan.ACT_OF if powers.level(door.bot) < powers.needed(verdict)]
+        still_missing = {plan.ACT_OF[verdict] for verdict in low}
         if Act.INVITE in still_missing:
             still_missing |= {Act.REVOKE, Act.PLANT}  # to plant an invite, or take it back, takes what giving one does
         await effects.unblock(tx, room.room_id, door.now(), unless=still_missing)
+
+
+def _possible(door: Door, powers: Powers, request: Request, *, replaced: bool, acl: ServerAcl) -> list[Verdict]:
+    barred = replaced or _is_denied(door, request.user_id, acl)
+    return review.possible(powers, door.bot, [request], barred=barred)
 
 
 async def _find_missed_knocks(door: Door, room: ProtectedRoom, standing: list[MemberChange], acl: ServerAcl) -> None:

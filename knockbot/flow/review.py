@@ -17,7 +17,7 @@ from knockbot.domain.words import Words, user
 from knockbot.errors import ActionError, Never
 from knockbot.flow import hints, invites, journal, settle
 from knockbot.flow.door import Door
-from knockbot.store import cards, moves, requests, rooms
+from knockbot.store import cards, inbox, moves, requests, rooms
 from knockbot.store.db import Tx
 
 
@@ -130,12 +130,26 @@ def _may_have_withdrawn(door: Door, request: Request) -> bool:
 async def _could_see(tx: Tx, wish: Wish, request: Request) -> bool:
     """Whether the knock that stands could be seen when the moderator spoke.
 
-    That the card shows it by now is not enough: what was said while the bot was down is heard after the edit.
+    That the card shows it by now is not enough: what was said while the bot was down is heard after the edit. Nor is
+    what the moderator's server says of the time. The homeserver tells in order what it has heard of, the bot's own
+    messages included: what came before the card's last edit was said to an older one.
     """
     if request.changed_at == request.opened_at:
         return True  # there was no other knock
-    edited_at = await cards.changed_at(tx, request.card_id) if request.card_id is not None else 0
-    return request.shown_event_id in {None, request.event_id} and wish.sent_at > max(request.changed_at, edited_at)
+    said = await inbox.place(tx, wish.cause)
+    if said is None or request.shown_event_id not in {None, request.event_id}:
+        return False  # found by a look: nobody can tell whether it was before or after
+    edit = await cards.last_change(tx, request.card_id) if request.card_id is not None else None
+    if edit is None:
+        return said.at > request.changed_at
+    edit_came = await inbox.place(tx, edit.event_id) if edit.event_id is not None else None
+    if edit_came is not None:
+        return said.seq > edit_came.seq
+    return said.at > max(request.changed_at, edit.at + OVERDUE)  # the homeserver forgot to tell of the edit
+
+
+OVERDUE = 60 * 1000
+"""Milliseconds after which an edit that the homeserver has not told of is taken as one that it forgot to."""
 
 
 async def reacted(door: Door, reaction: Reaction, seq: int | None) -> None:
@@ -148,7 +162,7 @@ async def reacted(door: Door, reaction: Reaction, seq: int | None) -> None:
             if seq is not None and meant and reaction.sender != door.bot:
                 await hint(door, tx, reaction.room_id, reaction.target, reaction.sender)
             return
-    wish = Wish(reaction.sender, verdict, reaction.event_id, reaction.sent_at)
+    wish = Wish(reaction.sender, verdict, reaction.event_id)
     try:
         refusal = await objection(door, wish, request)
     except Never as error:  # as when the bot was put out of the protected room
@@ -159,6 +173,8 @@ async def reacted(door: Door, reaction: Reaction, seq: int | None) -> None:
         else:
             occasion = f"reply:{reaction.event_id}"
             refusal = await take(door, tx, wish, request.id)
+        if seq is None:
+            await inbox.take(tx, reaction.event_id, reaction.room_id, door.now())
         if refusal is not None:
             await settle.say(door, tx, reaction.room_id, occasion, refusal, reply_to=reaction.target)
 
@@ -198,15 +214,28 @@ async def hint(door: Door, tx: Tx, room_id: str, event_id: str, who: str) -> Non
 async def offers(door: Door, request: Request) -> list[Verdict]:
     """The answers the bot could carry out on a request, so that a card offers no other."""
     try:
+        if not await is_in(door, request.room_id):
+            return []
         powers = await door.outside.powers(request.room_id)
+        denied = await is_denied(door, request.room_id, request.user_id)
     except ActionError:
         return list(ACT_OF)
-    return possible(powers, door.bot, [request])
+    async with door.db.tx() as tx:
+        replaced = await moves.find(tx, request.room_id) is not None
+    return possible(powers, door.bot, [request], barred=denied or replaced)
 
 
-def possible(powers: Powers, bot: str, about: Iterable[Request]) -> list[Verdict]:
-    """The answers that the bot's power allows on all of these requests."""
-    return [verdict for verdict in ACT_OF if all(_may(powers, bot, verdict, r) for r in about)]
+def possible(powers: Powers, bot: str, about: Iterable[Request], *, barred: bool = False) -> list[Verdict]:
+    """The answers that the bot's power allows on all of these requests.
+
+    No knock is accepted of somebody who is `barred`: their server is denied, or the room was replaced.
+    """
+    found = [verdict for verdict in ACT_OF if all(_may(powers, bot, verdict, r) for r in about)]
+    return [one for one in found if one is not Verdict.ACCEPT or not (barred and any(_knocks(r) for r in about))]
+
+
+def _knocks(request: Request) -> bool:
+    return request.kind is Kind.KNOCK
 
 
 def _may(powers: Powers, bot: str, verdict: Verdict, request: Request) -> bool:

@@ -231,11 +231,21 @@ async def _revoke(hand: Hand, effect: Effect) -> Outcome:
     if stands.invite.inviter != inviter:
         return Overtaken("an invite of somebody else stands under its token")
     await authority.insist(hand.door, effect)
+    if not fits_a_path(token):
+        await _insist_on_redacting(hand, effect.room_id)
     if fits_a_path(token):
         await hand.homeserver.put_state(effect.room_id, THIRD_PARTY_INVITE, spoken(token), {})
     else:
         await hand.homeserver.redact(effect.room_id, stands.event_id, transaction_id(effect.key))
     return Done()
+
+
+async def _insist_on_redacting(hand: Hand, room_id: str) -> None:
+    """To redact takes more than to invite. Raises `Never` where the bot lacks it."""
+    powers = await hand.door.outside.powers(room_id)
+    needed, level = powers.needed_to_redact(), powers.level(hand.door.bot)
+    if level < needed:
+        raise Never(f"it takes level {needed:g} to redact, and mine is {level:g}.", code="KNOCKBOT_NO_POWER")
 
 
 async def issue(hand: Hand, claimed: Claimed) -> Outcome:
@@ -324,9 +334,9 @@ async def edit_card(hand: Hand, claimed: Claimed) -> Outcome:
         new = card_message(shown, label, offers or (), calls, claimed.effect.key, around=around)
     content = edit(new, card.event_id, claimed.effect.key)
     # An attempt that shows something else than the last must not be taken for a repeat of it.
-    await _send(hand, claimed, content, unique=json.dumps(content))
+    event_id = await _send(hand, claimed, content, unique=json.dumps(content))
     kept_offers = tuple(offers) if offers is not None else None
-    return Done(offers=kept_offers, shown={request.id: request.event_id for request in shown})
+    return Done(event_id, offers=kept_offers, shown={request.id: request.event_id for request in shown})
 
 
 async def _offers_of(hand: Hand, shown: Sequence[Request]) -> list[Verdict] | None:

@@ -76,7 +76,7 @@ async def _said_of_each(call: Call, meant: Meant, verdict: Verdict, reason: str,
 
     Whom it hit is named where there were several, or where they went by a name.
     """
-    wish = Wish(call.actor, verdict, call.cause, call.message.sent_at, reason[:REASON_LIMIT])
+    wish = Wish(call.actor, verdict, call.cause, reason[:REASON_LIMIT])
     refused: dict[int, Words | None] = {}
     for place, one in enumerate(meant.found):
         refused[place] = one if isinstance(one, Words) else await review.objection(call.door, wish, one)

@@ -63,13 +63,22 @@ async def posted(tx: Tx, card_id: int, event_id: str) -> None:
     await tx.execute("UPDATE cards SET event_id = $2 WHERE id = $1", card_id, event_id)
 
 
-async def changed_at(tx: Tx, card_id: int) -> int:
-    """When a card last came to show something else; 0 if it was never posted."""
-    ended_at = await tx.fetchval(
-        "SELECT max(ended_at) FROM effects WHERE card_id = $1 AND act IN ('post_card', 'edit_card') AND state = 'done'",
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The message by which a card came to show what it shows, and when it was sent."""
+
+    event_id: str | None
+    at: int
+
+
+async def last_change(tx: Tx, card_id: int) -> Shown | None:
+    """How a card last came to show something else; none if it was never posted."""
+    row = await tx.fetchrow(
+        "SELECT result, ended_at FROM effects WHERE card_id = $1 AND act IN ('post_card', 'edit_card') "
+        "AND state = 'done' ORDER BY ended_at DESC, id DESC LIMIT 1",
         card_id,
     )
-    return int(ended_at or 0)
+    return Shown(row["result"], row["ended_at"]) if row is not None else None
 
 
 async def move_over(tx: Tx, card_id: int, room_id: str) -> None:

@@ -159,6 +159,31 @@ async def forget_old(tx: Tx, now: int) -> None:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an event came in: its number in the order of arrival, and when, by our own clock."""
+
+    seq: int
+    at: int
+
+
+async def place(tx: Tx, event_id: str) -> Place | None:
+    """Where this event came in; none if it did not, or long ago."""
+    row = await tx.fetchrow("SELECT seq, received_at FROM inbox WHERE event_id = $1", event_id)
+    return Place(row["seq"], row["received_at"]) if row is not None else None
+
+
+async def take(tx: Tx, event_id: str, room_id: str, now: int) -> None:
+    """An event was handled that was read in its room: when the homeserver hands it over later, it is a repeat."""
+    await tx.execute(
+        "INSERT INTO inbox (event_id, room_id, received_at, handled_at) VALUES ($1, $2, $3, $3) "
+        "ON CONFLICT (event_id) DO NOTHING",
+        event_id,
+        room_id,
+        now,
+    )
+
+
 async def is_known(tx: Tx, event_id: str) -> bool:
     """Whether this event came in, handled or not."""
     return await tx.fetchrow("SELECT 1 FROM inbox WHERE event_id = $1", event_id) is not None

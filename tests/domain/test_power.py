@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from knockbot.domain.model import Verdict
-from knockbot.domain.power import Level, Powers, powers
+from knockbot.domain.model import Kind, Verdict
+from knockbot.domain.power import ANYBODY, Level, Powers, powers
 
 MOD = "@mod:tulip.example"
 GARDENER = "@gardener:tulip.example"
@@ -248,3 +248,43 @@ def test_protecting_needs_the_join_rules_and_every_verdict_of_the_policy(
     changed: dict[str, Any], verdicts: set[Verdict], needed: Level
 ) -> None:
     assert room(**changed).needed_to_protect(verdicts) == needed
+
+
+# --- what a homeserver compares besides ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("verdict", "may"), [(Verdict.ACCEPT, True), (Verdict.REJECT, False), (Verdict.BAN, False)])
+def test_where_everybody_has_as_much_power_nobody_is_kicked_or_banned(verdict: Verdict, may: bool) -> None:
+    here = room(users={}, users_default=100)
+    assert here.may(MOD, verdict, ANA) is may
+    assert here.may(MOD, verdict, ANYBODY) is may
+    assert here.enough(verdict) == (40 if may else 101)
+    assert here.needed_to_protect([verdict]) == (80 if may else 101)
+
+
+@pytest.mark.parametrize("federate", [False, "true", 1, None])
+@pytest.mark.parametrize("verdict", [Verdict.ACCEPT, Verdict.REJECT, Verdict.BAN])
+def test_a_room_of_one_server_takes_nothing_about_users_of_others(verdict: Verdict, federate: object) -> None:
+    here = powers({"sender": MOD, "content": {"room_version": "11", "m.federate": federate}}, LEVELS)
+    found = here.shortfall(MOD, verdict, "@ana:rose.example")
+    assert found is not None
+    assert "m.federate" in found.why
+    assert here.may(MOD, verdict, ANA)
+
+
+def test_a_room_open_to_all_servers_says_so_or_nothing() -> None:
+    for said in ({"m.federate": True}, {}):
+        here = powers({"sender": MOD, "content": {"room_version": "11", **said}}, LEVELS)
+        assert here.may(MOD, Verdict.ACCEPT, "@ana:rose.example")
+
+
+def test_to_redact_takes_sending_a_redaction_as_well() -> None:
+    assert room(events={"m.room.redaction": 90}).needed_to_redact() == 90
+
+
+@pytest.mark.parametrize("kind", [Kind.KNOCK, Kind.REDEEMED_INVITE])
+def test_a_member_event_takes_no_level_of_its_own(kind: Kind) -> None:
+    """An entry for `m.room.member` or `m.room.third_party_invite` under `events` is nothing that homeservers ask."""
+    here = room(events={"m.room.member": 100, "m.room.third_party_invite": 100})
+    assert here.to_answer(GARDENER, Verdict.REJECT, ANA, kind) is None
+    assert here.to_answer(GARDENER, Verdict.ACCEPT, "", Kind.THIRD_PARTY_INVITE) is None

@@ -11,7 +11,7 @@ from knockbot.domain.model import State
 from knockbot.errors import Later
 from knockbot.store import policies
 from tests.flow.house import GARDEN, MODS, SETTINGS, House
-from tests.flow.world import ALICE, ANA, BOT, FAR, World
+from tests.flow.world import ALICE, ANA, BOT, FAR, HOME, World
 
 BOB = "@bob:tulip.example"
 HIGH = "@high:tulip.example"
@@ -399,3 +399,151 @@ async def test_a_rules_accept_can_be_overridden_as_well(ruled: House) -> None:
     await ruled.later()
 
     assert (ruled.membership(FAR), (await ruled.request(FAR)).by) == ("leave", ALICE)
+
+
+# --- answers to what was seen -------------------------------------------------------------------------------------
+
+
+async def knocks_twice(house: House) -> None:
+    """Somebody knocks, and then again with other words; the second knock is not told of yet."""
+    house.world.knock(GARDEN, ANA, "hello")
+    await house.live()
+    house.clock.go_on(60)
+
+
+@pytest.mark.parametrize("ahead", [0, 3600, -3600])
+async def test_an_accept_is_for_the_words_that_the_card_showed_whatever_the_clock_of_its_sender_says(
+    ruled: House, ahead: float
+) -> None:
+    """The click reached the homeserver before the new words did, and is heard together with them."""
+    await knocks_twice(ruled)
+    ruled.clock.go_on(ahead)
+    ruled.click("✅", by=BOB)
+    ruled.clock.go_on(-ahead)
+    clicked = ruled.world.outbox.pop()
+    ruled.world.knock(GARDEN, ANA, "other words")
+    await ruled.hear()  # in its own room's turn, which may come first
+    await ruled.work()
+    edits, ruled.world.outbox = ruled.world.outbox, [clicked]
+    await ruled.deliver()
+    ruled.world.outbox = edits
+    await ruled.later()
+
+    assert (ruled.membership(ANA), (await ruled.request(ANA)).awaits_moderators) == ("knock", True)
+    assert "again" in ruled.spoken()[-1]
+
+
+@pytest.mark.parametrize("ahead", [0, 3600, -3600])
+async def test_an_accept_of_the_new_words_is_taken_whatever_the_clock_of_its_sender_says(
+    ruled: House, ahead: float
+) -> None:
+    await knocks_twice(ruled)
+    ruled.world.knock(GARDEN, ANA, "other words")
+    await ruled.later()
+    ruled.clock.go_on(ahead)
+    ruled.click("✅", by=BOB)
+    ruled.clock.go_on(-ahead)
+    await ruled.later()
+
+    assert ruled.membership(ANA) == "invite"
+
+
+async def test_an_edit_that_the_homeserver_forgot_to_tell_of_blocks_nobody_for_ever(ruled: House) -> None:
+    await knocks_twice(ruled)
+    ruled.world.knock(GARDEN, ANA, "other words")
+    await ruled.hear()
+    await ruled.work()
+    ruled.world.outbox.clear()
+    await ruled.later(120)
+    ruled.click("✅", by=BOB)
+    await ruled.later()
+
+    assert ruled.membership(ANA) == "invite"
+
+
+# --- while the bot is out -----------------------------------------------------------------------------------------
+
+
+async def test_a_click_while_the_bot_is_out_of_the_garden_lets_nobody_in_when_it_is_back(ruled: House) -> None:
+    ruled.world.knock(GARDEN, ANA)
+    await ruled.live()
+    ruled.world.change(GARDEN, ALICE, BOT, "leave")
+    await ruled.live()
+    ruled.click("✅", by=BOB)
+    await ruled.live()
+    assert "Invite" in ruled.spoken()[-1]
+    leaves(ruled.world)
+    ruled.world.change(GARDEN, ALICE, BOT, "invite")
+    await ruled.later()
+
+    assert (ruled.membership(ANA), (await ruled.request(ANA)).awaits_moderators) == ("knock", True)
+
+
+@pytest.mark.parametrize("fall", [None, *FALLS])
+async def test_a_click_while_the_bot_is_out_of_the_management_room_counts_by_the_power_of_later(
+    ruled: House, fall: Callable[[World], None] | None
+) -> None:
+    ruled.world.knock(GARDEN, ANA)
+    await ruled.live()
+    ruled.world.change(MODS, ALICE, BOT, "leave")
+    await ruled.live()
+    ruled.click("✅", by=BOB)
+    assert ruled.world.outbox == []
+    if fall is not None:
+        fall(ruled.world)
+    ruled.world.change(MODS, ALICE, BOT, "invite")
+    await ruled.live()
+    await ruled.look_everywhere()
+    await ruled.later()
+
+    assert ruled.membership(ANA) == ("invite" if fall is None else "knock")
+
+
+# --- what is offered ----------------------------------------------------------------------------------------------
+
+
+async def test_a_card_offers_nothing_that_would_fail_since_everybody_has_as_much_power(ruled: House) -> None:
+    ruled.world.rooms[GARDEN].levels |= {"users_default": 100, "users": {}}
+    ruled.world.knock(GARDEN, ANA)
+    await ruled.live()
+    ruled.tell("check", by=ALICE)
+    await ruled.live()
+
+    assert ruled.card().offers == ("✅",)
+    assert "❌ I may not kick" in ruled.spoken()[-1]
+    assert "✅ I may invite" in ruled.spoken()[-1]
+
+
+async def test_a_card_offers_no_accept_of_who_is_denied(ruled: House) -> None:
+    await ruled.set_policy("otherwise: forward", author=BOB)
+    ruled.world.rooms[GARDEN].levels["users"][FAR] = 75
+    ruled.world.rooms[GARDEN].acl = {"allow": ["*"], "deny": ["slow.example"]}
+    ruled.world.knock(GARDEN, FAR)
+    await ruled.live()
+
+    assert "✅" not in ruled.card().offers
+
+
+async def test_check_says_that_no_other_server_takes_what_the_bot_does(ruled: House) -> None:
+    ruled.world.rooms[GARDEN].acl = {"allow": ["elsewhere.example"]}
+    ruled.tell("check", by=ALICE)
+    await ruled.live()
+
+    assert f"❌ its server ACL denies {HOME}" in ruled.spoken()[-1]
+
+
+async def test_check_does_not_say_that_people_can_ask_by_a_rule_that_the_version_does_not_know(ruled: House) -> None:
+    ruled.world.rooms[GARDEN].version = "6"
+    ruled.tell("check", by=ALICE)
+    await ruled.live()
+
+    assert "does not know its join rule" in ruled.spoken()[-1]
+    assert "✅ people can ask" not in ruled.spoken()[-1]
+
+
+async def test_who_could_kick_nobody_sets_no_policy_that_does(ruled: House) -> None:
+    ruled.world.rooms[GARDEN].levels |= {"users_default": 50, "state_default": 0}
+    ruled.tell("policy set\notherwise: reject", by=BOB)
+    await ruled.live()
+
+    assert "level 51" in ruled.spoken()[-1]
