@@ -165,6 +165,7 @@ async def service(settings: Settings) -> AsyncIterator[Door]:
                 gateway.ready = False
                 await arrivals.drain(DRAIN)
                 await worker.drain(DRAIN)
+                await door.elsewhere.close()
                 if keyring is not None:
                     await keyring.close()
                 async with db.tx() as tx:

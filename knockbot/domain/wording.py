@@ -42,6 +42,7 @@ from knockbot.domain.words import (
     moment,
     room,
     rule,
+    second,
     user,
     words,
 )
@@ -910,6 +911,15 @@ def greeting() -> Words:
         "Hello! To have me answer the join requests of a room, type {} in a private room with me. {} shows all commands.",
         code("!kb protect #room:server"),
         code("!kb help"),
+    )
+
+
+def too_many_questions(most: int, possible_at: int) -> Words:
+    """Somebody asked for too much that only other servers know."""
+    return words(
+        "I asked other servers for you {} times within a minute, and that is the limit. Please try again after {}.",
+        most,
+        second(possible_at),
     )
 
 

@@ -192,6 +192,11 @@ def lasting(milliseconds: int) -> str:
     return ""
 
 
+def second(at: int) -> str:
+    """A moment in UTC, to the second, without its day; not before the moment itself."""
+    return datetime.fromtimestamp(-(-at // 1000), UTC).strftime("%H:%M:%S UTC")
+
+
 def moment(at: int) -> str:
     """A moment in UTC, to the minute."""
     return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -1,5 +1,7 @@
 """The inbox at work: rooms side by side, the events of one room in order, each handled once.
 
+A room has two turns: its door, and what is said in it. Each is in order, and neither waits for the other.
+
 What cannot be handled is set aside and reported; it never stops the rest.
 """
 
@@ -18,9 +20,12 @@ from knockbot.flow.door import Door, Overrun, log
 from knockbot.flow.sealed import Keys, NoKeys, read
 from knockbot.flow.worker import backoff
 from knockbot.store import inbox, processes
-from knockbot.store.inbox import Waiting
+from knockbot.store.inbox import Turn, Waiting
 
 ROOMS_AT_ONCE = 20
+TALKS_AT_ONCE = 10
+"""Rooms in which something is done at once at the door, and with what is said. Who talks holds up no door, nor does
+who waits for another server hold a place (`flow/elsewhere.py`)."""
 ATTEMPTS = 8
 """Failures of one event, other than a silent homeserver, after which it is set aside: some minutes of back-off."""
 
@@ -46,8 +51,8 @@ class Arrivals:
         self._handlers = handlers
         self._look = look
         self._keys: Keys = keys or NoKeys()
-        self._busy: dict[str, asyncio.Task[None]] = {}
-        self._resting: dict[str, int] = {}
+        self._busy: dict[Turn, asyncio.Task[None]] = {}
+        self._resting: dict[Turn, int] = {}
         self._looks: dict[str, int] = {}
 
     async def run(self) -> None:
@@ -70,41 +75,47 @@ class Arrivals:
             await asyncio.wait(tasks, timeout=seconds)
 
     async def _start_rooms(self) -> None:
-        if len(self._busy) >= ROOMS_AT_ONCE:
+        if not self._free(talk=False) and not self._free(talk=True):
             return  # the first of them that is done rings again
         now = self._door.now()
         async with self._door.db.statement() as tx:
-            waiting = await inbox.rooms_waiting(tx, now, keys=self._keys.here)
-        for room_id in [*waiting, *(self._door.bells.unchecked - set(waiting))]:
-            if len(self._busy) >= ROOMS_AT_ONCE:
-                return
-            if room_id not in self._busy and self._resting.get(room_id, 0) <= now:
-                self._busy[room_id] = asyncio.create_task(self._serve(room_id))
+            waiting = await inbox.turns_waiting(tx, now, keys=self._keys.here)
+        looks = (Turn(room_id) for room_id in self._door.bells.unchecked)
+        for turn in dict.fromkeys([*waiting, *looks]):
+            if self._free(talk=turn.talk) and turn not in self._busy and self._resting.get(turn, 0) <= now:
+                self._busy[turn] = asyncio.create_task(self._serve(turn))
 
-    async def _serve(self, room_id: str) -> None:
+    def _free(self, *, talk: bool) -> bool:
+        """Whether one more turn of this kind may begin; those that wait for other servers take no place."""
+        elsewhere = self._door.elsewhere.waiting
+        busy = sum(turn.talk is talk and task not in elsewhere for turn, task in self._busy.items())
+        return busy < (TALKS_AT_ONCE if talk else ROOMS_AT_ONCE)
+
+    async def _serve(self, turn: Turn) -> None:
         """Handle what waits in one room, for as long as this process holds its lease."""
-        lease = f"room {room_id}"
+        lease = f"{'talk' if turn.talk else 'room'} {turn.room_id}"
         try:
             if await processes.lease(self._door.db, lease):
                 try:
-                    await self._serve_in_order(room_id)
+                    await self._serve_in_order(turn)
                 finally:
                     await processes.release(self._door.db, lease)
             else:
-                self._rest(room_id, 1, ELSEWHERE)
+                self._rest(turn, 1, ELSEWHERE)
         except Exception:
             log.exception("serving a room failed; it will be tried again")
-            self._rest(room_id, 1)
+            self._rest(turn, 1)
         finally:
-            del self._busy[room_id]
+            del self._busy[turn]
             self._door.bells.arrivals.set()
 
-    async def _serve_in_order(self, room_id: str) -> None:
+    async def _serve_in_order(self, turn: Turn) -> None:
         while True:
-            if room_id in self._door.bells.unchecked and not await self._look_at(room_id):
+            looked_for = not turn.talk and turn.room_id in self._door.bells.unchecked
+            if looked_for and not await self._look_at(turn.room_id):
                 return
             async with self._door.db.statement() as tx:
-                batch = await inbox.waiting(tx, room_id, now=self._door.now())
+                batch = await inbox.waiting(tx, turn.room_id, now=self._door.now(), talk=turn.talk)
             for waiting in batch:
                 if waiting.sealed and not self._keys.here:
                     return  # this and what follows is for the process that has the keys
@@ -139,7 +150,7 @@ class Arrivals:
     def _look_again(self, room_id: str, wish: float | None = None) -> bool:
         self._door.bells.unchecked.add(room_id)
         self._looks[room_id] = self._looks.get(room_id, 0) + 1
-        self._rest(room_id, self._looks[room_id], wish)
+        self._rest(Turn(room_id), self._looks[room_id], wish)
         return False
 
     async def _handle(self, waiting: Waiting) -> bool:
@@ -177,7 +188,7 @@ class Arrivals:
         if count and attempts >= ATTEMPTS:
             await self._set_aside(waiting, str(error) or type(error).__name__)
             return True
-        self._rest(waiting.room_id, attempts, error.retry_after if isinstance(error, Later) else None)
+        self._rest(waiting.turn, attempts, error.retry_after if isinstance(error, Later) else None)
         return False
 
     async def _set_aside(self, waiting: Waiting, fault: str) -> None:
@@ -185,9 +196,9 @@ class Arrivals:
         async with self._door.db.tx() as tx:
             await inbox.set_aside(tx, waiting.seq, storable(fault))
 
-    def _rest(self, room_id: str, attempts: int, wish: float | None = None) -> None:
+    def _rest(self, turn: Turn, attempts: int, wish: float | None = None) -> None:
         pause = wish if wish is not None else min(backoff(attempts), 60.0)
-        self._resting[room_id] = self._door.now() + round(pause * 1000)
+        self._resting[turn] = self._door.now() + round(pause * 1000)
 
 
 def _event(waiting: Waiting) -> Mapping[str, Any]:

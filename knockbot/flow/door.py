@@ -15,6 +15,7 @@ from knockbot.domain.model import IdentityKey, Known, MemberChange, Membership, 
 from knockbot.domain.power import Powers
 from knockbot.errors import Never
 from knockbot.flow.compiled import Compiled
+from knockbot.flow.elsewhere import Elsewhere
 from knockbot.flow.workbench import Workbench
 from knockbot.store import inbox
 from knockbot.store.db import Database, Tx
@@ -192,10 +193,14 @@ class Door:
     locker: Locker = field(default_factory=InClear)
     policies: Compiled = field(default_factory=Compiled)
     workbench: Workbench = field(init=False)
+    elsewhere: Elsewhere = field(init=False)
+    """What only other servers can say or do."""
     _looks_after: dict[int, list[str]] = field(init=False, default_factory=dict)
     """Rooms to look at once a transaction of `closing` is committed, by its identity."""
 
     def __post_init__(self) -> None:
+        """Ready to work."""
+        self.elsewhere = Elsewhere(self.now, self.bells.arrivals.set, self.home)
         self.workbench = Workbench(self.now)
 
     @property

@@ -203,7 +203,7 @@ async def protect(door: Door, ask: Ask) -> Promise:
     if refusal is not None:
         return Promise(refusal)
     try:
-        room_id, via = await _locate(door, ask.reference)
+        room_id, via = await _locate(door, ask.reference, ask.requester)
     except ActionError as error:
         # Our own server's directory is asked as often as anybody likes: a slip of the pen costs nothing.
         counts = server_of(ask.reference.room) != door.home
@@ -224,14 +224,14 @@ async def _may_ask(door: Door, ask: Ask) -> Words | None:
     return wording.too_many_attempts(ATTEMPTS, possible_at) if possible_at is not None else None
 
 
-async def _locate(door: Door, reference: RoomReference) -> tuple[str, tuple[str, ...]]:
+async def _locate(door: Door, reference: RoomReference, by: str | None = None) -> tuple[str, tuple[str, ...]]:
     """The room that is meant now, and servers to reach it by. Raises `ActionError`.
 
     What aliases mean in policies stays as it was pinned: nobody can change that by asking for protection.
     """
     if not reference.room.startswith("#"):
         return reference.room, reference.via
-    room_id, servers = await door.outside.resolve(reference.room)
+    room_id, servers = await door.elsewhere.resolve(door.outside, reference.room, by, afresh=True)
     return room_id, (server_of(reference.room), *servers, *reference.via)
 
 
@@ -256,20 +256,30 @@ async def _get_in(door: Door, ask: Ask, room_id: str, via: tuple[str, ...]) -> P
     """
     errand = Errand(room_id, ask.management_room, ask.requester, ask.cause, door.now())
     try:
-        await door.outside.join(room_id, via)
-    except Never:
-        not_yet = wording.not_yet(ask.reference.room, door.bot)
-        try:
-            await door.outside.knock(room_id, via, KNOCKING)
-        except ActionError:
-            return Promise(not_yet)
-        return Promise(not_yet, errand=errand)
+        async with door.elsewhere.asking(via[0] if via else "", ask.requester):
+            membership = await _enter_or_knock(door, room_id, via)
     except Later as error:
         return Promise(wording.cannot_enter(ask.reference.room, error.why, door.bot))
+    if membership is not Membership.JOIN:
+        not_yet = wording.not_yet(ask.reference.room, door.bot)
+        return Promise(not_yet, errand=errand if membership is Membership.KNOCK else None)
     promise = await _judge_ask(door, ask, room_id)
     if promise.view is None:
         await _leave_unless_needed(door, room_id)
     return promise
+
+
+async def _enter_or_knock(door: Door, room_id: str, via: tuple[str, ...]) -> Membership | None:
+    """How the bot stands in a room after it tried to enter it, and to knock where that was refused."""
+    try:
+        await door.outside.join(room_id, via)
+    except Never:
+        try:
+            await door.outside.knock(room_id, via, KNOCKING)
+        except ActionError:
+            return None
+        return Membership.KNOCK
+    return Membership.JOIN
 
 
 async def _judge_ask(door: Door, ask: Ask, room_id: str) -> Promise:

@@ -56,11 +56,12 @@ async def leads(door: Door, aliases: Iterable[str]) -> dict[str, str]:
     async def look(alias: str) -> tuple[str, str] | None:
         async with turns:
             try:
-                return alias, (await door.outside.resolve(alias))[0]
+                return alias, (await door.elsewhere.resolve(door.outside, alias))[0]
             except ActionError as error:
                 return (alias, pins.NOWHERE) if error.code == "M_NOT_FOUND" else None
 
-    found = await asyncio.gather(*(look(alias) for alias in sorted(set(aliases))))
+    with door.elsewhere.without_a_place():
+        found = await asyncio.gather(*(look(alias) for alias in sorted(set(aliases))))
     return dict(one for one in found if one is not None)
 
 

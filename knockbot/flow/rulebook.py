@@ -104,7 +104,7 @@ async def _rooms_meant(door: Door, change: Change, policy: Policy) -> Mapping[st
     meant: dict[str, str] = {}
     for reference in policy.rooms_needed:
         try:
-            meant[reference] = change.meant.get(reference) or await _room_meant(door, reference)
+            meant[reference] = change.meant.get(reference) or await _room_meant(door, change, reference)
             refusal = await _unfit_to_name(door, change, reference, meant[reference])
         except ActionError:
             refusal = await _not_in(door, change, reference)
@@ -113,8 +113,10 @@ async def _rooms_meant(door: Door, change: Change, policy: Policy) -> Mapping[st
     return {name: room_id for name, room_id in meant.items() if name != room_id}
 
 
-async def _room_meant(door: Door, reference: str) -> str:
-    return (await door.outside.resolve(reference))[0] if is_alias(reference) else reference
+async def _room_meant(door: Door, change: Change, reference: str) -> str:
+    if not is_alias(reference):
+        return reference
+    return (await door.elsewhere.resolve(door.outside, reference, change.author, afresh=True))[0]
 
 
 async def _unfit_to_name(door: Door, change: Change, reference: str, room_id: str) -> Words | None:

@@ -14,7 +14,7 @@ from knockbot.domain.model import Reaction, RoomChange, Verdict
 from knockbot.domain.plan import REACTIONS
 from knockbot.domain.words import Words
 from knockbot.errors import Never
-from knockbot.flow import review, rulebook, rules, settle, upgrading
+from knockbot.flow import rulebook, rules, settle, upgrading
 from knockbot.flow.door import Door, Tombstone
 from knockbot.store import inbox, moves, policies, rooms, visits
 from knockbot.store.moves import Move, Stage
@@ -52,7 +52,11 @@ async def _look_at(door: Door, room: ProtectedRoom, name: str, room_id: str) -> 
     fault = upgrading.fault_of_name(room_id, tombstone) or await _fault_of_place(door, room)
     if fault is not None:
         await _tell(door, room, name, replace(move, stage=Stage.REFUSED), fault)
-    elif not await review.is_in(door, tombstone.replacement) and not await upgrading.get_in(door, tombstone):
+        return
+    inside = await upgrading.get_in(door, room.room_id, tombstone)
+    if inside is None:
+        return
+    if not inside:
         await _tell(door, room, name, move, wording.LET_ME_IN.format(bot=door.bot))
     elif await door.outside.predecessor(tombstone.replacement) != room_id:
         await _tell(door, room, name, replace(move, stage=Stage.REFUSED), wording.NO_PREDECESSOR)

@@ -47,7 +47,10 @@ async def look(door: Door, room: ProtectedRoom) -> None:
     if fault is not None:
         await _refuse(door, room, tombstone, fault)
         return
-    if not await review.is_in(door, tombstone.replacement) and not await get_in(door, tombstone):
+    inside = await get_in(door, room.room_id, tombstone)
+    if inside is None:
+        return
+    if not inside:
         await _wait(door, room, tombstone)
         return
     predecessor = await door.outside.predecessor(tombstone.replacement)
@@ -103,19 +106,33 @@ async def _leads_back(tx: Tx, start: str, room_id: str) -> bool:
     return True
 
 
-async def get_in(door: Door, tombstone: Tombstone) -> bool:
-    """Enter the replacement, or knock there and wait; true once inside."""
+async def get_in(door: Door, room_id: str, tombstone: Tombstone) -> bool | None:
+    """Whether the bot is in the replacement; none while it tries to get in.
+
+    It does so in no turn, where knocks would wait for another server, and the room is looked at again after that.
+    """
+    if await review.is_in(door, tombstone.replacement):
+        return True
+    look_again = partial(door.look_at, room_id)
+    name = f"{room_id} {tombstone.event_id}"
+    if not door.elsewhere.meanwhile(name, partial(_try_to_get_in, door, tombstone), look_again):
+        return None
+    return await review.is_in(door, tombstone.replacement)
+
+
+async def _try_to_get_in(door: Door, tombstone: Tombstone) -> None:
+    """Enter the replacement, or knock there."""
     via = tuple(dict.fromkeys((server_of(tombstone.sender), door.home)))
     for get_in in (door.outside.join, partial(door.outside.knock, reason=COMING_OVER)):
         try:
-            await get_in(tombstone.replacement, via)
+            async with door.elsewhere.asking(via[0]):
+                await get_in(tombstone.replacement, via)
             break
         except Never:
             continue
         except Later as error:
             if error.unreachable:
                 raise
-    return await review.is_in(door, tombstone.replacement)
 
 
 async def _refuse(door: Door, room: ProtectedRoom, tombstone: Tombstone, why: str) -> None:

@@ -86,7 +86,7 @@ async def managed_room(call: Call, reference: str) -> ProtectedRoom:
     room_id = meant.room
     if ids.is_alias(room_id):
         try:
-            room_id, _ = await call.door.outside.resolve(room_id)
+            room_id, _ = await call.door.elsewhere.resolve(call.door.outside, room_id, call.actor)
         except ActionError:
             raise NotMeant(wording.unknown_room(reference)) from None
     async with call.door.db.tx() as tx:

@@ -18,6 +18,7 @@ from knockbot.domain.words import Words
 from knockbot.errors import Busy, Never
 from knockbot.flow import hints, review, sealed, settle, successors
 from knockbot.flow.door import Door
+from knockbot.flow.elsewhere import A_MINUTE, TooMany
 from knockbot.matrix import lookups, orders
 from knockbot.matrix.arguments import (
     ADDRESS,
@@ -192,8 +193,14 @@ async def _obey(door: Door, message: Message, spoken: str) -> Words | Promise:
         return unknown.words
     except Busy as busy:
         return wording.busy(busy.why, round(busy.retry_after or 0))
-    except Never as refusal:
-        return wording.failed(refusal.why)
+    except (Never, TooMany) as refusal:
+        return _refused(refusal)
+
+
+def _refused(refusal: Never | TooMany) -> Words:
+    if isinstance(refusal, TooMany):
+        return wording.too_many_questions(A_MINUTE, refusal.at)
+    return wording.failed(refusal.why)
 
 
 def find_command(line: str) -> tuple[str, Command | None, str]:

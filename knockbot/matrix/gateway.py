@@ -204,9 +204,7 @@ def _sifted(body: Mapping[str, Any], *, sealed: bool) -> list[Sifted] | None:
         return None
     kinds = ((event, matters(event) if isinstance(event, dict) else "state") for event in events)
     return [
-        (arrival(event), kind in ("talk", "sealed"))
-        for event, kind in kinds
-        if kind is not None and (sealed or kind != "sealed")
+        (arrival(event), is_talk(kind)) for event, kind in kinds if kind is not None and (sealed or kind != "sealed")
     ]
 
 
@@ -221,7 +219,13 @@ def arrival(event: Any) -> Arrival:
         raw,
         sealed=fields.get("type") == SEALED,
         encrypts=fields.get("type") == ENCRYPTION and is_encryption(mapping(fields.get("content"))),
+        talk=is_talk(matters(fields)),
     )
+
+
+def is_talk(kind: str | None) -> bool:
+    """Whether an event is something said, and no state of its room."""
+    return kind in ("talk", "sealed")
 
 
 def _error(status: int, code: str, message: str) -> web.Response:

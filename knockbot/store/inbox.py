@@ -23,6 +23,16 @@ class Arrival:
     sealed: bool = False
     encrypts: bool = False
     """Whether it says that its room is encrypted, which nothing undoes."""
+    talk: bool = False
+    """Whether it was said in the room, in clear or not; all else is of its door."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What is handled in order: what happens at the door of a room, or what is said there."""
+
+    room_id: str
+    talk: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +50,12 @@ class Waiting:
     """The session whose key it waited for; by now the key is there, or the time is up."""
     asked: bool = False
     """Whether that key was asked for."""
+    talk: bool = False
+
+    @property
+    def turn(self) -> Turn:
+        """The turn it is handled in."""
+        return Turn(self.room_id, self.talk)
 
 
 async def store(tx: Tx, arrivals: Iterable[Arrival], now: int) -> None:
@@ -47,42 +63,44 @@ async def store(tx: Tx, arrivals: Iterable[Arrival], now: int) -> None:
     arrivals = list(arrivals)
     await encryption.note(tx, [a.room_id for a in arrivals if a.encrypts])
     await tx.executemany(
-        "INSERT INTO inbox (event_id, room_id, raw, received_at, sealed) VALUES ($1, $2, $3, $4, $5) "
+        "INSERT INTO inbox (event_id, room_id, raw, received_at, sealed, talk) VALUES ($1, $2, $3, $4, $5, $6) "
         "ON CONFLICT (event_id) DO NOTHING",
-        [(a.event_id, a.room_id, a.raw, now, a.sealed) for a in arrivals],
+        [(a.event_id, a.room_id, a.raw, now, a.sealed, a.talk) for a in arrivals],
     )
 
 
 _DUE = "handled_at IS NULL AND fault IS NULL AND (due_at IS NULL OR due_at <= $1)"
 
 
-async def rooms_waiting(tx: Tx, now: int = 0, *, keys: bool = True) -> list[str]:
-    """The rooms in which something waits, longest wait first; what waits for a key does so until its time is up.
+async def turns_waiting(tx: Tx, now: int = 0, *, keys: bool = True) -> list[Turn]:
+    """The turns in which something waits, longest wait first; what waits for a key does so until its time is up.
 
     Without the bot's `keys`, those in which something encrypted is next are left to the process that has them.
     """
     rows = await tx.fetch(
-        f"SELECT room_id, sealed FROM inbox WHERE seq IN (SELECT min(seq) FROM inbox WHERE {_DUE} GROUP BY room_id) "
-        "ORDER BY seq",
+        "SELECT room_id, talk, sealed FROM inbox "
+        f"WHERE seq IN (SELECT min(seq) FROM inbox WHERE {_DUE} GROUP BY room_id, talk) ORDER BY seq",
         now,
     )
-    return [row["room_id"] for row in rows if keys or not row["sealed"]]
+    return [Turn(row["room_id"], bool(row["talk"])) for row in rows if keys or not row["sealed"]]
 
 
-async def waiting(tx: Tx, room_id: str, limit: int = 100, *, now: int = 0) -> list[Waiting]:
-    """What waits in one room, in order of arrival."""
+async def waiting(tx: Tx, room_id: str, limit: int = 100, *, now: int = 0, talk: bool | None = None) -> list[Waiting]:
+    """What waits in one room, or in one of its two turns, in order of arrival."""
+    which = "" if talk is None else f" AND talk = {'TRUE' if talk else 'FALSE'}"
     rows = await tx.fetch(
-        f"SELECT {_WAITING} FROM inbox WHERE {_DUE} AND room_id = $2 ORDER BY seq LIMIT $3", now, room_id, limit
+        f"SELECT {_WAITING} FROM inbox WHERE {_DUE} AND room_id = $2{which} ORDER BY seq LIMIT $3", now, room_id, limit
     )
     return [_waiting(row) for row in rows]
 
 
-_WAITING = "seq, event_id, room_id, raw, received_at, attempts, sealed, session, asked"
+_WAITING = "seq, event_id, room_id, raw, received_at, attempts, sealed, session, asked, talk"
 
 
 def _waiting(row: Any) -> Waiting:
     values = [row[name] for name in _WAITING.split(", ")]
-    values[6], values[8] = bool(values[6]), bool(values[8])
+    for place in (6, 8, 9):
+        values[place] = bool(values[place])
     return Waiting(*values)
 
 

@@ -48,9 +48,11 @@ CREATE TABLE inbox (
     session     TEXT,
     due_at      BIGINT,
     asked       BOOLEAN NOT NULL DEFAULT FALSE,
-    sender      TEXT
+    sender      TEXT,
+    -- What is said in a room has a turn of its own: its door does not wait for that.
+    talk        BOOLEAN NOT NULL DEFAULT FALSE
 );
-CREATE INDEX inbox_waiting ON inbox (room_id, seq) WHERE handled_at IS NULL AND fault IS NULL;
+CREATE INDEX inbox_waiting ON inbox (room_id, talk, seq) WHERE handled_at IS NULL AND fault IS NULL;
 CREATE INDEX inbox_without_key ON inbox (session) WHERE session IS NOT NULL AND handled_at IS NULL;
 CREATE INDEX inbox_old ON inbox (received_at);
 

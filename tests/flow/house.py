@@ -23,6 +23,7 @@ from knockbot.matrix.cards import REQUEST_KEY, REQUESTS_KEY
 from knockbot.matrix.gateway import arrival
 from knockbot.matrix.homeserver import Homeserver
 from knockbot.store import audit, inbox, pins, policies, processes, requests, rooms
+from knockbot.store.inbox import Turn
 from knockbot.store.rooms import ProtectedRoom
 from tests.flow.world import ALICE, BOT, HOME, AsBot, Clock, PostOffice, World, levels_for
 from tests.lab import opened
@@ -92,13 +93,14 @@ class House:
         """Stop in good order."""
         await self.arrivals.drain(5)
         await self.worker.drain(5)
+        await self.door.elsewhere.close()
         async with self.db.tx() as tx:
             await processes.leave(tx, self.db.process)
         await self.db.close()
 
     async def die(self) -> None:
         """Stop as by SIGKILL: whatever was under way ends where it is, and nothing is said about it."""
-        tasks = [*self.arrivals._busy.values(), *self.worker._running]
+        tasks = [*self.arrivals._busy.values(), *self.worker._running, *self.door.elsewhere.under_way]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -125,9 +127,10 @@ class House:
         await self.deliver()
         for _ in range(MOST_ROUNDS):
             await self.arrivals._start_rooms()
-            if not self.arrivals._busy:
+            under_way = [*self.arrivals._busy.values(), *self.door.elsewhere.under_way]
+            if not under_way:
                 return
-            await asyncio.gather(*self.arrivals._busy.values())
+            await asyncio.gather(*under_way)
         raise AssertionError("the arrivals go in circles")
 
     async def work(self) -> None:
@@ -152,7 +155,7 @@ class House:
 
     def _to_be_looked_at(self) -> set[str]:
         resting = self.arrivals._resting
-        return {room for room in self.door.bells.unchecked if resting.get(room, 0) <= self.clock()}
+        return {room for room in self.door.bells.unchecked if resting.get(Turn(room), 0) <= self.clock()}
 
     async def later(self, seconds: float = 10) -> None:
         """Live on after some time."""

@@ -391,7 +391,7 @@ async def test_processes_handle_each_event_once_and_each_room_in_order(desks: tu
 
 async def _waiting(desk: Desk) -> bool:
     async with desk.door.db.tx() as tx:
-        return bool(await inbox.rooms_waiting(tx))
+        return bool(await inbox.turns_waiting(tx))
 
 
 async def test_a_room_that_another_process_deals_with_is_left_to_it_and_not_asked_for_all_the_time(

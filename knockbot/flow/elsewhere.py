@@ -1,0 +1,204 @@
+"""What only another server can say or do: asked a few at a time, and in no place that somebody else waits for.
+
+An alias of a server that is dead, or a room that lives there, keeps whoever asks for it waiting for half a minute. So
+who waits gives their place in `arrivals.py` away meanwhile, one server has few questions at a time, one that was silent
+has none for a while, and one person has only so many a minute.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol, TypeVar
+
+from knockbot.domain.ids import server_of
+from knockbot.errors import KnockbotError, Later
+
+MINUTE: Final = 60_000
+
+AT_ONCE: Final = 12
+"""Questions under way in all."""
+PER_SERVER: Final = 2
+"""Questions under way to one server."""
+PER_PERSON: Final = 2
+"""Questions under way for one person; what else they ask waits, in its own room."""
+A_MINUTE: Final = 10
+"""Questions that one person may have asked within a minute."""
+PATIENCE: Final = 60.0
+"""Seconds to wait for one's turn."""
+SILENCE: Final = MINUTE
+"""Milliseconds for which a server that gave no answer is not asked again."""
+FRESH: Final = MINUTE
+"""Milliseconds for which what an alias means is remembered."""
+KEPT: Final = 2000
+"""Aliases and servers that are remembered."""
+
+Found = tuple[str, tuple[str, ...]]
+"""A room, and servers to reach it by."""
+
+
+class TooMany(KnockbotError):
+    """One person has asked for too much of other servers; `at` is when they may ask again (milliseconds)."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__("too many questions to other servers within a minute")
+        self.at = at
+
+
+class Resolves(Protocol):
+    """The part of the homeserver that knows aliases."""
+
+    async def resolve(self, alias: str) -> Found:
+        """The room an alias means now, and servers to reach it by."""
+
+
+@dataclass(slots=True)
+class _Queue:
+    places: asyncio.Semaphore
+    users: int = 0
+
+
+@dataclass
+class Elsewhere:
+    """The questions of one process to other servers. Its memory is of this process: after a restart it begins anew."""
+
+    now: Callable[[], int]
+    ring: Callable[[], None]
+    """Says that a place is free, or taken again."""
+    home: str
+    waiting: set[asyncio.Task[Any]] = field(default_factory=set)
+    """Tasks that wait for other servers; meanwhile they hold no place."""
+    _known: dict[str, tuple[int, Found]] = field(default_factory=dict)
+    _silent: dict[str, int] = field(default_factory=dict)
+    _asked: dict[str, deque[int]] = field(default_factory=dict)
+    _queues: dict[str, _Queue] = field(default_factory=dict)
+    _errands: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+
+    async def resolve(self, homeserver: Resolves, alias: str, by: str | None = None, *, afresh: bool = False) -> Found:
+        """The room an alias means, asked for `by` somebody. Raises `ActionError`, and `TooMany`.
+
+        Aliases of our own server are known there, and never limited. `afresh` takes nothing that is remembered.
+        """
+        server = server_of(alias)
+        if server == self.home:
+            return await homeserver.resolve(alias)
+        if afresh:
+            self._known.pop(alias, None)
+        known = self._remembered(alias)
+        if known is not None:
+            return known
+        async with self.asking(server, by):
+            known = self._remembered(alias)  # perhaps who was before us asked for the same
+            if known is None:
+                known = await homeserver.resolve(alias)
+                _keep(self._known, alias, (self.now() + FRESH, known))
+        return known
+
+    def _remembered(self, alias: str) -> Found | None:
+        until, found = self._known.get(alias, (0, None))
+        return found if until > self.now() else None
+
+    @asynccontextmanager
+    async def asking(self, server: str, by: str | None = None) -> AsyncIterator[None]:
+        """One question to a server, for one person. Raises `Later` where it was silent a moment ago, and `TooMany`."""
+        self._listen(server)
+        if server in (self.home, ""):
+            by = None  # what our own server knows is no burden
+        self._count(by)
+        places = [(f"by {by}", PER_PERSON)] if by is not None else []
+        async with AsyncExitStack() as stack:
+            stack.enter_context(self.without_a_place())
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    for name, most in [*places, (f"to {server}", PER_SERVER), ("", AT_ONCE)]:
+                        await stack.enter_async_context(self._place(name, most))
+            except TimeoutError:
+                raise Later(f"too many others wait for {server}.") from None
+            self._listen(server)
+            try:
+                yield
+            except Later as error:
+                if not error.unreachable and server not in (self.home, ""):
+                    _keep(self._silent, server, self.now() + SILENCE)
+                raise
+
+    def _listen(self, server: str) -> None:
+        if self._silent.get(server, 0) > self.now():
+            raise Later(f"{server} gave no answer a moment ago.")
+
+    def _count(self, by: str | None) -> None:
+        if by is None:
+            return
+        asked = self._asked.pop(by, deque(maxlen=A_MINUTE))
+        if len(asked) == A_MINUTE and asked[0] > self.now() - MINUTE:
+            self._asked[by] = asked
+            raise TooMany(asked[0] + MINUTE)
+        asked.append(self.now())
+        _keep(self._asked, by, asked)
+
+    @contextmanager
+    def without_a_place(self) -> Iterator[None]:
+        """Whoever runs this waits for other servers, and leaves their place to somebody else meanwhile."""
+        task = asyncio.current_task()
+        assert task is not None
+        self.waiting.add(task)
+        self.ring()
+        try:
+            yield
+        finally:
+            self.waiting.discard(task)
+
+    @asynccontextmanager
+    async def _place(self, name: str, most: int) -> AsyncIterator[None]:
+        queue = self._queues.setdefault(name, _Queue(asyncio.Semaphore(most)))
+        queue.users += 1
+        try:
+            async with queue.places:
+                yield
+        finally:
+            queue.users -= 1
+            if not queue.users:
+                del self._queues[name]
+
+    # --- beside all turns -------------------------------------------------------------------------------------
+
+    def meanwhile(self, name: str, act: Callable[[], Coroutine[None, None, None]], then: Callable[[], None]) -> bool:
+        """Whether `act` has come to its end. It is begun where it is not under way, and at its end `then` is called.
+
+        What it raised is raised here. After a restart it is begun anew: it has to be one that may be done twice.
+        """
+        errand = self._errands.get(name)
+        if errand is None:
+            self._errands[name] = errand = asyncio.create_task(act())
+            errand.add_done_callback(lambda _: then())
+            return False
+        if not errand.done():
+            return False
+        del self._errands[name]
+        errand.result()
+        return True
+
+    @property
+    def under_way(self) -> list[asyncio.Task[None]]:
+        """What is being done beside all turns."""
+        return [errand for errand in self._errands.values() if not errand.done()]
+
+    async def close(self) -> None:
+        """Break off what is under way: after the next start it is begun anew."""
+        for errand in self.under_way:
+            errand.cancel()
+        await asyncio.gather(*self._errands.values(), return_exceptions=True)
+        self._errands.clear()
+
+
+T = TypeVar("T")
+
+
+def _keep(kept: dict[str, T], name: str, value: T) -> None:
+    """Remember it, and forget what was remembered first where there is too much."""
+    kept[name] = value
+    if len(kept) > KEPT:
+        del kept[next(iter(kept))]
