@@ -83,13 +83,27 @@ LONGEST = 500
 
 def given_up(effect: Effect, request: Request | None, why: str) -> None:
     """An act will not be done, or waits for a power."""
-    whom = f" {identified(effect.user_id)}" if effect.user_id else ""
     number = f" (request #{request.number})" if request is not None else ""
-    text = (
-        f"cannot {effect.act}{whom} at {identified(effect.room_id)}{number}: {named(why, LONGEST)}, effect {effect.key}"
-    )
-    fields = {"act": effect.act.value, "user_id": effect.user_id, "number": request.number if request else None}
-    log.warning("%s", text, extra={"fields": fields | {"room_id": effect.room_id, "effect": effect.key, "why": why}})
+    text = f"cannot {_act(effect)}{number}: {named(why, LONGEST)}"
+    numbered = {"number": request.number} if request is not None else {}
+    log.warning("%s", text, extra={"fields": _fields(effect, why) | numbered})
+
+
+def postponed(effect: Effect, pause: float, why: str) -> None:
+    """An act is tried again later."""
+    text = f"{_act(effect)} is tried again in {pause:.0f} s: {named(why, LONGEST)}"
+    log.info("%s", text, extra={"fields": _fields(effect, why)})
+
+
+def _act(effect: Effect) -> str:
+    """An act in words: its key is for machines, and holds numbers of the database."""
+    whom = f" {identified(effect.user_id)}" if effect.user_id else ""
+    return f"{effect.act.value.replace('_', ' ')}{whom} at {identified(effect.room_id)}"
+
+
+def _fields(effect: Effect, why: str) -> dict[str, Any]:
+    told = {"act": effect.act.value, "room_id": effect.room_id, "effect": effect.key, "why": why}
+    return told | ({"user_id": effect.user_id} if effect.user_id else {})
 
 
 def _write(text: str, what: str, room_id: str, by: str, fields: Mapping[str, Any]) -> None:

@@ -142,7 +142,7 @@ class Worker:
         door = self._door
         pause = error.retry_after if error.retry_after is not None else _pause(claimed, error, took)
         due_at = door.now() + round(pause * 1000)
-        log.info("effect %s waits %.0f s: %s", claimed.effect.key, pause, error.why)
+        journal.postponed(claimed.effect, pause, error.why)
         async with door.db.tx() as tx:
             if not await effects.is_ours(tx, claimed):
                 return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -336,6 +338,43 @@ async def test_a_room_that_the_bot_was_put_out_of_is_left_alone(house: House, at
 
     async with restored.db.tx() as tx:
         assert await restores.to_recall(tx) is None
+
+
+async def test_in_a_room_that_cannot_be_read_again_numbers_are_left_out(house: House, attic: Attic) -> None:
+    house.world.knock(GARDEN, ANA)
+    await house.live()
+    await attic.put()
+    house.world.knock(GARDEN, BOB)
+    await house.live()
+    restored = await attic.take()
+    restored.world.play("messages_back", Never("the homeserver says: no", code="M_FORBIDDEN"))
+
+    await remember(restored)
+    await restored.look_everywhere()
+    await restored.live()
+
+    assert [request.number for request in await restored.requests(BOB)] == [1 + LOST_NUMBERS + 1]
+
+
+async def test_no_number_that_people_see_after_a_restore_is_one_of_the_databases_own(
+    house: House, attic: Attic, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The ids in the database go on from the moment of the import in milliseconds, which has thirteen digits."""
+    caplog.set_level(logging.INFO, "knockbot")
+    house.world.knock(GARDEN, ANA)
+    await house.live()
+    await attic.put()
+    restored = await attic.bring_back()
+    restored.world.knock(GARDEN, BOB)
+    await restored.live()
+    for command in ("list", "show 2", "log", "queue", f"policy set {GARDEN}\nrules: []", f"policy log {GARDEN}"):
+        restored.world.say(MODS, ALICE, f"!kb {command}")
+        await restored.live()
+
+    assert (await restored.request(BOB)).id > 10**12
+    said = [*restored.spoken(), *(card.text for card in restored.cards()), *caplog.messages]
+    assert f"request #2 of {BOB}" in "\n".join(said)
+    assert [text for text in said if re.search(r"\d{13}", text)] == []
 
 
 async def test_what_others_say_in_the_bots_words_is_not_recalled(house: House, attic: Attic) -> None:
