@@ -380,6 +380,8 @@ async def _introduce(door: Door, account: Account) -> None:
         await account.homeserver.set_display_name(name)
     except Never as error:
         log.warning("I cannot be called %s: %s", name, error.why)
+    if door.settings.appservice.bot_avatar is not None:
+        await account.homeserver.set_avatar(door.settings.appservice.bot_avatar)
 
 
 async def _own_device(door: Door) -> str | None:

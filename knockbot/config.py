@@ -238,6 +238,17 @@ def _display_name(value: object) -> str:
     return text(value, (), 100)
 
 
+_CONTENT_URI = re.compile(r"mxc://([^/\s]+)/([A-Za-z0-9_-]{1,255})")
+
+
+def _content_uri(value: object) -> str:
+    uri = text(value, (), 1000)
+    parts = _CONTENT_URI.fullmatch(uri)
+    if parts is None or not is_server_name(parts[1]):
+        raise Fault(f"expected the address of a picture on a homeserver, mxc://SERVER/ID, found {found(uri)}")
+    return uri
+
+
 def _token(value: object) -> str:
     # What was found is not told: logs and chats are where this fault ends up.
     if not isinstance(value, str):
@@ -406,6 +417,7 @@ class AppService(Part):
     id: Annotated[str, _by(_service_id)] = "knockbot"
     bot_username: Annotated[str, _by(_localpart)] = "knockbot"
     bot_displayname: Annotated[str, _by(_display_name)] = "Knockbot"
+    bot_avatar: Annotated[str, _by(_content_uri)] | None = None
     as_token: Annotated[str, _by(_token)] = Field(repr=False)
     hs_token: Annotated[str, _by(_token)] = Field(repr=False)
     allow_password: Annotated[bool, _by(_flag)] = False

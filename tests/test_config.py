@@ -108,6 +108,7 @@ def test_everything_may_be_said(loaded: Load) -> None:
   id: door
   bot_username: porter
   bot_displayname: The Porter
+  bot_avatar: mxc://example.org/abc_DEF-123
 database: postgres://knockbot:secret@db/knockbot
 permissions: {"*": user, "@alice:example.org": admin}
 defaults: {policy: {otherwise: reject}}
@@ -132,6 +133,7 @@ logging: {level: debug, format: json}
         id="door",
         bot_username="porter",
         bot_displayname="The Porter",
+        bot_avatar="mxc://example.org/abc_DEF-123",
         as_token="the-as-token",
         hs_token="the-hs-token",
     )
@@ -284,6 +286,7 @@ def test_an_authority_that_cannot_be_read_is_a_mistake(
 # --- mistakes in the file -----------------------------------------------------------------------------------------
 
 
+AVATAR = 'expected the address of a picture on a homeserver, mxc://SERVER/ID, found "{}"'
 SQLITE = "expected sqlite:knockbot.db (beside config.yaml) or sqlite:/path/knockbot.db, without //"
 DATABASE = "expected sqlite:knockbot.db or postgres://user:password@host/knockbot"
 POSTGRES = (
@@ -332,6 +335,16 @@ rooms:
             'expected lower-case letters, digits and . _ = - / + only, found "Knock Bot"',
         ),
         ("  bot_displayname: ''", "8: appservice.bot_displayname", "expected text, found none"),
+        *(
+            (f"  bot_avatar: {uri}", "8: appservice.bot_avatar", AVATAR.format(uri))
+            for uri in (
+                "picture.png",
+                "https://example.org/picture.png",
+                "mxc://example.org",
+                "mxc://example.org/a/b",
+                "mxc://example org/a",
+            )
+        ),
         ("  bot_displayname: 12", "8: appservice.bot_displayname", "expected text, found 12: put it in quotes"),
         ("database: sqlite://knock.db", "8: database", SQLITE),
         ("database: sqlite:///abs/knock.db", "8: database", SQLITE),

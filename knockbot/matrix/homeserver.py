@@ -583,6 +583,19 @@ class Homeserver:
             pass  # no profile yet
         await self.call(Method.PUT, path, {"displayname": name})
 
+    async def set_avatar(self, uri: str) -> None:
+        """Give the bot a picture, unless it has that already. It does its work without one, so a no is only logged."""
+        path = Path.v3.profile[self.bot].avatar_url
+        try:
+            if (await self.call(Method.GET, path)).get("avatar_url") == uri:
+                return
+        except Never:
+            pass  # no profile yet
+        try:
+            await self.call(Method.PUT, path, {"avatar_url": uri})
+        except Never as error:
+            log.warning("the homeserver does not take bot_avatar: %s", error.why)
+
     async def ping(self, service_id: str, txn_id: str) -> None:
         """Have the homeserver call us back: it proves the round trip, and makes it deliver what it kept."""
         await self.call(

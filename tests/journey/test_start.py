@@ -57,3 +57,14 @@ async def test_what_is_wrong_with_the_registration_is_said_until_it_is_mended(
     await says(process, *words)
     assert not await process.is_ready()
     assert "Traceback" not in process.said()
+
+
+async def test_the_bot_has_the_picture_that_the_config_names(process: Process) -> None:
+    process.config["appservice"]["bot_avatar"] = "mxc://lab.test/picture"
+
+    process.begin()
+    await says(process, "is ready")
+
+    garden = await process.plant()
+    profile = await garden.alice.call("GET", "profile", process.user_id)
+    assert profile["avatar_url"] == "mxc://lab.test/picture"

@@ -109,7 +109,7 @@ async def refusal(homeserver: Homeserver, fake: FakeHomeserver, reply: Reply, ca
 def test_the_table_of_calls_holds_them_all() -> None:
     public = {name for name, value in vars(Homeserver).items() if callable(value) and not name.startswith("_")}
 
-    assert public - {"call", "set_display_name"} == set(CALLS)
+    assert public - {"call", "set_display_name", "set_avatar"} == set(CALLS)
 
 
 @pytest.mark.parametrize(("call", "where", "answer"), CALLS.values(), ids=CALLS)
@@ -589,6 +589,37 @@ async def test_the_bots_name_is_set_where_it_is_another(
     await homeserver.set_display_name("Door")
 
     assert [asked.body for asked in fake.asked("PUT", f"{BOT}/displayname")] == [{"displayname": "Door"}] * puts
+
+
+@pytest.mark.parametrize(
+    ("profile", "puts"),
+    [
+        (Reply(body={"avatar_url": "mxc://x/a"}), 0),
+        (Reply(body={"avatar_url": "mxc://x/old"}), 1),
+        (Reply(body={}), 1),
+        (Reply(404, error_body("M_NOT_FOUND")), 1),
+    ],
+)
+async def test_the_bots_picture_is_set_where_it_is_another(
+    homeserver: Homeserver, fake: FakeHomeserver, profile: Reply, puts: int
+) -> None:
+    fake.on("GET", "avatar_url", profile)
+    fake.on("PUT", "avatar_url", Reply())
+
+    await homeserver.set_avatar("mxc://x/a")
+
+    assert [asked.body for asked in fake.asked("PUT", f"{BOT}/avatar_url")] == [{"avatar_url": "mxc://x/a"}] * puts
+
+
+async def test_a_picture_that_the_homeserver_does_not_take_stops_nothing(
+    homeserver: Homeserver, fake: FakeHomeserver, caplog: pytest.LogCaptureFixture
+) -> None:
+    fake.on("GET", "avatar_url", Reply(body={}))
+    fake.on("PUT", "avatar_url", Reply(403, error_body("M_FORBIDDEN")))
+
+    await homeserver.set_avatar("mxc://x/a")
+
+    assert "the homeserver does not take bot_avatar" in caplog.text
 
 
 async def test_pages_of_messages_follow_each_other(homeserver: Homeserver, fake: FakeHomeserver) -> None:
