@@ -457,7 +457,9 @@ Wrote {config}
 app_service_config_files:
   - {in_yaml}
 
-2. Let Synapse read the file, if it runs as another user, and restart it.
+2. If Synapse runs as another user, it cannot read the file there: copy it, and name the copy in these lines, as in
+   sudo install --owner=matrix-synapse --mode=0400 {shlex.quote(str(registered))} /etc/matrix-synapse/knockbot.yaml
+   Then restart Synapse.
 3. knockbot check -c {shlex.quote(str(config))}
 4. knockbot run -c {shlex.quote(str(config))}"""
 

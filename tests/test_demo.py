@@ -19,12 +19,10 @@ import aiohttp
 import pytest
 
 from knockbot.cli import main
-from knockbot.config import can_encrypt
 from knockbot.demo.identity import IdentityServer
 from knockbot.demo.people import Person, until
 from knockbot.demo.planted import THIRD_PARTY_INVITE
 from knockbot.demo.stage import set_up
-from knockbot.demo.tale import with_keys
 from knockbot.demo.teller import Teller
 from knockbot.errors import Unavailable
 
@@ -166,6 +164,8 @@ async def test_a_kept_demo_lets_people_walk_in_until_ctrl_c_and_then_leaves_noth
             }
             state: Any = await alice.call("GET", "rooms", garden, "state")
             assert [event for event in state if event["type"] == THIRD_PARTY_INVITE and event["content"]] == []
+            told = [event["content"].get("body", "") for event in await people["bob"].messages(mods, limit=100)]
+            assert any("@carol:village.test" in text for text in told), "a new login cannot read the story"
             await heidi.knock("#garden:village.test", "May I have a look?")
             card = await people["bob"].wait_for(
                 mods, lambda event: event["content"].get("org.knockbot.request", {}).get("user_id") == heidi.user_id
@@ -188,8 +188,7 @@ async def _log_in(http: aiohttp.ClientSession, told: str, name: str) -> Person:
     password = re.search(rf"^ +{name} +(\S+)", told, re.MULTILINE)
     assert url is not None
     assert password is not None
-    person = await Person.log_in(http, url[1], name, password[1])
-    return await with_keys(person) if can_encrypt() else person
+    return await Person.log_in(http, url[1], name, password[1])
 
 
 async def _doings(alice: Person, room_id: str) -> dict[str, tuple[str, str, str | None]]:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import aiohttp
 
+from knockbot.config import can_encrypt
 from knockbot.demo.identity import sydent_python
 from knockbot.demo.letter_box import LetterBox
 from knockbot.demo.people import MatrixRefused, NothingHappened
@@ -97,7 +98,8 @@ async def _attempt(directory: Path, keep: bool, mailed: bool, teller: Teller) ->
     over = False
     try:
         async with set_up(directory, teller, mailed=mailed) as stage:
-            tale = Tale(stage.homeserver, teller, stage.identity_server)
+            # Whoever walks in with a new login could read nothing that was said in an encrypted room before.
+            tale = Tale(stage.homeserver, teller, stage.identity_server, encrypted=can_encrypt() and not keep)
             await stage.play(tell(tale))
             over = True
             if keep:
@@ -318,19 +320,24 @@ async def _stay_open(tale: Tale, directory: Path) -> None:
         ("room", MODERATORS, "where its moderators meet the bot; try !kb help"),
         ("files", str(directory), "the config, the database, the logs"),
     ]
-    if tale.encrypted:
-        said = "encrypted: a new login reads what is said from then on; a reaction answers older cards all the same"
-        places.append(("room", MODERATORS, said))
     if tale.identity_server is not None:
         places.insert(1, ("identity server", tale.identity_server.url, "the same; its mail is shown below"))
     teller.table(("what", "where", ""), places)
     teller.title("Logins")
     rows = [(name.lower(), tale.password, roles.get(name, "knocked")) for name in tale.people]
     teller.table(("user", "password", ""), rows)
-    teller.title("A client that cannot knock? This is Heidi, knocking by hand:")
+    teller.title("What to click")
+    teller.tell(f"1. Sign in as bob: choose “other homeserver” and enter {tale.homeserver.url}.")
+    teller.tell(
+        f"2. Open “Garden moderators” ({MODERATORS}). It shows the cards of the story. It is not encrypted with"
+    )
+    teller.tell("   --keep, so that a new login can read it.")
+    teller.tell("3. Let Heidi knock. Not every client can do that, so here she does it by hand:")
     body = json.dumps({"reason": "Heidi here. May I have a plot?"})
     url = f"{tale.homeserver.url}/_matrix/client/v3/knock/%23garden:{DOMAIN}"
     teller.tell(f"curl -H 'Authorization: Bearer {heidi.token}' -d '{body}' {url}")
+    teller.tell("4. Her card appears. Click ✅ below it: the bot invites her, and the card says so.")
+    teller.tell("5. Type !kb help.")
     if tale.identity_server is None:
         await asyncio.Event().wait()
     else:
