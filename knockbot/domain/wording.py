@@ -428,6 +428,15 @@ def removed(label: str, by: str, reason: str) -> Words:
     )
 
 
+def deleted(label: str) -> Words:
+    """The homeserver took the bot out of a protected room in the bot's own name."""
+    return words(
+        "⚠️ I am no longer in {}: the homeserver took me out. Maybe a server admin deleted the room. If it still exists, "
+        "invite me again.",
+        room(label),
+    )
+
+
 LATE = words("That command reached me more than an hour late. Please repeat it.")
 
 

@@ -142,8 +142,13 @@ async def _is_out(door: Door, change: MemberChange, seq: int) -> None:
         if await rooms.is_management_room(tx, change.room_id):
             door.look_at_after(tx, change.room_id)
         room = await rooms.find(tx, change.room_id)
-        if room is not None and not change.of_their_own and await rooms.set_trouble(tx, change.room_id, NOT_THERE):
-            text = wording.removed(room.label, change.sender, change.reason)
+        if room is not None and await rooms.set_trouble(tx, change.room_id, NOT_THERE):
+            # The bot leaves no protected room: one that an admin deletes is left in its name.
+            text = (
+                wording.deleted(room.label)
+                if change.of_their_own
+                else wording.removed(room.label, change.sender, change.reason)
+            )
             await settle.alarm(door, tx, change.room_id, f"removed:{change.event_id}", text)
 
 

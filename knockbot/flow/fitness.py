@@ -38,7 +38,7 @@ async def look_at_management(door: Door, room_id: str) -> None:
         if before is None:
             return
         for concern in concerns:
-            log.error("the management room %s is not fit: %s", room_id, wording.CONCERNS[concern].plain)
+            log.warning("the management room %s is not fit: %s", room_id, wording.CONCERNS[concern].plain)
         new = [concern for concern in concerns if concern not in before]
         if new and Concern.ABSENT not in concerns:
             text = wording.management_became_unfit(new, replacement)

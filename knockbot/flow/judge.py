@@ -26,14 +26,16 @@ async def judge(
     invite: InviteFacts | None = None,
     *,
     at_expense_of: str | None = None,
+    asked_by: str | None = None,
 ) -> Decision:
     """What a policy says of a request of this kind, as far as its author may do that; `invite` holds what is known of
     a third-party invite.
 
-    Where that takes long it is at the expense of its room, unless another one is named. May raise `Busy`.
+    Where somebody only asks, `asked_by`, they learn nothing of the members of rooms that they are not in.
+    Where it takes long it is at the expense of its room, unless another one is named. May raise `Busy`.
     """
     its_rules = in_force.policy.only(kind)
-    facts = replace(await gather(door, its_rules, knock), invite=invite)
+    facts = replace(await gather(door, its_rules, knock, asked_by=asked_by), invite=invite)
     deciding = partial(decide, knock, facts, its_rules, kind)
     if is_quick(its_rules, knock):
         decision = deciding()
@@ -59,28 +61,32 @@ def is_quick(policy: Policy, knock: Knock) -> bool:
     )
 
 
-async def gather(door: Door, policy: Policy, knock: Knock) -> Facts:
+async def gather(door: Door, policy: Policy, knock: Knock, *, asked_by: str | None = None) -> Facts:
     """The facts that the rules of a policy ask for. What cannot be found out is unknown, with the reason."""
-    members = await _memberships(door, policy.rooms_needed, knock)
+    members = await _memberships(door, policy.rooms_needed, knock, asked_by)
     history = await _history(door, knock) if policy.needs_history else None
     return Facts(home=door.home, member_of=members, history=history)
 
 
-async def _memberships(door: Door, references: Sequence[str], knock: Knock) -> dict[str, Known]:
+async def _memberships(door: Door, references: Sequence[str], knock: Knock, asked_by: str | None) -> dict[str, Known]:
     """Whether the applicant is in the rooms that a policy names. A name means what it meant when it was taken."""
     if not references:
         return {}
     async with door.db.tx() as tx:
         meant = await rules.meant(door, tx, knock.room_id)
     return {
-        reference: await _is_in_named_room(door, reference, meant.get(reference), knock.user_id)
+        reference: await _is_in_named_room(door, reference, meant.get(reference), knock.user_id, asked_by)
         for reference in sorted(references)
     }
 
 
-async def _is_in_named_room(door: Door, reference: str, room_id: str | None, user_id: str) -> Known:
+async def _is_in_named_room(
+    door: Door, reference: str, room_id: str | None, user_id: str, asked_by: str | None
+) -> Known:
     if room_id is None:
         return Known(Truth.UNKNOWN, f"I do not know yet which room {reference} is")
+    if asked_by is not None and (await is_member(door, room_id, asked_by)).truth is not Truth.TRUE:
+        return Known(Truth.UNKNOWN, f"you are not joined to {reference}, so I do not tell you who is")
     known = await is_member(door, room_id, user_id, called=reference)
     try:
         replaced = known.truth is not Truth.UNKNOWN and await door.outside.tombstone(room_id) is not None

@@ -124,7 +124,8 @@ async def test(call: Call, room: ProtectedRoom, user_id: str, reason: str) -> Wo
     """What the policy in force would do with somebody, rule by rule; nothing is done."""
     knock = await _imagined_knock(call, room, user_id, reason[:REASON_KEPT])  # as much as is kept of a real one
     in_force = await rules.look_up(call.door, room.room_id)
-    return wording.tested(room.label, knock, await judge(call.door, in_force, knock, at_expense_of=call.room))
+    decision = await judge(call.door, in_force, knock, at_expense_of=call.room, asked_by=call.actor)
+    return wording.tested(room.label, knock, decision)
 
 
 async def _imagined_knock(call: Call, room: ProtectedRoom, user_id: str, reason: str) -> Knock:

@@ -58,6 +58,14 @@ async def test_a_join_rule_that_its_version_does_not_know_is_told(house: House) 
     assert "does not know its join rule" in house.spoken()[-1]
 
 
+async def test_a_room_that_is_left_in_the_bots_name_is_told_once(house: House) -> None:
+    house.world.change(GARDEN, BOT, BOT, "leave")
+    await house.live()
+    await house.look_everywhere()
+
+    assert ["the homeserver took me out" in text for text in house.spoken()] == [True]
+
+
 async def test_a_room_that_is_fit_again_is_told_once(house: House) -> None:
     set_rule(house, "public")
     await house.live()
@@ -255,3 +263,17 @@ async def test_a_knock_of_which_the_room_knows_nothing_any_more_is_closed(house:
     await house.live()
 
     assert (await house.request(FAR)).state is State.WITHDRAWN
+
+
+async def test_test_tells_nobody_who_is_in_a_room_that_they_are_not_in(house: House) -> None:
+    staff = "!staff:tulip.example"
+    house.world.room(staff, "Staff", ALICE, ANA, BOT)
+    await house.set_policy(f'rules: [{{when: {{member_of: "{staff}"}}, then: accept}}]')
+    house.world.change(staff, ALICE, ALICE, "leave")
+    for user_id in (ANA, FAR):
+        house.tell(f"test {GARDEN} {user_id}")
+        await house.live()
+
+    inside, outside = house.spoken()
+    assert "you are not joined to" in inside
+    assert inside.replace(ANA, "") == outside.replace(FAR, "")
