@@ -141,7 +141,7 @@ async def test_after_an_import_the_bot_has_another_device_and_says_that_it_canno
     await keeper.start()
 
     await another_device(keeper, before)
-    await garden.heard(lambda event: "I cannot read it any more" in words(event))
+    await garden.heard(lambda event: "I cannot read again" in words(event))
     third = await garden.shown(ben, "pending", after=second["event_id"])
     assert block(third)["number"] > 1000
     assert await garden.acts_of_the_bot() == acts
