@@ -313,6 +313,8 @@ class Decision:
     doubt: str | None = None
     author: str | None = None
     """Who wrote the policy, and with whose power it acts; none for one of the config file, which acts for the bot."""
+    left_out: int = 0
+    """How many more rules did not match, of which it is not kept why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -394,6 +396,8 @@ class Request:
     moved_from: str | None = None
     """The room in which they knocked, where the request came over from there to the one that replaces it; until they
     knock here as well."""
+    reason_length: int | None = None
+    """How many characters the reason had, where it was cut when the request was settled."""
 
     @property
     def knock(self) -> Knock:

@@ -509,6 +509,14 @@ def pending_list(
     )
 
 
+def _reason_was_cut(request: Request) -> Words:
+    """That more was written than is kept of a settled request."""
+    if request.reason_length is None:
+        return NOTHING
+    said = "The reason had {} characters. I keep the first {} when a request is settled."
+    return words(said, request.reason_length, len(request.reason))
+
+
 def shown_request(request: Request, label: str, history: Sequence[Words], addressee: Addressed | None = None) -> Words:
     """All there is to know about one request."""
     state, sent = standing(request), sent_to(addressee)
@@ -517,6 +525,7 @@ def shown_request(request: Request, label: str, history: Sequence[Words], addres
             words("{} {} {} at {}", sign_of(request), bold(f"#{request.number}"), applicant(request), room(label)),
             words("It was sent to {}.", sent) if sent else NOTHING,
             whole_reason_of(request),
+            _reason_was_cut(request),
             state or words("Waiting for an answer."),
             withdrawn_perhaps(request),
             answered_with(request),
@@ -546,7 +555,9 @@ def explained(decision: Decision | None, request: Request | None = None) -> list
     else:
         key = policy_key(request, OTHERWISE, decision.verdict) if request is not None else OTHERWISE
         last = words("Policy: {}, as no rule matches ({})", verdict, code(key or OTHERWISE))
-    return [last, *(words("· rule {} does not match: {}", rule(miss.rule), miss.why) for miss in decision.missed)]
+    missed = [words("· rule {} does not match: {}", rule(miss.rule), miss.why) for miss in decision.missed]
+    more = words("· {} more rules do not match", decision.left_out) if decision.left_out else NOTHING
+    return [last, *missed, more]
 
 
 class Recorded(Protocol):

@@ -37,8 +37,14 @@ async def member_changed(door: Door, change: MemberChange, seq: int | None) -> N
     if change.token is not None:
         await redeeming.redeemed(door, change, seq)
         return
+    held = False
+    if knocks and seq is not None and request is not None and door.now() - request.changed_at < 2 * requests.OF_LATE:
+        if await _hold_back(door, change, seq):
+            return
+        async with door.db.tx() as tx:
+            held = await inbox.is_held(tx, seq)
     current: MemberChange | None = change
-    if _may_be_old_news(door, change, request):
+    if held or _may_be_old_news(door, change, request):
         current = await _standing(door, change)
     if current is None:
         async with door.closing(seq):
@@ -48,6 +54,25 @@ async def member_changed(door: Door, change: MemberChange, seq: int | None) -> N
         return
     decision = await (judge(door, in_force, current.as_knock()) if in_force is not None else judged(door, current))
     await take_in(door, current, decision, seq)
+
+
+MOST_KNOCKS = 10
+"""Knocks of one applicant at one room that are judged within `requests.OF_LATE`; no homeserver limits them."""
+
+HELD = 5 * 60 * 1000
+"""Milliseconds for which those after them are held back, to be judged as one: the newest."""
+
+
+async def _hold_back(door: Door, change: MemberChange, seq: int) -> bool:
+    """Have somebody who knocks too often wait, unless they have; true if they do now."""
+    now = door.now()
+    async with door.db.tx() as tx:
+        since = now - requests.OF_LATE
+        judged = await requests.knocks_since(tx, change.room_id, change.user_id, since, MOST_KNOCKS)
+        if judged < MOST_KNOCKS or await inbox.is_held(tx, seq):
+            return False
+        await inbox.hold(tx, seq, change.room_id, change.user_id, until=now + HELD, now=now)
+    return True
 
 
 async def _says_nothing(door: Door, tx: Tx, change: MemberChange) -> bool:

@@ -120,7 +120,9 @@ def _possible(door: Door, powers: Powers, request: Request, *, replaced: bool, a
 
 
 async def _find_missed_knocks(door: Door, room: ProtectedRoom, standing: list[MemberChange], acl: ServerAcl) -> None:
-    missed = [change for change in standing if not await _is_known(door, change)]
+    async with door.db.tx() as tx:
+        held = await inbox.held(tx, room.room_id)
+    missed = [change for change in standing if change.user_id not in held and not await _is_known(door, change)]
     # The homeserver lists them in no order, and whoever knocked first is to have the lower number.
     missed.sort(key=lambda change: change.sent_at)
 

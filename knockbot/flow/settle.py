@@ -21,7 +21,15 @@ UNDER_WAY = 2000
 """Milliseconds after which a card says that an answer is on its way, if it has not arrived by then."""
 
 CROWDED = 5
-"""More requests than this, of one applicant in an hour or found standing on arrival, share a card."""
+"""More requests than this, of one applicant in an hour or found standing on arrival, share a card; and so do those of
+more applicants than this within a minute."""
+
+MINUTE = 60 * 1000
+MOST_SHARING = 50
+"""Requests of a crowd that one card shows; the next get another."""
+
+TOGETHER = 5000
+"""Milliseconds for which a card that a crowd shares waits for more of them before it is edited."""
 
 ANNOUNCED = frozenset({State.ACCEPTED, State.REJECTED, State.BANNED, State.STANDING, State.REVOKED, State.REDEEMED})
 """The outcomes that are told in a line where there is no card: of a rule, and of a word on an invite that stood."""
@@ -113,15 +121,17 @@ async def show(door: Door, tx: Tx, request_id: int, *, card_id: int | None = Non
     """See to it that the moderators' card shows this request as it is now, on a card that exists or on a new one."""
     request = await requests.get(tx, request_id)
     shared = request.card_id or card_id or await _crowded_card(door, tx, request)
+    crowd = await _card_of_the_crowd(door, tx, request) if shared is None else None
+    shared = shared or crowd
     if shared is None:
         card = await cards.new(tx, request.management_room, request.room_id, door.now())
         await requests.put_on_card(tx, request.id, card.id)
         await effects.add(tx, [plan.post_card(card.management_room, card.id)], door.now())
         return
     await requests.put_on_card(tx, request.id, shared)
-    if request.card_id is None and request.invite is not None:
+    if request.card_id is None and (request.invite is not None or await requests.others_on_card(tx, request, shared)):
         await offer(door, tx, shared, [])  # a click on it could mean any of them
-    await refresh(door, tx, shared)
+    await refresh(door, tx, shared, after=0 if crowd is None else TOGETHER)
 
 
 async def refresh(door: Door, tx: Tx, card_id: int, *, after: int = 0) -> None:
@@ -180,6 +190,17 @@ async def _crowded_card(door: Door, tx: Tx, request: Request) -> int | None:
     alive = {r.card_id for r in recent if r.open}
     shown = [c for c in carded if c in alive or (await cards.get(tx, c)).event_id is not None]
     return max(shown, default=None)
+
+
+async def _card_of_the_crowd(door: Door, tx: Tx, request: Request) -> int | None:
+    """The card to share, when many have been at the same door within a minute."""
+    if request.redeemed:
+        return None
+    recent = await requests.carded_since(tx, request, door.now() - MINUTE, MOST_SHARING)
+    if len({who for who, _ in recent}) < CROWDED:
+        return None
+    newest = max(card_id for _, card_id in recent)
+    return newest if await requests.count_on_card(tx, newest) < MOST_SHARING else None
 
 
 # --- saying ---------------------------------------------------------------------------------------------------

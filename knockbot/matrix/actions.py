@@ -310,9 +310,18 @@ async def post_card(hand: Hand, claimed: Claimed) -> Outcome:
     offers = tuple(await review.offers(hand.door, shown[-1])) if review.takes_clicks(shown) else ()
     if sent is not None:
         return Done(sent, offers=offers)
+    if calls and not await _is_to_call(hand, claimed.effect.card_id or 0):
+        calls = ()
     content = card_message(shown, label, offers, calls, claimed.effect.key, around=around)
     event_id = await _send(hand, claimed, content)
     return Done(event_id, offers=offers, shown={request.id: request.event_id for request in shown})
+
+
+async def _is_to_call(hand: Hand, card_id: int) -> bool:
+    """Whether a card calls people: those that are posted within a minute call them once."""
+    async with hand.door.db.tx() as tx:
+        now = hand.door.now()
+        return await cards.calls(tx, card_id, now, now - settle.MINUTE)
 
 
 async def edit_card(hand: Hand, claimed: Claimed) -> Outcome:

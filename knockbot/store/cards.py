@@ -63,6 +63,18 @@ async def posted(tx: Tx, card_id: int, event_id: str) -> None:
     await tx.execute("UPDATE cards SET event_id = $2 WHERE id = $1", card_id, event_id)
 
 
+async def calls(tx: Tx, card_id: int, now: int, since: int) -> bool:
+    """Whether a card is to call people: no other card of its room has since that moment."""
+    row = await tx.fetchrow(
+        "UPDATE cards SET called_at = $2 WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM cards AS others "
+        "WHERE others.room_id = cards.room_id AND others.id <> cards.id AND others.called_at > $3) RETURNING id",
+        card_id,
+        now,
+        since,
+    )
+    return row is not None
+
+
 @dataclass(frozen=True, slots=True)
 class Shown:
     """The message by which a card came to show what it shows, and when it was sent."""

@@ -151,6 +151,33 @@ async def key_is_there(tx: Tx, session: str) -> None:
     await tx.execute("UPDATE inbox SET due_at = NULL WHERE session = $1 AND handled_at IS NULL", session)
 
 
+async def hold(tx: Tx, seq: int, room_id: str, user_id: str, *, until: int, now: int) -> None:
+    """Let a knock wait in place of the one of the same user that waits already, and no longer than that one."""
+    row = await tx.fetchrow(
+        "UPDATE inbox SET handled_at = $4, raw = NULL WHERE room_id = $1 AND held_for = $2 AND handled_at IS NULL "
+        "AND seq <> $3 RETURNING due_at",
+        room_id,
+        user_id,
+        seq,
+        now,
+    )
+    due_at = row["due_at"] if row is not None else until
+    await tx.execute("UPDATE inbox SET held_for = $2, due_at = $3 WHERE seq = $1", seq, user_id, due_at)
+
+
+async def is_held(tx: Tx, seq: int) -> bool:
+    """Whether an event has been held back."""
+    return await tx.fetchval("SELECT held_for FROM inbox WHERE seq = $1", seq) is not None
+
+
+async def held(tx: Tx, room_id: str) -> set[str]:
+    """Those whose knock at a room is held back."""
+    rows = await tx.fetch(
+        "SELECT held_for FROM inbox WHERE room_id = $1 AND held_for IS NOT NULL AND handled_at IS NULL", room_id
+    )
+    return {row["held_for"] for row in rows}
+
+
 async def handled(tx: Tx, seq: int, now: int) -> bool:
     """Mark one event handled and forget its text; false if another process was quicker, whose work then stands."""
     row = await tx.fetchrow(

@@ -24,8 +24,11 @@ from knockbot.store.db import Tx, for_update
 _COLUMNS = (
     "id, management_room, number, room_id, kind, user_id, event_id, reason, display_name, has_avatar, state, "
     "opened_at, changed_at, decision_json, answer_json, done_by, card_id, shown_event_id, trouble, invite_json, "
-    "issued_by, moved_from"
+    "issued_by, reason_length, moved_from"
 )
+
+
+_ON_CARD = _COLUMNS.replace(" reason,", " substr(reason, 1, 2000) AS reason,")
 
 
 async def open_knock(tx: Tx, management_room: str, knock: Knock, now: int) -> Request:
@@ -217,18 +220,35 @@ async def settled_knock(tx: Tx, room_id: str, user_id: str) -> State | None:
     return State(counts_as) if counts_as is not None else None
 
 
+async def knocks_since(tx: Tx, room_id: str, user_id: str, since: int, most: int) -> int:
+    """How many knocks of one applicant at one room were judged since a moment, counted up to `most`."""
+    rows = await tx.fetch(
+        "SELECT changed_at, knocks FROM requests WHERE room_id = $1 AND user_id = $2 AND kind = 'knock' "
+        "ORDER BY id DESC LIMIT $3",
+        room_id,
+        user_id,
+        most,
+    )
+    return min(most, sum(int(row["knocks"]) for row in rows if row["changed_at"] >= since))
+
+
 async def history(tx: Tx, room_id: str, user_id: str) -> list[tuple[State, int]]:
     """What a user's knocks at a room count as, and since when; oldest first.
 
     That is what people or rules decided, and how it ended: see `settled`, `put_out` and `counts_for_nothing`.
     """
-    rows = await tx.fetch(
-        "SELECT counts_as, counts_since FROM requests WHERE room_id = $1 AND user_id = $2 AND kind = 'knock' "
-        "AND counts_as IS NOT NULL ORDER BY id",
-        room_id,
-        user_id,
-    )
-    return [(State(row["counts_as"]), row["counts_since"]) for row in rows]
+    rows = await tx.fetch(HISTORY, room_id, user_id, LONGEST_HISTORY)
+    return [(State(row["counts_as"]), row["counts_since"]) for row in reversed(rows)]
+
+
+LONGEST_HISTORY = 1000
+"""Knocks that a history goes back; no criterion counts farther (`criteria.MAX_TIMES`)."""
+
+HISTORY = (
+    "SELECT counts_as, counts_since FROM requests WHERE room_id = $1 AND user_id = $2 AND kind = 'knock' "
+    "AND counts_as IS NOT NULL ORDER BY id DESC LIMIT $3"
+)
+"""All that it reads has to stand in the index `requests_of_applicant`."""
 
 
 async def pending(tx: Tx, management_room: str, room_id: str | None = None) -> list[Request]:
@@ -310,9 +330,42 @@ async def invites_made(tx: Tx, room_id: str, inviter: str) -> list[tuple[int, in
     return [(row["id"], row["opened_at"]) for row in rows]
 
 
+async def carded_since(tx: Tx, request: Request, since: int, limit: int) -> list[tuple[str, int]]:
+    """Who else has asked at the same door since a moment, and on which card that is shown, newest first.
+
+    Of third-party invites it is their inviters.
+    """
+    rows = await tx.fetch(
+        "SELECT coalesce(nullif(user_id, ''), inviter) AS who, card_id FROM requests WHERE room_id = $1 "
+        "AND opened_at >= $2 AND kind = $3 AND management_room = $4 AND card_id IS NOT NULL ORDER BY id DESC LIMIT $5",
+        request.room_id,
+        since,
+        request.kind,
+        request.management_room,
+        limit,
+    )
+    return [(row["who"], row["card_id"]) for row in rows]
+
+
+async def count_on_card(tx: Tx, card_id: int) -> int:
+    """How many requests one card shows."""
+    return int(await tx.fetchval("SELECT count(*) FROM requests WHERE card_id = $1", card_id))
+
+
+async def others_on_card(tx: Tx, request: Request, card_id: int) -> bool:
+    """Whether a card shows a request of somebody else as well."""
+    row = await tx.fetchrow(
+        "SELECT 1 FROM requests WHERE card_id = $1 AND (user_id <> $2 OR kind <> $3) LIMIT 1",
+        card_id,
+        request.user_id,
+        request.kind,
+    )
+    return row is not None
+
+
 async def on_card(tx: Tx, card_id: int) -> list[Request]:
-    """The requests one card shows, oldest first."""
-    rows = await tx.fetch(f"SELECT {_COLUMNS} FROM requests WHERE card_id = $1 ORDER BY id{for_update(tx)}", card_id)
+    """The requests one card shows, oldest first, each with as much of its reason as a card shows."""
+    rows = await tx.fetch(f"SELECT {_ON_CARD} FROM requests WHERE card_id = $1 ORDER BY id{for_update(tx)}", card_id)
     return [_request(row) for row in rows]
 
 
@@ -330,14 +383,19 @@ async def knocked_again(tx: Tx, request: Request, change: MemberChange, now: int
     """Another knock of the same applicant takes the place of the one that stood."""
     await tx.execute(
         "UPDATE requests SET event_id = $2, reason = $3, display_name = $4, has_avatar = $5, changed_at = $6, "
-        "moved_from = NULL WHERE id = $1",
+        "moved_from = NULL, knocks = CASE WHEN changed_at >= $7 THEN knocks + 1 ELSE 1 END WHERE id = $1",
         request.id,
         change.event_id,
         change.reason,
         change.display_name,
         change.has_avatar,
         now,
+        now - OF_LATE,
     )
+
+
+OF_LATE = 10 * 60 * 1000
+"""Milliseconds within which the knocks of one applicant are counted together."""
 
 
 async def invite_replaced(tx: Tx, request_id: int, invite: ThirdPartyInvite, now: int) -> None:
@@ -387,7 +445,8 @@ async def rose(tx: Tx, room_id: str, inviter: str) -> None:
 
 async def judged(tx: Tx, request_id: int, decision: Decision) -> None:
     """Keep what the policy said, and why."""
-    await tx.execute("UPDATE requests SET decision_json = $2 WHERE id = $1", request_id, json.dumps(asdict(decision)))
+    brief = _brief(decision, MISSES_PENDING)
+    await tx.execute("UPDATE requests SET decision_json = $2 WHERE id = $1", request_id, json.dumps(asdict(brief)))
 
 
 async def answered(tx: Tx, request_id: int, answer: Answer | None) -> None:
@@ -413,7 +472,65 @@ async def settled(tx: Tx, request_id: int, state: State, by: str, now: int) -> R
     request = _request(row)
     if state is State.WITHDRAWN and request.answer is not None and request.answer.verdict is not Verdict.ACCEPT:
         await tx.execute("UPDATE requests SET counts_as = 'rejected' WHERE id = $1", request_id)
-    return request
+    return await _shortened(tx, request)
+
+
+REASON_SETTLED = 300
+NAME_SETTLED = 100
+"""Characters of a reason and of a display name that are kept of a settled request."""
+
+MISSES_PENDING = 20
+MISSES_SETTLED = 3
+"""Rules that did not match of which it is kept why, while a request is pending and afterwards."""
+
+WHY_SETTLED = 200
+"""Characters that are kept of each of these reasons afterwards."""
+
+INVITE_SETTLED = 2000
+"""Characters of a third-party invite, beyond which its keys are kept no longer than it may be used."""
+
+
+async def _shortened(tx: Tx, request: Request) -> Request:
+    """A settled request without what makes it long: it is kept for ever, and strangers wrote most of it."""
+    standing = State.STANDING
+    short = replace(
+        request,
+        reason=request.reason[:REASON_SETTLED],
+        reason_length=len(request.reason) if len(request.reason) > REASON_SETTLED else request.reason_length,
+        display_name=request.display_name[:NAME_SETTLED] if request.display_name is not None else None,
+        decision=_brief(request.decision, MISSES_SETTLED, WHY_SETTLED) if request.decision is not None else None,
+        invite=_without_keys(request.invite) if request.invite and request.state is not standing else request.invite,
+    )
+    if short != request:
+        await tx.execute(
+            "UPDATE requests SET reason = $2, reason_length = $3, display_name = $4, decision_json = $5, "
+            "invite_json = $6 WHERE id = $1",
+            short.id,
+            short.reason,
+            short.reason_length,
+            short.display_name,
+            json.dumps(asdict(short.decision)) if short.decision is not None else None,
+            json.dumps(asdict(short.invite)) if short.invite is not None else None,
+        )
+    return short
+
+
+def _brief(decision: Decision, most: int, why: int | None = None) -> Decision:
+    """A decision with the first rules that did not match, the others counted: a policy may have a thousand.
+
+    `why` is how many characters are kept of each reason.
+    """
+    kept = tuple(replace(miss, why=miss.why[:why]) for miss in decision.missed[:most])
+    left_out = decision.left_out + len(decision.missed) - len(kept)
+    unknown = decision.unknown[:why] if decision.unknown is not None else None
+    return replace(decision, missed=kept, left_out=left_out, unknown=unknown)
+
+
+def _without_keys(invite: ThirdPartyInvite) -> ThirdPartyInvite:
+    """A long invite without any of its keys: without some of them only, it could be one that a rule trusts."""
+    if len(json.dumps(asdict(invite))) <= INVITE_SETTLED:
+        return invite
+    return replace(invite, keys=(), display_name=invite.display_name[:NAME_SETTLED])
 
 
 async def put_out(tx: Tx, room_id: str, user_id: str, state: State, now: int) -> None:
@@ -513,6 +630,7 @@ def _request(row: Any) -> Request:
         invite=_invite(row["invite_json"]),
         issued_by=row["issued_by"],
         moved_from=row["moved_from"],
+        reason_length=row["reason_length"],
     )
 
 

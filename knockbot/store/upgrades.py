@@ -50,10 +50,13 @@ CREATE TABLE inbox (
     asked       BOOLEAN NOT NULL DEFAULT FALSE,
     sender      TEXT,
     -- What is said in a room has a turn of its own: its door does not wait for that.
-    talk        BOOLEAN NOT NULL DEFAULT FALSE
+    talk        BOOLEAN NOT NULL DEFAULT FALSE,
+    -- Who knocks too often: their newest knock waits until `due_at`, and is judged for all before it.
+    held_for    TEXT
 );
 CREATE INDEX inbox_waiting ON inbox (room_id, talk, seq) WHERE handled_at IS NULL AND fault IS NULL;
 CREATE INDEX inbox_without_key ON inbox (session) WHERE session IS NOT NULL AND handled_at IS NULL;
+CREATE INDEX inbox_held ON inbox (room_id, held_for) WHERE held_for IS NOT NULL AND handled_at IS NULL;
 CREATE INDEX inbox_old ON inbox (received_at);
 
 -- Rooms the bot was invited to or has entered; one that nobody uses is left after a day.
@@ -139,8 +142,11 @@ CREATE TABLE cards (
     room_id         TEXT NOT NULL,
     event_id        TEXT,
     edits           INTEGER NOT NULL DEFAULT 0,
-    created_at      BIGINT NOT NULL
+    created_at      BIGINT NOT NULL,
+    -- When it called those whom the policy names, if it did.
+    called_at       BIGINT
 );
+CREATE INDEX cards_called ON cards (room_id, called_at) WHERE called_at IS NOT NULL;
 CREATE UNIQUE INDEX cards_posted ON cards (event_id) WHERE event_id IS NOT NULL;
 
 CREATE TABLE requests (
@@ -175,14 +181,20 @@ CREATE TABLE requests (
     moved_from      TEXT,
     -- Of a knock: what it counts as in the history of its applicant, and since when; none while nothing came of it.
     counts_as       TEXT,
-    counts_since    BIGINT
+    counts_since    BIGINT,
+    -- How many characters the reason had, where it was cut when the request was settled.
+    reason_length   INTEGER,
+    -- How many knocks it has seen, each soon after the one before.
+    knocks          INTEGER NOT NULL DEFAULT 1
 );
 CREATE UNIQUE INDEX requests_numbered ON requests (management_room, number);
 CREATE INDEX requests_by_event ON requests (event_id);
-CREATE INDEX requests_of_applicant ON requests (room_id, user_id, id);
+-- All that a policy asks of an applicant's history stands in this index, so that no long reason is read for it.
+CREATE INDEX requests_of_applicant ON requests (room_id, user_id, kind, id, state, counts_as, counts_since);
 CREATE UNIQUE INDEX requests_open ON requests (room_id, kind, user_id) WHERE state = 'pending' AND kind = 'knock';
 CREATE INDEX requests_pending ON requests (management_room) WHERE state = 'pending';
 CREATE INDEX requests_on_card ON requests (card_id);
+CREATE INDEX requests_of_late ON requests (room_id, opened_at);
 -- The newest request of a token has it; those before it, which are settled, have it in invite_json alone.
 CREATE UNIQUE INDEX requests_token ON requests (room_id, token) WHERE token IS NOT NULL;
 CREATE INDEX requests_inviter ON requests (room_id, inviter) WHERE inviter IS NOT NULL;

@@ -805,3 +805,22 @@ def test_of_an_invite_that_is_not_known_nothing_is_known(key: str) -> None:
 def test_a_mistake_about_inviters_is_told_where_it_is(data: object, path: tuple[str | int, ...], message: str) -> None:
     caught = fault(data, INVITES)
     assert (caught.message, caught.path) == (message, ("when", *path))
+
+
+@pytest.mark.parametrize(
+    ("user_id", "server", "local"),
+    [
+        ("@a:tulip.example", "tulip.example", True),
+        ("@:tulip.example", "TULIP.example", True),
+        ("@bridge_ghost:tulip.example", "tulip.example", True),
+        ("@a:tulip.example:8448", "tulip.example", False),
+        ("@a:EVIL.example:8448", "evil.example", False),
+        ("@a:evil.example:8448", "*.example", False),
+        ("@a:1.2.3.4:8448", "1.2.3.4", False),
+        ("@a:[::1]:8448", "[::1]", False),
+        ("@a:[::1]", "[::*]", False),
+    ],
+)
+def test_server_compares_the_host_alone_and_local_the_whole_server_name(user_id: str, server: str, local: bool) -> None:
+    assert judged({"server": server}, user_id=user_id).truth is Truth.TRUE
+    assert judged({"local": True}, user_id=user_id).truth is (Truth.TRUE if local else Truth.FALSE)

@@ -331,3 +331,34 @@ async def test_a_request_that_was_read_is_held_until_the_transaction_ends(pair: 
     stored = await read(pair[0], request.id)
     assert stored.answer is not None
     assert won == [stored.answer.by]
+
+
+async def test_a_history_is_read_from_an_index_alone(db: Database) -> None:
+    """Else the long reasons of thousands of knocks would be read with each."""
+    async with db.tx() as tx:
+        for number in range(200):
+            request = await requests.open_knock(
+                tx, MODS, replace(KNOCK, event_id=f"$e{number}", reason="x" * 1000), NOW
+            )
+            await requests.settled(tx, request.id, State.REJECTED, "@mod:a", NOW + number)
+        assert len(await requests.history(tx, GARDEN, KNOCK.user_id)) == 200
+        asked = (GARDEN, KNOCK.user_id, 10)
+        if db.alone:
+            plan = " ".join(row["detail"] for row in await tx.fetch(f"EXPLAIN QUERY PLAN {requests.HISTORY}", *asked))
+            assert "USING COVERING INDEX requests_of_applicant" in plan
+        else:
+            await tx.execute("SET LOCAL enable_seqscan = off")
+            await tx.execute("SET LOCAL enable_bitmapscan = off")
+            plan = " ".join(row["QUERY PLAN"] for row in await tx.fetch(f"EXPLAIN {requests.HISTORY}", *asked))
+            assert "Index Only Scan Backward using requests_of_applicant" in plan
+            assert "Sort" not in plan
+
+
+async def test_a_history_has_an_end(db: Database) -> None:
+    async with db.tx() as tx:
+        for number in range(requests.LONGEST_HISTORY + 5):
+            request = await requests.open_knock(tx, MODS, replace(KNOCK, event_id=f"$e{number}"), NOW)
+            await requests.settled(tx, request.id, State.REJECTED, "@mod:a", NOW + number)
+        found = await requests.history(tx, GARDEN, KNOCK.user_id)
+    assert len(found) == requests.LONGEST_HISTORY
+    assert found[-1] == (State.REJECTED, NOW + requests.LONGEST_HISTORY + 4)
