@@ -117,6 +117,7 @@ async def test_the_knocks_of_an_encrypted_protected_room_are_answered(keeper: In
     alice = await moderator(keeper.homeserver)
     mods = await alice.create_room(invite=[keeper.user_id], initial_state=ENCRYPTED)
     garden = await keeper.plant(alice=alice, mods=mods, protect=False)
+    await garden.caught_up()
     await alice.put_state(garden.room, "m.room.encryption", ALGORITHM)
     await garden.command(f"protect {garden.room}", expect="I keep the door")
 
