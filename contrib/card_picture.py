@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
 """Makes docs/card.png: plays the demo's story, and has Chromium draw real cards of it as a chat client would.
 
-    .venv/bin/python contrib/card_picture.py [docs/card.png]
+    .venv/bin/python contrib/card_picture.py [docs/card.png] [--strangers]
+
+`--strangers` draws the cards of people who choose names and reasons to do harm by, to be looked at: nothing of them may
+move, be a link, or take the place of what the bot says.
 
 It needs Chromium (Debian: `apt install chromium fonts-inter fonts-noto-color-emoji`; another one by CHROMIUM=path),
 and what the demo needs; Pillow comes with Synapse. The words in the picture are what knockbot sent: run it again when
@@ -17,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
@@ -25,13 +29,23 @@ import click
 from PIL import Image, ImageChops
 
 from knockbot.demo.people import Json
-from knockbot.demo.stage import BOT, Stage, set_up
+from knockbot.demo.stage import BOT, DOMAIN, Stage, set_up
 from knockbot.demo.story import tell
 from knockbot.demo.tale import Tale, block, newest
 from knockbot.demo.teller import Teller
 
 SHOWN = ("Carol", "Dave", "Frank", "Heidi")
 """Whose requests are in the picture: two that a rule answered, one that a moderator did, one that waits."""
+
+STRANGERS = {
+    "Ilai": ("שלום", "I come from right to left: עברית, and back."),
+    "Judy": ("evil.example", "See https://evil.example or @alice:village.test or #garden:village.test @room"),
+    "Karl": ("x" * 200, "y" * 400),
+    "Liam": ("🌻🌻", "Emoji alone"),
+    "Mona": (f"@alice:{DOMAIN}", "I have the name of somebody's ID."),
+    "Nora": ("\u202eadmin\u2069 مرحبا @", "With an override: \u202emoc.live"),
+}
+"""Names and reasons that are to do harm."""
 
 WIDTH, HEIGHT, SCALE = 780, 1600, 2
 """CSS pixels of the page, more than enough in height; what stays empty is cut off."""
@@ -64,8 +78,10 @@ PAGE = """<!doctype html>
             display: grid; place-items: center; margin-top: 2px; }
   .who { font-weight: 600; color: #3b6ea8; }
   time { color: #8a93a3; font-size: 12px; padding-top: 3px; }
+  .body { overflow-wrap: anywhere; }
   .notice .body { color: #5b6474; }
   .edited { color: #8a93a3; font-size: 12px; margin-left: 4px; }
+  a { color: inherit; }
   code { font: 13px/1.4 "DejaVu Sans Mono", monospace; background: #edf0f4; color: #333b4a; border-radius: 4px;
          padding: 1px 5px; }
   [data-mx-spoiler] { background: #d9dee6; border-radius: 4px; padding: 0 6px; color: #4c5566; filter: blur(3.2px); }
@@ -79,35 +95,40 @@ PAGE = """<!doctype html>
 """
 
 
-async def events_of_the_story() -> list[Json]:
+async def events_of_the_story(*, strangers: bool) -> list[Json]:
     """Play the story, let one more knock stand, and return what was said in the moderators' room."""
     with tempfile.TemporaryDirectory() as directory:
-        async with set_up(Path(directory), Teller()) as stage:
-            return await stage.play(_play(stage))
+        async with set_up(Path(directory), Teller(), mailed=False) as stage:
+            return await stage.play(_play(stage, strangers))
 
 
-async def _play(stage: Stage) -> list[Json]:
-    tale = Tale(stage.homeserver, Teller())
+async def _play(stage: Stage, strangers: bool) -> list[Json]:
+    tale = Tale(stage.homeserver, Teller(), encrypted=False)
     await tell(tale)
+    for name, (display_name, reason) in STRANGERS.items() if strangers else ():
+        person = await tale.person(name)
+        await person.set_display_name(display_name)
+        await tale.offered(await tale.hear_of(await tale.knock(name, reason), "pending"))
     heidi = await tale.knock("Heidi", "Heidi from the bakery. May I have a plot for the herbs?")
     await tale.offered(await tale.hear_of(heidi, "pending"))
     return await tale.bob.messages(tale.moderators, limit=200)
 
 
-def page(events: list[Json]) -> str:
+def page(events: list[Json], names: Iterable[str]) -> str:
     """The messages to show, each in its newest version, in a page."""
     edits = {
         event["content"]["m.relates_to"]["event_id"]: newest(event)[0]
         for event in events
         if event["content"].get("m.relates_to", {}).get("rel_type") == "m.replace"
     }
-    wanted = {f"@{name.lower()}:" for name in SHOWN}
+    wanted = {f"@{name.lower()}:" for name in names}
     shown = [
         event
         for event in events
         if event["sender"] == BOT
+        and event["type"] == "m.room.message"
         and "m.new_content" not in event["content"]
-        and block(event).get("user_id", "").partition(":")[0] + ":" in wanted
+        and (block(event).get("user_id") or "").partition(":")[0] + ":" in wanted
     ]
     return PAGE + "\n".join(_message(event, edits.get(event["event_id"]), events) for event in shown) + "</main>"
 
@@ -119,7 +140,7 @@ def _message(event: Json, edit: Json | None, events: list[Json]) -> str:
     edited = '<span class="edited">(edited)</span>' if edit else ""
     return (
         f'<article class="{kind}"><div class="avatar">K</div><div><div class="who">Knockbot</div>'
-        f'<div class="body">{content["formatted_body"]}{edited}</div>{_pills(event, events)}</div>'
+        f'<div class="body" dir="auto">{content["formatted_body"]}{edited}</div>{_pills(event, events)}</div>'
         f"<time>{at}</time></article>"
     )
 
@@ -163,8 +184,9 @@ def draw(html: str, picture: Path) -> None:
 
 def main() -> None:
     """From the story to the picture."""
-    picture = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/card.png")
-    draw(page(asyncio.run(events_of_the_story())), picture)
+    strangers = "--strangers" in sys.argv
+    picture = Path(next((word for word in sys.argv[1:] if not word.startswith("-")), "docs/card.png"))
+    draw(page(asyncio.run(events_of_the_story(strangers=strangers)), STRANGERS if strangers else SHOWN), picture)
     click.echo(f"\n{picture}: {picture.stat().st_size // 1024} KiB")
 
 
