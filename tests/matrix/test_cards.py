@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from knockbot.domain import card as wording_of_cards
+from knockbot.domain import wording
 from knockbot.domain.card import Around
 from knockbot.domain.model import Answer, Decision, IdentityKey, Kind, Miss, Request, State, ThirdPartyInvite, Verdict
 from knockbot.domain.plan import ACT_OF
@@ -85,6 +86,23 @@ def test_where_the_policy_hides_reasons_they_stand_behind_a_spoiler_and_not_in_w
     assert "\nReason: (hidden; !kb show 7 tells it)\n" in content["body"]
     assert '<span data-mx-spoiler="reason">&lt;i&gt;you fools&lt;/i&gt;' in content["formatted_body"]
     assert (" <code>!kb show 7</code><br>" in content["formatted_body"]) is (len(reason) > 300)
+
+
+@pytest.mark.parametrize("letter", ["x", ".", '"', "\U0001f6aa", "\u05d0", "&"])
+@pytest.mark.parametrize("length", [301, 5_000, 60_000])
+def test_show_tells_the_whole_reason_as_far_as_a_message_holds_it_and_says_what_is_missing(
+    letter: str, length: int
+) -> None:
+    shown = wording.shown_request(request(reason=letter * length), "Garden", [words("its history")])
+
+    body, _ = read(message(shown, "say:1"))
+    told = body.count(letter * 301)
+    assert told
+    assert body.endswith("its history")
+    if f"Reason: {letter * length}\n" not in body:
+        kept, _, more = body.partition("Reason: ")[2].split("\n")[0].partition(" … and ")
+        assert more == f"{length - len(kept)} more characters"
+        assert length > 1_000
 
 
 def test_a_shared_card_hides_reasons_too() -> None:

@@ -47,6 +47,8 @@ def heard(body: str, html: str | None = None) -> str | None:
         ("!kb ", ""),
         ("!kb\nlist", "\nlist"),
         ("!kb reject 3 two\nlines", "reject 3 two\nlines"),
+        ("!kb show \u2066@\u2060\u05d0:\u2060tulip.\u2060example\u2069", "show @\u05d0:tulip.example"),
+        ("!kb policy show \u2068Garden\u2069\nrules: a\u2060b", "policy show Garden\nrules: a\u2060b"),
         (f"{BOT} list", "list"),
         (f"{BOT}: list", "list"),
         (f"{BOT.upper()} list", "list"),
