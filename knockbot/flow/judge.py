@@ -5,7 +5,6 @@ Steps 4 and 5 of the journey (ARCHITECTURE.md).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -35,7 +34,7 @@ async def judge(
     Where it takes long it is at the expense of its room, unless another one is named. May raise `Busy`.
     """
     its_rules = in_force.policy.only(kind)
-    facts = replace(await gather(door, its_rules, knock, asked_by=asked_by), invite=invite)
+    facts = replace(await gather(door, in_force.only(kind), knock, asked_by=asked_by), invite=invite)
     deciding = partial(decide, knock, facts, its_rules, kind)
     if is_quick(its_rules, knock):
         decision = deciding()
@@ -61,19 +60,20 @@ def is_quick(policy: Policy, knock: Knock) -> bool:
     )
 
 
-async def gather(door: Door, policy: Policy, knock: Knock, *, asked_by: str | None = None) -> Facts:
+async def gather(door: Door, in_force: InForce, knock: Knock, *, asked_by: str | None = None) -> Facts:
     """The facts that the rules of a policy ask for. What cannot be found out is unknown, with the reason."""
-    members = await _memberships(door, policy.rooms_needed, knock, asked_by)
-    history = await _history(door, knock) if policy.needs_history else None
+    members = await _memberships(door, in_force, knock, asked_by)
+    history = await _history(door, knock) if in_force.policy.needs_history else None
     return Facts(home=door.home, member_of=members, history=history)
 
 
-async def _memberships(door: Door, references: Sequence[str], knock: Knock, asked_by: str | None) -> dict[str, Known]:
+async def _memberships(door: Door, in_force: InForce, knock: Knock, asked_by: str | None) -> dict[str, Known]:
     """Whether the applicant is in the rooms that a policy names. A name means what it meant when it was taken."""
+    references = in_force.policy.rooms_needed
     if not references:
         return {}
     async with door.db.tx() as tx:
-        meant = await rules.meant(door, tx, knock.room_id)
+        meant = await rules.meant_by(tx, in_force)
     return {
         reference: await _is_in_named_room(door, reference, meant.get(reference), knock.user_id, asked_by)
         for reference in sorted(references)

@@ -32,6 +32,9 @@ class InForce:
     author: str | None = None
     """With whose power it acts (`authority.py`); none for a policy of the config file, which acts for the bot."""
 
+    place: str = pins.DEFAULT_POLICY
+    """Where it is known what the names in it mean."""
+
     def only(self, kind: Kind) -> InForce:
         """The same with the rules for this kind alone."""
         return replace(self, policy=self.policy.only(kind))
@@ -66,7 +69,8 @@ async def known(door: Door, tx: Tx, room_id: str) -> InForce | None:
         return InForce(door.settings.defaults.policy.policy)
     revision, author = newest
     policy = door.policies.find(room_id, revision)
-    return InForce(policy, _acting(author)) if policy is not None else None
+    place = pins.of_revision(room_id, revision)
+    return InForce(policy, _acting(author), place) if policy is not None else None
 
 
 async def in_force(door: Door, tx: Tx, room_id: str) -> InForce:
@@ -85,7 +89,7 @@ async def in_force(door: Door, tx: Tx, room_id: str) -> InForce:
 
 def _keep(door: Door, revision: Revision, policy: Policy) -> InForce:
     door.policies.keep(revision.room_id, revision.revision, policy)
-    return InForce(policy, _acting(revision.author))
+    return InForce(policy, _acting(revision.author), pins.of_revision(revision.room_id, revision.revision))
 
 
 def _acting(author: str) -> str | None:
@@ -100,10 +104,15 @@ async def named(tx: Tx, room_id: str) -> dict[str, pins.Pin]:
 
 async def meant(door: Door, tx: Tx, room_id: str) -> dict[str, str]:
     """The rooms that the policy of a protected room means, by the names in it, as far as they are known."""
-    names = (await in_force(door, tx, room_id)).policy.rooms_needed
+    return await meant_by(tx, await in_force(door, tx, room_id))
+
+
+async def meant_by(tx: Tx, policy: InForce) -> dict[str, str]:
+    """The same for a policy that is at hand."""
+    names = policy.policy.rooms_needed
     if not names:
         return {}
-    pinned = await named(tx, room_id)
+    pinned = await pins.at(tx, policy.place)
     ids = {name: name for name in names if not is_alias(name)}
     return ids | {name: pinned[name].room_id for name in names if name in pinned}
 

@@ -132,6 +132,21 @@ async def test_a_room_of_the_config_file_is_protected_when_the_bot_is_invited_la
     assert await complaints() == 2  # of two rooms, then of one
 
 
+async def test_a_room_of_the_config_file_is_protected_when_its_alias_is_made_later(process: Process) -> None:
+    await process.start()
+    garden = await process.plant(protect=False, alone=True)
+    alias = f"#late-{garden.alice.user_id[1:].partition(':')[0]}:{process.homeserver.name}"
+    await read_again(process, {alias: {"management_room": garden.mods, "policy": {"rules": [], "otherwise": "accept"}}})
+    assert f"I cannot find {alias}" in process.said()
+
+    await garden.alice.call("PUT", "directory", "room", alias, body={"room_id": garden.room})
+    await garden.alice.put_state(garden.room, "m.room.canonical_alias", {"alias": alias})
+
+    ana = await garden.knocker("ana", "hello")
+    await garden.membership(ana, "invite")
+    assert f"{alias} means the room {garden.room} here." in await garden.command("rooms")
+
+
 async def test_a_club_that_was_upgraded_is_used_after_one_click(keeper: InProcess) -> None:
     garden = await keeper.plant(alone=True)
     alice = garden.alice
