@@ -110,9 +110,9 @@ def card_shows_several(requests: Sequence[Request]) -> Words:
     )
 
 
-def hit_by_answer(requests: Sequence[Request], verdict: Verdict) -> Words:
+def hit_by_answer(requests: Sequence[Request], answer: str) -> Words:
     """Whom a command was about, where it could have been somebody else."""
-    return lines([words("✅ Your answer is {} for:", bold(verdict.value)), *_who(requests)])
+    return lines([words("✅ Your answer is {} for:", bold(answer)), *_who(requests)])
 
 
 def _who(requests: Sequence[Request]) -> list[Words]:

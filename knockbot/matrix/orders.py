@@ -64,14 +64,16 @@ async def revoke(call: Call, meant: Meant, reason: str) -> Words | Promise:
     wrong = [one.number for one in meant.found if isinstance(one, Request) and (one.invite is None or one.redeemed)]
     if wrong:
         return lines(wording.not_an_invite(number) for number in wrong)
-    return await _said_of_each(call, meant, Verdict.REJECT, reason, invites.revoke)
+    return await _said_of_each(call, meant, Verdict.REJECT, reason, invites.revoke, called="revoke")
 
 
 Take = Callable[[Door, Tx, Wish, int], Awaitable[Words | None]]
 """Carries a moderator's wish on one request out, or says why not."""
 
 
-async def _said_of_each(call: Call, meant: Meant, verdict: Verdict, reason: str, take: Take) -> Promise:
+async def _said_of_each(
+    call: Call, meant: Meant, verdict: Verdict, reason: str, take: Take, *, called: str = ""
+) -> Promise:
     """One answer to several requests: given to each that nothing stands in the way of, and said why not of the others.
 
     Whom it hit is named where there were several, or where they went by a name.
@@ -88,7 +90,7 @@ async def _said_of_each(call: Call, meant: Meant, verdict: Verdict, reason: str,
                 refused[place] = await take(call.door, tx, wish, request.id)
                 hit += [request] if refused[place] is None else []
         unread = wording.numbers_unread(reason) if hit and _NUMBERS.fullmatch(reason) else NOTHING
-        named = wording.hit_by_answer(hit, wish.verdict) if hit and (meant.told or unread) else NOTHING
+        named = wording.hit_by_answer(hit, called or verdict.value) if hit and (meant.told or unread) else NOTHING
         reply = lines([named, unread, *dict.fromkeys(filter(None, refused.values()))])
         return reply or TICK
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.flow.house import GARDEN, MODS, Card, House
+from tests.flow.house import GARDEN, MODS, Card, House, housed
 from tests.flow.world import ALICE, ANA, BEA, BOT, levels_for
 
 DAY = 24 * 3600
@@ -539,3 +539,19 @@ async def test_a_hint_is_given_to_each_person_once_a_day_whatever_happens(house:
     house.click("👌")
     await house.live()
     assert len(house.spoken()) == 3
+
+
+# --- devices --------------------------------------------------------------------------------------------------
+
+
+async def test_a_click_by_reply_counts_only_where_a_command_does(ready_url: str) -> None:
+    """An emoji typed in clear into an encrypted room is as doubtful as a command would be."""
+    key = "k" * 32
+    async with housed(ready_url, encryption={"allow": True, "trust": "verified", "pickle_key": key}) as house:
+        [card] = await knocks(house, ANA)
+        house.world.rooms[MODS].encrypted = True
+        reply(house, "✅", card.event_id)
+        reply(house, "✅", house.world.say(MODS, ALICE, "fine?"))
+        await house.live()
+
+        assert house.membership(ANA) == "knock"

@@ -286,7 +286,9 @@ async def test_protect_says_what_is_missing_and_what_mends_it(keeper: InProcess)
     assert said.count("❌") == 3  # nobody can knock; the bot can neither kick nor ban
     assert keeper.user_id in said
     await garden.command("help")
-    assert len(await garden.said()) == 2  # the checklist has told it; no alarm tells it again
+    assert (
+        len(await garden.said()) == 3
+    )  # the greeting and the help; the checklist has told it, and no alarm does again
 
 
 # --- moving house -------------------------------------------------------------------------------------------------
