@@ -223,6 +223,28 @@ async def test_an_accept_waits_for_a_server_that_is_down_and_nobody_else_waits_w
         assert await garden.acts_on(who) == ["invite"]
 
 
+async def test_an_accept_that_waits_for_a_server_falls_with_whoever_gave_it(
+    federating_keeper: InProcess, mortal_homeserver: FederatingHomeserver
+) -> None:
+    garden = await federating_keeper.plant()
+    bob = await garden.moderator("bob")
+    far = [await knock_from(garden, mortal_homeserver, name=name) for name in ("far", "farther")]
+    numbers = [await number_of(garden, who) for who in far]
+    mortal_homeserver.kill()
+    await garden.command(f"accept {numbers[0]}, {numbers[1]}", by=bob)
+    await waits_for(federating_keeper, garden, far[0])
+
+    await garden.command(f"reject {numbers[1]}")  # which overrides an accept that is not carried out yet
+    await garden.shown(far[1], "rejected", by=garden.alice.user_id)
+    await garden.alice.ban(garden.room, bob.user_id)
+    await mortal_homeserver.start()
+    await time_passes(federating_keeper)
+
+    await garden.heard(lambda event: "is open again" in words(event) and bob.user_id in words(event), "why")
+    assert await garden.alice.membership(garden.room, far[0].user_id) == "knock"
+    assert [await garden.acts_on(who) for who in far] == [[], ["leave"]]
+
+
 async def test_a_server_that_takes_what_it_is_asked_and_says_nothing_keeps_nobody_waiting_but_its_own(
     federating_lab: FederatingLab, mortal_homeserver: FederatingHomeserver, sqlite_url: str
 ) -> None:
