@@ -197,9 +197,13 @@ async def _card_of_the_crowd(door: Door, tx: Tx, request: Request) -> int | None
     if request.redeemed:
         return None
     recent = await requests.carded_since(tx, request, door.now() - MINUTE, MOST_SHARING)
-    if len({who for who, _ in recent}) < CROWDED:
+    if len({who for who, _, _ in recent}) < CROWDED:
         return None
-    newest = max(card_id for _, card_id in recent)
+    newest = max(card_id for _, card_id, _ in recent)
+    # One that shows nothing open and was not posted may never be.
+    alive = any(card_id == newest and open_ for _, card_id, open_ in recent)
+    if not alive and (await cards.get(tx, newest)).event_id is None:
+        return None
     return newest if await requests.count_on_card(tx, newest) < MOST_SHARING else None
 
 

@@ -330,13 +330,13 @@ async def invites_made(tx: Tx, room_id: str, inviter: str) -> list[tuple[int, in
     return [(row["id"], row["opened_at"]) for row in rows]
 
 
-async def carded_since(tx: Tx, request: Request, since: int, limit: int) -> list[tuple[str, int]]:
-    """Who else has asked at the same door since a moment, and on which card that is shown, newest first.
+async def carded_since(tx: Tx, request: Request, since: int, limit: int) -> list[tuple[str, int, bool]]:
+    """Who else has asked at the same door since a moment, on which card, and whether that is open; newest first.
 
     Of third-party invites it is their inviters.
     """
     rows = await tx.fetch(
-        "SELECT coalesce(nullif(user_id, ''), inviter) AS who, card_id FROM requests WHERE room_id = $1 "
+        "SELECT coalesce(nullif(user_id, ''), inviter) AS who, card_id, state FROM requests WHERE room_id = $1 "
         "AND opened_at >= $2 AND kind = $3 AND management_room = $4 AND card_id IS NOT NULL ORDER BY id DESC LIMIT $5",
         request.room_id,
         since,
@@ -344,7 +344,7 @@ async def carded_since(tx: Tx, request: Request, since: int, limit: int) -> list
         request.management_room,
         limit,
     )
-    return [(row["who"], row["card_id"]) for row in rows]
+    return [(row["who"], row["card_id"], row["state"] == State.PENDING) for row in rows]
 
 
 async def count_on_card(tx: Tx, card_id: int) -> int:

@@ -212,3 +212,14 @@ async def test_a_settled_request_takes_four_kilobytes_whatever_strangers_wrote(h
     assert {row["state"] for row in rows} == {"rejected" if then == "reject" else "banned"}
     size = sum(len(str(value).encode()) for row in [*rows, *acts, *lines] for value in tuple(row))
     assert size / len(rows) < 4096
+
+
+async def test_who_is_gone_before_their_card_is_posted_hides_nobody_of_a_crowd(house: House) -> None:
+    everybody = people(CROWDED + 1)
+    for person in everybody[:-1]:
+        house.world.knock(GARDEN, person)
+        house.world.change(GARDEN, person, person, "leave")
+    house.world.knock(GARDEN, everybody[-1])
+    await house.live()
+
+    assert [card.block["user_id"] for card in house.cards()] == everybody[-1:]
