@@ -160,7 +160,8 @@ class Arrivals:
             opened = await read(self._door, self._keys, waiting, event) if waiting.sealed else None
             if waiting.sealed and opened is None:
                 return True
-            happening = self._parse(opened.event if opened else event, self._door.bot)
+            said = opened.event if opened else event
+            happening = self._parse(_on_our_clock(said, event, waiting.received_at), self._door.bot)
             if opened is not None and isinstance(happening, Message):
                 happening = replace(happening, verified=opened.verified)
             handler = self._handlers.get(type(happening))
@@ -209,3 +210,15 @@ def _event(waiting: Waiting) -> Mapping[str, Any]:
     if not isinstance(event, dict):
         raise KnockbotError("not an event")
     return event
+
+
+def _on_our_clock(event: Mapping[str, Any], arrived: Mapping[str, Any], received_at: int) -> Mapping[str, Any]:
+    """The event with the time at which it was sent by this machine's clock, where the homeserver tells its age.
+
+    The age is by the homeserver's clock alone, and what follows by ours alone: so the two may be apart.
+    """
+    unsigned = arrived.get("unsigned")
+    age = unsigned.get("age") if isinstance(unsigned, dict) else None
+    if isinstance(age, bool) or not isinstance(age, int) or age > received_at:
+        return event
+    return {**event, "origin_server_ts": received_at - max(age, 0)}

@@ -35,7 +35,7 @@ from knockbot.store import cards, effects, encryption, requests, rooms
 from knockbot.store.effects import Claimed
 
 CLOCKS_APART = 10 * 60 * 1000
-"""How far (milliseconds) the homeserver's clock may be behind ours when we look for a message of our own."""
+"""How far (milliseconds) the homeserver's clock may have been behind where we believe it, for messages of our own."""
 
 MEMBER = "m.room.member"
 
@@ -473,7 +473,7 @@ async def _sent_before(hand: Hand, claimed: Claimed) -> str | None:
 
 
 async def _find_in_room(hand: Hand, claimed: Claimed) -> str | None:
-    room_id, begin = claimed.effect.room_id, claimed.created_at - CLOCKS_APART
+    room_id, begin = claimed.effect.room_id, claimed.created_at - CLOCKS_APART + hand.homeserver.ahead
     types = ["m.room.message"] if hand.keyring is None else ["m.room.message", SEALED]
     mine = json.dumps({"types": types, "senders": [hand.homeserver.bot]})
     since: str | None = None

@@ -18,7 +18,7 @@ from knockbot.domain.text import storable
 from knockbot.errors import Later
 from knockbot.flow.door import RoomView, Tombstone
 from knockbot.matrix import events
-from knockbot.matrix.homeserver import Homeserver
+from knockbot.matrix.homeserver import Homeserver, on_our_clock
 
 log = logging.getLogger("knockbot.facts")
 
@@ -155,7 +155,8 @@ class Outside:
         place: str | None = None
         for _ in range(HISTORY_PAGES):
             page, place = await self._homeserver.messages_back(room_id, place, theirs)
-            changes = [_member(event | {"room_id": room_id} if isinstance(event, dict) else None) for event in page]
+            told = [on_our_clock(event, self._homeserver.ahead) for event in page if isinstance(event, dict)]
+            changes = [_member(event | {"room_id": room_id}) for event in told]
             found += [change for change in changes if change is not None and change.token is not None]
             # By the latest of a page, for what an event says of its time is its server's word.
             if place is None or max((change.sent_at for change in changes if change is not None), default=0) < since:
@@ -170,8 +171,9 @@ class Outside:
         """The reactions on a message."""
         found = []
         for event in await self._homeserver.annotations(room_id, event_id):
+            told = on_our_clock(event, self._homeserver.ahead) if isinstance(event, dict) else {}
             try:
-                found.append(events.reaction(event | {"room_id": room_id} if isinstance(event, dict) else {}))
+                found.append(events.reaction(told | {"room_id": room_id}))
             except events.Malformed as error:
                 log.warning("a reaction in %s makes no sense: %s", room_id, error)
         return [reaction for reaction in found if reaction is not None]

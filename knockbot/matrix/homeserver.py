@@ -44,6 +44,8 @@ READ: Final = 20.0
 """Seconds to wait for what the homeserver can answer by itself."""
 HANDSHAKE: Final = 90.0
 """Seconds to wait where another server has to answer too: invites, joins, knocks, aliases."""
+SAME_TIME: Final = 5.0
+"""Seconds between two clocks that are not made up for: an answer tells whole ones, and is on its way a while."""
 LONGEST_WISH: Final = 3600.0
 """No more seconds than this are waited at the homeserver's own wish."""
 SHORTEST_WISH: Final = 1.0
@@ -356,6 +358,12 @@ class Homeserver:
     def clock_ahead(self) -> float | None:
         """Seconds that the homeserver's clock is ahead of this machine's; `None` as long as it has not said."""
         return self._api.clock_ahead
+
+    @property
+    def ahead(self) -> int:
+        """The same in milliseconds; none for what the way of an answer may make up."""
+        seconds = self.clock_ahead or 0.0
+        return round(seconds * 1000) if abs(seconds) > SAME_TIME else 0
 
     async def call(
         self,
@@ -687,3 +695,9 @@ def _nobody_was_there(error: Later) -> bool:
 def _list(answer: Mapping[str, Any], key: str) -> list[Any]:
     found = answer.get(key)
     return found if isinstance(found, list) else []
+
+
+def on_our_clock(event: Mapping[str, Any], ahead: int) -> dict[str, Any]:
+    """An event that was read from the homeserver, with its time by this machine's clock, which that one is ahead of."""
+    at = event.get("origin_server_ts")
+    return {**event, "origin_server_ts": at - ahead} if ahead and isinstance(at, int) and at > ahead else dict(event)

@@ -12,7 +12,7 @@ from knockbot.flow.sealed import SEALED
 from knockbot.matrix import events
 from knockbot.matrix.cards import REQUEST_KEY, REQUESTS_KEY
 from knockbot.matrix.events import EFFECT_KEY, is_event_id
-from knockbot.matrix.homeserver import Homeserver
+from knockbot.matrix.homeserver import Homeserver, on_our_clock
 
 PAGES = 1000
 """Pages of a hundred messages of the bot's own that are read back at most, in one room."""
@@ -31,7 +31,8 @@ class Memory:
         place: str | None = None
         for _ in range(PAGES):
             page, place = await self._homeserver.messages_back(room_id, place, mine)
-            messages = [event for event in page if isinstance(event, dict)]
+            ahead = self._homeserver.ahead
+            messages = [on_our_clock(event, ahead) for event in page if isinstance(event, dict)]
             found += [said for event in messages if (said := _said(event)) is not None and said.at >= since]
             if place is None or min(map(_sent_at, messages), default=since) < since:
                 break

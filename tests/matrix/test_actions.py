@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -404,6 +406,24 @@ async def test_a_card_is_posted_without_looking_for_it_first(on: Bench) -> None:
     async with on.db.tx() as tx:
         assert (await cards.get(tx, 1)).event_id == "$sent"
     assert (await on.request(request)).shown_event_id == request.event_id
+
+
+@pytest.mark.parametrize("hours", [-2, 2])
+async def test_a_card_is_found_whatever_the_homeservers_clock_shows(on: Bench, hours: int) -> None:
+    """Else the search for it would end before it, or never."""
+    await send_unsurely(on)
+    date = format_datetime(datetime.now(UTC) + timedelta(hours=hours), usegmt=True)
+    at = START + hours * 3600 * 1000
+    page = {"chunk": [own("card:9", "$other", at + 5), own("card:1", at=at)], "end": None}
+    on.fake.on("GET", "messages", Reply(body=page, headers={"Date": date}))
+    on.fake.on("GET", "versions", Reply(headers={"Date": date}))
+    await on.homeserver.versions()
+
+    await on.later()
+
+    assert len(sent(on)) == 1
+    async with on.db.tx() as tx:
+        assert (await cards.get(tx, 1)).event_id == "$sent"
 
 
 async def test_a_card_that_came_back_as_an_echo_is_not_sent_again(on: Bench) -> None:
