@@ -292,6 +292,20 @@ def test_all_that_is_to_be_filled_in_stands_in_the_example() -> None:
     assert set(re.findall(r"^(\w+)=", (COMPOSE / "env.example").read_text(), re.MULTILINE)) == wanted
 
 
+def test_compose_and_systemd_limit_memory_files_and_processes(services: dict[str, Any]) -> None:
+    knockbot = services["knockbot"]
+    assert (knockbot["mem_limit"], knockbot["pids_limit"], knockbot["ulimits"]) == ("512m", 64, {"nofile": 1024})
+    assert {"MemoryMax=512M", "TasksMax=64", "LimitNOFILE=1024"} <= {*UNIT.read_text().splitlines()}
+
+
+def test_what_is_locked_has_no_aiohttp_with_known_advisories() -> None:
+    floor = re.search(r'"aiohttp>=([0-9.]+)"', (UNIT.parents[2] / "pyproject.toml").read_text())
+    assert floor is not None
+    for lock in ("run.lock", "dev.lock"):
+        locked, least = (tuple(map(int, text.split("."))) for text in (pins(lock)["aiohttp"], floor[1]))
+        assert locked >= least >= (3, 14, 4)
+
+
 def test_compose_gives_knockbot_the_time_it_takes_to_stop(services: dict[str, Any]) -> None:
     assert services["knockbot"]["stop_grace_period"] == "1m"
     assert LONGEST_STOP < 60

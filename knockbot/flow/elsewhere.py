@@ -33,6 +33,8 @@ SILENCE: Final = MINUTE
 """Milliseconds for which a server that gave no answer is not asked again."""
 FRESH: Final = MINUTE
 """Milliseconds for which what an alias means is remembered."""
+ASKED_ABOUT: Final = 20
+"""Third-party invites of one inviter that identity servers are asked about within an hour."""
 KEPT: Final = 2000
 """Aliases and servers that are remembered."""
 
@@ -74,6 +76,7 @@ class Elsewhere:
     _known: dict[str, tuple[int, Found]] = field(default_factory=dict)
     _silent: dict[str, int] = field(default_factory=dict)
     _asked: dict[str, deque[int]] = field(default_factory=dict)
+    _inviters: dict[str, deque[int]] = field(default_factory=dict)
     _queues: dict[str, _Queue] = field(default_factory=dict)
     _errands: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
@@ -138,6 +141,15 @@ class Elsewhere:
             raise TooMany(asked[0] + MINUTE)
         asked.append(self.now())
         _keep(self._asked, by, asked)
+
+    def may_ask_about(self, inviter: str) -> bool:
+        """Whether identity servers may be asked about one more invite of somebody; if so it is counted."""
+        asked = self._inviters.pop(inviter, deque(maxlen=ASKED_ABOUT))
+        allowed = len(asked) < ASKED_ABOUT or asked[0] <= self.now() - 60 * MINUTE
+        if allowed:
+            asked.append(self.now())
+        _keep(self._inviters, inviter, asked)
+        return allowed
 
     @contextmanager
     def without_a_place(self) -> Iterator[None]:

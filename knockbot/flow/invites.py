@@ -33,6 +33,7 @@ from knockbot.domain.words import Words
 from knockbot.errors import Never
 from knockbot.flow import rules, settle
 from knockbot.flow.door import Door
+from knockbot.flow.elsewhere import ASKED_ABOUT
 from knockbot.flow.judge import is_member, judge
 from knockbot.store import effects, requests, rooms
 from knockbot.store.db import Tx
@@ -147,6 +148,9 @@ async def _judge(
 async def _vouched_for(door: Door, invite: ThirdPartyInvite) -> Known:
     if len(invite.keys) > MOST_KEYS:
         return Known(Truth.FALSE, f"they are {len(invite.keys)}, and identity servers write two or three")
+    if not door.elsewhere.may_ask_about(invite.inviter):
+        why = f"about invites of this inviter the identity servers were asked {ASKED_ABOUT} times within an hour"
+        return Known(Truth.UNKNOWN, why)
     return await door.vouch(invite.keys)
 
 

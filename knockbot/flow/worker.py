@@ -19,8 +19,8 @@ from knockbot.store import cards, effects, requests
 from knockbot.store.db import Tx
 from knockbot.store.effects import Claimed
 
-AT_ONCE = 10
-"""Acts in flight in all: an application service has no more membership calls in at once anyway (FACTS)."""
+AT_ONCE = 12
+"""Acts in flight in all; how many of them may wait for other servers is in `effects.PLACES`."""
 
 PATIENCE = 120.0
 """Seconds an attempt may take before it counts as unsure."""
@@ -46,7 +46,7 @@ Action = Callable[[Claimed], Awaitable[Outcome]]
 
 
 class Worker:
-    """Runs due effects, one of a lane and ten in all, until stopped."""
+    """Runs due effects, one of a lane and twelve in all, until stopped."""
 
     def __init__(self, door: Door, actions: Mapping[Act, Action], keys: Keys | None = None) -> None:
         self._door = door

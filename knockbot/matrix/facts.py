@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
+from urllib.parse import quote
 
 from knockbot.domain.acl import ServerAcl, server_acl
 from knockbot.domain.ids import is_room_id
@@ -18,7 +19,7 @@ from knockbot.domain.text import storable
 from knockbot.errors import Later
 from knockbot.flow.door import RoomView, Tombstone
 from knockbot.matrix import events
-from knockbot.matrix.homeserver import Homeserver, on_our_clock
+from knockbot.matrix.homeserver import Homeserver, leads_elsewhere, on_our_clock
 
 log = logging.getLogger("knockbot.facts")
 
@@ -234,8 +235,8 @@ def _third_party(event: Mapping[str, Any]) -> ThirdPartyChange:
 
 
 def fits_a_path(token: str) -> bool:
-    """Whether a token can stand in a URL: dots alone lead elsewhere."""
-    return token not in (".", "..")
+    """Whether a token leads to itself in a URL, even by a proxy that decodes and normalizes it on the way."""
+    return not leads_elsewhere(quote(token, safe=""))
 
 
 def _join_rule(content: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:

@@ -10,6 +10,7 @@ import asyncio
 import json
 import logging
 import random
+import re
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any, Final
+from urllib.parse import unquote
 
 from aiohttp import (
     ClientConnectionError,
@@ -122,6 +124,12 @@ class Api(HTTPAPI):
     clock_ahead: float | None = None
     """Seconds that the homeserver's clock was ahead of this machine's, by its last answer that told."""
 
+    async def request(self, method: Method, path: PathBuilder | str, *args: Any, **kwargs: Any) -> Any:
+        """One request. Raises `Never` for an address that a proxy could take for another."""
+        if leads_elsewhere(str(path)):
+            raise Never("that name would lead elsewhere in an address.")
+        return await super().request(method, path, *args, **kwargs)
+
     async def _send(
         self, method: Method, url: URL, content: Any, query_params: dict[str, str], headers: dict[str, str]
     ) -> tuple[Any, ClientResponse]:
@@ -195,6 +203,13 @@ async def _refused(answer: ClientResponse) -> Later | Never:
 
 def _too_large(limit: int) -> Later:
     return Later(f"the homeserver answers with more than {limit // MIB} MiB.", code=TOO_LARGE)
+
+
+def leads_elsewhere(path: str) -> bool:
+    """Whether a part of a quoted path holds dots that mean another directory, once or many times decoded."""
+    while path != (decoded := unquote(path)):
+        path = decoded
+    return bool({".", ".."} & {*re.split(r"[/\\]", path)})
 
 
 def _redirect(location: str, asked: URL) -> Later:

@@ -43,6 +43,12 @@ ISSUE: Final = 30.0
 """Seconds for one call on behalf of a moderator, with all that belongs to it: token, account, terms."""
 SILENCE: Final = 30.0
 """Seconds in which one that gave no answer is not asked about keys again, so that a flood of invites is not slow."""
+MOST_ASKED: Final = 4
+"""Keys of one invite that identity servers are asked about: they write two."""
+REMEMBERED: Final = 60.0
+"""Seconds for which it is remembered whether a key holds."""
+KEPT: Final = 1000
+"""Keys that are remembered."""
 LARGEST: Final = 64 * 1024
 """Bytes of an answer that are read; what is larger is not meant for us."""
 SAID: Final = 200
@@ -90,6 +96,8 @@ class IdentityServers:
         """By the URL of the server they are for: a name may come to mean another."""
         self._registering: dict[str, asyncio.Lock] = {}
         self._silent_until: dict[str, float] = {}
+        self._answers: dict[tuple[str, _Question], tuple[float, Known]] = {}
+        """What was said of keys a moment ago, by the server's url."""
 
     @property
     def default(self) -> str | None:
@@ -108,6 +116,9 @@ class IdentityServers:
         doubt: Known | None = None
         try:
             async with asyncio.timeout(VOUCH):
+                asked = [one for one in dict.fromkeys(questions) if isinstance(one, _Question)]
+                if len(asked) > MOST_ASKED:
+                    return Known(Truth.UNKNOWN, f"it names {len(asked)} keys of identity servers, and they write two")
                 for question in dict.fromkeys(questions):
                     known = question if isinstance(question, Known) else await self._holds(question)
                     if known.truth is Truth.FALSE:
@@ -146,6 +157,17 @@ class IdentityServers:
                 yield name, (host_of(url.netloc), url.port or 443)
 
     async def _holds(self, question: _Question) -> Known:
+        now, which = asyncio.get_running_loop().time, (self._settings_of(question.server).url, question)
+        until, known = self._answers.get(which, (0.0, None))
+        if known is None or until < now():
+            known = await self._ask(question)
+            if known.truth is not Truth.UNKNOWN:
+                self._answers[which] = (now() + REMEMBERED, known)
+            if len(self._answers) > KEPT:
+                del self._answers[next(iter(self._answers))]
+        return known
+
+    async def _ask(self, question: _Question) -> Known:
         server, now = question.server, asyncio.get_running_loop().time
         if now() < self._silent_until.get(server, 0):
             return Known(Truth.UNKNOWN, f"the identity server {server} gave no answer a moment ago")

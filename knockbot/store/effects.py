@@ -9,6 +9,7 @@ due ──claim──▶ running ──▶ done | overtaken | given_up
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -105,7 +106,8 @@ async def claim(db: Database, now: int, limit: int, *, keys: bool = True) -> lis
     A server that hangs would else hold as many acts as there are rooms in which its users knock, and many such servers
     all acts there are. In one room what needs another server comes after all that needs none: the homeserver lets
     nobody else in or out there while it waits for that server. Without the bot's `keys`,
-    what is to be said in encrypted rooms is left to the process that has them.
+    what is to be said in encrypted rooms is left to the process that has them. What may wait for another server has
+    only the places of its kind (`PLACES`).
     """
     async with db.statement() as tx:
         due_at = await next_due(tx)
@@ -115,12 +117,13 @@ async def claim(db: Database, now: int, limit: int, *, keys: bool = True) -> lis
     try:
         async with db.tx() as tx:
             rows = await tx.fetch(claimable + ("" if db.alone else " FOR UPDATE SKIP LOCKED"), now)
-            away = await _away(tx) if any(row["server"] is not None for row in rows) else 0
+            waits = any(row["kind"] in PLACES for row in rows)
+            running = await _running(tx) if waits else Counter[str]()
             claimed: list[Claimed] = []
             for row in rows:
-                if len(claimed) == limit or (row["server"] is not None and away == AWAY_AT_ONCE):
+                if len(claimed) == limit or not _has_place(row["kind"], running):
                     continue
-                away += row["server"] is not None
+                running[row["kind"]] += 1
                 taken = await tx.fetchrow(
                     "UPDATE effects SET state = 'running', claimed_by = $2, attempts = attempts + 1 WHERE id = $1 "
                     "RETURNING *",
@@ -133,18 +136,43 @@ async def claim(db: Database, now: int, limit: int, *, keys: bool = True) -> lis
         return []  # another process took the same lane in the same instant; the next round finds the rest
 
 
-async def _away(tx: Tx) -> int:
-    return int(await tx.fetchval("SELECT count(*) FROM effects WHERE state = 'running' AND server IS NOT NULL"))
+async def _running(tx: Tx) -> Counter[str]:
+    """How many acts of each kind are under way."""
+    rows = await tx.fetch(f"SELECT {_KIND} AS kind, count(*) AS n FROM effects WHERE state = 'running' GROUP BY 1")
+    return Counter({row["kind"]: row["n"] for row in rows})
 
 
-AWAY_AT_ONCE = 5
-"""Acts under way that wait for a remote server, whichever; the rest is for those that need none."""
+def _has_place(kind: str, running: Counter[str]) -> bool:
+    return running[kind] < PLACES.get(kind, MOST) and (kind not in AWAY or sum(running[k] for k in AWAY) < AWAY_AT_ONCE)
 
-CLAIMABLE = """
-SELECT id, server FROM effects WHERE state = 'due' AND id IN (
+
+AWAY = frozenset({"away", "strange"})
+AWAY_AT_ONCE = 7
+"""Acts under way for applicants of other servers. With the other kinds that may hang they are nine, since of ten
+membership calls at once the homeserver makes all others wait (FACTS)."""
+
+PLACES: dict[str, int] = {"strange": 6, "join": 1, "leave": 1}
+"""Acts of a kind that are under way at once: for servers that never answered yet, to take invites, to decline them.
+So five servers that hang leave a place for a sixth, any number of them leave one for a server that is known to answer,
+and a thousand invites from strangers take none that an applicant needs."""
+
+MOST = 100
+
+_KIND = (
+    "CASE WHEN act IN ('join', 'leave') THEN act WHEN server IS NULL THEN 'here' WHEN server IN "
+    "(SELECT server FROM effects WHERE server IS NOT NULL AND state = 'done') THEN 'away' ELSE 'strange' END"
+)
+
+CLAIMABLE = f"""
+SELECT id, {_KIND} AS kind FROM effects WHERE state = 'due' AND id IN (
     SELECT id FROM (
-        SELECT id, due_at, row_number() OVER (PARTITION BY coalesce(server, lane) ORDER BY due_at, id) AS turn FROM (
-            SELECT id, due_at, server, lane, row_number() OVER (PARTITION BY lane ORDER BY due_at, id) AS place
+    SELECT id, due_at, row_number() OVER (
+        PARTITION BY CASE WHEN act IN ('join', 'leave') THEN act WHEN server IS NULL THEN 'here' ELSE server END
+        ORDER BY due_at, id
+    ) AS rank FROM (
+        SELECT id, act, server, due_at,
+        row_number() OVER (PARTITION BY coalesce(server, lane) ORDER BY due_at, id) AS turn FROM (
+            SELECT id, act, due_at, server, lane, row_number() OVER (PARTITION BY lane ORDER BY due_at, id) AS place
             FROM effects WHERE state = 'due' AND due_at <= $1
             AND lane NOT IN (SELECT lane FROM effects WHERE state = 'running')
             AND lane NOT IN (
@@ -153,9 +181,10 @@ SELECT id, server FROM effects WHERE state = 'due' AND id IN (
                 UNION SELECT substr(lane, 1, length(lane) - 4) || 'away' FROM effects
                 WHERE lane LIKE '% home' AND state = 'due' AND due_at <= $1)
             AND (server IS NULL OR server NOT IN (
-                SELECT server FROM effects WHERE state = 'running' AND server IS NOT NULL)){also}
+                SELECT server FROM effects WHERE state = 'running' AND server IS NOT NULL)){{also}}
         ) AS waiting WHERE place = 1
-    ) AS heads WHERE turn = 1 ORDER BY due_at, id LIMIT 100
+    ) AS heads WHERE turn = 1
+    ) AS ranked WHERE rank <= 20 ORDER BY due_at, id LIMIT {MOST}
 ) ORDER BY due_at, id"""
 
 

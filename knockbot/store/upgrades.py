@@ -222,6 +222,7 @@ CREATE TABLE effects (
     ended_at     BIGINT
 );
 CREATE UNIQUE INDEX effects_running ON effects (lane) WHERE state = 'running';
+CREATE INDEX effects_answered ON effects (server) WHERE server IS NOT NULL AND state = 'done';
 CREATE INDEX effects_due ON effects (due_at, id) WHERE state = 'due';
 CREATE INDEX effects_open ON effects (request_id) WHERE state IN ('due', 'running', 'blocked');
 CREATE INDEX effects_waiting ON effects (room_id) WHERE state IN ('due', 'running', 'blocked');

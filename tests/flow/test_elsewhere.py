@@ -8,13 +8,24 @@ from collections.abc import AsyncIterator
 import pytest
 
 from knockbot.demo.people import until
+from knockbot.domain.model import Known, Truth
 from knockbot.errors import Later, Never
 from knockbot.flow import elsewhere
 from knockbot.flow.arrivals import ROOMS_AT_ONCE, TALKS_AT_ONCE
-from knockbot.flow.elsewhere import A_MINUTE, AT_ONCE, FRESH, PER_PERSON, PER_SERVER, SILENCE, Elsewhere, TooMany
+from knockbot.flow.elsewhere import (
+    A_MINUTE,
+    ASKED_ABOUT,
+    AT_ONCE,
+    FRESH,
+    PER_PERSON,
+    PER_SERVER,
+    SILENCE,
+    Elsewhere,
+    TooMany,
+)
 from knockbot.store.inbox import Turn
 from tests.flow.house import GARDEN, MODS, House
-from tests.flow.world import ALICE, ANA, BEA, BOT, HOME, Clock, levels_for
+from tests.flow.world import ALICE, ANA, BEA, BOT, FAR, HOME, Clock, levels_for
 
 SLOW = "#x:slow.example"
 DEN = "!den:tulip.example"
@@ -344,3 +355,87 @@ async def test_doors_and_talk_have_places_of_their_own(house: House, monkeypatch
     hold.set()
     await asyncio.gather(*house.arrivals._busy.values())
     assert (busy.count(False), busy.count(True)) == (ROOMS_AT_ONCE, TALKS_AT_ONCE)
+
+
+# --- acts that wait for other servers -----------------------------------------------------------------------------
+
+
+async def stands_invited(house: House, user_id: str, room: str = GARDEN) -> None:
+    """Until somebody is let in, by what is due; what hangs, hangs."""
+
+    async def look() -> str | None:
+        await house.worker._start_due()
+        return house.membership(user_id, room)
+
+    await until(look, lambda found: found == "invite", lambda found: f"{user_id} is at {found}")
+
+
+async def test_five_servers_that_hang_keep_nobody_of_a_sixth_out(house: House) -> None:
+    await house.set_policy("otherwise: accept")
+    event = asyncio.Event()
+    house.world.play("invite", SILENT, hang=event, times=5)
+    rooms = [f"!far{number}:{HOME}" for number in range(6)]
+    for name in rooms:
+        house.world.room(name, name, ALICE, BOT, levels=levels_for())
+        await house.protect(name, policy="otherwise: accept")
+    for number, name in enumerate(rooms):
+        house.world.knock(name, f"@guest:far{number}.example")
+        house.clock.go_on(0.1)
+    await house.hear()
+    guests = [(f"@guest:far{number}.example", name) for number, name in enumerate(rooms)]
+
+    async def look() -> list[str | None]:
+        await house.worker._start_due()
+        return [house.membership(*guest) for guest in guests]
+
+    await until(look, lambda found: found.count("invite") == 1, str)  # whichever asked last
+
+    house.world.knock(GARDEN, ANA)
+    await house.hear()
+    await stands_invited(house, ANA)
+    assert not event.is_set()
+    event.set()
+    await house.live()
+
+
+async def test_invites_of_strangers_that_hang_take_no_place(house: House) -> None:
+    await house.set_policy("otherwise: accept")
+    event = asyncio.Event()
+    house.world.play("leave", SILENT, hang=event, times=10_000)
+    baits = [f"!bait{number}:evil.example" for number in range(150)]
+    for name in baits:
+        house.world.room(name, name, "@eve:evil.example", levels=levels_for())
+    for name in baits:
+        house.world.change(name, "@eve:evil.example", BOT, "invite")
+    await house.hear()
+    await house.worker._start_due()
+    house.clock.go_on(1)
+    house.world.knock(GARDEN, FAR)
+    house.world.knock(GARDEN, ANA)
+    await house.hear()
+    await stands_invited(house, FAR)
+    await stands_invited(house, ANA)
+
+    assert len(house.world.asked("leave")) == 1
+    event.set()
+    house.world.behave()
+
+
+async def test_identity_servers_are_asked_about_so_many_invites_of_one_inviter(house: House) -> None:
+    asked: list[object] = []
+
+    async def vouch(keys: object) -> Known:
+        asked.append(keys)
+        return Known(Truth.TRUE)
+
+    house.door.vouch = vouch
+    await house.set_policy("otherwise_third_party: accept")
+    for number in range(ASKED_ABOUT + 5):
+        house.world.plant(GARDEN, ALICE, f"t{number}")
+    await house.live()
+
+    assert len(asked) == ASKED_ABOUT
+    house.clock.go_on(3601)
+    house.world.plant(GARDEN, ALICE, "later")
+    await house.live()
+    assert len(asked) == ASKED_ABOUT + 1

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import pytest
@@ -196,7 +197,7 @@ async def test_no_id_leads_anywhere_else(homeserver: Homeserver, fake: FakeHomes
 
     assert [asked.path for asked in fake.requests] == [
         (*prefix, "rooms", room, "state", "m.room.member", user),
-        (*prefix, "rooms", room, "event", event),
+        *([(*prefix, "rooms", room, "event", event)] if not event.endswith(("/..", "/.")) else []),  # never sent
         (*prefix, "directory", "room", alias),
         (*prefix, "rooms", room, "kick"),
         (*prefix, "rooms", room, "send", "m.room.message", "t"),
@@ -746,7 +747,7 @@ async def test_one_item_too_deep_or_too_large_for_json_is_a_fault_of_its_own(
     deep = b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
     fake.on("GET", "members", Reply(raw=b'{"chunk": [{"event_id": "$1"}, %s, {"event_id": "$2"}]}' % deep))
 
-    assert await homeserver.knocking_members(GARDEN, lambda event: event and event["event_id"]) == ["$1", "$2"]
+    assert await homeserver.knocking_members(GARDEN, lambda event: event and event.get("event_id")) == ["$1", "$2"]
 
     fake.on("GET", "members", Reply(raw=b'{"chunk": [{"a": "%s"}]}' % (b"x" * 3 * LARGEST_ITEM)))
     with pytest.raises(Later, match="MiB"):
@@ -799,3 +800,32 @@ async def test_no_cookies_are_kept(fake: FakeHomeserver) -> None:
             await homeserver.versions()
 
     assert [asked.headers.get("Cookie") for asked in fake.requests] == [None, None]
+
+
+DOTS = ["..", ".", "../x", "x/..", "x/../y", "..%2Fx", "%2e%2e", "x%2F%2e%2e%2Fy", "%252e%252e", "x\\\\..\\\\y"]
+
+
+@pytest.mark.parametrize("dots", DOTS)
+@pytest.mark.parametrize("place", ["state key", "user", "alias", "event"])
+async def test_a_name_that_a_proxy_could_take_for_another_address_is_never_sent(
+    homeserver: Homeserver, fake: FakeHomeserver, place: str, dots: str
+) -> None:
+    answer_all(fake, Reply(body={"event_id": "$e", "room_id": GARDEN}))
+    between = f"a/{dots}/b"
+    calls: dict[str, Call] = {
+        "state key": lambda hs: hs.put_state(GARDEN, "m.room.third_party_invite", dots, {}),
+        "user": lambda hs: hs.state(GARDEN, "m.room.member", f"@{between}:evil.example"),
+        "alias": lambda hs: hs.join(f"#{between}:evil.example"),
+        "event": lambda hs: hs.redact(GARDEN, f"${between}", "t"),
+    }
+
+    with pytest.raises(Never, match="would lead elsewhere"):
+        await calls[place](homeserver)
+    assert fake.requests == []
+
+
+@pytest.mark.parametrize("name", ["a/b", "a%2Fb", "a?b#c", "a..b", "...", "a b", "ä", "%"])
+async def test_any_other_name_arrives_as_it_is(homeserver: Homeserver, fake: FakeHomeserver, name: str) -> None:
+    fake.on("PUT", f"state/m.room.third_party_invite/{quote(name, safe='')}", Reply(body={"event_id": "$e"}))
+
+    assert await homeserver.put_state(GARDEN, "m.room.third_party_invite", name, {}) == "$e"

@@ -20,7 +20,7 @@ from knockbot.domain.model import IdentityKey, Known, Truth
 from knockbot.errors import ActionError, Later, Never
 from knockbot.matrix import identity
 from knockbot.matrix.homeserver import Homeserver
-from knockbot.matrix.identity import IdentityServers
+from knockbot.matrix.identity import MOST_ASKED, IdentityServers
 from knockbot.matrix.reach import CERTIFICATES
 from tests.matrix.edge import AS_TOKEN, BOT, GARDEN, HOME
 from tests.matrix.fake_homeserver import Asked, FakeHomeserver, Reply
@@ -1060,3 +1060,32 @@ async def test_sydents_terms_are_accepted_as_configured(
         with pytest.raises(Never, match=f"wants its terms accepted first: {url}"):
             await accepting("https://id.example/older").lookup(strict.name, "email", "ana@mail.example")
         assert await accepting(url).lookup(strict.name, "email", "ana@mail.example") is None
+
+
+async def test_what_was_said_of_a_key_is_remembered_a_while(servers: IdentityServers, fake: FakeHomeserver) -> None:
+    fake.on("GET", "pubkey/isvalid", VALID)
+    for _ in range(5):
+        assert await servers.vouch([KEY]) == Known(Truth.TRUE)
+
+    assert len(fake.asked("GET", "pubkey/isvalid")) == 1
+
+
+async def test_an_invite_with_more_keys_than_identity_servers_write_is_asked_about_nowhere(
+    servers: IdentityServers, fake: FakeHomeserver
+) -> None:
+    fake.on("GET", "pubkey/isvalid", VALID)
+
+    known = await servers.vouch([IdentityKey(f"key{number}", KEY.url) for number in range(MOST_ASKED + 1)])
+
+    assert (known.truth, fake.requests) == (Truth.UNKNOWN, [])
+
+
+async def test_the_keys_that_are_remembered_are_bounded(
+    servers: IdentityServers, fake: FakeHomeserver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(identity, "KEPT", 5)
+    fake.on("GET", "pubkey/isvalid", VALID)
+    for number in range(20):
+        await servers.vouch([IdentityKey(f"key{number}", KEY.url)])
+
+    assert len(servers._answers) == 5
