@@ -154,7 +154,7 @@ class Keeper(ABC):
         for place in (garden_room, mods):
             await alice.wait_for_membership(place, self.user_id, "join")
         if protect:
-            await garden.command(f"protect {garden_room}", expect="I keep the door")
+            await garden.command(f"protect {garden_room}", expect="is now protected")
         if policy is not None:
             await garden.set_policy(policy)
         return garden

@@ -50,51 +50,51 @@ SIGNS: dict[State, str] = {
 }
 
 OUTCOME_SENTENCES: dict[State, str] = {
-    State.ACCEPTED: "Accepted by {by}; they have yet to join.",
+    State.ACCEPTED: "Accepted by {by}. Not joined yet.",
     State.JOINED: "Joined; let in by {by}.",
     State.DECLINED: "Accepted, but they declined the invite.",
     State.REJECTED: "Rejected by {by}.",
     State.BANNED: "Banned by {by}.",
-    State.WITHDRAWN: "They took it back.",
+    State.WITHDRAWN: "Withdrawn by the applicant.",
     State.EXPIRED: "Nobody answered in time.",
-    State.STANDING: "It may stand, says {by}; nobody has come in by it yet.",
-    State.REDEEMED: "{user} came in by it; let in by {by}.",
-    State.REVOKED: "Taken back by {by}.",
+    State.STANDING: "Approved by {by}. Not used yet.",
+    State.REDEEMED: "Used by {user}; let in by {by}.",
+    State.REVOKED: "Revoked by {by}.",
 }
 
 LINE_SENTENCES: dict[State, str] = {
     **OUTCOME_SENTENCES,
     State.ACCEPTED: "Accepted by {by}.",
-    State.STANDING: "It may stand, says {by}.",
+    State.STANDING: "Approved by {by}.",
 }
 """The same in a line that a rule's decision is told in: nobody edits it later, so it says what stays true."""
 
-WITH_A_BAN = "Taken back by {by}, with the order to ban {inviter}."
-BANNED_AS_WELL = "Taken back by {by}; {inviter} was banned as well."
+WITH_A_BAN = "Revoked by {by}, with the order to ban {inviter}."
+BANNED_AS_WELL = "Revoked by {by}; {inviter} was banned as well."
 """Of an invite that fell with its inviter: before the ban, and after it."""
 
-ISSUED = "Sent on the word of {by}; nobody has come in by it yet."
+ISSUED = "Sent for {by}. Not used yet."
 """For one that the bot issued and that stands."""
 
 UNDER_WAY: dict[Verdict, str] = {
-    Verdict.ACCEPT: "{by} said accept; the invite is on its way.",
-    Verdict.REJECT: "{by} said reject; it is on its way.",
-    Verdict.BAN: "{by} said ban; it is on its way.",
+    Verdict.ACCEPT: "{by} chose accept. The invite is on its way.",
+    Verdict.REJECT: "{by} chose reject. It is on its way.",
+    Verdict.BAN: "{by} chose ban. It is on its way.",
 }
 
 INVITE_UNDER_WAY: dict[Verdict, str] = {
-    Verdict.ACCEPT: "{by} said accept.",
-    Verdict.REJECT: "{by} said reject; it is being taken back.",
-    Verdict.BAN: "{by} said ban; it is being taken back with all others of {inviter}, who is being banned.",
+    Verdict.ACCEPT: "{by} chose accept.",
+    Verdict.REJECT: "{by} chose reject. The invite is being revoked.",
+    Verdict.BAN: "{by} chose ban. All invites of {inviter} are being revoked, and {inviter} is being banned.",
 }
 """The same for a third-party invite that nobody has redeemed."""
 
-SENT = "{by} had me send it; I have yet to put it into the room."
+SENT = "Sent for {by}. Not yet added to the room."
 
 INVITE_OFFERS: dict[Verdict, str] = {
-    Verdict.ACCEPT: "✅ accept: it may stand",
-    Verdict.REJECT: "❌ reject: it is taken back",
-    Verdict.BAN: "⛔ ban: every invite of {inviter} here is taken back, and {inviter} is banned",
+    Verdict.ACCEPT: "✅ accept: the invite stays",
+    Verdict.REJECT: "❌ reject: the invite is revoked",
+    Verdict.BAN: "⛔ ban: every invite of {inviter} here is revoked, and {inviter} is banned",
 }
 """What each answer to a third-party invite does, said before it is given: a ban hits its inviter, not its guest."""
 
@@ -145,11 +145,11 @@ def keys_of(invite: ThirdPartyInvite) -> Words:
     hosts = dict.fromkeys(https_host(key.url) if key.url is not None else None for key in invite.keys)
     named = [letters(shown(host, NAME_LIMIT)) for host in hosts if host is not None]
     more = words(" and {} more", len(named) - KEYS_SHOWN) if len(named) > KEYS_SHOWN else NOTHING
-    said = words("Its keys are of {}{}.", listed(named[:KEYS_SHOWN]), more) if named else NOTHING
+    said = words("Its keys belong to {}{}.", listed(named[:KEYS_SHOWN]), more) if named else NOTHING
     if None in hosts:
-        own = words("⚠️ Not every key is of an identity server: whoever holds such a key can let anybody in.")
+        own = words("⚠️ At least one key does not belong to an identity server. Whoever has that key can let anyone in.")
         return sentences(said, own)
-    return said or words("It has no key, so nobody can come in by it.")
+    return said or words("It has no key, so nobody can use it.")
 
 
 KEYS_SHOWN = 5
@@ -270,7 +270,7 @@ BEFORE: dict[State, str] = {
     State.DECLINED: "accepted, but they declined the invite",
     State.REJECTED: "rejected by {by}",
     State.BANNED: "banned by {by}",
-    State.WITHDRAWN: "they took it back",
+    State.WITHDRAWN: "withdrawn by the applicant",
     State.EXPIRED: "nobody answered in time",
 }
 """What came of an earlier knock."""
@@ -318,7 +318,9 @@ def doubt(request: Request) -> Words:
         return words("{} left to you, as {}.", said, decision.doubt)
     if decision.unknown is not None:
         return words(
-            "Not judged: rule {} needs to know what cannot be known now: {}", rule(decision.rule), decision.unknown
+            "Not judged: rule {} depends on something that I cannot find out now: {}",
+            rule(decision.rule),
+            decision.unknown,
         )
     return NOTHING
 
@@ -384,7 +386,7 @@ def _headline(request: Request, label: str) -> Words:
         return words("{} {} {} {} to join {}", sign, number, applicant(request), asks, room(label))
     inviter = _inviter(request)
     if request.redeemed:
-        came = "{} {} {} came in to {} by a third-party invite of {}"
+        came = "{} {} {} came in to {} with a third-party invite of {}"
         return words(came, sign, number, profile(request.user_id), room(label), inviter)
     return words(
         "{} {} {} invited {} to {} (third-party invite)", sign, number, inviter, _addressed(request.invite), room(label)
@@ -421,7 +423,7 @@ def shared_card(requests: Sequence[Request], label: str, most: int, *, hidden: b
     return lines([head, more, *rows, how, warning])
 
 
-BAN_OF_INVITES = "{} bans its inviter, and takes back every other invite of theirs here."
+BAN_OF_INVITES = "{} bans the inviter and revokes every other invite of theirs here."
 
 
 def decision_line(request: Request, label: str) -> Words:

@@ -81,13 +81,11 @@ class Shortfall:
         if self.target == math.inf:
             return "a creator of the room can neither be kicked nor banned."
         if self.lacks_level:
-            return f"it takes level {self.needed:g} to {NEEDS[self.verdict]}, and this is only {self.actual:g}."
+            return f"power level {self.actual:g} is too low to {NEEDS[self.verdict]}; it takes level {self.needed:g}."
         if self.anybody:
-            everybody = f"everybody has level {self.target:g} there (users_default)"
-            return (
-                f"it takes more than that to {NEEDS[self.verdict]}, as {everybody}, and this is only {self.actual:g}."
-            )
-        return f"it takes more than level {self.target:g}, which the other one has, and this is only {self.actual:g}."
+            everybody = f"everybody there has level {self.target:g} (users_default)"
+            return f"power level {self.actual:g} is too low to {NEEDS[self.verdict]}; {everybody}."
+        return f"power level {self.actual:g} is too low; the other user has level {self.target:g}."
 
 
 @dataclass(frozen=True, slots=True)

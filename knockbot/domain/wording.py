@@ -58,13 +58,13 @@ def already_answered(request: Request, now: int) -> Words:
     number = bold(f"#{request.number}")
     if request.open and request.answer is not None:
         return words(
-            "{} is answered already: {} said {}, {}.",
+            "{} was already answered: {} chose {}, {}.",
             number,
             decided_by(policy_key(request, request.answer.rule, request.answer.verdict), request.answer.by),
             request.answer.verdict.value,
             ago(request.answer.at, now),
         )
-    return words("{} is settled already, {}: {}", number, ago(request.changed_at, now), standing(request))
+    return words("{} is already closed, {}: {}", number, ago(request.changed_at, now), standing(request))
 
 
 def changed_anew(request: Request) -> Words:
@@ -89,7 +89,8 @@ def no_such_request(number: int) -> Words:
 def no_such_applicant(text: str) -> Words:
     """Neither a number nor anybody who is waiting."""
     return words(
-        "{} is not a number, and not the user ID or name of somebody who is waiting here. {} shows who is waiting.",
+        "I found nobody for {}. Give the number of a request, or the user ID or name of somebody who is waiting. "
+        "{} shows who is waiting.",
         code(shown(text, NAME_LIMIT)),
         code("!kb list"),
     )
@@ -169,7 +170,7 @@ def denied_together(label: str, numbers: Sequence[int]) -> Words:
 
 def not_a_member(label: str) -> Words:
     """Only members of the protected room answer for it."""
-    return words("Only people who are joined to {} may answer its door.", room(label))
+    return words("Only members of {} can answer its join requests.", room(label))
 
 
 def cannot_look(label: str, bot: str) -> Words:
@@ -179,7 +180,7 @@ def cannot_look(label: str, bot: str) -> Words:
 
 def lacks_power(who: Words, shortfall: Shortfall, label: str) -> Words:
     """Somebody may not do this: the level they need, and the one they have."""
-    return words("{} may not do this in {}: {}", who, room(label), shortfall.why)
+    return words("{} does not have permission for this in {}: {}", who, room(label), shortfall.why)
 
 
 def acts_for_nobody(who: str) -> str:
@@ -205,7 +206,7 @@ def answer_fell(request: Request, label: str, why: str) -> Words:
 def bot_lacks_power(bot: str, shortfall: Shortfall, label: str) -> Words:
     """The bot may not do this, and what mends it."""
     return words(
-        "I may not do this in {}: {} Give {} a higher power level there, then answer once more.",
+        "I do not have permission for this in {}: {} Please raise the power level of {} there, then answer again.",
         room(label),
         shortfall.why,
         user(bot),
@@ -215,7 +216,7 @@ def bot_lacks_power(bot: str, shortfall: Shortfall, label: str) -> Words:
 def blocked(label: str, why: str, bot: str) -> Words:
     """A power is missing, and things wait for it."""
     return words(
-        "⚠️ I cannot act in {}: {} Check my power level there ({}). What waits is kept, and done as soon as I may.",
+        "⚠️ I do not have permission to act in {}: {} Please raise the power level of {}. Pending actions then run by themselves.",
         room(label),
         why,
         user(bot),
@@ -224,13 +225,13 @@ def blocked(label: str, why: str, bot: str) -> Words:
 
 def mended(label: str) -> Words:
     """What was missing is there again."""
-    return words("✅ I can act in {} again, and go on with what waits.", room(label))
+    return words("✅ I can act in {} again. Pending actions run now.", room(label))
 
 
 WRONG_HIT: dict[Act, str] = {
-    Act.INVITE: "I let {user} into {room}, but they had changed or taken back their knock in the same moment. To undo it: /kick {user}",
-    Act.KICK: "I meant to reject a knock of {user} at {room}, but they had stopped knocking in the same moment, and it hit them otherwise. To mend it: /invite {user}",
-    Act.BAN: "I meant to ban {user} from {room} for a knock, but they had stopped knocking in the same moment. To mend it: /unban {user}",
+    Act.INVITE: "I let {user} into {room}, but they changed or withdrew their join request at that moment. To undo this: /kick {user}",
+    Act.KICK: "I tried to reject the join request of {user} for {room}, but their membership changed at that moment, so they were removed. To undo this: /invite {user}",
+    Act.BAN: "I banned {user} from {room} for a join request, but they withdrew it at that moment. To undo this: /unban {user}",
 }
 
 
@@ -313,7 +314,7 @@ def rejected_elsewhere(label: str, reason: str | None) -> Words:
 NO_ROOM_NAMED = "it names no room."
 REPLACES_ITSELF = "it names the room itself."
 IS_MANAGEMENT_ROOM = "it names its management room."
-KEPT_ELSEWHERE = "another management room looks after the room that it names."
+KEPT_ELSEWHERE = "the room that it names is managed from another room."
 IN_A_CIRCLE = "that room, or one that comes after it, is replaced by this one."
 NO_PREDECESSOR = "the room that it names does not say that it replaces this one, so anybody may have made it."
 
@@ -321,7 +322,7 @@ NO_PREDECESSOR = "the room that it names does not say that it replaces this one,
 def not_replaced(label: str, replacement: str, why: str) -> Words:
     """A tombstone leads nowhere."""
     return words(
-        "⚠️ {} has a tombstone, so I let nobody in there any more; but I do not follow it to {}: {} Say {} for the right one.",
+        "⚠️ {} was upgraded, so I no longer accept anyone there. I did not switch to {}: {} To protect the right room, type {}.",
         room(label),
         letters(shown(replacement, ID_LIMIT)),
         why,
@@ -332,8 +333,8 @@ def not_replaced(label: str, replacement: str, why: str) -> Words:
 def replaced_and_shut(label: str, replacement: str, bot: str) -> Words:
     """The bot is not in the room that replaces another."""
     return words(
-        "⚠️ {} was replaced by {}, so I let nobody in there any more. I cannot get in yet: accept my knock, or invite {}; "
-        "then I go on by myself.",
+        "⚠️ {} was replaced by {}, so I no longer accept anyone there. I am not in the new room yet: accept my knock, or "
+        "invite {}. Then I continue by myself.",
         room(label),
         identifier(replacement),
         user(bot),
@@ -343,8 +344,8 @@ def replaced_and_shut(label: str, replacement: str, bot: str) -> Words:
 def replaced_and_locked(label: str, replacement: str) -> Words:
     """A room of the config file was replaced: only the server's admin can name another."""
     return words(
-        "⚠️ {} was replaced by {}, so I let nobody in there any more. My config file rules it; my server's admin has to "
-        "write the new room's ID there.",
+        "⚠️ {} was replaced by {}, so I no longer accept anyone there. The room is set in my config file: only my server's "
+        "admin can write the ID of the new room there.",
         room(label),
         identifier(replacement),
     )
@@ -353,8 +354,8 @@ def replaced_and_locked(label: str, replacement: str) -> Words:
 def replaced(label: str, new_label: str, replacement: str, waiting: int) -> Words:
     """The question whether the bot is to go over with the room."""
     return words(
-        "🚚 {} was replaced by {} {}, so I let nobody into the old room any more. Click ✅ to have me keep the new door from "
-        "here, by the same policy, with all who wait: {}.",
+        "🚚 {} was replaced by {} {}, so I no longer accept anyone in the old room. Click ✅ to protect the new room from "
+        "here, with the same policy and all pending requests: {}.",
         room(label),
         room(new_label),
         identifier(replacement),
@@ -394,8 +395,8 @@ def named_room_replaced(label: str, name: str, new_label: str, replacement: str)
 def was_replaced(label: str) -> Words:
     """Nobody is let into a room that has come to its end."""
     return words(
-        "{} was replaced by another room, so I let nobody in there any more. Have me keep the door of the right one: by a "
-        "click where I asked about it, or by {}.",
+        "{} was replaced by another room, so I no longer accept anyone there. To protect the new room, click ✅ where I "
+        "asked about it, or type {}.",
         room(label),
         code("!kb protect"),
     )
@@ -404,8 +405,8 @@ def was_replaced(label: str) -> Words:
 def moved_over(new_label: str, replacement: str, count: int) -> Words:
     """The bot keeps the door of the room that replaces another."""
     return words(
-        "🚚 I keep the door of {} ({}) now, by the policy of the old room; {} who waited came over. They have not knocked at "
-        "the new room: an accept invites them there.",
+        "🚚 {} ({}) is now protected, with the policy of the old room. Pending requests moved: {}. These applicants have not "
+        "knocked at the new room: if you accept one, I invite them there.",
         room(new_label),
         identifier(replacement),
         count,
@@ -415,13 +416,13 @@ def moved_over(new_label: str, replacement: str, count: int) -> Words:
 def turned_away(room_id: str, by: str, reason: str) -> Words:
     """The bot knocked at a room it was to protect, and was not let in."""
     told = words(" ({})", shown(reason, REASON_LIMIT)) if reason else NOTHING
-    return words("{} did not let me into {}{}, so I cannot keep its door.", user(by), identifier(room_id), told)
+    return words("{} did not let me into {}{}, so I cannot protect it.", user(by), identifier(room_id), told)
 
 
 def removed(label: str, by: str, reason: str) -> Words:
     """The bot was put out of a protected room."""
     return words(
-        "⚠️ {} removed me from {}{}. I keep what waits; invite me back and I go on.",
+        "⚠️ {} removed me from {}{}. Pending requests are kept. Invite me back, and I continue.",
         user(by),
         room(label),
         words(" ({})", shown(reason, REASON_LIMIT)) if reason else NOTHING,
@@ -470,7 +471,7 @@ NOT_VERIFIED = words(
     "Verify your device in your client's settings, with another device of yours or your recovery key, and type it again."
 )
 
-MOVED_AWAY = words("Another room looks after this door now, and this request with it.")
+MOVED_AWAY = words("This room is now managed from another room. The request was moved there.")
 
 
 def kept_no_longer(requests: Sequence[Request]) -> Words:
@@ -481,7 +482,9 @@ def kept_no_longer(requests: Sequence[Request]) -> Words:
         if len(requests) == 1
         else words("{} requests", bold(len(requests)))
     )
-    return words("{} {}: I keep that door no longer, so this is up to you.", sign_of(newest), who)
+    return words(
+        "{} {}: This room is no longer protected. Please answer yourself, in your client.", sign_of(newest), who
+    )
 
 
 # --- looking --------------------------------------------------------------------------------------------------
@@ -551,7 +554,7 @@ def explained(decision: Decision | None, request: Request | None = None) -> list
     elif decision.rule != OTHERWISE:
         last = words("Policy: {}, by rule {}", verdict, rule(decision.rule))
     elif request is not None and request.redeemed:
-        last = words("Policy: {}, as no rule matches, so that it follows what was said of the invite", verdict)
+        last = words("Policy: {}, as no rule matches; it follows the answer to the invite", verdict)
     else:
         key = policy_key(request, OTHERWISE, decision.verdict) if request is not None else OTHERWISE
         last = words("Policy: {}, as no rule matches ({})", verdict, code(key or OTHERWISE))
@@ -609,7 +612,7 @@ def room_list(rows: Sequence[Words]) -> Words:
     """The rooms looked after from here."""
     if rows:
         return lines(rows)
-    return words("No room is protected from here yet. Say {}", code("!kb protect #room:server"))
+    return words("No room is protected from here yet. To protect one, type {}.", code("!kb protect #room:server"))
 
 
 def room_row(label: str, room_id: str, pending: int, trouble: str | None, elsewhere: str | None) -> Words:
@@ -619,7 +622,7 @@ def room_row(label: str, room_id: str, pending: int, trouble: str | None, elsewh
         room(label),
         identifier(room_id),
         pending,
-        words(" · looked after from {}", identifier(elsewhere)) if elsewhere else NOTHING,
+        words(" · managed from {}", identifier(elsewhere)) if elsewhere else NOTHING,
         words(" · ⚠️ {}", trouble) if trouble else NOTHING,
     )
 
@@ -628,7 +631,7 @@ ACTS: dict[Act, str] = {
     Act.INVITE: "invite",
     Act.KICK: "kick",
     Act.BAN: "ban",
-    Act.REVOKE: "take back an invite",
+    Act.REVOKE: "revoke an invite",
     Act.POST_CARD: "post a card",
     Act.EDIT_CARD: "edit a card",
     Act.REACT: "react",
@@ -638,7 +641,7 @@ ACTS: dict[Act, str] = {
     Act.LEAVE: "leave",
     Act.MEET: "make a room to meet",
     Act.ISSUE: "invite an address",
-    Act.PLANT: "put an invite into the room",
+    Act.PLANT: "add an invite to the room",
     Act.WRITE: "write to",
 }
 
@@ -669,7 +672,7 @@ def queue_row(act: Waiting, labels: Mapping[str, str], now: int) -> Words:
     if act.state == "running":
         when = "under way"
     elif act.state == "blocked":
-        when = "waits for my power"
+        when = "waits for permission"
     else:
         when = "due" if act.due_at <= now else f"next try in {max(1, (act.due_at - now) // 1000)} s"
     why = words(" · {}", shown(act.why, REASON_LIMIT)) if act.why else NOTHING
@@ -684,7 +687,7 @@ def queue(waiting: int, rows: Sequence[Words], acts: int) -> Words:
         if waiting
         else words("Nobody is waiting for an answer.")
     )
-    doing = words("{} still to be done:", acts) if acts else words("Nothing is left to be done.")
+    doing = words("Pending actions: {}", acts) if acts else words("No actions are pending.")
     return lines([people, doing, *rows])
 
 
@@ -693,7 +696,7 @@ def queue(waiting: int, rows: Sequence[Words], acts: int) -> Words:
 
 def not_an_invite(number: int) -> Words:
     """Only third-party invites that nobody has redeemed can be taken back."""
-    return words("{} is no third-party invite that could be taken back.", bold(f"#{number}"))
+    return words("{} cannot be revoked: it is not an unused third-party invite.", bold(f"#{number}"))
 
 
 def invite_list(label: str, found: Sequence[Request], addresses: Mapping[str, Addressed], now: int) -> Words:
@@ -719,14 +722,14 @@ def invite_list(label: str, found: Sequence[Request], addresses: Mapping[str, Ad
 
 FELL: dict[Fall, str] = {
     Fall.REMOVED: "was removed from",
-    Fall.DEMOTED: "may not invite any more to",
+    Fall.DEMOTED: "can no longer invite to",
     Fall.LEFT: "left",
 }
 
 FATES: dict[Fate, str] = {
-    Fate.REVOKE: "so I take back what they planted there: {count} ({numbers}).",
-    Fate.FORWARD: "so what they had standing there waits for your answer: {count} ({numbers}).",
-    Fate.KEEP: "and what they had standing there stays, as the policy says: {count} ({numbers}).",
+    Fate.REVOKE: "so I revoke their invites there: {count} ({numbers}).",
+    Fate.FORWARD: "so their invites there wait for your answer: {count} ({numbers}).",
+    Fate.KEEP: "and their invites there stay, as the policy says: {count} ({numbers}).",
 }
 
 NUMBERS_SHOWN = 20
@@ -750,7 +753,7 @@ def _invites(count: int) -> str:
 def taken_back_together(request: Request, others: int, label: str) -> Words:
     """An inviter is to be banned, so that more goes with the one invite that was spoken of."""
     return words(
-        "With {} I take back all else that {} planted in {}: {}.",
+        "With {} I also revoke all other invites of {} to {}: {}.",
         bold(f"#{request.number}"),
         user(request.subject),
         room(label),
@@ -768,7 +771,7 @@ def not_banned(request: Request, label: str, why: str) -> Words:
 def came_in(request: Request, label: str) -> Words:
     """Somebody is in who waits for a word; their card may be far up."""
     return words(
-        "✉️ {} {} came in to {} by a third-party invite of {}, and waits for your answer.",
+        "✉️ {} {} came in to {} with a third-party invite of {}. Please answer.",
         bold(f"#{request.number}"),
         user(request.user_id),
         room(label),
@@ -823,25 +826,25 @@ def too_many_issued(possible_at: int, budget: int, label: str | None = None) -> 
 def invited_already(number: int) -> Words:
     """An address has an invite already, and would get a second mail."""
     return words(
-        "That address is invited already: {}. To have it sent once more, say {} first.",
+        "That address is invited already: {}. To send it again, type {} first.",
         bold(f"#{number}"),
         code(f"!kb revoke {number}"),
     )
 
 
-BEING_INVITED = words("That address is being invited just now; what comes of it is said here.")
+BEING_INVITED = words("That address is being invited at this moment. I will tell the result here.")
 
 
 def not_issued(why: str, *, sent: bool = False) -> Words:
     """An invite came to nothing; mostly before anything was sent."""
-    return words("⚠️ That came to nothing: {}{}", why, "" if sent else " Nothing was sent.")
+    return words("⚠️ The invite failed: {}{}", why, "" if sent else " Nothing was sent.")
 
 
 def unclear_whether_sent(why: str) -> Words:
     """The identity server may have sent a mail, and nobody knows; it is not asked again without a word."""
     return words(
-        "⚠️ It is unclear whether a message was sent: {} What was sent, if anything, lets nobody in, as the room does not "
-        "hold it. Look at {}, then repeat the command if it is not there.",
+        "⚠️ It is unclear whether a message was sent: {} If one was sent, it lets nobody in, because the invite is not in the "
+        "room. Look at {}, then repeat the command if the address is not there.",
         why,
         code("!kb invites"),
     )
@@ -850,7 +853,7 @@ def unclear_whether_sent(why: str) -> Words:
 def not_planted(number: int, label: str, why: str) -> Words:
     """The message is out, and the invite could not be put into the room."""
     return words(
-        "⚠️ {} A message was sent, but I could not put the invite into {}, so it lets nobody in: {}",
+        "⚠️ {} A message was sent, but I could not add the invite to {}, so it lets nobody in: {}",
         bold(f"#{number}"),
         room(label),
         why,
@@ -914,7 +917,7 @@ def rooms_of_one_name(found: Sequence[tuple[str, str]]) -> Words:
 
 
 NOT_PERMITTED = words(
-    "You may not have rooms protected by me. Ask the admin of my server to name you under {} in my config.",
+    "You do not have permission to protect rooms with me. Ask the admin of my server to add you under {} in my config.",
     code("permissions"),
 )
 
@@ -928,7 +931,7 @@ def too_many_attempts(attempts: int, possible_at: int) -> Words:
 def greeting() -> Words:
     """What the bot says once in a room that it was invited to."""
     return words(
-        "Hello! To have me answer the join requests of a room, type {} in a private room with me. {} shows all commands.",
+        "Hello! I answer join requests (knocks) of rooms. To protect a room, type {} in a private room with me. {} shows all commands.",
         code("!kb protect #room:server"),
         code("!kb help"),
     )
@@ -946,7 +949,8 @@ def too_many_questions(most: int, possible_at: int) -> Words:
 def unreadable_room(reference: str) -> Words:
     """Not something that names a room."""
     return words(
-        "{} names no room. Give its id, its alias ({}) or a matrix.to link.",
+        "{} is not a room ID, an alias or a link. A name is not enough here: give the room ID, an alias ({}) or a "
+        "matrix.to link.",
         code(shown(reference, ID_LIMIT)),
         code("#room:server"),
     )
@@ -959,12 +963,12 @@ def room_not_found(reference: str, why: str) -> Words:
 
 def unfit_to_manage(why: str) -> Words:
     """This room cannot be a management room."""
-    return words("I cannot meet moderators here: {}", why)
+    return words("This room cannot be a management room: {}", why)
 
 
-MANAGES_ITSELF = "a room cannot look after its own door; say it in another, private room."
-PUBLIC_ROOM = "anyone may join this room or read it. Say it in a private room."
-NO_STATE_POWER = "you need the power to change settings (level {needed}, yours is {level}) in this room too."
+MANAGES_ITSELF = "a room cannot manage itself. Type the command in another, private room."
+PUBLIC_ROOM = "anyone can join this room or read it. Type the command in a private room."
+NO_STATE_POWER = "you need power level {needed} in this room too (to change its settings), and you have {level}."
 
 
 def not_yet(reference: str, bot: str) -> Words:
@@ -981,7 +985,7 @@ def not_yet(reference: str, bot: str) -> Words:
 def cannot_enter(reference: str, why: str, bot: str) -> Words:
     """No way into the room that is to be protected."""
     return words(
-        "I cannot get into {}: {}. Invite {} there, then say {} once more.",
+        "I cannot get into {}: {}. Invite {} there, then type {} again.",
         code(shown(reference, ID_LIMIT)),
         why.rstrip("."),
         user(bot),
@@ -992,15 +996,16 @@ def cannot_enter(reference: str, why: str, bot: str) -> Words:
 def not_a_member_yet(label: str) -> Words:
     """The one who asks is not in the room."""
     return words(
-        "You are not joined to {}. Only its members with the power to change its door can do that.", room(label)
+        "You are not a member of {}. Only members with the power level to change its join rule can do this.",
+        room(label),
     )
 
 
 def lacks_power_to_protect(label: str, needed: Level, level: Level) -> Words:
     """The one who asks has too little power in the room."""
     return words(
-        "You need level {} in {}: as much as it takes to change its join rule and to do all that its policy may do. "
-        "Yours is {}.",
+        "You need power level {} in {}: the level to change its join rule, and to do all that its policy can do. "
+        "You have {}.",
         f"{needed:g}",
         room(label),
         f"{level:g}",
@@ -1009,7 +1014,7 @@ def lacks_power_to_protect(label: str, needed: Level, level: Level) -> Words:
 
 def locked_room(label: str) -> Words:
     """The config file rules this room."""
-    return words("{} is ruled by my config file; only my server's admin can change that.", room(label))
+    return words("{} is set in my config file. Only my server's admin can change this.", room(label))
 
 
 def unlocked(label: str) -> Words:
@@ -1034,13 +1039,11 @@ def protected_at_last(name: str) -> Words:
     return words("🚪 {} is protected from here now, as my config file says.", identifier(name))
 
 
-def now_protected(label: str, moved: bool, checklist: Words) -> Words:
+def now_protected(label: str, checklist: Words) -> Words:
     """The door is kept from now on, and what may be missing."""
     return lines(
         [
-            words("🚪 I keep the door of {} from here now.", room(label))
-            if moved
-            else words("🚪 I keep the door of {} now. Knocks are shown here.", room(label)),
+            words("🚪 {} is now protected. Join requests will appear here.", room(label)),
             checklist,
             words("Next: {} and {}", code("!kb policy show"), code("!kb policy set")),
         ]
@@ -1059,7 +1062,9 @@ def tick(holds: bool, good: str, mend: str) -> Words:
 
 def unprotected(label: str) -> Words:
     """The door is kept no longer."""
-    return words("I keep the door of {} no longer. Who is waiting there is up to you.", room(label))
+    return words(
+        "{} is no longer protected. Please answer its pending join requests yourself, in your client.", room(label)
+    )
 
 
 # --- policies -------------------------------------------------------------------------------------------------
@@ -1098,14 +1103,13 @@ def no_such_revision(label: str, number: int) -> Words:
 def policy_refused(fault: str) -> Words:
     """A mistake in a policy; the one in force stays."""
     end = "" if fault.endswith(("?", "!", ".")) else "."
-    return words("Not taken: {}{} The policy in force stays as it is.", fault, end)
+    return words("Policy not changed: {}{}", fault, end)
 
 
 def not_in_named_room(place: str, reference: str, bot: str) -> Words:
     """`member_of` may name only rooms whose member the author is, and the bot, which must look."""
     return words(
-        "Not taken: {} names {}, and only rooms that both you and {} are joined to can stand there. "
-        "The policy in force stays as it is.",
+        "Policy not changed: {} names {}. Only rooms that you and {} have both joined can be named there.",
         place,
         code(shown(reference, ID_LIMIT)),
         user(bot),
@@ -1115,7 +1119,7 @@ def not_in_named_room(place: str, reference: str, bot: str) -> Words:
 def lacks_power_for_verdict(place: str, verdict: Verdict, label: str, needed: Level, level: Level) -> Words:
     """A policy must not do for its author what they could not do by hand."""
     return words(
-        "Not taken: {}: {} needs level {} in {}, and yours is {}. The policy in force stays as it is.",
+        "Policy not changed: {}: {} needs level {} in {}, and yours is {}.",
         place,
         bold(verdict.value),
         f"{needed:g}",
@@ -1127,7 +1131,7 @@ def lacks_power_for_verdict(place: str, verdict: Verdict, label: str, needed: Le
 def named_room_is_replaced(place: str, reference: str, replacement: str) -> Words:
     """A policy names a room that was given up for another."""
     return words(
-        "Not taken: {} names {}, and that room was replaced by {}. Name the new room. The policy in force stays as it is.",
+        "Policy not changed: {} names {}, and that room was replaced by {}. Name the new room.",
         place,
         code(shown(reference, ID_LIMIT)),
         code(shown(replacement, ID_LIMIT)),
@@ -1215,10 +1219,13 @@ def help_screen(rows: Sequence[tuple[str, str]]) -> Words:
     return lines(
         [
             words(
-                "I keep the door of rooms: who knocks is let in, shown here, turned away or banned, as the room's policy says."
+                "I answer join requests (knocks): I accept, reject or ban by the policy of the room, or ask you on a card here."
             ),
-            *(words("{} {}", code(usage_line), summary) for usage_line, summary in rows),
-            words("On a card: ✅ accept, ❌ reject, ⛔ ban. In a reply to a card its number may be left out."),
+            *(words("{} – {}", code(usage_line), summary) for usage_line, summary in rows),
+            words(
+                "On a card: ✅ accept, ❌ reject, ⛔ ban. N is the number on a card; in a reply to the card you can leave it out. "
+                "You can leave out ROOM where only one room is managed from here."
+            ),
         ]
     )
 

@@ -195,11 +195,11 @@ class Promise:
             await visits.forgive(tx, self.ask.cause)
         if self.view is None or self.ask is None:
             return self.words
-        moved = await protect_now(door, tx, self.view, self.ask.management_room, self.ask.requester)
+        await protect_now(door, tx, self.view, self.ask.management_room, self.ask.requester)
         await rooms.set_trouble(tx, self.view.room_id, self.trouble)  # the checklist tells it
         await rooms.note_concerns(tx, self.view.room_id, self.concerns)
         await visits.forgive(tx, self.ask.cause)
-        return wording.now_protected(await settle.label_of(tx, self.view.room_id), moved, self.checklist)
+        return wording.now_protected(await settle.label_of(tx, self.view.room_id), self.checklist)
 
 
 async def protect(door: Door, ask: Ask) -> Promise:
@@ -322,8 +322,8 @@ async def _leave_unless_needed(door: Door, room_id: str) -> None:
 
 async def protect_now(
     door: Door, tx: Tx, view: RoomView, management_room: str, by: str, *, locked: bool = False
-) -> bool:
-    """Keep this room's door from now on; true if it was kept from another management room before."""
+) -> None:
+    """Protect this room from now on."""
     before = await rooms.find(tx, view.room_id)
     await rooms.protect(tx, ProtectedRoom(view.room_id, management_room, view.label, by, door.now(), locked))
     for room_id in (view.room_id, management_room):
@@ -336,7 +336,6 @@ async def protect_now(
     await settle.record_of_room(door, tx, view.room_id, by, "protect", **detail)
     await _bring_requests(door, tx, view.room_id, management_room, kept_before=before is not None)
     door.look_at_after(tx, view.room_id)
-    return before is not None and before.management_room != management_room
 
 
 async def _bring_requests(door: Door, tx: Tx, room_id: str, management_room: str, *, kept_before: bool) -> None:

@@ -194,7 +194,7 @@ async def _refusal(door: Door, effect: Effect, asked: Asked, room: ProtectedRoom
     if door.now() - asked.at > LATE:
         return wording.LATE
     if room is None or room.management_room != effect.content["management_room"]:
-        return wording.not_issued("I keep that door from here no longer.")
+        return wording.not_issued("the room is no longer managed from here.")
     return await objection(door, room, asked.moderator)
 
 
@@ -234,7 +234,7 @@ async def conclude(door: Door, tx: Tx, effect: Effect, came: Came) -> None:
     room = await rooms.find(tx, effect.room_id)
     if room is None and not isinstance(came, Unsent):
         sent = isinstance(came, Sent)
-        came = Unsent(wording.not_issued("I keep that door from here no longer.", sent=sent), counted=sent)
+        came = Unsent(wording.not_issued("the room is no longer managed from here.", sent=sent), counted=sent)
     await addressees.end(tx, asked.cause, counted=not isinstance(came, Unsent) or came.counted)
     if isinstance(came, Unsent):
         await _reply(door, tx, effect, came.words)

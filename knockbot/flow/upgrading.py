@@ -23,7 +23,7 @@ from knockbot.store.db import Tx
 from knockbot.store.moves import Move, Stage
 from knockbot.store.rooms import ProtectedRoom
 
-COMING_OVER = "I keep the door of the room that this one replaces."
+COMING_OVER = "I protect the room that this one replaces."
 """What the bot says when it knocks at the replacement."""
 
 LONGEST_CHAIN = 20

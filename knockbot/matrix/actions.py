@@ -245,7 +245,7 @@ async def _insist_on_redacting(hand: Hand, room_id: str) -> None:
     powers = await hand.door.outside.powers(room_id)
     needed, level = powers.needed_to_redact(), powers.level(hand.door.bot)
     if level < needed:
-        raise Never(f"it takes level {needed:g} to redact, and mine is {level:g}.", code="KNOCKBOT_NO_POWER")
+        raise Never(f"power level {level:g} is too low to redact; it takes level {needed:g}.", code="KNOCKBOT_NO_POWER")
 
 
 async def issue(hand: Hand, claimed: Claimed) -> Outcome:

@@ -193,15 +193,15 @@ def test_nobody_can_kick_themselves_by_a_verdict() -> None:
 @pytest.mark.parametrize(
     ("users", "needed", "actual", "target", "why"),
     [
-        ({HELPER: 10}, 50, 10, 2, "it takes level 50 to kick, and this is only 10."),
+        ({HELPER: 10}, 50, 10, 2, "power level 10 is too low to kick; it takes level 50."),
         (
             {HELPER: 50, ANA: 50},
             50,
             50,
             50,
-            "it takes more than level 50, which the other one has, and this is only 50.",
+            "power level 50 is too low; the other user has level 50.",
         ),
-        ({HELPER: 10, ANA: 90}, 50, 10, 90, "it takes level 50 to kick, and this is only 10."),
+        ({HELPER: 10, ANA: 90}, 50, 10, 90, "power level 10 is too low to kick; it takes level 50."),
     ],
 )
 def test_a_refusal_says_what_is_lacking(
@@ -219,7 +219,7 @@ def test_a_refusal_to_accept_has_nothing_to_do_with_the_target() -> None:
     shortfall = room(users={HELPER: 0, ANA: 100}).shortfall(HELPER, Verdict.ACCEPT, ANA)
     assert shortfall is not None
     assert (shortfall.target, shortfall.target_too_high) == (None, False)
-    assert shortfall.why == "it takes level 40 to invite, and this is only 0."
+    assert shortfall.why == "power level 0 is too low to invite; it takes level 40."
 
 
 def test_a_refusal_names_a_creator_as_such() -> None:

@@ -243,7 +243,7 @@ def test_a_command_can_be_copied_as_it_stands() -> None:
         (State.DECLINED, "Before: accepted, but they declined the invite, 3 days earlier (#7)."),
         (State.REJECTED, f"Before: rejected by {MOD}, 3 days earlier (#7)."),
         (State.BANNED, f"Before: banned by {MOD}, 3 days earlier (#7)."),
-        (State.WITHDRAWN, "Before: they took it back, 3 days earlier (#7)."),
+        (State.WITHDRAWN, "Before: withdrawn by the applicant, 3 days earlier (#7)."),
         (State.EXPIRED, "Before: nobody answered in time, 3 days earlier (#7)."),
     ],
 )
@@ -275,9 +275,9 @@ def test_the_card_of_an_invite_says_that_its_inviter_was_banned_as_well() -> Non
     def said(one: Request, *, banned: bool = False) -> str:
         return card(one, "Garden", [], Around(inviter_banned=banned)).plain
 
-    assert f"Taken back by {MOD}; @x:y was banned as well." in said(with_ban, banned=True)
-    assert f"Taken back by {MOD}, with the order to ban @x:y." in said(with_ban)
-    assert f"Taken back by {MOD}.\n" in said(alone) + "\n"
+    assert f"Revoked by {MOD}; @x:y was banned as well." in said(with_ban, banned=True)
+    assert f"Revoked by {MOD}, with the order to ban @x:y." in said(with_ban)
+    assert f"Revoked by {MOD}.\n" in said(alone) + "\n"
 
 
 # --- lines --------------------------------------------------------------------------------------------------------

@@ -161,7 +161,7 @@ async def test_a_room_stays_locked_when_its_alias_moves(ready_url: str, how: str
         assert await room(house, TRAP) is None
         house.tell(f"policy set {LAWN}\notherwise: accept")
         await house.live()
-        assert "ruled by my config file" in house.spoken()[-1]
+        assert "set in my config file" in house.spoken()[-1]
 
 
 @pytest.mark.parametrize("restarted", [True, False])

@@ -216,7 +216,7 @@ async def test_asked_again_about_what_has_a_card_the_moderators_hear_of_it(house
     await house.live()
 
     assert house.card().state == "pending"
-    [told] = [content for content in house.said() if "waits for your answer" in content["body"]]
+    [told] = [content for content in house.said() if "wait for your answer" in content["body"]]
     assert told["msgtype"] == "m.text"
 
 

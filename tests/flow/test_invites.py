@@ -351,7 +351,7 @@ async def test_a_ban_takes_back_all_of_the_inviters_and_bans_them(house: House) 
     assert [request.by for request in (await invites(house))[1:]] == [ALICE] * 3
     assert [text for text in house.spoken() if "2 third-party invites" in text and MONA in text]
     await house.later()
-    assert f"Taken back by {ALICE}; {MONA} was banned as well." in house.cards()[1].text.split("\n")
+    assert f"Revoked by {ALICE}; {MONA} was banned as well." in house.cards()[1].text.split("\n")
 
 
 async def test_every_invite_is_taken_back_also_where_the_inviter_cannot_be_banned(house: House) -> None:
@@ -435,7 +435,7 @@ async def test_the_first_answer_wins(house: House) -> None:
 
     assert await states(house) == ["standing"]
     assert stands(house)
-    assert [text for text in house.spoken() if "settled already" in text]
+    assert [text for text in house.spoken() if "already closed" in text]
 
 
 # --- taken back by command ----------------------------------------------------------------------------------------
@@ -461,7 +461,7 @@ async def test_what_was_taken_back_is_not_taken_back_again(house: House, before:
     await house.live()
 
     assert len(acts(house)) == 1
-    assert "settled already" in house.spoken()[-1]
+    assert "already closed" in house.spoken()[-1]
 
 
 async def test_a_knock_and_a_redeemed_invite_are_no_invites_to_take_back(house: House) -> None:

@@ -191,7 +191,7 @@ async def test_the_only_room_need_not_be_named(house: House) -> None:
 
 REFUSED: dict[str, tuple[Callable[[House], object], str]] = {
     "has too little power": (lambda h: h.world.rooms[GARDEN].levels["users"].update({MONA: 49}), "level 50"),
-    "is not in the room": (lambda h: h.world.change(GARDEN, MONA, MONA, "leave"), "joined"),
+    "is not in the room": (lambda h: h.world.change(GARDEN, MONA, MONA, "leave"), "members of"),
     "the bot lacks the power": (lambda h: h.world.rooms[GARDEN].levels["users"].update({BOT: 49}), BOT),
     "the bot is out": (lambda h: h.world.change(GARDEN, ALICE, BOT, "leave"), "I am not in"),
 }
@@ -300,7 +300,7 @@ async def test_an_address_that_is_being_invited_gets_no_second_mail(house: House
     await house.live()
 
     [reply] = replies(house, second)
-    assert "just now" in reply
+    assert "at this moment" in reply
     assert house.post.mails == [CARLA]
 
 
@@ -540,7 +540,7 @@ async def test_until_the_room_holds_it_that_is_said_where_somebody_looks(house: 
     listed = await asked(house, f"invites {GARDEN}")
 
     assert CARLA in listed
-    assert "yet to put it" in listed
+    assert "Not yet added to the room" in listed
     assert await states(house) == ["pending"]
 
 

@@ -198,7 +198,7 @@ async def test_the_author_is_a_member_of_the_very_room_that_is_taken(house: Hous
     await set_policy(house, BY_CLUB)
     club(house, "!two", EVE)
 
-    assert "only rooms that both you and" in await set_policy(house, f"{BY_CLUB}\nannounce: none")
+    assert "Only rooms that you and" in await set_policy(house, f"{BY_CLUB}\nannounce: none")
     assert await meaning(house) == {CLUB: "!one"}
 
 
@@ -234,7 +234,7 @@ async def test_only_members_of_the_room_that_it_means_revert_to_a_policy(house: 
     house.tell(f"policy revert {GARDEN} 1")
     await house.live()
 
-    assert "only rooms that both you and" in house.spoken()[-1]
+    assert "Only rooms that you and" in house.spoken()[-1]
     assert await in_force(house) == "otherwise: forward"
 
 

@@ -110,7 +110,7 @@ async def test_an_expired_request_takes_no_answer(house: House) -> None:
     house.tell("accept 1")
     await house.live()
 
-    assert "settled already" in house.spoken()[-1]
+    assert "already closed" in house.spoken()[-1]
     assert house.membership(ANA) == "knock"
 
 

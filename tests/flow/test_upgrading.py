@@ -177,7 +177,7 @@ async def test_a_second_click_does_nothing(house: House) -> None:
     await upgraded(house)
     await click(house)
     await click(house, emoji="✅")
-    assert len([text for text in house.spoken() if "I keep the door of" in text]) == 1
+    assert len([text for text in house.spoken() if "is now protected, with the policy" in text]) == 1
 
 
 @pytest.mark.parametrize("how", ["command", "click"])

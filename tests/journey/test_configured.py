@@ -47,9 +47,9 @@ async def test_a_room_of_the_config_file_is_ruled_by_it_alone(process: Process) 
     await knocked(garden, "leave")
 
     # Chat cannot change it, whoever asks.
-    await garden.command(f"policy set {garden.room}\notherwise: accept", expect="ruled by my config file")
-    await garden.command(f"unprotect {garden.room}", expect="ruled by my config file")
-    await garden.command(f"protect {garden.room}", expect="ruled by my config file")
+    await garden.command(f"policy set {garden.room}\notherwise: accept", expect="set in my config file")
+    await garden.command(f"unprotect {garden.room}", expect="set in my config file")
+    await garden.command(f"protect {garden.room}", expect="set in my config file")
     assert "otherwise: reject" in await garden.command(f"policy show {garden.room}")
 
     # The next reading changes it live; a mistake changes nothing.
@@ -111,7 +111,7 @@ async def test_an_invite_into_an_encrypted_room_is_answered_with_one_where_the_b
 async def test_an_encrypted_room_that_takes_knocks_gets_no_such_offer(keeper: InProcess) -> None:
     garden = await keeper.plant(protect=False)
     await garden.alice.put_state(garden.room, "m.room.encryption", ENCRYPTION)
-    await garden.command(f"protect {garden.room}", expect="I keep the door")
+    await garden.command(f"protect {garden.room}", expect="is now protected")
 
     ana = await garden.knocker(reason="hello")
 

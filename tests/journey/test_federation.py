@@ -293,7 +293,7 @@ async def test_the_standing_knock_of_a_server_that_the_room_denies_is_closed(
 
     await garden.shown(ana, "rejected", rule="server_acl", by=federating_keeper.user_id)
     await garden.membership(ana, "leave")
-    await garden.command(f"accept {number}", expect="settled already")
+    await garden.command(f"accept {number}", expect="already closed")
     with pytest.raises(MatrixRefused):
         await ana.knock(garden.room, via=[federating_keeper.homeserver.name])
     assert await garden.acts_on(ana) == ["leave"]

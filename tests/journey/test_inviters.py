@@ -46,7 +46,7 @@ async def test_a_banned_inviter_leaves_nothing_behind(keeper: InProcess) -> None
     await garden.alice.ban(garden.room, invites[0].inviter.user_id)
 
     await gone(garden, *invites)
-    await said_how_many(garden, invites, "take back")
+    await said_how_many(garden, invites, "revoke")
     assert others.token in await standing(garden)
 
 
@@ -57,7 +57,7 @@ async def test_a_kicked_inviter_leaves_nothing_behind(keeper: InProcess) -> None
     await garden.alice.kick(garden.room, invites[0].inviter.user_id)
 
     await gone(garden, *invites)
-    await said_how_many(garden, invites, "take back")
+    await said_how_many(garden, invites, "revoke")
 
 
 async def test_the_invites_of_one_who_leaves_wait_for_the_moderators(keeper: InProcess) -> None:
@@ -68,7 +68,7 @@ async def test_the_invites_of_one_who_leaves_wait_for_the_moderators(keeper: InP
 
     card = await told(garden, invite, "pending")
     assert card["content"]["msgtype"] == "m.text"
-    await said_how_many(garden, [invite], "waits for your answer")
+    await said_how_many(garden, [invite], "wait for your answer")
     await garden.offered(card["event_id"], "✅❌⛔")
     await garden.alice.react(garden.mods, card["event_id"], "❌")
     await gone(garden, invite)
@@ -83,14 +83,14 @@ async def test_inviters_who_are_demoted_and_whom_a_raised_level_leaves_behind_ha
     await garden.give_power(people[0].user_id, 0)
 
     await gone(garden, *of_mona)
-    await said_how_many(garden, of_mona, "take back")
+    await said_how_many(garden, of_mona, "revoke")
     assert await standing(garden) == {invite.token for invite in (*of_lena, *of_alice)}
 
     levels = await garden.alice.state(garden.room, "m.room.power_levels") or {}
     await garden.alice.put_state(garden.room, "m.room.power_levels", {**levels, "invite": 50})
 
     await gone(garden, *of_lena)
-    await said_how_many(garden, of_lena, "take back")
+    await said_how_many(garden, of_lena, "revoke")
     assert await standing(garden) == {invite.token for invite in of_alice}
 
 
@@ -112,9 +112,9 @@ async def test_the_policy_may_say_otherwise_for_each(keeper: InProcess) -> None:
     await left.inviter.leave(garden.room)
 
     await told(garden, removed, "pending")
-    await said_how_many(garden, [removed], "waits for your answer")
+    await said_how_many(garden, [removed], "wait for your answer")
     await said_how_many(garden, [demoted], "stays")
-    await said_how_many(garden, [left], "take back")
+    await said_how_many(garden, [left], "revoke")
     await gone(garden, left)
     assert await standing(garden) == {removed.token, demoted.token}
 

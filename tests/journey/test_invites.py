@@ -159,7 +159,7 @@ async def test_a_ban_by_a_moderator_takes_back_all_of_theirs_as_the_card_said(ke
     others = await planted(garden, await member(garden))
     cards = [await told(garden, invite, "pending") for invite in invites]
     await garden.offered(cards[0]["event_id"])
-    assert f"every invite of {mona.user_id} here is taken back, and {mona.user_id} is banned" in words(cards[0])
+    assert f"every invite of {mona.user_id} here is revoked, and {mona.user_id} is banned" in words(cards[0])
 
     await garden.alice.react(garden.mods, cards[0]["event_id"], "⛔")
 
@@ -214,7 +214,7 @@ async def test_invites_can_be_looked_at_and_taken_back_by_their_numbers(keeper: 
         await told(garden, invite, "revoked", by=garden.alice.user_id)
     await gone(garden, first, second)
     assert "No third-party invite" in await garden.command("invites")
-    assert "settled already" in await garden.command(f"revoke {numbers[0]}")
+    assert "already closed" in await garden.command(f"revoke {numbers[0]}")
 
 
 async def test_those_who_wait_are_answered_by_command(keeper: InProcess) -> None:

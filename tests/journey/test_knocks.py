@@ -348,7 +348,7 @@ async def test_knocks_that_stand_when_the_bot_arrives_are_shown(keeper: InProces
     garden = await keeper.plant(protect=False, alone=True)
     people = [await garden.knocker(name, f"{name} was here first") for name in ("ana", "ben", "cleo")]
 
-    await garden.command(f"protect {garden.room}", expect="keep the door")
+    await garden.command(f"protect {garden.room}", expect="is now protected")
 
     cards = [await garden.card(person) for person in people]
     assert len({card["event_id"] for card in cards}) == 3
@@ -371,7 +371,7 @@ async def test_more_than_five_standing_knocks_share_one_card(keeper: InProcess) 
     garden = await keeper.plant(protect=False, alone=True)
     people = [await garden.knocker(name, f"{name} was here first") for name in ("a", "b", "c", "d", "e", "f")]
 
-    await garden.command(f"protect {garden.room}", expect="keep the door")
+    await garden.command(f"protect {garden.room}", expect="is now protected")
 
     cards = [await garden.shown(person, "pending") for person in people]
     assert len({card["event_id"] for card in cards}) == 1
@@ -388,7 +388,7 @@ async def test_a_crowd_of_standing_knocks_is_one_card_and_can_be_answered_by_num
     garden = await keeper.plant(protect=False, alone=True, levels={"kick": 60})
     crowd = [await garden.knocker(f"guest{place}", "x" * 400) for place in range(7)]
 
-    await garden.command(f"protect {garden.room}", expect="keep the door")
+    await garden.command(f"protect {garden.room}", expect="is now protected")
 
     card = await garden.shown(crowd[-1], "pending")
     await garden.caught_up()

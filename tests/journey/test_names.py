@@ -72,14 +72,14 @@ async def test_an_alias_that_somebody_moves_neither_unlocks_a_room_of_the_config
     door, mods = await Squatter.of(garden, garden.room, "garden"), await Squatter.of(garden, garden.mods, "mods")
     named = {door.alias: {"management_room": mods.alias, "policy": {"rules": [], "otherwise": "forward"}}}
     await read_again(process, named)
-    await garden.command(f"policy set {garden.room}\notherwise: accept", expect="ruled by my config file")
+    await garden.command(f"policy set {garden.room}\notherwise: accept", expect="set in my config file")
 
     await process.stop()
     trap, den = await moved_while_down(process, door, mods)
     await process.start()
     await read_again(process, {**named, door.alias: {**named[door.alias], "policy": {"otherwise": "forward"}}})
 
-    await garden.command(f"policy set {garden.room}\notherwise: accept", expect="ruled by my config file")
+    await garden.command(f"policy set {garden.room}\notherwise: accept", expect="set in my config file")
     ana = await garden.knocker("ana", "for the moderators' eyes")
     await garden.card(ana)
     await garden.caught_up()

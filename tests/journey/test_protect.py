@@ -166,7 +166,7 @@ async def test_a_room_that_cannot_be_found_is_told_so(keeper: InProcess, referen
     said = await garden.command(f"protect {reference}", by=newcomer)
 
     assert "✅" not in said
-    assert "keep the door" not in said
+    assert "is now protected" not in said
 
 
 async def test_an_alias_that_moves_away_does_not_take_the_protection_along(keeper: InProcess) -> None:

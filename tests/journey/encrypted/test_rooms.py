@@ -119,7 +119,7 @@ async def test_the_knocks_of_an_encrypted_protected_room_are_answered(keeper: In
     garden = await keeper.plant(alice=alice, mods=mods, protect=False)
     await garden.caught_up()
     await alice.put_state(garden.room, "m.room.encryption", ALGORITHM)
-    await garden.command(f"protect {garden.room}", expect="I keep the door")
+    await garden.command(f"protect {garden.room}", expect="is now protected")
 
     ana = await garden.knocker()
     await garden.card(ana)
