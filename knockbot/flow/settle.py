@@ -21,8 +21,10 @@ UNDER_WAY = 2000
 """Milliseconds after which a card says that an answer is on its way, if it has not arrived by then."""
 
 CROWDED = 5
-"""More requests than this, of one applicant in an hour or found standing on arrival, share a card; and so do those of
-more applicants than this within a minute."""
+"""More requests than this, of one applicant in an hour or found standing on arrival, share a card."""
+
+CROWD = 5
+"""Applicants who were shown on cards at one door within a minute; whoever comes after them shares a card."""
 
 MINUTE = 60 * 1000
 MOST_SHARING = 50
@@ -197,7 +199,7 @@ async def _card_of_the_crowd(door: Door, tx: Tx, request: Request) -> int | None
     if request.redeemed:
         return None
     recent = await requests.carded_since(tx, request, door.now() - MINUTE, MOST_SHARING)
-    if len({who for who, _, _ in recent}) < CROWDED:
+    if len({who for who, _, _ in recent}) < CROWD:
         return None
     newest = max(card_id for _, card_id, _ in recent)
     # One that shows nothing open and was not posted may never be.

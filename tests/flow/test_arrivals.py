@@ -333,7 +333,7 @@ async def test_an_event_that_is_being_handled_at_the_end_is_handled_whole_or_wai
 
     async def handle(message: Message, seq: int) -> None:
         async with desk.door.closing(seq) as tx:
-            await tx.execute("INSERT INTO pins VALUES ('x', '#a', '!a')")
+            await tx.execute("INSERT INTO pins (place, name, room_id) VALUES ('x', '#a', '!a')")
             begun.set()
             await asyncio.sleep(0)
         desk.handled.append(message.body)
@@ -439,7 +439,7 @@ async def test_what_another_process_was_quicker_with_is_dropped_whole(desks: tup
     async def stand_still(message: Message, seq: int) -> None:
         await other.handle(message, seq)
         async with one.door.closing(seq) as tx:
-            await tx.execute("INSERT INTO pins VALUES ('x', '#a', '!a')")
+            await tx.execute("INSERT INTO pins (place, name, room_id) VALUES ('x', '#a', '!a')")
 
     one.at_work = Arrivals(one.door, parse, {Message: stand_still}, one.look)
     await one.store(said("one"), said("two"))

@@ -208,7 +208,7 @@ class Lost:
         raise AssertionError
 
 
-async def test_what_was_locked_when_encryption_was_allowed_is_given_up_once_it_is_not(house: House) -> None:
+async def test_what_was_locked_when_encryption_was_allowed_waits_once_it_is_not(house: House) -> None:
     house.door.locker = Lost()
     async with house.db.tx() as tx:
         await settle.say(house.door, tx, MODS, "before", words("Something happened."))
@@ -217,4 +217,4 @@ async def test_what_was_locked_when_encryption_was_allowed_is_given_up_once_it_i
 
     assert house.spoken() == []
     async with house.db.tx() as tx:
-        assert await tx.fetchval("SELECT state FROM effects") == "given_up"
+        assert await tx.fetchval("SELECT state FROM effects") == "blocked"

@@ -309,6 +309,8 @@ class AsBot:
     """The homeserver as the bot has it: it looks and acts by its own membership and power."""
 
     bot = BOT
+    ahead = 0
+    """How far its clock is ahead of ours (milliseconds)."""
 
     def __init__(self, world: World) -> None:
         self.world = world

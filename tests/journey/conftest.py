@@ -10,11 +10,20 @@ from typing import Any
 
 import pytest
 
+from knockbot.flow import settle
 from tests.keeper import Garden, InProcess, Keepers, Process
 from tests.lab import Lab, LabHomeserver
 from tests.sydent import FederatingHomeserver, FederatingLab, LabIdentityServer
 
 OwnKeeper = Callable[..., Awaitable[InProcess]]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_crowds() -> Iterator[None]:
+    """Many tests share a garden, where more people knock within a minute than at any real door (`settle.CROWD`)."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(settle, "CROWD", 10_000)
+        yield
 
 
 @pytest.fixture(scope="session")
