@@ -1201,13 +1201,15 @@ def busy(why: str, seconds: int) -> Words:
 # --- commands -------------------------------------------------------------------------------------------------
 
 
-def usage(line: str, complaint: str = "") -> Words:
+def usage(line: str, example: str, complaint: str) -> Words:
     """How a command is written."""
-    return words("{}Usage: {}", f"{complaint} " if complaint else "", code(line))
+    return words("{} Usage: {}. For example: {}", complaint, code(line), code(example))
 
 
 def unknown_command(word: str, near: Sequence[str]) -> Words:
-    """A word that is no command."""
+    """A word that is no command, or only the first of two."""
+    if near and all(name.startswith(f"{word} ") for name in near):
+        return words("{} needs a second word: {}.", code(f"!kb {word}"), listed([code(f"!kb {name}") for name in near]))
     hint = words(" Did you mean {}?", listed([code(f"!kb {name}") for name in near])) if near else NOTHING
     return words(
         "There is no command {}.{} {} shows what there is.", code(shown(word, NAME_LIMIT)), hint, code("!kb help")

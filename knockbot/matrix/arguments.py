@@ -19,7 +19,7 @@ from knockbot.domain.ids import RoomReference
 from knockbot.domain.invites import Address, read_address
 from knockbot.domain.model import Request
 from knockbot.domain.text import shown
-from knockbot.matrix.calls import Call, Misuse, NotMeant, named_room, only_room, requests_meant
+from knockbot.matrix.calls import Call, Misuse, NotMeant, manages_rooms, named_room, only_room, requests_meant
 from knockbot.store import rooms
 from knockbot.store.rooms import ProtectedRoom
 
@@ -50,7 +50,7 @@ def optional(argument: Argument) -> Argument:
     return replace(argument, optional=True)
 
 
-async def read_arguments(call: Call, arguments: tuple[Argument, ...], example: str) -> list[Any]:
+async def read_arguments(call: Call, arguments: tuple[Argument, ...]) -> list[Any]:
     """What the words after a command mean, argument by argument.
 
     Raises `Misuse` for one that is missing and for words that belong to none, `NotMeant` for what is unknown here.
@@ -60,15 +60,31 @@ async def read_arguments(call: Call, arguments: tuple[Argument, ...], example: s
     for argument in arguments:
         found = await argument.read(call, rest)
         if found is None and not argument.optional:
-            raise Misuse(f"{argument.question} For example: {example}.")
+            if values and _room_left_out(call, arguments, rest) and await _begins_with_no_room(call, argument, rest):
+                raise NotMeant(wording.unknown_room(rest.partition(" ")[0]))
+            raise Misuse(argument.question)
         value, rest = found or (None, rest)
         values.append(value)
+    if rest and _room_left_out(call, arguments, rest):
+        raise NotMeant(wording.unknown_room(rest))
     if rest:
-        commas = " Several numbers need commas: 5, 6." if re.match(r"#?[0-9]", rest) else ""
+        several = REQUESTS in arguments and re.match(r"#?[0-9]", rest)
+        commas = " Several numbers need commas: 5, 6." if several else ""
         raise Misuse(f"I do not understand “{shown(rest, 60)}” here.{commas}")
     if call.below.strip() and not any(argument.takes_lines for argument in arguments):
         raise Misuse(f"I do not understand the line “{shown(call.below, 60)}”. One message holds one command.")
     return values
+
+
+def _room_left_out(call: Call, arguments: tuple[Argument, ...], rest: str) -> bool:
+    """Whether a room could stand first, and no word was taken for one."""
+    return arguments[:1] in ((ROOM,), (ROOM_TO_UNPROTECT,)) and rest == call.rest.strip()
+
+
+async def _begins_with_no_room(call: Call, argument: Argument, text: str) -> bool:
+    """Whether the first word is what keeps an argument from being read: meant as a room, most likely."""
+    _, _, behind = text.partition(" ")
+    return bool(behind) and await argument.read(call, behind.strip()) is not None
 
 
 # --- rooms ----------------------------------------------------------------------------------------------------
@@ -84,6 +100,8 @@ async def _room(call: Call, text: str) -> tuple[ProtectedRoom, str] | None:
         return only, text
     if text and not _is_someone(text):
         raise NotMeant(wording.unknown_room(text))
+    if not await manages_rooms(call):
+        raise NotMeant(wording.room_list([]))
     return None
 
 
@@ -136,6 +154,8 @@ async def _user(call: Call, text: str) -> tuple[str, str] | None:
 async def _address(call: Call, text: str) -> tuple[tuple[Address, str], str] | None:
     """An address with the name that follows it, which is all that follows."""
     read = read_address(text)
+    if read is not None and any(read_address(word) is not None for word in read[1].split()):
+        raise Misuse("One address at a time, please.")
     return (read, "") if read is not None else None
 
 
@@ -165,7 +185,15 @@ async def _words(call: Call, text: str) -> tuple[str, str]:
     return "\n".join(part for part in (text, call.below.strip()) if part), ""
 
 
+_NO_YAML = re.compile(r"""[^:{\[`"'#-]+""")
+"""Words before the lines of a policy that cannot be its beginning."""
+
+
 async def _yaml(call: Call, text: str) -> tuple[str, str] | None:
+    if call.below.strip() and _NO_YAML.fullmatch(text):
+        if text == call.rest.strip():
+            raise NotMeant(wording.unknown_room(text))
+        raise Misuse(f"I do not understand “{shown(text, 60)}” here.")
     written = unfenced("\n".join(part for part in (text, call.below) if part))
     return (written, "") if written.strip() else None
 

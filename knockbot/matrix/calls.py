@@ -121,6 +121,12 @@ async def only_room(call: Call) -> ProtectedRoom | None:
     return managed[0] if len(managed) == 1 else None
 
 
+async def manages_rooms(call: Call) -> bool:
+    """Whether any room is managed from here."""
+    async with call.door.db.tx() as tx:
+        return bool(await rooms.managed_by(tx, call.room))
+
+
 T = TypeVar("T")
 
 

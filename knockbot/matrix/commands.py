@@ -81,30 +81,41 @@ async def help_(_call: Call, about: str | None) -> Words:
     name, command, _ = find_command(about.removeprefix(PREFIXES[0]).strip())
     if command is None:
         return wording.unknown_command(name, nearest(name))
-    return wording.usage(command.full_usage, f"{command.summary[0].upper()}{command.summary[1:]}.")
+    return _usage(command, f"{command.summary[0].upper()}{command.summary[1:]}.")
+
+
+def _usage(command: Command, complaint: str) -> Words:
+    return wording.usage(command.full_usage, command.example, complaint)
 
 
 COMMANDS: dict[str, Command] = {
     row.name: row
     for row in (
-        Command("help", (COMMAND,), "this, or one command", help_),
+        Command("help", (COMMAND,), "this list, or help for one command", help_),
         Command("protect", (NEW_ROOM,), "protect a room: its join requests are answered from here", orders.protect),
         Command("unprotect", (ROOM_TO_UNPROTECT,), "no longer protect a room", orders.unprotect),
         Command("rooms", (), "the rooms that are managed from here", lookups.list_rooms),
         Command("check", (ROOM,), "what I need in a room, and how to get what is missing", lookups.check),
         Command("list", (SOME_ROOM,), "who is waiting", lookups.list_pending),
         Command("show", (REQUESTS,), "all about a request, and what each rule said", lookups.show),
-        Command("accept", (REQUESTS, MESSAGE), "let them in", orders.answer(Verdict.ACCEPT)),
-        Command("reject", (REQUESTS, REASON), "turn them away; they may knock again", orders.answer(Verdict.REJECT)),
-        Command("ban", (REQUESTS, REASON), "turn them away for good", orders.answer(Verdict.BAN)),
+        Command(
+            "accept", (REQUESTS, MESSAGE), "accept requests: the applicants are invited", orders.answer(Verdict.ACCEPT)
+        ),
+        Command(
+            "reject",
+            (REQUESTS, REASON),
+            "reject requests; the applicants may knock again",
+            orders.answer(Verdict.REJECT),
+        ),
+        Command("ban", (REQUESTS, REASON), "ban the applicants", orders.answer(Verdict.BAN)),
         Command("invite", (ROOM, ADDRESS), "invite an e-mail address or a phone number", orders.invite),
-        Command("invites", (ROOM,), "the third-party invites of a room that stand or wait", lookups.list_invites),
-        Command("revoke", (REQUESTS, REASON), "take third-party invites back", orders.revoke),
+        Command("invites", (ROOM,), "the third-party invites of a room", lookups.list_invites),
+        Command("revoke", (REQUESTS, REASON), "revoke third-party invites", orders.revoke),
         Command("policy show", (ROOM, optional(REVISION)), "the policy in force, or an old one", lookups.policy_show),
-        Command("policy set", (ROOM, POLICY), "another policy, as YAML on the lines below", orders.policy_set),
-        Command("policy revert", (ROOM, REVISION), "put an old policy in force again", orders.policy_revert),
+        Command("policy set", (ROOM, POLICY), "set another policy, as YAML on the lines below", orders.policy_set),
+        Command("policy revert", (ROOM, REVISION), "use an old policy again", orders.policy_revert),
         Command("policy log", (ROOM,), "who changed the policy, and when", lookups.policy_log),
-        Command("test", (ROOM, USER, REASON), "what the policy would do; nothing is done", lookups.test),
+        Command("test", (ROOM, USER, REASON), "what the policy would decide; nothing is done", lookups.test),
         Command("log", (REQUEST_OR_USER,), "who decided what, when, by which rule", lookups.log),
         Command("queue", (), "what is pending, due and failing", lookups.queue),
     )
@@ -185,10 +196,10 @@ async def _obey(door: Door, message: Message, spoken: str) -> Words | Promise:
         return wording.unknown_command(name, nearest(name))
     call = Call(door, message, rest, below)
     try:
-        values = await read_arguments(call, command.arguments, command.example)
+        values = await read_arguments(call, command.arguments)
         return await command.run(call, *values)
     except Misuse as misuse:
-        return wording.usage(command.full_usage, str(misuse))
+        return _usage(command, str(misuse))
     except NotMeant as unknown:
         return unknown.words
     except Busy as busy:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from knockbot.domain.text import without_marks
 from tests.flow.house import GARDEN, MODS, Card, House, housed
 from tests.flow.world import ALICE, ANA, BEA, BOT, levels_for
 
@@ -555,3 +556,72 @@ async def test_a_click_by_reply_counts_only_where_a_command_does(ready_url: str)
         await house.live()
 
         assert house.membership(ANA) == "knock"
+
+
+# --- what is wrong with a command -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "check Gardn",
+        "invites Gardn",
+        "unprotect Gardn",
+        "policy log Gardn",
+        "policy show Gardn",
+        "policy revert Gardn 1",
+        "policy set Gardn\notherwise: reject",
+        "test Gardn @ana:tulip.example",
+        "invite Gardn ana@mail.example",
+    ],
+)
+async def test_a_word_that_stands_where_a_room_could_and_is_none_is_told(house: House, command: str) -> None:
+    [reply] = await told(house, command)
+
+    assert reply == "Gardn is not managed from this room. !kb rooms shows which rooms are."
+
+
+@pytest.mark.parametrize(
+    ("command", "complaint"),
+    [
+        ("check Garden please", "I do not understand “please” here."),
+        ("check Garden 2", "I do not understand “2” here."),
+        ("policy set Garden please\notherwise: reject", "I do not understand “please” here."),
+        ("test ana", "Which user?"),
+        ("policy revert one", "Which revision?"),
+        ("show 1 2", "I do not understand “2” here. Several numbers need commas: 5, 6."),
+        ("invite ana@mail.example, ben@mail.example", "One address at a time, please."),
+    ],
+)
+async def test_what_is_wrong_with_a_command_is_told_with_its_usage_and_an_example(
+    house: House, command: str, complaint: str
+) -> None:
+    await knocks(house, ANA)
+    [reply] = await told(house, command)
+
+    assert without_marks(reply).startswith(complaint)
+    assert "commas" in complaint or "commas" not in reply
+    assert "Usage: !kb " in reply
+    assert "For example: !kb " in reply
+
+
+async def test_where_no_room_is_protected_a_command_for_a_room_says_so(house: House) -> None:
+    await told(house, f"unprotect {GARDEN}")
+    [reply] = await told(house, "check")
+
+    assert "No room is protected from here yet" in reply
+
+
+@pytest.mark.parametrize("command", ["policy", "policy shw", "help policy"])
+async def test_the_first_of_two_words_is_told_the_second_ones(house: House, command: str) -> None:
+    [reply] = await told(house, command)
+
+    assert (
+        reply == "!kb policy needs a second word: !kb policy show, !kb policy set, !kb policy revert, !kb policy log."
+    )
+
+
+async def test_help_for_one_command_shows_an_example(house: House) -> None:
+    [reply] = await told(house, "help accept")
+
+    assert reply.endswith("Usage: !kb accept N… [message]. For example: !kb accept 12")
