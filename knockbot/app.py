@@ -397,7 +397,14 @@ async def _ping(settings: Settings, homeserver: Homeserver, gateway: Gateway) ->
     The homeserver is content with any answer, so that the ping has come here is looked at here.
     """
     ping = f"run-{secrets.token_hex(8)}"
-    await homeserver.ping(settings.appservice.id, ping)
+    try:
+        await homeserver.ping(settings.appservice.id, ping)
+    except ActionError as error:
+        if error.code != "M_BAD_STATUS":
+            raise
+        raise Later(
+            f"its hs_token is not the one of my config, or something else answers at {settings.appservice.address}."
+        ) from error
     if not await gateway.heard(ping):
         raise Later(f"something else than knockbot answers the homeserver at {settings.appservice.address}.")
 
@@ -411,7 +418,8 @@ async def _patiently(step: Callable[[], Coroutine[Any, Any, None]], what: str) -
         except ActionError as error:
             attempts += 1
             pause = min(backoff(attempts), 60.0)
-            log.warning("%s failed: %s Trying again in %.0f s; `knockbot check` says more.", what, error.why, pause)
+            why = f"{error.why.rstrip('.')}."
+            log.warning("%s failed: %s Trying again in %.0f s; `knockbot check` says more.", what, why, pause)
             await asyncio.sleep(pause)
 
 

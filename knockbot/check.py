@@ -167,6 +167,11 @@ async def _registration_file(bench: Bench) -> str:
     return f"{file} fits the config"
 
 
+REGISTER = (
+    "write registration.yaml anew (move the old one away, then `knockbot registration -o registration.yaml`), "
+    "give it to the homeserver, and restart that"
+)
+
 ANEW = (
     "move {file} away, write it anew with `knockbot registration -o {file}`, give it to the homeserver, and restart "
     "that"
@@ -205,7 +210,7 @@ async def _account(bench: Bench) -> str:
         if "masquerade" in error.why:
             raise Miss(
                 f"the registration does not cover {me}",
-                "write registration.yaml anew with `knockbot registration`, and restart the homeserver",
+                REGISTER,
             ) from error
         await _register(bench)
         made = ", newly made"
@@ -353,7 +358,7 @@ def _why_no_ping(settings: Settings, error: ActionError) -> Miss:
     service = settings.appservice
     mends = {
         "M_CONNECTION_FAILED": (
-            f"the homeserver cannot reach knockbot at {service.address}",
+            f"the homeserver cannot reach knockbot at {service.address}; knockbot listens on {service.listen}",
             (
                 "set appservice.address to what the homeserver can reach (in a container, not localhost), write "
                 "registration.yaml anew, and restart the homeserver"
@@ -365,12 +370,12 @@ def _why_no_ping(settings: Settings, error: ActionError) -> Miss:
         ),
         "M_BAD_STATUS": (
             f"knockbot at {service.address} does not accept the homeserver's hs_token, or something else answers there",
-            "write registration.yaml anew with `knockbot registration`, and restart the homeserver",
+            REGISTER,
         ),
-        "M_URL_NOT_SET": ("the registration has no url", "write registration.yaml anew, and restart the homeserver"),
+        "M_URL_NOT_SET": ("the registration has no url", REGISTER),
         "M_FORBIDDEN": (
             f"the homeserver knows the token under another id than {service.id}",
-            "write registration.yaml anew with `knockbot registration`, and restart the homeserver",
+            REGISTER,
         ),
     }
     return Miss(*mends.get(error.code or "", (error.why, "look at the homeserver's own log")))

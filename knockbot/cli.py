@@ -82,7 +82,8 @@ def _told(line: str, status: int) -> int:
 def _usage(error: click.ClickException) -> str:
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "knockbot"
-    return f'{command}: {error.format_message().rstrip(".")}; see "{command} --help"'
+    said = error.format_message().rstrip(".")
+    return f'{command}: {said}{" See" if said.endswith("?") else "; see"} "{command} --help"'
 
 
 def _unexpected(error: Exception) -> str:
@@ -140,7 +141,7 @@ def _settings(path: Path, manner: Manner) -> Settings:
 @click.version_option(knockbot.__version__, message="%(prog)s %(version)s")
 @debug_option
 def commands() -> None:
-    """Knockbot keeps the door of Matrix rooms."""
+    """Knockbot answers join requests (knocks) in Matrix rooms."""
 
 
 @commands.command("init")

@@ -199,7 +199,7 @@ def _flag(value: object) -> bool:
 def _host(value: object) -> str:
     written = text(value, (), 255)
     host = written[1:-1] if written.startswith("[") and written.endswith("]") else written
-    if not _HOST.fullmatch(host) and not is_ip_address(host):
+    if host.isdecimal() or (not _HOST.fullmatch(host) and not is_ip_address(host)):  # a port, most likely
         raise Fault(f"expected a host name or an IP address, found {found(written)}")
     return host
 

@@ -221,7 +221,8 @@ class _Reading:
     def _refuse_forbidden(self, text: str, event: Event | None = None) -> None:
         if found := _FORBIDDEN.search(text):
             spot = event or _line_of(found)
-            raise self._fault(f"the character U+{ord(found[0]):04X} is not accepted", spot)
+            escaped = f"; {BACKSLASH}" if event is not None else ""  # in the text itself it would have been found
+            raise self._fault(f"the character U+{ord(found[0]):04X} is not accepted{escaped}", spot)
 
     def _parsed(self) -> Iterator[Event]:
         """The parser's events; what it cannot parse becomes a fault of one line."""
@@ -247,7 +248,12 @@ class _Reading:
                 break
         if found := _CANNOT_BEGIN.search(problem):
             words = f'text that begins with "{found["character"]}" needs quotes'
-        line = self.text.split("\n")[spot.line : spot.line + 1] if spot else []
+        lines = self.text.split("\n")
+        if begun and spot and "flow" in context:
+            for number, written in enumerate(lines[begun.line : spot.line + 1], begun.line + 1):
+                if _NOTE_IN_BRACKETS.search(written):
+                    return self._fault('text that begins with "#" needs quotes', number)
+        line = lines[spot.line : spot.line + 1] if spot else []
         if curly := _CURLY.search("".join(line)):
             words = f"{words}; {curly[0]} {_NO_QUOTATION_MARK}"
         return self._fault(shown(words, 300), spot.line + 1 if spot else 1)
@@ -272,7 +278,12 @@ def _curly_quote(text: str) -> str | None:
     return text[0] if _CURLY_BEGINS.match(text) else curly[0] if alone else None
 
 
+_NOTE_IN_BRACKETS = re.compile(r"[:,\[{]\s+#\S")
+"""To YAML the rest of such a line is a comment, with the bracket that was to close."""
+
 _CANNOT_BEGIN = re.compile(r"found character '(?P<character>[@`%|>])' that cannot start any token")
+
+BACKSLASH = 'a "\\" in double quotes needs another one before it, or single quotes'
 
 MENDS = (
     (re.compile(r"found character '\\t' that cannot"), "indent with spaces, not with tabs"),
@@ -283,9 +294,12 @@ MENDS = (
     (re.compile(r"block scalar: expected"), 'text that begins with "|" or ">" needs quotes'),
     (re.compile(r"quoted scalar: found unexpected end of stream"), "a quotation mark is never closed"),
     (re.compile(r"flow (sequence|mapping|node): .*<stream end>"), "a bracket is never closed"),
-    (re.compile(r"unknown escape character"), 'a "\\" in double quotes needs another one before it, or single quotes'),
+    (re.compile(r"unknown escape character"), BACKSLASH),
     (re.compile(r"expected '<document start>'"), "something stands here after the end of the document"),
-    (re.compile(r"mapping values are not allowed"), 'a ":" where none can stand; text that has one in it needs quotes'),
+    (
+        re.compile(r"mapping values are not allowed"),
+        'a ":" where none can stand: begin a new line, or put quotes around text with ":"',
+    ),
     (re.compile(r"could not find expected ':'"), 'a line that is not "key: value"'),
     (re.compile(r"block (mapping|collection): .*<block end>"), "this line is not indented like those around it"),
 )

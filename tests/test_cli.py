@@ -227,6 +227,12 @@ def test_the_address_follows_from_where_knockbot_listens(knock: Run, listen: str
     assert service.address == address
 
 
+def test_a_misspelt_command_is_one_line_that_names_the_nearest(knock: Run) -> None:
+    status, _, err = knock("chek")
+
+    assert (status, err) == (2, "knockbot: No such command 'chek'. Did you mean 'check'? See \"knockbot --help\"\n")
+
+
 @pytest.mark.parametrize(
     ("option", "value", "words"),
     [
@@ -237,6 +243,7 @@ def test_the_address_follows_from_where_knockbot_listens(knock: Run, listen: str
         ("--listen", "*", "expected a host name or an IP address"),
         ("--listen", "unix:/run/knockbot.sock", "expected host:port"),
         ("--listen", "host:99999", "expected a port from 1 to 65535"),
+        ("--listen", "29331", "expected a host name or an IP address"),
     ],
 )
 def test_a_wrong_option_is_one_line_that_names_it(knock: Run, option: str, value: str, words: str) -> None:

@@ -453,11 +453,12 @@ rooms:
         ("metrics: {listen: 9000}", "8: metrics.listen", "expected text, found 9000: put it in quotes"),
         ("metrics: {listen: localhost}", "8: metrics.listen", 'expected host:port, found "localhost"'),
         ("metrics: {listen: '::1:80'}", "8: metrics.listen", 'expected host:port, found "::1:80"'),
+        ("metrics: {listen: '29332:1'}", "8: metrics.listen", 'expected a host name or an IP address, found "29332"'),
         ("metrics: {listen: 'a:99999'}", "8: metrics.listen", "expected a port from 1 to 65535, found 99999"),
         ("logging: {level: loud}", "8: logging.level", 'unknown word "loud"; known: debug, info, warning, error'),
         ("logging: {format: xml}", "8: logging.format", 'unknown word "xml"; known: text, json'),
         ("logging: debug", "8: logging", 'expected keys and values, found "debug"'),
-        ("port: 1\n  x: y", "9", 'a ":" where none can stand; text that has one in it needs quotes'),
+        ("port: 1\n  x: y", "9", 'a ":" where none can stand: begin a new line, or put quotes around text with ":"'),
         ("homeserver: {}", "8", 'the key "homeserver" stands here a second time (first: line 1)'),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from knockbot.documents import LARGEST, dump, read_document, unfenced
+from knockbot.documents import BACKSLASH, LARGEST, dump, read_document, unfenced
 from knockbot.errors import Fault
 
 MANY = 100_000
@@ -146,9 +146,10 @@ def test_a_fault_found_later_is_located_by_its_path() -> None:
         ("a: 1\nb: \x1b[0m", "p:2: the character U+001B is not accepted"),
         ("a: 1\nb: x\u2028c: 2", "p:2: the character U+2028 is not accepted"),
         ("a: \ud800", "p:1: the character U+D800 is not accepted"),
-        ('a: 1\nb: "\\0"', "p:2: the character U+0000 is not accepted"),
-        ('a: "\\ud800"', "p:1: the character U+D800 is not accepted"),
-        ('"\\x07": 1', "p:1: the character U+0007 is not accepted"),
+        ('a: 1\nb: "\\0"', f"p:2: the character U+0000 is not accepted; {BACKSLASH}"),
+        ('a: "\\bspam"', f"p:1: the character U+0008 is not accepted; {BACKSLASH}"),
+        ('a: "\\ud800"', f"p:1: the character U+D800 is not accepted; {BACKSLASH}"),
+        ('"\\x07": 1', f"p:1: the character U+0007 is not accepted; {BACKSLASH}"),
         ('a: 1\nb: "\\UFFFFFFFF"', "p:2: not valid YAML: no character has the number in this escape"),
         ('a: "\\U00110000"', "p:1: not valid YAML: no character has the number in this escape"),
         ("%YAML 1.1\n---\na: 1", 'p:1: directives are not accepted; text that begins with "%" needs quotes'),
@@ -169,11 +170,20 @@ def test_a_fault_found_later_is_located_by_its_path() -> None:
         ("a: !", 'p:1: tags are not accepted; text that begins with "!" needs quotes'),
         ("a: !<", 'p:1: tags are not accepted; text that begins with "!" needs quotes'),
         ("a: 1\n\tb: 2", "p:2: indent with spaces, not with tabs"),
-        ("a: 1\n  b: 2", 'p:2: a ":" where none can stand; text that has one in it needs quotes'),
-        ("a: b: c", 'p:1: a ":" where none can stand; text that has one in it needs quotes'),
+        (
+            "a: 1\n  b: 2",
+            'p:2: a ":" where none can stand: begin a new line, or put quotes around text with ":"',
+        ),
+        (
+            "a: b: c",
+            'p:1: a ":" where none can stand: begin a new line, or put quotes around text with ":"',
+        ),
         ("a: 1\nb", 'p:2: a line that is not "key: value"'),
         ("a: 1\nb: 'x\nc: 2", "p:2: a quotation mark is never closed"),
         ("a: 1\nb: [x, y", "p:2: a bracket is never closed"),
+        ("a: 1\nb: { c: #d }\ne: 2", 'p:2: text that begins with "#" needs quotes'),
+        ("b:\n  - [x, #y]", 'p:2: text that begins with "#" needs quotes'),
+        ("b: [\n  x,\n  #y:z,\n  w\n", "p:1: a bracket is never closed"),
         ("a:\n    b: 1\n  c: 2", "p:3: this line is not indented like those around it"),
         ('a: "\\d+"', 'p:1: a "\\" in double quotes needs another one before it, or single quotes'),
         ("{a: 1}\n}", "p:2: something stands here after the end of the document"),
