@@ -215,7 +215,7 @@ async def protect(door: Door, ask: Ask) -> Promise:
         return Promise(wording.room_not_found(ask.reference.room, error.why), ask=ask, counts=counts)
     refusal = await journal.refusing(_unfit_to_manage(door, ask, room_id), ask.requester, "protect", room_id)
     if refusal is not None:
-        return Promise(refusal)
+        return Promise(refusal, ask=ask, counts=False)  # it is about this room, and asks nothing of the other
     if await is_in(door, room_id):
         return await _judge_ask(door, ask, room_id)
     return await _get_in(door, ask, room_id, via)

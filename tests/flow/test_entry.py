@@ -325,6 +325,17 @@ async def test_a_misspelt_alias_of_our_own_server_is_no_failure(house: House) ->
     assert "attempts failed" in await protect(house)
 
 
+async def test_a_management_room_that_is_not_fit_is_no_failure(house: House) -> None:
+    """Who moderates the protected room alone is told what is missing, as often as they ask."""
+    lawn(house, BOT)
+    house.world.change(MODS, BOB, BOB, "join")
+    for _ in range(5):
+        assert "cannot be a management room" in await protect(house, by=BOB)
+
+    house.world.rooms[MODS].levels["users"][BOB] = 100
+    assert "attempts failed" not in await protect(house, by=BOB)
+
+
 async def test_a_success_is_no_failure(house: House) -> None:
     lawn(house, BOT)
     for _ in range(5):
