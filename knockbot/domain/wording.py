@@ -596,11 +596,16 @@ def history_line(line: Recorded, labels: Mapping[str, str] | None = None) -> Wor
     return words("{} · {}{} · {}", moment(line.at), about, _what(line), by)
 
 
+RECORDED: dict[str, str] = {"issued": "invite sent", "standing": "invite approved", "redeemed": "invite used"}
+"""How the record tells of a third-party invite, whose states have names of their own."""
+
+
 def _what(line: Recorded) -> str:
     verdict, revision = line.detail.get("verdict"), line.detail.get("revision")
     if verdict:
         return f"policy says {verdict}"
-    return f"{line.what}, revision {revision}" if revision else line.what
+    what = RECORDED.get(line.what, line.what)
+    return f"{what}, revision {revision}" if revision else what
 
 
 def log(rows: Sequence[Words]) -> Words:

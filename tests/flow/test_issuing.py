@@ -95,6 +95,8 @@ async def test_an_address_is_invited_on_a_moderators_word(house: House) -> None:
     assert "car..." in line
     assert CARLA not in line
     assert await house.history(request) == [(ALICE, "issued"), (ALICE, "standing")]
+    told = await asked(house, "log 1")
+    assert [line.split(" · ")[-2] for line in told.split("\n")] == ["invite sent", "invite approved"]
 
 
 async def test_the_words_of_the_mail_name_the_moderator_and_the_room(house: House) -> None:

@@ -45,7 +45,7 @@ def record(shown: str) -> list[str]:
     return [line.split(" · ")[-2] for line in shown.split("\n") if "UTC" in line]
 
 
-STORY = ["policy says accept", "standing", "redeemed", "policy says accept", "redeemed", "joined"]
+STORY = ["policy says accept", "invite approved", "invite used", "policy says accept", "invite used", "joined"]
 
 
 # --- one story ----------------------------------------------------------------------------------------------------
