@@ -185,7 +185,7 @@ async def _request_meant(door: Door, reaction: Reaction) -> Request | None:
     A card that many applicants share takes no clicks: nobody should let in a crowd by one of them.
     """
     async with door.db.tx() as tx:
-        card = await cards.by_event(tx, reaction.room_id, reaction.target)
+        card = await cards.pointed_at(tx, reaction.room_id, reaction.target)
         shown = await requests.on_card(tx, card.id) if card else []
         if card is None or await rooms.find(tx, card.room_id) is None:
             return None
@@ -201,7 +201,7 @@ def takes_clicks(shown: Sequence[Request]) -> bool:
 
 async def hint(door: Door, tx: Tx, room_id: str, event_id: str, who: str) -> None:
     """Tell somebody how the card they reacted or replied to is answered; nothing where it waits for no answer."""
-    card = await cards.by_event(tx, room_id, event_id)
+    card = await cards.pointed_at(tx, room_id, event_id)
     if card is None or await rooms.find(tx, card.room_id) is None:
         return
     shown = await requests.on_card(tx, card.id)

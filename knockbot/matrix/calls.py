@@ -148,11 +148,11 @@ class Meant:
 
 
 async def requests_meant(call: Call, text: str) -> tuple[Meant, str] | None:
-    """The requests a command is about, and the words that follow: by the card it replies to, in whose words nothing
-    is read as a number; else by number; else by the applicant. `None` where nothing says which.
+    """The requests a command is about, and the words that follow: by the card or line it replies to, in whose words
+    nothing is read as a number; else by number; else by the applicant. `None` where nothing says which.
     """
     async with call.door.db.tx() as tx:
-        shown = await _shown_by_card(tx, call)
+        shown = await _replied_to(tx, call)
         if shown is not None:
             if not review.takes_clicks(shown):
                 raise NotMeant(wording.card_shows_several(shown))
@@ -167,26 +167,33 @@ async def requests_meant(call: Call, text: str) -> tuple[Meant, str] | None:
         return await _by_applicant(tx, call, text) if text else None
 
 
-async def _shown_by_card(tx: Tx, call: Call) -> list[Request] | None:
-    """What the card shows that a command replies to, or in whose thread it stands; `None` where there is no card."""
-    for event_id in (call.message.in_reply_to, call.message.thread):
-        card = await cards.by_event(tx, call.room, event_id) if event_id is not None else None
-        shown = await requests.on_card(tx, card.id) if card is not None else []
+async def _replied_to(tx: Tx, call: Call) -> list[Request] | None:
+    """What the card or the line shows that a command replies to, or in whose thread it stands; `None` where it shows
+    nothing."""
+    for event_id in filter(None, (call.message.in_reply_to, call.message.thread)):
+        card = await cards.pointed_at(tx, call.room, event_id)
+        on_card = await requests.on_card(tx, card.id) if card is not None else []
+        shown = on_card or await requests.of_line(tx, call.room, event_id)
         if shown:
             return shown
     return None
+
+
+ALL = "all"
+"""Nobody's name, unless it stands in quotes: whoever is called so must not get an answer that was for everybody."""
 
 
 async def _by_applicant(tx: Tx, call: Call, text: str) -> tuple[Meant, str]:
     """The pending request of the user, by id or name, that a text begins with."""
     first, _, rest = text.partition(" ")
     user_id = ids.user_reference(first.rstrip(",")) or ids.user_reference(first.rstrip(":,"))
+    by_name = user_id is None and first.rstrip(":,").casefold() != ALL
     managed = {room.room_id for room in await rooms.managed_by(tx, call.room)}
     found: list[tuple[Request, str]] = []
     for request in await requests.pending(tx, call.room):
         if not request.user_id or request.room_id not in managed:
             continue
-        after = after_name(text, request.display_name or "") if user_id is None else None
+        after = after_name(text, request.display_name or "") if by_name else None
         if request.user_id == user_id:
             found.append((request, rest.strip()))
         elif after is not None:

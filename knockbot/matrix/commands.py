@@ -165,7 +165,7 @@ async def _overhear(door: Door, message: Message, seq: int, *, edited: bool) -> 
 async def _click(door: Door, message: Message, target: str, emoji: str, seq: int) -> None:
     """A reply of nothing but an emoji is the click of it; where it could be one, it counts as a command does."""
     async with door.db.tx() as tx:
-        on_card = await cards.by_event(tx, message.room_id, target) is not None
+        on_card = await cards.pointed_at(tx, message.room_id, target) is not None
     refusal = await _not_heard(door, message) if on_card else None
     if refusal is None:
         click = Reaction(message.room_id, message.event_id, message.sender, message.sent_at, target, emoji)

@@ -97,7 +97,7 @@ async def _said_of_each(
     return take_each
 
 
-_NUMBERS = re.compile(r"#?[0-9]{1,9}(\s+#?[0-9]{1,9})*")
+_NUMBERS = re.compile(r"#?[0-9]{1,9}([\s,\u2013#-]+[0-9]{1,9})*")
 """Words that are numbers and nothing else: perhaps a list was meant."""
 
 

@@ -40,7 +40,7 @@ async def get(tx: Tx, card_id: int) -> Card:
 
 
 async def by_event(tx: Tx, management_room: str, event_id: str) -> Card | None:
-    """The card that a reaction or a reply points at."""
+    """The card that stands in the room as this event."""
     row = await tx.fetchrow(
         "SELECT * FROM cards WHERE event_id = $1 AND management_room = $2", event_id, management_room
     )
@@ -56,6 +56,11 @@ async def edited_by(tx: Tx, management_room: str, event_id: str) -> Card | None:
         management_room,
     )
     return _card(row) if row else None
+
+
+async def pointed_at(tx: Tx, management_room: str, event_id: str) -> Card | None:
+    """The card that a reaction or a reply points at; some clients point at its newest edit."""
+    return await by_event(tx, management_room, event_id) or await edited_by(tx, management_room, event_id)
 
 
 async def posted(tx: Tx, card_id: int, event_id: str) -> None:

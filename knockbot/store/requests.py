@@ -369,6 +369,17 @@ async def on_card(tx: Tx, card_id: int) -> list[Request]:
     return [_request(row) for row in rows]
 
 
+async def of_line(tx: Tx, management_room: str, event_id: str) -> list[Request]:
+    """The request that a line of the bot is about; none where that message is no such line."""
+    rows = await tx.fetch(
+        f"SELECT {_COLUMNS} FROM requests WHERE id IN "
+        "(SELECT request_id FROM effects WHERE result = $1 AND room_id = $2 AND act = 'say')",
+        event_id,
+        management_room,
+    )
+    return [_request(row) for row in rows]
+
+
 async def counts(tx: Tx) -> dict[str, int]:
     """How many requests are in each state."""
     rows = await tx.fetch("SELECT state, count(*) AS n FROM requests GROUP BY state")

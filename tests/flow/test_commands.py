@@ -64,6 +64,51 @@ async def test_in_a_reply_to_a_card_nothing_is_read_as_whom_it_is_about(house: H
     assert reason_for(house, ANA) == words
 
 
+def newest_edit(house: House, card: Card) -> str:
+    edits = [event for event in house.world.rooms[MODS].said if "m.new_content" in event["content"]]
+    return str([edit for edit in edits if edit["content"]["m.relates_to"]["event_id"] == card.event_id][-1]["event_id"])
+
+
+@pytest.mark.parametrize("how", ["reply", "thread", "click", "reply of an emoji"])
+async def test_an_edit_of_a_card_stands_for_the_card(house: House, how: str) -> None:
+    """There are clients that reply and react to the newest edit."""
+    [first, *_] = await knocks(house, ANA, BEA)
+    house.world.knock(GARDEN, ANA, "hello again")
+    await house.live()
+    edit = newest_edit(house, first)
+    match how:
+        case "reply":
+            house.tell("reject 2 characters at least, please", reply_to=edit)
+        case "thread":
+            house.world.say(MODS, ALICE, "!kb reject 2 characters at least, please", **in_thread(edit))
+        case "click":
+            house.world.react(MODS, ALICE, edit, "❌")
+        case _:
+            reply(house, "❌", edit)
+    await house.live()
+
+    assert states(house, ANA, BEA) == ["leave", "knock"]
+
+
+async def test_in_a_reply_to_the_line_of_a_rule_its_request_is_meant_and_no_number(house: House) -> None:
+    await house.set_policy(f"rules: [{{when: {{user: '{ANA}'}}, then: accept}}]")
+    await knocks(house, ANA, BEA)
+    [line] = [event for event in house.world.rooms[MODS].said if event["content"].get("msgtype") == "m.notice"]
+    [said] = await told(house, "ban 2 days of spam", reply_to=line["event_id"])
+
+    assert "#1" in said
+    assert states(house, ANA, BEA) == ["invite", "knock"]
+
+
+@pytest.mark.parametrize("words", ["2", "#2", "2, 3", "2-3", "#2 #3", "2 3"])
+async def test_numbers_alone_in_a_reply_are_told_to_be_words(house: House, words: str) -> None:
+    [first, *_] = await knocks(house, ANA, BEA, BEN)
+    [said] = await told(house, f"reject {words}", reply_to=first.event_id)
+
+    assert words in said
+    assert states(house, ANA, BEA, BEN) == ["leave", "knock", "knock"]
+
+
 async def test_a_reply_to_what_is_no_card_needs_a_number(house: House) -> None:
     await knocks(house, ANA, BEA)
     talk = house.world.say(MODS, ALICE, "who is that?")
@@ -209,6 +254,17 @@ async def test_a_name_like_a_number_or_an_id_takes_no_answer_of_theirs(house: Ho
     await told(house, f"show {ANA}")
 
     assert states(house, ANA, BEA, BEN) == ["invite", "knock", "knock"]
+
+
+@pytest.mark.parametrize("command", ["accept all", "accept ALL, please", "accept all of them"])
+async def test_whoever_is_called_all_gets_no_answer_for_everybody(house: House, command: str) -> None:
+    await knocks(house, ANA, name="Ana")
+    await knocks(house, BEA, name="all")
+    [said] = await told(house, command)
+    await told(house, 'reject "all"')
+
+    assert "!kb list" in said
+    assert states(house, ANA, BEA) == ["knock", "leave"]
 
 
 # --- rooms ----------------------------------------------------------------------------------------------------
