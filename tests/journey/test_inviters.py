@@ -113,7 +113,7 @@ async def test_the_policy_may_say_otherwise_for_each(keeper: InProcess) -> None:
 
     await told(garden, removed, "pending")
     await said_how_many(garden, [removed], "wait for your answer")
-    await said_how_many(garden, [demoted], "stays")
+    await said_how_many(garden, [demoted], "stay")
     await said_how_many(garden, [left], "revoke")
     await gone(garden, left)
     assert await standing(garden) == {removed.token, demoted.token}
