@@ -247,10 +247,7 @@ async def revive(tx: Tx, key: str, now: int) -> None:
 
 
 async def postpone_server(tx: Tx, server: str, due_at: int) -> None:
-    """Set a silent server aside: whatever else waits to invite its users waits until then.
-
-    But for `open`, which is tried once, so that a rejection does not wait for it.
-    """
+    """Set a silent server aside: whatever else waits to invite its users waits until then."""
     await tx.execute(
         "UPDATE effects SET due_at = $2 WHERE state = 'due' AND server = $1 AND due_at < $2",
         server,

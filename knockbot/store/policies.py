@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from knockbot.store.db import Tx
 
@@ -21,35 +22,33 @@ class Revision:
     text: str
 
 
+_COLUMNS = "room_id, revision, author, written_at, text"
+
+
+def _revision(row: Any) -> Revision | None:
+    return Revision(*(row[name] for name in _COLUMNS.split(", "))) if row is not None else None
+
+
 async def current(tx: Tx, room_id: str) -> Revision | None:
     """The policy in force, where the room has one of its own."""
-    row = await tx.fetchrow(
-        "SELECT room_id, revision, author, written_at, text FROM policies WHERE room_id = $1 "
-        "ORDER BY revision DESC LIMIT 1",
-        room_id,
+    return _revision(
+        await tx.fetchrow(f"SELECT {_COLUMNS} FROM policies WHERE room_id = $1 ORDER BY revision DESC LIMIT 1", room_id)
     )
-    return Revision(row["room_id"], row["revision"], row["author"], row["written_at"], row["text"]) if row else None
 
 
 async def revision(tx: Tx, room_id: str, number: int) -> Revision | None:
     """One revision of a room's policy, old or in force."""
-    row = await tx.fetchrow(
-        "SELECT room_id, revision, author, written_at, text FROM policies WHERE room_id = $1 AND revision = $2",
-        room_id,
-        number,
+    return _revision(
+        await tx.fetchrow(f"SELECT {_COLUMNS} FROM policies WHERE room_id = $1 AND revision = $2", room_id, number)
     )
-    return Revision(row["room_id"], row["revision"], row["author"], row["written_at"], row["text"]) if row else None
 
 
 async def revisions(tx: Tx, room_id: str, limit: int) -> list[Revision]:
     """The newest revisions of a room's policy, newest first."""
     rows = await tx.fetch(
-        "SELECT room_id, revision, author, written_at, text FROM policies WHERE room_id = $1 "
-        "ORDER BY revision DESC LIMIT $2",
-        room_id,
-        limit,
+        f"SELECT {_COLUMNS} FROM policies WHERE room_id = $1 ORDER BY revision DESC LIMIT $2", room_id, limit
     )
-    return [Revision(row["room_id"], row["revision"], row["author"], row["written_at"], row["text"]) for row in rows]
+    return [found for found in map(_revision, rows) if found is not None]
 
 
 async def revise(tx: Tx, room_id: str, *, author: str, text: str, now: int, cause: str | None) -> int:
