@@ -59,12 +59,12 @@ ASKED_OF: Mapping[Act, tuple[Verdict, Kind]] = {
 """Which answer each act is, so that it takes the same power by whatever way it came about."""
 
 
-async def insist(door: Door, effect: Effect, act: Act | None = None) -> None:
-    """Look again, right before the act (or before `act` in its place). Raises `Never` where the power is gone."""
+async def insist(door: Door, effect: Effect) -> None:
+    """Look again, right before the act. Raises `Never` where the power is gone."""
     who = effect.content.get("for")
     if who is None:
         return
-    verdict, kind = ASKED_OF[act or effect.act]
+    verdict, kind = ASKED_OF[effect.act]
     why = await lacking(door, str(who), verdict, room_id=effect.room_id, subject=effect.user_id or ANYBODY, kind=kind)
     if why is not None:
         raise Never(f"{why}.", code=NO_AUTHORITY)

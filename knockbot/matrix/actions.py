@@ -37,8 +37,6 @@ from knockbot.store.effects import Claimed
 CLOCKS_APART = 10 * 60 * 1000
 """How far (milliseconds) the homeserver's clock may have been behind where we believe it, for messages of our own."""
 
-MEMBER = "m.room.member"
-
 PAGES = 50
 """Pages of a hundred messages of ours to look through at most."""
 
@@ -231,11 +229,10 @@ async def _revoke(hand: Hand, effect: Effect) -> Outcome:
     if stands.invite.inviter != inviter:
         return Overtaken("an invite of somebody else stands under its token")
     await authority.insist(hand.door, effect)
-    if not fits_a_path(token):
-        await _insist_on_redacting(hand, effect.room_id)
     if fits_a_path(token):
         await hand.homeserver.put_state(effect.room_id, THIRD_PARTY_INVITE, spoken(token), {})
     else:
+        await _insist_on_redacting(hand, effect.room_id)
         await hand.homeserver.redact(effect.room_id, stands.event_id, transaction_id(effect.key))
     return Done()
 
