@@ -121,39 +121,36 @@ def one_holds(findings: Iterable[Finding]) -> Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class UserIs(Condition):
+class _Fits(Condition):
+    """Somebody, or their server, fits one of the globs."""
+
+    globs: Globs
+
+    @property
+    def memory(self) -> int:
+        return self.globs.memory
+
+    @property
+    def globs_looked_through(self) -> int:
+        return self.globs.looked_through
+
+
+class UserIs(_Fits):
     """The whole user ID fits one of the globs, to the letter."""
 
-    users: Globs
-
-    @property
-    def memory(self) -> int:
-        return self.users.memory
-
-    @property
-    def globs_looked_through(self) -> int:
-        return self.users.looked_through
+    __slots__ = ()
 
     def judge(self, knock: Knock, facts: Facts) -> Finding:
-        return _fits("user", self.users, knock.user_id)
+        return _fits("user", self.globs, knock.user_id)
 
 
-@dataclass(frozen=True, slots=True)
-class ServerIs(Condition):
+class ServerIs(_Fits):
     """The applicant's server, without port and case, fits one of the globs."""
 
-    servers: Globs
-
-    @property
-    def memory(self) -> int:
-        return self.servers.memory
-
-    @property
-    def globs_looked_through(self) -> int:
-        return self.servers.looked_through
+    __slots__ = ()
 
     def judge(self, knock: Knock, facts: Facts) -> Finding:
-        return _fits("server", self.servers, host_of(server_of(knock.user_id)))
+        return _fits("server", self.globs, host_of(server_of(knock.user_id)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,24 +361,15 @@ def _came_to_pass(word: str, *states: State) -> Callable[[object, Path], Conditi
 # --- who invited them -----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class InviterIs(Condition):
+class InviterIs(_Fits):
     """The whole user ID of the inviter fits one of the globs, to the letter."""
 
-    users: Globs
-
-    @property
-    def memory(self) -> int:
-        return self.users.memory
-
-    @property
-    def globs_looked_through(self) -> int:
-        return self.users.looked_through
+    __slots__ = ()
 
     def judge(self, knock: Knock, facts: Facts) -> Finding:
         if facts.invite is None:
             return _no_invite("who invited them")
-        return _fits("inviter", self.users, facts.invite.inviter)
+        return _fits("inviter", self.globs, facts.invite.inviter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -469,22 +457,13 @@ def _read_invites_by_inviter(value: object, path: Path) -> InvitesByInviter:
 # --- who vouches for the address ------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class IdentityServerIs(Condition):
+class IdentityServerIs(_Fits):
     """Every key of the invite carries an https URL whose host, without port and case, fits one of the globs.
 
     One key is enough to come in by, so one that is not of these servers makes it false; so does an invite without keys.
     """
 
-    servers: Globs
-
-    @property
-    def memory(self) -> int:
-        return self.servers.memory
-
-    @property
-    def globs_looked_through(self) -> int:
-        return self.servers.looked_through
+    __slots__ = ()
 
     def judge(self, knock: Knock, facts: Facts) -> Finding:
         if facts.invite is None:
@@ -502,8 +481,8 @@ class IdentityServerIs(Condition):
         host = https_host(key.url)
         if host is None:
             return Finding(Truth.FALSE, f"a key of the invite has no plain https URL, but {found(key.url)}")
-        wanted = _listed(self.servers.texts)
-        held = self.servers.first_match(host) is not None
+        wanted = _listed(self.globs.texts)
+        held = self.globs.first_match(host) is not None
         return _finding(held, f"identity server is {found(host)}", f"identity server is {found(host)}, not {wanted}")
 
 
