@@ -10,13 +10,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from knockbot.domain import wording
-from knockbot.domain.model import Reaction, RoomChange, Verdict
-from knockbot.domain.plan import REACTIONS
+from knockbot.domain.model import Reaction, RoomChange
 from knockbot.domain.words import Words
 from knockbot.errors import Never
-from knockbot.flow import rulebook, rules, settle, upgrading
+from knockbot.flow import review, rulebook, rules, settle, upgrading
 from knockbot.flow.door import Door, Tombstone
-from knockbot.store import inbox, moves, policies, rooms, visits
+from knockbot.store import moves, policies, rooms, visits
 from knockbot.store.moves import Move, Stage
 from knockbot.store.rooms import ProtectedRoom
 
@@ -46,7 +45,7 @@ async def _look_at(door: Door, room: ProtectedRoom, name: str, room_id: str) -> 
                 await moves.forget(tx, room_id, room.room_id)
         return
     if known is not None and known.tombstone == tombstone.event_id and known.stage is not Stage.WAITING:
-        await _find_missed_answer(door, room, known)
+        await upgrading.find_missed_answer(door, room, known, _answered)
         return
     move = Move(room_id, tombstone.event_id, tombstone.replacement, Stage.WAITING, policy_of=room.room_id)
     fault = upgrading.fault_of_name(room_id, tombstone) or await _fault_of_place(door, room)
@@ -110,37 +109,14 @@ async def room_changed(door: Door, change: RoomChange) -> None:
 
 async def reacted(door: Door, reaction: Reaction, seq: int | None) -> None:
     """A reaction in a room: an answer to a question about a replacement, or to a card."""
-    if not await clicked(door, reaction, seq):
-        await upgrading.reacted(door, reaction, seq)
-
-
-async def clicked(door: Door, reaction: Reaction, seq: int | None) -> bool:
-    """Take a reaction in, if it answers a question about a room that a policy names; false if it does not."""
     async with door.db.tx() as tx:
         move = await moves.asked_by(tx, reaction.target)
-        room = await rooms.find(tx, move.policy_of) if move is not None and move.policy_of else None
-    if move is None or room is None or room.management_room != reaction.room_id:
-        return False
-    if reaction.sender == door.bot or REACTIONS.get(reaction.key) is not Verdict.ACCEPT:
-        return False
-    await _answered(door, reaction, seq, room, move)
-    return True
-
-
-async def _find_missed_answer(door: Door, room: ProtectedRoom, move: Move) -> None:
-    """Clicks on the question that came while nobody looked."""
-    if move.stage is not Stage.OFFERED or move.event_id is None:
+        room = await rooms.find(tx, move.policy_of or move.room_id) if move is not None else None
+    asked_here = room is not None and room.management_room == reaction.room_id
+    if move is None or room is None or not asked_here or not upgrading.agrees(door, reaction):
+        await review.reacted(door, reaction, seq)
         return
-    if await door.outside.is_redacted(room.management_room, move.event_id):
-        async with door.closing(None) as tx:
-            await moves.ask_again(tx, move)
-            door.look_at_after(tx, room.room_id)
-        return
-    for reaction in reversed(await door.outside.reactions(room.management_room, move.event_id)):
-        async with door.db.tx() as tx:
-            known = await inbox.is_known(tx, reaction.event_id)
-        if not known:
-            await clicked(door, reaction, None)
+    await (_answered if move.policy_of else upgrading.answered)(door, reaction, seq, room, move)
 
 
 async def _answered(door: Door, reaction: Reaction, seq: int | None, room: ProtectedRoom, move: Move) -> None:

@@ -6,7 +6,7 @@ is let into the old room; policy and open requests go over when a moderator says
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -40,7 +40,7 @@ async def look(door: Door, room: ProtectedRoom) -> None:
                 await moves.forget(tx, room.room_id)
         return
     if known is not None and known.tombstone == tombstone.event_id and known.stage is not Stage.WAITING:
-        await _find_missed_answer(door, known)
+        await find_missed_answer(door, room, known, answered)
         return
     await _stop_accepting(door, room, _move(room, tombstone, Stage.WAITING))
     fault = await _fault_of_tombstone(door, room, tombstone)
@@ -190,30 +190,18 @@ async def asked(door: Door, tx: Tx, about: Sequence[str], management_room: str, 
 # --- the answer -----------------------------------------------------------------------------------------------
 
 
-async def reacted(door: Door, reaction: Reaction, seq: int | None) -> None:
-    """A reaction in a room: an answer to a question about a replacement, or to a card."""
-    if not await clicked(door, reaction, seq):
-        await review.reacted(door, reaction, seq)
+Answered = Callable[[Door, Reaction, int | None, ProtectedRoom, Move], Awaitable[None]]
+"""Takes in a click on a question about a replacement: of a protected room, or of one that its policy names."""
 
 
-async def clicked(door: Door, reaction: Reaction, seq: int | None) -> bool:
-    """Take a reaction in, if it answers a question about a replacement; false if it does not."""
-    async with door.db.tx() as tx:
-        move = await moves.asked_by(tx, reaction.target)
-        room = await rooms.find(tx, move.room_id) if move is not None and not move.policy_of else None
-    if move is None or room is None or room.management_room != reaction.room_id:
-        return False
-    if reaction.sender == door.bot or REACTIONS.get(reaction.key) is not Verdict.ACCEPT:
-        return False
-    await _answered(door, reaction, seq, move)
-    return True
+def agrees(door: Door, reaction: Reaction) -> bool:
+    """Whether a reaction to such a question is its one answer, and not the bot's own offer of it."""
+    return reaction.sender != door.bot and REACTIONS.get(reaction.key) is Verdict.ACCEPT
 
 
-async def _find_missed_answer(door: Door, move: Move) -> None:
-    """Clicks on the question that came while nobody looked."""
-    async with door.db.tx() as tx:
-        room = await rooms.find(tx, move.room_id)
-    if move.stage is not Stage.OFFERED or move.event_id is None or room is None:
+async def find_missed_answer(door: Door, room: ProtectedRoom, move: Move, take: Answered) -> None:
+    """Find clicks on the question that came while nobody looked; ask again where it was redacted."""
+    if move.stage is not Stage.OFFERED or move.event_id is None:
         return
     if await door.outside.is_redacted(room.management_room, move.event_id):
         async with door.closing(None) as tx:
@@ -223,12 +211,12 @@ async def _find_missed_answer(door: Door, move: Move) -> None:
     for reaction in reversed(await door.outside.reactions(room.management_room, move.event_id)):
         async with door.db.tx() as tx:
             known = await inbox.is_known(tx, reaction.event_id)
-        if not known:
-            await clicked(door, reaction, None)
+        if not known and agrees(door, reaction):
+            await take(door, reaction, None, room, move)
 
 
-async def _answered(door: Door, reaction: Reaction, seq: int | None, move: Move) -> None:
-    """A moderator wants the door of the replacement kept as that of the old room was."""
+async def answered(door: Door, reaction: Reaction, seq: int | None, _: ProtectedRoom, move: Move) -> None:
+    """A moderator wants the replacement protected as the old room was."""
     refusal: Words | None
     view: RoomView | None = None
     try:
