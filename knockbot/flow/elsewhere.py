@@ -110,7 +110,9 @@ class Elsewhere:
         self._listen(server)
         if server in (self.home, ""):
             by = None  # what our own server knows is no burden
-        self._count(by)
+        possible_at = _count(self._asked, by, self.now(), most=A_MINUTE, within=MINUTE) if by is not None else None
+        if possible_at is not None:
+            raise TooMany(possible_at)
         places = [(f"by {by}", PER_PERSON)] if by is not None else []
         async with AsyncExitStack() as stack:
             stack.enter_context(self.without_a_place())
@@ -132,24 +134,9 @@ class Elsewhere:
         if self._silent.get(server, 0) > self.now():
             raise Later(f"{server} gave no answer a moment ago.")
 
-    def _count(self, by: str | None) -> None:
-        if by is None:
-            return
-        asked = self._asked.pop(by, deque(maxlen=A_MINUTE))
-        if len(asked) == A_MINUTE and asked[0] > self.now() - MINUTE:
-            self._asked[by] = asked
-            raise TooMany(asked[0] + MINUTE)
-        asked.append(self.now())
-        _keep(self._asked, by, asked)
-
     def may_ask_about(self, inviter: str) -> bool:
         """Whether identity servers may be asked about one more invite of somebody; if so it is counted."""
-        asked = self._inviters.pop(inviter, deque(maxlen=ASKED_ABOUT))
-        allowed = len(asked) < ASKED_ABOUT or asked[0] <= self.now() - 60 * MINUTE
-        if allowed:
-            asked.append(self.now())
-        _keep(self._inviters, inviter, asked)
-        return allowed
+        return _count(self._inviters, inviter, self.now(), most=ASKED_ABOUT, within=60 * MINUTE) is None
 
     @contextmanager
     def without_a_place(self) -> Iterator[None]:
@@ -214,3 +201,13 @@ def _keep(kept: dict[str, T], name: str, value: T) -> None:
     kept[name] = value
     if len(kept) > KEPT:
         del kept[next(iter(kept))]
+
+
+def _count(counted: dict[str, deque[int]], who: str, now: int, *, most: int, within: int) -> int | None:
+    """Count one more question for somebody; where they had `most` of them `within` so long, when one is possible."""
+    asked = counted.pop(who, deque(maxlen=most))
+    possible_at = asked[0] + within if len(asked) == most else now
+    if possible_at <= now:
+        asked.append(now)
+    _keep(counted, who, asked)
+    return possible_at if possible_at > now else None
