@@ -56,19 +56,20 @@ async def _invited(door: Door, change: MemberChange, seq: int) -> None:
             door.settings.permission_of(change.sender) is not None
             or await visits.errands(tx, change.room_id)
             or await rooms.find(tx, change.room_id) is not None
-            or await _is_in_config(door, tx, change.room_id)
-            or any(move.stage is Stage.WAITING for move in await moves.leading_to(tx, change.room_id))
+            or await _is_expected(door, tx, change.room_id)
         )
         go = plan.enter if welcome else plan.leave
         await effects.overtake_going(tx, change.room_id, "there is another invite by now", door.now())
         await effects.add(tx, [go(change.room_id, change.event_id)], door.now())
 
 
-async def _is_in_config(door: Door, tx: Tx, room_id: str) -> bool:
-    """Whether the config file names this room, whoever invites the bot there."""
+async def _is_expected(door: Door, tx: Tx, room_id: str) -> bool:
+    """Whether the config file names this room, or it replaces one that the bot knows: whoever invites the bot there."""
     if any(room_id in (name, room.management_room) for name, room in door.settings.rooms.items()):
         return True
-    return any(pin.room_id == room_id for pin in await pins.of_the_config(tx))
+    if any(pin.room_id == room_id for pin in await pins.of_the_config(tx)):
+        return True
+    return any(move.stage is Stage.WAITING for move in await moves.leading_to(tx, room_id))
 
 
 async def _entered(door: Door, change: MemberChange, seq: int) -> None:
@@ -105,10 +106,8 @@ async def _is_new_here(door: Door, tx: Tx, room_id: str, inviter: str) -> bool:
     """Whether the bot came because somebody who may use it invited it, and not because it was sent for."""
     if door.settings.permission_of(inviter) is None or await visits.errands(tx, room_id):
         return False
-    configured = {*door.settings.rooms, *(entry.management_room for entry in door.settings.rooms.values())}
-    led_here = room_id in configured or any(move.stage is Stage.WAITING for move in await moves.leading_to(tx, room_id))
     known = await rooms.find(tx, room_id) is not None or await rooms.is_management_room(tx, room_id)
-    return not led_here and not known
+    return not known and not await _is_expected(door, tx, room_id)
 
 
 def _ask_of(errand: Errand) -> Ask:
