@@ -10,6 +10,9 @@ from enum import StrEnum
 from knockbot.domain.model import Verdict
 from knockbot.domain.power import Powers
 
+KNOCKABLE = frozenset({"knock", "knock_restricted"})
+"""The join rules by which people can knock."""
+
 RULES_SINCE = {"knock": 7, "restricted": 8, "knock_restricted": 10}
 """The room version from which on homeservers know a join rule (specification, "Room Versions")."""
 
@@ -39,7 +42,7 @@ def of_protected(join_rule: str, version: str, powers: Powers) -> tuple[Concern,
     """What makes a room unfit to be protected."""
     found = {
         Concern.PUBLIC: join_rule == "public",
-        Concern.SHUT: join_rule not in ("public", "knock", "knock_restricted"),
+        Concern.SHUT: join_rule not in {"public", *KNOCKABLE},
         Concern.VERSION: not knows_rule(version, join_rule),
         Concern.MEMBERS_INVITE: powers.everybody_may(Verdict.ACCEPT),
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from knockbot.domain import wording
-from knockbot.domain.fitness import Concern, knows_rule, of_protected
+from knockbot.domain.fitness import KNOCKABLE, Concern, knows_rule, of_protected
 from knockbot.domain.model import Verdict
 from knockbot.domain.plan import ACT_OF
 from knockbot.domain.power import ANYBODY, Powers
@@ -12,8 +12,6 @@ from knockbot.domain.words import ID_LIMIT, Words, lines
 from knockbot.errors import ActionError
 from knockbot.flow.door import Door, RoomView
 from knockbot.flow.review import is_joined
-
-KNOCKABLE = frozenset({"knock", "knock_restricted"})
 
 NOT_THERE = "I am not in this room; invite me."
 

@@ -20,9 +20,6 @@ from knockbot.flow.review import is_in
 from knockbot.store import pins, policies, processes, rooms
 from knockbot.store.db import Tx
 
-MANAGEMENT_ROOM, POLICY = "management_room", "policy"
-"""The keys of an entry that name rooms."""
-
 
 @dataclass(slots=True)
 class Names:
@@ -89,21 +86,24 @@ class _Entry:
     @property
     def management_room(self) -> str | None:
         """The management room, where it is known."""
-        return self.names.room(pins.of_key(self.room or "", MANAGEMENT_ROOM), self.called)
+        return self.names.room(pins.of_key(self.room or "", pins.MANAGEMENT_ROOM), self.called)
 
     @property
     def policy(self) -> tuple[str, Mapping[str, str]]:
         """The text of its policy, and the rooms that the aliases in it mean as far as is known."""
         own = self.settings.rooms[self.name].policy
         written = own or self.settings.defaults.policy
-        place = pins.of_key(self.room or "", POLICY) if own is not None else pins.DEFAULT_POLICY
+        place = pins.of_key(self.room or "", pins.POLICY) if own is not None else pins.DEFAULT_POLICY
         return written.text, self.names.rooms(place, _aliases(written.policy))
 
     @property
     def unknown(self) -> list[str]:
         """Why one of its two rooms is not known."""
         unknown = self.names.unknown
-        wanted = [(pins.of_entry(self.name), self.name), (pins.of_key(self.room or "", MANAGEMENT_ROOM), self.called)]
+        wanted = [
+            (pins.of_entry(self.name), self.name),
+            (pins.of_key(self.room or "", pins.MANAGEMENT_ROOM), self.called),
+        ]
         return [f"I cannot find {at[1]}: {unknown[at]}" for at in wanted if at in unknown]
 
 
@@ -126,9 +126,9 @@ def _named(settings: Settings, names: Names) -> Iterator[tuple[str, str]]:
         if room_id is None:
             continue
         if is_alias(entry_.management_room):
-            yield pins.of_key(room_id, MANAGEMENT_ROOM), entry_.management_room
+            yield pins.of_key(room_id, pins.MANAGEMENT_ROOM), entry_.management_room
         if entry_.policy is not None:
-            yield from ((pins.of_key(room_id, POLICY), alias) for alias in _aliases(entry_.policy.policy))
+            yield from ((pins.of_key(room_id, pins.POLICY), alias) for alias in _aliases(entry_.policy.policy))
 
 
 async def look_up(door: Door, settings: Settings, *, take: bool = True) -> Names:

@@ -46,7 +46,7 @@ async def of_entry(door: Door, tx: Tx, room: ProtectedRoom) -> list[Pin]:
     config = await pins.of_the_config(tx)
     entries = {pins.of_entry(name) for name in door.settings.rooms}
     by_name = [pin for pin in config if pin.place in entries and pin.room_id == room.room_id]
-    return [*by_name, *(pin for pin in config if pin.place == pins.of_key(room.room_id, "management_room"))]
+    return [*by_name, *(pin for pin in config if pin.place == pins.of_key(room.room_id, pins.MANAGEMENT_ROOM))]
 
 
 async def leads(door: Door, aliases: Iterable[str]) -> dict[str, str]:

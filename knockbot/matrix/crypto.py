@@ -159,7 +159,7 @@ class _Olm(OlmMachine):
     """mautrix's machine, which tells us what arrived, and takes a key only for messages of whoever sent it.
 
     What anybody says of a key is kept beside what others say of it, by the device that it came from. So nobody's key
-    takes the place of another's (docs/decisions/0022).
+    takes the place of another's (docs/decisions/0021).
     """
 
     def __init__(self, client: Client, store: PgCryptoStore, rooms: _Rooms, in_turn: InTurn) -> None:

@@ -1,7 +1,7 @@
 """The rooms that names meant when they were taken: each place that names rooms has pins of its own.
 
 A place is a revision of a room's policy, or an entry of the config file. What a name means elsewhere, or later, changes
-nothing there (docs/decisions: pins per place).
+nothing there (docs/decisions/0020).
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ CONFIG = "config "
 """What the places of the config file begin with."""
 
 DEFAULT_POLICY = f"{CONFIG}defaults.policy"
+
+MANAGEMENT_ROOM, POLICY = "management_room", "policy"
+"""The keys of an entry that name rooms."""
 
 NOWHERE = ""
 
@@ -58,7 +61,9 @@ async def at(tx: Tx, place: str) -> dict[str, Pin]:
 
 async def of_the_config(tx: Tx) -> list[Pin]:
     """All pins of the config file."""
-    rows = await tx.fetch("SELECT place, name, room_id, leads_to FROM pins WHERE place LIKE 'config %' ORDER BY place")
+    rows = await tx.fetch(
+        f"SELECT place, name, room_id, leads_to FROM pins WHERE place LIKE '{CONFIG}%' ORDER BY place"
+    )
     return [_pin(row) for row in rows]
 
 
