@@ -359,7 +359,7 @@ async def test_a_room_that_others_look_after_is_not_taken_from_them(house: House
     await house.protect(NEW, "!theirs:tulip.example")
     house.world.replace(GARDEN, NEW)
     await house.live()
-    assert any("another management room" in text for text in house.spoken())
+    assert any("managed from another room" in text for text in house.spoken())
     assert await stage(house) is Stage.REFUSED
 
 
