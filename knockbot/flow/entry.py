@@ -30,7 +30,7 @@ DAY = 24 * HOUR
 ATTEMPTS = 3
 """Failed attempts at `protect` of one requester within an hour."""
 
-KNOCKING = "I was asked to keep the door of this room."
+KNOCKING = "I was asked to protect this room."
 
 OPEN_TO_ALL = frozenset({"public"})
 

@@ -527,7 +527,7 @@ async def meet(hand: Hand, claimed: Claimed) -> Outcome:
         return Done(room_id=made)
     content = {
         "name": "Knockbot",
-        "topic": "For moderators and the bot that keeps the door",
+        "topic": "For moderators, and the bot that protects their rooms",
         "preset": "trusted_private_chat",  # which gives those invited the power of the creator
         "invite": [user_id],
         "creation_content": {EFFECT_KEY: key},
