@@ -84,10 +84,10 @@ class PingOnly(AppServiceServerMixin):
         if not self._check_token(request):
             return _error(403, "M_FORBIDDEN", "wrong hs_token")
         try:
-            body = await request.json()
+            body = _read(await request.read())
         except ValueError:
             return _error(400, "M_NOT_JSON", "the body is not JSON")
-        ping = body.get("transaction_id") if isinstance(body, dict) else None
+        ping = body.get("transaction_id")
         if isinstance(ping, str) and PING.fullmatch(ping):
             await self._note(ping)
         return web.json_response({})

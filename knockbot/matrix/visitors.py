@@ -7,10 +7,15 @@ shown its token is a stranger: where there are too many of them, the oldest has 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Final, cast
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.web_protocol import RequestPayloadError
+
+log = logging.getLogger("knockbot.visitors")
 
 HEADER: Final = 10.0
 """Seconds in which a request has to have sent the whole of its header."""
@@ -19,6 +24,19 @@ STRANGERS: Final = 200
 
 KNOWN: Final = web.RequestKey("known", bool)
 """Where a handler writes into its request whether it had the right token."""
+
+NO_FAULT_OF_OURS: Final = (HttpProcessingError, RequestPayloadError, ConnectionResetError)
+"""What aiohttp raises where a visitor sends what is no HTTP, or breaks off."""
+
+
+def _is_worth_a_line(record: logging.LogRecord) -> bool:
+    """aiohttp logs a traceback, with what was sent in it, for each: anybody could fill the disk."""
+    error = record.exc_info[1] if record.exc_info else None
+    if not isinstance(error, NO_FAULT_OF_OURS):
+        return True
+    log.debug("a visitor's request could not be read: %s", type(error).__name__)
+    return False
+
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -32,6 +50,7 @@ class Visitors:
         self._by_transport: dict[asyncio.BaseTransport, _Visitor] = {}
         """All that are connected, oldest first."""
         app.middlewares.append(self._serve)
+        logging.getLogger("aiohttp.server").addFilter(_is_worth_a_line)
 
     def watched(self, protocols: Callable[[], asyncio.Protocol]) -> Callable[[], asyncio.Protocol]:
         """The same protocols, for connections that are watched."""
@@ -88,9 +107,11 @@ class _Visitor(asyncio.Protocol):
         self._stop_the_clock()
 
     def end(self) -> None:
-        """The request was answered; the next one may begin with the next byte."""
+        """The request was answered; the next one may begin with the next byte, or has begun in the last ones."""
         self._was_known = self.known
         self._request = None
+        if not self._was_known:
+            self._start_the_clock()
 
     def leave(self) -> None:
         """Close, whatever is under way."""

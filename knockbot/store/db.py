@@ -328,11 +328,11 @@ async def _leave_as_it_is(_: asyncpg.Connection) -> None:
 def _lock_file(url: str) -> IO[bytes]:
     """Hold `<file>.lock` for as long as this process lives; the kernel lets go of it even after SIGKILL."""
     path = Path(URL(url).path)
-    beside = path.with_name(f"{path.name}.lock")
+    beside = _beside(path)
     try:
         lock = beside.open("ab")  # held open for the life of the process
     except OSError as error:
-        raise Unavailable(f"cannot write beside the database {path}: {error.strerror}") from error
+        raise Unavailable(f"cannot write beside the database {path}: {error.strerror} ({beside})") from error
     try:
         _take_lock(lock, beside)
     except BlockingIOError as error:
@@ -341,9 +341,17 @@ def _lock_file(url: str) -> IO[bytes]:
     except Unavailable:
         lock.close()
         raise
-    beside.chmod(0o600)
-    path.touch(mode=0o600)  # a new one is nobody else's to read; SQLite's files beside it take the same mode
+    try:
+        beside.chmod(0o600)
+        path.touch(mode=0o600)  # a new one is nobody else's to read; SQLite's files beside it take the same mode
+    except OSError as error:
+        lock.close()
+        raise Unavailable(f"cannot write {error.filename}: {error.strerror}") from error
     return lock
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.lock")
 
 
 def _take_lock(file: IO[bytes], where: Path) -> None:
@@ -372,6 +380,18 @@ def _prepare_file(url: str) -> None:
             f"cannot use the database {redacted(url)}: its file system has no shared memory, as those that are shared "
             "over a network; put it on a local disk, or use PostgreSQL"
         )
+
+
+def _try_places(path: Path) -> None:
+    """Try where the lock of an SQLite file will be, and where the file itself: it may be a link to elsewhere."""
+    for directory in dict.fromkeys((path.parent, path.resolve().parent)):
+        _try_directory(directory)
+    beside = _beside(path)
+    if beside.exists():  # another user may have left it behind
+        try:
+            beside.open("ab").close()
+        except OSError as error:
+            raise Unavailable(f"cannot write beside the database {path}: {error.strerror} ({beside})") from error
 
 
 def _try_directory(directory: Path) -> None:
@@ -418,7 +438,7 @@ async def probe(url: str) -> str:
     try:
         if url.startswith("sqlite:"):
             path = Path(URL(url).path)
-            await asyncio.to_thread(_try_directory, path.parent)
+            await asyncio.to_thread(_try_places, path)
             if not await asyncio.to_thread(path.exists):
                 return "will be made"
             await asyncio.to_thread(try_file, url)

@@ -47,7 +47,7 @@ async def refuse_unfit(pool: Pool, url: str) -> None:
         assert server is not None
         tables = await conn.fetch(
             "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace "
-            "AND relkind IN ('r', 'p', 'v', 'm') "
+            "AND relkind IN ('r', 'p', 'v', 'm', 'f', 'c') "
             "AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_class.oid AND deptype = 'e')"
         )
     for holds, why in (

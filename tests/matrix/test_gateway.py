@@ -479,6 +479,16 @@ async def test_the_second_header_of_a_connection_has_as_long_as_the_first(db: Da
         writer.close()
 
 
+async def test_a_header_that_begins_with_the_end_of_the_request_before_has_no_longer(db: Database) -> None:
+    async with serving(gateway(db).app, {"header": 0.2}) as url:
+        reader, writer = await connect(url)
+        writer.write(b"GET /_matrix/mau/live HTTP/1.1\r\nHost: here\r\n\r\nGET /_matrix")
+        assert b" 200 " in await reader.readuntil(b"\r\n\r\n")
+
+        assert await is_closed(reader)
+        writer.close()
+
+
 async def test_a_connection_that_rests_between_two_requests_is_kept(db: Database) -> None:
     loop = asyncio.get_running_loop()
     async with serving(gateway(db).app, {"header": 0.05}) as url:
@@ -512,6 +522,55 @@ async def test_without_the_token_no_body_is_waited_for(db: Database) -> None:
 
         assert b" 403 " in await reader.readuntil(b"\r\n")
         writer.close()
+
+
+UNREADABLE = {
+    "no HTTP": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "no version": b"GET / HTTP/9.9\r\n\r\n",
+    "a long line": b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\n\r\n",
+    "no address": b"GET http://here:999999999/ HTTP/1.1\r\nHost: here\r\n\r\n",
+    "half a token": b"GET / HTTP/1.1\r\nAuthorization: Bearer secret\0\r\n\r\n",
+    "no length": HEAD + b"Content-Length: -5\r\n\r\n",
+    "no chunk": HEAD + b"Transfer-Encoding: chunked\r\n\r\nZZ\r\n",
+    "no gzip": HEAD + b"Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}",
+    "no gzip, and no token": HEAD.replace(b"Bearer", b"Bearer not")
+    + b"Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}",
+}
+
+
+@pytest.mark.parametrize("sent", UNREADABLE.values(), ids=UNREADABLE)
+async def test_what_cannot_be_read_fills_no_log(db: Database, sent: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    async with serving(gateway(db).app) as url:
+        reader, writer = await connect(url)
+        writer.write(sent)
+
+        assert b" 200 " not in await reader.readuntil(b"\r\n")
+        assert await is_closed(reader)
+        writer.close()
+    assert not caplog.records
+
+
+async def test_a_homeserver_that_breaks_off_fills_no_log(db: Database, caplog: pytest.LogCaptureFixture) -> None:
+    async with serving(gateway(db).app) as url:
+        reader, writer = await connect(url)
+        writer.write(HEAD + b"Content-Length: 5000\r\n\r\n{")
+        writer.write_eof()
+
+        assert await is_closed(reader)
+        writer.close()
+    assert not caplog.records
+
+
+async def test_a_fault_of_our_own_is_still_in_the_log(db: Database, caplog: pytest.LogCaptureFixture) -> None:
+    door = gateway(db)
+
+    async def fail(_: web.Request) -> web.Response:
+        raise RuntimeError("nobody thought of it")
+
+    door.app.router.add_get("/fail", fail)
+    async with serving(door.app) as url, aiohttp.ClientSession(url) as http, http.get("/fail") as answer:
+        assert answer.status == 500
+    assert "nobody thought of it" in caplog.text
 
 
 async def test_strangers_have_only_so_many_places_and_the_homeserver_keeps_its_own(db: Database) -> None:
@@ -583,6 +642,25 @@ async def test_every_route_of_the_homeserver_asks_for_the_token(
 async def test_a_ping_of_the_homeserver_is_answered(http: aiohttp.ClientSession) -> None:
     async with http.post("/_matrix/app/v1/ping", headers=bearer(), json={"transaction_id": "x"}) as answer:
         assert (answer.status, await answer.json()) == (200, {})
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "status"),
+    [
+        (b"[" * 100_000 + b"]" * 100_000, "application/json", 200),
+        (b"{}", "application/json; charset=nonsense", 200),
+        (b"[]", "application/json", 200),
+        (b"{", "application/json", 400),
+    ],
+    ids=["deep", "charset", "list", "no JSON"],
+)
+async def test_a_ping_may_hold_anything(
+    http: aiohttp.ClientSession, body: bytes, kind: str, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    headers = bearer() | {"Content-Type": kind}
+    async with http.post("/_matrix/app/v1/ping", headers=headers, data=body) as answer:
+        assert answer.status == status
+    assert not caplog.records
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/"), ("GET", WHERE), ("PUT", "/_matrix/app/v1/elsewhere")])

@@ -114,6 +114,13 @@ async def test_a_database_of_something_else_is_left_alone(fresh: str, sqlite_url
     assert path.read_bytes() == before
 
 
+async def test_a_type_of_something_else_is_in_the_way_as_well(fresh: str) -> None:
+    await execute(fresh, "CREATE TYPE inbox AS (number INTEGER)")
+
+    for said in await refusals(fresh):
+        assert "it is not knockbot's: other tables are there (inbox" in said
+
+
 # --- not fit --------------------------------------------------------------------------------------------------
 
 
@@ -182,6 +189,24 @@ async def test_a_file_that_is_none_or_cannot_be_written_is_told(sqlite_url: str)
     path.mkdir()
     for said in await refusals(sqlite_url):
         assert "is it a file, and may this user read it" in said or "Is a directory" in said
+
+
+async def test_a_lock_of_somebody_else_beside_the_file_is_told(sqlite_url: str) -> None:
+    path = Path(sqlite_url.removeprefix("sqlite:"))
+    lock = path.with_name(f"{path.name}.lock")
+    lock.mkdir()  # as little to be opened as one that another user left, which root could open
+
+    for said in await refusals(sqlite_url):
+        assert f"cannot write beside the database {path}" in said
+        assert str(lock) in said
+
+
+async def test_a_link_that_leads_nowhere_is_told(sqlite_url: str) -> None:
+    path = Path(sqlite_url.removeprefix("sqlite:"))
+    path.symlink_to(path.parent / "unmounted" / "knockbot.db")
+
+    for said in await refusals(sqlite_url):
+        assert "No such file or directory" in said
 
 
 async def test_an_sqlite_file_without_shared_memory_is_told(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
