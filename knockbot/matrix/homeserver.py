@@ -35,7 +35,7 @@ from mautrix.errors import MatrixConnectionError
 from yarl import URL
 
 from knockbot.domain.ids import MAX_VIA, is_room_id, is_server_name, is_user_id
-from knockbot.domain.text import shown
+from knockbot.domain.text import shown, storable
 from knockbot.errors import ActionError, Later, Never
 from knockbot.matrix.answers import MIB, TooLarge, as_json, read, read_items
 from knockbot.matrix.reach import ONLY_TLS, origin, why_unreachable
@@ -685,7 +685,7 @@ class Homeserver:
 def _id_in(answer: Mapping[str, Any], key: str) -> str:
     """The id that an answer has to hold."""
     found = answer.get(key)
-    if not isinstance(found, str):
+    if not isinstance(found, str) or storable(found) != found:
         raise Later("the homeserver's answer makes no sense.")
     return found
 

@@ -538,6 +538,16 @@ async def test_of_lists_only_what_is_text_is_taken(homeserver: Homeserver, fake:
     assert await homeserver.joined_rooms() == [GARDEN]
 
 
+@pytest.mark.parametrize("event_id", [None, 5, ["$a"], "\ud800", "$a\0"])
+async def test_an_id_that_could_not_be_kept_is_none(
+    homeserver: Homeserver, fake: FakeHomeserver, event_id: object
+) -> None:
+    fake.on("PUT", "send/*/*", Reply(body={"event_id": event_id}))
+
+    with pytest.raises(Later, match="makes no sense"):
+        await homeserver.send(GARDEN, "m.room.message", "txn", {})
+
+
 # --- what a no means to single calls --------------------------------------------------------------------------
 
 
