@@ -329,10 +329,7 @@ def _lock_file(url: str) -> IO[bytes]:
     """Hold `<file>.lock` for as long as this process lives; the kernel lets go of it even after SIGKILL."""
     path = Path(URL(url).path)
     beside = _beside(path)
-    try:
-        lock = beside.open("ab")  # held open for the life of the process
-    except OSError as error:
-        raise Unavailable(f"cannot write beside the database {path}: {error.strerror} ({beside})") from error
+    lock = _open_lock(path)  # held open for the life of the process
     try:
         _take_lock(lock, beside)
     except BlockingIOError as error:
@@ -352,6 +349,14 @@ def _lock_file(url: str) -> IO[bytes]:
 
 def _beside(path: Path) -> Path:
     return path.with_name(f"{path.name}.lock")
+
+
+def _open_lock(path: Path) -> IO[bytes]:
+    beside = _beside(path)
+    try:
+        return beside.open("ab")
+    except OSError as error:
+        raise Unavailable(f"cannot write beside the database {path}: {error.strerror} ({beside})") from error
 
 
 def _take_lock(file: IO[bytes], where: Path) -> None:
@@ -386,12 +391,8 @@ def _try_places(path: Path) -> None:
     """Try where the lock of an SQLite file will be, and where the file itself: it may be a link to elsewhere."""
     for directory in dict.fromkeys((path.parent, path.resolve().parent)):
         _try_directory(directory)
-    beside = _beside(path)
-    if beside.exists():  # another user may have left it behind
-        try:
-            beside.open("ab").close()
-        except OSError as error:
-            raise Unavailable(f"cannot write beside the database {path}: {error.strerror} ({beside})") from error
+    if _beside(path).exists():  # another user may have left it behind
+        _open_lock(path).close()
 
 
 def _try_directory(directory: Path) -> None:
