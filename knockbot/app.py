@@ -176,6 +176,7 @@ def handlers(door: Door) -> dict[type[Any], Handler]:
     """Who handles what reaches the door."""
 
     async def member(change: MemberChange, seq: int) -> None:
+        door.standings.forget(change.room_id, None if change.user_id == door.bot else change.user_id)
         if change.user_id == door.bot:
             await entry.bot_moved(door, change, seq)
             await upgrading.bot_moved(door, change)
@@ -195,6 +196,7 @@ def handlers(door: Door) -> dict[type[Any], Handler]:
         await redacting.redacted(door, made, seq)
 
     async def room_change(change: RoomChange, seq: int) -> None:
+        door.standings.forget(change.room_id)
         async with door.closing(seq) as tx:
             if await rooms.find(tx, change.room_id) is None:
                 await effects.unblock(tx, change.room_id, now())  # perhaps I may speak there again

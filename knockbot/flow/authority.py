@@ -7,7 +7,7 @@ in between: the applicant's server may be slow, or the bot may be out of the roo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from knockbot.domain import wording
 from knockbot.domain.model import Act, Decision, Effect, Kind, Knock, Membership, Verdict
@@ -15,23 +15,46 @@ from knockbot.domain.policy import held_back
 from knockbot.domain.power import ANYBODY, NEEDS
 from knockbot.errors import Never
 from knockbot.flow.door import Door
+from knockbot.flow.standings import Standing
 
 NO_AUTHORITY = "KNOCKBOT_NO_AUTHORITY"
 """The code of an error that means: whoever the bot acts for may not do this themselves."""
 
 
-async def lacking(door: Door, who: str, verdict: Verdict, *, room_id: str, subject: str, kind: Kind) -> str | None:
-    """Why this person may not give this answer now; none if they may.
+Remembered = Callable[[str, str, int], Standing | None]
+"""What is known of a room and a user at a time, without a look."""
+
+
+async def lacking(
+    door: Door,
+    who: str,
+    verdict: Verdict,
+    *,
+    room_id: str,
+    subject: str,
+    kind: Kind,
+    remembered: Remembered | None = None,
+) -> str | None:
+    """Why this person may not give this answer now; none if they may. What is not `remembered` is looked at.
 
     The bot itself is not asked about here: what it lacks, the homeserver says.
     """
     if who == door.bot or verdict not in NEEDS:
         return None
-    member = await door.outside.member(room_id, who)
-    if member is None or member.membership is not Membership.JOIN:
+    standing = remembered(room_id, who, door.now()) if remembered is not None else None
+    standing = standing or await _look(door, room_id, who)
+    if not standing.joined:
         return wording.acts_for_nobody(who)
-    shortfall = (await door.outside.powers(room_id)).to_answer(who, verdict, subject, kind)
+    shortfall = standing.powers.to_answer(who, verdict, subject, kind)
     return wording.acts_for_the_powerless(who, shortfall) if shortfall is not None else None
+
+
+async def _look(door: Door, room_id: str, who: str) -> Standing:
+    member = await door.outside.member(room_id, who)
+    joined = member is not None and member.membership is Membership.JOIN
+    standing = Standing(joined, await door.outside.powers(room_id))
+    door.standings.note(room_id, who, standing, door.now())
+    return standing
 
 
 async def ruled(door: Door, decision: Decision, knock: Knock, kind: Kind = Kind.KNOCK) -> Decision:
@@ -43,7 +66,14 @@ async def ruled(door: Door, decision: Decision, knock: Knock, kind: Kind = Kind.
         return decision
     try:
         why = await lacking(
-            door, decision.author, decision.verdict, room_id=knock.room_id, subject=knock.user_id, kind=kind
+            door,
+            decision.author,
+            decision.verdict,
+            room_id=knock.room_id,
+            subject=knock.user_id,
+            kind=kind,
+            # Several processes take turns with a room, and then one may not have heard what another has.
+            remembered=door.standings.as_heard if door.db.alone else None,
         )
     except Never:
         return decision
@@ -65,6 +95,14 @@ async def insist(door: Door, effect: Effect) -> None:
     if who is None:
         return
     verdict, kind = ASKED_OF[effect.act]
-    why = await lacking(door, str(who), verdict, room_id=effect.room_id, subject=effect.user_id or ANYBODY, kind=kind)
+    why = await lacking(
+        door,
+        str(who),
+        verdict,
+        room_id=effect.room_id,
+        subject=effect.user_id or ANYBODY,
+        kind=kind,
+        remembered=door.standings.a_moment_ago,
+    )
     if why is not None:
         raise Never(f"{why}.", code=NO_AUTHORITY)

@@ -16,6 +16,7 @@ from knockbot.domain.power import Powers
 from knockbot.errors import Never
 from knockbot.flow.compiled import Compiled
 from knockbot.flow.elsewhere import Elsewhere
+from knockbot.flow.standings import Standings
 from knockbot.flow.workbench import Workbench
 from knockbot.store import inbox
 from knockbot.store.db import Database, Tx
@@ -195,6 +196,8 @@ class Door:
     workbench: Workbench = field(init=False)
     elsewhere: Elsewhere = field(init=False)
     """What only other servers can say or do."""
+    standings: Standings = field(default_factory=Standings)
+    """Who may do what, as far as it was seen and has not changed since."""
     _looks_after: dict[int, list[str]] = field(init=False, default_factory=dict)
     """Rooms to look at once a transaction of `closing` is committed, by its identity."""
 

@@ -42,6 +42,7 @@ T = TypeVar("T")
 
 async def reconcile(door: Door, room_id: str) -> None:
     """Bring the records of one protected room up to what the room says now. May raise `Later`."""
+    door.standings.forget(room_id)
     async with door.db.tx() as tx:
         room = await rooms.find(tx, room_id)
         managing = await rooms.is_management_room(tx, room_id)

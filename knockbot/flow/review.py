@@ -17,6 +17,7 @@ from knockbot.domain.words import Words, user
 from knockbot.errors import ActionError, Never
 from knockbot.flow import hints, invites, journal, settle
 from knockbot.flow.door import Door
+from knockbot.flow.standings import Standing
 from knockbot.store import cards, inbox, moves, requests, rooms
 from knockbot.store.db import Tx
 
@@ -42,6 +43,7 @@ async def _objection(door: Door, wish: Wish, request: Request) -> Words | None:
     if accepts and await is_denied(door, request.room_id, request.user_id):
         return wording.denied_by_acl(server_of(request.user_id), label)
     powers = await door.outside.powers(request.room_id)
+    door.standings.note(request.room_id, wish.actor, Standing(joined=True, powers=powers), door.now())
     theirs = powers.to_answer(wish.actor, wish.verdict, request.subject, request.judged_as)
     if theirs is not None:
         return wording.lacks_power(user(wish.actor), theirs, label)

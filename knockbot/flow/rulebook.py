@@ -17,6 +17,7 @@ from knockbot.errors import ActionError
 from knockbot.flow import journal, rules, settle
 from knockbot.flow.door import Door
 from knockbot.flow.review import is_in, is_joined
+from knockbot.flow.standings import Standing
 from knockbot.store import pins, policies
 from knockbot.store.db import Tx
 from knockbot.store.rooms import ProtectedRoom
@@ -78,6 +79,7 @@ async def _lacks_power(door: Door, change: Change, policy: Policy) -> Words | No
     """The author must be able to do all that the policy may do, and to change the room's join rule."""
     room = change.room
     powers = await door.outside.powers(room.room_id)
+    door.standings.note(room.room_id, change.author, Standing(joined=True, powers=powers), door.now())
     level = powers.level(change.author)
     for verdict, path in verdict_paths(policy):
         if level < powers.needed(verdict):

@@ -28,6 +28,10 @@ def set_up(world: World) -> None:
     world.outbox.clear()
 
 
+NO_MOMENT = 11
+"""Seconds after which an act is not immediate any more (`standings.IMMEDIATE`)."""
+
+
 @pytest.fixture
 async def ruled(house: House) -> House:
     """A garden whose policy was written by somebody with level 50."""
@@ -109,6 +113,7 @@ async def test_what_a_rule_decided_is_looked_at_again_right_before_it_is_done(
     assert (await ruled.request(ANA)).answer is not None
     fall(ruled.world)
     ruled.world.outbox.clear()
+    ruled.clock.go_on(NO_MOMENT)
     await ruled.live()
 
     assert (ruled.membership(ANA), (await ruled.request(ANA)).awaits_moderators) == ("knock", True)
@@ -121,6 +126,7 @@ async def test_the_target_may_have_risen_meanwhile(ruled: House, verdict: str) -
     ruled.world.knock(GARDEN, ANA)
     await ruled.hear()
     ruled.world.rooms[GARDEN].levels["users"][ANA] = 50
+    ruled.clock.go_on(NO_MOMENT)
     await ruled.live()
 
     assert (ruled.membership(ANA), (await ruled.request(ANA)).awaits_moderators) == ("knock", True)
@@ -248,6 +254,7 @@ async def test_an_answer_falls_with_whoever_gave_it(ruled: House, emoji: str, fa
     await ruled.hear()
     fall(ruled.world)
     ruled.world.outbox.clear()
+    ruled.clock.go_on(NO_MOMENT)
     await ruled.live()
 
     request = await ruled.request(ANA)
@@ -547,3 +554,29 @@ async def test_who_could_kick_nobody_sets_no_policy_that_does(ruled: House) -> N
     await ruled.live()
 
     assert "level 51" in ruled.spoken()[-1]
+
+
+# --- what was seen a moment ago -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fall", FALLS)
+async def test_an_event_of_the_fall_counts_at_once(ruled: House, fall: Callable[[World], None]) -> None:
+    await ruled.set_policy("otherwise: accept", author=BOB)
+    ruled.world.knock(GARDEN, ANA)
+    await ruled.live()
+    fall(ruled.world)
+    ruled.world.knock(GARDEN, DAVE)
+    await ruled.live()
+
+    assert (ruled.membership(ANA), ruled.membership(DAVE)) == ("invite", "knock")
+
+
+async def test_an_author_is_looked_at_once_while_their_room_says_nothing_new(ruled: House) -> None:
+    if not ruled.db.alone:
+        pytest.skip("several processes look each time, since one may not have heard what another has")
+    await ruled.set_policy("otherwise: accept", author=BOB)
+    for number in range(3):
+        ruled.world.knock(GARDEN, f"@many{number}:tulip.example")
+        await ruled.live()
+
+    assert ruled.world.asked("member").count(("member", GARDEN, BOB)) == 1

@@ -681,3 +681,18 @@ async def test_help_for_one_command_shows_an_example(house: House) -> None:
     [reply] = await told(house, "help accept")
 
     assert reply.endswith("Usage: !kb accept N… [message]. For example: !kb accept 12")
+
+
+@pytest.mark.parametrize(("age", "late"), [(3601, True), (1800, False)])
+async def test_a_command_that_is_more_than_an_hour_old_on_arrival_is_not_run(
+    house: House, age: int, late: bool
+) -> None:
+    house.world.knock(GARDEN, ANA)
+    await house.live()
+    house.tell("accept 1")
+    [command] = house.world.outbox
+    command |= {"origin_server_ts": 5, "unsigned": {"age": age * 1000}}  # its server's clock is of no account
+    await house.live()
+
+    assert any("late" in text for text in house.spoken()) is late
+    assert house.membership(ANA) == ("knock" if late else "invite")

@@ -148,6 +148,7 @@ async def test_a_rejection_that_fell_with_its_moderator_does_not_count(house: Ho
     house.click("❌")
     await house.hear()
     house.world.rooms[GARDEN].levels["users"][ALICE] = 0
+    house.clock.go_on(11)  # the act is not immediate any more
     await house.live()
     house.world.change(GARDEN, ANA, ANA, "leave")
     await house.live()

@@ -210,14 +210,14 @@ async def test_more_than_five_requests_of_one_applicant_share_a_card(garden: Gar
 async def test_knocking_again_and_again_while_waiting_makes_one_card_that_ends_up_right(garden: Garden) -> None:
     ana = await garden.person()
 
-    for time in range(12):
+    for time in range(9):  # after ten within minutes the next is judged later
         await ana.knock(garden.room, f"attempt {time}")
 
-    await garden.heard(lambda event: block(event).get("user_id") == ana.user_id and "attempt 11" in html(event))
+    await garden.heard(lambda event: block(event).get("user_id") == ana.user_id and "attempt 8" in html(event))
     about = await garden.said_about(ana)
     assert len({block(event)["number"] for event in about}) == 1
     assert len([event for event in about if edit_of(event) is None]) == 1
-    assert "attempt 11" in html(about[-1])
+    assert "attempt 8" in html(about[-1])
 
 
 async def test_knocking_and_leaving_in_a_hurry_ends_up_right(garden: Garden) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
-import time
 from typing import Any
 
 import pytest
@@ -121,28 +119,6 @@ async def with_a_time_machine(homeserver: LabHomeserver) -> Person:
     return person
 
 
-async def test_a_command_that_comes_more_than_an_hour_late_is_not_run(
-    own_keeper: OwnKeeper, homeserver: LabHomeserver
-) -> None:
-    garden = await (await own_keeper()).plant()
-    doctor = await with_a_time_machine(homeserver)
-    for room in (garden.mods, garden.room):
-        await garden.bring(doctor, room)
-    ana, ben = await garden.knocker("ana"), await garden.knocker("ben")
-
-    for person, age, late in ((ana, 2 * HOUR, True), (ben, HOUR // 2, False)):
-        number = block(await garden.card(person))["number"]
-        then = round(time.time() * 1000) - age
-        message = {"msgtype": "m.text", "body": f"!kb accept {number}"}
-        path = ("rooms", garden.mods, "send", "m.room.message", secrets.token_hex(8))
-        command = await doctor.call("PUT", *path, body=message, query={"ts": then})
-        assert ("late" in await garden.answer_to(command["event_id"])) is late
-
-    await garden.membership(ben, "invite")
-    await garden.caught_up()
-    assert await garden.alice.membership(garden.room, ana.user_id) == "knock"
-
-
 # --- help ---------------------------------------------------------------------------------------------------------
 
 
@@ -208,7 +184,7 @@ async def test_every_member_of_the_management_room_may_look(garden: Garden) -> N
 
     assert garden.room in await garden.command("rooms", by=mona)
     assert ana.user_id in await garden.command(f"show {number}", by=mona)
-    assert "otherwise" in await garden.command(f"policy show {garden.room}", by=mona)
+    assert garden.room in await garden.command(f"policy show {garden.room}", by=mona)
 
 
 async def test_rooms_of_others_are_as_unknown_as_rooms_that_do_not_exist(keeper: InProcess) -> None:

@@ -60,7 +60,7 @@ async def test_back_in_the_room_the_bot_shows_what_it_missed_and_tells_when_it_i
     await let_back_in(garden)
 
     await garden.card(ana)
-    assert "⚠️" not in await garden.command("rooms")
+    assert "I am not in this room" not in await garden.command("rooms")
     assert len(await alarms(garden)) == 1
     await garden.caught_up()
     await garden.alice.kick(garden.room, keeper.user_id)

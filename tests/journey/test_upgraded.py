@@ -21,7 +21,7 @@ async def test_an_upgraded_room_is_followed_and_one_click_moves_policy_and_reque
 
     await garden.heard(lambda event: "accept my knock" in words(event))
     bea = await garden.knocker("bea", "friend")  # the old room goes on taking knocks
-    await garden.card(bea)
+    await garden.shown(bea, "pending")
     assert "replaced" in await garden.command(f"accept {number}")
     await garden.alice.invite(new, keeper.user_id)
     asked = await garden.heard(lambda event: "Click ✅" in words(event))

@@ -1,0 +1,64 @@
+"""Who is joined to a room, and with which powers: remembered for as long as the room tells of every change.
+
+A homeserver tells of the events of one room in order. So whatever had changed before a knock was heard before that
+knock, and what was seen then still holds for it. What is not remembered is looked at.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from knockbot.domain.power import Powers
+
+KEPT = 5 * 60 * 1000
+"""How long (milliseconds) it is remembered at most, should an event be lost."""
+
+IMMEDIATE = 10_000
+"""An act that follows its decision within so many milliseconds needs no second look."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Whether somebody was joined to a room, and the powers there."""
+
+    joined: bool
+    powers: Powers
+
+
+@dataclass(slots=True)
+class _Seen:
+    standing: Standing
+    seen_at: int
+    held_at: int
+    """When it was last known to hold."""
+
+
+@dataclass(slots=True)
+class Standings:
+    """What this process has seen, by room and user."""
+
+    _rooms: dict[str, dict[str, _Seen]] = field(default_factory=dict)
+
+    def note(self, room_id: str, user_id: str, standing: Standing, now: int) -> None:
+        """Remember what was seen just now."""
+        self._rooms.setdefault(room_id, {})[user_id] = _Seen(standing, now, now)
+
+    def as_heard(self, room_id: str, user_id: str, now: int) -> Standing | None:
+        """What holds at an event of this room that is handled now, where that is known."""
+        seen = self._rooms.get(room_id, {}).get(user_id)
+        if seen is None or now - seen.seen_at > KEPT:
+            return None
+        seen.held_at = now
+        return seen.standing
+
+    def a_moment_ago(self, room_id: str, user_id: str, now: int) -> Standing | None:
+        """What held a moment ago, where that is known."""
+        seen = self._rooms.get(room_id, {}).get(user_id)
+        return seen.standing if seen is not None and now - seen.held_at <= IMMEDIATE else None
+
+    def forget(self, room_id: str, user_id: str | None = None) -> None:
+        """Something changed there, or for this user alone."""
+        if user_id is None:
+            self._rooms.pop(room_id, None)
+        else:
+            self._rooms.get(room_id, {}).pop(user_id, None)
