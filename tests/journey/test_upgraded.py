@@ -29,7 +29,7 @@ async def test_an_upgraded_room_is_followed_and_one_click_moves_policy_and_reque
 
     await garden.alice.react(garden.mods, asked["event_id"], "✅")
 
-    await garden.heard(lambda event: "2 who waited came over" in words(event))
+    await garden.heard(lambda event: "Pending requests moved: 2" in words(event))
     there = Garden(keeper, garden.alice, new, garden.mods)
     assert "friend" in await garden.command(f"policy show {new}")
     await garden.command(f"accept {number}")
