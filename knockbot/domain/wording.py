@@ -83,7 +83,12 @@ def changed_anew(request: Request) -> Words:
 
 def no_such_request(number: int) -> Words:
     """A number that means nothing here."""
-    return words("There is no request {} here. {} shows what is pending.", bold(f"#{number}"), code("!kb list"))
+    return words(
+        "There is no request {} here. {} shows the pending requests, {} the third-party invites of a room.",
+        bold(f"#{number}"),
+        code("!kb list"),
+        code("!kb invites"),
+    )
 
 
 def no_such_applicant(text: str) -> Words:
@@ -1094,6 +1099,7 @@ def policy_taken(label: str, revision: int, before: Policy, policy: Policy) -> W
             words("✅ Revision {} of the policy of {} is in force: {}.", revision, room(label), rules),
             *changed,
             words("Otherwise: {}.", bold(policy.otherwise.value)) if not changed else NOTHING,
+            words("To undo this: {}", code(f"!kb policy revert ROOM {revision - 1}")) if revision > 1 else NOTHING,
         ]
     )
 

@@ -26,7 +26,7 @@ async def look(door: Door, room: ProtectedRoom, view: RoomView, powers: Powers) 
         occasion = f"fitness:{room.room_id}:{'+'.join(concerns)}:{door.now()}"
         if new:
             await settle.alarm(door, tx, room.room_id, occasion, wording.became_unfit(room.label, new))
-        elif not concerns:
+        elif not concerns and (await rooms.find(tx, room.room_id) or room).trouble is None:
             await settle.say(door, tx, room.management_room, occasion, wording.fit_again(room.label))
 
 

@@ -23,7 +23,7 @@ UNDER_WAY = 2000
 CROWDED = 5
 """More requests than this, of one applicant in an hour or found standing on arrival, share a card."""
 
-CROWD = 5
+CROWD = 10
 """Applicants who were shown on cards at one door within a minute; whoever comes after them shares a card."""
 
 MINUTE = 60 * 1000

@@ -6,7 +6,7 @@ import pytest
 
 from knockbot.domain.model import State
 from knockbot.flow.intake import HELD, MOST_KNOCKS
-from knockbot.flow.settle import CROWDED, MOST_SHARING
+from knockbot.flow.settle import CROWD, MOST_SHARING
 from knockbot.store import inbox
 from tests.flow.house import GARDEN, House
 from tests.flow.world import ALICE, ANA
@@ -116,11 +116,11 @@ async def test_thirty_accounts_within_a_minute_share_cards_and_ring_once(house: 
         house.clock.go_on(1)
     await house.later(10)
 
-    assert len(house.cards()) == CROWDED
+    assert len(house.cards()) == CROWD
     shared = house.cards()[-1]
-    assert len(await on_card(house, people(30)[-1])) == 30 - CROWDED + 1
+    assert len(await on_card(house, people(30)[-1])) == 30 - CROWD + 1
     assert "accept" in shared.text
-    assert [said["m.mentions"].get("user_ids", []) for said in house.said()] == [[ALICE]] + [[]] * (CROWDED - 1)
+    assert [said["m.mentions"].get("user_ids", []) for said in house.said()] == [[ALICE]] + [[]] * (CROWD - 1)
 
 
 async def on_card(house: House, user_id: str) -> list[str]:
@@ -132,7 +132,7 @@ async def on_card(house: House, user_id: str) -> list[str]:
 
 
 async def test_the_card_of_a_crowd_takes_no_clicks_and_is_answered_by_number(house: House) -> None:
-    for person in people(CROWDED + 1):
+    for person in people(CROWD + 1):
         house.world.knock(GARDEN, person)
         await house.live()
     await house.later(10)
@@ -140,11 +140,11 @@ async def test_the_card_of_a_crowd_takes_no_clicks_and_is_answered_by_number(hou
     assert shared.offers == ()
     house.click("✅", card=shared)
     await house.later()
-    assert {house.membership(person) for person in people(CROWDED + 1)} == {"knock"}
+    assert {house.membership(person) for person in people(CROWD + 1)} == {"knock"}
 
-    house.tell(f"accept {CROWDED + 1}")
+    house.tell(f"accept {CROWD + 1}")
     await house.later()
-    assert house.membership(people(CROWDED + 1)[-1]) == "invite"
+    assert house.membership(people(CROWD + 1)[-1]) == "invite"
 
 
 async def test_a_crowd_costs_few_edits(house: House) -> None:
@@ -157,7 +157,7 @@ async def test_a_crowd_costs_few_edits(house: House) -> None:
 
 
 async def test_a_card_shows_only_so_many_of_a_crowd(house: House) -> None:
-    everybody = people(MOST_SHARING + CROWDED + 5)
+    everybody = people(MOST_SHARING + CROWD + 5)
     for person in everybody:
         house.world.knock(GARDEN, person)
     await house.live()
@@ -167,7 +167,7 @@ async def test_a_card_shows_only_so_many_of_a_crowd(house: House) -> None:
 
 async def test_a_minute_later_everybody_has_a_card_of_their_own_that_rings(house: House) -> None:
     await house.set_policy(f'call: ["{ALICE}"]')
-    for person in people(CROWDED + 3):
+    for person in people(CROWD + 3):
         house.world.knock(GARDEN, person)
     await house.live()
     await house.later(61)
@@ -215,7 +215,7 @@ async def test_a_settled_request_takes_four_kilobytes_whatever_strangers_wrote(h
 
 
 async def test_who_is_gone_before_their_card_is_posted_hides_nobody_of_a_crowd(house: House) -> None:
-    everybody = people(CROWDED + 1)
+    everybody = people(CROWD + 1)
     for person in everybody[:-1]:
         house.world.knock(GARDEN, person)
         house.world.change(GARDEN, person, person, "leave")
