@@ -280,6 +280,14 @@ def management_became_unfit(concerns: Sequence[Concern], replacement: str) -> Wo
     return lines(said)
 
 
+def replaces_management() -> Words:
+    """Told in the room that a management room was upgraded to."""
+    return words(
+        "⚠️ This room replaces a management room, but its cards still go there. To have them here, send {} here for each room.",
+        code("!kb protect ROOM"),
+    )
+
+
 def managed_elsewhere(label: str, by: str) -> Words:
     """A protected room is looked after from another room from now on: told in the one before."""
     return words(

@@ -84,6 +84,7 @@ async def _entered(door: Door, change: MemberChange, seq: int) -> None:
     unreadable = not errands and await _cannot_be_read(door, change.room_id)
     with suppress(Never):  # it was put out again
         await sealed.is_encrypted(door, change.room_id)
+    replaces = await _replaces_management_room(door, change.room_id)
     async with door.closing(seq) as tx:
         await visits.visit(tx, change.room_id, change.membership, door.now())
         inviter = await visits.inviter(tx, change.room_id)
@@ -91,6 +92,9 @@ async def _entered(door: Door, change: MemberChange, seq: int) -> None:
             await effects.add(tx, [plan.meet(change.room_id, inviter)], door.now())
         elif inviter is not None and await _is_new_here(door, tx, change.room_id, inviter):
             await settle.say(door, tx, change.room_id, f"greeting:{change.room_id}", wording.greeting())
+        if replaces:
+            occasion = f"replaces:{change.room_id}"
+            await settle.say(door, tx, change.room_id, occasion, wording.replaces_management(), aloud=True)
         await visits.errands_done(tx, change.room_id)
         for errand, promise in zip(errands, promises, strict=True):
             reply = await promise.keep(door, tx)
@@ -100,6 +104,22 @@ async def _entered(door: Door, change: MemberChange, seq: int) -> None:
         await sealed.tell_if_silent(door, tx, change.room_id)
     door.look_at(change.room_id)
     door.bells.configured.set()
+
+
+async def _replaces_management_room(door: Door, room_id: str) -> bool:
+    """Whether a management room was upgraded to this one: there the bot may not be allowed to say so any more.
+
+    Both rooms have to say it: a room can name any other as the one before it.
+    """
+    with suppress(Never):
+        before = await door.outside.predecessor(room_id)
+        if before is None:
+            return False
+        async with door.db.tx() as tx:
+            managed = await rooms.is_management_room(tx, before)
+        tombstone = await door.outside.tombstone(before) if managed else None
+        return tombstone is not None and tombstone.replacement == room_id
+    return False
 
 
 async def _is_new_here(door: Door, tx: Tx, room_id: str, inviter: str) -> bool:

@@ -372,7 +372,7 @@ async def on_card(tx: Tx, card_id: int) -> list[Request]:
 async def of_line(tx: Tx, management_room: str, event_id: str) -> list[Request]:
     """The request that a line of the bot is about; none where that message is no such line."""
     rows = await tx.fetch(
-        f"SELECT {_COLUMNS} FROM requests WHERE id IN "
+        f"SELECT {_COLUMNS} FROM requests WHERE management_room = $2 AND id IN "
         "(SELECT request_id FROM effects WHERE result = $1 AND room_id = $2 AND act = 'say')",
         event_id,
         management_room,

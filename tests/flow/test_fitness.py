@@ -103,6 +103,25 @@ async def test_a_management_room_that_was_upgraded_is_told_there_with_the_way_to
     assert "!mods2:tulip.example" in house.spoken()[-1]
 
 
+@pytest.mark.parametrize(
+    ("tombstone", "predecessor", "told"), [(True, MODS, True), (False, MODS, False), (True, GARDEN, False)]
+)
+async def test_the_room_that_replaces_a_management_room_is_told_of_it(
+    house: House, tombstone: bool, predecessor: str, told: bool
+) -> None:
+    """In the room before it, the bot may not be allowed to speak any more; a room can name any as the one before it."""
+    new = house.world.room(OTHER, "Mods", ALICE, levels={"users": {ALICE: 100}}, join_rule="invite")
+    new.predecessor = predecessor
+    if tombstone:
+        house.world.replace(MODS, OTHER)
+    house.world.change(OTHER, ALICE, BOT, "invite")
+    await house.live()
+
+    said = [content for content in house.said(OTHER) if "replaces a management room" in content["body"]]
+    assert [content["msgtype"] for content in said] == (["m.text"] if told else [])
+    assert all("!kb protect ROOM" in content["body"] for content in said)
+
+
 async def test_a_bot_that_was_put_out_of_its_management_room_says_so_in_the_log(
     house: House, caplog: pytest.LogCaptureFixture
 ) -> None:
