@@ -191,8 +191,9 @@ def _credit(request: Request) -> Words:
 
 def standing(request: Request, *, inviter_banned: bool = False, for_ever: bool = False) -> Words:
     """Where a request stands, in one sentence; `for_ever`, if nobody will edit it once that has changed."""
-    if request.state is State.JOINED and request.answer is None and request.by == request.user_id:
-        return words("Joined without an answer: the room let them in.")
+    if request.state is State.JOINED and request.by == request.user_id:
+        unasked = "Joined without an answer: the room let them in."
+        return words(unasked if request.answer is None else "Joined before the answer was carried out.")
     if not request.open:
         said = LINE_SENTENCES[request.state] if for_ever else _outcome_sentence(request, inviter_banned)
         return words(said, by=_credit(request), user=user(request.user_id), inviter=user(request.sponsor))

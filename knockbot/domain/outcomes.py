@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from knockbot.domain.model import MemberChange, Membership, Request, State
+from knockbot.domain.model import MemberChange, Membership, Request, State, Verdict
 
 THEIR_OWN = True
 SOMEBODY_ELSES = False
@@ -42,9 +42,16 @@ def credited(request: Request, change: MemberChange, bot: str) -> str:
     """
     if request.state is State.ACCEPTED and change.membership is Membership.JOIN and request.by is not None:
         return request.by
-    if change.sender == bot and request.answer is not None:
-        return request.answer.by
+    answer = request.answer
+    if answer is not None and (change.sender == bot or _was_let_in(request, change)):
+        return answer.by
     return change.sender
+
+
+def _was_let_in(request: Request, change: MemberChange) -> bool:
+    """Whether they joined by an accept whose invite nobody saw, as when the bot was killed just then."""
+    accepted = request.answer is not None and request.answer.verdict is Verdict.ACCEPT
+    return accepted and request.state is State.PENDING and change.membership is Membership.JOIN
 
 
 # --- third-party invites --------------------------------------------------------------------------------------

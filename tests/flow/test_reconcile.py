@@ -173,6 +173,27 @@ async def test_a_shared_card_that_was_not_posted_before_a_death_is_posted_after(
 
 
 @pytest.mark.parametrize(
+    ("emoji", "by", "words"),
+    [("✅", ALICE, f"let in by {ALICE}"), ("❌", ANA, "Joined before the answer was carried out")],
+)
+async def test_who_joined_while_nobody_looked_was_let_in_by_whoever_accepted_them(
+    house: House, emoji: str, by: str, words: str
+) -> None:
+    house.world.knock(GARDEN, ANA)
+    await house.live()
+    house.click(emoji)
+    await house.hear()
+    for who, membership in ((BOT, "invite"), (ANA, "join")):
+        house.world.change(GARDEN, who, ANA, membership)
+    house.world.outbox.clear()
+    await house.look_everywhere()
+    await house.live()
+
+    assert (await house.request(ANA)).by == by
+    assert words in house.card().text
+
+
+@pytest.mark.parametrize(
     ("by", "membership", "state"),
     [
         (ALICE, "invite", "accepted"),
