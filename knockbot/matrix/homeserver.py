@@ -103,8 +103,11 @@ MEMBER_FIELDS: Final = ("type", "state_key", "sender", "event_id", "origin_serve
 STANDING_STATE: Final = ("m.room.create", "m.room.join_rules", "m.room.power_levels")
 """State that every room has: an answer with none of it says nothing of what else the room has not."""
 
-BY_PROXY: Final = frozenset({502, 503})
-"""What a proxy answers whose homeserver is down. At 504 the homeserver may well be up, and itself wait for another."""
+BY_PROXY: Final = frozenset({404, 502, 503})
+"""What a proxy answers, without an errcode, whose homeserver is down, or not known to it while it restarts.
+
+At 504 the homeserver may well be up, and itself wait for another.
+"""
 
 
 class Stages(Never):
@@ -252,9 +255,9 @@ def _refusal(status: int, body: Mapping[str, Any], headers: Mapping[str, str]) -
         why = UNWELL.get(code or "", "the homeserver does not accept my token.")
         log.error("%s", why)
         return Later(why, retry_after=UNWELL_PAUSE, code=code, unreachable=True)
-    if status >= 500 or status == 408:
-        # Without an errcode it is a proxy that speaks, and the homeserver behind it is silent.
-        by_proxy = code is None and status in BY_PROXY
+    # Without an errcode it is a proxy that speaks, and the homeserver behind it is silent.
+    by_proxy = code is None and status in BY_PROXY
+    if by_proxy or status >= 500 or status == 408:
         return Later(f"the homeserver says: {words}", retry_after=_wish(body, headers), code=code, unreachable=by_proxy)
     return Never(REFUSALS.get(code or "", f"the homeserver says: {words}"), code=code)
 
