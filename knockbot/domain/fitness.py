@@ -30,6 +30,8 @@ class Concern(StrEnum):
     """Protected: every member has the level to invite."""
     OPEN = "open"
     """Management: everybody can join."""
+    MEMBERS_JOIN = "members_join"
+    """Management: members of other rooms can join."""
     READABLE = "readable"
     """Management: people outside can read it."""
     REPLACED = "replaced"
@@ -51,7 +53,12 @@ def of_protected(join_rule: str, version: str, powers: Powers) -> tuple[Concern,
 
 def of_management(join_rule: str, *, world_readable: bool, replaced: bool) -> tuple[Concern, ...]:
     """What makes a room unfit to meet moderators in: what is said there is for them alone."""
-    found = {Concern.OPEN: join_rule == "public", Concern.READABLE: world_readable, Concern.REPLACED: replaced}
+    found = {
+        Concern.OPEN: join_rule == "public",
+        Concern.MEMBERS_JOIN: join_rule in ("restricted", "knock_restricted"),
+        Concern.READABLE: world_readable,
+        Concern.REPLACED: replaced,
+    }
     return tuple(concern for concern, holds in found.items() if holds)
 
 

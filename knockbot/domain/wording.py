@@ -183,6 +183,17 @@ def cannot_look(label: str, bot: str) -> Words:
     return words("I am not in {} now, so I cannot tell who may do this there. Invite {} first.", room(label), user(bot))
 
 
+def cannot_unprotect(label: str, room_id: str, bot: str) -> Words:
+    """The bot is out of a protected room, which may be gone for good."""
+    return words(
+        "I am not in {} now, so I cannot tell who may do this there. Invite {} first. If the room was deleted, a server "
+        "admin of mine can do it: {}",
+        room(label),
+        user(bot),
+        code(f"!kb unprotect {room_id}"),
+    )
+
+
 def lacks_power(who: Words, shortfall: Shortfall, label: str) -> Words:
     """Somebody may not do this: the level they need, and the one they have."""
     return words("{} does not have permission for this in {}: {}", who, room(label), shortfall.why)
@@ -248,6 +259,10 @@ CONCERNS: dict[Concern, Words] = {
         "⚠️ Every member can invite, so whoever is let in can let in others. Raise the power level for invites."
     ),
     Concern.OPEN: words("⚠️ Everybody can join this management room: set its join rule to “invite”."),
+    Concern.MEMBERS_JOIN: words(
+        "⚠️ Members of other rooms can join this management room without an invite. Make sure that all of them are "
+        "moderators, or set its join rule to “invite”."
+    ),
     Concern.READABLE: words(
         "⚠️ People outside this management room can read it: set its history visibility to “members only”."
     ),

@@ -383,7 +383,7 @@ async def may_unprotect(door: Door, room: ProtectedRoom, actor: str) -> Words | 
     if door.settings.permission_of(actor) is Permission.ADMIN:
         return None
     if not await is_in(door, room.room_id):
-        return wording.cannot_look(room.label, door.bot)
+        return wording.cannot_unprotect(room.label, room.room_id, door.bot)
     if not await is_joined(door, room.room_id, actor):
         return wording.not_a_member_yet(room.label)
     async with door.db.tx() as tx:

@@ -30,7 +30,8 @@ async def list_rooms(call: Call) -> Words:
             elsewhere = room.management_room if room.management_room != call.room else None
             rows.append(wording.room_row(room.label, room.room_id, pending, room.trouble, elsewhere))
             rows += await names.of_room(call.door, tx, room)
-            rows += [wording.CONCERNS[concern] for concern in await rooms.concerns(tx, room.room_id)]
+            if room.trouble != checkup.NOT_THERE:  # what it was like before counts no more
+                rows += [wording.CONCERNS[concern] for concern in await rooms.concerns(tx, room.room_id)]
         rows += [wording.CONCERNS[concern] for concern in await rooms.management_concerns(tx, call.room)]
     return wording.room_list(rows)
 
@@ -93,7 +94,7 @@ async def check(call: Call, room: ProtectedRoom) -> Words:
             named = [*await names.of_room(call.door, tx, room), *await names.of_policy(call.door, tx, room.room_id)]
         return lines([wording.checked(room.label, found), *dict.fromkeys(named)])
     except Never:
-        return wording.blocked(room.label, checkup.NOT_THERE, call.door.bot)
+        return wording.checked(room.label, wording.tick(False, "", checkup.NOT_THERE))
 
 
 async def policy_show(call: Call, room: ProtectedRoom, number: int | None) -> Words:

@@ -107,10 +107,17 @@ class Crowd:
         # Below /_matrix/client, and the version of the API where there is one: /versions has none.
         parts = [unquote(part) for part in request.rel_url.raw_path.split("/")[3:]]
         path = parts[1:] or parts
-        kind, status, body = self._told(request, path, await request.json() if request.can_read_body else {})
+        said = await request.json() if request.can_read_body else {}
+        if path[-1] == "ping":
+            await self._ping(said)
+        kind, status, body = self._told(request, path, said)
         self.asked[f"{request.method} {kind}"] += 1
         self._news.set()
         return web.Response(status=status, body=json.dumps(body).encode(), content_type="application/json")
+
+    async def _ping(self, body: Row) -> None:
+        async with self.http.post(f"{self.door}/_matrix/app/v1/ping", json=body) as response:
+            response.raise_for_status()
 
     def _told(self, request: web.Request, path: list[str], body: Row) -> tuple[str, int, Any]:
         if path[0] == "rooms":
@@ -118,7 +125,9 @@ class Crowd:
         if path[0] == "sync":
             (room_id,) = json.loads(request.query["filter"])["room"]["rooms"]
             return "sync", 200, {"rooms": {"join": {room_id: {"state": {"events": list(_state(room_id).values())}}}}}
-        return path[0], 200, {"displayname": "Knockbot", "joined_rooms": []}
+        if path[0] == "login":
+            return "login", 400, {"errcode": "M_APPSERVICE_LOGIN_UNSUPPORTED"}
+        return path[0], 200, {"displayname": "Knockbot", "joined_rooms": [], "devices": []}
 
     def _told_of_room(self, request: web.Request, room_id: str, path: list[str], body: Row) -> tuple[str, int, Any]:
         match path:

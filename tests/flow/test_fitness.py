@@ -87,6 +87,29 @@ async def test_a_management_room_that_was_made_public_is_told_there_once(house: 
     assert [text for text in house.spoken() if "Everybody can join this management room" in text] == house.spoken()
 
 
+async def test_a_management_room_that_members_of_other_rooms_can_join_is_told(house: House) -> None:
+    set_rule(house, "restricted", MODS)
+    await house.live()
+
+    assert "Members of other rooms can join" in house.spoken()[-1]
+
+
+async def test_of_a_room_that_is_gone_nothing_else_is_said_and_the_way_out_is_named(house: House) -> None:
+    with_levels(house, invite=0)
+    await house.live()
+    del house.world.rooms[GARDEN].members[BOT]
+    await house.look_everywhere()
+    await house.live()
+    for command in ("rooms", "check", "unprotect"):
+        house.tell(f"{command} {GARDEN}" if command != "rooms" else command)
+        await house.live()
+
+    listed, checked, refused = house.spoken()[-3:]
+    assert "Every member" not in listed
+    assert "power level" not in checked
+    assert "unprotect" in refused
+
+
 async def test_a_management_room_that_others_can_read_is_told_there(house: House) -> None:
     house.world.rooms[MODS].world_readable = True
     house.world.state_changed(MODS, "m.room.history_visibility")

@@ -51,7 +51,14 @@ async def test_an_address_is_mailed_and_its_owner_comes_in_and_the_record_reads_
 
     shown = await garden.command(f"show {number}")
     told = [line.split(" · ")[1] for line in shown.split("\n") if "UTC" in line]
-    assert told == ["issued", "standing", "redeemed", "policy says accept", "redeemed", "joined"]
+    assert told == [
+        "invite sent",
+        "invite approved",
+        "invite used",
+        "policy says accept",
+        "invite used",
+        "joined",
+    ]
     assert all(part in shown for part in (carol.user_id, mona.user_id, "carol@issued.example"))
 
 

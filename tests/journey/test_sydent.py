@@ -100,9 +100,10 @@ async def test_who_came_in_by_a_mail_and_is_not_welcome_is_put_out_wherever_they
     await identity_server.claim(mallory, "mallory@unwelcome.example")
 
     await told(garden, invites[eve], "rejected", user_id=eve.user_id, rule="not eve")
-    await told(garden, invites[mallory], "banned", user_id=mallory.user_id, rule="only ours")
+    # Whoever holds an address may not know of the invite yet: until they join, a ban takes the invite back.
+    await told(garden, invites[mallory], "rejected", user_id=mallory.user_id, rule="only ours")
     assert (await garden.membership(eve, "leave"))["reason"] == "Not you."
-    await garden.membership(mallory, "ban")
+    await garden.membership(mallory, "leave")
     await gone(garden, *invites.values())
 
 
