@@ -146,6 +146,9 @@ async def _knocked_again(door: Door, tx: Tx, request: Request, change: MemberCha
     await requests.knocked_again(tx, request, change, door.now())
     if request.answer is not None and request.answer.verdict is Verdict.ACCEPT:
         await settle.take_back_answer(door, tx, request, "the applicant knocked again")
+        if request.answer.rule is None:  # whoever accepted is told that it did not come about
+            occasion = f"accept fell:{request.id}:{change.event_id}"
+            await settle.say(door, tx, request.management_room, occasion, wording.changed_anew(request))
     if request.card_id is not None:
         await settle.refresh(door, tx, request.card_id)
     return await requests.get(tx, request.id)

@@ -466,3 +466,17 @@ async def test_an_act_that_cannot_be_done_leaves_the_request_to_the_moderators(h
     assert "they refuse invites" in house.card().text
     assert request.decision is not None
     assert request.decision.verdict is Verdict.ACCEPT
+
+
+async def test_whose_accept_fell_with_another_knock_is_told(house: House) -> None:
+    house.world.knock(GARDEN, ANA, "hello")
+    await house.live()
+    house.click("✅")
+    await house.hear()
+    house.world.knock(GARDEN, ANA, "hello again")
+    await house.hear()
+    await house.live()
+
+    assert house.membership(ANA) == "knock"
+    assert (await house.request(ANA)).awaits_moderators
+    assert ["knocked again" in text for text in house.spoken()] == [True]
