@@ -192,16 +192,26 @@ async def _power(door: Door, room_id: str, user_id: str) -> float | None:
 
 
 async def plant(
-    door: Door, invite: ThirdPartyInvite, decision: Decision, seq: int | None, *, card_id: int | None = None
+    door: Door,
+    invite: ThirdPartyInvite,
+    decision: Decision,
+    seq: int | None,
+    *,
+    card_id: int | None = None,
+    stands: bool = False,
 ) -> None:
-    """Open the request for a judged invite, or go on with the one whose place it takes under its token."""
+    """Open the request for a judged invite, or go on with the one whose place it takes under its token.
+
+    `stands` says that the invite was seen to stand in the room, although it may be on record as revoked.
+    """
     async with door.closing(seq) as tx:
         room = await rooms.find(tx, invite.room_id)
         request = await requests.by_token(tx, invite.room_id, invite.token)
         if is_awaited(request, invite):
             await arrived(door, tx, request, invite.event_id)
             return
-        if room is None or is_on_record(request, invite):
+        came_back = stands and request is not None and request.state is State.REVOKED
+        if room is None or (is_on_record(request, invite) and not came_back):
             return
         if request is None or request.redeemed or request.state not in (State.PENDING, State.STANDING):
             request = await requests.open_invite(tx, room.management_room, invite, door.now())

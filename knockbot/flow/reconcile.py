@@ -15,7 +15,18 @@ from typing import TypeVar
 from knockbot.domain import plan, wording
 from knockbot.domain.acl import SERVER_ACL, ServerAcl
 from knockbot.domain.ids import server_of
-from knockbot.domain.model import Act, Answer, Decision, Kind, MemberChange, Membership, Request, State, Verdict
+from knockbot.domain.model import (
+    Act,
+    Answer,
+    Decision,
+    Kind,
+    MemberChange,
+    Membership,
+    Request,
+    State,
+    ThirdPartyInvite,
+    Verdict,
+)
 from knockbot.domain.power import Powers
 from knockbot.errors import Busy, Never
 from knockbot.flow import (
@@ -262,12 +273,12 @@ async def _find_missed_invites(door: Door, room: ProtectedRoom) -> None:
     async with door.db.tx() as tx:
         known = {change.token: await requests.by_token(tx, room.room_id, change.token) for change in there}
     standing = [change.invite for change in there if change.invite is not None]
-    unknown = [invite for invite in standing if not invites.is_on_record(known[invite.token], invite)]
+    unknown = [invite for invite in standing if not await _is_known_invite(door, known[invite.token], invite)]
     missed = [invite for invite in unknown if not invites.is_awaited(known[invite.token], invite)]
     judged, busy = await _as_far_as_possible(partial(invites.judged, door), missed)
     card_id = await _card_for_many(door, room, [decision for _, decision in judged])
     for invite, decision in judged:
-        await invites.plant(door, invite, decision, None, card_id=card_id)
+        await invites.plant(door, invite, decision, None, card_id=card_id, stands=True)
     if busy is not None:
         raise busy
     for change in there:
@@ -275,6 +286,16 @@ async def _find_missed_invites(door: Door, room: ProtectedRoom) -> None:
         emptied = change.invite is None and request is not None and (request.open or request.state is State.STANDING)
         if emptied or (change.invite is not None and invites.is_awaited(request, change.invite)):
             await invites.invite_changed(door, change, None)
+
+
+async def _is_known_invite(door: Door, request: Request | None, invite: ThirdPartyInvite) -> bool:
+    """Whether the records tell of this invite what the room does; read once more where they say that it was revoked."""
+    if not invites.is_on_record(request, invite):
+        return False
+    if request is None or request.state is not State.REVOKED:
+        return True
+    now = await door.outside.third_party(invite.room_id, invite.token)
+    return now is None or now.invite is None or now.invite.event_id != invite.event_id
 
 
 async def _find_missed_redeemers(door: Door, room: ProtectedRoom) -> None:

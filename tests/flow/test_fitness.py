@@ -319,3 +319,17 @@ async def test_test_tells_nobody_who_is_in_a_room_that_they_are_not_in(house: Ho
     inside, outside = house.spoken()
     assert "you are not joined to" in inside
     assert inside.replace(ANA, "") == outside.replace(FAR, "")
+
+
+async def test_an_invite_that_stands_again_after_the_homeserver_went_back_is_judged_again(house: House) -> None:
+    house.world.plant(GARDEN, ALICE)
+    await house.live()
+    before = dict(house.world.rooms[GARDEN].invites["t"])
+    house.click("❌")
+    await house.live()
+    house.world.rooms[GARDEN].invites["t"] = before
+
+    await house.look_everywhere()
+    await house.live()
+
+    assert [card.state for card in house.cards()] == ["revoked", "pending"]
