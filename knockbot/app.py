@@ -464,7 +464,7 @@ async def listening(app: web.Application, host: str, port: int) -> AsyncIterator
     """Answer requests there for as long as the block lasts. Raises `Unavailable`."""
     where = Listen(host, port)
     visitors = Visitors(app)
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, auto_decompress=False)
     await runner.setup()
     protocols, server = runner.server, None
     assert protocols is not None  # `setup` has made it

@@ -64,6 +64,8 @@ class Visitors:
             return await handler(request)
         visitor.begin(request)
         try:
+            if "Content-Encoding" in request.headers:
+                return _no_compression()  # a few bytes could become hundreds of megabytes
             return await handler(request)
         finally:
             visitor.end()
@@ -83,6 +85,12 @@ class Visitors:
     def header(self) -> float:
         """Seconds for a header."""
         return self._header
+
+
+def _no_compression() -> web.Response:
+    answer = web.json_response({"errcode": "M_UNKNOWN", "error": "no compressed body is taken"}, status=415)
+    answer.force_close()
+    return answer
 
 
 class _Visitor(asyncio.Protocol):

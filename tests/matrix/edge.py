@@ -79,7 +79,7 @@ def settings(**appservice: str) -> Settings:
 async def serving(app: web.Application, how: Json | None = None, **runner_options: Any) -> AsyncIterator[str]:
     """The address of a web application, for as long as the block lasts; `how` its visitors are watched."""
     visitors = Visitors(app, **(how or {}))
-    runner = web.AppRunner(app, access_log=None, **runner_options)
+    runner = web.AppRunner(app, access_log=None, auto_decompress=False, **runner_options)
     await runner.setup()
     assert runner.server is not None
     server = await asyncio.get_running_loop().create_server(visitors.watched(runner.server), "127.0.0.1", 0)

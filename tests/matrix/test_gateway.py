@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import json
 import logging
 import sqlite3
@@ -548,6 +549,19 @@ async def test_what_cannot_be_read_fills_no_log(db: Database, sent: bytes, caplo
         assert await is_closed(reader)
         writer.close()
     assert not caplog.records
+
+
+@pytest.mark.parametrize("token", [b"Bearer", b"Bearer not"])
+async def test_a_compressed_body_is_not_unpacked(db: Database, token: bytes) -> None:
+    body = gzip.compress(b'{"events": []}' + b" " * 1_000_000)
+    async with serving(gateway(db).app) as url:
+        reader, writer = await connect(url)
+        head = HEAD.replace(b"Bearer", token) + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body)
+        writer.write(head + body)
+
+        assert b" 415 " in await reader.readuntil(b"\r\n")
+        assert await is_closed(reader)
+        writer.close()
 
 
 async def test_a_homeserver_that_breaks_off_fills_no_log(db: Database, caplog: pytest.LogCaptureFixture) -> None:
