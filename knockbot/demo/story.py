@@ -227,7 +227,7 @@ async def invited_by_mail(tale: Tale) -> None:
     tale.teller.tell("Gina joins.")
     await tale.finds(gina, "join", by=gina.user_id)
     story = await tale.command("Bob", f"!kb show {block(line)['number']}")
-    if not re.search("issued.*redeemed.*policy says accept", story["content"]["body"], re.DOTALL):
+    if not re.search("invite sent.*invite used.*policy says accept", story["content"]["body"], re.DOTALL):
         raise NotAsTold(f"the bot was to tell the whole story, but said: {story['content']['body']}")
     tale.ends(gina, "accepted", "rule people of the village", "join", Kind.THIRD_PARTY_INVITE)
 

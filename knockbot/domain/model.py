@@ -453,6 +453,7 @@ class Act(StrEnum):
     EDIT_CARD = "edit_card"
     REACT = "react"
     UNREACT = "unreact"
+    REDACT = "redact"
     SAY = "say"
     JOIN = "join"
     LEAVE = "leave"

@@ -241,6 +241,18 @@ def unreact(management_room: str, card_id: int, reaction: str, emoji: str) -> Ef
     )
 
 
+def redact(management_room: str, card_id: int, event_id: str) -> Effect:
+    """Take away what a card said, or an edit of it."""
+    return Effect(
+        f"redact:{event_id}",
+        Act.REDACT,
+        management_room,
+        _spoken(management_room),
+        card_id=card_id,
+        event_id=event_id,
+    )
+
+
 def tick(room_id: str, event_id: str) -> Effect:
     """A tick on a command: done, and seen elsewhere."""
     return Effect(f"tick:{event_id}", Act.REACT, room_id, _spoken(room_id), event_id=event_id, content={"emoji": "✅"})

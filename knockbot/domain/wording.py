@@ -669,6 +669,7 @@ ACTS: dict[Act, str] = {
     Act.EDIT_CARD: "edit a card",
     Act.REACT: "react",
     Act.UNREACT: "take a reaction back",
+    Act.REDACT: "redact a card",
     Act.SAY: "say something",
     Act.JOIN: "enter",
     Act.LEAVE: "leave",

@@ -14,9 +14,10 @@ from knockbot.store.moves import Stage
 
 async def redacted(door: Door, redaction: Redaction, seq: int | None) -> None:
     """Take in a redaction, of whatever kind of event."""
+    theirs = redaction.sender != door.bot  # of what the bot redacts itself nothing follows
     async with door.db.tx() as tx:
-        card = await cards.by_event(tx, redaction.room_id, redaction.redacts)
-        edited = await cards.edited_by(tx, redaction.room_id, redaction.redacts)
+        card = await cards.by_event(tx, redaction.room_id, redaction.redacts) if theirs else None
+        edited = await cards.edited_by(tx, redaction.room_id, redaction.redacts) if theirs else None
         knock = await requests.by_knock(tx, redaction.room_id, redaction.redacts)
         asks = await moves.asked_by(tx, redaction.redacts)
     if card is None and edited is None and knock is None and asks is None:
@@ -46,7 +47,14 @@ async def post_anew(door: Door, tx: Tx, card: Card) -> None:
 
 
 async def forget_words(door: Door, tx: Tx, request: Request) -> None:
-    """What the applicant wrote is gone from the room, so it goes here."""
+    """What the applicant wrote is gone from the room, so it goes here: from the records, and from the card.
+
+    An edit alone would leave the words to whoever looks at the versions before it.
+    """
     await requests.forget_words(tx, request.id)
-    if request.card_id is not None:
-        await settle.refresh(door, tx, request.card_id)
+    if request.card_id is None:
+        return
+    card = await cards.get(tx, request.card_id)
+    said = await effects.said_on(tx, card.id)
+    await effects.add(tx, [plan.redact(card.management_room, card.id, event_id) for event_id in said], door.now())
+    await post_anew(door, tx, card)

@@ -401,8 +401,8 @@ async def _reacted_before(hand: Hand, effect: Effect) -> str | None:
     return mine[0] if mine else None
 
 
-async def unreact(hand: Hand, claimed: Claimed) -> Outcome:
-    """Take an offer away; what is redacted already stays so."""
+async def redact(hand: Hand, claimed: Claimed) -> Outcome:
+    """Take away an offer, or what a card said; what is redacted already stays so."""
     effect = claimed.effect
     await hand.homeserver.redact(effect.room_id, effect.event_id or "", transaction_id(effect.key))
     return Done()
@@ -560,7 +560,8 @@ ACTIONS: dict[Act, Callable[[Hand, Claimed], Awaitable[Outcome]]] = {
     Act.POST_CARD: post_card,
     Act.EDIT_CARD: edit_card,
     Act.REACT: react,
-    Act.UNREACT: unreact,
+    Act.UNREACT: redact,
+    Act.REDACT: redact,
     Act.SAY: say,
     Act.JOIN: enter,
     Act.LEAVE: leave,

@@ -100,6 +100,16 @@ async def is_running(tx: Tx, request_id: int, *, besides: str) -> bool:
     )
 
 
+async def said_on(tx: Tx, card_id: int) -> list[str]:
+    """The messages that a card consists of: the card and its edits."""
+    rows = await tx.fetch(
+        "SELECT result FROM effects WHERE card_id = $1 AND act IN ('post_card', 'edit_card') AND result IS NOT NULL "
+        "ORDER BY id",
+        card_id,
+    )
+    return [row["result"] for row in rows]
+
+
 async def claim(db: Database, now: int, limit: int, *, keys: bool = True) -> list[Claimed]:
     """Take on due effects, oldest first, at most one of each lane and one for each remote server.
 

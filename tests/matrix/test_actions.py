@@ -115,7 +115,8 @@ async def test_what_is_settled_already_is_left_as_it_is(
     assert on.lines == [READ]
     [of_the_effect] = await on.states()
     now = await on.request(request)
-    assert ((of_the_effect, now.state), now.by) == (becomes, by)
+    let_in = verdict is ACCEPT and membership == "join"  # by whoever accepted them, though nobody saw the invite
+    assert ((of_the_effect, now.state), now.by) == (becomes, MODERATOR if let_in else by)
 
 
 @pytest.mark.parametrize(
