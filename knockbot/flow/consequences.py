@@ -15,7 +15,7 @@ from knockbot.domain.outcomes import credited, outcome
 from knockbot.errors import Never
 from knockbot.flow import authority, invites, issuing, notify, review, settle, upgrading
 from knockbot.flow.door import Door
-from knockbot.store import cards, effects, requests, visits
+from knockbot.store import bot_memberships, cards, effects, requests
 from knockbot.store.db import Tx
 
 
@@ -143,7 +143,7 @@ async def _written_to(door: Door, tx: Tx, effect: Effect, came: Outcome) -> None
     request = await requests.get(tx, effect.request_id or 0)
     text = wording.rejected_elsewhere(await settle.label_of(tx, effect.room_id), effect.content.get("reason"))
     await settle.say(door, tx, came.room_id, effect.key, text, aloud=True)
-    await visits.use(tx, came.room_id, door.now())
+    await bot_memberships.use(tx, came.room_id, door.now())
     await effects.add(tx, [plan.leave(came.room_id, "told")], door.now(), due_at=door.now() + notify.STAYS)
     await settle.record(door, tx, request, door.bot, "wrote to them")
 

@@ -19,11 +19,11 @@ from knockbot.flow import journal, rules, sealed, settle
 from knockbot.flow.checkup import NOT_THERE, checklist, shortage
 from knockbot.flow.door import Door, RoomView, log
 from knockbot.flow.review import is_in, is_joined
-from knockbot.store import effects, moves, pins, requests, rooms, visits
+from knockbot.store import bot_memberships, effects, pending_protects, pins, requests, room_upgrades, rooms
 from knockbot.store.db import Tx
-from knockbot.store.moves import Stage
+from knockbot.store.pending_protects import PendingProtect
+from knockbot.store.room_upgrades import Stage
 from knockbot.store.rooms import ProtectedRoom
-from knockbot.store.visits import Errand
 
 HOUR = 3600 * 1000
 DAY = 24 * HOUR
@@ -51,10 +51,10 @@ async def bot_moved(door: Door, change: MemberChange, seq: int) -> None:
 async def _invited(door: Door, change: MemberChange, seq: int) -> None:
     """Take an invite from somebody who is permitted, or one that was asked for; decline others without a word."""
     async with door.closing(seq) as tx:
-        await visits.visit(tx, change.room_id, change.membership, door.now(), inviter=change.sender)
+        await bot_memberships.note(tx, change.room_id, change.membership, door.now(), inviter=change.sender)
         welcome = (
             door.settings.permission_of(change.sender) is not None
-            or await visits.errands(tx, change.room_id)
+            or await pending_protects.of_room(tx, change.room_id)
             or await rooms.find(tx, change.room_id) is not None
             or await _is_expected(door, tx, change.room_id)
         )
@@ -69,7 +69,7 @@ async def _is_expected(door: Door, tx: Tx, room_id: str) -> bool:
         return True
     if any(pin.room_id == room_id for pin in await pins.of_the_config(tx)):
         return True
-    return any(move.stage is Stage.WAITING for move in await moves.leading_to(tx, room_id))
+    return any(upgrade.stage is Stage.WAITING for upgrade in await room_upgrades.leading_to(tx, room_id))
 
 
 async def _entered(door: Door, change: MemberChange, seq: int) -> None:
@@ -77,17 +77,17 @@ async def _entered(door: Door, change: MemberChange, seq: int) -> None:
         async with door.closing(seq):
             return
     async with door.db.tx() as tx:
-        errands = await visits.errands(tx, change.room_id)
-    promises = [await _judge_ask(door, _ask_of(errand), errand.room_id) for errand in errands]
-    if errands and not any(promise.view for promise in promises):
+        waiting = await pending_protects.of_room(tx, change.room_id)
+    promises = [await _judge_ask(door, _ask_of(pending), pending.room_id) for pending in waiting]
+    if waiting and not any(promise.view for promise in promises):
         await _leave_unless_needed(door, change.room_id)
-    unreadable = not errands and await _cannot_be_read(door, change.room_id)
+    unreadable = not waiting and await _cannot_be_read(door, change.room_id)
     with suppress(Never):  # it was put out again
         await sealed.is_encrypted(door, change.room_id)
     replaces = await _replaces_management_room(door, change.room_id)
     async with door.closing(seq) as tx:
-        await visits.visit(tx, change.room_id, change.membership, door.now())
-        inviter = await visits.inviter(tx, change.room_id)
+        await bot_memberships.note(tx, change.room_id, change.membership, door.now())
+        inviter = await bot_memberships.inviter(tx, change.room_id)
         if unreadable and inviter is not None:
             await effects.add(tx, [plan.meet(change.room_id, inviter)], door.now())
         elif inviter is not None and await _is_new_here(door, tx, change.room_id, inviter):
@@ -95,11 +95,11 @@ async def _entered(door: Door, change: MemberChange, seq: int) -> None:
         if replaces:
             occasion = f"replaces:{change.room_id}"
             await settle.say(door, tx, change.room_id, occasion, wording.replaces_management(), aloud=True)
-        await visits.errands_done(tx, change.room_id)
-        for errand, promise in zip(errands, promises, strict=True):
+        await pending_protects.clear(tx, change.room_id)
+        for pending, promise in zip(waiting, promises, strict=True):
             reply = await promise.keep(door, tx)
-            occasion = f"errand:{errand.room_id}:{change.event_id}:{errand.requester}"
-            await settle.say(door, tx, errand.management_room, occasion, reply, reply_to=errand.cause)
+            occasion = f"protect:{pending.room_id}:{change.event_id}:{pending.requester}"
+            await settle.say(door, tx, pending.management_room, occasion, reply, reply_to=pending.cause)
         await effects.unblock(tx, change.room_id, door.now())
         await sealed.tell_if_silent(door, tx, change.room_id)
     door.look_at(change.room_id)
@@ -124,14 +124,14 @@ async def _replaces_management_room(door: Door, room_id: str) -> bool:
 
 async def _is_new_here(door: Door, tx: Tx, room_id: str, inviter: str) -> bool:
     """Whether the bot came because somebody who may use it invited it, and not because it was sent for."""
-    if door.settings.permission_of(inviter) is None or await visits.errands(tx, room_id):
+    if door.settings.permission_of(inviter) is None or await pending_protects.of_room(tx, room_id):
         return False
     known = await rooms.find(tx, room_id) is not None or await rooms.is_management_room(tx, room_id)
     return not known and not await _is_expected(door, tx, room_id)
 
 
-def _ask_of(errand: Errand) -> Ask:
-    return Ask(errand.requester, errand.management_room, RoomReference(errand.room_id), errand.cause)
+def _ask_of(pending: PendingProtect) -> Ask:
+    return Ask(pending.requester, pending.management_room, RoomReference(pending.room_id), pending.cause)
 
 
 async def _cannot_be_read(door: Door, room_id: str) -> bool:
@@ -150,14 +150,14 @@ async def _cannot_be_read(door: Door, room_id: str) -> bool:
 
 async def _is_out(door: Door, change: MemberChange, seq: int) -> None:
     async with door.closing(seq) as tx:
-        await visits.visit(tx, change.room_id, change.membership, door.now())
+        await bot_memberships.note(tx, change.room_id, change.membership, door.now())
         await effects.overtake_going(tx, change.room_id, f"I am at {change.membership} by now", door.now())
-        for errand in [] if change.of_their_own else await visits.errands(tx, change.room_id):
-            occasion = f"errand:{change.room_id}:{change.event_id}:{errand.requester}"
+        for pending in [] if change.of_their_own else await pending_protects.of_room(tx, change.room_id):
+            occasion = f"protect:{change.room_id}:{change.event_id}:{pending.requester}"
             text = wording.turned_away(change.room_id, change.sender, change.reason)
-            await settle.say(door, tx, errand.management_room, occasion, text, reply_to=errand.cause)
+            await settle.say(door, tx, pending.management_room, occasion, text, reply_to=pending.cause)
         if not change.of_their_own:
-            await visits.errands_done(tx, change.room_id)
+            await pending_protects.clear(tx, change.room_id)
         if await rooms.is_management_room(tx, change.room_id):
             door.look_at_after(tx, change.room_id)
         room = await rooms.find(tx, change.room_id)
@@ -174,7 +174,7 @@ async def _is_out(door: Door, change: MemberChange, seq: int) -> None:
 async def leave_unused(door: Door) -> None:
     """Leave the rooms that nobody has used within a day."""
     async with door.closing(None) as tx:
-        for room_id in await visits.unused(tx, door.now() - DAY):
+        for room_id in await bot_memberships.unused(tx, door.now() - DAY):
             log.info("leaving %s: nobody has used me there for a day", room_id)
             await effects.add(tx, [plan.leave(room_id, f"unused:{door.now()}")], door.now())
 
@@ -201,23 +201,23 @@ class Promise:
     checklist: Words = NOTHING
     trouble: str | None = None
     concerns: tuple[Concern, ...] = ()
-    errand: Errand | None = None
+    pending: PendingProtect | None = None
     ask: Ask | None = None
     counts: bool = True
     """Whether an ask that was not granted is one of the few that are allowed."""
 
     async def keep(self, door: Door, tx: Tx) -> Words:
         """Write it down, in the transaction that ends the handling of the command; returns the reply."""
-        if self.errand is not None:
-            await visits.wait_for(tx, self.errand)
+        if self.pending is not None:
+            await pending_protects.add(tx, self.pending)
         if self.ask is not None and not self.counts:
-            await visits.forgive(tx, self.ask.cause)
+            await pending_protects.forgive(tx, self.ask.cause)
         if self.view is None or self.ask is None:
             return self.words
         await protect_now(door, tx, self.view, self.ask.management_room, self.ask.requester)
         await rooms.set_trouble(tx, self.view.room_id, self.trouble)  # the checklist tells it
         await rooms.note_concerns(tx, self.view.room_id, self.concerns)
-        await visits.forgive(tx, self.ask.cause)
+        await pending_protects.forgive(tx, self.ask.cause)
         return wording.now_protected(await settle.label_of(tx, self.view.room_id), self.checklist)
 
 
@@ -244,7 +244,9 @@ async def _may_ask(door: Door, ask: Ask) -> Words | None:
     if door.settings.permission_of(ask.requester) is None:
         return wording.NOT_PERMITTED
     async with door.db.tx() as tx:
-        possible_at = await visits.attempt(tx, ask.requester, ask.cause, door.now(), most=ATTEMPTS, within=HOUR)
+        possible_at = await pending_protects.attempt(
+            tx, ask.requester, ask.cause, door.now(), most=ATTEMPTS, within=HOUR
+        )
     return wording.too_many_attempts(ATTEMPTS, possible_at) if possible_at is not None else None
 
 
@@ -278,7 +280,7 @@ async def _get_in(door: Door, ask: Ask, room_id: str, via: tuple[str, ...]) -> P
 
     What is said to that tells nobody whether the bot, or anybody else, is in a room.
     """
-    errand = Errand(room_id, ask.management_room, ask.requester, ask.cause, door.now())
+    pending = PendingProtect(room_id, ask.management_room, ask.requester, ask.cause, door.now())
     try:
         async with door.elsewhere.asking(via[0] if via else "", ask.requester):
             membership = await _enter_or_knock(door, room_id, via)
@@ -286,7 +288,7 @@ async def _get_in(door: Door, ask: Ask, room_id: str, via: tuple[str, ...]) -> P
         return Promise(wording.cannot_enter(ask.reference.room, error.why, door.bot))
     if membership is not Membership.JOIN:
         not_yet = wording.not_yet(ask.reference.room, door.bot)
-        return Promise(not_yet, errand=errand if membership is Membership.KNOCK else None)
+        return Promise(not_yet, pending=pending if membership is Membership.KNOCK else None)
     promise = await _judge_ask(door, ask, room_id)
     if promise.view is None:
         await _leave_unless_needed(door, room_id)
@@ -346,7 +348,7 @@ async def protect_now(
     before = await rooms.find(tx, view.room_id)
     await rooms.protect(tx, ProtectedRoom(view.room_id, management_room, view.label, by, door.now(), locked))
     for room_id in (view.room_id, management_room):
-        await visits.use(tx, room_id, door.now())
+        await bot_memberships.use(tx, room_id, door.now())
     if before is not None and before.management_room != management_room:
         occasion = f"moved away:{view.room_id}:{door.now()}"
         text = wording.managed_elsewhere(await settle.label_of(tx, view.room_id), by)

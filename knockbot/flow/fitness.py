@@ -9,7 +9,7 @@ from knockbot.errors import Never
 from knockbot.flow import settle
 from knockbot.flow.door import Door, RoomView, log
 from knockbot.flow.review import is_in
-from knockbot.store import moves, rooms
+from knockbot.store import room_upgrades, rooms
 from knockbot.store.rooms import ProtectedRoom
 
 
@@ -17,7 +17,7 @@ async def look(door: Door, room: ProtectedRoom, view: RoomView, powers: Powers) 
     """Tell the moderators of a protected room, once, that it became unfit, or fit again."""
     concerns = fitness.of_protected(view.join_rule, view.version, powers)
     async with door.closing(None) as tx:
-        if await moves.find(tx, room.room_id) is not None:
+        if await room_upgrades.find(tx, room.room_id) is not None:
             return  # it was replaced, and an upgrade changes its powers
         before = await rooms.note_concerns(tx, room.room_id, concerns)
         if before is None:

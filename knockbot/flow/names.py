@@ -12,7 +12,7 @@ from knockbot.domain.words import Words
 from knockbot.errors import ActionError
 from knockbot.flow import rules, settle
 from knockbot.flow.door import Door, log
-from knockbot.store import moves, pins, rooms
+from knockbot.store import pins, room_upgrades, rooms
 from knockbot.store.db import Tx
 from knockbot.store.pins import Pin
 from knockbot.store.rooms import ProtectedRoom
@@ -99,8 +99,8 @@ async def _note(door: Door, one: Named, leads_to: str | None) -> None:
 
 async def _is_its_replacement(tx: Tx, pin: Pin, room: ProtectedRoom, leads_to: str) -> bool:
     """Whether the alias went along with a room that was replaced, which is told and asked about by itself."""
-    known = [await moves.find(tx, pin.room_id), await moves.find(tx, pin.room_id, room.room_id)]
-    return any(move is not None and move.replacement == leads_to for move in known)
+    known = [await room_upgrades.find(tx, pin.room_id), await room_upgrades.find(tx, pin.room_id, room.room_id)]
+    return any(upgrade is not None and upgrade.replacement == leads_to for upgrade in known)
 
 
 # --- for people -----------------------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ from knockbot.flow import (
 )
 from knockbot.flow.checkup import NOT_THERE, shortage
 from knockbot.flow.door import Door, RoomView, log
-from knockbot.store import cards, effects, inbox, moves, requests, rooms
+from knockbot.store import cards, effects, inbox, requests, room_upgrades, rooms
 from knockbot.store.rooms import ProtectedRoom
 
 T = TypeVar("T")
@@ -109,7 +109,7 @@ async def _check_powers(door: Door, room: ProtectedRoom, powers: Powers, acl: Se
     """Tell once what is missing and offer it no more; once nothing is, go on with what was waiting for it."""
     missing = shortage(powers, door.bot)
     async with door.closing(None) as tx:
-        replaced = await moves.find(tx, room.room_id) is not None
+        replaced = await room_upgrades.find(tx, room.room_id) is not None
         for card in await cards.awaiting_answers(tx, room.room_id):
             shown = await requests.on_card(tx, card.id)
             if review.takes_clicks(shown):

@@ -6,10 +6,10 @@ from knockbot.domain import plan
 from knockbot.domain.model import Redaction, Request
 from knockbot.flow import invites, settle
 from knockbot.flow.door import Door
-from knockbot.store import cards, effects, moves, requests
+from knockbot.store import cards, effects, requests, room_upgrades
 from knockbot.store.cards import Card
 from knockbot.store.db import Tx
-from knockbot.store.moves import Stage
+from knockbot.store.room_upgrades import Stage
 
 
 async def redacted(door: Door, redaction: Redaction, seq: int | None) -> None:
@@ -19,7 +19,7 @@ async def redacted(door: Door, redaction: Redaction, seq: int | None) -> None:
         card = await cards.by_event(tx, redaction.room_id, redaction.redacts) if theirs else None
         edited = await cards.edited_by(tx, redaction.room_id, redaction.redacts) if theirs else None
         knock = await requests.by_knock(tx, redaction.room_id, redaction.redacts)
-        asks = await moves.asked_by(tx, redaction.redacts)
+        asks = await room_upgrades.asked_by(tx, redaction.redacts)
     if card is None and edited is None and knock is None and asks is None:
         await invites.redacted(door, redaction, seq)
         return
@@ -31,7 +31,7 @@ async def redacted(door: Door, redaction: Redaction, seq: int | None) -> None:
         if knock is not None:
             await forget_words(door, tx, knock)
         if asks is not None and asks.stage is Stage.OFFERED:
-            await moves.ask_again(tx, asks)
+            await room_upgrades.ask_again(tx, asks)
             door.look_at_after(tx, asks.policy_of or asks.room_id)
 
 

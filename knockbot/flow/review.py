@@ -18,7 +18,7 @@ from knockbot.errors import ActionError, Never
 from knockbot.flow import hints, invites, journal, settle
 from knockbot.flow.door import Door
 from knockbot.flow.standings import Standing
-from knockbot.store import cards, inbox, moves, requests, rooms
+from knockbot.store import cards, inbox, requests, room_upgrades, rooms
 from knockbot.store.db import Tx
 
 
@@ -36,7 +36,7 @@ async def _objection(door: Door, wish: Wish, request: Request) -> Words | None:
     if not await is_joined(door, request.room_id, wish.actor):
         return wording.not_a_member(label)
     async with door.db.tx() as tx:
-        replaced = request.kind is Kind.KNOCK and await moves.find(tx, request.room_id) is not None
+        replaced = request.kind is Kind.KNOCK and await room_upgrades.find(tx, request.room_id) is not None
     if replaced and wish.verdict is Verdict.ACCEPT and request.awaits_moderators:
         return wording.was_replaced(label)
     accepts = wish.verdict is Verdict.ACCEPT and request.awaits_moderators
@@ -223,7 +223,7 @@ async def offers(door: Door, request: Request) -> list[Verdict]:
     except ActionError:
         return list(ACT_OF)
     async with door.db.tx() as tx:
-        replaced = await moves.find(tx, request.room_id) is not None
+        replaced = await room_upgrades.find(tx, request.room_id) is not None
     return possible(powers, door.bot, [request], barred=denied or replaced)
 
 

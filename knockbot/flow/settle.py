@@ -13,7 +13,7 @@ from knockbot.domain.policy import OTHERWISE, Announce, held_back
 from knockbot.domain.words import Words
 from knockbot.flow import journal, notify, rules
 from knockbot.flow.door import IN_CLEAR, Door, log
-from knockbot.store import audit, cards, effects, moves, requests, rooms
+from knockbot.store import audit, cards, effects, requests, room_upgrades, rooms
 from knockbot.store.db import Tx
 
 HOUR = 3600 * 1000
@@ -42,7 +42,7 @@ async def carry_out(door: Door, tx: Tx, request: Request, decision: Decision, *,
 
     `card_id` names a card that is already there to be shared.
     """
-    replaced = request.kind is Kind.KNOCK and await moves.find(tx, request.room_id) is not None
+    replaced = request.kind is Kind.KNOCK and await room_upgrades.find(tx, request.room_id) is not None
     if replaced and decision.verdict is Verdict.ACCEPT:
         decision = held_back(decision, "the room was replaced by another")
     await requests.judged(tx, request.id, decision)

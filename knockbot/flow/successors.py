@@ -15,8 +15,8 @@ from knockbot.domain.words import Words
 from knockbot.errors import Never
 from knockbot.flow import review, rulebook, rules, settle, upgrading
 from knockbot.flow.door import Door, Tombstone
-from knockbot.store import moves, policies, rooms, visits
-from knockbot.store.moves import Move, Stage
+from knockbot.store import bot_memberships, policies, room_upgrades, rooms
+from knockbot.store.room_upgrades import RoomUpgrade, Stage
 from knockbot.store.rooms import ProtectedRoom
 
 
@@ -24,10 +24,14 @@ async def look(door: Door, room: ProtectedRoom) -> None:
     """Look at every room that the policy in force names. May raise `Later`."""
     async with door.db.tx() as tx:
         meant = await rules.meant(door, tx, room.room_id)
-        outdated = [move for move in await moves.in_policy_of(tx, room.room_id) if move.room_id not in meant.values()]
-    for move in outdated:
+        outdated = [
+            upgrade
+            for upgrade in await room_upgrades.in_policy_of(tx, room.room_id)
+            if upgrade.room_id not in meant.values()
+        ]
+    for upgrade in outdated:
         async with door.closing(None) as tx:
-            await moves.forget(tx, move.room_id, room.room_id)
+            await room_upgrades.forget(tx, upgrade.room_id, room.room_id)
     for room_id, name in {room_id: name for name, room_id in meant.items()}.items():
         try:
             await _look_at(door, room, name, room_id)
@@ -38,29 +42,29 @@ async def look(door: Door, room: ProtectedRoom) -> None:
 async def _look_at(door: Door, room: ProtectedRoom, name: str, room_id: str) -> None:
     tombstone = await door.outside.tombstone(room_id)
     async with door.db.tx() as tx:
-        known = await moves.find(tx, room_id, room.room_id)
+        known = await room_upgrades.find(tx, room_id, room.room_id)
     if tombstone is None:
         if known is not None:
             async with door.closing(None) as tx:
-                await moves.forget(tx, room_id, room.room_id)
+                await room_upgrades.forget(tx, room_id, room.room_id)
         return
     if known is not None and known.tombstone == tombstone.event_id and known.stage is not Stage.WAITING:
         await upgrading.find_missed_answer(door, room, known, _answered)
         return
-    move = Move(room_id, tombstone.event_id, tombstone.replacement, Stage.WAITING, policy_of=room.room_id)
+    upgrade = RoomUpgrade(room_id, tombstone.event_id, tombstone.replacement, Stage.WAITING, policy_of=room.room_id)
     fault = upgrading.fault_of_name(room_id, tombstone) or await _fault_of_place(door, room)
     if fault is not None:
-        await _tell(door, room, name, replace(move, stage=Stage.REFUSED), fault)
+        await _tell(door, room, name, replace(upgrade, stage=Stage.REFUSED), fault)
         return
     inside = await upgrading.get_in(door, room.room_id, tombstone)
     if inside is None:
         return
     if not inside:
-        await _tell(door, room, name, move, wording.LET_ME_IN.format(bot=door.bot))
+        await _tell(door, room, name, upgrade, wording.LET_ME_IN.format(bot=door.bot))
     elif await door.outside.predecessor(tombstone.replacement) != room_id:
-        await _tell(door, room, name, replace(move, stage=Stage.REFUSED), wording.NO_PREDECESSOR)
+        await _tell(door, room, name, replace(upgrade, stage=Stage.REFUSED), wording.NO_PREDECESSOR)
     else:
-        await _offer(door, room, name, move, tombstone, asked=known.event_id if known else None)
+        await _offer(door, room, name, upgrade, tombstone, asked=known.event_id if known else None)
 
 
 async def _fault_of_place(door: Door, room: ProtectedRoom) -> str | None:
@@ -70,23 +74,23 @@ async def _fault_of_place(door: Door, room: ProtectedRoom) -> str | None:
     return wording.NAMED_BY_CONFIG if room.locked or own is None else None
 
 
-async def _tell(door: Door, room: ProtectedRoom, name: str, move: Move, why: str) -> None:
+async def _tell(door: Door, room: ProtectedRoom, name: str, upgrade: RoomUpgrade, why: str) -> None:
     async with door.closing(None) as tx:
-        await moves.put(tx, move)
-        text = wording.named_room_lost(room.label, name, move.replacement, why)
-        await settle.alarm(door, tx, room.room_id, f"named:{move.tombstone}:{room.room_id}:{move.stage}", text)
+        await room_upgrades.put(tx, upgrade)
+        text = wording.named_room_lost(room.label, name, upgrade.replacement, why)
+        await settle.alarm(door, tx, room.room_id, f"named:{upgrade.tombstone}:{room.room_id}:{upgrade.stage}", text)
 
 
 async def _offer(
-    door: Door, room: ProtectedRoom, name: str, move: Move, tombstone: Tombstone, *, asked: str | None
+    door: Door, room: ProtectedRoom, name: str, upgrade: RoomUpgrade, tombstone: Tombstone, *, asked: str | None
 ) -> None:
     view = await door.outside.room(tombstone.replacement)
     async with door.closing(None) as tx:
-        await visits.use(tx, tombstone.replacement, door.now())
-        await moves.put(tx, replace(move, stage=Stage.OFFERED))
-        text = wording.named_room_replaced(room.label, name, view.label, move.replacement)
-        occasion = f"named:{move.tombstone}:{room.room_id}:offer:{asked or ''}"
-        await settle.alarm(door, tx, room.room_id, occasion, text, asks=(move.room_id, room.room_id))
+        await bot_memberships.use(tx, tombstone.replacement, door.now())
+        await room_upgrades.put(tx, replace(upgrade, stage=Stage.OFFERED))
+        text = wording.named_room_replaced(room.label, name, view.label, upgrade.replacement)
+        occasion = f"named:{upgrade.tombstone}:{room.room_id}:offer:{asked or ''}"
+        await settle.alarm(door, tx, room.room_id, occasion, text, asks=(upgrade.room_id, room.room_id))
 
 
 async def room_changed(door: Door, change: RoomChange) -> None:
@@ -110,16 +114,16 @@ async def room_changed(door: Door, change: RoomChange) -> None:
 async def reacted(door: Door, reaction: Reaction, seq: int | None) -> None:
     """A reaction in a room: an answer to a question about a replacement, or to a card."""
     async with door.db.tx() as tx:
-        move = await moves.asked_by(tx, reaction.target)
-        room = await rooms.find(tx, move.policy_of or move.room_id) if move is not None else None
+        upgrade = await room_upgrades.asked_by(tx, reaction.target)
+        room = await rooms.find(tx, upgrade.policy_of or upgrade.room_id) if upgrade is not None else None
     asked_here = room is not None and room.management_room == reaction.room_id
-    if move is None or room is None or not asked_here or not upgrading.agrees(door, reaction):
+    if upgrade is None or room is None or not asked_here or not upgrading.agrees(door, reaction):
         await review.reacted(door, reaction, seq)
         return
-    await (_answered if move.policy_of else upgrading.answered)(door, reaction, seq, room, move)
+    await (_answered if upgrade.policy_of else upgrading.answered)(door, reaction, seq, room, upgrade)
 
 
-async def _answered(door: Door, reaction: Reaction, seq: int | None, room: ProtectedRoom, move: Move) -> None:
+async def _answered(door: Door, reaction: Reaction, seq: int | None, room: ProtectedRoom, upgrade: RoomUpgrade) -> None:
     """A moderator wants the policy to mean the new room: the same text, as a revision of theirs."""
     async with door.db.tx() as tx:
         current = await policies.current(tx, room.room_id)
@@ -127,27 +131,27 @@ async def _answered(door: Door, reaction: Reaction, seq: int | None, room: Prote
     if current is None:
         async with door.closing(seq):
             return
-    change = rulebook.Change(room, reaction.sender, current.text, reaction.event_id, _with_the_new_room(meant, move))
+    change = rulebook.Change(room, reaction.sender, current.text, reaction.event_id, _with_the_new_room(meant, upgrade))
     sound: rulebook.Sound | Words
     try:
         sound = await rulebook.examined(door, change)
     except Never as error:
         sound = wording.failed(error.why)
     async with door.closing(seq) as tx:
-        now = await moves.find(tx, move.room_id, room.room_id)
-        if now is None or now.stage is not Stage.OFFERED or now.tombstone != move.tombstone:
+        now = await room_upgrades.find(tx, upgrade.room_id, room.room_id)
+        if now is None or now.stage is not Stage.OFFERED or now.tombstone != upgrade.tombstone:
             return
         if await policies.latest(tx, room.room_id) != current.revision:
             return  # somebody has set another policy meanwhile, and is asked about that where it needs it
         if isinstance(sound, Words):
-            occasion = f"refused:{move.tombstone}:{room.room_id}:{reaction.sender}"
+            occasion = f"refused:{upgrade.tombstone}:{room.room_id}:{reaction.sender}"
             await settle.say(door, tx, reaction.room_id, occasion, sound, reply_to=reaction.target)
             return
         text = await rulebook.put_in_force(door, tx, sound)
-        await moves.forget(tx, move.room_id, room.room_id)
-        occasion = f"named:{move.tombstone}:{room.room_id}:taken"
+        await room_upgrades.forget(tx, upgrade.room_id, room.room_id)
+        occasion = f"named:{upgrade.tombstone}:{room.room_id}:taken"
         await settle.say(door, tx, reaction.room_id, occasion, text, reply_to=reaction.target)
 
 
-def _with_the_new_room(meant: Mapping[str, str], move: Move) -> dict[str, str]:
-    return {name: move.replacement if room_id == move.room_id else room_id for name, room_id in meant.items()}
+def _with_the_new_room(meant: Mapping[str, str], upgrade: RoomUpgrade) -> dict[str, str]:
+    return {name: upgrade.replacement if room_id == upgrade.room_id else room_id for name, room_id in meant.items()}

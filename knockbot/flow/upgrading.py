@@ -18,9 +18,9 @@ from knockbot.domain.words import Words
 from knockbot.errors import Later, Never
 from knockbot.flow import entry, review, rules, settle
 from knockbot.flow.door import Door, RoomView, Tombstone
-from knockbot.store import cards, effects, inbox, moves, pins, policies, requests, rooms, visits
+from knockbot.store import bot_memberships, cards, effects, inbox, pins, policies, requests, room_upgrades, rooms
 from knockbot.store.db import Tx
-from knockbot.store.moves import Move, Stage
+from knockbot.store.room_upgrades import RoomUpgrade, Stage
 from knockbot.store.rooms import ProtectedRoom
 
 COMING_OVER = "I protect the room that this one replaces."
@@ -33,16 +33,16 @@ async def look(door: Door, room: ProtectedRoom) -> None:
     """Follow a protected room to its replacement, where it has one, and ask the moderators. May raise `Later`."""
     tombstone = await door.outside.tombstone(room.room_id)
     async with door.db.tx() as tx:
-        known = await moves.find(tx, room.room_id)
+        known = await room_upgrades.find(tx, room.room_id)
     if tombstone is None:
         if known is not None and known.stage is not Stage.MOVED:
             async with door.closing(None) as tx:
-                await moves.forget(tx, room.room_id)
+                await room_upgrades.forget(tx, room.room_id)
         return
     if known is not None and known.tombstone == tombstone.event_id and known.stage is not Stage.WAITING:
         await find_missed_answer(door, room, known, answered)
         return
-    await _stop_accepting(door, room, _move(room, tombstone, Stage.WAITING))
+    await _stop_accepting(door, room, _upgrade(room, tombstone, Stage.WAITING))
     fault = await _fault_of_tombstone(door, room, tombstone)
     if fault is not None:
         await _refuse(door, room, tombstone, fault)
@@ -60,10 +60,10 @@ async def look(door: Door, room: ProtectedRoom) -> None:
     await _offer(door, room, tombstone, asked=known.event_id if known else None)
 
 
-async def _stop_accepting(door: Door, room: ProtectedRoom, move: Move) -> None:
+async def _stop_accepting(door: Door, room: ProtectedRoom, upgrade: RoomUpgrade) -> None:
     """From now on nobody is let into the old room; what was to do that waits for the moderators again."""
     async with door.closing(None) as tx:
-        await moves.put(tx, move)
+        await room_upgrades.put(tx, upgrade)
         for request in await requests.pending(tx, room.management_room, room.room_id):
             accepted = request.answer is not None and request.answer.verdict is Verdict.ACCEPT
             if request.kind is Kind.KNOCK and accepted:
@@ -97,12 +97,12 @@ def fault_of_name(room_id: str, tombstone: Tombstone) -> str | None:
 async def _leads_back(tx: Tx, start: str, room_id: str) -> bool:
     """Whether a room is replaced, over however many others, by this one."""
     for _ in range(LONGEST_CHAIN):
-        move = await moves.find(tx, start)
-        if move is None or move.stage is Stage.REFUSED:
+        upgrade = await room_upgrades.find(tx, start)
+        if upgrade is None or upgrade.stage is Stage.REFUSED:
             return False
-        if move.replacement == room_id:
+        if upgrade.replacement == room_id:
             return True
-        start = move.replacement
+        start = upgrade.replacement
     return True
 
 
@@ -137,14 +137,14 @@ async def _try_to_get_in(door: Door, tombstone: Tombstone) -> None:
 
 async def _refuse(door: Door, room: ProtectedRoom, tombstone: Tombstone, why: str) -> None:
     async with door.closing(None) as tx:
-        await moves.put(tx, _move(room, tombstone, Stage.REFUSED))
+        await room_upgrades.put(tx, _upgrade(room, tombstone, Stage.REFUSED))
         text = wording.not_replaced(room.label, tombstone.replacement, why)
         await settle.alarm(door, tx, room.room_id, f"tombstone:{tombstone.event_id}", text)
 
 
 async def _wait(door: Door, room: ProtectedRoom, tombstone: Tombstone) -> None:
     async with door.closing(None) as tx:
-        await moves.put(tx, _move(room, tombstone, Stage.WAITING))
+        await room_upgrades.put(tx, _upgrade(room, tombstone, Stage.WAITING))
         text = wording.replaced_and_shut(room.label, tombstone.replacement, door.bot)
         await settle.alarm(door, tx, room.room_id, f"tombstone:{tombstone.event_id}", text)
 
@@ -153,44 +153,44 @@ async def _offer(door: Door, room: ProtectedRoom, tombstone: Tombstone, asked: s
     """Ask the moderators; the answer is a click on what is said here. `asked` is the question before, if it is gone."""
     view = await door.outside.room(tombstone.replacement)
     async with door.closing(None) as tx:
-        await visits.use(tx, tombstone.replacement, door.now())
+        await bot_memberships.use(tx, tombstone.replacement, door.now())
         waiting = len(_going_over(await requests.pending(tx, room.management_room, room.room_id)))
         if room.locked:
-            await moves.put(tx, _move(room, tombstone, Stage.REFUSED))
+            await room_upgrades.put(tx, _upgrade(room, tombstone, Stage.REFUSED))
             text = wording.replaced_and_locked(room.label, tombstone.replacement)
             await settle.alarm(door, tx, room.room_id, f"tombstone:{tombstone.event_id}", text)
             return
-        await moves.put(tx, _move(room, tombstone, Stage.OFFERED))
+        await room_upgrades.put(tx, _upgrade(room, tombstone, Stage.OFFERED))
         text = wording.replaced(room.label, view.label, tombstone.replacement, waiting)
         await settle.alarm(
             door, tx, room.room_id, f"tombstone:{tombstone.event_id}:offer:{asked or ''}", text, asks=(room.room_id, "")
         )
 
 
-def _move(room: ProtectedRoom, tombstone: Tombstone, stage: Stage) -> Move:
-    return Move(room.room_id, tombstone.event_id, tombstone.replacement, stage)
+def _upgrade(room: ProtectedRoom, tombstone: Tombstone, stage: Stage) -> RoomUpgrade:
+    return RoomUpgrade(room.room_id, tombstone.event_id, tombstone.replacement, stage)
 
 
 async def bot_moved(door: Door, change: MemberChange) -> None:
     """The bot entered a room: perhaps one that it waited for."""
     async with door.db.tx() as tx:
-        leading = await moves.leading_to(tx, change.room_id) if change.membership is Membership.JOIN else []
-    for move in (move for move in leading if move.stage is Stage.WAITING):
-        door.look_at(move.policy_of or move.room_id)
+        leading = await room_upgrades.leading_to(tx, change.room_id) if change.membership is Membership.JOIN else []
+    for upgrade in (upgrade for upgrade in leading if upgrade.stage is Stage.WAITING):
+        door.look_at(upgrade.policy_of or upgrade.room_id)
 
 
 async def asked(door: Door, tx: Tx, about: Sequence[str], management_room: str, event_id: str) -> None:
     """The question about a room stands in its management room: it can be answered from now on, by one click."""
-    move = await moves.find(tx, *about)
-    if move is not None and move.stage is Stage.OFFERED:
-        await moves.put(tx, replace(move, event_id=event_id))
+    upgrade = await room_upgrades.find(tx, *about)
+    if upgrade is not None and upgrade.stage is Stage.OFFERED:
+        await room_upgrades.put(tx, replace(upgrade, event_id=event_id))
         await effects.add(tx, [plan.tick(management_room, event_id)], door.now())
 
 
 # --- the answer -----------------------------------------------------------------------------------------------
 
 
-Answered = Callable[[Door, Reaction, int | None, ProtectedRoom, Move], Awaitable[None]]
+Answered = Callable[[Door, Reaction, int | None, ProtectedRoom, RoomUpgrade], Awaitable[None]]
 """Takes in a click on a question about a replacement: of a protected room, or of one that its policy names."""
 
 
@@ -199,64 +199,64 @@ def agrees(door: Door, reaction: Reaction) -> bool:
     return reaction.sender != door.bot and REACTIONS.get(reaction.key) is Verdict.ACCEPT
 
 
-async def find_missed_answer(door: Door, room: ProtectedRoom, move: Move, take: Answered) -> None:
+async def find_missed_answer(door: Door, room: ProtectedRoom, upgrade: RoomUpgrade, take: Answered) -> None:
     """Find clicks on the question that came while nobody looked; ask again where it was redacted."""
-    if move.stage is not Stage.OFFERED or move.event_id is None:
+    if upgrade.stage is not Stage.OFFERED or upgrade.event_id is None:
         return
-    if await door.outside.is_redacted(room.management_room, move.event_id):
+    if await door.outside.is_redacted(room.management_room, upgrade.event_id):
         async with door.closing(None) as tx:
-            await moves.ask_again(tx, move)
+            await room_upgrades.ask_again(tx, upgrade)
             door.look_at_after(tx, room.room_id)
         return
-    for reaction in reversed(await door.outside.reactions(room.management_room, move.event_id)):
+    for reaction in reversed(await door.outside.reactions(room.management_room, upgrade.event_id)):
         async with door.db.tx() as tx:
             known = await inbox.is_known(tx, reaction.event_id)
         if not known and agrees(door, reaction):
-            await take(door, reaction, None, room, move)
+            await take(door, reaction, None, room, upgrade)
 
 
-async def answered(door: Door, reaction: Reaction, seq: int | None, _: ProtectedRoom, move: Move) -> None:
+async def answered(door: Door, reaction: Reaction, seq: int | None, _: ProtectedRoom, upgrade: RoomUpgrade) -> None:
     """A moderator wants the replacement protected as the old room was."""
     refusal: Words | None
     view: RoomView | None = None
     try:
-        refusal = await _objection(door, reaction.sender, move)
-        view = await door.outside.room(move.replacement) if refusal is None else None
+        refusal = await _objection(door, reaction.sender, upgrade)
+        view = await door.outside.room(upgrade.replacement) if refusal is None else None
     except Never as error:
         refusal = wording.failed(error.why)
     async with door.closing(seq) as tx:
-        room = await rooms.find(tx, move.room_id)
-        now = await moves.find(tx, move.room_id)
-        if room is None or now is None or now.stage is not Stage.OFFERED or now.tombstone != move.tombstone:
+        room = await rooms.find(tx, upgrade.room_id)
+        now = await room_upgrades.find(tx, upgrade.room_id)
+        if room is None or now is None or now.stage is not Stage.OFFERED or now.tombstone != upgrade.tombstone:
             return
         if view is None:
-            occasion = f"refused:{move.tombstone}:{reaction.sender}"
+            occasion = f"refused:{upgrade.tombstone}:{reaction.sender}"
             if refusal is not None:
                 await settle.say(door, tx, reaction.room_id, occasion, refusal, reply_to=reaction.target)
             return
         count = await _move_over(door, tx, room, view, reaction)
-        await moves.put(tx, replace(now, stage=Stage.MOVED))
+        await room_upgrades.put(tx, replace(now, stage=Stage.MOVED))
         text = wording.moved_over(await settle.label_of(tx, view.room_id), view.room_id, count)
-        await settle.say(door, tx, reaction.room_id, f"moved:{move.tombstone}", text, reply_to=reaction.target)
+        await settle.say(door, tx, reaction.room_id, f"moved:{upgrade.tombstone}", text, reply_to=reaction.target)
 
 
-async def _objection(door: Door, actor: str, move: Move) -> Words | None:
+async def _objection(door: Door, actor: str, upgrade: RoomUpgrade) -> Words | None:
     """Why this person may not do this: it takes what it takes to give the old room up, and to protect the new one."""
     async with door.db.tx() as tx:
-        room = await rooms.find(tx, move.room_id)
-        verdicts = (await rules.in_force(door, tx, move.room_id)).policy.verdicts
+        room = await rooms.find(tx, upgrade.room_id)
+        verdicts = (await rules.in_force(door, tx, upgrade.room_id)).policy.verdicts
     if room is None:
         return None
     refusal = await entry.may_unprotect(door, room, actor)
     if refusal is not None:
         return refusal
-    if not await review.is_in(door, move.replacement):
-        return wording.cannot_look(move.replacement, door.bot)
-    if not await review.is_joined(door, move.replacement, actor):
-        return wording.not_a_member_yet(move.replacement)
-    powers = await door.outside.powers(move.replacement)
+    if not await review.is_in(door, upgrade.replacement):
+        return wording.cannot_look(upgrade.replacement, door.bot)
+    if not await review.is_joined(door, upgrade.replacement, actor):
+        return wording.not_a_member_yet(upgrade.replacement)
+    powers = await door.outside.powers(upgrade.replacement)
     needed, level = powers.needed_to_protect(verdicts), powers.level(actor)
-    return wording.lacks_power_to_protect(move.replacement, needed, level) if level < needed else None
+    return wording.lacks_power_to_protect(upgrade.replacement, needed, level) if level < needed else None
 
 
 async def _move_over(door: Door, tx: Tx, room: ProtectedRoom, view: RoomView, reaction: Reaction) -> int:

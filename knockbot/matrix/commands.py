@@ -40,7 +40,7 @@ from knockbot.matrix.arguments import (
 )
 from knockbot.matrix.calls import TICK, Call, Misuse, NotMeant, Promise
 from knockbot.matrix.typed import PREFIXES, addressed, without_fallback
-from knockbot.store import cards, effects, visits
+from knockbot.store import bot_memberships, cards, effects
 from knockbot.store.db import Tx
 
 LATE = 60 * 60 * 1000
@@ -136,7 +136,7 @@ async def hear(door: Door, message: Message, seq: int) -> None:
         return
     answer = await _not_heard(door, message) or await _obey(door, message, spoken)
     async with door.closing(seq) as tx:
-        await visits.use(tx, message.room_id, door.now())
+        await bot_memberships.use(tx, message.room_id, door.now())
         reply = answer if isinstance(answer, Words) else await answer(tx)
         if reply is TICK:
             await effects.add(tx, [plan.tick(message.room_id, message.event_id)], door.now())

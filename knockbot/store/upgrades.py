@@ -60,7 +60,7 @@ CREATE INDEX inbox_held ON inbox (room_id, held_for) WHERE held_for IS NOT NULL 
 CREATE INDEX inbox_old ON inbox (received_at);
 
 -- Rooms the bot was invited to or has entered; one that nobody uses is left after a day.
-CREATE TABLE visits (
+CREATE TABLE bot_memberships (
     room_id    TEXT PRIMARY KEY,
     membership TEXT NOT NULL,
     since      BIGINT NOT NULL,
@@ -120,7 +120,7 @@ CREATE TABLE config_troubles (
 );
 
 -- Somebody asked to have a room protected, and the bot waits to be let in.
-CREATE TABLE errands (
+CREATE TABLE pending_protects (
     room_id         TEXT NOT NULL,
     management_room TEXT NOT NULL,
     requester       TEXT NOT NULL,
@@ -285,7 +285,7 @@ CREATE INDEX issued_at ON issued (at);
 
 -- Rooms that were replaced by another, and how far the bot is in following: protected rooms, and rooms that the policy
 -- of a protected room names (`policy_of`).
-CREATE TABLE moves (
+CREATE TABLE room_upgrades (
     room_id     TEXT NOT NULL,
     tombstone   TEXT NOT NULL,
     replacement TEXT NOT NULL,
@@ -294,8 +294,8 @@ CREATE TABLE moves (
     policy_of   TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (room_id, policy_of)
 );
-CREATE INDEX moves_to ON moves (replacement);
-CREATE INDEX moves_offered ON moves (event_id);
+CREATE INDEX room_upgrades_to ON room_upgrades (replacement);
+CREATE INDEX room_upgrades_offered ON room_upgrades (event_id);
 
 -- Rooms that were seen to be encrypted, which they are for ever; and whose devices have the key of what the bot says.
 -- `told_at`: since when the room knows that nothing is said there, as encryption is not allowed in the config.

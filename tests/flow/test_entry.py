@@ -10,7 +10,7 @@ import pytest
 from knockbot.domain.words import moment
 from knockbot.errors import Later, Never
 from knockbot.flow import entry
-from knockbot.store import rooms, visits
+from knockbot.store import pending_protects, rooms
 from knockbot.store.rooms import ProtectedRoom
 from tests.flow.house import GARDEN, MODS, House
 from tests.flow.world import ALICE, ANA, BOT, World
@@ -196,7 +196,7 @@ async def test_a_knock_of_the_bots_that_is_turned_away_is_told(house: House) -> 
 
     assert ALICE in house.spoken()[-1]
     async with house.db.tx() as tx:
-        assert await visits.errands(tx, LAWN) == []
+        assert await pending_protects.of_room(tx, LAWN) == []
 
 
 async def test_where_there_is_no_way_in_the_mend_is_said(house: House) -> None:

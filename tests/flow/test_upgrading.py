@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from knockbot.domain.model import State
-from knockbot.store import moves, policies, rooms
-from knockbot.store.moves import Stage
+from knockbot.store import policies, room_upgrades, rooms
+from knockbot.store.room_upgrades import Stage
 from tests.flow.house import GARDEN, MODS, House
 from tests.flow.world import ALICE, ANA, BEA, BOT, HOME, Room, levels_for
 
@@ -51,8 +51,8 @@ async def kept(house: House) -> set[str]:
 
 async def stage(house: House) -> Stage | None:
     async with house.db.tx() as tx:
-        move = await moves.find(tx, GARDEN)
-    return move.stage if move else None
+        upgrade = await room_upgrades.find(tx, GARDEN)
+    return upgrade.stage if upgrade else None
 
 
 async def knocked(house: House, user_id: str = ANA, reason: str = "hello", room: str = GARDEN) -> None:

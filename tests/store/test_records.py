@@ -1,4 +1,4 @@
-"""Rooms, policies, cards, visits, errands, attempts and the audit record: what is written is found again."""
+"""Rooms, policies, cards, bot memberships, pending protects and the audit record: what is written is found again."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import asyncpg
 import pytest
 
 from knockbot.domain.model import State
-from knockbot.store import audit, cards, pins, policies, requests, rooms, visits
+from knockbot.store import audit, bot_memberships, cards, pending_protects, pins, policies, requests, rooms
 from knockbot.store.audit import Entry
 from knockbot.store.cards import Card
 from knockbot.store.db import Database
+from knockbot.store.pending_protects import PendingProtect
 from knockbot.store.policies import Revision
 from knockbot.store.rooms import ProtectedRoom
-from knockbot.store.visits import Errand
 from tests.store.samples import GARDEN, GUEST, INVITE, KNOCK, MODS, NOW, STORABLE, opened, planted
 
 ROOM = ProtectedRoom(GARDEN, MODS, "Garden", "@mod:tulip.example", NOW)
@@ -253,50 +253,50 @@ async def test_cards_that_show_an_open_request_are_found_by_whether_they_are_pos
         assert [card.id for card in await cards.awaiting_answers(tx, "!other")] == [elsewhere.id]
 
 
-# --- visits -------------------------------------------------------------------------------------------------------
+# --- bot memberships and pending protects -------------------------------------------------------------------------
 
 
 async def test_a_visit_counts_from_the_day_it_changed(db: Database) -> None:
     async with db.tx() as tx:
         for membership, now in (("invite", 10), ("join", 20), ("join", 90)):
-            await visits.visit(tx, "!a", membership, now)
-        assert await visits.unused(tx, 20) == []
-        assert await visits.unused(tx, 21) == ["!a"]
+            await bot_memberships.note(tx, "!a", membership, now)
+        assert await bot_memberships.unused(tx, 20) == []
+        assert await bot_memberships.unused(tx, 21) == ["!a"]
 
 
 async def test_rooms_of_use_are_not_among_the_unused(db: Database) -> None:
     async with db.tx() as tx:
-        for room_id in ("!used", "!protected", "!mods", "!errand", "!idle"):
-            await visits.visit(tx, room_id, "join", NOW)
-        await visits.visit(tx, "!invited", "invite", NOW)
-        await visits.visit(tx, "!left", "leave", NOW)
-        await visits.use(tx, "!used", NOW)
-        await visits.use(tx, "!used never entered", NOW)
+        for room_id in ("!used", "!protected", "!mods", "!pending", "!idle"):
+            await bot_memberships.note(tx, room_id, "join", NOW)
+        await bot_memberships.note(tx, "!invited", "invite", NOW)
+        await bot_memberships.note(tx, "!left", "leave", NOW)
+        await bot_memberships.use(tx, "!used", NOW)
+        await bot_memberships.use(tx, "!used never entered", NOW)
         await rooms.protect(tx, replace(ROOM, room_id="!protected", management_room="!mods"))
-        await visits.wait_for(tx, Errand("!errand", MODS, "@mod:a", "$command", NOW))
+        await pending_protects.add(tx, PendingProtect("!pending", MODS, "@mod:a", "$command", NOW))
 
-        assert await visits.unused(tx, NOW + 1) == ["!idle"]
+        assert await bot_memberships.unused(tx, NOW + 1) == ["!idle"]
 
 
-async def test_an_errand_waits_for_its_room_and_each_who_asked_keeps_their_own(db: Database) -> None:
-    errand = Errand(GARDEN, MODS, "@mod:a", "$command", NOW)
-    theirs = Errand(GARDEN, "!other", "@boss:a", "$later", NOW + 5)
-    again = Errand(GARDEN, "!third", "@mod:a", "$again", NOW + 9)
+async def test_a_pending_protect_waits_for_its_room_and_each_who_asked_keeps_their_own(db: Database) -> None:
+    pending = PendingProtect(GARDEN, MODS, "@mod:a", "$command", NOW)
+    theirs = PendingProtect(GARDEN, "!other", "@boss:a", "$later", NOW + 5)
+    again = PendingProtect(GARDEN, "!third", "@mod:a", "$again", NOW + 9)
     async with db.tx() as tx:
-        assert await visits.errands(tx, GARDEN) == []
-        await visits.wait_for(tx, errand)
-        await visits.wait_for(tx, theirs)
-        assert await visits.errands(tx, GARDEN) == [errand, theirs]
-        await visits.wait_for(tx, again)
-        assert await visits.errands(tx, GARDEN) == [theirs, again]
-        await visits.errands_done(tx, GARDEN)
-        assert await visits.errands(tx, GARDEN) == []
+        assert await pending_protects.of_room(tx, GARDEN) == []
+        await pending_protects.add(tx, pending)
+        await pending_protects.add(tx, theirs)
+        assert await pending_protects.of_room(tx, GARDEN) == [pending, theirs]
+        await pending_protects.add(tx, again)
+        assert await pending_protects.of_room(tx, GARDEN) == [theirs, again]
+        await pending_protects.clear(tx, GARDEN)
+        assert await pending_protects.of_room(tx, GARDEN) == []
 
 
 async def test_attempts_are_counted_per_requester_once_per_command_and_forgotten_in_time(db: Database) -> None:
     async def attempt(requester: str, cause: str, now: int) -> int | None:
         async with db.tx() as tx:
-            return await visits.attempt(tx, requester, cause, now, most=2, within=100)
+            return await pending_protects.attempt(tx, requester, cause, now, most=2, within=100)
 
     assert [await attempt("@a:a", cause, NOW) for cause in ("$1", "$1")] == [None, None]
     assert await attempt("@a:a", "$2", NOW + 10) is None
@@ -306,7 +306,7 @@ async def test_attempts_are_counted_per_requester_once_per_command_and_forgotten
     assert await attempt("@a:a", "$6", NOW + 100) is None
     assert await attempt("@a:a", "$7", NOW + 101) == NOW + 110
     async with db.tx() as tx:
-        await visits.forgive(tx, "$6")
+        await pending_protects.forgive(tx, "$6")
     assert await attempt("@a:a", "$8", NOW + 102) is None
 
 

@@ -22,7 +22,7 @@ class Stage(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class RoomUpgrade:
     """A room that was replaced, by which event, and where the moderators were asked about it."""
 
     room_id: str
@@ -38,57 +38,59 @@ class Move:
 _COLUMNS = "room_id, tombstone, replacement, state, event_id, policy_of"
 
 
-async def find(tx: Tx, room_id: str, policy_of: str = "") -> Move | None:
+async def find(tx: Tx, room_id: str, policy_of: str = "") -> RoomUpgrade | None:
     """What is known of a room's replacement: of a protected one, or of one that a policy names."""
-    return _move(
-        await tx.fetchrow(f"SELECT {_COLUMNS} FROM moves WHERE room_id = $1 AND policy_of = $2", room_id, policy_of)
+    return _upgrade(
+        await tx.fetchrow(
+            f"SELECT {_COLUMNS} FROM room_upgrades WHERE room_id = $1 AND policy_of = $2", room_id, policy_of
+        )
     )
 
 
-async def in_policy_of(tx: Tx, policy_of: str) -> list[Move]:
+async def in_policy_of(tx: Tx, policy_of: str) -> list[RoomUpgrade]:
     """The rooms named by the policy of a protected room that were replaced."""
-    rows = await tx.fetch(f"SELECT {_COLUMNS} FROM moves WHERE policy_of = $1 ORDER BY room_id", policy_of)
-    return [move for move in map(_move, rows) if move is not None]
+    rows = await tx.fetch(f"SELECT {_COLUMNS} FROM room_upgrades WHERE policy_of = $1 ORDER BY room_id", policy_of)
+    return [upgrade for upgrade in map(_upgrade, rows) if upgrade is not None]
 
 
-async def ask_again(tx: Tx, move: Move) -> None:
+async def ask_again(tx: Tx, upgrade: RoomUpgrade) -> None:
     """The question to the moderators is gone; the next look asks it again."""
-    await put(tx, replace(move, stage=Stage.WAITING))
+    await put(tx, replace(upgrade, stage=Stage.WAITING))
 
 
-async def asked_by(tx: Tx, event_id: str) -> Move | None:
-    """The move that a message asks about."""
-    return _move(await tx.fetchrow(f"SELECT {_COLUMNS} FROM moves WHERE event_id = $1", event_id))
+async def asked_by(tx: Tx, event_id: str) -> RoomUpgrade | None:
+    """The upgrade that a message asks about."""
+    return _upgrade(await tx.fetchrow(f"SELECT {_COLUMNS} FROM room_upgrades WHERE event_id = $1", event_id))
 
 
-async def leading_to(tx: Tx, replacement: str) -> list[Move]:
+async def leading_to(tx: Tx, replacement: str) -> list[RoomUpgrade]:
     """The rooms that this one is to replace."""
-    rows = await tx.fetch(f"SELECT {_COLUMNS} FROM moves WHERE replacement = $1 ORDER BY room_id", replacement)
-    return [move for move in map(_move, rows) if move is not None]
+    rows = await tx.fetch(f"SELECT {_COLUMNS} FROM room_upgrades WHERE replacement = $1 ORDER BY room_id", replacement)
+    return [upgrade for upgrade in map(_upgrade, rows) if upgrade is not None]
 
 
-async def put(tx: Tx, move: Move) -> None:
+async def put(tx: Tx, upgrade: RoomUpgrade) -> None:
     """Write down how far the bot is; another tombstone in the same room takes the place of the first."""
     await tx.execute(
-        "INSERT INTO moves (room_id, tombstone, replacement, state, event_id, policy_of) "
+        "INSERT INTO room_upgrades (room_id, tombstone, replacement, state, event_id, policy_of) "
         "VALUES ($1, $2, $3, $4, $5, $6) "
         "ON CONFLICT (room_id, policy_of) DO UPDATE SET tombstone = $2, replacement = $3, state = $4, event_id = $5",
-        move.room_id,
-        move.tombstone,
-        move.replacement,
-        move.stage,
-        move.event_id,
-        move.policy_of,
+        upgrade.room_id,
+        upgrade.tombstone,
+        upgrade.replacement,
+        upgrade.stage,
+        upgrade.event_id,
+        upgrade.policy_of,
     )
 
 
 async def forget(tx: Tx, room_id: str, policy_of: str = "") -> None:
     """The room is replaced by none, after all, or not named any more."""
-    await tx.execute("DELETE FROM moves WHERE room_id = $1 AND policy_of = $2", room_id, policy_of)
+    await tx.execute("DELETE FROM room_upgrades WHERE room_id = $1 AND policy_of = $2", room_id, policy_of)
 
 
-def _move(row: Any) -> Move | None:
+def _upgrade(row: Any) -> RoomUpgrade | None:
     if row is None:
         return None
     stage, event_id, policy_of = Stage(row["state"]), row["event_id"], row["policy_of"]
-    return Move(row["room_id"], row["tombstone"], row["replacement"], stage, event_id, policy_of)
+    return RoomUpgrade(row["room_id"], row["tombstone"], row["replacement"], stage, event_id, policy_of)
