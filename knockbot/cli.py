@@ -35,8 +35,8 @@ from knockbot.config import (
     read_user_id,
     registration,
 )
-from knockbot.documents import read_document
-from knockbot.domain.text import shown
+from knockbot.documents.text import shown
+from knockbot.documents.yaml import read_document
 from knockbot.errors import Fault, KnockbotError, Unavailable
 
 T = TypeVar("T")

@@ -29,11 +29,11 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from knockbot.documents import DEEPEST, LONGEST, Document, dump, read_document
+from knockbot.documents.reading import Path as Keys
+from knockbot.documents.reading import duration, found, looks_secret, one_of, text, unknown_word, whole_number
+from knockbot.documents.yaml import DEEPEST, LONGEST, Document, dump, read_document
 from knockbot.domain.ids import is_alias, is_room_id, is_server_name, is_user_id, server_of
 from knockbot.domain.policy import MAX_MEMORY, Policy, parse_policy, place_of
-from knockbot.domain.reading import Path as Keys
-from knockbot.domain.reading import duration, found, looks_secret, one_of, text, unknown_word, whole_number
 from knockbot.errors import Fault
 
 T = TypeVar("T")

@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from knockbot.config import Format, Logging
-from knockbot.domain.text import shown
+from knockbot.documents.text import shown
 
 LONGEST_LINE = 2000
 

@@ -20,7 +20,7 @@ import aiohttp
 from knockbot.app import service
 from knockbot.config import Settings
 from knockbot.demo.people import Json, NothingHappened, Person, until
-from knockbot.domain.text import without_marks
+from knockbot.documents.text import without_marks
 from knockbot.errors import Unavailable
 from knockbot.flow.door import Door
 from knockbot.store import inbox

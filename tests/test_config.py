@@ -34,7 +34,7 @@ from knockbot.config import (
     registration,
 )
 from knockbot.demo.certificates import Authority
-from knockbot.documents import read_document
+from knockbot.documents.yaml import read_document
 from knockbot.domain.model import Verdict
 from knockbot.errors import Fault
 

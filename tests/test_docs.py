@@ -15,10 +15,10 @@ from ruamel.yaml import YAML
 
 from knockbot import cli
 from knockbot.config import Faults, Settings, known_keys, load, read_policy
+from knockbot.documents.text import without_marks
 from knockbot.domain import wording
 from knockbot.domain.model import Facts, Kind, Knock, Request, State
 from knockbot.domain.policy import POLICY_KEYS, decide
-from knockbot.domain.text import without_marks
 from knockbot.errors import Fault
 from knockbot.matrix.commands import find_command
 from knockbot.matrix.typed import PREFIXES

@@ -23,7 +23,7 @@ from click.shell_completion import get_completion_class
 from knockbot import app, cli
 from knockbot.config import AppService, Metrics, Settings, load
 from knockbot.demo.homeserver import free_port
-from knockbot.documents import read_document
+from knockbot.documents.yaml import read_document
 from knockbot.matrix.gateway import LARGEST_TRANSACTION, PingOnly
 
 ROOT = Path(__file__).parents[1]

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from knockbot import check, cli, documents
+from knockbot import check, cli
 from knockbot.config import known_keys
-from knockbot.documents import read_document
+from knockbot.documents import yaml
+from knockbot.documents.yaml import read_document
 from knockbot.domain.card import OUTCOME_SENTENCES
 from knockbot.domain.criteria import COMBINATIONS, CRITERIA
 from knockbot.domain.model import State, Verdict
@@ -157,9 +158,7 @@ def test_every_option_of_init_is_told(option: str) -> None:
     assert option in code_spans(ROOT / "docs/install.md")
 
 
-MENDS = sorted(
-    {*REFUSALS.values(), *UNWELL.values(), *documents._REFUSED.values(), *(words for _, words in documents.MENDS)}
-)
+MENDS = sorted({*REFUSALS.values(), *UNWELL.values(), *yaml._REFUSED.values(), *(words for _, words in yaml.MENDS)})
 """Complaints that stand in tables."""
 
 

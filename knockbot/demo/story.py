@@ -26,8 +26,8 @@ from knockbot.demo.planted import Planted
 from knockbot.demo.stage import BOT, DOMAIN, ending_well, logs, set_up
 from knockbot.demo.tale import GARDEN, MODERATORS, NotAsTold, Tale, block, compare, name_of
 from knockbot.demo.teller import Teller
+from knockbot.documents.text import without_marks
 from knockbot.domain.model import Kind
-from knockbot.domain.text import without_marks
 from knockbot.errors import KnockbotError, Unavailable
 from knockbot.flow.sealed import MEGOLM
 

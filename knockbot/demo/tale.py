@@ -16,8 +16,8 @@ from knockbot.demo.people import Json, Person, until
 from knockbot.demo.planted import THIRD_PARTY_INVITE, Planted
 from knockbot.demo.stage import BOT, DOMAIN
 from knockbot.demo.teller import Teller
+from knockbot.documents.text import without_marks
 from knockbot.domain.model import Kind
-from knockbot.domain.text import without_marks
 
 GARDEN, MODERATORS = f"#garden:{DOMAIN}", f"#garden-mods:{DOMAIN}"
 

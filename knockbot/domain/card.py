@@ -9,12 +9,12 @@ from typing import Any
 
 from markupsafe import escape
 
+from knockbot.documents.text import harmless, shown, shown_id
 from knockbot.domain.acl import SERVER_ACL
 from knockbot.domain.invites import https_host
 from knockbot.domain.model import Kind, Request, State, ThirdPartyInvite, Verdict
 from knockbot.domain.plan import REACTIONS
 from knockbot.domain.policy import OTHERWISE, OTHERWISE_INVITES
-from knockbot.domain.text import harmless, shown, shown_id
 from knockbot.domain.words import (
     NAME_LIMIT,
     NOTHING,

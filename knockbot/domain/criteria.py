@@ -20,11 +20,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import ClassVar
 
-from knockbot.domain.ids import Globs, globs, host_of, is_alias, is_literal, is_room_id, room_reference, server_of
-from knockbot.domain.invites import MOST_KEYS, https_host
-from knockbot.domain.model import Facts, Finding, IdentityKey, Kind, Knock, Known, State, Truth
-from knockbot.domain.patterns import MAX_SOURCE, Pattern, pattern
-from knockbot.domain.reading import (
+from knockbot.documents.reading import (
     Path,
     duration,
     faults_at,
@@ -37,7 +33,11 @@ from knockbot.domain.reading import (
     whole_number,
     yes_or_no,
 )
-from knockbot.domain.text import LONGEST_JUDGED, judged
+from knockbot.documents.text import LONGEST_JUDGED, judged
+from knockbot.domain.ids import Globs, globs, host_of, is_alias, is_literal, is_room_id, room_reference, server_of
+from knockbot.domain.invites import MOST_KEYS, https_host
+from knockbot.domain.model import Facts, Finding, IdentityKey, Kind, Knock, Known, State, Truth
+from knockbot.domain.patterns import MAX_SOURCE, Pattern, pattern
 from knockbot.errors import Fault
 
 MAX_DEPTH = 8

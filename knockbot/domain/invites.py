@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+from knockbot.documents.text import storable
 from knockbot.domain.ids import host_of
 from knockbot.domain.model import IdentityKey, MemberChange, Membership, Verdict
 from knockbot.domain.power import ANYBODY, Powers
-from knockbot.domain.text import storable
 
 MOST_KEYS = 20
 """Keys of an invite that are looked into; identity servers write two or three."""

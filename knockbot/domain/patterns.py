@@ -10,7 +10,7 @@ from typing import Any
 
 import re2
 
-from knockbot.domain.text import storable
+from knockbot.documents.text import storable
 from knockbot.errors import Fault
 
 MAX_SOURCE = 1000

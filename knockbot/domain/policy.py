@@ -6,12 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from knockbot.domain.acl import SERVER_ACL
-from knockbot.domain.criteria import Condition, read_when
-from knockbot.domain.ids import is_user_id
-from knockbot.domain.invites import Fall
-from knockbot.domain.model import Decision, Facts, Kind, Knock, Known, Miss, Truth, Verdict
-from knockbot.domain.reading import (
+from knockbot.documents.reading import (
     DURATIONS,
     Path,
     duration,
@@ -24,7 +19,12 @@ from knockbot.domain.reading import (
     text,
     written_duration,
 )
-from knockbot.domain.text import shown
+from knockbot.documents.text import shown
+from knockbot.domain.acl import SERVER_ACL
+from knockbot.domain.criteria import Condition, read_when
+from knockbot.domain.ids import is_user_id
+from knockbot.domain.invites import Fall
+from knockbot.domain.model import Decision, Facts, Kind, Knock, Known, Miss, Truth, Verdict
 from knockbot.errors import Fault
 
 MAX_RULES = 1000

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from knockbot.documents.text import shown, shown_id
 from knockbot.domain.acl import SERVER_ACL
 from knockbot.domain.card import (
     MAY_HAVE_WITHDRAWN,
@@ -24,7 +25,6 @@ from knockbot.domain.invites import Address, Fall
 from knockbot.domain.model import Act, Decision, Knock, Membership, Request, Verdict
 from knockbot.domain.policy import OTHERWISE, Fate, Policy, changed_settings
 from knockbot.domain.power import Level, Shortfall
-from knockbot.domain.text import shown, shown_id
 from knockbot.domain.words import (
     ID_LIMIT,
     NAME_LIMIT,

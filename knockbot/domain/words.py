@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup, escape
 
-from knockbot.domain.text import (
+from knockbot.documents.text import (
     ISOLATE_LEFT_TO_RIGHT,
     LEFT_TO_RIGHT,
     harmless,

@@ -12,9 +12,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from knockbot.documents.text import storable
 from knockbot.domain import nesting
 from knockbot.domain.model import Happening, Message
-from knockbot.domain.text import storable
 from knockbot.errors import KnockbotError, Later, Never
 from knockbot.flow.door import Door, Overrun, log
 from knockbot.flow.sealed import Keys, NoKeys, read

@@ -11,8 +11,8 @@ import re
 from collections.abc import Awaitable, Mapping
 from typing import Any
 
+from knockbot.documents.text import shown, shown_id
 from knockbot.domain.model import Effect, Request
-from knockbot.domain.text import shown, shown_id
 from knockbot.domain.words import NAME_LIMIT, Words
 from knockbot.flow.door import log
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from knockbot.config import place_in_policy, read_policy
+from knockbot.documents.reading import Path
 from knockbot.domain import wording
 from knockbot.domain.ids import is_alias
 from knockbot.domain.policy import Policy, path_to, verdict_paths
-from knockbot.domain.reading import Path
 from knockbot.domain.words import Words, lines
 from knockbot.errors import ActionError
 from knockbot.flow import journal, rules, settle

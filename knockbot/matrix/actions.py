@@ -13,12 +13,12 @@ from functools import partial
 
 from markupsafe import Markup
 
+from knockbot.documents.text import shown
 from knockbot.domain import plan, wording
 from knockbot.domain.card import Around, machine_block
 from knockbot.domain.invites import spoken
 from knockbot.domain.model import Act, Effect, Kind, MemberChange, Membership, Request, Verdict
 from knockbot.domain.policy import Reasons
-from knockbot.domain.text import shown
 from knockbot.domain.words import NAME_LIMIT, Words
 from knockbot.errors import Later, Never
 from knockbot.flow import authority, consequences, intake, inviters, issuing, notify, review, rules, sealed, settle

@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from knockbot.config import Permission
-from knockbot.documents import unfenced
+from knockbot.documents.text import shown
+from knockbot.documents.yaml import unfenced
 from knockbot.domain import ids, wording
 from knockbot.domain.ids import RoomReference
 from knockbot.domain.invites import Address, read_address
 from knockbot.domain.model import Request
-from knockbot.domain.text import shown
 from knockbot.matrix.calls import Call, Misuse, NotMeant, manages_rooms, named_room, only_room, requests_meant
 from knockbot.store import rooms
 from knockbot.store.rooms import ProtectedRoom

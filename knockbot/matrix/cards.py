@@ -7,9 +7,9 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from knockbot.documents.text import OURS, spelled_out
 from knockbot.domain.card import NOTHING_ELSE, Around, card, machine_block, shared_card
 from knockbot.domain.model import Request, Verdict
-from knockbot.domain.text import OURS, spelled_out
 from knockbot.domain.words import Words, left_to_right
 from knockbot.matrix.events import EFFECT_KEY
 

@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from knockbot.config import Trust
+from knockbot.documents.text import without_variation_selector
 from knockbot.domain import plan, wording
 from knockbot.domain.model import Message, Reaction, Verdict
-from knockbot.domain.text import without_variation_selector
 from knockbot.domain.words import Words
 from knockbot.errors import Busy, Never
 from knockbot.flow import hints, review, sealed, settle, successors

@@ -48,9 +48,9 @@ from mautrix.types import (
     UserID,
 )
 
+from knockbot.documents.text import storable
 from knockbot.domain import nesting
 from knockbot.domain.ids import is_room_id, is_user_id
-from knockbot.domain.text import storable
 from knockbot.errors import ActionError, Later, Never, Unavailable
 from knockbot.flow.door import LOCKED
 from knockbot.flow.sealed import MEGOLM, KeyMissing, Opened, Unreadable

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeGuard
 
+from knockbot.documents.text import storable, without_variation_selector
 from knockbot.domain import ids
 from knockbot.domain.invites import written
 from knockbot.domain.model import (
@@ -24,7 +25,6 @@ from knockbot.domain.model import (
     ThirdPartyChange,
     ThirdPartyInvite,
 )
-from knockbot.domain.text import storable, without_variation_selector
 from knockbot.errors import KnockbotError
 
 EFFECT_KEY = "org.knockbot.effect"

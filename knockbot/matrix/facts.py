@@ -10,12 +10,12 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
+from knockbot.documents.text import storable
 from knockbot.domain.acl import ServerAcl, server_acl
 from knockbot.domain.ids import is_room_id
 from knockbot.domain.invites import spoken
 from knockbot.domain.model import MemberChange, Membership, Reaction, ThirdPartyChange
 from knockbot.domain.power import Powers, powers
-from knockbot.domain.text import storable
 from knockbot.errors import Later
 from knockbot.flow.door import RoomView, Tombstone
 from knockbot.matrix import events

@@ -34,8 +34,8 @@ from mautrix.api import HTTPAPI, Method, Path, PathBuilder
 from mautrix.errors import MatrixConnectionError
 from yarl import URL
 
+from knockbot.documents.text import shown, storable
 from knockbot.domain.ids import MAX_VIA, is_room_id, is_server_name, is_user_id
-from knockbot.domain.text import shown, storable
 from knockbot.errors import ActionError, Later, Never
 from knockbot.matrix.answers import MIB, TooLarge, as_json, read, read_items
 from knockbot.matrix.reach import ONLY_TLS, origin, why_unreachable

@@ -22,10 +22,10 @@ from aiohttp import ClientConnectorError, ClientError, ClientResponse, ClientSes
 from mautrix.api import Method, Path
 
 from knockbot.config import IdentityServer
+from knockbot.documents.text import shown, storable
 from knockbot.domain.ids import host_of, is_user_id
 from knockbot.domain.invites import IN_VAIN, UNASKED, StoredInvite, https_host, masked
 from knockbot.domain.model import IdentityKey, Known, Truth
-from knockbot.domain.text import shown, storable
 from knockbot.errors import ActionError, Later, Never
 from knockbot.matrix.answers import TooLarge, as_json, read
 from knockbot.matrix.events import LONGEST_TOKEN

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 
+from knockbot.documents.text import storable
 from knockbot.domain import wording
 from knockbot.domain.ids import RoomReference
 from knockbot.domain.invites import Address
 from knockbot.domain.model import Request, Verdict, Wish
-from knockbot.domain.text import storable
 from knockbot.domain.words import NOTHING, Words, lines
 from knockbot.errors import Fault
 from knockbot.flow import entry, invites, issuing, journal, review, rulebook

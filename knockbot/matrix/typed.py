@@ -6,9 +6,9 @@ import re
 from html import unescape
 from itertools import islice
 
+from knockbot.documents.text import plain, without_marks
 from knockbot.domain import ids
 from knockbot.domain.model import Message
-from knockbot.domain.text import plain, without_marks
 
 PREFIXES = ("!kb", "!knockbot")
 

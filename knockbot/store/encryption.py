@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from knockbot.documents.text import storable
 from knockbot.domain import nesting
-from knockbot.domain.text import storable
 from knockbot.store.db import Tx
 
 log = logging.getLogger("knockbot.store")

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from knockbot.documents.text import storable
 from knockbot.domain.invites import (
     DAY,
     LONGEST_PHONE,
@@ -25,7 +26,6 @@ from knockbot.domain.invites import (
 )
 from knockbot.domain.model import MemberChange, Membership, ThirdPartyInvite
 from knockbot.domain.power import powers
-from knockbot.domain.text import storable
 
 INVITER = "@mod:tulip.example"
 ADMIN = "@admin:tulip.example"

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from knockbot.documents.text import END_ISOLATE, ISOLATE, LEFT_TO_RIGHT, harmless, turns, without_marks
 from knockbot.domain.card import NOTHING_ELSE, Around, applicant, card, decision_line
 from knockbot.domain.model import Answer, IdentityKey, Kind, Request, State, ThirdPartyInvite, Verdict
 from knockbot.domain.plan import ACT_OF
-from knockbot.domain.text import END_ISOLATE, ISOLATE, LEFT_TO_RIGHT, harmless, turns, without_marks
 from knockbot.domain.words import Words, block, bold, code, letters, lines, room, rule, user, words
 
 ANA, MOD, GARDEN, MODS = "@ana:tulip.example", "@mod:tulip.example", "!garden", "!mods"

@@ -10,8 +10,8 @@ from typing import Any, cast
 
 from knockbot.app import handlers
 from knockbot.config import Settings
+from knockbot.documents.text import without_marks
 from knockbot.domain.model import Act, Request
-from knockbot.domain.text import without_marks
 from knockbot.flow import configured
 from knockbot.flow.arrivals import Arrivals
 from knockbot.flow.door import Door

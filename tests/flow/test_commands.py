@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from knockbot.domain.text import without_marks
+from knockbot.documents.text import without_marks
 from tests.flow.house import GARDEN, MODS, Card, House, housed
 from tests.flow.world import ALICE, ANA, BEA, BOT, levels_for
 

@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
-from knockbot.domain.text import (
+from knockbot.documents.text import (
     END_ISOLATE,
     ISOLATE,
     ISOLATE_LEFT_TO_RIGHT,

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from knockbot.documents.text import storable
 from knockbot.domain.ids import is_room_id, is_user_id
 from knockbot.domain.invites import https_host, spoken
 from knockbot.domain.model import (
@@ -28,7 +29,6 @@ from knockbot.domain.model import (
     ThirdPartyChange,
     ThirdPartyInvite,
 )
-from knockbot.domain.text import storable
 from knockbot.matrix.events import EFFECT_KEY, Malformed, is_event_id, matters, parse
 from tests.matrix.edge import ANA, BOT, GARDEN, MODERATOR, MODS, START, Json, changed, member, reaction, state, text
 

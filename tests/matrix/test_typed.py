@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from knockbot.documents import unfenced
+from knockbot.documents.yaml import unfenced
 from knockbot.domain.model import Message
 from knockbot.matrix.commands import COMMANDS, find_command, nearest
 from knockbot.matrix.typed import MANY, NotNumbers, addressed, after_name, read_numbers

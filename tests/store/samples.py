@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from knockbot.documents.text import storable
 from knockbot.domain.model import Act, Effect, IdentityKey, Knock, MemberChange, Membership, Request, ThirdPartyInvite
-from knockbot.domain.text import storable
 from knockbot.store import requests
 from knockbot.store.db import Database
 

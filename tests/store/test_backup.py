@@ -17,8 +17,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from knockbot.documents.text import storable
 from knockbot.domain.model import Answer, Decision, Verdict
-from knockbot.domain.text import storable
 from knockbot.errors import Unavailable
 from knockbot.store import audit, cards, effects, inbox, processes, requests
 from knockbot.store.backup import KEPT_BACK, TABLES, Damaged, export, restore, snapshot

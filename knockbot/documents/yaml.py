@@ -26,8 +26,8 @@ from ruamel.yaml.events import (
     StreamEndEvent,
 )
 
-from knockbot.domain.reading import found
-from knockbot.domain.text import shown
+from knockbot.documents.reading import found
+from knockbot.documents.text import shown
 from knockbot.errors import Fault
 
 Path = tuple[str | int, ...]

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
 
-from knockbot.domain.text import shown, storable
+from knockbot.documents.text import shown, storable
 from knockbot.errors import Fault
 
 Path = tuple[str | int, ...]

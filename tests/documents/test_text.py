@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from knockbot.domain.text import LONGEST_JUDGED, judged, plain, shown, shown_id, storable, without_variation_selector
+from knockbot.documents.text import LONGEST_JUDGED, judged, plain, shown, shown_id, storable, without_variation_selector
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
 """Lone surrogates included, which `json.loads` makes of an escape such as ``\\ud800``."""

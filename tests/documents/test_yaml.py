@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from knockbot.documents import BACKSLASH, LARGEST, dump, read_document, unfenced
+from knockbot.documents.yaml import BACKSLASH, LARGEST, dump, read_document, unfenced
 from knockbot.errors import Fault
 
 MANY = 100_000

@@ -1,0 +1,1 @@
+"""What people write, read with care: their text, YAML, single values, and tables of keys."""
