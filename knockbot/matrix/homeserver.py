@@ -255,10 +255,12 @@ def _refusal(status: int, body: Mapping[str, Any], headers: Mapping[str, str]) -
         why = UNWELL.get(code or "", "the homeserver does not accept my token.")
         log.error("%s", why)
         return Later(why, retry_after=UNWELL_PAUSE, code=code, unreachable=True)
-    # Without an errcode it is a proxy that speaks, and the homeserver behind it is silent.
-    by_proxy = code is None and status in BY_PROXY
-    if by_proxy or status >= 500 or status == 408:
-        return Later(f"the homeserver says: {words}", retry_after=_wish(body, headers), code=code, unreachable=by_proxy)
+    if code is None:
+        # It is not Matrix that speaks, whatever the status: that says nothing of what the homeserver would answer.
+        why = f"a proxy in front of the homeserver says: {words}"
+        return Later(why, retry_after=_wish(body, headers), unreachable=status in BY_PROXY)
+    if status >= 500 or status == 408:
+        return Later(f"the homeserver says: {words}", retry_after=_wish(body, headers), code=code)
     return Never(REFUSALS.get(code or "", f"the homeserver says: {words}"), code=code)
 
 

@@ -401,14 +401,21 @@ async def _read(answer: ClientResponse, server: str) -> bytes:
 def _refusal(server: str, status: int, body: Mapping[str, Any], hide: str) -> Later | Never:
     """What an error answer says of the future (identity service API, "Standard error response")."""
     code = {401: "M_UNKNOWN_TOKEN"}.get(status, body.get("errcode"))
-    code = code if isinstance(code, str) else {404: "M_NOT_FOUND"}.get(status)
+    code = code if isinstance(code, str) else None
     if status == 429:
         return Later(f"the identity server {server} asks me to slow down.", code=UNASKED)
     message = body.get("error")
     words = f"the identity server {server} says: {_hidden(message, hide) if isinstance(message, str) else status}"
-    if status >= 500 or status == 408:
+    if status < 500:
+        words = REFUSALS.get(code or _UNTOLD.get(status, ""), words).format(server=server)
+    # Without an errcode it is a proxy that speaks, and that says nothing of what the server behind it would answer.
+    if code is None or status >= 500 or status == 408:
         return Later(words, code=code)
-    return Never(REFUSALS[code].format(server=server) if code in REFUSALS else words, code=code)
+    return Never(words, code=code)
+
+
+_UNTOLD: Final = {404: "M_NOT_FOUND"}
+"""What it means, mostly, where somebody answers so without an errcode."""
 
 
 def _hidden(message: str, hide: str) -> str:

@@ -254,7 +254,6 @@ REFUSED: dict[str, Reply] = {
     "too old, said otherwise": Reply(400, {"errcode": "M_INCOMPATIBLE_ROOM_VERSION", "error": "x"}),
     "too large": Reply(413, {"errcode": "M_TOO_LARGE", "error": "x"}),
     "unknown": Reply(400, {"errcode": "M_SOMETHING_NEW", "error": "in words"}),
-    "HTML": Reply(403, raw=b"<html>"),
 }
 
 
@@ -305,6 +304,7 @@ UNWELL: dict[str, Reply] = {
     "429": Reply(429, {"errcode": "M_LIMIT_EXCEEDED", "retry_after_ms": 5000}),
     "502": Reply(502, {"errcode": "M_UNKNOWN"}),
     "500": Reply(500, raw=b""),
+    "a proxy's 403": Reply(403, raw=b"<html>"),
 }
 
 

@@ -847,6 +847,12 @@ async def test_a_stored_invite_may_go_without_a_name(servers: IdentityServers, f
             Later("the identity server id.example says: Internal Server Error"),
         ),
         (Reply(503, raw=b"<h1>Down</h1>"), Later("the identity server id.example says: 503")),
+        (Reply(403, raw=b"<h1>Firewall</h1>"), Later("the identity server id.example says: 403")),
+        (Reply(405, {"error": "Only GET"}), Later("the identity server id.example says: Only GET")),
+        (
+            Reply(404, raw=b"nginx"),
+            Later("the identity server id.example does not know what I ask; is its url in the config right?"),
+        ),
         (Reply(raw=b"<h1>It works!</h1>"), Later("the answer of the identity server id.example makes no sense.")),
         (Reply(drop=True), Later("the identity server id.example cannot be reached (the connection broke).")),
         (Reply(hang=True), Later("the identity server id.example gave no answer within 0.2 seconds.")),
