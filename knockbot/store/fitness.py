@@ -8,6 +8,7 @@ from __future__ import annotations
 import socket
 import sqlite3
 import ssl
+from collections.abc import Mapping
 from contextlib import closing
 
 import asyncpg
@@ -50,6 +51,7 @@ async def refuse_unfit(pool: Pool, url: str) -> None:
             "AND relkind IN ('r', 'p', 'v', 'm', 'f', 'c') "
             "AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_class.oid AND deptype = 'e')"
         )
+        limits = await conn.fetchrow(LIMITS)
     for holds, why in (
         (
             server["version"] < OLDEST_POSTGRES,
@@ -66,6 +68,7 @@ async def refuse_unfit(pool: Pool, url: str) -> None:
         if holds:
             raise unfit(url, why)
     _refuse_foreign({row["relname"] for row in tables}, url)
+    _refuse_too_few_connections(dict(limits or {}), url)
     await _refuse_changing_connections(pool, url)
 
 
@@ -78,6 +81,32 @@ def _refuse_foreign(tables: set[str], url: str) -> None:
         return
     some = ", ".join(sorted(tables)[:3])
     raise unfit(url, f"it is not knockbot's: other tables are there ({some}, …); give knockbot a database of its own")
+
+
+LIMITS = """
+SELECT (SELECT rolconnlimit FROM pg_roles WHERE rolname = session_user AND NOT rolsuper) AS of_user,
+       (SELECT datconnlimit FROM pg_database, pg_roles
+        WHERE datname = current_database() AND rolname = session_user AND NOT rolsuper) AS of_database,
+       current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+       - coalesce(current_setting('reserved_connections', true), '0')::int AS of_server
+"""
+"""How many connections at once are allowed, by each of three limits; -1 or nothing where there is no limit."""
+
+RAISE = {
+    "of_user": ("its user", "ALTER ROLE … CONNECTION LIMIT -1"),
+    "of_database": ("it", "ALTER DATABASE … CONNECTION LIMIT -1"),
+    "of_server": ("its server", "raise max_connections in postgresql.conf, and restart it"),
+}
+"""Whose limit each of them is, and how it is raised."""
+
+
+def _refuse_too_few_connections(limits: Mapping[str, int | None], url: str) -> None:
+    """Refuse a database on which knockbot would start, and fail as soon as much is to be done at once."""
+    for name, (whose, mend) in RAISE.items():
+        most = limits.get(name)
+        if most is not None and 0 <= most < POSTGRES_CONNECTIONS:
+            needed = f"each knockbot needs up to {POSTGRES_CONNECTIONS}"
+            raise unfit(url, f"{whose} allows only {most} connections at once, and {needed}: {mend}")
 
 
 POOLED = (
@@ -113,6 +142,11 @@ LOST_STATEMENTS = (
 
 GRANT = "GRANT USAGE, CREATE ON SCHEMA public TO the user, or have the user own the database"
 
+ENOUGH = (
+    f"each knockbot takes up to {POSTGRES_CONNECTIONS} connections, and `check` 2 more meanwhile: raise "
+    "max_connections, or the CONNECTION LIMIT of the user or database"
+)
+
 MENDS: tuple[tuple[type[BaseException], str, str], ...] = (
     (asyncpg.InvalidPasswordError, "", "see user and password in `database`"),
     (asyncpg.InvalidAuthorizationSpecificationError, "", "see user and password in `database`, and pg_hba.conf"),
@@ -120,7 +154,7 @@ MENDS: tuple[tuple[type[BaseException], str, str], ...] = (
     (asyncpg.InsufficientPrivilegeError, "", GRANT),
     (asyncpg.InvalidSchemaNameError, "", GRANT),
     (asyncpg.ReadOnlySQLTransactionError, "", "name a server and a user that may write"),
-    (asyncpg.TooManyConnectionsError, "", f"each knockbot takes up to {POSTGRES_CONNECTIONS}: see max_connections"),
+    (asyncpg.TooManyConnectionsError, "", ENOUGH),
     (asyncpg.DiskFullError, "", "its disk is full"),
     (ConnectionRefusedError, "", "nothing listens there: does PostgreSQL run, and on that port?"),
     (socket.gaierror, "", "no such host is known"),

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, closing
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from yarl import URL
 from knockbot.errors import Unavailable
 from knockbot.store import fitness
 from knockbot.store.db import UP_TO_DATE, Database, opened, peeking, probe
-from knockbot.store.fitness import in_words
+from knockbot.store.fitness import POSTGRES_CONNECTIONS, in_words
 from tests.lab import Postgres
 
 STATE_GROUPS = "CREATE TABLE state_groups_state (room_id TEXT); CREATE TABLE rooms (room_id TEXT)"
@@ -159,6 +159,46 @@ async def test_a_user_without_rights_in_the_schema_is_told_which(fresh: str) -> 
             assert "GRANT USAGE, CREATE ON SCHEMA public" in said
     async with user(fresh, "GRANT CREATE ON SCHEMA public TO {}") as url, opened(url):
         assert await probe(url) == UP_TO_DATE
+
+
+OWN_SCHEMA = "GRANT CREATE ON SCHEMA public TO {}"
+
+
+@pytest.mark.parametrize("most", [1, 5, POSTGRES_CONNECTIONS - 1])
+async def test_a_user_who_is_allowed_too_few_connections_is_refused(fresh: str, most: int) -> None:
+    async with user(fresh, OWN_SCHEMA, f"ALTER ROLE {{}} CONNECTION LIMIT {most}") as url:
+        for said in await refusals(url):
+            assert f"its user allows only {most} connections at once, and each knockbot needs up to 8" in said
+            assert "ALTER ROLE … CONNECTION LIMIT" in said
+
+
+@pytest.mark.parametrize("most", [-1, POSTGRES_CONNECTIONS])
+async def test_a_user_who_is_allowed_enough_connections_can_use_them_all_at_once(fresh: str, most: int) -> None:
+    async with user(fresh, OWN_SCHEMA, f"ALTER ROLE {{}} CONNECTION LIMIT {most}") as url:
+        assert "will be brought" in await probe(url)
+        async with opened(url) as db, AsyncExitStack() as stack:
+            for _ in range(POSTGRES_CONNECTIONS):
+                await stack.enter_async_context(db.pool.acquire_direct())
+
+
+async def test_a_database_that_allows_too_few_connections_is_refused(fresh: str) -> None:
+    name = fresh.rpartition("/")[2]
+    async with user(fresh, OWN_SCHEMA) as url:
+        await execute(fresh, f"ALTER DATABASE {name} CONNECTION LIMIT 3")
+        for said in await refusals(url):
+            assert "it allows only 3 connections at once" in said
+            assert "ALTER DATABASE … CONNECTION LIMIT" in said
+
+
+async def test_limits_do_not_hold_for_a_superuser(fresh: str) -> None:
+    await execute(fresh, f"ALTER DATABASE {fresh.rpartition('/')[2]} CONNECTION LIMIT 3")
+
+    assert "will be brought" in await probe(fresh)
+
+
+def test_a_server_that_allows_too_few_connections_is_refused() -> None:
+    with pytest.raises(Unavailable, match=r"its server allows only 7 connections at once, and each .*max_connections"):
+        fitness._refuse_too_few_connections({"of_user": -1, "of_database": None, "of_server": 7}, "postgres:///k")
 
 
 async def test_tables_that_belong_to_somebody_else_are_told(fresh: str) -> None:
