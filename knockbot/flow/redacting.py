@@ -49,10 +49,10 @@ async def post_anew(door: Door, tx: Tx, card: Card) -> None:
 async def forget_words(door: Door, tx: Tx, request: Request) -> None:
     """What the applicant wrote is gone from the room, so it goes here: from the records, and from the card.
 
-    An edit alone would leave the words to whoever looks at the versions before it.
+    An edit alone would leave the words to whoever looks at the versions before it. An event can be redacted any number
+    of times; only the first time there are words to forget.
     """
-    await requests.forget_words(tx, request.id)
-    if request.card_id is None:
+    if not await requests.forget_words(tx, request.id) or request.card_id is None:
         return
     card = await cards.get(tx, request.card_id)
     said = await effects.said_on(tx, card.id)

@@ -584,11 +584,14 @@ async def put_on_card(tx: Tx, request_id: int, card_id: int) -> None:
     await tx.execute("UPDATE requests SET card_id = $2 WHERE id = $1", request_id, card_id)
 
 
-async def forget_words(tx: Tx, request_id: int) -> None:
-    """Keep nothing of what the applicant wrote."""
-    await tx.execute(
-        "UPDATE requests SET reason = '', display_name = NULL, has_avatar = FALSE WHERE id = $1", request_id
+async def forget_words(tx: Tx, request_id: int) -> bool:
+    """Keep nothing of what the applicant wrote; returns whether there was anything to forget."""
+    row = await tx.fetchrow(
+        "UPDATE requests SET reason = '', display_name = NULL, has_avatar = FALSE "
+        "WHERE id = $1 AND (reason <> '' OR display_name IS NOT NULL OR has_avatar) RETURNING id",
+        request_id,
     )
+    return row is not None
 
 
 async def shown(tx: Tx, request_id: int, event_id: str) -> None:

@@ -261,6 +261,19 @@ async def test_a_knock_that_was_redacted_loses_its_words_here_as_well(house: Hou
     assert house.membership(ANA) == "invite"
 
 
+async def test_a_knock_that_is_redacted_again_and_again_loses_its_words_once(house: House) -> None:
+    event_id = house.world.knock(GARDEN, ANA, "my secret", displayname="Ana B.")
+    await house.live()
+    house.world.redact(GARDEN, ANA, event_id)
+    await house.live()
+    card = house.card()
+    for _ in range(3):
+        house.world.redact(GARDEN, ANA, event_id)
+        await house.live()
+
+    assert house.card().event_id == card.event_id
+
+
 async def test_a_question_about_an_upgrade_that_was_redacted_is_asked_anew(house: House) -> None:
     new = "!garden2:tulip.example"
     house.world.room(new, "New garden", ALICE, BOT, levels={"users": {ALICE: 100, BOT: 50}}, predecessor=GARDEN)
