@@ -12,7 +12,7 @@ from knockbot.domain.words import Words
 from knockbot.errors import ActionError
 from knockbot.flow import review
 from knockbot.flow.door import Door
-from knockbot.matrix.typed import NotNumbers, after_name, read_numbers
+from knockbot.matrix.typed import MARKS, NotNumbers, after_name, read_numbers
 from knockbot.store import cards, requests, rooms
 from knockbot.store.db import Tx
 from knockbot.store.rooms import ProtectedRoom
@@ -186,20 +186,20 @@ ALL = "all"
 async def _by_applicant(tx: Tx, call: Call, text: str) -> tuple[Meant, str]:
     """The pending request of the user, by id or name, that a text begins with."""
     first, _, rest = text.partition(" ")
-    user_id = ids.user_reference(first.rstrip(",")) or ids.user_reference(first.rstrip(":,"))
-    by_name = user_id is None and first.rstrip(":,").casefold() != ALL
+    named = {ids.user_reference(first), ids.user_reference(first.rstrip(MARKS))} - {None}
+    by_name = not named and first.rstrip(MARKS).casefold() != ALL
     managed = {room.room_id for room in await rooms.managed_by(tx, call.room)}
     found: list[tuple[Request, str]] = []
     for request in await requests.pending(tx, call.room):
         if not request.user_id or request.room_id not in managed:
             continue
         after = after_name(text, request.display_name or "") if by_name else None
-        if request.user_id == user_id:
+        if request.user_id in named:
             found.append((request, rest.strip()))
         elif after is not None:
             found.append((request, after))
     if not found:
-        raise NotMeant(wording.no_such_applicant(first if user_id is not None else text))
+        raise NotMeant(wording.no_such_applicant(first if named else text))
     # Whoever knocks chooses a name: one that is like another with words after it must not take that one's answer.
     if len(found) > 1:
         raise NotMeant(wording.which_applicant([request for request, _ in found]))

@@ -80,8 +80,8 @@ def _linked(href: str) -> str:
 MANY = 50
 """Requests that one command may be about."""
 
-_NUMBER = re.compile(r"#?([0-9]{1,15})(?:[-\u2013]#?([0-9]{1,15}))?(?=[,\s]|$)")
-"""A number, or a range of them; phones make a longer dash of a hyphen."""
+_NUMBER = re.compile(r"#?([0-9]{1,15})(?:[-\u2013]#?([0-9]{1,15}))?(?=[,\s]|[:.;](?![0-9])|$)")
+"""A number, or a range of them; phones make a longer dash of a hyphen. `12: spam` is #12, `12.5` is no number."""
 
 _NEXT = re.compile(r"\s*,\s*|\s+(?=#)")
 """What makes a list of numbers: a comma, or that the next one has its sign. A blank alone begins the words."""
@@ -105,7 +105,11 @@ def read_numbers(text: str) -> tuple[list[int], str]:
         end = found.end()
         between = _NEXT.match(text, end)
         found = _NUMBER.match(text, between.end()) if between is not None else None
-    return list(dict.fromkeys(numbers)), text[end:].lstrip(" \t,") if numbers else text
+    return list(dict.fromkeys(numbers)), text[end:].lstrip(MARKS).lstrip(" \t,") if numbers else text
+
+
+MARKS = ",:;."
+"""What people put right behind a number or a name before they go on."""
 
 
 def _range(found: re.Match[str], most: int) -> range:
@@ -122,7 +126,7 @@ def _range(found: re.Match[str], most: int) -> range:
 
 _WORD = re.compile(r"\S+")
 _QUOTED = re.compile(
-    r"""["\u201c\u201d\u201e\u00ab]([^"\u201c\u201d\u201e\u00ab\u00bb]+)["\u201c\u201d\u00bb](?=[:,\s]|$)[:,]?"""
+    r"""["\u201c\u201d\u201e\u00ab]([^"\u201c\u201d\u201e\u00ab\u00bb]+)["\u201c\u201d\u00bb](?=[:,;.\s]|$)[:,;.]?"""
 )
 
 
@@ -141,7 +145,7 @@ def after_name(text: str, name: str) -> str | None:
         return text[quoted.end() :].lstrip() if wanted and _words(quoted[1]) == wanted else None
     typed = list(islice(_WORD.finditer(text), len(wanted)))
     said = _words(" ".join(word[0] for word in typed))
-    if not wanted or said not in (wanted, [*wanted[:-1], f"{wanted[-1]},"]):
+    if not wanted or (said != wanted and said not in [[*wanted[:-1], wanted[-1] + mark] for mark in MARKS]):
         return None
     return text[typed[-1].end() :].lstrip()
 

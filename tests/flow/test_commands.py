@@ -140,6 +140,28 @@ async def test_several_are_a_list_by_commas_signs_or_a_range_only(
     assert reason_for(house, ANA) == reason
 
 
+@pytest.mark.parametrize(
+    ("command", "left", "reason"),
+    [
+        *((f"reject 1{mark} spam", [ANA], "spam") for mark in (":", ".", ",", ";", "...")),
+        ("reject #1: spam", [ANA], "spam"),
+        ("reject 1:spam", [ANA], "spam"),
+        ("reject 1: 2 letters would be enough", [ANA], "2 letters would be enough"),
+        ("reject 1, 2: spam", [ANA, BEA], "spam"),
+        ("reject 1-2. spam", [ANA, BEA], "spam"),
+        ("reject 1.", [ANA], None),
+    ],
+)
+async def test_a_mark_behind_a_number_belongs_to_no_words(
+    house: House, command: str, left: list[str], reason: str | None
+) -> None:
+    await knocks(house, ANA, BEA, BEN)
+    await told(house, command)
+
+    assert [user_id for user_id in (ANA, BEA, BEN) if house.membership(user_id) == "leave"] == left
+    assert reason_for(house, ANA) == reason
+
+
 async def test_words_that_are_a_number_are_told_of(house: House) -> None:
     await knocks(house, ANA, BEA)
     [said] = await told(house, "accept 1 2")
@@ -170,7 +192,19 @@ async def test_who_is_alone_gets_a_tick_and_no_words(house: House) -> None:
 
 async def test_numbers_that_cannot_be_meant_do_nothing_and_are_told_why(house: House) -> None:
     await knocks(house, ANA)
-    for numbers in ("9-7", "1-51", "1-999999999", "-1", "1.5", "\u0661", "soon"):
+    for numbers in (
+        "9-7",
+        "1-51",
+        "1-999999999",
+        "-1",
+        "1.5",
+        "1:30 is late",
+        "1;2",
+        "1.5: no",
+        "1st",
+        "\u0661",
+        "soon",
+    ):
         [said] = await told(house, f"reject {numbers}")
         assert "7-9" in said or "At most 50" in said or "!kb list" in said
 
@@ -187,7 +221,21 @@ async def test_who_names_nobody_is_asked_with_an_example(house: House) -> None:
 # --- people ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("who", [ANA, f"https://matrix.to/#/{ANA}", "Ana Lee", "ana lee,", '"Ana Lee"'])
+@pytest.mark.parametrize(
+    "who",
+    [
+        ANA,
+        f"{ANA}:",
+        f"{ANA}.",
+        f"https://matrix.to/#/{ANA}",
+        "Ana Lee",
+        "ana lee,",
+        "Ana Lee:",
+        "ana lee;",
+        '"Ana Lee"',
+        '"Ana Lee".',
+    ],
+)
 async def test_an_applicant_may_go_by_id_link_or_name(house: House, who: str) -> None:
     await knocks(house, ANA, name="Ana Lee")
     await knocks(house, BEA, name="Bea")
