@@ -1,8 +1,9 @@
-"""Hints: what looks like an answer or a command and is none is told so, once a day to each person."""
+"""Hints: what looks like an answer or a command and is none is told so, each kind once a day to each person."""
 
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 
 from knockbot.domain.words import Words
 from knockbot.flow import settle
@@ -61,6 +62,17 @@ def is_almost_an_answer(said: str) -> bool:
     return _SKIN.sub("", said).strip(" \n.!").casefold() in ALMOST
 
 
-async def give(door: Door, tx: Tx, room_id: str, who: str, text: Words, *, reply_to: str) -> None:
-    """Say it, unless this person had a hint today."""
-    await settle.say(door, tx, room_id, f"hint:{who}:{door.now() // DAY}", text, reply_to=reply_to)
+class Hint(StrEnum):
+    """What somebody is told; each kind counts by itself."""
+
+    CLICKS = "clicks"
+    """How a card is answered by a click."""
+    NUMBERS = "numbers"
+    """How a card of several requests is answered, which takes no clicks."""
+    EDITS = "edits"
+    """That an edited message is no command."""
+
+
+async def give(door: Door, tx: Tx, hint: Hint, text: Words, *, room_id: str, to: str, reply_to: str) -> None:
+    """Say it, unless this person had this hint in this room today."""
+    await settle.say(door, tx, room_id, f"hint:{hint}:{room_id}:{to}:{door.now() // DAY}", text, reply_to=reply_to)

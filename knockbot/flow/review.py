@@ -209,8 +209,10 @@ async def hint(door: Door, tx: Tx, room_id: str, event_id: str, who: str) -> Non
     shown = await requests.on_card(tx, card.id)
     waiting = [request for request in shown if request.awaits_moderators]
     if waiting:
-        text = wording.how_a_card_is_answered(waiting, clicks=takes_clicks(shown))
-        await hints.give(door, tx, room_id, who, text, reply_to=event_id)
+        clicks = takes_clicks(shown)
+        kind = hints.Hint.CLICKS if clicks else hints.Hint.NUMBERS
+        text = wording.how_a_card_is_answered(waiting, clicks=clicks)
+        await hints.give(door, tx, kind, text, room_id=room_id, to=who, reply_to=event_id)
 
 
 async def offers(door: Door, request: Request) -> list[Verdict]:

@@ -157,7 +157,8 @@ async def _overhear(door: Door, message: Message, seq: int, *, edited: bool) -> 
         return
     async with door.closing(seq) as tx:
         if message.edits is not None and edited:
-            await hints.give(door, tx, message.room_id, message.sender, wording.NO_EDITS, reply_to=message.edits)
+            where = {"room_id": message.room_id, "to": message.sender, "reply_to": message.edits}
+            await hints.give(door, tx, hints.Hint.EDITS, wording.NO_EDITS, **where)
         elif message.edits is None and message.in_reply_to is not None and hints.is_almost_an_answer(said):
             await review.hint(door, tx, message.room_id, message.in_reply_to, message.sender)
 

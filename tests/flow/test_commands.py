@@ -646,6 +646,25 @@ async def test_a_hint_is_given_to_each_person_once_a_day_whatever_happens(house:
     assert len(house.spoken()) == 3
 
 
+async def test_each_kind_of_hint_is_given_once_a_day_in_each_room(house: House) -> None:
+    house.clock.go_on(DAY - house.clock.at / 1000 % DAY)  # a day begins
+    house.world.room("!else:tulip.example", "Else", ALICE, BOT, levels=levels_for(), join_rule="invite")
+    await knocks(house, ANA)
+    new = {"m.new_content": {"msgtype": "m.text", "body": "!kb accept 1"}}
+    for _ in range(2):
+        house.click("👍")
+        for room_id in (MODS, "!else:tulip.example"):
+            said = house.world.say(room_id, ALICE, "good morning")
+            relation = {"m.relates_to": {"rel_type": "m.replace", "event_id": said}}
+            house.world.say(room_id, ALICE, "* !kb accept 1", **relation, **new)
+        await house.live()
+
+    clicks, edits = house.spoken()
+    assert "✅ to accept" in clicks
+    assert "edited" in edits
+    assert house.spoken("!else:tulip.example") == [edits]
+
+
 # --- devices --------------------------------------------------------------------------------------------------
 
 
