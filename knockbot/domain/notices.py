@@ -1,0 +1,350 @@
+"""What knockbot has to say, and every reason that it stores: a code with typed arguments, and no sentence.
+
+`notice("invite.used", user=User(…), room=Room(…))` is made where something happens. It is stored as JSON and compared
+as a value; it becomes a sentence, in the reader's language, only when it is sent (`chat/catalogue.py`). The type of an
+argument says what it is, so that rendering knows how to make it harmless.
+
+What is read back may be old, cut off or hostile. Whatever is no notice becomes `UNKNOWN`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import astuple, dataclass, field, fields
+from typing import Any, TypeAlias
+
+from knockbot.documents.text import storable
+
+LONGEST = 20_000
+"""Characters of one text that are kept: a policy that is shown has half as many."""
+
+MOST_ARGUMENTS = 16
+MOST_ITEMS = 500
+"""Items of one list that are kept."""
+
+DEEPEST = 32
+"""Notices and lists within each other: a policy nests conditions eight deep, and each has its reason."""
+
+GREATEST = 2**53 - 1
+"""The largest number that every reader of JSON takes for the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounded:
+    """An argument whose texts can be stored, and whose numbers every program reads alike."""
+
+    def __post_init__(self) -> None:
+        """Cut what is beyond bounds."""
+        for part in fields(self):
+            value = getattr(self, part.name)
+            object.__setattr__(self, part.name, _text(value) if isinstance(value, str) else _number(value))
+
+
+def _text(text: str) -> str:
+    return storable(str(text)[:LONGEST])
+
+
+def _number(number: int) -> int:
+    return max(-GREATEST, min(GREATEST, int(number)))
+
+
+@dataclass(frozen=True, slots=True)
+class User(Bounded):
+    """A user, always shown by the full ID."""
+
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Room(Bounded):
+    """A room, shown by what people call it."""
+
+    room_id: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Id(Bounded):
+    """A Matrix ID or an alias, shown in full."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stranger(Bounded):
+    """What a stranger wrote: cut at `limit` characters when it is shown, nothing hidden in it, and no link."""
+
+    text: str
+    limit: int = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Letters(Bounded):
+    """What somebody wrote, to be read letter by letter: the name of a server, what was typed. No link."""
+
+    text: str
+    limit: int = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign(Bounded):
+    """What another program said, in its own words: an error of the homeserver."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Code(Bounded):
+    """What people copy letter by letter: a command, a key of the config. The same in every language."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Term(Bounded):
+    """A word of the policy language: a verdict, a setting. It is code, and the same in every language."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rule(Bounded):
+    """A rule of a policy: by its name, or by its place (`#3`)."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Document(Bounded):
+    """A document, shown as it was written: a policy."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice(Bounded):
+    """Which of several sentences is meant: `Choice("left")` picks `inviter.fell/left` of the code `inviter.fell`."""
+
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Number(Bounded):
+    """How many; a sentence may have a plural for it."""
+
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered(Bounded):
+    """A request by its number: #12."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Level(Bounded):
+    """A power level; most are whole numbers."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Moment(Bounded):
+    """A moment, in milliseconds since the epoch."""
+
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Duration(Bounded):
+    """A length of time."""
+
+    milliseconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ago(Bounded):
+    """How long ago something was."""
+
+    milliseconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Many:
+    """Several things with commas between them."""
+
+    items: tuple[Arg, ...]
+
+    def __post_init__(self) -> None:
+        """No more of them than can be read back."""
+        object.__setattr__(self, "items", tuple(self.items[:MOST_ITEMS]))
+
+
+@dataclass(frozen=True, slots=True)
+class Lines(Many):
+    """The same, each on its own line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something to say, or a reason: a code, and its arguments by name. `chat/sentences.py` has the sentence."""
+
+    code: str
+    args: Mapping[str, Arg] = field(default_factory=dict)
+
+    def __hash__(self) -> int:
+        """Equal notices are one."""
+        return hash(dumps(self))
+
+
+Plain: TypeAlias = (
+    User
+    | Room
+    | Id
+    | Stranger
+    | Letters
+    | Foreign
+    | Code
+    | Term
+    | Rule
+    | Document
+    | Choice
+    | Number
+    | Numbered
+    | Level
+    | Moment
+    | Duration
+    | Ago
+)
+Arg: TypeAlias = Plain | Many | Lines | Notice
+
+_PLAIN: Mapping[str, type[Any]] = {
+    "user": User,
+    "room": Room,
+    "id": Id,
+    "stranger": Stranger,
+    "letters": Letters,
+    "foreign": Foreign,
+    "code": Code,
+    "term": Term,
+    "rule": Rule,
+    "document": Document,
+    "choice": Choice,
+    "number": Number,
+    "numbered": Numbered,
+    "level": Level,
+    "moment": Moment,
+    "duration": Duration,
+    "ago": Ago,
+}
+"""How each kind of argument is called where it is stored; its fields follow."""
+
+_LISTS: Mapping[str, type[Many]] = {"many": Many, "lines": Lines}
+_TAGS: Mapping[type[Any], str] = {kind: tag for tag, kind in {**_PLAIN, **_LISTS}.items()}
+_TYPES: Mapping[str, list[type[Any]]] = {
+    tag: [int if part.type == "int" else str for part in fields(kind)] for tag, kind in _PLAIN.items()
+}
+
+UNKNOWN = Notice("unknown", {"code": Code("?")})
+"""What stands for a notice that cannot be read."""
+
+
+def notice(code: str, /, **args: Arg) -> Notice:
+    """Something to say, or a reason."""
+    return Notice(code, args)
+
+
+def below(*parts: Notice | None) -> Notice:
+    """Notices below each other, as one; `None` is left out."""
+    return notice("lines", lines=Lines(tuple(part for part in parts if part is not None)))
+
+
+def listed(items: Iterable[Arg]) -> Many:
+    """Several things with commas between them."""
+    return Many(tuple(items))
+
+
+# --- as JSON --------------------------------------------------------------------------------------------------
+
+
+def dumps(said: Notice) -> str:
+    """A notice as it is stored by itself; equal notices are equal texts."""
+    return json.dumps(encoded(said), sort_keys=True, separators=(",", ":"))
+
+
+def loads(stored: str | None) -> Notice:
+    """A notice as it was stored by itself; `UNKNOWN` for what is none."""
+    try:
+        return decoded(json.loads(stored or ""))
+    except (ValueError, RecursionError):
+        return UNKNOWN
+
+
+def encoded(said: Notice) -> dict[str, Any]:
+    """A notice as JSON, to be stored with other things."""
+    return _encoded_notice(said, 0)
+
+
+def decoded(value: object) -> Notice:
+    """A notice from JSON; `UNKNOWN` for what is none."""
+    try:
+        return _notice(value, 0)
+    except _NoNotice:
+        return UNKNOWN
+
+
+class _NoNotice(Exception):
+    """What is read is no notice."""
+
+
+_CODE = re.compile(r"[a-z][a-z0-9_.]{0,99}")
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+
+
+def _encoded_notice(said: Notice, depth: int) -> dict[str, Any]:
+    if depth >= DEEPEST:
+        said = UNKNOWN
+    return {"code": said.code, "args": {name: _encoded(arg, depth + 1) for name, arg in said.args.items()}}
+
+
+def _encoded(arg: Arg, depth: int) -> Any:
+    if isinstance(arg, Notice):
+        return _encoded_notice(arg, depth)
+    if isinstance(arg, Many):
+        return [_TAGS[type(arg)], [_encoded(item, depth + 1) for item in arg.items if depth < DEEPEST]]
+    return [_TAGS[type(arg)], *astuple(arg)]
+
+
+def _notice(value: object, depth: int) -> Notice:
+    if not isinstance(value, dict) or depth > DEEPEST:
+        raise _NoNotice
+    code, args = value.get("code"), value.get("args")
+    if not isinstance(code, str) or not _CODE.fullmatch(code):
+        raise _NoNotice
+    if not isinstance(args, dict) or len(args) > MOST_ARGUMENTS or not all(map(_NAME.fullmatch, args)):
+        raise _NoNotice
+    return Notice(code, {name: _arg(arg, depth + 1) for name, arg in args.items()})
+
+
+def _arg(value: object, depth: int) -> Arg:
+    if isinstance(value, dict):
+        return _notice(value, depth)
+    if not isinstance(value, list) or not value or depth > DEEPEST + 1:
+        raise _NoNotice
+    tag, *parts = value
+    if tag in ("many", "lines"):
+        return _LISTS[tag](tuple(_arg(item, depth + 1) for item in _items(parts)))
+    if not isinstance(tag, str) or [type(part) for part in parts] != _TYPES.get(tag):
+        raise _NoNotice
+    arg: Arg = _PLAIN[tag](*parts)
+    return arg
+
+
+def _items(parts: list[object]) -> list[object]:
+    match parts:
+        case [[*items]] if len(items) <= MOST_ITEMS:
+            return items
+    raise _NoNotice
