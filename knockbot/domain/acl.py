@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from knockbot.domain.ids import MAX_ID_BYTES, Globs, globs, host_of
+from knockbot.domain.ids import MAX_ID_BYTES, Globs, globs, host_of, server_of
 
 WILDCARDS = ("*", "?")
 
@@ -32,6 +32,11 @@ class ServerAcl:
         if not self.ip_literals and _is_ip_literal(host):
             return True
         return self.deny.first_match(host) is not None or self.allow.first_match(host) is None
+
+    def denies_user(self, user_id: str, *, home: str) -> bool:
+        """Whether a user's server may take no part. Our own sends what it likes, and so does who is not known yet."""
+        server = server_of(user_id)
+        return server not in ("", home) and self.denies(server)
 
 
 NOBODY_DENIED = ServerAcl(globs(["*"]), globs([]))

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from knockbot.domain import wording
-from knockbot.domain.model import Act, Decision, Effect, Kind, Knock, Membership, Verdict
+from knockbot.domain.model import Act, Decision, Effect, Kind, Knock, Verdict
 from knockbot.domain.policy import held_back
 from knockbot.domain.power import ANYBODY, NEEDS
 from knockbot.errors import Never
 from knockbot.flow.door import Door
+from knockbot.flow.rooms import is_joined
 from knockbot.flow.standings import Standing
 
 NO_AUTHORITY = "KNOCKBOT_NO_AUTHORITY"
@@ -50,9 +51,7 @@ async def lacking(
 
 
 async def _look(door: Door, room_id: str, who: str) -> Standing:
-    member = await door.outside.member(room_id, who)
-    joined = member is not None and member.membership is Membership.JOIN
-    standing = Standing(joined, await door.outside.powers(room_id))
+    standing = Standing(await is_joined(door, room_id, who), await door.outside.powers(room_id))
     door.standings.note(room_id, who, standing, door.now())
     return standing
 

@@ -11,7 +11,7 @@ from knockbot.domain.power import ANYBODY, Powers
 from knockbot.domain.words import ID_LIMIT, Words, lines
 from knockbot.errors import ActionError
 from knockbot.flow.door import Door, RoomView
-from knockbot.flow.review import is_joined
+from knockbot.flow.rooms import is_joined
 
 NOT_THERE = "I am not in this room; invite me."
 

@@ -16,7 +16,7 @@ from knockbot.domain.policy import Policy
 from knockbot.errors import ActionError, Later, Never
 from knockbot.flow import entry, rules, settle
 from knockbot.flow.door import Door, log
-from knockbot.flow.review import is_in
+from knockbot.flow.rooms import is_in
 from knockbot.store import pins, policies, processes, rooms
 from knockbot.store.db import Tx
 

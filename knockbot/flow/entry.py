@@ -18,7 +18,7 @@ from knockbot.errors import ActionError, Later, Never
 from knockbot.flow import journal, rules, sealed, settle
 from knockbot.flow.checkup import NOT_THERE, checklist, shortage
 from knockbot.flow.door import Door, RoomView, log
-from knockbot.flow.review import is_in, is_joined
+from knockbot.flow.rooms import is_in, is_joined, locate
 from knockbot.store import bot_memberships, effects, pending_protects, pins, requests, room_upgrades, rooms
 from knockbot.store.db import Tx
 from knockbot.store.pending_protects import PendingProtect
@@ -227,7 +227,7 @@ async def protect(door: Door, ask: Ask) -> Promise:
     if refusal is not None:
         return Promise(refusal)
     try:
-        room_id, via = await _locate(door, ask.reference, ask.requester)
+        room_id, via = await locate(door, ask.reference, ask.requester)
     except ActionError as error:
         # Our own server's directory is asked as often as anybody likes: a slip of the pen costs nothing.
         counts = server_of(ask.reference.room) != door.home
@@ -248,17 +248,6 @@ async def _may_ask(door: Door, ask: Ask) -> Words | None:
             tx, ask.requester, ask.cause, door.now(), most=ATTEMPTS, within=HOUR
         )
     return wording.too_many_attempts(ATTEMPTS, possible_at) if possible_at is not None else None
-
-
-async def _locate(door: Door, reference: RoomReference, by: str | None = None) -> tuple[str, tuple[str, ...]]:
-    """The room that is meant now, and servers to reach it by. Raises `ActionError`.
-
-    What aliases mean in policies stays as it was pinned: nobody can change that by asking for protection.
-    """
-    if not reference.room.startswith("#"):
-        return reference.room, reference.via
-    room_id, servers = await door.elsewhere.resolve(door.outside, reference.room, by, afresh=True)
-    return room_id, (server_of(reference.room), *servers, *reference.via)
 
 
 async def _unfit_to_manage(door: Door, ask: Ask, room_id: str) -> Words | None:

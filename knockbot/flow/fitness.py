@@ -8,7 +8,7 @@ from knockbot.domain.power import Powers
 from knockbot.errors import Never
 from knockbot.flow import settle
 from knockbot.flow.door import Door, RoomView, log
-from knockbot.flow.review import is_in
+from knockbot.flow.rooms import is_in
 from knockbot.store import room_upgrades, rooms
 from knockbot.store.rooms import ProtectedRoom
 

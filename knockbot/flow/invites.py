@@ -34,7 +34,8 @@ from knockbot.errors import Never
 from knockbot.flow import rules, settle
 from knockbot.flow.door import Door
 from knockbot.flow.elsewhere import ASKED_ABOUT
-from knockbot.flow.judge import is_member, judge
+from knockbot.flow.judge import judge
+from knockbot.flow.rooms import is_member
 from knockbot.store import effects, requests, rooms
 from knockbot.store.db import Tx
 

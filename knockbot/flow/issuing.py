@@ -25,8 +25,9 @@ from knockbot.domain.model import (
 )
 from knockbot.domain.words import Words, user
 from knockbot.errors import ActionError, Later, Never
-from knockbot.flow import review, settle
+from knockbot.flow import settle
 from knockbot.flow.door import Door, log
+from knockbot.flow.rooms import is_in, is_joined
 from knockbot.store import addressees, effects, requests, rooms
 from knockbot.store.addressees import Addressee, Asked
 from knockbot.store.db import Tx
@@ -82,9 +83,9 @@ async def objection(door: Door, room: ProtectedRoom, actor: str) -> Words | None
         return wording.NO_IDENTITY_SERVER
     if 0 in (door.settings.issuing.per_moderator, door.settings.issuing.per_room):
         return wording.ISSUES_NONE
-    if not await review.is_in(door, room.room_id):
+    if not await is_in(door, room.room_id):
         return wording.cannot_look(room.label, door.bot)
-    if not await review.is_joined(door, room.room_id, actor):
+    if not await is_joined(door, room.room_id, actor):
         return wording.not_a_member(room.label)
     powers = await door.outside.powers(room.room_id)
     theirs = powers.shortfall(actor, Verdict.ACCEPT, "")

@@ -13,6 +13,7 @@ from knockbot.domain.policy import Policy, decide
 from knockbot.errors import ActionError
 from knockbot.flow import authority, rules
 from knockbot.flow.door import Door
+from knockbot.flow.rooms import is_member
 from knockbot.flow.rules import InForce
 from knockbot.store import requests
 
@@ -116,18 +117,3 @@ async def _was_put_out(door: Door, knock: Knock) -> bool:
     except ActionError:
         return False
     return before is not None and before.membership is Membership.LEAVE and not before.of_their_own
-
-
-async def is_member(door: Door, room_id: str, user_id: str, *, called: str = "") -> Known:
-    """Whether a user is joined to a room, as far as the bot can see; `called` is what people call it."""
-    called = called or room_id
-    try:
-        # A room the bot has left still shows its state of that day, so the bot's own membership comes first.
-        mine = await door.outside.member(room_id, door.bot)
-        if mine is None or mine.membership is not Membership.JOIN:
-            return Known(Truth.UNKNOWN, f"I am not joined to {called}")
-        theirs = await door.outside.member(room_id, user_id)
-    except ActionError as error:
-        return Known(Truth.UNKNOWN, f"{called}: {error.why}")
-    joined = theirs is not None and theirs.membership is Membership.JOIN
-    return Known(Truth.TRUE if joined else Truth.FALSE)

@@ -14,7 +14,6 @@ from typing import TypeVar
 
 from knockbot.domain import plan, wording
 from knockbot.domain.acl import SERVER_ACL, ServerAcl
-from knockbot.domain.ids import server_of
 from knockbot.domain.model import (
     Act,
     Answer,
@@ -45,6 +44,7 @@ from knockbot.flow import (
 )
 from knockbot.flow.checkup import NOT_THERE, shortage
 from knockbot.flow.door import Door, RoomView, log
+from knockbot.flow.rooms import is_in
 from knockbot.store import cards, effects, inbox, requests, room_upgrades, rooms
 from knockbot.store.rooms import ProtectedRoom
 
@@ -61,7 +61,7 @@ async def reconcile(door: Door, room_id: str) -> None:
         await fitness.look_at_management(door, room_id)
     if room is None:
         return
-    if not await _is_there(door, room_id):
+    if not await is_in(door, room_id):
         async with door.closing(None) as tx:
             await settle.trouble(door, tx, room_id, NOT_THERE)
         return
@@ -92,13 +92,6 @@ async def _post_missing_cards(door: Door, room_id: str) -> None:
         await settle.post_missing(door, tx, room_id)
 
 
-async def _is_there(door: Door, room_id: str) -> bool:
-    try:
-        return await review.is_joined(door, room_id, door.bot)
-    except Never:
-        return False
-
-
 async def _rename(door: Door, room: ProtectedRoom, view: RoomView) -> None:
     if view.label not in (room.name, room.room_id):
         async with door.db.tx() as tx:
@@ -127,7 +120,7 @@ async def _check_powers(door: Door, room: ProtectedRoom, powers: Powers, acl: Se
 
 
 def _possible(door: Door, powers: Powers, request: Request, *, replaced: bool, acl: ServerAcl) -> list[Verdict]:
-    barred = replaced or _is_denied(door, request.user_id, acl)
+    barred = replaced or acl.denies_user(request.user_id, home=door.home)
     return review.possible(powers, door.bot, [request], barred=barred)
 
 
@@ -142,7 +135,7 @@ async def _find_missed_knocks(door: Door, room: ProtectedRoom, standing: list[Me
         whole = await _whole(door, change)
         if whole is None:
             return None
-        denied = _is_denied(door, change.user_id, acl)
+        denied = acl.denies_user(change.user_id, home=door.home)
         return await (_denied(door, change) if denied else intake.judged(door, whole))
 
     judged, busy = await _as_far_as_possible(judge, missed)
@@ -192,11 +185,6 @@ async def _denied(door: Door, change: MemberChange) -> Decision:
     return await authority.ruled(door, replace(DENIED, author=author), change.as_knock())
 
 
-def _is_denied(door: Door, user_id: str, acl: ServerAcl) -> bool:
-    server = server_of(user_id)
-    return server != door.home and acl.denies(server)
-
-
 async def _close_denied(door: Door, room: ProtectedRoom, acl: ServerAcl) -> None:
     """Reject the knocks that stand of servers which are denied by now, and say so once."""
     async with door.db.tx() as tx:
@@ -244,7 +232,7 @@ def _to_be_closed(door: Door, request: Request, acl: ServerAcl) -> bool:
     """Whether this is a knock that stands, of a server that is denied, and is not being turned away."""
     stands = request.kind is Kind.KNOCK and request.open
     waits = request.answer is None or request.answer.verdict is Verdict.ACCEPT
-    return stands and waits and _is_denied(door, request.user_id, acl)
+    return stands and waits and acl.denies_user(request.user_id, home=door.home)
 
 
 async def _is_known(door: Door, change: MemberChange) -> bool:

@@ -10,13 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from knockbot.domain import wording
 from knockbot.domain.ids import server_of
-from knockbot.domain.model import Answer, Kind, Membership, Reaction, Request, Verdict, Wish
+from knockbot.domain.model import Answer, Kind, Reaction, Request, Verdict, Wish
 from knockbot.domain.plan import ACT_OF, REACTIONS
 from knockbot.domain.power import Powers
 from knockbot.domain.words import Words, user
 from knockbot.errors import ActionError, Never
 from knockbot.flow import hints, invites, journal, settle
 from knockbot.flow.door import Door
+from knockbot.flow.rooms import is_denied, is_in, is_joined
 from knockbot.flow.standings import Standing
 from knockbot.store import cards, inbox, requests, room_upgrades, rooms
 from knockbot.store.db import Tx
@@ -49,29 +50,6 @@ async def _objection(door: Door, wish: Wish, request: Request) -> Words | None:
         return wording.lacks_power(user(wish.actor), theirs, label)
     mine = powers.to_answer(door.bot, wish.verdict, request.subject, request.judged_as)
     return wording.bot_lacks_power(door.bot, mine, label) if mine is not None else None
-
-
-async def is_denied(door: Door, room_id: str, user_id: str) -> bool:
-    """Whether a room takes nothing from a user's server; ours sends what it likes, and is not asked about."""
-    server = server_of(user_id)
-    return server not in ("", door.home) and (await door.outside.server_acl(room_id)).denies(server)
-
-
-async def is_joined(door: Door, room_id: str, user_id: str) -> bool:
-    """Whether a user is joined to a room at this moment."""
-    member = await door.outside.member(room_id, user_id)
-    return member is not None and member.membership is Membership.JOIN
-
-
-async def is_in(door: Door, room_id: str) -> bool:
-    """Whether the bot itself is in a room at this moment, so that it sees what holds there.
-
-    To one that has left, the homeserver goes on showing the state of that day.
-    """
-    try:
-        return await is_joined(door, room_id, door.bot)
-    except Never:  # it may not even look
-        return False
 
 
 async def take(door: Door, tx: Tx, wish: Wish, request_id: int) -> Words | None:

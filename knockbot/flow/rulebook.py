@@ -16,7 +16,7 @@ from knockbot.domain.words import Words, lines
 from knockbot.errors import ActionError
 from knockbot.flow import journal, rules, settle
 from knockbot.flow.door import Door
-from knockbot.flow.review import is_in, is_joined
+from knockbot.flow.rooms import is_in, is_joined
 from knockbot.flow.standings import Standing
 from knockbot.store import pins, policies
 from knockbot.store.db import Tx

@@ -16,8 +16,9 @@ from knockbot.domain.model import Kind, MemberChange, Membership, Reaction, Requ
 from knockbot.domain.plan import REACTIONS
 from knockbot.domain.words import Words
 from knockbot.errors import Later, Never
-from knockbot.flow import entry, review, rules, settle
+from knockbot.flow import entry, rules, settle
 from knockbot.flow.door import Door, RoomView, Tombstone
+from knockbot.flow.rooms import is_in, is_joined
 from knockbot.store import bot_memberships, cards, effects, inbox, pins, policies, requests, room_upgrades, rooms
 from knockbot.store.db import Tx
 from knockbot.store.room_upgrades import RoomUpgrade, Stage
@@ -111,13 +112,13 @@ async def get_in(door: Door, room_id: str, tombstone: Tombstone) -> bool | None:
 
     It does so in no turn, where knocks would wait for another server, and the room is looked at again after that.
     """
-    if await review.is_in(door, tombstone.replacement):
+    if await is_in(door, tombstone.replacement):
         return True
     look_again = partial(door.look_at, room_id)
     name = f"{room_id} {tombstone.event_id}"
     if not door.elsewhere.meanwhile(name, partial(_try_to_get_in, door, tombstone), look_again):
         return None
-    return await review.is_in(door, tombstone.replacement)
+    return await is_in(door, tombstone.replacement)
 
 
 async def _try_to_get_in(door: Door, tombstone: Tombstone) -> None:
@@ -250,9 +251,9 @@ async def _objection(door: Door, actor: str, upgrade: RoomUpgrade) -> Words | No
     refusal = await entry.may_unprotect(door, room, actor)
     if refusal is not None:
         return refusal
-    if not await review.is_in(door, upgrade.replacement):
+    if not await is_in(door, upgrade.replacement):
         return wording.cannot_look(upgrade.replacement, door.bot)
-    if not await review.is_joined(door, upgrade.replacement, actor):
+    if not await is_joined(door, upgrade.replacement, actor):
         return wording.not_a_member_yet(upgrade.replacement)
     powers = await door.outside.powers(upgrade.replacement)
     needed, level = powers.needed_to_protect(verdicts), powers.level(actor)

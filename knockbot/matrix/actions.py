@@ -24,6 +24,7 @@ from knockbot.errors import Later, Never
 from knockbot.flow import authority, consequences, intake, inviters, issuing, notify, review, rules, sealed, settle
 from knockbot.flow.consequences import Done, Outcome, Overtaken
 from knockbot.flow.door import IN_CLEAR, NOT_ALLOWED, Door, log
+from knockbot.flow.rooms import is_denied, is_in
 from knockbot.flow.sealed import SEALED
 from knockbot.flow.worker import Action
 from knockbot.matrix.cards import REQUEST_KEY, card_message, edit, message, transaction_id
@@ -66,7 +67,7 @@ async def change_membership(hand: Hand, claimed: Claimed) -> Outcome:
         return needless
     if "guest" in effect.content and effect.act is Act.BAN and not await _has_joined(hand, effect, stands):
         return await _take_back_guest(hand, claimed, stands)
-    if effect.act is Act.INVITE and await review.is_denied(hand.door, effect.room_id, effect.user_id or ""):
+    if effect.act is Act.INVITE and await is_denied(hand.door, effect.room_id, effect.user_id or ""):
         raise Never("the room's server ACL denies their server.", code="KNOCKBOT_DENIED")
     return await _do(hand, claimed, stands)
 
@@ -165,7 +166,7 @@ async def _explain(hand: Hand, claimed: Claimed, stood: MemberChange | None, err
     if error.code != "M_FORBIDDEN":
         raise error
     effect, bot = claimed.effect, hand.door.bot
-    if not await review.is_in(hand.door, effect.room_id):
+    if not await is_in(hand.door, effect.room_id):
         raise Never("I am not in this room.", code="KNOCKBOT_NOT_JOINED") from error
     stands = await _standing(hand, claimed)
     if stands is None and stood is not None:
@@ -287,7 +288,7 @@ async def _why_not(hand: Hand, room_id: str, error: Never) -> Never:
     """A clear no: the bot is out, or lacks the power to invite, which this takes, or it is as the server says."""
     if error.code != "M_FORBIDDEN":
         return error
-    if not await review.is_in(hand.door, room_id):
+    if not await is_in(hand.door, room_id):
         return Never("I am not in this room.", code="KNOCKBOT_NOT_JOINED")
     lacking = (await hand.door.outside.powers(room_id)).shortfall(hand.door.bot, Verdict.ACCEPT, "")
     return error if lacking is None else Never(lacking.why, code="KNOCKBOT_NO_POWER")

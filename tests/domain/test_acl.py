@@ -52,6 +52,15 @@ def test_who_is_denied(content: dict[str, Any] | None, server: str, denied: bool
     assert server_acl(content).denies(server) is denied
 
 
+@pytest.mark.parametrize(
+    ("user_id", "denied"), [("@ana:rose.example", True), ("@ana:tulip.example", False), ("", False)]
+)
+def test_a_user_of_our_own_server_is_never_denied_and_neither_is_who_is_not_known_yet(
+    user_id: str, denied: bool
+) -> None:
+    assert server_acl({"allow": []}).denies_user(user_id, home="tulip.example") is denied
+
+
 def test_an_acl_as_long_as_an_event_can_be_is_read() -> None:
     acl = server_acl({"allow": ["*"], "deny": [f"*.spam{number}.example" for number in range(2500)]})
 

@@ -1,0 +1,59 @@
+"""Rooms: who is in a room at this moment, whether it takes anything from their server, and which room is meant.
+
+To a bot that has left a room, the homeserver goes on showing the state of that day. So what it shows of a room is true
+only where the bot is in it.
+"""
+
+from __future__ import annotations
+
+from knockbot.domain.ids import RoomReference, server_of
+from knockbot.domain.model import Known, Membership, Truth
+from knockbot.errors import ActionError, Never
+from knockbot.flow.door import Door
+
+
+async def is_joined(door: Door, room_id: str, user_id: str) -> bool:
+    """Whether a user is joined to a room at this moment. Raises `Never` where the bot may not look."""
+    member = await door.outside.member(room_id, user_id)
+    return member is not None and member.membership is Membership.JOIN
+
+
+async def is_in(door: Door, room_id: str) -> bool:
+    """Whether the bot itself is joined to a room at this moment, so that it sees what is true there."""
+    try:
+        return await is_joined(door, room_id, door.bot)
+    except Never:  # it may not even look
+        return False
+
+
+async def is_member(door: Door, room_id: str, user_id: str, *, called: str = "") -> Known:
+    """Whether a user is joined to a room, as a fact for a policy: unknown where the bot does not see what is true.
+
+    `called` is what the policy calls the room.
+    """
+    called = called or room_id
+    try:
+        if not await is_joined(door, room_id, door.bot):
+            return Known(Truth.UNKNOWN, f"I am not joined to {called}")
+        joined = await is_joined(door, room_id, user_id)
+    except ActionError as error:
+        return Known(Truth.UNKNOWN, f"{called}: {error.why}")
+    return Known(Truth.TRUE if joined else Truth.FALSE)
+
+
+async def is_denied(door: Door, room_id: str, user_id: str) -> bool:
+    """Whether a room takes nothing from a user's server at this moment; our own is not asked about."""
+    if server_of(user_id) in ("", door.home):
+        return False
+    return (await door.outside.server_acl(room_id)).denies_user(user_id, home=door.home)
+
+
+async def locate(door: Door, reference: RoomReference, by: str | None = None) -> tuple[str, tuple[str, ...]]:
+    """The room that is meant now, and servers to reach it by. Raises `ActionError`.
+
+    What aliases mean in policies stays as it was pinned: nobody can change that by asking for protection.
+    """
+    if not reference.room.startswith("#"):
+        return reference.room, reference.via
+    room_id, servers = await door.elsewhere.resolve(door.outside, reference.room, by, afresh=True)
+    return room_id, (server_of(reference.room), *servers, *reference.via)
