@@ -436,7 +436,7 @@ async def forget_keys(db: Database, now: int) -> None:
 
     Raises `Unavailable` while a process has them.
     """
-    await db.upgrade_also(PgCryptoStore.upgrade_table)
+    await db.upgrade_also(PgCryptoStore.upgrade_table, KEY_TABLES[0])
     async with db.tx() as tx:
         if not db.alone and await processes.is_held(tx, LEASE, now):
             raise Unavailable("a knockbot is using the keys: stop it first")
@@ -497,7 +497,7 @@ class Machine:
 
     async def prepare(self) -> None:
         """Have mautrix's tables, and see whether the pickle key opens what is in them."""
-        await self._db.upgrade_also(PgCryptoStore.upgrade_table)
+        await self._db.upgrade_also(PgCryptoStore.upgrade_table, KEY_TABLES[0])
         try:
             await self._store.get_account()
         except Exception as error:

@@ -28,7 +28,7 @@ from knockbot.errors import Unavailable
 from knockbot.store import addressees, effects, encryption, processes, restores
 from knockbot.store.db import REFUSED, UPGRADE_LOCK, Database, Tx
 from knockbot.store.fitness import first_line, in_words, redacted
-from knockbot.store.upgrades import STEPS, UPGRADES
+from knockbot.store.upgrades import FIRST_TABLE, STEPS, UPGRADES, version_in
 
 TABLES: Mapping[str, str | None] = {
     "inbox": "seq",
@@ -109,9 +109,11 @@ class _SqliteSnapshot(Snapshot):
         self._connection = connection
 
     async def schema(self) -> int:
-        found = self._connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (VERSION_TABLE,)).fetchone()
-        row = self._connection.execute(f"SELECT version FROM {VERSION_TABLE}").fetchone() if found else None
-        return int(row[0]) if row else 0
+        found = {name for (name,) in self._connection.execute("SELECT name FROM sqlite_master")}
+        if VERSION_TABLE not in found:
+            return 0
+        rows = self._connection.execute(f"SELECT version FROM {VERSION_TABLE} LIMIT 2").fetchall()
+        return version_in(rows, made=FIRST_TABLE in found)
 
     async def columns(self, table: str) -> dict[str, str]:
         return {row[1]: row[2] for row in self._connection.execute(f"PRAGMA table_info({table})")}
@@ -132,7 +134,8 @@ class _PostgresSnapshot(Snapshot):
     async def schema(self) -> int:
         if await self._connection.fetchval("SELECT to_regclass($1)", VERSION_TABLE) is None:
             return 0
-        return int(await self._connection.fetchval(f"SELECT version FROM {VERSION_TABLE}") or 0)
+        made = await self._connection.fetchval("SELECT to_regclass($1)", FIRST_TABLE) is not None
+        return version_in(await self._connection.fetch(f"SELECT version FROM {VERSION_TABLE} LIMIT 2"), made=made)
 
     async def columns(self, table: str) -> dict[str, str]:
         rows = await self._connection.fetch(POSTGRES_COLUMNS, table)

@@ -35,7 +35,7 @@ from knockbot.store.fitness import (
     try_file,
     try_rights,
 )
-from knockbot.store.upgrades import UPGRADES
+from knockbot.store.upgrades import FIRST_TABLE, RESTORE, UPGRADES, version_in
 
 Tx = Connection
 """An open transaction; the files of this package take one as their first argument."""
@@ -76,9 +76,17 @@ class Database:
         """The pool itself, for mautrix's own stores; everybody else takes a transaction."""
         return self._pool
 
-    async def upgrade_also(self, table: UpgradeTable) -> None:
-        """Bring tables that are not ours up to date, which count their versions by themselves."""
-        await _upgrade(self._pool, table)
+    async def upgrade_also(self, table: UpgradeTable, first: str) -> None:
+        """Bring tables that are not ours up to date, which count their versions by themselves; `first` is one of them.
+
+        Raises `Unavailable`.
+        """
+        try:
+            await _upgrade(self._pool, table, first)
+        except UnsupportedDatabaseVersion as error:
+            raise Unavailable(
+                f"the database was written by a newer mautrix ({first_line(error)}): {RESTORE}"
+            ) from error
 
     @property
     def alone(self) -> bool:
@@ -406,24 +414,29 @@ def _try_directory(directory: Path) -> None:
         raise Unavailable(f"cannot write into {directory}: {error.strerror}") from error
 
 
-async def _upgrade(pool: Pool, table: UpgradeTable = UPGRADES) -> None:
-    """Bring the schema up to date; on PostgreSQL an advisory lock keeps two starting processes apart."""
+async def _upgrade(pool: Pool, table: UpgradeTable = UPGRADES, first: str = FIRST_TABLE) -> None:
+    """Bring tables up to date, of which `first` was made first; on PostgreSQL an advisory lock keeps two starting
+    processes apart."""
     if pool.scheme == Scheme.SQLITE:
+        await _schema(pool, table, first)
         await table.upgrade(pool)
         return
     async with pool.acquire_direct() as conn:
         await conn.execute("SELECT pg_advisory_lock($1)", UPGRADE_LOCK)
         try:
+            await _schema(pool, table, first)
             await table.upgrade(pool)
         finally:
             await conn.execute("SELECT pg_advisory_unlock($1)", UPGRADE_LOCK)
 
 
-async def _schema(pool: Pool) -> int:
-    """The version of the schema that stands there; 0 for none at all."""
-    if not await pool.table_exists(UPGRADES.version_table_name):
+async def _schema(pool: Pool, table: UpgradeTable = UPGRADES, first: str = FIRST_TABLE) -> int:
+    """The version of the schema that stands there; 0 for none at all. Raises `Unavailable` where nobody can know it."""
+    name = table.version_table_name
+    made = await pool.table_exists(first)  # looked at before the version, which is written later
+    if not await pool.table_exists(name):
         return 0
-    return int(await pool.fetchval(f"SELECT version FROM {UPGRADES.version_table_name}") or 0)
+    return version_in(await pool.fetch(f"SELECT version FROM {name} LIMIT 2"), made=made, table=name)
 
 
 UP_TO_DATE = "is up to date"

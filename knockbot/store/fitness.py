@@ -17,7 +17,7 @@ from mautrix.util.async_db import Scheme
 from yarl import URL
 
 from knockbot.errors import Unavailable
-from knockbot.store.upgrades import UPGRADES
+from knockbot.store.upgrades import RESTORE, UPGRADES
 
 POSTGRES_CONNECTIONS = 8
 """At most, for each process."""
@@ -167,6 +167,8 @@ MENDS: tuple[tuple[type[BaseException], str, str], ...] = (
     (sqlite3.Error, "disk I/O", "is its disk in order, and not shared over a network?"),
     (sqlite3.Error, "not a database", "it is another kind of file; name one of its own"),
     (sqlite3.Error, "locked", "another program uses it"),
+    (sqlite3.Error, "no such column", RESTORE),
+    (asyncpg.UndefinedColumnError, "", RESTORE),
     (sqlite3.Error, "malformed", "it is damaged: restore a back-up"),
 )
 """What to do about what a database says: by the kind of its error, and a word in it."""

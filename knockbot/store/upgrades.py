@@ -6,10 +6,43 @@ which NUL is an escape: PostgreSQL cannot hold the character itself.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mautrix.util.async_db import Connection, Scheme, UpgradeTable
+
+from knockbot.errors import Unavailable
 
 UPGRADES = UpgradeTable(database_name="knockbot", version_table_name="knockbot_version")
 """Bridges keep a table `version` too, so this one has a name of its own."""
+
+
+FIRST_TABLE = "inbox"
+"""It is made with the first step, and stays."""
+
+
+def version_in(rows: Sequence[Sequence[object]], *, made: bool, table: str = UPGRADES.version_table_name) -> int:
+    """The version of the schema by the rows of its table of versions; `made` says whether its other tables are there.
+
+    0 is for nothing yet; the empty table may be there, where a start was killed. Raises `Unavailable`.
+    """
+    if not rows and not made:
+        return 0
+    version = rows[0][0] if rows else None
+    is_version = isinstance(version, int) and not isinstance(version, bool) and version > 0
+    for holds, what in (
+        (not rows, "is empty, though the other tables are there"),
+        (len(rows) > 1, "has more than one row"),
+        (not is_version, f"says {str(version)[:20]!r}, which is no version"),
+        (not made, f"says {version}, but the other tables are not there"),
+    ):
+        if holds:
+            raise Unavailable(f"the database cannot be used: its table {table} {what}; {RESTORE}")
+    assert isinstance(version, int)
+    return version
+
+
+RESTORE = "restore a back-up, or name an empty database"
+"""What is left to do where nobody can know what a database holds."""
 
 
 def _serial(scheme: Scheme) -> str:

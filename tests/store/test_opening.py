@@ -17,13 +17,14 @@ from urllib.parse import quote
 
 import asyncpg
 import pytest
-from mautrix.util.async_db import Connection, Scheme
+from mautrix.util.async_db import Connection, Scheme, UpgradeTable
 
 from knockbot.demo.homeserver import free_port
 from knockbot.errors import Unavailable
+from knockbot.store import backup
 from knockbot.store.db import Database, InUse, opened, probe
 from knockbot.store.fitness import redacted
-from knockbot.store.upgrades import STEPS, UPGRADES
+from knockbot.store.upgrades import RESTORE, STEPS, UPGRADES
 from tests.store import notes
 
 NOBODY = 65534
@@ -360,6 +361,66 @@ async def test_the_lock_of_an_upgrade_is_given_back(postgres_url: str) -> None:
             assert await connection.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 0
         finally:
             await connection.close()
+
+
+# --- what says how old it is ---------------------------------------------------------------------------------------
+
+VERSION = UPGRADES.version_table_name
+AS_TEXT = (f"DROP TABLE {VERSION}", f"CREATE TABLE {VERSION} (version TEXT)")
+BROKEN: dict[str, tuple[tuple[str, ...], str]] = {
+    "empty": ((f"DELETE FROM {VERSION}",), "its table knockbot_version is empty, though the other tables are there"),
+    "two rows": ((f"INSERT INTO {VERSION} (version) VALUES (7)",), "has more than one row"),
+    "text": ((*AS_TEXT, f"INSERT INTO {VERSION} VALUES ('newest')"), "says 'newest', which is no version"),
+    "a number as text": ((*AS_TEXT, f"INSERT INTO {VERSION} VALUES ('1')"), "says '1', which is no version"),
+    "nothing": ((*AS_TEXT, f"INSERT INTO {VERSION} VALUES (NULL)"), "says 'None', which is no version"),
+    "below nothing": ((f"UPDATE {VERSION} SET version = -1",), "says '-1', which is no version"),
+    "zero": ((f"UPDATE {VERSION} SET version = 0",), "says '0', which is no version"),
+    "another column": ((f"DROP TABLE {VERSION}", f"CREATE TABLE {VERSION} (number TEXT)"), "version"),
+    "no tables": (("DROP TABLE inbox",), "says 1, but the other tables are not there"),
+    "the future": ((f"UPDATE {VERSION} SET version = 900",), "was written by a newer knockbot"),
+}
+
+
+async def export_it(url: str) -> object:
+    return await backup.export(url, "@knockbot:tulip.example", 0, lambda _: None)
+
+
+@pytest.mark.parametrize("look", [open_it, probe, export_it])
+@pytest.mark.parametrize(("statements", "why"), BROKEN.values(), ids=BROKEN)
+async def test_a_table_of_versions_that_cannot_be_true_is_told_with_the_mend(
+    database_url: str, statements: tuple[str, ...], why: str, look: Callable[[str], Awaitable[object]]
+) -> None:
+    async with opened(database_url) as db, db.tx() as tx:
+        for statement in statements:
+            await tx.execute(statement)
+
+    with pytest.raises(Unavailable) as refused:
+        await look(database_url)
+
+    assert why in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert "newer" in why or RESTORE in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("statement", "why"),
+    [
+        ("DELETE FROM notes_version", "its table notes_version is empty"),
+        ("INSERT INTO notes_version (version) VALUES (7)", "its table notes_version has more than one row"),
+        ("UPDATE notes_version SET version = 9", "was written by a newer mautrix"),
+    ],
+)
+async def test_tables_that_are_not_ours_are_held_to_the_same(database_url: str, statement: str, why: str) -> None:
+    theirs = UpgradeTable(version_table_name="notes_version")
+    theirs.register(_another_table)
+    async with opened(database_url) as db:
+        await db.upgrade_also(theirs, "another")
+        await db.upgrade_also(theirs, "another")
+        async with db.tx() as tx:
+            await tx.execute(statement)
+
+        with pytest.raises(Unavailable, match=why):
+            await db.upgrade_also(theirs, "another")
 
 
 # --- looking only -------------------------------------------------------------------------------------------------
