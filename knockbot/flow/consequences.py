@@ -108,7 +108,7 @@ async def _act_refused(door: Door, tx: Tx, effect: Effect, error: Never) -> None
     if is_beside(effect, request):
         # The inviter of an invite stays, which is nothing that the invite itself waits for.
         text = wording.not_banned(request, await settle.label_of(tx, request.room_id), why)
-        await settle.alarm(door, tx, request.room_id, f"refused:{effect.key}", text)
+        await settle.alarm(door, tx, request.room_id, f"refused:{effect.key}", text, about=request)
     elif is_called_for(door, effect, request):
         # The request is the moderators' again, and the card says why.
         await requests.answered(tx, request.id, None)
@@ -118,7 +118,7 @@ async def _act_refused(door: Door, tx: Tx, effect: Effect, error: Never) -> None
             # Its card may be far up, and an edit calls nobody.
             text = wording.answer_fell(request, await settle.label_of(tx, request.room_id), why)
             await settle.record(door, tx, request, door.bot, "open again, since whose answer it was may not give it")
-            await settle.alarm(door, tx, request.room_id, f"fell:{effect.key}", text)
+            await settle.alarm(door, tx, request.room_id, f"fell:{effect.key}", text, about=request)
 
 
 def is_beside(effect: Effect, request: Request) -> bool:

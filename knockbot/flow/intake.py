@@ -148,7 +148,8 @@ async def _knocked_again(door: Door, tx: Tx, request: Request, change: MemberCha
         await settle.take_back_answer(door, tx, request, "the applicant knocked again")
         if request.answer.rule is None:  # whoever accepted is told that it did not come about
             occasion = f"accept fell:{request.id}:{change.event_id}"
-            await settle.say(door, tx, request.management_room, occasion, wording.changed_anew(request))
+            text = wording.changed_anew(request)
+            await settle.say(door, tx, request.management_room, occasion, text, about=request)
     if request.card_id is not None:
         await settle.refresh(door, tx, request.card_id)
     return await requests.get(tx, request.id)
@@ -176,7 +177,8 @@ async def moved_on(door: Door, change: MemberChange, seq: int | None) -> None:
         if wrong:
             label = await settle.label_of(tx, change.room_id)
             text = wording.hit_the_wrong_thing(MADE_BY[change.membership], change.user_id, label)
-            await settle.alarm(door, tx, change.room_id, f"wrong:{change.event_id}", text)
+            about = await requests.latest(tx, change.room_id, change.user_id)
+            await settle.alarm(door, tx, change.room_id, f"wrong:{change.event_id}", text, about=about)
 
 
 async def _note_removal(door: Door, tx: Tx, change: MemberChange) -> None:

@@ -122,10 +122,11 @@ async def _deal_with(door: Door, tx: Tx, fell: Fallen) -> None:
     if hit:
         text = wording.inviter_fell(fell.inviter, room.label, fell.how, fate, [request.number for request in hit])
         occasion = f"fell:{fell.room_id}:{fell.inviter}:{fell.cause}:{hit[-1].id}:{door.now()}"
+        about = hit[0] if len(hit) == 1 else None
         if fate is Fate.FORWARD:
-            await settle.alarm(door, tx, fell.room_id, occasion, text)
+            await settle.alarm(door, tx, fell.room_id, occasion, text, about=about)
         else:
-            await settle.say(door, tx, room.management_room, occasion, text)
+            await settle.say(door, tx, room.management_room, occasion, text, about=about)
 
 
 async def _revoke(door: Door, tx: Tx, fell: Fallen, theirs: Sequence[Request]) -> Sequence[Request]:

@@ -312,4 +312,4 @@ async def _take_back_the_others(door: Door, tx: Tx, request: Request, answer: An
         await take_back(door, tx, other, word, "taken back, since its inviter is to be banned")
     if others:
         text = wording.taken_back_together(request, len(others), await settle.label_of(tx, request.room_id))
-        await settle.say(door, tx, request.management_room, f"together:{request.id}:{cause}", text)
+        await settle.say(door, tx, request.management_room, f"together:{request.id}:{cause}", text, about=request)

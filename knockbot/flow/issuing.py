@@ -298,7 +298,7 @@ async def not_planted(door: Door, tx: Tx, request: Request, why: str) -> None:
         await settle.settle(door, tx, request, State.REVOKED, door.bot)
     label = await settle.label_of(tx, request.room_id)
     text = wording.not_planted(request.number, label, why)
-    await settle.alarm(door, tx, request.room_id, f"refused:plant:{request.id}", text)
+    await settle.alarm(door, tx, request.room_id, f"refused:plant:{request.id}", text, about=request)
 
 
 # --- forgotten ------------------------------------------------------------------------------------------------

@@ -216,10 +216,12 @@ async def _close_denied(door: Door, room: ProtectedRoom, acl: ServerAcl) -> None
                 )
                 await settle.record(door, tx, request, door.bot, "their server is denied", rule=SERVER_ACL)
                 await settle.give_answer(door, tx, request, answer)
-                closed.append(request.number)
+                closed.append(request)
         if closed:
-            text = wording.denied_together(room.label, closed)
-            await settle.say(door, tx, room.management_room, f"denied:{room.room_id}:{closed[-1]}:{door.now()}", text)
+            text = wording.denied_together(room.label, [request.number for request in closed])
+            occasion = f"denied:{room.room_id}:{closed[-1].number}:{door.now()}"
+            about = closed[0] if len(closed) == 1 else None
+            await settle.say(door, tx, room.management_room, occasion, text, about=about)
 
 
 async def _may_close(door: Door, request: Request, author: str | None) -> bool:

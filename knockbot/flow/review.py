@@ -84,7 +84,7 @@ async def take(door: Door, tx: Tx, wish: Wish, request_id: int) -> Words | None:
         about = card.event_id if card is not None else wish.cause
         occasion = f"doubtful:{request.id}:{wish.cause}"
         text = wording.may_have_withdrawn(request)
-        await settle.say(door, tx, request.management_room, occasion, text, reply_to=about)
+        await settle.say(door, tx, request.management_room, occasion, text, about=request, reply_to=about)
     return None
 
 
@@ -156,7 +156,7 @@ async def reacted(door: Door, reaction: Reaction, seq: int | None) -> None:
         if seq is None:
             await inbox.take(tx, reaction.event_id, reaction.room_id, door.now())
         if refusal is not None:
-            await settle.say(door, tx, reaction.room_id, occasion, refusal, reply_to=reaction.target)
+            await settle.say(door, tx, reaction.room_id, occasion, refusal, about=request, reply_to=reaction.target)
 
 
 async def _request_meant(door: Door, reaction: Reaction) -> Request | None:

@@ -113,7 +113,8 @@ async def _announce(door: Door, tx: Tx, request: Request, *, by_rule: bool) -> N
     asked = request.answer.cause if request.answer is not None and request.issued_by == request.answer.by else None
     reply_to = asked if request.state is State.STANDING else None  # this is what came of the command
     occasion = f"line:{request.id}:{request.state}"
-    await say(door, tx, request.management_room, occasion, line, about=request, reply_to=reply_to)
+    block = machine_block(request)
+    await say(door, tx, request.management_room, occasion, line, about=request, block=block, reply_to=reply_to)
 
 
 # --- cards ----------------------------------------------------------------------------------------------------
@@ -220,6 +221,7 @@ async def say(
     text: Words,
     *,
     about: Request | None = None,
+    block: dict[str, Any] | None = None,
     reply_to: str | None = None,
     thread: str | None = None,
     aloud: bool = False,
@@ -229,6 +231,7 @@ async def say(
 ) -> None:
     """Plan to say something once per occasion; `aloud` is for what needs a hand, since notices are never pushed.
 
+    A command in reply to what is said `about` a request means that request. `block` is for machines.
     `asks` is the room about whose replacement it asks (`flow/upgrading.py`), and the room whose policy names it
     (`flow/successors.py`), if it is that. Only what is `in_clear` is said in an encrypted room while encryption is not
     allowed.
@@ -240,7 +243,7 @@ async def say(
         "calls": list(calls),
         "reply_to": reply_to,
         "thread": thread,
-        "request": machine_block(about) if about else None,
+        "request": block,
     }
     # What follows of it once it is said is read where nothing is unlocked (`consequences.py`).
     locked = {**door.locker.lock(content), **({"asks": list(asks)} if asks is not None else {})}
@@ -255,15 +258,16 @@ async def alarm(
     occasion: str,
     text: Words,
     *,
+    about: Request | None = None,
     reply_to: str | None = None,
     asks: tuple[str, str] | None = None,
 ) -> None:
-    """Tell the moderators of a protected room, aloud, what needs a hand."""
+    """Tell the moderators of a protected room, aloud, what needs a hand; `about` is the request that it tells of."""
     room = await rooms.find(tx, room_id)
     if room is not None:
         calls = (await rules.in_force(door, tx, room_id)).policy.call
         place = room.management_room
-        await say(door, tx, place, occasion, text, reply_to=reply_to, aloud=True, calls=calls, asks=asks)
+        await say(door, tx, place, occasion, text, about=about, reply_to=reply_to, aloud=True, calls=calls, asks=asks)
 
 
 async def trouble(door: Door, tx: Tx, room_id: str, why: str) -> None:

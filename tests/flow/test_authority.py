@@ -9,9 +9,10 @@ import pytest
 from knockbot.config import Settings
 from knockbot.domain.model import State
 from knockbot.errors import Later
+from knockbot.matrix.cards import REQUEST_KEY
 from knockbot.store import policies
 from tests.flow.house import GARDEN, MODS, SETTINGS, House
-from tests.flow.world import ALICE, ANA, BOT, FAR, HOME, World
+from tests.flow.world import ALICE, ANA, BEA, BOT, FAR, HOME, World
 
 BOB = "@bob:tulip.example"
 HIGH = "@high:tulip.example"
@@ -269,6 +270,26 @@ async def test_an_answer_falls_with_whoever_gave_it(ruled: House, emoji: str, fa
     ruled.click(emoji, by=ALICE)
     await ruled.later()
     assert not (await ruled.request(ANA)).open
+
+
+@pytest.mark.parametrize("command", ["accept", "show", "reject 2 words would do"])
+async def test_a_reply_to_an_alarm_about_a_request_means_that_request(ruled: House, command: str) -> None:
+    ruled.world.knock(GARDEN, BEA)
+    ruled.world.knock(GARDEN, ANA)
+    await ruled.live()
+    ruled.click("✅", by=BOB, card=ruled.cards()[0])
+    await ruled.hear()
+    leaves(ruled.world)
+    ruled.clock.go_on(NO_MOMENT)
+    await ruled.live()
+    [alarm] = [one for one in ruled.world.rooms[MODS].said if "open again" in one["content"].get("body", "")]
+    ruled.tell(command, reply_to=alarm["event_id"])
+    await ruled.live()
+
+    came = {"accept": "invite", "show": "knock"}.get(command, "leave")
+    assert [ruled.membership(user_id) for user_id in (BEA, ANA)] == [came, "knock"]
+    assert (BEA in ruled.spoken()[-1]) == (command == "show")
+    assert REQUEST_KEY not in alarm["content"]  # which would make a card of it
 
 
 @pytest.mark.parametrize("fall", FALLS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from knockbot.domain.model import State
-from tests.flow.house import GARDEN, House
+from tests.flow.house import GARDEN, MODS, House
 from tests.flow.world import ALICE, ANA, BOT
 
 BY_REASON = """
@@ -44,6 +44,17 @@ async def test_an_invite_that_hit_another_knock_is_told_with_the_mend(strict: Ho
     assert await alarms(strict) == 1
     assert ANA in strict.spoken()[0]
     assert "/kick" in strict.spoken()[0]
+
+
+async def test_a_reply_to_such_an_alarm_means_the_applicant(strict: House) -> None:
+    strict.world.play("invite", meanwhile=lambda: strict.world.change(GARDEN, ANA, ANA, "leave"))
+    strict.world.knock(GARDEN, ANA, "friend")
+    await alarms(strict)
+    [alarm] = [one for one in strict.world.rooms[MODS].said if "/kick" in one["content"].get("body", "")]
+    strict.tell("show", reply_to=alarm["event_id"])
+    await strict.live()
+
+    assert "Reason: friend" in strict.spoken()[-1]
 
 
 async def test_an_invite_of_somebody_who_had_withdrawn_is_told(strict: House) -> None:
