@@ -10,7 +10,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 from knockbot.domain import plan, wording
-from knockbot.domain.model import Decision, Kind, MemberChange, Membership, Request, State, ThirdPartyInvite, Verdict
+from knockbot.domain.model import (
+    Answer,
+    Decision,
+    Kind,
+    MemberChange,
+    Membership,
+    Request,
+    State,
+    ThirdPartyInvite,
+    Verdict,
+)
 from knockbot.domain.outcomes import after_redeeming, credited, outcome
 from knockbot.domain.policy import OTHERWISE, held_back
 from knockbot.errors import Never
@@ -146,17 +156,26 @@ async def _goes_on(door: Door, tx: Tx, request: Request, change: MemberChange) -
 
 
 async def _carry_out(door: Door, tx: Tx, request: Request, decision: Decision, before: Request | None) -> None:
-    await settle.carry_out(door, tx, request, decision)
-    if decision.rule == OTHERWISE and decision.verdict is Verdict.ACCEPT and before is not None and before.answer:
-        # It is the merit of whoever let the invite stand.
-        await requests.answered(tx, request.id, replace(before.answer, event_id=request.event_id))
+    word = before.answer if before is not None and decision.rule == OTHERWISE else None
+    await settle.carry_out(door, tx, request, decision, word=_followed(door, request, decision, word))
     await invites.follow(door, tx, request.id)
     if decision.verdict is Verdict.FORWARD and request.card_id is not None:
         # Its card may be far up by now, and an edit calls nobody.
         card = await cards.get(tx, request.card_id)
         text = wording.came_in(request, await settle.label_of(tx, request.room_id))
         occasion = f"came:{request.id}:{request.event_id}"
-        await settle.alarm(door, tx, request.room_id, occasion, text, reply_to=card.event_id)
+        await settle.alarm(door, tx, request.room_id, occasion, text, about=request, reply_to=card.event_id)
+
+
+def _followed(door: Door, request: Request, decision: Decision, word: Answer | None) -> Answer | None:
+    """The word on the invite as one on its guest: it stays that of whoever let the invite stand, or took it back.
+
+    None where there was no such word, or where the invite fell with its inviter.
+    """
+    if word is None or (word.by == door.bot and word.rule is None):
+        return None
+    reason = word.reason if word.verdict is decision.verdict is Verdict.ACCEPT else decision.reason
+    return replace(word, verdict=decision.verdict, event_id=request.event_id, reason=reason, quiet=False)
 
 
 async def tell_on(door: Door, tx: Tx, request: Request, change: MemberChange) -> None:

@@ -37,10 +37,13 @@ ANNOUNCED = frozenset({State.ACCEPTED, State.REJECTED, State.BANNED, State.STAND
 """The outcomes that are told in a line where there is no card: of a rule, and of a word on an invite that stood."""
 
 
-async def carry_out(door: Door, tx: Tx, request: Request, decision: Decision, *, card_id: int | None = None) -> None:
+async def carry_out(
+    door: Door, tx: Tx, request: Request, decision: Decision, *, card_id: int | None = None, word: Answer | None = None
+) -> None:
     """Write a policy's decision down, and what it leads to: acts of its own, or a card for the moderators.
 
-    `card_id` names a card that is already there to be shared.
+    `card_id` names a card that is already there to be shared. `word` is an answer given before that the decision only
+    follows: it stays the word of whoever gave it.
     """
     replaced = request.kind is Kind.KNOCK and await room_upgrades.find(tx, request.room_id) is not None
     if replaced and decision.verdict is Verdict.ACCEPT:
@@ -53,28 +56,28 @@ async def carry_out(door: Door, tx: Tx, request: Request, decision: Decision, *,
     if decision.verdict is Verdict.FORWARD:
         await show(door, tx, request.id, card_id=card_id)
         return
-    await give_answer(
-        door,
-        tx,
-        request,
-        Answer(
-            decision.verdict,
-            door.bot,
-            door.now(),
-            request.event_id,
-            rule=decision.rule,
-            reason=decision.reason,
-            author=decision.author,
-        ),
+    ruled = Answer(
+        decision.verdict,
+        door.bot,
+        door.now(),
+        request.event_id,
+        rule=decision.rule,
+        reason=decision.reason,
+        author=decision.author,
     )
+    await _bind(door, tx, request, word or ruled)
 
 
 async def give_answer(door: Door, tx: Tx, request: Request, answer: Answer) -> None:
     """Bind a request to a word, and plan the act that carries it out."""
-    await requests.answered(tx, request.id, answer)
-    await effects.add(tx, plan.plan(request, answer, door.home), door.now())
     if answer.rule is None:  # what a rule says is on record as the decision
         await record(door, tx, request, answer.by, str(answer.verdict), reason=answer.reason)
+    await _bind(door, tx, request, answer)
+
+
+async def _bind(door: Door, tx: Tx, request: Request, answer: Answer) -> None:
+    await requests.answered(tx, request.id, answer)
+    await effects.add(tx, plan.plan(request, answer, door.home), door.now())
     if request.card_id is not None:
         # Most acts are done in less time than this, and then the card is edited once, not twice.
         await refresh(door, tx, request.card_id, after=UNDER_WAY)

@@ -10,7 +10,7 @@ import pytest
 from knockbot.demo.people import until
 from knockbot.domain.model import State
 from knockbot.errors import Later
-from tests.flow.house import GARDEN, House
+from tests.flow.house import GARDEN, MODS, House
 from tests.flow.planted import (
     DAVE,
     EVE,
@@ -85,6 +85,16 @@ async def test_redeemed_while_it_waits_the_moderators_are_called_and_decide_abou
     assert called["m.relates_to"]["m.in_reply_to"]["event_id"] == card.event_id
 
 
+async def test_a_reply_to_the_call_about_a_guest_means_the_guest(house: House) -> None:
+    await planted(house)
+    await redeemed(house)
+    [called] = [event for event in house.world.rooms[MODS].said if "came in" in event["content"].get("body", "")][-1:]
+    house.tell("reject not now", reply_to=called["event_id"])
+    await house.live()
+
+    assert (await states(house), house.membership(DAVE)) == (["rejected"], "leave")
+
+
 @pytest.mark.parametrize(
     ("emoji", "state", "membership"), [("✅", "redeemed", "join"), ("❌", "rejected", "leave"), ("⛔", "banned", "ban")]
 )
@@ -111,6 +121,36 @@ async def test_redeemed_after_it_was_taken_back_the_guest_is_kicked_and_told(hou
     request = await invite(house)
     assert (request.state, request.user_id, house.membership(DAVE)) == (State.REJECTED, DAVE, "leave")
     assert "taken back" in house.world.rooms[GARDEN].members[DAVE]["content"]["reason"]
+
+
+@pytest.mark.parametrize("word", ["❌", "⛔", "reject 1 not you", "ban 1", "revoke 1", "revoke 1 of those that stand"])
+async def test_redeemed_after_a_moderator_took_it_back_it_is_that_moderators_answer(house: House, word: str) -> None:
+    move_in(house)
+    house.world.rooms[GARDEN].levels["users"][BOT] = 100
+    await planted(house, MONA)
+    if "stand" in word:
+        house.click("✅")
+        await house.live()
+    (house.click if len(word) == 1 else house.tell)(word)
+    await house.hear()
+    house.world.redeem(GARDEN, DAVE)
+    await house.live()
+
+    assert (await states(house), house.membership(DAVE)) == (["rejected"], "leave")
+    assert f"Rejected by {ALICE}" in house.card().text
+    assert house.card().block["by"] == ALICE
+    assert (await house.history(await invite(house)))[-1] == (ALICE, "rejected")
+
+
+async def test_redeemed_after_a_rule_took_it_back_it_is_that_rules_answer(house: House) -> None:
+    await house.set_policy("rules: [{name: ours, for: third_party_invite, when: {inviter: '*'}, then: reject}]")
+    house.world.plant(GARDEN, ALICE)
+    await house.hear()
+    house.world.redeem(GARDEN, DAVE)
+    await house.live()
+
+    assert (await states(house), house.membership(DAVE)) == (["rejected"], "leave")
+    assert house.said()[-1]["org.knockbot.request"]["rule"] == "ours"
 
 
 async def test_taken_back_and_redeemed_crossing_on_the_way_the_guest_is_kicked(house: House) -> None:
