@@ -510,9 +510,20 @@ def kept_no_longer(requests: Sequence[Request]) -> Words:
         if len(requests) == 1
         else words("{} requests", bold(len(requests)))
     )
-    return words(
-        "{} {}: This room is no longer protected. Please answer yourself, in your client.", sign_of(newest), who
-    )
+    answered = _answered_before(newest) if len(requests) == 1 else NOTHING
+    said = answered or words("Please answer yourself, in your client.")
+    return words("{} {}: This room is no longer protected. {}", sign_of(newest), who, said)
+
+
+def _answered_before(request: Request) -> Words:
+    """What came of a request while its room was protected; an act that was under way may get through or not."""
+    if request.open and request.answer is not None:
+        return words(
+            "{} chose {}. If this was not done in time, please do it yourself, in your client.",
+            decided_by(policy_key(request, request.answer.rule, request.answer.verdict), request.answer.by),
+            request.answer.verdict.value,
+        )
+    return standing(request, for_ever=True)
 
 
 # --- looking --------------------------------------------------------------------------------------------------

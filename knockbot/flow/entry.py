@@ -12,7 +12,7 @@ from knockbot.config import Permission
 from knockbot.domain import plan, wording
 from knockbot.domain.fitness import Concern, of_protected
 from knockbot.domain.ids import RoomReference, server_of
-from knockbot.domain.model import MemberChange, Membership
+from knockbot.domain.model import MemberChange, Membership, Request
 from knockbot.domain.words import NOTHING, Words
 from knockbot.errors import ActionError, Later, Never
 from knockbot.flow import journal, rules, sealed, settle
@@ -355,6 +355,8 @@ async def _bring_requests(door: Door, tx: Tx, room_id: str, management_room: str
     """
     waiting = [request for request in await requests.unsettled(tx, room_id) if request.open]
     standing = [request for request in await requests.invites_of(tx, room_id) if not request.open]
+    if not kept_before:
+        waiting = [await _without_dropped_answer(door, tx, request) for request in waiting]
     for request in [*waiting, *standing]:
         moves = request.management_room != management_room
         if moves:
@@ -362,9 +364,17 @@ async def _bring_requests(door: Door, tx: Tx, room_id: str, management_room: str
             if request.card_id is not None:
                 await settle.offer(door, tx, request.card_id, [])
                 await settle.refresh(door, tx, request.card_id)
-        # A card may say that nobody keeps this door; and what a rule had answered lost its answer with the protection.
+        # A card may say that nobody keeps this door; and what a rule had answered has no answer any more.
         if request.open and (moves or not kept_before) and (request.card_id is not None or request.answer is None):
             await settle.show(door, tx, request.id)
+
+
+async def _without_dropped_answer(door: Door, tx: Tx, request: Request) -> Request:
+    """A request of a room that is protected again: its answer was dropped with the protection, unless its act runs."""
+    if request.answer is None or await effects.is_running(tx, request.id):
+        return request
+    await settle.take_back_answer(door, tx, request, "the room was protected no longer")
+    return await requests.get(tx, request.id)
 
 
 async def may_unprotect(door: Door, room: ProtectedRoom, actor: str) -> Words | None:
@@ -385,9 +395,11 @@ async def may_unprotect(door: Door, room: ProtectedRoom, actor: str) -> Words | 
 
 
 async def unprotect(door: Door, tx: Tx, room: ProtectedRoom, by: str) -> None:
-    """Keep this room's door no longer. What is pending rests until the room is protected again."""
+    """Keep this room's door no longer. What is pending rests until the room is protected again.
+
+    Answers stay on record: an act that is under way may still get through, and then it was theirs.
+    """
     for request in await requests.pending(tx, room.management_room, room.room_id):
-        await settle.take_back_answer(door, tx, request, "the room is protected no longer")
         if request.card_id is not None:
             await settle.offer(door, tx, request.card_id, [])
             await settle.refresh(door, tx, request.card_id)

@@ -114,12 +114,16 @@ async def _moved_otherwise(hand: Hand, effect: Effect, stands: MemberChange) -> 
 
 
 async def _is_called_off(hand: Hand, effect: Effect) -> bool:
-    """Whether the answer that this act carries out was taken back, or another one given in its place."""
+    """Whether the answer that this act carries out was taken back, or another one given in its place, or dropped with
+    the protection of the room."""
     if effect.request_id is None:
         return False
     async with hand.door.db.tx() as tx:
         request = await requests.get(tx, effect.request_id)
-    return not consequences.is_beside(effect, request) and not consequences.is_called_for(hand.door, effect, request)
+        kept = await rooms.find(tx, request.room_id) is not None
+    return not kept or (
+        not consequences.is_beside(effect, request) and not consequences.is_called_for(hand.door, effect, request)
+    )
 
 
 async def _take_back_guest(hand: Hand, claimed: Claimed, stands: MemberChange | None) -> Outcome:
@@ -255,7 +259,8 @@ async def plant(hand: Hand, claimed: Claimed) -> Outcome:
     """Put an invite that was issued under its token, unless something stood there before, or it was taken back."""
     async with hand.door.db.tx() as tx:
         request = await requests.get(tx, claimed.effect.request_id or 0)
-    if request.answer is None or request.answer.verdict is not Verdict.ACCEPT:
+        kept = await rooms.find(tx, request.room_id) is not None
+    if not kept or request.answer is None or request.answer.verdict is not Verdict.ACCEPT:
         return Overtaken("it was taken back before it stood")
     await inviters.insist(hand.door, request)
     return await _insisting(hand, claimed.effect.room_id, lambda: _plant(hand, claimed.effect))

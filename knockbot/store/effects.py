@@ -88,7 +88,7 @@ async def told_since(tx: Tx, user_id: str, since: int) -> tuple[int, int]:
     return int(row["theirs"]), int(row["all_of_them"])
 
 
-async def is_running(tx: Tx, request_id: int, *, besides: str) -> bool:
+async def is_running(tx: Tx, request_id: int, *, besides: str = "") -> bool:
     """Whether another act on a request's applicant has been begun, and nobody knows yet what comes of it."""
     return bool(
         await tx.fetchval(

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from knockbot.demo.people import until
 from knockbot.domain.model import State
 from knockbot.errors import Later
 from knockbot.flow.settle import CROWDED
@@ -395,6 +396,75 @@ async def test_a_room_that_is_protected_no_longer_lets_its_cards_rest(house: Hou
     assert house.membership(ANA) == "knock"
     assert len(house.cards()) == 1
     assert await house.requests("@bob:tulip.example") == []
+
+
+async def under_way(house: House, emoji: str, call: str, error: BaseException | None = None) -> asyncio.Event:
+    """A moderator clicks, and the homeserver is about to do it, or to fail; returns what it waits for."""
+    hang = asyncio.Event()
+    house.world.play(call, error, hang=hang)
+    house.click(emoji)
+    await house.hear()
+    await house.worker._start_due()
+
+    async def asked() -> bool:
+        return bool(house.world.asked(call))
+
+    await until(asked, bool, lambda _: "it was not asked for")
+    return hang
+
+
+@pytest.mark.parametrize(
+    ("emoji", "call", "state", "said"),
+    [
+        ("✅", "invite", State.ACCEPTED, "Accepted by"),
+        ("❌", "kick", State.REJECTED, "Rejected by"),
+        ("⛔", "ban", State.BANNED, "Banned by"),
+    ],
+)
+async def test_an_answer_that_is_under_way_when_the_room_is_given_up_stays_whose_it_is(
+    house: House, emoji: str, call: str, state: State, said: str
+) -> None:
+    await knocked(house)
+    hang = await under_way(house, emoji, call)
+    house.tell(f"unprotect {GARDEN}")
+    await house.hear()
+    hang.set()
+    await house.live()
+
+    request = await house.request(ANA)
+    assert (request.state, request.by, request.answer and request.answer.by) == (state, ALICE, ALICE)
+    assert (await house.history(request))[-1] == (ALICE, state)
+    assert f"{said} {ALICE}" in house.card().text
+    assert house.card().block["by"] == ALICE
+
+
+async def test_an_answer_that_the_end_of_the_protection_overtook_is_named_on_the_card_and_not_given(
+    house: House,
+) -> None:
+    await knocked(house)
+    house.world.play("invite", Later("silent", retry_after=5))
+    house.click("✅")
+    await house.live()
+    house.tell(f"unprotect {GARDEN}")
+    await house.later(60)
+
+    assert house.membership(ANA) == "knock"
+    assert f"{ALICE} chose accept" in house.card().text
+    house.tell(f"protect {GARDEN}")
+    await house.later(60)
+    assert (await house.request(ANA)).awaits_moderators
+    assert (house.membership(ANA), house.card().state) == ("knock", "pending")
+
+
+async def test_an_act_that_has_to_be_tried_again_is_not_once_the_room_is_given_up(house: House) -> None:
+    await knocked(house)
+    hang = await under_way(house, "✅", "invite", Later("silent", retry_after=5))
+    house.tell(f"unprotect {GARDEN}")
+    await house.hear()
+    hang.set()
+    await house.later(60)
+
+    assert house.membership(ANA) == "knock"
 
 
 async def test_what_rested_is_gone_on_with_when_the_room_is_protected_again(house: House) -> None:
