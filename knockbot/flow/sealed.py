@@ -62,6 +62,9 @@ class Keys(Protocol):
     async def open(self, event: Mapping[str, Any], /) -> Opened:
         """Read an encrypted event. Raises `KeyMissing` and `Unreadable`."""
 
+    def look_for_mail(self) -> None:
+        """Have somebody see whether a key is here that the homeserver did not hand over."""
+
     async def ask_for_key(self, event: Mapping[str, Any], /) -> None:
         """Ask the sender of an event for the key that is missing."""
 
@@ -74,6 +77,9 @@ class NoKeys:
     async def open(self, _: Mapping[str, Any]) -> Opened:
         """Nothing opens."""
         raise Unreadable("encryption is not allowed in the config")
+
+    def look_for_mail(self) -> None:
+        """There is no mail."""
 
     async def ask_for_key(self, _: Mapping[str, Any]) -> None:
         """Nobody is asked."""
@@ -115,6 +121,7 @@ async def _open(door: Door, keys: Keys, waiting: Waiting, event: Mapping[str, An
                 raise Unreadable(wording.NO_KEY) from missing
             due_at = door.now() + SOON
             await inbox.wait_for_key(tx, waiting.seq, sender, missing.session, due_at, asked=False)
+        keys.look_for_mail()
     return await keys.open(event)
 
 

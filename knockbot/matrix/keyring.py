@@ -34,7 +34,10 @@ TICK = 3600.0
 """Seconds between two counts that tell this database from an older copy of it."""
 
 CATCHING_UP = 600.0
-"""Seconds between two looks for mail that no transaction brought."""
+"""Seconds between two looks for mail that no transaction brought, while all can be read."""
+
+BETWEEN_LOOKS = 0.5
+"""Seconds between two such looks at least, however much cannot be read."""
 
 ATTEMPTS = 8
 """Failures to take in one piece of mail after which it is dropped: what follows must not wait for ever."""
@@ -103,6 +106,8 @@ class Keyring:
         self._here = False
         self.settled = asyncio.Event()
         """Set once it is known for the first time where the keys are: here, elsewhere, or out of reach."""
+        self._key_missing = asyncio.Event()
+        """Set when a message cannot be read, whose key may be in mail that no transaction brought."""
 
     @property
     def here(self) -> bool:
@@ -229,8 +234,8 @@ class Keyring:
     async def _fetch(self) -> None:
         """Get the device's mail by /sync, which needs nothing of the homeserver that is not always there.
 
-        Where it comes in transactions, this is only for what was lost: those that Synapse repeats after an outage
-        hold no mail.
+        Where it comes in transactions, this is only for what was lost: for as long as Synapse repeats transactions
+        after an outage, it puts no mail into them, also none that is new.
         """
         by_transactions = self._door.settings.encryption.appservice
         async with self._door.db.tx() as tx:
@@ -247,7 +252,16 @@ class Keyring:
                 continue
             since = await self._store(news, since)
             if by_transactions:
-                await asyncio.sleep(CATCHING_UP)
+                await self._wait_for_a_loss()
+
+    async def _wait_for_a_loss(self) -> None:
+        try:
+            async with asyncio.timeout(CATCHING_UP):
+                await self._key_missing.wait()
+        except TimeoutError:
+            pass
+        await asyncio.sleep(BETWEEN_LOOKS)
+        self._key_missing.clear()  # whatever is missed during the look that follows is looked for once more
 
     async def _store(self, news: Mapping[str, Any], since: str | None) -> str | None:
         reached = news.get("next_batch")
@@ -306,8 +320,13 @@ class Keyring:
         """Read an encrypted event. Raises `KeyMissing` and `Unreadable`."""
         return await self._machine.open(event)
 
+    def look_for_mail(self) -> None:
+        """Look now for mail that no transaction brought."""
+        self._key_missing.set()
+
     async def ask_for_key(self, event: Mapping[str, Any]) -> None:
-        """Ask the sender of an event for the key that is missing."""
+        """Ask the sender of an event for the key that is missing, and look once more whether it has come meanwhile."""
+        self.look_for_mail()
         await self._machine.ask_for_key(event)
 
     async def sealed(self, room_id: str, event_type: str, content: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:

@@ -23,6 +23,7 @@ from knockbot.demo.story import ENCRYPTED
 from knockbot.errors import Later, Unavailable
 from knockbot.flow import sealed
 from knockbot.flow.sealed import SEALED
+from knockbot.matrix import gateway
 from knockbot.matrix.crypto import master_key, recovery_key
 from knockbot.matrix.homeserver import Homeserver
 from knockbot.store import effects
@@ -651,6 +652,21 @@ async def test_the_story_goes_the_same_by_every_way(
             assert await devices_of(keeper) == device
             await come_back_without_keys(keeper, sqlite_url)
             assert "Nobody is waiting" in await garden.command("list")
+
+
+async def test_a_key_that_no_transaction_brings_is_fetched_when_it_is_missed(
+    lab: Lab, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Synapse leaves it out for as long as it repeats transactions after an outage."""
+    async with lab.own_homeserver(slots=1, lines=BY_TRANSACTIONS, extra=FLAGS) as homeserver:
+        keeper = InProcess(homeserver.take_slot(), sqlite_url, encryption=encryption(appservice=True))
+        async with keeper.running():
+            garden = await plant(keeper)
+            await garden.command("list")
+            monkeypatch.setattr(gateway, "mail_in_transaction", lambda *_: [])
+            for _ in range(2):
+                await use_another_key(garden)
+                assert "Nobody is waiting" in await garden.command("list")
 
 
 # --- several processes --------------------------------------------------------------------------------------------
