@@ -72,7 +72,7 @@ class Account:
         """Log out everybody else, and take away the addresses by which a password could be reset."""
         for device in await self.foreign_devices(own):
             await self.log_out(device)
-            log.warning("my account had a session that is not mine, or not any more (%r). I have logged it out.", device)
+            log.warning("my account had a session that is not mine, or no longer (%r). I have logged it out.", device)
         for one in await self.addresses():
             body = {"medium": one.medium, "address": one.address}
             await self.homeserver.call(Method.POST, Path.v3.account["3pid"]["delete"], body)

@@ -255,6 +255,7 @@ async def test_more_than_five_found_on_arrival_share_one_card_and_no_whole_state
 ) -> None:
     garden = await keeper.plant(protect=False)
     invites = [await planted(garden) for _ in range(6)]
+    await garden.caught_up()  # what is handled after the command counts as just planted
 
     async with overheard(monkeypatch) as asked:
         await garden.command(f"protect {garden.room}")
