@@ -1057,6 +1057,15 @@ def lacks_power_to_protect(label: str, needed: Level, level: Level) -> Words:
     )
 
 
+def lacks_power_to_manage(needed: Level, level: Level) -> Words:
+    """The one who asks has too little power in the management room."""
+    return words(
+        "You need power level {} in this management room too: the level to change its settings. You have {}.",
+        f"{needed:g}",
+        f"{level:g}",
+    )
+
+
 def locked_room(label: str) -> Words:
     """The config file rules this room."""
     return words("{} is set in my config file. Only my server's admin can change this.", room(label))
@@ -1150,6 +1159,17 @@ def policy_refused(fault: str) -> Words:
     """A mistake in a policy; the one in force stays."""
     end = "" if fault.endswith(("?", "!", ".")) else "."
     return words("Policy not changed: {}{}", fault, end)
+
+
+def not_in_room_of_policy(label: str, name: str, bot: str) -> Words:
+    """Whoever has a policy moved is its author then, who must be in the rooms that it names."""
+    return words(
+        "The policy of {} names {}, and you would be the author of the new policy. You and {} must both be joined to that "
+        "room first. Then click ✅ again.",
+        room(label),
+        code(shown(name, ID_LIMIT)),
+        user(bot),
+    )
 
 
 def not_in_named_room(place: str, reference: str, bot: str) -> Words:

@@ -122,7 +122,7 @@ async def _room_meant(door: Door, change: Change, reference: str) -> str:
 
 
 async def _unfit_to_name(door: Door, change: Change, reference: str, room_id: str) -> Words | None:
-    if not await is_in(door, room_id) or not await is_joined(door, room_id, change.author):
+    if not await may_name(door, change.author, room_id):
         return await _not_in(door, change, reference)
     if reference in change.meant:
         return None  # it stays what it is, and whether it was replaced is asked about (`successors.py`)
@@ -130,6 +130,11 @@ async def _unfit_to_name(door: Door, change: Change, reference: str, room_id: st
     if tombstone is None:
         return None
     return wording.named_room_is_replaced(await _place(change, names=reference), reference, tombstone.replacement)
+
+
+async def may_name(door: Door, author: str, room_id: str) -> bool:
+    """Whether a policy of this author may ask who is in a room: the author is in there, and the bot, which looks."""
+    return await is_in(door, room_id) and await is_joined(door, room_id, author)
 
 
 async def _not_in(door: Door, change: Change, reference: str) -> Words:

@@ -16,7 +16,7 @@ from knockbot.domain.model import Kind, MemberChange, Membership, Reaction, Requ
 from knockbot.domain.plan import REACTIONS
 from knockbot.domain.words import Words
 from knockbot.errors import Later, Never
-from knockbot.flow import entry, rules, settle
+from knockbot.flow import entry, rulebook, rules, settle
 from knockbot.flow.door import Door, RoomView, Tombstone
 from knockbot.flow.rooms import is_in, is_joined
 from knockbot.store import bot_memberships, cards, effects, inbox, pins, policies, requests, room_upgrades, rooms
@@ -257,7 +257,21 @@ async def _objection(door: Door, actor: str, upgrade: RoomUpgrade) -> Words | No
         return wording.not_a_member_yet(upgrade.replacement)
     powers = await door.outside.powers(upgrade.replacement)
     needed, level = powers.needed_to_protect(verdicts), powers.level(actor)
-    return wording.lacks_power_to_protect(upgrade.replacement, needed, level) if level < needed else None
+    if level < needed:
+        return wording.lacks_power_to_protect(upgrade.replacement, needed, level)
+    return await _may_not_be_its_author(door, room, actor, upgrade.replacement)
+
+
+async def _may_not_be_its_author(door: Door, room: ProtectedRoom, actor: str, replacement: str) -> Words | None:
+    """Why the policy that goes over cannot be this person's: they are not in a room that it names."""
+    async with door.db.tx() as tx:
+        own = await policies.latest(tx, room.room_id) is not None
+        goes_over = own and await policies.latest(tx, replacement) is None
+        meant = await rules.meant(door, tx, room.room_id) if goes_over else {}
+    for name, room_id in meant.items():
+        if not await rulebook.may_name(door, actor, room_id):
+            return wording.not_in_room_of_policy(room.label, name, door.bot)
+    return None
 
 
 async def _move_over(door: Door, tx: Tx, room: ProtectedRoom, view: RoomView, reaction: Reaction) -> int:

@@ -145,6 +145,41 @@ async def test_a_policy_that_moves_over_keeps_what_its_names_meant(house: House)
     assert house.membership(ANA, NEW) == "invite"
 
 
+@pytest.mark.parametrize("by", ["alias", "ID"])
+async def test_who_is_not_in_a_room_that_the_policy_names_does_not_become_its_author(house: House, by: str) -> None:
+    """Else the answers of the policy would tell them who is in that room."""
+    alias = f"#club:{HOME}"
+    house.world.room("!club:tulip.example", "Club", ALICE, ANA, BOT)
+    house.world.aliases[alias] = "!club:tulip.example"
+    name = alias if by == "alias" else "!club:tulip.example"
+    await house.set_policy(f"rules: [{{when: {{member_of: '{name}'}}, then: accept}}]")
+    await upgraded(house)
+    for place in (GARDEN, NEW, MODS):
+        house.world.change(place, BOB, BOB, "join")
+        house.world.rooms[place].levels["users"][BOB] = 100
+    await click(house, by=BOB)
+
+    assert await kept(house) == {GARDEN}
+    assert name in house.spoken()[-1]
+    house.world.change("!club:tulip.example", BOB, BOB, "join")
+    house.world.react(MODS, BOB, question(house), "✅️")
+    await house.live()
+    assert await kept(house) == {NEW}
+
+
+async def test_where_the_policy_does_not_go_over_its_rooms_do_not_matter(house: House) -> None:
+    house.world.room("!club:tulip.example", "Club", ALICE, BOT)
+    await house.set_policy("rules: [{when: {member_of: '!club:tulip.example'}, then: accept}]")
+    await upgraded(house)
+    await house.set_policy(POLICY, NEW)
+    for place in (GARDEN, NEW, MODS):
+        house.world.change(place, BOB, BOB, "join")
+        house.world.rooms[place].levels["users"][BOB] = 100
+    await click(house, by=BOB)
+
+    assert await kept(house) == {NEW}
+
+
 class Safe:
     """Locks away what is yet to be said, as where encryption is allowed."""
 
@@ -240,16 +275,16 @@ async def test_who_knocked_at_the_new_room_before_the_click_is_the_same_request(
     assert [(r.number, r.reason) for r in await house.requests(ANA, NEW)] == [(1, "here too")]
 
 
-@pytest.mark.parametrize("lack", ["old", "new", "not joined"])
+@pytest.mark.parametrize("lack", ["old", "new", "managing", "not joined"])
 async def test_only_who_may_do_so_in_both_rooms_moves_anything(house: House, lack: str) -> None:
     await upgraded(house)
-    for place in (GARDEN, NEW):
+    for place in (GARDEN, NEW, MODS):
         house.world.change(place, BOB, BOB, "join")
         house.world.rooms[place].levels["users"][BOB] = 100
     if lack == "not joined":
         house.world.change(NEW, BOB, BOB, "leave")
     else:
-        house.world.rooms[GARDEN if lack == "old" else NEW].levels["users"][BOB] = 0
+        house.world.rooms[{"old": GARDEN, "new": NEW, "managing": MODS}[lack]].levels["users"][BOB] = 0
     await click(house, by=BOB)
     assert await kept(house) == {GARDEN}
     await click(house, by=ALICE)
