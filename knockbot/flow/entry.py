@@ -13,6 +13,7 @@ from knockbot.domain import plan, wording
 from knockbot.domain.fitness import Concern, of_protected
 from knockbot.domain.ids import RoomReference, server_of
 from knockbot.domain.model import MemberChange, Membership, Request
+from knockbot.domain.power import Level
 from knockbot.domain.words import NOTHING, Words
 from knockbot.errors import ActionError, Later, Never
 from knockbot.flow import journal, rules, sealed, settle
@@ -257,11 +258,16 @@ async def _unfit_to_manage(door: Door, ask: Ask, room_id: str) -> Words | None:
     view = await door.outside.room(ask.management_room)
     if view.join_rule in OPEN_TO_ALL or view.world_readable:
         return wording.unfit_to_manage(wording.PUBLIC_ROOM)
-    powers = await door.outside.powers(ask.management_room)
-    needed, level = powers.needed_for_state(""), powers.level(ask.requester)
+    needed, level = await _power_to_manage(door, ask.management_room, ask.requester)
     if level < needed:
         return wording.unfit_to_manage(wording.NO_STATE_POWER.format(needed=f"{needed:g}", level=f"{level:g}"))
     return None
+
+
+async def _power_to_manage(door: Door, management_room: str, actor: str) -> tuple[Level, Level]:
+    """The level that it takes in a management room to say which rooms are managed from it, and the one somebody has."""
+    powers = await door.outside.powers(management_room)
+    return powers.needed_for_state(""), powers.level(actor)
 
 
 async def _get_in(door: Door, ask: Ask, room_id: str, via: tuple[str, ...]) -> Promise:
@@ -378,7 +384,10 @@ async def _without_dropped_answer(door: Door, tx: Tx, request: Request) -> Reque
 
 
 async def may_unprotect(door: Door, room: ProtectedRoom, actor: str) -> Words | None:
-    """Why this person may not end the protection of a room: it takes what it takes to protect it, or a server admin."""
+    """Why this person may not end the protection of a room: it takes what it takes to protect it, or a server admin.
+
+    That is power in both rooms, the protected one and the one that it is managed from.
+    """
     if room.locked:
         return wording.locked_room(room.label)
     if door.settings.permission_of(actor) is Permission.ADMIN:
@@ -391,7 +400,10 @@ async def may_unprotect(door: Door, room: ProtectedRoom, actor: str) -> Words | 
         verdicts = (await rules.in_force(door, tx, room.room_id)).policy.verdicts
     powers = await door.outside.powers(room.room_id)
     needed, level = powers.needed_to_protect(verdicts), powers.level(actor)
-    return wording.lacks_power_to_protect(room.label, needed, level) if level < needed else None
+    if level < needed:
+        return wording.lacks_power_to_protect(room.label, needed, level)
+    needed, level = await _power_to_manage(door, room.management_room, actor)
+    return wording.lacks_power_to_manage(needed, level) if level < needed else None
 
 
 async def unprotect(door: Door, tx: Tx, room: ProtectedRoom, by: str) -> None:

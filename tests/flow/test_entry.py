@@ -274,6 +274,22 @@ async def test_protect_is_refused_to_whoever(house: House, who: str, entered: bo
     assert (house.membership(BOT, LAWN) == "join") is not entered
 
 
+async def test_who_could_not_protect_a_room_from_here_cannot_unprotect_it_either(house: House) -> None:
+    house.world.rooms[GARDEN].levels["users"][BOB] = 100
+    for room_id in (GARDEN, MODS):
+        house.world.change(room_id, BOB, BOB, "join")
+    house.world.rooms[MODS].levels["users"][BOB] = 49
+    house.tell("unprotect", by=BOB)
+    await house.live()
+
+    assert await room(house, GARDEN) is not None
+    assert "level 50 in this management room" in house.spoken()[-1]
+    house.world.set_levels(MODS, users={BOB: 50, ALICE: 100, BOT: 50})
+    house.tell("unprotect", by=BOB)
+    await house.live()
+    assert await room(house, GARDEN) is None
+
+
 async def test_a_room_does_not_look_after_its_own_door(house: House) -> None:
     await protect(house, MODS)
     assert await room(house, MODS) is None
