@@ -10,7 +10,7 @@ import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from aiohttp import ClientSession, DummyCookieJar, web
@@ -44,7 +44,7 @@ from knockbot.matrix.keyring import Keyring
 from knockbot.matrix.memory import Memory
 from knockbot.matrix.visitors import Visitors
 from knockbot.store import effects, encryption, inbox, processes, restores, rooms
-from knockbot.store.db import Database, opened
+from knockbot.store.db import Database, Unusable, opened
 from knockbot.web.metrics import Metrics
 
 log = logging.getLogger("knockbot")
@@ -168,8 +168,9 @@ async def service(settings: Settings) -> AsyncIterator[Door]:
                 await door.elsewhere.close()
                 if keyring is not None:
                     await keyring.close()
-                async with db.tx() as tx:
-                    await processes.leave(tx, db.process)
+                with suppress(Unusable):
+                    async with db.tx() as tx:
+                        await processes.leave(tx, db.process)
 
 
 def handlers(door: Door) -> dict[type[Any], Handler]:
@@ -426,12 +427,20 @@ async def _patiently(step: Callable[[], Coroutine[Any, Any, None]], what: str) -
 
 
 async def _beat(db: Database) -> None:
-    """Give signs of life, and take over what dead processes left; alone on a database there is nobody to tell."""
-    while not db.alone:
-        async with db.tx() as tx:
-            await processes.beat(tx, db.process, now())
-            await processes.bury(tx, db.process, now(), alone=db.alone)
+    """Give signs of life, take over what dead processes left, and see whether the database can be written."""
+    while True:
+        with suppress(Unusable, _TakenBack):
+            async with db.tx() as tx:
+                await processes.beat(tx, db.process, now())
+                await processes.bury(tx, db.process, now(), alone=db.alone)
+                if db.alone and db.trouble is None:
+                    raise _TakenBack  # nobody reads it, and the disk is not to be written every few seconds
+            db.written()
         await asyncio.sleep(processes.HEARTBEAT)
+
+
+class _TakenBack(Exception):
+    """What was written only to see whether it can be."""
 
 
 # --- parts ----------------------------------------------------------------------------------------------------
@@ -511,6 +520,8 @@ async def _for_ever(loop: Loop) -> None:
     while True:
         try:
             return await loop()
+        except Unusable:
+            await asyncio.sleep(WATCH)
         except Exception:
             failures += 1
             log.exception("a part of knockbot failed; it begins again")

@@ -51,4 +51,6 @@ def configure(settings: Logging) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Json() if settings.format is Format.JSON else _Text())
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    # A PostgreSQL that is away is said by `store/db.py`, once; asyncpg would print a traceback every few moments.
+    logging.getLogger("asyncpg").setLevel(logging.ERROR)
     logging.getLogger("knockbot").setLevel(settings.level.upper())

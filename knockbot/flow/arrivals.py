@@ -20,6 +20,7 @@ from knockbot.flow.door import Door, Overrun, log
 from knockbot.flow.sealed import Keys, NoKeys, read
 from knockbot.flow.worker import backoff
 from knockbot.store import inbox, processes
+from knockbot.store.db import Unusable
 from knockbot.store.inbox import Turn, Waiting
 
 ROOMS_AT_ONCE = 20
@@ -102,6 +103,8 @@ class Arrivals:
                     await processes.release(self._door.db, lease)
             else:
                 self._rest(turn, 1, ELSEWHERE)
+        except Unusable:
+            self._rest(turn, 1)
         except Exception:
             log.exception("serving a room failed; it will be tried again")
             self._rest(turn, 1)
@@ -140,6 +143,8 @@ class Arrivals:
             log.info("looking at %s waits: %s", room_id, error.why)
             if patient or not error.is_failure:
                 return self._look_again(room_id, error.retry_after)
+        except Unusable:
+            return self._look_again(room_id)
         except Exception:
             log.exception("looking at %s failed", room_id)
             if patient:
@@ -174,6 +179,8 @@ class Arrivals:
             log.debug("%s was handled elsewhere", waiting.event_id)
         except Later as error:
             return await self._failed(waiting, error, count=error.is_failure)
+        except Unusable as error:
+            return await self._failed(waiting, error, count=False)
         except KnockbotError as error:
             await self._set_aside(waiting, str(error))
         except Exception as error:

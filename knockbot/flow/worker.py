@@ -16,7 +16,7 @@ from knockbot.flow.consequences import Done, Outcome, Overtaken
 from knockbot.flow.door import NOT_ALLOWED, Door, log
 from knockbot.flow.sealed import Keys, NoKeys
 from knockbot.store import cards, effects, requests
-from knockbot.store.db import Tx
+from knockbot.store.db import Tx, Unusable
 from knockbot.store.effects import Claimed
 
 AT_ONCE = 12
@@ -101,6 +101,8 @@ class Worker:
             came = error
         except TimeoutError:
             came = Later("no answer in time")
+        except Unusable as error:
+            came = Later(str(error), unreachable=True)
         except Exception as error:
             log.exception("effect %s failed in a way nobody thought of", claimed.effect.key)
             came = Later(f"internal error: {type(error).__name__}")
@@ -121,6 +123,8 @@ class Worker:
                 else:
                     await self._postpone(claimed, came, took)
                 return
+            except Unusable:
+                await asyncio.sleep(FIRST_PAUSE)
             except Exception as error:
                 failures += 1
                 log.exception("recording the outcome of effect %s failed", claimed.effect.key)

@@ -58,7 +58,7 @@ from knockbot.matrix.events import mapping
 from knockbot.matrix.homeserver import PASSWORD_WANTED, TOO_LARGE, DeviceApi
 from knockbot.matrix.keyring import LEASE
 from knockbot.store import encryption, processes
-from knockbot.store.db import REFUSED, Database
+from knockbot.store.db import DATABASE_AWAY, Database
 
 log = logging.getLogger("knockbot.crypto")
 LOG: Any = log.getChild("olm")
@@ -316,7 +316,7 @@ class _Olm(OlmMachine):
                 async with store.transaction():
                     await self._process_fetched_keys(user_id, said.device_keys[user_id], said)
                 self._stale.discard(user_id)
-            except REFUSED:
+            except DATABASE_AWAY:
                 raise
             except Exception as error:  # a stranger wrote it
                 log.warning("the devices of %s cannot be read: %s", user_id, type(error).__name__)
@@ -628,7 +628,7 @@ class Machine:
             event = ToDeviceEvent.deserialize(json.loads(json.dumps(content)))
             if event.type == EventType.TO_DEVICE_ENCRYPTED:
                 await self._olm.handle_to_device_event(event)
-        except (ActionError, *REFUSED):
+        except (ActionError, *DATABASE_AWAY):
             raise
         except Exception as error:  # a stranger wrote it: whatever is wrong with it is no fault of ours
             why = error if isinstance(error, Unreadable) else type(error).__name__

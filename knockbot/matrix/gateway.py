@@ -26,7 +26,7 @@ from knockbot.matrix.events import ENCRYPTION, is_encryption, is_event_id, mappi
 from knockbot.matrix.keyring import FOR_DEVICES, mail_in_transaction
 from knockbot.matrix.visitors import KNOWN
 from knockbot.store import encryption, inbox, processes, rooms
-from knockbot.store.db import Database
+from knockbot.store.db import Database, Unusable
 from knockbot.store.inbox import Arrival
 
 log = logging.getLogger("knockbot.gateway")
@@ -65,7 +65,15 @@ class PingOnly(AppServiceServerMixin):
         return web.json_response({})
 
     async def _ready(self, _: web.Request) -> web.Response:
-        return web.json_response({}, status=200 if self.ready and self.reached else 503)
+        why = self.why_not_ready
+        return web.json_response({}) if why is None else web.json_response({"reason": why}, status=503)
+
+    @property
+    def why_not_ready(self) -> str | None:
+        """Why nothing is taken in or done now; none where it is."""
+        if not self.ready:
+            return "it is starting or stopping"
+        return None if self.reached else "the homeserver does not reach it"
 
     async def _heard(self, request: web.Request) -> web.Response:
         """Whether a ping has come, for whoever asked the homeserver for it and knows its name."""
@@ -121,6 +129,11 @@ class Gateway(PingOnly):
         self.last_transaction: int | None = None
         """When the homeserver last delivered something to this process."""
 
+    @property
+    def why_not_ready(self) -> str | None:
+        """The same; and nothing can be kept without the database."""
+        return self._db.trouble or super().why_not_ready
+
     async def heard(self, ping: str) -> bool:
         """Whether this ping has come, to this process or to another one on the same database."""
         if await super().heard(ping):
@@ -132,7 +145,7 @@ class Gateway(PingOnly):
 
     async def _note(self, ping: str) -> None:
         await super()._note(ping)
-        if not self._db.alone:
+        if not self._db.alone and self._db.trouble is None:
             async with self._db.tx() as tx:
                 await processes.hear(tx, self._db.process, ping)
 
@@ -152,9 +165,14 @@ class Gateway(PingOnly):
             return _error(400, "M_NOT_JSON", "the body is not JSON")
         if sifted is None:
             return _error(400, "M_BAD_JSON", "no list of events")
+        return await self._stored(sifted, body)
+
+    async def _stored(self, sifted: list[Sifted], body: Mapping[str, Any]) -> web.Response:
         try:
             # Shielded: a homeserver that hangs up must not leave the commit undone half-way.
             await asyncio.shield(self._keep(sifted, body))
+        except Unusable as error:
+            return _error(503, "M_UNKNOWN", str(error))
         except Exception:
             log.exception("storing a transaction failed; the homeserver will send it again")
             return _error(500, "M_UNKNOWN", "storing failed")

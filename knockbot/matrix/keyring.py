@@ -22,7 +22,7 @@ from knockbot.matrix.account import Account
 from knockbot.matrix.events import mapping
 from knockbot.matrix.homeserver import DeviceApi, Homeserver
 from knockbot.store import effects, encryption, inbox, processes
-from knockbot.store.db import REFUSED
+from knockbot.store.db import REFUSED, Unusable
 from knockbot.store.encryption import Device, Mail
 
 LEASE = "keys"
@@ -293,6 +293,8 @@ class Keyring:
         arrived, fault = frozenset[str](), None
         try:
             arrived = await self._machine.take(mail.kind, nesting.read(mail.raw))
+        except Unusable:
+            raise
         except (Later, *REFUSED) as error:
             log.info("mail for the bot's device is tried again: %s", str(error) or type(error).__name__)
             async with self._door.db.tx() as tx:

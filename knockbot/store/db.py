@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import logging
 import secrets
 import sqlite3
 import tempfile
@@ -27,6 +28,7 @@ from yarl import URL
 from knockbot.errors import Unavailable
 from knockbot.store.fitness import (
     POSTGRES_CONNECTIONS,
+    cannot_be_used_now,
     first_line,
     in_words,
     redacted,
@@ -36,6 +38,8 @@ from knockbot.store.fitness import (
     try_rights,
 )
 from knockbot.store.upgrades import FIRST_TABLE, RESTORE, UPGRADES, version_in
+
+log = logging.getLogger("knockbot.store")
 
 Tx = Connection
 """An open transaction; the files of this package take one as their first argument."""
@@ -56,6 +60,17 @@ class InUse(Unavailable):
     """Another process is at work on this SQLite file."""
 
 
+class Unusable(Unavailable):
+    """The database cannot be used for now: it is away, read-only or full. That is said in the log, by itself.
+
+    What was to be done is neither done nor lost; it is to be tried again in a while.
+    """
+
+
+DATABASE_AWAY = (Unusable, *REFUSED)
+"""The same, for what also uses the pool by itself."""
+
+
 class Database:
     """Either engine behind one door: `async with db.tx() as tx`, and nothing is half done.
 
@@ -68,6 +83,8 @@ class Database:
         self._lock = lock
         self._inside: set[asyncio.Task[Any] | None] = set()
         self._turns = _Turns(1 if self.alone else POSTGRES_CONNECTIONS)
+        self.trouble: str | None = None
+        """Why the database cannot be used now; none where it can, as far as was seen."""
         self.process = secrets.token_hex(8)
         """This process' name in claims and leases."""
 
@@ -150,7 +167,7 @@ class Database:
         """One transaction: committed at the end of the block, rolled back on any exception, cancellation too.
 
         With `first` it goes before all that wait for theirs: somebody outside waits for this one.
-        A task has one at a time: inside, another would wait for SQLite's only connection for ever.
+        Raises `Unusable`. A task has one at a time: inside, another would wait for SQLite's only connection for ever.
         """
         task = asyncio.current_task()
         if task in self._inside:
@@ -193,8 +210,26 @@ class Database:
         try:
             async with self._pool.acquire_direct() as conn:
                 yield _Direct(conn) if self.alone else conn
+        except Exception as error:
+            if not cannot_be_used_now(error):
+                raise
+            raise self._unusable(error) from error
         finally:
             self._turns.pass_on()
+
+    def _unusable(self, error: Exception) -> Unusable:
+        why = f"the database cannot be used: {in_words(error)}"
+        if self.trouble is None:
+            log.error("%s. Nothing is taken in or done until it can be used again.", why)
+        log.debug("this is what the database says", exc_info=error)
+        self.trouble = why
+        return Unusable(why)
+
+    def written(self) -> None:
+        """Something was written and kept: whatever was wrong is so no more."""
+        if self.trouble is not None:
+            log.warning("the database can be used again; what waited is done now")
+        self.trouble = None
 
 
 @asynccontextmanager

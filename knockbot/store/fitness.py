@@ -174,6 +174,41 @@ MENDS: tuple[tuple[type[BaseException], str, str], ...] = (
 """What to do about what a database says: by the kind of its error, and a word in it."""
 
 
+SQLITE_AWAY = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_READONLY,
+    }
+)
+POSTGRES_AWAY = (
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.InsufficientPrivilegeError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.PostgresSystemError,
+)
+
+
+def cannot_be_used_now(error: BaseException) -> bool:
+    """Whether an error is of the database as a whole, which may be away, read-only or full, and not of a statement."""
+    if isinstance(error, sqlite3.Error):
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF in SQLITE_AWAY
+    return isinstance(error, POSTGRES_AWAY) and not isinstance(error, ValueError)  # as asyncpg's for wrong parameters
+
+
 def in_words(error: BaseException) -> str:
     """What a database says is wrong, and what to do about it."""
     said = first_line(error)

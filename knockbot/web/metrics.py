@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from knockbot.store import effects, encryption, inbox, requests
-from knockbot.store.db import Database
+from knockbot.store.db import Database, Unusable
 
 EFFECT_STATES = ("due", "running", "blocked")
 
@@ -17,9 +17,10 @@ EFFECT_STATES = ("due", "running", "blocked")
 class Endpoint(Protocol):
     """What is asked of the part that the homeserver delivers to."""
 
-    ready: bool
-    reached: bool
     last_transaction: int | None
+
+    @property
+    def why_not_ready(self) -> str | None: ...
 
 
 class Metrics:
@@ -54,6 +55,12 @@ class Metrics:
         self.app.router.add_get("/metrics", self._serve)
 
     async def _serve(self, _: web.Request) -> web.Response:
+        try:
+            return await self._count()
+        except Unusable as error:
+            return web.Response(status=503, text=str(error))
+
+    async def _count(self) -> web.Response:
         async with self._db.tx() as tx:
             waiting, aside = await inbox.counts(tx)
             acts = await effects.counts(tx)
@@ -67,6 +74,6 @@ class Metrics:
         for state, count in states.items():
             self._requests.labels(state).set(count)
         if self._endpoint is not None:
-            self._ready.set(self._endpoint.ready and self._endpoint.reached)
+            self._ready.set(self._endpoint.why_not_ready is None)
             self._heard.set((self._endpoint.last_transaction or 0) / 1000)
         return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})

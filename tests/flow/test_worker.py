@@ -453,24 +453,30 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "FIRST_PAUSE", 0.001)
 
 
-def failing(real: Callable[..., Awaitable[Any]], times: int) -> Callable[..., Awaitable[Any]]:
+AWAY = ConnectionError("the database is away")
+
+
+def failing(real: Callable[..., Awaitable[Any]], times: int, error: Exception = AWAY) -> Callable[..., Awaitable[Any]]:
     """The same, but it fails so many times first."""
     left = [times]
 
     async def fail(*args: Any, **how: Any) -> Any:
         left[0] -= 1
         if left[0] >= 0:
-            raise ConnectionError("the database is away")
+            raise error
         return await real(*args, **how)
 
     return fail
 
 
+@pytest.mark.parametrize(
+    ("error", "times"), [(AWAY, 3 * RECORDINGS), (ValueError("no such outcome"), RECORDINGS - 1)], ids=["away", "fault"]
+)
 @pytest.mark.usefixtures("quick")
 async def test_an_outcome_is_written_down_once_the_database_is_back(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    house: House, monkeypatch: pytest.MonkeyPatch, error: Exception, times: int
 ) -> None:
-    monkeypatch.setattr(effects, "finish", failing(effects.finish, RECORDINGS - 1))
+    monkeypatch.setattr(effects, "finish", failing(effects.finish, times, error))
     await house.set_policy(ACCEPT_ALL)
     await knocked(house)
 
@@ -483,7 +489,7 @@ async def test_an_outcome_that_cannot_be_written_down_is_found_out_afresh(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when it is the outcome itself that the records do not take: to look again is better than to forget."""
-    monkeypatch.setattr(effects, "finish", failing(effects.finish, RECORDINGS))
+    monkeypatch.setattr(effects, "finish", failing(effects.finish, RECORDINGS, ValueError("no such outcome")))
     await house.set_policy(ACCEPT_ALL)
     house.world.knock(GARDEN, ANA)
     await house.hear()

@@ -330,7 +330,7 @@ async def test_a_closed_database_is_a_500_and_the_next_start_takes_it(sqlite_url
         await again.close()
 
 
-async def test_a_database_locked_by_another_program_is_a_500_and_no_loss(
+async def test_a_database_locked_by_another_program_is_a_503_and_no_loss(
     sqlite_url: str, db: Database, url: str, fake: FakeHomeserver
 ) -> None:
     async with db.tx() as tx:
@@ -340,7 +340,7 @@ async def test_a_database_locked_by_another_program_is_a_500_and_no_loss(
     other = sqlite3.connect(sqlite_url.removeprefix("sqlite:"), isolation_level=None)
     with contextlib.closing(other):
         other.execute("BEGIN EXCLUSIVE")
-        assert (await fake.push(url, HS_TOKEN, [member("$a")])).status == 500
+        assert (await fake.push(url, HS_TOKEN, [member("$a")])).status == 503
         other.execute("ROLLBACK")
 
     assert (await fake.push(url, HS_TOKEN, [member("$a")])).status == 200

@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from yarl import URL
 
 from knockbot.errors import Unavailable
 from knockbot.store import fitness
-from knockbot.store.db import UP_TO_DATE, Database, opened, peeking, probe
+from knockbot.store.db import UP_TO_DATE, Database, Unusable, opened, peeking, probe
 from knockbot.store.fitness import POSTGRES_CONNECTIONS, in_words
 from tests.lab import Postgres
 
@@ -35,6 +36,35 @@ async def refusals(url: str) -> list[str]:
             await look(url)
         said.append(str(caught.value))
     return said
+
+
+OTHERS_GONE = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
+
+
+async def fill(db: Database) -> None:
+    """Write more than fits into what is there."""
+    async with db.tx() as tx:
+        await tx.execute(
+            "INSERT INTO audit (at, room_id, actor, what, detail_json) VALUES (1, 'r', 'a', $1, '')", "x" * 10**6
+        )
+
+
+async def run(db: Database, statement: str) -> None:
+    async with db.tx() as tx:
+        await tx.execute(statement)
+
+
+async def until_raised(act: Callable[[], Awaitable[None]], why: str) -> None:
+    """Do it until it is refused for this reason: what was connected before is refused for another one."""
+    for _ in range(20):
+        with pytest.raises(Unusable) as caught:
+            await act()
+        if why in str(caught.value):
+            return
+    pytest.fail(str(caught.value))
 
 
 async def execute(url: str, *statements: str) -> None:
@@ -307,6 +337,63 @@ async def test_statements_that_a_pool_lost_say_the_same(fresh: str, error: Excep
 
     with pytest.raises(Unavailable, match="pool_mode = session"):
         await fitness._refuse_changing_connections(Lossy(), fresh)  # type: ignore[arg-type]  # all it asks
+
+
+# --- while it is at work --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("statement", "why"),
+    [
+        ("PRAGMA query_only = TRUE", "attempt to write a readonly database; may this user write"),
+        ("PRAGMA max_page_count = 1", "database or disk is full; make room on its disk"),
+    ],
+)
+async def test_a_file_that_takes_no_changes_any_more_is_said_once(
+    sqlite_url: str, caplog: pytest.LogCaptureFixture, statement: str, why: str
+) -> None:
+    async with opened(sqlite_url) as db:
+        async with db.pool.acquire_direct() as conn:
+            await conn.execute(statement)
+        for _ in range(3):
+            with pytest.raises(Unusable, match=why):
+                await fill(db)
+        assert why in str(db.trouble)
+        async with db.pool.acquire_direct() as conn:
+            await conn.execute("PRAGMA query_only = FALSE")
+            await conn.execute("PRAGMA max_page_count = 1000000")
+        await fill(db)
+        db.written()
+        assert db.trouble is None
+    assert [record.levelname for record in caplog.records if record.levelno > logging.INFO] == ["ERROR", "WARNING"]
+
+
+async def test_a_server_that_takes_no_changes_any_more_is_said_once(
+    fresh: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with opened(fresh) as db:
+        name = fresh.rpartition("/")[2]
+        await execute(fresh, f"ALTER DATABASE {name} SET default_transaction_read_only = on", OTHERS_GONE)
+        await until_raised(lambda: fill(db), "read-only transaction; name a server")
+        await until_raised(lambda: fill(db), "read-only transaction; name a server")
+        await execute(
+            fresh,
+            "SET default_transaction_read_only = off",
+            f"ALTER DATABASE {name} RESET default_transaction_read_only",
+            OTHERS_GONE,
+        )
+        with suppress(Unusable):
+            await fill(db)  # by a connection that is gone
+        await fill(db)
+    assert [record.levelname for record in caplog.records if record.levelno > logging.INFO] == ["ERROR"]
+
+
+async def test_a_fault_of_one_statement_is_none_of_the_database(database_url: str) -> None:
+    async with opened(database_url) as db:
+        for statement in ("SELECT nothing FROM nowhere", "INSERT INTO processes (id) VALUES (NULL)", "SELECT ("):
+            with pytest.raises((sqlite3.Error, asyncpg.PostgresError)):
+                await run(db, statement)
+        assert db.trouble is None
 
 
 # --- words ----------------------------------------------------------------------------------------------------
