@@ -11,12 +11,14 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import ClientSession, DummyCookieJar, web
 
 from knockbot import __version__, logs
-from knockbot.config import Listen, Settings
+from knockbot.config.settings import SETTINGS, Settings
+from knockbot.config.values import Listen
 from knockbot.domain.model import (
     Echo,
     MemberChange,
@@ -115,10 +117,10 @@ LIVE = ("permissions", "defaults", "rooms", "identity_servers", "issuing", "noti
 
 async def take_settings(door: Door, settings: Settings) -> None:
     """Put in force what may change without a restart, and say what may not."""
-    for part in type(settings).model_fields:
+    for part in SETTINGS.keys:
         if part not in LIVE and getattr(settings, part) != getattr(door.settings, part):
             log.warning("%s has changed in the config; that takes a restart", part)
-    new = door.settings.model_copy(update={part: getattr(settings, part) for part in LIVE})
+    new = replace(door.settings, **{part: getattr(settings, part) for part in LIVE})
     async with door.bells.protecting:
         await configured.look_up(door, new)  # so that a policy meets no name that is not known yet
         door.settings = new

@@ -17,7 +17,8 @@ from aiohttp import ClientError, ClientSession, web
 from mautrix.api import Method, Path
 
 from knockbot.app import listening, new_homeserver, new_session, now
-from knockbot.config import Metrics, Settings, registration_differences
+from knockbot.config.registration import registration_differences
+from knockbot.config.settings import Metrics, Settings
 from knockbot.domain import wording
 from knockbot.domain.ids import is_alias, server_of
 from knockbot.errors import ActionError, Fault, Later, Never, Unavailable

@@ -19,22 +19,11 @@ from urllib.parse import urlsplit
 import click
 
 import knockbot
-from knockbot.config import (
-    EXAMPLE_TOKENS,
-    WITHOUT_EXTRA,
-    AppService,
-    Listen,
-    Settings,
-    can_encrypt,
-    is_ip_address,
-    load,
-    quoted,
-    read_listen,
-    read_server_name,
-    read_url,
-    read_user_id,
-    registration,
-)
+from knockbot.config.registration import quoted, registration
+from knockbot.config.settings import WITHOUT_EXTRA, AppService, Settings, can_encrypt, read_settings
+from knockbot.config.sources import EXAMPLE_TOKENS, load
+from knockbot.config.values import Listen, is_ip_address, read_listen, read_server_name, read_url, read_user_id
+from knockbot.documents.schema import keys_of
 from knockbot.documents.text import shown
 from knockbot.documents.yaml import read_document
 from knockbot.errors import Fault, KnockbotError, Unavailable
@@ -195,7 +184,7 @@ def init_command(
     domain = domain or _domain(homeserver, asked)
     admin = admin or _admin(asked)
     config = _config_text(homeserver, domain, admin, address or _address(listen), listen)
-    settings = Settings.model_validate(read_document(config).value)
+    settings = read_settings(read_document(config).value)
     _write_all({files[0]: config, files[1]: registration(settings)})
     click.echo(_next_steps(*files))
 
@@ -391,7 +380,7 @@ def _listen(value: str) -> Listen:
     if is_ip_address(value) and ":" in value:
         value = f"[{value}]"  # of an IPv6 address alone, what stands behind the last ":" is no port
     has_port = value.rpartition(":")[2].isdecimal() and ":" in value
-    return read_listen(value if has_port else f"{value}:{AppService.model_fields['port'].default}")
+    return read_listen(value if has_port else f"{value}:{keys_of(AppService)['port'].default}")
 
 
 def _address(listen: Listen) -> str:

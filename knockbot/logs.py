@@ -7,7 +7,8 @@ import logging
 import sys
 from typing import Any
 
-from knockbot.config import Format, Logging
+from knockbot.config.settings import Logging
+from knockbot.config.values import Format
 from knockbot.documents.text import shown
 
 LONGEST_LINE = 2000

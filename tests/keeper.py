@@ -18,7 +18,7 @@ from typing import Any
 import aiohttp
 
 from knockbot.app import service
-from knockbot.config import Settings
+from knockbot.config.settings import read_settings
 from knockbot.demo.people import Json, NothingHappened, Person, until
 from knockbot.documents.text import without_marks
 from knockbot.errors import Unavailable
@@ -219,7 +219,7 @@ class InProcess(Keeper):
             return await tx.fetchrow(busy, self.door.now()) is None
 
     async def _run(self) -> None:
-        settings = Settings.model_validate(self.config)
+        settings = read_settings(self.config)
         async with service(settings) as self.door:
             await self._end.wait()
 

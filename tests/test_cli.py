@@ -18,7 +18,10 @@ from synapse.config.appservice import load_appservices
 
 import knockbot
 from knockbot.cli import main
-from knockbot.config import Level, Listen, Permission, Settings, can_encrypt, load, registration
+from knockbot.config.registration import registration
+from knockbot.config.settings import Settings, can_encrypt
+from knockbot.config.sources import load
+from knockbot.config.values import Level, Listen, Permission
 from knockbot.errors import Fault, Never, Unavailable
 from tests.store.filled import filled
 
@@ -621,7 +624,7 @@ def test_without_the_extra_there_are_no_keys(knock: Run, monkeypatch: pytest.Mon
 def test_init_allows_encryption_where_the_extra_is_there(
     knock: Run, here: Path, monkeypatch: pytest.MonkeyPatch, *, there: bool
 ) -> None:
-    monkeypatch.setattr(knockbot.config, "can_encrypt", lambda: there)
+    monkeypatch.setattr("knockbot.config.settings.can_encrypt", lambda: there)
     monkeypatch.setattr(knockbot.cli, "can_encrypt", lambda: there)
     assert knock(*INIT)[0] == 0
 

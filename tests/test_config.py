@@ -5,35 +5,20 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from synapse.config.appservice import load_appservices
 
-from knockbot import config
-from knockbot.config import (
-    EXAMPLE_TOKENS,
-    SECRETS,
-    AppService,
-    Defaults,
-    Encryption,
-    Faults,
-    Format,
-    Issuing,
-    Level,
-    Listen,
-    Logging,
-    Metrics,
-    Permission,
-    Settings,
-    Trust,
-    known_keys,
-    load,
-    read_policy,
-    registration,
-)
+from knockbot.config.policies import read_policy
+from knockbot.config.registration import registration
+from knockbot.config.settings import SETTINGS, AppService, Defaults, Encryption, Issuing, Logging, Metrics, Settings
+from knockbot.config.sources import EXAMPLE_TOKENS, SECRETS, known_keys, load
+from knockbot.config.values import Format, Level, Listen, Permission, Trust
 from knockbot.demo.certificates import Authority
+from knockbot.documents import schema
+from knockbot.documents.schema import Faults, Form, Key, Named, Table
 from knockbot.documents.yaml import read_document
 from knockbot.domain.model import Verdict
 from knockbot.errors import Fault
@@ -152,8 +137,7 @@ logging: {level: debug, format: json}
     assert settings.identity_servers["vector.im"].accept_terms is True
     assert (settings.issuing.per_moderator, settings.issuing.per_room) == (0, 7)
     assert settings.issuing.keep_addresses == 12 * 3600 * 1000
-    assert settings.metrics == Metrics(enabled=True, listen="[::1]:9000")  # type: ignore[arg-type]  # read by a validator
-    assert settings.metrics.listen == Listen("::1", 9000)
+    assert settings.metrics == Metrics(enabled=True, listen=Listen("::1", 9000))
     assert str(settings.metrics.listen) == "[::1]:9000"
     assert settings.logging == Logging(level=Level.DEBUG, format=Format.JSON)
 
@@ -390,6 +374,11 @@ rooms:
             '8: identity_servers."https://a.org"',
             'expected the name of an identity server such as vector.im, found "https://a.org"',
         ),
+        (
+            "identity_servers:\n  A.org: {url: https://a.org}\n  a.org: {url: https://b.org}",
+            '10: identity_servers."a.org"',
+            '"a.org" stands here a second time, in another spelling',
+        ),
         ("identity_servers: {a: {}}", "8: identity_servers.a.url", "missing"),
         ("identity_servers: {a: https://a}", "8: identity_servers.a", 'expected keys and values, found "https://a"'),
         (
@@ -442,7 +431,7 @@ rooms:
             '10: rooms."#a:a.org".managment_room',
             'unknown key "managment_room"; did you mean "management_room"?',
         ),
-        ("defaults: {policy: 5}", "8: defaults.policy", "expected a mapping, found 5"),
+        ("defaults: {policy: 5}", "8: defaults.policy", "expected keys and values, found 5"),
         (WRONG_POLICY, "12: defaults.policy", 'rule #1: then: unknown word "bann"; did you mean "ban"?'),
         (
             WRONG_POLICY_OF_A_ROOM,
@@ -632,7 +621,7 @@ def test_the_environment_can_give_what_the_file_lacks_or_has_wrong(loaded: Load)
         ("PERMISSIONS", "{'*': usr}", '"*": unknown word "usr"; did you mean "user"?'),
         ("PERMISSIONS__X", "user", "cannot be set by itself; give KNOCKBOT_PERMISSIONS the whole, as YAML"),
         ("ROOMS__A__POLICY", "{}", "cannot be set by itself; give KNOCKBOT_ROOMS the whole, as YAML"),
-        ("DEFAULTS__POLICY", "{rules: [{}]}", "rule #1: when is missing"),
+        ("DEFAULTS__POLICY", "{rules: [{}]}", "rule #1: when: missing"),
         ("DEFAULTS__POLICY__OTHERWISE", "ban", "cannot be set by itself; give KNOCKBOT_DEFAULTS the whole, as YAML"),
     ],
 )
@@ -812,7 +801,7 @@ def test_a_policy_that_would_take_too_much_memory_is_refused_and_thousands_of_gl
 
     globs = ", ".join(f"'*{number}*'" for number in range(6000))
     assert read_policy(f"rules: [{{when: {{user: [{globs}]}}, then: ban}}]").memory < 4 * 2**20
-    with pytest.raises(Fault, match=r"^garden:1: expected a mapping, found"):
+    with pytest.raises(Fault, match=r"^garden:1: expected keys and values, found"):
         read_policy("hello", "garden")
 
 
@@ -849,18 +838,41 @@ def test_every_key_stands_in_the_manual(path: tuple[str, ...]) -> None:
     assert re.search(rf"^ {{{2 * levels - 2}}}(# )?{path[-1]}:", part, re.MULTILINE)
 
 
-@pytest.mark.parametrize("part", ["homeserver", "appservice", "defaults", "encryption", "metrics", "logging"])
-def test_the_defaults_in_the_manual_are_the_real_ones(part: str) -> None:
-    in_manual = getattr(load(MANUAL, {}), part)
-    with_defaults = {
-        name: field.default for name, field in type(in_manual).model_fields.items() if not field.is_required()
-    }
+def rows(keys: Table = SETTINGS.keys, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Key]]:
+    for name, row in keys.items():
+        if isinstance(row.read, Form):
+            yield from rows(row.read.keys, (*path, name))
+        elif isinstance(row.read, Named) and isinstance(row.read.value, Form):
+            yield from rows(row.read.value.keys, (*path, name, "*"))
+        else:
+            yield (*path, name), row
 
-    assert {name: getattr(in_manual, name) for name in with_defaults} == with_defaults
+
+def in_manual(path: tuple[str, ...]) -> object:
+    """What the manual writes for a key, or nothing where it stands in a comment."""
+    value = read_document(MANUAL.read_text(encoding="utf-8")).value
+    for step in path:
+        value = next(iter(value.values())) if step == "*" else value.get(step)
+    return value
 
 
-def test_the_default_database_in_the_manual_is_the_real_one(loaded: Load) -> None:
-    assert read_document(MANUAL.read_text(encoding="utf-8")).value["database"] == "sqlite:knockbot.db"
+@pytest.mark.parametrize(
+    ("path", "row"), list(rows()), ids=lambda value: ".".join(value) if isinstance(value, tuple) else "row"
+)
+def test_each_default_in_the_manual_is_the_real_one(path: tuple[str, ...], row: Key) -> None:
+    if row.written is not schema.NEEDED:
+        assert in_manual(path) == row.written
+    elif row.default is not schema.NEEDED and path != ("rooms", "*", "policy"):  # there the manual has an example
+        assert in_manual(path) is row.default is None
+
+
+def test_what_cannot_be_left_out_is_this_much() -> None:
+    needed = [path[-1] for path, row in rows() if row.default is schema.NEEDED and not isinstance(row.read, Named)]
+
+    assert needed == ["address", "domain", "address", "as_token", "hs_token", "management_room", "url"]
+
+
+def test_the_default_database_lies_beside_the_config(loaded: Load) -> None:
     assert loaded().database.endswith("/knockbot.db")
     assert Defaults() == loaded().defaults
 
@@ -901,7 +913,7 @@ def test_a_pickle_key_that_can_be_guessed_is_refused_and_not_repeated(loaded: Lo
 
 
 def test_encryption_without_its_extra_is_a_fault(loaded: Load, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(config, "can_encrypt", lambda: False)
+    monkeypatch.setattr("knockbot.config.settings.can_encrypt", lambda: False)
 
     [fault] = faults_of(loaded, NEEDED + "encryption: {allow: true}\n")
 

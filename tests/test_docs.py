@@ -14,7 +14,10 @@ import pytest
 from ruamel.yaml import YAML
 
 from knockbot import cli
-from knockbot.config import Faults, Settings, known_keys, load, read_policy
+from knockbot.config.policies import read_policy
+from knockbot.config.settings import Settings
+from knockbot.config.sources import known_keys, load
+from knockbot.documents.schema import Faults
 from knockbot.documents.text import without_marks
 from knockbot.domain import wording
 from knockbot.domain.model import Facts, Kind, Knock, Request, State

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from knockbot import app
-from knockbot.config import Listen, read_listen
+from knockbot.config.values import Listen, read_listen
 from knockbot.demo.homeserver import free_port
 from knockbot.errors import Unavailable
 

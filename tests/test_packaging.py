@@ -21,8 +21,10 @@ import pytest
 from click.shell_completion import get_completion_class
 
 from knockbot import app, cli
-from knockbot.config import AppService, Metrics, Settings, load
+from knockbot.config.settings import AppService, Metrics, Settings
+from knockbot.config.sources import load
 from knockbot.demo.homeserver import free_port
+from knockbot.documents.schema import keys_of
 from knockbot.documents.yaml import read_document
 from knockbot.matrix.gateway import LARGEST_TRANSACTION, PingOnly
 
@@ -30,7 +32,7 @@ ROOT = Path(__file__).parents[1]
 CONTRIB = ROOT / "contrib"
 COMPOSE = CONTRIB / "compose"
 REQUIREMENTS = ROOT / "requirements"
-PORT: int = AppService.model_fields["port"].default
+PORT: int = keys_of(AppService)["port"].default
 
 LONGEST_STOP = 2 * app.DRAIN
 """Seconds: what arrived is drained first, then what is being done."""
@@ -315,7 +317,7 @@ def test_the_balancer_of_the_example_stands_before_both_knockbots(services: dict
     more = yaml(COMPOSE / "two.yaml")["services"]
     (conf,) = mounts(more["balancer"]).values()
     balancer = (COMPOSE / conf).read_text()
-    port: int = AppService.model_fields["port"].default
+    port: int = keys_of(AppService)["port"].default
 
     assert more["knockbot-too"] == {"extends": {"file": "compose.yaml", "service": "knockbot"}}
     assert re.findall(r"server ([\w-]+):(\d+) ", balancer) == [("knockbot", f"{port}"), ("knockbot-too", f"{port}")]

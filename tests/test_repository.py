@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from knockbot import check, cli
-from knockbot.config import known_keys
+from knockbot.config.sources import known_keys
 from knockbot.documents import yaml
+from knockbot.documents.schema import NEEDED, Key
 from knockbot.documents.yaml import read_document
 from knockbot.domain.card import OUTCOME_SENTENCES
 from knockbot.domain.criteria import COMBINATIONS, CRITERIA
@@ -120,6 +121,24 @@ def test_every_criterion_has_an_example(criterion: str) -> None:
 @pytest.mark.parametrize("word", [*POLICY_KEYS, *RULE_KEYS, *COMBINATIONS, *Verdict, *Announce])
 def test_every_word_of_a_policy_is_told(word: str) -> None:
     assert word in code_spans(ROOT / "docs/policy.md")
+
+
+@pytest.mark.parametrize("row", POLICY_KEYS.values(), ids=POLICY_KEYS)
+def test_every_key_of_a_policy_has_a_row_with_its_default(row: Key) -> None:
+    [default] = re.findall(rf"^\| `{row.name}` \| ([^|]*) \|", prose("docs/policy.md"), re.MULTILINE)
+
+    assert default == (f"`{row.written}`" if row.written else NOTHING[row.name])
+
+
+NOTHING = {"rules": "none", "call": "nobody"}
+"""How the prose says that a list is empty."""
+
+
+@pytest.mark.parametrize("row", RULE_KEYS.values(), ids=RULE_KEYS)
+def test_every_key_of_a_rule_has_a_row_that_says_whether_it_is_needed(row: Key) -> None:
+    [needed] = re.findall(rf"^\| `{row.name}` \| (needed|optional) \|", prose("docs/policy.md"), re.MULTILINE)
+
+    assert (needed == "needed") is (row.default is NEEDED)
 
 
 @pytest.mark.parametrize("state", [State.PENDING, *OUTCOME_SENTENCES])

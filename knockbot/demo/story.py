@@ -18,7 +18,7 @@ from pathlib import Path
 
 import aiohttp
 
-from knockbot.config import can_encrypt
+from knockbot.config.settings import can_encrypt
 from knockbot.demo.identity import sydent_python
 from knockbot.demo.letter_box import LetterBox
 from knockbot.demo.people import MatrixRefused, NothingHappened

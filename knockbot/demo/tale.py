@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from knockbot.config import can_encrypt
+from knockbot.config.settings import can_encrypt
 from knockbot.demo.homeserver import Homeserver
 from knockbot.demo.identity import IdentityServer
 from knockbot.demo.people import Json, Person, until

@@ -13,17 +13,13 @@ from knockbot.errors import Fault
 Path = tuple[str | int, ...]
 
 
-def mapping(
-    value: object, path: Path, known: Collection[str] = (), later: Collection[str] = ()
-) -> Mapping[str, object]:
-    """A mapping; with `known`, one that holds no other keys. Keys in `later` are those of a later version."""
+def mapping(value: object, path: Path) -> Mapping[str, object]:
+    """A mapping with text as keys."""
     if not isinstance(value, dict):
-        raise Fault(f"expected a mapping, found {found(value)}", path)
+        raise Fault(f"expected keys and values, found {found(value)}", path)
     for key in value:
         if not isinstance(key, str):
             raise Fault(f"expected text as key, found {found(key)}: put it in quotes", path)
-        if known and key not in known:
-            raise unknown_word(key, known, later, (*path, key), what="key")
     return value
 
 

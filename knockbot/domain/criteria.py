@@ -33,6 +33,7 @@ from knockbot.documents.reading import (
     whole_number,
     yes_or_no,
 )
+from knockbot.documents.schema import Key, read_keys, table
 from knockbot.documents.text import LONGEST_JUDGED, judged
 from knockbot.domain.ids import Globs, globs, host_of, is_alias, is_literal, is_room_id, room_reference, server_of
 from knockbot.domain.invites import MOST_KEYS, https_host
@@ -346,16 +347,21 @@ def _came_to_pass(word: str, *states: State) -> Callable[[object, Path], Conditi
     def read(value: object, path: Path) -> CameToPass:
         if not isinstance(value, dict):
             return CameToPass(word, frozenset(states), wanted=yes_or_no(value, path))
-        held = mapping(value, path, ("times", "within"))
-        if not held:
+        if not value:
             raise Fault("expected true, false, or times and within", path)
-        times = whole_number(held.get("times", 1), (*path, "times"), MAX_TIMES)
-        if times == 0:
-            raise Fault("0 times is always so; write false for never", (*path, "times"))
-        within = duration(held["within"], (*path, "within")) if "within" in held else None
-        return CameToPass(word, frozenset(states), times, within)
+        return CameToPass(word, frozenset(states), **read_keys(_COUNTED, value, path))
 
     return read
+
+
+def _read_times(value: object, path: Path) -> int:
+    times = whole_number(value, path, MAX_TIMES)
+    if times == 0:
+        raise Fault("0 times is always so; write false for never", path)
+    return times
+
+
+_COUNTED = table(Key("times", _read_times, 1), Key("within", duration, None))
 
 
 # --- who invited them -----------------------------------------------------------------------------------------
@@ -445,13 +451,17 @@ def _read_inviter_is_member(value: object, path: Path) -> InviterIsMember:
 
 
 def _read_invites_by_inviter(value: object, path: Path) -> InvitesByInviter:
-    held = mapping(value, path, ("more_than", "within"))
-    if "more_than" not in held:
-        raise Fault("more_than is missing", path)
-    more_than = whole_number(held["more_than"], (*path, "more_than"), MAX_TIMES)
+    return InvitesByInviter(**read_keys(_FLOOD, value, path))
+
+
+def _read_more_than(value: object, path: Path) -> int:
+    more_than = whole_number(value, path, MAX_TIMES)
     if more_than == 0:
-        raise Fault("more than 0 is always so, as the invite itself counts", (*path, "more_than"))
-    return InvitesByInviter(more_than, duration(held["within"], (*path, "within")) if "within" in held else None)
+        raise Fault("more than 0 is always so, as the invite itself counts", path)
+    return more_than
+
+
+_FLOOD = table(Key("more_than", _read_more_than), Key("within", duration, None))
 
 
 # --- who vouches for the address ------------------------------------------------------------------------------

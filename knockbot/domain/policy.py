@@ -7,18 +7,17 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from knockbot.documents.reading import (
-    DURATIONS,
     Path,
     duration,
     found,
     items,
-    mapping,
     one_of,
     one_or_more,
     spelled,
     text,
     written_duration,
 )
+from knockbot.documents.schema import Key, each, key, keys_of, read_keys, table, word
 from knockbot.documents.text import shown
 from knockbot.domain.acl import SERVER_ACL
 from knockbot.domain.criteria import Condition, read_when
@@ -48,28 +47,8 @@ OTHERWISE_INVITES = "otherwise_third_party"
 LATER_VERDICTS = frozenset({"ask", "ignore"})
 """Verdicts of a later version: whoever uses one is told so."""
 
-FATE_KEYS = tuple(f"inviter_{fall}" for fall in Fall)
-"""The settings that say what is done with standing invites: `inviter_removed`, `inviter_demoted`, `inviter_left`."""
-
-POLICY_KEYS = (
-    "rules",
-    OTHERWISE,
-    OTHERWISE_INVITES,
-    *FATE_KEYS,
-    "announce",
-    "reasons",
-    "call",
-    "stale_after",
-    "notify_remote",
-)
 RULE_MEMORY = 2000
 """Bytes that one rule takes beside its patterns and globs, at most."""
-
-RULE_KEYS = ("name", "for", "when", "then", "reason")
-
-
-STALE_AFTER = 30 * DURATIONS["d"]
-"""Milliseconds after which a knock that nobody answered expires, where a policy does not say."""
 
 
 class Announce(StrEnum):
@@ -120,23 +99,92 @@ class Rule:
         return self.name or f"#{self.place}"
 
 
+def _read_rules(value: object, path: Path) -> tuple[Rule, ...]:
+    if value == []:
+        return ()
+    rules: list[Rule] = []
+    names: set[str] = set()
+    for one, at in items(value, path):
+        if len(rules) == MAX_RULES:
+            raise Fault(f"too many rules, at most {MAX_RULES}", path)
+        rule = _read_rule(one, at, len(rules) + 1)
+        if rule.name in names:
+            raise Fault("another rule has the same name", (*at, "name"))
+        names |= {rule.name} if rule.name else set()
+        rules.append(rule)
+    if sum(rule.when.pattern_size for rule in rules) > MAX_PATTERN_SIZE:
+        raise Fault("all patterns together are too large", path)
+    return tuple(rules)
+
+
+def _read_rule(value: object, path: Path, place: int) -> Rule:
+    said = read_keys(RULE_KEYS, value, path)
+    return Rule(place=place, **said | {"when": read_when(said["when"], (*path, "when"), said["kinds"])})
+
+
+def _read_name(value: object, path: Path) -> str:
+    name = shown(text(value, path, MAX_NAME), MAX_NAME)
+    if not name:
+        raise Fault("expected text, found none", path)
+    if name in (OTHERWISE, OTHERWISE_INVITES, SERVER_ACL) or (name[0] == "#" and name[1:].isdecimal()):
+        raise Fault(f"{found(name)} would be taken for something else; choose another name", path)
+    return name
+
+
+def _read_reason(value: object, path: Path) -> str:
+    return text(value, path, MAX_REASON).strip()
+
+
+def _as_it_stands(value: object, _path: Path) -> object:
+    return value
+
+
+def _read_kinds(value: object, path: Path) -> frozenset[Kind]:
+    return frozenset(Kind(one_of(one, at, tuple(Kind))) for one, at in one_or_more(value, path))
+
+
+RULE_KEYS = table(
+    Key("name", _read_name, None),
+    Key("for", _read_kinds, frozenset({Kind.KNOCK}), field="kinds"),
+    Key("when", _as_it_stands),  # it is compiled once it is known what the rule is for
+    Key("then", word(Verdict, LATER_VERDICTS)),
+    Key("reason", _read_reason, None),
+)
+
+
+def _read_call(value: object, path: Path) -> tuple[str, ...]:
+    if value == []:
+        return ()
+    called = tuple(dict.fromkeys(_read_called(one, at) for one, at in one_or_more(value, path)))
+    if len(called) > MAX_CALLED:
+        raise Fault(f"too many users to call: {len(called)}, at most {MAX_CALLED}", path)
+    return called
+
+
+def _read_called(value: object, path: Path) -> str:
+    user = text(value, path, 255)
+    if not is_user_id(user):
+        raise Fault(f"expected a user ID, found {found(user)}", path)
+    return user
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The rules of one protected room and its settings; the first rule that matches decides."""
+    """The rules of one protected room and its settings; the first rule that matches decides. Each field is a key."""
 
-    rules: tuple[Rule, ...] = ()
-    otherwise: Verdict = Verdict.FORWARD
-    otherwise_third_party: Verdict = Verdict.FORWARD
-    inviter_removed: Fate = Fate.REVOKE
-    inviter_demoted: Fate = Fate.REVOKE
-    inviter_left: Fate = Fate.FORWARD
-    announce: Announce = Announce.LINE
-    reasons: Reasons = Reasons.SHOWN
-    call: tuple[str, ...] = ()
+    rules: tuple[Rule, ...] = key(_read_rules, written=[])
+    otherwise: Verdict = key(word(Verdict, LATER_VERDICTS), written="forward")
+    otherwise_third_party: Verdict = key(word(Verdict, LATER_VERDICTS), written="forward")
+    inviter_removed: Fate = key(word(Fate), written="revoke")
+    inviter_demoted: Fate = key(word(Fate), written="revoke")
+    inviter_left: Fate = key(word(Fate), written="forward")
+    announce: Announce = key(word(Announce), written="line")
+    reasons: Reasons = key(word(Reasons), written="shown")
+    call: tuple[str, ...] = key(_read_call, written=[])
     """The user IDs that a card mentions."""
-    stale_after: int = STALE_AFTER
+    stale_after: int = key(duration, written="30d")
     """Milliseconds after which a knock that nobody answered expires."""
-    notify_remote: NotifyRemote = NotifyRemote.OFF
+    notify_remote: NotifyRemote = key(word(NotifyRemote), written="off")
 
     @property
     def rooms_needed(self) -> tuple[str, ...]:
@@ -198,13 +246,16 @@ class Policy:
         }[fall]
 
 
+POLICY_KEYS = keys_of(Policy)
+
+
 def changed_settings(before: Policy, after: Policy) -> list[tuple[str, str, str]]:
     """The settings that are not the same in two policies: key, value before, value after, as one writes them."""
     changed = []
-    for key in POLICY_KEYS:
-        old, new = getattr(before, key), getattr(after, key)
-        if key != "rules" and old != new:
-            changed.append((key, _written(old), _written(new)))
+    for setting in POLICY_KEYS:
+        old, new = getattr(before, setting), getattr(after, setting)
+        if setting != "rules" and old != new:
+            changed.append((setting, _written(old), _written(new)))
     return changed
 
 
@@ -273,98 +324,11 @@ def parse_policy(data: object) -> Policy:
     Raises `Fault`, whose message names the rule and the key, and whose path leads to the spot.
     """
     try:
-        return _read_policy(data)
+        return Policy(**read_keys(POLICY_KEYS, data, ()))
     except Fault as fault:
-        place = place_of(data, fault.path)
-        raise Fault(f"{place}: {fault.message}" if place else fault.message, fault.path) from None
-
-
-def _read_policy(data: object) -> Policy:
-    keys = mapping(data, (), POLICY_KEYS)
-    return Policy(
-        rules=_read_rules(keys.get("rules", []), ("rules",)),
-        otherwise=_read_verdict(keys.get(OTHERWISE, Verdict.FORWARD), (OTHERWISE,)),
-        otherwise_third_party=_read_verdict(keys.get(OTHERWISE_INVITES, Verdict.FORWARD), (OTHERWISE_INVITES,)),
-        **{key: _read_fate(keys[key], (key,)) for key in FATE_KEYS if key in keys},
-        announce=Announce(one_of(keys.get("announce", Announce.LINE), ("announce",), tuple(Announce))),
-        reasons=Reasons(one_of(keys.get("reasons", Reasons.SHOWN), ("reasons",), tuple(Reasons))),
-        call=_read_call(keys.get("call", []), ("call",)),
-        notify_remote=NotifyRemote(
-            one_of(keys.get("notify_remote", NotifyRemote.OFF), ("notify_remote",), tuple(NotifyRemote))
-        ),
-        stale_after=duration(keys["stale_after"], ("stale_after",)) if "stale_after" in keys else STALE_AFTER,
-    )
-
-
-def _read_rules(value: object, path: Path) -> tuple[Rule, ...]:
-    if value == []:
-        return ()
-    rules: list[Rule] = []
-    names: set[str] = set()
-    for one, at in items(value, path):
-        if len(rules) == MAX_RULES:
-            raise Fault(f"too many rules, at most {MAX_RULES}", path)
-        rule = _read_rule(one, at, len(rules) + 1)
-        if rule.name in names:
-            raise Fault("another rule has the same name", (*at, "name"))
-        names |= {rule.name} if rule.name else set()
-        rules.append(rule)
-    if sum(rule.when.pattern_size for rule in rules) > MAX_PATTERN_SIZE:
-        raise Fault("all patterns together are too large", path)
-    return tuple(rules)
-
-
-def _read_rule(value: object, path: Path, place: int) -> Rule:
-    keys = mapping(value, path, RULE_KEYS)
-    for key in ("when", "then"):
-        if key not in keys:
-            raise Fault(f"{key} is missing", path)
-    kinds = _read_kinds(keys.get("for", Kind.KNOCK), (*path, "for"))
-    return Rule(
-        place=place,
-        when=read_when(keys["when"], (*path, "when"), kinds),
-        then=_read_verdict(keys["then"], (*path, "then")),
-        name=_read_name(keys["name"], (*path, "name")) if "name" in keys else None,
-        reason=text(keys["reason"], (*path, "reason"), MAX_REASON).strip() if "reason" in keys else None,
-        kinds=kinds,
-    )
-
-
-def _read_name(value: object, path: Path) -> str:
-    name = shown(text(value, path, MAX_NAME), MAX_NAME)
-    if not name:
-        raise Fault("expected text, found none", path)
-    if name in (OTHERWISE, OTHERWISE_INVITES, SERVER_ACL) or (name[0] == "#" and name[1:].isdecimal()):
-        raise Fault(f"{found(name)} would be taken for something else; choose another name", path)
-    return name
-
-
-def _read_kinds(value: object, path: Path) -> frozenset[Kind]:
-    return frozenset(Kind(one_of(one, at, tuple(Kind))) for one, at in one_or_more(value, path))
-
-
-def _read_verdict(value: object, path: Path) -> Verdict:
-    return Verdict(one_of(value, path, tuple(Verdict), LATER_VERDICTS))
-
-
-def _read_fate(value: object, path: Path) -> Fate:
-    return Fate(one_of(value, path, tuple(Fate)))
-
-
-def _read_call(value: object, path: Path) -> tuple[str, ...]:
-    if value == []:
-        return ()
-    called = tuple(dict.fromkeys(_read_called(one, at) for one, at in one_or_more(value, path)))
-    if len(called) > MAX_CALLED:
-        raise Fault(f"too many users to call: {len(called)}, at most {MAX_CALLED}", path)
-    return called
-
-
-def _read_called(value: object, path: Path) -> str:
-    user = text(value, path, 255)
-    if not is_user_id(user):
-        raise Fault(f"expected a user ID, found {found(user)}", path)
-    return user
+        first, *_ = each(fault)
+        place = place_of(data, first.path)
+        raise Fault(f"{place}: {first.message}" if place else first.message, first.path) from None
 
 
 def verdict_paths(policy: Policy) -> Iterator[tuple[Verdict, Path]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from knockbot.config import Settings
+from knockbot.config.settings import Settings
 from knockbot.domain import wording
 from knockbot.domain.ids import is_alias, server_of
 from knockbot.domain.policy import Policy

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from knockbot.config import Settings
+from knockbot.config.settings import Settings
 from knockbot.domain.acl import ServerAcl
 from knockbot.domain.model import IdentityKey, Known, MemberChange, Membership, Reaction, ThirdPartyChange, Truth
 from knockbot.domain.power import Powers

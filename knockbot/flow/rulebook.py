@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from knockbot.config import place_in_policy, read_policy
+from knockbot.config.policies import place_in_policy, read_policy
 from knockbot.documents.reading import Path
 from knockbot.domain import wording
 from knockbot.domain.ids import is_alias

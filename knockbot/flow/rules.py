@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, replace
 from functools import partial
 
-from knockbot.config import read_known_policy
+from knockbot.config.policies import read_known_policy
 from knockbot.domain.ids import is_alias
 from knockbot.domain.model import Kind
 from knockbot.domain.policy import Policy, Reasons

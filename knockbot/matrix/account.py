@@ -14,7 +14,7 @@ from typing import Any, Final
 from aiohttp import ClientSession
 from mautrix.api import Method, Path
 
-from knockbot.config import Settings
+from knockbot.config.settings import Settings
 from knockbot.errors import Never
 from knockbot.matrix.homeserver import DeviceApi, Homeserver, Stages
 

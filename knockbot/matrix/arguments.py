@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from knockbot.config import Permission
+from knockbot.config.values import Permission
 from knockbot.documents.text import shown
 from knockbot.documents.yaml import unfenced
 from knockbot.domain import ids, wording

@@ -10,7 +10,7 @@ import difflib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from knockbot.config import Trust
+from knockbot.config.values import Trust
 from knockbot.documents.text import without_variation_selector
 from knockbot.domain import plan, wording
 from knockbot.domain.model import Message, Reaction, Verdict

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from aiohttp import ClientConnectorError, ClientError, ClientResponse, ClientSession
 from mautrix.api import Method, Path
 
-from knockbot.config import IdentityServer
+from knockbot.config.settings import IdentityServer
 from knockbot.documents.text import shown, storable
 from knockbot.domain.ids import host_of, is_user_id
 from knockbot.domain.invites import IN_VAIN, UNASKED, StoredInvite, https_host, masked

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from knockbot.config import Permission
+from knockbot.config.values import Permission
 from knockbot.domain import wording
 from knockbot.domain.model import Knock, Membership, Request
 from knockbot.domain.words import Words, lines

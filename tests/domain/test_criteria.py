@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from knockbot.documents.schema import each
 from knockbot.domain.criteria import COMBINATIONS, CRITERIA, MAX_DEPTH
 from knockbot.domain.model import Facts, Finding, IdentityKey, InviteFacts, Kind, Knock, Known, Past, State, Truth
 from knockbot.errors import Fault
@@ -41,7 +42,7 @@ def fault(data: object, kinds: frozenset[Kind] = KNOCKS) -> Fault:
     """The fault that this `when` raises."""
     with pytest.raises(Fault) as caught:
         when(data, kinds)
-    return caught.value
+    return each(caught.value)[0]
 
 
 # --- user -----------------------------------------------------------------------------------------------------
@@ -269,8 +270,8 @@ def test_a_combination_names_what_decided_it(data: object, finding: Finding) -> 
 @pytest.mark.parametrize(
     ("data", "path", "message"),
     [
-        (None, (), "expected a mapping, found nothing"),
-        ([], (), "expected a mapping, found a list"),
+        (None, (), "expected keys and values, found nothing"),
+        ([], (), "expected keys and values, found a list"),
         ({}, (), "it is empty; what happens to everybody else is said by otherwise"),
         ({True: 1}, (), "expected text as key, found true: put it in quotes"),
         ({"sever": "a.b"}, ("sever",), 'unknown criterion "sever"; did you mean "server"?'),
@@ -350,7 +351,7 @@ def test_a_combination_names_what_decided_it(data: object, finding: Finding) -> 
             ("any", 1),
             "it is empty; what happens to everybody else is said by otherwise",
         ),
-        ({"not": [{"local": True}]}, ("not",), "expected a mapping, found a list"),
+        ({"not": [{"local": True}]}, ("not",), "expected keys and values, found a list"),
         ({"not": {"any": [{"local": 5}]}}, ("not", "any", 0, "local"), "expected true or false, found 5"),
     ],
 )
@@ -783,8 +784,8 @@ def test_of_an_invite_that_is_not_known_nothing_is_known(key: str) -> None:
             ("identity_server", 1),
             'expected a host without port, or a glob for one ("*.example.org"), found "https://id.example"',
         ),
-        ({"invites_by_inviter": 5}, ("invites_by_inviter",), "expected a mapping, found 5"),
-        ({"invites_by_inviter": {"within": "1d"}}, ("invites_by_inviter",), "more_than is missing"),
+        ({"invites_by_inviter": 5}, ("invites_by_inviter",), "expected keys and values, found 5"),
+        ({"invites_by_inviter": {"within": "1d"}}, ("invites_by_inviter", "more_than"), "missing"),
         (
             {"invites_by_inviter": {"more_than": 0}},
             ("invites_by_inviter", "more_than"),

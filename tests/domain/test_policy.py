@@ -475,9 +475,9 @@ def test_no_invite_makes_deciding_raise_or_comes_in_unchecked(invite: InviteFact
 @pytest.mark.parametrize(
     ("data", "path", "message"),
     [
-        (None, (), "expected a mapping, found nothing"),
-        ("rules: []", (), 'expected a mapping, found "rules: []"'),
-        ([{"then": "ban"}], (), "expected a mapping, found a list"),
+        (None, (), "expected keys and values, found nothing"),
+        ("rules: []", (), 'expected keys and values, found "rules: []"'),
+        ([{"then": "ban"}], (), "expected keys and values, found a list"),
         ({1: 2}, (), "expected text as key, found 1: put it in quotes"),
         ({"rule": []}, ("rule",), 'rule: unknown key "rule"; did you mean "rules"?'),
         (
@@ -561,7 +561,7 @@ GOOD = {"name": "our people", "when": YES, "then": "accept"}
         ({"reason": True}, ("reason",), "reason: expected text, found true: put it in quotes"),
         ({"reason": " "}, ("reason",), "reason: expected text, found none"),
         ({"reason": "x" * 501}, ("reason",), "reason: too long: 501 characters, at most 500"),
-        ({"when": None}, ("when",), "when: expected a mapping, found nothing"),
+        ({"when": None}, ("when",), "when: expected keys and values, found nothing"),
         (
             {"when": {"any": [YES, {"server": ["a.b", 5]}]}},
             ("when", "any", 1, "server", 1),
@@ -586,9 +586,9 @@ def test_a_mistake_in_a_rule_names_rule_and_key(
 @pytest.mark.parametrize(
     ("second", "path", "message"),
     [
-        (5, (), "rule #2: expected a mapping, found 5"),
-        ({"then": "ban"}, (), "rule #2: when is missing"),
-        ({"when": YES}, (), "rule #2: then is missing"),
+        (5, (), "rule #2: expected keys and values, found 5"),
+        ({"then": "ban"}, ("when",), "rule #2: when: missing"),
+        ({"when": YES}, ("then",), "rule #2: then: missing"),
         ({**GOOD, "name": 12}, ("name",), "rule #2: name: expected text, found 12: put it in quotes"),
         ({**GOOD, "name": "\u200b"}, ("name",), "rule #2: name: expected text, found none"),
         ({**GOOD, "name": "x" * 101}, ("name",), "name: too long: 101 characters, at most 100"),

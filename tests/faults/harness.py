@@ -13,7 +13,7 @@ from functools import partial
 
 import asyncpg
 
-from knockbot.config import can_encrypt
+from knockbot.config.settings import can_encrypt
 from tests.faults.ledger import Knocked
 from tests.faults.stage import Stage, answers, reasons
 from tests.faults.wire import Way, Wire

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import aiohttp
 
-from knockbot.config import can_encrypt
+from knockbot.config.settings import can_encrypt
 from knockbot.demo.homeserver import free_port
 from knockbot.demo.people import MatrixRefused, until
 from knockbot.demo.story import ENCRYPTED

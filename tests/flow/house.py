@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from knockbot.app import handlers
-from knockbot.config import Settings
+from knockbot.config.settings import read_settings
 from knockbot.documents.text import without_marks
 from knockbot.domain.model import Act, Request
 from knockbot.flow import configured
@@ -68,7 +68,7 @@ class House:
         self.clock = world.clock
         self.homeserver = AsBot(world)
         self.post = PostOffice(world)
-        self.settings = Settings.model_validate({**SETTINGS, **(settings or {})})
+        self.settings = read_settings({**SETTINGS, **(settings or {})})
         self.actions: dict[Act, Action] = {}
         """In place of the real ones."""
 

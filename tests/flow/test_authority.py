@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from knockbot.config import Settings
+from knockbot.config.settings import read_settings
 from knockbot.domain.model import State
 from knockbot.errors import Later
 from knockbot.matrix.cards import REQUEST_KEY
@@ -153,7 +153,7 @@ async def test_policies_of_the_config_file_act_for_the_bot(
     if author is not None:
         await ruled.set_policy(text, author=author)
     else:
-        ruled.door.settings = Settings.model_validate({**SETTINGS, "defaults": {"policy": {"otherwise": verdict}}})
+        ruled.door.settings = read_settings({**SETTINGS, "defaults": {"policy": {"otherwise": verdict}}})
     ruled.world.knock(GARDEN, HIGH)
     await ruled.live()
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from knockbot.app import take_settings
-from knockbot.config import Settings
+from knockbot.config.settings import read_settings
 from knockbot.errors import Later, Never
 from knockbot.flow import configured
 from knockbot.store import policies, rooms
@@ -60,7 +60,7 @@ async def locked(house: House) -> dict[str, str]:
 
 async def reread(house: House, named: dict[str, Any], **more: Any) -> None:
     """The config file is changed, and read again."""
-    settings = Settings.model_validate({**SETTINGS, "rooms": named, **more})
+    settings = read_settings({**SETTINGS, "rooms": named, **more})
     await take_settings(house.door, settings)
     await house.live()
 

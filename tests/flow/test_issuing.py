@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from knockbot import app
-from knockbot.config import Settings
+from knockbot.config.settings import read_settings
 from knockbot.domain.invites import DAY, IN_VAIN, UNASKED
 from knockbot.domain.model import Act, Known, State, Truth
 from knockbot.errors import Later, Never
@@ -242,9 +242,7 @@ async def test_identity_servers_and_budgets_come_with_a_config_that_is_read_agai
 ) -> None:
     monkeypatch.setattr("knockbot.logs.configure", lambda _: None)
     async with housed(ready_url) as house:
-        await app.take_settings(
-            house.door, Settings.model_validate({**WRITTEN, **SETTINGS, "issuing": {"per_room": 1}})
-        )
+        await app.take_settings(house.door, read_settings({**WRITTEN, **SETTINGS, "issuing": {"per_room": 1}}))
 
         await issued(house)
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from aiohttp import web
 
 from knockbot.app import listening
 from knockbot.check import check
-from knockbot.config import Settings, registration
+from knockbot.config.registration import registration
+from knockbot.config.settings import read_settings
 from knockbot.demo.homeserver import free_port
 from knockbot.demo.people import until
 from tests.keeper import InProcess, Process, config
@@ -50,11 +52,11 @@ def look(door_slot: DoorSlot, sqlite_url: str) -> Look:
             else:
                 written[part] = value
         said: list[str] = []
-        settings = Settings.model_validate(written)
+        settings = read_settings(written)
         if "written" in changed:
             changed["file"].write_text(changed["written"](registration(settings)))
         if "file" in changed:
-            settings._file = changed["file"].with_name("config.yaml")
+            settings = replace(settings, file=changed["file"].with_name("config.yaml"))
         return await check(settings, said.append), "\n".join(said)
 
     return look
@@ -136,7 +138,7 @@ async def test_what_answers_in_knockbots_place_is_noticed_by_its_not_having_hear
     process = Process(slot, sqlite_url, tmp_path, port=free_port())
     said: list[str] = []
     async with listening(anything, "127.0.0.1", slot.port):
-        assert not await check(Settings.model_validate(process.config), said.append)
+        assert not await check(read_settings(process.config), said.append)
         try:
             process.begin()
             await until(process.heard, lambda log: "something else than knockbot answers" in log, str)
@@ -150,7 +152,7 @@ async def test_what_answers_in_knockbots_place_is_noticed_by_its_not_having_hear
 async def test_a_running_knockbot_is_looked_at_and_left_alone(keeper: InProcess) -> None:
     said: list[str] = []
 
-    assert await check(Settings.model_validate(keeper.config), said.append)
+    assert await check(read_settings(keeper.config), said.append)
 
     lines = "\n".join(said)
     assert "the homeserver reaches the running knockbot" in lines
@@ -166,7 +168,7 @@ async def test_what_is_amiss_in_each_room_is_told_while_knockbot_rests(process: 
     await garden.alice.put_state(garden.mods, "m.room.encryption", {"algorithm": "m.megolm.v1.aes-sha2"})
 
     said: list[str] = []
-    assert not await check(Settings.model_validate(process.config), said.append)
+    assert not await check(read_settings(process.config), said.append)
 
     told = "\n".join(said)
     assert f"({garden.mods}): this management room is encrypted" in told
@@ -181,7 +183,7 @@ async def test_a_homeserver_that_limits_the_bot_is_noticed(tmp_path: Path, sqlit
     async with homeserver:
         keeper = InProcess(homeserver.take_slot(), sqlite_url)
         async with keeper.running():
-            assert not await check(Settings.model_validate(keeper.config), said.append)
+            assert not await check(read_settings(keeper.config), said.append)
     assert said[-1].startswith("❌ limits: the homeserver limits the bot's rate")
     assert "rate_limited: false" in said[-1]
 
@@ -224,7 +226,7 @@ async def test_who_had_the_name_before_is_logged_out_and_nothing_is_done_while_t
         await homeserver.restart()
         process = Process(homeserver.take_slot(), sqlite_url, tmp_path)
         said: list[str] = []
-        assert not await check(Settings.model_validate(process.config), said.append)
+        assert not await check(read_settings(process.config), said.append)
         assert said[-1].startswith(f"❌ logins: others can log in as {slot.bot_id} (m.login.password)")
         assert "appservice.bot_username" in said[-1]
         assert "allow_password: true" in said[-1]
@@ -240,7 +242,7 @@ async def test_who_had_the_name_before_is_logged_out_and_nothing_is_done_while_t
         process.config["appservice"]["allow_password"] = True
         again = await log_in(homeserver, slot.bot_id, "a password")
         said.clear()
-        assert not await check(Settings.model_validate(process.config), said.append)
+        assert not await check(read_settings(process.config), said.append)
         lines = "\n".join(said)
         assert f"❌ logins: somebody else has used the account {slot.bot_id}: session " in lines
         assert "✅ limits: " in lines
@@ -248,18 +250,18 @@ async def test_who_had_the_name_before_is_logged_out_and_nothing_is_done_while_t
         async with process.running():
             assert not await is_valid(homeserver, again)
             said.clear()
-            assert await check(Settings.model_validate(process.config), said.append), said
+            assert await check(read_settings(process.config), said.append), said
 
 
 async def test_the_bots_own_device_is_not_taken_for_somebody_elses(process: Process) -> None:
     process.config["encryption"] = {"allow": True}
     async with process.running():
         said: list[str] = []
-        assert await check(Settings.model_validate(process.config), said.append), said
+        assert await check(read_settings(process.config), said.append), said
         before = next(line for line in said if line.startswith("✅ encryption"))
     async with process.running():
         said.clear()
-        assert await check(Settings.model_validate(process.config), said.append), said
+        assert await check(read_settings(process.config), said.append), said
     assert before in said
     assert any("nobody but knockbot uses" in line for line in said)
 
@@ -272,7 +274,7 @@ async def test_a_name_that_another_service_has_reserved_is_said(tmp_path: Path, 
     async with homeserver:
         process = Process(homeserver.take_slot(), sqlite_url, tmp_path)
         said: list[str] = []
-        assert not await check(Settings.model_validate(process.config), said.append)
+        assert not await check(read_settings(process.config), said.append)
         assert said[-1].startswith(f"❌ account: another application service has reserved {slot.bot_id}")
         try:
             process.begin()
@@ -287,7 +289,7 @@ async def test_a_homeserver_that_forbids_display_names_stops_nobody(tmp_path: Pa
     async with homeserver:
         process = Process(homeserver.take_slot(), sqlite_url, tmp_path)
         said: list[str] = []
-        assert await check(Settings.model_validate(process.config), said.append), said
+        assert await check(read_settings(process.config), said.append), said
         assert any(line.startswith("⚠️ name: the bot cannot be called Knockbot: ") for line in said)
         async with process.running():
             assert await process.is_ready()
@@ -307,7 +309,7 @@ async def test_an_account_that_may_not_act_is_said(homeserver: LabHomeserver, sq
         assert answer.status == 200
 
     said: list[str] = []
-    assert not await check(Settings.model_validate(keeper.config), said.append)
+    assert not await check(read_settings(keeper.config), said.append)
 
     assert f"my account is {state} on the homeserver." in said[-1]
     assert "an admin of the homeserver can mend this" in said[-1]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from knockbot.check import check
-from knockbot.config import Settings
+from knockbot.config.settings import read_settings
 from knockbot.demo.people import Json, MatrixRefused, Person, until
 from knockbot.demo.planted import THIRD_PARTY_INVITE
 from tests.keeper import Garden, InProcess, Keeper, Process, block, config, in_reply_to, words
@@ -153,7 +153,7 @@ async def test_the_checklist_names_each_identity_server(
     written = config(slot, sqlite_url, slot.port, {"identity_servers": servers})
     said: list[str] = []
 
-    fine = await check(Settings.model_validate(written), said.append)
+    fine = await check(read_settings(written), said.append)
 
     assert not fine
     lines = "\n".join(said)

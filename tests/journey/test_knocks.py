@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from knockbot.app import new_homeserver, new_session
-from knockbot.config import Settings
+from knockbot.config.settings import read_settings
 from knockbot.demo.people import MatrixRefused, Person
 from knockbot.domain.model import Membership
 from knockbot.matrix.facts import Outside
@@ -490,9 +490,7 @@ async def test_knocks_too_large_to_be_listed_are_listed_without_their_reasons(
     await garden.shown(ben, "pending")
     monkeypatch.setattr("knockbot.matrix.homeserver.LARGEST_LIST", 30_000)
     async with new_session() as session:
-        found = await Outside(new_homeserver(session, Settings.model_validate(garden.keeper.config))).knocking(
-            garden.room
-        )
+        found = await Outside(new_homeserver(session, read_settings(garden.keeper.config))).knocking(garden.room)
 
     listed = {change.user_id: (change.cut, change.reason) for change in found}  # others may knock here as well
     assert {who.user_id: listed.get(who.user_id) for who in (ana, ben)} == {

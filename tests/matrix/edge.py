@@ -7,12 +7,11 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, cast
 
 from aiohttp import web
 
-from knockbot.config import Settings
+from knockbot.config.settings import Settings, read_settings
 from knockbot.demo.people import until
 from knockbot.domain.model import (
     Echo,
@@ -60,7 +59,7 @@ class Clock:
 
 def settings(**appservice: str) -> Settings:
     """Settings of a knockbot that is reached and started by nobody."""
-    return Settings.model_validate(
+    return read_settings(
         {
             "homeserver": {"address": "http://127.0.0.1:1", "domain": HOME},
             "appservice": {
@@ -70,8 +69,7 @@ def settings(**appservice: str) -> Settings:
                 **appservice,
             },
             "permissions": {HOME: "user"},
-        },
-        context={"directory": Path()},
+        }
     )
 
 

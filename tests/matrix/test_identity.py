@@ -14,7 +14,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from knockbot.config import IdentityServer
+from knockbot.config.settings import IdentityServer
+from knockbot.documents.schema import form
 from knockbot.domain.invites import IN_VAIN, UNASKED, StoredInvite, masked
 from knockbot.domain.model import IdentityKey, Known, Truth
 from knockbot.errors import ActionError, Later, Never
@@ -41,7 +42,7 @@ async def at(homeserver: Homeserver) -> AsyncIterator[WhoAt]:
 
         def make(url: str, others: Mapping[str, str] | None = None, **more: Any) -> IdentityServers:
             urls = {ID: {"url": url, **more}} | {name: {"url": other} for name, other in (others or {}).items()}
-            configured = {n: IdentityServer.model_validate(u) for n, u in urls.items()}
+            configured = {n: form(IdentityServer)(u, ()) for n, u in urls.items()}
             return IdentityServers(session, homeserver, lambda: configured)
 
         yield make

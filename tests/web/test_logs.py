@@ -12,7 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from knockbot import logs
-from knockbot.config import Format, Level, Logging
+from knockbot.config.settings import Logging
+from knockbot.config.values import Format, Level
+from knockbot.documents.schema import form
 from tests.matrix.safety import HOSTILE, assert_nothing_hidden
 
 FORGED = "x\n2026-11-21 12:00:00,000 INFO    knockbot: all is well"
@@ -27,7 +29,7 @@ class Log:
 
     def configure(self, **how: object) -> None:
         """Log as these settings say."""
-        logs.configure(Logging.model_validate(how))
+        logs.configure(form(Logging)(how, ()))
 
     def lines(self) -> list[str]:
         """What was written since the last look."""
@@ -121,11 +123,11 @@ def test_as_json_each_line_is_one_object(log: Log, text: str) -> None:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text())
 def test_any_text_can_be_logged_in_either_form(log: Log, text: str) -> None:
-    for form in Format:
-        log.configure(format=form.value)
+    for written in Format:
+        log.configure(format=written.value)
         logging.getLogger("knockbot.test").error("%s", text)
         [line] = log.lines()
-        assert form is Format.TEXT or json.loads(line)["level"] == "error"
+        assert written is Format.TEXT or json.loads(line)["level"] == "error"
 
 
 @pytest.mark.parametrize("level", Level)
