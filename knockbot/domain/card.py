@@ -331,13 +331,15 @@ def trouble_of(request: Request) -> Words:
     return words("⚠️ {}", request.trouble) if request.trouble and request.open else NOTHING
 
 
-def how_to_answer(request: Request, possible: Iterable[Verdict]) -> Words:
-    """One click, or one command."""
+def how_to_answer(request: Request, possible: Iterable[Verdict], missing: Words = NOTHING) -> Words:
+    """One click, or one command, of those that would work; and what is `missing` for an accept."""
     if not request.awaits_moderators:
         return NOTHING
-    offers = [_offer(request, verdict) for verdict in Verdict if verdict in set(possible)]
-    command = code(f"!kb accept {request.number}")
-    return words("{} · or {}", listed(offers), command) if offers else words("Answer with {}", command)
+    ready = [verdict for verdict in Verdict if verdict in set(possible)]
+    if not ready:
+        return missing
+    offers = [_offer(request, verdict) for verdict in ready]
+    return lines([missing, words("{} · or {}", listed(offers), code(f"!kb {ready[0]} {request.number}"))])
 
 
 def _offer(request: Request, verdict: Verdict) -> Words:
@@ -358,6 +360,8 @@ class Around:
     """The last knock of the same applicant at the same door, if it is settled."""
     inviter_banned: bool = False
     """Whether the inviter of a third-party invite was banned with it."""
+    missing: Words = NOTHING
+    """Why the bot could not carry out an accept now."""
 
 
 NOTHING_ELSE = Around()
@@ -375,7 +379,7 @@ def card(request: Request, label: str, possible: Iterable[Verdict], around: Arou
             standing(request, inviter_banned=around.inviter_banned),
             withdrawn_perhaps(request),
             answered_with(request),
-            how_to_answer(request, possible),
+            how_to_answer(request, possible, around.missing),
         ]
     )
 
@@ -399,8 +403,11 @@ def sign_of(request: Request) -> str:
     return "✉️" if request.invite is not None and request.open else SIGNS[request.state]
 
 
-def shared_card(requests: Sequence[Request], label: str, most: int, *, hidden: bool = False) -> Words:
-    """Several requests on one card, the newest `most` of them in full."""
+def shared_card(
+    requests: Sequence[Request], label: str, most: int, possible: Iterable[Verdict], around: Around
+) -> Words:
+    """Several requests on one card, the newest `most` of them in full; `possible` is what the bot can do about the
+    newest that waits."""
     waiting = [request for request in requests if request.awaits_moderators]
     of_invites = requests[-1].invite is not None
     what = "✉️ {} third-party invites to {}, {} waiting" if of_invites else "🚪 {} requests to join {}, {} waiting"
@@ -412,16 +419,17 @@ def shared_card(requests: Sequence[Request], label: str, most: int, *, hidden: b
             bold(f"#{request.number}"),
             applicant(request),
             standing(request)
-            or sentences(reason_of(request, hidden=hidden), doubt(request) if of_invites else NOTHING),
+            or sentences(reason_of(request, hidden=around.hidden), doubt(request) if of_invites else NOTHING),
         )
         for request in requests[-most:]
     ]
     earlier = len(requests) - len(rows)
     more = words("… and {} earlier ones: {}", earlier, code("!kb list")) if earlier else NOTHING
     # One number: whoever pastes a command with all of them lets in a crowd.
-    how = words("Answer each by its number: {}", code(f"!kb accept {waiting[-1].number}")) if waiting else NOTHING
-    warning = words(BAN_OF_INVITES, code("!kb ban")) if waiting and of_invites else NOTHING
-    return lines([head, more, *rows, how, warning])
+    ready = [verdict for verdict in Verdict if verdict in set(possible)] if waiting else []
+    how = words("Answer each by its number: {}", code(f"!kb {ready[0]} {waiting[-1].number}")) if ready else NOTHING
+    warning = words(BAN_OF_INVITES, code("!kb ban")) if ready and of_invites else NOTHING
+    return lines([head, more, *rows, around.missing if waiting else NOTHING, how, warning])
 
 
 BAN_OF_INVITES = "{} bans the inviter and revokes every other invite of theirs here."

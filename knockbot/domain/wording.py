@@ -219,6 +219,18 @@ def answer_fell(request: Request, label: str, why: str) -> Words:
     return words("⚠️ {} in {} is open again: {}", bold(f"#{request.number}"), room(label), why)
 
 
+def cannot_accept(bot: str, shortfall: Shortfall, label: str, *, anything: bool) -> Words:
+    """On a card: why the bot cannot accept a request, or cannot do `anything` about it, and what mends it."""
+    raised = words(" Please raise the power level of {} in {}.", user(bot), room(label))
+    mend = raised if shortfall.lacks_level else NOTHING
+    return words("⚠️ I cannot {} this: {}{}", "accept" if anything else "answer", shortfall.why, mend)
+
+
+def cannot_answer_from_outside(label: str, bot: str) -> Words:
+    """On a card: the bot is not in the room."""
+    return words("⚠️ I cannot answer this: I am not in {} now. Invite {} there.", room(label), user(bot))
+
+
 def bot_lacks_power(bot: str, shortfall: Shortfall, label: str) -> Words:
     """The bot may not do this, and what mends it."""
     return words(

@@ -107,6 +107,8 @@ async def _check_powers(door: Door, room: ProtectedRoom, powers: Powers, acl: Se
             shown = await requests.on_card(tx, card.id)
             if review.takes_clicks(shown):
                 await settle.offer(door, tx, card.id, _possible(door, powers, shown[-1], replaced=replaced, acl=acl))
+            if missing != room.trouble:
+                await settle.refresh(door, tx, card.id)  # it says what is missing
         if missing is not None:
             await settle.trouble(door, tx, room.room_id, missing)
         elif await rooms.set_trouble(tx, room.room_id, None):

@@ -7,13 +7,14 @@ answer wins. An accept is for the knock that the moderator was shown; a reject o
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from knockbot.domain import wording
 from knockbot.domain.ids import server_of
 from knockbot.domain.model import Answer, Kind, Reaction, Request, Verdict, Wish
 from knockbot.domain.plan import ACT_OF, REACTIONS
 from knockbot.domain.power import Powers
-from knockbot.domain.words import Words, user
+from knockbot.domain.words import NOTHING, Words, user
 from knockbot.errors import ActionError, Never
 from knockbot.flow import hints, invites, journal, settle
 from knockbot.flow.door import Door
@@ -193,18 +194,34 @@ async def hint(door: Door, tx: Tx, room_id: str, event_id: str, who: str) -> Non
         await hints.give(door, tx, kind, text, room_id=room_id, to=who, reply_to=event_id)
 
 
-async def offers(door: Door, request: Request) -> list[Verdict]:
-    """The answers the bot could carry out on a request, so that a card offers no other."""
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """The answers that the bot could carry out on a request, so that a card offers no other; and why not an accept."""
+
+    possible: tuple[Verdict, ...]
+    missing: Words = NOTHING
+
+
+async def outlook(door: Door, request: Request) -> Outlook:
+    """What the bot could do about a request now."""
+    async with door.db.tx() as tx:
+        label = await settle.label_of(tx, request.room_id)
+        replaced = await room_upgrades.find(tx, request.room_id) is not None
     try:
         if not await is_in(door, request.room_id):
-            return []
+            return Outlook((), wording.cannot_answer_from_outside(label, door.bot))
         powers = await door.outside.powers(request.room_id)
         denied = await is_denied(door, request.room_id, request.user_id)
     except ActionError:
-        return list(ACT_OF)
-    async with door.db.tx() as tx:
-        replaced = await room_upgrades.find(tx, request.room_id) is not None
-    return possible(powers, door.bot, [request], barred=denied or replaced)
+        return Outlook(tuple(ACT_OF))
+    found = tuple(possible(powers, door.bot, [request], barred=denied or replaced))
+    if Verdict.ACCEPT in found:
+        return Outlook(found)
+    lacking = powers.to_answer(door.bot, Verdict.ACCEPT, request.subject, request.judged_as)
+    if lacking is not None:
+        return Outlook(found, wording.cannot_accept(door.bot, lacking, label, anything=bool(found)))
+    denial = wording.denied_by_acl(server_of(request.user_id), label)
+    return Outlook(found, wording.was_replaced(label) if replaced else denial)
 
 
 def possible(powers: Powers, bot: str, about: Iterable[Request], *, barred: bool = False) -> list[Verdict]:

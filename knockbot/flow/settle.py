@@ -172,7 +172,7 @@ async def offer(door: Door, tx: Tx, card_id: int, verdicts: Iterable[Verdict], *
         elif emoji not in wanted and now.standing:
             changes.append(plan.unreact(card.management_room, card_id, now.standing, emoji))
     await effects.add(tx, changes, door.now())
-    if changes and there and not named:
+    if changes and not named:
         await refresh(door, tx, card_id)
 
 

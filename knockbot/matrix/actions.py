@@ -310,12 +310,14 @@ async def post_card(hand: Hand, claimed: Claimed) -> Outcome:
     sent = await _sent_before(hand, claimed)
     if sent is None and not any(request.open for request in shown):
         return Overtaken("it was settled before it was shown")
-    offers = tuple(await review.offers(hand.door, shown[-1])) if review.takes_clicks(shown) else ()
+    outlook = await _outlook(hand, shown)
+    offers = outlook.possible if review.takes_clicks(shown) else ()
     if sent is not None:
         return Done(sent, offers=offers)
     if calls and not await _is_to_call(hand, claimed.effect.card_id or 0):
         calls = ()
-    content = card_message(shown, label, offers, calls, claimed.effect.key, around=around)
+    around = replace(around, missing=outlook.missing)
+    content = card_message(shown, label, outlook.possible, calls, claimed.effect.key, around=around)
     event_id = await _send(hand, claimed, content)
     return Done(event_id, offers=offers, shown={request.id: request.event_id for request in shown})
 
@@ -335,27 +337,34 @@ async def edit_card(hand: Hand, claimed: Claimed) -> Outcome:
         kept = shown and await rooms.find(tx, shown[-1].room_id) is not None
     if card.event_id is None:
         return Overtaken("there is no card yet, and it will show what is true by then")
-    offers: list[Verdict] | None = []
+    offers: tuple[Verdict, ...] | None = ()
     if not shown:
         new = message(wording.MOVED_AWAY, claimed.effect.key)
     elif not kept:
         text, block = wording.kept_no_longer(shown), machine_block(shown[-1])
         new = message(text, claimed.effect.key, aloud=True, blocks={REQUEST_KEY: block})
     else:
-        offers = await _offers_of(hand, shown)
-        new = card_message(shown, label, offers or (), calls, claimed.effect.key, around=around)
+        outlook = await _outlook(hand, shown)
+        offers = _offers_of(shown, outlook)
+        around = replace(around, missing=outlook.missing)
+        new = card_message(shown, label, outlook.possible, calls, claimed.effect.key, around=around)
     content = edit(new, card.event_id, claimed.effect.key)
     # An attempt that shows something else than the last must not be taken for a repeat of it.
     event_id = await _send(hand, claimed, content, unique=json.dumps(content))
-    kept_offers = tuple(offers) if offers is not None else None
-    return Done(event_id, offers=kept_offers, shown={request.id: request.event_id for request in shown})
+    return Done(event_id, offers=offers, shown={request.id: request.event_id for request in shown})
 
 
-async def _offers_of(hand: Hand, shown: Sequence[Request]) -> list[Verdict] | None:
+async def _outlook(hand: Hand, shown: Sequence[Request]) -> review.Outlook:
+    """What the bot could do about the newest request of a card that waits, if one does."""
+    waiting = [request for request in shown if request.awaits_moderators]
+    return await review.outlook(hand.door, waiting[-1]) if waiting else review.Outlook(())
+
+
+def _offers_of(shown: Sequence[Request], outlook: review.Outlook) -> tuple[Verdict, ...] | None:
     """The answers that a card is to offer now: none once it is settled, and as before while an answer is on its way."""
     if not _takes_clicks(shown):
-        return []
-    return await review.offers(hand.door, shown[-1]) if shown[-1].awaits_moderators else None
+        return ()
+    return outlook.possible if shown[-1].awaits_moderators else None
 
 
 def _takes_clicks(shown: Sequence[Request]) -> bool:

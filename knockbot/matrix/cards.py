@@ -108,7 +108,7 @@ def card_message(
         return message(card(newest, label, offers, around), key, aloud=True, calls=calls, blocks=blocks)
     for most in ROWS:
         blocks[REQUESTS_KEY] = [machine_block(request) for request in requests[-most:]]
-        text = shared_card(requests, label, most, hidden=around.hidden)
+        text = shared_card(requests, label, most, offers, around)
         content = message(text, key, aloud=True, calls=calls, blocks=blocks)
         if len(json.dumps(content)) <= ROOM:
             break

@@ -603,3 +603,56 @@ async def test_an_author_is_looked_at_once_while_their_room_says_nothing_new(rul
         await ruled.live()
 
     assert ruled.world.asked("member").count(("member", GARDEN, BOB)) == 1
+
+
+# --- what is advised ----------------------------------------------------------------------------------------------
+
+
+async def test_a_card_says_what_is_missing_and_advises_nothing_that_would_fail(ruled: House) -> None:
+    ruled.world.rooms[GARDEN].levels["users"][BOT] = 0
+    ruled.world.knock(GARDEN, ANA)
+    await ruled.live()
+    assert "!kb accept" not in ruled.card().text
+    assert "I cannot answer this: power level 0 is too low to invite; it takes level 50." in ruled.card().text
+
+    ruled.world.set_levels(GARDEN, users={ALICE: 100, BOT: 50})
+    await ruled.later()
+    assert "I cannot" not in ruled.card().text
+    assert "!kb accept 1" in ruled.card().text
+
+
+async def test_a_card_advises_the_answer_that_would_work(ruled: House) -> None:
+    ruled.world.rooms[GARDEN].levels |= {"invite": 101}
+    ruled.world.knock(GARDEN, ANA)
+    await ruled.live()
+
+    assert "!kb accept" not in ruled.card().text
+    assert "I cannot accept this: power level 100 is too low to invite; it takes level 101." in ruled.card().text
+    assert "!kb reject 1" in ruled.card().text
+
+
+async def test_a_shared_card_says_what_is_missing_until_it_is_there(ruled: House) -> None:
+    ruled.world.rooms[GARDEN].levels["users"][BOT] = 0
+    for number in range(7):
+        ruled.world.knock(GARDEN, f"@n{number}:tulip.example")
+    ruled.world.outbox.clear()
+    await ruled.look_everywhere()
+    await ruled.live()
+    assert "!kb accept" not in ruled.card().text
+    assert "I cannot answer this" in ruled.card().text
+
+    ruled.world.set_levels(GARDEN, users={ALICE: 100, BOT: 50})
+    await ruled.later()
+    assert "I cannot" not in ruled.card().text
+    assert "Answer each by its number: !kb accept 7" in ruled.card().text
+
+
+async def test_a_card_of_a_room_that_the_bot_was_put_out_of_asks_for_an_invite(ruled: House) -> None:
+    ruled.world.knock(GARDEN, ANA)
+    await ruled.hear()
+    ruled.world.change(GARDEN, ALICE, BOT, "leave")
+    await ruled.live()
+
+    assert "!kb accept" not in ruled.card().text
+    assert "I am not in" in ruled.card().text
+    assert BOT in ruled.card().text
