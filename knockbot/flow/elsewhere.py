@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeVar
 
 from knockbot.domain.ids import server_of
+from knockbot.domain.model import IdentityKey, Known, ThirdPartyInvite
 from knockbot.errors import KnockbotError, Later
 
 MINUTE: Final = 60_000
@@ -33,6 +34,8 @@ SILENCE: Final = MINUTE
 """Milliseconds for which a server that gave no answer is not asked again."""
 FRESH: Final = MINUTE
 """Milliseconds for which what an alias means is remembered."""
+VOUCHING: Final = 4
+"""Third-party invites that identity servers are asked about at the same time."""
 ASKED_ABOUT: Final = 20
 """Third-party invites of one inviter that identity servers are asked about within an hour."""
 KEPT: Final = 2000
@@ -79,6 +82,9 @@ class Elsewhere:
     _inviters: dict[str, deque[int]] = field(default_factory=dict)
     _queues: dict[str, _Queue] = field(default_factory=dict)
     _errands: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _vouched: dict[str, tuple[int, Known]] = field(default_factory=dict)
+    _asked_about: dict[str, ThirdPartyInvite] = field(default_factory=dict)
+    _then: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
 
     async def resolve(self, homeserver: Resolves, alias: str, by: str | None = None, *, afresh: bool = False) -> Found:
         """The room an alias means, asked for `by` somebody. Raises `ActionError`, and `TooMany`.
@@ -179,6 +185,42 @@ class Elsewhere:
         del self._errands[name]
         errand.result()
         return True
+
+    def ask_about(self, invite: ThirdPartyInvite, vouch: Callable[[Sequence[IdentityKey]], Awaitable[Known]]) -> None:
+        """Begin to ask the identity servers whether the keys of an invite hold, unless that is under way."""
+
+        async def ask() -> None:
+            try:
+                async with self._place("to identity servers", VOUCHING):
+                    known = await vouch(invite.keys)
+                _keep(self._vouched, invite.event_id, (self.now() + FRESH, known))
+                if invite.event_id in self._then:
+                    await self._then[invite.event_id]()
+            finally:
+                del self._asked_about[invite.event_id]
+                self._then.pop(invite.event_id, None)
+
+        if invite.event_id not in self._asked_about:
+            self._asked_about[invite.event_id] = invite
+            self._errands[f"keys of {invite.event_id}"] = errand = asyncio.create_task(ask())
+            errand.add_done_callback(lambda _: self._errands.pop(f"keys of {invite.event_id}", None))
+
+    def after_that(self, event_id: str, then: Callable[[], Awaitable[None]]) -> None:
+        """What to do once the identity servers have answered about this invite, about which they are being asked."""
+        self._then[event_id] = then
+
+    def is_asked_about(self, event_id: str) -> bool:
+        """Whether the identity servers are being asked about this invite."""
+        return event_id in self._asked_about
+
+    def are_asked_about(self, room_id: str, token: str) -> bool:
+        """The same for any invite under this token."""
+        return any((invite.room_id, invite.token) == (room_id, token) for invite in self._asked_about.values())
+
+    def vouched(self, event_id: str) -> Known | None:
+        """What was said of the keys of a third-party invite a moment ago."""
+        until, known = self._vouched.get(event_id, (0, None))
+        return known if until > self.now() else None
 
     @property
     def under_way(self) -> list[asyncio.Task[None]]:

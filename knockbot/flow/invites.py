@@ -8,7 +8,11 @@ its inviter means for it is in `inviters.py`.
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
+from typing import Final
 
 from knockbot.domain import plan, wording
 from knockbot.domain.invites import MOST_KEYS
@@ -36,8 +40,8 @@ from knockbot.flow.door import Door
 from knockbot.flow.elsewhere import ASKED_ABOUT
 from knockbot.flow.judge import judge
 from knockbot.flow.rooms import is_member
-from knockbot.store import effects, requests, rooms
-from knockbot.store.db import Tx
+from knockbot.store import effects, inbox, requests, rooms
+from knockbot.store.db import Tx, Unusable
 
 # --- what happens to them -------------------------------------------------------------------------------------
 
@@ -60,7 +64,9 @@ async def invite_changed(door: Door, change: ThirdPartyChange, seq: int | None) 
     if stands.invite is None:
         await _emptied(door, stands, seq)
     else:
-        await plant(door, stands.invite, await judged(door, stands.invite), seq)
+        decision = await judged(door, stands.invite, seq)
+        if decision is not None:
+            await plant(door, stands.invite, decision, seq)
 
 
 async def redacted(door: Door, redaction: Redaction, seq: int | None) -> None:
@@ -127,17 +133,20 @@ async def _void(door: Door, tx: Tx, request: Request, sender: str) -> None:
 # --- judged ---------------------------------------------------------------------------------------------------
 
 
-async def judged(door: Door, invite: ThirdPartyInvite) -> Decision:
-    """What the policy in force says of a third-party invite.
+async def judged(door: Door, invite: ThirdPartyInvite, seq: int | None = None) -> Decision | None:
+    """What the policy in force says of a third-party invite; none as long as the identity servers are asked about it.
 
-    Whether its keys hold is asked only where it would be accepted: a flood of invites is none of identity servers.
+    Whether its keys hold is asked only where it would be accepted: a flood of invites is none of identity servers. It
+    is asked in no turn, where knocks would wait for it. With the answer its event, which is `seq` in the inbox, is due
+    again; without an event, the room is looked at again.
     """
     in_force = (await rules.look_up(door, invite.room_id)).only(Kind.THIRD_PARTY_INVITE)
     facts = await facts_of(door, invite, in_force.policy)
     decision = await _judge(door, in_force, invite, facts, Known(Truth.TRUE))
     if decision.verdict is not Verdict.ACCEPT:
         return decision
-    return await _judge(door, in_force, invite, facts, await _vouched_for(door, invite))
+    valid = await _vouched_for(door, invite, seq)
+    return await _judge(door, in_force, invite, facts, valid) if valid is not None else None
 
 
 async def _judge(
@@ -146,13 +155,38 @@ async def _judge(
     return await judge(door, in_force, invite.as_knock(), Kind.THIRD_PARTY_INVITE, replace(facts, valid=valid))
 
 
-async def _vouched_for(door: Door, invite: ThirdPartyInvite) -> Known:
+ANSWERED: Final = 60 * 1000
+"""Milliseconds after which an event is looked at again whose question to the identity servers died with its process."""
+
+
+async def _vouched_for(door: Door, invite: ThirdPartyInvite, seq: int | None) -> Known | None:
     if len(invite.keys) > MOST_KEYS:
         return Known(Truth.FALSE, f"they are {len(invite.keys)}, and identity servers write two or three")
-    if not door.elsewhere.may_ask_about(invite.inviter):
-        why = f"about invites of this inviter the identity servers were asked {ASKED_ABOUT} times within an hour"
-        return Known(Truth.UNKNOWN, why)
-    return await door.vouch(invite.keys)
+    elsewhere, event_id = door.elsewhere, invite.event_id
+    if elsewhere.vouched(event_id) is None and not elsewhere.is_asked_about(event_id):
+        if not elsewhere.may_ask_about(invite.inviter):
+            why = f"about invites of this inviter the identity servers were asked {ASKED_ABOUT} times within an hour"
+            return Known(Truth.UNKNOWN, why)
+        elsewhere.ask_about(invite, door.vouch)
+        await asyncio.sleep(0)  # where nobody has to be asked, that is known now
+    if elsewhere.vouched(event_id) is None and seq is not None:
+        async with door.db.tx() as tx:
+            await inbox.let_wait(tx, seq, door.now() + ANSWERED)
+    known = elsewhere.vouched(event_id)  # which may have come meanwhile
+    if known is None:
+        elsewhere.after_that(event_id, partial(_go_on, door, invite.room_id, seq))
+    return known
+
+
+async def _go_on(door: Door, room_id: str, seq: int | None) -> None:
+    """The identity servers have answered."""
+    if seq is None:
+        door.look_at(room_id)
+        return
+    with suppress(Unusable):  # then it is due a little later
+        async with door.db.tx() as tx:
+            await inbox.let_wait(tx, seq, None)
+    door.bells.arrivals.set()
 
 
 async def facts_of(door: Door, invite: ThirdPartyInvite, policy: Policy) -> InviteFacts:

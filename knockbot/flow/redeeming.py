@@ -23,7 +23,7 @@ from knockbot.domain.model import (
 )
 from knockbot.domain.outcomes import after_redeeming, credited, outcome
 from knockbot.domain.policy import OTHERWISE, held_back
-from knockbot.errors import Never
+from knockbot.errors import Later, Never
 from knockbot.flow import authority, invites, rules, settle
 from knockbot.flow.door import Door
 from knockbot.flow.judge import judge
@@ -44,6 +44,8 @@ async def redeemed(door: Door, change: MemberChange, seq: int | None) -> None:
     async with door.db.tx() as tx:
         known = await requests.by_token(tx, change.room_id, change.token or "")
     invite = known.invite if known is not None and _is_of(known, change) else await _unseen(door, change)
+    if door.elsewhere.are_asked_about(change.room_id, change.token or ""):
+        raise Later("the identity servers are still asked about this invite.", retry_after=1, unreachable=True)
     ruled = await _judged(door, in_force, change, invite)
     expected = _decided(known if known is not None and _is_of(known, change) else None, ruled)
     refusal = await _refusal(door, change, expected)

@@ -36,7 +36,7 @@ from knockbot.matrix.reach import why_unreachable
 log = logging.getLogger("knockbot.identity")
 
 ANSWER: Final = 4.0
-"""Seconds that an identity server has to say whether one key holds: the events behind this one wait as long."""
+"""Seconds that an identity server has to say whether one key holds."""
 VOUCH: Final = 10.0
 """Seconds for all keys of an invite together."""
 ISSUE: Final = 30.0

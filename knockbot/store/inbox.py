@@ -186,6 +186,11 @@ async def handled(tx: Tx, seq: int, now: int) -> bool:
     return row is not None
 
 
+async def let_wait(tx: Tx, seq: int, until: int | None) -> None:
+    """Let an event wait until then, and the rest of its room go on; it is due at once where there is no such moment."""
+    await tx.execute("UPDATE inbox SET due_at = $2 WHERE seq = $1 AND handled_at IS NULL", seq, until)
+
+
 async def failed(tx: Tx, seq: int) -> int:
     """Count a failed attempt; returns how many there were."""
     attempts = await tx.fetchval("UPDATE inbox SET attempts = attempts + 1 WHERE seq = $1 RETURNING attempts", seq)

@@ -441,3 +441,102 @@ async def test_identity_servers_are_asked_about_so_many_invites_of_one_inviter(h
     house.world.plant(GARDEN, ALICE, "later")
     await house.live()
     assert len(asked) == ASKED_ABOUT + 1
+
+
+# --- identity servers -----------------------------------------------------------------------------------------
+
+
+class SlowVouching:
+    """Identity servers that do not answer until they are let."""
+
+    def __init__(self) -> None:
+        self.answer = asyncio.Event()
+        self.asked = 0
+
+    async def __call__(self, _: object) -> Known:
+        self.asked += 1
+        await self.answer.wait()
+        return Known(Truth.TRUE)
+
+
+@pytest.fixture
+async def vouching(house: House) -> SlowVouching:
+    """The identity servers take their time; what they vouch for is accepted."""
+    house.door.vouch = vouching = SlowVouching()
+    await house.set_policy("{rules: [], otherwise: forward, otherwise_third_party: accept}")
+    return vouching
+
+
+async def invites(house: House) -> list[tuple[str, str]]:
+    async with house.db.tx() as tx:
+        rows = await tx.fetch("SELECT token, state FROM requests WHERE kind = 'third_party_invite' ORDER BY id")
+    return [(row["token"], row["state"]) for row in rows]
+
+
+async def test_a_knock_waits_for_no_identity_server(house: House, vouching: SlowVouching) -> None:
+    for number in range(10):
+        house.world.plant(GARDEN, ALICE, f"t{number}")
+    await begin(house)
+
+    await knocked_through(house, ANA)
+
+    assert (vouching.asked, await invites(house)) == (elsewhere.VOUCHING, [])
+    vouching.answer.set()
+    await house.live()
+    assert sorted(await invites(house)) == [(f"t{number}", "standing") for number in range(10)]
+    assert vouching.asked == 10
+
+
+async def test_what_the_identity_servers_were_asked_is_asked_again_after_a_kill(
+    house: House, vouching: SlowVouching
+) -> None:
+    house.world.plant(GARDEN, ALICE, "t1")
+    await begin(house)
+    await house.die()
+    await house.start_again()
+    house.door.vouch = again = SlowVouching()
+    again.answer.set()
+    house.clock.go_on(61)
+    await house.live()
+
+    assert (await invites(house), vouching.asked, again.asked) == ([("t1", "standing")], 1, 1)
+
+
+async def test_an_invite_that_is_found_at_a_look_is_asked_about_in_no_turn_either(
+    house: House, vouching: SlowVouching
+) -> None:
+    house.world.plant(GARDEN, ALICE, "t1")
+    house.world.outbox.clear()
+    house.door.look_at(GARDEN)
+    await begin(house)
+
+    await knocked_through(house, ANA)
+    vouching.answer.set()
+    await house.live()
+
+    assert await invites(house) == [("t1", "standing")]
+
+
+async def test_what_is_taken_back_while_the_identity_servers_are_asked_is_no_request(
+    house: House, vouching: SlowVouching
+) -> None:
+    house.world.plant(GARDEN, ALICE, "t1")
+    await begin(house)
+    house.world.empty(GARDEN, ALICE, "t1")
+    await begin(house)
+    vouching.answer.set()
+    await house.live()
+
+    assert await invites(house) == []
+
+
+async def test_who_comes_in_by_an_invite_waits_until_it_was_judged(house: House, vouching: SlowVouching) -> None:
+    house.world.plant(GARDEN, ALICE, "t1")
+    house.world.redeem(GARDEN, ANA, "t1")
+    await begin(house)
+    assert await invites(house) == []
+    vouching.answer.set()
+    await begin(house)
+    await house.later(2)
+
+    assert [state for _, state in await invites(house)] == ["redeemed"]
