@@ -101,6 +101,16 @@ def no_such_applicant(text: str) -> Words:
     )
 
 
+def no_such_invite(text: str) -> Words:
+    """Neither a number nor an address or a name that an unused invite is for."""
+    return words(
+        "I found no unused third-party invite for {}. Give the number of the invite: {} shows it. I know the addresses only "
+        "of invites that I sent.",
+        code(shown(text, NAME_LIMIT)),
+        code("!kb invites"),
+    )
+
+
 def which_applicant(requests: Sequence[Request]) -> Words:
     """Several who are waiting could be meant."""
     return lines([words("Several requests fit. Please give the number:"), *_who(requests)])
@@ -201,17 +211,19 @@ def lacks_power(who: Words, shortfall: Shortfall, label: str) -> Words:
 
 def acts_for_nobody(who: str) -> str:
     """Whoever the bot acts for, as the author of a policy or by an answer, is in the room no longer."""
-    return f"I act for {shown(who, ID_LIMIT)}, who is not joined to the room now"
+    who = shown(who, ID_LIMIT)
+    return f"I need the permission of {who} for this, and {who} is not joined to the room now"
 
 
 def acts_for_the_powerless(who: str, shortfall: Shortfall) -> str:
     """Whoever the bot acts for may not do this themselves."""
-    return f"I act for {shown(who, ID_LIMIT)}, who may not do this: {shortfall.why.removesuffix('.')}"
+    who = shown(who, ID_LIMIT)
+    return f"I need the permission of {who} for this, and {who} does not have it: {shortfall.why.removesuffix('.')}"
 
 
 def may_invite_no_more(who: str, what: str) -> str:
     """Why an invite is not put into the room for somebody who asked for it while they might."""
-    return f"{shown(who, ID_LIMIT)}, who had me send it, {what}."
+    return f"{shown(who, ID_LIMIT)} asked me to send it, and {what}."
 
 
 def answer_fell(request: Request, label: str, why: str) -> Words:
@@ -487,8 +499,8 @@ NO_KEY = "its key did not reach me, though I asked for it"
 def unreadable(sender: str, why: str) -> Words:
     """Something was said in an encrypted room that the bot cannot read: perhaps a command."""
     return words(
-        "🔒 I cannot read this message of {}: {}. If it was for me, please type it again; if that does not help, sign in "
-        "to your client anew, or use another device.",
+        "🔒 I cannot read this message of {}: {}. If it was for me, please type it again. If that does not help, log "
+        "out of your client and log in again, or use another device.",
         user(sender),
         why,
     )
@@ -599,7 +611,7 @@ def explained(decision: Decision | None, request: Request | None = None) -> list
         last = words("Policy: {}, since rule {} cannot be judged: {}", verdict, rule(decision.rule), decision.unknown)
     elif decision.doubt is not None:
         though = words(", though rule {} matches", rule(decision.rule)) if decision.rule != OTHERWISE else NOTHING
-        last = words("Policy: {}{}, as {}", verdict, though, decision.doubt)
+        last = words("Policy: {}{}, because {}", verdict, though, decision.doubt)
     elif decision.rule == SERVER_ACL:
         last = words("Policy: not asked, since the room's server ACL denies their server")
     elif decision.rule != OTHERWISE:
@@ -759,7 +771,7 @@ def not_an_invite(number: int) -> Words:
 def invite_list(label: str, found: Sequence[Request], addresses: Mapping[str, Addressed], now: int) -> Words:
     """The third-party invites of a room, with the address where the bot itself sent it."""
     if not found:
-        return words("No third-party invite stands in {}.", room(label))
+        return words("{} has no unused third-party invite.", room(label))
     rows = []
     for request in found:
         sent = sent_to(addresses.get(request.invite.token)) if request.invite is not None else NOTHING

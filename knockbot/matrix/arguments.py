@@ -19,7 +19,16 @@ from knockbot.domain import ids, wording
 from knockbot.domain.ids import RoomReference
 from knockbot.domain.invites import Address, read_address
 from knockbot.domain.model import Request
-from knockbot.matrix.calls import Call, Misuse, NotMeant, manages_rooms, named_room, only_room, requests_meant
+from knockbot.matrix.calls import (
+    Call,
+    Misuse,
+    NotMeant,
+    invites_meant,
+    manages_rooms,
+    named_room,
+    only_room,
+    requests_meant,
+)
 from knockbot.store import rooms
 from knockbot.store.rooms import ProtectedRoom
 
@@ -214,6 +223,7 @@ SOME_ROOM = optional(Argument("ROOM", "Which room?", A_ROOM, _listed_room))
 ROOM_TO_UNPROTECT = Argument("ROOM", "Which room?", A_ROOM, _room_to_unprotect)
 NEW_ROOM = Argument("ROOM", "Which room?", A_ROOM, _reference)
 REQUESTS = Argument("N…", "Which request? Give its number, or reply to its card.", "12", requests_meant)
+INVITES = replace(REQUESTS, read=invites_meant)
 USER = Argument("@user", "Which user? Give the full user ID.", "@ana:example.org", _user)
 REQUEST_OR_USER = optional(
     Argument("N or @user", "Which request, or which user?", "12", _request_or_user),

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
 from knockbot.domain import ids, wording
+from knockbot.domain.invites import read_address
 from knockbot.domain.model import Message, Request
 from knockbot.domain.words import Words
 from knockbot.errors import ActionError
 from knockbot.flow import review
 from knockbot.flow.door import Door
+from knockbot.flow.invites import may_be_taken_back
 from knockbot.matrix.typed import MARKS, NotNumbers, after_name, read_numbers
-from knockbot.store import cards, requests, rooms
+from knockbot.store import addressees, cards, requests, rooms
 from knockbot.store.db import Tx
 from knockbot.store.rooms import ProtectedRoom
 
@@ -201,6 +204,40 @@ async def _by_applicant(tx: Tx, call: Call, text: str) -> tuple[Meant, str]:
     if not found:
         raise NotMeant(wording.no_such_applicant(first if named else text))
     # Whoever knocks chooses a name: one that is like another with words after it must not take that one's answer.
+    if len(found) > 1:
+        raise NotMeant(wording.which_applicant([request for request, _ in found]))
+    request, rest = found[0]
+    return Meant((request,), told=True), rest
+
+
+async def invites_meant(call: Call, text: str) -> tuple[Meant, str] | None:
+    """The third-party invites that a command is about: as any request, or by the address or the name they are for."""
+    async with call.door.db.tx() as tx:
+        numbered = read_address(text) is None and re.match("#?[0-9]", text) is not None
+        if text and not numbered and await _replied_to(tx, call) is None:
+            return await _by_addressee(tx, call, text)
+    return await requests_meant(call, text)
+
+
+async def _by_addressee(tx: Tx, call: Call, text: str) -> tuple[Meant, str]:
+    """The one unused invite to the address that a text begins with, or to the name; never one of several."""
+    read = read_address(text)
+    found: list[tuple[Request, str]] = []
+    sending = False
+    for room in await rooms.managed_by(tx, call.room):
+        sent_to = await addressees.of_room(tx, room.room_id)
+        sending = sending or (read is not None and await addressees.is_asked_for(tx, room.room_id, read[0]))
+        for request in await requests.invites_of(tx, room.room_id):
+            if request.invite is None or request.management_room != call.room or not may_be_taken_back(request):
+                continue
+            addressee = sent_to.get(request.invite.token)
+            after = after_name(text, request.invite.display_name)
+            if read is not None and addressee is not None and addressee.address == read[0]:
+                found.append((request, read[1]))
+            elif after is not None:
+                found.append((request, after))
+    if not found:
+        raise NotMeant(wording.BEING_INVITED if sending else wording.no_such_invite(text))
     if len(found) > 1:
         raise NotMeant(wording.which_applicant([request for request, _ in found]))
     request, rest = found[0]

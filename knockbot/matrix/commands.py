@@ -23,6 +23,7 @@ from knockbot.matrix import lookups, orders
 from knockbot.matrix.arguments import (
     ADDRESS,
     COMMAND,
+    INVITES,
     MESSAGE,
     NEW_ROOM,
     POLICY,
@@ -110,7 +111,7 @@ COMMANDS: dict[str, Command] = {
         Command("ban", (REQUESTS, REASON), "ban the applicants", orders.answer(Verdict.BAN)),
         Command("invite", (ROOM, ADDRESS), "invite an e-mail address or a phone number", orders.invite),
         Command("invites", (ROOM,), "the third-party invites of a room", lookups.list_invites),
-        Command("revoke", (REQUESTS, REASON), "revoke third-party invites", orders.revoke),
+        Command("revoke", (INVITES, REASON), "revoke third-party invites", orders.revoke),
         Command("policy show", (ROOM, optional(REVISION)), "the policy in force, or an old one", lookups.policy_show),
         Command("policy set", (ROOM, POLICY), "set another policy, as YAML on the lines below", orders.policy_set),
         Command("policy revert", (ROOM, REVISION), "use an old policy again", orders.policy_revert),

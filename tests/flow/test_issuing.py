@@ -182,6 +182,48 @@ async def test_it_can_be_revoked(house: House) -> None:
     assert (request.state, request.by, stands(house, "token1")) == (State.REVOKED, MONA, False)
 
 
+@pytest.mark.parametrize("typed", [CARLA, "Carla@Mail.Example, sorry", f"mailto:{CARLA}"])
+async def test_it_can_be_revoked_by_the_address_that_it_was_sent_to(house: House, typed: str) -> None:
+    await issued(house)
+    await issued(house, "carl@mail.example")
+    assert "#1" in await asked(house, f"revoke {typed}")
+    await house.live()
+
+    assert (await states(house), stands(house, "token1")) == (["revoked", "standing"], False)
+
+
+async def test_an_invite_can_be_revoked_by_the_name_that_is_shown(house: House) -> None:
+    house.world.plant(GARDEN, ALICE, display_name="dav...@exa...")
+    await house.live()
+    assert "#1" in await asked(house, "revoke dav...@exa... sorry")
+    await house.live()
+
+    assert await states(house) == ["revoked"]
+
+
+@pytest.mark.parametrize(
+    "typed", ["other@mail.example", "Nobody", "@dave:tulip.example", "+49 170 1234567", "00491701234567"]
+)
+async def test_where_no_invite_fits_it_is_said_how_to_name_it(house: House, typed: str) -> None:
+    await issued(house)
+    assert "Give the number" in await asked(house, f"revoke {typed}")
+    await house.live()
+
+    assert await states(house) == ["standing"]
+
+
+async def test_no_invite_of_several_that_fit_is_revoked(house: House) -> None:
+    await issued(house)
+    house.world.plant(GARDEN, ALICE, display_name=CARLA)  # whoever invites chooses the name
+    await house.live()
+    said = await asked(house, f"revoke {CARLA}")
+    await house.live()
+
+    assert "#1" in said
+    assert "#2" in said
+    assert await states(house) == ["standing", "pending"]
+
+
 async def test_the_only_room_need_not_be_named(house: House) -> None:
     house.tell(f"invite {CARLA}")
     await house.live()
