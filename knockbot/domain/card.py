@@ -314,9 +314,8 @@ def doubt(request: Request) -> Words:
     if not request.awaits_moderators or decision is None:
         return NOTHING
     if decision.doubt is not None:
-        matches = words("Rule {} matches, but it is", rule(decision.rule))
-        said = matches if decision.rule != OTHERWISE else words("It is")
-        return words("{} left to you, as {}.", said, decision.doubt)
+        matches = words("Rule {} matches. ", rule(decision.rule)) if decision.rule != OTHERWISE else NOTHING
+        return words("{}I ask you, because {}.", matches, decision.doubt)
     if decision.unknown is not None:
         return words(
             "Not judged: rule {} depends on something that I cannot find out now: {}",

@@ -197,7 +197,8 @@ def _unfit(place: _Entry, kept: Mapping[str, str]) -> str | None:
     if place.room == place.management_room:
         return "it is its own management room; name another one."
     if place.room is not None and place.room in kept:
-        return f"it is the same room as {kept[place.room]}, which stands before it and counts; take one of them out."
+        first = kept[place.room]
+        return f"it is the same room as {first}, which is listed first. I use the first entry. Remove one of them."
     return None
 
 

@@ -324,7 +324,7 @@ def test_what_no_rule_decided_is_named_by_its_key_in_the_policy(one: Request, na
         (Decision(Verdict.FORWARD, "ours", doubt="its keys do not hold"), ["“ours” matches", "its keys do not hold"]),
         (
             Decision(Verdict.FORWARD, "otherwise", doubt="its keys do not hold"),
-            ["left to you, as its keys do not hold"],
+            ["I ask you, because its keys do not hold"],
         ),
         (Decision(Verdict.FORWARD, "ours", unknown="what power the inviter has"), ["Not judged", "what power"]),
     ],
@@ -333,7 +333,7 @@ def test_it_says_why_the_policy_leaves_it_to_people(decision: Decision, parts: l
     text = said(invited(7, URL, decision=decision))
 
     assert [part for part in parts if part not in text] == []
-    assert "left to you" not in said(invited(7, URL, decision=decision, answer=answered(Verdict.REJECT)))
+    assert "I ask you" not in said(invited(7, URL, decision=decision, answer=answered(Verdict.REJECT)))
 
 
 def test_the_block_of_an_invite_names_its_inviter_and_nobody_until_somebody_came_in() -> None:
