@@ -32,7 +32,7 @@ from knockbot.matrix.homeserver import UNWELL, Homeserver
 from knockbot.matrix.identity import IdentityServers
 from knockbot.store import encryption, rooms
 from knockbot.store.db import UP_TO_DATE, Database, InUse, peeking, probe
-from knockbot.store.fitness import redacted
+from knockbot.store.refusals import redacted
 
 LIMIT_PROBES = 25
 """Requests in a row that a homeserver with its usual limits would not all serve."""

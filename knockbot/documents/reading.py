@@ -9,6 +9,7 @@ from difflib import get_close_matches
 
 from knockbot.documents.text import shown, storable
 from knockbot.errors import Fault
+from knockbot.times import DAY, HOUR, MINUTE, SECOND, WEEK
 
 Path = tuple[str | int, ...]
 
@@ -64,7 +65,7 @@ def yes_or_no(value: object, path: Path) -> bool:
     return value
 
 
-DURATIONS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+DURATIONS = {"s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY, "w": WEEK}
 """Milliseconds in each unit a duration is written in."""
 
 

@@ -14,6 +14,7 @@ from knockbot.documents.text import storable
 from knockbot.domain.ids import host_of
 from knockbot.domain.model import IdentityKey, MemberChange, Membership, Verdict
 from knockbot.domain.power import ANYBODY, Powers
+from knockbot.times import DAY
 
 MOST_KEYS = 20
 """Keys of an invite that are looked into; identity servers write two or three."""
@@ -156,7 +157,6 @@ def read_address(text: str) -> tuple[Address, str] | None:
     return None
 
 
-DAY = 24 * 3600 * 1000
 """Milliseconds in which the budgets for issued invites are counted."""
 
 

@@ -46,6 +46,7 @@ from knockbot.domain.words import (
     user,
     words,
 )
+from knockbot.times import MINUTE
 
 POLICY_LIMIT = 10_000
 """Characters of a policy shown at most: an event has to hold it twice."""
@@ -867,8 +868,6 @@ class Addressed(Protocol):
     @property
     def name(self) -> str: ...
 
-
-MINUTE = 60 * 1000
 
 NO_ADDRESS = "Whom? Give an e-mail address, or a phone number with its country code (+49 …)."
 

@@ -17,8 +17,7 @@ from typing import Any, Final, Protocol, TypeVar
 from knockbot.domain.ids import server_of
 from knockbot.domain.model import IdentityKey, Known, ThirdPartyInvite
 from knockbot.errors import KnockbotError, Later
-
-MINUTE: Final = 60_000
+from knockbot.times import HOUR, MINUTE
 
 AT_ONCE: Final = 12
 """Questions under way in all."""
@@ -142,7 +141,7 @@ class Elsewhere:
 
     def may_ask_about(self, inviter: str) -> bool:
         """Whether identity servers may be asked about one more invite of somebody; if so it is counted."""
-        return _count(self._inviters, inviter, self.now(), most=ASKED_ABOUT, within=60 * MINUTE) is None
+        return _count(self._inviters, inviter, self.now(), most=ASKED_ABOUT, within=HOUR) is None
 
     @contextmanager
     def without_a_place(self) -> Iterator[None]:

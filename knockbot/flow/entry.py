@@ -25,9 +25,8 @@ from knockbot.store.db import Tx
 from knockbot.store.pending_protects import PendingProtect
 from knockbot.store.room_upgrades import Stage
 from knockbot.store.rooms import ProtectedRoom
+from knockbot.times import DAY, HOUR
 
-HOUR = 3600 * 1000
-DAY = 24 * HOUR
 ATTEMPTS = 3
 """Failed attempts at `protect` of one requester within an hour."""
 

@@ -9,8 +9,7 @@ from knockbot.domain.words import Words
 from knockbot.flow import settle
 from knockbot.flow.door import Door
 from knockbot.store.db import Tx
-
-DAY = 24 * 3600 * 1000
+from knockbot.times import DAY
 
 ALMOST = frozenset(
     {

@@ -15,8 +15,9 @@ from knockbot.flow.door import Door
 from knockbot.flow.judge import judge
 from knockbot.store import effects, inbox, requests, rooms
 from knockbot.store.db import Tx
+from knockbot.times import MINUTE
 
-OLD_NEWS = 60 * 1000
+OLD_NEWS = MINUTE
 """An event this old on arrival (milliseconds) was kept back somewhere, and the room may have moved on since."""
 
 MADE_BY: dict[Membership, Act] = {Membership.INVITE: Act.INVITE, Membership.LEAVE: Act.KICK, Membership.BAN: Act.BAN}
@@ -50,7 +51,7 @@ async def member_changed(door: Door, change: MemberChange, seq: int | None) -> N
         async with door.closing(seq):
             return
     if current.membership is not Membership.KNOCK:
-        await moved_on(door, current, seq)
+        await moved_on(door, current, seq, request)
         return
     decision = await (judge(door, in_force, current.as_knock()) if in_force is not None else judged(door, current))
     await take_in(door, current, decision, seq)
@@ -59,7 +60,7 @@ async def member_changed(door: Door, change: MemberChange, seq: int | None) -> N
 MOST_KNOCKS = 10
 """Knocks of one applicant at one room that are judged within `requests.OF_LATE`; no homeserver limits them."""
 
-HELD = 5 * 60 * 1000
+HELD = 5 * MINUTE
 """Milliseconds for which those after them are held back, to be judged as one: the newest."""
 
 
@@ -155,12 +156,15 @@ async def _knocked_again(door: Door, tx: Tx, request: Request, change: MemberCha
     return await requests.get(tx, request.id)
 
 
-async def moved_on(door: Door, change: MemberChange, seq: int | None) -> None:
-    """A membership other than a knock: perhaps the outcome of a request, perhaps the bot's own act coming back."""
+async def moved_on(door: Door, change: MemberChange, seq: int | None, last: Request | None) -> None:
+    """A membership other than a knock: perhaps the outcome of a request, perhaps the bot's own act coming back.
+
+    `last` is the newest knock of whom it is about.
+    """
     wrong = await _hit_the_wrong_thing(door, change)
-    overridden = await _by_an_overridden_act(door, change)
+    overridden = await _by_an_overridden_act(door, change, last)
     fell = await inviters.fallen_by(door, change)
-    unasked = await _was_invited_unasked(door, change)
+    unasked = await _was_invited_unasked(door, change, last)
     async with door.closing(seq) as tx:
         await _note_removal(door, tx, change)
         for request in await requests.about(tx, change.room_id, change.user_id):
@@ -194,12 +198,10 @@ async def _note_removal(door: Door, tx: Tx, change: MemberChange) -> None:
 REMOVED: dict[Membership, State] = {Membership.LEAVE: State.REJECTED, Membership.BAN: State.BANNED}
 
 
-async def _was_invited_unasked(door: Door, change: MemberChange) -> bool:
+async def _was_invited_unasked(door: Door, change: MemberChange, last: Request | None) -> bool:
     """Whether this takes an invite back that somebody had signed for them, as whoever holds a key of one can."""
     if change.of_their_own or change.membership is not Membership.LEAVE or change.replaces is None:
         return False
-    async with door.db.tx() as tx:
-        last = await requests.latest(tx, change.room_id, change.user_id)
     if last is None or last.state is not State.ACCEPTED:
         return False
     before = await door.outside.past_member(change.room_id, change.replaces)
@@ -211,10 +213,8 @@ def _is_overriding(request: Request) -> bool:
     return request.open and request.answer is not None and request.answer.instead
 
 
-async def _by_an_overridden_act(door: Door, change: MemberChange) -> bool:
+async def _by_an_overridden_act(door: Door, change: MemberChange, request: Request | None) -> bool:
     """Whether this came of an act of the bot's that another answer has overridden since, and that was on its way."""
-    async with door.db.tx() as tx:
-        request = await requests.latest(tx, change.room_id, change.user_id)
     if request is None or not _is_overriding(request) or request.answer is None:
         return False
     if change.membership in plan.WANTED[plan.ACT_OF[request.answer.verdict]]:

@@ -42,6 +42,7 @@ from knockbot.flow.judge import judge
 from knockbot.flow.rooms import is_member
 from knockbot.store import effects, inbox, requests, rooms
 from knockbot.store.db import Tx, Unusable
+from knockbot.times import MINUTE
 
 # --- what happens to them -------------------------------------------------------------------------------------
 
@@ -155,7 +156,7 @@ async def _judge(
     return await judge(door, in_force, invite.as_knock(), Kind.THIRD_PARTY_INVITE, replace(facts, valid=valid))
 
 
-ANSWERED: Final = 60 * 1000
+ANSWERED: Final = MINUTE
 """Milliseconds after which an event is looked at again whose question to the identity servers died with its process."""
 
 

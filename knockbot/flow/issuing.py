@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from knockbot.domain import plan, wording
-from knockbot.domain.invites import DAY, IN_VAIN, UNASKED, Address, StoredInvite, masked, possible_again, written
+from knockbot.domain.invites import IN_VAIN, UNASKED, Address, StoredInvite, masked, possible_again, written
 from knockbot.domain.model import (
     Answer,
     Effect,
@@ -32,8 +32,9 @@ from knockbot.store import addressees, effects, requests, rooms
 from knockbot.store.addressees import Addressee, Asked
 from knockbot.store.db import Tx
 from knockbot.store.rooms import ProtectedRoom
+from knockbot.times import DAY, HOUR
 
-LATE = 60 * 60 * 1000
+LATE = HOUR
 """Milliseconds after which an invite that was asked for is not sent any more: whoever asked has long gone on."""
 
 KILLED = "I was interrupted while the identity server was asked."

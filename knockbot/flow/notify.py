@@ -11,8 +11,7 @@ from knockbot.flow import rules
 from knockbot.flow.door import Door
 from knockbot.store import effects
 from knockbot.store.db import Tx
-
-DAY = 24 * 3600 * 1000
+from knockbot.times import DAY
 
 STAYS = 7 * DAY
 """Milliseconds that the bot stays in a room made to tell somebody, so that they can come and read."""

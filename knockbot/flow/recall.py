@@ -20,8 +20,9 @@ from knockbot.flow import settle
 from knockbot.flow.door import Door, log
 from knockbot.store import cards, effects, processes, requests, restores, rooms
 from knockbot.store.db import Tx
+from knockbot.times import MINUTE
 
-MARGIN = 10 * 60 * 1000
+MARGIN = 10 * MINUTE
 """How far (milliseconds) the clocks of the homeserver and of whoever wrote the back-up may be apart."""
 
 LOST_NUMBERS = 1000

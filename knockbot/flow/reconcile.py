@@ -303,7 +303,13 @@ async def _find_missed_redeemers(door: Door, room: ProtectedRoom) -> None:
             await redeeming.redeemed(door, change, None)
             current = await door.outside.member(room.room_id, change.user_id)
             if current is not None and current.event_id != change.event_id:
-                await intake.moved_on(door, current, None)
+                await _moved_on(door, current)
+
+
+async def _moved_on(door: Door, change: MemberChange) -> None:
+    async with door.db.tx() as tx:
+        last = await requests.latest(tx, change.room_id, change.user_id)
+    await intake.moved_on(door, change, None, last)
 
 
 async def _card_for_many(door: Door, room: ProtectedRoom, decisions: list[Decision]) -> int | None:
@@ -324,7 +330,7 @@ async def _find_missed_outcomes(door: Door, room: ProtectedRoom, knocking: set[s
             if change is None and request.kind is Kind.KNOCK and request.moved_from is None:
                 await _never_knocked(door, request)
             elif change is not None and change.membership is not Membership.KNOCK:
-                await intake.moved_on(door, change, None)
+                await _moved_on(door, change)
 
 
 async def _never_knocked(door: Door, request: Request) -> None:

@@ -22,6 +22,7 @@ from knockbot.flow.rooms import is_denied, is_in, is_joined
 from knockbot.flow.standings import Standing
 from knockbot.store import cards, inbox, requests, room_upgrades, rooms
 from knockbot.store.db import Tx
+from knockbot.times import DAY, MINUTE
 
 
 async def objection(door: Door, wish: Wish, request: Request) -> Words | None:
@@ -98,7 +99,7 @@ def overrides(verdict: Verdict, request: Request) -> bool:
     return request.open and request.answer is not None and SEVERITY[verdict] > SEVERITY[request.answer.verdict]
 
 
-OLD = 24 * 3600 * 1000
+OLD = DAY
 """A knock from another server that is older than this (milliseconds) may have been taken back there."""
 
 
@@ -129,7 +130,7 @@ async def _could_see(tx: Tx, wish: Wish, request: Request) -> bool:
     return said.at > max(request.changed_at, edit.at + OVERDUE)  # the homeserver forgot to tell of the edit
 
 
-OVERDUE = 60 * 1000
+OVERDUE = MINUTE
 """Milliseconds after which an edit that the homeserver has not told of is taken as one that it forgot to."""
 
 

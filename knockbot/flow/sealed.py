@@ -14,14 +14,14 @@ from knockbot.flow.door import Door, log
 from knockbot.store import encryption, inbox, rooms
 from knockbot.store.db import Tx
 from knockbot.store.inbox import Waiting
+from knockbot.times import DAY, MINUTE
 
 SOON = 3_000
 """Milliseconds within which a key comes that is on its way already: keys and messages come by different ways."""
 
-PATIENCE = 60_000
+PATIENCE = MINUTE
 """Milliseconds that a message then waits for the key that was asked for."""
 
-DAY = 24 * 3600 * 1000
 
 SEALED = "m.room.encrypted"
 

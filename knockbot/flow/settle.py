@@ -15,8 +15,8 @@ from knockbot.flow import journal, notify, rules
 from knockbot.flow.door import IN_CLEAR, Door, log
 from knockbot.store import audit, cards, effects, requests, room_upgrades, rooms
 from knockbot.store.db import Tx
+from knockbot.times import HOUR, MINUTE
 
-HOUR = 3600 * 1000
 UNDER_WAY = 2000
 """Milliseconds after which a card says that an answer is on its way, if it has not arrived by then."""
 
@@ -26,7 +26,6 @@ CROWDED = 5
 CROWD = 10
 """Applicants who were shown on cards at one door within a minute; whoever comes after them shares a card."""
 
-MINUTE = 60 * 1000
 MOST_SHARING = 50
 """Requests of a crowd that one card shows; the next get another."""
 

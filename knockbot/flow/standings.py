@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from knockbot.domain.power import Powers
+from knockbot.times import MINUTE
 
-KEPT = 5 * 60 * 1000
+KEPT = 5 * MINUTE
 """How long (milliseconds) it is remembered at most, should an event be lost."""
 
 IMMEDIATE = 10_000

@@ -21,7 +21,7 @@ from knockbot.domain.model import Act, Effect, Kind, MemberChange, Membership, R
 from knockbot.domain.policy import Reasons
 from knockbot.domain.words import NAME_LIMIT, Words
 from knockbot.errors import Later, Never
-from knockbot.flow import authority, consequences, intake, inviters, issuing, notify, review, rules, sealed, settle
+from knockbot.flow import authority, consequences, intake, inviters, issuing, review, rules, sealed, settle
 from knockbot.flow.consequences import Done, Outcome, Overtaken
 from knockbot.flow.door import IN_CLEAR, NOT_ALLOWED, Door, log
 from knockbot.flow.rooms import is_denied, is_in
@@ -34,8 +34,9 @@ from knockbot.matrix.homeserver import Homeserver
 from knockbot.matrix.keyring import Keyring
 from knockbot.store import cards, effects, encryption, requests, rooms
 from knockbot.store.effects import Claimed
+from knockbot.times import DAY, MINUTE
 
-CLOCKS_APART = 10 * 60 * 1000
+CLOCKS_APART = 10 * MINUTE
 """How far (milliseconds) the homeserver's clock may have been behind where we believe it, for messages of our own."""
 
 PAGES = 50
@@ -193,7 +194,7 @@ async def _explain(hand: Hand, claimed: Claimed, stood: MemberChange | None, err
 async def write(hand: Hand, claimed: Claimed) -> Outcome:
     """Make a private room and invite somebody there, once; what there is to say is said when they are invited."""
     effect, user_id = claimed.effect, claimed.effect.user_id or ""
-    if hand.door.now() - claimed.created_at > notify.DAY:
+    if hand.door.now() - claimed.created_at > DAY:
         return Overtaken("it is too old to be told")
     room_id = await _made_before(hand, effect.key) if claimed.tried_before else None
     if room_id is None:
@@ -326,7 +327,7 @@ async def _is_to_call(hand: Hand, card_id: int) -> bool:
     """Whether a card calls people: those that are posted within a minute call them once."""
     async with hand.door.db.tx() as tx:
         now = hand.door.now()
-        return await cards.calls(tx, card_id, now, now - settle.MINUTE)
+        return await cards.calls(tx, card_id, now, now - MINUTE)
 
 
 async def edit_card(hand: Hand, claimed: Claimed) -> Outcome:

@@ -43,8 +43,9 @@ from knockbot.matrix.calls import TICK, Call, Misuse, NotMeant, Promise
 from knockbot.matrix.typed import PREFIXES, addressed, without_fallback
 from knockbot.store import bot_memberships, cards, effects
 from knockbot.store.db import Tx
+from knockbot.times import HOUR
 
-LATE = 60 * 60 * 1000
+LATE = HOUR
 """Milliseconds after which a command is not run any more: whoever typed it has long gone on."""
 
 

@@ -11,8 +11,9 @@ from typing import Any
 
 from mautrix.util.async_db import Scheme
 
-from knockbot.domain.invites import DAY, Address
+from knockbot.domain.invites import Address
 from knockbot.store.db import Tx
+from knockbot.times import DAY
 
 
 @dataclass(frozen=True, slots=True)

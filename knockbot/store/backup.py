@@ -27,7 +27,7 @@ from knockbot import __version__
 from knockbot.errors import Unavailable
 from knockbot.store import addressees, effects, encryption, processes, restores
 from knockbot.store.db import REFUSED, UPGRADE_LOCK, Database, Tx
-from knockbot.store.fitness import first_line, in_words, redacted
+from knockbot.store.refusals import first_line, in_words, redacted
 from knockbot.store.upgrades import FIRST_TABLE, STEPS, UPGRADES, version_in
 
 TABLES: Mapping[str, str | None] = {

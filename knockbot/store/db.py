@@ -26,7 +26,7 @@ from mautrix.util.async_db.aiosqlite import POSITIONAL_PARAM_PATTERN
 from yarl import URL
 
 from knockbot.errors import Unavailable
-from knockbot.store.fitness import (
+from knockbot.store.refusals import (
     POSTGRES_CONNECTIONS,
     cannot_be_used_now,
     first_line,

@@ -11,10 +11,11 @@ from typing import Any
 from knockbot.documents.text import storable
 from knockbot.domain import nesting
 from knockbot.store.db import Tx
+from knockbot.times import DAY
 
 log = logging.getLogger("knockbot.store")
 
-KEEP = 24 * 3600 * 1000
+KEEP = DAY
 """How long mail that was taken in is known against repeats, in milliseconds."""
 
 

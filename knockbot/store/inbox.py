@@ -8,8 +8,9 @@ from typing import Any
 
 from knockbot.store import encryption
 from knockbot.store.db import Tx
+from knockbot.times import WEEK
 
-KEEP = 7 * 24 * 3600 * 1000
+KEEP = WEEK
 """How long the ids of handled events are remembered against repeats, in milliseconds."""
 
 

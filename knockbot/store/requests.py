@@ -20,6 +20,7 @@ from knockbot.domain.model import (
     Verdict,
 )
 from knockbot.store.db import Tx, for_update
+from knockbot.times import MINUTE
 
 _COLUMNS = (
     "id, management_room, number, room_id, kind, user_id, event_id, reason, display_name, has_avatar, state, "
@@ -129,22 +130,18 @@ async def by_number(tx: Tx, management_room: str, number: int) -> Request | None
 
 async def latest(tx: Tx, room_id: str, user_id: str) -> Request | None:
     """The newest knock of one applicant at one room, open or not."""
-    row = await tx.fetchrow(
-        f"SELECT {_COLUMNS} FROM requests WHERE room_id = $1 AND user_id = $2 AND kind = 'knock' "
-        f"ORDER BY id DESC LIMIT 1{for_update(tx)}",
-        room_id,
-        user_id,
-    )
-    return _request(row) if row else None
+    return await _newest_knock(tx, "room_id = $1 AND user_id = $2", room_id, user_id)
 
 
 async def by_knock(tx: Tx, room_id: str, event_id: str) -> Request | None:
     """The request whose knock is this event."""
+    return await _newest_knock(tx, "room_id = $1 AND event_id = $2", room_id, event_id)
+
+
+async def _newest_knock(tx: Tx, which: str, *args: str) -> Request | None:
     row = await tx.fetchrow(
-        f"SELECT {_COLUMNS} FROM requests WHERE event_id = $1 AND room_id = $2 AND kind = 'knock' "
-        f"ORDER BY id DESC LIMIT 1",
-        event_id,
-        room_id,
+        f"SELECT {_COLUMNS} FROM requests WHERE {which} AND kind = 'knock' ORDER BY id DESC LIMIT 1{for_update(tx)}",
+        *args,
     )
     return _request(row) if row else None
 
@@ -405,7 +402,7 @@ async def knocked_again(tx: Tx, request: Request, change: MemberChange, now: int
     )
 
 
-OF_LATE = 10 * 60 * 1000
+OF_LATE = 10 * MINUTE
 """Milliseconds within which the knocks of one applicant are counted together."""
 
 

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from knockbot.documents.text import storable
 from knockbot.domain.invites import (
-    DAY,
     LONGEST_PHONE,
     SHORTEST_PHONE,
     Address,
@@ -26,6 +25,7 @@ from knockbot.domain.invites import (
 )
 from knockbot.domain.model import MemberChange, Membership, ThirdPartyInvite
 from knockbot.domain.power import powers
+from knockbot.times import DAY
 
 INVITER = "@mod:tulip.example"
 ADMIN = "@admin:tulip.example"

@@ -24,6 +24,7 @@ from knockbot.flow.elsewhere import (
     TooMany,
 )
 from knockbot.store.inbox import Turn
+from knockbot.times import MINUTE
 from tests.flow.house import GARDEN, MODS, House
 from tests.flow.world import ALICE, ANA, BEA, BOT, FAR, HOME, Clock, levels_for
 
@@ -332,7 +333,7 @@ async def test_one_person_waits_for_nobody_elses_limit(questions: Elsewhere, far
         await questions.resolve(far, f"#{number}:far.example", ANA)
     with pytest.raises(TooMany) as refused:
         await questions.resolve(far, "#more:far.example", ANA)
-    assert refused.value.at == questions.now() + elsewhere.MINUTE
+    assert refused.value.at == questions.now() + MINUTE
 
     assert (await questions.resolve(far, "#more:far.example", BEA))[0] == "!room"
 

@@ -9,12 +9,13 @@ import pytest
 
 from knockbot import app
 from knockbot.config.settings import read_settings
-from knockbot.domain.invites import DAY, IN_VAIN, UNASKED
+from knockbot.domain.invites import IN_VAIN, UNASKED
 from knockbot.domain.model import Act, Known, State, Truth
 from knockbot.errors import Later, Never
 from knockbot.flow import issuing
 from knockbot.flow.worker import SILENT_PAUSE
 from knockbot.store import addressees, rooms
+from knockbot.times import DAY
 from tests.flow.house import GARDEN, MODS, House, housed
 from tests.flow.house import SETTINGS as WRITTEN
 from tests.flow.planted import (

@@ -15,6 +15,7 @@ from knockbot.flow.door import LOCKED
 from knockbot.flow.sealed import KeyMissing, Opened, Unreadable
 from knockbot.store import effects, inbox
 from knockbot.store.inbox import Arrival
+from knockbot.times import DAY
 from tests.flow.house import GARDEN, MODS, House
 from tests.flow.test_arrivals import Desk, said
 from tests.flow.world import BOT
@@ -162,7 +163,7 @@ async def test_whatever_one_sender_makes_up_is_told_in_one_line_a_day(desk: Desk
 
     await make_up("today")
     assert len(await house.effects()) == 1
-    house.clock.go_on(sealed.DAY / 1000)
+    house.clock.go_on(DAY / 1000)
     await make_up("tomorrow")
     assert len(await house.effects()) == 2
 

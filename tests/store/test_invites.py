@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from knockbot.domain.invites import DAY, Address, written
+from knockbot.domain.invites import Address, written
 from knockbot.domain.model import (
     Act,
     Decision,
@@ -24,6 +24,7 @@ from knockbot.store import addressees, effects, requests, rooms
 from knockbot.store.addressees import Addressee, Asked
 from knockbot.store.db import Database
 from knockbot.store.rooms import ProtectedRoom
+from knockbot.times import DAY
 from tests.store.samples import (
     GARDEN,
     GUEST,

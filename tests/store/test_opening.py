@@ -23,7 +23,7 @@ from knockbot.demo.homeserver import free_port
 from knockbot.errors import Unavailable
 from knockbot.store import backup
 from knockbot.store.db import Database, InUse, opened, probe
-from knockbot.store.fitness import redacted
+from knockbot.store.refusals import redacted
 from knockbot.store.upgrades import RESTORE, STEPS, UPGRADES
 from tests.store import notes
 

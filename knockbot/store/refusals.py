@@ -1,4 +1,4 @@
-"""Whether a database is fit for knockbot, and its own; what either engine says is wrong, with the mend.
+"""Which databases are refused, as unfit for knockbot or not its own; what a database says is wrong, with the mend.
 
 What it takes to run is tried in earnest, and taken back.
 """

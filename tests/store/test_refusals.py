@@ -17,9 +17,9 @@ from mautrix.util.async_db import Database as Pool
 from yarl import URL
 
 from knockbot.errors import Unavailable
-from knockbot.store import fitness
+from knockbot.store import refusals as unfit
 from knockbot.store.db import UP_TO_DATE, Database, Unusable, opened, peeking, probe
-from knockbot.store.fitness import POSTGRES_CONNECTIONS, in_words
+from knockbot.store.refusals import POSTGRES_CONNECTIONS, in_words
 from tests.lab import Postgres
 
 STATE_GROUPS = "CREATE TABLE state_groups_state (room_id TEXT); CREATE TABLE rooms (room_id TEXT)"
@@ -173,8 +173,8 @@ async def test_one_that_takes_no_changes_is_refused(fresh: str) -> None:
 
 
 async def test_old_engines_are_refused(fresh: str, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fitness, "OLDEST_POSTGRES", 99)
-    monkeypatch.setattr(fitness, "OLDEST_SQLITE", (99, 1))
+    monkeypatch.setattr(unfit, "OLDEST_POSTGRES", 99)
+    monkeypatch.setattr(unfit, "OLDEST_SQLITE", (99, 1))
     Path(sqlite_url.removeprefix("sqlite:")).touch()
 
     assert all("and it takes 99 or newer" in said for said in await refusals(fresh))
@@ -228,7 +228,7 @@ async def test_limits_do_not_hold_for_a_superuser(fresh: str) -> None:
 
 def test_a_server_that_allows_too_few_connections_is_refused() -> None:
     with pytest.raises(Unavailable, match=r"its server allows only 7 connections at once, and each .*max_connections"):
-        fitness._refuse_too_few_connections({"of_user": -1, "of_database": None, "of_server": 7}, "postgres:///k")
+        unfit._refuse_too_few_connections({"of_user": -1, "of_database": None, "of_server": 7}, "postgres:///k")
 
 
 async def test_tables_that_belong_to_somebody_else_are_told(fresh: str) -> None:
@@ -316,9 +316,9 @@ async def test_a_pool_that_hands_one_clients_connection_to_another_is_refused(fr
     pool = Pool.create(fresh)
     await pool.start()
     try:
-        await fitness._refuse_changing_connections(pool, fresh)
+        await unfit._refuse_changing_connections(pool, fresh)
         with pytest.raises(Unavailable, match="pool_mode = session"):
-            await fitness._refuse_changing_connections(OneForAll(pool), fresh)  # type: ignore[arg-type]  # all it asks
+            await unfit._refuse_changing_connections(OneForAll(pool), fresh)  # type: ignore[arg-type]  # all it asks
     finally:
         await pool.stop()
 
@@ -336,7 +336,7 @@ async def test_statements_that_a_pool_lost_say_the_same(fresh: str, error: Excep
             raise error
 
     with pytest.raises(Unavailable, match="pool_mode = session"):
-        await fitness._refuse_changing_connections(Lossy(), fresh)  # type: ignore[arg-type]  # all it asks
+        await unfit._refuse_changing_connections(Lossy(), fresh)  # type: ignore[arg-type]  # all it asks
 
 
 # --- while it is at work --------------------------------------------------------------------------------------
