@@ -12,7 +12,7 @@ from typing import Any
 
 from knockbot.documents.text import storable
 from knockbot.domain.ids import host_of
-from knockbot.domain.model import IdentityKey, MemberChange, Membership, Verdict
+from knockbot.domain.model import IdentityKey, MemberChange, Membership, Request, ThirdPartyInvite, Verdict
 from knockbot.domain.power import ANYBODY, Powers
 from knockbot.times import DAY
 
@@ -53,6 +53,24 @@ def spoken(token: str) -> str:
     return re.sub("%([0-9A-F]{4})", lambda odd: chr(int(odd[1], 16)), token.removeprefix(_WRITTEN))
 
 
+# --- on record --------------------------------------------------------------------------------------------------
+
+
+def is_on_record(known: Request | None, invite: ThirdPartyInvite) -> bool:
+    """Whether the newest request of its token is about this very invite, whatever came of it."""
+    return known is not None and known.invite is not None and known.invite.event_id == invite.event_id
+
+
+def is_awaited(known: Request | None, invite: ThirdPartyInvite) -> bool:
+    """Whether this is an invite that the bot sent on a moderator's word, and that the room was yet to hold."""
+    return (
+        known is not None
+        and known.invite is not None
+        and known.on_its_way
+        and known.invite.inviter == invite.inviter  # which nobody else can write
+    )
+
+
 # --- when the inviter falls -----------------------------------------------------------------------------------
 
 
@@ -65,6 +83,20 @@ class Fall(StrEnum):
     """Below the room's `invite` level, be it that they lost power or that the level was raised."""
     LEFT = "left"
     """Gone of their own will."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fallen:
+    """Somebody who planted invites, and what became of them; `cause` names the occasion."""
+
+    room_id: str
+    inviter: str
+    how: Fall
+    cause: str
+    author: str | None = None
+    """Who wrote the policy that says what becomes of the invites; none for the config file."""
+    powerless: str | None = None
+    """Why that person may not take invites back: then the moderators are asked."""
 
 
 def fall(change: MemberChange) -> Fall | None:

@@ -220,6 +220,20 @@ class Echo:
 Happening = MemberChange | ThirdPartyChange | Redaction | Message | Reaction | RoomChange | Echo
 
 
+@dataclass(frozen=True, slots=True)
+class RoomView:
+    """What a room looks like from outside its membership: its name for people, and how open it is."""
+
+    room_id: str
+    label: str
+    join_rule: str
+    world_readable: bool
+    encrypted: bool = False
+    version: str = "1"
+    allow: tuple[str, ...] = ()
+    """The rooms whose members may join without knocking, where the join rule is a restricted one."""
+
+
 # --- what is decided ------------------------------------------------------------------------------------------
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from knockbot.documents.text import shown
 from knockbot.domain import wording
 from knockbot.domain.fitness import KNOCKABLE, Concern, knows_rule, of_protected
-from knockbot.domain.model import Verdict
+from knockbot.domain.model import RoomView, Verdict
 from knockbot.domain.plan import ACT_OF
 from knockbot.domain.power import ANYBODY, Powers
 from knockbot.domain.words import ID_LIMIT, Words, lines
 from knockbot.errors import ActionError
-from knockbot.flow.door import Door, RoomView
+from knockbot.flow.door import Door
 from knockbot.flow.rooms import is_joined
 
 NOT_THERE = "I am not in this room; invite me."

@@ -11,8 +11,18 @@ from typing import Any, Final, Protocol
 
 from knockbot.config.settings import Settings
 from knockbot.domain.acl import ServerAcl
-from knockbot.domain.model import IdentityKey, Known, MemberChange, Membership, Reaction, ThirdPartyChange, Truth
+from knockbot.domain.model import (
+    IdentityKey,
+    Known,
+    MemberChange,
+    Membership,
+    Reaction,
+    RoomView,
+    ThirdPartyChange,
+    Truth,
+)
 from knockbot.domain.power import Powers
+from knockbot.domain.upgrades import Tombstone
 from knockbot.errors import Never
 from knockbot.flow.compiled import Compiled
 from knockbot.flow.elsewhere import Elsewhere
@@ -22,30 +32,6 @@ from knockbot.store import inbox
 from knockbot.store.db import Database, Tx
 
 log = logging.getLogger("knockbot.flow")
-
-
-@dataclass(frozen=True, slots=True)
-class RoomView:
-    """What a room looks like from outside its membership: its name for people, and how open it is."""
-
-    room_id: str
-    label: str
-    join_rule: str
-    world_readable: bool
-    encrypted: bool = False
-    version: str = "1"
-    allow: tuple[str, ...] = ()
-    """The rooms whose members may join without knocking, where the join rule is a restricted one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tombstone:
-    """Somebody with the power for it says that a room is replaced by another (m.room.tombstone)."""
-
-    event_id: str
-    sender: str
-    replacement: str
-    """What it names, which may be no room at all."""
 
 
 class Outside(Protocol):

@@ -12,18 +12,18 @@ from knockbot.config.values import Permission
 from knockbot.domain import plan, wording
 from knockbot.domain.fitness import Concern, of_protected
 from knockbot.domain.ids import RoomReference, server_of
-from knockbot.domain.model import MemberChange, Membership, Request
+from knockbot.domain.model import MemberChange, Membership, Request, RoomView
 from knockbot.domain.power import Level
+from knockbot.domain.upgrades import Stage
 from knockbot.domain.words import NOTHING, Words
 from knockbot.errors import ActionError, Later, Never
 from knockbot.flow import journal, rules, sealed, settle
 from knockbot.flow.checkup import NOT_THERE, checklist, shortage
-from knockbot.flow.door import Door, RoomView, log
+from knockbot.flow.door import Door, log
 from knockbot.flow.rooms import is_in, is_joined, locate
 from knockbot.store import bot_memberships, effects, pending_protects, pins, requests, room_upgrades, rooms
 from knockbot.store.db import Tx
 from knockbot.store.pending_protects import PendingProtect
-from knockbot.store.room_upgrades import Stage
 from knockbot.store.rooms import ProtectedRoom
 from knockbot.times import DAY, HOUR
 

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from knockbot.domain import fitness, wording
 from knockbot.domain.fitness import Concern
-from knockbot.domain.power import Powers
 from knockbot.errors import Never
 from knockbot.flow import settle
-from knockbot.flow.door import Door, RoomView, log
+from knockbot.flow.door import Door, log
 from knockbot.flow.rooms import is_in
 from knockbot.store import room_upgrades, rooms
 from knockbot.store.rooms import ProtectedRoom
 
 
-async def look(door: Door, room: ProtectedRoom, view: RoomView, powers: Powers) -> None:
+async def changed(door: Door, room: ProtectedRoom, concerns: tuple[Concern, ...]) -> None:
     """Tell the moderators of a protected room, once, that it became unfit, or fit again."""
-    concerns = fitness.of_protected(view.join_rule, view.version, powers)
     async with door.closing(None) as tx:
         if await room_upgrades.find(tx, room.room_id) is not None:
             return  # it was replaced, and an upgrade changes its powers

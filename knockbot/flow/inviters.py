@@ -9,33 +9,19 @@ holds.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from knockbot.domain import wording
-from knockbot.domain.invites import Fall, fall, fallen
+from knockbot.domain.invites import Fall, Fallen, fall, fallen
 from knockbot.domain.model import Answer, Kind, MemberChange, Request, State, Verdict
 from knockbot.domain.outcomes import Turn, invite_outcome
 from knockbot.domain.policy import Fate
-from knockbot.domain.power import ANYBODY, Powers
+from knockbot.domain.power import ANYBODY
 from knockbot.errors import Never
 from knockbot.flow import authority, invites, rules, settle
 from knockbot.flow.door import Door
 from knockbot.store import cards, requests, rooms
 from knockbot.store.db import Tx
-
-
-@dataclass(frozen=True, slots=True)
-class Fallen:
-    """Somebody who planted invites, and what became of them; `cause` names the occasion."""
-
-    room_id: str
-    inviter: str
-    how: Fall
-    cause: str
-    author: str | None = None
-    """Who wrote the policy that says what becomes of the invites; none for the config file."""
-    powerless: str | None = None
-    """Why that person may not take invites back: then the moderators are asked."""
 
 
 async def fallen_by(door: Door, change: MemberChange) -> Fallen | None:
@@ -78,30 +64,17 @@ async def insist(door: Door, request: Request) -> None:
         raise Never(wording.may_invite_no_more(request.sponsor, RECORDED[how]), code=authority.NO_AUTHORITY)
 
 
-async def look(door: Door, room_id: str, powers: Powers) -> None:
-    """See for each who has invites standing whether they may still invite; where nobody told, this does."""
-    async with door.db.tx() as tx:
-        standing = await requests.invites_of(tx, room_id)
-    for inviter in dict.fromkeys(request.subject for request in standing if not request.redeemed):
-        try:
-            member = await door.outside.member(room_id, inviter)
-        except Never:
-            continue  # not to be seen is neither a fall nor a rise
-        fell = _fallen(room_id, inviter, member, powers)
-        fell = await _with_power(door, fell) if fell is not None else None
-        async with door.closing(None) as tx:
-            if fell is None:
-                await requests.rose(tx, room_id, inviter)
-            else:
-                await _deal_with(door, tx, fell)
+async def fell(door: Door, loss: Fallen) -> None:
+    """A look has found that an inviter may not invite any more; where nobody told, this does."""
+    loss = await _with_power(door, loss)
+    async with door.closing(None) as tx:
+        await _deal_with(door, tx, loss)
 
 
-def _fallen(room_id: str, inviter: str, member: MemberChange | None, powers: Powers) -> Fallen | None:
-    how = fallen(member, powers, inviter)
-    if how is None:
-        return None
-    cause = member.event_id if member is not None and how is not Fall.DEMOTED else f"level {powers.level(inviter):g}"
-    return Fallen(room_id, inviter, how, cause)
+async def rose(door: Door, room_id: str, inviter: str) -> None:
+    """A look has found that an inviter may invite."""
+    async with door.closing(None) as tx:
+        await requests.rose(tx, room_id, inviter)
 
 
 async def _deal_with(door: Door, tx: Tx, fell: Fallen) -> None:

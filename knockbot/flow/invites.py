@@ -15,7 +15,7 @@ from functools import partial
 from typing import Final
 
 from knockbot.domain import plan, wording
-from knockbot.domain.invites import MOST_KEYS
+from knockbot.domain.invites import MOST_KEYS, is_awaited, is_on_record
 from knockbot.domain.model import (
     Answer,
     Decision,
@@ -90,21 +90,6 @@ async def _standing(door: Door, room_id: str, token: str) -> ThirdPartyChange | 
         return await door.outside.third_party(room_id, token)
     except Never:
         return None
-
-
-def is_on_record(known: Request | None, invite: ThirdPartyInvite) -> bool:
-    """Whether the newest request of its token is about this very invite, whatever came of it."""
-    return known is not None and known.invite is not None and known.invite.event_id == invite.event_id
-
-
-def is_awaited(known: Request | None, invite: ThirdPartyInvite) -> bool:
-    """Whether this is an invite that the bot sent on a moderator's word, and that the room was yet to hold."""
-    return (
-        known is not None
-        and known.invite is not None
-        and known.on_its_way
-        and known.invite.inviter == invite.inviter  # which nobody else can write
-    )
 
 
 async def arrived(door: Door, tx: Tx, request: Request | None, event_id: str) -> None:

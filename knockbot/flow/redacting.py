@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from knockbot.domain import plan
 from knockbot.domain.model import Redaction, Request
+from knockbot.domain.upgrades import Stage
 from knockbot.flow import invites, settle
 from knockbot.flow.door import Door
 from knockbot.store import cards, effects, requests, room_upgrades
 from knockbot.store.cards import Card
 from knockbot.store.db import Tx
-from knockbot.store.room_upgrades import Stage
 
 
 async def redacted(door: Door, redaction: Redaction, seq: int | None) -> None:

@@ -11,12 +11,12 @@ from dataclasses import replace
 
 from knockbot.domain import wording
 from knockbot.domain.model import Reaction, RoomChange
+from knockbot.domain.upgrades import RoomUpgrade, Stage, Step, Tombstone, next_step
 from knockbot.domain.words import Words
 from knockbot.errors import Never
 from knockbot.flow import review, rulebook, rules, settle, upgrading
-from knockbot.flow.door import Door, Tombstone
+from knockbot.flow.door import Door
 from knockbot.store import bot_memberships, policies, room_upgrades, rooms
-from knockbot.store.room_upgrades import RoomUpgrade, Stage
 from knockbot.store.rooms import ProtectedRoom
 
 
@@ -43,14 +43,20 @@ async def _look_at(door: Door, room: ProtectedRoom, name: str, room_id: str) -> 
     tombstone = await door.outside.tombstone(room_id)
     async with door.db.tx() as tx:
         known = await room_upgrades.find(tx, room_id, room.room_id)
-    if tombstone is None:
-        if known is not None:
-            async with door.closing(None) as tx:
-                await room_upgrades.forget(tx, room_id, room.room_id)
-        return
-    if known is not None and known.tombstone == tombstone.event_id and known.stage is not Stage.WAITING:
+    step = next_step(tombstone, known)
+    if step is Step.FORGET:
+        async with door.closing(None) as tx:
+            await room_upgrades.forget(tx, room_id, room.room_id)
+    elif step is Step.LISTEN and known is not None:
         await upgrading.find_missed_answer(door, room, known, _answered)
-        return
+    elif step is Step.FOLLOW and tombstone is not None:
+        await _follow(door, room, name, room_id, tombstone, asked=known.event_id if known else None)
+
+
+async def _follow(
+    door: Door, room: ProtectedRoom, name: str, room_id: str, tombstone: Tombstone, *, asked: str | None
+) -> None:
+    """Get into the room that replaces a named one, and ask the moderators; `asked` is the question before."""
     upgrade = RoomUpgrade(room_id, tombstone.event_id, tombstone.replacement, Stage.WAITING, policy_of=room.room_id)
     fault = upgrading.fault_of_name(room_id, tombstone) or await _fault_of_place(door, room)
     if fault is not None:
@@ -64,7 +70,7 @@ async def _look_at(door: Door, room: ProtectedRoom, name: str, room_id: str) -> 
     elif await door.outside.predecessor(tombstone.replacement) != room_id:
         await _tell(door, room, name, replace(upgrade, stage=Stage.REFUSED), wording.NO_PREDECESSOR)
     else:
-        await _offer(door, room, name, upgrade, tombstone, asked=known.event_id if known else None)
+        await _offer(door, room, name, upgrade, tombstone, asked=asked)
 
 
 async def _fault_of_place(door: Door, room: ProtectedRoom) -> str | None:

@@ -12,16 +12,16 @@ from functools import partial
 
 from knockbot.domain import plan, wording
 from knockbot.domain.ids import is_room_id, server_of
-from knockbot.domain.model import Kind, MemberChange, Membership, Reaction, Request, Verdict
+from knockbot.domain.model import Kind, MemberChange, Membership, Reaction, Request, RoomView, Verdict
 from knockbot.domain.plan import REACTIONS
+from knockbot.domain.upgrades import RoomUpgrade, Stage, Step, Tombstone
 from knockbot.domain.words import Words
 from knockbot.errors import Later, Never
 from knockbot.flow import entry, rulebook, rules, settle
-from knockbot.flow.door import Door, RoomView, Tombstone
+from knockbot.flow.door import Door
 from knockbot.flow.rooms import is_in, is_joined
 from knockbot.store import bot_memberships, cards, effects, inbox, pins, policies, requests, room_upgrades, rooms
 from knockbot.store.db import Tx
-from knockbot.store.room_upgrades import RoomUpgrade, Stage
 from knockbot.store.rooms import ProtectedRoom
 
 COMING_OVER = "I protect the room that this one replaces."
@@ -30,19 +30,21 @@ COMING_OVER = "I protect the room that this one replaces."
 LONGEST_CHAIN = 20
 
 
-async def look(door: Door, room: ProtectedRoom) -> None:
-    """Follow a protected room to its replacement, where it has one, and ask the moderators. May raise `Later`."""
-    tombstone = await door.outside.tombstone(room.room_id)
-    async with door.db.tx() as tx:
-        known = await room_upgrades.find(tx, room.room_id)
-    if tombstone is None:
-        if known is not None and known.stage is not Stage.MOVED:
-            async with door.closing(None) as tx:
-                await room_upgrades.forget(tx, room.room_id)
-        return
-    if known is not None and known.tombstone == tombstone.event_id and known.stage is not Stage.WAITING:
+async def go_on(
+    door: Door, room: ProtectedRoom, step: Step, tombstone: Tombstone | None, known: RoomUpgrade | None
+) -> None:
+    """Do what is next about the replacement of a protected room. May raise `Later`."""
+    if step is Step.FORGET:
+        async with door.closing(None) as tx:
+            await room_upgrades.forget(tx, room.room_id)
+    elif step is Step.LISTEN and known is not None:
         await find_missed_answer(door, room, known, answered)
-        return
+    elif step is Step.FOLLOW and tombstone is not None:
+        await _follow(door, room, tombstone, known)
+
+
+async def _follow(door: Door, room: ProtectedRoom, tombstone: Tombstone, known: RoomUpgrade | None) -> None:
+    """Get into the replacement and ask the moderators."""
     await _stop_accepting(door, room, _upgrade(room, tombstone, Stage.WAITING))
     fault = await _fault_of_tombstone(door, room, tombstone)
     if fault is not None:

@@ -14,10 +14,10 @@ from knockbot.documents.text import storable
 from knockbot.domain.acl import ServerAcl, server_acl
 from knockbot.domain.ids import is_room_id
 from knockbot.domain.invites import spoken
-from knockbot.domain.model import MemberChange, Membership, Reaction, ThirdPartyChange
+from knockbot.domain.model import MemberChange, Membership, Reaction, RoomView, ThirdPartyChange
 from knockbot.domain.power import Powers, powers
+from knockbot.domain.upgrades import Tombstone
 from knockbot.errors import Later
-from knockbot.flow.door import RoomView, Tombstone
 from knockbot.matrix import events
 from knockbot.matrix.homeserver import Homeserver, leads_elsewhere, on_our_clock
 

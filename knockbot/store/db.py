@@ -13,11 +13,11 @@ import secrets
 import sqlite3
 import tempfile
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import asyncpg
 from mautrix.util.async_db import Connection, Scheme, UnsupportedDatabaseVersion, UpgradeTable
@@ -41,6 +41,8 @@ from knockbot.store.upgrades import FIRST_TABLE, RESTORE, UPGRADES, version_in
 
 log = logging.getLogger("knockbot.store")
 
+Value = TypeVar("Value")
+
 Tx = Connection
 """An open transaction; the files of this package take one as their first argument."""
 
@@ -48,6 +50,20 @@ Tx = Connection
 def for_update(tx: Tx) -> str:
     """What ends a SELECT whose rows this transaction will change; SQLite locks the whole file anyway."""
     return "" if tx.scheme == Scheme.SQLITE else " FOR UPDATE"
+
+
+AT_ONCE = 500
+"""Values of one list in a query."""
+
+
+def portions(values: Sequence[Value]) -> Iterator[Sequence[Value]]:
+    """The values in lists that a query takes; how many there are is for others to say."""
+    return (values[start : start + AT_ONCE] for start in range(0, len(values), AT_ONCE))
+
+
+def listed(values: Sequence[object], first: int = 1) -> str:
+    """The places of these values in a query, from the place `first` on."""
+    return ", ".join(f"${place}" for place in range(first, first + len(values)))
 
 
 UPGRADE_LOCK = 0x6B6E6F636B  # any number of our own; "knock" in ASCII

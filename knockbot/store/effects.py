@@ -17,7 +17,7 @@ from typing import Any
 import asyncpg
 
 from knockbot.domain.model import Act, Effect, Request
-from knockbot.store.db import Database, Tx, for_update
+from knockbot.store.db import Database, Tx, for_update, listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,10 +272,9 @@ async def block(tx: Tx, effect_id: int, why: str) -> None:
 
 async def unblock(tx: Tx, room_id: str, now: int, *, unless: Collection[Act] = ()) -> None:
     """A room's powers have changed: try what was blocked there, `unless` it is an act whose power is still missing."""
-    missing = ", ".join(f"${place}" for place in range(3, 3 + len(unless)))
     await tx.execute(
         "UPDATE effects SET state = 'due', due_at = $2 WHERE room_id = $1 AND state = 'blocked'"
-        + (f" AND act NOT IN ({missing})" if unless else ""),
+        + (f" AND act NOT IN ({listed([*unless], 3)})" if unless else ""),
         room_id,
         now,
         *unless,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from knockbot.store import encryption
-from knockbot.store.db import Tx
+from knockbot.store.db import Tx, listed, portions
 from knockbot.times import WEEK
 
 KEEP = WEEK
@@ -238,6 +238,15 @@ async def take(tx: Tx, event_id: str, room_id: str, now: int) -> None:
 async def is_known(tx: Tx, event_id: str) -> bool:
     """Whether this event came in, handled or not."""
     return await tx.fetchrow("SELECT 1 FROM inbox WHERE event_id = $1", event_id) is not None
+
+
+async def known(tx: Tx, event_ids: Sequence[str]) -> frozenset[str]:
+    """Those of these events that came in, handled or not."""
+    found: set[str] = set()
+    for some in portions(event_ids):
+        rows = await tx.fetch(f"SELECT event_id FROM inbox WHERE event_id IN ({listed(some)})", *some)
+        found |= {row["event_id"] for row in rows}
+    return frozenset(found)
 
 
 async def counts(tx: Tx) -> tuple[int, int]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
+from knockbot.domain.compare import KnockOnRecord
 from knockbot.domain.model import (
     Answer,
     Decision,
@@ -19,7 +21,7 @@ from knockbot.domain.model import (
     ThirdPartyInvite,
     Verdict,
 )
-from knockbot.store.db import Tx, for_update
+from knockbot.store.db import Tx, for_update, listed, portions
 from knockbot.times import MINUTE
 
 _COLUMNS = (
@@ -258,9 +260,12 @@ async def pending(tx: Tx, management_room: str, room_id: str | None = None) -> l
 
 
 async def unsettled(tx: Tx, room_id: str) -> list[Request]:
-    """The requests of a protected room that the room may have moved on from: pending, and accepted but not joined."""
+    """The requests of a protected room that the room may have moved on from: pending, and accepted but not joined.
+
+    Each with as much of its reason as a card shows, for there may be thousands.
+    """
     rows = await tx.fetch(
-        f"SELECT {_COLUMNS} FROM requests WHERE room_id = $1 AND state IN ('pending', 'accepted') ORDER BY id", room_id
+        f"SELECT {_ON_CARD} FROM requests WHERE room_id = $1 AND state IN ('pending', 'accepted') ORDER BY id", room_id
     )
     return [_request(row) for row in rows]
 
@@ -271,6 +276,36 @@ async def by_token(tx: Tx, room_id: str, token: str) -> Request | None:
         f"SELECT {_COLUMNS} FROM requests WHERE room_id = $1 AND token = $2{for_update(tx)}", room_id, token
     )
     return _request(row) if row else None
+
+
+async def by_tokens(tx: Tx, room_id: str, tokens: Sequence[str]) -> dict[str, Request]:
+    """The same for many tokens, as far as there are invites on record."""
+    found: dict[str, Request] = {}
+    for some in portions(tokens):
+        rows = await tx.fetch(
+            f"SELECT token, {_COLUMNS} FROM requests WHERE room_id = $1 AND token IN ({listed(some, 2)})",
+            room_id,
+            *some,
+        )
+        found |= {row["token"]: _request(row) for row in rows}
+    return found
+
+
+async def newest_knocks(tx: Tx, room_id: str, users: Sequence[str]) -> dict[str, KnockOnRecord]:
+    """The newest knock of each of these applicants at one room, as far as they ever knocked."""
+    found: dict[str, KnockOnRecord] = {}
+    for some in portions(users):
+        rows = await tx.fetch(
+            "SELECT id, user_id, event_id, state, (reason <> '' OR display_name IS NOT NULL) AS has_words "
+            "FROM requests WHERE id IN (SELECT max(id) FROM requests WHERE room_id = $1 AND kind = 'knock' "
+            f"AND user_id IN ({listed(some, 2)}) GROUP BY user_id)",
+            room_id,
+            *some,
+        )
+        for row in rows:
+            state, has_words = State(row["state"]), bool(row["has_words"])
+            found[row["user_id"]] = KnockOnRecord(row["id"], row["event_id"], state, has_words)
+    return found
 
 
 async def invites_of(tx: Tx, room_id: str) -> list[Request]:

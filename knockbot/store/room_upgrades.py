@@ -2,38 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from typing import Any
 
+from knockbot.domain.upgrades import RoomUpgrade, Stage
 from knockbot.store.db import Tx
-
-
-class Stage(StrEnum):
-    """How far the bot is."""
-
-    WAITING = "waiting"
-    """It cannot get into the replacement yet."""
-    OFFERED = "offered"
-    """The moderators are asked whether it is to keep the door there."""
-    MOVED = "moved"
-    REFUSED = "refused"
-    """The replacement is none; the moderators were told why."""
-
-
-@dataclass(frozen=True, slots=True)
-class RoomUpgrade:
-    """A room that was replaced, by which event, and where the moderators were asked about it."""
-
-    room_id: str
-    tombstone: str
-    replacement: str
-    stage: Stage
-    event_id: str | None = None
-    """The message that asks the moderators."""
-    policy_of: str = ""
-    """The protected room whose policy names this one; empty where this one is protected itself."""
-
 
 _COLUMNS = "room_id, tombstone, replacement, state, event_id, policy_of"
 

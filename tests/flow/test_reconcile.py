@@ -56,6 +56,29 @@ async def test_a_knock_that_was_missed_is_judged_by_all_of_its_reason_however_lo
     assert (await house.request(BOB)).reason == long
 
 
+async def test_a_long_reason_that_is_on_record_stays_there_and_its_card_stays_as_it_is(house: House) -> None:
+    """A list of knocks leaves long reasons out, which is not to say that they were redacted."""
+    long = "x" * (LONGEST_LISTED + 1)
+    house.world.knock(GARDEN, ANA, long)
+    await house.live()
+    await look(house)
+
+    assert (await house.request(ANA)).reason == long
+    assert (len(house.cards()), house.card().edits) == (1, 0)
+
+
+async def test_a_name_that_was_redacted_while_nobody_looked_is_forgotten_without_a_reason_beside_it(
+    house: House,
+) -> None:
+    knock = house.world.knock(GARDEN, ANA, displayname="Ana the First")
+    await house.live()
+    house.world.redact(GARDEN, ALICE, knock)
+    unheard(house)
+    await look(house)
+
+    assert (await house.request(ANA)).display_name is None
+
+
 async def test_a_long_knock_that_was_taken_back_while_it_was_looked_at_is_none(house: House) -> None:
     house.world.knock(GARDEN, ANA, "x" * (LONGEST_LISTED + 1))
     unheard(house)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from knockbot.domain.model import State
+from knockbot.domain.upgrades import Stage
 from knockbot.store import policies, room_upgrades, rooms
-from knockbot.store.room_upgrades import Stage
 from tests.flow.house import GARDEN, MODS, House
 from tests.flow.world import ALICE, ANA, BEA, BOT, HOME, Room, levels_for
 

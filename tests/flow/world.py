@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 
 from knockbot.domain.acl import ServerAcl, server_acl
 from knockbot.domain.invites import StoredInvite, spoken
-from knockbot.domain.model import IdentityKey, MemberChange, Membership, Reaction, ThirdPartyChange
+from knockbot.domain.model import IdentityKey, MemberChange, Membership, Reaction, RoomView, ThirdPartyChange
 from knockbot.domain.power import Powers, powers
+from knockbot.domain.upgrades import Tombstone
 from knockbot.errors import Never
-from knockbot.flow.door import RoomView, Tombstone
 from knockbot.matrix import events
 from knockbot.matrix.facts import LONGEST_LISTED
 

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from knockbot.domain.model import Membership, Reaction
+from knockbot.domain.model import Membership, Reaction, RoomView
 from knockbot.errors import Later, Never
-from knockbot.flow.door import RoomView
 from knockbot.matrix.facts import Outside
 from knockbot.matrix.homeserver import Homeserver
 from tests.matrix.bench import FORBIDDEN, NOT_FOUND

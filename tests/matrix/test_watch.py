@@ -13,8 +13,9 @@ from aiohttp import web
 
 from knockbot import app
 from knockbot.demo.people import until
+from knockbot.domain.model import RoomView
 from knockbot.errors import ActionError, Never
-from knockbot.flow.door import Door, Outside, RoomView
+from knockbot.flow.door import Door, Outside
 from knockbot.matrix.gateway import Gateway
 from knockbot.matrix.homeserver import Homeserver
 from knockbot.store.db import Database

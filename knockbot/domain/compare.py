@@ -1,0 +1,278 @@
+"""What was missed: a protected room as the homeserver shows it, compared with what is on record of it.
+
+`compare(snapshot, records)` says in one value all that happened unheard, and `flow/looking.py` hands each part of it to
+the handler that the live event would have reached. A look takes a room in portions, so that never all of a large room
+is held: a snapshot that does not show something says nothing of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from knockbot.domain import fitness
+from knockbot.domain.fitness import Concern
+from knockbot.domain.ids import server_of
+from knockbot.domain.invites import Fall, Fallen, fallen, is_awaited, is_on_record
+from knockbot.domain.model import (
+    Act,
+    Kind,
+    MemberChange,
+    Membership,
+    Reaction,
+    Request,
+    RoomView,
+    State,
+    ThirdPartyChange,
+    ThirdPartyInvite,
+    Verdict,
+)
+from knockbot.domain.plan import ACT_OF
+from knockbot.domain.power import Powers
+from knockbot.domain.upgrades import RoomUpgrade, Step, Tombstone, next_step
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A protected room as the homeserver shows it, or the part of it that was asked for."""
+
+    room_id: str = ""
+    bot: str = ""
+    view: RoomView | None = None
+    powers: Powers | None = None
+    denied: frozenset[str] = frozenset()
+    """The servers that its ACL denies, of those whose users knock."""
+    tombstone: Tombstone | None = None
+    knocks: tuple[MemberChange, ...] = ()
+    """The knocks that stand, in no order."""
+    members: Mapping[str, MemberChange | None] = field(default_factory=dict)
+    """The member events of applicants who do not knock any more; `None` where there is none."""
+    invites: tuple[ThirdPartyChange, ...] = ()
+    """What stands under each token."""
+    redeemed: tuple[MemberChange, ...] = ()
+    """The events by which people came in by third-party invites, oldest first."""
+    inviters: Mapping[str, MemberChange | None] = field(default_factory=dict)
+    """The member events of those who have invites standing; nobody whom the bot cannot see."""
+    card_redacted: bool = False
+    """Whether the card that is looked at has lost its content."""
+    reactions: tuple[Reaction, ...] = ()
+    """The reactions on it, newest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnockOnRecord:
+    """The newest knock of one applicant, as far as a look needs it."""
+
+    request_id: int
+    event_id: str
+    state: State
+    has_words: bool = False
+    """Whether anything is kept that the applicant wrote: a reason, or a name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """What the database has on one protected room, or on what a snapshot shows of it."""
+
+    name: str = ""
+    concerns: tuple[Concern, ...] = ()
+    """What makes it unfit, as was last noted."""
+    upgrade: RoomUpgrade | None = None
+    held: frozenset[str] = frozenset()
+    """Those whose knock waits in the inbox, since they knock too often."""
+    knocks: Mapping[str, KnockOnRecord] = field(default_factory=dict)
+    unsettled: tuple[Request, ...] = ()
+    """Pending, and accepted but not joined."""
+    oldest: int = 0
+    """A knock that was made before this moment has waited for too long."""
+    tokens: Mapping[str, Request] = field(default_factory=dict)
+    """The newest third-party invite under each token."""
+    standing: tuple[Request, ...] = ()
+    """The invites that are pending or standing, and that nobody redeemed."""
+    protected_at: int = 0
+    heard: frozenset[str] = frozenset()
+    """The reactions that came in as events."""
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """What happened in a room and is not on record."""
+
+    name: str | None = None
+    """The room has this name now."""
+    concerns: tuple[Concern, ...] | None = None
+    """This makes it unfit now, and did not, or other things did."""
+    missing: frozenset[Act] = frozenset()
+    """Acts that the power of the bot does not reach to now."""
+    upgrade: Step = Step.NONE
+    knocks: tuple[MemberChange, ...] = ()
+    """To be judged, first come first."""
+    redacted: tuple[int, ...] = ()
+    """Requests whose knock lost its words."""
+    denied: tuple[Request, ...] = ()
+    """Knocks of servers that are denied by now."""
+    moved_on: tuple[MemberChange, ...] = ()
+    """Where applicants stand who do not knock any more."""
+    unknown: tuple[Request, ...] = ()
+    """Knocks that the room knows nothing of: the homeserver was restored from an older back-up."""
+    stale: tuple[int, ...] = ()
+    """Requests that have waited for too long."""
+    invites: tuple[ThirdPartyInvite, ...] = ()
+    """To be judged."""
+    changed: tuple[ThirdPartyChange, ...] = ()
+    """Invites that were emptied, or that the bot had sent and that have arrived."""
+    confirm: frozenset[str] = frozenset()
+    """Of `knocks` and `invites` the events whose outcome is on record: either the homeserver was restored from an older
+    back-up, or that came about since the snapshot. To be read once more."""
+    redeemed: tuple[MemberChange, ...] = ()
+    fallen: tuple[Fallen, ...] = ()
+    """Inviters who lost what lets their invites stand."""
+    risen: tuple[str, ...] = ()
+    """Inviters who may invite."""
+    card_redacted: bool = False
+    clicks: tuple[Reaction, ...] = ()
+    """The first of them first, since the first answer wins."""
+
+
+def compare(seen: Snapshot, known: Records) -> Missed:
+    """Everything that the snapshot shows and the records do not tell."""
+    knocks = [change for change in seen.knocks if _is_missed(change, known)]
+    invites = [invite for invite in _standing(seen) if _is_missed_invite(invite, known.tokens.get(invite.token))]
+    inviters = dict(_fallen(seen))
+    return Missed(
+        name=_new_name(seen, known),
+        concerns=_new_concerns(seen, known),
+        missing=missing(seen.powers, seen.bot) if seen.powers is not None else frozenset(),
+        upgrade=next_step(seen.tombstone, known.upgrade),
+        # The homeserver lists them in no order, and whoever knocked first is to have the lower number.
+        knocks=tuple(sorted(knocks, key=lambda change: change.sent_at)),
+        redacted=tuple(known.knocks[change.user_id].request_id for change in seen.knocks if _lost_words(change, known)),
+        denied=tuple(request for request in known.unsettled if is_to_be_closed(request, seen.denied)),
+        moved_on=tuple(change for change in seen.members.values() if change and change.membership is not KNOCK),
+        unknown=tuple(request for request in known.unsettled if _is_unknown(request, seen)),
+        stale=tuple(request.id for request in known.unsettled if is_stale(request, known.oldest)),
+        invites=tuple(invites),
+        changed=tuple(change for change in seen.invites if _is_changed(change, known.tokens.get(change.token))),
+        confirm=frozenset(
+            [knock.event_id for knock in knocks if _knock_is_on_record(knock, known)]
+            + [invite.event_id for invite in invites if is_on_record(known.tokens.get(invite.token), invite)]
+        ),
+        redeemed=tuple(_redeemed(seen, known)),
+        fallen=tuple(fell for fell in inviters.values() if fell is not None),
+        risen=tuple(inviter for inviter, fell in inviters.items() if fell is None),
+        card_redacted=seen.card_redacted,
+        clicks=tuple(reaction for reaction in reversed(seen.reactions) if reaction.event_id not in known.heard),
+    )
+
+
+KNOCK = Membership.KNOCK
+
+
+# --- the room -------------------------------------------------------------------------------------------------
+
+
+def _new_name(seen: Snapshot, known: Records) -> str | None:
+    """What the room calls itself, where that is new; a room without a name has its ID for one."""
+    if seen.view is None or seen.view.label in (known.name, seen.view.room_id):
+        return None
+    return seen.view.label
+
+
+def _new_concerns(seen: Snapshot, known: Records) -> tuple[Concern, ...] | None:
+    if seen.view is None or seen.powers is None:
+        return None
+    concerns = fitness.of_protected(seen.view.join_rule, seen.view.version, seen.powers)
+    return concerns if concerns != known.concerns else None
+
+
+def missing(powers: Powers, bot: str) -> frozenset[Act]:
+    """The acts that the bot's power does not reach to."""
+    low = {ACT_OF[verdict] for verdict in ACT_OF if powers.level(bot) < powers.needed(verdict)}
+    # To plant an invite, or take it back, takes what giving one does.
+    return frozenset(low | {Act.REVOKE, Act.PLANT}) if Act.INVITE in low else frozenset(low)
+
+
+# --- knocks ---------------------------------------------------------------------------------------------------
+
+
+def _is_missed(change: MemberChange, known: Records) -> bool:
+    """Whether a knock that stands is not on record, or is on record with an outcome that nobody in the room sees."""
+    if change.user_id in known.held:
+        return False
+    if not _knock_is_on_record(change, known):
+        return True
+    return known.knocks[change.user_id].state not in (State.PENDING, State.EXPIRED)
+
+
+def _knock_is_on_record(change: MemberChange, known: Records) -> bool:
+    record = known.knocks.get(change.user_id)
+    return record is not None and record.event_id == change.event_id
+
+
+def _lost_words(change: MemberChange, known: Records) -> bool:
+    """Whether a knock was redacted. One whose reason was left out of the list says nothing of that."""
+    if change.cut or change.reason or change.display_name or not _knock_is_on_record(change, known):
+        return False
+    record = known.knocks[change.user_id]
+    return record.state is State.PENDING and record.has_words
+
+
+def is_to_be_closed(request: Request, denied: frozenset[str]) -> bool:
+    """Whether this is a knock that stands, of a server that is denied, and is not being turned away."""
+    return _waits(request) and server_of(request.user_id) in denied
+
+
+def is_stale(request: Request, oldest: int) -> bool:
+    """Whether a knock is older than this moment, and is not being turned away."""
+    return _waits(request) and request.changed_at <= oldest
+
+
+def _waits(request: Request) -> bool:
+    to_be_let_in = request.answer is None or request.answer.verdict is Verdict.ACCEPT
+    return request.kind is Kind.KNOCK and request.open and to_be_let_in
+
+
+def _is_unknown(request: Request, seen: Snapshot) -> bool:
+    """Whether the room holds no member event of somebody who knocked there, and not in a room that it replaces."""
+    nothing_there = request.user_id in seen.members and seen.members[request.user_id] is None
+    return nothing_there and request.kind is Kind.KNOCK and request.moved_from is None
+
+
+# --- third-party invites --------------------------------------------------------------------------------------
+
+
+def _standing(seen: Snapshot) -> Iterator[ThirdPartyInvite]:
+    return (change.invite for change in seen.invites if change.invite is not None)
+
+
+def _is_missed_invite(invite: ThirdPartyInvite, request: Request | None) -> bool:
+    """Whether an invite that stands is not on record, or is on record as revoked."""
+    if is_awaited(request, invite):
+        return False
+    return request is None or not is_on_record(request, invite) or request.state is State.REVOKED
+
+
+def _is_changed(change: ThirdPartyChange, request: Request | None) -> bool:
+    """Whether an invite on record was emptied, or one that the bot sent is in the room by now."""
+    if change.invite is not None:
+        return is_awaited(request, change.invite)
+    return request is not None and request.state in (State.PENDING, State.STANDING)
+
+
+def _redeemed(seen: Snapshot, known: Records) -> Iterator[MemberChange]:
+    tokens = {request.invite.token for request in known.standing if request.invite is not None}
+    return (c for c in seen.redeemed if c.token in tokens and c.sent_at >= known.protected_at)
+
+
+def _fallen(seen: Snapshot) -> Iterator[tuple[str, Fallen | None]]:
+    """Who of the inviters lost what lets their invites stand, and who did not."""
+    if seen.powers is None:
+        return
+    for inviter, member in seen.inviters.items():
+        how = fallen(member, seen.powers, inviter)
+        yield inviter, Fallen(seen.room_id, inviter, how, _occasion(seen.powers, inviter, member, how)) if how else None
+
+
+def _occasion(powers: Powers, inviter: str, member: MemberChange | None, how: Fall) -> str:
+    """What names a fall, so that each is dealt with once: the event, or the level that is too low."""
+    return member.event_id if member is not None and how is not Fall.DEMOTED else f"level {powers.level(inviter):g}"

@@ -1,0 +1,64 @@
+"""Rooms that are replaced by another: what the room says, how far the bot is in following it, and what is next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """Somebody with the power for it says that a room is replaced by another (m.room.tombstone)."""
+
+    event_id: str
+    sender: str
+    replacement: str
+    """What it names, which may be no room at all."""
+
+
+class Stage(StrEnum):
+    """How far the bot is."""
+
+    WAITING = "waiting"
+    """It cannot get into the replacement yet."""
+    OFFERED = "offered"
+    """The moderators are asked whether it is to keep the door there."""
+    MOVED = "moved"
+    REFUSED = "refused"
+    """The replacement is none; the moderators were told why."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoomUpgrade:
+    """A room that was replaced, by which event, and where the moderators were asked about it."""
+
+    room_id: str
+    tombstone: str
+    replacement: str
+    stage: Stage
+    event_id: str | None = None
+    """The message that asks the moderators."""
+    policy_of: str = ""
+    """The protected room whose policy names this one; empty where this one is protected itself."""
+
+
+class Step(StrEnum):
+    """What a look at a room has to do about its replacement."""
+
+    NONE = "none"
+    """The room is not replaced, or it is and nobody has to be asked any more."""
+    FOLLOW = "follow"
+    """There is a tombstone that the bot has not followed, or could not follow yet."""
+    LISTEN = "listen"
+    """The moderators know of it; perhaps one has answered."""
+    FORGET = "forget"
+    """The tombstone on record is gone."""
+
+
+def next_step(tombstone: Tombstone | None, known: RoomUpgrade | None) -> Step:
+    """What is to be done, by what the room says and what is on record."""
+    if tombstone is None:
+        return Step.NONE if known is None or known.stage is Stage.MOVED else Step.FORGET
+    if known is None or known.tombstone != tombstone.event_id or known.stage is Stage.WAITING:
+        return Step.FOLLOW
+    return Step.LISTEN

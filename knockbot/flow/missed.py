@@ -1,0 +1,261 @@
+"""What a look at a room has found, handed to the handlers that the live events would have reached.
+
+The snapshot is a hint, as an event is: each handler looks at the records again in its own transaction, and what seems
+to contradict them is first read once more in the room.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TypeVar
+
+from knockbot.domain import wording
+from knockbot.domain.acl import SERVER_ACL, ServerAcl
+from knockbot.domain.compare import Missed, Snapshot, is_stale, is_to_be_closed
+from knockbot.domain.ids import server_of
+from knockbot.domain.model import Answer, Decision, MemberChange, Request, State, ThirdPartyInvite, Verdict
+from knockbot.errors import Busy
+from knockbot.flow import authority, fitness, intake, invites, redacting, redeeming, review, rules, settle
+from knockbot.flow.checkup import shortage
+from knockbot.flow.door import Door
+from knockbot.store import cards, effects, requests, room_upgrades, rooms
+from knockbot.store.cards import Card
+from knockbot.store.rooms import ProtectedRoom
+
+T = TypeVar("T")
+
+# --- the room -------------------------------------------------------------------------------------------------
+
+
+async def the_room(door: Door, room: ProtectedRoom, seen: Snapshot, missed: Missed, acl: ServerAcl) -> None:
+    """A new name, other powers, what makes it unfit."""
+    if missed.name is not None:
+        async with door.db.tx() as tx:
+            await rooms.rename(tx, room.room_id, missed.name)
+    await _powers(door, room, seen, missed, acl)
+    if missed.concerns is not None:
+        await fitness.changed(door, room, missed.concerns)
+
+
+async def _powers(door: Door, room: ProtectedRoom, seen: Snapshot, missed: Missed, acl: ServerAcl) -> None:
+    """Tell once what is missing and offer it no more; once nothing is, go on with what was waiting for it."""
+    assert seen.powers is not None  # they were asked for
+    lacks = shortage(seen.powers, door.bot)
+    async with door.closing(None) as tx:
+        replaced = await room_upgrades.find(tx, room.room_id) is not None
+        for card in await cards.awaiting_answers(tx, room.room_id):
+            shown = await requests.on_card(tx, card.id)
+            if review.takes_clicks(shown):
+                barred = replaced or acl.denies_user(shown[-1].user_id, home=door.home)
+                possible = review.possible(seen.powers, door.bot, [shown[-1]], barred=barred)
+                await settle.offer(door, tx, card.id, possible)
+            if lacks != room.trouble:
+                await settle.refresh(door, tx, card.id)  # it says what is missing
+        if lacks is not None:
+            await settle.trouble(door, tx, room.room_id, lacks)
+        elif await rooms.set_trouble(tx, room.room_id, None):
+            text = wording.mended(room.label)
+            await settle.say(door, tx, room.management_room, f"mended:{room.room_id}:{door.now()}", text)
+        await effects.unblock(tx, room.room_id, door.now(), unless=missed.missing)
+
+
+# --- knocks ---------------------------------------------------------------------------------------------------
+
+DENIED = Decision(Verdict.REJECT, SERVER_ACL)
+"""What comes of a knock whose server may take no part in the room: the policy is not asked."""
+
+
+async def knocks(door: Door, room: ProtectedRoom, missed: Missed, denied: frozenset[str]) -> None:
+    """Judge knocks that nobody told of, as far as the room's share of time goes; the others at the next look."""
+    await _lost_words(door, missed.redacted)
+    standing = [change for change in missed.knocks if await _stands(door, change, missed.confirm)]
+
+    async def judge(change: MemberChange) -> Decision | None:
+        whole = await _whole(door, change)
+        if whole is None:
+            return None
+        if server_of(change.user_id) in denied:
+            return await _turned_away(door, whole)
+        return await intake.judged(door, whole)
+
+    judged, busy = await _as_far_as_possible(judge, standing)
+    card_id = await _card_for_many(door, room, [decision for _, decision in judged])
+    for change, decision in judged:
+        whole = await _whole(door, change)
+        if whole is not None:
+            await intake.take_in(door, whole, decision, None, card_id=card_id, stands=True)
+    if busy is not None:
+        raise busy
+
+
+async def _lost_words(door: Door, request_ids: Iterable[int]) -> None:
+    for request_id in request_ids:
+        async with door.closing(None) as tx:
+            await redacting.forget_words(door, tx, await requests.get(tx, request_id))
+
+
+async def _stands(door: Door, change: MemberChange, confirm: frozenset[str]) -> bool:
+    """Whether a knock stands in the room even where its outcome is on record."""
+    return change.event_id not in confirm or await _read_again(door, change) is not None
+
+
+async def _whole(door: Door, knock: MemberChange) -> MemberChange | None:
+    """A listed knock with all of its reason; none where it stands no longer, whose event tells that by itself.
+
+    Long reasons are read one by one, and twice, so that those of thousands are never held together.
+    """
+    return await _read_again(door, knock) if knock.cut else knock
+
+
+async def _read_again(door: Door, knock: MemberChange) -> MemberChange | None:
+    stands = await door.outside.member(knock.room_id, knock.user_id)
+    return stands if stands is not None and stands.event_id == knock.event_id else None
+
+
+async def _turned_away(door: Door, change: MemberChange) -> Decision:
+    """The rejection of who may take no part, with the power of whoever wrote the room's policy."""
+    async with door.db.tx() as tx:
+        author = (await rules.in_force(door, tx, change.room_id)).author
+    return await authority.ruled(door, replace(DENIED, author=author), change.as_knock())
+
+
+async def denied(door: Door, room: ProtectedRoom, found: Iterable[Request], servers: frozenset[str]) -> None:
+    """Reject the knocks that stand of servers which are denied by now, and say so once."""
+    async with door.db.tx() as tx:
+        author = (await rules.in_force(door, tx, room.room_id)).author
+    ids = [request.id for request in found if await _may_close(door, request, author)]
+    if not ids:
+        return
+    async with door.closing(None) as tx:
+        closed = []
+        for request in [await requests.get(tx, request_id) for request_id in ids]:
+            if is_to_be_closed(request, servers):
+                await settle.take_back_answer(door, tx, request, "their server is denied")
+                cause = f"denied {request.event_id} {door.now()}"
+                answer = Answer(
+                    Verdict.REJECT,
+                    door.bot,
+                    door.now(),
+                    request.event_id,
+                    SERVER_ACL,
+                    cause=cause,
+                    quiet=True,
+                    author=author,
+                )
+                await settle.record(door, tx, request, door.bot, "their server is denied", rule=SERVER_ACL)
+                await settle.give_answer(door, tx, request, answer)
+                closed.append(request)
+        if closed:
+            text = wording.denied_together(room.label, [request.number for request in closed])
+            occasion = f"denied:{room.room_id}:{closed[-1].number}:{door.now()}"
+            about = closed[0] if len(closed) == 1 else None
+            await settle.say(door, tx, room.management_room, occasion, text, about=about)
+
+
+async def _may_close(door: Door, request: Request, author: str | None) -> bool:
+    """Whether the author of the room's policy may reject this knock; if not, its card stays with the moderators."""
+    decision = replace(DENIED, author=author)
+    return (await authority.ruled(door, decision, request.knock)).verdict is Verdict.REJECT
+
+
+async def outcomes(door: Door, missed: Missed) -> None:
+    """Applicants stand elsewhere than their requests say, or never knocked as far as the room knows."""
+    for request in missed.unknown:
+        async with door.closing(None) as tx:
+            now = await requests.get(tx, request.id)
+            if now.event_id == request.event_id and now.state in (State.PENDING, State.ACCEPTED):
+                state = State.WITHDRAWN if now.open else State.DECLINED
+                await settle.settle(door, tx, now, state, now.user_id)
+    for change in missed.moved_on:
+        await _moved_on(door, change)
+
+
+async def _moved_on(door: Door, change: MemberChange) -> None:
+    async with door.db.tx() as tx:
+        last = await requests.latest(tx, change.room_id, change.user_id)
+    await intake.moved_on(door, change, None, last)
+
+
+async def expired(door: Door, request_ids: Iterable[int], oldest: int) -> None:
+    """Close knocks that have waited for too long; of those from other servers nobody would be told were they taken
+    back. What is on its way to turn somebody away holds, however long it takes."""
+    for request_id in request_ids:
+        async with door.closing(None) as tx:
+            request = await requests.get(tx, request_id)
+            if is_stale(request, oldest):
+                await settle.settle(door, tx, request, State.EXPIRED, door.bot)
+
+
+# --- cards ----------------------------------------------------------------------------------------------------
+
+
+async def on_a_card(door: Door, card: Card, missed: Missed) -> None:
+    """A card was redacted, or clicked."""
+    if missed.card_redacted:
+        async with door.closing(None) as tx:
+            await redacting.post_anew(door, tx, card)
+    for reaction in missed.clicks:
+        await review.reacted(door, reaction, None)
+
+
+async def unposted(door: Door, room: ProtectedRoom) -> None:
+    """Cards that are yet to be posted."""
+    async with door.closing(None) as tx:
+        await settle.post_missing(door, tx, room.room_id)
+
+
+async def _card_for_many(door: Door, room: ProtectedRoom, decisions: Sequence[Decision]) -> int | None:
+    """One card to share, where more than a few requests of a kind need one."""
+    if sum(decision.verdict is Verdict.FORWARD for decision in decisions) <= settle.CROWDED:
+        return None
+    async with door.db.tx() as tx:
+        return (await cards.new(tx, room.management_room, room.room_id, door.now())).id
+
+
+# --- third-party invites --------------------------------------------------------------------------------------
+
+
+async def third_party_invites(door: Door, room: ProtectedRoom, missed: Missed) -> None:
+    """Invites that were planted, replaced or emptied while nobody looked."""
+    standing = [invite for invite in missed.invites if await _invite_stands(door, invite, missed.confirm)]
+    judged, busy = await _as_far_as_possible(partial(invites.judged, door), standing)
+    card_id = await _card_for_many(door, room, [decision for _, decision in judged])
+    for invite, decision in judged:
+        await invites.plant(door, invite, decision, None, card_id=card_id, stands=True)
+    if busy is not None:
+        raise busy
+    for change in missed.changed:
+        await invites.invite_changed(door, change, None)
+
+
+async def _invite_stands(door: Door, invite: ThirdPartyInvite, confirm: frozenset[str]) -> bool:
+    if invite.event_id not in confirm:
+        return True
+    now = await door.outside.third_party(invite.room_id, invite.token)
+    return now is not None and now.invite is not None and now.invite.event_id == invite.event_id
+
+
+async def who_came_in(door: Door, redeemed: Iterable[MemberChange]) -> None:
+    """People who came in by invites, and where they stand by now."""
+    for change in redeemed:
+        await redeeming.redeemed(door, change, None)
+        current = await door.outside.member(change.room_id, change.user_id)
+        if current is not None and current.event_id != change.event_id:
+            await _moved_on(door, current)
+
+
+async def _as_far_as_possible(
+    judge: Callable[[T], Awaitable[Decision | None]], missed: Iterable[T]
+) -> tuple[list[tuple[T, Decision]], Busy | None]:
+    """What was decided of each until the room had used up its share of time, and that it had."""
+    judged: list[tuple[T, Decision]] = []
+    for one in missed:
+        try:
+            decision = await judge(one)
+        except Busy as busy:
+            return judged, busy
+        if decision is not None:
+            judged.append((one, decision))
+    return judged, None
