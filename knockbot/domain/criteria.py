@@ -1,7 +1,7 @@
 """What a rule may ask of a request: one class for each criterion, and the CRITERIA table that lists them.
 
-To add a criterion: write a `Condition` and its parser below and give it a row in `CRITERIA`; if it needs a new fact,
-add that to `Facts` in model.py and say here which of it is needed; then describe it in the policy reference.
+To add a criterion: write a `Condition` and its parser below and give it a row in `CRITERIA`; say which facts it needs
+(`needs`), and where one is new, give it a row in `flow/judge.py:GATHER`; then describe it in the policy reference.
 
 A condition is true, false or unknown, and a `Finding` says why in a statement that stays true when the condition is
 turned round, so that `not` needs no words of its own: ``server is not "evil.example"`` explains a miss of
@@ -37,7 +37,7 @@ from knockbot.documents.schema import Key, read_keys, table
 from knockbot.documents.text import LONGEST_JUDGED, judged
 from knockbot.domain.ids import Globs, globs, host_of, is_alias, is_literal, is_room_id, room_reference, server_of
 from knockbot.domain.invites import MOST_KEYS, https_host
-from knockbot.domain.model import Facts, Finding, IdentityKey, Kind, Knock, Known, State, Truth
+from knockbot.domain.model import Fact, Facts, Finding, IdentityKey, Kind, Knock, Known, Need, State, Truth
 from knockbot.domain.patterns import MAX_SOURCE, Pattern, pattern
 from knockbot.errors import Fault
 
@@ -54,19 +54,9 @@ class Condition(ABC):
     __slots__ = ()
 
     @property
-    def rooms_needed(self) -> tuple[str, ...]:
-        """The rooms, as the policy names them, whose members must be known (`Facts.member_of`)."""
+    def needs(self) -> tuple[Need, ...]:
+        """The facts that must be looked up before it can be judged; they are gathered by `flow/judge.py:GATHER`."""
         return ()
-
-    @property
-    def needs_history(self) -> bool:
-        """Whether what came of the applicant's earlier requests must be known (`Facts.history`)."""
-        return False
-
-    @property
-    def needs_inviter(self) -> bool:
-        """Whether the inviter's power and membership must be known (`InviteFacts.power` and `.member`)."""
-        return False
 
     @property
     def pattern_size(self) -> int:
@@ -173,8 +163,8 @@ class MemberOf(Condition):
     rooms: tuple[str, ...]
 
     @property
-    def rooms_needed(self) -> tuple[str, ...]:
-        return self.rooms
+    def needs(self) -> tuple[Need, ...]:
+        return tuple(Need(Fact.MEMBER_OF, room) for room in self.rooms)
 
     def judge(self, knock: Knock, facts: Facts) -> Finding:
         return one_holds(self._in(room, facts.member_of.get(room)) for room in self.rooms)
@@ -324,8 +314,8 @@ class CameToPass(Condition):
     wanted: bool = True
 
     @property
-    def needs_history(self) -> bool:
-        return True
+    def needs(self) -> tuple[Need, ...]:
+        return (Need(Fact.HISTORY),)
 
     def judge(self, knock: Knock, facts: Facts) -> Finding:
         if facts.history is None:
@@ -385,8 +375,8 @@ class InviterPowerAtLeast(Condition):
     least: int
 
     @property
-    def needs_inviter(self) -> bool:
-        return True
+    def needs(self) -> tuple[Need, ...]:
+        return (Need(Fact.INVITER),)
 
     def judge(self, knock: Knock, facts: Facts) -> Finding:
         if facts.invite is None:
@@ -405,8 +395,8 @@ class InviterIsMember(Condition):
     wanted: bool
 
     @property
-    def needs_inviter(self) -> bool:
-        return True
+    def needs(self) -> tuple[Need, ...]:
+        return (Need(Fact.INVITER),)
 
     def judge(self, knock: Knock, facts: Facts) -> Finding:
         if facts.invite is None:
@@ -554,16 +544,8 @@ class _Combination(Condition):
     conditions: tuple[Condition, ...]
 
     @property
-    def rooms_needed(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(room for condition in self.conditions for room in condition.rooms_needed))
-
-    @property
-    def needs_history(self) -> bool:
-        return any(condition.needs_history for condition in self.conditions)
-
-    @property
-    def needs_inviter(self) -> bool:
-        return any(condition.needs_inviter for condition in self.conditions)
+    def needs(self) -> tuple[Need, ...]:
+        return tuple(need for condition in self.conditions for need in condition.needs)
 
     @property
     def pattern_size(self) -> int:

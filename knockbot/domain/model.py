@@ -286,6 +286,25 @@ class InviteFacts:
     theirs; where there is none, this is true, and a rule that trusts the others no further says `identity_server`."""
 
 
+class Fact(StrEnum):
+    """A kind of fact that takes a look before a rule can be judged, and only where a rule asks for it."""
+
+    MEMBER_OF = "member_of"
+    """Whether the applicant is joined to a room (`Facts.member_of`)."""
+    HISTORY = "history"
+    """The results of the applicant's earlier requests (`Facts.history`)."""
+    INVITER = "inviter"
+    """The inviter's power and membership (`InviteFacts.power` and `.member`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """A fact that a condition asks for; `of` is the room, as the policy names it, for what is asked of a room."""
+
+    fact: Fact
+    of: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What was found out for one judgement, and only what the policy needs."""

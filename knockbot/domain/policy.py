@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -23,7 +23,7 @@ from knockbot.domain.acl import SERVER_ACL
 from knockbot.domain.criteria import Condition, read_when
 from knockbot.domain.ids import is_user_id
 from knockbot.domain.invites import Fall
-from knockbot.domain.model import Decision, Facts, Kind, Knock, Known, Miss, Truth, Verdict
+from knockbot.domain.model import Decision, Fact, Facts, Kind, Knock, Known, Miss, Truth, Verdict
 from knockbot.errors import Fault
 
 MAX_RULES = 1000
@@ -187,19 +187,17 @@ class Policy:
     notify_remote: NotifyRemote = key(word(NotifyRemote), written="off")
 
     @property
+    def needed(self) -> Mapping[Fact, tuple[str, ...]]:
+        """The facts that must be looked up to judge by this policy, each with the rooms it is asked of."""
+        needed: dict[Fact, tuple[str, ...]] = {}
+        for need in dict.fromkeys(need for rule in self.rules for need in rule.when.needs):
+            needed[need.fact] = (*needed.get(need.fact, ()), need.of)
+        return needed
+
+    @property
     def rooms_needed(self) -> tuple[str, ...]:
         """The rooms, by the names used here, whose members must be known to judge by this policy."""
-        return tuple(dict.fromkeys(room for rule in self.rules for room in rule.when.rooms_needed))
-
-    @property
-    def needs_history(self) -> bool:
-        """Whether what came of an applicant's earlier requests must be known to judge by this policy."""
-        return any(rule.when.needs_history for rule in self.rules)
-
-    @property
-    def needs_inviter(self) -> bool:
-        """Whether an inviter's power and membership must be known to judge by this policy."""
-        return any(rule.when.needs_inviter for rule in self.rules)
+        return self.needed.get(Fact.MEMBER_OF, ())
 
     @property
     def pattern_size(self) -> int:

@@ -19,6 +19,7 @@ from knockbot.domain.invites import MOST_KEYS, is_awaited, is_on_record
 from knockbot.domain.model import (
     Answer,
     Decision,
+    Fact,
     InviteFacts,
     Kind,
     Known,
@@ -187,7 +188,7 @@ async def facts_of(door: Door, invite: ThirdPartyInvite, policy: Policy) -> Invi
         keys=invite.keys,
         earlier=tuple(now - at for request_id, at in made if not (known and known.open and request_id == known.id)),
     )
-    if not policy.needs_inviter:
+    if Fact.INVITER not in policy.needed:
         return facts
     return replace(
         facts,

@@ -5,10 +5,12 @@ Steps 4 and 5 of the journey (ARCHITECTURE.md).
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
-from knockbot.domain.model import Decision, Facts, InviteFacts, Kind, Knock, Known, Membership, Past, State, Truth
+from knockbot.domain.model import Decision, Fact, Facts, InviteFacts, Kind, Knock, Known, Membership, Past, State, Truth
 from knockbot.domain.policy import Policy, decide
 from knockbot.errors import ActionError
 from knockbot.flow import authority, rules
@@ -61,22 +63,29 @@ def is_quick(policy: Policy, knock: Knock) -> bool:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """For which judgement a fact is looked up; `by` is somebody who only asks what the policy would say."""
+
+    door: Door
+    in_force: InForce
+    knock: Knock
+    by: str | None
+
+
 async def gather(door: Door, in_force: InForce, knock: Knock, *, asked_by: str | None = None) -> Facts:
     """The facts that the rules of a policy ask for. What cannot be found out is unknown, with the reason."""
-    members = await _memberships(door, in_force, knock, asked_by)
-    history = await _history(door, knock) if in_force.policy.needs_history else None
-    return Facts(home=door.home, member_of=members, history=history)
+    asked, needed = Asked(door, in_force, knock, asked_by), in_force.policy.needed
+    found = {fact.value: await look_up(asked, needed[fact]) for fact, look_up in GATHER.items() if fact in needed}
+    return Facts(home=door.home, **found)
 
 
-async def _memberships(door: Door, in_force: InForce, knock: Knock, asked_by: str | None) -> dict[str, Known]:
+async def _memberships(asked: Asked, references: tuple[str, ...]) -> dict[str, Known]:
     """Whether the applicant is in the rooms that a policy names. A name means what it meant when it was taken."""
-    references = in_force.policy.rooms_needed
-    if not references:
-        return {}
-    async with door.db.tx() as tx:
-        meant = await rules.meant_by(tx, in_force)
+    async with asked.door.db.tx() as tx:
+        meant = await rules.meant_by(tx, asked.in_force)
     return {
-        reference: await _is_in_named_room(door, reference, meant.get(reference), knock.user_id, asked_by)
+        reference: await _is_in_named_room(asked.door, reference, meant.get(reference), asked.knock.user_id, asked.by)
         for reference in sorted(references)
     }
 
@@ -97,8 +106,9 @@ async def _is_in_named_room(
     return Known(Truth.UNKNOWN, f"{reference} was replaced by another room") if replaced else known
 
 
-async def _history(door: Door, knock: Knock) -> tuple[Past, ...]:
-    """What came of the applicant's earlier requests in this room, by rules and moderators alike."""
+async def _history(asked: Asked, _: tuple[str, ...]) -> tuple[Past, ...]:
+    """The results of the applicant's earlier requests in this room, by rules and moderators alike."""
+    door, knock = asked.door, asked.knock
     async with door.db.tx() as tx:
         last = await requests.settled_knock(tx, knock.room_id, knock.user_id)
     put_out = last is State.JOINED and await _was_put_out(door, knock)
@@ -117,3 +127,11 @@ async def _was_put_out(door: Door, knock: Knock) -> bool:
     except ActionError:
         return False
     return before is not None and before.membership is Membership.LEAVE and not before.of_their_own
+
+
+GATHER: Mapping[Fact, Callable[[Asked, tuple[str, ...]], Awaitable[Any]]] = {
+    Fact.MEMBER_OF: _memberships,
+    Fact.HISTORY: _history,
+}
+"""How each fact about an applicant is looked up, into its field of `Facts`. What is known of an invite and its inviter
+comes with the invite (`flow/invites.py:facts_of`)."""

@@ -13,7 +13,20 @@ from hypothesis import strategies as st
 
 from knockbot.documents.schema import each
 from knockbot.domain.criteria import COMBINATIONS, CRITERIA, MAX_DEPTH
-from knockbot.domain.model import Facts, Finding, IdentityKey, InviteFacts, Kind, Knock, Known, Past, State, Truth
+from knockbot.domain.model import (
+    Fact,
+    Facts,
+    Finding,
+    IdentityKey,
+    InviteFacts,
+    Kind,
+    Knock,
+    Known,
+    Need,
+    Past,
+    State,
+    Truth,
+)
 from knockbot.errors import Fault
 from tests.domain.doors import (
     APPLICANTS,
@@ -160,7 +173,7 @@ def test_member_of_is_any_of_the_rooms_as_far_as_is_known(rooms: object, truth: 
     ],
 )
 def test_a_condition_says_which_rooms_it_needs_to_know(data: object, rooms: tuple[str, ...]) -> None:
-    assert when(data).rooms_needed == rooms
+    assert list(dict.fromkeys(when(data).needs)) == [Need(Fact.MEMBER_OF, room) for room in rooms]
 
 
 # --- reason ---------------------------------------------------------------------------------------------------
@@ -566,8 +579,8 @@ def test_a_mistake_in_these_is_named(data: object, message: str) -> None:
 
 @pytest.mark.parametrize("data", [{"rejected_before": True}, {"any": [{"user": "@a:b"}, {"accepted_before": True}]}])
 def test_history_is_needed_only_where_a_rule_asks_for_it(data: object) -> None:
-    assert when(data).needs_history
-    assert not when({"user": "@a:b"}).needs_history
+    assert when(data).needs == (Need(Fact.HISTORY),)
+    assert when({"user": "@a:b"}).needs == ()
 
 
 @pytest.mark.parametrize(
@@ -582,7 +595,7 @@ def test_history_is_needed_only_where_a_rule_asks_for_it(data: object) -> None:
 def test_an_inviters_power_and_membership_are_needed_only_where_a_rule_asks_for_them(
     data: object, needed: bool
 ) -> None:
-    assert when(data, INVITES).needs_inviter is needed
+    assert set(when(data, INVITES).needs) == ({Need(Fact.INVITER)} if needed else set())
 
 
 # --- who invited them -----------------------------------------------------------------------------------------

@@ -11,7 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from knockbot.domain.invites import Fall
-from knockbot.domain.model import Decision, Facts, IdentityKey, InviteFacts, Kind, Knock, Known, Miss, Truth, Verdict
+from knockbot.domain.model import (
+    Decision,
+    Fact,
+    Facts,
+    IdentityKey,
+    InviteFacts,
+    Kind,
+    Knock,
+    Known,
+    Miss,
+    Truth,
+    Verdict,
+)
 from knockbot.domain.policy import MAX_MEMORY, POLICY_KEYS, Announce, Fate, Policy, decide, parse_policy
 from knockbot.errors import Fault
 from tests.domain.doors import FACTS, INVITE, KNOCK, NO, UNKNOWN, WHY_NO, WHY_UNKNOWN, YES
@@ -426,11 +438,10 @@ def test_a_policy_for_one_kind_needs_the_facts_of_that_kind_only() -> None:
             ]
         }
     )
-    needs = {kind: (policy.only(kind).rooms_needed, policy.only(kind).needs_history) for kind in Kind}
-    assert needs == {
-        Kind.KNOCK: (("#a:b.c",), True),
-        Kind.THIRD_PARTY_INVITE: ((), False),
-        Kind.REDEEMED_INVITE: (("#d:e.f",), False),
+    assert {kind: policy.only(kind).needed for kind in Kind} == {
+        Kind.KNOCK: {Fact.MEMBER_OF: ("#a:b.c",), Fact.HISTORY: ("",)},
+        Kind.THIRD_PARTY_INVITE: {},
+        Kind.REDEEMED_INVITE: {Fact.MEMBER_OF: ("#d:e.f",)},
     }
     for kind in Kind:
         assert decide(KNOCK, invited(), policy.only(kind), kind) == decide(KNOCK, invited(), policy, kind)

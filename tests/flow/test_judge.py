@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import pytest
 
-from knockbot.domain.model import Decision, State, Verdict
+from knockbot.domain.model import Decision, Fact, Facts, State, Verdict
 from knockbot.errors import Later, Never
+from knockbot.flow.judge import GATHER
 from knockbot.store import policies
 from tests.flow.house import GARDEN, MODS, House
 from tests.flow.world import ALICE, ANA, BOT, World, levels_for
@@ -189,3 +191,8 @@ async def test_trying_a_policy_does_nothing(by_space: House) -> None:
     assert any("accept" in text and "our people" in text for text in by_space.spoken())
     assert by_space.membership(ANA) is None
     assert by_space.membership(ANA, MODS) is None
+
+
+def test_each_kind_of_fact_has_a_place_that_looks_it_up() -> None:
+    assert {*GATHER, Fact.INVITER} == {*Fact}  # that one comes with the invite
+    assert {fact.value for fact in GATHER} <= {field.name for field in dataclasses.fields(Facts)}
