@@ -179,7 +179,7 @@ async def _go_on(door: Door, room_id: str, seq: int | None) -> None:
 async def facts_of(door: Door, invite: ThirdPartyInvite, policy: Policy) -> InviteFacts:
     """What this policy needs to know of an invite and its inviter; what cannot be found out is unknown."""
     async with door.db.tx() as tx:
-        known = await requests.by_token(tx, invite.room_id, invite.token)
+        known = await requests.by_token(tx, invite.room_id, invite.token, held=False)
         sponsor = _sponsor(known, invite)
         made = await requests.invites_made(tx, invite.room_id, sponsor)
     now = door.now()

@@ -168,7 +168,7 @@ async def _request_meant(door: Door, reaction: Reaction) -> Request | None:
     """
     async with door.db.tx() as tx:
         card = await cards.pointed_at(tx, reaction.room_id, reaction.target)
-        shown = await requests.on_card(tx, card.id) if card else []
+        shown = await requests.on_card(tx, card.id, held=False) if card else []
         if card is None or await rooms.find(tx, card.room_id) is None:
             return None
     return shown[-1] if takes_clicks(shown) else None

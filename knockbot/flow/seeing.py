@@ -124,4 +124,6 @@ async def inviters(door: Door, room: ProtectedRoom, seen: Snapshot) -> AsyncIter
 
 async def _standing(door: Door, room: ProtectedRoom) -> tuple[Request, ...]:
     async with door.db.tx() as tx:
-        return tuple(request for request in await requests.invites_of(tx, room.room_id) if not request.redeemed)
+        return tuple(
+            request for request in await requests.invites_of(tx, room.room_id, held=False) if not request.redeemed
+        )

@@ -120,7 +120,7 @@ async def _is_called_off(hand: Hand, effect: Effect) -> bool:
     if effect.request_id is None:
         return False
     async with hand.door.db.tx() as tx:
-        request = await requests.get(tx, effect.request_id)
+        request = await requests.get(tx, effect.request_id, held=False)
         kept = await rooms.find(tx, request.room_id) is not None
     return not kept or (
         not consequences.is_beside(effect, request) and not consequences.is_called_for(hand.door, effect, request)
@@ -259,7 +259,7 @@ async def issue(hand: Hand, claimed: Claimed) -> Outcome:
 async def plant(hand: Hand, claimed: Claimed) -> Outcome:
     """Put an invite that was issued under its token, unless something stood there before, or it was taken back."""
     async with hand.door.db.tx() as tx:
-        request = await requests.get(tx, claimed.effect.request_id or 0)
+        request = await requests.get(tx, claimed.effect.request_id or 0, held=False)
         kept = await rooms.find(tx, request.room_id) is not None
     if not kept or request.answer is None or request.answer.verdict is not Verdict.ACCEPT:
         return Overtaken("it was taken back before it stood")
@@ -334,7 +334,7 @@ async def edit_card(hand: Hand, claimed: Claimed) -> Outcome:
     """Make a card show what is true now."""
     shown, label, calls, around = await _about(hand, claimed)
     async with hand.door.db.tx() as tx:
-        card = await cards.get(tx, claimed.effect.card_id or 0)
+        card = await cards.get(tx, claimed.effect.card_id or 0, held=False)
         kept = shown and await rooms.find(tx, shown[-1].room_id) is not None
     if card.event_id is None:
         return Overtaken("there is no card yet, and it will show what is true by then")
@@ -375,7 +375,7 @@ def _takes_clicks(shown: Sequence[Request]) -> bool:
 async def _about(hand: Hand, claimed: Claimed) -> tuple[list[Request], str, tuple[str, ...], Around]:
     """What a card is about: its requests, what their room is called, whom it calls, and what else it says."""
     async with hand.door.db.tx() as tx:
-        shown = await requests.on_card(tx, claimed.effect.card_id or 0)
+        shown = await requests.on_card(tx, claimed.effect.card_id or 0, held=False)
         if not shown:
             return [], "", (), Around()
         newest = shown[-1]
@@ -393,7 +393,7 @@ async def react(hand: Hand, claimed: Claimed) -> Outcome:
     effect = claimed.effect
     if effect.card_id is not None:
         async with hand.door.db.tx() as tx:
-            shown = await requests.on_card(tx, effect.card_id)
+            shown = await requests.on_card(tx, effect.card_id, held=False)
         if not _takes_clicks(shown):
             return Overtaken("the card takes no clicks by now")
     relation = {"rel_type": "m.annotation", "event_id": effect.event_id, "key": effect.content["emoji"]}

@@ -175,7 +175,7 @@ async def _replied_to(tx: Tx, call: Call) -> list[Request] | None:
     nothing."""
     for event_id in filter(None, (call.message.in_reply_to, call.message.thread)):
         card = await cards.pointed_at(tx, call.room, event_id)
-        on_card = await requests.on_card(tx, card.id) if card is not None else []
+        on_card = await requests.on_card(tx, card.id, held=False) if card is not None else []
         shown = on_card or await requests.of_line(tx, call.room, event_id)
         if shown:
             return shown
@@ -227,7 +227,7 @@ async def _by_addressee(tx: Tx, call: Call, text: str) -> tuple[Meant, str]:
     for room in await rooms.managed_by(tx, call.room):
         sent_to = await addressees.of_room(tx, room.room_id)
         sending = sending or (read is not None and await addressees.is_asked_for(tx, room.room_id, read[0]))
-        for request in await requests.invites_of(tx, room.room_id):
+        for request in await requests.invites_of(tx, room.room_id, held=False):
             if request.invite is None or request.management_room != call.room or not may_be_taken_back(request):
                 continue
             addressee = sent_to.get(request.invite.token)
@@ -246,7 +246,7 @@ async def _by_addressee(tx: Tx, call: Call, text: str) -> tuple[Meant, str]:
 
 async def managed_request(tx: Tx, management_room: str, number: int) -> Request | Words:
     """The request with this number, if its room is managed from here."""
-    request = await requests.by_number(tx, management_room, number)
+    request = await requests.by_number(tx, management_room, number, held=False)
     room = await rooms.find(tx, request.room_id) if request is not None else None
     if request is None or room is None or room.management_room != management_room:
         return wording.no_such_request(number)

@@ -51,7 +51,7 @@ async def list_pending(call: Call, only: ProtectedRoom | None) -> Words:
 async def list_invites(call: Call, room: ProtectedRoom) -> Words:
     """The third-party invites of a room that are pending or standing."""
     async with call.door.db.tx() as tx:
-        standing = await requests.invites_of(tx, room.room_id)
+        standing = await requests.invites_of(tx, room.room_id, held=False)
         addresses = await addressees.of_room(tx, room.room_id)
     return wording.invite_list(room.label, standing, addresses, call.door.now())
 

@@ -7,12 +7,12 @@ While an invite is being issued its address stands in `issued`, with the command
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from mautrix.util.async_db import Scheme
 
 from knockbot.domain.invites import Address
 from knockbot.store.db import Tx
+from knockbot.store.rows import Row
 from knockbot.times import DAY
 
 
@@ -43,6 +43,11 @@ class Asked:
     """Whether the identity server may have been asked for it: a mail may be out, and is not to go out twice."""
 
 
+_ADDRESS = Row(Address, "", text="address")
+_ADDRESSEE = Row(Addressee, "addresses", address=_ADDRESS)
+_ASKED = Row(Asked, "issued", address=_ADDRESS)
+
+
 async def remember(tx: Tx, addressee: Addressee) -> None:
     """Keep whom a token was sent to."""
     await tx.execute(
@@ -60,13 +65,8 @@ async def remember(tx: Tx, addressee: Addressee) -> None:
 
 async def of_room(tx: Tx, room_id: str) -> dict[str, Addressee]:
     """Whom the invites to a room went to, by token, as far as that is known."""
-    rows = await tx.fetch("SELECT * FROM addresses WHERE room_id = $1", room_id)
-    return {row["token"]: _addressee(row) for row in rows}
-
-
-def _addressee(row: Any) -> Addressee:
-    address = Address(row["medium"], row["address"])
-    return Addressee(row["room_id"], row["token"], address, row["issued_by"], row["issued_at"], row["name"])
+    rows = await tx.fetch(f"{_ADDRESSEE.select} WHERE room_id = $1", room_id)
+    return {addressee.token: addressee for addressee in _ADDRESSEE.all(rows)}
 
 
 async def number_of(tx: Tx, room_id: str, address: Address) -> int | None:
@@ -113,12 +113,7 @@ async def ask(tx: Tx, asked: Asked) -> None:
 
 async def asked_by(tx: Tx, cause: str) -> Asked | None:
     """What a command asked for; none once its end is known."""
-    row = await tx.fetchrow("SELECT * FROM issued WHERE cause = $1 AND address IS NOT NULL", cause)
-    if row is None:
-        return None
-    address = Address(row["medium"], row["address"])
-    sending = bool(row["sending"])
-    return Asked(cause, row["room_id"], row["moderator"], row["at"], address, row["name"], sending)
+    return _ASKED.maybe(await tx.fetchrow(f"{_ASKED.select} WHERE cause = $1 AND address IS NOT NULL", cause))
 
 
 async def is_asked_for(tx: Tx, room_id: str, address: Address) -> bool:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from knockbot.store.db import Tx
+from knockbot.store.db import Tx, listed
+from knockbot.store.rows import Column, Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,17 @@ class Entry:
     user_id: str | None = None
 
 
+_ENTRY = Row(
+    Entry,
+    "audit LEFT JOIN requests ON requests.id = request_id",
+    at="audit.at",
+    room_id="audit.room_id",
+    detail=Column("detail_json", json.loads),
+    number="requests.number",
+    user_id="coalesce(nullif(requests.user_id, ''), requests.inviter) AS user_id",
+)
+
+
 async def add(tx: Tx, entry: Entry) -> None:
     """Write one line."""
     await tx.execute(
@@ -40,39 +52,19 @@ async def add(tx: Tx, entry: Entry) -> None:
 
 async def of_request(tx: Tx, request_id: int) -> list[Entry]:
     """The lines about one request, oldest first."""
-    rows = await tx.fetch(f"SELECT {_COLUMNS} {_WITH_NUMBERS} WHERE request_id = $1 ORDER BY audit.id", request_id)
-    return [_entry(row) for row in rows]
+    return _ENTRY.all(await tx.fetch(f"{_ENTRY.select} WHERE request_id = $1 ORDER BY audit.id", request_id))
 
 
 async def latest(tx: Tx, room_ids: list[str], limit: int, *, about: str | None = None) -> list[Entry]:
     """The newest lines about some rooms, or about one applicant or inviter in them; oldest first."""
-    found: list[Entry] = []
-    for room_id in room_ids:
-        rows = await tx.fetch(
-            f"SELECT {_COLUMNS} {_WITH_NUMBERS} WHERE audit.room_id = $1 "
-            + ("AND (requests.user_id = $3 OR requests.inviter = $3) " if about is not None else "")
-            + "ORDER BY audit.id DESC LIMIT $2",
-            *(room_id, limit, about)[: 3 if about is not None else 2],
-        )
-        found.extend(_entry(row) for row in reversed(rows))  # sorting by time keeps the order of the same moment
-    return sorted(found, key=lambda entry: entry.at)[-limit:]
-
-
-_COLUMNS = (
-    "audit.at, audit.room_id, request_id, actor, what, detail_json, requests.number, "
-    "coalesce(nullif(requests.user_id, ''), requests.inviter) AS user_id"
-)
-_WITH_NUMBERS = "FROM audit LEFT JOIN requests ON requests.id = request_id"
-
-
-def _entry(row: Any) -> Entry:
-    return Entry(
-        row["at"],
-        row["room_id"],
-        row["request_id"],
-        row["actor"],
-        row["what"],
-        json.loads(row["detail_json"]),
-        row["number"],
-        row["user_id"],
+    if not room_ids:
+        return []
+    theirs = "AND $2 IN (requests.user_id, requests.inviter) " if about is not None else ""
+    values = [limit, *([about] if about is not None else [])]
+    rows = await tx.fetch(
+        f"{_ENTRY.select} WHERE audit.room_id IN ({listed(room_ids, len(values) + 1)}) {theirs}"
+        "ORDER BY audit.at DESC, audit.id DESC LIMIT $1",
+        *values,
+        *room_ids,
     )
+    return _ENTRY.all(reversed(rows))

@@ -28,35 +28,8 @@ from knockbot.errors import Unavailable
 from knockbot.store import addressees, effects, encryption, processes, restores
 from knockbot.store.db import REFUSED, UPGRADE_LOCK, Database, Tx
 from knockbot.store.refusals import first_line, in_words, redacted
+from knockbot.store.tables import BACKED_UP
 from knockbot.store.upgrades import FIRST_TABLE, STEPS, UPGRADES, version_in
-
-TABLES: Mapping[str, str | None] = {
-    "inbox": "seq",
-    "bot_memberships": None,
-    "management_rooms": None,
-    "rooms": None,
-    "policies": None,
-    "pins": None,
-    "config_troubles": None,
-    "pending_protects": None,
-    "attempts": None,
-    "cards": "id",
-    "requests": "id",
-    "addresses": None,
-    "issued": None,
-    "effects": "id",
-    "room_upgrades": None,
-    "encrypted_rooms": None,
-    "audit": "id",
-    "processes": None,
-    "leases": None,
-    "restores": None,
-}
-"""Every table, those that others refer to before these, with the column that counts by itself."""
-
-KEPT_BACK = ("bot_device", "mail")
-"""The tables of the bot's device, which no back-up holds, nor mautrix's: keys that were used since must not be used
-again, so who comes back gets a new device (`matrix/keyring.py`)."""
 
 VERSION_TABLE = UPGRADES.version_table_name
 
@@ -193,11 +166,11 @@ async def export(url: str, bot: str, now: int, write: Callable[[bytes], object])
         out = _Writer(write)
         out.line({"knockbot": __version__, "schema": schema, "bot": bot, "exported_at": now})
         counts: Counter[str] = Counter()
-        for table, counting in TABLES.items():
+        for table, described in BACKED_UP.items():
             columns = await source.columns(table)
             if not columns:
                 continue  # of a later version
-            last = {"last": await source.last(table, counting)} if counting is not None else {}
+            last = {"last": await source.last(table, described.counts)} if described.counts is not None else {}
             out.line({"table": table, "columns": [*columns], **last})
             out_of = [KINDS[declared.lower()].write for declared in columns.values()]
             async for row in source.rows(table, columns):
@@ -256,7 +229,7 @@ async def restore(url: str, lines: Iterable[bytes], source: str, bot: str, now: 
 async def _insist_on_empty(tx: Tx, url: str) -> None:
     if tx.scheme != Scheme.SQLITE:
         await tx.execute("SELECT pg_advisory_xact_lock($1)", UPGRADE_LOCK)  # against one that starts meanwhile
-    if any([await tx.table_exists(table) for table in (VERSION_TABLE, *TABLES)]):
+    if any([await tx.table_exists(table) for table in (VERSION_TABLE, *BACKED_UP)]):
         raise Unavailable(
             f"the database {redacted(url)} is not empty, and a back-up is read into an empty one only: move it away, "
             "or make a new one"
@@ -265,7 +238,7 @@ async def _insist_on_empty(tx: Tx, url: str) -> None:
 
 async def _load(tx: Tx, reader: _Reader, now: int) -> Counter[str]:
     counts: Counter[str] = Counter()
-    missing = [table for table in TABLES if await tx.table_exists(table)]
+    missing = [table for table in BACKED_UP if await tx.table_exists(table)]
     while (start := reader.table()) is not None:
         table, columns, last = start
         if table not in missing:
@@ -275,7 +248,7 @@ async def _load(tx: Tx, reader: _Reader, now: int) -> Counter[str]:
         if sorted(columns) != sorted(declared):
             raise reader.damaged(f"these are not the columns of {table}")
         counts[table] = await _load_rows(tx, reader, table, {column: declared[column] for column in columns})
-        counting = TABLES[table]
+        counting = BACKED_UP[table].counts
         if counting is not None:
             await _count_from(tx, table, counting, max(last, now))
     if missing:

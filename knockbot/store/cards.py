@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from knockbot.store.db import Tx, for_update
+from knockbot.store.rows import Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,42 +20,40 @@ class Card:
     created_at: int
 
 
-_COLUMNS = ("id", "management_room", "room_id", "event_id", "edits", "created_at")
+_CARD = Row(Card, "cards")
 
 
 async def new(tx: Tx, management_room: str, room_id: str, now: int) -> Card:
     """A card that is yet to be posted."""
     row = await tx.fetchrow(
-        "INSERT INTO cards (management_room, room_id, created_at) VALUES ($1, $2, $3) RETURNING *",
+        f"INSERT INTO cards (management_room, room_id, created_at) VALUES ($1, $2, $3) RETURNING {_CARD.columns}",
         management_room,
         room_id,
         now,
     )
-    return _card(row)
+    return _CARD.one(row)
 
 
-async def get(tx: Tx, card_id: int) -> Card:
-    """The card with this id, held until the transaction ends."""
-    return _card(await tx.fetchrow(f"SELECT * FROM cards WHERE id = $1{for_update(tx)}", card_id))
+async def get(tx: Tx, card_id: int, *, held: bool = True) -> Card:
+    """The card with this id, held until the transaction ends unless it is only looked at."""
+    return _CARD.one(await tx.fetchrow(f"{_CARD.select} WHERE id = $1{for_update(tx, held)}", card_id))
 
 
 async def by_event(tx: Tx, management_room: str, event_id: str) -> Card | None:
     """The card that stands in the room as this event."""
-    row = await tx.fetchrow(
-        "SELECT * FROM cards WHERE event_id = $1 AND management_room = $2", event_id, management_room
-    )
-    return _card(row) if row else None
+    row = await tx.fetchrow(f"{_CARD.select} WHERE event_id = $1 AND management_room = $2", event_id, management_room)
+    return _CARD.maybe(row)
 
 
 async def edited_by(tx: Tx, management_room: str, event_id: str) -> Card | None:
     """The card of which this message of the bot is an edit."""
     row = await tx.fetchrow(
-        "SELECT cards.* FROM effects JOIN cards ON cards.id = effects.card_id "
-        "WHERE effects.result = $1 AND effects.room_id = $2 AND effects.act = 'edit_card'",
+        f"{_CARD.select} WHERE id = (SELECT card_id FROM effects "
+        "WHERE result = $1 AND room_id = $2 AND act = 'edit_card' ORDER BY id LIMIT 1)",
         event_id,
         management_room,
     )
-    return _card(row) if row else None
+    return _CARD.maybe(row)
 
 
 async def pointed_at(tx: Tx, management_room: str, event_id: str) -> Card | None:
@@ -88,14 +86,17 @@ class Shown:
     at: int
 
 
+_SHOWN = Row(Shown, "effects", event_id="result", at="ended_at")
+
+
 async def last_change(tx: Tx, card_id: int) -> Shown | None:
     """How a card last came to show something else; none if it was never posted."""
     row = await tx.fetchrow(
-        "SELECT result, ended_at FROM effects WHERE card_id = $1 AND act IN ('post_card', 'edit_card') "
+        f"{_SHOWN.select} WHERE card_id = $1 AND act IN ('post_card', 'edit_card') "
         "AND state = 'done' ORDER BY ended_at DESC, id DESC LIMIT 1",
         card_id,
     )
-    return Shown(row["result"], row["ended_at"]) if row is not None else None
+    return _SHOWN.maybe(row)
 
 
 async def move_over(tx: Tx, card_id: int, room_id: str) -> None:
@@ -125,12 +126,8 @@ async def unposted(tx: Tx, room_id: str) -> list[Card]:
 
 async def _open(tx: Tx, room_id: str) -> list[Card]:
     rows = await tx.fetch(
-        "SELECT * FROM cards WHERE room_id = $1 "
+        f"{_CARD.select} WHERE room_id = $1 "
         "AND id IN (SELECT card_id FROM requests WHERE room_id = $1 AND state = 'pending') ORDER BY id",
         room_id,
     )
-    return [_card(row) for row in rows]
-
-
-def _card(row: Any) -> Card:
-    return Card(*(row[column] for column in _COLUMNS))
+    return _CARD.all(rows)

@@ -47,9 +47,12 @@ Tx = Connection
 """An open transaction; the files of this package take one as their first argument."""
 
 
-def for_update(tx: Tx) -> str:
-    """What ends a SELECT whose rows this transaction will change; SQLite locks the whole file anyway."""
-    return "" if tx.scheme == Scheme.SQLITE else " FOR UPDATE"
+def for_update(tx: Tx, held: bool = True) -> str:
+    """What ends a SELECT whose rows this transaction will change; SQLite locks the whole file anyway.
+
+    What is only shown is not `held`: nobody waits for it, nor does it wait for anybody.
+    """
+    return " FOR UPDATE" if held and tx.scheme != Scheme.SQLITE else ""
 
 
 AT_ONCE = 500

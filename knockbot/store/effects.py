@@ -12,12 +12,12 @@ import json
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import asyncpg
 
 from knockbot.domain.model import Act, Effect, Request
 from knockbot.store.db import Database, Tx, for_update, listed
+from knockbot.store.rows import Column, Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,10 @@ class Claimed:
     def tried_before(self) -> bool:
         """Whether an earlier attempt, here or in a process that died, may have had its effect."""
         return self.attempts > 1
+
+
+_EFFECT = Row(Effect, "effects", content=Column("content_json", json.loads))
+_CLAIMED = Row(Claimed, "effects", effect=_EFFECT)
 
 
 async def add(tx: Tx, effects: Iterable[Effect], now: int, *, due_at: int | None = None) -> None:
@@ -136,11 +140,11 @@ async def claim(db: Database, now: int, limit: int, *, keys: bool = True) -> lis
                 running[row["kind"]] += 1
                 taken = await tx.fetchrow(
                     "UPDATE effects SET state = 'running', claimed_by = $2, attempts = attempts + 1 WHERE id = $1 "
-                    "RETURNING *",
+                    f"RETURNING {_CLAIMED.columns}",
                     row["id"],
                     db.process,
                 )
-                claimed.append(_claimed(taken))
+                claimed.append(_CLAIMED.one(taken))
             return claimed
     except asyncpg.UniqueViolationError:
         return []  # another process took the same lane in the same instant; the next round finds the rest
@@ -441,19 +445,20 @@ class Open:
     why: str | None
 
 
+_OPEN = Row(Open, "effects")
+
+
 async def open_for(tx: Tx, room_ids: Iterable[str]) -> list[Open]:
     """What is still to be done in some rooms, soonest first."""
-    found: list[Open] = []
-    for room_id in room_ids:
-        rows = await tx.fetch(
-            "SELECT act, room_id, user_id, state, due_at, attempts, why FROM effects "
-            "WHERE room_id = $1 AND state IN ('due', 'running', 'blocked')",
-            room_id,
-        )
-        for row in rows:
-            columns = (row[name] for name in ("room_id", "user_id", "state", "due_at", "attempts", "why"))
-            found.append(Open(Act(row["act"]), *columns))
-    return sorted(found, key=lambda act: act.due_at)
+    rooms = list(room_ids)
+    if not rooms:
+        return []
+    rows = await tx.fetch(
+        f"{_OPEN.select} WHERE room_id IN ({listed(rooms)}) AND state IN ('due', 'running', 'blocked') "
+        "ORDER BY due_at, id",
+        *rooms,
+    )
+    return _OPEN.all(rows)
 
 
 async def counts(tx: Tx) -> dict[str, int]:
@@ -462,19 +467,3 @@ async def counts(tx: Tx) -> dict[str, int]:
         "SELECT state, count(*) AS n FROM effects WHERE state IN ('due', 'running', 'blocked') GROUP BY state"
     )
     return {row["state"]: row["n"] for row in rows}
-
-
-def _claimed(row: Any) -> Claimed:
-    effect = Effect(
-        key=row["key"],
-        act=Act(row["act"]),
-        room_id=row["room_id"],
-        lane=row["lane"],
-        request_id=row["request_id"],
-        card_id=row["card_id"],
-        user_id=row["user_id"],
-        server=row["server"],
-        event_id=row["event_id"],
-        content=json.loads(row["content_json"]),
-    )
-    return Claimed(row["id"], effect, row["attempts"], row["created_at"], row["result"])

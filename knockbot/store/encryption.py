@@ -11,6 +11,7 @@ from typing import Any
 from knockbot.documents.text import storable
 from knockbot.domain import nesting
 from knockbot.store.db import Tx
+from knockbot.store.rows import Row
 from knockbot.times import DAY
 
 log = logging.getLogger("knockbot.store")
@@ -87,10 +88,12 @@ class Device:
     starts: int
 
 
+_DEVICE = Row(Device, "bot_device")
+
+
 async def device(tx: Tx, user_id: str) -> Device | None:
     """The device of the bot, if it has one."""
-    row = await tx.fetchrow("SELECT device_id, since, starts FROM bot_device WHERE user_id = $1", user_id)
-    return Device(row["device_id"], row["since"], row["starts"]) if row else None
+    return _DEVICE.maybe(await tx.fetchrow(f"{_DEVICE.select} WHERE user_id = $1", user_id))
 
 
 async def started(tx: Tx, user_id: str, device_id: str, starts: int) -> None:
@@ -130,6 +133,9 @@ class Mail:
     kind: str
     raw: str
     attempts: int
+
+
+_MAIL = Row(Mail, "mail")
 
 
 async def store_mail(tx: Tx, mail: Iterable[tuple[str, Mapping[str, Any]]], now: int) -> None:
@@ -176,10 +182,7 @@ def _digest(message: Mapping[str, Any]) -> str:
 
 async def mail_waiting(tx: Tx, limit: int = 100) -> list[Mail]:
     """What is to be taken in, in order of arrival."""
-    rows = await tx.fetch(
-        "SELECT seq, kind, raw, attempts FROM mail WHERE raw IS NOT NULL ORDER BY seq LIMIT $1", limit
-    )
-    return [Mail(row["seq"], row["kind"], row["raw"], row["attempts"]) for row in rows]
+    return _MAIL.all(await tx.fetch(f"{_MAIL.select} WHERE raw IS NOT NULL ORDER BY seq LIMIT $1", limit))
 
 
 async def mail_taken(tx: Tx, seq: int, now: int) -> None:

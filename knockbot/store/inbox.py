@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from knockbot.store import encryption
 from knockbot.store.db import Tx, listed, portions
+from knockbot.store.rows import Row
 from knockbot.times import WEEK
 
 KEEP = WEEK
@@ -59,6 +59,9 @@ class Waiting:
         return Turn(self.room_id, self.talk)
 
 
+_WAITING = Row(Waiting, "inbox")
+
+
 async def store(tx: Tx, arrivals: Iterable[Arrival], now: int) -> None:
     """Keep each event that is not known yet; repeats are the rule, not the exception."""
     arrivals = list(arrivals)
@@ -90,19 +93,9 @@ async def waiting(tx: Tx, room_id: str, limit: int = 100, *, now: int = 0, talk:
     """What waits in one room, or in one of its two turns, in order of arrival."""
     which = "" if talk is None else f" AND talk = {'TRUE' if talk else 'FALSE'}"
     rows = await tx.fetch(
-        f"SELECT {_WAITING} FROM inbox WHERE {_DUE} AND room_id = $2{which} ORDER BY seq LIMIT $3", now, room_id, limit
+        f"{_WAITING.select} WHERE {_DUE} AND room_id = $2{which} ORDER BY seq LIMIT $3", now, room_id, limit
     )
-    return [_waiting(row) for row in rows]
-
-
-_WAITING = "seq, event_id, room_id, raw, received_at, attempts, sealed, session, asked, talk"
-
-
-def _waiting(row: Any) -> Waiting:
-    values = [row[name] for name in _WAITING.split(", ")]
-    for place in (6, 8, 9):
-        values[place] = bool(values[place])
-    return Waiting(*values)
+    return _WAITING.all(rows)
 
 
 async def wait_for_key(tx: Tx, seq: int, sender: str, session: str, due_at: int, *, asked: bool) -> None:
@@ -218,10 +211,12 @@ class Place:
     at: int
 
 
+_PLACE = Row(Place, "inbox", at="received_at")
+
+
 async def place(tx: Tx, event_id: str) -> Place | None:
     """Where this event came in; none if it did not, or long ago."""
-    row = await tx.fetchrow("SELECT seq, received_at FROM inbox WHERE event_id = $1", event_id)
-    return Place(row["seq"], row["received_at"]) if row is not None else None
+    return _PLACE.maybe(await tx.fetchrow(f"{_PLACE.select} WHERE event_id = $1", event_id))
 
 
 async def take(tx: Tx, event_id: str, room_id: str, now: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from knockbot.store.db import Tx
+from knockbot.store.rows import Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,9 @@ class PendingProtect:
     requester: str
     cause: str
     created_at: int
+
+
+_PENDING = Row(PendingProtect, "pending_protects")
 
 
 async def add(tx: Tx, pending: PendingProtect) -> None:
@@ -34,11 +38,7 @@ async def add(tx: Tx, pending: PendingProtect) -> None:
 
 async def of_room(tx: Tx, room_id: str) -> list[PendingProtect]:
     """What waits for the bot to be let into this room, oldest first."""
-    rows = await tx.fetch("SELECT * FROM pending_protects WHERE room_id = $1 ORDER BY created_at, requester", room_id)
-    return [
-        PendingProtect(row["room_id"], row["management_room"], row["requester"], row["cause"], row["created_at"])
-        for row in rows
-    ]
+    return _PENDING.all(await tx.fetch(f"{_PENDING.select} WHERE room_id = $1 ORDER BY created_at, requester", room_id))
 
 
 async def clear(tx: Tx, room_id: str) -> None:

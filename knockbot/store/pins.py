@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from knockbot.store.db import Tx
+from knockbot.store.rows import Row
 
 CONFIG = "config "
 """What the places of the config file begin with."""
@@ -49,39 +49,31 @@ def of_key(room_id: str, key: str) -> str:
     return f"{CONFIG}rooms {room_id} {key}"
 
 
-def _pin(row: Any) -> Pin:
-    return Pin(row["place"], row["name"], row["room_id"], row["leads_to"])
+_PIN = Row(Pin, "pins")
 
 
 async def at(tx: Tx, place: str) -> dict[str, Pin]:
     """The pins of one place, by name."""
-    rows = await tx.fetch("SELECT place, name, room_id, leads_to FROM pins WHERE place = $1 ORDER BY name", place)
-    return {row["name"]: _pin(row) for row in rows}
+    rows = await tx.fetch(f"{_PIN.select} WHERE place = $1 ORDER BY name", place)
+    return {pin.name: pin for pin in _PIN.all(rows)}
 
 
 async def of_the_config(tx: Tx) -> list[Pin]:
     """All pins of the config file."""
-    rows = await tx.fetch(
-        f"SELECT place, name, room_id, leads_to FROM pins WHERE place LIKE '{CONFIG}%' ORDER BY place"
-    )
-    return [_pin(row) for row in rows]
+    return _PIN.all(await tx.fetch(f"{_PIN.select} WHERE place LIKE '{CONFIG}%' ORDER BY place"))
 
 
 async def take(tx: Tx, place: str, meant: Mapping[str, str]) -> None:
     """Pin names in a place; a name that is pinned there already keeps its room."""
-    for name, room_id in meant.items():
-        await tx.execute(
-            "INSERT INTO pins (place, name, room_id) VALUES ($1, $2, $3) ON CONFLICT (place, name) DO NOTHING",
-            place,
-            name,
-            room_id,
-        )
+    await tx.executemany(
+        "INSERT INTO pins (place, name, room_id) VALUES ($1, $2, $3) ON CONFLICT (place, name) DO NOTHING",
+        [(place, name, room_id) for name, room_id in meant.items()],
+    )
 
 
 async def drop(tx: Tx, gone: Iterable[Pin]) -> None:
     """Forget pins whose place does not name them any more."""
-    for pin in gone:
-        await tx.execute("DELETE FROM pins WHERE place = $1 AND name = $2", pin.place, pin.name)
+    await tx.executemany("DELETE FROM pins WHERE place = $1 AND name = $2", [(pin.place, pin.name) for pin in gone])
 
 
 async def seen(tx: Tx, pin: Pin, leads_to: str | None) -> bool:

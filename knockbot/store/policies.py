@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from knockbot.store.db import Tx
+from knockbot.store.rows import Row
 
 CONFIG_FILE = "the config file"
 """The author of a policy that the config file holds."""
@@ -22,33 +22,25 @@ class Revision:
     text: str
 
 
-_COLUMNS = "room_id, revision, author, written_at, text"
-
-
-def _revision(row: Any) -> Revision | None:
-    return Revision(*(row[name] for name in _COLUMNS.split(", "))) if row is not None else None
+_REVISION = Row(Revision, "policies")
 
 
 async def current(tx: Tx, room_id: str) -> Revision | None:
     """The policy in force, where the room has one of its own."""
-    return _revision(
-        await tx.fetchrow(f"SELECT {_COLUMNS} FROM policies WHERE room_id = $1 ORDER BY revision DESC LIMIT 1", room_id)
-    )
+    row = await tx.fetchrow(f"{_REVISION.select} WHERE room_id = $1 ORDER BY revision DESC LIMIT 1", room_id)
+    return _REVISION.maybe(row)
 
 
 async def revision(tx: Tx, room_id: str, number: int) -> Revision | None:
     """One revision of a room's policy, old or in force."""
-    return _revision(
-        await tx.fetchrow(f"SELECT {_COLUMNS} FROM policies WHERE room_id = $1 AND revision = $2", room_id, number)
-    )
+    row = await tx.fetchrow(f"{_REVISION.select} WHERE room_id = $1 AND revision = $2", room_id, number)
+    return _REVISION.maybe(row)
 
 
 async def revisions(tx: Tx, room_id: str, limit: int) -> list[Revision]:
     """The newest revisions of a room's policy, newest first."""
-    rows = await tx.fetch(
-        f"SELECT {_COLUMNS} FROM policies WHERE room_id = $1 ORDER BY revision DESC LIMIT $2", room_id, limit
-    )
-    return [found for found in map(_revision, rows) if found is not None]
+    rows = await tx.fetch(f"{_REVISION.select} WHERE room_id = $1 ORDER BY revision DESC LIMIT $2", room_id, limit)
+    return _REVISION.all(rows)
 
 
 async def revise(tx: Tx, room_id: str, *, author: str, text: str, now: int, cause: str | None) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from typing import Any
 
 from knockbot.domain.compare import KnockOnRecord
 from knockbot.domain.model import (
@@ -22,16 +21,36 @@ from knockbot.domain.model import (
     Verdict,
 )
 from knockbot.store.db import Tx, for_update, listed, portions
+from knockbot.store.rows import Column, Row, optional
 from knockbot.times import MINUTE
 
-_COLUMNS = (
-    "id, management_room, number, room_id, kind, user_id, event_id, reason, display_name, has_avatar, state, "
-    "opened_at, changed_at, decision_json, answer_json, done_by, card_id, shown_event_id, trouble, invite_json, "
-    "issued_by, reason_length, moved_from"
+
+def _decision(text: str) -> Decision:
+    data = json.loads(text)
+    missed = tuple(Miss(**miss) for miss in data.pop("missed"))
+    return Decision(verdict=Verdict(data.pop("verdict")), missed=missed, **data)
+
+
+def _invite(text: str) -> ThirdPartyInvite:
+    data = json.loads(text)
+    keys = tuple(IdentityKey(**key) for key in data.pop("keys"))
+    return ThirdPartyInvite(keys=keys, **data)
+
+
+def _answer(text: str) -> Answer:
+    data = json.loads(text)
+    return Answer(verdict=Verdict(data.pop("verdict")), **data)
+
+
+_REQUEST = Row(
+    Request,
+    "requests",
+    by="done_by",
+    decision=Column("decision_json", optional(_decision)),
+    answer=Column("answer_json", optional(_answer)),
+    invite=Column("invite_json", optional(_invite)),
 )
-
-
-_ON_CARD = _COLUMNS.replace(" reason,", " substr(reason, 1, 2000) AS reason,")
+_ON_CARD = _REQUEST.columns.replace(" reason,", " substr(reason, 1, 2000) AS reason,")
 
 
 async def open_knock(tx: Tx, management_room: str, knock: Knock, now: int) -> Request:
@@ -40,7 +59,7 @@ async def open_knock(tx: Tx, management_room: str, knock: Knock, now: int) -> Re
     row = await tx.fetchrow(
         "INSERT INTO requests (management_room, number, room_id, kind, user_id, event_id, reason, display_name, "
         "has_avatar, state, opened_at, changed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11) "
-        f"RETURNING {_COLUMNS}",
+        f"RETURNING {_REQUEST.columns}",
         management_room,
         number,
         knock.room_id,
@@ -53,7 +72,7 @@ async def open_knock(tx: Tx, management_room: str, knock: Knock, now: int) -> Re
         State.PENDING,
         now,
     )
-    return _request(row)
+    return _REQUEST.one(row)
 
 
 async def open_invite(
@@ -69,7 +88,7 @@ async def open_invite(
         "INSERT INTO requests (management_room, number, room_id, kind, user_id, event_id, reason, has_avatar, state, "
         "opened_at, changed_at, token, inviter, invite_json, issued_by) "
         "VALUES ($1, $2, $3, $4, '', $5, '', FALSE, $6, $7, $7, $8, $9, $10, $11) "
-        f"RETURNING {_COLUMNS}",
+        f"RETURNING {_REQUEST.columns}",
         management_room,
         number,
         invite.room_id,
@@ -82,7 +101,7 @@ async def open_invite(
         json.dumps(asdict(invite)),
         issued_by,
     )
-    return _request(row)
+    return _REQUEST.one(row)
 
 
 async def _next_number(tx: Tx, management_room: str) -> int:
@@ -114,20 +133,21 @@ async def skip_numbers(tx: Tx, management_room: str, count: int) -> None:
 # --- finding --------------------------------------------------------------------------------------------------
 
 
-async def get(tx: Tx, request_id: int) -> Request:
-    """The request with this id, held until the transaction ends."""
-    row = await tx.fetchrow(f"SELECT {_COLUMNS} FROM requests WHERE id = $1{for_update(tx)}", request_id)
-    return _request(row)
+async def get(tx: Tx, request_id: int, *, held: bool = True) -> Request:
+    """The request with this id. As with all that take `held`, it is held until the transaction ends, unless it is only
+    looked at."""
+    row = await tx.fetchrow(f"{_REQUEST.select} WHERE id = $1{for_update(tx, held)}", request_id)
+    return _REQUEST.one(row)
 
 
-async def by_number(tx: Tx, management_room: str, number: int) -> Request | None:
+async def by_number(tx: Tx, management_room: str, number: int, *, held: bool = True) -> Request | None:
     """The request a moderator means by its number."""
     row = await tx.fetchrow(
-        f"SELECT {_COLUMNS} FROM requests WHERE management_room = $1 AND number = $2{for_update(tx)}",
+        f"{_REQUEST.select} WHERE management_room = $1 AND number = $2{for_update(tx, held)}",
         management_room,
         number,
     )
-    return _request(row) if row else None
+    return _REQUEST.maybe(row)
 
 
 async def latest(tx: Tx, room_id: str, user_id: str) -> Request | None:
@@ -142,10 +162,9 @@ async def by_knock(tx: Tx, room_id: str, event_id: str) -> Request | None:
 
 async def _newest_knock(tx: Tx, which: str, *args: str) -> Request | None:
     row = await tx.fetchrow(
-        f"SELECT {_COLUMNS} FROM requests WHERE {which} AND kind = 'knock' ORDER BY id DESC LIMIT 1{for_update(tx)}",
-        *args,
+        f"{_REQUEST.select} WHERE {which} AND kind = 'knock' ORDER BY id DESC LIMIT 1{for_update(tx)}", *args
     )
-    return _request(row) if row else None
+    return _REQUEST.maybe(row)
 
 
 async def about(tx: Tx, room_id: str, user_id: str) -> list[Request]:
@@ -156,16 +175,16 @@ async def about(tx: Tx, room_id: str, user_id: str) -> list[Request]:
     others the newest few.
     """
     knock = await latest(tx, room_id, user_id)
-    theirs = "FROM requests WHERE room_id = $1 AND user_id = $2 AND kind = 'third_party_invite'"
+    theirs = "WHERE room_id = $1 AND user_id = $2 AND kind = 'third_party_invite'"
     waiting = await tx.fetch(
-        f"SELECT {_COLUMNS} {theirs} AND state = 'pending' ORDER BY id{for_update(tx)}", room_id, user_id
+        f"{_REQUEST.select} {theirs} AND state = 'pending' ORDER BY id{for_update(tx)}", room_id, user_id
     )
     done = await tx.fetch(
-        f"SELECT {_COLUMNS} {theirs} AND state = 'redeemed' ORDER BY id DESC LIMIT {STORIES}{for_update(tx)}",
+        f"{_REQUEST.select} {theirs} AND state = 'redeemed' ORDER BY id DESC LIMIT {STORIES}{for_update(tx)}",
         room_id,
         user_id,
     )
-    redeemed = sorted(map(_request, [*waiting, *done]), key=lambda request: request.id)
+    redeemed = sorted(_REQUEST.all([*waiting, *done]), key=lambda request: request.id)
     return ([knock] if knock is not None else []) + redeemed
 
 
@@ -176,13 +195,13 @@ STORIES = 5
 async def settled_before(tx: Tx, request: Request) -> Request | None:
     """The last knock of the same applicant at the same room before this one, if it is settled."""
     row = await tx.fetchrow(
-        f"SELECT {_COLUMNS} FROM requests WHERE room_id = $1 AND user_id = $2 AND kind = 'knock' AND id < $3 "
+        f"{_REQUEST.select} WHERE room_id = $1 AND user_id = $2 AND kind = 'knock' AND id < $3 "
         "ORDER BY id DESC LIMIT 1",
         request.room_id,
         request.user_id,
         request.id,
     )
-    return _request(row) if row and row["state"] != State.PENDING else None
+    return _REQUEST.one(row) if row and row["state"] != State.PENDING else None
 
 
 async def names(tx: Tx, room_id: str, user_id: str) -> bool:
@@ -199,13 +218,12 @@ async def names(tx: Tx, room_id: str, user_id: str) -> bool:
 async def opened_since(tx: Tx, room_id: str, user_id: str, since: int) -> list[Request]:
     """The knocks of one applicant at one room since a moment, oldest first."""
     rows = await tx.fetch(
-        f"SELECT {_COLUMNS} FROM requests "
-        "WHERE room_id = $1 AND user_id = $2 AND kind = 'knock' AND opened_at >= $3 ORDER BY id",
+        f"{_REQUEST.select} WHERE room_id = $1 AND user_id = $2 AND kind = 'knock' AND opened_at >= $3 ORDER BY id",
         room_id,
         user_id,
         since,
     )
-    return [_request(row) for row in rows]
+    return _REQUEST.all(rows)
 
 
 async def settled_knock(tx: Tx, room_id: str, user_id: str) -> State | None:
@@ -253,10 +271,10 @@ HISTORY = (
 async def pending(tx: Tx, management_room: str, room_id: str | None = None) -> list[Request]:
     """The open requests of a management room, or of one of its protected rooms, oldest first."""
     rows = await tx.fetch(
-        f"SELECT {_COLUMNS} FROM requests WHERE management_room = $1 AND state = 'pending' ORDER BY number",
+        f"{_REQUEST.select} WHERE management_room = $1 AND state = 'pending' ORDER BY number",
         management_room,
     )
-    return [request for request in map(_request, rows) if room_id is None or request.room_id == room_id]
+    return [request for request in _REQUEST.all(rows) if room_id is None or request.room_id == room_id]
 
 
 async def unsettled(tx: Tx, room_id: str) -> list[Request]:
@@ -267,15 +285,15 @@ async def unsettled(tx: Tx, room_id: str) -> list[Request]:
     rows = await tx.fetch(
         f"SELECT {_ON_CARD} FROM requests WHERE room_id = $1 AND state IN ('pending', 'accepted') ORDER BY id", room_id
     )
-    return [_request(row) for row in rows]
+    return _REQUEST.all(rows)
 
 
-async def by_token(tx: Tx, room_id: str, token: str) -> Request | None:
+async def by_token(tx: Tx, room_id: str, token: str, *, held: bool = True) -> Request | None:
     """The third-party invite that stands under a token, or stood there last."""
     row = await tx.fetchrow(
-        f"SELECT {_COLUMNS} FROM requests WHERE room_id = $1 AND token = $2{for_update(tx)}", room_id, token
+        f"{_REQUEST.select} WHERE room_id = $1 AND token = $2{for_update(tx, held)}", room_id, token
     )
-    return _request(row) if row else None
+    return _REQUEST.maybe(row)
 
 
 async def by_tokens(tx: Tx, room_id: str, tokens: Sequence[str]) -> dict[str, Request]:
@@ -283,11 +301,11 @@ async def by_tokens(tx: Tx, room_id: str, tokens: Sequence[str]) -> dict[str, Re
     found: dict[str, Request] = {}
     for some in portions(tokens):
         rows = await tx.fetch(
-            f"SELECT token, {_COLUMNS} FROM requests WHERE room_id = $1 AND token IN ({listed(some, 2)})",
+            f"SELECT token, {_REQUEST.columns} FROM requests WHERE room_id = $1 AND token IN ({listed(some, 2)})",
             room_id,
             *some,
         )
-        found |= {row["token"]: _request(row) for row in rows}
+        found |= {row["token"]: _REQUEST.one(row) for row in rows}
     return found
 
 
@@ -296,38 +314,43 @@ async def newest_knocks(tx: Tx, room_id: str, users: Sequence[str]) -> dict[str,
     found: dict[str, KnockOnRecord] = {}
     for some in portions(users):
         rows = await tx.fetch(
-            "SELECT id, user_id, event_id, state, (reason <> '' OR display_name IS NOT NULL) AS has_words "
-            "FROM requests WHERE id IN (SELECT max(id) FROM requests WHERE room_id = $1 AND kind = 'knock' "
-            f"AND user_id IN ({listed(some, 2)}) GROUP BY user_id)",
+            f"SELECT user_id, {_KNOCK.columns} FROM requests WHERE id IN (SELECT max(id) FROM requests "
+            f"WHERE room_id = $1 AND kind = 'knock' AND user_id IN ({listed(some, 2)}) GROUP BY user_id)",
             room_id,
             *some,
         )
-        for row in rows:
-            state, has_words = State(row["state"]), bool(row["has_words"])
-            found[row["user_id"]] = KnockOnRecord(row["id"], row["event_id"], state, has_words)
+        found |= {row["user_id"]: _KNOCK.one(row) for row in rows}
     return found
 
 
-async def invites_of(tx: Tx, room_id: str) -> list[Request]:
+_KNOCK = Row(
+    KnockOnRecord,
+    "requests",
+    request_id="id",
+    has_words=Column("(reason <> '' OR display_name IS NOT NULL) AS has_words", bool),
+)
+
+
+async def invites_of(tx: Tx, room_id: str, *, held: bool = True) -> list[Request]:
     """The third-party invites at a room that are pending or standing, redeemed or not; oldest first."""
     rows = await tx.fetch(
-        f"SELECT {_COLUMNS} FROM requests WHERE room_id = $1 AND kind = 'third_party_invite' "
-        f"AND state IN ('pending', 'standing') ORDER BY id{for_update(tx)}",
+        f"{_REQUEST.select} WHERE room_id = $1 AND kind = 'third_party_invite' "
+        f"AND state IN ('pending', 'standing') ORDER BY id{for_update(tx, held)}",
         room_id,
     )
-    return [_request(row) for row in rows]
+    return _REQUEST.all(rows)
 
 
 async def not_yet_fallen(tx: Tx, room_id: str, inviter: str, cause: str) -> list[Request]:
     """The pending and standing invites of an inviter that this fall of theirs was not dealt with for; oldest first."""
     rows = await tx.fetch(
-        f"SELECT {_COLUMNS} FROM requests WHERE room_id = $1 AND inviter = $2 AND state IN ('pending', 'standing') "
+        f"{_REQUEST.select} WHERE room_id = $1 AND inviter = $2 AND state IN ('pending', 'standing') "
         f"AND user_id = '' AND (fallen_by IS NULL OR fallen_by <> $3) ORDER BY id{for_update(tx)}",
         room_id,
         inviter,
         cause,
     )
-    return [_request(row) for row in rows]
+    return _REQUEST.all(rows)
 
 
 async def redeemed_by(tx: Tx, room_id: str, user_id: str, event_id: str) -> bool:
@@ -346,12 +369,12 @@ async def redeemed_by(tx: Tx, room_id: str, user_id: str, event_id: str) -> bool
 async def invites_opened_since(tx: Tx, room_id: str, inviter: str, since: int) -> list[Request]:
     """The third-party invites of an inviter at a room since a moment, oldest first."""
     rows = await tx.fetch(
-        f"SELECT {_COLUMNS} FROM requests WHERE room_id = $1 AND inviter = $2 AND opened_at >= $3 ORDER BY id",
+        f"{_REQUEST.select} WHERE room_id = $1 AND inviter = $2 AND opened_at >= $3 ORDER BY id",
         room_id,
         inviter,
         since,
     )
-    return [_request(row) for row in rows]
+    return _REQUEST.all(rows)
 
 
 async def invites_made(tx: Tx, room_id: str, inviter: str) -> list[tuple[int, int]]:
@@ -395,21 +418,23 @@ async def others_on_card(tx: Tx, request: Request, card_id: int) -> bool:
     return row is not None
 
 
-async def on_card(tx: Tx, card_id: int) -> list[Request]:
+async def on_card(tx: Tx, card_id: int, *, held: bool = True) -> list[Request]:
     """The requests one card shows, oldest first, each with as much of its reason as a card shows."""
-    rows = await tx.fetch(f"SELECT {_ON_CARD} FROM requests WHERE card_id = $1 ORDER BY id{for_update(tx)}", card_id)
-    return [_request(row) for row in rows]
+    rows = await tx.fetch(
+        f"SELECT {_ON_CARD} FROM requests WHERE card_id = $1 ORDER BY id{for_update(tx, held)}", card_id
+    )
+    return _REQUEST.all(rows)
 
 
 async def of_line(tx: Tx, management_room: str, event_id: str) -> list[Request]:
     """The request that a line of the bot is about; none where that message is no such line."""
     rows = await tx.fetch(
-        f"SELECT {_COLUMNS} FROM requests WHERE management_room = $2 AND id IN "
+        f"{_REQUEST.select} WHERE management_room = $2 AND id IN "
         "(SELECT request_id FROM effects WHERE result = $1 AND room_id = $2 AND act = 'say')",
         event_id,
         management_room,
     )
-    return [_request(row) for row in rows]
+    return _REQUEST.all(rows)
 
 
 async def counts(tx: Tx) -> dict[str, int]:
@@ -506,13 +531,13 @@ async def settled(tx: Tx, request_id: int, state: State, by: str, now: int) -> R
     """
     row = await tx.fetchrow(
         "UPDATE requests SET state = $2, done_by = $3, changed_at = $4, trouble = NULL, counts_as = $2, "
-        f"counts_since = $4 WHERE id = $1 RETURNING {_COLUMNS}",
+        f"counts_since = $4 WHERE id = $1 RETURNING {_REQUEST.columns}",
         request_id,
         state,
         by,
         now,
     )
-    request = _request(row)
+    request = _REQUEST.one(row)
     if state is State.WITHDRAWN and request.answer is not None and request.answer.verdict is not Verdict.ACCEPT:
         await tx.execute("UPDATE requests SET counts_as = 'rejected' WHERE id = $1", request_id)
     return await _shortened(tx, request)
@@ -647,57 +672,3 @@ async def move_over(tx: Tx, request: Request, room_id: str) -> None:
     await tx.execute(
         "UPDATE requests SET room_id = $2, moved_from = $3 WHERE id = $1", request.id, room_id, request.room_id
     )
-
-
-# --- rows -----------------------------------------------------------------------------------------------------
-
-
-def _request(row: Any) -> Request:
-    return Request(
-        id=row["id"],
-        management_room=row["management_room"],
-        number=row["number"],
-        room_id=row["room_id"],
-        kind=Kind(row["kind"]),
-        user_id=row["user_id"],
-        event_id=row["event_id"],
-        reason=row["reason"],
-        display_name=row["display_name"],
-        has_avatar=bool(row["has_avatar"]),
-        state=State(row["state"]),
-        opened_at=row["opened_at"],
-        changed_at=row["changed_at"],
-        decision=_decision(row["decision_json"]),
-        answer=_answer(row["answer_json"]),
-        by=row["done_by"],
-        card_id=row["card_id"],
-        shown_event_id=row["shown_event_id"],
-        trouble=row["trouble"],
-        invite=_invite(row["invite_json"]),
-        issued_by=row["issued_by"],
-        moved_from=row["moved_from"],
-        reason_length=row["reason_length"],
-    )
-
-
-def _decision(text: str | None) -> Decision | None:
-    if text is None:
-        return None
-    data = json.loads(text)
-    missed = tuple(Miss(**miss) for miss in data.pop("missed"))
-    return Decision(verdict=Verdict(data.pop("verdict")), missed=missed, **data)
-
-
-def _invite(text: str | None) -> ThirdPartyInvite | None:
-    if text is None:
-        return None
-    data = json.loads(text)
-    keys = tuple(IdentityKey(**key) for key in data.pop("keys"))
-    return ThirdPartyInvite(keys=keys, **data)
-
-
-def _answer(text: str | None) -> Answer | None:
-    if text is None:
-        return None
-    data = json.loads(text)
-    return Answer(verdict=Verdict(data.pop("verdict")), **data)

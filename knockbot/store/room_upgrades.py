@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from knockbot.domain.upgrades import RoomUpgrade, Stage
 from knockbot.store.db import Tx
+from knockbot.store.rows import Row
 
-_COLUMNS = "room_id, tombstone, replacement, state, event_id, policy_of"
+_UPGRADE = Row(RoomUpgrade, "room_upgrades", stage="state")
 
 
 async def find(tx: Tx, room_id: str, policy_of: str = "") -> RoomUpgrade | None:
     """What is known of a room's replacement: of a protected one, or of one that a policy names."""
-    return _upgrade(
-        await tx.fetchrow(
-            f"SELECT {_COLUMNS} FROM room_upgrades WHERE room_id = $1 AND policy_of = $2", room_id, policy_of
-        )
+    return _UPGRADE.maybe(
+        await tx.fetchrow(f"{_UPGRADE.select} WHERE room_id = $1 AND policy_of = $2", room_id, policy_of)
     )
 
 
 async def in_policy_of(tx: Tx, policy_of: str) -> list[RoomUpgrade]:
     """The rooms named by the policy of a protected room that were replaced."""
-    rows = await tx.fetch(f"SELECT {_COLUMNS} FROM room_upgrades WHERE policy_of = $1 ORDER BY room_id", policy_of)
-    return [upgrade for upgrade in map(_upgrade, rows) if upgrade is not None]
+    rows = await tx.fetch(f"{_UPGRADE.select} WHERE policy_of = $1 ORDER BY room_id", policy_of)
+    return _UPGRADE.all(rows)
 
 
 async def ask_again(tx: Tx, upgrade: RoomUpgrade) -> None:
@@ -33,13 +31,13 @@ async def ask_again(tx: Tx, upgrade: RoomUpgrade) -> None:
 
 async def asked_by(tx: Tx, event_id: str) -> RoomUpgrade | None:
     """The upgrade that a message asks about."""
-    return _upgrade(await tx.fetchrow(f"SELECT {_COLUMNS} FROM room_upgrades WHERE event_id = $1", event_id))
+    return _UPGRADE.maybe(await tx.fetchrow(f"{_UPGRADE.select} WHERE event_id = $1", event_id))
 
 
 async def leading_to(tx: Tx, replacement: str) -> list[RoomUpgrade]:
     """The rooms that this one is to replace."""
-    rows = await tx.fetch(f"SELECT {_COLUMNS} FROM room_upgrades WHERE replacement = $1 ORDER BY room_id", replacement)
-    return [upgrade for upgrade in map(_upgrade, rows) if upgrade is not None]
+    rows = await tx.fetch(f"{_UPGRADE.select} WHERE replacement = $1 ORDER BY room_id", replacement)
+    return _UPGRADE.all(rows)
 
 
 async def put(tx: Tx, upgrade: RoomUpgrade) -> None:
@@ -60,10 +58,3 @@ async def put(tx: Tx, upgrade: RoomUpgrade) -> None:
 async def forget(tx: Tx, room_id: str, policy_of: str = "") -> None:
     """The room is replaced by none, after all, or not named any more."""
     await tx.execute("DELETE FROM room_upgrades WHERE room_id = $1 AND policy_of = $2", room_id, policy_of)
-
-
-def _upgrade(row: Any) -> RoomUpgrade | None:
-    if row is None:
-        return None
-    stage, event_id, policy_of = Stage(row["state"]), row["event_id"], row["policy_of"]
-    return RoomUpgrade(row["room_id"], row["tombstone"], row["replacement"], stage, event_id, policy_of)

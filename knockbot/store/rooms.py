@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from knockbot.domain.fitness import Concern
 from knockbot.domain.words import labels
 from knockbot.store.db import Tx
+from knockbot.store.rows import Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,30 +29,22 @@ class ProtectedRoom:
     """What it calls itself."""
 
 
-_ROOM = "room_id, management_room, label, protected_by, protected_at, locked, trouble, name"
-
-
-def _room(row: object) -> ProtectedRoom:
-    values = [row[k] for k in _ROOM.split(", ")]  # type: ignore[index]  # sqlite3.Row or asyncpg.Record
-    values[5] = bool(values[5])
-    return ProtectedRoom(*values)
+_ROOM = Row(ProtectedRoom, "rooms")
 
 
 async def find(tx: Tx, room_id: str) -> ProtectedRoom | None:
     """The protected room with this id, if it is one."""
-    row = await tx.fetchrow(f"SELECT {_ROOM} FROM rooms WHERE room_id = $1", room_id)
-    return _room(row) if row else None
+    return _ROOM.maybe(await tx.fetchrow(f"{_ROOM.select} WHERE room_id = $1", room_id))
 
 
 async def all_rooms(tx: Tx) -> list[ProtectedRoom]:
     """Every protected room."""
-    return [_room(row) for row in await tx.fetch(f"SELECT {_ROOM} FROM rooms ORDER BY room_id")]
+    return _ROOM.all(await tx.fetch(f"{_ROOM.select} ORDER BY room_id"))
 
 
 async def managed_by(tx: Tx, management_room: str) -> list[ProtectedRoom]:
     """The rooms one management room looks after."""
-    rows = await tx.fetch(f"SELECT {_ROOM} FROM rooms WHERE management_room = $1 ORDER BY label", management_room)
-    return [_room(row) for row in rows]
+    return _ROOM.all(await tx.fetch(f"{_ROOM.select} WHERE management_room = $1 ORDER BY label", management_room))
 
 
 async def protect(tx: Tx, room: ProtectedRoom) -> None:
@@ -103,8 +96,7 @@ async def _tell_apart(tx: Tx, management_room: str) -> None:
 async def unlock_others(tx: Tx, locked: set[str]) -> list[ProtectedRoom]:
     """Unlock every room that the config file does not rule any more, and return them; their doors stay kept."""
     others = [room for room in await all_rooms(tx) if room.locked and room.room_id not in locked]
-    for room in others:
-        await tx.execute("UPDATE rooms SET locked = FALSE WHERE room_id = $1", room.room_id)
+    await tx.executemany("UPDATE rooms SET locked = FALSE WHERE room_id = $1", [(room.room_id,) for room in others])
     return others
 
 
@@ -127,9 +119,9 @@ async def configured_trouble(tx: Tx, entry: str, trouble: str | None) -> bool:
 
 async def forget_troubles(tx: Tx, entries: set[str]) -> None:
     """Forget what was missing for entries that the config file does not have any more."""
-    for row in await tx.fetch("SELECT entry FROM config_troubles"):
-        if row["entry"] not in entries:
-            await tx.execute("DELETE FROM config_troubles WHERE entry = $1", row["entry"])
+    known = [row["entry"] for row in await tx.fetch("SELECT entry FROM config_troubles")]
+    gone = [(entry,) for entry in known if entry not in entries]
+    await tx.executemany("DELETE FROM config_troubles WHERE entry = $1", gone)
 
 
 async def set_trouble(tx: Tx, room_id: str, trouble: str | None) -> bool:

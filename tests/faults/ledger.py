@@ -11,7 +11,8 @@ from typing import Any
 from knockbot.demo.people import Person
 from knockbot.domain.model import State
 from knockbot.errors import Unavailable
-from knockbot.store.backup import TABLES, snapshot
+from knockbot.store.backup import snapshot
+from knockbot.store.tables import BACKED_UP
 from tests.keeper import REQUESTS, Garden, block, edit_of
 
 POLICY = """
@@ -58,7 +59,7 @@ class Ledger:
         """Every row of the database as it is now."""
         found: Rows = {}
         async with snapshot(self.url) as source:
-            for table in TABLES:
+            for table in BACKED_UP:
                 columns = [*await source.columns(table)]
                 found[table] = [dict(zip(columns, row, strict=True)) async for row in source.rows(table, columns)]
         return found

@@ -97,7 +97,7 @@ class Ear:
             rows = await tx.fetch(
                 "SELECT * FROM effects WHERE key = $1 OR key = $2", f"say:reply:{event_id}", f"tick:{event_id}"
             )
-        contents = [effects._claimed(row).effect.content for row in rows]
+        contents = [effects._CLAIMED.one(row).effect.content for row in rows]
         return [Words(c["plain"], Markup(c["html"])) if "plain" in c else None for c in contents]
 
 

@@ -21,8 +21,9 @@ from knockbot.documents.text import storable
 from knockbot.domain.model import Answer, Decision, Verdict
 from knockbot.errors import Unavailable
 from knockbot.store import audit, cards, effects, inbox, processes, requests
-from knockbot.store.backup import KEPT_BACK, TABLES, Damaged, export, restore, snapshot
+from knockbot.store.backup import Damaged, export, restore, snapshot
 from knockbot.store.db import Database, opened
+from knockbot.store.tables import BACKED_UP, TABLES
 from knockbot.store.upgrades import STEPS, UPGRADES
 from tests.lab import Postgres
 from tests.store.filled import BOT, NOW, PROCESS, fill, filled
@@ -66,7 +67,7 @@ async def rows_of(url: str) -> Rows:
     """Every row of every table, in an order of its own."""
     found: Rows = {}
     async with snapshot(url) as source:
-        for table in TABLES:
+        for table in BACKED_UP:
             columns = sorted(await source.columns(table))
             found[table] = sorted([row async for row in source.rows(table, columns)], key=repr)
     return found
@@ -102,7 +103,7 @@ async def test_everything_comes_back_on_either_engine(place: Place, here: str, t
 
     before, after = await rows_of(first), await rows_of(second)
     assert all(before.values())
-    for table in TABLES:
+    for table in BACKED_UP:
         if table not in UNDER_WAY:
             assert [(*map(int_of, row),) for row in after[table]] == [(*map(int_of, row),) for row in before[table]]
     assert len(after["effects"]) == len(before["effects"])
@@ -267,7 +268,7 @@ async def is_empty(url: str) -> None:
         return
     async with snapshot(url) as source:
         assert await source.schema() == 0
-        assert not any([await source.columns(table) for table in TABLES])
+        assert not any([await source.columns(table) for table in BACKED_UP])
 
 
 async def refusal(url: str, lines: list[bytes]) -> str:
@@ -491,8 +492,7 @@ async def test_every_table_is_in_a_back_up_and_those_that_count_by_themselves_ar
         else "SELECT table_name AS name FROM information_schema.columns WHERE is_identity = 'YES'"
     )
     async with opened(database_url) as db, db.tx() as tx:
-        assert {row["name"] for row in await tx.fetch(tables)} == {*TABLES, *KEPT_BACK, UPGRADES.version_table_name}
+        assert {row["name"] for row in await tx.fetch(tables)} == {*TABLES, UPGRADES.version_table_name}
         assert {row["name"] for row in await tx.fetch(counting)} == {
-            *(table for table, column in TABLES.items() if column),
-            "mail",
+            table for table, described in TABLES.items() if described.counts
         }

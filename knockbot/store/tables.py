@@ -1,0 +1,100 @@
+"""The tables of the database, each with what it holds of people and how long it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table; back-ups hold the tables in this order, those that others refer to before these."""
+
+    name: str
+    kept: str
+    """Until when its rows are kept."""
+    personal: tuple[str, ...] = ()
+    """The columns that may say something about a person: who they are, what they wrote, what was done about them."""
+    in_sql: tuple[str, ...] = ()
+    """The columns that only the queries of `store/` look at; every other one is a field of a value."""
+    counts: str | None = None
+    """The column that counts by itself."""
+    in_back_ups: bool = True
+    """Not so for the tables of the bot's device, nor for mautrix's: keys that were used since must not be used again,
+    so who comes back gets a new device (`matrix/keyring.py`)."""
+
+
+FOR_EVER = "for ever"
+
+TABLES: Mapping[str, Table] = {
+    row.name: row
+    for row in (
+        Table(
+            "inbox",
+            "its text until it is handled, the rest for seven days",
+            ("raw", "sender", "held_for", "fault"),
+            in_sql=("handled_at", "fault", "due_at", "sender", "held_for"),
+            counts="seq",
+        ),
+        Table(
+            "bot_memberships",
+            "until the bot leaves the room",
+            ("inviter",),
+            ("room_id", "membership", "since", "inviter", "used"),
+        ),
+        Table("management_rooms", FOR_EVER, (), ("room_id", "next_number", "concerns")),
+        Table("rooms", "as long as the room is protected", ("protected_by",), ("concerns",)),
+        Table("policies", FOR_EVER, ("author", "text"), ("cause",)),
+        Table("pins", "as long as the place names the room"),
+        Table("config_troubles", "until the entry is protected", (), ("entry", "trouble")),
+        Table("pending_protects", "until the bot is let in", ("requester",)),
+        Table("attempts", "one hour", ("requester",), ("cause", "requester", "at")),
+        Table("cards", FOR_EVER, (), ("called_at",), counts="id"),
+        Table(
+            "requests",
+            "for ever; long texts are cut once the request is settled",
+            (
+                "user_id",
+                "reason",
+                "display_name",
+                "has_avatar",
+                "decision_json",
+                "answer_json",
+                "done_by",
+                "trouble",
+                "inviter",
+                "invite_json",
+                "issued_by",
+            ),
+            in_sql=("token", "inviter", "fallen_by", "counts_as", "counts_since", "knocks"),
+            counts="id",
+        ),
+        Table("addresses", "`issuing.keep_addresses` after the invite", ("address", "name", "issued_by")),
+        Table("issued", "one day; the address until the end is known", ("moderator", "address", "name")),
+        Table(
+            "effects",
+            FOR_EVER,
+            ("user_id", "content_json", "why"),
+            in_sql=("claimed_by",),
+            counts="id",
+        ),
+        Table("room_upgrades", FOR_EVER),
+        Table("encrypted_rooms", FOR_EVER, (), ("room_id", "shared_with", "told_at")),
+        Table("audit", FOR_EVER, ("actor", "detail_json"), ("id",), counts="id"),
+        Table("processes", "until the process ends", (), ("id", "seen_at", "heard")),
+        Table("leases", "until the process ends", (), ("name", "process")),
+        Table("restores", FOR_EVER, (), ("restored_at", "exported_at", "recalled")),
+        Table(
+            "mail",
+            "its text until it is taken in, the rest for seven days",
+            ("raw", "sender", "fault"),
+            in_sql=("digest", "sender", "fault", "received_at"),
+            counts="seq",
+            in_back_ups=False,
+        ),
+        Table("bot_device", FOR_EVER, (), ("user_id",), in_back_ups=False),
+    )
+}
+
+BACKED_UP: Mapping[str, Table] = {name: row for name, row in TABLES.items() if row.in_back_ups}
+"""What a back-up holds."""
