@@ -60,6 +60,7 @@ class Waiting:
 
 
 _WAITING = Row(Waiting, "inbox")
+_TURN = Row(Turn, "inbox")
 
 
 async def store(tx: Tx, arrivals: Iterable[Arrival], now: int) -> None:
@@ -82,11 +83,11 @@ async def turns_waiting(tx: Tx, now: int = 0, *, keys: bool = True) -> list[Turn
     Without the bot's `keys`, those in which something encrypted is next are left to the process that has them.
     """
     rows = await tx.fetch(
-        "SELECT room_id, talk, sealed FROM inbox "
+        f"SELECT {_TURN.columns}, sealed FROM inbox "
         f"WHERE seq IN (SELECT min(seq) FROM inbox WHERE {_DUE} GROUP BY room_id, talk) ORDER BY seq",
         now,
     )
-    return [Turn(row["room_id"], bool(row["talk"])) for row in rows if keys or not row["sealed"]]
+    return _TURN.all(row for row in rows if keys or not row["sealed"])
 
 
 async def waiting(tx: Tx, room_id: str, limit: int = 100, *, now: int = 0, talk: bool | None = None) -> list[Waiting]:
