@@ -6,6 +6,7 @@
 #   make faults [ARGS=...] kills, freezes and cuts everything in turn, for a quarter of an hour and more
 #   make bench [ARGS=...]  what it takes, beside yardsticks: a table and bench.json; ARGS="--only decide,intake"
 #   make check             lint, format, types, import contracts
+#   make messages          brings the translations up to date with the table of sentences
 #   make lock              new lock files from pyproject.toml
 #   make clean             away with all that was made
 
@@ -24,7 +25,7 @@ WORKERS ?= 3
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
-.PHONY: help demo test test-long faults bench check lock clean
+.PHONY: help demo test test-long faults bench check messages lock clean
 help:
 	@sed -n 's/^#   //p' Makefile
 
@@ -48,6 +49,10 @@ check: $(VENV)/.ready
 	@echo "== format";           $(BIN)/ruff format --check .
 	@echo "== types";            $(BIN)/mypy
 	@echo "== import contracts"; $(BIN)/lint-imports --no-logo
+	@echo "== messages";         $(BIN)/python -m tests.messages --check
+
+messages: $(VENV)/.ready
+	@$(BIN)/python -m tests.messages
 
 # --- the environment -------------------------------------------------------------------------------------------
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from knockbot.chat.sentences import SENTENCES, Sentence, says
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "knockbot"
 DOCS = (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")))
@@ -125,10 +127,24 @@ NO_COMPLAINTS = frozenset(
 )
 """The functions of domain/wording.py that tell no complaint; every other one does."""
 
+NO_COMPLAINT_CODES = frozenset(
+    {
+        "act.unblocked",
+        "inviter.fell",
+        "invite.revoked_together",
+        "letter.rejected",
+        "letter.rejected_because",
+        "list.more",
+        "time.just_now",
+        "upgrade.moved",
+    }
+)
+"""The codes of chat/sentences.py that tell no complaint; every other one does."""
+
 
 def complaints() -> dict[str, str]:
     """Every complaint in the code, as `plainly` has it, with the place it stands in."""
-    found: dict[str, str] = {}
+    found = {plainly(sentence.text): f"chat/sentences.py: {key}" for key, sentence in _complaining()}
     for file in sorted(PACKAGE.rglob("*.py")):
         if "demo" not in file.parts:
             tree = ast.parse(file.read_text(encoding="utf-8"))
@@ -136,6 +152,15 @@ def complaints() -> dict[str, str]:
                 if len(re.findall(r"[a-z]{2,}", plainly(text))) > 1:  # a word alone is a value, not a complaint
                     found.setdefault(plainly(text), f"{file.relative_to(ROOT)}:{line}")
     return found
+
+
+def _complaining() -> Iterator[tuple[str, Sentence]]:
+    """The sentences that have to be told with what to do about them."""
+    for key, sentence in SENTENCES.items():
+        if sentence.translatable and key.split("/")[0] not in NO_COMPLAINT_CODES:
+            yield key, sentence
+            if sentence.plural:
+                yield key, says(sentence.plural)
 
 
 def plainly(text: str) -> str:

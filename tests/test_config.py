@@ -824,7 +824,7 @@ def all_keys() -> list[tuple[str, ...]]:
 
 
 def test_every_key_there_is_has_been_counted() -> None:
-    assert len(all_keys()) == 13 + 2 + 12 + 1 + 2 + 2 + 3 + 3 + 1 + 2 + 5
+    assert len(all_keys()) == 13 + 2 + 12 + 2 + 2 + 2 + 3 + 3 + 1 + 2 + 5
     assert ("appservice", "hs_token_file") in all_keys()
 
 

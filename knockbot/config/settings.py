@@ -41,6 +41,7 @@ from knockbot.documents.reading import Path as Keys
 from knockbot.documents.reading import duration, yes_or_no
 from knockbot.documents.schema import Form, Named, form, key, word
 from knockbot.domain.ids import is_user_id, server_of
+from knockbot.domain.languages import Language
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +78,8 @@ class AppService:
 class Defaults:
     """What holds for protected rooms that say nothing else."""
 
+    language: Language = key(word(Language), written="en")
+    """In which cards, lines and replies are written where no policy says."""
     policy: WrittenPolicy = key(written_policy, written={"rules": [], "otherwise": "forward"})
 
 

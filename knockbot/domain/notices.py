@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field, fields
 from typing import Any, TypeAlias
 
@@ -23,6 +23,9 @@ LONGEST = 20_000
 MOST_ARGUMENTS = 16
 MOST_ITEMS = 500
 """Items of one list that are kept."""
+
+MOST_NUMBERS = 20
+"""Requests that one sentence names."""
 
 DEEPEST = 32
 """Notices and lists within each other: a policy nests conditions eight deep, and each has its reason."""
@@ -173,6 +176,14 @@ class Ago(Bounded):
 
 
 @dataclass(frozen=True, slots=True)
+class Made:
+    """Words that are made already, as plain text and HTML: until each sentence has its code."""
+
+    plain: str
+    html: str
+
+
+@dataclass(frozen=True, slots=True)
 class Many:
     """Several things with commas between them."""
 
@@ -219,9 +230,10 @@ Plain: TypeAlias = (
     | Duration
     | Ago
 )
-Arg: TypeAlias = Plain | Many | Lines | Notice
+Arg: TypeAlias = Plain | Made | Many | Lines | Notice
 
 _PLAIN: Mapping[str, type[Any]] = {
+    "made": Made,
     "user": User,
     "room": Room,
     "id": Id,
@@ -262,9 +274,29 @@ def below(*parts: Notice | None) -> Notice:
     return notice("lines", lines=Lines(tuple(part for part in parts if part is not None)))
 
 
+def brief(said: Notice) -> str:
+    """A notice for the log: its code, and what was put in."""
+    return f"{said.code} ({', '.join(f'{name} {_brief(arg)}' for name, arg in said.args.items())})"
+
+
+def _brief(arg: Arg) -> str:
+    if isinstance(arg, Notice):
+        return brief(arg)
+    if isinstance(arg, Many):
+        return ", ".join(map(_brief, arg.items))
+    return str(astuple(arg)[0])
+
+
 def listed(items: Iterable[Arg]) -> Many:
     """Several things with commas between them."""
     return Many(tuple(items))
+
+
+def numbered(numbers: Sequence[int]) -> Many:
+    """Requests by their numbers, not more than one reads."""
+    shown: list[Arg] = [Numbered(number) for number in numbers[:MOST_NUMBERS]]
+    more = len(numbers) - MOST_NUMBERS
+    return listed([*shown, notice("list.more", count=Number(more))] if more > 0 else shown)
 
 
 # --- as JSON --------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from knockbot.domain.acl import SERVER_ACL
 from knockbot.domain.criteria import Condition, read_when
 from knockbot.domain.ids import is_user_id
 from knockbot.domain.invites import Fall
+from knockbot.domain.languages import Language
 from knockbot.domain.model import Decision, Fact, Facts, Kind, Knock, Known, Miss, Truth, Verdict
 from knockbot.errors import Fault
 
@@ -185,6 +186,8 @@ class Policy:
     stale_after: int = key(duration, written="30d")
     """Milliseconds after which a knock that nobody answered expires."""
     notify_remote: NotifyRemote = key(word(NotifyRemote), written="off")
+    language: Language | None = key(word(Language), default=None)
+    """In which cards, lines and replies of this room are written; `None` is that of the config file."""
 
     @property
     def needed(self) -> Mapping[Fact, tuple[str, ...]]:
@@ -259,6 +262,8 @@ def changed_settings(before: Policy, after: Policy) -> list[tuple[str, str, str]
 
 def _written(value: object) -> str:
     """A setting as it is written in YAML."""
+    if value is None:
+        return "not set"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int):

@@ -21,9 +21,9 @@ from knockbot.domain.card import (
     withdrawn_perhaps,
 )
 from knockbot.domain.fitness import Concern
-from knockbot.domain.invites import Address, Fall
-from knockbot.domain.model import Act, Decision, Knock, Membership, Request, Verdict
-from knockbot.domain.policy import OTHERWISE, Fate, Policy, changed_settings
+from knockbot.domain.invites import Address
+from knockbot.domain.model import Act, Decision, Knock, Request, Verdict
+from knockbot.domain.policy import OTHERWISE, Policy, changed_settings
 from knockbot.domain.power import Level, Shortfall
 from knockbot.domain.words import (
     ID_LIMIT,
@@ -66,20 +66,6 @@ def already_answered(request: Request, now: int) -> Words:
             ago(request.answer.at, now),
         )
     return words("{} is already closed, {}: {}", number, ago(request.changed_at, now), standing(request))
-
-
-def changed_anew(request: Request) -> Words:
-    """The answer was given to something that has been replaced since."""
-    if request.invite is not None:
-        return words(
-            "{} is another invite than a moment ago; look at it once more and answer again.",
-            bold(f"#{request.number}"),
-        )
-    return words(
-        "{} knocked again a moment ago, perhaps with another reason; look at {} once more and answer again.",
-        user(request.user_id),
-        bold(f"#{request.number}"),
-    )
 
 
 def no_such_request(number: int) -> Words:
@@ -184,16 +170,6 @@ def denied_together(label: str, numbers: Sequence[int]) -> Words:
     return words("The server ACL of {} denies their servers, so I close these: {}.", room(label), _numbers(numbers))
 
 
-def not_a_member(label: str) -> Words:
-    """Only members of the protected room answer for it."""
-    return words("Only members of {} can answer its join requests.", room(label))
-
-
-def cannot_look(label: str, bot: str) -> Words:
-    """The bot is out of a room, and does not know who may do what there now."""
-    return words("I am not in {} now, so I cannot tell who may do this there. Invite {} first.", room(label), user(bot))
-
-
 def cannot_unprotect(label: str, room_id: str, bot: str) -> Words:
     """The bot is out of a protected room, which may be gone for good."""
     return words(
@@ -203,11 +179,6 @@ def cannot_unprotect(label: str, room_id: str, bot: str) -> Words:
         user(bot),
         code(f"!kb unprotect {room_id}"),
     )
-
-
-def lacks_power(who: Words, shortfall: Shortfall, label: str) -> Words:
-    """Somebody may not do this: the level they need, and the one they have."""
-    return words("{} does not have permission for this in {}: {}", who, room(label), shortfall.why)
 
 
 def acts_for_nobody(who: str) -> str:
@@ -227,11 +198,6 @@ def may_invite_no_more(who: str, what: str) -> str:
     return f"{shown(who, ID_LIMIT)} asked me to send it, and {what}."
 
 
-def answer_fell(request: Request, label: str, why: str) -> Words:
-    """An answer was not carried out in time, and whoever gave it may not give it any more."""
-    return words("⚠️ {} in {} is open again: {}", bold(f"#{request.number}"), room(label), why)
-
-
 def cannot_accept(bot: str, shortfall: Shortfall, label: str, *, anything: bool) -> Words:
     """On a card: why the bot cannot accept a request, or cannot do `anything` about it, and what mends it."""
     raised = words(" Please raise the power level of {} in {}.", user(bot), room(label))
@@ -242,38 +208,6 @@ def cannot_accept(bot: str, shortfall: Shortfall, label: str, *, anything: bool)
 def cannot_answer_from_outside(label: str, bot: str) -> Words:
     """On a card: the bot is not in the room."""
     return words("⚠️ I cannot answer this: I am not in {} now. Invite {} there.", room(label), user(bot))
-
-
-def bot_lacks_power(bot: str, shortfall: Shortfall, label: str) -> Words:
-    """The bot may not do this, and what mends it."""
-    return words(
-        "I do not have permission for this in {}: {} Please raise the power level of {} there, then answer again.",
-        room(label),
-        shortfall.why,
-        user(bot),
-    )
-
-
-def blocked(label: str, why: str, bot: str) -> Words:
-    """A power is missing, and things wait for it."""
-    return words(
-        "⚠️ I do not have permission to act in {}: {} Please raise the power level of {}. Pending actions then run by themselves.",
-        room(label),
-        why,
-        user(bot),
-    )
-
-
-def mended(label: str) -> Words:
-    """What was missing is there again."""
-    return words("✅ I can act in {} again. Pending actions run now.", room(label))
-
-
-WRONG_HIT: dict[Act, str] = {
-    Act.INVITE: "I let {user} into {room}, but they changed or withdrew their join request at that moment. To undo this: /kick {user}",
-    Act.KICK: "I tried to reject the join request of {user} for {room}, but their membership changed at that moment, so they were removed. To undo this: /invite {user}",
-    Act.BAN: "I banned {user} from {room} for a join request, but they withdrew it at that moment. To undo this: /unban {user}",
-}
 
 
 CONCERNS: dict[Concern, Words] = {
@@ -353,98 +287,6 @@ def restored(since: int, *, lost: bool = False) -> Words:
     )
 
 
-def hit_the_wrong_thing(act: Act, user_id: str, label: str) -> Words:
-    """An act hit something other than what it was meant for."""
-    return words("⚠️ " + WRONG_HIT[act], user=user(user_id), room=room(label))
-
-
-def rejected_elsewhere(label: str, reason: str | None) -> Words:
-    """What an applicant of another server is told, since their own server does not."""
-    told = words(" They say: {}", shown(reason, REASON_LIMIT)) if reason else NOTHING
-    return words("Your request to join {} was turned down.{} Nobody reads what you write here.", room(label), told)
-
-
-NO_ROOM_NAMED = "it names no room."
-REPLACES_ITSELF = "it names the room itself."
-IS_MANAGEMENT_ROOM = "it names its management room."
-KEPT_ELSEWHERE = "the room that it names is managed from another room."
-IN_A_CIRCLE = "that room, or one that comes after it, is replaced by this one."
-NO_PREDECESSOR = "the room that it names does not say that it replaces this one, so anybody may have made it."
-
-
-def not_replaced(label: str, replacement: str, why: str) -> Words:
-    """A tombstone leads nowhere."""
-    return words(
-        "⚠️ {} was upgraded, so I no longer accept anyone there. I did not switch to {}: {} To protect the right room, type {}.",
-        room(label),
-        letters(shown(replacement, ID_LIMIT)),
-        why,
-        code("!kb protect"),
-    )
-
-
-def replaced_and_shut(label: str, replacement: str, bot: str) -> Words:
-    """The bot is not in the room that replaces another."""
-    return words(
-        "⚠️ {} was replaced by {}, so I no longer accept anyone there. I am not in the new room yet: accept my knock, or "
-        "invite {}. Then I continue by myself.",
-        room(label),
-        identifier(replacement),
-        user(bot),
-    )
-
-
-def replaced_and_locked(label: str, replacement: str) -> Words:
-    """A room of the config file was replaced: only the server's admin can name another."""
-    return words(
-        "⚠️ {} was replaced by {}, so I no longer accept anyone there. The room is set in my config file: only my server's "
-        "admin can write the ID of the new room there.",
-        room(label),
-        identifier(replacement),
-    )
-
-
-def replaced(label: str, new_label: str, replacement: str, waiting: int) -> Words:
-    """The question whether the bot is to go over with the room."""
-    return words(
-        "🚚 {} was replaced by {} {}, so I no longer accept anyone in the old room. Click ✅ to protect the new room from "
-        "here, with the same policy and all pending requests: {}.",
-        room(label),
-        room(new_label),
-        identifier(replacement),
-        waiting,
-    )
-
-
-LET_ME_IN = "I cannot get in there yet. Accept my knock, or invite {bot}; then I ask whether to use it."
-NAMED_BY_CONFIG = "my config file names the old room; my server's admin has to name the new one there."
-
-
-def named_room_lost(label: str, name: str, replacement: str, why: str) -> Words:
-    """A room that a policy names was replaced, and the new one cannot be used by a click."""
-    return words(
-        "⚠️ The policy of {} names {}, and that room was replaced by {}. I no longer take its members for members, and "
-        "forward requests that depend on it. I do not use the new room: {}",
-        room(label),
-        identifier(name),
-        code(shown(replacement, ID_LIMIT)),
-        why,
-    )
-
-
-def named_room_replaced(label: str, name: str, new_label: str, replacement: str) -> Words:
-    """The question whether a policy is to mean the room that replaces the one it names."""
-    return words(
-        "🚚 The policy of {} names {}, and that room was replaced by {} {}. I no longer take its members for members, and "
-        "forward requests that depend on it. Click ✅ to have the policy mean the new room, or say {}.",
-        room(label),
-        identifier(name),
-        room(new_label),
-        identifier(replacement),
-        code("!kb policy set"),
-    )
-
-
 def was_replaced(label: str) -> Words:
     """Nobody is let into a room that has come to its end."""
     return words(
@@ -452,17 +294,6 @@ def was_replaced(label: str) -> Words:
         "asked about it, or type {}.",
         room(label),
         code("!kb protect"),
-    )
-
-
-def moved_over(new_label: str, replacement: str, count: int) -> Words:
-    """The bot keeps the door of the room that replaces another."""
-    return words(
-        "🚚 {} ({}) is now protected, with the policy of the old room. Pending requests moved: {}. These applicants have not "
-        "knocked at the new room: if you accept one, I invite them there.",
-        room(new_label),
-        identifier(replacement),
-        count,
     )
 
 
@@ -790,63 +621,12 @@ def invite_list(label: str, found: Sequence[Request], addresses: Mapping[str, Ad
     return lines([words("Third-party invites to {}:", room(label)), *rows])
 
 
-FELL: dict[Fall, str] = {
-    Fall.REMOVED: "was removed from",
-    Fall.DEMOTED: "can no longer invite to",
-    Fall.LEFT: "left",
-}
-
-FATES: dict[Fate, str] = {
-    Fate.REVOKE: "so I revoke their invites there: {count} ({numbers}).",
-    Fate.FORWARD: "so their invites there wait for your answer: {count} ({numbers}).",
-    Fate.KEEP: "and their invites there stay, as the policy says: {count} ({numbers}).",
-}
-
 NUMBERS_SHOWN = 20
-
-
-def inviter_fell(inviter: str, label: str, how: Fall, fate: Fate, numbers: Sequence[int]) -> Words:
-    """What becomes of the invites to addresses that somebody planted who is not who they were."""
-    fate_said = FATES[fate].format(count=_invites(len(numbers)), numbers=_numbers(numbers))
-    return words("{} {} {}, {}", user(inviter), FELL[how], room(label), fate_said)
 
 
 def _numbers(numbers: Sequence[int]) -> str:
     more = [f"{len(numbers) - NUMBERS_SHOWN} more"] if len(numbers) > NUMBERS_SHOWN else []
     return ", ".join([*(f"#{number}" for number in numbers[:NUMBERS_SHOWN]), *more])
-
-
-def _invites(count: int) -> str:
-    return f"{count} third-party invite{'' if count == 1 else 's'}"
-
-
-def taken_back_together(request: Request, others: int, label: str) -> Words:
-    """An inviter is to be banned, so that more goes with the one invite that was spoken of."""
-    return words(
-        "With {} I also revoke all other invites of {} to {}: {}.",
-        bold(f"#{request.number}"),
-        user(request.subject),
-        room(label),
-        _invites(others),
-    )
-
-
-def not_banned(request: Request, label: str, why: str) -> Words:
-    """The inviter of an invite could not be banned, which changes nothing about the invite."""
-    return words(
-        "⚠️ {} I could not ban {} from {}: {}", bold(f"#{request.number}"), user(request.subject), room(label), why
-    )
-
-
-def came_in(request: Request, label: str) -> Words:
-    """Somebody is in who waits for a word; their card may be far up."""
-    return words(
-        "✉️ {} {} came in to {} with a third-party invite of {}. Please answer.",
-        bold(f"#{request.number}"),
-        user(request.user_id),
-        room(label),
-        user(request.sponsor),
-    )
 
 
 # --- invites issued for moderators ----------------------------------------------------------------------------
@@ -871,102 +651,8 @@ class Addressed(Protocol):
 
 NO_ADDRESS = "Whom? Give an e-mail address, or a phone number with its country code (+49 …)."
 
-NO_IDENTITY_SERVER = words(
-    "I know no identity server that could invite an address. The admin of my server can name one under {} in my config.",
-    code("identity_servers"),
-)
-
-ISSUES_NONE = words("My config lets nobody invite addresses through me ({}).", code("issuing"))
-
-
-def too_many_issued(possible_at: int, budget: int, label: str | None = None) -> Words:
-    """A budget is used up: of whoever asks, or of the room called `label`."""
-    whose = words("{} has had", room(label)) if label is not None else words("You have had")
-    return words(
-        "{} {} invite{} to addresses sent within 24 hours, and that is all for now; the next one is possible from {} on.",
-        whose,
-        budget,
-        "" if budget == 1 else "s",
-        moment(-(-possible_at // MINUTE) * MINUTE),  # not before the minute that it names
-    )
-
-
-def invited_already(number: int) -> Words:
-    """An address has an invite already, and would get a second mail."""
-    return words(
-        "That address is invited already: {}. To send it again, type {} first.",
-        bold(f"#{number}"),
-        code(f"!kb revoke {number}"),
-    )
-
-
-BEING_INVITED = words("That address is being invited at this moment. I will tell the result here.")
-
-
-def not_issued(why: str, *, sent: bool = False) -> Words:
-    """An invite came to nothing; mostly before anything was sent."""
-    return words("⚠️ The invite failed: {}{}", why, "" if sent else " Nothing was sent.")
-
-
-def unclear_whether_sent(why: str) -> Words:
-    """The identity server may have sent a mail, and nobody knows; it is not asked again without a word."""
-    return words(
-        "⚠️ It is unclear whether a message was sent: {} If one was sent, it lets nobody in, because the invite is not in the "
-        "room. Look at {}, then repeat the command if the address is not there.",
-        why,
-        code("!kb invites"),
-    )
-
-
-def not_planted(number: int, label: str, why: str) -> Words:
-    """The message is out, and the invite could not be put into the room."""
-    return words(
-        "⚠️ {} A message was sent, but I could not add the invite to {}, so it lets nobody in: {}",
-        bold(f"#{number}"),
-        room(label),
-        why,
-    )
-
-
-BELONGS_TO = "That address belongs to {user}, "
-
-AT_THE_DOOR: dict[Membership | None, str] = {
-    None: "whom I invite like anybody else; no message is sent.",
-    Membership.LEAVE: "whom I invite like anybody else; no message is sent.",
-    Membership.KNOCK: "who knocks there already. I let them in; no message is sent.",
-    Membership.INVITE: "who is invited to {room} already.",
-    Membership.JOIN: "who is in {room} already.",
-    Membership.BAN: "who is banned from {room}; they can be invited once that is undone.",
-}
-"""What follows where an address is that of a Matrix account, by where that account stands in the room."""
-
-
-def belongs_to(user_id: str, label: str, membership: Membership | None) -> Words:
-    """The address is that of a Matrix account, which an ordinary invite is for."""
-    return words(BELONGS_TO + AT_THE_DOOR[membership], user=user(user_id), room=room(label))
-
-
-def not_called_in(user_id: str, label: str, why: str) -> Words:
-    """An ordinary invite, which was for an address at first, could not be given."""
-    return words("⚠️ I could not invite {} to {}: {}", user(user_id), room(label), why)
-
 
 # --- getting in -----------------------------------------------------------------------------------------------
-
-
-def met(bot: str) -> Words:
-    """Why somebody is invited to a room they did not ask for."""
-    return lines(
-        [
-            words("You invited me to an encrypted room. I cannot read there yet, so I made this one, where I can."),
-            words(
-                "Use it as your management room: say {} here, and invite the other moderators. It is yours; "
-                "{} will leave if nobody needs it.",
-                code("!kb protect #room:server"),
-                user(bot),
-            ),
-        ]
-    )
 
 
 def unknown_room(reference: str) -> Words:
@@ -1058,25 +744,6 @@ def cannot_enter(reference: str, why: str, bot: str) -> Words:
         why.rstrip("."),
         user(bot),
         code("!kb protect"),
-    )
-
-
-def not_a_member_yet(label: str) -> Words:
-    """The one who asks is not in the room."""
-    return words(
-        "You are not a member of {}. Only members with the power level to change its join rule can do this.",
-        room(label),
-    )
-
-
-def lacks_power_to_protect(label: str, needed: Level, level: Level) -> Words:
-    """The one who asks has too little power in the room."""
-    return words(
-        "You need power level {} in {}: the level to change its join rule, and to do all that its policy can do. "
-        "You have {}.",
-        f"{needed:g}",
-        room(label),
-        f"{level:g}",
     )
 
 
@@ -1182,17 +849,6 @@ def policy_refused(fault: str) -> Words:
     """A mistake in a policy; the one in force stays."""
     end = "" if fault.endswith(("?", "!", ".")) else "."
     return words("Policy not changed: {}{}", fault, end)
-
-
-def not_in_room_of_policy(label: str, name: str, bot: str) -> Words:
-    """Whoever has a policy moved is its author then, who must be in the rooms that it names."""
-    return words(
-        "The policy of {} names {}, and you would be the author of the new policy. You and {} must both be joined to that "
-        "room first. Then click ✅ again.",
-        room(label),
-        code(shown(name, ID_LIMIT)),
-        user(bot),
-    )
 
 
 def not_in_named_room(place: str, reference: str, bot: str) -> Words:
@@ -1319,8 +975,3 @@ def help_screen(rows: Sequence[tuple[str, str]]) -> Words:
             ),
         ]
     )
-
-
-def failed(why: str) -> Words:
-    """The homeserver said no to something nobody thought of."""
-    return words("That did not work: {}", why)

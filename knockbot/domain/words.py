@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TypeAlias
 from urllib.parse import quote
 
 from markupsafe import Markup, escape
@@ -28,6 +29,7 @@ from knockbot.documents.text import (
     spelled_out,
     turns,
 )
+from knockbot.domain.notices import Made, Notice, notice
 
 NAME_LIMIT = 60
 ID_LIMIT = 255
@@ -124,6 +126,14 @@ def listed(parts: Sequence[Words]) -> Words:
 
 
 NOTHING = Words("", Markup(""))
+
+Said: TypeAlias = Notice | Words
+"""What is said: a notice, or words for which there is no code yet."""
+
+
+def as_notice(said: Said) -> Notice:
+    """What is said, as it is stored."""
+    return said if isinstance(said, Notice) else notice("made", text=Made(said.plain, str(said.html)))
 
 
 def identifier(matrix_id: str) -> Words:

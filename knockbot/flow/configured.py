@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from knockbot.config.policies import WrittenPolicy
 from knockbot.config.settings import Settings
 from knockbot.domain import wording
 from knockbot.domain.ids import is_alias, server_of
@@ -89,12 +90,12 @@ class _Entry:
         return self.names.room(pins.of_key(self.room or "", pins.MANAGEMENT_ROOM), self.called)
 
     @property
-    def policy(self) -> tuple[str, Mapping[str, str]]:
-        """The text of its policy, and the rooms that the aliases in it mean as far as is known."""
+    def policy(self) -> tuple[WrittenPolicy, Mapping[str, str]]:
+        """Its policy, and the rooms that the aliases in it mean as far as is known."""
         own = self.settings.rooms[self.name].policy
         written = own or self.settings.defaults.policy
         place = pins.of_key(self.room or "", pins.POLICY) if own is not None else pins.DEFAULT_POLICY
-        return written.text, self.names.rooms(place, _aliases(written.policy))
+        return written, self.names.rooms(place, _aliases(written.policy))
 
     @property
     def unknown(self) -> list[str]:
@@ -249,16 +250,22 @@ async def _is_inside(door: Door, called: str, room_id: str, *, enter: bool) -> b
     return True
 
 
-async def _put_in_force(door: Door, tx: Tx, room_id: str, text: str, meant: Mapping[str, str]) -> None:
+async def _put_in_force(door: Door, tx: Tx, room_id: str, policy: WrittenPolicy, meant: Mapping[str, str]) -> None:
     """The policy of the config file, as a revision of its own where text or meaning is another than in force."""
     current = await policies.current(tx, room_id)
     before = {name: pin.room_id for name, pin in (await rules.named(tx, room_id)).items()}
     changed = {name: room for name, room in meant.items() if before.get(name, room) != room}
-    if current is not None and current.text == text and current.author == policies.CONFIG_FILE and not changed:
+    if current is not None and current.text == policy.text and current.author == policies.CONFIG_FILE and not changed:
         revision = current.revision
     else:
         revision = await policies.revise(
-            tx, room_id, author=policies.CONFIG_FILE, text=text, now=door.now(), cause=None
+            tx,
+            room_id,
+            author=policies.CONFIG_FILE,
+            text=policy.text,
+            now=door.now(),
+            cause=None,
+            language=policy.policy.language,
         )
     await pins.take(tx, pins.of_revision(room_id, revision), meant)
     for name, room in changed.items():

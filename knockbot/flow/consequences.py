@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from knockbot.domain import plan, wording
+from knockbot.domain import plan
 from knockbot.domain.model import Act, Effect, MemberChange, Request, State, Verdict
+from knockbot.domain.notices import Code, Foreign, Notice, Numbered, Stranger, User, below, notice
 from knockbot.domain.outcomes import credited, outcome
 from knockbot.errors import Never
 from knockbot.flow import authority, invites, issuing, notify, review, settle, upgrading
@@ -107,8 +108,14 @@ async def _act_refused(door: Door, tx: Tx, effect: Effect, error: Never) -> None
     request = await requests.get(tx, effect.request_id)
     if is_beside(effect, request):
         # The inviter of an invite stays, which is nothing that the invite itself waits for.
-        text = wording.not_banned(request, await settle.label_of(tx, request.room_id), why)
-        await settle.alarm(door, tx, request.room_id, f"refused:{effect.key}", text, about=request)
+        said = notice(
+            "invite.inviter_not_banned",
+            request=Numbered(request.number),
+            inviter=User(request.subject),
+            room=await settle.called(tx, request.room_id),
+            why=Foreign(why),
+        )
+        await settle.alarm(door, tx, request.room_id, f"refused:{effect.key}", said, about=request)
     elif is_called_for(door, effect, request):
         # The request is the moderators' again, and the card says why.
         await requests.answered(tx, request.id, None)
@@ -116,9 +123,14 @@ async def _act_refused(door: Door, tx: Tx, effect: Effect, error: Never) -> None
         await settle.show(door, tx, request.id)
         if error.code == authority.NO_AUTHORITY and request.card_id is not None:
             # Its card may be far up, and an edit calls nobody.
-            text = wording.answer_fell(request, await settle.label_of(tx, request.room_id), why)
+            said = notice(
+                "answer.fell",
+                request=Numbered(request.number),
+                room=await settle.called(tx, request.room_id),
+                why=Foreign(why),
+            )
             await settle.record(door, tx, request, door.bot, "open again, since whose answer it was may not give it")
-            await settle.alarm(door, tx, request.room_id, f"fell:{effect.key}", text, about=request)
+            await settle.alarm(door, tx, request.room_id, f"fell:{effect.key}", said, about=request)
 
 
 def is_beside(effect: Effect, request: Request) -> bool:
@@ -141,11 +153,19 @@ async def _written_to(door: Door, tx: Tx, effect: Effect, came: Outcome) -> None
     if not isinstance(came, Done) or came.room_id is None:
         return
     request = await requests.get(tx, effect.request_id or 0)
-    text = wording.rejected_elsewhere(await settle.label_of(tx, effect.room_id), effect.content.get("reason"))
-    await settle.say(door, tx, came.room_id, effect.key, text, aloud=True)
+    said = await _letter(tx, effect)
+    await settle.say(door, tx, came.room_id, effect.key, said, place=effect.room_id, aloud=True)
     await bot_memberships.use(tx, came.room_id, door.now())
     await effects.add(tx, [plan.leave(came.room_id, "told")], door.now(), due_at=door.now() + notify.STAYS)
     await settle.record(door, tx, request, door.bot, "wrote to them")
+
+
+async def _letter(tx: Tx, effect: Effect) -> Notice:
+    """What an applicant of another server is told, since their own server does not tell them."""
+    room, reason = await settle.called(tx, effect.room_id), effect.content.get("reason")
+    if reason:
+        return notice("letter.rejected_because", room=room, reason=Stranger(reason))
+    return notice("letter.rejected", room=room)
 
 
 # --- on invites to addresses ----------------------------------------------------------------------------------
@@ -201,7 +221,9 @@ async def _offer(door: Door, tx: Tx, card_id: int, offers: tuple[Verdict, ...]) 
 
 async def _met(door: Door, tx: Tx, _: Effect, came: Outcome) -> None:
     if isinstance(came, Done) and came.room_id is not None:
-        await settle.say(door, tx, came.room_id, f"meet:{came.room_id}", wording.met(door.bot))
+        use_it = notice("meet.use_it", command=Code("!kb protect #room:server"), bot=User(door.bot))
+        said = below(notice("meet.cannot_read"), use_it)
+        await settle.say(door, tx, came.room_id, f"meet:{came.room_id}", said)
 
 
 async def _asked(door: Door, tx: Tx, effect: Effect, came: Outcome) -> None:

@@ -13,11 +13,12 @@ from knockbot.domain import plan, wording
 from knockbot.domain.fitness import Concern, of_protected
 from knockbot.domain.ids import RoomReference, server_of
 from knockbot.domain.model import MemberChange, Membership, Request, RoomView
+from knockbot.domain.notices import Room
 from knockbot.domain.power import Level
 from knockbot.domain.upgrades import Stage
-from knockbot.domain.words import NOTHING, Words
+from knockbot.domain.words import NOTHING, Said, Words
 from knockbot.errors import ActionError, Later, Never
-from knockbot.flow import journal, rules, sealed, settle
+from knockbot.flow import journal, refusals, rules, sealed, settle
 from knockbot.flow.checkup import NOT_THERE, checklist, shortage
 from knockbot.flow.door import Door, log
 from knockbot.flow.rooms import is_in, is_joined, locate
@@ -196,7 +197,7 @@ class Ask:
 class Promise:
     """What came of an ask: words, and, where it was granted, the room to protect with its checklist."""
 
-    words: Words
+    words: Said
     view: RoomView | None = None
     checklist: Words = NOTHING
     trouble: str | None = None
@@ -206,7 +207,7 @@ class Promise:
     counts: bool = True
     """Whether an ask that was not granted is one of the few that are allowed."""
 
-    async def keep(self, door: Door, tx: Tx) -> Words:
+    async def keep(self, door: Door, tx: Tx) -> Said:
         """Write it down, in the transaction that ends the handling of the command; returns the reply."""
         if self.pending is not None:
             await pending_protects.add(tx, self.pending)
@@ -240,7 +241,7 @@ async def protect(door: Door, ask: Ask) -> Promise:
     return await _get_in(door, ask, room_id, via)
 
 
-async def _may_ask(door: Door, ask: Ask) -> Words | None:
+async def _may_ask(door: Door, ask: Ask) -> Said | None:
     if door.settings.permission_of(ask.requester) is None:
         return wording.NOT_PERMITTED
     async with door.db.tx() as tx:
@@ -250,7 +251,7 @@ async def _may_ask(door: Door, ask: Ask) -> Words | None:
     return wording.too_many_attempts(ATTEMPTS, possible_at) if possible_at is not None else None
 
 
-async def _unfit_to_manage(door: Door, ask: Ask, room_id: str) -> Words | None:
+async def _unfit_to_manage(door: Door, ask: Ask, room_id: str) -> Said | None:
     """Why moderators cannot meet the bot in this room."""
     if room_id == ask.management_room:
         return wording.unfit_to_manage(wording.MANAGES_ITSELF)
@@ -313,7 +314,7 @@ async def _judge_ask(door: Door, ask: Ask, room_id: str) -> Promise:
     return Promise(NOTHING, view, await checklist(door, view), shortage(powers, door.bot), concerns, ask=ask)
 
 
-async def _may_protect(door: Door, ask: Ask, room_id: str) -> Words | None:
+async def _may_protect(door: Door, ask: Ask, room_id: str) -> Said | None:
     async with door.db.tx() as tx:
         room = await rooms.find(tx, room_id)
         verdicts = (await rules.in_force(door, tx, room_id)).policy.verdicts
@@ -324,7 +325,7 @@ async def _may_protect(door: Door, ask: Ask, room_id: str) -> Words | None:
         return wording.locked_room(label)
     powers = await door.outside.powers(room_id)
     needed, level = powers.needed_to_protect(verdicts), powers.level(ask.requester)
-    return wording.lacks_power_to_protect(label, needed, level) if level < needed else None
+    return refusals.lacks_power_to_protect(Room(room_id, label), needed, level) if level < needed else None
 
 
 async def _leave_unless_needed(door: Door, room_id: str) -> None:
@@ -382,7 +383,7 @@ async def _without_dropped_answer(door: Door, tx: Tx, request: Request) -> Reque
     return await requests.get(tx, request.id)
 
 
-async def may_unprotect(door: Door, room: ProtectedRoom, actor: str) -> Words | None:
+async def may_unprotect(door: Door, room: ProtectedRoom, actor: str) -> Said | None:
     """Why this person may not end the protection of a room: it takes what it takes to protect it, or a server admin.
 
     That is power in both rooms, the protected one and the one that it is managed from.
@@ -394,13 +395,13 @@ async def may_unprotect(door: Door, room: ProtectedRoom, actor: str) -> Words | 
     if not await is_in(door, room.room_id):
         return wording.cannot_unprotect(room.label, room.room_id, door.bot)
     if not await is_joined(door, room.room_id, actor):
-        return wording.not_a_member_yet(room.label)
+        return refusals.not_a_member_yet(Room(room.room_id, room.label))
     async with door.db.tx() as tx:
         verdicts = (await rules.in_force(door, tx, room.room_id)).policy.verdicts
     powers = await door.outside.powers(room.room_id)
     needed, level = powers.needed_to_protect(verdicts), powers.level(actor)
     if level < needed:
-        return wording.lacks_power_to_protect(room.label, needed, level)
+        return refusals.lacks_power_to_protect(Room(room.room_id, room.label), needed, level)
     needed, level = await _power_to_manage(door, room.management_room, actor)
     return wording.lacks_power_to_manage(needed, level) if level < needed else None
 

@@ -6,8 +6,9 @@ that stands in the room is read first and taken instead.
 
 from __future__ import annotations
 
-from knockbot.domain import plan, wording
+from knockbot.domain import plan
 from knockbot.domain.model import Act, Decision, MemberChange, Membership, Request, State, Verdict
+from knockbot.domain.notices import Choice, User, notice
 from knockbot.domain.outcomes import credited, outcome
 from knockbot.errors import Never
 from knockbot.flow import inviters, redeeming, rules, settle
@@ -149,8 +150,8 @@ async def _knocked_again(door: Door, tx: Tx, request: Request, change: MemberCha
         await settle.take_back_answer(door, tx, request, "the applicant knocked again")
         if request.answer.rule is None:  # whoever accepted is told that it did not come about
             occasion = f"accept fell:{request.id}:{change.event_id}"
-            text = wording.changed_anew(request)
-            await settle.say(door, tx, request.management_room, occasion, text, about=request)
+            said = settle.changed_anew(request)
+            await settle.say(door, tx, request.management_room, occasion, said, about=request)
     if request.card_id is not None:
         await settle.refresh(door, tx, request.card_id)
     return await requests.get(tx, request.id)
@@ -179,10 +180,10 @@ async def moved_on(door: Door, change: MemberChange, seq: int | None, last: Requ
                 await redeeming.tell_on(door, tx, request, change)
         await inviters.moved(door, tx, fell)
         if wrong:
-            label = await settle.label_of(tx, change.room_id)
-            text = wording.hit_the_wrong_thing(MADE_BY[change.membership], change.user_id, label)
+            act, room = Choice(MADE_BY[change.membership]), await settle.called(tx, change.room_id)
+            said = notice("act.wrong_hit", act=act, user=User(change.user_id), room=room)
             about = await requests.latest(tx, change.room_id, change.user_id)
-            await settle.alarm(door, tx, change.room_id, f"wrong:{change.event_id}", text, about=about)
+            await settle.alarm(door, tx, change.room_id, f"wrong:{change.event_id}", said, about=about)
 
 
 async def _note_removal(door: Door, tx: Tx, change: MemberChange) -> None:

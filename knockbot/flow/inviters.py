@@ -14,6 +14,7 @@ from dataclasses import replace
 from knockbot.domain import wording
 from knockbot.domain.invites import Fall, Fallen, fall, fallen
 from knockbot.domain.model import Answer, Kind, MemberChange, Request, State, Verdict
+from knockbot.domain.notices import Choice, Number, Room, User, notice, numbered
 from knockbot.domain.outcomes import Turn, invite_outcome
 from knockbot.domain.policy import Fate
 from knockbot.domain.power import ANYBODY
@@ -93,13 +94,21 @@ async def _deal_with(door: Door, tx: Tx, fell: Fallen) -> None:
     for request in theirs:
         await requests.fell(tx, request.id, fell.cause)
     if hit:
-        text = wording.inviter_fell(fell.inviter, room.label, fell.how, fate, [request.number for request in hit])
+        said = notice(
+            "inviter.fell",
+            how=Choice(fell.how),
+            fate=Choice(fate),
+            inviter=User(fell.inviter),
+            room=Room(room.room_id, room.label),
+            count=Number(len(hit)),
+            numbers=numbered([request.number for request in hit]),
+        )
         occasion = f"fell:{fell.room_id}:{fell.inviter}:{fell.cause}:{hit[-1].id}:{door.now()}"
         about = hit[0] if len(hit) == 1 else None
         if fate is Fate.FORWARD:
-            await settle.alarm(door, tx, fell.room_id, occasion, text, about=about)
+            await settle.alarm(door, tx, fell.room_id, occasion, said, about=about)
         else:
-            await settle.say(door, tx, room.management_room, occasion, text, about=about)
+            await settle.say(door, tx, room.management_room, occasion, said, about=about, place=fell.room_id)
 
 
 async def _revoke(door: Door, tx: Tx, fell: Fallen, theirs: Sequence[Request]) -> Sequence[Request]:

@@ -32,6 +32,7 @@ from knockbot.domain.model import (
     Verdict,
     Wish,
 )
+from knockbot.domain.notices import Number, Numbered, User, notice
 from knockbot.domain.outcomes import INVITE_OUTCOMES, Turn, invite_outcome
 from knockbot.domain.policy import Policy
 from knockbot.domain.words import Words
@@ -332,5 +333,12 @@ async def _take_back_the_others(door: Door, tx: Tx, request: Request, answer: An
         )
         await take_back(door, tx, other, word, "taken back, since its inviter is to be banned")
     if others:
-        text = wording.taken_back_together(request, len(others), await settle.label_of(tx, request.room_id))
-        await settle.say(door, tx, request.management_room, f"together:{request.id}:{cause}", text, about=request)
+        said = notice(
+            "invite.revoked_together",
+            request=Numbered(request.number),
+            inviter=User(inviter),
+            room=await settle.called(tx, request.room_id),
+            count=Number(len(others)),
+        )
+        occasion = f"together:{request.id}:{cause}"
+        await settle.say(door, tx, request.management_room, occasion, said, about=request)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from knockbot.domain import plan, wording
+from knockbot.domain import plan
 from knockbot.domain.invites import IN_VAIN, UNASKED, Address, StoredInvite, masked, possible_again, written
 from knockbot.domain.model import (
     Answer,
@@ -23,21 +23,19 @@ from knockbot.domain.model import (
     ThirdPartyInvite,
     Verdict,
 )
-from knockbot.domain.words import Words, user
+from knockbot.domain.notices import Choice, Code, Foreign, Moment, Notice, Number, Numbered, Room, User, notice
 from knockbot.errors import ActionError, Later, Never
-from knockbot.flow import settle
+from knockbot.flow import refusals, settle
 from knockbot.flow.door import Door, log
 from knockbot.flow.rooms import is_in, is_joined
 from knockbot.store import addressees, effects, requests, rooms
 from knockbot.store.addressees import Addressee, Asked
 from knockbot.store.db import Tx
 from knockbot.store.rooms import ProtectedRoom
-from knockbot.times import DAY, HOUR
+from knockbot.times import DAY, HOUR, MINUTE
 
 LATE = HOUR
 """Milliseconds after which an invite that was asked for is not sent any more: whoever asked has long gone on."""
-
-KILLED = "I was interrupted while the identity server was asked."
 
 
 class Issuer(Protocol):
@@ -78,25 +76,26 @@ class Order:
 # --- asked for ------------------------------------------------------------------------------------------------
 
 
-async def objection(door: Door, room: ProtectedRoom, actor: str) -> Words | None:
+async def objection(door: Door, room: ProtectedRoom, actor: str) -> Notice | None:
     """Why this person may not have the bot invite anybody by an address now; `None` if nothing stands in the way."""
     if not door.settings.identity_servers:
-        return wording.NO_IDENTITY_SERVER
+        return notice("issue.no_identity_server", key=Code("identity_servers"))
     if 0 in (door.settings.issuing.per_moderator, door.settings.issuing.per_room):
-        return wording.ISSUES_NONE
+        return notice("issue.off", key=Code("issuing"))
+    called = Room(room.room_id, room.label)
     if not await is_in(door, room.room_id):
-        return wording.cannot_look(room.label, door.bot)
+        return refusals.cannot_look(called, door.bot)
     if not await is_joined(door, room.room_id, actor):
-        return wording.not_a_member(room.label)
+        return refusals.not_a_member(called)
     powers = await door.outside.powers(room.room_id)
     theirs = powers.shortfall(actor, Verdict.ACCEPT, "")
     if theirs is not None:
-        return wording.lacks_power(user(actor), theirs, room.label)
+        return refusals.lacks_power(actor, theirs, called)
     mine = powers.shortfall(door.bot, Verdict.ACCEPT, "")
-    return wording.bot_lacks_power(door.bot, mine, room.label) if mine is not None else None
+    return refusals.bot_lacks_power(door.bot, mine, called) if mine is not None else None
 
 
-async def take(door: Door, tx: Tx, order: Order) -> Words | None:
+async def take(door: Door, tx: Tx, order: Order) -> Notice | None:
     """Write down that an address is to be invited; the words say why not.
 
     To be called in the transaction that ends the handling of the moderator's command.
@@ -113,23 +112,34 @@ async def take(door: Door, tx: Tx, order: Order) -> Words | None:
     return None
 
 
-async def _in_hand(tx: Tx, order: Order) -> Words | None:
+async def _in_hand(tx: Tx, order: Order) -> Notice | None:
     """An address gets one invite to a room at a time: a second mail would only be another key to the same door."""
     if await addressees.is_asked_for(tx, order.room.room_id, order.address):
-        return wording.BEING_INVITED
+        return notice("issue.being_invited")
     number = await addressees.number_of(tx, order.room.room_id, order.address)
-    return wording.invited_already(number) if number is not None else None
+    if number is None:
+        return None
+    return notice("issue.invited_already", request=Numbered(number), command=Code(f"!kb revoke {number}"))
 
 
-async def _over_budget(door: Door, tx: Tx, order: Order) -> Words | None:
+async def _over_budget(door: Door, tx: Tx, order: Order) -> Notice | None:
     now, budgets = door.now(), door.settings.issuing
     by_them = await addressees.issued_at(tx, now - DAY, moderator=order.actor)
     at = possible_again(by_them, budgets.per_moderator, now)
     if at is not None:
-        return wording.too_many_issued(at, budgets.per_moderator)
+        return notice("issue.you_had_too_many", count=Number(budgets.per_moderator), moment=Moment(_next_minute(at)))
     for_room = await addressees.issued_at(tx, now - DAY, room_id=order.room.room_id)
     at = possible_again(for_room, budgets.per_room, now)
-    return wording.too_many_issued(at, budgets.per_room, order.room.label) if at is not None else None
+    if at is None:
+        return None
+    room = Room(order.room.room_id, order.room.label)
+    count, moment = Number(budgets.per_room), Moment(_next_minute(at))
+    return notice("issue.room_had_too_many", room=room, count=count, moment=moment)
+
+
+def _next_minute(at: int) -> int:
+    """A moment that is said to the minute, so that it is not before that minute."""
+    return -(-at // MINUTE) * MINUTE
 
 
 # --- sent -----------------------------------------------------------------------------------------------------
@@ -154,11 +164,19 @@ class Belongs:
 class Unsent:
     """It came to nothing. `counted` says that it counts all the same, as something was sent, or may have been."""
 
-    words: Words
+    why: Notice
     counted: bool = False
 
 
 Came = Sent | Belongs | Unsent
+
+
+def _nothing_sent(why: Notice | Foreign) -> Notice:
+    return notice("issue.nothing_sent", why=why)
+
+
+def _unclear(why: Notice | Foreign) -> Notice:
+    return notice("issue.unclear", why=why, command=Code("!kb invites"))
 
 
 async def issue(door: Door, issuer: Issuer, effect: Effect) -> Came | None:
@@ -166,7 +184,7 @@ async def issue(door: Door, issuer: Issuer, effect: Effect) -> Came | None:
     try:
         return await _issue(door, issuer, effect)
     except Never as error:  # the homeserver's
-        return Unsent(wording.not_issued(error.why))
+        return Unsent(_nothing_sent(Foreign(error.why)))
 
 
 async def _issue(door: Door, issuer: Issuer, effect: Effect) -> Came | None:
@@ -177,7 +195,7 @@ async def _issue(door: Door, issuer: Issuer, effect: Effect) -> Came | None:
     if asked is None:
         return None
     if asked.sending:
-        return Unsent(wording.unclear_whether_sent(KILLED), counted=True)
+        return Unsent(_unclear(notice("issue.interrupted")), counted=True)
     refusal = await _refusal(door, effect, asked, room)
     if refusal is not None:
         return Unsent(refusal)
@@ -185,18 +203,18 @@ async def _issue(door: Door, issuer: Issuer, effect: Effect) -> Came | None:
     try:
         user_id = await issuer.lookup(server, medium, address)
     except ActionError as error:
-        return Unsent(wording.not_issued(error.why))
+        return Unsent(_nothing_sent(Foreign(error.why)))
     if user_id is not None:
         return Belongs(user_id, await door.outside.member(effect.room_id, user_id))
     return await _send(door, issuer, server, asked)
 
 
-async def _refusal(door: Door, effect: Effect, asked: Asked, room: ProtectedRoom | None) -> Words | None:
+async def _refusal(door: Door, effect: Effect, asked: Asked, room: ProtectedRoom | None) -> Notice | None:
     """Why what was asked for is not done any more: some time may have passed, and the room have changed."""
     if door.now() - asked.at > LATE:
-        return wording.LATE
+        return notice("late")
     if room is None or room.management_room != effect.content["management_room"]:
-        return wording.not_issued("the room is no longer managed from here.")
+        return _nothing_sent(notice("issue.not_managed"))
     return await objection(door, room, asked.moderator)
 
 
@@ -219,9 +237,10 @@ async def _send(door: Door, issuer: Issuer, server: str, asked: Asked) -> Came |
         )
     except ActionError as error:
         if isinstance(error, Later) and error.code != UNASKED:
-            return Unsent(wording.unclear_whether_sent(error.why), counted=True)
+            return Unsent(_unclear(Foreign(error.why)), counted=True)
         in_vain = error.code == IN_VAIN
-        return Unsent(wording.not_issued(error.why, sent=in_vain), counted=in_vain)
+        why = Foreign(error.why)
+        return Unsent(notice("issue.failed", why=why) if in_vain else _nothing_sent(why), counted=in_vain)
     return Sent(stored)
 
 
@@ -236,20 +255,22 @@ async def conclude(door: Door, tx: Tx, effect: Effect, came: Came) -> None:
     room = await rooms.find(tx, effect.room_id)
     if room is None and not isinstance(came, Unsent):
         sent = isinstance(came, Sent)
-        came = Unsent(wording.not_issued("the room is no longer managed from here.", sent=sent), counted=sent)
+        why = notice("issue.not_managed")
+        came = Unsent(notice("issue.failed", why=why) if sent else _nothing_sent(why), counted=sent)
     await addressees.end(tx, asked.cause, counted=not isinstance(came, Unsent) or came.counted)
     if isinstance(came, Unsent):
-        await _reply(door, tx, effect, came.words)
+        await _reply(door, tx, effect, came.why)
     elif isinstance(came, Belongs):
         await _call_in(door, tx, effect, asked, came)
     elif room is not None:
         await _open(door, tx, asked, room, came.stored)
 
 
-async def _reply(door: Door, tx: Tx, effect: Effect, text: Words) -> None:
+async def _reply(door: Door, tx: Tx, effect: Effect, said: Notice) -> None:
     """In reply to the command, where it was given."""
     cause = effect.event_id or ""
-    await settle.say(door, tx, str(effect.content["management_room"]), f"issued:{cause}", text, reply_to=cause)
+    to, occasion = str(effect.content["management_room"]), f"issued:{cause}"
+    await settle.say(door, tx, to, occasion, said, place=effect.room_id, reply_to=cause)
 
 
 async def _open(door: Door, tx: Tx, asked: Asked, room: ProtectedRoom, stored: StoredInvite) -> None:
@@ -283,23 +304,24 @@ async def _call_in(door: Door, tx: Tx, effect: Effect, asked: Asked, came: Belon
             on_behalf_of=asked.moderator,
         )
         await effects.add(tx, [invite], door.now())
-    label = await settle.label_of(tx, asked.room_id)
-    await _reply(door, tx, effect, wording.belongs_to(came.user_id, label, membership))
+    stands, room = Choice(membership or "none"), await settle.called(tx, asked.room_id)
+    await _reply(door, tx, effect, notice("issue.belongs_to", stands=stands, user=User(came.user_id), room=room))
 
 
 async def not_called_in(door: Door, tx: Tx, effect: Effect, why: str) -> None:
     """An ordinary invite that was for an address at first could not be given."""
-    text = wording.not_called_in(effect.user_id or "", await settle.label_of(tx, effect.room_id), why)
-    await settle.alarm(door, tx, effect.room_id, f"refused:{effect.key}", text)
+    user, room = User(effect.user_id or ""), await settle.called(tx, effect.room_id)
+    said = notice("issue.not_invited", user=user, room=room, why=Foreign(why))
+    await settle.alarm(door, tx, effect.room_id, f"refused:{effect.key}", said)
 
 
 async def not_planted(door: Door, tx: Tx, request: Request, why: str) -> None:
     """The room does not hold what was sent, and never will."""
     if request.on_its_way:
         await settle.settle(door, tx, request, State.REVOKED, door.bot)
-    label = await settle.label_of(tx, request.room_id)
-    text = wording.not_planted(request.number, label, why)
-    await settle.alarm(door, tx, request.room_id, f"refused:plant:{request.id}", text, about=request)
+    number, room = Numbered(request.number), await settle.called(tx, request.room_id)
+    said = notice("issue.not_added", request=number, room=room, why=Foreign(why))
+    await settle.alarm(door, tx, request.room_id, f"refused:plant:{request.id}", said, about=request)
 
 
 # --- forgotten ------------------------------------------------------------------------------------------------

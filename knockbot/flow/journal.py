@@ -13,7 +13,8 @@ from typing import Any
 
 from knockbot.documents.text import shown, shown_id
 from knockbot.domain.model import Effect, Request
-from knockbot.domain.words import NAME_LIMIT, Words
+from knockbot.domain.notices import Notice, brief
+from knockbot.domain.words import NAME_LIMIT, Said
 from knockbot.flow.door import log
 
 _PLAIN_ID = re.compile(r"[@!#$][\w.=/+-]*(:[\w.:\[\]-]+)?", re.ASCII)
@@ -68,12 +69,13 @@ def _value(value: Any) -> str:
     return identified(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-async def refusing(refusal: Awaitable[Words | None], by: str, what: str, room_id: str) -> Words | None:
+async def refusing(refusal: Awaitable[Said | None], by: str, what: str, room_id: str) -> Said | None:
     """What somebody may not do, and why, as `refusal` comes to know; nothing is written where they may."""
     why = await refusal
     if why is not None:
-        text = f"refused: {identified(by)} may not {what} at {identified(room_id)}: {named(why.plain, LONGEST)}"
-        _write(text, "refused", room_id, by, {"asked": what, "why": why.plain})
+        said = brief(why) if isinstance(why, Notice) else why.plain
+        text = f"refused: {identified(by)} may not {what} at {identified(room_id)}: {named(said, LONGEST)}"
+        _write(text, "refused", room_id, by, {"asked": what, "why": said})
     return why
 
 

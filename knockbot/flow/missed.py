@@ -16,6 +16,7 @@ from knockbot.domain.acl import SERVER_ACL, ServerAcl
 from knockbot.domain.compare import Missed, Snapshot, is_stale, is_to_be_closed
 from knockbot.domain.ids import server_of
 from knockbot.domain.model import Answer, Decision, MemberChange, Request, State, ThirdPartyInvite, Verdict
+from knockbot.domain.notices import Room, notice
 from knockbot.errors import Busy
 from knockbot.flow import authority, fitness, intake, invites, redacting, redeeming, review, rules, settle
 from knockbot.flow.checkup import shortage
@@ -56,8 +57,11 @@ async def _powers(door: Door, room: ProtectedRoom, seen: Snapshot, missed: Misse
         if lacks is not None:
             await settle.trouble(door, tx, room.room_id, lacks)
         elif await rooms.set_trouble(tx, room.room_id, None):
-            text = wording.mended(room.label)
-            await settle.say(door, tx, room.management_room, f"mended:{room.room_id}:{door.now()}", text)
+            said, occasion = (
+                notice("act.unblocked", room=Room(room.room_id, room.label)),
+                f"mended:{room.room_id}:{door.now()}",
+            )
+            await settle.say(door, tx, room.management_room, occasion, said, place=room.room_id)
         await effects.unblock(tx, room.room_id, door.now(), unless=missed.missing)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from knockbot.domain import plan, wording
+from knockbot.domain import plan
 from knockbot.domain.model import (
     Answer,
     Decision,
@@ -21,6 +21,7 @@ from knockbot.domain.model import (
     ThirdPartyInvite,
     Verdict,
 )
+from knockbot.domain.notices import Numbered, User, notice
 from knockbot.domain.outcomes import after_redeeming, credited, outcome
 from knockbot.domain.policy import OTHERWISE, held_back
 from knockbot.errors import Later, Never
@@ -164,9 +165,15 @@ async def _carry_out(door: Door, tx: Tx, request: Request, decision: Decision, b
     if decision.verdict is Verdict.FORWARD and request.card_id is not None:
         # Its card may be far up by now, and an edit calls nobody.
         card = await cards.get(tx, request.card_id)
-        text = wording.came_in(request, await settle.label_of(tx, request.room_id))
+        said = notice(
+            "invite.used",
+            request=Numbered(request.number),
+            user=User(request.user_id),
+            room=await settle.called(tx, request.room_id),
+            sponsor=User(request.sponsor),
+        )
         occasion = f"came:{request.id}:{request.event_id}"
-        await settle.alarm(door, tx, request.room_id, occasion, text, about=request, reply_to=card.event_id)
+        await settle.alarm(door, tx, request.room_id, occasion, said, about=request, reply_to=card.event_id)
 
 
 def _followed(door: Door, request: Request, decision: Decision, word: Answer | None) -> Answer | None:

@@ -14,9 +14,9 @@ from knockbot.domain.ids import server_of
 from knockbot.domain.model import Answer, Kind, Reaction, Request, Verdict, Wish
 from knockbot.domain.plan import ACT_OF, REACTIONS
 from knockbot.domain.power import Powers
-from knockbot.domain.words import NOTHING, Words, user
+from knockbot.domain.words import NOTHING, Said, Words
 from knockbot.errors import ActionError, Never
-from knockbot.flow import hints, invites, journal, settle
+from knockbot.flow import hints, invites, journal, refusals, settle
 from knockbot.flow.door import Door
 from knockbot.flow.rooms import is_denied, is_in, is_joined
 from knockbot.flow.standings import Standing
@@ -25,36 +25,36 @@ from knockbot.store.db import Tx
 from knockbot.times import DAY, MINUTE
 
 
-async def objection(door: Door, wish: Wish, request: Request) -> Words | None:
+async def objection(door: Door, wish: Wish, request: Request) -> Said | None:
     """Why this may not be done now, by this person or by the bot; `None` if nothing stands in the way."""
     what = f"{wish.verdict} #{request.number}"
     return await journal.refusing(_objection(door, wish, request), wish.actor, what, request.room_id)
 
 
-async def _objection(door: Door, wish: Wish, request: Request) -> Words | None:
+async def _objection(door: Door, wish: Wish, request: Request) -> Said | None:
     async with door.db.tx() as tx:
-        label = await settle.label_of(tx, request.room_id)
+        room = await settle.called(tx, request.room_id)
     if not await is_in(door, request.room_id):
-        return wording.cannot_look(label, door.bot)
+        return refusals.cannot_look(room, door.bot)
     if not await is_joined(door, request.room_id, wish.actor):
-        return wording.not_a_member(label)
+        return refusals.not_a_member(room)
     async with door.db.tx() as tx:
         replaced = request.kind is Kind.KNOCK and await room_upgrades.find(tx, request.room_id) is not None
     if replaced and wish.verdict is Verdict.ACCEPT and request.awaits_moderators:
-        return wording.was_replaced(label)
+        return wording.was_replaced(room.label)
     accepts = wish.verdict is Verdict.ACCEPT and request.awaits_moderators
     if accepts and await is_denied(door, request.room_id, request.user_id):
-        return wording.denied_by_acl(server_of(request.user_id), label)
+        return wording.denied_by_acl(server_of(request.user_id), room.label)
     powers = await door.outside.powers(request.room_id)
     door.standings.note(request.room_id, wish.actor, Standing(joined=True, powers=powers), door.now())
     theirs = powers.to_answer(wish.actor, wish.verdict, request.subject, request.judged_as)
     if theirs is not None:
-        return wording.lacks_power(user(wish.actor), theirs, label)
+        return refusals.lacks_power(wish.actor, theirs, room)
     mine = powers.to_answer(door.bot, wish.verdict, request.subject, request.judged_as)
-    return wording.bot_lacks_power(door.bot, mine, label) if mine is not None else None
+    return refusals.bot_lacks_power(door.bot, mine, room) if mine is not None else None
 
 
-async def take(door: Door, tx: Tx, wish: Wish, request_id: int) -> Words | None:
+async def take(door: Door, tx: Tx, wish: Wish, request_id: int) -> Said | None:
     """Bind the request to this answer; the words say why not, where something came before it.
 
     To be called in the transaction that ends the handling of the moderator's event.
@@ -65,7 +65,7 @@ async def take(door: Door, tx: Tx, wish: Wish, request_id: int) -> Words | None:
     if not request.awaits_moderators and not overrides(wish.verdict, request):
         return wording.already_answered(request, door.now())
     if wish.verdict is Verdict.ACCEPT and not await _could_see(tx, wish, request):
-        return wording.changed_anew(request)
+        return settle.changed_anew(request)
     answer = Answer(
         wish.verdict,
         wish.actor,
@@ -146,9 +146,9 @@ async def reacted(door: Door, reaction: Reaction, seq: int | None) -> None:
             return
     wish = Wish(reaction.sender, verdict, reaction.event_id)
     try:
-        refusal = await objection(door, wish, request)
+        refusal: Said | None = await objection(door, wish, request)
     except Never as error:  # as when the bot was put out of the protected room
-        refusal = wording.failed(error.why)
+        refusal = refusals.failed(error.why)
     async with door.closing(seq) as tx:
         if refusal is not None:
             occasion = f"refused:{request.id}:{reaction.sender}:{verdict}"  # said once, however often they click

@@ -11,10 +11,11 @@ from knockbot.config.policies import place_in_policy, read_policy
 from knockbot.documents.reading import Path
 from knockbot.domain import wording
 from knockbot.domain.ids import is_alias
+from knockbot.domain.notices import Room
 from knockbot.domain.policy import Policy, path_to, verdict_paths
-from knockbot.domain.words import Words, lines
+from knockbot.domain.words import Said, Words, lines
 from knockbot.errors import ActionError
-from knockbot.flow import journal, rules, settle
+from knockbot.flow import journal, refusals, rules, settle
 from knockbot.flow.door import Door
 from knockbot.flow.rooms import is_in, is_joined
 from knockbot.flow.standings import Standing
@@ -46,7 +47,7 @@ class Sound:
     meant: Mapping[str, str]
 
 
-async def examined(door: Door, change: Change) -> Sound | Words:
+async def examined(door: Door, change: Change) -> Sound | Said:
     """The change, ready to be put in force, or why it is not.
 
     Raises `Fault` for a mistake in it.
@@ -65,17 +66,18 @@ async def examined(door: Door, change: Change) -> Sound | Words:
     if refusal is not None:
         return refusal
     meant = await _rooms_meant(door, change, policy)
-    return meant if isinstance(meant, Words) else Sound(change, policy, meant)
+    return meant if isinstance(meant, Said) else Sound(change, policy, meant)
 
 
-async def _is_a_stranger(door: Door, change: Change) -> Words | None:
+async def _is_a_stranger(door: Door, change: Change) -> Said | None:
     room = change.room
     if not await is_in(door, room.room_id):
-        return wording.cannot_look(room.label, door.bot)
-    return None if await is_joined(door, room.room_id, change.author) else wording.not_a_member(room.label)
+        return refusals.cannot_look(Room(room.room_id, room.label), door.bot)
+    joined = await is_joined(door, room.room_id, change.author)
+    return None if joined else refusals.not_a_member(Room(room.room_id, room.label))
 
 
-async def _lacks_power(door: Door, change: Change, policy: Policy) -> Words | None:
+async def _lacks_power(door: Door, change: Change, policy: Policy) -> Said | None:
     """The author must be able to do all that the policy may do, and to change the room's join rule."""
     room = change.room
     powers = await door.outside.powers(room.room_id)
@@ -86,7 +88,7 @@ async def _lacks_power(door: Door, change: Change, policy: Policy) -> Words | No
             place = await _place(change, path)
             return wording.lacks_power_for_verdict(place, verdict, room.label, powers.needed(verdict), level)
     needed = powers.needed_to_protect(policy.verdicts)
-    return wording.lacks_power_to_protect(room.label, needed, level) if level < needed else None
+    return refusals.lacks_power_to_protect(Room(room.room_id, room.label), needed, level) if level < needed else None
 
 
 async def _place(change: Change, path: Path | None = None, *, names: str = "") -> str:
@@ -98,7 +100,7 @@ async def _place(change: Change, path: Path | None = None, *, names: str = "") -
     return await asyncio.to_thread(place_in_policy, change.text, find)
 
 
-async def _rooms_meant(door: Door, change: Change, policy: Policy) -> Mapping[str, str] | Words:
+async def _rooms_meant(door: Door, change: Change, policy: Policy) -> Mapping[str, str] | Said:
     """The room that each name in a policy means now, or why one of them may not stand there.
 
     A policy must not find out for its author who is in a room that the author is not in.
@@ -121,7 +123,7 @@ async def _room_meant(door: Door, change: Change, reference: str) -> str:
     return (await door.elsewhere.resolve(door.outside, reference, change.author, afresh=True))[0]
 
 
-async def _unfit_to_name(door: Door, change: Change, reference: str, room_id: str) -> Words | None:
+async def _unfit_to_name(door: Door, change: Change, reference: str, room_id: str) -> Said | None:
     if not await may_name(door, change.author, room_id):
         return await _not_in(door, change, reference)
     if reference in change.meant:
@@ -147,7 +149,13 @@ async def put_in_force(door: Door, tx: Tx, sound: Sound) -> Words:
     old = (await rules.in_force(door, tx, room_id)).policy
     before = await rules.named(tx, room_id)
     revision = await policies.revise(
-        tx, room_id, author=change.author, text=change.text, now=door.now(), cause=change.cause
+        tx,
+        room_id,
+        author=change.author,
+        text=change.text,
+        now=door.now(),
+        cause=change.cause,
+        language=sound.policy.language,
     )
     door.policies.expect(room_id, change.text, sound.policy)
     await pins.take(tx, pins.of_revision(room_id, revision), sound.meant)

@@ -8,6 +8,7 @@ from functools import partial
 
 from knockbot.config.policies import read_known_policy
 from knockbot.domain.ids import is_alias
+from knockbot.domain.languages import Language, spoken_here
 from knockbot.domain.model import Kind
 from knockbot.domain.policy import Policy, Reasons
 from knockbot.flow.door import Door
@@ -115,6 +116,14 @@ async def meant_by(tx: Tx, policy: InForce) -> dict[str, str]:
     pinned = await pins.at(tx, policy.place)
     ids = {name: name for name in names if not is_alias(name)}
     return ids | {name: pinned[name].room_id for name in names if name in pinned}
+
+
+async def language(door: Door, tx: Tx, *room_ids: str) -> Language:
+    """In which language the moderators of protected rooms are written to: that of the policies, if it is one."""
+    own = await policies.languages(tx, room_ids)
+    defaults = door.settings.defaults
+    found = {own.get(room_id, defaults.policy.policy.language) or defaults.language for room_id in room_ids}
+    return spoken_here(found.pop()) if len(found) == 1 else defaults.language
 
 
 async def hides_reasons(door: Door, tx: Tx, room_id: str) -> bool:

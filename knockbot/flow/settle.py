@@ -6,11 +6,13 @@ import hashlib
 from collections.abc import Iterable
 from typing import Any
 
-from knockbot.domain import plan, wording
+from knockbot.domain import plan
 from knockbot.domain.card import EMOJI, decision_line, machine_block, policy_key
+from knockbot.domain.languages import Language
 from knockbot.domain.model import Answer, Decision, Kind, Request, State, Verdict
+from knockbot.domain.notices import Foreign, Notice, Numbered, Room, User, encoded, notice
 from knockbot.domain.policy import OTHERWISE, Announce, held_back
-from knockbot.domain.words import Words
+from knockbot.domain.words import Said, as_notice
 from knockbot.flow import journal, notify, rules
 from knockbot.flow.door import IN_CLEAR, Door, log
 from knockbot.store import audit, cards, effects, requests, room_upgrades, rooms
@@ -220,10 +222,11 @@ async def say(
     tx: Tx,
     room_id: str,
     occasion: str,
-    text: Words,
+    said: Said,
     *,
     about: Request | None = None,
     block: dict[str, Any] | None = None,
+    place: str | None = None,
     reply_to: str | None = None,
     thread: str | None = None,
     aloud: bool = False,
@@ -233,14 +236,15 @@ async def say(
 ) -> None:
     """Plan to say something once per occasion; `aloud` is for what needs a hand, since notices are never pushed.
 
-    A command in reply to what is said `about` a request means that request. `block` is for machines.
+    A command in reply to what is said `about` a request means that request. `block` is for machines. `place` is the
+    protected room that it is about, if that is not the room of `about`: it is said in the language of its policy.
     `asks` is the room about whose replacement it asks (`flow/upgrading.py`), and the room whose policy names it
     (`flow/successors.py`), if it is that. Only what is `in_clear` is said in an encrypted room while encryption is not
     allowed.
     """
     content = {
-        "plain": text.plain,
-        "html": str(text.html),
+        "notice": encoded(as_notice(said)),
+        "language": await _language(door, tx, room_id, place or (about.room_id if about else None)),
         "aloud": aloud,
         "calls": list(calls),
         "reply_to": reply_to,
@@ -253,12 +257,22 @@ async def say(
     await effects.add(tx, [plan.say(room_id, occasion, locked, about.id if about else None)], door.now())
 
 
+async def _language(door: Door, tx: Tx, room_id: str, place: str | None) -> Language:
+    """In which language something is said in a room: that of the protected room which it is about, if it is about one.
+
+    What is about none is said in that of all rooms managed from there, if they have the same.
+    """
+    if place is not None and await rooms.find(tx, place) is not None:
+        return await rules.language(door, tx, place)
+    return await rules.language(door, tx, *(room.room_id for room in await rooms.managed_by(tx, room_id)))
+
+
 async def alarm(
     door: Door,
     tx: Tx,
     room_id: str,
     occasion: str,
-    text: Words,
+    said: Said,
     *,
     about: Request | None = None,
     reply_to: str | None = None,
@@ -267,9 +281,20 @@ async def alarm(
     """Tell the moderators of a protected room, aloud, what needs a hand; `about` is the request that it tells of."""
     room = await rooms.find(tx, room_id)
     if room is not None:
-        calls = (await rules.in_force(door, tx, room_id)).policy.call
-        place = room.management_room
-        await say(door, tx, place, occasion, text, about=about, reply_to=reply_to, aloud=True, calls=calls, asks=asks)
+        to, calls = room.management_room, (await rules.in_force(door, tx, room_id)).policy.call
+        await say(
+            door,
+            tx,
+            to,
+            occasion,
+            said,
+            about=about,
+            place=room_id,
+            reply_to=reply_to,
+            aloud=True,
+            calls=calls,
+            asks=asks,
+        )
 
 
 async def trouble(door: Door, tx: Tx, room_id: str, why: str) -> None:
@@ -278,7 +303,21 @@ async def trouble(door: Door, tx: Tx, room_id: str, why: str) -> None:
     if room is not None and await rooms.set_trouble(tx, room_id, why):
         log.warning("cannot act at %s: %s", journal.place(room_id, room.label), why)
         occasion = f"trouble:{room_id}:{hashlib.sha256(why.encode()).hexdigest()[:16]}:{door.now()}"
-        await alarm(door, tx, room_id, occasion, wording.blocked(room.label, why, door.bot))
+        said = notice("act.blocked", room=Room(room_id, room.label), why=Foreign(why), bot=User(door.bot))
+        await alarm(door, tx, room_id, occasion, said)
+
+
+def changed_anew(request: Request) -> Notice:
+    """The answer was given to something that has been replaced since."""
+    number = Numbered(request.number)
+    if request.invite is not None:
+        return notice("answer.other_invite", request=number)
+    return notice("answer.other_knock", user=User(request.user_id), request=number)
+
+
+async def called(tx: Tx, room_id: str) -> Room:
+    """A protected room, as notices name it."""
+    return Room(room_id, await label_of(tx, room_id))
 
 
 async def label_of(tx: Tx, room_id: str) -> str:

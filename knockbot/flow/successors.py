@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from knockbot.domain import wording
 from knockbot.domain.model import Reaction, RoomChange
+from knockbot.domain.notices import Code, Id, Letters, Notice, Room, User, notice
 from knockbot.domain.upgrades import RoomUpgrade, Stage, Step, Tombstone, next_step
-from knockbot.domain.words import Words
+from knockbot.domain.words import Said
 from knockbot.errors import Never
-from knockbot.flow import review, rulebook, rules, settle, upgrading
+from knockbot.flow import refusals, review, rulebook, rules, settle, upgrading
 from knockbot.flow.door import Door
 from knockbot.store import bot_memberships, policies, room_upgrades, rooms
 from knockbot.store.rooms import ProtectedRoom
@@ -66,25 +66,26 @@ async def _follow(
     if inside is None:
         return
     if not inside:
-        await _tell(door, room, name, upgrade, wording.LET_ME_IN.format(bot=door.bot))
+        await _tell(door, room, name, upgrade, notice("named.let_me_in", bot=User(door.bot)))
     elif await door.outside.predecessor(tombstone.replacement) != room_id:
-        await _tell(door, room, name, replace(upgrade, stage=Stage.REFUSED), wording.NO_PREDECESSOR)
+        await _tell(door, room, name, replace(upgrade, stage=Stage.REFUSED), notice("upgrade.no_predecessor"))
     else:
         await _offer(door, room, name, upgrade, tombstone, asked=asked)
 
 
-async def _fault_of_place(door: Door, room: ProtectedRoom) -> str | None:
+async def _fault_of_place(door: Door, room: ProtectedRoom) -> Notice | None:
     """Why no moderator can have the new room used; `None` if one can."""
     async with door.db.tx() as tx:
         own = await policies.latest(tx, room.room_id)
-    return wording.NAMED_BY_CONFIG if room.locked or own is None else None
+    return notice("named.by_config") if room.locked or own is None else None
 
 
-async def _tell(door: Door, room: ProtectedRoom, name: str, upgrade: RoomUpgrade, why: str) -> None:
+async def _tell(door: Door, room: ProtectedRoom, name: str, upgrade: RoomUpgrade, why: Notice) -> None:
     async with door.closing(None) as tx:
         await room_upgrades.put(tx, upgrade)
-        text = wording.named_room_lost(room.label, name, upgrade.replacement, why)
-        await settle.alarm(door, tx, room.room_id, f"named:{upgrade.tombstone}:{room.room_id}:{upgrade.stage}", text)
+        called, new = Room(room.room_id, room.label), Letters(upgrade.replacement)
+        said = notice("named.lost", room=called, name=Id(name), new=new, why=why)
+        await settle.alarm(door, tx, room.room_id, f"named:{upgrade.tombstone}:{room.room_id}:{upgrade.stage}", said)
 
 
 async def _offer(
@@ -94,9 +95,16 @@ async def _offer(
     async with door.closing(None) as tx:
         await bot_memberships.use(tx, tombstone.replacement, door.now())
         await room_upgrades.put(tx, replace(upgrade, stage=Stage.OFFERED))
-        text = wording.named_room_replaced(room.label, name, view.label, upgrade.replacement)
+        said = notice(
+            "named.replaced",
+            room=Room(room.room_id, room.label),
+            name=Id(name),
+            new=Room(view.room_id, view.label),
+            id=Id(upgrade.replacement),
+            command=Code("!kb policy set"),
+        )
         occasion = f"named:{upgrade.tombstone}:{room.room_id}:offer:{asked or ''}"
-        await settle.alarm(door, tx, room.room_id, occasion, text, asks=(upgrade.room_id, room.room_id))
+        await settle.alarm(door, tx, room.room_id, occasion, said, asks=(upgrade.room_id, room.room_id))
 
 
 async def room_changed(door: Door, change: RoomChange) -> None:
@@ -138,20 +146,21 @@ async def _answered(door: Door, reaction: Reaction, seq: int | None, room: Prote
         async with door.closing(seq):
             return
     change = rulebook.Change(room, reaction.sender, current.text, reaction.event_id, _with_the_new_room(meant, upgrade))
-    sound: rulebook.Sound | Words
+    sound: rulebook.Sound | Said
     try:
         sound = await rulebook.examined(door, change)
     except Never as error:
-        sound = wording.failed(error.why)
+        sound = refusals.failed(error.why)
     async with door.closing(seq) as tx:
         now = await room_upgrades.find(tx, upgrade.room_id, room.room_id)
         if now is None or now.stage is not Stage.OFFERED or now.tombstone != upgrade.tombstone:
             return
         if await policies.latest(tx, room.room_id) != current.revision:
             return  # somebody has set another policy meanwhile, and is asked about that where it needs it
-        if isinstance(sound, Words):
+        if isinstance(sound, Said):
             occasion = f"refused:{upgrade.tombstone}:{room.room_id}:{reaction.sender}"
-            await settle.say(door, tx, reaction.room_id, occasion, sound, reply_to=reaction.target)
+            place, target = room.room_id, reaction.target
+            await settle.say(door, tx, reaction.room_id, occasion, sound, place=place, reply_to=target)
             return
         text = await rulebook.put_in_force(door, tx, sound)
         await room_upgrades.forget(tx, upgrade.room_id, room.room_id)

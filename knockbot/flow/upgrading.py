@@ -10,14 +10,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
-from knockbot.domain import plan, wording
+from knockbot.domain import plan
 from knockbot.domain.ids import is_room_id, server_of
 from knockbot.domain.model import Kind, MemberChange, Membership, Reaction, Request, RoomView, Verdict
+from knockbot.domain.notices import Code, Id, Letters, Notice, Number, Room, User, notice
 from knockbot.domain.plan import REACTIONS
 from knockbot.domain.upgrades import RoomUpgrade, Stage, Step, Tombstone
-from knockbot.domain.words import Words
+from knockbot.domain.words import Said
 from knockbot.errors import Later, Never
-from knockbot.flow import entry, rulebook, rules, settle
+from knockbot.flow import entry, refusals, rulebook, rules, settle
 from knockbot.flow.door import Door
 from knockbot.flow.rooms import is_in, is_joined
 from knockbot.store import bot_memberships, cards, effects, inbox, pins, policies, requests, room_upgrades, rooms
@@ -58,7 +59,7 @@ async def _follow(door: Door, room: ProtectedRoom, tombstone: Tombstone, known: 
         return
     predecessor = await door.outside.predecessor(tombstone.replacement)
     if predecessor != room.room_id:
-        await _refuse(door, room, tombstone, wording.NO_PREDECESSOR)
+        await _refuse(door, room, tombstone, notice("upgrade.no_predecessor"))
         return
     await _offer(door, room, tombstone, asked=known.event_id if known else None)
 
@@ -75,26 +76,26 @@ async def _stop_accepting(door: Door, room: ProtectedRoom, upgrade: RoomUpgrade)
                 await settle.show(door, tx, request.id)
 
 
-async def _fault_of_tombstone(door: Door, room: ProtectedRoom, tombstone: Tombstone) -> str | None:
+async def _fault_of_tombstone(door: Door, room: ProtectedRoom, tombstone: Tombstone) -> Notice | None:
     """Why what a tombstone names cannot replace this room; `None` if that is yet to be seen there."""
     replacement = tombstone.replacement
     fault = fault_of_name(room.room_id, tombstone)
     if fault is not None:
         return fault
     if replacement == room.management_room:
-        return wording.IS_MANAGEMENT_ROOM
+        return notice("upgrade.names_management_room")
     async with door.db.tx() as tx:
         other = await rooms.find(tx, replacement)
         if other is not None and other.management_room != room.management_room:
-            return wording.KEPT_ELSEWHERE
-        return wording.IN_A_CIRCLE if await _leads_back(tx, replacement, room.room_id) else None
+            return notice("upgrade.managed_elsewhere")
+        return notice("upgrade.in_a_circle") if await _leads_back(tx, replacement, room.room_id) else None
 
 
-def fault_of_name(room_id: str, tombstone: Tombstone) -> str | None:
+def fault_of_name(room_id: str, tombstone: Tombstone) -> Notice | None:
     """Why what a tombstone says cannot name the room that replaces this one."""
     if not is_room_id(tombstone.replacement):
-        return wording.NO_ROOM_NAMED
-    return wording.REPLACES_ITSELF if tombstone.replacement == room_id else None
+        return notice("upgrade.names_no_room")
+    return notice("upgrade.names_itself") if tombstone.replacement == room_id else None
 
 
 async def _leads_back(tx: Tx, start: str, room_id: str) -> bool:
@@ -138,18 +139,25 @@ async def _try_to_get_in(door: Door, tombstone: Tombstone) -> None:
                 raise
 
 
-async def _refuse(door: Door, room: ProtectedRoom, tombstone: Tombstone, why: str) -> None:
+async def _refuse(door: Door, room: ProtectedRoom, tombstone: Tombstone, why: Notice) -> None:
     async with door.closing(None) as tx:
         await room_upgrades.put(tx, _upgrade(room, tombstone, Stage.REFUSED))
-        text = wording.not_replaced(room.label, tombstone.replacement, why)
-        await settle.alarm(door, tx, room.room_id, f"tombstone:{tombstone.event_id}", text)
+        said = notice(
+            "upgrade.refused",
+            room=Room(room.room_id, room.label),
+            new=Letters(tombstone.replacement),
+            why=why,
+            command=Code("!kb protect"),
+        )
+        await settle.alarm(door, tx, room.room_id, f"tombstone:{tombstone.event_id}", said)
 
 
 async def _wait(door: Door, room: ProtectedRoom, tombstone: Tombstone) -> None:
     async with door.closing(None) as tx:
         await room_upgrades.put(tx, _upgrade(room, tombstone, Stage.WAITING))
-        text = wording.replaced_and_shut(room.label, tombstone.replacement, door.bot)
-        await settle.alarm(door, tx, room.room_id, f"tombstone:{tombstone.event_id}", text)
+        new = Id(tombstone.replacement)
+        said = notice("upgrade.not_in_it", room=Room(room.room_id, room.label), new=new, bot=User(door.bot))
+        await settle.alarm(door, tx, room.room_id, f"tombstone:{tombstone.event_id}", said)
 
 
 async def _offer(door: Door, room: ProtectedRoom, tombstone: Tombstone, asked: str | None) -> None:
@@ -160,13 +168,19 @@ async def _offer(door: Door, room: ProtectedRoom, tombstone: Tombstone, asked: s
         waiting = len(_going_over(await requests.pending(tx, room.management_room, room.room_id)))
         if room.locked:
             await room_upgrades.put(tx, _upgrade(room, tombstone, Stage.REFUSED))
-            text = wording.replaced_and_locked(room.label, tombstone.replacement)
-            await settle.alarm(door, tx, room.room_id, f"tombstone:{tombstone.event_id}", text)
+            said = notice("upgrade.locked", room=Room(room.room_id, room.label), new=Id(tombstone.replacement))
+            await settle.alarm(door, tx, room.room_id, f"tombstone:{tombstone.event_id}", said)
             return
         await room_upgrades.put(tx, _upgrade(room, tombstone, Stage.OFFERED))
-        text = wording.replaced(room.label, view.label, tombstone.replacement, waiting)
+        said = notice(
+            "upgrade.offered",
+            room=Room(room.room_id, room.label),
+            new=Room(view.room_id, view.label),
+            id=Id(tombstone.replacement),
+            waiting=Number(waiting),
+        )
         await settle.alarm(
-            door, tx, room.room_id, f"tombstone:{tombstone.event_id}:offer:{asked or ''}", text, asks=(room.room_id, "")
+            door, tx, room.room_id, f"tombstone:{tombstone.event_id}:offer:{asked or ''}", said, asks=(room.room_id, "")
         )
 
 
@@ -220,13 +234,13 @@ async def find_missed_answer(door: Door, room: ProtectedRoom, upgrade: RoomUpgra
 
 async def answered(door: Door, reaction: Reaction, seq: int | None, _: ProtectedRoom, upgrade: RoomUpgrade) -> None:
     """A moderator wants the replacement protected as the old room was."""
-    refusal: Words | None
+    refusal: Said | None
     view: RoomView | None = None
     try:
         refusal = await _objection(door, reaction.sender, upgrade)
         view = await door.outside.room(upgrade.replacement) if refusal is None else None
     except Never as error:
-        refusal = wording.failed(error.why)
+        refusal = refusals.failed(error.why)
     async with door.closing(seq) as tx:
         room = await rooms.find(tx, upgrade.room_id)
         now = await room_upgrades.find(tx, upgrade.room_id)
@@ -235,15 +249,18 @@ async def answered(door: Door, reaction: Reaction, seq: int | None, _: Protected
         if view is None:
             occasion = f"refused:{upgrade.tombstone}:{reaction.sender}"
             if refusal is not None:
-                await settle.say(door, tx, reaction.room_id, occasion, refusal, reply_to=reaction.target)
+                place, target = room.room_id, reaction.target
+                await settle.say(door, tx, reaction.room_id, occasion, refusal, place=place, reply_to=target)
             return
         count = await _move_over(door, tx, room, view, reaction)
         await room_upgrades.put(tx, replace(now, stage=Stage.MOVED))
-        text = wording.moved_over(await settle.label_of(tx, view.room_id), view.room_id, count)
-        await settle.say(door, tx, reaction.room_id, f"moved:{upgrade.tombstone}", text, reply_to=reaction.target)
+        new = await settle.called(tx, view.room_id)
+        said = notice("upgrade.moved", new=new, id=Id(view.room_id), moved=Number(count))
+        occasion, target = f"moved:{upgrade.tombstone}", reaction.target
+        await settle.say(door, tx, reaction.room_id, occasion, said, place=view.room_id, reply_to=target)
 
 
-async def _objection(door: Door, actor: str, upgrade: RoomUpgrade) -> Words | None:
+async def _objection(door: Door, actor: str, upgrade: RoomUpgrade) -> Said | None:
     """Why this person may not do this: it takes what it takes to give the old room up, and to protect the new one."""
     async with door.db.tx() as tx:
         room = await rooms.find(tx, upgrade.room_id)
@@ -253,18 +270,19 @@ async def _objection(door: Door, actor: str, upgrade: RoomUpgrade) -> Words | No
     refusal = await entry.may_unprotect(door, room, actor)
     if refusal is not None:
         return refusal
+    new = Room(upgrade.replacement, upgrade.replacement)
     if not await is_in(door, upgrade.replacement):
-        return wording.cannot_look(upgrade.replacement, door.bot)
+        return refusals.cannot_look(new, door.bot)
     if not await is_joined(door, upgrade.replacement, actor):
-        return wording.not_a_member_yet(upgrade.replacement)
+        return refusals.not_a_member_yet(new)
     powers = await door.outside.powers(upgrade.replacement)
     needed, level = powers.needed_to_protect(verdicts), powers.level(actor)
     if level < needed:
-        return wording.lacks_power_to_protect(upgrade.replacement, needed, level)
+        return refusals.lacks_power_to_protect(new, needed, level)
     return await _may_not_be_its_author(door, room, actor, upgrade.replacement)
 
 
-async def _may_not_be_its_author(door: Door, room: ProtectedRoom, actor: str, replacement: str) -> Words | None:
+async def _may_not_be_its_author(door: Door, room: ProtectedRoom, actor: str, replacement: str) -> Notice | None:
     """Why the policy that goes over cannot be this person's: they are not in a room that it names."""
     async with door.db.tx() as tx:
         own = await policies.latest(tx, room.room_id) is not None
@@ -272,7 +290,8 @@ async def _may_not_be_its_author(door: Door, room: ProtectedRoom, actor: str, re
         meant = await rules.meant(door, tx, room.room_id) if goes_over else {}
     for name, room_id in meant.items():
         if not await rulebook.may_name(door, actor, room_id):
-            return wording.not_in_room_of_policy(room.label, name, door.bot)
+            called = Room(room.room_id, room.label)
+            return notice("named.not_in_it", room=called, name=Id(name), bot=User(door.bot))
     return None
 
 
@@ -284,7 +303,9 @@ async def _move_over(door: Door, tx: Tx, room: ProtectedRoom, view: RoomView, re
     policy = await policies.current(tx, room.room_id)
     if policy is not None and await policies.current(tx, view.room_id) is None:
         meant = {name: pin.room_id for name, pin in (await rules.named(tx, room.room_id)).items()}
-        revision = await policies.revise(tx, view.room_id, author=by, text=policy.text, now=door.now(), cause=cause)
+        revision = await policies.revise(
+            tx, view.room_id, author=by, text=policy.text, now=door.now(), cause=cause, language=policy.language
+        )
         await pins.take(tx, pins.of_revision(view.room_id, revision), meant)
     going = _going_over(await requests.pending(tx, room.management_room, room.room_id))
     going = [request for request in going if await _is_new(tx, request, view.room_id)]

@@ -11,15 +11,16 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from markupsafe import Markup
-
+from knockbot.chat.catalogue import render
 from knockbot.documents.text import shown
 from knockbot.domain import plan, wording
 from knockbot.domain.card import Around, machine_block
 from knockbot.domain.invites import spoken
+from knockbot.domain.languages import spoken_here
 from knockbot.domain.model import Act, Effect, Kind, MemberChange, Membership, Request, Verdict
+from knockbot.domain.notices import decoded
 from knockbot.domain.policy import Reasons
-from knockbot.domain.words import NAME_LIMIT, Words
+from knockbot.domain.words import NAME_LIMIT
 from knockbot.errors import Later, Never
 from knockbot.flow import authority, consequences, intake, inviters, issuing, review, rules, sealed, settle
 from knockbot.flow.consequences import Done, Outcome, Overtaken
@@ -431,7 +432,7 @@ async def say(hand: Hand, claimed: Claimed) -> Outcome:
         return Done(sent)
     said = hand.door.locker.unlock(claimed.effect.content)
     content = message(
-        Words(said["plain"], Markup(said["html"])),  # noqa: S704 - made by domain/wording.py, stored as it was
+        render(decoded(said["notice"]), spoken_here(said["language"])),
         claimed.effect.key,
         aloud=said["aloud"],
         calls=said["calls"],

@@ -10,7 +10,8 @@ from typing import TypeVar
 from knockbot.domain import ids, wording
 from knockbot.domain.invites import read_address
 from knockbot.domain.model import Message, Request
-from knockbot.domain.words import Words
+from knockbot.domain.notices import Notice, brief, notice
+from knockbot.domain.words import Said, Words
 from knockbot.errors import ActionError
 from knockbot.flow import review
 from knockbot.flow.door import Door
@@ -36,7 +37,7 @@ class Awaited:
 
 AWAITED = Awaited()
 
-Reply = Words | Tick | Awaited
+Reply = Said | Tick | Awaited
 Promise = Callable[[Tx], Awaitable[Reply]]
 """What is still to be done in the transaction that ends the command, and then says so."""
 
@@ -48,9 +49,9 @@ class Misuse(Exception):
 class NotMeant(Exception):
     """Words of the command lead to nothing that is known here; what is said instead of running it."""
 
-    def __init__(self, words: Words) -> None:
-        super().__init__(words.plain)
-        self.words = words
+    def __init__(self, said: Said) -> None:
+        super().__init__(brief(said) if isinstance(said, Notice) else said.plain)
+        self.said = said
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +238,7 @@ async def _by_addressee(tx: Tx, call: Call, text: str) -> tuple[Meant, str]:
             elif after is not None:
                 found.append((request, after))
     if not found:
-        raise NotMeant(wording.BEING_INVITED if sending else wording.no_such_invite(text))
+        raise NotMeant(notice("issue.being_invited") if sending else wording.no_such_invite(text))
     if len(found) > 1:
         raise NotMeant(wording.which_applicant([request for request, _ in found]))
     request, rest = found[0]

@@ -14,9 +14,9 @@ from knockbot.config.values import Trust
 from knockbot.documents.text import without_variation_selector
 from knockbot.domain import plan, wording
 from knockbot.domain.model import Message, Reaction, Verdict
-from knockbot.domain.words import Words
+from knockbot.domain.words import Said, Words
 from knockbot.errors import Busy, Never
-from knockbot.flow import hints, review, sealed, settle, successors
+from knockbot.flow import hints, refusals, review, sealed, settle, successors
 from knockbot.flow.door import Door
 from knockbot.flow.elsewhere import A_MINUTE, TooMany
 from knockbot.matrix import lookups, orders
@@ -57,7 +57,7 @@ class Command:
     name: str
     arguments: tuple[Argument, ...]
     summary: str
-    run: Callable[..., Awaitable[Words | Promise]]
+    run: Callable[..., Awaitable[Said | Promise]]
 
     @property
     def usage(self) -> str:
@@ -139,14 +139,14 @@ async def hear(door: Door, message: Message, seq: int) -> None:
     answer = await _not_heard(door, message) or await _obey(door, message, spoken)
     async with door.closing(seq) as tx:
         await bot_memberships.use(tx, message.room_id, door.now())
-        reply = answer if isinstance(answer, Words) else await answer(tx)
+        reply = answer if isinstance(answer, Said) else await answer(tx)
         if reply is TICK:
             await effects.add(tx, [plan.tick(message.room_id, message.event_id)], door.now())
-        elif isinstance(reply, Words):
+        elif isinstance(reply, Said):
             await _reply(door, tx, message, reply)
 
 
-async def _reply(door: Door, tx: Tx, message: Message, reply: Words) -> None:
+async def _reply(door: Door, tx: Tx, message: Message, reply: Said) -> None:
     occasion = f"reply:{message.event_id}"
     await settle.say(door, tx, message.room_id, occasion, reply, reply_to=message.event_id, thread=message.thread)
 
@@ -178,7 +178,7 @@ async def _click(door: Door, message: Message, target: str, emoji: str, seq: int
         await _reply(door, tx, message, refusal)
 
 
-async def _not_heard(door: Door, message: Message) -> Words | None:
+async def _not_heard(door: Door, message: Message) -> Said | None:
     """Why a message does not count, whatever it says; `None` where it does."""
     if await _is_doubtful(door, message):
         return wording.NOT_VERIFIED
@@ -192,7 +192,7 @@ async def _is_doubtful(door: Door, message: Message) -> bool:
     return message.verified is False or await sealed.is_encrypted(door, message.room_id)
 
 
-async def _obey(door: Door, message: Message, spoken: str) -> Words | Promise:
+async def _obey(door: Door, message: Message, spoken: str) -> Said | Promise:
     first, _, below = spoken.partition("\n")
     name, command, rest = find_command(first)
     if command is None:
@@ -204,17 +204,17 @@ async def _obey(door: Door, message: Message, spoken: str) -> Words | Promise:
     except Misuse as misuse:
         return _usage(command, str(misuse))
     except NotMeant as unknown:
-        return unknown.words
+        return unknown.said
     except Busy as busy:
         return wording.busy(busy.why, round(busy.retry_after or 0))
     except (Never, TooMany) as refusal:
         return _refused(refusal)
 
 
-def _refused(refusal: Never | TooMany) -> Words:
+def _refused(refusal: Never | TooMany) -> Said:
     if isinstance(refusal, TooMany):
         return wording.too_many_questions(A_MINUTE, refusal.at)
-    return wording.failed(refusal.why)
+    return refusals.failed(refusal.why)
 
 
 def find_command(line: str) -> tuple[str, Command | None, str]:

@@ -10,7 +10,8 @@ from knockbot.domain import wording
 from knockbot.domain.ids import RoomReference
 from knockbot.domain.invites import Address
 from knockbot.domain.model import Request, Verdict, Wish
-from knockbot.domain.words import NOTHING, Words, lines
+from knockbot.domain.notices import below
+from knockbot.domain.words import NOTHING, Said, as_notice, lines
 from knockbot.errors import Fault
 from knockbot.flow import entry, invites, issuing, journal, review, rulebook
 from knockbot.flow.door import Door
@@ -26,7 +27,7 @@ NAME_LIMIT = 100
 """Characters of a name that goes with an address."""
 
 
-async def protect(call: Call, reference: RoomReference) -> Words | Promise:
+async def protect(call: Call, reference: RoomReference) -> Said | Promise:
     """Have a room protected."""
     promise = await entry.protect(call.door, entry.Ask(call.actor, call.room, reference, call.cause))
 
@@ -36,7 +37,7 @@ async def protect(call: Call, reference: RoomReference) -> Words | Promise:
     return keep
 
 
-async def unprotect(call: Call, room: ProtectedRoom) -> Words | Promise:
+async def unprotect(call: Call, room: ProtectedRoom) -> Said | Promise:
     """Have a room protected no longer."""
     may_not = entry.may_unprotect(call.door, room, call.actor)
     refusal = await journal.refusing(may_not, call.actor, "unprotect", room.room_id)
@@ -50,7 +51,7 @@ async def unprotect(call: Call, room: ProtectedRoom) -> Words | Promise:
     return let_go
 
 
-def answer(verdict: Verdict) -> Callable[[Call, Meant, str], Awaitable[Words | Promise]]:
+def answer(verdict: Verdict) -> Callable[[Call, Meant, str], Awaitable[Said | Promise]]:
     """The command that gives this answer to one or several requests."""
 
     async def run(call: Call, meant: Meant, words: str) -> Promise:
@@ -59,7 +60,7 @@ def answer(verdict: Verdict) -> Callable[[Call, Meant, str], Awaitable[Words | P
     return run
 
 
-async def revoke(call: Call, meant: Meant, reason: str) -> Words | Promise:
+async def revoke(call: Call, meant: Meant, reason: str) -> Said | Promise:
     """Take third-party invites back."""
     wrong = [one.number for one in meant.found if isinstance(one, Request) and (one.invite is None or one.redeemed)]
     if wrong:
@@ -67,7 +68,7 @@ async def revoke(call: Call, meant: Meant, reason: str) -> Words | Promise:
     return await _said_of_each(call, meant, Verdict.REJECT, reason, invites.revoke, called="revoke")
 
 
-Take = Callable[[Door, Tx, Wish, int], Awaitable[Words | None]]
+Take = Callable[[Door, Tx, Wish, int], Awaitable[Said | None]]
 """Carries a moderator's wish on one request out, or says why not."""
 
 
@@ -79,9 +80,9 @@ async def _said_of_each(
     Whom it hit is named where there were several, or where they went by a name.
     """
     wish = Wish(call.actor, verdict, call.cause, reason[:REASON_LIMIT])
-    refused: dict[int, Words | None] = {}
+    refused: dict[int, Said | None] = {}
     for place, one in enumerate(meant.found):
-        refused[place] = one if isinstance(one, Words) else await review.objection(call.door, wish, one)
+        refused[place] = one if isinstance(one, Said) else await review.objection(call.door, wish, one)
 
     async def take_each(tx: Tx) -> Reply:
         hit = []
@@ -91,8 +92,9 @@ async def _said_of_each(
                 hit += [request] if refused[place] is None else []
         unread = wording.numbers_unread(reason) if hit and _NUMBERS.fullmatch(reason) else NOTHING
         named = wording.hit_by_answer(hit, called or verdict.value) if hit and (meant.told or unread) else NOTHING
-        reply = lines([named, unread, *dict.fromkeys(filter(None, refused.values()))])
-        return reply or TICK
+        said: list[Said | None] = [named or None, unread or None, *dict.fromkeys(refused.values())]
+        kept = [as_notice(one) for one in said if one is not None]
+        return below(*kept) if kept else TICK
 
     return take_each
 
@@ -101,7 +103,7 @@ _NUMBERS = re.compile(r"#?[0-9]{1,9}([\s,\u2013#-]+[0-9]{1,9})*")
 """Words that are numbers and nothing else: perhaps a list was meant."""
 
 
-async def invite(call: Call, room: ProtectedRoom, to: tuple[Address, str]) -> Words | Promise:
+async def invite(call: Call, room: ProtectedRoom, to: tuple[Address, str]) -> Said | Promise:
     """Invite somebody by an address outside Matrix."""
     address, name = to
     order = issuing.Order(room, call.actor, address, storable(name)[:NAME_LIMIT], call.cause)
@@ -116,12 +118,12 @@ async def invite(call: Call, room: ProtectedRoom, to: tuple[Address, str]) -> Wo
     return take
 
 
-async def policy_set(call: Call, room: ProtectedRoom, text: str) -> Words | Promise:
+async def policy_set(call: Call, room: ProtectedRoom, text: str) -> Said | Promise:
     """Put another policy in force."""
     return await _put_in_force(call, rulebook.Change(room, call.actor, text, call.cause))
 
 
-async def policy_revert(call: Call, room: ProtectedRoom, number: int) -> Words | Promise:
+async def policy_revert(call: Call, room: ProtectedRoom, number: int) -> Said | Promise:
     """Put an old policy in force again, as a new revision: whoever does that must have the power for it now."""
     async with call.door.db.tx() as tx:
         old = await policies.revision(tx, room.room_id, number)
@@ -132,12 +134,12 @@ async def policy_revert(call: Call, room: ProtectedRoom, number: int) -> Words |
     return await _put_in_force(call, rulebook.Change(room, call.actor, old.text, call.cause, meant, reverts=number))
 
 
-async def _put_in_force(call: Call, change: rulebook.Change) -> Words | Promise:
+async def _put_in_force(call: Call, change: rulebook.Change) -> Said | Promise:
     try:
         sound = await rulebook.examined(call.door, change)
     except Fault as fault:
         return wording.policy_refused(str(fault))
-    if isinstance(sound, Words):
+    if isinstance(sound, Said):
         return sound
 
     async def put_in_force(tx: Tx) -> Reply:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from knockbot.store.db import Tx
@@ -20,6 +21,8 @@ class Revision:
     author: str
     written_at: int
     text: str
+    language: str | None = None
+    """The one that it names."""
 
 
 _REVISION = Row(Revision, "policies")
@@ -43,7 +46,9 @@ async def revisions(tx: Tx, room_id: str, limit: int) -> list[Revision]:
     return _REVISION.all(rows)
 
 
-async def revise(tx: Tx, room_id: str, *, author: str, text: str, now: int, cause: str | None) -> int:
+async def revise(
+    tx: Tx, room_id: str, *, author: str, text: str, now: int, cause: str | None, language: str | None = None
+) -> int:
     """Write the next revision and return its number; the same cause writes once."""
     if cause is not None:
         known = await tx.fetchval("SELECT revision FROM policies WHERE cause = $1", cause)
@@ -51,12 +56,14 @@ async def revise(tx: Tx, room_id: str, *, author: str, text: str, now: int, caus
             return int(known)
     revision = (await latest(tx, room_id) or 0) + 1
     await tx.execute(
-        "INSERT INTO policies (room_id, revision, author, written_at, text, cause) VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO policies (room_id, revision, author, written_at, text, language, cause) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7)",
         room_id,
         revision,
         author,
         now,
         text,
+        language,
         cause,
     )
     return revision
@@ -68,6 +75,17 @@ async def newest(tx: Tx, room_id: str) -> tuple[int, str] | None:
         "SELECT revision, author FROM policies WHERE room_id = $1 ORDER BY revision DESC LIMIT 1", room_id
     )
     return (row["revision"], row["author"]) if row is not None else None
+
+
+async def languages(tx: Tx, room_ids: Sequence[str]) -> dict[str, str | None]:
+    """The language that the policy in force in each of these rooms names, for those that have one of their own."""
+    places = ", ".join(f"${place}" for place in range(1, len(room_ids) + 1))
+    rows = await tx.fetch(
+        f"SELECT room_id, language FROM policies AS p WHERE room_id IN ({places or 'NULL'}) "
+        "AND revision = (SELECT max(revision) FROM policies WHERE room_id = p.room_id)",
+        *room_ids,
+    )
+    return {row["room_id"]: row["language"] for row in rows}
 
 
 async def latest(tx: Tx, room_id: str) -> int | None:

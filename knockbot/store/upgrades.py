@@ -132,6 +132,7 @@ CREATE TABLE policies (
     author     TEXT NOT NULL,
     written_at BIGINT NOT NULL,
     text       TEXT NOT NULL,
+    language   TEXT,
     cause      TEXT UNIQUE,
     PRIMARY KEY (room_id, revision)
 );

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from knockbot.app import handlers
+from knockbot.config.policies import read_known_policy
 from knockbot.config.settings import read_settings
 from knockbot.documents.text import without_marks
 from knockbot.domain.model import Act, Request
@@ -199,7 +200,10 @@ class House:
         """Put a policy of this author in force; its aliases mean what they mean now."""
         meant = {alias: room for alias, room in self.world.aliases.items() if alias in text}
         async with self.db.tx() as tx:
-            revision = await policies.revise(tx, room_id, author=author, text=text, now=self.clock(), cause=None)
+            language = read_known_policy(text).language
+            revision = await policies.revise(
+                tx, room_id, author=author, text=text, now=self.clock(), cause=None, language=language
+            )
             await pins.take(tx, pins.of_revision(room_id, revision), meant)
 
     # --- looking at the records -----------------------------------------------------------------------------------

@@ -89,7 +89,7 @@ async def test_all_of_theirs_fall_with_them_and_nobody_elses(house: House) -> No
     assert await states(house) == ["revoked"] * 3 + ["standing"]
     assert stands(house, "alices")
     [told] = [text for text in house.spoken() if MONA in text and "third-party invites" in text]
-    assert "3 third-party invites (#1, #2, #3)" in told
+    assert "3 third-party invites there: #1, #2, #3." in told
 
 
 async def test_what_waited_for_an_answer_is_taken_back_too(house: House) -> None:
@@ -216,7 +216,7 @@ async def test_asked_again_about_what_has_a_card_the_moderators_hear_of_it(house
     await house.live()
 
     assert house.card().state == "pending"
-    [told] = [content for content in house.said() if "wait for your answer" in content["body"]]
+    [told] = [content for content in house.said() if "for your answer" in content["body"]]
     assert told["msgtype"] == "m.text"
 
 

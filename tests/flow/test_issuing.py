@@ -919,7 +919,7 @@ async def test_a_room_takes_so_many_in_a_day_whoever_asks(ready_url: str) -> Non
 
         reply = await asked(house, f"invite {GARDEN} c@mail.example")
 
-        assert "Garden has had 2 invites" in reply
+        assert "2 invites to addresses were sent for Garden" in reply
         assert len(house.post.mails) == 2
 
 

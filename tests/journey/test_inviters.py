@@ -68,7 +68,7 @@ async def test_the_invites_of_one_who_leaves_wait_for_the_moderators(keeper: InP
 
     card = await told(garden, invite, "pending")
     assert card["content"]["msgtype"] == "m.text"
-    await said_how_many(garden, [invite], "wait for your answer")
+    await said_how_many(garden, [invite], "for your answer")
     await garden.offered(card["event_id"], "✅❌⛔")
     await garden.alice.react(garden.mods, card["event_id"], "❌")
     await gone(garden, invite)
@@ -112,7 +112,7 @@ async def test_the_policy_may_say_otherwise_for_each(keeper: InProcess) -> None:
     await left.inviter.leave(garden.room)
 
     await told(garden, removed, "pending")
-    await said_how_many(garden, [removed], "wait for your answer")
+    await said_how_many(garden, [removed], "for your answer")
     await said_how_many(garden, [demoted], "stay")
     await said_how_many(garden, [left], "revoke")
     await gone(garden, left)

@@ -8,11 +8,12 @@ from collections.abc import AsyncIterator
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from markupsafe import Markup
 
+from knockbot.chat.catalogue import render
 from knockbot.domain.invites import Address
 from knockbot.domain.model import Decision, IdentityKey, Knock, Message, Miss, State, ThirdPartyInvite, Verdict
-from knockbot.domain.words import Words
+from knockbot.domain.notices import decoded
+from knockbot.domain.words import Words, words
 from knockbot.flow import invites, settle
 from knockbot.matrix.cards import message
 from knockbot.matrix.commands import COMMANDS, LATE, hear
@@ -98,7 +99,7 @@ class Ear:
                 "SELECT * FROM effects WHERE key = $1 OR key = $2", f"say:reply:{event_id}", f"tick:{event_id}"
             )
         contents = [effects._CLAIMED.one(row).effect.content for row in rows]
-        return [Words(c["plain"], Markup(c["html"])) if "plain" in c else None for c in contents]
+        return [render(decoded(c["notice"])) if "notice" in c else None for c in contents]
 
 
 @pytest.fixture
@@ -205,7 +206,7 @@ async def test_a_command_that_comes_an_hour_late_is_not_run(on: Bench, ear: Ear)
 async def test_a_command_heard_twice_is_answered_once(on: Bench, ear: Ear) -> None:
     event_id = await ear.hear("!kb help")
     async with on.db.tx() as tx:
-        await settle.say(on.door, tx, MODS, f"reply:{event_id}", Words("again", Markup("again")))
+        await settle.say(on.door, tx, MODS, f"reply:{event_id}", words("again"))
 
     [reply] = await ear.replies(event_id)
     assert reply is not None

@@ -1,0 +1,1 @@
+"""What people read in chat: the sentences, in each language."""

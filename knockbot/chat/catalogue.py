@@ -1,0 +1,144 @@
+"""A notice becomes words: its sentence, in the reader's language, each argument made harmless by its type.
+
+A sentence is formatted once, into plain text and HTML together (`domain/words.py`). Nothing that a stranger wrote
+breaks out of the markup, turns the line round, or becomes a link, whatever a translation says.
+"""
+
+from __future__ import annotations
+
+import gettext
+import io
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from markupsafe import Markup, escape
+
+from knockbot.chat import times
+from knockbot.chat.sentences import SENTENCES, Sentence
+from knockbot.documents.text import shown, shown_id
+from knockbot.domain.languages import Language
+from knockbot.domain.notices import (
+    Ago,
+    Arg,
+    Choice,
+    Code,
+    Document,
+    Duration,
+    Foreign,
+    Id,
+    Letters,
+    Level,
+    Lines,
+    Made,
+    Many,
+    Moment,
+    Notice,
+    Number,
+    Numbered,
+    Room,
+    Rule,
+    Stranger,
+    Term,
+    User,
+    notice,
+)
+from knockbot.domain.words import (
+    Words,
+    block,
+    bold,
+    code,
+    identifier,
+    letters,
+    lines,
+    listed,
+    room,
+    rule,
+    user,
+    words,
+)
+from knockbot.times import MINUTE
+
+
+def render(said: Notice, language: Language = Language.EN) -> Words:
+    """A notice in words. One that no sentence fits, of another version perhaps, is told by its code."""
+    name = key(said)
+    sentence = SENTENCES.get(name)
+    if sentence is None or not sentence.fits(said.args):
+        return render(notice("unknown", code=Code(name)), language)
+    parts = {place: RENDER[type(arg)](arg, language) for place, arg in said.args.items()}
+    return words(translated(name, sentence, said.args, language), **parts)
+
+
+def key(said: Notice) -> str:
+    """Which sentence a notice is: its code, and what it chooses, in the order of the names of the choices."""
+    chosen = {name: arg.value for name, arg in said.args.items() if isinstance(arg, Choice)}
+    return "/".join([said.code, *(chosen[name] for name in sorted(chosen))])
+
+
+def translated(name: str, sentence: Sentence, args: Mapping[str, Arg], language: Language) -> str:
+    """The template of a sentence in a language, in the plural where that is due."""
+    known = translations(language)
+    if not sentence.translatable:
+        return sentence.text
+    count = args.get("count")
+    if sentence.plural and isinstance(count, Number):
+        return known.npgettext(name, sentence.text, sentence.plural, count.value)
+    return known.pgettext(name, sentence.text)
+
+
+@cache
+def translations(language: Language) -> gettext.NullTranslations:
+    """The sentences of a language. They are read from where translators write them: nothing has to be built before."""
+    if language is Language.EN:
+        return gettext.NullTranslations()
+    catalogue = read_po(io.BytesIO(written(language)), locale=language.value)
+    compiled = io.BytesIO()
+    write_mo(compiled, catalogue)
+    compiled.seek(0)
+    return gettext.GNUTranslations(compiled)
+
+
+def written(language: Language) -> bytes:
+    """The file that the translators of a language write."""
+    return files("knockbot.chat").joinpath("locales", f"{language}.po").read_bytes()
+
+
+def _ours(text: str) -> Words:
+    """Text that nobody else wrote: a full stop between digits makes no link of it."""
+    return Words(text, escape(text))
+
+
+def _ago(milliseconds: int, language: Language) -> Words:
+    if milliseconds < MINUTE:
+        return render(notice("time.just_now"), language)
+    return _ours(times.ago(milliseconds, language))
+
+
+RENDER: Mapping[type[Any], Callable[[Any, Language], Words]] = {
+    User: lambda arg, _: user(arg.user_id),
+    Room: lambda arg, _: room(arg.label),
+    Id: lambda arg, _: identifier(arg.text),
+    Stranger: lambda arg, _: words("{}", shown(arg.text, arg.limit)),
+    Letters: lambda arg, _: letters(shown_id(shown(arg.text, arg.limit))),
+    Foreign: lambda arg, _: words("{}", arg.text),
+    Code: lambda arg, _: code(arg.text),
+    Term: lambda arg, _: bold(arg.text),
+    Rule: lambda arg, _: rule(arg.name),
+    Document: lambda arg, _: block(arg.text),
+    Made: lambda arg, _: Words(arg.plain, Markup(arg.html)),  # noqa: S704 - made by domain/words.py, stored as it was
+    Choice: lambda arg, _: words("{}", arg.value),
+    Number: lambda arg, language: _ours(times.number(arg.value, language)),
+    Numbered: lambda arg, _: bold(f"#{arg.number}"),
+    Level: lambda arg, _: words("{}", arg.text),
+    Moment: lambda arg, language: _ours(times.moment(arg.at, language)),
+    Duration: lambda arg, language: _ours(times.duration(arg.milliseconds, language)),
+    Ago: lambda arg, language: _ago(arg.milliseconds, language),
+    Many: lambda arg, language: listed([RENDER[type(item)](item, language) for item in arg.items]),
+    Lines: lambda arg, language: lines(RENDER[type(item)](item, language) for item in arg.items),
+    Notice: render,
+}
+"""How each kind of argument is shown."""

@@ -1,0 +1,331 @@
+"""The English sentence of every code, with the arguments that it takes: the table that translators work from.
+
+A sentence is whole: no other language has to put its words in the order of English. What differs by a choice is a row
+of its own (`inviter.fell/keep/left`, the choices in the order of their names). What differs by a number has a plural, by the argument `count`. Placeholders are
+called like the arguments; how an argument is shown follows from its type (`catalogue.py`). Translations stand in
+`locales/`, and `make messages` brings them up to date with this table.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import UnionType
+from typing import Any
+
+from knockbot.domain.notices import (
+    Arg,
+    Choice,
+    Code,
+    Foreign,
+    Id,
+    Letters,
+    Level,
+    Lines,
+    Made,
+    Many,
+    Moment,
+    Notice,
+    Number,
+    Numbered,
+    Room,
+    Stranger,
+    User,
+)
+
+Reason = Notice | Foreign
+"""Why something is so: known by a code, or said by another program."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """What is said, with placeholders, and which arguments it takes."""
+
+    text: str
+    plural: str
+    """What is said where `count` is not one."""
+    args: Mapping[str, type[Any] | UnionType]
+
+    @property
+    def translatable(self) -> bool:
+        """Whether there is a word in it, beside what is put in."""
+        return re.search(r"\w", re.sub(r"\{\w+\}", "", self.text)) is not None
+
+    def fits(self, args: Mapping[str, Arg]) -> bool:
+        """Whether these are just the arguments that it takes."""
+        return args.keys() == self.args.keys() and all(isinstance(args[name], kind) for name, kind in self.args.items())
+
+
+def says(text: str, plural: str = "", /, **args: type[Any] | UnionType) -> Sentence:
+    """One row of the table."""
+    return Sentence(text, plural, args)
+
+
+def _fell(text: str, plural: str) -> Sentence:
+    return says(text, plural, how=Choice, fate=Choice, inviter=User, room=Room, count=Number, numbers=Many)
+
+
+def _belongs(text: str) -> Sentence:
+    return says(text, stands=Choice, user=User, room=Room)
+
+
+def _wrong_hit(text: str) -> Sentence:
+    return says(text, act=Choice, user=User, room=Room)
+
+
+SENTENCES: Mapping[str, Sentence] = {
+    # --- notices themselves
+    "unknown": says("This message cannot be shown ({code}).", code=Code),
+    "lines": says("{lines}", lines=Lines),
+    "made": says("{text}", text=Made),
+    "list.more": says("{count} more", "{count} more", count=Number),
+    "time.just_now": says("just now"),
+    # --- what is done in a protected room
+    "act.blocked": says(
+        "⚠️ I do not have permission to act in {room}: {why} Please raise the power level of {bot}. Pending actions then run by themselves.",
+        room=Room,
+        why=Reason,
+        bot=User,
+    ),
+    "act.unblocked": says("✅ I can act in {room} again. Pending actions run now.", room=Room),
+    "act.failed": says("That did not work: {why}", why=Reason),
+    "act.wrong_hit/invite": _wrong_hit(
+        "⚠️ I let {user} into {room}, but they changed or withdrew their join request at that moment. To undo this: /kick {user}"
+    ),
+    "act.wrong_hit/kick": _wrong_hit(
+        "⚠️ I tried to reject the join request of {user} for {room}, but their membership changed at that moment, so they were removed. To undo this: /invite {user}"
+    ),
+    "act.wrong_hit/ban": _wrong_hit(
+        "⚠️ I banned {user} from {room} for a join request, but they withdrew it at that moment. To undo this: /unban {user}"
+    ),
+    "answer.fell": says("⚠️ {request} in {room} is open again: {why}", request=Numbered, room=Room, why=Reason),
+    "answer.other_knock": says(
+        "{user} knocked again a moment ago, perhaps with another reason; look at {request} once more and answer again.",
+        user=User,
+        request=Numbered,
+    ),
+    "answer.other_invite": says(
+        "{request} is another invite than a moment ago; look at it once more and answer again.", request=Numbered
+    ),
+    # --- who may
+    "may.cannot_look": says(
+        "I am not in {room} now, so I cannot tell who may do this there. Invite {bot} first.", room=Room, bot=User
+    ),
+    "may.not_a_member": says("Only members of {room} can answer its join requests.", room=Room),
+    "may.not_a_member_yet": says(
+        "You are not a member of {room}. Only members with the power level to change its join rule can do this.",
+        room=Room,
+    ),
+    "may.lacks_power": says(
+        "{user} does not have permission for this in {room}: {why}", user=User, room=Room, why=Reason
+    ),
+    "may.bot_lacks_power": says(
+        "I do not have permission for this in {room}: {why} Please raise the power level of {bot} there, then answer again.",
+        room=Room,
+        why=Reason,
+        bot=User,
+    ),
+    "may.lacks_power_to_protect": says(
+        "You need power level {needed} in {room}: the level to change its join rule, and to do all that its policy can do. You have {level}.",
+        needed=Level,
+        room=Room,
+        level=Level,
+    ),
+    "late": says("That command reached me more than an hour late. Please repeat it."),
+    # --- rooms that the bot makes
+    "meet.cannot_read": says(
+        "You invited me to an encrypted room. I cannot read there yet, so I made this one, where I can."
+    ),
+    "meet.use_it": says(
+        "Use it as your management room: type {command} here, and invite the other moderators. The room is yours. If nobody needs it, {bot} will leave.",
+        command=Code,
+        bot=User,
+    ),
+    "letter.rejected": says("Your request to join {room} was rejected. Nobody reads what you write here.", room=Room),
+    "letter.rejected_because": says(
+        "Your request to join {room} was rejected. They say: “{reason}”. Nobody reads what you write here.",
+        room=Room,
+        reason=Stranger,
+    ),
+    # --- third-party invites
+    "invite.used": says(
+        "✉️ {request} {user} came in to {room} with a third-party invite of {sponsor}. Please answer.",
+        request=Numbered,
+        user=User,
+        room=Room,
+        sponsor=User,
+    ),
+    "invite.revoked_together": says(
+        "With {request} I also revoke all other invites of {inviter} to {room}: {count} third-party invite.",
+        "With {request} I also revoke all other invites of {inviter} to {room}: {count} third-party invites.",
+        request=Numbered,
+        inviter=User,
+        room=Room,
+        count=Number,
+    ),
+    "invite.inviter_not_banned": says(
+        "⚠️ {request} I could not ban {inviter} from {room}: {why}",
+        request=Numbered,
+        inviter=User,
+        room=Room,
+        why=Reason,
+    ),
+    "inviter.fell/revoke/removed": _fell(
+        "{inviter} was removed from {room}, so I revoke their {count} third-party invite there: {numbers}.",
+        "{inviter} was removed from {room}, so I revoke their {count} third-party invites there: {numbers}.",
+    ),
+    "inviter.fell/forward/removed": _fell(
+        "{inviter} was removed from {room}. Their {count} third-party invite there waits for your answer: {numbers}.",
+        "{inviter} was removed from {room}. Their {count} third-party invites there wait for your answer: {numbers}.",
+    ),
+    "inviter.fell/keep/removed": _fell(
+        "{inviter} was removed from {room}. Their {count} third-party invite there stays, as the policy says: {numbers}.",
+        "{inviter} was removed from {room}. Their {count} third-party invites there stay, as the policy says: {numbers}.",
+    ),
+    "inviter.fell/revoke/demoted": _fell(
+        "{inviter} can no longer invite to {room}, so I revoke their {count} third-party invite there: {numbers}.",
+        "{inviter} can no longer invite to {room}, so I revoke their {count} third-party invites there: {numbers}.",
+    ),
+    "inviter.fell/forward/demoted": _fell(
+        "{inviter} can no longer invite to {room}. Their {count} third-party invite there waits for your answer: {numbers}.",
+        "{inviter} can no longer invite to {room}. Their {count} third-party invites there wait for your answer: {numbers}.",
+    ),
+    "inviter.fell/keep/demoted": _fell(
+        "{inviter} can no longer invite to {room}. Their {count} third-party invite there stays, as the policy says: {numbers}.",
+        "{inviter} can no longer invite to {room}. Their {count} third-party invites there stay, as the policy says: {numbers}.",
+    ),
+    "inviter.fell/revoke/left": _fell(
+        "{inviter} left {room}, so I revoke their {count} third-party invite there: {numbers}.",
+        "{inviter} left {room}, so I revoke their {count} third-party invites there: {numbers}.",
+    ),
+    "inviter.fell/forward/left": _fell(
+        "{inviter} left {room}. Their {count} third-party invite there waits for your answer: {numbers}.",
+        "{inviter} left {room}. Their {count} third-party invites there wait for your answer: {numbers}.",
+    ),
+    "inviter.fell/keep/left": _fell(
+        "{inviter} left {room}. Their {count} third-party invite there stays, as the policy says: {numbers}.",
+        "{inviter} left {room}. Their {count} third-party invites there stay, as the policy says: {numbers}.",
+    ),
+    # --- invites that the bot sends for moderators
+    "issue.no_identity_server": says(
+        "I know no identity server that could invite an address. The admin of my server can name one under {key} in my config.",
+        key=Code,
+    ),
+    "issue.off": says("My config lets nobody invite addresses through me ({key}).", key=Code),
+    "issue.you_had_too_many": says(
+        "You have sent {count} invite to an address within 24 hours, and that is the limit. The next one is possible from {moment} on.",
+        "You have sent {count} invites to addresses within 24 hours, and that is the limit. The next one is possible from {moment} on.",
+        count=Number,
+        moment=Moment,
+    ),
+    "issue.room_had_too_many": says(
+        "{count} invite to an address was sent for {room} within 24 hours, and that is the limit. The next one is possible from {moment} on.",
+        "{count} invites to addresses were sent for {room} within 24 hours, and that is the limit. The next one is possible from {moment} on.",
+        room=Room,
+        count=Number,
+        moment=Moment,
+    ),
+    "issue.invited_already": says(
+        "That address is invited already: {request}. To send it again, type {command} first.",
+        request=Numbered,
+        command=Code,
+    ),
+    "issue.being_invited": says("That address is being invited at this moment. I will tell the result here."),
+    "issue.nothing_sent": says("⚠️ The invite failed: {why} Nothing was sent.", why=Reason),
+    "issue.failed": says("⚠️ The invite failed: {why}", why=Reason),
+    "issue.unclear": says(
+        "⚠️ It is unclear whether a message was sent: {why} If one was sent, it lets nobody in, because the invite is not in the room. Look at {command}, then repeat the command if the address is not there.",
+        why=Reason,
+        command=Code,
+    ),
+    "issue.interrupted": says("I was interrupted while the identity server was asked."),
+    "issue.not_managed": says("the room is no longer managed from here."),
+    "issue.not_added": says(
+        "⚠️ {request} A message was sent, but I could not add the invite to {room}, so it lets nobody in: {why}",
+        request=Numbered,
+        room=Room,
+        why=Reason,
+    ),
+    "issue.not_invited": says("⚠️ I could not invite {user} to {room}: {why}", user=User, room=Room, why=Reason),
+    "issue.belongs_to/none": _belongs(
+        "That address belongs to {user}. I invite them to {room} directly. No message is sent."
+    ),
+    "issue.belongs_to/leave": _belongs(
+        "That address belongs to {user}. I invite them to {room} directly. No message is sent."
+    ),
+    "issue.belongs_to/knock": _belongs(
+        "That address belongs to {user}, who has asked to join {room} already. I let them in. No message is sent."
+    ),
+    "issue.belongs_to/invite": _belongs("That address belongs to {user}, who is invited to {room} already."),
+    "issue.belongs_to/join": _belongs("That address belongs to {user}, who is in {room} already."),
+    "issue.belongs_to/ban": _belongs(
+        "That address belongs to {user}, who is banned from {room}. Undo that first, then invite them."
+    ),
+    # --- rooms that were upgraded
+    "upgrade.refused": says(
+        "⚠️ {room} was upgraded, so I no longer accept anyone there. I did not switch to {new}: {why} To protect the right room, type {command}.",
+        room=Room,
+        new=Letters,
+        why=Reason,
+        command=Code,
+    ),
+    "upgrade.names_no_room": says("it names no room."),
+    "upgrade.names_itself": says("it names the room itself."),
+    "upgrade.names_management_room": says("it names its management room."),
+    "upgrade.managed_elsewhere": says("the room that it names is managed from another room."),
+    "upgrade.in_a_circle": says("that room, or one that comes after it, is replaced by this one."),
+    "upgrade.no_predecessor": says(
+        "the room that it names does not say that it replaces this one, so anybody may have made it."
+    ),
+    "upgrade.not_in_it": says(
+        "⚠️ {room} was replaced by {new}, so I no longer accept anyone there. I am not in the new room yet: accept my knock, or invite {bot}. Then I continue by myself.",
+        room=Room,
+        new=Id,
+        bot=User,
+    ),
+    "upgrade.locked": says(
+        "⚠️ {room} was replaced by {new}, so I no longer accept anyone there. The room is set in my config file: only my server's admin can write the ID of the new room there.",
+        room=Room,
+        new=Id,
+    ),
+    "upgrade.offered": says(
+        "🚚 {room} was replaced by {new} {id}, so I no longer accept anyone in the old room. Click ✅ to protect the new room from here, with the same policy and all pending requests: {waiting}.",
+        room=Room,
+        new=Room,
+        id=Id,
+        waiting=Number,
+    ),
+    "upgrade.moved": says(
+        "🚚 {new} ({id}) is now protected, with the policy of the old room. Pending requests moved: {moved}. These applicants have not knocked at the new room: if you accept one, I invite them there.",
+        new=Room,
+        id=Id,
+        moved=Number,
+    ),
+    # --- rooms that a policy names
+    "named.lost": says(
+        "⚠️ The policy of {room} names {name}, and that room was replaced by {new}. I no longer take its members for members, and forward requests that depend on it. I do not use the new room: {why}",
+        room=Room,
+        name=Id,
+        new=Letters,
+        why=Reason,
+    ),
+    "named.not_in_it": says(
+        "The policy of {room} names {name}, and you would be the author of the new policy. You and {bot} must both be joined to that room first. Then click ✅ again.",
+        room=Room,
+        name=Id,
+        bot=User,
+    ),
+    "named.let_me_in": says(
+        "I cannot get in there yet. Accept my knock, or invite {bot}; then I ask whether to use it.", bot=User
+    ),
+    "named.by_config": says("my config file names the old room; my server's admin has to name the new one there."),
+    "named.replaced": says(
+        "🚚 The policy of {room} names {name}, and that room was replaced by {new} {id}. I no longer take its members for members, and forward requests that depend on it. Click ✅ to have the policy mean the new room, or type {command}.",
+        room=Room,
+        name=Id,
+        new=Room,
+        id=Id,
+        command=Code,
+    ),
+}

@@ -1,0 +1,56 @@
+"""Numbers, moments and lengths of time, as they are written in a language (Unicode CLDR, by Babel)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Literal, TypeAlias
+
+from babel import Locale
+from babel.dates import format_date, format_time, format_timedelta
+from babel.numbers import format_decimal
+from babel.units import format_unit
+
+from knockbot.domain.languages import Language
+from knockbot.times import DAY, HOUR, MINUTE, SECOND
+
+LOCALES: dict[Language, Locale] = {Language.EN: Locale("en", "GB"), Language.DE: Locale("de")}
+"""English is that of many countries: the day before the month, and 24 hours."""
+
+FIRST, LAST = 0, 253402300799000
+"""The moments that have a date: 1970 to 9999, in milliseconds."""
+
+Unit: TypeAlias = Literal["day", "hour", "minute", "second"]
+
+UNITS: tuple[tuple[Unit, int], ...] = (("day", DAY), ("hour", HOUR), ("minute", MINUTE), ("second", SECOND))
+
+
+def number(value: int, language: Language) -> str:
+    """A number, with what stands between its thousands."""
+    return format_decimal(value, locale=LOCALES[language])
+
+
+def moment(at: int, language: Language) -> str:
+    """A moment, to the minute."""
+    then = datetime.fromtimestamp(min(max(at, FIRST), LAST) // 1000, UTC)
+    locale = LOCALES[language]
+    return f"{format_date(then, 'medium', locale)}, {format_time(then, 'short', tzinfo=UTC, locale=locale)} UTC"
+
+
+def duration(milliseconds: int, language: Language) -> str:
+    """A length of time in the largest unit that it fills: "2 hours"."""
+    count, unit = _in_units(milliseconds)
+    return format_unit(count, f"duration-{unit}", locale=LOCALES[language])
+
+
+def ago(milliseconds: int, language: Language) -> str:
+    """How long ago something was: "2 hours ago"."""
+    count, unit = _in_units(milliseconds)
+    length = timedelta(milliseconds=-count * dict(UNITS)[unit])
+    return format_timedelta(length, unit, threshold=float("inf"), add_direction=True, locale=LOCALES[language])
+
+
+def _in_units(milliseconds: int) -> tuple[int, Unit]:
+    for unit, length in UNITS:
+        if milliseconds >= length:
+            return min(milliseconds, LAST) // length, unit
+    return 0, "second"

@@ -1,0 +1,17 @@
+"""The languages in which the bot can write."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Language(StrEnum):
+    """By its code (ISO 639). To add one: a row here and in `chat/times.py`, then `make messages`."""
+
+    EN = "en"
+    DE = "de"
+
+
+def spoken_here(code: object) -> Language:
+    """A language by its code; English for one that the bot does not speak (any more)."""
+    return next((language for language in Language if language == code), Language.EN)

@@ -1,0 +1,1 @@
+"""The words that people read: the catalogue of sentences and its translations."""

@@ -1,0 +1,345 @@
+"""The catalogue: each code has its sentence in each language, with exactly its arguments, and strangers break none."""
+
+import ast
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from string import Formatter
+from typing import Any
+
+import pytest
+
+import knockbot
+from knockbot.chat import catalogue
+from knockbot.chat.catalogue import RENDER, render
+from knockbot.chat.sentences import SENTENCES, Reason, Sentence
+from knockbot.domain import notices
+from knockbot.domain.languages import Language
+from knockbot.domain.notices import (
+    Ago,
+    Arg,
+    Choice,
+    Code,
+    Document,
+    Duration,
+    Foreign,
+    Id,
+    Letters,
+    Level,
+    Lines,
+    Made,
+    Many,
+    Moment,
+    Notice,
+    Number,
+    Numbered,
+    Room,
+    Rule,
+    Stranger,
+    Term,
+    User,
+    notice,
+)
+from knockbot.domain.words import Words
+from tests.domain.test_strangers import CLICKABLE, outside_of_code
+from tests.messages import TRANSLATED, translation, updated
+
+HOSTILE = [
+    "<b>bold</b><script>",
+    '"><a href="https://evil.example">',
+    "https://evil.example/x",
+    "@eve:evil.example and #room:evil.example",
+    "{user} {0.__class__} {why!r}",
+    "%s %(user)s",
+    "\u202eright to left",
+    "שלום עולם",
+    "a\nb\r\n⚠️ I do not have permission",
+    "x" * 3000,
+    "",
+    "\ud800\x00",
+]
+
+
+def examples(kind: Any, text: str) -> list[Arg]:
+    """Arguments of a kind in which somebody wrote this text."""
+    if kind == Reason:
+        return [Foreign(text), notice("upgrade.names_itself")]
+    made: dict[Any, list[Arg]] = {
+        Many: [Many((User("@" + text), Stranger(text), Numbered(3)))],
+        Lines: [Lines((notice("act.failed", why=Foreign(text)), notice("late")))],
+        Made: [Made("a", "a")],
+        Room: [Room("!" + text, text), Room("!a:b", f"{text} (!a:b)")],
+        Number: [Number(0), Number(1), Number(2), Number(-(10**20))],
+        Numbered: [Numbered(1)],
+        Moment: [Moment(0), Moment(1_700_000_000_000), Moment(10**20), Moment(-1)],
+        Duration: [Duration(0), Duration(3_600_000), Duration(10**20), Duration(-1)],
+        Ago: [Ago(0), Ago(90_000), Ago(10**20), Ago(-1)],
+    }
+    return made[kind] if kind in made else [kind(text)]
+
+
+def filled(key: str, sentence: Sentence, text: str) -> Iterator[Notice]:
+    """Notices with this sentence, and this text wherever somebody could have written it."""
+    code, *choices = key.split("/")
+    chosen = dict(zip(sorted(n for n, kind in sentence.args.items() if kind is Choice), choices, strict=True))
+    some: dict[str, list[Arg]] = {
+        name: [Choice(chosen[name])] if kind is Choice else examples(kind, text) for name, kind in sentence.args.items()
+    }
+    for turn in range(max(map(len, some.values()), default=1)):
+        yield Notice(code, {name: args[turn % len(args)] for name, args in some.items()})
+
+
+# --- codes and their sentences ------------------------------------------------------------------------------------
+
+
+def said_in_the_code() -> Iterator[tuple[str, ast.Call]]:
+    """Every `notice(…)` of the program."""
+    for file in sorted(Path(knockbot.__file__).parent.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "notice":
+                yield f"{file.name}:{node.lineno}", node
+
+
+SAID = list(said_in_the_code())
+
+
+@pytest.mark.parametrize(("place", "call"), SAID, ids=[place for place, _ in SAID])
+def test_every_code_has_its_sentence_with_exactly_its_arguments(place: str, call: ast.Call) -> None:
+    [code] = call.args
+    assert isinstance(code, ast.Constant), f"{place}: the code is to stand there, so that it can be looked for"
+    given = {argument.arg for argument in call.keywords}
+    rows = [sentence for key, sentence in SENTENCES.items() if key.split("/")[0] == code.value]
+
+    assert rows, f"{place}: {code.value!r} has no sentence"
+    assert [row.args.keys() for row in rows] == [given] * len(rows)
+
+
+def test_every_sentence_is_used() -> None:
+    used = {call.args[0].value for _, call in SAID if isinstance(call.args[0], ast.Constant)}
+
+    assert {key.split("/")[0] for key in SENTENCES} - used - {notices.UNKNOWN.code} == set()
+
+
+def placeholders(text: str) -> set[str]:
+    found = set()
+    for _, name, spec, conversion in Formatter().parse(text):
+        if name is not None:
+            assert re.fullmatch(r"[a-z_]+", name), text
+            assert not spec, text
+            assert conversion is None, text
+            found.add(name)
+    return found
+
+
+@pytest.mark.parametrize("key", SENTENCES)
+def test_a_sentence_has_a_place_for_each_argument_and_for_nothing_else(key: str) -> None:
+    sentence = SENTENCES[key]
+    shown = {name for name, kind in sentence.args.items() if kind is not Choice}
+
+    assert placeholders(sentence.text) == shown
+    assert not sentence.plural or placeholders(sentence.plural) == shown
+    assert bool(sentence.plural) <= (sentence.args.get("count") is Number)
+    assert len(key.split("/")) == 1 + sum(kind is Choice for kind in sentence.args.values())
+
+
+def test_every_choice_of_a_code_takes_the_same_arguments() -> None:
+    for key, sentence in SENTENCES.items():
+        same = [other for other in SENTENCES if other.split("/")[0] == key.split("/")[0]]
+        assert {tuple(SENTENCES[other].args.items()) for other in same} == {tuple(sentence.args.items())}
+
+
+def test_every_kind_of_argument_can_be_shown() -> None:
+    assert {*RENDER} == {*notices._TAGS, Notice}
+
+
+# --- translations -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_a_translation_knows_every_sentence_of_today(language: Language) -> None:
+    assert updated(language).decode() == catalogue.written(language).decode(), "make messages"
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_a_translation_is_complete_and_says_all_that_the_english_says(language: Language) -> None:
+    for message in translation(language):
+        if message.id:
+            texts = [message.string] if isinstance(message.string, str) else [*(message.string or ())]
+            sentence = SENTENCES[message.context or ""]
+            assert not message.fuzzy, message.context
+            assert all(texts), message.context
+            assert {frozenset(placeholders(text)) for text in texts} == {frozenset(placeholders(sentence.text))}
+            assert {_sign(text) for text in texts} == {_sign(sentence.text)}, message.context
+
+
+def _sign(text: str) -> str:
+    """The emoji that a sentence begins with."""
+    return "".join(character for character in text.split(" ", maxsplit=1)[0] if ord(character) > 0x2000)
+
+
+GENDERED = {
+    Language.EN: re.compile(r"\b(he|she|him|his|hers?|s/he|moderator's)\b|\(s\)", re.IGNORECASE),
+    Language.DE: re.compile(r"\w[*:_/]-?in|\b(Moderator|Nutzer|Bewerber|Administrator)|\((in|n|en)\)"),
+}
+
+
+@pytest.mark.parametrize("language", Language)
+def test_no_sentence_speaks_of_somebody_as_a_man_or_a_woman(language: Language) -> None:
+    for key, sentence in SENTENCES.items():
+        for count in (1, 2):
+            text = catalogue.translated(key, sentence, {"count": Number(count)}, language)
+            assert not GENDERED[language].search(re.sub(r"\{\w+\}", "", text)), text
+
+
+def test_there_is_no_other_translation_than_those_of_the_table() -> None:
+    locales = Path(catalogue.__file__).parent / "locales"
+    assert {file.stem for file in locales.iterdir()} == {str(language) for language in TRANSLATED}
+
+
+# --- rendering ----------------------------------------------------------------------------------------------------
+
+
+class Tags(HTMLParser):
+    """Which tags a text has, and whether each is closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[str] = set()
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, _: Any) -> None:
+        self.seen.add(tag)
+        if tag != "br":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def sound(said: Words) -> None:
+    """Nothing that a stranger wrote has become markup, a link, or a turn of the line."""
+    tags = Tags()
+    tags.feed(said.html)
+    tags.close()
+    assert tags.open == []
+    assert tags.seen <= {"strong", "code", "br", "pre"}
+    assert not re.search("[\u202a-\u202e\ud800-\udfff\x00]", said.plain + said.html)
+    assert not CLICKABLE.search(re.sub(r"\d\.\d", "", outside_of_code(said)))  # a date, a large number
+
+
+class Pseudo:
+    """A language in which every word of ours is in capitals, and longer."""
+
+    def pgettext(self, _: str, text: str) -> str:
+        return "⟦" + re.sub(r"(\{\w+\})|(\w)", lambda found: found[1] or found[2].upper() * 2, text) + "⟧"
+
+    def npgettext(self, context: str, one: str, many: str, count: int) -> str:
+        return self.pgettext(context, one if count == 1 else many)
+
+
+@pytest.mark.parametrize("key", SENTENCES)
+def test_whoever_writes_what_breaks_no_sentence_in_any_language(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for language in Language:
+        for text in HOSTILE:
+            for said in filled(key, SENTENCES[key], text):
+                sound(render(said, language))
+    monkeypatch.setattr(catalogue, "translations", lambda _: Pseudo())
+    for text in HOSTILE:
+        for said in filled(key, SENTENCES[key], text):
+            words = render(said)
+            sound(words)
+            assert ("⟦" in words.plain) or not SENTENCES[key].translatable
+
+
+@pytest.mark.parametrize("key", SENTENCES)
+def test_a_stored_notice_says_what_it_said(key: str) -> None:
+    for said in filled(key, SENTENCES[key], HOSTILE[0]):
+        assert render(notices.loads(notices.dumps(said)), Language.DE) == render(said, Language.DE)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        Notice("of.another.version", {"x": Number(1)}),
+        Notice("late", {"x": Number(1)}),
+        Notice("act.failed", {"why": Number(1)}),
+        Notice("act.failed", {}),
+        Notice("act.wrong_hit", {"act": Choice("<b>"), "user": User("@a:b"), "room": Room("!a:b", "Garden")}),
+    ],
+)
+def test_what_no_sentence_fits_is_told_by_its_code(said: Notice) -> None:
+    words = render(said)
+    assert words.plain.startswith(f"This message cannot be shown ({said.code}")
+    sound(words)
+
+
+# --- how it reads -------------------------------------------------------------------------------------------------
+
+GARDEN = Room("!garden:rose.example", "Garden")
+BOB = User("@bob:rose.example")
+SHOWN: list[tuple[Notice, str, str]] = [
+    (
+        notice("may.not_a_member", room=GARDEN),
+        "Only members of Garden can answer its join requests.",
+        "Nur Mitglieder von Garden können Beitrittsanfragen dort beantworten.",
+    ),
+    (
+        notice("invite.revoked_together", request=Numbered(12), inviter=BOB, room=GARDEN, count=Number(1)),
+        "With #12 I also revoke all other invites of @bob:rose.example to Garden: 1 third-party invite.",
+        (
+            "Mit #12 widerrufe ich auch alle anderen Einladungen von @bob:rose.example nach Garden: "
+            "1 Einladung per Adresse."
+        ),
+    ),
+    (
+        notice("invite.revoked_together", request=Numbered(12), inviter=BOB, room=GARDEN, count=Number(1234)),
+        "With #12 I also revoke all other invites of @bob:rose.example to Garden: 1,234 third-party invites.",
+        (
+            "Mit #12 widerrufe ich auch alle anderen Einladungen von @bob:rose.example nach Garden: "
+            "1.234 Einladungen per Adresse."
+        ),
+    ),
+    (
+        notice("issue.you_had_too_many", count=Number(2), moment=Moment(1_796_000_000_000)),
+        (
+            "You have sent 2 invites to addresses within 24 hours, and that is the limit. "
+            "The next one is possible from 30 Nov 2026, 00:53 UTC on."
+        ),
+        (
+            "In den letzten 24 Stunden wurden für dich 2 Einladungen an Adressen verschickt, mehr geht vorerst nicht. "
+            "Die nächste ist ab 30.11.2026, 00:53 UTC möglich."
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("said", "english", "german"), SHOWN)
+def test_a_notice_reads_as_people_write(said: Notice, english: str, german: str) -> None:
+    assert (render(said, Language.EN).plain, render(said, Language.DE).plain) == (english, german)
+
+
+@pytest.mark.parametrize(
+    ("arg", "english", "german"),
+    [
+        (Ago(0), "just now", "gerade eben"),
+        (Ago(60_000), "1 minute ago", "vor 1 Minute"),
+        (Ago(2 * 3_600_000 + 5), "2 hours ago", "vor 2 Stunden"),
+        (Ago(40 * 86_400_000), "40 days ago", "vor 40 Tagen"),
+        (Duration(0), "0 seconds", "0 Sekunden"),
+        (Duration(90_000), "1 minute", "1 Minute"),
+        (Duration(3 * 86_400_000), "3 days", "3 Tage"),
+        (Number(12_345), "12,345", "12.345"),
+        (Term("accept"), "accept", "accept"),
+        (Rule("our people"), "“our people”", "“our people”"),
+        (Rule("#3"), "#3", "#3"),
+        (Code("!kb list"), "!kb list", "!kb list"),
+        (Level("50"), "50", "50"),
+        (Document("rules: []\n"), "rules: []\n", "rules: []\n"),
+        (Letters("evil.example"), "evil.\u2060example", "evil.\u2060example"),
+        (Id("!a:b"), "!a:b", "!a:b"),
+    ],
+)
+def test_an_argument_reads_as_people_write(arg: Arg, english: str, german: str) -> None:
+    show = RENDER[type(arg)]
+    assert (show(arg, Language.EN).plain, show(arg, Language.DE).plain) == (english, german)
