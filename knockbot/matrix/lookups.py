@@ -25,13 +25,14 @@ async def list_rooms(call: Call) -> Words:
     rows = []
     everywhere = call.door.settings.permission_of(call.actor) is Permission.ADMIN
     async with call.door.db.tx() as tx:
+        pending = await requests.count_pending(tx)
         for room in await rooms.all_rooms(tx) if everywhere else await rooms.managed_by(tx, call.room):
-            pending = len(await requests.pending(tx, room.management_room, room.room_id))
+            waiting = pending[room.management_room, room.room_id]
             elsewhere = room.management_room if room.management_room != call.room else None
-            rows.append(wording.room_row(room.label, room.room_id, pending, room.trouble, elsewhere))
+            rows.append(wording.room_row(room.label, room.room_id, waiting, room.trouble, elsewhere))
             rows += await names.of_room(call.door, tx, room)
             if room.trouble != checkup.NOT_THERE:  # what it was like before counts no more
-                rows += [wording.CONCERNS[concern] for concern in await rooms.concerns(tx, room.room_id)]
+                rows += [wording.CONCERNS[concern] for concern in room.concerns]
         rows += [wording.CONCERNS[concern] for concern in await rooms.management_concerns(tx, call.room)]
     return wording.room_list(rows)
 

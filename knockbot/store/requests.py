@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
@@ -270,11 +271,22 @@ HISTORY = (
 
 async def pending(tx: Tx, management_room: str, room_id: str | None = None) -> list[Request]:
     """The open requests of a management room, or of one of its protected rooms, oldest first."""
+    which, args = ("", []) if room_id is None else (" AND room_id = $2", [room_id])
     rows = await tx.fetch(
-        f"{_REQUEST.select} WHERE management_room = $1 AND state = 'pending' ORDER BY number",
+        f"{_REQUEST.select} WHERE management_room = $1 AND state = 'pending'{which} ORDER BY number",
         management_room,
+        *args,
     )
-    return [request for request in _REQUEST.all(rows) if room_id is None or request.room_id == room_id]
+    return _REQUEST.all(rows)
+
+
+async def count_pending(tx: Tx) -> Counter[tuple[str, str]]:
+    """How many open requests there are, by management room and protected room."""
+    rows = await tx.fetch(
+        "SELECT management_room, room_id, count(*) AS n FROM requests WHERE state = 'pending' "
+        "GROUP BY management_room, room_id"
+    )
+    return Counter({(row["management_room"], row["room_id"]): row["n"] for row in rows})
 
 
 async def unsettled(tx: Tx, room_id: str) -> list[Request]:

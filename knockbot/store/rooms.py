@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from knockbot.domain.fitness import Concern
 from knockbot.domain.words import labels
 from knockbot.store.db import Tx
-from knockbot.store.rows import Row
+from knockbot.store.rows import Column, Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +27,15 @@ class ProtectedRoom:
     trouble: str | None = None
     name: str = field(default="", compare=False)
     """What it calls itself."""
+    concerns: tuple[Concern, ...] = field(default=(), compare=False)
+    """What makes it unfit to be protected, as was last noted."""
 
 
-_ROOM = Row(ProtectedRoom, "rooms")
+def _concerns(codes: str | None) -> tuple[Concern, ...]:
+    return tuple(map(Concern, (codes or "").split()))
+
+
+_ROOM = Row(ProtectedRoom, "rooms", concerns=Column("concerns", _concerns))
 
 
 async def find(tx: Tx, room_id: str) -> ProtectedRoom | None:
@@ -161,10 +167,6 @@ async def _note(tx: Tx, table: str, room_id: str, concerns: tuple[Concern, ...])
         return None
     await tx.execute(f"UPDATE {table} SET concerns = $2 WHERE room_id = $1", room_id, " ".join(concerns))
     return before
-
-
-def _concerns(codes: str | None) -> tuple[Concern, ...]:
-    return tuple(map(Concern, (codes or "").split()))
 
 
 async def management_rooms(tx: Tx) -> list[str]:

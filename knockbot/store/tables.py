@@ -43,7 +43,7 @@ TABLES: Mapping[str, Table] = {
             ("room_id", "membership", "since", "inviter", "used"),
         ),
         Table("management_rooms", FOR_EVER, (), ("room_id", "next_number", "concerns")),
-        Table("rooms", "as long as the room is protected", ("protected_by",), ("concerns",)),
+        Table("rooms", "as long as the room is protected", ("protected_by",)),
         Table("policies", FOR_EVER, ("author", "text"), ("cause",)),
         Table("pins", "as long as the place names the room"),
         Table("config_troubles", "until the entry is protected", (), ("entry", "trouble")),

@@ -11,6 +11,7 @@ from dataclasses import replace
 import asyncpg
 import pytest
 
+from knockbot.domain.fitness import Concern
 from knockbot.domain.model import State
 from knockbot.store import audit, bot_memberships, cards, pending_protects, pins, policies, requests, rooms
 from knockbot.store.audit import Entry
@@ -44,6 +45,15 @@ async def test_a_protected_room_is_found_as_it_was_written(db: Database) -> None
         assert await rooms.find(tx, "!locked") == locked
         assert await rooms.find(tx, MODS) is None
         assert await rooms.all_rooms(tx) == [ROOM, locked]
+
+
+async def test_a_protected_room_says_what_makes_it_unfit_as_was_last_noted(db: Database) -> None:
+    async with db.tx() as tx:
+        await rooms.protect(tx, ROOM)
+        assert await rooms.note_concerns(tx, GARDEN, (Concern.PUBLIC, Concern.MEMBERS_INVITE)) == ()
+
+        [room] = await rooms.managed_by(tx, MODS)
+        assert room.concerns == await rooms.concerns(tx, GARDEN) == (Concern.PUBLIC, Concern.MEMBERS_INVITE)
 
 
 async def test_protecting_a_room_again_moves_it_and_forgets_its_trouble(db: Database) -> None:

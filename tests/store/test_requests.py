@@ -287,6 +287,7 @@ async def test_requests_are_found_by_room_state_and_age(db: Database) -> None:
         assert ids(await requests.pending(tx, MODS)) == [ana[1].id, bea.id, cat.id]
         assert ids(await requests.pending(tx, MODS, "!other")) == [cat.id]
         assert ids(await requests.pending(tx, "!elsewhere")) == []
+        assert await requests.count_pending(tx) == {(MODS, GARDEN): 2, (MODS, "!other"): 1}
         assert ids(await requests.unsettled(tx, GARDEN)) == [ana[0].id, ana[1].id, bea.id]
         assert ids(await requests.opened_since(tx, GARDEN, KNOCK.user_id, NOW)) == [ana[0].id, ana[1].id]
         assert ids(await requests.opened_since(tx, GARDEN, KNOCK.user_id, NOW + 1)) == [ana[1].id]
