@@ -19,9 +19,9 @@ from knockbot.domain.outcomes import Turn, invite_outcome
 from knockbot.domain.policy import Fate
 from knockbot.domain.power import ANYBODY
 from knockbot.errors import Never
-from knockbot.flow import authority, invites, rules, settle
+from knockbot.flow import authority, invites, place, rules, settle
 from knockbot.flow.door import Door
-from knockbot.store import cards, requests, rooms
+from knockbot.store import cards, requests
 from knockbot.store.db import Tx
 
 
@@ -80,12 +80,12 @@ async def rose(door: Door, room_id: str, inviter: str) -> None:
 
 async def _deal_with(door: Door, tx: Tx, fell: Fallen) -> None:
     """Revoke, forward or keep what an inviter has standing, and say how many there were."""
-    room = await rooms.find(tx, fell.room_id)
+    there = await place.find(door, tx, fell.room_id)
     found = await requests.not_yet_fallen(tx, fell.room_id, fell.inviter, fell.cause)
     theirs = [request for request in found if invites.may_be_taken_back(request)]
-    if room is None or not theirs:
+    if there is None or not theirs:
         return
-    fate = (await rules.in_force(door, tx, fell.room_id)).policy.fate(fell.how)
+    fate = there.policy.fate(fell.how)
     if fate is Fate.REVOKE and fell.powerless is not None:
         fate = Fate.FORWARD
     if fate is not Fate.REVOKE:
@@ -99,7 +99,7 @@ async def _deal_with(door: Door, tx: Tx, fell: Fallen) -> None:
             how=Choice(fell.how),
             fate=Choice(fate),
             inviter=User(fell.inviter),
-            room=Room(room.room_id, room.label),
+            room=Room(there.room_id, there.label),
             count=Number(len(hit)),
             numbers=numbered([request.number for request in hit]),
         )
@@ -108,7 +108,7 @@ async def _deal_with(door: Door, tx: Tx, fell: Fallen) -> None:
         if fate is Fate.FORWARD:
             await settle.alarm(door, tx, fell.room_id, occasion, said, about=about)
         else:
-            await settle.say(door, tx, room.management_room, occasion, said, about=about, place=fell.room_id)
+            await settle.say(door, tx, there.management_room, occasion, said, about=about, place=fell.room_id)
 
 
 async def _revoke(door: Door, tx: Tx, fell: Fallen, theirs: Sequence[Request]) -> Sequence[Request]:

@@ -18,10 +18,11 @@ from knockbot.domain.ids import server_of
 from knockbot.domain.model import Answer, Decision, MemberChange, Request, State, ThirdPartyInvite, Verdict
 from knockbot.domain.notices import Room, notice
 from knockbot.errors import Busy
-from knockbot.flow import authority, fitness, intake, invites, redacting, redeeming, review, rules, settle
+from knockbot.flow import authority, fitness, intake, invites, redacting, redeeming, review, settle
 from knockbot.flow.checkup import shortage
 from knockbot.flow.door import Door
-from knockbot.store import cards, effects, requests, room_upgrades, rooms
+from knockbot.flow.place import Place
+from knockbot.store import cards, effects, requests, rooms
 from knockbot.store.cards import Card
 from knockbot.store.rooms import ProtectedRoom
 
@@ -30,26 +31,26 @@ T = TypeVar("T")
 # --- the room -------------------------------------------------------------------------------------------------
 
 
-async def the_room(door: Door, room: ProtectedRoom, seen: Snapshot, missed: Missed, acl: ServerAcl) -> None:
+async def the_room(door: Door, there: Place, seen: Snapshot, missed: Missed, acl: ServerAcl) -> None:
     """A new name, other powers, what makes it unfit."""
     if missed.name is not None:
         async with door.db.tx() as tx:
-            await rooms.rename(tx, room.room_id, missed.name)
-    await _powers(door, room, seen, missed, acl)
+            await rooms.rename(tx, there.room_id, missed.name)
+    await _powers(door, there, seen, missed, acl)
     if missed.concerns is not None:
-        await fitness.changed(door, room, missed.concerns)
+        await fitness.changed(door, there.room, missed.concerns)
 
 
-async def _powers(door: Door, room: ProtectedRoom, seen: Snapshot, missed: Missed, acl: ServerAcl) -> None:
+async def _powers(door: Door, there: Place, seen: Snapshot, missed: Missed, acl: ServerAcl) -> None:
     """Tell once what is missing and offer it no more; once nothing is, go on with what was waiting for it."""
     assert seen.powers is not None  # they were asked for
     lacks = shortage(seen.powers, door.bot)
+    room = there.room
     async with door.closing(None) as tx:
-        replaced = await room_upgrades.find(tx, room.room_id) is not None
         for card in await cards.awaiting_answers(tx, room.room_id):
             shown = await requests.on_card(tx, card.id)
             if review.takes_clicks(shown):
-                barred = replaced or acl.denies_user(shown[-1].user_id, home=door.home)
+                barred = there.is_replaced or acl.denies_user(shown[-1].user_id, home=door.home)
                 possible = review.possible(seen.powers, door.bot, [shown[-1]], barred=barred)
                 await settle.offer(door, tx, card.id, possible)
             if lacks != room.trouble:
@@ -71,7 +72,7 @@ DENIED = Decision(Verdict.REJECT, SERVER_ACL)
 """What comes of a knock whose server may take no part in the room: the policy is not asked."""
 
 
-async def knocks(door: Door, room: ProtectedRoom, missed: Missed, denied: frozenset[str]) -> None:
+async def knocks(door: Door, there: Place, missed: Missed, denied: frozenset[str]) -> None:
     """Judge knocks that nobody told of, as far as the room's share of time goes; the others at the next look."""
     await _lost_words(door, missed.redacted)
     standing = [change for change in missed.knocks if await _stands(door, change, missed.confirm)]
@@ -81,11 +82,11 @@ async def knocks(door: Door, room: ProtectedRoom, missed: Missed, denied: frozen
         if whole is None:
             return None
         if server_of(change.user_id) in denied:
-            return await _turned_away(door, whole)
+            return await _turned_away(door, whole, there.in_force.author)
         return await intake.judged(door, whole)
 
     judged, busy = await _as_far_as_possible(judge, standing)
-    card_id = await _card_for_many(door, room, [decision for _, decision in judged])
+    card_id = await _card_for_many(door, there.room, [decision for _, decision in judged])
     for change, decision in judged:
         whole = await _whole(door, change)
         if whole is not None:
@@ -118,17 +119,14 @@ async def _read_again(door: Door, knock: MemberChange) -> MemberChange | None:
     return stands if stands is not None and stands.event_id == knock.event_id else None
 
 
-async def _turned_away(door: Door, change: MemberChange) -> Decision:
+async def _turned_away(door: Door, change: MemberChange, author: str | None) -> Decision:
     """The rejection of who may take no part, with the power of whoever wrote the room's policy."""
-    async with door.db.tx() as tx:
-        author = (await rules.in_force(door, tx, change.room_id)).author
     return await authority.ruled(door, replace(DENIED, author=author), change.as_knock())
 
 
-async def denied(door: Door, room: ProtectedRoom, found: Iterable[Request], servers: frozenset[str]) -> None:
+async def denied(door: Door, there: Place, found: Iterable[Request], servers: frozenset[str]) -> None:
     """Reject the knocks that stand of servers which are denied by now, and say so once."""
-    async with door.db.tx() as tx:
-        author = (await rules.in_force(door, tx, room.room_id)).author
+    room, author = there.room, there.in_force.author
     ids = [request.id for request in found if await _may_close(door, request, author)]
     if not ids:
         return

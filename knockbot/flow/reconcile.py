@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from knockbot.domain.acl import ServerAcl
 from knockbot.domain.compare import Snapshot, compare
-from knockbot.flow import fitness, inviters, missed, rules, seeing, settle, successors, upgrading
+from knockbot.flow import fitness, inviters, missed, place, rules, seeing, settle, successors, upgrading
 from knockbot.flow.checkup import NOT_THERE
 from knockbot.flow.door import Door
+from knockbot.flow.place import Place
 from knockbot.flow.rooms import is_in
 from knockbot.store import rooms
 from knockbot.store.rooms import ProtectedRoom
@@ -21,32 +22,40 @@ async def reconcile(door: Door, room_id: str) -> None:
     """Bring the records of one protected room up to what the room says now. May raise `Later`."""
     door.standings.forget(room_id)
     async with door.db.tx() as tx:
-        room = await rooms.find(tx, room_id)
+        protected = await rooms.find(tx, room_id) is not None
         managing = await rooms.is_management_room(tx, room_id)
     if managing:
         await fitness.look_at_management(door, room_id)
-    if room is None:
+    if not protected:
         return
     if not await is_in(door, room_id):
         async with door.closing(None) as tx:
             await settle.trouble(door, tx, room_id, NOT_THERE)
         return
     await rules.look_up(door, room_id)
-    seen, known = await seeing.the_room(door, room)
-    acl = await door.outside.server_acl(room_id)
-    await missed.the_room(door, room, seen, compare(seen, known), acl)
-    await _knocks(door, room, acl)
-    await _invites(door, room, seen)
-    await missed.unposted(door, room)
+    async with door.db.tx() as tx:
+        there = await place.find(door, tx, room_id)
+    if there is not None:
+        await _look(door, there)
 
 
-async def _knocks(door: Door, room: ProtectedRoom, acl: ServerAcl) -> None:
-    seen, known = await seeing.its_knocks(door, room, acl)
+async def _look(door: Door, there: Place) -> None:
+    seen, known = await seeing.the_room(door, there.room)
+    acl = await door.outside.server_acl(there.room_id)
+    await missed.the_room(door, there, seen, compare(seen, known), acl)
+    await _knocks(door, there, acl)
+    await _invites(door, there.room, seen)
+    await missed.unposted(door, there.room)
+
+
+async def _knocks(door: Door, there: Place, acl: ServerAcl) -> None:
+    room = there.room
+    seen, known = await seeing.its_knocks(door, there, acl)
     found = compare(seen, known)
     await upgrading.go_on(door, room, found.upgrade, seen.tombstone, known.upgrade)
     await successors.look(door, room)
-    await missed.knocks(door, room, found, seen.denied)
-    await missed.denied(door, room, found.denied, seen.denied)
+    await missed.knocks(door, there, found, seen.denied)
+    await missed.denied(door, there, found.denied, seen.denied)
     async for gone, theirs in seeing.who_knocks_no_more(door, seen, known):
         await missed.outcomes(door, compare(gone, theirs))
     await missed.unposted(door, room)

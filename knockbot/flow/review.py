@@ -16,7 +16,7 @@ from knockbot.domain.plan import ACT_OF, REACTIONS
 from knockbot.domain.power import Powers
 from knockbot.domain.words import NOTHING, Said, Words
 from knockbot.errors import ActionError, Never
-from knockbot.flow import hints, invites, journal, refusals, settle
+from knockbot.flow import hints, invites, journal, place, refusals, settle
 from knockbot.flow.door import Door
 from knockbot.flow.rooms import is_denied, is_in, is_joined
 from knockbot.flow.standings import Standing
@@ -206,8 +206,9 @@ class Outlook:
 async def outlook(door: Door, request: Request) -> Outlook:
     """What the bot could do about a request now."""
     async with door.db.tx() as tx:
-        label = await settle.label_of(tx, request.room_id)
-        replaced = await room_upgrades.find(tx, request.room_id) is not None
+        there = await place.find(door, tx, request.room_id)
+    label = there.label if there is not None else request.room_id
+    replaced = there is not None and there.is_replaced
     try:
         if not await is_in(door, request.room_id):
             return Outlook((), wording.cannot_answer_from_outside(label, door.bot))

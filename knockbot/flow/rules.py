@@ -65,7 +65,10 @@ async def look_up(door: Door, room_id: str) -> InForce:
 
 async def known(door: Door, tx: Tx, room_id: str) -> InForce | None:
     """The policy in force in a protected room, if it is compiled already."""
-    newest = await policies.newest(tx, room_id)
+    return _known(door, room_id, await policies.newest(tx, room_id))
+
+
+def _known(door: Door, room_id: str, newest: tuple[int, str] | None) -> InForce | None:
     if newest is None:
         return InForce(door.settings.defaults.policy.policy)
     revision, author = newest
@@ -80,7 +83,12 @@ async def in_force(door: Door, tx: Tx, room_id: str) -> InForce:
     Where it is not compiled, as when another process has put it in force a moment ago, the transaction waits for that:
     what judges takes it by `look_up` before.
     """
-    found = await known(door, tx, room_id)
+    return await of_revision(door, tx, room_id, await policies.newest(tx, room_id))
+
+
+async def of_revision(door: Door, tx: Tx, room_id: str, newest: tuple[int, str] | None) -> InForce:
+    """The same where the number and the author of the room's own policy are at hand; none for the default."""
+    found = _known(door, room_id, newest)
     if found is not None:
         return found
     revision = await policies.current(tx, room_id)

@@ -11,8 +11,8 @@ from knockbot.domain.compare import Records, Snapshot
 from knockbot.domain.ids import server_of
 from knockbot.domain.model import Kind, MemberChange, Request
 from knockbot.errors import Never
-from knockbot.flow import rules
 from knockbot.flow.door import Door, log
+from knockbot.flow.place import Place
 from knockbot.store import cards, inbox, requests, room_upgrades, rooms
 from knockbot.store.cards import Card
 from knockbot.store.rooms import ProtectedRoom
@@ -31,8 +31,9 @@ async def the_room(door: Door, room: ProtectedRoom) -> Portion:
     return seen, Records(name=room.name, concerns=concerns)
 
 
-async def its_knocks(door: Door, room: ProtectedRoom, acl: ServerAcl) -> Portion:
+async def its_knocks(door: Door, there: Place, acl: ServerAcl) -> Portion:
     """The knocks that stand, the servers that may not take part, and whether the room was replaced."""
+    room = there.room
     knocks = tuple(await door.outside.knocking(room.room_id))
     tombstone = await door.outside.tombstone(room.room_id)
     async with door.db.tx() as tx:
@@ -41,7 +42,7 @@ async def its_knocks(door: Door, room: ProtectedRoom, acl: ServerAcl) -> Portion
             held=frozenset(await inbox.held(tx, room.room_id)),
             knocks=await requests.newest_knocks(tx, room.room_id, [change.user_id for change in knocks]),
             unsettled=tuple(await requests.unsettled(tx, room.room_id)),
-            oldest=door.now() - (await rules.in_force(door, tx, room.room_id)).policy.stale_after,
+            oldest=door.now() - there.policy.stale_after,
         )
     theirs = [request.user_id for request in known.unsettled if request.kind is Kind.KNOCK]
     denied = await _denied(door, acl, [*theirs, *(change.user_id for change in knocks)])

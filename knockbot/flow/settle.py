@@ -15,6 +15,7 @@ from knockbot.domain.policy import OTHERWISE, Announce, held_back
 from knockbot.domain.words import Said, as_notice
 from knockbot.flow import journal, notify, rules
 from knockbot.flow.door import IN_CLEAR, Door, log
+from knockbot.flow.place import find as find_place
 from knockbot.store import audit, cards, effects, requests, room_upgrades, rooms
 from knockbot.store.db import Tx
 from knockbot.times import HOUR, MINUTE
@@ -111,9 +112,10 @@ async def settle(door: Door, tx: Tx, request: Request, state: State, by: str) ->
 
 
 async def _announce(door: Door, tx: Tx, request: Request, *, by_rule: bool) -> None:
-    if by_rule and (await rules.in_force(door, tx, request.room_id)).policy.announce is Announce.NONE:
+    there = await find_place(door, tx, request.room_id)
+    if there is not None and by_rule and there.policy.announce is Announce.NONE:
         return
-    line = decision_line(request, await label_of(tx, request.room_id))
+    line = decision_line(request, there.label if there is not None else request.room_id)
     asked = request.answer.cause if request.answer is not None and request.issued_by == request.answer.by else None
     reply_to = asked if request.state is State.STANDING else None  # this is what came of the command
     occasion = f"line:{request.id}:{request.state}"
@@ -279,9 +281,9 @@ async def alarm(
     asks: tuple[str, str] | None = None,
 ) -> None:
     """Tell the moderators of a protected room, aloud, what needs a hand; `about` is the request that it tells of."""
-    room = await rooms.find(tx, room_id)
-    if room is not None:
-        to, calls = room.management_room, (await rules.in_force(door, tx, room_id)).policy.call
+    there = await find_place(door, tx, room_id)
+    if there is not None:
+        to, calls = there.management_room, there.policy.call
         await say(
             door,
             tx,

@@ -18,8 +18,9 @@ from knockbot.domain.plan import REACTIONS
 from knockbot.domain.upgrades import RoomUpgrade, Stage, Step, Tombstone
 from knockbot.domain.words import Said
 from knockbot.errors import Later, Never
-from knockbot.flow import entry, refusals, rulebook, rules, settle
+from knockbot.flow import entry, place, refusals, rulebook, rules, settle
 from knockbot.flow.door import Door
+from knockbot.flow.place import Place
 from knockbot.flow.rooms import is_in, is_joined
 from knockbot.store import bot_memberships, cards, effects, inbox, pins, policies, requests, room_upgrades, rooms
 from knockbot.store.db import Tx
@@ -263,11 +264,10 @@ async def answered(door: Door, reaction: Reaction, seq: int | None, _: Protected
 async def _objection(door: Door, actor: str, upgrade: RoomUpgrade) -> Said | None:
     """Why this person may not do this: it takes what it takes to give the old room up, and to protect the new one."""
     async with door.db.tx() as tx:
-        room = await rooms.find(tx, upgrade.room_id)
-        verdicts = (await rules.in_force(door, tx, upgrade.room_id)).policy.verdicts
-    if room is None:
+        there = await place.find(door, tx, upgrade.room_id)
+    if there is None:
         return None
-    refusal = await entry.may_unprotect(door, room, actor)
+    refusal = await entry.may_unprotect(door, there.room, actor)
     if refusal is not None:
         return refusal
     new = Room(upgrade.replacement, upgrade.replacement)
@@ -276,21 +276,20 @@ async def _objection(door: Door, actor: str, upgrade: RoomUpgrade) -> Said | Non
     if not await is_joined(door, upgrade.replacement, actor):
         return refusals.not_a_member_yet(new)
     powers = await door.outside.powers(upgrade.replacement)
-    needed, level = powers.needed_to_protect(verdicts), powers.level(actor)
+    needed, level = powers.needed_to_protect(there.policy.verdicts), powers.level(actor)
     if level < needed:
         return refusals.lacks_power_to_protect(new, needed, level)
-    return await _may_not_be_its_author(door, room, actor, upgrade.replacement)
+    return await _may_not_be_its_author(door, there, actor, upgrade.replacement)
 
 
-async def _may_not_be_its_author(door: Door, room: ProtectedRoom, actor: str, replacement: str) -> Notice | None:
+async def _may_not_be_its_author(door: Door, there: Place, actor: str, replacement: str) -> Notice | None:
     """Why the policy that goes over cannot be this person's: they are not in a room that it names."""
     async with door.db.tx() as tx:
-        own = await policies.latest(tx, room.room_id) is not None
-        goes_over = own and await policies.latest(tx, replacement) is None
-        meant = await rules.meant(door, tx, room.room_id) if goes_over else {}
+        goes_over = there.revision is not None and await policies.latest(tx, replacement) is None
+        meant = await rules.meant_by(tx, there.in_force) if goes_over else {}
     for name, room_id in meant.items():
         if not await rulebook.may_name(door, actor, room_id):
-            called = Room(room.room_id, room.label)
+            called = Room(there.room_id, there.label)
             return notice("named.not_in_it", room=called, name=Id(name), bot=User(door.bot))
     return None
 
