@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from knockbot.store.db import Tx
-from knockbot.store.rooms import ProtectedRoom
+from knockbot.store.rooms import ROOM, ProtectedRoom
 from knockbot.store.rows import Row
 
 
@@ -25,7 +25,7 @@ class PlaceOnRecord:
         return (self.revision, self.author) if self.revision is not None and self.author is not None else None
 
 
-_PLACE = Row(PlaceOnRecord, "rooms", room=Row(ProtectedRoom, "rooms", room_id="rooms.room_id"))
+_PLACE = Row(PlaceOnRecord, "rooms", room=ROOM)
 
 
 async def find(tx: Tx, room_id: str) -> PlaceOnRecord | None:

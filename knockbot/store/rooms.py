@@ -35,22 +35,22 @@ def _concerns(codes: str | None) -> tuple[Concern, ...]:
     return tuple(map(Concern, (codes or "").split()))
 
 
-_ROOM = Row(ProtectedRoom, "rooms", concerns=Column("concerns", _concerns))
+ROOM = Row(ProtectedRoom, "rooms", room_id="rooms.room_id", concerns=Column("concerns", _concerns))
 
 
 async def find(tx: Tx, room_id: str) -> ProtectedRoom | None:
     """The protected room with this id, if it is one."""
-    return _ROOM.maybe(await tx.fetchrow(f"{_ROOM.select} WHERE room_id = $1", room_id))
+    return ROOM.maybe(await tx.fetchrow(f"{ROOM.select} WHERE room_id = $1", room_id))
 
 
 async def all_rooms(tx: Tx) -> list[ProtectedRoom]:
     """Every protected room."""
-    return _ROOM.all(await tx.fetch(f"{_ROOM.select} ORDER BY room_id"))
+    return ROOM.all(await tx.fetch(f"{ROOM.select} ORDER BY room_id"))
 
 
 async def managed_by(tx: Tx, management_room: str) -> list[ProtectedRoom]:
     """The rooms one management room looks after."""
-    return _ROOM.all(await tx.fetch(f"{_ROOM.select} WHERE management_room = $1 ORDER BY label", management_room))
+    return ROOM.all(await tx.fetch(f"{ROOM.select} WHERE management_room = $1 ORDER BY label", management_room))
 
 
 async def protect(tx: Tx, room: ProtectedRoom) -> None:
