@@ -133,6 +133,119 @@ SENTENCES: Mapping[str, Sentence] = {
         level=Level,
     ),
     "late": says("That command reached me more than an hour late. Please repeat it."),
+    "may.cannot_unprotect": says(
+        "I am not in {room} now, so I cannot tell who may do this there. Invite {bot} first. If the room was deleted, a server admin of mine can do it: {command}",
+        room=Room,
+        bot=User,
+        command=Code,
+    ),
+    "may.lacks_power_to_manage": says(
+        "You need power level {needed} in this management room too: the level to change its settings. You have {level}.",
+        needed=Level,
+        level=Level,
+    ),
+    "may.locked": says("{room} is set in my config file. Only my server's admin can change this.", room=Room),
+    "device.not_verified": says(
+        "🔒 In encrypted rooms I take commands from verified devices only, and this came from none, or unencrypted. Verify your device in your client's settings, with another device of yours or your recovery key, and type it again."
+    ),
+    "edit.not_run": says("I do not run edited messages. Please type the command again as a new message."),
+    # --- protecting rooms
+    "protect.not_permitted": says(
+        "You do not have permission to protect rooms with me. Ask the admin of my server to add you under {key} in my config.",
+        key=Code,
+    ),
+    "protect.too_many_attempts": says(
+        "{attempts} attempts failed within an hour. Please try again at {moment}.", attempts=Number, moment=Moment
+    ),
+    "protect.not_found": says("I cannot find {room}: {why}", room=Letters, why=Reason),
+    "protect.unfit_to_manage": says("This room cannot be a management room: {why}", why=Reason),
+    "protect.manages_itself": says("a room cannot manage itself. Type the command in another, private room."),
+    "protect.public_room": says("anyone can join this room or read it. Type the command in a private room."),
+    "protect.no_state_power": says(
+        "you need power level {needed} in this room too (to change its settings), and you have {level}.",
+        needed=Level,
+        level=Level,
+    ),
+    "protect.not_yet": says(
+        "I cannot protect {room} yet. You and I must both be joined to it, and you need the power level for it. I ask to join where the room allows that, and answer here once I am let in. Otherwise: invite {bot}, then send {command} again.",
+        room=Letters,
+        bot=User,
+        command=Code,
+    ),
+    "protect.cannot_enter": says(
+        "I cannot get into {room}: {why}. Invite {bot} there, then type {command} again.",
+        room=Letters,
+        why=Reason,
+        bot=User,
+        command=Code,
+    ),
+    "protect.turned_away": says("{user} did not let me into {room}, so I cannot protect it.", user=User, room=Id),
+    "protect.turned_away_because": says(
+        "{user} did not let me into {room} ({reason}), so I cannot protect it.", user=User, room=Id, reason=Stranger
+    ),
+    "protect.done": says("🚪 {room} is now protected. Join requests will appear here.", room=Room),
+    "protect.next": says("Next: {show} and {set}", show=Code, set=Code),
+    "protect.ended": says(
+        "{room} is no longer protected. Please answer its pending join requests yourself, in your client.", room=Room
+    ),
+    "room.greeting": says(
+        "Hello! I answer join requests (knocks) of rooms. To protect a room, type {protect} in a private room with me. {help} shows all commands.",
+        protect=Code,
+        help=Code,
+    ),
+    "room.replaces_management": says(
+        "⚠️ This room replaces a management room, but its cards still go there. To have them here, send {command} here for each room.",
+        command=Code,
+    ),
+    "room.managed_elsewhere": says(
+        "{room} is now managed from another room, by order of {user}. Its cards here are closed.", room=Room, user=User
+    ),
+    "room.deleted": says(
+        "⚠️ I am no longer in {room}: the homeserver took me out. Maybe a server admin deleted the room. If it still exists, invite me again.",
+        room=Room,
+    ),
+    "room.removed": says(
+        "⚠️ {user} removed me from {room}. Pending requests are kept. Invite me back, and I continue.",
+        user=User,
+        room=Room,
+    ),
+    "room.removed_because": says(
+        "⚠️ {user} removed me from {room} ({reason}). Pending requests are kept. Invite me back, and I continue.",
+        user=User,
+        room=Room,
+        reason=Stranger,
+    ),
+    "acl.closed_together": says(
+        "The server ACL of {room} denies their servers, so I close these: {numbers}.", room=Room, numbers=Many
+    ),
+    "config.unlocked": says(
+        "{room} is not in my config file any more. It stays protected from here, and {set} and {unprotect} work for it again.",
+        room=Room,
+        set=Code,
+        unprotect=Code,
+    ),
+    "config.not_protected_yet": says(
+        "⚠️ My config file names {room} to be protected from here, and I cannot do so yet: {why}", room=Id, why=Reason
+    ),
+    "config.protected": says("🚪 {room} is protected from here now, as my config file says.", room=Id),
+    "restore.read": says(
+        "⚠️ My records were restored from a back-up of {moment}. I have read again what I said here since. Nobody is answered twice. My protected rooms and their policies are as they were then. Please look at {rooms} and {policy}.",
+        moment=Moment,
+        rooms=Code,
+        policy=Code,
+    ),
+    "restore.unread": says(
+        "⚠️ My records were restored from a back-up of {moment}. I cannot read again what I said here since. Applicants who still wait may get a second card, with a new number. Nobody is answered twice. My protected rooms and their policies are as they were then. Please look at {rooms} and {policy}.",
+        moment=Moment,
+        rooms=Code,
+        policy=Code,
+    ),
+    "encryption.off": says(
+        "⚠️ This room is encrypted, but encryption is not enabled in my configuration. I cannot read commands here, and I do not post cards or answers here without encryption. They are kept until this is fixed. The server's administrator can set {key} in my config file and restart me. Or invite {bot} to an unencrypted room and type {command} there.",
+        key=Code,
+        bot=User,
+        command=Code,
+    ),
     # --- rooms that the bot makes
     "meet.cannot_read": says(
         "You invited me to an encrypted room. I cannot read there yet, so I made this one, where I can."

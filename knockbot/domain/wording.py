@@ -46,7 +46,6 @@ from knockbot.domain.words import (
     user,
     words,
 )
-from knockbot.times import MINUTE
 
 POLICY_LIMIT = 10_000
 """Characters of a policy shown at most: an event has to hold it twice."""
@@ -148,9 +147,6 @@ def how_a_card_is_answered(waiting: Sequence[Request], *, clicks: bool) -> Words
     )
 
 
-NO_EDITS = words("I do not run edited messages. Please type the command again as a new message.")
-
-
 def may_have_withdrawn(request: Request) -> Words:
     """What an accept of an old knock from elsewhere may run into."""
     return words("{} {} is accepted. {}", bold(f"#{request.number}"), user(request.user_id), MAY_HAVE_WITHDRAWN)
@@ -162,22 +158,6 @@ def denied_by_acl(server: str, label: str) -> Words:
         "The server ACL of {} denies {}, so they cannot be let in. Take it off there, then have them knock again.",
         room(label),
         letters(shown_id(server)),
-    )
-
-
-def denied_together(label: str, numbers: Sequence[int]) -> Words:
-    """Knocks are closed, since the room takes nothing from their servers any more."""
-    return words("The server ACL of {} denies their servers, so I close these: {}.", room(label), _numbers(numbers))
-
-
-def cannot_unprotect(label: str, room_id: str, bot: str) -> Words:
-    """The bot is out of a protected room, which may be gone for good."""
-    return words(
-        "I am not in {} now, so I cannot tell who may do this there. Invite {} first. If the room was deleted, a server "
-        "admin of mine can do it: {}",
-        room(label),
-        user(bot),
-        code(f"!kb unprotect {room_id}"),
     )
 
 
@@ -254,39 +234,6 @@ def management_became_unfit(concerns: Sequence[Concern], replacement: str) -> Wo
     return lines(said)
 
 
-def replaces_management() -> Words:
-    """Told in the room that a management room was upgraded to."""
-    return words(
-        "⚠️ This room replaces a management room, but its cards still go there. To have them here, send {} here for each room.",
-        code("!kb protect ROOM"),
-    )
-
-
-def managed_elsewhere(label: str, by: str) -> Words:
-    """A protected room is looked after from another room from now on: told in the one before."""
-    return words(
-        "{} is now managed from another room, by order of {}. Its cards here are closed.", room(label), user(by)
-    )
-
-
-def restored(since: int, *, lost: bool = False) -> Words:
-    """The records are older than the rooms, and what was said since may be lost with the keys it was encrypted by."""
-    read = words(
-        "I cannot read again what I said here since. Applicants who still wait may get a second card, with a new number. "
-        "Nobody is answered twice."
-        if lost
-        else "I have read again what I said here since. Nobody is answered twice."
-    )
-    return words(
-        "⚠️ My records were restored from a back-up of {}. {} My protected rooms and their policies are as they were "
-        "then. Please look at {} and {}.",
-        moment(since),
-        read,
-        code("!kb rooms"),
-        code("!kb policy show ROOM"),
-    )
-
-
 def was_replaced(label: str) -> Words:
     """Nobody is let into a room that has come to its end."""
     return words(
@@ -295,34 +242,6 @@ def was_replaced(label: str) -> Words:
         room(label),
         code("!kb protect"),
     )
-
-
-def turned_away(room_id: str, by: str, reason: str) -> Words:
-    """The bot knocked at a room it was to protect, and was not let in."""
-    told = words(" ({})", shown(reason, REASON_LIMIT)) if reason else NOTHING
-    return words("{} did not let me into {}{}, so I cannot protect it.", user(by), identifier(room_id), told)
-
-
-def removed(label: str, by: str, reason: str) -> Words:
-    """The bot was put out of a protected room."""
-    return words(
-        "⚠️ {} removed me from {}{}. Pending requests are kept. Invite me back, and I continue.",
-        user(by),
-        room(label),
-        words(" ({})", shown(reason, REASON_LIMIT)) if reason else NOTHING,
-    )
-
-
-def deleted(label: str) -> Words:
-    """The homeserver took the bot out of a protected room in the bot's own name."""
-    return words(
-        "⚠️ I am no longer in {}: the homeserver took me out. Maybe a server admin deleted the room. If it still exists, "
-        "invite me again.",
-        room(label),
-    )
-
-
-LATE = words("That command reached me more than an hour late. Please repeat it.")
 
 
 NO_KEY = "its key did not reach me, though I asked for it"
@@ -337,23 +256,6 @@ def unreadable(sender: str, why: str) -> Words:
         why,
     )
 
-
-def silent(bot: str) -> Words:
-    """A management room is encrypted, and encryption is not allowed. It says nothing of any request."""
-    return words(
-        "⚠️ This room is encrypted, but encryption is not enabled in my configuration. I cannot read commands here, and I "
-        "do not post cards or answers here without encryption. They are kept until this is fixed. The server's "
-        "administrator can set {} in config.yaml and restart me. Or invite {} to an unencrypted room and type {} there.",
-        code("encryption.allow: true"),
-        user(bot),
-        code("!kb protect ROOM"),
-    )
-
-
-NOT_VERIFIED = words(
-    "🔒 In encrypted rooms I take commands from verified devices only, and this came from none, or unencrypted. "
-    "Verify your device in your client's settings, with another device of yours or your recovery key, and type it again."
-)
 
 MOVED_AWAY = words("This room is now managed from another room. The request was moved there.")
 
@@ -621,14 +523,6 @@ def invite_list(label: str, found: Sequence[Request], addresses: Mapping[str, Ad
     return lines([words("Third-party invites to {}:", room(label)), *rows])
 
 
-NUMBERS_SHOWN = 20
-
-
-def _numbers(numbers: Sequence[int]) -> str:
-    more = [f"{len(numbers) - NUMBERS_SHOWN} more"] if len(numbers) > NUMBERS_SHOWN else []
-    return ", ".join([*(f"#{number}" for number in numbers[:NUMBERS_SHOWN]), *more])
-
-
 # --- invites issued for moderators ----------------------------------------------------------------------------
 
 
@@ -670,27 +564,6 @@ def rooms_of_one_name(found: Sequence[tuple[str, str]]) -> Words:
     return lines([words("Several rooms have this name. Please give the room ID:"), *rows])
 
 
-NOT_PERMITTED = words(
-    "You do not have permission to protect rooms with me. Ask the admin of my server to add you under {} in my config.",
-    code("permissions"),
-)
-
-
-def too_many_attempts(attempts: int, possible_at: int) -> Words:
-    """Somebody has failed at `protect` as often as one may."""
-    minute = -(-possible_at // MINUTE) * MINUTE  # not before the minute that it names
-    return words("{} attempts failed within an hour. Please try again at {}.", attempts, moment(minute))
-
-
-def greeting() -> Words:
-    """What the bot says once in a room that it was invited to."""
-    return words(
-        "Hello! I answer join requests (knocks) of rooms. To protect a room, type {} in a private room with me. {} shows all commands.",
-        code("!kb protect #room:server"),
-        code("!kb help"),
-    )
-
-
 def too_many_questions(most: int, possible_at: int) -> Words:
     """Somebody asked for too much that only other servers know."""
     return words(
@@ -710,90 +583,6 @@ def unreadable_room(reference: str) -> Words:
     )
 
 
-def room_not_found(reference: str, why: str) -> Words:
-    """An alias that leads nowhere now."""
-    return words("I cannot find {}: {}", code(shown(reference, ID_LIMIT)), why)
-
-
-def unfit_to_manage(why: str) -> Words:
-    """This room cannot be a management room."""
-    return words("This room cannot be a management room: {}", why)
-
-
-MANAGES_ITSELF = "a room cannot manage itself. Type the command in another, private room."
-PUBLIC_ROOM = "anyone can join this room or read it. Type the command in a private room."
-NO_STATE_POWER = "you need power level {needed} in this room too (to change its settings), and you have {level}."
-
-
-def not_yet(reference: str, bot: str) -> Words:
-    """A room cannot be protected yet. The same words whoever is in that room, and whoever is not."""
-    return words(
-        "I cannot protect {} yet. You and I must both be joined to it, and you need the power level for it. I ask to join "
-        "where the room allows that, and answer here once I am let in. Otherwise: invite {}, then send {} again.",
-        code(shown(reference, ID_LIMIT)),
-        user(bot),
-        code("!kb protect"),
-    )
-
-
-def cannot_enter(reference: str, why: str, bot: str) -> Words:
-    """No way into the room that is to be protected."""
-    return words(
-        "I cannot get into {}: {}. Invite {} there, then type {} again.",
-        code(shown(reference, ID_LIMIT)),
-        why.rstrip("."),
-        user(bot),
-        code("!kb protect"),
-    )
-
-
-def lacks_power_to_manage(needed: Level, level: Level) -> Words:
-    """The one who asks has too little power in the management room."""
-    return words(
-        "You need power level {} in this management room too: the level to change its settings. You have {}.",
-        f"{needed:g}",
-        f"{level:g}",
-    )
-
-
-def locked_room(label: str) -> Words:
-    """The config file rules this room."""
-    return words("{} is set in my config file. Only my server's admin can change this.", room(label))
-
-
-def unlocked(label: str) -> Words:
-    """The config file does not name a room any more."""
-    return words(
-        "{} is not in my config file any more. It stays protected from here, and {} and {} work for it again.",
-        room(label),
-        code("!kb policy set"),
-        code("!kb unprotect"),
-    )
-
-
-def not_protected_yet(name: str, why: str) -> Words:
-    """A room that the config file names, and what is missing."""
-    return words(
-        "⚠️ My config file names {} to be protected from here, and I cannot do so yet: {}", identifier(name), why
-    )
-
-
-def protected_at_last(name: str) -> Words:
-    """What was missing for a room of the config file is there."""
-    return words("🚪 {} is protected from here now, as my config file says.", identifier(name))
-
-
-def now_protected(label: str, checklist: Words) -> Words:
-    """The door is kept from now on, and what may be missing."""
-    return lines(
-        [
-            words("🚪 {} is now protected. Join requests will appear here.", room(label)),
-            checklist,
-            words("Next: {} and {}", code("!kb policy show"), code("!kb policy set")),
-        ]
-    )
-
-
 def checked(label: str, checklist: Words) -> Words:
     """What a room has and lacks."""
     return lines([words("{}:", room(label)), checklist])
@@ -802,13 +591,6 @@ def checked(label: str, checklist: Words) -> Words:
 def tick(holds: bool, good: str, mend: str) -> Words:
     """One line of a checklist: a tick, or the mend."""
     return words("✅ {}", good) if holds else words("❌ {}", mend)
-
-
-def unprotected(label: str) -> Words:
-    """The door is kept no longer."""
-    return words(
-        "{} is no longer protected. Please answer its pending join requests yourself, in your client.", room(label)
-    )
 
 
 # --- policies -------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from knockbot.config.policies import WrittenPolicy
 from knockbot.config.settings import Settings
 from knockbot.domain import wording
 from knockbot.domain.ids import is_alias, server_of
+from knockbot.domain.notices import Code, Foreign, Id, Room, notice
 from knockbot.domain.policy import Policy
 from knockbot.errors import ActionError, Later, Never
 from knockbot.flow import entry, rules, settle
@@ -171,7 +172,9 @@ async def _unlock_others(door: Door, settings: Settings, names: Names) -> None:
         for room in await rooms.unlock_others(tx, meant):
             log.info("%s is not in the config file any more: it stays protected, and chat may change it", room.room_id)
             occasion = f"unlocked:{room.room_id}:{door.now()}"
-            await settle.say(door, tx, room.management_room, occasion, wording.unlocked(room.label))
+            again, unprotect = Code("!kb policy set"), Code("!kb unprotect")
+            said = notice("config.unlocked", room=Room(room.room_id, room.label), set=again, unprotect=unprotect)
+            await settle.say(door, tx, room.management_room, occasion, said)
 
 
 # --- one room -------------------------------------------------------------------------------------------------
@@ -313,10 +316,10 @@ async def _tell(door: Door, place: _Entry, why: str | None) -> None:
             return
         if why is not None:
             log.warning("cannot protect %s yet, as the config file says: %s", place.name, why)
-            text = wording.not_protected_yet(place.name, why)
+            text = notice("config.not_protected_yet", room=Id(place.name), why=Foreign(why))
         else:
             log.info("%s is protected, as the config file says", place.name)
-            text = wording.protected_at_last(place.name)
+            text = notice("config.protected", room=Id(place.name))
         if heard is not None:
             occasion = f"configured:{place.name}:{'missing' if why is not None else 'protected'}:{door.now()}"
             await settle.say(door, tx, heard, occasion, text, aloud=why is not None)

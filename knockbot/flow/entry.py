@@ -9,14 +9,28 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from knockbot.config.values import Permission
-from knockbot.domain import plan, wording
+from knockbot.domain import plan
 from knockbot.domain.fitness import Concern, of_protected
 from knockbot.domain.ids import RoomReference, server_of
 from knockbot.domain.model import MemberChange, Membership, Request, RoomView
-from knockbot.domain.notices import Room
+from knockbot.domain.notices import (
+    Code,
+    Foreign,
+    Id,
+    Letters,
+    Moment,
+    Notice,
+    Number,
+    Room,
+    Stranger,
+    User,
+    below,
+    notice,
+)
+from knockbot.domain.notices import Level as PowerLevel
 from knockbot.domain.power import Level
 from knockbot.domain.upgrades import Stage
-from knockbot.domain.words import NOTHING, Said, Words
+from knockbot.domain.words import NOTHING, Said, Words, as_notice
 from knockbot.errors import ActionError, Later, Never
 from knockbot.flow import journal, refusals, rules, sealed, settle
 from knockbot.flow.checkup import NOT_THERE, checklist, shortage
@@ -26,7 +40,7 @@ from knockbot.store import bot_memberships, effects, pending_protects, pins, req
 from knockbot.store.db import Tx
 from knockbot.store.pending_protects import PendingProtect
 from knockbot.store.rooms import ProtectedRoom
-from knockbot.times import DAY, HOUR
+from knockbot.times import DAY, HOUR, MINUTE
 
 ATTEMPTS = 3
 """Failed attempts at `protect` of one requester within an hour."""
@@ -92,10 +106,12 @@ async def _entered(door: Door, change: MemberChange, seq: int) -> None:
         if unreadable and inviter is not None:
             await effects.add(tx, [plan.meet(change.room_id, inviter)], door.now())
         elif inviter is not None and await _is_new_here(door, tx, change.room_id, inviter):
-            await settle.say(door, tx, change.room_id, f"greeting:{change.room_id}", wording.greeting())
+            said = notice("room.greeting", protect=Code("!kb protect #room:server"), help=Code("!kb help"))
+            await settle.say(door, tx, change.room_id, f"greeting:{change.room_id}", said)
         if replaces:
             occasion = f"replaces:{change.room_id}"
-            await settle.say(door, tx, change.room_id, occasion, wording.replaces_management(), aloud=True)
+            said = notice("room.replaces_management", command=Code("!kb protect ROOM"))
+            await settle.say(door, tx, change.room_id, occasion, said, aloud=True)
         await pending_protects.clear(tx, change.room_id)
         for pending, promise in zip(waiting, promises, strict=True):
             reply = await promise.keep(door, tx)
@@ -155,7 +171,7 @@ async def _is_out(door: Door, change: MemberChange, seq: int) -> None:
         await effects.overtake_going(tx, change.room_id, f"I am at {change.membership} by now", door.now())
         for pending in [] if change.of_their_own else await pending_protects.of_room(tx, change.room_id):
             occasion = f"protect:{change.room_id}:{change.event_id}:{pending.requester}"
-            text = wording.turned_away(change.room_id, change.sender, change.reason)
+            text = _turned_away(change)
             await settle.say(door, tx, pending.management_room, occasion, text, reply_to=pending.cause)
         if not change.of_their_own:
             await pending_protects.clear(tx, change.room_id)
@@ -164,12 +180,26 @@ async def _is_out(door: Door, change: MemberChange, seq: int) -> None:
         room = await rooms.find(tx, change.room_id)
         if room is not None and await rooms.set_trouble(tx, change.room_id, NOT_THERE):
             # The bot leaves no protected room: one that an admin deletes is left in its name.
-            text = (
-                wording.deleted(room.label)
-                if change.of_their_own
-                else wording.removed(room.label, change.sender, change.reason)
-            )
-            await settle.alarm(door, tx, change.room_id, f"removed:{change.event_id}", text)
+            said = _removed(Room(room.room_id, room.label), change)
+            await settle.alarm(door, tx, change.room_id, f"removed:{change.event_id}", said)
+
+
+def _removed(room: Room, change: MemberChange) -> Notice:
+    """The bot was put out of a protected room; by the homeserver in the bot's own name, where that deleted it."""
+    if change.of_their_own:
+        return notice("room.deleted", room=room)
+    user = User(change.sender)
+    if change.reason:
+        return notice("room.removed_because", user=user, room=room, reason=Stranger(change.reason))
+    return notice("room.removed", user=user, room=room)
+
+
+def _turned_away(change: MemberChange) -> Notice:
+    """The bot knocked at a room it was to protect, and was not let in."""
+    user, room = User(change.sender), Id(change.room_id)
+    if change.reason:
+        return notice("protect.turned_away_because", user=user, room=room, reason=Stranger(change.reason))
+    return notice("protect.turned_away", user=user, room=room)
 
 
 async def leave_unused(door: Door) -> None:
@@ -219,7 +249,9 @@ class Promise:
         await rooms.set_trouble(tx, self.view.room_id, self.trouble)  # the checklist tells it
         await rooms.note_concerns(tx, self.view.room_id, self.concerns)
         await pending_protects.forgive(tx, self.ask.cause)
-        return wording.now_protected(await settle.label_of(tx, self.view.room_id), self.checklist)
+        done = notice("protect.done", room=await settle.called(tx, self.view.room_id))
+        following = notice("protect.next", show=Code("!kb policy show"), set=Code("!kb policy set"))
+        return below(done, as_notice(self.checklist), following)
 
 
 async def protect(door: Door, ask: Ask) -> Promise:
@@ -232,7 +264,8 @@ async def protect(door: Door, ask: Ask) -> Promise:
     except ActionError as error:
         # Our own server's directory is asked as often as anybody likes: a slip of the pen costs nothing.
         counts = server_of(ask.reference.room) != door.home
-        return Promise(wording.room_not_found(ask.reference.room, error.why), ask=ask, counts=counts)
+        said = notice("protect.not_found", room=Letters(ask.reference.room), why=Foreign(error.why))
+        return Promise(said, ask=ask, counts=counts)
     refusal = await journal.refusing(_unfit_to_manage(door, ask, room_id), ask.requester, "protect", room_id)
     if refusal is not None:
         return Promise(refusal, ask=ask, counts=False)  # it is about this room, and asks nothing of the other
@@ -243,24 +276,34 @@ async def protect(door: Door, ask: Ask) -> Promise:
 
 async def _may_ask(door: Door, ask: Ask) -> Said | None:
     if door.settings.permission_of(ask.requester) is None:
-        return wording.NOT_PERMITTED
+        return notice("protect.not_permitted", key=Code("permissions"))
     async with door.db.tx() as tx:
         possible_at = await pending_protects.attempt(
             tx, ask.requester, ask.cause, door.now(), most=ATTEMPTS, within=HOUR
         )
-    return wording.too_many_attempts(ATTEMPTS, possible_at) if possible_at is not None else None
+    if possible_at is None:
+        return None
+    moment = Moment(-(-possible_at // MINUTE) * MINUTE)  # not before the minute that it names
+    return notice("protect.too_many_attempts", attempts=Number(ATTEMPTS), moment=moment)
+
+
+def _not_yet(door: Door, ask: Ask) -> Notice:
+    """A room cannot be protected yet. The same words whoever is in that room, and whoever is not."""
+    reference, command = Letters(ask.reference.room), Code("!kb protect")
+    return notice("protect.not_yet", room=reference, bot=User(door.bot), command=command)
 
 
 async def _unfit_to_manage(door: Door, ask: Ask, room_id: str) -> Said | None:
     """Why moderators cannot meet the bot in this room."""
     if room_id == ask.management_room:
-        return wording.unfit_to_manage(wording.MANAGES_ITSELF)
+        return notice("protect.unfit_to_manage", why=notice("protect.manages_itself"))
     view = await door.outside.room(ask.management_room)
     if view.join_rule in OPEN_TO_ALL or view.world_readable:
-        return wording.unfit_to_manage(wording.PUBLIC_ROOM)
+        return notice("protect.unfit_to_manage", why=notice("protect.public_room"))
     needed, level = await _power_to_manage(door, ask.management_room, ask.requester)
     if level < needed:
-        return wording.unfit_to_manage(wording.NO_STATE_POWER.format(needed=f"{needed:g}", level=f"{level:g}"))
+        why = notice("protect.no_state_power", needed=PowerLevel(f"{needed:g}"), level=PowerLevel(f"{level:g}"))
+        return notice("protect.unfit_to_manage", why=why)
     return None
 
 
@@ -280,10 +323,11 @@ async def _get_in(door: Door, ask: Ask, room_id: str, via: tuple[str, ...]) -> P
         async with door.elsewhere.asking(via[0] if via else "", ask.requester):
             membership = await _enter_or_knock(door, room_id, via)
     except Later as error:
-        return Promise(wording.cannot_enter(ask.reference.room, error.why, door.bot))
+        why, bot = Foreign(error.why.rstrip(".")), User(door.bot)
+        reference, command = Letters(ask.reference.room), Code("!kb protect")
+        return Promise(notice("protect.cannot_enter", room=reference, why=why, bot=bot, command=command))
     if membership is not Membership.JOIN:
-        not_yet = wording.not_yet(ask.reference.room, door.bot)
-        return Promise(not_yet, pending=pending if membership is Membership.KNOCK else None)
+        return Promise(_not_yet(door, ask), pending=pending if membership is Membership.KNOCK else None)
     promise = await _judge_ask(door, ask, room_id)
     if promise.view is None:
         await _leave_unless_needed(door, room_id)
@@ -319,10 +363,10 @@ async def _may_protect(door: Door, ask: Ask, room_id: str) -> Said | None:
         room = await rooms.find(tx, room_id)
         verdicts = (await rules.in_force(door, tx, room_id)).policy.verdicts
     if not await is_joined(door, room_id, ask.requester):
-        return wording.not_yet(ask.reference.room, door.bot)
+        return _not_yet(door, ask)
     label = (await door.outside.room(room_id)).label
     if room is not None and room.locked:
-        return wording.locked_room(label)
+        return refusals.locked(Room(room_id, label))
     powers = await door.outside.powers(room_id)
     needed, level = powers.needed_to_protect(verdicts), powers.level(ask.requester)
     return refusals.lacks_power_to_protect(Room(room_id, label), needed, level) if level < needed else None
@@ -346,7 +390,7 @@ async def protect_now(
         await bot_memberships.use(tx, room_id, door.now())
     if before is not None and before.management_room != management_room:
         occasion = f"moved away:{view.room_id}:{door.now()}"
-        text = wording.managed_elsewhere(await settle.label_of(tx, view.room_id), by)
+        text = notice("room.managed_elsewhere", room=await settle.called(tx, view.room_id), user=User(by))
         await settle.say(door, tx, before.management_room, occasion, text)
     detail = {"management_room": management_room}
     await settle.record_of_room(door, tx, view.room_id, by, "protect", **detail)
@@ -383,17 +427,23 @@ async def _without_dropped_answer(door: Door, tx: Tx, request: Request) -> Reque
     return await requests.get(tx, request.id)
 
 
+def _cannot_unprotect(door: Door, room: ProtectedRoom) -> Notice:
+    """The bot is out of a protected room, which may be gone for good."""
+    called, command = Room(room.room_id, room.label), Code(f"!kb unprotect {room.room_id}")
+    return notice("may.cannot_unprotect", room=called, bot=User(door.bot), command=command)
+
+
 async def may_unprotect(door: Door, room: ProtectedRoom, actor: str) -> Said | None:
     """Why this person may not end the protection of a room: it takes what it takes to protect it, or a server admin.
 
     That is power in both rooms, the protected one and the one that it is managed from.
     """
     if room.locked:
-        return wording.locked_room(room.label)
+        return refusals.locked(Room(room.room_id, room.label))
     if door.settings.permission_of(actor) is Permission.ADMIN:
         return None
     if not await is_in(door, room.room_id):
-        return wording.cannot_unprotect(room.label, room.room_id, door.bot)
+        return _cannot_unprotect(door, room)
     if not await is_joined(door, room.room_id, actor):
         return refusals.not_a_member_yet(Room(room.room_id, room.label))
     async with door.db.tx() as tx:
@@ -403,7 +453,7 @@ async def may_unprotect(door: Door, room: ProtectedRoom, actor: str) -> Said | N
     if level < needed:
         return refusals.lacks_power_to_protect(Room(room.room_id, room.label), needed, level)
     needed, level = await _power_to_manage(door, room.management_room, actor)
-    return wording.lacks_power_to_manage(needed, level) if level < needed else None
+    return refusals.lacks_power_to_manage(needed, level) if level < needed else None
 
 
 async def unprotect(door: Door, tx: Tx, room: ProtectedRoom, by: str) -> None:

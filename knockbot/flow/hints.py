@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 
-from knockbot.domain.words import Words
+from knockbot.domain.words import Said
 from knockbot.flow import settle
 from knockbot.flow.door import Door
 from knockbot.store.db import Tx
@@ -72,6 +72,6 @@ class Hint(StrEnum):
     """That an edited message is no command."""
 
 
-async def give(door: Door, tx: Tx, hint: Hint, text: Words, *, room_id: str, to: str, reply_to: str) -> None:
+async def give(door: Door, tx: Tx, hint: Hint, text: Said, *, room_id: str, to: str, reply_to: str) -> None:
     """Say it, unless this person had this hint in this room today."""
     await settle.say(door, tx, room_id, f"hint:{hint}:{room_id}:{to}:{door.now() // DAY}", text, reply_to=reply_to)

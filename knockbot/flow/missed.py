@@ -11,12 +11,11 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-from knockbot.domain import wording
 from knockbot.domain.acl import SERVER_ACL, ServerAcl
 from knockbot.domain.compare import Missed, Snapshot, is_stale, is_to_be_closed
 from knockbot.domain.ids import server_of
 from knockbot.domain.model import Answer, Decision, MemberChange, Request, State, ThirdPartyInvite, Verdict
-from knockbot.domain.notices import Room, notice
+from knockbot.domain.notices import Room, notice, numbered
 from knockbot.errors import Busy
 from knockbot.flow import authority, fitness, intake, invites, redacting, redeeming, review, settle
 from knockbot.flow.checkup import shortage
@@ -150,10 +149,11 @@ async def denied(door: Door, there: Place, found: Iterable[Request], servers: fr
                 await settle.give_answer(door, tx, request, answer)
                 closed.append(request)
         if closed:
-            text = wording.denied_together(room.label, [request.number for request in closed])
+            numbers = numbered([request.number for request in closed])
+            said = notice("acl.closed_together", room=Room(room.room_id, room.label), numbers=numbers)
             occasion = f"denied:{room.room_id}:{closed[-1].number}:{door.now()}"
             about = closed[0] if len(closed) == 1 else None
-            await settle.say(door, tx, room.management_room, occasion, text, about=about)
+            await settle.say(door, tx, room.management_room, occasion, said, about=about, place=room.room_id)
 
 
 async def _may_close(door: Door, request: Request, author: str | None) -> bool:

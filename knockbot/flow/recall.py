@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from knockbot.domain import wording
 from knockbot.domain.model import Kind, MemberChange, Request, State, ThirdPartyInvite
+from knockbot.domain.notices import Code, Moment, Notice, notice
 from knockbot.errors import Never
 from knockbot.flow import settle
 from knockbot.flow.door import Door, log
@@ -86,8 +86,8 @@ async def _recall_everywhere(door: Door, memory: Memory, since: int) -> None:
             if lost:
                 await requests.skip_numbers(tx, room_id, LOST_NUMBERS)
             if room_id in managing:
-                words = wording.restored(since, lost=lost)
-                await settle.say(door, tx, room_id, f"restored:{since}:{room_id}", words, aloud=True)
+                said = _restored(since, lost=lost)
+                await settle.say(door, tx, room_id, f"restored:{since}:{room_id}", said, aloud=True)
     async with door.db.tx() as tx:
         await restores.recalled(tx)
     log.warning("the records are those of a back-up; what I said since was read again in %d rooms", len(managing))
@@ -217,3 +217,11 @@ async def _follow(door: Door, tx: Tx, request: Request, one: _Shown) -> None:
 
 TOLD = frozenset(State) - {State.PENDING, State.REDEEMED}
 """States that a request is in by one word; who redeemed an invite is found in the room."""
+
+
+def _restored(since: int, *, lost: bool) -> Notice:
+    """The records are older than the rooms, and what was said since may be lost with the keys it was encrypted by."""
+    moment, rooms_, policy = Moment(since), Code("!kb rooms"), Code("!kb policy show ROOM")
+    if lost:
+        return notice("restore.unread", moment=moment, rooms=rooms_, policy=policy)
+    return notice("restore.read", moment=moment, rooms=rooms_, policy=policy)

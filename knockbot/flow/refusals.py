@@ -37,6 +37,16 @@ def lacks_power_to_protect(room: Room, needed: PowerLevel, level: PowerLevel) ->
     return notice("may.lacks_power_to_protect", needed=Level(f"{needed:g}"), room=room, level=Level(f"{level:g}"))
 
 
+def lacks_power_to_manage(needed: PowerLevel, level: PowerLevel) -> Notice:
+    """The one who asks has too little power in the management room."""
+    return notice("may.lacks_power_to_manage", needed=Level(f"{needed:g}"), level=Level(f"{level:g}"))
+
+
+def locked(room: Room) -> Notice:
+    """The config file rules this room."""
+    return notice("may.locked", room=room)
+
+
 def failed(why: str) -> Notice:
     """The homeserver said no to something nobody thought of."""
     return notice("act.failed", why=Foreign(why))

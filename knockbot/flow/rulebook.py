@@ -53,7 +53,7 @@ async def examined(door: Door, change: Change) -> Sound | Said:
     Raises `Fault` for a mistake in it.
     """
     if change.room.locked:
-        return wording.locked_room(change.room.label)
+        return refusals.locked(Room(change.room.room_id, change.room.label))
     room_id = change.room.room_id
     stranger = await journal.refusing(_is_a_stranger(door, change), change.author, "policy set", room_id)
     if stranger is not None:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from knockbot.domain import wording
 from knockbot.domain.ids import is_user_id
+from knockbot.domain.notices import Code, User, notice
 from knockbot.errors import KnockbotError, Never
 from knockbot.flow import settle
 from knockbot.flow.door import Door, log
@@ -192,7 +193,9 @@ async def tell_if_silent(door: Door, tx: Tx, room_id: str) -> None:
     if known and not door.settings.encryption.allow and await encryption.tell(tx, room_id, door.now()):
         log.error(SILENT, room_id)
         occasion = f"silent:{room_id}:{door.now()}"
-        await settle.say(door, tx, room_id, occasion, wording.silent(door.bot), aloud=True, in_clear=True)
+        key, command = Code("encryption.allow: true"), Code("!kb protect ROOM")
+        said = notice("encryption.off", key=key, bot=User(door.bot), command=command)
+        await settle.say(door, tx, room_id, occasion, said, aloud=True, in_clear=True)
 
 
 SILENT = (

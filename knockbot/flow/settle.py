@@ -246,7 +246,7 @@ async def say(
     """
     content = {
         "notice": encoded(as_notice(said)),
-        "language": await _language(door, tx, room_id, place or (about.room_id if about else None)),
+        "language": await _language(door, tx, room_id, place or (about.room_id if about else _spoken_of(said))),
         "aloud": aloud,
         "calls": list(calls),
         "reply_to": reply_to,
@@ -257,6 +257,12 @@ async def say(
     locked = {**door.locker.lock(content), **({"asks": list(asks)} if asks is not None else {})}
     locked |= {IN_CLEAR: True} if in_clear else {}
     await effects.add(tx, [plan.say(room_id, occasion, locked, about.id if about else None)], door.now())
+
+
+def _spoken_of(said: Said) -> str | None:
+    """The room that a notice is about."""
+    args = said.args.values() if isinstance(said, Notice) else ()
+    return next((arg.room_id for arg in args if isinstance(arg, Room)), None)
 
 
 async def _language(door: Door, tx: Tx, room_id: str, place: str | None) -> Language:

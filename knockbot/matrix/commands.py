@@ -14,6 +14,7 @@ from knockbot.config.values import Trust
 from knockbot.documents.text import without_variation_selector
 from knockbot.domain import plan, wording
 from knockbot.domain.model import Message, Reaction, Verdict
+from knockbot.domain.notices import notice
 from knockbot.domain.words import Said, Words
 from knockbot.errors import Busy, Never
 from knockbot.flow import hints, refusals, review, sealed, settle, successors
@@ -160,7 +161,7 @@ async def _overhear(door: Door, message: Message, seq: int, *, edited: bool) -> 
     async with door.closing(seq) as tx:
         if message.edits is not None and edited:
             where = {"room_id": message.room_id, "to": message.sender, "reply_to": message.edits}
-            await hints.give(door, tx, hints.Hint.EDITS, wording.NO_EDITS, **where)
+            await hints.give(door, tx, hints.Hint.EDITS, notice("edit.not_run"), **where)
         elif message.edits is None and message.in_reply_to is not None and hints.is_almost_an_answer(said):
             await review.hint(door, tx, message.room_id, message.in_reply_to, message.sender)
 
@@ -181,8 +182,8 @@ async def _click(door: Door, message: Message, target: str, emoji: str, seq: int
 async def _not_heard(door: Door, message: Message) -> Said | None:
     """Why a message does not count, whatever it says; `None` where it does."""
     if await _is_doubtful(door, message):
-        return wording.NOT_VERIFIED
-    return wording.LATE if door.now() - message.sent_at > LATE else None
+        return notice("device.not_verified")
+    return notice("late") if door.now() - message.sent_at > LATE else None
 
 
 async def _is_doubtful(door: Door, message: Message) -> bool:

@@ -10,7 +10,7 @@ from knockbot.domain import wording
 from knockbot.domain.ids import RoomReference
 from knockbot.domain.invites import Address
 from knockbot.domain.model import Request, Verdict, Wish
-from knockbot.domain.notices import below
+from knockbot.domain.notices import Room, below, notice
 from knockbot.domain.words import NOTHING, Said, as_notice, lines
 from knockbot.errors import Fault
 from knockbot.flow import entry, invites, issuing, journal, review, rulebook
@@ -46,7 +46,7 @@ async def unprotect(call: Call, room: ProtectedRoom) -> Said | Promise:
 
     async def let_go(tx: Tx) -> Reply:
         await entry.unprotect(call.door, tx, room, call.actor)
-        return wording.unprotected(room.label)
+        return notice("protect.ended", room=Room(room.room_id, room.label))
 
     return let_go
 
