@@ -862,7 +862,7 @@ async def test_a_room_without_any_says_so(house: House) -> None:
     house.tell("invites")
     await house.live()
 
-    assert "No third-party invite" in house.spoken()[-1]
+    assert "no unused third-party invite" in house.spoken()[-1]
 
 
 async def test_what_stands_can_be_taken_back_from_the_room_that_looks_after_the_door_now(house: House) -> None:

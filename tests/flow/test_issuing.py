@@ -900,7 +900,7 @@ async def test_a_moderator_may_have_so_many_sent_in_a_day(ready_url: str) -> Non
         reply = await asked(house, f"invite {GARDEN} c@mail.example")
 
         assert "2 invites" in reply
-        assert "from 2026-09-22 14:14" in reply, "a day after the first one, which was 20 seconds past 14:13"
+        assert "from 22 Sept 2026, 14:14 UTC" in reply, "a day after the first one, which was 20 seconds past 14:13"
         assert len(house.post.mails) == 2
 
         await issued(house, "c@mail.example", by=MONA)
