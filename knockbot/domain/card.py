@@ -11,7 +11,7 @@ from markupsafe import escape
 
 from knockbot.documents.text import harmless, shown, shown_id
 from knockbot.domain.acl import SERVER_ACL
-from knockbot.domain.invites import https_host
+from knockbot.domain.invites import MOST_KEYS, https_host
 from knockbot.domain.model import Kind, Request, State, ThirdPartyInvite, Verdict
 from knockbot.domain.plan import REACTIONS
 from knockbot.domain.policy import OTHERWISE, OTHERWISE_INVITES
@@ -143,9 +143,12 @@ def _addressed(invite: ThirdPartyInvite) -> Words:
 def keys_of(invite: ThirdPartyInvite) -> Words:
     """Whose keys open the door to an invite: identity servers by their host, and keys that answer to nobody."""
     hosts = dict.fromkeys(https_host(key.url) if key.url is not None else None for key in invite.keys)
-    named = [letters(shown(host, NAME_LIMIT)) for host in hosts if host is not None]
+    named = [host for host in hosts if host is not None]
     more = words(" and {} more", len(named) - KEYS_SHOWN) if len(named) > KEYS_SHOWN else NOTHING
-    said = words("Its keys belong to {}{}.", listed(named[:KEYS_SHOWN]), more) if named else NOTHING
+    if len(hosts) > MOST_KEYS:
+        more = words(" and more")  # how many there are was not kept
+    shown_hosts = listed([letters(shown(host, NAME_LIMIT)) for host in named[:KEYS_SHOWN]])
+    said = words("Its keys belong to {}{}.", shown_hosts, more) if named else NOTHING
     if None in hosts:
         own = words("⚠️ At least one key does not belong to an identity server. Whoever has that key can let anyone in.")
         return sentences(said, own)

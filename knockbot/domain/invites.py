@@ -17,7 +17,8 @@ from knockbot.domain.power import ANYBODY, Powers
 from knockbot.times import DAY
 
 MOST_KEYS = 20
-"""Keys of an invite that are looked into; identity servers write two or three."""
+"""Keys of an invite that are looked into; identity servers write two or three. One more is kept, to tell that there
+are more."""
 
 # The host and port are written as in a server name. A URL with a user, a backslash, a space or anything beyond ASCII
 # is none: two readers might find two hosts in it, and the homeserver, which asks that URL, is not this reader.
@@ -31,6 +32,19 @@ def https_host(url: str) -> str | None:
     """The host of a plain https URL, in lower case and without port; none for any other text. Never raises."""
     written = _HTTPS.fullmatch(url)
     return host_of(written["host"]) if written else None
+
+
+def few_keys(keys: Sequence[tuple[str, str | None]]) -> Sequence[tuple[str, str | None]]:
+    """At most `MOST_KEYS` of these keys and their URLs, and one more: the first of each host before all others, and
+    before those the first without a host, which anybody may have made."""
+    if len(keys) <= MOST_KEYS:
+        return keys
+    first: dict[str | None, int] = {}
+    for place, (_, url) in enumerate(keys):
+        first.setdefault(https_host(url) if url is not None else None, place)
+    places = [first.pop(None)] if None in first else []
+    places = list(dict.fromkeys([*places, *first.values(), *range(len(keys))]))[: MOST_KEYS + 1]
+    return [keys[place] for place in sorted(places)]
 
 
 # --- what it stands under -------------------------------------------------------------------------------------

@@ -149,7 +149,7 @@ ANSWERED: Final = MINUTE
 
 async def _vouched_for(door: Door, invite: ThirdPartyInvite, seq: int | None) -> Known | None:
     if len(invite.keys) > MOST_KEYS:
-        return Known(Truth.FALSE, f"they are {len(invite.keys)}, and identity servers write two or three")
+        return Known(Truth.FALSE, f"they are more than {MOST_KEYS}, and identity servers write two or three")
     elsewhere, event_id = door.elsewhere, invite.event_id
     if elsewhere.vouched(event_id) is None and not elsewhere.is_asked_about(event_id):
         if not elsewhere.may_ask_about(invite.inviter):

@@ -189,14 +189,12 @@ async def post_missing(door: Door, tx: Tx, room_id: str) -> None:
 
 async def _crowded_card(door: Door, tx: Tx, request: Request) -> int | None:
     """The card to share, when one applicant, or inviter, has been at the same door too often within the hour."""
-    opened_since = requests.opened_since if request.invite is None else requests.invites_opened_since
-    who = request.user_id if request.invite is None else request.sponsor
-    recent = await opened_since(tx, request.room_id, who, door.now() - HOUR)
+    recent = await requests.recent_of(tx, request, door.now() - HOUR)
     if len(recent) <= CROWDED:
         return None
-    carded = {r.card_id for r in recent if r.card_id is not None and r.management_room == request.management_room}
+    carded = {card for room, card, _ in recent if card is not None and room == request.management_room}
     # One that shows nothing open and was not posted may never be.
-    alive = {r.card_id for r in recent if r.open}
+    alive = {card for _, card, is_open in recent if is_open}
     shown = [c for c in carded if c in alive or (await cards.get(tx, c)).event_id is not None]
     return max(shown, default=None)
 

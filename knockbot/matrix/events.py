@@ -11,7 +11,7 @@ from typing import Any, TypeGuard
 
 from knockbot.documents.text import storable, without_variation_selector
 from knockbot.domain import ids
-from knockbot.domain.invites import written
+from knockbot.domain.invites import few_keys, written
 from knockbot.domain.model import (
     Echo,
     Happening,
@@ -202,16 +202,18 @@ def _redacted_by(unsigned: Mapping[str, Any]) -> str | None:
 def _identity_keys(content: Mapping[str, Any]) -> tuple[IdentityKey, ...]:
     """Every key that opens the door, each in full; what is no key opens none, and is left out.
 
-    None is cut off: the last of hundreds opens the door as well as the first.
+    Of an invite with too many, those are kept that show whose they are: the last of hundreds opens the door as well as
+    the first.
     """
     listed = content.get("public_keys")
-    found = []
-    for entry in [content, *(listed if isinstance(listed, list) else [])]:
-        key = mapping(entry).get("public_key")
-        url = mapping(entry).get("key_validity_url")
+    found: dict[tuple[str, str | None], None] = {}
+    for entry in map(mapping, [content, *(listed if isinstance(listed, list) else [])]):
+        key, url = entry.get("public_key"), entry.get("key_validity_url")
         if isinstance(key, str):
-            found.append(IdentityKey(storable(key), storable(url) if isinstance(url, str) else None))
-    return tuple(dict.fromkeys(found))
+            found[key, url if isinstance(url, str) else None] = None
+    return tuple(
+        IdentityKey(storable(key), storable(url) if url is not None else None) for key, url in few_keys(list(found))
+    )
 
 
 def _redaction(event: Mapping[str, Any], bot: str) -> Redaction | None:

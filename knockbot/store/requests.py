@@ -216,15 +216,20 @@ async def names(tx: Tx, room_id: str, user_id: str) -> bool:
     return row is not None
 
 
-async def opened_since(tx: Tx, room_id: str, user_id: str, since: int) -> list[Request]:
-    """The knocks of one applicant at one room since a moment, oldest first."""
+async def recent_of(tx: Tx, request: Request, since: int) -> list[tuple[str, int | None, bool]]:
+    """The requests at the same room by the same applicant, or inviter, since a moment: of each its management room,
+    its card, and whether it is open."""
+    whose, who = ("kind = 'knock' AND user_id", request.user_id)
+    if request.invite is not None:
+        whose, who = "inviter", request.sponsor
     rows = await tx.fetch(
-        f"{_REQUEST.select} WHERE room_id = $1 AND user_id = $2 AND kind = 'knock' AND opened_at >= $3 ORDER BY id",
-        room_id,
-        user_id,
+        f"SELECT management_room, card_id, state FROM requests WHERE room_id = $1 AND {whose} = $2 AND opened_at >= $3 "
+        "ORDER BY id",
+        request.room_id,
+        who,
         since,
     )
-    return _REQUEST.all(rows)
+    return [(row["management_room"], row["card_id"], row["state"] == State.PENDING) for row in rows]
 
 
 async def settled_knock(tx: Tx, room_id: str, user_id: str) -> State | None:
@@ -376,17 +381,6 @@ async def redeemed_by(tx: Tx, room_id: str, user_id: str, event_id: str) -> bool
             event_id,
         )
     )
-
-
-async def invites_opened_since(tx: Tx, room_id: str, inviter: str, since: int) -> list[Request]:
-    """The third-party invites of an inviter at a room since a moment, oldest first."""
-    rows = await tx.fetch(
-        f"{_REQUEST.select} WHERE room_id = $1 AND inviter = $2 AND opened_at >= $3 ORDER BY id",
-        room_id,
-        inviter,
-        since,
-    )
-    return _REQUEST.all(rows)
 
 
 async def invites_made(tx: Tx, room_id: str, inviter: str) -> list[tuple[int, int]]:

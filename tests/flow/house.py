@@ -211,7 +211,12 @@ class House:
     async def requests(self, user_id: str, room_id: str = GARDEN) -> list[Request]:
         """All requests of somebody, oldest first."""
         async with self.db.tx() as tx:
-            return await requests.opened_since(tx, room_id, user_id, 0)
+            rows = await tx.fetch(
+                "SELECT id FROM requests WHERE room_id = $1 AND user_id = $2 AND kind = 'knock' ORDER BY id",
+                room_id,
+                user_id,
+            )
+            return [await requests.get(tx, row["id"]) for row in rows]
 
     async def request(self, user_id: str, room_id: str = GARDEN) -> Request:
         """The only request of somebody."""

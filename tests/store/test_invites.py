@@ -211,7 +211,7 @@ async def test_a_redeemed_invite_is_no_knock_of_its_guest(db: Database) -> None:
     async with db.tx() as tx:
         await requests.redeemed(tx, request.id, GUEST)
         assert await requests.latest(tx, GARDEN, GUEST.user_id) is None
-        assert await requests.opened_since(tx, GARDEN, GUEST.user_id, 0) == []
+        assert await requests.settled_knock(tx, GARDEN, GUEST.user_id) is None
 
 
 # --- of an inviter ------------------------------------------------------------------------------------------------
@@ -238,9 +238,8 @@ async def test_an_inviters_invites_are_counted_whatever_came_of_them(db: Databas
 
     async with db.tx() as tx:
         assert await requests.invites_made(tx, GARDEN, MONA) == [(first.id, NOW), (second.id, NOW + 50)]
-        since = await requests.invites_opened_since(tx, GARDEN, MONA, NOW + 1)
-        assert [request.id for request in since] == [second.id]
-        assert len(await requests.invites_opened_since(tx, GARDEN, MONA, NOW)) == 2
+        assert await requests.recent_of(tx, second, NOW + 1) == [(MODS, None, True)]
+        assert await requests.recent_of(tx, second, NOW) == [(MODS, None, False), (MODS, None, True)]
         assert await requests.invites_made(tx, "!other", MONA) == []
 
 

@@ -289,8 +289,8 @@ async def test_requests_are_found_by_room_state_and_age(db: Database) -> None:
         assert ids(await requests.pending(tx, "!elsewhere")) == []
         assert await requests.count_pending(tx) == {(MODS, GARDEN): 2, (MODS, "!other"): 1}
         assert ids(await requests.unsettled(tx, GARDEN)) == [ana[0].id, ana[1].id, bea.id]
-        assert ids(await requests.opened_since(tx, GARDEN, KNOCK.user_id, NOW)) == [ana[0].id, ana[1].id]
-        assert ids(await requests.opened_since(tx, GARDEN, KNOCK.user_id, NOW + 1)) == [ana[1].id]
+        assert await requests.recent_of(tx, ana[1], NOW) == [(MODS, None, False), (MODS, None, True)]
+        assert await requests.recent_of(tx, ana[1], NOW + 1) == [(MODS, None, True)]
         assert await requests.counts(tx) == dict.fromkeys(map(str, State), 0) | {
             "pending": 3,
             "accepted": 1,
