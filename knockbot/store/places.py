@@ -25,7 +25,14 @@ class PlaceOnRecord:
         return (self.revision, self.author) if self.revision is not None and self.author is not None else None
 
 
-_PLACE = Row(PlaceOnRecord, "rooms", room=ROOM)
+_PLACE = Row(
+    PlaceOnRecord,
+    "rooms",
+    room=ROOM,
+    revision="policies.revision",
+    author="policies.author",
+    replacement="room_upgrades.replacement",
+)
 
 
 async def find(tx: Tx, room_id: str) -> PlaceOnRecord | None:

@@ -213,7 +213,7 @@ async def test_invites_can_be_looked_at_and_taken_back_by_their_numbers(keeper: 
     for invite in (first, second):
         await told(garden, invite, "revoked", by=garden.alice.user_id)
     await gone(garden, first, second)
-    assert "No third-party invite" in await garden.command("invites")
+    assert "no unused third-party invite" in await garden.command("invites")
     assert "already closed" in await garden.command(f"revoke {numbers[0]}")
 
 

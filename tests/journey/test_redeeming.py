@@ -116,7 +116,7 @@ async def test_of_a_crowd_that_comes_in_faster_than_it_can_be_taken_back_nobody_
     for guest in guests:
         await out(garden, guest)
     await until(lambda: standing(garden), lambda there: not there, str)
-    await until(lambda: garden.command("invites"), lambda said: "No third-party invite" in said, str)
+    await until(lambda: garden.command("invites"), lambda said: "no unused third-party invite" in said, str)
 
 
 async def test_a_spent_key_lets_nobody_else_in(keeper: InProcess) -> None:
