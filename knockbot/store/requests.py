@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
+
+from mautrix.util.async_db import Scheme
 
 from knockbot.domain.compare import KnockOnRecord
 from knockbot.domain.model import (
@@ -28,13 +30,20 @@ from knockbot.times import MINUTE
 
 def _decision(text: str) -> Decision:
     data = json.loads(text)
-    missed = tuple(Miss(**miss) for miss in data.pop("missed"))
+    missed = tuple(Miss(**miss) for miss in data.pop("missed", ()))
     return Decision(verdict=Verdict(data.pop("verdict")), missed=missed, **data)
+
+
+def _written(value: Decision | Answer | ThirdPartyInvite) -> str:
+    """A value as short JSON, without the fields that say no more than they do by themselves."""
+    usual = {field.name: field.default for field in fields(value)}
+    said = {name: part for name, part in asdict(value).items() if part != usual[name]}
+    return json.dumps(said, separators=(",", ":"))
 
 
 def _invite(text: str) -> ThirdPartyInvite:
     data = json.loads(text)
-    keys = tuple(IdentityKey(**key) for key in data.pop("keys"))
+    keys = tuple(IdentityKey(**key) for key in data.pop("keys", ()))
     return ThirdPartyInvite(keys=keys, **data)
 
 
@@ -99,7 +108,7 @@ async def open_invite(
         now,
         invite.token,
         issued_by or invite.inviter,
-        json.dumps(asdict(invite)),
+        _written(invite),
         issued_by,
     )
     return _REQUEST.one(row)
@@ -480,7 +489,7 @@ async def invite_replaced(tx: Tx, request_id: int, invite: ThirdPartyInvite, now
         request_id,
         invite.event_id,
         invite.inviter,
-        json.dumps(asdict(invite)),
+        _written(invite),
         now,
     )
 
@@ -492,7 +501,7 @@ async def planted(tx: Tx, request: Request, event_id: str) -> None:
         "UPDATE requests SET event_id = $2, invite_json = $3 WHERE id = $1",
         request.id,
         event_id,
-        json.dumps(asdict(replace(request.invite, event_id=event_id))),
+        _written(replace(request.invite, event_id=event_id)),
     )
 
 
@@ -520,12 +529,12 @@ async def rose(tx: Tx, room_id: str, inviter: str) -> None:
 async def judged(tx: Tx, request_id: int, decision: Decision) -> None:
     """Keep what the policy said, and why."""
     brief = _brief(decision, MISSES_PENDING)
-    await tx.execute("UPDATE requests SET decision_json = $2 WHERE id = $1", request_id, json.dumps(asdict(brief)))
+    await tx.execute("UPDATE requests SET decision_json = $2 WHERE id = $1", request_id, _written(brief))
 
 
 async def answered(tx: Tx, request_id: int, answer: Answer | None) -> None:
     """Set the binding word, or take it back."""
-    text = None if answer is None else json.dumps(asdict(answer))
+    text = None if answer is None else _written(answer)
     await tx.execute("UPDATE requests SET answer_json = $2, trouble = NULL WHERE id = $1", request_id, text)
 
 
@@ -553,6 +562,9 @@ REASON_SETTLED = 300
 NAME_SETTLED = 100
 """Characters of a reason and of a display name that are kept of a settled request."""
 
+BYTES_EACH = 2
+"""Bytes that are kept for each of these characters: of scripts that take more, fewer characters are kept."""
+
 MISSES_PENDING = 20
 MISSES_SETTLED = 3
 """Rules that did not match of which it is kept why, while a request is pending and afterwards."""
@@ -566,12 +578,12 @@ INVITE_SETTLED = 2000
 
 async def _shortened(tx: Tx, request: Request) -> Request:
     """A settled request without what makes it long: it is kept for ever, and strangers wrote most of it."""
-    standing = State.STANDING
+    standing, reason = State.STANDING, _cut(request.reason, REASON_SETTLED)
     short = replace(
         request,
-        reason=request.reason[:REASON_SETTLED],
-        reason_length=len(request.reason) if len(request.reason) > REASON_SETTLED else request.reason_length,
-        display_name=request.display_name[:NAME_SETTLED] if request.display_name is not None else None,
+        reason=reason,
+        reason_length=len(request.reason) if reason != request.reason else request.reason_length,
+        display_name=_cut(request.display_name, NAME_SETTLED) if request.display_name is not None else None,
         decision=_brief(request.decision, MISSES_SETTLED, WHY_SETTLED) if request.decision is not None else None,
         invite=_without_keys(request.invite) if request.invite and request.state is not standing else request.invite,
     )
@@ -583,10 +595,25 @@ async def _shortened(tx: Tx, request: Request) -> Request:
             short.reason,
             short.reason_length,
             short.display_name,
-            json.dumps(asdict(short.decision)) if short.decision is not None else None,
-            json.dumps(asdict(short.invite)) if short.invite is not None else None,
+            _written(short.decision) if short.decision is not None else None,
+            _written(short.invite) if short.invite is not None else None,
         )
+        if tx.scheme == Scheme.SQLITE:
+            await _put_together(tx, short.id)
     return short
+
+
+async def _put_together(tx: Tx, request_id: int) -> None:
+    """Have a row that became short share a page of SQLite's file with others: left where it is, it keeps the page that
+    it filled. Given another place and its own again, it is written anew."""
+    await tx.execute("PRAGMA defer_foreign_keys = ON")
+    await tx.execute("UPDATE requests SET id = -id WHERE id = $1", request_id)
+    await tx.execute("UPDATE requests SET id = -id WHERE id = $1", -request_id)
+
+
+def _cut(text: str, most: int) -> str:
+    """The beginning of a text: so many characters, or fewer where they take more than `BYTES_EACH`."""
+    return text[:most].encode()[: BYTES_EACH * most].decode(errors="ignore")
 
 
 def _brief(decision: Decision, most: int, why: int | None = None) -> Decision:
@@ -602,9 +629,9 @@ def _brief(decision: Decision, most: int, why: int | None = None) -> Decision:
 
 def _without_keys(invite: ThirdPartyInvite) -> ThirdPartyInvite:
     """A long invite without any of its keys: without some of them only, it could be one that a rule trusts."""
-    if len(json.dumps(asdict(invite))) <= INVITE_SETTLED:
+    if len(_written(invite)) <= INVITE_SETTLED:
         return invite
-    return replace(invite, keys=(), display_name=invite.display_name[:NAME_SETTLED])
+    return replace(invite, keys=(), display_name=_cut(invite.display_name, NAME_SETTLED))
 
 
 async def put_out(tx: Tx, room_id: str, user_id: str, state: State, now: int) -> None:
