@@ -149,6 +149,47 @@ SENTENCES: Mapping[str, Sentence] = {
         "🔒 In encrypted rooms I take commands from verified devices only, and this came from none, or unencrypted. Verify your device in your client's settings, with another device of yours or your recovery key, and type it again."
     ),
     "edit.not_run": says("I do not run edited messages. Please type the command again as a new message."),
+    # --- what a command means
+    "meant.unknown_room": says(
+        "{room} is not managed from this room. {command} shows which rooms are.", room=Letters, command=Code
+    ),
+    "meant.no_request": says(
+        "There is no request {request} here. {list} shows the pending requests, {invites} the third-party invites of a room.",
+        request=Numbered,
+        list=Code,
+        invites=Code,
+    ),
+    "meant.no_applicant": says(
+        "I found nobody for {text}. Give the number of a request, or the user ID or name of somebody who is waiting. {list} shows who is waiting.",
+        text=Letters,
+        list=Code,
+    ),
+    "meant.no_invite": says(
+        "I found no unused third-party invite for {text}. Give the number of the invite: {invites} shows it. I know the addresses only of invites that I sent.",
+        text=Letters,
+        invites=Code,
+    ),
+    "meant.not_revocable": says(
+        "{request} cannot be revoked: it is not an unused third-party invite.", request=Numbered
+    ),
+    "meant.numbers_unread": says(
+        "I took “{text}” as words for the applicant. Several numbers need commas ({example}); in a reply to a card I read no numbers.",
+        text=Stranger,
+        example=Code,
+    ),
+    "meant.no_revision": says(
+        "The policy of {room} has no revision {revision}. {command} shows which there are.",
+        room=Room,
+        revision=Number,
+        command=Code,
+    ),
+    "hint.clicks": says(
+        "That does not answer this card. React with ✅ to accept, ❌ to reject or ⛔ to ban, or type {command}.",
+        command=Code,
+    ),
+    "hint.numbers": says(
+        "That does not answer this card, because it shows several requests. Type {command}, for example.", command=Code
+    ),
     # --- protecting rooms
     "protect.not_permitted": says(
         "You do not have permission to protect rooms with me. Ask the admin of my server to add you under {key} in my config.",

@@ -67,36 +67,6 @@ def already_answered(request: Request, now: int) -> Words:
     return words("{} is already closed, {}: {}", number, ago(request.changed_at, now), standing(request))
 
 
-def no_such_request(number: int) -> Words:
-    """A number that means nothing here."""
-    return words(
-        "There is no request {} here. {} shows the pending requests, {} the third-party invites of a room.",
-        bold(f"#{number}"),
-        code("!kb list"),
-        code("!kb invites"),
-    )
-
-
-def no_such_applicant(text: str) -> Words:
-    """Neither a number nor anybody who is waiting."""
-    return words(
-        "I found nobody for {}. Give the number of a request, or the user ID or name of somebody who is waiting. "
-        "{} shows who is waiting.",
-        code(shown(text, NAME_LIMIT)),
-        code("!kb list"),
-    )
-
-
-def no_such_invite(text: str) -> Words:
-    """Neither a number nor an address or a name that an unused invite is for."""
-    return words(
-        "I found no unused third-party invite for {}. Give the number of the invite: {} shows it. I know the addresses only "
-        "of invites that I sent.",
-        code(shown(text, NAME_LIMIT)),
-        code("!kb invites"),
-    )
-
-
 def which_applicant(requests: Sequence[Request]) -> Words:
     """Several who are waiting could be meant."""
     return lines([words("Several requests fit. Please give the number:"), *_who(requests)])
@@ -124,27 +94,6 @@ def _who(requests: Sequence[Request]) -> list[Words]:
 
 MOST_NAMED = 50
 """Requests that one reply names."""
-
-
-def numbers_unread(text: str) -> Words:
-    """Words that look like numbers went along with the answer."""
-    return words(
-        "I took “{}” as words for the applicant. Several numbers need commas ({}); in a reply to a card I read no numbers.",
-        shown(text, NAME_LIMIT),
-        code("5, 6"),
-    )
-
-
-def how_a_card_is_answered(waiting: Sequence[Request], *, clicks: bool) -> Words:
-    """A hint for somebody whose reaction or reply looks like an answer and is none."""
-    command = code(f"!kb accept {waiting[-1].number}")
-    if not clicks:
-        return words(
-            "That does not answer this card, because it shows several requests. Type {}, for example.", command
-        )
-    return words(
-        "That does not answer this card. React with ✅ to accept, ❌ to reject or ⛔ to ban, or type {}.", command
-    )
 
 
 def may_have_withdrawn(request: Request) -> Words:
@@ -497,11 +446,6 @@ def queue(waiting: int, rows: Sequence[Words], acts: int) -> Words:
 # --- third-party invites --------------------------------------------------------------------------------------
 
 
-def not_an_invite(number: int) -> Words:
-    """Only third-party invites that nobody has redeemed can be taken back."""
-    return words("{} cannot be revoked: it is not an unused third-party invite.", bold(f"#{number}"))
-
-
 def invite_list(label: str, found: Sequence[Request], addresses: Mapping[str, Addressed], now: int) -> Words:
     """The third-party invites of a room, with the address where the bot itself sent it."""
     if not found:
@@ -547,15 +491,6 @@ NO_ADDRESS = "Whom? Give an e-mail address, or a phone number with its country c
 
 
 # --- getting in -----------------------------------------------------------------------------------------------
-
-
-def unknown_room(reference: str) -> Words:
-    """A room that is not managed from here, whether it exists or not."""
-    return words(
-        "{} is not managed from this room. {} shows which rooms are.",
-        code(shown(reference, ID_LIMIT)),
-        code("!kb rooms"),
-    )
 
 
 def rooms_of_one_name(found: Sequence[tuple[str, str]]) -> Words:
@@ -617,13 +552,6 @@ def policy_taken(label: str, revision: int, before: Policy, policy: Policy) -> W
             words("Otherwise: {}.", bold(policy.otherwise.value)) if not changed else NOTHING,
             words("To undo this: {}", code(f"!kb policy revert ROOM {revision - 1}")) if revision > 1 else NOTHING,
         ]
-    )
-
-
-def no_such_revision(label: str, number: int) -> Words:
-    """A revision that a policy never had."""
-    return words(
-        "The policy of {} has no revision {}. {} shows which there are.", room(label), number, code("!kb policy log")
     )
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from knockbot.domain import wording
 from knockbot.domain.ids import server_of
 from knockbot.domain.model import Answer, Kind, Reaction, Request, Verdict, Wish
+from knockbot.domain.notices import Code, notice
 from knockbot.domain.plan import ACT_OF, REACTIONS
 from knockbot.domain.power import Powers
 from knockbot.domain.words import NOTHING, Said, Words
@@ -191,7 +192,8 @@ async def hint(door: Door, tx: Tx, room_id: str, event_id: str, who: str) -> Non
     if waiting:
         clicks = takes_clicks(shown)
         kind = hints.Hint.CLICKS if clicks else hints.Hint.NUMBERS
-        text = wording.how_a_card_is_answered(waiting, clicks=clicks)
+        command = Code(f"!kb accept {waiting[-1].number}")
+        text = notice("hint.clicks", command=command) if clicks else notice("hint.numbers", command=command)
         await hints.give(door, tx, kind, text, room_id=room_id, to=who, reply_to=event_id)
 
 

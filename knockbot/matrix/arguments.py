@@ -28,6 +28,7 @@ from knockbot.matrix.calls import (
     named_room,
     only_room,
     requests_meant,
+    unknown_room,
 )
 from knockbot.store import rooms
 from knockbot.store.rooms import ProtectedRoom
@@ -70,12 +71,12 @@ async def read_arguments(call: Call, arguments: tuple[Argument, ...]) -> list[An
         found = await argument.read(call, rest)
         if found is None and not argument.optional:
             if values and _room_left_out(call, arguments, rest) and await _begins_with_no_room(call, argument, rest):
-                raise NotMeant(wording.unknown_room(rest.partition(" ")[0]))
+                raise NotMeant(unknown_room(rest.partition(" ")[0]))
             raise Misuse(argument.question)
         value, rest = found or (None, rest)
         values.append(value)
     if rest and _room_left_out(call, arguments, rest):
-        raise NotMeant(wording.unknown_room(rest))
+        raise NotMeant(unknown_room(rest))
     if rest:
         several = REQUESTS in arguments and re.match(r"#?[0-9]", rest)
         commas = " Several numbers need commas: 5, 6." if several else ""
@@ -108,7 +109,7 @@ async def _room(call: Call, text: str) -> tuple[ProtectedRoom, str] | None:
     if only is not None:
         return only, text
     if text and not _is_someone(text):
-        raise NotMeant(wording.unknown_room(text))
+        raise NotMeant(unknown_room(text))
     if not await manages_rooms(call):
         raise NotMeant(wording.room_list([]))
     return None
@@ -127,7 +128,7 @@ async def _optional_room(call: Call, text: str) -> tuple[ProtectedRoom, str] | N
 async def _listed_room(call: Call, text: str) -> tuple[ProtectedRoom, str] | None:
     found = await _optional_room(call, text)
     if found is None and text:
-        raise NotMeant(wording.unknown_room(text))
+        raise NotMeant(unknown_room(text))
     return found
 
 
@@ -201,7 +202,7 @@ _NO_YAML = re.compile(r"""[^:{\[`"'#-]+""")
 async def _yaml(call: Call, text: str) -> tuple[str, str] | None:
     if call.below.strip() and _NO_YAML.fullmatch(text):
         if text == call.rest.strip():
-            raise NotMeant(wording.unknown_room(text))
+            raise NotMeant(unknown_room(text))
         raise Misuse(f"I do not understand “{shown(text, 60)}” here.")
     written = unfenced("\n".join(part for part in (text, call.below) if part))
     return (written, "") if written.strip() else None

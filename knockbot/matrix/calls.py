@@ -10,8 +10,8 @@ from typing import TypeVar
 from knockbot.domain import ids, wording
 from knockbot.domain.invites import read_address
 from knockbot.domain.model import Message, Request
-from knockbot.domain.notices import Notice, brief, notice
-from knockbot.domain.words import Said, Words
+from knockbot.domain.notices import Code, Letters, Notice, Number, Numbered, Room, brief, notice
+from knockbot.domain.words import NAME_LIMIT, Said
 from knockbot.errors import ActionError
 from knockbot.flow import review
 from knockbot.flow.door import Door
@@ -79,6 +79,27 @@ class Call:
         return self.message.event_id
 
 
+def unknown_room(reference: str) -> Notice:
+    """A room that is not managed from here, whether it exists or not."""
+    return notice("meant.unknown_room", room=Letters(reference), command=Code("!kb rooms"))
+
+
+def no_such_revision(room: ProtectedRoom, number: int) -> Notice:
+    """A revision that a policy never had."""
+    called, command = Room(room.room_id, room.label), Code("!kb policy log")
+    return notice("meant.no_revision", room=called, revision=Number(number), command=command)
+
+
+def _no_such_applicant(text: str) -> Notice:
+    """Neither a number nor anybody who is waiting."""
+    return notice("meant.no_applicant", text=Letters(text, NAME_LIMIT), list=Code("!kb list"))
+
+
+def _no_such_invite(text: str) -> Notice:
+    """Neither a number nor an address or a name that an unused invite is for."""
+    return notice("meant.no_invite", text=Letters(text, NAME_LIMIT), invites=Code("!kb invites"))
+
+
 # --- rooms ----------------------------------------------------------------------------------------------------
 
 
@@ -86,17 +107,17 @@ async def managed_room(call: Call, reference: str) -> ProtectedRoom:
     """The room that an ID, alias or link names, if it is managed from here; any other is unknown (`NotMeant`)."""
     meant = ids.room_reference(reference)
     if meant is None:
-        raise NotMeant(wording.unknown_room(reference))
+        raise NotMeant(unknown_room(reference))
     room_id = meant.room
     if ids.is_alias(room_id):
         try:
             room_id, _ = await call.door.elsewhere.resolve(call.door.outside, room_id, call.actor)
         except ActionError:
-            raise NotMeant(wording.unknown_room(reference)) from None
+            raise NotMeant(unknown_room(reference)) from None
     async with call.door.db.tx() as tx:
         room = await rooms.find(tx, room_id)
     if room is None or room.management_room != call.room:
-        raise NotMeant(wording.unknown_room(reference))
+        raise NotMeant(unknown_room(reference))
     return room
 
 
@@ -147,7 +168,7 @@ def _longest(found: list[tuple[T, str]]) -> list[tuple[T, str]]:
 class Meant:
     """The requests a command is about, or why one is not; `told` is whether the reply is to name them."""
 
-    found: tuple[Request | Words, ...]
+    found: tuple[Request | Said, ...]
     told: bool = False
 
 
@@ -203,7 +224,7 @@ async def _by_applicant(tx: Tx, call: Call, text: str) -> tuple[Meant, str]:
         elif after is not None:
             found.append((request, after))
     if not found:
-        raise NotMeant(wording.no_such_applicant(first if named else text))
+        raise NotMeant(_no_such_applicant(first if named else text))
     # Whoever knocks chooses a name: one that is like another with words after it must not take that one's answer.
     if len(found) > 1:
         raise NotMeant(wording.which_applicant([request for request, _ in found]))
@@ -238,17 +259,18 @@ async def _by_addressee(tx: Tx, call: Call, text: str) -> tuple[Meant, str]:
             elif after is not None:
                 found.append((request, after))
     if not found:
-        raise NotMeant(notice("issue.being_invited") if sending else wording.no_such_invite(text))
+        raise NotMeant(notice("issue.being_invited") if sending else _no_such_invite(text))
     if len(found) > 1:
         raise NotMeant(wording.which_applicant([request for request, _ in found]))
     request, rest = found[0]
     return Meant((request,), told=True), rest
 
 
-async def managed_request(tx: Tx, management_room: str, number: int) -> Request | Words:
+async def managed_request(tx: Tx, management_room: str, number: int) -> Request | Said:
     """The request with this number, if its room is managed from here."""
     request = await requests.by_number(tx, management_room, number, held=False)
     room = await rooms.find(tx, request.room_id) if request is not None else None
     if request is None or room is None or room.management_room != management_room:
-        return wording.no_such_request(number)
+        commands = Code("!kb list"), Code("!kb invites")
+        return notice("meant.no_request", request=Numbered(number), list=commands[0], invites=commands[1])
     return request

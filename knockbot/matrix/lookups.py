@@ -5,11 +5,12 @@ from __future__ import annotations
 from knockbot.config.values import Permission
 from knockbot.domain import wording
 from knockbot.domain.model import Knock, Membership, Request
-from knockbot.domain.words import Words, lines
+from knockbot.domain.notices import below
+from knockbot.domain.words import Said, Words, as_notice, lines
 from knockbot.errors import Never
 from knockbot.flow import checkup, names, rules, settle
 from knockbot.flow.judge import judge
-from knockbot.matrix.calls import Call, Meant
+from knockbot.matrix.calls import Call, Meant, no_such_revision
 from knockbot.matrix.events import REASON_KEPT
 from knockbot.store import addressees, audit, effects, pins, policies, requests, rooms
 from knockbot.store.rooms import ProtectedRoom
@@ -57,19 +58,19 @@ async def list_invites(call: Call, room: ProtectedRoom) -> Words:
     return wording.invite_list(room.label, standing, addresses, call.door.now())
 
 
-async def show(call: Call, meant: Meant) -> Words:
+async def show(call: Call, meant: Meant) -> Said:
     """One request, or several, with all there is to know."""
-    shown = []
+    shown: list[Said] = []
     async with call.door.db.tx() as tx:
         for request in meant.found:
-            if isinstance(request, Words):
+            if isinstance(request, Said):
                 shown.append(request)
                 continue
             known = await addressees.of_room(tx, request.room_id)
             sent_to = known.get(request.invite.token) if request.invite is not None else None
             history = [wording.history_line(line) for line in await audit.of_request(tx, request.id)]
             shown.append(wording.shown_request(request, await settle.label_of(tx, request.room_id), history, sent_to))
-    return lines(shown)
+    return below(*map(as_notice, shown))
 
 
 async def queue(call: Call) -> Words:
@@ -98,7 +99,7 @@ async def check(call: Call, room: ProtectedRoom) -> Words:
         return wording.checked(room.label, wording.tick(False, "", checkup.NOT_THERE))
 
 
-async def policy_show(call: Call, room: ProtectedRoom, number: int | None) -> Words:
+async def policy_show(call: Call, room: ProtectedRoom, number: int | None) -> Said:
     """The policy in force, or an old one, as it was written."""
     async with call.door.db.tx() as tx:
         if number is None:
@@ -108,7 +109,7 @@ async def policy_show(call: Call, room: ProtectedRoom, number: int | None) -> Wo
         old = await policies.revision(tx, room.room_id, number)
         meant = await pins.at(tx, pins.of_revision(room.room_id, number))
     if old is None:
-        return wording.no_such_revision(room.label, number)
+        return no_such_revision(room, number)
     shown = wording.policy_shown(room.label, f"revision {old.revision} by {old.author}", old.text)
     return lines([shown, *(wording.named_room(pin.name, pin.room_id) for pin in meant.values())])
 

@@ -10,12 +10,13 @@ from knockbot.domain import wording
 from knockbot.domain.ids import RoomReference
 from knockbot.domain.invites import Address
 from knockbot.domain.model import Request, Verdict, Wish
-from knockbot.domain.notices import Room, below, notice
-from knockbot.domain.words import NOTHING, Said, as_notice, lines
+from knockbot.domain.notices import Code, Notice, Numbered, Room, Stranger, below, notice
+from knockbot.domain.words import NAME_LIMIT as SHOWN
+from knockbot.domain.words import NOTHING, Said, as_notice
 from knockbot.errors import Fault
 from knockbot.flow import entry, invites, issuing, journal, review, rulebook
 from knockbot.flow.door import Door
-from knockbot.matrix.calls import AWAITED, TICK, Call, Meant, Promise, Reply
+from knockbot.matrix.calls import AWAITED, TICK, Call, Meant, Promise, Reply, no_such_revision
 from knockbot.store import pins, policies
 from knockbot.store.db import Tx
 from knockbot.store.rooms import ProtectedRoom
@@ -64,7 +65,7 @@ async def revoke(call: Call, meant: Meant, reason: str) -> Said | Promise:
     """Take third-party invites back."""
     wrong = [one.number for one in meant.found if isinstance(one, Request) and (one.invite is None or one.redeemed)]
     if wrong:
-        return lines(wording.not_an_invite(number) for number in wrong)
+        return below(*(notice("meant.not_revocable", request=Numbered(number)) for number in wrong))
     return await _said_of_each(call, meant, Verdict.REJECT, reason, invites.revoke, called="revoke")
 
 
@@ -90,13 +91,18 @@ async def _said_of_each(
             if isinstance(request, Request) and refused[place] is None:
                 refused[place] = await take(call.door, tx, wish, request.id)
                 hit += [request] if refused[place] is None else []
-        unread = wording.numbers_unread(reason) if hit and _NUMBERS.fullmatch(reason) else NOTHING
+        unread = _numbers_unread(reason) if hit and _NUMBERS.fullmatch(reason) else None
         named = wording.hit_by_answer(hit, called or verdict.value) if hit and (meant.told or unread) else NOTHING
-        said: list[Said | None] = [named or None, unread or None, *dict.fromkeys(refused.values())]
+        said: list[Said | None] = [named or None, unread, *dict.fromkeys(refused.values())]
         kept = [as_notice(one) for one in said if one is not None]
         return below(*kept) if kept else TICK
 
     return take_each
+
+
+def _numbers_unread(reason: str) -> Notice:
+    """Words that look like numbers went along with the answer."""
+    return notice("meant.numbers_unread", text=Stranger(reason, SHOWN), example=Code("5, 6"))
 
 
 _NUMBERS = re.compile(r"#?[0-9]{1,9}([\s,\u2013#-]+[0-9]{1,9})*")
@@ -129,7 +135,7 @@ async def policy_revert(call: Call, room: ProtectedRoom, number: int) -> Said | 
         old = await policies.revision(tx, room.room_id, number)
         named = await pins.at(tx, pins.of_revision(room.room_id, number))
     if old is None:
-        return wording.no_such_revision(room.label, number)
+        return no_such_revision(room, number)
     meant = {name: pin.room_id for name, pin in named.items()}  # as it was: its aliases may lead elsewhere by now
     return await _put_in_force(call, rulebook.Change(room, call.actor, old.text, call.cause, meant, reverts=number))
 

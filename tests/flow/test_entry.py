@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from knockbot.domain.words import moment
+from knockbot.chat.times import moment
+from knockbot.domain.languages import Language
 from knockbot.errors import Later, Never
 from knockbot.flow import entry
 from knockbot.store import pending_protects, rooms
@@ -322,7 +323,7 @@ async def test_three_failures_within_an_hour_are_enough(house: House) -> None:
     house.world.calls.clear()
     for _ in range(3):  # which does not put it off any further
         house.clock.go_on(600)
-        assert moment(first + 3600_000) in await protect(house, by=BOB)
+        assert moment(first + 3600_000, Language.EN) in await protect(house, by=BOB)
     assert house.world.asked("join", "room", "powers", "resolve") == []
 
     house.clock.go_on(1800)
