@@ -450,7 +450,8 @@ def content(wheel: Path) -> dict[str, bytes]:
 
 
 def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
-    package = {str(file.relative_to(ROOT)) for file in (ROOT / "knockbot").rglob("*.py")} | {"knockbot/py.typed"}
+    files = [file for kind in ("*.py", "*.po", "py.typed") for file in (ROOT / "knockbot").rglob(kind)]
+    package = {str(file.relative_to(ROOT)) for file in files}
 
     assert {name for name in content(wheel) if ".dist-info/" not in name} == package
 
