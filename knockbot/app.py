@@ -22,19 +22,23 @@ from knockbot.config.values import Listen
 from knockbot.domain.model import (
     Echo,
     MemberChange,
+    Membership,
     Message,
     Reaction,
     Redaction,
     RoomChange,
     ThirdPartyChange,
 )
+from knockbot.engine.backoff import backoff
+from knockbot.engine.inbox import Inbox
+from knockbot.engine.turn import Handled, Handler, Turn
 from knockbot.errors import ActionError, Fault, Later, Never, Unavailable
 from knockbot.flow import configured, entry, intake, invites, issuing, names, redacting, sealed, successors, upgrading
-from knockbot.flow.arrivals import Arrivals, Handler
+from knockbot.flow.arriving import Reader
 from knockbot.flow.door import Door
 from knockbot.flow.recall import recall
 from knockbot.flow.reconcile import reconcile
-from knockbot.flow.worker import Worker, backoff
+from knockbot.flow.worker import Worker
 from knockbot.matrix import commands, events
 from knockbot.matrix.account import Account
 from knockbot.matrix.actions import Hand, actions
@@ -121,7 +125,7 @@ async def take_settings(door: Door, settings: Settings) -> None:
         if part not in LIVE and getattr(settings, part) != getattr(door.settings, part):
             log.warning("%s has changed in the config; that takes a restart", part)
     new = replace(door.settings, **{part: getattr(settings, part) for part in LIVE})
-    async with door.bells.protecting:
+    async with door.protecting:
         await configured.look_up(door, new)  # so that a policy meets no name that is not known yet
         door.settings = new
     logs.configure(settings.logging)
@@ -139,9 +143,9 @@ async def service(settings: Settings) -> AsyncIterator[Door]:
         door.vouch = identity.vouch
         keyring = await _keyring(door, homeserver, session)
         gateway = Gateway(
-            settings.appservice.hs_token, db, door.bells, now, sealed_for=door.bot if keyring is not None else None
+            settings.appservice.hs_token, db, door.wakeups, now, sealed_for=door.bot if keyring is not None else None
         )
-        arrivals = Arrivals(door, events.parse, handlers(door), lambda room_id: reconcile(door, room_id), keyring)
+        arrivals = new_inbox(door, keyring)
         worker = Worker(door, actions(Hand(door, homeserver, identity, keyring)), keyring)
         async with db.tx() as tx:
             await processes.beat(tx, db.process, now())
@@ -175,51 +179,61 @@ async def service(settings: Settings) -> AsyncIterator[Door]:
                         await processes.leave(tx, db.process)
 
 
-def handlers(door: Door) -> dict[type[Any], Handler]:
-    """Who handles what reaches the door."""
+async def _member_changed(door: Door, change: MemberChange) -> Handled:
+    door.standings.forget(change.room_id, None if change.user_id == door.bot else change.user_id)
+    if change.user_id == door.bot:
+        return await _bot_moved(door, change)
+    return await intake.member_changed(door, change)
 
-    async def member(change: MemberChange, seq: int) -> None:
-        door.standings.forget(change.room_id, None if change.user_id == door.bot else change.user_id)
-        if change.user_id == door.bot:
-            await entry.bot_moved(door, change, seq)
-            await upgrading.bot_moved(door, change)
-        else:
-            await intake.member_changed(door, change, seq)
 
-    async def message(said: Message, seq: int) -> None:
-        await commands.hear(door, said, seq)
+async def _bot_moved(door: Door, change: MemberChange) -> Handled:
+    moving = await entry.bot_moved(door, change)
 
-    async def reaction(clicked: Reaction, seq: int) -> None:
-        await successors.reacted(door, clicked, seq)
+    async def write(turn: Turn) -> None:
+        if moving is not None:
+            await moving(turn)
+        if change.membership is Membership.JOIN:
+            await upgrading.entered(door, turn, change.room_id)
 
-    async def third_party_change(change: ThirdPartyChange, seq: int) -> None:
-        await invites.invite_changed(door, change, seq)
+    return write
 
-    async def redaction(made: Redaction, seq: int) -> None:
-        await redacting.redacted(door, made, seq)
 
-    async def room_change(change: RoomChange, seq: int) -> None:
-        door.standings.forget(change.room_id)
-        async with door.closing(seq) as tx:
-            if await rooms.find(tx, change.room_id) is None:
-                await effects.unblock(tx, change.room_id, now())  # perhaps I may speak there again
-            await sealed.tell_if_silent(door, tx, change.room_id)
-        door.bells.configured.set()
-        await successors.room_changed(door, change)
+async def _room_changed(door: Door, change: RoomChange) -> Handled:
+    door.standings.forget(change.room_id)
 
-    async def echo(heard: Echo, seq: int) -> None:
-        async with door.closing(seq) as tx:
-            await effects.echoed(tx, heard.effect_key, heard.event_id)
+    async def write(turn: Turn) -> None:
+        if await rooms.find(turn.tx, change.room_id) is None:
+            await effects.unblock(turn.tx, change.room_id, turn.now)  # perhaps I may speak there again
+        await sealed.tell_if_silent(door, turn.tx, change.room_id)
+        turn.after(door.configured.set)
+        await successors.room_changed(door, turn, change)
 
-    return {
-        MemberChange: member,
-        ThirdPartyChange: third_party_change,
-        Redaction: redaction,
-        Message: message,
-        Reaction: reaction,
-        RoomChange: room_change,
-        Echo: echo,
-    }
+    return write
+
+
+async def _echoed(_: Door, heard: Echo) -> Handled:
+    async def write(turn: Turn) -> None:
+        await effects.echoed(turn.tx, heard.effect_key, heard.event_id)
+
+    return write
+
+
+HANDLERS: dict[type[Any], Handler[Door, Any]] = {
+    MemberChange: _member_changed,
+    ThirdPartyChange: invites.invite_changed,
+    Redaction: redacting.redacted,
+    Message: commands.hear,
+    Reaction: successors.reacted,
+    RoomChange: _room_changed,
+    Echo: _echoed,
+}
+"""Who handles what has happened."""
+
+
+def new_inbox(door: Door, keys: Keyring | None = None) -> Inbox[Door]:
+    """What came in, at work."""
+    reader = Reader(door, events.parse, keys)
+    return Inbox(door, reader, HANDLERS, reconcile, elsewhere=door.elsewhere.waiting)
 
 
 async def _keyring(door: Door, homeserver: Homeserver, session: ClientSession) -> Keyring | None:
@@ -288,14 +302,14 @@ async def protect_configured(door: Door) -> None:
     """The rooms of the config file: on start, hourly, and, while something is missing, when that may have changed."""
     entered = -ROUNDS
     while True:
-        door.bells.configured.clear()
+        door.configured.clear()
         enter = time.monotonic() - entered >= ROUNDS
         complete = await configured.keep(door, enter=enter)
         if enter:
             entered = time.monotonic()
         try:
             async with asyncio.timeout(ROUNDS if complete else PATIENCE):
-                await door.bells.configured.wait()
+                await door.configured.wait()
         except TimeoutError:
             pass  # an alias may lead somewhere by now
 

@@ -76,7 +76,7 @@ async def time_passes(keeper: InProcess) -> None:
     """As if all that waits for another server had waited long enough."""
     async with keeper.door.db.tx() as tx:
         await tx.execute("UPDATE effects SET due_at = 0 WHERE state = 'due' AND server IS NOT NULL")
-    keeper.door.bells.effects.set()
+    keeper.door.wakeups.effects.set()
 
 
 async def waits_for(keeper: InProcess, garden: Garden, who: Person) -> effects.Open:

@@ -213,7 +213,7 @@ class InProcess(Keeper):
     async def _is_through(self, last_word: str) -> bool:
         """Whether this message came in, and nothing is left to do now."""
         async with self.door.db.tx() as tx:
-            if not await inbox.is_known(tx, last_word) or await inbox.turns_waiting(tx) or self.door.bells.unchecked:
+            if not await inbox.is_known(tx, last_word) or await inbox.queues_waiting(tx) or self.door.wakeups.unchecked:
                 return False
             busy = "SELECT 1 FROM effects WHERE state = 'running' OR (state = 'due' AND due_at <= $1)"
             return await tx.fetchrow(busy, self.door.now()) is None

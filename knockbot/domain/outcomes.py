@@ -57,7 +57,7 @@ def _was_let_in(request: Request, change: MemberChange) -> bool:
 # --- third-party invites --------------------------------------------------------------------------------------
 
 
-class Turn(StrEnum):
+class InviteEvent(StrEnum):
     """What happens to a third-party invite."""
 
     ACCEPTED = "accepted"
@@ -72,23 +72,23 @@ class Turn(StrEnum):
     """Somebody came in by it."""
 
 
-INVITE_OUTCOMES: dict[tuple[State, Turn], State] = {
-    (State.PENDING, Turn.ACCEPTED): State.STANDING,
-    (State.PENDING, Turn.EMPTIED): State.REVOKED,
-    (State.PENDING, Turn.REDEEMED): State.REDEEMED,
-    (State.STANDING, Turn.FORWARDED): State.PENDING,
+INVITE_OUTCOMES: dict[tuple[State, InviteEvent], State] = {
+    (State.PENDING, InviteEvent.ACCEPTED): State.STANDING,
+    (State.PENDING, InviteEvent.EMPTIED): State.REVOKED,
+    (State.PENDING, InviteEvent.REDEEMED): State.REDEEMED,
+    (State.STANDING, InviteEvent.FORWARDED): State.PENDING,
     # Whoever may invite may put keys of their own under an accepted token: the word was for what stood there then.
-    (State.STANDING, Turn.REPLACED): State.PENDING,
-    (State.STANDING, Turn.EMPTIED): State.REVOKED,
-    (State.STANDING, Turn.REDEEMED): State.REDEEMED,
+    (State.STANDING, InviteEvent.REPLACED): State.PENDING,
+    (State.STANDING, InviteEvent.EMPTIED): State.REVOKED,
+    (State.STANDING, InviteEvent.REDEEMED): State.REDEEMED,
     # The two crossed on the way.
-    (State.REVOKED, Turn.REDEEMED): State.REDEEMED,
+    (State.REVOKED, InviteEvent.REDEEMED): State.REDEEMED,
 }
 """`redeemed` is the end: emptying the state afterwards lets nobody out again, and whoever came in is no longer an
 invite but a member (`after_redeeming`)."""
 
 
-def invite_outcome(state: State, turn: Turn) -> State | None:
+def invite_outcome(state: State, turn: InviteEvent) -> State | None:
     """The state that this brings a third-party invite to; `None` where it changes nothing."""
     return INVITE_OUTCOMES.get((state, turn))
 

@@ -45,7 +45,7 @@ async def keep(door: Door, *, enter: bool = False) -> bool:
 
     With `enter` the bot tries to get into rooms that it is not in; otherwise it waits to be invited.
     """
-    async with door.bells.protecting:
+    async with door.protecting:
         if not await processes.lease(door.db, policies.CONFIG_FILE):
             return False  # another process is at it just now
         try:
@@ -165,7 +165,8 @@ async def _unlock_others(door: Door, settings: Settings, names: Names) -> None:
     """Unlock the rooms that no entry means any more, and forget what names meant that are not there any more."""
     meant = {room for room in (_Entry(settings, names, name).room for name in settings.rooms) if room is not None}
     still_named = set(_named(settings, names))
-    async with door.closing(None) as tx:
+    async with door.turn() as turn:
+        tx = turn.tx
         gone = [pin for pin in await pins.of_the_config(tx) if (pin.place, pin.name) not in still_named]
         await pins.drop(tx, gone)
         await rooms.forget_troubles(tx, set(settings.rooms))
@@ -217,9 +218,10 @@ async def _keep_one(door: Door, place: _Entry, *, enter: bool) -> str | None:
         if outside is not None:
             return outside
         view = await door.outside.room(room_id)
-    async with door.closing(None) as tx:
+    async with door.turn() as turn:
+        tx = turn.tx
         if view is not None:
-            await entry.protect_now(door, tx, view, management_room, door.bot, locked=True)
+            await entry.protect_now(door, turn, view, management_room, door.bot, locked=True)
         await _put_in_force(door, tx, room_id, *place.policy)
     return None
 
@@ -311,7 +313,8 @@ async def _tell(door: Door, place: _Entry, why: str | None) -> None:
     heard = place.management_room
     if why is not None and heard is not None and not await is_in(door, heard):
         heard = None
-    async with door.closing(None) as tx:
+    async with door.turn() as turn:
+        tx = turn.tx
         if not await rooms.configured_trouble(tx, place.name, why):
             return
         if why is not None:

@@ -1,11 +1,11 @@
-"""What the verbs of the flow have at hand: the database, the clock, the bells, and the world outside as protocols."""
+"""What the verbs of the flow have at hand: the database, the clock, the wake-ups, the world outside."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -23,13 +23,14 @@ from knockbot.domain.model import (
 )
 from knockbot.domain.power import Powers
 from knockbot.domain.upgrades import Tombstone
+from knockbot.engine.turn import Turn, Turns
+from knockbot.engine.wakeups import Wakeups
 from knockbot.errors import Never
 from knockbot.flow.compiled import Compiled
 from knockbot.flow.elsewhere import Elsewhere
 from knockbot.flow.standings import Standings
 from knockbot.flow.workbench import Workbench
-from knockbot.store import inbox
-from knockbot.store.db import Database, Tx
+from knockbot.store.db import Database
 
 log = logging.getLogger("knockbot.flow")
 
@@ -99,22 +100,6 @@ class Outside(Protocol):
         """Leave a room, decline an invite or take a knock back."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bells:
-    """Rung when there may be something to do; missing a ring costs a second, not an event."""
-
-    arrivals: asyncio.Event = field(default_factory=asyncio.Event)
-    effects: asyncio.Event = field(default_factory=asyncio.Event)
-    mail: asyncio.Event = field(default_factory=asyncio.Event)
-    """For the bot's device, where encryption is allowed."""
-    configured: asyncio.Event = field(default_factory=asyncio.Event)
-    """Perhaps a room of the config file can be protected now that could not be before."""
-    protecting: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held while the rooms of the config file are protected."""
-    unchecked: set[str] = field(default_factory=set)
-    """Protected rooms whose real state is to be compared with the records, each in its own turn."""
-
-
 Vouch = Callable[[Sequence[IdentityKey]], Awaitable[Known]]
 
 
@@ -160,10 +145,6 @@ class InClear:
         return locked
 
 
-class Overrun(Exception):
-    """Another process handled this arrival first; its work stands and ours is dropped."""
-
-
 @dataclass(slots=True)
 class Door:
     """All that a verb of the flow needs, handed to each as its first argument."""
@@ -174,7 +155,11 @@ class Door:
     """The one part that changes: `app.take_settings` puts others in place when the config is read again."""
     now: Callable[[], int]
     """The time, in milliseconds since the epoch."""
-    bells: Bells = field(default_factory=Bells)
+    wakeups: Wakeups = field(default_factory=Wakeups)
+    configured: asyncio.Event = field(default_factory=asyncio.Event)
+    """Perhaps a room of the config file can be protected now that could not be before."""
+    protecting: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while the rooms of the config file are protected."""
     vouch: Vouch = nobody_asked
     """Asks the configured identity servers whether the keys of a third-party invite hold."""
     locker: Locker = field(default_factory=InClear)
@@ -184,13 +169,13 @@ class Door:
     """What only other servers can say or do."""
     standings: Standings = field(default_factory=Standings)
     """Who may do what, as far as it was seen and has not changed since."""
-    _looks_after: dict[int, list[str]] = field(init=False, default_factory=dict)
-    """Rooms to look at once a transaction of `closing` is committed, by its identity."""
+    turns: Turns = field(init=False)
 
     def __post_init__(self) -> None:
         """Ready to work."""
-        self.elsewhere = Elsewhere(self.now, self.bells.arrivals.set, self.home)
+        self.elsewhere = Elsewhere(self.now, self.wakeups.arrivals.set, self.home)
         self.workbench = Workbench(self.now)
+        self.turns = Turns(self.db, self.now, self.wakeups.effects.set)
 
     @property
     def bot(self) -> str:
@@ -204,27 +189,8 @@ class Door:
 
     def look_at(self, room_id: str) -> None:
         """Have a protected room's real state compared with the records, soon."""
-        self.bells.unchecked.add(room_id)
-        self.bells.arrivals.set()
+        self.wakeups.look_at(room_id)
 
-    def look_at_after(self, tx: Tx, room_id: str) -> None:
-        """The same, once this transaction of `closing` is committed: before, the look would not see it."""
-        self._looks_after.setdefault(id(tx), []).append(room_id)
-
-    @asynccontextmanager
-    async def closing(self, seq: int | None) -> AsyncIterator[Tx]:
-        """The transaction that ends the handling of an arrival: all of its outcome, and that it is handled.
-
-        `seq` is `None` for what did not come through the inbox. Raises `Overrun` where another process was quicker.
-        """
-        rooms: list[str] = []
-        async with self.db.tx() as tx:
-            if seq is not None and not await inbox.handled(tx, seq, self.now()):
-                raise Overrun
-            try:
-                yield tx
-            finally:
-                rooms = self._looks_after.pop(id(tx), [])
-        for room_id in rooms:
-            self.look_at(room_id)
-        self.bells.effects.set()
+    def turn(self, cause: str = "") -> AbstractAsyncContextManager[Turn]:
+        """A transaction in which one thing is written that no arrival brought; for those there are handlers."""
+        return self.turns.open(cause)

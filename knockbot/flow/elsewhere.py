@@ -1,8 +1,8 @@
 """What only another server can say or do: asked a few at a time, and in no place that somebody else waits for.
 
 An alias of a server that is dead, or a room that lives there, keeps whoever asks for it waiting for half a minute. So
-who waits gives their place in `arrivals.py` away meanwhile, one server has few questions at a time, one that was silent
-has none for a while, and one person has only so many a minute.
+who waits gives their place in `engine/inbox.py` away meanwhile, one server has few questions at a time, one that was
+silent has none for a while, and one person has only so many a minute.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from knockbot.config.values import Permission
 from knockbot.domain import plan
@@ -31,6 +32,7 @@ from knockbot.domain.notices import Level as PowerLevel
 from knockbot.domain.power import Level
 from knockbot.domain.upgrades import Stage
 from knockbot.domain.words import NOTHING, Said, Words, as_notice
+from knockbot.engine.turn import Turn, Write
 from knockbot.errors import ActionError, Later, Never
 from knockbot.flow import journal, refusals, rules, sealed, settle
 from knockbot.flow.checkup import NOT_THERE, checklist, shortage
@@ -53,19 +55,20 @@ OPEN_TO_ALL = frozenset({"public"})
 # --- the bot's own membership ---------------------------------------------------------------------------------
 
 
-async def bot_moved(door: Door, change: MemberChange, seq: int) -> None:
+async def bot_moved(door: Door, change: MemberChange) -> Write[None] | None:
     """The bot was invited, entered, left or was put out."""
     if change.membership is Membership.INVITE:
-        await _invited(door, change, seq)
-    elif change.membership is Membership.JOIN:
-        await _entered(door, change, seq)
-    else:
-        await _is_out(door, change, seq)
+        return _invited(door, change)
+    if change.membership is Membership.JOIN:
+        return await _entered(door, change)
+    return _is_out(door, change)
 
 
-async def _invited(door: Door, change: MemberChange, seq: int) -> None:
+def _invited(door: Door, change: MemberChange) -> Write[None]:
     """Take an invite from somebody who is permitted, or one that was asked for; decline others without a word."""
-    async with door.closing(seq) as tx:
+
+    async def write(turn: Turn) -> None:
+        tx = turn.tx
         await bot_memberships.note(tx, change.room_id, change.membership, door.now(), inviter=change.sender)
         welcome = (
             door.settings.permission_of(change.sender) is not None
@@ -77,6 +80,8 @@ async def _invited(door: Door, change: MemberChange, seq: int) -> None:
         await effects.overtake_going(tx, change.room_id, "there is another invite by now", door.now())
         await effects.add(tx, [go(change.room_id, change.event_id)], door.now())
 
+    return write
+
 
 async def _is_expected(door: Door, tx: Tx, room_id: str) -> bool:
     """Whether the config file names this room, or it replaces one that the bot knows: whoever invites the bot there."""
@@ -87,20 +92,21 @@ async def _is_expected(door: Door, tx: Tx, room_id: str) -> bool:
     return any(upgrade.stage is Stage.WAITING for upgrade in await room_upgrades.leading_to(tx, room_id))
 
 
-async def _entered(door: Door, change: MemberChange, seq: int) -> None:
+async def _entered(door: Door, change: MemberChange) -> Write[None] | None:
     if not await is_in(door, change.room_id):  # out again by now, of which the next event tells
-        async with door.closing(seq):
-            return
+        return None
     async with door.db.tx() as tx:
         waiting = await pending_protects.of_room(tx, change.room_id)
-    promises = [await _judge_ask(door, _ask_of(pending), pending.room_id) for pending in waiting]
-    if waiting and not any(promise.view for promise in promises):
+    grants = [await _judge_ask(door, _ask_of(pending), pending.room_id) for pending in waiting]
+    if waiting and not any(grant.view for grant in grants):
         await _leave_unless_needed(door, change.room_id)
     unreadable = not waiting and await _cannot_be_read(door, change.room_id)
     with suppress(Never):  # it was put out again
         await sealed.is_encrypted(door, change.room_id)
     replaces = await _replaces_management_room(door, change.room_id)
-    async with door.closing(seq) as tx:
+
+    async def write(turn: Turn) -> None:
+        tx = turn.tx
         await bot_memberships.note(tx, change.room_id, change.membership, door.now())
         inviter = await bot_memberships.inviter(tx, change.room_id)
         if unreadable and inviter is not None:
@@ -113,14 +119,16 @@ async def _entered(door: Door, change: MemberChange, seq: int) -> None:
             said = notice("room.replaces_management", command=Code("!kb protect ROOM"))
             await settle.say(door, tx, change.room_id, occasion, said, aloud=True)
         await pending_protects.clear(tx, change.room_id)
-        for pending, promise in zip(waiting, promises, strict=True):
-            reply = await promise.keep(door, tx)
+        for pending, grant in zip(waiting, grants, strict=True):
+            reply = await grant.write(door, turn)
             occasion = f"protect:{pending.room_id}:{change.event_id}:{pending.requester}"
             await settle.say(door, tx, pending.management_room, occasion, reply, reply_to=pending.cause)
         await effects.unblock(tx, change.room_id, door.now())
         await sealed.tell_if_silent(door, tx, change.room_id)
-    door.look_at(change.room_id)
-    door.bells.configured.set()
+        turn.after(partial(door.look_at, change.room_id))
+        turn.after(door.configured.set)
+
+    return write
 
 
 async def _replaces_management_room(door: Door, room_id: str) -> bool:
@@ -165,8 +173,9 @@ async def _cannot_be_read(door: Door, room_id: str) -> bool:
     return view.encrypted and view.join_rule == "invite"
 
 
-async def _is_out(door: Door, change: MemberChange, seq: int) -> None:
-    async with door.closing(seq) as tx:
+def _is_out(door: Door, change: MemberChange) -> Write[None]:
+    async def write(turn: Turn) -> None:
+        tx = turn.tx
         await bot_memberships.note(tx, change.room_id, change.membership, door.now())
         await effects.overtake_going(tx, change.room_id, f"I am at {change.membership} by now", door.now())
         for pending in [] if change.of_their_own else await pending_protects.of_room(tx, change.room_id):
@@ -176,12 +185,14 @@ async def _is_out(door: Door, change: MemberChange, seq: int) -> None:
         if not change.of_their_own:
             await pending_protects.clear(tx, change.room_id)
         if await rooms.is_management_room(tx, change.room_id):
-            door.look_at_after(tx, change.room_id)
+            turn.after(partial(door.look_at, change.room_id))
         room = await rooms.find(tx, change.room_id)
         if room is not None and await rooms.set_trouble(tx, change.room_id, NOT_THERE):
             # The bot leaves no protected room: one that an admin deletes is left in its name.
             said = _removed(Room(room.room_id, room.label), change)
             await settle.alarm(door, tx, change.room_id, f"removed:{change.event_id}", said)
+
+    return write
 
 
 def _removed(room: Room, change: MemberChange) -> Notice:
@@ -204,7 +215,8 @@ def _turned_away(change: MemberChange) -> Notice:
 
 async def leave_unused(door: Door) -> None:
     """Leave the rooms that nobody has used within a day."""
-    async with door.closing(None) as tx:
+    async with door.turn() as turn:
+        tx = turn.tx
         for room_id in await bot_memberships.unused(tx, door.now() - DAY):
             log.info("leaving %s: nobody has used me there for a day", room_id)
             await effects.add(tx, [plan.leave(room_id, f"unused:{door.now()}")], door.now())
@@ -224,7 +236,7 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Promise:
+class Grant:
     """What came of an ask: words, and, where it was granted, the room to protect with its checklist."""
 
     words: Said
@@ -237,15 +249,16 @@ class Promise:
     counts: bool = True
     """Whether an ask that was not granted is one of the few that are allowed."""
 
-    async def keep(self, door: Door, tx: Tx) -> Said:
-        """Write it down, in the transaction that ends the handling of the command; returns the reply."""
+    async def write(self, door: Door, turn: Turn) -> Said:
+        """Write it down, in the turn of the command; returns the reply."""
+        tx = turn.tx
         if self.pending is not None:
             await pending_protects.add(tx, self.pending)
         if self.ask is not None and not self.counts:
             await pending_protects.forgive(tx, self.ask.cause)
         if self.view is None or self.ask is None:
             return self.words
-        await protect_now(door, tx, self.view, self.ask.management_room, self.ask.requester)
+        await protect_now(door, turn, self.view, self.ask.management_room, self.ask.requester)
         await rooms.set_trouble(tx, self.view.room_id, self.trouble)  # the checklist tells it
         await rooms.note_concerns(tx, self.view.room_id, self.concerns)
         await pending_protects.forgive(tx, self.ask.cause)
@@ -254,21 +267,21 @@ class Promise:
         return below(done, as_notice(self.checklist), following)
 
 
-async def protect(door: Door, ask: Ask) -> Promise:
+async def protect(door: Door, ask: Ask) -> Grant:
     """Go through the checks of `protect`, in their order, and get into the room on the way."""
     refusal = await journal.refusing(_may_ask(door, ask), ask.requester, "protect", ask.reference.room)
     if refusal is not None:
-        return Promise(refusal)
+        return Grant(refusal)
     try:
         room_id, via = await locate(door, ask.reference, ask.requester)
     except ActionError as error:
         # Our own server's directory is asked as often as anybody likes: a slip of the pen costs nothing.
         counts = server_of(ask.reference.room) != door.home
         said = notice("protect.not_found", room=Letters(ask.reference.room), why=Foreign(error.why))
-        return Promise(said, ask=ask, counts=counts)
+        return Grant(said, ask=ask, counts=counts)
     refusal = await journal.refusing(_unfit_to_manage(door, ask, room_id), ask.requester, "protect", room_id)
     if refusal is not None:
-        return Promise(refusal, ask=ask, counts=False)  # it is about this room, and asks nothing of the other
+        return Grant(refusal, ask=ask, counts=False)  # it is about this room, and asks nothing of the other
     if await is_in(door, room_id):
         return await _judge_ask(door, ask, room_id)
     return await _get_in(door, ask, room_id, via)
@@ -313,7 +326,7 @@ async def _power_to_manage(door: Door, management_room: str, actor: str) -> tupl
     return powers.needed_for_state(""), powers.level(actor)
 
 
-async def _get_in(door: Door, ask: Ask, room_id: str, via: tuple[str, ...]) -> Promise:
+async def _get_in(door: Door, ask: Ask, room_id: str, via: tuple[str, ...]) -> Grant:
     """Use an invite or an open door, else knock and wait.
 
     What is said to that tells nobody whether the bot, or anybody else, is in a room.
@@ -325,13 +338,13 @@ async def _get_in(door: Door, ask: Ask, room_id: str, via: tuple[str, ...]) -> P
     except Later as error:
         why, bot = Foreign(error.why.rstrip(".")), User(door.bot)
         reference, command = Letters(ask.reference.room), Code("!kb protect")
-        return Promise(notice("protect.cannot_enter", room=reference, why=why, bot=bot, command=command))
+        return Grant(notice("protect.cannot_enter", room=reference, why=why, bot=bot, command=command))
     if membership is not Membership.JOIN:
-        return Promise(_not_yet(door, ask), pending=pending if membership is Membership.KNOCK else None)
-    promise = await _judge_ask(door, ask, room_id)
-    if promise.view is None:
+        return Grant(_not_yet(door, ask), pending=pending if membership is Membership.KNOCK else None)
+    grant = await _judge_ask(door, ask, room_id)
+    if grant.view is None:
         await _leave_unless_needed(door, room_id)
-    return promise
+    return grant
 
 
 async def _enter_or_knock(door: Door, room_id: str, via: tuple[str, ...]) -> Membership | None:
@@ -347,15 +360,15 @@ async def _enter_or_knock(door: Door, room_id: str, via: tuple[str, ...]) -> Mem
     return Membership.JOIN
 
 
-async def _judge_ask(door: Door, ask: Ask, room_id: str) -> Promise:
+async def _judge_ask(door: Door, ask: Ask, room_id: str) -> Grant:
     """The bot is in: may the requester have this room protected?"""
     refusal = await journal.refusing(_may_protect(door, ask, room_id), ask.requester, "protect", room_id)
     if refusal is not None:
-        return Promise(refusal)
+        return Grant(refusal)
     view = await door.outside.room(room_id)
     powers = await door.outside.powers(room_id)
     concerns = of_protected(view.join_rule, view.version, powers)
-    return Promise(NOTHING, view, await checklist(door, view), shortage(powers, door.bot), concerns, ask=ask)
+    return Grant(NOTHING, view, await checklist(door, view), shortage(powers, door.bot), concerns, ask=ask)
 
 
 async def _may_protect(door: Door, ask: Ask, room_id: str) -> Said | None:
@@ -381,9 +394,10 @@ async def _leave_unless_needed(door: Door, room_id: str) -> None:
 
 
 async def protect_now(
-    door: Door, tx: Tx, view: RoomView, management_room: str, by: str, *, locked: bool = False
+    door: Door, turn: Turn, view: RoomView, management_room: str, by: str, *, locked: bool = False
 ) -> None:
     """Protect this room from now on."""
+    tx = turn.tx
     before = await rooms.find(tx, view.room_id)
     await rooms.protect(tx, ProtectedRoom(view.room_id, management_room, view.label, by, door.now(), locked))
     for room_id in (view.room_id, management_room):
@@ -395,7 +409,7 @@ async def protect_now(
     detail = {"management_room": management_room}
     await settle.record_of_room(door, tx, view.room_id, by, "protect", **detail)
     await _bring_requests(door, tx, view.room_id, management_room, kept_before=before is not None)
-    door.look_at_after(tx, view.room_id)
+    turn.after(partial(door.look_at, view.room_id))
 
 
 async def _bring_requests(door: Door, tx: Tx, room_id: str, management_room: str, *, kept_before: bool) -> None:

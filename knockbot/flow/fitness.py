@@ -14,7 +14,8 @@ from knockbot.store.rooms import ProtectedRoom
 
 async def changed(door: Door, room: ProtectedRoom, concerns: tuple[Concern, ...]) -> None:
     """Tell the moderators of a protected room, once, that it became unfit, or fit again."""
-    async with door.closing(None) as tx:
+    async with door.turn() as turn:
+        tx = turn.tx
         if await room_upgrades.find(tx, room.room_id) is not None:
             return  # it was replaced, and an upgrade changes its powers
         before = await rooms.note_concerns(tx, room.room_id, concerns)
@@ -31,7 +32,8 @@ async def changed(door: Door, room: ProtectedRoom, concerns: tuple[Concern, ...]
 async def look_at_management(door: Door, room_id: str) -> None:
     """The same for a management room: told there, and in the log, since the bot may have nobody else to tell."""
     concerns, replacement = await _of_management(door, room_id)
-    async with door.closing(None) as tx:
+    async with door.turn() as turn:
+        tx = turn.tx
         if not await rooms.is_management_room(tx, room_id):
             return
         before = await rooms.note_management_concerns(tx, room_id, concerns)

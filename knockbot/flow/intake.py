@@ -10,6 +10,7 @@ from knockbot.domain import plan
 from knockbot.domain.model import Act, Decision, MemberChange, Membership, Request, State, Verdict
 from knockbot.domain.notices import Choice, User, notice
 from knockbot.domain.outcomes import credited, outcome
+from knockbot.engine.turn import WAITS, Handled, Turn, Write
 from knockbot.errors import Never
 from knockbot.flow import inviters, redeeming, rules, settle
 from knockbot.flow.door import Door
@@ -25,37 +26,32 @@ MADE_BY: dict[Membership, Act] = {Membership.INVITE: Act.INVITE, Membership.LEAV
 """Which act of the bot leaves which membership behind."""
 
 
-async def member_changed(door: Door, change: MemberChange, seq: int | None) -> None:
-    """Take in one membership event; `seq` is its place in the inbox, if it came that way."""
+async def member_changed(door: Door, change: MemberChange) -> Handled:
+    """Take in one membership event."""
     async with door.db.tx() as tx:
         kept = await rooms.find(tx, change.room_id) is not None
         request = await requests.latest(tx, change.room_id, change.user_id) if kept else None
         if not kept or (request is None and await _says_nothing(door, tx, change)):
-            if seq is not None:
-                await inbox.handled(tx, seq, door.now())
-            return
+            return None
         knocks = change.membership is Membership.KNOCK
         in_force = await rules.known(door, tx, change.room_id) if knocks else None
     if change.token is not None:
-        await redeeming.redeemed(door, change, seq)
-        return
+        return await redeeming.redeemed(door, change)
     held = False
-    if knocks and seq is not None and request is not None and door.now() - request.changed_at < 2 * requests.OF_LATE:
-        if await _hold_back(door, change, seq):
-            return
+    if knocks and request is not None and door.now() - request.changed_at < 2 * requests.OF_LATE:
+        if await _hold_back(door, change):
+            return WAITS
         async with door.db.tx() as tx:
-            held = await inbox.is_held(tx, seq)
+            held = await inbox.is_held(tx, change.event_id)
     current: MemberChange | None = change
     if held or _may_be_old_news(door, change, request):
         current = await _standing(door, change)
     if current is None:
-        async with door.closing(seq):
-            return
+        return None
     if current.membership is not Membership.KNOCK:
-        await moved_on(door, current, seq, request)
-        return
+        return await moved_on(door, current, request)
     decision = await (judge(door, in_force, current.as_knock()) if in_force is not None else judged(door, current))
-    await take_in(door, current, decision, seq)
+    return take_in(door, current, decision)
 
 
 MOST_KNOCKS = 10
@@ -65,15 +61,15 @@ HELD = 5 * MINUTE
 """Milliseconds for which those after them are held back, to be judged as one: the newest."""
 
 
-async def _hold_back(door: Door, change: MemberChange, seq: int) -> bool:
+async def _hold_back(door: Door, change: MemberChange) -> bool:
     """Have somebody who knocks too often wait, unless they have; true if they do now."""
     now = door.now()
     async with door.db.tx() as tx:
         since = now - requests.OF_LATE
         judged = await requests.knocks_since(tx, change.room_id, change.user_id, since, MOST_KNOCKS)
-        if judged < MOST_KNOCKS or await inbox.is_held(tx, seq):
+        if judged < MOST_KNOCKS or await inbox.is_held(tx, change.event_id):
             return False
-        await inbox.hold(tx, seq, change.room_id, change.user_id, until=now + HELD, now=now)
+        await inbox.hold(tx, change.event_id, change.room_id, change.user_id, until=now + HELD, now=now)
     return True
 
 
@@ -112,20 +108,21 @@ async def judged(door: Door, change: MemberChange) -> Decision:
     return await judge(door, await rules.look_up(door, change.room_id), change.as_knock())
 
 
-async def take_in(
+def take_in(
     door: Door,
     change: MemberChange,
     decision: Decision,
-    seq: int | None,
     *,
     card_id: int | None = None,
     stands: bool = False,
-) -> None:
+) -> Write[None]:
     """Open or update the request for a judged knock; where it needs a card, `card_id` names one to be shared.
 
     `stands` says that the knock was seen to stand in the room, whatever is on record of it.
     """
-    async with door.closing(seq) as tx:
+
+    async def write(turn: Turn) -> None:
+        tx = turn.tx
         room = await rooms.find(tx, change.room_id)
         last = await requests.latest(tx, change.room_id, change.user_id)
         known = last is not None and last.event_id == change.event_id
@@ -142,6 +139,8 @@ async def take_in(
             request = await requests.open_knock(tx, room.management_room, change.as_knock(), door.now())
         await settle.carry_out(door, tx, request, decision, card_id=card_id)
 
+    return write
+
 
 async def _knocked_again(door: Door, tx: Tx, request: Request, change: MemberChange) -> Request:
     """The same request with a new knock. An accept was for the old knock only; a reject or a ban still holds."""
@@ -157,7 +156,7 @@ async def _knocked_again(door: Door, tx: Tx, request: Request, change: MemberCha
     return await requests.get(tx, request.id)
 
 
-async def moved_on(door: Door, change: MemberChange, seq: int | None, last: Request | None) -> None:
+async def moved_on(door: Door, change: MemberChange, last: Request | None) -> Write[None]:
     """A membership other than a knock: perhaps the outcome of a request, perhaps the bot's own act coming back.
 
     `last` is the newest knock of whom it is about.
@@ -166,7 +165,9 @@ async def moved_on(door: Door, change: MemberChange, seq: int | None, last: Requ
     overridden = await _by_an_overridden_act(door, change, last)
     fell = await inviters.fallen_by(door, change)
     unasked = await _was_invited_unasked(door, change, last)
-    async with door.closing(seq) as tx:
+
+    async def write(turn: Turn) -> None:
+        tx = turn.tx
         await _note_removal(door, tx, change)
         for request in await requests.about(tx, change.room_id, change.user_id):
             if overridden and _is_overriding(request):
@@ -184,6 +185,8 @@ async def moved_on(door: Door, change: MemberChange, seq: int | None, last: Requ
             said = notice("act.wrong_hit", act=act, user=User(change.user_id), room=room)
             about = await requests.latest(tx, change.room_id, change.user_id)
             await settle.alarm(door, tx, change.room_id, f"wrong:{change.event_id}", said, about=about)
+
+    return write
 
 
 async def _note_removal(door: Door, tx: Tx, change: MemberChange) -> None:

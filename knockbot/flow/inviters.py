@@ -15,7 +15,7 @@ from knockbot.domain import wording
 from knockbot.domain.invites import Fall, Fallen, fall, fallen
 from knockbot.domain.model import Answer, Kind, MemberChange, Request, State, Verdict
 from knockbot.domain.notices import Choice, Number, Room, User, notice, numbered
-from knockbot.domain.outcomes import Turn, invite_outcome
+from knockbot.domain.outcomes import InviteEvent, invite_outcome
 from knockbot.domain.policy import Fate
 from knockbot.domain.power import ANYBODY
 from knockbot.errors import Never
@@ -68,13 +68,15 @@ async def insist(door: Door, request: Request) -> None:
 async def fell(door: Door, loss: Fallen) -> None:
     """A look has found that an inviter may not invite any more; where nobody told, this does."""
     loss = await _with_power(door, loss)
-    async with door.closing(None) as tx:
+    async with door.turn() as turn:
+        tx = turn.tx
         await _deal_with(door, tx, loss)
 
 
 async def rose(door: Door, room_id: str, inviter: str) -> None:
     """A look has found that an inviter may invite."""
-    async with door.closing(None) as tx:
+    async with door.turn() as turn:
+        tx = turn.tx
         await requests.rose(tx, room_id, inviter)
 
 
@@ -124,7 +126,7 @@ async def _revoke(door: Door, tx: Tx, fell: Fallen, theirs: Sequence[Request]) -
 
 async def _forward(door: Door, tx: Tx, fell: Fallen, theirs: Sequence[Request]) -> Sequence[Request]:
     """Those that may stand are open again; those that wait do so anyway."""
-    standing = [request for request in theirs if invite_outcome(request.state, Turn.FORWARDED) is State.PENDING]
+    standing = [request for request in theirs if invite_outcome(request.state, InviteEvent.FORWARDED) is State.PENDING]
     shared = None
     if sum(request.card_id is None for request in standing) > settle.CROWDED:
         shared = (await cards.new(tx, standing[0].management_room, fell.room_id, door.now())).id

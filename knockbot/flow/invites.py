@@ -33,9 +33,10 @@ from knockbot.domain.model import (
     Wish,
 )
 from knockbot.domain.notices import Number, Numbered, User, notice
-from knockbot.domain.outcomes import INVITE_OUTCOMES, Turn, invite_outcome
+from knockbot.domain.outcomes import INVITE_OUTCOMES, InviteEvent, invite_outcome
 from knockbot.domain.policy import Policy
 from knockbot.domain.words import Words
+from knockbot.engine.turn import WAITS, Handled, Turn, Write
 from knockbot.errors import Never
 from knockbot.flow import rules, settle
 from knockbot.flow.door import Door
@@ -49,30 +50,25 @@ from knockbot.times import MINUTE
 # --- what happens to them -------------------------------------------------------------------------------------
 
 
-async def invite_changed(door: Door, change: ThirdPartyChange, seq: int | None) -> None:
+async def invite_changed(door: Door, change: ThirdPartyChange) -> Handled:
     """The state under a token changed. What stands there now is read first: a transaction is a hint."""
     async with door.db.tx() as tx:
         kept = await rooms.find(tx, change.room_id) is not None
         known = await requests.by_token(tx, change.room_id, change.token) if kept else None
     if change.invite is not None and is_awaited(known, change.invite):
-        async with door.closing(seq) as tx:
-            await arrived(door, tx, await requests.by_token(tx, change.room_id, change.token), change.event_id)
-        return
+        return _arriving(door, change)
     stands = None
     if kept and (change.invite is None or not is_on_record(known, change.invite)):
         stands = await _standing(door, change.room_id, change.token)
     if stands is None:
-        async with door.closing(seq):
-            return
+        return None
     if stands.invite is None:
-        await _emptied(door, stands, seq)
-    else:
-        decision = await judged(door, stands.invite, seq)
-        if decision is not None:
-            await plant(door, stands.invite, decision, seq)
+        return _emptied(door, stands)
+    decision = await judged(door, stands.invite, change.event_id)
+    return plant(door, stands.invite, decision) if decision is not None else WAITS
 
 
-async def redacted(door: Door, redaction: Redaction, seq: int | None) -> None:
+async def redacted(door: Door, redaction: Redaction) -> Write[None]:
     """An event lost its content: where it was a third-party invite, nothing else tells that it is void."""
     async with door.db.tx() as tx:
         kept = await rooms.find(tx, redaction.room_id) is not None
@@ -81,9 +77,13 @@ async def redacted(door: Door, redaction: Redaction, seq: int | None) -> None:
     stands = None
     if hit is not None and hit.invite is not None:
         stands = await _standing(door, hit.room_id, hit.invite.token)
-    async with door.closing(seq) as tx:
+
+    async def write(turn: Turn) -> None:
+        tx = turn.tx
         if hit is not None and stands is not None and stands.invite is None:
             await _void(door, tx, await requests.get(tx, hit.id), redaction.sender)
+
+    return write
 
 
 async def _standing(door: Door, room_id: str, token: str) -> ThirdPartyChange | None:
@@ -92,6 +92,14 @@ async def _standing(door: Door, room_id: str, token: str) -> ThirdPartyChange | 
         return await door.outside.third_party(room_id, token)
     except Never:
         return None
+
+
+def _arriving(door: Door, change: ThirdPartyChange) -> Write[None]:
+    async def write(turn: Turn) -> None:
+        known = await requests.by_token(turn.tx, change.room_id, change.token)
+        await arrived(door, turn.tx, known, change.event_id)
+
+    return write
 
 
 async def arrived(door: Door, tx: Tx, request: Request | None, event_id: str) -> None:
@@ -103,16 +111,20 @@ async def arrived(door: Door, tx: Tx, request: Request | None, event_id: str) ->
         await settle.settle(door, tx, await requests.get(tx, request.id), State.STANDING, request.answer.by)
 
 
-async def _emptied(door: Door, change: ThirdPartyChange, seq: int | None) -> None:
+def _emptied(door: Door, change: ThirdPartyChange) -> Write[None]:
     """No invite stands under a token any more."""
-    async with door.closing(seq) as tx:
+
+    async def write(turn: Turn) -> None:
+        tx = turn.tx
         request = await requests.by_token(tx, change.room_id, change.token)
         if request is not None:
             await _void(door, tx, request, change.sender)
 
+    return write
+
 
 async def _void(door: Door, tx: Tx, request: Request, sender: str) -> None:
-    state = None if request.redeemed else invite_outcome(request.state, Turn.EMPTIED)
+    state = None if request.redeemed else invite_outcome(request.state, InviteEvent.EMPTIED)
     if state is not None:
         by = request.answer.by if sender == door.bot and request.answer is not None else sender
         await settle.settle(door, tx, request, state, by)
@@ -121,11 +133,11 @@ async def _void(door: Door, tx: Tx, request: Request, sender: str) -> None:
 # --- judged ---------------------------------------------------------------------------------------------------
 
 
-async def judged(door: Door, invite: ThirdPartyInvite, seq: int | None = None) -> Decision | None:
+async def judged(door: Door, invite: ThirdPartyInvite, event_id: str | None = None) -> Decision | None:
     """What the policy in force says of a third-party invite; none as long as the identity servers are asked about it.
 
     Whether its keys hold is asked only where it would be accepted: a flood of invites is none of identity servers. It
-    is asked in no turn, where knocks would wait for it. With the answer its event, which is `seq` in the inbox, is due
+    is asked in no turn, where knocks would wait for it. With the answer the event that is handled, `event_id`, is due
     again; without an event, the room is looked at again.
     """
     in_force = (await rules.look_up(door, invite.room_id)).only(Kind.THIRD_PARTY_INVITE)
@@ -133,7 +145,7 @@ async def judged(door: Door, invite: ThirdPartyInvite, seq: int | None = None) -
     decision = await _judge(door, in_force, invite, facts, Known(Truth.TRUE))
     if decision.verdict is not Verdict.ACCEPT:
         return decision
-    valid = await _vouched_for(door, invite, seq)
+    valid = await _vouched_for(door, invite, event_id)
     return await _judge(door, in_force, invite, facts, valid) if valid is not None else None
 
 
@@ -147,7 +159,7 @@ ANSWERED: Final = MINUTE
 """Milliseconds after which an event is looked at again whose question to the identity servers died with its process."""
 
 
-async def _vouched_for(door: Door, invite: ThirdPartyInvite, seq: int | None) -> Known | None:
+async def _vouched_for(door: Door, invite: ThirdPartyInvite, handled: str | None) -> Known | None:
     if len(invite.keys) > MOST_KEYS:
         return Known(Truth.FALSE, f"they are more than {MOST_KEYS}, and identity servers write two or three")
     elsewhere, event_id = door.elsewhere, invite.event_id
@@ -157,24 +169,26 @@ async def _vouched_for(door: Door, invite: ThirdPartyInvite, seq: int | None) ->
             return Known(Truth.UNKNOWN, why)
         elsewhere.ask_about(invite, door.vouch)
         await asyncio.sleep(0)  # where nobody has to be asked, that is known now
-    if elsewhere.vouched(event_id) is None and seq is not None:
+    if elsewhere.vouched(event_id) is None and handled is not None:
         async with door.db.tx() as tx:
-            await inbox.let_wait(tx, seq, door.now() + ANSWERED)
+            await inbox.let_wait(tx, handled, door.now() + ANSWERED)
     known = elsewhere.vouched(event_id)  # which may have come meanwhile
     if known is None:
-        elsewhere.after_that(event_id, partial(_go_on, door, invite.room_id, seq))
+        elsewhere.after_that(event_id, partial(_go_on, door, invite.room_id, handled))
     return known
 
 
-async def _go_on(door: Door, room_id: str, seq: int | None) -> None:
+async def _go_on(door: Door, room_id: str, event_id: str | None) -> None:
     """The identity servers have answered."""
-    if seq is None:
+    waits = False
+    if event_id is not None:
+        with suppress(Unusable):  # then it is due a little later
+            async with door.db.tx() as tx:
+                waits = await inbox.let_wait(tx, event_id, None)
+    if waits:
+        door.wakeups.arrivals.set()
+    else:
         door.look_at(room_id)
-        return
-    with suppress(Unusable):  # then it is due a little later
-        async with door.db.tx() as tx:
-            await inbox.let_wait(tx, seq, None)
-    door.bells.arrivals.set()
 
 
 async def facts_of(door: Door, invite: ThirdPartyInvite, policy: Policy) -> InviteFacts:
@@ -214,20 +228,21 @@ async def _power(door: Door, room_id: str, user_id: str) -> float | None:
 # --- planted --------------------------------------------------------------------------------------------------
 
 
-async def plant(
+def plant(
     door: Door,
     invite: ThirdPartyInvite,
     decision: Decision,
-    seq: int | None,
     *,
     card_id: int | None = None,
     stands: bool = False,
-) -> None:
+) -> Write[None]:
     """Open the request for a judged invite, or go on with the one whose place it takes under its token.
 
     `stands` says that the invite was seen to stand in the room, although it may be on record as revoked.
     """
-    async with door.closing(seq) as tx:
+
+    async def write(turn: Turn) -> None:
+        tx = turn.tx
         room = await rooms.find(tx, invite.room_id)
         request = await requests.by_token(tx, invite.room_id, invite.token)
         if is_awaited(request, invite):
@@ -244,6 +259,8 @@ async def plant(
                 return
         await carry_out(door, tx, request, decision, card_id=card_id)
 
+    return write
+
 
 async def _replaced(door: Door, tx: Tx, request: Request, invite: ThirdPartyInvite) -> Request:
     """Another invite stands under the token. An accept was for the one before; a reject or ban still holds for
@@ -251,7 +268,7 @@ async def _replaced(door: Door, tx: Tx, request: Request, invite: ThirdPartyInvi
     answer, before = request.answer, request.invite
     await requests.invite_replaced(tx, request.id, invite, door.now())
     await settle.take_back_answer(door, tx, request, "another invite stands under its token")
-    if invite_outcome(request.state, Turn.REPLACED) is not None:
+    if invite_outcome(request.state, InviteEvent.REPLACED) is not None:
         await requests.reopened(tx, request.id, door.now())
     await settle.record(door, tx, request, invite.inviter, "replaced")
     replaced = await requests.get(tx, request.id)
@@ -278,7 +295,7 @@ async def follow(door: Door, tx: Tx, request_id: int) -> None:
     if not request.open or answer is None:
         return
     if answer.verdict is Verdict.ACCEPT:
-        state = INVITE_OUTCOMES[request.state, Turn.REDEEMED if request.redeemed else Turn.ACCEPTED]
+        state = INVITE_OUTCOMES[request.state, InviteEvent.REDEEMED if request.redeemed else InviteEvent.ACCEPTED]
         await settle.settle(door, tx, request, state, answer.by)
     elif answer.verdict is Verdict.BAN and not request.redeemed:
         await _take_back_the_others(door, tx, request, answer)

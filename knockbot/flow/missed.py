@@ -45,7 +45,8 @@ async def _powers(door: Door, there: Place, seen: Snapshot, missed: Missed, acl:
     assert seen.powers is not None  # they were asked for
     lacks = shortage(seen.powers, door.bot)
     room = there.room
-    async with door.closing(None) as tx:
+    async with door.turn() as turn:
+        tx = turn.tx
         for card in await cards.awaiting_answers(tx, room.room_id):
             shown = await requests.on_card(tx, card.id)
             if review.takes_clicks(shown):
@@ -89,14 +90,16 @@ async def knocks(door: Door, there: Place, missed: Missed, denied: frozenset[str
     for change, decision in judged:
         whole = await _whole(door, change)
         if whole is not None:
-            await intake.take_in(door, whole, decision, None, card_id=card_id, stands=True)
+            taking_in = intake.take_in(door, whole, decision, card_id=card_id, stands=True)
+            await door.turns.found(whole.event_id, taking_in)
     if busy is not None:
         raise busy
 
 
 async def _lost_words(door: Door, request_ids: Iterable[int]) -> None:
     for request_id in request_ids:
-        async with door.closing(None) as tx:
+        async with door.turn() as turn:
+            tx = turn.tx
             await redacting.forget_words(door, tx, await requests.get(tx, request_id))
 
 
@@ -129,7 +132,8 @@ async def denied(door: Door, there: Place, found: Iterable[Request], servers: fr
     ids = [request.id for request in found if await _may_close(door, request, author)]
     if not ids:
         return
-    async with door.closing(None) as tx:
+    async with door.turn() as turn:
+        tx = turn.tx
         closed = []
         for request in [await requests.get(tx, request_id) for request_id in ids]:
             if is_to_be_closed(request, servers):
@@ -165,7 +169,8 @@ async def _may_close(door: Door, request: Request, author: str | None) -> bool:
 async def outcomes(door: Door, missed: Missed) -> None:
     """Applicants stand elsewhere than their requests say, or never knocked as far as the room knows."""
     for request in missed.unknown:
-        async with door.closing(None) as tx:
+        async with door.turn() as turn:
+            tx = turn.tx
             now = await requests.get(tx, request.id)
             if now.event_id == request.event_id and now.state in (State.PENDING, State.ACCEPTED):
                 state = State.WITHDRAWN if now.open else State.DECLINED
@@ -177,14 +182,15 @@ async def outcomes(door: Door, missed: Missed) -> None:
 async def _moved_on(door: Door, change: MemberChange) -> None:
     async with door.db.tx() as tx:
         last = await requests.latest(tx, change.room_id, change.user_id)
-    await intake.moved_on(door, change, None, last)
+    await door.turns.found(change.event_id, await intake.moved_on(door, change, last))
 
 
 async def expired(door: Door, request_ids: Iterable[int], oldest: int) -> None:
     """Close knocks that have waited for too long; of those from other servers nobody would be told were they taken
     back. What is on its way to turn somebody away holds, however long it takes."""
     for request_id in request_ids:
-        async with door.closing(None) as tx:
+        async with door.turn() as turn:
+            tx = turn.tx
             request = await requests.get(tx, request_id)
             if is_stale(request, oldest):
                 await settle.settle(door, tx, request, State.EXPIRED, door.bot)
@@ -196,15 +202,18 @@ async def expired(door: Door, request_ids: Iterable[int], oldest: int) -> None:
 async def on_a_card(door: Door, card: Card, missed: Missed) -> None:
     """A card was redacted, or clicked."""
     if missed.card_redacted:
-        async with door.closing(None) as tx:
+        async with door.turn() as turn:
+            tx = turn.tx
             await redacting.post_anew(door, tx, card)
     for reaction in missed.clicks:
-        await review.reacted(door, reaction, None)
+        answer = await review.clicked(door, reaction)
+        await door.turns.found(reaction.event_id, answer, taken_in=reaction.room_id)
 
 
 async def unposted(door: Door, room: ProtectedRoom) -> None:
     """Cards that are yet to be posted."""
-    async with door.closing(None) as tx:
+    async with door.turn() as turn:
+        tx = turn.tx
         await settle.post_missing(door, tx, room.room_id)
 
 
@@ -225,11 +234,12 @@ async def third_party_invites(door: Door, room: ProtectedRoom, missed: Missed) -
     judged, busy = await _as_far_as_possible(partial(invites.judged, door), standing)
     card_id = await _card_for_many(door, room, [decision for _, decision in judged])
     for invite, decision in judged:
-        await invites.plant(door, invite, decision, None, card_id=card_id, stands=True)
+        planting = invites.plant(door, invite, decision, card_id=card_id, stands=True)
+        await door.turns.found(invite.event_id, planting)
     if busy is not None:
         raise busy
     for change in missed.changed:
-        await invites.invite_changed(door, change, None)
+        await door.turns.found(change.event_id, await invites.invite_changed(door, change))
 
 
 async def _invite_stands(door: Door, invite: ThirdPartyInvite, confirm: frozenset[str]) -> bool:
@@ -242,7 +252,7 @@ async def _invite_stands(door: Door, invite: ThirdPartyInvite, confirm: frozense
 async def who_came_in(door: Door, redeemed: Iterable[MemberChange]) -> None:
     """People who came in by invites, and where they stand by now."""
     for change in redeemed:
-        await redeeming.redeemed(door, change, None)
+        await door.turns.found(change.event_id, await redeeming.redeemed(door, change))
         current = await door.outside.member(change.room_id, change.user_id)
         if current is not None and current.event_id != change.event_id:
             await _moved_on(door, current)

@@ -85,7 +85,8 @@ async def _note(door: Door, one: Named, leads_to: str | None) -> None:
     pin, room = one.pin, one.room
     if pin.leads_to == leads_to:
         return
-    async with door.closing(None) as tx:
+    async with door.turn() as turn:
+        tx = turn.tx
         if not await pins.seen(tx, pin, leads_to):
             return
         now = (leads_to or "no room") if leads_to is not None else f"{pin.room_id} again"

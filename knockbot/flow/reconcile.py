@@ -29,7 +29,8 @@ async def reconcile(door: Door, room_id: str) -> None:
     if not protected:
         return
     if not await is_in(door, room_id):
-        async with door.closing(None) as tx:
+        async with door.turn() as turn:
+            tx = turn.tx
             await settle.trouble(door, tx, room_id, NOT_THERE)
         return
     await rules.look_up(door, room_id)

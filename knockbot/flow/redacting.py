@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from knockbot.domain import plan
 from knockbot.domain.model import Redaction, Request
 from knockbot.domain.upgrades import Stage
+from knockbot.engine.turn import Handled, Turn
 from knockbot.flow import invites, settle
 from knockbot.flow.door import Door
 from knockbot.store import cards, effects, requests, room_upgrades
@@ -12,7 +15,7 @@ from knockbot.store.cards import Card
 from knockbot.store.db import Tx
 
 
-async def redacted(door: Door, redaction: Redaction, seq: int | None) -> None:
+async def redacted(door: Door, redaction: Redaction) -> Handled:
     """Take in a redaction, of whatever kind of event."""
     theirs = redaction.sender != door.bot  # of what the bot redacts itself nothing follows
     async with door.db.tx() as tx:
@@ -21,9 +24,10 @@ async def redacted(door: Door, redaction: Redaction, seq: int | None) -> None:
         knock = await requests.by_knock(tx, redaction.room_id, redaction.redacts)
         asks = await room_upgrades.asked_by(tx, redaction.redacts)
     if card is None and edited is None and knock is None and asks is None:
-        await invites.redacted(door, redaction, seq)
-        return
-    async with door.closing(seq) as tx:
+        return await invites.redacted(door, redaction)
+
+    async def write(turn: Turn) -> None:
+        tx = turn.tx
         if card is not None:
             await post_anew(door, tx, card)
         if edited is not None:
@@ -32,7 +36,9 @@ async def redacted(door: Door, redaction: Redaction, seq: int | None) -> None:
             await forget_words(door, tx, knock)
         if asks is not None and asks.stage is Stage.OFFERED:
             await room_upgrades.ask_again(tx, asks)
-            door.look_at_after(tx, asks.policy_of or asks.room_id)
+            turn.after(partial(door.look_at, asks.policy_of or asks.room_id))
+
+    return write
 
 
 async def post_anew(door: Door, tx: Tx, card: Card) -> None:

@@ -24,6 +24,7 @@ from knockbot.domain.model import (
 from knockbot.domain.notices import Numbered, User, notice
 from knockbot.domain.outcomes import after_redeeming, credited, outcome
 from knockbot.domain.policy import OTHERWISE, held_back
+from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Later, Never
 from knockbot.flow import authority, invites, rules, settle
 from knockbot.flow.door import Door
@@ -36,7 +37,7 @@ TAKEN_BACK = "This invite had been taken back."
 """What somebody is told who was quicker than that."""
 
 
-async def redeemed(door: Door, change: MemberChange, seq: int | None) -> None:
+async def redeemed(door: Door, change: MemberChange) -> Write[None]:
     """Somebody came in by a third-party invite: the story goes on under its number, and they are judged in turn.
 
     That they did is true however old the event is; where they stand by now is for the events after it.
@@ -51,7 +52,9 @@ async def redeemed(door: Door, change: MemberChange, seq: int | None) -> None:
     expected = _decided(known if known is not None and _is_of(known, change) else None, ruled)
     refusal = await _refusal(door, change, expected)
     inside = await _was_inside(door, change)
-    async with door.closing(seq) as tx:
+
+    async def write(turn: Turn) -> None:
+        tx = turn.tx
         room = await rooms.find(tx, change.room_id)
         if room is None or await requests.redeemed_by(tx, change.room_id, change.user_id, change.event_id):
             return
@@ -67,6 +70,8 @@ async def redeemed(door: Door, change: MemberChange, seq: int | None) -> None:
         request = await _its_request(door, tx, room, before, invite or nameless)
         request = await _goes_on(door, tx, request, change)
         await _carry_out(door, tx, request, decision, before)
+
+    return write
 
 
 def _is_of(request: Request, change: MemberChange) -> bool:

@@ -16,6 +16,7 @@ from knockbot.domain.notices import Code, notice
 from knockbot.domain.plan import ACT_OF, REACTIONS
 from knockbot.domain.power import Powers
 from knockbot.domain.words import NOTHING, Said, Words
+from knockbot.engine.turn import Handled, Turn, Write
 from knockbot.errors import ActionError, Never
 from knockbot.flow import hints, invites, journal, place, refusals, settle
 from knockbot.flow.door import Door
@@ -119,15 +120,15 @@ async def _could_see(tx: Tx, wish: Wish, request: Request) -> bool:
     """
     if request.changed_at == request.opened_at:
         return True  # there was no other knock
-    said = await inbox.place(tx, wish.cause)
+    said = await inbox.came(tx, wish.cause)
     if said is None or request.shown_event_id not in {None, request.event_id}:
         return False  # found by a look: nobody can tell whether it was before or after
     edit = await cards.last_change(tx, request.card_id) if request.card_id is not None else None
     if edit is None:
         return said.at > request.changed_at
-    edit_came = await inbox.place(tx, edit.event_id) if edit.event_id is not None else None
+    edit_came = await inbox.came(tx, edit.event_id) if edit.event_id is not None else None
     if edit_came is not None:
-        return said.seq > edit_came.seq
+        return said.order > edit_came.order
     return said.at > max(request.changed_at, edit.at + OVERDUE)  # the homeserver forgot to tell of the edit
 
 
@@ -135,31 +136,47 @@ OVERDUE = MINUTE
 """Milliseconds after which an edit that the homeserver has not told of is taken as one that it forgot to."""
 
 
-async def reacted(door: Door, reaction: Reaction, seq: int | None) -> None:
-    """A reaction in a room: an answer if it is one of ours, on a card, about a request that waits for one."""
+async def reacted(door: Door, reaction: Reaction) -> Handled:
+    """A reaction in a room: an answer, or perhaps nearly one."""
+    return await clicked(door, reaction) or _hinting(door, reaction)
+
+
+def _hinting(door: Door, reaction: Reaction) -> Write[None] | None:
+    """A hint for who clicked on a card in a way that means no answer."""
+    if reaction.sender == door.bot:
+        return None
+    if reaction.key not in REACTIONS and not hints.is_almost_an_answer(reaction.key):
+        return None
+
+    async def write(turn: Turn) -> None:
+        await hint(door, turn.tx, reaction.room_id, reaction.target, reaction.sender)
+
+    return write
+
+
+async def clicked(door: Door, reaction: Reaction) -> Write[None] | None:
+    """The answer that a reaction is: one of ours, on a card, about a request that waits for one."""
     verdict = REACTIONS.get(reaction.key)
     request = await _request_meant(door, reaction) if verdict and reaction.sender != door.bot else None
     if verdict is None or request is None:
-        async with door.closing(seq) as tx:
-            meant = verdict is not None or hints.is_almost_an_answer(reaction.key)
-            if seq is not None and meant and reaction.sender != door.bot:
-                await hint(door, tx, reaction.room_id, reaction.target, reaction.sender)
-            return
+        return None
     wish = Wish(reaction.sender, verdict, reaction.event_id)
     try:
         refusal: Said | None = await objection(door, wish, request)
     except Never as error:  # as when the bot was put out of the protected room
         refusal = refusals.failed(error.why)
-    async with door.closing(seq) as tx:
+
+    async def write(turn: Turn) -> None:
+        tx = turn.tx
         if refusal is not None:
             occasion = f"refused:{request.id}:{reaction.sender}:{verdict}"  # said once, however often they click
         else:
             occasion = f"reply:{reaction.event_id}"
-            refusal = await take(door, tx, wish, request.id)
-        if seq is None:
-            await inbox.take(tx, reaction.event_id, reaction.room_id, door.now())
-        if refusal is not None:
-            await settle.say(door, tx, reaction.room_id, occasion, refusal, about=request, reply_to=reaction.target)
+        why = refusal if refusal is not None else await take(door, tx, wish, request.id)
+        if why is not None:
+            await settle.say(door, tx, reaction.room_id, occasion, why, about=request, reply_to=reaction.target)
+
+    return write
 
 
 async def _request_meant(door: Door, reaction: Reaction) -> Request | None:

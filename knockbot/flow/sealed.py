@@ -9,6 +9,8 @@ from typing import Any, Protocol
 from knockbot.domain import wording
 from knockbot.domain.ids import is_user_id
 from knockbot.domain.notices import Code, User, notice
+from knockbot.engine.inbox import Unread
+from knockbot.engine.turn import WAITS, Handled, Turn, Write
 from knockbot.errors import KnockbotError, Never
 from knockbot.flow import settle
 from knockbot.flow.door import Door, log
@@ -86,8 +88,8 @@ class NoKeys:
         """Nobody is asked."""
 
 
-async def read(door: Door, keys: Keys, waiting: Waiting, event: Mapping[str, Any]) -> Opened | None:
-    """What was said in an encrypted event; `None` where there is nothing more to do about it now.
+async def read(door: Door, keys: Keys, waiting: Waiting, event: Mapping[str, Any]) -> Opened | Unread:
+    """What was said in an encrypted event, or what is to be done about it unread.
 
     Raises `KnockbotError` for what is no message at all.
     """
@@ -97,16 +99,11 @@ async def read(door: Door, keys: Keys, waiting: Waiting, event: Mapping[str, Any
     try:
         opened = await _open(door, keys, waiting, event)
     except KeyMissing as missing:
-        await _go_without(door, keys, waiting, event, missing)
+        return Unread(await _go_without(door, keys, waiting, event, missing))
     except Unreadable as error:
         log.info("%s in %s cannot be read: %s", waiting.event_id, waiting.room_id, error)
-        await _say_so(door, waiting, sender, str(error))
-    else:
-        if opened.event.get("type") in READ_INSIDE:
-            return opened
-        async with door.closing(waiting.seq):
-            pass
-    return None
+        return Unread(_saying_so(door, waiting, sender, str(error)))
+    return opened if opened.event.get("type") in READ_INSIDE else Unread(None)
 
 
 async def _open(door: Door, keys: Keys, waiting: Waiting, event: Mapping[str, Any]) -> Opened:
@@ -121,7 +118,7 @@ async def _open(door: Door, keys: Keys, waiting: Waiting, event: Mapping[str, An
             if await inbox.without_key(tx, waiting.room_id, sender) >= MOST_WITHOUT_KEY:
                 raise Unreadable(wording.NO_KEY) from missing
             due_at = door.now() + SOON
-            await inbox.wait_for_key(tx, waiting.seq, sender, missing.session, due_at, asked=False)
+            await inbox.wait_for_key(tx, waiting.event_id, sender, missing.session, due_at, asked=False)
         keys.look_for_mail()
     return await keys.open(event)
 
@@ -130,31 +127,36 @@ MOST_WITHOUT_KEY = 50
 """Messages of one sender in a room that wait for keys; what comes beyond them is said to be unreadable at once."""
 
 
-async def _go_without(door: Door, keys: Keys, waiting: Waiting, event: Mapping[str, Any], missing: KeyMissing) -> None:
+async def _go_without(
+    door: Door, keys: Keys, waiting: Waiting, event: Mapping[str, Any], missing: KeyMissing
+) -> Handled:
     """Without its key: wait, then ask and wait longer, then say so. What the bot itself said is not asked for."""
     sender, session = str(event["sender"]), missing.session
     if waiting.asked or sender == door.bot:
-        await _say_so(door, waiting, sender, wording.NO_KEY)
-    elif waiting.session is not None:
+        return _saying_so(door, waiting, sender, wording.NO_KEY)
+    if waiting.session is not None:
         async with door.db.tx() as tx:
             asked = await inbox.is_asked_for(tx, waiting.room_id, sender, session)
         if not asked:
             await keys.ask_for_key(event)
             log.info("%s in %s waits for its key, which I asked for", waiting.event_id, waiting.room_id)
         async with door.db.tx() as tx:
-            await inbox.wait_for_key(tx, waiting.seq, sender, session, door.now() + PATIENCE, asked=True)
+            await inbox.wait_for_key(tx, waiting.event_id, sender, session, door.now() + PATIENCE, asked=True)
+    return WAITS
 
 
-async def _say_so(door: Door, waiting: Waiting, sender: str, why: str) -> None:
+def _saying_so(door: Door, waiting: Waiting, sender: str, why: str) -> Write[None]:
     """One line a day for all that cannot be read of one sender in a room, whyever: they can make up as much as they
     like."""
-    async with door.closing(waiting.seq) as tx:
+
+    async def say_so(turn: Turn) -> None:
         if sender == door.bot:
             return  # said by a device that the bot has no more
-        occasion = f"unreadable:{waiting.room_id}:{sender}:{door.now() // DAY}"
-        await settle.say(
-            door, tx, waiting.room_id, occasion, wording.unreadable(sender, why), reply_to=waiting.event_id
-        )
+        occasion = f"unreadable:{waiting.room_id}:{sender}:{turn.now // DAY}"
+        text = wording.unreadable(sender, why)
+        await settle.say(door, turn.tx, waiting.room_id, occasion, text, reply_to=turn.cause)
+
+    return say_so
 
 
 # --- rooms that are encrypted ---------------------------------------------------------------------------------
@@ -183,7 +185,8 @@ async def look_at_management_rooms(door: Door) -> None:
             continue  # the bot is out of it, which is told where it matters
         if encrypted and not door.settings.encryption.allow:
             log.error(SILENT, place)
-            async with door.closing(None) as tx:
+            async with door.turn() as turn:
+                tx = turn.tx
                 await tell_if_silent(door, tx, place)
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 from knockbot.domain.model import Reaction, RoomChange
 from knockbot.domain.notices import Code, Id, Letters, Notice, Room, User, notice
 from knockbot.domain.upgrades import RoomUpgrade, Stage, Step, Tombstone, next_step
 from knockbot.domain.words import Said
+from knockbot.engine.turn import Handled, Turn, Write
 from knockbot.errors import Never
 from knockbot.flow import refusals, review, rulebook, rules, settle, upgrading
 from knockbot.flow.door import Door
@@ -30,7 +32,8 @@ async def look(door: Door, room: ProtectedRoom) -> None:
             if upgrade.room_id not in meant.values()
         ]
     for upgrade in outdated:
-        async with door.closing(None) as tx:
+        async with door.turn() as turn:
+            tx = turn.tx
             await room_upgrades.forget(tx, upgrade.room_id, room.room_id)
     for room_id, name in {room_id: name for name, room_id in meant.items()}.items():
         try:
@@ -45,7 +48,8 @@ async def _look_at(door: Door, room: ProtectedRoom, name: str, room_id: str) -> 
         known = await room_upgrades.find(tx, room_id, room.room_id)
     step = next_step(tombstone, known)
     if step is Step.FORGET:
-        async with door.closing(None) as tx:
+        async with door.turn() as turn:
+            tx = turn.tx
             await room_upgrades.forget(tx, room_id, room.room_id)
     elif step is Step.LISTEN and known is not None:
         await upgrading.find_missed_answer(door, room, known, _answered)
@@ -81,7 +85,8 @@ async def _fault_of_place(door: Door, room: ProtectedRoom) -> Notice | None:
 
 
 async def _tell(door: Door, room: ProtectedRoom, name: str, upgrade: RoomUpgrade, why: Notice) -> None:
-    async with door.closing(None) as tx:
+    async with door.turn() as turn:
+        tx = turn.tx
         await room_upgrades.put(tx, upgrade)
         called, new = Room(room.room_id, room.label), Letters(upgrade.replacement)
         said = notice("named.lost", room=called, name=Id(name), new=new, why=why)
@@ -92,7 +97,8 @@ async def _offer(
     door: Door, room: ProtectedRoom, name: str, upgrade: RoomUpgrade, tombstone: Tombstone, *, asked: str | None
 ) -> None:
     view = await door.outside.room(tombstone.replacement)
-    async with door.closing(None) as tx:
+    async with door.turn() as turn:
+        tx = turn.tx
         await bot_memberships.use(tx, tombstone.replacement, door.now())
         await room_upgrades.put(tx, replace(upgrade, stage=Stage.OFFERED))
         said = notice(
@@ -107,51 +113,46 @@ async def _offer(
         await settle.alarm(door, tx, room.room_id, occasion, said, asks=(upgrade.room_id, room.room_id))
 
 
-async def room_changed(door: Door, change: RoomChange) -> None:
+async def room_changed(door: Door, turn: Turn, change: RoomChange) -> None:
     """A room changed: look at it and, where it was replaced, at the protected rooms whose policy names it."""
-    door.look_at(change.room_id)
+    turn.after(partial(door.look_at, change.room_id))
     if change.type != "m.room.tombstone":
         return
-    async with door.db.tx() as tx:
-        naming = [
-            room.room_id
-            for room in await rooms.all_rooms(tx)
-            if change.room_id in (await rules.meant(door, tx, room.room_id)).values()
-        ]
-    for one in naming:
-        door.look_at(one)
+    for room in await rooms.all_rooms(turn.tx):
+        if change.room_id in (await rules.meant(door, turn.tx, room.room_id)).values():
+            turn.after(partial(door.look_at, room.room_id))
 
 
 # --- the answer -----------------------------------------------------------------------------------------------
 
 
-async def reacted(door: Door, reaction: Reaction, seq: int | None) -> None:
+async def reacted(door: Door, reaction: Reaction) -> Handled:
     """A reaction in a room: an answer to a question about a replacement, or to a card."""
     async with door.db.tx() as tx:
         upgrade = await room_upgrades.asked_by(tx, reaction.target)
         room = await rooms.find(tx, upgrade.policy_of or upgrade.room_id) if upgrade is not None else None
     asked_here = room is not None and room.management_room == reaction.room_id
     if upgrade is None or room is None or not asked_here or not upgrading.agrees(door, reaction):
-        await review.reacted(door, reaction, seq)
-        return
-    await (_answered if upgrade.policy_of else upgrading.answered)(door, reaction, seq, room, upgrade)
+        return await review.reacted(door, reaction)
+    return await (_answered if upgrade.policy_of else upgrading.answered)(door, reaction, room, upgrade)
 
 
-async def _answered(door: Door, reaction: Reaction, seq: int | None, room: ProtectedRoom, upgrade: RoomUpgrade) -> None:
+async def _answered(door: Door, reaction: Reaction, room: ProtectedRoom, upgrade: RoomUpgrade) -> Write[None] | None:
     """A moderator wants the policy to mean the new room: the same text, as a revision of theirs."""
     async with door.db.tx() as tx:
         current = await policies.current(tx, room.room_id)
         meant = await rules.meant(door, tx, room.room_id)
     if current is None:
-        async with door.closing(seq):
-            return
+        return None
     change = rulebook.Change(room, reaction.sender, current.text, reaction.event_id, _with_the_new_room(meant, upgrade))
     sound: rulebook.Sound | Said
     try:
         sound = await rulebook.examined(door, change)
     except Never as error:
         sound = refusals.failed(error.why)
-    async with door.closing(seq) as tx:
+
+    async def write(turn: Turn) -> None:
+        tx = turn.tx
         now = await room_upgrades.find(tx, upgrade.room_id, room.room_id)
         if now is None or now.stage is not Stage.OFFERED or now.tombstone != upgrade.tombstone:
             return
@@ -166,6 +167,8 @@ async def _answered(door: Door, reaction: Reaction, seq: int | None, room: Prote
         await room_upgrades.forget(tx, upgrade.room_id, room.room_id)
         occasion = f"named:{upgrade.tombstone}:{room.room_id}:taken"
         await settle.say(door, tx, reaction.room_id, occasion, text, reply_to=reaction.target)
+
+    return write
 
 
 def _with_the_new_room(meant: Mapping[str, str], upgrade: RoomUpgrade) -> dict[str, str]:

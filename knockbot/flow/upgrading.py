@@ -12,11 +12,12 @@ from functools import partial
 
 from knockbot.domain import plan
 from knockbot.domain.ids import is_room_id, server_of
-from knockbot.domain.model import Kind, MemberChange, Membership, Reaction, Request, RoomView, Verdict
+from knockbot.domain.model import Kind, Reaction, Request, RoomView, Verdict
 from knockbot.domain.notices import Code, Id, Letters, Notice, Number, Room, User, notice
 from knockbot.domain.plan import REACTIONS
 from knockbot.domain.upgrades import RoomUpgrade, Stage, Step, Tombstone
 from knockbot.domain.words import Said
+from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Later, Never
 from knockbot.flow import entry, place, refusals, rulebook, rules, settle
 from knockbot.flow.door import Door
@@ -37,7 +38,8 @@ async def go_on(
 ) -> None:
     """Do what is next about the replacement of a protected room. May raise `Later`."""
     if step is Step.FORGET:
-        async with door.closing(None) as tx:
+        async with door.turn() as turn:
+            tx = turn.tx
             await room_upgrades.forget(tx, room.room_id)
     elif step is Step.LISTEN and known is not None:
         await find_missed_answer(door, room, known, answered)
@@ -67,7 +69,8 @@ async def _follow(door: Door, room: ProtectedRoom, tombstone: Tombstone, known: 
 
 async def _stop_accepting(door: Door, room: ProtectedRoom, upgrade: RoomUpgrade) -> None:
     """From now on nobody is let into the old room; what was to do that waits for the moderators again."""
-    async with door.closing(None) as tx:
+    async with door.turn() as turn:
+        tx = turn.tx
         await room_upgrades.put(tx, upgrade)
         for request in await requests.pending(tx, room.management_room, room.room_id):
             accepted = request.answer is not None and request.answer.verdict is Verdict.ACCEPT
@@ -141,7 +144,8 @@ async def _try_to_get_in(door: Door, tombstone: Tombstone) -> None:
 
 
 async def _refuse(door: Door, room: ProtectedRoom, tombstone: Tombstone, why: Notice) -> None:
-    async with door.closing(None) as tx:
+    async with door.turn() as turn:
+        tx = turn.tx
         await room_upgrades.put(tx, _upgrade(room, tombstone, Stage.REFUSED))
         said = notice(
             "upgrade.refused",
@@ -154,7 +158,8 @@ async def _refuse(door: Door, room: ProtectedRoom, tombstone: Tombstone, why: No
 
 
 async def _wait(door: Door, room: ProtectedRoom, tombstone: Tombstone) -> None:
-    async with door.closing(None) as tx:
+    async with door.turn() as turn:
+        tx = turn.tx
         await room_upgrades.put(tx, _upgrade(room, tombstone, Stage.WAITING))
         new = Id(tombstone.replacement)
         said = notice("upgrade.not_in_it", room=Room(room.room_id, room.label), new=new, bot=User(door.bot))
@@ -164,7 +169,8 @@ async def _wait(door: Door, room: ProtectedRoom, tombstone: Tombstone) -> None:
 async def _offer(door: Door, room: ProtectedRoom, tombstone: Tombstone, asked: str | None) -> None:
     """Ask the moderators; the answer is a click on what is said here. `asked` is the question before, if it is gone."""
     view = await door.outside.room(tombstone.replacement)
-    async with door.closing(None) as tx:
+    async with door.turn() as turn:
+        tx = turn.tx
         await bot_memberships.use(tx, tombstone.replacement, door.now())
         waiting = len(_going_over(await requests.pending(tx, room.management_room, room.room_id)))
         if room.locked:
@@ -189,12 +195,11 @@ def _upgrade(room: ProtectedRoom, tombstone: Tombstone, stage: Stage) -> RoomUpg
     return RoomUpgrade(room.room_id, tombstone.event_id, tombstone.replacement, stage)
 
 
-async def bot_moved(door: Door, change: MemberChange) -> None:
+async def entered(door: Door, turn: Turn, room_id: str) -> None:
     """The bot entered a room: perhaps one that it waited for."""
-    async with door.db.tx() as tx:
-        leading = await room_upgrades.leading_to(tx, change.room_id) if change.membership is Membership.JOIN else []
-    for upgrade in (upgrade for upgrade in leading if upgrade.stage is Stage.WAITING):
-        door.look_at(upgrade.policy_of or upgrade.room_id)
+    for upgrade in await room_upgrades.leading_to(turn.tx, room_id):
+        if upgrade.stage is Stage.WAITING:
+            turn.after(partial(door.look_at, upgrade.policy_of or upgrade.room_id))
 
 
 async def asked(door: Door, tx: Tx, about: Sequence[str], management_room: str, event_id: str) -> None:
@@ -208,7 +213,7 @@ async def asked(door: Door, tx: Tx, about: Sequence[str], management_room: str, 
 # --- the answer -----------------------------------------------------------------------------------------------
 
 
-Answered = Callable[[Door, Reaction, int | None, ProtectedRoom, RoomUpgrade], Awaitable[None]]
+Answered = Callable[[Door, Reaction, ProtectedRoom, RoomUpgrade], Awaitable[Write[None] | None]]
 """Takes in a click on a question about a replacement: of a protected room, or of one that its policy names."""
 
 
@@ -222,18 +227,20 @@ async def find_missed_answer(door: Door, room: ProtectedRoom, upgrade: RoomUpgra
     if upgrade.stage is not Stage.OFFERED or upgrade.event_id is None:
         return
     if await door.outside.is_redacted(room.management_room, upgrade.event_id):
-        async with door.closing(None) as tx:
+        async with door.turn() as turn:
+            tx = turn.tx
             await room_upgrades.ask_again(tx, upgrade)
-            door.look_at_after(tx, room.room_id)
+            turn.after(partial(door.look_at, room.room_id))
         return
     for reaction in reversed(await door.outside.reactions(room.management_room, upgrade.event_id)):
         async with door.db.tx() as tx:
             known = await inbox.is_known(tx, reaction.event_id)
         if not known and agrees(door, reaction):
-            await take(door, reaction, None, room, upgrade)
+            answer = await take(door, reaction, room, upgrade)
+            await door.turns.found(reaction.event_id, answer, taken_in=reaction.room_id)
 
 
-async def answered(door: Door, reaction: Reaction, seq: int | None, _: ProtectedRoom, upgrade: RoomUpgrade) -> None:
+async def answered(door: Door, reaction: Reaction, _: ProtectedRoom, upgrade: RoomUpgrade) -> Write[None]:
     """A moderator wants the replacement protected as the old room was."""
     refusal: Said | None
     view: RoomView | None = None
@@ -242,7 +249,9 @@ async def answered(door: Door, reaction: Reaction, seq: int | None, _: Protected
         view = await door.outside.room(upgrade.replacement) if refusal is None else None
     except Never as error:
         refusal = refusals.failed(error.why)
-    async with door.closing(seq) as tx:
+
+    async def write(turn: Turn) -> None:
+        tx = turn.tx
         room = await rooms.find(tx, upgrade.room_id)
         now = await room_upgrades.find(tx, upgrade.room_id)
         if room is None or now is None or now.stage is not Stage.OFFERED or now.tombstone != upgrade.tombstone:
@@ -253,12 +262,14 @@ async def answered(door: Door, reaction: Reaction, seq: int | None, _: Protected
                 place, target = room.room_id, reaction.target
                 await settle.say(door, tx, reaction.room_id, occasion, refusal, place=place, reply_to=target)
             return
-        count = await _move_over(door, tx, room, view, reaction)
+        count = await _move_over(door, turn, room, view, reaction)
         await room_upgrades.put(tx, replace(now, stage=Stage.MOVED))
         new = await settle.called(tx, view.room_id)
         said = notice("upgrade.moved", new=new, id=Id(view.room_id), moved=Number(count))
         occasion, target = f"moved:{upgrade.tombstone}", reaction.target
         await settle.say(door, tx, reaction.room_id, occasion, said, place=view.room_id, reply_to=target)
+
+    return write
 
 
 async def _objection(door: Door, actor: str, upgrade: RoomUpgrade) -> Said | None:
@@ -294,11 +305,11 @@ async def _may_not_be_its_author(door: Door, there: Place, actor: str, replaceme
     return None
 
 
-async def _move_over(door: Door, tx: Tx, room: ProtectedRoom, view: RoomView, reaction: Reaction) -> int:
+async def _move_over(door: Door, turn: Turn, room: ProtectedRoom, view: RoomView, reaction: Reaction) -> int:
     """Policy and open requests go over, and the old room's door is kept no longer; returns how many requests did."""
-    by, cause = reaction.sender, reaction.event_id
+    tx, by, cause = turn.tx, reaction.sender, reaction.event_id
     if await rooms.find(tx, view.room_id) is None:
-        await entry.protect_now(door, tx, view, room.management_room, by)
+        await entry.protect_now(door, turn, view, room.management_room, by)
     policy = await policies.current(tx, room.room_id)
     if policy is not None and await policies.current(tx, view.room_id) is None:
         meant = {name: pin.room_id for name, pin in (await rules.named(tx, room.room_id)).items()}

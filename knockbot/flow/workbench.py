@@ -25,7 +25,7 @@ SHARE = 0.05
 
 MOST_WAITING = 4
 """Rooms that wait for the thread; others come back later, so that they do not take the places of rooms that are quick
-(`arrivals.ROOMS_AT_ONCE`)."""
+(`inbox.ROOMS_AT_ONCE`)."""
 
 PAUSE = 1.0
 """Seconds after which such a room comes back."""

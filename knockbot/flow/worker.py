@@ -6,10 +6,10 @@ Steps 6 and 7 of the journey (ARCHITECTURE.md); what follows of each outcome is 
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable, Mapping
 
 from knockbot.domain.model import Act, Effect
+from knockbot.engine.backoff import FIRST_PAUSE, backoff
 from knockbot.errors import Later, Never
 from knockbot.flow import consequences, journal, sealed
 from knockbot.flow.consequences import Done, Outcome, Overtaken
@@ -30,9 +30,6 @@ RECORDINGS = 5
 
 SILENT_PAUSE = 60.0
 """The longest pause, in seconds, while the homeserver itself is silent: once it is back, nobody should wait an hour."""
-
-FIRST_PAUSE, LONGEST_PAUSE = 2.0, 3600.0
-"""Back-off between attempts, in seconds, doubling."""
 
 LONGEST_AWAY = 6 * 3600.0
 """The same where another server has to answer: one that was silent for so long may be gone."""
@@ -57,7 +54,7 @@ class Worker:
     async def run(self) -> None:
         """Work until cancelled; what is in flight then is left for `drain`."""
         while True:
-            self._door.bells.effects.clear()
+            self._door.wakeups.effects.clear()
             await self._start_due()
             await self._wait()
 
@@ -80,13 +77,13 @@ class Worker:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
-        self._door.bells.effects.set()
+        self._door.wakeups.effects.set()
 
     async def _wait(self) -> None:
         """Until the bell rings, or an effect is due, or a second has passed: another process may have left work."""
         try:
             async with asyncio.timeout(1.0):
-                await self._door.bells.effects.wait()
+                await self._door.wakeups.effects.wait()
         except TimeoutError:
             pass
 
@@ -199,8 +196,3 @@ def _pause(claimed: Claimed, error: Later, took: float) -> float:
     if claimed.effect.server is not None:
         return max(backoff(claimed.attempts, LONGEST_AWAY), IN_PEACE * took)
     return backoff(claimed.attempts)
-
-
-def backoff(attempts: int, longest: float = LONGEST_PAUSE) -> float:
-    """Seconds to wait after so many attempts: doubling, with jitter so that many do not come back at once."""
-    return float(min(longest, FIRST_PAUSE * 2 ** min(attempts - 1, 20)) * random.uniform(0.8, 1.2))  # noqa: S311 - no secret

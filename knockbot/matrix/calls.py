@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -12,6 +11,7 @@ from knockbot.domain.invites import read_address
 from knockbot.domain.model import Message, Request
 from knockbot.domain.notices import Code, Letters, Notice, Number, Numbered, Room, brief, notice
 from knockbot.domain.words import NAME_LIMIT, Said
+from knockbot.engine.turn import Write
 from knockbot.errors import ActionError
 from knockbot.flow import review
 from knockbot.flow.door import Door
@@ -38,8 +38,8 @@ class Awaited:
 AWAITED = Awaited()
 
 Reply = Said | Tick | Awaited
-Promise = Callable[[Tx], Awaitable[Reply]]
-"""What is still to be done in the transaction that ends the command, and then says so."""
+Answered = Said | Write[Reply]
+"""What a command says, or what it still has to write, which then says so."""
 
 
 class Misuse(Exception):

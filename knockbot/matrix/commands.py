@@ -16,6 +16,7 @@ from knockbot.domain import plan, wording
 from knockbot.domain.model import Message, Reaction, Verdict
 from knockbot.domain.notices import notice
 from knockbot.domain.words import Said, Words
+from knockbot.engine.turn import Handled, Turn
 from knockbot.errors import Busy, Never
 from knockbot.flow import hints, refusals, review, sealed, settle, successors
 from knockbot.flow.door import Door
@@ -40,7 +41,7 @@ from knockbot.matrix.arguments import (
     optional,
     read_arguments,
 )
-from knockbot.matrix.calls import TICK, Call, Misuse, NotMeant, Promise
+from knockbot.matrix.calls import TICK, Answered, Call, Misuse, NotMeant
 from knockbot.matrix.typed import PREFIXES, addressed, without_fallback
 from knockbot.store import bot_memberships, cards, effects
 from knockbot.store.db import Tx
@@ -58,7 +59,7 @@ class Command:
     name: str
     arguments: tuple[Argument, ...]
     summary: str
-    run: Callable[..., Awaitable[Said | Promise]]
+    run: Callable[..., Awaitable[Answered]]
 
     @property
     def usage(self) -> str:
@@ -128,23 +129,25 @@ SYNONYMS: dict[str, str] = {"approve": "accept", "deny": "reject"}
 """Other words for commands."""
 
 
-async def hear(door: Door, message: Message, seq: int) -> None:
+async def hear(door: Door, message: Message) -> Handled:
     """A message in a room that is no protected one: run it if it is a command, and reply once."""
     spoken = addressed(message, door.bot, door.settings.appservice.bot_displayname)
     if message.sender == door.bot:
-        async with door.closing(seq):
-            return
+        return None
     if spoken is None or message.edits is not None:
-        await _overhear(door, message, seq, edited=spoken is not None)
-        return
+        return await _overhear(door, message, edited=spoken is not None)
     answer = await _not_heard(door, message) or await _obey(door, message, spoken)
-    async with door.closing(seq) as tx:
+
+    async def write(turn: Turn) -> None:
+        tx = turn.tx
         await bot_memberships.use(tx, message.room_id, door.now())
-        reply = answer if isinstance(answer, Said) else await answer(tx)
+        reply = answer if isinstance(answer, Said) else await answer(turn)
         if reply is TICK:
             await effects.add(tx, [plan.tick(message.room_id, message.event_id)], door.now())
         elif isinstance(reply, Said):
             await _reply(door, tx, message, reply)
+
+    return write
 
 
 async def _reply(door: Door, tx: Tx, message: Message, reply: Said) -> None:
@@ -152,31 +155,37 @@ async def _reply(door: Door, tx: Tx, message: Message, reply: Said) -> None:
     await settle.say(door, tx, message.room_id, occasion, reply, reply_to=message.event_id, thread=message.thread)
 
 
-async def _overhear(door: Door, message: Message, seq: int, *, edited: bool) -> None:
+async def _overhear(door: Door, message: Message, *, edited: bool) -> Handled:
     """A message that is no command: a reply to a card may be a click or nearly an answer; an edit never commands."""
     said = without_variation_selector(without_fallback(message.body).strip())
     if message.edits is None and message.in_reply_to is not None and said in plan.REACTIONS:
-        await _click(door, message, message.in_reply_to, said, seq)
-        return
-    async with door.closing(seq) as tx:
+        return await _click(door, message, message.in_reply_to, said)
+
+    async def write(turn: Turn) -> None:
+        tx = turn.tx
         if message.edits is not None and edited:
             where = {"room_id": message.room_id, "to": message.sender, "reply_to": message.edits}
             await hints.give(door, tx, hints.Hint.EDITS, notice("edit.not_run"), **where)
         elif message.edits is None and message.in_reply_to is not None and hints.is_almost_an_answer(said):
             await review.hint(door, tx, message.room_id, message.in_reply_to, message.sender)
 
+    return write
 
-async def _click(door: Door, message: Message, target: str, emoji: str, seq: int) -> None:
+
+async def _click(door: Door, message: Message, target: str, emoji: str) -> Handled:
     """A reply of nothing but an emoji is the click of it; where it could be one, it counts as a command does."""
     async with door.db.tx() as tx:
         on_card = await cards.pointed_at(tx, message.room_id, target) is not None
     refusal = await _not_heard(door, message) if on_card else None
     if refusal is None:
         click = Reaction(message.room_id, message.event_id, message.sender, message.sent_at, target, emoji)
-        await successors.reacted(door, click, seq)
-        return
-    async with door.closing(seq) as tx:
-        await _reply(door, tx, message, refusal)
+        return await successors.reacted(door, click)
+    why = refusal
+
+    async def write(turn: Turn) -> None:
+        await _reply(door, turn.tx, message, why)
+
+    return write
 
 
 async def _not_heard(door: Door, message: Message) -> Said | None:
@@ -193,7 +202,7 @@ async def _is_doubtful(door: Door, message: Message) -> bool:
     return message.verified is False or await sealed.is_encrypted(door, message.room_id)
 
 
-async def _obey(door: Door, message: Message, spoken: str) -> Said | Promise:
+async def _obey(door: Door, message: Message, spoken: str) -> Answered:
     first, _, below = spoken.partition("\n")
     name, command, rest = find_command(first)
     if command is None:

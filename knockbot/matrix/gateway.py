@@ -20,7 +20,7 @@ from mautrix.appservice.as_handler import AppServiceServerMixin
 
 from knockbot.domain import nesting
 from knockbot.domain.ids import is_room_id
-from knockbot.flow.door import Bells
+from knockbot.engine.wakeups import Wakeups
 from knockbot.flow.sealed import SEALED
 from knockbot.matrix.events import ENCRYPTION, is_encryption, is_event_id, mapping, matters
 from knockbot.matrix.keyring import FOR_DEVICES, mail_in_transaction
@@ -116,11 +116,11 @@ class Gateway(PingOnly):
     """Receives transactions; what can matter is in the inbox before the answer leaves."""
 
     def __init__(
-        self, hs_token: str, db: Database, bells: Bells, now: Callable[[], int], *, sealed_for: str | None = None
+        self, hs_token: str, db: Database, wakeups: Wakeups, now: Callable[[], int], *, sealed_for: str | None = None
     ) -> None:
         super().__init__(hs_token)
         self._db = db
-        self._bells = bells
+        self._wakeups = wakeups
         self._now = now
         self._sealed_for = sealed_for
         """The bot, where it reads what is encrypted; else that is dropped."""
@@ -190,14 +190,14 @@ class Gateway(PingOnly):
             closed = await rooms.closed_to_chat(tx) if talked else frozenset()
             kept = [one for one, is_talk in sifted if not (is_talk and one.room_id in closed)]
             await inbox.store(tx, kept, self._now())
-        self._bells.arrivals.set()
+        self._wakeups.arrivals.set()
 
     async def _keep_mail(self, bot: str, body: Mapping[str, Any]) -> None:
         async with self._db.tx() as tx:
             device = await encryption.device(tx, bot)
             mail = mail_in_transaction(body, bot, device.device_id if device else None)
             await encryption.store_mail(tx, mail, self._now())
-        self._bells.mail.set()
+        self._wakeups.mail.set()
 
 
 # --- reading a transaction ------------------------------------------------------------------------------------

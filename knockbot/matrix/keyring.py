@@ -14,10 +14,10 @@ from typing import Any, Protocol
 from aiohttp import ClientSession
 
 from knockbot.domain import nesting
+from knockbot.engine.backoff import backoff
 from knockbot.errors import ActionError, KnockbotError, Later, Never
 from knockbot.flow.door import Door, log
 from knockbot.flow.sealed import MEGOLM, SEALED, KeyMissing, Opened, Unreadable
-from knockbot.flow.worker import backoff
 from knockbot.matrix.account import Account
 from knockbot.matrix.events import mapping
 from knockbot.matrix.homeserver import DeviceApi, Homeserver
@@ -173,8 +173,8 @@ class Keyring:
         if why is not None:
             log.warning("clients will show the bot's device as unverified: %s docs/encryption.md tells the mend.", why)
         self._here = True
-        door.bells.arrivals.set()
-        door.bells.effects.set()
+        door.wakeups.arrivals.set()
+        door.wakeups.effects.set()
 
     async def _is(self, device_id: str, *, anew: bool) -> bool:
         """Be a device; false if the homeserver knows none of its keys."""
@@ -269,12 +269,12 @@ class Keyring:
             await encryption.store_mail(tx, mail_in_sync(news), self._door.now())
             if isinstance(reached, str):
                 await encryption.read_up_to(tx, self._door.bot, reached)
-        self._door.bells.mail.set()
+        self._door.wakeups.mail.set()
         return reached if isinstance(reached, str) else since
 
     async def _take_mail(self) -> None:
         """Take in what came, in its order."""
-        bell = self._door.bells.mail
+        bell = self._door.wakeups.mail
         while True:
             bell.clear()
             async with self._door.db.tx() as tx:
@@ -314,7 +314,7 @@ class Keyring:
             for session in arrived:
                 await inbox.key_is_there(tx, session)
         if arrived:
-            self._door.bells.arrivals.set()
+            self._door.wakeups.arrivals.set()
 
     # --- reading and writing ----------------------------------------------------------------------------------
 

@@ -13,10 +13,11 @@ from knockbot.domain.model import Request, Verdict, Wish
 from knockbot.domain.notices import Code, Notice, Numbered, Room, Stranger, below, notice
 from knockbot.domain.words import NAME_LIMIT as SHOWN
 from knockbot.domain.words import NOTHING, Said, as_notice
+from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Fault
 from knockbot.flow import entry, invites, issuing, journal, review, rulebook
 from knockbot.flow.door import Door
-from knockbot.matrix.calls import AWAITED, TICK, Call, Meant, Promise, Reply, no_such_revision
+from knockbot.matrix.calls import AWAITED, TICK, Answered, Call, Meant, Reply, no_such_revision
 from knockbot.store import pins, policies
 from knockbot.store.db import Tx
 from knockbot.store.rooms import ProtectedRoom
@@ -28,40 +29,40 @@ NAME_LIMIT = 100
 """Characters of a name that goes with an address."""
 
 
-async def protect(call: Call, reference: RoomReference) -> Said | Promise:
+async def protect(call: Call, reference: RoomReference) -> Answered:
     """Have a room protected."""
-    promise = await entry.protect(call.door, entry.Ask(call.actor, call.room, reference, call.cause))
+    grant = await entry.protect(call.door, entry.Ask(call.actor, call.room, reference, call.cause))
 
-    async def keep(tx: Tx) -> Reply:
-        return await promise.keep(call.door, tx)
+    async def write(turn: Turn) -> Reply:
+        return await grant.write(call.door, turn)
 
-    return keep
+    return write
 
 
-async def unprotect(call: Call, room: ProtectedRoom) -> Said | Promise:
+async def unprotect(call: Call, room: ProtectedRoom) -> Answered:
     """Have a room protected no longer."""
     may_not = entry.may_unprotect(call.door, room, call.actor)
     refusal = await journal.refusing(may_not, call.actor, "unprotect", room.room_id)
     if refusal is not None:
         return refusal
 
-    async def let_go(tx: Tx) -> Reply:
-        await entry.unprotect(call.door, tx, room, call.actor)
+    async def let_go(turn: Turn) -> Reply:
+        await entry.unprotect(call.door, turn.tx, room, call.actor)
         return notice("protect.ended", room=Room(room.room_id, room.label))
 
     return let_go
 
 
-def answer(verdict: Verdict) -> Callable[[Call, Meant, str], Awaitable[Said | Promise]]:
+def answer(verdict: Verdict) -> Callable[[Call, Meant, str], Awaitable[Answered]]:
     """The command that gives this answer to one or several requests."""
 
-    async def run(call: Call, meant: Meant, words: str) -> Promise:
+    async def run(call: Call, meant: Meant, words: str) -> Write[Reply]:
         return await _said_of_each(call, meant, verdict, words, review.take)
 
     return run
 
 
-async def revoke(call: Call, meant: Meant, reason: str) -> Said | Promise:
+async def revoke(call: Call, meant: Meant, reason: str) -> Answered:
     """Take third-party invites back."""
     wrong = [one.number for one in meant.found if isinstance(one, Request) and (one.invite is None or one.redeemed)]
     if wrong:
@@ -75,7 +76,7 @@ Take = Callable[[Door, Tx, Wish, int], Awaitable[Said | None]]
 
 async def _said_of_each(
     call: Call, meant: Meant, verdict: Verdict, reason: str, take: Take, *, called: str = ""
-) -> Promise:
+) -> Write[Reply]:
     """One answer to several requests: given to each that nothing stands in the way of, and said why not of the others.
 
     Whom it hit is named where there were several, or where they went by a name.
@@ -85,11 +86,11 @@ async def _said_of_each(
     for place, one in enumerate(meant.found):
         refused[place] = one if isinstance(one, Said) else await review.objection(call.door, wish, one)
 
-    async def take_each(tx: Tx) -> Reply:
+    async def take_each(turn: Turn) -> Reply:
         hit = []
         for place, request in enumerate(meant.found):
             if isinstance(request, Request) and refused[place] is None:
-                refused[place] = await take(call.door, tx, wish, request.id)
+                refused[place] = await take(call.door, turn.tx, wish, request.id)
                 hit += [request] if refused[place] is None else []
         unread = _numbers_unread(reason) if hit and _NUMBERS.fullmatch(reason) else None
         named = wording.hit_by_answer(hit, called or verdict.value) if hit and (meant.told or unread) else NOTHING
@@ -109,7 +110,7 @@ _NUMBERS = re.compile(r"#?[0-9]{1,9}([\s,\u2013#-]+[0-9]{1,9})*")
 """Words that are numbers and nothing else: perhaps a list was meant."""
 
 
-async def invite(call: Call, room: ProtectedRoom, to: tuple[Address, str]) -> Said | Promise:
+async def invite(call: Call, room: ProtectedRoom, to: tuple[Address, str]) -> Answered:
     """Invite somebody by an address outside Matrix."""
     address, name = to
     order = issuing.Order(room, call.actor, address, storable(name)[:NAME_LIMIT], call.cause)
@@ -117,19 +118,19 @@ async def invite(call: Call, room: ProtectedRoom, to: tuple[Address, str]) -> Sa
     if refusal is not None:
         return refusal
 
-    async def take(tx: Tx) -> Reply:
-        refusal = await issuing.take(call.door, tx, order)
+    async def take(turn: Turn) -> Reply:
+        refusal = await issuing.take(call.door, turn.tx, order)
         return AWAITED if refusal is None else refusal
 
     return take
 
 
-async def policy_set(call: Call, room: ProtectedRoom, text: str) -> Said | Promise:
+async def policy_set(call: Call, room: ProtectedRoom, text: str) -> Answered:
     """Put another policy in force."""
     return await _put_in_force(call, rulebook.Change(room, call.actor, text, call.cause))
 
 
-async def policy_revert(call: Call, room: ProtectedRoom, number: int) -> Said | Promise:
+async def policy_revert(call: Call, room: ProtectedRoom, number: int) -> Answered:
     """Put an old policy in force again, as a new revision: whoever does that must have the power for it now."""
     async with call.door.db.tx() as tx:
         old = await policies.revision(tx, room.room_id, number)
@@ -140,7 +141,7 @@ async def policy_revert(call: Call, room: ProtectedRoom, number: int) -> Said | 
     return await _put_in_force(call, rulebook.Change(room, call.actor, old.text, call.cause, meant, reverts=number))
 
 
-async def _put_in_force(call: Call, change: rulebook.Change) -> Said | Promise:
+async def _put_in_force(call: Call, change: rulebook.Change) -> Answered:
     try:
         sound = await rulebook.examined(call.door, change)
     except Fault as fault:
@@ -148,7 +149,7 @@ async def _put_in_force(call: Call, change: rulebook.Change) -> Said | Promise:
     if isinstance(sound, Said):
         return sound
 
-    async def put_in_force(tx: Tx) -> Reply:
-        return await rulebook.put_in_force(call.door, tx, sound)
+    async def put_in_force(turn: Turn) -> Reply:
+        return await rulebook.put_in_force(call.door, turn.tx, sound)
 
     return put_in_force

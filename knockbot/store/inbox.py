@@ -29,7 +29,7 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class Queue:
     """What is handled in order: what happens at the door of a room, or what is said there."""
 
     room_id: str
@@ -54,13 +54,13 @@ class Waiting:
     talk: bool = False
 
     @property
-    def turn(self) -> Turn:
-        """The turn it is handled in."""
-        return Turn(self.room_id, self.talk)
+    def queue(self) -> Queue:
+        """The queue it is handled in."""
+        return Queue(self.room_id, self.talk)
 
 
 _WAITING = Row(Waiting, "inbox")
-_TURN = Row(Turn, "inbox")
+_QUEUE = Row(Queue, "inbox")
 
 
 async def store(tx: Tx, arrivals: Iterable[Arrival], now: int) -> None:
@@ -77,21 +77,21 @@ async def store(tx: Tx, arrivals: Iterable[Arrival], now: int) -> None:
 _DUE = "handled_at IS NULL AND fault IS NULL AND (due_at IS NULL OR due_at <= $1)"
 
 
-async def turns_waiting(tx: Tx, now: int = 0, *, keys: bool = True) -> list[Turn]:
-    """The turns in which something waits, longest wait first; what waits for a key does so until its time is up.
+async def queues_waiting(tx: Tx, now: int = 0, *, keys: bool = True) -> list[Queue]:
+    """The queues in which something waits, longest wait first; what waits for a key does so until its time is up.
 
     Without the bot's `keys`, those in which something encrypted is next are left to the process that has them.
     """
     rows = await tx.fetch(
-        f"SELECT {_TURN.columns}, sealed FROM inbox "
+        f"SELECT {_QUEUE.columns}, sealed FROM inbox "
         f"WHERE seq IN (SELECT min(seq) FROM inbox WHERE {_DUE} GROUP BY room_id, talk) ORDER BY seq",
         now,
     )
-    return _TURN.all(row for row in rows if keys or not row["sealed"])
+    return _QUEUE.all(row for row in rows if keys or not row["sealed"])
 
 
 async def waiting(tx: Tx, room_id: str, limit: int = 100, *, now: int = 0, talk: bool | None = None) -> list[Waiting]:
-    """What waits in one room, or in one of its two turns, in order of arrival."""
+    """What waits in one room, or in one of its two queues, in order of arrival."""
     which = "" if talk is None else f" AND talk = {'TRUE' if talk else 'FALSE'}"
     rows = await tx.fetch(
         f"{_WAITING.select} WHERE {_DUE} AND room_id = $2{which} ORDER BY seq LIMIT $3", now, room_id, limit
@@ -99,11 +99,11 @@ async def waiting(tx: Tx, room_id: str, limit: int = 100, *, now: int = 0, talk:
     return _WAITING.all(rows)
 
 
-async def wait_for_key(tx: Tx, seq: int, sender: str, session: str, due_at: int, *, asked: bool) -> None:
+async def wait_for_key(tx: Tx, event_id: str, sender: str, session: str, due_at: int, *, asked: bool) -> None:
     """Let an event wait for the key of its session, until then at the latest; the rest of its room goes on."""
     await tx.execute(
-        "UPDATE inbox SET sender = $2, session = $3, due_at = $4, asked = $5 WHERE seq = $1",
-        seq,
+        "UPDATE inbox SET sender = $2, session = $3, due_at = $4, asked = $5 WHERE event_id = $1",
+        event_id,
         sender,
         session,
         due_at,
@@ -146,23 +146,23 @@ async def key_is_there(tx: Tx, session: str) -> None:
     await tx.execute("UPDATE inbox SET due_at = NULL WHERE session = $1 AND handled_at IS NULL", session)
 
 
-async def hold(tx: Tx, seq: int, room_id: str, user_id: str, *, until: int, now: int) -> None:
+async def hold(tx: Tx, event_id: str, room_id: str, user_id: str, *, until: int, now: int) -> None:
     """Let a knock wait in place of the one of the same user that waits already, and no longer than that one."""
     row = await tx.fetchrow(
         "UPDATE inbox SET handled_at = $4, raw = NULL WHERE room_id = $1 AND held_for = $2 AND handled_at IS NULL "
-        "AND seq <> $3 RETURNING due_at",
+        "AND event_id <> $3 RETURNING due_at",
         room_id,
         user_id,
-        seq,
+        event_id,
         now,
     )
     due_at = row["due_at"] if row is not None else until
-    await tx.execute("UPDATE inbox SET held_for = $2, due_at = $3 WHERE seq = $1", seq, user_id, due_at)
+    await tx.execute("UPDATE inbox SET held_for = $2, due_at = $3 WHERE event_id = $1", event_id, user_id, due_at)
 
 
-async def is_held(tx: Tx, seq: int) -> bool:
+async def is_held(tx: Tx, event_id: str) -> bool:
     """Whether an event has been held back."""
-    return await tx.fetchval("SELECT held_for FROM inbox WHERE seq = $1", seq) is not None
+    return await tx.fetchval("SELECT held_for FROM inbox WHERE event_id = $1", event_id) is not None
 
 
 async def held(tx: Tx, room_id: str) -> set[str]:
@@ -181,9 +181,15 @@ async def handled(tx: Tx, seq: int, now: int) -> bool:
     return row is not None
 
 
-async def let_wait(tx: Tx, seq: int, until: int | None) -> None:
-    """Let an event wait until then, and the rest of its room go on; it is due at once where there is no such moment."""
-    await tx.execute("UPDATE inbox SET due_at = $2 WHERE seq = $1 AND handled_at IS NULL", seq, until)
+async def let_wait(tx: Tx, event_id: str, until: int | None) -> bool:
+    """Let an event wait until then, and the rest of its room go on; it is due at once where there is no such moment.
+
+    False where it does not wait to be handled: it came in by no transaction, or long ago.
+    """
+    row = await tx.fetchrow(
+        "UPDATE inbox SET due_at = $2 WHERE event_id = $1 AND handled_at IS NULL RETURNING seq", event_id, until
+    )
+    return row is not None
 
 
 async def failed(tx: Tx, seq: int) -> int:
@@ -205,30 +211,34 @@ async def forget_old(tx: Tx, now: int) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Came:
     """Where an event came in: its number in the order of arrival, and when, by our own clock."""
 
-    seq: int
+    order: int
     at: int
 
 
-_PLACE = Row(Place, "inbox", at="received_at")
+_CAME = Row(Came, "inbox", order="seq", at="received_at")
 
 
-async def place(tx: Tx, event_id: str) -> Place | None:
+async def came(tx: Tx, event_id: str) -> Came | None:
     """Where this event came in; none if it did not, or long ago."""
-    return _PLACE.maybe(await tx.fetchrow(f"{_PLACE.select} WHERE event_id = $1", event_id))
+    return _CAME.maybe(await tx.fetchrow(f"{_CAME.select} WHERE event_id = $1", event_id))
 
 
-async def take(tx: Tx, event_id: str, room_id: str, now: int) -> None:
-    """An event was handled that was read in its room: when the homeserver hands it over later, it is a repeat."""
-    await tx.execute(
+async def take(tx: Tx, event_id: str, room_id: str, now: int) -> bool:
+    """An event is handled that was read in its room: when the homeserver hands it over later, it is a repeat.
+
+    False where it has done so already.
+    """
+    row = await tx.fetchrow(
         "INSERT INTO inbox (event_id, room_id, received_at, handled_at) VALUES ($1, $2, $3, $3) "
-        "ON CONFLICT (event_id) DO NOTHING",
+        "ON CONFLICT (event_id) DO NOTHING RETURNING seq",
         event_id,
         room_id,
         now,
     )
+    return row is not None
 
 
 async def is_known(tx: Tx, event_id: str) -> bool:

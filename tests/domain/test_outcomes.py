@@ -8,27 +8,27 @@ from itertools import product
 import pytest
 
 from knockbot.domain.model import Kind, MemberChange, Membership, Request, State, ThirdPartyInvite
-from knockbot.domain.outcomes import Turn, after_redeeming, invite_outcome, outcome
+from knockbot.domain.outcomes import InviteEvent, after_redeeming, invite_outcome, outcome
 
 MOVES = {
-    (State.PENDING, Turn.ACCEPTED): State.STANDING,
-    (State.PENDING, Turn.EMPTIED): State.REVOKED,
-    (State.PENDING, Turn.REDEEMED): State.REDEEMED,
-    (State.STANDING, Turn.FORWARDED): State.PENDING,
-    (State.STANDING, Turn.REPLACED): State.PENDING,
-    (State.STANDING, Turn.EMPTIED): State.REVOKED,
-    (State.STANDING, Turn.REDEEMED): State.REDEEMED,
-    (State.REVOKED, Turn.REDEEMED): State.REDEEMED,
+    (State.PENDING, InviteEvent.ACCEPTED): State.STANDING,
+    (State.PENDING, InviteEvent.EMPTIED): State.REVOKED,
+    (State.PENDING, InviteEvent.REDEEMED): State.REDEEMED,
+    (State.STANDING, InviteEvent.FORWARDED): State.PENDING,
+    (State.STANDING, InviteEvent.REPLACED): State.PENDING,
+    (State.STANDING, InviteEvent.EMPTIED): State.REVOKED,
+    (State.STANDING, InviteEvent.REDEEMED): State.REDEEMED,
+    (State.REVOKED, InviteEvent.REDEEMED): State.REDEEMED,
 }
 
 
-@pytest.mark.parametrize(("state", "turn"), list(product(State, Turn)))
-def test_an_invite_moves_on_as_the_table_says_and_not_otherwise(state: State, turn: Turn) -> None:
+@pytest.mark.parametrize(("state", "turn"), list(product(State, InviteEvent)))
+def test_an_invite_moves_on_as_the_table_says_and_not_otherwise(state: State, turn: InviteEvent) -> None:
     assert invite_outcome(state, turn) is MOVES.get((state, turn))
 
 
 def test_what_was_redeemed_stays_so() -> None:
-    assert {invite_outcome(State.REDEEMED, turn) for turn in Turn} == {None}
+    assert {invite_outcome(State.REDEEMED, turn) for turn in InviteEvent} == {None}
 
 
 REDEEMED = Request(

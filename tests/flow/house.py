@@ -8,15 +8,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
-from knockbot.app import handlers
+from knockbot.app import new_inbox
 from knockbot.config.policies import read_known_policy
 from knockbot.config.settings import read_settings
 from knockbot.documents.text import without_marks
 from knockbot.domain.model import Act, Request
 from knockbot.flow import configured
-from knockbot.flow.arrivals import Arrivals
 from knockbot.flow.door import Door
-from knockbot.flow.reconcile import reconcile
 from knockbot.flow.worker import Action, Worker
 from knockbot.matrix import events
 from knockbot.matrix.actions import Hand, actions
@@ -24,7 +22,7 @@ from knockbot.matrix.cards import REQUEST_KEY, REQUESTS_KEY
 from knockbot.matrix.gateway import arrival
 from knockbot.matrix.homeserver import Homeserver
 from knockbot.store import audit, inbox, pins, policies, processes, requests, rooms
-from knockbot.store.inbox import Turn
+from knockbot.store.inbox import Queue
 from knockbot.store.rooms import ProtectedRoom
 from tests.flow.world import ALICE, BOT, HOME, AsBot, Clock, PostOffice, World, levels_for
 from tests.lab import opened
@@ -82,7 +80,7 @@ class House:
             async with self.db._pool.acquire_direct() as conn:
                 await conn.execute("PRAGMA synchronous = OFF")  # nothing here has to survive a power cut
         self.door = Door(self.db, self.homeserver, self.settings, self.clock)
-        self.arrivals = Arrivals(self.door, events.parse, handlers(self.door), lambda room: reconcile(self.door, room))
+        self.arrivals = new_inbox(self.door)
         hand = Hand(self.door, cast("Homeserver", self.homeserver), self.post)
         self.worker = Worker(self.door, actions(hand) | self.actions)
         async with self.db.tx() as tx:
@@ -156,7 +154,7 @@ class House:
 
     def _to_be_looked_at(self) -> set[str]:
         resting = self.arrivals._resting
-        return {room for room in self.door.bells.unchecked if resting.get(Turn(room), 0) <= self.clock()}
+        return {room for room in self.door.wakeups.unchecked if resting.get(Queue(room), 0) <= self.clock()}
 
     async def later(self, seconds: float = 10) -> None:
         """Live on after some time."""

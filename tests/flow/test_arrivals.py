@@ -11,15 +11,20 @@ import pytest
 
 from knockbot.demo.people import until
 from knockbot.domain.model import Message
+from knockbot.engine.inbox import ATTEMPTS, ROOMS_AT_ONCE, Inbox
+from knockbot.engine.turn import Handled, Turn
+from knockbot.engine.wakeups import Wakeups
 from knockbot.errors import KnockbotError, Later, Never
-from knockbot.flow.arrivals import ATTEMPTS, ROOMS_AT_ONCE, Arrivals
-from knockbot.flow.door import Bells, Door
+from knockbot.flow.arriving import Reader
+from knockbot.flow.door import Door
+from knockbot.flow.sealed import Keys
 from knockbot.store import inbox, processes
 from knockbot.store.db import Database
 from knockbot.store.inbox import Arrival
 from tests.flow.house import GARDEN, House, housed
 
-Handle = Callable[[Message, int], Awaitable[None]]
+Handle = Callable[[Door, Message], Awaitable[Handled]]
+Look = Callable[[Door, str], Awaitable[None]]
 
 
 class Desk:
@@ -31,20 +36,28 @@ class Desk:
         self.handled: list[str] = []
         self.looked: list[str] = []
         self.trouble: dict[str, list[Exception]] = {}
-        self.at_work = Arrivals(self.door, parse, {Message: self.handle}, self.look)
+        self.set_to_work(self.handle)
+
+    def set_to_work(self, handle: Handle, look: Look | None = None, keys: Keys | None = None) -> None:
+        """Have it work with other parts than its own."""
+        reader = Reader(self.door, parse, keys)
+        self.at_work = Inbox(self.door, reader, {Message: handle}, look or self.look)
 
     async def store(self, *arrivals: Arrival) -> None:
         """These came in."""
         async with self.door.db.tx() as tx:
             await inbox.store(tx, arrivals, self.door.now())
 
-    async def handle(self, said: Message, seq: int) -> None:
+    async def handle(self, _: Door, said: Message) -> Handled:
         """Note what was said."""
         self._may_fail(said.body)
-        async with self.door.closing(seq):
+
+        async def write(_: Turn) -> None:
             self.handled.append(said.body)
 
-    async def look(self, room_id: str) -> None:
+        return write
+
+    async def look(self, _: Door, room_id: str) -> None:
         """Note which room was looked at."""
         self._may_fail(room_id)
         self.looked.append(room_id)
@@ -73,7 +86,7 @@ def parse(event: Mapping[str, Any], _: str) -> Message | None:
 
 
 def said(body: str, room_id: str = GARDEN) -> Arrival:
-    return Arrival(f"${room_id}{body}", room_id, json.dumps({"room": room_id, "id": f"${body}", "body": body}))
+    return Arrival(f"${room_id}{body}", room_id, json.dumps({"room": room_id, "id": f"${room_id}{body}", "body": body}))
 
 
 @pytest.fixture
@@ -96,12 +109,12 @@ async def test_the_events_of_a_room_are_handled_in_the_order_they_came_in(desk: 
 async def test_rooms_go_on_beside_one_that_hangs(desk: Desk) -> None:
     hold = asyncio.Event()
 
-    async def handle(message: Message, seq: int) -> None:
+    async def handle(door: Door, message: Message) -> Handled:
         if message.body == "hang":
             await hold.wait()
-        await desk.handle(message, seq)
+        return await desk.handle(door, message)
 
-    desk.at_work = Arrivals(desk.door, parse, {Message: handle}, desk.look)
+    desk.set_to_work(handle)
     await desk.store(said("hang", "!slow"), said("after", "!slow"), said("one", "!quick"), said("two", "!quick"))
     await desk.at_work._start_rooms()
     await until(lambda: _value(desk.handled), lambda found: found == ["one", "two"], str)
@@ -118,15 +131,15 @@ async def _value(found: list[str]) -> list[str]:
 async def test_a_limited_number_of_rooms_is_dealt_with_at_once(desk: Desk) -> None:
     inside = most = 0
 
-    async def handle(message: Message, seq: int) -> None:
+    async def handle(door: Door, message: Message) -> Handled:
         nonlocal inside, most
         inside += 1
         most = max(most, inside)
         await asyncio.sleep(0)
-        await desk.handle(message, seq)
         inside -= 1
+        return await desk.handle(door, message)
 
-    desk.at_work = Arrivals(desk.door, parse, {Message: handle}, desk.look)
+    desk.set_to_work(handle)
     await desk.store(*(said("x", f"!{number}") for number in range(3 * ROOMS_AT_ONCE)))
     await desk.work()
 
@@ -135,12 +148,12 @@ async def test_a_limited_number_of_rooms_is_dealt_with_at_once(desk: Desk) -> No
 
 
 async def test_what_comes_in_while_a_room_is_dealt_with_is_handled_after(desk: Desk) -> None:
-    async def handle(message: Message, seq: int) -> None:
-        await desk.handle(message, seq)
+    async def handle(door: Door, message: Message) -> Handled:
         if message.body == "one":
             await desk.store(said("two"))
+        return await desk.handle(door, message)
 
-    desk.at_work = Arrivals(desk.door, parse, {Message: handle}, desk.look)
+    desk.set_to_work(handle)
     await desk.store(said("one"))
     await desk.work()
 
@@ -239,14 +252,14 @@ async def test_a_silent_homeserver_is_no_fault_of_the_event(desk: Desk) -> None:
 async def test_a_room_is_looked_at_in_its_own_turn_before_its_events(desk: Desk) -> None:
     order: list[str] = []
 
-    async def look(room_id: str) -> None:
+    async def look(_: Door, room_id: str) -> None:
         order.append(room_id)
 
-    async def handle(message: Message, seq: int) -> None:
+    async def handle(door: Door, message: Message) -> Handled:
         order.append(message.body)
-        await desk.handle(message, seq)
+        return await desk.handle(door, message)
 
-    desk.at_work = Arrivals(desk.door, parse, {Message: handle}, look)
+    desk.set_to_work(handle, look)
     await desk.store(said("one"))
     desk.door.look_at(GARDEN)
     desk.door.look_at("!other")
@@ -319,7 +332,7 @@ async def test_the_loop_takes_up_what_comes_in_while_it_waits(desk: Desk) -> Non
     loop = asyncio.create_task(desk.at_work.run())
     try:
         await desk.store(said("one"))
-        desk.door.bells.arrivals.set()
+        desk.door.wakeups.arrivals.set()
         await until(lambda: _value(desk.handled), lambda found: found == ["one"], str)
         await desk.store(said("two"))  # as another process would, which cannot ring here
         await until(lambda: _value(desk.handled), lambda found: found == ["one", "two"], str)
@@ -331,14 +344,16 @@ async def test_the_loop_takes_up_what_comes_in_while_it_waits(desk: Desk) -> Non
 async def test_an_event_that_is_being_handled_at_the_end_is_handled_whole_or_waits(desk: Desk) -> None:
     begun = asyncio.Event()
 
-    async def handle(message: Message, seq: int) -> None:
-        async with desk.door.closing(seq) as tx:
-            await tx.execute("INSERT INTO pins (place, name, room_id) VALUES ('x', '#a', '!a')")
+    async def handle(_: Door, message: Message) -> Handled:
+        async def write(turn: Turn) -> None:
+            await turn.tx.execute("INSERT INTO pins (place, name, room_id) VALUES ('x', '#a', '!a')")
             begun.set()
             await asyncio.sleep(0)
-        desk.handled.append(message.body)
+            desk.handled.append(message.body)
 
-    desk.at_work = Arrivals(desk.door, parse, {Message: handle}, desk.look)
+        return write
+
+    desk.set_to_work(handle)
     await desk.store(said("one"))
     await desk.at_work._start_rooms()
     await begun.wait()
@@ -364,7 +379,7 @@ async def desks(shared: House) -> AsyncIterator[tuple[Desk, Desk]]:
     """Two processes at work on the same inbox."""
     db = await Database.open(shared.url)
     one = Desk(shared)
-    other = Desk(shared, Door(db, shared.homeserver, shared.settings, shared.clock, Bells()))
+    other = Desk(shared, Door(db, shared.homeserver, shared.settings, shared.clock, Wakeups()))
     for desk in (one, other):
         async with desk.door.db.tx() as tx:
             await processes.beat(tx, desk.door.db.process, shared.clock())
@@ -391,7 +406,7 @@ async def test_processes_handle_each_event_once_and_each_room_in_order(desks: tu
 
 async def _waiting(desk: Desk) -> bool:
     async with desk.door.db.tx() as tx:
-        return bool(await inbox.turns_waiting(tx))
+        return bool(await inbox.queues_waiting(tx))
 
 
 async def test_a_room_that_another_process_deals_with_is_left_to_it_and_not_asked_for_all_the_time(
@@ -436,12 +451,18 @@ async def test_what_another_process_was_quicker_with_is_dropped_whole(desks: tup
     """A process that stood still lost its lease; its work must not be done beside the other's."""
     one, other = desks
 
-    async def stand_still(message: Message, seq: int) -> None:
-        await other.handle(message, seq)
-        async with one.door.closing(seq) as tx:
-            await tx.execute("INSERT INTO pins (place, name, room_id) VALUES ('x', '#a', '!a')")
+    async def stand_still(door: Door, message: Message) -> Handled:
+        handled = await other.handle(other.door, message)
+        async with other.door.db.tx() as tx:
+            next_one, *_ = await inbox.waiting(tx, message.room_id)
+        await other.door.turns.end(next_one.seq, message.event_id, handled)
 
-    one.at_work = Arrivals(one.door, parse, {Message: stand_still}, one.look)
+        async def write(turn: Turn) -> None:
+            await turn.tx.execute("INSERT INTO pins (place, name, room_id) VALUES ('x', '#a', '!a')")
+
+        return write
+
+    one.set_to_work(stand_still)
     await one.store(said("one"), said("two"))
     await one.work()
 
@@ -449,21 +470,3 @@ async def test_what_another_process_was_quicker_with_is_dropped_whole(desks: tup
     async with one.door.db.tx() as tx:
         assert await tx.fetchval("SELECT count(*) FROM pins") == 0
     assert await one.house.set_aside() == []
-
-
-async def test_a_look_that_follows_of_a_change_begins_when_that_is_committed(house: House) -> None:
-    async with house.door.closing(None) as tx:
-        house.door.look_at_after(tx, "!new:b")
-        assert "!new:b" not in house.door.bells.unchecked
-    assert "!new:b" in house.door.bells.unchecked
-
-
-async def test_a_change_that_fails_is_not_looked_at(house: House) -> None:
-    async def failing() -> None:
-        async with house.door.closing(None) as tx:
-            house.door.look_at_after(tx, "!new:b")
-            raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        await failing()
-    assert "!new:b" not in house.door.bells.unchecked

@@ -399,11 +399,11 @@ async def test_a_room_is_protected_as_soon_as_nothing_is_in_the_way(
         if "I am not in #lawn" in says:  # then the moderators can be told as well
             assert len([said for said in house.spoken() if says in said]) == 1
 
-        house.door.bells.configured.clear()
+        house.door.configured.clear()
         mend(house)
         await house.live()
         if "alias" not in name:  # nothing tells of those
-            assert house.door.bells.configured.is_set()
+            assert house.door.configured.is_set()
         assert await house.keep_configured()
         house.world.knock(LAWN, ANA)
         await house.live()

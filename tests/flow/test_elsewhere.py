@@ -9,9 +9,9 @@ import pytest
 
 from knockbot.demo.people import until
 from knockbot.domain.model import Known, Truth
+from knockbot.engine.inbox import ROOMS_AT_ONCE, TALKS_AT_ONCE
 from knockbot.errors import Later, Never
 from knockbot.flow import elsewhere, workbench
-from knockbot.flow.arrivals import ROOMS_AT_ONCE, TALKS_AT_ONCE
 from knockbot.flow.elsewhere import (
     A_MINUTE,
     ASKED_ABOUT,
@@ -23,7 +23,7 @@ from knockbot.flow.elsewhere import (
     Elsewhere,
     TooMany,
 )
-from knockbot.store.inbox import Turn
+from knockbot.store.inbox import Queue
 from knockbot.times import MINUTE
 from tests.flow.house import GARDEN, MODS, House
 from tests.flow.world import ALICE, ANA, BEA, BOT, FAR, HOME, Clock, levels_for
@@ -341,7 +341,7 @@ async def test_one_person_waits_for_nobody_elses_limit(questions: Elsewhere, far
 async def test_doors_and_talk_have_places_of_their_own(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     hold = asyncio.Event()
 
-    async def serve(_: Turn) -> None:
+    async def serve(_: Queue) -> None:
         await hold.wait()
 
     monkeypatch.setattr(house.arrivals, "_serve_in_order", serve)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from knockbot import logs
 from knockbot.domain.model import State
-from knockbot.flow.door import Bells
+from knockbot.engine.wakeups import Wakeups
 from knockbot.matrix.commands import COMMANDS
 from knockbot.matrix.gateway import Gateway, _read, _sifted
 from tests.flow.house import GARDEN, MODS, House, housed
@@ -212,7 +212,7 @@ async def hand_over(house: House, parts: list[Any]) -> str:
     read = _read(body)
     sifted = _sifted(read, sealed=False)
     assert sifted is not None
-    await Gateway("token", house.db, Bells(), house.clock)._keep(sifted, read)
+    await Gateway("token", house.db, Wakeups(), house.clock)._keep(sifted, read)
     await house.live()
     return good
 

@@ -65,7 +65,7 @@ def keys() -> Keys:
 @pytest.fixture
 def desk(house: House, keys: Keys) -> Desk:
     desk = Desk(house)
-    desk.at_work._keys = keys
+    desk.set_to_work(desk.handle, keys=keys)
     return desk
 
 
@@ -247,12 +247,10 @@ async def test_without_the_keys_it_is_left_to_the_process_that_has_them(desk: De
 async def test_a_message_tells_whether_its_device_is_verified(desk: Desk, keys: Keys, *, verified: bool) -> None:
     found = []
 
-    async def handle(message: Any, seq: int) -> None:
+    async def handle(_: Any, message: Any) -> None:
         found.append(message.verified)
-        async with desk.door.closing(seq):
-            pass
 
-    desk.at_work._handlers = dict.fromkeys(desk.at_work._handlers, handle)
+    desk.set_to_work(handle, keys=keys)
     keys.opens["one"] = opened("one", verified=verified)
     await desk.store(locked("one"), said("in clear", MODS))
     await desk.work()

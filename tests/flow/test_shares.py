@@ -13,7 +13,7 @@ from knockbot.errors import Busy, Fault
 from knockbot.flow import rules
 from knockbot.flow.compiled import Compiled
 from knockbot.flow.workbench import AT_ONCE, MOST_WAITING, SHARE, Workbench
-from knockbot.store.inbox import Turn
+from knockbot.store.inbox import Queue
 from tests.flow.house import GARDEN, MODS, House
 from tests.flow.world import ALICE, ANA, BEA, BOT, Clock, levels_for
 
@@ -112,7 +112,7 @@ async def test_a_knock_that_takes_long_to_judge_delays_nobody_at_another_door(ho
         house.world.knock(POND, BEA, "hello")
         await house.deliver()
         await house.arrivals._start_rooms()
-        await house.arrivals._busy[Turn(POND)]
+        await house.arrivals._busy[Queue(POND)]
 
         assert [request.state for request in await house.requests(BEA, POND)] == [State.PENDING]
         assert (await house.request(BEA, POND)).answer is not None

@@ -12,11 +12,13 @@ import pytest
 
 from knockbot.demo.people import until
 from knockbot.domain.model import Act, Effect, Membership, State
+from knockbot.engine import backoff as pauses
+from knockbot.engine.backoff import backoff
 from knockbot.errors import Later, Never
 from knockbot.flow import worker as workers
 from knockbot.flow.consequences import Done, Outcome, Overtaken
 from knockbot.flow.door import Door
-from knockbot.flow.worker import AT_ONCE, RECORDINGS, Action, Worker, backoff
+from knockbot.flow.worker import AT_ONCE, RECORDINGS, Action, Worker
 from knockbot.store import effects, processes
 from knockbot.store.db import Database
 from knockbot.store.effects import Claimed
@@ -450,7 +452,8 @@ async def test_a_card_that_was_given_up_is_posted_at_the_next_look(house: House)
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """No pauses between two attempts to write something down."""
-    monkeypatch.setattr(workers, "FIRST_PAUSE", 0.001)
+    for module in (workers, pauses):
+        monkeypatch.setattr(module, "FIRST_PAUSE", 0.001)
 
 
 AWAY = ConnectionError("the database is away")
@@ -583,7 +586,7 @@ async def test_the_loop_takes_up_what_is_planned_while_it_waits(house: House) ->
     loop = asyncio.create_task(worker.run())
     try:
         await plan(house, effect("a"))
-        house.door.bells.effects.set()
+        house.door.wakeups.effects.set()
         await until(house.effects, lambda found: found == {"a": "done"}, str)
         await plan(house, effect("b"))  # nobody rings
         await until(house.effects, lambda found: found == {"a": "done", "b": "done"}, str)

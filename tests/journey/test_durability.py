@@ -17,7 +17,7 @@ from aiohttp import web
 from knockbot.app import listening
 from knockbot.demo.homeserver import free_port
 from knockbot.demo.people import Person, until
-from knockbot.flow.door import Bells
+from knockbot.engine.wakeups import Wakeups
 from knockbot.matrix.gateway import Gateway
 from knockbot.store import inbox
 from knockbot.store.db import Database, opened
@@ -182,7 +182,7 @@ async def test_what_was_stored_before_a_power_cut_is_handled_after_it(own_keeper
 async def only_storing(keeper: Keeper) -> AsyncIterator[Database]:
     """Take what the homeserver sends and do nothing with it, as a bot that is killed right after its 200."""
     async with opened(keeper.database) as db:
-        gateway = Gateway(keeper.slot.hs_token, db, Bells(), lambda: round(time.time() * 1000))
+        gateway = Gateway(keeper.slot.hs_token, db, Wakeups(), lambda: round(time.time() * 1000))
         async with listening(gateway.app, "127.0.0.1", keeper.slot.port):
             yield db
 

@@ -23,8 +23,11 @@ from knockbot.domain.model import (
     RoomChange,
     ThirdPartyChange,
 )
-from knockbot.flow.arrivals import Arrivals
-from knockbot.flow.door import Bells, Door, Outside
+from knockbot.engine.inbox import Inbox
+from knockbot.engine.turn import Handled, Turn
+from knockbot.engine.wakeups import Wakeups
+from knockbot.flow.arriving import Reader
+from knockbot.flow.door import Door, Outside
 from knockbot.matrix import events
 from knockbot.matrix.gateway import Gateway
 from knockbot.matrix.visitors import Visitors
@@ -88,9 +91,9 @@ async def serving(app: web.Application, how: Json | None = None, **runner_option
         await runner.cleanup()
 
 
-def gateway(db: Database, bells: Bells | None = None) -> Gateway:
+def gateway(db: Database, wakeups: Wakeups | None = None) -> Gateway:
     """A gateway into this database."""
-    return Gateway(HS_TOKEN, db, bells or Bells(), Clock())
+    return Gateway(HS_TOKEN, db, wakeups or Wakeups(), Clock())
 
 
 async def keep_door(db: Database, room_id: str = GARDEN, management_room: str = MODS) -> None:
@@ -137,20 +140,22 @@ class Inside:
 @contextlib.asynccontextmanager
 async def at_work(db: Database) -> AsyncIterator[Inside]:
     """A gateway that serves, and the real `Arrivals` behind it."""
-    bells = Bells()
-    door = Door(db, cast("Outside", None), settings(), Clock(), bells)
-    async with serving(gateway(db, bells).app) as url:
+    wakeups = Wakeups()
+    door = Door(db, cast("Outside", None), settings(), Clock(), wakeups)
+    async with serving(gateway(db, wakeups).app) as url:
         inside = Inside(db, url)
 
-        async def note(happening: Any, seq: int) -> None:
-            async with door.closing(seq):
+        async def note(_: Door, happening: Any) -> Handled:
+            async def write(_: Turn) -> None:
                 inside.heard.append(happening)
 
-        async def look(room_id: str) -> None:
+            return write
+
+        async def look(_: Door, room_id: str) -> None:
             raise AssertionError(f"nobody asked to look at {room_id}")
 
         kinds = (MemberChange, ThirdPartyChange, Redaction, Message, Reaction, RoomChange, Echo)
-        arrivals = Arrivals(door, events.parse, dict.fromkeys(kinds, note), look)
+        arrivals = Inbox(door, Reader(door, events.parse), dict.fromkeys(kinds, note), look)
         working = asyncio.create_task(arrivals.run())
         try:
             yield inside

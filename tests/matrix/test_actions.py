@@ -186,7 +186,7 @@ async def test_without_the_power_it_waits_and_says_what_is_needed(on: Bench, ver
     assert await on.states() == ["blocked"]
     assert "43" in await on.why()
     assert "7" in await on.why()
-    assert on.door.bells.unchecked == {GARDEN}
+    assert on.door.wakeups.unchecked == {GARDEN}
     assert (await on.request(request)).answer is not None
 
 
@@ -203,7 +203,7 @@ async def test_a_bot_that_was_put_out_waits_to_be_let_in_again(on: Bench, verdic
     await on.run_due()
 
     assert await on.states() == ["blocked"]
-    assert on.door.bells.unchecked == {GARDEN}
+    assert on.door.wakeups.unchecked == {GARDEN}
 
 
 async def test_a_room_the_bot_may_not_even_read_waits_too(on: Bench) -> None:

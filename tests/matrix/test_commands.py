@@ -87,7 +87,7 @@ class Ear:
             await inbox.store(tx, [Arrival(event_id, MODS, "{}")], self.on.clock())
             [waiting] = await inbox.waiting(tx, MODS)
         said = Message(MODS, event_id, sender, self.on.clock() - age, body, html)
-        await hear(self.on.door, said, waiting.seq)
+        await self.on.door.turns.end(waiting.seq, event_id, await hear(self.on.door, said))
         async with self.on.db.tx() as tx:
             assert await inbox.waiting(tx, MODS) == []
         return event_id

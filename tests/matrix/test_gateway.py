@@ -17,7 +17,7 @@ from aiohttp import web
 from mautrix.util.async_db import Connection
 
 from knockbot.demo.people import until
-from knockbot.flow.door import Bells
+from knockbot.engine.wakeups import Wakeups
 from knockbot.matrix.gateway import Gateway, arrival
 from knockbot.store import encryption, inbox
 from knockbot.store.db import Database
@@ -112,7 +112,7 @@ async def test_the_token_may_stand_in_the_header_or_in_the_query(
 async def test_a_token_that_is_not_ascii_can_be_the_right_one(db: Database) -> None:
     token = "t\u00f6ken"
     async with (
-        serving(Gateway(token, db, Bells(), Clock()).app) as url,
+        serving(Gateway(token, db, Wakeups(), Clock()).app) as url,
         aiohttp.ClientSession(url) as http,
         http.put(WHERE, headers=bearer(token), data=transaction([])) as answer,
     ):
@@ -183,7 +183,7 @@ async def test_what_is_encrypted_is_kept_like_other_talk_where_it_is_read(db: Da
     await keep_door(db)
     async with db.tx() as tx:
         await encryption.started(tx, BOT, "DEVICE", 1)
-    gateway = Gateway(HS_TOKEN, db, Bells(), Clock(), sealed_for=BOT)
+    gateway = Gateway(HS_TOKEN, db, Wakeups(), Clock(), sealed_for=BOT)
     mail = {"type": "m.room.encrypted", "sender": "@ana:b", "content": {}, "to_user_id": BOT, "to_device_id": "DEVICE"}
     body = json.dumps({"events": [sealed("$1"), sealed("$2", GARDEN)], "to_device": [mail]}).encode()
     async with serving(gateway.app) as url:
@@ -392,7 +392,7 @@ class Watched(Gateway):
     """Tells when it begins to store, and when it has been cancelled."""
 
     def __init__(self, db: Database) -> None:
-        super().__init__(HS_TOKEN, db, Bells(), Clock())
+        super().__init__(HS_TOKEN, db, Wakeups(), Clock())
         self.storing = asyncio.Event()
         self.cancelled = asyncio.Event()
 

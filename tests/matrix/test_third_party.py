@@ -347,7 +347,7 @@ async def test_without_the_power_to_invite_it_waits_for_it(on: Bench) -> None:
     await on.run_due()
 
     assert await on.states() == ["blocked"]
-    assert on.door.bells.unchecked == {GARDEN}
+    assert on.door.wakeups.unchecked == {GARDEN}
     assert "60" in await on.why()
 
 
@@ -373,4 +373,4 @@ async def test_any_other_no_is_the_moderators_to_deal_with(on: Bench, answer: Re
     now = await on.request(request)
     assert "given_up" in await on.states()
     assert (now.answer, now.trouble is not None, now.awaits_moderators) == (None, True, True)
-    assert on.door.bells.unchecked == set()
+    assert on.door.wakeups.unchecked == set()

@@ -39,7 +39,7 @@ def door(db: Database) -> Door:
 
 @pytest.fixture
 def gateway(door: Door) -> Gateway:
-    gateway = Gateway("hs", door.db, door.bells, door.now)
+    gateway = Gateway("hs", door.db, door.wakeups, door.now)
     gateway.ready = True
     return gateway
 
@@ -69,7 +69,7 @@ def called_back(gateway: Gateway) -> Callable[[Asked], Reply]:
 
 
 async def looked(door: Door) -> bool:
-    return GARDEN in door.bells.unchecked
+    return GARDEN in door.wakeups.unchecked
 
 
 async def test_one_that_is_there_all_the_time_is_left_alone(door: Door, fake: FakeHomeserver) -> None:
@@ -89,7 +89,7 @@ async def test_one_that_is_back_is_pinged_and_its_rooms_are_looked_at_once(
     fake.on("POST", "ping", back or called_back(gateway), called_back(gateway))
     await until(lambda: looked(door), bool, lambda _: "nobody looked")
     pinged = len(fake.asked("POST", "ping"))
-    door.bells.unchecked.clear()
+    door.wakeups.unchecked.clear()
     await fake.wait_for("GET", "versions", times=len(fake.asked("GET", "versions")) + 3)
 
     assert pinged == (1 if back is None else 2)
@@ -148,11 +148,11 @@ async def test_rooms_are_looked_at_until_something_arrives(
     homeserver.absences += 1
     for _ in range(3):
         await until(lambda: looked(door), bool, lambda _: "nobody looked")
-        door.bells.unchecked.clear()
+        door.wakeups.unchecked.clear()
 
     gateway.last_transaction = door.now() + 1
     await fake.wait_for("GET", "versions", times=len(fake.asked("GET", "versions")) + 3)
-    door.bells.unchecked.clear()
+    door.wakeups.unchecked.clear()
     await fake.wait_for("GET", "versions", times=len(fake.asked("GET", "versions")) + 3)
 
     assert not await looked(door)
@@ -167,7 +167,7 @@ async def test_rooms_are_not_looked_at_for_ever_where_nothing_happens(
     homeserver.absences += 1
     await until(lambda: looked(door), bool, lambda _: "nobody looked")
     await fake.wait_for("GET", "versions", times=len(fake.asked("GET", "versions")) + 5)
-    door.bells.unchecked.clear()
+    door.wakeups.unchecked.clear()
     await fake.wait_for("GET", "versions", times=len(fake.asked("GET", "versions")) + 3)
 
     assert not await looked(door)

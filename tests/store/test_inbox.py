@@ -72,11 +72,11 @@ async def test_rooms_with_something_to_do_come_longest_wait_first(db: Database) 
     await store(db, arrival("$1", "!c"), arrival("$2", "!a"), arrival("$3", "!b"), arrival("$4", "!c"))
 
     async with db.tx() as tx:
-        assert [turn.room_id for turn in await inbox.turns_waiting(tx)] == ["!c", "!a", "!b"]
+        assert [turn.room_id for turn in await inbox.queues_waiting(tx)] == ["!c", "!a", "!b"]
     async with db.tx() as tx:
         await inbox.handled(tx, await tx.fetchval("SELECT min(seq) FROM inbox"), NOW)
     async with db.tx() as tx:
-        assert [turn.room_id for turn in await inbox.turns_waiting(tx)] == ["!a", "!b", "!c"]
+        assert [turn.room_id for turn in await inbox.queues_waiting(tx)] == ["!a", "!b", "!c"]
 
 
 async def test_the_raw_text_of_a_handled_event_is_gone(db: Database) -> None:
@@ -176,7 +176,7 @@ async def test_an_event_set_aside_lets_the_rest_pass_and_keeps_its_text(db: Data
 
     assert await waiting_ids(db) == ["$good"]
     async with db.tx() as tx:
-        assert [turn.room_id for turn in await inbox.turns_waiting(tx)] == [GARDEN]
+        assert [turn.room_id for turn in await inbox.queues_waiting(tx)] == [GARDEN]
         row = await tx.fetchrow("SELECT raw, fault FROM inbox WHERE event_id = '$bad'")
         assert row is not None
         assert (row["raw"], row["fault"]) == ('{"bad": 1}', "no sender")
@@ -217,6 +217,6 @@ async def test_whatever_an_event_holds_is_read_back_from_its_json(db: Database) 
 async def test_an_empty_transaction_is_no_trouble(db: Database) -> None:
     await store(db)
     async with db.tx() as tx:
-        assert await inbox.turns_waiting(tx) == []
+        assert await inbox.queues_waiting(tx) == []
         assert await inbox.counts(tx) == (0, 0)
         assert not await inbox.is_known(tx, "$a")

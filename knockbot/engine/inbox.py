@@ -1,69 +1,107 @@
 """The inbox at work: rooms side by side, the events of one room in order, each handled once.
 
-A room has two turns: its door, and what is said in it. Each is in order, and neither waits for the other.
-
-What cannot be handled is set aside and reported; it never stops the rest.
+A room has two queues: what happens at its door, and what is said in it. Each is handled in order, and neither waits for
+the other. What cannot be handled is set aside and reported; it never stops the rest.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
-from typing import Any
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from knockbot.documents.text import storable
 from knockbot.domain import nesting
-from knockbot.domain.model import Happening, Message
+from knockbot.domain.model import Happening
+from knockbot.engine.backoff import backoff
+from knockbot.engine.turn import AlreadyHandled, Handled, Handler, Turns
+from knockbot.engine.wakeups import Wakeups
 from knockbot.errors import KnockbotError, Later, Never
-from knockbot.flow.door import Door, Overrun, log
-from knockbot.flow.sealed import Keys, NoKeys, read
-from knockbot.flow.worker import backoff
 from knockbot.store import inbox, processes
 from knockbot.store.db import Unusable
-from knockbot.store.inbox import Turn, Waiting
+from knockbot.store.inbox import Queue, Waiting
 
-ROOMS_AT_ONCE = 20
-TALKS_AT_ONCE = 10
+log = logging.getLogger("knockbot.engine")
+
+ROOMS_AT_ONCE: Final = 20
+TALKS_AT_ONCE: Final = 10
 """Rooms in which something is done at once at the door, and with what is said. Who talks holds up no door, nor does
 who waits for another server hold a place (`flow/elsewhere.py`)."""
-ATTEMPTS = 8
+ATTEMPTS: Final = 8
 """Failures of one event, other than a silent homeserver, after which it is set aside: some minutes of back-off."""
 
-ELSEWHERE = 1.0
+ELSEWHERE: Final = 1.0
 """Seconds to leave a room alone that another process is busy with."""
 
-Handler = Callable[[Any, int], Awaitable[None]]
+
+class Needs(Protocol):
+    """What the context of a handler has for the inbox."""
+
+    @property
+    def turns(self) -> Turns:
+        """Opens the transactions that end the handling of something."""
+
+    @property
+    def wakeups(self) -> Wakeups:
+        """Who is woken."""
 
 
-class Arrivals:
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """What is no event that a handler could take, or not yet, and what is to be written of that."""
+
+    handled: Handled
+
+
+class Reader(Protocol):
+    """Makes what happened of an event as it was stored. Raises `KnockbotError` for what is no event at all."""
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether this process can read what is encrypted."""
+
+    async def read(self, waiting: Waiting, event: Mapping[str, Any], /) -> Happening | Unread | None:
+        """What happened; `None` where that is nothing to us."""
+
+
+C = TypeVar("C", bound=Needs)
+
+
+class Inbox(Generic[C]):
     """Hands each arrival to its handler, room by room, and looks at rooms that are due for it, until stopped."""
 
     def __init__(
         self,
-        door: Door,
-        parse: Callable[[Mapping[str, Any], str], Happening | None],
-        handlers: Mapping[type[Any], Handler],
-        look: Callable[[str], Awaitable[None]],
-        keys: Keys | None = None,
+        context: C,
+        reader: Reader,
+        handlers: Mapping[type[Any], Handler[C, Any]],
+        look: Callable[[C, str], Awaitable[None]],
+        *,
+        elsewhere: AbstractSet[asyncio.Task[Any]] = frozenset(),
     ) -> None:
-        self._door = door
-        self._parse = parse
+        """`elsewhere` are the tasks that wait for other servers, and so take no place."""
+        self._context = context
+        self._turns = context.turns
+        self._wakeups = context.wakeups
+        self._reader = reader
         self._handlers = handlers
         self._look = look
-        self._keys: Keys = keys or NoKeys()
-        self._busy: dict[Turn, asyncio.Task[None]] = {}
-        self._resting: dict[Turn, int] = {}
+        self._elsewhere = elsewhere
+        self._busy: dict[Queue, asyncio.Task[None]] = {}
+        self._resting: dict[Queue, int] = {}
         self._looks: dict[str, int] = {}
 
     async def run(self) -> None:
         """Work until cancelled; rooms in the middle of something are left for `drain`."""
         while True:
-            self._door.bells.arrivals.clear()
+            self._wakeups.arrivals.clear()
             await self._start_rooms()
             try:
                 async with asyncio.timeout(1.0):
-                    await self._door.bells.arrivals.wait()
+                    await self._wakeups.arrivals.wait()
             except TimeoutError:
                 pass  # another process may have stored something, or a room has rested enough
 
@@ -78,49 +116,48 @@ class Arrivals:
     async def _start_rooms(self) -> None:
         if not self._free(talk=False) and not self._free(talk=True):
             return  # the first of them that is done rings again
-        now = self._door.now()
-        async with self._door.db.statement() as tx:
-            waiting = await inbox.turns_waiting(tx, now, keys=self._keys.here)
-        looks = (Turn(room_id) for room_id in self._door.bells.unchecked)
-        for turn in dict.fromkeys([*waiting, *looks]):
-            if self._free(talk=turn.talk) and turn not in self._busy and self._resting.get(turn, 0) <= now:
-                self._busy[turn] = asyncio.create_task(self._serve(turn))
+        now = self._turns.now()
+        async with self._turns.db.statement() as tx:
+            waiting = await inbox.queues_waiting(tx, now, keys=self._reader.has_keys)
+        looks = (Queue(room_id) for room_id in self._wakeups.unchecked)
+        for queue in dict.fromkeys([*waiting, *looks]):
+            if self._free(talk=queue.talk) and queue not in self._busy and self._resting.get(queue, 0) <= now:
+                self._busy[queue] = asyncio.create_task(self._serve(queue))
 
     def _free(self, *, talk: bool) -> bool:
         """Whether one more turn of this kind may begin; those that wait for other servers take no place."""
-        elsewhere = self._door.elsewhere.waiting
-        busy = sum(turn.talk is talk and task not in elsewhere for turn, task in self._busy.items())
+        busy = sum(queue.talk is talk and task not in self._elsewhere for queue, task in self._busy.items())
         return busy < (TALKS_AT_ONCE if talk else ROOMS_AT_ONCE)
 
-    async def _serve(self, turn: Turn) -> None:
+    async def _serve(self, queue: Queue) -> None:
         """Handle what waits in one room, for as long as this process holds its lease."""
-        lease = f"{'talk' if turn.talk else 'room'} {turn.room_id}"
+        lease = f"{'talk' if queue.talk else 'room'} {queue.room_id}"
         try:
-            if await processes.lease(self._door.db, lease):
+            if await processes.lease(self._turns.db, lease):
                 try:
-                    await self._serve_in_order(turn)
+                    await self._serve_in_order(queue)
                 finally:
-                    await processes.release(self._door.db, lease)
+                    await processes.release(self._turns.db, lease)
             else:
-                self._rest(turn, 1, ELSEWHERE)
+                self._rest(queue, 1, ELSEWHERE)
         except Unusable:
-            self._rest(turn, 1)
+            self._rest(queue, 1)
         except Exception:
             log.exception("serving a room failed; it will be tried again")
-            self._rest(turn, 1)
+            self._rest(queue, 1)
         finally:
-            del self._busy[turn]
-            self._door.bells.arrivals.set()
+            del self._busy[queue]
+            self._wakeups.arrivals.set()
 
-    async def _serve_in_order(self, turn: Turn) -> None:
+    async def _serve_in_order(self, queue: Queue) -> None:
         while True:
-            looked_for = not turn.talk and turn.room_id in self._door.bells.unchecked
-            if looked_for and not await self._look_at(turn.room_id):
+            looked_for = not queue.talk and queue.room_id in self._wakeups.unchecked
+            if looked_for and not await self._look_at(queue.room_id):
                 return
-            async with self._door.db.statement() as tx:
-                batch = await inbox.waiting(tx, turn.room_id, now=self._door.now(), talk=turn.talk)
+            async with self._turns.db.statement() as tx:
+                batch = await inbox.waiting(tx, queue.room_id, now=self._turns.now(), talk=queue.talk)
             for waiting in batch:
-                if waiting.sealed and not self._keys.here:
+                if waiting.sealed and not self._reader.has_keys:
                     return  # this and what follows is for the process that has the keys
                 if not await self._handle(waiting):
                     return
@@ -133,10 +170,10 @@ class Arrivals:
         After some failures, other than a silent homeserver, that is left to the next round: the room's events must not
         wait for it for ever.
         """
-        self._door.bells.unchecked.discard(room_id)
+        self._wakeups.unchecked.discard(room_id)
         patient = self._looks.get(room_id, 0) + 1 < ATTEMPTS
         try:
-            await self._look(room_id)
+            await self._look(self._context, room_id)
         except Never as error:
             log.warning("looking at %s: %s", room_id, error.why)
         except Later as error:
@@ -153,29 +190,18 @@ class Arrivals:
         return True
 
     def _look_again(self, room_id: str, wish: float | None = None) -> bool:
-        self._door.bells.unchecked.add(room_id)
+        self._wakeups.unchecked.add(room_id)
         self._looks[room_id] = self._looks.get(room_id, 0) + 1
-        self._rest(Turn(room_id), self._looks[room_id], wish)
+        self._rest(Queue(room_id), self._looks[room_id], wish)
         return False
 
     async def _handle(self, waiting: Waiting) -> bool:
         """Handle one arrival; false if the room has to rest first."""
         try:
-            event: Mapping[str, Any] = _event(waiting)
-            opened = await read(self._door, self._keys, waiting, event) if waiting.sealed else None
-            if waiting.sealed and opened is None:
-                return True
-            said = opened.event if opened else event
-            happening = self._parse(_on_our_clock(said, event, waiting.received_at), self._door.bot)
-            if opened is not None and isinstance(happening, Message):
-                happening = replace(happening, verified=opened.verified)
-            handler = self._handlers.get(type(happening))
-            if handler is not None:
-                await handler(happening, waiting.seq)
-            else:
-                async with self._door.closing(waiting.seq):
-                    pass
-        except Overrun:
+            what = await self._reader.read(waiting, _event(waiting))
+            handled = what.handled if isinstance(what, Unread) else await self._handled(what)
+            await self._turns.end(waiting.seq, waiting.event_id, handled)
+        except AlreadyHandled:
             log.debug("%s was handled elsewhere", waiting.event_id)
         except Later as error:
             return await self._failed(waiting, error, count=error.is_failure)
@@ -188,25 +214,29 @@ class Arrivals:
             return await self._failed(waiting, error, count=True)
         return True
 
+    async def _handled(self, what: Happening | None) -> Handled:
+        handler = self._handlers.get(type(what))
+        return await handler(self._context, what) if handler is not None else None
+
     async def _failed(self, waiting: Waiting, error: Exception, *, count: bool) -> bool:
         attempts = waiting.attempts + 1
         if count:
-            async with self._door.db.tx() as tx:
+            async with self._turns.db.tx() as tx:
                 attempts = await inbox.failed(tx, waiting.seq)
         if count and attempts >= ATTEMPTS:
             await self._set_aside(waiting, str(error) or type(error).__name__)
             return True
-        self._rest(waiting.turn, attempts, error.retry_after if isinstance(error, Later) else None)
+        self._rest(waiting.queue, attempts, error.retry_after if isinstance(error, Later) else None)
         return False
 
     async def _set_aside(self, waiting: Waiting, fault: str) -> None:
         log.error("event %r in %r is set aside: %s", waiting.event_id, waiting.room_id, fault)
-        async with self._door.db.tx() as tx:
+        async with self._turns.db.tx() as tx:
             await inbox.set_aside(tx, waiting.seq, storable(fault))
 
-    def _rest(self, turn: Turn, attempts: int, wish: float | None = None) -> None:
+    def _rest(self, queue: Queue, attempts: int, wish: float | None = None) -> None:
         pause = wish if wish is not None else min(backoff(attempts), 60.0)
-        self._resting[turn] = self._door.now() + round(pause * 1000)
+        self._resting[queue] = self._turns.now() + round(pause * 1000)
 
 
 def _event(waiting: Waiting) -> Mapping[str, Any]:
@@ -217,15 +247,3 @@ def _event(waiting: Waiting) -> Mapping[str, Any]:
     if not isinstance(event, dict):
         raise KnockbotError("not an event")
     return event
-
-
-def _on_our_clock(event: Mapping[str, Any], arrived: Mapping[str, Any], received_at: int) -> Mapping[str, Any]:
-    """The event with the time at which it was sent by this machine's clock, where the homeserver tells its age.
-
-    The age is by the homeserver's clock alone, and what follows by ours alone: so the two may be apart.
-    """
-    unsigned = arrived.get("unsigned")
-    age = unsigned.get("age") if isinstance(unsigned, dict) else None
-    if isinstance(age, bool) or not isinstance(age, int) or age > received_at:
-        return event
-    return {**event, "origin_server_ts": received_at - max(age, 0)}

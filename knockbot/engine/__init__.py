@@ -1,0 +1,1 @@
+"""Durable machinery that knows no feature: what handles, writes down and wakes."""

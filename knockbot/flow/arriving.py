@@ -1,0 +1,56 @@
+"""From an event as it was stored to what happened: opened where it is encrypted, on our own clock, and parsed.
+
+Step 2 of the journey (ARCHITECTURE.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from knockbot.domain.model import Happening, Message
+from knockbot.engine.inbox import Unread
+from knockbot.flow import sealed
+from knockbot.flow.door import Door
+from knockbot.flow.sealed import Keys, NoKeys
+from knockbot.store.inbox import Waiting
+
+Parse = Callable[[Mapping[str, Any], str], Happening | None]
+
+
+class Reader:
+    """Reads arrivals for the handlers; with the bot's keys, where this process has them."""
+
+    def __init__(self, door: Door, parse: Parse, keys: Keys | None = None) -> None:
+        self._door = door
+        self._parse = parse
+        self._keys: Keys = keys or NoKeys()
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether this process can read what is encrypted."""
+        return self._keys.here
+
+    async def read(self, waiting: Waiting, event: Mapping[str, Any]) -> Happening | Unread | None:
+        """What happened; `None` where that is nothing to us."""
+        opened = await sealed.read(self._door, self._keys, waiting, event) if waiting.sealed else None
+        if isinstance(opened, Unread):
+            return opened
+        said = opened.event if opened is not None else event
+        happening = self._parse(_on_our_clock(said, event, waiting.received_at), self._door.bot)
+        if opened is not None and isinstance(happening, Message):
+            return replace(happening, verified=opened.verified)
+        return happening
+
+
+def _on_our_clock(event: Mapping[str, Any], arrived: Mapping[str, Any], received_at: int) -> Mapping[str, Any]:
+    """The event with the time at which it was sent by this machine's clock, where the homeserver tells its age.
+
+    The age is by the homeserver's clock alone, and what follows by ours alone: so the two may be apart.
+    """
+    unsigned = arrived.get("unsigned")
+    age = unsigned.get("age") if isinstance(unsigned, dict) else None
+    if isinstance(age, bool) or not isinstance(age, int) or age > received_at:
+        return event
+    return {**event, "origin_server_ts": received_at - max(age, 0)}
