@@ -35,7 +35,7 @@ from knockbot.engine.turn import Handled, Handler, Turn
 from knockbot.errors import ActionError, Fault, Later, Never, Unavailable
 from knockbot.flow import configured, entry, intake, invites, issuing, names, redacting, sealed, successors, upgrading
 from knockbot.flow.arriving import Reader
-from knockbot.flow.door import Door
+from knockbot.flow.door import Door, InClear, LiveSettings, Locker
 from knockbot.flow.recall import recall
 from knockbot.flow.reconcile import reconcile
 from knockbot.flow.worker import Worker
@@ -127,7 +127,7 @@ async def take_settings(door: Door, settings: Settings) -> None:
     new = replace(door.settings, **{part: getattr(settings, part) for part in LIVE})
     async with door.protecting:
         await configured.look_up(door, new)  # so that a policy meets no name that is not known yet
-        door.settings = new
+        door.live_settings.take(new)
     logs.configure(settings.logging)
     await configured.keep(door, enter=True)
     log.info("the config was read again")
@@ -138,9 +138,9 @@ async def service(settings: Settings) -> AsyncIterator[Door]:
     """A running knockbot, for as long as the block lasts: listen, ping, reconcile, then work."""
     async with opened(settings.database) as db, new_session() as session:
         homeserver = new_homeserver(session, settings)
-        door = Door(db, Outside(homeserver), settings, now)
-        identity = IdentityServers(session, homeserver, lambda: door.settings.identity_servers)
-        door.vouch = identity.vouch
+        live = LiveSettings(settings)
+        identity = IdentityServers(session, homeserver, lambda: live.in_force.identity_servers)
+        door = Door.made(db, Outside(homeserver), live, now, vouch=identity.vouch, locker=_locker(settings))
         keyring = await _keyring(door, homeserver, session)
         gateway = Gateway(
             settings.appservice.hs_token, db, door.wakeups, now, sealed_for=door.bot if keyring is not None else None
@@ -236,14 +236,22 @@ def new_inbox(door: Door, keys: Keyring | None = None) -> Inbox[Door]:
     return Inbox(door, reader, HANDLERS, reconcile, elsewhere=door.elsewhere.waiting)
 
 
+def _locker(settings: Settings) -> Locker:
+    """What locks that which is yet to be said, where encryption is allowed."""
+    if not settings.encryption.allow:
+        return InClear()
+    from knockbot.matrix import crypto  # noqa: PLC0415 - there only with the extra
+
+    return crypto.Locker(settings.pickle_key)
+
+
 async def _keyring(door: Door, homeserver: Homeserver, session: ClientSession) -> Keyring | None:
     """The bot's keys, where encryption is allowed."""
     if not door.settings.encryption.allow:
         return None
-    from knockbot.matrix.crypto import Locker, Machine  # noqa: PLC0415 - there only with the extra
+    from knockbot.matrix.crypto import Machine  # noqa: PLC0415 - there only with the extra
 
     machine = Machine(door.db, door.bot, door.settings.pickle_key)
-    door.locker = Locker(door.settings.pickle_key)
     await machine.prepare()
     return Keyring(door, homeserver, session, machine)
 

@@ -501,7 +501,7 @@ async def _rooms(bench: Bench, say: Callable[[str], None]) -> bool:
     try:
         async with db.tx() as tx:
             protected = await rooms.all_rooms(tx)
-        door = Door(db, Outside(bench.bot), bench.settings, now)
+        door = Door.made(db, Outside(bench.bot), bench.settings, now)
         places = {room.management_room for room in protected}
         sound = await _management_rooms(door, places, say)
         sound = await _fit_to_manage(door, places, say) and sound

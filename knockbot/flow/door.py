@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, Self
 
 from knockbot.config.settings import Settings
 from knockbot.domain.acl import ServerAcl
@@ -145,37 +145,71 @@ class InClear:
         return locked
 
 
-@dataclass(slots=True)
+class LiveSettings:
+    """The settings in force: the one part of a `Door` that changes, and only by `take`.
+
+    `app.take_settings` calls it when the config was read again.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._in_force = settings
+
+    @property
+    def in_force(self) -> Settings:
+        """As they are now."""
+        return self._in_force
+
+    def take(self, settings: Settings) -> None:
+        """From now on these are in force."""
+        self._in_force = settings
+
+
+@dataclass(frozen=True, slots=True)
 class Door:
-    """All that a verb of the flow needs, handed to each as its first argument."""
+    """All that a verb of the flow needs, handed to each as its first argument; made once, by `Door.made`."""
 
     db: Database
     outside: Outside
-    settings: Settings
-    """The one part that changes: `app.take_settings` puts others in place when the config is read again."""
+    live_settings: LiveSettings
     now: Callable[[], int]
     """The time, in milliseconds since the epoch."""
-    wakeups: Wakeups = field(default_factory=Wakeups)
-    configured: asyncio.Event = field(default_factory=asyncio.Event)
-    """Perhaps a room of the config file can be protected now that could not be before."""
-    protecting: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held while the rooms of the config file are protected."""
+    wakeups: Wakeups
+    turns: Turns
+    elsewhere: Elsewhere
+    """What only other servers can say or do."""
+    workbench: Workbench
     vouch: Vouch = nobody_asked
     """Asks the configured identity servers whether the keys of a third-party invite hold."""
     locker: Locker = field(default_factory=InClear)
     policies: Compiled = field(default_factory=Compiled)
-    workbench: Workbench = field(init=False)
-    elsewhere: Elsewhere = field(init=False)
-    """What only other servers can say or do."""
     standings: Standings = field(default_factory=Standings)
     """Who may do what, as far as it was seen and has not changed since."""
-    turns: Turns = field(init=False)
+    configured: asyncio.Event = field(default_factory=asyncio.Event)
+    """Perhaps a room of the config file can be protected now that could not be before."""
+    protecting: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while the rooms of the config file are protected."""
 
-    def __post_init__(self) -> None:
-        """Ready to work."""
-        self.elsewhere = Elsewhere(self.now, self.wakeups.arrivals.set, self.home)
-        self.workbench = Workbench(self.now)
-        self.turns = Turns(self.db, self.now, self.wakeups.effects.set)
+    @classmethod
+    def made(
+        cls,
+        db: Database,
+        outside: Outside,
+        settings: Settings | LiveSettings,
+        now: Callable[[], int],
+        wakeups: Wakeups | None = None,
+        **parts: Any,
+    ) -> Self:
+        """One with all its parts; `parts` are those that are not as they are by default."""
+        live = settings if isinstance(settings, LiveSettings) else LiveSettings(settings)
+        wakeups = wakeups or Wakeups()
+        elsewhere = Elsewhere(now, wakeups.arrivals.set, live.in_force.homeserver.domain)
+        turns = Turns(db, now, wakeups.effects.set)
+        return cls(db, outside, live, now, wakeups, turns, elsewhere, Workbench(now), **parts)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force now."""
+        return self.live_settings.in_force
 
     @property
     def bot(self) -> str:

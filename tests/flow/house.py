@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from knockbot.app import new_inbox
@@ -79,14 +79,21 @@ class House:
         if self.db.alone:
             async with self.db._pool.acquire_direct() as conn:
                 await conn.execute("PRAGMA synchronous = OFF")  # nothing here has to survive a power cut
-        self.door = Door(self.db, self.homeserver, self.settings, self.clock)
-        self.arrivals = new_inbox(self.door)
-        hand = Hand(self.door, cast("Homeserver", self.homeserver), self.post)
-        self.worker = Worker(self.door, actions(hand) | self.actions)
+        self._furnish(Door.made(self.db, self.homeserver, self.settings, self.clock))
         async with self.db.tx() as tx:
             await processes.beat(tx, self.db.process, self.clock())
             await processes.bury(tx, self.db.process, self.clock(), alone=self.db.alone)
         return self
+
+    def furnish(self, **parts: Any) -> None:
+        """Go on with other parts of the door."""
+        self._furnish(replace(self.door, **parts))
+
+    def _furnish(self, door: Door) -> None:
+        self.door = door
+        self.arrivals = new_inbox(door)
+        hand = Hand(door, cast("Homeserver", self.homeserver), self.post)
+        self.worker = Worker(door, actions(hand) | self.actions)
 
     async def close(self) -> None:
         """Stop in good order."""

@@ -379,7 +379,7 @@ async def desks(shared: House) -> AsyncIterator[tuple[Desk, Desk]]:
     """Two processes at work on the same inbox."""
     db = await Database.open(shared.url)
     one = Desk(shared)
-    other = Desk(shared, Door(db, shared.homeserver, shared.settings, shared.clock, Wakeups()))
+    other = Desk(shared, Door.made(db, shared.homeserver, shared.settings, shared.clock, Wakeups()))
     for desk in (one, other):
         async with desk.door.db.tx() as tx:
             await processes.beat(tx, desk.door.db.process, shared.clock())

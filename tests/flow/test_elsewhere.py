@@ -431,7 +431,7 @@ async def test_identity_servers_are_asked_about_so_many_invites_of_one_inviter(h
         asked.append(keys)
         return Known(Truth.TRUE)
 
-    house.door.vouch = vouch
+    house.furnish(vouch=vouch)
     await house.set_policy("otherwise_third_party: accept")
     for number in range(ASKED_ABOUT + 5):
         house.world.plant(GARDEN, ALICE, f"t{number}")
@@ -463,7 +463,8 @@ class SlowVouching:
 @pytest.fixture
 async def vouching(house: House) -> SlowVouching:
     """The identity servers take their time; what they vouch for is accepted."""
-    house.door.vouch = vouching = SlowVouching()
+    vouching = SlowVouching()
+    house.furnish(vouch=vouching)
     await house.set_policy("{rules: [], otherwise: forward, otherwise_third_party: accept}")
     return vouching
 
@@ -495,7 +496,8 @@ async def test_what_the_identity_servers_were_asked_is_asked_again_after_a_kill(
     await begin(house)
     await house.die()
     await house.start_again()
-    house.door.vouch = again = SlowVouching()
+    again = SlowVouching()
+    house.furnish(vouch=again)
     again.answer.set()
     house.clock.go_on(61)
     await house.live()

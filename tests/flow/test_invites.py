@@ -270,7 +270,8 @@ class Vouching:
     "said", [Known(Truth.FALSE, "id.example says so"), Known(Truth.UNKNOWN, "id.example is silent")]
 )
 async def test_what_no_identity_server_vouches_for_is_never_accepted(house: House, said: Known) -> None:
-    house.door.vouch = vouching = Vouching(said)
+    vouching = Vouching(said)
+    house.furnish(vouch=vouching)
     await house.set_policy(STAND)
 
     await planted(house, **VOUCHED)
@@ -286,7 +287,8 @@ async def test_what_no_identity_server_vouches_for_is_never_accepted(house: Hous
 
 @pytest.mark.parametrize("verdict", ["forward", "reject", "ban"])
 async def test_identity_servers_are_asked_about_nothing_but_what_would_be_accepted(house: House, verdict: str) -> None:
-    house.door.vouch = vouching = Vouching(Known(Truth.TRUE))
+    vouching = Vouching(Known(Truth.TRUE))
+    house.furnish(vouch=vouching)
     await house.set_policy(f"{{rules: [], otherwise_third_party: {verdict}}}")
 
     await planted(house, **VOUCHED)
@@ -295,7 +297,8 @@ async def test_identity_servers_are_asked_about_nothing_but_what_would_be_accept
 
 
 async def test_no_identity_server_is_asked_about_hundreds_of_keys(house: House) -> None:
-    house.door.vouch = vouching = Vouching(Known(Truth.TRUE))
+    vouching = Vouching(Known(Truth.TRUE))
+    house.furnish(vouch=vouching)
     await house.set_policy(STAND)
     keys = [{"public_key": f"k{n}", "key_validity_url": "https://id.example/x"} for n in range(MOST_KEYS + 1)]
 

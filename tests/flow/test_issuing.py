@@ -629,7 +629,7 @@ async def test_nobody_is_asked_whether_the_keys_of_what_was_sent_hold(house: Hou
         asked_about.append(keys)
         return Known(Truth.TRUE)
 
-    house.door.vouch = vouch
+    house.furnish(vouch=vouch)
     house.world.play("put_state", LOST, done=True)
     house.tell(f"invite {GARDEN} {CARLA}")
     await house.hear()

@@ -209,10 +209,10 @@ class Lost:
 
 
 async def test_what_was_locked_when_encryption_was_allowed_waits_once_it_is_not(house: House) -> None:
-    house.door.locker = Lost()
+    house.furnish(locker=Lost())
     async with house.db.tx() as tx:
         await settle.say(house.door, tx, MODS, "before", words("Something happened."))
-    house.door.locker = InClear()
+    house.furnish(locker=InClear())
     await house.live()
 
     assert house.spoken() == []

@@ -139,7 +139,7 @@ async def test_a_short_reason_is_judged_on_the_spot(house: House) -> None:
 
 async def test_who_knocks_at_a_room_that_has_used_up_its_share_is_judged_later_and_not_lost(house: House) -> None:
     await with_pond(house)
-    house.door.workbench = bench(AT_ONCE + 60 * SHARE, house.clock)
+    house.furnish(workbench=bench(AT_ONCE + 60 * SHARE, house.clock))
     house.world.knock(GARDEN, ANA, LONG)
     house.world.knock(GARDEN, BEA, LONG)
     house.world.knock(POND, BEA, "hello")
@@ -158,7 +158,7 @@ async def test_who_knocks_at_a_room_that_has_used_up_its_share_is_judged_later_a
 
 async def test_a_look_at_a_room_goes_on_where_its_share_came_to_an_end(house: House) -> None:
     await with_pond(house)
-    house.door.workbench = bench(AT_ONCE + 60 * SHARE, house.clock)
+    house.furnish(workbench=bench(AT_ONCE + 60 * SHARE, house.clock))
     people = [f"@p{number}:tulip.example" for number in range(3)]
     for person in people:
         house.world.knock(GARDEN, person, LONG)
@@ -171,7 +171,7 @@ async def test_a_look_at_a_room_goes_on_where_its_share_came_to_an_end(house: Ho
 
 async def test_asking_what_a_policy_would_do_is_at_the_expense_of_who_asks(house: House) -> None:
     await with_pond(house)
-    house.door.workbench = bench(AT_ONCE, house.clock)
+    house.furnish(workbench=bench(AT_ONCE, house.clock))
     for _ in range(2):
         house.tell(f"test {GARDEN} {ANA} {LONG}")
     house.world.knock(GARDEN, ANA, LONG)

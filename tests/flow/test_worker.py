@@ -674,7 +674,7 @@ async def shared(ready_postgres_url: str) -> AsyncIterator[House]:
 async def other(shared: House) -> AsyncIterator[Door]:
     """The second process on it."""
     db = await Database.open(shared.url)
-    yield Door(db, shared.homeserver, shared.settings, shared.clock)
+    yield Door.made(db, shared.homeserver, shared.settings, shared.clock)
     await db.close()
 
 

@@ -158,7 +158,7 @@ async def bench(db: Database, fake: FakeHomeserver) -> AsyncIterator[Bench]:
     clock = Clock()
     async with aiohttp.ClientSession() as session:
         homeserver = Homeserver(session, fake.url, AS_TOKEN, BOT)
-        door = Door(db, Outside(homeserver), settings(), clock)
+        door = Door.made(db, Outside(homeserver), settings(), clock)
         identity = IdentityServers(session, homeserver, lambda: door.settings.identity_servers)
         worker = Worker(door, actions(Hand(door, homeserver, identity)))
         made = Bench(db, fake, homeserver, door, clock, worker, identity)

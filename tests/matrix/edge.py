@@ -141,7 +141,7 @@ class Inside:
 async def at_work(db: Database) -> AsyncIterator[Inside]:
     """A gateway that serves, and the real `Arrivals` behind it."""
     wakeups = Wakeups()
-    door = Door(db, cast("Outside", None), settings(), Clock(), wakeups)
+    door = Door.made(db, cast("Outside", None), settings(), Clock(), wakeups)
     async with serving(gateway(db, wakeups).app) as url:
         inside = Inside(db, url)
 

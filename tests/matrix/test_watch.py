@@ -34,7 +34,7 @@ class NoRoom:
 
 @pytest.fixture
 def door(db: Database) -> Door:
-    return Door(db, cast("Outside", NoRoom()), settings(), Clock())
+    return Door.made(db, cast("Outside", NoRoom()), settings(), Clock())
 
 
 @pytest.fixture
