@@ -31,6 +31,8 @@ class Done:
     None where they are to stay as they are."""
     shown: Mapping[int, str] | None = None
     """After posting or editing a card: the knock shown for each request id."""
+    digest: str | None = None
+    """After posting or editing a card: of what it shows."""
     room_id: str | None = None
     """After making a room: which one."""
     as_act: Act | None = None
@@ -191,7 +193,7 @@ async def _not_planted(door: Door, tx: Tx, effect: Effect, error: Never) -> None
 async def _card_edited(door: Door, tx: Tx, effect: Effect, came: Outcome) -> None:
     if not isinstance(came, Done) or effect.card_id is None:
         return
-    await _note_shown(tx, came)
+    await _note_shown(tx, effect.card_id, came)
     if came.offers is not None:
         await _offer(door, tx, effect.card_id, came.offers)
 
@@ -199,7 +201,7 @@ async def _card_edited(door: Door, tx: Tx, effect: Effect, came: Outcome) -> Non
 async def _card_posted(door: Door, tx: Tx, effect: Effect, came: Outcome) -> None:
     if not isinstance(came, Done) or effect.card_id is None or came.event_id is None:
         return
-    await _note_shown(tx, came)
+    await _note_shown(tx, effect.card_id, came)
     await cards.posted(tx, effect.card_id, came.event_id)
     await _offer(door, tx, effect.card_id, came.offers or ())
     # What changed while the card was on its way found no card to edit; have it edited now.
@@ -208,7 +210,8 @@ async def _card_posted(door: Door, tx: Tx, effect: Effect, came: Outcome) -> Non
             await settle.refresh(door, tx, effect.card_id)
 
 
-async def _note_shown(tx: Tx, came: Done) -> None:
+async def _note_shown(tx: Tx, card_id: int, came: Done) -> None:
+    await cards.shows(tx, card_id, came.digest)
     for request_id, event_id in (came.shown or {}).items():
         await requests.shown(tx, request_id, event_id)
 

@@ -31,6 +31,7 @@ async def redacted(door: Door, redaction: Redaction) -> Handled:
         if card is not None:
             await post_anew(door, tx, card)
         if edited is not None:
+            await cards.shows(tx, edited.id, None)
             await settle.refresh(door, tx, edited.id)
         if knock is not None:
             await forget_words(door, tx, knock)

@@ -28,7 +28,7 @@ from knockbot.flow.door import IN_CLEAR, NOT_ALLOWED, Door, log
 from knockbot.flow.rooms import is_denied, is_in
 from knockbot.flow.sealed import SEALED
 from knockbot.flow.worker import Action
-from knockbot.matrix.cards import REQUEST_KEY, card_message, edit, message, transaction_id
+from knockbot.matrix.cards import REQUEST_KEY, card_message, digest, edit, message, transaction_id
 from knockbot.matrix.events import EFFECT_KEY, is_event_id, mapping
 from knockbot.matrix.facts import THIRD_PARTY_INVITE, fits_a_path
 from knockbot.matrix.homeserver import Homeserver
@@ -321,7 +321,8 @@ async def post_card(hand: Hand, claimed: Claimed) -> Outcome:
     around = replace(around, missing=outlook.missing)
     content = card_message(shown, label, outlook.possible, calls, claimed.effect.key, around=around)
     event_id = await _send(hand, claimed, content)
-    return Done(event_id, offers=offers, shown={request.id: request.event_id for request in shown})
+    there = {request.id: request.event_id for request in shown}
+    return Done(event_id, offers=offers, shown=there, digest=digest(content))
 
 
 async def _is_to_call(hand: Hand, card_id: int) -> bool:
@@ -332,7 +333,7 @@ async def _is_to_call(hand: Hand, card_id: int) -> bool:
 
 
 async def edit_card(hand: Hand, claimed: Claimed) -> Outcome:
-    """Make a card show what is true now."""
+    """Make a card show what is true now; one that shows it already is not edited."""
     shown, label, calls, around = await _about(hand, claimed)
     async with hand.door.db.tx() as tx:
         card = await cards.get(tx, claimed.effect.card_id or 0, held=False)
@@ -350,10 +351,17 @@ async def edit_card(hand: Hand, claimed: Claimed) -> Outcome:
         offers = _offers_of(shown, outlook)
         around = replace(around, missing=outlook.missing)
         new = card_message(shown, label, outlook.possible, calls, claimed.effect.key, around=around)
+    there = {request.id: request.event_id for request in shown}
+    if card.digest == digest(new) and not claimed.tried_before:
+        async with hand.door.db.tx() as tx:
+            last = await cards.last_change(tx, card.id)
+        return Done(last.event_id if last else None, offers=offers, shown=there, digest=card.digest)
+    async with hand.door.db.tx() as tx:
+        await cards.shows(tx, card.id, None)  # until it is known what became of this
     content = edit(new, card.event_id, claimed.effect.key)
     # An attempt that shows something else than the last must not be taken for a repeat of it.
     event_id = await _send(hand, claimed, content, unique=json.dumps(content))
-    return Done(event_id, offers=offers, shown={request.id: request.event_id for request in shown})
+    return Done(event_id, offers=offers, shown=there, digest=digest(new))
 
 
 async def _outlook(hand: Hand, shown: Sequence[Request]) -> review.Outlook:

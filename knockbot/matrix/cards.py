@@ -122,6 +122,12 @@ ROOM = 28_000
 """Bytes that a card may take: an event has 65,536, and an edit holds everything twice."""
 
 
+def digest(content: Mapping[str, Any]) -> str:
+    """The same for cards that show the same, whomever they call."""
+    shown = {name: value for name, value in content.items() if name not in (EFFECT_KEY, "m.mentions")}
+    return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()[:32]
+
+
 def transaction_id(key: str) -> str:
     """The same for the same effect, so that the homeserver drops a repeat as long as it remembers."""
     return hashlib.sha256(key.encode()).hexdigest()[:32]

@@ -18,6 +18,8 @@ class Card:
     event_id: str | None
     edits: int
     created_at: int
+    digest: str | None
+    """Of what it shows now, where that is known."""
 
 
 _CARD = Row(Card, "cards")
@@ -64,6 +66,11 @@ async def pointed_at(tx: Tx, management_room: str, event_id: str) -> Card | None
 async def posted(tx: Tx, card_id: int, event_id: str) -> None:
     """The card stands in the room as this event."""
     await tx.execute("UPDATE cards SET event_id = $2 WHERE id = $1", card_id, event_id)
+
+
+async def shows(tx: Tx, card_id: int, digest: str | None) -> None:
+    """Note what a card shows; `None` where that is not known any more."""
+    await tx.execute("UPDATE cards SET digest = $2 WHERE id = $1", card_id, digest)
 
 
 async def calls(tx: Tx, card_id: int, now: int, since: int) -> bool:

@@ -178,7 +178,9 @@ CREATE TABLE cards (
     edits           INTEGER NOT NULL DEFAULT 0,
     created_at      BIGINT NOT NULL,
     -- When it called those whom the policy names, if it did.
-    called_at       BIGINT
+    called_at       BIGINT,
+    -- Tells what it shows from anything else that it could show; none where that is not known.
+    digest          TEXT
 );
 CREATE INDEX cards_called ON cards (room_id, called_at) WHERE called_at IS NOT NULL;
 CREATE UNIQUE INDEX cards_posted ON cards (event_id) WHERE event_id IS NOT NULL;

@@ -239,6 +239,31 @@ async def test_changes_in_quick_succession_are_one_edit(house: House) -> None:
     assert (house.card().state, house.card().edits) == ("rejected", 1)
 
 
+async def test_a_card_that_shows_what_is_true_already_is_not_edited(house: House) -> None:
+    await knocked(house)
+    house.world.change(GARDEN, ALICE, BOT, "leave")
+    await house.live()
+    house.world.change(GARDEN, ALICE, BOT, "invite")
+    await house.live()
+
+    assert house.membership(BOT) == "join"
+    assert (house.card().state, house.card().edits) == ("pending", 0)
+    house.click("✅")
+    await house.live()
+    assert house.membership(ANA) == "invite"
+
+
+async def test_an_edit_that_was_redacted_is_made_again(house: House) -> None:
+    await knocked(house)
+    house.world.knock(GARDEN, ANA, "another reason")
+    await house.later()
+    [*_, edit] = [event for event in house.world.rooms[MODS].said if "m.new_content" in event["content"]]
+    house.world.redact(MODS, ALICE, edit["event_id"])
+    await house.live()
+
+    assert "another reason" in house.card().text
+
+
 async def test_an_edit_shows_what_is_true_when_it_is_made(house: House) -> None:
     """What changes while it is under way is shown by the next one."""
     await knocked(house)

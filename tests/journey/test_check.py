@@ -234,7 +234,7 @@ async def test_who_had_the_name_before_is_logged_out_and_nothing_is_done_while_t
             process.begin()
             await until(process.heard, lambda log: "others may log in to my account" in log, str)
             assert not await process.is_ready()
-            assert "I have logged that session out" in process.said()
+            assert "I have logged it out" in process.said()
             assert not await is_valid(homeserver, mallory["access_token"])
         finally:
             await process.stop()

@@ -640,6 +640,7 @@ async def test_a_card_is_edited_when_its_request_is_settled(on: Bench) -> None:
 async def test_edits_that_wait_their_turn_are_one_edit(on: Bench) -> None:
     request = await post(on)
     async with on.db.tx() as tx:
+        await cards.shows(tx, 1, "something else")
         for _ in range(5):
             await settle.show(on.door, tx, request.id)
     for _ in range(8):
@@ -651,6 +652,7 @@ async def test_edits_that_wait_their_turn_are_one_edit(on: Bench) -> None:
 async def test_an_edit_whose_answer_is_lost_is_sent_again_under_the_same_transaction_id(on: Bench) -> None:
     request = await post(on)
     async with on.db.tx() as tx:
+        await cards.shows(tx, 1, "something else")
         await settle.show(on.door, tx, request.id)
     on.fake.on("PUT", SEND, Reply(drop=True), SENT)
     for _ in range(5):

@@ -217,7 +217,7 @@ async def new_card(db: Database, room_id: str = GARDEN) -> Card:
 
 async def test_a_card_is_found_by_its_event_once_it_is_posted(db: Database) -> None:
     card = await new_card(db)
-    assert card == Card(card.id, MODS, GARDEN, None, 0, NOW)
+    assert card == Card(card.id, MODS, GARDEN, None, 0, NOW, None)
     async with db.tx() as tx:
         assert await cards.by_event(tx, MODS, "$card") is None
         await cards.posted(tx, card.id, "$card")
