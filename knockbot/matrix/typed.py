@@ -80,8 +80,14 @@ def _linked(href: str) -> str:
 MANY = 50
 """Requests that one command may be about."""
 
-_NUMBER = re.compile(r"#?([0-9]{1,15})(?:[-\u2013]#?([0-9]{1,15}))?(?=[,\s]|[:.;](?![0-9])|$)")
-"""A number, or a range of them; phones make a longer dash of a hyphen. `12: spam` is #12, `12.5` is no number."""
+_NUMBER = re.compile(
+    r"(?P<sign>#)?(?P<first>[0-9]{1,15})(?:[-\u2013]#?(?P<last>[0-9]{1,15}))?"
+    r"(?=[,\s]|[:.;]+(?:\s|$)|$|(?(sign)(?!)|[:.;](?![0-9])))"
+)
+"""A number, or a range of them; phones make a longer dash of a hyphen.
+
+`12: spam` and `12:spam` are #12; `12.5` is no number, and `#12:example.org` the alias of a room.
+"""
 
 _NEXT = re.compile(r"\s*,\s*|\s+(?=#)")
 """What makes a list of numbers: a comma, or that the next one has its sign. A blank alone begins the words."""
@@ -113,8 +119,8 @@ MARKS = ",:;."
 
 
 def _range(found: re.Match[str], most: int) -> range:
-    first = int(found[1])
-    last = int(found[2] or first)
+    first = int(found["first"])
+    last = int(found["last"] or first)
     if last < first:
         raise NotNumbers(f"{first}-{last} runs backwards; write {last}-{first}.")
     if last - first >= most:

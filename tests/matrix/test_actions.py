@@ -21,7 +21,7 @@ from knockbot.matrix.cards import transaction_id
 from knockbot.store import cards, effects, requests
 from knockbot.store.db import Database
 from tests.matrix.bench import FORBIDDEN, NOT_FOUND, Bench, bench
-from tests.matrix.edge import ANA, AWAY, BOT, GARDEN, HOME, MODERATOR, MODS, START
+from tests.matrix.edge import ANA, AWAY, BOT, GARDEN, HOME, MODERATOR, MODS, START, keep_door
 from tests.matrix.fake_homeserver import Asked, FakeHomeserver, Reply
 
 BEA = f"@bea:{HOME}"
@@ -844,6 +844,7 @@ async def test_while_a_server_hangs_the_others_go_on(on: Bench, rooms: int) -> N
     """However many rooms its applicants knock at: they must not take up all acts that may be in flight."""
     for number in range(rooms):
         room = f"!r{number}:{HOME}"
+        await keep_door(on.db, room)
         on.powers(room=room)
         on.stands("join", MODERATOR, room=room)
         on.state[room, "m.room.create", ""] = on.state[GARDEN, "m.room.create", ""]

@@ -1061,7 +1061,7 @@ async def test_sydents_terms_are_accepted_as_configured(
     async with strict_one as strict, aiohttp.ClientSession() as session:
 
         def accepting(*urls: str) -> IdentityServers:
-            how = strict.config(accept_terms=list(urls))[strict.name]
+            how = strict.config()[strict.name] | {"accept_terms": urls}
             return IdentityServers(session, bot, lambda: {strict.name: IdentityServer(**how)})
 
         with pytest.raises(Never, match=f"wants its terms accepted first: {url}"):
