@@ -29,6 +29,8 @@ from knockbot.domain.model import (
     RoomChange,
     ThirdPartyChange,
 )
+from knockbot.domain.notices import Letters, because
+from knockbot.domain.reasons import clause, in_words
 from knockbot.engine.backoff import backoff
 from knockbot.engine.inbox import Inbox
 from knockbot.engine.turn import Handled, Handler, Turn
@@ -296,7 +298,7 @@ async def _look_around(door: Door, account: Account) -> None:
         try:
             await account.keep_others_out(await _own_device(door))
         except ActionError as error:
-            log.warning("cannot see who is logged in to my account: %s", error.why)
+            log.warning("cannot see who is logged in to my account: %s", in_words(error.why))
 
 
 async def look_at_names(door: Door) -> None:
@@ -348,7 +350,7 @@ async def watch(door: Door, homeserver: Homeserver, gateway: Gateway) -> None:
             if missed:
                 await sealed.look_at_management_rooms(door)
         except ActionError as error:
-            log.debug("the homeserver is not there: %s", error.why)
+            log.debug("the homeserver is not there: %s", in_words(error.why))
             continue
         absences = seen
         if missed:
@@ -364,7 +366,7 @@ async def _is_reached(door: Door, homeserver: Homeserver, gateway: Gateway) -> b
         await _ping(door.settings, homeserver, gateway)
     except ActionError as error:
         if gateway.reached:
-            log.error("the homeserver does not reach me: %s Nothing arrives until it does.", error.why)
+            log.error("the homeserver does not reach me: %s Nothing arrives until it does.", in_words(error.why))
         gateway.reached = False
     else:
         gateway.reached = True
@@ -406,7 +408,7 @@ async def _introduce(door: Door, account: Account) -> None:
     try:
         await account.homeserver.set_display_name(name)
     except Never as error:
-        log.warning("I cannot be called %s: %s", name, error.why)
+        log.warning("I cannot be called %s: %s", name, in_words(error.why))
     if door.settings.appservice.bot_avatar is not None:
         await account.homeserver.set_avatar(door.settings.appservice.bot_avatar)
 
@@ -429,11 +431,9 @@ async def _ping(settings: Settings, homeserver: Homeserver, gateway: Gateway) ->
     except ActionError as error:
         if error.code != "M_BAD_STATUS":
             raise
-        raise Later(
-            f"its hs_token is not the one of my config, or something else answers at {settings.appservice.address}."
-        ) from error
+        raise Later(because("homeserver.other_token", address=Letters(settings.appservice.address))) from error
     if not await gateway.heard(ping):
-        raise Later(f"something else than knockbot answers the homeserver at {settings.appservice.address}.")
+        raise Later(because("homeserver.something_else", address=Letters(settings.appservice.address)))
 
 
 async def _patiently(step: Callable[[], Coroutine[Any, Any, None]], what: str) -> None:
@@ -445,7 +445,7 @@ async def _patiently(step: Callable[[], Coroutine[Any, Any, None]], what: str) -
         except ActionError as error:
             attempts += 1
             pause = min(backoff(attempts), 60.0)
-            why = f"{error.why.rstrip('.')}."
+            why = f"{clause(error.why)}."
             log.warning("%s failed: %s Trying again in %.0f s; `knockbot check` says more.", what, why, pause)
             await asyncio.sleep(pause)
 

@@ -21,6 +21,8 @@ from knockbot.config.registration import registration_differences
 from knockbot.config.settings import Metrics, Settings
 from knockbot.domain import wording
 from knockbot.domain.ids import is_alias, server_of
+from knockbot.domain.notices import Notice
+from knockbot.domain.reasons import in_words
 from knockbot.errors import ActionError, Fault, Later, Never, Unavailable
 from knockbot.flow import configured, fitness, names
 from knockbot.flow.checkup import checklist
@@ -28,7 +30,7 @@ from knockbot.flow.door import Door
 from knockbot.matrix.account import Account
 from knockbot.matrix.facts import Outside
 from knockbot.matrix.gateway import PingOnly
-from knockbot.matrix.homeserver import UNWELL, Homeserver
+from knockbot.matrix.homeserver import NOT_COVERED, UNWELL, Homeserver
 from knockbot.matrix.identity import IdentityServers
 from knockbot.store import encryption, rooms
 from knockbot.store.db import UP_TO_DATE, Database, InUse, peeking, probe
@@ -44,9 +46,9 @@ class Miss(Exception):
     mark = "❌"
     fails = stops = True
 
-    def __init__(self, what: str, mend: str) -> None:
-        super().__init__(what)
-        self.what = what
+    def __init__(self, what: str | Notice, mend: str) -> None:
+        self.what = what if isinstance(what, str) else in_words(what)
+        super().__init__(self.what)
         self.mend = mend
 
 
@@ -208,7 +210,7 @@ async def _account(bench: Bench) -> str:
         await bench.bot.whoami()
         made = ""
     except Never as error:
-        if "masquerade" in error.why:
+        if error.why.code == NOT_COVERED:
             raise Miss(
                 f"the registration does not cover {me}",
                 REGISTER,
@@ -287,7 +289,7 @@ async def _name(bench: Bench) -> str:
         await bench.bot.set_display_name(wanted)
     except ActionError as error:
         raise Hint(
-            f"the bot cannot be called {wanted}: {error.why}",
+            f"the bot cannot be called {wanted}: {in_words(error.why)}",
             "`enable_set_displayname: true` in homeserver.yaml, or an admin names it; it works without",
         ) from error
     return f"the bot is called {wanted}"
@@ -479,10 +481,12 @@ async def _identity_server(bench: Bench, servers: IdentityServers, name: str) ->
     except Never as error:
         if error.code == "M_TERMS_NOT_SIGNED":
             raise Miss(
-                error.why, f"read its terms, and name them under identity_servers.{name}.accept_terms in config.yaml"
+                error.why,
+                f"read its terms, and name them under identity_servers.{name}.accept_terms in config.yaml",
             ) from error
         raise Miss(
-            error.why, "look at its own log: it must be able to ask this homeserver, over federation, who the bot is"
+            error.why,
+            "look at its own log: it must be able to ask this homeserver, over federation, who the bot is",
         ) from error
 
 
@@ -509,7 +513,8 @@ async def _rooms(bench: Bench, say: Callable[[str], None]) -> bool:
             try:
                 found = await checklist(door, await door.outside.room(room.room_id))
             except ActionError as error:
-                say(f"❌ {room.label} ({room.room_id}): {error.why}\n   → invite {bench.settings.bot_user_id} there")
+                why = in_words(error.why)
+                say(f"❌ {room.label} ({room.room_id}): {why}\n   → invite {bench.settings.bot_user_id} there")
                 sound = False
                 continue
             missing = [line for line in found.plain.split("\n") if line.startswith(("❌", "⚠️"))]
@@ -524,7 +529,8 @@ async def _rooms(bench: Bench, say: Callable[[str], None]) -> bool:
 async def _names(door: Door, say: Callable[[str], None]) -> bool:
     """What the config file names: what is missing for each room, and where aliases lead elsewhere than they mean."""
     sound = True
-    for entry, room_id, why in await configured.missing(door):
+    for entry, room_id, missing in await configured.missing(door):
+        why = in_words(missing) if missing is not None else None
         means = f", which means {room_id}" if room_id not in (entry, None) else ""
         say(
             f"✅ in the config file: {entry}{means}" if why is None else f"❌ in the config file: {entry}{means}: {why}"

@@ -26,7 +26,8 @@ from knockbot.config.values import Listen, is_ip_address, read_listen, read_serv
 from knockbot.documents.schema import keys_of
 from knockbot.documents.text import shown
 from knockbot.documents.yaml import read_document
-from knockbot.errors import Fault, KnockbotError, Unavailable
+from knockbot.domain.reasons import in_words
+from knockbot.errors import ActionError, Fault, KnockbotError, Unavailable
 
 T = TypeVar("T")
 
@@ -55,7 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Fault as fault:
         return _told(str(fault), WRONG_USE)
     except KnockbotError as error:
-        return _told(f"knockbot: {error}", FAILED)
+        words = in_words(error.why) if isinstance(error, ActionError) else str(error)
+        return _told(f"knockbot: {words}", FAILED)
     except Exception as error:  # the last one to see it; a traceback is for those who ask for it
         if manner.debug:
             raise

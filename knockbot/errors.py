@@ -3,6 +3,7 @@
     KnockbotError
     ├── Fault           something a person wrote is wrong: config, policy, command line (exit 2)
     ├── Unavailable     a part we cannot run without is missing or in use (exit 1)
+    ├── SetAside        an event that cannot be handled: it is set aside
     └── ActionError     an act on the homeserver did not succeed
         ├── Later       try again after `retry_after` seconds
         │   └── Busy    knockbot itself has enough to do for now
@@ -10,6 +11,8 @@
 """
 
 from __future__ import annotations
+
+from knockbot.domain.notices import Code, Notice, because, dumps
 
 
 class KnockbotError(Exception):
@@ -41,13 +44,28 @@ class Unavailable(KnockbotError):
     """A part knockbot cannot run without is missing, refused or in use; the text says how to mend it."""
 
 
-class ActionError(KnockbotError):
-    """An act on the homeserver did not succeed."""
+class SetAside(KnockbotError):
+    """An event that cannot be handled, now or later: it is set aside, and `why` is kept."""
 
-    def __init__(self, why: str, code: str | None = None) -> None:
-        super().__init__(why)
+    def __init__(self, why: Notice) -> None:
+        super().__init__(dumps(why))
+        self.why = why
+
+
+class ActionError(KnockbotError):
+    """An act on the homeserver did not succeed; `why` is the reason, and `code` the errcode, if there was one."""
+
+    def __init__(self, why: Notice, code: str | None = None) -> None:
+        super().__init__(dumps(why))
         self.why = why
         self.code = code
+
+
+def reason(error: Exception) -> Notice:
+    """The reason that an error gives; of one that nobody thought of it is the kind, for its text may quote anything."""
+    if isinstance(error, ActionError | SetAside):
+        return error.why
+    return because("failed", error=Code(type(error).__name__))
 
 
 class Later(ActionError):
@@ -59,7 +77,7 @@ class Later(ActionError):
     """
 
     def __init__(
-        self, why: str, *, retry_after: float | None = None, code: str | None = None, unreachable: bool = False
+        self, why: Notice, *, retry_after: float | None = None, code: str | None = None, unreachable: bool = False
     ) -> None:
         super().__init__(why, code)
         self.retry_after = retry_after

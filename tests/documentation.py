@@ -153,7 +153,8 @@ def complaints() -> dict[str, str]:
     for file in sorted(PACKAGE.rglob("*.py")):
         if "demo" not in file.parts:
             tree = ast.parse(file.read_text(encoding="utf-8"))
-            for line, text in (*_raised(tree), *(_worded(tree) if file.name == "wording.py" else ())):
+            told = {"wording.py": _worded, "reasons.py": _reasons}.get(file.name, lambda _: ())
+            for line, text in (*_raised(tree), *told(tree)):
                 if len(re.findall(r"[a-z]{2,}", plainly(text))) > 1:  # a word alone is a value, not a complaint
                     found.setdefault(plainly(text), f"{file.relative_to(ROOT)}:{line}")
     return found
@@ -192,6 +193,19 @@ def _worded(tree: ast.Module) -> Iterator[tuple[int, str]]:
         elif isinstance(statement, ast.Assign):
             texts = [node for node in ast.walk(statement.value) if isinstance(node, ast.expr)]
             yield from ((node.lineno, text) for node in texts if (text := _template(node)))
+
+
+REASONS = ("act.", "busy.", "event.", "homeserver.", "identity.", "server.")
+"""The reasons that are complaints; others are told with what they explain."""
+
+
+def _reasons(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """The sentences of reasons."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Dict):
+            for key, value in zip(node.keys, node.values, strict=True):
+                if isinstance(key, ast.Constant) and str(key.value).startswith(REASONS) and (text := _template(value)):
+                    yield value.lineno, text
 
 
 def _called(node: ast.Call) -> str:

@@ -22,6 +22,7 @@ from knockbot.config.registration import registration
 from knockbot.config.settings import Settings, can_encrypt
 from knockbot.config.sources import load
 from knockbot.config.values import Level, Listen, Permission
+from knockbot.domain.reasons import foreign
 from knockbot.errors import Fault, Never, Unavailable
 from tests.store.filled import filled
 
@@ -393,7 +394,7 @@ def failing(app: ModuleType, error: BaseException) -> None:
     ("error", "status", "line"),
     [
         (Unavailable("the database is in use: stop it"), 1, "knockbot: the database is in use: stop it\n"),
-        (Never("the homeserver does not know us"), 1, "knockbot: the homeserver does not know us\n"),
+        (Never(foreign("the homeserver does not know us")), 1, "knockbot: the homeserver does not know us\n"),
         (Fault("no such room", where="config.yaml:3"), 2, "config.yaml:3: no such room\n"),
         (ZeroDivisionError("a\nb"), 1, f"knockbot: unexpected ZeroDivisionError: a b {FOR_MORE}\n"),
         (TimeoutError(), 1, f"knockbot: unexpected TimeoutError {FOR_MORE}\n"),

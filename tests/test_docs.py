@@ -20,8 +20,9 @@ from knockbot.config.sources import known_keys, load
 from knockbot.documents.schema import Faults
 from knockbot.documents.text import without_marks
 from knockbot.domain import wording
-from knockbot.domain.model import Facts, Kind, Knock, Request, State
+from knockbot.domain.model import Facts, Kind, Knock, Request, State, Verdict
 from knockbot.domain.policy import POLICY_KEYS, decide
+from knockbot.domain.records import Recorded
 from knockbot.errors import Fault
 from knockbot.matrix.commands import find_command
 from knockbot.matrix.typed import PREFIXES
@@ -228,7 +229,7 @@ def test_the_example_of_a_request_is_what_the_bot_says() -> None:
         changed_at=at,
         decision=decide(knock, Facts("example.org"), read_policy(SHOWN)),
     )
-    line = Entry(at, knock.room_id, 1, bot, "judged", {"verdict": "forward", "rule": "otherwise"})
+    line = Entry(at, knock.room_id, 1, bot, Recorded.JUDGED, {"verdict": Verdict.FORWARD, "rule": "otherwise"})
     said = wording.shown_request(request, "Garden", [wording.history_line(line)]).plain
 
     assert f"{without_marks(said)}\n" in [block.text for block in blocks("text")]

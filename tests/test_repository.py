@@ -24,7 +24,6 @@ from knockbot.domain.criteria import COMBINATIONS, CRITERIA
 from knockbot.domain.model import State, Verdict
 from knockbot.domain.policy import POLICY_KEYS, RULE_KEYS, Announce
 from knockbot.matrix.commands import COMMANDS, SYNONYMS
-from knockbot.matrix.homeserver import REFUSALS, UNWELL
 from knockbot.store import upgrades
 from tests.documentation import DOCS, PACKAGE, ROOT, blocks_of, code_spans, complaints, headings, plainly, tracked_files
 
@@ -177,7 +176,7 @@ def test_every_option_of_init_is_told(option: str) -> None:
     assert option in code_spans(ROOT / "docs/install.md")
 
 
-MENDS = sorted({*REFUSALS.values(), *UNWELL.values(), *yaml._REFUSED.values(), *(words for _, words in yaml.MENDS)})
+MENDS = sorted({*yaml._REFUSED.values(), *(words for _, words in yaml.MENDS)})
 """Complaints that stand in tables."""
 
 

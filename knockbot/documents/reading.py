@@ -109,8 +109,8 @@ def found(value: object) -> str:
     What looks like a secret is not told: it may stand in a place that is not its own, and a fault ends up in logs.
     """
     if isinstance(value, str):
-        known = _CREDENTIALS.sub(r"\g<key>…", value)
-        return "what looks like a secret" if looks_secret(value) else f'"{shown(known, 60)}"'
+        told = in_clear(value)
+        return "what looks like a secret" if told is None else f'"{shown(told, 60)}"'
     if isinstance(value, int) and value.bit_length() > 64:
         return "a huge number"  # which Python may refuse to spell
     if isinstance(value, (bool, int, float)):
@@ -118,6 +118,11 @@ def found(value: object) -> str:
     if value is None:
         return "nothing"
     return "a list" if isinstance(value, list) else "a mapping" if isinstance(value, dict) else "something else"
+
+
+def in_clear(value: str) -> str | None:
+    """The text without credentials; `None` where all of it looks like a secret."""
+    return None if looks_secret(value) else _CREDENTIALS.sub(r"\g<key>…", value)
 
 
 _CREDENTIALS = re.compile(

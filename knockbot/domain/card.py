@@ -15,6 +15,7 @@ from knockbot.domain.invites import MOST_KEYS, https_host
 from knockbot.domain.model import Kind, Request, State, ThirdPartyInvite, Verdict
 from knockbot.domain.plan import REACTIONS
 from knockbot.domain.policy import OTHERWISE, OTHERWISE_INVITES
+from knockbot.domain.reasons import clause, in_words, told_with
 from knockbot.domain.words import (
     NAME_LIMIT,
     NOTHING,
@@ -306,7 +307,7 @@ def withdrawn_perhaps(request: Request) -> Words:
 
 def answered_with(request: Request) -> Words:
     """What the applicant was told with the answer."""
-    reason = request.answer.reason if request.answer else None
+    reason = told_with(request.answer) if request.answer else None
     settled = not request.open and request.state is not State.EXPIRED
     return words("They were told: {}", shown(reason, REASON_LIMIT)) if reason and settled else NOTHING
 
@@ -318,19 +319,19 @@ def doubt(request: Request) -> Words:
         return NOTHING
     if decision.doubt is not None:
         matches = words("Rule {} matches. ", rule(decision.rule)) if decision.rule != OTHERWISE else NOTHING
-        return words("{}I ask you, because {}.", matches, decision.doubt)
+        return words("{}I ask you, because {}.", matches, clause(decision.doubt))
     if decision.unknown is not None:
         return words(
             "Not judged: rule {} depends on something that I cannot find out now: {}",
             rule(decision.rule),
-            decision.unknown,
+            in_words(decision.unknown),
         )
     return NOTHING
 
 
 def trouble_of(request: Request) -> Words:
     """What went wrong with the last answer."""
-    return words("⚠️ {}", request.trouble) if request.trouble and request.open else NOTHING
+    return words("⚠️ {}", in_words(request.trouble)) if request.trouble and request.open else NOTHING
 
 
 def how_to_answer(request: Request, possible: Iterable[Verdict], missing: Words = NOTHING) -> Words:

@@ -3,9 +3,9 @@
 To add a criterion: write a `Condition` and its parser below and give it a row in `CRITERIA`; say which facts it needs
 (`needs`), and where one is new, give it a row in `flow/judge.py:GATHER`; then describe it in the policy reference.
 
-A condition is true, false or unknown, and a `Finding` says why in a statement that stays true when the condition is
-turned round, so that `not` needs no words of its own: ``server is not "evil.example"`` explains a miss of
-``server: evil.example`` and a match of its `not` alike.
+A condition is true, false or unknown, and a `Finding` says why by a code that stays true when the condition is
+turned round, so that `not` needs no codes of its own: `finding.server_is_not` explains a miss of
+``server: evil.example`` and a match of its `not` alike. What each code says stands in `reasons.py`.
 """
 
 # ruff: noqa: ARG002 (every condition is asked in the same way, whether it looks at the facts or not)
@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import ClassVar
@@ -38,14 +38,13 @@ from knockbot.documents.text import LONGEST_JUDGED, judged
 from knockbot.domain.ids import Globs, globs, host_of, is_alias, is_literal, is_room_id, room_reference, server_of
 from knockbot.domain.invites import MOST_KEYS, https_host
 from knockbot.domain.model import Fact, Facts, Finding, IdentityKey, Kind, Knock, Known, Need, State, Truth
+from knockbot.domain.notices import Arg, Letters, Level, Notice, Number, because
 from knockbot.domain.patterns import MAX_SOURCE, Pattern, pattern
+from knockbot.domain.reasons import either, quoted, together
 from knockbot.errors import Fault
 
 MAX_DEPTH = 8
 """How deep `any`, `all` and `not` may stand in one another."""
-
-NAMED = 3
-"""How many values, or reasons, an explanation names before it counts the rest."""
 
 
 class Condition(ABC):
@@ -94,13 +93,13 @@ def opposite(finding: Finding) -> Finding:
 
 def all_hold(findings: Iterable[Finding]) -> Finding:
     """False wins over unknown, and unknown over true; the first that is false explains it and ends the search."""
-    held: list[str] = []
-    unknown: list[str] = []
+    held: list[Notice] = []
+    unknown: list[Notice] = []
     for finding in findings:
         if finding.truth is Truth.FALSE:
             return finding
         (unknown if finding.truth is Truth.UNKNOWN else held).append(finding.why)
-    return Finding(Truth.UNKNOWN, _joined(unknown)) if unknown else Finding(Truth.TRUE, _joined(held))
+    return Finding(Truth.UNKNOWN, together(unknown)) if unknown else Finding(Truth.TRUE, together(held))
 
 
 def one_holds(findings: Iterable[Finding]) -> Finding:
@@ -152,8 +151,8 @@ class IsLocal(Condition):
 
     def judge(self, knock: Knock, facts: Facts) -> Finding:
         local = server_of(knock.user_id) == facts.home
-        why = f"user is {'' if local else 'not '}from {facts.home}"
-        return _finding(local is self.wanted, why, why)
+        why = because("finding.local" if local else "finding.not_local", server=Letters(facts.home))
+        return _finding(local is self.wanted, why)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,13 +170,11 @@ class MemberOf(Condition):
 
     @staticmethod
     def _in(room: str, known: Known | None) -> Finding:
-        known = known or Known(Truth.UNKNOWN, "nobody looked")
-        words = {
-            Truth.TRUE: f"user is in {found(room)}",
-            Truth.FALSE: f"user is not in {found(room)}",
-            Truth.UNKNOWN: f"whether the user is in {found(room)}" + (f" ({known.why})" if known.why else ""),
-        }
-        return Finding(known.truth, words[known.truth])
+        known = known or Known(Truth.UNKNOWN, because("unknown.nobody_looked"))
+        if known.truth is not Truth.UNKNOWN:
+            code = "finding.member" if known.truth is Truth.TRUE else "finding.no_member"
+            return Finding(known.truth, because(code, room=quoted(room)))
+        return Finding(Truth.UNKNOWN, _because("finding.member_unknown", known.why, room=quoted(room)))
 
 
 def _read_user(value: object, path: Path) -> UserIs:
@@ -228,11 +225,13 @@ class _Matches(Condition):
 
     def judge(self, knock: Knock, facts: Facts) -> Finding:
         if facts.too_costly:
-            return Finding(Truth.UNKNOWN, f"whether the {self.subject} matches (it is too long for so many patterns)")
+            return Finding(Truth.UNKNOWN, because(f"finding.{self.subject}_too_costly"))
         text = self.text_of(knock)
         hit = next((pattern.source for pattern in self.patterns if pattern.found_in(text)), None)
-        none = f"{self.subject} does not match {_listed([pattern.source for pattern in self.patterns])}"
-        return _finding(hit is not None, f"{self.subject} matches {found(hit)}", none)
+        if hit is not None:
+            return Finding(Truth.TRUE, because(f"finding.{self.subject}_matches", value=quoted(hit)))
+        values = either([pattern.source for pattern in self.patterns])
+        return Finding(Truth.FALSE, because(f"finding.{self.subject}_does_not_match", values=values))
 
 
 class ReasonMatches(_Matches):
@@ -254,8 +253,10 @@ class ReasonLengthAtLeast(Condition):
 
     def judge(self, knock: Knock, facts: Facts) -> Finding:
         length = len(_judged(knock.reason))
-        has = f"reason has {length} character{'' if length == 1 else 's'}"
-        return _finding(length >= self.least, f"{has}, not fewer than {self.least}", f"{has}, fewer than {self.least}")
+        enough = length >= self.least
+        code = "finding.reason_long_enough" if enough else "finding.reason_too_short"
+        why = because(code, count=Number(length), least=Number(self.least))
+        return _finding(enough, why)
 
 
 def _read_reason_matches(value: object, path: Path) -> ReasonMatches:
@@ -273,7 +274,7 @@ class DisplayNameMatches(_Matches):
     """One of the patterns is found somewhere in the display name."""
 
     __slots__ = ()
-    subject = "display name"
+    subject = "display_name"
 
     @staticmethod
     def text_of(knock: Knock) -> str:
@@ -287,8 +288,8 @@ class HasAvatar(Condition):
     wanted: bool
 
     def judge(self, knock: Knock, facts: Facts) -> Finding:
-        why = f"user has {'an' if knock.has_avatar else 'no'} avatar"
-        return _finding(knock.has_avatar is self.wanted, why, why)
+        why = because("finding.avatar" if knock.has_avatar else "finding.no_avatar")
+        return _finding(knock.has_avatar is self.wanted, why)
 
 
 def _read_display_name(value: object, path: Path) -> DisplayNameMatches:
@@ -319,13 +320,13 @@ class CameToPass(Condition):
 
     def judge(self, knock: Knock, facts: Facts) -> Finding:
         if facts.history is None:
-            return Finding(Truth.UNKNOWN, f"whether the user was {self.word} before (nobody looked)")
+            return Finding(Truth.UNKNOWN, because(f"finding.{self.word}_unknown"))
         counted = sum(
             past.state in self.states and (self.within is None or past.age <= self.within) for past in facts.history
         )
-        span = "" if self.within is None else " in that time"
-        why = f"user was {self.word} {counted} time{'' if counted == 1 else 's'} before{span}"
-        return _finding((counted >= self.times) is self.wanted, why, why)
+        code = f"finding.{self.word}" + ("" if self.within is None else "_within")
+        why = because(code, count=Number(counted))
+        return _finding((counted >= self.times) is self.wanted, why)
 
 
 MAX_TIMES = 1000
@@ -364,7 +365,7 @@ class InviterIs(_Fits):
 
     def judge(self, knock: Knock, facts: Facts) -> Finding:
         if facts.invite is None:
-            return _no_invite("who invited them")
+            return Finding(Truth.UNKNOWN, because("finding.inviter_unknown"))
         return _fits("inviter", self.globs, facts.invite.inviter)
 
 
@@ -380,12 +381,16 @@ class InviterPowerAtLeast(Condition):
 
     def judge(self, knock: Knock, facts: Facts) -> Finding:
         if facts.invite is None:
-            return _no_invite("who invited them")
+            return Finding(Truth.UNKNOWN, because("finding.inviter_unknown"))
         power = facts.invite.power
         if power is None:
-            return Finding(Truth.UNKNOWN, "what power the inviter has")
-        has = f"inviter has {'unlimited power' if power == math.inf else f'power {found(power)}'}"
-        return _finding(power >= self.least, f"{has}, not less than {self.least}", f"{has}, less than {self.least}")
+            return Finding(Truth.UNKNOWN, because("finding.inviter_power_unknown"))
+        least, enough = Level(str(self.least)), power >= self.least
+        if power == math.inf:
+            return Finding(Truth.TRUE, because("finding.inviter_unlimited", least=least))
+        code = "finding.inviter_power_enough" if enough else "finding.inviter_power_too_low"
+        why = because(code, power=_level_of(power), least=least)
+        return _finding(enough, why)
 
 
 @dataclass(frozen=True, slots=True)
@@ -400,14 +405,13 @@ class InviterIsMember(Condition):
 
     def judge(self, knock: Knock, facts: Facts) -> Finding:
         if facts.invite is None:
-            return _no_invite("who invited them")
+            return Finding(Truth.UNKNOWN, because("finding.inviter_unknown"))
         known = facts.invite.member
         if known.truth is Truth.UNKNOWN:
-            because = f" ({known.why})" if known.why else ""
-            return Finding(Truth.UNKNOWN, f"whether the inviter is in the room{because}")
+            return Finding(Truth.UNKNOWN, _because("finding.inviter_member_unknown", known.why))
         member = known.truth is Truth.TRUE
-        why = f"inviter is {'' if member else 'not '}in the room"
-        return _finding(member is self.wanted, why, why)
+        why = because("finding.inviter_member" if member else "finding.inviter_no_member")
+        return _finding(member is self.wanted, why)
 
 
 @dataclass(frozen=True, slots=True)
@@ -420,12 +424,13 @@ class InvitesByInviter(Condition):
 
     def judge(self, knock: Knock, facts: Facts) -> Finding:
         if facts.invite is None or facts.invite.earlier is None:
-            return Finding(Truth.UNKNOWN, "how many third-party invites the inviter made (nobody looked)")
+            return Finding(Truth.UNKNOWN, because("finding.invites_unknown"))
         made = 1 + sum(self.within is None or age <= self.within for age in facts.invite.earlier)
-        span = "" if self.within is None else " in that time"
-        has = f"inviter made {made} third-party invite{'' if made == 1 else 's'}{span}"
-        more, not_more = f"{has}, more than {self.more_than}", f"{has}, not more than {self.more_than}"
-        return _finding(made > self.more_than, more, not_more)
+        more = made > self.more_than
+        code = "finding.invites_more" if more else "finding.invites_not_more"
+        span = "" if self.within is None else "_within"
+        why = because(code + span, count=Number(made), most=Number(self.more_than))
+        return _finding(more, why)
 
 
 def _read_inviter(value: object, path: Path) -> InviterIs:
@@ -467,23 +472,24 @@ class IdentityServerIs(_Fits):
 
     def judge(self, knock: Knock, facts: Facts) -> Finding:
         if facts.invite is None:
-            return _no_invite("which identity server it is of")
+            return Finding(Truth.UNKNOWN, because("finding.identity_server_unknown"))
         if not facts.invite.keys:
-            return Finding(Truth.FALSE, "the invite has no keys")
+            return Finding(Truth.FALSE, because("finding.no_keys"))
         if len(facts.invite.keys) > MOST_KEYS:
-            return Finding(Truth.FALSE, f"the invite has more than {MOST_KEYS} keys")
+            return Finding(Truth.FALSE, because("finding.too_many_keys", most=Number(MOST_KEYS)))
         # An invite mostly has several keys of one server: what is the same of each is said once.
         return all_hold(dict.fromkeys(self._of(key) for key in facts.invite.keys))
 
     def _of(self, key: IdentityKey) -> Finding:
         if not key.url:
-            return Finding(Truth.FALSE, "a key of the invite names no identity server, so it holds for ever")
+            return Finding(Truth.FALSE, because("finding.key_for_ever"))
         host = https_host(key.url)
         if host is None:
-            return Finding(Truth.FALSE, f"a key of the invite has no plain https URL, but {found(key.url)}")
-        wanted = _listed(self.globs.texts)
-        held = self.globs.first_match(host) is not None
-        return _finding(held, f"identity server is {found(host)}", f"identity server is {found(host)}, not {wanted}")
+            return Finding(Truth.FALSE, because("finding.key_no_https", url=quoted(key.url)))
+        if self.globs.first_match(host) is not None:
+            return Finding(Truth.TRUE, because("finding.identity_server_is", host=quoted(host)))
+        values = either(self.globs.texts)
+        return Finding(Truth.FALSE, because("finding.identity_server_is_not", host=quoted(host), values=values))
 
 
 def _read_identity_server(value: object, path: Path) -> IdentityServerIs:
@@ -677,31 +683,27 @@ def _pattern(value: object, path: Path) -> Pattern:
         return pattern(source)
 
 
-# --- words ----------------------------------------------------------------------------------------------------
+# --- findings -------------------------------------------------------------------------------------------------
 
 
 def _fits(subject: str, wanted: Globs, actual: str) -> Finding:
     hit = wanted.first_match(actual)
-    verb = "is" if hit is None or is_literal(hit) else "matches"
-    return _finding(hit is not None, f"{subject} {verb} {found(hit)}", f"{subject} is not {_listed(wanted.texts)}")
+    if hit is None:
+        return Finding(Truth.FALSE, because(f"finding.{subject}_is_not", values=either(wanted.texts)))
+    code = f"finding.{subject}_is" if is_literal(hit) else f"finding.{subject}_matches"
+    return Finding(Truth.TRUE, because(code, value=quoted(hit)))
 
 
-def _no_invite(what: str) -> Finding:
-    return Finding(Truth.UNKNOWN, f"{what} (the third-party invite is not known)")
+def _level_of(power: float) -> Level | Notice:
+    """A level as people read it; of some, Python refuses to write all digits."""
+    huge = isinstance(power, int) and power.bit_length() > 64
+    return because("huge") if huge else Level(str(power))
 
 
-def _finding(holds: bool, why: str, why_not: str) -> Finding:
-    return Finding(Truth.TRUE, why) if holds else Finding(Truth.FALSE, why_not)
+def _because(code: str, why: Notice | None, **args: Arg) -> Notice:
+    """What is unknown, and why, where that is known."""
+    return because(code, **args) if why is None else because(f"{code}_why", why=why, **args)
 
 
-def _listed(values: Sequence[str]) -> str:
-    """The values in quotes: ``"a", "b" or "c"``, and when they are many ``"a", "b", "c" or 4 more``."""
-    words = [found(value) for value in values[:NAMED]]
-    if len(values) > NAMED:
-        words.append(f"{len(values) - NAMED} more")
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
-
-
-def _joined(reasons: Sequence[str]) -> str:
-    more = f"; and {len(reasons) - NAMED} more" if len(reasons) > NAMED else ""
-    return "; ".join(reasons[:NAMED]) + more
+def _finding(holds: bool, why: Notice) -> Finding:
+    return Finding(Truth.TRUE if holds else Truth.FALSE, why)

@@ -13,6 +13,7 @@ from typing import Any
 from knockbot.documents.text import storable
 from knockbot.domain.ids import host_of
 from knockbot.domain.model import IdentityKey, MemberChange, Membership, Request, ThirdPartyInvite, Verdict
+from knockbot.domain.notices import Notice
 from knockbot.domain.power import ANYBODY, Powers
 from knockbot.times import DAY
 
@@ -109,7 +110,7 @@ class Fallen:
     cause: str
     author: str | None = None
     """Who wrote the policy that says what becomes of the invites; none for the config file."""
-    powerless: str | None = None
+    powerless: Notice | None = None
     """Why that person may not take invites back: then the moderators are asked."""
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from knockbot.domain.notices import Notice, because
+
 
 class Membership(StrEnum):
     """The `membership` of an `m.room.member` event (client-server API, m.room.member)."""
@@ -247,10 +249,10 @@ class Truth(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What came of one condition, and why, in words a moderator reads (``server is not "evil.example"``)."""
+    """What came of one condition, and why; the reason is true whether the condition is asked for or its `not`."""
 
     truth: Truth
-    why: str
+    why: Notice
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +260,7 @@ class Known:
     """What is known about one fact; for `UNKNOWN`, `why` says what stood in the way."""
 
     truth: Truth
-    why: str = ""
+    why: Notice | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,11 +279,11 @@ class InviteFacts:
     keys: tuple[IdentityKey, ...] = ()
     power: float | None = None
     """The inviter's level in the protected room now, `math.inf` for a creator of version 12; none where unknown."""
-    member: Known = Known(Truth.UNKNOWN, "nobody looked")
+    member: Known = Known(Truth.UNKNOWN, because("unknown.nobody_looked"))
     """Whether the inviter is joined to the protected room now."""
     earlier: tuple[int, ...] | None = None
     """How long ago (milliseconds) they made each other third-party invite here; none where nobody looked."""
-    valid: Known = Known(Truth.UNKNOWN, "nobody asked the identity server")
+    valid: Known = Known(Truth.UNKNOWN, because("unknown.nobody_asked"))
     """Whether the identity servers vouch for the keys. Only configured servers are asked, and only about keys of
     theirs; where there is none, this is true, and a rule that trusts the others no further says `identity_server`."""
 
@@ -326,7 +328,7 @@ class Miss:
     """A rule that did not match, and why not."""
 
     rule: str
-    why: str
+    why: Notice
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,19 +337,21 @@ class Decision:
 
     `rule` is the rule's name, else its place (``#3``), or ``otherwise``. `missed` holds the rules before it.
     `unknown`, when set, says what could not be known to judge the rule, and `doubt` why what it says is not done
-    without being asked (``its keys do not hold``); the verdict is then `forward`.
+    without being asked; the verdict is then `forward`. `reason` is what people wrote for the applicant, and `told` what
+    the bot itself tells them where nobody wrote anything.
     """
 
     verdict: Verdict
     rule: str
     reason: str | None = None
     missed: tuple[Miss, ...] = ()
-    unknown: str | None = None
-    doubt: str | None = None
+    unknown: Notice | None = None
+    doubt: Notice | None = None
     author: str | None = None
     """Who wrote the policy, and with whose power it acts; none for one of the config file, which acts for the bot."""
     left_out: int = 0
     """How many more rules did not match, of which it is not kept why."""
+    told: Notice | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -373,6 +377,8 @@ class Answer:
     """For a rule's answer: who wrote the policy (`Decision.author`)."""
     instead: bool = False
     """Whether it overrides another answer, whose act may be on its way."""
+    told: Notice | None = None
+    """What the bot itself tells the applicant, where nobody wrote a `reason`."""
 
     @property
     def on_behalf_of(self) -> str:
@@ -420,7 +426,7 @@ class Request:
     card_id: int | None = None
     shown_event_id: str | None = None
     """The knock that the card last showed: what an `accept` by reaction is given for."""
-    trouble: str | None = None
+    trouble: Notice | None = None
     """Why the last act for this request was given up."""
     invite: ThirdPartyInvite | None = None
     """For a third-party invite: what it says. Its `user_id` is empty until somebody redeems it."""

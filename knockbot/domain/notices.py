@@ -269,6 +269,11 @@ def notice(code: str, /, **args: Arg) -> Notice:
     return Notice(code, args)
 
 
+def because(code: str, /, **args: Arg) -> Notice:
+    """A reason that is stored, whose sentence stands in `reasons.py`."""
+    return Notice(code, args)
+
+
 def below(*parts: Notice | None) -> Notice:
     """Notices below each other, as one; `None` is left out."""
     return notice("lines", lines=Lines(tuple(part for part in parts if part is not None)))

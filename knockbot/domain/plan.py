@@ -11,6 +11,8 @@ from typing import Any
 
 from knockbot.domain.ids import server_of
 from knockbot.domain.model import Act, Answer, Effect, Kind, MemberChange, Membership, Request, Verdict
+from knockbot.domain.notices import decoded, encoded
+from knockbot.domain.reasons import in_words
 
 ACT_OF: dict[Verdict, Act] = {Verdict.ACCEPT: Act.INVITE, Verdict.REJECT: Act.KICK, Verdict.BAN: Act.BAN}
 """What each binding word has done in the room; `forward` asks the moderators instead."""
@@ -51,14 +53,26 @@ def plan(request: Request, answer: Answer, home: str) -> tuple[Effect, ...]:
             user_id=request.user_id,
             server=server if away else None,
             event_id=answer.event_id if act is Act.INVITE and request.moved_from is None else None,
-            content=_said(answer.reason, answer.on_behalf_of) | _scope(request, answer),
+            content=_said(answer) | _scope(request, answer),
         ),
     )
 
 
-def _said(reason: str | None, on_behalf_of: str) -> dict[str, Any]:
+def _said(answer: Answer) -> dict[str, Any]:
     """What the applicant is told, and with whose power it is done: looked at again right before the act."""
-    return {"for": on_behalf_of} | ({"reason": reason} if reason else {})
+    return {"for": answer.on_behalf_of} | _reason(answer)
+
+
+def _reason(answer: Answer) -> dict[str, Any]:
+    if answer.reason:
+        return {"reason": answer.reason}
+    return {"told": encoded(answer.told)} if answer.told is not None else {}
+
+
+def reason_of(effect: Effect) -> str | None:
+    """What the applicant is told by an act."""
+    told = effect.content.get("told")
+    return effect.content.get("reason") or (in_words(decoded(told)) if told is not None else None)
 
 
 def _scope(request: Request, answer: Answer) -> dict[str, Any]:
@@ -85,7 +99,7 @@ def _clear_up(request: Request, room_id: str, answer: Answer) -> Effect:
         room_id=room_id,
         lane=f"{room_id} home",
         user_id=request.user_id,
-        content=_said(answer.reason, answer.on_behalf_of),
+        content=_said(answer),
     )
 
 
@@ -116,7 +130,7 @@ def _remove(request: Request, act: Act, user_id: str, answer: Answer, more: dict
         lane=f"{request.room_id} home",
         request_id=request.id,
         user_id=user_id,
-        content={"while": [*INSIDE[act]]} | _said(answer.reason, answer.on_behalf_of) | more,
+        content={"while": [*INSIDE[act]]} | _said(answer) | more,
     )
 
 
@@ -181,7 +195,7 @@ def write(request: Request, answer: Answer, day: int) -> Effect:
         request_id=request.id,
         user_id=request.user_id,
         server=server_of(request.user_id),
-        content={"reason": answer.reason} if answer.reason else {},
+        content=_reason(answer),
     )
 
 

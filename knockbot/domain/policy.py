@@ -25,6 +25,7 @@ from knockbot.domain.ids import is_user_id
 from knockbot.domain.invites import Fall
 from knockbot.domain.languages import Language
 from knockbot.domain.model import Decision, Fact, Facts, Kind, Knock, Known, Miss, Truth, Verdict
+from knockbot.domain.notices import Notice, because
 from knockbot.errors import Fault
 
 MAX_RULES = 1000
@@ -306,16 +307,16 @@ def _decide(knock: Knock, facts: Facts, policy: Policy, kind: Kind) -> Decision:
 
 def _if_vouched_for(decision: Decision, facts: Facts) -> Decision:
     """The decision to accept, or to forward where a key may not be, or is not, valid."""
-    valid = facts.invite.valid if facts.invite else Known(Truth.UNKNOWN, "the third-party invite is not known")
+    valid = facts.invite.valid if facts.invite else Known(Truth.UNKNOWN, because("unknown.no_invite"))
     if valid.truth is Truth.TRUE:
         return decision
-    doubt = "its keys do not hold" if valid.truth is Truth.FALSE else "nobody could say whether its keys hold"
-    return held_back(decision, doubt + (f" ({valid.why})" if valid.why else ""))
+    code = "doubt.keys_void" if valid.truth is Truth.FALSE else "doubt.keys_unknown"
+    return held_back(decision, because(code) if valid.why is None else because(f"{code}_why", why=valid.why))
 
 
-def held_back(decision: Decision, doubt: str) -> Decision:
+def held_back(decision: Decision, doubt: Notice) -> Decision:
     """The same rule, but the moderators are asked before anything is done."""
-    return replace(decision, verdict=Verdict.FORWARD, reason=None, doubt=doubt)
+    return replace(decision, verdict=Verdict.FORWARD, reason=None, told=None, doubt=doubt)
 
 
 # --- parsing --------------------------------------------------------------------------------------------------

@@ -14,9 +14,17 @@ from dataclasses import dataclass
 
 from knockbot.domain.ids import server_of
 from knockbot.domain.model import Kind, Verdict
+from knockbot.domain.notices import Level as Shown
+from knockbot.domain.notices import Notice, Term, because
 
 Level = float
 """A power level: an integer, or `math.inf` for the creators of a room of version 12."""
+
+
+def shown(level: Level) -> Shown:
+    """A level as people read it: a whole number."""
+    return Shown(f"{level:g}")
+
 
 JOIN_RULES = "m.room.join_rules"
 
@@ -74,18 +82,18 @@ class Shortfall:
         return self.target is not None and self.target >= self.actual
 
     @property
-    def why(self) -> str:
-        """The same as a sentence that fits whoever lacks it, the bot or a moderator."""
+    def why(self) -> Notice:
+        """The same as a reason that fits whoever lacks it, the bot or a moderator."""
+        level, act = shown(self.actual), Term(NEEDS[self.verdict])
         if self.unreachable:
-            return "the room is closed to users of other servers (m.federate is false)."
+            return because("power.closed_room")
         if self.target == math.inf:
-            return "a creator of the room can neither be kicked nor banned."
-        if self.lacks_level:
-            return f"power level {self.actual:g} is too low to {NEEDS[self.verdict]}; it takes level {self.needed:g}."
+            return because("power.creator")
+        if self.lacks_level or self.target is None:
+            return because("power.too_low", level=level, act=act, needed=shown(self.needed))
         if self.anybody:
-            everybody = f"everybody there has level {self.target:g} (users_default)"
-            return f"power level {self.actual:g} is too low to {NEEDS[self.verdict]}; {everybody}."
-        return f"power level {self.actual:g} is too low; the other user has level {self.target:g}."
+            return because("power.everybody", level=level, act=act, target=shown(self.target))
+        return because("power.target", level=level, target=shown(self.target))
 
 
 @dataclass(frozen=True, slots=True)

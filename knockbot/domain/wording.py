@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from knockbot.documents.text import shown, shown_id
 from knockbot.domain.acl import SERVER_ACL
@@ -23,8 +23,11 @@ from knockbot.domain.card import (
 from knockbot.domain.fitness import Concern
 from knockbot.domain.invites import Address
 from knockbot.domain.model import Act, Decision, Knock, Request, Verdict
+from knockbot.domain.notices import Notice
 from knockbot.domain.policy import OTHERWISE, Policy, changed_settings
 from knockbot.domain.power import Level, Shortfall
+from knockbot.domain.reasons import clause, in_words, told_with
+from knockbot.domain.records import Detail, Recorded, told
 from knockbot.domain.words import (
     ID_LIMIT,
     NAME_LIMIT,
@@ -110,28 +113,11 @@ def denied_by_acl(server: str, label: str) -> Words:
     )
 
 
-def acts_for_nobody(who: str) -> str:
-    """Whoever the bot acts for, as the author of a policy or by an answer, is in the room no longer."""
-    who = shown(who, ID_LIMIT)
-    return f"I need the permission of {who} for this, and {who} is not joined to the room now"
-
-
-def acts_for_the_powerless(who: str, shortfall: Shortfall) -> str:
-    """Whoever the bot acts for may not do this themselves."""
-    who = shown(who, ID_LIMIT)
-    return f"I need the permission of {who} for this, and {who} does not have it: {shortfall.why.removesuffix('.')}"
-
-
-def may_invite_no_more(who: str, what: str) -> str:
-    """Why an invite is not put into the room for somebody who asked for it while they might."""
-    return f"{shown(who, ID_LIMIT)} asked me to send it, and {what}."
-
-
 def cannot_accept(bot: str, shortfall: Shortfall, label: str, *, anything: bool) -> Words:
     """On a card: why the bot cannot accept a request, or cannot do `anything` about it, and what mends it."""
     raised = words(" Please raise the power level of {} in {}.", user(bot), room(label))
     mend = raised if shortfall.lacks_level else NOTHING
-    return words("⚠️ I cannot {} this: {}{}", "accept" if anything else "answer", shortfall.why, mend)
+    return words("⚠️ I cannot {} this: {}{}", "accept" if anything else "answer", in_words(shortfall.why), mend)
 
 
 def cannot_answer_from_outside(label: str, bot: str) -> Words:
@@ -193,16 +179,13 @@ def was_replaced(label: str) -> Words:
     )
 
 
-NO_KEY = "its key did not reach me, though I asked for it"
-
-
-def unreadable(sender: str, why: str) -> Words:
+def unreadable(sender: str, why: Notice) -> Words:
     """Something was said in an encrypted room that the bot cannot read: perhaps a command."""
     return words(
         "🔒 I cannot read this message of {}: {}. If it was for me, please type it again. If that does not help, log "
         "out of your client and log in again, or use another device.",
         user(sender),
-        why,
+        in_words(why),
     )
 
 
@@ -291,10 +274,12 @@ def explained(decision: Decision | None, request: Request | None = None) -> list
         return []
     verdict = bold(decision.verdict.value)
     if decision.unknown is not None:
-        last = words("Policy: {}, since rule {} cannot be judged: {}", verdict, rule(decision.rule), decision.unknown)
+        last = words(
+            "Policy: {}, since rule {} cannot be judged: {}", verdict, rule(decision.rule), in_words(decision.unknown)
+        )
     elif decision.doubt is not None:
         though = words(", though rule {} matches", rule(decision.rule)) if decision.rule != OTHERWISE else NOTHING
-        last = words("Policy: {}{}, because {}", verdict, though, decision.doubt)
+        last = words("Policy: {}{}, because {}", verdict, though, clause(decision.doubt))
     elif decision.rule == SERVER_ACL:
         last = words("Policy: not asked, since the room's server ACL denies their server")
     elif decision.rule != OTHERWISE:
@@ -304,12 +289,12 @@ def explained(decision: Decision | None, request: Request | None = None) -> list
     else:
         key = policy_key(request, OTHERWISE, decision.verdict) if request is not None else OTHERWISE
         last = words("Policy: {}, as no rule matches ({})", verdict, code(key or OTHERWISE))
-    missed = [words("· rule {} does not match: {}", rule(miss.rule), miss.why) for miss in decision.missed]
+    missed = [words("· rule {} does not match: {}", rule(miss.rule), in_words(miss.why)) for miss in decision.missed]
     more = words("· {} more rules do not match", decision.left_out) if decision.left_out else NOTHING
     return [last, *missed, more]
 
 
-class Recorded(Protocol):
+class Line(Protocol):
     """A line of the audit record, as `store/audit.py` keeps it."""
 
     @property
@@ -323,12 +308,12 @@ class Recorded(Protocol):
     @property
     def actor(self) -> str: ...
     @property
-    def what(self) -> str: ...
+    def kind(self) -> Recorded: ...
     @property
-    def detail(self) -> Mapping[str, Any]: ...
+    def detail(self) -> Detail: ...
 
 
-def history_line(line: Recorded, labels: Mapping[str, str] | None = None) -> Words:
+def history_line(line: Line, labels: Mapping[str, str] | None = None) -> Words:
     """One line of the record: when, about whom or which room, what, and by whom or what.
 
     `labels` says what rooms are called; without it, the lines around it say what it is about.
@@ -339,19 +324,7 @@ def history_line(line: Recorded, labels: Mapping[str, str] | None = None) -> Wor
     elif labels is not None:
         about = words("{} · ", room(labels.get(line.room_id, line.room_id)))
     by = decided_by(line.detail.get("rule"), line.actor)
-    return words("{} · {}{} · {}", moment(line.at), about, _what(line), by)
-
-
-RECORDED: dict[str, str] = {"issued": "invite sent", "standing": "invite approved", "redeemed": "invite used"}
-"""How the record tells of a third-party invite, whose states have names of their own."""
-
-
-def _what(line: Recorded) -> str:
-    verdict, revision = line.detail.get("verdict"), line.detail.get("revision")
-    if verdict:
-        return f"policy says {verdict}"
-    what = RECORDED.get(line.what, line.what)
-    return f"{what}, revision {revision}" if revision else what
+    return words("{} · {}{} · {}", moment(line.at), about, in_words(told(line.kind, line.detail)), by)
 
 
 def log(rows: Sequence[Words]) -> Words:
@@ -366,7 +339,7 @@ def room_list(rows: Sequence[Words]) -> Words:
     return words("No room is protected from here yet. To protect one, type {}.", code("!kb protect #room:server"))
 
 
-def room_row(label: str, room_id: str, pending: int, trouble: str | None, elsewhere: str | None) -> Words:
+def room_row(label: str, room_id: str, pending: int, trouble: Notice | None, elsewhere: str | None) -> Words:
     """One protected room; `elsewhere` is its management room, where that is another."""
     return words(
         "{} {} · {} waiting{}{}",
@@ -374,7 +347,7 @@ def room_row(label: str, room_id: str, pending: int, trouble: str | None, elsewh
         identifier(room_id),
         pending,
         words(" · managed from {}", identifier(elsewhere)) if elsewhere else NOTHING,
-        words(" · ⚠️ {}", trouble) if trouble else NOTHING,
+        words(" · ⚠️ {}", in_words(trouble)) if trouble else NOTHING,
     )
 
 
@@ -414,7 +387,7 @@ class Waiting(Protocol):
     @property
     def attempts(self) -> int: ...
     @property
-    def why(self) -> str | None: ...
+    def why(self) -> Notice | None: ...
 
 
 def queue_row(act: Waiting, labels: Mapping[str, str], now: int) -> Words:
@@ -427,7 +400,7 @@ def queue_row(act: Waiting, labels: Mapping[str, str], now: int) -> Words:
         when = "waits for permission"
     else:
         when = "due" if act.due_at <= now else f"next try in {max(1, (act.due_at - now) // 1000)} s"
-    why = words(" · {}", shown(act.why, REASON_LIMIT)) if act.why else NOTHING
+    why = words(" · {}", shown(in_words(act.why), REASON_LIMIT)) if act.why else NOTHING
     tried = f" · tried {act.attempts} times" if act.attempts > 1 else ""
     return words("· {} {}: {}{}{}", what, where, when, tried, why)
 
@@ -644,13 +617,14 @@ def revision_row(revision: int, author: str, at: int) -> Words:
 def tested(label: str, knock: Knock, decision: Decision) -> Words:
     """What a policy would do; nothing was done."""
     head = words("If {} knocked at {} now, this would happen (nothing was done):", user(knock.user_id), room(label))
-    told = words("They would be told: {}", shown(decision.reason, REASON_LIMIT)) if decision.reason else NOTHING
+    reason = told_with(decision)
+    told = words("They would be told: {}", shown(reason, REASON_LIMIT)) if reason else NOTHING
     return lines([head, *explained(decision), told])
 
 
-def busy(why: str, seconds: int) -> Words:
+def busy(why: Notice, seconds: int) -> Words:
     """Something takes long to work out, and has to wait."""
-    return words("Not now: {}. Ask again in {} seconds.", why, max(1, seconds))
+    return words("Not now: {}. Ask again in {} seconds.", in_words(why), max(1, seconds))
 
 
 # --- commands -------------------------------------------------------------------------------------------------

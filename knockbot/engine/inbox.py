@@ -13,13 +13,14 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Protocol, TypeVar
 
-from knockbot.documents.text import storable
 from knockbot.domain import nesting
 from knockbot.domain.model import Happening
+from knockbot.domain.notices import Notice, because
+from knockbot.domain.reasons import in_words
 from knockbot.engine.backoff import backoff
 from knockbot.engine.turn import AlreadyHandled, Handled, Handler, Turns
 from knockbot.engine.wakeups import Wakeups
-from knockbot.errors import KnockbotError, Later, Never
+from knockbot.errors import KnockbotError, Later, Never, SetAside, reason
 from knockbot.store import inbox, processes
 from knockbot.store.db import Unusable
 from knockbot.store.inbox import Queue, Waiting
@@ -175,9 +176,9 @@ class Inbox(Generic[C]):
         try:
             await self._look(self._context, room_id)
         except Never as error:
-            log.warning("looking at %s: %s", room_id, error.why)
+            log.warning("looking at %s: %s", room_id, in_words(error.why))
         except Later as error:
-            log.info("looking at %s waits: %s", room_id, error.why)
+            log.info("looking at %s waits: %s", room_id, in_words(error.why))
             if patient or not error.is_failure:
                 return self._look_again(room_id, error.retry_after)
         except Unusable:
@@ -208,7 +209,7 @@ class Inbox(Generic[C]):
         except Unusable as error:
             return await self._failed(waiting, error, count=False)
         except KnockbotError as error:
-            await self._set_aside(waiting, str(error))
+            await self._set_aside(waiting, reason(error))
         except Exception as error:
             log.exception("handling %s failed", waiting.event_id)
             return await self._failed(waiting, error, count=True)
@@ -224,15 +225,15 @@ class Inbox(Generic[C]):
             async with self._turns.db.tx() as tx:
                 attempts = await inbox.failed(tx, waiting.seq)
         if count and attempts >= ATTEMPTS:
-            await self._set_aside(waiting, str(error) or type(error).__name__)
+            await self._set_aside(waiting, reason(error))
             return True
         self._rest(waiting.queue, attempts, error.retry_after if isinstance(error, Later) else None)
         return False
 
-    async def _set_aside(self, waiting: Waiting, fault: str) -> None:
-        log.error("event %r in %r is set aside: %s", waiting.event_id, waiting.room_id, fault)
+    async def _set_aside(self, waiting: Waiting, fault: Notice) -> None:
+        log.error("event %r in %r is set aside: %s", waiting.event_id, waiting.room_id, in_words(fault))
         async with self._turns.db.tx() as tx:
-            await inbox.set_aside(tx, waiting.seq, storable(fault))
+            await inbox.set_aside(tx, waiting.seq, fault)
 
     def _rest(self, queue: Queue, attempts: int, wish: float | None = None) -> None:
         pause = wish if wish is not None else min(backoff(attempts), 60.0)
@@ -243,7 +244,7 @@ def _event(waiting: Waiting) -> Mapping[str, Any]:
     try:
         event = nesting.read(waiting.raw)
     except ValueError as error:
-        raise KnockbotError("not readable") from error  # nor will it be the next time
+        raise SetAside(because("event.not_readable")) from error  # nor will it be the next time
     if not isinstance(event, dict):
-        raise KnockbotError("not an event")
+        raise SetAside(because("event.no_event"))
     return event

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from knockbot.domain import wording
 from knockbot.domain.model import Act, Decision, Effect, Kind, Knock, Verdict
+from knockbot.domain.notices import Notice, User, because
 from knockbot.domain.policy import held_back
 from knockbot.domain.power import ANYBODY, NEEDS
 from knockbot.errors import Never
@@ -35,7 +35,7 @@ async def lacking(
     subject: str,
     kind: Kind,
     remembered: Remembered | None = None,
-) -> str | None:
+) -> Notice | None:
     """Why this person may not give this answer now; none if they may. What is not `remembered` is looked at.
 
     The bot itself is not asked about here: what it lacks, the homeserver says.
@@ -45,9 +45,11 @@ async def lacking(
     standing = remembered(room_id, who, door.now()) if remembered is not None else None
     standing = standing or await _look(door, room_id, who)
     if not standing.joined:
-        return wording.acts_for_nobody(who)
+        return because("authority.not_joined", user=User(who))
     shortfall = standing.powers.to_answer(who, verdict, subject, kind)
-    return wording.acts_for_the_powerless(who, shortfall) if shortfall is not None else None
+    if shortfall is None:
+        return None
+    return because("authority.powerless", user=User(who), why=shortfall.why)
 
 
 async def _look(door: Door, room_id: str, who: str) -> Standing:
@@ -104,4 +106,4 @@ async def insist(door: Door, effect: Effect) -> None:
         remembered=door.standings.a_moment_ago,
     )
     if why is not None:
-        raise Never(f"{why}.", code=NO_AUTHORITY)
+        raise Never(why, code=NO_AUTHORITY)

@@ -6,14 +6,18 @@ from knockbot.documents.text import shown
 from knockbot.domain import wording
 from knockbot.domain.fitness import KNOCKABLE, Concern, knows_rule, of_protected
 from knockbot.domain.model import RoomView, Verdict
+from knockbot.domain.notices import Notice, Term, because, listed
 from knockbot.domain.plan import ACT_OF
 from knockbot.domain.power import ANYBODY, Powers
+from knockbot.domain.power import shown as level_shown
+from knockbot.domain.reasons import in_words
 from knockbot.domain.words import ID_LIMIT, Words, lines
 from knockbot.errors import ActionError
 from knockbot.flow.door import Door
 from knockbot.flow.rooms import is_joined
 
-NOT_THERE = "I am not in this room; invite me."
+NOT_THERE = because("room.not_there")
+"""What is missing where the bot is not in a room."""
 
 
 def lacking(powers: Powers, bot: str) -> list[Verdict]:
@@ -21,20 +25,23 @@ def lacking(powers: Powers, bot: str) -> list[Verdict]:
     return [verdict for verdict in ACT_OF if not powers.may(bot, verdict, ANYBODY)]
 
 
-def shortage(powers: Powers, bot: str) -> str | None:
-    """What is missing, as one sentence; `None` if nothing is."""
+def shortage(powers: Powers, bot: str) -> Notice | None:
+    """What is missing; `None` if nothing is."""
     missing = lacking(powers, bot)
     if not missing:
         return None
-    acts = ", ".join(f"{ACT_OF[verdict]} ({powers.enough(verdict):g})" for verdict in missing)
-    return f"my power level is {powers.level(bot):g}, too low to {acts}."
+    acts = [
+        because("room.my_power_for", act=Term(ACT_OF[verdict]), level=level_shown(powers.enough(verdict)))
+        for verdict in missing
+    ]
+    return because("room.my_power", level=level_shown(powers.level(bot)), acts=listed(acts))
 
 
 async def checklist(door: Door, view: RoomView) -> Words:
     """Join rule and powers of a room, each miss with its mend."""
     # A room the bot has left still shows its state of that day.
     if not await is_joined(door, view.room_id, door.bot):
-        return wording.tick(False, "", NOT_THERE)
+        return wording.tick(False, "", in_words(NOT_THERE))
     powers = await door.outside.powers(view.room_id)
     level = powers.level(door.bot)
     return lines(

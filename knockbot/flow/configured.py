@@ -13,8 +13,9 @@ from knockbot.config.policies import WrittenPolicy
 from knockbot.config.settings import Settings
 from knockbot.domain import wording
 from knockbot.domain.ids import is_alias, server_of
-from knockbot.domain.notices import Code, Foreign, Id, Room, notice
+from knockbot.domain.notices import Code, Id, Notice, Room, User, because, below, notice
 from knockbot.domain.policy import Policy
+from knockbot.domain.reasons import in_words, worded
 from knockbot.errors import ActionError, Later, Never
 from knockbot.flow import entry, rules, settle
 from knockbot.flow.door import Door, log
@@ -29,7 +30,7 @@ class Names:
 
     pinned: dict[tuple[str, str], str] = field(default_factory=dict)
     """The room of each alias, by place and alias."""
-    unknown: dict[tuple[str, str], str] = field(default_factory=dict)
+    unknown: dict[tuple[str, str], Notice] = field(default_factory=dict)
 
     def room(self, place: str, name: str) -> str | None:
         """The room that a name means in a place; `None` where that is not known yet."""
@@ -99,14 +100,14 @@ class _Entry:
         return written, self.names.rooms(place, _aliases(written.policy))
 
     @property
-    def unknown(self) -> list[str]:
+    def unknown(self) -> list[Notice]:
         """Why one of its two rooms is not known."""
         unknown = self.names.unknown
         wanted = [
             (pins.of_entry(self.name), self.name),
             (pins.of_key(self.room or "", pins.MANAGEMENT_ROOM), self.called),
         ]
-        return [f"I cannot find {at[1]}: {unknown[at]}" for at in wanted if at in unknown]
+        return [because("config.not_found", room=Id(at[1]), why=unknown[at]) for at in wanted if at in unknown]
 
 
 def _aliases(policy: Policy) -> list[str]:
@@ -190,28 +191,27 @@ async def _try(door: Door, place: _Entry, kept: Mapping[str, str], *, enter: boo
             why = error.why
         await _tell(door, place, why)
     except Later as error:
-        log.info("protecting %s, as the config file says, waits: %s", place.name, error.why)
+        log.info("protecting %s, as the config file says, waits: %s", place.name, in_words(error.why))
         return False
     return why is None
 
 
-def _unfit(place: _Entry, kept: Mapping[str, str]) -> str | None:
+def _unfit(place: _Entry, kept: Mapping[str, str]) -> Notice | None:
     """Why an entry means nothing that could be protected; `None` if it may."""
     if place.unknown:
-        return " ".join(place.unknown)
+        return below(*place.unknown)
     if place.room == place.management_room:
-        return "it is its own management room; name another one."
+        return because("config.manages_itself")
     if place.room is not None and place.room in kept:
-        first = kept[place.room]
-        return f"it is the same room as {first}, which is listed first. I use the first entry. Remove one of them."
+        return because("config.same_room", other=Id(kept[place.room]))
     return None
 
 
-async def _keep_one(door: Door, place: _Entry, *, enter: bool) -> str | None:
+async def _keep_one(door: Door, place: _Entry, *, enter: bool) -> Notice | None:
     """Protect one room as its entry says, unless that is so already; returns what is missing."""
     room_id, management_room = place.room, place.management_room
     if room_id is None or management_room is None:
-        return "it is not known yet which room that is."
+        return because("config.which_room")
     view = None
     if not await _is_kept(door, room_id, management_room):
         outside = await _outside(door, place, enter=enter)
@@ -226,14 +226,15 @@ async def _keep_one(door: Door, place: _Entry, *, enter: bool) -> str | None:
     return None
 
 
-async def _outside(door: Door, place: _Entry, *, enter: bool) -> str | None:
+async def _outside(door: Door, place: _Entry, *, enter: bool) -> Notice | None:
     """Which of its two rooms the bot is not in, and cannot get into."""
     outside = [
         called
         for called, room in ((place.name, place.room), (place.called, place.management_room))
         if room is not None and not await _is_inside(door, called, room, enter=enter)
     ]
-    return " ".join(f"I am not in {called}: invite {door.bot} there." for called in outside) or None
+    missed = [because("config.not_there", room=Id(called), bot=User(door.bot)) for called in outside]
+    return below(*missed) if missed else None
 
 
 async def _is_kept(door: Door, room_id: str, management_room: str) -> bool:
@@ -288,12 +289,12 @@ async def _managed_from(tx: Tx, room_id: str) -> str:
 # --- looking only ---------------------------------------------------------------------------------------------
 
 
-async def missing(door: Door) -> list[tuple[str, str | None, str | None]]:
+async def missing(door: Door) -> list[tuple[str, str | None, Notice | None]]:
     """Each entry of the config file, the room that it means, and what is missing; nothing is done. For `check`."""
     settings = door.settings
     names = await look_up(door, settings, take=False)
     seen: dict[str, str] = {}
-    found: list[tuple[str, str | None, str | None]] = []
+    found: list[tuple[str, str | None, Notice | None]] = []
     for place in (_Entry(settings, names, name) for name in settings.rooms):
         try:
             why = _unfit(place, seen) or await _outside(door, place, enter=False)
@@ -308,7 +309,7 @@ async def missing(door: Door) -> list[tuple[str, str | None, str | None]]:
 # --- what is missing ------------------------------------------------------------------------------------------
 
 
-async def _tell(door: Door, place: _Entry, why: str | None) -> None:
+async def _tell(door: Door, place: _Entry, why: Notice | None) -> None:
     """Say what is missing, once as long as it is the same: in the log, and in the management room where that can be."""
     heard = place.management_room
     if why is not None and heard is not None and not await is_in(door, heard):
@@ -318,8 +319,8 @@ async def _tell(door: Door, place: _Entry, why: str | None) -> None:
         if not await rooms.configured_trouble(tx, place.name, why):
             return
         if why is not None:
-            log.warning("cannot protect %s yet, as the config file says: %s", place.name, why)
-            text = notice("config.not_protected_yet", room=Id(place.name), why=Foreign(why))
+            log.warning("cannot protect %s yet, as the config file says: %s", place.name, in_words(why))
+            text = notice("config.not_protected_yet", room=Id(place.name), why=worded(why))
         else:
             log.info("%s is protected, as the config file says", place.name)
             text = notice("config.protected", room=Id(place.name))

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 
 from knockbot.domain import plan
 from knockbot.domain.model import Act, Effect, MemberChange, Request, State, Verdict
-from knockbot.domain.notices import Code, Foreign, Notice, Numbered, Stranger, User, below, notice
+from knockbot.domain.notices import Code, Notice, Numbered, Stranger, User, below, notice
 from knockbot.domain.outcomes import credited, outcome
+from knockbot.domain.reasons import worded
+from knockbot.domain.records import Recorded
 from knockbot.errors import Never
 from knockbot.flow import authority, invites, issuing, notify, review, settle, upgrading
 from knockbot.flow.door import Door
@@ -45,7 +47,7 @@ class Done:
 class Overtaken:
     """The room settled it otherwise before the act; `seen` is the member event that says so."""
 
-    why: str
+    why: Notice
     seen: MemberChange | None = None
 
 
@@ -78,7 +80,7 @@ async def _acted(door: Door, tx: Tx, effect: Effect, came: Outcome) -> None:
     """Bring the request to where the room is: by what the act found there, or by the act itself."""
     if effect.request_id is None:  # whom a moderator invites by an address of theirs needs no request
         if isinstance(came, Overtaken):
-            await issuing.not_called_in(door, tx, effect, f"{came.why}.")
+            await issuing.not_called_in(door, tx, effect, came.why)
         return
     request = await requests.get(tx, effect.request_id)
     if is_beside(effect, request):
@@ -97,7 +99,7 @@ async def _acted(door: Door, tx: Tx, effect: Effect, came: Outcome) -> None:
 async def _inviter_banned(door: Door, tx: Tx, request: Request, came: Outcome) -> None:
     """The record of an invite, and its card, say that its inviter went with it."""
     if isinstance(came, Done) and request.answer is not None:
-        await settle.record(door, tx, request, request.answer.by, "its inviter banned")
+        await settle.record(door, tx, request, request.answer.by, Recorded.INVITER_BANNED)
         if request.card_id is not None:
             await settle.refresh(door, tx, request.card_id)
 
@@ -115,7 +117,7 @@ async def _act_refused(door: Door, tx: Tx, effect: Effect, error: Never) -> None
             request=Numbered(request.number),
             inviter=User(request.subject),
             room=await settle.called(tx, request.room_id),
-            why=Foreign(why),
+            why=worded(why),
         )
         await settle.alarm(door, tx, request.room_id, f"refused:{effect.key}", said, about=request)
     elif is_called_for(door, effect, request):
@@ -129,9 +131,9 @@ async def _act_refused(door: Door, tx: Tx, effect: Effect, error: Never) -> None
                 "answer.fell",
                 request=Numbered(request.number),
                 room=await settle.called(tx, request.room_id),
-                why=Foreign(why),
+                why=worded(why),
             )
-            await settle.record(door, tx, request, door.bot, "open again, since whose answer it was may not give it")
+            await settle.record(door, tx, request, door.bot, Recorded.ANSWER_FELL)
             await settle.alarm(door, tx, request.room_id, f"fell:{effect.key}", said, about=request)
 
 
@@ -159,12 +161,12 @@ async def _written_to(door: Door, tx: Tx, effect: Effect, came: Outcome) -> None
     await settle.say(door, tx, came.room_id, effect.key, said, place=effect.room_id, aloud=True)
     await bot_memberships.use(tx, came.room_id, door.now())
     await effects.add(tx, [plan.leave(came.room_id, "told")], door.now(), due_at=door.now() + notify.STAYS)
-    await settle.record(door, tx, request, door.bot, "wrote to them")
+    await settle.record(door, tx, request, door.bot, Recorded.WROTE)
 
 
 async def _letter(tx: Tx, effect: Effect) -> Notice:
     """What an applicant of another server is told, since their own server does not tell them."""
-    room, reason = await settle.called(tx, effect.room_id), effect.content.get("reason")
+    room, reason = await settle.called(tx, effect.room_id), plan.reason_of(effect)
     if reason:
         return notice("letter.rejected_because", room=room, reason=Stranger(reason))
     return notice("letter.rejected", room=room)

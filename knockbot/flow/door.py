@@ -21,6 +21,7 @@ from knockbot.domain.model import (
     ThirdPartyChange,
     Truth,
 )
+from knockbot.domain.notices import because
 from knockbot.domain.power import Powers
 from knockbot.domain.upgrades import Tombstone
 from knockbot.engine.turn import Turn, Turns
@@ -139,9 +140,7 @@ class InClear:
     def unlock(self, locked: Mapping[str, Any], /) -> Mapping[str, Any]:
         """The same. Raises `Never` for what was locked while encryption was allowed."""
         if LOCKED in locked:
-            raise Never(
-                "it was written down while encryption was allowed (encryption.allow), and waits for that.", NOT_ALLOWED
-            )
+            raise Never(because("act.locked"), NOT_ALLOWED)
         return locked
 
 

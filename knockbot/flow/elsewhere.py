@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from knockbot.domain.ids import server_of
 from knockbot.domain.model import IdentityKey, Known, ThirdPartyInvite
+from knockbot.domain.notices import Letters, because
 from knockbot.errors import KnockbotError, Later
 from knockbot.times import HOUR, MINUTE
 
@@ -126,7 +127,7 @@ class Elsewhere:
                     for name, most in [*places, (f"to {server}", PER_SERVER), ("", AT_ONCE)]:
                         await stack.enter_async_context(self._place(name, most))
             except TimeoutError:
-                raise Later(f"too many others wait for {server}.") from None
+                raise Later(because("server.many_wait", server=Letters(server))) from None
             self._listen(server)
             try:
                 yield
@@ -137,7 +138,7 @@ class Elsewhere:
 
     def _listen(self, server: str) -> None:
         if self._silent.get(server, 0) > self.now():
-            raise Later(f"{server} gave no answer a moment ago.")
+            raise Later(because("server.silent", server=Letters(server)))
 
     def may_ask_about(self, inviter: str) -> bool:
         """Whether identity servers may be asked about one more invite of somebody; if so it is counted."""

@@ -24,12 +24,16 @@ from knockbot.domain.notices import (
     Number,
     Room,
     Stranger,
+    Term,
     User,
+    because,
     below,
     notice,
 )
 from knockbot.domain.notices import Level as PowerLevel
 from knockbot.domain.power import Level
+from knockbot.domain.reasons import clause, worded
+from knockbot.domain.records import Recorded
 from knockbot.domain.upgrades import Stage
 from knockbot.domain.words import NOTHING, Said, Words, as_notice
 from knockbot.engine.turn import Turn, Write
@@ -77,7 +81,7 @@ def _invited(door: Door, change: MemberChange) -> Write[None]:
             or await _is_expected(door, tx, change.room_id)
         )
         go = plan.enter if welcome else plan.leave
-        await effects.overtake_going(tx, change.room_id, "there is another invite by now", door.now())
+        await effects.overtake_going(tx, change.room_id, because("overtaken.invited_again"), door.now())
         await effects.add(tx, [go(change.room_id, change.event_id)], door.now())
 
     return write
@@ -177,7 +181,9 @@ def _is_out(door: Door, change: MemberChange) -> Write[None]:
     async def write(turn: Turn) -> None:
         tx = turn.tx
         await bot_memberships.note(tx, change.room_id, change.membership, door.now())
-        await effects.overtake_going(tx, change.room_id, f"I am at {change.membership} by now", door.now())
+        await effects.overtake_going(
+            tx, change.room_id, because("overtaken.bot_membership", membership=Term(change.membership)), door.now()
+        )
         for pending in [] if change.of_their_own else await pending_protects.of_room(tx, change.room_id):
             occasion = f"protect:{change.room_id}:{change.event_id}:{pending.requester}"
             text = _turned_away(change)
@@ -242,7 +248,7 @@ class Grant:
     words: Said
     view: RoomView | None = None
     checklist: Words = NOTHING
-    trouble: str | None = None
+    trouble: Notice | None = None
     concerns: tuple[Concern, ...] = ()
     pending: PendingProtect | None = None
     ask: Ask | None = None
@@ -277,7 +283,7 @@ async def protect(door: Door, ask: Ask) -> Grant:
     except ActionError as error:
         # Our own server's directory is asked as often as anybody likes: a slip of the pen costs nothing.
         counts = server_of(ask.reference.room) != door.home
-        said = notice("protect.not_found", room=Letters(ask.reference.room), why=Foreign(error.why))
+        said = notice("protect.not_found", room=Letters(ask.reference.room), why=worded(error.why))
         return Grant(said, ask=ask, counts=counts)
     refusal = await journal.refusing(_unfit_to_manage(door, ask, room_id), ask.requester, "protect", room_id)
     if refusal is not None:
@@ -336,7 +342,7 @@ async def _get_in(door: Door, ask: Ask, room_id: str, via: tuple[str, ...]) -> G
         async with door.elsewhere.asking(via[0] if via else "", ask.requester):
             membership = await _enter_or_knock(door, room_id, via)
     except Later as error:
-        why, bot = Foreign(error.why.rstrip(".")), User(door.bot)
+        why, bot = Foreign(clause(error.why)), User(door.bot)
         reference, command = Letters(ask.reference.room), Code("!kb protect")
         return Grant(notice("protect.cannot_enter", room=reference, why=why, bot=bot, command=command))
     if membership is not Membership.JOIN:
@@ -406,8 +412,7 @@ async def protect_now(
         occasion = f"moved away:{view.room_id}:{door.now()}"
         text = notice("room.managed_elsewhere", room=await settle.called(tx, view.room_id), user=User(by))
         await settle.say(door, tx, before.management_room, occasion, text)
-    detail = {"management_room": management_room}
-    await settle.record_of_room(door, tx, view.room_id, by, "protect", **detail)
+    await settle.record_of_room(door, tx, view.room_id, by, Recorded.PROTECT, management_room=management_room)
     await _bring_requests(door, tx, view.room_id, management_room, kept_before=before is not None)
     turn.after(partial(door.look_at, view.room_id))
 
@@ -437,7 +442,7 @@ async def _without_dropped_answer(door: Door, tx: Tx, request: Request) -> Reque
     """A request of a room that is protected again: its answer was dropped with the protection, unless its act runs."""
     if request.answer is None or await effects.is_running(tx, request.id):
         return request
-    await settle.take_back_answer(door, tx, request, "the room was protected no longer")
+    await settle.take_back_answer(door, tx, request, because("overtaken.was_unprotected"))
     return await requests.get(tx, request.id)
 
 
@@ -479,7 +484,7 @@ async def unprotect(door: Door, tx: Tx, room: ProtectedRoom, by: str) -> None:
         if request.card_id is not None:
             await settle.offer(door, tx, request.card_id, [])
             await settle.refresh(door, tx, request.card_id)
-    await effects.overtake_all(tx, room.room_id, "the room is protected no longer", door.now())
+    await effects.overtake_all(tx, room.room_id, because("overtaken.unprotected"), door.now())
     await rooms.unprotect(tx, room.room_id)
     door.policies.drop(room.room_id)
-    await settle.record_of_room(door, tx, room.room_id, by, "unprotect")
+    await settle.record_of_room(door, tx, room.room_id, by, Recorded.UNPROTECT)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from knockbot.domain import plan
 from knockbot.domain.model import Act, Decision, MemberChange, Membership, Request, State, Verdict
-from knockbot.domain.notices import Choice, User, notice
+from knockbot.domain.notices import Choice, User, because, notice
 from knockbot.domain.outcomes import credited, outcome
 from knockbot.engine.turn import WAITS, Handled, Turn, Write
 from knockbot.errors import Never
@@ -146,7 +146,7 @@ async def _knocked_again(door: Door, tx: Tx, request: Request, change: MemberCha
     """The same request with a new knock. An accept was for the old knock only; a reject or a ban still holds."""
     await requests.knocked_again(tx, request, change, door.now())
     if request.answer is not None and request.answer.verdict is Verdict.ACCEPT:
-        await settle.take_back_answer(door, tx, request, "the applicant knocked again")
+        await settle.take_back_answer(door, tx, request, because("overtaken.applicant_knocked_again"))
         if request.answer.rule is None:  # whoever accepted is told that it did not come about
             occasion = f"accept fell:{request.id}:{change.event_id}"
             said = settle.changed_anew(request)

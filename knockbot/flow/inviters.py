@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
-from knockbot.domain import wording
-from knockbot.domain.invites import Fall, Fallen, fall, fallen
+from knockbot.domain.invites import Fallen, fall, fallen
 from knockbot.domain.model import Answer, Kind, MemberChange, Request, State, Verdict
-from knockbot.domain.notices import Choice, Number, Room, User, notice, numbered
+from knockbot.domain.notices import Choice, Number, Room, User, because, notice, numbered
 from knockbot.domain.outcomes import InviteEvent, invite_outcome
 from knockbot.domain.policy import Fate
 from knockbot.domain.power import ANYBODY
+from knockbot.domain.records import Recorded
 from knockbot.errors import Never
 from knockbot.flow import authority, invites, place, rules, settle
 from knockbot.flow.door import Door
@@ -62,7 +62,8 @@ async def insist(door: Door, request: Request) -> None:
     async with door.db.tx() as tx:
         policy = (await rules.in_force(door, tx, request.room_id)).policy
     if how is not None and policy.fate(how) is Fate.REVOKE:
-        raise Never(wording.may_invite_no_more(request.sponsor, RECORDED[how]), code=authority.NO_AUTHORITY)
+        why = because("authority.may_not_invite", user=User(request.sponsor), fell=Choice(how))
+        raise Never(why, code=authority.NO_AUTHORITY)
 
 
 async def fell(door: Door, loss: Fallen) -> None:
@@ -120,7 +121,7 @@ async def _revoke(door: Door, tx: Tx, fell: Fallen, theirs: Sequence[Request]) -
         answer = Answer(
             Verdict.REJECT, door.bot, door.now(), request.event_id, cause=cause, quiet=True, author=fell.author
         )
-        await invites.take_back(door, tx, request, answer, f"taken back, since its inviter {RECORDED[fell.how]}")
+        await invites.take_back(door, tx, request, answer, fell=fell.how)
     return theirs
 
 
@@ -131,11 +132,11 @@ async def _forward(door: Door, tx: Tx, fell: Fallen, theirs: Sequence[Request]) 
     if sum(request.card_id is None for request in standing) > settle.CROWDED:
         shared = (await cards.new(tx, standing[0].management_room, fell.room_id, door.now())).id
     for request in standing:
-        await settle.take_back_answer(door, tx, request, "its inviter is gone")
+        await settle.take_back_answer(door, tx, request, because("overtaken.inviter_gone"))
         await requests.reopened(tx, request.id, door.now())
-        await settle.record(door, tx, request, door.bot, f"open again, since its inviter {RECORDED[fell.how]}")
+        await settle.record(door, tx, request, door.bot, Recorded.REOPENED, fell=fell.how)
         if fell.powerless is not None:
-            await requests.in_trouble(tx, request.id, f"{fell.powerless}.")
+            await requests.in_trouble(tx, request.id, fell.powerless)
         await settle.show(door, tx, request.id, card_id=shared)
     if shared is not None:
         await settle.post_missing(door, tx, fell.room_id)
@@ -152,9 +153,3 @@ FATES: Mapping[Fate, Callable[[Door, Tx, Fallen, Sequence[Request]], Awaitable[S
     Fate.KEEP: _keep,
 }
 """What is done with the invites of an inviter who fell; each returns those that it concerned."""
-
-RECORDED: Mapping[Fall, str] = {
-    Fall.REMOVED: "was banned or kicked",
-    Fall.DEMOTED: "may not invite any more",
-    Fall.LEFT: "left",
-}

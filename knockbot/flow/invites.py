@@ -12,7 +12,7 @@ import asyncio
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import Final
+from typing import Final, Unpack
 
 from knockbot.domain import plan, wording
 from knockbot.domain.invites import MOST_KEYS, is_awaited, is_on_record
@@ -32,9 +32,10 @@ from knockbot.domain.model import (
     Verdict,
     Wish,
 )
-from knockbot.domain.notices import Number, Numbered, User, notice
+from knockbot.domain.notices import Number, Numbered, User, because, notice
 from knockbot.domain.outcomes import INVITE_OUTCOMES, InviteEvent, invite_outcome
 from knockbot.domain.policy import Policy
+from knockbot.domain.records import Detail, Recorded
 from knockbot.domain.words import Words
 from knockbot.engine.turn import WAITS, Handled, Turn, Write
 from knockbot.errors import Never
@@ -161,12 +162,11 @@ ANSWERED: Final = MINUTE
 
 async def _vouched_for(door: Door, invite: ThirdPartyInvite, handled: str | None) -> Known | None:
     if len(invite.keys) > MOST_KEYS:
-        return Known(Truth.FALSE, f"they are more than {MOST_KEYS}, and identity servers write two or three")
+        return Known(Truth.FALSE, because("keys.many", most=Number(MOST_KEYS)))
     elsewhere, event_id = door.elsewhere, invite.event_id
     if elsewhere.vouched(event_id) is None and not elsewhere.is_asked_about(event_id):
         if not elsewhere.may_ask_about(invite.inviter):
-            why = f"about invites of this inviter the identity servers were asked {ASKED_ABOUT} times within an hour"
-            return Known(Truth.UNKNOWN, why)
+            return Known(Truth.UNKNOWN, because("keys.asked_too_often", most=Number(ASKED_ABOUT)))
         elsewhere.ask_about(invite, door.vouch)
         await asyncio.sleep(0)  # where nobody has to be asked, that is known now
     if elsewhere.vouched(event_id) is None and handled is not None:
@@ -267,10 +267,10 @@ async def _replaced(door: Door, tx: Tx, request: Request, invite: ThirdPartyInvi
     whatever the same inviter puts there."""
     answer, before = request.answer, request.invite
     await requests.invite_replaced(tx, request.id, invite, door.now())
-    await settle.take_back_answer(door, tx, request, "another invite stands under its token")
+    await settle.take_back_answer(door, tx, request, because("overtaken.another_invite"))
     if invite_outcome(request.state, InviteEvent.REPLACED) is not None:
         await requests.reopened(tx, request.id, door.now())
-    await settle.record(door, tx, request, invite.inviter, "replaced")
+    await settle.record(door, tx, request, invite.inviter, Recorded.REPLACED)
     replaced = await requests.get(tx, request.id)
     if answer and answer.verdict is not Verdict.ACCEPT and before and before.inviter == invite.inviter:
         again = replace(answer, event_id=invite.event_id, cause=None)
@@ -314,7 +314,7 @@ async def revoke(door: Door, tx: Tx, wish: Wish, request_id: int) -> Words | Non
     answer = Answer(
         Verdict.REJECT, wish.actor, door.now(), request.event_id, reason=wish.reason or None, cause=wish.cause
     )
-    await take_back(door, tx, request, answer, "taken back")
+    await take_back(door, tx, request, answer)
     return None
 
 
@@ -326,12 +326,19 @@ def may_be_taken_back(request: Request) -> bool:
     return request.state is State.STANDING or request.awaits_moderators or on_its_way
 
 
-async def take_back(door: Door, tx: Tx, request: Request, answer: Answer, what: str) -> None:
-    """Have a pending or standing invite revoked; `answer` says on whose word, and `what` how that is recorded."""
+async def take_back(
+    door: Door,
+    tx: Tx,
+    request: Request,
+    answer: Answer,
+    kind: Recorded = Recorded.TAKEN_BACK,
+    **detail: Unpack[Detail],
+) -> None:
+    """Have a pending or standing invite revoked; `answer` says who wants it, and `kind` how that is recorded."""
     await requests.answered(tx, request.id, answer)
     await requests.reopened(tx, request.id, door.now())
     await effects.add(tx, [plan.revoke(request, answer.cause or answer.event_id, answer.on_behalf_of)], door.now())
-    await settle.record(door, tx, request, answer.by, what)
+    await settle.record(door, tx, request, answer.by, kind, **detail)
     if request.card_id is not None:
         await settle.refresh(door, tx, request.card_id, after=settle.UNDER_WAY)
 
@@ -348,7 +355,7 @@ async def _take_back_the_others(door: Door, tx: Tx, request: Request, answer: An
         word = Answer(
             Verdict.REJECT, answer.by, door.now(), other.event_id, cause=cause, quiet=True, author=answer.author
         )
-        await take_back(door, tx, other, word, "taken back, since its inviter is to be banned")
+        await take_back(door, tx, other, word, Recorded.TAKEN_BACK_WITH_BAN)
     if others:
         said = notice(
             "invite.revoked_together",

@@ -24,6 +24,8 @@ from knockbot.domain.model import (
     Verdict,
 )
 from knockbot.domain.notices import Choice, Code, Foreign, Moment, Notice, Number, Numbered, Room, User, notice
+from knockbot.domain.reasons import worded
+from knockbot.domain.records import Recorded
 from knockbot.errors import ActionError, Later, Never
 from knockbot.flow import refusals, settle
 from knockbot.flow.door import Door, log
@@ -184,7 +186,7 @@ async def issue(door: Door, issuer: Issuer, effect: Effect) -> Came | None:
     try:
         return await _issue(door, issuer, effect)
     except Never as error:  # the homeserver's
-        return Unsent(_nothing_sent(Foreign(error.why)))
+        return Unsent(_nothing_sent(worded(error.why)))
 
 
 async def _issue(door: Door, issuer: Issuer, effect: Effect) -> Came | None:
@@ -203,7 +205,7 @@ async def _issue(door: Door, issuer: Issuer, effect: Effect) -> Came | None:
     try:
         user_id = await issuer.lookup(server, medium, address)
     except ActionError as error:
-        return Unsent(_nothing_sent(Foreign(error.why)))
+        return Unsent(_nothing_sent(worded(error.why)))
     if user_id is not None:
         return Belongs(user_id, await door.outside.member(effect.room_id, user_id))
     return await _send(door, issuer, server, asked)
@@ -237,9 +239,9 @@ async def _send(door: Door, issuer: Issuer, server: str, asked: Asked) -> Came |
         )
     except ActionError as error:
         if isinstance(error, Later) and error.code != UNASKED:
-            return Unsent(_unclear(Foreign(error.why)), counted=True)
+            return Unsent(_unclear(worded(error.why)), counted=True)
         in_vain = error.code == IN_VAIN
-        why = Foreign(error.why)
+        why = worded(error.why)
         return Unsent(notice("issue.failed", why=why) if in_vain else _nothing_sent(why), counted=in_vain)
     return Sent(stored)
 
@@ -280,7 +282,7 @@ async def _open(door: Door, tx: Tx, asked: Asked, room: ProtectedRoom, stored: S
     await requests.answered(
         tx, request.id, Answer(Verdict.ACCEPT, asked.moderator, door.now(), request.event_id, cause=asked.cause)
     )
-    await settle.record(door, tx, request, asked.moderator, "issued")
+    await settle.record(door, tx, request, asked.moderator, Recorded.ISSUED)
     await addressees.remember(
         tx, Addressee(room.room_id, invite.token, asked.address, asked.moderator, door.now(), asked.name)
     )
@@ -308,19 +310,19 @@ async def _call_in(door: Door, tx: Tx, effect: Effect, asked: Asked, came: Belon
     await _reply(door, tx, effect, notice("issue.belongs_to", stands=stands, user=User(came.user_id), room=room))
 
 
-async def not_called_in(door: Door, tx: Tx, effect: Effect, why: str) -> None:
+async def not_called_in(door: Door, tx: Tx, effect: Effect, why: Notice) -> None:
     """An ordinary invite that was for an address at first could not be given."""
     user, room = User(effect.user_id or ""), await settle.called(tx, effect.room_id)
-    said = notice("issue.not_invited", user=user, room=room, why=Foreign(why))
+    said = notice("issue.not_invited", user=user, room=room, why=worded(why))
     await settle.alarm(door, tx, effect.room_id, f"refused:{effect.key}", said)
 
 
-async def not_planted(door: Door, tx: Tx, request: Request, why: str) -> None:
+async def not_planted(door: Door, tx: Tx, request: Request, why: Notice) -> None:
     """The room does not hold what was sent, and never will."""
     if request.on_its_way:
         await settle.settle(door, tx, request, State.REVOKED, door.bot)
     number, room = Numbered(request.number), await settle.called(tx, request.room_id)
-    said = notice("issue.not_added", request=number, room=room, why=Foreign(why))
+    said = notice("issue.not_added", request=number, room=room, why=worded(why))
     await settle.alarm(door, tx, request.room_id, f"refused:plant:{request.id}", said, about=request)
 
 

@@ -14,6 +14,8 @@ from typing import Any
 from knockbot.documents.text import shown, shown_id
 from knockbot.domain.model import Effect, Request
 from knockbot.domain.notices import Notice, brief
+from knockbot.domain.reasons import in_words
+from knockbot.domain.records import Detail, Recorded
 from knockbot.domain.words import NAME_LIMIT, Said
 from knockbot.flow.door import log
 
@@ -40,10 +42,10 @@ def place(room_id: str, label: str) -> str:
     return identified(room_id) if label == room_id else f"{named(label)} ({identified(room_id)})"
 
 
-def decided(request: Request, label: str, what: str, by: str, detail: Mapping[str, Any]) -> None:
+def decided(request: Request, label: str, kind: Recorded, by: str, detail: Detail) -> None:
     """Something was put on record about a request."""
     rule = detail.get("rule")
-    said = " ".join(str(part) for part in (what, detail.get("verdict")) if part)
+    said = " ".join(str(part) for part in (_said(kind), detail.get("verdict")) if part)
     by_rule = f" by rule {named(rule)}," if rule else ""
     fields: dict[str, Any] = {
         "number": request.number,
@@ -52,17 +54,22 @@ def decided(request: Request, label: str, what: str, by: str, detail: Mapping[st
     }
     _write(
         f"{about(request, label)}: {said},{by_rule} by {identified(by)}",
-        what,
+        kind,
         request.room_id,
         by,
         {**fields, **detail},
     )
 
 
-def changed(room_id: str, label: str, what: str, by: str, detail: Mapping[str, Any]) -> None:
+def changed(room_id: str, label: str, kind: Recorded, by: str, detail: Detail) -> None:
     """Something was put on record about a protected room: it is protected or not, or has another policy."""
     said = "".join(f", {name.replace('_', ' ')} {_value(value)}" for name, value in detail.items() if value is not None)
-    _write(f"{place(room_id, label)}: {what}{said}, by {identified(by)}", what, room_id, by, detail)
+    _write(f"{place(room_id, label)}: {_said(kind)}{said}, by {identified(by)}", kind, room_id, by, detail)
+
+
+def _said(kind: Recorded) -> str:
+    """The kind of a record as the log tells it, which is in one language."""
+    return kind.replace("_", " ")
 
 
 def _value(value: Any) -> str:
@@ -83,17 +90,17 @@ LONGEST = 500
 """Characters of a refusal."""
 
 
-def given_up(effect: Effect, request: Request | None, why: str) -> None:
+def given_up(effect: Effect, request: Request | None, why: Notice) -> None:
     """An act will not be done, or waits for a power."""
     number = f" (request #{request.number})" if request is not None else ""
-    text = f"cannot {_act(effect)}{number}: {named(why, LONGEST)}"
+    text = f"cannot {_act(effect)}{number}: {named(in_words(why), LONGEST)}"
     numbered = {"number": request.number} if request is not None else {}
     log.warning("%s", text, extra={"fields": _fields(effect, why) | numbered})
 
 
-def postponed(effect: Effect, pause: float, why: str) -> None:
+def postponed(effect: Effect, pause: float, why: Notice) -> None:
     """An act is tried again later."""
-    text = f"{_act(effect)} is tried again in {pause:.0f} s: {named(why, LONGEST)}"
+    text = f"{_act(effect)} is tried again in {pause:.0f} s: {named(in_words(why), LONGEST)}"
     log.info("%s", text, extra={"fields": _fields(effect, why)})
 
 
@@ -103,8 +110,14 @@ def _act(effect: Effect) -> str:
     return f"{effect.act.value.replace('_', ' ')}{whom} at {identified(effect.room_id)}"
 
 
-def _fields(effect: Effect, why: str) -> dict[str, Any]:
-    told = {"act": effect.act.value, "room_id": effect.room_id, "effect": effect.key, "why": why}
+def _fields(effect: Effect, why: Notice) -> dict[str, Any]:
+    told = {
+        "act": effect.act.value,
+        "room_id": effect.room_id,
+        "effect": effect.key,
+        "why": in_words(why),
+        "code": why.code,
+    }
     return told | ({"user_id": effect.user_id} if effect.user_id else {})
 
 

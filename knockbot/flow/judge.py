@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from knockbot.domain.model import Decision, Fact, Facts, InviteFacts, Kind, Knock, Known, Membership, Past, State, Truth
+from knockbot.domain.notices import Letters, because
 from knockbot.domain.policy import Policy, decide
 from knockbot.errors import ActionError
 from knockbot.flow import authority, rules
@@ -94,16 +95,16 @@ async def _is_in_named_room(
     door: Door, reference: str, room_id: str | None, user_id: str, asked_by: str | None
 ) -> Known:
     if room_id is None:
-        return Known(Truth.UNKNOWN, f"I do not know yet which room {reference} is")
+        return Known(Truth.UNKNOWN, because("unknown.which_room", room=Letters(reference)))
     if asked_by is not None and (await is_member(door, room_id, asked_by)).truth is not Truth.TRUE:
-        return Known(Truth.UNKNOWN, f"you are not joined to {reference}, so I do not tell you who is")
+        return Known(Truth.UNKNOWN, because("unknown.not_joined", room=Letters(reference)))
     known = await is_member(door, room_id, user_id, called=reference)
     try:
         replaced = known.truth is not Truth.UNKNOWN and await door.outside.tombstone(room_id) is not None
     except ActionError as error:
-        return Known(Truth.UNKNOWN, f"{reference}: {error.why}")
+        return Known(Truth.UNKNOWN, because("unknown.room", room=Letters(reference), why=error.why))
     # Nobody looks after the members of a room that was given up.
-    return Known(Truth.UNKNOWN, f"{reference} was replaced by another room") if replaced else known
+    return Known(Truth.UNKNOWN, because("unknown.room_replaced", room=Letters(reference))) if replaced else known
 
 
 async def _history(asked: Asked, _: tuple[str, ...]) -> tuple[Past, ...]:

@@ -15,7 +15,8 @@ from knockbot.domain.acl import SERVER_ACL, ServerAcl
 from knockbot.domain.compare import Missed, Snapshot, is_stale, is_to_be_closed
 from knockbot.domain.ids import server_of
 from knockbot.domain.model import Answer, Decision, MemberChange, Request, State, ThirdPartyInvite, Verdict
-from knockbot.domain.notices import Room, notice, numbered
+from knockbot.domain.notices import Room, because, notice, numbered
+from knockbot.domain.records import Recorded
 from knockbot.errors import Busy
 from knockbot.flow import authority, fitness, intake, invites, redacting, redeeming, review, settle
 from knockbot.flow.checkup import shortage
@@ -137,7 +138,7 @@ async def denied(door: Door, there: Place, found: Iterable[Request], servers: fr
         closed = []
         for request in [await requests.get(tx, request_id) for request_id in ids]:
             if is_to_be_closed(request, servers):
-                await settle.take_back_answer(door, tx, request, "their server is denied")
+                await settle.take_back_answer(door, tx, request, because("overtaken.denied"))
                 cause = f"denied {request.event_id} {door.now()}"
                 answer = Answer(
                     Verdict.REJECT,
@@ -149,7 +150,7 @@ async def denied(door: Door, there: Place, found: Iterable[Request], servers: fr
                     quiet=True,
                     author=author,
                 )
-                await settle.record(door, tx, request, door.bot, "their server is denied", rule=SERVER_ACL)
+                await settle.record(door, tx, request, door.bot, Recorded.DENIED, rule=SERVER_ACL)
                 await settle.give_answer(door, tx, request, answer)
                 closed.append(request)
         if closed:

@@ -15,6 +15,8 @@ from typing import Any, Protocol
 
 from knockbot.domain.model import Kind, MemberChange, Request, State, ThirdPartyInvite
 from knockbot.domain.notices import Code, Moment, Notice, notice
+from knockbot.domain.reasons import in_words
+from knockbot.domain.records import Recorded
 from knockbot.errors import Never
 from knockbot.flow import settle
 from knockbot.flow.door import Door, log
@@ -110,7 +112,7 @@ async def _recall_room(door: Door, memory: Memory, room_id: str, since: int) -> 
     try:
         said = await memory.said(room_id, since - MARGIN)
     except Never as error:
-        log.warning("cannot read what I said in %s since the back-up: %s", room_id, error.why)
+        log.warning("cannot read what I said in %s since the back-up: %s", room_id, in_words(error.why))
         return True
     if said:
         await _take_in(door, memory, room_id, [one for one in said if one.key])
@@ -194,7 +196,7 @@ async def _take_up(
         request = await requests.open_invite(tx, management_room, about, one.at, issued_by=issued_by)
     else:
         return
-    await settle.record(door, tx, request, door.bot, "recalled")
+    await settle.record(door, tx, request, door.bot, Recorded.RECALLED)
     if one.card is not None:
         card = await cards.by_event(tx, management_room, one.card)
         if card is None:

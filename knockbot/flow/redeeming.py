@@ -21,9 +21,10 @@ from knockbot.domain.model import (
     ThirdPartyInvite,
     Verdict,
 )
-from knockbot.domain.notices import Numbered, User, notice
+from knockbot.domain.notices import Notice, Numbered, User, because, notice
 from knockbot.domain.outcomes import after_redeeming, credited, outcome
 from knockbot.domain.policy import OTHERWISE, held_back
+from knockbot.domain.records import ENDS, Recorded
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Later, Never
 from knockbot.flow import authority, invites, rules, settle
@@ -33,7 +34,7 @@ from knockbot.store import audit, cards, effects, requests, rooms
 from knockbot.store.db import Tx
 from knockbot.store.rooms import ProtectedRoom
 
-TAKEN_BACK = "This invite had been taken back."
+TAKEN_BACK = because("told.taken_back")
 """What somebody is told who was quicker than that."""
 
 
@@ -47,7 +48,7 @@ async def redeemed(door: Door, change: MemberChange) -> Write[None]:
         known = await requests.by_token(tx, change.room_id, change.token or "")
     invite = known.invite if known is not None and _is_of(known, change) else await _unseen(door, change)
     if door.elsewhere.are_asked_about(change.room_id, change.token or ""):
-        raise Later("the identity servers are still asked about this invite.", retry_after=1, unreachable=True)
+        raise Later(because("keys.asked_now"), retry_after=1, unreachable=True)
     ruled = await _judged(door, in_force, change, invite)
     expected = _decided(known if known is not None and _is_of(known, change) else None, ruled)
     refusal = await _refusal(door, change, expected)
@@ -65,7 +66,7 @@ async def redeemed(door: Door, change: MemberChange) -> Write[None]:
         if refusal is not None and decision == expected:
             decision = held_back(decision, refusal)
         if inside and decision.verdict in (Verdict.REJECT, Verdict.BAN):
-            decision = held_back(decision, "they were in the room already")
+            decision = held_back(decision, because("doubt.was_inside"))
         nameless = ThirdPartyInvite(change.room_id, change.event_id, change.token or "", change.sender)
         request = await _its_request(door, tx, room, before, invite or nameless)
         request = await _goes_on(door, tx, request, change)
@@ -121,7 +122,7 @@ def _decided(before: Request | None, ruled: Decision) -> Decision:
     return replace(_as_invited(before), missed=ruled.missed, author=author)
 
 
-async def _refusal(door: Door, change: MemberChange, decision: Decision) -> str | None:
+async def _refusal(door: Door, change: MemberChange, decision: Decision) -> Notice | None:
     """Why whoever had taken an invite back may not turn away who came in by it."""
     if decision.author is None or decision.rule != OTHERWISE or decision.verdict is Verdict.ACCEPT:
         return None
@@ -132,14 +133,14 @@ async def _refusal(door: Door, change: MemberChange, decision: Decision) -> str 
 def _as_invited(before: Request | None) -> Decision:
     """What follows for whoever redeems an invite, where no rule says so, from how far the invite had come."""
     if before is None:
-        return Decision(Verdict.FORWARD, OTHERWISE, doubt="I had not seen this invite before it was used")
+        return Decision(Verdict.FORWARD, OTHERWISE, doubt=because("doubt.not_seen"))
     if before.redeemed:
-        return Decision(Verdict.FORWARD, OTHERWISE, doubt="somebody had come in by this invite before")
+        return Decision(Verdict.FORWARD, OTHERWISE, doubt=because("doubt.used_before"))
     if before.state is State.STANDING or (before.answer is not None and before.answer.verdict is Verdict.ACCEPT):
         return Decision(Verdict.ACCEPT, OTHERWISE)
     if before.answer is not None or not before.open:
-        return Decision(Verdict.REJECT, OTHERWISE, TAKEN_BACK)
-    return Decision(Verdict.FORWARD, OTHERWISE, doubt="nobody had answered whether this invite may stand")
+        return Decision(Verdict.REJECT, OTHERWISE, told=TAKEN_BACK)
+    return Decision(Verdict.FORWARD, OTHERWISE, doubt=because("doubt.not_answered"))
 
 
 async def _its_request(
@@ -154,10 +155,10 @@ async def _its_request(
 
 async def _goes_on(door: Door, tx: Tx, request: Request, change: MemberChange) -> Request:
     """From now on the request is about whoever came in."""
-    await settle.take_back_answer(door, tx, request, "somebody came in by it")
+    await settle.take_back_answer(door, tx, request, because("overtaken.used"))
     await requests.redeemed(tx, request.id, change)
     await requests.reopened(tx, request.id, door.now())
-    await settle.record(door, tx, request, change.user_id, "redeemed")
+    await settle.record(door, tx, request, change.user_id, Recorded.REDEEMED)
     # Its key would let in as many as its holder signs for; whoever came in stays in without it.
     await effects.add(tx, [plan.spend(request, change.event_id)], door.now())
     return await requests.get(tx, request.id)
@@ -189,7 +190,8 @@ def _followed(door: Door, request: Request, decision: Decision, word: Answer | N
     if word is None or (word.by == door.bot and word.rule is None):
         return None
     reason = word.reason if word.verdict is decision.verdict is Verdict.ACCEPT else decision.reason
-    return replace(word, verdict=decision.verdict, event_id=request.event_id, reason=reason, quiet=False)
+    told = decision.told
+    return replace(word, verdict=decision.verdict, event_id=request.event_id, reason=reason, told=told, quiet=False)
 
 
 async def tell_on(door: Door, tx: Tx, request: Request, change: MemberChange) -> None:
@@ -197,10 +199,5 @@ async def tell_on(door: Door, tx: Tx, request: Request, change: MemberChange) ->
     state = after_redeeming(change)
     if request.state is not State.REDEEMED or state is None:
         return
-    told = {line.what for line in await audit.of_request(tx, request.id)}
-    if not told & ENDS:
-        await settle.record(door, tx, request, change.sender, str(state))
-
-
-ENDS = frozenset({State.JOINED, State.DECLINED, State.REJECTED, State.BANNED})
-"""What the story of a redeemed invite can end with."""
+    if not await audit.kinds(tx, request.id) & ENDS:
+        await settle.record(door, tx, request, change.sender, Recorded(state))

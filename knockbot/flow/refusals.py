@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from knockbot.domain.notices import Foreign, Level, Notice, Room, User, notice
+from knockbot.domain.notices import Level, Notice, Room, User, notice
 from knockbot.domain.power import Level as PowerLevel
 from knockbot.domain.power import Shortfall
+from knockbot.domain.reasons import worded
 
 
 def cannot_look(room: Room, bot: str) -> Notice:
@@ -24,12 +25,12 @@ def not_a_member_yet(room: Room) -> Notice:
 
 def lacks_power(who: str, shortfall: Shortfall, room: Room) -> Notice:
     """Somebody may not do this: the level they need, and the one they have."""
-    return notice("may.lacks_power", user=User(who), room=room, why=Foreign(shortfall.why))
+    return notice("may.lacks_power", user=User(who), room=room, why=worded(shortfall.why))
 
 
 def bot_lacks_power(bot: str, shortfall: Shortfall, room: Room) -> Notice:
     """The bot may not do this, and how to change that."""
-    return notice("may.bot_lacks_power", room=room, why=Foreign(shortfall.why), bot=User(bot))
+    return notice("may.bot_lacks_power", room=room, why=worded(shortfall.why), bot=User(bot))
 
 
 def lacks_power_to_protect(room: Room, needed: PowerLevel, level: PowerLevel) -> Notice:
@@ -47,6 +48,6 @@ def locked(room: Room) -> Notice:
     return notice("may.locked", room=room)
 
 
-def failed(why: str) -> Notice:
+def failed(why: Notice) -> Notice:
     """The homeserver said no to something nobody thought of."""
-    return notice("act.failed", why=Foreign(why))
+    return notice("act.failed", why=worded(why))

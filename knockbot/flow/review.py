@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from knockbot.domain import wording
 from knockbot.domain.ids import server_of
 from knockbot.domain.model import Answer, Kind, Reaction, Request, Verdict, Wish
-from knockbot.domain.notices import Code, notice
+from knockbot.domain.notices import Code, Term, User, because, notice
 from knockbot.domain.plan import ACT_OF, REACTIONS
 from knockbot.domain.power import Powers
 from knockbot.domain.words import NOTHING, Said, Words
@@ -79,7 +79,8 @@ async def take(door: Door, tx: Tx, wish: Wish, request_id: int) -> Said | None:
         instead=request.answer is not None and request.kind is Kind.KNOCK,
     )
     if request.answer is not None:
-        await settle.take_back_answer(door, tx, request, f"{wish.actor} said {wish.verdict} instead")
+        why = because("overtaken.instead", user=User(wish.actor), verdict=Term(wish.verdict))
+        await settle.take_back_answer(door, tx, request, why)
     await settle.give_answer(door, tx, request, answer)
     if request.invite is not None:
         await invites.follow(door, tx, request.id)

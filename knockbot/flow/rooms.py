@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from knockbot.domain.ids import RoomReference, server_of
 from knockbot.domain.model import Known, Membership, Truth
+from knockbot.domain.notices import Letters, because
 from knockbot.errors import ActionError, Never
 from knockbot.flow.door import Door
 
@@ -34,10 +35,10 @@ async def is_member(door: Door, room_id: str, user_id: str, *, called: str = "")
     called = called or room_id
     try:
         if not await is_joined(door, room_id, door.bot):
-            return Known(Truth.UNKNOWN, f"I am not joined to {called}")
+            return Known(Truth.UNKNOWN, because("unknown.not_there", room=Letters(called)))
         joined = await is_joined(door, room_id, user_id)
     except ActionError as error:
-        return Known(Truth.UNKNOWN, f"{called}: {error.why}")
+        return Known(Truth.UNKNOWN, because("unknown.room", room=Letters(called), why=error.why))
     return Known(Truth.TRUE if joined else Truth.FALSE)
 
 

@@ -13,6 +13,7 @@ from knockbot.domain import wording
 from knockbot.domain.ids import is_alias
 from knockbot.domain.notices import Room
 from knockbot.domain.policy import Policy, path_to, verdict_paths
+from knockbot.domain.records import Detail, Recorded
 from knockbot.domain.words import Said, Words, lines
 from knockbot.errors import ActionError
 from knockbot.flow import journal, refusals, rules, settle
@@ -159,9 +160,12 @@ async def put_in_force(door: Door, tx: Tx, sound: Sound) -> Words:
     )
     door.policies.expect(room_id, change.text, sound.policy)
     await pins.take(tx, pins.of_revision(room_id, revision), sound.meant)
-    detail = {"revision": revision, **({"rooms": dict(sound.meant)} if sound.meant else {})}
-    what = "policy set" if change.reverts is None else f"policy of revision {change.reverts} again"
-    await settle.record_of_room(door, tx, room_id, change.author, what, **detail)
+    kind, detail = Recorded.POLICY_SET, Detail(revision=revision)
+    if sound.meant:
+        detail["rooms"] = dict(sound.meant)
+    if change.reverts is not None:
+        kind, detail["reverts"] = Recorded.POLICY_REVERTED, change.reverts
+    await settle.record_of_room(door, tx, room_id, change.author, kind, **detail)
     named = [
         wording.named_room(name, meant, before=before[name].room_id if name in before else None)
         for name, meant in sound.meant.items()

@@ -8,10 +8,10 @@ from typing import Any, Protocol
 
 from knockbot.domain import wording
 from knockbot.domain.ids import is_user_id
-from knockbot.domain.notices import Code, User, notice
+from knockbot.domain.notices import Code, Notice, User, because, notice
 from knockbot.engine.inbox import Unread
 from knockbot.engine.turn import WAITS, Handled, Turn, Write
-from knockbot.errors import KnockbotError, Never
+from knockbot.errors import Never, SetAside
 from knockbot.flow import settle
 from knockbot.flow.door import Door, log
 from knockbot.store import encryption, inbox, rooms
@@ -51,7 +51,7 @@ class KeyMissing(Exception):
         self.session = session
 
 
-class Unreadable(KnockbotError):
+class Unreadable(SetAside):
     """No key will open this."""
 
 
@@ -79,7 +79,7 @@ class NoKeys:
 
     async def open(self, _: Mapping[str, Any]) -> Opened:
         """Nothing opens."""
-        raise Unreadable("encryption is not allowed in the config")
+        raise Unreadable(because("unreadable.not_allowed"))
 
     def look_for_mail(self) -> None:
         """There is no mail."""
@@ -91,18 +91,18 @@ class NoKeys:
 async def read(door: Door, keys: Keys, waiting: Waiting, event: Mapping[str, Any]) -> Opened | Unread:
     """What was said in an encrypted event, or what is to be done about it unread.
 
-    Raises `KnockbotError` for what is no message at all.
+    Raises `SetAside` for what is no message at all.
     """
     sender = event.get("sender")
     if "state_key" in event or not isinstance(sender, str) or not is_user_id(sender) or not waiting.room_id:
-        raise KnockbotError("encrypted, but no message")
+        raise SetAside(because("event.no_message"))
     try:
         opened = await _open(door, keys, waiting, event)
     except KeyMissing as missing:
         return Unread(await _go_without(door, keys, waiting, event, missing))
     except Unreadable as error:
         log.info("%s in %s cannot be read: %s", waiting.event_id, waiting.room_id, error)
-        return Unread(_saying_so(door, waiting, sender, str(error)))
+        return Unread(_saying_so(door, waiting, sender, error.why))
     return opened if opened.event.get("type") in READ_INSIDE else Unread(None)
 
 
@@ -116,12 +116,14 @@ async def _open(door: Door, keys: Keys, waiting: Waiting, event: Mapping[str, An
             raise
         async with door.db.tx() as tx:
             if await inbox.without_key(tx, waiting.room_id, sender) >= MOST_WITHOUT_KEY:
-                raise Unreadable(wording.NO_KEY) from missing
+                raise Unreadable(NO_KEY) from missing
             due_at = door.now() + SOON
             await inbox.wait_for_key(tx, waiting.event_id, sender, missing.session, due_at, asked=False)
         keys.look_for_mail()
     return await keys.open(event)
 
+
+NO_KEY = because("unreadable.no_key")
 
 MOST_WITHOUT_KEY = 50
 """Messages of one sender in a room that wait for keys; what comes beyond them is said to be unreadable at once."""
@@ -133,7 +135,7 @@ async def _go_without(
     """Without its key: wait, then ask and wait longer, then say so. What the bot itself said is not asked for."""
     sender, session = str(event["sender"]), missing.session
     if waiting.asked or sender == door.bot:
-        return _saying_so(door, waiting, sender, wording.NO_KEY)
+        return _saying_so(door, waiting, sender, NO_KEY)
     if waiting.session is not None:
         async with door.db.tx() as tx:
             asked = await inbox.is_asked_for(tx, waiting.room_id, sender, session)
@@ -145,7 +147,7 @@ async def _go_without(
     return WAITS
 
 
-def _saying_so(door: Door, waiting: Waiting, sender: str, why: str) -> Write[None]:
+def _saying_so(door: Door, waiting: Waiting, sender: str, why: Notice) -> Write[None]:
     """One line a day for all that cannot be read of one sender in a room, whyever: they can make up as much as they
     like."""
 

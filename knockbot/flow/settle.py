@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Unpack
 
 from knockbot.domain import plan
 from knockbot.domain.card import EMOJI, decision_line, machine_block, policy_key
 from knockbot.domain.languages import Language
 from knockbot.domain.model import Answer, Decision, Kind, Request, State, Verdict
-from knockbot.domain.notices import Foreign, Notice, Numbered, Room, User, encoded, notice
+from knockbot.domain.notices import Notice, Numbered, Room, Term, User, because, dumps, encoded, notice
 from knockbot.domain.policy import OTHERWISE, Announce, held_back
+from knockbot.domain.reasons import in_words, worded
+from knockbot.domain.records import Detail, Recorded
 from knockbot.domain.words import Said, as_notice
 from knockbot.flow import journal, notify, rules
 from knockbot.flow.door import IN_CLEAR, Door, log
@@ -49,12 +51,12 @@ async def carry_out(
     """
     replaced = request.kind is Kind.KNOCK and await room_upgrades.find(tx, request.room_id) is not None
     if replaced and decision.verdict is Verdict.ACCEPT:
-        decision = held_back(decision, "the room was replaced by another")
+        decision = held_back(decision, because("doubt.room_replaced"))
     await requests.judged(tx, request.id, decision)
     # Whoever redeems is judged by what was said of the invite, where no rule matches: no key of the policy says that.
     by_invite = request.redeemed and decision.rule == OTHERWISE
     key = "" if by_invite else policy_key(request, decision.rule, decision.verdict)
-    await record(door, tx, request, door.bot, "judged", verdict=decision.verdict, rule=key)
+    await record(door, tx, request, door.bot, Recorded.JUDGED, verdict=decision.verdict, rule=key)
     if decision.verdict is Verdict.FORWARD:
         await show(door, tx, request.id, card_id=card_id)
         return
@@ -65,6 +67,7 @@ async def carry_out(
         request.event_id,
         rule=decision.rule,
         reason=decision.reason,
+        told=decision.told,
         author=decision.author,
     )
     await _bind(door, tx, request, word or ruled)
@@ -73,7 +76,7 @@ async def carry_out(
 async def give_answer(door: Door, tx: Tx, request: Request, answer: Answer) -> None:
     """Bind a request to a word, and plan the act that carries it out."""
     if answer.rule is None:  # what a rule says is on record as the decision
-        await record(door, tx, request, answer.by, str(answer.verdict), reason=answer.reason)
+        await record(door, tx, request, answer.by, Recorded(answer.verdict), reason=answer.reason)
     await _bind(door, tx, request, answer)
 
 
@@ -88,7 +91,7 @@ async def _bind(door: Door, tx: Tx, request: Request, answer: Answer) -> None:
         await settle(door, tx, await requests.get(tx, request.id), State.REJECTED, answer.by)
 
 
-async def take_back_answer(door: Door, tx: Tx, request: Request, why: str) -> None:
+async def take_back_answer(door: Door, tx: Tx, request: Request, why: Notice) -> None:
     """The word no longer fits: the request is open again."""
     await requests.answered(tx, request.id, None)
     await effects.overtake(tx, request.id, why, door.now())
@@ -97,12 +100,12 @@ async def take_back_answer(door: Door, tx: Tx, request: Request, why: str) -> No
 async def settle(door: Door, tx: Tx, request: Request, state: State, by: str) -> None:
     """The room has moved on: record the outcome, and tell it where it is shown."""
     request = await requests.settled(tx, request.id, state, by, door.now())
-    await effects.overtake(tx, request.id, f"the request is {state} by now", door.now())
+    await effects.overtake(tx, request.id, because("overtaken.state", state=Term(state)), door.now())
     if state is State.REJECTED and request.answer is not None:
         await effects.add(tx, await notify.planned(door, tx, request, request.answer), door.now())
     answer = request.answer if request.answer is not None and request.answer.by == by else None
     rule = policy_key(request, answer.rule, answer.verdict) if answer is not None else None
-    await record(door, tx, request, by, str(state), rule=rule)
+    await record(door, tx, request, by, Recorded(state), rule=rule)
     if request.card_id is not None:
         await show(door, tx, request.id)
     elif state in ANNOUNCED and request.answer is not None and not request.answer.quiet:
@@ -303,13 +306,13 @@ async def alarm(
         )
 
 
-async def trouble(door: Door, tx: Tx, room_id: str, why: str) -> None:
+async def trouble(door: Door, tx: Tx, room_id: str, why: Notice) -> None:
     """Something is missing in a protected room: note it, and tell it once."""
     room = await rooms.find(tx, room_id)
     if room is not None and await rooms.set_trouble(tx, room_id, why):
-        log.warning("cannot act at %s: %s", journal.place(room_id, room.label), why)
-        occasion = f"trouble:{room_id}:{hashlib.sha256(why.encode()).hexdigest()[:16]}:{door.now()}"
-        said = notice("act.blocked", room=Room(room_id, room.label), why=Foreign(why), bot=User(door.bot))
+        log.warning("cannot act at %s: %s", journal.place(room_id, room.label), in_words(why))
+        occasion = f"trouble:{room_id}:{hashlib.sha256(dumps(why).encode()).hexdigest()[:16]}:{door.now()}"
+        said = notice("act.blocked", room=Room(room_id, room.label), why=worded(why), bot=User(door.bot))
         await alarm(door, tx, room_id, occasion, said)
 
 
@@ -332,13 +335,15 @@ async def label_of(tx: Tx, room_id: str) -> str:
     return room.label if room else room_id
 
 
-async def record(door: Door, tx: Tx, request: Request, actor: str, what: str, **detail: str | None) -> None:
+async def record(door: Door, tx: Tx, request: Request, actor: str, kind: Recorded, **detail: Unpack[Detail]) -> None:
     """Add a line about a request to the record, and to the log."""
-    await audit.add(tx, audit.Entry(door.now(), request.room_id, request.id, actor, what, detail))
-    journal.decided(request, await label_of(tx, request.room_id), what, actor, detail)
+    await audit.add(tx, audit.Entry(door.now(), request.room_id, request.id, actor, kind, detail))
+    journal.decided(request, await label_of(tx, request.room_id), kind, actor, detail)
 
 
-async def record_of_room(door: Door, tx: Tx, room_id: str, actor: str, what: str, **detail: Any) -> None:
+async def record_of_room(
+    door: Door, tx: Tx, room_id: str, actor: str, kind: Recorded, **detail: Unpack[Detail]
+) -> None:
     """Add a line about a protected room to the record, and to the log."""
-    await audit.add(tx, audit.Entry(door.now(), room_id, None, actor, what, detail))
-    journal.changed(room_id, await label_of(tx, room_id), what, actor, detail)
+    await audit.add(tx, audit.Entry(door.now(), room_id, None, actor, kind, detail))
+    journal.changed(room_id, await label_of(tx, room_id), kind, actor, detail)

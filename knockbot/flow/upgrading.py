@@ -13,8 +13,9 @@ from functools import partial
 from knockbot.domain import plan
 from knockbot.domain.ids import is_room_id, server_of
 from knockbot.domain.model import Kind, Reaction, Request, RoomView, Verdict
-from knockbot.domain.notices import Code, Id, Letters, Notice, Number, Room, User, notice
+from knockbot.domain.notices import Code, Id, Letters, Notice, Number, Room, User, because, notice
 from knockbot.domain.plan import REACTIONS
+from knockbot.domain.records import Detail, Recorded
 from knockbot.domain.upgrades import RoomUpgrade, Stage, Step, Tombstone
 from knockbot.domain.words import Said
 from knockbot.engine.turn import Turn, Write
@@ -75,8 +76,8 @@ async def _stop_accepting(door: Door, room: ProtectedRoom, upgrade: RoomUpgrade)
         for request in await requests.pending(tx, room.management_room, room.room_id):
             accepted = request.answer is not None and request.answer.verdict is Verdict.ACCEPT
             if request.kind is Kind.KNOCK and accepted:
-                await settle.take_back_answer(door, tx, request, "the room was replaced")
-                await settle.record(door, tx, request, door.bot, "not let in, since the room was replaced")
+                await settle.take_back_answer(door, tx, request, because("overtaken.room_replaced"))
+                await settle.record(door, tx, request, door.bot, Recorded.NOT_LET_IN)
                 await settle.show(door, tx, request.id)
 
 
@@ -321,14 +322,14 @@ async def _move_over(door: Door, turn: Turn, room: ProtectedRoom, view: RoomView
     going = [request for request in going if await _is_new(tx, request, view.room_id)]
     for request in going:
         if request.answer is not None:
-            await settle.take_back_answer(door, tx, request, "the room was replaced")
+            await settle.take_back_answer(door, tx, request, because("overtaken.room_replaced"))
         await requests.move_over(tx, request, view.room_id)
-        await settle.record(door, tx, request, by, "moved to the room that replaces this one")
+        await settle.record(door, tx, request, by, Recorded.MOVED_OVER)
         if request.card_id is not None:
             await cards.move_over(tx, request.card_id, view.room_id)
         await settle.show(door, tx, request.id)
-    detail = {"replacement": view.room_id, "requests": len(going)}
-    await settle.record_of_room(door, tx, room.room_id, by, "moved to its replacement", **detail)
+    detail = Detail(replacement=view.room_id, requests=len(going))
+    await settle.record_of_room(door, tx, room.room_id, by, Recorded.ROOM_REPLACED, **detail)
     await entry.unprotect(door, tx, room, by)
     return len(going)
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from knockbot.domain.notices import because
 from knockbot.errors import Busy
 
 T = TypeVar("T")
@@ -47,11 +48,11 @@ class Workbench:
         used = self._used_by(room_id)
         if used >= AT_ONCE:
             raise Busy(
-                "this room has used up its share of the time for long decisions",
+                because("busy.share"),
                 retry_after=(used - AT_ONCE) / SHARE + PAUSE,
             )
         if self._waiting >= MOST_WAITING:
-            raise Busy("other rooms wait for their decisions", retry_after=PAUSE)
+            raise Busy(because("busy.others"), retry_after=PAUSE)
         self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, self._timed, room_id, work)

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 from knockbot.domain.model import Act, Effect
+from knockbot.domain.notices import Code, because
 from knockbot.engine.backoff import FIRST_PAUSE, backoff
 from knockbot.errors import Later, Never
 from knockbot.flow import consequences, journal, sealed
@@ -97,12 +98,12 @@ class Worker:
         except (Never, Later) as error:
             came = error
         except TimeoutError:
-            came = Later("no answer in time")
-        except Unusable as error:
-            came = Later(str(error), unreachable=True)
+            came = Later(because("act.no_answer"))
+        except Unusable:
+            came = Later(because("act.no_database"), unreachable=True)
         except Exception as error:
             log.exception("effect %s failed in a way nobody thought of", claimed.effect.key)
-            came = Later(f"internal error: {type(error).__name__}")
+            came = Later(because("act.internal", error=Code(type(error).__name__)))
         await self._record(claimed, came, (self._door.now() - began) / 1000)
 
     async def _record(self, claimed: Claimed, came: Outcome | Later | Never, took: float) -> None:
@@ -126,7 +127,7 @@ class Worker:
                 failures += 1
                 log.exception("recording the outcome of effect %s failed", claimed.effect.key)
                 if failures == RECORDINGS:
-                    came = Later(f"its outcome could not be recorded: {type(error).__name__}")
+                    came = Later(because("act.not_recorded", error=Code(type(error).__name__)))
                 await asyncio.sleep(min(backoff(failures), 60.0))
 
     async def _complete(self, claimed: Claimed, came: Done | Overtaken) -> None:

@@ -15,6 +15,7 @@ from aiohttp import ClientSession
 from mautrix.api import Method, Path
 
 from knockbot.config.settings import Settings
+from knockbot.domain.notices import Code, User, because, listed
 from knockbot.errors import Never
 from knockbot.matrix.homeserver import DeviceApi, Homeserver, Stages
 
@@ -111,8 +112,9 @@ class Account:
         ways = await self.logins()
         if ways:
             raise Never(
-                f"others may log in to my account {self.homeserver.bot} ({', '.join(sorted(ways))}), and could act "
-                "with my power.",
+                because(
+                    "homeserver.others_log_in", bot=User(self.homeserver.bot), ways=listed(map(Code, sorted(ways)))
+                ),
                 code=OTHERS_CAN_LOG_IN,
             )
 

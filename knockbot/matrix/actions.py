@@ -18,8 +18,10 @@ from knockbot.domain.card import Around, machine_block
 from knockbot.domain.invites import spoken
 from knockbot.domain.languages import spoken_here
 from knockbot.domain.model import Act, Effect, Kind, MemberChange, Membership, Request, Verdict
-from knockbot.domain.notices import decoded
+from knockbot.domain.notices import Notice, Term, because, decoded
 from knockbot.domain.policy import Reasons
+from knockbot.domain.power import shown as level_shown
+from knockbot.domain.reasons import in_words
 from knockbot.domain.words import NAME_LIMIT
 from knockbot.errors import Later, Never
 from knockbot.flow import authority, consequences, intake, inviters, issuing, review, rules, sealed, settle
@@ -70,7 +72,7 @@ async def change_membership(hand: Hand, claimed: Claimed) -> Outcome:
     if "guest" in effect.content and effect.act is Act.BAN and not await _has_joined(hand, effect, stands):
         return await _take_back_guest(hand, claimed, stands)
     if effect.act is Act.INVITE and await is_denied(hand.door, effect.room_id, effect.user_id or ""):
-        raise Never("the room's server ACL denies their server.", code="KNOCKBOT_DENIED")
+        raise Never(because("act.denied"), code="KNOCKBOT_DENIED")
     return await _do(hand, claimed, stands)
 
 
@@ -83,16 +85,22 @@ async def _needless(hand: Hand, effect: Effect, stands: MemberChange | None) -> 
     if membership in plan.WANTED[effect.act]:
         return Done(seen=stands)
     if membership not in effect.content.get("while", (Membership.KNOCK,)):
-        why = f"they are at {membership} by now" if membership is not None else "there is no knock"
-        return Overtaken(why, seen=stands)
+        return Overtaken(_at(membership), seen=stands)
     if stands is not None and await _moved_otherwise(hand, effect, stands):
-        return Overtaken("they moved otherwise meanwhile", seen=stands)
+        return Overtaken(because("overtaken.moved"), seen=stands)
     if stands is not None and effect.event_id is not None and effect.event_id != stands.event_id:
-        return Overtaken("they knocked again meanwhile")
+        return Overtaken(because("overtaken.knocked_again"))
     return Overtaken(ANSWERED_OTHERWISE) if await _is_called_off(hand, effect) else None
 
 
-ANSWERED_OTHERWISE = "it was answered otherwise meanwhile"
+ANSWERED_OTHERWISE = because("overtaken.answered")
+
+
+def _at(membership: Membership | None) -> Notice:
+    """Where the applicant is, so that the act is not needed."""
+    if membership is None:
+        return because("overtaken.no_knock")
+    return because("overtaken.membership", membership=Term(membership))
 
 
 async def _do(hand: Hand, claimed: Claimed, stands: MemberChange | None) -> Outcome:
@@ -111,7 +119,7 @@ async def _moved_otherwise(hand: Hand, effect: Effect, stands: MemberChange) -> 
         return False
     async with hand.door.db.tx() as tx:
         if await effects.is_running(tx, effect.request_id or 0, besides=effect.key):
-            raise Later("the act that this overrides is still under way.", retry_after=1)
+            raise Later(because("act.under_way"), retry_after=1)
     return stands.membership is not Membership.KNOCK and not await intake.moved_by_the_bot(hand.door, stands)
 
 
@@ -157,14 +165,14 @@ CHANGES_SINCE = 10
 
 async def _call(hand: Hand, effect: Effect) -> None:
     call = {Act.INVITE: hand.homeserver.invite, Act.KICK: hand.homeserver.kick, Act.BAN: hand.homeserver.ban}
-    await call[effect.act](effect.room_id, effect.user_id or "", effect.content.get("reason"))
+    await call[effect.act](effect.room_id, effect.user_id or "", plan.reason_of(effect))
 
 
 async def _standing(hand: Hand, claimed: Claimed) -> MemberChange | None:
     try:
         return await hand.door.outside.member(claimed.effect.room_id, claimed.effect.user_id or "")
     except Never as error:
-        raise Never("I am not in this room.", code="KNOCKBOT_NOT_JOINED") from error
+        raise Never(because("act.not_joined"), code="KNOCKBOT_NOT_JOINED") from error
 
 
 async def _explain(hand: Hand, claimed: Claimed, stood: MemberChange | None, error: Never) -> Outcome:
@@ -173,14 +181,14 @@ async def _explain(hand: Hand, claimed: Claimed, stood: MemberChange | None, err
         raise error
     effect, bot = claimed.effect, hand.door.bot
     if not await is_in(hand.door, effect.room_id):
-        raise Never("I am not in this room.", code="KNOCKBOT_NOT_JOINED") from error
+        raise Never(because("act.not_joined"), code="KNOCKBOT_NOT_JOINED") from error
     stands = await _standing(hand, claimed)
     if stands is None and stood is not None:
-        return Overtaken("there is no knock")
+        return Overtaken(because("overtaken.no_knock"))
     # Another knock overtakes an invite only: a reject or a ban is for that one too.
     still_meant = stands is not None and stands.membership is Membership.KNOCK and effect.event_id is None
     if stands is not None and (stood is None or stands.event_id != stood.event_id) and not still_meant:
-        return Overtaken(f"they are at {stands.membership} by now", seen=stands)
+        return Overtaken(_at(stands.membership), seen=stands)
     verdict = next(verdict for verdict, act in plan.ACT_OF.items() if act is effect.act)
     lacking = (await hand.door.outside.powers(effect.room_id)).shortfall(bot, verdict, effect.user_id or "")
     if lacking is not None:
@@ -196,7 +204,7 @@ async def write(hand: Hand, claimed: Claimed) -> Outcome:
     """Make a private room and invite somebody there, once; what there is to say is said when they are invited."""
     effect, user_id = claimed.effect, claimed.effect.user_id or ""
     if hand.door.now() - claimed.created_at > DAY:
-        return Overtaken("it is too old to be told")
+        return Overtaken(because("overtaken.too_old_to_tell"))
     room_id = await _made_before(hand, effect.key) if claimed.tried_before else None
     if room_id is None:
         async with hand.door.db.tx() as tx:
@@ -211,7 +219,7 @@ async def write(hand: Hand, claimed: Claimed) -> Outcome:
         room_id = await hand.homeserver.create_room(content)
     try:
         if await hand.door.outside.member(room_id, user_id) is None:
-            await hand.homeserver.invite(room_id, user_id, effect.content.get("reason"))
+            await hand.homeserver.invite(room_id, user_id, plan.reason_of(effect))
     except Never as error:
         await hand.homeserver.leave(room_id)
         return Overtaken(error.why)
@@ -234,7 +242,7 @@ async def _revoke(hand: Hand, effect: Effect) -> Outcome:
     if stands is None or stands.invite is None:
         return Done()
     if stands.invite.inviter != inviter:
-        return Overtaken("an invite of somebody else stands under its token")
+        return Overtaken(because("overtaken.other_invite"))
     await authority.insist(hand.door, effect)
     if fits_a_path(token):
         await hand.homeserver.put_state(effect.room_id, THIRD_PARTY_INVITE, spoken(token), {})
@@ -249,7 +257,8 @@ async def _insist_on_redacting(hand: Hand, room_id: str) -> None:
     powers = await hand.door.outside.powers(room_id)
     needed, level = powers.needed_to_redact(), powers.level(hand.door.bot)
     if level < needed:
-        raise Never(f"power level {level:g} is too low to redact; it takes level {needed:g}.", code="KNOCKBOT_NO_POWER")
+        why = because("act.redact", level=level_shown(level), needed=level_shown(needed))
+        raise Never(why, code="KNOCKBOT_NO_POWER")
 
 
 async def issue(hand: Hand, claimed: Claimed) -> Outcome:
@@ -263,7 +272,7 @@ async def plant(hand: Hand, claimed: Claimed) -> Outcome:
         request = await requests.get(tx, claimed.effect.request_id or 0, held=False)
         kept = await rooms.find(tx, request.room_id) is not None
     if not kept or request.answer is None or request.answer.verdict is not Verdict.ACCEPT:
-        return Overtaken("it was taken back before it stood")
+        return Overtaken(because("overtaken.taken_back"))
     await inviters.insist(hand.door, request)
     return await _insisting(hand, claimed.effect.room_id, lambda: _plant(hand, claimed.effect))
 
@@ -274,9 +283,9 @@ async def _plant(hand: Hand, effect: Effect) -> Outcome:
     if stands is None:
         return Done(await hand.homeserver.put_state(effect.room_id, THIRD_PARTY_INVITE, spoken(token), content))
     if stands.invite is None:
-        return Overtaken("somebody took it back at once")
+        return Overtaken(because("overtaken.taken_back_at_once"))
     if stands.invite.inviter != hand.door.bot:
-        return Overtaken("an invite of somebody else stands under its token")
+        return Overtaken(because("overtaken.other_invite"))
     return Done(stands.event_id)
 
 
@@ -296,7 +305,7 @@ async def _why_not(hand: Hand, room_id: str, error: Never) -> Never:
     if error.code != "M_FORBIDDEN":
         return error
     if not await is_in(hand.door, room_id):
-        return Never("I am not in this room.", code="KNOCKBOT_NOT_JOINED")
+        return Never(because("act.not_joined"), code="KNOCKBOT_NOT_JOINED")
     lacking = (await hand.door.outside.powers(room_id)).shortfall(hand.door.bot, Verdict.ACCEPT, "")
     return error if lacking is None else Never(lacking.why, code="KNOCKBOT_NO_POWER")
 
@@ -308,10 +317,10 @@ async def post_card(hand: Hand, claimed: Claimed) -> Outcome:
     """Show a request to the moderators, unless it was settled before anybody saw it."""
     shown, label, calls, around = await _about(hand, claimed)
     if not shown:
-        return Overtaken("its requests have moved to another management room")
+        return Overtaken(because("overtaken.management_moved"))
     sent = await _sent_before(hand, claimed)
     if sent is None and not any(request.open for request in shown):
-        return Overtaken("it was settled before it was shown")
+        return Overtaken(because("overtaken.settled"))
     outlook = await _outlook(hand, shown)
     offers = outlook.possible if review.takes_clicks(shown) else ()
     if sent is not None:
@@ -339,7 +348,7 @@ async def edit_card(hand: Hand, claimed: Claimed) -> Outcome:
         card = await cards.get(tx, claimed.effect.card_id or 0, held=False)
         kept = shown and await rooms.find(tx, shown[-1].room_id) is not None
     if card.event_id is None:
-        return Overtaken("there is no card yet, and it will show what is true by then")
+        return Overtaken(because("overtaken.no_card"))
     offers: tuple[Verdict, ...] | None = ()
     if not shown:
         new = message(wording.MOVED_AWAY, claimed.effect.key)
@@ -404,7 +413,7 @@ async def react(hand: Hand, claimed: Claimed) -> Outcome:
         async with hand.door.db.tx() as tx:
             shown = await requests.on_card(tx, effect.card_id, held=False)
         if not _takes_clicks(shown):
-            return Overtaken("the card takes no clicks by now")
+            return Overtaken(because("overtaken.no_clicks"))
     relation = {"rel_type": "m.annotation", "event_id": effect.event_id, "key": effect.content["emoji"]}
     content = {"m.relates_to": relation, EFFECT_KEY: effect.key}
     try:
@@ -468,7 +477,7 @@ async def _send(
         if error.code != "M_FORBIDDEN":
             raise
         # Kept until the bot is let in or may speak again: what moderators have to see must not be lost.
-        raise Never(f"I may not speak in this room: {error.why}", code="KNOCKBOT_NO_POWER") from error
+        raise Never(because("act.may_not_speak", why=error.why), code="KNOCKBOT_NO_POWER") from error
 
 
 async def _not_in_clear(hand: Hand, room_id: str) -> None:
@@ -482,7 +491,7 @@ async def _not_in_clear(hand: Hand, room_id: str) -> None:
         encrypted = await sealed.is_encrypted(hand.door, room_id)
         hand.looked.add(room_id)
     if encrypted:
-        raise Never("this room is encrypted, and encryption.allow is not set in the config.", code=NOT_ALLOWED)
+        raise Never(because("act.encrypted"), code=NOT_ALLOWED)
 
 
 async def _sent_before(hand: Hand, claimed: Claimed) -> str | None:
@@ -533,7 +542,7 @@ async def enter(hand: Hand, claimed: Claimed) -> Outcome:
     except Never as error:
         if error.code == "M_FORBIDDEN" and claimed.attempts < ASKED_IN:
             raise Later(error.why, code=error.code) from error
-        log.warning("the invite into %s cannot be taken: %s", claimed.effect.room_id, error.why)
+        log.warning("the invite into %s cannot be taken: %s", claimed.effect.room_id, in_words(error.why))
         return Overtaken(error.why)
     return Done()
 

@@ -51,7 +51,9 @@ from mautrix.types import (
 from knockbot.documents.text import storable
 from knockbot.domain import nesting
 from knockbot.domain.ids import is_room_id, is_user_id
-from knockbot.errors import ActionError, Later, Never, Unavailable
+from knockbot.domain.notices import Code, Id, because
+from knockbot.domain.reasons import in_words
+from knockbot.errors import ActionError, Later, Never, Unavailable, reason
 from knockbot.flow.door import LOCKED
 from knockbot.flow.sealed import MEGOLM, KeyMissing, Opened, Unreadable
 from knockbot.matrix.events import mapping
@@ -133,7 +135,7 @@ class Locker:
         try:
             return dict(json.loads(cipher.decrypt_and_verify(whole[32:], whole[16:32])))
         except ValueError:
-            raise Never("it was written down under another encryption.pickle_key.") from None
+            raise Never(because("act.other_key")) from None
 
 
 # --- mautrix, with our manners ------------------------------------------------------------------------------------
@@ -181,7 +183,7 @@ class _Olm(OlmMachine):
         """Take a room's key. Nothing else that comes encrypted for the device is of use: secrets, requests, m.dummy."""
         content: Any = evt.content
         if not _is_key(content.sender_key):
-            raise Unreadable("it names no key of a device")
+            raise Unreadable(because("unreadable.no_device"))
         letter = await self._decrypt_olm_event(evt)
         take = {
             EventType.ROOM_KEY: self._receive_room_key,
@@ -201,11 +203,11 @@ class _Olm(OlmMachine):
         # Whoever forwards a key says whose it is: from anybody else, that would be a way to speak in another's name.
         content: Any = evt.content
         if (content.room_id, content.session_id, evt.sender) not in self.asked:
-            raise Unreadable("it forwards a key that I did not ask them for")
+            raise Unreadable(because("unreadable.not_asked"))
         await self._sending_device(evt)
         owner = await self.get_or_fetch_device_by_key(evt.sender, content.sender_key)
         if owner is None or owner.signing_key != content.signing_key:
-            raise Unreadable("it forwards a key that is not of a device of theirs")
+            raise Unreadable(because("unreadable.not_their_key"))
         session = InboundGroupSession.import_session(
             content.session_key, content.signing_key, content.sender_key, content.room_id, [evt.sender_key]
         )
@@ -215,17 +217,17 @@ class _Olm(OlmMachine):
         """See to it that what a letter says of its device is so. Raises `Unreadable`."""
         device = await self.get_or_fetch_device_by_key(letter.sender, letter.sender_key)
         if device is None or device.signing_key != letter.keys.ed25519:
-            raise Unreadable("it is from a device that is not its sender's")
+            raise Unreadable(because("unreadable.not_their_device"))
         if letter.sender_device not in (None, device.device_id):
-            raise Unreadable("it names another device than the one it is from")
+            raise Unreadable(because("unreadable.other_device"))
 
     async def _keep_key(self, session: InboundGroupSession, content: Any, how: str) -> None:
         """Keep a key under the device it is said to be of, unless there is one of it from as early a message."""
         room_id: Any = content.room_id
         if content.algorithm != EncryptionAlgorithm.MEGOLM_V1 or not is_room_id(room_id):
-            raise Unreadable("it is a key for something that I do not know")
+            raise Unreadable(because("unreadable.unknown_key"))
         if session.id != content.session_id:
-            raise Unreadable("it is the key of another session than it says")
+            raise Unreadable(because("unreadable.other_session"))
         place = _place(session.id, session.sender_key, how)
         known = await self.crypto_store.get_group_session(room_id, place)
         if known is None or session.first_known_index < known.first_known_index:
@@ -561,7 +563,7 @@ class Machine:
         try:
             await self._whole(self._cross_sign(service))
         except Never as error:
-            return NOT_REPLACED if error.code == PASSWORD_WANTED else error.why
+            return NOT_REPLACED if error.code == PASSWORD_WANTED else in_words(error.why)
         return None
 
     async def _cross_sign(self, service: DeviceApi) -> None:
@@ -631,8 +633,8 @@ class Machine:
         except (ActionError, *DATABASE_AWAY):
             raise
         except Exception as error:  # a stranger wrote it: whatever is wrong with it is no fault of ours
-            why = error if isinstance(error, Unreadable) else type(error).__name__
-            raise Unreadable(f"a message of {str(content.get('sender'))[:LONGEST_ID]} to my device: {why}") from error
+            sender = Id(str(content.get("sender"))[:LONGEST_ID])
+            raise Unreadable(because("unreadable.mail", user=sender, why=reason(error))) from error
 
     async def _take_device_lists(self, content: Mapping[str, Any]) -> None:
         changed = content.get("changed")
@@ -656,12 +658,12 @@ class Machine:
         session_id, ciphertext = content.get("session_id"), content.get("ciphertext")
         event_id: Any = _text(event, "event_id")
         if content.get("algorithm") != MEGOLM or not isinstance(ciphertext, str) or not _is_key(session_id):
-            raise Unreadable("it is encrypted in a way that I do not know")
+            raise Unreadable(because("unreadable.unknown_algorithm"))
         session, device, plaintext, index = await self._decrypted(event, str(session_id), ciphertext)
         unsealed = _unsealed(event, content, plaintext)
         key, name, sent_at = session.sender_key, session.id, _time(event)
         if not await self._store.validate_message_index(key, name, event_id, index, sent_at):
-            raise Unreadable("it is a copy of another message")
+            raise Unreadable(because("unreadable.copy"))
         return Opened(unsealed, verified=await self._is_verified(session, device))
 
     async def _decrypted(self, event: Mapping[str, Any], session_id: str, ciphertext: str) -> tuple[Any, Any, str, int]:
@@ -671,7 +673,7 @@ class Machine:
                 return session, device, *session.decrypt(ciphertext)
             except Exception as error:  # a stranger wrote it
                 if not (isinstance(error, GROUP_SESSION_ERROR) and "UNKNOWN_MESSAGE_INDEX" in str(error)):
-                    raise Unreadable("it does not open with its key") from error
+                    raise Unreadable(because("unreadable.does_not_open")) from error
         raise KeyMissing(session_id)  # there is none, or only from a later message on
 
     async def _keys(self, event: Mapping[str, Any], session_id: Any) -> list[tuple[Any, Any]]:
@@ -718,7 +720,7 @@ class Machine:
         `settings` is the content of the room's m.room.encryption.
         """
         if settings.get("algorithm") != MEGOLM:
-            raise Never("this room is encrypted in a way that I do not know.")
+            raise Never(because("act.unknown_encryption"))
         async with self._sharing[room_id]:
             await self._share(room_id, sorted(members), settings)
             sealed: dict[str, Any] = await self._whole(self._seal(room_id, event_type, content))
@@ -822,9 +824,9 @@ def _unsealed(event: Mapping[str, Any], around: Mapping[str, Any], plaintext: st
     except ValueError:
         inside = None
     if not isinstance(inside, dict) or not isinstance(inside.get("content"), dict):
-        raise Unreadable("what is inside makes no sense")
+        raise Unreadable(because("unreadable.nonsense"))
     if inside.get("room_id") != event["room_id"]:
-        raise Unreadable("it was said in another room")
+        raise Unreadable(because("unreadable.other_room"))
     relation = {"m.relates_to": around["m.relates_to"]} if "m.relates_to" in around else {}
     kind = inside.get("type")
     return {**event, "type": kind if isinstance(kind, str) else None, "content": {**inside["content"], **relation}}
@@ -833,5 +835,5 @@ def _unsealed(event: Mapping[str, Any], around: Mapping[str, Any], plaintext: st
 def _text(content: Mapping[str, Any], key: str) -> str:
     value = content.get(key)
     if not isinstance(value, str) or not value.isascii() or not value.isprintable() or len(value) > LONGEST_ID:
-        raise Unreadable(f"it has no usable {key}")
+        raise Unreadable(because("unreadable.no_field", field=Code(key)))
     return value

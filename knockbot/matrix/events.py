@@ -25,7 +25,8 @@ from knockbot.domain.model import (
     ThirdPartyChange,
     ThirdPartyInvite,
 )
-from knockbot.errors import KnockbotError
+from knockbot.domain.notices import Code, because
+from knockbot.errors import SetAside
 
 EFFECT_KEY = "org.knockbot.effect"
 """Where a message of the bot names the effect that sent it."""
@@ -62,7 +63,7 @@ ROOM_CHANGES = frozenset(
 """The state of rooms that is watched, beside membership."""
 
 
-class Malformed(KnockbotError):
+class Malformed(SetAside):
     """An event that cannot be one: it is set aside and reported, and the rest of its transaction goes on."""
 
 
@@ -92,7 +93,7 @@ def member_change(event: Mapping[str, Any], bot: str = "") -> MemberChange:
     user_id = _user(event, "state_key")
     membership = _membership(content)
     if membership is None:
-        raise Malformed("m.room.member without a membership")
+        raise Malformed(because("event.no_membership"))
     unsigned = mapping(event.get("unsigned"))
     replaces = unsigned.get("replaces_state")
     # Of an invite the homeserver has checked it; a knock or a join may say whatever its user likes.
@@ -177,7 +178,7 @@ def third_party(event: Mapping[str, Any], bot: str = "") -> ThirdPartyChange:
     """An invite to an e-mail address or phone number, or the emptying of one (m.room.third_party_invite)."""
     state_key = _required(event, "state_key", str)
     if len(state_key) > LONGEST_TOKEN:
-        raise Malformed("the token is too long for a state key")
+        raise Malformed(because("event.token_too_long"))
     token = written(state_key)
     content, unsigned = mapping(event.get("content")), mapping(event.get("unsigned"))
     room_id, event_id, sender = _room(event), _event_id(event), _user(event, "sender")
@@ -255,21 +256,21 @@ def mapping(value: Any) -> Mapping[str, Any]:
 def _required(event: Mapping[str, Any], key: str, kind: type[str]) -> str:
     value = event.get(key)
     if not isinstance(value, kind):
-        raise Malformed(f"no usable {key}")
+        raise Malformed(because("event.no_field", field=Code(key)))
     return value
 
 
 def _room(event: Mapping[str, Any]) -> str:
     room_id = _required(event, "room_id", str)
     if not ids.is_room_id(room_id):
-        raise Malformed("room_id is no room id")
+        raise Malformed(because("event.no_room_id"))
     return room_id
 
 
 def _event_id(event: Mapping[str, Any]) -> str:
     event_id = event.get("event_id")
     if not is_event_id(event_id):
-        raise Malformed("event_id is no event id")
+        raise Malformed(because("event.no_event_id"))
     return event_id
 
 
@@ -281,7 +282,7 @@ def is_event_id(value: Any) -> TypeGuard[str]:
 def _user(event: Mapping[str, Any], key: str) -> str:
     user_id = _required(event, key, str)
     if not ids.is_user_id(user_id):
-        raise Malformed(f"{key} is no user id")
+        raise Malformed(because("event.no_user_id", field=Code(key)))
     return user_id
 
 

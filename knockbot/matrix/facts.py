@@ -15,6 +15,7 @@ from knockbot.domain.acl import ServerAcl, server_acl
 from knockbot.domain.ids import is_room_id
 from knockbot.domain.invites import spoken
 from knockbot.domain.model import MemberChange, Membership, Reaction, RoomView, ThirdPartyChange
+from knockbot.domain.notices import because
 from knockbot.domain.power import Powers, powers
 from knockbot.domain.upgrades import Tombstone
 from knockbot.errors import Later
@@ -45,7 +46,7 @@ class Outside:
             return events.member_change(event) if event is not None else None
         except events.Malformed as error:
             # Not `None`: what cannot be read is not the same as nobody knocking.
-            raise Later(f"the homeserver's answer makes no sense ({error}).") from error
+            raise Later(because("homeserver.nonsense_why", why=error.why)) from error
 
     async def membership_of(self, room_id: str, event_id: str) -> Membership | None:
         """The membership that one event of a room set."""
@@ -94,7 +95,7 @@ class Outside:
             return None
         event_id, sender, replacement = event.get("event_id"), event.get("sender"), content.get("replacement_room")
         if not events.is_event_id(event_id) or not isinstance(sender, str):
-            raise Later("the homeserver's answer makes no sense.")
+            raise Later(because("homeserver.nonsense"))
         return Tombstone(event_id, sender, storable(replacement[:255]) if isinstance(replacement, str) else "")
 
     async def predecessor(self, room_id: str) -> str | None:
@@ -231,7 +232,7 @@ def _third_party(event: Mapping[str, Any]) -> ThirdPartyChange:
         return events.third_party(event)
     except events.Malformed as error:
         # Not nothing: what cannot be read is not the same as an invite that is gone.
-        raise Later(f"the homeserver's answer makes no sense ({error}).") from error
+        raise Later(because("homeserver.nonsense_why", why=error.why)) from error
 
 
 def fits_a_path(token: str) -> bool:

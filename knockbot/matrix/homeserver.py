@@ -36,6 +36,8 @@ from yarl import URL
 
 from knockbot.documents.text import shown, storable
 from knockbot.domain.ids import MAX_VIA, is_room_id, is_server_name, is_user_id
+from knockbot.domain.notices import Duration, Foreign, Letters, Notice, Number, because
+from knockbot.domain.reasons import in_words
 from knockbot.errors import ActionError, Later, Never
 from knockbot.matrix.answers import MIB, TooLarge, as_json, read, read_items
 from knockbot.matrix.reach import ONLY_TLS, origin, why_unreachable
@@ -55,27 +57,30 @@ SHORTEST_WISH: Final = 1.0
 SAID: Final = 200
 """Characters of the homeserver's own words that are passed on."""
 
-REFUSALS: dict[str, str] = {
-    "M_INVITE_BLOCKED": "they have set their account to refuse invites.",
-    "M_BAD_STATE": "they are banned from the room.",
-    "M_UNSUPPORTED_ROOM_VERSION": "their server is too old for this version of room.",
-    "M_INCOMPATIBLE_ROOM_VERSION": "their server is too old for this version of room.",
-    "M_TOO_LARGE": "the text is too long for an event.",
-    "M_NOT_FOUND": "there is no such thing.",
-    "M_EXCLUSIVE": "that user ID is reserved for another application service.",
+REFUSALS: dict[str, Notice] = {
+    "M_INVITE_BLOCKED": because("homeserver.invite_blocked"),
+    "M_BAD_STATE": because("homeserver.banned"),
+    "M_UNSUPPORTED_ROOM_VERSION": because("homeserver.room_version"),
+    "M_INCOMPATIBLE_ROOM_VERSION": because("homeserver.room_version"),
+    "M_TOO_LARGE": because("homeserver.text_too_long"),
+    "M_NOT_FOUND": because("homeserver.not_found"),
+    "M_EXCLUSIVE": because("homeserver.exclusive"),
 }
 """What an errcode means to a moderator, where the homeserver's own words would not say it."""
 
-UNWELL: dict[str, str] = {
-    "M_UNKNOWN_TOKEN": "the homeserver does not know my token; is registration.yaml in its config, and current?",
-    "M_MISSING_TOKEN": "the homeserver got no token from me.",
-    "M_USER_SUSPENDED": "my account is suspended on the homeserver.",
-    "M_USER_DEACTIVATED": "my account is deactivated on the homeserver.",
-    "M_USER_LOCKED": "my account is locked on the homeserver.",
+UNWELL: dict[str, Notice] = {
+    "M_UNKNOWN_TOKEN": because("homeserver.unknown_token"),
+    "M_MISSING_TOKEN": because("homeserver.missing_token"),
+    "M_USER_SUSPENDED": because("homeserver.suspended"),
+    "M_USER_DEACTIVATED": because("homeserver.deactivated"),
+    "M_USER_LOCKED": because("homeserver.locked"),
 }
 """Errcodes that only the server admin can mend. What is due waits until they have."""
 
 UNWELL_PAUSE: Final = 60.0
+
+NOT_COVERED: Final = "homeserver.not_covered"
+"""The reason where the registration does not cover the user that the bot wants to act as."""
 
 PASSWORD_WANTED: Final = "KNOCKBOT_PASSWORD_WANTED"  # noqa: S105 - an error code
 """Where the homeserver asks for a password (client-server API, "User-Interactive Authentication")."""
@@ -114,7 +119,7 @@ class Stages(Never):
     """The homeserver asks who is at the keyboard; `stages` are the ways to say so that this account has."""
 
     def __init__(self, flows: Any) -> None:
-        super().__init__("the homeserver wants a password for that, which I have not.", code=PASSWORD_WANTED)
+        super().__init__(because("homeserver.password_wanted"), code=PASSWORD_WANTED)
         steps = [flow.get("stages") for flow in flows if isinstance(flow, dict)] if isinstance(flows, list) else []
         self.stages = frozenset(
             shown(stage, SAID) for step in steps if isinstance(step, list) for stage in step if isinstance(stage, str)
@@ -130,7 +135,7 @@ class Api(HTTPAPI):
     async def request(self, method: Method, path: PathBuilder | str, *args: Any, **kwargs: Any) -> Any:
         """One request. Raises `Never` for an address that a proxy could take for another."""
         if leads_elsewhere(str(path)):
-            raise Never("that name would lead elsewhere in an address.")
+            raise Never(because("homeserver.path"))
         return await super().request(method, path, *args, **kwargs)
 
     async def _send(
@@ -151,7 +156,7 @@ class Api(HTTPAPI):
             self.clock_ahead = _clock_ahead(answer.headers.get("Date", ""), self.clock_ahead)
             if 200 <= answer.status < 300:
                 if answer.headers.get("Content-Encoding", "identity") != "identity":
-                    raise Later("the homeserver's answer is compressed, which I did not ask for.")
+                    raise Later(because("homeserver.compressed"))
                 return await self._read(answer), answer
             raise await _refused(answer)
 
@@ -162,7 +167,7 @@ class Api(HTTPAPI):
         except TooLarge:
             raise _too_large(LARGEST) from None
         if not isinstance(body, dict):
-            raise Later("the homeserver's answer makes no sense.")
+            raise Later(because("homeserver.nonsense"))
         return body
 
 
@@ -186,7 +191,7 @@ class ListApi(Api):
         except TooLarge:
             raise _too_large(LARGEST_LIST) from None
         except ValueError:
-            raise Later("the homeserver's answer makes no sense.") from None
+            raise Later(because("homeserver.nonsense")) from None
         return {LISTED: kept}
 
 
@@ -200,12 +205,12 @@ async def _refused(answer: ClientResponse) -> Later | Never:
         text = b""
     body = as_json(text)
     if answer.status == 400 and body is None and b"https" in text.lower():
-        return Later(f"the homeserver cannot be reached ({ONLY_TLS}).", unreachable=True)
+        return Later(because("homeserver.unreachable", why=ONLY_TLS), unreachable=True)
     return _refusal(answer.status, body if isinstance(body, dict) else {}, answer.headers)
 
 
 def _too_large(limit: int) -> Later:
-    return Later(f"the homeserver answers with more than {limit // MIB} MiB.", code=TOO_LARGE)
+    return Later(because("homeserver.too_large", size=Number(limit // MIB)), code=TOO_LARGE)
 
 
 def leads_elsewhere(path: str) -> bool:
@@ -221,7 +226,7 @@ def _redirect(location: str, asked: URL) -> Later:
     except ValueError:
         where = "nowhere"
     return Later(
-        f"the homeserver's address redirects to {where}; put the homeserver's own address into homeserver.address.",
+        because("homeserver.redirects", where=Letters(where)),
         unreachable=True,
     )
 
@@ -244,24 +249,24 @@ def _refusal(status: int, body: Mapping[str, Any], headers: Mapping[str, str]) -
     code = body.get("errcode")
     code = code if isinstance(code, str) else None
     message = body.get("error")
-    words = shown(message, SAID) if isinstance(message, str) else f"HTTP {status}"
+    words = Foreign(shown(message, SAID) if isinstance(message, str) else f"HTTP {status}")
     if status == 429:
-        return Later(
-            "the homeserver asks me to slow down.", retry_after=_wish(body, headers), code=code, unreachable=True
-        )
+        return Later(because("homeserver.slow_down"), retry_after=_wish(body, headers), code=code, unreachable=True)
     if status == 401 and "flows" in body:
         return Stages(body["flows"])
     if status == 401 or code in UNWELL:
-        why = UNWELL.get(code or "", "the homeserver does not accept my token.")
-        log.error("%s", why)
+        why = UNWELL.get(code or "", because("homeserver.no_token"))
+        log.error("%s", in_words(why))
         return Later(why, retry_after=UNWELL_PAUSE, code=code, unreachable=True)
-    if code is None:
-        # It is not Matrix that speaks, whatever the status: that says nothing of what the homeserver would answer.
-        why = f"a proxy in front of the homeserver says: {words}"
-        return Later(why, retry_after=_wish(body, headers), unreachable=status in BY_PROXY)
-    if status >= 500 or status == 408:
-        return Later(f"the homeserver says: {words}", retry_after=_wish(body, headers), code=code)
-    return Never(REFUSALS.get(code or "", f"the homeserver says: {words}"), code=code)
+    if code is None or status >= 500 or status == 408:
+        # Without an errcode it is not Matrix that speaks: that says nothing of what the homeserver would answer.
+        why = because("homeserver.says" if code is not None else "homeserver.proxy_says", words=words)
+        by_proxy = code is None and status in BY_PROXY
+        return Later(why, retry_after=_wish(body, headers), code=code, unreachable=by_proxy)
+    # Only the homeserver's words tell this from its other refusals.
+    not_covered = code == "M_FORBIDDEN" and "masquerade" in words.text
+    says = because(NOT_COVERED if not_covered else "homeserver.says", words=words)
+    return Never(REFUSALS.get(code, says), code=code)
 
 
 def _wish(body: Mapping[str, Any], headers: Mapping[str, str]) -> float | None:
@@ -313,10 +318,10 @@ async def in_our_words(patience: float) -> AsyncIterator[None]:
         async with asyncio.timeout(patience):
             yield
     except TimeoutError:
-        raise Later(f"the homeserver gave no answer within {patience:g} seconds.") from None
+        raise Later(because("homeserver.silent", time=Duration(round(patience * 1000)))) from None
     except MatrixConnectionError as error:
         what = why_unreachable(error.__cause__)
-        raise Later(f"the homeserver cannot be reached ({what}).", unreachable=True) from error
+        raise Later(because("homeserver.unreachable", why=what), unreachable=True) from error
 
 
 POLL: Final = 25.0
@@ -487,7 +492,7 @@ class Homeserver:
         if not _tells_of_a_room(events):
             events = await self._listed(Path.v3.rooms[room_id].state, [], keep)
             if not _tells_of_a_room(events):
-                raise Later("the homeserver's answer makes no sense.")
+                raise Later(because("homeserver.nonsense"))
         return [event for event in events if event["type"] == event_type]
 
     async def _quick_state(self, room_id: str, types: Sequence[str], keep: Keep) -> list[Any]:
@@ -497,7 +502,7 @@ class Homeserver:
         except ActionError as error:
             if isinstance(error, Later) and error.unreachable:
                 raise
-            log.info("no sync for %s (%s); its whole state is asked for instead", room_id, error.why)
+            log.info("no sync for %s (%s); its whole state is asked for instead", room_id, in_words(error.why))
             return []
 
     async def _synced_state(
@@ -544,11 +549,11 @@ class Homeserver:
             # Not HANDSHAKE: judging a knock may wait for this, and others behind it.
             answer = await self.call(Method.GET, Path.v3.directory.room[alias])
         except Never as error:
-            raise Never("no room has that alias.", code=error.code) from error
+            raise Never(because("homeserver.no_alias"), code=error.code) from error
         room_id = answer.get("room_id")
         if not isinstance(room_id, str) or not is_room_id(room_id):
             # Another server has said so, and the homeserver passed it on.
-            raise Never("that alias leads to no room.")
+            raise Never(because("homeserver.alias_leads_nowhere"))
         servers = (server for server in _list(answer, "servers") if isinstance(server, str))
         return room_id, tuple(server for server in servers if is_server_name(server))[:MAX_VIA]
 
@@ -622,7 +627,7 @@ class Homeserver:
         try:
             await self.call(Method.PUT, path, {"avatar_url": uri})
         except Never as error:
-            log.warning("the homeserver does not take bot_avatar: %s", error.why)
+            log.warning("the homeserver does not take bot_avatar: %s", in_words(error.why))
 
     async def ping(self, service_id: str, txn_id: str) -> None:
         """Have the homeserver call us back: it proves the round trip, and makes it deliver what it kept."""
@@ -667,7 +672,7 @@ class Homeserver:
             await self.call(Method.POST, Path.v3.rooms[room_id].leave, patience=HANDSHAKE)
             log.info("leave: %s", room_id, extra={"fields": {"what": "leave", "room_id": room_id, "by": self.bot}})
         except Never as error:
-            log.info("leaving %s: %s", room_id, error.why)
+            log.info("leaving %s: %s", room_id, in_words(error.why))
 
     async def put_state(self, room_id: str, event_type: str, key: str, content: Mapping[str, Any]) -> str:
         """Set a room's state; returns the event id."""
@@ -691,7 +696,7 @@ def _id_in(answer: Mapping[str, Any], key: str) -> str:
     """The id that an answer has to hold."""
     found = answer.get(key)
     if not isinstance(found, str) or storable(found) != found:
-        raise Later("the homeserver's answer makes no sense.")
+        raise Later(because("homeserver.nonsense"))
     return found
 
 

@@ -26,6 +26,7 @@ from knockbot.documents.text import shown, storable
 from knockbot.domain.ids import host_of, is_user_id
 from knockbot.domain.invites import IN_VAIN, UNASKED, StoredInvite, https_host, masked
 from knockbot.domain.model import IdentityKey, Known, Truth
+from knockbot.domain.notices import Duration, Foreign, Letters, Number, because, listed
 from knockbot.errors import ActionError, Later, Never
 from knockbot.matrix.answers import TooLarge, as_json, read
 from knockbot.matrix.events import LONGEST_TOKEN
@@ -55,14 +56,12 @@ SAID: Final = 200
 """Characters of an identity server's own words that are passed on."""
 
 REFUSALS: dict[str, str] = {
-    "M_THREEPID_IN_USE": "that address has come to belong to a Matrix account; please invite once more.",
-    "M_INVALID_EMAIL": "the identity server {server} says that this is no e-mail address.",
-    "M_UNKNOWN_TOKEN": "the identity server {server} does not take the account it gave me.",
-    "M_NOT_FOUND": "the identity server {server} does not know what I ask; is its url in the config right?",
+    "M_THREEPID_IN_USE": "identity.in_use",
+    "M_INVALID_EMAIL": "identity.no_email",
+    "M_UNKNOWN_TOKEN": "identity.no_account",
+    "M_NOT_FOUND": "identity.not_found",
 }
 """What an errcode means to a moderator, where the identity server's own words would not say it."""
-
-NO_PHONES = "the identity server {server} sends no invites to phone numbers."
 
 KEY = "_matrix/identity/v2/pubkey/isvalid"
 EPHEMERAL_KEY = "_matrix/identity/v2/pubkey/ephemeral/isvalid"
@@ -118,7 +117,7 @@ class IdentityServers:
             async with asyncio.timeout(VOUCH):
                 asked = [one for one in dict.fromkeys(questions) if isinstance(one, _Question)]
                 if len(asked) > MOST_ASKED:
-                    return Known(Truth.UNKNOWN, f"it names {len(asked)} keys of identity servers, and they write two")
+                    return Known(Truth.UNKNOWN, because("keys.many_named", count=Number(len(asked))))
                 for question in dict.fromkeys(questions):
                     known = question if isinstance(question, Known) else await self._holds(question)
                     if known.truth is Truth.FALSE:
@@ -126,7 +125,7 @@ class IdentityServers:
                     if known.truth is Truth.UNKNOWN:
                         doubt = doubt or known
         except TimeoutError:
-            doubt = doubt or Known(Truth.UNKNOWN, f"the identity servers took more than {VOUCH:g} seconds")
+            doubt = doubt or Known(Truth.UNKNOWN, because("keys.took_long", time=_seconds(VOUCH)))
         return doubt or Known(Truth.TRUE)
 
     def _question(self, key: IdentityKey) -> _Question | Known | None:
@@ -140,12 +139,12 @@ class IdentityServers:
         port, path = _port_and_path(key.url)
         server = places.get((host.rstrip("."), port))
         if server is None:
-            return Known(Truth.UNKNOWN, f"a key names another port of {host} than the config does")
+            return Known(Truth.UNKNOWN, because("keys.other_port", host=Letters(host)))
         if path.endswith("/pubkey/ephemeral/isvalid"):
             return _Question(server, EPHEMERAL_KEY, key.public_key)
         if path.endswith("/pubkey/isvalid"):
             return _Question(server, KEY, key.public_key)
-        return Known(Truth.UNKNOWN, f"a key names an address of {host} at which nobody is asked about keys")
+        return Known(Truth.UNKNOWN, because("keys.other_address", host=Letters(host)))
 
     def _places(self) -> Iterator[tuple[str, tuple[str, int]]]:
         """Where keys may say that each server is: its name, or the host of its url."""
@@ -170,21 +169,21 @@ class IdentityServers:
     async def _ask(self, question: _Question) -> Known:
         server, now = question.server, asyncio.get_running_loop().time
         if now() < self._silent_until.get(server, 0):
-            return Known(Truth.UNKNOWN, f"the identity server {server} gave no answer a moment ago")
+            return Known(Truth.UNKNOWN, because("identity.was_silent", server=Letters(server)))
         try:
             async with asyncio.timeout(ANSWER):
                 answer = await self._call(server, "GET", question.path, query={"public_key": question.public_key})
         except TimeoutError:
             self._silent_until[server] = now() + SILENCE
-            return Known(Truth.UNKNOWN, f"the identity server {server} gave no answer within {ANSWER:g} seconds")
+            return Known(Truth.UNKNOWN, because("identity.silent", server=Letters(server), time=_seconds(ANSWER)))
         except ActionError as error:
-            return Known(Truth.UNKNOWN, error.why.rstrip("."))
+            return Known(Truth.UNKNOWN, error.why)
         match answer.get("valid"):
             case True:
                 return Known(Truth.TRUE)
             case False:
-                return Known(Truth.FALSE, f"the identity server {server} says that a key does not hold")
-        return Known(Truth.UNKNOWN, _nonsense(server).why.rstrip("."))
+                return Known(Truth.FALSE, because("keys.void", server=Letters(server)))
+        return Known(Truth.UNKNOWN, _nonsense(server).why)
 
     # --- issuing ----------------------------------------------------------------------------------------------
 
@@ -222,7 +221,7 @@ class IdentityServers:
             if not isinstance(pepper, str) or not isinstance(algorithms, list):
                 raise _nonsense(server)
             if "sha256" not in algorithms:
-                raise Never(f"the identity server {server} looks addresses up in no way that keeps them secret.")
+                raise Never(because("identity.no_secrecy", server=Letters(server)))
             hashed = _hashed(f"{canonical(medium, address)} {medium} {pepper}")
             body = {"addresses": [hashed], "algorithm": "sha256", "pepper": pepper}
             found = await self._as_account(server, "POST", "_matrix/identity/v2/lookup", body)
@@ -274,7 +273,7 @@ class IdentityServers:
                 )
         except Never as error:
             if error.code == "M_UNRECOGNIZED" and medium != "email":
-                raise Never(NO_PHONES.format(server=server), code=error.code) from None
+                raise Never(because("identity.no_phones", server=Letters(server)), code=error.code) from None
             raise
         return _stored(answer, server)
 
@@ -324,7 +323,8 @@ class IdentityServers:
     def _settings_of(self, server: str) -> IdentityServer:
         configured = self._configured()
         if server not in configured:
-            raise Never(f"I know no identity server {shown(server, 60)}; known: {', '.join(configured) or 'none'}.")
+            known = listed(map(Letters, configured)) if configured else because("none")
+            raise Never(because("identity.unknown", server=Letters(server, 60), known=known))
         return configured[server]
 
     def _trust_in(self, settings: IdentityServer) -> ssl.SSLContext | bool:
@@ -369,11 +369,11 @@ class IdentityServers:
             # Where there was no connection, nothing was asked; where it broke, nobody knows.
             code = UNASKED if isinstance(error, ClientConnectorError) else None
             raise Later(
-                f"the identity server {server} cannot be reached ({why_unreachable(error)}).", code=code
+                because("identity.unreachable", server=Letters(server), why=why_unreachable(error)), code=code
             ) from None
         if 300 <= status < 400:
             where = shown(elsewhere, SAID)
-            raise Never(f"the identity server {server} sends me to {where}; is its url in the config right?")
+            raise Never(because("identity.redirects", server=Letters(server), where=Letters(where)))
         answered = as_json(text)
         if 200 <= status < 300:
             if not isinstance(answered, dict):
@@ -388,14 +388,14 @@ async def _within(server: str) -> AsyncIterator[None]:
         async with asyncio.timeout(ISSUE):
             yield
     except TimeoutError:
-        raise Later(f"the identity server {server} gave no answer within {ISSUE:g} seconds.") from None
+        raise Later(because("identity.silent", server=Letters(server), time=_seconds(ISSUE))) from None
 
 
 async def _read(answer: ClientResponse, server: str) -> bytes:
     try:
         return await read(answer.content, LARGEST)
     except TooLarge:
-        raise Later(f"the identity server {server} answers with more than {LARGEST // 1024} KiB.") from None
+        raise Later(because("identity.too_large", server=Letters(server), size=Number(LARGEST // 1024))) from None
 
 
 def _refusal(server: str, status: int, body: Mapping[str, Any], hide: str) -> Later | Never:
@@ -403,19 +403,25 @@ def _refusal(server: str, status: int, body: Mapping[str, Any], hide: str) -> La
     code = {401: "M_UNKNOWN_TOKEN"}.get(status, body.get("errcode"))
     code = code if isinstance(code, str) else None
     if status == 429:
-        return Later(f"the identity server {server} asks me to slow down.", code=UNASKED)
+        return Later(because("identity.slow_down", server=Letters(server)), code=UNASKED)
     message = body.get("error")
-    words = f"the identity server {server} says: {_hidden(message, hide) if isinstance(message, str) else status}"
-    if status < 500:
-        words = REFUSALS.get(code or _UNTOLD.get(status, ""), words).format(server=server)
+    words = Foreign(_hidden(message, hide) if isinstance(message, str) else str(status))
+    why = because("identity.says", server=Letters(server), words=words)
+    told = REFUSALS.get(code or _UNTOLD.get(status, "")) if status < 500 else None
+    if told is not None:
+        why = because(told, server=Letters(server))
     # Without an errcode it is a proxy that speaks, and that says nothing of what the server behind it would answer.
     if code is None or status >= 500 or status == 408:
-        return Later(words, code=code)
-    return Never(words, code=code)
+        return Later(why, code=code)
+    return Never(why, code=code)
 
 
 _UNTOLD: Final = {404: "M_NOT_FOUND"}
 """What it means, mostly, where somebody answers so without an errcode."""
+
+
+def _seconds(seconds: float) -> Duration:
+    return Duration(round(seconds * 1000))
 
 
 def _hidden(message: str, hide: str) -> str:
@@ -426,7 +432,7 @@ def _hidden(message: str, hide: str) -> str:
 
 
 def _nonsense(server: str) -> Later:
-    return Later(f"the answer of the identity server {server} makes no sense.")
+    return Later(because("identity.nonsense", server=Letters(server)))
 
 
 # --- reading ------------------------------------------------------------------------------------------------------
@@ -476,8 +482,7 @@ def _accepted(document: Mapping[str, str], accepted: tuple[str, ...] | bool) -> 
             return url
     asked = document.get("en") or next(iter(document.values()))
     raise Never(
-        f"the identity server wants its terms accepted first: {shown(asked, SAID)}. The server admin can allow that: "
-        "`accept_terms` under `identity_servers` in the config.",
+        because("identity.terms", terms=Letters(shown(asked, SAID))),
         code="M_TERMS_NOT_SIGNED",
     )
 
@@ -488,13 +493,13 @@ def _stored(answer: Mapping[str, Any], server: str) -> StoredInvite:
     keys = tuple(dict.fromkeys(_keys(answer)))
     if not isinstance(token, str) or not _is_state_key(token) or not keys:
         raise Never(
-            f"the identity server {server} took the invite, but its answer makes no sense: the mail is in vain.",
+            because("identity.in_vain", server=Letters(server)),
             code=IN_VAIN,
         )
     if any(https_host(key.url or "") is None for key in keys):
         # Sydent's `client_http_base`; homeservers would ask that URL when the invite is redeemed.
         raise Never(
-            f"the identity server {server} gives no https address for its keys: the mail it sent is in vain.",
+            because("identity.in_vain_no_https", server=Letters(server)),
             code=IN_VAIN,
         )
     return StoredInvite(storable(token), shown(name, 255) if isinstance(name, str) else "", keys)

@@ -14,8 +14,10 @@ from typing import Any, Protocol
 from aiohttp import ClientSession
 
 from knockbot.domain import nesting
+from knockbot.domain.notices import Notice, because
+from knockbot.domain.reasons import in_words
 from knockbot.engine.backoff import backoff
-from knockbot.errors import ActionError, KnockbotError, Later, Never
+from knockbot.errors import ActionError, Later, Never, reason
 from knockbot.flow.door import Door, log
 from knockbot.flow.sealed import MEGOLM, SEALED, KeyMissing, Opened, Unreadable
 from knockbot.matrix.account import Account
@@ -136,9 +138,11 @@ class Keyring:
                 self.settled.set()
                 pause = min(backoff(failures), 60.0)
                 if isinstance(error, Later) and error.unreachable:
-                    log.info("the bot's device waits for the homeserver: %s", error.why)
+                    log.info("the bot's device waits for the homeserver: %s", in_words(error.why))
                 else:
-                    log.warning("the bot's device does not work: %s Trying again in %.0f s.", error.why, pause)
+                    log.warning(
+                        "the bot's device does not work: %s Trying again in %.0f s.", in_words(error.why), pause
+                    )
                 await asyncio.sleep(pause)
             finally:
                 self._here = False
@@ -159,7 +163,7 @@ class Keyring:
         if device is None or not await self._is(device.device_id, anew=False):
             device = Device(f"KNOCKBOT{secrets.token_hex(4).upper()}", None, device.starts if device else 0)
             if not await self._is(device.device_id, anew=True):
-                raise Later("the homeserver has not taken the keys of the bot's new device.")
+                raise Later(because("homeserver.no_device"))
             await self._drop_others(device.device_id)
             log.info("the bot has a new device, %s", device.device_id)
         await self._count(device.device_id, max(device.starts, _starts(left)))
@@ -197,7 +201,7 @@ class Keyring:
                 try:
                     await self._account.log_out(other)
                 except Never as error:
-                    log.warning("the bot's old device %s stays: %s", other, error.why)
+                    log.warning("the bot's old device %s stays: %s", other, in_words(error.why))
 
     async def _count(self, device_id: str, starts: int) -> None:
         """Count on, here first: were it the homeserver, this database would seem an older copy after a crash."""
@@ -290,25 +294,26 @@ class Keyring:
 
     async def _take(self, mail: Mail) -> None:
         """Take in one piece of mail; what cannot be read, whatever it is, is skipped: the rest must not wait for it."""
-        arrived, fault = frozenset[str](), None
+        arrived = frozenset[str]()
+        fault: Notice | None = None
         try:
             arrived = await self._machine.take(mail.kind, nesting.read(mail.raw))
         except Unusable:
             raise
         except (Later, *REFUSED) as error:
-            log.info("mail for the bot's device is tried again: %s", str(error) or type(error).__name__)
+            log.info("mail for the bot's device is tried again: %s", in_words(reason(error)))
             async with self._door.db.tx() as tx:
                 attempts = await encryption.mail_failed(tx, mail.seq)
             if (isinstance(error, Later) and error.unreachable) or attempts < ATTEMPTS:
                 await asyncio.sleep(min(backoff(attempts), 60.0))
                 return
-            fault = str(error) or type(error).__name__
+            fault = reason(error)
         except Exception as error:
             log.debug("a piece of mail for the bot's device", exc_info=True)
-            fault = str(error) if isinstance(error, KnockbotError) else type(error).__name__
+            fault = reason(error)
         async with self._door.db.tx() as tx:
             if fault is not None and await encryption.mail_skipped(tx, mail.seq, self._door.now(), fault):
-                log.warning("mail for the bot's device is skipped: %s", fault)
+                log.warning("mail for the bot's device is skipped: %s", in_words(fault))
             elif fault is None:
                 await encryption.mail_taken(tx, mail.seq, self._door.now())
             for session in arrived:
@@ -337,7 +342,7 @@ class Keyring:
         if settings is None:
             return event_type, content
         if not self._here:
-            raise Later("the keys of the bot's device are not here yet.", retry_after=1.0)
+            raise Later(because("act.no_keys_yet"), retry_after=1.0)
         members = await self._readers(room_id)
         return SEALED, await self._machine.seal(room_id, event_type, content, members, settings)
 

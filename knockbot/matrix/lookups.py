@@ -6,6 +6,7 @@ from knockbot.config.values import Permission
 from knockbot.domain import wording
 from knockbot.domain.model import Knock, Membership, Request
 from knockbot.domain.notices import below
+from knockbot.domain.reasons import in_words
 from knockbot.domain.words import Said, Words, as_notice, lines
 from knockbot.errors import Never
 from knockbot.flow import checkup, names, rules, settle
@@ -96,7 +97,7 @@ async def check(call: Call, room: ProtectedRoom) -> Words:
             named = [*await names.of_room(call.door, tx, room), *await names.of_policy(call.door, tx, room.room_id)]
         return lines([wording.checked(room.label, found), *dict.fromkeys(named)])
     except Never:
-        return wording.checked(room.label, wording.tick(False, "", checkup.NOT_THERE))
+        return wording.checked(room.label, wording.tick(False, "", in_words(checkup.NOT_THERE)))
 
 
 async def policy_show(call: Call, room: ProtectedRoom, number: int | None) -> Said:

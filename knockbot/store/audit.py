@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from knockbot.domain.invites import Fall
+from knockbot.domain.model import Verdict
+from knockbot.domain.records import Detail, Recorded
 from knockbot.store.db import Tx, listed
 from knockbot.store.rows import Column, Row
 
@@ -19,11 +20,20 @@ class Entry:
     room_id: str
     request_id: int | None
     actor: str
-    what: str
-    detail: Mapping[str, Any]
+    kind: Recorded
+    detail: Detail
     number: int | None = None
     """When read: the number of the request, and whose it is: of an invite that nobody redeemed, its inviter's."""
     user_id: str | None = None
+
+
+def _detail(text: str) -> Detail:
+    detail: Detail = json.loads(text)
+    if "verdict" in detail:
+        detail["verdict"] = Verdict(detail["verdict"])
+    if "fell" in detail:
+        detail["fell"] = Fall(detail["fell"])
+    return detail
 
 
 _ENTRY = Row(
@@ -31,7 +41,8 @@ _ENTRY = Row(
     "audit LEFT JOIN requests ON requests.id = request_id",
     at="audit.at",
     room_id="audit.room_id",
-    detail=Column("detail_json", json.loads),
+    kind="audit.kind",
+    detail=Column("detail_json", _detail),
     number="requests.number",
     user_id="coalesce(nullif(requests.user_id, ''), requests.inviter) AS user_id",
 )
@@ -40,12 +51,12 @@ _ENTRY = Row(
 async def add(tx: Tx, entry: Entry) -> None:
     """Write one line."""
     await tx.execute(
-        "INSERT INTO audit (at, room_id, request_id, actor, what, detail_json) VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO audit (at, room_id, request_id, actor, kind, detail_json) VALUES ($1, $2, $3, $4, $5, $6)",
         entry.at,
         entry.room_id,
         entry.request_id,
         entry.actor,
-        entry.what,
+        entry.kind,
         json.dumps(entry.detail),
     )
 
@@ -53,6 +64,12 @@ async def add(tx: Tx, entry: Entry) -> None:
 async def of_request(tx: Tx, request_id: int) -> list[Entry]:
     """The lines about one request, oldest first."""
     return _ENTRY.all(await tx.fetch(f"{_ENTRY.select} WHERE request_id = $1 ORDER BY audit.id", request_id))
+
+
+async def kinds(tx: Tx, request_id: int) -> set[Recorded]:
+    """What was ever recorded about a request."""
+    rows = await tx.fetch("SELECT DISTINCT kind FROM audit WHERE request_id = $1", request_id)
+    return {Recorded(row["kind"]) for row in rows}
 
 
 async def latest(tx: Tx, room_ids: list[str], limit: int, *, about: str | None = None) -> list[Entry]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import asyncpg
 
 from knockbot.domain.model import Act, Effect, Request
+from knockbot.domain.notices import Notice, because, dumps
 from knockbot.store.db import Database, Tx, for_update, listed
 from knockbot.store.rows import Column, Row
 
@@ -218,7 +219,7 @@ async def next_due(tx: Tx) -> int | None:
 
 
 async def finish(
-    tx: Tx, effect_id: int, state: str, now: int, *, result: str | None = None, why: str | None = None
+    tx: Tx, effect_id: int, state: str, now: int, *, result: str | None = None, why: Notice | None = None
 ) -> None:
     """Record what came of an effect: `done`, `overtaken` or `given_up`.
 
@@ -231,17 +232,17 @@ async def finish(
         state,
         now,
         result,
-        why,
+        dumps(why) if why is not None else None,
     )
 
 
-async def postpone(tx: Tx, effect_id: int, due_at: int, why: str) -> None:
+async def postpone(tx: Tx, effect_id: int, due_at: int, why: Notice) -> None:
     """Try again later."""
     await tx.execute(
         "UPDATE effects SET state = 'due', due_at = $2, why = $3, claimed_by = NULL WHERE id = $1",
         effect_id,
         due_at,
-        why,
+        dumps(why),
     )
 
 
@@ -269,9 +270,11 @@ async def postpone_server(tx: Tx, server: str, due_at: int) -> None:
     )
 
 
-async def block(tx: Tx, effect_id: int, why: str) -> None:
+async def block(tx: Tx, effect_id: int, why: Notice) -> None:
     """Keep an effect until a missing power is back."""
-    await tx.execute("UPDATE effects SET state = 'blocked', why = $2, claimed_by = NULL WHERE id = $1", effect_id, why)
+    await tx.execute(
+        "UPDATE effects SET state = 'blocked', why = $2, claimed_by = NULL WHERE id = $1", effect_id, dumps(why)
+    )
 
 
 async def unblock(tx: Tx, room_id: str, now: int, *, unless: Collection[Act] = ()) -> None:
@@ -292,7 +295,7 @@ _WAITS = "state IN ('due', 'running', 'blocked') AND state <> 'running'"
 """Due or blocked; said so that SQLite finds its index, since most rows are of what was done long ago."""
 
 
-async def overtake(tx: Tx, request_id: int, why: str, now: int) -> None:
+async def overtake(tx: Tx, request_id: int, why: Notice, now: int) -> None:
     """The request was settled otherwise: what still waits to be done to it or its applicant is not needed.
 
     A running one is left to find out by itself, from the room. What is to be done to the inviter of a third-party
@@ -305,30 +308,34 @@ async def overtake(tx: Tx, request_id: int, why: str, now: int) -> None:
     await _overtake(tx, of_the_request, request_id, why, now)
 
 
-async def overtake_all(tx: Tx, room_id: str, why: str, now: int) -> None:
+async def overtake_all(tx: Tx, room_id: str, why: Notice, now: int) -> None:
     """Nothing more is to be done at a room's door."""
     await _overtake(tx, f"room_id = $1 AND {_AT_THE_DOOR}", room_id, why, now)
 
 
-async def overtake_going(tx: Tx, room_id: str, why: str, now: int) -> None:
+async def overtake_going(tx: Tx, room_id: str, why: Notice, now: int) -> None:
     """The bot's way in or out of a room, as far as it still waits, is not the way any more."""
     await _overtake(tx, "room_id = $1 AND act IN ('join', 'leave')", room_id, why, now)
 
 
-async def _overtake(tx: Tx, which: str, about: int | str, why: str, now: int) -> None:
+async def _overtake(tx: Tx, which: str, about: int | str, why: Notice, now: int) -> None:
     """What still waits of these effects is not to be done: `which` says of what ($1) they are."""
     await tx.execute(
-        f"UPDATE effects SET state = 'overtaken', why = $2, ended_at = $3 WHERE {_WAITS} AND {which}", about, why, now
+        f"UPDATE effects SET state = 'overtaken', why = $2, ended_at = $3 WHERE {_WAITS} AND {which}",
+        about,
+        dumps(why),
+        now,
     )
 
 
 async def forget_unsaid(tx: Tx, before: int, now: int) -> None:
     """Give up what could not be said since a moment: there may be addresses of people in it."""
     await tx.execute(
-        "UPDATE effects SET state = 'overtaken', why = 'it is too old to be said', ended_at = $2, content_json = '{}' "
+        "UPDATE effects SET state = 'overtaken', why = $3, ended_at = $2, content_json = '{}' "
         "WHERE act = 'say' AND state IN ('due', 'blocked') AND created_at < $1",
         before,
         now,
+        dumps(because("overtaken.too_old_to_say")),
     )
 
 
@@ -442,7 +449,7 @@ class Open:
     state: str
     due_at: int
     attempts: int
-    why: str | None
+    why: Notice | None
 
 
 _OPEN = Row(Open, "effects")

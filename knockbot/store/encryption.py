@@ -10,6 +10,7 @@ from typing import Any
 
 from knockbot.documents.text import storable
 from knockbot.domain import nesting
+from knockbot.domain.notices import Notice, because, dumps
 from knockbot.store.db import Tx
 from knockbot.store.rows import Row
 from knockbot.times import DAY
@@ -152,7 +153,7 @@ async def store_mail(tx: Tx, mail: Iterable[tuple[str, Mapping[str, Any]]], now:
             if came > DAILY:
                 continue
             if came == DAILY:
-                raw, fault = None, "too much of one sender"
+                raw, fault = None, dumps(because("unreadable.too_many"))
                 log.warning("%s sends the bot's device too much: the rest of today's is not read", sender)
         await tx.execute(
             "INSERT INTO mail (kind, digest, raw, sender, fault, received_at) VALUES ($1, $2, $3, $4, $5, $6) "
@@ -191,12 +192,12 @@ async def mail_taken(tx: Tx, seq: int, now: int) -> None:
     await tx.execute("DELETE FROM mail WHERE raw IS NULL AND (digest IS NULL OR received_at < $1)", now - KEEP)
 
 
-async def mail_skipped(tx: Tx, seq: int, now: int, fault: str) -> bool:
+async def mail_skipped(tx: Tx, seq: int, now: int, fault: Notice) -> bool:
     """Forget the text of what cannot be read; true if it is the first such of its sender within a day."""
     sender = await tx.fetchval("SELECT sender FROM mail WHERE seq = $1", seq)
     before = "SELECT count(*) FROM mail WHERE sender = $1 AND received_at > $2 AND fault IS NOT NULL"
     is_first = sender is None or not await tx.fetchval(before, sender, now - KEEP)
-    await tx.execute("UPDATE mail SET fault = $2 WHERE seq = $1", seq, storable(fault))
+    await tx.execute("UPDATE mail SET fault = $2 WHERE seq = $1", seq, dumps(fault))
     await mail_taken(tx, seq, now)
     return bool(is_first)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from knockbot.domain.notices import Notice, dumps
 from knockbot.store import encryption
 from knockbot.store.db import Tx, listed, portions
 from knockbot.store.rows import Row
@@ -198,9 +199,9 @@ async def failed(tx: Tx, seq: int) -> int:
     return int(attempts)
 
 
-async def set_aside(tx: Tx, seq: int, fault: str) -> None:
+async def set_aside(tx: Tx, seq: int, fault: Notice) -> None:
     """Take an event that cannot be handled out of the way of the rest; its text stays for the operator."""
-    await tx.execute("UPDATE inbox SET fault = $2 WHERE seq = $1", seq, fault)
+    await tx.execute("UPDATE inbox SET fault = $2 WHERE seq = $1", seq, dumps(fault))
 
 
 async def forget_old(tx: Tx, now: int) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, fields, replace
-
-from mautrix.util.async_db import Scheme
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+from functools import lru_cache
+from typing import Any
 
 from knockbot.domain.compare import KnockOnRecord
 from knockbot.domain.model import (
@@ -23,33 +23,50 @@ from knockbot.domain.model import (
     ThirdPartyInvite,
     Verdict,
 )
+from knockbot.domain.notices import Notice, because, decoded, dumps, encoded
 from knockbot.store.db import Tx, for_update, listed, portions
 from knockbot.store.rows import Column, Row, optional
 from knockbot.times import MINUTE
 
+_REASONS = ("unknown", "doubt", "told")
 
+
+@lru_cache(maxsize=256)
 def _decision(text: str) -> Decision:
     data = json.loads(text)
-    missed = tuple(Miss(**miss) for miss in data.pop("missed", ()))
-    return Decision(verdict=Verdict(data.pop("verdict")), missed=missed, **data)
+    missed = tuple(Miss(miss["rule"], decoded(miss["why"])) for miss in data.pop("missed"))
+    return Decision(Verdict(data.pop("verdict")), missed=missed, **(data | _decoded(data, _REASONS)))
 
 
-def _written(value: Decision | Answer | ThirdPartyInvite) -> str:
-    """A value as short JSON, without the fields that say no more than they do by themselves."""
-    usual = {field.name: field.default for field in fields(value)}
-    said = {name: part for name, part in asdict(value).items() if part != usual[name]}
-    return json.dumps(said, separators=(",", ":"))
+def _written_decision(decision: Decision) -> str:
+    """A decision as JSON; its reasons as notices are written down."""
+    missed = [{"rule": miss.rule, "why": encoded(miss.why)} for miss in decision.missed]
+    plain = asdict(replace(decision, missed=(), unknown=None, doubt=None, told=None))
+    return json.dumps(plain | _encoded(decision, _REASONS) | {"missed": missed})
+
+
+def _encoded(value: Decision | Answer, names: Iterable[str]) -> dict[str, Any]:
+    said: dict[str, Notice | None] = {name: getattr(value, name) for name in names}
+    return {name: encoded(reason) for name, reason in said.items() if reason is not None}
+
+
+def _decoded(data: Mapping[str, Any], names: Iterable[str]) -> dict[str, Notice]:
+    return {name: decoded(data[name]) for name in names if data.get(name) is not None}
 
 
 def _invite(text: str) -> ThirdPartyInvite:
     data = json.loads(text)
-    keys = tuple(IdentityKey(**key) for key in data.pop("keys", ()))
+    keys = tuple(IdentityKey(**key) for key in data.pop("keys"))
     return ThirdPartyInvite(keys=keys, **data)
 
 
 def _answer(text: str) -> Answer:
     data = json.loads(text)
-    return Answer(verdict=Verdict(data.pop("verdict")), **data)
+    return Answer(verdict=Verdict(data.pop("verdict")), **(data | _decoded(data, ("told",))))
+
+
+def _written_answer(answer: Answer) -> str:
+    return json.dumps(asdict(replace(answer, told=None)) | _encoded(answer, ("told",)))
 
 
 _REQUEST = Row(
@@ -108,7 +125,7 @@ async def open_invite(
         now,
         invite.token,
         issued_by or invite.inviter,
-        _written(invite),
+        json.dumps(asdict(invite)),
         issued_by,
     )
     return _REQUEST.one(row)
@@ -489,7 +506,7 @@ async def invite_replaced(tx: Tx, request_id: int, invite: ThirdPartyInvite, now
         request_id,
         invite.event_id,
         invite.inviter,
-        _written(invite),
+        json.dumps(asdict(invite)),
         now,
     )
 
@@ -501,7 +518,7 @@ async def planted(tx: Tx, request: Request, event_id: str) -> None:
         "UPDATE requests SET event_id = $2, invite_json = $3 WHERE id = $1",
         request.id,
         event_id,
-        _written(replace(request.invite, event_id=event_id)),
+        json.dumps(asdict(replace(request.invite, event_id=event_id))),
     )
 
 
@@ -528,13 +545,13 @@ async def rose(tx: Tx, room_id: str, inviter: str) -> None:
 
 async def judged(tx: Tx, request_id: int, decision: Decision) -> None:
     """Keep what the policy said, and why."""
-    brief = _brief(decision, MISSES_PENDING)
-    await tx.execute("UPDATE requests SET decision_json = $2 WHERE id = $1", request_id, _written(brief))
+    brief = _written_decision(_brief(decision, MISSES_PENDING))
+    await tx.execute("UPDATE requests SET decision_json = $2 WHERE id = $1", request_id, brief)
 
 
 async def answered(tx: Tx, request_id: int, answer: Answer | None) -> None:
     """Set the binding word, or take it back."""
-    text = None if answer is None else _written(answer)
+    text = None if answer is None else _written_answer(answer)
     await tx.execute("UPDATE requests SET answer_json = $2, trouble = NULL WHERE id = $1", request_id, text)
 
 
@@ -562,15 +579,12 @@ REASON_SETTLED = 300
 NAME_SETTLED = 100
 """Characters of a reason and of a display name that are kept of a settled request."""
 
-BYTES_EACH = 2
-"""Bytes that are kept for each of these characters: of scripts that take more, fewer characters are kept."""
-
 MISSES_PENDING = 20
 MISSES_SETTLED = 3
 """Rules that did not match of which it is kept why, while a request is pending and afterwards."""
 
-WHY_SETTLED = 200
-"""Characters that are kept of each of these reasons afterwards."""
+WHY_SETTLED = 800
+"""Characters of JSON up to which each of these reasons is kept afterwards."""
 
 INVITE_SETTLED = 2000
 """Characters of a third-party invite, beyond which its keys are kept no longer than it may be used."""
@@ -578,12 +592,12 @@ INVITE_SETTLED = 2000
 
 async def _shortened(tx: Tx, request: Request) -> Request:
     """A settled request without what makes it long: it is kept for ever, and strangers wrote most of it."""
-    standing, reason = State.STANDING, _cut(request.reason, REASON_SETTLED)
+    standing = State.STANDING
     short = replace(
         request,
-        reason=reason,
-        reason_length=len(request.reason) if reason != request.reason else request.reason_length,
-        display_name=_cut(request.display_name, NAME_SETTLED) if request.display_name is not None else None,
+        reason=request.reason[:REASON_SETTLED],
+        reason_length=len(request.reason) if len(request.reason) > REASON_SETTLED else request.reason_length,
+        display_name=request.display_name[:NAME_SETTLED] if request.display_name is not None else None,
         decision=_brief(request.decision, MISSES_SETTLED, WHY_SETTLED) if request.decision is not None else None,
         invite=_without_keys(request.invite) if request.invite and request.state is not standing else request.invite,
     )
@@ -595,43 +609,32 @@ async def _shortened(tx: Tx, request: Request) -> Request:
             short.reason,
             short.reason_length,
             short.display_name,
-            _written(short.decision) if short.decision is not None else None,
-            _written(short.invite) if short.invite is not None else None,
+            _written_decision(short.decision) if short.decision is not None else None,
+            json.dumps(asdict(short.invite)) if short.invite is not None else None,
         )
-        if tx.scheme == Scheme.SQLITE:
-            await _put_together(tx, short.id)
     return short
-
-
-async def _put_together(tx: Tx, request_id: int) -> None:
-    """Have a row that became short share a page of SQLite's file with others: left where it is, it keeps the page that
-    it filled. Given another place and its own again, it is written anew."""
-    await tx.execute("PRAGMA defer_foreign_keys = ON")
-    await tx.execute("UPDATE requests SET id = -id WHERE id = $1", request_id)
-    await tx.execute("UPDATE requests SET id = -id WHERE id = $1", -request_id)
-
-
-def _cut(text: str, most: int) -> str:
-    """The beginning of a text: so many characters, or fewer where they take more than `BYTES_EACH`."""
-    return text[:most].encode()[: BYTES_EACH * most].decode(errors="ignore")
 
 
 def _brief(decision: Decision, most: int, why: int | None = None) -> Decision:
     """A decision with the first rules that did not match, the others counted: a policy may have a thousand.
 
-    `why` is how many characters are kept of each reason.
+    `why` is up to how many characters of JSON each reason is kept.
     """
-    kept = tuple(replace(miss, why=miss.why[:why]) for miss in decision.missed[:most])
+    kept = tuple(replace(miss, why=_kept(miss.why, why)) for miss in decision.missed[:most])
     left_out = decision.left_out + len(decision.missed) - len(kept)
-    unknown = decision.unknown[:why] if decision.unknown is not None else None
+    unknown = _kept(decision.unknown, why) if decision.unknown is not None else None
     return replace(decision, missed=kept, left_out=left_out, unknown=unknown)
+
+
+def _kept(why: Notice, most: int | None) -> Notice:
+    return why if most is None or len(dumps(why)) <= most else because("finding.not_kept")
 
 
 def _without_keys(invite: ThirdPartyInvite) -> ThirdPartyInvite:
     """A long invite without any of its keys: without some of them only, it could be one that a rule trusts."""
-    if len(_written(invite)) <= INVITE_SETTLED:
+    if len(json.dumps(asdict(invite))) <= INVITE_SETTLED:
         return invite
-    return replace(invite, keys=(), display_name=_cut(invite.display_name, NAME_SETTLED))
+    return replace(invite, keys=(), display_name=invite.display_name[:NAME_SETTLED])
 
 
 async def put_out(tx: Tx, room_id: str, user_id: str, state: State, now: int) -> None:
@@ -664,9 +667,9 @@ async def reopened(tx: Tx, request_id: int, now: int) -> None:
     )
 
 
-async def in_trouble(tx: Tx, request_id: int, trouble: str) -> None:
+async def in_trouble(tx: Tx, request_id: int, trouble: Notice) -> None:
     """Note why the act for this request was given up."""
-    await tx.execute("UPDATE requests SET trouble = $2 WHERE id = $1", request_id, trouble)
+    await tx.execute("UPDATE requests SET trouble = $2 WHERE id = $1", request_id, dumps(trouble))
 
 
 async def put_on_card(tx: Tx, request_id: int, card_id: int) -> None:

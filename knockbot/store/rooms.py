@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from knockbot.domain.fitness import Concern
+from knockbot.domain.notices import Notice, dumps
 from knockbot.domain.words import labels
 from knockbot.store.db import Tx
 from knockbot.store.rows import Column, Row
@@ -24,7 +25,8 @@ class ProtectedRoom:
     protected_by: str
     protected_at: int
     locked: bool = False
-    trouble: str | None = None
+    trouble: Notice | None = None
+    """What the moderators were last told is missing."""
     name: str = field(default="", compare=False)
     """What it calls itself."""
     concerns: tuple[Concern, ...] = field(default=(), compare=False)
@@ -106,19 +108,20 @@ async def unlock_others(tx: Tx, locked: set[str]) -> list[ProtectedRoom]:
     return others
 
 
-async def configured_trouble(tx: Tx, entry: str, trouble: str | None) -> bool:
+async def configured_trouble(tx: Tx, entry: str, trouble: Notice | None) -> bool:
     """Note why an entry of the config file is not protected yet, or that it is; true if that is news."""
     known = await tx.fetchval("SELECT trouble FROM config_troubles WHERE entry = $1", entry)
-    if known == trouble:
+    told = dumps(trouble) if trouble is not None else None
+    if known == told:
         return False
-    if trouble is None:
+    if told is None:
         await tx.execute("DELETE FROM config_troubles WHERE entry = $1", entry)
     else:
         await tx.execute(
             "INSERT INTO config_troubles (entry, trouble) VALUES ($1, $2) "
             "ON CONFLICT (entry) DO UPDATE SET trouble = $2",
             entry,
-            trouble,
+            told,
         )
     return True
 
@@ -130,13 +133,13 @@ async def forget_troubles(tx: Tx, entries: set[str]) -> None:
     await tx.executemany("DELETE FROM config_troubles WHERE entry = $1", gone)
 
 
-async def set_trouble(tx: Tx, room_id: str, trouble: str | None) -> bool:
+async def set_trouble(tx: Tx, room_id: str, trouble: Notice | None) -> bool:
     """Note what the moderators are told is missing; true if they have not been told this yet."""
     row = await tx.fetchrow(
         "UPDATE rooms SET trouble = $2 WHERE room_id = $1 AND coalesce(trouble, '') <> coalesce($2, '') "
         "RETURNING room_id",
         room_id,
-        trouble,
+        dumps(trouble) if trouble is not None else None,
     )
     return row is not None
 

@@ -5,7 +5,7 @@
     return _REQUEST.all(rows)
 
 A field is read from the column of its name. A truth is made of the number that SQLite has for it, and a word of an
-enumeration of its text; anything else that is no plain value says how it is read.
+enumeration of its text, and a notice of its JSON; anything else that is no plain value says how it is read.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from enum import Enum
 from types import UnionType
 from typing import Any, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from knockbot.domain.notices import Notice, loads
 
 T = TypeVar("T")
 
@@ -95,6 +97,8 @@ def _part(make: type, name: str, hint: Any, said: str | Column | Row[Any]) -> Co
     kind, may_be_nothing = _kind(hint)
     if kind in PLAIN:
         return Column(said)
+    if kind is Notice:
+        return Column(said, optional(loads) if may_be_nothing else loads)
     assert isinstance(kind, type), f"{make.__name__}.{name} has to say how it is read"
     assert kind is bool or issubclass(kind, Enum), f"{make.__name__}.{name} has to say how it is read"
     read = bool if kind is bool else _word(kind)

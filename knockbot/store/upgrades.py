@@ -1,6 +1,7 @@
 """The schema, as the steps that led to it; a released step is never changed, only followed by another.
 
-Times are milliseconds since the epoch. Columns called `*_json` hold JSON text. Raw events stay JSON text too, in
+Times are milliseconds since the epoch. Columns called `*_json` hold JSON text. `trouble`, `why` and `fault` are notices
+(`domain/notices.py`), as JSON text too: no sentence is stored but what people wrote. Raw events stay JSON text too, in
 which NUL is an escape: PostgreSQL cannot hold the character itself.
 """
 
@@ -110,7 +111,7 @@ CREATE TABLE management_rooms (
 );
 
 -- Protected rooms. `name` is what a room calls itself, `label` what people read, which tells rooms of one name apart,
--- `trouble` is what the moderators were last told is missing.
+-- `trouble` is what the moderators were last told is missing: a notice (`domain/notices.py`).
 CREATE TABLE rooms (
     room_id         TEXT PRIMARY KEY,
     management_room TEXT NOT NULL,
@@ -147,7 +148,7 @@ CREATE TABLE pins (
     PRIMARY KEY (place, name)
 );
 
--- Entries of the config file that are not protected yet, and what was told to be missing.
+-- Entries of the config file that are not protected yet, and what was told to be missing: a notice.
 CREATE TABLE config_troubles (
     entry   TEXT PRIMARY KEY,
     trouble TEXT NOT NULL
@@ -268,14 +269,14 @@ CREATE INDEX effects_on_user ON effects (room_id, user_id, id);
 -- Who was told of a rejection of late, for the limits.
 CREATE INDEX effects_telling ON effects (created_at) WHERE act = 'write';
 
--- Who decided what, when, by which rule; only ever added to.
+-- Who decided what, when, by which rule; only ever added to. `kind` and `detail_json` are of `domain/records.py`.
 CREATE TABLE audit (
     id              {serial},
     at              BIGINT NOT NULL,
     room_id         TEXT NOT NULL,
     request_id      BIGINT,
     actor           TEXT NOT NULL,
-    what            TEXT NOT NULL,
+    kind            TEXT NOT NULL,
     detail_json     TEXT NOT NULL
 );
 CREATE INDEX audit_of_request ON audit (request_id);

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from knockbot.domain.criteria import Condition, read_when
-from knockbot.domain.model import Facts, IdentityKey, InviteFacts, Kind, Knock, Known, Truth
+from knockbot.domain.model import Decision, Facts, Finding, IdentityKey, InviteFacts, Kind, Knock, Known, Truth
+from knockbot.domain.notices import Notice
+from knockbot.domain.reasons import foreign, in_words
 
 KNOCK = Knock(
     room_id="!garden:tulip.example",
@@ -16,7 +20,7 @@ FACTS = Facts(
     member_of={
         "#in:tulip.example": Known(Truth.TRUE),
         "#out:tulip.example": Known(Truth.FALSE),
-        "#dark:tulip.example": Known(Truth.UNKNOWN, "the bot is not joined there"),
+        "#dark:tulip.example": Known(Truth.UNKNOWN, foreign("the bot is not joined there")),
     },
 )
 
@@ -46,3 +50,18 @@ WHY_UNKNOWN = 'whether the user is in "#dark:tulip.example" (the bot is not join
 def when(data: object, kinds: frozenset[Kind] = KNOCKS) -> Condition:
     """The condition that this `when` of a rule describes."""
     return read_when(data, ("when",), kinds)
+
+
+def told(finding: Finding) -> Finding:
+    """The same with its reason in words."""
+    return Finding(finding.truth, foreign(in_words(finding.why)))
+
+
+def decision_told(decision: Decision) -> Decision:
+    """The same with each reason in words."""
+
+    def words(reason: Notice | None) -> Notice | None:
+        return foreign(in_words(reason)) if reason is not None else None
+
+    missed = tuple(replace(miss, why=foreign(in_words(miss.why))) for miss in decision.missed)
+    return replace(decision, missed=missed, unknown=words(decision.unknown), doubt=words(decision.doubt))

@@ -25,8 +25,9 @@ from knockbot.domain.model import (
     Verdict,
 )
 from knockbot.domain.policy import MAX_MEMORY, POLICY_KEYS, Announce, Fate, Policy, decide, parse_policy
+from knockbot.domain.reasons import foreign
 from knockbot.errors import Fault
-from tests.domain.doors import FACTS, INVITE, KNOCK, NO, UNKNOWN, WHY_NO, WHY_UNKNOWN, YES
+from tests.domain.doors import FACTS, INVITE, KNOCK, NO, UNKNOWN, WHY_NO, WHY_UNKNOWN, YES, decision_told
 
 BY_MOD = {"inviter": "@mod:tulip.example"}
 ANYBODY = {"inviter": "*"}
@@ -61,13 +62,13 @@ POLICY: dict[str, Any] = {
 ANA = Knock("!garden:example.org", "@ana:university.example", "$knock", "I am a student of botany")
 NOT_OURS = Facts("example.org", {"#space:example.org": Known(Truth.FALSE)})
 
-NOT_TROUBLE = Miss("known trouble", 'server is not "*.spam.example" or "evil.example"')
-NOT_A_MEMBER = Miss("our people", 'user is not in "#space:example.org"')
+NOT_TROUBLE = Miss("known trouble", foreign('server is not "*.spam.example" or "evil.example"'))
+NOT_A_MEMBER = Miss("our people", foreign('user is not in "#space:example.org"'))
 
 
 def in_space(truth: Truth, why: str = "") -> Facts:
     """The base facts with what is known about the space."""
-    return replace(NOT_OURS, member_of={"#space:example.org": Known(truth, why)})
+    return replace(NOT_OURS, member_of={"#space:example.org": Known(truth, foreign(why))})
 
 
 # --- deciding -------------------------------------------------------------------------------------------------
@@ -99,7 +100,7 @@ def in_space(truth: Truth, why: str = "") -> Facts:
                 "our people",
                 None,
                 (NOT_TROUBLE,),
-                'whether the user is in "#space:example.org" (the bot is not joined there)',
+                foreign('whether the user is in "#space:example.org" (the bot is not joined there)'),
             ),
         ),
         (
@@ -112,7 +113,7 @@ def in_space(truth: Truth, why: str = "") -> Facts:
                 (
                     NOT_TROUBLE,
                     NOT_A_MEMBER,
-                    Miss("says who they are", 'reason does not match "(?i)student|staff"'),
+                    Miss("says who they are", foreign('reason does not match "(?i)student|staff"')),
                 ),
             ),
         ),
@@ -126,8 +127,8 @@ def in_space(truth: Truth, why: str = "") -> Facts:
                 (
                     NOT_TROUBLE,
                     NOT_A_MEMBER,
-                    Miss("says who they are", 'user is not "@*:university.example"'),
-                    Miss("empty reason", "reason has 24 characters, not fewer than 3"),
+                    Miss("says who they are", foreign('user is not "@*:university.example"')),
+                    Miss("empty reason", foreign("reason has 24 characters, not fewer than 3")),
                 ),
             ),
         ),
@@ -136,7 +137,7 @@ def in_space(truth: Truth, why: str = "") -> Facts:
 def test_the_first_rule_that_matches_decides_and_the_misses_before_it_are_told(
     knock: Knock, facts: Facts, decision: Decision
 ) -> None:
-    assert decide(knock, facts, parse_policy(POLICY)) == decision
+    assert decision_told(decide(knock, facts, parse_policy(POLICY))) == decision
 
 
 def rule(when: object, then: str, **more: object) -> dict[str, object]:
@@ -146,18 +147,18 @@ def rule(when: object, then: str, **more: object) -> dict[str, object]:
 
 def verdict_of(*rules: dict[str, object], **more: object) -> Decision:
     """What a policy of these rules decides on the base knock."""
-    return decide(KNOCK, FACTS, parse_policy({"rules": list(rules), **more}))
+    return decision_told(decide(KNOCK, FACTS, parse_policy({"rules": list(rules), **more})))
 
 
 def test_a_rule_without_name_is_told_by_its_place() -> None:
     assert verdict_of(rule(NO, "ban"), rule(YES, "accept")) == Decision(
-        Verdict.ACCEPT, "#2", missed=(Miss("#1", WHY_NO),)
+        Verdict.ACCEPT, "#2", missed=(Miss("#1", foreign(WHY_NO)),)
     )
 
 
 def test_a_rule_after_an_unknown_one_is_not_asked() -> None:
     decision = verdict_of(rule(UNKNOWN, "ban", reason="no"), rule(YES, "accept"), otherwise="accept")
-    assert decision == Decision(Verdict.FORWARD, "#1", unknown=WHY_UNKNOWN)
+    assert decision == Decision(Verdict.FORWARD, "#1", unknown=foreign(WHY_UNKNOWN))
 
 
 def test_a_match_before_an_unknown_rule_decides() -> None:
@@ -168,7 +169,7 @@ def test_a_match_before_an_unknown_rule_decides() -> None:
 
 def test_rules_for_third_party_invites_are_passed_over_and_count_as_places_only() -> None:
     decision = verdict_of(rule(BY_MOD, "ban", **{"for": "third_party_invite"}), rule(NO, "ban"), otherwise="accept")
-    assert decision == Decision(Verdict.ACCEPT, "otherwise", missed=(Miss("#2", WHY_NO),))
+    assert decision == Decision(Verdict.ACCEPT, "otherwise", missed=(Miss("#2", foreign(WHY_NO)),))
 
 
 def test_a_rule_for_two_kinds_judges_knocks_too() -> None:
@@ -261,11 +262,12 @@ TOO_LONG = "whether the reason matches (it is too long for so many patterns)"
 
 
 def decided(reason: str, *rules: dict[str, object]) -> Decision:
-    return decide(replace(KNOCK, reason=reason), FACTS, parse_policy({"rules": list(rules), "otherwise": "accept"}))
+    policy = parse_policy({"rules": list(rules), "otherwise": "accept"})
+    return decision_told(decide(replace(KNOCK, reason=reason), FACTS, policy))
 
 
 def test_a_text_that_is_too_long_for_the_patterns_of_a_policy_is_left_to_people() -> None:
-    assert decided(GROWS, rule(COSTLY, "ban")) == Decision(Verdict.FORWARD, "#1", unknown=TOO_LONG)
+    assert decided(GROWS, rule(COSTLY, "ban")) == Decision(Verdict.FORWARD, "#1", unknown=foreign(TOO_LONG))
 
 
 def test_a_text_of_five_thousand_bytes_is_judged_by_as_many_patterns_as_a_policy_may_have() -> None:
@@ -294,7 +296,7 @@ def test_a_display_name_counts_as_a_reason_does() -> None:
     knock = replace(KNOCK, display_name="\ufdfa" * 500)
     policy = parse_policy({"rules": [rule({"display_name_matches": COSTLY["reason_matches"]}, "ban")]})
 
-    assert decide(knock, FACTS, policy).unknown == TOO_LONG.replace("reason", "display name")
+    assert decision_told(decide(knock, FACTS, policy)).unknown == foreign(TOO_LONG.replace("reason", "display name"))
 
 
 def test_a_policy_knows_how_much_memory_it_takes_at_most() -> None:
@@ -333,7 +335,7 @@ TPI: dict[str, Any] = {
     ],
     "otherwise": "reject",
 }
-NOT_MANY = Miss("too many", "inviter made 1 third-party invite in that time, not more than 5")
+NOT_MANY = Miss("too many", foreign("inviter made 1 third-party invite in that time, not more than 5"))
 
 
 def invited(**changed: Any) -> Facts:
@@ -349,7 +351,10 @@ def invited(**changed: Any) -> Facts:
         (
             invited(power=0),
             Decision(
-                Verdict.FORWARD, "otherwise", None, (NOT_MANY, Miss("moderators", "inviter has power 0, less than 50"))
+                Verdict.FORWARD,
+                "otherwise",
+                None,
+                (NOT_MANY, Miss("moderators", foreign("inviter has power 0, less than 50"))),
             ),
         ),
         (
@@ -358,35 +363,40 @@ def invited(**changed: Any) -> Facts:
                 Verdict.FORWARD,
                 "otherwise",
                 None,
-                (NOT_MANY, Miss("moderators", "a key of the invite names no identity server, so it holds for ever")),
+                (
+                    NOT_MANY,
+                    Miss("moderators", foreign("a key of the invite names no identity server, so it holds for ever")),
+                ),
             ),
         ),
         (
-            invited(member=Known(Truth.UNKNOWN, "busy")),
-            Decision(Verdict.FORWARD, "moderators", None, (NOT_MANY,), "whether the inviter is in the room (busy)"),
+            invited(member=Known(Truth.UNKNOWN, foreign("busy"))),
+            Decision(
+                Verdict.FORWARD, "moderators", None, (NOT_MANY,), foreign("whether the inviter is in the room (busy)")
+            ),
         ),
         (
-            invited(valid=Known(Truth.UNKNOWN, "id.example does not answer")),
+            invited(valid=Known(Truth.UNKNOWN, foreign("id.example does not answer"))),
             Decision(
                 Verdict.FORWARD,
                 "moderators",
                 None,
                 (NOT_MANY,),
-                doubt="nobody could say whether its keys hold (id.example does not answer)",
+                doubt=foreign("nobody could say whether its keys hold (id.example does not answer)"),
             ),
         ),
         (
             invited(valid=Known(Truth.FALSE)),
-            Decision(Verdict.FORWARD, "moderators", None, (NOT_MANY,), doubt="its keys do not hold"),
+            Decision(Verdict.FORWARD, "moderators", None, (NOT_MANY,), doubt=foreign("its keys do not hold")),
         ),
     ],
 )
 def test_a_third_party_invite_is_judged_by_its_own_rules(facts: Facts, decision: Decision) -> None:
-    assert decide(KNOCK, facts, parse_policy(TPI), Kind.THIRD_PARTY_INVITE) == decision
+    assert decision_told(decide(KNOCK, facts, parse_policy(TPI), Kind.THIRD_PARTY_INVITE)) == decision
 
 
 @pytest.mark.parametrize("verdict", list(Verdict))
-@pytest.mark.parametrize("valid", [Known(Truth.FALSE, "told so"), Known(Truth.UNKNOWN)])
+@pytest.mark.parametrize("valid", [Known(Truth.FALSE, foreign("told so")), Known(Truth.UNKNOWN)])
 @pytest.mark.parametrize("by", ["a rule", "otherwise"])
 def test_what_nobody_vouched_for_is_never_accepted_and_all_else_stands(by: str, valid: Known, verdict: Verdict) -> None:
     said = {"rules": [rule(ANYBODY, verdict.value, **FOR_INVITES)]}
@@ -417,7 +427,9 @@ def test_each_kind_has_its_own_otherwise_and_who_redeems_what_was_accepted_is_ac
         ("@eve:a.spam.example", Decision(Verdict.BAN, "bad servers")),
         (
             "@ana:tulip.example",
-            Decision(Verdict.ACCEPT, "otherwise", None, (Miss("bad servers", 'server is not "*.spam.example"'),)),
+            Decision(
+                Verdict.ACCEPT, "otherwise", None, (Miss("bad servers", foreign('server is not "*.spam.example"')),)
+            ),
         ),
     ],
 )
@@ -425,7 +437,7 @@ def test_whoever_redeems_an_invite_is_judged_as_who_they_are(user_id: str, decis
     knock = replace(KNOCK, user_id=user_id)
     # The keys have done their work: whether they are still valid says nothing about who came in.
     facts = invited(valid=Known(Truth.FALSE))
-    assert decide(knock, facts, parse_policy(TPI), Kind.REDEEMED_INVITE) == decision
+    assert decision_told(decide(knock, facts, parse_policy(TPI), Kind.REDEEMED_INVITE)) == decision
 
 
 def test_a_policy_for_one_kind_needs_the_facts_of_that_kind_only() -> None:

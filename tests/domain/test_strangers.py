@@ -15,6 +15,7 @@ from knockbot.documents.text import END_ISOLATE, ISOLATE, LEFT_TO_RIGHT, harmles
 from knockbot.domain.card import NOTHING_ELSE, Around, applicant, card, decision_line
 from knockbot.domain.model import Answer, IdentityKey, Kind, Request, State, ThirdPartyInvite, Verdict
 from knockbot.domain.plan import ACT_OF
+from knockbot.domain.reasons import foreign
 from knockbot.domain.words import Words, block, bold, code, letters, lines, room, rule, user, words
 
 ANA, MOD, GARDEN, MODS = "@ana:tulip.example", "@mod:tulip.example", "!garden", "!mods"
@@ -107,7 +108,7 @@ def test_no_link_of_a_stranger_can_be_clicked_with_markup_or_without(put: Any, l
 @pytest.mark.parametrize("link", LINKS)
 @pytest.mark.parametrize("hidden", [False, True])
 def test_none_in_a_name_a_reason_or_the_name_of_a_room_is_a_link(link: str, hidden: bool) -> None:
-    one = request(display_name=link, reason=link, user_id="@x:y", trouble=link)
+    one = request(display_name=link, reason=link, user_id="@x:y", trouble=foreign(link))
 
     said = card(one, link, ALL, Around(hidden=hidden))
 

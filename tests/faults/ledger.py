@@ -100,7 +100,7 @@ class Ledger:
                 by_user.setdefault(row["user_id"], []).append(row)
         lines: dict[int, list[str]] = {}
         for row in rows["audit"]:
-            lines.setdefault(row["request_id"], []).append(row["what"])
+            lines.setdefault(row["request_id"], []).append(row["kind"])
         found = [
             f"{user_id} was invited {count} times, without an accept"
             for (user_id, act), count in acts.items()

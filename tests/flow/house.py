@@ -13,6 +13,8 @@ from knockbot.config.policies import read_known_policy
 from knockbot.config.settings import read_settings
 from knockbot.documents.text import without_marks
 from knockbot.domain.model import Act, Request
+from knockbot.domain.notices import loads
+from knockbot.domain.reasons import in_words
 from knockbot.flow import configured
 from knockbot.flow.door import Door
 from knockbot.flow.worker import Action, Worker
@@ -231,7 +233,7 @@ class House:
     async def history(self, request: Request) -> list[tuple[str, str]]:
         """Who did what about a request."""
         async with self.db.tx() as tx:
-            return [(line.actor, line.what) for line in await audit.of_request(tx, request.id)]
+            return [(line.actor, line.kind) for line in await audit.of_request(tx, request.id)]
 
     async def effects(self, *states: str) -> dict[str, str]:
         """The effects by key, all or those in these states."""
@@ -243,7 +245,7 @@ class House:
         """The faults of events that could not be handled."""
         async with self.db.tx() as tx:
             rows = await tx.fetch("SELECT fault FROM inbox WHERE fault IS NOT NULL ORDER BY seq")
-        return [row["fault"] for row in rows]
+        return [in_words(loads(row["fault"])) for row in rows]
 
     async def waiting(self, room_id: str = GARDEN) -> int:
         """How many events of a room wait to be handled."""

@@ -11,6 +11,7 @@ import pytest
 
 from knockbot.demo.people import until
 from knockbot.domain.model import Message
+from knockbot.domain.reasons import foreign
 from knockbot.engine.inbox import ATTEMPTS, ROOMS_AT_ONCE, Inbox
 from knockbot.engine.turn import Handled, Turn
 from knockbot.engine.wakeups import Wakeups
@@ -203,7 +204,7 @@ async def test_what_fails_again_and_again_is_set_aside_in_the_end_and_the_rest_i
 
 
 async def test_what_fails_a_few_times_is_handled_in_its_turn(desk: Desk) -> None:
-    desk.trouble["bad"] = [ValueError("what"), Later("busy"), ValueError("what")]
+    desk.trouble["bad"] = [ValueError("what"), Later(foreign("busy")), ValueError("what")]
     await desk.store(said("bad"), said("good"))
     for _ in range(4):
         await desk.work()
@@ -214,7 +215,7 @@ async def test_what_fails_a_few_times_is_handled_in_its_turn(desk: Desk) -> None
 
 
 async def test_a_clear_no_sets_the_event_aside(desk: Desk) -> None:
-    desk.trouble["bad"] = [Never("no")]
+    desk.trouble["bad"] = [Never(foreign("no"))]
     await desk.store(said("bad"), said("good"))
     await desk.work()
 
@@ -223,7 +224,7 @@ async def test_a_clear_no_sets_the_event_aside(desk: Desk) -> None:
 
 
 async def test_a_room_whose_event_has_to_wait_rests_and_no_other(desk: Desk) -> None:
-    desk.trouble["busy"] = [Later("busy", retry_after=50)]
+    desk.trouble["busy"] = [Later(foreign("busy"), retry_after=50)]
     await desk.store(said("busy"), said("after"), said("x", "!other"))
     await desk.work()
     assert desk.handled == ["x"]
@@ -237,7 +238,7 @@ async def test_a_room_whose_event_has_to_wait_rests_and_no_other(desk: Desk) -> 
 
 async def test_a_silent_homeserver_is_no_fault_of_the_event(desk: Desk) -> None:
     """However long it is silent: nothing is set aside for that."""
-    desk.trouble["x"] = [Later("silent", unreachable=True) for _ in range(5 * ATTEMPTS)]
+    desk.trouble["x"] = [Later(foreign("silent"), unreachable=True) for _ in range(5 * ATTEMPTS)]
     await desk.store(said("x"))
     for _ in range(5 * ATTEMPTS + 1):
         await desk.work()
@@ -271,7 +272,7 @@ async def test_a_room_is_looked_at_in_its_own_turn_before_its_events(desk: Desk)
 
 @pytest.mark.parametrize("kind", [Later, ConnectionError])
 async def test_a_look_that_fails_is_made_again(desk: Desk, kind: type[Exception]) -> None:
-    desk.trouble[GARDEN] = [kind("away") for _ in range(3)]
+    desk.trouble[GARDEN] = [kind(foreign("away")) for _ in range(3)]
     desk.door.look_at(GARDEN)
     for _ in range(4):
         await desk.work()
@@ -284,7 +285,7 @@ async def test_a_look_that_fails_is_made_again(desk: Desk, kind: type[Exception]
 async def test_a_look_that_fails_again_and_again_does_not_hold_up_the_rooms_events(
     desk: Desk, kind: type[Exception]
 ) -> None:
-    desk.trouble[GARDEN] = [kind("what") for _ in range(100)]
+    desk.trouble[GARDEN] = [kind(foreign("what")) for _ in range(100)]
     desk.door.look_at(GARDEN)
     await desk.store(said("one"))
     for _ in range(ATTEMPTS):
@@ -299,7 +300,7 @@ async def test_a_look_that_fails_again_and_again_does_not_hold_up_the_rooms_even
 
 
 async def test_a_room_is_looked_at_however_long_the_homeserver_was_silent(desk: Desk) -> None:
-    desk.trouble[GARDEN] = [Later("silent", unreachable=True) for _ in range(5 * ATTEMPTS)]
+    desk.trouble[GARDEN] = [Later(foreign("silent"), unreachable=True) for _ in range(5 * ATTEMPTS)]
     desk.door.look_at(GARDEN)
     for _ in range(5 * ATTEMPTS + 1):
         await desk.work()
@@ -309,7 +310,7 @@ async def test_a_room_is_looked_at_however_long_the_homeserver_was_silent(desk: 
 
 
 async def test_a_look_that_cannot_be_made_does_not_hold_up_the_rooms_events(desk: Desk) -> None:
-    desk.trouble[GARDEN] = [Never("no")]
+    desk.trouble[GARDEN] = [Never(foreign("no"))]
     desk.door.look_at(GARDEN)
     await desk.store(said("one"))
     await desk.work()

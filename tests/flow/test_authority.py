@@ -8,6 +8,7 @@ import pytest
 
 from knockbot.config.settings import read_settings
 from knockbot.domain.model import State
+from knockbot.domain.reasons import foreign
 from knockbot.errors import Later
 from knockbot.matrix.cards import REQUEST_KEY
 from knockbot.store import policies
@@ -298,7 +299,7 @@ async def test_an_accept_that_waits_for_a_slow_server_falls_with_whoever_gave_it
 ) -> None:
     ruled.world.knock(GARDEN, FAR)
     await ruled.live()
-    ruled.world.play("invite", Later("their server is silent", retry_after=60))
+    ruled.world.play("invite", Later(foreign("their server is silent"), retry_after=60))
     ruled.click("✅", by=BOB)
     await ruled.live()
     fall(ruled.world)
@@ -387,7 +388,7 @@ async def test_an_accept_that_got_through_in_the_same_moment_is_undone(
 
     ruled.world.knock(GARDEN, FAR)
     await ruled.live()
-    ruled.world.play("invite", Later("no answer", retry_after=60), done=True)
+    ruled.world.play("invite", Later(foreign("no answer"), retry_after=60), done=True)
     ruled.click("✅", by=BOB)
     await ruled.hear()
     await ruled.work()
@@ -420,7 +421,7 @@ async def test_who_was_let_in_by_somebody_else_meanwhile_is_not_put_out(ruled: H
 
 async def test_a_rules_accept_can_be_overridden_as_well(ruled: House) -> None:
     await ruled.set_policy("otherwise: accept", author=BOB)
-    ruled.world.play("invite", Later("their server is silent", retry_after=600))
+    ruled.world.play("invite", Later(foreign("their server is silent"), retry_after=600))
     ruled.world.knock(GARDEN, FAR)
     await ruled.live()
     ruled.tell("reject 1 no", by=ALICE)

@@ -12,6 +12,7 @@ import pytest
 
 from knockbot.app import take_settings
 from knockbot.config.settings import read_settings
+from knockbot.domain.reasons import foreign
 from knockbot.errors import Later, Never
 from knockbot.flow import configured
 from knockbot.store import policies, rooms
@@ -141,8 +142,8 @@ async def test_a_policy_of_the_config_file_that_chat_had_word_for_word_is_the_fi
 MOVES: dict[str, Callable[[House], object]] = {
     "to somebody's room": lambda house: trap(house, ALIAS),
     "away": lambda house: house.world.aliases.pop(ALIAS),
-    "behind a silent server": lambda house: house.world.play("resolve", Later("silent"), times=9),
-    "behind a refusal": lambda house: house.world.play("resolve", Never("no"), times=9),
+    "behind a silent server": lambda house: house.world.play("resolve", Later(foreign("silent")), times=9),
+    "behind a refusal": lambda house: house.world.play("resolve", Never(foreign("no")), times=9),
 }
 
 
@@ -433,7 +434,7 @@ async def test_a_room_where_the_bot_has_no_power_yet_acts_as_soon_as_it_has(
 async def test_a_silent_homeserver_is_no_news_for_the_moderators(ready_url: str) -> None:
     async with housed(ready_url, rooms=entry()) as house:
         lawn(house, BOT)
-        house.world.play("member", Later("silent", unreachable=True))
+        house.world.play("member", Later(foreign("silent"), unreachable=True))
         assert not await house.keep_configured(enter=True)
         assert house.spoken() == []
         assert await house.keep_configured(enter=True)

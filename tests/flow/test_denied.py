@@ -6,6 +6,7 @@ import pytest
 
 from knockbot.domain.acl import SERVER_ACL
 from knockbot.domain.model import State
+from knockbot.domain.reasons import foreign
 from knockbot.errors import Later
 from tests.flow.house import GARDEN, House
 from tests.flow.world import ALICE, ANA, BOT, FAR, HOME
@@ -30,7 +31,7 @@ async def test_standing_knocks_of_a_server_that_is_denied_are_closed_and_said_on
     for user_id in far:
         request = await house.request(user_id)
         assert (request.state, request.by) == (State.REJECTED, BOT)
-        assert (BOT, "their server is denied") in await house.history(request)
+        assert (BOT, "denied") in await house.history(request)
         assert house.membership(user_id) == "leave"
     assert (house.membership(ANA), house.membership("@quick:quick.example")) == ("knock", "knock")
     assert len([text for text in house.spoken() if "server ACL" in text]) == 1
@@ -53,7 +54,7 @@ async def test_a_denied_servers_knock_that_is_found_standing_is_never_judged(hou
 
 async def test_an_accept_that_waits_for_a_server_ends_when_that_is_denied(house: House) -> None:
     await house.set_policy("otherwise: accept")
-    house.world.play("invite", Later("their server is silent"), times=100)
+    house.world.play("invite", Later(foreign("their server is silent")), times=100)
     await knocked(house, FAR)
 
     house.world.set_acl(GARDEN, **DENIED)

@@ -9,6 +9,7 @@ import pytest
 
 from knockbot.chat.times import moment
 from knockbot.domain.languages import Language
+from knockbot.domain.reasons import foreign
 from knockbot.errors import Later, Never
 from knockbot.flow import entry
 from knockbot.store import pending_protects, rooms
@@ -20,7 +21,7 @@ LAWN = "!lawn:tulip.example"
 BOB = "@bob:tulip.example"
 STRANGER = "@eve:evil.example"
 DAY = 24 * 3600
-NOT_INVITED = Never("the homeserver says: You are not invited to this room.", code="M_FORBIDDEN")
+NOT_INVITED = Never(foreign("the homeserver says: You are not invited to this room."), code="M_FORBIDDEN")
 
 
 async def room(house: House, room_id: str = LAWN) -> ProtectedRoom | None:
@@ -132,7 +133,7 @@ async def test_an_invite_from_another_server_is_taken_once_that_server_knows_of_
 async def test_an_invite_that_waits_to_be_taken_lets_nobody_else_call_the_bot_in(house: House) -> None:
     lawn(house, STRANGER)
     house.world.play("join", NOT_INVITED)
-    house.world.play("leave", Later("silent"))
+    house.world.play("leave", Later(foreign("silent")))
     house.world.change(LAWN, ALICE, BOT, "invite")
     await house.live()
     house.world.change(LAWN, ALICE, BOT, "leave")
@@ -363,7 +364,7 @@ async def test_a_success_is_no_failure(house: House) -> None:
 async def test_an_attempt_that_is_handled_again_counts_once(house: House) -> None:
     """The homeserver was silent in the middle of it."""
     lawn(house, BOT)
-    house.world.play("powers", Later("silent"), times=3)
+    house.world.play("powers", Later(foreign("silent")), times=3)
     house.tell(f"protect {LAWN}")
     for _ in range(4):
         await house.later(60)

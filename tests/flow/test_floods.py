@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from knockbot.domain.model import State
 from knockbot.flow.intake import HELD, MOST_KNOCKS
 from knockbot.flow.settle import CROWD, MOST_SHARING
 from knockbot.store import inbox
-from knockbot.times import WEEK
-from tests.flow.house import GARDEN, House, housed
+from tests.flow.house import GARDEN, House
 from tests.flow.world import ALICE, ANA
 
 REJECT = "otherwise: reject\nannounce: none"
@@ -215,45 +212,6 @@ async def test_a_settled_request_takes_four_kilobytes_whatever_strangers_wrote(h
     assert {row["state"] for row in rows} == {"rejected" if then == "reject" else "banned"}
     size = sum(len(str(value).encode()) for row in [*rows, *acts, *lines] for value in tuple(row))
     assert size / len(rows) < 4096
-
-
-async def file_size_after(house: House, rounds: range, length: int) -> int:
-    """How large the file is after so many rounds of knocks with long texts, in each of which a week goes by."""
-    for number in rounds:
-        for person in range(ROUND):
-            user_id = f"@{'p' * 40}{number}_{person}:tulip.example"
-            house.world.knock(GARDEN, user_id, "\U0001f600" * length, displayname="\U0001f600" * 500)
-            await house.live()
-            house.clock.go_on(60 / CROWD)
-        await house.later(WEEK / 1000 + 1)
-        async with house.db.tx() as tx:
-            await inbox.forget_old(tx, house.clock())
-    async with house.db.tx() as tx:
-        states = {row["state"] for row in await tx.fetch("SELECT state FROM requests")}
-    assert states == {"rejected"}
-    await house.close()
-    size = file_size(house.url)
-    await house.open()
-    return size
-
-
-def file_size(url: str) -> int:
-    """Bytes of a SQLite database that nobody has open."""
-    return Path(url.removeprefix("sqlite:")).stat().st_size
-
-
-ROUND = 50
-
-
-@pytest.mark.parametrize("length", [10_000, 5_000])  # how much of a row stands in its page goes by its length
-async def test_the_file_grows_by_four_kilobytes_a_settled_request(ready_sqlite_url: str, length: int) -> None:
-    async with housed(ready_sqlite_url) as house:
-        rules = "\n".join(f"- {{when: {{server: nothing{number}.example}}, then: accept}}" for number in range(200))
-        await house.set_policy(f"rules:\n{rules}\notherwise: reject")
-        before = await file_size_after(house, range(1), length)
-        growth = await file_size_after(house, range(1, 4), length) - before
-
-    assert growth / (3 * ROUND) < 4000
 
 
 async def test_who_is_gone_before_their_card_is_posted_hides_nobody_of_a_crowd(house: House) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from knockbot.domain.model import Membership, State, Verdict
+from knockbot.domain.reasons import foreign
 from knockbot.errors import Later, Never
 from knockbot.store import requests
 from tests.flow.house import GARDEN, MODS, House
@@ -155,7 +156,7 @@ async def test_the_bots_own_act_is_the_answer_of_whoever_gave_it(house: House) -
 
 async def test_an_act_whose_answer_was_lost_is_recorded_from_its_echo(house: House) -> None:
     await house.set_policy(ACCEPT_ALL)
-    house.world.play("invite", Later("no answer"), done=True)
+    house.world.play("invite", Later(foreign("no answer")), done=True)
     await knocked(house)
 
     assert (await house.request(ANA)).state == State.ACCEPTED
@@ -223,7 +224,7 @@ async def test_the_next_knock_is_judged_by_itself(house: House) -> None:
 
 async def test_an_accept_that_has_not_been_carried_out_is_not_for_the_next_knock(house: House) -> None:
     await house.set_policy(BY_REASON)
-    house.world.play("invite", Later("the server is silent"))
+    house.world.play("invite", Later(foreign("the server is silent")))
     await knocked(house, reason="friend")
     assert house.membership(ANA) == "knock"
     await knocked(house, reason="hello")
@@ -413,7 +414,7 @@ async def test_whoever_comes_and_goes_in_other_rooms_is_none_of_the_bots_busines
 
 async def test_a_homeserver_that_is_silent_about_old_news_is_asked_again(house: House) -> None:
     house.world.knock(GARDEN, ANA)
-    house.world.play("member", Later("silent", unreachable=True), times=3)
+    house.world.play("member", Later(foreign("silent"), unreachable=True), times=3)
     await house.later(LATE)
     assert await house.requests(ANA) == []
     for _ in range(3):
@@ -457,12 +458,12 @@ async def test_strangers_words_reach_the_records_and_the_card_harmless(house: Ho
 
 async def test_an_act_that_cannot_be_done_leaves_the_request_to_the_moderators(house: House) -> None:
     await house.set_policy(ACCEPT_ALL)
-    house.world.play("invite", Never("they refuse invites.", code="M_INVITE_BLOCKED"))
+    house.world.play("invite", Never(foreign("they refuse invites."), code="M_INVITE_BLOCKED"))
     await knocked(house)
 
     request = await house.request(ANA)
     assert request.awaits_moderators
-    assert request.trouble == "they refuse invites."
+    assert request.trouble == foreign("they refuse invites.")
     assert "they refuse invites" in house.card().text
     assert request.decision is not None
     assert request.decision.verdict is Verdict.ACCEPT

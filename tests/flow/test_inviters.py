@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from knockbot.domain.model import State
+from knockbot.domain.reasons import foreign
 from knockbot.errors import Never
 from knockbot.flow.settle import CROWDED
 from tests.flow.house import GARDEN, MODS, House
@@ -148,7 +149,7 @@ async def test_a_look_that_fails_is_no_rise_so_that_a_moderators_word_still_hold
     await house.live()
     house.world.calls.clear()
     house.world.play("member")  # the bot itself
-    house.world.play("member", Never("the homeserver says no.", code="M_FORBIDDEN"))
+    house.world.play("member", Never(foreign("the homeserver says no."), code="M_FORBIDDEN"))
     for _ in range(2):
         await look(house)
 

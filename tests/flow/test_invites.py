@@ -10,6 +10,8 @@ import pytest
 
 from knockbot.domain.invites import MOST_KEYS
 from knockbot.domain.model import IdentityKey, Known, State, Truth, Verdict
+from knockbot.domain.notices import UNKNOWN, notice
+from knockbot.domain.reasons import foreign, in_words
 from knockbot.errors import Later, Never
 from knockbot.flow.settle import CROWDED
 from knockbot.store import audit
@@ -78,7 +80,7 @@ async def test_an_invite_to_a_room_that_is_not_protected_is_left_alone(house: Ho
 
 async def test_a_room_out_of_sight_makes_no_event_faulty_and_is_looked_at_on_return(house: House) -> None:
     house.world.plant(GARDEN, ALICE)
-    house.world.play("third_party", Never("you are not in the room", code="M_FORBIDDEN"))
+    house.world.play("third_party", Never(foreign("you are not in the room"), code="M_FORBIDDEN"))
     await house.live()
     assert (await states(house), await house.set_aside()) == ([], [])
 
@@ -100,7 +102,7 @@ async def test_what_stands_there_by_now_is_judged_and_not_what_the_event_says(ho
 
 async def test_a_silent_homeserver_delays_the_judgement(house: House) -> None:
     house.world.plant(GARDEN, ALICE)
-    house.world.play("third_party", Later("no answer", unreachable=True))
+    house.world.play("third_party", Later(foreign("no answer"), unreachable=True))
     await house.live()
     assert await states(house) == []
 
@@ -243,13 +245,13 @@ async def test_what_a_policy_does_not_ask_is_not_looked_up(house: House) -> None
 
 async def test_an_unknown_power_asks_the_moderators(house: House) -> None:
     await house.set_policy(rule("inviter_power_at_least: 50"))
-    house.world.play("powers", Never("not to be seen", code="M_FORBIDDEN"))
+    house.world.play("powers", Never(foreign("not to be seen"), code="M_FORBIDDEN"))
 
     await planted(house)
 
     request = await invite(house)
     assert request.decision is not None
-    assert request.decision.unknown == "what power the inviter has"
+    assert request.decision.unknown == notice("finding.inviter_power_unknown")
     assert "what power the inviter has" in house.card().text
 
 
@@ -267,7 +269,7 @@ class Vouching:
 
 
 @pytest.mark.parametrize(
-    "said", [Known(Truth.FALSE, "id.example says so"), Known(Truth.UNKNOWN, "id.example is silent")]
+    "said", [Known(Truth.FALSE, foreign("id.example says so")), Known(Truth.UNKNOWN, foreign("id.example is silent"))]
 )
 async def test_what_no_identity_server_vouches_for_is_never_accepted(house: House, said: Known) -> None:
     vouching = Vouching(said)
@@ -280,8 +282,9 @@ async def test_what_no_identity_server_vouches_for_is_never_accepted(house: Hous
     assert request.state is State.PENDING
     assert request.decision is not None
     assert request.decision.verdict is Verdict.FORWARD
-    assert said.why in (request.decision.doubt or "")
-    assert said.why in house.card().text
+    assert request.decision.doubt is not None
+    assert said.why in request.decision.doubt.args.values()
+    assert in_words(said.why or UNKNOWN) in house.card().text
     assert len(vouching.asked) == 1
 
 
@@ -559,7 +562,7 @@ async def test_a_no_that_power_does_not_explain_asks_again_and_does_not_go_in_ci
     await planted(house)
     house.click("❌")
     # A power may have come in the same moment: it is asked twice.
-    house.world.play("put_state", Never("because", code="M_FORBIDDEN"), times=2)
+    house.world.play("put_state", Never(foreign("because"), code="M_FORBIDDEN"), times=2)
     await house.live()
 
     assert await states(house) == ["pending"]
@@ -572,7 +575,7 @@ async def test_a_no_that_power_does_not_explain_asks_again_and_does_not_go_in_ci
 async def test_an_answer_lost_on_its_way_is_found_out(house: House) -> None:
     await planted(house)
     house.click("❌")
-    house.world.play("put_state", Later("the answer was lost"), done=True)
+    house.world.play("put_state", Later(foreign("the answer was lost")), done=True)
     await house.live()
     await house.later()
 
@@ -643,7 +646,7 @@ async def test_planted_again_before_its_taking_back_is_known_it_is_taken_back_ag
     await house.set_policy(rule("inviter: '*'", "reject"))
     house.world.plant(GARDEN, ALICE)
     await house.hear()
-    house.world.play("put_state", Later("the answer was lost"), done=True)
+    house.world.play("put_state", Later(foreign("the answer was lost")), done=True)
     await house.work()
     house.world.plant(GARDEN, ALICE)
     await house.live()
@@ -774,7 +777,7 @@ async def test_a_shared_card_follows_what_becomes_of_each(house: House) -> None:
 async def test_nothing_is_taken_for_gone_while_the_homeserver_does_not_answer(house: House) -> None:
     await house.set_policy(STAND)
     await planted(house)
-    house.world.play("third_parties", Later("no answer"))
+    house.world.play("third_parties", Later(foreign("no answer")))
     await look(house)
 
     assert await states(house) == ["standing"]
@@ -946,5 +949,5 @@ async def test_the_record_tells_who_decided_and_why(house: House) -> None:
     await house.live()
 
     async with house.db.tx() as tx:
-        lines = [(line.actor, line.what) for line in await audit.of_request(tx, 1)]
-    assert lines == [(BOT, "judged"), (BOT, "standing"), (ALICE, "taken back"), (ALICE, "revoked")]
+        lines = [(line.actor, line.kind) for line in await audit.of_request(tx, 1)]
+    assert lines == [(BOT, "judged"), (BOT, "standing"), (ALICE, "taken_back"), (ALICE, "revoked")]

@@ -11,7 +11,8 @@ from knockbot import app
 from knockbot.config.settings import read_settings
 from knockbot.domain.invites import IN_VAIN, UNASKED
 from knockbot.domain.model import Act, Known, State, Truth
-from knockbot.errors import Later, Never
+from knockbot.domain.reasons import foreign, in_words
+from knockbot.errors import Later, Never, reason
 from knockbot.flow import issuing
 from knockbot.flow.worker import SILENT_PAUSE
 from knockbot.store import addressees, rooms
@@ -35,8 +36,8 @@ from tests.flow.world import ALICE, ANA, BOT
 
 CARLA = "carla@mail.example"
 SETTINGS: dict[str, Any] = {"identity_servers": {"id.example": {"url": "https://id.example"}}}
-LOST = Later("the identity server id.example gave no answer within 30 seconds.")
-DOWN = Later("the identity server id.example cannot be reached (no connection).", code=UNASKED)
+LOST = Later(foreign("the identity server id.example gave no answer within 30 seconds."))
+DOWN = Later(foreign("the identity server id.example cannot be reached (no connection)."), code=UNASKED)
 
 
 @pytest.fixture
@@ -395,9 +396,12 @@ async def test_where_it_is_unclear_whether_a_mail_left_none_is_sent_again(house:
 NOTHING_SENT: dict[str, tuple[str, Exception]] = {
     "down for the lookup": ("lookup", DOWN),
     "slow for the lookup": ("lookup", LOST),
-    "its terms": ("lookup", Never("the identity server wants its terms accepted first.", code="M_TERMS_NOT_SIGNED")),
+    "its terms": (
+        "lookup",
+        Never(foreign("the identity server wants its terms accepted first."), code="M_TERMS_NOT_SIGNED"),
+    ),
     "down for the invite": ("store_invite", DOWN),
-    "refused": ("store_invite", Never("the identity server id.example sends no invites to phone numbers.")),
+    "refused": ("store_invite", Never(foreign("the identity server id.example sends no invites to phone numbers."))),
 }
 
 
@@ -409,7 +413,7 @@ async def test_where_surely_nothing_was_sent_that_is_said_and_does_not_count(hou
     await house.later(3600)
 
     [reply] = replies(house, command)
-    assert str(error) in reply
+    assert in_words(reason(error)) in reply
     assert "Nothing was sent" in reply
     assert (house.post.mails, await states(house), await addresses_kept(house)) == ([], [], [])
     async with house.db.tx() as tx:
@@ -417,7 +421,9 @@ async def test_where_surely_nothing_was_sent_that_is_said_and_does_not_count(hou
 
 
 async def test_a_mail_in_vain_is_said_to_be_one_and_counts(house: House) -> None:
-    house.world.play("store_invite", Never("its answer makes no sense: the mail is in vain.", code=IN_VAIN), done=True)
+    house.world.play(
+        "store_invite", Never(foreign("its answer makes no sense: the mail is in vain."), code=IN_VAIN), done=True
+    )
     command = await issued(house)
 
     [reply] = replies(house, command)
@@ -430,7 +436,7 @@ async def test_a_mail_in_vain_is_said_to_be_one_and_counts(house: House) -> None
 async def test_a_silent_homeserver_delays_it_and_nothing_more(house: House) -> None:
     house.tell(f"invite {GARDEN} {CARLA}")
     await house.hear()
-    house.world.play("powers", Later("the homeserver cannot be reached.", unreachable=True))
+    house.world.play("powers", Later(foreign("the homeserver cannot be reached."), unreachable=True))
     await house.work()
     assert house.post.mails == []
 
@@ -573,7 +579,7 @@ async def test_killed_before_what_was_sent_is_written_down_it_says_so(
 
 async def until_sent(house: House, *, by: str = ALICE) -> str:
     """The mail is out, and the room does not hold the invite yet, since the homeserver is silent."""
-    house.world.play("put_state", Later("the homeserver cannot be reached.", unreachable=True))
+    house.world.play("put_state", Later(foreign("the homeserver cannot be reached."), unreachable=True))
     return await issued(house, by=by)
 
 
@@ -710,7 +716,7 @@ async def test_a_missing_power_is_told_and_the_invite_waits_for_it(house: House)
 
 
 async def test_where_the_room_never_takes_it_that_is_told(house: House) -> None:
-    house.world.play("put_state", Never("the homeserver says: too large", code="M_TOO_LARGE"))
+    house.world.play("put_state", Never(foreign("the homeserver says: too large"), code="M_TOO_LARGE"))
     await issued(house)
 
     assert await states(house) == ["revoked"]
@@ -867,7 +873,7 @@ async def test_an_ordinary_invite_is_durable(house: House, done: bool) -> None:
 
 async def test_an_ordinary_invite_that_fails_is_told(house: House) -> None:
     house.post.owners[CARLA] = DAVE
-    house.world.play("invite", Never("they refuse invites.", code="M_INVITE_BLOCKED"))
+    house.world.play("invite", Never(foreign("they refuse invites."), code="M_INVITE_BLOCKED"))
     await issued(house)
 
     assert any(DAVE in said and "they refuse invites" in said for said in house.spoken())
@@ -953,7 +959,7 @@ async def test_an_address_is_in_one_place_and_gone_some_time_after_its_invite_ha
 
 async def test_an_address_never_stands_in_the_log(house: House, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG", "knockbot")
-    house.world.play("put_state", Never("no", code="M_UNKNOWN"))
+    house.world.play("put_state", Never(foreign("no"), code="M_UNKNOWN"))
     await issued(house, f"{CARLA} Carla")
     house.world.play("store_invite", LOST)
     await issued(house, f"{CARLA} Carla")

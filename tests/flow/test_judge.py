@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from knockbot.domain.model import Decision, Fact, Facts, State, Verdict
+from knockbot.domain.reasons import foreign, in_words
 from knockbot.errors import Later, Never
 from knockbot.flow.judge import GATHER
 from knockbot.store import policies
@@ -72,9 +73,11 @@ UNKNOWABLE: dict[str, Callable[[World], object]] = {
     "the bot was put out": lambda world: world.change(SPACE, ALICE, BOT, "leave"),
     "the bot is only invited": lambda world: world.change(SPACE, ALICE, BOT, "invite"),
     "the room was replaced": lambda world: world.replace(SPACE, "!space2:tulip.example"),
-    "whether it was replaced is not told": lambda world: world.play("tombstone", Later("silent")),
-    "the homeserver is silent": lambda world: world.play("member", Later("cannot be reached.", unreachable=True)),
-    "it may not be told": lambda world: world.play("member", Never("the homeserver says: no")),
+    "whether it was replaced is not told": lambda world: world.play("tombstone", Later(foreign("silent"))),
+    "the homeserver is silent": lambda world: world.play(
+        "member", Later(foreign("cannot be reached."), unreachable=True)
+    ),
+    "it may not be told": lambda world: world.play("member", Never(foreign("the homeserver says: no"))),
 }
 
 
@@ -86,7 +89,7 @@ async def test_what_cannot_be_known_is_left_to_the_moderators_who_are_told_why(b
     decision = await decision_on(by_space)
     assert (decision.verdict, decision.rule) == (Verdict.FORWARD, "our people")
     assert decision.unknown is not None
-    assert ALIAS in decision.unknown
+    assert ALIAS in in_words(decision.unknown)
 
     by_space.world.behave()
     await by_space.live()
@@ -102,7 +105,7 @@ async def test_a_rule_that_decides_before_what_cannot_be_known_decides(by_space:
 MOVES: dict[str, Callable[[World], object]] = {
     "elsewhere": lambda world: world.aliases.update({ALIAS: "!trap:evil.example"}),
     "away": lambda world: world.aliases.clear(),
-    "behind a silent server": lambda world: world.play("resolve", Later("no answer within 90 seconds.")),
+    "behind a silent server": lambda world: world.play("resolve", Later(foreign("no answer within 90 seconds."))),
 }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from knockbot.demo.people import until
+from knockbot.domain.reasons import foreign
 from knockbot.domain.words import words
 from knockbot.errors import Later
 from knockbot.flow import settle
@@ -17,7 +18,7 @@ from knockbot.flow.door import LOCKED, InClear
 from tests.flow.house import GARDEN, MODS, House
 from tests.flow.world import ALICE, ANA, BOT
 
-UNSURE = Later("no answer within 20 seconds.")
+UNSURE = Later(foreign("no answer within 20 seconds."))
 
 
 async def knocked(house: House) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from knockbot import check
+from knockbot.domain.reasons import foreign
 from knockbot.errors import Later, Never
 from knockbot.flow import names
 from knockbot.store import pins
@@ -96,7 +97,9 @@ async def test_an_alias_that_leads_back_is_as_it_was(named: House) -> None:
     assert OTHER not in await asked(named, "policy show")
 
 
-@pytest.mark.parametrize("error", [Later("silent"), Later("silent", unreachable=True), Never("no")])
+@pytest.mark.parametrize(
+    "error", [Later(foreign("silent")), Later(foreign("silent"), unreachable=True), Never(foreign("no"))]
+)
 async def test_what_cannot_be_found_out_is_no_news(named: House, error: Exception) -> None:
     named.world.play("resolve", error)
     await look(named)
@@ -117,7 +120,7 @@ async def test_an_alias_that_went_along_with_a_room_that_was_replaced_is_asked_a
 async def test_a_slow_server_holds_up_no_other_alias(named: House) -> None:
     """Nor a room: it is nobody's turn meanwhile."""
     named.world.aliases[ALIAS] = OTHER
-    named.world.play("resolve", Later("no answer within 90 seconds."))
+    named.world.play("resolve", Later(foreign("no answer within 90 seconds.")))
     await look(named)
     named.world.knock(GARDEN, ANA)
     await named.live()

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from knockbot.domain.model import State
+from knockbot.domain.reasons import foreign
 from knockbot.errors import Later, Never
 from tests.flow.house import GARDEN, MODS, House, housed
 from tests.flow.world import BOT, FAR
@@ -120,7 +121,7 @@ async def test_a_message_is_sent_once_whenever_it_is_killed(house: House, call: 
 
 async def test_a_message_to_a_dead_server_waits_and_is_dropped_after_a_day(house: House) -> None:
     await house.set_policy(BY_MESSAGE)
-    house.world.play("invite", Later("their server is silent"), times=1000)
+    house.world.play("invite", Later(foreign("their server is silent")), times=1000)
     await knocked(house)
     assert house.membership(FAR) == "leave"
     for _ in range(30):
@@ -134,7 +135,7 @@ async def test_a_message_to_a_dead_server_waits_and_is_dropped_after_a_day(house
 
 async def test_who_refuses_invites_is_not_told(house: House) -> None:
     await house.set_policy(BY_MESSAGE)
-    house.world.play("invite", Never("they refuse.", code="M_INVITE_BLOCKED"))
+    house.world.play("invite", Never(foreign("they refuse."), code="M_INVITE_BLOCKED"))
     await knocked(house)
     [room] = letters(house)
     assert (house.membership(BOT, room), house.said(room)) == ("leave", [])

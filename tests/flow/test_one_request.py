@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from knockbot.demo.people import until
 from knockbot.domain.ids import server_of
 from knockbot.domain.model import Act, State
+from knockbot.domain.reasons import foreign
 from knockbot.errors import Later, Never
 from knockbot.store import effects
 from tests.flow.house import GARDEN, MODS, House, housed
@@ -227,9 +228,9 @@ TROUBLE: dict[str, Step] = {
     "all is well": lambda _: None,
     "events are lost": lambda s: s.lose_events(),
     "events come twice": lambda s: s.repeat_events(),
-    "acts are refused": lambda s: s.go_wrong(Never("they refuse.", code="M_INVITE_BLOCKED")),
-    "acts fail": lambda s: s.go_wrong(Later("no answer")),
-    "answers are lost": lambda s: s.go_wrong(Later("no answer"), done=True),
+    "acts are refused": lambda s: s.go_wrong(Never(foreign("they refuse."), code="M_INVITE_BLOCKED")),
+    "acts fail": lambda s: s.go_wrong(Later(foreign("no answer"))),
+    "answers are lost": lambda s: s.go_wrong(Later(foreign("no answer")), done=True),
     "the homeserver forgets its transactions": lambda s: s.world.txn_ids.clear(),
     "the bot loses its power": lambda s: s.set_power(0),
     "the bot has its power": lambda s: s.set_power(50),

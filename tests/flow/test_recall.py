@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 
 from knockbot.domain.model import State
+from knockbot.domain.reasons import foreign
 from knockbot.errors import Later, Never
 from knockbot.flow.recall import LOST_NUMBERS, recall
 from knockbot.matrix.cards import REQUEST_KEY
@@ -315,7 +316,7 @@ async def test_a_homeserver_that_does_not_answer_is_asked_again_and_nothing_was_
     house.world.knock(GARDEN, BOB)
     await house.live()
     restored = await attic.take()
-    restored.world.play(call, error=Later("gone"))
+    restored.world.play(call, error=Later(foreign("gone")))
 
     with pytest.raises(Later):
         await remember(restored)
@@ -347,7 +348,7 @@ async def test_in_a_room_that_cannot_be_read_again_numbers_are_left_out(house: H
     house.world.knock(GARDEN, BOB)
     await house.live()
     restored = await attic.take()
-    restored.world.play("messages_back", Never("the homeserver says: no", code="M_FORBIDDEN"))
+    restored.world.play("messages_back", Never(foreign("the homeserver says: no"), code="M_FORBIDDEN"))
 
     await remember(restored)
     await restored.look_everywhere()
@@ -415,7 +416,7 @@ async def test_each_management_room_is_told_of_a_restore_readable_or_not(house: 
     house.world.room(lawn, "Lawn", ALICE, BOT, levels={"users": {ALICE: 100, BOT: 50}})
     await house.protect(lawn, second)
     await attic.put()
-    house.world.play("messages_back", Never("they refuse."))
+    house.world.play("messages_back", Never(foreign("they refuse.")))
 
     restored = await attic.bring_back()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from knockbot.domain.model import State
+from knockbot.domain.reasons import foreign
 from knockbot.errors import Later, Never
 from knockbot.flow.settle import CROWDED
 from knockbot.matrix.facts import LONGEST_LISTED
@@ -168,7 +169,7 @@ async def test_a_look_that_was_cut_short_is_made_again(house: House, call: str) 
     unheard(house)
     if call == "member":
         house.world.play(call)  # the first is about the bot itself
-    house.world.play(call, Later("silent"), times=2)
+    house.world.play(call, Later(foreign("silent")), times=2)
     await look(house)
     for _ in range(3):
         await house.later(60)
@@ -254,7 +255,7 @@ async def test_that_an_invite_was_taken_or_declined_is_found_too(house: House) -
 async def test_an_answer_that_was_under_way_is_not_disturbed(house: House) -> None:
     house.world.knock(GARDEN, ANA)
     await house.live()
-    house.world.play("invite", Later("silent", retry_after=100))
+    house.world.play("invite", Later(foreign("silent"), retry_after=100))
     house.click("✅")
     await house.live()
     await look(house)
@@ -316,7 +317,7 @@ async def test_reactions_are_read_only_where_somebody_waits(house: House) -> Non
 async def test_a_management_room_that_may_not_be_read_does_not_stop_the_rest(house: House) -> None:
     house.world.knock(GARDEN, ANA)
     await house.live()
-    house.world.play("reactions", Never("not in the room"))
+    house.world.play("reactions", Never(foreign("not in the room")))
     house.world.knock(GARDEN, BOB)
     unheard(house)
     await look(house)

@@ -9,6 +9,8 @@ import pytest
 
 from knockbot.demo.people import until
 from knockbot.domain.model import State
+from knockbot.domain.notices import notice
+from knockbot.domain.reasons import foreign
 from knockbot.errors import Later
 from tests.flow.house import GARDEN, MODS, House
 from tests.flow.planted import (
@@ -216,7 +218,7 @@ async def test_a_token_never_seen_asks_the_moderators(house: House) -> None:
     request = await invite(house)
     assert (request.state, request.user_id, request.event_id) == (State.PENDING, DAVE, came)
     assert request.decision is not None
-    assert "not seen" in (request.decision.doubt or "")
+    assert request.decision.doubt == notice("doubt.not_seen")
     assert house.membership(DAVE) == "join"
 
 
@@ -571,7 +573,7 @@ async def test_a_silent_homeserver_delays_the_judgement(house: House) -> None:
     await house.set_policy(BAN_SPAM)
     await planted(house)
     house.world.redeem(GARDEN, EVE)
-    house.world.play("ban", Later("no answer", unreachable=True))
+    house.world.play("ban", Later(foreign("no answer"), unreachable=True))
     await house.live()
     await house.later(120)
 

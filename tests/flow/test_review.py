@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from knockbot.domain.model import State, Verdict
+from knockbot.domain.reasons import foreign
 from knockbot.errors import Later, Never
 from tests.flow.house import GARDEN, MODS, House
 from tests.flow.world import ALICE, ANA, BOT, World, levels_for
@@ -159,7 +160,7 @@ async def test_an_answer_given_while_the_bot_is_out_is_refused_with_its_mend(hou
 
 async def test_a_homeserver_that_is_silent_is_asked_again_before_an_answer_is_taken(house: House) -> None:
     await waiting(house)
-    house.world.play("powers", Later("no answer within 20 seconds."))
+    house.world.play("powers", Later(foreign("no answer within 20 seconds.")))
     house.click("✅")
     await house.live()
     assert house.membership(ANA) == "knock"
@@ -219,7 +220,7 @@ async def test_an_answer_that_was_taken_back_is_not_given_again_when_its_event_c
     house.click("✅")
     held_back = house.world.delivered()
     await house.look_everywhere()
-    house.world.play("invite", Later("the server is silent"))
+    house.world.play("invite", Later(foreign("the server is silent")))
     await house.live()
     house.world.knock(GARDEN, ANA, "something else")
     await house.later()
@@ -233,7 +234,7 @@ async def test_an_answer_that_was_taken_back_is_not_given_again_when_its_event_c
 
 async def test_moderators_may_answer_again_once_their_answer_could_not_be_carried_out(house: House) -> None:
     await waiting(house)
-    house.world.play("invite", Never("they refuse invites.", code="M_INVITE_BLOCKED"))
+    house.world.play("invite", Never(foreign("they refuse invites."), code="M_INVITE_BLOCKED"))
     house.click("✅")
     await house.later()
     assert "they refuse invites" in house.card().text

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from knockbot.domain import plan
+from knockbot.domain.reasons import foreign
 from knockbot.flow import sealed
 from knockbot.flow.door import LOCKED
 from knockbot.flow.sealed import KeyMissing, Opened, Unreadable
@@ -155,7 +156,7 @@ async def test_whatever_one_sender_makes_up_is_told_in_one_line_a_day(desk: Desk
     async def make_up(day: str) -> None:
         names = [f"{day}{number}" for number in range(30)]
         keys.opens |= {name: KeyMissing(f"session {name}") for name in names[::2]}
-        keys.opens |= {name: Unreadable(f"nonsense {name}") for name in names[1::2]}
+        keys.opens |= {name: Unreadable(foreign(f"nonsense {name}")) for name in names[1::2]}
         await desk.store(*map(locked, names))
         for pause in (0, sealed.SOON, sealed.PATIENCE):
             house.clock.go_on(pause / 1000)
@@ -191,14 +192,14 @@ async def test_one_key_is_asked_for_once_for_all_that_wait_for_it(desk: Desk, ke
 
 
 async def test_what_no_key_opens_is_said(desk: Desk, keys: Keys, house: House) -> None:
-    keys.opens["odd"] = Unreadable("it makes no sense")
+    keys.opens["odd"] = Unreadable(foreign("it makes no sense"))
     await desk.store(locked("odd"))
     await desk.work()
 
     assert len(await house.effects()) == 1
 
 
-@pytest.mark.parametrize("why", [KeyMissing("session"), Unreadable("it makes no sense")])
+@pytest.mark.parametrize("why", [KeyMissing("session"), Unreadable(foreign("it makes no sense"))])
 async def test_what_the_bot_itself_said_is_not_missed(desk: Desk, keys: Keys, house: House, why: Exception) -> None:
     keys.opens["mine"] = why
     await desk.store(locked("mine", sender=BOT))

@@ -8,6 +8,7 @@ import pytest
 
 from knockbot.demo.people import until
 from knockbot.domain.model import State
+from knockbot.domain.reasons import foreign
 from knockbot.errors import Later
 from knockbot.flow.settle import CROWDED
 from tests.flow.house import GARDEN, MODS, House
@@ -159,7 +160,7 @@ async def test_it_loses_a_reaction_of_which_only_the_homeserver_knows(house: Hou
 
 async def test_a_card_whose_answer_is_on_its_way_can_still_be_clicked(house: House) -> None:
     await knocked(house)
-    house.world.play("invite", Later("their server is silent", retry_after=60))
+    house.world.play("invite", Later(foreign("their server is silent"), retry_after=60))
     house.click("✅")
     await house.later(2)
 
@@ -217,7 +218,7 @@ async def test_an_answer_that_is_carried_out_at_once_edits_the_card_once(house: 
 
 async def test_an_answer_that_takes_its_time_is_shown_as_under_way(house: House) -> None:
     await knocked(house)
-    house.world.play("invite", Later("their server is silent", retry_after=60))
+    house.world.play("invite", Later(foreign("their server is silent"), retry_after=60))
     house.click("✅")
     await house.live()
     assert house.card().edits == 0
@@ -467,7 +468,7 @@ async def test_an_answer_that_the_end_of_the_protection_overtook_is_named_on_the
     house: House,
 ) -> None:
     await knocked(house)
-    house.world.play("invite", Later("silent", retry_after=5))
+    house.world.play("invite", Later(foreign("silent"), retry_after=5))
     house.click("✅")
     await house.live()
     house.tell(f"unprotect {GARDEN}")
@@ -483,7 +484,7 @@ async def test_an_answer_that_the_end_of_the_protection_overtook_is_named_on_the
 
 async def test_an_act_that_has_to_be_tried_again_is_not_once_the_room_is_given_up(house: House) -> None:
     await knocked(house)
-    hang = await under_way(house, "✅", "invite", Later("silent", retry_after=5))
+    hang = await under_way(house, "✅", "invite", Later(foreign("silent"), retry_after=5))
     house.tell(f"unprotect {GARDEN}")
     await house.hear()
     hang.set()
@@ -510,7 +511,7 @@ async def test_what_rested_is_gone_on_with_when_the_room_is_protected_again(hous
 async def test_what_a_rule_had_answered_is_the_moderators_when_the_room_is_protected_again(house: House) -> None:
     """Its act was dropped with the protection; without a card nobody would ever answer it."""
     await house.set_policy(BY_REASON)
-    house.world.play("kick", Later("silent", retry_after=5))
+    house.world.play("kick", Later(foreign("silent"), retry_after=5))
     await knocked(house, "stranger")
     house.tell(f"unprotect {GARDEN}")
     await house.later()

@@ -6,6 +6,7 @@ import pytest
 
 from knockbot.domain.card import MAY_HAVE_WITHDRAWN
 from knockbot.domain.model import State
+from knockbot.domain.reasons import foreign
 from knockbot.errors import Later
 from tests.flow.house import GARDEN, House
 from tests.flow.world import ALICE, ANA, BOT, FAR
@@ -80,7 +81,7 @@ async def test_a_new_knock_begins_the_time_anew(house: House) -> None:
 
 async def test_an_accept_that_never_reached_their_server_expires_with_the_knock(house: House) -> None:
     await house.set_policy("otherwise: accept")
-    house.world.play("invite", Later("their server is silent"), times=10_000)
+    house.world.play("invite", Later(foreign("their server is silent")), times=10_000)
     await knocked(house, FAR)
 
     await after_days(house, 31)

@@ -12,6 +12,8 @@ import pytest
 
 from knockbot.demo.people import until
 from knockbot.domain.model import Act, Effect, Membership, State
+from knockbot.domain.notices import loads
+from knockbot.domain.reasons import foreign, in_words
 from knockbot.engine import backoff as pauses
 from knockbot.engine.backoff import backoff
 from knockbot.errors import Later, Never
@@ -73,7 +75,8 @@ async def row(house: House, key: str) -> dict[str, Any]:
     async with house.db.tx() as tx:
         found = await tx.fetchrow("SELECT state, due_at, attempts, why, result FROM effects WHERE key = $1", key)
     assert found is not None
-    return {name: found[name] for name in ("state", "due_at", "attempts", "why", "result")}
+    told = {name: found[name] for name in ("state", "due_at", "attempts", "result")}
+    return told | {"why": in_words(loads(found["why"])) if found["why"] is not None else None}
 
 
 async def knocked(house: House, user_id: str = ANA, reason: str = "hello") -> None:
@@ -88,8 +91,8 @@ async def knocked(house: House, user_id: str = ANA, reason: str = "hello") -> No
     ("answer", "state", "why"),
     [
         (Done("$message"), "done", None),
-        (Overtaken("they were quicker"), "overtaken", "they were quicker"),
-        (Never("they refuse."), "given_up", "they refuse."),
+        (Overtaken(foreign("they were quicker")), "overtaken", "they were quicker"),
+        (Never(foreign("they refuse.")), "given_up", "they refuse."),
     ],
 )
 async def test_what_came_of_an_act_is_written_down(
@@ -105,7 +108,7 @@ async def test_what_came_of_an_act_is_written_down(
 
 @pytest.mark.parametrize(
     "error",
-    [Later("busy"), TimeoutError(), KeyError("nobody thought of it"), ValueError("nul \x00 and \ud800")],
+    [Later(foreign("busy")), TimeoutError(), KeyError("nobody thought of it"), ValueError("nul \x00 and \ud800")],
     ids=repr,
 )
 async def test_what_did_not_work_this_time_is_tried_again(house: House, error: Exception) -> None:
@@ -125,7 +128,7 @@ async def test_what_did_not_work_this_time_is_tried_again(house: House, error: E
 
 async def test_a_wish_of_the_homeserver_is_granted(house: House) -> None:
     await plan(house, effect("a"))
-    worker = worker_with(house, answering(Later("slow down", retry_after=77.5), Done()))
+    worker = worker_with(house, answering(Later(foreign("slow down"), retry_after=77.5), Done()))
     await work(worker)
     assert (await row(house, "a"))["due_at"] == house.clock() + 77_500
 
@@ -168,7 +171,7 @@ async def test_what_goes_wrong_with_one_act_stops_no_other(house: House) -> None
 
 async def test_a_server_that_is_silent_delays_its_own_applicants_only(house: House) -> None:
     await house.set_policy(ACCEPT_ALL)
-    house.world.play("invite", Later("their server is silent", retry_after=100))
+    house.world.play("invite", Later(foreign("their server is silent"), retry_after=100))
     for user_id in (FAR, "@far2:slow.example"):
         house.world.knock(GARDEN, user_id)
     await house.hear()
@@ -195,7 +198,7 @@ async def test_a_server_that_is_silent_delays_its_own_applicants_only(house: Hou
 async def test_a_server_with_many_applicants_is_not_asked_more_often_than_one_with_one(house: House) -> None:
     """Its back-off is its own: each applicant must not begin it anew."""
     await house.set_policy(ACCEPT_ALL)
-    house.world.play("invite", Later("their server is silent"), times=1000)
+    house.world.play("invite", Later(foreign("their server is silent")), times=1000)
     for number in range(12):
         house.world.knock(GARDEN, f"@user{number}:slow.example")
     await house.live()
@@ -237,7 +240,7 @@ async def test_a_room_waits_for_one_other_server_at_a_time(house: House) -> None
 
 async def test_a_server_that_kept_a_room_waiting_leaves_it_in_peace_for_longer(house: House) -> None:
     await house.set_policy(ACCEPT_ALL)
-    house.world.play("invite", Later("their server is silent"), meanwhile=lambda: house.clock.go_on(90))
+    house.world.play("invite", Later(foreign("their server is silent")), meanwhile=lambda: house.clock.go_on(90))
     await knocked(house, FAR)
 
     await house.later(4 * 90 - 10)
@@ -248,7 +251,7 @@ async def test_a_server_that_kept_a_room_waiting_leaves_it_in_peace_for_longer(h
 
 async def test_a_dead_server_is_asked_less_and_less_often_down_to_a_few_times_a_day(house: House) -> None:
     await house.set_policy(ACCEPT_ALL)
-    house.world.play("invite", Later("their server is silent"), times=1000)
+    house.world.play("invite", Later(foreign("their server is silent")), times=1000)
     await knocked(house, FAR)
     hour = 3600
     for _ in range(24):
@@ -263,7 +266,7 @@ async def test_a_dead_server_is_asked_less_and_less_often_down_to_a_few_times_a_
 
 async def test_only_an_invite_waits_for_the_applicants_server(house: House) -> None:
     await house.set_policy("rules: [{when: {reason_matches: hello}, then: accept}]\notherwise: reject")
-    house.world.play("invite", Later("their server is silent", retry_after=1000))
+    house.world.play("invite", Later(foreign("their server is silent"), retry_after=1000))
     await knocked(house, FAR)
     await knocked(house, "@troll:slow.example", "no")
     assert (house.membership(FAR), house.membership("@troll:slow.example")) == ("knock", "leave")
@@ -277,7 +280,7 @@ async def test_an_answer_that_cannot_be_carried_out_is_the_moderators_again_with
     house: House, policy: str, call: str
 ) -> None:
     await house.set_policy(policy)
-    house.world.play(call, Never("they refuse.", code="M_INVITE_BLOCKED"))
+    house.world.play(call, Never(foreign("they refuse."), code="M_INVITE_BLOCKED"))
     await knocked(house)
 
     request = await house.request(ANA)
@@ -289,7 +292,9 @@ async def test_an_answer_that_cannot_be_carried_out_is_the_moderators_again_with
 async def test_a_no_that_comes_after_they_withdrew_asks_nobody(house: House) -> None:
     await house.set_policy(ACCEPT_ALL)
     house.world.play(
-        "invite", Never("no.", code="M_FORBIDDEN"), meanwhile=lambda: house.world.change(GARDEN, ANA, ANA, "leave")
+        "invite",
+        Never(foreign("no."), code="M_FORBIDDEN"),
+        meanwhile=lambda: house.world.change(GARDEN, ANA, ANA, "leave"),
     )
     await knocked(house)
     await house.later()
@@ -303,7 +308,7 @@ async def test_a_no_to_an_answer_that_was_replaced_leaves_the_new_answer_alone(h
     """The invite was for the first knock; the second was judged meanwhile, and that word still stands."""
     await house.set_policy("rules: [{when: {reason_matches: friend}, then: accept}]\notherwise: reject")
     hold = asyncio.Event()
-    house.world.play("invite", Never("they refuse.", code="M_INVITE_BLOCKED"), hang=hold)
+    house.world.play("invite", Never(foreign("they refuse."), code="M_INVITE_BLOCKED"), hang=hold)
     house.world.knock(GARDEN, FAR, "friend")
     await house.hear()
     await house.worker._start_due()
@@ -437,7 +442,7 @@ async def test_a_card_that_could_not_be_posted_is_posted_when_the_bot_is_back_in
 
 
 async def test_a_card_that_was_given_up_is_posted_at_the_next_look(house: House) -> None:
-    house.world.play("send", Never("the text is too long for an event.", code="M_TOO_LARGE"))
+    house.world.play("send", Never(foreign("the text is too long for an event."), code="M_TOO_LARGE"))
     await knocked(house)
     assert house.cards() == []
     await house.look_everywhere()
@@ -644,7 +649,7 @@ async def test_a_process_that_dies_after_its_act_leaves_nothing_to_be_done_twice
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await house.set_policy(ACCEPT_ALL)
-    house.world.play("invite", Later("lost"), done=True)
+    house.world.play("invite", Later(foreign("lost")), done=True)
     house.world.knock(GARDEN, ANA)
     await house.hear()
     monkeypatch.setattr(house.worker, "_record", _never)
@@ -702,7 +707,7 @@ async def test_a_process_that_was_taken_for_dead_does_not_undo_what_another_did_
 
     async def unsure(_: Claimed) -> Outcome:
         await hold.wait()
-        raise Later("no answer")
+        raise Later(foreign("no answer"))
 
     slow = worker_with(shared, unsure)
     await plan(shared, effect("a"))

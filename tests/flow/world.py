@@ -16,6 +16,7 @@ from knockbot.domain.acl import ServerAcl, server_acl
 from knockbot.domain.invites import StoredInvite, spoken
 from knockbot.domain.model import IdentityKey, MemberChange, Membership, Reaction, RoomView, ThirdPartyChange
 from knockbot.domain.power import Powers, powers
+from knockbot.domain.reasons import foreign
 from knockbot.domain.upgrades import Tombstone
 from knockbot.errors import Never
 from knockbot.matrix import events
@@ -322,7 +323,7 @@ class AsBot:
         """A room that the bot may look into."""
         room = self.world.rooms.get(room_id)
         if room is None or room.membership(BOT) != "join":
-            raise Never("the homeserver says: not in the room", code="M_FORBIDDEN")
+            raise Never(foreign("the homeserver says: not in the room"), code="M_FORBIDDEN")
         return room
 
     # --- looking --------------------------------------------------------------------------------------------------
@@ -435,7 +436,7 @@ class AsBot:
 
         def look() -> tuple[str, tuple[str, ...]]:
             if alias not in self.world.aliases:
-                raise Never("no room has that alias.", code="M_NOT_FOUND")
+                raise Never(foreign("no room has that alias."), code="M_NOT_FOUND")
             return self.world.aliases[alias], (HOME,)
 
         return await self._call(look, "resolve", alias)
@@ -495,15 +496,15 @@ class AsBot:
         stands = room.membership(user_id)
         level = powers({"sender": ALICE, "content": {"room_version": room.version}}, room.levels)
         if call == "invite" and stands == "ban":
-            raise Never("they are banned from the room.", code="M_BAD_STATE")
+            raise Never(foreign("they are banned from the room."), code="M_BAD_STATE")
         if call == "invite" and stands == "join":
-            raise Never("the homeserver says: already in the room", code="M_FORBIDDEN")
+            raise Never(foreign("the homeserver says: already in the room"), code="M_FORBIDDEN")
         if call == "kick" and stands not in ("join", "invite", "knock"):
-            raise Never("the homeserver says: not in the room", code="M_FORBIDDEN")
+            raise Never(foreign("the homeserver says: not in the room"), code="M_FORBIDDEN")
         if level.level(BOT) < level.levels[call]:
-            raise Never("the homeserver says: no power", code="M_FORBIDDEN")
+            raise Never(foreign("the homeserver says: no power"), code="M_FORBIDDEN")
         if call != "invite" and level.level(user_id) >= level.level(BOT):
-            raise Never("the homeserver says: no power over them", code="M_FORBIDDEN")
+            raise Never(foreign("the homeserver says: no power over them"), code="M_FORBIDDEN")
         becomes = {"invite": "invite", "kick": "leave", "ban": "ban"}[call]
         if stands != becomes:
             self.world.change(room_id, BOT, user_id, becomes, reason)
@@ -515,7 +516,7 @@ class AsBot:
             room = self._seen(room_id)
             level = powers({"sender": ALICE, "content": {"room_version": room.version}}, room.levels)
             if level.level(BOT) < level.levels["invite"]:
-                raise Never("the homeserver says: no power", code="M_FORBIDDEN")
+                raise Never(foreign("the homeserver says: no power"), code="M_FORBIDDEN")
             if event_type == "m.room.member":
                 more = {name: value for name, value in content.items() if name not in ("membership", "reason")}
                 return self.world._set(room, BOT, key, content["membership"], content.get("reason"), **more)
@@ -530,7 +531,7 @@ class AsBot:
             self._seen(room_id)
             if txn_id not in self.world.txn_ids:
                 if event_type == "m.reaction" and self._reacted(room_id, content["m.relates_to"]):
-                    raise Never("the homeserver says: twice the same", code="M_DUPLICATE_ANNOTATION")
+                    raise Never(foreign("the homeserver says: twice the same"), code="M_DUPLICATE_ANNOTATION")
                 self.world.txn_ids[txn_id] = self.world._say(room_id, BOT, event_type, content)
             return self.world.txn_ids[txn_id]
 
@@ -562,7 +563,7 @@ class AsBot:
         def act() -> str:
             found = self.world.rooms.get(self.world.aliases.get(room, room))
             if found is None or (found.membership(BOT) not in ("invite", "join") and found.join_rule != "public"):
-                raise Never("the homeserver says: you are not invited", code="M_FORBIDDEN")
+                raise Never(foreign("the homeserver says: you are not invited"), code="M_FORBIDDEN")
             if found.membership(BOT) != "join":
                 self.world.change(found.id, BOT, BOT, "join")
             return found.id
@@ -575,7 +576,7 @@ class AsBot:
         def act() -> str:
             found = self.world.rooms.get(room)
             if found is None or found.join_rule not in ("knock", "knock_restricted"):
-                raise Never("the homeserver says: nobody may knock here", code="M_FORBIDDEN")
+                raise Never(foreign("the homeserver says: nobody may knock here"), code="M_FORBIDDEN")
             return self.world.knock(found.id, BOT, reason) and found.id
 
         return await self._call(act, "knock", room)

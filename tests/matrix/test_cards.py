@@ -15,7 +15,9 @@ from knockbot.domain import card as wording_of_cards
 from knockbot.domain import wording
 from knockbot.domain.card import Around
 from knockbot.domain.model import Answer, Decision, IdentityKey, Kind, Miss, Request, State, ThirdPartyInvite, Verdict
+from knockbot.domain.notices import Notice
 from knockbot.domain.plan import ACT_OF
+from knockbot.domain.reasons import foreign
 from knockbot.domain.words import Words, block, code, lines, words
 from knockbot.matrix.cards import REQUEST_KEY, REQUESTS_KEY, card_message, edit, message
 from tests.matrix.edge import ANA, BOT, GARDEN, MODERATOR, MODS, START
@@ -321,12 +323,14 @@ def test_what_no_rule_decided_is_named_by_its_key_in_the_policy(one: Request, na
 @pytest.mark.parametrize(
     ("decision", "parts"),
     [
-        (Decision(Verdict.FORWARD, "ours", doubt="its keys do not hold"), ["“ours” matches", "its keys do not hold"]),
         (
-            Decision(Verdict.FORWARD, "otherwise", doubt="its keys do not hold"),
+            Decision(Verdict.FORWARD, "otherwise", doubt=foreign("its keys do not hold")),
             ["I ask you, because its keys do not hold"],
         ),
-        (Decision(Verdict.FORWARD, "ours", unknown="what power the inviter has"), ["Not judged", "what power"]),
+        (
+            Decision(Verdict.FORWARD, "ours", unknown=foreign("what power the inviter has")),
+            ["Not judged", "what power"],
+        ),
     ],
 )
 def test_it_says_why_the_policy_leaves_it_to_people(decision: Decision, parts: list[str]) -> None:
@@ -354,7 +358,7 @@ def test_invites_that_share_a_card_are_called_that() -> None:
 
 
 def test_what_is_doubtful_about_an_invite_stands_on_a_shared_card_too() -> None:
-    doubt = Decision(Verdict.FORWARD, "ours", doubt="its keys are old")
+    doubt = Decision(Verdict.FORWARD, "ours", doubt=foreign("its keys are old"))
     doubtful = dataclasses.replace(invited(1, URL), decision=doubt)
 
     content = card_message([doubtful, invited(2, URL)], "Garden", ALL, (), "card:1")
@@ -395,8 +399,8 @@ def test_the_largest_card_there_can_be_fits_into_an_event_as_an_edit(many: int, 
         display_name=text[:500],
         room_id="!" + '"' * 240 + ":rose.example",
         event_id="$" + '"' * 250,
-        trouble=text[:300],
-        decision=Decision(Verdict.FORWARD, text[:100], None, (), text[:1000]),
+        trouble=foreign(text[:300]),
+        decision=Decision(Verdict.FORWARD, text[:100], None, (), foreign(text[:1000])),
     )
     requests = [dataclasses.replace(one, user_id=LONGEST_ID) for one in hostile]
     calls = tuple(f"@{number:0250}:x" for number in range(20))
@@ -410,11 +414,12 @@ def test_the_largest_card_there_can_be_fits_into_an_event_as_an_edit(many: int, 
 # --- whatever strangers write ---------------------------------------------------------------------------------
 
 TEXT = st.sampled_from(HOSTILE) | st.text()
+REASONS = TEXT.map(foreign)
 USERS = TEXT.map(lambda text: f"@{text.replace(':', '').encode(errors='ignore').decode()[:60]}:x.example")
 VERDICTS = st.sampled_from(list(ACT_OF))
 
 
-def replace_doubt(decision: Decision, doubt: str | None) -> Decision:
+def replace_doubt(decision: Decision, doubt: Notice | None) -> Decision:
     return dataclasses.replace(decision, doubt=doubt)
 
 
@@ -426,8 +431,8 @@ DECISIONS = st.builds(
     st.sampled_from(Verdict),
     TEXT.filter(bool),
     st.none() | TEXT,
-    st.lists(st.builds(Miss, TEXT.filter(bool), TEXT), max_size=3).map(tuple),
-    st.none() | TEXT,
+    st.lists(st.builds(Miss, TEXT.filter(bool), REASONS), max_size=3).map(tuple),
+    st.none() | REASONS,
 )
 REQUESTS = st.builds(
     request,
@@ -439,7 +444,7 @@ REQUESTS = st.builds(
     by=st.none() | USERS,
     decision=st.none() | DECISIONS,
     answer=st.none() | ANSWERS,
-    trouble=st.none() | TEXT,
+    trouble=st.none() | REASONS,
 )
 
 KEYS = st.lists(st.builds(IdentityKey, TEXT, st.none() | TEXT | TEXT.map("https://{}".format)), max_size=8).map(tuple)
@@ -450,9 +455,9 @@ INVITES = st.builds(
     user_id=st.just("") | USERS,
     state=st.sampled_from(State),
     by=st.none() | USERS,
-    decision=st.none() | st.builds(replace_doubt, DECISIONS, st.none() | TEXT),
+    decision=st.none() | st.builds(replace_doubt, DECISIONS, st.none() | REASONS),
     answer=st.none() | ANSWERS,
-    trouble=st.none() | TEXT,
+    trouble=st.none() | REASONS,
     invite=st.builds(ThirdPartyInvite, st.just(GARDEN), st.just("$i"), TEXT, USERS, TEXT, KEYS),
 )
 
@@ -491,7 +496,7 @@ def test_the_full_user_id_always_shows_and_what_cannot_be_seen_in_it_is_spelled_
 
 
 def test_a_card_says_the_same_with_and_without_markup() -> None:
-    one = request(reason="", display_name="<Ana & Co>", trouble='"no"')
+    one = request(reason="", display_name="<Ana & Co>", trouble=foreign('"no"'))
 
     content = card_message([one], "A <garden>", ALL, (), "card:1")
 

@@ -13,11 +13,12 @@ from knockbot.chat.catalogue import render
 from knockbot.domain.invites import Address
 from knockbot.domain.model import Decision, IdentityKey, Knock, Message, Miss, State, ThirdPartyInvite, Verdict
 from knockbot.domain.notices import decoded
+from knockbot.domain.reasons import foreign
 from knockbot.domain.words import Words, words
 from knockbot.flow import invites, settle
 from knockbot.matrix.cards import message
 from knockbot.matrix.commands import COMMANDS, LATE, hear
-from knockbot.store import addressees, effects, inbox, policies, requests
+from knockbot.store import addressees, effects, inbox, policies, requests, rooms
 from knockbot.store.addressees import Addressee
 from knockbot.store.db import Database
 from knockbot.store.inbox import Arrival
@@ -54,20 +55,23 @@ async def fill(on: Bench, number: int, text: str) -> None:
     knock = Knock(GARDEN, user, f"$knock-{number}", text, text[:500])
     async with on.db.tx() as tx:
         request = await requests.open_knock(tx, MODS, knock, on.clock())
-        decision = Decision(Verdict.FORWARD, text or "x", text, (Miss(text or "y", text),), text)
+        decision = Decision(Verdict.FORWARD, text or "x", text, (Miss(text or "y", foreign(text)),), foreign(text))
         await settle.carry_out(on.door, tx, request, decision)
         if number % 3 == 0:
-            await requests.in_trouble(tx, request.id, text)
+            await requests.in_trouble(tx, request.id, foreign(text))
         elif number % 3 == 1:
             await settle.settle(on.door, tx, request, State.WITHDRAWN, user)
-        await tx.execute("UPDATE rooms SET label = $1, trouble = $1 WHERE room_id = $2", text, STRANGE_ROOM)
+        await tx.execute("UPDATE rooms SET label = $1 WHERE room_id = $2", text, STRANGE_ROOM)
+        await rooms.set_trouble(tx, STRANGE_ROOM, foreign(text))
         planted = ThirdPartyInvite(
             GARDEN, f"$invite-{number}", text, user, text, (IdentityKey(text, text), IdentityKey(text))
         )
         invite = await requests.open_invite(tx, MODS, planted, on.clock())
         whose = Address("email", text or "x")
         await addressees.remember(tx, Addressee(GARDEN, text, whose, user, on.clock(), text))
-        held_back = Decision(Verdict.FORWARD, text or "x", text, (Miss(text or "y", text),), None, text)
+        held_back = Decision(
+            Verdict.FORWARD, text or "x", text, (Miss(text or "y", foreign(text)),), None, foreign(text)
+        )
         await invites.carry_out(on.door, tx, invite, held_back)
         if number == 0:
             await policies.revise(tx, GARDEN, author=user, text=HOSTILE_POLICY, now=on.clock(), cause=None)

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 
+from knockbot.domain.reasons import foreign
 from knockbot.errors import Later
 from knockbot.matrix.keyring import Keyring, mail_in_sync, mail_in_transaction
 from knockbot.store.encryption import DEVICE_LISTS, KEY_COUNTS, TO_DEVICE
@@ -82,7 +83,7 @@ async def test_that_the_device_does_not_work_is_said_only_where_the_homeserver_a
 ) -> None:
     class NoHomeserver:
         async def account_data(self, _: str) -> dict[str, Any]:
-            raise Later("no answer.", unreachable=away)
+            raise Later(foreign("no answer."), unreachable=away)
 
     async with housed(ready_sqlite_url) as house:
         nobody = cast("Any", NoHomeserver())

@@ -14,6 +14,7 @@ from aiohttp import web
 from knockbot import app
 from knockbot.demo.people import until
 from knockbot.domain.model import RoomView
+from knockbot.domain.reasons import foreign
 from knockbot.errors import ActionError, Never
 from knockbot.flow.door import Door, Outside
 from knockbot.matrix.gateway import Gateway
@@ -29,7 +30,7 @@ class NoRoom:
     """Of no room is anything known."""
 
     async def room(self, _: str) -> RoomView:
-        raise Never("there is no such thing.")
+        raise Never(foreign("there is no such thing."))
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from knockbot.documents.text import storable
 from knockbot.domain.model import Answer, Decision, Verdict
+from knockbot.domain.records import Recorded
 from knockbot.errors import Unavailable
 from knockbot.store import audit, cards, effects, inbox, processes, requests
 from knockbot.store.backup import Damaged, export, restore, snapshot
@@ -135,7 +136,7 @@ async def test_no_text_of_strangers_is_lost_on_its_way(
         await requests.answered(tx, request.id, Answer(Verdict.REJECT, BOT, NOW, "$knock", reason=storable(reason)))
         await inbox.store(tx, [inbox.Arrival("$raw", GARDEN, json.dumps(raw))], NOW)
         await effects.add(tx, [effect(content={"plain": storable(reason)})], NOW)
-        await audit.add(tx, audit.Entry(NOW, GARDEN, request.id, BOT, "x", {"reason": storable(reason)}))
+        await audit.add(tx, audit.Entry(NOW, GARDEN, request.id, BOT, Recorded.REJECT, {"reason": storable(reason)}))
         request = await requests.get(tx, request.id)
 
     try:
@@ -184,7 +185,7 @@ async def test_numbers_go_on_where_nobody_has_been(place: Place, here: str, ther
         seqs = [one.seq for one in await inbox.waiting(tx, GARDEN)]
         await effects.add(tx, [effect()], LATER)
         ids = [row["id"] for row in await tx.fetch("SELECT max(id) AS id FROM effects")]
-        await audit.add(tx, audit.Entry(LATER, GARDEN, None, BOT, "x", {}))
+        await audit.add(tx, audit.Entry(LATER, GARDEN, None, BOT, Recorded.REJECT, {}))
         ids += [row["id"] for row in await tx.fetch("SELECT max(id) AS id FROM audit")]
     assert [request.id, card.id, *seqs, *ids] == [LATER + 1] * 5
     async with opened(first) as db, db.tx() as tx:
@@ -237,7 +238,7 @@ async def test_a_back_up_is_of_one_moment(database_url: str) -> None:
 
         async def write_meanwhile() -> None:
             async with db.tx() as tx:
-                await audit.add(tx, audit.Entry(NOW, GARDEN, None, BOT, "meanwhile", {}))
+                await audit.add(tx, audit.Entry(NOW, GARDEN, None, BOT, Recorded.JUDGED, {"reason": "meanwhile"}))
                 await cards.new(tx, MODS, GARDEN, NOW)
 
         before = await rows_of(database_url)

@@ -11,6 +11,8 @@ import pytest
 
 from knockbot.demo.people import until
 from knockbot.domain.model import Act, Effect, Knock
+from knockbot.domain.notices import dumps
+from knockbot.domain.reasons import foreign
 from knockbot.store import cards, effects, processes
 from knockbot.store.db import Database, Tx
 from knockbot.store.effects import Claimed
@@ -49,7 +51,7 @@ async def finish(db: Database, claimed: Claimed, state: str = "done", **how: Any
 
 async def postpone(db: Database, claimed: Claimed, due_at: int) -> None:
     async with db.tx() as tx:
-        await effects.postpone(tx, claimed.id, due_at, "busy")
+        await effects.postpone(tx, claimed.id, due_at, foreign("busy"))
 
 
 async def row_of(db: Database, key: str) -> dict[str, Any]:
@@ -225,7 +227,7 @@ async def _waiting_for_locks(tx: Tx) -> int:
 async def test_what_came_of_an_effect_is_kept(db: Database) -> None:
     await add(db, *(effect(key) for key in ("done", "overtaken", "given_up")))
     for claimed in await claim(db):
-        await finish(db, claimed, claimed.effect.key, result=f"${claimed.effect.key}", why="because")
+        await finish(db, claimed, claimed.effect.key, result=f"${claimed.effect.key}", why=foreign("because"))
 
     for key in ("done", "overtaken", "given_up"):
         assert await row_of(db, key) == {
@@ -234,7 +236,7 @@ async def test_what_came_of_an_effect_is_kept(db: Database) -> None:
             "attempts": 1,
             "claimed_by": None,
             "result": f"${key}",
-            "why": "because",
+            "why": dumps(foreign("because")),
             "ended_at": NOW + 1,
         }
 
@@ -244,7 +246,12 @@ async def test_a_postponed_effect_is_due_again_then_and_is_known_to_have_been_tr
     [claimed] = await claim(db)
     await postpone(db, claimed, NOW + 50)
     row = await row_of(db, "a")
-    assert (row["state"], row["due_at"], row["why"], row["claimed_by"]) == ("due", NOW + 50, "busy", None)
+    assert (row["state"], row["due_at"], row["why"], row["claimed_by"]) == (
+        "due",
+        NOW + 50,
+        dumps(foreign("busy")),
+        None,
+    )
 
     assert await claim(db, NOW + 49) == []
     [again] = await claim(db, NOW + 50)
@@ -273,10 +280,10 @@ async def test_what_is_blocked_in_a_room_waits_until_it_is_unblocked(db: Databas
     await add(db, effect("here", room_id=GARDEN), effect("there", room_id="!other"))
     for claimed in await claim(db):
         async with db.tx() as tx:
-            await effects.block(tx, claimed.id, "my power is too low")
+            await effects.block(tx, claimed.id, foreign("my power is too low"))
     assert await claim(db, NOW + 10**9) == []
     row = await row_of(db, "here")
-    assert (row["state"], row["why"], row["claimed_by"]) == ("blocked", "my power is too low", None)
+    assert (row["state"], row["why"], row["claimed_by"]) == ("blocked", dumps(foreign("my power is too low")), None)
 
     async with db.tx() as tx:
         await effects.unblock(tx, GARDEN, NOW + 5)
@@ -288,7 +295,7 @@ async def test_a_blocked_effect_does_not_hold_its_lane(db: Database) -> None:
     await add(db, effect("a", lane="home"), effect("b", lane="home"))
     [first] = await claim(db)
     async with db.tx() as tx:
-        await effects.block(tx, first.id, "my power is too low")
+        await effects.block(tx, first.id, foreign("my power is too low"))
 
     assert await keys_claimed(db) == ["b"]
 
@@ -363,7 +370,7 @@ async def test_what_was_to_be_done_to_an_applicant_is_not_needed_once_the_reques
     assert running.effect.key == "running"
     async with db.tx() as tx:
         await tx.execute("UPDATE effects SET state = 'blocked' WHERE key = 'blocked'")
-        await effects.overtake(tx, request.id, "they withdrew", NOW + 3)
+        await effects.overtake(tx, request.id, foreign("they withdrew"), NOW + 3)
 
     assert await states(db) == {
         "invite": "overtaken",
@@ -376,7 +383,7 @@ async def test_what_was_to_be_done_to_an_applicant_is_not_needed_once_the_reques
         "running": "running",
     }
     row = await row_of(db, "invite")
-    assert (row["why"], row["ended_at"]) == ("they withdrew", NOW + 3)
+    assert (row["why"], row["ended_at"]) == (dumps(foreign("they withdrew")), NOW + 3)
 
 
 # --- edits --------------------------------------------------------------------------------------------------------
@@ -452,7 +459,7 @@ async def test_what_has_a_future_is_counted_and_listed(db: Database) -> None:
     running, done, there = await claim(db)
     await finish(db, done)
     async with db.tx() as tx:
-        await effects.block(tx, there.id, "my power is too low")
+        await effects.block(tx, there.id, foreign("my power is too low"))
     await add(db, effect("due", room_id=GARDEN, user_id="@ana:a"), due_at=NOW + 7)
 
     async with db.tx() as tx:
@@ -460,7 +467,7 @@ async def test_what_has_a_future_is_counted_and_listed(db: Database) -> None:
         assert await effects.next_due(tx) == NOW + 7
         assert await effects.open_for(tx, [GARDEN, "!other"]) == [
             effects.Open(Act.SAY, GARDEN, None, "running", NOW, 1, None),
-            effects.Open(Act.SAY, "!other", None, "blocked", NOW, 1, "my power is too low"),
+            effects.Open(Act.SAY, "!other", None, "blocked", NOW, 1, foreign("my power is too low")),
             effects.Open(Act.SAY, GARDEN, "@ana:a", "due", NOW + 7, 0, None),
         ]
         assert await effects.open_for(tx, []) == []
@@ -498,8 +505,8 @@ async def test_what_was_done_long_ago_costs_no_later_act_anything(ready_sqlite_u
         (claimed,) = await claim(db)
         await finish(db, claimed)
         async with db.tx() as tx:
-            await effects.overtake(tx, 1, "settled", NOW)
-            await effects.overtake_all(tx, GARDEN, "unprotected", NOW)
+            await effects.overtake(tx, 1, foreign("settled"), NOW)
+            await effects.overtake_all(tx, GARDEN, foreign("unprotected"), NOW)
             await effects.unblock(tx, GARDEN, NOW)
         async with db.tx() as tx:
             tx.wrapped._conn.set_trace_callback(None)

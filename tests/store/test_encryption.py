@@ -9,6 +9,8 @@ import pytest
 
 from knockbot.domain import plan
 from knockbot.domain.model import Act
+from knockbot.domain.notices import dumps
+from knockbot.domain.reasons import foreign
 from knockbot.store import effects, encryption
 from knockbot.store.db import Database
 from knockbot.store.encryption import DEVICE_LISTS, KEEP, TO_DEVICE, Device
@@ -115,11 +117,11 @@ async def test_what_is_skipped_is_marked_and_told_once_a_day_for_each_sender(db:
     async with db.tx() as tx:
         await encryption.store_mail(tx, [*letters, other], NOW)
         batch = await encryption.mail_waiting(tx)
-        told = [await encryption.mail_skipped(tx, mail.seq, NOW, "no \0 sense") for mail in batch]
+        told = [await encryption.mail_skipped(tx, mail.seq, NOW, foreign("no \0 sense")) for mail in batch]
 
         assert told == [True, False, False, True]
         assert await encryption.mail_waiting(tx) == []
-        assert await tx.fetchval("SELECT count(*) FROM mail WHERE fault = $1", "no \ufffd sense") == 4
+        assert await tx.fetchval("SELECT count(*) FROM mail WHERE fault = $1", dumps(foreign("no \ufffd sense"))) == 4
 
 
 @pytest.mark.parametrize("content", ["\ud800", "\0", 10**30, {"a": float("inf")}])

@@ -7,6 +7,8 @@ import json
 
 import pytest
 
+from knockbot.domain.notices import dumps
+from knockbot.domain.reasons import foreign
 from knockbot.store import inbox
 from knockbot.store.db import Database
 from knockbot.store.inbox import KEEP, Arrival
@@ -172,14 +174,14 @@ async def test_failures_are_counted_and_do_not_lose_the_event(db: Database) -> N
 async def test_an_event_set_aside_lets_the_rest_pass_and_keeps_its_text(db: Database) -> None:
     await store(db, arrival("$bad", raw='{"bad": 1}'), arrival("$good"))
     async with db.tx() as tx:
-        await inbox.set_aside(tx, (await inbox.waiting(tx, GARDEN))[0].seq, "no sender")
+        await inbox.set_aside(tx, (await inbox.waiting(tx, GARDEN))[0].seq, foreign("no sender"))
 
     assert await waiting_ids(db) == ["$good"]
     async with db.tx() as tx:
         assert [turn.room_id for turn in await inbox.queues_waiting(tx)] == [GARDEN]
         row = await tx.fetchrow("SELECT raw, fault FROM inbox WHERE event_id = '$bad'")
         assert row is not None
-        assert (row["raw"], row["fault"]) == ('{"bad": 1}', "no sender")
+        assert (row["raw"], row["fault"]) == ('{"bad": 1}', dumps(foreign("no sender")))
         assert await inbox.counts(tx) == (1, 1)
     await store(db, arrival("$bad"))
     assert await waiting_ids(db) == ["$good"]
@@ -194,7 +196,7 @@ async def test_ids_are_forgotten_after_a_week_and_what_waits_never(db: Database)
             if one.event_id in ("$handled", "$young"):
                 await inbox.handled(tx, one.seq, NOW)
             if one.event_id == "$aside":
-                await inbox.set_aside(tx, one.seq, "why")
+                await inbox.set_aside(tx, one.seq, foreign("why"))
         await inbox.forget_old(tx, NOW)
 
     async with db.tx() as tx:

@@ -20,6 +20,7 @@ from knockbot.domain.model import (
     ThirdPartyInvite,
     Verdict,
 )
+from knockbot.domain.reasons import foreign
 from knockbot.store import addressees, effects, requests, rooms
 from knockbot.store.addressees import Addressee, Asked
 from knockbot.store.db import Database
@@ -106,7 +107,7 @@ async def test_hundreds_of_keys_are_kept(db: Database) -> None:
 
 async def test_why_an_accept_was_held_back_is_kept(db: Database) -> None:
     request = await planted(db)
-    decision = Decision(Verdict.FORWARD, "ours", doubt="its keys do not hold")
+    decision = Decision(Verdict.FORWARD, "ours", doubt=foreign("its keys do not hold"))
     async with db.tx() as tx:
         await requests.judged(tx, request.id, decision)
 
@@ -277,7 +278,7 @@ async def test_what_becomes_of_an_invite_does_not_keep_its_inviter_from_being_ba
     ]
     async with db.tx() as tx:
         await effects.add(tx, acts, NOW)
-        await effects.overtake(tx, request.id, "it is revoked by now", NOW)
+        await effects.overtake(tx, request.id, foreign("it is revoked by now"), NOW)
         rows = await tx.fetch("SELECT key, state FROM effects ORDER BY id")
 
     assert {row["key"]: row["state"] for row in rows} == {"revoke": "overtaken", "ban": "due", "spend": "due"}
@@ -289,7 +290,7 @@ async def test_who_came_in_is_left_alone_once_the_request_is_settled(db: Databas
         await requests.redeemed(tx, request.id, GUEST)
         kick = effect("kick", act=Act.KICK, room_id=GARDEN, request_id=request.id, user_id=GUEST.user_id)
         await effects.add(tx, [kick], NOW)
-        await effects.overtake(tx, request.id, "they left", NOW)
+        await effects.overtake(tx, request.id, foreign("they left"), NOW)
         assert await tx.fetchval("SELECT state FROM effects") == "overtaken"
 
 
@@ -299,7 +300,7 @@ async def test_at_a_door_that_is_kept_no_longer_nothing_is_left_to_do(db: Databa
         await effects.add(tx, [effect(act.value, act=act, room_id=GARDEN) for act in acts], NOW)
         await effects.add(tx, [effect("elsewhere", act=Act.BAN, room_id="!other")], NOW)
         await tx.execute("UPDATE effects SET state = 'blocked' WHERE key = 'ban'")
-        await effects.overtake_all(tx, GARDEN, "kept no longer", NOW)
+        await effects.overtake_all(tx, GARDEN, foreign("kept no longer"), NOW)
         rows = await tx.fetch("SELECT key FROM effects WHERE state = 'due' ORDER BY id")
 
     assert [row["key"] for row in rows] == ["leave", "say", "elsewhere"]

@@ -12,7 +12,9 @@ import asyncpg
 import pytest
 
 from knockbot.domain.fitness import Concern
-from knockbot.domain.model import State
+from knockbot.domain.model import State, Verdict
+from knockbot.domain.reasons import foreign
+from knockbot.domain.records import Recorded
 from knockbot.store import audit, bot_memberships, cards, pending_protects, pins, policies, requests, rooms
 from knockbot.store.audit import Entry
 from knockbot.store.cards import Card
@@ -60,7 +62,7 @@ async def test_protecting_a_room_again_moves_it_and_forgets_its_trouble(db: Data
     moved = replace(ROOM, management_room="!new", protected_by="@other:a", protected_at=NOW + 5, label="New")
     async with db.tx() as tx:
         await rooms.protect(tx, ROOM)
-        await rooms.set_trouble(tx, GARDEN, "my power is too low")
+        await rooms.set_trouble(tx, GARDEN, foreign("my power is too low"))
         await rooms.protect(tx, moved)
 
     moved = replace(moved, protected_at=NOW)  # since when its door is kept stays as it was
@@ -99,13 +101,13 @@ async def test_a_trouble_is_told_once_and_again_after_it_was_over(db: Database) 
     async with db.tx() as tx:
         await rooms.protect(tx, ROOM)
         told = [
-            await rooms.set_trouble(tx, GARDEN, trouble)
+            await rooms.set_trouble(tx, GARDEN, foreign(trouble) if trouble else None)
             for trouble in ("power", "power", "gone", "gone", None, None, "power")
         ]
         assert told == [True, False, True, False, True, False, True]
-        assert not await rooms.set_trouble(tx, "!unknown", "power")
+        assert not await rooms.set_trouble(tx, "!unknown", foreign("power"))
         found = await rooms.find(tx, GARDEN)
-    assert found == replace(ROOM, trouble="power")
+    assert found == replace(ROOM, trouble=foreign("power"))
 
 
 async def test_rooms_that_the_config_file_no_longer_names_are_unlocked(db: Database) -> None:
@@ -326,12 +328,11 @@ async def test_attempts_are_counted_per_requester_once_per_command_and_forgotten
 async def test_the_record_of_a_request_is_read_in_order_with_every_detail(db: Database) -> None:
     request = await opened(db)
     other = await opened(db, replace(KNOCK, user_id="@bea:a"))
-    texts = dict(STORABLE)
     lines = [
-        Entry(NOW + 2, GARDEN, request.id, "@bot:a", "judged", {"verdict": "forward", "rule": None}),
-        Entry(NOW + 1, GARDEN, request.id, "@mod:a", "accept", texts),
-        Entry(NOW + 3, GARDEN, other.id, "@mod:a", "reject", {}),
-        Entry(NOW + 4, GARDEN, None, "@mod:a", "policy set", {"revision": 3}),
+        Entry(NOW + 2, GARDEN, request.id, "@bot:a", Recorded.JUDGED, {"verdict": Verdict.FORWARD, "rule": None}),
+        Entry(NOW + 1, GARDEN, request.id, "@mod:a", Recorded.ACCEPT, {"reason": "".join(STORABLE.values())}),
+        Entry(NOW + 3, GARDEN, other.id, "@mod:a", Recorded.REJECT, {}),
+        Entry(NOW + 4, GARDEN, None, "@mod:a", Recorded.POLICY_SET, {"revision": 3}),
     ]
     async with db.tx() as tx:
         for line in lines:
@@ -346,14 +347,16 @@ async def test_the_newest_lines_of_some_rooms_are_read_oldest_first(db: Database
     request = await opened(db)
     async with db.tx() as tx:
         for number in range(6):
-            await audit.add(tx, Entry(NOW + number, GARDEN, request.id, "@mod:a", str(number), {}))
-        await audit.add(tx, Entry(NOW + 9, "!other", None, "@mod:a", "other", {}))
-        await audit.add(tx, Entry(NOW + 9, "!secret", None, "@mod:a", "secret", {}))
+            await audit.add(
+                tx, Entry(NOW + number, GARDEN, request.id, "@mod:a", Recorded.POLICY_SET, {"revision": number})
+            )
+        await audit.add(tx, Entry(NOW + 9, "!other", None, "@mod:a", Recorded.PROTECT, {}))
+        await audit.add(tx, Entry(NOW + 9, "!secret", None, "@mod:a", Recorded.UNPROTECT, {}))
 
         newest = await audit.latest(tx, [GARDEN, "!other"], 3)
-        assert [line.what for line in newest] == ["4", "5", "other"]
+        assert [line.detail.get("revision") for line in newest] == [4, 5, None]
         about = await audit.latest(tx, [GARDEN, "!other"], 3, about=KNOCK.user_id)
-        assert [line.what for line in about] == ["3", "4", "5"]
+        assert [line.detail.get("revision") for line in about] == [3, 4, 5]
         assert {line.number for line in about} == {1}
         assert await audit.latest(tx, [GARDEN], 3, about="@bea:a") == []
         assert await audit.latest(tx, [], 3) == []
@@ -362,19 +365,19 @@ async def test_the_newest_lines_of_some_rooms_are_read_oldest_first(db: Database
 async def test_the_record_of_an_invite_is_of_its_inviter_and_then_of_its_guest_too(db: Database) -> None:
     request = await planted(db)
     async with db.tx() as tx:
-        await audit.add(tx, Entry(NOW, GARDEN, request.id, "@bot:a", "judged", {}))
+        await audit.add(tx, Entry(NOW, GARDEN, request.id, "@bot:a", Recorded.JUDGED, {}))
         assert [line.user_id for line in await audit.of_request(tx, request.id)] == [INVITE.inviter]
         await requests.redeemed(tx, request.id, GUEST)
         assert [line.user_id for line in await audit.of_request(tx, request.id)] == [GUEST.user_id]
         for who in (INVITE.inviter, GUEST.user_id):
-            assert [line.what for line in await audit.latest(tx, [GARDEN], 3, about=who)] == ["judged"]
+            assert [line.kind for line in await audit.latest(tx, [GARDEN], 3, about=who)] == [Recorded.JUDGED]
 
 
 async def test_records_of_many_tasks_are_all_kept(db: Database) -> None:
     async def note(number: int) -> None:
         async with db.tx() as tx:
-            await audit.add(tx, Entry(NOW, GARDEN, None, "@mod:a", str(number), {}))
+            await audit.add(tx, Entry(NOW, GARDEN, None, "@mod:a", Recorded.POLICY_SET, {"revision": number}))
 
     await asyncio.gather(*map(note, range(30)))
     async with db.tx() as tx:
-        assert {line.what for line in await audit.latest(tx, [GARDEN], 100)} == set(map(str, range(30)))
+        assert {line.detail.get("revision") for line in await audit.latest(tx, [GARDEN], 100)} == set(range(30))

@@ -48,7 +48,7 @@ async def fill(db: Database) -> None:
     """Write more than fits into what is there."""
     async with db.tx() as tx:
         await tx.execute(
-            "INSERT INTO audit (at, room_id, actor, what, detail_json) VALUES (1, 'r', 'a', $1, '')", "x" * 10**6
+            "INSERT INTO audit (at, room_id, actor, kind, detail_json) VALUES (1, 'r', 'a', $1, '')", "x" * 10**6
         )
 
 

@@ -21,6 +21,7 @@ from knockbot.domain.model import (
     State,
     Verdict,
 )
+from knockbot.domain.reasons import foreign
 from knockbot.store import cards, requests
 from knockbot.store.db import Database
 from tests.store.samples import GARDEN, KNOCK, MODS, NOW, STORABLE, opened, read
@@ -46,8 +47,8 @@ DECISION = Decision(
     Verdict.FORWARD,
     "#3",
     "Please say who you are.",
-    (Miss("trolls", 'reason does not match "troll"'), Miss("#2", "user is not local")),
-    "whether the user is in #space",
+    (Miss("trolls", foreign('reason does not match "troll"')), Miss("#2", foreign("user is not local"))),
+    foreign("whether the user is in #space"),
 )
 ANSWER = Answer(Verdict.REJECT, "@mod:tulip.example", NOW + 7, "$knock", "#3", "not now", "$click")
 
@@ -80,7 +81,7 @@ async def test_every_field_that_changes_is_read_back_as_it_was_written(db: Datab
         card = await cards.new(tx, MODS, GARDEN, NOW)
         await requests.judged(tx, request.id, DECISION)
         await requests.answered(tx, request.id, ANSWER)
-        await requests.in_trouble(tx, request.id, "they refuse invites")
+        await requests.in_trouble(tx, request.id, foreign("they refuse invites"))
         await requests.put_on_card(tx, request.id, card.id)
         await requests.shown(tx, request.id, "$knock")
 
@@ -88,7 +89,7 @@ async def test_every_field_that_changes_is_read_back_as_it_was_written(db: Datab
         NEW,
         decision=DECISION,
         answer=ANSWER,
-        trouble="they refuse invites",
+        trouble=foreign("they refuse invites"),
         card_id=card.id,
         shown_event_id="$knock",
     )
@@ -110,7 +111,7 @@ async def test_an_outcome_says_who_brought_it_about_and_when(db: Database) -> No
     request = await opened(db)
     for state in State:
         async with db.tx() as tx:
-            await requests.in_trouble(tx, request.id, "they refuse invites")
+            await requests.in_trouble(tx, request.id, foreign("they refuse invites"))
             await requests.settled(tx, request.id, state, "@mod:tulip.example", NOW + 9)
 
         outcome = replace(NEW, state=state, by="@mod:tulip.example", changed_at=NOW + 9, trouble=None)
@@ -143,7 +144,7 @@ async def test_an_answer_that_is_taken_back_leaves_the_request_to_the_moderators
 async def test_a_new_answer_ends_the_trouble_with_the_last(db: Database) -> None:
     request = await opened(db)
     async with db.tx() as tx:
-        await requests.in_trouble(tx, request.id, "they refuse invites")
+        await requests.in_trouble(tx, request.id, foreign("they refuse invites"))
         await requests.answered(tx, request.id, ANSWER)
 
     assert (await read(db, request.id)).trouble is None
@@ -152,16 +153,21 @@ async def test_a_new_answer_ends_the_trouble_with_the_last(db: Database) -> None
 async def test_strangers_text_is_read_back_to_the_letter(db: Database) -> None:
     for number, text in enumerate(STORABLE.values()):
         knock = replace(other(number), reason=text, display_name=text)
-        decision = replace(DECISION, reason=text, missed=(Miss(text, text),), unknown=text)
+        decision = replace(DECISION, reason=text, missed=(Miss(text, foreign(text)),), unknown=foreign(text))
         answer = replace(ANSWER, rule=text, reason=text)
         request = await opened(db, knock)
         async with db.tx() as tx:
             await requests.judged(tx, request.id, decision)
             await requests.answered(tx, request.id, answer)
-            await requests.in_trouble(tx, request.id, text)
+            await requests.in_trouble(tx, request.id, foreign(text))
 
         stored = await read(db, request.id)
-        assert (stored.knock, stored.decision, stored.answer, stored.trouble) == (knock, decision, answer, text)
+        assert (stored.knock, stored.decision, stored.answer, stored.trouble) == (
+            knock,
+            decision,
+            answer,
+            foreign(text),
+        )
 
 
 async def test_a_historical_user_id_is_read_back_and_found(db: Database) -> None:

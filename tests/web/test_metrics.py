@@ -11,6 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from knockbot.domain.model import Act, Effect, Knock, State
+from knockbot.domain.reasons import foreign
 from knockbot.matrix.gateway import PingOnly
 from knockbot.store import effects, encryption, inbox, requests, rooms
 from knockbot.store.db import Database
@@ -53,7 +54,7 @@ async def busy(db: Database) -> None:
     """Something of everything."""
     async with db.tx() as tx:
         await inbox.store(tx, [Arrival(f"${n}", GARDEN, "{}") for n in range(5)], START)
-        await inbox.set_aside(tx, 2, "no event")
+        await inbox.set_aside(tx, 2, foreign("no event"))
         await inbox.handled(tx, 3, START)
         for number, state in enumerate([*State, State.PENDING]):
             user = f"@u{number}:{HOME}"
@@ -61,7 +62,7 @@ async def busy(db: Database) -> None:
             await requests.settled(tx, request.id, state, ANA, START)
         acts = [Effect(f"say:{n}", Act.SAY, MODS, f"{n}", user_id=ANA) for n in range(4)]
         await effects.add(tx, acts, START)
-        await effects.block(tx, 1, "no power")
+        await effects.block(tx, 1, foreign("no power"))
         await effects.finish(tx, 2, "done", START)
     [running] = await effects.claim(db, START, 1)
     assert running.effect.key == "say:2"

@@ -20,6 +20,7 @@ from knockbot.demo.homeserver import free_port
 from knockbot.demo.people import Json, until
 from knockbot.demo.sealed import SealedPerson
 from knockbot.demo.story import ENCRYPTED
+from knockbot.domain.reasons import foreign
 from knockbot.errors import Later, Unavailable
 from knockbot.flow import sealed
 from knockbot.flow.sealed import SEALED
@@ -238,7 +239,7 @@ async def test_a_card_of_which_it_is_unsure_whether_it_was_sent_is_found_again(
         if event_type == SEALED:
             sent.append(event_id)
             if len(sent) == 1:
-                raise Later("the answer was lost", retry_after=0.1)
+                raise Later(foreign("the answer was lost"), retry_after=0.1)
         return event_id
 
     async def no_echo(*_: Any) -> None:

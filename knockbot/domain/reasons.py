@@ -1,0 +1,475 @@
+"""The sentence of each reason that is stored: why something is not done, was not done, or is as it is.
+
+To add a reason: make a `because("code", …)` where it arises, and give the code its sentence here, whole, with the
+arguments by name. A sentence inside of another one loses its full stop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple
+
+from knockbot.documents.reading import in_clear
+from knockbot.documents.text import shown, shown_id
+from knockbot.domain.model import Answer, Decision
+from knockbot.domain.notices import (
+    Arg,
+    Choice,
+    Duration,
+    Foreign,
+    Id,
+    Letters,
+    Many,
+    Notice,
+    Number,
+    Room,
+    Stranger,
+    User,
+    because,
+)
+
+NAMED = 3
+"""How many values, or reasons, an explanation names before it counts the rest."""
+
+QUOTED = 60
+"""Characters of a value that an explanation shows."""
+
+
+def foreign(words: str) -> Notice:
+    """What another program said, in its own words."""
+    return because("foreign", words=Foreign(words))
+
+
+def worded(why: Notice) -> Foreign:
+    """A reason in words, inside of what is said."""
+    return Foreign(in_words(why))
+
+
+def quoted(value: str) -> Notice:
+    """A value in quotes; what looks like a secret is not told."""
+    told = in_clear(value)
+    return because("secret") if told is None else because("quoted", value=Letters(told[: 2 * QUOTED], QUOTED))
+
+
+def either(values: Sequence[str]) -> Notice:
+    """Values in quotes: ``"a", "b" or "c"``, and when they are many ``"a", "b", "c" or 4 more``."""
+    if len(values) == 1:
+        return quoted(values[0])
+    if len(values) > NAMED:
+        more = Number(len(values) - NAMED)
+        return because("values.or_more", values=Many(tuple(map(quoted, values[:NAMED]))), more=more)
+    return because("values.or", values=Many(tuple(map(quoted, values[:-1]))), last=quoted(values[-1]))
+
+
+def together(reasons: Sequence[Notice]) -> Notice:
+    """Several reasons as one; when they are many, the first ones, and how many more there are."""
+    if len(reasons) == 1:
+        return reasons[0]
+    if len(reasons) <= NAMED:
+        return because("finding.joined", reasons=Many(tuple(reasons)))
+    return because("finding.joined_more", reasons=Many(tuple(reasons[:NAMED])), more=Number(len(reasons) - NAMED))
+
+
+SENTENCES: Mapping[str, str | tuple[str, str]] = {
+    "unknown": "I do not know why ({code}).",
+    "foreign": "{words}",
+    "failed": "{error}",
+    "lines": "{lines}",
+    "none": "none",
+    "huge": "a huge number",
+    "secret": "what looks like a secret",
+    "quoted": '"{value}"',
+    "values.or": "{values} or {last}",
+    "values.or_more": "{values} or {more} more",
+    # --- findings: true as they stand, so that they explain a criterion and its `not` alike
+    "finding.joined": "{reasons}",
+    "finding.joined_more": "{reasons}; and {more} more",
+    "finding.not_kept": "the reason was too long to be kept",
+    "finding.user_is": "user is {value}",
+    "finding.user_matches": "user matches {value}",
+    "finding.user_is_not": "user is not {values}",
+    "finding.server_is": "server is {value}",
+    "finding.server_matches": "server matches {value}",
+    "finding.server_is_not": "server is not {values}",
+    "finding.inviter_is": "inviter is {value}",
+    "finding.inviter_matches": "inviter matches {value}",
+    "finding.inviter_is_not": "inviter is not {values}",
+    "finding.local": "user is from {server}",
+    "finding.not_local": "user is not from {server}",
+    "finding.member": "user is in {room}",
+    "finding.no_member": "user is not in {room}",
+    "finding.member_unknown": "whether the user is in {room}",
+    "finding.member_unknown_why": "whether the user is in {room} ({why})",
+    "finding.reason_matches": "reason matches {value}",
+    "finding.reason_does_not_match": "reason does not match {values}",
+    "finding.reason_too_costly": "whether the reason matches (it is too long for so many patterns)",
+    "finding.display_name_matches": "display name matches {value}",
+    "finding.display_name_does_not_match": "display name does not match {values}",
+    "finding.display_name_too_costly": "whether the display name matches (it is too long for so many patterns)",
+    "finding.reason_long_enough": (
+        "reason has {count} character, not fewer than {least}",
+        "reason has {count} characters, not fewer than {least}",
+    ),
+    "finding.reason_too_short": (
+        "reason has {count} character, fewer than {least}",
+        "reason has {count} characters, fewer than {least}",
+    ),
+    "finding.avatar": "user has an avatar",
+    "finding.no_avatar": "user has no avatar",
+    "finding.rejected": ("user was rejected {count} time before", "user was rejected {count} times before"),
+    "finding.rejected_within": (
+        "user was rejected {count} time before in that time",
+        "user was rejected {count} times before in that time",
+    ),
+    "finding.rejected_unknown": "whether the user was rejected before (nobody looked)",
+    "finding.accepted": ("user was accepted {count} time before", "user was accepted {count} times before"),
+    "finding.accepted_within": (
+        "user was accepted {count} time before in that time",
+        "user was accepted {count} times before in that time",
+    ),
+    "finding.accepted_unknown": "whether the user was accepted before (nobody looked)",
+    "finding.inviter_unknown": "who invited them (the third-party invite is not known)",
+    "finding.inviter_power_unknown": "what power the inviter has",
+    "finding.inviter_power_enough": "inviter has power {power}, not less than {least}",
+    "finding.inviter_power_too_low": "inviter has power {power}, less than {least}",
+    "finding.inviter_unlimited": "inviter has unlimited power, not less than {least}",
+    "finding.inviter_member": "inviter is in the room",
+    "finding.inviter_no_member": "inviter is not in the room",
+    "finding.inviter_member_unknown": "whether the inviter is in the room",
+    "finding.inviter_member_unknown_why": "whether the inviter is in the room ({why})",
+    "finding.invites_unknown": "how many third-party invites the inviter made (nobody looked)",
+    "finding.invites_more": (
+        "inviter made {count} third-party invite, more than {most}",
+        "inviter made {count} third-party invites, more than {most}",
+    ),
+    "finding.invites_not_more": (
+        "inviter made {count} third-party invite, not more than {most}",
+        "inviter made {count} third-party invites, not more than {most}",
+    ),
+    "finding.invites_more_within": (
+        "inviter made {count} third-party invite in that time, more than {most}",
+        "inviter made {count} third-party invites in that time, more than {most}",
+    ),
+    "finding.invites_not_more_within": (
+        "inviter made {count} third-party invite in that time, not more than {most}",
+        "inviter made {count} third-party invites in that time, not more than {most}",
+    ),
+    "finding.identity_server_unknown": "which identity server it is of (the third-party invite is not known)",
+    "finding.identity_server_is": "identity server is {host}",
+    "finding.identity_server_is_not": "identity server is {host}, not {values}",
+    "finding.no_keys": "the invite has no keys",
+    "finding.too_many_keys": "the invite has more than {most} keys",
+    "finding.key_for_ever": "a key of the invite names no identity server, so it holds for ever",
+    "finding.key_no_https": "a key of the invite has no plain https URL, but {url}",
+    # --- why a fact is not known
+    "unknown.nobody_looked": "nobody looked",
+    "unknown.nobody_asked": "nobody asked the identity server",
+    "unknown.no_invite": "the third-party invite is not known",
+    "unknown.which_room": "I do not know yet which room {room} is",
+    "unknown.not_joined": "you are not joined to {room}, so I do not tell you who is",
+    "unknown.not_there": "I am not joined to {room}",
+    "unknown.room": "{room}: {why}",
+    "unknown.room_replaced": "{room} was replaced by another room",
+    # --- why an accept is left to the moderators
+    "doubt.keys_void": "its keys do not hold",
+    "doubt.keys_void_why": "its keys do not hold ({why})",
+    "doubt.keys_unknown": "nobody could say whether its keys hold",
+    "doubt.keys_unknown_why": "nobody could say whether its keys hold ({why})",
+    "doubt.room_replaced": "the room was replaced by another",
+    "doubt.was_inside": "they were in the room already",
+    "doubt.not_seen": "I had not seen this invite before it was used",
+    "doubt.used_before": "somebody had come in by this invite before",
+    "doubt.not_answered": "nobody had answered whether this invite may stand",
+    # --- whether the keys of a third-party invite hold
+    "keys.many": "they are more than {most}, and identity servers write two or three",
+    "keys.many_named": "it names {count} keys of identity servers, and they write two",
+    "keys.asked_too_often": "about invites of this inviter the identity servers were asked {most} times within an hour",
+    "keys.took_long": "the identity servers took more than {time}",
+    "keys.other_port": "a key names another port of {host} than the config does",
+    "keys.other_address": "a key names an address of {host} at which nobody is asked about keys",
+    "keys.asked_now": "the identity servers are still asked about this invite.",
+    "keys.void": "the identity server {server} says that a key does not hold",
+    # --- who may do what
+    "power.closed_room": "the room is closed to users of other servers (m.federate is false).",
+    "power.creator": "a creator of the room can neither be kicked nor banned.",
+    "power.too_low": "power level {level} is too low to {act}; it takes level {needed}.",
+    "power.everybody": "power level {level} is too low to {act}; everybody there has level {target} (users_default).",
+    "power.target": "power level {level} is too low; the other user has level {target}.",
+    "authority.not_joined": "I need the permission of {user} for this, and {user} is not joined to the room now.",
+    "authority.powerless": "I need the permission of {user} for this, and {user} does not have it: {why}",
+    "authority.may_not_invite/removed": "{user} asked me to send it, and {user} was banned or kicked.",
+    "authority.may_not_invite/demoted": "{user} asked me to send it, and {user} may not invite any more.",
+    "authority.may_not_invite/left": "{user} asked me to send it, and {user} left.",
+    # --- what is missing in a room
+    "room.not_there": "I am not in this room; invite me.",
+    "room.my_power": "my power level is {level}, too low to {acts}.",
+    "room.my_power_for": "{act} ({level})",
+    # --- what is missing for a room of the config file
+    "config.not_found": "I cannot find {room}: {why}",
+    "config.manages_itself": "it is its own management room; name another one.",
+    "config.same_room": (
+        "it is the same room as {other}, which is listed first. I use the first entry. Remove one of them."
+    ),
+    "config.which_room": "it is not known yet which room that is.",
+    "config.not_there": "I am not in {room}: invite {bot} there.",
+    # --- why an act was not needed any more
+    "overtaken.membership": "they are at {membership} by now",
+    "overtaken.no_knock": "there is no knock",
+    "overtaken.applicant_knocked_again": "the applicant knocked again",
+    "overtaken.instead": "{user} said {verdict} instead",
+    "overtaken.moved": "they moved otherwise meanwhile",
+    "overtaken.knocked_again": "they knocked again meanwhile",
+    "overtaken.answered": "it was answered otherwise meanwhile",
+    "overtaken.state": "the request is {state} by now",
+    "overtaken.denied": "their server is denied",
+    "overtaken.too_old_to_tell": "it is too old to be told",
+    "overtaken.too_old_to_say": "it is too old to be said",
+    "overtaken.other_invite": "an invite of somebody else stands under its token",
+    "overtaken.another_invite": "another invite stands under its token",
+    "overtaken.taken_back": "it was taken back before it stood",
+    "overtaken.taken_back_at_once": "somebody took it back at once",
+    "overtaken.used": "somebody came in by it",
+    "overtaken.inviter_gone": "its inviter is gone",
+    "overtaken.management_moved": "its requests have moved to another management room",
+    "overtaken.settled": "it was settled before it was shown",
+    "overtaken.no_card": "there is no card yet, and it will show what is true by then",
+    "overtaken.no_clicks": "the card takes no clicks by now",
+    "overtaken.room_replaced": "the room was replaced",
+    "overtaken.unprotected": "the room is protected no longer",
+    "overtaken.was_unprotected": "the room was protected no longer",
+    "overtaken.invited_again": "there is another invite by now",
+    "overtaken.bot_membership": "I am at {membership} by now",
+    # --- why an act is not possible, or not yet
+    "act.denied": "the room's server ACL denies their server.",
+    "act.not_joined": "I am not in this room.",
+    "act.under_way": "the act that this overrides is still under way.",
+    "act.redact": "power level {level} is too low to redact; it takes level {needed}.",
+    "act.may_not_speak": "I may not speak in this room: {why}",
+    "act.encrypted": "this room is encrypted, and encryption.allow is not set in the config.",
+    "act.no_answer": "no answer in time",
+    "act.no_database": "the database cannot be used just now.",
+    "act.internal": "internal error: {error}",
+    "act.not_recorded": "its outcome could not be recorded: {error}",
+    "act.locked": "it was written down while encryption was allowed (encryption.allow), and waits for that.",
+    "act.other_key": "it was written down under another encryption.pickle_key.",
+    "act.unknown_encryption": "this room is encrypted in a way that I do not know.",
+    "act.no_keys_yet": "the keys of the bot's device are not here yet.",
+    "busy.share": "this room has used up its share of the time for long decisions",
+    "busy.others": "other rooms wait for their decisions",
+    "server.many_wait": "too many others wait for {server}.",
+    "server.silent": "{server} gave no answer a moment ago.",
+    # --- what the homeserver answers
+    "homeserver.path": "that name would lead elsewhere in an address.",
+    "homeserver.compressed": "the homeserver's answer is compressed, which I did not ask for.",
+    "homeserver.nonsense": "the homeserver's answer makes no sense.",
+    "homeserver.nonsense_why": "the homeserver's answer makes no sense ({why}).",
+    "homeserver.unreachable": "the homeserver cannot be reached ({why}).",
+    "homeserver.silent": "the homeserver gave no answer within {time}.",
+    "homeserver.too_large": "the homeserver answers with more than {size} MiB.",
+    "homeserver.redirects": (
+        "the homeserver's address redirects to {where}; put the homeserver's own address into homeserver.address."
+    ),
+    "homeserver.slow_down": "the homeserver asks me to slow down.",
+    "homeserver.says": "the homeserver says: {words}",
+    "homeserver.proxy_says": "a proxy in front of the homeserver says: {words}",
+    "homeserver.not_covered": "the homeserver says: {words}",
+    "homeserver.password_wanted": "the homeserver wants a password for that, which I have not.",
+    "homeserver.no_alias": "no room has that alias.",
+    "homeserver.alias_leads_nowhere": "that alias leads to no room.",
+    "homeserver.no_device": "the homeserver has not taken the keys of the bot's new device.",
+    "homeserver.invite_blocked": "they have set their account to refuse invites.",
+    "homeserver.banned": "they are banned from the room.",
+    "homeserver.room_version": "their server is too old for this version of room.",
+    "homeserver.text_too_long": "the text is too long for an event.",
+    "homeserver.not_found": "there is no such thing.",
+    "homeserver.exclusive": "that user ID is reserved for another application service.",
+    "homeserver.no_token": "the homeserver does not accept my token.",
+    "homeserver.unknown_token": (
+        "the homeserver does not know my token; is registration.yaml in its config, and current?"
+    ),
+    "homeserver.missing_token": "the homeserver got no token from me.",
+    "homeserver.suspended": "my account is suspended on the homeserver.",
+    "homeserver.deactivated": "my account is deactivated on the homeserver.",
+    "homeserver.locked": "my account is locked on the homeserver.",
+    "homeserver.others_log_in": ("others may log in to my account {bot} ({ways}), and could act with my power."),
+    "homeserver.other_token": "its hs_token is not the one of my config, or something else answers at {address}.",
+    "homeserver.something_else": "something else than knockbot answers the homeserver at {address}.",
+    # --- why a server cannot be reached
+    "reach.not_yet": "its certificate is not valid yet; compare the clocks of both machines",
+    "reach.expired": "its certificate has expired; renew it",
+    "reach.self_signed": "its certificate is signed by itself; add it to those that this machine trusts",
+    "reach.unknown_authority": (
+        "its certificate is from an authority that this machine does not know; add that authority to those it trusts"
+    ),
+    "reach.no_chain": "its certificate comes without those of its authority; have it send the whole chain",
+    "reach.other_name": "its certificate is for another host name; use a name that it is for",
+    "reach.no_address": "its certificate is for no IP address; use the name that it is for",
+    "reach.not_valid": "its certificate is not valid",
+    "reach.not_valid_why": "its certificate is not valid: {words}",
+    "reach.no_tls": "it speaks no TLS at that port; the address begins with http://, or another port is right",
+    "reach.only_tls": "it speaks TLS at that port; the address begins with https://, or another port is right",
+    "reach.no_name": "no DNS server knows that host name; is it spelt right?",
+    "reach.broke_off": "the connection broke",
+    "reach.no_http": "what answers there speaks no HTTP; does it want https://?",
+    "reach.old_tls": "it speaks only versions of TLS that are too old",
+    "reach.no_common_tls": "the two know no version of TLS in common",
+    "reach.no_certificate": "it has no certificate for that host name",
+    "reach.refuses_tls": "it refuses the TLS handshake",
+    "reach.wants_certificate": "it wants a certificate of its clients",
+    "reach.tls_failed": "TLS failed: {words}",
+    "reach.tls_failed_unsaid": "TLS failed: no reason is given",
+    "reach.refused": "Connection refused: nothing listens there",
+    "reach.no_route": "No route to host: is it another network, or a firewall?",
+    "reach.no_network": "Network is unreachable: does this machine have such a network?",
+    "reach.timed_out": "Connection timed out: is there a firewall?",
+    "reach.failed": "{error}",
+    "reach.system": "{words}",
+    # --- what an identity server answers
+    "identity.unknown": "I know no identity server {server}; known: {known}.",
+    "identity.unreachable": "the identity server {server} cannot be reached ({why}).",
+    "identity.silent": "the identity server {server} gave no answer within {time}.",
+    "identity.was_silent": "the identity server {server} gave no answer a moment ago",
+    "identity.too_large": "the identity server {server} answers with more than {size} KiB.",
+    "identity.redirects": "the identity server {server} sends me to {where}; is its url in the config right?",
+    "identity.slow_down": "the identity server {server} asks me to slow down.",
+    "identity.says": "the identity server {server} says: {words}",
+    "identity.nonsense": "the answer of the identity server {server} makes no sense.",
+    "identity.in_use": "that address has come to belong to a Matrix account; please invite once more.",
+    "identity.no_email": "the identity server {server} says that this is no e-mail address.",
+    "identity.no_account": "the identity server {server} does not take the account it gave me.",
+    "identity.not_found": "the identity server {server} does not know what I ask; is its url in the config right?",
+    "identity.no_phones": "the identity server {server} sends no invites to phone numbers.",
+    "identity.no_secrecy": "the identity server {server} looks addresses up in no way that keeps them secret.",
+    "identity.terms": (
+        "the identity server wants its terms accepted first: {terms}. The server admin can allow that: "
+        "`accept_terms` under `identity_servers` in the config."
+    ),
+    "identity.in_vain": (
+        "the identity server {server} took the invite, but its answer makes no sense: the mail is in vain."
+    ),
+    "identity.in_vain_no_https": (
+        "the identity server {server} gives no https address for its keys: the mail it sent is in vain."
+    ),
+    # --- why an event is set aside, or cannot be read
+    "event.not_readable": "not readable",
+    "event.no_event": "not an event",
+    "event.no_message": "encrypted, but no message",
+    "unreadable.no_device": "it names no key of a device",
+    "unreadable.not_asked": "it forwards a key that I did not ask them for",
+    "unreadable.not_their_key": "it forwards a key that is not of a device of theirs",
+    "unreadable.not_their_device": "it is from a device that is not its sender's",
+    "unreadable.other_device": "it names another device than the one it is from",
+    "unreadable.unknown_key": "it is a key for something that I do not know",
+    "unreadable.other_session": "it is the key of another session than it says",
+    "unreadable.mail": "a message of {user} to my device: {why}",
+    "unreadable.unknown_algorithm": "it is encrypted in a way that I do not know",
+    "unreadable.copy": "it is a copy of another message",
+    "unreadable.does_not_open": "it does not open with its key",
+    "unreadable.nonsense": "what is inside makes no sense",
+    "unreadable.other_room": "it was said in another room",
+    "unreadable.no_field": "it has no usable {field}",
+    "event.no_membership": "m.room.member without a membership",
+    "event.token_too_long": "the token is too long for a state key",
+    "event.no_field": "no usable {field}",
+    "event.no_room_id": "room_id is no room id",
+    "event.no_event_id": "event_id is no event id",
+    "event.no_user_id": "{field} is no user id",
+    "unreadable.no_key": "its key did not reach me, though I asked for it",
+    "unreadable.not_allowed": "encryption is not allowed in the config",
+    "unreadable.too_many": "too much of one sender",
+    # --- what the bot itself tells applicants
+    "told.taken_back": "This invite had been taken back.",
+    # --- the record
+    "record.accept": "accept",
+    "record.reject": "reject",
+    "record.ban": "ban",
+    "record.accepted": "accepted",
+    "record.joined": "joined",
+    "record.declined": "declined",
+    "record.rejected": "rejected",
+    "record.banned": "banned",
+    "record.withdrawn": "withdrawn",
+    "record.expired": "expired",
+    "record.standing": "invite approved",
+    "record.redeemed": "invite used",
+    "record.revoked": "revoked",
+    "record.judged": "policy says {verdict}",
+    "record.denied": "their server is denied",
+    "record.answer_fell": "open again, since whose answer it was may not give it",
+    "record.reopened/removed": "open again, since its inviter was banned or kicked",
+    "record.reopened/demoted": "open again, since its inviter may not invite any more",
+    "record.reopened/left": "open again, since its inviter left",
+    "record.not_let_in": "not let in, since the room was replaced",
+    "record.moved_over": "moved to the room that replaces this one",
+    "record.recalled": "recalled",
+    "record.wrote": "wrote to them",
+    "record.issued": "invite sent",
+    "record.replaced": "replaced",
+    "record.taken_back": "taken back",
+    "record.taken_back/removed": "taken back, since its inviter was banned or kicked",
+    "record.taken_back/demoted": "taken back, since its inviter may not invite any more",
+    "record.taken_back/left": "taken back, since its inviter left",
+    "record.taken_back_with_ban": "taken back, since its inviter is to be banned",
+    "record.inviter_banned": "its inviter banned",
+    "record.protect": "protect",
+    "record.unprotect": "unprotect",
+    "record.policy_set": "policy set, revision {revision}",
+    "record.policy_reverted": "policy of revision {reverts} again, revision {revision}",
+    "record.room_replaced": "moved to its replacement",
+}
+"""By code, `code/choice` where an argument chooses. Where two are given, the first is for one (`count`)."""
+
+
+def in_words(said: Notice) -> str:
+    """The sentence of a reason."""
+    choice = next((f"/{arg.value}" for arg in said.args.values() if isinstance(arg, Choice)), "")
+    sentence = SENTENCES.get(f"{said.code}{choice}", said.code)
+    if isinstance(sentence, tuple):
+        sentence = sentence[said.args.get("count") != Number(1)]
+    if said.code == "lines":
+        return " ".join(in_words(line) for line in _items(said.args.get("lines")) if isinstance(line, Notice))
+    parts = {name: _part(arg) for name, arg in said.args.items()}
+    for name, arg in said.args.items():
+        if isinstance(arg, Notice) and sentence.endswith(f"{{{name}}}"):
+            parts[name] = in_words(arg)
+    return sentence.format_map(_Parts(parts))
+
+
+def clause(said: Notice) -> str:
+    """The same to be put into a sentence: without its full stop."""
+    return in_words(said).removesuffix(".")
+
+
+def told_with(answer: Answer | Decision) -> str | None:
+    """What an applicant is told with an answer: what people wrote, else what the bot itself has to say."""
+    return answer.reason or (in_words(answer.told) if answer.told is not None else None)
+
+
+class _Parts(dict[str, str]):
+    """What stands in a sentence; what was stored by another version may leave a part out."""
+
+    def __missing__(self, name: str) -> str:
+        return "?"
+
+
+def _items(arg: Arg | None) -> tuple[Arg, ...]:
+    return arg.items if isinstance(arg, Many) else ()
+
+
+def _part(arg: Arg) -> str:
+    if isinstance(arg, Many):
+        return ("; " if any(map(_is_finding, arg.items)) else ", ").join(map(_part, arg.items))
+    if isinstance(arg, Notice):
+        return clause(arg)
+    if isinstance(arg, Room):
+        return arg.label
+    told = astuple(arg)[0]
+    if isinstance(arg, User | Id):
+        return shown_id(told)
+    if isinstance(arg, Stranger | Letters):
+        return shown(told, arg.limit)
+    return f"{told / 1000:g} seconds" if isinstance(arg, Duration) else str(told)
+
+
+def _is_finding(arg: Arg) -> bool:
+    return isinstance(arg, Notice) and arg.code.startswith("finding.")

@@ -1,0 +1,99 @@
+"""What the record tells: its kinds, and what a line of each kind can say beside who it is about and who did it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import TypedDict
+
+from knockbot.domain.invites import Fall
+from knockbot.domain.model import Verdict
+from knockbot.domain.notices import Choice, Notice, Number, Term, because
+
+
+class Recorded(StrEnum):
+    """The kind of a line. The first ones are answers, then outcomes, by the names of their verdicts and states."""
+
+    ACCEPT = "accept"
+    REJECT = "reject"
+    BAN = "ban"
+
+    ACCEPTED = "accepted"
+    JOINED = "joined"
+    DECLINED = "declined"
+    REJECTED = "rejected"
+    BANNED = "banned"
+    WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
+    STANDING = "standing"
+    REDEEMED = "redeemed"
+    REVOKED = "revoked"
+
+    JUDGED = "judged"
+    """The policy was asked (`verdict`, `rule`)."""
+    DENIED = "denied"
+    """The room's server ACL denies the applicant's server."""
+    ANSWER_FELL = "answer_fell"
+    """The request is open again: whoever answered has no permission any more."""
+    REOPENED = "reopened"
+    """The request is open again: its inviter fell (`fell`)."""
+    NOT_LET_IN = "not_let_in"
+    """The request is open again: the room was replaced."""
+    MOVED_OVER = "moved_over"
+    """The request moved to the room that replaces its own."""
+    RECALLED = "recalled"
+    """The request was read again from the management room, after a restore."""
+    WROTE = "wrote"
+    """The applicant was told by message."""
+
+    ISSUED = "issued"
+    """The bot sent a third-party invite."""
+    REPLACED = "replaced"
+    """Another third-party invite stands under the same token."""
+    TAKEN_BACK = "taken_back"
+    """A third-party invite is to be revoked; `fell` where that is for its inviter's sake."""
+    TAKEN_BACK_WITH_BAN = "taken_back_with_ban"
+    """The same, since its inviter is to be banned."""
+    INVITER_BANNED = "inviter_banned"
+    """The inviter of a third-party invite was banned."""
+
+    PROTECT = "protect"
+    """A room is protected (`management_room`)."""
+    UNPROTECT = "unprotect"
+    POLICY_SET = "policy_set"
+    """A policy was changed (`revision`, and the `rooms` that its names mean)."""
+    POLICY_REVERTED = "policy_reverted"
+    """An old policy (`reverts`) is in force again, as a new revision."""
+    ROOM_REPLACED = "room_replaced"
+    """Policy and open requests moved to the room that replaces this one (`replacement`, `requests`)."""
+
+
+class Detail(TypedDict, total=False):
+    """What a line can say beside its kind."""
+
+    verdict: Verdict
+    rule: str | None
+    reason: str | None
+    """What a moderator wrote for the applicant."""
+    fell: Fall
+    management_room: str
+    revision: int
+    reverts: int
+    rooms: Mapping[str, str]
+    replacement: str
+    requests: int
+
+
+ENDS = frozenset({Recorded.JOINED, Recorded.DECLINED, Recorded.REJECTED, Recorded.BANNED})
+"""What the story of a redeemed third-party invite can end with."""
+
+
+def told(kind: Recorded, detail: Detail) -> Notice:
+    """A line of the record as something to say; who it is about, and who did it, stand beside it."""
+    args = {
+        "verdict": Term(detail["verdict"]) if "verdict" in detail else None,
+        "fell": Choice(detail["fell"]) if "fell" in detail else None,
+        "revision": Number(detail["revision"]) if "revision" in detail else None,
+        "reverts": Number(detail["reverts"]) if "reverts" in detail else None,
+    }
+    return because(f"record.{kind}", **{name: arg for name, arg in args.items() if arg is not None})
