@@ -46,7 +46,7 @@ async def written(door: Door, tx: Tx, room_id: str) -> Written:
     revision = await policies.current(tx, room_id)
     if revision is None:
         return Written(door.settings.defaults.policy.text, "the default")
-    return Written(revision.text, f"revision {revision.revision} by {revision.author}")
+    return Written(revision.text, f"revision {revision.revision} by {policies.named(revision.author)}")
 
 
 async def look_up(door: Door, room_id: str) -> InForce:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from knockbot.domain import wording
 from knockbot.domain.ids import is_user_id
 from knockbot.domain.notices import Code, Notice, User, because, notice
+from knockbot.domain.reasons import in_words
 from knockbot.engine.inbox import Unread
 from knockbot.engine.turn import WAITS, Handled, Turn, Write
 from knockbot.errors import Never, SetAside
@@ -101,7 +102,7 @@ async def read(door: Door, keys: Keys, waiting: Waiting, event: Mapping[str, Any
     except KeyMissing as missing:
         return Unread(await _go_without(door, keys, waiting, event, missing))
     except Unreadable as error:
-        log.info("%s in %s cannot be read: %s", waiting.event_id, waiting.room_id, error)
+        log.info("%s in %s cannot be read: %s", waiting.event_id, waiting.room_id, in_words(error.why))
         return Unread(_saying_so(door, waiting, sender, error.why))
     return opened if opened.event.get("type") in READ_INSIDE else Unread(None)
 

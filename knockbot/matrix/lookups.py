@@ -111,7 +111,7 @@ async def policy_show(call: Call, room: ProtectedRoom, number: int | None) -> Sa
         meant = await pins.at(tx, pins.of_revision(room.room_id, number))
     if old is None:
         return no_such_revision(room, number)
-    shown = wording.policy_shown(room.label, f"revision {old.revision} by {old.author}", old.text)
+    shown = wording.policy_shown(room.label, f"revision {old.revision} by {policies.named(old.author)}", old.text)
     return lines([shown, *(wording.named_room(pin.name, pin.room_id) for pin in meant.values())])
 
 
@@ -120,7 +120,7 @@ async def policy_log(call: Call, room: ProtectedRoom) -> Words:
     async with call.door.db.tx() as tx:
         revisions = await policies.revisions(tx, room.room_id, REVISIONS)
     return wording.policy_revisions(
-        room.label, [wording.revision_row(r.revision, r.author, r.written_at) for r in revisions]
+        room.label, [wording.revision_row(r.revision, policies.named(r.author), r.written_at) for r in revisions]
     )
 
 

@@ -8,8 +8,13 @@ from dataclasses import dataclass
 from knockbot.store.db import Tx
 from knockbot.store.rows import Row
 
-CONFIG_FILE = "the config file"
+CONFIG_FILE = "config"
 """The author of a policy that the config file holds."""
+
+
+def named(author: str) -> str:
+    """The author of a revision, as people read it."""
+    return "the config file" if author == CONFIG_FILE else author
 
 
 @dataclass(frozen=True, slots=True)

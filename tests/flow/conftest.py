@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.flow.house import House, housed
+from tests.prose import sentences
 
 
 @pytest.fixture
@@ -14,3 +15,4 @@ async def house(ready_url: str) -> AsyncIterator[House]:
     """A knockbot that keeps the door of the garden: each test that asks for one runs on both engines."""
     async with housed(ready_url) as house:
         yield house
+        assert await sentences(house.db) == [], "no sentence is stored but what people wrote"

@@ -34,7 +34,7 @@ REJECT_ALL = "otherwise: reject"
 
 def effect(key: str, **changes: Any) -> Effect:
     """A plain effect, in a lane of its own unless said otherwise."""
-    return replace(Effect(key, Act.SAY, MODS, f"lane of {key}"), **changes)
+    return replace(Effect(key, Act.SAY, MODS, f"lane {key}"), **changes)
 
 
 async def plan(house: House, *planned: Effect) -> None:

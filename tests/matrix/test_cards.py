@@ -17,6 +17,7 @@ from knockbot.domain.card import Around
 from knockbot.domain.model import Answer, Decision, IdentityKey, Kind, Miss, Request, State, ThirdPartyInvite, Verdict
 from knockbot.domain.notices import Notice
 from knockbot.domain.plan import ACT_OF
+from knockbot.domain.policy import MAX_NAME
 from knockbot.domain.reasons import foreign
 from knockbot.domain.words import Words, block, code, lines, words
 from knockbot.matrix.cards import REQUEST_KEY, REQUESTS_KEY, card_message, edit, message
@@ -415,6 +416,7 @@ def test_the_largest_card_there_can_be_fits_into_an_event_as_an_edit(many: int, 
 
 TEXT = st.sampled_from(HOSTILE) | st.text()
 REASONS = TEXT.map(foreign)
+NAMES = TEXT.map(lambda text: text[:MAX_NAME])
 USERS = TEXT.map(lambda text: f"@{text.replace(':', '').encode(errors='ignore').decode()[:60]}:x.example")
 VERDICTS = st.sampled_from(list(ACT_OF))
 
@@ -424,12 +426,12 @@ def replace_doubt(decision: Decision, doubt: Notice | None) -> Decision:
 
 
 ANSWERS = st.builds(
-    Answer, VERDICTS, USERS, st.just(START), st.just("$knock"), rule=st.none() | TEXT, reason=st.none() | TEXT
+    Answer, VERDICTS, USERS, st.just(START), st.just("$knock"), rule=st.none() | NAMES, reason=st.none() | TEXT
 )
 DECISIONS = st.builds(
     Decision,
     st.sampled_from(Verdict),
-    TEXT.filter(bool),
+    NAMES.filter(bool),
     st.none() | TEXT,
     st.lists(st.builds(Miss, TEXT.filter(bool), REASONS), max_size=3).map(tuple),
     st.none() | REASONS,

@@ -1,0 +1,76 @@
+"""A database, looked through for sentences: there are none in it but those that people wrote."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from knockbot.domain.notices import Document, Foreign, Letters, Stranger
+from knockbot.store.db import Database
+from knockbot.store.tables import TABLES
+
+SENTENCE = re.compile(r"[^\W\d_]{2,} [^\W\d_]{2,} [^\W\d_]{2,}")
+"""Three words in a row; keys and lanes have two at most."""
+
+PEOPLES = {
+    "inbox": {"raw"},
+    "mail": {"raw"},
+    "requests": {"reason", "display_name", "invite_json"},
+    "rooms": {"label", "name"},
+    "policies": {"text"},
+    "addresses": {"address", "name"},
+    "issued": {"address", "name"},
+}
+"""The columns that people write."""
+
+WRITTEN = frozenset({"reason", "rule", "display_name", "room_name"})
+"""What people write inside of columns that hold JSON."""
+
+THEIRS = (Document, Foreign, Letters, Stranger)
+"""The arguments of notices that quote somebody, or another program."""
+
+
+async def sentences(db: Database) -> list[str]:
+    """The sentences in a database that nobody wrote, each with its table and column."""
+    found = []
+    for table in TABLES:
+        async with db.tx() as tx:
+            rows = await tx.fetch(f"SELECT * FROM {table}")
+        for row in map(dict, rows):
+            for column, value in row.items():
+                if not _is_excepted(table, column, row):
+                    found += [f"{table}.{column}: {text}" for text in _texts(value) if SENTENCE.search(text)]
+    return found
+
+
+def _is_excepted(table: str, column: str, row: dict[str, Any]) -> bool:
+    # What is to be said quotes reasons in words until each of them is a notice inside of what is said.
+    is_said = table == "effects" and column == "content_json" and row["act"] == "say"
+    return is_said or column in PEOPLES.get(table, ())
+
+
+def _texts(value: object) -> Iterator[str]:
+    """The texts of a column, but for what people wrote in it."""
+    if not isinstance(value, str):
+        return
+    try:
+        yield from _inside(json.loads(value))
+    except ValueError:
+        yield value
+
+
+def _inside(data: object) -> Iterator[str]:
+    if isinstance(data, str):
+        yield data
+    elif isinstance(data, dict):
+        for key, value in data.items():
+            if key not in WRITTEN:
+                yield from _inside(value)
+    elif isinstance(data, list) and not (data and isinstance(data[0], str) and data[0] in _TAGS):
+        for item in data:
+            yield from _inside(item)
+
+
+_TAGS = frozenset(kind.__name__.lower() for kind in THEIRS)
