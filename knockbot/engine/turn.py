@@ -90,11 +90,13 @@ class Turns:
         """
         if handled is WAITS:
             return
+        if handled is None:
+            async with self.db.change() as tx:
+                await _mark(tx, seq, self.now())
+            return
         async with self.open(cause) as turn:
-            if not await inbox.handled(turn.tx, seq, turn.now):
-                raise AlreadyHandled
-            if handled is not None:
-                await handled(turn)
+            await _mark(turn.tx, seq, turn.now)
+            await handled(turn)
 
     async def found(self, cause: str, handled: Handled, *, taken_in: str | None = None) -> None:
         """The same for an event that a look has found, and whose handler was called then.
@@ -107,3 +109,8 @@ class Turns:
         async with self.open(cause) as turn:
             if taken_in is None or await inbox.take(turn.tx, cause, taken_in, turn.now):
                 await handled(turn)
+
+
+async def _mark(tx: Tx, seq: int, now: int) -> None:
+    if not await inbox.handled(tx, seq, now):
+        raise AlreadyHandled

@@ -131,8 +131,9 @@ async def test_what_somebody_else_has_handled_is_not_written(desk: Desk, house: 
     async with house.db.tx() as tx:
         [waiting] = await inbox.waiting(tx, GARDEN)
     await house.door.turns.end(waiting.seq, waiting.event_id, write_once_more)
-    with pytest.raises(AlreadyHandled):
-        await house.door.turns.end(waiting.seq, waiting.event_id, write_once_more)
+    for again in (write_once_more, None):
+        with pytest.raises(AlreadyHandled):
+            await house.door.turns.end(waiting.seq, waiting.event_id, again)
     assert await written(house) == 1
 
 
