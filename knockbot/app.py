@@ -206,7 +206,7 @@ async def _room_changed(door: Door, change: RoomChange) -> Handled:
     async def write(turn: Turn) -> None:
         if await rooms.find(turn.tx, change.room_id) is None:
             await effects.unblock(turn.tx, change.room_id, turn.now)  # perhaps I may speak there again
-        await sealed.tell_if_silent(door, turn.tx, change.room_id)
+        await sealed.tell_if_silent(door, turn, change.room_id)
         turn.after(door.configured.set)
         await successors.room_changed(door, turn, change)
 

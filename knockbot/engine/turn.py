@@ -30,7 +30,7 @@ class Turn:
     now: int
     """The time of all that is written in it, in milliseconds since the epoch."""
     cause: str = ""
-    """The event that is handled; empty where there is none, as for what is due by the clock."""
+    """The event that is handled, or the key of an act; empty where there is none, as for what is due by the clock."""
     woken: list[Callable[[], None]] = field(default_factory=list)
 
     async def plan(self, *planned: Effect, due_at: int | None = None) -> None:

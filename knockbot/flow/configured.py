@@ -16,6 +16,7 @@ from knockbot.domain.ids import is_alias, server_of
 from knockbot.domain.notices import Code, Id, Notice, Room, User, because, below, notice
 from knockbot.domain.policy import Policy
 from knockbot.domain.reasons import in_words, worded
+from knockbot.engine.turn import Turn
 from knockbot.errors import ActionError, Later, Never
 from knockbot.flow import entry, rules, settle
 from knockbot.flow.door import Door, log
@@ -167,16 +168,15 @@ async def _unlock_others(door: Door, settings: Settings, names: Names) -> None:
     meant = {room for room in (_Entry(settings, names, name).room for name in settings.rooms) if room is not None}
     still_named = set(_named(settings, names))
     async with door.turn() as turn:
-        tx = turn.tx
-        gone = [pin for pin in await pins.of_the_config(tx) if (pin.place, pin.name) not in still_named]
-        await pins.drop(tx, gone)
-        await rooms.forget_troubles(tx, set(settings.rooms))
-        for room in await rooms.unlock_others(tx, meant):
+        gone = [pin for pin in await pins.of_the_config(turn.tx) if (pin.place, pin.name) not in still_named]
+        await pins.drop(turn.tx, gone)
+        await rooms.forget_troubles(turn.tx, set(settings.rooms))
+        for room in await rooms.unlock_others(turn.tx, meant):
             log.info("%s is not in the config file any more: it stays protected, and chat may change it", room.room_id)
-            occasion = f"unlocked:{room.room_id}:{door.now()}"
+            occasion = f"unlocked:{room.room_id}:{turn.now}"
             again, unprotect = Code("!kb policy set"), Code("!kb unprotect")
             said = notice("config.unlocked", room=Room(room.room_id, room.label), set=again, unprotect=unprotect)
-            await settle.say(door, tx, room.management_room, occasion, said)
+            await settle.say(door, turn, room.management_room, occasion, said)
 
 
 # --- one room -------------------------------------------------------------------------------------------------
@@ -219,10 +219,9 @@ async def _keep_one(door: Door, place: _Entry, *, enter: bool) -> Notice | None:
             return outside
         view = await door.outside.room(room_id)
     async with door.turn() as turn:
-        tx = turn.tx
         if view is not None:
             await entry.protect_now(door, turn, view, management_room, door.bot, locked=True)
-        await _put_in_force(door, tx, room_id, *place.policy)
+        await _put_in_force(door, turn, room_id, *place.policy)
     return None
 
 
@@ -256,28 +255,28 @@ async def _is_inside(door: Door, called: str, room_id: str, *, enter: bool) -> b
     return True
 
 
-async def _put_in_force(door: Door, tx: Tx, room_id: str, policy: WrittenPolicy, meant: Mapping[str, str]) -> None:
+async def _put_in_force(door: Door, turn: Turn, room_id: str, policy: WrittenPolicy, meant: Mapping[str, str]) -> None:
     """The policy of the config file, as a revision of its own where text or meaning is another than in force."""
-    current = await policies.current(tx, room_id)
-    before = {name: pin.room_id for name, pin in (await rules.named(tx, room_id)).items()}
+    current = await policies.current(turn.tx, room_id)
+    before = {name: pin.room_id for name, pin in (await rules.named(turn.tx, room_id)).items()}
     changed = {name: room for name, room in meant.items() if before.get(name, room) != room}
     if current is not None and current.text == policy.text and current.author == policies.CONFIG_FILE and not changed:
         revision = current.revision
     else:
         revision = await policies.revise(
-            tx,
+            turn.tx,
             room_id,
             author=policies.CONFIG_FILE,
             text=policy.text,
-            now=door.now(),
+            now=turn.now,
             cause=None,
             language=policy.policy.language,
         )
-    await pins.take(tx, pins.of_revision(room_id, revision), meant)
+    await pins.take(turn.tx, pins.of_revision(room_id, revision), meant)
     for name, room in changed.items():
         said = wording.named_room(name, room, before=before[name])
-        text_ = wording.config_means(await settle.label_of(tx, room_id), said)
-        await settle.say(door, tx, await _managed_from(tx, room_id), f"means:{room_id}:{revision}:{name}", text_)
+        text_ = wording.config_means(await settle.label_of(turn.tx, room_id), said)
+        await settle.say(door, turn, await _managed_from(turn.tx, room_id), f"means:{room_id}:{revision}:{name}", text_)
 
 
 async def _managed_from(tx: Tx, room_id: str) -> str:
@@ -315,8 +314,7 @@ async def _tell(door: Door, place: _Entry, why: Notice | None) -> None:
     if why is not None and heard is not None and not await is_in(door, heard):
         heard = None
     async with door.turn() as turn:
-        tx = turn.tx
-        if not await rooms.configured_trouble(tx, place.name, why):
+        if not await rooms.configured_trouble(turn.tx, place.name, why):
             return
         if why is not None:
             log.warning("cannot protect %s yet, as the config file says: %s", place.name, in_words(why))
@@ -325,5 +323,5 @@ async def _tell(door: Door, place: _Entry, why: Notice | None) -> None:
             log.info("%s is protected, as the config file says", place.name)
             text = notice("config.protected", room=Id(place.name))
         if heard is not None:
-            occasion = f"configured:{place.name}:{'missing' if why is not None else 'protected'}:{door.now()}"
-            await settle.say(door, tx, heard, occasion, text, aloud=why is not None)
+            occasion = f"configured:{place.name}:{'missing' if why is not None else 'protected'}:{turn.now}"
+            await settle.say(door, turn, heard, occasion, text, aloud=why is not None)

@@ -15,10 +15,11 @@ from knockbot.domain.notices import Code, Notice, Numbered, Stranger, User, belo
 from knockbot.domain.outcomes import credited, outcome
 from knockbot.domain.reasons import worded
 from knockbot.domain.records import Recorded
+from knockbot.engine.turn import Turn
 from knockbot.errors import Never
 from knockbot.flow import authority, invites, issuing, notify, review, settle, upgrading
 from knockbot.flow.door import Door
-from knockbot.store import bot_memberships, cards, effects, requests
+from knockbot.store import bot_memberships, cards, requests
 from knockbot.store.db import Tx
 
 
@@ -54,16 +55,16 @@ class Overtaken:
 Outcome = Done | Overtaken
 
 
-async def follow(door: Door, tx: Tx, effect: Effect, came: Outcome) -> None:
+async def follow(door: Door, turn: Turn, effect: Effect, came: Outcome) -> None:
     """Bring everything to where the room is, now that an act is done or needed no longer."""
     if effect.act in AFTER:
-        await AFTER[effect.act](door, tx, effect, came)
+        await AFTER[effect.act](door, turn, effect, came)
 
 
-async def follow_refusal(door: Door, tx: Tx, effect: Effect, error: Never) -> None:
+async def follow_refusal(door: Door, turn: Turn, effect: Effect, error: Never) -> None:
     """It will never be done: the moderators are told, and what it was called for is theirs again."""
     if effect.act in REFUSED:
-        await REFUSED[effect.act](door, tx, effect, error)
+        await REFUSED[effect.act](door, turn, effect, error)
 
 
 # --- on applicants and inviters -------------------------------------------------------------------------------
@@ -76,65 +77,65 @@ STATE_AFTER: dict[Act, State] = {
 }
 
 
-async def _acted(door: Door, tx: Tx, effect: Effect, came: Outcome) -> None:
+async def _acted(door: Door, turn: Turn, effect: Effect, came: Outcome) -> None:
     """Bring the request to where the room is: by what the act found there, or by the act itself."""
     if effect.request_id is None:  # whom a moderator invites by an address of theirs needs no request
         if isinstance(came, Overtaken):
-            await issuing.not_called_in(door, tx, effect, came.why)
+            await issuing.not_called_in(door, turn, effect, came.why)
         return
-    request = await requests.get(tx, effect.request_id)
+    request = await requests.get(turn.tx, effect.request_id)
     if is_beside(effect, request):
-        await _inviter_banned(door, tx, request, came)
+        await _inviter_banned(turn, request, came)
         return
     if came.seen is not None:
         state = outcome(request, came.seen)
         if state is not None:
-            await settle.settle(door, tx, request, state, credited(request, came.seen, door.bot))
+            await settle.settle(door, turn, request, state, credited(request, came.seen, door.bot))
         return
     # Where it is called for no longer, the echo tells what happened.
     if isinstance(came, Done) and request.answer is not None and is_called_for(door, effect, request):
-        await settle.settle(door, tx, request, STATE_AFTER[came.as_act or effect.act], request.answer.by)
+        await settle.settle(door, turn, request, STATE_AFTER[came.as_act or effect.act], request.answer.by)
 
 
-async def _inviter_banned(door: Door, tx: Tx, request: Request, came: Outcome) -> None:
+async def _inviter_banned(turn: Turn, request: Request, came: Outcome) -> None:
     """The record of an invite, and its card, say that its inviter went with it."""
     if isinstance(came, Done) and request.answer is not None:
-        await settle.record(door, tx, request, request.answer.by, Recorded.INVITER_BANNED)
+        await settle.record(turn, request, request.answer.by, Recorded.INVITER_BANNED)
         if request.card_id is not None:
-            await settle.refresh(door, tx, request.card_id)
+            await settle.refresh(turn, request.card_id)
 
 
-async def _act_refused(door: Door, tx: Tx, effect: Effect, error: Never) -> None:
+async def _act_refused(door: Door, turn: Turn, effect: Effect, error: Never) -> None:
     why = error.why
     if effect.request_id is None:
-        await issuing.not_called_in(door, tx, effect, why)
+        await issuing.not_called_in(door, turn, effect, why)
         return
-    request = await requests.get(tx, effect.request_id)
+    request = await requests.get(turn.tx, effect.request_id)
     if is_beside(effect, request):
         # The inviter of an invite stays, which is nothing that the invite itself waits for.
         said = notice(
             "invite.inviter_not_banned",
             request=Numbered(request.number),
             inviter=User(request.subject),
-            room=await settle.called(tx, request.room_id),
+            room=await settle.called(turn.tx, request.room_id),
             why=worded(why),
         )
-        await settle.alarm(door, tx, request.room_id, f"refused:{effect.key}", said, about=request)
+        await settle.alarm(door, turn, request.room_id, f"refused:{effect.key}", said, about=request)
     elif is_called_for(door, effect, request):
         # The request is the moderators' again, and the card says why.
-        await requests.answered(tx, request.id, None)
-        await requests.in_trouble(tx, request.id, why)
-        await settle.show(door, tx, request.id)
+        await requests.answered(turn.tx, request.id, None)
+        await requests.in_trouble(turn.tx, request.id, why)
+        await settle.show(door, turn, request.id)
         if error.code == authority.NO_AUTHORITY and request.card_id is not None:
             # Its card may be far up, and an edit calls nobody.
             said = notice(
                 "answer.fell",
                 request=Numbered(request.number),
-                room=await settle.called(tx, request.room_id),
+                room=await settle.called(turn.tx, request.room_id),
                 why=worded(why),
             )
-            await settle.record(door, tx, request, door.bot, Recorded.ANSWER_FELL)
-            await settle.alarm(door, tx, request.room_id, f"fell:{effect.key}", said, about=request)
+            await settle.record(turn, request, door.bot, Recorded.ANSWER_FELL)
+            await settle.alarm(door, turn, request.room_id, f"fell:{effect.key}", said, about=request)
 
 
 def is_beside(effect: Effect, request: Request) -> bool:
@@ -152,16 +153,16 @@ def is_called_for(door: Door, effect: Effect, request: Request) -> bool:
 # --- on telling applicants of other servers -------------------------------------------------------------------
 
 
-async def _written_to(door: Door, tx: Tx, effect: Effect, came: Outcome) -> None:
+async def _written_to(door: Door, turn: Turn, effect: Effect, came: Outcome) -> None:
     """Somebody is invited to a room where they can read it: say it there, and leave that room after a while."""
     if not isinstance(came, Done) or came.room_id is None:
         return
-    request = await requests.get(tx, effect.request_id or 0)
-    said = await _letter(tx, effect)
-    await settle.say(door, tx, came.room_id, effect.key, said, place=effect.room_id, aloud=True)
-    await bot_memberships.use(tx, came.room_id, door.now())
-    await effects.add(tx, [plan.leave(came.room_id, "told")], door.now(), due_at=door.now() + notify.STAYS)
-    await settle.record(door, tx, request, door.bot, Recorded.WROTE)
+    request = await requests.get(turn.tx, effect.request_id or 0)
+    said = await _letter(turn.tx, effect)
+    await settle.say(door, turn, came.room_id, effect.key, said, place=effect.room_id, aloud=True)
+    await bot_memberships.use(turn.tx, came.room_id, turn.now)
+    await turn.plan(plan.leave(came.room_id, "told"), due_at=turn.now + notify.STAYS)
+    await settle.record(turn, request, door.bot, Recorded.WROTE)
 
 
 async def _letter(tx: Tx, effect: Effect) -> Notice:
@@ -175,41 +176,41 @@ async def _letter(tx: Tx, effect: Effect) -> Notice:
 # --- on invites to addresses ----------------------------------------------------------------------------------
 
 
-async def _issued(door: Door, tx: Tx, effect: Effect, came: Outcome) -> None:
+async def _issued(door: Door, turn: Turn, effect: Effect, came: Outcome) -> None:
     if isinstance(came, Done) and came.issued is not None:
-        await issuing.conclude(door, tx, effect, came.issued)
+        await issuing.conclude(door, turn, effect, came.issued)
 
 
-async def _planted(door: Door, tx: Tx, effect: Effect, came: Outcome) -> None:
+async def _planted(door: Door, turn: Turn, effect: Effect, came: Outcome) -> None:
     if isinstance(came, Done) and came.event_id is not None:
-        await invites.arrived(door, tx, await requests.get(tx, effect.request_id or 0), came.event_id)
+        await invites.arrived(door, turn, await requests.get(turn.tx, effect.request_id or 0), came.event_id)
 
 
-async def _not_planted(door: Door, tx: Tx, effect: Effect, error: Never) -> None:
-    await issuing.not_planted(door, tx, await requests.get(tx, effect.request_id or 0), error.why)
+async def _not_planted(door: Door, turn: Turn, effect: Effect, error: Never) -> None:
+    await issuing.not_planted(door, turn, await requests.get(turn.tx, effect.request_id or 0), error.why)
 
 
 # --- on cards and rooms ---------------------------------------------------------------------------------------
 
 
-async def _card_edited(door: Door, tx: Tx, effect: Effect, came: Outcome) -> None:
+async def _card_edited(_: Door, turn: Turn, effect: Effect, came: Outcome) -> None:
     if not isinstance(came, Done) or effect.card_id is None:
         return
-    await _note_shown(tx, effect.card_id, came)
+    await _note_shown(turn.tx, effect.card_id, came)
     if came.offers is not None:
-        await _offer(door, tx, effect.card_id, came.offers)
+        await _offer(turn, effect.card_id, came.offers)
 
 
-async def _card_posted(door: Door, tx: Tx, effect: Effect, came: Outcome) -> None:
+async def _card_posted(_: Door, turn: Turn, effect: Effect, came: Outcome) -> None:
     if not isinstance(came, Done) or effect.card_id is None or came.event_id is None:
         return
-    await _note_shown(tx, effect.card_id, came)
-    await cards.posted(tx, effect.card_id, came.event_id)
-    await _offer(door, tx, effect.card_id, came.offers or ())
+    await _note_shown(turn.tx, effect.card_id, came)
+    await cards.posted(turn.tx, effect.card_id, came.event_id)
+    await _offer(turn, effect.card_id, came.offers or ())
     # What changed while the card was on its way found no card to edit; have it edited now.
-    for request in await requests.on_card(tx, effect.card_id):
+    for request in await requests.on_card(turn.tx, effect.card_id):
         if not request.awaits_moderators or (came.shown or {}).get(request.id) != request.event_id:
-            await settle.refresh(door, tx, effect.card_id)
+            await settle.refresh(turn, effect.card_id)
 
 
 async def _note_shown(tx: Tx, card_id: int, came: Done) -> None:
@@ -218,26 +219,26 @@ async def _note_shown(tx: Tx, card_id: int, came: Done) -> None:
         await requests.shown(tx, request_id, event_id)
 
 
-async def _offer(door: Door, tx: Tx, card_id: int, offers: tuple[Verdict, ...]) -> None:
+async def _offer(turn: Turn, card_id: int, offers: tuple[Verdict, ...]) -> None:
     """Offer answers on a card, unless it has come to be shared in the meantime."""
-    takes_clicks = review.takes_clicks(await requests.on_card(tx, card_id))
-    await settle.offer(door, tx, card_id, offers if takes_clicks else (), named=True)
+    takes_clicks = review.takes_clicks(await requests.on_card(turn.tx, card_id))
+    await settle.offer(turn, card_id, offers if takes_clicks else (), named=True)
 
 
-async def _met(door: Door, tx: Tx, _: Effect, came: Outcome) -> None:
+async def _met(door: Door, turn: Turn, _: Effect, came: Outcome) -> None:
     if isinstance(came, Done) and came.room_id is not None:
         use_it = notice("meet.use_it", command=Code("!kb protect #room:server"), bot=User(door.bot))
         said = below(notice("meet.cannot_read"), use_it)
-        await settle.say(door, tx, came.room_id, f"meet:{came.room_id}", said)
+        await settle.say(door, turn, came.room_id, f"meet:{came.room_id}", said)
 
 
-async def _asked(door: Door, tx: Tx, effect: Effect, came: Outcome) -> None:
+async def _asked(_: Door, turn: Turn, effect: Effect, came: Outcome) -> None:
     """A line that asks something is there: from now on it can be answered by a click."""
     if "asks" in effect.content and isinstance(came, Done) and came.event_id is not None:
-        await upgrading.asked(door, tx, effect.content["asks"], effect.room_id, came.event_id)
+        await upgrading.asked(turn, effect.content["asks"], effect.room_id, came.event_id)
 
 
-Consequence = Callable[[Door, Tx, Effect, Outcome], Awaitable[None]]
+Consequence = Callable[[Door, Turn, Effect, Outcome], Awaitable[None]]
 
 AFTER: Mapping[Act, Consequence] = {
     Act.INVITE: _acted,
@@ -254,7 +255,7 @@ AFTER: Mapping[Act, Consequence] = {
 }
 """What follows of an act that was done or overtaken; of the others, nothing does."""
 
-REFUSED: Mapping[Act, Callable[[Door, Tx, Effect, Never], Awaitable[None]]] = {
+REFUSED: Mapping[Act, Callable[[Door, Turn, Effect, Never], Awaitable[None]]] = {
     Act.INVITE: _act_refused,
     Act.KICK: _act_refused,
     Act.BAN: _act_refused,

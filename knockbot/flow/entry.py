@@ -72,17 +72,16 @@ def _invited(door: Door, change: MemberChange) -> Write[None]:
     """Take an invite from somebody who is permitted, or one that was asked for; decline others without a word."""
 
     async def write(turn: Turn) -> None:
-        tx = turn.tx
-        await bot_memberships.note(tx, change.room_id, change.membership, door.now(), inviter=change.sender)
+        await bot_memberships.note(turn.tx, change.room_id, change.membership, turn.now, inviter=change.sender)
         welcome = (
             door.settings.permission_of(change.sender) is not None
-            or await pending_protects.of_room(tx, change.room_id)
-            or await rooms.find(tx, change.room_id) is not None
-            or await _is_expected(door, tx, change.room_id)
+            or await pending_protects.of_room(turn.tx, change.room_id)
+            or await rooms.find(turn.tx, change.room_id) is not None
+            or await _is_expected(door, turn.tx, change.room_id)
         )
         go = plan.enter if welcome else plan.leave
-        await effects.overtake_going(tx, change.room_id, because("overtaken.invited_again"), door.now())
-        await effects.add(tx, [go(change.room_id, change.event_id)], door.now())
+        await effects.overtake_going(turn.tx, change.room_id, because("overtaken.invited_again"), turn.now)
+        await turn.plan(go(change.room_id, change.event_id))
 
     return write
 
@@ -110,25 +109,24 @@ async def _entered(door: Door, change: MemberChange) -> Write[None] | None:
     replaces = await _replaces_management_room(door, change.room_id)
 
     async def write(turn: Turn) -> None:
-        tx = turn.tx
-        await bot_memberships.note(tx, change.room_id, change.membership, door.now())
-        inviter = await bot_memberships.inviter(tx, change.room_id)
+        await bot_memberships.note(turn.tx, change.room_id, change.membership, turn.now)
+        inviter = await bot_memberships.inviter(turn.tx, change.room_id)
         if unreadable and inviter is not None:
-            await effects.add(tx, [plan.meet(change.room_id, inviter)], door.now())
-        elif inviter is not None and await _is_new_here(door, tx, change.room_id, inviter):
+            await turn.plan(plan.meet(change.room_id, inviter))
+        elif inviter is not None and await _is_new_here(door, turn.tx, change.room_id, inviter):
             said = notice("room.greeting", protect=Code("!kb protect #room:server"), help=Code("!kb help"))
-            await settle.say(door, tx, change.room_id, f"greeting:{change.room_id}", said)
+            await settle.say(door, turn, change.room_id, f"greeting:{change.room_id}", said)
         if replaces:
             occasion = f"replaces:{change.room_id}"
             said = notice("room.replaces_management", command=Code("!kb protect ROOM"))
-            await settle.say(door, tx, change.room_id, occasion, said, aloud=True)
-        await pending_protects.clear(tx, change.room_id)
+            await settle.say(door, turn, change.room_id, occasion, said, aloud=True)
+        await pending_protects.clear(turn.tx, change.room_id)
         for pending, grant in zip(waiting, grants, strict=True):
             reply = await grant.write(door, turn)
             occasion = f"protect:{pending.room_id}:{change.event_id}:{pending.requester}"
-            await settle.say(door, tx, pending.management_room, occasion, reply, reply_to=pending.cause)
-        await effects.unblock(tx, change.room_id, door.now())
-        await sealed.tell_if_silent(door, tx, change.room_id)
+            await settle.say(door, turn, pending.management_room, occasion, reply, reply_to=pending.cause)
+        await effects.unblock(turn.tx, change.room_id, turn.now)
+        await sealed.tell_if_silent(door, turn, change.room_id)
         turn.after(partial(door.look_at, change.room_id))
         turn.after(door.configured.set)
 
@@ -179,24 +177,23 @@ async def _cannot_be_read(door: Door, room_id: str) -> bool:
 
 def _is_out(door: Door, change: MemberChange) -> Write[None]:
     async def write(turn: Turn) -> None:
-        tx = turn.tx
-        await bot_memberships.note(tx, change.room_id, change.membership, door.now())
+        await bot_memberships.note(turn.tx, change.room_id, change.membership, turn.now)
         await effects.overtake_going(
-            tx, change.room_id, because("overtaken.bot_membership", membership=Term(change.membership)), door.now()
+            turn.tx, change.room_id, because("overtaken.bot_membership", membership=Term(change.membership)), turn.now
         )
-        for pending in [] if change.of_their_own else await pending_protects.of_room(tx, change.room_id):
+        for pending in [] if change.of_their_own else await pending_protects.of_room(turn.tx, change.room_id):
             occasion = f"protect:{change.room_id}:{change.event_id}:{pending.requester}"
             text = _turned_away(change)
-            await settle.say(door, tx, pending.management_room, occasion, text, reply_to=pending.cause)
+            await settle.say(door, turn, pending.management_room, occasion, text, reply_to=pending.cause)
         if not change.of_their_own:
-            await pending_protects.clear(tx, change.room_id)
-        if await rooms.is_management_room(tx, change.room_id):
+            await pending_protects.clear(turn.tx, change.room_id)
+        if await rooms.is_management_room(turn.tx, change.room_id):
             turn.after(partial(door.look_at, change.room_id))
-        room = await rooms.find(tx, change.room_id)
-        if room is not None and await rooms.set_trouble(tx, change.room_id, NOT_THERE):
+        room = await rooms.find(turn.tx, change.room_id)
+        if room is not None and await rooms.set_trouble(turn.tx, change.room_id, NOT_THERE):
             # The bot leaves no protected room: one that an admin deletes is left in its name.
             said = _removed(Room(room.room_id, room.label), change)
-            await settle.alarm(door, tx, change.room_id, f"removed:{change.event_id}", said)
+            await settle.alarm(door, turn, change.room_id, f"removed:{change.event_id}", said)
 
     return write
 
@@ -222,10 +219,9 @@ def _turned_away(change: MemberChange) -> Notice:
 async def leave_unused(door: Door) -> None:
     """Leave the rooms that nobody has used within a day."""
     async with door.turn() as turn:
-        tx = turn.tx
-        for room_id in await bot_memberships.unused(tx, door.now() - DAY):
+        for room_id in await bot_memberships.unused(turn.tx, turn.now - DAY):
             log.info("leaving %s: nobody has used me there for a day", room_id)
-            await effects.add(tx, [plan.leave(room_id, f"unused:{door.now()}")], door.now())
+            await turn.plan(plan.leave(room_id, f"unused:{turn.now}"))
 
 
 # --- protect --------------------------------------------------------------------------------------------------
@@ -257,18 +253,17 @@ class Grant:
 
     async def write(self, door: Door, turn: Turn) -> Said:
         """Write it down, in the turn of the command; returns the reply."""
-        tx = turn.tx
         if self.pending is not None:
-            await pending_protects.add(tx, self.pending)
+            await pending_protects.add(turn.tx, self.pending)
         if self.ask is not None and not self.counts:
-            await pending_protects.forgive(tx, self.ask.cause)
+            await pending_protects.forgive(turn.tx, self.ask.cause)
         if self.view is None or self.ask is None:
             return self.words
         await protect_now(door, turn, self.view, self.ask.management_room, self.ask.requester)
-        await rooms.set_trouble(tx, self.view.room_id, self.trouble)  # the checklist tells it
-        await rooms.note_concerns(tx, self.view.room_id, self.concerns)
-        await pending_protects.forgive(tx, self.ask.cause)
-        done = notice("protect.done", room=await settle.called(tx, self.view.room_id))
+        await rooms.set_trouble(turn.tx, self.view.room_id, self.trouble)  # the checklist tells it
+        await rooms.note_concerns(turn.tx, self.view.room_id, self.concerns)
+        await pending_protects.forgive(turn.tx, self.ask.cause)
+        done = notice("protect.done", room=await settle.called(turn.tx, self.view.room_id))
         following = notice("protect.next", show=Code("!kb policy show"), set=Code("!kb policy set"))
         return below(done, as_notice(self.checklist), following)
 
@@ -403,47 +398,46 @@ async def protect_now(
     door: Door, turn: Turn, view: RoomView, management_room: str, by: str, *, locked: bool = False
 ) -> None:
     """Protect this room from now on."""
-    tx = turn.tx
-    before = await rooms.find(tx, view.room_id)
-    await rooms.protect(tx, ProtectedRoom(view.room_id, management_room, view.label, by, door.now(), locked))
+    before = await rooms.find(turn.tx, view.room_id)
+    await rooms.protect(turn.tx, ProtectedRoom(view.room_id, management_room, view.label, by, turn.now, locked))
     for room_id in (view.room_id, management_room):
-        await bot_memberships.use(tx, room_id, door.now())
+        await bot_memberships.use(turn.tx, room_id, turn.now)
     if before is not None and before.management_room != management_room:
-        occasion = f"moved away:{view.room_id}:{door.now()}"
-        text = notice("room.managed_elsewhere", room=await settle.called(tx, view.room_id), user=User(by))
-        await settle.say(door, tx, before.management_room, occasion, text)
-    await settle.record_of_room(door, tx, view.room_id, by, Recorded.PROTECT, management_room=management_room)
-    await _bring_requests(door, tx, view.room_id, management_room, kept_before=before is not None)
+        occasion = f"moved away:{view.room_id}:{turn.now}"
+        text = notice("room.managed_elsewhere", room=await settle.called(turn.tx, view.room_id), user=User(by))
+        await settle.say(door, turn, before.management_room, occasion, text)
+    await settle.record_of_room(turn, view.room_id, by, Recorded.PROTECT, management_room=management_room)
+    await _bring_requests(door, turn, view.room_id, management_room, kept_before=before is not None)
     turn.after(partial(door.look_at, view.room_id))
 
 
-async def _bring_requests(door: Door, tx: Tx, room_id: str, management_room: str, *, kept_before: bool) -> None:
+async def _bring_requests(door: Door, turn: Turn, room_id: str, management_room: str, *, kept_before: bool) -> None:
     """Close cards in other management rooms, and show what waits for people anew, under numbers of this one.
 
     Third-party invites that stand get numbers here, too, so that they can be taken back from here.
     """
-    waiting = [request for request in await requests.unsettled(tx, room_id) if request.open]
-    standing = [request for request in await requests.invites_of(tx, room_id) if not request.open]
+    waiting = [request for request in await requests.unsettled(turn.tx, room_id) if request.open]
+    standing = [request for request in await requests.invites_of(turn.tx, room_id) if not request.open]
     if not kept_before:
-        waiting = [await _without_dropped_answer(door, tx, request) for request in waiting]
+        waiting = [await _without_dropped_answer(turn, request) for request in waiting]
     for request in [*waiting, *standing]:
         moves = request.management_room != management_room
         if moves:
-            await requests.move(tx, request, management_room)
+            await requests.move(turn.tx, request, management_room)
             if request.card_id is not None:
-                await settle.offer(door, tx, request.card_id, [])
-                await settle.refresh(door, tx, request.card_id)
+                await settle.offer(turn, request.card_id, [])
+                await settle.refresh(turn, request.card_id)
         # A card may say that nobody keeps this door; and what a rule had answered has no answer any more.
         if request.open and (moves or not kept_before) and (request.card_id is not None or request.answer is None):
-            await settle.show(door, tx, request.id)
+            await settle.show(door, turn, request.id)
 
 
-async def _without_dropped_answer(door: Door, tx: Tx, request: Request) -> Request:
+async def _without_dropped_answer(turn: Turn, request: Request) -> Request:
     """A request of a room that is protected again: its answer was dropped with the protection, unless its act runs."""
-    if request.answer is None or await effects.is_running(tx, request.id):
+    if request.answer is None or await effects.is_running(turn.tx, request.id):
         return request
-    await settle.take_back_answer(door, tx, request, because("overtaken.was_unprotected"))
-    return await requests.get(tx, request.id)
+    await settle.take_back_answer(turn, request, because("overtaken.was_unprotected"))
+    return await requests.get(turn.tx, request.id)
 
 
 def _cannot_unprotect(door: Door, room: ProtectedRoom) -> Notice:
@@ -475,16 +469,16 @@ async def may_unprotect(door: Door, room: ProtectedRoom, actor: str) -> Said | N
     return refusals.lacks_power_to_manage(needed, level) if level < needed else None
 
 
-async def unprotect(door: Door, tx: Tx, room: ProtectedRoom, by: str) -> None:
+async def unprotect(door: Door, turn: Turn, room: ProtectedRoom, by: str) -> None:
     """Keep this room's door no longer. What is pending rests until the room is protected again.
 
     Answers stay on record: an act that is under way may still get through, and then it was theirs.
     """
-    for request in await requests.pending(tx, room.management_room, room.room_id):
+    for request in await requests.pending(turn.tx, room.management_room, room.room_id):
         if request.card_id is not None:
-            await settle.offer(door, tx, request.card_id, [])
-            await settle.refresh(door, tx, request.card_id)
-    await effects.overtake_all(tx, room.room_id, because("overtaken.unprotected"), door.now())
-    await rooms.unprotect(tx, room.room_id)
+            await settle.offer(turn, request.card_id, [])
+            await settle.refresh(turn, request.card_id)
+    await effects.overtake_all(turn.tx, room.room_id, because("overtaken.unprotected"), turn.now)
+    await rooms.unprotect(turn.tx, room.room_id)
     door.policies.drop(room.room_id)
-    await settle.record_of_room(door, tx, room.room_id, by, Recorded.UNPROTECT)
+    await settle.record_of_room(turn, room.room_id, by, Recorded.UNPROTECT)

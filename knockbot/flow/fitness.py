@@ -15,28 +15,26 @@ from knockbot.store.rooms import ProtectedRoom
 async def changed(door: Door, room: ProtectedRoom, concerns: tuple[Concern, ...]) -> None:
     """Tell the moderators of a protected room, once, that it became unfit, or fit again."""
     async with door.turn() as turn:
-        tx = turn.tx
-        if await room_upgrades.find(tx, room.room_id) is not None:
+        if await room_upgrades.find(turn.tx, room.room_id) is not None:
             return  # it was replaced, and an upgrade changes its powers
-        before = await rooms.note_concerns(tx, room.room_id, concerns)
+        before = await rooms.note_concerns(turn.tx, room.room_id, concerns)
         if before is None:
             return
         new = [concern for concern in concerns if concern not in before]
-        occasion = f"fitness:{room.room_id}:{'+'.join(concerns)}:{door.now()}"
+        occasion = f"fitness:{room.room_id}:{'+'.join(concerns)}:{turn.now}"
         if new:
-            await settle.alarm(door, tx, room.room_id, occasion, wording.became_unfit(room.label, new))
-        elif not concerns and (await rooms.find(tx, room.room_id) or room).trouble is None:
-            await settle.say(door, tx, room.management_room, occasion, wording.fit_again(room.label))
+            await settle.alarm(door, turn, room.room_id, occasion, wording.became_unfit(room.label, new))
+        elif not concerns and (await rooms.find(turn.tx, room.room_id) or room).trouble is None:
+            await settle.say(door, turn, room.management_room, occasion, wording.fit_again(room.label))
 
 
 async def look_at_management(door: Door, room_id: str) -> None:
     """The same for a management room: told there, and in the log, since the bot may have nobody else to tell."""
     concerns, replacement = await _of_management(door, room_id)
     async with door.turn() as turn:
-        tx = turn.tx
-        if not await rooms.is_management_room(tx, room_id):
+        if not await rooms.is_management_room(turn.tx, room_id):
             return
-        before = await rooms.note_management_concerns(tx, room_id, concerns)
+        before = await rooms.note_management_concerns(turn.tx, room_id, concerns)
         if before is None:
             return
         for concern in concerns:
@@ -45,7 +43,7 @@ async def look_at_management(door: Door, room_id: str) -> None:
         if new and Concern.ABSENT not in concerns:
             text = wording.management_became_unfit(new, replacement)
             await settle.say(
-                door, tx, room_id, f"fitness:{room_id}:{'+'.join(concerns)}:{door.now()}", text, aloud=True
+                door, turn, room_id, f"fitness:{room_id}:{'+'.join(concerns)}:{turn.now}", text, aloud=True
             )
 
 

@@ -122,38 +122,37 @@ def take_in(
     """
 
     async def write(turn: Turn) -> None:
-        tx = turn.tx
-        room = await rooms.find(tx, change.room_id)
-        last = await requests.latest(tx, change.room_id, change.user_id)
+        room = await rooms.find(turn.tx, change.room_id)
+        last = await requests.latest(turn.tx, change.room_id, change.user_id)
         known = last is not None and last.event_id == change.event_id
         if room is None or (known and not (stands and last is not None and not last.open)):
             return
         if last is not None and last.open:
-            request = await _knocked_again(door, tx, last, change)
+            request = await _knocked_again(door, turn, last, change)
             if request.answer is not None:
                 return
         else:
             if last is not None and last.state is State.ACCEPTED:
                 # They cannot knock while invited, so the invite is gone, and we were not told.
-                await settle.settle(door, tx, last, State.DECLINED, change.user_id)
-            request = await requests.open_knock(tx, room.management_room, change.as_knock(), door.now())
-        await settle.carry_out(door, tx, request, decision, card_id=card_id)
+                await settle.settle(door, turn, last, State.DECLINED, change.user_id)
+            request = await requests.open_knock(turn.tx, room.management_room, change.as_knock(), turn.now)
+        await settle.carry_out(door, turn, request, decision, card_id=card_id)
 
     return write
 
 
-async def _knocked_again(door: Door, tx: Tx, request: Request, change: MemberChange) -> Request:
+async def _knocked_again(door: Door, turn: Turn, request: Request, change: MemberChange) -> Request:
     """The same request with a new knock. An accept was for the old knock only; a reject or a ban still holds."""
-    await requests.knocked_again(tx, request, change, door.now())
+    await requests.knocked_again(turn.tx, request, change, turn.now)
     if request.answer is not None and request.answer.verdict is Verdict.ACCEPT:
-        await settle.take_back_answer(door, tx, request, because("overtaken.applicant_knocked_again"))
+        await settle.take_back_answer(turn, request, because("overtaken.applicant_knocked_again"))
         if request.answer.rule is None:  # whoever accepted is told that it did not come about
             occasion = f"accept fell:{request.id}:{change.event_id}"
             said = settle.changed_anew(request)
-            await settle.say(door, tx, request.management_room, occasion, said, about=request)
+            await settle.say(door, turn, request.management_room, occasion, said, about=request)
     if request.card_id is not None:
-        await settle.refresh(door, tx, request.card_id)
-    return await requests.get(tx, request.id)
+        await settle.refresh(turn, request.card_id)
+    return await requests.get(turn.tx, request.id)
 
 
 async def moved_on(door: Door, change: MemberChange, last: Request | None) -> Write[None]:
@@ -167,36 +166,35 @@ async def moved_on(door: Door, change: MemberChange, last: Request | None) -> Wr
     unasked = await _was_invited_unasked(door, change, last)
 
     async def write(turn: Turn) -> None:
-        tx = turn.tx
-        await _note_removal(door, tx, change)
-        for request in await requests.about(tx, change.room_id, change.user_id):
+        await _note_removal(turn, change)
+        for request in await requests.about(turn.tx, change.room_id, change.user_id):
             if overridden and _is_overriding(request):
                 continue  # the act that puts this right is on its way
             state = outcome(request, change)
             if state is not None:
-                await settle.settle(door, tx, request, state, credited(request, change, door.bot))
+                await settle.settle(door, turn, request, state, credited(request, change, door.bot))
                 if unasked:
-                    await requests.counts_for_nothing(tx, request.id)
+                    await requests.counts_for_nothing(turn.tx, request.id)
             elif request.redeemed:
-                await redeeming.tell_on(door, tx, request, change)
-        await inviters.moved(door, tx, fell)
+                await redeeming.tell_on(turn, request, change)
+        await inviters.moved(door, turn, fell)
         if wrong:
-            act, room = Choice(MADE_BY[change.membership]), await settle.called(tx, change.room_id)
+            act, room = Choice(MADE_BY[change.membership]), await settle.called(turn.tx, change.room_id)
             said = notice("act.wrong_hit", act=act, user=User(change.user_id), room=room)
-            about = await requests.latest(tx, change.room_id, change.user_id)
-            await settle.alarm(door, tx, change.room_id, f"wrong:{change.event_id}", said, about=about)
+            about = await requests.latest(turn.tx, change.room_id, change.user_id)
+            await settle.alarm(door, turn, change.room_id, f"wrong:{change.event_id}", said, about=about)
 
     return write
 
 
-async def _note_removal(door: Door, tx: Tx, change: MemberChange) -> None:
+async def _note_removal(turn: Turn, change: MemberChange) -> None:
     """Who is removed after they joined was rejected in the end: their history says so."""
     if change.of_their_own or change.membership not in REMOVED:
         return
-    last = await requests.latest(tx, change.room_id, change.user_id)
+    last = await requests.latest(turn.tx, change.room_id, change.user_id)
     was_in = change.replaced_membership is Membership.JOIN or (last is not None and last.state is State.JOINED)
     if last is not None and was_in:
-        await requests.put_out(tx, change.room_id, change.user_id, REMOVED[change.membership], door.now())
+        await requests.put_out(turn.tx, change.room_id, change.user_id, REMOVED[change.membership], turn.now)
 
 
 REMOVED: dict[Membership, State] = {Membership.LEAVE: State.REJECTED, Membership.BAN: State.BANNED}

@@ -18,11 +18,11 @@ from knockbot.domain.outcomes import InviteEvent, invite_outcome
 from knockbot.domain.policy import Fate
 from knockbot.domain.power import ANYBODY
 from knockbot.domain.records import Recorded
+from knockbot.engine.turn import Turn
 from knockbot.errors import Never
 from knockbot.flow import authority, invites, place, rules, settle
 from knockbot.flow.door import Door
 from knockbot.store import cards, requests
-from knockbot.store.db import Tx
 
 
 async def fallen_by(door: Door, change: MemberChange) -> Fallen | None:
@@ -33,10 +33,10 @@ async def fallen_by(door: Door, change: MemberChange) -> Fallen | None:
     return await _with_power(door, Fallen(change.room_id, change.user_id, how, change.event_id))
 
 
-async def moved(door: Door, tx: Tx, fell: Fallen | None) -> None:
+async def moved(door: Door, turn: Turn, fell: Fallen | None) -> None:
     """Deal with the fall of an inviter, if it is one."""
     if fell is not None:
-        await _deal_with(door, tx, fell)
+        await _deal_with(door, turn, fell)
 
 
 async def _with_power(door: Door, fell: Fallen) -> Fallen:
@@ -70,21 +70,19 @@ async def fell(door: Door, loss: Fallen) -> None:
     """A look has found that an inviter may not invite any more; where nobody told, this does."""
     loss = await _with_power(door, loss)
     async with door.turn() as turn:
-        tx = turn.tx
-        await _deal_with(door, tx, loss)
+        await _deal_with(door, turn, loss)
 
 
 async def rose(door: Door, room_id: str, inviter: str) -> None:
     """A look has found that an inviter may invite."""
     async with door.turn() as turn:
-        tx = turn.tx
-        await requests.rose(tx, room_id, inviter)
+        await requests.rose(turn.tx, room_id, inviter)
 
 
-async def _deal_with(door: Door, tx: Tx, fell: Fallen) -> None:
+async def _deal_with(door: Door, turn: Turn, fell: Fallen) -> None:
     """Revoke, forward or keep what an inviter has standing, and say how many there were."""
-    there = await place.find(door, tx, fell.room_id)
-    found = await requests.not_yet_fallen(tx, fell.room_id, fell.inviter, fell.cause)
+    there = await place.find(door, turn.tx, fell.room_id)
+    found = await requests.not_yet_fallen(turn.tx, fell.room_id, fell.inviter, fell.cause)
     theirs = [request for request in found if invites.may_be_taken_back(request)]
     if there is None or not theirs:
         return
@@ -93,9 +91,9 @@ async def _deal_with(door: Door, tx: Tx, fell: Fallen) -> None:
         fate = Fate.FORWARD
     if fate is not Fate.REVOKE:
         theirs = [request for request in theirs if not request.on_its_way]  # once it stands, there is another look
-    hit = await FATES[fate](door, tx, fell, theirs)
+    hit = await FATES[fate](door, turn, fell, theirs)
     for request in theirs:
-        await requests.fell(tx, request.id, fell.cause)
+        await requests.fell(turn.tx, request.id, fell.cause)
     if hit:
         said = notice(
             "inviter.fell",
@@ -106,48 +104,48 @@ async def _deal_with(door: Door, tx: Tx, fell: Fallen) -> None:
             count=Number(len(hit)),
             numbers=numbered([request.number for request in hit]),
         )
-        occasion = f"fell:{fell.room_id}:{fell.inviter}:{fell.cause}:{hit[-1].id}:{door.now()}"
+        occasion = f"fell:{fell.room_id}:{fell.inviter}:{fell.cause}:{hit[-1].id}:{turn.now}"
         about = hit[0] if len(hit) == 1 else None
         if fate is Fate.FORWARD:
-            await settle.alarm(door, tx, fell.room_id, occasion, said, about=about)
+            await settle.alarm(door, turn, fell.room_id, occasion, said, about=about)
         else:
-            await settle.say(door, tx, there.management_room, occasion, said, about=about, place=fell.room_id)
+            await settle.say(door, turn, there.management_room, occasion, said, about=about, place=fell.room_id)
 
 
-async def _revoke(door: Door, tx: Tx, fell: Fallen, theirs: Sequence[Request]) -> Sequence[Request]:
+async def _revoke(door: Door, turn: Turn, fell: Fallen, theirs: Sequence[Request]) -> Sequence[Request]:
     for request in theirs:
         # Not by the occasion alone: one may fall to the same level twice.
-        cause = f"{fell.how} {request.event_id} {door.now()}"
+        cause = f"{fell.how} {request.event_id} {turn.now}"
         answer = Answer(
-            Verdict.REJECT, door.bot, door.now(), request.event_id, cause=cause, quiet=True, author=fell.author
+            Verdict.REJECT, door.bot, turn.now, request.event_id, cause=cause, quiet=True, author=fell.author
         )
-        await invites.take_back(door, tx, request, answer, fell=fell.how)
+        await invites.take_back(turn, request, answer, fell=fell.how)
     return theirs
 
 
-async def _forward(door: Door, tx: Tx, fell: Fallen, theirs: Sequence[Request]) -> Sequence[Request]:
+async def _forward(door: Door, turn: Turn, fell: Fallen, theirs: Sequence[Request]) -> Sequence[Request]:
     """Those that may stand are open again; those that wait do so anyway."""
     standing = [request for request in theirs if invite_outcome(request.state, InviteEvent.FORWARDED) is State.PENDING]
     shared = None
     if sum(request.card_id is None for request in standing) > settle.CROWDED:
-        shared = (await cards.new(tx, standing[0].management_room, fell.room_id, door.now())).id
+        shared = (await cards.new(turn.tx, standing[0].management_room, fell.room_id, turn.now)).id
     for request in standing:
-        await settle.take_back_answer(door, tx, request, because("overtaken.inviter_gone"))
-        await requests.reopened(tx, request.id, door.now())
-        await settle.record(door, tx, request, door.bot, Recorded.REOPENED, fell=fell.how)
+        await settle.take_back_answer(turn, request, because("overtaken.inviter_gone"))
+        await requests.reopened(turn.tx, request.id, turn.now)
+        await settle.record(turn, request, door.bot, Recorded.REOPENED, fell=fell.how)
         if fell.powerless is not None:
-            await requests.in_trouble(tx, request.id, fell.powerless)
-        await settle.show(door, tx, request.id, card_id=shared)
+            await requests.in_trouble(turn.tx, request.id, fell.powerless)
+        await settle.show(door, turn, request.id, card_id=shared)
     if shared is not None:
-        await settle.post_missing(door, tx, fell.room_id)
+        await settle.post_missing(turn, fell.room_id)
     return standing
 
 
-async def _keep(_: Door, __: Tx, ___: Fallen, theirs: Sequence[Request]) -> Sequence[Request]:
+async def _keep(_: Door, __: Turn, ___: Fallen, theirs: Sequence[Request]) -> Sequence[Request]:
     return [request for request in theirs if request.state is State.STANDING]
 
 
-FATES: Mapping[Fate, Callable[[Door, Tx, Fallen, Sequence[Request]], Awaitable[Sequence[Request]]]] = {
+FATES: Mapping[Fate, Callable[[Door, Turn, Fallen, Sequence[Request]], Awaitable[Sequence[Request]]]] = {
     Fate.REVOKE: _revoke,
     Fate.FORWARD: _forward,
     Fate.KEEP: _keep,

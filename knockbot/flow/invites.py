@@ -44,8 +44,8 @@ from knockbot.flow.door import Door
 from knockbot.flow.elsewhere import ASKED_ABOUT
 from knockbot.flow.judge import judge
 from knockbot.flow.rooms import is_member
-from knockbot.store import effects, inbox, requests, rooms
-from knockbot.store.db import Tx, Unusable
+from knockbot.store import inbox, requests, rooms
+from knockbot.store.db import Unusable
 from knockbot.times import MINUTE
 
 # --- what happens to them -------------------------------------------------------------------------------------
@@ -80,9 +80,8 @@ async def redacted(door: Door, redaction: Redaction) -> Write[None]:
         stands = await _standing(door, hit.room_id, hit.invite.token)
 
     async def write(turn: Turn) -> None:
-        tx = turn.tx
         if hit is not None and stands is not None and stands.invite is None:
-            await _void(door, tx, await requests.get(tx, hit.id), redaction.sender)
+            await _void(door, turn, await requests.get(turn.tx, hit.id), redaction.sender)
 
     return write
 
@@ -98,37 +97,36 @@ async def _standing(door: Door, room_id: str, token: str) -> ThirdPartyChange | 
 def _arriving(door: Door, change: ThirdPartyChange) -> Write[None]:
     async def write(turn: Turn) -> None:
         known = await requests.by_token(turn.tx, change.room_id, change.token)
-        await arrived(door, turn.tx, known, change.event_id)
+        await arrived(door, turn, known, change.event_id)
 
     return write
 
 
-async def arrived(door: Door, tx: Tx, request: Request | None, event_id: str) -> None:
+async def arrived(door: Door, turn: Turn, request: Request | None, event_id: str) -> None:
     """The room holds an invite that the bot sent; the moderator's word lets it stand, and no policy is asked."""
     if request is None or not request.on_its_way:
         return
-    await requests.planted(tx, request, event_id)
+    await requests.planted(turn.tx, request, event_id)
     if request.answer is not None and request.answer.verdict is Verdict.ACCEPT:
-        await settle.settle(door, tx, await requests.get(tx, request.id), State.STANDING, request.answer.by)
+        await settle.settle(door, turn, await requests.get(turn.tx, request.id), State.STANDING, request.answer.by)
 
 
 def _emptied(door: Door, change: ThirdPartyChange) -> Write[None]:
     """No invite stands under a token any more."""
 
     async def write(turn: Turn) -> None:
-        tx = turn.tx
-        request = await requests.by_token(tx, change.room_id, change.token)
+        request = await requests.by_token(turn.tx, change.room_id, change.token)
         if request is not None:
-            await _void(door, tx, request, change.sender)
+            await _void(door, turn, request, change.sender)
 
     return write
 
 
-async def _void(door: Door, tx: Tx, request: Request, sender: str) -> None:
+async def _void(door: Door, turn: Turn, request: Request, sender: str) -> None:
     state = None if request.redeemed else invite_outcome(request.state, InviteEvent.EMPTIED)
     if state is not None:
         by = request.answer.by if sender == door.bot and request.answer is not None else sender
-        await settle.settle(door, tx, request, state, by)
+        await settle.settle(door, turn, request, state, by)
 
 
 # --- judged ---------------------------------------------------------------------------------------------------
@@ -242,79 +240,80 @@ def plant(
     """
 
     async def write(turn: Turn) -> None:
-        tx = turn.tx
-        room = await rooms.find(tx, invite.room_id)
-        request = await requests.by_token(tx, invite.room_id, invite.token)
+        room = await rooms.find(turn.tx, invite.room_id)
+        request = await requests.by_token(turn.tx, invite.room_id, invite.token)
         if is_awaited(request, invite):
-            await arrived(door, tx, request, invite.event_id)
+            await arrived(door, turn, request, invite.event_id)
             return
         came_back = stands and request is not None and request.state is State.REVOKED
         if room is None or (is_on_record(request, invite) and not came_back):
             return
         if request is None or request.redeemed or request.state not in (State.PENDING, State.STANDING):
-            request = await requests.open_invite(tx, room.management_room, invite, door.now())
+            request = await requests.open_invite(turn.tx, room.management_room, invite, turn.now)
         else:
-            request = await _replaced(door, tx, request, invite)
+            request = await _replaced(door, turn, request, invite)
             if request.answer is not None:
                 return
-        await carry_out(door, tx, request, decision, card_id=card_id)
+        await carry_out(door, turn, request, decision, card_id=card_id)
 
     return write
 
 
-async def _replaced(door: Door, tx: Tx, request: Request, invite: ThirdPartyInvite) -> Request:
+async def _replaced(door: Door, turn: Turn, request: Request, invite: ThirdPartyInvite) -> Request:
     """Another invite stands under the token. An accept was for the one before; a reject or ban still holds for
     whatever the same inviter puts there."""
     answer, before = request.answer, request.invite
-    await requests.invite_replaced(tx, request.id, invite, door.now())
-    await settle.take_back_answer(door, tx, request, because("overtaken.another_invite"))
+    await requests.invite_replaced(turn.tx, request.id, invite, turn.now)
+    await settle.take_back_answer(turn, request, because("overtaken.another_invite"))
     if invite_outcome(request.state, InviteEvent.REPLACED) is not None:
-        await requests.reopened(tx, request.id, door.now())
-    await settle.record(door, tx, request, invite.inviter, Recorded.REPLACED)
-    replaced = await requests.get(tx, request.id)
+        await requests.reopened(turn.tx, request.id, turn.now)
+    await settle.record(turn, request, invite.inviter, Recorded.REPLACED)
+    replaced = await requests.get(turn.tx, request.id)
     if answer and answer.verdict is not Verdict.ACCEPT and before and before.inviter == invite.inviter:
         again = replace(answer, event_id=invite.event_id, cause=None)
-        await requests.answered(tx, request.id, again)
-        await effects.add(tx, plan.plan(replaced, again, door.home), door.now())
+        await requests.answered(turn.tx, request.id, again)
+        await turn.plan(*plan.plan(replaced, again, door.home))
     if request.card_id is not None:
-        await settle.refresh(door, tx, request.card_id)
-    return await requests.get(tx, request.id)
+        await settle.refresh(turn, request.card_id)
+    return await requests.get(turn.tx, request.id)
 
 
-async def carry_out(door: Door, tx: Tx, request: Request, decision: Decision, *, card_id: int | None = None) -> None:
+async def carry_out(
+    door: Door, turn: Turn, request: Request, decision: Decision, *, card_id: int | None = None
+) -> None:
     """Write a decision down with all it leads to, as for a knock."""
-    await settle.carry_out(door, tx, request, decision, card_id=card_id)
-    await follow(door, tx, request.id)
+    await settle.carry_out(door, turn, request, decision, card_id=card_id)
+    await follow(door, turn, request.id)
 
 
-async def follow(door: Door, tx: Tx, request_id: int) -> None:
+async def follow(door: Door, turn: Turn, request_id: int) -> None:
     """What a word on an invite means beside its acts: accepted, it stands at once, or whoever came in by it is in for
     good; and of an inviter who is banned, no invite stands."""
-    request = await requests.get(tx, request_id)
+    request = await requests.get(turn.tx, request_id)
     answer = request.answer
     if not request.open or answer is None:
         return
     if answer.verdict is Verdict.ACCEPT:
         state = INVITE_OUTCOMES[request.state, InviteEvent.REDEEMED if request.redeemed else InviteEvent.ACCEPTED]
-        await settle.settle(door, tx, request, state, answer.by)
+        await settle.settle(door, turn, request, state, answer.by)
     elif answer.verdict is Verdict.BAN and not request.redeemed:
-        await _take_back_the_others(door, tx, request, answer)
+        await _take_back_the_others(door, turn, request, answer)
 
 
 # --- taken back -----------------------------------------------------------------------------------------------
 
 
-async def revoke(door: Door, tx: Tx, wish: Wish, request_id: int) -> Words | None:
+async def revoke(turn: Turn, wish: Wish, request_id: int) -> Words | None:
     """A moderator takes an invite back; the words say why that is no use any more."""
-    request = await requests.get(tx, request_id)
+    request = await requests.get(turn.tx, request_id)
     if request.answer is not None and request.answer.cause == wish.cause:
         return None
     if not may_be_taken_back(request):
-        return wording.already_answered(request, door.now())
+        return wording.already_answered(request, turn.now)
     answer = Answer(
-        Verdict.REJECT, wish.actor, door.now(), request.event_id, reason=wish.reason or None, cause=wish.cause
+        Verdict.REJECT, wish.actor, turn.now, request.event_id, reason=wish.reason or None, cause=wish.cause
     )
-    await take_back(door, tx, request, answer)
+    await take_back(turn, request, answer)
     return None
 
 
@@ -327,42 +326,41 @@ def may_be_taken_back(request: Request) -> bool:
 
 
 async def take_back(
-    door: Door,
-    tx: Tx,
+    turn: Turn,
     request: Request,
     answer: Answer,
     kind: Recorded = Recorded.TAKEN_BACK,
     **detail: Unpack[Detail],
 ) -> None:
     """Have a pending or standing invite revoked; `answer` says who wants it, and `kind` how that is recorded."""
-    await requests.answered(tx, request.id, answer)
-    await requests.reopened(tx, request.id, door.now())
-    await effects.add(tx, [plan.revoke(request, answer.cause or answer.event_id, answer.on_behalf_of)], door.now())
-    await settle.record(door, tx, request, answer.by, kind, **detail)
+    await requests.answered(turn.tx, request.id, answer)
+    await requests.reopened(turn.tx, request.id, turn.now)
+    await turn.plan(plan.revoke(request, answer.cause or answer.event_id, answer.on_behalf_of))
+    await settle.record(turn, request, answer.by, kind, **detail)
     if request.card_id is not None:
-        await settle.refresh(door, tx, request.card_id, after=settle.UNDER_WAY)
+        await settle.refresh(turn, request.card_id, after=settle.UNDER_WAY)
 
 
-async def _take_back_the_others(door: Door, tx: Tx, request: Request, answer: Answer) -> None:
+async def _take_back_the_others(door: Door, turn: Turn, request: Request, answer: Answer) -> None:
     """The inviter is to be banned: whatever else they have standing here is taken back with this one."""
     inviter, cause = request.subject, answer.cause or answer.event_id
     others = [
         other
-        for other in await requests.invites_of(tx, request.room_id)
+        for other in await requests.invites_of(turn.tx, request.room_id)
         if other.id != request.id and other.subject == inviter and may_be_taken_back(other)
     ]
     for other in others:
         word = Answer(
-            Verdict.REJECT, answer.by, door.now(), other.event_id, cause=cause, quiet=True, author=answer.author
+            Verdict.REJECT, answer.by, turn.now, other.event_id, cause=cause, quiet=True, author=answer.author
         )
-        await take_back(door, tx, other, word, Recorded.TAKEN_BACK_WITH_BAN)
+        await take_back(turn, other, word, Recorded.TAKEN_BACK_WITH_BAN)
     if others:
         said = notice(
             "invite.revoked_together",
             request=Numbered(request.number),
             inviter=User(inviter),
-            room=await settle.called(tx, request.room_id),
+            room=await settle.called(turn.tx, request.room_id),
             count=Number(len(others)),
         )
         occasion = f"together:{request.id}:{cause}"
-        await settle.say(door, tx, request.management_room, occasion, said, about=request)
+        await settle.say(door, turn, request.management_room, occasion, said, about=request)

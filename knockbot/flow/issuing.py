@@ -26,6 +26,7 @@ from knockbot.domain.model import (
 from knockbot.domain.notices import Choice, Code, Foreign, Moment, Notice, Number, Numbered, Room, User, notice
 from knockbot.domain.reasons import worded
 from knockbot.domain.records import Recorded
+from knockbot.engine.turn import Turn
 from knockbot.errors import ActionError, Later, Never
 from knockbot.flow import refusals, settle
 from knockbot.flow.door import Door, log
@@ -97,19 +98,19 @@ async def objection(door: Door, room: ProtectedRoom, actor: str) -> Notice | Non
     return refusals.bot_lacks_power(door.bot, mine, called) if mine is not None else None
 
 
-async def take(door: Door, tx: Tx, order: Order) -> Notice | None:
+async def take(door: Door, turn: Turn, order: Order) -> Notice | None:
     """Write down that an address is to be invited; the words say why not.
 
     To be called in the transaction that ends the handling of the moderator's command.
     """
-    await addressees.hold_budgets(tx)
-    refusal = await _in_hand(tx, order) or await _over_budget(door, tx, order)
+    await addressees.hold_budgets(turn.tx)
+    refusal = await _in_hand(turn.tx, order) or await _over_budget(door, turn.tx, order)
     if refusal is not None:
         return refusal
     room_id, server = order.room.room_id, next(iter(door.settings.identity_servers))
-    await addressees.ask(tx, Asked(order.cause, room_id, order.actor, door.now(), order.address, order.name))
+    await addressees.ask(turn.tx, Asked(order.cause, room_id, order.actor, turn.now, order.address, order.name))
     effect = plan.issue(room_id, order.cause, server, order.room.management_room)
-    await effects.add(tx, [effect], door.now())
+    await turn.plan(effect)
     log.info("%s has me invite %s to %s", order.actor, masked(str(order.address)), room_id)
     return None
 
@@ -249,53 +250,53 @@ async def _send(door: Door, issuer: Issuer, server: str, asked: Asked) -> Came |
 # --- what came of it ------------------------------------------------------------------------------------------
 
 
-async def conclude(door: Door, tx: Tx, effect: Effect, came: Came) -> None:
+async def conclude(door: Door, turn: Turn, effect: Effect, came: Came) -> None:
     """Write down what came of it, and what is left to do; from now on the command's row holds no address."""
-    asked = await addressees.asked_by(tx, effect.event_id or "")
+    asked = await addressees.asked_by(turn.tx, effect.event_id or "")
     if asked is None:
         return
-    room = await rooms.find(tx, effect.room_id)
+    room = await rooms.find(turn.tx, effect.room_id)
     if room is None and not isinstance(came, Unsent):
         sent = isinstance(came, Sent)
         why = notice("issue.not_managed")
         came = Unsent(notice("issue.failed", why=why) if sent else _nothing_sent(why), counted=sent)
-    await addressees.end(tx, asked.cause, counted=not isinstance(came, Unsent) or came.counted)
+    await addressees.end(turn.tx, asked.cause, counted=not isinstance(came, Unsent) or came.counted)
     if isinstance(came, Unsent):
-        await _reply(door, tx, effect, came.why)
+        await _reply(door, turn, effect, came.why)
     elif isinstance(came, Belongs):
-        await _call_in(door, tx, effect, asked, came)
+        await _call_in(door, turn, effect, asked, came)
     elif room is not None:
-        await _open(door, tx, asked, room, came.stored)
+        await _open(door, turn, asked, room, came.stored)
 
 
-async def _reply(door: Door, tx: Tx, effect: Effect, said: Notice) -> None:
+async def _reply(door: Door, turn: Turn, effect: Effect, said: Notice) -> None:
     """In reply to the command, where it was given."""
     cause = effect.event_id or ""
     to, occasion = str(effect.content["management_room"]), f"issued:{cause}"
-    await settle.say(door, tx, to, occasion, said, place=effect.room_id, reply_to=cause)
+    await settle.say(door, turn, to, occasion, said, place=effect.room_id, reply_to=cause)
 
 
-async def _open(door: Door, tx: Tx, asked: Asked, room: ProtectedRoom, stored: StoredInvite) -> None:
+async def _open(door: Door, turn: Turn, asked: Asked, room: ProtectedRoom, stored: StoredInvite) -> None:
     """The request: accepted on the moderator's word, with the room yet to hold what was sent."""
     invite = ThirdPartyInvite(room.room_id, "", written(stored.token), door.bot, stored.display_name, stored.keys)
-    request = await requests.open_invite(tx, room.management_room, invite, door.now(), issued_by=asked.moderator)
+    request = await requests.open_invite(turn.tx, room.management_room, invite, turn.now, issued_by=asked.moderator)
     await requests.answered(
-        tx, request.id, Answer(Verdict.ACCEPT, asked.moderator, door.now(), request.event_id, cause=asked.cause)
+        turn.tx, request.id, Answer(Verdict.ACCEPT, asked.moderator, turn.now, request.event_id, cause=asked.cause)
     )
-    await settle.record(door, tx, request, asked.moderator, Recorded.ISSUED)
+    await settle.record(turn, request, asked.moderator, Recorded.ISSUED)
     await addressees.remember(
-        tx, Addressee(room.room_id, invite.token, asked.address, asked.moderator, door.now(), asked.name)
+        turn.tx, Addressee(room.room_id, invite.token, asked.address, asked.moderator, turn.now, asked.name)
     )
-    await effects.add(tx, [plan.plant(request, stored.content)], door.now())
+    await turn.plan(plan.plant(request, stored.content))
 
 
-async def _call_in(door: Door, tx: Tx, effect: Effect, asked: Asked, came: Belongs) -> None:
+async def _call_in(door: Door, turn: Turn, effect: Effect, asked: Asked, came: Belongs) -> None:
     """Whoever has an account is invited by it; who knocks already is let in."""
     membership = came.stands.membership if came.stands is not None else None
-    knock = await requests.latest(tx, asked.room_id, came.user_id) if membership is Membership.KNOCK else None
+    knock = await requests.latest(turn.tx, asked.room_id, came.user_id) if membership is Membership.KNOCK else None
     if knock is not None and knock.awaits_moderators:
-        word = Answer(Verdict.ACCEPT, asked.moderator, door.now(), knock.event_id, cause=asked.cause)
-        await settle.give_answer(door, tx, knock, word)
+        word = Answer(Verdict.ACCEPT, asked.moderator, turn.now, knock.event_id, cause=asked.cause)
+        await settle.give_answer(door, turn, knock, word)
     elif membership in (None, Membership.LEAVE, Membership.KNOCK):
         invite = plan.call_in(
             asked.room_id,
@@ -305,25 +306,25 @@ async def _call_in(door: Door, tx: Tx, effect: Effect, asked: Asked, came: Belon
             cause=asked.cause,
             on_behalf_of=asked.moderator,
         )
-        await effects.add(tx, [invite], door.now())
-    stands, room = Choice(membership or "none"), await settle.called(tx, asked.room_id)
-    await _reply(door, tx, effect, notice("issue.belongs_to", stands=stands, user=User(came.user_id), room=room))
+        await turn.plan(invite)
+    stands, room = Choice(membership or "none"), await settle.called(turn.tx, asked.room_id)
+    await _reply(door, turn, effect, notice("issue.belongs_to", stands=stands, user=User(came.user_id), room=room))
 
 
-async def not_called_in(door: Door, tx: Tx, effect: Effect, why: Notice) -> None:
+async def not_called_in(door: Door, turn: Turn, effect: Effect, why: Notice) -> None:
     """An ordinary invite that was for an address at first could not be given."""
-    user, room = User(effect.user_id or ""), await settle.called(tx, effect.room_id)
+    user, room = User(effect.user_id or ""), await settle.called(turn.tx, effect.room_id)
     said = notice("issue.not_invited", user=user, room=room, why=worded(why))
-    await settle.alarm(door, tx, effect.room_id, f"refused:{effect.key}", said)
+    await settle.alarm(door, turn, effect.room_id, f"refused:{effect.key}", said)
 
 
-async def not_planted(door: Door, tx: Tx, request: Request, why: Notice) -> None:
+async def not_planted(door: Door, turn: Turn, request: Request, why: Notice) -> None:
     """The room does not hold what was sent, and never will."""
     if request.on_its_way:
-        await settle.settle(door, tx, request, State.REVOKED, door.bot)
-    number, room = Numbered(request.number), await settle.called(tx, request.room_id)
+        await settle.settle(door, turn, request, State.REVOKED, door.bot)
+    number, room = Numbered(request.number), await settle.called(turn.tx, request.room_id)
     said = notice("issue.not_added", request=number, room=room, why=worded(why))
-    await settle.alarm(door, tx, request.room_id, f"refused:plant:{request.id}", said, about=request)
+    await settle.alarm(door, turn, request.room_id, f"refused:plant:{request.id}", said, about=request)
 
 
 # --- forgotten ------------------------------------------------------------------------------------------------

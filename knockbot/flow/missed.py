@@ -47,24 +47,23 @@ async def _powers(door: Door, there: Place, seen: Snapshot, missed: Missed, acl:
     lacks = shortage(seen.powers, door.bot)
     room = there.room
     async with door.turn() as turn:
-        tx = turn.tx
-        for card in await cards.awaiting_answers(tx, room.room_id):
-            shown = await requests.on_card(tx, card.id)
+        for card in await cards.awaiting_answers(turn.tx, room.room_id):
+            shown = await requests.on_card(turn.tx, card.id)
             if review.takes_clicks(shown):
                 barred = there.is_replaced or acl.denies_user(shown[-1].user_id, home=door.home)
                 possible = review.possible(seen.powers, door.bot, [shown[-1]], barred=barred)
-                await settle.offer(door, tx, card.id, possible)
+                await settle.offer(turn, card.id, possible)
             if lacks != room.trouble:
-                await settle.refresh(door, tx, card.id)  # it says what is missing
+                await settle.refresh(turn, card.id)  # it says what is missing
         if lacks is not None:
-            await settle.trouble(door, tx, room.room_id, lacks)
-        elif await rooms.set_trouble(tx, room.room_id, None):
+            await settle.trouble(door, turn, room.room_id, lacks)
+        elif await rooms.set_trouble(turn.tx, room.room_id, None):
             said, occasion = (
                 notice("act.unblocked", room=Room(room.room_id, room.label)),
-                f"mended:{room.room_id}:{door.now()}",
+                f"mended:{room.room_id}:{turn.now}",
             )
-            await settle.say(door, tx, room.management_room, occasion, said, place=room.room_id)
-        await effects.unblock(tx, room.room_id, door.now(), unless=missed.missing)
+            await settle.say(door, turn, room.management_room, occasion, said, place=room.room_id)
+        await effects.unblock(turn.tx, room.room_id, turn.now, unless=missed.missing)
 
 
 # --- knocks ---------------------------------------------------------------------------------------------------
@@ -100,8 +99,7 @@ async def knocks(door: Door, there: Place, missed: Missed, denied: frozenset[str
 async def _lost_words(door: Door, request_ids: Iterable[int]) -> None:
     for request_id in request_ids:
         async with door.turn() as turn:
-            tx = turn.tx
-            await redacting.forget_words(door, tx, await requests.get(tx, request_id))
+            await redacting.forget_words(turn, await requests.get(turn.tx, request_id))
 
 
 async def _stands(door: Door, change: MemberChange, confirm: frozenset[str]) -> bool:
@@ -134,31 +132,30 @@ async def denied(door: Door, there: Place, found: Iterable[Request], servers: fr
     if not ids:
         return
     async with door.turn() as turn:
-        tx = turn.tx
         closed = []
-        for request in [await requests.get(tx, request_id) for request_id in ids]:
+        for request in [await requests.get(turn.tx, request_id) for request_id in ids]:
             if is_to_be_closed(request, servers):
-                await settle.take_back_answer(door, tx, request, because("overtaken.denied"))
-                cause = f"denied {request.event_id} {door.now()}"
+                await settle.take_back_answer(turn, request, because("overtaken.denied"))
+                cause = f"denied {request.event_id} {turn.now}"
                 answer = Answer(
                     Verdict.REJECT,
                     door.bot,
-                    door.now(),
+                    turn.now,
                     request.event_id,
                     SERVER_ACL,
                     cause=cause,
                     quiet=True,
                     author=author,
                 )
-                await settle.record(door, tx, request, door.bot, Recorded.DENIED, rule=SERVER_ACL)
-                await settle.give_answer(door, tx, request, answer)
+                await settle.record(turn, request, door.bot, Recorded.DENIED, rule=SERVER_ACL)
+                await settle.give_answer(door, turn, request, answer)
                 closed.append(request)
         if closed:
             numbers = numbered([request.number for request in closed])
             said = notice("acl.closed_together", room=Room(room.room_id, room.label), numbers=numbers)
-            occasion = f"denied:{room.room_id}:{closed[-1].number}:{door.now()}"
+            occasion = f"denied:{room.room_id}:{closed[-1].number}:{turn.now}"
             about = closed[0] if len(closed) == 1 else None
-            await settle.say(door, tx, room.management_room, occasion, said, about=about, place=room.room_id)
+            await settle.say(door, turn, room.management_room, occasion, said, about=about, place=room.room_id)
 
 
 async def _may_close(door: Door, request: Request, author: str | None) -> bool:
@@ -171,11 +168,10 @@ async def outcomes(door: Door, missed: Missed) -> None:
     """Applicants stand elsewhere than their requests say, or never knocked as far as the room knows."""
     for request in missed.unknown:
         async with door.turn() as turn:
-            tx = turn.tx
-            now = await requests.get(tx, request.id)
+            now = await requests.get(turn.tx, request.id)
             if now.event_id == request.event_id and now.state in (State.PENDING, State.ACCEPTED):
                 state = State.WITHDRAWN if now.open else State.DECLINED
-                await settle.settle(door, tx, now, state, now.user_id)
+                await settle.settle(door, turn, now, state, now.user_id)
     for change in missed.moved_on:
         await _moved_on(door, change)
 
@@ -191,10 +187,9 @@ async def expired(door: Door, request_ids: Iterable[int], oldest: int) -> None:
     back. What is on its way to turn somebody away holds, however long it takes."""
     for request_id in request_ids:
         async with door.turn() as turn:
-            tx = turn.tx
-            request = await requests.get(tx, request_id)
+            request = await requests.get(turn.tx, request_id)
             if is_stale(request, oldest):
-                await settle.settle(door, tx, request, State.EXPIRED, door.bot)
+                await settle.settle(door, turn, request, State.EXPIRED, door.bot)
 
 
 # --- cards ----------------------------------------------------------------------------------------------------
@@ -204,8 +199,7 @@ async def on_a_card(door: Door, card: Card, missed: Missed) -> None:
     """A card was redacted, or clicked."""
     if missed.card_redacted:
         async with door.turn() as turn:
-            tx = turn.tx
-            await redacting.post_anew(door, tx, card)
+            await redacting.post_anew(turn, card)
     for reaction in missed.clicks:
         answer = await review.clicked(door, reaction)
         await door.turns.found(reaction.event_id, answer, taken_in=reaction.room_id)
@@ -214,8 +208,7 @@ async def on_a_card(door: Door, card: Card, missed: Missed) -> None:
 async def unposted(door: Door, room: ProtectedRoom) -> None:
     """Cards that are yet to be posted."""
     async with door.turn() as turn:
-        tx = turn.tx
-        await settle.post_missing(door, tx, room.room_id)
+        await settle.post_missing(turn, room.room_id)
 
 
 async def _card_for_many(door: Door, room: ProtectedRoom, decisions: Sequence[Decision]) -> int | None:

@@ -86,16 +86,15 @@ async def _note(door: Door, one: Named, leads_to: str | None) -> None:
     if pin.leads_to == leads_to:
         return
     async with door.turn() as turn:
-        tx = turn.tx
-        if not await pins.seen(tx, pin, leads_to):
+        if not await pins.seen(turn.tx, pin, leads_to):
             return
         now = (leads_to or "no room") if leads_to is not None else f"{pin.room_id} again"
         log.warning("the alias %s leads to %s now; for %s it means %s", pin.name, now, pin.place, pin.room_id)
-        if leads_to and room is not None and not await _is_its_replacement(tx, pin, room, leads_to):
+        if leads_to and room is not None and not await _is_its_replacement(turn.tx, pin, room, leads_to):
             where = wording.IN_CONFIG if pin.place.startswith(pins.CONFIG) else wording.IN_POLICY
             text = wording.alias_moved(where, room.label, pin.name, pin.room_id, leads_to)
-            occasion = f"alias:{pin.place}:{pin.name}:{leads_to}:{door.now()}"
-            await settle.say(door, tx, room.management_room, occasion, text)
+            occasion = f"alias:{pin.place}:{pin.name}:{leads_to}:{turn.now}"
+            await settle.say(door, turn, room.management_room, occasion, text)
 
 
 async def _is_its_replacement(tx: Tx, pin: Pin, room: ProtectedRoom, leads_to: str) -> bool:

@@ -17,6 +17,7 @@ from knockbot.domain.model import Kind, MemberChange, Request, State, ThirdParty
 from knockbot.domain.notices import Code, Moment, Notice, notice
 from knockbot.domain.reasons import in_words
 from knockbot.domain.records import Recorded
+from knockbot.engine.turn import Turn
 from knockbot.errors import Never
 from knockbot.flow import settle
 from knockbot.flow.door import Door, log
@@ -84,12 +85,12 @@ async def _recall_everywhere(door: Door, memory: Memory, since: int) -> None:
     elsewhere = set(await door.outside.joined_rooms()) - {room.room_id for room in protected}
     for room_id in sorted(managing | elsewhere):
         lost = await _recall_room(door, memory, room_id, since)
-        async with door.db.tx() as tx:
+        async with door.turn() as turn:
             if lost:
-                await requests.skip_numbers(tx, room_id, LOST_NUMBERS)
+                await requests.skip_numbers(turn.tx, room_id, LOST_NUMBERS)
             if room_id in managing:
                 said = _restored(since, lost=lost)
-                await settle.say(door, tx, room_id, f"restored:{since}:{room_id}", said, aloud=True)
+                await settle.say(door, turn, room_id, f"restored:{since}:{room_id}", said, aloud=True)
     async with door.db.tx() as tx:
         await restores.recalled(tx)
     log.warning("the records are those of a back-up; what I said since was read again in %d rooms", len(managing))
@@ -125,17 +126,17 @@ async def _take_in(door: Door, memory: Memory, room_id: str, said: Sequence[Said
     for one in shown.values():
         if await _is_new(door, room_id, one):
             one.about = await _find(door, memory, one)
-    async with door.db.tx() as tx:
+    async with door.turn() as turn:
         for message in said:
-            await _note(tx, room_id, message)
+            await _note(turn.tx, room_id, message)
         for number, one in sorted(shown.items()):
-            await requests.count_from(tx, room_id, number)
-            request = await requests.by_number(tx, room_id, number)
+            await requests.count_from(turn.tx, room_id, number)
+            request = await requests.by_number(turn.tx, room_id, number)
             if request is not None:
-                await _follow(door, tx, request, one)
+                await _follow(door, turn, request, one)
             elif one.about is not None:  # of the others, the look at the room tells
-                await _take_up(door, tx, room_id, one, one.about)
-            await requests.count_from(tx, room_id, number + 1)
+                await _take_up(door, turn, room_id, one, one.about)
+            await requests.count_from(turn.tx, room_id, number + 1)
 
 
 def _last_shown(said: Sequence[Said]) -> dict[int, _Shown]:
@@ -182,39 +183,39 @@ async def _find(door: Door, memory: Memory, one: _Shown) -> MemberChange | Third
 
 
 async def _take_up(
-    door: Door, tx: Tx, management_room: str, one: _Shown, about: MemberChange | ThirdPartyInvite
+    door: Door, turn: Turn, management_room: str, one: _Shown, about: MemberChange | ThirdPartyInvite
 ) -> None:
     """Put a request on record under the number it has in the room, with its card and what became of it."""
     if isinstance(about, MemberChange):
-        before = await requests.latest(tx, about.room_id, about.user_id)
+        before = await requests.latest(turn.tx, about.room_id, about.user_id)
         if before is not None and before.open:
             # They have knocked anew, under another number, so the first one was over; how, was not said.
-            await settle.settle(door, tx, before, State.WITHDRAWN, before.user_id)
-        request = await requests.open_knock(tx, management_room, about.as_knock(), one.at)
-    elif await requests.by_token(tx, about.room_id, about.token) is None:
+            await settle.settle(door, turn, before, State.WITHDRAWN, before.user_id)
+        request = await requests.open_knock(turn.tx, management_room, about.as_knock(), one.at)
+    elif await requests.by_token(turn.tx, about.room_id, about.token) is None:
         issued_by = one.block.get("issued_by")
-        request = await requests.open_invite(tx, management_room, about, one.at, issued_by=issued_by)
+        request = await requests.open_invite(turn.tx, management_room, about, one.at, issued_by=issued_by)
     else:
         return
-    await settle.record(door, tx, request, door.bot, Recorded.RECALLED)
+    await settle.record(turn, request, door.bot, Recorded.RECALLED)
     if one.card is not None:
-        card = await cards.by_event(tx, management_room, one.card)
+        card = await cards.by_event(turn.tx, management_room, one.card)
         if card is None:
-            card = await cards.new(tx, management_room, request.room_id, one.at)
-            await cards.posted(tx, card.id, one.card)
-        await requests.put_on_card(tx, request.id, card.id)
-        await requests.shown(tx, request.id, request.event_id)
+            card = await cards.new(turn.tx, management_room, request.room_id, one.at)
+            await cards.posted(turn.tx, card.id, one.card)
+        await requests.put_on_card(turn.tx, request.id, card.id)
+        await requests.shown(turn.tx, request.id, request.event_id)
     if one.block["state"] != State.PENDING:
         by = one.block.get("by") or door.bot
-        await requests.settled(tx, request.id, State(one.block["state"]), by, door.now())
+        await requests.settled(turn.tx, request.id, State(one.block["state"]), by, turn.now)
 
 
-async def _follow(door: Door, tx: Tx, request: Request, one: _Shown) -> None:
+async def _follow(door: Door, turn: Turn, request: Request, one: _Shown) -> None:
     """What became of a request that is on record, in the words of then; of the rest the room tells."""
     state, about = State(one.block["state"]), (one.block["room_id"], one.block["user_id"] or "")
     moved = request.open and state in TOLD and about == (request.room_id, request.user_id)
     if moved:
-        await settle.settle(door, tx, request, state, one.block.get("by") or door.bot)
+        await settle.settle(door, turn, request, state, one.block.get("by") or door.bot)
 
 
 TOLD = frozenset(State) - {State.PENDING, State.REDEEMED}

@@ -30,8 +30,7 @@ async def reconcile(door: Door, room_id: str) -> None:
         return
     if not await is_in(door, room_id):
         async with door.turn() as turn:
-            tx = turn.tx
-            await settle.trouble(door, tx, room_id, NOT_THERE)
+            await settle.trouble(door, turn, room_id, NOT_THERE)
         return
     await rules.look_up(door, room_id)
     async with door.db.tx() as tx:

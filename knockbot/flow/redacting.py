@@ -12,7 +12,6 @@ from knockbot.flow import invites, settle
 from knockbot.flow.door import Door
 from knockbot.store import cards, effects, requests, room_upgrades
 from knockbot.store.cards import Card
-from knockbot.store.db import Tx
 
 
 async def redacted(door: Door, redaction: Redaction) -> Handled:
@@ -27,41 +26,40 @@ async def redacted(door: Door, redaction: Redaction) -> Handled:
         return await invites.redacted(door, redaction)
 
     async def write(turn: Turn) -> None:
-        tx = turn.tx
         if card is not None:
-            await post_anew(door, tx, card)
+            await post_anew(turn, card)
         if edited is not None:
-            await cards.shows(tx, edited.id, None)
-            await settle.refresh(door, tx, edited.id)
+            await cards.shows(turn.tx, edited.id, None)
+            await settle.refresh(turn, edited.id)
         if knock is not None:
-            await forget_words(door, tx, knock)
+            await forget_words(turn, knock)
         if asks is not None and asks.stage is Stage.OFFERED:
-            await room_upgrades.ask_again(tx, asks)
+            await room_upgrades.ask_again(turn.tx, asks)
             turn.after(partial(door.look_at, asks.policy_of or asks.room_id))
 
     return write
 
 
-async def post_anew(door: Door, tx: Tx, card: Card) -> None:
+async def post_anew(turn: Turn, card: Card) -> None:
     """Show what still waits on a card that was redacted on a new one; what is settled needs none."""
-    waiting = [request for request in await requests.on_card(tx, card.id) if request.open]
+    waiting = [request for request in await requests.on_card(turn.tx, card.id) if request.open]
     if not waiting:
         return
-    new = await cards.new(tx, card.management_room, card.room_id, door.now())
+    new = await cards.new(turn.tx, card.management_room, card.room_id, turn.now)
     for request in waiting:
-        await requests.put_on_card(tx, request.id, new.id)
-    await effects.add(tx, [plan.post_card(new.management_room, new.id)], door.now())
+        await requests.put_on_card(turn.tx, request.id, new.id)
+    await turn.plan(plan.post_card(new.management_room, new.id))
 
 
-async def forget_words(door: Door, tx: Tx, request: Request) -> None:
+async def forget_words(turn: Turn, request: Request) -> None:
     """What the applicant wrote is gone from the room, so it goes here: from the records, and from the card.
 
     An edit alone would leave the words to whoever looks at the versions before it. An event can be redacted any number
     of times; only the first time there are words to forget.
     """
-    if not await requests.forget_words(tx, request.id) or request.card_id is None:
+    if not await requests.forget_words(turn.tx, request.id) or request.card_id is None:
         return
-    card = await cards.get(tx, request.card_id)
-    said = await effects.said_on(tx, card.id)
-    await effects.add(tx, [plan.redact(card.management_room, card.id, event_id) for event_id in said], door.now())
-    await post_anew(door, tx, card)
+    card = await cards.get(turn.tx, request.card_id)
+    said = await effects.said_on(turn.tx, card.id)
+    await turn.plan(*(plan.redact(card.management_room, card.id, event_id) for event_id in said))
+    await post_anew(turn, card)

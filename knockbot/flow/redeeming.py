@@ -30,8 +30,7 @@ from knockbot.errors import Later, Never
 from knockbot.flow import authority, invites, rules, settle
 from knockbot.flow.door import Door
 from knockbot.flow.judge import judge
-from knockbot.store import audit, cards, effects, requests, rooms
-from knockbot.store.db import Tx
+from knockbot.store import audit, cards, requests, rooms
 from knockbot.store.rooms import ProtectedRoom
 
 TAKEN_BACK = because("told.taken_back")
@@ -55,12 +54,11 @@ async def redeemed(door: Door, change: MemberChange) -> Write[None]:
     inside = await _was_inside(door, change)
 
     async def write(turn: Turn) -> None:
-        tx = turn.tx
-        room = await rooms.find(tx, change.room_id)
-        if room is None or await requests.redeemed_by(tx, change.room_id, change.user_id, change.event_id):
+        room = await rooms.find(turn.tx, change.room_id)
+        if room is None or await requests.redeemed_by(turn.tx, change.room_id, change.user_id, change.event_id):
             return
-        await _settle_knock(door, tx, change)
-        before = await requests.by_token(tx, change.room_id, change.token or "")
+        await _settle_knock(door, turn, change)
+        before = await requests.by_token(turn.tx, change.room_id, change.token or "")
         before = before if before is not None and _is_of(before, change) else None
         decision = _decided(before, ruled)
         if refusal is not None and decision == expected:
@@ -68,9 +66,9 @@ async def redeemed(door: Door, change: MemberChange) -> Write[None]:
         if inside and decision.verdict in (Verdict.REJECT, Verdict.BAN):
             decision = held_back(decision, because("doubt.was_inside"))
         nameless = ThirdPartyInvite(change.room_id, change.event_id, change.token or "", change.sender)
-        request = await _its_request(door, tx, room, before, invite or nameless)
-        request = await _goes_on(door, tx, request, change)
-        await _carry_out(door, tx, request, decision, before)
+        request = await _its_request(turn, room, before, invite or nameless)
+        request = await _goes_on(turn, request, change)
+        await _carry_out(door, turn, request, decision, before)
 
     return write
 
@@ -106,12 +104,12 @@ async def _was_inside(door: Door, change: MemberChange) -> bool:
     return before is Membership.JOIN
 
 
-async def _settle_knock(door: Door, tx: Tx, change: MemberChange) -> None:
+async def _settle_knock(door: Door, turn: Turn, change: MemberChange) -> None:
     """They knocked, too: that is answered now, by whoever invited them."""
-    knock = await requests.latest(tx, change.room_id, change.user_id)
+    knock = await requests.latest(turn.tx, change.room_id, change.user_id)
     state = outcome(knock, change) if knock is not None else None
     if knock is not None and state is not None:
-        await settle.settle(door, tx, knock, state, credited(knock, change, door.bot))
+        await settle.settle(door, turn, knock, state, credited(knock, change, door.bot))
 
 
 def _decided(before: Request | None, ruled: Decision) -> Decision:
@@ -143,43 +141,41 @@ def _as_invited(before: Request | None) -> Decision:
     return Decision(Verdict.FORWARD, OTHERWISE, doubt=because("doubt.not_answered"))
 
 
-async def _its_request(
-    door: Door, tx: Tx, room: ProtectedRoom, before: Request | None, invite: ThirdPartyInvite
-) -> Request:
+async def _its_request(turn: Turn, room: ProtectedRoom, before: Request | None, invite: ThirdPartyInvite) -> Request:
     """The request of the invite that somebody came in by; another one where it is about somebody already."""
     if before is None or before.redeemed:
         issued_by = before.issued_by if before is not None else None
-        return await requests.open_invite(tx, room.management_room, invite, door.now(), issued_by=issued_by)
+        return await requests.open_invite(turn.tx, room.management_room, invite, turn.now, issued_by=issued_by)
     return before
 
 
-async def _goes_on(door: Door, tx: Tx, request: Request, change: MemberChange) -> Request:
+async def _goes_on(turn: Turn, request: Request, change: MemberChange) -> Request:
     """From now on the request is about whoever came in."""
-    await settle.take_back_answer(door, tx, request, because("overtaken.used"))
-    await requests.redeemed(tx, request.id, change)
-    await requests.reopened(tx, request.id, door.now())
-    await settle.record(door, tx, request, change.user_id, Recorded.REDEEMED)
+    await settle.take_back_answer(turn, request, because("overtaken.used"))
+    await requests.redeemed(turn.tx, request.id, change)
+    await requests.reopened(turn.tx, request.id, turn.now)
+    await settle.record(turn, request, change.user_id, Recorded.REDEEMED)
     # Its key would let in as many as its holder signs for; whoever came in stays in without it.
-    await effects.add(tx, [plan.spend(request, change.event_id)], door.now())
-    return await requests.get(tx, request.id)
+    await turn.plan(plan.spend(request, change.event_id))
+    return await requests.get(turn.tx, request.id)
 
 
-async def _carry_out(door: Door, tx: Tx, request: Request, decision: Decision, before: Request | None) -> None:
+async def _carry_out(door: Door, turn: Turn, request: Request, decision: Decision, before: Request | None) -> None:
     word = before.answer if before is not None and decision.rule == OTHERWISE else None
-    await settle.carry_out(door, tx, request, decision, word=_followed(door, request, decision, word))
-    await invites.follow(door, tx, request.id)
+    await settle.carry_out(door, turn, request, decision, word=_followed(door, request, decision, word))
+    await invites.follow(door, turn, request.id)
     if decision.verdict is Verdict.FORWARD and request.card_id is not None:
         # Its card may be far up by now, and an edit calls nobody.
-        card = await cards.get(tx, request.card_id)
+        card = await cards.get(turn.tx, request.card_id)
         said = notice(
             "invite.used",
             request=Numbered(request.number),
             user=User(request.user_id),
-            room=await settle.called(tx, request.room_id),
+            room=await settle.called(turn.tx, request.room_id),
             sponsor=User(request.sponsor),
         )
         occasion = f"came:{request.id}:{request.event_id}"
-        await settle.alarm(door, tx, request.room_id, occasion, said, about=request, reply_to=card.event_id)
+        await settle.alarm(door, turn, request.room_id, occasion, said, about=request, reply_to=card.event_id)
 
 
 def _followed(door: Door, request: Request, decision: Decision, word: Answer | None) -> Answer | None:
@@ -194,10 +190,10 @@ def _followed(door: Door, request: Request, decision: Decision, word: Answer | N
     return replace(word, verdict=decision.verdict, event_id=request.event_id, reason=reason, told=told, quiet=False)
 
 
-async def tell_on(door: Door, tx: Tx, request: Request, change: MemberChange) -> None:
+async def tell_on(turn: Turn, request: Request, change: MemberChange) -> None:
     """Tell the story of a redeemed invite to its end: that they joined, or went without having joined."""
     state = after_redeeming(change)
     if request.state is not State.REDEEMED or state is None:
         return
-    if not await audit.kinds(tx, request.id) & ENDS:
-        await settle.record(door, tx, request, change.sender, Recorded(state))
+    if not await audit.kinds(turn.tx, request.id) & ENDS:
+        await settle.record(turn, request, change.sender, Recorded(state))

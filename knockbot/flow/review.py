@@ -56,22 +56,22 @@ async def _objection(door: Door, wish: Wish, request: Request) -> Said | None:
     return refusals.bot_lacks_power(door.bot, mine, room) if mine is not None else None
 
 
-async def take(door: Door, tx: Tx, wish: Wish, request_id: int) -> Said | None:
+async def take(door: Door, turn: Turn, wish: Wish, request_id: int) -> Said | None:
     """Bind the request to this answer; the words say why not, where something came before it.
 
     To be called in the transaction that ends the handling of the moderator's event.
     """
-    request = await requests.get(tx, request_id)
+    request = await requests.get(turn.tx, request_id)
     if request.answer is not None and request.answer.cause == wish.cause:
         return None
     if not request.awaits_moderators and not overrides(wish.verdict, request):
-        return wording.already_answered(request, door.now())
-    if wish.verdict is Verdict.ACCEPT and not await _could_see(tx, wish, request):
+        return wording.already_answered(request, turn.now)
+    if wish.verdict is Verdict.ACCEPT and not await _could_see(turn.tx, wish, request):
         return settle.changed_anew(request)
     answer = Answer(
         wish.verdict,
         wish.actor,
-        door.now(),
+        turn.now,
         request.event_id,
         reason=wish.reason or None,
         cause=wish.cause,
@@ -80,16 +80,16 @@ async def take(door: Door, tx: Tx, wish: Wish, request_id: int) -> Said | None:
     )
     if request.answer is not None:
         why = because("overtaken.instead", user=User(wish.actor), verdict=Term(wish.verdict))
-        await settle.take_back_answer(door, tx, request, why)
-    await settle.give_answer(door, tx, request, answer)
+        await settle.take_back_answer(turn, request, why)
+    await settle.give_answer(door, turn, request, answer)
     if request.invite is not None:
-        await invites.follow(door, tx, request.id)
+        await invites.follow(door, turn, request.id)
     if answer.doubtful:
-        card = await cards.get(tx, request.card_id) if request.card_id is not None else None
+        card = await cards.get(turn.tx, request.card_id) if request.card_id is not None else None
         about = card.event_id if card is not None else wish.cause
         occasion = f"doubtful:{request.id}:{wish.cause}"
         text = wording.may_have_withdrawn(request)
-        await settle.say(door, tx, request.management_room, occasion, text, about=request, reply_to=about)
+        await settle.say(door, turn, request.management_room, occasion, text, about=request, reply_to=about)
     return None
 
 
@@ -150,7 +150,7 @@ def _hinting(door: Door, reaction: Reaction) -> Write[None] | None:
         return None
 
     async def write(turn: Turn) -> None:
-        await hint(door, turn.tx, reaction.room_id, reaction.target, reaction.sender)
+        await hint(door, turn, reaction.room_id, reaction.target, reaction.sender)
 
     return write
 
@@ -168,14 +168,13 @@ async def clicked(door: Door, reaction: Reaction) -> Write[None] | None:
         refusal = refusals.failed(error.why)
 
     async def write(turn: Turn) -> None:
-        tx = turn.tx
         if refusal is not None:
             occasion = f"refused:{request.id}:{reaction.sender}:{verdict}"  # said once, however often they click
         else:
             occasion = f"reply:{reaction.event_id}"
-        why = refusal if refusal is not None else await take(door, tx, wish, request.id)
+        why = refusal if refusal is not None else await take(door, turn, wish, request.id)
         if why is not None:
-            await settle.say(door, tx, reaction.room_id, occasion, why, about=request, reply_to=reaction.target)
+            await settle.say(door, turn, reaction.room_id, occasion, why, about=request, reply_to=reaction.target)
 
     return write
 
@@ -200,19 +199,19 @@ def takes_clicks(shown: Sequence[Request]) -> bool:
     )
 
 
-async def hint(door: Door, tx: Tx, room_id: str, event_id: str, who: str) -> None:
+async def hint(door: Door, turn: Turn, room_id: str, event_id: str, who: str) -> None:
     """Tell somebody how the card they reacted or replied to is answered; nothing where it waits for no answer."""
-    card = await cards.pointed_at(tx, room_id, event_id)
-    if card is None or await rooms.find(tx, card.room_id) is None:
+    card = await cards.pointed_at(turn.tx, room_id, event_id)
+    if card is None or await rooms.find(turn.tx, card.room_id) is None:
         return
-    shown = await requests.on_card(tx, card.id)
+    shown = await requests.on_card(turn.tx, card.id)
     waiting = [request for request in shown if request.awaits_moderators]
     if waiting:
         clicks = takes_clicks(shown)
         kind = hints.Hint.CLICKS if clicks else hints.Hint.NUMBERS
         command = Code(f"!kb accept {waiting[-1].number}")
         text = notice("hint.clicks", command=command) if clicks else notice("hint.numbers", command=command)
-        await hints.give(door, tx, kind, text, room_id=room_id, to=who, reply_to=event_id)
+        await hints.give(door, turn, kind, text, room_id=room_id, to=who, reply_to=event_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,13 @@ from knockbot.domain.notices import Room
 from knockbot.domain.policy import Policy, path_to, verdict_paths
 from knockbot.domain.records import Detail, Recorded
 from knockbot.domain.words import Said, Words, lines
+from knockbot.engine.turn import Turn
 from knockbot.errors import ActionError
 from knockbot.flow import journal, refusals, rules, settle
 from knockbot.flow.door import Door
 from knockbot.flow.rooms import is_in, is_joined
 from knockbot.flow.standings import Standing
 from knockbot.store import pins, policies
-from knockbot.store.db import Tx
 from knockbot.store.rooms import ProtectedRoom
 
 
@@ -144,28 +144,28 @@ async def _not_in(door: Door, change: Change, reference: str) -> Words:
     return wording.not_in_named_room(await _place(change, names=reference), reference, door.bot)
 
 
-async def put_in_force(door: Door, tx: Tx, sound: Sound) -> Words:
+async def put_in_force(door: Door, turn: Turn, sound: Sound) -> Words:
     """Write the new revision and what its names mean, in the transaction that ends the handling of the command."""
     change, room_id = sound.change, sound.change.room.room_id
-    old = (await rules.in_force(door, tx, room_id)).policy
-    before = await rules.named(tx, room_id)
+    old = (await rules.in_force(door, turn.tx, room_id)).policy
+    before = await rules.named(turn.tx, room_id)
     revision = await policies.revise(
-        tx,
+        turn.tx,
         room_id,
         author=change.author,
         text=change.text,
-        now=door.now(),
+        now=turn.now,
         cause=change.cause,
         language=sound.policy.language,
     )
     door.policies.expect(room_id, change.text, sound.policy)
-    await pins.take(tx, pins.of_revision(room_id, revision), sound.meant)
+    await pins.take(turn.tx, pins.of_revision(room_id, revision), sound.meant)
     kind, detail = Recorded.POLICY_SET, Detail(revision=revision)
     if sound.meant:
         detail["rooms"] = dict(sound.meant)
     if change.reverts is not None:
         kind, detail["reverts"] = Recorded.POLICY_REVERTED, change.reverts
-    await settle.record_of_room(door, tx, room_id, change.author, kind, **detail)
+    await settle.record_of_room(turn, room_id, change.author, kind, **detail)
     named = [
         wording.named_room(name, meant, before=before[name].room_id if name in before else None)
         for name, meant in sound.meant.items()

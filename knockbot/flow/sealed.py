@@ -16,7 +16,6 @@ from knockbot.errors import Never, SetAside
 from knockbot.flow import settle
 from knockbot.flow.door import Door, log
 from knockbot.store import encryption, inbox, rooms
-from knockbot.store.db import Tx
 from knockbot.store.inbox import Waiting
 from knockbot.times import DAY, MINUTE
 
@@ -157,7 +156,7 @@ def _saying_so(door: Door, waiting: Waiting, sender: str, why: Notice) -> Write[
             return  # said by a device that the bot has no more
         occasion = f"unreadable:{waiting.room_id}:{sender}:{turn.now // DAY}"
         text = wording.unreadable(sender, why)
-        await settle.say(door, turn.tx, waiting.room_id, occasion, text, reply_to=turn.cause)
+        await settle.say(door, turn, waiting.room_id, occasion, text, reply_to=turn.cause)
 
     return say_so
 
@@ -189,19 +188,18 @@ async def look_at_management_rooms(door: Door) -> None:
         if encrypted and not door.settings.encryption.allow:
             log.error(SILENT, place)
             async with door.turn() as turn:
-                tx = turn.tx
-                await tell_if_silent(door, tx, place)
+                await tell_if_silent(door, turn, place)
 
 
-async def tell_if_silent(door: Door, tx: Tx, room_id: str) -> None:
+async def tell_if_silent(door: Door, turn: Turn, room_id: str) -> None:
     """Where encryption is not allowed, nothing is said in an encrypted room but that, and that once."""
-    known = await encryption.is_encrypted(tx, room_id) and await rooms.is_management_room(tx, room_id)
-    if known and not door.settings.encryption.allow and await encryption.tell(tx, room_id, door.now()):
+    known = await encryption.is_encrypted(turn.tx, room_id) and await rooms.is_management_room(turn.tx, room_id)
+    if known and not door.settings.encryption.allow and await encryption.tell(turn.tx, room_id, turn.now):
         log.error(SILENT, room_id)
-        occasion = f"silent:{room_id}:{door.now()}"
+        occasion = f"silent:{room_id}:{turn.now}"
         key, command = Code("encryption.allow: true"), Code("!kb protect ROOM")
         said = notice("encryption.off", key=key, bot=User(door.bot), command=command)
-        await settle.say(door, tx, room_id, occasion, said, aloud=True, in_clear=True)
+        await settle.say(door, turn, room_id, occasion, said, aloud=True, in_clear=True)
 
 
 SILENT = (

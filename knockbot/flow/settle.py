@@ -15,6 +15,7 @@ from knockbot.domain.policy import OTHERWISE, Announce, held_back
 from knockbot.domain.reasons import in_words, worded
 from knockbot.domain.records import Detail, Recorded
 from knockbot.domain.words import Said, as_notice
+from knockbot.engine.turn import Turn
 from knockbot.flow import journal, notify, rules
 from knockbot.flow.door import IN_CLEAR, Door, log
 from knockbot.flow.place import find as find_place
@@ -42,80 +43,86 @@ ANNOUNCED = frozenset({State.ACCEPTED, State.REJECTED, State.BANNED, State.STAND
 
 
 async def carry_out(
-    door: Door, tx: Tx, request: Request, decision: Decision, *, card_id: int | None = None, word: Answer | None = None
+    door: Door,
+    turn: Turn,
+    request: Request,
+    decision: Decision,
+    *,
+    card_id: int | None = None,
+    word: Answer | None = None,
 ) -> None:
     """Write a policy's decision down, and what it leads to: acts of its own, or a card for the moderators.
 
     `card_id` names a card that is already there to be shared. `word` is an answer given before that the decision only
     follows: it stays the word of whoever gave it.
     """
-    replaced = request.kind is Kind.KNOCK and await room_upgrades.find(tx, request.room_id) is not None
+    replaced = request.kind is Kind.KNOCK and await room_upgrades.find(turn.tx, request.room_id) is not None
     if replaced and decision.verdict is Verdict.ACCEPT:
         decision = held_back(decision, because("doubt.room_replaced"))
-    await requests.judged(tx, request.id, decision)
+    await requests.judged(turn.tx, request.id, decision)
     # Whoever redeems is judged by what was said of the invite, where no rule matches: no key of the policy says that.
     by_invite = request.redeemed and decision.rule == OTHERWISE
     key = "" if by_invite else policy_key(request, decision.rule, decision.verdict)
-    await record(door, tx, request, door.bot, Recorded.JUDGED, verdict=decision.verdict, rule=key)
+    await record(turn, request, door.bot, Recorded.JUDGED, verdict=decision.verdict, rule=key)
     if decision.verdict is Verdict.FORWARD:
-        await show(door, tx, request.id, card_id=card_id)
+        await show(door, turn, request.id, card_id=card_id)
         return
     ruled = Answer(
         decision.verdict,
         door.bot,
-        door.now(),
+        turn.now,
         request.event_id,
         rule=decision.rule,
         reason=decision.reason,
         told=decision.told,
         author=decision.author,
     )
-    await _bind(door, tx, request, word or ruled)
+    await _bind(door, turn, request, word or ruled)
 
 
-async def give_answer(door: Door, tx: Tx, request: Request, answer: Answer) -> None:
+async def give_answer(door: Door, turn: Turn, request: Request, answer: Answer) -> None:
     """Bind a request to a word, and plan the act that carries it out."""
     if answer.rule is None:  # what a rule says is on record as the decision
-        await record(door, tx, request, answer.by, Recorded(answer.verdict), reason=answer.reason)
-    await _bind(door, tx, request, answer)
+        await record(turn, request, answer.by, Recorded(answer.verdict), reason=answer.reason)
+    await _bind(door, turn, request, answer)
 
 
-async def _bind(door: Door, tx: Tx, request: Request, answer: Answer) -> None:
-    await requests.answered(tx, request.id, answer)
-    await effects.add(tx, plan.plan(request, answer, door.home), door.now())
+async def _bind(door: Door, turn: Turn, request: Request, answer: Answer) -> None:
+    await requests.answered(turn.tx, request.id, answer)
+    await turn.plan(*plan.plan(request, answer, door.home))
     if request.card_id is not None:
         # Most acts are done in less time than this, and then the card is edited once, not twice.
-        await refresh(door, tx, request.card_id, after=UNDER_WAY)
+        await refresh(turn, request.card_id, after=UNDER_WAY)
     if request.moved_from is not None and answer.verdict is Verdict.REJECT:
         # There is no knock in this room to reject.
-        await settle(door, tx, await requests.get(tx, request.id), State.REJECTED, answer.by)
+        await settle(door, turn, await requests.get(turn.tx, request.id), State.REJECTED, answer.by)
 
 
-async def take_back_answer(door: Door, tx: Tx, request: Request, why: Notice) -> None:
+async def take_back_answer(turn: Turn, request: Request, why: Notice) -> None:
     """The word no longer fits: the request is open again."""
-    await requests.answered(tx, request.id, None)
-    await effects.overtake(tx, request.id, why, door.now())
+    await requests.answered(turn.tx, request.id, None)
+    await effects.overtake(turn.tx, request.id, why, turn.now)
 
 
-async def settle(door: Door, tx: Tx, request: Request, state: State, by: str) -> None:
+async def settle(door: Door, turn: Turn, request: Request, state: State, by: str) -> None:
     """The room has moved on: record the outcome, and tell it where it is shown."""
-    request = await requests.settled(tx, request.id, state, by, door.now())
-    await effects.overtake(tx, request.id, because("overtaken.state", state=Term(state)), door.now())
+    request = await requests.settled(turn.tx, request.id, state, by, turn.now)
+    await effects.overtake(turn.tx, request.id, because("overtaken.state", state=Term(state)), turn.now)
     if state is State.REJECTED and request.answer is not None:
-        await effects.add(tx, await notify.planned(door, tx, request, request.answer), door.now())
+        await turn.plan(*await notify.planned(door, turn.tx, request, request.answer))
     answer = request.answer if request.answer is not None and request.answer.by == by else None
     rule = policy_key(request, answer.rule, answer.verdict) if answer is not None else None
-    await record(door, tx, request, by, Recorded(state), rule=rule)
+    await record(turn, request, by, Recorded(state), rule=rule)
     if request.card_id is not None:
-        await show(door, tx, request.id)
+        await show(door, turn, request.id)
     elif state in ANNOUNCED and request.answer is not None and not request.answer.quiet:
         by_rule = request.answer.rule is not None
         if by_rule or request.invite is not None:
-            await _announce(door, tx, request, by_rule=by_rule)
+            await _announce(door, turn, request, by_rule=by_rule)
 
 
-async def _announce(door: Door, tx: Tx, request: Request, *, by_rule: bool) -> None:
-    there = await find_place(door, tx, request.room_id)
+async def _announce(door: Door, turn: Turn, request: Request, *, by_rule: bool) -> None:
+    there = await find_place(door, turn.tx, request.room_id)
     if there is not None and by_rule and there.policy.announce is Announce.NONE:
         return
     line = decision_line(request, there.label if there is not None else request.room_id)
@@ -123,52 +130,52 @@ async def _announce(door: Door, tx: Tx, request: Request, *, by_rule: bool) -> N
     reply_to = asked if request.state is State.STANDING else None  # this is what came of the command
     occasion = f"line:{request.id}:{request.state}"
     block = machine_block(request)
-    await say(door, tx, request.management_room, occasion, line, about=request, block=block, reply_to=reply_to)
+    await say(door, turn, request.management_room, occasion, line, about=request, block=block, reply_to=reply_to)
 
 
 # --- cards ----------------------------------------------------------------------------------------------------
 
 
-async def show(door: Door, tx: Tx, request_id: int, *, card_id: int | None = None) -> None:
+async def show(door: Door, turn: Turn, request_id: int, *, card_id: int | None = None) -> None:
     """See to it that the moderators' card shows this request as it is now, on a card that exists or on a new one."""
-    request = await requests.get(tx, request_id)
-    shared = request.card_id or card_id or await _crowded_card(door, tx, request)
-    crowd = await _card_of_the_crowd(door, tx, request) if shared is None else None
+    request = await requests.get(turn.tx, request_id)
+    shared = request.card_id or card_id or await _crowded_card(door, turn.tx, request)
+    crowd = await _card_of_the_crowd(door, turn.tx, request) if shared is None else None
     shared = shared or crowd
     if shared is None:
-        card = await cards.new(tx, request.management_room, request.room_id, door.now())
-        await requests.put_on_card(tx, request.id, card.id)
-        await effects.add(tx, [plan.post_card(card.management_room, card.id)], door.now())
+        card = await cards.new(turn.tx, request.management_room, request.room_id, turn.now)
+        await requests.put_on_card(turn.tx, request.id, card.id)
+        await turn.plan(plan.post_card(card.management_room, card.id))
         return
-    await requests.put_on_card(tx, request.id, shared)
-    if request.card_id is None and (request.invite is not None or await requests.others_on_card(tx, request, shared)):
-        await offer(door, tx, shared, [])  # a click on it could mean any of them
-    await refresh(door, tx, shared, after=0 if crowd is None else TOGETHER)
+    await requests.put_on_card(turn.tx, request.id, shared)
+    if request.card_id is None and (
+        request.invite is not None or await requests.others_on_card(turn.tx, request, shared)
+    ):
+        await offer(turn, shared, [])  # a click on it could mean any of them
+    await refresh(turn, shared, after=0 if crowd is None else TOGETHER)
 
 
-async def refresh(door: Door, tx: Tx, card_id: int, *, after: int = 0) -> None:
+async def refresh(turn: Turn, card_id: int, *, after: int = 0) -> None:
     """Have a posted card edited, `after` so many milliseconds at the latest.
 
     Edits that wait their turn are one edit, for it shows what is true by then.
     """
-    card = await cards.get(tx, card_id)
-    if card.event_id is None or await effects.hurry_edit(tx, card_id, door.now() + after):
+    card = await cards.get(turn.tx, card_id)
+    if card.event_id is None or await effects.hurry_edit(turn.tx, card_id, turn.now + after):
         return
-    number = await cards.count_edit(tx, card_id)
-    await effects.add(
-        tx, [plan.edit_card(card.management_room, card_id, number)], door.now(), due_at=door.now() + after
-    )
+    number = await cards.count_edit(turn.tx, card_id)
+    await turn.plan(plan.edit_card(card.management_room, card_id, number), due_at=turn.now + after)
 
 
-async def offer(door: Door, tx: Tx, card_id: int, verdicts: Iterable[Verdict], *, named: bool = False) -> None:
+async def offer(turn: Turn, card_id: int, verdicts: Iterable[Verdict], *, named: bool = False) -> None:
     """See to it that a posted card offers just these answers, by reactions of the bot's own.
 
     `named` says that its text names them already.
     """
-    card = await cards.get(tx, card_id)
+    card = await cards.get(turn.tx, card_id)
     if card.event_id is None:
         return
-    there = await effects.offers_on(tx, card_id)
+    there = await effects.offers_on(turn.tx, card_id)
     changes = []
     wanted = {EMOJI[verdict] for verdict in verdicts}
     for emoji in EMOJI.values():
@@ -177,17 +184,17 @@ async def offer(door: Door, tx: Tx, card_id: int, verdicts: Iterable[Verdict], *
             changes.append(plan.react(card.management_room, card_id, card.event_id, emoji, now.turns))
         elif emoji not in wanted and now.standing:
             changes.append(plan.unreact(card.management_room, card_id, now.standing, emoji))
-    await effects.add(tx, changes, door.now())
+    await turn.plan(*changes)
     if changes and not named:
-        await refresh(door, tx, card_id)
+        await refresh(turn, card_id)
 
 
-async def post_missing(door: Door, tx: Tx, room_id: str) -> None:
+async def post_missing(turn: Turn, room_id: str) -> None:
     """See to it that every card with an open request gets posted; for those that are, this changes nothing."""
-    for card in await cards.unposted(tx, room_id):
+    for card in await cards.unposted(turn.tx, room_id):
         effect = plan.post_card(card.management_room, card.id)
-        await effects.add(tx, [effect], door.now())
-        await effects.revive(tx, effect.key, door.now())
+        await turn.plan(effect)
+        await effects.revive(turn.tx, effect.key, turn.now)
 
 
 async def _crowded_card(door: Door, tx: Tx, request: Request) -> int | None:
@@ -222,7 +229,7 @@ async def _card_of_the_crowd(door: Door, tx: Tx, request: Request) -> int | None
 
 async def say(
     door: Door,
-    tx: Tx,
+    turn: Turn,
     room_id: str,
     occasion: str,
     said: Said,
@@ -247,7 +254,7 @@ async def say(
     """
     content = {
         "notice": encoded(as_notice(said)),
-        "language": await _language(door, tx, room_id, place or (about.room_id if about else _spoken_of(said))),
+        "language": await _language(door, turn.tx, room_id, place or (about.room_id if about else _spoken_of(said))),
         "aloud": aloud,
         "calls": list(calls),
         "reply_to": reply_to,
@@ -257,7 +264,7 @@ async def say(
     # What follows of it once it is said is read where nothing is unlocked (`consequences.py`).
     locked = {**door.locker.lock(content), **({"asks": list(asks)} if asks is not None else {})}
     locked |= {IN_CLEAR: True} if in_clear else {}
-    await effects.add(tx, [plan.say(room_id, occasion, locked, about.id if about else None)], door.now())
+    await turn.plan(plan.say(room_id, occasion, locked, about.id if about else None))
 
 
 def _spoken_of(said: Said) -> str | None:
@@ -278,7 +285,7 @@ async def _language(door: Door, tx: Tx, room_id: str, place: str | None) -> Lang
 
 async def alarm(
     door: Door,
-    tx: Tx,
+    turn: Turn,
     room_id: str,
     occasion: str,
     said: Said,
@@ -288,12 +295,12 @@ async def alarm(
     asks: tuple[str, str] | None = None,
 ) -> None:
     """Tell the moderators of a protected room, aloud, what needs a hand; `about` is the request that it tells of."""
-    there = await find_place(door, tx, room_id)
+    there = await find_place(door, turn.tx, room_id)
     if there is not None:
         to, calls = there.management_room, there.policy.call
         await say(
             door,
-            tx,
+            turn,
             to,
             occasion,
             said,
@@ -306,14 +313,14 @@ async def alarm(
         )
 
 
-async def trouble(door: Door, tx: Tx, room_id: str, why: Notice) -> None:
+async def trouble(door: Door, turn: Turn, room_id: str, why: Notice) -> None:
     """Something is missing in a protected room: note it, and tell it once."""
-    room = await rooms.find(tx, room_id)
-    if room is not None and await rooms.set_trouble(tx, room_id, why):
+    room = await rooms.find(turn.tx, room_id)
+    if room is not None and await rooms.set_trouble(turn.tx, room_id, why):
         log.warning("cannot act at %s: %s", journal.place(room_id, room.label), in_words(why))
-        occasion = f"trouble:{room_id}:{hashlib.sha256(dumps(why).encode()).hexdigest()[:16]}:{door.now()}"
+        occasion = f"trouble:{room_id}:{hashlib.sha256(dumps(why).encode()).hexdigest()[:16]}:{turn.now}"
         said = notice("act.blocked", room=Room(room_id, room.label), why=worded(why), bot=User(door.bot))
-        await alarm(door, tx, room_id, occasion, said)
+        await alarm(door, turn, room_id, occasion, said)
 
 
 def changed_anew(request: Request) -> Notice:
@@ -335,15 +342,13 @@ async def label_of(tx: Tx, room_id: str) -> str:
     return room.label if room else room_id
 
 
-async def record(door: Door, tx: Tx, request: Request, actor: str, kind: Recorded, **detail: Unpack[Detail]) -> None:
+async def record(turn: Turn, request: Request, actor: str, kind: Recorded, **detail: Unpack[Detail]) -> None:
     """Add a line about a request to the record, and to the log."""
-    await audit.add(tx, audit.Entry(door.now(), request.room_id, request.id, actor, kind, detail))
-    journal.decided(request, await label_of(tx, request.room_id), kind, actor, detail)
+    await audit.add(turn.tx, audit.Entry(turn.now, request.room_id, request.id, actor, kind, detail))
+    journal.decided(request, await label_of(turn.tx, request.room_id), kind, actor, detail)
 
 
-async def record_of_room(
-    door: Door, tx: Tx, room_id: str, actor: str, kind: Recorded, **detail: Unpack[Detail]
-) -> None:
+async def record_of_room(turn: Turn, room_id: str, actor: str, kind: Recorded, **detail: Unpack[Detail]) -> None:
     """Add a line about a protected room to the record, and to the log."""
-    await audit.add(tx, audit.Entry(door.now(), room_id, None, actor, kind, detail))
-    journal.changed(room_id, await label_of(tx, room_id), kind, actor, detail)
+    await audit.add(turn.tx, audit.Entry(turn.now, room_id, None, actor, kind, detail))
+    journal.changed(room_id, await label_of(turn.tx, room_id), kind, actor, detail)

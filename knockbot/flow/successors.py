@@ -33,8 +33,7 @@ async def look(door: Door, room: ProtectedRoom) -> None:
         ]
     for upgrade in outdated:
         async with door.turn() as turn:
-            tx = turn.tx
-            await room_upgrades.forget(tx, upgrade.room_id, room.room_id)
+            await room_upgrades.forget(turn.tx, upgrade.room_id, room.room_id)
     for room_id, name in {room_id: name for name, room_id in meant.items()}.items():
         try:
             await _look_at(door, room, name, room_id)
@@ -49,8 +48,7 @@ async def _look_at(door: Door, room: ProtectedRoom, name: str, room_id: str) -> 
     step = next_step(tombstone, known)
     if step is Step.FORGET:
         async with door.turn() as turn:
-            tx = turn.tx
-            await room_upgrades.forget(tx, room_id, room.room_id)
+            await room_upgrades.forget(turn.tx, room_id, room.room_id)
     elif step is Step.LISTEN and known is not None:
         await upgrading.find_missed_answer(door, room, known, _answered)
     elif step is Step.FOLLOW and tombstone is not None:
@@ -86,11 +84,10 @@ async def _fault_of_place(door: Door, room: ProtectedRoom) -> Notice | None:
 
 async def _tell(door: Door, room: ProtectedRoom, name: str, upgrade: RoomUpgrade, why: Notice) -> None:
     async with door.turn() as turn:
-        tx = turn.tx
-        await room_upgrades.put(tx, upgrade)
+        await room_upgrades.put(turn.tx, upgrade)
         called, new = Room(room.room_id, room.label), Letters(upgrade.replacement)
         said = notice("named.lost", room=called, name=Id(name), new=new, why=why)
-        await settle.alarm(door, tx, room.room_id, f"named:{upgrade.tombstone}:{room.room_id}:{upgrade.stage}", said)
+        await settle.alarm(door, turn, room.room_id, f"named:{upgrade.tombstone}:{room.room_id}:{upgrade.stage}", said)
 
 
 async def _offer(
@@ -98,9 +95,8 @@ async def _offer(
 ) -> None:
     view = await door.outside.room(tombstone.replacement)
     async with door.turn() as turn:
-        tx = turn.tx
-        await bot_memberships.use(tx, tombstone.replacement, door.now())
-        await room_upgrades.put(tx, replace(upgrade, stage=Stage.OFFERED))
+        await bot_memberships.use(turn.tx, tombstone.replacement, turn.now)
+        await room_upgrades.put(turn.tx, replace(upgrade, stage=Stage.OFFERED))
         said = notice(
             "named.replaced",
             room=Room(room.room_id, room.label),
@@ -110,7 +106,7 @@ async def _offer(
             command=Code("!kb policy set"),
         )
         occasion = f"named:{upgrade.tombstone}:{room.room_id}:offer:{asked or ''}"
-        await settle.alarm(door, tx, room.room_id, occasion, said, asks=(upgrade.room_id, room.room_id))
+        await settle.alarm(door, turn, room.room_id, occasion, said, asks=(upgrade.room_id, room.room_id))
 
 
 async def room_changed(door: Door, turn: Turn, change: RoomChange) -> None:
@@ -152,21 +148,20 @@ async def _answered(door: Door, reaction: Reaction, room: ProtectedRoom, upgrade
         sound = refusals.failed(error.why)
 
     async def write(turn: Turn) -> None:
-        tx = turn.tx
-        now = await room_upgrades.find(tx, upgrade.room_id, room.room_id)
+        now = await room_upgrades.find(turn.tx, upgrade.room_id, room.room_id)
         if now is None or now.stage is not Stage.OFFERED or now.tombstone != upgrade.tombstone:
             return
-        if await policies.latest(tx, room.room_id) != current.revision:
+        if await policies.latest(turn.tx, room.room_id) != current.revision:
             return  # somebody has set another policy meanwhile, and is asked about that where it needs it
         if isinstance(sound, Said):
             occasion = f"refused:{upgrade.tombstone}:{room.room_id}:{reaction.sender}"
             place, target = room.room_id, reaction.target
-            await settle.say(door, tx, reaction.room_id, occasion, sound, place=place, reply_to=target)
+            await settle.say(door, turn, reaction.room_id, occasion, sound, place=place, reply_to=target)
             return
-        text = await rulebook.put_in_force(door, tx, sound)
-        await room_upgrades.forget(tx, upgrade.room_id, room.room_id)
+        text = await rulebook.put_in_force(door, turn, sound)
+        await room_upgrades.forget(turn.tx, upgrade.room_id, room.room_id)
         occasion = f"named:{upgrade.tombstone}:{room.room_id}:taken"
-        await settle.say(door, tx, reaction.room_id, occasion, text, reply_to=reaction.target)
+        await settle.say(door, turn, reaction.room_id, occasion, text, reply_to=reaction.target)
 
     return write
 

@@ -24,7 +24,7 @@ from knockbot.flow import entry, place, refusals, rulebook, rules, settle
 from knockbot.flow.door import Door
 from knockbot.flow.place import Place
 from knockbot.flow.rooms import is_in, is_joined
-from knockbot.store import bot_memberships, cards, effects, inbox, pins, policies, requests, room_upgrades, rooms
+from knockbot.store import bot_memberships, cards, inbox, pins, policies, requests, room_upgrades, rooms
 from knockbot.store.db import Tx
 from knockbot.store.rooms import ProtectedRoom
 
@@ -40,8 +40,7 @@ async def go_on(
     """Do what is next about the replacement of a protected room. May raise `Later`."""
     if step is Step.FORGET:
         async with door.turn() as turn:
-            tx = turn.tx
-            await room_upgrades.forget(tx, room.room_id)
+            await room_upgrades.forget(turn.tx, room.room_id)
     elif step is Step.LISTEN and known is not None:
         await find_missed_answer(door, room, known, answered)
     elif step is Step.FOLLOW and tombstone is not None:
@@ -71,14 +70,13 @@ async def _follow(door: Door, room: ProtectedRoom, tombstone: Tombstone, known: 
 async def _stop_accepting(door: Door, room: ProtectedRoom, upgrade: RoomUpgrade) -> None:
     """From now on nobody is let into the old room; what was to do that waits for the moderators again."""
     async with door.turn() as turn:
-        tx = turn.tx
-        await room_upgrades.put(tx, upgrade)
-        for request in await requests.pending(tx, room.management_room, room.room_id):
+        await room_upgrades.put(turn.tx, upgrade)
+        for request in await requests.pending(turn.tx, room.management_room, room.room_id):
             accepted = request.answer is not None and request.answer.verdict is Verdict.ACCEPT
             if request.kind is Kind.KNOCK and accepted:
-                await settle.take_back_answer(door, tx, request, because("overtaken.room_replaced"))
-                await settle.record(door, tx, request, door.bot, Recorded.NOT_LET_IN)
-                await settle.show(door, tx, request.id)
+                await settle.take_back_answer(turn, request, because("overtaken.room_replaced"))
+                await settle.record(turn, request, door.bot, Recorded.NOT_LET_IN)
+                await settle.show(door, turn, request.id)
 
 
 async def _fault_of_tombstone(door: Door, room: ProtectedRoom, tombstone: Tombstone) -> Notice | None:
@@ -146,8 +144,7 @@ async def _try_to_get_in(door: Door, tombstone: Tombstone) -> None:
 
 async def _refuse(door: Door, room: ProtectedRoom, tombstone: Tombstone, why: Notice) -> None:
     async with door.turn() as turn:
-        tx = turn.tx
-        await room_upgrades.put(tx, _upgrade(room, tombstone, Stage.REFUSED))
+        await room_upgrades.put(turn.tx, _upgrade(room, tombstone, Stage.REFUSED))
         said = notice(
             "upgrade.refused",
             room=Room(room.room_id, room.label),
@@ -155,31 +152,29 @@ async def _refuse(door: Door, room: ProtectedRoom, tombstone: Tombstone, why: No
             why=why,
             command=Code("!kb protect"),
         )
-        await settle.alarm(door, tx, room.room_id, f"tombstone:{tombstone.event_id}", said)
+        await settle.alarm(door, turn, room.room_id, f"tombstone:{tombstone.event_id}", said)
 
 
 async def _wait(door: Door, room: ProtectedRoom, tombstone: Tombstone) -> None:
     async with door.turn() as turn:
-        tx = turn.tx
-        await room_upgrades.put(tx, _upgrade(room, tombstone, Stage.WAITING))
+        await room_upgrades.put(turn.tx, _upgrade(room, tombstone, Stage.WAITING))
         new = Id(tombstone.replacement)
         said = notice("upgrade.not_in_it", room=Room(room.room_id, room.label), new=new, bot=User(door.bot))
-        await settle.alarm(door, tx, room.room_id, f"tombstone:{tombstone.event_id}", said)
+        await settle.alarm(door, turn, room.room_id, f"tombstone:{tombstone.event_id}", said)
 
 
 async def _offer(door: Door, room: ProtectedRoom, tombstone: Tombstone, asked: str | None) -> None:
     """Ask the moderators; the answer is a click on what is said here. `asked` is the question before, if it is gone."""
     view = await door.outside.room(tombstone.replacement)
     async with door.turn() as turn:
-        tx = turn.tx
-        await bot_memberships.use(tx, tombstone.replacement, door.now())
-        waiting = len(_going_over(await requests.pending(tx, room.management_room, room.room_id)))
+        await bot_memberships.use(turn.tx, tombstone.replacement, turn.now)
+        waiting = len(_going_over(await requests.pending(turn.tx, room.management_room, room.room_id)))
         if room.locked:
-            await room_upgrades.put(tx, _upgrade(room, tombstone, Stage.REFUSED))
+            await room_upgrades.put(turn.tx, _upgrade(room, tombstone, Stage.REFUSED))
             said = notice("upgrade.locked", room=Room(room.room_id, room.label), new=Id(tombstone.replacement))
-            await settle.alarm(door, tx, room.room_id, f"tombstone:{tombstone.event_id}", said)
+            await settle.alarm(door, turn, room.room_id, f"tombstone:{tombstone.event_id}", said)
             return
-        await room_upgrades.put(tx, _upgrade(room, tombstone, Stage.OFFERED))
+        await room_upgrades.put(turn.tx, _upgrade(room, tombstone, Stage.OFFERED))
         said = notice(
             "upgrade.offered",
             room=Room(room.room_id, room.label),
@@ -188,7 +183,12 @@ async def _offer(door: Door, room: ProtectedRoom, tombstone: Tombstone, asked: s
             waiting=Number(waiting),
         )
         await settle.alarm(
-            door, tx, room.room_id, f"tombstone:{tombstone.event_id}:offer:{asked or ''}", said, asks=(room.room_id, "")
+            door,
+            turn,
+            room.room_id,
+            f"tombstone:{tombstone.event_id}:offer:{asked or ''}",
+            said,
+            asks=(room.room_id, ""),
         )
 
 
@@ -203,12 +203,12 @@ async def entered(door: Door, turn: Turn, room_id: str) -> None:
             turn.after(partial(door.look_at, upgrade.policy_of or upgrade.room_id))
 
 
-async def asked(door: Door, tx: Tx, about: Sequence[str], management_room: str, event_id: str) -> None:
+async def asked(turn: Turn, about: Sequence[str], management_room: str, event_id: str) -> None:
     """The question about a room stands in its management room: it can be answered from now on, by one click."""
-    upgrade = await room_upgrades.find(tx, *about)
+    upgrade = await room_upgrades.find(turn.tx, *about)
     if upgrade is not None and upgrade.stage is Stage.OFFERED:
-        await room_upgrades.put(tx, replace(upgrade, event_id=event_id))
-        await effects.add(tx, [plan.tick(management_room, event_id)], door.now())
+        await room_upgrades.put(turn.tx, replace(upgrade, event_id=event_id))
+        await turn.plan(plan.tick(management_room, event_id))
 
 
 # --- the answer -----------------------------------------------------------------------------------------------
@@ -229,8 +229,7 @@ async def find_missed_answer(door: Door, room: ProtectedRoom, upgrade: RoomUpgra
         return
     if await door.outside.is_redacted(room.management_room, upgrade.event_id):
         async with door.turn() as turn:
-            tx = turn.tx
-            await room_upgrades.ask_again(tx, upgrade)
+            await room_upgrades.ask_again(turn.tx, upgrade)
             turn.after(partial(door.look_at, room.room_id))
         return
     for reaction in reversed(await door.outside.reactions(room.management_room, upgrade.event_id)):
@@ -252,23 +251,22 @@ async def answered(door: Door, reaction: Reaction, _: ProtectedRoom, upgrade: Ro
         refusal = refusals.failed(error.why)
 
     async def write(turn: Turn) -> None:
-        tx = turn.tx
-        room = await rooms.find(tx, upgrade.room_id)
-        now = await room_upgrades.find(tx, upgrade.room_id)
+        room = await rooms.find(turn.tx, upgrade.room_id)
+        now = await room_upgrades.find(turn.tx, upgrade.room_id)
         if room is None or now is None or now.stage is not Stage.OFFERED or now.tombstone != upgrade.tombstone:
             return
         if view is None:
             occasion = f"refused:{upgrade.tombstone}:{reaction.sender}"
             if refusal is not None:
                 place, target = room.room_id, reaction.target
-                await settle.say(door, tx, reaction.room_id, occasion, refusal, place=place, reply_to=target)
+                await settle.say(door, turn, reaction.room_id, occasion, refusal, place=place, reply_to=target)
             return
         count = await _move_over(door, turn, room, view, reaction)
-        await room_upgrades.put(tx, replace(now, stage=Stage.MOVED))
-        new = await settle.called(tx, view.room_id)
+        await room_upgrades.put(turn.tx, replace(now, stage=Stage.MOVED))
+        new = await settle.called(turn.tx, view.room_id)
         said = notice("upgrade.moved", new=new, id=Id(view.room_id), moved=Number(count))
         occasion, target = f"moved:{upgrade.tombstone}", reaction.target
-        await settle.say(door, tx, reaction.room_id, occasion, said, place=view.room_id, reply_to=target)
+        await settle.say(door, turn, reaction.room_id, occasion, said, place=view.room_id, reply_to=target)
 
     return write
 
@@ -308,29 +306,29 @@ async def _may_not_be_its_author(door: Door, there: Place, actor: str, replaceme
 
 async def _move_over(door: Door, turn: Turn, room: ProtectedRoom, view: RoomView, reaction: Reaction) -> int:
     """Policy and open requests go over, and the old room's door is kept no longer; returns how many requests did."""
-    tx, by, cause = turn.tx, reaction.sender, reaction.event_id
-    if await rooms.find(tx, view.room_id) is None:
+    by, cause = reaction.sender, reaction.event_id
+    if await rooms.find(turn.tx, view.room_id) is None:
         await entry.protect_now(door, turn, view, room.management_room, by)
-    policy = await policies.current(tx, room.room_id)
-    if policy is not None and await policies.current(tx, view.room_id) is None:
-        meant = {name: pin.room_id for name, pin in (await rules.named(tx, room.room_id)).items()}
+    policy = await policies.current(turn.tx, room.room_id)
+    if policy is not None and await policies.current(turn.tx, view.room_id) is None:
+        meant = {name: pin.room_id for name, pin in (await rules.named(turn.tx, room.room_id)).items()}
         revision = await policies.revise(
-            tx, view.room_id, author=by, text=policy.text, now=door.now(), cause=cause, language=policy.language
+            turn.tx, view.room_id, author=by, text=policy.text, now=turn.now, cause=cause, language=policy.language
         )
-        await pins.take(tx, pins.of_revision(view.room_id, revision), meant)
-    going = _going_over(await requests.pending(tx, room.management_room, room.room_id))
-    going = [request for request in going if await _is_new(tx, request, view.room_id)]
+        await pins.take(turn.tx, pins.of_revision(view.room_id, revision), meant)
+    going = _going_over(await requests.pending(turn.tx, room.management_room, room.room_id))
+    going = [request for request in going if await _is_new(turn.tx, request, view.room_id)]
     for request in going:
         if request.answer is not None:
-            await settle.take_back_answer(door, tx, request, because("overtaken.room_replaced"))
-        await requests.move_over(tx, request, view.room_id)
-        await settle.record(door, tx, request, by, Recorded.MOVED_OVER)
+            await settle.take_back_answer(turn, request, because("overtaken.room_replaced"))
+        await requests.move_over(turn.tx, request, view.room_id)
+        await settle.record(turn, request, by, Recorded.MOVED_OVER)
         if request.card_id is not None:
-            await cards.move_over(tx, request.card_id, view.room_id)
-        await settle.show(door, tx, request.id)
+            await cards.move_over(turn.tx, request.card_id, view.room_id)
+        await settle.show(door, turn, request.id)
     detail = Detail(replacement=view.room_id, requests=len(going))
-    await settle.record_of_room(door, tx, room.room_id, by, Recorded.ROOM_REPLACED, **detail)
-    await entry.unprotect(door, tx, room, by)
+    await settle.record_of_room(turn, room.room_id, by, Recorded.ROOM_REPLACED, **detail)
+    await entry.unprotect(door, turn, room, by)
     return len(going)
 
 

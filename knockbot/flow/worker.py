@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
 from knockbot.domain.model import Act, Effect
 from knockbot.domain.notices import Code, because
@@ -132,13 +133,13 @@ class Worker:
 
     async def _complete(self, claimed: Claimed, came: Done | Overtaken) -> None:
         door, effect = self._door, claimed.effect
-        async with door.db.tx() as tx:
-            await _hold(door, tx, effect)
+        async with door.turn(effect.key) as turn:
+            await _hold(door, turn.tx, effect)
             if isinstance(came, Overtaken):
-                await effects.finish(tx, claimed.id, "overtaken", door.now(), why=came.why)
+                await effects.finish(turn.tx, claimed.id, "overtaken", turn.now, why=came.why)
             else:
-                await effects.finish(tx, claimed.id, "done", door.now(), result=came.event_id)
-            await consequences.follow(door, tx, effect, came)
+                await effects.finish(turn.tx, claimed.id, "done", turn.now, result=came.event_id)
+            await consequences.follow(door, turn, effect, came)
 
     async def _postpone(self, claimed: Claimed, error: Later, took: float) -> None:
         door = self._door
@@ -156,20 +157,21 @@ class Worker:
         """Nothing more can be done; or, where only a power is missing, nothing until it is back."""
         door, effect = self._door, claimed.effect
         mendable = error.code in MENDABLE
-        async with door.db.tx() as tx:
-            await _hold(door, tx, effect)
-            if not await effects.is_ours(tx, claimed):
+        async with door.turn(effect.key) as turn:
+            await _hold(door, turn.tx, effect)
+            if not await effects.is_ours(turn.tx, claimed):
                 return
-            request = await requests.get(tx, effect.request_id) if effect.request_id is not None else None
+            request = await requests.get(turn.tx, effect.request_id) if effect.request_id is not None else None
             journal.given_up(effect, request, error.why)
             if mendable:
-                await effects.block(tx, claimed.id, error.why)
-                await sealed.tell_if_silent(door, tx, effect.room_id)
+                await effects.block(turn.tx, claimed.id, error.why)
+                await sealed.tell_if_silent(door, turn, effect.room_id)
             else:
-                await effects.finish(tx, claimed.id, "given_up", door.now(), why=error.why)
-                await consequences.follow_refusal(door, tx, effect, error)
-        if mendable or error.code == "KNOCKBOT_DENIED":
-            door.look_at(effect.room_id)  # which tells the moderators once, and goes on when it is mended
+                await effects.finish(turn.tx, claimed.id, "given_up", turn.now, why=error.why)
+                await consequences.follow_refusal(door, turn, effect, error)
+            if mendable or error.code == "KNOCKBOT_DENIED":
+                # It tells the moderators once, and goes on when it is mended.
+                turn.after(partial(door.look_at, effect.room_id))
 
 
 MENDABLE = frozenset({"KNOCKBOT_NO_POWER", "KNOCKBOT_NOT_JOINED", NOT_ALLOWED})

@@ -43,8 +43,7 @@ from knockbot.matrix.arguments import (
 )
 from knockbot.matrix.calls import TICK, Answered, Call, Misuse, NotMeant
 from knockbot.matrix.typed import PREFIXES, addressed, without_fallback
-from knockbot.store import bot_memberships, cards, effects
-from knockbot.store.db import Tx
+from knockbot.store import bot_memberships, cards
 from knockbot.times import HOUR
 
 LATE = HOUR
@@ -139,20 +138,19 @@ async def hear(door: Door, message: Message) -> Handled:
     answer = await _not_heard(door, message) or await _obey(door, message, spoken)
 
     async def write(turn: Turn) -> None:
-        tx = turn.tx
-        await bot_memberships.use(tx, message.room_id, door.now())
+        await bot_memberships.use(turn.tx, message.room_id, turn.now)
         reply = answer if isinstance(answer, Said) else await answer(turn)
         if reply is TICK:
-            await effects.add(tx, [plan.tick(message.room_id, message.event_id)], door.now())
+            await turn.plan(plan.tick(message.room_id, message.event_id))
         elif isinstance(reply, Said):
-            await _reply(door, tx, message, reply)
+            await _reply(door, turn, message, reply)
 
     return write
 
 
-async def _reply(door: Door, tx: Tx, message: Message, reply: Said) -> None:
+async def _reply(door: Door, turn: Turn, message: Message, reply: Said) -> None:
     occasion = f"reply:{message.event_id}"
-    await settle.say(door, tx, message.room_id, occasion, reply, reply_to=message.event_id, thread=message.thread)
+    await settle.say(door, turn, message.room_id, occasion, reply, reply_to=message.event_id, thread=message.thread)
 
 
 async def _overhear(door: Door, message: Message, *, edited: bool) -> Handled:
@@ -162,12 +160,11 @@ async def _overhear(door: Door, message: Message, *, edited: bool) -> Handled:
         return await _click(door, message, message.in_reply_to, said)
 
     async def write(turn: Turn) -> None:
-        tx = turn.tx
         if message.edits is not None and edited:
             where = {"room_id": message.room_id, "to": message.sender, "reply_to": message.edits}
-            await hints.give(door, tx, hints.Hint.EDITS, notice("edit.not_run"), **where)
+            await hints.give(door, turn, hints.Hint.EDITS, notice("edit.not_run"), **where)
         elif message.edits is None and message.in_reply_to is not None and hints.is_almost_an_answer(said):
-            await review.hint(door, tx, message.room_id, message.in_reply_to, message.sender)
+            await review.hint(door, turn, message.room_id, message.in_reply_to, message.sender)
 
     return write
 
@@ -183,7 +180,7 @@ async def _click(door: Door, message: Message, target: str, emoji: str) -> Handl
     why = refusal
 
     async def write(turn: Turn) -> None:
-        await _reply(door, turn.tx, message, why)
+        await _reply(door, turn, message, why)
 
     return write
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from knockbot.documents.text import storable
 from knockbot.domain import wording
@@ -16,10 +17,8 @@ from knockbot.domain.words import NOTHING, Said, as_notice
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Fault
 from knockbot.flow import entry, invites, issuing, journal, review, rulebook
-from knockbot.flow.door import Door
 from knockbot.matrix.calls import AWAITED, TICK, Answered, Call, Meant, Reply, no_such_revision
 from knockbot.store import pins, policies
-from knockbot.store.db import Tx
 from knockbot.store.rooms import ProtectedRoom
 
 REASON_LIMIT = 1000
@@ -47,7 +46,7 @@ async def unprotect(call: Call, room: ProtectedRoom) -> Answered:
         return refusal
 
     async def let_go(turn: Turn) -> Reply:
-        await entry.unprotect(call.door, turn.tx, room, call.actor)
+        await entry.unprotect(call.door, turn, room, call.actor)
         return notice("protect.ended", room=Room(room.room_id, room.label))
 
     return let_go
@@ -57,7 +56,7 @@ def answer(verdict: Verdict) -> Callable[[Call, Meant, str], Awaitable[Answered]
     """The command that gives this answer to one or several requests."""
 
     async def run(call: Call, meant: Meant, words: str) -> Write[Reply]:
-        return await _said_of_each(call, meant, verdict, words, review.take)
+        return await _said_of_each(call, meant, verdict, words, partial(review.take, call.door))
 
     return run
 
@@ -70,7 +69,7 @@ async def revoke(call: Call, meant: Meant, reason: str) -> Answered:
     return await _said_of_each(call, meant, Verdict.REJECT, reason, invites.revoke, called="revoke")
 
 
-Take = Callable[[Door, Tx, Wish, int], Awaitable[Said | None]]
+Take = Callable[[Turn, Wish, int], Awaitable[Said | None]]
 """Carries a moderator's wish on one request out, or says why not."""
 
 
@@ -90,7 +89,7 @@ async def _said_of_each(
         hit = []
         for place, request in enumerate(meant.found):
             if isinstance(request, Request) and refused[place] is None:
-                refused[place] = await take(call.door, turn.tx, wish, request.id)
+                refused[place] = await take(turn, wish, request.id)
                 hit += [request] if refused[place] is None else []
         unread = _numbers_unread(reason) if hit and _NUMBERS.fullmatch(reason) else None
         named = wording.hit_by_answer(hit, called or verdict.value) if hit and (meant.told or unread) else NOTHING
@@ -119,7 +118,7 @@ async def invite(call: Call, room: ProtectedRoom, to: tuple[Address, str]) -> An
         return refusal
 
     async def take(turn: Turn) -> Reply:
-        refusal = await issuing.take(call.door, turn.tx, order)
+        refusal = await issuing.take(call.door, turn, order)
         return AWAITED if refusal is None else refusal
 
     return take
@@ -150,6 +149,6 @@ async def _put_in_force(call: Call, change: rulebook.Change) -> Answered:
         return sound
 
     async def put_in_force(turn: Turn) -> Reply:
-        return await rulebook.put_in_force(call.door, turn.tx, sound)
+        return await rulebook.put_in_force(call.door, turn, sound)
 
     return put_in_force

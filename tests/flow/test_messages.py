@@ -190,8 +190,8 @@ async def test_a_process_that_dies_while_it_sends_leaves_no_second_card(house: H
 
 async def test_what_is_said_on_the_same_occasion_is_said_once(house: House) -> None:
     for _ in range(3):
-        async with house.db.tx() as tx:
-            await settle.say(house.door, tx, MODS, "an occasion", words("Something happened."))
+        async with house.door.turn() as turn:
+            await settle.say(house.door, turn, MODS, "an occasion", words("Something happened."))
         await house.live()
 
     assert house.spoken() == ["Something happened."]
@@ -211,8 +211,8 @@ class Lost:
 
 async def test_what_was_locked_when_encryption_was_allowed_waits_once_it_is_not(house: House) -> None:
     house.furnish(locker=Lost())
-    async with house.db.tx() as tx:
-        await settle.say(house.door, tx, MODS, "before", words("Something happened."))
+    async with house.door.turn() as turn:
+        await settle.say(house.door, turn, MODS, "before", words("Something happened."))
     house.furnish(locker=InClear())
     await house.live()
 

@@ -106,17 +106,17 @@ class Bench:
 
     async def answer(self, request: Request, verdict: Verdict, reason: str | None = None) -> Request:
         """A moderator's word on a request."""
-        async with self.db.tx() as tx:
+        async with self.door.turn() as turn:
             word = Answer(
                 verdict, MODERATOR, self.clock(), request.event_id, reason=reason, cause=f"$word-{request.id}"
             )
-            await settle.give_answer(self.door, tx, request, word)
-            return await requests.get(tx, request.id)
+            await settle.give_answer(self.door, turn, request, word)
+            return await requests.get(turn.tx, request.id)
 
     async def forward(self, request: Request) -> None:
         """Have a request shown to the moderators."""
-        async with self.db.tx() as tx:
-            await settle.show(self.door, tx, request.id)
+        async with self.door.turn() as turn:
+            await settle.show(self.door, turn, request.id)
 
     async def request(self, request: Request) -> Request:
         """A request as it is now."""

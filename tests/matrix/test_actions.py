@@ -534,8 +534,8 @@ async def test_odd_things_in_the_room_are_passed_over(on: Bench, page: Any) -> N
 
 
 async def test_something_said_is_looked_for_before_it_is_said_again(on: Bench) -> None:
-    async with on.db.tx() as tx:
-        await settle.say(on.door, tx, MODS, "reply:$1", notice("late"), reply_to="$1")
+    async with on.door.turn() as turn:
+        await settle.say(on.door, turn, MODS, "reply:$1", notice("late"), reply_to="$1")
     on.fake.on("PUT", SEND, Reply(drop=True), SENT)
     on.fake.on("GET", "messages", Reply(body={"chunk": [own("say:reply:$1")]}))
 
@@ -575,8 +575,8 @@ def test_each_effect_has_a_transaction_id_of_its_own_for_ever() -> None:
 async def test_a_card_of_what_is_settled_by_then_is_not_posted(on: Bench) -> None:
     request = await on.knock()
     await on.forward(request)
-    async with on.db.tx() as tx:
-        await settle.settle(on.door, tx, await requests.get(tx, request.id), State.WITHDRAWN, ANA)
+    async with on.door.turn() as turn:
+        await settle.settle(on.door, turn, await requests.get(turn.tx, request.id), State.WITHDRAWN, ANA)
 
     await on.run_due()
 
@@ -625,8 +625,8 @@ async def test_a_card_offers_what_the_bot_may_do(on: Bench) -> None:
 
 async def test_a_card_is_edited_when_its_request_is_settled(on: Bench) -> None:
     request = await post(on)
-    async with on.db.tx() as tx:
-        await settle.settle(on.door, tx, await requests.get(tx, request.id), State.WITHDRAWN, ANA)
+    async with on.door.turn() as turn:
+        await settle.settle(on.door, turn, await requests.get(turn.tx, request.id), State.WITHDRAWN, ANA)
     for _ in range(4):
         await on.run_due()
 
@@ -639,10 +639,10 @@ async def test_a_card_is_edited_when_its_request_is_settled(on: Bench) -> None:
 
 async def test_edits_that_wait_their_turn_are_one_edit(on: Bench) -> None:
     request = await post(on)
-    async with on.db.tx() as tx:
-        await cards.shows(tx, 1, "something else")
+    async with on.door.turn() as turn:
+        await cards.shows(turn.tx, 1, "something else")
         for _ in range(5):
-            await settle.show(on.door, tx, request.id)
+            await settle.show(on.door, turn, request.id)
     for _ in range(8):
         await on.run_due()
 
@@ -651,9 +651,9 @@ async def test_edits_that_wait_their_turn_are_one_edit(on: Bench) -> None:
 
 async def test_an_edit_whose_answer_is_lost_is_sent_again_under_the_same_transaction_id(on: Bench) -> None:
     request = await post(on)
-    async with on.db.tx() as tx:
-        await cards.shows(tx, 1, "something else")
-        await settle.show(on.door, tx, request.id)
+    async with on.door.turn() as turn:
+        await cards.shows(turn.tx, 1, "something else")
+        await settle.show(on.door, turn, request.id)
     on.fake.on("PUT", SEND, Reply(drop=True), SENT)
     for _ in range(5):
         await on.later()

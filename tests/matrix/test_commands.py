@@ -53,28 +53,28 @@ async def on(db: Database, fake: FakeHomeserver) -> AsyncIterator[Bench]:
 async def fill(on: Bench, number: int, text: str) -> None:
     user = f"@{text.replace(':', '')[:30]}{number}:x.example"
     knock = Knock(GARDEN, user, f"$knock-{number}", text, text[:500])
-    async with on.db.tx() as tx:
-        request = await requests.open_knock(tx, MODS, knock, on.clock())
+    async with on.door.turn() as turn:
+        request = await requests.open_knock(turn.tx, MODS, knock, on.clock())
         decision = Decision(Verdict.FORWARD, text or "x", text, (Miss(text or "y", foreign(text)),), foreign(text))
-        await settle.carry_out(on.door, tx, request, decision)
+        await settle.carry_out(on.door, turn, request, decision)
         if number % 3 == 0:
-            await requests.in_trouble(tx, request.id, foreign(text))
+            await requests.in_trouble(turn.tx, request.id, foreign(text))
         elif number % 3 == 1:
-            await settle.settle(on.door, tx, request, State.WITHDRAWN, user)
-        await tx.execute("UPDATE rooms SET label = $1 WHERE room_id = $2", text, STRANGE_ROOM)
-        await rooms.set_trouble(tx, STRANGE_ROOM, foreign(text))
+            await settle.settle(on.door, turn, request, State.WITHDRAWN, user)
+        await turn.tx.execute("UPDATE rooms SET label = $1 WHERE room_id = $2", text, STRANGE_ROOM)
+        await rooms.set_trouble(turn.tx, STRANGE_ROOM, foreign(text))
         planted = ThirdPartyInvite(
             GARDEN, f"$invite-{number}", text, user, text, (IdentityKey(text, text), IdentityKey(text))
         )
-        invite = await requests.open_invite(tx, MODS, planted, on.clock())
+        invite = await requests.open_invite(turn.tx, MODS, planted, on.clock())
         whose = Address("email", text or "x")
-        await addressees.remember(tx, Addressee(GARDEN, text, whose, user, on.clock(), text))
+        await addressees.remember(turn.tx, Addressee(GARDEN, text, whose, user, on.clock(), text))
         held_back = Decision(
             Verdict.FORWARD, text or "x", text, (Miss(text or "y", foreign(text)),), None, foreign(text)
         )
-        await invites.carry_out(on.door, tx, invite, held_back)
+        await invites.carry_out(on.door, turn, invite, held_back)
         if number == 0:
-            await policies.revise(tx, GARDEN, author=user, text=HOSTILE_POLICY, now=on.clock(), cause=None)
+            await policies.revise(turn.tx, GARDEN, author=user, text=HOSTILE_POLICY, now=on.clock(), cause=None)
 
 
 class Ear:
@@ -209,8 +209,8 @@ async def test_a_command_that_comes_an_hour_late_is_not_run(on: Bench, ear: Ear)
 
 async def test_a_command_heard_twice_is_answered_once(on: Bench, ear: Ear) -> None:
     event_id = await ear.hear("!kb help")
-    async with on.db.tx() as tx:
-        await settle.say(on.door, tx, MODS, f"reply:{event_id}", words("again"))
+    async with on.door.turn() as turn:
+        await settle.say(on.door, turn, MODS, f"reply:{event_id}", words("again"))
 
     [reply] = await ear.replies(event_id)
     assert reply is not None

@@ -252,9 +252,9 @@ def put(on: Bench, asked: Asked) -> Reply:
 
 async def rejected(on: Bench, request: Request) -> None:
     """A moderator wants it taken back."""
-    async with on.db.tx() as tx:
+    async with on.door.turn() as turn:
         word = Answer(Verdict.REJECT, MODERATOR, on.clock(), request.event_id, cause="$word")
-        await settle.give_answer(on.door, tx, request, word)
+        await settle.give_answer(on.door, turn, request, word)
 
 
 @pytest.mark.parametrize("token", TOKENS)
