@@ -37,7 +37,8 @@ from knockbot.engine.turn import Handled, Handler, Turn
 from knockbot.errors import ActionError, Fault, Later, Never, Unavailable
 from knockbot.flow import configured, entry, intake, invites, issuing, names, redacting, sealed, successors, upgrading
 from knockbot.flow.arriving import Reader
-from knockbot.flow.door import Door, InClear, LiveSettings, Locker
+from knockbot.flow.context import Context, LiveSettings
+from knockbot.flow.ports import Cipher, NoCipher
 from knockbot.flow.recall import recall
 from knockbot.flow.reconcile import reconcile
 from knockbot.flow.worker import Worker
@@ -100,12 +101,12 @@ async def run(settings: Settings, read_again: Callable[[], Settings]) -> None:
     for sign in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(sign, stop.set)
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hang_up.set)
-    async with service(settings) as door, _working(lambda: _obey_hang_ups(door, hang_up, read_again)):
+    async with service(settings) as context, _working(lambda: _obey_hang_ups(context, hang_up, read_again)):
         await stop.wait()
         log.info("stopping")
 
 
-async def _obey_hang_ups(door: Door, hang_up: asyncio.Event, read_again: Callable[[], Settings]) -> None:
+async def _obey_hang_ups(context: Context, hang_up: asyncio.Event, read_again: Callable[[], Settings]) -> None:
     while True:
         await hang_up.wait()
         hang_up.clear()
@@ -114,41 +115,45 @@ async def _obey_hang_ups(door: Door, hang_up: asyncio.Event, read_again: Callabl
         except Fault as fault:
             log.error("the config was read again and is not taken; the one in force stays: %s", fault)
             continue
-        await take_settings(door, settings)
+        await take_settings(context, settings)
 
 
 LIVE = ("permissions", "defaults", "rooms", "identity_servers", "issuing", "notices", "logging")
 """The parts of the config that may change while knockbot runs."""
 
 
-async def take_settings(door: Door, settings: Settings) -> None:
+async def take_settings(context: Context, settings: Settings) -> None:
     """Put in force what may change without a restart, and say what may not."""
     for part in SETTINGS.keys:
-        if part not in LIVE and getattr(settings, part) != getattr(door.settings, part):
+        if part not in LIVE and getattr(settings, part) != getattr(context.settings, part):
             log.warning("%s has changed in the config; that takes a restart", part)
-    new = replace(door.settings, **{part: getattr(settings, part) for part in LIVE})
-    async with door.protecting:
-        await configured.look_up(door, new)  # so that a policy meets no name that is not known yet
-        door.live_settings.take(new)
+    new = replace(context.settings, **{part: getattr(settings, part) for part in LIVE})
+    async with context.protecting:
+        await configured.look_up(context, new)  # so that a policy meets no name that is not known yet
+        context.live_settings.take(new)
     logs.configure(settings.logging)
-    await configured.keep(door, enter=True)
+    await configured.keep(context, enter=True)
     log.info("the config was read again")
 
 
 @asynccontextmanager
-async def service(settings: Settings) -> AsyncIterator[Door]:
+async def service(settings: Settings) -> AsyncIterator[Context]:
     """A running knockbot, for as long as the block lasts: listen, ping, reconcile, then work."""
     async with opened(settings.database) as db, new_session() as session:
         homeserver = new_homeserver(session, settings)
         live = LiveSettings(settings)
         identity = IdentityServers(session, homeserver, lambda: live.in_force.identity_servers)
-        door = Door.made(db, Outside(homeserver), live, now, vouch=identity.vouch, locker=_locker(settings))
-        keyring = await _keyring(door, homeserver, session)
+        context = Context.made(db, Outside(homeserver), live, now, vouch=identity.vouch, cipher=_cipher(settings))
+        keyring = await _keyring(context, homeserver, session)
         gateway = Gateway(
-            settings.appservice.hs_token, db, door.wakeups, now, sealed_for=door.bot if keyring is not None else None
+            settings.appservice.hs_token,
+            db,
+            context.wakeups,
+            now,
+            sealed_for=context.bot if keyring is not None else None,
         )
-        arrivals = new_inbox(door, keyring)
-        worker = Worker(door, actions(Hand(door, homeserver, identity, keyring)), keyring)
+        arrivals = new_inbox(context, keyring)
+        worker = Worker(context, actions(Hand(context, homeserver, identity, keyring)), keyring)
         async with db.tx() as tx:
             await processes.beat(tx, db.process, now())
             await processes.bury(tx, db.process, now(), alone=db.alone)
@@ -165,15 +170,15 @@ async def service(settings: Settings) -> AsyncIterator[Door]:
                 async with _working(
                     lambda: _after(recalled, arrivals.run),
                     lambda: _after(recalled, worker.run),
-                    lambda: _start(door, Account(homeserver, session, settings), gateway, keyring, recalled),
-                    lambda: _after(recalled, lambda: watch(door, homeserver, gateway)),
+                    lambda: _start(context, Account(homeserver, session, settings), gateway, keyring, recalled),
+                    lambda: _after(recalled, lambda: watch(context, homeserver, gateway)),
                 ):
-                    yield door
+                    yield context
             finally:
                 gateway.ready = False
                 await arrivals.drain(DRAIN)
                 await worker.drain(DRAIN)
-                await door.elsewhere.close()
+                await context.elsewhere.close()
                 if keyring is not None:
                     await keyring.close()
                 with suppress(Unusable):
@@ -181,46 +186,46 @@ async def service(settings: Settings) -> AsyncIterator[Door]:
                         await processes.leave(tx, db.process)
 
 
-async def _member_changed(door: Door, change: MemberChange) -> Handled:
-    door.standings.forget(change.room_id, None if change.user_id == door.bot else change.user_id)
-    if change.user_id == door.bot:
-        return await _bot_moved(door, change)
-    return await intake.member_changed(door, change)
+async def _member_changed(context: Context, change: MemberChange) -> Handled:
+    context.standings.forget(change.room_id, None if change.user_id == context.bot else change.user_id)
+    if change.user_id == context.bot:
+        return await _bot_moved(context, change)
+    return await intake.member_changed(context, change)
 
 
-async def _bot_moved(door: Door, change: MemberChange) -> Handled:
-    moving = await entry.bot_moved(door, change)
+async def _bot_moved(context: Context, change: MemberChange) -> Handled:
+    moving = await entry.bot_moved(context, change)
 
     async def write(turn: Turn) -> None:
         if moving is not None:
             await moving(turn)
         if change.membership is Membership.JOIN:
-            await upgrading.entered(door, turn, change.room_id)
+            await upgrading.entered(context, turn, change.room_id)
 
     return write
 
 
-async def _room_changed(door: Door, change: RoomChange) -> Handled:
-    door.standings.forget(change.room_id)
+async def _room_changed(context: Context, change: RoomChange) -> Handled:
+    context.standings.forget(change.room_id)
 
     async def write(turn: Turn) -> None:
         if await rooms.find(turn.tx, change.room_id) is None:
             await effects.unblock(turn.tx, change.room_id, turn.now)  # perhaps I may speak there again
-        await sealed.tell_if_silent(door, turn, change.room_id)
-        turn.after(door.configured.set)
-        await successors.room_changed(door, turn, change)
+        await sealed.tell_if_silent(context, turn, change.room_id)
+        turn.after(context.configured.set)
+        await successors.room_changed(context, turn, change)
 
     return write
 
 
-async def _echoed(_: Door, heard: Echo) -> Handled:
+async def _echoed(_: Context, heard: Echo) -> Handled:
     async def write(turn: Turn) -> None:
         await effects.echoed(turn.tx, heard.effect_key, heard.event_id)
 
     return write
 
 
-HANDLERS: dict[type[Any], Handler[Door, Any]] = {
+HANDLERS: dict[type[Any], Handler[Context, Any]] = {
     MemberChange: _member_changed,
     ThirdPartyChange: invites.invite_changed,
     Redaction: redacting.redacted,
@@ -232,30 +237,30 @@ HANDLERS: dict[type[Any], Handler[Door, Any]] = {
 """Who handles what has happened."""
 
 
-def new_inbox(door: Door, keys: Keyring | None = None) -> Inbox[Door]:
+def new_inbox(context: Context, keys: Keyring | None = None) -> Inbox[Context]:
     """What came in, at work."""
-    reader = Reader(door, events.parse, keys)
-    return Inbox(door, reader, HANDLERS, reconcile, elsewhere=door.elsewhere.waiting)
+    reader = Reader(context, events.parse, keys)
+    return Inbox(context, reader, HANDLERS, reconcile, elsewhere=context.elsewhere.waiting)
 
 
-def _locker(settings: Settings) -> Locker:
+def _cipher(settings: Settings) -> Cipher:
     """What locks that which is yet to be said, where encryption is allowed."""
     if not settings.encryption.allow:
-        return InClear()
+        return NoCipher()
     from knockbot.matrix import crypto  # noqa: PLC0415 - there only with the extra
 
-    return crypto.Locker(settings.pickle_key)
+    return crypto.Cipher(settings.pickle_key)
 
 
-async def _keyring(door: Door, homeserver: Homeserver, session: ClientSession) -> Keyring | None:
+async def _keyring(context: Context, homeserver: Homeserver, session: ClientSession) -> Keyring | None:
     """The bot's keys, where encryption is allowed."""
-    if not door.settings.encryption.allow:
+    if not context.settings.encryption.allow:
         return None
     from knockbot.matrix.crypto import Machine  # noqa: PLC0415 - there only with the extra
 
-    machine = Machine(door.db, door.bot, door.settings.pickle_key)
+    machine = Machine(context.db, context.bot, context.settings.pickle_key)
     await machine.prepare()
-    return Keyring(door, homeserver, session, machine)
+    return Keyring(context, homeserver, session, machine)
 
 
 async def _after(event: asyncio.Event, loop: Loop) -> None:
@@ -264,79 +269,79 @@ async def _after(event: asyncio.Event, loop: Loop) -> None:
 
 
 async def _start(
-    door: Door, account: Account, gateway: Gateway, keyring: Keyring | None, recalled: asyncio.Event
+    context: Context, account: Account, gateway: Gateway, keyring: Keyring | None, recalled: asyncio.Event
 ) -> None:
     """Step by step to readiness, waiting for the homeserver where it is not there yet; then look around hourly.
 
     Records that come from a back-up are brought up to date before anything is handled.
     """
     homeserver = account.homeserver
-    await _patiently(lambda: _introduce(door, account), "introducing myself to the homeserver")
-    await _patiently(lambda: recall(door, Memory(homeserver)), "reading what I said since the back-up")
-    await _patiently(lambda: sealed.look_at_management_rooms(door), "looking at the management rooms")
+    await _patiently(lambda: _introduce(context, account), "introducing myself to the homeserver")
+    await _patiently(lambda: recall(context, Memory(homeserver)), "reading what I said since the back-up")
+    await _patiently(lambda: sealed.look_at_management_rooms(context), "looking at the management rooms")
     recalled.set()
-    await _patiently(lambda: _ping(door.settings, homeserver, gateway), "asking the homeserver to call back")
+    await _patiently(lambda: _ping(context.settings, homeserver, gateway), "asking the homeserver to call back")
     async with _working(*([keyring.run] if keyring is not None else [])):
         if keyring is not None:
             await keyring.settled.wait()
         gateway.ready = True
         log.info("knockbot %s is ready", __version__)
-        async with _working(lambda: protect_configured(door), lambda: look_at_names(door)):
-            await _look_around(door, account)
+        async with _working(lambda: protect_configured(context), lambda: look_at_names(context)):
+            await _look_around(context, account)
 
 
-async def _look_around(door: Door, account: Account) -> None:
+async def _look_around(context: Context, account: Account) -> None:
     """On start and then hourly: every protected room, and all that has to be cleared away."""
     while True:
-        await _look_at_all(door)
-        async with door.db.tx() as tx:
+        await _look_at_all(context)
+        async with context.db.tx() as tx:
             await inbox.forget_old(tx, now())
-            await issuing.forget(tx, now(), door.settings.issuing.keep_addresses)
-        await entry.leave_unused(door)
+            await issuing.forget(tx, now(), context.settings.issuing.keep_addresses)
+        await entry.leave_unused(context)
         await asyncio.sleep(ROUNDS)
-        await _patiently(lambda: sealed.look_at_management_rooms(door), "looking at the management rooms")
+        await _patiently(lambda: sealed.look_at_management_rooms(context), "looking at the management rooms")
         try:
-            await account.keep_others_out(await _own_device(door))
+            await account.keep_others_out(await _own_device(context))
         except ActionError as error:
             log.warning("cannot see who is logged in to my account: %s", in_words(error.why))
 
 
-async def look_at_names(door: Door) -> None:
+async def look_at_names(context: Context) -> None:
     """On start and then hourly: where the aliases lead by now that policies and the config file name."""
     while True:
-        await names.look_again(door)
+        await names.look_again(context)
         await asyncio.sleep(ROUNDS)
 
 
-async def protect_configured(door: Door) -> None:
+async def protect_configured(context: Context) -> None:
     """The rooms of the config file: on start, hourly, and, while something is missing, when that may have changed."""
     entered = -ROUNDS
     while True:
-        door.configured.clear()
+        context.configured.clear()
         enter = time.monotonic() - entered >= ROUNDS
-        complete = await configured.keep(door, enter=enter)
+        complete = await configured.keep(context, enter=enter)
         if enter:
             entered = time.monotonic()
         try:
             async with asyncio.timeout(ROUNDS if complete else PATIENCE):
-                await door.configured.wait()
+                await context.configured.wait()
         except TimeoutError:
             pass  # an alias may lead somewhere by now
 
 
-async def _look_at_all(door: Door) -> None:
-    async with door.db.tx() as tx:
+async def _look_at_all(context: Context) -> None:
+    async with context.db.tx() as tx:
         found = {room.room_id for room in await rooms.all_rooms(tx)} | {*await rooms.management_rooms(tx)}
     for room_id in found:
-        door.look_at(room_id)
+        context.look_at(room_id)
 
 
-async def watch(door: Door, homeserver: Homeserver, gateway: Gateway) -> None:
+async def watch(context: Context, homeserver: Homeserver, gateway: Gateway) -> None:
     """Where one of the two was out of the other's reach, have the homeserver deliver, and look for what it forgot.
 
     What it was about to deliver when it was killed it may deliver with the next event, or never (FACTS: Synapse).
     """
-    absences, pinged, silence, missed = homeserver.absences, time.monotonic(), Silence(door, gateway), False
+    absences, pinged, silence, missed = homeserver.absences, time.monotonic(), Silence(context, gateway), False
     while True:
         await asyncio.sleep(WATCH)
         try:
@@ -344,26 +349,26 @@ async def watch(door: Door, homeserver: Homeserver, gateway: Gateway) -> None:
             seen = homeserver.absences
             missed = missed or seen != absences or not gateway.reached
             if missed or time.monotonic() - pinged >= PINGS:
-                if not await _is_reached(door, homeserver, gateway):
+                if not await _is_reached(context, homeserver, gateway):
                     continue
                 pinged = time.monotonic()
             if missed:
-                await sealed.look_at_management_rooms(door)
+                await sealed.look_at_management_rooms(context)
         except ActionError as error:
             log.debug("the homeserver is not there: %s", in_words(error.why))
             continue
         absences = seen
         if missed:
-            missed, silence = False, Silence(door, gateway)
-            await _look_at_all(door)
+            missed, silence = False, Silence(context, gateway)
+            await _look_at_all(context)
             log.info("the homeserver was away and is back; looking at every room")
         await silence.look()
 
 
-async def _is_reached(door: Door, homeserver: Homeserver, gateway: Gateway) -> bool:
+async def _is_reached(context: Context, homeserver: Homeserver, gateway: Gateway) -> bool:
     """Whether the homeserver reaches us; said when that changes."""
     try:
-        await _ping(door.settings, homeserver, gateway)
+        await _ping(context.settings, homeserver, gateway)
     except ActionError as error:
         if gateway.reached:
             log.error("the homeserver does not reach me: %s Nothing arrives until it does.", in_words(error.why))
@@ -376,47 +381,47 @@ async def _is_reached(door: Door, homeserver: Homeserver, gateway: Gateway) -> b
 class Silence:
     """The time since the homeserver was last away, in which it may keep everything back."""
 
-    def __init__(self, door: Door, gateway: Gateway) -> None:
-        self._door = door
+    def __init__(self, context: Context, gateway: Gateway) -> None:
+        self._context = context
         self._gateway = gateway
         self._begin = time.monotonic()
-        self._since = door.now()
+        self._since = context.now()
         self._looks = list(LOOKS_IN_SILENCE)
 
     async def look(self) -> None:
         """Look at every room, now and then, until something has arrived."""
         if not self._looks or time.monotonic() - self._begin < self._looks[0]:
             return
-        async with self._door.db.tx() as tx:
+        async with self._context.db.tx() as tx:
             arrived = max(await inbox.latest(tx), self._gateway.last_transaction or 0)
         if arrived > self._since:
             self._looks.clear()
             return
         self._looks.pop(0)
         log.info("nothing has arrived since the homeserver was away; looking at every room until something does")
-        await _look_at_all(self._door)
+        await _look_at_all(self._context)
 
 
-async def _introduce(door: Door, account: Account) -> None:
+async def _introduce(context: Context, account: Account) -> None:
     """Have an account, then a name: the other way round, Synapse would refuse the account for ever.
 
     Nothing is done with an account that somebody else can use; a name is not needed.
     """
     await account.homeserver.register()
-    await account.be_alone(await _own_device(door))
-    name = door.settings.appservice.bot_displayname
+    await account.be_alone(await _own_device(context))
+    name = context.settings.appservice.bot_displayname
     try:
         await account.homeserver.set_display_name(name)
     except Never as error:
         log.warning("I cannot be called %s: %s", name, in_words(error.why))
-    if door.settings.appservice.bot_avatar is not None:
-        await account.homeserver.set_avatar(door.settings.appservice.bot_avatar)
+    if context.settings.appservice.bot_avatar is not None:
+        await account.homeserver.set_avatar(context.settings.appservice.bot_avatar)
 
 
-async def _own_device(door: Door) -> str | None:
+async def _own_device(context: Context) -> str | None:
     """The device that holds the bot's keys, also while encryption is switched off."""
-    async with door.db.tx() as tx:
-        device = await encryption.device(tx, door.bot)
+    async with context.db.tx() as tx:
+        device = await encryption.device(tx, context.bot)
     return device.device_id if device is not None else None
 
 

@@ -26,7 +26,7 @@ from knockbot.domain.reasons import in_words
 from knockbot.errors import ActionError, Fault, Later, Never, Unavailable
 from knockbot.flow import configured, fitness, names
 from knockbot.flow.checkup import checklist
-from knockbot.flow.door import Door
+from knockbot.flow.context import Context
 from knockbot.matrix.account import Account
 from knockbot.matrix.facts import Outside
 from knockbot.matrix.gateway import PingOnly
@@ -505,13 +505,13 @@ async def _rooms(bench: Bench, say: Callable[[str], None]) -> bool:
     try:
         async with db.tx() as tx:
             protected = await rooms.all_rooms(tx)
-        door = Door.made(db, Outside(bench.bot), bench.settings, now)
+        context = Context.made(db, Outside(bench.bot), bench.settings, now)
         places = {room.management_room for room in protected}
-        sound = await _management_rooms(door, places, say)
-        sound = await _fit_to_manage(door, places, say) and sound
+        sound = await _management_rooms(context, places, say)
+        sound = await _fit_to_manage(context, places, say) and sound
         for room in protected:
             try:
-                found = await checklist(door, await door.outside.room(room.room_id))
+                found = await checklist(context, await context.outside.room(room.room_id))
             except ActionError as error:
                 why = in_words(error.why)
                 say(f"❌ {room.label} ({room.room_id}): {why}\n   → invite {bench.settings.bot_user_id} there")
@@ -521,35 +521,35 @@ async def _rooms(bench: Bench, say: Callable[[str], None]) -> bool:
             sound = sound and not missing
             head = f"{'❌' if missing else '✅'} {room.label} ({room.room_id})"
             say("\n".join([head, *(f"   {line}" for line in missing)]))
-        return await _names(door, say) and sound
+        return await _names(context, say) and sound
     finally:
         await db.close()
 
 
-async def _names(door: Door, say: Callable[[str], None]) -> bool:
+async def _names(context: Context, say: Callable[[str], None]) -> bool:
     """What the config file names: what is missing for each room, and where aliases lead elsewhere than they mean."""
     sound = True
-    for entry, room_id, missing in await configured.missing(door):
+    for entry, room_id, missing in await configured.missing(context):
         why = in_words(missing) if missing is not None else None
         means = f", which means {room_id}" if room_id not in (entry, None) else ""
         say(
             f"✅ in the config file: {entry}{means}" if why is None else f"❌ in the config file: {entry}{means}: {why}"
         )
         sound = sound and why is None
-    async with door.db.tx() as tx:
-        pinned = [one.pin for one in await names.in_force(door, tx) if is_alias(one.pin.name)]
-    leads = await names.leads(door, (pin.name for pin in pinned))
+    async with context.db.tx() as tx:
+        pinned = [one.pin for one in await names.in_force(context, tx) if is_alias(one.pin.name)]
+    leads = await names.leads(context, (pin.name for pin in pinned))
     for line in dict.fromkeys(names.said(names.seen(pin, leads)).plain for pin in pinned):
         say(line if line.startswith("⚠️") else f"✅ {line}")
     return sound
 
 
-async def _fit_to_manage(door: Door, places: set[str], say: Callable[[str], None]) -> bool:
+async def _fit_to_manage(context: Context, places: set[str], say: Callable[[str], None]) -> bool:
     """Whether each management room is still private, and the bot in it."""
     sound = True
     for place in sorted(places):
         try:
-            concerns = await fitness.management_concerns(door, place)
+            concerns = await fitness.management_concerns(context, place)
         except ActionError:
             continue  # the homeserver does not answer, of which other lines tell
         for concern in concerns:
@@ -558,15 +558,15 @@ async def _fit_to_manage(door: Door, places: set[str], say: Callable[[str], None
     return sound
 
 
-async def _management_rooms(door: Door, places: set[str], say: Callable[[str], None]) -> bool:
+async def _management_rooms(context: Context, places: set[str], say: Callable[[str], None]) -> bool:
     """Whether commands can be read in each management room: it, or the config, may have changed since."""
     sound = True
-    for place in [] if door.settings.encryption.allow else sorted(places):
+    for place in [] if context.settings.encryption.allow else sorted(places):
         try:
-            view = await door.outside.room(place)
+            view = await context.outside.room(place)
         except ActionError:
             continue  # the bot is out of it, which is told where it matters
-        async with door.db.tx() as tx:
+        async with context.db.tx() as tx:
             was_encrypted = await encryption.is_encrypted(tx, place)
         if view.encrypted or was_encrypted:
             say(

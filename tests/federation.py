@@ -74,16 +74,16 @@ async def knock_from(garden: Garden, server: FederatingHomeserver, reason: str =
 
 async def time_passes(keeper: InProcess) -> None:
     """As if all that waits for another server had waited long enough."""
-    async with keeper.door.db.tx() as tx:
+    async with keeper.context.db.tx() as tx:
         await tx.execute("UPDATE effects SET due_at = 0 WHERE state = 'due' AND server IS NOT NULL")
-    keeper.door.wakeups.effects.set()
+    keeper.context.wakeups.effects.set()
 
 
 async def waits_for(keeper: InProcess, garden: Garden, who: Person) -> effects.Open:
     """The act on somebody that was tried and waits for their server, once it does."""
 
     async def look() -> list[effects.Open]:
-        async with keeper.door.db.tx() as tx:
+        async with keeper.context.db.tx() as tx:
             acts = await effects.open_for(tx, [garden.room])
         return [act for act in acts if act.user_id == who.user_id and act.attempts and act.state == "due"]
 

@@ -22,7 +22,7 @@ from knockbot.config.settings import read_settings
 from knockbot.demo.people import Json, NothingHappened, Person, until
 from knockbot.documents.text import without_marks
 from knockbot.errors import Unavailable
-from knockbot.flow.door import Door
+from knockbot.flow.context import Context
 from knockbot.store import inbox
 from tests import warm
 from tests.lab import DoorSlot, LabHomeserver
@@ -183,7 +183,7 @@ class Keeper(ABC):
 class InProcess(Keeper):
     """A knockbot in this process: quick to start and to stop."""
 
-    door: Door
+    context: Context
 
     def __init__(self, slot: DoorSlot, database: str, **more: Any) -> None:
         super().__init__(slot, database, **more)
@@ -212,15 +212,19 @@ class InProcess(Keeper):
 
     async def _is_through(self, last_word: str) -> bool:
         """Whether this message came in, and nothing is left to do now."""
-        async with self.door.db.tx() as tx:
-            if not await inbox.is_known(tx, last_word) or await inbox.queues_waiting(tx) or self.door.wakeups.unchecked:
+        async with self.context.db.tx() as tx:
+            if (
+                not await inbox.is_known(tx, last_word)
+                or await inbox.queues_waiting(tx)
+                or self.context.wakeups.unchecked
+            ):
                 return False
             busy = "SELECT 1 FROM effects WHERE state = 'running' OR (state = 'due' AND due_at <= $1)"
-            return await tx.fetchrow(busy, self.door.now()) is None
+            return await tx.fetchrow(busy, self.context.now()) is None
 
     async def _run(self) -> None:
         settings = read_settings(self.config)
-        async with service(settings) as self.door:
+        async with service(settings) as self.context:
             await self._end.wait()
 
     async def _settled(self) -> bool:

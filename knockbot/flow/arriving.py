@@ -12,7 +12,7 @@ from typing import Any
 from knockbot.domain.model import Happening, Message
 from knockbot.engine.inbox import Unread
 from knockbot.flow import sealed
-from knockbot.flow.door import Door
+from knockbot.flow.context import Context
 from knockbot.flow.sealed import Keys, NoKeys
 from knockbot.store.inbox import Waiting
 
@@ -22,8 +22,8 @@ Parse = Callable[[Mapping[str, Any], str], Happening | None]
 class Reader:
     """Reads arrivals for the handlers; with the bot's keys, where this process has them."""
 
-    def __init__(self, door: Door, parse: Parse, keys: Keys | None = None) -> None:
-        self._door = door
+    def __init__(self, context: Context, parse: Parse, keys: Keys | None = None) -> None:
+        self._context = context
         self._parse = parse
         self._keys: Keys = keys or NoKeys()
 
@@ -34,11 +34,11 @@ class Reader:
 
     async def read(self, waiting: Waiting, event: Mapping[str, Any]) -> Happening | Unread | None:
         """What happened; `None` where that is nothing to us."""
-        opened = await sealed.read(self._door, self._keys, waiting, event) if waiting.sealed else None
+        opened = await sealed.read(self._context, self._keys, waiting, event) if waiting.sealed else None
         if isinstance(opened, Unread):
             return opened
         said = opened.event if opened is not None else event
-        happening = self._parse(_on_our_clock(said, event, waiting.received_at), self._door.bot)
+        happening = self._parse(_on_our_clock(said, event, waiting.received_at), self._context.bot)
         if opened is not None and isinstance(happening, Message):
             return replace(happening, verified=opened.verified)
         return happening

@@ -14,7 +14,7 @@ from knockbot.domain.notices import Notice, User, because
 from knockbot.domain.policy import held_back
 from knockbot.domain.power import ANYBODY, NEEDS
 from knockbot.errors import Never
-from knockbot.flow.door import Door
+from knockbot.flow.context import Context
 from knockbot.flow.rooms import is_joined
 from knockbot.flow.standings import Standing
 
@@ -27,7 +27,7 @@ Remembered = Callable[[str, str, int], Standing | None]
 
 
 async def lacking(
-    door: Door,
+    context: Context,
     who: str,
     verdict: Verdict,
     *,
@@ -40,10 +40,10 @@ async def lacking(
 
     The bot itself is not asked about here: what it lacks, the homeserver says.
     """
-    if who == door.bot or verdict not in NEEDS:
+    if who == context.bot or verdict not in NEEDS:
         return None
-    standing = remembered(room_id, who, door.now()) if remembered is not None else None
-    standing = standing or await _look(door, room_id, who)
+    standing = remembered(room_id, who, context.now()) if remembered is not None else None
+    standing = standing or await _look(context, room_id, who)
     if not standing.joined:
         return because("authority.not_joined", user=User(who))
     shortfall = standing.powers.to_answer(who, verdict, subject, kind)
@@ -52,13 +52,13 @@ async def lacking(
     return because("authority.powerless", user=User(who), why=shortfall.why)
 
 
-async def _look(door: Door, room_id: str, who: str) -> Standing:
-    standing = Standing(await is_joined(door, room_id, who), await door.outside.powers(room_id))
-    door.standings.note(room_id, who, standing, door.now())
+async def _look(context: Context, room_id: str, who: str) -> Standing:
+    standing = Standing(await is_joined(context, room_id, who), await context.outside.powers(room_id))
+    context.standings.note(room_id, who, standing, context.now())
     return standing
 
 
-async def ruled(door: Door, decision: Decision, knock: Knock, kind: Kind = Kind.KNOCK) -> Decision:
+async def ruled(context: Context, decision: Decision, knock: Knock, kind: Kind = Kind.KNOCK) -> Decision:
     """A policy's decision, as far as its author may do the same to this applicant; else the moderators decide.
 
     Where the bot cannot look into the room it cannot act there either: it looks when it is back, before the act.
@@ -67,14 +67,14 @@ async def ruled(door: Door, decision: Decision, knock: Knock, kind: Kind = Kind.
         return decision
     try:
         why = await lacking(
-            door,
+            context,
             decision.author,
             decision.verdict,
             room_id=knock.room_id,
             subject=knock.user_id,
             kind=kind,
             # Several processes take turns with a room, and then one may not have heard what another has.
-            remembered=door.standings.as_heard if door.db.alone else None,
+            remembered=context.standings.as_heard if context.db.alone else None,
         )
     except Never:
         return decision
@@ -90,20 +90,20 @@ ASKED_OF: Mapping[Act, tuple[Verdict, Kind]] = {
 """Which answer each act is, so that it takes the same power by whatever way it came about."""
 
 
-async def insist(door: Door, effect: Effect) -> None:
+async def insist(context: Context, effect: Effect) -> None:
     """Look again, right before the act. Raises `Never` where the power is gone."""
     who = effect.content.get("for")
     if who is None:
         return
     verdict, kind = ASKED_OF[effect.act]
     why = await lacking(
-        door,
+        context,
         str(who),
         verdict,
         room_id=effect.room_id,
         subject=effect.user_id or ANYBODY,
         kind=kind,
-        remembered=door.standings.a_moment_ago,
+        remembered=context.standings.a_moment_ago,
     )
     if why is not None:
         raise Never(why, code=NO_AUTHORITY)

@@ -13,7 +13,7 @@ from knockbot.domain.power import shown as level_shown
 from knockbot.domain.reasons import in_words
 from knockbot.domain.words import ID_LIMIT, Words, lines
 from knockbot.errors import ActionError
-from knockbot.flow.door import Door
+from knockbot.flow.context import Context
 from knockbot.flow.rooms import is_joined
 
 NOT_THERE = because("room.not_there")
@@ -37,28 +37,28 @@ def shortage(powers: Powers, bot: str) -> Notice | None:
     return because("room.my_power", level=level_shown(powers.level(bot)), acts=listed(acts))
 
 
-async def checklist(door: Door, view: RoomView) -> Words:
+async def checklist(context: Context, view: RoomView) -> Words:
     """Join rule and powers of a room, each miss with its mend."""
     # A room the bot has left still shows its state of that day.
-    if not await is_joined(door, view.room_id, door.bot):
+    if not await is_joined(context, view.room_id, context.bot):
         return wording.tick(False, "", in_words(NOT_THERE))
-    powers = await door.outside.powers(view.room_id)
-    level = powers.level(door.bot)
+    powers = await context.outside.powers(view.room_id)
+    level = powers.level(context.bot)
     return lines(
         [
-            *await _replaced(door, view),
-            *await _heard(door, view),
+            *await _replaced(context, view),
+            *await _heard(context, view),
             *_takes_knocks(view),
             *_concerns(view, powers),
             *(
                 wording.tick(
-                    powers.may(door.bot, verdict, ANYBODY),
+                    powers.may(context.bot, verdict, ANYBODY),
                     f"I may {act} (it takes level {powers.enough(verdict):g}, mine is {level:g})",
-                    f"I may not {act}: give {door.bot} level {powers.enough(verdict):g} there, it has {level:g}",
+                    f"I may not {act}: give {context.bot} level {powers.enough(verdict):g} there, it has {level:g}",
                 )
                 for verdict, act in ACT_OF.items()
             ),
-            *[await _allowed(door, room_id, powers) for room_id in view.allow],
+            *[await _allowed(context, room_id, powers) for room_id in view.allow],
         ]
     )
 
@@ -83,16 +83,16 @@ def _concerns(view: RoomView, powers: Powers) -> list[Words]:
     return [wording.CONCERNS[concern] for concern in found if concern not in (Concern.PUBLIC, Concern.SHUT)]
 
 
-async def _heard(door: Door, view: RoomView) -> list[Words]:
+async def _heard(context: Context, view: RoomView) -> list[Words]:
     """Whether other servers take what the bot does there."""
-    if not (await door.outside.server_acl(view.room_id)).denies(door.home):
+    if not (await context.outside.server_acl(view.room_id)).denies(context.home):
         return []
-    return [wording.tick(False, "", f"its server ACL denies {door.home}, so no other server takes what I do there")]
+    return [wording.tick(False, "", f"its server ACL denies {context.home}, so no other server takes what I do there")]
 
 
-async def _replaced(door: Door, view: RoomView) -> list[Words]:
+async def _replaced(context: Context, view: RoomView) -> list[Words]:
     """Whether the room has come to its end, which all that is well with it would hide."""
-    tombstone = await door.outside.tombstone(view.room_id)
+    tombstone = await context.outside.tombstone(view.room_id)
     if tombstone is None:
         return []
     replacement = shown(tombstone.replacement, ID_LIMIT)
@@ -101,17 +101,17 @@ async def _replaced(door: Door, view: RoomView) -> list[Words]:
     ]
 
 
-async def _allowed(door: Door, room_id: str, powers: Powers) -> Words:
+async def _allowed(context: Context, room_id: str, powers: Powers) -> Words:
     """A room whose members may join without knocking: our server can only let them in while it is in there too."""
     try:
-        inside = await is_joined(door, room_id, door.bot)
+        inside = await is_joined(context, room_id, context.bot)
     except ActionError:
         inside = False
-    if not powers.may(door.bot, Verdict.ACCEPT, ANYBODY):
+    if not powers.may(context.bot, Verdict.ACCEPT, ANYBODY):
         return wording.tick(False, "", f"members of {room_id} may join without knocking, but only once I may invite")
     return wording.tick(
         inside,
         f"members of {room_id} may join without knocking",
-        f"members of {room_id} may join without knocking, but I cannot tell whether {door.home} is in that room and "
+        f"members of {room_id} may join without knocking, but I cannot tell whether {context.home} is in that room and "
         "could let them in: invite me there",
     )

@@ -19,7 +19,7 @@ from knockbot.domain.reasons import in_words, worded
 from knockbot.engine.turn import Turn
 from knockbot.errors import ActionError, Later, Never
 from knockbot.flow import entry, rules, settle
-from knockbot.flow.door import Door, log
+from knockbot.flow.context import Context, log
 from knockbot.flow.rooms import is_in
 from knockbot.store import pins, policies, processes, rooms
 from knockbot.store.db import Tx
@@ -42,28 +42,28 @@ class Names:
         return {name: self.pinned[place, name] for name in names if (place, name) in self.pinned}
 
 
-async def keep(door: Door, *, enter: bool = False) -> bool:
+async def keep(context: Context, *, enter: bool = False) -> bool:
     """Protect and lock what the config file names, and unlock what it names no longer; false if something is missing.
 
     With `enter` the bot tries to get into rooms that it is not in; otherwise it waits to be invited.
     """
-    async with door.protecting:
-        if not await processes.lease(door.db, policies.CONFIG_FILE):
+    async with context.protecting:
+        if not await processes.lease(context.db, policies.CONFIG_FILE):
             return False  # another process is at it just now
         try:
-            return await _keep(door, enter=enter)
+            return await _keep(context, enter=enter)
         finally:
-            await processes.release(door.db, policies.CONFIG_FILE)
+            await processes.release(context.db, policies.CONFIG_FILE)
 
 
-async def _keep(door: Door, *, enter: bool) -> bool:
-    settings = door.settings
-    names = await look_up(door, settings)
-    await _unlock_others(door, settings, names)
+async def _keep(context: Context, *, enter: bool) -> bool:
+    settings = context.settings
+    names = await look_up(context, settings)
+    await _unlock_others(context, settings, names)
     kept: dict[str, str] = {}
     complete = not names.unknown
     for place in (_Entry(settings, names, name) for name in settings.rooms):
-        complete &= await _try(door, place, kept, enter=enter)
+        complete &= await _try(context, place, kept, enter=enter)
         if place.room is not None:
             kept.setdefault(place.room, place.name)
     return complete
@@ -135,39 +135,39 @@ def _named(settings: Settings, names: Names) -> Iterator[tuple[str, str]]:
             yield from ((pins.of_key(room_id, pins.POLICY), alias) for alias in _aliases(entry_.policy.policy))
 
 
-async def look_up(door: Door, settings: Settings, *, take: bool = True) -> Names:
+async def look_up(context: Context, settings: Settings, *, take: bool = True) -> Names:
     """Find out what the aliases mean that were not looked up before, and keep that for good, unless only looking."""
-    names = Names(await _pinned(door))
+    names = Names(await _pinned(context))
     for place, alias in _named(settings, names):  # a place may become known on the way
         if (place, alias) not in names.pinned:
-            await _look_up_one(door, names, place, alias, take=take)
+            await _look_up_one(context, names, place, alias, take=take)
     return names
 
 
-async def _look_up_one(door: Door, names: Names, place: str, alias: str, *, take: bool) -> None:
+async def _look_up_one(context: Context, names: Names, place: str, alias: str, *, take: bool) -> None:
     try:
-        room_id, _ = await door.outside.resolve(alias)
+        room_id, _ = await context.outside.resolve(alias)
     except ActionError as error:
         names.unknown[place, alias] = error.why
         return
     if take:
-        async with door.db.tx() as tx:
+        async with context.db.tx() as tx:
             await pins.take(tx, place, {alias: room_id})
             room_id = (await pins.at(tx, place))[alias].room_id  # another process may have been first
         log.info("%s means the room %s (%s)", alias, room_id, place)
     names.pinned[place, alias] = room_id
 
 
-async def _pinned(door: Door) -> dict[tuple[str, str], str]:
-    async with door.db.tx() as tx:
+async def _pinned(context: Context) -> dict[tuple[str, str], str]:
+    async with context.db.tx() as tx:
         return {(pin.place, pin.name): pin.room_id for pin in await pins.of_the_config(tx)}
 
 
-async def _unlock_others(door: Door, settings: Settings, names: Names) -> None:
+async def _unlock_others(context: Context, settings: Settings, names: Names) -> None:
     """Unlock the rooms that no entry means any more, and forget what names meant that are not there any more."""
     meant = {room for room in (_Entry(settings, names, name).room for name in settings.rooms) if room is not None}
     still_named = set(_named(settings, names))
-    async with door.turn() as turn:
+    async with context.turn() as turn:
         gone = [pin for pin in await pins.of_the_config(turn.tx) if (pin.place, pin.name) not in still_named]
         await pins.drop(turn.tx, gone)
         await rooms.forget_troubles(turn.tx, set(settings.rooms))
@@ -176,20 +176,20 @@ async def _unlock_others(door: Door, settings: Settings, names: Names) -> None:
             occasion = f"unlocked:{room.room_id}:{turn.now}"
             again, unprotect = Code("!kb policy set"), Code("!kb unprotect")
             said = notice("config.unlocked", room=Room(room.room_id, room.label), set=again, unprotect=unprotect)
-            await settle.say(door, turn, room.management_room, occasion, said)
+            await settle.say(context, turn, room.management_room, occasion, said)
 
 
 # --- one room -------------------------------------------------------------------------------------------------
 
 
-async def _try(door: Door, place: _Entry, kept: Mapping[str, str], *, enter: bool) -> bool:
+async def _try(context: Context, place: _Entry, kept: Mapping[str, str], *, enter: bool) -> bool:
     """Protect one room, if that can be, and say what is missing; true if nothing is."""
     try:
         try:
-            why = _unfit(place, kept) or await _keep_one(door, place, enter=enter)
+            why = _unfit(place, kept) or await _keep_one(context, place, enter=enter)
         except Never as error:
             why = error.why
-        await _tell(door, place, why)
+        await _tell(context, place, why)
     except Later as error:
         log.info("protecting %s, as the config file says, waits: %s", place.name, in_words(error.why))
         return False
@@ -207,55 +207,57 @@ def _unfit(place: _Entry, kept: Mapping[str, str]) -> Notice | None:
     return None
 
 
-async def _keep_one(door: Door, place: _Entry, *, enter: bool) -> Notice | None:
+async def _keep_one(context: Context, place: _Entry, *, enter: bool) -> Notice | None:
     """Protect one room as its entry says, unless that is so already; returns what is missing."""
     room_id, management_room = place.room, place.management_room
     if room_id is None or management_room is None:
         return because("config.which_room")
     view = None
-    if not await _is_kept(door, room_id, management_room):
-        outside = await _outside(door, place, enter=enter)
+    if not await _is_kept(context, room_id, management_room):
+        outside = await _outside(context, place, enter=enter)
         if outside is not None:
             return outside
-        view = await door.outside.room(room_id)
-    async with door.turn() as turn:
+        view = await context.outside.room(room_id)
+    async with context.turn() as turn:
         if view is not None:
-            await entry.protect_now(door, turn, view, management_room, door.bot, locked=True)
-        await _put_in_force(door, turn, room_id, *place.policy)
+            await entry.protect_now(context, turn, view, management_room, context.bot, locked=True)
+        await _put_in_force(context, turn, room_id, *place.policy)
     return None
 
 
-async def _outside(door: Door, place: _Entry, *, enter: bool) -> Notice | None:
+async def _outside(context: Context, place: _Entry, *, enter: bool) -> Notice | None:
     """Which of its two rooms the bot is not in, and cannot get into."""
     outside = [
         called
         for called, room in ((place.name, place.room), (place.called, place.management_room))
-        if room is not None and not await _is_inside(door, called, room, enter=enter)
+        if room is not None and not await _is_inside(context, called, room, enter=enter)
     ]
-    missed = [because("config.not_there", room=Id(called), bot=User(door.bot)) for called in outside]
+    missed = [because("config.not_there", room=Id(called), bot=User(context.bot)) for called in outside]
     return below(*missed) if missed else None
 
 
-async def _is_kept(door: Door, room_id: str, management_room: str) -> bool:
-    async with door.db.tx() as tx:
+async def _is_kept(context: Context, room_id: str, management_room: str) -> bool:
+    async with context.db.tx() as tx:
         room = await rooms.find(tx, room_id)
     return room is not None and room.locked and room.management_room == management_room
 
 
-async def _is_inside(door: Door, called: str, room_id: str, *, enter: bool) -> bool:
-    if await is_in(door, room_id):
+async def _is_inside(context: Context, called: str, room_id: str, *, enter: bool) -> bool:
+    if await is_in(context, room_id):
         return True
     if not enter:
         return False
     via = (server_of(called),) if is_alias(called) else ()
     try:
-        await door.outside.join(room_id, via)
+        await context.outside.join(room_id, via)
     except ActionError:
         return False
     return True
 
 
-async def _put_in_force(door: Door, turn: Turn, room_id: str, policy: WrittenPolicy, meant: Mapping[str, str]) -> None:
+async def _put_in_force(
+    context: Context, turn: Turn, room_id: str, policy: WrittenPolicy, meant: Mapping[str, str]
+) -> None:
     """The policy of the config file, as a revision of its own where text or meaning is another than in force."""
     current = await policies.current(turn.tx, room_id)
     before = {name: pin.room_id for name, pin in (await rules.named(turn.tx, room_id)).items()}
@@ -276,7 +278,9 @@ async def _put_in_force(door: Door, turn: Turn, room_id: str, policy: WrittenPol
     for name, room in changed.items():
         said = wording.named_room(name, room, before=before[name])
         text_ = wording.config_means(await settle.label_of(turn.tx, room_id), said)
-        await settle.say(door, turn, await _managed_from(turn.tx, room_id), f"means:{room_id}:{revision}:{name}", text_)
+        await settle.say(
+            context, turn, await _managed_from(turn.tx, room_id), f"means:{room_id}:{revision}:{name}", text_
+        )
 
 
 async def _managed_from(tx: Tx, room_id: str) -> str:
@@ -288,15 +292,15 @@ async def _managed_from(tx: Tx, room_id: str) -> str:
 # --- looking only ---------------------------------------------------------------------------------------------
 
 
-async def missing(door: Door) -> list[tuple[str, str | None, Notice | None]]:
+async def missing(context: Context) -> list[tuple[str, str | None, Notice | None]]:
     """Each entry of the config file, the room that it means, and what is missing; nothing is done. For `check`."""
-    settings = door.settings
-    names = await look_up(door, settings, take=False)
+    settings = context.settings
+    names = await look_up(context, settings, take=False)
     seen: dict[str, str] = {}
     found: list[tuple[str, str | None, Notice | None]] = []
     for place in (_Entry(settings, names, name) for name in settings.rooms):
         try:
-            why = _unfit(place, seen) or await _outside(door, place, enter=False)
+            why = _unfit(place, seen) or await _outside(context, place, enter=False)
         except ActionError as error:
             why = error.why
         found.append((place.name, place.room, why))
@@ -308,12 +312,12 @@ async def missing(door: Door) -> list[tuple[str, str | None, Notice | None]]:
 # --- what is missing ------------------------------------------------------------------------------------------
 
 
-async def _tell(door: Door, place: _Entry, why: Notice | None) -> None:
+async def _tell(context: Context, place: _Entry, why: Notice | None) -> None:
     """Say what is missing, once as long as it is the same: in the log, and in the management room where that can be."""
     heard = place.management_room
-    if why is not None and heard is not None and not await is_in(door, heard):
+    if why is not None and heard is not None and not await is_in(context, heard):
         heard = None
-    async with door.turn() as turn:
+    async with context.turn() as turn:
         if not await rooms.configured_trouble(turn.tx, place.name, why):
             return
         if why is not None:
@@ -324,4 +328,4 @@ async def _tell(door: Door, place: _Entry, why: Notice | None) -> None:
             text = notice("config.protected", room=Id(place.name))
         if heard is not None:
             occasion = f"configured:{place.name}:{'missing' if why is not None else 'protected'}:{turn.now}"
-            await settle.say(door, turn, heard, occasion, text, aloud=why is not None)
+            await settle.say(context, turn, heard, occasion, text, aloud=why is not None)

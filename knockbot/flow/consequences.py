@@ -18,7 +18,7 @@ from knockbot.domain.records import Recorded
 from knockbot.engine.turn import Turn
 from knockbot.errors import Never
 from knockbot.flow import authority, invites, issuing, notify, review, settle, upgrading
-from knockbot.flow.door import Door
+from knockbot.flow.context import Context
 from knockbot.store import bot_memberships, cards, requests
 from knockbot.store.db import Tx
 
@@ -55,16 +55,16 @@ class Overtaken:
 Outcome = Done | Overtaken
 
 
-async def follow(door: Door, turn: Turn, effect: Effect, came: Outcome) -> None:
+async def follow(context: Context, turn: Turn, effect: Effect, came: Outcome) -> None:
     """Bring everything to where the room is, now that an act is done or needed no longer."""
     if effect.act in AFTER:
-        await AFTER[effect.act](door, turn, effect, came)
+        await AFTER[effect.act](context, turn, effect, came)
 
 
-async def follow_refusal(door: Door, turn: Turn, effect: Effect, error: Never) -> None:
+async def follow_refusal(context: Context, turn: Turn, effect: Effect, error: Never) -> None:
     """It will never be done: the moderators are told, and what it was called for is theirs again."""
     if effect.act in REFUSED:
-        await REFUSED[effect.act](door, turn, effect, error)
+        await REFUSED[effect.act](context, turn, effect, error)
 
 
 # --- on applicants and inviters -------------------------------------------------------------------------------
@@ -77,11 +77,11 @@ STATE_AFTER: dict[Act, State] = {
 }
 
 
-async def _acted(door: Door, turn: Turn, effect: Effect, came: Outcome) -> None:
+async def _acted(context: Context, turn: Turn, effect: Effect, came: Outcome) -> None:
     """Bring the request to where the room is: by what the act found there, or by the act itself."""
     if effect.request_id is None:  # whom a moderator invites by an address of theirs needs no request
         if isinstance(came, Overtaken):
-            await issuing.not_called_in(door, turn, effect, came.why)
+            await issuing.not_called_in(context, turn, effect, came.why)
         return
     request = await requests.get(turn.tx, effect.request_id)
     if is_beside(effect, request):
@@ -90,11 +90,11 @@ async def _acted(door: Door, turn: Turn, effect: Effect, came: Outcome) -> None:
     if came.seen is not None:
         state = outcome(request, came.seen)
         if state is not None:
-            await settle.settle(door, turn, request, state, credited(request, came.seen, door.bot))
+            await settle.settle(context, turn, request, state, credited(request, came.seen, context.bot))
         return
     # Where it is called for no longer, the echo tells what happened.
-    if isinstance(came, Done) and request.answer is not None and is_called_for(door, effect, request):
-        await settle.settle(door, turn, request, STATE_AFTER[came.as_act or effect.act], request.answer.by)
+    if isinstance(came, Done) and request.answer is not None and is_called_for(context, effect, request):
+        await settle.settle(context, turn, request, STATE_AFTER[came.as_act or effect.act], request.answer.by)
 
 
 async def _inviter_banned(turn: Turn, request: Request, came: Outcome) -> None:
@@ -105,10 +105,10 @@ async def _inviter_banned(turn: Turn, request: Request, came: Outcome) -> None:
             await settle.refresh(turn, request.card_id)
 
 
-async def _act_refused(door: Door, turn: Turn, effect: Effect, error: Never) -> None:
+async def _act_refused(context: Context, turn: Turn, effect: Effect, error: Never) -> None:
     why = error.why
     if effect.request_id is None:
-        await issuing.not_called_in(door, turn, effect, why)
+        await issuing.not_called_in(context, turn, effect, why)
         return
     request = await requests.get(turn.tx, effect.request_id)
     if is_beside(effect, request):
@@ -120,12 +120,12 @@ async def _act_refused(door: Door, turn: Turn, effect: Effect, error: Never) -> 
             room=await settle.called(turn.tx, request.room_id),
             why=worded(why),
         )
-        await settle.alarm(door, turn, request.room_id, f"refused:{effect.key}", said, about=request)
-    elif is_called_for(door, effect, request):
+        await settle.alarm(context, turn, request.room_id, f"refused:{effect.key}", said, about=request)
+    elif is_called_for(context, effect, request):
         # The request is the moderators' again, and the card says why.
         await requests.answered(turn.tx, request.id, None)
         await requests.in_trouble(turn.tx, request.id, why)
-        await settle.show(door, turn, request.id)
+        await settle.show(context, turn, request.id)
         if error.code == authority.NO_AUTHORITY and request.card_id is not None:
             # Its card may be far up, and an edit calls nobody.
             said = notice(
@@ -134,8 +134,8 @@ async def _act_refused(door: Door, turn: Turn, effect: Effect, error: Never) -> 
                 room=await settle.called(turn.tx, request.room_id),
                 why=worded(why),
             )
-            await settle.record(turn, request, door.bot, Recorded.ANSWER_FELL)
-            await settle.alarm(door, turn, request.room_id, f"fell:{effect.key}", said, about=request)
+            await settle.record(turn, request, context.bot, Recorded.ANSWER_FELL)
+            await settle.alarm(context, turn, request.room_id, f"fell:{effect.key}", said, about=request)
 
 
 def is_beside(effect: Effect, request: Request) -> bool:
@@ -143,26 +143,26 @@ def is_beside(effect: Effect, request: Request) -> bool:
     return request.invite is not None and effect.act is not Act.REVOKE and effect.user_id != request.user_id
 
 
-def is_called_for(door: Door, effect: Effect, request: Request) -> bool:
+def is_called_for(context: Context, effect: Effect, request: Request) -> bool:
     """Whether this act carries out the answer that binds the request: they may have knocked again meanwhile."""
     if not request.open or request.answer is None:
         return False
-    return effect.key in {planned.key for planned in plan.plan(request, request.answer, door.home)}
+    return effect.key in {planned.key for planned in plan.plan(request, request.answer, context.home)}
 
 
 # --- on telling applicants of other servers -------------------------------------------------------------------
 
 
-async def _written_to(door: Door, turn: Turn, effect: Effect, came: Outcome) -> None:
+async def _written_to(context: Context, turn: Turn, effect: Effect, came: Outcome) -> None:
     """Somebody is invited to a room where they can read it: say it there, and leave that room after a while."""
     if not isinstance(came, Done) or came.room_id is None:
         return
     request = await requests.get(turn.tx, effect.request_id or 0)
     said = await _letter(turn.tx, effect)
-    await settle.say(door, turn, came.room_id, effect.key, said, place=effect.room_id, aloud=True)
+    await settle.say(context, turn, came.room_id, effect.key, said, place=effect.room_id, aloud=True)
     await bot_memberships.use(turn.tx, came.room_id, turn.now)
     await turn.plan(plan.leave(came.room_id, "told"), due_at=turn.now + notify.STAYS)
-    await settle.record(turn, request, door.bot, Recorded.WROTE)
+    await settle.record(turn, request, context.bot, Recorded.WROTE)
 
 
 async def _letter(tx: Tx, effect: Effect) -> Notice:
@@ -176,24 +176,24 @@ async def _letter(tx: Tx, effect: Effect) -> Notice:
 # --- on invites to addresses ----------------------------------------------------------------------------------
 
 
-async def _issued(door: Door, turn: Turn, effect: Effect, came: Outcome) -> None:
+async def _issued(context: Context, turn: Turn, effect: Effect, came: Outcome) -> None:
     if isinstance(came, Done) and came.issued is not None:
-        await issuing.conclude(door, turn, effect, came.issued)
+        await issuing.conclude(context, turn, effect, came.issued)
 
 
-async def _planted(door: Door, turn: Turn, effect: Effect, came: Outcome) -> None:
+async def _planted(context: Context, turn: Turn, effect: Effect, came: Outcome) -> None:
     if isinstance(came, Done) and came.event_id is not None:
-        await invites.arrived(door, turn, await requests.get(turn.tx, effect.request_id or 0), came.event_id)
+        await invites.arrived(context, turn, await requests.get(turn.tx, effect.request_id or 0), came.event_id)
 
 
-async def _not_planted(door: Door, turn: Turn, effect: Effect, error: Never) -> None:
-    await issuing.not_planted(door, turn, await requests.get(turn.tx, effect.request_id or 0), error.why)
+async def _not_planted(context: Context, turn: Turn, effect: Effect, error: Never) -> None:
+    await issuing.not_planted(context, turn, await requests.get(turn.tx, effect.request_id or 0), error.why)
 
 
 # --- on cards and rooms ---------------------------------------------------------------------------------------
 
 
-async def _card_edited(_: Door, turn: Turn, effect: Effect, came: Outcome) -> None:
+async def _card_edited(_: Context, turn: Turn, effect: Effect, came: Outcome) -> None:
     if not isinstance(came, Done) or effect.card_id is None:
         return
     await _note_shown(turn.tx, effect.card_id, came)
@@ -201,7 +201,7 @@ async def _card_edited(_: Door, turn: Turn, effect: Effect, came: Outcome) -> No
         await _offer(turn, effect.card_id, came.offers)
 
 
-async def _card_posted(_: Door, turn: Turn, effect: Effect, came: Outcome) -> None:
+async def _card_posted(_: Context, turn: Turn, effect: Effect, came: Outcome) -> None:
     if not isinstance(came, Done) or effect.card_id is None or came.event_id is None:
         return
     await _note_shown(turn.tx, effect.card_id, came)
@@ -225,20 +225,20 @@ async def _offer(turn: Turn, card_id: int, offers: tuple[Verdict, ...]) -> None:
     await settle.offer(turn, card_id, offers if takes_clicks else (), named=True)
 
 
-async def _met(door: Door, turn: Turn, _: Effect, came: Outcome) -> None:
+async def _met(context: Context, turn: Turn, _: Effect, came: Outcome) -> None:
     if isinstance(came, Done) and came.room_id is not None:
-        use_it = notice("meet.use_it", command=Code("!kb protect #room:server"), bot=User(door.bot))
+        use_it = notice("meet.use_it", command=Code("!kb protect #room:server"), bot=User(context.bot))
         said = below(notice("meet.cannot_read"), use_it)
-        await settle.say(door, turn, came.room_id, f"meet:{came.room_id}", said)
+        await settle.say(context, turn, came.room_id, f"meet:{came.room_id}", said)
 
 
-async def _asked(_: Door, turn: Turn, effect: Effect, came: Outcome) -> None:
+async def _asked(_: Context, turn: Turn, effect: Effect, came: Outcome) -> None:
     """A line that asks something is there: from now on it can be answered by a click."""
     if "asks" in effect.content and isinstance(came, Done) and came.event_id is not None:
         await upgrading.asked(turn, effect.content["asks"], effect.room_id, came.event_id)
 
 
-Consequence = Callable[[Door, Turn, Effect, Outcome], Awaitable[None]]
+Consequence = Callable[[Context, Turn, Effect, Outcome], Awaitable[None]]
 
 AFTER: Mapping[Act, Consequence] = {
     Act.INVITE: _acted,
@@ -255,7 +255,7 @@ AFTER: Mapping[Act, Consequence] = {
 }
 """What follows of an act that was done or overtaken; of the others, nothing does."""
 
-REFUSED: Mapping[Act, Callable[[Door, Turn, Effect, Never], Awaitable[None]]] = {
+REFUSED: Mapping[Act, Callable[[Context, Turn, Effect, Never], Awaitable[None]]] = {
     Act.INVITE: _act_refused,
     Act.KICK: _act_refused,
     Act.BAN: _act_refused,

@@ -40,7 +40,7 @@ from knockbot.engine.turn import Turn, Write
 from knockbot.errors import ActionError, Later, Never
 from knockbot.flow import journal, refusals, rules, sealed, settle
 from knockbot.flow.checkup import NOT_THERE, checklist, shortage
-from knockbot.flow.door import Door, log
+from knockbot.flow.context import Context, log
 from knockbot.flow.rooms import is_in, is_joined, locate
 from knockbot.store import bot_memberships, effects, pending_protects, pins, requests, room_upgrades, rooms
 from knockbot.store.db import Tx
@@ -59,25 +59,25 @@ OPEN_TO_ALL = frozenset({"public"})
 # --- the bot's own membership ---------------------------------------------------------------------------------
 
 
-async def bot_moved(door: Door, change: MemberChange) -> Write[None] | None:
+async def bot_moved(context: Context, change: MemberChange) -> Write[None] | None:
     """The bot was invited, entered, left or was put out."""
     if change.membership is Membership.INVITE:
-        return _invited(door, change)
+        return _invited(context, change)
     if change.membership is Membership.JOIN:
-        return await _entered(door, change)
-    return _is_out(door, change)
+        return await _entered(context, change)
+    return _is_out(context, change)
 
 
-def _invited(door: Door, change: MemberChange) -> Write[None]:
+def _invited(context: Context, change: MemberChange) -> Write[None]:
     """Take an invite from somebody who is permitted, or one that was asked for; decline others without a word."""
 
     async def write(turn: Turn) -> None:
         await bot_memberships.note(turn.tx, change.room_id, change.membership, turn.now, inviter=change.sender)
         welcome = (
-            door.settings.permission_of(change.sender) is not None
+            context.settings.permission_of(change.sender) is not None
             or await pending_protects.of_room(turn.tx, change.room_id)
             or await rooms.find(turn.tx, change.room_id) is not None
-            or await _is_expected(door, turn.tx, change.room_id)
+            or await _is_expected(context, turn.tx, change.room_id)
         )
         go = plan.enter if welcome else plan.leave
         await effects.overtake_going(turn.tx, change.room_id, because("overtaken.invited_again"), turn.now)
@@ -86,96 +86,96 @@ def _invited(door: Door, change: MemberChange) -> Write[None]:
     return write
 
 
-async def _is_expected(door: Door, tx: Tx, room_id: str) -> bool:
+async def _is_expected(context: Context, tx: Tx, room_id: str) -> bool:
     """Whether the config file names this room, or it replaces one that the bot knows: whoever invites the bot there."""
-    if any(room_id in (name, room.management_room) for name, room in door.settings.rooms.items()):
+    if any(room_id in (name, room.management_room) for name, room in context.settings.rooms.items()):
         return True
     if any(pin.room_id == room_id for pin in await pins.of_the_config(tx)):
         return True
     return any(upgrade.stage is Stage.WAITING for upgrade in await room_upgrades.leading_to(tx, room_id))
 
 
-async def _entered(door: Door, change: MemberChange) -> Write[None] | None:
-    if not await is_in(door, change.room_id):  # out again by now, of which the next event tells
+async def _entered(context: Context, change: MemberChange) -> Write[None] | None:
+    if not await is_in(context, change.room_id):  # out again by now, of which the next event tells
         return None
-    async with door.db.tx() as tx:
+    async with context.db.tx() as tx:
         waiting = await pending_protects.of_room(tx, change.room_id)
-    grants = [await _judge_ask(door, _ask_of(pending), pending.room_id) for pending in waiting]
+    grants = [await _judge_ask(context, _ask_of(pending), pending.room_id) for pending in waiting]
     if waiting and not any(grant.view for grant in grants):
-        await _leave_unless_needed(door, change.room_id)
-    unreadable = not waiting and await _cannot_be_read(door, change.room_id)
+        await _leave_unless_needed(context, change.room_id)
+    unreadable = not waiting and await _cannot_be_read(context, change.room_id)
     with suppress(Never):  # it was put out again
-        await sealed.is_encrypted(door, change.room_id)
-    replaces = await _replaces_management_room(door, change.room_id)
+        await sealed.is_encrypted(context, change.room_id)
+    replaces = await _replaces_management_room(context, change.room_id)
 
     async def write(turn: Turn) -> None:
         await bot_memberships.note(turn.tx, change.room_id, change.membership, turn.now)
         inviter = await bot_memberships.inviter(turn.tx, change.room_id)
         if unreadable and inviter is not None:
             await turn.plan(plan.meet(change.room_id, inviter))
-        elif inviter is not None and await _is_new_here(door, turn.tx, change.room_id, inviter):
+        elif inviter is not None and await _is_new_here(context, turn.tx, change.room_id, inviter):
             said = notice("room.greeting", protect=Code("!kb protect #room:server"), help=Code("!kb help"))
-            await settle.say(door, turn, change.room_id, f"greeting:{change.room_id}", said)
+            await settle.say(context, turn, change.room_id, f"greeting:{change.room_id}", said)
         if replaces:
             occasion = f"replaces:{change.room_id}"
             said = notice("room.replaces_management", command=Code("!kb protect ROOM"))
-            await settle.say(door, turn, change.room_id, occasion, said, aloud=True)
+            await settle.say(context, turn, change.room_id, occasion, said, aloud=True)
         await pending_protects.clear(turn.tx, change.room_id)
         for pending, grant in zip(waiting, grants, strict=True):
-            reply = await grant.write(door, turn)
+            reply = await grant.write(context, turn)
             occasion = f"protect:{pending.room_id}:{change.event_id}:{pending.requester}"
-            await settle.say(door, turn, pending.management_room, occasion, reply, reply_to=pending.cause)
+            await settle.say(context, turn, pending.management_room, occasion, reply, reply_to=pending.cause)
         await effects.unblock(turn.tx, change.room_id, turn.now)
-        await sealed.tell_if_silent(door, turn, change.room_id)
-        turn.after(partial(door.look_at, change.room_id))
-        turn.after(door.configured.set)
+        await sealed.tell_if_silent(context, turn, change.room_id)
+        turn.after(partial(context.look_at, change.room_id))
+        turn.after(context.configured.set)
 
     return write
 
 
-async def _replaces_management_room(door: Door, room_id: str) -> bool:
+async def _replaces_management_room(context: Context, room_id: str) -> bool:
     """Whether a management room was upgraded to this one: there the bot may not be allowed to say so any more.
 
     Both rooms have to say it: a room can name any other as the one before it.
     """
     with suppress(Never):
-        before = await door.outside.predecessor(room_id)
+        before = await context.outside.predecessor(room_id)
         if before is None:
             return False
-        async with door.db.tx() as tx:
+        async with context.db.tx() as tx:
             managed = await rooms.is_management_room(tx, before)
-        tombstone = await door.outside.tombstone(before) if managed else None
+        tombstone = await context.outside.tombstone(before) if managed else None
         return tombstone is not None and tombstone.replacement == room_id
     return False
 
 
-async def _is_new_here(door: Door, tx: Tx, room_id: str, inviter: str) -> bool:
+async def _is_new_here(context: Context, tx: Tx, room_id: str, inviter: str) -> bool:
     """Whether the bot came because somebody who may use it invited it, and not because it was sent for."""
-    if door.settings.permission_of(inviter) is None or await pending_protects.of_room(tx, room_id):
+    if context.settings.permission_of(inviter) is None or await pending_protects.of_room(tx, room_id):
         return False
     known = await rooms.find(tx, room_id) is not None or await rooms.is_management_room(tx, room_id)
-    return not known and not await _is_expected(door, tx, room_id)
+    return not known and not await _is_expected(context, tx, room_id)
 
 
 def _ask_of(pending: PendingProtect) -> Ask:
     return Ask(pending.requester, pending.management_room, RoomReference(pending.room_id), pending.cause)
 
 
-async def _cannot_be_read(door: Door, room_id: str) -> bool:
+async def _cannot_be_read(context: Context, room_id: str) -> bool:
     """Whether this is a private room for talking in which the bot could read nothing.
 
     One that takes knocks is there to be protected, and encryption is no hindrance to that.
     """
-    if door.settings.encryption.allow:
+    if context.settings.encryption.allow:
         return False
-    async with door.db.tx() as tx:
+    async with context.db.tx() as tx:
         if await rooms.find(tx, room_id) is not None:
             return False
-    view = await door.outside.room(room_id)
+    view = await context.outside.room(room_id)
     return view.encrypted and view.join_rule == "invite"
 
 
-def _is_out(door: Door, change: MemberChange) -> Write[None]:
+def _is_out(context: Context, change: MemberChange) -> Write[None]:
     async def write(turn: Turn) -> None:
         await bot_memberships.note(turn.tx, change.room_id, change.membership, turn.now)
         await effects.overtake_going(
@@ -184,16 +184,16 @@ def _is_out(door: Door, change: MemberChange) -> Write[None]:
         for pending in [] if change.of_their_own else await pending_protects.of_room(turn.tx, change.room_id):
             occasion = f"protect:{change.room_id}:{change.event_id}:{pending.requester}"
             text = _turned_away(change)
-            await settle.say(door, turn, pending.management_room, occasion, text, reply_to=pending.cause)
+            await settle.say(context, turn, pending.management_room, occasion, text, reply_to=pending.cause)
         if not change.of_their_own:
             await pending_protects.clear(turn.tx, change.room_id)
         if await rooms.is_management_room(turn.tx, change.room_id):
-            turn.after(partial(door.look_at, change.room_id))
+            turn.after(partial(context.look_at, change.room_id))
         room = await rooms.find(turn.tx, change.room_id)
         if room is not None and await rooms.set_trouble(turn.tx, change.room_id, NOT_THERE):
             # The bot leaves no protected room: one that an admin deletes is left in its name.
             said = _removed(Room(room.room_id, room.label), change)
-            await settle.alarm(door, turn, change.room_id, f"removed:{change.event_id}", said)
+            await settle.alarm(context, turn, change.room_id, f"removed:{change.event_id}", said)
 
     return write
 
@@ -216,9 +216,9 @@ def _turned_away(change: MemberChange) -> Notice:
     return notice("protect.turned_away", user=user, room=room)
 
 
-async def leave_unused(door: Door) -> None:
+async def leave_unused(context: Context) -> None:
     """Leave the rooms that nobody has used within a day."""
-    async with door.turn() as turn:
+    async with context.turn() as turn:
         for room_id in await bot_memberships.unused(turn.tx, turn.now - DAY):
             log.info("leaving %s: nobody has used me there for a day", room_id)
             await turn.plan(plan.leave(room_id, f"unused:{turn.now}"))
@@ -251,7 +251,7 @@ class Grant:
     counts: bool = True
     """Whether an ask that was not granted is one of the few that are allowed."""
 
-    async def write(self, door: Door, turn: Turn) -> Said:
+    async def write(self, context: Context, turn: Turn) -> Said:
         """Write it down, in the turn of the command; returns the reply."""
         if self.pending is not None:
             await pending_protects.add(turn.tx, self.pending)
@@ -259,7 +259,7 @@ class Grant:
             await pending_protects.forgive(turn.tx, self.ask.cause)
         if self.view is None or self.ask is None:
             return self.words
-        await protect_now(door, turn, self.view, self.ask.management_room, self.ask.requester)
+        await protect_now(context, turn, self.view, self.ask.management_room, self.ask.requester)
         await rooms.set_trouble(turn.tx, self.view.room_id, self.trouble)  # the checklist tells it
         await rooms.note_concerns(turn.tx, self.view.room_id, self.concerns)
         await pending_protects.forgive(turn.tx, self.ask.cause)
@@ -268,32 +268,32 @@ class Grant:
         return below(done, as_notice(self.checklist), following)
 
 
-async def protect(door: Door, ask: Ask) -> Grant:
+async def protect(context: Context, ask: Ask) -> Grant:
     """Go through the checks of `protect`, in their order, and get into the room on the way."""
-    refusal = await journal.refusing(_may_ask(door, ask), ask.requester, "protect", ask.reference.room)
+    refusal = await journal.refusing(_may_ask(context, ask), ask.requester, "protect", ask.reference.room)
     if refusal is not None:
         return Grant(refusal)
     try:
-        room_id, via = await locate(door, ask.reference, ask.requester)
+        room_id, via = await locate(context, ask.reference, ask.requester)
     except ActionError as error:
         # Our own server's directory is asked as often as anybody likes: a slip of the pen costs nothing.
-        counts = server_of(ask.reference.room) != door.home
+        counts = server_of(ask.reference.room) != context.home
         said = notice("protect.not_found", room=Letters(ask.reference.room), why=worded(error.why))
         return Grant(said, ask=ask, counts=counts)
-    refusal = await journal.refusing(_unfit_to_manage(door, ask, room_id), ask.requester, "protect", room_id)
+    refusal = await journal.refusing(_unfit_to_manage(context, ask, room_id), ask.requester, "protect", room_id)
     if refusal is not None:
         return Grant(refusal, ask=ask, counts=False)  # it is about this room, and asks nothing of the other
-    if await is_in(door, room_id):
-        return await _judge_ask(door, ask, room_id)
-    return await _get_in(door, ask, room_id, via)
+    if await is_in(context, room_id):
+        return await _judge_ask(context, ask, room_id)
+    return await _get_in(context, ask, room_id, via)
 
 
-async def _may_ask(door: Door, ask: Ask) -> Said | None:
-    if door.settings.permission_of(ask.requester) is None:
+async def _may_ask(context: Context, ask: Ask) -> Said | None:
+    if context.settings.permission_of(ask.requester) is None:
         return notice("protect.not_permitted", key=Code("permissions"))
-    async with door.db.tx() as tx:
+    async with context.db.tx() as tx:
         possible_at = await pending_protects.attempt(
-            tx, ask.requester, ask.cause, door.now(), most=ATTEMPTS, within=HOUR
+            tx, ask.requester, ask.cause, context.now(), most=ATTEMPTS, within=HOUR
         )
     if possible_at is None:
         return None
@@ -301,101 +301,101 @@ async def _may_ask(door: Door, ask: Ask) -> Said | None:
     return notice("protect.too_many_attempts", attempts=Number(ATTEMPTS), moment=moment)
 
 
-def _not_yet(door: Door, ask: Ask) -> Notice:
+def _not_yet(context: Context, ask: Ask) -> Notice:
     """A room cannot be protected yet. The same words whoever is in that room, and whoever is not."""
     reference, command = Letters(ask.reference.room), Code("!kb protect")
-    return notice("protect.not_yet", room=reference, bot=User(door.bot), command=command)
+    return notice("protect.not_yet", room=reference, bot=User(context.bot), command=command)
 
 
-async def _unfit_to_manage(door: Door, ask: Ask, room_id: str) -> Said | None:
+async def _unfit_to_manage(context: Context, ask: Ask, room_id: str) -> Said | None:
     """Why moderators cannot meet the bot in this room."""
     if room_id == ask.management_room:
         return notice("protect.unfit_to_manage", why=notice("protect.manages_itself"))
-    view = await door.outside.room(ask.management_room)
+    view = await context.outside.room(ask.management_room)
     if view.join_rule in OPEN_TO_ALL or view.world_readable:
         return notice("protect.unfit_to_manage", why=notice("protect.public_room"))
-    needed, level = await _power_to_manage(door, ask.management_room, ask.requester)
+    needed, level = await _power_to_manage(context, ask.management_room, ask.requester)
     if level < needed:
         why = notice("protect.no_state_power", needed=PowerLevel(f"{needed:g}"), level=PowerLevel(f"{level:g}"))
         return notice("protect.unfit_to_manage", why=why)
     return None
 
 
-async def _power_to_manage(door: Door, management_room: str, actor: str) -> tuple[Level, Level]:
+async def _power_to_manage(context: Context, management_room: str, actor: str) -> tuple[Level, Level]:
     """The level that it takes in a management room to say which rooms are managed from it, and the one somebody has."""
-    powers = await door.outside.powers(management_room)
+    powers = await context.outside.powers(management_room)
     return powers.needed_for_state(""), powers.level(actor)
 
 
-async def _get_in(door: Door, ask: Ask, room_id: str, via: tuple[str, ...]) -> Grant:
+async def _get_in(context: Context, ask: Ask, room_id: str, via: tuple[str, ...]) -> Grant:
     """Use an invite or an open door, else knock and wait.
 
     What is said to that tells nobody whether the bot, or anybody else, is in a room.
     """
-    pending = PendingProtect(room_id, ask.management_room, ask.requester, ask.cause, door.now())
+    pending = PendingProtect(room_id, ask.management_room, ask.requester, ask.cause, context.now())
     try:
-        async with door.elsewhere.asking(via[0] if via else "", ask.requester):
-            membership = await _enter_or_knock(door, room_id, via)
+        async with context.elsewhere.asking(via[0] if via else "", ask.requester):
+            membership = await _enter_or_knock(context, room_id, via)
     except Later as error:
-        why, bot = Foreign(clause(error.why)), User(door.bot)
+        why, bot = Foreign(clause(error.why)), User(context.bot)
         reference, command = Letters(ask.reference.room), Code("!kb protect")
         return Grant(notice("protect.cannot_enter", room=reference, why=why, bot=bot, command=command))
     if membership is not Membership.JOIN:
-        return Grant(_not_yet(door, ask), pending=pending if membership is Membership.KNOCK else None)
-    grant = await _judge_ask(door, ask, room_id)
+        return Grant(_not_yet(context, ask), pending=pending if membership is Membership.KNOCK else None)
+    grant = await _judge_ask(context, ask, room_id)
     if grant.view is None:
-        await _leave_unless_needed(door, room_id)
+        await _leave_unless_needed(context, room_id)
     return grant
 
 
-async def _enter_or_knock(door: Door, room_id: str, via: tuple[str, ...]) -> Membership | None:
+async def _enter_or_knock(context: Context, room_id: str, via: tuple[str, ...]) -> Membership | None:
     """How the bot stands in a room after it tried to enter it, and to knock where that was refused."""
     try:
-        await door.outside.join(room_id, via)
+        await context.outside.join(room_id, via)
     except Never:
         try:
-            await door.outside.knock(room_id, via, KNOCKING)
+            await context.outside.knock(room_id, via, KNOCKING)
         except ActionError:
             return None
         return Membership.KNOCK
     return Membership.JOIN
 
 
-async def _judge_ask(door: Door, ask: Ask, room_id: str) -> Grant:
+async def _judge_ask(context: Context, ask: Ask, room_id: str) -> Grant:
     """The bot is in: may the requester have this room protected?"""
-    refusal = await journal.refusing(_may_protect(door, ask, room_id), ask.requester, "protect", room_id)
+    refusal = await journal.refusing(_may_protect(context, ask, room_id), ask.requester, "protect", room_id)
     if refusal is not None:
         return Grant(refusal)
-    view = await door.outside.room(room_id)
-    powers = await door.outside.powers(room_id)
+    view = await context.outside.room(room_id)
+    powers = await context.outside.powers(room_id)
     concerns = of_protected(view.join_rule, view.version, powers)
-    return Grant(NOTHING, view, await checklist(door, view), shortage(powers, door.bot), concerns, ask=ask)
+    return Grant(NOTHING, view, await checklist(context, view), shortage(powers, context.bot), concerns, ask=ask)
 
 
-async def _may_protect(door: Door, ask: Ask, room_id: str) -> Said | None:
-    async with door.db.tx() as tx:
+async def _may_protect(context: Context, ask: Ask, room_id: str) -> Said | None:
+    async with context.db.tx() as tx:
         room = await rooms.find(tx, room_id)
-        verdicts = (await rules.in_force(door, tx, room_id)).policy.verdicts
-    if not await is_joined(door, room_id, ask.requester):
-        return _not_yet(door, ask)
-    label = (await door.outside.room(room_id)).label
+        verdicts = (await rules.in_force(context, tx, room_id)).policy.verdicts
+    if not await is_joined(context, room_id, ask.requester):
+        return _not_yet(context, ask)
+    label = (await context.outside.room(room_id)).label
     if room is not None and room.locked:
         return refusals.locked(Room(room_id, label))
-    powers = await door.outside.powers(room_id)
+    powers = await context.outside.powers(room_id)
     needed, level = powers.needed_to_protect(verdicts), powers.level(ask.requester)
     return refusals.lacks_power_to_protect(Room(room_id, label), needed, level) if level < needed else None
 
 
-async def _leave_unless_needed(door: Door, room_id: str) -> None:
+async def _leave_unless_needed(context: Context, room_id: str) -> None:
     """Leave a room that was entered to protect it, where that came to nothing."""
-    async with door.db.tx() as tx:
+    async with context.db.tx() as tx:
         needed = await rooms.find(tx, room_id) is not None or await rooms.is_management_room(tx, room_id)
     if not needed:
-        await door.outside.leave(room_id)
+        await context.outside.leave(room_id)
 
 
 async def protect_now(
-    door: Door, turn: Turn, view: RoomView, management_room: str, by: str, *, locked: bool = False
+    context: Context, turn: Turn, view: RoomView, management_room: str, by: str, *, locked: bool = False
 ) -> None:
     """Protect this room from now on."""
     before = await rooms.find(turn.tx, view.room_id)
@@ -405,13 +405,15 @@ async def protect_now(
     if before is not None and before.management_room != management_room:
         occasion = f"moved away:{view.room_id}:{turn.now}"
         text = notice("room.managed_elsewhere", room=await settle.called(turn.tx, view.room_id), user=User(by))
-        await settle.say(door, turn, before.management_room, occasion, text)
+        await settle.say(context, turn, before.management_room, occasion, text)
     await settle.record_of_room(turn, view.room_id, by, Recorded.PROTECT, management_room=management_room)
-    await _bring_requests(door, turn, view.room_id, management_room, kept_before=before is not None)
-    turn.after(partial(door.look_at, view.room_id))
+    await _bring_requests(context, turn, view.room_id, management_room, kept_before=before is not None)
+    turn.after(partial(context.look_at, view.room_id))
 
 
-async def _bring_requests(door: Door, turn: Turn, room_id: str, management_room: str, *, kept_before: bool) -> None:
+async def _bring_requests(
+    context: Context, turn: Turn, room_id: str, management_room: str, *, kept_before: bool
+) -> None:
     """Close cards in other management rooms, and show what waits for people anew, under numbers of this one.
 
     Third-party invites that stand get numbers here, too, so that they can be taken back from here.
@@ -429,7 +431,7 @@ async def _bring_requests(door: Door, turn: Turn, room_id: str, management_room:
                 await settle.refresh(turn, request.card_id)
         # A card may say that nobody keeps this door; and what a rule had answered has no answer any more.
         if request.open and (moves or not kept_before) and (request.card_id is not None or request.answer is None):
-            await settle.show(door, turn, request.id)
+            await settle.show(context, turn, request.id)
 
 
 async def _without_dropped_answer(turn: Turn, request: Request) -> Request:
@@ -440,36 +442,36 @@ async def _without_dropped_answer(turn: Turn, request: Request) -> Request:
     return await requests.get(turn.tx, request.id)
 
 
-def _cannot_unprotect(door: Door, room: ProtectedRoom) -> Notice:
+def _cannot_unprotect(context: Context, room: ProtectedRoom) -> Notice:
     """The bot is out of a protected room, which may be gone for good."""
     called, command = Room(room.room_id, room.label), Code(f"!kb unprotect {room.room_id}")
-    return notice("may.cannot_unprotect", room=called, bot=User(door.bot), command=command)
+    return notice("may.cannot_unprotect", room=called, bot=User(context.bot), command=command)
 
 
-async def may_unprotect(door: Door, room: ProtectedRoom, actor: str) -> Said | None:
+async def may_unprotect(context: Context, room: ProtectedRoom, actor: str) -> Said | None:
     """Why this person may not end the protection of a room: it takes what it takes to protect it, or a server admin.
 
     That is power in both rooms, the protected one and the one that it is managed from.
     """
     if room.locked:
         return refusals.locked(Room(room.room_id, room.label))
-    if door.settings.permission_of(actor) is Permission.ADMIN:
+    if context.settings.permission_of(actor) is Permission.ADMIN:
         return None
-    if not await is_in(door, room.room_id):
-        return _cannot_unprotect(door, room)
-    if not await is_joined(door, room.room_id, actor):
+    if not await is_in(context, room.room_id):
+        return _cannot_unprotect(context, room)
+    if not await is_joined(context, room.room_id, actor):
         return refusals.not_a_member_yet(Room(room.room_id, room.label))
-    async with door.db.tx() as tx:
-        verdicts = (await rules.in_force(door, tx, room.room_id)).policy.verdicts
-    powers = await door.outside.powers(room.room_id)
+    async with context.db.tx() as tx:
+        verdicts = (await rules.in_force(context, tx, room.room_id)).policy.verdicts
+    powers = await context.outside.powers(room.room_id)
     needed, level = powers.needed_to_protect(verdicts), powers.level(actor)
     if level < needed:
         return refusals.lacks_power_to_protect(Room(room.room_id, room.label), needed, level)
-    needed, level = await _power_to_manage(door, room.management_room, actor)
+    needed, level = await _power_to_manage(context, room.management_room, actor)
     return refusals.lacks_power_to_manage(needed, level) if level < needed else None
 
 
-async def unprotect(door: Door, turn: Turn, room: ProtectedRoom, by: str) -> None:
+async def unprotect(context: Context, turn: Turn, room: ProtectedRoom, by: str) -> None:
     """Keep this room's door no longer. What is pending rests until the room is protected again.
 
     Answers stay on record: an act that is under way may still get through, and then it was theirs.
@@ -480,5 +482,5 @@ async def unprotect(door: Door, turn: Turn, room: ProtectedRoom, by: str) -> Non
             await settle.refresh(turn, request.card_id)
     await effects.overtake_all(turn.tx, room.room_id, because("overtaken.unprotected"), turn.now)
     await rooms.unprotect(turn.tx, room.room_id)
-    door.policies.drop(room.room_id)
+    context.policies.drop(room.room_id)
     await settle.record_of_room(turn, room.room_id, by, Recorded.UNPROTECT)

@@ -6,15 +6,15 @@ from knockbot.domain import fitness, wording
 from knockbot.domain.fitness import Concern
 from knockbot.errors import Never
 from knockbot.flow import settle
-from knockbot.flow.door import Door, log
+from knockbot.flow.context import Context, log
 from knockbot.flow.rooms import is_in
 from knockbot.store import room_upgrades, rooms
 from knockbot.store.rooms import ProtectedRoom
 
 
-async def changed(door: Door, room: ProtectedRoom, concerns: tuple[Concern, ...]) -> None:
+async def changed(context: Context, room: ProtectedRoom, concerns: tuple[Concern, ...]) -> None:
     """Tell the moderators of a protected room, once, that it became unfit, or fit again."""
-    async with door.turn() as turn:
+    async with context.turn() as turn:
         if await room_upgrades.find(turn.tx, room.room_id) is not None:
             return  # it was replaced, and an upgrade changes its powers
         before = await rooms.note_concerns(turn.tx, room.room_id, concerns)
@@ -23,15 +23,15 @@ async def changed(door: Door, room: ProtectedRoom, concerns: tuple[Concern, ...]
         new = [concern for concern in concerns if concern not in before]
         occasion = f"fitness:{room.room_id}:{'+'.join(concerns)}:{turn.now}"
         if new:
-            await settle.alarm(door, turn, room.room_id, occasion, wording.became_unfit(room.label, new))
+            await settle.alarm(context, turn, room.room_id, occasion, wording.became_unfit(room.label, new))
         elif not concerns and (await rooms.find(turn.tx, room.room_id) or room).trouble is None:
-            await settle.say(door, turn, room.management_room, occasion, wording.fit_again(room.label))
+            await settle.say(context, turn, room.management_room, occasion, wording.fit_again(room.label))
 
 
-async def look_at_management(door: Door, room_id: str) -> None:
+async def look_at_management(context: Context, room_id: str) -> None:
     """The same for a management room: told there, and in the log, since the bot may have nobody else to tell."""
-    concerns, replacement = await _of_management(door, room_id)
-    async with door.turn() as turn:
+    concerns, replacement = await _of_management(context, room_id)
+    async with context.turn() as turn:
         if not await rooms.is_management_room(turn.tx, room_id):
             return
         before = await rooms.note_management_concerns(turn.tx, room_id, concerns)
@@ -43,21 +43,21 @@ async def look_at_management(door: Door, room_id: str) -> None:
         if new and Concern.ABSENT not in concerns:
             text = wording.management_became_unfit(new, replacement)
             await settle.say(
-                door, turn, room_id, f"fitness:{room_id}:{'+'.join(concerns)}:{turn.now}", text, aloud=True
+                context, turn, room_id, f"fitness:{room_id}:{'+'.join(concerns)}:{turn.now}", text, aloud=True
             )
 
 
-async def management_concerns(door: Door, room_id: str) -> tuple[Concern, ...]:
+async def management_concerns(context: Context, room_id: str) -> tuple[Concern, ...]:
     """What makes a management room unfit now."""
-    return (await _of_management(door, room_id))[0]
+    return (await _of_management(context, room_id))[0]
 
 
-async def _of_management(door: Door, room_id: str) -> tuple[tuple[Concern, ...], str]:
-    if not await is_in(door, room_id):
+async def _of_management(context: Context, room_id: str) -> tuple[tuple[Concern, ...], str]:
+    if not await is_in(context, room_id):
         return (Concern.ABSENT,), ""
     try:
-        view = await door.outside.room(room_id)
-        tombstone = await door.outside.tombstone(room_id)
+        view = await context.outside.room(room_id)
+        tombstone = await context.outside.tombstone(room_id)
     except Never:  # put out in this moment
         return (Concern.ABSENT,), ""
     found = fitness.of_management(view.join_rule, world_readable=view.world_readable, replaced=tombstone is not None)

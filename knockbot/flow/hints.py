@@ -8,7 +8,7 @@ from enum import StrEnum
 from knockbot.domain.words import Said
 from knockbot.engine.turn import Turn
 from knockbot.flow import settle
-from knockbot.flow.door import Door
+from knockbot.flow.context import Context
 from knockbot.times import DAY
 
 ALMOST = frozenset(
@@ -72,6 +72,6 @@ class Hint(StrEnum):
     """That an edited message is no command."""
 
 
-async def give(door: Door, turn: Turn, hint: Hint, text: Said, *, room_id: str, to: str, reply_to: str) -> None:
+async def give(context: Context, turn: Turn, hint: Hint, text: Said, *, room_id: str, to: str, reply_to: str) -> None:
     """Say it, unless this person had this hint in this room today."""
-    await settle.say(door, turn, room_id, f"hint:{hint}:{room_id}:{to}:{turn.now // DAY}", text, reply_to=reply_to)
+    await settle.say(context, turn, room_id, f"hint:{hint}:{room_id}:{to}:{turn.now // DAY}", text, reply_to=reply_to)

@@ -13,7 +13,7 @@ from knockbot.domain.outcomes import credited, outcome
 from knockbot.engine.turn import WAITS, Handled, Turn, Write
 from knockbot.errors import Never
 from knockbot.flow import inviters, redeeming, rules, settle
-from knockbot.flow.door import Door
+from knockbot.flow.context import Context
 from knockbot.flow.judge import judge
 from knockbot.store import effects, inbox, requests, rooms
 from knockbot.store.db import Tx
@@ -26,32 +26,34 @@ MADE_BY: dict[Membership, Act] = {Membership.INVITE: Act.INVITE, Membership.LEAV
 """Which act of the bot leaves which membership behind."""
 
 
-async def member_changed(door: Door, change: MemberChange) -> Handled:
+async def member_changed(context: Context, change: MemberChange) -> Handled:
     """Take in one membership event."""
-    async with door.db.tx() as tx:
+    async with context.db.tx() as tx:
         kept = await rooms.find(tx, change.room_id) is not None
         request = await requests.latest(tx, change.room_id, change.user_id) if kept else None
-        if not kept or (request is None and await _says_nothing(door, tx, change)):
+        if not kept or (request is None and await _says_nothing(context, tx, change)):
             return None
         knocks = change.membership is Membership.KNOCK
-        in_force = await rules.known(door, tx, change.room_id) if knocks else None
+        in_force = await rules.known(context, tx, change.room_id) if knocks else None
     if change.token is not None:
-        return await redeeming.redeemed(door, change)
+        return await redeeming.redeemed(context, change)
     held = False
-    if knocks and request is not None and door.now() - request.changed_at < 2 * requests.OF_LATE:
-        if await _hold_back(door, change):
+    if knocks and request is not None and context.now() - request.changed_at < 2 * requests.OF_LATE:
+        if await _hold_back(context, change):
             return WAITS
-        async with door.db.tx() as tx:
+        async with context.db.tx() as tx:
             held = await inbox.is_held(tx, change.event_id)
     current: MemberChange | None = change
-    if held or _may_be_old_news(door, change, request):
-        current = await _standing(door, change)
+    if held or _may_be_old_news(context, change, request):
+        current = await _standing(context, change)
     if current is None:
         return None
     if current.membership is not Membership.KNOCK:
-        return await moved_on(door, current, request)
-    decision = await (judge(door, in_force, current.as_knock()) if in_force is not None else judged(door, current))
-    return take_in(door, current, decision)
+        return await moved_on(context, current, request)
+    decision = await (
+        judge(context, in_force, current.as_knock()) if in_force is not None else judged(context, current)
+    )
+    return take_in(context, current, decision)
 
 
 MOST_KNOCKS = 10
@@ -61,10 +63,10 @@ HELD = 5 * MINUTE
 """Milliseconds for which those after them are held back, to be judged as one: the newest."""
 
 
-async def _hold_back(door: Door, change: MemberChange) -> bool:
+async def _hold_back(context: Context, change: MemberChange) -> bool:
     """Have somebody who knocks too often wait, unless they have; true if they do now."""
-    now = door.now()
-    async with door.db.tx() as tx:
+    now = context.now()
+    async with context.db.tx() as tx:
         since = now - requests.OF_LATE
         judged = await requests.knocks_since(tx, change.room_id, change.user_id, since, MOST_KNOCKS)
         if judged < MOST_KNOCKS or await inbox.is_held(tx, change.event_id):
@@ -73,20 +75,20 @@ async def _hold_back(door: Door, change: MemberChange) -> bool:
     return True
 
 
-async def _says_nothing(door: Door, tx: Tx, change: MemberChange) -> bool:
+async def _says_nothing(context: Context, tx: Tx, change: MemberChange) -> bool:
     """Whether this is one of the many comings and goings that no request is about: most of what a busy room tells."""
     return (
         change.membership is not Membership.KNOCK
-        and change.sender != door.bot
+        and change.sender != context.bot
         and change.token is None
-        and not _may_be_old_news(door, change, None)
+        and not _may_be_old_news(context, change, None)
         and not await requests.names(tx, change.room_id, change.user_id)
     )
 
 
-def _may_be_old_news(door: Door, change: MemberChange, request: Request | None) -> bool:
+def _may_be_old_news(context: Context, change: MemberChange, request: Request | None) -> bool:
     """Whether the room may have moved on since: the event was kept back, or it replaced another knock than ours."""
-    if door.now() - change.sent_at >= OLD_NEWS:
+    if context.now() - change.sent_at >= OLD_NEWS:
         return True
     if request is None:
         return False
@@ -95,21 +97,21 @@ def _may_be_old_news(door: Door, change: MemberChange, request: Request | None) 
     return request.open and request.event_id not in (change.replaces, change.event_id)
 
 
-async def _standing(door: Door, change: MemberChange) -> MemberChange | None:
+async def _standing(context: Context, change: MemberChange) -> MemberChange | None:
     """The member event that stands there now; none where the bot may not look, and then it looks when it is back."""
     try:
-        return await door.outside.member(change.room_id, change.user_id)
+        return await context.outside.member(change.room_id, change.user_id)
     except Never:
         return None
 
 
-async def judged(door: Door, change: MemberChange) -> Decision:
+async def judged(context: Context, change: MemberChange) -> Decision:
     """What the policy in force says of a knock. May raise `Busy`."""
-    return await judge(door, await rules.look_up(door, change.room_id), change.as_knock())
+    return await judge(context, await rules.look_up(context, change.room_id), change.as_knock())
 
 
 def take_in(
-    door: Door,
+    context: Context,
     change: MemberChange,
     decision: Decision,
     *,
@@ -128,20 +130,20 @@ def take_in(
         if room is None or (known and not (stands and last is not None and not last.open)):
             return
         if last is not None and last.open:
-            request = await _knocked_again(door, turn, last, change)
+            request = await _knocked_again(context, turn, last, change)
             if request.answer is not None:
                 return
         else:
             if last is not None and last.state is State.ACCEPTED:
                 # They cannot knock while invited, so the invite is gone, and we were not told.
-                await settle.settle(door, turn, last, State.DECLINED, change.user_id)
+                await settle.settle(context, turn, last, State.DECLINED, change.user_id)
             request = await requests.open_knock(turn.tx, room.management_room, change.as_knock(), turn.now)
-        await settle.carry_out(door, turn, request, decision, card_id=card_id)
+        await settle.carry_out(context, turn, request, decision, card_id=card_id)
 
     return write
 
 
-async def _knocked_again(door: Door, turn: Turn, request: Request, change: MemberChange) -> Request:
+async def _knocked_again(context: Context, turn: Turn, request: Request, change: MemberChange) -> Request:
     """The same request with a new knock. An accept was for the old knock only; a reject or a ban still holds."""
     await requests.knocked_again(turn.tx, request, change, turn.now)
     if request.answer is not None and request.answer.verdict is Verdict.ACCEPT:
@@ -149,21 +151,21 @@ async def _knocked_again(door: Door, turn: Turn, request: Request, change: Membe
         if request.answer.rule is None:  # whoever accepted is told that it did not come about
             occasion = f"accept fell:{request.id}:{change.event_id}"
             said = settle.changed_anew(request)
-            await settle.say(door, turn, request.management_room, occasion, said, about=request)
+            await settle.say(context, turn, request.management_room, occasion, said, about=request)
     if request.card_id is not None:
         await settle.refresh(turn, request.card_id)
     return await requests.get(turn.tx, request.id)
 
 
-async def moved_on(door: Door, change: MemberChange, last: Request | None) -> Write[None]:
+async def moved_on(context: Context, change: MemberChange, last: Request | None) -> Write[None]:
     """A membership other than a knock: perhaps the outcome of a request, perhaps the bot's own act coming back.
 
     `last` is the newest knock of whom it is about.
     """
-    wrong = await _hit_the_wrong_thing(door, change)
-    overridden = await _by_an_overridden_act(door, change, last)
-    fell = await inviters.fallen_by(door, change)
-    unasked = await _was_invited_unasked(door, change, last)
+    wrong = await _hit_the_wrong_thing(context, change)
+    overridden = await _by_an_overridden_act(context, change, last)
+    fell = await inviters.fallen_by(context, change)
+    unasked = await _was_invited_unasked(context, change, last)
 
     async def write(turn: Turn) -> None:
         await _note_removal(turn, change)
@@ -172,17 +174,17 @@ async def moved_on(door: Door, change: MemberChange, last: Request | None) -> Wr
                 continue  # the act that puts this right is on its way
             state = outcome(request, change)
             if state is not None:
-                await settle.settle(door, turn, request, state, credited(request, change, door.bot))
+                await settle.settle(context, turn, request, state, credited(request, change, context.bot))
                 if unasked:
                     await requests.counts_for_nothing(turn.tx, request.id)
             elif request.redeemed:
                 await redeeming.tell_on(turn, request, change)
-        await inviters.moved(door, turn, fell)
+        await inviters.moved(context, turn, fell)
         if wrong:
             act, room = Choice(MADE_BY[change.membership]), await settle.called(turn.tx, change.room_id)
             said = notice("act.wrong_hit", act=act, user=User(change.user_id), room=room)
             about = await requests.latest(turn.tx, change.room_id, change.user_id)
-            await settle.alarm(door, turn, change.room_id, f"wrong:{change.event_id}", said, about=about)
+            await settle.alarm(context, turn, change.room_id, f"wrong:{change.event_id}", said, about=about)
 
     return write
 
@@ -200,13 +202,13 @@ async def _note_removal(turn: Turn, change: MemberChange) -> None:
 REMOVED: dict[Membership, State] = {Membership.LEAVE: State.REJECTED, Membership.BAN: State.BANNED}
 
 
-async def _was_invited_unasked(door: Door, change: MemberChange, last: Request | None) -> bool:
+async def _was_invited_unasked(context: Context, change: MemberChange, last: Request | None) -> bool:
     """Whether this takes an invite back that somebody had signed for them, as whoever holds a key of one can."""
     if change.of_their_own or change.membership is not Membership.LEAVE or change.replaces is None:
         return False
     if last is None or last.state is not State.ACCEPTED:
         return False
-    before = await door.outside.past_member(change.room_id, change.replaces)
+    before = await context.outside.past_member(change.room_id, change.replaces)
     return before is not None and before.token is not None
 
 
@@ -215,37 +217,37 @@ def _is_overriding(request: Request) -> bool:
     return request.open and request.answer is not None and request.answer.instead
 
 
-async def _by_an_overridden_act(door: Door, change: MemberChange, request: Request | None) -> bool:
+async def _by_an_overridden_act(context: Context, change: MemberChange, request: Request | None) -> bool:
     """Whether this came of an act of the bot's that another answer has overridden since, and that was on its way."""
     if request is None or not _is_overriding(request) or request.answer is None:
         return False
     if change.membership in plan.WANTED[plan.ACT_OF[request.answer.verdict]]:
         return False  # it is what this answer wants
-    return await moved_by_the_bot(door, change)
+    return await moved_by_the_bot(context, change)
 
 
-async def moved_by_the_bot(door: Door, change: MemberChange) -> bool:
+async def moved_by_the_bot(context: Context, change: MemberChange) -> bool:
     """Whether the bot invited or kicked somebody, or they joined by such an invite."""
     before: MemberChange | None = change
     if change.membership is Membership.JOIN:
-        before = await door.outside.past_member(change.room_id, change.replaces) if change.replaces else None
+        before = await context.outside.past_member(change.room_id, change.replaces) if change.replaces else None
         if before is not None and before.membership is not Membership.INVITE:
             return False
-    return before is not None and before.sender == door.bot
+    return before is not None and before.sender == context.bot
 
 
-async def _hit_the_wrong_thing(door: Door, change: MemberChange) -> bool:
+async def _hit_the_wrong_thing(context: Context, change: MemberChange) -> bool:
     """Whether the bot's own act replaced anything but what it was meant for: no homeserver compares before it acts."""
     act = MADE_BY.get(change.membership)
-    if change.sender != door.bot or act is None or change.replaces is None:
+    if change.sender != context.bot or act is None or change.replaces is None:
         return False
     if act is Act.INVITE:
-        async with door.db.tx() as tx:
+        async with context.db.tx() as tx:
             meant = await effects.aims(tx, change.room_id, change.user_id, act)
         return bool(meant) and change.replaces not in meant
     # A reject or a ban is for whatever knock stands; only what was no knock at all was hit by mistake. One on who came
     # in by a third-party invite, or on an inviter, says itself what it was for.
-    async with door.db.tx() as tx:
+    async with context.db.tx() as tx:
         meant_for = await effects.last_scope(tx, change.room_id, change.user_id, act) or [Membership.KNOCK]
-    replaced = change.replaced_membership or await door.outside.membership_of(change.room_id, change.replaces)
+    replaced = change.replaced_membership or await context.outside.membership_of(change.room_id, change.replaces)
     return replaced is not None and replaced not in meant_for

@@ -40,7 +40,7 @@ from knockbot.domain.words import Words
 from knockbot.engine.turn import WAITS, Handled, Turn, Write
 from knockbot.errors import Never
 from knockbot.flow import rules, settle
-from knockbot.flow.door import Door
+from knockbot.flow.context import Context
 from knockbot.flow.elsewhere import ASKED_ABOUT
 from knockbot.flow.judge import judge
 from knockbot.flow.rooms import is_member
@@ -51,151 +51,151 @@ from knockbot.times import MINUTE
 # --- what happens to them -------------------------------------------------------------------------------------
 
 
-async def invite_changed(door: Door, change: ThirdPartyChange) -> Handled:
+async def invite_changed(context: Context, change: ThirdPartyChange) -> Handled:
     """The state under a token changed. What stands there now is read first: a transaction is a hint."""
-    async with door.db.tx() as tx:
+    async with context.db.tx() as tx:
         kept = await rooms.find(tx, change.room_id) is not None
         known = await requests.by_token(tx, change.room_id, change.token) if kept else None
     if change.invite is not None and is_awaited(known, change.invite):
-        return _arriving(door, change)
+        return _arriving(context, change)
     stands = None
     if kept and (change.invite is None or not is_on_record(known, change.invite)):
-        stands = await _standing(door, change.room_id, change.token)
+        stands = await _standing(context, change.room_id, change.token)
     if stands is None:
         return None
     if stands.invite is None:
-        return _emptied(door, stands)
-    decision = await judged(door, stands.invite, change.event_id)
-    return plant(door, stands.invite, decision) if decision is not None else WAITS
+        return _emptied(context, stands)
+    decision = await judged(context, stands.invite, change.event_id)
+    return plant(context, stands.invite, decision) if decision is not None else WAITS
 
 
-async def redacted(door: Door, redaction: Redaction) -> Write[None]:
+async def redacted(context: Context, redaction: Redaction) -> Write[None]:
     """An event lost its content: where it was a third-party invite, nothing else tells that it is void."""
-    async with door.db.tx() as tx:
+    async with context.db.tx() as tx:
         kept = await rooms.find(tx, redaction.room_id) is not None
         standing = await requests.invites_of(tx, redaction.room_id) if kept else []
     hit = next((request for request in standing if request.event_id == redaction.redacts), None)
     stands = None
     if hit is not None and hit.invite is not None:
-        stands = await _standing(door, hit.room_id, hit.invite.token)
+        stands = await _standing(context, hit.room_id, hit.invite.token)
 
     async def write(turn: Turn) -> None:
         if hit is not None and stands is not None and stands.invite is None:
-            await _void(door, turn, await requests.get(turn.tx, hit.id), redaction.sender)
+            await _void(context, turn, await requests.get(turn.tx, hit.id), redaction.sender)
 
     return write
 
 
-async def _standing(door: Door, room_id: str, token: str) -> ThirdPartyChange | None:
+async def _standing(context: Context, room_id: str, token: str) -> ThirdPartyChange | None:
     """What stands under a token now; none where the bot may not look, and then it looks when it is back."""
     try:
-        return await door.outside.third_party(room_id, token)
+        return await context.outside.third_party(room_id, token)
     except Never:
         return None
 
 
-def _arriving(door: Door, change: ThirdPartyChange) -> Write[None]:
+def _arriving(context: Context, change: ThirdPartyChange) -> Write[None]:
     async def write(turn: Turn) -> None:
         known = await requests.by_token(turn.tx, change.room_id, change.token)
-        await arrived(door, turn, known, change.event_id)
+        await arrived(context, turn, known, change.event_id)
 
     return write
 
 
-async def arrived(door: Door, turn: Turn, request: Request | None, event_id: str) -> None:
+async def arrived(context: Context, turn: Turn, request: Request | None, event_id: str) -> None:
     """The room holds an invite that the bot sent; the moderator's word lets it stand, and no policy is asked."""
     if request is None or not request.on_its_way:
         return
     await requests.planted(turn.tx, request, event_id)
     if request.answer is not None and request.answer.verdict is Verdict.ACCEPT:
-        await settle.settle(door, turn, await requests.get(turn.tx, request.id), State.STANDING, request.answer.by)
+        await settle.settle(context, turn, await requests.get(turn.tx, request.id), State.STANDING, request.answer.by)
 
 
-def _emptied(door: Door, change: ThirdPartyChange) -> Write[None]:
+def _emptied(context: Context, change: ThirdPartyChange) -> Write[None]:
     """No invite stands under a token any more."""
 
     async def write(turn: Turn) -> None:
         request = await requests.by_token(turn.tx, change.room_id, change.token)
         if request is not None:
-            await _void(door, turn, request, change.sender)
+            await _void(context, turn, request, change.sender)
 
     return write
 
 
-async def _void(door: Door, turn: Turn, request: Request, sender: str) -> None:
+async def _void(context: Context, turn: Turn, request: Request, sender: str) -> None:
     state = None if request.redeemed else invite_outcome(request.state, InviteEvent.EMPTIED)
     if state is not None:
-        by = request.answer.by if sender == door.bot and request.answer is not None else sender
-        await settle.settle(door, turn, request, state, by)
+        by = request.answer.by if sender == context.bot and request.answer is not None else sender
+        await settle.settle(context, turn, request, state, by)
 
 
 # --- judged ---------------------------------------------------------------------------------------------------
 
 
-async def judged(door: Door, invite: ThirdPartyInvite, event_id: str | None = None) -> Decision | None:
+async def judged(context: Context, invite: ThirdPartyInvite, event_id: str | None = None) -> Decision | None:
     """What the policy in force says of a third-party invite; none as long as the identity servers are asked about it.
 
     Whether its keys hold is asked only where it would be accepted: a flood of invites is none of identity servers. It
     is asked in no turn, where knocks would wait for it. With the answer the event that is handled, `event_id`, is due
     again; without an event, the room is looked at again.
     """
-    in_force = (await rules.look_up(door, invite.room_id)).only(Kind.THIRD_PARTY_INVITE)
-    facts = await facts_of(door, invite, in_force.policy)
-    decision = await _judge(door, in_force, invite, facts, Known(Truth.TRUE))
+    in_force = (await rules.look_up(context, invite.room_id)).only(Kind.THIRD_PARTY_INVITE)
+    facts = await facts_of(context, invite, in_force.policy)
+    decision = await _judge(context, in_force, invite, facts, Known(Truth.TRUE))
     if decision.verdict is not Verdict.ACCEPT:
         return decision
-    valid = await _vouched_for(door, invite, event_id)
-    return await _judge(door, in_force, invite, facts, valid) if valid is not None else None
+    valid = await _vouched_for(context, invite, event_id)
+    return await _judge(context, in_force, invite, facts, valid) if valid is not None else None
 
 
 async def _judge(
-    door: Door, in_force: rules.InForce, invite: ThirdPartyInvite, facts: InviteFacts, valid: Known
+    context: Context, in_force: rules.InForce, invite: ThirdPartyInvite, facts: InviteFacts, valid: Known
 ) -> Decision:
-    return await judge(door, in_force, invite.as_knock(), Kind.THIRD_PARTY_INVITE, replace(facts, valid=valid))
+    return await judge(context, in_force, invite.as_knock(), Kind.THIRD_PARTY_INVITE, replace(facts, valid=valid))
 
 
 ANSWERED: Final = MINUTE
 """Milliseconds after which an event is looked at again whose question to the identity servers died with its process."""
 
 
-async def _vouched_for(door: Door, invite: ThirdPartyInvite, handled: str | None) -> Known | None:
+async def _vouched_for(context: Context, invite: ThirdPartyInvite, handled: str | None) -> Known | None:
     if len(invite.keys) > MOST_KEYS:
         return Known(Truth.FALSE, because("keys.many", most=Number(MOST_KEYS)))
-    elsewhere, event_id = door.elsewhere, invite.event_id
+    elsewhere, event_id = context.elsewhere, invite.event_id
     if elsewhere.vouched(event_id) is None and not elsewhere.is_asked_about(event_id):
         if not elsewhere.may_ask_about(invite.inviter):
             return Known(Truth.UNKNOWN, because("keys.asked_too_often", most=Number(ASKED_ABOUT)))
-        elsewhere.ask_about(invite, door.vouch)
+        elsewhere.ask_about(invite, context.vouch)
         await asyncio.sleep(0)  # where nobody has to be asked, that is known now
     if elsewhere.vouched(event_id) is None and handled is not None:
-        async with door.db.tx() as tx:
-            await inbox.let_wait(tx, handled, door.now() + ANSWERED)
+        async with context.db.tx() as tx:
+            await inbox.let_wait(tx, handled, context.now() + ANSWERED)
     known = elsewhere.vouched(event_id)  # which may have come meanwhile
     if known is None:
-        elsewhere.after_that(event_id, partial(_go_on, door, invite.room_id, handled))
+        elsewhere.after_that(event_id, partial(_go_on, context, invite.room_id, handled))
     return known
 
 
-async def _go_on(door: Door, room_id: str, event_id: str | None) -> None:
+async def _go_on(context: Context, room_id: str, event_id: str | None) -> None:
     """The identity servers have answered."""
     waits = False
     if event_id is not None:
         with suppress(Unusable):  # then it is due a little later
-            async with door.db.tx() as tx:
+            async with context.db.tx() as tx:
                 waits = await inbox.let_wait(tx, event_id, None)
     if waits:
-        door.wakeups.arrivals.set()
+        context.wakeups.arrivals.set()
     else:
-        door.look_at(room_id)
+        context.look_at(room_id)
 
 
-async def facts_of(door: Door, invite: ThirdPartyInvite, policy: Policy) -> InviteFacts:
+async def facts_of(context: Context, invite: ThirdPartyInvite, policy: Policy) -> InviteFacts:
     """What this policy needs to know of an invite and its inviter; what cannot be found out is unknown."""
-    async with door.db.tx() as tx:
+    async with context.db.tx() as tx:
         known = await requests.by_token(tx, invite.room_id, invite.token, held=False)
         sponsor = _sponsor(known, invite)
         made = await requests.invites_made(tx, invite.room_id, sponsor)
-    now = door.now()
+    now = context.now()
     facts = InviteFacts(
         inviter=sponsor,
         keys=invite.keys,
@@ -205,8 +205,8 @@ async def facts_of(door: Door, invite: ThirdPartyInvite, policy: Policy) -> Invi
         return facts
     return replace(
         facts,
-        power=await _power(door, invite.room_id, sponsor),
-        member=await is_member(door, invite.room_id, sponsor),
+        power=await _power(context, invite.room_id, sponsor),
+        member=await is_member(context, invite.room_id, sponsor),
     )
 
 
@@ -216,9 +216,9 @@ def _sponsor(known: Request | None, invite: ThirdPartyInvite) -> str:
     return known.sponsor if known is not None and ours else invite.inviter
 
 
-async def _power(door: Door, room_id: str, user_id: str) -> float | None:
+async def _power(context: Context, room_id: str, user_id: str) -> float | None:
     try:
-        return (await door.outside.powers(room_id)).level(user_id)
+        return (await context.outside.powers(room_id)).level(user_id)
     except Never:
         return None
 
@@ -227,7 +227,7 @@ async def _power(door: Door, room_id: str, user_id: str) -> float | None:
 
 
 def plant(
-    door: Door,
+    context: Context,
     invite: ThirdPartyInvite,
     decision: Decision,
     *,
@@ -243,7 +243,7 @@ def plant(
         room = await rooms.find(turn.tx, invite.room_id)
         request = await requests.by_token(turn.tx, invite.room_id, invite.token)
         if is_awaited(request, invite):
-            await arrived(door, turn, request, invite.event_id)
+            await arrived(context, turn, request, invite.event_id)
             return
         came_back = stands and request is not None and request.state is State.REVOKED
         if room is None or (is_on_record(request, invite) and not came_back):
@@ -251,15 +251,15 @@ def plant(
         if request is None or request.redeemed or request.state not in (State.PENDING, State.STANDING):
             request = await requests.open_invite(turn.tx, room.management_room, invite, turn.now)
         else:
-            request = await _replaced(door, turn, request, invite)
+            request = await _replaced(context, turn, request, invite)
             if request.answer is not None:
                 return
-        await carry_out(door, turn, request, decision, card_id=card_id)
+        await carry_out(context, turn, request, decision, card_id=card_id)
 
     return write
 
 
-async def _replaced(door: Door, turn: Turn, request: Request, invite: ThirdPartyInvite) -> Request:
+async def _replaced(context: Context, turn: Turn, request: Request, invite: ThirdPartyInvite) -> Request:
     """Another invite stands under the token. An accept was for the one before; a reject or ban still holds for
     whatever the same inviter puts there."""
     answer, before = request.answer, request.invite
@@ -272,21 +272,21 @@ async def _replaced(door: Door, turn: Turn, request: Request, invite: ThirdParty
     if answer and answer.verdict is not Verdict.ACCEPT and before and before.inviter == invite.inviter:
         again = replace(answer, event_id=invite.event_id, cause=None)
         await requests.answered(turn.tx, request.id, again)
-        await turn.plan(*plan.plan(replaced, again, door.home))
+        await turn.plan(*plan.plan(replaced, again, context.home))
     if request.card_id is not None:
         await settle.refresh(turn, request.card_id)
     return await requests.get(turn.tx, request.id)
 
 
 async def carry_out(
-    door: Door, turn: Turn, request: Request, decision: Decision, *, card_id: int | None = None
+    context: Context, turn: Turn, request: Request, decision: Decision, *, card_id: int | None = None
 ) -> None:
     """Write a decision down with all it leads to, as for a knock."""
-    await settle.carry_out(door, turn, request, decision, card_id=card_id)
-    await follow(door, turn, request.id)
+    await settle.carry_out(context, turn, request, decision, card_id=card_id)
+    await follow(context, turn, request.id)
 
 
-async def follow(door: Door, turn: Turn, request_id: int) -> None:
+async def follow(context: Context, turn: Turn, request_id: int) -> None:
     """What a word on an invite means beside its acts: accepted, it stands at once, or whoever came in by it is in for
     good; and of an inviter who is banned, no invite stands."""
     request = await requests.get(turn.tx, request_id)
@@ -295,9 +295,9 @@ async def follow(door: Door, turn: Turn, request_id: int) -> None:
         return
     if answer.verdict is Verdict.ACCEPT:
         state = INVITE_OUTCOMES[request.state, InviteEvent.REDEEMED if request.redeemed else InviteEvent.ACCEPTED]
-        await settle.settle(door, turn, request, state, answer.by)
+        await settle.settle(context, turn, request, state, answer.by)
     elif answer.verdict is Verdict.BAN and not request.redeemed:
-        await _take_back_the_others(door, turn, request, answer)
+        await _take_back_the_others(context, turn, request, answer)
 
 
 # --- taken back -----------------------------------------------------------------------------------------------
@@ -341,7 +341,7 @@ async def take_back(
         await settle.refresh(turn, request.card_id, after=settle.UNDER_WAY)
 
 
-async def _take_back_the_others(door: Door, turn: Turn, request: Request, answer: Answer) -> None:
+async def _take_back_the_others(context: Context, turn: Turn, request: Request, answer: Answer) -> None:
     """The inviter is to be banned: whatever else they have standing here is taken back with this one."""
     inviter, cause = request.subject, answer.cause or answer.event_id
     others = [
@@ -363,4 +363,4 @@ async def _take_back_the_others(door: Door, turn: Turn, request: Request, answer
             count=Number(len(others)),
         )
         occasion = f"together:{request.id}:{cause}"
-        await settle.say(door, turn, request.management_room, occasion, said, about=request)
+        await settle.say(context, turn, request.management_room, occasion, said, about=request)

@@ -29,7 +29,7 @@ from knockbot.domain.records import Recorded
 from knockbot.engine.turn import Turn
 from knockbot.errors import ActionError, Later, Never
 from knockbot.flow import refusals, settle
-from knockbot.flow.door import Door, log
+from knockbot.flow.context import Context, log
 from knockbot.flow.rooms import is_in, is_joined
 from knockbot.store import addressees, effects, requests, rooms
 from knockbot.store.addressees import Addressee, Asked
@@ -79,35 +79,35 @@ class Order:
 # --- asked for ------------------------------------------------------------------------------------------------
 
 
-async def objection(door: Door, room: ProtectedRoom, actor: str) -> Notice | None:
+async def objection(context: Context, room: ProtectedRoom, actor: str) -> Notice | None:
     """Why this person may not have the bot invite anybody by an address now; `None` if nothing stands in the way."""
-    if not door.settings.identity_servers:
+    if not context.settings.identity_servers:
         return notice("issue.no_identity_server", key=Code("identity_servers"))
-    if 0 in (door.settings.issuing.per_moderator, door.settings.issuing.per_room):
+    if 0 in (context.settings.issuing.per_moderator, context.settings.issuing.per_room):
         return notice("issue.off", key=Code("issuing"))
     called = Room(room.room_id, room.label)
-    if not await is_in(door, room.room_id):
-        return refusals.cannot_look(called, door.bot)
-    if not await is_joined(door, room.room_id, actor):
+    if not await is_in(context, room.room_id):
+        return refusals.cannot_look(called, context.bot)
+    if not await is_joined(context, room.room_id, actor):
         return refusals.not_a_member(called)
-    powers = await door.outside.powers(room.room_id)
+    powers = await context.outside.powers(room.room_id)
     theirs = powers.shortfall(actor, Verdict.ACCEPT, "")
     if theirs is not None:
         return refusals.lacks_power(actor, theirs, called)
-    mine = powers.shortfall(door.bot, Verdict.ACCEPT, "")
-    return refusals.bot_lacks_power(door.bot, mine, called) if mine is not None else None
+    mine = powers.shortfall(context.bot, Verdict.ACCEPT, "")
+    return refusals.bot_lacks_power(context.bot, mine, called) if mine is not None else None
 
 
-async def take(door: Door, turn: Turn, order: Order) -> Notice | None:
+async def take(context: Context, turn: Turn, order: Order) -> Notice | None:
     """Write down that an address is to be invited; the words say why not.
 
     To be called in the transaction that ends the handling of the moderator's command.
     """
     await addressees.hold_budgets(turn.tx)
-    refusal = await _in_hand(turn.tx, order) or await _over_budget(door, turn.tx, order)
+    refusal = await _in_hand(turn.tx, order) or await _over_budget(context, turn.tx, order)
     if refusal is not None:
         return refusal
-    room_id, server = order.room.room_id, next(iter(door.settings.identity_servers))
+    room_id, server = order.room.room_id, next(iter(context.settings.identity_servers))
     await addressees.ask(turn.tx, Asked(order.cause, room_id, order.actor, turn.now, order.address, order.name))
     effect = plan.issue(room_id, order.cause, server, order.room.management_room)
     await turn.plan(effect)
@@ -125,8 +125,8 @@ async def _in_hand(tx: Tx, order: Order) -> Notice | None:
     return notice("issue.invited_already", request=Numbered(number), command=Code(f"!kb revoke {number}"))
 
 
-async def _over_budget(door: Door, tx: Tx, order: Order) -> Notice | None:
-    now, budgets = door.now(), door.settings.issuing
+async def _over_budget(context: Context, tx: Tx, order: Order) -> Notice | None:
+    now, budgets = context.now(), context.settings.issuing
     by_them = await addressees.issued_at(tx, now - DAY, moderator=order.actor)
     at = possible_again(by_them, budgets.per_moderator, now)
     if at is not None:
@@ -182,24 +182,24 @@ def _unclear(why: Notice | Foreign) -> Notice:
     return notice("issue.unclear", why=why, command=Code("!kb invites"))
 
 
-async def issue(door: Door, issuer: Issuer, effect: Effect) -> Came | None:
+async def issue(context: Context, issuer: Issuer, effect: Effect) -> Came | None:
     """Ask the identity server, once; none where the end is on record. `Later` only before anything was asked."""
     try:
-        return await _issue(door, issuer, effect)
+        return await _issue(context, issuer, effect)
     except Never as error:  # the homeserver's
         return Unsent(_nothing_sent(worded(error.why)))
 
 
-async def _issue(door: Door, issuer: Issuer, effect: Effect) -> Came | None:
+async def _issue(context: Context, issuer: Issuer, effect: Effect) -> Came | None:
     cause = effect.event_id or ""
-    async with door.db.tx() as tx:
+    async with context.db.tx() as tx:
         asked = await addressees.asked_by(tx, cause)
         room = await rooms.find(tx, effect.room_id)
     if asked is None:
         return None
     if asked.sending:
         return Unsent(_unclear(notice("issue.interrupted")), counted=True)
-    refusal = await _refusal(door, effect, asked, room)
+    refusal = await _refusal(context, effect, asked, room)
     if refusal is not None:
         return Unsent(refusal)
     server, medium, address = str(effect.content["server"]), asked.address.medium, asked.address.text
@@ -208,23 +208,23 @@ async def _issue(door: Door, issuer: Issuer, effect: Effect) -> Came | None:
     except ActionError as error:
         return Unsent(_nothing_sent(worded(error.why)))
     if user_id is not None:
-        return Belongs(user_id, await door.outside.member(effect.room_id, user_id))
-    return await _send(door, issuer, server, asked)
+        return Belongs(user_id, await context.outside.member(effect.room_id, user_id))
+    return await _send(context, issuer, server, asked)
 
 
-async def _refusal(door: Door, effect: Effect, asked: Asked, room: ProtectedRoom | None) -> Notice | None:
+async def _refusal(context: Context, effect: Effect, asked: Asked, room: ProtectedRoom | None) -> Notice | None:
     """Why what was asked for is not done any more: some time may have passed, and the room have changed."""
-    if door.now() - asked.at > LATE:
+    if context.now() - asked.at > LATE:
         return notice("late")
     if room is None or room.management_room != effect.content["management_room"]:
         return _nothing_sent(notice("issue.not_managed"))
-    return await objection(door, room, asked.moderator)
+    return await objection(context, room, asked.moderator)
 
 
-async def _send(door: Door, issuer: Issuer, server: str, asked: Asked) -> Came | None:
-    view = await door.outside.room(asked.room_id)
-    member = await door.outside.member(asked.room_id, asked.moderator)
-    async with door.db.tx() as tx:
+async def _send(context: Context, issuer: Issuer, server: str, asked: Asked) -> Came | None:
+    view = await context.outside.room(asked.room_id)
+    member = await context.outside.member(asked.room_id, asked.moderator)
+    async with context.db.tx() as tx:
         if not await addressees.begin_sending(tx, asked.cause):
             return None
     try:
@@ -233,7 +233,7 @@ async def _send(door: Door, issuer: Issuer, server: str, asked: Asked) -> Came |
             asked.address.medium,
             asked.address.text,
             asked.room_id,
-            door.bot,
+            context.bot,
             sender_name=(member.display_name if member is not None else None) or asked.moderator,
             room_name=view.label,
             join_rule=view.join_rule,
@@ -250,7 +250,7 @@ async def _send(door: Door, issuer: Issuer, server: str, asked: Asked) -> Came |
 # --- what came of it ------------------------------------------------------------------------------------------
 
 
-async def conclude(door: Door, turn: Turn, effect: Effect, came: Came) -> None:
+async def conclude(context: Context, turn: Turn, effect: Effect, came: Came) -> None:
     """Write down what came of it, and what is left to do; from now on the command's row holds no address."""
     asked = await addressees.asked_by(turn.tx, effect.event_id or "")
     if asked is None:
@@ -262,23 +262,23 @@ async def conclude(door: Door, turn: Turn, effect: Effect, came: Came) -> None:
         came = Unsent(notice("issue.failed", why=why) if sent else _nothing_sent(why), counted=sent)
     await addressees.end(turn.tx, asked.cause, counted=not isinstance(came, Unsent) or came.counted)
     if isinstance(came, Unsent):
-        await _reply(door, turn, effect, came.why)
+        await _reply(context, turn, effect, came.why)
     elif isinstance(came, Belongs):
-        await _call_in(door, turn, effect, asked, came)
+        await _call_in(context, turn, effect, asked, came)
     elif room is not None:
-        await _open(door, turn, asked, room, came.stored)
+        await _open(context, turn, asked, room, came.stored)
 
 
-async def _reply(door: Door, turn: Turn, effect: Effect, said: Notice) -> None:
+async def _reply(context: Context, turn: Turn, effect: Effect, said: Notice) -> None:
     """In reply to the command, where it was given."""
     cause = effect.event_id or ""
     to, occasion = str(effect.content["management_room"]), f"issued:{cause}"
-    await settle.say(door, turn, to, occasion, said, place=effect.room_id, reply_to=cause)
+    await settle.say(context, turn, to, occasion, said, place=effect.room_id, reply_to=cause)
 
 
-async def _open(door: Door, turn: Turn, asked: Asked, room: ProtectedRoom, stored: StoredInvite) -> None:
+async def _open(context: Context, turn: Turn, asked: Asked, room: ProtectedRoom, stored: StoredInvite) -> None:
     """The request: accepted on the moderator's word, with the room yet to hold what was sent."""
-    invite = ThirdPartyInvite(room.room_id, "", written(stored.token), door.bot, stored.display_name, stored.keys)
+    invite = ThirdPartyInvite(room.room_id, "", written(stored.token), context.bot, stored.display_name, stored.keys)
     request = await requests.open_invite(turn.tx, room.management_room, invite, turn.now, issued_by=asked.moderator)
     await requests.answered(
         turn.tx, request.id, Answer(Verdict.ACCEPT, asked.moderator, turn.now, request.event_id, cause=asked.cause)
@@ -290,41 +290,41 @@ async def _open(door: Door, turn: Turn, asked: Asked, room: ProtectedRoom, store
     await turn.plan(plan.plant(request, stored.content))
 
 
-async def _call_in(door: Door, turn: Turn, effect: Effect, asked: Asked, came: Belongs) -> None:
+async def _call_in(context: Context, turn: Turn, effect: Effect, asked: Asked, came: Belongs) -> None:
     """Whoever has an account is invited by it; who knocks already is let in."""
     membership = came.stands.membership if came.stands is not None else None
     knock = await requests.latest(turn.tx, asked.room_id, came.user_id) if membership is Membership.KNOCK else None
     if knock is not None and knock.awaits_moderators:
         word = Answer(Verdict.ACCEPT, asked.moderator, turn.now, knock.event_id, cause=asked.cause)
-        await settle.give_answer(door, turn, knock, word)
+        await settle.give_answer(context, turn, knock, word)
     elif membership in (None, Membership.LEAVE, Membership.KNOCK):
         invite = plan.call_in(
             asked.room_id,
             came.user_id,
             came.stands,
-            home=door.home,
+            home=context.home,
             cause=asked.cause,
             on_behalf_of=asked.moderator,
         )
         await turn.plan(invite)
     stands, room = Choice(membership or "none"), await settle.called(turn.tx, asked.room_id)
-    await _reply(door, turn, effect, notice("issue.belongs_to", stands=stands, user=User(came.user_id), room=room))
+    await _reply(context, turn, effect, notice("issue.belongs_to", stands=stands, user=User(came.user_id), room=room))
 
 
-async def not_called_in(door: Door, turn: Turn, effect: Effect, why: Notice) -> None:
+async def not_called_in(context: Context, turn: Turn, effect: Effect, why: Notice) -> None:
     """An ordinary invite that was for an address at first could not be given."""
     user, room = User(effect.user_id or ""), await settle.called(turn.tx, effect.room_id)
     said = notice("issue.not_invited", user=user, room=room, why=worded(why))
-    await settle.alarm(door, turn, effect.room_id, f"refused:{effect.key}", said)
+    await settle.alarm(context, turn, effect.room_id, f"refused:{effect.key}", said)
 
 
-async def not_planted(door: Door, turn: Turn, request: Request, why: Notice) -> None:
+async def not_planted(context: Context, turn: Turn, request: Request, why: Notice) -> None:
     """The room does not hold what was sent, and never will."""
     if request.on_its_way:
-        await settle.settle(door, turn, request, State.REVOKED, door.bot)
+        await settle.settle(context, turn, request, State.REVOKED, context.bot)
     number, room = Numbered(request.number), await settle.called(turn.tx, request.room_id)
     said = notice("issue.not_added", request=number, room=room, why=worded(why))
-    await settle.alarm(door, turn, request.room_id, f"refused:plant:{request.id}", said, about=request)
+    await settle.alarm(context, turn, request.room_id, f"refused:plant:{request.id}", said, about=request)
 
 
 # --- forgotten ------------------------------------------------------------------------------------------------

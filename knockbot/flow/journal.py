@@ -17,7 +17,7 @@ from knockbot.domain.notices import Notice, brief
 from knockbot.domain.reasons import in_words
 from knockbot.domain.records import Detail, Recorded
 from knockbot.domain.words import NAME_LIMIT, Said
-from knockbot.flow.door import log
+from knockbot.flow.context import log
 
 _PLAIN_ID = re.compile(r"[@!#$][\w.=/+-]*(:[\w.:\[\]-]+)?", re.ASCII)
 

@@ -20,7 +20,7 @@ from knockbot.domain.records import Recorded
 from knockbot.errors import Busy
 from knockbot.flow import authority, fitness, intake, invites, redacting, redeeming, review, settle
 from knockbot.flow.checkup import shortage
-from knockbot.flow.door import Door
+from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.store import cards, effects, requests, rooms
 from knockbot.store.cards import Card
@@ -31,38 +31,38 @@ T = TypeVar("T")
 # --- the room -------------------------------------------------------------------------------------------------
 
 
-async def the_room(door: Door, there: Place, seen: Snapshot, missed: Missed, acl: ServerAcl) -> None:
+async def the_room(context: Context, there: Place, seen: Snapshot, missed: Missed, acl: ServerAcl) -> None:
     """A new name, other powers, what makes it unfit."""
     if missed.name is not None:
-        async with door.db.tx() as tx:
+        async with context.db.tx() as tx:
             await rooms.rename(tx, there.room_id, missed.name)
-    await _powers(door, there, seen, missed, acl)
+    await _powers(context, there, seen, missed, acl)
     if missed.concerns is not None:
-        await fitness.changed(door, there.room, missed.concerns)
+        await fitness.changed(context, there.room, missed.concerns)
 
 
-async def _powers(door: Door, there: Place, seen: Snapshot, missed: Missed, acl: ServerAcl) -> None:
+async def _powers(context: Context, there: Place, seen: Snapshot, missed: Missed, acl: ServerAcl) -> None:
     """Tell once what is missing and offer it no more; once nothing is, go on with what was waiting for it."""
     assert seen.powers is not None  # they were asked for
-    lacks = shortage(seen.powers, door.bot)
+    lacks = shortage(seen.powers, context.bot)
     room = there.room
-    async with door.turn() as turn:
+    async with context.turn() as turn:
         for card in await cards.awaiting_answers(turn.tx, room.room_id):
             shown = await requests.on_card(turn.tx, card.id)
             if review.takes_clicks(shown):
-                barred = there.is_replaced or acl.denies_user(shown[-1].user_id, home=door.home)
-                possible = review.possible(seen.powers, door.bot, [shown[-1]], barred=barred)
+                barred = there.is_replaced or acl.denies_user(shown[-1].user_id, home=context.home)
+                possible = review.possible(seen.powers, context.bot, [shown[-1]], barred=barred)
                 await settle.offer(turn, card.id, possible)
             if lacks != room.trouble:
                 await settle.refresh(turn, card.id)  # it says what is missing
         if lacks is not None:
-            await settle.trouble(door, turn, room.room_id, lacks)
+            await settle.trouble(context, turn, room.room_id, lacks)
         elif await rooms.set_trouble(turn.tx, room.room_id, None):
             said, occasion = (
                 notice("act.unblocked", room=Room(room.room_id, room.label)),
                 f"mended:{room.room_id}:{turn.now}",
             )
-            await settle.say(door, turn, room.management_room, occasion, said, place=room.room_id)
+            await settle.say(context, turn, room.management_room, occasion, said, place=room.room_id)
         await effects.unblock(turn.tx, room.room_id, turn.now, unless=missed.missing)
 
 
@@ -72,66 +72,66 @@ DENIED = Decision(Verdict.REJECT, SERVER_ACL)
 """What comes of a knock whose server may take no part in the room: the policy is not asked."""
 
 
-async def knocks(door: Door, there: Place, missed: Missed, denied: frozenset[str]) -> None:
+async def knocks(context: Context, there: Place, missed: Missed, denied: frozenset[str]) -> None:
     """Judge knocks that nobody told of, as far as the room's share of time goes; the others at the next look."""
-    await _lost_words(door, missed.redacted)
-    standing = [change for change in missed.knocks if await _stands(door, change, missed.confirm)]
+    await _lost_words(context, missed.redacted)
+    standing = [change for change in missed.knocks if await _stands(context, change, missed.confirm)]
 
     async def judge(change: MemberChange) -> Decision | None:
-        whole = await _whole(door, change)
+        whole = await _whole(context, change)
         if whole is None:
             return None
         if server_of(change.user_id) in denied:
-            return await _turned_away(door, whole, there.in_force.author)
-        return await intake.judged(door, whole)
+            return await _turned_away(context, whole, there.in_force.author)
+        return await intake.judged(context, whole)
 
     judged, busy = await _as_far_as_possible(judge, standing)
-    card_id = await _card_for_many(door, there.room, [decision for _, decision in judged])
+    card_id = await _card_for_many(context, there.room, [decision for _, decision in judged])
     for change, decision in judged:
-        whole = await _whole(door, change)
+        whole = await _whole(context, change)
         if whole is not None:
-            taking_in = intake.take_in(door, whole, decision, card_id=card_id, stands=True)
-            await door.turns.found(whole.event_id, taking_in)
+            taking_in = intake.take_in(context, whole, decision, card_id=card_id, stands=True)
+            await context.turns.found(whole.event_id, taking_in)
     if busy is not None:
         raise busy
 
 
-async def _lost_words(door: Door, request_ids: Iterable[int]) -> None:
+async def _lost_words(context: Context, request_ids: Iterable[int]) -> None:
     for request_id in request_ids:
-        async with door.turn() as turn:
+        async with context.turn() as turn:
             await redacting.forget_words(turn, await requests.get(turn.tx, request_id))
 
 
-async def _stands(door: Door, change: MemberChange, confirm: frozenset[str]) -> bool:
+async def _stands(context: Context, change: MemberChange, confirm: frozenset[str]) -> bool:
     """Whether a knock stands in the room even where its outcome is on record."""
-    return change.event_id not in confirm or await _read_again(door, change) is not None
+    return change.event_id not in confirm or await _read_again(context, change) is not None
 
 
-async def _whole(door: Door, knock: MemberChange) -> MemberChange | None:
+async def _whole(context: Context, knock: MemberChange) -> MemberChange | None:
     """A listed knock with all of its reason; none where it stands no longer, whose event tells that by itself.
 
     Long reasons are read one by one, and twice, so that those of thousands are never held together.
     """
-    return await _read_again(door, knock) if knock.cut else knock
+    return await _read_again(context, knock) if knock.cut else knock
 
 
-async def _read_again(door: Door, knock: MemberChange) -> MemberChange | None:
-    stands = await door.outside.member(knock.room_id, knock.user_id)
+async def _read_again(context: Context, knock: MemberChange) -> MemberChange | None:
+    stands = await context.outside.member(knock.room_id, knock.user_id)
     return stands if stands is not None and stands.event_id == knock.event_id else None
 
 
-async def _turned_away(door: Door, change: MemberChange, author: str | None) -> Decision:
+async def _turned_away(context: Context, change: MemberChange, author: str | None) -> Decision:
     """The rejection of who may take no part, with the power of whoever wrote the room's policy."""
-    return await authority.ruled(door, replace(DENIED, author=author), change.as_knock())
+    return await authority.ruled(context, replace(DENIED, author=author), change.as_knock())
 
 
-async def denied(door: Door, there: Place, found: Iterable[Request], servers: frozenset[str]) -> None:
+async def denied(context: Context, there: Place, found: Iterable[Request], servers: frozenset[str]) -> None:
     """Reject the knocks that stand of servers which are denied by now, and say so once."""
     room, author = there.room, there.in_force.author
-    ids = [request.id for request in found if await _may_close(door, request, author)]
+    ids = [request.id for request in found if await _may_close(context, request, author)]
     if not ids:
         return
-    async with door.turn() as turn:
+    async with context.turn() as turn:
         closed = []
         for request in [await requests.get(turn.tx, request_id) for request_id in ids]:
             if is_to_be_closed(request, servers):
@@ -139,7 +139,7 @@ async def denied(door: Door, there: Place, found: Iterable[Request], servers: fr
                 cause = f"denied {request.event_id} {turn.now}"
                 answer = Answer(
                     Verdict.REJECT,
-                    door.bot,
+                    context.bot,
                     turn.now,
                     request.event_id,
                     SERVER_ACL,
@@ -147,109 +147,109 @@ async def denied(door: Door, there: Place, found: Iterable[Request], servers: fr
                     quiet=True,
                     author=author,
                 )
-                await settle.record(turn, request, door.bot, Recorded.DENIED, rule=SERVER_ACL)
-                await settle.give_answer(door, turn, request, answer)
+                await settle.record(turn, request, context.bot, Recorded.DENIED, rule=SERVER_ACL)
+                await settle.give_answer(context, turn, request, answer)
                 closed.append(request)
         if closed:
             numbers = numbered([request.number for request in closed])
             said = notice("acl.closed_together", room=Room(room.room_id, room.label), numbers=numbers)
             occasion = f"denied:{room.room_id}:{closed[-1].number}:{turn.now}"
             about = closed[0] if len(closed) == 1 else None
-            await settle.say(door, turn, room.management_room, occasion, said, about=about, place=room.room_id)
+            await settle.say(context, turn, room.management_room, occasion, said, about=about, place=room.room_id)
 
 
-async def _may_close(door: Door, request: Request, author: str | None) -> bool:
+async def _may_close(context: Context, request: Request, author: str | None) -> bool:
     """Whether the author of the room's policy may reject this knock; if not, its card stays with the moderators."""
     decision = replace(DENIED, author=author)
-    return (await authority.ruled(door, decision, request.knock)).verdict is Verdict.REJECT
+    return (await authority.ruled(context, decision, request.knock)).verdict is Verdict.REJECT
 
 
-async def outcomes(door: Door, missed: Missed) -> None:
+async def outcomes(context: Context, missed: Missed) -> None:
     """Applicants stand elsewhere than their requests say, or never knocked as far as the room knows."""
     for request in missed.unknown:
-        async with door.turn() as turn:
+        async with context.turn() as turn:
             now = await requests.get(turn.tx, request.id)
             if now.event_id == request.event_id and now.state in (State.PENDING, State.ACCEPTED):
                 state = State.WITHDRAWN if now.open else State.DECLINED
-                await settle.settle(door, turn, now, state, now.user_id)
+                await settle.settle(context, turn, now, state, now.user_id)
     for change in missed.moved_on:
-        await _moved_on(door, change)
+        await _moved_on(context, change)
 
 
-async def _moved_on(door: Door, change: MemberChange) -> None:
-    async with door.db.tx() as tx:
+async def _moved_on(context: Context, change: MemberChange) -> None:
+    async with context.db.tx() as tx:
         last = await requests.latest(tx, change.room_id, change.user_id)
-    await door.turns.found(change.event_id, await intake.moved_on(door, change, last))
+    await context.turns.found(change.event_id, await intake.moved_on(context, change, last))
 
 
-async def expired(door: Door, request_ids: Iterable[int], oldest: int) -> None:
+async def expired(context: Context, request_ids: Iterable[int], oldest: int) -> None:
     """Close knocks that have waited for too long; of those from other servers nobody would be told were they taken
     back. What is on its way to turn somebody away holds, however long it takes."""
     for request_id in request_ids:
-        async with door.turn() as turn:
+        async with context.turn() as turn:
             request = await requests.get(turn.tx, request_id)
             if is_stale(request, oldest):
-                await settle.settle(door, turn, request, State.EXPIRED, door.bot)
+                await settle.settle(context, turn, request, State.EXPIRED, context.bot)
 
 
 # --- cards ----------------------------------------------------------------------------------------------------
 
 
-async def on_a_card(door: Door, card: Card, missed: Missed) -> None:
+async def on_a_card(context: Context, card: Card, missed: Missed) -> None:
     """A card was redacted, or clicked."""
     if missed.card_redacted:
-        async with door.turn() as turn:
+        async with context.turn() as turn:
             await redacting.post_anew(turn, card)
     for reaction in missed.clicks:
-        answer = await review.clicked(door, reaction)
-        await door.turns.found(reaction.event_id, answer, taken_in=reaction.room_id)
+        answer = await review.clicked(context, reaction)
+        await context.turns.found(reaction.event_id, answer, taken_in=reaction.room_id)
 
 
-async def unposted(door: Door, room: ProtectedRoom) -> None:
+async def unposted(context: Context, room: ProtectedRoom) -> None:
     """Cards that are yet to be posted."""
-    async with door.turn() as turn:
+    async with context.turn() as turn:
         await settle.post_missing(turn, room.room_id)
 
 
-async def _card_for_many(door: Door, room: ProtectedRoom, decisions: Sequence[Decision]) -> int | None:
+async def _card_for_many(context: Context, room: ProtectedRoom, decisions: Sequence[Decision]) -> int | None:
     """One card to share, where more than a few requests of a kind need one."""
     if sum(decision.verdict is Verdict.FORWARD for decision in decisions) <= settle.CROWDED:
         return None
-    async with door.db.tx() as tx:
-        return (await cards.new(tx, room.management_room, room.room_id, door.now())).id
+    async with context.db.tx() as tx:
+        return (await cards.new(tx, room.management_room, room.room_id, context.now())).id
 
 
 # --- third-party invites --------------------------------------------------------------------------------------
 
 
-async def third_party_invites(door: Door, room: ProtectedRoom, missed: Missed) -> None:
+async def third_party_invites(context: Context, room: ProtectedRoom, missed: Missed) -> None:
     """Invites that were planted, replaced or emptied while nobody looked."""
-    standing = [invite for invite in missed.invites if await _invite_stands(door, invite, missed.confirm)]
-    judged, busy = await _as_far_as_possible(partial(invites.judged, door), standing)
-    card_id = await _card_for_many(door, room, [decision for _, decision in judged])
+    standing = [invite for invite in missed.invites if await _invite_stands(context, invite, missed.confirm)]
+    judged, busy = await _as_far_as_possible(partial(invites.judged, context), standing)
+    card_id = await _card_for_many(context, room, [decision for _, decision in judged])
     for invite, decision in judged:
-        planting = invites.plant(door, invite, decision, card_id=card_id, stands=True)
-        await door.turns.found(invite.event_id, planting)
+        planting = invites.plant(context, invite, decision, card_id=card_id, stands=True)
+        await context.turns.found(invite.event_id, planting)
     if busy is not None:
         raise busy
     for change in missed.changed:
-        await door.turns.found(change.event_id, await invites.invite_changed(door, change))
+        await context.turns.found(change.event_id, await invites.invite_changed(context, change))
 
 
-async def _invite_stands(door: Door, invite: ThirdPartyInvite, confirm: frozenset[str]) -> bool:
+async def _invite_stands(context: Context, invite: ThirdPartyInvite, confirm: frozenset[str]) -> bool:
     if invite.event_id not in confirm:
         return True
-    now = await door.outside.third_party(invite.room_id, invite.token)
+    now = await context.outside.third_party(invite.room_id, invite.token)
     return now is not None and now.invite is not None and now.invite.event_id == invite.event_id
 
 
-async def who_came_in(door: Door, redeemed: Iterable[MemberChange]) -> None:
+async def who_came_in(context: Context, redeemed: Iterable[MemberChange]) -> None:
     """People who came in by invites, and where they stand by now."""
     for change in redeemed:
-        await door.turns.found(change.event_id, await redeeming.redeemed(door, change))
-        current = await door.outside.member(change.room_id, change.user_id)
+        await context.turns.found(change.event_id, await redeeming.redeemed(context, change))
+        current = await context.outside.member(change.room_id, change.user_id)
         if current is not None and current.event_id != change.event_id:
-            await _moved_on(door, current)
+            await _moved_on(context, current)
 
 
 async def _as_far_as_possible(

@@ -11,7 +11,7 @@ from knockbot.domain.ids import is_alias
 from knockbot.domain.words import Words
 from knockbot.errors import ActionError
 from knockbot.flow import rules, settle
-from knockbot.flow.door import Door, log
+from knockbot.flow.context import Context, log
 from knockbot.store import pins, room_upgrades, rooms
 from knockbot.store.db import Tx
 from knockbot.store.pins import Pin
@@ -29,50 +29,50 @@ class Named:
     room: ProtectedRoom | None
 
 
-async def in_force(door: Door, tx: Tx) -> list[Named]:
+async def in_force(context: Context, tx: Tx) -> list[Named]:
     """Every pin that decides something now."""
     protected = await rooms.all_rooms(tx)
     found = {(pin.place, pin.name): Named(pin, None) for pin in (await pins.at(tx, pins.DEFAULT_POLICY)).values()}
     for room in protected:
-        for pin in [*(await rules.named(tx, room.room_id)).values(), *await of_entry(door, tx, room)]:
+        for pin in [*(await rules.named(tx, room.room_id)).values(), *await of_entry(context, tx, room)]:
             found.setdefault((pin.place, pin.name), Named(pin, room))
     return list(found.values())
 
 
-async def of_entry(door: Door, tx: Tx, room: ProtectedRoom) -> list[Pin]:
+async def of_entry(context: Context, tx: Tx, room: ProtectedRoom) -> list[Pin]:
     """The pins by which the config file names a protected room and its management room."""
     if not room.locked:
         return []
     config = await pins.of_the_config(tx)
-    entries = {pins.of_entry(name) for name in door.settings.rooms}
+    entries = {pins.of_entry(name) for name in context.settings.rooms}
     by_name = [pin for pin in config if pin.place in entries and pin.room_id == room.room_id]
     return [*by_name, *(pin for pin in config if pin.place == pins.of_key(room.room_id, pins.MANAGEMENT_ROOM))]
 
 
-async def leads(door: Door, aliases: Iterable[str]) -> dict[str, str]:
+async def leads(context: Context, aliases: Iterable[str]) -> dict[str, str]:
     """The room that each alias leads to now, or `NOWHERE`; what cannot be found out is left out."""
     turns = asyncio.Semaphore(AT_ONCE)
 
     async def look(alias: str) -> tuple[str, str] | None:
         async with turns:
             try:
-                return alias, (await door.elsewhere.resolve(door.outside, alias))[0]
+                return alias, (await context.elsewhere.resolve(context.outside, alias))[0]
             except ActionError as error:
                 return (alias, pins.NOWHERE) if error.code == "M_NOT_FOUND" else None
 
-    with door.elsewhere.without_a_place():
+    with context.elsewhere.without_a_place():
         found = await asyncio.gather(*(look(alias) for alias in sorted(set(aliases))))
     return dict(one for one in found if one is not None)
 
 
-async def look_again(door: Door) -> None:
+async def look_again(context: Context) -> None:
     """See where all aliases lead that are pinned, and tell once where that is elsewhere."""
-    async with door.db.tx() as tx:
-        named = [one for one in await in_force(door, tx) if is_alias(one.pin.name)]
-    found = await leads(door, (one.pin.name for one in named))
+    async with context.db.tx() as tx:
+        named = [one for one in await in_force(context, tx) if is_alias(one.pin.name)]
+    found = await leads(context, (one.pin.name for one in named))
     for one in named:
         if one.pin.name in found:
-            await _note(door, one, seen(one.pin, found).leads_to)
+            await _note(context, one, seen(one.pin, found).leads_to)
 
 
 def seen(pin: Pin, found: Mapping[str, str]) -> Pin:
@@ -81,11 +81,11 @@ def seen(pin: Pin, found: Mapping[str, str]) -> Pin:
     return replace(pin, leads_to=lead if lead != pin.room_id else None)
 
 
-async def _note(door: Door, one: Named, leads_to: str | None) -> None:
+async def _note(context: Context, one: Named, leads_to: str | None) -> None:
     pin, room = one.pin, one.room
     if pin.leads_to == leads_to:
         return
-    async with door.turn() as turn:
+    async with context.turn() as turn:
         if not await pins.seen(turn.tx, pin, leads_to):
             return
         now = (leads_to or "no room") if leads_to is not None else f"{pin.room_id} again"
@@ -94,7 +94,7 @@ async def _note(door: Door, one: Named, leads_to: str | None) -> None:
             where = wording.IN_CONFIG if pin.place.startswith(pins.CONFIG) else wording.IN_POLICY
             text = wording.alias_moved(where, room.label, pin.name, pin.room_id, leads_to)
             occasion = f"alias:{pin.place}:{pin.name}:{leads_to}:{turn.now}"
-            await settle.say(door, turn, room.management_room, occasion, text)
+            await settle.say(context, turn, room.management_room, occasion, text)
 
 
 async def _is_its_replacement(tx: Tx, pin: Pin, room: ProtectedRoom, leads_to: str) -> bool:
@@ -106,9 +106,9 @@ async def _is_its_replacement(tx: Tx, pin: Pin, room: ProtectedRoom, leads_to: s
 # --- for people -----------------------------------------------------------------------------------------------
 
 
-async def of_policy(door: Door, tx: Tx, room_id: str) -> list[Words]:
+async def of_policy(context: Context, tx: Tx, room_id: str) -> list[Words]:
     """The room that each alias in a policy means, and those that are not known yet."""
-    names = (await rules.in_force(door, tx, room_id)).policy.rooms_needed
+    names = (await rules.in_force(context, tx, room_id)).policy.rooms_needed
     pinned = await rules.named(tx, room_id)
     return [
         said(pinned[name]) if name in pinned else wording.not_known_yet(name)
@@ -117,10 +117,10 @@ async def of_policy(door: Door, tx: Tx, room_id: str) -> list[Words]:
     ]
 
 
-async def of_room(door: Door, tx: Tx, room: ProtectedRoom) -> list[Words]:
+async def of_room(context: Context, tx: Tx, room: ProtectedRoom) -> list[Words]:
     """The names of the config file for a room, and what of the names in its policy is not as it was."""
     moved = [pin for pin in (await rules.named(tx, room.room_id)).values() if pin.leads_to is not None]
-    return [said(pin) for pin in [*await of_entry(door, tx, room), *moved]]
+    return [said(pin) for pin in [*await of_entry(context, tx, room), *moved]]
 
 
 def said(pin: Pin) -> Words:

@@ -8,7 +8,7 @@ from knockbot.domain.ids import server_of
 from knockbot.domain.model import Answer, Effect, Kind, Request, Verdict
 from knockbot.domain.policy import NotifyRemote
 from knockbot.flow import rules
-from knockbot.flow.door import Door
+from knockbot.flow.context import Context
 from knockbot.store import effects
 from knockbot.store.db import Tx
 from knockbot.times import DAY
@@ -17,29 +17,29 @@ STAYS = 7 * DAY
 """Milliseconds that the bot stays in a room made to tell somebody, so that they can come and read."""
 
 
-async def planned(door: Door, tx: Tx, request: Request, answer: Answer) -> tuple[Effect, ...]:
+async def planned(context: Context, tx: Tx, request: Request, answer: Answer) -> tuple[Effect, ...]:
     """What tells an applicant from elsewhere that they were rejected; only once they are, since an answer may fall.
 
     At most once per applicant and day, and so many in all: what is beyond that is dropped without a word.
     """
-    if not _concerns(door, request, answer):
+    if not _concerns(context, request, answer):
         return ()
-    how = (await rules.in_force(door, tx, request.room_id)).policy.notify_remote
-    if how is NotifyRemote.OFF or not await _within_limits(door, tx, request.user_id):
+    how = (await rules.in_force(context, tx, request.room_id)).policy.notify_remote
+    if how is NotifyRemote.OFF or not await _within_limits(context, tx, request.user_id):
         return ()
-    return (plan.write(request, answer, door.now() // DAY),)
+    return (plan.write(request, answer, context.now() // DAY),)
 
 
-def _concerns(door: Door, request: Request, answer: Answer) -> bool:
+def _concerns(context: Context, request: Request, answer: Answer) -> bool:
     rejected = answer.verdict is Verdict.REJECT and answer.rule != SERVER_ACL
     return (
         rejected
         and request.kind is Kind.KNOCK
         and request.moved_from is None
-        and server_of(request.user_id) != door.home
+        and server_of(request.user_id) != context.home
     )
 
 
-async def _within_limits(door: Door, tx: Tx, user_id: str) -> bool:
-    told, in_all = await effects.told_since(tx, user_id, door.now() - DAY)
-    return told == 0 and in_all < door.settings.notices.per_day
+async def _within_limits(context: Context, tx: Tx, user_id: str) -> bool:
+    told, in_all = await effects.told_since(tx, user_id, context.now() - DAY)
+    return told == 0 and in_all < context.settings.notices.per_day

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from knockbot.domain.policy import Policy
 from knockbot.flow import rules
-from knockbot.flow.door import Door
+from knockbot.flow.context import Context
 from knockbot.flow.rules import InForce
 from knockbot.store import places
 from knockbot.store.db import Tx
@@ -50,10 +50,10 @@ class Place:
         return self.replaced_by is not None
 
 
-async def find(door: Door, tx: Tx, room_id: str) -> Place | None:
+async def find(context: Context, tx: Tx, room_id: str) -> Place | None:
     """The protected room with this id, if it is one."""
     found = await places.find(tx, room_id)
     if found is None:
         return None
-    in_force = await rules.of_revision(door, tx, room_id, found.newest)
+    in_force = await rules.of_revision(context, tx, room_id, found.newest)
     return Place(found.room, in_force, found.revision, found.replacement)

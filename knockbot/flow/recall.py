@@ -20,7 +20,7 @@ from knockbot.domain.records import Recorded
 from knockbot.engine.turn import Turn
 from knockbot.errors import Never
 from knockbot.flow import settle
-from knockbot.flow.door import Door, log
+from knockbot.flow.context import Context, log
 from knockbot.store import cards, effects, processes, requests, restores, rooms
 from knockbot.store.db import Tx
 from knockbot.times import MINUTE
@@ -57,41 +57,41 @@ class Memory(Protocol):
         """One knock, whether or not it still stands."""
 
 
-async def recall(door: Door, memory: Memory) -> None:
+async def recall(context: Context, memory: Memory) -> None:
     """Bring the records up to what was said since the back-up they come from, if they come from one.
 
     To be done before anything is handled, by one process. May raise `Later`.
     """
-    while (since := await _since(door)) is not None:
-        if not await processes.lease(door.db, LEASE):
+    while (since := await _since(context)) is not None:
+        if not await processes.lease(context.db, LEASE):
             await asyncio.sleep(1)  # another process is at it
             continue
         try:
-            await _recall_everywhere(door, memory, since)
+            await _recall_everywhere(context, memory, since)
         finally:
-            await processes.release(door.db, LEASE)
+            await processes.release(context.db, LEASE)
 
 
-async def _since(door: Door) -> int | None:
-    async with door.db.tx() as tx:
+async def _since(context: Context) -> int | None:
+    async with context.db.tx() as tx:
         return await restores.to_recall(tx)
 
 
-async def _recall_everywhere(door: Door, memory: Memory, since: int) -> None:
-    async with door.db.tx() as tx:
+async def _recall_everywhere(context: Context, memory: Memory, since: int) -> None:
+    async with context.db.tx() as tx:
         protected = await rooms.all_rooms(tx)
     managing = {room.management_room for room in protected}
     # Whoever had a room protected since has met the bot in a room that these records may not know.
-    elsewhere = set(await door.outside.joined_rooms()) - {room.room_id for room in protected}
+    elsewhere = set(await context.outside.joined_rooms()) - {room.room_id for room in protected}
     for room_id in sorted(managing | elsewhere):
-        lost = await _recall_room(door, memory, room_id, since)
-        async with door.turn() as turn:
+        lost = await _recall_room(context, memory, room_id, since)
+        async with context.turn() as turn:
             if lost:
                 await requests.skip_numbers(turn.tx, room_id, LOST_NUMBERS)
             if room_id in managing:
                 said = _restored(since, lost=lost)
-                await settle.say(door, turn, room_id, f"restored:{since}:{room_id}", said, aloud=True)
-    async with door.db.tx() as tx:
+                await settle.say(context, turn, room_id, f"restored:{since}:{room_id}", said, aloud=True)
+    async with context.db.tx() as tx:
         await restores.recalled(tx)
     log.warning("the records are those of a back-up; what I said since was read again in %d rooms", len(managing))
 
@@ -108,7 +108,7 @@ class _Shown:
     """The knock or the invite itself, as the room has it, where it is on no record."""
 
 
-async def _recall_room(door: Door, memory: Memory, room_id: str, since: int) -> bool:
+async def _recall_room(context: Context, memory: Memory, room_id: str, since: int) -> bool:
     """Read again what was said in one room; whether some of it cannot be read."""
     try:
         said = await memory.said(room_id, since - MARGIN)
@@ -116,26 +116,26 @@ async def _recall_room(door: Door, memory: Memory, room_id: str, since: int) -> 
         log.warning("cannot read what I said in %s since the back-up: %s", room_id, in_words(error.why))
         return True
     if said:
-        await _take_in(door, memory, room_id, [one for one in said if one.key])
-    async with door.db.tx() as tx:
+        await _take_in(context, memory, room_id, [one for one in said if one.key])
+    async with context.db.tx() as tx:
         return any([not one.key and not await effects.is_result(tx, one.event_id) for one in said])
 
 
-async def _take_in(door: Door, memory: Memory, room_id: str, said: Sequence[Said]) -> None:
+async def _take_in(context: Context, memory: Memory, room_id: str, said: Sequence[Said]) -> None:
     shown = _last_shown(said)
     for one in shown.values():
-        if await _is_new(door, room_id, one):
-            one.about = await _find(door, memory, one)
-    async with door.turn() as turn:
+        if await _is_new(context, room_id, one):
+            one.about = await _find(context, memory, one)
+    async with context.turn() as turn:
         for message in said:
             await _note(turn.tx, room_id, message)
         for number, one in sorted(shown.items()):
             await requests.count_from(turn.tx, room_id, number)
             request = await requests.by_number(turn.tx, room_id, number)
             if request is not None:
-                await _follow(door, turn, request, one)
+                await _follow(context, turn, request, one)
             elif one.about is not None:  # of the others, the look at the room tells
-                await _take_up(door, turn, room_id, one, one.about)
+                await _take_up(context, turn, room_id, one, one.about)
             await requests.count_from(turn.tx, room_id, number + 1)
 
 
@@ -164,40 +164,40 @@ async def _note(tx: Tx, room_id: str, message: Said) -> None:
         await cards.counted_edits(tx, int(edit[1]), int(edit[2]))
 
 
-async def _is_new(door: Door, room_id: str, one: _Shown) -> bool:
-    async with door.db.tx() as tx:
+async def _is_new(context: Context, room_id: str, one: _Shown) -> bool:
+    async with context.db.tx() as tx:
         kept = await rooms.find(tx, one.block["room_id"]) is not None
         return kept and await requests.by_number(tx, room_id, one.number) is None
 
 
-async def _find(door: Door, memory: Memory, one: _Shown) -> MemberChange | ThirdPartyInvite | None:
+async def _find(context: Context, memory: Memory, one: _Shown) -> MemberChange | ThirdPartyInvite | None:
     """What a request that is on no record was about, as the room has it."""
     room_id, event_id = one.block["room_id"], one.block["event_id"]
     try:
         if one.block["kind"] == Kind.KNOCK:
             return await memory.knock(room_id, event_id)
-        standing = [change.invite for change in await door.outside.third_parties(room_id)]
+        standing = [change.invite for change in await context.outside.third_parties(room_id)]
         return next((invite for invite in standing if invite is not None and invite.event_id == event_id), None)
     except Never:
         return None
 
 
 async def _take_up(
-    door: Door, turn: Turn, management_room: str, one: _Shown, about: MemberChange | ThirdPartyInvite
+    context: Context, turn: Turn, management_room: str, one: _Shown, about: MemberChange | ThirdPartyInvite
 ) -> None:
     """Put a request on record under the number it has in the room, with its card and what became of it."""
     if isinstance(about, MemberChange):
         before = await requests.latest(turn.tx, about.room_id, about.user_id)
         if before is not None and before.open:
             # They have knocked anew, under another number, so the first one was over; how, was not said.
-            await settle.settle(door, turn, before, State.WITHDRAWN, before.user_id)
+            await settle.settle(context, turn, before, State.WITHDRAWN, before.user_id)
         request = await requests.open_knock(turn.tx, management_room, about.as_knock(), one.at)
     elif await requests.by_token(turn.tx, about.room_id, about.token) is None:
         issued_by = one.block.get("issued_by")
         request = await requests.open_invite(turn.tx, management_room, about, one.at, issued_by=issued_by)
     else:
         return
-    await settle.record(turn, request, door.bot, Recorded.RECALLED)
+    await settle.record(turn, request, context.bot, Recorded.RECALLED)
     if one.card is not None:
         card = await cards.by_event(turn.tx, management_room, one.card)
         if card is None:
@@ -206,16 +206,16 @@ async def _take_up(
         await requests.put_on_card(turn.tx, request.id, card.id)
         await requests.shown(turn.tx, request.id, request.event_id)
     if one.block["state"] != State.PENDING:
-        by = one.block.get("by") or door.bot
+        by = one.block.get("by") or context.bot
         await requests.settled(turn.tx, request.id, State(one.block["state"]), by, turn.now)
 
 
-async def _follow(door: Door, turn: Turn, request: Request, one: _Shown) -> None:
+async def _follow(context: Context, turn: Turn, request: Request, one: _Shown) -> None:
     """What became of a request that is on record, in the words of then; of the rest the room tells."""
     state, about = State(one.block["state"]), (one.block["room_id"], one.block["user_id"] or "")
     moved = request.open and state in TOLD and about == (request.room_id, request.user_id)
     if moved:
-        await settle.settle(door, turn, request, state, one.block.get("by") or door.bot)
+        await settle.settle(context, turn, request, state, one.block.get("by") or context.bot)
 
 
 TOLD = frozenset(State) - {State.PENDING, State.REDEEMED}

@@ -11,65 +11,65 @@ from knockbot.domain.acl import ServerAcl
 from knockbot.domain.compare import Snapshot, compare
 from knockbot.flow import fitness, inviters, missed, place, rules, seeing, settle, successors, upgrading
 from knockbot.flow.checkup import NOT_THERE
-from knockbot.flow.door import Door
+from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.flow.rooms import is_in
 from knockbot.store import rooms
 from knockbot.store.rooms import ProtectedRoom
 
 
-async def reconcile(door: Door, room_id: str) -> None:
+async def reconcile(context: Context, room_id: str) -> None:
     """Bring the records of one protected room up to what the room says now. May raise `Later`."""
-    door.standings.forget(room_id)
-    async with door.db.tx() as tx:
+    context.standings.forget(room_id)
+    async with context.db.tx() as tx:
         protected = await rooms.find(tx, room_id) is not None
         managing = await rooms.is_management_room(tx, room_id)
     if managing:
-        await fitness.look_at_management(door, room_id)
+        await fitness.look_at_management(context, room_id)
     if not protected:
         return
-    if not await is_in(door, room_id):
-        async with door.turn() as turn:
-            await settle.trouble(door, turn, room_id, NOT_THERE)
+    if not await is_in(context, room_id):
+        async with context.turn() as turn:
+            await settle.trouble(context, turn, room_id, NOT_THERE)
         return
-    await rules.look_up(door, room_id)
-    async with door.db.tx() as tx:
-        there = await place.find(door, tx, room_id)
+    await rules.look_up(context, room_id)
+    async with context.db.tx() as tx:
+        there = await place.find(context, tx, room_id)
     if there is not None:
-        await _look(door, there)
+        await _look(context, there)
 
 
-async def _look(door: Door, there: Place) -> None:
-    seen, known = await seeing.the_room(door, there.room)
-    acl = await door.outside.server_acl(there.room_id)
-    await missed.the_room(door, there, seen, compare(seen, known), acl)
-    await _knocks(door, there, acl)
-    await _invites(door, there.room, seen)
-    await missed.unposted(door, there.room)
+async def _look(context: Context, there: Place) -> None:
+    seen, known = await seeing.the_room(context, there.room)
+    acl = await context.outside.server_acl(there.room_id)
+    await missed.the_room(context, there, seen, compare(seen, known), acl)
+    await _knocks(context, there, acl)
+    await _invites(context, there.room, seen)
+    await missed.unposted(context, there.room)
 
 
-async def _knocks(door: Door, there: Place, acl: ServerAcl) -> None:
+async def _knocks(context: Context, there: Place, acl: ServerAcl) -> None:
     room = there.room
-    seen, known = await seeing.its_knocks(door, there, acl)
+    seen, known = await seeing.its_knocks(context, there, acl)
     found = compare(seen, known)
-    await upgrading.go_on(door, room, found.upgrade, seen.tombstone, known.upgrade)
-    await successors.look(door, room)
-    await missed.knocks(door, there, found, seen.denied)
-    await missed.denied(door, there, found.denied, seen.denied)
-    async for gone, theirs in seeing.who_knocks_no_more(door, seen, known):
-        await missed.outcomes(door, compare(gone, theirs))
-    await missed.unposted(door, room)
-    async for card, (clicked, heard) in seeing.cards_with_clicks(door, room):
-        await missed.on_a_card(door, card, compare(clicked, heard))
-    await missed.expired(door, found.stale, known.oldest)
+    await upgrading.go_on(context, room, found.upgrade, seen.tombstone, known.upgrade)
+    await successors.look(context, room)
+    await missed.knocks(context, there, found, seen.denied)
+    await missed.denied(context, there, found.denied, seen.denied)
+    async for gone, theirs in seeing.who_knocks_no_more(context, seen, known):
+        await missed.outcomes(context, compare(gone, theirs))
+    await missed.unposted(context, room)
+    async for card, (clicked, heard) in seeing.cards_with_clicks(context, room):
+        await missed.on_a_card(context, card, compare(clicked, heard))
+    await missed.expired(context, found.stale, known.oldest)
 
 
-async def _invites(door: Door, room: ProtectedRoom, seen: Snapshot) -> None:
-    await missed.third_party_invites(door, room, compare(*await seeing.third_party_invites(door, room)))
-    await missed.who_came_in(door, compare(*await seeing.who_came_in(door, room)).redeemed)
-    async for portion in seeing.inviters(door, room, seen):
+async def _invites(context: Context, room: ProtectedRoom, seen: Snapshot) -> None:
+    await missed.third_party_invites(context, room, compare(*await seeing.third_party_invites(context, room)))
+    await missed.who_came_in(context, compare(*await seeing.who_came_in(context, room)).redeemed)
+    async for portion in seeing.inviters(context, room, seen):
         found = compare(*portion)
         for loss in found.fallen:
-            await inviters.fell(door, loss)
+            await inviters.fell(context, loss)
         for inviter in found.risen:
-            await inviters.rose(door, room.room_id, inviter)
+            await inviters.rose(context, room.room_id, inviter)

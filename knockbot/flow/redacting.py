@@ -9,21 +9,21 @@ from knockbot.domain.model import Redaction, Request
 from knockbot.domain.upgrades import Stage
 from knockbot.engine.turn import Handled, Turn
 from knockbot.flow import invites, settle
-from knockbot.flow.door import Door
+from knockbot.flow.context import Context
 from knockbot.store import cards, effects, requests, room_upgrades
 from knockbot.store.cards import Card
 
 
-async def redacted(door: Door, redaction: Redaction) -> Handled:
+async def redacted(context: Context, redaction: Redaction) -> Handled:
     """Take in a redaction, of whatever kind of event."""
-    theirs = redaction.sender != door.bot  # of what the bot redacts itself nothing follows
-    async with door.db.tx() as tx:
+    theirs = redaction.sender != context.bot  # of what the bot redacts itself nothing follows
+    async with context.db.tx() as tx:
         card = await cards.by_event(tx, redaction.room_id, redaction.redacts) if theirs else None
         edited = await cards.edited_by(tx, redaction.room_id, redaction.redacts) if theirs else None
         knock = await requests.by_knock(tx, redaction.room_id, redaction.redacts)
         asks = await room_upgrades.asked_by(tx, redaction.redacts)
     if card is None and edited is None and knock is None and asks is None:
-        return await invites.redacted(door, redaction)
+        return await invites.redacted(context, redaction)
 
     async def write(turn: Turn) -> None:
         if card is not None:
@@ -35,7 +35,7 @@ async def redacted(door: Door, redaction: Redaction) -> Handled:
             await forget_words(turn, knock)
         if asks is not None and asks.stage is Stage.OFFERED:
             await room_upgrades.ask_again(turn.tx, asks)
-            turn.after(partial(door.look_at, asks.policy_of or asks.room_id))
+            turn.after(partial(context.look_at, asks.policy_of or asks.room_id))
 
     return write
 

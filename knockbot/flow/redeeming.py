@@ -28,7 +28,7 @@ from knockbot.domain.records import ENDS, Recorded
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Later, Never
 from knockbot.flow import authority, invites, rules, settle
-from knockbot.flow.door import Door
+from knockbot.flow.context import Context
 from knockbot.flow.judge import judge
 from knockbot.store import audit, cards, requests, rooms
 from knockbot.store.rooms import ProtectedRoom
@@ -37,27 +37,27 @@ TAKEN_BACK = because("told.taken_back")
 """What somebody is told who was quicker than that."""
 
 
-async def redeemed(door: Door, change: MemberChange) -> Write[None]:
+async def redeemed(context: Context, change: MemberChange) -> Write[None]:
     """Somebody came in by a third-party invite: the story goes on under its number, and they are judged in turn.
 
     That they did is true however old the event is; where they stand by now is for the events after it.
     """
-    in_force = (await rules.look_up(door, change.room_id)).only(Kind.REDEEMED_INVITE)
-    async with door.db.tx() as tx:
+    in_force = (await rules.look_up(context, change.room_id)).only(Kind.REDEEMED_INVITE)
+    async with context.db.tx() as tx:
         known = await requests.by_token(tx, change.room_id, change.token or "")
-    invite = known.invite if known is not None and _is_of(known, change) else await _unseen(door, change)
-    if door.elsewhere.are_asked_about(change.room_id, change.token or ""):
+    invite = known.invite if known is not None and _is_of(known, change) else await _unseen(context, change)
+    if context.elsewhere.are_asked_about(change.room_id, change.token or ""):
         raise Later(because("keys.asked_now"), retry_after=1, unreachable=True)
-    ruled = await _judged(door, in_force, change, invite)
+    ruled = await _judged(context, in_force, change, invite)
     expected = _decided(known if known is not None and _is_of(known, change) else None, ruled)
-    refusal = await _refusal(door, change, expected)
-    inside = await _was_inside(door, change)
+    refusal = await _refusal(context, change, expected)
+    inside = await _was_inside(context, change)
 
     async def write(turn: Turn) -> None:
         room = await rooms.find(turn.tx, change.room_id)
         if room is None or await requests.redeemed_by(turn.tx, change.room_id, change.user_id, change.event_id):
             return
-        await _settle_knock(door, turn, change)
+        await _settle_knock(context, turn, change)
         before = await requests.by_token(turn.tx, change.room_id, change.token or "")
         before = before if before is not None and _is_of(before, change) else None
         decision = _decided(before, ruled)
@@ -68,7 +68,7 @@ async def redeemed(door: Door, change: MemberChange) -> Write[None]:
         nameless = ThirdPartyInvite(change.room_id, change.event_id, change.token or "", change.sender)
         request = await _its_request(turn, room, before, invite or nameless)
         request = await _goes_on(turn, request, change)
-        await _carry_out(door, turn, request, decision, before)
+        await _carry_out(context, turn, request, decision, before)
 
     return write
 
@@ -78,10 +78,10 @@ def _is_of(request: Request, change: MemberChange) -> bool:
     return request.invite is not None and request.invite.inviter == change.sender
 
 
-async def _unseen(door: Door, change: MemberChange) -> ThirdPartyInvite | None:
+async def _unseen(context: Context, change: MemberChange) -> ThirdPartyInvite | None:
     """An invite that nobody saw before it was redeemed, as far as it still stands."""
     try:
-        stands = await door.outside.third_party(change.room_id, change.token or "")
+        stands = await context.outside.third_party(change.room_id, change.token or "")
     except Never:
         return None
     invite = stands.invite if stands is not None else None
@@ -89,27 +89,27 @@ async def _unseen(door: Door, change: MemberChange) -> ThirdPartyInvite | None:
 
 
 async def _judged(
-    door: Door, in_force: rules.InForce, change: MemberChange, invite: ThirdPartyInvite | None
+    context: Context, in_force: rules.InForce, change: MemberChange, invite: ThirdPartyInvite | None
 ) -> Decision:
-    facts = await invites.facts_of(door, invite, in_force.policy) if invite is not None else None
-    return await judge(door, in_force, change.as_knock(), Kind.REDEEMED_INVITE, facts)
+    facts = await invites.facts_of(context, invite, in_force.policy) if invite is not None else None
+    return await judge(context, in_force, change.as_knock(), Kind.REDEEMED_INVITE, facts)
 
 
-async def _was_inside(door: Door, change: MemberChange) -> bool:
+async def _was_inside(context: Context, change: MemberChange) -> bool:
     """Whether they were in the room before. Whoever holds a key can sign for members too, and so put them out of it:
     that is nothing to punish them for."""
     before = change.replaced_membership
     if before is None and change.replaces is not None:
-        before = await door.outside.membership_of(change.room_id, change.replaces)
+        before = await context.outside.membership_of(change.room_id, change.replaces)
     return before is Membership.JOIN
 
 
-async def _settle_knock(door: Door, turn: Turn, change: MemberChange) -> None:
+async def _settle_knock(context: Context, turn: Turn, change: MemberChange) -> None:
     """They knocked, too: that is answered now, by whoever invited them."""
     knock = await requests.latest(turn.tx, change.room_id, change.user_id)
     state = outcome(knock, change) if knock is not None else None
     if knock is not None and state is not None:
-        await settle.settle(door, turn, knock, state, credited(knock, change, door.bot))
+        await settle.settle(context, turn, knock, state, credited(knock, change, context.bot))
 
 
 def _decided(before: Request | None, ruled: Decision) -> Decision:
@@ -120,11 +120,11 @@ def _decided(before: Request | None, ruled: Decision) -> Decision:
     return replace(_as_invited(before), missed=ruled.missed, author=author)
 
 
-async def _refusal(door: Door, change: MemberChange, decision: Decision) -> Notice | None:
+async def _refusal(context: Context, change: MemberChange, decision: Decision) -> Notice | None:
     """Why whoever had taken an invite back may not turn away who came in by it."""
     if decision.author is None or decision.rule != OTHERWISE or decision.verdict is Verdict.ACCEPT:
         return None
-    ruled = await authority.ruled(door, decision, change.as_knock(), Kind.REDEEMED_INVITE)
+    ruled = await authority.ruled(context, decision, change.as_knock(), Kind.REDEEMED_INVITE)
     return ruled.doubt if ruled.verdict is not decision.verdict else None
 
 
@@ -160,10 +160,12 @@ async def _goes_on(turn: Turn, request: Request, change: MemberChange) -> Reques
     return await requests.get(turn.tx, request.id)
 
 
-async def _carry_out(door: Door, turn: Turn, request: Request, decision: Decision, before: Request | None) -> None:
+async def _carry_out(
+    context: Context, turn: Turn, request: Request, decision: Decision, before: Request | None
+) -> None:
     word = before.answer if before is not None and decision.rule == OTHERWISE else None
-    await settle.carry_out(door, turn, request, decision, word=_followed(door, request, decision, word))
-    await invites.follow(door, turn, request.id)
+    await settle.carry_out(context, turn, request, decision, word=_followed(context, request, decision, word))
+    await invites.follow(context, turn, request.id)
     if decision.verdict is Verdict.FORWARD and request.card_id is not None:
         # Its card may be far up by now, and an edit calls nobody.
         card = await cards.get(turn.tx, request.card_id)
@@ -175,15 +177,15 @@ async def _carry_out(door: Door, turn: Turn, request: Request, decision: Decisio
             sponsor=User(request.sponsor),
         )
         occasion = f"came:{request.id}:{request.event_id}"
-        await settle.alarm(door, turn, request.room_id, occasion, said, about=request, reply_to=card.event_id)
+        await settle.alarm(context, turn, request.room_id, occasion, said, about=request, reply_to=card.event_id)
 
 
-def _followed(door: Door, request: Request, decision: Decision, word: Answer | None) -> Answer | None:
+def _followed(context: Context, request: Request, decision: Decision, word: Answer | None) -> Answer | None:
     """The word on the invite as one on its guest: it stays that of whoever let the invite stand, or took it back.
 
     None where there was no such word, or where the invite fell with its inviter.
     """
-    if word is None or (word.by == door.bot and word.rule is None):
+    if word is None or (word.by == context.bot and word.rule is None):
         return None
     reason = word.reason if word.verdict is decision.verdict is Verdict.ACCEPT else decision.reason
     told = decision.told

@@ -19,7 +19,7 @@ from knockbot.domain.words import NOTHING, Said, Words
 from knockbot.engine.turn import Handled, Turn, Write
 from knockbot.errors import ActionError, Never
 from knockbot.flow import hints, invites, journal, place, refusals, settle
-from knockbot.flow.door import Door
+from knockbot.flow.context import Context
 from knockbot.flow.rooms import is_denied, is_in, is_joined
 from knockbot.flow.standings import Standing
 from knockbot.store import cards, inbox, requests, room_upgrades, rooms
@@ -27,36 +27,36 @@ from knockbot.store.db import Tx
 from knockbot.times import DAY, MINUTE
 
 
-async def objection(door: Door, wish: Wish, request: Request) -> Said | None:
+async def objection(context: Context, wish: Wish, request: Request) -> Said | None:
     """Why this may not be done now, by this person or by the bot; `None` if nothing stands in the way."""
     what = f"{wish.verdict} #{request.number}"
-    return await journal.refusing(_objection(door, wish, request), wish.actor, what, request.room_id)
+    return await journal.refusing(_objection(context, wish, request), wish.actor, what, request.room_id)
 
 
-async def _objection(door: Door, wish: Wish, request: Request) -> Said | None:
-    async with door.db.tx() as tx:
+async def _objection(context: Context, wish: Wish, request: Request) -> Said | None:
+    async with context.db.tx() as tx:
         room = await settle.called(tx, request.room_id)
-    if not await is_in(door, request.room_id):
-        return refusals.cannot_look(room, door.bot)
-    if not await is_joined(door, request.room_id, wish.actor):
+    if not await is_in(context, request.room_id):
+        return refusals.cannot_look(room, context.bot)
+    if not await is_joined(context, request.room_id, wish.actor):
         return refusals.not_a_member(room)
-    async with door.db.tx() as tx:
+    async with context.db.tx() as tx:
         replaced = request.kind is Kind.KNOCK and await room_upgrades.find(tx, request.room_id) is not None
     if replaced and wish.verdict is Verdict.ACCEPT and request.awaits_moderators:
         return wording.was_replaced(room.label)
     accepts = wish.verdict is Verdict.ACCEPT and request.awaits_moderators
-    if accepts and await is_denied(door, request.room_id, request.user_id):
+    if accepts and await is_denied(context, request.room_id, request.user_id):
         return wording.denied_by_acl(server_of(request.user_id), room.label)
-    powers = await door.outside.powers(request.room_id)
-    door.standings.note(request.room_id, wish.actor, Standing(joined=True, powers=powers), door.now())
+    powers = await context.outside.powers(request.room_id)
+    context.standings.note(request.room_id, wish.actor, Standing(joined=True, powers=powers), context.now())
     theirs = powers.to_answer(wish.actor, wish.verdict, request.subject, request.judged_as)
     if theirs is not None:
         return refusals.lacks_power(wish.actor, theirs, room)
-    mine = powers.to_answer(door.bot, wish.verdict, request.subject, request.judged_as)
-    return refusals.bot_lacks_power(door.bot, mine, room) if mine is not None else None
+    mine = powers.to_answer(context.bot, wish.verdict, request.subject, request.judged_as)
+    return refusals.bot_lacks_power(context.bot, mine, room) if mine is not None else None
 
 
-async def take(door: Door, turn: Turn, wish: Wish, request_id: int) -> Said | None:
+async def take(context: Context, turn: Turn, wish: Wish, request_id: int) -> Said | None:
     """Bind the request to this answer; the words say why not, where something came before it.
 
     To be called in the transaction that ends the handling of the moderator's event.
@@ -75,21 +75,21 @@ async def take(door: Door, turn: Turn, wish: Wish, request_id: int) -> Said | No
         request.event_id,
         reason=wish.reason or None,
         cause=wish.cause,
-        doubtful=wish.verdict is Verdict.ACCEPT and _may_have_withdrawn(door, request),
+        doubtful=wish.verdict is Verdict.ACCEPT and _may_have_withdrawn(context, request),
         instead=request.answer is not None and request.kind is Kind.KNOCK,
     )
     if request.answer is not None:
         why = because("overtaken.instead", user=User(wish.actor), verdict=Term(wish.verdict))
         await settle.take_back_answer(turn, request, why)
-    await settle.give_answer(door, turn, request, answer)
+    await settle.give_answer(context, turn, request, answer)
     if request.invite is not None:
-        await invites.follow(door, turn, request.id)
+        await invites.follow(context, turn, request.id)
     if answer.doubtful:
         card = await cards.get(turn.tx, request.card_id) if request.card_id is not None else None
         about = card.event_id if card is not None else wish.cause
         occasion = f"doubtful:{request.id}:{wish.cause}"
         text = wording.may_have_withdrawn(request)
-        await settle.say(door, turn, request.management_room, occasion, text, about=request, reply_to=about)
+        await settle.say(context, turn, request.management_room, occasion, text, about=request, reply_to=about)
     return None
 
 
@@ -106,10 +106,10 @@ OLD = DAY
 """A knock from another server that is older than this (milliseconds) may have been taken back there."""
 
 
-def _may_have_withdrawn(door: Door, request: Request) -> bool:
+def _may_have_withdrawn(context: Context, request: Request) -> bool:
     """Whether the applicant may long have given up, with nobody to tell us: their server passes that on to none."""
-    remote = request.kind is Kind.KNOCK and server_of(request.user_id) != door.home
-    return remote and door.now() - request.changed_at > OLD
+    remote = request.kind is Kind.KNOCK and server_of(request.user_id) != context.home
+    return remote and context.now() - request.changed_at > OLD
 
 
 async def _could_see(tx: Tx, wish: Wish, request: Request) -> bool:
@@ -137,33 +137,33 @@ OVERDUE = MINUTE
 """Milliseconds after which an edit that the homeserver has not told of is taken as one that it forgot to."""
 
 
-async def reacted(door: Door, reaction: Reaction) -> Handled:
+async def reacted(context: Context, reaction: Reaction) -> Handled:
     """A reaction in a room: an answer, or perhaps nearly one."""
-    return await clicked(door, reaction) or _hinting(door, reaction)
+    return await clicked(context, reaction) or _hinting(context, reaction)
 
 
-def _hinting(door: Door, reaction: Reaction) -> Write[None] | None:
+def _hinting(context: Context, reaction: Reaction) -> Write[None] | None:
     """A hint for who clicked on a card in a way that means no answer."""
-    if reaction.sender == door.bot:
+    if reaction.sender == context.bot:
         return None
     if reaction.key not in REACTIONS and not hints.is_almost_an_answer(reaction.key):
         return None
 
     async def write(turn: Turn) -> None:
-        await hint(door, turn, reaction.room_id, reaction.target, reaction.sender)
+        await hint(context, turn, reaction.room_id, reaction.target, reaction.sender)
 
     return write
 
 
-async def clicked(door: Door, reaction: Reaction) -> Write[None] | None:
+async def clicked(context: Context, reaction: Reaction) -> Write[None] | None:
     """The answer that a reaction is: one of ours, on a card, about a request that waits for one."""
     verdict = REACTIONS.get(reaction.key)
-    request = await _request_meant(door, reaction) if verdict and reaction.sender != door.bot else None
+    request = await _request_meant(context, reaction) if verdict and reaction.sender != context.bot else None
     if verdict is None or request is None:
         return None
     wish = Wish(reaction.sender, verdict, reaction.event_id)
     try:
-        refusal: Said | None = await objection(door, wish, request)
+        refusal: Said | None = await objection(context, wish, request)
     except Never as error:  # as when the bot was put out of the protected room
         refusal = refusals.failed(error.why)
 
@@ -172,19 +172,19 @@ async def clicked(door: Door, reaction: Reaction) -> Write[None] | None:
             occasion = f"refused:{request.id}:{reaction.sender}:{verdict}"  # said once, however often they click
         else:
             occasion = f"reply:{reaction.event_id}"
-        why = refusal if refusal is not None else await take(door, turn, wish, request.id)
+        why = refusal if refusal is not None else await take(context, turn, wish, request.id)
         if why is not None:
-            await settle.say(door, turn, reaction.room_id, occasion, why, about=request, reply_to=reaction.target)
+            await settle.say(context, turn, reaction.room_id, occasion, why, about=request, reply_to=reaction.target)
 
     return write
 
 
-async def _request_meant(door: Door, reaction: Reaction) -> Request | None:
+async def _request_meant(context: Context, reaction: Reaction) -> Request | None:
     """The request that a click on this card is about: the one it shows, or the newest of one applicant.
 
     A card that many applicants share takes no clicks: nobody should let in a crowd by one of them.
     """
-    async with door.db.tx() as tx:
+    async with context.db.tx() as tx:
         card = await cards.pointed_at(tx, reaction.room_id, reaction.target)
         shown = await requests.on_card(tx, card.id, held=False) if card else []
         if card is None or await rooms.find(tx, card.room_id) is None:
@@ -199,7 +199,7 @@ def takes_clicks(shown: Sequence[Request]) -> bool:
     )
 
 
-async def hint(door: Door, turn: Turn, room_id: str, event_id: str, who: str) -> None:
+async def hint(context: Context, turn: Turn, room_id: str, event_id: str, who: str) -> None:
     """Tell somebody how the card they reacted or replied to is answered; nothing where it waits for no answer."""
     card = await cards.pointed_at(turn.tx, room_id, event_id)
     if card is None or await rooms.find(turn.tx, card.room_id) is None:
@@ -211,7 +211,7 @@ async def hint(door: Door, turn: Turn, room_id: str, event_id: str, who: str) ->
         kind = hints.Hint.CLICKS if clicks else hints.Hint.NUMBERS
         command = Code(f"!kb accept {waiting[-1].number}")
         text = notice("hint.clicks", command=command) if clicks else notice("hint.numbers", command=command)
-        await hints.give(door, turn, kind, text, room_id=room_id, to=who, reply_to=event_id)
+        await hints.give(context, turn, kind, text, room_id=room_id, to=who, reply_to=event_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,25 +222,25 @@ class Outlook:
     missing: Words = NOTHING
 
 
-async def outlook(door: Door, request: Request) -> Outlook:
+async def outlook(context: Context, request: Request) -> Outlook:
     """What the bot could do about a request now."""
-    async with door.db.tx() as tx:
-        there = await place.find(door, tx, request.room_id)
+    async with context.db.tx() as tx:
+        there = await place.find(context, tx, request.room_id)
     label = there.label if there is not None else request.room_id
     replaced = there is not None and there.is_replaced
     try:
-        if not await is_in(door, request.room_id):
-            return Outlook((), wording.cannot_answer_from_outside(label, door.bot))
-        powers = await door.outside.powers(request.room_id)
-        denied = await is_denied(door, request.room_id, request.user_id)
+        if not await is_in(context, request.room_id):
+            return Outlook((), wording.cannot_answer_from_outside(label, context.bot))
+        powers = await context.outside.powers(request.room_id)
+        denied = await is_denied(context, request.room_id, request.user_id)
     except ActionError:
         return Outlook(tuple(ACT_OF))
-    found = tuple(possible(powers, door.bot, [request], barred=denied or replaced))
+    found = tuple(possible(powers, context.bot, [request], barred=denied or replaced))
     if Verdict.ACCEPT in found:
         return Outlook(found)
-    lacking = powers.to_answer(door.bot, Verdict.ACCEPT, request.subject, request.judged_as)
+    lacking = powers.to_answer(context.bot, Verdict.ACCEPT, request.subject, request.judged_as)
     if lacking is not None:
-        return Outlook(found, wording.cannot_accept(door.bot, lacking, label, anything=bool(found)))
+        return Outlook(found, wording.cannot_accept(context.bot, lacking, label, anything=bool(found)))
     denial = wording.denied_by_acl(server_of(request.user_id), label)
     return Outlook(found, wording.was_replaced(label) if replaced else denial)
 

@@ -10,51 +10,51 @@ from knockbot.domain.ids import RoomReference, server_of
 from knockbot.domain.model import Known, Membership, Truth
 from knockbot.domain.notices import Letters, because
 from knockbot.errors import ActionError, Never
-from knockbot.flow.door import Door
+from knockbot.flow.context import Context
 
 
-async def is_joined(door: Door, room_id: str, user_id: str) -> bool:
+async def is_joined(context: Context, room_id: str, user_id: str) -> bool:
     """Whether a user is joined to a room at this moment. Raises `Never` where the bot may not look."""
-    member = await door.outside.member(room_id, user_id)
+    member = await context.outside.member(room_id, user_id)
     return member is not None and member.membership is Membership.JOIN
 
 
-async def is_in(door: Door, room_id: str) -> bool:
+async def is_in(context: Context, room_id: str) -> bool:
     """Whether the bot itself is joined to a room at this moment, so that it sees what is true there."""
     try:
-        return await is_joined(door, room_id, door.bot)
+        return await is_joined(context, room_id, context.bot)
     except Never:  # it may not even look
         return False
 
 
-async def is_member(door: Door, room_id: str, user_id: str, *, called: str = "") -> Known:
+async def is_member(context: Context, room_id: str, user_id: str, *, called: str = "") -> Known:
     """Whether a user is joined to a room, as a fact for a policy: unknown where the bot does not see what is true.
 
     `called` is what the policy calls the room.
     """
     called = called or room_id
     try:
-        if not await is_joined(door, room_id, door.bot):
+        if not await is_joined(context, room_id, context.bot):
             return Known(Truth.UNKNOWN, because("unknown.not_there", room=Letters(called)))
-        joined = await is_joined(door, room_id, user_id)
+        joined = await is_joined(context, room_id, user_id)
     except ActionError as error:
         return Known(Truth.UNKNOWN, because("unknown.room", room=Letters(called), why=error.why))
     return Known(Truth.TRUE if joined else Truth.FALSE)
 
 
-async def is_denied(door: Door, room_id: str, user_id: str) -> bool:
+async def is_denied(context: Context, room_id: str, user_id: str) -> bool:
     """Whether a room takes nothing from a user's server at this moment; our own is not asked about."""
-    if server_of(user_id) in ("", door.home):
+    if server_of(user_id) in ("", context.home):
         return False
-    return (await door.outside.server_acl(room_id)).denies_user(user_id, home=door.home)
+    return (await context.outside.server_acl(room_id)).denies_user(user_id, home=context.home)
 
 
-async def locate(door: Door, reference: RoomReference, by: str | None = None) -> tuple[str, tuple[str, ...]]:
+async def locate(context: Context, reference: RoomReference, by: str | None = None) -> tuple[str, tuple[str, ...]]:
     """The room that is meant now, and servers to reach it by. Raises `ActionError`.
 
     What aliases mean in policies stays as it was pinned: nobody can change that by asking for protection.
     """
     if not reference.room.startswith("#"):
         return reference.room, reference.via
-    room_id, servers = await door.elsewhere.resolve(door.outside, reference.room, by, afresh=True)
+    room_id, servers = await context.elsewhere.resolve(context.outside, reference.room, by, afresh=True)
     return room_id, (server_of(reference.room), *servers, *reference.via)

@@ -18,7 +18,7 @@ from knockbot.domain.words import Said, Words, lines
 from knockbot.engine.turn import Turn
 from knockbot.errors import ActionError
 from knockbot.flow import journal, refusals, rules, settle
-from knockbot.flow.door import Door
+from knockbot.flow.context import Context
 from knockbot.flow.rooms import is_in, is_joined
 from knockbot.flow.standings import Standing
 from knockbot.store import pins, policies
@@ -48,7 +48,7 @@ class Sound:
     meant: Mapping[str, str]
 
 
-async def examined(door: Door, change: Change) -> Sound | Said:
+async def examined(context: Context, change: Change) -> Sound | Said:
     """The change, ready to be put in force, or why it is not.
 
     Raises `Fault` for a mistake in it.
@@ -56,33 +56,33 @@ async def examined(door: Door, change: Change) -> Sound | Said:
     if change.room.locked:
         return refusals.locked(Room(change.room.room_id, change.room.label))
     room_id = change.room.room_id
-    stranger = await journal.refusing(_is_a_stranger(door, change), change.author, "policy set", room_id)
+    stranger = await journal.refusing(_is_a_stranger(context, change), change.author, "policy set", room_id)
     if stranger is not None:
         return stranger
     # Only now, and at the expense of the room where it was asked for: to read the longest text that fits into a message
     # takes a second.
-    policy = await door.workbench.work_out(change.room.management_room, partial(read_policy, change.text))
-    lacking = _lacks_power(door, change, policy)
+    policy = await context.workbench.work_out(change.room.management_room, partial(read_policy, change.text))
+    lacking = _lacks_power(context, change, policy)
     refusal = await journal.refusing(lacking, change.author, "policy set", room_id)
     if refusal is not None:
         return refusal
-    meant = await _rooms_meant(door, change, policy)
+    meant = await _rooms_meant(context, change, policy)
     return meant if isinstance(meant, Said) else Sound(change, policy, meant)
 
 
-async def _is_a_stranger(door: Door, change: Change) -> Said | None:
+async def _is_a_stranger(context: Context, change: Change) -> Said | None:
     room = change.room
-    if not await is_in(door, room.room_id):
-        return refusals.cannot_look(Room(room.room_id, room.label), door.bot)
-    joined = await is_joined(door, room.room_id, change.author)
+    if not await is_in(context, room.room_id):
+        return refusals.cannot_look(Room(room.room_id, room.label), context.bot)
+    joined = await is_joined(context, room.room_id, change.author)
     return None if joined else refusals.not_a_member(Room(room.room_id, room.label))
 
 
-async def _lacks_power(door: Door, change: Change, policy: Policy) -> Said | None:
+async def _lacks_power(context: Context, change: Change, policy: Policy) -> Said | None:
     """The author must be able to do all that the policy may do, and to change the room's join rule."""
     room = change.room
-    powers = await door.outside.powers(room.room_id)
-    door.standings.note(room.room_id, change.author, Standing(joined=True, powers=powers), door.now())
+    powers = await context.outside.powers(room.room_id)
+    context.standings.note(room.room_id, change.author, Standing(joined=True, powers=powers), context.now())
     level = powers.level(change.author)
     for verdict, path in verdict_paths(policy):
         if level < powers.needed(verdict):
@@ -101,7 +101,7 @@ async def _place(change: Change, path: Path | None = None, *, names: str = "") -
     return await asyncio.to_thread(place_in_policy, change.text, find)
 
 
-async def _rooms_meant(door: Door, change: Change, policy: Policy) -> Mapping[str, str] | Said:
+async def _rooms_meant(context: Context, change: Change, policy: Policy) -> Mapping[str, str] | Said:
     """The room that each name in a policy means now, or why one of them may not stand there.
 
     A policy must not find out for its author who is in a room that the author is not in.
@@ -109,45 +109,45 @@ async def _rooms_meant(door: Door, change: Change, policy: Policy) -> Mapping[st
     meant: dict[str, str] = {}
     for reference in policy.rooms_needed:
         try:
-            meant[reference] = change.meant.get(reference) or await _room_meant(door, change, reference)
-            refusal = await _unfit_to_name(door, change, reference, meant[reference])
+            meant[reference] = change.meant.get(reference) or await _room_meant(context, change, reference)
+            refusal = await _unfit_to_name(context, change, reference, meant[reference])
         except ActionError:
-            refusal = await _not_in(door, change, reference)
+            refusal = await _not_in(context, change, reference)
         if refusal is not None:
             return refusal
     return {name: room_id for name, room_id in meant.items() if name != room_id}
 
 
-async def _room_meant(door: Door, change: Change, reference: str) -> str:
+async def _room_meant(context: Context, change: Change, reference: str) -> str:
     if not is_alias(reference):
         return reference
-    return (await door.elsewhere.resolve(door.outside, reference, change.author, afresh=True))[0]
+    return (await context.elsewhere.resolve(context.outside, reference, change.author, afresh=True))[0]
 
 
-async def _unfit_to_name(door: Door, change: Change, reference: str, room_id: str) -> Said | None:
-    if not await may_name(door, change.author, room_id):
-        return await _not_in(door, change, reference)
+async def _unfit_to_name(context: Context, change: Change, reference: str, room_id: str) -> Said | None:
+    if not await may_name(context, change.author, room_id):
+        return await _not_in(context, change, reference)
     if reference in change.meant:
         return None  # it stays what it is, and whether it was replaced is asked about (`successors.py`)
-    tombstone = await door.outside.tombstone(room_id)
+    tombstone = await context.outside.tombstone(room_id)
     if tombstone is None:
         return None
     return wording.named_room_is_replaced(await _place(change, names=reference), reference, tombstone.replacement)
 
 
-async def may_name(door: Door, author: str, room_id: str) -> bool:
+async def may_name(context: Context, author: str, room_id: str) -> bool:
     """Whether a policy of this author may ask who is in a room: the author is in there, and the bot, which looks."""
-    return await is_in(door, room_id) and await is_joined(door, room_id, author)
+    return await is_in(context, room_id) and await is_joined(context, room_id, author)
 
 
-async def _not_in(door: Door, change: Change, reference: str) -> Words:
-    return wording.not_in_named_room(await _place(change, names=reference), reference, door.bot)
+async def _not_in(context: Context, change: Change, reference: str) -> Words:
+    return wording.not_in_named_room(await _place(change, names=reference), reference, context.bot)
 
 
-async def put_in_force(door: Door, turn: Turn, sound: Sound) -> Words:
+async def put_in_force(context: Context, turn: Turn, sound: Sound) -> Words:
     """Write the new revision and what its names mean, in the transaction that ends the handling of the command."""
     change, room_id = sound.change, sound.change.room.room_id
-    old = (await rules.in_force(door, turn.tx, room_id)).policy
+    old = (await rules.in_force(context, turn.tx, room_id)).policy
     before = await rules.named(turn.tx, room_id)
     revision = await policies.revise(
         turn.tx,
@@ -158,7 +158,7 @@ async def put_in_force(door: Door, turn: Turn, sound: Sound) -> Words:
         cause=change.cause,
         language=sound.policy.language,
     )
-    door.policies.expect(room_id, change.text, sound.policy)
+    context.policies.expect(room_id, change.text, sound.policy)
     await pins.take(turn.tx, pins.of_revision(room_id, revision), sound.meant)
     kind, detail = Recorded.POLICY_SET, Detail(revision=revision)
     if sound.meant:

@@ -11,7 +11,7 @@ from knockbot.domain.ids import is_alias
 from knockbot.domain.languages import Language, spoken_here
 from knockbot.domain.model import Kind
 from knockbot.domain.policy import Policy, Reasons
-from knockbot.flow.door import Door
+from knockbot.flow.context import Context
 from knockbot.store import pins, policies
 from knockbot.store.db import Tx
 from knockbot.store.policies import Revision
@@ -41,63 +41,63 @@ class InForce:
         return replace(self, policy=self.policy.only(kind))
 
 
-async def written(door: Door, tx: Tx, room_id: str) -> Written:
+async def written(context: Context, tx: Tx, room_id: str) -> Written:
     """The text of the policy of a protected room: its newest revision, else the default of the config file."""
     revision = await policies.current(tx, room_id)
     if revision is None:
-        return Written(door.settings.defaults.policy.text, "the default")
+        return Written(context.settings.defaults.policy.text, "the default")
     return Written(revision.text, f"revision {revision.revision} by {policies.named(revision.author)}")
 
 
-async def look_up(door: Door, room_id: str) -> InForce:
+async def look_up(context: Context, room_id: str) -> InForce:
     """The policy in force in a protected room. Raises `Busy` where it has to be compiled first and that has to wait."""
-    async with door.db.tx() as tx:
-        found = await known(door, tx, room_id)
+    async with context.db.tx() as tx:
+        found = await known(context, tx, room_id)
         revision = await policies.current(tx, room_id) if found is None else None
     if found is not None:
         return found
     assert revision is not None  # without one the default is in force, and that is known
-    policy = door.policies.expected(room_id, revision.text)
+    policy = context.policies.expected(room_id, revision.text)
     if policy is None:
-        policy = await door.workbench.work_out(room_id, partial(read_known_policy, revision.text))
-    return _keep(door, revision, policy)
+        policy = await context.workbench.work_out(room_id, partial(read_known_policy, revision.text))
+    return _keep(context, revision, policy)
 
 
-async def known(door: Door, tx: Tx, room_id: str) -> InForce | None:
+async def known(context: Context, tx: Tx, room_id: str) -> InForce | None:
     """The policy in force in a protected room, if it is compiled already."""
-    return _known(door, room_id, await policies.newest(tx, room_id))
+    return _known(context, room_id, await policies.newest(tx, room_id))
 
 
-def _known(door: Door, room_id: str, newest: tuple[int, str] | None) -> InForce | None:
+def _known(context: Context, room_id: str, newest: tuple[int, str] | None) -> InForce | None:
     if newest is None:
-        return InForce(door.settings.defaults.policy.policy)
+        return InForce(context.settings.defaults.policy.policy)
     revision, author = newest
-    policy = door.policies.find(room_id, revision)
+    policy = context.policies.find(room_id, revision)
     place = pins.of_revision(room_id, revision)
     return InForce(policy, _acting(author), place) if policy is not None else None
 
 
-async def in_force(door: Door, tx: Tx, room_id: str) -> InForce:
+async def in_force(context: Context, tx: Tx, room_id: str) -> InForce:
     """The policy in force in a protected room, in the midst of a transaction.
 
     Where it is not compiled, as when another process has put it in force a moment ago, the transaction waits for that:
     what judges takes it by `look_up` before.
     """
-    return await of_revision(door, tx, room_id, await policies.newest(tx, room_id))
+    return await of_revision(context, tx, room_id, await policies.newest(tx, room_id))
 
 
-async def of_revision(door: Door, tx: Tx, room_id: str, newest: tuple[int, str] | None) -> InForce:
+async def of_revision(context: Context, tx: Tx, room_id: str, newest: tuple[int, str] | None) -> InForce:
     """The same where the number and the author of the room's own policy are at hand; none for the default."""
-    found = _known(door, room_id, newest)
+    found = _known(context, room_id, newest)
     if found is not None:
         return found
     revision = await policies.current(tx, room_id)
     assert revision is not None  # without one the default is in force, and that is known
-    return _keep(door, revision, await asyncio.to_thread(read_known_policy, revision.text))
+    return _keep(context, revision, await asyncio.to_thread(read_known_policy, revision.text))
 
 
-def _keep(door: Door, revision: Revision, policy: Policy) -> InForce:
-    door.policies.keep(revision.room_id, revision.revision, policy)
+def _keep(context: Context, revision: Revision, policy: Policy) -> InForce:
+    context.policies.keep(revision.room_id, revision.revision, policy)
     return InForce(policy, _acting(revision.author), pins.of_revision(revision.room_id, revision.revision))
 
 
@@ -111,9 +111,9 @@ async def named(tx: Tx, room_id: str) -> dict[str, pins.Pin]:
     return await pins.at(tx, pins.DEFAULT_POLICY if revision is None else pins.of_revision(room_id, revision))
 
 
-async def meant(door: Door, tx: Tx, room_id: str) -> dict[str, str]:
+async def meant(context: Context, tx: Tx, room_id: str) -> dict[str, str]:
     """The rooms that the policy of a protected room means, by the names in it, as far as they are known."""
-    return await meant_by(tx, await in_force(door, tx, room_id))
+    return await meant_by(tx, await in_force(context, tx, room_id))
 
 
 async def meant_by(tx: Tx, policy: InForce) -> dict[str, str]:
@@ -126,14 +126,14 @@ async def meant_by(tx: Tx, policy: InForce) -> dict[str, str]:
     return ids | {name: pinned[name].room_id for name in names if name in pinned}
 
 
-async def language(door: Door, tx: Tx, *room_ids: str) -> Language:
+async def language(context: Context, tx: Tx, *room_ids: str) -> Language:
     """In which language the moderators of protected rooms are written to: that of the policies, if it is one."""
     own = await policies.languages(tx, room_ids)
-    defaults = door.settings.defaults
+    defaults = context.settings.defaults
     found = {own.get(room_id, defaults.policy.policy.language) or defaults.language for room_id in room_ids}
     return spoken_here(found.pop()) if len(found) == 1 else defaults.language
 
 
-async def hides_reasons(door: Door, tx: Tx, room_id: str) -> bool:
+async def hides_reasons(context: Context, tx: Tx, room_id: str) -> bool:
     """Whether the policy of a protected room has reasons hidden."""
-    return (await in_force(door, tx, room_id)).policy.reasons is Reasons.HIDDEN
+    return (await in_force(context, tx, room_id)).policy.reasons is Reasons.HIDDEN

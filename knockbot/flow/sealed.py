@@ -14,7 +14,7 @@ from knockbot.engine.inbox import Unread
 from knockbot.engine.turn import WAITS, Handled, Turn, Write
 from knockbot.errors import Never, SetAside
 from knockbot.flow import settle
-from knockbot.flow.door import Door, log
+from knockbot.flow.context import Context, log
 from knockbot.store import encryption, inbox, rooms
 from knockbot.store.inbox import Waiting
 from knockbot.times import DAY, MINUTE
@@ -88,7 +88,7 @@ class NoKeys:
         """Nobody is asked."""
 
 
-async def read(door: Door, keys: Keys, waiting: Waiting, event: Mapping[str, Any]) -> Opened | Unread:
+async def read(context: Context, keys: Keys, waiting: Waiting, event: Mapping[str, Any]) -> Opened | Unread:
     """What was said in an encrypted event, or what is to be done about it unread.
 
     Raises `SetAside` for what is no message at all.
@@ -97,27 +97,27 @@ async def read(door: Door, keys: Keys, waiting: Waiting, event: Mapping[str, Any
     if "state_key" in event or not isinstance(sender, str) or not is_user_id(sender) or not waiting.room_id:
         raise SetAside(because("event.no_message"))
     try:
-        opened = await _open(door, keys, waiting, event)
+        opened = await _open(context, keys, waiting, event)
     except KeyMissing as missing:
-        return Unread(await _go_without(door, keys, waiting, event, missing))
+        return Unread(await _go_without(context, keys, waiting, event, missing))
     except Unreadable as error:
         log.info("%s in %s cannot be read: %s", waiting.event_id, waiting.room_id, in_words(error.why))
-        return Unread(_saying_so(door, waiting, sender, error.why))
+        return Unread(_saying_so(context, waiting, sender, error.why))
     return opened if opened.event.get("type") in READ_INSIDE else Unread(None)
 
 
-async def _open(door: Door, keys: Keys, waiting: Waiting, event: Mapping[str, Any]) -> Opened:
+async def _open(context: Context, keys: Keys, waiting: Waiting, event: Mapping[str, Any]) -> Opened:
     """Open it, or note that it waits: and look once more then, for the key may have come between the two."""
     sender = str(event["sender"])
     try:
         return await keys.open(event)
     except KeyMissing as missing:
-        if waiting.session is not None or sender == door.bot:
+        if waiting.session is not None or sender == context.bot:
             raise
-        async with door.db.tx() as tx:
+        async with context.db.tx() as tx:
             if await inbox.without_key(tx, waiting.room_id, sender) >= MOST_WITHOUT_KEY:
                 raise Unreadable(NO_KEY) from missing
-            due_at = door.now() + SOON
+            due_at = context.now() + SOON
             await inbox.wait_for_key(tx, waiting.event_id, sender, missing.session, due_at, asked=False)
         keys.look_for_mail()
     return await keys.open(event)
@@ -130,33 +130,33 @@ MOST_WITHOUT_KEY = 50
 
 
 async def _go_without(
-    door: Door, keys: Keys, waiting: Waiting, event: Mapping[str, Any], missing: KeyMissing
+    context: Context, keys: Keys, waiting: Waiting, event: Mapping[str, Any], missing: KeyMissing
 ) -> Handled:
     """Without its key: wait, then ask and wait longer, then say so. What the bot itself said is not asked for."""
     sender, session = str(event["sender"]), missing.session
-    if waiting.asked or sender == door.bot:
-        return _saying_so(door, waiting, sender, NO_KEY)
+    if waiting.asked or sender == context.bot:
+        return _saying_so(context, waiting, sender, NO_KEY)
     if waiting.session is not None:
-        async with door.db.tx() as tx:
+        async with context.db.tx() as tx:
             asked = await inbox.is_asked_for(tx, waiting.room_id, sender, session)
         if not asked:
             await keys.ask_for_key(event)
             log.info("%s in %s waits for its key, which I asked for", waiting.event_id, waiting.room_id)
-        async with door.db.tx() as tx:
-            await inbox.wait_for_key(tx, waiting.event_id, sender, session, door.now() + PATIENCE, asked=True)
+        async with context.db.tx() as tx:
+            await inbox.wait_for_key(tx, waiting.event_id, sender, session, context.now() + PATIENCE, asked=True)
     return WAITS
 
 
-def _saying_so(door: Door, waiting: Waiting, sender: str, why: Notice) -> Write[None]:
+def _saying_so(context: Context, waiting: Waiting, sender: str, why: Notice) -> Write[None]:
     """One line a day for all that cannot be read of one sender in a room, whyever: they can make up as much as they
     like."""
 
     async def say_so(turn: Turn) -> None:
-        if sender == door.bot:
+        if sender == context.bot:
             return  # said by a device that the bot has no more
         occasion = f"unreadable:{waiting.room_id}:{sender}:{turn.now // DAY}"
         text = wording.unreadable(sender, why)
-        await settle.say(door, turn, waiting.room_id, occasion, text, reply_to=turn.cause)
+        await settle.say(context, turn, waiting.room_id, occasion, text, reply_to=turn.cause)
 
     return say_so
 
@@ -164,42 +164,42 @@ def _saying_so(door: Door, waiting: Waiting, sender: str, why: Notice) -> Write[
 # --- rooms that are encrypted ---------------------------------------------------------------------------------
 
 
-async def is_encrypted(door: Door, room_id: str) -> bool:
+async def is_encrypted(context: Context, room_id: str) -> bool:
     """Whether a room is encrypted, or ever was: no state of it can undo that. May raise `Later` and `Never`."""
-    async with door.db.tx() as tx:
+    async with context.db.tx() as tx:
         if await encryption.is_encrypted(tx, room_id):
             return True
-    if not (await door.outside.room(room_id)).encrypted:
+    if not (await context.outside.room(room_id)).encrypted:
         return False
-    async with door.db.tx() as tx:
+    async with context.db.tx() as tx:
         await encryption.note(tx, [room_id])
     return True
 
 
-async def look_at_management_rooms(door: Door) -> None:
+async def look_at_management_rooms(context: Context) -> None:
     """Find the management rooms that are encrypted by now; where that is not allowed, say so. May raise `Later`."""
-    async with door.db.tx() as tx:
+    async with context.db.tx() as tx:
         places = await rooms.management_rooms(tx)
     for place in places:
         try:
-            encrypted = await is_encrypted(door, place)
+            encrypted = await is_encrypted(context, place)
         except Never:
             continue  # the bot is out of it, which is told where it matters
-        if encrypted and not door.settings.encryption.allow:
+        if encrypted and not context.settings.encryption.allow:
             log.error(SILENT, place)
-            async with door.turn() as turn:
-                await tell_if_silent(door, turn, place)
+            async with context.turn() as turn:
+                await tell_if_silent(context, turn, place)
 
 
-async def tell_if_silent(door: Door, turn: Turn, room_id: str) -> None:
+async def tell_if_silent(context: Context, turn: Turn, room_id: str) -> None:
     """Where encryption is not allowed, nothing is said in an encrypted room but that, and that once."""
     known = await encryption.is_encrypted(turn.tx, room_id) and await rooms.is_management_room(turn.tx, room_id)
-    if known and not door.settings.encryption.allow and await encryption.tell(turn.tx, room_id, turn.now):
+    if known and not context.settings.encryption.allow and await encryption.tell(turn.tx, room_id, turn.now):
         log.error(SILENT, room_id)
         occasion = f"silent:{room_id}:{turn.now}"
         key, command = Code("encryption.allow: true"), Code("!kb protect ROOM")
-        said = notice("encryption.off", key=key, bot=User(door.bot), command=command)
-        await settle.say(door, turn, room_id, occasion, said, aloud=True, in_clear=True)
+        said = notice("encryption.off", key=key, bot=User(context.bot), command=command)
+        await settle.say(context, turn, room_id, occasion, said, aloud=True, in_clear=True)
 
 
 SILENT = (

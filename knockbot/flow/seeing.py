@@ -11,7 +11,7 @@ from knockbot.domain.compare import Records, Snapshot
 from knockbot.domain.ids import server_of
 from knockbot.domain.model import Kind, MemberChange, Request
 from knockbot.errors import Never
-from knockbot.flow.door import Door, log
+from knockbot.flow.context import Context, log
 from knockbot.flow.place import Place
 from knockbot.store import cards, inbox, requests, room_upgrades, rooms
 from knockbot.store.cards import Card
@@ -21,45 +21,45 @@ Portion = tuple[Snapshot, Records]
 """Something that a room shows, and what is on record of just that."""
 
 
-async def the_room(door: Door, room: ProtectedRoom) -> Portion:
+async def the_room(context: Context, room: ProtectedRoom) -> Portion:
     """Its name, openness and powers."""
-    view = await door.outside.room(room.room_id)
-    powers = await door.outside.powers(room.room_id)
-    async with door.db.tx() as tx:
+    view = await context.outside.room(room.room_id)
+    powers = await context.outside.powers(room.room_id)
+    async with context.db.tx() as tx:
         concerns = await rooms.concerns(tx, room.room_id)
-    seen = Snapshot(room_id=room.room_id, bot=door.bot, view=view, powers=powers)
+    seen = Snapshot(room_id=room.room_id, bot=context.bot, view=view, powers=powers)
     return seen, Records(name=room.name, concerns=concerns)
 
 
-async def its_knocks(door: Door, there: Place, acl: ServerAcl) -> Portion:
+async def its_knocks(context: Context, there: Place, acl: ServerAcl) -> Portion:
     """The knocks that stand, the servers that may not take part, and whether the room was replaced."""
     room = there.room
-    knocks = tuple(await door.outside.knocking(room.room_id))
-    tombstone = await door.outside.tombstone(room.room_id)
-    async with door.db.tx() as tx:
+    knocks = tuple(await context.outside.knocking(room.room_id))
+    tombstone = await context.outside.tombstone(room.room_id)
+    async with context.db.tx() as tx:
         known = Records(
             upgrade=await room_upgrades.find(tx, room.room_id),
             held=frozenset(await inbox.held(tx, room.room_id)),
             knocks=await requests.newest_knocks(tx, room.room_id, [change.user_id for change in knocks]),
             unsettled=tuple(await requests.unsettled(tx, room.room_id)),
-            oldest=door.now() - there.policy.stale_after,
+            oldest=context.now() - there.policy.stale_after,
         )
     theirs = [request.user_id for request in known.unsettled if request.kind is Kind.KNOCK]
-    denied = await _denied(door, acl, [*theirs, *(change.user_id for change in knocks)])
+    denied = await _denied(context, acl, [*theirs, *(change.user_id for change in knocks)])
     return Snapshot(room_id=room.room_id, knocks=knocks, denied=denied, tombstone=tombstone), known
 
 
-async def _denied(door: Door, acl: ServerAcl, users: Iterable[str]) -> frozenset[str]:
+async def _denied(context: Context, acl: ServerAcl, users: Iterable[str]) -> frozenset[str]:
     """The servers of these users that an ACL denies. There may be many, and it is as long as its author wants it."""
     denied = set()
     for server, user_id in {server_of(user_id): user_id for user_id in users}.items():
         await asyncio.sleep(0)
-        if acl.denies_user(user_id, home=door.home):
+        if acl.denies_user(user_id, home=context.home):
             denied.add(server)
     return frozenset(denied)
 
 
-async def who_knocks_no_more(door: Door, seen: Snapshot, known: Records) -> AsyncIterator[Portion]:
+async def who_knocks_no_more(context: Context, seen: Snapshot, known: Records) -> AsyncIterator[Portion]:
     """One by one, the applicants whose requests are not settled and who do not knock."""
     theirs: dict[str, list[Request]] = {}
     knocking = {change.user_id for change in seen.knocks}
@@ -67,64 +67,64 @@ async def who_knocks_no_more(door: Door, seen: Snapshot, known: Records) -> Asyn
         if request.user_id and request.user_id not in knocking:
             theirs.setdefault(request.user_id, []).append(request)
     for user_id, about in theirs.items():
-        member = await door.outside.member(seen.room_id, user_id)
+        member = await context.outside.member(seen.room_id, user_id)
         yield Snapshot(members={user_id: member}), Records(unsettled=tuple(about))
 
 
-async def card(door: Door, shown: Card) -> Portion:
+async def card(context: Context, shown: Card) -> Portion:
     """What was clicked on one posted card, or that it was redacted. Raises `Never` where the bot may not look."""
     event_id = shown.event_id or ""
-    if await door.outside.is_redacted(shown.management_room, event_id):
+    if await context.outside.is_redacted(shown.management_room, event_id):
         return Snapshot(card_redacted=True), Records()
-    reactions = tuple(await door.outside.reactions(shown.management_room, event_id))
-    async with door.db.tx() as tx:
+    reactions = tuple(await context.outside.reactions(shown.management_room, event_id))
+    async with context.db.tx() as tx:
         heard = await inbox.known(tx, [reaction.event_id for reaction in reactions])
     return Snapshot(reactions=reactions), Records(heard=heard)
 
 
-async def cards_with_clicks(door: Door, room: ProtectedRoom) -> AsyncIterator[tuple[Card, Portion]]:
+async def cards_with_clicks(context: Context, room: ProtectedRoom) -> AsyncIterator[tuple[Card, Portion]]:
     """One by one, the cards of a room that can be answered; none in a management room that the bot may not read."""
-    async with door.db.tx() as tx:
+    async with context.db.tx() as tx:
         waiting = await cards.awaiting_answers(tx, room.room_id)
     for one in waiting:
         try:
-            portion = await card(door, one)
+            portion = await card(context, one)
         except Never as error:
             log.warning("cannot read the reactions on a card in %s: %s", one.management_room, error.why)
             return
         yield one, portion
 
 
-async def third_party_invites(door: Door, room: ProtectedRoom) -> Portion:
+async def third_party_invites(context: Context, room: ProtectedRoom) -> Portion:
     """What stands under each token."""
-    invites = tuple(await door.outside.third_parties(room.room_id))
-    async with door.db.tx() as tx:
+    invites = tuple(await context.outside.third_parties(room.room_id))
+    async with context.db.tx() as tx:
         tokens = await requests.by_tokens(tx, room.room_id, [change.token for change in invites])
     return Snapshot(invites=invites), Records(tokens=tokens)
 
 
-async def who_came_in(door: Door, room: ProtectedRoom) -> Portion:
+async def who_came_in(context: Context, room: ProtectedRoom) -> Portion:
     """The events by which people came in by invites that stand or wait."""
-    standing = await _standing(door, room)
+    standing = await _standing(context, room)
     inviters = {request.subject for request in standing}
     redeemed: list[MemberChange] = []
     if standing:
-        redeemed = await door.outside.redeemed(room.room_id, inviters, room.protected_at)
+        redeemed = await context.outside.redeemed(room.room_id, inviters, room.protected_at)
     return Snapshot(redeemed=tuple(redeemed)), Records(standing=standing, protected_at=room.protected_at)
 
 
-async def inviters(door: Door, room: ProtectedRoom, seen: Snapshot) -> AsyncIterator[Portion]:
+async def inviters(context: Context, room: ProtectedRoom, seen: Snapshot) -> AsyncIterator[Portion]:
     """One by one, those who have invites standing or waiting; who cannot be seen has neither lost nor won anything."""
-    for inviter in dict.fromkeys(request.subject for request in await _standing(door, room)):
+    for inviter in dict.fromkeys(request.subject for request in await _standing(context, room)):
         try:
-            member = await door.outside.member(room.room_id, inviter)
+            member = await context.outside.member(room.room_id, inviter)
         except Never:
             continue
         yield replace(seen, view=None, inviters={inviter: member}), Records()
 
 
-async def _standing(door: Door, room: ProtectedRoom) -> tuple[Request, ...]:
-    async with door.db.tx() as tx:
+async def _standing(context: Context, room: ProtectedRoom) -> tuple[Request, ...]:
+    async with context.db.tx() as tx:
         return tuple(
             request for request in await requests.invites_of(tx, room.room_id, held=False) if not request.redeemed
         )

@@ -17,8 +17,9 @@ from knockbot.domain.records import Detail, Recorded
 from knockbot.domain.words import Said, as_notice
 from knockbot.engine.turn import Turn
 from knockbot.flow import journal, notify, rules
-from knockbot.flow.door import IN_CLEAR, Door, log
+from knockbot.flow.context import Context, log
 from knockbot.flow.place import find as find_place
+from knockbot.flow.ports import IN_CLEAR
 from knockbot.store import audit, cards, effects, requests, room_upgrades, rooms
 from knockbot.store.db import Tx
 from knockbot.times import HOUR, MINUTE
@@ -43,7 +44,7 @@ ANNOUNCED = frozenset({State.ACCEPTED, State.REJECTED, State.BANNED, State.STAND
 
 
 async def carry_out(
-    door: Door,
+    context: Context,
     turn: Turn,
     request: Request,
     decision: Decision,
@@ -63,13 +64,13 @@ async def carry_out(
     # Whoever redeems is judged by what was said of the invite, where no rule matches: no key of the policy says that.
     by_invite = request.redeemed and decision.rule == OTHERWISE
     key = "" if by_invite else policy_key(request, decision.rule, decision.verdict)
-    await record(turn, request, door.bot, Recorded.JUDGED, verdict=decision.verdict, rule=key)
+    await record(turn, request, context.bot, Recorded.JUDGED, verdict=decision.verdict, rule=key)
     if decision.verdict is Verdict.FORWARD:
-        await show(door, turn, request.id, card_id=card_id)
+        await show(context, turn, request.id, card_id=card_id)
         return
     ruled = Answer(
         decision.verdict,
-        door.bot,
+        context.bot,
         turn.now,
         request.event_id,
         rule=decision.rule,
@@ -77,25 +78,25 @@ async def carry_out(
         told=decision.told,
         author=decision.author,
     )
-    await _bind(door, turn, request, word or ruled)
+    await _bind(context, turn, request, word or ruled)
 
 
-async def give_answer(door: Door, turn: Turn, request: Request, answer: Answer) -> None:
+async def give_answer(context: Context, turn: Turn, request: Request, answer: Answer) -> None:
     """Bind a request to a word, and plan the act that carries it out."""
     if answer.rule is None:  # what a rule says is on record as the decision
         await record(turn, request, answer.by, Recorded(answer.verdict), reason=answer.reason)
-    await _bind(door, turn, request, answer)
+    await _bind(context, turn, request, answer)
 
 
-async def _bind(door: Door, turn: Turn, request: Request, answer: Answer) -> None:
+async def _bind(context: Context, turn: Turn, request: Request, answer: Answer) -> None:
     await requests.answered(turn.tx, request.id, answer)
-    await turn.plan(*plan.plan(request, answer, door.home))
+    await turn.plan(*plan.plan(request, answer, context.home))
     if request.card_id is not None:
         # Most acts are done in less time than this, and then the card is edited once, not twice.
         await refresh(turn, request.card_id, after=UNDER_WAY)
     if request.moved_from is not None and answer.verdict is Verdict.REJECT:
         # There is no knock in this room to reject.
-        await settle(door, turn, await requests.get(turn.tx, request.id), State.REJECTED, answer.by)
+        await settle(context, turn, await requests.get(turn.tx, request.id), State.REJECTED, answer.by)
 
 
 async def take_back_answer(turn: Turn, request: Request, why: Notice) -> None:
@@ -104,25 +105,25 @@ async def take_back_answer(turn: Turn, request: Request, why: Notice) -> None:
     await effects.overtake(turn.tx, request.id, why, turn.now)
 
 
-async def settle(door: Door, turn: Turn, request: Request, state: State, by: str) -> None:
+async def settle(context: Context, turn: Turn, request: Request, state: State, by: str) -> None:
     """The room has moved on: record the outcome, and tell it where it is shown."""
     request = await requests.settled(turn.tx, request.id, state, by, turn.now)
     await effects.overtake(turn.tx, request.id, because("overtaken.state", state=Term(state)), turn.now)
     if state is State.REJECTED and request.answer is not None:
-        await turn.plan(*await notify.planned(door, turn.tx, request, request.answer))
+        await turn.plan(*await notify.planned(context, turn.tx, request, request.answer))
     answer = request.answer if request.answer is not None and request.answer.by == by else None
     rule = policy_key(request, answer.rule, answer.verdict) if answer is not None else None
     await record(turn, request, by, Recorded(state), rule=rule)
     if request.card_id is not None:
-        await show(door, turn, request.id)
+        await show(context, turn, request.id)
     elif state in ANNOUNCED and request.answer is not None and not request.answer.quiet:
         by_rule = request.answer.rule is not None
         if by_rule or request.invite is not None:
-            await _announce(door, turn, request, by_rule=by_rule)
+            await _announce(context, turn, request, by_rule=by_rule)
 
 
-async def _announce(door: Door, turn: Turn, request: Request, *, by_rule: bool) -> None:
-    there = await find_place(door, turn.tx, request.room_id)
+async def _announce(context: Context, turn: Turn, request: Request, *, by_rule: bool) -> None:
+    there = await find_place(context, turn.tx, request.room_id)
     if there is not None and by_rule and there.policy.announce is Announce.NONE:
         return
     line = decision_line(request, there.label if there is not None else request.room_id)
@@ -130,17 +131,17 @@ async def _announce(door: Door, turn: Turn, request: Request, *, by_rule: bool) 
     reply_to = asked if request.state is State.STANDING else None  # this is what came of the command
     occasion = f"line:{request.id}:{request.state}"
     block = machine_block(request)
-    await say(door, turn, request.management_room, occasion, line, about=request, block=block, reply_to=reply_to)
+    await say(context, turn, request.management_room, occasion, line, about=request, block=block, reply_to=reply_to)
 
 
 # --- cards ----------------------------------------------------------------------------------------------------
 
 
-async def show(door: Door, turn: Turn, request_id: int, *, card_id: int | None = None) -> None:
+async def show(context: Context, turn: Turn, request_id: int, *, card_id: int | None = None) -> None:
     """See to it that the moderators' card shows this request as it is now, on a card that exists or on a new one."""
     request = await requests.get(turn.tx, request_id)
-    shared = request.card_id or card_id or await _crowded_card(door, turn.tx, request)
-    crowd = await _card_of_the_crowd(door, turn.tx, request) if shared is None else None
+    shared = request.card_id or card_id or await _crowded_card(context, turn.tx, request)
+    crowd = await _card_of_the_crowd(context, turn.tx, request) if shared is None else None
     shared = shared or crowd
     if shared is None:
         card = await cards.new(turn.tx, request.management_room, request.room_id, turn.now)
@@ -197,9 +198,9 @@ async def post_missing(turn: Turn, room_id: str) -> None:
         await effects.revive(turn.tx, effect.key, turn.now)
 
 
-async def _crowded_card(door: Door, tx: Tx, request: Request) -> int | None:
+async def _crowded_card(context: Context, tx: Tx, request: Request) -> int | None:
     """The card to share, when one applicant, or inviter, has been at the same door too often within the hour."""
-    recent = await requests.recent_of(tx, request, door.now() - HOUR)
+    recent = await requests.recent_of(tx, request, context.now() - HOUR)
     if len(recent) <= CROWDED:
         return None
     carded = {card for room, card, _ in recent if card is not None and room == request.management_room}
@@ -209,11 +210,11 @@ async def _crowded_card(door: Door, tx: Tx, request: Request) -> int | None:
     return max(shown, default=None)
 
 
-async def _card_of_the_crowd(door: Door, tx: Tx, request: Request) -> int | None:
+async def _card_of_the_crowd(context: Context, tx: Tx, request: Request) -> int | None:
     """The card to share, when many have been at the same door within a minute."""
     if request.redeemed:
         return None
-    recent = await requests.carded_since(tx, request, door.now() - MINUTE, MOST_SHARING)
+    recent = await requests.carded_since(tx, request, context.now() - MINUTE, MOST_SHARING)
     if len({who for who, _, _ in recent}) < CROWD:
         return None
     newest = max(card_id for _, card_id, _ in recent)
@@ -228,7 +229,7 @@ async def _card_of_the_crowd(door: Door, tx: Tx, request: Request) -> int | None
 
 
 async def say(
-    door: Door,
+    context: Context,
     turn: Turn,
     room_id: str,
     occasion: str,
@@ -254,7 +255,7 @@ async def say(
     """
     content = {
         "notice": encoded(as_notice(said)),
-        "language": await _language(door, turn.tx, room_id, place or (about.room_id if about else _spoken_of(said))),
+        "language": await _language(context, turn.tx, room_id, place or (about.room_id if about else _spoken_of(said))),
         "aloud": aloud,
         "calls": list(calls),
         "reply_to": reply_to,
@@ -262,7 +263,7 @@ async def say(
         "request": block,
     }
     # What follows of it once it is said is read where nothing is unlocked (`consequences.py`).
-    locked = {**door.locker.lock(content), **({"asks": list(asks)} if asks is not None else {})}
+    locked = {**context.cipher.lock(content), **({"asks": list(asks)} if asks is not None else {})}
     locked |= {IN_CLEAR: True} if in_clear else {}
     await turn.plan(plan.say(room_id, occasion, locked, about.id if about else None))
 
@@ -273,18 +274,18 @@ def _spoken_of(said: Said) -> str | None:
     return next((arg.room_id for arg in args if isinstance(arg, Room)), None)
 
 
-async def _language(door: Door, tx: Tx, room_id: str, place: str | None) -> Language:
+async def _language(context: Context, tx: Tx, room_id: str, place: str | None) -> Language:
     """In which language something is said in a room: that of the protected room which it is about, if it is about one.
 
     What is about none is said in that of all rooms managed from there, if they have the same.
     """
     if place is not None and await rooms.find(tx, place) is not None:
-        return await rules.language(door, tx, place)
-    return await rules.language(door, tx, *(room.room_id for room in await rooms.managed_by(tx, room_id)))
+        return await rules.language(context, tx, place)
+    return await rules.language(context, tx, *(room.room_id for room in await rooms.managed_by(tx, room_id)))
 
 
 async def alarm(
-    door: Door,
+    context: Context,
     turn: Turn,
     room_id: str,
     occasion: str,
@@ -295,11 +296,11 @@ async def alarm(
     asks: tuple[str, str] | None = None,
 ) -> None:
     """Tell the moderators of a protected room, aloud, what needs a hand; `about` is the request that it tells of."""
-    there = await find_place(door, turn.tx, room_id)
+    there = await find_place(context, turn.tx, room_id)
     if there is not None:
         to, calls = there.management_room, there.policy.call
         await say(
-            door,
+            context,
             turn,
             to,
             occasion,
@@ -313,14 +314,14 @@ async def alarm(
         )
 
 
-async def trouble(door: Door, turn: Turn, room_id: str, why: Notice) -> None:
+async def trouble(context: Context, turn: Turn, room_id: str, why: Notice) -> None:
     """Something is missing in a protected room: note it, and tell it once."""
     room = await rooms.find(turn.tx, room_id)
     if room is not None and await rooms.set_trouble(turn.tx, room_id, why):
         log.warning("cannot act at %s: %s", journal.place(room_id, room.label), in_words(why))
         occasion = f"trouble:{room_id}:{hashlib.sha256(dumps(why).encode()).hexdigest()[:16]}:{turn.now}"
-        said = notice("act.blocked", room=Room(room_id, room.label), why=worded(why), bot=User(door.bot))
-        await alarm(door, turn, room_id, occasion, said)
+        said = notice("act.blocked", room=Room(room_id, room.label), why=worded(why), bot=User(context.bot))
+        await alarm(context, turn, room_id, occasion, said)
 
 
 def changed_anew(request: Request) -> Notice:

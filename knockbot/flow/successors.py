@@ -17,84 +17,86 @@ from knockbot.domain.words import Said
 from knockbot.engine.turn import Handled, Turn, Write
 from knockbot.errors import Never
 from knockbot.flow import refusals, review, rulebook, rules, settle, upgrading
-from knockbot.flow.door import Door
+from knockbot.flow.context import Context
 from knockbot.store import bot_memberships, policies, room_upgrades, rooms
 from knockbot.store.rooms import ProtectedRoom
 
 
-async def look(door: Door, room: ProtectedRoom) -> None:
+async def look(context: Context, room: ProtectedRoom) -> None:
     """Look at every room that the policy in force names. May raise `Later`."""
-    async with door.db.tx() as tx:
-        meant = await rules.meant(door, tx, room.room_id)
+    async with context.db.tx() as tx:
+        meant = await rules.meant(context, tx, room.room_id)
         outdated = [
             upgrade
             for upgrade in await room_upgrades.in_policy_of(tx, room.room_id)
             if upgrade.room_id not in meant.values()
         ]
     for upgrade in outdated:
-        async with door.turn() as turn:
+        async with context.turn() as turn:
             await room_upgrades.forget(turn.tx, upgrade.room_id, room.room_id)
     for room_id, name in {room_id: name for name, room_id in meant.items()}.items():
         try:
-            await _look_at(door, room, name, room_id)
+            await _look_at(context, room, name, room_id)
         except Never:
             continue  # the bot may not look, so what this room's members are is unknown anyway
 
 
-async def _look_at(door: Door, room: ProtectedRoom, name: str, room_id: str) -> None:
-    tombstone = await door.outside.tombstone(room_id)
-    async with door.db.tx() as tx:
+async def _look_at(context: Context, room: ProtectedRoom, name: str, room_id: str) -> None:
+    tombstone = await context.outside.tombstone(room_id)
+    async with context.db.tx() as tx:
         known = await room_upgrades.find(tx, room_id, room.room_id)
     step = next_step(tombstone, known)
     if step is Step.FORGET:
-        async with door.turn() as turn:
+        async with context.turn() as turn:
             await room_upgrades.forget(turn.tx, room_id, room.room_id)
     elif step is Step.LISTEN and known is not None:
-        await upgrading.find_missed_answer(door, room, known, _answered)
+        await upgrading.find_missed_answer(context, room, known, _answered)
     elif step is Step.FOLLOW and tombstone is not None:
-        await _follow(door, room, name, room_id, tombstone, asked=known.event_id if known else None)
+        await _follow(context, room, name, room_id, tombstone, asked=known.event_id if known else None)
 
 
 async def _follow(
-    door: Door, room: ProtectedRoom, name: str, room_id: str, tombstone: Tombstone, *, asked: str | None
+    context: Context, room: ProtectedRoom, name: str, room_id: str, tombstone: Tombstone, *, asked: str | None
 ) -> None:
     """Get into the room that replaces a named one, and ask the moderators; `asked` is the question before."""
     upgrade = RoomUpgrade(room_id, tombstone.event_id, tombstone.replacement, Stage.WAITING, policy_of=room.room_id)
-    fault = upgrading.fault_of_name(room_id, tombstone) or await _fault_of_place(door, room)
+    fault = upgrading.fault_of_name(room_id, tombstone) or await _fault_of_place(context, room)
     if fault is not None:
-        await _tell(door, room, name, replace(upgrade, stage=Stage.REFUSED), fault)
+        await _tell(context, room, name, replace(upgrade, stage=Stage.REFUSED), fault)
         return
-    inside = await upgrading.get_in(door, room.room_id, tombstone)
+    inside = await upgrading.get_in(context, room.room_id, tombstone)
     if inside is None:
         return
     if not inside:
-        await _tell(door, room, name, upgrade, notice("named.let_me_in", bot=User(door.bot)))
-    elif await door.outside.predecessor(tombstone.replacement) != room_id:
-        await _tell(door, room, name, replace(upgrade, stage=Stage.REFUSED), notice("upgrade.no_predecessor"))
+        await _tell(context, room, name, upgrade, notice("named.let_me_in", bot=User(context.bot)))
+    elif await context.outside.predecessor(tombstone.replacement) != room_id:
+        await _tell(context, room, name, replace(upgrade, stage=Stage.REFUSED), notice("upgrade.no_predecessor"))
     else:
-        await _offer(door, room, name, upgrade, tombstone, asked=asked)
+        await _offer(context, room, name, upgrade, tombstone, asked=asked)
 
 
-async def _fault_of_place(door: Door, room: ProtectedRoom) -> Notice | None:
+async def _fault_of_place(context: Context, room: ProtectedRoom) -> Notice | None:
     """Why no moderator can have the new room used; `None` if one can."""
-    async with door.db.tx() as tx:
+    async with context.db.tx() as tx:
         own = await policies.latest(tx, room.room_id)
     return notice("named.by_config") if room.locked or own is None else None
 
 
-async def _tell(door: Door, room: ProtectedRoom, name: str, upgrade: RoomUpgrade, why: Notice) -> None:
-    async with door.turn() as turn:
+async def _tell(context: Context, room: ProtectedRoom, name: str, upgrade: RoomUpgrade, why: Notice) -> None:
+    async with context.turn() as turn:
         await room_upgrades.put(turn.tx, upgrade)
         called, new = Room(room.room_id, room.label), Letters(upgrade.replacement)
         said = notice("named.lost", room=called, name=Id(name), new=new, why=why)
-        await settle.alarm(door, turn, room.room_id, f"named:{upgrade.tombstone}:{room.room_id}:{upgrade.stage}", said)
+        await settle.alarm(
+            context, turn, room.room_id, f"named:{upgrade.tombstone}:{room.room_id}:{upgrade.stage}", said
+        )
 
 
 async def _offer(
-    door: Door, room: ProtectedRoom, name: str, upgrade: RoomUpgrade, tombstone: Tombstone, *, asked: str | None
+    context: Context, room: ProtectedRoom, name: str, upgrade: RoomUpgrade, tombstone: Tombstone, *, asked: str | None
 ) -> None:
-    view = await door.outside.room(tombstone.replacement)
-    async with door.turn() as turn:
+    view = await context.outside.room(tombstone.replacement)
+    async with context.turn() as turn:
         await bot_memberships.use(turn.tx, tombstone.replacement, turn.now)
         await room_upgrades.put(turn.tx, replace(upgrade, stage=Stage.OFFERED))
         said = notice(
@@ -106,44 +108,46 @@ async def _offer(
             command=Code("!kb policy set"),
         )
         occasion = f"named:{upgrade.tombstone}:{room.room_id}:offer:{asked or ''}"
-        await settle.alarm(door, turn, room.room_id, occasion, said, asks=(upgrade.room_id, room.room_id))
+        await settle.alarm(context, turn, room.room_id, occasion, said, asks=(upgrade.room_id, room.room_id))
 
 
-async def room_changed(door: Door, turn: Turn, change: RoomChange) -> None:
+async def room_changed(context: Context, turn: Turn, change: RoomChange) -> None:
     """A room changed: look at it and, where it was replaced, at the protected rooms whose policy names it."""
-    turn.after(partial(door.look_at, change.room_id))
+    turn.after(partial(context.look_at, change.room_id))
     if change.type != "m.room.tombstone":
         return
     for room in await rooms.all_rooms(turn.tx):
-        if change.room_id in (await rules.meant(door, turn.tx, room.room_id)).values():
-            turn.after(partial(door.look_at, room.room_id))
+        if change.room_id in (await rules.meant(context, turn.tx, room.room_id)).values():
+            turn.after(partial(context.look_at, room.room_id))
 
 
 # --- the answer -----------------------------------------------------------------------------------------------
 
 
-async def reacted(door: Door, reaction: Reaction) -> Handled:
+async def reacted(context: Context, reaction: Reaction) -> Handled:
     """A reaction in a room: an answer to a question about a replacement, or to a card."""
-    async with door.db.tx() as tx:
+    async with context.db.tx() as tx:
         upgrade = await room_upgrades.asked_by(tx, reaction.target)
         room = await rooms.find(tx, upgrade.policy_of or upgrade.room_id) if upgrade is not None else None
     asked_here = room is not None and room.management_room == reaction.room_id
-    if upgrade is None or room is None or not asked_here or not upgrading.agrees(door, reaction):
-        return await review.reacted(door, reaction)
-    return await (_answered if upgrade.policy_of else upgrading.answered)(door, reaction, room, upgrade)
+    if upgrade is None or room is None or not asked_here or not upgrading.agrees(context, reaction):
+        return await review.reacted(context, reaction)
+    return await (_answered if upgrade.policy_of else upgrading.answered)(context, reaction, room, upgrade)
 
 
-async def _answered(door: Door, reaction: Reaction, room: ProtectedRoom, upgrade: RoomUpgrade) -> Write[None] | None:
+async def _answered(
+    context: Context, reaction: Reaction, room: ProtectedRoom, upgrade: RoomUpgrade
+) -> Write[None] | None:
     """A moderator wants the policy to mean the new room: the same text, as a revision of theirs."""
-    async with door.db.tx() as tx:
+    async with context.db.tx() as tx:
         current = await policies.current(tx, room.room_id)
-        meant = await rules.meant(door, tx, room.room_id)
+        meant = await rules.meant(context, tx, room.room_id)
     if current is None:
         return None
     change = rulebook.Change(room, reaction.sender, current.text, reaction.event_id, _with_the_new_room(meant, upgrade))
     sound: rulebook.Sound | Said
     try:
-        sound = await rulebook.examined(door, change)
+        sound = await rulebook.examined(context, change)
     except Never as error:
         sound = refusals.failed(error.why)
 
@@ -156,12 +160,12 @@ async def _answered(door: Door, reaction: Reaction, room: ProtectedRoom, upgrade
         if isinstance(sound, Said):
             occasion = f"refused:{upgrade.tombstone}:{room.room_id}:{reaction.sender}"
             place, target = room.room_id, reaction.target
-            await settle.say(door, turn, reaction.room_id, occasion, sound, place=place, reply_to=target)
+            await settle.say(context, turn, reaction.room_id, occasion, sound, place=place, reply_to=target)
             return
-        text = await rulebook.put_in_force(door, turn, sound)
+        text = await rulebook.put_in_force(context, turn, sound)
         await room_upgrades.forget(turn.tx, upgrade.room_id, room.room_id)
         occasion = f"named:{upgrade.tombstone}:{room.room_id}:taken"
-        await settle.say(door, turn, reaction.room_id, occasion, text, reply_to=reaction.target)
+        await settle.say(context, turn, reaction.room_id, occasion, text, reply_to=reaction.target)
 
     return write
 

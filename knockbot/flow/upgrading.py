@@ -21,7 +21,7 @@ from knockbot.domain.words import Said
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Later, Never
 from knockbot.flow import entry, place, refusals, rulebook, rules, settle
-from knockbot.flow.door import Door
+from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.flow.rooms import is_in, is_joined
 from knockbot.store import bot_memberships, cards, inbox, pins, policies, requests, room_upgrades, rooms
@@ -35,51 +35,51 @@ LONGEST_CHAIN = 20
 
 
 async def go_on(
-    door: Door, room: ProtectedRoom, step: Step, tombstone: Tombstone | None, known: RoomUpgrade | None
+    context: Context, room: ProtectedRoom, step: Step, tombstone: Tombstone | None, known: RoomUpgrade | None
 ) -> None:
     """Do what is next about the replacement of a protected room. May raise `Later`."""
     if step is Step.FORGET:
-        async with door.turn() as turn:
+        async with context.turn() as turn:
             await room_upgrades.forget(turn.tx, room.room_id)
     elif step is Step.LISTEN and known is not None:
-        await find_missed_answer(door, room, known, answered)
+        await find_missed_answer(context, room, known, answered)
     elif step is Step.FOLLOW and tombstone is not None:
-        await _follow(door, room, tombstone, known)
+        await _follow(context, room, tombstone, known)
 
 
-async def _follow(door: Door, room: ProtectedRoom, tombstone: Tombstone, known: RoomUpgrade | None) -> None:
+async def _follow(context: Context, room: ProtectedRoom, tombstone: Tombstone, known: RoomUpgrade | None) -> None:
     """Get into the replacement and ask the moderators."""
-    await _stop_accepting(door, room, _upgrade(room, tombstone, Stage.WAITING))
-    fault = await _fault_of_tombstone(door, room, tombstone)
+    await _stop_accepting(context, room, _upgrade(room, tombstone, Stage.WAITING))
+    fault = await _fault_of_tombstone(context, room, tombstone)
     if fault is not None:
-        await _refuse(door, room, tombstone, fault)
+        await _refuse(context, room, tombstone, fault)
         return
-    inside = await get_in(door, room.room_id, tombstone)
+    inside = await get_in(context, room.room_id, tombstone)
     if inside is None:
         return
     if not inside:
-        await _wait(door, room, tombstone)
+        await _wait(context, room, tombstone)
         return
-    predecessor = await door.outside.predecessor(tombstone.replacement)
+    predecessor = await context.outside.predecessor(tombstone.replacement)
     if predecessor != room.room_id:
-        await _refuse(door, room, tombstone, notice("upgrade.no_predecessor"))
+        await _refuse(context, room, tombstone, notice("upgrade.no_predecessor"))
         return
-    await _offer(door, room, tombstone, asked=known.event_id if known else None)
+    await _offer(context, room, tombstone, asked=known.event_id if known else None)
 
 
-async def _stop_accepting(door: Door, room: ProtectedRoom, upgrade: RoomUpgrade) -> None:
+async def _stop_accepting(context: Context, room: ProtectedRoom, upgrade: RoomUpgrade) -> None:
     """From now on nobody is let into the old room; what was to do that waits for the moderators again."""
-    async with door.turn() as turn:
+    async with context.turn() as turn:
         await room_upgrades.put(turn.tx, upgrade)
         for request in await requests.pending(turn.tx, room.management_room, room.room_id):
             accepted = request.answer is not None and request.answer.verdict is Verdict.ACCEPT
             if request.kind is Kind.KNOCK and accepted:
                 await settle.take_back_answer(turn, request, because("overtaken.room_replaced"))
-                await settle.record(turn, request, door.bot, Recorded.NOT_LET_IN)
-                await settle.show(door, turn, request.id)
+                await settle.record(turn, request, context.bot, Recorded.NOT_LET_IN)
+                await settle.show(context, turn, request.id)
 
 
-async def _fault_of_tombstone(door: Door, room: ProtectedRoom, tombstone: Tombstone) -> Notice | None:
+async def _fault_of_tombstone(context: Context, room: ProtectedRoom, tombstone: Tombstone) -> Notice | None:
     """Why what a tombstone names cannot replace this room; `None` if that is yet to be seen there."""
     replacement = tombstone.replacement
     fault = fault_of_name(room.room_id, tombstone)
@@ -87,7 +87,7 @@ async def _fault_of_tombstone(door: Door, room: ProtectedRoom, tombstone: Tombst
         return fault
     if replacement == room.management_room:
         return notice("upgrade.names_management_room")
-    async with door.db.tx() as tx:
+    async with context.db.tx() as tx:
         other = await rooms.find(tx, replacement)
         if other is not None and other.management_room != room.management_room:
             return notice("upgrade.managed_elsewhere")
@@ -113,26 +113,26 @@ async def _leads_back(tx: Tx, start: str, room_id: str) -> bool:
     return True
 
 
-async def get_in(door: Door, room_id: str, tombstone: Tombstone) -> bool | None:
+async def get_in(context: Context, room_id: str, tombstone: Tombstone) -> bool | None:
     """Whether the bot is in the replacement; none while it tries to get in.
 
     It does so in no turn, where knocks would wait for another server, and the room is looked at again after that.
     """
-    if await is_in(door, tombstone.replacement):
+    if await is_in(context, tombstone.replacement):
         return True
-    look_again = partial(door.look_at, room_id)
+    look_again = partial(context.look_at, room_id)
     name = f"{room_id} {tombstone.event_id}"
-    if not door.elsewhere.meanwhile(name, partial(_try_to_get_in, door, tombstone), look_again):
+    if not context.elsewhere.meanwhile(name, partial(_try_to_get_in, context, tombstone), look_again):
         return None
-    return await is_in(door, tombstone.replacement)
+    return await is_in(context, tombstone.replacement)
 
 
-async def _try_to_get_in(door: Door, tombstone: Tombstone) -> None:
+async def _try_to_get_in(context: Context, tombstone: Tombstone) -> None:
     """Enter the replacement, or knock there."""
-    via = tuple(dict.fromkeys((server_of(tombstone.sender), door.home)))
-    for get_in in (door.outside.join, partial(door.outside.knock, reason=COMING_OVER)):
+    via = tuple(dict.fromkeys((server_of(tombstone.sender), context.home)))
+    for get_in in (context.outside.join, partial(context.outside.knock, reason=COMING_OVER)):
         try:
-            async with door.elsewhere.asking(via[0]):
+            async with context.elsewhere.asking(via[0]):
                 await get_in(tombstone.replacement, via)
             break
         except Never:
@@ -142,8 +142,8 @@ async def _try_to_get_in(door: Door, tombstone: Tombstone) -> None:
                 raise
 
 
-async def _refuse(door: Door, room: ProtectedRoom, tombstone: Tombstone, why: Notice) -> None:
-    async with door.turn() as turn:
+async def _refuse(context: Context, room: ProtectedRoom, tombstone: Tombstone, why: Notice) -> None:
+    async with context.turn() as turn:
         await room_upgrades.put(turn.tx, _upgrade(room, tombstone, Stage.REFUSED))
         said = notice(
             "upgrade.refused",
@@ -152,27 +152,27 @@ async def _refuse(door: Door, room: ProtectedRoom, tombstone: Tombstone, why: No
             why=why,
             command=Code("!kb protect"),
         )
-        await settle.alarm(door, turn, room.room_id, f"tombstone:{tombstone.event_id}", said)
+        await settle.alarm(context, turn, room.room_id, f"tombstone:{tombstone.event_id}", said)
 
 
-async def _wait(door: Door, room: ProtectedRoom, tombstone: Tombstone) -> None:
-    async with door.turn() as turn:
+async def _wait(context: Context, room: ProtectedRoom, tombstone: Tombstone) -> None:
+    async with context.turn() as turn:
         await room_upgrades.put(turn.tx, _upgrade(room, tombstone, Stage.WAITING))
         new = Id(tombstone.replacement)
-        said = notice("upgrade.not_in_it", room=Room(room.room_id, room.label), new=new, bot=User(door.bot))
-        await settle.alarm(door, turn, room.room_id, f"tombstone:{tombstone.event_id}", said)
+        said = notice("upgrade.not_in_it", room=Room(room.room_id, room.label), new=new, bot=User(context.bot))
+        await settle.alarm(context, turn, room.room_id, f"tombstone:{tombstone.event_id}", said)
 
 
-async def _offer(door: Door, room: ProtectedRoom, tombstone: Tombstone, asked: str | None) -> None:
+async def _offer(context: Context, room: ProtectedRoom, tombstone: Tombstone, asked: str | None) -> None:
     """Ask the moderators; the answer is a click on what is said here. `asked` is the question before, if it is gone."""
-    view = await door.outside.room(tombstone.replacement)
-    async with door.turn() as turn:
+    view = await context.outside.room(tombstone.replacement)
+    async with context.turn() as turn:
         await bot_memberships.use(turn.tx, tombstone.replacement, turn.now)
         waiting = len(_going_over(await requests.pending(turn.tx, room.management_room, room.room_id)))
         if room.locked:
             await room_upgrades.put(turn.tx, _upgrade(room, tombstone, Stage.REFUSED))
             said = notice("upgrade.locked", room=Room(room.room_id, room.label), new=Id(tombstone.replacement))
-            await settle.alarm(door, turn, room.room_id, f"tombstone:{tombstone.event_id}", said)
+            await settle.alarm(context, turn, room.room_id, f"tombstone:{tombstone.event_id}", said)
             return
         await room_upgrades.put(turn.tx, _upgrade(room, tombstone, Stage.OFFERED))
         said = notice(
@@ -183,7 +183,7 @@ async def _offer(door: Door, room: ProtectedRoom, tombstone: Tombstone, asked: s
             waiting=Number(waiting),
         )
         await settle.alarm(
-            door,
+            context,
             turn,
             room.room_id,
             f"tombstone:{tombstone.event_id}:offer:{asked or ''}",
@@ -196,11 +196,11 @@ def _upgrade(room: ProtectedRoom, tombstone: Tombstone, stage: Stage) -> RoomUpg
     return RoomUpgrade(room.room_id, tombstone.event_id, tombstone.replacement, stage)
 
 
-async def entered(door: Door, turn: Turn, room_id: str) -> None:
+async def entered(context: Context, turn: Turn, room_id: str) -> None:
     """The bot entered a room: perhaps one that it waited for."""
     for upgrade in await room_upgrades.leading_to(turn.tx, room_id):
         if upgrade.stage is Stage.WAITING:
-            turn.after(partial(door.look_at, upgrade.policy_of or upgrade.room_id))
+            turn.after(partial(context.look_at, upgrade.policy_of or upgrade.room_id))
 
 
 async def asked(turn: Turn, about: Sequence[str], management_room: str, event_id: str) -> None:
@@ -214,39 +214,39 @@ async def asked(turn: Turn, about: Sequence[str], management_room: str, event_id
 # --- the answer -----------------------------------------------------------------------------------------------
 
 
-Answered = Callable[[Door, Reaction, ProtectedRoom, RoomUpgrade], Awaitable[Write[None] | None]]
+Answered = Callable[[Context, Reaction, ProtectedRoom, RoomUpgrade], Awaitable[Write[None] | None]]
 """Takes in a click on a question about a replacement: of a protected room, or of one that its policy names."""
 
 
-def agrees(door: Door, reaction: Reaction) -> bool:
+def agrees(context: Context, reaction: Reaction) -> bool:
     """Whether a reaction to such a question is its one answer, and not the bot's own offer of it."""
-    return reaction.sender != door.bot and REACTIONS.get(reaction.key) is Verdict.ACCEPT
+    return reaction.sender != context.bot and REACTIONS.get(reaction.key) is Verdict.ACCEPT
 
 
-async def find_missed_answer(door: Door, room: ProtectedRoom, upgrade: RoomUpgrade, take: Answered) -> None:
+async def find_missed_answer(context: Context, room: ProtectedRoom, upgrade: RoomUpgrade, take: Answered) -> None:
     """Find clicks on the question that came while nobody looked; ask again where it was redacted."""
     if upgrade.stage is not Stage.OFFERED or upgrade.event_id is None:
         return
-    if await door.outside.is_redacted(room.management_room, upgrade.event_id):
-        async with door.turn() as turn:
+    if await context.outside.is_redacted(room.management_room, upgrade.event_id):
+        async with context.turn() as turn:
             await room_upgrades.ask_again(turn.tx, upgrade)
-            turn.after(partial(door.look_at, room.room_id))
+            turn.after(partial(context.look_at, room.room_id))
         return
-    for reaction in reversed(await door.outside.reactions(room.management_room, upgrade.event_id)):
-        async with door.db.tx() as tx:
+    for reaction in reversed(await context.outside.reactions(room.management_room, upgrade.event_id)):
+        async with context.db.tx() as tx:
             known = await inbox.is_known(tx, reaction.event_id)
-        if not known and agrees(door, reaction):
-            answer = await take(door, reaction, room, upgrade)
-            await door.turns.found(reaction.event_id, answer, taken_in=reaction.room_id)
+        if not known and agrees(context, reaction):
+            answer = await take(context, reaction, room, upgrade)
+            await context.turns.found(reaction.event_id, answer, taken_in=reaction.room_id)
 
 
-async def answered(door: Door, reaction: Reaction, _: ProtectedRoom, upgrade: RoomUpgrade) -> Write[None]:
+async def answered(context: Context, reaction: Reaction, _: ProtectedRoom, upgrade: RoomUpgrade) -> Write[None]:
     """A moderator wants the replacement protected as the old room was."""
     refusal: Said | None
     view: RoomView | None = None
     try:
-        refusal = await _objection(door, reaction.sender, upgrade)
-        view = await door.outside.room(upgrade.replacement) if refusal is None else None
+        refusal = await _objection(context, reaction.sender, upgrade)
+        view = await context.outside.room(upgrade.replacement) if refusal is None else None
     except Never as error:
         refusal = refusals.failed(error.why)
 
@@ -259,56 +259,56 @@ async def answered(door: Door, reaction: Reaction, _: ProtectedRoom, upgrade: Ro
             occasion = f"refused:{upgrade.tombstone}:{reaction.sender}"
             if refusal is not None:
                 place, target = room.room_id, reaction.target
-                await settle.say(door, turn, reaction.room_id, occasion, refusal, place=place, reply_to=target)
+                await settle.say(context, turn, reaction.room_id, occasion, refusal, place=place, reply_to=target)
             return
-        count = await _move_over(door, turn, room, view, reaction)
+        count = await _move_over(context, turn, room, view, reaction)
         await room_upgrades.put(turn.tx, replace(now, stage=Stage.MOVED))
         new = await settle.called(turn.tx, view.room_id)
         said = notice("upgrade.moved", new=new, id=Id(view.room_id), moved=Number(count))
         occasion, target = f"moved:{upgrade.tombstone}", reaction.target
-        await settle.say(door, turn, reaction.room_id, occasion, said, place=view.room_id, reply_to=target)
+        await settle.say(context, turn, reaction.room_id, occasion, said, place=view.room_id, reply_to=target)
 
     return write
 
 
-async def _objection(door: Door, actor: str, upgrade: RoomUpgrade) -> Said | None:
+async def _objection(context: Context, actor: str, upgrade: RoomUpgrade) -> Said | None:
     """Why this person may not do this: it takes what it takes to give the old room up, and to protect the new one."""
-    async with door.db.tx() as tx:
-        there = await place.find(door, tx, upgrade.room_id)
+    async with context.db.tx() as tx:
+        there = await place.find(context, tx, upgrade.room_id)
     if there is None:
         return None
-    refusal = await entry.may_unprotect(door, there.room, actor)
+    refusal = await entry.may_unprotect(context, there.room, actor)
     if refusal is not None:
         return refusal
     new = Room(upgrade.replacement, upgrade.replacement)
-    if not await is_in(door, upgrade.replacement):
-        return refusals.cannot_look(new, door.bot)
-    if not await is_joined(door, upgrade.replacement, actor):
+    if not await is_in(context, upgrade.replacement):
+        return refusals.cannot_look(new, context.bot)
+    if not await is_joined(context, upgrade.replacement, actor):
         return refusals.not_a_member_yet(new)
-    powers = await door.outside.powers(upgrade.replacement)
+    powers = await context.outside.powers(upgrade.replacement)
     needed, level = powers.needed_to_protect(there.policy.verdicts), powers.level(actor)
     if level < needed:
         return refusals.lacks_power_to_protect(new, needed, level)
-    return await _may_not_be_its_author(door, there, actor, upgrade.replacement)
+    return await _may_not_be_its_author(context, there, actor, upgrade.replacement)
 
 
-async def _may_not_be_its_author(door: Door, there: Place, actor: str, replacement: str) -> Notice | None:
+async def _may_not_be_its_author(context: Context, there: Place, actor: str, replacement: str) -> Notice | None:
     """Why the policy that goes over cannot be this person's: they are not in a room that it names."""
-    async with door.db.tx() as tx:
+    async with context.db.tx() as tx:
         goes_over = there.revision is not None and await policies.latest(tx, replacement) is None
         meant = await rules.meant_by(tx, there.in_force) if goes_over else {}
     for name, room_id in meant.items():
-        if not await rulebook.may_name(door, actor, room_id):
+        if not await rulebook.may_name(context, actor, room_id):
             called = Room(there.room_id, there.label)
-            return notice("named.not_in_it", room=called, name=Id(name), bot=User(door.bot))
+            return notice("named.not_in_it", room=called, name=Id(name), bot=User(context.bot))
     return None
 
 
-async def _move_over(door: Door, turn: Turn, room: ProtectedRoom, view: RoomView, reaction: Reaction) -> int:
+async def _move_over(context: Context, turn: Turn, room: ProtectedRoom, view: RoomView, reaction: Reaction) -> int:
     """Policy and open requests go over, and the old room's door is kept no longer; returns how many requests did."""
     by, cause = reaction.sender, reaction.event_id
     if await rooms.find(turn.tx, view.room_id) is None:
-        await entry.protect_now(door, turn, view, room.management_room, by)
+        await entry.protect_now(context, turn, view, room.management_room, by)
     policy = await policies.current(turn.tx, room.room_id)
     if policy is not None and await policies.current(turn.tx, view.room_id) is None:
         meant = {name: pin.room_id for name, pin in (await rules.named(turn.tx, room.room_id)).items()}
@@ -325,10 +325,10 @@ async def _move_over(door: Door, turn: Turn, room: ProtectedRoom, view: RoomView
         await settle.record(turn, request, by, Recorded.MOVED_OVER)
         if request.card_id is not None:
             await cards.move_over(turn.tx, request.card_id, view.room_id)
-        await settle.show(door, turn, request.id)
+        await settle.show(context, turn, request.id)
     detail = Detail(replacement=view.room_id, requests=len(going))
     await settle.record_of_room(turn, room.room_id, by, Recorded.ROOM_REPLACED, **detail)
-    await entry.unprotect(door, turn, room, by)
+    await entry.unprotect(context, turn, room, by)
     return len(going)
 
 

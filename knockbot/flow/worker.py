@@ -15,7 +15,8 @@ from knockbot.engine.backoff import FIRST_PAUSE, backoff
 from knockbot.errors import Later, Never
 from knockbot.flow import consequences, journal, sealed
 from knockbot.flow.consequences import Done, Outcome, Overtaken
-from knockbot.flow.door import NOT_ALLOWED, Door, log
+from knockbot.flow.context import Context, log
+from knockbot.flow.ports import NOT_ALLOWED
 from knockbot.flow.sealed import Keys, NoKeys
 from knockbot.store import cards, effects, requests
 from knockbot.store.db import Tx, Unusable
@@ -47,8 +48,8 @@ Action = Callable[[Claimed], Awaitable[Outcome]]
 class Worker:
     """Runs due effects, one of a lane and twelve in all, until stopped."""
 
-    def __init__(self, door: Door, actions: Mapping[Act, Action], keys: Keys | None = None) -> None:
-        self._door = door
+    def __init__(self, context: Context, actions: Mapping[Act, Action], keys: Keys | None = None) -> None:
+        self._context = context
         self._actions = actions
         self._keys: Keys = keys or NoKeys()
         self._running: set[asyncio.Task[None]] = set()
@@ -56,7 +57,7 @@ class Worker:
     async def run(self) -> None:
         """Work until cancelled; what is in flight then is left for `drain`."""
         while True:
-            self._door.wakeups.effects.clear()
+            self._context.wakeups.effects.clear()
             await self._start_due()
             await self._wait()
 
@@ -72,27 +73,27 @@ class Worker:
         room = AT_ONCE - len(self._running)
         if room <= 0:
             return
-        for claimed in await effects.claim(self._door.db, self._door.now(), room, keys=self._keys.here):
+        for claimed in await effects.claim(self._context.db, self._context.now(), room, keys=self._keys.here):
             task = asyncio.create_task(self._attempt(claimed))
             self._running.add(task)
             task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
-        self._door.wakeups.effects.set()
+        self._context.wakeups.effects.set()
 
     async def _wait(self) -> None:
         """Until the bell rings, or an effect is due, or a second has passed: another process may have left work."""
         try:
             async with asyncio.timeout(1.0):
-                await self._door.wakeups.effects.wait()
+                await self._context.wakeups.effects.wait()
         except TimeoutError:
             pass
 
     async def _attempt(self, claimed: Claimed) -> None:
         """Run one effect and record what came of it."""
         came: Outcome | Later | Never
-        began = self._door.now()
+        began = self._context.now()
         try:
             async with asyncio.timeout(PATIENCE):
                 came = await self._actions[claimed.effect.act](claimed)
@@ -105,7 +106,7 @@ class Worker:
         except Exception as error:
             log.exception("effect %s failed in a way nobody thought of", claimed.effect.key)
             came = Later(because("act.internal", error=Code(type(error).__name__)))
-        await self._record(claimed, came, (self._door.now() - began) / 1000)
+        await self._record(claimed, came, (self._context.now() - began) / 1000)
 
     async def _record(self, claimed: Claimed, came: Outcome | Later | Never, took: float) -> None:
         """Write the outcome down, and try again while the database is away: it is known nowhere else.
@@ -132,21 +133,21 @@ class Worker:
                 await asyncio.sleep(min(backoff(failures), 60.0))
 
     async def _complete(self, claimed: Claimed, came: Done | Overtaken) -> None:
-        door, effect = self._door, claimed.effect
-        async with door.turn(effect.key) as turn:
-            await _hold(door, turn.tx, effect)
+        context, effect = self._context, claimed.effect
+        async with context.turn(effect.key) as turn:
+            await _hold(context, turn.tx, effect)
             if isinstance(came, Overtaken):
                 await effects.finish(turn.tx, claimed.id, "overtaken", turn.now, why=came.why)
             else:
                 await effects.finish(turn.tx, claimed.id, "done", turn.now, result=came.event_id)
-            await consequences.follow(door, turn, effect, came)
+            await consequences.follow(context, turn, effect, came)
 
     async def _postpone(self, claimed: Claimed, error: Later, took: float) -> None:
-        door = self._door
+        context = self._context
         pause = error.retry_after if error.retry_after is not None else _pause(claimed, error, took)
-        due_at = door.now() + round(pause * 1000)
+        due_at = context.now() + round(pause * 1000)
         journal.postponed(claimed.effect, pause, error.why)
-        async with door.db.tx() as tx:
+        async with context.db.tx() as tx:
             if not await effects.is_ours(tx, claimed):
                 return
             await effects.postpone(tx, claimed.id, due_at, error.why)
@@ -155,35 +156,35 @@ class Worker:
 
     async def _give_up(self, claimed: Claimed, error: Never) -> None:
         """Nothing more can be done; or, where only a power is missing, nothing until it is back."""
-        door, effect = self._door, claimed.effect
+        context, effect = self._context, claimed.effect
         mendable = error.code in MENDABLE
-        async with door.turn(effect.key) as turn:
-            await _hold(door, turn.tx, effect)
+        async with context.turn(effect.key) as turn:
+            await _hold(context, turn.tx, effect)
             if not await effects.is_ours(turn.tx, claimed):
                 return
             request = await requests.get(turn.tx, effect.request_id) if effect.request_id is not None else None
             journal.given_up(effect, request, error.why)
             if mendable:
                 await effects.block(turn.tx, claimed.id, error.why)
-                await sealed.tell_if_silent(door, turn, effect.room_id)
+                await sealed.tell_if_silent(context, turn, effect.room_id)
             else:
                 await effects.finish(turn.tx, claimed.id, "given_up", turn.now, why=error.why)
-                await consequences.follow_refusal(door, turn, effect, error)
+                await consequences.follow_refusal(context, turn, effect, error)
             if mendable or error.code == "KNOCKBOT_DENIED":
                 # It tells the moderators once, and goes on when it is mended.
-                turn.after(partial(door.look_at, effect.room_id))
+                turn.after(partial(context.look_at, effect.room_id))
 
 
 MENDABLE = frozenset({"KNOCKBOT_NO_POWER", "KNOCKBOT_NOT_JOINED", NOT_ALLOWED})
 """Errors that a moderator can mend, or the config: the effect waits for it."""
 
 
-async def _hold(door: Door, tx: Tx, effect: Effect) -> None:
+async def _hold(context: Context, tx: Tx, effect: Effect) -> None:
     """Take what an effect is about before the effect itself: two transactions would else wait for each other.
 
     The order is the same everywhere: requests, their card, effects. On SQLite nobody else writes meanwhile.
     """
-    if door.db.alone:
+    if context.db.alone:
         return
     if effect.request_id is not None:
         await requests.get(tx, effect.request_id)

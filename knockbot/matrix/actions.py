@@ -26,7 +26,8 @@ from knockbot.domain.words import NAME_LIMIT
 from knockbot.errors import Later, Never
 from knockbot.flow import authority, consequences, intake, inviters, issuing, review, rules, sealed, settle
 from knockbot.flow.consequences import Done, Outcome, Overtaken
-from knockbot.flow.door import IN_CLEAR, NOT_ALLOWED, Door, log
+from knockbot.flow.context import Context, log
+from knockbot.flow.ports import IN_CLEAR, NOT_ALLOWED
 from knockbot.flow.rooms import is_denied, is_in
 from knockbot.flow.sealed import SEALED
 from knockbot.flow.worker import Action
@@ -50,7 +51,7 @@ PAGES = 50
 class Hand:
     """What an action works with."""
 
-    door: Door
+    context: Context
     homeserver: Homeserver
     identity: issuing.Issuer
     keyring: Keyring | None = None
@@ -71,7 +72,7 @@ async def change_membership(hand: Hand, claimed: Claimed) -> Outcome:
         return needless
     if "guest" in effect.content and effect.act is Act.BAN and not await _has_joined(hand, effect, stands):
         return await _take_back_guest(hand, claimed, stands)
-    if effect.act is Act.INVITE and await is_denied(hand.door, effect.room_id, effect.user_id or ""):
+    if effect.act is Act.INVITE and await is_denied(hand.context, effect.room_id, effect.user_id or ""):
         raise Never(because("act.denied"), code="KNOCKBOT_DENIED")
     return await _do(hand, claimed, stands)
 
@@ -105,7 +106,7 @@ def _at(membership: Membership | None) -> Notice:
 
 async def _do(hand: Hand, claimed: Claimed, stands: MemberChange | None) -> Outcome:
     """Act, if whoever the bot acts for may do so at this moment."""
-    await authority.insist(hand.door, claimed.effect)
+    await authority.insist(hand.context, claimed.effect)
     try:
         await _call(hand, claimed.effect)
     except Never as error:
@@ -117,10 +118,10 @@ async def _moved_otherwise(hand: Hand, effect: Effect, stands: MemberChange) -> 
     """Whether somebody whose answer was overridden moved by another way than by the act that was on its way."""
     if "instead" not in effect.content:
         return False
-    async with hand.door.db.tx() as tx:
+    async with hand.context.db.tx() as tx:
         if await effects.is_running(tx, effect.request_id or 0, besides=effect.key):
             raise Later(because("act.under_way"), retry_after=1)
-    return stands.membership is not Membership.KNOCK and not await intake.moved_by_the_bot(hand.door, stands)
+    return stands.membership is not Membership.KNOCK and not await intake.moved_by_the_bot(hand.context, stands)
 
 
 async def _is_called_off(hand: Hand, effect: Effect) -> bool:
@@ -128,11 +129,11 @@ async def _is_called_off(hand: Hand, effect: Effect) -> bool:
     the protection of the room."""
     if effect.request_id is None:
         return False
-    async with hand.door.db.tx() as tx:
+    async with hand.context.db.tx() as tx:
         request = await requests.get(tx, effect.request_id, held=False)
         kept = await rooms.find(tx, request.room_id) is not None
     return not kept or (
-        not consequences.is_beside(effect, request) and not consequences.is_called_for(hand.door, effect, request)
+        not consequences.is_beside(effect, request) and not consequences.is_called_for(hand.context, effect, request)
     )
 
 
@@ -155,7 +156,7 @@ async def _has_joined(hand: Hand, effect: Effect, stands: MemberChange | None) -
             return False
         if change.membership is Membership.JOIN:
             return True
-        change = await hand.door.outside.past_member(effect.room_id, change.replaces) if change.replaces else None
+        change = await hand.context.outside.past_member(effect.room_id, change.replaces) if change.replaces else None
     return False
 
 
@@ -170,7 +171,7 @@ async def _call(hand: Hand, effect: Effect) -> None:
 
 async def _standing(hand: Hand, claimed: Claimed) -> MemberChange | None:
     try:
-        return await hand.door.outside.member(claimed.effect.room_id, claimed.effect.user_id or "")
+        return await hand.context.outside.member(claimed.effect.room_id, claimed.effect.user_id or "")
     except Never as error:
         raise Never(because("act.not_joined"), code="KNOCKBOT_NOT_JOINED") from error
 
@@ -179,8 +180,8 @@ async def _explain(hand: Hand, claimed: Claimed, stood: MemberChange | None, err
     """A clear no: the room moved on in the same moment, or the bot may not do this, or it is as the server says."""
     if error.code != "M_FORBIDDEN":
         raise error
-    effect, bot = claimed.effect, hand.door.bot
-    if not await is_in(hand.door, effect.room_id):
+    effect, bot = claimed.effect, hand.context.bot
+    if not await is_in(hand.context, effect.room_id):
         raise Never(because("act.not_joined"), code="KNOCKBOT_NOT_JOINED") from error
     stands = await _standing(hand, claimed)
     if stands is None and stood is not None:
@@ -190,7 +191,7 @@ async def _explain(hand: Hand, claimed: Claimed, stood: MemberChange | None, err
     if stands is not None and (stood is None or stands.event_id != stood.event_id) and not still_meant:
         return Overtaken(_at(stands.membership), seen=stands)
     verdict = next(verdict for verdict, act in plan.ACT_OF.items() if act is effect.act)
-    lacking = (await hand.door.outside.powers(effect.room_id)).shortfall(bot, verdict, effect.user_id or "")
+    lacking = (await hand.context.outside.powers(effect.room_id)).shortfall(bot, verdict, effect.user_id or "")
     if lacking is not None:
         raise Never(lacking.why, code="KNOCKBOT_NO_POWER" if lacking.lacks_level else error.code) from error
     await _call(hand, effect)  # the power came between the refusal and this look; where it did not, no is no
@@ -203,11 +204,11 @@ async def _explain(hand: Hand, claimed: Claimed, stood: MemberChange | None, err
 async def write(hand: Hand, claimed: Claimed) -> Outcome:
     """Make a private room and invite somebody there, once; what there is to say is said when they are invited."""
     effect, user_id = claimed.effect, claimed.effect.user_id or ""
-    if hand.door.now() - claimed.created_at > DAY:
+    if hand.context.now() - claimed.created_at > DAY:
         return Overtaken(because("overtaken.too_old_to_tell"))
     room_id = await _made_before(hand, effect.key) if claimed.tried_before else None
     if room_id is None:
-        async with hand.door.db.tx() as tx:
+        async with hand.context.db.tx() as tx:
             label = await settle.label_of(tx, effect.room_id)
         content = {
             "name": f"Your knock at {shown(label, NAME_LIMIT)}",
@@ -218,7 +219,7 @@ async def write(hand: Hand, claimed: Claimed) -> Outcome:
         }
         room_id = await hand.homeserver.create_room(content)
     try:
-        if await hand.door.outside.member(room_id, user_id) is None:
+        if await hand.context.outside.member(room_id, user_id) is None:
             await hand.homeserver.invite(room_id, user_id, plan.reason_of(effect))
     except Never as error:
         await hand.homeserver.leave(room_id)
@@ -238,12 +239,12 @@ async def revoke(hand: Hand, claimed: Claimed) -> Outcome:
 
 async def _revoke(hand: Hand, effect: Effect) -> Outcome:
     token, inviter = str(effect.content["token"]), effect.content["inviter"]
-    stands = await hand.door.outside.third_party(effect.room_id, token)
+    stands = await hand.context.outside.third_party(effect.room_id, token)
     if stands is None or stands.invite is None:
         return Done()
     if stands.invite.inviter != inviter:
         return Overtaken(because("overtaken.other_invite"))
-    await authority.insist(hand.door, effect)
+    await authority.insist(hand.context, effect)
     if fits_a_path(token):
         await hand.homeserver.put_state(effect.room_id, THIRD_PARTY_INVITE, spoken(token), {})
     else:
@@ -254,8 +255,8 @@ async def _revoke(hand: Hand, effect: Effect) -> Outcome:
 
 async def _insist_on_redacting(hand: Hand, room_id: str) -> None:
     """To redact takes more than to invite. Raises `Never` where the bot lacks it."""
-    powers = await hand.door.outside.powers(room_id)
-    needed, level = powers.needed_to_redact(), powers.level(hand.door.bot)
+    powers = await hand.context.outside.powers(room_id)
+    needed, level = powers.needed_to_redact(), powers.level(hand.context.bot)
     if level < needed:
         why = because("act.redact", level=level_shown(level), needed=level_shown(needed))
         raise Never(why, code="KNOCKBOT_NO_POWER")
@@ -263,28 +264,28 @@ async def _insist_on_redacting(hand: Hand, room_id: str) -> None:
 
 async def issue(hand: Hand, claimed: Claimed) -> Outcome:
     """Have an identity server invite an address, once."""
-    return Done(issued=await issuing.issue(hand.door, hand.identity, claimed.effect))
+    return Done(issued=await issuing.issue(hand.context, hand.identity, claimed.effect))
 
 
 async def plant(hand: Hand, claimed: Claimed) -> Outcome:
     """Put an invite that was issued under its token, unless something stood there before, or it was taken back."""
-    async with hand.door.db.tx() as tx:
+    async with hand.context.db.tx() as tx:
         request = await requests.get(tx, claimed.effect.request_id or 0, held=False)
         kept = await rooms.find(tx, request.room_id) is not None
     if not kept or request.answer is None or request.answer.verdict is not Verdict.ACCEPT:
         return Overtaken(because("overtaken.taken_back"))
-    await inviters.insist(hand.door, request)
+    await inviters.insist(hand.context, request)
     return await _insisting(hand, claimed.effect.room_id, lambda: _plant(hand, claimed.effect))
 
 
 async def _plant(hand: Hand, effect: Effect) -> Outcome:
     token, content = str(effect.content["token"]), effect.content["content"]
-    stands = await hand.door.outside.third_party(effect.room_id, token)
+    stands = await hand.context.outside.third_party(effect.room_id, token)
     if stands is None:
         return Done(await hand.homeserver.put_state(effect.room_id, THIRD_PARTY_INVITE, spoken(token), content))
     if stands.invite is None:
         return Overtaken(because("overtaken.taken_back_at_once"))
-    if stands.invite.inviter != hand.door.bot:
+    if stands.invite.inviter != hand.context.bot:
         return Overtaken(because("overtaken.other_invite"))
     return Done(stands.event_id)
 
@@ -304,9 +305,9 @@ async def _why_not(hand: Hand, room_id: str, error: Never) -> Never:
     """A clear no: the bot is out, or lacks the power to invite, which this takes, or it is as the server says."""
     if error.code != "M_FORBIDDEN":
         return error
-    if not await is_in(hand.door, room_id):
+    if not await is_in(hand.context, room_id):
         return Never(because("act.not_joined"), code="KNOCKBOT_NOT_JOINED")
-    lacking = (await hand.door.outside.powers(room_id)).shortfall(hand.door.bot, Verdict.ACCEPT, "")
+    lacking = (await hand.context.outside.powers(room_id)).shortfall(hand.context.bot, Verdict.ACCEPT, "")
     return error if lacking is None else Never(lacking.why, code="KNOCKBOT_NO_POWER")
 
 
@@ -336,15 +337,15 @@ async def post_card(hand: Hand, claimed: Claimed) -> Outcome:
 
 async def _is_to_call(hand: Hand, card_id: int) -> bool:
     """Whether a card calls people: those that are posted within a minute call them once."""
-    async with hand.door.db.tx() as tx:
-        now = hand.door.now()
+    async with hand.context.db.tx() as tx:
+        now = hand.context.now()
         return await cards.calls(tx, card_id, now, now - MINUTE)
 
 
 async def edit_card(hand: Hand, claimed: Claimed) -> Outcome:
     """Make a card show what is true now; one that shows it already is not edited."""
     shown, label, calls, around = await _about(hand, claimed)
-    async with hand.door.db.tx() as tx:
+    async with hand.context.db.tx() as tx:
         card = await cards.get(tx, claimed.effect.card_id or 0, held=False)
         kept = shown and await rooms.find(tx, shown[-1].room_id) is not None
     if card.event_id is None:
@@ -362,10 +363,10 @@ async def edit_card(hand: Hand, claimed: Claimed) -> Outcome:
         new = card_message(shown, label, outlook.possible, calls, claimed.effect.key, around=around)
     there = {request.id: request.event_id for request in shown}
     if card.digest == digest(new) and not claimed.tried_before:
-        async with hand.door.db.tx() as tx:
+        async with hand.context.db.tx() as tx:
             last = await cards.last_change(tx, card.id)
         return Done(last.event_id if last else None, offers=offers, shown=there, digest=card.digest)
-    async with hand.door.db.tx() as tx:
+    async with hand.context.db.tx() as tx:
         await cards.shows(tx, card.id, None)  # until it is known what became of this
     content = edit(new, card.event_id, claimed.effect.key)
     # An attempt that shows something else than the last must not be taken for a repeat of it.
@@ -376,7 +377,7 @@ async def edit_card(hand: Hand, claimed: Claimed) -> Outcome:
 async def _outlook(hand: Hand, shown: Sequence[Request]) -> review.Outlook:
     """What the bot could do about the newest request of a card that waits, if one does."""
     waiting = [request for request in shown if request.awaits_moderators]
-    return await review.outlook(hand.door, waiting[-1]) if waiting else review.Outlook(())
+    return await review.outlook(hand.context, waiting[-1]) if waiting else review.Outlook(())
 
 
 def _offers_of(shown: Sequence[Request], outlook: review.Outlook) -> tuple[Verdict, ...] | None:
@@ -392,12 +393,12 @@ def _takes_clicks(shown: Sequence[Request]) -> bool:
 
 async def _about(hand: Hand, claimed: Claimed) -> tuple[list[Request], str, tuple[str, ...], Around]:
     """What a card is about: its requests, what their room is called, whom it calls, and what else it says."""
-    async with hand.door.db.tx() as tx:
+    async with hand.context.db.tx() as tx:
         shown = await requests.on_card(tx, claimed.effect.card_id or 0, held=False)
         if not shown:
             return [], "", (), Around()
         newest = shown[-1]
-        policy = (await rules.in_force(hand.door, tx, newest.room_id)).policy
+        policy = (await rules.in_force(hand.context, tx, newest.room_id)).policy
         around = Around(
             hidden=policy.reasons is Reasons.HIDDEN,
             earlier=await requests.settled_before(tx, newest) if newest.kind is Kind.KNOCK else None,
@@ -410,7 +411,7 @@ async def react(hand: Hand, claimed: Claimed) -> Outcome:
     """Offer an answer on a card; the homeserver itself keeps a reaction from standing twice."""
     effect = claimed.effect
     if effect.card_id is not None:
-        async with hand.door.db.tx() as tx:
+        async with hand.context.db.tx() as tx:
             shown = await requests.on_card(tx, effect.card_id, held=False)
         if not _takes_clicks(shown):
             return Overtaken(because("overtaken.no_clicks"))
@@ -428,10 +429,10 @@ async def react(hand: Hand, claimed: Claimed) -> Outcome:
 async def _reacted_before(hand: Hand, effect: Effect) -> str | None:
     """The reaction of an earlier attempt, by which it can be taken away again."""
     try:
-        there = await hand.door.outside.reactions(effect.room_id, effect.event_id or "")
+        there = await hand.context.outside.reactions(effect.room_id, effect.event_id or "")
     except Never:
         return None  # the offer stands, and stays
-    mine = [one.event_id for one in there if (one.sender, one.key) == (hand.door.bot, effect.content["emoji"])]
+    mine = [one.event_id for one in there if (one.sender, one.key) == (hand.context.bot, effect.content["emoji"])]
     return mine[0] if mine else None
 
 
@@ -447,7 +448,7 @@ async def say(hand: Hand, claimed: Claimed) -> Outcome:
     sent = await _sent_before(hand, claimed)
     if sent is not None:
         return Done(sent)
-    said = hand.door.locker.unlock(claimed.effect.content)
+    said = hand.context.cipher.unlock(claimed.effect.content)
     content = message(
         render(decoded(said["notice"]), spoken_here(said["language"])),
         claimed.effect.key,
@@ -485,10 +486,10 @@ async def _not_in_clear(hand: Hand, room_id: str) -> None:
 
     That a room is encrypted comes as an event; what was so before, a look at each room says.
     """
-    async with hand.door.db.tx() as tx:
+    async with hand.context.db.tx() as tx:
         encrypted = await encryption.is_encrypted(tx, room_id)
     if not encrypted and room_id not in hand.looked:
-        encrypted = await sealed.is_encrypted(hand.door, room_id)
+        encrypted = await sealed.is_encrypted(hand.context, room_id)
         hand.looked.add(room_id)
     if encrypted:
         raise Never(because("act.encrypted"), code=NOT_ALLOWED)
@@ -498,7 +499,7 @@ async def _sent_before(hand: Hand, claimed: Claimed) -> str | None:
     """The event of an earlier attempt that got through although its answer did not: by its echo, then in the room."""
     if not claimed.tried_before:
         return None
-    async with hand.door.db.tx() as tx:
+    async with hand.context.db.tx() as tx:
         echo = await effects.echo_of(tx, claimed.id)
     return echo or await _find_in_room(hand, claimed)
 

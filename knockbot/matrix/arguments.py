@@ -134,9 +134,9 @@ async def _listed_room(call: Call, text: str) -> tuple[ProtectedRoom, str] | Non
 
 async def _room_to_unprotect(call: Call, text: str) -> tuple[ProtectedRoom, str] | None:
     """A room managed from here; a server admin may name any by its id."""
-    if call.door.settings.permission_of(call.actor) is Permission.ADMIN:
+    if call.context.settings.permission_of(call.actor) is Permission.ADMIN:
         first, _, rest = text.partition(" ")
-        async with call.door.db.tx() as tx:
+        async with call.context.db.tx() as tx:
             room = await rooms.find(tx, first)
         if room is not None:
             return room, rest.strip()

@@ -14,7 +14,7 @@ from knockbot.domain.words import NAME_LIMIT, Said
 from knockbot.engine.turn import Write
 from knockbot.errors import ActionError
 from knockbot.flow import review
-from knockbot.flow.door import Door
+from knockbot.flow.context import Context
 from knockbot.flow.invites import may_be_taken_back
 from knockbot.matrix.typed import MARKS, NotNumbers, after_name, read_numbers
 from knockbot.store import addressees, cards, requests, rooms
@@ -58,7 +58,7 @@ class NotMeant(Exception):
 class Call:
     """A command as it was typed: its first line after the name, the lines below, and where it came from."""
 
-    door: Door
+    context: Context
     message: Message
     rest: str
     below: str
@@ -111,10 +111,10 @@ async def managed_room(call: Call, reference: str) -> ProtectedRoom:
     room_id = meant.room
     if ids.is_alias(room_id):
         try:
-            room_id, _ = await call.door.elsewhere.resolve(call.door.outside, room_id, call.actor)
+            room_id, _ = await call.context.elsewhere.resolve(call.context.outside, room_id, call.actor)
         except ActionError:
             raise NotMeant(unknown_room(reference)) from None
-    async with call.door.db.tx() as tx:
+    async with call.context.db.tx() as tx:
         room = await rooms.find(tx, room_id)
     if room is None or room.management_room != call.room:
         raise NotMeant(unknown_room(reference))
@@ -130,7 +130,7 @@ async def named_room(call: Call, text: str) -> tuple[ProtectedRoom, str] | None:
     first, _, rest = text.partition(" ")
     if ids.room_reference(first) is not None:
         return await managed_room(call, first), rest.strip()
-    async with call.door.db.tx() as tx:
+    async with call.context.db.tx() as tx:
         managed = await rooms.managed_by(tx, call.room)
     named = [(room, after_name(text, room.name)) for room in managed]
     found = _longest([(room, after) for room, after in named if after is not None])
@@ -141,14 +141,14 @@ async def named_room(call: Call, text: str) -> tuple[ProtectedRoom, str] | None:
 
 async def only_room(call: Call) -> ProtectedRoom | None:
     """The room managed from here, where it is the only one."""
-    async with call.door.db.tx() as tx:
+    async with call.context.db.tx() as tx:
         managed = await rooms.managed_by(tx, call.room)
     return managed[0] if len(managed) == 1 else None
 
 
 async def manages_rooms(call: Call) -> bool:
     """Whether any room is managed from here."""
-    async with call.door.db.tx() as tx:
+    async with call.context.db.tx() as tx:
         return bool(await rooms.managed_by(tx, call.room))
 
 
@@ -176,7 +176,7 @@ async def requests_meant(call: Call, text: str) -> tuple[Meant, str] | None:
     """The requests a command is about, and the words that follow: by the card or line it replies to, in whose words
     nothing is read as a number; else by number; else by the applicant. `None` where nothing says which.
     """
-    async with call.door.db.tx() as tx:
+    async with call.context.db.tx() as tx:
         shown = await _replied_to(tx, call)
         if shown is not None:
             if not review.takes_clicks(shown):
@@ -234,7 +234,7 @@ async def _by_applicant(tx: Tx, call: Call, text: str) -> tuple[Meant, str]:
 
 async def invites_meant(call: Call, text: str) -> tuple[Meant, str] | None:
     """The third-party invites that a command is about: as any request, or by the address or the name they are for."""
-    async with call.door.db.tx() as tx:
+    async with call.context.db.tx() as tx:
         numbered = read_address(text) is None and re.match("#?[0-9]", text) is not None
         if text and not numbered and await _replied_to(tx, call) is None:
             return await _by_addressee(tx, call, text)

@@ -19,7 +19,7 @@ from knockbot.domain.words import Said, Words
 from knockbot.engine.turn import Handled, Turn
 from knockbot.errors import Busy, Never
 from knockbot.flow import hints, refusals, review, sealed, settle, successors
-from knockbot.flow.door import Door
+from knockbot.flow.context import Context
 from knockbot.flow.elsewhere import A_MINUTE, TooMany
 from knockbot.matrix import lookups, orders
 from knockbot.matrix.arguments import (
@@ -128,14 +128,14 @@ SYNONYMS: dict[str, str] = {"approve": "accept", "deny": "reject"}
 """Other words for commands."""
 
 
-async def hear(door: Door, message: Message) -> Handled:
+async def hear(context: Context, message: Message) -> Handled:
     """A message in a room that is no protected one: run it if it is a command, and reply once."""
-    spoken = addressed(message, door.bot, door.settings.appservice.bot_displayname)
-    if message.sender == door.bot:
+    spoken = addressed(message, context.bot, context.settings.appservice.bot_displayname)
+    if message.sender == context.bot:
         return None
     if spoken is None or message.edits is not None:
-        return await _overhear(door, message, edited=spoken is not None)
-    answer = await _not_heard(door, message) or await _obey(door, message, spoken)
+        return await _overhear(context, message, edited=spoken is not None)
+    answer = await _not_heard(context, message) or await _obey(context, message, spoken)
 
     async def write(turn: Turn) -> None:
         await bot_memberships.use(turn.tx, message.room_id, turn.now)
@@ -143,68 +143,68 @@ async def hear(door: Door, message: Message) -> Handled:
         if reply is TICK:
             await turn.plan(plan.tick(message.room_id, message.event_id))
         elif isinstance(reply, Said):
-            await _reply(door, turn, message, reply)
+            await _reply(context, turn, message, reply)
 
     return write
 
 
-async def _reply(door: Door, turn: Turn, message: Message, reply: Said) -> None:
+async def _reply(context: Context, turn: Turn, message: Message, reply: Said) -> None:
     occasion = f"reply:{message.event_id}"
-    await settle.say(door, turn, message.room_id, occasion, reply, reply_to=message.event_id, thread=message.thread)
+    await settle.say(context, turn, message.room_id, occasion, reply, reply_to=message.event_id, thread=message.thread)
 
 
-async def _overhear(door: Door, message: Message, *, edited: bool) -> Handled:
+async def _overhear(context: Context, message: Message, *, edited: bool) -> Handled:
     """A message that is no command: a reply to a card may be a click or nearly an answer; an edit never commands."""
     said = without_variation_selector(without_fallback(message.body).strip())
     if message.edits is None and message.in_reply_to is not None and said in plan.REACTIONS:
-        return await _click(door, message, message.in_reply_to, said)
+        return await _click(context, message, message.in_reply_to, said)
 
     async def write(turn: Turn) -> None:
         if message.edits is not None and edited:
             where = {"room_id": message.room_id, "to": message.sender, "reply_to": message.edits}
-            await hints.give(door, turn, hints.Hint.EDITS, notice("edit.not_run"), **where)
+            await hints.give(context, turn, hints.Hint.EDITS, notice("edit.not_run"), **where)
         elif message.edits is None and message.in_reply_to is not None and hints.is_almost_an_answer(said):
-            await review.hint(door, turn, message.room_id, message.in_reply_to, message.sender)
+            await review.hint(context, turn, message.room_id, message.in_reply_to, message.sender)
 
     return write
 
 
-async def _click(door: Door, message: Message, target: str, emoji: str) -> Handled:
+async def _click(context: Context, message: Message, target: str, emoji: str) -> Handled:
     """A reply of nothing but an emoji is the click of it; where it could be one, it counts as a command does."""
-    async with door.db.tx() as tx:
+    async with context.db.tx() as tx:
         on_card = await cards.pointed_at(tx, message.room_id, target) is not None
-    refusal = await _not_heard(door, message) if on_card else None
+    refusal = await _not_heard(context, message) if on_card else None
     if refusal is None:
         click = Reaction(message.room_id, message.event_id, message.sender, message.sent_at, target, emoji)
-        return await successors.reacted(door, click)
+        return await successors.reacted(context, click)
     why = refusal
 
     async def write(turn: Turn) -> None:
-        await _reply(door, turn, message, why)
+        await _reply(context, turn, message, why)
 
     return write
 
 
-async def _not_heard(door: Door, message: Message) -> Said | None:
+async def _not_heard(context: Context, message: Message) -> Said | None:
     """Why a message does not count, whatever it says; `None` where it does."""
-    if await _is_doubtful(door, message):
+    if await _is_doubtful(context, message):
         return notice("device.not_verified")
-    return notice("late") if door.now() - message.sent_at > LATE else None
+    return notice("late") if context.now() - message.sent_at > LATE else None
 
 
-async def _is_doubtful(door: Door, message: Message) -> bool:
+async def _is_doubtful(context: Context, message: Message) -> bool:
     """Whether a command does not count because of the device it is from: in a room that is or was encrypted."""
-    if door.settings.encryption.trust is Trust.ALL or message.verified:
+    if context.settings.encryption.trust is Trust.ALL or message.verified:
         return False
-    return message.verified is False or await sealed.is_encrypted(door, message.room_id)
+    return message.verified is False or await sealed.is_encrypted(context, message.room_id)
 
 
-async def _obey(door: Door, message: Message, spoken: str) -> Answered:
+async def _obey(context: Context, message: Message, spoken: str) -> Answered:
     first, _, below = spoken.partition("\n")
     name, command, rest = find_command(first)
     if command is None:
         return wording.unknown_command(name, nearest(name))
-    call = Call(door, message, rest, below)
+    call = Call(context, message, rest, below)
     try:
         values = await read_arguments(call, command.arguments)
         return await command.run(call, *values)

@@ -54,7 +54,7 @@ from knockbot.domain.ids import is_room_id, is_user_id
 from knockbot.domain.notices import Code, Id, because
 from knockbot.domain.reasons import in_words
 from knockbot.errors import ActionError, Later, Never, Unavailable, reason
-from knockbot.flow.door import LOCKED
+from knockbot.flow.ports import LOCKED
 from knockbot.flow.sealed import MEGOLM, KeyMissing, Opened, Unreadable
 from knockbot.matrix.events import mapping
 from knockbot.matrix.homeserver import PASSWORD_WANTED, TOO_LARGE, DeviceApi
@@ -114,7 +114,7 @@ def _seeds(pickle_key: str) -> CrossSigningSeeds:
     )
 
 
-class Locker:
+class Cipher:
     """Locks with the pickle key what the bot has yet to say: it may tell what others said in encrypted rooms."""
 
     def __init__(self, pickle_key: str) -> None:

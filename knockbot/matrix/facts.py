@@ -33,7 +33,7 @@ THIRD_PARTY_INVITE = "m.room.third_party_invite"
 
 
 class Outside:
-    """Implements `flow.door.Outside` on a real homeserver."""
+    """Implements `flow.context.Outside` on a real homeserver."""
 
     def __init__(self, homeserver: Homeserver) -> None:
         self._homeserver = homeserver

@@ -18,7 +18,7 @@ from knockbot.domain.notices import Notice, because
 from knockbot.domain.reasons import in_words
 from knockbot.engine.backoff import backoff
 from knockbot.errors import ActionError, Later, Never, reason
-from knockbot.flow.door import Door, log
+from knockbot.flow.context import Context, log
 from knockbot.flow.sealed import MEGOLM, SEALED, KeyMissing, Opened, Unreadable
 from knockbot.matrix.account import Account
 from knockbot.matrix.events import mapping
@@ -99,11 +99,11 @@ class Lost(Exception):
 class Keyring:
     """The keys, and whether this process has them."""
 
-    def __init__(self, door: Door, homeserver: Homeserver, session: ClientSession, machine: Machine) -> None:
-        self._door = door
+    def __init__(self, context: Context, homeserver: Homeserver, session: ClientSession, machine: Machine) -> None:
+        self._context = context
         self._homeserver = homeserver
         self._session = session
-        self._account = Account(homeserver, session, door.settings)
+        self._account = Account(homeserver, session, context.settings)
         self._machine = machine
         self._here = False
         self.settled = asyncio.Event()
@@ -122,7 +122,7 @@ class Keyring:
         """Have the keys whenever no other process has them, until cancelled."""
         failures = 0
         while True:
-            if not await processes.lease(self._door.db, LEASE):
+            if not await processes.lease(self._context.db, LEASE):
                 self.settled.set()
                 await asyncio.sleep(processes.HEARTBEAT)
                 continue
@@ -153,8 +153,8 @@ class Keyring:
 
     async def _begin(self) -> None:
         """Be the bot's device: the one there was, or a new one where that is lost, or this database is an old copy."""
-        door, bot = self._door, self._door.bot
-        async with door.db.tx() as tx:
+        context, bot = self._context, self._context.bot
+        async with context.db.tx() as tx:
             device = await encryption.device(tx, bot)
         left = await self._homeserver.account_data(ACCOUNT_DATA)
         if device is not None and _is_older(device, left):
@@ -167,29 +167,29 @@ class Keyring:
             await self._drop_others(device.device_id)
             log.info("the bot has a new device, %s", device.device_id)
         await self._count(device.device_id, max(device.starts, _starts(left)))
-        async with door.db.tx() as tx:
+        async with context.db.tx() as tx:
             await encryption.share_anew(tx)
             for room_id in await encryption.allowed(tx):
-                await effects.unblock(tx, room_id, door.now())
+                await effects.unblock(tx, room_id, context.now())
         await self._machine.forget_users()
-        address, token = door.settings.homeserver.address, door.settings.appservice.as_token
+        address, token = context.settings.homeserver.address, context.settings.appservice.as_token
         why = await self._machine.vouch_for_device(DeviceApi(self._session, address, token, bot, None))
         if why is not None:
             log.warning("clients will show the bot's device as unverified: %s docs/encryption.md tells the mend.", why)
         self._here = True
-        door.wakeups.arrivals.set()
-        door.wakeups.effects.set()
+        context.wakeups.arrivals.set()
+        context.wakeups.effects.set()
 
     async def _is(self, device_id: str, *, anew: bool) -> bool:
         """Be a device; false if the homeserver knows none of its keys."""
-        service = self._door.settings
+        service = self._context.settings
         name, address = service.appservice.bot_displayname, service.homeserver.address
         try:
             token = await self._homeserver.login(device_id, name)
             api = DeviceApi(self._session, address, token, None, None)
         except Never:  # devices of application services are made without a login here (MSC4190)
             await self._homeserver.make_device(device_id, name)
-            api = DeviceApi(self._session, address, service.appservice.as_token, self._door.bot, device_id)
+            api = DeviceApi(self._session, address, service.appservice.as_token, self._context.bot, device_id)
         self._api = api
         await self._machine.begin(api, device_id, anew=anew)
         return await self._machine.is_on_server()
@@ -205,8 +205,8 @@ class Keyring:
 
     async def _count(self, device_id: str, starts: int) -> None:
         """Count on, here first: were it the homeserver, this database would seem an older copy after a crash."""
-        async with self._door.db.tx() as tx:
-            await encryption.started(tx, self._door.bot, device_id, starts + 1)
+        async with self._context.db.tx() as tx:
+            await encryption.started(tx, self._context.bot, device_id, starts + 1)
         await self._homeserver.set_account_data(ACCOUNT_DATA, {"device_id": device_id, "starts": starts + 1})
 
     async def _keep(self) -> None:
@@ -222,14 +222,14 @@ class Keyring:
     async def _stay(self) -> None:
         while True:
             await asyncio.sleep(processes.HEARTBEAT)
-            if not await processes.lease(self._door.db, LEASE):
+            if not await processes.lease(self._context.db, LEASE):
                 raise Lost
 
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK)
-            async with self._door.db.tx() as tx:
-                device = await encryption.device(tx, self._door.bot)
+            async with self._context.db.tx() as tx:
+                device = await encryption.device(tx, self._context.bot)
             if device is not None:
                 await self._count(device.device_id, device.starts)
 
@@ -241,9 +241,9 @@ class Keyring:
         Where it comes in transactions, this is only for what was lost: for as long as Synapse repeats transactions
         after an outage, it puts no mail into them, also none that is new.
         """
-        by_transactions = self._door.settings.encryption.appservice
-        async with self._door.db.tx() as tx:
-            device = await encryption.device(tx, self._door.bot)
+        by_transactions = self._context.settings.encryption.appservice
+        async with self._context.db.tx() as tx:
+            device = await encryption.device(tx, self._context.bot)
         since = device.since if device else None
         while True:
             try:
@@ -269,19 +269,19 @@ class Keyring:
 
     async def _store(self, news: Mapping[str, Any], since: str | None) -> str | None:
         reached = news.get("next_batch")
-        async with self._door.db.tx() as tx:
-            await encryption.store_mail(tx, mail_in_sync(news), self._door.now())
+        async with self._context.db.tx() as tx:
+            await encryption.store_mail(tx, mail_in_sync(news), self._context.now())
             if isinstance(reached, str):
-                await encryption.read_up_to(tx, self._door.bot, reached)
-        self._door.wakeups.mail.set()
+                await encryption.read_up_to(tx, self._context.bot, reached)
+        self._context.wakeups.mail.set()
         return reached if isinstance(reached, str) else since
 
     async def _take_mail(self) -> None:
         """Take in what came, in its order."""
-        bell = self._door.wakeups.mail
+        bell = self._context.wakeups.mail
         while True:
             bell.clear()
-            async with self._door.db.tx() as tx:
+            async with self._context.db.tx() as tx:
                 batch = await encryption.mail_waiting(tx)
             for mail in batch:
                 await self._take(mail)
@@ -302,7 +302,7 @@ class Keyring:
             raise
         except (Later, *REFUSED) as error:
             log.info("mail for the bot's device is tried again: %s", in_words(reason(error)))
-            async with self._door.db.tx() as tx:
+            async with self._context.db.tx() as tx:
                 attempts = await encryption.mail_failed(tx, mail.seq)
             if (isinstance(error, Later) and error.unreachable) or attempts < ATTEMPTS:
                 await asyncio.sleep(min(backoff(attempts), 60.0))
@@ -311,15 +311,15 @@ class Keyring:
         except Exception as error:
             log.debug("a piece of mail for the bot's device", exc_info=True)
             fault = reason(error)
-        async with self._door.db.tx() as tx:
-            if fault is not None and await encryption.mail_skipped(tx, mail.seq, self._door.now(), fault):
+        async with self._context.db.tx() as tx:
+            if fault is not None and await encryption.mail_skipped(tx, mail.seq, self._context.now(), fault):
                 log.warning("mail for the bot's device is skipped: %s", in_words(fault))
             elif fault is None:
-                await encryption.mail_taken(tx, mail.seq, self._door.now())
+                await encryption.mail_taken(tx, mail.seq, self._context.now())
             for session in arrived:
                 await inbox.key_is_there(tx, session)
         if arrived:
-            self._door.wakeups.arrivals.set()
+            self._context.wakeups.arrivals.set()
 
     # --- reading and writing ----------------------------------------------------------------------------------
 
@@ -348,13 +348,13 @@ class Keyring:
 
     async def _settings(self, room_id: str) -> Mapping[str, Any] | None:
         """How a room is encrypted; `None` if it is not, and never was: no state of it can undo that."""
-        async with self._door.db.tx() as tx:
+        async with self._context.db.tx() as tx:
             known = await encryption.is_encrypted(tx, room_id)
         state = await self._homeserver.state(room_id, "m.room.encryption")
         content = state.get("content") if state else None
         settings = content if isinstance(content, dict) and isinstance(content.get("algorithm"), str) else None
         if settings is not None and not known:
-            async with self._door.db.tx() as tx:
+            async with self._context.db.tx() as tx:
                 await encryption.note(tx, [room_id])
         return settings if settings is not None or not known else {"algorithm": MEGOLM}
 

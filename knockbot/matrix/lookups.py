@@ -25,14 +25,14 @@ REVISIONS = 20
 async def list_rooms(call: Call) -> Words:
     """The rooms looked after from here; a server admin sees all there are."""
     rows = []
-    everywhere = call.door.settings.permission_of(call.actor) is Permission.ADMIN
-    async with call.door.db.tx() as tx:
+    everywhere = call.context.settings.permission_of(call.actor) is Permission.ADMIN
+    async with call.context.db.tx() as tx:
         pending = await requests.count_pending(tx)
         for room in await rooms.all_rooms(tx) if everywhere else await rooms.managed_by(tx, call.room):
             waiting = pending[room.management_room, room.room_id]
             elsewhere = room.management_room if room.management_room != call.room else None
             rows.append(wording.room_row(room.label, room.room_id, waiting, room.trouble, elsewhere))
-            rows += await names.of_room(call.door, tx, room)
+            rows += await names.of_room(call.context, tx, room)
             if room.trouble != checkup.NOT_THERE:  # what it was like before counts no more
                 rows += [wording.CONCERNS[concern] for concern in room.concerns]
         rows += [wording.CONCERNS[concern] for concern in await rooms.management_concerns(tx, call.room)]
@@ -41,28 +41,28 @@ async def list_rooms(call: Call) -> Words:
 
 async def list_pending(call: Call, only: ProtectedRoom | None) -> Words:
     """Who is waiting, in all rooms or in one."""
-    async with call.door.db.tx() as tx:
+    async with call.context.db.tx() as tx:
         labels = {room.room_id: room.label for room in await rooms.managed_by(tx, call.room)}
         found = await requests.pending(tx, call.room, only.room_id if only else None)
         waiting = [request for request in found if request.room_id in labels]
         hidden = [
-            room_id for room_id in {r.room_id for r in waiting} if await rules.hides_reasons(call.door, tx, room_id)
+            room_id for room_id in {r.room_id for r in waiting} if await rules.hides_reasons(call.context, tx, room_id)
         ]
-    return wording.pending_list(waiting, labels, call.door.now(), hidden)
+    return wording.pending_list(waiting, labels, call.context.now(), hidden)
 
 
 async def list_invites(call: Call, room: ProtectedRoom) -> Words:
     """The third-party invites of a room that are pending or standing."""
-    async with call.door.db.tx() as tx:
+    async with call.context.db.tx() as tx:
         standing = await requests.invites_of(tx, room.room_id, held=False)
         addresses = await addressees.of_room(tx, room.room_id)
-    return wording.invite_list(room.label, standing, addresses, call.door.now())
+    return wording.invite_list(room.label, standing, addresses, call.context.now())
 
 
 async def show(call: Call, meant: Meant) -> Said:
     """One request, or several, with all there is to know."""
     shown: list[Said] = []
-    async with call.door.db.tx() as tx:
+    async with call.context.db.tx() as tx:
         for request in meant.found:
             if isinstance(request, Said):
                 shown.append(request)
@@ -76,14 +76,14 @@ async def show(call: Call, meant: Meant) -> Said:
 
 async def queue(call: Call) -> Words:
     """What is pending, due and failing."""
-    async with call.door.db.tx() as tx:
+    async with call.context.db.tx() as tx:
         managed = await rooms.managed_by(tx, call.room)
         labels = {room.room_id: room.label for room in managed}
         waiting = [request for request in await requests.pending(tx, call.room) if request.room_id in labels]
         acts = await effects.open_for(tx, [*labels, call.room])
     return wording.queue(
         sum(request.awaits_moderators for request in waiting),
-        [wording.queue_row(act, labels, call.door.now()) for act in acts[:QUEUE_LINES]],
+        [wording.queue_row(act, labels, call.context.now()) for act in acts[:QUEUE_LINES]],
         len(acts),
     )
 
@@ -91,10 +91,13 @@ async def queue(call: Call) -> Words:
 async def check(call: Call, room: ProtectedRoom) -> Words:
     """What the bot has and needs in a room."""
     try:
-        view = await call.door.outside.room(room.room_id)
-        found = await checkup.checklist(call.door, view)
-        async with call.door.db.tx() as tx:
-            named = [*await names.of_room(call.door, tx, room), *await names.of_policy(call.door, tx, room.room_id)]
+        view = await call.context.outside.room(room.room_id)
+        found = await checkup.checklist(call.context, view)
+        async with call.context.db.tx() as tx:
+            named = [
+                *await names.of_room(call.context, tx, room),
+                *await names.of_policy(call.context, tx, room.room_id),
+            ]
         return lines([wording.checked(room.label, found), *dict.fromkeys(named)])
     except Never:
         return wording.checked(room.label, wording.tick(False, "", in_words(checkup.NOT_THERE)))
@@ -102,10 +105,10 @@ async def check(call: Call, room: ProtectedRoom) -> Words:
 
 async def policy_show(call: Call, room: ProtectedRoom, number: int | None) -> Said:
     """The policy in force, or an old one, as it was written."""
-    async with call.door.db.tx() as tx:
+    async with call.context.db.tx() as tx:
         if number is None:
-            found = await rules.written(call.door, tx, room.room_id)
-            named = await names.of_policy(call.door, tx, room.room_id)
+            found = await rules.written(call.context, tx, room.room_id)
+            named = await names.of_policy(call.context, tx, room.room_id)
             return lines([wording.policy_shown(room.label, found.source, found.text), *named])
         old = await policies.revision(tx, room.room_id, number)
         meant = await pins.at(tx, pins.of_revision(room.room_id, number))
@@ -117,7 +120,7 @@ async def policy_show(call: Call, room: ProtectedRoom, number: int | None) -> Sa
 
 async def policy_log(call: Call, room: ProtectedRoom) -> Words:
     """Who changed the policy, and when."""
-    async with call.door.db.tx() as tx:
+    async with call.context.db.tx() as tx:
         revisions = await policies.revisions(tx, room.room_id, REVISIONS)
     return wording.policy_revisions(
         room.label, [wording.revision_row(r.revision, policies.named(r.author), r.written_at) for r in revisions]
@@ -127,15 +130,15 @@ async def policy_log(call: Call, room: ProtectedRoom) -> Words:
 async def test(call: Call, room: ProtectedRoom, user_id: str, reason: str) -> Words:
     """What the policy in force would do with somebody, rule by rule; nothing is done."""
     knock = await _imagined_knock(call, room, user_id, reason[:REASON_KEPT])  # as much as is kept of a real one
-    in_force = await rules.look_up(call.door, room.room_id)
-    decision = await judge(call.door, in_force, knock, at_expense_of=call.room, asked_by=call.actor)
+    in_force = await rules.look_up(call.context, room.room_id)
+    decision = await judge(call.context, in_force, knock, at_expense_of=call.room, asked_by=call.actor)
     return wording.tested(room.label, knock, decision)
 
 
 async def _imagined_knock(call: Call, room: ProtectedRoom, user_id: str, reason: str) -> Knock:
     """The knock of a user with this reason; where they knock just now, with the name and picture they show."""
     try:
-        member = await call.door.outside.member(room.room_id, user_id)
+        member = await call.context.outside.member(room.room_id, user_id)
     except Never:
         member = None
     if member is None or member.membership is not Membership.KNOCK:
@@ -145,7 +148,7 @@ async def _imagined_knock(call: Call, room: ProtectedRoom, user_id: str, reason:
 
 async def log(call: Call, about: Request | str | None) -> Words:
     """Who decided what, when, by which rule: of one request, of one applicant, or of late."""
-    async with call.door.db.tx() as tx:
+    async with call.context.db.tx() as tx:
         labels = {room.room_id: room.label for room in await rooms.managed_by(tx, call.room)}
         if isinstance(about, Request):
             found = await audit.of_request(tx, about.id)

@@ -30,23 +30,23 @@ NAME_LIMIT = 100
 
 async def protect(call: Call, reference: RoomReference) -> Answered:
     """Have a room protected."""
-    grant = await entry.protect(call.door, entry.Ask(call.actor, call.room, reference, call.cause))
+    grant = await entry.protect(call.context, entry.Ask(call.actor, call.room, reference, call.cause))
 
     async def write(turn: Turn) -> Reply:
-        return await grant.write(call.door, turn)
+        return await grant.write(call.context, turn)
 
     return write
 
 
 async def unprotect(call: Call, room: ProtectedRoom) -> Answered:
     """Have a room protected no longer."""
-    may_not = entry.may_unprotect(call.door, room, call.actor)
+    may_not = entry.may_unprotect(call.context, room, call.actor)
     refusal = await journal.refusing(may_not, call.actor, "unprotect", room.room_id)
     if refusal is not None:
         return refusal
 
     async def let_go(turn: Turn) -> Reply:
-        await entry.unprotect(call.door, turn, room, call.actor)
+        await entry.unprotect(call.context, turn, room, call.actor)
         return notice("protect.ended", room=Room(room.room_id, room.label))
 
     return let_go
@@ -56,7 +56,7 @@ def answer(verdict: Verdict) -> Callable[[Call, Meant, str], Awaitable[Answered]
     """The command that gives this answer to one or several requests."""
 
     async def run(call: Call, meant: Meant, words: str) -> Write[Reply]:
-        return await _said_of_each(call, meant, verdict, words, partial(review.take, call.door))
+        return await _said_of_each(call, meant, verdict, words, partial(review.take, call.context))
 
     return run
 
@@ -83,7 +83,7 @@ async def _said_of_each(
     wish = Wish(call.actor, verdict, call.cause, reason[:REASON_LIMIT])
     refused: dict[int, Said | None] = {}
     for place, one in enumerate(meant.found):
-        refused[place] = one if isinstance(one, Said) else await review.objection(call.door, wish, one)
+        refused[place] = one if isinstance(one, Said) else await review.objection(call.context, wish, one)
 
     async def take_each(turn: Turn) -> Reply:
         hit = []
@@ -113,12 +113,12 @@ async def invite(call: Call, room: ProtectedRoom, to: tuple[Address, str]) -> An
     """Invite somebody by an address outside Matrix."""
     address, name = to
     order = issuing.Order(room, call.actor, address, storable(name)[:NAME_LIMIT], call.cause)
-    refusal = await issuing.objection(call.door, room, call.actor)
+    refusal = await issuing.objection(call.context, room, call.actor)
     if refusal is not None:
         return refusal
 
     async def take(turn: Turn) -> Reply:
-        refusal = await issuing.take(call.door, turn, order)
+        refusal = await issuing.take(call.context, turn, order)
         return AWAITED if refusal is None else refusal
 
     return take
@@ -131,7 +131,7 @@ async def policy_set(call: Call, room: ProtectedRoom, text: str) -> Answered:
 
 async def policy_revert(call: Call, room: ProtectedRoom, number: int) -> Answered:
     """Put an old policy in force again, as a new revision: whoever does that must have the power for it now."""
-    async with call.door.db.tx() as tx:
+    async with call.context.db.tx() as tx:
         old = await policies.revision(tx, room.room_id, number)
         named = await pins.at(tx, pins.of_revision(room.room_id, number))
     if old is None:
@@ -142,13 +142,13 @@ async def policy_revert(call: Call, room: ProtectedRoom, number: int) -> Answere
 
 async def _put_in_force(call: Call, change: rulebook.Change) -> Answered:
     try:
-        sound = await rulebook.examined(call.door, change)
+        sound = await rulebook.examined(call.context, change)
     except Fault as fault:
         return wording.policy_refused(str(fault))
     if isinstance(sound, Said):
         return sound
 
     async def put_in_force(turn: Turn) -> Reply:
-        return await rulebook.put_in_force(call.door, turn, sound)
+        return await rulebook.put_in_force(call.context, turn, sound)
 
     return put_in_force

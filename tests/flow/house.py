@@ -16,7 +16,7 @@ from knockbot.domain.model import Act, Request
 from knockbot.domain.notices import loads
 from knockbot.domain.reasons import in_words
 from knockbot.flow import configured
-from knockbot.flow.door import Door
+from knockbot.flow.context import Context
 from knockbot.flow.worker import Action, Worker
 from knockbot.matrix import events
 from knockbot.matrix.actions import Hand, actions
@@ -81,7 +81,7 @@ class House:
         if self.db.alone:
             async with self.db._pool.acquire_direct() as conn:
                 await conn.execute("PRAGMA synchronous = OFF")  # nothing here has to survive a power cut
-        self._furnish(Door.made(self.db, self.homeserver, self.settings, self.clock))
+        self._furnish(Context.made(self.db, self.homeserver, self.settings, self.clock))
         async with self.db.tx() as tx:
             await processes.beat(tx, self.db.process, self.clock())
             await processes.bury(tx, self.db.process, self.clock(), alone=self.db.alone)
@@ -89,26 +89,26 @@ class House:
 
     def furnish(self, **parts: Any) -> None:
         """Go on with other parts of the door."""
-        self._furnish(replace(self.door, **parts))
+        self._furnish(replace(self.context, **parts))
 
-    def _furnish(self, door: Door) -> None:
-        self.door = door
-        self.arrivals = new_inbox(door)
-        hand = Hand(door, cast("Homeserver", self.homeserver), self.post)
-        self.worker = Worker(door, actions(hand) | self.actions)
+    def _furnish(self, context: Context) -> None:
+        self.context = context
+        self.arrivals = new_inbox(context)
+        hand = Hand(context, cast("Homeserver", self.homeserver), self.post)
+        self.worker = Worker(context, actions(hand) | self.actions)
 
     async def close(self) -> None:
         """Stop in good order."""
         await self.arrivals.drain(5)
         await self.worker.drain(5)
-        await self.door.elsewhere.close()
+        await self.context.elsewhere.close()
         async with self.db.tx() as tx:
             await processes.leave(tx, self.db.process)
         await self.db.close()
 
     async def die(self) -> None:
         """Stop as by SIGKILL: whatever was under way ends where it is, and nothing is said about it."""
-        tasks = [*self.arrivals._busy.values(), *self.worker._running, *self.door.elsewhere.under_way]
+        tasks = [*self.arrivals._busy.values(), *self.worker._running, *self.context.elsewhere.under_way]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -135,7 +135,7 @@ class House:
         await self.deliver()
         for _ in range(MOST_ROUNDS):
             await self.arrivals._start_rooms()
-            under_way = [*self.arrivals._busy.values(), *self.door.elsewhere.under_way]
+            under_way = [*self.arrivals._busy.values(), *self.context.elsewhere.under_way]
             if not under_way:
                 return
             await asyncio.gather(*under_way)
@@ -163,7 +163,7 @@ class House:
 
     def _to_be_looked_at(self) -> set[str]:
         resting = self.arrivals._resting
-        return {room for room in self.door.wakeups.unchecked if resting.get(Queue(room), 0) <= self.clock()}
+        return {room for room in self.context.wakeups.unchecked if resting.get(Queue(room), 0) <= self.clock()}
 
     async def later(self, seconds: float = 10) -> None:
         """Live on after some time."""
@@ -172,7 +172,7 @@ class House:
 
     async def keep_configured(self, *, enter: bool = False) -> bool:
         """Protect what the config file names; false if something is missing."""
-        complete = await configured.keep(self.door, enter=enter)
+        complete = await configured.keep(self.context, enter=enter)
         await self.live()
         return complete
 
@@ -180,7 +180,7 @@ class House:
         """Have every protected room compared with the records."""
         async with self.db.tx() as tx:
             for room in await rooms.all_rooms(tx):
-                self.door.look_at(room.room_id)
+                self.context.look_at(room.room_id)
 
     # --- what moderators do ---------------------------------------------------------------------------------------
 

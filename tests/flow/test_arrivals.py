@@ -17,23 +17,23 @@ from knockbot.engine.turn import Handled, Turn
 from knockbot.engine.wakeups import Wakeups
 from knockbot.errors import KnockbotError, Later, Never
 from knockbot.flow.arriving import Reader
-from knockbot.flow.door import Door
+from knockbot.flow.context import Context
 from knockbot.flow.sealed import Keys
 from knockbot.store import inbox, processes
 from knockbot.store.db import Database
 from knockbot.store.inbox import Arrival
 from tests.flow.house import GARDEN, House, housed
 
-Handle = Callable[[Door, Message], Awaitable[Handled]]
-Look = Callable[[Door, str], Awaitable[None]]
+Handle = Callable[[Context, Message], Awaitable[Handled]]
+Look = Callable[[Context, str], Awaitable[None]]
 
 
 class Desk:
     """An inbox at work with a handler of the test's own, and what came over it, in order."""
 
-    def __init__(self, house: House, door: Door | None = None) -> None:
+    def __init__(self, house: House, context: Context | None = None) -> None:
         self.house = house
-        self.door = door or house.door
+        self.context = context or house.context
         self.handled: list[str] = []
         self.looked: list[str] = []
         self.trouble: dict[str, list[Exception]] = {}
@@ -41,15 +41,15 @@ class Desk:
 
     def set_to_work(self, handle: Handle, look: Look | None = None, keys: Keys | None = None) -> None:
         """Have it work with other parts than its own."""
-        reader = Reader(self.door, parse, keys)
-        self.at_work = Inbox(self.door, reader, {Message: handle}, look or self.look)
+        reader = Reader(self.context, parse, keys)
+        self.at_work = Inbox(self.context, reader, {Message: handle}, look or self.look)
 
     async def store(self, *arrivals: Arrival) -> None:
         """These came in."""
-        async with self.door.db.tx() as tx:
-            await inbox.store(tx, arrivals, self.door.now())
+        async with self.context.db.tx() as tx:
+            await inbox.store(tx, arrivals, self.context.now())
 
-    async def handle(self, _: Door, said: Message) -> Handled:
+    async def handle(self, _: Context, said: Message) -> Handled:
         """Note what was said."""
         self._may_fail(said.body)
 
@@ -58,7 +58,7 @@ class Desk:
 
         return write
 
-    async def look(self, _: Door, room_id: str) -> None:
+    async def look(self, _: Context, room_id: str) -> None:
         """Note which room was looked at."""
         self._may_fail(room_id)
         self.looked.append(room_id)
@@ -110,10 +110,10 @@ async def test_the_events_of_a_room_are_handled_in_the_order_they_came_in(desk: 
 async def test_rooms_go_on_beside_one_that_hangs(desk: Desk) -> None:
     hold = asyncio.Event()
 
-    async def handle(door: Door, message: Message) -> Handled:
+    async def handle(context: Context, message: Message) -> Handled:
         if message.body == "hang":
             await hold.wait()
-        return await desk.handle(door, message)
+        return await desk.handle(context, message)
 
     desk.set_to_work(handle)
     await desk.store(said("hang", "!slow"), said("after", "!slow"), said("one", "!quick"), said("two", "!quick"))
@@ -132,13 +132,13 @@ async def _value(found: list[str]) -> list[str]:
 async def test_a_limited_number_of_rooms_is_dealt_with_at_once(desk: Desk) -> None:
     inside = most = 0
 
-    async def handle(door: Door, message: Message) -> Handled:
+    async def handle(context: Context, message: Message) -> Handled:
         nonlocal inside, most
         inside += 1
         most = max(most, inside)
         await asyncio.sleep(0)
         inside -= 1
-        return await desk.handle(door, message)
+        return await desk.handle(context, message)
 
     desk.set_to_work(handle)
     await desk.store(*(said("x", f"!{number}") for number in range(3 * ROOMS_AT_ONCE)))
@@ -149,10 +149,10 @@ async def test_a_limited_number_of_rooms_is_dealt_with_at_once(desk: Desk) -> No
 
 
 async def test_what_comes_in_while_a_room_is_dealt_with_is_handled_after(desk: Desk) -> None:
-    async def handle(door: Door, message: Message) -> Handled:
+    async def handle(context: Context, message: Message) -> Handled:
         if message.body == "one":
             await desk.store(said("two"))
-        return await desk.handle(door, message)
+        return await desk.handle(context, message)
 
     desk.set_to_work(handle)
     await desk.store(said("one"))
@@ -253,17 +253,17 @@ async def test_a_silent_homeserver_is_no_fault_of_the_event(desk: Desk) -> None:
 async def test_a_room_is_looked_at_in_its_own_turn_before_its_events(desk: Desk) -> None:
     order: list[str] = []
 
-    async def look(_: Door, room_id: str) -> None:
+    async def look(_: Context, room_id: str) -> None:
         order.append(room_id)
 
-    async def handle(door: Door, message: Message) -> Handled:
+    async def handle(context: Context, message: Message) -> Handled:
         order.append(message.body)
-        return await desk.handle(door, message)
+        return await desk.handle(context, message)
 
     desk.set_to_work(handle, look)
     await desk.store(said("one"))
-    desk.door.look_at(GARDEN)
-    desk.door.look_at("!other")
+    desk.context.look_at(GARDEN)
+    desk.context.look_at("!other")
     await desk.work()
 
     assert [one for one in order if one != "!other"] == [GARDEN, "one"]
@@ -273,7 +273,7 @@ async def test_a_room_is_looked_at_in_its_own_turn_before_its_events(desk: Desk)
 @pytest.mark.parametrize("kind", [Later, ConnectionError])
 async def test_a_look_that_fails_is_made_again(desk: Desk, kind: type[Exception]) -> None:
     desk.trouble[GARDEN] = [kind(foreign("away")) for _ in range(3)]
-    desk.door.look_at(GARDEN)
+    desk.context.look_at(GARDEN)
     for _ in range(4):
         await desk.work()
         desk.house.clock.go_on(120)
@@ -286,7 +286,7 @@ async def test_a_look_that_fails_again_and_again_does_not_hold_up_the_rooms_even
     desk: Desk, kind: type[Exception]
 ) -> None:
     desk.trouble[GARDEN] = [kind(foreign("what")) for _ in range(100)]
-    desk.door.look_at(GARDEN)
+    desk.context.look_at(GARDEN)
     await desk.store(said("one"))
     for _ in range(ATTEMPTS):
         await desk.work()
@@ -294,14 +294,14 @@ async def test_a_look_that_fails_again_and_again_does_not_hold_up_the_rooms_even
 
     assert desk.handled == ["one"]
     desk.trouble.clear()
-    desk.door.look_at(GARDEN)
+    desk.context.look_at(GARDEN)
     await desk.work()
     assert desk.looked == [GARDEN]
 
 
 async def test_a_room_is_looked_at_however_long_the_homeserver_was_silent(desk: Desk) -> None:
     desk.trouble[GARDEN] = [Later(foreign("silent"), unreachable=True) for _ in range(5 * ATTEMPTS)]
-    desk.door.look_at(GARDEN)
+    desk.context.look_at(GARDEN)
     for _ in range(5 * ATTEMPTS + 1):
         await desk.work()
         desk.house.clock.go_on(120)
@@ -311,7 +311,7 @@ async def test_a_room_is_looked_at_however_long_the_homeserver_was_silent(desk: 
 
 async def test_a_look_that_cannot_be_made_does_not_hold_up_the_rooms_events(desk: Desk) -> None:
     desk.trouble[GARDEN] = [Never(foreign("no"))]
-    desk.door.look_at(GARDEN)
+    desk.context.look_at(GARDEN)
     await desk.store(said("one"))
     await desk.work()
 
@@ -319,8 +319,8 @@ async def test_a_look_that_cannot_be_made_does_not_hold_up_the_rooms_events(desk
 
 
 async def test_a_room_that_is_to_be_looked_at_twice_at_once_is_looked_at_once(desk: Desk) -> None:
-    desk.door.look_at(GARDEN)
-    desk.door.look_at(GARDEN)
+    desk.context.look_at(GARDEN)
+    desk.context.look_at(GARDEN)
     await desk.work()
 
     assert desk.looked == [GARDEN]
@@ -333,7 +333,7 @@ async def test_the_loop_takes_up_what_comes_in_while_it_waits(desk: Desk) -> Non
     loop = asyncio.create_task(desk.at_work.run())
     try:
         await desk.store(said("one"))
-        desk.door.wakeups.arrivals.set()
+        desk.context.wakeups.arrivals.set()
         await until(lambda: _value(desk.handled), lambda found: found == ["one"], str)
         await desk.store(said("two"))  # as another process would, which cannot ring here
         await until(lambda: _value(desk.handled), lambda found: found == ["one", "two"], str)
@@ -345,7 +345,7 @@ async def test_the_loop_takes_up_what_comes_in_while_it_waits(desk: Desk) -> Non
 async def test_an_event_that_is_being_handled_at_the_end_is_handled_whole_or_waits(desk: Desk) -> None:
     begun = asyncio.Event()
 
-    async def handle(_: Door, message: Message) -> Handled:
+    async def handle(_: Context, message: Message) -> Handled:
         async def write(turn: Turn) -> None:
             await turn.tx.execute("INSERT INTO pins (place, name, room_id) VALUES ('x', '#a', '!a')")
             begun.set()
@@ -360,7 +360,7 @@ async def test_an_event_that_is_being_handled_at_the_end_is_handled_whole_or_wai
     await begun.wait()
     await desk.at_work.drain(10)
 
-    async with desk.door.db.tx() as tx:
+    async with desk.context.db.tx() as tx:
         written = await tx.fetchval("SELECT count(*) FROM pins")
     assert (written, await desk.house.waiting()) in ((1, 0), (0, 1))
 
@@ -380,10 +380,10 @@ async def desks(shared: House) -> AsyncIterator[tuple[Desk, Desk]]:
     """Two processes at work on the same inbox."""
     db = await Database.open(shared.url)
     one = Desk(shared)
-    other = Desk(shared, Door.made(db, shared.homeserver, shared.settings, shared.clock, Wakeups()))
+    other = Desk(shared, Context.made(db, shared.homeserver, shared.settings, shared.clock, Wakeups()))
     for desk in (one, other):
-        async with desk.door.db.tx() as tx:
-            await processes.beat(tx, desk.door.db.process, shared.clock())
+        async with desk.context.db.tx() as tx:
+            await processes.beat(tx, desk.context.db.process, shared.clock())
     yield one, other
     await db.close()
 
@@ -406,7 +406,7 @@ async def test_processes_handle_each_event_once_and_each_room_in_order(desks: tu
 
 
 async def _waiting(desk: Desk) -> bool:
-    async with desk.door.db.tx() as tx:
+    async with desk.context.db.tx() as tx:
         return bool(await inbox.queues_waiting(tx))
 
 
@@ -415,7 +415,7 @@ async def test_a_room_that_another_process_deals_with_is_left_to_it_and_not_aske
 ) -> None:
     one, other = desks
     await one.store(said("one"))
-    assert await processes.lease(one.door.db, f"room {GARDEN}")
+    assert await processes.lease(one.context.db, f"room {GARDEN}")
     asked = 0
 
     async def count() -> None:
@@ -432,13 +432,13 @@ async def test_a_room_that_another_process_deals_with_is_left_to_it_and_not_aske
     loop = asyncio.create_task(other.at_work.run())
     await until(lambda: _number(asked), bool, str)
     for _ in range(200):
-        await processes.lease(one.door.db, f"room {GARDEN}")
+        await processes.lease(one.context.db, f"room {GARDEN}")
     loop.cancel()
     await asyncio.gather(loop, return_exceptions=True)
 
     assert other.handled == []
     assert asked < 20
-    await processes.release(one.door.db, f"room {GARDEN}")
+    await processes.release(one.context.db, f"room {GARDEN}")
     other.house.clock.go_on(2)
     await other.work()
     assert other.handled == ["one"]
@@ -452,11 +452,11 @@ async def test_what_another_process_was_quicker_with_is_dropped_whole(desks: tup
     """A process that stood still lost its lease; its work must not be done beside the other's."""
     one, other = desks
 
-    async def stand_still(door: Door, message: Message) -> Handled:
-        handled = await other.handle(other.door, message)
-        async with other.door.db.tx() as tx:
+    async def stand_still(context: Context, message: Message) -> Handled:
+        handled = await other.handle(other.context, message)
+        async with other.context.db.tx() as tx:
             next_one, *_ = await inbox.waiting(tx, message.room_id)
-        await other.door.turns.end(next_one.seq, message.event_id, handled)
+        await other.context.turns.end(next_one.seq, message.event_id, handled)
 
         async def write(turn: Turn) -> None:
             await turn.tx.execute("INSERT INTO pins (place, name, room_id) VALUES ('x', '#a', '!a')")
@@ -468,6 +468,6 @@ async def test_what_another_process_was_quicker_with_is_dropped_whole(desks: tup
     await one.work()
 
     assert other.handled == ["one", "two"]
-    async with one.door.db.tx() as tx:
+    async with one.context.db.tx() as tx:
         assert await tx.fetchval("SELECT count(*) FROM pins") == 0
     assert await one.house.set_aside() == []

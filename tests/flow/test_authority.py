@@ -154,7 +154,7 @@ async def test_policies_of_the_config_file_act_for_the_bot(
     if author is not None:
         await ruled.set_policy(text, author=author)
     else:
-        ruled.door.live_settings.take(read_settings({**SETTINGS, "defaults": {"policy": {"otherwise": verdict}}}))
+        ruled.context.live_settings.take(read_settings({**SETTINGS, "defaults": {"policy": {"otherwise": verdict}}}))
     ruled.world.knock(GARDEN, HIGH)
     await ruled.live()
 

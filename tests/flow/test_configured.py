@@ -62,7 +62,7 @@ async def locked(house: House) -> dict[str, str]:
 async def reread(house: House, named: dict[str, Any], **more: Any) -> None:
     """The config file is changed, and read again."""
     settings = read_settings({**SETTINGS, "rooms": named, **more})
-    await take_settings(house.door, settings)
+    await take_settings(house.context, settings)
     await house.live()
 
 
@@ -312,7 +312,7 @@ async def test_two_processes_take_one_meaning_and_write_one_policy(ready_postgre
         lawn(one, BOT)
         two = await House(ready_postgres_url, one.world, {"rooms": entry(MODS_ALIAS, {"otherwise": "accept"})}).open()
         try:
-            await asyncio.gather(*(configured.keep(house.door, enter=True) for house in (one, two)))
+            await asyncio.gather(*(configured.keep(house.context, enter=True) for house in (one, two)))
             trap(two, ALIAS)
             one.world.aliases[MODS_ALIAS] = TRAP
             await two.keep_configured(enter=True)
@@ -400,11 +400,11 @@ async def test_a_room_is_protected_as_soon_as_nothing_is_in_the_way(
         if "I am not in #lawn" in says:  # then the moderators can be told as well
             assert len([said for said in house.spoken() if says in said]) == 1
 
-        house.door.configured.clear()
+        house.context.configured.clear()
         mend(house)
         await house.live()
         if "alias" not in name:  # nothing tells of those
-            assert house.door.configured.is_set()
+            assert house.context.configured.is_set()
         assert await house.keep_configured()
         house.world.knock(LAWN, ANA)
         await house.live()

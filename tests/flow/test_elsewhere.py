@@ -49,7 +49,7 @@ async def begin(house: House) -> None:
     await house.deliver()
     while True:
         await house.arrivals._start_rooms()
-        busy = [task for task in house.arrivals._busy.values() if task not in house.door.elsewhere.waiting]
+        busy = [task for task in house.arrivals._busy.values() if task not in house.context.elsewhere.waiting]
         if not busy:
             return
         await asyncio.wait(busy, timeout=0.2)
@@ -348,7 +348,7 @@ async def test_doors_and_talk_have_places_of_their_own(house: House, monkeypatch
 
     monkeypatch.setattr(house.arrivals, "_serve_in_order", serve)
     for number in range(ROOMS_AT_ONCE + 9):
-        house.door.look_at(f"!{number}:{HOME}")
+        house.context.look_at(f"!{number}:{HOME}")
     for den in dens(house, TALKS_AT_ONCE + 9, ALICE):
         house.world.say(den, ALICE, "!kb help")
     await house.deliver()
@@ -512,7 +512,7 @@ async def test_an_invite_that_is_found_at_a_look_is_asked_about_in_no_turn_eithe
 ) -> None:
     house.world.plant(GARDEN, ALICE, "t1")
     house.world.outbox.clear()
-    house.door.look_at(GARDEN)
+    house.context.look_at(GARDEN)
     await begin(house)
 
     await knocked_through(house, ANA)

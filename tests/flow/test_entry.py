@@ -409,11 +409,11 @@ async def test_rooms_that_nobody_used_within_a_day_are_left(house: House) -> Non
     await house.live()
 
     house.clock.go_on(DAY - 60)
-    await entry.leave_unused(house.door)
+    await entry.leave_unused(house.context)
     await house.live()
     assert house.membership(BOT, LAWN) == "join"
     house.clock.go_on(120)
-    await entry.leave_unused(house.door)
+    await entry.leave_unused(house.context)
     await house.live()
 
     assert house.membership(BOT, LAWN) == "leave"

@@ -286,7 +286,7 @@ async def test_identity_servers_and_budgets_come_with_a_config_that_is_read_agai
 ) -> None:
     monkeypatch.setattr("knockbot.logs.configure", lambda _: None)
     async with housed(ready_url) as house:
-        await app.take_settings(house.door, read_settings({**WRITTEN, **SETTINGS, "issuing": {"per_room": 1}}))
+        await app.take_settings(house.context, read_settings({**WRITTEN, **SETTINGS, "issuing": {"per_room": 1}}))
 
         await issued(house)
 

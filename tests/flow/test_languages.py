@@ -59,7 +59,7 @@ async def test_what_is_about_several_rooms_is_said_in_their_language_if_they_hav
     await house.protect(SHED, policy=f"language: {other}")
 
     async with house.db.tx() as tx:
-        assert await rules.language(house.door, tx, GARDEN, SHED) is spoken
+        assert await rules.language(house.context, tx, GARDEN, SHED) is spoken
 
 
 async def test_a_language_that_the_bot_does_not_speak_is_refused(house: House) -> None:

@@ -14,7 +14,7 @@ from knockbot.domain.reasons import foreign
 from knockbot.domain.words import words
 from knockbot.errors import Later
 from knockbot.flow import settle
-from knockbot.flow.door import LOCKED, InClear
+from knockbot.flow.ports import LOCKED, NoCipher
 from tests.flow.house import GARDEN, MODS, House
 from tests.flow.world import ALICE, ANA, BOT
 
@@ -190,8 +190,8 @@ async def test_a_process_that_dies_while_it_sends_leaves_no_second_card(house: H
 
 async def test_what_is_said_on_the_same_occasion_is_said_once(house: House) -> None:
     for _ in range(3):
-        async with house.door.turn() as turn:
-            await settle.say(house.door, turn, MODS, "an occasion", words("Something happened."))
+        async with house.context.turn() as turn:
+            await settle.say(house.context, turn, MODS, "an occasion", words("Something happened."))
         await house.live()
 
     assert house.spoken() == ["Something happened."]
@@ -210,10 +210,10 @@ class Lost:
 
 
 async def test_what_was_locked_when_encryption_was_allowed_waits_once_it_is_not(house: House) -> None:
-    house.furnish(locker=Lost())
-    async with house.door.turn() as turn:
-        await settle.say(house.door, turn, MODS, "before", words("Something happened."))
-    house.furnish(locker=InClear())
+    house.furnish(cipher=Lost())
+    async with house.context.turn() as turn:
+        await settle.say(house.context, turn, MODS, "before", words("Something happened."))
+    house.furnish(cipher=NoCipher())
     await house.live()
 
     assert house.spoken() == []

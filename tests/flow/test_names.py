@@ -42,7 +42,7 @@ async def configured(ready_url: str) -> AsyncIterator[House]:
 
 
 async def look(house: House) -> None:
-    await names.look_again(house.door)
+    await names.look_again(house.context)
     await house.live()
 
 
@@ -162,7 +162,7 @@ async def test_of_an_alias_that_leads_nowhere_yet_one_sees_that_it_is_not_known(
 async def checked(house: House) -> tuple[bool, str]:
     """What `knockbot check` says of the names in the config file and in policies."""
     said: list[str] = []
-    sound = await check._names(house.door, said.append)
+    sound = await check._names(house.context, said.append)
     return sound, "\n".join(said)
 
 

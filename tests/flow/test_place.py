@@ -8,8 +8,8 @@ from tests.flow.world import ALICE
 
 
 async def found(house: House, room_id: str = GARDEN) -> place.Place | None:
-    async with house.door.db.tx() as tx:
-        return await place.find(house.door, tx, room_id)
+    async with house.context.db.tx() as tx:
+        return await place.find(house.context, tx, room_id)
 
 
 async def test_a_room_without_a_policy_of_its_own_goes_by_the_default(house: House) -> None:
@@ -18,7 +18,7 @@ async def test_a_room_without_a_policy_of_its_own_goes_by_the_default(house: Hou
     assert there is not None
     assert (there.room_id, there.label, there.management_room) == (GARDEN, "Garden", MODS)
     assert (there.revision, there.in_force.author) == (None, None)
-    assert there.policy is house.door.settings.defaults.policy.policy
+    assert there.policy is house.context.settings.defaults.policy.policy
 
 
 async def test_the_newest_revision_is_in_force_with_the_power_of_its_author(house: House) -> None:

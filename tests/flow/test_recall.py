@@ -67,7 +67,7 @@ class Attic:
 
 
 async def remember(house: House) -> None:
-    await recall(house.door, Memory(cast("Homeserver", house.homeserver)))
+    await recall(house.context, Memory(cast("Homeserver", house.homeserver)))
 
 
 @pytest.fixture

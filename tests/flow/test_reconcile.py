@@ -177,7 +177,7 @@ async def test_a_look_that_was_cut_short_is_made_again(house: House, call: str) 
     assert len(house.cards()) == 2
     assert {block["user_id"] for block in house.cards()[1].blocks} == set(people(CROWDED + 1))
     assert (await house.request(BOB)).state == State.WITHDRAWN
-    assert not house.door.wakeups.unchecked
+    assert not house.context.wakeups.unchecked
 
 
 async def test_a_shared_card_that_was_not_posted_before_a_death_is_posted_after(house: House) -> None:
@@ -323,7 +323,7 @@ async def test_a_management_room_that_may_not_be_read_does_not_stop_the_rest(hou
     await look(house)
 
     assert len(house.cards()) == 2
-    assert not house.door.wakeups.unchecked
+    assert not house.context.wakeups.unchecked
 
 
 # --- rooms --------------------------------------------------------------------------------------------------------
@@ -380,7 +380,7 @@ async def test_a_new_name_is_taken_on(house: House) -> None:
 
 
 async def test_a_room_nobody_protects_is_not_looked_at(house: House) -> None:
-    house.door.look_at("!somewhere:tulip.example")
+    house.context.look_at("!somewhere:tulip.example")
     await house.live()
 
     assert house.world.calls == []

@@ -12,7 +12,7 @@ import pytest
 from knockbot.domain import plan
 from knockbot.domain.reasons import foreign
 from knockbot.flow import sealed
-from knockbot.flow.door import LOCKED
+from knockbot.flow.ports import LOCKED
 from knockbot.flow.sealed import KeyMissing, Opened, Unreadable
 from knockbot.store import effects, inbox
 from knockbot.store.inbox import Arrival
@@ -92,7 +92,7 @@ async def test_it_is_handled_once_when_its_key_is_there(desk: Desk, keys: Keys, 
     await desk.store(locked("late"))
     await desk.work()
     keys.opens["late"] = opened("late")
-    async with house.door.db.tx() as tx:
+    async with house.context.db.tx() as tx:
         await inbox.key_is_there(tx, "session")
         await inbox.key_is_there(tx, "session")
     await desk.work()
@@ -175,7 +175,7 @@ async def test_only_so_many_messages_of_one_sender_wait_for_keys(desk: Desk, key
     await desk.store(*map(locked, names), locked("of another", sender="@ben:b"))
     await desk.work()
 
-    async with house.door.db.tx() as tx:
+    async with house.context.db.tx() as tx:
         assert await inbox.counts(tx) == (sealed.MOST_WITHOUT_KEY + 1, 0)
 
 
@@ -207,7 +207,7 @@ async def test_what_the_bot_itself_said_is_not_missed(desk: Desk, keys: Keys, ho
 
     assert await house.effects() == {}
     assert keys.asked == []
-    async with house.door.db.tx() as tx:
+    async with house.context.db.tx() as tx:
         assert await inbox.counts(tx) == (0, 0)
 
 
@@ -303,7 +303,7 @@ async def test_emptying_its_state_does_not_undo_that(house: House, content: dict
     await house.live()
 
     assert house.cards() == []
-    assert await sealed.is_encrypted(house.door, MODS)
+    assert await sealed.is_encrypted(house.context, MODS)
 
 
 async def test_where_nobody_said_that_it_is_encrypted_the_room_is_looked_at_before_anything_is_said(
@@ -322,7 +322,7 @@ async def test_a_restart_says_it_no_second_time(house: House, caplog: pytest.Log
     await house.live()
     await house.close()
     await house.open()
-    await sealed.look_at_management_rooms(house.door)
+    await sealed.look_at_management_rooms(house.context)
     house.world.knock(GARDEN, ANA)
     await house.live()
 
@@ -341,7 +341,7 @@ async def test_what_is_encrypted_elsewhere_silences_no_other_room(house: House) 
 
 
 async def test_what_was_written_down_while_it_was_allowed_is_not_lost(house: House) -> None:
-    async with house.door.db.tx() as tx:
+    async with house.context.db.tx() as tx:
         await effects.add(tx, [plan.say(MODS, "earlier", {LOCKED: "x"})], house.clock())
     await house.live()
 

@@ -99,14 +99,14 @@ async def with_pond(house: House) -> None:
     house.world.room(POND, "Pond", ALICE, BOT, levels=levels_for())
     await house.protect(POND, policy="otherwise: accept")
     await house.set_policy(COSTLY)
-    await rules.look_up(house.door, GARDEN)
-    await rules.look_up(house.door, POND)
+    await rules.look_up(house.context, GARDEN)
+    await rules.look_up(house.context, POND)
 
 
 async def test_a_knock_that_takes_long_to_judge_delays_nobody_at_another_door(house: House) -> None:
     await with_pond(house)
     hold = threading.Event()
-    holding = asyncio.create_task(house.door.workbench.work_out("!other", hold.wait))
+    holding = asyncio.create_task(house.context.workbench.work_out("!other", hold.wait))
     try:
         house.world.knock(GARDEN, ANA, LONG)
         house.world.knock(POND, BEA, "hello")
@@ -127,7 +127,7 @@ async def test_a_knock_that_takes_long_to_judge_delays_nobody_at_another_door(ho
 async def test_a_short_reason_is_judged_on_the_spot(house: House) -> None:
     await with_pond(house)
     hold = threading.Event()
-    holding = asyncio.create_task(house.door.workbench.work_out("!other", hold.wait))
+    holding = asyncio.create_task(house.context.workbench.work_out("!other", hold.wait))
     try:
         house.world.knock(GARDEN, ANA, "hello")
         await house.live()
@@ -205,7 +205,7 @@ async def test_a_policy_is_compiled_once_per_revision(house: House, monkeypatch:
     house.world.knock(GARDEN, "@cleo:tulip.example")
     await house.later()
     assert read == ["announce: none"]
-    assert house.door.policies.rooms == [GARDEN]
+    assert house.context.policies.rooms == [GARDEN]
 
 
 async def test_what_was_compiled_and_not_put_in_force_is_not_in_force(house: House) -> None:
@@ -216,7 +216,7 @@ async def test_what_was_compiled_and_not_put_in_force_is_not_in_force(house: Hou
     await house.live()
 
     async with house.db.tx() as tx:
-        assert (await rules.in_force(house.door, tx, GARDEN)).policy.otherwise == "forward"
+        assert (await rules.in_force(house.context, tx, GARDEN)).policy.otherwise == "forward"
 
 
 def test_only_as_many_policies_are_kept_as_there_is_room_for() -> None:

@@ -50,7 +50,7 @@ async def click(house: House, by: str = ALICE, emoji: str = "✅") -> None:
 
 async def meant(house: House) -> list[str]:
     async with house.db.tx() as tx:
-        return list((await rules.meant(house.door, tx, GARDEN)).values())
+        return list((await rules.meant(house.context, tx, GARDEN)).values())
 
 
 async def knocked(house: House, *who: str) -> list[str | None]:
@@ -189,7 +189,7 @@ async def test_a_room_that_two_policies_name_is_asked_about_for_each(by_club: Ho
         by_club.world.react(MODS, ALICE, question, "✅")
     await by_club.live()
     async with by_club.db.tx() as tx:
-        rooms = [list((await rules.meant(by_club.door, tx, room)).values()) for room in (GARDEN, other)]
+        rooms = [list((await rules.meant(by_club.context, tx, room)).values()) for room in (GARDEN, other)]
     assert rooms == [[NEW], [NEW]]
 
 

@@ -10,7 +10,7 @@ import pytest
 from knockbot.domain import plan
 from knockbot.domain.model import Message
 from knockbot.engine.turn import WAITS, AlreadyHandled, Handled, Turn
-from knockbot.flow.door import Door
+from knockbot.flow.context import Context
 from knockbot.store import inbox
 from tests.flow.house import GARDEN, House
 from tests.flow.test_arrivals import Desk, said
@@ -39,7 +39,7 @@ async def write_once_more(turn: Turn) -> None:
 async def test_what_fails_while_it_is_written_is_neither_written_nor_handled(desk: Desk, house: House) -> None:
     failures = [ZeroDivisionError("once")]
 
-    async def handle(_: Door, __: Message) -> Handled:
+    async def handle(_: Context, __: Message) -> Handled:
         async def write(turn: Turn) -> None:
             await write_once_more(turn)
             if failures:
@@ -60,12 +60,12 @@ async def test_what_fails_while_it_is_written_is_neither_written_nor_handled(des
 async def test_a_death_between_the_look_and_what_is_written_loses_nothing(desk: Desk, house: House) -> None:
     looked, hold = asyncio.Event(), asyncio.Event()
 
-    async def die(_: Door, __: Message) -> Handled:
+    async def die(_: Context, __: Message) -> Handled:
         looked.set()
         await hold.wait()
         return write_once_more
 
-    async def handle(_: Door, __: Message) -> Handled:
+    async def handle(_: Context, __: Message) -> Handled:
         return write_once_more
 
     desk.set_to_work(die)
@@ -81,7 +81,7 @@ async def test_a_death_between_the_look_and_what_is_written_loses_nothing(desk: 
 
 
 async def test_what_is_nothing_to_write_is_handled(desk: Desk, house: House) -> None:
-    async def handle(_: Door, __: Message) -> Handled:
+    async def handle(_: Context, __: Message) -> Handled:
         return None
 
     desk.set_to_work(handle)
@@ -93,12 +93,12 @@ async def test_what_is_nothing_to_write_is_handled(desk: Desk, house: House) -> 
 async def test_what_waits_stays_and_holds_nothing_up(desk: Desk, house: House) -> None:
     until = house.clock() + 60_000
 
-    async def handle(door: Door, message: Message) -> Handled:
-        if message.body == "early" and door.now() < until:
-            async with door.db.tx() as tx:
+    async def handle(context: Context, message: Message) -> Handled:
+        if message.body == "early" and context.now() < until:
+            async with context.db.tx() as tx:
                 assert await inbox.let_wait(tx, message.event_id, until)
             return WAITS
-        return await desk.handle(door, message)
+        return await desk.handle(context, message)
 
     desk.set_to_work(handle)
     await desk.store(said("early"), said("after"))
@@ -113,7 +113,7 @@ async def test_what_waits_stays_and_holds_nothing_up(desk: Desk, house: House) -
 async def test_a_turn_knows_which_event_it_is_about(desk: Desk) -> None:
     causes = []
 
-    async def handle(_: Door, __: Message) -> Handled:
+    async def handle(_: Context, __: Message) -> Handled:
         async def write(turn: Turn) -> None:
             causes.append((turn.cause, turn.now))
 
@@ -130,10 +130,10 @@ async def test_what_somebody_else_has_handled_is_not_written(desk: Desk, house: 
     await desk.store(said("one"))
     async with house.db.tx() as tx:
         [waiting] = await inbox.waiting(tx, GARDEN)
-    await house.door.turns.end(waiting.seq, waiting.event_id, write_once_more)
+    await house.context.turns.end(waiting.seq, waiting.event_id, write_once_more)
     for again in (write_once_more, None):
         with pytest.raises(AlreadyHandled):
-            await house.door.turns.end(waiting.seq, waiting.event_id, again)
+            await house.context.turns.end(waiting.seq, waiting.event_id, again)
     assert await written(house) == 1
 
 
@@ -141,7 +141,7 @@ async def test_what_somebody_else_has_handled_is_not_written(desk: Desk, house: 
 
 
 async def test_what_a_look_finds_is_handled_once_whoever_is_first(desk: Desk, house: House) -> None:
-    turns = house.door.turns
+    turns = house.context.turns
     await turns.found("$seen", write_once_more, taken_in=GARDEN)
     await turns.found("$seen", write_once_more, taken_in=GARDEN)
     assert await written(house) == 1
@@ -154,7 +154,7 @@ async def test_what_a_look_finds_is_handled_once_whoever_is_first(desk: Desk, ho
 
 
 async def test_what_may_be_found_again_is_not_marked(house: House) -> None:
-    await house.door.turns.found("$seen", write_once_more)
+    await house.context.turns.found("$seen", write_once_more)
     async with house.db.tx() as tx:
         assert not await inbox.is_known(tx, "$seen")
     assert await written(house) == 1
@@ -162,7 +162,7 @@ async def test_what_may_be_found_again_is_not_marked(house: House) -> None:
 
 @pytest.mark.parametrize("handled", [None, WAITS])
 async def test_a_look_that_finds_nothing_to_write_marks_nothing(house: House, handled: Handled) -> None:
-    await house.door.turns.found("$seen", handled, taken_in=GARDEN)
+    await house.context.turns.found("$seen", handled, taken_in=GARDEN)
     async with house.db.tx() as tx:
         assert not await inbox.is_known(tx, "$seen")
 
@@ -171,27 +171,27 @@ async def test_a_look_that_finds_nothing_to_write_marks_nothing(house: House, ha
 
 
 async def test_who_has_work_is_woken_once_it_is_committed(house: House) -> None:
-    house.door.wakeups.effects.clear()
-    async with house.door.turn() as turn:
+    house.context.wakeups.effects.clear()
+    async with house.context.turn() as turn:
         await turn.plan(plan.tick(GARDEN, "$one"), plan.tick(GARDEN, "$one"))
-        assert not house.door.wakeups.effects.is_set()
-    assert house.door.wakeups.effects.is_set()
+        assert not house.context.wakeups.effects.is_set()
+    assert house.context.wakeups.effects.is_set()
     assert await house.effects() == {"tick:$one": "due"}
 
 
 async def test_a_look_that_follows_of_a_change_begins_when_that_is_committed(house: House) -> None:
-    async with house.door.turn() as turn:
-        turn.after(partial(house.door.look_at, "!new:b"))
-        assert "!new:b" not in house.door.wakeups.unchecked
-    assert "!new:b" in house.door.wakeups.unchecked
+    async with house.context.turn() as turn:
+        turn.after(partial(house.context.look_at, "!new:b"))
+        assert "!new:b" not in house.context.wakeups.unchecked
+    assert "!new:b" in house.context.wakeups.unchecked
 
 
 async def test_a_change_that_fails_is_not_looked_at(house: House) -> None:
     async def failing() -> None:
-        async with house.door.turn() as turn:
-            turn.after(partial(house.door.look_at, "!new:b"))
+        async with house.context.turn() as turn:
+            turn.after(partial(house.context.look_at, "!new:b"))
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         await failing()
-    assert "!new:b" not in house.door.wakeups.unchecked
+    assert "!new:b" not in house.context.wakeups.unchecked

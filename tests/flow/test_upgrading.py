@@ -193,7 +193,7 @@ class Safe:
 
 
 async def test_one_click_is_enough_where_what_is_yet_to_be_said_is_locked(house: House) -> None:
-    house.furnish(locker=Safe())
+    house.furnish(cipher=Safe())
     await upgraded(house)
     await click(house)
 

@@ -19,7 +19,7 @@ from knockbot.engine.backoff import backoff
 from knockbot.errors import Later, Never
 from knockbot.flow import worker as workers
 from knockbot.flow.consequences import Done, Outcome, Overtaken
-from knockbot.flow.door import Door
+from knockbot.flow.context import Context
 from knockbot.flow.worker import AT_ONCE, RECORDINGS, Action, Worker
 from knockbot.store import effects, processes
 from knockbot.store.db import Database
@@ -44,7 +44,7 @@ async def plan(house: House, *planned: Effect) -> None:
 
 def worker_with(house: House, action: Action) -> Worker:
     """A worker that does everything by this one action."""
-    return Worker(house.door, dict.fromkeys(Act, action))
+    return Worker(house.context, dict.fromkeys(Act, action))
 
 
 async def work(worker: Worker) -> None:
@@ -591,7 +591,7 @@ async def test_the_loop_takes_up_what_is_planned_while_it_waits(house: House) ->
     loop = asyncio.create_task(worker.run())
     try:
         await plan(house, effect("a"))
-        house.door.wakeups.effects.set()
+        house.context.wakeups.effects.set()
         await until(house.effects, lambda found: found == {"a": "done"}, str)
         await plan(house, effect("b"))  # nobody rings
         await until(house.effects, lambda found: found == {"a": "done", "b": "done"}, str)
@@ -676,14 +676,14 @@ async def shared(ready_postgres_url: str) -> AsyncIterator[House]:
 
 
 @pytest.fixture
-async def other(shared: House) -> AsyncIterator[Door]:
+async def other(shared: House) -> AsyncIterator[Context]:
     """The second process on it."""
     db = await Database.open(shared.url)
-    yield Door.made(db, shared.homeserver, shared.settings, shared.clock)
+    yield Context.made(db, shared.homeserver, shared.settings, shared.clock)
     await db.close()
 
 
-async def test_processes_share_the_work_and_do_nothing_twice(shared: House, other: Door) -> None:
+async def test_processes_share_the_work_and_do_nothing_twice(shared: House, other: Context) -> None:
     crowd = Crowd()
     crowd.go.set()
     workers_at_work = [worker_with(shared, crowd), Worker(other, dict.fromkeys(Act, crowd))]
@@ -700,7 +700,7 @@ async def test_processes_share_the_work_and_do_nothing_twice(shared: House, othe
 
 
 async def test_a_process_that_was_taken_for_dead_does_not_undo_what_another_did_for_it(
-    shared: House, other: Door
+    shared: House, other: Context
 ) -> None:
     """It stood still for a while; its unsure outcome must not make due again what has been done."""
     hold = asyncio.Event()

@@ -1,7 +1,8 @@
 """A world to keep doors in, held in memory: rooms, who is in them and what is said, as one homeserver would have it.
 
-People act through `World`; the bot through `AsBot`, which stands in for `flow.door.Outside` and for the homeserver that
-the actions call. `World.play` makes it refuse, answer late, or change something between the bot's look and its act.
+People act through `World`; the bot through `AsBot`, which stands in for `flow.ports.Outside` and for the homeserver
+that the actions call. `World.play` makes it refuse, answer late, or change something between the bot's look and its
+act.
 """
 
 from __future__ import annotations

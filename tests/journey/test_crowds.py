@@ -22,7 +22,7 @@ async def test_who_comes_after_a_crowd_shares_a_card_and_is_answered_by_number(
     await garden.membership(people[-1], "invite")
     await keeper.catch_up(garden)
     assert len({card["event_id"] for card in alone}) == crowds
-    async with keeper.door.db.tx() as tx:
+    async with keeper.context.db.tx() as tx:
         rows = await tx.fetch("SELECT card_id FROM requests ORDER BY number")
     cards = [row["card_id"] for row in rows]
     assert len(set(cards[:crowds])) == crowds

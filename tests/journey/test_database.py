@@ -22,10 +22,10 @@ ATTEMPTS = 20
 @asynccontextmanager
 async def read_only(keeper: InProcess) -> AsyncIterator[None]:
     """Its database takes no changes for as long as the block lasts."""
-    if keeper.door.db.alone:
-        await _query_only(keeper.door.db, "TRUE")
+    if keeper.context.db.alone:
+        await _query_only(keeper.context.db, "TRUE")
         yield
-        await _query_only(keeper.door.db, "FALSE")
+        await _query_only(keeper.context.db, "FALSE")
         return
     await _default_read_only(keeper.database, "on")
     yield

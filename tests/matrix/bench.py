@@ -12,7 +12,7 @@ import aiohttp
 
 from knockbot.domain.model import Answer, Knock, Request, Verdict
 from knockbot.flow import settle
-from knockbot.flow.door import Door
+from knockbot.flow.context import Context
 from knockbot.flow.worker import Worker
 from knockbot.matrix.actions import Hand, actions
 from knockbot.matrix.facts import Outside
@@ -38,7 +38,7 @@ class Bench:
     db: Database
     fake: FakeHomeserver
     homeserver: Homeserver
-    door: Door
+    context: Context
     clock: Clock
     worker: Worker
     identity: IdentityServers
@@ -106,17 +106,17 @@ class Bench:
 
     async def answer(self, request: Request, verdict: Verdict, reason: str | None = None) -> Request:
         """A moderator's word on a request."""
-        async with self.door.turn() as turn:
+        async with self.context.turn() as turn:
             word = Answer(
                 verdict, MODERATOR, self.clock(), request.event_id, reason=reason, cause=f"$word-{request.id}"
             )
-            await settle.give_answer(self.door, turn, request, word)
+            await settle.give_answer(self.context, turn, request, word)
             return await requests.get(turn.tx, request.id)
 
     async def forward(self, request: Request) -> None:
         """Have a request shown to the moderators."""
-        async with self.door.turn() as turn:
-            await settle.show(self.door, turn, request.id)
+        async with self.context.turn() as turn:
+            await settle.show(self.context, turn, request.id)
 
     async def request(self, request: Request) -> Request:
         """A request as it is now."""
@@ -158,10 +158,10 @@ async def bench(db: Database, fake: FakeHomeserver) -> AsyncIterator[Bench]:
     clock = Clock()
     async with aiohttp.ClientSession() as session:
         homeserver = Homeserver(session, fake.url, AS_TOKEN, BOT)
-        door = Door.made(db, Outside(homeserver), settings(), clock)
-        identity = IdentityServers(session, homeserver, lambda: door.settings.identity_servers)
-        worker = Worker(door, actions(Hand(door, homeserver, identity)))
-        made = Bench(db, fake, homeserver, door, clock, worker, identity)
+        context = Context.made(db, Outside(homeserver), settings(), clock)
+        identity = IdentityServers(session, homeserver, lambda: context.settings.identity_servers)
+        worker = Worker(context, actions(Hand(context, homeserver, identity)))
+        made = Bench(db, fake, homeserver, context, clock, worker, identity)
         await keep_door(db)
         for room in (GARDEN, MODS):
             made.state[room, "m.room.create", ""] = {"sender": MODERATOR, "content": {"room_version": "11"}}

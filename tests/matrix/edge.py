@@ -27,7 +27,8 @@ from knockbot.engine.inbox import Inbox
 from knockbot.engine.turn import Handled, Turn
 from knockbot.engine.wakeups import Wakeups
 from knockbot.flow.arriving import Reader
-from knockbot.flow.door import Door, Outside
+from knockbot.flow.context import Context
+from knockbot.flow.ports import Outside
 from knockbot.matrix import events
 from knockbot.matrix.gateway import Gateway
 from knockbot.matrix.visitors import Visitors
@@ -141,21 +142,21 @@ class Inside:
 async def at_work(db: Database) -> AsyncIterator[Inside]:
     """A gateway that serves, and the real `Arrivals` behind it."""
     wakeups = Wakeups()
-    door = Door.made(db, cast("Outside", None), settings(), Clock(), wakeups)
+    context = Context.made(db, cast("Outside", None), settings(), Clock(), wakeups)
     async with serving(gateway(db, wakeups).app) as url:
         inside = Inside(db, url)
 
-        async def note(_: Door, happening: Any) -> Handled:
+        async def note(_: Context, happening: Any) -> Handled:
             async def write(_: Turn) -> None:
                 inside.heard.append(happening)
 
             return write
 
-        async def look(_: Door, room_id: str) -> None:
+        async def look(_: Context, room_id: str) -> None:
             raise AssertionError(f"nobody asked to look at {room_id}")
 
         kinds = (MemberChange, ThirdPartyChange, Redaction, Message, Reaction, RoomChange, Echo)
-        arrivals = Inbox(door, Reader(door, events.parse), dict.fromkeys(kinds, note), look)
+        arrivals = Inbox(context, Reader(context, events.parse), dict.fromkeys(kinds, note), look)
         working = asyncio.create_task(arrivals.run())
         try:
             yield inside

@@ -186,7 +186,7 @@ async def test_without_the_power_it_waits_and_says_what_is_needed(on: Bench, ver
     assert await on.states() == ["blocked"]
     assert "43" in await on.why()
     assert "7" in await on.why()
-    assert on.door.wakeups.unchecked == {GARDEN}
+    assert on.context.wakeups.unchecked == {GARDEN}
     assert (await on.request(request)).answer is not None
 
 
@@ -203,7 +203,7 @@ async def test_a_bot_that_was_put_out_waits_to_be_let_in_again(on: Bench, verdic
     await on.run_due()
 
     assert await on.states() == ["blocked"]
-    assert on.door.wakeups.unchecked == {GARDEN}
+    assert on.context.wakeups.unchecked == {GARDEN}
 
 
 async def test_a_room_the_bot_may_not_even_read_waits_too(on: Bench) -> None:
@@ -534,8 +534,8 @@ async def test_odd_things_in_the_room_are_passed_over(on: Bench, page: Any) -> N
 
 
 async def test_something_said_is_looked_for_before_it_is_said_again(on: Bench) -> None:
-    async with on.door.turn() as turn:
-        await settle.say(on.door, turn, MODS, "reply:$1", notice("late"), reply_to="$1")
+    async with on.context.turn() as turn:
+        await settle.say(on.context, turn, MODS, "reply:$1", notice("late"), reply_to="$1")
     on.fake.on("PUT", SEND, Reply(drop=True), SENT)
     on.fake.on("GET", "messages", Reply(body={"chunk": [own("say:reply:$1")]}))
 
@@ -575,8 +575,8 @@ def test_each_effect_has_a_transaction_id_of_its_own_for_ever() -> None:
 async def test_a_card_of_what_is_settled_by_then_is_not_posted(on: Bench) -> None:
     request = await on.knock()
     await on.forward(request)
-    async with on.door.turn() as turn:
-        await settle.settle(on.door, turn, await requests.get(turn.tx, request.id), State.WITHDRAWN, ANA)
+    async with on.context.turn() as turn:
+        await settle.settle(on.context, turn, await requests.get(turn.tx, request.id), State.WITHDRAWN, ANA)
 
     await on.run_due()
 
@@ -625,8 +625,8 @@ async def test_a_card_offers_what_the_bot_may_do(on: Bench) -> None:
 
 async def test_a_card_is_edited_when_its_request_is_settled(on: Bench) -> None:
     request = await post(on)
-    async with on.door.turn() as turn:
-        await settle.settle(on.door, turn, await requests.get(turn.tx, request.id), State.WITHDRAWN, ANA)
+    async with on.context.turn() as turn:
+        await settle.settle(on.context, turn, await requests.get(turn.tx, request.id), State.WITHDRAWN, ANA)
     for _ in range(4):
         await on.run_due()
 
@@ -639,10 +639,10 @@ async def test_a_card_is_edited_when_its_request_is_settled(on: Bench) -> None:
 
 async def test_edits_that_wait_their_turn_are_one_edit(on: Bench) -> None:
     request = await post(on)
-    async with on.door.turn() as turn:
+    async with on.context.turn() as turn:
         await cards.shows(turn.tx, 1, "something else")
         for _ in range(5):
-            await settle.show(on.door, turn, request.id)
+            await settle.show(on.context, turn, request.id)
     for _ in range(8):
         await on.run_due()
 
@@ -651,9 +651,9 @@ async def test_edits_that_wait_their_turn_are_one_edit(on: Bench) -> None:
 
 async def test_an_edit_whose_answer_is_lost_is_sent_again_under_the_same_transaction_id(on: Bench) -> None:
     request = await post(on)
-    async with on.door.turn() as turn:
+    async with on.context.turn() as turn:
         await cards.shows(turn.tx, 1, "something else")
-        await settle.show(on.door, turn, request.id)
+        await settle.show(on.context, turn, request.id)
     on.fake.on("PUT", SEND, Reply(drop=True), SENT)
     for _ in range(5):
         await on.later()
@@ -776,7 +776,7 @@ async def test_an_invite_that_is_good_for_nothing_is_let_be_after_a_while(on: Be
 
 
 def test_every_act_has_its_action(on: Bench) -> None:
-    assert set(actions(Hand(on.door, on.homeserver, on.identity))) == set(Act)
+    assert set(actions(Hand(on.context, on.homeserver, on.identity))) == set(Act)
 
 
 # --- a dead server --------------------------------------------------------------------------------------------
@@ -852,7 +852,7 @@ async def test_while_a_server_hangs_the_others_go_on(on: Bench, rooms: int) -> N
     await on.answer(await on.knock(AWAY), ACCEPT)
     await on.answer(await on.knock(ANA), ACCEPT)
     serve_all_but_dead(on, Reply(hang=True))
-    worker = Worker(on.door, actions(Hand(on.door, on.homeserver, on.identity)))
+    worker = Worker(on.context, actions(Hand(on.context, on.homeserver, on.identity)))
     working = asyncio.create_task(worker.run())
     try:
         await on.fake.wait_for("POST", f"{GARDEN}/invite", 2)

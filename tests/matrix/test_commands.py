@@ -53,14 +53,14 @@ async def on(db: Database, fake: FakeHomeserver) -> AsyncIterator[Bench]:
 async def fill(on: Bench, number: int, text: str) -> None:
     user = f"@{text.replace(':', '')[:30]}{number}:x.example"
     knock = Knock(GARDEN, user, f"$knock-{number}", text, text[:500])
-    async with on.door.turn() as turn:
+    async with on.context.turn() as turn:
         request = await requests.open_knock(turn.tx, MODS, knock, on.clock())
         decision = Decision(Verdict.FORWARD, text or "x", text, (Miss(text or "y", foreign(text)),), foreign(text))
-        await settle.carry_out(on.door, turn, request, decision)
+        await settle.carry_out(on.context, turn, request, decision)
         if number % 3 == 0:
             await requests.in_trouble(turn.tx, request.id, foreign(text))
         elif number % 3 == 1:
-            await settle.settle(on.door, turn, request, State.WITHDRAWN, user)
+            await settle.settle(on.context, turn, request, State.WITHDRAWN, user)
         await turn.tx.execute("UPDATE rooms SET label = $1 WHERE room_id = $2", text, STRANGE_ROOM)
         await rooms.set_trouble(turn.tx, STRANGE_ROOM, foreign(text))
         planted = ThirdPartyInvite(
@@ -72,7 +72,7 @@ async def fill(on: Bench, number: int, text: str) -> None:
         held_back = Decision(
             Verdict.FORWARD, text or "x", text, (Miss(text or "y", foreign(text)),), None, foreign(text)
         )
-        await invites.carry_out(on.door, turn, invite, held_back)
+        await invites.carry_out(on.context, turn, invite, held_back)
         if number == 0:
             await policies.revise(turn.tx, GARDEN, author=user, text=HOSTILE_POLICY, now=on.clock(), cause=None)
 
@@ -91,7 +91,7 @@ class Ear:
             await inbox.store(tx, [Arrival(event_id, MODS, "{}")], self.on.clock())
             [waiting] = await inbox.waiting(tx, MODS)
         said = Message(MODS, event_id, sender, self.on.clock() - age, body, html)
-        await self.on.door.turns.end(waiting.seq, event_id, await hear(self.on.door, said))
+        await self.on.context.turns.end(waiting.seq, event_id, await hear(self.on.context, said))
         async with self.on.db.tx() as tx:
             assert await inbox.waiting(tx, MODS) == []
         return event_id
@@ -209,8 +209,8 @@ async def test_a_command_that_comes_an_hour_late_is_not_run(on: Bench, ear: Ear)
 
 async def test_a_command_heard_twice_is_answered_once(on: Bench, ear: Ear) -> None:
     event_id = await ear.hear("!kb help")
-    async with on.door.turn() as turn:
-        await settle.say(on.door, turn, MODS, f"reply:{event_id}", words("again"))
+    async with on.context.turn() as turn:
+        await settle.say(on.context, turn, MODS, f"reply:{event_id}", words("again"))
 
     [reply] = await ear.replies(event_id)
     assert reply is not None

@@ -413,15 +413,15 @@ async def test_what_was_read_is_stored_though_the_homeserver_does_not_wait_for_t
     db: Database, cancellation: bool
 ) -> None:
     came = [f"${n}" for n in range(500)]
-    door = Watched(db)
-    async with serving(door.app, handler_cancellation=cancellation) as url:
+    context = Watched(db)
+    async with serving(context.app, handler_cancellation=cancellation) as url:
         async with db.tx():  # SQLite has one connection: nothing can be stored as long as we hold it
             _, writer = await connect(url)
             writer.write(request(transaction([member(event_id) for event_id in came])))
-            await door.storing.wait()
+            await context.storing.wait()
             writer.transport.abort()
             if cancellation:
-                await door.cancelled.wait()
+                await context.cancelled.wait()
 
         kept = await until(lambda: stored(db), bool, lambda _: "nothing was stored")
 
@@ -505,9 +505,9 @@ async def test_a_connection_that_rests_between_two_requests_is_kept(db: Database
 
 
 async def test_a_body_that_trickles_is_not_waited_for(db: Database, caplog: pytest.LogCaptureFixture) -> None:
-    door = gateway(db)
-    door.patience = 0.05
-    async with serving(door.app, lingering_time=0) as url:
+    context = gateway(db)
+    context.patience = 0.05
+    async with serving(context.app, lingering_time=0) as url:
         reader, writer = await connect(url)
         writer.write(HEAD + b"Content-Length: 5000\r\n\r\n{")
 
@@ -576,13 +576,13 @@ async def test_a_homeserver_that_breaks_off_fills_no_log(db: Database, caplog: p
 
 
 async def test_a_fault_of_our_own_is_still_in_the_log(db: Database, caplog: pytest.LogCaptureFixture) -> None:
-    door = gateway(db)
+    context = gateway(db)
 
     async def fail(_: web.Request) -> web.Response:
         raise RuntimeError("nobody thought of it")
 
-    door.app.router.add_get("/fail", fail)
-    async with serving(door.app) as url, aiohttp.ClientSession(url) as http, http.get("/fail") as answer:
+    context.app.router.add_get("/fail", fail)
+    async with serving(context.app) as url, aiohttp.ClientSession(url) as http, http.get("/fail") as answer:
         assert answer.status == 500
     assert "nobody thought of it" in caplog.text
 
@@ -617,15 +617,15 @@ async def test_an_event_as_deep_as_can_just_be_read_stops_nothing(url: str, db: 
 
 
 async def test_alive_is_not_yet_ready(db: Database) -> None:
-    door = gateway(db)
-    async with serving(door.app) as url, aiohttp.ClientSession(url) as http:
+    context = gateway(db)
+    async with serving(context.app) as url, aiohttp.ClientSession(url) as http:
 
         async def status(path: str) -> int:
             async with http.get(path) as answer:
                 return answer.status
 
         assert (await status("/_matrix/mau/live"), await status("/_matrix/mau/ready")) == (200, 503)
-        door.ready = True
+        context.ready = True
         assert (await status("/_matrix/mau/live"), await status("/_matrix/mau/ready")) == (200, 200)
 
 

@@ -609,7 +609,7 @@ async def test_not_to_be_in_a_room_is_as_good_as_to_have_left_it(homeserver: Hom
 @pytest.mark.parametrize(
     ("profile", "puts"),
     [
-        (Reply(body={"displayname": "Door"}), 0),
+        (Reply(body={"displayname": "Context"}), 0),
         (Reply(body={"displayname": "Old"}), 1),
         (Reply(body={}), 1),
         (Reply(404, error_body("M_NOT_FOUND")), 1),
@@ -621,9 +621,9 @@ async def test_the_bots_name_is_set_where_it_is_another(
     fake.on("GET", "displayname", profile)
     fake.on("PUT", "displayname", Reply())
 
-    await homeserver.set_display_name("Door")
+    await homeserver.set_display_name("Context")
 
-    assert [asked.body for asked in fake.asked("PUT", f"{BOT}/displayname")] == [{"displayname": "Door"}] * puts
+    assert [asked.body for asked in fake.asked("PUT", f"{BOT}/displayname")] == [{"displayname": "Context"}] * puts
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ async def test_that_the_device_does_not_work_is_said_only_where_the_homeserver_a
 
     async with housed(ready_sqlite_url) as house:
         nobody = cast("Any", NoHomeserver())
-        keyring = Keyring(house.door, nobody, nobody, nobody)
+        keyring = Keyring(house.context, nobody, nobody, nobody)
         running = asyncio.create_task(keyring.run())
         await keyring.settled.wait()
         await asyncio.sleep(0)

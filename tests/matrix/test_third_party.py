@@ -58,7 +58,7 @@ def synced(*events: Json, room: str = GARDEN) -> Reply:
 async def test_the_invites_of_a_room_come_by_one_sync_that_is_asked_for_little_else(on: Bench) -> None:
     on.fake.on("GET", "v3/sync", synced(CREATE, planted("a"), planted("b", "$b", {})))
 
-    found = await on.door.outside.third_parties(GARDEN)
+    found = await on.context.outside.third_parties(GARDEN)
 
     assert [(change.token, change.invite is not None, change.room_id) for change in found] == [
         ("a", True, GARDEN),
@@ -78,7 +78,7 @@ async def test_no_two_syncs_have_the_same_filter(on: Bench) -> None:
     """Synapse would answer the second one with what was true minutes ago."""
     on.fake.on("GET", "v3/sync", synced(CREATE))
     for _ in range(2):
-        await on.door.outside.third_parties(GARDEN)
+        await on.context.outside.third_parties(GARDEN)
 
     first, second = on.fake.requests
     assert first.query["filter"] != second.query["filter"]
@@ -100,7 +100,7 @@ async def test_where_a_sync_says_nothing_of_the_room_its_whole_state_is_asked_fo
     on.fake.on("GET", "v3/sync", UNTRUSTED[why])
     on.fake.on("GET", f"{GARDEN}/state", Reply(body=[CREATE, planted("a"), "nonsense", {"type": "m.room.member"}]))
 
-    found = await on.door.outside.third_parties(GARDEN)
+    found = await on.context.outside.third_parties(GARDEN)
 
     assert [change.token for change in found] == ["a"]
 
@@ -110,7 +110,7 @@ async def test_a_homeserver_that_is_not_there_is_not_asked_for_more(on: Bench, a
     on.fake.on("GET", "v3/sync", answer)
 
     with pytest.raises(Later):
-        await on.door.outside.third_parties(GARDEN)
+        await on.context.outside.third_parties(GARDEN)
 
     assert on.fake.asked("GET", "state") == []
 
@@ -121,13 +121,13 @@ async def test_a_state_that_cannot_be_had_is_not_an_empty_one(on: Bench, answer:
     on.fake.on("GET", f"{GARDEN}/state", answer)
 
     with pytest.raises(ActionError):
-        await on.door.outside.third_parties(GARDEN)
+        await on.context.outside.third_parties(GARDEN)
 
 
 async def test_what_makes_no_sense_is_not_taken_for_an_invite_that_is_gone(on: Bench) -> None:
     on.fake.on("GET", "v3/sync", synced(CREATE, planted(sender="nobody")))
     with pytest.raises(Later):
-        await on.door.outside.third_parties(GARDEN)
+        await on.context.outside.third_parties(GARDEN)
 
 
 TOKENS = ["", "token", "a/b", "a%2Fb", "?x=1", "#f", "a b", "nul\0", "\ufffd0000", "é\u202e", "🚪"]
@@ -138,7 +138,7 @@ async def test_one_invite_is_read_under_its_very_token(on: Bench, token: str) ->
     on.state[GARDEN, TPI, token] = planted(token)
     [change] = await listed(on, planted(token))
 
-    found = await on.door.outside.third_party(GARDEN, change)
+    found = await on.context.outside.third_party(GARDEN, change)
 
     assert found is not None
     assert found.invite is not None
@@ -147,7 +147,7 @@ async def test_one_invite_is_read_under_its_very_token(on: Bench, token: str) ->
 async def listed(on: Bench, *events: Json) -> list[str]:
     """The tokens of these events as they are written down."""
     on.fake.on("GET", "v3/sync", synced(CREATE, *events))
-    return [change.token for change in await on.door.outside.third_parties(GARDEN)]
+    return [change.token for change in await on.context.outside.third_parties(GARDEN)]
 
 
 @pytest.mark.parametrize("token", [".", ".."])
@@ -157,7 +157,7 @@ async def test_a_token_that_would_lead_elsewhere_in_a_url_is_looked_for_in_the_w
     """A sync may leave out what stands there."""
     on.fake.on("GET", f"{GARDEN}/state", Reply(body=[CREATE, planted("other"), planted(token, "$dots")]))
 
-    found = await on.door.outside.third_party(GARDEN, token)
+    found = await on.context.outside.third_party(GARDEN, token)
 
     assert found is not None
     assert found.event_id == "$dots"
@@ -165,7 +165,7 @@ async def test_a_token_that_would_lead_elsewhere_in_a_url_is_looked_for_in_the_w
 
 
 async def test_where_there_never_was_one_there_is_none(on: Bench) -> None:
-    assert await on.door.outside.third_party(GARDEN, "unknown") is None
+    assert await on.context.outside.third_party(GARDEN, "unknown") is None
 
 
 # --- who came in ----------------------------------------------------------------------------------------------
@@ -193,7 +193,7 @@ async def test_who_came_in_is_found_by_what_their_inviters_did_oldest_first(on: 
     plain = {**came("@x:y", None, "$plain")}
     on.fake.on("GET", "messages", *history([came(ANA, "t2", "$2"), plain], [came("@bea:x", "t1", "$1"), 5]))
 
-    found = await on.door.outside.redeemed(GARDEN, {MODERATOR, BOT}, START)
+    found = await on.context.outside.redeemed(GARDEN, {MODERATOR, BOT}, START)
 
     assert [(change.user_id, change.token, change.event_id) for change in found] == [
         ("@bea:x", "t1", "$1"),
@@ -206,7 +206,7 @@ async def test_who_came_in_is_found_by_what_their_inviters_did_oldest_first(on: 
 async def test_history_before_that_moment_is_not_looked_through(on: Bench) -> None:
     on.fake.on("GET", "messages", *history([came(ANA, "t", "$1")], [came(ANA, "t", "$2", START - 5)], [], []))
 
-    await on.door.outside.redeemed(GARDEN, {MODERATOR}, START)
+    await on.context.outside.redeemed(GARDEN, {MODERATOR}, START)
 
     assert len(on.fake.requests) == 2
 
@@ -215,7 +215,7 @@ async def test_one_event_that_claims_to_be_old_does_not_hide_the_others(on: Benc
     page = [came(ANA, "t1", "$1", 0), came("@bea:x", "t2", "$2")]
     on.fake.on("GET", "messages", *history(page, [came("@cid:x", "t3", "$3")]))
 
-    found = await on.door.outside.redeemed(GARDEN, {MODERATOR}, START)
+    found = await on.context.outside.redeemed(GARDEN, {MODERATOR}, START)
 
     assert [change.event_id for change in found] == ["$3", "$2", "$1"]
 
@@ -223,7 +223,7 @@ async def test_one_event_that_claims_to_be_old_does_not_hide_the_others(on: Benc
 async def test_history_has_an_end(on: Bench) -> None:
     on.fake.on("GET", "messages", Reply(body={"chunk": [came(ANA, "t", "$1")], "end": "more"}))
 
-    await on.door.outside.redeemed(GARDEN, {MODERATOR}, START)
+    await on.context.outside.redeemed(GARDEN, {MODERATOR}, START)
 
     assert len(on.fake.requests) == HISTORY_PAGES
 
@@ -252,9 +252,9 @@ def put(on: Bench, asked: Asked) -> Reply:
 
 async def rejected(on: Bench, request: Request) -> None:
     """A moderator wants it taken back."""
-    async with on.door.turn() as turn:
+    async with on.context.turn() as turn:
         word = Answer(Verdict.REJECT, MODERATOR, on.clock(), request.event_id, cause="$word")
-        await settle.give_answer(on.door, turn, request, word)
+        await settle.give_answer(on.context, turn, request, word)
 
 
 @pytest.mark.parametrize("token", TOKENS)
@@ -347,7 +347,7 @@ async def test_without_the_power_to_invite_it_waits_for_it(on: Bench) -> None:
     await on.run_due()
 
     assert await on.states() == ["blocked"]
-    assert on.door.wakeups.unchecked == {GARDEN}
+    assert on.context.wakeups.unchecked == {GARDEN}
     assert "60" in await on.why()
 
 
@@ -373,4 +373,4 @@ async def test_any_other_no_is_the_moderators_to_deal_with(on: Bench, answer: Re
     now = await on.request(request)
     assert "given_up" in await on.states()
     assert (now.answer, now.trouble is not None, now.awaits_moderators) == (None, True, True)
-    assert on.door.wakeups.unchecked == set()
+    assert on.context.wakeups.unchecked == set()

@@ -16,7 +16,8 @@ from knockbot.demo.people import until
 from knockbot.domain.model import RoomView
 from knockbot.domain.reasons import foreign
 from knockbot.errors import ActionError, Never
-from knockbot.flow.door import Door, Outside
+from knockbot.flow.context import Context
+from knockbot.flow.ports import Outside
 from knockbot.matrix.gateway import Gateway
 from knockbot.matrix.homeserver import Homeserver
 from knockbot.store.db import Database
@@ -34,26 +35,26 @@ class NoRoom:
 
 
 @pytest.fixture
-def door(db: Database) -> Door:
-    return Door.made(db, cast("Outside", NoRoom()), settings(), Clock())
+def context(db: Database) -> Context:
+    return Context.made(db, cast("Outside", NoRoom()), settings(), Clock())
 
 
 @pytest.fixture
-def gateway(door: Door) -> Gateway:
-    gateway = Gateway("hs", door.db, door.wakeups, door.now)
+def gateway(context: Context) -> Gateway:
+    gateway = Gateway("hs", context.db, context.wakeups, context.now)
     gateway.ready = True
     return gateway
 
 
 @pytest.fixture(autouse=True)
 async def watched(
-    door: Door, gateway: Gateway, homeserver: Homeserver, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Door]:
+    context: Context, gateway: Gateway, homeserver: Homeserver, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Context]:
     """The homeserver is watched all the time."""
     monkeypatch.setattr(app, "WATCH", 0.001)
-    await keep_door(door.db)
-    watching = asyncio.create_task(app.watch(door, homeserver, gateway))
-    yield door
+    await keep_door(context.db)
+    watching = asyncio.create_task(app.watch(context, homeserver, gateway))
+    yield context
     watching.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await watching
@@ -69,44 +70,44 @@ def called_back(gateway: Gateway) -> Callable[[Asked], Reply]:
     return answer
 
 
-async def looked(door: Door) -> bool:
-    return GARDEN in door.wakeups.unchecked
+async def looked(context: Context) -> bool:
+    return GARDEN in context.wakeups.unchecked
 
 
-async def test_one_that_is_there_all_the_time_is_left_alone(door: Door, fake: FakeHomeserver) -> None:
+async def test_one_that_is_there_all_the_time_is_left_alone(context: Context, fake: FakeHomeserver) -> None:
     fake.on("GET", "versions", Reply())
     await fake.wait_for("GET", "versions", times=5)
 
-    assert not await looked(door)
+    assert not await looked(context)
     assert fake.asked("POST", "ping") == []
 
 
 @pytest.mark.parametrize("back", [None, Reply(500, {"errcode": "M_UNKNOWN"}), Reply()])
 async def test_one_that_is_back_is_pinged_and_its_rooms_are_looked_at_once(
-    door: Door, gateway: Gateway, fake: FakeHomeserver, back: Reply | None
+    context: Context, gateway: Gateway, fake: FakeHomeserver, back: Reply | None
 ) -> None:
     """Where the ping fails, as while it has yet to find its feet, or goes to somebody else, it is pinged again."""
     fake.on("GET", "versions", AWAY, AWAY, Reply())
     fake.on("POST", "ping", back or called_back(gateway), called_back(gateway))
-    await until(lambda: looked(door), bool, lambda _: "nobody looked")
+    await until(lambda: looked(context), bool, lambda _: "nobody looked")
     pinged = len(fake.asked("POST", "ping"))
-    door.wakeups.unchecked.clear()
+    context.wakeups.unchecked.clear()
     await fake.wait_for("GET", "versions", times=len(fake.asked("GET", "versions")) + 3)
 
     assert pinged == (1 if back is None else 2)
     assert len(fake.asked("POST", "ping")) == pinged
-    assert not await looked(door)
+    assert not await looked(context)
 
 
 async def test_one_that_others_found_away_between_two_looks_counts_too(
-    door: Door, gateway: Gateway, homeserver: Homeserver, fake: FakeHomeserver
+    context: Context, gateway: Gateway, homeserver: Homeserver, fake: FakeHomeserver
 ) -> None:
     fake.on("GET", "versions", Reply())
     fake.on("POST", "ping", called_back(gateway))
     await fake.wait_for("GET", "versions")
     homeserver.absences += 1
 
-    await until(lambda: looked(door), bool, lambda _: "nobody looked")
+    await until(lambda: looked(context), bool, lambda _: "nobody looked")
     assert len(fake.asked("POST", "ping")) == 1
 
 
@@ -124,7 +125,7 @@ async def says_ready(gateway: Gateway) -> bool:
     ],
 )
 async def test_a_homeserver_that_does_not_reach_us_is_noticed_and_nobody_is_told_that_we_are_ready(
-    door: Door, gateway: Gateway, fake: FakeHomeserver, lost: Reply, monkeypatch: pytest.MonkeyPatch
+    context: Context, gateway: Gateway, fake: FakeHomeserver, lost: Reply, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """We reach it all the while: nothing but a ping can tell."""
     monkeypatch.setattr(app, "PINGS", 0.0)
@@ -132,15 +133,15 @@ async def test_a_homeserver_that_does_not_reach_us_is_noticed_and_nobody_is_told
     fake.on("GET", "versions", Reply())
     fake.on("POST", "ping", lambda asked: reaches[0] if reaches else called_back(gateway)(asked))
     await until(lambda: says_ready(gateway), lambda ready: not ready, lambda _: "it still says that it is ready")
-    assert not await looked(door)
+    assert not await looked(context)
 
     reaches.clear()
     await until(lambda: says_ready(gateway), bool, lambda _: "it never says again that it is ready")
-    await until(lambda: looked(door), bool, lambda _: "nobody looked")
+    await until(lambda: looked(context), bool, lambda _: "nobody looked")
 
 
 async def test_rooms_are_looked_at_until_something_arrives(
-    door: Door, gateway: Gateway, homeserver: Homeserver, fake: FakeHomeserver, monkeypatch: pytest.MonkeyPatch
+    context: Context, gateway: Gateway, homeserver: Homeserver, fake: FakeHomeserver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where a worker of Synapse delivers, a ping does not end its back-off: events stay away for minutes."""
     monkeypatch.setattr(app, "LOOKS_IN_SILENCE", [0.0] * 1_000_000)
@@ -148,30 +149,30 @@ async def test_rooms_are_looked_at_until_something_arrives(
     fake.on("POST", "ping", called_back(gateway))
     homeserver.absences += 1
     for _ in range(3):
-        await until(lambda: looked(door), bool, lambda _: "nobody looked")
-        door.wakeups.unchecked.clear()
+        await until(lambda: looked(context), bool, lambda _: "nobody looked")
+        context.wakeups.unchecked.clear()
 
-    gateway.last_transaction = door.now() + 1
+    gateway.last_transaction = context.now() + 1
     await fake.wait_for("GET", "versions", times=len(fake.asked("GET", "versions")) + 3)
-    door.wakeups.unchecked.clear()
+    context.wakeups.unchecked.clear()
     await fake.wait_for("GET", "versions", times=len(fake.asked("GET", "versions")) + 3)
 
-    assert not await looked(door)
+    assert not await looked(context)
 
 
 async def test_rooms_are_not_looked_at_for_ever_where_nothing_happens(
-    door: Door, gateway: Gateway, homeserver: Homeserver, fake: FakeHomeserver, monkeypatch: pytest.MonkeyPatch
+    context: Context, gateway: Gateway, homeserver: Homeserver, fake: FakeHomeserver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(app, "LOOKS_IN_SILENCE", [0.0, 0.0])
     fake.on("GET", "versions", Reply())
     fake.on("POST", "ping", called_back(gateway))
     homeserver.absences += 1
-    await until(lambda: looked(door), bool, lambda _: "nobody looked")
+    await until(lambda: looked(context), bool, lambda _: "nobody looked")
     await fake.wait_for("GET", "versions", times=len(fake.asked("GET", "versions")) + 5)
-    door.wakeups.unchecked.clear()
+    context.wakeups.unchecked.clear()
     await fake.wait_for("GET", "versions", times=len(fake.asked("GET", "versions")) + 3)
 
-    assert not await looked(door)
+    assert not await looked(context)
 
 
 async def test_who_is_busy_or_breaks_a_connection_was_not_away(homeserver: Homeserver, fake: FakeHomeserver) -> None:

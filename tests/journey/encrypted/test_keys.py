@@ -530,7 +530,7 @@ async def test_where_only_verified_devices_count_others_are_told(homeserver: Lab
 
 async def waiting(keeper: InProcess) -> int:
     """How many acts wait for something that people have to mend."""
-    async with keeper.door.db.tx() as tx:
+    async with keeper.context.db.tx() as tx:
         return (await effects.counts(tx)).get("blocked", 0)
 
 

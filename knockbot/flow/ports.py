@@ -1,15 +1,10 @@
-"""What the verbs of the flow have at hand: the database, the clock, the wake-ups, the world outside."""
+"""What the flow needs of the world outside, as protocols: the homeserver, the identity servers, a cipher."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Protocol
 
-from knockbot.config.settings import Settings
 from knockbot.domain.acl import ServerAcl
 from knockbot.domain.model import (
     IdentityKey,
@@ -24,16 +19,7 @@ from knockbot.domain.model import (
 from knockbot.domain.notices import because
 from knockbot.domain.power import Powers
 from knockbot.domain.upgrades import Tombstone
-from knockbot.engine.turn import Turn, Turns
-from knockbot.engine.wakeups import Wakeups
 from knockbot.errors import Never
-from knockbot.flow.compiled import Compiled
-from knockbot.flow.elsewhere import Elsewhere
-from knockbot.flow.standings import Standings
-from knockbot.flow.workbench import Workbench
-from knockbot.store.db import Database
-
-log = logging.getLogger("knockbot.flow")
 
 
 class Outside(Protocol):
@@ -120,7 +106,7 @@ NOT_ALLOWED: Final = "KNOCKBOT_NOT_ALLOWED"
 """Why something is not said: it would be in clear in an encrypted room, or was written down while that was not so."""
 
 
-class Locker(Protocol):
+class Cipher(Protocol):
     """Locks what is written down only until it is said, where nobody else is to read it."""
 
     def lock(self, content: Mapping[str, Any], /) -> Mapping[str, Any]:
@@ -130,7 +116,7 @@ class Locker(Protocol):
         """What was to be said."""
 
 
-class InClear:
+class NoCipher:
     """Where encryption is not allowed, nothing is locked."""
 
     def lock(self, content: Mapping[str, Any], /) -> Mapping[str, Any]:
@@ -142,88 +128,3 @@ class InClear:
         if LOCKED in locked:
             raise Never(because("act.locked"), NOT_ALLOWED)
         return locked
-
-
-class LiveSettings:
-    """The settings in force: the one part of a `Door` that changes, and only by `take`.
-
-    `app.take_settings` calls it when the config was read again.
-    """
-
-    def __init__(self, settings: Settings) -> None:
-        self._in_force = settings
-
-    @property
-    def in_force(self) -> Settings:
-        """As they are now."""
-        return self._in_force
-
-    def take(self, settings: Settings) -> None:
-        """From now on these are in force."""
-        self._in_force = settings
-
-
-@dataclass(frozen=True, slots=True)
-class Door:
-    """All that a verb of the flow needs, handed to each as its first argument; made once, by `Door.made`."""
-
-    db: Database
-    outside: Outside
-    live_settings: LiveSettings
-    now: Callable[[], int]
-    """The time, in milliseconds since the epoch."""
-    wakeups: Wakeups
-    turns: Turns
-    elsewhere: Elsewhere
-    """What only other servers can say or do."""
-    workbench: Workbench
-    vouch: Vouch = nobody_asked
-    """Asks the configured identity servers whether the keys of a third-party invite hold."""
-    locker: Locker = field(default_factory=InClear)
-    policies: Compiled = field(default_factory=Compiled)
-    standings: Standings = field(default_factory=Standings)
-    """Who may do what, as far as it was seen and has not changed since."""
-    configured: asyncio.Event = field(default_factory=asyncio.Event)
-    """Perhaps a room of the config file can be protected now that could not be before."""
-    protecting: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held while the rooms of the config file are protected."""
-
-    @classmethod
-    def made(
-        cls,
-        db: Database,
-        outside: Outside,
-        settings: Settings | LiveSettings,
-        now: Callable[[], int],
-        wakeups: Wakeups | None = None,
-        **parts: Any,
-    ) -> Self:
-        """One with all its parts; `parts` are those that are not as they are by default."""
-        live = settings if isinstance(settings, LiveSettings) else LiveSettings(settings)
-        wakeups = wakeups or Wakeups()
-        elsewhere = Elsewhere(now, wakeups.arrivals.set, live.in_force.homeserver.domain)
-        turns = Turns(db, now, wakeups.effects.set)
-        return cls(db, outside, live, now, wakeups, turns, elsewhere, Workbench(now), **parts)
-
-    @property
-    def settings(self) -> Settings:
-        """The settings in force now."""
-        return self.live_settings.in_force
-
-    @property
-    def bot(self) -> str:
-        """The bot's own user id."""
-        return self.settings.bot_user_id
-
-    @property
-    def home(self) -> str:
-        """The server name knockbot serves."""
-        return self.settings.homeserver.domain
-
-    def look_at(self, room_id: str) -> None:
-        """Have a protected room's real state compared with the records, soon."""
-        self.wakeups.look_at(room_id)
-
-    def turn(self, cause: str = "") -> AbstractAsyncContextManager[Turn]:
-        """A transaction in which one thing is written that no arrival brought; for those there are handlers."""
-        return self.turns.open(cause)
