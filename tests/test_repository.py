@@ -237,6 +237,13 @@ def test_every_step_is_taken_by_a_module(journey: str) -> None:
     assert {step for named, step, _ in steps_claimed() if named == journey} == set(steps_of(journey))
 
 
+def test_only_the_engine_marks_what_is_handled() -> None:
+    """So no handler can forget to, nor do it beside what it writes."""
+    modules = {file: file.read_text(encoding="utf-8") for file in PACKAGE.rglob("*.py")}
+    assert {file.parent.name for file, text in modules.items() if "inbox.handled(" in text} == {"engine"}
+    assert [file for file, text in modules.items() if file.parent.name == "flow" and re.search(r"\bseq\b", text)] == []
+
+
 def test_every_module_has_its_line_in_the_layout() -> None:
     layout = prose("ARCHITECTURE.md").partition("## Layout\n")[2].partition("\n## ")[0]
     missing = [

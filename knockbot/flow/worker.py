@@ -83,7 +83,7 @@ class Worker:
         self._context.wakeups.effects.set()
 
     async def _wait(self) -> None:
-        """Until the bell rings, or an effect is due, or a second has passed: another process may have left work."""
+        """Until somebody wakes it, or an effect is due, or a second has passed: another process may have left work."""
         try:
             async with asyncio.timeout(1.0):
                 await self._context.wakeups.effects.wait()

@@ -278,9 +278,9 @@ class Keyring:
 
     async def _take_mail(self) -> None:
         """Take in what came, in its order."""
-        bell = self._context.wakeups.mail
+        waking = self._context.wakeups.mail
         while True:
-            bell.clear()
+            waking.clear()
             async with self._context.db.tx() as tx:
                 batch = await encryption.mail_waiting(tx)
             for mail in batch:
@@ -288,7 +288,7 @@ class Keyring:
             if not batch:
                 try:
                     async with asyncio.timeout(LOOKS):
-                        await bell.wait()
+                        await waking.wait()
                 except TimeoutError:
                     pass
 
