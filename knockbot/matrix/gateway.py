@@ -145,9 +145,13 @@ class Gateway(PingOnly):
 
     async def _note(self, ping: str) -> None:
         await super()._note(ping)
-        if not self._db.alone and self._db.trouble is None:
+        if self._db.alone or self._db.trouble is not None:
+            return
+        try:
             async with self._db.tx() as tx:
                 await processes.hear(tx, self._db.process, ping)
+        except Unusable:
+            pass  # which is in the log; this process has heard it all the same
 
     async def _http_handle_transaction(self, request: web.Request) -> web.Response:
         if not self._check_token(request):

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 import pytest
 
+from knockbot import app
+from knockbot.flow import standings
+from knockbot.times import HOUR
 from tests.counting import CountingProxy
 from tests.journey.conftest import OwnKeeper
 from tests.keeper import Garden, InProcess
@@ -47,8 +50,15 @@ class Counted:
 
 
 @pytest.fixture
-async def counted(homeserver: LabHomeserver, own_keeper: OwnKeeper) -> AsyncIterator[Counted]:
-    """A garden that answers by rule, whose bot has come to rest."""
+async def counted(
+    homeserver: LabHomeserver, own_keeper: OwnKeeper, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Counted]:
+    """A garden that answers by rule, whose bot has come to rest.
+
+    However slow this machine is, each act counts as immediate, which else takes one more look, and no ping is due.
+    """
+    monkeypatch.setattr(standings, "IMMEDIATE", HOUR)
+    monkeypatch.setattr(app, "PINGS", HOUR)
     async with CountingProxy(homeserver.url) as proxy:
         keeper = await own_keeper(homeserver={"address": proxy.url, "domain": homeserver.name})
         garden = await keeper.plant(POLICY, alone=True)

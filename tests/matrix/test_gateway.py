@@ -19,8 +19,8 @@ from mautrix.util.async_db import Connection
 from knockbot.demo.people import until
 from knockbot.engine.wakeups import Wakeups
 from knockbot.matrix.gateway import Gateway, arrival
-from knockbot.store import encryption, inbox
-from knockbot.store.db import Database
+from knockbot.store import encryption, inbox, processes
+from knockbot.store.db import Database, Unusable
 from tests.matrix.edge import (
     GARDEN,
     HS_TOKEN,
@@ -656,6 +656,19 @@ async def test_every_route_of_the_homeserver_asks_for_the_token(
 async def test_a_ping_of_the_homeserver_is_answered(http: aiohttp.ClientSession) -> None:
     async with http.post("/_matrix/app/v1/ping", headers=bearer(), json={"transaction_id": "x"}) as answer:
         assert (answer.status, await answer.json()) == (200, {})
+
+
+async def test_a_ping_is_answered_while_the_database_takes_no_changes(
+    http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def refuse(*_: Any) -> None:
+        raise Unusable("it is read-only")
+
+    monkeypatch.setattr(Database, "alone", False)
+    monkeypatch.setattr(processes, "hear", refuse)
+    async with http.post("/_matrix/app/v1/ping", headers=bearer(), json={"transaction_id": "x"}) as answer:
+        assert answer.status == 200
+    assert not caplog.records
 
 
 @pytest.mark.parametrize(
