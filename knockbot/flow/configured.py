@@ -18,9 +18,10 @@ from knockbot.domain.policy import Policy
 from knockbot.domain.reasons import in_words, worded
 from knockbot.engine.turn import Turn
 from knockbot.errors import ActionError, Later, Never
-from knockbot.flow import entry, rules, settle
+from knockbot.flow import entry, rules, saying, settle
 from knockbot.flow.context import Context, log
 from knockbot.flow.rooms import is_in
+from knockbot.flow.saying import Audience, Urgency
 from knockbot.store import pins, policies, processes, rooms
 from knockbot.store.db import Tx
 
@@ -176,7 +177,7 @@ async def _unlock_others(context: Context, settings: Settings, names: Names) -> 
             occasion = f"unlocked:{room.room_id}:{turn.now}"
             again, unprotect = Code("!kb policy set"), Code("!kb unprotect")
             said = notice("config.unlocked", room=Room(room.room_id, room.label), set=again, unprotect=unprotect)
-            await settle.say(context, turn, room.management_room, occasion, said)
+            await saying.say(context, turn, Audience(room.management_room), occasion, said)
 
 
 # --- one room -------------------------------------------------------------------------------------------------
@@ -278,8 +279,8 @@ async def _put_in_force(
     for name, room in changed.items():
         said = wording.named_room(name, room, before=before[name])
         text_ = wording.config_means(await settle.label_of(turn.tx, room_id), said)
-        await settle.say(
-            context, turn, await _managed_from(turn.tx, room_id), f"means:{room_id}:{revision}:{name}", text_
+        await saying.say(
+            context, turn, Audience(await _managed_from(turn.tx, room_id)), f"means:{room_id}:{revision}:{name}", text_
         )
 
 
@@ -328,4 +329,11 @@ async def _tell(context: Context, place: _Entry, why: Notice | None) -> None:
             text = notice("config.protected", room=Id(place.name))
         if heard is not None:
             occasion = f"configured:{place.name}:{'missing' if why is not None else 'protected'}:{turn.now}"
-            await settle.say(context, turn, heard, occasion, text, aloud=why is not None)
+            await saying.say(
+                context,
+                turn,
+                Audience(heard),
+                occasion,
+                text,
+                urgency=Urgency.ALOUD if why is not None else Urgency.QUIET,
+            )

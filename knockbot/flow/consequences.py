@@ -17,8 +17,9 @@ from knockbot.domain.reasons import worded
 from knockbot.domain.records import Recorded
 from knockbot.engine.turn import Turn
 from knockbot.errors import Never
-from knockbot.flow import authority, invites, issuing, notify, review, settle, upgrading
+from knockbot.flow import authority, invites, issuing, notify, review, saying, settle, upgrading
 from knockbot.flow.context import Context
+from knockbot.flow.saying import Audience, Urgency
 from knockbot.store import bot_memberships, cards, requests
 from knockbot.store.db import Tx
 
@@ -120,7 +121,7 @@ async def _act_refused(context: Context, turn: Turn, effect: Effect, error: Neve
             room=await settle.called(turn.tx, request.room_id),
             why=worded(why),
         )
-        await settle.alarm(context, turn, request.room_id, f"refused:{effect.key}", said, about=request)
+        await saying.alarm(context, turn, request.room_id, f"refused:{effect.key}", said, about=request)
     elif is_called_for(context, effect, request):
         # The request is the moderators' again, and the card says why.
         await requests.answered(turn.tx, request.id, None)
@@ -135,7 +136,7 @@ async def _act_refused(context: Context, turn: Turn, effect: Effect, error: Neve
                 why=worded(why),
             )
             await settle.record(turn, request, context.bot, Recorded.ANSWER_FELL)
-            await settle.alarm(context, turn, request.room_id, f"fell:{effect.key}", said, about=request)
+            await saying.alarm(context, turn, request.room_id, f"fell:{effect.key}", said, about=request)
 
 
 def is_beside(effect: Effect, request: Request) -> bool:
@@ -159,7 +160,9 @@ async def _written_to(context: Context, turn: Turn, effect: Effect, came: Outcom
         return
     request = await requests.get(turn.tx, effect.request_id or 0)
     said = await _letter(turn.tx, effect)
-    await settle.say(context, turn, came.room_id, effect.key, said, place=effect.room_id, aloud=True)
+    await saying.say(
+        context, turn, Audience(came.room_id, place=effect.room_id), effect.key, said, urgency=Urgency.ALOUD
+    )
     await bot_memberships.use(turn.tx, came.room_id, turn.now)
     await turn.plan(plan.leave(came.room_id, "told"), due_at=turn.now + notify.STAYS)
     await settle.record(turn, request, context.bot, Recorded.WROTE)
@@ -229,7 +232,7 @@ async def _met(context: Context, turn: Turn, _: Effect, came: Outcome) -> None:
     if isinstance(came, Done) and came.room_id is not None:
         use_it = notice("meet.use_it", command=Code("!kb protect #room:server"), bot=User(context.bot))
         said = below(notice("meet.cannot_read"), use_it)
-        await settle.say(context, turn, came.room_id, f"meet:{came.room_id}", said)
+        await saying.say(context, turn, Audience(came.room_id), f"meet:{came.room_id}", said)
 
 
 async def _asked(_: Context, turn: Turn, effect: Effect, came: Outcome) -> None:

@@ -38,10 +38,11 @@ from knockbot.domain.upgrades import Stage
 from knockbot.domain.words import NOTHING, Said, Words, as_notice
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import ActionError, Later, Never
-from knockbot.flow import journal, refusals, rules, sealed, settle
+from knockbot.flow import journal, refusals, rules, saying, sealed, settle
 from knockbot.flow.checkup import NOT_THERE, checklist, shortage
 from knockbot.flow.context import Context, log
 from knockbot.flow.rooms import is_in, is_joined, locate
+from knockbot.flow.saying import Audience, Urgency
 from knockbot.store import bot_memberships, effects, pending_protects, pins, requests, room_upgrades, rooms
 from knockbot.store.db import Tx
 from knockbot.store.pending_protects import PendingProtect
@@ -115,16 +116,16 @@ async def _entered(context: Context, change: MemberChange) -> Write[None] | None
             await turn.plan(plan.meet(change.room_id, inviter))
         elif inviter is not None and await _is_new_here(context, turn.tx, change.room_id, inviter):
             said = notice("room.greeting", protect=Code("!kb protect #room:server"), help=Code("!kb help"))
-            await settle.say(context, turn, change.room_id, f"greeting:{change.room_id}", said)
+            await saying.say(context, turn, Audience(change.room_id), f"greeting:{change.room_id}", said)
         if replaces:
             occasion = f"replaces:{change.room_id}"
             said = notice("room.replaces_management", command=Code("!kb protect ROOM"))
-            await settle.say(context, turn, change.room_id, occasion, said, aloud=True)
+            await saying.say(context, turn, Audience(change.room_id), occasion, said, urgency=Urgency.ALOUD)
         await pending_protects.clear(turn.tx, change.room_id)
         for pending, grant in zip(waiting, grants, strict=True):
             reply = await grant.write(context, turn)
             occasion = f"protect:{pending.room_id}:{change.event_id}:{pending.requester}"
-            await settle.say(context, turn, pending.management_room, occasion, reply, reply_to=pending.cause)
+            await saying.say(context, turn, Audience(pending.management_room), occasion, reply, reply_to=pending.cause)
         await effects.unblock(turn.tx, change.room_id, turn.now)
         await sealed.tell_if_silent(context, turn, change.room_id)
         turn.after(partial(context.look_at, change.room_id))
@@ -184,7 +185,7 @@ def _is_out(context: Context, change: MemberChange) -> Write[None]:
         for pending in [] if change.of_their_own else await pending_protects.of_room(turn.tx, change.room_id):
             occasion = f"protect:{change.room_id}:{change.event_id}:{pending.requester}"
             text = _turned_away(change)
-            await settle.say(context, turn, pending.management_room, occasion, text, reply_to=pending.cause)
+            await saying.say(context, turn, Audience(pending.management_room), occasion, text, reply_to=pending.cause)
         if not change.of_their_own:
             await pending_protects.clear(turn.tx, change.room_id)
         if await rooms.is_management_room(turn.tx, change.room_id):
@@ -193,7 +194,7 @@ def _is_out(context: Context, change: MemberChange) -> Write[None]:
         if room is not None and await rooms.set_trouble(turn.tx, change.room_id, NOT_THERE):
             # The bot leaves no protected room: one that an admin deletes is left in its name.
             said = _removed(Room(room.room_id, room.label), change)
-            await settle.alarm(context, turn, change.room_id, f"removed:{change.event_id}", said)
+            await saying.alarm(context, turn, change.room_id, f"removed:{change.event_id}", said)
 
     return write
 
@@ -405,7 +406,7 @@ async def protect_now(
     if before is not None and before.management_room != management_room:
         occasion = f"moved away:{view.room_id}:{turn.now}"
         text = notice("room.managed_elsewhere", room=await settle.called(turn.tx, view.room_id), user=User(by))
-        await settle.say(context, turn, before.management_room, occasion, text)
+        await saying.say(context, turn, Audience(before.management_room), occasion, text)
     await settle.record_of_room(turn, view.room_id, by, Recorded.PROTECT, management_room=management_room)
     await _bring_requests(context, turn, view.room_id, management_room, kept_before=before is not None)
     turn.after(partial(context.look_at, view.room_id))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from knockbot.domain import fitness, wording
 from knockbot.domain.fitness import Concern
 from knockbot.errors import Never
-from knockbot.flow import settle
+from knockbot.flow import saying
 from knockbot.flow.context import Context, log
 from knockbot.flow.rooms import is_in
+from knockbot.flow.saying import Audience, Urgency
 from knockbot.store import room_upgrades, rooms
 from knockbot.store.rooms import ProtectedRoom
 
@@ -23,9 +24,9 @@ async def changed(context: Context, room: ProtectedRoom, concerns: tuple[Concern
         new = [concern for concern in concerns if concern not in before]
         occasion = f"fitness:{room.room_id}:{'+'.join(concerns)}:{turn.now}"
         if new:
-            await settle.alarm(context, turn, room.room_id, occasion, wording.became_unfit(room.label, new))
+            await saying.alarm(context, turn, room.room_id, occasion, wording.became_unfit(room.label, new))
         elif not concerns and (await rooms.find(turn.tx, room.room_id) or room).trouble is None:
-            await settle.say(context, turn, room.management_room, occasion, wording.fit_again(room.label))
+            await saying.say(context, turn, Audience(room.management_room), occasion, wording.fit_again(room.label))
 
 
 async def look_at_management(context: Context, room_id: str) -> None:
@@ -42,8 +43,13 @@ async def look_at_management(context: Context, room_id: str) -> None:
         new = [concern for concern in concerns if concern not in before]
         if new and Concern.ABSENT not in concerns:
             text = wording.management_became_unfit(new, replacement)
-            await settle.say(
-                context, turn, room_id, f"fitness:{room_id}:{'+'.join(concerns)}:{turn.now}", text, aloud=True
+            await saying.say(
+                context,
+                turn,
+                Audience(room_id),
+                f"fitness:{room_id}:{'+'.join(concerns)}:{turn.now}",
+                text,
+                urgency=Urgency.ALOUD,
             )
 
 

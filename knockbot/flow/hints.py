@@ -7,8 +7,9 @@ from enum import StrEnum
 
 from knockbot.domain.words import Said
 from knockbot.engine.turn import Turn
-from knockbot.flow import settle
+from knockbot.flow import saying
 from knockbot.flow.context import Context
+from knockbot.flow.saying import Audience
 from knockbot.times import DAY
 
 ALMOST = frozenset(
@@ -74,4 +75,6 @@ class Hint(StrEnum):
 
 async def give(context: Context, turn: Turn, hint: Hint, text: Said, *, room_id: str, to: str, reply_to: str) -> None:
     """Say it, unless this person had this hint in this room today."""
-    await settle.say(context, turn, room_id, f"hint:{hint}:{room_id}:{to}:{turn.now // DAY}", text, reply_to=reply_to)
+    await saying.say(
+        context, turn, Audience(room_id), f"hint:{hint}:{room_id}:{to}:{turn.now // DAY}", text, reply_to=reply_to
+    )

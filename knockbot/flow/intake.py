@@ -12,9 +12,10 @@ from knockbot.domain.notices import Choice, User, because, notice
 from knockbot.domain.outcomes import credited, outcome
 from knockbot.engine.turn import WAITS, Handled, Turn, Write
 from knockbot.errors import Never
-from knockbot.flow import inviters, redeeming, rules, settle
+from knockbot.flow import inviters, redeeming, rules, saying, settle
 from knockbot.flow.context import Context
 from knockbot.flow.judge import judge
+from knockbot.flow.saying import Audience
 from knockbot.store import effects, inbox, requests, rooms
 from knockbot.store.db import Tx
 from knockbot.times import MINUTE
@@ -151,7 +152,7 @@ async def _knocked_again(context: Context, turn: Turn, request: Request, change:
         if request.answer.rule is None:  # whoever accepted is told that it did not come about
             occasion = f"accept fell:{request.id}:{change.event_id}"
             said = settle.changed_anew(request)
-            await settle.say(context, turn, request.management_room, occasion, said, about=request)
+            await saying.say(context, turn, Audience(request.management_room, about=request), occasion, said)
     if request.card_id is not None:
         await settle.refresh(turn, request.card_id)
     return await requests.get(turn.tx, request.id)
@@ -184,7 +185,7 @@ async def moved_on(context: Context, change: MemberChange, last: Request | None)
             act, room = Choice(MADE_BY[change.membership]), await settle.called(turn.tx, change.room_id)
             said = notice("act.wrong_hit", act=act, user=User(change.user_id), room=room)
             about = await requests.latest(turn.tx, change.room_id, change.user_id)
-            await settle.alarm(context, turn, change.room_id, f"wrong:{change.event_id}", said, about=about)
+            await saying.alarm(context, turn, change.room_id, f"wrong:{change.event_id}", said, about=about)
 
     return write
 

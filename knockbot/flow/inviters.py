@@ -20,8 +20,9 @@ from knockbot.domain.power import ANYBODY
 from knockbot.domain.records import Recorded
 from knockbot.engine.turn import Turn
 from knockbot.errors import Never
-from knockbot.flow import authority, invites, place, rules, settle
+from knockbot.flow import authority, invites, place, rules, saying, settle
 from knockbot.flow.context import Context
+from knockbot.flow.saying import Audience
 from knockbot.store import cards, requests
 
 
@@ -107,9 +108,11 @@ async def _deal_with(context: Context, turn: Turn, fell: Fallen) -> None:
         occasion = f"fell:{fell.room_id}:{fell.inviter}:{fell.cause}:{hit[-1].id}:{turn.now}"
         about = hit[0] if len(hit) == 1 else None
         if fate is Fate.FORWARD:
-            await settle.alarm(context, turn, fell.room_id, occasion, said, about=about)
+            await saying.alarm(context, turn, fell.room_id, occasion, said, about=about)
         else:
-            await settle.say(context, turn, there.management_room, occasion, said, about=about, place=fell.room_id)
+            await saying.say(
+                context, turn, Audience(there.management_room, about=about, place=fell.room_id), occasion, said
+            )
 
 
 async def _revoke(context: Context, turn: Turn, fell: Fallen, theirs: Sequence[Request]) -> Sequence[Request]:

@@ -39,11 +39,12 @@ from knockbot.domain.records import Detail, Recorded
 from knockbot.domain.words import Words
 from knockbot.engine.turn import WAITS, Handled, Turn, Write
 from knockbot.errors import Never
-from knockbot.flow import rules, settle
+from knockbot.flow import rules, saying, settle
 from knockbot.flow.context import Context
 from knockbot.flow.elsewhere import ASKED_ABOUT
 from knockbot.flow.judge import judge
 from knockbot.flow.rooms import is_member
+from knockbot.flow.saying import Audience
 from knockbot.store import inbox, requests, rooms
 from knockbot.store.db import Unusable
 from knockbot.times import MINUTE
@@ -363,4 +364,4 @@ async def _take_back_the_others(context: Context, turn: Turn, request: Request, 
             count=Number(len(others)),
         )
         occasion = f"together:{request.id}:{cause}"
-        await settle.say(context, turn, request.management_room, occasion, said, about=request)
+        await saying.say(context, turn, Audience(request.management_room, about=request), occasion, said)

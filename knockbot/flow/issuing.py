@@ -28,9 +28,10 @@ from knockbot.domain.reasons import worded
 from knockbot.domain.records import Recorded
 from knockbot.engine.turn import Turn
 from knockbot.errors import ActionError, Later, Never
-from knockbot.flow import refusals, settle
+from knockbot.flow import refusals, saying, settle
 from knockbot.flow.context import Context, log
 from knockbot.flow.rooms import is_in, is_joined
+from knockbot.flow.saying import Audience
 from knockbot.store import addressees, effects, requests, rooms
 from knockbot.store.addressees import Addressee, Asked
 from knockbot.store.db import Tx
@@ -273,7 +274,7 @@ async def _reply(context: Context, turn: Turn, effect: Effect, said: Notice) -> 
     """In reply to the command, where it was given."""
     cause = effect.event_id or ""
     to, occasion = str(effect.content["management_room"]), f"issued:{cause}"
-    await settle.say(context, turn, to, occasion, said, place=effect.room_id, reply_to=cause)
+    await saying.say(context, turn, Audience(to, place=effect.room_id), occasion, said, reply_to=cause)
 
 
 async def _open(context: Context, turn: Turn, asked: Asked, room: ProtectedRoom, stored: StoredInvite) -> None:
@@ -315,7 +316,7 @@ async def not_called_in(context: Context, turn: Turn, effect: Effect, why: Notic
     """An ordinary invite that was for an address at first could not be given."""
     user, room = User(effect.user_id or ""), await settle.called(turn.tx, effect.room_id)
     said = notice("issue.not_invited", user=user, room=room, why=worded(why))
-    await settle.alarm(context, turn, effect.room_id, f"refused:{effect.key}", said)
+    await saying.alarm(context, turn, effect.room_id, f"refused:{effect.key}", said)
 
 
 async def not_planted(context: Context, turn: Turn, request: Request, why: Notice) -> None:
@@ -324,7 +325,7 @@ async def not_planted(context: Context, turn: Turn, request: Request, why: Notic
         await settle.settle(context, turn, request, State.REVOKED, context.bot)
     number, room = Numbered(request.number), await settle.called(turn.tx, request.room_id)
     said = notice("issue.not_added", request=number, room=room, why=worded(why))
-    await settle.alarm(context, turn, request.room_id, f"refused:plant:{request.id}", said, about=request)
+    await saying.alarm(context, turn, request.room_id, f"refused:plant:{request.id}", said, about=request)
 
 
 # --- forgotten ------------------------------------------------------------------------------------------------

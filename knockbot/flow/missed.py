@@ -18,10 +18,11 @@ from knockbot.domain.model import Answer, Decision, MemberChange, Request, State
 from knockbot.domain.notices import Room, because, notice, numbered
 from knockbot.domain.records import Recorded
 from knockbot.errors import Busy
-from knockbot.flow import authority, fitness, intake, invites, redacting, redeeming, review, settle
+from knockbot.flow import authority, fitness, intake, invites, redacting, redeeming, review, saying, settle
 from knockbot.flow.checkup import shortage
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
+from knockbot.flow.saying import Audience
 from knockbot.store import cards, effects, requests, rooms
 from knockbot.store.cards import Card
 from knockbot.store.rooms import ProtectedRoom
@@ -56,13 +57,13 @@ async def _powers(context: Context, there: Place, seen: Snapshot, missed: Missed
             if lacks != room.trouble:
                 await settle.refresh(turn, card.id)  # it says what is missing
         if lacks is not None:
-            await settle.trouble(context, turn, room.room_id, lacks)
+            await saying.trouble(context, turn, room.room_id, lacks)
         elif await rooms.set_trouble(turn.tx, room.room_id, None):
             said, occasion = (
                 notice("act.unblocked", room=Room(room.room_id, room.label)),
                 f"mended:{room.room_id}:{turn.now}",
             )
-            await settle.say(context, turn, room.management_room, occasion, said, place=room.room_id)
+            await saying.say(context, turn, Audience(room.management_room, place=room.room_id), occasion, said)
         await effects.unblock(turn.tx, room.room_id, turn.now, unless=missed.missing)
 
 
@@ -155,7 +156,9 @@ async def denied(context: Context, there: Place, found: Iterable[Request], serve
             said = notice("acl.closed_together", room=Room(room.room_id, room.label), numbers=numbers)
             occasion = f"denied:{room.room_id}:{closed[-1].number}:{turn.now}"
             about = closed[0] if len(closed) == 1 else None
-            await settle.say(context, turn, room.management_room, occasion, said, about=about, place=room.room_id)
+            await saying.say(
+                context, turn, Audience(room.management_room, about=about, place=room.room_id), occasion, said
+            )
 
 
 async def _may_close(context: Context, request: Request, author: str | None) -> bool:

@@ -10,8 +10,9 @@ from knockbot.domain import wording
 from knockbot.domain.ids import is_alias
 from knockbot.domain.words import Words
 from knockbot.errors import ActionError
-from knockbot.flow import rules, settle
+from knockbot.flow import rules, saying
 from knockbot.flow.context import Context, log
+from knockbot.flow.saying import Audience
 from knockbot.store import pins, room_upgrades, rooms
 from knockbot.store.db import Tx
 from knockbot.store.pins import Pin
@@ -94,7 +95,7 @@ async def _note(context: Context, one: Named, leads_to: str | None) -> None:
             where = wording.IN_CONFIG if pin.place.startswith(pins.CONFIG) else wording.IN_POLICY
             text = wording.alias_moved(where, room.label, pin.name, pin.room_id, leads_to)
             occasion = f"alias:{pin.place}:{pin.name}:{leads_to}:{turn.now}"
-            await settle.say(context, turn, room.management_room, occasion, text)
+            await saying.say(context, turn, Audience(room.management_room), occasion, text)
 
 
 async def _is_its_replacement(tx: Tx, pin: Pin, room: ProtectedRoom, leads_to: str) -> bool:

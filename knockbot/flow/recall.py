@@ -19,8 +19,9 @@ from knockbot.domain.reasons import in_words
 from knockbot.domain.records import Recorded
 from knockbot.engine.turn import Turn
 from knockbot.errors import Never
-from knockbot.flow import settle
+from knockbot.flow import saying, settle
 from knockbot.flow.context import Context, log
+from knockbot.flow.saying import Audience, Urgency
 from knockbot.store import cards, effects, processes, requests, restores, rooms
 from knockbot.store.db import Tx
 from knockbot.times import MINUTE
@@ -90,7 +91,9 @@ async def _recall_everywhere(context: Context, memory: Memory, since: int) -> No
                 await requests.skip_numbers(turn.tx, room_id, LOST_NUMBERS)
             if room_id in managing:
                 said = _restored(since, lost=lost)
-                await settle.say(context, turn, room_id, f"restored:{since}:{room_id}", said, aloud=True)
+                await saying.say(
+                    context, turn, Audience(room_id), f"restored:{since}:{room_id}", said, urgency=Urgency.ALOUD
+                )
     async with context.db.tx() as tx:
         await restores.recalled(tx)
     log.warning("the records are those of a back-up; what I said since was read again in %d rooms", len(managing))

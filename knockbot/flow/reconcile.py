@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from knockbot.domain.acl import ServerAcl
 from knockbot.domain.compare import Snapshot, compare
-from knockbot.flow import fitness, inviters, missed, place, rules, seeing, settle, successors, upgrading
+from knockbot.flow import fitness, inviters, missed, place, rules, saying, seeing, successors, upgrading
 from knockbot.flow.checkup import NOT_THERE
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
@@ -30,7 +30,7 @@ async def reconcile(context: Context, room_id: str) -> None:
         return
     if not await is_in(context, room_id):
         async with context.turn() as turn:
-            await settle.trouble(context, turn, room_id, NOT_THERE)
+            await saying.trouble(context, turn, room_id, NOT_THERE)
         return
     await rules.look_up(context, room_id)
     async with context.db.tx() as tx:

@@ -27,7 +27,7 @@ from knockbot.domain.policy import OTHERWISE, held_back
 from knockbot.domain.records import ENDS, Recorded
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Later, Never
-from knockbot.flow import authority, invites, rules, settle
+from knockbot.flow import authority, invites, rules, saying, settle
 from knockbot.flow.context import Context
 from knockbot.flow.judge import judge
 from knockbot.store import audit, cards, requests, rooms
@@ -177,7 +177,7 @@ async def _carry_out(
             sponsor=User(request.sponsor),
         )
         occasion = f"came:{request.id}:{request.event_id}"
-        await settle.alarm(context, turn, request.room_id, occasion, said, about=request, reply_to=card.event_id)
+        await saying.alarm(context, turn, request.room_id, occasion, said, about=request, reply_to=card.event_id)
 
 
 def _followed(context: Context, request: Request, decision: Decision, word: Answer | None) -> Answer | None:

@@ -18,9 +18,10 @@ from knockbot.domain.power import Powers
 from knockbot.domain.words import NOTHING, Said, Words
 from knockbot.engine.turn import Handled, Turn, Write
 from knockbot.errors import ActionError, Never
-from knockbot.flow import hints, invites, journal, place, refusals, settle
+from knockbot.flow import hints, invites, journal, place, refusals, saying, settle
 from knockbot.flow.context import Context
 from knockbot.flow.rooms import is_denied, is_in, is_joined
+from knockbot.flow.saying import Audience
 from knockbot.flow.standings import Standing
 from knockbot.store import cards, inbox, requests, room_upgrades, rooms
 from knockbot.store.db import Tx
@@ -89,7 +90,9 @@ async def take(context: Context, turn: Turn, wish: Wish, request_id: int) -> Sai
         about = card.event_id if card is not None else wish.cause
         occasion = f"doubtful:{request.id}:{wish.cause}"
         text = wording.may_have_withdrawn(request)
-        await settle.say(context, turn, request.management_room, occasion, text, about=request, reply_to=about)
+        await saying.say(
+            context, turn, Audience(request.management_room, about=request), occasion, text, reply_to=about
+        )
     return None
 
 
@@ -174,7 +177,9 @@ async def clicked(context: Context, reaction: Reaction) -> Write[None] | None:
             occasion = f"reply:{reaction.event_id}"
         why = refusal if refusal is not None else await take(context, turn, wish, request.id)
         if why is not None:
-            await settle.say(context, turn, reaction.room_id, occasion, why, about=request, reply_to=reaction.target)
+            await saying.say(
+                context, turn, Audience(reaction.room_id, about=request), occasion, why, reply_to=reaction.target
+            )
 
     return write
 

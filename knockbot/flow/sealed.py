@@ -13,8 +13,9 @@ from knockbot.domain.reasons import in_words
 from knockbot.engine.inbox import Unread
 from knockbot.engine.turn import WAITS, Handled, Turn, Write
 from knockbot.errors import Never, SetAside
-from knockbot.flow import settle
+from knockbot.flow import saying
 from knockbot.flow.context import Context, log
+from knockbot.flow.saying import Audience, Marks, Urgency
 from knockbot.store import encryption, inbox, rooms
 from knockbot.store.inbox import Waiting
 from knockbot.times import DAY, MINUTE
@@ -156,7 +157,7 @@ def _saying_so(context: Context, waiting: Waiting, sender: str, why: Notice) -> 
             return  # said by a device that the bot has no more
         occasion = f"unreadable:{waiting.room_id}:{sender}:{turn.now // DAY}"
         text = wording.unreadable(sender, why)
-        await settle.say(context, turn, waiting.room_id, occasion, text, reply_to=turn.cause)
+        await saying.say(context, turn, Audience(waiting.room_id), occasion, text, reply_to=turn.cause)
 
     return say_so
 
@@ -199,7 +200,9 @@ async def tell_if_silent(context: Context, turn: Turn, room_id: str) -> None:
         occasion = f"silent:{room_id}:{turn.now}"
         key, command = Code("encryption.allow: true"), Code("!kb protect ROOM")
         said = notice("encryption.off", key=key, bot=User(context.bot), command=command)
-        await settle.say(context, turn, room_id, occasion, said, aloud=True, in_clear=True)
+        await saying.say(
+            context, turn, Audience(room_id), occasion, said, urgency=Urgency.ALOUD, marks=Marks(in_clear=True)
+        )
 
 
 SILENT = (

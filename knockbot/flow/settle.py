@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
-from typing import Any, Unpack
+from typing import Unpack
 
 from knockbot.domain import plan
 from knockbot.domain.card import EMOJI, decision_line, machine_block, policy_key
-from knockbot.domain.languages import Language
 from knockbot.domain.model import Answer, Decision, Kind, Request, State, Verdict
-from knockbot.domain.notices import Notice, Numbered, Room, Term, User, because, dumps, encoded, notice
+from knockbot.domain.notices import Notice, Numbered, Room, Term, User, because, notice
 from knockbot.domain.policy import OTHERWISE, Announce, held_back
-from knockbot.domain.reasons import in_words, worded
 from knockbot.domain.records import Detail, Recorded
-from knockbot.domain.words import Said, as_notice
 from knockbot.engine.turn import Turn
-from knockbot.flow import journal, notify, rules
-from knockbot.flow.context import Context, log
+from knockbot.flow import journal, notify, saying
+from knockbot.flow.context import Context
 from knockbot.flow.place import find as find_place
-from knockbot.flow.ports import IN_CLEAR
+from knockbot.flow.saying import Audience, Marks
 from knockbot.store import audit, cards, effects, requests, room_upgrades, rooms
 from knockbot.store.db import Tx
 from knockbot.times import HOUR, MINUTE
@@ -131,7 +127,15 @@ async def _announce(context: Context, turn: Turn, request: Request, *, by_rule: 
     reply_to = asked if request.state is State.STANDING else None  # this is what came of the command
     occasion = f"line:{request.id}:{request.state}"
     block = machine_block(request)
-    await say(context, turn, request.management_room, occasion, line, about=request, block=block, reply_to=reply_to)
+    await saying.say(
+        context,
+        turn,
+        Audience(request.management_room, about=request),
+        occasion,
+        line,
+        reply_to=reply_to,
+        marks=Marks(block=block),
+    )
 
 
 # --- cards ----------------------------------------------------------------------------------------------------
@@ -225,103 +229,7 @@ async def _card_of_the_crowd(context: Context, tx: Tx, request: Request) -> int 
     return newest if await requests.count_on_card(tx, newest) < MOST_SHARING else None
 
 
-# --- saying ---------------------------------------------------------------------------------------------------
-
-
-async def say(
-    context: Context,
-    turn: Turn,
-    room_id: str,
-    occasion: str,
-    said: Said,
-    *,
-    about: Request | None = None,
-    block: dict[str, Any] | None = None,
-    place: str | None = None,
-    reply_to: str | None = None,
-    thread: str | None = None,
-    aloud: bool = False,
-    calls: tuple[str, ...] = (),
-    asks: tuple[str, str] | None = None,
-    in_clear: bool = False,
-) -> None:
-    """Plan to say something once per occasion; `aloud` is for what needs a hand, since notices are never pushed.
-
-    A command in reply to what is said `about` a request means that request. `block` is for machines. `place` is the
-    protected room that it is about, if that is not the room of `about`: it is said in the language of its policy.
-    `asks` is the room about whose replacement it asks (`flow/upgrading.py`), and the room whose policy names it
-    (`flow/successors.py`), if it is that. Only what is `in_clear` is said in an encrypted room while encryption is not
-    allowed.
-    """
-    content = {
-        "notice": encoded(as_notice(said)),
-        "language": await _language(context, turn.tx, room_id, place or (about.room_id if about else _spoken_of(said))),
-        "aloud": aloud,
-        "calls": list(calls),
-        "reply_to": reply_to,
-        "thread": thread,
-        "request": block,
-    }
-    # What follows of it once it is said is read where nothing is unlocked (`consequences.py`).
-    locked = {**context.cipher.lock(content), **({"asks": list(asks)} if asks is not None else {})}
-    locked |= {IN_CLEAR: True} if in_clear else {}
-    await turn.plan(plan.say(room_id, occasion, locked, about.id if about else None))
-
-
-def _spoken_of(said: Said) -> str | None:
-    """The room that a notice is about."""
-    args = said.args.values() if isinstance(said, Notice) else ()
-    return next((arg.room_id for arg in args if isinstance(arg, Room)), None)
-
-
-async def _language(context: Context, tx: Tx, room_id: str, place: str | None) -> Language:
-    """In which language something is said in a room: that of the protected room which it is about, if it is about one.
-
-    What is about none is said in that of all rooms managed from there, if they have the same.
-    """
-    if place is not None and await rooms.find(tx, place) is not None:
-        return await rules.language(context, tx, place)
-    return await rules.language(context, tx, *(room.room_id for room in await rooms.managed_by(tx, room_id)))
-
-
-async def alarm(
-    context: Context,
-    turn: Turn,
-    room_id: str,
-    occasion: str,
-    said: Said,
-    *,
-    about: Request | None = None,
-    reply_to: str | None = None,
-    asks: tuple[str, str] | None = None,
-) -> None:
-    """Tell the moderators of a protected room, aloud, what needs a hand; `about` is the request that it tells of."""
-    there = await find_place(context, turn.tx, room_id)
-    if there is not None:
-        to, calls = there.management_room, there.policy.call
-        await say(
-            context,
-            turn,
-            to,
-            occasion,
-            said,
-            about=about,
-            place=room_id,
-            reply_to=reply_to,
-            aloud=True,
-            calls=calls,
-            asks=asks,
-        )
-
-
-async def trouble(context: Context, turn: Turn, room_id: str, why: Notice) -> None:
-    """Something is missing in a protected room: note it, and tell it once."""
-    room = await rooms.find(turn.tx, room_id)
-    if room is not None and await rooms.set_trouble(turn.tx, room_id, why):
-        log.warning("cannot act at %s: %s", journal.place(room_id, room.label), in_words(why))
-        occasion = f"trouble:{room_id}:{hashlib.sha256(dumps(why).encode()).hexdigest()[:16]}:{turn.now}"
-        said = notice("act.blocked", room=Room(room_id, room.label), why=worded(why), bot=User(context.bot))
-        await alarm(context, turn, room_id, occasion, said)
+# --- the record ---------------------------------------------------------------------------------------------
 
 
 def changed_anew(request: Request) -> Notice:

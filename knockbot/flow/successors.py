@@ -16,8 +16,9 @@ from knockbot.domain.upgrades import RoomUpgrade, Stage, Step, Tombstone, next_s
 from knockbot.domain.words import Said
 from knockbot.engine.turn import Handled, Turn, Write
 from knockbot.errors import Never
-from knockbot.flow import refusals, review, rulebook, rules, settle, upgrading
+from knockbot.flow import refusals, review, rulebook, rules, saying, upgrading
 from knockbot.flow.context import Context
+from knockbot.flow.saying import Audience, Marks
 from knockbot.store import bot_memberships, policies, room_upgrades, rooms
 from knockbot.store.rooms import ProtectedRoom
 
@@ -87,7 +88,7 @@ async def _tell(context: Context, room: ProtectedRoom, name: str, upgrade: RoomU
         await room_upgrades.put(turn.tx, upgrade)
         called, new = Room(room.room_id, room.label), Letters(upgrade.replacement)
         said = notice("named.lost", room=called, name=Id(name), new=new, why=why)
-        await settle.alarm(
+        await saying.alarm(
             context, turn, room.room_id, f"named:{upgrade.tombstone}:{room.room_id}:{upgrade.stage}", said
         )
 
@@ -108,7 +109,9 @@ async def _offer(
             command=Code("!kb policy set"),
         )
         occasion = f"named:{upgrade.tombstone}:{room.room_id}:offer:{asked or ''}"
-        await settle.alarm(context, turn, room.room_id, occasion, said, asks=(upgrade.room_id, room.room_id))
+        await saying.alarm(
+            context, turn, room.room_id, occasion, said, marks=Marks(asks=(upgrade.room_id, room.room_id))
+        )
 
 
 async def room_changed(context: Context, turn: Turn, change: RoomChange) -> None:
@@ -160,12 +163,12 @@ async def _answered(
         if isinstance(sound, Said):
             occasion = f"refused:{upgrade.tombstone}:{room.room_id}:{reaction.sender}"
             place, target = room.room_id, reaction.target
-            await settle.say(context, turn, reaction.room_id, occasion, sound, place=place, reply_to=target)
+            await saying.say(context, turn, Audience(reaction.room_id, place=place), occasion, sound, reply_to=target)
             return
         text = await rulebook.put_in_force(context, turn, sound)
         await room_upgrades.forget(turn.tx, upgrade.room_id, room.room_id)
         occasion = f"named:{upgrade.tombstone}:{room.room_id}:taken"
-        await settle.say(context, turn, reaction.room_id, occasion, text, reply_to=reaction.target)
+        await saying.say(context, turn, Audience(reaction.room_id), occasion, text, reply_to=reaction.target)
 
     return write
 

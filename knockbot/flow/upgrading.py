@@ -20,10 +20,11 @@ from knockbot.domain.upgrades import RoomUpgrade, Stage, Step, Tombstone
 from knockbot.domain.words import Said
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Later, Never
-from knockbot.flow import entry, place, refusals, rulebook, rules, settle
+from knockbot.flow import entry, place, refusals, rulebook, rules, saying, settle
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.flow.rooms import is_in, is_joined
+from knockbot.flow.saying import Audience, Marks
 from knockbot.store import bot_memberships, cards, inbox, pins, policies, requests, room_upgrades, rooms
 from knockbot.store.db import Tx
 from knockbot.store.rooms import ProtectedRoom
@@ -152,7 +153,7 @@ async def _refuse(context: Context, room: ProtectedRoom, tombstone: Tombstone, w
             why=why,
             command=Code("!kb protect"),
         )
-        await settle.alarm(context, turn, room.room_id, f"tombstone:{tombstone.event_id}", said)
+        await saying.alarm(context, turn, room.room_id, f"tombstone:{tombstone.event_id}", said)
 
 
 async def _wait(context: Context, room: ProtectedRoom, tombstone: Tombstone) -> None:
@@ -160,7 +161,7 @@ async def _wait(context: Context, room: ProtectedRoom, tombstone: Tombstone) -> 
         await room_upgrades.put(turn.tx, _upgrade(room, tombstone, Stage.WAITING))
         new = Id(tombstone.replacement)
         said = notice("upgrade.not_in_it", room=Room(room.room_id, room.label), new=new, bot=User(context.bot))
-        await settle.alarm(context, turn, room.room_id, f"tombstone:{tombstone.event_id}", said)
+        await saying.alarm(context, turn, room.room_id, f"tombstone:{tombstone.event_id}", said)
 
 
 async def _offer(context: Context, room: ProtectedRoom, tombstone: Tombstone, asked: str | None) -> None:
@@ -172,7 +173,7 @@ async def _offer(context: Context, room: ProtectedRoom, tombstone: Tombstone, as
         if room.locked:
             await room_upgrades.put(turn.tx, _upgrade(room, tombstone, Stage.REFUSED))
             said = notice("upgrade.locked", room=Room(room.room_id, room.label), new=Id(tombstone.replacement))
-            await settle.alarm(context, turn, room.room_id, f"tombstone:{tombstone.event_id}", said)
+            await saying.alarm(context, turn, room.room_id, f"tombstone:{tombstone.event_id}", said)
             return
         await room_upgrades.put(turn.tx, _upgrade(room, tombstone, Stage.OFFERED))
         said = notice(
@@ -182,13 +183,13 @@ async def _offer(context: Context, room: ProtectedRoom, tombstone: Tombstone, as
             id=Id(tombstone.replacement),
             waiting=Number(waiting),
         )
-        await settle.alarm(
+        await saying.alarm(
             context,
             turn,
             room.room_id,
             f"tombstone:{tombstone.event_id}:offer:{asked or ''}",
             said,
-            asks=(room.room_id, ""),
+            marks=Marks(asks=(room.room_id, "")),
         )
 
 
@@ -259,14 +260,16 @@ async def answered(context: Context, reaction: Reaction, _: ProtectedRoom, upgra
             occasion = f"refused:{upgrade.tombstone}:{reaction.sender}"
             if refusal is not None:
                 place, target = room.room_id, reaction.target
-                await settle.say(context, turn, reaction.room_id, occasion, refusal, place=place, reply_to=target)
+                await saying.say(
+                    context, turn, Audience(reaction.room_id, place=place), occasion, refusal, reply_to=target
+                )
             return
         count = await _move_over(context, turn, room, view, reaction)
         await room_upgrades.put(turn.tx, replace(now, stage=Stage.MOVED))
         new = await settle.called(turn.tx, view.room_id)
         said = notice("upgrade.moved", new=new, id=Id(view.room_id), moved=Number(count))
         occasion, target = f"moved:{upgrade.tombstone}", reaction.target
-        await settle.say(context, turn, reaction.room_id, occasion, said, place=view.room_id, reply_to=target)
+        await saying.say(context, turn, Audience(reaction.room_id, place=view.room_id), occasion, said, reply_to=target)
 
     return write
 

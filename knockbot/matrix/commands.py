@@ -18,9 +18,10 @@ from knockbot.domain.notices import notice
 from knockbot.domain.words import Said, Words
 from knockbot.engine.turn import Handled, Turn
 from knockbot.errors import Busy, Never
-from knockbot.flow import hints, refusals, review, sealed, settle, successors
+from knockbot.flow import hints, refusals, review, saying, sealed, successors
 from knockbot.flow.context import Context
 from knockbot.flow.elsewhere import A_MINUTE, TooMany
+from knockbot.flow.saying import Audience, Marks
 from knockbot.matrix import lookups, orders
 from knockbot.matrix.arguments import (
     ADDRESS,
@@ -150,7 +151,15 @@ async def hear(context: Context, message: Message) -> Handled:
 
 async def _reply(context: Context, turn: Turn, message: Message, reply: Said) -> None:
     occasion = f"reply:{message.event_id}"
-    await settle.say(context, turn, message.room_id, occasion, reply, reply_to=message.event_id, thread=message.thread)
+    await saying.say(
+        context,
+        turn,
+        Audience(message.room_id),
+        occasion,
+        reply,
+        reply_to=message.event_id,
+        marks=Marks(thread=message.thread),
+    )
 
 
 async def _overhear(context: Context, message: Message, *, edited: bool) -> Handled:

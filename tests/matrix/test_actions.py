@@ -14,7 +14,8 @@ import pytest
 from knockbot.domain import plan
 from knockbot.domain.model import Act, Effect, Request, State, Verdict
 from knockbot.domain.notices import notice
-from knockbot.flow import settle
+from knockbot.flow import saying, settle
+from knockbot.flow.saying import Audience
 from knockbot.flow.worker import Worker
 from knockbot.matrix.actions import ASKED_IN, CLOCKS_APART, PAGES, Hand, actions
 from knockbot.matrix.cards import transaction_id
@@ -535,7 +536,7 @@ async def test_odd_things_in_the_room_are_passed_over(on: Bench, page: Any) -> N
 
 async def test_something_said_is_looked_for_before_it_is_said_again(on: Bench) -> None:
     async with on.context.turn() as turn:
-        await settle.say(on.context, turn, MODS, "reply:$1", notice("late"), reply_to="$1")
+        await saying.say(on.context, turn, Audience(MODS), "reply:$1", notice("late"), reply_to="$1")
     on.fake.on("PUT", SEND, Reply(drop=True), SENT)
     on.fake.on("GET", "messages", Reply(body={"chunk": [own("say:reply:$1")]}))
 

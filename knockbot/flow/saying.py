@@ -1,0 +1,135 @@
+"""Saying: what is told, to whom and how; planned once per occasion, as a code, in the language of what it is about."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from knockbot.domain import plan
+from knockbot.domain.languages import Language
+from knockbot.domain.model import Request
+from knockbot.domain.notices import Notice, Room, User, dumps, encoded, notice
+from knockbot.domain.reasons import in_words, worded
+from knockbot.domain.words import Said, as_notice
+from knockbot.engine.turn import Turn
+from knockbot.flow import journal, place, rules
+from knockbot.flow.context import Context, log
+from knockbot.flow.ports import IN_CLEAR
+from knockbot.store import rooms
+from knockbot.store.db import Tx
+
+
+class Urgency(StrEnum):
+    """How urgent something is."""
+
+    QUIET = "quiet"
+    """Nobody need do anything; clients push no notice."""
+    ALOUD = "aloud"
+    """It needs a hand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Who is told: all in a room."""
+
+    room_id: str
+    about: Request | None = None
+    """The request that is told of: a command in reply to what is said means that request."""
+    place: str | None = None
+    """The protected room that is told of, where neither `about` nor what is said tells: it is said in the language of
+    that room's policy."""
+    calls: tuple[str, ...] = ()
+    """Who is called by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What few lines have beside their text."""
+
+    block: Mapping[str, Any] | None = None
+    """For machines."""
+    thread: str | None = None
+    """The thread it is said in."""
+    asks: tuple[str, str] | None = None
+    """The room about whose replacement it asks (`flow/upgrading.py`), and the room whose policy names it
+    (`flow/successors.py`), if it is that."""
+    in_clear: bool = False
+    """Nothing else is said in an encrypted room while encryption is not allowed."""
+
+
+UNMARKED: Final = Marks()
+
+
+async def say(
+    context: Context,
+    turn: Turn,
+    to: Audience,
+    occasion: str,
+    said: Said,
+    *,
+    urgency: Urgency = Urgency.QUIET,
+    reply_to: str | None = None,
+    marks: Marks = UNMARKED,
+) -> None:
+    """Plan to say something once per occasion."""
+    content = {
+        "notice": encoded(as_notice(said)),
+        "language": await _language(context, turn.tx, to, said),
+        "aloud": urgency is Urgency.ALOUD,
+        "calls": list(to.calls),
+        "reply_to": reply_to,
+        "thread": marks.thread,
+        "request": marks.block,
+    }
+    # What follows of it once it is said is read where nothing is unlocked (`consequences.py`).
+    locked = {**context.cipher.lock(content), **({"asks": list(marks.asks)} if marks.asks is not None else {})}
+    locked |= {IN_CLEAR: True} if marks.in_clear else {}
+    await turn.plan(plan.say(to.room_id, occasion, locked, to.about.id if to.about else None))
+
+
+async def _language(context: Context, tx: Tx, to: Audience, said: Said) -> Language:
+    """In which language something is said: that of the protected room which it is about, if it is about one.
+
+    What is about none is said in that of all rooms managed from there, if they have the same.
+    """
+    about = to.place or (to.about.room_id if to.about else _spoken_of(said))
+    if about is not None and await rooms.find(tx, about) is not None:
+        return await rules.language(context, tx, about)
+    return await rules.language(context, tx, *(room.room_id for room in await rooms.managed_by(tx, to.room_id)))
+
+
+def _spoken_of(said: Said) -> str | None:
+    """The room that a notice is about."""
+    args = said.args.values() if isinstance(said, Notice) else ()
+    return next((arg.room_id for arg in args if isinstance(arg, Room)), None)
+
+
+async def alarm(
+    context: Context,
+    turn: Turn,
+    room_id: str,
+    occasion: str,
+    said: Said,
+    *,
+    about: Request | None = None,
+    reply_to: str | None = None,
+    marks: Marks = UNMARKED,
+) -> None:
+    """Tell the moderators of a protected room, aloud, what needs a hand; `about` is the request that it tells of."""
+    there = await place.find(context, turn.tx, room_id)
+    if there is not None:
+        to = Audience(there.management_room, about, room_id, there.policy.call)
+        await say(context, turn, to, occasion, said, urgency=Urgency.ALOUD, reply_to=reply_to, marks=marks)
+
+
+async def trouble(context: Context, turn: Turn, room_id: str, why: Notice) -> None:
+    """Something is missing in a protected room: note it, and tell it once."""
+    room = await rooms.find(turn.tx, room_id)
+    if room is not None and await rooms.set_trouble(turn.tx, room_id, why):
+        log.warning("cannot act at %s: %s", journal.place(room_id, room.label), in_words(why))
+        occasion = f"trouble:{room_id}:{hashlib.sha256(dumps(why).encode()).hexdigest()[:16]}:{turn.now}"
+        said = notice("act.blocked", room=Room(room_id, room.label), why=worded(why), bot=User(context.bot))
+        await alarm(context, turn, room_id, occasion, said)
