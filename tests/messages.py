@@ -10,7 +10,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po, write_po
 
 from knockbot.chat.catalogue import written
-from knockbot.chat.sentences import SENTENCES, Sentence
+from knockbot.chat.sentences import ALL, Sentence
 from knockbot.domain.languages import Language
 
 LOCALES = Path(__file__).parents[1] / "knockbot" / "chat" / "locales"
@@ -25,7 +25,7 @@ def translation(language: Language) -> Catalog:
 def template() -> Catalog:
     """All sentences, with nothing translated."""
     catalogue = Catalog()
-    for key, sentence in SENTENCES.items():
+    for key, sentence in ALL.items():
         if sentence.translatable:
             text = (sentence.text, sentence.plural) if sentence.plural else sentence.text
             catalogue.add(text, context=key, auto_comments=[_arguments(sentence)] if sentence.args else [])
@@ -33,7 +33,7 @@ def template() -> Catalog:
 
 
 def _arguments(sentence: Sentence) -> str:
-    return ", ".join(f"{name}: {getattr(kind, '__name__', 'why')}" for name, kind in sentence.args.items())
+    return ", ".join(name if kind is object else f"{name}: {kind.__name__}" for name, kind in sentence.args.items())
 
 
 def updated(language: Language) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gettext
 import io
+import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.resources import files
@@ -18,8 +19,8 @@ from babel.messages.pofile import read_po
 from markupsafe import Markup, escape
 
 from knockbot.chat import times
-from knockbot.chat.sentences import SENTENCES, Sentence
-from knockbot.documents.text import shown, shown_id
+from knockbot.chat.sentences import ALL, Sentence
+from knockbot.documents.text import shown, shown_id, unlinked
 from knockbot.domain.languages import Language
 from knockbot.domain.notices import (
     Ago,
@@ -46,6 +47,7 @@ from knockbot.domain.notices import (
     User,
     notice,
 )
+from knockbot.domain.reasons import is_finding
 from knockbot.domain.words import (
     Words,
     block,
@@ -66,11 +68,23 @@ from knockbot.times import MINUTE
 def render(said: Notice, language: Language = Language.EN) -> Words:
     """A notice in words. One that no sentence fits, of another version perhaps, is told by its code."""
     name = key(said)
-    sentence = SENTENCES.get(name)
+    sentence = ALL.get(name)
     if sentence is None or not sentence.fits(said.args):
         return render(notice("unknown", code=Code(name)), language)
-    parts = {place: RENDER[type(arg)](arg, language) for place, arg in said.args.items()}
-    return words(translated(name, sentence, said.args, language), **parts)
+    template = unlinked(translated(name, sentence, said.args, language))  # keys of the config look like hosts
+    parts = {place: _put_in(template, place, arg, language) for place, arg in said.args.items()}
+    return words(template, **parts)
+
+
+def _put_in(template: str, place: str, arg: Arg, language: Language) -> Words:
+    """An argument in its place; a sentence loses its full stop where the one around it goes on."""
+    told = RENDER[type(arg)](arg, language)
+    goes_on = isinstance(arg, Notice) and re.search(rf"\{{{place}\}}[^\s{{]", template)
+    return _clause(told) if goes_on else told
+
+
+def _clause(said: Words) -> Words:
+    return Words(said.plain.removesuffix("."), Markup(said.html.removesuffix(".")))  # noqa: S704 - of what is escaped
 
 
 def key(said: Notice) -> str:
@@ -118,6 +132,17 @@ def _ago(milliseconds: int, language: Language) -> Words:
     return _ours(times.ago(milliseconds, language))
 
 
+def _listed(many: Many, language: Language) -> Words:
+    """Several things as one enumeration; findings have commas of their own."""
+    between = "; " if any(isinstance(item, Notice) and is_finding(item) for item in many.items) else ", "
+    return listed([_item(item, language) for item in many.items], between)
+
+
+def _item(item: Arg, language: Language) -> Words:
+    told = RENDER[type(item)](item, language)
+    return _clause(told) if isinstance(item, Notice) else told
+
+
 RENDER: Mapping[type[Any], Callable[[Any, Language], Words]] = {
     User: lambda arg, _: user(arg.user_id),
     Room: lambda arg, _: room(arg.label),
@@ -137,7 +162,7 @@ RENDER: Mapping[type[Any], Callable[[Any, Language], Words]] = {
     Moment: lambda arg, language: _ours(times.moment(arg.at, language)),
     Duration: lambda arg, language: _ours(times.duration(arg.milliseconds, language)),
     Ago: lambda arg, language: _ago(arg.milliseconds, language),
-    Many: lambda arg, language: listed([RENDER[type(item)](item, language) for item in arg.items]),
+    Many: _listed,
     Lines: lambda arg, language: lines(RENDER[type(item)](item, language) for item in arg.items),
     Notice: render,
 }

@@ -11,14 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import UnionType
 from typing import Any
 
+from knockbot.domain import reasons
 from knockbot.domain.notices import (
     Arg,
     Choice,
     Code,
-    Foreign,
     Id,
     Letters,
     Level,
@@ -34,9 +33,6 @@ from knockbot.domain.notices import (
     User,
 )
 
-Reason = Notice | Foreign
-"""Why something is so: known by a code, or said by another program."""
-
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
@@ -45,7 +41,7 @@ class Sentence:
     text: str
     plural: str
     """What is said where `count` is not one."""
-    args: Mapping[str, type[Any] | UnionType]
+    args: Mapping[str, type[Any]]
 
     @property
     def translatable(self) -> bool:
@@ -57,7 +53,7 @@ class Sentence:
         return args.keys() == self.args.keys() and all(isinstance(args[name], kind) for name, kind in self.args.items())
 
 
-def says(text: str, plural: str = "", /, **args: type[Any] | UnionType) -> Sentence:
+def says(text: str, plural: str = "", /, **args: type[Any]) -> Sentence:
     """One row of the table."""
     return Sentence(text, plural, args)
 
@@ -85,11 +81,11 @@ SENTENCES: Mapping[str, Sentence] = {
     "act.blocked": says(
         "⚠️ I do not have permission to act in {room}: {why} Please raise the power level of {bot}. Pending actions then run by themselves.",
         room=Room,
-        why=Reason,
+        why=Notice,
         bot=User,
     ),
     "act.unblocked": says("✅ I can act in {room} again. Pending actions run now.", room=Room),
-    "act.failed": says("That did not work: {why}", why=Reason),
+    "act.failed": says("That did not work: {why}", why=Notice),
     "act.wrong_hit/invite": _wrong_hit(
         "⚠️ I let {user} into {room}, but they changed or withdrew their join request at that moment. To undo this: /kick {user}"
     ),
@@ -99,7 +95,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "act.wrong_hit/ban": _wrong_hit(
         "⚠️ I banned {user} from {room} for a join request, but they withdrew it at that moment. To undo this: /unban {user}"
     ),
-    "answer.fell": says("⚠️ {request} in {room} is open again: {why}", request=Numbered, room=Room, why=Reason),
+    "answer.fell": says("⚠️ {request} in {room} is open again: {why}", request=Numbered, room=Room, why=Notice),
     "answer.other_knock": says(
         "{user} knocked again a moment ago, perhaps with another reason; look at {request} once more and answer again.",
         user=User,
@@ -118,12 +114,12 @@ SENTENCES: Mapping[str, Sentence] = {
         room=Room,
     ),
     "may.lacks_power": says(
-        "{user} does not have permission for this in {room}: {why}", user=User, room=Room, why=Reason
+        "{user} does not have permission for this in {room}: {why}", user=User, room=Room, why=Notice
     ),
     "may.bot_lacks_power": says(
         "I do not have permission for this in {room}: {why} Please raise the power level of {bot} there, then answer again.",
         room=Room,
-        why=Reason,
+        why=Notice,
         bot=User,
     ),
     "may.lacks_power_to_protect": says(
@@ -198,8 +194,8 @@ SENTENCES: Mapping[str, Sentence] = {
     "protect.too_many_attempts": says(
         "{attempts} attempts failed within an hour. Please try again at {moment}.", attempts=Number, moment=Moment
     ),
-    "protect.not_found": says("I cannot find {room}: {why}", room=Letters, why=Reason),
-    "protect.unfit_to_manage": says("This room cannot be a management room: {why}", why=Reason),
+    "protect.not_found": says("I cannot find {room}: {why}", room=Letters, why=Notice),
+    "protect.unfit_to_manage": says("This room cannot be a management room: {why}", why=Notice),
     "protect.manages_itself": says("a room cannot manage itself. Type the command in another, private room."),
     "protect.public_room": says("anyone can join this room or read it. Type the command in a private room."),
     "protect.no_state_power": says(
@@ -216,7 +212,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "protect.cannot_enter": says(
         "I cannot get into {room}: {why}. Invite {bot} there, then type {command} again.",
         room=Letters,
-        why=Reason,
+        why=Notice,
         bot=User,
         command=Code,
     ),
@@ -266,7 +262,7 @@ SENTENCES: Mapping[str, Sentence] = {
         unprotect=Code,
     ),
     "config.not_protected_yet": says(
-        "⚠️ My config file names {room} to be protected from here, and I cannot do so yet: {why}", room=Id, why=Reason
+        "⚠️ My config file names {room} to be protected from here, and I cannot do so yet: {why}", room=Id, why=Notice
     ),
     "config.protected": says("🚪 {room} is protected from here now, as my config file says.", room=Id),
     "restore.read": says(
@@ -323,7 +319,7 @@ SENTENCES: Mapping[str, Sentence] = {
         request=Numbered,
         inviter=User,
         room=Room,
-        why=Reason,
+        why=Notice,
     ),
     "inviter.fell/revoke/removed": _fell(
         "{inviter} was removed from {room}, so I revoke their {count} third-party invite there: {numbers}.",
@@ -386,11 +382,11 @@ SENTENCES: Mapping[str, Sentence] = {
         command=Code,
     ),
     "issue.being_invited": says("That address is being invited at this moment. I will tell the result here."),
-    "issue.nothing_sent": says("⚠️ The invite failed: {why} Nothing was sent.", why=Reason),
-    "issue.failed": says("⚠️ The invite failed: {why}", why=Reason),
+    "issue.nothing_sent": says("⚠️ The invite failed: {why} Nothing was sent.", why=Notice),
+    "issue.failed": says("⚠️ The invite failed: {why}", why=Notice),
     "issue.unclear": says(
         "⚠️ It is unclear whether a message was sent: {why} If one was sent, it lets nobody in, because the invite is not in the room. Look at {command}, then repeat the command if the address is not there.",
-        why=Reason,
+        why=Notice,
         command=Code,
     ),
     "issue.interrupted": says("I was interrupted while the identity server was asked."),
@@ -399,9 +395,9 @@ SENTENCES: Mapping[str, Sentence] = {
         "⚠️ {request} A message was sent, but I could not add the invite to {room}, so it lets nobody in: {why}",
         request=Numbered,
         room=Room,
-        why=Reason,
+        why=Notice,
     ),
-    "issue.not_invited": says("⚠️ I could not invite {user} to {room}: {why}", user=User, room=Room, why=Reason),
+    "issue.not_invited": says("⚠️ I could not invite {user} to {room}: {why}", user=User, room=Room, why=Notice),
     "issue.belongs_to/none": _belongs(
         "That address belongs to {user}. I invite them to {room} directly. No message is sent."
     ),
@@ -421,7 +417,7 @@ SENTENCES: Mapping[str, Sentence] = {
         "⚠️ {room} was upgraded, so I no longer accept anyone there. I did not switch to {new}: {why} To protect the right room, type {command}.",
         room=Room,
         new=Letters,
-        why=Reason,
+        why=Notice,
         command=Code,
     ),
     "upgrade.names_no_room": says("it names no room."),
@@ -462,7 +458,7 @@ SENTENCES: Mapping[str, Sentence] = {
         room=Room,
         name=Id,
         new=Letters,
-        why=Reason,
+        why=Notice,
     ),
     "named.not_in_it": says(
         "The policy of {room} names {name}, and you would be the author of the new policy. You and {bot} must both be joined to that room first. Then click ✅ again.",
@@ -483,3 +479,18 @@ SENTENCES: Mapping[str, Sentence] = {
         command=Code,
     ),
 }
+
+
+def _reason(key: str, said: str | tuple[str, str]) -> Sentence:
+    """A reason's sentence; its arguments are those that it has a place for, and who makes them says of what kind."""
+    text, plural = said if isinstance(said, tuple) else (said, "")
+    places = dict.fromkeys(re.findall(r"\{(\w+)\}", text), object)
+    return Sentence(text, plural, {**places, "fell": Choice} if "/" in key else places)
+
+
+REASONS: Mapping[str, Sentence] = {
+    key: _reason(key, said) for key, said in reasons.SENTENCES.items() if key not in SENTENCES
+}
+"""Every reason that is stored. Its English stands in `domain/reasons.py`, since the log and the command line tell it."""
+
+ALL: Mapping[str, Sentence] = {**REASONS, **SENTENCES}

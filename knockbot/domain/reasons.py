@@ -40,11 +40,6 @@ def foreign(words: str) -> Notice:
     return because("foreign", words=Foreign(words))
 
 
-def worded(why: Notice) -> Foreign:
-    """A reason in words, inside of what is said."""
-    return Foreign(in_words(why))
-
-
 def quoted(value: str) -> Notice:
     """A value in quotes; what looks like a secret is not told."""
     told = in_clear(value)
@@ -458,7 +453,7 @@ def _items(arg: Arg | None) -> tuple[Arg, ...]:
 
 def _part(arg: Arg) -> str:
     if isinstance(arg, Many):
-        return ("; " if any(map(_is_finding, arg.items)) else ", ").join(map(_part, arg.items))
+        return ("; " if any(map(is_finding, arg.items)) else ", ").join(map(_part, arg.items))
     if isinstance(arg, Notice):
         return clause(arg)
     if isinstance(arg, Room):
@@ -471,5 +466,6 @@ def _part(arg: Arg) -> str:
     return f"{told / 1000:g} seconds" if isinstance(arg, Duration) else str(told)
 
 
-def _is_finding(arg: Arg) -> bool:
+def is_finding(arg: Arg) -> bool:
+    """Whether this says what a criterion found."""
     return isinstance(arg, Notice) and arg.code.startswith("finding.")

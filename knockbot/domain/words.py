@@ -120,9 +120,9 @@ def sentences(*parts: Words) -> Words:
     return Words(" ".join(part.plain for part in kept), Markup(" ").join(part.html for part in kept))
 
 
-def listed(parts: Sequence[Words]) -> Words:
+def listed(parts: Sequence[Words], between: str = ", ") -> Words:
     """Words as one enumeration."""
-    return Words(", ".join(part.plain for part in parts), Markup(", ").join(part.html for part in parts))
+    return Words(between.join(part.plain for part in parts), Markup(between).join(part.html for part in parts))  # noqa: S704 - our own comma or semicolon
 
 
 NOTHING = Words("", Markup(""))

@@ -15,7 +15,7 @@ from knockbot.domain import wording
 from knockbot.domain.ids import is_alias, server_of
 from knockbot.domain.notices import Code, Id, Notice, Room, User, because, below, notice
 from knockbot.domain.policy import Policy
-from knockbot.domain.reasons import in_words, worded
+from knockbot.domain.reasons import in_words
 from knockbot.engine.turn import Turn
 from knockbot.errors import ActionError, Later, Never
 from knockbot.flow import entry, rules, saying, settle
@@ -323,7 +323,7 @@ async def _tell(context: Context, place: _Entry, why: Notice | None) -> None:
             return
         if why is not None:
             log.warning("cannot protect %s yet, as the config file says: %s", place.name, in_words(why))
-            text = notice("config.not_protected_yet", room=Id(place.name), why=worded(why))
+            text = notice("config.not_protected_yet", room=Id(place.name), why=why)
         else:
             log.info("%s is protected, as the config file says", place.name)
             text = notice("config.protected", room=Id(place.name))

@@ -13,7 +13,6 @@ from knockbot.domain import plan
 from knockbot.domain.model import Act, Effect, MemberChange, Request, State, Verdict
 from knockbot.domain.notices import Code, Notice, Numbered, Stranger, User, below, notice
 from knockbot.domain.outcomes import credited, outcome
-from knockbot.domain.reasons import worded
 from knockbot.domain.records import Recorded
 from knockbot.engine.turn import Turn
 from knockbot.errors import Never
@@ -119,7 +118,7 @@ async def _act_refused(context: Context, turn: Turn, effect: Effect, error: Neve
             request=Numbered(request.number),
             inviter=User(request.subject),
             room=await settle.called(turn.tx, request.room_id),
-            why=worded(why),
+            why=why,
         )
         await saying.alarm(context, turn, request.room_id, f"refused:{effect.key}", said, about=request)
     elif is_called_for(context, effect, request):
@@ -133,7 +132,7 @@ async def _act_refused(context: Context, turn: Turn, effect: Effect, error: Neve
                 "answer.fell",
                 request=Numbered(request.number),
                 room=await settle.called(turn.tx, request.room_id),
-                why=worded(why),
+                why=why,
             )
             await settle.record(turn, request, context.bot, Recorded.ANSWER_FELL)
             await saying.alarm(context, turn, request.room_id, f"fell:{effect.key}", said, about=request)

@@ -16,7 +16,6 @@ from knockbot.domain.ids import RoomReference, server_of
 from knockbot.domain.model import MemberChange, Membership, Request, RoomView
 from knockbot.domain.notices import (
     Code,
-    Foreign,
     Id,
     Letters,
     Moment,
@@ -32,7 +31,6 @@ from knockbot.domain.notices import (
 )
 from knockbot.domain.notices import Level as PowerLevel
 from knockbot.domain.power import Level
-from knockbot.domain.reasons import clause, worded
 from knockbot.domain.records import Recorded
 from knockbot.domain.upgrades import Stage
 from knockbot.domain.words import NOTHING, Said, Words, as_notice
@@ -279,7 +277,7 @@ async def protect(context: Context, ask: Ask) -> Grant:
     except ActionError as error:
         # Our own server's directory is asked as often as anybody likes: a slip of the pen costs nothing.
         counts = server_of(ask.reference.room) != context.home
-        said = notice("protect.not_found", room=Letters(ask.reference.room), why=worded(error.why))
+        said = notice("protect.not_found", room=Letters(ask.reference.room), why=error.why)
         return Grant(said, ask=ask, counts=counts)
     refusal = await journal.refusing(_unfit_to_manage(context, ask, room_id), ask.requester, "protect", room_id)
     if refusal is not None:
@@ -338,9 +336,9 @@ async def _get_in(context: Context, ask: Ask, room_id: str, via: tuple[str, ...]
         async with context.elsewhere.asking(via[0] if via else "", ask.requester):
             membership = await _enter_or_knock(context, room_id, via)
     except Later as error:
-        why, bot = Foreign(clause(error.why)), User(context.bot)
+        bot = User(context.bot)
         reference, command = Letters(ask.reference.room), Code("!kb protect")
-        return Grant(notice("protect.cannot_enter", room=reference, why=why, bot=bot, command=command))
+        return Grant(notice("protect.cannot_enter", room=reference, why=error.why, bot=bot, command=command))
     if membership is not Membership.JOIN:
         return Grant(_not_yet(context, ask), pending=pending if membership is Membership.KNOCK else None)
     grant = await _judge_ask(context, ask, room_id)

@@ -23,8 +23,7 @@ from knockbot.domain.model import (
     ThirdPartyInvite,
     Verdict,
 )
-from knockbot.domain.notices import Choice, Code, Foreign, Moment, Notice, Number, Numbered, Room, User, notice
-from knockbot.domain.reasons import worded
+from knockbot.domain.notices import Choice, Code, Moment, Notice, Number, Numbered, Room, User, notice
 from knockbot.domain.records import Recorded
 from knockbot.engine.turn import Turn
 from knockbot.errors import ActionError, Later, Never
@@ -175,11 +174,11 @@ class Unsent:
 Came = Sent | Belongs | Unsent
 
 
-def _nothing_sent(why: Notice | Foreign) -> Notice:
+def _nothing_sent(why: Notice) -> Notice:
     return notice("issue.nothing_sent", why=why)
 
 
-def _unclear(why: Notice | Foreign) -> Notice:
+def _unclear(why: Notice) -> Notice:
     return notice("issue.unclear", why=why, command=Code("!kb invites"))
 
 
@@ -188,7 +187,7 @@ async def issue(context: Context, issuer: Issuer, effect: Effect) -> Came | None
     try:
         return await _issue(context, issuer, effect)
     except Never as error:  # the homeserver's
-        return Unsent(_nothing_sent(worded(error.why)))
+        return Unsent(_nothing_sent(error.why))
 
 
 async def _issue(context: Context, issuer: Issuer, effect: Effect) -> Came | None:
@@ -207,7 +206,7 @@ async def _issue(context: Context, issuer: Issuer, effect: Effect) -> Came | Non
     try:
         user_id = await issuer.lookup(server, medium, address)
     except ActionError as error:
-        return Unsent(_nothing_sent(worded(error.why)))
+        return Unsent(_nothing_sent(error.why))
     if user_id is not None:
         return Belongs(user_id, await context.outside.member(effect.room_id, user_id))
     return await _send(context, issuer, server, asked)
@@ -241,9 +240,9 @@ async def _send(context: Context, issuer: Issuer, server: str, asked: Asked) -> 
         )
     except ActionError as error:
         if isinstance(error, Later) and error.code != UNASKED:
-            return Unsent(_unclear(worded(error.why)), counted=True)
+            return Unsent(_unclear(error.why), counted=True)
         in_vain = error.code == IN_VAIN
-        why = worded(error.why)
+        why = error.why
         return Unsent(notice("issue.failed", why=why) if in_vain else _nothing_sent(why), counted=in_vain)
     return Sent(stored)
 
@@ -315,7 +314,7 @@ async def _call_in(context: Context, turn: Turn, effect: Effect, asked: Asked, c
 async def not_called_in(context: Context, turn: Turn, effect: Effect, why: Notice) -> None:
     """An ordinary invite that was for an address at first could not be given."""
     user, room = User(effect.user_id or ""), await settle.called(turn.tx, effect.room_id)
-    said = notice("issue.not_invited", user=user, room=room, why=worded(why))
+    said = notice("issue.not_invited", user=user, room=room, why=why)
     await saying.alarm(context, turn, effect.room_id, f"refused:{effect.key}", said)
 
 
@@ -324,7 +323,7 @@ async def not_planted(context: Context, turn: Turn, request: Request, why: Notic
     if request.on_its_way:
         await settle.settle(context, turn, request, State.REVOKED, context.bot)
     number, room = Numbered(request.number), await settle.called(turn.tx, request.room_id)
-    said = notice("issue.not_added", request=number, room=room, why=worded(why))
+    said = notice("issue.not_added", request=number, room=room, why=why)
     await saying.alarm(context, turn, request.room_id, f"refused:plant:{request.id}", said, about=request)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from knockbot.domain.notices import Level, Notice, Room, User, notice
 from knockbot.domain.power import Level as PowerLevel
 from knockbot.domain.power import Shortfall
-from knockbot.domain.reasons import worded
 
 
 def cannot_look(room: Room, bot: str) -> Notice:
@@ -25,12 +24,12 @@ def not_a_member_yet(room: Room) -> Notice:
 
 def lacks_power(who: str, shortfall: Shortfall, room: Room) -> Notice:
     """Somebody may not do this: the level they need, and the one they have."""
-    return notice("may.lacks_power", user=User(who), room=room, why=worded(shortfall.why))
+    return notice("may.lacks_power", user=User(who), room=room, why=shortfall.why)
 
 
 def bot_lacks_power(bot: str, shortfall: Shortfall, room: Room) -> Notice:
     """The bot may not do this, and how to change that."""
-    return notice("may.bot_lacks_power", room=room, why=worded(shortfall.why), bot=User(bot))
+    return notice("may.bot_lacks_power", room=room, why=shortfall.why, bot=User(bot))
 
 
 def lacks_power_to_protect(room: Room, needed: PowerLevel, level: PowerLevel) -> Notice:
@@ -50,4 +49,4 @@ def locked(room: Room) -> Notice:
 
 def failed(why: Notice) -> Notice:
     """The homeserver said no to something nobody thought of."""
-    return notice("act.failed", why=worded(why))
+    return notice("act.failed", why=why)

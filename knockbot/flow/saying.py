@@ -12,7 +12,7 @@ from knockbot.domain import plan
 from knockbot.domain.languages import Language
 from knockbot.domain.model import Request
 from knockbot.domain.notices import Notice, Room, User, dumps, encoded, notice
-from knockbot.domain.reasons import in_words, worded
+from knockbot.domain.reasons import in_words
 from knockbot.domain.words import Said, as_notice
 from knockbot.engine.turn import Turn
 from knockbot.flow import journal, place, rules
@@ -131,5 +131,5 @@ async def trouble(context: Context, turn: Turn, room_id: str, why: Notice) -> No
     if room is not None and await rooms.set_trouble(turn.tx, room_id, why):
         log.warning("cannot act at %s: %s", journal.place(room_id, room.label), in_words(why))
         occasion = f"trouble:{room_id}:{hashlib.sha256(dumps(why).encode()).hexdigest()[:16]}:{turn.now}"
-        said = notice("act.blocked", room=Room(room_id, room.label), why=worded(why), bot=User(context.bot))
+        said = notice("act.blocked", room=Room(room_id, room.label), why=why, bot=User(context.bot))
         await alarm(context, turn, room_id, occasion, said)

@@ -13,7 +13,7 @@ import pytest
 import knockbot
 from knockbot.chat import catalogue
 from knockbot.chat.catalogue import RENDER, render
-from knockbot.chat.sentences import SENTENCES, Reason, Sentence
+from knockbot.chat.sentences import ALL, SENTENCES, Sentence
 from knockbot.domain import notices
 from knockbot.domain.languages import Language
 from knockbot.domain.notices import (
@@ -39,6 +39,7 @@ from knockbot.domain.notices import (
     Stranger,
     Term,
     User,
+    because,
     notice,
 )
 from knockbot.domain.words import Words
@@ -63,11 +64,12 @@ HOSTILE = [
 
 def examples(kind: Any, text: str) -> list[Arg]:
     """Arguments of a kind in which somebody wrote this text."""
-    if kind == Reason:
-        return [Foreign(text), notice("upgrade.names_itself")]
+    if kind is object:
+        return [Stranger(text), Letters(text), because("foreign", words=Foreign(text)), Number(3), User("@" + text)]
     made: dict[Any, list[Arg]] = {
+        Notice: [because("foreign", words=Foreign(text)), notice("upgrade.names_itself")],
         Many: [Many((User("@" + text), Stranger(text), Numbered(3)))],
-        Lines: [Lines((notice("act.failed", why=Foreign(text)), notice("late")))],
+        Lines: [Lines((notice("act.failed", why=because("foreign", words=Foreign(text))), notice("late")))],
         Made: [Made("a", "a")],
         Room: [Room("!" + text, text), Room("!a:b", f"{text} (!a:b)")],
         Number: [Number(0), Number(1), Number(2), Number(-(10**20))],
@@ -132,14 +134,14 @@ def placeholders(text: str) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("key", SENTENCES)
+@pytest.mark.parametrize("key", ALL)
 def test_a_sentence_has_a_place_for_each_argument_and_for_nothing_else(key: str) -> None:
-    sentence = SENTENCES[key]
+    sentence = ALL[key]
     shown = {name for name, kind in sentence.args.items() if kind is not Choice}
 
     assert placeholders(sentence.text) == shown
     assert not sentence.plural or placeholders(sentence.plural) == shown
-    assert bool(sentence.plural) <= (sentence.args.get("count") is Number)
+    assert bool(sentence.plural) <= (sentence.args.get("count") in (Number, object))
     assert len(key.split("/")) == 1 + sum(kind is Choice for kind in sentence.args.values())
 
 
@@ -166,7 +168,7 @@ def test_a_translation_is_complete_and_says_all_that_the_english_says(language: 
     for message in translation(language):
         if message.id:
             texts = [message.string] if isinstance(message.string, str) else [*(message.string or ())]
-            sentence = SENTENCES[message.context or ""]
+            sentence = ALL[message.context or ""]
             assert not message.fuzzy, message.context
             assert all(texts), message.context
             assert {frozenset(placeholders(text)) for text in texts} == {frozenset(placeholders(sentence.text))}
@@ -186,7 +188,7 @@ GENDERED = {
 
 @pytest.mark.parametrize("language", Language)
 def test_no_sentence_speaks_of_somebody_as_a_man_or_a_woman(language: Language) -> None:
-    for key, sentence in SENTENCES.items():
+    for key, sentence in ALL.items():
         for count in (1, 2):
             text = catalogue.translated(key, sentence, {"count": Number(count)}, language)
             assert not GENDERED[language].search(re.sub(r"\{\w+\}", "", text)), text
@@ -238,23 +240,23 @@ class Pseudo:
         return self.pgettext(context, one if count == 1 else many)
 
 
-@pytest.mark.parametrize("key", SENTENCES)
+@pytest.mark.parametrize("key", ALL)
 def test_whoever_writes_what_breaks_no_sentence_in_any_language(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for language in Language:
         for text in HOSTILE:
-            for said in filled(key, SENTENCES[key], text):
+            for said in filled(key, ALL[key], text):
                 sound(render(said, language))
     monkeypatch.setattr(catalogue, "translations", lambda _: Pseudo())
     for text in HOSTILE:
-        for said in filled(key, SENTENCES[key], text):
+        for said in filled(key, ALL[key], text):
             words = render(said)
             sound(words)
-            assert ("⟦" in words.plain) or not SENTENCES[key].translatable
+            assert ("⟦" in words.plain) or not ALL[key].translatable
 
 
-@pytest.mark.parametrize("key", SENTENCES)
+@pytest.mark.parametrize("key", ALL)
 def test_a_stored_notice_says_what_it_said(key: str) -> None:
-    for said in filled(key, SENTENCES[key], HOSTILE[0]):
+    for said in filled(key, ALL[key], HOSTILE[0]):
         assert render(notices.loads(notices.dumps(said)), Language.DE) == render(said, Language.DE)
 
 
