@@ -17,9 +17,10 @@ from aiohttp import ClientError, ClientSession, web
 from mautrix.api import Method, Path
 
 from knockbot.app import listening, new_homeserver, new_session, now
+from knockbot.chat.catalogue import render
 from knockbot.config.registration import registration_differences
 from knockbot.config.settings import Metrics, Settings
-from knockbot.domain import wording
+from knockbot.domain.fitness import told
 from knockbot.domain.ids import is_alias, server_of
 from knockbot.domain.notices import Notice
 from knockbot.domain.reasons import in_words
@@ -517,7 +518,7 @@ async def _rooms(bench: Bench, say: Callable[[str], None]) -> bool:
                 say(f"❌ {room.label} ({room.room_id}): {why}\n   → invite {bench.settings.bot_user_id} there")
                 sound = False
                 continue
-            missing = [line for line in found.plain.split("\n") if line.startswith(("❌", "⚠️"))]
+            missing = [line for line in _plain(found).split("\n") if line.startswith(("❌", "⚠️"))]
             sound = sound and not missing
             head = f"{'❌' if missing else '✅'} {room.label} ({room.room_id})"
             say("\n".join([head, *(f"   {line}" for line in missing)]))
@@ -539,7 +540,7 @@ async def _names(context: Context, say: Callable[[str], None]) -> bool:
     async with context.db.tx() as tx:
         pinned = [one.pin for one in await names.in_force(context, tx) if is_alias(one.pin.name)]
     leads = await names.leads(context, (pin.name for pin in pinned))
-    for line in dict.fromkeys(names.said(names.seen(pin, leads)).plain for pin in pinned):
+    for line in dict.fromkeys(_plain(names.said(names.seen(pin, leads))) for pin in pinned):
         say(line if line.startswith("⚠️") else f"✅ {line}")
     return sound
 
@@ -553,7 +554,7 @@ async def _fit_to_manage(context: Context, places: set[str], say: Callable[[str]
         except ActionError:
             continue  # the homeserver does not answer, of which other lines tell
         for concern in concerns:
-            say(f"❌ {place}: {wording.CONCERNS[concern].plain}")
+            say(f"❌ {place}: {_plain(told(concern))}")
             sound = False
     return sound
 
@@ -576,3 +577,8 @@ async def _management_rooms(context: Context, places: set[str], say: Callable[[s
             )
             sound = False
     return sound
+
+
+def _plain(said: Notice) -> str:
+    """What chat would say, in English as all that the command line says."""
+    return render(said).plain

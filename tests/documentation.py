@@ -95,34 +95,22 @@ LOGGED = frozenset({"critical", "error", "exception", "warning"})
 
 NO_COMPLAINTS = frozenset(
     {
-        "checked",
         "explained",
-        "greeting",
-        "help_screen",
         "invite_list",
-        "inviter_fell",
-        "taken_back_together",
         "history_line",
         "_who",
         "log",
-        "mended",
-        "moved_over",
-        "now_protected",
         "pending_list",
         "policy_revisions",
         "policy_shown",
-        "policy_taken",
         "hit_by_answer",
         "queue",
         "queue_row",
-        "rejected_elsewhere",
         "revision_row",
         "room_list",
         "room_row",
         "shown_request",
         "tested",
-        "tick",
-        "unprotected",
     }
 )
 """The functions of domain/wording.py that tell no complaint; every other one does."""
@@ -130,6 +118,20 @@ NO_COMPLAINTS = frozenset(
 NO_COMPLAINT_CODES = frozenset(
     {
         "act.unblocked",
+        "check.knocks",
+        "check.may",
+        "check.members_join",
+        "command",
+        "help.begin",
+        "help.end",
+        "help.one",
+        "help.row",
+        "named.means",
+        "named.means_now",
+        "policy.changed",
+        "policy.otherwise",
+        "policy.taken",
+        "policy.undo",
         "inviter.fell",
         "invite.revoked_together",
         "config.protected",
@@ -163,7 +165,7 @@ def complaints() -> dict[str, str]:
 def _complaining() -> Iterator[tuple[str, Sentence]]:
     """The sentences that have to be told with what to do about them."""
     for key, sentence in SENTENCES.items():
-        if sentence.translatable and key.split("/")[0] not in NO_COMPLAINT_CODES:
+        if sentence.has_words and key.split("/")[0] not in NO_COMPLAINT_CODES:
             yield key, sentence
             if sentence.plural:
                 yield key, says(sentence.plural)
@@ -195,7 +197,7 @@ def _worded(tree: ast.Module) -> Iterator[tuple[int, str]]:
             yield from ((node.lineno, text) for node in texts if (text := _template(node)))
 
 
-REASONS = ("act.", "busy.", "event.", "homeserver.", "identity.", "server.")
+REASONS = ("act.", "busy.", "concern/", "event.", "homeserver.", "identity.", "server.")
 """The reasons that are complaints; others are told with what they explain."""
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from typing import Any
 
-from knockbot.domain.notices import Document, Foreign, Letters, Stranger
+from knockbot.domain.notices import Document, Foreign, Letters, Made, Stranger
 from knockbot.store.db import Database
 from knockbot.store.tables import TABLES
 
@@ -28,8 +27,8 @@ PEOPLES = {
 WRITTEN = frozenset({"reason", "rule", "display_name", "room_name"})
 """What people write inside of columns that hold JSON."""
 
-THEIRS = (Document, Foreign, Letters, Stranger)
-"""The arguments of notices that quote somebody, or another program."""
+THEIRS = (Document, Foreign, Letters, Made, Stranger)
+"""The arguments of notices that quote somebody, or another program; and words that have no code yet."""
 
 
 async def sentences(db: Database) -> list[str]:
@@ -40,15 +39,9 @@ async def sentences(db: Database) -> list[str]:
             rows = await tx.fetch(f"SELECT * FROM {table}")
         for row in map(dict, rows):
             for column, value in row.items():
-                if not _is_excepted(table, column, row):
+                if column not in PEOPLES.get(table, ()):
                     found += [f"{table}.{column}: {text}" for text in _texts(value) if SENTENCE.search(text)]
     return found
-
-
-def _is_excepted(table: str, column: str, row: dict[str, Any]) -> bool:
-    # What is to be said quotes reasons in words until each of them is a notice inside of what is said.
-    is_said = table == "effects" and column == "content_json" and row["act"] == "say"
-    return is_said or column in PEOPLES.get(table, ())
 
 
 def _texts(value: object) -> Iterator[str]:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from knockbot import check, cli
+from knockbot.chat.catalogue import render
 from knockbot.config.sources import known_keys
 from knockbot.documents import yaml
 from knockbot.documents.schema import NEEDED, Key
@@ -96,7 +97,7 @@ def test_every_command_has_its_section_and_no_other_does() -> None:
 
 
 def test_the_table_in_the_prose_is_that_of_the_commands() -> None:
-    rows = [f"| `{command.full_usage}` | {command.summary} |" for command in COMMANDS.values()]
+    rows = [f"| `{command.full_usage}` | {render(command.summary).plain} |" for command in COMMANDS.values()]
 
     assert "\n".join(rows) in prose("docs/commands.md")
 

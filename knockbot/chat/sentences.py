@@ -18,6 +18,8 @@ from knockbot.domain.notices import (
     Arg,
     Choice,
     Code,
+    Duration,
+    Foreign,
     Id,
     Letters,
     Level,
@@ -30,6 +32,7 @@ from knockbot.domain.notices import (
     Numbered,
     Room,
     Stranger,
+    Term,
     User,
 )
 
@@ -43,8 +46,16 @@ class Sentence:
     """What is said where `count` is not one."""
     args: Mapping[str, type[Any]]
 
+    in_english: bool = False
+    """Whether it is said in English everywhere."""
+
     @property
     def translatable(self) -> bool:
+        """Whether it is said in other languages."""
+        return self.has_words and not self.in_english
+
+    @property
+    def has_words(self) -> bool:
         """Whether there is a word in it, beside what is put in."""
         return re.search(r"\w", re.sub(r"\{\w+\}", "", self.text)) is not None
 
@@ -58,8 +69,21 @@ def says(text: str, plural: str = "", /, **args: type[Any]) -> Sentence:
     return Sentence(text, plural, args)
 
 
+def in_english(text: str, /, **args: type[Any]) -> Sentence:
+    """One row of what is said in English everywhere: help, and how commands are written."""
+    return Sentence(text, "", args, in_english=True)
+
+
 def _fell(text: str, plural: str) -> Sentence:
     return says(text, plural, how=Choice, fate=Choice, inviter=User, room=Room, count=Number, numbers=Many)
+
+
+def _cannot_yet(text: str) -> Sentence:
+    return says(text, answer=Choice, why=Notice, bot=User, room=Room)
+
+
+def _alias_moved(text: str) -> Sentence:
+    return says(text, where=Choice, room=Room, alias=Id, pinned=Id, other=Id)
 
 
 def _belongs(text: str) -> Sentence:
@@ -149,6 +173,31 @@ SENTENCES: Mapping[str, Sentence] = {
     "meant.unknown_room": says(
         "{room} is not managed from this room. {command} shows which rooms are.", room=Letters, command=Code
     ),
+    "meant.no_command": says("There is no command {word}. {help} shows what there is.", word=Letters, help=Code),
+    "meant.nearly_a_command": says(
+        "There is no command {word}. Did you mean {commands}? {help} shows what there is.",
+        word=Letters,
+        commands=Many,
+        help=Code,
+    ),
+    "meant.half_a_command": says("{word} needs a second word: {commands}.", word=Code, commands=Many),
+    "meant.several_rooms": says("Several rooms have this name. Please give the room ID:"),
+    "meant.room": says("{room} {id}", room=Room, id=Id),
+    "meant.no_room": says(
+        "{room} is not a room ID, an alias or a link. A name is not enough here: give the room ID, an alias ({example}) or a matrix.to link.",
+        room=Letters,
+        example=Code,
+    ),
+    "meant.card_shows_several": says(
+        "This card shows several requests, and in a reply I read no numbers. Type the command as a new message, with the number: {command}.",
+        command=Code,
+    ),
+    "meant.too_many_questions": says(
+        "I asked other servers for you {count} times within a minute, and that is the limit. Please try again in {time}.",
+        count=Number,
+        time=Duration,
+    ),
+    "not_now": says("Not now: {why}. Ask again in {time}.", why=Notice, time=Duration),
     "meant.no_request": says(
         "There is no request {request} here. {list} shows the pending requests, {invites} the third-party invites of a room.",
         request=Numbered,
@@ -186,6 +235,159 @@ SENTENCES: Mapping[str, Sentence] = {
     "hint.numbers": says(
         "That does not answer this card, because it shows several requests. Type {command}, for example.", command=Code
     ),
+    # --- what stands in the way of an answer
+    "answer.room_replaced": says(
+        "{room} was replaced by another room, so I no longer accept anyone there. To protect the new room, click ✅ where I asked about it, or type {command}.",
+        room=Room,
+        command=Code,
+    ),
+    "answer.server_denied": says(
+        "The server ACL of {room} denies {server}, so they cannot be let in. Take it off there, then have them knock again.",
+        room=Room,
+        server=Letters,
+    ),
+    "answer.cannot/accept": says("⚠️ I cannot accept this: {why}", answer=Choice, why=Notice),
+    "answer.cannot/answer": says("⚠️ I cannot answer this: {why}", answer=Choice, why=Notice),
+    "answer.cannot_yet/accept": _cannot_yet(
+        "⚠️ I cannot accept this: {why} Please raise the power level of {bot} in {room}."
+    ),
+    "answer.cannot_yet/answer": _cannot_yet(
+        "⚠️ I cannot answer this: {why} Please raise the power level of {bot} in {room}."
+    ),
+    "answer.not_in_it": says(
+        "⚠️ I cannot answer this: I am not in {room} now. Invite {bot} there.", room=Room, bot=User
+    ),
+    # --- whether rooms are fit for their part
+    "room.called": says("{room}:", room=Room),
+    "fitness.again": says(
+        "✅ {room} is fit again: people can ask to join, and only moderators let them in.", room=Room
+    ),
+    "fitness.to_move": says(
+        "To move: invite me to {new}, and send {command} there for each room.", new=Id, command=Code
+    ),
+    # --- what the bot has and needs in a room
+    "check.missing": says("❌ {why}", why=Notice),
+    "check.may": says("✅ I may {act} (it takes level {needed}, mine is {level})", act=Term, needed=Level, level=Level),
+    "check.may_not": says(
+        "❌ I may not {act}: give {bot} level {needed} there, it has {level}",
+        act=Term,
+        needed=Level,
+        level=Level,
+        bot=User,
+    ),
+    "check.knocks": says("✅ people can ask to join (join rule “{rule}”)", rule=Stranger),
+    "check.no_knocks": says(
+        "❌ the join rule is “{rule}”: set it to “ask to join” (knock), or nobody can ask to join", rule=Stranger
+    ),
+    "check.server_denied": says(
+        "❌ its server ACL denies {server}, so no other server takes what I do there", server=Letters
+    ),
+    "check.replaced": says(
+        "❌ this room was replaced by {new}, so I let nobody in here: protect that one", new=Letters
+    ),
+    "check.members_join": says("✅ members of {room} may join without knocking", room=Id),
+    "check.members_join_once": says(
+        "❌ members of {room} may join without knocking, but only once I may invite", room=Id
+    ),
+    "check.members_join_perhaps": says(
+        "❌ members of {room} may join without knocking, but I cannot tell whether {server} is in that room and could let them in: invite me there",
+        room=Id,
+        server=Letters,
+    ),
+    # --- messages that cannot be read
+    "message.unreadable": says(
+        "🔒 I cannot read this message of {user}: {why}. If it was for me, please type it again. If that does not help, log out of your client and log in again, or use another device.",
+        user=User,
+        why=Notice,
+    ),
+    # --- policies
+    "policy.taken": says(
+        "✅ Revision {revision} of the policy of {room} is in force: {count} rule now, {before} before.",
+        "✅ Revision {revision} of the policy of {room} is in force: {count} rules now, {before} before.",
+        revision=Number,
+        room=Room,
+        count=Number,
+        before=Number,
+    ),
+    "policy.changed": says("{key}: {now} (before: {before})", key=Code, now=Term, before=Stranger),
+    "policy.otherwise": says("Otherwise: {verdict}.", verdict=Term),
+    "policy.undo": says("To undo this: {command}", command=Code),
+    "policy.refused": says("Policy not changed: {fault}", fault=Foreign),
+    "policy.names_another_room": says(
+        "Policy not changed: {place} names {room}. Only rooms that you and {bot} have both joined can be named there.",
+        place=Stranger,
+        room=Letters,
+        bot=User,
+    ),
+    "policy.names_replaced_room": says(
+        "Policy not changed: {place} names {room}, and that room was replaced by {new}. Name the new room.",
+        place=Stranger,
+        room=Letters,
+        new=Letters,
+    ),
+    "policy.lacks_power": says(
+        "Policy not changed: {place}: {verdict} needs level {needed} in {room}, and yours is {level}.",
+        place=Stranger,
+        verdict=Term,
+        needed=Level,
+        room=Room,
+        level=Level,
+    ),
+    # --- help, and how commands are written: in English everywhere, as the docs
+    "help.begin": in_english(
+        "I answer join requests (knocks): I accept, reject or ban by the policy of the room, or ask you on a card here."
+    ),
+    "help.row": in_english("{usage} – {summary}", usage=Code, summary=Notice),
+    "help.end": in_english(
+        "On a card: ✅ accept, ❌ reject, ⛔ ban. N is the number on a card; in a reply to the card you can leave it out. You can leave out ROOM where only one room is managed from here."
+    ),
+    "help.one": in_english(
+        "{command} – {summary}. Usage: {usage}. For example: {example}",
+        command=Code,
+        summary=Notice,
+        usage=Code,
+        example=Code,
+    ),
+    "usage": in_english(
+        "{complaint} Usage: {usage}. For example: {example}", complaint=Notice, usage=Code, example=Code
+    ),
+    "ask.room": in_english("Which room?"),
+    "ask.request": in_english("Which request? Give its number, or reply to its card."),
+    "ask.user": in_english("Which user? Give the full user ID."),
+    "ask.address": in_english("Whom? Give an e-mail address, or a phone number with its country code (+49 …)."),
+    "ask.policy": in_english("Which policy? Write it on the lines below."),
+    "ask.revision": in_english("Which revision? Give its number."),
+    "ask.one_address": in_english("One address at a time, please."),
+    "ask.one_number": in_english("One number at a time, please."),
+    "ask.not_understood": in_english("I do not understand “{text}” here.", text=Stranger),
+    "ask.not_numbers": in_english(
+        "I do not understand “{text}” here. Several numbers need commas: 5, 6.", text=Stranger
+    ),
+    "ask.one_command": in_english(
+        "I do not understand the line “{text}”. One message holds one command.", text=Stranger
+    ),
+    "ask.backwards": in_english("{range} runs backwards; write {other}.", range=Code, other=Code),
+    "ask.too_many": in_english("At most {most} requests at once.", most=Number),
+    "command/help": in_english("this list, or help for one command", name=Choice),
+    "command/protect": in_english("protect a room: its join requests are answered from here", name=Choice),
+    "command/unprotect": in_english("no longer protect a room", name=Choice),
+    "command/rooms": in_english("the rooms that are managed from here", name=Choice),
+    "command/check": in_english("what I need in a room, and how to get what is missing", name=Choice),
+    "command/list": in_english("who is waiting", name=Choice),
+    "command/show": in_english("all about a request, and what each rule said", name=Choice),
+    "command/accept": in_english("accept requests: the applicants are invited", name=Choice),
+    "command/reject": in_english("reject requests; the applicants may knock again", name=Choice),
+    "command/ban": in_english("ban the applicants", name=Choice),
+    "command/invite": in_english("invite an e-mail address or a phone number", name=Choice),
+    "command/invites": in_english("the third-party invites of a room", name=Choice),
+    "command/revoke": in_english("revoke third-party invites", name=Choice),
+    "command/policy show": in_english("the policy in force, or an old one", name=Choice),
+    "command/policy set": in_english("set another policy, as YAML on the lines below", name=Choice),
+    "command/policy revert": in_english("use an old policy again", name=Choice),
+    "command/policy log": in_english("who changed the policy, and when", name=Choice),
+    "command/test": in_english("what the policy would decide; nothing is done", name=Choice),
+    "command/log": in_english("who decided what, when, by which rule", name=Choice),
+    "command/queue": in_english("what is pending, due and failing", name=Choice),
     # --- protecting rooms
     "protect.not_permitted": says(
         "You do not have permission to protect rooms with me. Ask the admin of my server to add you under {key} in my config.",
@@ -453,6 +655,25 @@ SENTENCES: Mapping[str, Sentence] = {
         moved=Number,
     ),
     # --- rooms that a policy names
+    "named.means": says("{name} means the room {room} here.", name=Id, room=Id),
+    "named.means_now": says(
+        "{name} means the room {room} here (until now it meant {before}).", name=Id, room=Id, before=Id
+    ),
+    "named.leads_nowhere": says("{name} means the room {room} here. The alias leads to no room now.", name=Id, room=Id),
+    "named.leads_elsewhere": says(
+        "⚠️ {name} means the room {room} here. The alias leads to another room now: {other}",
+        name=Id,
+        room=Id,
+        other=Id,
+    ),
+    "named.not_known_yet": says("⚠️ I do not know yet which room {name} is.", name=Id),
+    "named.alias_moved/config": _alias_moved(
+        "My config file names {alias}, for {room}. That alias leads to another room now: {other}. I go on using {pinned}."
+    ),
+    "named.alias_moved/policy": _alias_moved(
+        "The policy of {room} names {alias}. That alias leads to another room now: {other}. I go on using {pinned}."
+    ),
+    "config.means": says("The policy of {room} in my config file: {means}", room=Room, means=Notice),
     "named.lost": says(
         "⚠️ The policy of {room} names {name}, and that room was replaced by {new}. I no longer take its members for members, and forward requests that depend on it. I do not use the new room: {why}",
         room=Room,
@@ -481,11 +702,17 @@ SENTENCES: Mapping[str, Sentence] = {
 }
 
 
+CHOSEN = {"concern": "concern"}
+"""What differs by a choice, where that is not how an inviter fell."""
+
+
 def _reason(key: str, said: str | tuple[str, str]) -> Sentence:
     """A reason's sentence; its arguments are those that it has a place for, and who makes them says of what kind."""
     text, plural = said if isinstance(said, tuple) else (said, "")
     places = dict.fromkeys(re.findall(r"\{(\w+)\}", text), object)
-    return Sentence(text, plural, {**places, "fell": Choice} if "/" in key else places)
+    return Sentence(
+        text, plural, {**places, CHOSEN.get(key.partition("/")[0], "fell"): Choice} if "/" in key else places
+    )
 
 
 REASONS: Mapping[str, Sentence] = {

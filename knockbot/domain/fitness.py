@@ -1,6 +1,6 @@
 """What makes a room unfit for its part: to be protected, or to meet moderators in.
 
-Each concern is a code; people read its sentence in `wording.CONCERNS`.
+Each concern is a code; people read its sentence (`told`).
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from knockbot.domain.model import Verdict
+from knockbot.domain.notices import Choice, Notice, because
 from knockbot.domain.power import Powers
 
 KNOCKABLE = frozenset({"knock", "knock_restricted"})
@@ -38,6 +39,11 @@ class Concern(StrEnum):
     """Management: it was upgraded."""
     ABSENT = "absent"
     """Management: the bot is not in it, or it is gone."""
+
+
+def told(concern: Concern) -> Notice:
+    """A concern, with how to change it."""
+    return because("concern", concern=Choice(concern))
 
 
 def of_protected(join_rule: str, version: str, powers: Powers) -> tuple[Concern, ...]:

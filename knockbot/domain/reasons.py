@@ -199,6 +199,23 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     "room.not_there": "I am not in this room; invite me.",
     "room.my_power": "my power level is {level}, too low to {acts}.",
     "room.my_power_for": "{act} ({level})",
+    # --- what makes a room unfit for its part, and what would change that
+    "concern/public": ("⚠️ Everybody can join without asking: the join rule is “public”. Set it to “ask to join”."),
+    "concern/shut": "⚠️ Nobody can ask to join: set the join rule to “ask to join” (knock).",
+    "concern/version": "⚠️ The version of the room does not know its join rule. Upgrade the room.",
+    "concern/members_invite": (
+        "⚠️ Every member can invite, so whoever is let in can let in others. Raise the power level for invites."
+    ),
+    "concern/open": "⚠️ Everybody can join this management room: set its join rule to “invite”.",
+    "concern/members_join": (
+        "⚠️ Members of other rooms can join this management room without an invite. Make sure that all of "
+        "them are moderators, or set its join rule to “invite”."
+    ),
+    "concern/readable": (
+        "⚠️ People outside this management room can read it: set its history visibility to “members only”."
+    ),
+    "concern/replaced": "⚠️ This management room was upgraded. I still use the old room.",
+    "concern/absent": "⚠️ I am not in the management room. Nobody sees what I say. Invite me.",
     # --- what is missing for a room of the config file
     "config.not_found": "I cannot find {room}: {why}",
     "config.manages_itself": "it is its own management room; name another one.",

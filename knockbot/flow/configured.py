@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 
 from knockbot.config.policies import WrittenPolicy
 from knockbot.config.settings import Settings
-from knockbot.domain import wording
 from knockbot.domain.ids import is_alias, server_of
 from knockbot.domain.notices import Code, Id, Notice, Room, User, because, below, notice
 from knockbot.domain.policy import Policy
@@ -20,6 +19,7 @@ from knockbot.engine.turn import Turn
 from knockbot.errors import ActionError, Later, Never
 from knockbot.flow import entry, rules, saying, settle
 from knockbot.flow.context import Context, log
+from knockbot.flow.names import means
 from knockbot.flow.rooms import is_in
 from knockbot.flow.saying import Audience, Urgency
 from knockbot.store import pins, policies, processes, rooms
@@ -277,8 +277,8 @@ async def _put_in_force(
         )
     await pins.take(turn.tx, pins.of_revision(room_id, revision), meant)
     for name, room in changed.items():
-        said = wording.named_room(name, room, before=before[name])
-        text_ = wording.config_means(await settle.label_of(turn.tx, room_id), said)
+        said = means(name, room, before[name])
+        text_ = notice("config.means", room=await settle.called(turn.tx, room_id), means=said)
         await saying.say(
             context, turn, Audience(await _managed_from(turn.tx, room_id)), f"means:{room_id}:{revision}:{name}", text_
         )

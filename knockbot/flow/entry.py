@@ -15,6 +15,7 @@ from knockbot.domain.fitness import Concern, of_protected
 from knockbot.domain.ids import RoomReference, server_of
 from knockbot.domain.model import MemberChange, Membership, Request, RoomView
 from knockbot.domain.notices import (
+    UNKNOWN,
     Code,
     Id,
     Letters,
@@ -33,7 +34,6 @@ from knockbot.domain.notices import Level as PowerLevel
 from knockbot.domain.power import Level
 from knockbot.domain.records import Recorded
 from knockbot.domain.upgrades import Stage
-from knockbot.domain.words import NOTHING, Said, Words, as_notice
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import ActionError, Later, Never
 from knockbot.flow import journal, refusals, rules, saying, sealed, settle
@@ -240,9 +240,9 @@ class Ask:
 class Grant:
     """What came of an ask: words, and, where it was granted, the room to protect with its checklist."""
 
-    words: Said
+    said: Notice | None
     view: RoomView | None = None
-    checklist: Words = NOTHING
+    checklist: Notice | None = None
     trouble: Notice | None = None
     concerns: tuple[Concern, ...] = ()
     pending: PendingProtect | None = None
@@ -250,21 +250,21 @@ class Grant:
     counts: bool = True
     """Whether an ask that was not granted is one of the few that are allowed."""
 
-    async def write(self, context: Context, turn: Turn) -> Said:
+    async def write(self, context: Context, turn: Turn) -> Notice:
         """Write it down, in the turn of the command; returns the reply."""
         if self.pending is not None:
             await pending_protects.add(turn.tx, self.pending)
         if self.ask is not None and not self.counts:
             await pending_protects.forgive(turn.tx, self.ask.cause)
         if self.view is None or self.ask is None:
-            return self.words
+            return self.said or UNKNOWN
         await protect_now(context, turn, self.view, self.ask.management_room, self.ask.requester)
         await rooms.set_trouble(turn.tx, self.view.room_id, self.trouble)  # the checklist tells it
         await rooms.note_concerns(turn.tx, self.view.room_id, self.concerns)
         await pending_protects.forgive(turn.tx, self.ask.cause)
         done = notice("protect.done", room=await settle.called(turn.tx, self.view.room_id))
         following = notice("protect.next", show=Code("!kb policy show"), set=Code("!kb policy set"))
-        return below(done, as_notice(self.checklist), following)
+        return below(done, self.checklist, following)
 
 
 async def protect(context: Context, ask: Ask) -> Grant:
@@ -287,7 +287,7 @@ async def protect(context: Context, ask: Ask) -> Grant:
     return await _get_in(context, ask, room_id, via)
 
 
-async def _may_ask(context: Context, ask: Ask) -> Said | None:
+async def _may_ask(context: Context, ask: Ask) -> Notice | None:
     if context.settings.permission_of(ask.requester) is None:
         return notice("protect.not_permitted", key=Code("permissions"))
     async with context.db.tx() as tx:
@@ -306,7 +306,7 @@ def _not_yet(context: Context, ask: Ask) -> Notice:
     return notice("protect.not_yet", room=reference, bot=User(context.bot), command=command)
 
 
-async def _unfit_to_manage(context: Context, ask: Ask, room_id: str) -> Said | None:
+async def _unfit_to_manage(context: Context, ask: Ask, room_id: str) -> Notice | None:
     """Why moderators cannot meet the bot in this room."""
     if room_id == ask.management_room:
         return notice("protect.unfit_to_manage", why=notice("protect.manages_itself"))
@@ -368,10 +368,10 @@ async def _judge_ask(context: Context, ask: Ask, room_id: str) -> Grant:
     view = await context.outside.room(room_id)
     powers = await context.outside.powers(room_id)
     concerns = of_protected(view.join_rule, view.version, powers)
-    return Grant(NOTHING, view, await checklist(context, view), shortage(powers, context.bot), concerns, ask=ask)
+    return Grant(None, view, await checklist(context, view), shortage(powers, context.bot), concerns, ask=ask)
 
 
-async def _may_protect(context: Context, ask: Ask, room_id: str) -> Said | None:
+async def _may_protect(context: Context, ask: Ask, room_id: str) -> Notice | None:
     async with context.db.tx() as tx:
         room = await rooms.find(tx, room_id)
         verdicts = (await rules.in_force(context, tx, room_id)).policy.verdicts
@@ -447,7 +447,7 @@ def _cannot_unprotect(context: Context, room: ProtectedRoom) -> Notice:
     return notice("may.cannot_unprotect", room=called, bot=User(context.bot), command=command)
 
 
-async def may_unprotect(context: Context, room: ProtectedRoom, actor: str) -> Said | None:
+async def may_unprotect(context: Context, room: ProtectedRoom, actor: str) -> Notice | None:
     """Why this person may not end the protection of a room: it takes what it takes to protect it, or a server admin.
 
     That is power in both rooms, the protected one and the one that it is managed from.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from knockbot.domain import fitness, wording
-from knockbot.domain.fitness import Concern
+from knockbot.domain import fitness
+from knockbot.domain.fitness import Concern, told
+from knockbot.domain.notices import Code, Id, Room, below, notice
+from knockbot.domain.reasons import in_words
 from knockbot.errors import Never
 from knockbot.flow import saying
 from knockbot.flow.context import Context, log
@@ -24,9 +26,11 @@ async def changed(context: Context, room: ProtectedRoom, concerns: tuple[Concern
         new = [concern for concern in concerns if concern not in before]
         occasion = f"fitness:{room.room_id}:{'+'.join(concerns)}:{turn.now}"
         if new:
-            await saying.alarm(context, turn, room.room_id, occasion, wording.became_unfit(room.label, new))
+            said = below(notice("room.called", room=Room(room.room_id, room.label)), *map(told, new))
+            await saying.alarm(context, turn, room.room_id, occasion, said)
         elif not concerns and (await rooms.find(turn.tx, room.room_id) or room).trouble is None:
-            await saying.say(context, turn, Audience(room.management_room), occasion, wording.fit_again(room.label))
+            said = notice("fitness.again", room=Room(room.room_id, room.label))
+            await saying.say(context, turn, Audience(room.management_room), occasion, said)
 
 
 async def look_at_management(context: Context, room_id: str) -> None:
@@ -39,10 +43,11 @@ async def look_at_management(context: Context, room_id: str) -> None:
         if before is None:
             return
         for concern in concerns:
-            log.warning("the management room %s is not fit: %s", room_id, wording.CONCERNS[concern].plain)
+            log.warning("the management room %s is not fit: %s", room_id, in_words(told(concern)))
         new = [concern for concern in concerns if concern not in before]
         if new and Concern.ABSENT not in concerns:
-            text = wording.management_became_unfit(new, replacement)
+            move = notice("fitness.to_move", new=Id(replacement), command=Code("!kb protect ROOM"))
+            text = below(*map(told, new), move if Concern.REPLACED in new else None)
             await saying.say(
                 context,
                 turn,

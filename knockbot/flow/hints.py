@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 
-from knockbot.domain.words import Said
+from knockbot.domain.notices import Notice
 from knockbot.engine.turn import Turn
 from knockbot.flow import saying
 from knockbot.flow.context import Context
@@ -73,7 +73,7 @@ class Hint(StrEnum):
     """That an edited message is no command."""
 
 
-async def give(context: Context, turn: Turn, hint: Hint, text: Said, *, room_id: str, to: str, reply_to: str) -> None:
+async def give(context: Context, turn: Turn, hint: Hint, text: Notice, *, room_id: str, to: str, reply_to: str) -> None:
     """Say it, unless this person had this hint in this room today."""
     await saying.say(
         context, turn, Audience(room_id), f"hint:{hint}:{room_id}:{to}:{turn.now // DAY}", text, reply_to=reply_to

@@ -32,11 +32,11 @@ from knockbot.domain.model import (
     Verdict,
     Wish,
 )
-from knockbot.domain.notices import Number, Numbered, User, because, notice
+from knockbot.domain.notices import Notice, Number, Numbered, User, because, notice
 from knockbot.domain.outcomes import INVITE_OUTCOMES, InviteEvent, invite_outcome
 from knockbot.domain.policy import Policy
 from knockbot.domain.records import Detail, Recorded
-from knockbot.domain.words import Words
+from knockbot.domain.words import as_notice
 from knockbot.engine.turn import WAITS, Handled, Turn, Write
 from knockbot.errors import Never
 from knockbot.flow import rules, saying, settle
@@ -304,13 +304,13 @@ async def follow(context: Context, turn: Turn, request_id: int) -> None:
 # --- taken back -----------------------------------------------------------------------------------------------
 
 
-async def revoke(turn: Turn, wish: Wish, request_id: int) -> Words | None:
+async def revoke(turn: Turn, wish: Wish, request_id: int) -> Notice | None:
     """A moderator takes an invite back; the words say why that is no use any more."""
     request = await requests.get(turn.tx, request_id)
     if request.answer is not None and request.answer.cause == wish.cause:
         return None
     if not may_be_taken_back(request):
-        return wording.already_answered(request, turn.now)
+        return as_notice(wording.already_answered(request, turn.now))
     answer = Answer(
         Verdict.REJECT, wish.actor, turn.now, request.event_id, reason=wish.reason or None, cause=wish.cause
     )

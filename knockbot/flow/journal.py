@@ -16,7 +16,7 @@ from knockbot.domain.model import Effect, Request
 from knockbot.domain.notices import Notice, brief
 from knockbot.domain.reasons import in_words
 from knockbot.domain.records import Detail, Recorded
-from knockbot.domain.words import NAME_LIMIT, Said
+from knockbot.domain.words import NAME_LIMIT
 from knockbot.flow.context import log
 
 _PLAIN_ID = re.compile(r"[@!#$][\w.=/+-]*(:[\w.:\[\]-]+)?", re.ASCII)
@@ -76,11 +76,11 @@ def _value(value: Any) -> str:
     return identified(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-async def refusing(refusal: Awaitable[Said | None], by: str, what: str, room_id: str) -> Said | None:
+async def refusing(refusal: Awaitable[Notice | None], by: str, what: str, room_id: str) -> Notice | None:
     """What somebody may not do, and why, as `refusal` comes to know; nothing is written where they may."""
     why = await refusal
     if why is not None:
-        said = brief(why) if isinstance(why, Notice) else why.plain
+        said = brief(why)
         text = f"refused: {identified(by)} may not {what} at {identified(room_id)}: {named(said, LONGEST)}"
         _write(text, "refused", room_id, by, {"asked": what, "why": said})
     return why

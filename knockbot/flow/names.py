@@ -6,9 +6,8 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from knockbot.domain import wording
 from knockbot.domain.ids import is_alias
-from knockbot.domain.words import Words
+from knockbot.domain.notices import Choice, Id, Notice, Room, notice
 from knockbot.errors import ActionError
 from knockbot.flow import rules, saying
 from knockbot.flow.context import Context, log
@@ -92,8 +91,14 @@ async def _note(context: Context, one: Named, leads_to: str | None) -> None:
         now = (leads_to or "no room") if leads_to is not None else f"{pin.room_id} again"
         log.warning("the alias %s leads to %s now; for %s it means %s", pin.name, now, pin.place, pin.room_id)
         if leads_to and room is not None and not await _is_its_replacement(turn.tx, pin, room, leads_to):
-            where = wording.IN_CONFIG if pin.place.startswith(pins.CONFIG) else wording.IN_POLICY
-            text = wording.alias_moved(where, room.label, pin.name, pin.room_id, leads_to)
+            text = notice(
+                "named.alias_moved",
+                where=Choice("config" if pin.place.startswith(pins.CONFIG) else "policy"),
+                room=Room(room.room_id, room.label),
+                alias=Id(pin.name),
+                pinned=Id(pin.room_id),
+                other=Id(leads_to),
+            )
             occasion = f"alias:{pin.place}:{pin.name}:{leads_to}:{turn.now}"
             await saying.say(context, turn, Audience(room.management_room), occasion, text)
 
@@ -107,23 +112,35 @@ async def _is_its_replacement(tx: Tx, pin: Pin, room: ProtectedRoom, leads_to: s
 # --- for people -----------------------------------------------------------------------------------------------
 
 
-async def of_policy(context: Context, tx: Tx, room_id: str) -> list[Words]:
+async def of_policy(context: Context, tx: Tx, room_id: str) -> list[Notice]:
     """The room that each alias in a policy means, and those that are not known yet."""
     names = (await rules.in_force(context, tx, room_id)).policy.rooms_needed
     pinned = await rules.named(tx, room_id)
     return [
-        said(pinned[name]) if name in pinned else wording.not_known_yet(name)
+        said(pinned[name]) if name in pinned else notice("named.not_known_yet", name=Id(name))
         for name in names
         if name in pinned or is_alias(name)
     ]
 
 
-async def of_room(context: Context, tx: Tx, room: ProtectedRoom) -> list[Words]:
+async def of_room(context: Context, tx: Tx, room: ProtectedRoom) -> list[Notice]:
     """The names of the config file for a room, and what of the names in its policy is not as it was."""
     moved = [pin for pin in (await rules.named(tx, room.room_id)).values() if pin.leads_to is not None]
     return [said(pin) for pin in [*await of_entry(context, tx, room), *moved]]
 
 
-def said(pin: Pin) -> Words:
+def said(pin: Pin) -> Notice:
     """What a name means, and where its alias leads by now."""
-    return wording.named_room(pin.name, pin.room_id, leads_to=pin.leads_to)
+    name, room = Id(pin.name), Id(pin.room_id)
+    if pin.leads_to is None:
+        return notice("named.means", name=name, room=room)
+    if not pin.leads_to:
+        return notice("named.leads_nowhere", name=name, room=room)
+    return notice("named.leads_elsewhere", name=name, room=room, other=Id(pin.leads_to))
+
+
+def means(name: str, room_id: str, before: str | None) -> Notice:
+    """The room that a name means in one place, and the one that it meant until now."""
+    if before in (None, room_id):
+        return notice("named.means", name=Id(name), room=Id(room_id))
+    return notice("named.means_now", name=Id(name), room=Id(room_id), before=Id(before or ""))

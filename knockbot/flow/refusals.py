@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from knockbot.domain.notices import Level, Notice, Room, User, notice
+from knockbot.domain.notices import Code, Letters, Level, Notice, Room, User, notice
 from knockbot.domain.power import Level as PowerLevel
 from knockbot.domain.power import Shortfall
 
@@ -50,3 +50,13 @@ def locked(room: Room) -> Notice:
 def failed(why: Notice) -> Notice:
     """The homeserver said no to something nobody thought of."""
     return notice("act.failed", why=why)
+
+
+def room_replaced(room: Room) -> Notice:
+    """Nobody is let into a room that has come to its end."""
+    return notice("answer.room_replaced", room=room, command=Code("!kb protect"))
+
+
+def server_denied(server: str, room: Room) -> Notice:
+    """A room takes nothing from the applicant's server, so that they could not join."""
+    return notice("answer.server_denied", room=room, server=Letters(server))

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from knockbot.domain import wording
 from knockbot.domain.ids import server_of
 from knockbot.domain.model import Answer, Kind, Reaction, Request, Verdict, Wish
-from knockbot.domain.notices import Code, Term, User, because, notice
+from knockbot.domain.notices import Choice, Code, Notice, Room, Term, User, because, notice
 from knockbot.domain.plan import ACT_OF, REACTIONS
-from knockbot.domain.power import Powers
-from knockbot.domain.words import NOTHING, Said, Words
+from knockbot.domain.power import Powers, Shortfall
+from knockbot.domain.words import as_notice
 from knockbot.engine.turn import Handled, Turn, Write
 from knockbot.errors import ActionError, Never
 from knockbot.flow import hints, invites, journal, place, refusals, saying, settle
@@ -28,13 +28,13 @@ from knockbot.store.db import Tx
 from knockbot.times import DAY, MINUTE
 
 
-async def objection(context: Context, wish: Wish, request: Request) -> Said | None:
+async def objection(context: Context, wish: Wish, request: Request) -> Notice | None:
     """Why this may not be done now, by this person or by the bot; `None` if nothing stands in the way."""
     what = f"{wish.verdict} #{request.number}"
     return await journal.refusing(_objection(context, wish, request), wish.actor, what, request.room_id)
 
 
-async def _objection(context: Context, wish: Wish, request: Request) -> Said | None:
+async def _objection(context: Context, wish: Wish, request: Request) -> Notice | None:
     async with context.db.tx() as tx:
         room = await settle.called(tx, request.room_id)
     if not await is_in(context, request.room_id):
@@ -44,10 +44,10 @@ async def _objection(context: Context, wish: Wish, request: Request) -> Said | N
     async with context.db.tx() as tx:
         replaced = request.kind is Kind.KNOCK and await room_upgrades.find(tx, request.room_id) is not None
     if replaced and wish.verdict is Verdict.ACCEPT and request.awaits_moderators:
-        return wording.was_replaced(room.label)
+        return refusals.room_replaced(room)
     accepts = wish.verdict is Verdict.ACCEPT and request.awaits_moderators
     if accepts and await is_denied(context, request.room_id, request.user_id):
-        return wording.denied_by_acl(server_of(request.user_id), room.label)
+        return refusals.server_denied(server_of(request.user_id), room)
     powers = await context.outside.powers(request.room_id)
     context.standings.note(request.room_id, wish.actor, Standing(joined=True, powers=powers), context.now())
     theirs = powers.to_answer(wish.actor, wish.verdict, request.subject, request.judged_as)
@@ -57,7 +57,7 @@ async def _objection(context: Context, wish: Wish, request: Request) -> Said | N
     return refusals.bot_lacks_power(context.bot, mine, room) if mine is not None else None
 
 
-async def take(context: Context, turn: Turn, wish: Wish, request_id: int) -> Said | None:
+async def take(context: Context, turn: Turn, wish: Wish, request_id: int) -> Notice | None:
     """Bind the request to this answer; the words say why not, where something came before it.
 
     To be called in the transaction that ends the handling of the moderator's event.
@@ -66,7 +66,7 @@ async def take(context: Context, turn: Turn, wish: Wish, request_id: int) -> Sai
     if request.answer is not None and request.answer.cause == wish.cause:
         return None
     if not request.awaits_moderators and not overrides(wish.verdict, request):
-        return wording.already_answered(request, turn.now)
+        return as_notice(wording.already_answered(request, turn.now))
     if wish.verdict is Verdict.ACCEPT and not await _could_see(turn.tx, wish, request):
         return settle.changed_anew(request)
     answer = Answer(
@@ -89,7 +89,7 @@ async def take(context: Context, turn: Turn, wish: Wish, request_id: int) -> Sai
         card = await cards.get(turn.tx, request.card_id) if request.card_id is not None else None
         about = card.event_id if card is not None else wish.cause
         occasion = f"doubtful:{request.id}:{wish.cause}"
-        text = wording.may_have_withdrawn(request)
+        text = as_notice(wording.may_have_withdrawn(request))
         await saying.say(
             context, turn, Audience(request.management_room, about=request), occasion, text, reply_to=about
         )
@@ -166,7 +166,7 @@ async def clicked(context: Context, reaction: Reaction) -> Write[None] | None:
         return None
     wish = Wish(reaction.sender, verdict, reaction.event_id)
     try:
-        refusal: Said | None = await objection(context, wish, request)
+        refusal: Notice | None = await objection(context, wish, request)
     except Never as error:  # as when the bot was put out of the protected room
         refusal = refusals.failed(error.why)
 
@@ -224,18 +224,18 @@ class Outlook:
     """The answers that the bot could carry out on a request, so that a card offers no other; and why not an accept."""
 
     possible: tuple[Verdict, ...]
-    missing: Words = NOTHING
+    missing: Notice | None = None
 
 
 async def outlook(context: Context, request: Request) -> Outlook:
     """What the bot could do about a request now."""
     async with context.db.tx() as tx:
         there = await place.find(context, tx, request.room_id)
-    label = there.label if there is not None else request.room_id
+    room = Room(request.room_id, there.label if there is not None else request.room_id)
     replaced = there is not None and there.is_replaced
     try:
         if not await is_in(context, request.room_id):
-            return Outlook((), wording.cannot_answer_from_outside(label, context.bot))
+            return Outlook((), notice("answer.not_in_it", room=room, bot=User(context.bot)))
         powers = await context.outside.powers(request.room_id)
         denied = await is_denied(context, request.room_id, request.user_id)
     except ActionError:
@@ -245,9 +245,17 @@ async def outlook(context: Context, request: Request) -> Outlook:
         return Outlook(found)
     lacking = powers.to_answer(context.bot, Verdict.ACCEPT, request.subject, request.judged_as)
     if lacking is not None:
-        return Outlook(found, wording.cannot_accept(context.bot, lacking, label, anything=bool(found)))
-    denial = wording.denied_by_acl(server_of(request.user_id), label)
-    return Outlook(found, wording.was_replaced(label) if replaced else denial)
+        return Outlook(found, _cannot(context.bot, lacking, room, anything=bool(found)))
+    denial = refusals.server_denied(server_of(request.user_id), room)
+    return Outlook(found, refusals.room_replaced(room) if replaced else denial)
+
+
+def _cannot(bot: str, lacking: Shortfall, room: Room, *, anything: bool) -> Notice:
+    """Why the bot cannot accept a request, or cannot do `anything` about it, and what would change that."""
+    answer = Choice("accept" if anything else "answer")
+    if not lacking.lacks_level:
+        return notice("answer.cannot", answer=answer, why=lacking.why)
+    return notice("answer.cannot_yet", answer=answer, why=lacking.why, bot=User(bot), room=room)
 
 
 def possible(powers: Powers, bot: str, about: Iterable[Request], *, barred: bool = False) -> list[Verdict]:

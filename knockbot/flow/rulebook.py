@@ -9,16 +9,16 @@ from functools import partial
 
 from knockbot.config.policies import place_in_policy, read_policy
 from knockbot.documents.reading import Path
-from knockbot.domain import wording
 from knockbot.domain.ids import is_alias
-from knockbot.domain.notices import Room
-from knockbot.domain.policy import Policy, path_to, verdict_paths
+from knockbot.domain.notices import Code, Letters, Notice, Number, Room, Stranger, Term, User, below, notice
+from knockbot.domain.policy import Policy, changed_settings, path_to, verdict_paths
+from knockbot.domain.power import shown
 from knockbot.domain.records import Detail, Recorded
-from knockbot.domain.words import Said, Words, lines
 from knockbot.engine.turn import Turn
 from knockbot.errors import ActionError
 from knockbot.flow import journal, refusals, rules, settle
 from knockbot.flow.context import Context
+from knockbot.flow.names import means
 from knockbot.flow.rooms import is_in, is_joined
 from knockbot.flow.standings import Standing
 from knockbot.store import pins, policies
@@ -48,7 +48,7 @@ class Sound:
     meant: Mapping[str, str]
 
 
-async def examined(context: Context, change: Change) -> Sound | Said:
+async def examined(context: Context, change: Change) -> Sound | Notice:
     """The change, ready to be put in force, or why it is not.
 
     Raises `Fault` for a mistake in it.
@@ -67,10 +67,10 @@ async def examined(context: Context, change: Change) -> Sound | Said:
     if refusal is not None:
         return refusal
     meant = await _rooms_meant(context, change, policy)
-    return meant if isinstance(meant, Said) else Sound(change, policy, meant)
+    return meant if isinstance(meant, Notice) else Sound(change, policy, meant)
 
 
-async def _is_a_stranger(context: Context, change: Change) -> Said | None:
+async def _is_a_stranger(context: Context, change: Change) -> Notice | None:
     room = change.room
     if not await is_in(context, room.room_id):
         return refusals.cannot_look(Room(room.room_id, room.label), context.bot)
@@ -78,7 +78,7 @@ async def _is_a_stranger(context: Context, change: Change) -> Said | None:
     return None if joined else refusals.not_a_member(Room(room.room_id, room.label))
 
 
-async def _lacks_power(context: Context, change: Change, policy: Policy) -> Said | None:
+async def _lacks_power(context: Context, change: Change, policy: Policy) -> Notice | None:
     """The author must be able to do all that the policy may do, and to change the room's join rule."""
     room = change.room
     powers = await context.outside.powers(room.room_id)
@@ -87,7 +87,14 @@ async def _lacks_power(context: Context, change: Change, policy: Policy) -> Said
     for verdict, path in verdict_paths(policy):
         if level < powers.needed(verdict):
             place = await _place(change, path)
-            return wording.lacks_power_for_verdict(place, verdict, room.label, powers.needed(verdict), level)
+            return notice(
+                "policy.lacks_power",
+                place=Stranger(place),
+                verdict=Term(verdict),
+                needed=shown(powers.needed(verdict)),
+                room=Room(room.room_id, room.label),
+                level=shown(level),
+            )
     needed = powers.needed_to_protect(policy.verdicts)
     return refusals.lacks_power_to_protect(Room(room.room_id, room.label), needed, level) if level < needed else None
 
@@ -101,7 +108,7 @@ async def _place(change: Change, path: Path | None = None, *, names: str = "") -
     return await asyncio.to_thread(place_in_policy, change.text, find)
 
 
-async def _rooms_meant(context: Context, change: Change, policy: Policy) -> Mapping[str, str] | Said:
+async def _rooms_meant(context: Context, change: Change, policy: Policy) -> Mapping[str, str] | Notice:
     """The room that each name in a policy means now, or why one of them may not stand there.
 
     A policy must not find out for its author who is in a room that the author is not in.
@@ -124,7 +131,7 @@ async def _room_meant(context: Context, change: Change, reference: str) -> str:
     return (await context.elsewhere.resolve(context.outside, reference, change.author, afresh=True))[0]
 
 
-async def _unfit_to_name(context: Context, change: Change, reference: str, room_id: str) -> Said | None:
+async def _unfit_to_name(context: Context, change: Change, reference: str, room_id: str) -> Notice | None:
     if not await may_name(context, change.author, room_id):
         return await _not_in(context, change, reference)
     if reference in change.meant:
@@ -132,7 +139,12 @@ async def _unfit_to_name(context: Context, change: Change, reference: str, room_
     tombstone = await context.outside.tombstone(room_id)
     if tombstone is None:
         return None
-    return wording.named_room_is_replaced(await _place(change, names=reference), reference, tombstone.replacement)
+    return notice(
+        "policy.names_replaced_room",
+        place=Stranger(await _place(change, names=reference)),
+        room=Letters(reference),
+        new=Letters(tombstone.replacement),
+    )
 
 
 async def may_name(context: Context, author: str, room_id: str) -> bool:
@@ -140,11 +152,12 @@ async def may_name(context: Context, author: str, room_id: str) -> bool:
     return await is_in(context, room_id) and await is_joined(context, room_id, author)
 
 
-async def _not_in(context: Context, change: Change, reference: str) -> Words:
-    return wording.not_in_named_room(await _place(change, names=reference), reference, context.bot)
+async def _not_in(context: Context, change: Change, reference: str) -> Notice:
+    place = Stranger(await _place(change, names=reference))
+    return notice("policy.names_another_room", place=place, room=Letters(reference), bot=User(context.bot))
 
 
-async def put_in_force(context: Context, turn: Turn, sound: Sound) -> Words:
+async def put_in_force(context: Context, turn: Turn, sound: Sound) -> Notice:
     """Write the new revision and what its names mean, in the transaction that ends the handling of the command."""
     change, room_id = sound.change, sound.change.room.room_id
     old = (await rules.in_force(context, turn.tx, room_id)).policy
@@ -167,7 +180,24 @@ async def put_in_force(context: Context, turn: Turn, sound: Sound) -> Words:
         kind, detail["reverts"] = Recorded.POLICY_REVERTED, change.reverts
     await settle.record_of_room(turn, room_id, change.author, kind, **detail)
     named = [
-        wording.named_room(name, meant, before=before[name].room_id if name in before else None)
-        for name, meant in sound.meant.items()
+        means(name, meant, before[name].room_id if name in before else None) for name, meant in sound.meant.items()
     ]
-    return lines([wording.policy_taken(change.room.label, revision, old, sound.policy), *named])
+    return below(*_taken(change.room, revision, old, sound.policy), *named)
+
+
+def _taken(room: ProtectedRoom, revision: int, before: Policy, policy: Policy) -> list[Notice]:
+    """A new policy is in force, what is different from the one before, and how to have that one again."""
+    said = notice(
+        "policy.taken",
+        revision=Number(revision),
+        room=Room(room.room_id, room.label),
+        count=Number(len(policy.rules)),
+        before=Number(len(before.rules)),
+    )
+    changed = [
+        notice("policy.changed", key=Code(key), now=Term(now), before=Stranger(then))
+        for key, then, now in changed_settings(before, policy)
+    ]
+    undo = notice("policy.undo", command=Code(f"!kb policy revert ROOM {revision - 1}"))
+    same = notice("policy.otherwise", verdict=Term(policy.otherwise))
+    return [said, *(changed or [same]), *([undo] if revision > 1 else [])]

@@ -11,9 +11,8 @@ from typing import Any, Final
 from knockbot.domain import plan
 from knockbot.domain.languages import Language
 from knockbot.domain.model import Request
-from knockbot.domain.notices import Notice, Room, User, dumps, encoded, notice
+from knockbot.domain.notices import Arg, Many, Notice, Room, User, dumps, encoded, notice
 from knockbot.domain.reasons import in_words
-from knockbot.domain.words import Said, as_notice
 from knockbot.engine.turn import Turn
 from knockbot.flow import journal, place, rules
 from knockbot.flow.context import Context, log
@@ -68,7 +67,7 @@ async def say(
     turn: Turn,
     to: Audience,
     occasion: str,
-    said: Said,
+    said: Notice,
     *,
     urgency: Urgency = Urgency.QUIET,
     reply_to: str | None = None,
@@ -76,7 +75,7 @@ async def say(
 ) -> None:
     """Plan to say something once per occasion."""
     content = {
-        "notice": encoded(as_notice(said)),
+        "notice": encoded(said),
         "language": await _language(context, turn.tx, to, said),
         "aloud": urgency is Urgency.ALOUD,
         "calls": list(to.calls),
@@ -90,7 +89,7 @@ async def say(
     await turn.plan(plan.say(to.room_id, occasion, locked, to.about.id if to.about else None))
 
 
-async def _language(context: Context, tx: Tx, to: Audience, said: Said) -> Language:
+async def _language(context: Context, tx: Tx, to: Audience, said: Notice) -> Language:
     """In which language something is said: that of the protected room which it is about, if it is about one.
 
     What is about none is said in that of all rooms managed from there, if they have the same.
@@ -101,10 +100,12 @@ async def _language(context: Context, tx: Tx, to: Audience, said: Said) -> Langu
     return await rules.language(context, tx, *(room.room_id for room in await rooms.managed_by(tx, to.room_id)))
 
 
-def _spoken_of(said: Said) -> str | None:
-    """The room that a notice is about."""
-    args = said.args.values() if isinstance(said, Notice) else ()
-    return next((arg.room_id for arg in args if isinstance(arg, Room)), None)
+def _spoken_of(said: Arg) -> str | None:
+    """The room that a notice is about: the first that it names."""
+    if isinstance(said, Room):
+        return said.room_id
+    parts = said.args.values() if isinstance(said, Notice) else said.items if isinstance(said, Many) else ()
+    return next((room_id for room_id in map(_spoken_of, parts) if room_id is not None), None)
 
 
 async def alarm(
@@ -112,7 +113,7 @@ async def alarm(
     turn: Turn,
     room_id: str,
     occasion: str,
-    said: Said,
+    said: Notice,
     *,
     about: Request | None = None,
     reply_to: str | None = None,

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from knockbot.domain import wording
 from knockbot.domain.ids import is_user_id
 from knockbot.domain.notices import Code, Notice, User, because, notice
 from knockbot.domain.reasons import in_words
@@ -156,7 +155,7 @@ def _saying_so(context: Context, waiting: Waiting, sender: str, why: Notice) -> 
         if sender == context.bot:
             return  # said by a device that the bot has no more
         occasion = f"unreadable:{waiting.room_id}:{sender}:{turn.now // DAY}"
-        text = wording.unreadable(sender, why)
+        text = notice("message.unreadable", user=User(sender), why=why)
         await saying.say(context, turn, Audience(waiting.room_id), occasion, text, reply_to=turn.cause)
 
     return say_so

@@ -13,7 +13,6 @@ from functools import partial
 from knockbot.domain.model import Reaction, RoomChange
 from knockbot.domain.notices import Code, Id, Letters, Notice, Room, User, notice
 from knockbot.domain.upgrades import RoomUpgrade, Stage, Step, Tombstone, next_step
-from knockbot.domain.words import Said
 from knockbot.engine.turn import Handled, Turn, Write
 from knockbot.errors import Never
 from knockbot.flow import refusals, review, rulebook, rules, saying, upgrading
@@ -148,7 +147,7 @@ async def _answered(
     if current is None:
         return None
     change = rulebook.Change(room, reaction.sender, current.text, reaction.event_id, _with_the_new_room(meant, upgrade))
-    sound: rulebook.Sound | Said
+    sound: rulebook.Sound | Notice
     try:
         sound = await rulebook.examined(context, change)
     except Never as error:
@@ -160,7 +159,7 @@ async def _answered(
             return
         if await policies.latest(turn.tx, room.room_id) != current.revision:
             return  # somebody has set another policy meanwhile, and is asked about that where it needs it
-        if isinstance(sound, Said):
+        if isinstance(sound, Notice):
             occasion = f"refused:{upgrade.tombstone}:{room.room_id}:{reaction.sender}"
             place, target = room.room_id, reaction.target
             await saying.say(context, turn, Audience(reaction.room_id, place=place), occasion, sound, reply_to=target)

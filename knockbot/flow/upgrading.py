@@ -17,7 +17,6 @@ from knockbot.domain.notices import Code, Id, Letters, Notice, Number, Room, Use
 from knockbot.domain.plan import REACTIONS
 from knockbot.domain.records import Detail, Recorded
 from knockbot.domain.upgrades import RoomUpgrade, Stage, Step, Tombstone
-from knockbot.domain.words import Said
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Later, Never
 from knockbot.flow import entry, place, refusals, rulebook, rules, saying, settle
@@ -243,7 +242,7 @@ async def find_missed_answer(context: Context, room: ProtectedRoom, upgrade: Roo
 
 async def answered(context: Context, reaction: Reaction, _: ProtectedRoom, upgrade: RoomUpgrade) -> Write[None]:
     """A moderator wants the replacement protected as the old room was."""
-    refusal: Said | None
+    refusal: Notice | None
     view: RoomView | None = None
     try:
         refusal = await _objection(context, reaction.sender, upgrade)
@@ -274,7 +273,7 @@ async def answered(context: Context, reaction: Reaction, _: ProtectedRoom, upgra
     return write
 
 
-async def _objection(context: Context, actor: str, upgrade: RoomUpgrade) -> Said | None:
+async def _objection(context: Context, actor: str, upgrade: RoomUpgrade) -> Notice | None:
     """Why this person may not do this: it takes what it takes to give the old room up, and to protect the new one."""
     async with context.db.tx() as tx:
         there = await place.find(context, tx, upgrade.room_id)

@@ -22,7 +22,7 @@ from knockbot.domain.notices import Notice, Term, because, decoded
 from knockbot.domain.policy import Reasons
 from knockbot.domain.power import shown as level_shown
 from knockbot.domain.reasons import in_words
-from knockbot.domain.words import NAME_LIMIT
+from knockbot.domain.words import NAME_LIMIT, NOTHING, Words
 from knockbot.errors import Later, Never
 from knockbot.flow import authority, consequences, intake, inviters, issuing, review, rules, sealed, settle
 from knockbot.flow.consequences import Done, Outcome, Overtaken
@@ -328,7 +328,7 @@ async def post_card(hand: Hand, claimed: Claimed) -> Outcome:
         return Done(sent, offers=offers)
     if calls and not await _is_to_call(hand, claimed.effect.card_id or 0):
         calls = ()
-    around = replace(around, missing=outlook.missing)
+    around = replace(around, missing=await _missing(hand, shown, outlook))
     content = card_message(shown, label, outlook.possible, calls, claimed.effect.key, around=around)
     event_id = await _send(hand, claimed, content)
     there = {request.id: request.event_id for request in shown}
@@ -359,7 +359,7 @@ async def edit_card(hand: Hand, claimed: Claimed) -> Outcome:
     else:
         outlook = await _outlook(hand, shown)
         offers = _offers_of(shown, outlook)
-        around = replace(around, missing=outlook.missing)
+        around = replace(around, missing=await _missing(hand, shown, outlook))
         new = card_message(shown, label, outlook.possible, calls, claimed.effect.key, around=around)
     there = {request.id: request.event_id for request in shown}
     if card.digest == digest(new) and not claimed.tried_before:
@@ -378,6 +378,14 @@ async def _outlook(hand: Hand, shown: Sequence[Request]) -> review.Outlook:
     """What the bot could do about the newest request of a card that waits, if one does."""
     waiting = [request for request in shown if request.awaits_moderators]
     return await review.outlook(hand.context, waiting[-1]) if waiting else review.Outlook(())
+
+
+async def _missing(hand: Hand, shown: Sequence[Request], outlook: review.Outlook) -> Words:
+    """What is missing for an accept, in the language of the room."""
+    if outlook.missing is None:
+        return NOTHING
+    async with hand.context.db.tx() as tx:
+        return render(outlook.missing, await rules.language(hand.context, tx, shown[-1].room_id))
 
 
 def _offers_of(shown: Sequence[Request], outlook: review.Outlook) -> tuple[Verdict, ...] | None:

@@ -13,12 +13,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from knockbot.config.values import Permission
-from knockbot.documents.text import shown
 from knockbot.documents.yaml import unfenced
 from knockbot.domain import ids, wording
 from knockbot.domain.ids import RoomReference
 from knockbot.domain.invites import Address, read_address
 from knockbot.domain.model import Request
+from knockbot.domain.notices import Code, Letters, Notice, Stranger, notice
+from knockbot.domain.words import as_notice
 from knockbot.matrix.calls import (
     Call,
     Misuse,
@@ -40,8 +41,8 @@ class Argument:
 
     word: str
     """What stands for it in a usage."""
-    question: str
-    """How it is asked for where it is missing."""
+    question: Notice | None
+    """How it is asked for where it is missing; none where it may be left out."""
     example: str
     read: Callable[[Call, str], Awaitable[tuple[Any, str] | None]]
     """What the beginning of a text means, and the rest of the text; `None` where it is not there."""
@@ -69,7 +70,7 @@ async def read_arguments(call: Call, arguments: tuple[Argument, ...]) -> list[An
     rest = call.rest.strip()
     for argument in arguments:
         found = await argument.read(call, rest)
-        if found is None and not argument.optional:
+        if found is None and argument.question is not None and not argument.optional:
             if values and _room_left_out(call, arguments, rest) and await _begins_with_no_room(call, argument, rest):
                 raise NotMeant(unknown_room(rest.partition(" ")[0]))
             raise Misuse(argument.question)
@@ -79,11 +80,14 @@ async def read_arguments(call: Call, arguments: tuple[Argument, ...]) -> list[An
         raise NotMeant(unknown_room(rest))
     if rest:
         several = REQUESTS in arguments and re.match(r"#?[0-9]", rest)
-        commas = " Several numbers need commas: 5, 6." if several else ""
-        raise Misuse(f"I do not understand “{shown(rest, 60)}” here.{commas}")
+        raise Misuse(notice("ask.not_numbers", text=Stranger(rest, 60)) if several else _not_understood(rest))
     if call.below.strip() and not any(argument.takes_lines for argument in arguments):
-        raise Misuse(f"I do not understand the line “{shown(call.below, 60)}”. One message holds one command.")
+        raise Misuse(notice("ask.one_command", text=Stranger(call.below, 60)))
     return values
+
+
+def _not_understood(text: str) -> Notice:
+    return notice("ask.not_understood", text=Stranger(text, 60))
 
 
 def _room_left_out(call: Call, arguments: tuple[Argument, ...], rest: str) -> bool:
@@ -111,7 +115,7 @@ async def _room(call: Call, text: str) -> tuple[ProtectedRoom, str] | None:
     if text and not _is_someone(text):
         raise NotMeant(unknown_room(text))
     if not await manages_rooms(call):
-        raise NotMeant(wording.room_list([]))
+        raise NotMeant(as_notice(wording.room_list([])))
     return None
 
 
@@ -148,7 +152,7 @@ async def _reference(call: Call, text: str) -> tuple[RoomReference, str] | None:
     first, _, rest = text.partition(" ")
     reference = ids.room_reference(first)
     if reference is None and first:
-        raise NotMeant(wording.unreadable_room(text))
+        raise NotMeant(notice("meant.no_room", room=Letters(text), example=Code("#room:server")))
     return (reference, rest.strip()) if reference is not None else None
 
 
@@ -165,7 +169,7 @@ async def _address(call: Call, text: str) -> tuple[tuple[Address, str], str] | N
     """An address with the name that follows it, which is all that follows."""
     read = read_address(text)
     if read is not None and any(read_address(word) is not None for word in read[1].split()):
-        raise Misuse("One address at a time, please.")
+        raise Misuse(notice("ask.one_address"))
     return (read, "") if read is not None else None
 
 
@@ -180,7 +184,7 @@ async def _request_or_user(call: Call, text: str) -> tuple[Request | str, str] |
         return None
     meant, rest = found
     if len(meant.found) > 1:
-        raise Misuse("One number at a time, please.")
+        raise Misuse(notice("ask.one_number"))
     [only] = meant.found
     if not isinstance(only, Request):
         raise NotMeant(only)
@@ -203,7 +207,7 @@ async def _yaml(call: Call, text: str) -> tuple[str, str] | None:
     if call.below.strip() and _NO_YAML.fullmatch(text):
         if text == call.rest.strip():
             raise NotMeant(unknown_room(text))
-        raise Misuse(f"I do not understand “{shown(text, 60)}” here.")
+        raise Misuse(_not_understood(text))
     written = unfenced("\n".join(part for part in (text, call.below) if part))
     return (written, "") if written.strip() else None
 
@@ -219,19 +223,19 @@ async def _command(call: Call, text: str) -> tuple[str, str] | None:
 
 A_ROOM = "#garden:example.org"
 
-ROOM = Argument("ROOM", "Which room?", A_ROOM, _room)
-SOME_ROOM = optional(Argument("ROOM", "Which room?", A_ROOM, _listed_room))
-ROOM_TO_UNPROTECT = Argument("ROOM", "Which room?", A_ROOM, _room_to_unprotect)
-NEW_ROOM = Argument("ROOM", "Which room?", A_ROOM, _reference)
-REQUESTS = Argument("N…", "Which request? Give its number, or reply to its card.", "12", requests_meant)
+ROOM = Argument("ROOM", notice("ask.room"), A_ROOM, _room)
+SOME_ROOM = optional(Argument("ROOM", notice("ask.room"), A_ROOM, _listed_room))
+ROOM_TO_UNPROTECT = Argument("ROOM", notice("ask.room"), A_ROOM, _room_to_unprotect)
+NEW_ROOM = Argument("ROOM", notice("ask.room"), A_ROOM, _reference)
+REQUESTS = Argument("N…", notice("ask.request"), "12", requests_meant)
 INVITES = replace(REQUESTS, read=invites_meant)
-USER = Argument("@user", "Which user? Give the full user ID.", "@ana:example.org", _user)
+USER = Argument("@user", notice("ask.user"), "@ana:example.org", _user)
 REQUEST_OR_USER = optional(
-    Argument("N or @user", "Which request, or which user?", "12", _request_or_user),
+    Argument("N or @user", None, "12", _request_or_user),
 )
-ADDRESS = Argument("ADDRESS [name]", wording.NO_ADDRESS, "carla@example.net", _address)
-MESSAGE = optional(Argument("message", "Which message?", "Welcome!", _words, takes_lines=True))
-REASON = optional(Argument("reason", "Which reason?", "Not now.", _words, takes_lines=True))
-POLICY = Argument("YAML", "Which policy? Write it on the lines below.", "\notherwise: forward", _yaml, takes_lines=True)
-REVISION = Argument("REV", "Which revision? Give its number.", "3", _revision)
-COMMAND = optional(Argument("command", "Which command?", "accept", _command))
+ADDRESS = Argument("ADDRESS [name]", notice("ask.address"), "carla@example.net", _address)
+MESSAGE = optional(Argument("message", None, "Welcome!", _words, takes_lines=True))
+REASON = optional(Argument("reason", None, "Not now.", _words, takes_lines=True))
+POLICY = Argument("YAML", notice("ask.policy"), "\notherwise: forward", _yaml, takes_lines=True)
+REVISION = Argument("REV", notice("ask.revision"), "3", _revision)
+COMMAND = optional(Argument("command", None, "accept", _command))

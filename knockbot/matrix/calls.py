@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from knockbot.domain import ids, wording
 from knockbot.domain.invites import read_address
 from knockbot.domain.model import Message, Request
-from knockbot.domain.notices import Code, Letters, Notice, Number, Numbered, Room, brief, notice
-from knockbot.domain.words import NAME_LIMIT, Said
+from knockbot.domain.notices import Code, Id, Letters, Notice, Number, Numbered, Room, below, brief, notice
+from knockbot.domain.words import NAME_LIMIT, as_notice
 from knockbot.engine.turn import Write
 from knockbot.errors import ActionError
 from knockbot.flow import review
@@ -37,20 +38,24 @@ class Awaited:
 
 AWAITED = Awaited()
 
-Reply = Said | Tick | Awaited
-Answered = Said | Write[Reply]
+Reply = Notice | Tick | Awaited
+Answered = Notice | Write[Reply]
 """What a command says, or what it still has to write, which then says so."""
 
 
 class Misuse(Exception):
-    """The command was written wrongly; the text says how, and the usage follows."""
+    """The command was written wrongly; `said` says how, and the usage follows."""
+
+    def __init__(self, said: Notice) -> None:
+        super().__init__(brief(said))
+        self.said = said
 
 
 class NotMeant(Exception):
     """Words of the command lead to nothing that is known here; what is said instead of running it."""
 
-    def __init__(self, said: Said) -> None:
-        super().__init__(brief(said) if isinstance(said, Notice) else said.plain)
+    def __init__(self, said: Notice) -> None:
+        super().__init__(brief(said))
         self.said = said
 
 
@@ -135,7 +140,7 @@ async def named_room(call: Call, text: str) -> tuple[ProtectedRoom, str] | None:
     named = [(room, after_name(text, room.name)) for room in managed]
     found = _longest([(room, after) for room, after in named if after is not None])
     if len(found) > 1:
-        raise NotMeant(wording.rooms_of_one_name([(room.name, room.room_id) for room, _ in found]))
+        raise NotMeant(_rooms_of_one_name([room for room, _ in found]))
     return found[0] if found else None
 
 
@@ -150,6 +155,11 @@ async def manages_rooms(call: Call) -> bool:
     """Whether any room is managed from here."""
     async with call.context.db.tx() as tx:
         return bool(await rooms.managed_by(tx, call.room))
+
+
+def _rooms_of_one_name(found: Sequence[ProtectedRoom]) -> Notice:
+    rows = [notice("meant.room", room=Room(room.room_id, room.name), id=Id(room.room_id)) for room in found]
+    return below(notice("meant.several_rooms"), *rows)
 
 
 T = TypeVar("T")
@@ -168,7 +178,7 @@ def _longest(found: list[tuple[T, str]]) -> list[tuple[T, str]]:
 class Meant:
     """The requests a command is about, or why one is not; `told` is whether the reply is to name them."""
 
-    found: tuple[Request | Said, ...]
+    found: tuple[Request | Notice, ...]
     told: bool = False
 
 
@@ -180,16 +190,23 @@ async def requests_meant(call: Call, text: str) -> tuple[Meant, str] | None:
         shown = await _replied_to(tx, call)
         if shown is not None:
             if not review.takes_clicks(shown):
-                raise NotMeant(wording.card_shows_several(shown))
+                raise NotMeant(_shows_several(shown))
             return Meant((await managed_request(tx, call.room, shown[-1].number),)), text
         try:
             numbers, rest = read_numbers(text)
         except NotNumbers as error:
-            raise Misuse(str(error)) from None
+            raise Misuse(error.said) from None
         if numbers:
             found = [await managed_request(tx, call.room, number) for number in numbers]
             return Meant(tuple(found), told=len(found) > 1), rest
         return await _by_applicant(tx, call, text) if text else None
+
+
+def _shows_several(shown: Sequence[Request]) -> Notice:
+    """A reply to a card means the card, and this one has many."""
+    waiting = [request.number for request in shown if request.awaits_moderators]
+    number = waiting[0] if waiting else shown[-1].number
+    return notice("meant.card_shows_several", command=Code(f"!kb accept {number}"))
 
 
 async def _replied_to(tx: Tx, call: Call) -> list[Request] | None:
@@ -227,7 +244,7 @@ async def _by_applicant(tx: Tx, call: Call, text: str) -> tuple[Meant, str]:
         raise NotMeant(_no_such_applicant(first if named else text))
     # Whoever knocks chooses a name: one that is like another with words after it must not take that one's answer.
     if len(found) > 1:
-        raise NotMeant(wording.which_applicant([request for request, _ in found]))
+        raise NotMeant(as_notice(wording.which_applicant([request for request, _ in found])))
     request, rest = found[0]
     return Meant((request,), told=True), rest
 
@@ -261,12 +278,12 @@ async def _by_addressee(tx: Tx, call: Call, text: str) -> tuple[Meant, str]:
     if not found:
         raise NotMeant(notice("issue.being_invited") if sending else _no_such_invite(text))
     if len(found) > 1:
-        raise NotMeant(wording.which_applicant([request for request, _ in found]))
+        raise NotMeant(as_notice(wording.which_applicant([request for request, _ in found])))
     request, rest = found[0]
     return Meant((request,), told=True), rest
 
 
-async def managed_request(tx: Tx, management_room: str, number: int) -> Request | Said:
+async def managed_request(tx: Tx, management_room: str, number: int) -> Request | Notice:
     """The request with this number, if its room is managed from here."""
     request = await requests.by_number(tx, management_room, number, held=False)
     room = await rooms.find(tx, request.room_id) if request is not None else None

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from knockbot.config.values import Trust
 from knockbot.documents.text import without_variation_selector
-from knockbot.domain import plan, wording
+from knockbot.domain import plan
 from knockbot.domain.model import Message, Reaction, Verdict
-from knockbot.domain.notices import notice
-from knockbot.domain.words import Said, Words
+from knockbot.domain.notices import Choice, Code, Duration, Letters, Notice, Number, below, listed, notice
+from knockbot.domain.words import NAME_LIMIT, Words, as_notice
 from knockbot.engine.turn import Handled, Turn
 from knockbot.errors import Busy, Never
 from knockbot.flow import hints, refusals, review, saying, sealed, successors
@@ -53,13 +53,19 @@ LATE = HOUR
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One row of the table: what it is called, its arguments, what it does in a sentence, and the function that does
-    it, which gets what the arguments mean."""
+    """One row of the table: what it is called, its arguments, and the function that does it, which gets what they mean.
+
+    What it does in a few words stands in `chat/sentences.py`, as `command/NAME`.
+    """
 
     name: str
     arguments: tuple[Argument, ...]
-    summary: str
-    run: Callable[..., Awaitable[Answered]]
+    run: Callable[..., Awaitable[Answered | Words]]
+
+    @property
+    def summary(self) -> Notice:
+        """What it does, in a few words."""
+        return notice("command", name=Choice(self.name))
 
     @property
     def usage(self) -> str:
@@ -78,50 +84,48 @@ class Command:
         return " ".join([PREFIXES[0], self.name, *needed])
 
 
-async def help_(_call: Call, about: str | None) -> Words:
+async def help_(_call: Call, about: str | None) -> Notice:
     """All commands, or one."""
     if about is None:
-        return wording.help_screen([(command.full_usage, command.summary) for command in COMMANDS.values()])
+        rows = [
+            notice("help.row", usage=Code(command.full_usage), summary=command.summary) for command in COMMANDS.values()
+        ]
+        return below(notice("help.begin"), *rows, notice("help.end"))
     name, command, _ = find_command(about.removeprefix(PREFIXES[0]).strip())
     if command is None:
-        return wording.unknown_command(name, nearest(name))
-    return _usage(command, f"{command.summary[0].upper()}{command.summary[1:]}.")
+        return unknown_command(name)
+    called, usage, example = Code(f"{PREFIXES[0]} {name}"), Code(command.full_usage), Code(command.example)
+    return notice("help.one", command=called, summary=command.summary, usage=usage, example=example)
 
 
-def _usage(command: Command, complaint: str) -> Words:
-    return wording.usage(command.full_usage, command.example, complaint)
+def _usage(command: Command, complaint: Notice) -> Notice:
+    """How a command is written, for who wrote it wrongly."""
+    return notice("usage", complaint=complaint, usage=Code(command.full_usage), example=Code(command.example))
 
 
 COMMANDS: dict[str, Command] = {
     row.name: row
     for row in (
-        Command("help", (COMMAND,), "this list, or help for one command", help_),
-        Command("protect", (NEW_ROOM,), "protect a room: its join requests are answered from here", orders.protect),
-        Command("unprotect", (ROOM_TO_UNPROTECT,), "no longer protect a room", orders.unprotect),
-        Command("rooms", (), "the rooms that are managed from here", lookups.list_rooms),
-        Command("check", (ROOM,), "what I need in a room, and how to get what is missing", lookups.check),
-        Command("list", (SOME_ROOM,), "who is waiting", lookups.list_pending),
-        Command("show", (REQUESTS,), "all about a request, and what each rule said", lookups.show),
-        Command(
-            "accept", (REQUESTS, MESSAGE), "accept requests: the applicants are invited", orders.answer(Verdict.ACCEPT)
-        ),
-        Command(
-            "reject",
-            (REQUESTS, REASON),
-            "reject requests; the applicants may knock again",
-            orders.answer(Verdict.REJECT),
-        ),
-        Command("ban", (REQUESTS, REASON), "ban the applicants", orders.answer(Verdict.BAN)),
-        Command("invite", (ROOM, ADDRESS), "invite an e-mail address or a phone number", orders.invite),
-        Command("invites", (ROOM,), "the third-party invites of a room", lookups.list_invites),
-        Command("revoke", (INVITES, REASON), "revoke third-party invites", orders.revoke),
-        Command("policy show", (ROOM, optional(REVISION)), "the policy in force, or an old one", lookups.policy_show),
-        Command("policy set", (ROOM, POLICY), "set another policy, as YAML on the lines below", orders.policy_set),
-        Command("policy revert", (ROOM, REVISION), "use an old policy again", orders.policy_revert),
-        Command("policy log", (ROOM,), "who changed the policy, and when", lookups.policy_log),
-        Command("test", (ROOM, USER, REASON), "what the policy would decide; nothing is done", lookups.test),
-        Command("log", (REQUEST_OR_USER,), "who decided what, when, by which rule", lookups.log),
-        Command("queue", (), "what is pending, due and failing", lookups.queue),
+        Command("help", (COMMAND,), help_),
+        Command("protect", (NEW_ROOM,), orders.protect),
+        Command("unprotect", (ROOM_TO_UNPROTECT,), orders.unprotect),
+        Command("rooms", (), lookups.list_rooms),
+        Command("check", (ROOM,), lookups.check),
+        Command("list", (SOME_ROOM,), lookups.list_pending),
+        Command("show", (REQUESTS,), lookups.show),
+        Command("accept", (REQUESTS, MESSAGE), orders.answer(Verdict.ACCEPT)),
+        Command("reject", (REQUESTS, REASON), orders.answer(Verdict.REJECT)),
+        Command("ban", (REQUESTS, REASON), orders.answer(Verdict.BAN)),
+        Command("invite", (ROOM, ADDRESS), orders.invite),
+        Command("invites", (ROOM,), lookups.list_invites),
+        Command("revoke", (INVITES, REASON), orders.revoke),
+        Command("policy show", (ROOM, optional(REVISION)), lookups.policy_show),
+        Command("policy set", (ROOM, POLICY), orders.policy_set),
+        Command("policy revert", (ROOM, REVISION), orders.policy_revert),
+        Command("policy log", (ROOM,), lookups.policy_log),
+        Command("test", (ROOM, USER, REASON), lookups.test),
+        Command("log", (REQUEST_OR_USER,), lookups.log),
+        Command("queue", (), lookups.queue),
     )
 }
 
@@ -139,17 +143,18 @@ async def hear(context: Context, message: Message) -> Handled:
     answer = await _not_heard(context, message) or await _obey(context, message, spoken)
 
     async def write(turn: Turn) -> None:
-        await bot_memberships.use(turn.tx, message.room_id, turn.now)
-        reply = answer if isinstance(answer, Said) else await answer(turn)
+        tx = turn.tx
+        await bot_memberships.use(tx, message.room_id, context.now())
+        reply = answer if isinstance(answer, Notice) else await answer(turn)
         if reply is TICK:
             await turn.plan(plan.tick(message.room_id, message.event_id))
-        elif isinstance(reply, Said):
+        elif isinstance(reply, Notice):
             await _reply(context, turn, message, reply)
 
     return write
 
 
-async def _reply(context: Context, turn: Turn, message: Message, reply: Said) -> None:
+async def _reply(context: Context, turn: Turn, message: Message, reply: Notice) -> None:
     occasion = f"reply:{message.event_id}"
     await saying.say(
         context,
@@ -194,7 +199,7 @@ async def _click(context: Context, message: Message, target: str, emoji: str) ->
     return write
 
 
-async def _not_heard(context: Context, message: Message) -> Said | None:
+async def _not_heard(context: Context, message: Message) -> Notice | None:
     """Why a message does not count, whatever it says; `None` where it does."""
     if await _is_doubtful(context, message):
         return notice("device.not_verified")
@@ -212,24 +217,26 @@ async def _obey(context: Context, message: Message, spoken: str) -> Answered:
     first, _, below = spoken.partition("\n")
     name, command, rest = find_command(first)
     if command is None:
-        return wording.unknown_command(name, nearest(name))
+        return unknown_command(name)
     call = Call(context, message, rest, below)
     try:
         values = await read_arguments(call, command.arguments)
-        return await command.run(call, *values)
+        said = await command.run(call, *values)
+        return as_notice(said) if isinstance(said, Words) else said
     except Misuse as misuse:
-        return _usage(command, str(misuse))
+        return _usage(command, misuse.said)
     except NotMeant as unknown:
         return unknown.said
     except Busy as busy:
-        return wording.busy(busy.why, round(busy.retry_after or 0))
+        return notice("not_now", why=busy.why, time=Duration(max(1, round(busy.retry_after or 0)) * 1000))
     except (Never, TooMany) as refusal:
-        return _refused(refusal)
+        return _refused(refusal, context.now())
 
 
-def _refused(refusal: Never | TooMany) -> Said:
+def _refused(refusal: Never | TooMany, now: int) -> Notice:
     if isinstance(refusal, TooMany):
-        return wording.too_many_questions(A_MINUTE, refusal.at)
+        wait = Duration(-(-max(1, refusal.at - now) // 1000) * 1000)
+        return notice("meant.too_many_questions", count=Number(A_MINUTE), time=wait)
     return refusals.failed(refusal.why)
 
 
@@ -242,6 +249,18 @@ def find_command(line: str) -> tuple[str, Command | None, str]:
         if len(parts) >= length and name in COMMANDS:
             return name, COMMANDS[name], line.split(maxsplit=length)[length].strip() if len(parts) > length else ""
     return (parts[0], None, "") if parts else ("help", COMMANDS["help"], "")
+
+
+def unknown_command(word: str) -> Notice:
+    """A word that is no command, or only the first of two."""
+    near = nearest(word)
+    commands = listed(Code(f"{PREFIXES[0]} {name}") for name in near)
+    if near and all(name.startswith(f"{word} ") for name in near):
+        return notice("meant.half_a_command", word=Code(f"{PREFIXES[0]} {word}"), commands=commands)
+    typed, help_command = Letters(word, NAME_LIMIT), Code(f"{PREFIXES[0]} help")
+    if near:
+        return notice("meant.nearly_a_command", word=typed, commands=commands, help=help_command)
+    return notice("meant.no_command", word=typed, help=help_command)
 
 
 def nearest(name: str) -> list[str]:

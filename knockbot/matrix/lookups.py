@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from knockbot.chat.catalogue import render
 from knockbot.config.values import Permission
-from knockbot.domain import wording
+from knockbot.domain import fitness, wording
 from knockbot.domain.model import Knock, Membership, Request
-from knockbot.domain.notices import below
-from knockbot.domain.reasons import in_words
+from knockbot.domain.notices import Notice, Room, below, notice
 from knockbot.domain.words import Said, Words, as_notice, lines
 from knockbot.errors import Never
 from knockbot.flow import checkup, names, rules, settle
@@ -32,10 +32,10 @@ async def list_rooms(call: Call) -> Words:
             waiting = pending[room.management_room, room.room_id]
             elsewhere = room.management_room if room.management_room != call.room else None
             rows.append(wording.room_row(room.label, room.room_id, waiting, room.trouble, elsewhere))
-            rows += await names.of_room(call.context, tx, room)
+            rows += map(render, await names.of_room(call.context, tx, room))
             if room.trouble != checkup.NOT_THERE:  # what it was like before counts no more
-                rows += [wording.CONCERNS[concern] for concern in room.concerns]
-        rows += [wording.CONCERNS[concern] for concern in await rooms.management_concerns(tx, call.room)]
+                rows += [render(fitness.told(concern)) for concern in room.concerns]
+        rows += [render(fitness.told(concern)) for concern in await rooms.management_concerns(tx, call.room)]
     return wording.room_list(rows)
 
 
@@ -88,7 +88,7 @@ async def queue(call: Call) -> Words:
     )
 
 
-async def check(call: Call, room: ProtectedRoom) -> Words:
+async def check(call: Call, room: ProtectedRoom) -> Notice:
     """What the bot has and needs in a room."""
     try:
         view = await call.context.outside.room(room.room_id)
@@ -98,9 +98,9 @@ async def check(call: Call, room: ProtectedRoom) -> Words:
                 *await names.of_room(call.context, tx, room),
                 *await names.of_policy(call.context, tx, room.room_id),
             ]
-        return lines([wording.checked(room.label, found), *dict.fromkeys(named)])
     except Never:
-        return wording.checked(room.label, wording.tick(False, "", in_words(checkup.NOT_THERE)))
+        found, named = checkup.NOT_IN_IT, []
+    return below(notice("room.called", room=Room(room.room_id, room.label)), found, *dict.fromkeys(named))
 
 
 async def policy_show(call: Call, room: ProtectedRoom, number: int | None) -> Said:
@@ -109,13 +109,13 @@ async def policy_show(call: Call, room: ProtectedRoom, number: int | None) -> Sa
         if number is None:
             found = await rules.written(call.context, tx, room.room_id)
             named = await names.of_policy(call.context, tx, room.room_id)
-            return lines([wording.policy_shown(room.label, found.source, found.text), *named])
+            return lines([wording.policy_shown(room.label, found.source, found.text), *map(render, named)])
         old = await policies.revision(tx, room.room_id, number)
         meant = await pins.at(tx, pins.of_revision(room.room_id, number))
     if old is None:
         return no_such_revision(room, number)
-    shown = wording.policy_shown(room.label, f"revision {old.revision} by {policies.named(old.author)}", old.text)
-    return lines([shown, *(wording.named_room(pin.name, pin.room_id) for pin in meant.values())])
+    shown = wording.policy_shown(room.label, f"revision {old.revision} by {old.author}", old.text)
+    return lines([shown, *(render(names.means(pin.name, pin.room_id, None)) for pin in meant.values())])
 
 
 async def policy_log(call: Call, room: ProtectedRoom) -> Words:

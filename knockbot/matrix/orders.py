@@ -11,9 +11,9 @@ from knockbot.domain import wording
 from knockbot.domain.ids import RoomReference
 from knockbot.domain.invites import Address
 from knockbot.domain.model import Request, Verdict, Wish
-from knockbot.domain.notices import Code, Notice, Numbered, Room, Stranger, below, notice
+from knockbot.domain.notices import Code, Foreign, Notice, Numbered, Room, Stranger, below, notice
 from knockbot.domain.words import NAME_LIMIT as SHOWN
-from knockbot.domain.words import NOTHING, Said, as_notice
+from knockbot.domain.words import as_notice
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Fault
 from knockbot.flow import entry, invites, issuing, journal, review, rulebook
@@ -69,7 +69,7 @@ async def revoke(call: Call, meant: Meant, reason: str) -> Answered:
     return await _said_of_each(call, meant, Verdict.REJECT, reason, invites.revoke, called="revoke")
 
 
-Take = Callable[[Turn, Wish, int], Awaitable[Said | None]]
+Take = Callable[[Turn, Wish, int], Awaitable[Notice | None]]
 """Carries a moderator's wish on one request out, or says why not."""
 
 
@@ -81,9 +81,9 @@ async def _said_of_each(
     Whom it hit is named where there were several, or where they went by a name.
     """
     wish = Wish(call.actor, verdict, call.cause, reason[:REASON_LIMIT])
-    refused: dict[int, Said | None] = {}
+    refused: dict[int, Notice | None] = {}
     for place, one in enumerate(meant.found):
-        refused[place] = one if isinstance(one, Said) else await review.objection(call.context, wish, one)
+        refused[place] = one if isinstance(one, Notice) else await review.objection(call.context, wish, one)
 
     async def take_each(turn: Turn) -> Reply:
         hit = []
@@ -92,9 +92,9 @@ async def _said_of_each(
                 refused[place] = await take(turn, wish, request.id)
                 hit += [request] if refused[place] is None else []
         unread = _numbers_unread(reason) if hit and _NUMBERS.fullmatch(reason) else None
-        named = wording.hit_by_answer(hit, called or verdict.value) if hit and (meant.told or unread) else NOTHING
-        said: list[Said | None] = [named or None, unread, *dict.fromkeys(refused.values())]
-        kept = [as_notice(one) for one in said if one is not None]
+        hits = hit if meant.told or unread else []
+        named = as_notice(wording.hit_by_answer(hit, called or verdict.value)) if hits else None
+        kept = [one for one in (named, unread, *dict.fromkeys(refused.values())) if one is not None]
         return below(*kept) if kept else TICK
 
     return take_each
@@ -144,11 +144,17 @@ async def _put_in_force(call: Call, change: rulebook.Change) -> Answered:
     try:
         sound = await rulebook.examined(call.context, change)
     except Fault as fault:
-        return wording.policy_refused(str(fault))
-    if isinstance(sound, Said):
+        return _refused(fault)
+    if isinstance(sound, Notice):
         return sound
 
     async def put_in_force(turn: Turn) -> Reply:
         return await rulebook.put_in_force(call.context, turn, sound)
 
     return put_in_force
+
+
+def _refused(fault: Fault) -> Notice:
+    """A mistake in a policy; the one in force stays. Faults are told in English, as the docs of policies are."""
+    said = str(fault)
+    return notice("policy.refused", fault=Foreign(said if said.endswith(("?", "!", ".")) else f"{said}."))

@@ -9,6 +9,7 @@ from itertools import islice
 from knockbot.documents.text import plain, without_marks
 from knockbot.domain import ids
 from knockbot.domain.model import Message
+from knockbot.domain.notices import Code, Notice, Number, brief, notice
 
 PREFIXES = ("!kb", "!knockbot")
 
@@ -94,7 +95,11 @@ _NEXT = re.compile(r"\s*,\s*|\s+(?=#)")
 
 
 class NotNumbers(Exception):
-    """Numbers that cannot be meant: a range from high to low, or far too many."""
+    """Numbers that cannot be meant, as `said` says: a range from high to low, or far too many."""
+
+    def __init__(self, said: Notice) -> None:
+        super().__init__(brief(said))
+        self.said = said
 
 
 def read_numbers(text: str) -> tuple[list[int], str]:
@@ -122,9 +127,9 @@ def _range(found: re.Match[str], most: int) -> range:
     first = int(found["first"])
     last = int(found["last"] or first)
     if last < first:
-        raise NotNumbers(f"{first}-{last} runs backwards; write {last}-{first}.")
+        raise NotNumbers(notice("ask.backwards", range=Code(f"{first}-{last}"), other=Code(f"{last}-{first}")))
     if last - first >= most:
-        raise NotNumbers(f"At most {MANY} requests at once.")
+        raise NotNumbers(notice("ask.too_many", most=Number(MANY)))
     return range(first, last + 1)
 
 

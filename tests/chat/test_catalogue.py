@@ -15,7 +15,9 @@ from knockbot.chat import catalogue
 from knockbot.chat.catalogue import RENDER, render
 from knockbot.chat.sentences import ALL, SENTENCES, Sentence
 from knockbot.domain import notices
+from knockbot.domain.invites import Fall
 from knockbot.domain.languages import Language
+from knockbot.domain.model import Verdict
 from knockbot.domain.notices import (
     Ago,
     Arg,
@@ -42,6 +44,8 @@ from knockbot.domain.notices import (
     because,
     notice,
 )
+from knockbot.domain.reasons import either, together
+from knockbot.domain.records import Detail, Recorded, told
 from knockbot.domain.words import Words
 from tests.domain.test_strangers import CLICKABLE, outside_of_code
 from tests.messages import TRANSLATED, translation, updated
@@ -276,6 +280,22 @@ def test_what_no_sentence_fits_is_told_by_its_code(said: Notice) -> None:
     sound(words)
 
 
+@pytest.mark.parametrize("kind", Recorded)
+def test_every_line_of_the_record_can_be_told(kind: Recorded) -> None:
+    detail = Detail(verdict=Verdict.ACCEPT, revision=3, reverts=1)
+    falls: list[Detail] = [Detail(**detail, fell=fall) for fall in Fall] if f"record.{kind}/left" in ALL else [detail]
+
+    for one in falls:
+        for language in Language:
+            said = Notice(told(kind, one).code, {n: a for n, a in told(kind, one).args.items() if n in _places(kind)})
+            assert "cannot be shown" not in render(said).plain
+            assert "nicht angezeigt" not in render(said, language).plain
+
+
+def _places(kind: Recorded) -> set[str]:
+    return {name for key, row in ALL.items() if key.split("/")[0] == f"record.{kind}" for name in row.args}
+
+
 # --- how it reads -------------------------------------------------------------------------------------------------
 
 GARDEN = Room("!garden:rose.example", "Garden")
@@ -315,8 +335,48 @@ SHOWN: list[tuple[Notice, str, str]] = [
     ),
 ]
 
+TOO_LOW = because("power.too_low", level=Level("0"), act=Term("kick"), needed=Level("50"))
+REASONED: list[tuple[Notice, str, str]] = [
+    (
+        notice("act.failed", why=TOO_LOW),
+        "That did not work: power level 0 is too low to kick; it takes level 50.",
+        "Das hat nicht geklappt: das Berechtigungslevel 0 reicht nicht für kick; nötig ist 50.",
+    ),
+    (  # the sentence around it goes on: the reason loses its full stop
+        notice("message.unreadable", user=BOB, why=because("unreadable.mail", user=BOB, why=TOO_LOW)),
+        (
+            "🔒 I cannot read this message of @bob:rose.example: a message of @bob:rose.example to my "
+            "device: power level 0 is too low to kick; it takes level 50. If it was for me, please type"
+            " it again. If that does not help, log out of your client and log in again, or use another "
+            "device."
+        ),
+        (
+            "🔒 Ich kann diese Nachricht von @bob:rose.example nicht lesen: eine Nachricht von "
+            "@bob:rose.example an mein Gerät: das Berechtigungslevel 0 reicht nicht für kick; nötig ist"
+            " 50. Wenn sie für mich war, gib sie bitte noch einmal ein. Wenn das nicht hilft, melde "
+            "deinen Client ab und wieder an, oder benutze ein anderes Gerät."
+        ),
+    ),
+    (  # findings have commas of their own
+        together(
+            [because("finding.no_avatar"), because("finding.user_is_not", values=either(["@a:x", "@b:x", "@c:x"]))]
+        ),
+        'user has no avatar; user is not "@\u2060a:\u2060x", "@\u2060b:\u2060x" or "@\u2060c:\u2060x"',
+        (
+            'Konto hat kein Profilbild; Benutzer-ID ist nicht "@\u2060a:\u2060x", "@\u2060b:\u2060x" oder '
+            '"@\u2060c:\u2060x"'
+        ),
+    ),
+    (
+        because("finding.reason_too_short", count=Number(1), least=Number(20)),
+        "reason has 1 character, fewer than 20",
+        "Begründung hat 1 Zeichen, weniger als 20",
+    ),
+    (because("foreign", words=Foreign("No.")), "No.", "No."),
+]
 
-@pytest.mark.parametrize(("said", "english", "german"), SHOWN)
+
+@pytest.mark.parametrize(("said", "english", "german"), [*SHOWN, *REASONED])
 def test_a_notice_reads_as_people_write(said: Notice, english: str, german: str) -> None:
     assert (render(said, Language.EN).plain, render(said, Language.DE).plain) == (english, german)
 

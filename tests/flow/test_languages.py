@@ -8,7 +8,7 @@ from knockbot.domain.languages import Language
 from knockbot.flow import rules
 from tests.flow.house import GARDEN, House, housed
 from tests.flow.test_rulebook import set_policy
-from tests.flow.world import ALICE, BOT
+from tests.flow.world import ALICE, ANA, BOT
 
 ENGLISH, GERMAN = "I know no identity server", "Ich kenne keinen Identitätsserver"
 SHED = "!shed:tulip.example"
@@ -66,3 +66,87 @@ async def test_a_language_that_the_bot_does_not_speak_is_refused(house: House) -
     reply = await set_policy(house, "language: fr")
 
     assert reply == 'Policy not changed: line 1: language: unknown word "fr"; known: en, de.'
+
+
+# --- in a German room ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def german(house: House) -> House:
+    await set_policy(house, "language: de")
+    return house
+
+
+async def reply(house: House, command: str) -> str:
+    house.tell(command)
+    await house.live()
+    return house.spoken()[-1]
+
+
+async def test_why_the_bot_may_not_act_is_said_in_german(german: House) -> None:
+    german.world.set_levels(GARDEN, users={ALICE: 100, BOT: 0})
+    german.world.knock(GARDEN, ANA)
+    await german.live()
+
+    assert (
+        "Das kann ich nicht beantworten: das Berechtigungslevel 0 reicht nicht für invite; nötig ist 50. "
+        f"Bitte gib {BOT} in Garden ein höheres Berechtigungslevel."
+    ) in german.card().text
+    assert (await reply(german, "accept 1")).startswith(
+        "Mir fehlt in Garden die Berechtigung dafür: das Berechtigungslevel 0 reicht nicht für invite; nötig ist 50."
+    )
+
+
+async def test_what_the_homeserver_says_is_put_into_a_german_sentence(german: House) -> None:
+    german.world.aliases.clear()
+
+    assert await reply(german, "protect #nowhere:tulip.example") == (
+        "Ich kann #nowhere:tulip.example nicht finden: kein Raum hat diesen Alias."
+    )
+
+
+async def test_what_a_room_has_and_lacks_is_told_in_german(german: House) -> None:
+    german.world.set_levels(GARDEN, users={ALICE: 100, BOT: 10}, invite=10)
+
+    await german.live()  # it tells of its own accord what is missing
+
+    assert (await reply(german, f"check {GARDEN}")).split("\n") == [
+        "Garden:",
+        "✅ man kann eine Beitrittsanfrage stellen (Beitrittsregel „knock“)",
+        "✅ ich darf invite (nötig ist das Berechtigungslevel 10, meins ist 10)",
+        f"❌ ich darf nicht kick: Gib {BOT} dort das Berechtigungslevel 50, es ist 10",
+        f"❌ ich darf nicht ban: Gib {BOT} dort das Berechtigungslevel 50, es ist 10",
+    ]
+
+
+async def test_what_makes_a_room_unfit_and_that_it_is_fit_again_is_told_in_german(german: House) -> None:
+    await german.look_everywhere()
+    for rule, told in (("public", "Alle können beitreten, ohne zu fragen"), ("knock", "Garden ist wieder in Ordnung")):
+        german.world.rooms[GARDEN].join_rule = rule
+        german.world.state_changed(GARDEN, "m.room.join_rules")
+        await german.live()
+        assert told in german.spoken()[-1]
+
+
+@pytest.mark.parametrize(
+    ("policy", "told"),
+    [
+        ("language: de\nannounce: none", "✅ Revision 2 der Policy von Garden gilt jetzt: 0 Regeln, vorher 0."),
+        ("language: de\notherwise: nothing", "Policy nicht geändert: line 2: otherwise: "),
+        (
+            "rules:\n- when: {member_of: '#nowhere:tulip.example'}\n  then: accept\n",
+            "Policy nicht geändert: line 2: rule #1: when.member_of nennt #nowhere:tulip.example. Dort kann nur",
+        ),
+    ],
+)
+async def test_what_becomes_of_a_policy_is_told_in_german(german: House, policy: str, told: str) -> None:
+    assert (await set_policy(german, policy)).startswith(told)
+
+
+async def test_help_and_how_a_command_is_written_are_told_in_english(german: House) -> None:
+    assert await reply(german, "invite carla") == (
+        "Whom? Give an e-mail address, or a phone number with its country code (+49 …). "
+        "Usage: !kb invite ROOM ADDRESS [name]. For example: !kb invite #garden:example.org carla@example.net"
+    )
+    assert (await reply(german, "help")).startswith("I answer join requests (knocks)")
+    assert (await reply(german, "acept 5")).startswith("Einen Befehl acept gibt es nicht. Meintest du !kb accept?")

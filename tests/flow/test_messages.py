@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from knockbot.demo.people import until
+from knockbot.domain.notices import Room, notice
 from knockbot.domain.reasons import foreign
-from knockbot.domain.words import words
 from knockbot.errors import Later
 from knockbot.flow import saying
 from knockbot.flow.ports import LOCKED, NoCipher
@@ -192,10 +192,12 @@ async def test_a_process_that_dies_while_it_sends_leaves_no_second_card(house: H
 async def test_what_is_said_on_the_same_occasion_is_said_once(house: House) -> None:
     for _ in range(3):
         async with house.context.turn() as turn:
-            await saying.say(house.context, turn, Audience(MODS), "an occasion", words("Something happened."))
+            await saying.say(
+                house.context, turn, Audience(MODS), "an occasion", notice("act.unblocked", room=Room(GARDEN, "Garden"))
+            )
         await house.live()
 
-    assert house.spoken() == ["Something happened."]
+    assert house.spoken() == ["✅ I can act in Garden again. Pending actions run now."]
 
 
 class Lost:
@@ -213,7 +215,7 @@ class Lost:
 async def test_what_was_locked_when_encryption_was_allowed_waits_once_it_is_not(house: House) -> None:
     house.furnish(cipher=Lost())
     async with house.context.turn() as turn:
-        await saying.say(house.context, turn, Audience(MODS), "before", words("Something happened."))
+        await saying.say(house.context, turn, Audience(MODS), "before", notice("late"))
     house.furnish(cipher=NoCipher())
     await house.live()
 

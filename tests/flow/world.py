@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from knockbot.domain.acl import ServerAcl, server_acl
 from knockbot.domain.invites import StoredInvite, spoken
 from knockbot.domain.model import IdentityKey, MemberChange, Membership, Reaction, RoomView, ThirdPartyChange
+from knockbot.domain.notices import because
 from knockbot.domain.power import Powers, powers
 from knockbot.domain.reasons import foreign
 from knockbot.domain.upgrades import Tombstone
@@ -437,7 +438,7 @@ class AsBot:
 
         def look() -> tuple[str, tuple[str, ...]]:
             if alias not in self.world.aliases:
-                raise Never(foreign("no room has that alias."), code="M_NOT_FOUND")
+                raise Never(because("homeserver.no_alias"), code="M_NOT_FOUND")
             return self.world.aliases[alias], (HOME,)
 
         return await self._call(look, "resolve", alias)

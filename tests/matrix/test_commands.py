@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from knockbot.chat.catalogue import render
 from knockbot.domain.invites import Address
 from knockbot.domain.model import Decision, IdentityKey, Knock, Message, Miss, State, ThirdPartyInvite, Verdict
-from knockbot.domain.notices import decoded
+from knockbot.domain.notices import decoded, notice
 from knockbot.domain.reasons import foreign
-from knockbot.domain.words import Words, words
+from knockbot.domain.words import Words
 from knockbot.flow import invites, saying, settle
 from knockbot.flow.saying import Audience
 from knockbot.matrix.cards import message
@@ -211,7 +211,7 @@ async def test_a_command_that_comes_an_hour_late_is_not_run(on: Bench, ear: Ear)
 async def test_a_command_heard_twice_is_answered_once(on: Bench, ear: Ear) -> None:
     event_id = await ear.hear("!kb help")
     async with on.context.turn() as turn:
-        await saying.say(on.context, turn, Audience(MODS), f"reply:{event_id}", words("again"))
+        await saying.say(on.context, turn, Audience(MODS), f"reply:{event_id}", notice("late"))
 
     [reply] = await ear.replies(event_id)
     assert reply is not None
