@@ -246,12 +246,13 @@ class Pseudo:
 
 @pytest.mark.parametrize("key", ALL)
 def test_whoever_writes_what_breaks_no_sentence_in_any_language(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = HOSTILE if key in SENTENCES else HOSTILE[::4]  # an argument is shown alike in every sentence
     for language in Language:
-        for text in HOSTILE:
+        for text in texts:
             for said in filled(key, ALL[key], text):
                 sound(render(said, language))
     monkeypatch.setattr(catalogue, "translations", lambda _: Pseudo())
-    for text in HOSTILE:
+    for text in texts:
         for said in filled(key, ALL[key], text):
             words = render(said)
             sound(words)
