@@ -35,7 +35,19 @@ from knockbot.engine.backoff import backoff
 from knockbot.engine.inbox import Inbox
 from knockbot.engine.turn import Handled, Handler, Turn
 from knockbot.errors import ActionError, Fault, Later, Never, Unavailable
-from knockbot.flow import configured, entry, intake, invites, issuing, names, redacting, sealed, successors, upgrading
+from knockbot.flow import (
+    configured,
+    consequences,
+    entry,
+    intake,
+    invites,
+    issuing,
+    names,
+    redacting,
+    sealed,
+    successors,
+    upgrading,
+)
 from knockbot.flow.arriving import Reader
 from knockbot.flow.context import Context, LiveSettings
 from knockbot.flow.ports import Cipher, NoCipher
@@ -52,7 +64,7 @@ from knockbot.matrix.identity import IdentityServers
 from knockbot.matrix.keyring import Keyring
 from knockbot.matrix.memory import Memory
 from knockbot.matrix.visitors import Visitors
-from knockbot.store import effects, encryption, inbox, processes, restores, rooms
+from knockbot.store import effects, encryption, inbox, messages, processes, restores, rooms
 from knockbot.store.db import Database, Unusable, opened
 from knockbot.web.metrics import Metrics
 
@@ -220,7 +232,7 @@ async def _room_changed(context: Context, change: RoomChange) -> Handled:
 
 async def _echoed(_: Context, heard: Echo) -> Handled:
     async def write(turn: Turn) -> None:
-        await effects.echoed(turn.tx, heard.effect_key, heard.event_id)
+        await consequences.echoed(turn, heard.effect_key, heard.event_id)
 
     return write
 
@@ -296,6 +308,8 @@ async def _look_around(context: Context, account: Account) -> None:
         await _look_at_all(context)
         async with context.db.tx() as tx:
             await inbox.forget_old(tx, now())
+            await effects.forget_ended(tx, now() - effects.KEPT)
+            await messages.forget_old(tx, now() - messages.KEPT)
             await issuing.forget(tx, now(), context.settings.issuing.keep_addresses)
         await entry.leave_unused(context)
         await asyncio.sleep(ROUNDS)

@@ -437,6 +437,8 @@ class Request:
     knock here as well."""
     reason_length: int | None = None
     """How many characters the reason had, where it was cut when the request was settled."""
+    inviter_banned: bool = False
+    """For a third-party invite: whether its inviter was banned with it."""
 
     @property
     def knock(self) -> Knock:

@@ -19,7 +19,7 @@ from knockbot.errors import Never
 from knockbot.flow import authority, invites, issuing, notify, review, saying, settle, upgrading
 from knockbot.flow.context import Context
 from knockbot.flow.saying import Audience, Urgency
-from knockbot.store import bot_memberships, cards, requests
+from knockbot.store import bot_memberships, cards, effects, messages, requests
 from knockbot.store.db import Tx
 
 
@@ -99,6 +99,8 @@ async def _acted(context: Context, turn: Turn, effect: Effect, came: Outcome) ->
 
 async def _inviter_banned(turn: Turn, request: Request, came: Outcome) -> None:
     """The record of an invite, and its card, say that its inviter went with it."""
+    if isinstance(came, Done):
+        await requests.inviter_banned(turn.tx, request.id)
     if isinstance(came, Done) and request.answer is not None:
         await settle.record(turn, request, request.answer.by, Recorded.INVITER_BANNED)
         if request.card_id is not None:
@@ -198,7 +200,8 @@ async def _not_planted(context: Context, turn: Turn, effect: Effect, error: Neve
 async def _card_edited(_: Context, turn: Turn, effect: Effect, came: Outcome) -> None:
     if not isinstance(came, Done) or effect.card_id is None:
         return
-    await _note_shown(turn.tx, effect.card_id, came)
+    await cards.shows(turn.tx, effect.card_id, came.digest)
+    await _note_shown(turn, effect, came)
     if came.offers is not None:
         await _offer(turn, effect.card_id, came.offers)
 
@@ -206,8 +209,8 @@ async def _card_edited(_: Context, turn: Turn, effect: Effect, came: Outcome) ->
 async def _card_posted(_: Context, turn: Turn, effect: Effect, came: Outcome) -> None:
     if not isinstance(came, Done) or effect.card_id is None or came.event_id is None:
         return
-    await _note_shown(turn.tx, effect.card_id, came)
-    await cards.posted(turn.tx, effect.card_id, came.event_id)
+    await cards.posted(turn.tx, effect.card_id, came.event_id, came.digest)
+    await _note_shown(turn, effect, came)
     await _offer(turn, effect.card_id, came.offers or ())
     # What changed while the card was on its way found no card to edit; have it edited now.
     for request in await requests.on_card(turn.tx, effect.card_id):
@@ -215,10 +218,10 @@ async def _card_posted(_: Context, turn: Turn, effect: Effect, came: Outcome) ->
             await settle.refresh(turn, effect.card_id)
 
 
-async def _note_shown(tx: Tx, card_id: int, came: Done) -> None:
-    await cards.shows(tx, card_id, came.digest)
+async def _note_shown(turn: Turn, effect: Effect, came: Done) -> None:
+    await _sent(turn, effect, came.event_id)
     for request_id, event_id in (came.shown or {}).items():
-        await requests.shown(tx, request_id, event_id)
+        await requests.shown(turn.tx, request_id, event_id)
 
 
 async def _offer(turn: Turn, card_id: int, offers: tuple[Verdict, ...]) -> None:
@@ -234,8 +237,50 @@ async def _met(context: Context, turn: Turn, _: Effect, came: Outcome) -> None:
         await saying.say(context, turn, Audience(came.room_id), f"meet:{came.room_id}", said)
 
 
-async def _asked(_: Context, turn: Turn, effect: Effect, came: Outcome) -> None:
+async def _sent(turn: Turn, effect: Effect, event_id: str | None) -> None:
+    """A message is there; whoever replies to it means what it is about."""
+    if event_id is not None:
+        about = {"card_id": effect.card_id, "request_id": effect.request_id}
+        await messages.sent(turn.tx, effect.room_id, event_id, turn.now, **about)
+
+
+async def echoed(turn: Turn, key: str, event_id: str) -> None:
+    """The bot's own message came back: whatever the attempt's answer was, it got through."""
+    effect = await effects.echoed(turn.tx, key, event_id)
+    if effect is None:
+        return
+    if effect.act is Act.REACT:
+        await _offer_stands(turn.tx, effect, event_id)
+    else:
+        await _sent(turn, effect, event_id)
+
+
+async def _reacted(_: Context, turn: Turn, effect: Effect, came: Outcome) -> None:
+    """A card offers an answer, or cannot any more, since it takes no clicks."""
+    if isinstance(came, Overtaken):
+        await _not_offered(turn.tx, effect)
+    elif came.event_id is not None:
+        await _offer_stands(turn.tx, effect, came.event_id)
+
+
+async def _reaction_refused(_: Context, turn: Turn, effect: Effect, __: Never) -> None:
+    await _not_offered(turn.tx, effect)
+
+
+async def _offer_stands(tx: Tx, effect: Effect, reaction: str) -> None:
+    if effect.card_id is not None:
+        await cards.offered(tx, effect.card_id, effect.content["emoji"], reaction)
+
+
+async def _not_offered(tx: Tx, effect: Effect) -> None:
+    if effect.card_id is not None:
+        await cards.offer_no_more(tx, effect.card_id, effect.content["emoji"])
+
+
+async def _said(_: Context, turn: Turn, effect: Effect, came: Outcome) -> None:
     """A line that asks something is there: from now on it can be answered by a click."""
+    if isinstance(came, Done):
+        await _sent(turn, effect, came.event_id)
     if "asks" in effect.content and isinstance(came, Done) and came.event_id is not None:
         await upgrading.asked(turn, effect.content["asks"], effect.room_id, came.event_id)
 
@@ -253,7 +298,8 @@ AFTER: Mapping[Act, Consequence] = {
     Act.POST_CARD: _card_posted,
     Act.EDIT_CARD: _card_edited,
     Act.MEET: _met,
-    Act.SAY: _asked,
+    Act.REACT: _reacted,
+    Act.SAY: _said,
 }
 """What follows of an act that was done or overtaken; of the others, nothing does."""
 
@@ -263,5 +309,6 @@ REFUSED: Mapping[Act, Callable[[Context, Turn, Effect, Never], Awaitable[None]]]
     Act.BAN: _act_refused,
     Act.REVOKE: _act_refused,
     Act.PLANT: _not_planted,
+    Act.REACT: _reaction_refused,
 }
 """What follows of a refusal; a card or a line that cannot be sent has nowhere else to be told."""

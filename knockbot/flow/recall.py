@@ -22,7 +22,7 @@ from knockbot.errors import Never
 from knockbot.flow import saying, settle
 from knockbot.flow.context import Context, log
 from knockbot.flow.saying import Audience, Urgency
-from knockbot.store import cards, effects, processes, requests, restores, rooms
+from knockbot.store import cards, effects, messages, processes, requests, restores, rooms
 from knockbot.store.db import Tx
 from knockbot.times import MINUTE
 
@@ -121,7 +121,7 @@ async def _recall_room(context: Context, memory: Memory, room_id: str, since: in
     if said:
         await _take_in(context, memory, room_id, [one for one in said if one.key])
     async with context.db.tx() as tx:
-        return any([not one.key and not await effects.is_result(tx, one.event_id) for one in said])
+        return any([not one.key and not await messages.is_ours(tx, one.event_id) for one in said])
 
 
 async def _take_in(context: Context, memory: Memory, room_id: str, said: Sequence[Said]) -> None:
@@ -162,7 +162,9 @@ async def _note(tx: Tx, room_id: str, message: Said) -> None:
     """This was said, and need not be again; an edit takes the number after those that were used."""
     edit = EDIT.fullmatch(message.key)
     if edit is None:
-        await effects.said(tx, message.key, room_id, message.event_id, message.at)
+        await effects.said(tx, message.key, message.event_id)
+        await messages.once(tx, message.key, message.at)
+        await messages.sent(tx, room_id, message.event_id, message.at)
     else:
         await cards.counted_edits(tx, int(edit[1]), int(edit[2]))
 

@@ -10,7 +10,7 @@ from knockbot.domain.upgrades import Stage
 from knockbot.engine.turn import Handled, Turn
 from knockbot.flow import invites, settle
 from knockbot.flow.context import Context
-from knockbot.store import cards, effects, requests, room_upgrades
+from knockbot.store import cards, messages, requests, room_upgrades
 from knockbot.store.cards import Card
 
 
@@ -60,6 +60,6 @@ async def forget_words(turn: Turn, request: Request) -> None:
     if not await requests.forget_words(turn.tx, request.id) or request.card_id is None:
         return
     card = await cards.get(turn.tx, request.card_id)
-    said = await effects.said_on(turn.tx, card.id)
-    await turn.plan(*(plan.redact(card.management_room, card.id, event_id) for event_id in said))
+    said = await messages.of_card(turn.tx, card.id)
+    await turn.plan(*(plan.redact(card.management_room, card.id, one.event_id) for one in said))
     await post_anew(turn, card)

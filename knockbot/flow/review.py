@@ -21,9 +21,9 @@ from knockbot.errors import ActionError, Never
 from knockbot.flow import hints, invites, journal, place, refusals, saying, settle
 from knockbot.flow.context import Context
 from knockbot.flow.rooms import is_denied, is_in, is_joined
-from knockbot.flow.saying import Audience
+from knockbot.flow.saying import Audience, Marks
 from knockbot.flow.standings import Standing
-from knockbot.store import cards, inbox, requests, room_upgrades, rooms
+from knockbot.store import cards, inbox, messages, requests, room_upgrades, rooms
 from knockbot.store.db import Tx
 from knockbot.times import DAY, MINUTE
 
@@ -127,10 +127,10 @@ async def _could_see(tx: Tx, wish: Wish, request: Request) -> bool:
     said = await inbox.came(tx, wish.cause)
     if said is None or request.shown_event_id not in {None, request.event_id}:
         return False  # found by a look: nobody can tell whether it was before or after
-    edit = await cards.last_change(tx, request.card_id) if request.card_id is not None else None
+    edit = await messages.last_of_card(tx, request.card_id) if request.card_id is not None else None
     if edit is None:
         return said.at > request.changed_at
-    edit_came = await inbox.came(tx, edit.event_id) if edit.event_id is not None else None
+    edit_came = await inbox.came(tx, edit.event_id)
     if edit_came is not None:
         return said.order > edit_came.order
     return said.at > max(request.changed_at, edit.at + OVERDUE)  # the homeserver forgot to tell of the edit
@@ -171,14 +171,18 @@ async def clicked(context: Context, reaction: Reaction) -> Write[None] | None:
         refusal = refusals.failed(error.why)
 
     async def write(turn: Turn) -> None:
-        if refusal is not None:
-            occasion = f"refused:{request.id}:{reaction.sender}:{verdict}"  # said once, however often they click
-        else:
-            occasion = f"reply:{reaction.event_id}"
+        # A refusal is said once, however often they click.
+        refused = f"refused:{request.id}:{reaction.sender}:{verdict}" if refusal is not None else None
         why = refusal if refusal is not None else await take(context, turn, wish, request.id)
         if why is not None:
             await saying.say(
-                context, turn, Audience(reaction.room_id, about=request), occasion, why, reply_to=reaction.target
+                context,
+                turn,
+                Audience(reaction.room_id, about=request),
+                refused or f"reply:{reaction.event_id}",
+                why,
+                reply_to=reaction.target,
+                marks=Marks(once=refused is not None),
             )
 
     return write

@@ -17,7 +17,7 @@ from knockbot.engine.turn import Turn
 from knockbot.flow import journal, place, rules
 from knockbot.flow.context import Context, log
 from knockbot.flow.ports import IN_CLEAR
-from knockbot.store import rooms
+from knockbot.store import messages, rooms
 from knockbot.store.db import Tx
 
 
@@ -57,6 +57,8 @@ class Marks:
     (`flow/successors.py`), if it is that."""
     in_clear: bool = False
     """Nothing else is said in an encrypted room while encryption is not allowed."""
+    once: bool = False
+    """The occasion can come again, and then nothing is said."""
 
 
 UNMARKED: Final = Marks()
@@ -73,7 +75,7 @@ async def say(
     reply_to: str | None = None,
     marks: Marks = UNMARKED,
 ) -> None:
-    """Plan to say something once per occasion."""
+    """Plan to say something, once per occasion that does not come again; one that does is marked so."""
     content = {
         "notice": encoded(said),
         "language": await _language(context, turn.tx, to, said),
@@ -86,7 +88,10 @@ async def say(
     # What follows of it once it is said is read where nothing is unlocked (`consequences.py`).
     locked = {**context.cipher.lock(content), **({"asks": list(marks.asks)} if marks.asks is not None else {})}
     locked |= {IN_CLEAR: True} if marks.in_clear else {}
-    await turn.plan(plan.say(to.room_id, occasion, locked, to.about.id if to.about else None))
+    effect = plan.say(to.room_id, occasion, locked, to.about.id if to.about else None)
+    await turn.plan(effect)
+    if marks.once:
+        await messages.once(turn.tx, effect.key, turn.now)
 
 
 async def _language(context: Context, tx: Tx, to: Audience, said: Notice) -> Language:

@@ -181,15 +181,18 @@ async def offer(turn: Turn, card_id: int, verdicts: Iterable[Verdict], *, named:
     card = await cards.get(turn.tx, card_id)
     if card.event_id is None:
         return
-    there = await effects.offers_on(turn.tx, card_id)
-    changes = []
+    there = await cards.offers_on(turn.tx, card_id)
+    changes, offered = [], []
     wanted = {EMOJI[verdict] for verdict in verdicts}
     for emoji in EMOJI.values():
-        now = there.get(emoji, effects.Offer(None, 0))
-        if emoji in wanted and now.standing is None:
+        now = there.get(emoji, cards.Offer(emoji, None, 0))
+        if emoji in wanted and now.reaction is None:
             changes.append(plan.react(card.management_room, card_id, card.event_id, emoji, now.turns))
-        elif emoji not in wanted and now.standing:
-            changes.append(plan.unreact(card.management_room, card_id, now.standing, emoji))
+            offered.append(emoji)
+        elif emoji not in wanted and now.reaction:
+            changes.append(plan.unreact(card.management_room, card_id, now.reaction, emoji))
+            await cards.offer_no_more(turn.tx, card_id, emoji)
+    await cards.offer(turn.tx, card_id, offered)
     await turn.plan(*changes)
     if changes and not named:
         await refresh(turn, card_id)

@@ -36,7 +36,7 @@ from knockbot.matrix.events import EFFECT_KEY, is_event_id, mapping
 from knockbot.matrix.facts import THIRD_PARTY_INVITE, fits_a_path
 from knockbot.matrix.homeserver import Homeserver
 from knockbot.matrix.keyring import Keyring
-from knockbot.store import cards, effects, encryption, requests, rooms
+from knockbot.store import cards, effects, encryption, messages, requests, rooms
 from knockbot.store.effects import Claimed
 from knockbot.times import DAY, MINUTE
 
@@ -364,7 +364,7 @@ async def edit_card(hand: Hand, claimed: Claimed) -> Outcome:
     there = {request.id: request.event_id for request in shown}
     if card.digest == digest(new) and not claimed.tried_before:
         async with hand.context.db.tx() as tx:
-            last = await cards.last_change(tx, card.id)
+            last = await messages.last_of_card(tx, card.id)
         return Done(last.event_id if last else None, offers=offers, shown=there, digest=card.digest)
     async with hand.context.db.tx() as tx:
         await cards.shows(tx, card.id, None)  # until it is known what became of this
@@ -410,7 +410,7 @@ async def _about(hand: Hand, claimed: Claimed) -> tuple[list[Request], str, tupl
         around = Around(
             hidden=policy.reasons is Reasons.HIDDEN,
             earlier=await requests.settled_before(tx, newest) if newest.kind is Kind.KNOCK else None,
-            inviter_banned=newest.invite is not None and await effects.was_done(tx, newest, Act.BAN),
+            inviter_banned=newest.inviter_banned,
         )
         return shown, await settle.label_of(tx, newest.room_id), policy.call, around
 

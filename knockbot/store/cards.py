@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from knockbot.store.db import Tx, for_update
@@ -50,8 +51,8 @@ async def by_event(tx: Tx, management_room: str, event_id: str) -> Card | None:
 async def edited_by(tx: Tx, management_room: str, event_id: str) -> Card | None:
     """The card of which this message of the bot is an edit."""
     row = await tx.fetchrow(
-        f"{_CARD.select} WHERE id = (SELECT card_id FROM effects "
-        "WHERE result = $1 AND room_id = $2 AND act = 'edit_card' ORDER BY id LIMIT 1)",
+        f"{_CARD.select} WHERE id = (SELECT card_id FROM messages WHERE event_id = $1 AND room_id = $2) "
+        "AND event_id <> $1",
         event_id,
         management_room,
     )
@@ -63,9 +64,9 @@ async def pointed_at(tx: Tx, management_room: str, event_id: str) -> Card | None
     return await by_event(tx, management_room, event_id) or await edited_by(tx, management_room, event_id)
 
 
-async def posted(tx: Tx, card_id: int, event_id: str) -> None:
-    """The card stands in the room as this event."""
-    await tx.execute("UPDATE cards SET event_id = $2 WHERE id = $1", card_id, event_id)
+async def posted(tx: Tx, card_id: int, event_id: str, digest: str | None = None) -> None:
+    """The card stands in the room as this event, and shows what this digest is of."""
+    await tx.execute("UPDATE cards SET event_id = $2, digest = $3 WHERE id = $1", card_id, event_id, digest)
 
 
 async def shows(tx: Tx, card_id: int, digest: str | None) -> None:
@@ -86,24 +87,48 @@ async def calls(tx: Tx, card_id: int, now: int, since: int) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """The message by which a card came to show what it shows, and when it was sent."""
+class Offer:
+    """An answer that a card offers by a reaction of the bot, or has offered; and how often it was taken away."""
 
-    event_id: str | None
-    at: int
+    emoji: str
+    reaction: str | None
+    """The reaction while it stands, or is about to; empty until it is known."""
+    turns: int
 
 
-_SHOWN = Row(Shown, "effects", event_id="result", at="ended_at")
+_OFFER = Row(Offer, "offers")
 
 
-async def last_change(tx: Tx, card_id: int) -> Shown | None:
-    """How a card last came to show something else; none if it was never posted."""
-    row = await tx.fetchrow(
-        f"{_SHOWN.select} WHERE card_id = $1 AND act IN ('post_card', 'edit_card') "
-        "AND state = 'done' ORDER BY ended_at DESC, id DESC LIMIT 1",
-        card_id,
+async def offers_on(tx: Tx, card_id: int) -> dict[str, Offer]:
+    """Which answers a card offers, has offered, or is about to, by emoji."""
+    rows = await tx.fetch(f"{_OFFER.select} WHERE card_id = $1", card_id)
+    return {offer.emoji: offer for offer in _OFFER.all(rows)}
+
+
+async def offer(tx: Tx, card_id: int, emojis: Sequence[str]) -> None:
+    """A card is to offer these answers from now on."""
+    if emojis:
+        values = ", ".join(f"($1, {place}, '')" for place in (f"${n}" for n in range(2, len(emojis) + 2)))
+        await tx.execute(
+            f"INSERT INTO offers (card_id, emoji, reaction) VALUES {values} "
+            "ON CONFLICT (card_id, emoji) DO UPDATE SET reaction = ''",
+            card_id,
+            *emojis,
+        )
+
+
+async def offered(tx: Tx, card_id: int, emoji: str, reaction: str) -> None:
+    """The reaction by which a card offers an answer, if it still is to."""
+    await tx.execute(
+        "UPDATE offers SET reaction = $3 WHERE card_id = $1 AND emoji = $2 AND reaction = ''", card_id, emoji, reaction
     )
-    return _SHOWN.maybe(row)
+
+
+async def offer_no_more(tx: Tx, card_id: int, emoji: str) -> None:
+    """A card is not to offer this answer any more."""
+    await tx.execute(
+        "UPDATE offers SET reaction = NULL, turns = turns + 1 WHERE card_id = $1 AND emoji = $2", card_id, emoji
+    )
 
 
 async def move_over(tx: Tx, card_id: int, room_id: str) -> None:

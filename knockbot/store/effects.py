@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import asyncpg
 
-from knockbot.domain.model import Act, Effect, Request
+from knockbot.domain.model import Act, Effect
 from knockbot.domain.notices import Notice, because, dumps
-from knockbot.store.db import Database, Tx, for_update, listed
+from knockbot.store.db import Database, Tx, for_update, listed, portions
 from knockbot.store.rows import Column, Row
+from knockbot.times import DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +50,15 @@ async def add(tx: Tx, effects: Iterable[Effect], now: int, *, due_at: int | None
     One that needs a server which is silent just now waits with the others until that is asked again.
     """
     for effect in effects:
+        await _note_planned(tx, effect, now)
         waits = effect.server is not None
         silent_until = await _silent_until(tx, effect.server or "") if waits else 0
         await tx.execute(
             "INSERT INTO effects (key, act, room_id, lane, request_id, card_id, user_id, server, event_id, "
-            "content_json, state, created_at, due_at) "
-            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'due', $11, $12) "
+            "content_json, state, created_at, due_at, place, yields_to) "
+            "SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'due', $11, $12, "
+            "CASE WHEN $8 IN (SELECT server FROM servers) THEN 'away' ELSE $13 END, $14 "
+            "WHERE NOT EXISTS (SELECT 1 FROM occasions WHERE key = $1) "
             "ON CONFLICT (key) DO NOTHING",
             effect.key,
             effect.act,
@@ -66,7 +72,21 @@ async def add(tx: Tx, effects: Iterable[Effect], now: int, *, due_at: int | None
             json.dumps(effect.content),
             now,
             max(now if due_at is None else due_at, silent_until),
+            _place(effect),
+            _yields_to(effect),
         )
+
+
+def _place(effect: Effect) -> str:
+    """What kind of place it takes, if its server is none that is known to answer."""
+    if effect.act in (Act.JOIN, Act.LEAVE):
+        return effect.act.value
+    return "strange" if effect.server is not None else "here"
+
+
+def _yields_to(effect: Effect) -> str | None:
+    """The lane that goes first: in a room what needs no other server."""
+    return effect.lane.removesuffix(" away") + " home" if effect.lane.endswith(" away") else None
 
 
 async def _silent_until(tx: Tx, server: str) -> int:
@@ -77,15 +97,11 @@ async def _silent_until(tx: Tx, server: str) -> int:
     return int(due_at or 0)
 
 
-_TELLS = "act = 'write'"
-"""What tells applicants of other servers that they were rejected."""
-
-
 async def told_since(tx: Tx, user_id: str, since: int) -> tuple[int, int]:
     """How often this applicant, and how often anybody, was to be told that they were rejected since a moment."""
     row = await tx.fetchrow(
         "SELECT coalesce(sum(CASE WHEN user_id = $1 THEN 1 ELSE 0 END), 0) AS theirs, count(*) AS all_of_them "
-        f"FROM effects WHERE {_TELLS} AND created_at > $2",
+        "FROM letters WHERE at > $2",
         user_id,
         since,
     )
@@ -105,16 +121,6 @@ async def is_running(tx: Tx, request_id: int, *, besides: str = "") -> bool:
     )
 
 
-async def said_on(tx: Tx, card_id: int) -> list[str]:
-    """The messages that a card consists of: the card and its edits."""
-    rows = await tx.fetch(
-        "SELECT result FROM effects WHERE card_id = $1 AND act IN ('post_card', 'edit_card') AND result IS NOT NULL "
-        "ORDER BY id",
-        card_id,
-    )
-    return [row["result"] for row in rows]
-
-
 async def claim(db: Database, now: int, limit: int, *, keys: bool = True) -> list[Claimed]:
     """Take on due effects, oldest first, at most one of each lane and one for each remote server.
 
@@ -123,42 +129,99 @@ async def claim(db: Database, now: int, limit: int, *, keys: bool = True) -> lis
     nobody else in or out there while it waits for that server. Without the bot's `keys`,
     what is to be said in encrypted rooms is left to the process that has them. What may wait for another server has
     only the places of its kind (`PLACES`).
+
+    However many are due, it looks at the first few of each kind (`WINDOW`). Where those are more than it can look at,
+    it sets aside what has to wait for another of them, each once, and looks at the next.
     """
     async with db.statement() as tx:
-        due_at = await next_due(tx)
-    if due_at is None or due_at > now:
-        return []  # which is soon said; to find out what may begin takes more
-    claimable = CLAIMABLE.format(also="" if keys else UNENCRYPTED)
+        if await tx.fetchrow(f"{_CANDIDATES} AND place IN ({_KINDS}) LIMIT 1", now) is None:
+            return []  # which is soon said; to find out what may begin takes more
     try:
-        async with db.tx() as tx:
-            rows = await tx.fetch(claimable + ("" if db.alone else " FOR UPDATE SKIP LOCKED"), now)
-            waits = any(row["kind"] in PLACES for row in rows)
-            running = await _running(tx) if waits else Counter[str]()
-            claimed: list[Claimed] = []
-            for row in rows:
-                if len(claimed) == limit or not _has_place(row["kind"], running):
-                    continue
-                running[row["kind"]] += 1
-                taken = await tx.fetchrow(
-                    "UPDATE effects SET state = 'running', claimed_by = $2, attempts = attempts + 1 WHERE id = $1 "
-                    f"RETURNING {_CLAIMED.columns}",
-                    row["id"],
-                    db.process,
-                )
-                claimed.append(_CLAIMED.one(taken))
-            return claimed
+        while True:
+            async with db.tx() as tx:
+                claimed, more = await _claim(tx, db, now, limit, keys=keys)
+            if claimed or not more:
+                return claimed
     except asyncpg.UniqueViolationError:
         return []  # another process took the same lane in the same instant; the next round finds the rest
 
 
+async def _claim(tx: Tx, db: Database, now: int, limit: int, *, keys: bool) -> tuple[list[Claimed], bool]:
+    """One look: what was taken on, and whether there may be more to look at, now that some were set aside."""
+    rows = await tx.fetch(_claimable(keys=keys, alone=db.alone), now)
+    running = await _running(tx) if any(row["place"] in PLACES for row in rows) else Counter[str]()
+    begun: list[int] = []
+    waiting: dict[int, int] = {}
+    at_server: dict[str, int] = {}
+    for row in sorted(rows, key=lambda row: (row["due_at"], row["id"])):
+        before = row["ahead"] or row["in_lane"] or row["first"] or at_server.get(row["server"]) or row["at_server"]
+        if row["server"] is not None and not (row["ahead"] or row["in_lane"] or row["first"]):
+            at_server[row["server"]] = row["id"]
+        if before is not None:
+            waiting[row["id"]] = before
+        elif len(begun) < limit and _has_place(row["place"], running):
+            running[row["place"]] += 1
+            begun.append(row["id"])
+    claimed = await _begin(tx, begun, db.process)
+    looked_at = Counter(row["place"] for row in rows)
+    crowded = {place for place, number in looked_at.items() if number == WINDOW}
+    aside = {row["id"]: waiting[row["id"]] for row in rows if row["id"] in waiting and row["place"] in crowded}
+    return claimed, await _set_aside(tx, aside, now, alone=db.alone)
+
+
+async def _begin(tx: Tx, ids: Sequence[int], process: str) -> list[Claimed]:
+    if not ids:
+        return []
+    rows = await tx.fetch(
+        "UPDATE effects SET state = 'running', claimed_by = $1, attempts = attempts + 1 "
+        f"WHERE id IN ({listed(ids, 2)}) RETURNING {_CLAIMED.columns}",
+        process,
+        *ids,
+    )
+    found = {claimed.id: claimed for claimed in _CLAIMED.all(rows)}
+    return [found[one] for one in ids]
+
+
+async def _set_aside(tx: Tx, aside: Mapping[int, int], now: int, *, alone: bool) -> bool:
+    """Look at these no more before those that go first have moved on; whether any was set aside.
+
+    What goes first is held meanwhile: else it could have moved on by now, and nobody would look at these again. Where
+    another process holds it, this is left for the next time.
+    """
+    first = sorted({*aside.values()})
+    if not first:
+        return False
+    rows = await tx.fetch(
+        f"SELECT id FROM effects WHERE id IN ({listed(first, 2)}) "
+        f"AND (state = 'running' OR (state = 'due' AND due_at <= $1)){'' if alone else ' FOR UPDATE SKIP LOCKED'}",
+        now,
+        *first,
+    )
+    held = {row["id"] for row in rows}
+    for one, before in aside.items():
+        if before in held:
+            await tx.execute("UPDATE effects SET behind = $2 WHERE id = $1", one, before)
+    if held:
+        await tx.execute(f"UPDATE effects SET followed = TRUE WHERE id IN ({listed(rows)})", *sorted(held))
+    return bool(held)
+
+
+async def _moved_on(tx: Tx, rows: Iterable[Any]) -> None:
+    """Look again at what waited for these."""
+    for ids in portions([row["id"] for row in rows if row["followed"]]):
+        await tx.execute(f"UPDATE effects SET behind = NULL WHERE behind IN ({listed(ids)})", *ids)
+
+
 async def _running(tx: Tx) -> Counter[str]:
     """How many acts of each kind are under way."""
-    rows = await tx.fetch(f"SELECT {_KIND} AS kind, count(*) AS n FROM effects WHERE state = 'running' GROUP BY 1")
-    return Counter({row["kind"]: row["n"] for row in rows})
+    rows = await tx.fetch("SELECT place, count(*) AS n FROM effects WHERE state = 'running' GROUP BY place")
+    return Counter({row["place"]: row["n"] for row in rows})
 
 
-def _has_place(kind: str, running: Counter[str]) -> bool:
-    return running[kind] < PLACES.get(kind, MOST) and (kind not in AWAY or sum(running[k] for k in AWAY) < AWAY_AT_ONCE)
+def _has_place(place: str, running: Counter[str]) -> bool:
+    return running[place] < PLACES.get(place, MOST) and (
+        place not in AWAY or sum(running[one] for one in AWAY) < AWAY_AT_ONCE
+    )
 
 
 AWAY = frozenset({"away", "strange"})
@@ -173,34 +236,51 @@ and a thousand invites from strangers take none that an applicant needs."""
 
 MOST = 100
 
-_KIND = (
-    "CASE WHEN act IN ('join', 'leave') THEN act WHEN server IS NULL THEN 'here' WHEN server IN "
-    "(SELECT server FROM effects WHERE server IS NOT NULL AND state = 'done') THEN 'away' ELSE 'strange' END"
+WINDOW = 40
+"""Due acts of a kind that a claim looks at."""
+
+_KINDS = "'here', 'away', 'strange', 'join', 'leave'"
+
+_CANDIDATES = (
+    "SELECT id, place, lane, yields_to, server, due_at FROM effects "
+    "WHERE state = 'due' AND behind IS NULL AND due_at <= $1"
 )
 
-CLAIMABLE = f"""
-SELECT id, {_KIND} AS kind FROM effects WHERE state = 'due' AND id IN (
-    SELECT id FROM (
-    SELECT id, due_at, row_number() OVER (
-        PARTITION BY CASE WHEN act IN ('join', 'leave') THEN act WHEN server IS NULL THEN 'here' ELSE server END
-        ORDER BY due_at, id
-    ) AS rank FROM (
-        SELECT id, act, server, due_at,
-        row_number() OVER (PARTITION BY coalesce(server, lane) ORDER BY due_at, id) AS turn FROM (
-            SELECT id, act, due_at, server, lane, row_number() OVER (PARTITION BY lane ORDER BY due_at, id) AS place
-            FROM effects WHERE state = 'due' AND due_at <= $1
-            AND lane NOT IN (SELECT lane FROM effects WHERE state = 'running')
-            AND lane NOT IN (
-                SELECT substr(lane, 1, length(lane) - 4) || 'away' FROM effects
-                WHERE lane LIKE '% home' AND state = 'running'
-                UNION SELECT substr(lane, 1, length(lane) - 4) || 'away' FROM effects
-                WHERE lane LIKE '% home' AND state = 'due' AND due_at <= $1)
-            AND (server IS NULL OR server NOT IN (
-                SELECT server FROM effects WHERE state = 'running' AND server IS NOT NULL)){{also}}
-        ) AS waiting WHERE place = 1
-    ) AS heads WHERE turn = 1
-    ) AS ranked WHERE rank <= 20 ORDER BY due_at, id LIMIT {MOST}
-) ORDER BY due_at, id"""
+
+def _before_it(which: str) -> str:
+    """The due act right before `c`, of those which are `o`; in two steps, each of which finds it by an index."""
+    due = f"SELECT o.id FROM effects AS o WHERE o.state = 'due' AND {which}"
+    return (
+        f"coalesce(({due} AND o.due_at = c.due_at AND o.id < c.id ORDER BY o.id DESC LIMIT 1), "
+        f"({due} AND o.due_at < c.due_at ORDER BY o.due_at DESC, o.id DESC LIMIT 1))"
+    )
+
+
+_BUSY = "SELECT server FROM effects WHERE state = 'running' AND server IS NOT NULL"
+
+_AHEAD = _before_it(f"o.lane = c.lane AND o.behind IS NULL AND (o.server IS NULL OR o.server NOT IN ({_BUSY}))")
+
+_BEFORE = f"""
+    {_AHEAD} AS ahead,
+    (SELECT o.id FROM effects AS o WHERE o.lane = c.lane AND o.state = 'running') AS in_lane,
+    coalesce((SELECT o.id FROM effects AS o WHERE o.lane = c.yields_to AND o.state = 'due' AND o.behind IS NULL
+        AND o.due_at <= $1 ORDER BY o.due_at DESC, o.id DESC LIMIT 1),
+        (SELECT o.id FROM effects AS o WHERE o.lane = c.yields_to AND o.state = 'running')) AS first,
+    (SELECT coalesce({_before_it("o.server = c.server AND o.behind IS NOT NULL")}, r.id)
+        FROM effects AS r WHERE r.server = c.server AND r.state = 'running' LIMIT 1) AS at_server"""
+"""What goes before an act: in its lane, in the lane that it yields to, or at its server."""
+
+
+@cache
+def _claimable(*, keys: bool, alone: bool) -> str:
+    """The query for the first few due acts of each kind, with what goes before each."""
+    also = "" if keys else UNENCRYPTED
+    held = "" if alone else " FOR UPDATE SKIP LOCKED"
+    kinds = " UNION ALL ".join(
+        f"SELECT * FROM ({_CANDIDATES} AND place = {kind}{also} ORDER BY due_at, id LIMIT {WINDOW}{held}) AS k"
+        for kind in _KINDS.split(", ")
+    )
+    return f"SELECT c.*, {_BEFORE} FROM ({kinds}) AS c"
 
 
 UNENCRYPTED = " AND lane NOT IN (SELECT room_id || ' said' FROM encrypted_rooms)"
@@ -212,12 +292,6 @@ async def doubt(tx: Tx) -> None:
     await tx.execute("UPDATE effects SET attempts = 1 WHERE attempts = 0 AND state IN ('due', 'running', 'blocked')")
 
 
-async def next_due(tx: Tx) -> int | None:
-    """When the next effect is due."""
-    due_at = await tx.fetchval("SELECT min(due_at) FROM effects WHERE state = 'due'")
-    return int(due_at) if due_at is not None else None
-
-
 async def finish(
     tx: Tx, effect_id: int, state: str, now: int, *, result: str | None = None, why: Notice | None = None
 ) -> None:
@@ -225,25 +299,43 @@ async def finish(
 
     What was to be said is kept no longer: there may be addresses of people in it.
     """
-    await tx.execute(
+    row = await tx.fetchrow(
         "UPDATE effects SET state = $2, ended_at = $3, result = coalesce($4, result), why = $5, claimed_by = NULL, "
-        "content_json = CASE WHEN act = 'say' THEN '{}' ELSE content_json END WHERE id = $1",
+        "content_json = CASE WHEN act = 'say' THEN '{}' ELSE content_json END WHERE id = $1 "
+        "RETURNING id, server, followed, place",
         effect_id,
         state,
         now,
         result,
         dumps(why) if why is not None else None,
     )
+    if row is None:
+        return
+    await _moved_on(tx, [row])
+    if row["place"] == "strange" and state == "done":
+        await _answered(tx, row["server"], now)
+
+
+async def _answered(tx: Tx, server: str, now: int) -> None:
+    """A server is known to answer from now on."""
+    await tx.execute(
+        "INSERT INTO servers (server, answered_at) VALUES ($1, $2) ON CONFLICT (server) DO NOTHING", server, now
+    )
+    await tx.execute(
+        "UPDATE effects SET place = 'away' WHERE server = $1 AND state = 'due' AND place = 'strange'", server
+    )
 
 
 async def postpone(tx: Tx, effect_id: int, due_at: int, why: Notice) -> None:
     """Try again later."""
-    await tx.execute(
-        "UPDATE effects SET state = 'due', due_at = $2, why = $3, claimed_by = NULL WHERE id = $1",
+    rows = await tx.fetch(
+        "UPDATE effects SET state = 'due', due_at = $2, why = $3, claimed_by = NULL WHERE id = $1 "
+        "RETURNING id, followed",
         effect_id,
         due_at,
         dumps(why),
     )
+    await _moved_on(tx, rows)
 
 
 async def is_ours(tx: Tx, claimed: Claimed) -> bool:
@@ -258,29 +350,36 @@ async def is_ours(tx: Tx, claimed: Claimed) -> bool:
 
 async def revive(tx: Tx, key: str, now: int) -> None:
     """Try once more what was given up."""
-    await tx.execute("UPDATE effects SET state = 'due', due_at = $2 WHERE key = $1 AND state = 'given_up'", key, now)
+    await tx.execute(
+        "UPDATE effects SET state = 'due', due_at = $2, ended_at = NULL WHERE key = $1 AND state = 'given_up'", key, now
+    )
 
 
 async def postpone_server(tx: Tx, server: str, due_at: int) -> None:
     """Set a silent server aside: whatever else waits to invite its users waits until then."""
-    await tx.execute(
-        "UPDATE effects SET due_at = $2 WHERE state = 'due' AND server = $1 AND due_at < $2",
+    rows = await tx.fetch(
+        "UPDATE effects SET due_at = $2, behind = NULL WHERE state = 'due' AND server = $1 AND due_at < $2 "
+        "RETURNING id, followed",
         server,
         due_at,
     )
+    await _moved_on(tx, rows)
 
 
 async def block(tx: Tx, effect_id: int, why: Notice) -> None:
     """Keep an effect until a missing power is back."""
-    await tx.execute(
-        "UPDATE effects SET state = 'blocked', why = $2, claimed_by = NULL WHERE id = $1", effect_id, dumps(why)
+    rows = await tx.fetch(
+        "UPDATE effects SET state = 'blocked', why = $2, claimed_by = NULL WHERE id = $1 RETURNING id, followed",
+        effect_id,
+        dumps(why),
     )
+    await _moved_on(tx, rows)
 
 
 async def unblock(tx: Tx, room_id: str, now: int, *, unless: Collection[Act] = ()) -> None:
     """A room's powers have changed: try what was blocked there, `unless` it is an act whose power is still missing."""
     await tx.execute(
-        "UPDATE effects SET state = 'due', due_at = $2 WHERE room_id = $1 AND state = 'blocked'"
+        f"UPDATE effects SET state = 'due', due_at = $2 WHERE room_id = $1 AND {_WAITS} AND state = 'blocked'"
         + (f" AND act NOT IN ({listed([*unless], 3)})" if unless else ""),
         room_id,
         now,
@@ -320,46 +419,40 @@ async def overtake_going(tx: Tx, room_id: str, why: Notice, now: int) -> None:
 
 async def _overtake(tx: Tx, which: str, about: int | str, why: Notice, now: int) -> None:
     """What still waits of these effects is not to be done: `which` says of what ($1) they are."""
-    await tx.execute(
-        f"UPDATE effects SET state = 'overtaken', why = $2, ended_at = $3 WHERE {_WAITS} AND {which}",
+    rows = await tx.fetch(
+        f"UPDATE effects SET state = 'overtaken', why = $2, ended_at = $3 WHERE {_WAITS} AND {which} "
+        "RETURNING id, followed",
         about,
         dumps(why),
         now,
     )
+    await _moved_on(tx, rows)
 
 
 async def forget_unsaid(tx: Tx, before: int, now: int) -> None:
     """Give up what could not be said since a moment: there may be addresses of people in it."""
-    await tx.execute(
+    rows = await tx.fetch(
         "UPDATE effects SET state = 'overtaken', why = $3, ended_at = $2, content_json = '{}' "
-        "WHERE act = 'say' AND state IN ('due', 'blocked') AND created_at < $1",
+        "WHERE act = 'say' AND state IN ('due', 'blocked') AND created_at < $1 "
+        "RETURNING id, followed",
         before,
         now,
         dumps(because("overtaken.too_old_to_say")),
     )
+    await _moved_on(tx, rows)
 
 
-async def echoed(tx: Tx, key: str, event_id: str) -> None:
-    """The bot's own message came back: whatever the attempt's answer was, it got through."""
-    await tx.execute("UPDATE effects SET result = $2 WHERE key = $1", key, event_id)
-
-
-async def said(tx: Tx, key: str, room_id: str, event_id: str, at: int) -> None:
-    """This was said in a room, whether or not it is on record that it was to be: it is not said again."""
-    await tx.execute(
-        "INSERT INTO effects (key, act, room_id, lane, content_json, state, created_at, due_at, attempts, result, "
-        "ended_at) VALUES ($1, 'say', $2, '', '{}', 'done', $4, $4, 1, $3, $4) "
-        "ON CONFLICT (key) DO UPDATE SET result = $3",
-        key,
-        room_id,
-        event_id,
-        at,
+async def echoed(tx: Tx, key: str, event_id: str) -> Effect | None:
+    """The bot's own message came back; the effect that sent it, unless it has ended."""
+    row = await tx.fetchrow(
+        f"UPDATE effects SET result = $2 WHERE key = $1 AND ended_at IS NULL RETURNING {_EFFECT.columns}", key, event_id
     )
+    return _EFFECT.maybe(row)
 
 
-async def is_result(tx: Tx, event_id: str) -> bool:
-    """Whether this event came of an act that is on record."""
-    return bool(await tx.fetchval("SELECT count(*) FROM effects WHERE result = $1", event_id))
+async def said(tx: Tx, key: str, event_id: str) -> None:
+    """What is still to be said by this key was said, as this event; whoever says it finds that."""
+    await tx.execute("UPDATE effects SET result = $2 WHERE key = $1", key, event_id)
 
 
 async def echo_of(tx: Tx, effect_id: int) -> str | None:
@@ -379,48 +472,10 @@ async def hurry_edit(tx: Tx, card_id: int, due_at: int) -> bool:
     return row is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """The answer an emoji on a card offers: the bot's reaction while it stands, and how often it was taken away."""
-
-    standing: str | None
-    turns: int
-
-
-async def offers_on(tx: Tx, card_id: int) -> dict[str, Offer]:
-    """Which answers a card offers by the bot's own reactions, or is about to."""
-    rows = await tx.fetch(
-        "SELECT act, event_id, content_json, result FROM effects WHERE card_id = $1 AND act IN ('react', 'unreact') "
-        "AND state IN ('due', 'running', 'done') ORDER BY id",
-        card_id,
-    )
-    found: dict[str, Offer] = {}
-    for row in rows:
-        emoji = json.loads(row["content_json"])["emoji"]
-        turns = found[emoji].turns if emoji in found else 0
-        found[emoji] = Offer(row["result"] or "", turns) if row["act"] == "react" else Offer(None, turns + 1)
-    return found
-
-
-async def was_done(tx: Tx, request: Request, act: Act) -> bool:
-    """Whether an act on whom a request is about was done for it."""
-    return bool(
-        await tx.fetchval(
-            "SELECT count(*) FROM effects "
-            "WHERE room_id = $1 AND user_id = $2 AND request_id = $3 AND act = $4 AND state = 'done'",
-            request.room_id,
-            request.subject,
-            request.id,
-            act,
-        )
-    )
-
-
 async def aims(tx: Tx, room_id: str, user_id: str, act: Act) -> set[str]:
     """The knocks that the bot's acts of a kind on a user of a room were for, where they were for certain ones."""
     rows = await tx.fetch(
-        "SELECT DISTINCT event_id FROM effects "
-        "WHERE room_id = $1 AND user_id = $2 AND act = $3 AND event_id IS NOT NULL",
+        "SELECT DISTINCT event_id FROM aims WHERE room_id = $1 AND user_id = $2 AND act = $3 AND event_id IS NOT NULL",
         room_id,
         user_id,
         act,
@@ -430,13 +485,51 @@ async def aims(tx: Tx, room_id: str, user_id: str, act: Act) -> set[str]:
 
 async def last_scope(tx: Tx, room_id: str, user_id: str, act: Act) -> list[str]:
     """In which memberships the last act of a kind on a user of a room was to hit them; empty where it did not say."""
-    content = await tx.fetchval(
-        "SELECT content_json FROM effects WHERE room_id = $1 AND user_id = $2 AND act = $3 ORDER BY id DESC LIMIT 1",
+    scope = await tx.fetchval(
+        "SELECT scope FROM aims WHERE room_id = $1 AND user_id = $2 AND act = $3 ORDER BY id DESC LIMIT 1",
         room_id,
         user_id,
         act,
     )
-    return list(json.loads(content or "{}").get("while", []))
+    return list(json.loads(scope or "[]"))
+
+
+async def _note_planned(tx: Tx, effect: Effect, now: int) -> None:
+    """Note what outlives an act: whom a message goes to, for the limits, and what somebody is to be hit for."""
+    if effect.user_id is None:
+        return
+    if effect.act is Act.WRITE:
+        await tx.execute(
+            "INSERT INTO letters (key, user_id, at) VALUES ($1, $2, $3) ON CONFLICT (key) DO NOTHING",
+            effect.key,
+            effect.user_id,
+            now,
+        )
+    elif effect.act in AIMED:
+        await tx.execute(
+            "INSERT INTO aims (room_id, user_id, act, event_id, scope, planned_at) VALUES ($1, $2, $3, $4, $5, $6)",
+            effect.room_id,
+            effect.user_id,
+            effect.act,
+            effect.event_id,
+            json.dumps(effect.content.get("while", [])),
+            now,
+        )
+
+
+AIMED = frozenset({Act.INVITE, Act.KICK, Act.BAN})
+"""Acts on somebody, whose echo tells whether they hit what they were meant for."""
+
+
+KEPT = 7 * DAY
+"""Milliseconds for which what has ended is kept, for people who look into the database; nothing is decided by it."""
+
+
+async def forget_ended(tx: Tx, before: int) -> None:
+    """Forget what ended before a moment, and what it was for."""
+    await tx.execute("DELETE FROM effects WHERE ended_at < $1", before)
+    await tx.execute("DELETE FROM aims WHERE planned_at < $1", before)
+    await tx.execute("DELETE FROM letters WHERE at < $1", before)
 
 
 @dataclass(frozen=True, slots=True)

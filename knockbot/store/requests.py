@@ -462,7 +462,7 @@ async def of_line(tx: Tx, management_room: str, event_id: str) -> list[Request]:
     """The request that a line of the bot is about; none where that message is no such line."""
     rows = await tx.fetch(
         f"{_REQUEST.select} WHERE management_room = $2 AND id IN "
-        "(SELECT request_id FROM effects WHERE result = $1 AND room_id = $2 AND act = 'say')",
+        "(SELECT request_id FROM messages WHERE event_id = $1 AND room_id = $2)",
         event_id,
         management_room,
     )
@@ -502,7 +502,7 @@ async def invite_replaced(tx: Tx, request_id: int, invite: ThirdPartyInvite, now
     """Another invite stands under the same token."""
     await tx.execute(
         "UPDATE requests SET event_id = $2, inviter = $3, invite_json = $4, changed_at = $5, fallen_by = NULL, "
-        "issued_by = NULL WHERE id = $1",
+        "issued_by = NULL, inviter_banned = FALSE WHERE id = $1",
         request_id,
         invite.event_id,
         invite.inviter,
@@ -532,6 +532,11 @@ async def redeemed(tx: Tx, request_id: int, change: MemberChange) -> None:
 async def fell(tx: Tx, request_id: int, cause: str) -> None:
     """This fall of its inviter was dealt with."""
     await tx.execute("UPDATE requests SET fallen_by = $2 WHERE id = $1", request_id, cause)
+
+
+async def inviter_banned(tx: Tx, request_id: int) -> None:
+    """The inviter of this invite was banned with it."""
+    await tx.execute("UPDATE requests SET inviter_banned = TRUE WHERE id = $1", request_id)
 
 
 async def rose(tx: Tx, room_id: str, inviter: str) -> None:

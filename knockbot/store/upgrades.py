@@ -222,7 +222,9 @@ CREATE TABLE requests (
     -- How many characters the reason had, where it was cut when the request was settled.
     reason_length   INTEGER,
     -- How many knocks it has seen, each soon after the one before.
-    knocks          INTEGER NOT NULL DEFAULT 1
+    knocks          INTEGER NOT NULL DEFAULT 1,
+    -- Of a third-party invite: whether its inviter was banned with it.
+    inviter_banned  BOOLEAN NOT NULL DEFAULT FALSE
 );
 CREATE UNIQUE INDEX requests_numbered ON requests (management_room, number);
 CREATE INDEX requests_by_event ON requests (event_id);
@@ -236,7 +238,7 @@ CREATE INDEX requests_of_late ON requests (room_id, opened_at);
 CREATE UNIQUE INDEX requests_token ON requests (room_id, token) WHERE token IS NOT NULL;
 CREATE INDEX requests_inviter ON requests (room_id, inviter) WHERE inviter IS NOT NULL;
 
--- Intended acts. At most one of a lane runs at a time.
+-- Intended acts. At most one of a lane runs at a time. What has ended goes after some days: nothing is decided by it.
 CREATE TABLE effects (
     id           {serial},
     key          TEXT NOT NULL UNIQUE,
@@ -256,18 +258,79 @@ CREATE TABLE effects (
     claimed_by   TEXT,
     result       TEXT,
     why          TEXT,
-    ended_at     BIGINT
+    ended_at     BIGINT,
+    -- Of what there is only so much at once (`PLACES`), and the lane that goes first.
+    place        TEXT NOT NULL,
+    yields_to    TEXT,
+    -- What goes before it; until that moves on, no claim looks at it. `followed` says that something waits so for this.
+    behind       BIGINT,
+    followed     BOOLEAN NOT NULL DEFAULT FALSE
 );
 CREATE UNIQUE INDEX effects_running ON effects (lane) WHERE state = 'running';
-CREATE INDEX effects_answered ON effects (server) WHERE server IS NOT NULL AND state = 'done';
-CREATE INDEX effects_due ON effects (due_at, id) WHERE state = 'due';
+CREATE INDEX effects_due ON effects (place, due_at, id) WHERE state = 'due' AND behind IS NULL;
+CREATE INDEX effects_in_lane ON effects (lane, due_at, id) WHERE state = 'due' AND behind IS NULL;
+CREATE INDEX effects_at_server ON effects (server, due_at, id) WHERE state = 'due' AND server IS NOT NULL;
+CREATE INDEX effects_running_at ON effects (server) WHERE state = 'running' AND server IS NOT NULL;
+CREATE INDEX effects_behind ON effects (behind) WHERE behind IS NOT NULL;
 CREATE INDEX effects_open ON effects (request_id) WHERE state IN ('due', 'running', 'blocked');
 CREATE INDEX effects_waiting ON effects (room_id) WHERE state IN ('due', 'running', 'blocked');
-CREATE INDEX effects_result ON effects (result) WHERE result IS NOT NULL;
-CREATE INDEX effects_card ON effects (card_id);
-CREATE INDEX effects_on_user ON effects (room_id, user_id, id);
--- Who was told of a rejection of late, for the limits.
-CREATE INDEX effects_telling ON effects (created_at) WHERE act = 'write';
+CREATE INDEX effects_of_card ON effects (card_id) WHERE state = 'due';
+CREATE INDEX effects_ended ON effects (ended_at) WHERE ended_at IS NOT NULL;
+
+-- Servers that have answered once, so that an act for one of their users will hardly hang.
+CREATE TABLE servers (
+    server      TEXT PRIMARY KEY,
+    answered_at BIGINT NOT NULL
+);
+
+-- What the bot has said, about which card or request, if about one: a reply to it, or its redaction, is about that too.
+CREATE TABLE messages (
+    event_id   TEXT PRIMARY KEY,
+    room_id    TEXT NOT NULL,
+    sent_at    BIGINT NOT NULL,
+    card_id    BIGINT REFERENCES cards (id),
+    request_id BIGINT REFERENCES requests (id)
+);
+CREATE INDEX messages_of_card ON messages (card_id, sent_at) WHERE card_id IS NOT NULL;
+CREATE INDEX messages_about_nothing ON messages (sent_at) WHERE card_id IS NULL AND request_id IS NULL;
+
+-- The answers that cards have offered by reactions: the bot's reaction while it stands, '' until it is known, and how
+-- often it was taken away.
+CREATE TABLE offers (
+    card_id  BIGINT NOT NULL REFERENCES cards (id),
+    emoji    TEXT NOT NULL,
+    reaction TEXT,
+    turns    INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (card_id, emoji)
+);
+
+-- What the bot's acts on somebody were meant for: a knock, or the memberships that they may hit (JSON).
+CREATE TABLE aims (
+    id         {serial},
+    room_id    TEXT NOT NULL,
+    user_id    TEXT NOT NULL,
+    act        TEXT NOT NULL,
+    event_id   TEXT,
+    scope      TEXT NOT NULL,
+    planned_at BIGINT NOT NULL
+);
+CREATE INDEX aims_at ON aims (room_id, user_id, act, id);
+CREATE INDEX aims_planned ON aims (planned_at);
+
+-- When applicants of other servers were to be told that they were rejected, for the limits.
+CREATE TABLE letters (
+    key     TEXT PRIMARY KEY,
+    user_id TEXT NOT NULL,
+    at      BIGINT NOT NULL
+);
+CREATE INDEX letters_at ON letters (at);
+
+-- What was said already, of that which is said once however often there is reason to: the keys of those acts.
+CREATE TABLE occasions (
+    key TEXT PRIMARY KEY,
+    at  BIGINT NOT NULL
+);
+CREATE INDEX occasions_at ON occasions (at);
 
 -- Who decided what, when, by which rule; only ever added to. `kind` and `detail_json` are of `domain/records.py`.
 CREATE TABLE audit (

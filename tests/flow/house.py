@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -72,6 +74,9 @@ class House:
         self.settings = read_settings({**SETTINGS, **(settings or {})})
         self.actions: dict[Act, Action] = {}
         """In place of the real ones."""
+        self.ended: dict[str, str] = {}
+        """The acts that have ended, and are on record no more."""
+        self._chance = random.Random(os.environ.get("PYTEST_CURRENT_TEST", "").split(" ")[0])
 
     # --- coming and going of the process --------------------------------------------------------------------------
 
@@ -136,6 +141,7 @@ class House:
         for _ in range(MOST_ROUNDS):
             await self.arrivals._start_rooms()
             under_way = [*self.arrivals._busy.values(), *self.context.elsewhere.under_way]
+            await self._perhaps_forget_ended()
             if not under_way:
                 return
             await asyncio.gather(*under_way)
@@ -146,11 +152,19 @@ class House:
         for _ in range(MOST_ROUNDS):
             # What is under way holds others up, and may end while it is looked what is due.
             idle = not self.worker._running
+            await self._perhaps_forget_ended()
             await self.worker._start_due()
             if idle and not self.worker._running:
                 return
             await asyncio.gather(*self.worker._running)
         raise AssertionError("the worker goes in circles")
+
+    async def _perhaps_forget_ended(self) -> None:
+        """Acts that have ended go at any moment, in every story: nothing may be decided by them."""
+        if self._chance.random() < 0.5:
+            async with self.db.tx() as tx:
+                rows = await tx.fetch("DELETE FROM effects WHERE ended_at IS NOT NULL RETURNING key, state")
+            self.ended |= {row["key"]: row["state"] for row in rows}
 
     async def live(self) -> None:
         """Hear and work until there is nothing to do for now."""
@@ -239,7 +253,8 @@ class House:
         """The effects by key, all or those in these states."""
         async with self.db.tx() as tx:
             rows = await tx.fetch("SELECT key, state FROM effects ORDER BY id")
-        return {row["key"]: row["state"] for row in rows if not states or row["state"] in states}
+        found = self.ended | {row["key"]: row["state"] for row in rows}
+        return {key: state for key, state in found.items() if not states or state in states}
 
     async def set_aside(self) -> list[str]:
         """The faults of events that could not be handled."""

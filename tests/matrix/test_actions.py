@@ -330,7 +330,7 @@ async def test_the_homeservers_wish_is_the_time_that_is_waited(on: Bench) -> Non
     await on.run_due()
 
     async with on.db.tx() as tx:
-        due_at = await effects.next_due(tx)
+        due_at = await tx.fetchval("SELECT min(due_at) FROM effects WHERE state = 'due'")
     assert due_at is not None
     assert START + 900_000 <= due_at <= START + 990_000
 

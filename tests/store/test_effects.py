@@ -464,7 +464,6 @@ async def test_what_has_a_future_is_counted_and_listed(db: Database) -> None:
 
     async with db.tx() as tx:
         assert await effects.counts(tx) == {"due": 1, "running": 1, "blocked": 1}
-        assert await effects.next_due(tx) == NOW + 7
         assert await effects.open_for(tx, [GARDEN, "!other"]) == [
             effects.Open(Act.SAY, GARDEN, None, "running", NOW, 1, None),
             effects.Open(Act.SAY, "!other", None, "blocked", NOW, 1, foreign("my power is too low")),
@@ -474,9 +473,8 @@ async def test_what_has_a_future_is_counted_and_listed(db: Database) -> None:
     await finish(db, running)
 
 
-async def test_nothing_due_has_no_time(db: Database) -> None:
+async def test_where_nothing_is_planned_nothing_is_counted(db: Database) -> None:
     async with db.tx() as tx:
-        assert await effects.next_due(tx) is None
         assert await effects.counts(tx) == {}
 
 

@@ -1,0 +1,167 @@
+"""A claim costs the same however much is due: it looks at a few of each kind, and sets aside what has to wait."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from knockbot.domain.model import Act, Effect
+from knockbot.domain.reasons import foreign
+from knockbot.store import effects, messages
+from knockbot.store.db import Database
+from tests.store.samples import GARDEN, NOW, effect
+
+FEW, MANY = 100, 10_000
+
+CROWDS: Mapping[str, Effect] = {
+    "one lane": effect("#", lane="said"),
+    "a lane each": effect("#", lane="# home"),
+    "one server, a room each": effect("#", act=Act.INVITE, lane="# away", server="slow.example"),
+    "a server each": effect("#", act=Act.INVITE, lane="# away", server="#.example"),
+    "one server, one room": effect("#", act=Act.INVITE, lane=f"{GARDEN} away", server="slow.example"),
+    "invites to take": effect("#", act=Act.JOIN, lane="# go"),
+}
+"""What can be due in crowds; the number of each stands for `#`."""
+
+
+async def crowd(db: Database, kind: str, number: int) -> None:
+    async with db.tx() as tx:
+        await effects.add(tx, [CROWDS[kind]], NOW)
+        await tx.execute(
+            "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < $1) "
+            "INSERT INTO effects (key, act, room_id, lane, server, content_json, state, created_at, due_at, place, "
+            "yields_to) SELECT replace(key, '#', CAST(n AS TEXT)), act, room_id, replace(lane, '#', CAST(n AS TEXT)), "
+            "replace(server, '#', CAST(n AS TEXT)), content_json, state, created_at, due_at, place, "
+            "replace(yields_to, '#', CAST(n AS TEXT)) FROM effects, n",
+            number,
+        )
+        await tx.execute("DELETE FROM effects WHERE key = '#'")
+        await tx.execute("ANALYZE")
+
+
+async def steps_of_claims(url: str, kind: str, number: int) -> list[int]:
+    """How many steps SQLite takes for each of three claims in a row."""
+    db = await Database.open(url)
+    counted: list[int] = []
+    try:
+        await crowd(db, kind, number)
+        async with db.tx() as tx:
+            raw = tx.wrapped._conn
+        for _ in range(3):
+            steps = [0]
+
+            def step(steps: list[int] = steps) -> int:
+                steps[0] += 1
+                return 0
+
+            raw.set_progress_handler(step, 10)
+            assert len(await effects.claim(db, NOW, 3)) <= 3
+            raw.set_progress_handler(None, 0)
+            counted.append(steps[0])
+    finally:
+        async with db.tx() as tx:
+            await tx.execute("DELETE FROM effects")
+        await db.close()
+    return counted
+
+
+@pytest.mark.parametrize("kind", CROWDS)
+async def test_the_first_claims_take_as_many_steps_with_thousands_due(ready_sqlite_url: str, kind: str) -> None:
+    few = await steps_of_claims(ready_sqlite_url, kind, FEW)
+    many = await steps_of_claims(ready_sqlite_url, kind, MANY)
+
+    assert few[0] > 10
+    assert many[0] < 1.5 * few[0]
+
+
+@pytest.mark.parametrize("kind", CROWDS)
+async def test_a_claim_reads_as_many_rows_with_thousands_due(ready_postgres_url: str, kind: str) -> None:
+    db = await Database.open(ready_postgres_url)
+    try:
+        read = []
+        for number in (FEW, MANY):
+            await crowd(db, kind, number)
+            async with db.tx() as tx:
+                query = effects._claimable(keys=True, alone=False)
+                plan = await tx.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {query.replace('$1', str(NOW))}")
+                read.append(rows_read(json.loads(plan)[0]["Plan"]))
+                await tx.execute("DELETE FROM effects")
+    finally:
+        await db.close()
+
+    assert read[0] >= 40
+    assert read[1] < 1.5 * read[0]
+
+
+def rows_read(node: Mapping[str, Any]) -> float:
+    """How many rows were read for a plan, those that were left out included."""
+    own = node["Actual Loops"] * (node["Actual Rows"] + node.get("Rows Removed by Filter", 0))
+    return float(own) + sum(rows_read(part) for part in node.get("Plans", ()))
+
+
+@pytest.mark.parametrize("kind", CROWDS)
+async def test_whatever_was_set_aside_is_done_in_order(db: Database, kind: str) -> None:
+    await crowd(db, kind, FEW)
+    done: list[int] = []
+    lanes: dict[str, list[int]] = {}
+    while claimed := await effects.claim(db, NOW, 12):
+        assert len({one.effect.lane for one in claimed}) == len(claimed)
+        for one in claimed:
+            async with db.tx() as tx:
+                await effects.finish(tx, one.id, "done", NOW)
+            done.append(int(one.effect.key))
+            lanes.setdefault(one.effect.lane, []).append(int(one.effect.key))
+
+    assert sorted(done) == list(range(1, FEW + 1))
+    assert all(numbers == sorted(numbers) for numbers in lanes.values())
+
+
+async def test_what_goes_first_lets_the_next_pass_however_it_moves_on(db: Database) -> None:
+    await crowd(db, "one lane", FEW)
+    passed: list[str] = []
+    for move_on in ("postpone", "block", "given_up", "done"):
+        [one] = await effects.claim(db, NOW, 12)
+        assert await effects.claim(db, NOW, 12) == []
+        passed.append(one.effect.key)
+        async with db.tx() as tx:
+            if move_on == "postpone":
+                await effects.postpone(tx, one.id, NOW + 1000, foreign("busy"))
+            elif move_on == "block":
+                await effects.block(tx, one.id, foreign("my power is too low"))
+            else:
+                await effects.finish(tx, one.id, move_on, NOW)
+
+    assert passed == ["1", "2", "3", "4"]
+    async with db.tx() as tx:
+        await effects.forget_unsaid(tx, NOW + 1, NOW)
+        await effects.add(tx, [effect("after", lane="said")], NOW)
+    [after] = await effects.claim(db, NOW, 12)
+    assert after.effect.key == "after"
+
+
+async def test_what_has_ended_goes_after_some_days_and_what_has_not_stays(db: Database) -> None:
+    async with db.tx() as tx:
+        await effects.add(tx, [effect(key) for key in ("old", "new", "waits")], NOW)
+    old, new, waits = await effects.claim(db, NOW, 12)
+    async with db.tx() as tx:
+        await effects.finish(tx, old.id, "done", NOW)
+        await effects.finish(tx, new.id, "given_up", NOW + 1)
+        await effects.postpone(tx, waits.id, NOW, foreign("busy"))
+        await effects.forget_ended(tx, NOW + 1)
+        assert [row["key"] for row in await tx.fetch("SELECT key FROM effects ORDER BY id")] == ["new", "waits"]
+
+
+async def test_what_is_said_once_is_not_planned_again_when_its_act_is_forgotten(db: Database) -> None:
+    async with db.tx() as tx:
+        await effects.add(tx, [effect("hint")], NOW)
+        await messages.once(tx, "hint", NOW)
+    [hint] = await effects.claim(db, NOW, 12)
+    async with db.tx() as tx:
+        await effects.finish(tx, hint.id, "done", NOW)
+        await effects.forget_ended(tx, NOW + 1)
+        await effects.add(tx, [effect("hint")], NOW)
+        await messages.forget_old(tx, NOW)
+        assert await tx.fetch("SELECT key FROM effects") == []
