@@ -93,28 +93,6 @@ RAISED = frozenset(
 LOGGED = frozenset({"critical", "error", "exception", "warning"})
 """The log's methods that complain."""
 
-NO_COMPLAINTS = frozenset(
-    {
-        "explained",
-        "invite_list",
-        "history_line",
-        "_who",
-        "log",
-        "pending_list",
-        "policy_revisions",
-        "policy_shown",
-        "hit_by_answer",
-        "queue",
-        "queue_row",
-        "revision_row",
-        "room_list",
-        "room_row",
-        "shown_request",
-        "tested",
-    }
-)
-"""The functions of domain/wording.py that tell no complaint; every other one does."""
-
 NO_COMPLAINT_CODES = frozenset(
     {
         "act.unblocked",
@@ -149,13 +127,29 @@ NO_COMPLAINT_CODES = frozenset(
 """The codes of chat/sentences.py that tell no complaint; every other one does."""
 
 
+NO_COMPLAINT_AREAS = (
+    *("answer.hits", "before.", "by.", "explain.", "invites.", "list.", "log.", "message.", "offer.", "outcome."),
+    *("policy.", "queue.", "rooms.", "sent.", "show.", "test.", "time.", "who."),
+)
+"""How the codes begin of what is only looked up, or a part of a card."""
+
+CARDS_THAT_COMPLAIN = frozenset(
+    {"card.answer_yourself", "card.chose", "card.may_have_withdrawn", "card.moved_away", "card.unprotected"}
+)
+
+
+def _is_no_complaint(code: str) -> bool:
+    is_of_a_card = code.startswith("card.") and code not in CARDS_THAT_COMPLAIN
+    return is_of_a_card or code in NO_COMPLAINT_CODES or code.startswith(NO_COMPLAINT_AREAS)
+
+
 def complaints() -> dict[str, str]:
     """Every complaint in the code, as `plainly` has it, with the place it stands in."""
     found = {plainly(sentence.text): f"chat/sentences.py: {key}" for key, sentence in _complaining()}
     for file in sorted(PACKAGE.rglob("*.py")):
         if "demo" not in file.parts:
             tree = ast.parse(file.read_text(encoding="utf-8"))
-            told = {"wording.py": _worded, "reasons.py": _reasons}.get(file.name, lambda _: ())
+            told = {"reasons.py": _reasons}.get(file.name, lambda _: ())
             for line, text in (*_raised(tree), *told(tree)):
                 if len(re.findall(r"[a-z]{2,}", plainly(text))) > 1:  # a word alone is a value, not a complaint
                     found.setdefault(plainly(text), f"{file.relative_to(ROOT)}:{line}")
@@ -165,7 +159,7 @@ def complaints() -> dict[str, str]:
 def _complaining() -> Iterator[tuple[str, Sentence]]:
     """The sentences that have to be told with what to do about them."""
     for key, sentence in SENTENCES.items():
-        if sentence.has_words and key.split("/")[0] not in NO_COMPLAINT_CODES:
+        if sentence.has_words and not _is_no_complaint(key.split("/")[0]):
             yield key, sentence
             if sentence.plural:
                 yield key, says(sentence.plural)
@@ -183,18 +177,6 @@ def _raised(tree: ast.AST) -> Iterator[tuple[int, str]]:
             for argument in node.args:
                 if text := _template(argument):
                     yield node.lineno, text
-
-
-def _worded(tree: ast.Module) -> Iterator[tuple[int, str]]:
-    """The sentences of a module of wording: those put together in its functions, and those it holds ready."""
-    for statement in tree.body:
-        if isinstance(statement, ast.FunctionDef) and statement.name not in NO_COMPLAINTS:
-            for node in ast.walk(statement):
-                if isinstance(node, ast.Call) and _called(node) == "words" and (text := _template(node.args[0])):
-                    yield node.lineno, text
-        elif isinstance(statement, ast.Assign):
-            texts = [node for node in ast.walk(statement.value) if isinstance(node, ast.expr)]
-            yield from ((node.lineno, text) for node in texts if (text := _template(node)))
 
 
 REASONS = ("act.", "busy.", "concern/", "event.", "homeserver.", "identity.", "server.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from pathlib import Path
+from typing import get_args
 
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po, write_po
@@ -33,7 +34,11 @@ def template() -> Catalog:
 
 
 def _arguments(sentence: Sentence) -> str:
-    return ", ".join(name if kind is object else f"{name}: {kind.__name__}" for name, kind in sentence.args.items())
+    kinds = {name: get_args(kind) or (kind,) for name, kind in sentence.args.items()}
+    return ", ".join(
+        name if kind is object else f"{name}: {' or '.join(one.__name__ for one in kinds[name])}"
+        for name, kind in sentence.args.items()
+    )
 
 
 def updated(language: Language) -> bytes:

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 
-from knockbot.domain.notices import Document, Foreign, Letters, Made, Stranger
+from knockbot.domain.notices import Document, Foreign, Hidden, Letters, Name, Stranger
 from knockbot.store.db import Database
 from knockbot.store.tables import TABLES
 
@@ -27,8 +27,8 @@ PEOPLES = {
 WRITTEN = frozenset({"reason", "rule", "display_name", "room_name"})
 """What people write inside of columns that hold JSON."""
 
-THEIRS = (Document, Foreign, Letters, Made, Stranger)
-"""The arguments of notices that quote somebody, or another program; and words that have no code yet."""
+THEIRS = (Document, Foreign, Hidden, Letters, Name, Stranger)
+"""The arguments of notices that quote somebody, or another program."""
 
 
 async def sentences(db: Database) -> list[str]:

@@ -14,12 +14,13 @@ import pytest
 from ruamel.yaml import YAML
 
 from knockbot import cli
+from knockbot.chat import lookups
+from knockbot.chat.catalogue import render
 from knockbot.config.policies import read_policy
 from knockbot.config.settings import Settings
 from knockbot.config.sources import known_keys, load
 from knockbot.documents.schema import Faults
 from knockbot.documents.text import without_marks
-from knockbot.domain import wording
 from knockbot.domain.model import Facts, Kind, Knock, Request, State, Verdict
 from knockbot.domain.policy import POLICY_KEYS, decide
 from knockbot.domain.records import Recorded
@@ -230,7 +231,7 @@ def test_the_example_of_a_request_is_what_the_bot_says() -> None:
         decision=decide(knock, Facts("example.org"), read_policy(SHOWN)),
     )
     line = Entry(at, knock.room_id, 1, bot, Recorded.JUDGED, {"verdict": Verdict.FORWARD, "rule": "otherwise"})
-    said = wording.shown_request(request, "Garden", [wording.history_line(line)]).plain
+    said = render(lookups.shown_request(request, "Garden", [lookups.history_line(line)])).plain
 
     assert f"{without_marks(said)}\n" in [block.text for block in blocks("text")]
 

@@ -20,7 +20,7 @@ from knockbot.config.sources import known_keys
 from knockbot.documents import yaml
 from knockbot.documents.schema import NEEDED, Key
 from knockbot.documents.yaml import read_document
-from knockbot.domain.card import OUTCOME_SENTENCES
+from knockbot.domain.card import OUTCOMES
 from knockbot.domain.criteria import COMBINATIONS, CRITERIA
 from knockbot.domain.model import State, Verdict
 from knockbot.domain.policy import POLICY_KEYS, RULE_KEYS, Announce
@@ -141,7 +141,7 @@ def test_every_key_of_a_rule_has_a_row_that_says_whether_it_is_needed(row: Key) 
     assert (needed == "needed") is (row.default is NEEDED)
 
 
-@pytest.mark.parametrize("state", [State.PENDING, *OUTCOME_SENTENCES])
+@pytest.mark.parametrize("state", [State.PENDING, *OUTCOMES])
 def test_every_state_of_a_request_is_told(state: State) -> None:
     assert state in code_spans(ROOT / "docs/commands.md")
     assert state in code_spans(ARCHITECTURE)

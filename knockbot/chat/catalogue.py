@@ -28,20 +28,25 @@ from knockbot.domain.notices import (
     Choice,
     Code,
     Document,
+    Dotted,
     Duration,
     Foreign,
+    Hidden,
     Id,
     Letters,
     Level,
     Lines,
-    Made,
     Many,
     Moment,
+    Name,
     Notice,
     Number,
     Numbered,
+    Profile,
     Room,
     Rule,
+    Sentences,
+    Sign,
     Stranger,
     Term,
     User,
@@ -49,16 +54,21 @@ from knockbot.domain.notices import (
 )
 from knockbot.domain.reasons import is_finding
 from knockbot.domain.words import (
+    NAME_LIMIT,
     Words,
     block,
     bold,
     code,
+    dotted,
     identifier,
     letters,
     lines,
     listed,
+    profile,
     room,
     rule,
+    sentences,
+    spoiler,
     user,
     words,
 )
@@ -143,8 +153,19 @@ def _item(item: Arg, language: Language) -> Words:
     return _clause(told) if isinstance(item, Notice) else told
 
 
+def _hidden(arg: Hidden, language: Language) -> Words:
+    text = shown(arg.text, arg.limit)
+    veiled = spoiler(text, render(notice("card.hidden", command=Code(arg.command)), language))
+    cut = text != shown(arg.text, arg.limit + 1)
+    return Words(veiled.plain, veiled.html + Markup(" ") + code(arg.command).html) if cut else veiled
+
+
 RENDER: Mapping[type[Any], Callable[[Any, Language], Words]] = {
     User: lambda arg, _: user(arg.user_id),
+    Profile: lambda arg, _: profile(arg.user_id),
+    Name: lambda arg, _: bold(shown(arg.text, NAME_LIMIT)),
+    Hidden: _hidden,
+    Sign: lambda arg, _: _ours(arg.emoji),
     Room: lambda arg, _: room(arg.label),
     Id: lambda arg, _: identifier(arg.text),
     Stranger: lambda arg, _: words("{}", shown(arg.text, arg.limit)),
@@ -154,7 +175,6 @@ RENDER: Mapping[type[Any], Callable[[Any, Language], Words]] = {
     Term: lambda arg, _: bold(arg.text),
     Rule: lambda arg, _: rule(arg.name),
     Document: lambda arg, _: block(arg.text),
-    Made: lambda arg, _: Words(arg.plain, Markup(arg.html)),  # noqa: S704 - made by domain/words.py, stored as it was
     Choice: lambda arg, _: words("{}", arg.value),
     Number: lambda arg, language: _ours(times.number(arg.value, language)),
     Numbered: lambda arg, _: bold(f"#{arg.number}"),
@@ -164,6 +184,8 @@ RENDER: Mapping[type[Any], Callable[[Any, Language], Words]] = {
     Ago: lambda arg, language: _ago(arg.milliseconds, language),
     Many: _listed,
     Lines: lambda arg, language: lines(RENDER[type(item)](item, language) for item in arg.items),
+    Sentences: lambda arg, language: sentences(*(RENDER[type(item)](item, language) for item in arg.items)),
+    Dotted: lambda arg, language: dotted([RENDER[type(item)](item, language) for item in arg.items]),
     Notice: render,
 }
 """How each kind of argument is shown."""

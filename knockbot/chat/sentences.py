@@ -11,30 +11,48 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import UnionType
 from typing import Any
 
 from knockbot.domain import reasons
 from knockbot.domain.notices import (
+    Ago,
     Arg,
     Choice,
     Code,
+    Document,
+    Dotted,
     Duration,
     Foreign,
+    Hidden,
     Id,
     Letters,
     Level,
     Lines,
-    Made,
     Many,
     Moment,
+    Name,
     Notice,
     Number,
     Numbered,
+    Profile,
     Room,
+    Rule,
+    Sentences,
+    Sign,
     Stranger,
     Term,
     User,
 )
+
+By = User | Notice
+"""By whom: a user, or what stands for the policy (`by.rule`). It stands after "by", or begins a sentence."""
+
+Who = Profile | Letters | Notice
+"""Whom a request is about."""
+
+Length = Duration | Notice
+Address = Code | Notice
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +62,7 @@ class Sentence:
     text: str
     plural: str
     """What is said where `count` is not one."""
-    args: Mapping[str, type[Any]]
+    args: Mapping[str, type[Any] | UnionType]
 
     in_english: bool = False
     """Whether it is said in English everywhere."""
@@ -64,12 +82,12 @@ class Sentence:
         return args.keys() == self.args.keys() and all(isinstance(args[name], kind) for name, kind in self.args.items())
 
 
-def says(text: str, plural: str = "", /, **args: type[Any]) -> Sentence:
+def says(text: str, plural: str = "", /, **args: type[Any] | UnionType) -> Sentence:
     """One row of the table."""
     return Sentence(text, plural, args)
 
 
-def in_english(text: str, /, **args: type[Any]) -> Sentence:
+def in_english(text: str, /, **args: type[Any] | UnionType) -> Sentence:
     """One row of what is said in English everywhere: help, and how commands are written."""
     return Sentence(text, "", args, in_english=True)
 
@@ -86,6 +104,18 @@ def _alias_moved(text: str) -> Sentence:
     return says(text, where=Choice, room=Room, alias=Id, pinned=Id, other=Id)
 
 
+def _chose(text: str) -> Sentence:
+    return says(text, by=By, verdict=Choice)
+
+
+def _before(text: str) -> Sentence:
+    return says(text, state=Choice, by=By, when=Notice)
+
+
+def _already(text: str) -> Sentence:
+    return says(text, request=Numbered, by=By, verdict=Choice, when=Ago)
+
+
 def _belongs(text: str) -> Sentence:
     return says(text, stands=Choice, user=User, room=Room)
 
@@ -98,9 +128,282 @@ SENTENCES: Mapping[str, Sentence] = {
     # --- notices themselves
     "unknown": says("This message cannot be shown ({code}).", code=Code),
     "lines": says("{lines}", lines=Lines),
-    "made": says("{text}", text=Made),
     "list.more": says("{count} more", "{count} more", count=Number),
     "time.just_now": says("just now"),
+    # --- who, and by whom: put into other sentences
+    "sentences": says("{sentences}", sentences=Sentences),
+    "dotted": says("{parts}", parts=Dotted),
+    "list.others": says("others"),
+    "time.a_moment": says("a moment"),
+    "time.earlier": says("{time} earlier", time=Length),
+    "time.earlier_request": says("{time} earlier ({request})", time=Length, request=Numbered),
+    "who.named": says("{name} {user}", name=Name, user=Profile),
+    "who.named_oddly": says("{user} (named “{name}”)", user=Profile, name=Name),
+    "who.nameless": says("somebody without a name"),
+    "who.invited": says("{whom}, invited by {inviter}", whom=Who, inviter=By),
+    "who.through_me": says("{user} (through me)", user=User),
+    "who.numbered": says("{request} {who}", request=Numbered, who=Who),
+    "who.more": says("… and {count} more", "… and {count} more", count=Number),
+    "by.policy": says("the policy"),
+    "by.policy_key": says("the policy ({key})", key=Code),
+    "by.server_acl": says("the room's server ACL"),
+    "by.config_file": says("the config file"),
+    "by.rule": says("rule {rule}", rule=Rule),
+    # --- where a request stands
+    "outcome.accepted": says("Accepted by {by}. Not joined yet.", by=By),
+    "outcome.accepted_for_good": says("Accepted by {by}.", by=By),
+    "outcome.joined": says("Joined; let in by {by}.", by=By),
+    "outcome.joined_unasked": says("Joined without an answer: the room let them in."),
+    "outcome.joined_before": says("Joined before the answer was carried out."),
+    "outcome.declined": says("Accepted, but they declined the invite."),
+    "outcome.rejected": says("Rejected by {by}.", by=By),
+    "outcome.banned": says("Banned by {by}.", by=By),
+    "outcome.withdrawn": says("Withdrawn by the applicant."),
+    "outcome.left_again": says("They left again."),
+    "outcome.expired": says("Nobody answered in time."),
+    "outcome.approved": says("Approved by {by}. Not used yet.", by=By),
+    "outcome.approved_for_good": says("Approved by {by}.", by=By),
+    "outcome.issued": says("Sent for {by}. Not used yet.", by=By),
+    "outcome.sent": says("Sent for {by}. Not yet added to the room.", by=By),
+    "outcome.used": says("Used by {user}; let in by {by}.", user=User, by=By),
+    "outcome.revoked": says("Revoked by {by}.", by=By),
+    "outcome.revoked_to_ban": says("Revoked by {by}, with the order to ban {inviter}.", by=By, inviter=User),
+    "outcome.revoked_banned": says("Revoked by {by}; {inviter} was banned as well.", by=By, inviter=User),
+    "outcome.under_way/accept": _chose("{by} chose accept. The invite is on its way."),
+    "outcome.under_way/reject": _chose("{by} chose reject. It is on its way."),
+    "outcome.under_way/ban": _chose("{by} chose ban. It is on its way."),
+    "outcome.invite_under_way/accept": _chose("{by} chose accept."),
+    "outcome.invite_under_way/reject": _chose("{by} chose reject. The invite is being revoked."),
+    "outcome.inviter_under_way": says(
+        "{by} chose ban. All invites of {inviter} are being revoked, and {inviter} is being banned.",
+        by=By,
+        inviter=User,
+    ),
+    "before.by/accepted": _before("Before: accepted by {by}, {when}."),
+    "before.by/joined": _before("Before: let in by {by}, {when}."),
+    "before.by/rejected": _before("Before: rejected by {by}, {when}."),
+    "before.by/banned": _before("Before: banned by {by}, {when}."),
+    "before.alone/declined": says("Before: accepted, but they declined the invite, {when}.", state=Choice, when=Notice),
+    "before.alone/withdrawn": says("Before: withdrawn by the applicant, {when}.", state=Choice, when=Notice),
+    "before.alone/expired": says("Before: nobody answered in time, {when}.", state=Choice, when=Notice),
+    # --- cards
+    "card.asks": says("{sign} {request} {who} asks to join {room}", sign=Sign, request=Numbered, who=Who, room=Room),
+    "card.did_ask": says(
+        "{sign} {request} {who} asked to join {room}", sign=Sign, request=Numbered, who=Who, room=Room
+    ),
+    "card.invited": says(
+        "{sign} {request} {inviter} invited {whom} to {room} (third-party invite)",
+        sign=Sign,
+        request=Numbered,
+        inviter=By,
+        whom=Who,
+        room=Room,
+    ),
+    "card.came_in": says(
+        "{sign} {request} {user} came in to {room} with a third-party invite of {inviter}",
+        sign=Sign,
+        request=Numbered,
+        user=Profile,
+        room=Room,
+        inviter=By,
+    ),
+    "card.reason": says("Reason: {reason}", reason=Stranger),
+    "card.reason_cut": says("Reason: {reason} {command}", reason=Stranger, command=Code),
+    "card.reason_and_more": says(
+        "Reason: {reason} … and {count} more character",
+        "Reason: {reason} … and {count} more characters",
+        reason=Stranger,
+        count=Number,
+    ),
+    "card.reason_hidden": says("Reason: {reason}", reason=Hidden),
+    "card.hidden": says("(hidden; {command} tells it)", command=Code),
+    "card.no_reason": says("No reason given."),
+    "card.was_for": says("The invite was for {whom}.", whom=Who),
+    "card.keys": says("Its keys belong to {hosts}.", hosts=Many),
+    "card.key_of_nobody": says(
+        "⚠️ At least one key does not belong to an identity server. Whoever has that key can let anyone in."
+    ),
+    "card.no_key": says("It has no key, so nobody can use it."),
+    "card.asked": says("I ask you, because {why}.", why=Notice),
+    "card.asked_though": says("Rule {rule} matches. I ask you, because {why}.", rule=Rule, why=Notice),
+    "card.not_judged": says(
+        "Not judged: rule {rule} depends on something that I cannot find out now: {why}", rule=Rule, why=Notice
+    ),
+    "card.trouble": says("⚠️ {why}", why=Notice),
+    "card.may_have_withdrawn": says(
+        "Their knock was more than a day old, and from another server: those do not tell when somebody takes a knock back, so they may not expect this any more."
+    ),
+    "card.told": says("They were told: {reason}", reason=Stranger),
+    "card.answer": says("{offers} · or {command}", offers=Many, command=Code),
+    "offer.knock/accept": says("✅ accept", verdict=Choice),
+    "offer.knock/reject": says("❌ reject", verdict=Choice),
+    "offer.knock/ban": says("⛔ ban", verdict=Choice),
+    "offer.invite/accept": says("✅ accept: the invite stays", verdict=Choice),
+    "offer.invite/reject": says("❌ reject: the invite is revoked", verdict=Choice),
+    "offer.invite_ban": says(
+        "⛔ ban: every invite of {inviter} here is revoked, and {inviter} is banned", inviter=User
+    ),
+    "offer.redeemed/reject": says("❌ reject: {user} is kicked", verdict=Choice, user=User),
+    "offer.redeemed/ban": says("⛔ ban: {user} is banned, if they have joined", verdict=Choice, user=User),
+    "card.requests": says(
+        "🚪 {count} request to join {room}, {waiting} waiting",
+        "🚪 {count} requests to join {room}, {waiting} waiting",
+        count=Number,
+        room=Room,
+        waiting=Number,
+    ),
+    "card.invites": says(
+        "✉️ {count} third-party invite to {room}, {waiting} waiting",
+        "✉️ {count} third-party invites to {room}, {waiting} waiting",
+        count=Number,
+        room=Room,
+        waiting=Number,
+    ),
+    "card.earlier_ones": says(
+        "… and {count} earlier one: {command}", "… and {count} earlier ones: {command}", count=Number, command=Code
+    ),
+    "card.row": says("{sign} {request} {who} · {what}", sign=Sign, request=Numbered, who=Who, what=Notice),
+    "card.answer_each": says("Answer each by its number: {command}", command=Code),
+    "card.ban_of_invites": says(
+        "{command} bans the inviter and revokes every other invite of theirs here.", command=Code
+    ),
+    "card.head": says("{sign} {request} {who} at {room}", sign=Sign, request=Numbered, who=Who, room=Room),
+    "card.line": says("{head}: {what}", head=Notice, what=Notice),
+    "card.moved_away": says("This room is now managed from another room. The request was moved there."),
+    "card.unprotected": says(
+        "{sign} {who}: This room is no longer protected. {what}", sign=Sign, who=Notice, what=Notice
+    ),
+    "card.several": says("{count} request", "{count} requests", count=Number),
+    "card.answer_yourself": says("Please answer yourself, in your client."),
+    "card.chose/accept": _chose(
+        "{by} chose accept. If this was not done in time, please do it yourself, in your client."
+    ),
+    "card.chose/reject": _chose(
+        "{by} chose reject. If this was not done in time, please do it yourself, in your client."
+    ),
+    "card.chose/ban": _chose("{by} chose ban. If this was not done in time, please do it yourself, in your client."),
+    # --- replies about requests
+    "answer.already/accept": _already("{request} was already answered: {by} chose accept, {when}."),
+    "answer.already/reject": _already("{request} was already answered: {by} chose reject, {when}."),
+    "answer.already/ban": _already("{request} was already answered: {by} chose ban, {when}."),
+    "answer.closed": says("{request} is already closed, {when}: {what}", request=Numbered, when=Ago, what=Notice),
+    "answer.hits": says("✅ Your answer is {answer} for:", answer=Term),
+    "answer.accepted": says("{request} {user} is accepted.", request=Numbered, user=User),
+    "meant.several": says("Several requests fit. Please give the number:"),
+    # --- what is looked up
+    "list.nobody": says("Nobody is waiting."),
+    "list.oldest": says(
+        "{count} requests are waiting. These are the oldest {shown}:",
+        count=Number,
+        shown=Number,
+    ),
+    "list.row": says("{request} {who} at {room}, {when}", request=Numbered, who=Who, room=Room, when=Ago),
+    "show.sent_to": says("It was sent to {address}.", address=Address),
+    "show.reason_was_cut": says(
+        "The reason had {count} character. I keep the first {kept} when a request is settled.",
+        "The reason had {count} characters. I keep the first {kept} when a request is settled.",
+        count=Number,
+        kept=Number,
+    ),
+    "show.waiting": says("Waiting for an answer."),
+    "sent.named": says("{address} ({name})", address=Code, name=Stranger),
+    "explain.unknown": says(
+        "Policy: {verdict}, because rule {rule} cannot be judged: {why}", verdict=Term, rule=Rule, why=Notice
+    ),
+    "explain.doubt": says("Policy: {verdict}, because {why}", verdict=Term, why=Notice),
+    "explain.doubt_though": says(
+        "Policy: {verdict}, though rule {rule} matches, because {why}", verdict=Term, rule=Rule, why=Notice
+    ),
+    "explain.server_acl": says("Policy: not asked, because the room's server ACL denies their server"),
+    "explain.rule": says("Policy: {verdict}, by rule {rule}", verdict=Term, rule=Rule),
+    "explain.as_invite": says(
+        "Policy: {verdict}, because no rule matches; it follows the answer to the invite", verdict=Term
+    ),
+    "explain.otherwise": says("Policy: {verdict}, because no rule matches ({key})", verdict=Term, key=Code),
+    "explain.missed": says("· rule {rule} does not match: {why}", rule=Rule, why=Notice),
+    "explain.missed_more": says(
+        "· {count} more rule does not match", "· {count} more rules do not match", count=Number
+    ),
+    "log.none": says("Nothing is on record."),
+    "log.line": says("{moment} · {what} · {by}", moment=Moment, what=Notice, by=By),
+    "log.line_of_room": says("{moment} · {room} · {what} · {by}", moment=Moment, room=Room, what=Notice, by=By),
+    "log.line_of_request": says(
+        "{moment} · {request} {user} · {what} · {by}",
+        moment=Moment,
+        request=Numbered,
+        user=User,
+        what=Notice,
+        by=By,
+    ),
+    "rooms.none": says("No room is protected from here yet. To protect one, type {command}.", command=Code),
+    "rooms.row": says("{room} {id} · {count} waiting", "{room} {id} · {count} waiting", room=Room, id=Id, count=Number),
+    "rooms.elsewhere": says("managed from {room}", room=Id),
+    "queue.waiting": says(
+        "{count} waiting for an answer ({command}).",
+        "{count} waiting for an answer ({command}).",
+        count=Number,
+        command=Code,
+    ),
+    "queue.nobody": says("Nobody is waiting for an answer."),
+    "queue.actions": says("Pending actions: {count}", count=Number),
+    "queue.no_actions": says("No actions are pending."),
+    "queue.row": says("· {what} here: {when}", what=Notice, when=Notice),
+    "queue.row_at": says("· {what} at {room}: {when}", what=Notice, room=Room, when=Notice),
+    "queue.act/invite": says("invite", act=Choice),
+    "queue.act/kick": says("kick", act=Choice),
+    "queue.act/ban": says("ban", act=Choice),
+    "queue.act/revoke": says("revoke an invite", act=Choice),
+    "queue.act/post_card": says("post a card", act=Choice),
+    "queue.act/edit_card": says("edit a card", act=Choice),
+    "queue.act/react": says("react", act=Choice),
+    "queue.act/unreact": says("take a reaction back", act=Choice),
+    "queue.act/redact": says("redact a card", act=Choice),
+    "queue.act/say": says("say something", act=Choice),
+    "queue.act/join": says("enter", act=Choice),
+    "queue.act/leave": says("leave", act=Choice),
+    "queue.act/meet": says("make a room to meet", act=Choice),
+    "queue.act/issue": says("invite an address", act=Choice),
+    "queue.act/plant": says("add an invite to the room", act=Choice),
+    "queue.act/write": says("write to", act=Choice),
+    "queue.act_on": says("{act} {user}", act=Notice, user=User),
+    "queue.running": says("under way"),
+    "queue.blocked": says("waits for permission"),
+    "queue.due": says("due"),
+    "queue.next_try": says("next try in {time}", time=Duration),
+    "queue.tried": says("tried {count} time", "tried {count} times", count=Number),
+    "invites.none": says("{room} has no unused third-party invite.", room=Room),
+    "invites.head": says("Third-party invites to {room}:", room=Room),
+    "invites.oldest": says(
+        "{room} has {count} unused third-party invites. These are the oldest {shown}:",
+        room=Room,
+        count=Number,
+        shown=Number,
+    ),
+    "invites.row": says(
+        "{sign} {request} {who}, {when} · {what}", sign=Sign, request=Numbered, who=Who, when=Ago, what=Notice
+    ),
+    "invites.row_sent": says(
+        "{sign} {request} {who}, sent to {address}, {when} · {what}",
+        sign=Sign,
+        request=Numbered,
+        who=Who,
+        address=Address,
+        when=Ago,
+        what=Notice,
+    ),
+    "policy.default": says("the default"),
+    "policy.written_by": says("revision {revision} by {by}", revision=Number, by=By),
+    "policy.shown": says("Policy of {room} ({source}):", room=Room, source=Notice),
+    "policy.text": says("{text}", text=Document),
+    "policy.more": says("… and {count} more character", "… and {count} more characters", count=Number),
+    "policy.never_changed": says("The policy of {room} is the default; nobody has changed it.", room=Room),
+    "policy.revisions": says("Policy of {room}:", room=Room),
+    "policy.revision": says("· revision {revision} · {moment} · {by}", revision=Number, moment=Moment, by=By),
+    "test.head": says("If {user} knocked at {room} now, this would happen (nothing was done):", user=User, room=Room),
+    "test.told": says("They would be told: {reason}", reason=Stranger),
+    # --- messages that are too long
+    "message.more_lines": says("… and {count} more line", "… and {count} more lines", count=Number),
+    "message.more_characters": says("… and {count} more character", "… and {count} more characters", count=Number),
     # --- what is done in a protected room
     "act.blocked": says(
         "⚠️ I do not have permission to act in {room}: {why} Please raise the power level of {bot}. Pending actions then run by themselves.",

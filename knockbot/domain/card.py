@@ -1,8 +1,11 @@
-"""How a request is shown: as a card, a line, a row on a shared card, and as a block for machines."""
+"""How a request is told: as a card, a line, a row on a shared card, and as a block for machines.
+
+All but that block are notices: a card is put into words when it is sent, in the language of its room.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from json import dumps
 from typing import Any
@@ -13,28 +16,40 @@ from knockbot.documents.text import harmless, shown, shown_id
 from knockbot.domain.acl import SERVER_ACL
 from knockbot.domain.invites import MOST_KEYS, https_host
 from knockbot.domain.model import Kind, Request, State, ThirdPartyInvite, Verdict
+from knockbot.domain.notices import (
+    Ago,
+    Arg,
+    Choice,
+    Code,
+    Duration,
+    Hidden,
+    Letters,
+    Many,
+    Name,
+    Notice,
+    Number,
+    Numbered,
+    Profile,
+    Room,
+    Rule,
+    Sentences,
+    Sign,
+    Stranger,
+    Term,
+    User,
+    below,
+    listed,
+    notice,
+    rows,
+)
 from knockbot.domain.plan import REACTIONS
 from knockbot.domain.policy import OTHERWISE, OTHERWISE_INVITES
-from knockbot.domain.reasons import clause, in_words, told_with
-from knockbot.domain.words import (
-    NAME_LIMIT,
-    NOTHING,
-    REASON_LIMIT,
-    Words,
-    bold,
-    code,
-    lasting,
-    letters,
-    lines,
-    listed,
-    profile,
-    room,
-    rule,
-    sentences,
-    spoiler,
-    user,
-    words,
-)
+from knockbot.domain.reasons import told_with
+from knockbot.times import MINUTE
+
+NAME_LIMIT = 60
+REASON_LIMIT = 500
+"""Characters of a stranger's text that are shown at most."""
 
 SIGNS: dict[State, str] = {
     State.PENDING: "🚪",
@@ -50,127 +65,73 @@ SIGNS: dict[State, str] = {
     State.REVOKED: "❌",
 }
 
-OUTCOME_SENTENCES: dict[State, str] = {
-    State.ACCEPTED: "Accepted by {by}. Not joined yet.",
-    State.JOINED: "Joined; let in by {by}.",
-    State.DECLINED: "Accepted, but they declined the invite.",
-    State.REJECTED: "Rejected by {by}.",
-    State.BANNED: "Banned by {by}.",
-    State.WITHDRAWN: "Withdrawn by the applicant.",
-    State.EXPIRED: "Nobody answered in time.",
-    State.STANDING: "Approved by {by}. Not used yet.",
-    State.REDEEMED: "Used by {user}; let in by {by}.",
-    State.REVOKED: "Revoked by {by}.",
-}
-
-LINE_SENTENCES: dict[State, str] = {
-    **OUTCOME_SENTENCES,
-    State.ACCEPTED: "Accepted by {by}.",
-    State.STANDING: "Approved by {by}.",
-}
-"""The same in a line that a rule's decision is told in: nobody edits it later, so it says what stays true."""
-
-WITH_A_BAN = "Revoked by {by}, with the order to ban {inviter}."
-BANNED_AS_WELL = "Revoked by {by}; {inviter} was banned as well."
-"""Of an invite that fell with its inviter: before the ban, and after it."""
-
-ISSUED = "Sent for {by}. Not used yet."
-"""For one that the bot issued and that stands."""
-
-UNDER_WAY: dict[Verdict, str] = {
-    Verdict.ACCEPT: "{by} chose accept. The invite is on its way.",
-    Verdict.REJECT: "{by} chose reject. It is on its way.",
-    Verdict.BAN: "{by} chose ban. It is on its way.",
-}
-
-INVITE_UNDER_WAY: dict[Verdict, str] = {
-    Verdict.ACCEPT: "{by} chose accept.",
-    Verdict.REJECT: "{by} chose reject. The invite is being revoked.",
-    Verdict.BAN: "{by} chose ban. All invites of {inviter} are being revoked, and {inviter} is being banned.",
-}
-"""The same for a third-party invite that nobody has redeemed."""
-
-SENT = "Sent for {by}. Not yet added to the room."
-
-INVITE_OFFERS: dict[Verdict, str] = {
-    Verdict.ACCEPT: "✅ accept: the invite stays",
-    Verdict.REJECT: "❌ reject: the invite is revoked",
-    Verdict.BAN: "⛔ ban: every invite of {inviter} here is revoked, and {inviter} is banned",
-}
-"""What each answer to a third-party invite does, said before it is given: a ban hits its inviter, not its guest."""
-
-REDEEMED_OFFERS: dict[Verdict, str] = {
-    Verdict.ACCEPT: "✅ accept",
-    Verdict.REJECT: "❌ reject: {user} is kicked",
-    Verdict.BAN: "⛔ ban: {user} is banned, if they have joined",
-}
-
 EMOJI: dict[Verdict, str] = {verdict: emoji for emoji, verdict in REACTIONS.items()}
 
+By = Notice | User
+Who = Notice | Profile | Letters
 
-def applicant(request: Request) -> Words:
+
+# --- who ------------------------------------------------------------------------------------------------------
+
+
+def applicant(request: Request) -> Who:
     """Who asks: the name they gave themselves, and the id that they cannot choose again.
 
     Of a third-party invite, whom its inviter says it is for; once redeemed, who came in by it.
     """
     if request.invite is not None:
-        return _invited(request, request.invite)
-    name, who = shown(request.display_name or "", NAME_LIMIT), profile(request.user_id)
+        whom = Profile(request.user_id) if request.redeemed else _addressed(request.invite)
+        return notice("who.invited", whom=whom, inviter=_inviter(request))
+    name, user = shown(request.display_name or "", NAME_LIMIT), Profile(request.user_id)
     if not name or name.casefold() == shown_id(request.user_id).casefold():
-        return who
+        return user
     if name[0].isalpha():
-        return words("{} {}", bold(name), who)
+        return notice("who.named", name=Name(name), user=user)
     # Emoji, numbers, an ID of somebody else: they are not to be taken for what the bot itself puts there.
-    return words("{} (named {})", who, bold(f"“{name}”"))
+    return notice("who.named_oddly", name=Name(name), user=user)
 
 
-def _invited(request: Request, invite: ThirdPartyInvite) -> Words:
-    whom = profile(request.user_id) if request.redeemed else _addressed(invite)
-    return words("{}, invited by {}", whom, _inviter(request))
+def numbered(request: Request) -> Notice:
+    """The same with the number of the request."""
+    return notice("who.numbered", request=Numbered(request.number), who=applicant(request))
 
 
-def _inviter(request: Request) -> Words:
+def everybody(requests: Sequence[Request]) -> list[Notice]:
+    """The same of several requests, below each other."""
+    more = len(requests) - MOST_NAMED
+    return [*map(numbered, requests[:MOST_NAMED]), *([notice("who.more", count=Number(more))] if more > 0 else [])]
+
+
+MOST_NAMED = 50
+"""Requests that one reply names."""
+
+
+def _inviter(request: Request) -> By:
     """Whose invite it is; one that the bot sent is of whoever had it do so."""
-    through_me = words(" (through me)") if request.issued_by is not None else NOTHING
-    return words("{}{}", user(request.sponsor), through_me)
+    inviter = User(request.sponsor)
+    return notice("who.through_me", user=inviter) if request.issued_by is not None else inviter
 
 
-def _addressed(invite: ThirdPartyInvite) -> Words:
+def _addressed(invite: ThirdPartyInvite) -> Notice | Letters:
     """Who is invited, in the inviter's words."""
     name = shown(invite.display_name, NAME_LIMIT)
-    return letters(name) if name else words("somebody without a name")
+    return Letters(name, NAME_LIMIT) if name else notice("who.nameless")
 
 
-def keys_of(invite: ThirdPartyInvite) -> Words:
-    """Whose keys open the door to an invite: identity servers by their host, and keys that answer to nobody."""
-    hosts = dict.fromkeys(https_host(key.url) if key.url is not None else None for key in invite.keys)
-    named = [host for host in hosts if host is not None]
-    more = words(" and {} more", len(named) - KEYS_SHOWN) if len(named) > KEYS_SHOWN else NOTHING
-    if len(hosts) > MOST_KEYS:
-        more = words(" and more")  # how many there are was not kept
-    shown_hosts = listed([letters(shown(host, NAME_LIMIT)) for host in named[:KEYS_SHOWN]])
-    said = words("Its keys belong to {}{}.", shown_hosts, more) if named else NOTHING
-    if None in hosts:
-        own = words("⚠️ At least one key does not belong to an identity server. Whoever has that key can let anyone in.")
-        return sentences(said, own)
-    return said or words("It has no key, so nobody can use it.")
+# --- by whom --------------------------------------------------------------------------------------------------
 
 
-KEYS_SHOWN = 5
-"""Identity servers that are named before the rest is counted."""
-
-
-def decided_by(rule_name: str | None, by: str | None) -> Words:
+def decided_by(rule_name: str | None, by: str | None) -> By:
     """By whom: a rule by its name, a moderator by id, and where no rule matched, what the policy says then."""
     if rule_name is None:
-        return user(by or "")
+        return User(by or "")
     if not rule_name:
-        return words("the policy")
+        return notice("by.policy")
     if rule_name in (OTHERWISE, OTHERWISE_INVITES):
-        return words("the policy ({})", code(rule_name))
+        return notice("by.policy_key", key=Code(rule_name))
     if rule_name == SERVER_ACL:
-        return words("the room's server ACL")
-    return words("rule {}", rule(rule_name))
+        return notice("by.server_acl")
+    return notice("by.rule", rule=Rule(rule_name))
 
 
 def policy_key(request: Request, rule_name: str | None, verdict: Verdict | None) -> str | None:
@@ -181,47 +142,118 @@ def policy_key(request: Request, rule_name: str | None, verdict: Verdict | None)
     return OTHERWISE_INVITES if not request.redeemed or verdict is Verdict.ACCEPT else ""
 
 
-def _answered_by(request: Request) -> Words:
-    """Who gave the binding word: a rule, or a moderator."""
+def _answered_by(request: Request) -> By:
+    """Who gave the answer that counts: a rule, or a moderator."""
     answer = request.answer
-    return decided_by(policy_key(request, answer.rule, answer.verdict), answer.by) if answer else NOTHING
+    if answer is None:
+        return User("")
+    return decided_by(policy_key(request, answer.rule, answer.verdict), answer.by)
 
 
-def _credit(request: Request) -> Words:
-    """Who brought the outcome about: the rule where a rule gave the word, else the person."""
+def _credit(request: Request) -> By:
+    """Who brought the outcome about: the rule where a rule gave the answer, else the person."""
     answer = request.answer
-    return _answered_by(request) if answer and answer.by == request.by else user(request.by or "")
+    return _answered_by(request) if answer and answer.by == request.by else User(request.by or "")
 
 
-def standing(request: Request, *, inviter_banned: bool = False, for_ever: bool = False) -> Words:
+# --- where it stands ------------------------------------------------------------------------------------------
+
+OUTCOMES: Mapping[State, Callable[[Request, By], Notice]] = {
+    State.ACCEPTED: lambda _, by: notice("outcome.accepted", by=by),
+    State.JOINED: lambda _, by: notice("outcome.joined", by=by),
+    State.DECLINED: lambda *_: notice("outcome.declined"),
+    State.REJECTED: lambda _, by: notice("outcome.rejected", by=by),
+    State.BANNED: lambda _, by: notice("outcome.banned", by=by),
+    State.WITHDRAWN: lambda *_: notice("outcome.withdrawn"),
+    State.EXPIRED: lambda *_: notice("outcome.expired"),
+    State.STANDING: lambda _, by: notice("outcome.approved", by=by),
+    State.REDEEMED: lambda request, by: notice("outcome.used", user=User(request.user_id), by=by),
+    State.REVOKED: lambda _, by: notice("outcome.revoked", by=by),
+}
+"""What came of a request."""
+
+LASTING: Mapping[State, Callable[[Request, By], Notice]] = {
+    **OUTCOMES,
+    State.ACCEPTED: lambda _, by: notice("outcome.accepted_for_good", by=by),
+    State.STANDING: lambda _, by: notice("outcome.approved_for_good", by=by),
+}
+"""The same in a line that a rule's decision is told in: nobody edits it later, so it says what stays true."""
+
+
+def standing(request: Request, *, inviter_banned: bool = False, for_ever: bool = False) -> Notice | None:
     """Where a request stands, in one sentence; `for_ever`, if nobody will edit it once that has changed."""
     if request.state is State.JOINED and request.by == request.user_id:
-        unasked = "Joined without an answer: the room let them in."
-        return words(unasked if request.answer is None else "Joined before the answer was carried out.")
+        return notice("outcome.joined_unasked") if request.answer is None else notice("outcome.joined_before")
     if not request.open:
-        said = LINE_SENTENCES[request.state] if for_ever else _outcome_sentence(request, inviter_banned)
-        return words(said, by=_credit(request), user=user(request.user_id), inviter=user(request.sponsor))
-    if request.answer is not None:
-        under_way = UNDER_WAY if request.invite is None or request.redeemed else INVITE_UNDER_WAY
-        sent = request.on_its_way and request.answer.verdict is Verdict.ACCEPT
-        return words(
-            SENT if sent else under_way[request.answer.verdict], by=_answered_by(request), inviter=user(request.subject)
-        )
-    return NOTHING
+        if for_ever:
+            return LASTING[request.state](request, _credit(request))
+        return _outcome(request, inviter_banned) or OUTCOMES[request.state](request, _credit(request))
+    return _under_way(request) if request.answer is not None else None
 
 
-def _outcome_sentence(request: Request, inviter_banned: bool) -> str:
+def _outcome(request: Request, inviter_banned: bool) -> Notice | None:
+    """The outcomes of a third-party invite that have a sentence of their own."""
+    by, inviter = _credit(request), User(request.sponsor)
     if request.redeemed and request.state is State.WITHDRAWN:
-        return "They left again."
+        return notice("outcome.left_again")
     if request.issued_by is not None and request.state is State.STANDING:
-        return ISSUED
-    if request.state is State.REVOKED and not request.redeemed and request.answer is not None:
-        if inviter_banned:
-            return BANNED_AS_WELL
-        if request.answer.verdict is Verdict.BAN:
-            return WITH_A_BAN
-    return OUTCOME_SENTENCES[request.state]
+        return notice("outcome.issued", by=by)
+    if request.state is not State.REVOKED or request.redeemed or request.answer is None:
+        return None
+    if inviter_banned:
+        return notice("outcome.revoked_banned", by=by, inviter=inviter)
+    if request.answer.verdict is Verdict.BAN:
+        return notice("outcome.revoked_to_ban", by=by, inviter=inviter)
+    return None
 
+
+def _under_way(request: Request) -> Notice | None:
+    """An answer that is being carried out."""
+    if request.answer is None:
+        return None
+    by, chosen = _answered_by(request), Choice(request.answer.verdict)
+    if request.on_its_way and request.answer.verdict is Verdict.ACCEPT:
+        return notice("outcome.sent", by=by)
+    if request.invite is None or request.redeemed:
+        return notice("outcome.under_way", by=by, verdict=chosen)
+    if request.answer.verdict is Verdict.BAN:
+        return notice("outcome.inviter_under_way", by=by, inviter=User(request.subject))
+    return notice("outcome.invite_under_way", by=by, verdict=chosen)
+
+
+def withdrawn_perhaps(request: Request) -> Notice | None:
+    """That an accept may have come too late, where nobody would have told."""
+    waits = request.open or request.state is State.ACCEPTED
+    return notice("card.may_have_withdrawn") if waits and request.answer and request.answer.doubtful else None
+
+
+def answered_with(request: Request) -> Notice | None:
+    """What the applicant was told with the answer."""
+    reason = told_with(request.answer) if request.answer else None
+    settled = not request.open and request.state is not State.EXPIRED
+    return notice("card.told", reason=Stranger(reason, REASON_LIMIT)) if reason and settled else None
+
+
+def trouble_of(request: Request) -> Notice | None:
+    """What went wrong with the last answer."""
+    return notice("card.trouble", why=request.trouble) if request.trouble and request.open else None
+
+
+def doubt(request: Request) -> Notice | None:
+    """Why the policy left it to people, where it could not tell."""
+    decision = request.decision
+    if not request.awaits_moderators or decision is None:
+        return None
+    if decision.doubt is not None:
+        if decision.rule == OTHERWISE:
+            return notice("card.asked", why=decision.doubt)
+        return notice("card.asked_though", rule=Rule(decision.rule), why=decision.doubt)
+    if decision.unknown is not None:
+        return notice("card.not_judged", rule=Rule(decision.rule), why=decision.unknown)
+    return None
+
+
+# --- what it says ---------------------------------------------------------------------------------------------
 
 CARD_REASON = 300
 """Characters of a reason that a card and a list show."""
@@ -230,25 +262,25 @@ WHOLE_REASON = 20_000
 """Bytes of a reason that `show` tells at most: an event has to hold it twice, as text and as HTML."""
 
 
-def reason_of(request: Request, *, hidden: bool = False) -> Words:
+def reason_of(request: Request, *, hidden: bool = False) -> Notice | None:
     """The reason, its beginning where it is long.
 
     `hidden`, as the room's policy has it: behind a spoiler, and not in the plain text, which lock screens show.
     """
     if request.invite is not None:
         return _what_it_is(request, request.invite)
-    reason = shown(request.reason, CARD_REASON)
+    reason, beyond = shown(request.reason, CARD_REASON), shown(request.reason, CARD_REASON + 1)
+    command = f"!kb show {request.number}"
     if not reason:
-        return words("No reason given.")
-    command = code(f"!kb show {request.number}")
-    more = words(" {}", command) if reason != shown(request.reason, CARD_REASON + 1) else NOTHING
-    if not hidden:
-        return words("Reason: {}{}", reason, more)
-    veiled = spoiler(reason, words("(hidden; {} tells it)", command))
-    return words("Reason: {}", Words(veiled.plain, veiled.html + more.html))
+        return notice("card.no_reason")
+    if hidden:
+        return notice("card.reason_hidden", reason=Hidden(beyond, CARD_REASON, command))
+    if reason != beyond:
+        return notice("card.reason_cut", reason=Stranger(beyond, CARD_REASON), command=Code(command))
+    return notice("card.reason", reason=Stranger(reason, CARD_REASON))
 
 
-def whole_reason_of(request: Request) -> Words:
+def whole_reason_of(request: Request) -> Notice | None:
     """The reason in full, or as much of it as an event holds."""
     if request.invite is not None:
         return _what_it_is(request, request.invite)
@@ -257,100 +289,96 @@ def whole_reason_of(request: Request) -> Words:
     while len(dumps(escape(harmless(kept)))) > WHOLE_REASON:
         kept = kept[: len(kept) * 3 // 4]
     if not reason:
-        return words("No reason given.")
-    more = words(" … and {} more characters", len(reason) - len(kept)) if kept != reason else NOTHING
-    return words("Reason: {}{}", kept, more)
+        return notice("card.no_reason")
+    said = Stranger(kept, WHOLE_REASON)
+    if kept == reason:
+        return notice("card.reason", reason=said)
+    return notice("card.reason_and_more", reason=said, count=Number(len(reason) - len(kept)))
 
 
-def _what_it_is(request: Request, invite: ThirdPartyInvite) -> Words:
+def _what_it_is(request: Request, invite: ThirdPartyInvite) -> Notice | None:
     """What there is to know of an invite beside who it is of: its keys, or, once it was used, for whom it was."""
     if not request.redeemed:
         return keys_of(invite)
-    return words("The invite was for {}.", _addressed(invite)) if invite.display_name else NOTHING
+    return notice("card.was_for", whom=_addressed(invite)) if invite.display_name else None
 
 
-BEFORE: dict[State, str] = {
-    State.ACCEPTED: "accepted by {by}",
-    State.JOINED: "let in by {by}",
-    State.DECLINED: "accepted, but they declined the invite",
-    State.REJECTED: "rejected by {by}",
-    State.BANNED: "banned by {by}",
-    State.WITHDRAWN: "withdrawn by the applicant",
-    State.EXPIRED: "nobody answered in time",
-}
-"""What came of an earlier knock."""
+def keys_of(invite: ThirdPartyInvite) -> Notice:
+    """Whose keys open the door to an invite: identity servers by their host, and keys that answer to nobody."""
+    hosts = dict.fromkeys(https_host(key.url) if key.url is not None else None for key in invite.keys)
+    named = [host for host in hosts if host is not None]
+    said = [notice("card.keys", hosts=_hosts(named, many=len(hosts) > MOST_KEYS))] if named else []
+    if None in hosts:
+        said.append(notice("card.key_of_nobody"))
+    return sentences(said or [notice("card.no_key")])
 
 
-def before(request: Request, earlier: Request | None) -> Words:
+def _hosts(named: Sequence[str], *, many: bool) -> Many:
+    shown_hosts: list[Arg] = [Letters(host, NAME_LIMIT) for host in named[:KEYS_SHOWN]]
+    if many:
+        shown_hosts.append(notice("list.others"))  # how many there are was not kept
+    elif len(named) > KEYS_SHOWN:
+        shown_hosts.append(notice("list.more", count=Number(len(named) - KEYS_SHOWN)))
+    return listed(shown_hosts)
+
+
+KEYS_SHOWN = 5
+"""Identity servers that are named before the rest is counted."""
+
+
+def sentences(said: Sequence[Notice | None]) -> Notice:
+    """Sentences one after the other; `None` is left out."""
+    return notice("sentences", sentences=Sentences(tuple(one for one in said if one is not None)))
+
+
+# --- what came before -----------------------------------------------------------------------------------------
+
+BEFORE_BY = frozenset({State.ACCEPTED, State.JOINED, State.REJECTED, State.BANNED})
+BEFORE = BEFORE_BY | {State.DECLINED, State.WITHDRAWN, State.EXPIRED}
+"""What can have come of an earlier knock; the first ones by somebody."""
+
+
+def before(request: Request, earlier: Request | None) -> Notice | None:
     """What came of the last knock of the same applicant at the same door, by the time of this one."""
     if earlier is None or earlier.state not in BEFORE:
-        return NOTHING
-    return words(
-        "Before: {}, {} earlier{}.",
-        words(BEFORE[earlier.state], by=_credit(earlier)),
-        lasting(request.opened_at - earlier.changed_at) or "a moment",
-        words(" ({})", bold(f"#{earlier.number}")) if earlier.management_room == request.management_room else NOTHING,
-    )
+        return None
+    since = request.opened_at - earlier.changed_at
+    time = Duration(since) if since >= MINUTE else notice("time.a_moment")
+    when = notice("time.earlier", time=time)
+    if earlier.management_room == request.management_room:
+        when = notice("time.earlier_request", time=time, request=Numbered(earlier.number))
+    if earlier.state in BEFORE_BY:
+        return notice("before.by", state=Choice(earlier.state), by=_credit(earlier), when=when)
+    return notice("before.alone", state=Choice(earlier.state), when=when)
 
 
-MAY_HAVE_WITHDRAWN = (
-    "Their knock was more than a day old, and from another server: those do not tell when somebody takes a knock back, "
-    "so they may not expect this any more."
-)
+# --- how to answer --------------------------------------------------------------------------------------------
 
 
-def withdrawn_perhaps(request: Request) -> Words:
-    """That an accept may have come too late, where nobody would have told."""
-    waits = request.open or request.state is State.ACCEPTED
-    return words(MAY_HAVE_WITHDRAWN) if waits and request.answer and request.answer.doubtful else NOTHING
-
-
-def answered_with(request: Request) -> Words:
-    """What the applicant was told with the answer."""
-    reason = told_with(request.answer) if request.answer else None
-    settled = not request.open and request.state is not State.EXPIRED
-    return words("They were told: {}", shown(reason, REASON_LIMIT)) if reason and settled else NOTHING
-
-
-def doubt(request: Request) -> Words:
-    """Why the policy left it to people, where it could not tell."""
-    decision = request.decision
-    if not request.awaits_moderators or decision is None:
-        return NOTHING
-    if decision.doubt is not None:
-        matches = words("Rule {} matches. ", rule(decision.rule)) if decision.rule != OTHERWISE else NOTHING
-        return words("{}I ask you, because {}.", matches, clause(decision.doubt))
-    if decision.unknown is not None:
-        return words(
-            "Not judged: rule {} depends on something that I cannot find out now: {}",
-            rule(decision.rule),
-            in_words(decision.unknown),
-        )
-    return NOTHING
-
-
-def trouble_of(request: Request) -> Words:
-    """What went wrong with the last answer."""
-    return words("⚠️ {}", in_words(request.trouble)) if request.trouble and request.open else NOTHING
-
-
-def how_to_answer(request: Request, possible: Iterable[Verdict], missing: Words = NOTHING) -> Words:
+def how_to_answer(request: Request, possible: Iterable[Verdict], missing: Notice | None = None) -> list[Notice | None]:
     """One click, or one command, of those that would work; and what is `missing` for an accept."""
     if not request.awaits_moderators:
-        return NOTHING
+        return []
     ready = [verdict for verdict in Verdict if verdict in set(possible)]
     if not ready:
-        return missing
-    offers = [_offer(request, verdict) for verdict in ready]
-    return lines([missing, words("{} · or {}", listed(offers), code(f"!kb {ready[0]} {request.number}"))])
+        return [missing]
+    offers = listed(_offer(request, verdict) for verdict in ready)
+    return [missing, notice("card.answer", offers=offers, command=Code(f"!kb {ready[0]} {request.number}"))]
 
 
-def _offer(request: Request, verdict: Verdict) -> Words:
+def _offer(request: Request, verdict: Verdict) -> Notice:
     """An answer by its emoji; with what it does, where that is not plain."""
-    if request.invite is None:
-        return words("{} {}", EMOJI[verdict], verdict.value)
-    said = REDEEMED_OFFERS if request.redeemed else INVITE_OFFERS
-    return words(said[verdict], inviter=user(request.sponsor), user=user(request.user_id))
+    chosen = Choice(verdict)
+    if request.invite is None or (request.redeemed and verdict is Verdict.ACCEPT):
+        return notice("offer.knock", verdict=chosen)
+    if request.redeemed:
+        return notice("offer.redeemed", verdict=chosen, user=User(request.user_id))
+    if verdict is Verdict.BAN:  # it hits the inviter, not the guest
+        return notice("offer.invite_ban", inviter=User(request.sponsor))
+    return notice("offer.invite", verdict=chosen)
+
+
+# --- cards ----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,91 +391,149 @@ class Around:
     """The last knock of the same applicant at the same door, if it is settled."""
     inviter_banned: bool = False
     """Whether the inviter of a third-party invite was banned with it."""
-    missing: Words = NOTHING
+    missing: Notice | None = None
     """Why the bot could not carry out an accept now."""
 
 
 NOTHING_ELSE = Around()
 
 
-def card(request: Request, label: str, possible: Iterable[Verdict], around: Around) -> Words:
+def card(request: Request, label: str, possible: Iterable[Verdict], around: Around) -> Notice:
     """One request as a card."""
-    return lines(
-        [
-            _headline(request, label),
-            reason_of(request, hidden=around.hidden),
-            before(request, around.earlier),
-            doubt(request),
-            trouble_of(request),
-            standing(request, inviter_banned=around.inviter_banned),
-            withdrawn_perhaps(request),
-            answered_with(request),
-            how_to_answer(request, possible, around.missing),
-        ]
+    return below(
+        _headline(request, Room(request.room_id, label)),
+        reason_of(request, hidden=around.hidden),
+        before(request, around.earlier),
+        doubt(request),
+        trouble_of(request),
+        standing(request, inviter_banned=around.inviter_banned),
+        withdrawn_perhaps(request),
+        answered_with(request),
+        *how_to_answer(request, possible, around.missing),
     )
 
 
-def _headline(request: Request, label: str) -> Words:
-    sign, number = sign_of(request), bold(f"#{request.number}")
+def _headline(request: Request, room: Room) -> Notice:
+    sign, number = sign_of(request), Numbered(request.number)
     if request.invite is None:
-        asks = "asks" if request.open else "asked"
-        return words("{} {} {} {} to join {}", sign, number, applicant(request), asks, room(label))
+        who = applicant(request)
+        if request.open:
+            return notice("card.asks", sign=sign, request=number, who=who, room=room)
+        return notice("card.did_ask", sign=sign, request=number, who=who, room=room)
     inviter = _inviter(request)
     if request.redeemed:
-        came = "{} {} {} came in to {} with a third-party invite of {}"
-        return words(came, sign, number, profile(request.user_id), room(label), inviter)
-    return words(
-        "{} {} {} invited {} to {} (third-party invite)", sign, number, inviter, _addressed(request.invite), room(label)
-    )
+        user = Profile(request.user_id)
+        return notice("card.came_in", sign=sign, request=number, user=user, room=room, inviter=inviter)
+    whom = _addressed(request.invite)
+    return notice("card.invited", sign=sign, request=number, inviter=inviter, whom=whom, room=room)
 
 
-def sign_of(request: Request) -> str:
+def sign_of(request: Request) -> Sign:
     """One emoji for what a request is and where it stands."""
-    return "✉️" if request.invite is not None and request.open else SIGNS[request.state]
+    return Sign("✉️" if request.invite is not None and request.open else SIGNS[request.state])
 
 
 def shared_card(
     requests: Sequence[Request], label: str, most: int, possible: Iterable[Verdict], around: Around
-) -> Words:
+) -> Notice:
     """Several requests on one card, the newest `most` of them in full; `possible` is what the bot can do about the
     newest that waits."""
     waiting = [request for request in requests if request.awaits_moderators]
     of_invites = requests[-1].invite is not None
-    what = "✉️ {} third-party invites to {}, {} waiting" if of_invites else "🚪 {} requests to join {}, {} waiting"
-    head = words(what, bold(len(requests)), room(label), len(waiting))
-    rows = [
-        words(
-            "{} {} {} · {}",
-            sign_of(request),
-            bold(f"#{request.number}"),
-            applicant(request),
-            standing(request)
-            or sentences(reason_of(request, hidden=around.hidden), doubt(request) if of_invites else NOTHING),
-        )
-        for request in requests[-most:]
-    ]
-    earlier = len(requests) - len(rows)
-    more = words("… and {} earlier ones: {}", earlier, code("!kb list")) if earlier else NOTHING
+    room, count, waits = Room(requests[-1].room_id, label), Number(len(requests)), Number(len(waiting))
+    earlier = len(requests) - most
     # One number: whoever pastes a command with all of them lets in a crowd.
     ready = [verdict for verdict in Verdict if verdict in set(possible)] if waiting else []
-    how = words("Answer each by its number: {}", code(f"!kb {ready[0]} {waiting[-1].number}")) if ready else NOTHING
-    warning = words(BAN_OF_INVITES, code("!kb ban")) if ready and of_invites else NOTHING
-    return lines([head, more, *rows, around.missing if waiting else NOTHING, how, warning])
-
-
-BAN_OF_INVITES = "{} bans the inviter and revokes every other invite of theirs here."
-
-
-def decision_line(request: Request, label: str) -> Words:
-    """What a rule did, in one line."""
-    return words(
-        "{} {} {} at {}: {}",
-        sign_of(request),
-        bold(f"#{request.number}"),
-        applicant(request),
-        room(label),
-        standing(request, for_ever=True),
+    return below(
+        notice("card.invites", count=count, room=room, waiting=waits)
+        if of_invites
+        else notice("card.requests", count=count, room=room, waiting=waits),
+        notice("card.earlier_ones", count=Number(earlier), command=Code("!kb list")) if earlier > 0 else None,
+        *(_row(request, around) for request in requests[-most:]),
+        around.missing if waiting else None,
+        notice("card.answer_each", command=Code(f"!kb {ready[0]} {waiting[-1].number}")) if ready else None,
+        notice("card.ban_of_invites", command=Code("!kb ban")) if ready and of_invites else None,
     )
+
+
+def _row(request: Request, around: Around) -> Notice:
+    """One request on a shared card."""
+    what = standing(request) or sentences(
+        [reason_of(request, hidden=around.hidden), doubt(request) if request.invite is not None else None]
+    )
+    return notice(
+        "card.row", sign=sign_of(request), request=Numbered(request.number), who=applicant(request), what=what
+    )
+
+
+def head(request: Request, label: str) -> Notice:
+    """Whose request it is, and of which room."""
+    return notice(
+        "card.head",
+        sign=sign_of(request),
+        request=Numbered(request.number),
+        who=applicant(request),
+        room=Room(request.room_id, label),
+    )
+
+
+def decision_line(request: Request, label: str) -> Notice:
+    """What a rule did, in one line."""
+    said = standing(request, for_ever=True)
+    return notice("card.line", head=head(request, label), what=said) if said is not None else head(request, label)
+
+
+def moved_away() -> Notice:
+    """A card whose requests have moved to another management room."""
+    return notice("card.moved_away")
+
+
+def kept_no_longer(requests: Sequence[Request]) -> Notice:
+    """A card whose room is protected no longer: it takes no answers."""
+    newest, sign = requests[-1], sign_of(requests[-1])
+    alone = len(requests) == 1
+    who = numbered(newest) if alone else notice("card.several", count=Number(len(requests)))
+    said = (_answered_before(newest) if alone else None) or notice("card.answer_yourself")
+    return notice("card.unprotected", sign=sign, who=who, what=said)
+
+
+def _answered_before(request: Request) -> Notice | None:
+    """What came of a request while its room was protected; an act that was under way may get through or not."""
+    if request.open and request.answer is not None:
+        return notice("card.chose", by=_answered_by(request), verdict=Choice(request.answer.verdict))
+    return standing(request, for_ever=True)
+
+
+# --- replies about requests -----------------------------------------------------------------------------------
+
+
+def already_answered(request: Request, now: int) -> Notice:
+    """The first answer wins, and the second is told so."""
+    number = Numbered(request.number)
+    if request.open and request.answer is not None:
+        chosen, when = Choice(request.answer.verdict), Ago(now - request.answer.at)
+        return notice("answer.already", request=number, by=_answered_by(request), verdict=chosen, when=when)
+    what = standing(request) or notice("show.waiting")
+    return notice("answer.closed", request=number, when=Ago(now - request.changed_at), what=what)
+
+
+def which_applicant(requests: Sequence[Request]) -> Notice:
+    """Several who are waiting could be meant."""
+    return rows([notice("meant.several"), *everybody(requests)])
+
+
+def hit_by_answer(requests: Sequence[Request], answer: str) -> Notice:
+    """Whom a command was about, where it could have been somebody else."""
+    return rows([notice("answer.hits", answer=Term(answer)), *everybody(requests)])
+
+
+def may_have_withdrawn(request: Request) -> Notice:
+    """What an accept of an old knock from elsewhere may run into."""
+    accepted = notice("answer.accepted", request=Numbered(request.number), user=User(request.user_id))
+    return sentences([accepted, notice("card.may_have_withdrawn")])
+
+
+# --- for machines ---------------------------------------------------------------------------------------------
 
 
 def machine_block(request: Request) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, field, fields
 from typing import Any, TypeAlias
 
@@ -21,8 +21,8 @@ LONGEST = 20_000
 """Characters of one text that are kept: a policy that is shown has half as many."""
 
 MOST_ARGUMENTS = 16
-MOST_ITEMS = 500
-"""Items of one list that are kept."""
+MOST_ITEMS = 1000
+"""Items of one list that are kept: no event holds so many lines."""
 
 MOST_NUMBERS = 20
 """Requests that one sentence names."""
@@ -58,6 +58,36 @@ class User(Bounded):
     """A user, always shown by the full ID."""
 
     user_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Profile(Bounded):
+    """A user with a link to their profile: whom a card is about."""
+
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Name(Bounded):
+    """The name that somebody gave themselves."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden(Bounded):
+    """A stranger's text that shows only on a click; in plain text `command` stands for it, which shows it whole."""
+
+    text: str
+    limit: int
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sign(Bounded):
+    """An emoji of ours."""
+
+    emoji: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,14 +206,6 @@ class Ago(Bounded):
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """Words that are made already, as plain text and HTML: until each sentence has its code."""
-
-    plain: str
-    html: str
-
-
-@dataclass(frozen=True, slots=True)
 class Many:
     """Several things with commas between them."""
 
@@ -200,6 +222,16 @@ class Lines(Many):
 
 
 @dataclass(frozen=True, slots=True)
+class Sentences(Many):
+    """The same, one after the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dotted(Many):
+    """The same, with dots between them."""
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """Something to say, or a reason: a code, and its arguments by name. `chat/sentences.py` has the sentence."""
 
@@ -213,6 +245,10 @@ class Notice:
 
 Plain: TypeAlias = (
     User
+    | Profile
+    | Name
+    | Hidden
+    | Sign
     | Room
     | Id
     | Stranger
@@ -230,11 +266,14 @@ Plain: TypeAlias = (
     | Duration
     | Ago
 )
-Arg: TypeAlias = Plain | Made | Many | Lines | Notice
+Arg: TypeAlias = Plain | Many | Notice
 
 _PLAIN: Mapping[str, type[Any]] = {
-    "made": Made,
     "user": User,
+    "profile": Profile,
+    "name": Name,
+    "hidden": Hidden,
+    "sign": Sign,
     "room": Room,
     "id": Id,
     "stranger": Stranger,
@@ -254,7 +293,12 @@ _PLAIN: Mapping[str, type[Any]] = {
 }
 """How each kind of argument is called where it is stored; its fields follow."""
 
-_LISTS: Mapping[str, type[Many]] = {"many": Many, "lines": Lines}
+_LISTS: Mapping[str, type[Many]] = {
+    "many": Many,
+    "lines": Lines,
+    "sentences": Sentences,
+    "dotted": Dotted,
+}
 _TAGS: Mapping[type[Any], str] = {kind: tag for tag, kind in {**_PLAIN, **_LISTS}.items()}
 _TYPES: Mapping[str, list[type[Any]]] = {
     tag: [int if part.type == "int" else str for part in fields(kind)] for tag, kind in _PLAIN.items()
@@ -276,7 +320,12 @@ def because(code: str, /, **args: Arg) -> Notice:
 
 def below(*parts: Notice | None) -> Notice:
     """Notices below each other, as one; `None` is left out."""
-    return notice("lines", lines=Lines(tuple(part for part in parts if part is not None)))
+    return rows(part for part in parts if part is not None)
+
+
+def rows(parts: Iterable[Arg]) -> Notice:
+    """The same, of whatever can be said."""
+    return notice("lines", lines=Lines(tuple(parts)))
 
 
 def brief(said: Notice) -> str:
@@ -290,6 +339,19 @@ def _brief(arg: Arg) -> str:
     if isinstance(arg, Many):
         return ", ".join(map(_brief, arg.items))
     return str(astuple(arg)[0])
+
+
+def rooms_in(said: Notice) -> Iterator[Room]:
+    """Every room that a notice names, however deep."""
+    waiting: list[Arg] = [said]
+    while waiting:
+        arg = waiting.pop()
+        if isinstance(arg, Room):
+            yield arg
+        elif isinstance(arg, Notice):
+            waiting += arg.args.values()
+        elif isinstance(arg, Many):
+            waiting += arg.items
 
 
 def listed(items: Iterable[Arg]) -> Many:
@@ -372,7 +434,7 @@ def _arg(value: object, depth: int) -> Arg:
     if not isinstance(value, list) or not value or depth > DEEPEST + 1:
         raise _NoNotice
     tag, *parts = value
-    if tag in ("many", "lines"):
+    if isinstance(tag, str) and tag in _LISTS:
         return _LISTS[tag](tuple(_arg(item, depth + 1) for item in _items(parts)))
     if not isinstance(tag, str) or [type(part) for part in parts] != _TYPES.get(tag):
         raise _NoNotice

@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeAlias
 from urllib.parse import quote
 
 from markupsafe import Markup, escape
@@ -29,7 +28,6 @@ from knockbot.documents.text import (
     spelled_out,
     turns,
 )
-from knockbot.domain.notices import Made, Notice, notice
 
 NAME_LIMIT = 60
 ID_LIMIT = 255
@@ -125,15 +123,12 @@ def listed(parts: Sequence[Words], between: str = ", ") -> Words:
     return Words(between.join(part.plain for part in parts), Markup(between).join(part.html for part in parts))  # noqa: S704 - our own comma or semicolon
 
 
+def dotted(parts: Sequence[Words]) -> Words:
+    """Words with dots between them."""
+    return Words(" · ".join(part.plain for part in parts), Markup(" · ").join(part.html for part in parts))
+
+
 NOTHING = Words("", Markup(""))
-
-Said: TypeAlias = Notice | Words
-"""What is said: a notice, or words for which there is no code yet."""
-
-
-def as_notice(said: Said) -> Notice:
-    """What is said, as it is stored."""
-    return said if isinstance(said, Notice) else notice("made", text=Made(said.plain, str(said.html)))
 
 
 def identifier(matrix_id: str) -> Words:

@@ -14,7 +14,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Final, Unpack
 
-from knockbot.domain import plan, wording
+from knockbot.domain import plan
+from knockbot.domain.card import already_answered
 from knockbot.domain.invites import MOST_KEYS, is_awaited, is_on_record
 from knockbot.domain.model import (
     Answer,
@@ -36,7 +37,6 @@ from knockbot.domain.notices import Notice, Number, Numbered, User, because, not
 from knockbot.domain.outcomes import INVITE_OUTCOMES, InviteEvent, invite_outcome
 from knockbot.domain.policy import Policy
 from knockbot.domain.records import Detail, Recorded
-from knockbot.domain.words import as_notice
 from knockbot.engine.turn import WAITS, Handled, Turn, Write
 from knockbot.errors import Never
 from knockbot.flow import rules, saying, settle
@@ -310,7 +310,7 @@ async def revoke(turn: Turn, wish: Wish, request_id: int) -> Notice | None:
     if request.answer is not None and request.answer.cause == wish.cause:
         return None
     if not may_be_taken_back(request):
-        return as_notice(wording.already_answered(request, turn.now))
+        return already_answered(request, turn.now)
     answer = Answer(
         Verdict.REJECT, wish.actor, turn.now, request.event_id, reason=wish.reason or None, cause=wish.cause
     )

@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from knockbot.domain import wording
+from knockbot.domain.card import already_answered, may_have_withdrawn
 from knockbot.domain.ids import server_of
 from knockbot.domain.model import Answer, Kind, Reaction, Request, Verdict, Wish
 from knockbot.domain.notices import Choice, Code, Notice, Room, Term, User, because, notice
 from knockbot.domain.plan import ACT_OF, REACTIONS
 from knockbot.domain.power import Powers, Shortfall
-from knockbot.domain.words import as_notice
 from knockbot.engine.turn import Handled, Turn, Write
 from knockbot.errors import ActionError, Never
 from knockbot.flow import hints, invites, journal, place, refusals, saying, settle
@@ -66,7 +65,7 @@ async def take(context: Context, turn: Turn, wish: Wish, request_id: int) -> Not
     if request.answer is not None and request.answer.cause == wish.cause:
         return None
     if not request.awaits_moderators and not overrides(wish.verdict, request):
-        return as_notice(wording.already_answered(request, turn.now))
+        return already_answered(request, turn.now)
     if wish.verdict is Verdict.ACCEPT and not await _could_see(turn.tx, wish, request):
         return settle.changed_anew(request)
     answer = Answer(
@@ -89,7 +88,7 @@ async def take(context: Context, turn: Turn, wish: Wish, request_id: int) -> Not
         card = await cards.get(turn.tx, request.card_id) if request.card_id is not None else None
         about = card.event_id if card is not None else wish.cause
         occasion = f"doubtful:{request.id}:{wish.cause}"
-        text = as_notice(wording.may_have_withdrawn(request))
+        text = may_have_withdrawn(request)
         await saying.say(
             context, turn, Audience(request.management_room, about=request), occasion, text, reply_to=about
         )

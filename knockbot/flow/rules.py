@@ -10,6 +10,7 @@ from knockbot.config.policies import read_known_policy
 from knockbot.domain.ids import is_alias
 from knockbot.domain.languages import Language, spoken_here
 from knockbot.domain.model import Kind
+from knockbot.domain.notices import Notice, Number, User, notice
 from knockbot.domain.policy import Policy, Reasons
 from knockbot.flow.context import Context
 from knockbot.store import pins, policies
@@ -22,7 +23,7 @@ class Written:
     """A policy in force as it was written, and where it comes from."""
 
     text: str
-    source: str
+    source: Notice
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,18 @@ async def written(context: Context, tx: Tx, room_id: str) -> Written:
     """The text of the policy of a protected room: its newest revision, else the default of the config file."""
     revision = await policies.current(tx, room_id)
     if revision is None:
-        return Written(context.settings.defaults.policy.text, "the default")
-    return Written(revision.text, f"revision {revision.revision} by {policies.named(revision.author)}")
+        return Written(context.settings.defaults.policy.text, notice("policy.default"))
+    return Written(revision.text, source(revision))
+
+
+def source(revision: Revision) -> Notice:
+    """Which revision of a policy this is, and whose."""
+    return notice("policy.written_by", revision=Number(revision.revision), by=author(revision))
+
+
+def author(revision: Revision) -> User | Notice:
+    """Who wrote a policy."""
+    return notice("by.config_file") if revision.author == policies.CONFIG_FILE else User(revision.author)
 
 
 async def look_up(context: Context, room_id: str) -> InForce:

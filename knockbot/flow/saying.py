@@ -11,7 +11,7 @@ from typing import Any, Final
 from knockbot.domain import plan
 from knockbot.domain.languages import Language
 from knockbot.domain.model import Request
-from knockbot.domain.notices import Arg, Many, Notice, Room, User, dumps, encoded, notice
+from knockbot.domain.notices import Notice, Room, User, dumps, encoded, notice, rooms_in
 from knockbot.domain.reasons import in_words
 from knockbot.engine.turn import Turn
 from knockbot.flow import journal, place, rules
@@ -78,7 +78,7 @@ async def say(
     """Plan to say something, once per occasion that does not come again; one that does is marked so."""
     content = {
         "notice": encoded(said),
-        "language": await _language(context, turn.tx, to, said),
+        "language": await language(context, turn.tx, to, said),
         "aloud": urgency is Urgency.ALOUD,
         "calls": list(to.calls),
         "reply_to": reply_to,
@@ -94,7 +94,7 @@ async def say(
         await messages.once(turn.tx, effect.key, turn.now)
 
 
-async def _language(context: Context, tx: Tx, to: Audience, said: Notice) -> Language:
+async def language(context: Context, tx: Tx, to: Audience, said: Notice) -> Language:
     """In which language something is said: that of the protected room which it is about, if it is about one.
 
     What is about none is said in that of all rooms managed from there, if they have the same.
@@ -105,12 +105,11 @@ async def _language(context: Context, tx: Tx, to: Audience, said: Notice) -> Lan
     return await rules.language(context, tx, *(room.room_id for room in await rooms.managed_by(tx, to.room_id)))
 
 
-def _spoken_of(said: Arg) -> str | None:
-    """The room that a notice is about: the first that it names."""
-    if isinstance(said, Room):
-        return said.room_id
-    parts = said.args.values() if isinstance(said, Notice) else said.items if isinstance(said, Many) else ()
-    return next((room_id for room_id in map(_spoken_of, parts) if room_id is not None), None)
+def _spoken_of(said: Notice) -> str | None:
+    """The room that a notice is about; none where its lines are about several."""
+    named = [arg.room_id for arg in said.args.values() if isinstance(arg, Room)]
+    within = {room.room_id for room in rooms_in(said)} if not named else {named[0]}
+    return within.pop() if len(within) == 1 else None
 
 
 async def alarm(

@@ -11,7 +11,6 @@ from knockbot.domain.model import Answer, Decision, Kind, Request, State, Verdic
 from knockbot.domain.notices import Notice, Numbered, Room, Term, User, because, notice
 from knockbot.domain.policy import OTHERWISE, Announce, held_back
 from knockbot.domain.records import Detail, Recorded
-from knockbot.domain.words import as_notice
 from knockbot.engine.turn import Turn
 from knockbot.flow import journal, notify, saying
 from knockbot.flow.context import Context
@@ -123,7 +122,7 @@ async def _announce(context: Context, turn: Turn, request: Request, *, by_rule: 
     there = await find_place(context, turn.tx, request.room_id)
     if there is not None and by_rule and there.policy.announce is Announce.NONE:
         return
-    line = as_notice(decision_line(request, there.label if there is not None else request.room_id))
+    line = decision_line(request, there.label if there is not None else request.room_id)
     asked = request.answer.cause if request.answer is not None and request.issued_by == request.answer.by else None
     reply_to = asked if request.state is State.STANDING else None  # this is what came of the command
     occasion = f"line:{request.id}:{request.state}"

@@ -11,24 +11,23 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from knockbot.chat.catalogue import render
 from knockbot.documents.text import shown
-from knockbot.domain import plan, wording
-from knockbot.domain.card import Around, machine_block
+from knockbot.domain import plan
+from knockbot.domain.card import NAME_LIMIT, Around, kept_no_longer, machine_block, moved_away
 from knockbot.domain.invites import spoken
-from knockbot.domain.languages import spoken_here
+from knockbot.domain.languages import Language, spoken_here
 from knockbot.domain.model import Act, Effect, Kind, MemberChange, Membership, Request, Verdict
 from knockbot.domain.notices import Notice, Term, because, decoded
 from knockbot.domain.policy import Reasons
 from knockbot.domain.power import shown as level_shown
 from knockbot.domain.reasons import in_words
-from knockbot.domain.words import NAME_LIMIT, NOTHING, Words
 from knockbot.errors import Later, Never
-from knockbot.flow import authority, consequences, intake, inviters, issuing, review, rules, sealed, settle
+from knockbot.flow import authority, consequences, intake, inviters, issuing, review, rules, saying, sealed, settle
 from knockbot.flow.consequences import Done, Outcome, Overtaken
 from knockbot.flow.context import Context, log
 from knockbot.flow.ports import IN_CLEAR, NOT_ALLOWED
 from knockbot.flow.rooms import is_denied, is_in
+from knockbot.flow.saying import Audience
 from knockbot.flow.sealed import SEALED
 from knockbot.flow.worker import Action
 from knockbot.matrix.cards import REQUEST_KEY, card_message, digest, edit, message, transaction_id
@@ -316,7 +315,7 @@ async def _why_not(hand: Hand, room_id: str, error: Never) -> Never:
 
 async def post_card(hand: Hand, claimed: Claimed) -> Outcome:
     """Show a request to the moderators, unless it was settled before anybody saw it."""
-    shown, label, calls, around = await _about(hand, claimed)
+    shown, label, calls, around, language = await _about(hand, claimed)
     if not shown:
         return Overtaken(because("overtaken.management_moved"))
     sent = await _sent_before(hand, claimed)
@@ -328,8 +327,9 @@ async def post_card(hand: Hand, claimed: Claimed) -> Outcome:
         return Done(sent, offers=offers)
     if calls and not await _is_to_call(hand, claimed.effect.card_id or 0):
         calls = ()
-    around = replace(around, missing=await _missing(hand, shown, outlook))
-    content = card_message(shown, label, outlook.possible, calls, claimed.effect.key, around=around)
+    around = replace(around, missing=outlook.missing)
+    key = claimed.effect.key
+    content = card_message(shown, label, outlook.possible, calls, key, around=around, language=language)
     event_id = await _send(hand, claimed, content)
     there = {request.id: request.event_id for request in shown}
     return Done(event_id, offers=offers, shown=there, digest=digest(content))
@@ -344,23 +344,24 @@ async def _is_to_call(hand: Hand, card_id: int) -> bool:
 
 async def edit_card(hand: Hand, claimed: Claimed) -> Outcome:
     """Make a card show what is true now; one that shows it already is not edited."""
-    shown, label, calls, around = await _about(hand, claimed)
+    shown, label, calls, around, language = await _about(hand, claimed)
     async with hand.context.db.tx() as tx:
         card = await cards.get(tx, claimed.effect.card_id or 0, held=False)
         kept = shown and await rooms.find(tx, shown[-1].room_id) is not None
     if card.event_id is None:
         return Overtaken(because("overtaken.no_card"))
     offers: tuple[Verdict, ...] | None = ()
+    key = claimed.effect.key
     if not shown:
-        new = message(wording.MOVED_AWAY, claimed.effect.key)
+        new = message(moved_away(), key, language=language)
     elif not kept:
-        text, block = wording.kept_no_longer(shown), machine_block(shown[-1])
-        new = message(text, claimed.effect.key, aloud=True, blocks={REQUEST_KEY: block})
+        blocks = {REQUEST_KEY: machine_block(shown[-1])}
+        new = message(kept_no_longer(shown), key, language=language, aloud=True, blocks=blocks)
     else:
         outlook = await _outlook(hand, shown)
         offers = _offers_of(shown, outlook)
-        around = replace(around, missing=await _missing(hand, shown, outlook))
-        new = card_message(shown, label, outlook.possible, calls, claimed.effect.key, around=around)
+        around = replace(around, missing=outlook.missing)
+        new = card_message(shown, label, outlook.possible, calls, key, around=around, language=language)
     there = {request.id: request.event_id for request in shown}
     if card.digest == digest(new) and not claimed.tried_before:
         async with hand.context.db.tx() as tx:
@@ -380,14 +381,6 @@ async def _outlook(hand: Hand, shown: Sequence[Request]) -> review.Outlook:
     return await review.outlook(hand.context, waiting[-1]) if waiting else review.Outlook(())
 
 
-async def _missing(hand: Hand, shown: Sequence[Request], outlook: review.Outlook) -> Words:
-    """What is missing for an accept, in the language of the room."""
-    if outlook.missing is None:
-        return NOTHING
-    async with hand.context.db.tx() as tx:
-        return render(outlook.missing, await rules.language(hand.context, tx, shown[-1].room_id))
-
-
 def _offers_of(shown: Sequence[Request], outlook: review.Outlook) -> tuple[Verdict, ...] | None:
     """The answers that a card is to offer now: none once it is settled, and as before while an answer is on its way."""
     if not _takes_clicks(shown):
@@ -399,12 +392,19 @@ def _takes_clicks(shown: Sequence[Request]) -> bool:
     return review.takes_clicks(shown) and shown[-1].open
 
 
-async def _about(hand: Hand, claimed: Claimed) -> tuple[list[Request], str, tuple[str, ...], Around]:
-    """What a card is about: its requests, what their room is called, whom it calls, and what else it says."""
+async def _about(hand: Hand, claimed: Claimed) -> tuple[list[Request], str, tuple[str, ...], Around, Language]:
+    """What a card is about: its requests, what their room is called, whom it calls, what else it says, in which
+    language."""
     async with hand.context.db.tx() as tx:
         shown = await requests.on_card(tx, claimed.effect.card_id or 0, held=False)
         if not shown:
-            return [], "", (), Around()
+            return (
+                [],
+                "",
+                (),
+                Around(),
+                await saying.language(hand.context, tx, Audience(claimed.effect.room_id), moved_away()),
+            )
         newest = shown[-1]
         policy = (await rules.in_force(hand.context, tx, newest.room_id)).policy
         around = Around(
@@ -412,7 +412,8 @@ async def _about(hand: Hand, claimed: Claimed) -> tuple[list[Request], str, tupl
             earlier=await requests.settled_before(tx, newest) if newest.kind is Kind.KNOCK else None,
             inviter_banned=newest.inviter_banned,
         )
-        return shown, await settle.label_of(tx, newest.room_id), policy.call, around
+        language = spoken_here(policy.language or hand.context.settings.defaults.language)
+        return shown, await settle.label_of(tx, newest.room_id), policy.call, around, language
 
 
 async def react(hand: Hand, claimed: Claimed) -> Outcome:
@@ -458,8 +459,9 @@ async def say(hand: Hand, claimed: Claimed) -> Outcome:
         return Done(sent)
     said = hand.context.cipher.unlock(claimed.effect.content)
     content = message(
-        render(decoded(said["notice"]), spoken_here(said["language"])),
+        decoded(said["notice"]),
         claimed.effect.key,
+        language=spoken_here(said["language"]),
         aloud=said["aloud"],
         calls=said["calls"],
         reply_to=said["reply_to"],

@@ -12,14 +12,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from knockbot.chat import lookups
 from knockbot.config.values import Permission
 from knockbot.documents.yaml import unfenced
-from knockbot.domain import ids, wording
+from knockbot.domain import ids
 from knockbot.domain.ids import RoomReference
 from knockbot.domain.invites import Address, read_address
 from knockbot.domain.model import Request
 from knockbot.domain.notices import Code, Letters, Notice, Stranger, notice
-from knockbot.domain.words import as_notice
 from knockbot.matrix.calls import (
     Call,
     Misuse,
@@ -115,7 +115,7 @@ async def _room(call: Call, text: str) -> tuple[ProtectedRoom, str] | None:
     if text and not _is_someone(text):
         raise NotMeant(unknown_room(text))
     if not await manages_rooms(call):
-        raise NotMeant(as_notice(wording.room_list([])))
+        raise NotMeant(lookups.room_list([]))
     return None
 
 

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from knockbot.domain import ids, wording
+from knockbot.domain import ids
+from knockbot.domain.card import which_applicant
 from knockbot.domain.invites import read_address
 from knockbot.domain.model import Message, Request
 from knockbot.domain.notices import Code, Id, Letters, Notice, Number, Numbered, Room, below, brief, notice
-from knockbot.domain.words import NAME_LIMIT, as_notice
+from knockbot.domain.words import NAME_LIMIT
 from knockbot.engine.turn import Write
 from knockbot.errors import ActionError
 from knockbot.flow import review
@@ -244,7 +245,7 @@ async def _by_applicant(tx: Tx, call: Call, text: str) -> tuple[Meant, str]:
         raise NotMeant(_no_such_applicant(first if named else text))
     # Whoever knocks chooses a name: one that is like another with words after it must not take that one's answer.
     if len(found) > 1:
-        raise NotMeant(as_notice(wording.which_applicant([request for request, _ in found])))
+        raise NotMeant(which_applicant([request for request, _ in found]))
     request, rest = found[0]
     return Meant((request,), told=True), rest
 
@@ -278,7 +279,7 @@ async def _by_addressee(tx: Tx, call: Call, text: str) -> tuple[Meant, str]:
     if not found:
         raise NotMeant(notice("issue.being_invited") if sending else _no_such_invite(text))
     if len(found) > 1:
-        raise NotMeant(as_notice(wording.which_applicant([request for request, _ in found])))
+        raise NotMeant(which_applicant([request for request, _ in found]))
     request, rest = found[0]
     return Meant((request,), told=True), rest
 

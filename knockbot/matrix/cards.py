@@ -7,10 +7,13 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from knockbot.chat.catalogue import render
 from knockbot.documents.text import OURS, spelled_out
 from knockbot.domain.card import NOTHING_ELSE, Around, card, machine_block, shared_card
+from knockbot.domain.languages import Language
 from knockbot.domain.model import Request, Verdict
-from knockbot.domain.words import Words, left_to_right
+from knockbot.domain.notices import Notice, Number, notice
+from knockbot.domain.words import left_to_right
 from knockbot.matrix.events import EFFECT_KEY
 
 REQUEST_KEY = "org.knockbot.request"
@@ -19,16 +22,17 @@ REQUESTS_KEY = "org.knockbot.requests"
 
 
 def message(
-    text: Words,
+    said: Notice,
     key: str,
     *,
+    language: Language = Language.EN,
     aloud: bool = False,
     calls: Sequence[str] = (),
     reply_to: str | None = None,
     thread: str | None = None,
     blocks: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """A message of the bot: `m.text` if it is to be heard, else `m.notice`, which no homeserver pushes.
+    """A message of the bot, in words: `m.text` if it is to be heard, else `m.notice`, which no homeserver pushes.
 
     It mentions exactly `calls`, whatever its text holds (client-server API, "User and room mentions"). In a `thread` it
     stands there, and what it replies to is for clients that know no threads. A text that is too long is cut.
@@ -42,8 +46,8 @@ def message(
     if reply_to is not None:
         in_thread = {"rel_type": "m.thread", "event_id": thread, "is_falling_back": True} if thread else {}
         around["m.relates_to"] = {**in_thread, "m.in_reply_to": {"event_id": reply_to}}
-    text = left_to_right(text)
-    for body in _bodies(spelled_out(text.plain, OURS), spelled_out(text.html, OURS)):
+    text = left_to_right(render(said, language))
+    for body in _bodies(spelled_out(text.plain, OURS), spelled_out(text.html, OURS), language):
         content = around | body
         if len(json.dumps(content)) <= LARGEST:
             break
@@ -60,19 +64,20 @@ SHORTEST = 2_000
 """Characters of plain text that are never cut."""
 
 
-def _bodies(plain: str, html: str) -> Iterator[dict[str, str]]:
+def _bodies(plain: str, html: str, language: Language) -> Iterator[dict[str, str]]:
     """The forms a text may be sent in, the best first: whole, its first lines, without markup, its beginning."""
     yield _body(plain, html)
     said, marked = plain.split("\n"), html.split("<br>")
     most = len(said) if len(said) == len(marked) else 0  # a document in it has line breaks of its own
     while (most := most // 2) >= FEWEST:
-        more = f"… and {len(said) - most} more lines"
+        more = render(notice("message.more_lines", count=Number(len(said) - most)), language).plain
         yield _body("\n".join([*said[:most], more]), "<br>".join([*marked[:most], more]))
     yield {"body": plain}
     length = len(plain)
     while length > SHORTEST:
         length //= 2
-        yield {"body": f"{plain[:length]}\n… and {len(plain) - length} more characters"}
+        more = render(notice("message.more_characters", count=Number(len(plain) - length)), language).plain
+        yield {"body": f"{plain[:length]}\n{more}"}
 
 
 def _body(plain: str, html: str) -> dict[str, str]:
@@ -100,16 +105,18 @@ def card_message(
     key: str,
     *,
     around: Around = NOTHING_ELSE,
+    language: Language = Language.EN,
 ) -> dict[str, Any]:
     """A card: of one request, or of the several that share it."""
     newest = requests[-1]
     blocks: dict[str, Any] = {REQUEST_KEY: machine_block(newest)}
     if len(requests) == 1:
-        return message(card(newest, label, offers, around), key, aloud=True, calls=calls, blocks=blocks)
+        said = card(newest, label, offers, around)
+        return message(said, key, language=language, aloud=True, calls=calls, blocks=blocks)
     for most in ROWS:
         blocks[REQUESTS_KEY] = [machine_block(request) for request in requests[-most:]]
-        text = shared_card(requests, label, most, offers, around)
-        content = message(text, key, aloud=True, calls=calls, blocks=blocks)
+        said = shared_card(requests, label, most, offers, around)
+        content = message(said, key, language=language, aloud=True, calls=calls, blocks=blocks)
         if len(json.dumps(content)) <= ROOM:
             break
     return content

@@ -15,7 +15,7 @@ from knockbot.documents.text import without_variation_selector
 from knockbot.domain import plan
 from knockbot.domain.model import Message, Reaction, Verdict
 from knockbot.domain.notices import Choice, Code, Duration, Letters, Notice, Number, below, listed, notice
-from knockbot.domain.words import NAME_LIMIT, Words, as_notice
+from knockbot.domain.words import NAME_LIMIT
 from knockbot.engine.turn import Handled, Turn
 from knockbot.errors import Busy, Never
 from knockbot.flow import hints, refusals, review, saying, sealed, successors
@@ -60,7 +60,7 @@ class Command:
 
     name: str
     arguments: tuple[Argument, ...]
-    run: Callable[..., Awaitable[Answered | Words]]
+    run: Callable[..., Awaitable[Answered]]
 
     @property
     def summary(self) -> Notice:
@@ -221,8 +221,7 @@ async def _obey(context: Context, message: Message, spoken: str) -> Answered:
     call = Call(context, message, rest, below)
     try:
         values = await read_arguments(call, command.arguments)
-        said = await command.run(call, *values)
-        return as_notice(said) if isinstance(said, Words) else said
+        return await command.run(call, *values)
     except Misuse as misuse:
         return _usage(command, misuse.said)
     except NotMeant as unknown:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from knockbot.chat.catalogue import render
+from knockbot.chat import lookups
 from knockbot.config.values import Permission
-from knockbot.domain import fitness, wording
+from knockbot.domain import fitness
 from knockbot.domain.model import Knock, Membership, Request
-from knockbot.domain.notices import Notice, Room, below, notice
-from knockbot.domain.words import Said, Words, as_notice, lines
+from knockbot.domain.notices import Moment, Notice, Number, Room, below, notice
 from knockbot.errors import Never
 from knockbot.flow import checkup, names, rules, settle
 from knockbot.flow.judge import judge
 from knockbot.matrix.calls import Call, Meant, no_such_revision
 from knockbot.matrix.events import REASON_KEPT
 from knockbot.store import addressees, audit, effects, pins, policies, requests, rooms
+from knockbot.store.policies import Revision
 from knockbot.store.rooms import ProtectedRoom
 
 LOG_LINES = 20
@@ -22,24 +22,24 @@ REVISIONS = 20
 """Lines that one reply shows at most."""
 
 
-async def list_rooms(call: Call) -> Words:
+async def list_rooms(call: Call) -> Notice:
     """The rooms looked after from here; a server admin sees all there are."""
-    rows = []
+    rows: list[Notice] = []
     everywhere = call.context.settings.permission_of(call.actor) is Permission.ADMIN
     async with call.context.db.tx() as tx:
         pending = await requests.count_pending(tx)
         for room in await rooms.all_rooms(tx) if everywhere else await rooms.managed_by(tx, call.room):
             waiting = pending[room.management_room, room.room_id]
             elsewhere = room.management_room if room.management_room != call.room else None
-            rows.append(wording.room_row(room.label, room.room_id, waiting, room.trouble, elsewhere))
-            rows += map(render, await names.of_room(call.context, tx, room))
+            rows.append(lookups.room_row(Room(room.room_id, room.label), waiting, room.trouble, elsewhere))
+            rows += await names.of_room(call.context, tx, room)
             if room.trouble != checkup.NOT_THERE:  # what it was like before counts no more
-                rows += [render(fitness.told(concern)) for concern in room.concerns]
-        rows += [render(fitness.told(concern)) for concern in await rooms.management_concerns(tx, call.room)]
-    return wording.room_list(rows)
+                rows += map(fitness.told, room.concerns)
+        rows += map(fitness.told, await rooms.management_concerns(tx, call.room))
+    return lookups.room_list(rows)
 
 
-async def list_pending(call: Call, only: ProtectedRoom | None) -> Words:
+async def list_pending(call: Call, only: ProtectedRoom | None) -> Notice:
     """Who is waiting, in all rooms or in one."""
     async with call.context.db.tx() as tx:
         labels = {room.room_id: room.label for room in await rooms.managed_by(tx, call.room)}
@@ -48,42 +48,42 @@ async def list_pending(call: Call, only: ProtectedRoom | None) -> Words:
         hidden = [
             room_id for room_id in {r.room_id for r in waiting} if await rules.hides_reasons(call.context, tx, room_id)
         ]
-    return wording.pending_list(waiting, labels, call.context.now(), hidden)
+    return lookups.pending_list(waiting, labels, call.context.now(), hidden)
 
 
-async def list_invites(call: Call, room: ProtectedRoom) -> Words:
+async def list_invites(call: Call, room: ProtectedRoom) -> Notice:
     """The third-party invites of a room that are pending or standing."""
     async with call.context.db.tx() as tx:
         standing = await requests.invites_of(tx, room.room_id, held=False)
         addresses = await addressees.of_room(tx, room.room_id)
-    return wording.invite_list(room.label, standing, addresses, call.context.now())
+    return lookups.invite_list(Room(room.room_id, room.label), standing, addresses, call.context.now())
 
 
-async def show(call: Call, meant: Meant) -> Said:
+async def show(call: Call, meant: Meant) -> Notice:
     """One request, or several, with all there is to know."""
-    shown: list[Said] = []
+    shown: list[Notice] = []
     async with call.context.db.tx() as tx:
         for request in meant.found:
-            if isinstance(request, Said):
+            if not isinstance(request, Request):
                 shown.append(request)
                 continue
             known = await addressees.of_room(tx, request.room_id)
             sent_to = known.get(request.invite.token) if request.invite is not None else None
-            history = [wording.history_line(line) for line in await audit.of_request(tx, request.id)]
-            shown.append(wording.shown_request(request, await settle.label_of(tx, request.room_id), history, sent_to))
-    return below(*map(as_notice, shown))
+            history = [lookups.history_line(line) for line in await audit.of_request(tx, request.id)]
+            shown.append(lookups.shown_request(request, await settle.label_of(tx, request.room_id), history, sent_to))
+    return below(*shown)
 
 
-async def queue(call: Call) -> Words:
+async def queue(call: Call) -> Notice:
     """What is pending, due and failing."""
     async with call.context.db.tx() as tx:
         managed = await rooms.managed_by(tx, call.room)
         labels = {room.room_id: room.label for room in managed}
         waiting = [request for request in await requests.pending(tx, call.room) if request.room_id in labels]
         acts = await effects.open_for(tx, [*labels, call.room])
-    return wording.queue(
+    return lookups.queue(
         sum(request.awaits_moderators for request in waiting),
-        [wording.queue_row(act, labels, call.context.now()) for act in acts[:QUEUE_LINES]],
+        [lookups.queue_row(act, labels, call.context.now()) for act in acts[:QUEUE_LINES]],
         len(acts),
     )
 
@@ -103,36 +103,40 @@ async def check(call: Call, room: ProtectedRoom) -> Notice:
     return below(notice("room.called", room=Room(room.room_id, room.label)), found, *dict.fromkeys(named))
 
 
-async def policy_show(call: Call, room: ProtectedRoom, number: int | None) -> Said:
+async def policy_show(call: Call, room: ProtectedRoom, number: int | None) -> Notice:
     """The policy in force, or an old one, as it was written."""
+    called = Room(room.room_id, room.label)
     async with call.context.db.tx() as tx:
         if number is None:
             found = await rules.written(call.context, tx, room.room_id)
             named = await names.of_policy(call.context, tx, room.room_id)
-            return lines([wording.policy_shown(room.label, found.source, found.text), *map(render, named)])
+            return lookups.policy_shown(called, found.source, found.text, named)
         old = await policies.revision(tx, room.room_id, number)
         meant = await pins.at(tx, pins.of_revision(room.room_id, number))
     if old is None:
         return no_such_revision(room, number)
-    shown = wording.policy_shown(room.label, f"revision {old.revision} by {old.author}", old.text)
-    return lines([shown, *(render(names.means(pin.name, pin.room_id, None)) for pin in meant.values())])
+    means = [names.means(pin.name, pin.room_id, None) for pin in meant.values()]
+    return lookups.policy_shown(called, rules.source(old), old.text, means)
 
 
-async def policy_log(call: Call, room: ProtectedRoom) -> Words:
+async def policy_log(call: Call, room: ProtectedRoom) -> Notice:
     """Who changed the policy, and when."""
     async with call.context.db.tx() as tx:
         revisions = await policies.revisions(tx, room.room_id, REVISIONS)
-    return wording.policy_revisions(
-        room.label, [wording.revision_row(r.revision, policies.named(r.author), r.written_at) for r in revisions]
-    )
+    return lookups.policy_revisions(Room(room.room_id, room.label), list(map(_revision, revisions)))
 
 
-async def test(call: Call, room: ProtectedRoom, user_id: str, reason: str) -> Words:
+def _revision(one: Revision) -> Notice:
+    number, author = Number(one.revision), rules.author(one)
+    return notice("policy.revision", revision=number, moment=Moment(one.written_at), by=author)
+
+
+async def test(call: Call, room: ProtectedRoom, user_id: str, reason: str) -> Notice:
     """What the policy in force would do with somebody, rule by rule; nothing is done."""
     knock = await _imagined_knock(call, room, user_id, reason[:REASON_KEPT])  # as much as is kept of a real one
     in_force = await rules.look_up(call.context, room.room_id)
     decision = await judge(call.context, in_force, knock, at_expense_of=call.room, asked_by=call.actor)
-    return wording.tested(room.label, knock, decision)
+    return lookups.tested(Room(room.room_id, room.label), knock, decision)
 
 
 async def _imagined_knock(call: Call, room: ProtectedRoom, user_id: str, reason: str) -> Knock:
@@ -146,7 +150,7 @@ async def _imagined_knock(call: Call, room: ProtectedRoom, user_id: str, reason:
     return Knock(room.room_id, user_id, "", reason or member.reason, member.display_name, member.has_avatar)
 
 
-async def log(call: Call, about: Request | str | None) -> Words:
+async def log(call: Call, about: Request | str | None) -> Notice:
     """Who decided what, when, by which rule: of one request, of one applicant, or of late."""
     async with call.context.db.tx() as tx:
         labels = {room.room_id: room.label for room in await rooms.managed_by(tx, call.room)}
@@ -154,4 +158,4 @@ async def log(call: Call, about: Request | str | None) -> Words:
             found = await audit.of_request(tx, about.id)
         else:
             found = await audit.latest(tx, list(labels), LOG_LINES, about=about)
-    return wording.log([wording.history_line(line, labels) for line in found])
+    return lookups.log([lookups.history_line(line, labels) for line in found])

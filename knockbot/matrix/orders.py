@@ -7,13 +7,12 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from knockbot.documents.text import storable
-from knockbot.domain import wording
+from knockbot.domain.card import hit_by_answer
 from knockbot.domain.ids import RoomReference
 from knockbot.domain.invites import Address
 from knockbot.domain.model import Request, Verdict, Wish
 from knockbot.domain.notices import Code, Foreign, Notice, Numbered, Room, Stranger, below, notice
 from knockbot.domain.words import NAME_LIMIT as SHOWN
-from knockbot.domain.words import as_notice
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Fault
 from knockbot.flow import entry, invites, issuing, journal, review, rulebook
@@ -92,8 +91,7 @@ async def _said_of_each(
                 refused[place] = await take(turn, wish, request.id)
                 hit += [request] if refused[place] is None else []
         unread = _numbers_unread(reason) if hit and _NUMBERS.fullmatch(reason) else None
-        hits = hit if meant.told or unread else []
-        named = as_notice(wording.hit_by_answer(hit, called or verdict.value)) if hits else None
+        named = hit_by_answer(hit, called or verdict.value) if hit and (meant.told or unread) else None
         kept = [one for one in (named, unread, *dict.fromkeys(refused.values())) if one is not None]
         return below(*kept) if kept else TICK
 

@@ -12,11 +12,6 @@ CONFIG_FILE = "config"
 """The author of a policy that the config file holds."""
 
 
-def named(author: str) -> str:
-    """The author of a revision, as people read it."""
-    return "the config file" if author == CONFIG_FILE else author
-
-
 @dataclass(frozen=True, slots=True)
 class Revision:
     """One version of a room's policy, as it was written."""

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from string import Formatter
-from typing import Any
+from types import UnionType
+from typing import Any, get_args
 
 import pytest
 
@@ -24,13 +25,14 @@ from knockbot.domain.notices import (
     Choice,
     Code,
     Document,
+    Dotted,
     Duration,
     Foreign,
+    Hidden,
     Id,
     Letters,
     Level,
     Lines,
-    Made,
     Many,
     Moment,
     Notice,
@@ -38,6 +40,8 @@ from knockbot.domain.notices import (
     Numbered,
     Room,
     Rule,
+    Sentences,
+    Sign,
     Stranger,
     Term,
     User,
@@ -70,11 +74,16 @@ def examples(kind: Any, text: str) -> list[Arg]:
     """Arguments of a kind in which somebody wrote this text."""
     if kind is object:
         return [Stranger(text), Letters(text), because("foreign", words=Foreign(text)), Number(3), User("@" + text)]
+    if isinstance(kind, UnionType):
+        return [arg for one in get_args(kind) for arg in examples(one, text)]
     made: dict[Any, list[Arg]] = {
         Notice: [because("foreign", words=Foreign(text)), notice("upgrade.names_itself")],
         Many: [Many((User("@" + text), Stranger(text), Numbered(3)))],
         Lines: [Lines((notice("act.failed", why=because("foreign", words=Foreign(text))), notice("late")))],
-        Made: [Made("a", "a")],
+        Sentences: [Sentences((notice("late"), Stranger(text)))],
+        Dotted: [Dotted((Stranger(text), notice("late")))],
+        Hidden: [Hidden(text, 60, "!kb show 1")],
+        Sign: [Sign("🚪")],
         Room: [Room("!" + text, text), Room("!a:b", f"{text} (!a:b)")],
         Number: [Number(0), Number(1), Number(2), Number(-(10**20))],
         Numbered: [Numbered(1)],
@@ -213,9 +222,13 @@ class Tags(HTMLParser):
         super().__init__()
         self.seen: set[str] = set()
         self.open: list[str] = []
+        self.links: set[str] = set()
 
-    def handle_starttag(self, tag: str, _: Any) -> None:
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
         self.seen.add(tag)
+        self.links |= {
+            re.sub(r"(?<=/#/)[\w%.~-]*$", "", value, flags=re.ASCII) for name, value in attrs if name == "href"
+        }
         if tag != "br":
             self.open.append(tag)
 
@@ -229,7 +242,8 @@ def sound(said: Words) -> None:
     tags.feed(said.html)
     tags.close()
     assert tags.open == []
-    assert tags.seen <= {"strong", "code", "br", "pre"}
+    assert tags.seen <= {"strong", "code", "br", "pre", "a", "span"}
+    assert tags.links <= {"https://matrix.to/#/"}
     assert not re.search("[\u202a-\u202e\ud800-\udfff\x00]", said.plain + said.html)
     assert not CLICKABLE.search(re.sub(r"\d\.\d", "", outside_of_code(said)))  # a date, a large number
 
@@ -238,7 +252,7 @@ class Pseudo:
     """A language in which every word of ours is in capitals, and longer."""
 
     def pgettext(self, _: str, text: str) -> str:
-        return "⟦" + re.sub(r"(\{\w+\})|(\w)", lambda found: found[1] or found[2].upper() * 2, text) + "⟧"
+        return "⟦" + re.sub(r"(\{\w+\})|(\w)", lambda found: found[1] or found[2].upper() * 2, text) + " ⟧"
 
     def npgettext(self, context: str, one: str, many: str, count: int) -> str:
         return self.pgettext(context, one if count == 1 else many)

@@ -5,14 +5,18 @@ from __future__ import annotations
 import dataclasses
 import html
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from knockbot.chat.catalogue import RENDER, render
 from knockbot.documents.text import END_ISOLATE, ISOLATE, LEFT_TO_RIGHT, harmless, turns, without_marks
-from knockbot.domain.card import NOTHING_ELSE, Around, applicant, card, decision_line
+from knockbot.domain import card as cards
+from knockbot.domain.card import NOTHING_ELSE, Around
+from knockbot.domain.languages import Language
 from knockbot.domain.model import Answer, IdentityKey, Kind, Request, State, ThirdPartyInvite, Verdict
 from knockbot.domain.plan import ACT_OF
 from knockbot.domain.reasons import foreign
@@ -77,6 +81,22 @@ def request(**changes: Any) -> Request:
         changed_at=NOW,
     )
     return dataclasses.replace(plain, **changes)
+
+
+def card(one: Request, label: str, possible: Iterable[Verdict], around: Around) -> Words:
+    """A card in words."""
+    return render(cards.card(one, label, possible, around))
+
+
+def decision_line(one: Request, label: str) -> Words:
+    """A line in words."""
+    return render(cards.decision_line(one, label))
+
+
+def applicant(one: Request) -> Words:
+    """Who asks, in words."""
+    who = cards.applicant(one)
+    return RENDER[type(who)](who, Language.EN)
 
 
 def both(said: Words) -> tuple[str, str]:

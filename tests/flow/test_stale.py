@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from knockbot.domain.card import MAY_HAVE_WITHDRAWN
+from knockbot.chat.sentences import SENTENCES
 from knockbot.domain.model import State
 from knockbot.domain.reasons import foreign
 from knockbot.errors import Later
@@ -12,6 +12,7 @@ from tests.flow.house import GARDEN, House
 from tests.flow.world import ALICE, ANA, BOT, FAR
 
 DAY = 24 * 3600
+MAY_HAVE_WITHDRAWN = SENTENCES["card.may_have_withdrawn"].text
 
 
 async def after_days(house: House, days: float) -> None:

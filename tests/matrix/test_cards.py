@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable
+import re
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from knockbot.chat import lookups
+from knockbot.chat.catalogue import render
 from knockbot.domain import card as wording_of_cards
-from knockbot.domain import wording
 from knockbot.domain.card import Around
+from knockbot.domain.languages import Language
 from knockbot.domain.model import Answer, Decision, IdentityKey, Kind, Miss, Request, State, ThirdPartyInvite, Verdict
-from knockbot.domain.notices import Notice
+from knockbot.domain.notices import LONGEST, Code, Document, Id, Letters, Name, Notice, Rule, Stranger, notice, rows
 from knockbot.domain.plan import ACT_OF
 from knockbot.domain.policy import MAX_NAME
 from knockbot.domain.reasons import foreign
-from knockbot.domain.words import Words, block, code, lines, words
 from knockbot.matrix.cards import REQUEST_KEY, REQUESTS_KEY, card_message, edit, message
 from tests.matrix.edge import ANA, BOT, GARDEN, MODERATOR, MODS, START
 from tests.matrix.safety import HOSTILE, as_read, assert_harmless, size_of, unmarked
@@ -96,7 +97,7 @@ def test_where_the_policy_hides_reasons_they_stand_behind_a_spoiler_and_not_in_w
 def test_show_tells_the_whole_reason_as_far_as_a_message_holds_it_and_says_what_is_missing(
     letter: str, length: int
 ) -> None:
-    shown = wording.shown_request(request(reason=letter * length), "Garden", [words("its history")])
+    shown = lookups.shown_request(request(reason=letter * length), "Garden", [foreign("its history")])
 
     body, _ = read(message(shown, "say:1"))
     told = body.count(letter * 301)
@@ -104,7 +105,7 @@ def test_show_tells_the_whole_reason_as_far_as_a_message_holds_it_and_says_what_
     assert body.endswith("its history")
     if f"Reason: {letter * length}\n" not in body:
         kept, _, more = body.partition("Reason: ")[2].split("\n")[0].partition(" … and ")
-        assert more == f"{length - len(kept)} more characters"
+        assert more == f"{length - len(kept):,} more characters"
         assert length > 1_000
 
 
@@ -116,7 +117,7 @@ def test_a_shared_card_hides_reasons_too() -> None:
 
 
 def test_everything_else_is_a_notice_that_calls_nobody() -> None:
-    content = message(words("Done."), "say:1", reply_to="$command")
+    content = message(foreign("Done."), "say:1", reply_to="$command")
 
     assert content["msgtype"] == "m.notice"
     assert content["m.mentions"] == {}
@@ -483,8 +484,8 @@ def test_no_card_holds_more_than_it_should(
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_no_text_that_is_put_into_a_sentence_breaks_out(text: str) -> None:
-    for put in (words("{}", text), words("a {b} c", b=text), code(text), block(text), lines([code(text), words("x")])):
-        assert_harmless(message(put, "say:1"))
+    for put in (Stranger(text), Letters(text), Code(text), Document(text), Name(text), Id(text), Rule(text)):
+        assert_harmless(message(rows([put, foreign("x")]), "say:1"))
 
 
 def test_the_full_user_id_always_shows_and_what_cannot_be_seen_in_it_is_spelled_out() -> None:
@@ -508,39 +509,51 @@ def test_a_card_says_the_same_with_and_without_markup() -> None:
 # --- replies that are too long --------------------------------------------------------------------------------
 
 
-def rows(many: int, text: str = 'a "row" with <strangers> & all') -> Words:
-    return lines(words("{} {}", code(number), text) for number in range(many))
+def row(number: int, text: str = 'a "row" with <strangers> & all') -> Notice:
+    return notice("sent.named", address=Code(str(number)), name=Stranger(text, LONGEST))
+
+
+def document(text: str) -> Notice:
+    return rows([foreign("Policy:"), Document(text)])
 
 
 def test_a_reply_that_fits_is_sent_whole() -> None:
-    content = message(rows(100), "say:1")
+    said = rows(map(row, range(100)))
+    content = message(said, "say:1")
 
-    assert content["body"] == rows(100).plain
-    assert content["formatted_body"] == rows(100).html
+    assert content["body"] == render(said).plain
+    assert content["formatted_body"] == render(said).html
 
 
+@pytest.mark.parametrize("language", Language)
 @pytest.mark.parametrize(
-    "make",
+    "said",
     [
-        lambda: rows(1_000),
-        lambda: rows(20_000),
-        lambda: rows(60, '"' * 2_000),
-        lambda: rows(3, "\U0001f6aa" * 10_000),
-        lambda: words("{}", "x" * 100_000),
-        lambda: lines([words("Policy:"), block("- name: x\n" * 10_000)]),
-        lambda: lines([words("Policy:"), block('"' * 10_000)]),
-        lambda: lines([words("Policy:"), block("\U0001f6aa" * 10_000)]),
+        rows(map(row, range(1_000))),
+        rows(map(row, range(20_000))),
+        rows(row(number, '"' * 2_000) for number in range(60)),
+        rows(row(number, "\U0001f6aa" * 10_000) for number in range(3)),
+        foreign("x" * 100_000),
+        document("- name: x\n" * 10_000),
+        document('"' * 20_000),
+        document("\U0001f6aa" * 10_000),
     ],
 )
-def test_a_reply_that_is_too_long_is_cut_and_says_so(make: Callable[[], Words]) -> None:
-    text = make()
-    content = message(text, "say:1", reply_to="$" + "c" * 250)
+def test_a_reply_that_is_too_long_is_cut_and_says_so(said: Notice, language: Language) -> None:
+    plain = render(said, language).plain
+    content = message(said, "say:1", reply_to="$" + "c" * 250, language=language)
 
     assert_harmless(content)
-    assert content["body"].startswith(text.plain[:5])
+    assert content["body"].startswith(plain[:5])
     assert size_of(content) > 10_000
-    if len(content["body"]) < len(text.plain):
-        assert "…" in content["body"][-80:]
+    if len(content["body"]) < len(plain):
+        assert CUT[language].search(content["body"])
+
+
+CUT = {
+    Language.EN: re.compile(r"\n… and [\d,]+ more (lines|characters)$"),
+    Language.DE: re.compile(r"\n… und [\d.]+ weitere (Zeilen|Zeichen)$"),
+}
 
 
 def test_what_is_sent_is_json_that_every_homeserver_takes() -> None:
