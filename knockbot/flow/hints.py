@@ -9,7 +9,7 @@ from knockbot.domain.notices import Notice
 from knockbot.engine.turn import Turn
 from knockbot.flow import saying
 from knockbot.flow.context import Context
-from knockbot.flow.saying import Audience, Marks
+from knockbot.flow.saying import Audience
 from knockbot.times import DAY
 
 ALMOST = frozenset(
@@ -76,4 +76,4 @@ class Hint(StrEnum):
 async def give(context: Context, turn: Turn, hint: Hint, text: Notice, *, room_id: str, to: str, reply_to: str) -> None:
     """Say it, unless this person had this hint in this room today."""
     occasion = f"hint:{hint}:{room_id}:{to}:{turn.now // DAY}"
-    await saying.say(context, turn, Audience(room_id), occasion, text, reply_to=reply_to, marks=Marks(once=True))
+    await saying.say(context, turn, Audience(room_id), occasion, text, reply_to=reply_to)

@@ -20,7 +20,7 @@ from knockbot.errors import ActionError, Never
 from knockbot.flow import hints, invites, journal, place, refusals, saying, settle
 from knockbot.flow.context import Context
 from knockbot.flow.rooms import is_denied, is_in, is_joined
-from knockbot.flow.saying import Audience, Marks
+from knockbot.flow.saying import Audience
 from knockbot.flow.standings import Standing
 from knockbot.store import cards, inbox, messages, requests, room_upgrades, rooms
 from knockbot.store.db import Tx
@@ -181,7 +181,6 @@ async def clicked(context: Context, reaction: Reaction) -> Write[None] | None:
                 refused or f"reply:{reaction.event_id}",
                 why,
                 reply_to=reaction.target,
-                marks=Marks(once=refused is not None),
             )
 
     return write

@@ -57,8 +57,6 @@ class Marks:
     (`flow/successors.py`), if it is that."""
     in_clear: bool = False
     """Nothing else is said in an encrypted room while encryption is not allowed."""
-    once: bool = False
-    """The occasion can come again, and then nothing is said."""
 
 
 UNMARKED: Final = Marks()
@@ -75,7 +73,7 @@ async def say(
     reply_to: str | None = None,
     marks: Marks = UNMARKED,
 ) -> None:
-    """Plan to say something, once per occasion that does not come again; one that does is marked so."""
+    """Plan to say something, once per occasion: also where that comes again when the act has long ended."""
     content = {
         "notice": encoded(said),
         "language": await language(context, turn.tx, to, said),
@@ -90,8 +88,7 @@ async def say(
     locked |= {IN_CLEAR: True} if marks.in_clear else {}
     effect = plan.say(to.room_id, occasion, locked, to.about.id if to.about else None)
     await turn.plan(effect)
-    if marks.once:
-        await messages.once(turn.tx, effect.key, turn.now)
+    await messages.once(turn.tx, effect.key, turn.now)
 
 
 async def language(context: Context, tx: Tx, to: Audience, said: Notice) -> Language:

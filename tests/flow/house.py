@@ -22,7 +22,7 @@ from knockbot.flow.context import Context
 from knockbot.flow.worker import Action, Worker
 from knockbot.matrix import events
 from knockbot.matrix.actions import Hand, actions
-from knockbot.matrix.cards import REQUEST_KEY, REQUESTS_KEY
+from knockbot.matrix.cards import REQUEST_KEY, REQUESTS_KEY, transaction_id
 from knockbot.matrix.gateway import arrival
 from knockbot.matrix.homeserver import Homeserver
 from knockbot.store import audit, inbox, pins, policies, processes, requests, rooms
@@ -162,9 +162,15 @@ class House:
     async def _perhaps_forget_ended(self) -> None:
         """Acts that have ended go at any moment, in every story: nothing may be decided by them."""
         if self._chance.random() < 0.5:
-            async with self.db.tx() as tx:
-                rows = await tx.fetch("DELETE FROM effects WHERE ended_at IS NOT NULL RETURNING key, state")
-            self.ended |= {row["key"]: row["state"] for row in rows}
+            await self.forget_ended()
+
+    async def forget_ended(self) -> None:
+        """Acts that have ended are on record no more, nor does the homeserver know their transactions."""
+        async with self.db.tx() as tx:
+            rows = await tx.fetch("DELETE FROM effects WHERE ended_at IS NOT NULL RETURNING key, state")
+        self.ended |= {row["key"]: row["state"] for row in rows}
+        for row in rows:
+            self.world.txn_ids.pop(transaction_id(row["key"]), None)
 
     async def live(self) -> None:
         """Hear and work until there is nothing to do for now."""
