@@ -325,10 +325,10 @@ SENTENCES: Mapping[str, Sentence] = {
         "· {count} more rule does not match", "· {count} more rules do not match", count=Number
     ),
     "log.none": says("Nothing is on record."),
-    "log.line": says("{moment} · {what} · {by}", moment=Moment, what=Notice, by=By),
-    "log.line_of_room": says("{moment} · {room} · {what} · {by}", moment=Moment, room=Room, what=Notice, by=By),
+    "log.line": says("{moment} · {what} · by {by}", moment=Moment, what=Notice, by=By),
+    "log.line_of_room": says("{moment} · {room} · {what} · by {by}", moment=Moment, room=Room, what=Notice, by=By),
     "log.line_of_request": says(
-        "{moment} · {request} {user} · {what} · {by}",
+        "{moment} · {request} {user} · {what} · by {by}",
         moment=Moment,
         request=Numbered,
         user=User,

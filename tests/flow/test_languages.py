@@ -150,3 +150,51 @@ async def test_help_and_how_a_command_is_written_are_told_in_english(german: Hou
     )
     assert (await reply(german, "help")).startswith("I answer join requests (knocks)")
     assert (await reply(german, "acept 5")).startswith("Einen Befehl acept gibt es nicht. Meintest du !kb accept?")
+
+
+async def test_a_card_is_german_before_and_after_it_is_answered(german: House) -> None:
+    german.world.knock(GARDEN, ANA, "Ich mag Gärten", displayname="Ana")
+    await german.live()
+    assert german.card().text == (
+        f"🚪 #1 Ana {ANA} möchte Garden beitreten\n"
+        "Begründung: Ich mag Gärten\n"
+        "✅ annehmen, ❌ ablehnen, ⛔ verbannen · oder !kb accept 1"
+    )
+
+    german.tell("reject 1 Leider voll")
+    await german.live()
+    assert german.card().text == (
+        f"❌ #1 Ana {ANA} wollte Garden beitreten\n"
+        "Begründung: Ich mag Gärten\n"
+        f"Abgelehnt von {ALICE}.\n"
+        "Mitgeteilt wurde: Leider voll"
+    )
+
+
+async def test_what_a_rule_did_is_told_in_a_german_line(german: House) -> None:
+    await set_policy(german, f"language: de\nrules: [{{name: ours, when: {{user: '{ANA}'}}, then: reject}}]")
+    german.world.knock(GARDEN, ANA, displayname="Ana")
+    await german.live()
+
+    assert german.spoken()[-1] == f"❌ #1 Ana {ANA} in Garden: Abgelehnt von der Regel “ours”."
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("list", "#1 Ana @ana:tulip.example in Garden, gerade eben · Begründung: Ich mag Gärten"),
+        ("show 1", "Wartet auf eine Antwort.\nPolicy: forward, weil keine Regel passt (otherwise)"),
+        ("log", "#1 @ana:tulip.example · die Policy sagt forward · von der Policy (otherwise)"),
+        ("queue", "1 wartet auf eine Antwort (!kb list).\nKeine Aktionen stehen aus."),
+        ("rooms", f"Garden {GARDEN} · 1 offen"),
+        ("policy show", f"Policy von Garden (Revision 1 von {ALICE}):\nlanguage: de"),
+        ("policy log", "Policy von Garden:\n· Revision 1 · "),
+        (f"test {GARDEN} @bob:x", "Wenn @bob:x jetzt bei Garden anklopfen würde, würde das geschehen"),
+        ("invites", "Garden hat keine ungenutzte Einladung per Adresse."),
+    ],
+)
+async def test_what_commands_show_is_told_in_german(german: House, command: str, told: str) -> None:
+    german.world.knock(GARDEN, ANA, "Ich mag Gärten", displayname="Ana")
+    await german.live()
+
+    assert told in await reply(german, command)
