@@ -1,6 +1,6 @@
 """A notice becomes words: its sentence, in the reader's language, each argument made harmless by its type.
 
-A sentence is formatted once, into plain text and HTML together (`domain/words.py`). Nothing that a stranger wrote
+A sentence is formatted once, into plain text and HTML together (`markup.py`). Nothing that a stranger wrote
 breaks out of the markup, turns the line round, or becomes a link, whatever a translation says.
 """
 
@@ -19,8 +19,26 @@ from babel.messages.pofile import read_po
 from markupsafe import Markup, escape
 
 from knockbot.chat import times
+from knockbot.chat.markup import (
+    Words,
+    block,
+    bold,
+    code,
+    dotted,
+    identifier,
+    letters,
+    lines,
+    listed,
+    profile,
+    room,
+    rule,
+    sentences,
+    spoiler,
+    user,
+    words,
+)
 from knockbot.chat.sentences import ALL, Sentence
-from knockbot.documents.text import shown, shown_id, unlinked
+from knockbot.documents.text import NAME_LIMIT, shown, shown_id, unlinked
 from knockbot.domain.languages import Language
 from knockbot.domain.notices import (
     Ago,
@@ -53,25 +71,6 @@ from knockbot.domain.notices import (
     notice,
 )
 from knockbot.domain.reasons import is_finding
-from knockbot.domain.words import (
-    NAME_LIMIT,
-    Words,
-    block,
-    bold,
-    code,
-    dotted,
-    identifier,
-    letters,
-    lines,
-    listed,
-    profile,
-    room,
-    rule,
-    sentences,
-    spoiler,
-    user,
-    words,
-)
 from knockbot.times import MINUTE
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
-from knockbot.documents.text import shown
+from knockbot.documents.text import NAME_LIMIT, REASON_LIMIT, shown
 from knockbot.domain import card
 from knockbot.domain.acl import SERVER_ACL
-from knockbot.domain.card import NAME_LIMIT, REASON_LIMIT, decided_by, policy_key
+from knockbot.domain.card import decided_by, policy_key
 from knockbot.domain.invites import Address
 from knockbot.domain.model import Act, Decision, Knock, Request
 from knockbot.domain.notices import (

@@ -9,6 +9,10 @@ from collections.abc import Container, Iterator
 REPLACEMENT = "\ufffd"
 ELLIPSIS = "…"
 
+NAME_LIMIT = 60
+REASON_LIMIT = 500
+"""Characters of a stranger's text that are shown at most."""
+
 MOST_MARKS = 8
 """How many combining marks in a row are kept: no script needs more, towers of them cover the lines above, and
 Unicode normalization takes time quadratic in their number."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from markupsafe import escape
 
-from knockbot.documents.text import harmless, shown, shown_id
+from knockbot.documents.text import NAME_LIMIT, REASON_LIMIT, harmless, shown, shown_id
 from knockbot.domain.acl import SERVER_ACL
 from knockbot.domain.invites import MOST_KEYS, https_host
 from knockbot.domain.model import Kind, Request, State, ThirdPartyInvite, Verdict
@@ -46,10 +46,6 @@ from knockbot.domain.plan import REACTIONS
 from knockbot.domain.policy import OTHERWISE, OTHERWISE_INVITES
 from knockbot.domain.reasons import told_with
 from knockbot.times import MINUTE
-
-NAME_LIMIT = 60
-REASON_LIMIT = 500
-"""Characters of a stranger's text that are shown at most."""
 
 SIGNS: dict[State, str] = {
     State.PENDING: "🚪",

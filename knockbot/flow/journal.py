@@ -11,12 +11,11 @@ import re
 from collections.abc import Awaitable, Mapping
 from typing import Any
 
-from knockbot.documents.text import shown, shown_id
+from knockbot.documents.text import NAME_LIMIT, shown, shown_id
 from knockbot.domain.model import Effect, Request
 from knockbot.domain.notices import Notice, brief
 from knockbot.domain.reasons import in_words
 from knockbot.domain.records import Detail, Recorded
-from knockbot.domain.words import NAME_LIMIT
 from knockbot.flow.context import log
 
 _PLAIN_ID = re.compile(r"[@!#$][\w.=/+-]*(:[\w.:\[\]-]+)?", re.ASCII)

@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from knockbot.documents.text import shown
+from knockbot.documents.text import NAME_LIMIT, shown
 from knockbot.domain import plan
-from knockbot.domain.card import NAME_LIMIT, Around, kept_no_longer, machine_block, moved_away
+from knockbot.domain.card import Around, kept_no_longer, machine_block, moved_away
 from knockbot.domain.invites import spoken
 from knockbot.domain.languages import Language, spoken_here
 from knockbot.domain.model import Act, Effect, Kind, MemberChange, Membership, Request, Verdict

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from knockbot.documents.text import NAME_LIMIT
 from knockbot.domain import ids
 from knockbot.domain.card import which_applicant
 from knockbot.domain.invites import read_address
 from knockbot.domain.model import Message, Request
 from knockbot.domain.notices import Code, Id, Letters, Notice, Number, Numbered, Room, below, brief, notice
-from knockbot.domain.words import NAME_LIMIT
 from knockbot.engine.turn import Write
 from knockbot.errors import ActionError
 from knockbot.flow import review

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from knockbot.chat.catalogue import render
+from knockbot.chat.markup import left_to_right
 from knockbot.documents.text import OURS, spelled_out
 from knockbot.domain.card import NOTHING_ELSE, Around, card, machine_block, shared_card
 from knockbot.domain.languages import Language
 from knockbot.domain.model import Request, Verdict
 from knockbot.domain.notices import Notice, Number, notice
-from knockbot.domain.words import left_to_right
 from knockbot.matrix.events import EFFECT_KEY
 
 REQUEST_KEY = "org.knockbot.request"

@@ -11,11 +11,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from knockbot.config.values import Trust
-from knockbot.documents.text import without_variation_selector
+from knockbot.documents.text import NAME_LIMIT, without_variation_selector
 from knockbot.domain import plan
 from knockbot.domain.model import Message, Reaction, Verdict
 from knockbot.domain.notices import Choice, Code, Duration, Letters, Notice, Number, below, listed, notice
-from knockbot.domain.words import NAME_LIMIT
 from knockbot.engine.turn import Handled, Turn
 from knockbot.errors import Busy, Never
 from knockbot.flow import hints, refusals, review, saying, sealed, successors

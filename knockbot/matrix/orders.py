@@ -6,13 +6,13 @@ import re
 from collections.abc import Awaitable, Callable
 from functools import partial
 
+from knockbot.documents.text import NAME_LIMIT as SHOWN
 from knockbot.documents.text import storable
 from knockbot.domain.card import hit_by_answer
 from knockbot.domain.ids import RoomReference
 from knockbot.domain.invites import Address
 from knockbot.domain.model import Request, Verdict, Wish
 from knockbot.domain.notices import Code, Foreign, Notice, Numbered, Room, Stranger, below, notice
-from knockbot.domain.words import NAME_LIMIT as SHOWN
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Fault
 from knockbot.flow import entry, invites, issuing, journal, review, rulebook

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from knockbot.domain.fitness import Concern
+from knockbot.domain.labels import labels
 from knockbot.domain.notices import Notice, dumps
-from knockbot.domain.words import labels
 from knockbot.store.db import Tx
 from knockbot.store.rows import Column, Row
 
@@ -16,7 +16,7 @@ class ProtectedRoom:
     """A room whose door knockbot keeps; `locked` means the config file rules it.
 
     `label` is what people call it: its name, and its ID as well where another room of the same management room goes by
-    that name (`domain/words.py`). To protect a room takes its name alone.
+    that name (`domain/labels.py`). To protect a room takes its name alone.
     """
 
     room_id: str

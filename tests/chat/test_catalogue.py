@@ -14,6 +14,7 @@ import pytest
 import knockbot
 from knockbot.chat import catalogue
 from knockbot.chat.catalogue import RENDER, render
+from knockbot.chat.markup import Words
 from knockbot.chat.sentences import ALL, SENTENCES, Sentence
 from knockbot.domain import notices
 from knockbot.domain.invites import Fall
@@ -50,7 +51,6 @@ from knockbot.domain.notices import (
 )
 from knockbot.domain.reasons import either, together
 from knockbot.domain.records import Detail, Recorded, told
-from knockbot.domain.words import Words
 from tests.domain.test_strangers import CLICKABLE, outside_of_code
 from tests.messages import TRANSLATED, translation, updated
 

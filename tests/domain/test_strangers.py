@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from knockbot.chat.catalogue import RENDER, render
+from knockbot.chat.markup import Words, block, bold, code, letters, lines, room, rule, user, words
 from knockbot.documents.text import END_ISOLATE, ISOLATE, LEFT_TO_RIGHT, harmless, turns, without_marks
 from knockbot.domain import card as cards
 from knockbot.domain.card import NOTHING_ELSE, Around
@@ -20,7 +21,6 @@ from knockbot.domain.languages import Language
 from knockbot.domain.model import Answer, IdentityKey, Kind, Request, State, ThirdPartyInvite, Verdict
 from knockbot.domain.plan import ACT_OF
 from knockbot.domain.reasons import foreign
-from knockbot.domain.words import Words, block, bold, code, letters, lines, room, rule, user, words
 
 ANA, MOD, GARDEN, MODS = "@ana:tulip.example", "@mod:tulip.example", "!garden", "!mods"
 NOW = 1_800_000_000_000

@@ -10,11 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from knockbot.chat.catalogue import render
+from knockbot.chat.markup import Words
 from knockbot.domain.invites import Address
 from knockbot.domain.model import Decision, IdentityKey, Knock, Message, Miss, State, ThirdPartyInvite, Verdict
 from knockbot.domain.notices import Notice, decoded, notice
 from knockbot.domain.reasons import foreign
-from knockbot.domain.words import Words
 from knockbot.flow import invites, saying, settle
 from knockbot.flow.saying import Audience
 from knockbot.matrix.cards import message

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from knockbot.domain.words import labels, room
+from knockbot.chat.markup import room
+from knockbot.domain.labels import labels
 
 HERE, THERE = "!here:a.example", "!there:a.example"
 

@@ -8,11 +8,8 @@ bidi characters.
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from urllib.parse import quote
 
 from markupsafe import Markup, escape
@@ -20,19 +17,15 @@ from markupsafe import Markup, escape
 from knockbot.documents.text import (
     ISOLATE_LEFT_TO_RIGHT,
     LEFT_TO_RIGHT,
+    NAME_LIMIT,
     harmless,
     isolated,
-    plain,
     shown,
     shown_id,
     spelled_out,
     turns,
 )
-
-NAME_LIMIT = 60
-ID_LIMIT = 255
-REASON_LIMIT = 500
-"""Characters of a stranger's text that are shown at most."""
+from knockbot.domain.labels import told_apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +121,6 @@ def dotted(parts: Sequence[Words]) -> Words:
     return Words(" · ".join(part.plain for part in parts), Markup(" · ").join(part.html for part in parts))
 
 
-NOTHING = Words("", Markup(""))
-
-
 def identifier(matrix_id: str) -> Words:
     """A Matrix identifier in full, on one line, with nothing in it that cannot be seen."""
     return code(shown_id(matrix_id))
@@ -139,29 +129,6 @@ def identifier(matrix_id: str) -> Words:
 def user(user_id: str) -> Words:
     """A user, always by the full id: names can be anything."""
     return identifier(user_id)
-
-
-_TOLD_APART = re.compile(r"(?P<name>.*) \((?P<room_id>!.+)\)", re.DOTALL)
-
-
-def labels(names: Mapping[str, str]) -> dict[str, str]:
-    """What people call rooms, by room ID: the name, and the ID as well where the name may be taken for another room."""
-    looks = {room_id: _look(name) for room_id, name in names.items()}
-    times = Counter(looks.values())
-    return {
-        room_id: f"{name} ({room_id})" if times[looks[room_id]] > 1 or _shows_an_id(name, room_id, names) else name
-        for room_id, name in names.items()
-    }
-
-
-def _look(name: str) -> str:
-    """The same for names that people may take for each other: case, blanks and what is not seen do not count."""
-    return " ".join(plain(shown(name, NAME_LIMIT)).casefold().split())
-
-
-def _shows_an_id(name: str, room_id: str, names: Mapping[str, str]) -> bool:
-    """Whether a name shows the ID of another room, or ends as if it showed one."""
-    return _TOLD_APART.fullmatch(name) is not None or any(other in name for other in names if other != room_id)
 
 
 def profile(user_id: str) -> Words:
@@ -176,32 +143,6 @@ def profile(user_id: str) -> Words:
 
 def room(label: str) -> Words:
     """A room, by what people call it (`labels`)."""
-    told_apart = _TOLD_APART.fullmatch(label)
-    if told_apart is None:
-        return bold(shown(label, NAME_LIMIT))
-    return words("{} ({})", bold(shown(told_apart["name"], NAME_LIMIT)), identifier(told_apart["room_id"]))
-
-
-def ago(then: int, now: int) -> str:
-    """How long ago a moment was (both in milliseconds)."""
-    return f"{length} ago" if (length := lasting(now - then)) else "just now"
-
-
-def lasting(milliseconds: int) -> str:
-    """A length of time in the largest unit that fits; nothing for less than a minute."""
-    seconds = max(0, milliseconds) // 1000
-    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
-        if seconds >= length:
-            count = seconds // length
-            return f"{count} {unit}{'s' if count > 1 else ''}"
-    return ""
-
-
-def second(at: int) -> str:
-    """A moment in UTC, to the second, without its day; not before the moment itself."""
-    return datetime.fromtimestamp(-(-at // 1000), UTC).strftime("%H:%M:%S UTC")
-
-
-def moment(at: int) -> str:
-    """A moment in UTC, to the minute."""
-    return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    name, room_id = told_apart(label)
+    called = bold(shown(name, NAME_LIMIT))
+    return called if room_id is None else words("{} ({})", called, identifier(room_id))

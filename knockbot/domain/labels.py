@@ -1,0 +1,37 @@
+"""What people call rooms: by their names, and by their IDs as well where a name may be taken for another room."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+
+from knockbot.documents.text import NAME_LIMIT, plain, shown
+
+_TOLD_APART = re.compile(r"(?P<name>.*) \((?P<room_id>!.+)\)", re.DOTALL)
+
+
+def labels(names: Mapping[str, str]) -> dict[str, str]:
+    """What people call rooms, by room ID: the name, and the ID as well where the name may be taken for another room."""
+    looks = {room_id: _look(name) for room_id, name in names.items()}
+    times = Counter(looks.values())
+    return {
+        room_id: f"{name} ({room_id})" if times[looks[room_id]] > 1 or _shows_an_id(name, room_id, names) else name
+        for room_id, name in names.items()
+    }
+
+
+def _look(name: str) -> str:
+    """The same for names that people may take for each other: case, blanks and what is not seen do not count."""
+    return " ".join(plain(shown(name, NAME_LIMIT)).casefold().split())
+
+
+def _shows_an_id(name: str, room_id: str, names: Mapping[str, str]) -> bool:
+    """Whether a name shows the ID of another room, or ends as if it showed one."""
+    return told_apart(name)[1] is not None or any(other in name for other in names if other != room_id)
+
+
+def told_apart(label: str) -> tuple[str, str | None]:
+    """The name in a label, and the ID that tells the room apart, if it shows one."""
+    found = _TOLD_APART.fullmatch(label)
+    return (found["name"], found["room_id"]) if found is not None else (label, None)
