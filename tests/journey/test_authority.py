@@ -15,7 +15,7 @@ UNDER = "{rules: [], otherwise: reject, otherwise_third_party: ban}"
 
 async def ruled(keeper: InProcess, policy: str) -> tuple[Garden, Person]:
     """A garden whose policy somebody with level 50 has set."""
-    garden = await keeper.garden()
+    garden = await keeper.plant()
     bob = await garden.moderator("bob")
     await garden.give_power(keeper.user_id, 100)
     await garden.set_policy(policy, by=bob)
@@ -77,7 +77,7 @@ async def signed_for(invite: Planted, victim: Person) -> None:
 async def test_whom_an_invite_was_signed_for_only_has_it_taken_back_until_they_join(
     keeper: InProcess, emoji: str
 ) -> None:
-    garden = await keeper.garden()
+    garden = await keeper.plant()
     invite = await planted(garden, await member(garden))
     card = await told(garden, invite, "pending", user_id=None)
     victim = await garden.person("victim")
