@@ -363,13 +363,14 @@ async def edit_card(hand: Hand, claimed: Claimed) -> Outcome:
         around = replace(around, missing=outlook.missing)
         new = card_message(shown, label, outlook.possible, calls, key, around=around, language=language)
     there = {request.id: request.event_id for request in shown}
-    if card.digest == digest(new) and not claimed.tried_before:
+    if card.digest == digest(new):
         async with hand.context.db.tx() as tx:
             last = await messages.last_of_card(tx, card.id)
         return Done(last.event_id if last else None, offers=offers, shown=there, digest=card.digest)
-    async with hand.context.db.tx() as tx:
-        await cards.shows(tx, card.id, None)  # until it is known what became of this
-    content = edit(new, card.event_id, claimed.effect.key)
+    if card.digest is not None:
+        async with hand.context.db.tx() as tx:
+            await cards.shows(tx, card.id, None)  # until it is known what became of this, here or at the next attempt
+    content = edit(new, card.event_id, key)
     # An attempt that shows something else than the last must not be taken for a repeat of it.
     event_id = await _send(hand, claimed, content, unique=json.dumps(content))
     return Done(event_id, offers=offers, shown=there, digest=digest(new))
