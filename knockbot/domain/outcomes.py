@@ -88,9 +88,9 @@ INVITE_OUTCOMES: dict[tuple[State, InviteEvent], State] = {
 invite but a member (`after_redeeming`)."""
 
 
-def invite_outcome(state: State, turn: InviteEvent) -> State | None:
+def invite_outcome(state: State, event: InviteEvent) -> State | None:
     """The state that this brings a third-party invite to; `None` where it changes nothing."""
-    return INVITE_OUTCOMES.get((state, turn))
+    return INVITE_OUTCOMES.get((state, event))
 
 
 def after_redeeming(change: MemberChange) -> State | None:
