@@ -291,8 +291,8 @@ async def _protected_by(checkout: str, database: str, rooms: Sequence[str], mode
         "asyncio.run(protected(sys.argv[1], sys.argv[3:], sys.argv[2]))"
     )
     path = os.pathsep.join((checkout, str(ROOT)))
-    run = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", script, database, moderator, *rooms, env={**os.environ, "PYTHONPATH": path}
+    run = await asyncio.create_subprocess_exec(  # -P, or the code of the directory it runs in would come first
+        sys.executable, "-P", "-c", script, database, moderator, *rooms, env={**os.environ, "PYTHONPATH": path}
     )
     assert await run.wait() == 0
 
