@@ -17,6 +17,8 @@ from typing import Any
 from aiohttp import ClientSession, DummyCookieJar, web
 
 from knockbot import __version__, logs
+from knockbot.backup.recall import recall
+from knockbot.chat import commands
 from knockbot.config.settings import SETTINGS, Settings
 from knockbot.config.values import Listen
 from knockbot.domain.model import (
@@ -34,37 +36,27 @@ from knockbot.domain.reasons import clause, in_words
 from knockbot.engine.backoff import backoff
 from knockbot.engine.inbox import Inbox
 from knockbot.engine.turn import Handled, Handler, Turn
+from knockbot.engine.worker import Worker
 from knockbot.errors import ActionError, Fault, Later, Never, Unavailable
-from knockbot.flow import (
-    configured,
-    consequences,
-    entry,
-    intake,
-    invites,
-    issuing,
-    names,
-    redacting,
-    sealed,
-    successors,
-    upgrading,
-)
+from knockbot.features.encryption import sealed
+from knockbot.features.thirdparty import invites, issuing
+from knockbot.features.upgrades import successors, upgrading
+from knockbot.flow import configured, consequences, intake, names, protecting, redacting
 from knockbot.flow.arriving import Reader
 from knockbot.flow.context import Context, LiveSettings
+from knockbot.flow.looking import reconcile
 from knockbot.flow.ports import Cipher, NoCipher
-from knockbot.flow.recall import recall
-from knockbot.flow.reconcile import reconcile
-from knockbot.flow.worker import Worker
-from knockbot.matrix import commands, events
+from knockbot.identity.client import IdentityServers
+from knockbot.matrix import events
 from knockbot.matrix.account import Account
 from knockbot.matrix.actions import Hand, actions
-from knockbot.matrix.facts import Outside
+from knockbot.matrix.crypto.keyring import Keyring
 from knockbot.matrix.gateway import Gateway
+from knockbot.matrix.history import Memory
 from knockbot.matrix.homeserver import Homeserver
-from knockbot.matrix.identity import IdentityServers
-from knockbot.matrix.keyring import Keyring
-from knockbot.matrix.memory import Memory
+from knockbot.matrix.rooms import Outside
 from knockbot.matrix.visitors import Visitors
-from knockbot.store import effects, encryption, inbox, messages, processes, restores, rooms
+from knockbot.store import encryption, inbox, jobs, messages, processes, restores, rooms
 from knockbot.store.db import Database, Unusable, opened
 from knockbot.web.metrics import Metrics
 
@@ -206,7 +198,7 @@ async def _member_changed(context: Context, change: MemberChange) -> Handled:
 
 
 async def _bot_moved(context: Context, change: MemberChange) -> Handled:
-    moving = await entry.bot_moved(context, change)
+    moving = await protecting.bot_moved(context, change)
 
     async def write(turn: Turn) -> None:
         if moving is not None:
@@ -222,7 +214,7 @@ async def _room_changed(context: Context, change: RoomChange) -> Handled:
 
     async def write(turn: Turn) -> None:
         if await rooms.find(turn.tx, change.room_id) is None:
-            await effects.unblock(turn.tx, change.room_id, turn.now)  # perhaps I may speak there again
+            await jobs.unblock(turn.tx, change.room_id, turn.now)  # perhaps I may speak there again
         await sealed.tell_if_silent(context, turn, change.room_id)
         turn.after(context.configured.set)
         await successors.room_changed(context, turn, change)
@@ -259,16 +251,16 @@ def _cipher(settings: Settings) -> Cipher:
     """What locks that which is yet to be said, where encryption is allowed."""
     if not settings.encryption.allow:
         return NoCipher()
-    from knockbot.matrix import crypto  # noqa: PLC0415 - there only with the extra
+    from knockbot.matrix.crypto import olm  # noqa: PLC0415 - there only with the extra
 
-    return crypto.Cipher(settings.pickle_key)
+    return olm.Cipher(settings.pickle_key)
 
 
 async def _keyring(context: Context, homeserver: Homeserver, session: ClientSession) -> Keyring | None:
     """The bot's keys, where encryption is allowed."""
     if not context.settings.encryption.allow:
         return None
-    from knockbot.matrix.crypto import Machine  # noqa: PLC0415 - there only with the extra
+    from knockbot.matrix.crypto.olm import Machine  # noqa: PLC0415 - there only with the extra
 
     machine = Machine(context.db, context.bot, context.settings.pickle_key)
     await machine.prepare()
@@ -308,10 +300,10 @@ async def _look_around(context: Context, account: Account) -> None:
         await _look_at_all(context)
         async with context.db.tx() as tx:
             await inbox.forget_old(tx, now())
-            await effects.forget_ended(tx, now() - effects.KEPT)
+            await jobs.forget_ended(tx, now() - jobs.KEPT)
             await messages.forget_old(tx, now() - messages.KEPT)
             await issuing.forget(tx, now(), context.settings.issuing.keep_addresses)
-        await entry.leave_unused(context)
+        await protecting.leave_unused(context)
         await asyncio.sleep(ROUNDS)
         await _patiently(lambda: sealed.look_at_management_rooms(context), "looking at the management rooms")
         try:

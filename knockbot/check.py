@@ -28,11 +28,11 @@ from knockbot.errors import ActionError, Fault, Later, Never, Unavailable
 from knockbot.flow import configured, fitness, names
 from knockbot.flow.checkup import checklist
 from knockbot.flow.context import Context
+from knockbot.identity.client import IdentityServers
 from knockbot.matrix.account import Account
-from knockbot.matrix.facts import Outside
 from knockbot.matrix.gateway import PingOnly
 from knockbot.matrix.homeserver import NOT_COVERED, UNWELL, Homeserver
-from knockbot.matrix.identity import IdentityServers
+from knockbot.matrix.rooms import Outside
 from knockbot.store import encryption, rooms
 from knockbot.store.db import UP_TO_DATE, Database, InUse, peeking, probe
 from knockbot.store.refusals import redacted
@@ -411,7 +411,7 @@ async def _encryption(bench: Bench) -> str:
     settings = bench.settings
     if not settings.encryption.allow:
         return "not allowed; whoever invites the bot to an encrypted room is offered another one"
-    from knockbot.matrix.crypto import master_key  # noqa: PLC0415 - there only with the extra
+    from knockbot.matrix.crypto.olm import master_key  # noqa: PLC0415 - there only with the extra
 
     bot = bench.bot.bot
     try:

@@ -239,7 +239,7 @@ def run_command(manner: Manner, config: Path) -> None:
 def recovery_key_command(manner: Manner, config: Path) -> None:
     """Print the recovery key of the bot's account, to be stored."""
     settings = _with_extra(_settings(config, manner))
-    from knockbot.matrix.crypto import recovery_key  # noqa: PLC0415 - there only with the extra
+    from knockbot.matrix.crypto.olm import recovery_key  # noqa: PLC0415 - there only with the extra
 
     click.echo(recovery_key(settings.pickle_key))
 
@@ -261,7 +261,7 @@ def _with_extra(settings: Settings) -> Settings:
 
 
 async def _forget_keys(settings: Settings) -> None:
-    from knockbot.matrix.crypto import forget_keys  # noqa: PLC0415 - as above
+    from knockbot.matrix.crypto.olm import forget_keys  # noqa: PLC0415 - as above
     from knockbot.store.db import opened  # noqa: PLC0415 - as above
 
     async with opened(settings.database) as db:
@@ -276,7 +276,7 @@ async def _forget_keys(settings: Settings) -> None:
 def export_command(manner: Manner, config: Path, file: Path | None) -> None:
     """Write all records to FILE, or print them; knockbot may run meanwhile."""
     settings = _settings(config, manner)
-    from knockbot.store.backup import export  # noqa: PLC0415 - as above
+    from knockbot.backup.dump import export  # noqa: PLC0415 - as above
 
     def write_all(write: Callable[[bytes], object]) -> None:
         counts = asyncio.run(export(settings.database, settings.bot_user_id, _now(), write))
@@ -297,7 +297,7 @@ def export_command(manner: Manner, config: Path, file: Path | None) -> None:
 def import_command(manner: Manner, config: Path, file: Path) -> None:
     """Read what export wrote from FILE ("-": standard input) into an empty database."""
     settings = _settings(config, manner)
-    from knockbot.store.backup import restore  # noqa: PLC0415 - as above
+    from knockbot.backup.dump import restore  # noqa: PLC0415 - as above
 
     try:
         with click.open_file(str(file), "rb") as lines:

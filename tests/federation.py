@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 
 from knockbot.demo.people import Json, NothingHappened, Person, until
-from knockbot.store import effects
+from knockbot.store import jobs
 from tests.keeper import WITHIN, Garden, InProcess
 from tests.sydent import FederatingHomeserver
 
@@ -79,12 +79,12 @@ async def time_passes(keeper: InProcess) -> None:
     keeper.context.wakeups.effects.set()
 
 
-async def waits_for(keeper: InProcess, garden: Garden, who: Person) -> effects.Open:
+async def waits_for(keeper: InProcess, garden: Garden, who: Person) -> jobs.Open:
     """The act on somebody that was tried and waits for their server, once it does."""
 
-    async def look() -> list[effects.Open]:
+    async def look() -> list[jobs.Open]:
         async with keeper.context.db.tx() as tx:
-            acts = await effects.open_for(tx, [garden.room])
+            acts = await jobs.open_for(tx, [garden.room])
         return [act for act in acts if act.user_id == who.user_id and act.attempts and act.state == "due"]
 
     [found] = await until(look, bool, lambda _: f"nothing waits for the server of {who}", within=60)

@@ -16,6 +16,8 @@ from ruamel.yaml import YAML
 from knockbot import cli
 from knockbot.chat import lookups
 from knockbot.chat.catalogue import render
+from knockbot.chat.commands import find_command
+from knockbot.chat.typed import PREFIXES
 from knockbot.config.policies import read_policy
 from knockbot.config.settings import Settings
 from knockbot.config.sources import known_keys, load
@@ -25,9 +27,7 @@ from knockbot.domain.model import Facts, Kind, Knock, Request, State, Verdict
 from knockbot.domain.policy import POLICY_KEYS, decide
 from knockbot.domain.records import Recorded
 from knockbot.errors import Fault
-from knockbot.matrix.commands import find_command
-from knockbot.matrix.typed import PREFIXES
-from knockbot.store.audit import Entry
+from knockbot.store.records import Entry
 from tests.documentation import DOCS, ROOT, Block, blocks, blocks_of, code_spans, headings
 
 KINDS = {

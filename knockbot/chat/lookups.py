@@ -160,7 +160,7 @@ def tested(room: Room, knock: Knock, decision: Decision) -> Notice:
 
 
 class Line(Protocol):
-    """A line of the audit record, as `store/audit.py` keeps it."""
+    """A line of the audit record, as `store/records.py` keeps it."""
 
     @property
     def at(self) -> int: ...
@@ -221,7 +221,7 @@ def room_row(room: Room, pending: int, trouble: Notice | None, elsewhere: str | 
 
 
 class Waiting(Protocol):
-    """An effect that has yet to be done, as `store/effects.py` keeps it."""
+    """An effect that has yet to be done, as `store/jobs.py` keeps it."""
 
     @property
     def act(self) -> Act: ...

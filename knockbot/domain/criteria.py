@@ -1,7 +1,7 @@
 """What a rule may ask of a request: one class for each criterion, and the CRITERIA table that lists them.
 
 To add a criterion: write a `Condition` and its parser below and give it a row in `CRITERIA`; say which facts it needs
-(`needs`), and where one is new, give it a row in `flow/judge.py:GATHER`; then describe it in the policy reference.
+(`needs`), and where one is new, give it a row in `flow/judging.py:GATHER`; then describe it in the policy reference.
 
 A condition is true, false or unknown, and a `Finding` says why by a code that stays true when the condition is
 turned round, so that `not` needs no codes of its own: `finding.server_is_not` explains a miss of
@@ -54,7 +54,7 @@ class Condition(ABC):
 
     @property
     def needs(self) -> tuple[Need, ...]:
-        """The facts that must be looked up before it can be judged; they are gathered by `flow/judge.py:GATHER`."""
+        """The facts that must be looked up before it can be judged; they are gathered by `flow/judging.py:GATHER`."""
         return ()
 
     @property

@@ -13,6 +13,11 @@ from typing import Any
 
 from knockbot.domain.notices import Notice, because
 
+REASON_KEPT = 10_000
+NAME_KEPT = 500
+BODY_KEPT = 65_536
+"""Characters kept of a stranger's text; an event has room for more, a moderator has not."""
+
 
 class Membership(StrEnum):
     """The `membership` of an `m.room.member` event (client-server API, m.room.member)."""

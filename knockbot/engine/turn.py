@@ -14,7 +14,7 @@ from enum import Enum
 from typing import Final, Literal, TypeAlias, TypeVar
 
 from knockbot.domain.model import Effect
-from knockbot.store import effects, inbox
+from knockbot.store import inbox, jobs
 from knockbot.store.db import Database, Tx
 
 
@@ -35,7 +35,7 @@ class Turn:
 
     async def plan(self, *planned: Effect, due_at: int | None = None) -> None:
         """Plan acts, each once by its key; they are done soon after the commit, or when they are due."""
-        await effects.add(self.tx, planned, self.now, due_at=due_at)
+        await jobs.add(self.tx, planned, self.now, due_at=due_at)
 
     def after(self, wake: Callable[[], None]) -> None:
         """Call this once all is committed: before, nobody else would see it. It is not called where that fails."""

@@ -11,9 +11,9 @@ from typing import Any
 
 from knockbot.domain.model import Happening, Message
 from knockbot.engine.inbox import Unread
-from knockbot.flow import sealed
+from knockbot.features.encryption import sealed
+from knockbot.features.encryption.sealed import Keys, NoKeys
 from knockbot.flow.context import Context
-from knockbot.flow.sealed import Keys, NoKeys
 from knockbot.store.inbox import Waiting
 
 Parse = Callable[[Mapping[str, Any], str], Happening | None]

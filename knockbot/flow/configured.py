@@ -17,7 +17,7 @@ from knockbot.domain.policy import Policy
 from knockbot.domain.reasons import in_words
 from knockbot.engine.turn import Turn
 from knockbot.errors import ActionError, Later, Never
-from knockbot.flow import entry, rules, saying, settle
+from knockbot.flow import protecting, rules, saying, settling
 from knockbot.flow.context import Context, log
 from knockbot.flow.names import means
 from knockbot.flow.rooms import is_in
@@ -221,7 +221,7 @@ async def _keep_one(context: Context, place: _Entry, *, enter: bool) -> Notice |
         view = await context.outside.room(room_id)
     async with context.turn() as turn:
         if view is not None:
-            await entry.protect_now(context, turn, view, management_room, context.bot, locked=True)
+            await protecting.protect_now(context, turn, view, management_room, context.bot, locked=True)
         await _put_in_force(context, turn, room_id, *place.policy)
     return None
 
@@ -278,7 +278,7 @@ async def _put_in_force(
     await pins.take(turn.tx, pins.of_revision(room_id, revision), meant)
     for name, room in changed.items():
         said = means(name, room, before[name])
-        text_ = notice("config.means", room=await settle.called(turn.tx, room_id), means=said)
+        text_ = notice("config.means", room=await settling.called(turn.tx, room_id), means=said)
         await saying.say(
             context, turn, Audience(await _managed_from(turn.tx, room_id)), f"means:{room_id}:{revision}:{name}", text_
         )

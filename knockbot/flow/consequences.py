@@ -16,10 +16,13 @@ from knockbot.domain.outcomes import credited, outcome
 from knockbot.domain.records import Recorded
 from knockbot.engine.turn import Turn
 from knockbot.errors import Never
-from knockbot.flow import authority, invites, issuing, notify, review, saying, settle, upgrading
+from knockbot.features.remote import notify
+from knockbot.features.thirdparty import invites, issuing
+from knockbot.features.upgrades import upgrading
+from knockbot.flow import answering, authority, saying, settling
 from knockbot.flow.context import Context
 from knockbot.flow.saying import Audience, Urgency
-from knockbot.store import bot_memberships, cards, effects, messages, requests
+from knockbot.store import bot_memberships, cards, jobs, messages, requests
 from knockbot.store.db import Tx
 
 
@@ -90,11 +93,11 @@ async def _acted(context: Context, turn: Turn, effect: Effect, came: Outcome) ->
     if came.seen is not None:
         state = outcome(request, came.seen)
         if state is not None:
-            await settle.settle(context, turn, request, state, credited(request, came.seen, context.bot))
+            await settling.settle(context, turn, request, state, credited(request, came.seen, context.bot))
         return
     # Where it is called for no longer, the echo tells what happened.
     if isinstance(came, Done) and request.answer is not None and is_called_for(context, effect, request):
-        await settle.settle(context, turn, request, STATE_AFTER[came.as_act or effect.act], request.answer.by)
+        await settling.settle(context, turn, request, STATE_AFTER[came.as_act or effect.act], request.answer.by)
 
 
 async def _inviter_banned(turn: Turn, request: Request, came: Outcome) -> None:
@@ -102,9 +105,9 @@ async def _inviter_banned(turn: Turn, request: Request, came: Outcome) -> None:
     if isinstance(came, Done):
         await requests.inviter_banned(turn.tx, request.id)
     if isinstance(came, Done) and request.answer is not None:
-        await settle.record(turn, request, request.answer.by, Recorded.INVITER_BANNED)
+        await settling.record(turn, request, request.answer.by, Recorded.INVITER_BANNED)
         if request.card_id is not None:
-            await settle.refresh(turn, request.card_id)
+            await settling.refresh(turn, request.card_id)
 
 
 async def _act_refused(context: Context, turn: Turn, effect: Effect, error: Never) -> None:
@@ -119,7 +122,7 @@ async def _act_refused(context: Context, turn: Turn, effect: Effect, error: Neve
             "invite.inviter_not_banned",
             request=Numbered(request.number),
             inviter=User(request.subject),
-            room=await settle.called(turn.tx, request.room_id),
+            room=await settling.called(turn.tx, request.room_id),
             why=why,
         )
         await saying.alarm(context, turn, request.room_id, f"refused:{effect.key}", said, about=request)
@@ -127,16 +130,16 @@ async def _act_refused(context: Context, turn: Turn, effect: Effect, error: Neve
         # The request is the moderators' again, and the card says why.
         await requests.answered(turn.tx, request.id, None)
         await requests.in_trouble(turn.tx, request.id, why)
-        await settle.show(context, turn, request.id)
+        await settling.show(context, turn, request.id)
         if error.code == authority.NO_AUTHORITY and request.card_id is not None:
             # Its card may be far up, and an edit calls nobody.
             said = notice(
                 "answer.fell",
                 request=Numbered(request.number),
-                room=await settle.called(turn.tx, request.room_id),
+                room=await settling.called(turn.tx, request.room_id),
                 why=why,
             )
-            await settle.record(turn, request, context.bot, Recorded.ANSWER_FELL)
+            await settling.record(turn, request, context.bot, Recorded.ANSWER_FELL)
             await saying.alarm(context, turn, request.room_id, f"fell:{effect.key}", said, about=request)
 
 
@@ -166,12 +169,12 @@ async def _written_to(context: Context, turn: Turn, effect: Effect, came: Outcom
     )
     await bot_memberships.use(turn.tx, came.room_id, turn.now)
     await turn.plan(plan.leave(came.room_id, "told"), due_at=turn.now + notify.STAYS)
-    await settle.record(turn, request, context.bot, Recorded.WROTE)
+    await settling.record(turn, request, context.bot, Recorded.WROTE)
 
 
 async def _letter(tx: Tx, effect: Effect) -> Notice:
     """What an applicant of another server is told, since their own server does not tell them."""
-    room, reason = await settle.called(tx, effect.room_id), plan.reason_of(effect)
+    room, reason = await settling.called(tx, effect.room_id), plan.reason_of(effect)
     if reason:
         return notice("letter.rejected_because", room=room, reason=Stranger(reason))
     return notice("letter.rejected", room=room)
@@ -215,7 +218,7 @@ async def _card_posted(_: Context, turn: Turn, effect: Effect, came: Outcome) ->
     # What changed while the card was on its way found no card to edit; have it edited now.
     for request in await requests.on_card(turn.tx, effect.card_id):
         if not request.awaits_moderators or (came.shown or {}).get(request.id) != request.event_id:
-            await settle.refresh(turn, effect.card_id)
+            await settling.refresh(turn, effect.card_id)
 
 
 async def _note_shown(turn: Turn, effect: Effect, came: Done) -> None:
@@ -226,8 +229,8 @@ async def _note_shown(turn: Turn, effect: Effect, came: Done) -> None:
 
 async def _offer(turn: Turn, card_id: int, offers: tuple[Verdict, ...]) -> None:
     """Offer answers on a card, unless it has come to be shared in the meantime."""
-    takes_clicks = review.takes_clicks(await requests.on_card(turn.tx, card_id))
-    await settle.offer(turn, card_id, offers if takes_clicks else (), named=True)
+    takes_clicks = answering.takes_clicks(await requests.on_card(turn.tx, card_id))
+    await settling.offer(turn, card_id, offers if takes_clicks else (), named=True)
 
 
 async def _met(context: Context, turn: Turn, _: Effect, came: Outcome) -> None:
@@ -246,7 +249,7 @@ async def _sent(turn: Turn, effect: Effect, event_id: str | None) -> None:
 
 async def echoed(turn: Turn, key: str, event_id: str) -> None:
     """The bot's own message came back: whatever the attempt's answer was, it got through."""
-    effect = await effects.echoed(turn.tx, key, event_id)
+    effect = await jobs.echoed(turn.tx, key, event_id)
     if effect is None:
         return
     if effect.act is Act.REACT:

@@ -12,11 +12,12 @@ from knockbot.domain.notices import Choice, User, because, notice
 from knockbot.domain.outcomes import credited, outcome
 from knockbot.engine.turn import WAITS, Handled, Turn, Write
 from knockbot.errors import Never
-from knockbot.flow import inviters, redeeming, rules, saying, settle
+from knockbot.features.thirdparty import inviters, redeeming
+from knockbot.flow import rules, saying, settling
 from knockbot.flow.context import Context
-from knockbot.flow.judge import judge
+from knockbot.flow.judging import judge
 from knockbot.flow.saying import Audience
-from knockbot.store import effects, inbox, requests, rooms
+from knockbot.store import inbox, jobs, requests, rooms
 from knockbot.store.db import Tx
 from knockbot.times import MINUTE
 
@@ -137,9 +138,9 @@ def take_in(
         else:
             if last is not None and last.state is State.ACCEPTED:
                 # They cannot knock while invited, so the invite is gone, and we were not told.
-                await settle.settle(context, turn, last, State.DECLINED, change.user_id)
+                await settling.settle(context, turn, last, State.DECLINED, change.user_id)
             request = await requests.open_knock(turn.tx, room.management_room, change.as_knock(), turn.now)
-        await settle.carry_out(context, turn, request, decision, card_id=card_id)
+        await settling.carry_out(context, turn, request, decision, card_id=card_id)
 
     return write
 
@@ -148,13 +149,13 @@ async def _knocked_again(context: Context, turn: Turn, request: Request, change:
     """The same request with a new knock. An accept was for the old knock only; a reject or a ban still holds."""
     await requests.knocked_again(turn.tx, request, change, turn.now)
     if request.answer is not None and request.answer.verdict is Verdict.ACCEPT:
-        await settle.take_back_answer(turn, request, because("overtaken.applicant_knocked_again"))
+        await settling.take_back_answer(turn, request, because("overtaken.applicant_knocked_again"))
         if request.answer.rule is None:  # whoever accepted is told that it did not come about
             occasion = f"accept fell:{request.id}:{change.event_id}"
-            said = settle.changed_anew(request)
+            said = settling.changed_anew(request)
             await saying.say(context, turn, Audience(request.management_room, about=request), occasion, said)
     if request.card_id is not None:
-        await settle.refresh(turn, request.card_id)
+        await settling.refresh(turn, request.card_id)
     return await requests.get(turn.tx, request.id)
 
 
@@ -175,14 +176,14 @@ async def moved_on(context: Context, change: MemberChange, last: Request | None)
                 continue  # the act that puts this right is on its way
             state = outcome(request, change)
             if state is not None:
-                await settle.settle(context, turn, request, state, credited(request, change, context.bot))
+                await settling.settle(context, turn, request, state, credited(request, change, context.bot))
                 if unasked:
                     await requests.counts_for_nothing(turn.tx, request.id)
             elif request.redeemed:
                 await redeeming.tell_on(turn, request, change)
         await inviters.moved(context, turn, fell)
         if wrong:
-            act, room = Choice(MADE_BY[change.membership]), await settle.called(turn.tx, change.room_id)
+            act, room = Choice(MADE_BY[change.membership]), await settling.called(turn.tx, change.room_id)
             said = notice("act.wrong_hit", act=act, user=User(change.user_id), room=room)
             about = await requests.latest(turn.tx, change.room_id, change.user_id)
             await saying.alarm(context, turn, change.room_id, f"wrong:{change.event_id}", said, about=about)
@@ -244,11 +245,11 @@ async def _hit_the_wrong_thing(context: Context, change: MemberChange) -> bool:
         return False
     if act is Act.INVITE:
         async with context.db.tx() as tx:
-            meant = await effects.aims(tx, change.room_id, change.user_id, act)
+            meant = await jobs.aims(tx, change.room_id, change.user_id, act)
         return bool(meant) and change.replaces not in meant
     # A reject or a ban is for whatever knock stands; only what was no knock at all was hit by mistake. One on who came
     # in by a third-party invite, or on an inviter, says itself what it was for.
     async with context.db.tx() as tx:
-        meant_for = await effects.last_scope(tx, change.room_id, change.user_id, act) or [Membership.KNOCK]
+        meant_for = await jobs.last_scope(tx, change.room_id, change.user_id, act) or [Membership.KNOCK]
     replaced = change.replaced_membership or await context.outside.membership_of(change.room_id, change.replaces)
     return replaced is not None and replaced not in meant_for

@@ -18,12 +18,13 @@ from knockbot.domain.model import Answer, Decision, MemberChange, Request, State
 from knockbot.domain.notices import Room, because, notice, numbered
 from knockbot.domain.records import Recorded
 from knockbot.errors import Busy
-from knockbot.flow import authority, fitness, intake, invites, redacting, redeeming, review, saying, settle
+from knockbot.features.thirdparty import invites, redeeming
+from knockbot.flow import answering, authority, fitness, intake, redacting, saying, settling
 from knockbot.flow.checkup import shortage
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.flow.saying import Audience
-from knockbot.store import cards, effects, requests, rooms
+from knockbot.store import cards, jobs, requests, rooms
 from knockbot.store.cards import Card
 from knockbot.store.rooms import ProtectedRoom
 
@@ -50,12 +51,12 @@ async def _powers(context: Context, there: Place, seen: Snapshot, missed: Missed
     async with context.turn() as turn:
         for card in await cards.awaiting_answers(turn.tx, room.room_id):
             shown = await requests.on_card(turn.tx, card.id)
-            if review.takes_clicks(shown):
+            if answering.takes_clicks(shown):
                 barred = there.is_replaced or acl.denies_user(shown[-1].user_id, home=context.home)
-                possible = review.possible(seen.powers, context.bot, [shown[-1]], barred=barred)
-                await settle.offer(turn, card.id, possible)
+                possible = answering.possible(seen.powers, context.bot, [shown[-1]], barred=barred)
+                await settling.offer(turn, card.id, possible)
             if lacks != room.trouble:
-                await settle.refresh(turn, card.id)  # it says what is missing
+                await settling.refresh(turn, card.id)  # it says what is missing
         if lacks is not None:
             await saying.trouble(context, turn, room.room_id, lacks)
         elif await rooms.set_trouble(turn.tx, room.room_id, None):
@@ -64,7 +65,7 @@ async def _powers(context: Context, there: Place, seen: Snapshot, missed: Missed
                 f"mended:{room.room_id}:{turn.now}",
             )
             await saying.say(context, turn, Audience(room.management_room, place=room.room_id), occasion, said)
-        await effects.unblock(turn.tx, room.room_id, turn.now, unless=missed.missing)
+        await jobs.unblock(turn.tx, room.room_id, turn.now, unless=missed.missing)
 
 
 # --- knocks ---------------------------------------------------------------------------------------------------
@@ -136,7 +137,7 @@ async def denied(context: Context, there: Place, found: Iterable[Request], serve
         closed = []
         for request in [await requests.get(turn.tx, request_id) for request_id in ids]:
             if is_to_be_closed(request, servers):
-                await settle.take_back_answer(turn, request, because("overtaken.denied"))
+                await settling.take_back_answer(turn, request, because("overtaken.denied"))
                 cause = f"denied {request.event_id} {turn.now}"
                 answer = Answer(
                     Verdict.REJECT,
@@ -148,8 +149,8 @@ async def denied(context: Context, there: Place, found: Iterable[Request], serve
                     quiet=True,
                     author=author,
                 )
-                await settle.record(turn, request, context.bot, Recorded.DENIED, rule=SERVER_ACL)
-                await settle.give_answer(context, turn, request, answer)
+                await settling.record(turn, request, context.bot, Recorded.DENIED, rule=SERVER_ACL)
+                await settling.give_answer(context, turn, request, answer)
                 closed.append(request)
         if closed:
             numbers = numbered([request.number for request in closed])
@@ -174,7 +175,7 @@ async def outcomes(context: Context, missed: Missed) -> None:
             now = await requests.get(turn.tx, request.id)
             if now.event_id == request.event_id and now.state in (State.PENDING, State.ACCEPTED):
                 state = State.WITHDRAWN if now.open else State.DECLINED
-                await settle.settle(context, turn, now, state, now.user_id)
+                await settling.settle(context, turn, now, state, now.user_id)
     for change in missed.moved_on:
         await _moved_on(context, change)
 
@@ -192,7 +193,7 @@ async def expired(context: Context, request_ids: Iterable[int], oldest: int) -> 
         async with context.turn() as turn:
             request = await requests.get(turn.tx, request_id)
             if is_stale(request, oldest):
-                await settle.settle(context, turn, request, State.EXPIRED, context.bot)
+                await settling.settle(context, turn, request, State.EXPIRED, context.bot)
 
 
 # --- cards ----------------------------------------------------------------------------------------------------
@@ -204,19 +205,19 @@ async def on_a_card(context: Context, card: Card, missed: Missed) -> None:
         async with context.turn() as turn:
             await redacting.post_anew(turn, card)
     for reaction in missed.clicks:
-        answer = await review.clicked(context, reaction)
+        answer = await answering.clicked(context, reaction)
         await context.turns.found(reaction.event_id, answer, taken_in=reaction.room_id)
 
 
 async def unposted(context: Context, room: ProtectedRoom) -> None:
     """Cards that are yet to be posted."""
     async with context.turn() as turn:
-        await settle.post_missing(turn, room.room_id)
+        await settling.post_missing(turn, room.room_id)
 
 
 async def _card_for_many(context: Context, room: ProtectedRoom, decisions: Sequence[Decision]) -> int | None:
     """One card to share, where more than a few requests of a kind need one."""
-    if sum(decision.verdict is Verdict.FORWARD for decision in decisions) <= settle.CROWDED:
+    if sum(decision.verdict is Verdict.FORWARD for decision in decisions) <= settling.CROWDED:
         return None
     async with context.db.tx() as tx:
         return (await cards.new(tx, room.management_room, room.room_id, context.now())).id

@@ -21,6 +21,9 @@ from knockbot.domain.power import Powers
 from knockbot.domain.upgrades import Tombstone
 from knockbot.errors import Never
 
+EFFECT_KEY: Final = "org.knockbot.effect"
+"""Where a message of the bot names the job that sent it."""
+
 
 class Outside(Protocol):
     """The homeserver as the flow sees it.

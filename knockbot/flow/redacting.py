@@ -8,7 +8,8 @@ from knockbot.domain import plan
 from knockbot.domain.model import Redaction, Request
 from knockbot.domain.upgrades import Stage
 from knockbot.engine.turn import Handled, Turn
-from knockbot.flow import invites, settle
+from knockbot.features.thirdparty import invites
+from knockbot.flow import settling
 from knockbot.flow.context import Context
 from knockbot.store import cards, messages, requests, room_upgrades
 from knockbot.store.cards import Card
@@ -30,7 +31,7 @@ async def redacted(context: Context, redaction: Redaction) -> Handled:
             await post_anew(turn, card)
         if edited is not None:
             await cards.shows(turn.tx, edited.id, None)
-            await settle.refresh(turn, edited.id)
+            await settling.refresh(turn, edited.id)
         if knock is not None:
             await forget_words(turn, knock)
         if asks is not None and asks.stage is Stage.OFFERED:

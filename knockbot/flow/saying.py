@@ -53,8 +53,8 @@ class Marks:
     thread: str | None = None
     """The thread it is said in."""
     asks: tuple[str, str] | None = None
-    """The room about whose replacement it asks (`flow/upgrading.py`), and the room whose policy names it
-    (`flow/successors.py`), if it is that."""
+    """The room about whose replacement it asks (`features/upgrades/upgrading.py`), and the room whose policy names it
+    (`features/upgrades/successors.py`), if it is that."""
     in_clear: bool = False
     """Nothing else is said in an encrypted room while encryption is not allowed."""
 

@@ -1,6 +1,6 @@
 """What takes long to work out: done in a thread, one thing at a time, and each room has its share of that time.
 
-A decision mostly takes microseconds and is made where it is asked for (`judge.py`). Where many patterns meet a long
+A decision mostly takes microseconds and is made where it is asked for (`judging.py`). Where many patterns meet a long
 text, or a long policy is compiled, everything else would wait for it. In a thread it does not: RE2 lets other threads
 work while it matches.
 """

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from knockbot.chat.messages import REQUEST_KEY, card_message, digest, edit, message, transaction_id
 from knockbot.documents.text import NAME_LIMIT, shown
 from knockbot.domain import plan
 from knockbot.domain.card import Around, kept_no_longer, machine_block, moved_away
@@ -21,22 +22,23 @@ from knockbot.domain.notices import Notice, Term, because, decoded
 from knockbot.domain.policy import Reasons
 from knockbot.domain.power import shown as level_shown
 from knockbot.domain.reasons import in_words
+from knockbot.engine.worker import Action
 from knockbot.errors import Later, Never
-from knockbot.flow import authority, consequences, intake, inviters, issuing, review, rules, saying, sealed, settle
+from knockbot.features.encryption import sealed
+from knockbot.features.encryption.sealed import SEALED
+from knockbot.features.thirdparty import inviters, issuing
+from knockbot.flow import answering, authority, consequences, intake, rules, saying, settling
 from knockbot.flow.consequences import Done, Outcome, Overtaken
 from knockbot.flow.context import Context, log
-from knockbot.flow.ports import IN_CLEAR, NOT_ALLOWED
+from knockbot.flow.ports import EFFECT_KEY, IN_CLEAR, NOT_ALLOWED
 from knockbot.flow.rooms import is_denied, is_in
 from knockbot.flow.saying import Audience
-from knockbot.flow.sealed import SEALED
-from knockbot.flow.worker import Action
-from knockbot.matrix.cards import REQUEST_KEY, card_message, digest, edit, message, transaction_id
-from knockbot.matrix.events import EFFECT_KEY, is_event_id, mapping
-from knockbot.matrix.facts import THIRD_PARTY_INVITE, fits_a_path
+from knockbot.matrix.crypto.keyring import Keyring
+from knockbot.matrix.events import is_event_id, mapping
 from knockbot.matrix.homeserver import Homeserver
-from knockbot.matrix.keyring import Keyring
-from knockbot.store import cards, effects, encryption, messages, requests, rooms
-from knockbot.store.effects import Claimed
+from knockbot.matrix.rooms import THIRD_PARTY_INVITE, fits_a_path
+from knockbot.store import cards, encryption, jobs, messages, requests, rooms
+from knockbot.store.jobs import Claimed
 from knockbot.times import DAY, MINUTE
 
 CLOCKS_APART = 10 * MINUTE
@@ -118,7 +120,7 @@ async def _moved_otherwise(hand: Hand, effect: Effect, stands: MemberChange) -> 
     if "instead" not in effect.content:
         return False
     async with hand.context.db.tx() as tx:
-        if await effects.is_running(tx, effect.request_id or 0, besides=effect.key):
+        if await jobs.is_running(tx, effect.request_id or 0, besides=effect.key):
             raise Later(because("act.under_way"), retry_after=1)
     return stands.membership is not Membership.KNOCK and not await intake.moved_by_the_bot(hand.context, stands)
 
@@ -208,7 +210,7 @@ async def write(hand: Hand, claimed: Claimed) -> Outcome:
     room_id = await _made_before(hand, effect.key) if claimed.tried_before else None
     if room_id is None:
         async with hand.context.db.tx() as tx:
-            label = await settle.label_of(tx, effect.room_id)
+            label = await settling.label_of(tx, effect.room_id)
         content = {
             "name": f"Your knock at {shown(label, NAME_LIMIT)}",
             "preset": "private_chat",
@@ -322,7 +324,7 @@ async def post_card(hand: Hand, claimed: Claimed) -> Outcome:
     if sent is None and not any(request.open for request in shown):
         return Overtaken(because("overtaken.settled"))
     outlook = await _outlook(hand, shown)
-    offers = outlook.possible if review.takes_clicks(shown) else ()
+    offers = outlook.possible if answering.takes_clicks(shown) else ()
     if sent is not None:
         return Done(sent, offers=offers)
     if calls and not await _is_to_call(hand, claimed.effect.card_id or 0):
@@ -376,13 +378,13 @@ async def edit_card(hand: Hand, claimed: Claimed) -> Outcome:
     return Done(event_id, offers=offers, shown=there, digest=digest(new))
 
 
-async def _outlook(hand: Hand, shown: Sequence[Request]) -> review.Outlook:
+async def _outlook(hand: Hand, shown: Sequence[Request]) -> answering.Outlook:
     """What the bot could do about the newest request of a card that waits, if one does."""
     waiting = [request for request in shown if request.awaits_moderators]
-    return await review.outlook(hand.context, waiting[-1]) if waiting else review.Outlook(())
+    return await answering.outlook(hand.context, waiting[-1]) if waiting else answering.Outlook(())
 
 
-def _offers_of(shown: Sequence[Request], outlook: review.Outlook) -> tuple[Verdict, ...] | None:
+def _offers_of(shown: Sequence[Request], outlook: answering.Outlook) -> tuple[Verdict, ...] | None:
     """The answers that a card is to offer now: none once it is settled, and as before while an answer is on its way."""
     if not _takes_clicks(shown):
         return ()
@@ -390,7 +392,7 @@ def _offers_of(shown: Sequence[Request], outlook: review.Outlook) -> tuple[Verdi
 
 
 def _takes_clicks(shown: Sequence[Request]) -> bool:
-    return review.takes_clicks(shown) and shown[-1].open
+    return answering.takes_clicks(shown) and shown[-1].open
 
 
 async def _about(hand: Hand, claimed: Claimed) -> tuple[list[Request], str, tuple[str, ...], Around, Language]:
@@ -414,7 +416,7 @@ async def _about(hand: Hand, claimed: Claimed) -> tuple[list[Request], str, tupl
             inviter_banned=newest.inviter_banned,
         )
         language = spoken_here(policy.language or hand.context.settings.defaults.language)
-        return shown, await settle.label_of(tx, newest.room_id), policy.call, around, language
+        return shown, await settling.label_of(tx, newest.room_id), policy.call, around, language
 
 
 async def react(hand: Hand, claimed: Claimed) -> Outcome:
@@ -511,7 +513,7 @@ async def _sent_before(hand: Hand, claimed: Claimed) -> str | None:
     if not claimed.tried_before:
         return None
     async with hand.context.db.tx() as tx:
-        echo = await effects.echo_of(tx, claimed.id)
+        echo = await jobs.echo_of(tx, claimed.id)
     return echo or await _find_in_room(hand, claimed)
 
 

@@ -13,6 +13,9 @@ from knockbot.documents.text import storable, without_variation_selector
 from knockbot.domain import ids
 from knockbot.domain.invites import few_keys, written
 from knockbot.domain.model import (
+    BODY_KEPT,
+    NAME_KEPT,
+    REASON_KEPT,
     Echo,
     Happening,
     IdentityKey,
@@ -27,14 +30,7 @@ from knockbot.domain.model import (
 )
 from knockbot.domain.notices import Code, because
 from knockbot.errors import SetAside
-
-EFFECT_KEY = "org.knockbot.effect"
-"""Where a message of the bot names the effect that sent it."""
-
-REASON_KEPT = 10_000
-NAME_KEPT = 500
-BODY_KEPT = 65_536
-"""Characters kept of a stranger's text; an event has room for more, a moderator has not."""
+from knockbot.flow.ports import EFFECT_KEY
 
 WATCHED = frozenset({"m.room.member", "m.room.third_party_invite", "m.room.redaction"})
 """Events that may move a request on."""

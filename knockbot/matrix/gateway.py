@@ -21,9 +21,9 @@ from mautrix.appservice.as_handler import AppServiceServerMixin
 from knockbot.domain import nesting
 from knockbot.domain.ids import is_room_id
 from knockbot.engine.wakeups import Wakeups
-from knockbot.flow.sealed import SEALED
+from knockbot.features.encryption.sealed import SEALED
+from knockbot.matrix.crypto.keyring import FOR_DEVICES, mail_in_transaction
 from knockbot.matrix.events import ENCRYPTION, is_encryption, is_event_id, mapping, matters
-from knockbot.matrix.keyring import FOR_DEVICES, mail_in_transaction
 from knockbot.matrix.visitors import KNOWN
 from knockbot.store import encryption, inbox, processes, rooms
 from knockbot.store.db import Database, Unusable

@@ -21,7 +21,7 @@ class Table:
     """The column that counts by itself."""
     in_back_ups: bool = True
     """Not so for the tables of the bot's device, nor for mautrix's: keys that were used since must not be used again,
-    so who comes back gets a new device (`matrix/keyring.py`)."""
+    so who comes back gets a new device (`matrix/crypto/keyring.py`)."""
 
 
 FOR_EVER = "for ever"

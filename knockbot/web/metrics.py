@@ -8,7 +8,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from knockbot.store import effects, encryption, inbox, requests
+from knockbot.store import encryption, inbox, jobs, requests
 from knockbot.store.db import Database, Unusable
 
 EFFECT_STATES = ("due", "running", "blocked")
@@ -63,7 +63,7 @@ class Metrics:
     async def _count(self) -> web.Response:
         async with self._db.tx() as tx:
             waiting, aside = await inbox.counts(tx)
-            acts = await effects.counts(tx)
+            acts = await jobs.counts(tx)
             states = await requests.counts(tx)
             silent = await encryption.silent_rooms(tx)
         self._silent.set(silent)

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from knockbot.backup.dump import snapshot
 from knockbot.demo.people import Person
 from knockbot.domain.model import State
 from knockbot.errors import Unavailable
-from knockbot.store.backup import snapshot
 from knockbot.store.tables import BACKED_UP
 from tests.keeper import REQUESTS, Garden, block, edit_of
 

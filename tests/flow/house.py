@@ -11,21 +11,21 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from knockbot.app import new_inbox
+from knockbot.chat.messages import REQUEST_KEY, REQUESTS_KEY, transaction_id
 from knockbot.config.policies import read_known_policy
 from knockbot.config.settings import read_settings
 from knockbot.documents.text import without_marks
 from knockbot.domain.model import Act, Request
 from knockbot.domain.notices import loads
 from knockbot.domain.reasons import in_words
+from knockbot.engine.worker import Action, Worker
 from knockbot.flow import configured
 from knockbot.flow.context import Context
-from knockbot.flow.worker import Action, Worker
 from knockbot.matrix import events
 from knockbot.matrix.actions import Hand, actions
-from knockbot.matrix.cards import REQUEST_KEY, REQUESTS_KEY, transaction_id
 from knockbot.matrix.gateway import arrival
 from knockbot.matrix.homeserver import Homeserver
-from knockbot.store import audit, inbox, pins, policies, processes, requests, rooms
+from knockbot.store import inbox, pins, policies, processes, records, requests, rooms
 from knockbot.store.inbox import Queue
 from knockbot.store.rooms import ProtectedRoom
 from tests.flow.world import ALICE, BOT, HOME, AsBot, Clock, PostOffice, World, levels_for
@@ -253,7 +253,7 @@ class House:
     async def history(self, request: Request) -> list[tuple[str, str]]:
         """Who did what about a request."""
         async with self.db.tx() as tx:
-            return [(line.actor, line.kind) for line in await audit.of_request(tx, request.id)]
+            return [(line.actor, line.kind) for line in await records.of_request(tx, request.id)]
 
     async def effects(self, *states: str) -> dict[str, str]:
         """The effects by key, all or those in these states."""

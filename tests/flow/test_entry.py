@@ -11,7 +11,7 @@ from knockbot.chat.times import moment
 from knockbot.domain.languages import Language
 from knockbot.domain.reasons import foreign
 from knockbot.errors import Later, Never
-from knockbot.flow import entry
+from knockbot.flow import protecting
 from knockbot.store import pending_protects, rooms
 from knockbot.store.rooms import ProtectedRoom
 from tests.flow.house import GARDEN, MODS, House
@@ -409,11 +409,11 @@ async def test_rooms_that_nobody_used_within_a_day_are_left(house: House) -> Non
     await house.live()
 
     house.clock.go_on(DAY - 60)
-    await entry.leave_unused(house.context)
+    await protecting.leave_unused(house.context)
     await house.live()
     assert house.membership(BOT, LAWN) == "join"
     house.clock.go_on(120)
-    await entry.leave_unused(house.context)
+    await protecting.leave_unused(house.context)
     await house.live()
 
     assert house.membership(BOT, LAWN) == "leave"

@@ -16,9 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from knockbot import logs
+from knockbot.chat.commands import COMMANDS
 from knockbot.domain.model import State
 from knockbot.engine.wakeups import Wakeups
-from knockbot.matrix.commands import COMMANDS
 from knockbot.matrix.gateway import Gateway, _read, _sifted
 from tests.flow.house import GARDEN, MODS, House, housed
 from tests.flow.world import ALICE, ANA, BOT, levels_for

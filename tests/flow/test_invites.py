@@ -13,8 +13,8 @@ from knockbot.domain.model import IdentityKey, Known, State, Truth, Verdict
 from knockbot.domain.notices import UNKNOWN, notice
 from knockbot.domain.reasons import foreign, in_words
 from knockbot.errors import Later, Never
-from knockbot.flow.settle import CROWDED
-from knockbot.store import audit
+from knockbot.flow.settling import CROWDED
+from knockbot.store import records
 from tests.flow.house import GARDEN, MODS, House
 from tests.flow.planted import (
     DAVE,
@@ -949,5 +949,5 @@ async def test_the_record_tells_who_decided_and_why(house: House) -> None:
     await house.live()
 
     async with house.db.tx() as tx:
-        lines = [(line.actor, line.kind) for line in await audit.of_request(tx, 1)]
+        lines = [(line.actor, line.kind) for line in await records.of_request(tx, 1)]
     assert lines == [(BOT, "judged"), (BOT, "standing"), (ALICE, "taken_back"), (ALICE, "revoked")]

@@ -12,9 +12,9 @@ from knockbot.config.settings import read_settings
 from knockbot.domain.invites import IN_VAIN, UNASKED
 from knockbot.domain.model import Act, Known, State, Truth
 from knockbot.domain.reasons import foreign, in_words
+from knockbot.engine.worker import SILENT_PAUSE
 from knockbot.errors import Later, Never, reason
-from knockbot.flow import issuing
-from knockbot.flow.worker import SILENT_PAUSE
+from knockbot.features.thirdparty import issuing
 from knockbot.store import addressees, rooms
 from knockbot.times import DAY
 from tests.flow.house import GARDEN, MODS, House, housed

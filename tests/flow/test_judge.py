@@ -10,7 +10,7 @@ import pytest
 from knockbot.domain.model import Decision, Fact, Facts, State, Verdict
 from knockbot.domain.reasons import foreign, in_words
 from knockbot.errors import Later, Never
-from knockbot.flow.judge import GATHER
+from knockbot.flow.judging import GATHER
 from knockbot.store import policies
 from tests.flow.house import GARDEN, MODS, House
 from tests.flow.world import ALICE, ANA, BOT, World, levels_for

@@ -19,7 +19,7 @@ from knockbot.domain.ids import server_of
 from knockbot.domain.model import Act, State
 from knockbot.domain.reasons import foreign
 from knockbot.errors import Later, Never
-from knockbot.store import effects
+from knockbot.store import jobs
 from tests.flow.house import GARDEN, MODS, House, housed
 from tests.flow.world import ALICE, ANA, BOT, FAR, OUT
 from tests.lab import Postgres
@@ -83,7 +83,7 @@ class Story:
         numbers = [block["number"] for card in self.house.cards() for block in card.blocks]
         assert len(numbers) == len(set(numbers)), f"on two cards: {numbers}"
         async with self.house.db.tx() as tx:
-            aims = await effects.aims(tx, GARDEN, self.who, Act.INVITE)
+            aims = await jobs.aims(tx, GARDEN, self.who, Act.INVITE)
         assert aims <= self.accepted
         for event in self.world.rooms[GARDEN].past.values():
             content = event["content"]

@@ -11,16 +11,16 @@ from typing import Any, cast
 
 import pytest
 
+from knockbot.backup.dump import export, restore
+from knockbot.backup.recall import LOST_NUMBERS, recall
+from knockbot.chat.messages import REQUEST_KEY
 from knockbot.domain.model import State
 from knockbot.domain.reasons import foreign
 from knockbot.errors import Later, Never
-from knockbot.flow.recall import LOST_NUMBERS, recall
-from knockbot.matrix.cards import REQUEST_KEY
-from knockbot.matrix.events import EFFECT_KEY
+from knockbot.flow.ports import EFFECT_KEY
+from knockbot.matrix.history import Memory
 from knockbot.matrix.homeserver import Homeserver
-from knockbot.matrix.memory import Memory
 from knockbot.store import requests, restores
-from knockbot.store.backup import export, restore
 from tests.flow.house import GARDEN, MODS, House
 from tests.flow.world import ALICE, ANA, BOT
 

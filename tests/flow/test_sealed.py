@@ -11,10 +11,10 @@ import pytest
 
 from knockbot.domain import plan
 from knockbot.domain.reasons import foreign
-from knockbot.flow import sealed
+from knockbot.features.encryption import sealed
+from knockbot.features.encryption.sealed import KeyMissing, Opened, Unreadable
 from knockbot.flow.ports import LOCKED
-from knockbot.flow.sealed import KeyMissing, Opened, Unreadable
-from knockbot.store import effects, inbox
+from knockbot.store import inbox, jobs
 from knockbot.store.inbox import Arrival
 from knockbot.times import DAY
 from tests.flow.house import GARDEN, MODS, House
@@ -342,7 +342,7 @@ async def test_what_is_encrypted_elsewhere_silences_no_other_room(house: House) 
 
 async def test_what_was_written_down_while_it_was_allowed_is_not_lost(house: House) -> None:
     async with house.context.db.tx() as tx:
-        await effects.add(tx, [plan.say(MODS, "earlier", {LOCKED: "x"})], house.clock())
+        await jobs.add(tx, [plan.say(MODS, "earlier", {LOCKED: "x"})], house.clock())
     await house.live()
 
     assert await house.effects("blocked") == {"say:earlier": "blocked"}

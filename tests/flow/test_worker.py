@@ -15,15 +15,15 @@ from knockbot.domain.model import Act, Effect, Membership, State
 from knockbot.domain.notices import loads
 from knockbot.domain.reasons import foreign, in_words
 from knockbot.engine import backoff as pauses
+from knockbot.engine import worker as workers
 from knockbot.engine.backoff import backoff
+from knockbot.engine.worker import AT_ONCE, RECORDINGS, Action, Worker
 from knockbot.errors import Later, Never
-from knockbot.flow import worker as workers
 from knockbot.flow.consequences import Done, Outcome, Overtaken
 from knockbot.flow.context import Context
-from knockbot.flow.worker import AT_ONCE, RECORDINGS, Action, Worker
-from knockbot.store import effects, processes
+from knockbot.store import jobs, processes
 from knockbot.store.db import Database
-from knockbot.store.effects import Claimed
+from knockbot.store.jobs import Claimed
 from tests.flow.house import GARDEN, MODS, House, housed
 from tests.flow.world import ALICE, ANA, BOT, FAR
 
@@ -39,7 +39,7 @@ def effect(key: str, **changes: Any) -> Effect:
 
 async def plan(house: House, *planned: Effect) -> None:
     async with house.db.tx() as tx:
-        await effects.add(tx, planned, house.clock())
+        await jobs.add(tx, planned, house.clock())
 
 
 def worker_with(house: House, action: Action) -> Worker:
@@ -484,7 +484,7 @@ def failing(real: Callable[..., Awaitable[Any]], times: int, error: Exception = 
 async def test_an_outcome_is_written_down_once_the_database_is_back(
     house: House, monkeypatch: pytest.MonkeyPatch, error: Exception, times: int
 ) -> None:
-    monkeypatch.setattr(effects, "finish", failing(effects.finish, times, error))
+    monkeypatch.setattr(jobs, "finish", failing(jobs.finish, times, error))
     await house.set_policy(ACCEPT_ALL)
     await knocked(house)
 
@@ -497,7 +497,7 @@ async def test_an_outcome_that_cannot_be_written_down_is_found_out_afresh(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when it is the outcome itself that the records do not take: to look again is better than to forget."""
-    monkeypatch.setattr(effects, "finish", failing(effects.finish, RECORDINGS, ValueError("no such outcome")))
+    monkeypatch.setattr(jobs, "finish", failing(jobs.finish, RECORDINGS, ValueError("no such outcome")))
     await house.set_policy(ACCEPT_ALL)
     house.world.knock(GARDEN, ANA)
     await house.hear()
@@ -621,7 +621,7 @@ async def test_what_takes_too_long_at_the_end_is_due_again_for_the_next_process(
     async with house.db.tx() as tx:
         await processes.leave(tx, house.db.process)
 
-    [claimed] = await effects.claim(house.db, house.clock(), 10)
+    [claimed] = await jobs.claim(house.db, house.clock(), 10)
     assert claimed.tried_before
 
 

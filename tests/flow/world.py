@@ -22,7 +22,7 @@ from knockbot.domain.reasons import foreign
 from knockbot.domain.upgrades import Tombstone
 from knockbot.errors import Never
 from knockbot.matrix import events
-from knockbot.matrix.facts import LONGEST_LISTED
+from knockbot.matrix.rooms import LONGEST_LISTED
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from knockbot.app import new_homeserver, new_session
 from knockbot.config.settings import read_settings
 from knockbot.demo.people import MatrixRefused, Person
 from knockbot.domain.model import Membership
-from knockbot.matrix.facts import Outside
+from knockbot.matrix.rooms import Outside
 from tests.keeper import Garden, InProcess, block, edit_of, html, words
 
 Way = Callable[[Garden, Person], Awaitable[Any]]

@@ -10,7 +10,7 @@ import pytest
 
 from knockbot.demo.people import MatrixRefused, Person, until
 from knockbot.demo.planted import THIRD_PARTY_INVITE, Planted
-from knockbot.matrix import identity
+from knockbot.identity import client
 from tests.keeper import Garden, InProcess, block, words
 from tests.planting import gone, member, planted, standing, told
 from tests.sydent import FederatingHomeserver, LabIdentityServer
@@ -275,8 +275,8 @@ async def test_no_knock_waits_for_a_slow_identity_server(
     async with keeper.running():
         garden = await keeper.plant(VOUCHED)
         plants = [await stored(garden, identity_server, garden.alice) for _ in range(2)]
-        monkeypatch.setattr(identity, "ANSWER", 60.0)
-        monkeypatch.setattr(identity, "VOUCH", 60.0)
+        monkeypatch.setattr(client, "ANSWER", 60.0)
+        monkeypatch.setattr(client, "VOUCH", 60.0)
 
         identity_server.slow()
         identity_server.asked.clear()
@@ -290,7 +290,7 @@ async def test_no_knock_waits_for_a_slow_identity_server(
         await told(garden, invite, "standing", rule="vouched")
 
         identity_server.slow()
-        monkeypatch.setattr(identity, "ANSWER", 0.1)
+        monkeypatch.setattr(client, "ANSWER", 0.1)
         assert "gave no answer within" in words(await told(garden, await plants[1](), "pending"))
 
 

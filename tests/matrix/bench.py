@@ -11,16 +11,16 @@ from typing import Any
 import aiohttp
 
 from knockbot.domain.model import Answer, Knock, Request, Verdict
-from knockbot.flow import settle
+from knockbot.engine.worker import Worker
+from knockbot.flow import settling
 from knockbot.flow.context import Context
-from knockbot.flow.worker import Worker
+from knockbot.identity.client import IdentityServers
 from knockbot.matrix.actions import Hand, actions
-from knockbot.matrix.facts import Outside
 from knockbot.matrix.homeserver import Homeserver
-from knockbot.matrix.identity import IdentityServers
-from knockbot.store import effects, requests
+from knockbot.matrix.rooms import Outside
+from knockbot.store import jobs, requests
 from knockbot.store.db import Database
-from knockbot.store.effects import Claimed
+from knockbot.store.jobs import Claimed
 from tests.matrix.edge import ANA, AS_TOKEN, BOT, GARDEN, MODERATOR, MODS, START, Clock, Json, keep_door, settings
 from tests.matrix.fake_homeserver import Asked, FakeHomeserver, Reply
 
@@ -110,13 +110,13 @@ class Bench:
             word = Answer(
                 verdict, MODERATOR, self.clock(), request.event_id, reason=reason, cause=f"$word-{request.id}"
             )
-            await settle.give_answer(self.context, turn, request, word)
+            await settling.give_answer(self.context, turn, request, word)
             return await requests.get(turn.tx, request.id)
 
     async def forward(self, request: Request) -> None:
         """Have a request shown to the moderators."""
         async with self.context.turn() as turn:
-            await settle.show(self.context, turn, request.id)
+            await settling.show(self.context, turn, request.id)
 
     async def request(self, request: Request) -> Request:
         """A request as it is now."""
@@ -125,7 +125,7 @@ class Bench:
 
     async def claim(self) -> list[Claimed]:
         """The effects that are due, taken on."""
-        return await effects.claim(self.db, self.clock(), 10)
+        return await jobs.claim(self.db, self.clock(), 10)
 
     async def run_due(self) -> None:
         """Run what is due, once, one after the other."""

@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 
+from knockbot.chat.messages import transaction_id
 from knockbot.domain import plan
 from knockbot.domain.model import Act, Effect, Request, State, Verdict
 from knockbot.domain.notices import notice
-from knockbot.flow import saying, settle
+from knockbot.engine.worker import Worker
+from knockbot.flow import saying, settling
 from knockbot.flow.saying import Audience
-from knockbot.flow.worker import Worker
 from knockbot.matrix.actions import ASKED_IN, CLOCKS_APART, PAGES, Hand, actions
-from knockbot.matrix.cards import transaction_id
-from knockbot.store import cards, effects, requests
+from knockbot.store import cards, jobs, requests
 from knockbot.store.db import Database
 from tests.matrix.bench import FORBIDDEN, NOT_FOUND, Bench, bench
 from tests.matrix.edge import ANA, AWAY, BOT, GARDEN, HOME, MODERATOR, MODS, START, keep_door
@@ -226,7 +226,7 @@ async def test_what_waited_for_a_power_is_done_once_it_is_there(on: Bench, verdi
     assert on.acts == [f"{CALL[verdict]} {ANA}"]
 
     async with on.db.tx() as tx:
-        await effects.unblock(tx, GARDEN, on.clock())
+        await jobs.unblock(tx, GARDEN, on.clock())
     await on.run_due()
 
     assert await on.states() == ["done"]
@@ -431,7 +431,7 @@ async def test_a_card_is_found_whatever_the_homeservers_clock_shows(on: Bench, h
 async def test_a_card_that_came_back_as_an_echo_is_not_sent_again(on: Bench) -> None:
     await send_unsurely(on)
     async with on.db.tx() as tx:
-        await effects.echoed(tx, "card:1", "$echo")
+        await jobs.echoed(tx, "card:1", "$echo")
 
     await on.later()
 
@@ -554,7 +554,7 @@ async def test_something_said_is_looked_for_before_it_is_said_again(on: Bench) -
 async def test_a_reaction_stands_once(on: Bench, reply: Reply) -> None:
     async with on.db.tx() as tx:
         effect = Effect("react:x", Act.REACT, MODS, f"{MODS} said", event_id="$card", content={"emoji": "✅"})
-        await effects.add(tx, [effect], on.clock())
+        await jobs.add(tx, [effect], on.clock())
     on.fake.on("PUT", "send/m.reaction/*", Reply(drop=True), reply)
     on.fake.on("GET", "relations/*", Reply(404, {"errcode": "M_NOT_FOUND"}))
 
@@ -577,7 +577,7 @@ async def test_a_card_of_what_is_settled_by_then_is_not_posted(on: Bench) -> Non
     request = await on.knock()
     await on.forward(request)
     async with on.context.turn() as turn:
-        await settle.settle(on.context, turn, await requests.get(turn.tx, request.id), State.WITHDRAWN, ANA)
+        await settling.settle(on.context, turn, await requests.get(turn.tx, request.id), State.WITHDRAWN, ANA)
 
     await on.run_due()
 
@@ -593,7 +593,7 @@ async def test_a_bot_that_may_not_speak_keeps_what_it_has_to_say(on: Bench) -> N
     assert (len(sent(on)), await on.states()) == (1, ["blocked"])
 
     async with on.db.tx() as tx:
-        await effects.unblock(tx, MODS, on.clock())
+        await jobs.unblock(tx, MODS, on.clock())
     on.fake.on("GET", "messages", Reply(body={"chunk": []}))
     await on.run_due()
 
@@ -627,7 +627,7 @@ async def test_a_card_offers_what_the_bot_may_do(on: Bench) -> None:
 async def test_a_card_is_edited_when_its_request_is_settled(on: Bench) -> None:
     request = await post(on)
     async with on.context.turn() as turn:
-        await settle.settle(on.context, turn, await requests.get(turn.tx, request.id), State.WITHDRAWN, ANA)
+        await settling.settle(on.context, turn, await requests.get(turn.tx, request.id), State.WITHDRAWN, ANA)
     for _ in range(4):
         await on.run_due()
 
@@ -643,7 +643,7 @@ async def test_edits_that_wait_their_turn_are_one_edit(on: Bench) -> None:
     async with on.context.turn() as turn:
         await cards.shows(turn.tx, 1, "something else")
         for _ in range(5):
-            await settle.show(on.context, turn, request.id)
+            await settling.show(on.context, turn, request.id)
     for _ in range(8):
         await on.run_due()
 
@@ -654,7 +654,7 @@ async def test_an_edit_whose_answer_is_lost_is_sent_again_under_the_same_transac
     request = await post(on)
     async with on.context.turn() as turn:
         await cards.shows(turn.tx, 1, "something else")
-        await settle.show(on.context, turn, request.id)
+        await settling.show(on.context, turn, request.id)
     on.fake.on("PUT", SEND, Reply(drop=True), SENT)
     for _ in range(5):
         await on.later()
@@ -666,7 +666,7 @@ async def test_an_edit_whose_answer_is_lost_is_sent_again_under_the_same_transac
 async def test_an_offer_is_taken_away_by_redacting_it(on: Bench) -> None:
     async with on.db.tx() as tx:
         effect = Effect("unreact:$offer", Act.UNREACT, MODS, f"{MODS} said", event_id="$offer")
-        await effects.add(tx, [effect], on.clock())
+        await jobs.add(tx, [effect], on.clock())
     on.fake.on("PUT", "redact/$offer/*", Reply(drop=True), SENT)
 
     await on.run_due()
@@ -686,7 +686,7 @@ MADE = "!made:tulip.example"
 async def ask_to_meet(on: Bench, *replies: Reply) -> None:
     on.fake.on("POST", "createRoom", *replies)
     async with on.db.tx() as tx:
-        await effects.add(tx, [MEET], on.clock())
+        await jobs.add(tx, [MEET], on.clock())
     await on.run_due()
 
 
@@ -744,7 +744,7 @@ async def test_coming_and_going_ends_in_any_case_but_silence(
     on: Bench, act: Act, call: str, reply: Reply, becomes: str
 ) -> None:
     async with on.db.tx() as tx:
-        await effects.add(tx, [Effect(f"{act}:x", act, GARDEN, f"{GARDEN} go")], on.clock())
+        await jobs.add(tx, [Effect(f"{act}:x", act, GARDEN, f"{GARDEN} go")], on.clock())
     on.fake.on("POST", call, reply)
 
     await on.run_due()
@@ -755,7 +755,7 @@ async def test_coming_and_going_ends_in_any_case_but_silence(
 
 async def test_an_invite_that_is_not_known_where_it_came_from_is_tried_again(on: Bench) -> None:
     async with on.db.tx() as tx:
-        await effects.add(tx, [plan.enter(GARDEN, "$invite")], on.clock())
+        await jobs.add(tx, [plan.enter(GARDEN, "$invite")], on.clock())
     on.fake.on("POST", f"join/{GARDEN}", FORBIDDEN, Reply(body={"room_id": GARDEN}))
 
     await on.run_due()
@@ -766,7 +766,7 @@ async def test_an_invite_that_is_not_known_where_it_came_from_is_tried_again(on:
 
 async def test_an_invite_that_is_good_for_nothing_is_let_be_after_a_while(on: Bench) -> None:
     async with on.db.tx() as tx:
-        await effects.add(tx, [plan.enter(GARDEN, "$invite")], on.clock())
+        await jobs.add(tx, [plan.enter(GARDEN, "$invite")], on.clock())
     on.fake.on("POST", f"join/{GARDEN}", FORBIDDEN)
 
     for _ in range(ASKED_IN + 1):

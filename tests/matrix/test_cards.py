@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from knockbot.chat import lookups
 from knockbot.chat.catalogue import render
+from knockbot.chat.messages import REQUEST_KEY, REQUESTS_KEY, card_message, edit, message
 from knockbot.domain import card as wording_of_cards
 from knockbot.domain.card import Around
 from knockbot.domain.languages import Language
@@ -21,7 +22,6 @@ from knockbot.domain.notices import LONGEST, Code, Document, Id, Letters, Name, 
 from knockbot.domain.plan import ACT_OF
 from knockbot.domain.policy import MAX_NAME
 from knockbot.domain.reasons import foreign
-from knockbot.matrix.cards import REQUEST_KEY, REQUESTS_KEY, card_message, edit, message
 from tests.matrix.edge import ANA, BOT, GARDEN, MODERATOR, MODS, START
 from tests.matrix.safety import HOSTILE, as_read, assert_harmless, size_of, unmarked
 

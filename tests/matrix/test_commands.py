@@ -10,16 +10,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from knockbot.chat.catalogue import render
+from knockbot.chat.commands import COMMANDS, LATE, hear
 from knockbot.chat.markup import Words
+from knockbot.chat.messages import message
 from knockbot.domain.invites import Address
 from knockbot.domain.model import Decision, IdentityKey, Knock, Message, Miss, State, ThirdPartyInvite, Verdict
 from knockbot.domain.notices import Notice, decoded, notice
 from knockbot.domain.reasons import foreign
-from knockbot.flow import invites, saying, settle
+from knockbot.features.thirdparty import invites
+from knockbot.flow import saying, settling
 from knockbot.flow.saying import Audience
-from knockbot.matrix.cards import message
-from knockbot.matrix.commands import COMMANDS, LATE, hear
-from knockbot.store import addressees, effects, inbox, policies, requests, rooms
+from knockbot.store import addressees, inbox, jobs, policies, requests, rooms
 from knockbot.store.addressees import Addressee
 from knockbot.store.db import Database
 from knockbot.store.inbox import Arrival
@@ -57,11 +58,11 @@ async def fill(on: Bench, number: int, text: str) -> None:
     async with on.context.turn() as turn:
         request = await requests.open_knock(turn.tx, MODS, knock, on.clock())
         decision = Decision(Verdict.FORWARD, text or "x", text, (Miss(text or "y", foreign(text)),), foreign(text))
-        await settle.carry_out(on.context, turn, request, decision)
+        await settling.carry_out(on.context, turn, request, decision)
         if number % 3 == 0:
             await requests.in_trouble(turn.tx, request.id, foreign(text))
         elif number % 3 == 1:
-            await settle.settle(on.context, turn, request, State.WITHDRAWN, user)
+            await settling.settle(on.context, turn, request, State.WITHDRAWN, user)
         await turn.tx.execute("UPDATE rooms SET label = $1 WHERE room_id = $2", text, STRANGE_ROOM)
         await rooms.set_trouble(turn.tx, STRANGE_ROOM, foreign(text))
         planted = ThirdPartyInvite(
@@ -107,7 +108,7 @@ class Ear:
             rows = await tx.fetch(
                 "SELECT * FROM effects WHERE key = $1 OR key = $2", f"say:reply:{event_id}", f"tick:{event_id}"
             )
-        contents = [effects._CLAIMED.one(row).effect.content for row in rows]
+        contents = [jobs._CLAIMED.one(row).effect.content for row in rows]
         return [decoded(c["notice"]) if "notice" in c else None for c in contents]
 
 

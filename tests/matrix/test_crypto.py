@@ -14,9 +14,9 @@ pytest.importorskip("olm", reason="encryption takes the extra e2ee, which is bui
 from mautrix.crypto import OlmAccount
 from mautrix.types import DeviceID, UserID
 
-from knockbot.flow.sealed import MEGOLM
-from knockbot.matrix import crypto
-from knockbot.matrix.crypto import GIVEN, LOOKED_UP, MOST_DEVICES, Machine
+from knockbot.features.encryption.sealed import MEGOLM
+from knockbot.matrix.crypto import olm
+from knockbot.matrix.crypto.olm import GIVEN, LOOKED_UP, MOST_DEVICES, Machine
 from knockbot.matrix.homeserver import DeviceApi
 from knockbot.store import encryption
 from knockbot.store.db import Database
@@ -213,7 +213,7 @@ async def test_whose_devices_have_changed_is_looked_up_when_it_is_needed(machine
 
 async def test_somebody_unknown_is_looked_up_a_few_times_an_hour(machine: Machine, server: Server) -> None:
     server.add(MONA, 1)
-    for number in range(crypto.LOOKS_AN_HOUR + 20):
+    for number in range(olm.LOOKS_AN_HOUR + 20):
         assert await machine._olm.get_or_fetch_device_by_key(UserID(MONA), cast("Any", f"key {number}")) is None
 
-    assert len(server.asked) == 1 + crypto.LOOKS_AN_HOUR
+    assert len(server.asked) == 1 + olm.LOOKS_AN_HOUR

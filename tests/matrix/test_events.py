@@ -29,7 +29,8 @@ from knockbot.domain.model import (
     ThirdPartyChange,
     ThirdPartyInvite,
 )
-from knockbot.matrix.events import EFFECT_KEY, Malformed, is_event_id, matters, parse
+from knockbot.flow.ports import EFFECT_KEY
+from knockbot.matrix.events import Malformed, is_event_id, matters, parse
 from tests.matrix.edge import ANA, BOT, GARDEN, MODERATOR, MODS, START, Json, changed, member, reaction, state, text
 
 # --- what a real Synapse sent ---------------------------------------------------------------------------------

@@ -9,8 +9,8 @@ import pytest
 
 from knockbot.domain.model import Membership, Reaction, RoomView
 from knockbot.errors import Later, Never
-from knockbot.matrix.facts import Outside
 from knockbot.matrix.homeserver import Homeserver
+from knockbot.matrix.rooms import Outside
 from tests.matrix.bench import FORBIDDEN, NOT_FOUND
 from tests.matrix.edge import ANA, BOT, GARDEN, MODERATOR, MODS, START, Json, member, reaction
 from tests.matrix.fake_homeserver import FakeHomeserver, Reply

@@ -24,7 +24,6 @@ from knockbot.app import new_session
 from knockbot.domain.reasons import in_words
 from knockbot.errors import ActionError, Later, Never
 from knockbot.matrix.answers import LARGEST_ITEM, Items
-from knockbot.matrix.facts import LONGEST_LISTED, Outside
 from knockbot.matrix.homeserver import (
     LARGEST,
     LARGEST_LIST,
@@ -34,6 +33,7 @@ from knockbot.matrix.homeserver import (
     Homeserver,
     _wish,
 )
+from knockbot.matrix.rooms import LONGEST_LISTED, Outside
 from tests.matrix.edge import ANA, AS_TOKEN, AWAY, BOT, GARDEN, member, without
 from tests.matrix.fake_homeserver import Asked, FakeHomeserver, Reply
 from tests.refusals import refused

@@ -20,9 +20,9 @@ from knockbot.domain.invites import IN_VAIN, UNASKED, StoredInvite, masked
 from knockbot.domain.model import IdentityKey, Known, Truth
 from knockbot.domain.reasons import clause, foreign, in_words
 from knockbot.errors import ActionError, Later, Never
-from knockbot.matrix import identity
+from knockbot.identity import client
+from knockbot.identity.client import MOST_ASKED, IdentityServers
 from knockbot.matrix.homeserver import Homeserver
-from knockbot.matrix.identity import MOST_ASKED, IdentityServers
 from knockbot.matrix.reach import CERTIFICATES
 from tests.matrix.edge import AS_TOKEN, BOT, GARDEN, HOME
 from tests.matrix.fake_homeserver import Asked, FakeHomeserver, Reply
@@ -59,8 +59,8 @@ def servers(at: WhoAt, fake: FakeHomeserver) -> IdentityServers:
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """No patience with who does not answer."""
-    monkeypatch.setattr(identity, "ANSWER", 1.0)
-    monkeypatch.setattr(identity, "ISSUE", 1.0)
+    monkeypatch.setattr(client, "ANSWER", 1.0)
+    monkeypatch.setattr(client, "ISSUE", 1.0)
 
 
 # --- whether keys hold: whom to ask ---------------------------------------------------------------------------
@@ -338,7 +338,7 @@ async def test_a_server_that_gives_no_answer_is_left_alone_for_a_while(
     )
     assert len(fake.requests) == 1
 
-    monkeypatch.setattr(identity, "SILENCE", 0)
+    monkeypatch.setattr(client, "SILENCE", 0)
     servers._silent_until.clear()  # the moment has passed
     assert await servers.vouch([KEY]) == Known(Truth.TRUE)
 
@@ -346,7 +346,7 @@ async def test_a_server_that_gives_no_answer_is_left_alone_for_a_while(
 async def test_all_keys_of_an_invite_have_one_deadline(
     servers: IdentityServers, fake: FakeHomeserver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(identity, "VOUCH", 0.2)
+    monkeypatch.setattr(client, "VOUCH", 0.2)
     fake.on("GET", "pubkey/isvalid", Reply(hang=True))
 
     assert told(await servers.vouch([KEY])) == Known(
@@ -889,7 +889,7 @@ async def test_each_refusal_to_issue_has_words_for_moderators(
 ) -> None:
     take_accounts(fake)
     await servers.account(ID)
-    monkeypatch.setattr(identity, "ISSUE", 0.2)
+    monkeypatch.setattr(client, "ISSUE", 0.2)
     fake.on("POST", "store-invite", reply)
 
     with pytest.raises(type(expected)) as refused:
@@ -1051,11 +1051,11 @@ async def test_sydent_that_forgot_the_account_gives_another(
 async def test_sydent_that_fails_leaves_it_unknown_and_is_asked_again_when_it_is_well(
     issuing: Issuing, identity_server: LabIdentityServer, hurried: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(identity, "SILENCE", 0)
-    monkeypatch.setattr(identity, "ISSUE", 30.0)
+    monkeypatch.setattr(client, "SILENCE", 0)
+    monkeypatch.setattr(client, "ISSUE", 30.0)
     servers, bot = issuing
     keys = (await servers.store_invite(identity_server.name, "email", "olivia@mail.example", "!garden", bot)).keys
-    monkeypatch.setattr(identity, "ISSUE", 0.2)
+    monkeypatch.setattr(client, "ISSUE", 0.2)
 
     for fail in (identity_server.nonsense, identity_server.slow):
         fail()
@@ -1107,7 +1107,7 @@ async def test_an_invite_with_more_keys_than_identity_servers_write_is_asked_abo
 async def test_the_keys_that_are_remembered_are_bounded(
     servers: IdentityServers, fake: FakeHomeserver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(identity, "KEPT", 5)
+    monkeypatch.setattr(client, "KEPT", 5)
     fake.on("GET", "pubkey/isvalid", VALID)
     for number in range(20):
         await servers.vouch([IdentityKey(f"key{number}", KEY.url)])

@@ -9,7 +9,7 @@ import pytest
 
 from knockbot.domain.reasons import foreign
 from knockbot.errors import Later
-from knockbot.matrix.keyring import Keyring, mail_in_sync, mail_in_transaction
+from knockbot.matrix.crypto.keyring import Keyring, mail_in_sync, mail_in_transaction
 from knockbot.store.encryption import DEVICE_LISTS, KEY_COUNTS, TO_DEVICE
 from tests.flow.house import housed
 

@@ -10,9 +10,9 @@ import pytest
 
 from knockbot.domain.model import Answer, Request, State, ThirdPartyInvite, Verdict
 from knockbot.errors import ActionError, Later
-from knockbot.flow import settle
-from knockbot.matrix.facts import HISTORY_PAGES
+from knockbot.flow import settling
 from knockbot.matrix.homeserver import STANDING_STATE
+from knockbot.matrix.rooms import HISTORY_PAGES
 from knockbot.store import requests
 from knockbot.store.db import Database
 from tests.matrix.bench import FORBIDDEN, NOT_FOUND, Bench, bench
@@ -254,7 +254,7 @@ async def rejected(on: Bench, request: Request) -> None:
     """A moderator wants it taken back."""
     async with on.context.turn() as turn:
         word = Answer(Verdict.REJECT, MODERATOR, on.clock(), request.event_id, cause="$word")
-        await settle.give_answer(on.context, turn, request, word)
+        await settling.give_answer(on.context, turn, request, word)
 
 
 @pytest.mark.parametrize("token", TOKENS)

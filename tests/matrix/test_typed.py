@@ -7,10 +7,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from knockbot.chat.catalogue import render
+from knockbot.chat.commands import COMMANDS, find_command, nearest
+from knockbot.chat.typed import MANY, NotNumbers, addressed, after_name, read_numbers
 from knockbot.documents.yaml import unfenced
 from knockbot.domain.model import Message
-from knockbot.matrix.commands import COMMANDS, find_command, nearest
-from knockbot.matrix.typed import MANY, NotNumbers, addressed, after_name, read_numbers
 from tests.matrix.edge import BOT, MODERATOR, MODS, START
 
 NAME = "Door Bot"

@@ -17,12 +17,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from knockbot.backup.dump import Damaged, export, restore, snapshot
 from knockbot.documents.text import storable
 from knockbot.domain.model import Answer, Decision, Verdict
 from knockbot.domain.records import Recorded
 from knockbot.errors import Unavailable
-from knockbot.store import audit, cards, effects, inbox, processes, requests
-from knockbot.store.backup import Damaged, export, restore, snapshot
+from knockbot.store import cards, inbox, jobs, processes, records, requests
 from knockbot.store.db import Database, opened
 from knockbot.store.tables import BACKED_UP, TABLES
 from knockbot.store.upgrades import STEPS, UPGRADES
@@ -135,8 +135,10 @@ async def test_no_text_of_strangers_is_lost_on_its_way(
         await requests.judged(tx, request.id, Decision(Verdict.FORWARD, storable(reason), storable(reason)))
         await requests.answered(tx, request.id, Answer(Verdict.REJECT, BOT, NOW, "$knock", reason=storable(reason)))
         await inbox.store(tx, [inbox.Arrival("$raw", GARDEN, json.dumps(raw))], NOW)
-        await effects.add(tx, [effect(content={"plain": storable(reason)})], NOW)
-        await audit.add(tx, audit.Entry(NOW, GARDEN, request.id, BOT, Recorded.REJECT, {"reason": storable(reason)}))
+        await jobs.add(tx, [effect(content={"plain": storable(reason)})], NOW)
+        await records.add(
+            tx, records.Entry(NOW, GARDEN, request.id, BOT, Recorded.REJECT, {"reason": storable(reason)})
+        )
         request = await requests.get(tx, request.id)
 
     try:
@@ -147,7 +149,7 @@ async def test_no_text_of_strangers_is_lost_on_its_way(
             async with opened(url) as db, db.tx() as tx:
                 assert await requests.get(tx, request.id) == request
                 assert json.loads((await inbox.waiting(tx, GARDEN))[0].raw) == raw
-                assert (await audit.of_request(tx, request.id))[0].detail == {"reason": storable(reason)}
+                assert (await records.of_request(tx, request.id))[0].detail == {"reason": storable(reason)}
     finally:
         await postgres.drop_database(urls[1])
 
@@ -183,9 +185,9 @@ async def test_numbers_go_on_where_nobody_has_been(place: Place, here: str, ther
         card = await cards.new(tx, MODS, GARDEN, LATER)
         await inbox.store(tx, [inbox.Arrival("$new", GARDEN, "{}")], LATER)
         seqs = [one.seq for one in await inbox.waiting(tx, GARDEN)]
-        await effects.add(tx, [effect()], LATER)
+        await jobs.add(tx, [effect()], LATER)
         ids = [row["id"] for row in await tx.fetch("SELECT max(id) AS id FROM effects")]
-        await audit.add(tx, audit.Entry(LATER, GARDEN, None, BOT, Recorded.REJECT, {}))
+        await records.add(tx, records.Entry(LATER, GARDEN, None, BOT, Recorded.REJECT, {}))
         ids += [row["id"] for row in await tx.fetch("SELECT max(id) AS id FROM audit")]
     assert [request.id, card.id, *seqs, *ids] == [LATER + 1] * 5
     async with opened(first) as db, db.tx() as tx:
@@ -219,13 +221,13 @@ async def test_nobody_is_at_work_on_records_that_were_read_in(place: Place, here
             states = [tuple(row) for row in await tx.fetch("SELECT state, claimed_by FROM effects ORDER BY id")]
             assert states == [("due", None), ("done", None), ("due", None), ("blocked", None)]
             assert [row["sending"] for row in await tx.fetch("SELECT sending FROM issued")] == [True]
-            await effects.unblock(tx, GARDEN, LATER)
+            await jobs.unblock(tx, GARDEN, LATER)
         assert await processes.lease(db, f"room {GARDEN}")
-        claimed = await effects.claim(db, LATER, 10)
+        claimed = await jobs.claim(db, LATER, 10)
         async with db.tx() as tx:
             for one in claimed:
-                await effects.finish(tx, one.id, "done", LATER)
-        claimed += await effects.claim(db, LATER, 10)  # what needs another server comes last
+                await jobs.finish(tx, one.id, "done", LATER)
+        claimed += await jobs.claim(db, LATER, 10)  # what needs another server comes last
     assert len(claimed) == 3
     assert all(one.tried_before for one in claimed)
     assert PROCESS not in str(rows["effects"])
@@ -238,7 +240,7 @@ async def test_a_back_up_is_of_one_moment(database_url: str) -> None:
 
         async def write_meanwhile() -> None:
             async with db.tx() as tx:
-                await audit.add(tx, audit.Entry(NOW, GARDEN, None, BOT, Recorded.JUDGED, {"reason": "meanwhile"}))
+                await records.add(tx, records.Entry(NOW, GARDEN, None, BOT, Recorded.JUDGED, {"reason": "meanwhile"}))
                 await cards.new(tx, MODS, GARDEN, NOW)
 
         before = await rows_of(database_url)

@@ -10,7 +10,7 @@ import pytest
 
 from knockbot.domain.model import Act, Effect
 from knockbot.domain.reasons import foreign
-from knockbot.store import effects, messages
+from knockbot.store import jobs, messages
 from knockbot.store.db import Database
 from tests.store.samples import GARDEN, NOW, effect
 
@@ -29,7 +29,7 @@ CROWDS: Mapping[str, Effect] = {
 
 async def crowd(db: Database, kind: str, number: int) -> None:
     async with db.tx() as tx:
-        await effects.add(tx, [CROWDS[kind]], NOW)
+        await jobs.add(tx, [CROWDS[kind]], NOW)
         await tx.execute(
             "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < $1) "
             "INSERT INTO effects (key, act, room_id, lane, server, content_json, state, created_at, due_at, place, "
@@ -58,7 +58,7 @@ async def steps_of_claims(url: str, kind: str, number: int) -> list[int]:
                 return 0
 
             raw.set_progress_handler(step, 10)
-            assert len(await effects.claim(db, NOW, 3)) <= 3
+            assert len(await jobs.claim(db, NOW, 3)) <= 3
             raw.set_progress_handler(None, 0)
             counted.append(steps[0])
     finally:
@@ -85,7 +85,7 @@ async def test_a_claim_reads_as_many_rows_with_thousands_due(ready_postgres_url:
         for number in (FEW, MANY):
             await crowd(db, kind, number)
             async with db.tx() as tx:
-                query = effects._claimable(keys=True, alone=False)
+                query = jobs._claimable(keys=True, alone=False)
                 plan = await tx.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {query.replace('$1', str(NOW))}")
                 read.append(rows_read(json.loads(plan)[0]["Plan"]))
                 await tx.execute("DELETE FROM effects")
@@ -107,11 +107,11 @@ async def test_whatever_was_set_aside_is_done_in_order(db: Database, kind: str) 
     await crowd(db, kind, FEW)
     done: list[int] = []
     lanes: dict[str, list[int]] = {}
-    while claimed := await effects.claim(db, NOW, 12):
+    while claimed := await jobs.claim(db, NOW, 12):
         assert len({one.effect.lane for one in claimed}) == len(claimed)
         for one in claimed:
             async with db.tx() as tx:
-                await effects.finish(tx, one.id, "done", NOW)
+                await jobs.finish(tx, one.id, "done", NOW)
             done.append(int(one.effect.key))
             lanes.setdefault(one.effect.lane, []).append(int(one.effect.key))
 
@@ -123,45 +123,45 @@ async def test_what_goes_first_lets_the_next_pass_however_it_moves_on(db: Databa
     await crowd(db, "one lane", FEW)
     passed: list[str] = []
     for move_on in ("postpone", "block", "given_up", "done"):
-        [one] = await effects.claim(db, NOW, 12)
-        assert await effects.claim(db, NOW, 12) == []
+        [one] = await jobs.claim(db, NOW, 12)
+        assert await jobs.claim(db, NOW, 12) == []
         passed.append(one.effect.key)
         async with db.tx() as tx:
             if move_on == "postpone":
-                await effects.postpone(tx, one.id, NOW + 1000, foreign("busy"))
+                await jobs.postpone(tx, one.id, NOW + 1000, foreign("busy"))
             elif move_on == "block":
-                await effects.block(tx, one.id, foreign("my power is too low"))
+                await jobs.block(tx, one.id, foreign("my power is too low"))
             else:
-                await effects.finish(tx, one.id, move_on, NOW)
+                await jobs.finish(tx, one.id, move_on, NOW)
 
     assert passed == ["1", "2", "3", "4"]
     async with db.tx() as tx:
-        await effects.forget_unsaid(tx, NOW + 1, NOW)
-        await effects.add(tx, [effect("after", lane="said")], NOW)
-    [after] = await effects.claim(db, NOW, 12)
+        await jobs.forget_unsaid(tx, NOW + 1, NOW)
+        await jobs.add(tx, [effect("after", lane="said")], NOW)
+    [after] = await jobs.claim(db, NOW, 12)
     assert after.effect.key == "after"
 
 
 async def test_what_has_ended_goes_after_some_days_and_what_has_not_stays(db: Database) -> None:
     async with db.tx() as tx:
-        await effects.add(tx, [effect(key) for key in ("old", "new", "waits")], NOW)
-    old, new, waits = await effects.claim(db, NOW, 12)
+        await jobs.add(tx, [effect(key) for key in ("old", "new", "waits")], NOW)
+    old, new, waits = await jobs.claim(db, NOW, 12)
     async with db.tx() as tx:
-        await effects.finish(tx, old.id, "done", NOW)
-        await effects.finish(tx, new.id, "given_up", NOW + 1)
-        await effects.postpone(tx, waits.id, NOW, foreign("busy"))
-        await effects.forget_ended(tx, NOW + 1)
+        await jobs.finish(tx, old.id, "done", NOW)
+        await jobs.finish(tx, new.id, "given_up", NOW + 1)
+        await jobs.postpone(tx, waits.id, NOW, foreign("busy"))
+        await jobs.forget_ended(tx, NOW + 1)
         assert [row["key"] for row in await tx.fetch("SELECT key FROM effects ORDER BY id")] == ["new", "waits"]
 
 
 async def test_what_is_said_once_is_not_planned_again_when_its_act_is_forgotten(db: Database) -> None:
     async with db.tx() as tx:
-        await effects.add(tx, [effect("hint")], NOW)
+        await jobs.add(tx, [effect("hint")], NOW)
         await messages.once(tx, "hint", NOW)
-    [hint] = await effects.claim(db, NOW, 12)
+    [hint] = await jobs.claim(db, NOW, 12)
     async with db.tx() as tx:
-        await effects.finish(tx, hint.id, "done", NOW)
-        await effects.forget_ended(tx, NOW + 1)
-        await effects.add(tx, [effect("hint")], NOW)
+        await jobs.finish(tx, hint.id, "done", NOW)
+        await jobs.forget_ended(tx, NOW + 1)
+        await jobs.add(tx, [effect("hint")], NOW)
         await messages.forget_old(tx, NOW)
         assert await tx.fetch("SELECT key FROM effects") == []

@@ -13,9 +13,9 @@ from knockbot.demo.people import until
 from knockbot.domain.model import Act, Effect, Knock
 from knockbot.domain.notices import dumps
 from knockbot.domain.reasons import foreign
-from knockbot.store import cards, effects, processes
+from knockbot.store import cards, jobs, processes
 from knockbot.store.db import Database, Tx
-from knockbot.store.effects import Claimed
+from knockbot.store.jobs import Claimed
 from tests.store.samples import GARDEN, MODS, NOW, STORABLE, effect, opened
 
 BEA = Knock(GARDEN, "@bea:tulip.example", "$bea")
@@ -33,11 +33,11 @@ FULL = Effect(
 
 async def add(db: Database, *planned: Effect, now: int = NOW, due_at: int | None = None) -> None:
     async with db.tx() as tx:
-        await effects.add(tx, planned, now, due_at=due_at)
+        await jobs.add(tx, planned, now, due_at=due_at)
 
 
 async def claim(db: Database, now: int = NOW, limit: int = 100) -> list[Claimed]:
-    return await effects.claim(db, now, limit)
+    return await jobs.claim(db, now, limit)
 
 
 async def keys_claimed(db: Database, now: int = NOW, limit: int = 100) -> list[str]:
@@ -46,12 +46,12 @@ async def keys_claimed(db: Database, now: int = NOW, limit: int = 100) -> list[s
 
 async def finish(db: Database, claimed: Claimed, state: str = "done", **how: Any) -> None:
     async with db.tx() as tx:
-        await effects.finish(tx, claimed.id, state, NOW + 1, **how)
+        await jobs.finish(tx, claimed.id, state, NOW + 1, **how)
 
 
 async def postpone(db: Database, claimed: Claimed, due_at: int) -> None:
     async with db.tx() as tx:
-        await effects.postpone(tx, claimed.id, due_at, foreign("busy"))
+        await jobs.postpone(tx, claimed.id, due_at, foreign("busy"))
 
 
 async def row_of(db: Database, key: str) -> dict[str, Any]:
@@ -263,15 +263,15 @@ async def test_the_echo_of_a_message_outlives_an_unsure_answer(db: Database) -> 
     await add(db, effect("a"))
     [claimed] = await claim(db)
     async with db.tx() as tx:
-        assert await effects.echo_of(tx, claimed.id) is None
-        await effects.echoed(tx, "a", "$message")
-        await effects.echoed(tx, "of another knockbot", "$theirs")
+        assert await jobs.echo_of(tx, claimed.id) is None
+        await jobs.echoed(tx, "a", "$message")
+        await jobs.echoed(tx, "of another knockbot", "$theirs")
     await postpone(db, claimed, NOW)
 
     [again] = await claim(db)
     assert again.result == "$message"
     async with db.tx() as tx:
-        assert await effects.echo_of(tx, again.id) == "$message"
+        assert await jobs.echo_of(tx, again.id) == "$message"
     await finish(db, again)
     assert (await row_of(db, "a"))["result"] == "$message"
 
@@ -280,13 +280,13 @@ async def test_what_is_blocked_in_a_room_waits_until_it_is_unblocked(db: Databas
     await add(db, effect("here", room_id=GARDEN), effect("there", room_id="!other"))
     for claimed in await claim(db):
         async with db.tx() as tx:
-            await effects.block(tx, claimed.id, foreign("my power is too low"))
+            await jobs.block(tx, claimed.id, foreign("my power is too low"))
     assert await claim(db, NOW + 10**9) == []
     row = await row_of(db, "here")
     assert (row["state"], row["why"], row["claimed_by"]) == ("blocked", dumps(foreign("my power is too low")), None)
 
     async with db.tx() as tx:
-        await effects.unblock(tx, GARDEN, NOW + 5)
+        await jobs.unblock(tx, GARDEN, NOW + 5)
     assert await keys_claimed(db, NOW + 5) == ["here"]
     assert (await states(db))["there"] == "blocked"
 
@@ -295,7 +295,7 @@ async def test_a_blocked_effect_does_not_hold_its_lane(db: Database) -> None:
     await add(db, effect("a", lane="home"), effect("b", lane="home"))
     [first] = await claim(db)
     async with db.tx() as tx:
-        await effects.block(tx, first.id, foreign("my power is too low"))
+        await jobs.block(tx, first.id, foreign("my power is too low"))
 
     assert await keys_claimed(db) == ["b"]
 
@@ -310,7 +310,7 @@ async def test_a_silent_server_is_set_aside_and_no_other(db: Database) -> None:
     )
     await add(db, effect("patient", server="slow.example"), due_at=NOW + 500)
     async with db.tx() as tx:
-        await effects.postpone_server(tx, "slow.example", NOW + 100)
+        await jobs.postpone_server(tx, "slow.example", NOW + 100)
 
     assert await keys_claimed(db, NOW) == ["quick", "home"]
     [first] = await claim(db, NOW + 100)
@@ -370,7 +370,7 @@ async def test_what_was_to_be_done_to_an_applicant_is_not_needed_once_the_reques
     assert running.effect.key == "running"
     async with db.tx() as tx:
         await tx.execute("UPDATE effects SET state = 'blocked' WHERE key = 'blocked'")
-        await effects.overtake(tx, request.id, foreign("they withdrew"), NOW + 3)
+        await jobs.overtake(tx, request.id, foreign("they withdrew"), NOW + 3)
 
     assert await states(db) == {
         "invite": "overtaken",
@@ -392,13 +392,13 @@ async def test_what_was_to_be_done_to_an_applicant_is_not_needed_once_the_reques
 async def planned_edit(db: Database, due_at: int) -> int:
     async with db.tx() as tx:
         card = await cards.new(tx, MODS, GARDEN, NOW)
-        await effects.add(tx, [effect("edit", act=Act.EDIT_CARD, card_id=card.id)], NOW, due_at=due_at)
+        await jobs.add(tx, [effect("edit", act=Act.EDIT_CARD, card_id=card.id)], NOW, due_at=due_at)
     return card.id
 
 
 async def hurry(db: Database, card_id: int, due_at: int) -> bool:
     async with db.tx() as tx:
-        return await effects.hurry_edit(tx, card_id, due_at)
+        return await jobs.hurry_edit(tx, card_id, due_at)
 
 
 async def test_edits_that_wait_are_one_edit_at_the_earliest_of_their_times(db: Database) -> None:
@@ -449,9 +449,9 @@ async def test_what_acts_of_a_kind_were_aimed_at_is_found(db: Database) -> None:
     )
 
     async with db.tx() as tx:
-        assert await effects.aims(tx, GARDEN, ana, Act.INVITE) == {"$1", "$2"}
-        assert await effects.aims(tx, GARDEN, ana, Act.KICK) == set()
-        assert await effects.aims(tx, GARDEN, bea, Act.INVITE) == set()
+        assert await jobs.aims(tx, GARDEN, ana, Act.INVITE) == {"$1", "$2"}
+        assert await jobs.aims(tx, GARDEN, ana, Act.KICK) == set()
+        assert await jobs.aims(tx, GARDEN, bea, Act.INVITE) == set()
 
 
 async def test_what_has_a_future_is_counted_and_listed(db: Database) -> None:
@@ -459,23 +459,23 @@ async def test_what_has_a_future_is_counted_and_listed(db: Database) -> None:
     running, done, there = await claim(db)
     await finish(db, done)
     async with db.tx() as tx:
-        await effects.block(tx, there.id, foreign("my power is too low"))
+        await jobs.block(tx, there.id, foreign("my power is too low"))
     await add(db, effect("due", room_id=GARDEN, user_id="@ana:a"), due_at=NOW + 7)
 
     async with db.tx() as tx:
-        assert await effects.counts(tx) == {"due": 1, "running": 1, "blocked": 1}
-        assert await effects.open_for(tx, [GARDEN, "!other"]) == [
-            effects.Open(Act.SAY, GARDEN, None, "running", NOW, 1, None),
-            effects.Open(Act.SAY, "!other", None, "blocked", NOW, 1, foreign("my power is too low")),
-            effects.Open(Act.SAY, GARDEN, "@ana:a", "due", NOW + 7, 0, None),
+        assert await jobs.counts(tx) == {"due": 1, "running": 1, "blocked": 1}
+        assert await jobs.open_for(tx, [GARDEN, "!other"]) == [
+            jobs.Open(Act.SAY, GARDEN, None, "running", NOW, 1, None),
+            jobs.Open(Act.SAY, "!other", None, "blocked", NOW, 1, foreign("my power is too low")),
+            jobs.Open(Act.SAY, GARDEN, "@ana:a", "due", NOW + 7, 0, None),
         ]
-        assert await effects.open_for(tx, []) == []
+        assert await jobs.open_for(tx, []) == []
     await finish(db, running)
 
 
 async def test_where_nothing_is_planned_nothing_is_counted(db: Database) -> None:
     async with db.tx() as tx:
-        assert await effects.counts(tx) == {}
+        assert await jobs.counts(tx) == {}
 
 
 # --- processes that die -------------------------------------------------------------------------------------------
@@ -503,9 +503,9 @@ async def test_what_was_done_long_ago_costs_no_later_act_anything(ready_sqlite_u
         (claimed,) = await claim(db)
         await finish(db, claimed)
         async with db.tx() as tx:
-            await effects.overtake(tx, 1, foreign("settled"), NOW)
-            await effects.overtake_all(tx, GARDEN, foreign("unprotected"), NOW)
-            await effects.unblock(tx, GARDEN, NOW)
+            await jobs.overtake(tx, 1, foreign("settled"), NOW)
+            await jobs.overtake_all(tx, GARDEN, foreign("unprotected"), NOW)
+            await jobs.unblock(tx, GARDEN, NOW)
         async with db.tx() as tx:
             tx.wrapped._conn.set_trace_callback(None)
             asked = [sql for sql in said if sql.split()[0] in ("SELECT", "UPDATE", "INSERT")]

@@ -11,7 +11,7 @@ from knockbot.domain import plan
 from knockbot.domain.model import Act
 from knockbot.domain.notices import dumps
 from knockbot.domain.reasons import foreign
-from knockbot.store import effects, encryption
+from knockbot.store import encryption, jobs
 from knockbot.store.db import Database
 from knockbot.store.encryption import DEVICE_LISTS, KEEP, TO_DEVICE, Device
 from tests.store.samples import MODS, NOW
@@ -72,12 +72,10 @@ async def test_a_device_keeps_its_place_and_another_one_begins_anew(db: Database
 async def test_what_is_to_be_said_in_an_encrypted_room_is_left_to_the_process_with_the_keys(db: Database) -> None:
     async with db.tx() as tx:
         await encryption.note(tx, [MODS, MODS])
-        await effects.add(
-            tx, [plan.say(MODS, "here", {}), plan.say("!clear", "there", {}), plan.enter(MODS, "$i")], NOW
-        )
+        await jobs.add(tx, [plan.say(MODS, "here", {}), plan.say("!clear", "there", {}), plan.enter(MODS, "$i")], NOW)
 
-    without = await effects.claim(db, NOW, 10, keys=False)
-    with_keys = await effects.claim(db, NOW, 10, keys=True)
+    without = await jobs.claim(db, NOW, 10, keys=False)
+    with_keys = await jobs.claim(db, NOW, 10, keys=True)
 
     assert {claimed.effect.act for claimed in without} == {Act.SAY, Act.JOIN}
     assert "say:here" not in {claimed.effect.key for claimed in without}

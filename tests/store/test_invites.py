@@ -21,7 +21,7 @@ from knockbot.domain.model import (
     Verdict,
 )
 from knockbot.domain.reasons import foreign
-from knockbot.store import addressees, effects, requests, rooms
+from knockbot.store import addressees, jobs, requests, rooms
 from knockbot.store.addressees import Addressee, Asked
 from knockbot.store.db import Database
 from knockbot.store.rooms import ProtectedRoom
@@ -277,8 +277,8 @@ async def test_what_becomes_of_an_invite_does_not_keep_its_inviter_from_being_ba
         effect("spend", act=Act.REVOKE, room_id=GARDEN),
     ]
     async with db.tx() as tx:
-        await effects.add(tx, acts, NOW)
-        await effects.overtake(tx, request.id, foreign("it is revoked by now"), NOW)
+        await jobs.add(tx, acts, NOW)
+        await jobs.overtake(tx, request.id, foreign("it is revoked by now"), NOW)
         rows = await tx.fetch("SELECT key, state FROM effects ORDER BY id")
 
     assert {row["key"]: row["state"] for row in rows} == {"revoke": "overtaken", "ban": "due", "spend": "due"}
@@ -289,18 +289,18 @@ async def test_who_came_in_is_left_alone_once_the_request_is_settled(db: Databas
     async with db.tx() as tx:
         await requests.redeemed(tx, request.id, GUEST)
         kick = effect("kick", act=Act.KICK, room_id=GARDEN, request_id=request.id, user_id=GUEST.user_id)
-        await effects.add(tx, [kick], NOW)
-        await effects.overtake(tx, request.id, foreign("they left"), NOW)
+        await jobs.add(tx, [kick], NOW)
+        await jobs.overtake(tx, request.id, foreign("they left"), NOW)
         assert await tx.fetchval("SELECT state FROM effects") == "overtaken"
 
 
 async def test_at_a_door_that_is_kept_no_longer_nothing_is_left_to_do(db: Database) -> None:
     acts = [Act.INVITE, Act.KICK, Act.BAN, Act.REVOKE, Act.LEAVE, Act.SAY]
     async with db.tx() as tx:
-        await effects.add(tx, [effect(act.value, act=act, room_id=GARDEN) for act in acts], NOW)
-        await effects.add(tx, [effect("elsewhere", act=Act.BAN, room_id="!other")], NOW)
+        await jobs.add(tx, [effect(act.value, act=act, room_id=GARDEN) for act in acts], NOW)
+        await jobs.add(tx, [effect("elsewhere", act=Act.BAN, room_id="!other")], NOW)
         await tx.execute("UPDATE effects SET state = 'blocked' WHERE key = 'ban'")
-        await effects.overtake_all(tx, GARDEN, foreign("kept no longer"), NOW)
+        await jobs.overtake_all(tx, GARDEN, foreign("kept no longer"), NOW)
         rows = await tx.fetch("SELECT key FROM effects WHERE state = 'due' ORDER BY id")
 
     assert [row["key"] for row in rows] == ["leave", "say", "elsewhere"]
@@ -308,14 +308,14 @@ async def test_at_a_door_that_is_kept_no_longer_nothing_is_left_to_do(db: Databa
 
 async def test_the_last_act_on_somebody_says_in_which_memberships_it_was_to_hit_them(db: Database) -> None:
     async with db.tx() as tx:
-        assert await effects.last_scope(tx, GARDEN, MONA, Act.BAN) == []
+        assert await jobs.last_scope(tx, GARDEN, MONA, Act.BAN) == []
         for number, scope in enumerate((["knock"], ["join", "invite"])):
             act = effect(f"ban{number}", act=Act.BAN, room_id=GARDEN, user_id=MONA, content={"while": scope})
-            await effects.add(tx, [act], NOW)
-        assert await effects.last_scope(tx, GARDEN, MONA, Act.BAN) == ["join", "invite"]
-        assert await effects.last_scope(tx, GARDEN, MONA, Act.KICK) == []
-        await effects.add(tx, [effect("plain", act=Act.KICK, room_id=GARDEN, user_id=MONA)], NOW)
-        assert await effects.last_scope(tx, GARDEN, MONA, Act.KICK) == []
+            await jobs.add(tx, [act], NOW)
+        assert await jobs.last_scope(tx, GARDEN, MONA, Act.BAN) == ["join", "invite"]
+        assert await jobs.last_scope(tx, GARDEN, MONA, Act.KICK) == []
+        await jobs.add(tx, [effect("plain", act=Act.KICK, room_id=GARDEN, user_id=MONA)], NOW)
+        assert await jobs.last_scope(tx, GARDEN, MONA, Act.KICK) == []
 
 
 # --- addresses ----------------------------------------------------------------------------------------------------
@@ -494,14 +494,14 @@ async def test_two_who_count_at_the_same_time_take_turns(db: Database) -> None:
 
 async def test_what_was_said_is_not_kept(db: Database) -> None:
     async with db.tx() as tx:
-        await effects.add(tx, [effect("say", content={"plain": "carla@example.org"})], NOW)
-        await effects.add(tx, [effect("react", act=Act.REACT, content={"emoji": "x"})], NOW)
-    for claimed in await effects.claim(db, NOW, 10):
+        await jobs.add(tx, [effect("say", content={"plain": "carla@example.org"})], NOW)
+        await jobs.add(tx, [effect("react", act=Act.REACT, content={"emoji": "x"})], NOW)
+    for claimed in await jobs.claim(db, NOW, 10):
         async with db.tx() as tx:
-            await effects.finish(tx, claimed.id, "done", NOW)
-    for claimed in await effects.claim(db, NOW, 10):
+            await jobs.finish(tx, claimed.id, "done", NOW)
+    for claimed in await jobs.claim(db, NOW, 10):
         async with db.tx() as tx:
-            await effects.finish(tx, claimed.id, "done", NOW)
+            await jobs.finish(tx, claimed.id, "done", NOW)
     async with db.tx() as tx:
         rows = await tx.fetch("SELECT key, content_json FROM effects ORDER BY id")
     assert [(row["key"], row["content_json"]) for row in rows] == [("say", "{}"), ("react", '{"emoji": "x"}')]
@@ -510,9 +510,9 @@ async def test_what_was_said_is_not_kept(db: Database) -> None:
 async def test_what_could_not_be_said_for_long_is_given_up_and_not_kept(db: Database) -> None:
     async with db.tx() as tx:
         for key, at in (("old", NOW - 1), ("new", NOW)):
-            await effects.add(tx, [effect(key, lane=key, content={"plain": "carla@example.org"})], at)
-        await effects.add(tx, [effect("invite", act=Act.INVITE, lane="x", content={"reason": "x"})], NOW - 1)
-        await effects.forget_unsaid(tx, NOW, NOW)
+            await jobs.add(tx, [effect(key, lane=key, content={"plain": "carla@example.org"})], at)
+        await jobs.add(tx, [effect("invite", act=Act.INVITE, lane="x", content={"reason": "x"})], NOW - 1)
+        await jobs.forget_unsaid(tx, NOW, NOW)
         rows = await tx.fetch("SELECT key, state, content_json FROM effects ORDER BY id")
     assert [(row["key"], row["state"], "carla" in row["content_json"]) for row in rows] == [
         ("old", "overtaken", False),

@@ -19,9 +19,9 @@ import asyncpg
 import pytest
 from mautrix.util.async_db import Connection, Scheme, UpgradeTable
 
+from knockbot.backup import dump
 from knockbot.demo.homeserver import free_port
 from knockbot.errors import Unavailable
-from knockbot.store import backup
 from knockbot.store.db import Database, InUse, opened, probe
 from knockbot.store.refusals import redacted
 from knockbot.store.upgrades import RESTORE, STEPS, UPGRADES
@@ -382,7 +382,7 @@ BROKEN: dict[str, tuple[tuple[str, ...], str]] = {
 
 
 async def export_it(url: str) -> object:
-    return await backup.export(url, "@knockbot:tulip.example", 0, lambda _: None)
+    return await dump.export(url, "@knockbot:tulip.example", 0, lambda _: None)
 
 
 @pytest.mark.parametrize("look", [open_it, probe, export_it])

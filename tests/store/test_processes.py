@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from knockbot.store import effects, processes
+from knockbot.store import jobs, processes
 from knockbot.store.db import Database
 from knockbot.store.processes import HEARTBEAT, SILENCE, lease, release
 from tests.store.samples import NOW, effect
@@ -30,8 +30,8 @@ async def leave(db: Database) -> None:
 async def begun(db: Database, *keys: str) -> None:
     """Effects that this process has taken on."""
     async with db.tx() as tx:
-        await effects.add(tx, map(effect, keys), NOW)
-    assert {claimed.effect.key for claimed in await effects.claim(db, NOW, 100)} == set(keys)
+        await jobs.add(tx, map(effect, keys), NOW)
+    assert {claimed.effect.key for claimed in await jobs.claim(db, NOW, 100)} == set(keys)
 
 
 async def due(db: Database) -> set[str]:
@@ -171,7 +171,7 @@ async def test_what_came_to_an_end_is_not_freed(db: Database) -> None:
     await beat(db)
     await begun(db, "a")
     async with db.tx() as tx:
-        await effects.finish(tx, 1, "done", NOW)
+        await jobs.finish(tx, 1, "done", NOW)
     await leave(db)
 
     assert await due(db) == set()

@@ -15,12 +15,12 @@ from knockbot.domain.fitness import Concern
 from knockbot.domain.model import State, Verdict
 from knockbot.domain.reasons import foreign
 from knockbot.domain.records import Recorded
-from knockbot.store import audit, bot_memberships, cards, pending_protects, pins, policies, requests, rooms
-from knockbot.store.audit import Entry
+from knockbot.store import bot_memberships, cards, pending_protects, pins, policies, records, requests, rooms
 from knockbot.store.cards import Card
 from knockbot.store.db import Database
 from knockbot.store.pending_protects import PendingProtect
 from knockbot.store.policies import Revision
+from knockbot.store.records import Entry
 from knockbot.store.rooms import ProtectedRoom
 from tests.store.samples import GARDEN, GUEST, INVITE, KNOCK, MODS, NOW, STORABLE, opened, planted
 
@@ -336,48 +336,48 @@ async def test_the_record_of_a_request_is_read_in_order_with_every_detail(db: Da
     ]
     async with db.tx() as tx:
         for line in lines:
-            await audit.add(tx, line)
+            await records.add(tx, line)
 
     async with db.tx() as tx:
         read = [replace(line, number=1, user_id=KNOCK.user_id) for line in lines[:2]]
-        assert await audit.of_request(tx, request.id) == read
+        assert await records.of_request(tx, request.id) == read
 
 
 async def test_the_newest_lines_of_some_rooms_are_read_oldest_first(db: Database) -> None:
     request = await opened(db)
     async with db.tx() as tx:
         for number in range(6):
-            await audit.add(
+            await records.add(
                 tx, Entry(NOW + number, GARDEN, request.id, "@mod:a", Recorded.POLICY_SET, {"revision": number})
             )
-        await audit.add(tx, Entry(NOW + 9, "!other", None, "@mod:a", Recorded.PROTECT, {}))
-        await audit.add(tx, Entry(NOW + 9, "!secret", None, "@mod:a", Recorded.UNPROTECT, {}))
+        await records.add(tx, Entry(NOW + 9, "!other", None, "@mod:a", Recorded.PROTECT, {}))
+        await records.add(tx, Entry(NOW + 9, "!secret", None, "@mod:a", Recorded.UNPROTECT, {}))
 
-        newest = await audit.latest(tx, [GARDEN, "!other"], 3)
+        newest = await records.latest(tx, [GARDEN, "!other"], 3)
         assert [line.detail.get("revision") for line in newest] == [4, 5, None]
-        about = await audit.latest(tx, [GARDEN, "!other"], 3, about=KNOCK.user_id)
+        about = await records.latest(tx, [GARDEN, "!other"], 3, about=KNOCK.user_id)
         assert [line.detail.get("revision") for line in about] == [3, 4, 5]
         assert {line.number for line in about} == {1}
-        assert await audit.latest(tx, [GARDEN], 3, about="@bea:a") == []
-        assert await audit.latest(tx, [], 3) == []
+        assert await records.latest(tx, [GARDEN], 3, about="@bea:a") == []
+        assert await records.latest(tx, [], 3) == []
 
 
 async def test_the_record_of_an_invite_is_of_its_inviter_and_then_of_its_guest_too(db: Database) -> None:
     request = await planted(db)
     async with db.tx() as tx:
-        await audit.add(tx, Entry(NOW, GARDEN, request.id, "@bot:a", Recorded.JUDGED, {}))
-        assert [line.user_id for line in await audit.of_request(tx, request.id)] == [INVITE.inviter]
+        await records.add(tx, Entry(NOW, GARDEN, request.id, "@bot:a", Recorded.JUDGED, {}))
+        assert [line.user_id for line in await records.of_request(tx, request.id)] == [INVITE.inviter]
         await requests.redeemed(tx, request.id, GUEST)
-        assert [line.user_id for line in await audit.of_request(tx, request.id)] == [GUEST.user_id]
+        assert [line.user_id for line in await records.of_request(tx, request.id)] == [GUEST.user_id]
         for who in (INVITE.inviter, GUEST.user_id):
-            assert [line.kind for line in await audit.latest(tx, [GARDEN], 3, about=who)] == [Recorded.JUDGED]
+            assert [line.kind for line in await records.latest(tx, [GARDEN], 3, about=who)] == [Recorded.JUDGED]
 
 
 async def test_records_of_many_tasks_are_all_kept(db: Database) -> None:
     async def note(number: int) -> None:
         async with db.tx() as tx:
-            await audit.add(tx, Entry(NOW, GARDEN, None, "@mod:a", Recorded.POLICY_SET, {"revision": number}))
+            await records.add(tx, Entry(NOW, GARDEN, None, "@mod:a", Recorded.POLICY_SET, {"revision": number}))
 
     await asyncio.gather(*map(note, range(30)))
     async with db.tx() as tx:
-        assert {line.detail.get("revision") for line in await audit.latest(tx, [GARDEN], 100)} == set(range(30))
+        assert {line.detail.get("revision") for line in await records.latest(tx, [GARDEN], 100)} == set(range(30))

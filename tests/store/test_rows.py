@@ -12,8 +12,8 @@ import asyncpg
 import pytest
 
 from knockbot import store
+from knockbot.backup.dump import snapshot
 from knockbot.store import cards, requests
-from knockbot.store.backup import snapshot
 from knockbot.store.db import Database
 from knockbot.store.rows import Column, Row, optional
 from knockbot.store.tables import TABLES

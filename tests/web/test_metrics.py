@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from knockbot.domain.model import Act, Effect, Knock, State
 from knockbot.domain.reasons import foreign
 from knockbot.matrix.gateway import PingOnly
-from knockbot.store import effects, encryption, inbox, requests, rooms
+from knockbot.store import encryption, inbox, jobs, requests, rooms
 from knockbot.store.db import Database
 from knockbot.store.inbox import Arrival
 from knockbot.store.rooms import ProtectedRoom
@@ -61,10 +61,10 @@ async def busy(db: Database) -> None:
             request = await requests.open_knock(tx, MODS, Knock(GARDEN, user, f"$k{number}"), START)
             await requests.settled(tx, request.id, state, ANA, START)
         acts = [Effect(f"say:{n}", Act.SAY, MODS, f"{n}", user_id=ANA) for n in range(4)]
-        await effects.add(tx, acts, START)
-        await effects.block(tx, 1, foreign("no power"))
-        await effects.finish(tx, 2, "done", START)
-    [running] = await effects.claim(db, START, 1)
+        await jobs.add(tx, acts, START)
+        await jobs.block(tx, 1, foreign("no power"))
+        await jobs.finish(tx, 2, "done", START)
+    [running] = await jobs.claim(db, START, 1)
     assert running.effect.key == "say:2"
 
 

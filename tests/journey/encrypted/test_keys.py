@@ -14,6 +14,7 @@ pytest.importorskip("olm", reason="encryption takes the extra e2ee, which is bui
 from mautrix.types import EncryptionAlgorithm, EventType, ForwardedRoomKeyEventContent
 
 from knockbot.app import now
+from knockbot.backup.dump import export, restore
 from knockbot.check import check
 from knockbot.config.settings import read_settings
 from knockbot.demo.homeserver import free_port
@@ -22,13 +23,12 @@ from knockbot.demo.sealed import SealedPerson
 from knockbot.demo.story import ENCRYPTED
 from knockbot.domain.reasons import foreign
 from knockbot.errors import Later, Unavailable
-from knockbot.flow import sealed
-from knockbot.flow.sealed import SEALED
+from knockbot.features.encryption import sealed
+from knockbot.features.encryption.sealed import SEALED
 from knockbot.matrix import gateway
-from knockbot.matrix.crypto import master_key, recovery_key
+from knockbot.matrix.crypto.olm import master_key, recovery_key
 from knockbot.matrix.homeserver import Homeserver
-from knockbot.store import effects
-from knockbot.store.backup import export, restore
+from knockbot.store import jobs
 from tests.keeper import Garden, InProcess, Process, block, edit_of, words
 from tests.lab import Lab, LabHomeserver
 from tests.sealed import (
@@ -246,7 +246,7 @@ async def test_a_card_of_which_it_is_unsure_whether_it_was_sent_is_found_again(
         return None
 
     monkeypatch.setattr(Homeserver, "send", send)
-    monkeypatch.setattr(effects, "echo_of", no_echo)
+    monkeypatch.setattr(jobs, "echo_of", no_echo)
     ana = await garden.knocker()
     card = await garden.card(ana)
     await garden.caught_up()
@@ -531,7 +531,7 @@ async def test_where_only_verified_devices_count_others_are_told(homeserver: Lab
 async def waiting(keeper: InProcess) -> int:
     """How many acts wait for something that people have to mend."""
     async with keeper.context.db.tx() as tx:
-        return (await effects.counts(tx)).get("blocked", 0)
+        return (await jobs.counts(tx)).get("blocked", 0)
 
 
 async def test_nothing_is_said_in_clear_in_a_room_that_is_encrypted_later_until_that_is_allowed(

@@ -1,0 +1,235 @@
+"""Recall: after a back-up was read in, what the bot has said since is read again in its rooms.
+
+The records are older than the rooms then. Numbers that were given are not given again, what was said is not said
+again, and cards that were posted are taken up where they stand; what became of the knocks, the look at each room tells
+as ever (`flow/looking.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from knockbot.domain.model import Kind, MemberChange, Request, State, ThirdPartyInvite
+from knockbot.domain.notices import Code, Moment, Notice, notice
+from knockbot.domain.reasons import in_words
+from knockbot.domain.records import Recorded
+from knockbot.engine.turn import Turn
+from knockbot.errors import Never
+from knockbot.flow import saying, settling
+from knockbot.flow.context import Context, log
+from knockbot.flow.saying import Audience, Urgency
+from knockbot.store import cards, jobs, messages, processes, requests, restores, rooms
+from knockbot.store.db import Tx
+from knockbot.times import MINUTE
+
+MARGIN = 10 * MINUTE
+"""How far (milliseconds) the clocks of the homeserver and of whoever wrote the back-up may be apart."""
+
+LOST_NUMBERS = 1000
+"""How many numbers to leave out in a room where what the bot said since cannot be read: it may have given so many."""
+
+LEASE = "recall"
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A message of the bot's own: the key of its effect, and the requests it shows."""
+
+    event_id: str
+    key: str
+    """Empty for what was encrypted, and can be read no more."""
+    at: int
+    edits: str | None
+    """The message that this one is an edit of."""
+    requests: tuple[Mapping[str, Any], ...]
+
+
+class Memory(Protocol):
+    """What the homeserver remembers of the bot. Every call may raise `Later` and `Never`."""
+
+    async def said(self, room_id: str, since: int) -> list[Said]:
+        """What the bot has said in a room since a moment, oldest first."""
+
+    async def knock(self, room_id: str, event_id: str) -> MemberChange | None:
+        """One knock, whether or not it still stands."""
+
+
+async def recall(context: Context, memory: Memory) -> None:
+    """Bring the records up to what was said since the back-up they come from, if they come from one.
+
+    To be done before anything is handled, by one process. May raise `Later`.
+    """
+    while (since := await _since(context)) is not None:
+        if not await processes.lease(context.db, LEASE):
+            await asyncio.sleep(1)  # another process is at it
+            continue
+        try:
+            await _recall_everywhere(context, memory, since)
+        finally:
+            await processes.release(context.db, LEASE)
+
+
+async def _since(context: Context) -> int | None:
+    async with context.db.tx() as tx:
+        return await restores.to_recall(tx)
+
+
+async def _recall_everywhere(context: Context, memory: Memory, since: int) -> None:
+    async with context.db.tx() as tx:
+        protected = await rooms.all_rooms(tx)
+    managing = {room.management_room for room in protected}
+    # Whoever had a room protected since has met the bot in a room that these records may not know.
+    elsewhere = set(await context.outside.joined_rooms()) - {room.room_id for room in protected}
+    for room_id in sorted(managing | elsewhere):
+        lost = await _recall_room(context, memory, room_id, since)
+        async with context.turn() as turn:
+            if lost:
+                await requests.skip_numbers(turn.tx, room_id, LOST_NUMBERS)
+            if room_id in managing:
+                said = _restored(since, lost=lost)
+                await saying.say(
+                    context, turn, Audience(room_id), f"restored:{since}:{room_id}", said, urgency=Urgency.ALOUD
+                )
+    async with context.db.tx() as tx:
+        await restores.recalled(tx)
+    log.warning("the records are those of a back-up; what I said since was read again in %d rooms", len(managing))
+
+
+@dataclass(slots=True)
+class _Shown:
+    """A request as the room was shown it: on which card, if on one, and how it stood last."""
+
+    number: int
+    card: str | None
+    block: Mapping[str, Any]
+    at: int
+    about: MemberChange | ThirdPartyInvite | None = None
+    """The knock or the invite itself, as the room has it, where it is on no record."""
+
+
+async def _recall_room(context: Context, memory: Memory, room_id: str, since: int) -> bool:
+    """Read again what was said in one room; whether some of it cannot be read."""
+    try:
+        said = await memory.said(room_id, since - MARGIN)
+    except Never as error:
+        log.warning("cannot read what I said in %s since the back-up: %s", room_id, in_words(error.why))
+        return True
+    if said:
+        await _take_in(context, memory, room_id, [one for one in said if one.key])
+    async with context.db.tx() as tx:
+        return any([not one.key and not await messages.is_ours(tx, one.event_id) for one in said])
+
+
+async def _take_in(context: Context, memory: Memory, room_id: str, said: Sequence[Said]) -> None:
+    shown = _last_shown(said)
+    for one in shown.values():
+        if await _is_new(context, room_id, one):
+            one.about = await _find(context, memory, one)
+    async with context.turn() as turn:
+        for message in said:
+            await _note(turn.tx, room_id, message)
+        for number, one in sorted(shown.items()):
+            await requests.count_from(turn.tx, room_id, number)
+            request = await requests.by_number(turn.tx, room_id, number)
+            if request is not None:
+                await _follow(context, turn, request, one)
+            elif one.about is not None:  # of the others, the look at the room tells
+                await _take_up(context, turn, room_id, one, one.about)
+            await requests.count_from(turn.tx, room_id, number + 1)
+
+
+def _last_shown(said: Sequence[Said]) -> dict[int, _Shown]:
+    shown: dict[int, _Shown] = {}
+    for message in said:
+        card = message.edits or (message.event_id if CARD.fullmatch(message.key) else None)
+        for block in message.requests:
+            before = shown.get(block["number"])
+            shown[block["number"]] = _Shown(
+                block["number"], card or (before.card if before else None), block, before.at if before else message.at
+            )
+    return shown
+
+
+CARD = re.compile(r"card:(\d+)")
+EDIT = re.compile(r"card:(\d+):edit:(\d+)")
+
+
+async def _note(tx: Tx, room_id: str, message: Said) -> None:
+    """This was said, and need not be again; an edit takes the number after those that were used."""
+    edit = EDIT.fullmatch(message.key)
+    if edit is None:
+        await jobs.said(tx, message.key, message.event_id)
+        await messages.once(tx, message.key, message.at)
+        await messages.sent(tx, room_id, message.event_id, message.at)
+    else:
+        await cards.counted_edits(tx, int(edit[1]), int(edit[2]))
+
+
+async def _is_new(context: Context, room_id: str, one: _Shown) -> bool:
+    async with context.db.tx() as tx:
+        kept = await rooms.find(tx, one.block["room_id"]) is not None
+        return kept and await requests.by_number(tx, room_id, one.number) is None
+
+
+async def _find(context: Context, memory: Memory, one: _Shown) -> MemberChange | ThirdPartyInvite | None:
+    """What a request that is on no record was about, as the room has it."""
+    room_id, event_id = one.block["room_id"], one.block["event_id"]
+    try:
+        if one.block["kind"] == Kind.KNOCK:
+            return await memory.knock(room_id, event_id)
+        standing = [change.invite for change in await context.outside.third_parties(room_id)]
+        return next((invite for invite in standing if invite is not None and invite.event_id == event_id), None)
+    except Never:
+        return None
+
+
+async def _take_up(
+    context: Context, turn: Turn, management_room: str, one: _Shown, about: MemberChange | ThirdPartyInvite
+) -> None:
+    """Put a request on record under the number it has in the room, with its card and what became of it."""
+    if isinstance(about, MemberChange):
+        before = await requests.latest(turn.tx, about.room_id, about.user_id)
+        if before is not None and before.open:
+            # They have knocked anew, under another number, so the first one was over; how, was not said.
+            await settling.settle(context, turn, before, State.WITHDRAWN, before.user_id)
+        request = await requests.open_knock(turn.tx, management_room, about.as_knock(), one.at)
+    elif await requests.by_token(turn.tx, about.room_id, about.token) is None:
+        issued_by = one.block.get("issued_by")
+        request = await requests.open_invite(turn.tx, management_room, about, one.at, issued_by=issued_by)
+    else:
+        return
+    await settling.record(turn, request, context.bot, Recorded.RECALLED)
+    if one.card is not None:
+        card = await cards.by_event(turn.tx, management_room, one.card)
+        if card is None:
+            card = await cards.new(turn.tx, management_room, request.room_id, one.at)
+            await cards.posted(turn.tx, card.id, one.card)
+        await requests.put_on_card(turn.tx, request.id, card.id)
+        await requests.shown(turn.tx, request.id, request.event_id)
+    if one.block["state"] != State.PENDING:
+        by = one.block.get("by") or context.bot
+        await requests.settled(turn.tx, request.id, State(one.block["state"]), by, turn.now)
+
+
+async def _follow(context: Context, turn: Turn, request: Request, one: _Shown) -> None:
+    """What became of a request that is on record, in the words of then; of the rest the room tells."""
+    state, about = State(one.block["state"]), (one.block["room_id"], one.block["user_id"] or "")
+    moved = request.open and state in TOLD and about == (request.room_id, request.user_id)
+    if moved:
+        await settling.settle(context, turn, request, state, one.block.get("by") or context.bot)
+
+
+TOLD = frozenset(State) - {State.PENDING, State.REDEEMED}
+"""States that a request is in by one word; who redeemed an invite is found in the room."""
+
+
+def _restored(since: int, *, lost: bool) -> Notice:
+    """The records are older than the rooms, and what was said since may be lost with the keys it was encrypted by."""
+    moment, rooms_, policy = Moment(since), Code("!kb rooms"), Code("!kb policy show ROOM")
+    if lost:
+        return notice("restore.unread", moment=moment, rooms=rooms_, policy=policy)
+    return notice("restore.read", moment=moment, rooms=rooms_, policy=policy)

@@ -1,0 +1,241 @@
+"""The arguments of commands: each kind as one value, with how it is written, asked for, and read.
+
+A command's row in `COMMANDS` declares them; its function gets what they mean, in the same order.
+"""
+
+# ruff: noqa: ARG001 (every argument is read in the same way, whether it looks around or not)
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from knockbot.chat import lookups
+from knockbot.chat.calls import (
+    Call,
+    Misuse,
+    NotMeant,
+    invites_meant,
+    manages_rooms,
+    named_room,
+    only_room,
+    requests_meant,
+    unknown_room,
+)
+from knockbot.config.values import Permission
+from knockbot.documents.yaml import unfenced
+from knockbot.domain import ids
+from knockbot.domain.ids import RoomReference
+from knockbot.domain.invites import Address, read_address
+from knockbot.domain.model import Request
+from knockbot.domain.notices import Code, Letters, Notice, Stranger, notice
+from knockbot.store import rooms
+from knockbot.store.rooms import ProtectedRoom
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One kind of argument."""
+
+    word: str
+    """What stands for it in a usage."""
+    question: Notice | None
+    """How it is asked for where it is missing; none where it may be left out."""
+    example: str
+    read: Callable[[Call, str], Awaitable[tuple[Any, str] | None]]
+    """What the beginning of a text means, and the rest of the text; `None` where it is not there."""
+    optional: bool = False
+    takes_lines: bool = False
+    """Whether the lines below the command belong to it."""
+
+    @property
+    def usage(self) -> str:
+        """As it stands in a usage."""
+        return f"[{self.word}]" if self.optional else self.word
+
+
+def optional(argument: Argument) -> Argument:
+    """The same argument, which may be left out: the function gets `None` then."""
+    return replace(argument, optional=True)
+
+
+async def read_arguments(call: Call, arguments: tuple[Argument, ...]) -> list[Any]:
+    """What the words after a command mean, argument by argument.
+
+    Raises `Misuse` for one that is missing and for words that belong to none, `NotMeant` for what is unknown here.
+    """
+    values: list[Any] = []
+    rest = call.rest.strip()
+    for argument in arguments:
+        found = await argument.read(call, rest)
+        if found is None and argument.question is not None and not argument.optional:
+            if values and _room_left_out(call, arguments, rest) and await _begins_with_no_room(call, argument, rest):
+                raise NotMeant(unknown_room(rest.partition(" ")[0]))
+            raise Misuse(argument.question)
+        value, rest = found or (None, rest)
+        values.append(value)
+    if rest and _room_left_out(call, arguments, rest):
+        raise NotMeant(unknown_room(rest))
+    if rest:
+        several = REQUESTS in arguments and re.match(r"#?[0-9]", rest)
+        raise Misuse(notice("ask.not_numbers", text=Stranger(rest, 60)) if several else _not_understood(rest))
+    if call.below.strip() and not any(argument.takes_lines for argument in arguments):
+        raise Misuse(notice("ask.one_command", text=Stranger(call.below, 60)))
+    return values
+
+
+def _not_understood(text: str) -> Notice:
+    return notice("ask.not_understood", text=Stranger(text, 60))
+
+
+def _room_left_out(call: Call, arguments: tuple[Argument, ...], rest: str) -> bool:
+    """Whether a room could stand first, and no word was taken for one."""
+    return arguments[:1] in ((ROOM,), (ROOM_TO_UNPROTECT,)) and rest == call.rest.strip()
+
+
+async def _begins_with_no_room(call: Call, argument: Argument, text: str) -> bool:
+    """Whether the first word is what keeps an argument from being read: meant as a room, most likely."""
+    _, _, behind = text.partition(" ")
+    return bool(behind) and await argument.read(call, behind.strip()) is not None
+
+
+# --- rooms ----------------------------------------------------------------------------------------------------
+
+
+async def _room(call: Call, text: str) -> tuple[ProtectedRoom, str] | None:
+    """A room managed from here; it may be left out where it is the only one."""
+    found = await _optional_room(call, text) if not _is_someone(text) else None
+    if found is not None:
+        return found
+    only = await only_room(call)
+    if only is not None:
+        return only, text
+    if text and not _is_someone(text):
+        raise NotMeant(unknown_room(text))
+    if not await manages_rooms(call):
+        raise NotMeant(lookups.room_list([]))
+    return None
+
+
+def _is_someone(text: str) -> bool:
+    """Whether a text begins with what is for another argument: the room is left out, and not one of that name."""
+    return ids.user_reference(text.partition(" ")[0]) is not None or read_address(text) is not None
+
+
+async def _optional_room(call: Call, text: str) -> tuple[ProtectedRoom, str] | None:
+    """A room managed from here; left out, it means all."""
+    return await named_room(call, text) if text else None
+
+
+async def _listed_room(call: Call, text: str) -> tuple[ProtectedRoom, str] | None:
+    found = await _optional_room(call, text)
+    if found is None and text:
+        raise NotMeant(unknown_room(text))
+    return found
+
+
+async def _room_to_unprotect(call: Call, text: str) -> tuple[ProtectedRoom, str] | None:
+    """A room managed from here; a server admin may name any by its id."""
+    if call.context.settings.permission_of(call.actor) is Permission.ADMIN:
+        first, _, rest = text.partition(" ")
+        async with call.context.db.tx() as tx:
+            room = await rooms.find(tx, first)
+        if room is not None:
+            return room, rest.strip()
+    return await _room(call, text)
+
+
+async def _reference(call: Call, text: str) -> tuple[RoomReference, str] | None:
+    """Any room there is, by ID, alias or link."""
+    first, _, rest = text.partition(" ")
+    reference = ids.room_reference(first)
+    if reference is None and first:
+        raise NotMeant(notice("meant.no_room", room=Letters(text), example=Code("#room:server")))
+    return (reference, rest.strip()) if reference is not None else None
+
+
+# --- people and requests --------------------------------------------------------------------------------------
+
+
+async def _user(call: Call, text: str) -> tuple[str, str] | None:
+    first, _, rest = text.partition(" ")
+    user_id = ids.user_reference(first)
+    return (user_id, rest.strip()) if user_id is not None else None
+
+
+async def _address(call: Call, text: str) -> tuple[tuple[Address, str], str] | None:
+    """An address with the name that follows it, which is all that follows."""
+    read = read_address(text)
+    if read is not None and any(read_address(word) is not None for word in read[1].split()):
+        raise Misuse(notice("ask.one_address"))
+    return (read, "") if read is not None else None
+
+
+async def _request_or_user(call: Call, text: str) -> tuple[Request | str, str] | None:
+    """One request, or whoever is meant by a user ID, pending or not."""
+    first, _, rest = text.partition(" ")
+    user_id = ids.user_reference(first)
+    if user_id is not None:
+        return user_id, rest.strip()
+    found = await requests_meant(call, text)
+    if found is None:
+        return None
+    meant, rest = found
+    if len(meant.found) > 1:
+        raise Misuse(notice("ask.one_number"))
+    [only] = meant.found
+    if not isinstance(only, Request):
+        raise NotMeant(only)
+    return only, rest
+
+
+# --- words ----------------------------------------------------------------------------------------------------
+
+
+async def _words(call: Call, text: str) -> tuple[str, str]:
+    """Whatever follows, on the lines below as well."""
+    return "\n".join(part for part in (text, call.below.strip()) if part), ""
+
+
+_NO_YAML = re.compile(r"""[^:{\[`"'#-]+""")
+"""Words before the lines of a policy that cannot be its beginning."""
+
+
+async def _yaml(call: Call, text: str) -> tuple[str, str] | None:
+    if call.below.strip() and _NO_YAML.fullmatch(text):
+        if text == call.rest.strip():
+            raise NotMeant(unknown_room(text))
+        raise Misuse(_not_understood(text))
+    written = unfenced("\n".join(part for part in (text, call.below) if part))
+    return (written, "") if written.strip() else None
+
+
+async def _revision(call: Call, text: str) -> tuple[int, str] | None:
+    found = re.match(r"#?([0-9]{1,9})(?=\s|$)", text)
+    return (int(found[1]), text[found.end() :].strip()) if found else None
+
+
+async def _command(call: Call, text: str) -> tuple[str, str] | None:
+    return (text, "") if text else None
+
+
+A_ROOM = "#garden:example.org"
+
+ROOM = Argument("ROOM", notice("ask.room"), A_ROOM, _room)
+SOME_ROOM = optional(Argument("ROOM", notice("ask.room"), A_ROOM, _listed_room))
+ROOM_TO_UNPROTECT = Argument("ROOM", notice("ask.room"), A_ROOM, _room_to_unprotect)
+NEW_ROOM = Argument("ROOM", notice("ask.room"), A_ROOM, _reference)
+REQUESTS = Argument("N…", notice("ask.request"), "12", requests_meant)
+INVITES = replace(REQUESTS, read=invites_meant)
+USER = Argument("@user", notice("ask.user"), "@ana:example.org", _user)
+REQUEST_OR_USER = optional(
+    Argument("N or @user", None, "12", _request_or_user),
+)
+ADDRESS = Argument("ADDRESS [name]", notice("ask.address"), "carla@example.net", _address)
+MESSAGE = optional(Argument("message", None, "Welcome!", _words, takes_lines=True))
+REASON = optional(Argument("reason", None, "Not now.", _words, takes_lines=True))
+POLICY = Argument("YAML", notice("ask.policy"), "\notherwise: forward", _yaml, takes_lines=True)
+REVISION = Argument("REV", notice("ask.revision"), "3", _revision)
+COMMAND = optional(Argument("command", None, "accept", _command))

@@ -1,0 +1,294 @@
+"""A command as it was typed, and what the words in it mean: rooms and requests managed from here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from knockbot.chat.typed import MARKS, NotNumbers, after_name, read_numbers
+from knockbot.documents.text import NAME_LIMIT
+from knockbot.domain import ids
+from knockbot.domain.card import which_applicant
+from knockbot.domain.invites import read_address
+from knockbot.domain.model import Message, Request
+from knockbot.domain.notices import Code, Id, Letters, Notice, Number, Numbered, Room, below, brief, notice
+from knockbot.engine.turn import Write
+from knockbot.errors import ActionError
+from knockbot.features.thirdparty.invites import may_be_taken_back
+from knockbot.flow import answering
+from knockbot.flow.context import Context
+from knockbot.store import addressees, cards, requests, rooms
+from knockbot.store.db import Tx
+from knockbot.store.rooms import ProtectedRoom
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """All was done, and is seen elsewhere: a tick on the command says enough."""
+
+
+TICK = Tick()
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """It is being done, and what comes of it is said then, in reply to the command."""
+
+
+AWAITED = Awaited()
+
+Reply = Notice | Tick | Awaited
+Answered = Notice | Write[Reply]
+"""What a command says, or what it still has to write, which then says so."""
+
+
+class Misuse(Exception):
+    """The command was written wrongly; `said` says how, and the usage follows."""
+
+    def __init__(self, said: Notice) -> None:
+        super().__init__(brief(said))
+        self.said = said
+
+
+class NotMeant(Exception):
+    """Words of the command lead to nothing that is known here; what is said instead of running it."""
+
+    def __init__(self, said: Notice) -> None:
+        super().__init__(brief(said))
+        self.said = said
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A command as it was typed: its first line after the name, the lines below, and where it came from."""
+
+    context: Context
+    message: Message
+    rest: str
+    below: str
+
+    @property
+    def room(self) -> str:
+        """The management room it was typed in."""
+        return self.message.room_id
+
+    @property
+    def actor(self) -> str:
+        """Who typed it."""
+        return self.message.sender
+
+    @property
+    def cause(self) -> str:
+        """The event it came as."""
+        return self.message.event_id
+
+
+def unknown_room(reference: str) -> Notice:
+    """A room that is not managed from here, whether it exists or not."""
+    return notice("meant.unknown_room", room=Letters(reference), command=Code("!kb rooms"))
+
+
+def no_such_revision(room: ProtectedRoom, number: int) -> Notice:
+    """A revision that a policy never had."""
+    called, command = Room(room.room_id, room.label), Code("!kb policy log")
+    return notice("meant.no_revision", room=called, revision=Number(number), command=command)
+
+
+def _no_such_applicant(text: str) -> Notice:
+    """Neither a number nor anybody who is waiting."""
+    return notice("meant.no_applicant", text=Letters(text, NAME_LIMIT), list=Code("!kb list"))
+
+
+def _no_such_invite(text: str) -> Notice:
+    """Neither a number nor an address or a name that an unused invite is for."""
+    return notice("meant.no_invite", text=Letters(text, NAME_LIMIT), invites=Code("!kb invites"))
+
+
+# --- rooms ----------------------------------------------------------------------------------------------------
+
+
+async def managed_room(call: Call, reference: str) -> ProtectedRoom:
+    """The room that an ID, alias or link names, if it is managed from here; any other is unknown (`NotMeant`)."""
+    meant = ids.room_reference(reference)
+    if meant is None:
+        raise NotMeant(unknown_room(reference))
+    room_id = meant.room
+    if ids.is_alias(room_id):
+        try:
+            room_id, _ = await call.context.elsewhere.resolve(call.context.outside, room_id, call.actor)
+        except ActionError:
+            raise NotMeant(unknown_room(reference)) from None
+    async with call.context.db.tx() as tx:
+        room = await rooms.find(tx, room_id)
+    if room is None or room.management_room != call.room:
+        raise NotMeant(unknown_room(reference))
+    return room
+
+
+async def named_room(call: Call, text: str) -> tuple[ProtectedRoom, str] | None:
+    """The room that a text begins with, by reference or by its name, and what follows.
+
+    `None` where it begins with none. Raises `NotMeant` for one that is not managed from here, and for a name that
+    several rooms have.
+    """
+    first, _, rest = text.partition(" ")
+    if ids.room_reference(first) is not None:
+        return await managed_room(call, first), rest.strip()
+    async with call.context.db.tx() as tx:
+        managed = await rooms.managed_by(tx, call.room)
+    named = [(room, after_name(text, room.name)) for room in managed]
+    found = _longest([(room, after) for room, after in named if after is not None])
+    if len(found) > 1:
+        raise NotMeant(_rooms_of_one_name([room for room, _ in found]))
+    return found[0] if found else None
+
+
+async def only_room(call: Call) -> ProtectedRoom | None:
+    """The room managed from here, where it is the only one."""
+    async with call.context.db.tx() as tx:
+        managed = await rooms.managed_by(tx, call.room)
+    return managed[0] if len(managed) == 1 else None
+
+
+async def manages_rooms(call: Call) -> bool:
+    """Whether any room is managed from here."""
+    async with call.context.db.tx() as tx:
+        return bool(await rooms.managed_by(tx, call.room))
+
+
+def _rooms_of_one_name(found: Sequence[ProtectedRoom]) -> Notice:
+    rows = [notice("meant.room", room=Room(room.room_id, room.name), id=Id(room.room_id)) for room in found]
+    return below(notice("meant.several_rooms"), *rows)
+
+
+T = TypeVar("T")
+
+
+def _longest(found: list[tuple[T, str]]) -> list[tuple[T, str]]:
+    """Those that leave the least of the text: a room Rose Garden is not the room Rose."""
+    shortest = min((len(rest) for _, rest in found), default=0)
+    return [(one, rest) for one, rest in found if len(rest) == shortest]
+
+
+# --- requests -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """The requests a command is about, or why one is not; `told` is whether the reply is to name them."""
+
+    found: tuple[Request | Notice, ...]
+    told: bool = False
+
+
+async def requests_meant(call: Call, text: str) -> tuple[Meant, str] | None:
+    """The requests a command is about, and the words that follow: by the card or line it replies to, in whose words
+    nothing is read as a number; else by number; else by the applicant. `None` where nothing says which.
+    """
+    async with call.context.db.tx() as tx:
+        shown = await _replied_to(tx, call)
+        if shown is not None:
+            if not answering.takes_clicks(shown):
+                raise NotMeant(_shows_several(shown))
+            return Meant((await managed_request(tx, call.room, shown[-1].number),)), text
+        try:
+            numbers, rest = read_numbers(text)
+        except NotNumbers as error:
+            raise Misuse(error.said) from None
+        if numbers:
+            found = [await managed_request(tx, call.room, number) for number in numbers]
+            return Meant(tuple(found), told=len(found) > 1), rest
+        return await _by_applicant(tx, call, text) if text else None
+
+
+def _shows_several(shown: Sequence[Request]) -> Notice:
+    """A reply to a card means the card, and this one has many."""
+    waiting = [request.number for request in shown if request.awaits_moderators]
+    number = waiting[0] if waiting else shown[-1].number
+    return notice("meant.card_shows_several", command=Code(f"!kb accept {number}"))
+
+
+async def _replied_to(tx: Tx, call: Call) -> list[Request] | None:
+    """What the card or the line shows that a command replies to, or in whose thread it stands; `None` where it shows
+    nothing."""
+    for event_id in filter(None, (call.message.in_reply_to, call.message.thread)):
+        card = await cards.pointed_at(tx, call.room, event_id)
+        on_card = await requests.on_card(tx, card.id, held=False) if card is not None else []
+        shown = on_card or await requests.of_line(tx, call.room, event_id)
+        if shown:
+            return shown
+    return None
+
+
+ALL = "all"
+"""Nobody's name, unless it stands in quotes: whoever is called so must not get an answer that was for everybody."""
+
+
+async def _by_applicant(tx: Tx, call: Call, text: str) -> tuple[Meant, str]:
+    """The pending request of the user, by id or name, that a text begins with."""
+    first, _, rest = text.partition(" ")
+    named = {ids.user_reference(first), ids.user_reference(first.rstrip(MARKS))} - {None}
+    by_name = not named and first.rstrip(MARKS).casefold() != ALL
+    managed = {room.room_id for room in await rooms.managed_by(tx, call.room)}
+    found: list[tuple[Request, str]] = []
+    for request in await requests.pending(tx, call.room):
+        if not request.user_id or request.room_id not in managed:
+            continue
+        after = after_name(text, request.display_name or "") if by_name else None
+        if request.user_id in named:
+            found.append((request, rest.strip()))
+        elif after is not None:
+            found.append((request, after))
+    if not found:
+        raise NotMeant(_no_such_applicant(first if named else text))
+    # Whoever knocks chooses a name: one that is like another with words after it must not take that one's answer.
+    if len(found) > 1:
+        raise NotMeant(which_applicant([request for request, _ in found]))
+    request, rest = found[0]
+    return Meant((request,), told=True), rest
+
+
+async def invites_meant(call: Call, text: str) -> tuple[Meant, str] | None:
+    """The third-party invites that a command is about: as any request, or by the address or the name they are for."""
+    async with call.context.db.tx() as tx:
+        numbered = read_address(text) is None and re.match("#?[0-9]", text) is not None
+        if text and not numbered and await _replied_to(tx, call) is None:
+            return await _by_addressee(tx, call, text)
+    return await requests_meant(call, text)
+
+
+async def _by_addressee(tx: Tx, call: Call, text: str) -> tuple[Meant, str]:
+    """The one unused invite to the address that a text begins with, or to the name; never one of several."""
+    read = read_address(text)
+    found: list[tuple[Request, str]] = []
+    sending = False
+    for room in await rooms.managed_by(tx, call.room):
+        sent_to = await addressees.of_room(tx, room.room_id)
+        sending = sending or (read is not None and await addressees.is_asked_for(tx, room.room_id, read[0]))
+        for request in await requests.invites_of(tx, room.room_id, held=False):
+            if request.invite is None or request.management_room != call.room or not may_be_taken_back(request):
+                continue
+            addressee = sent_to.get(request.invite.token)
+            after = after_name(text, request.invite.display_name)
+            if read is not None and addressee is not None and addressee.address == read[0]:
+                found.append((request, read[1]))
+            elif after is not None:
+                found.append((request, after))
+    if not found:
+        raise NotMeant(notice("issue.being_invited") if sending else _no_such_invite(text))
+    if len(found) > 1:
+        raise NotMeant(which_applicant([request for request, _ in found]))
+    request, rest = found[0]
+    return Meant((request,), told=True), rest
+
+
+async def managed_request(tx: Tx, management_room: str, number: int) -> Request | Notice:
+    """The request with this number, if its room is managed from here."""
+    request = await requests.by_number(tx, management_room, number, held=False)
+    room = await rooms.find(tx, request.room_id) if request is not None else None
+    if request is None or room is None or room.management_room != management_room:
+        commands = Code("!kb list"), Code("!kb invites")
+        return notice("meant.no_request", request=Numbered(number), list=commands[0], invites=commands[1])
+    return request

@@ -1,0 +1,270 @@
+"""Commands: what moderators can say, as one table, and how each is heard, run and replied to.
+
+To add one: a function in `looks.py` (looks) or `orders.py` (changes), a row in `COMMANDS` with the arguments that
+the function takes (`arguments.py`), its section in docs/commands.md.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from knockbot.chat import looks, orders
+from knockbot.chat.arguments import (
+    ADDRESS,
+    COMMAND,
+    INVITES,
+    MESSAGE,
+    NEW_ROOM,
+    POLICY,
+    REASON,
+    REQUEST_OR_USER,
+    REQUESTS,
+    REVISION,
+    ROOM,
+    ROOM_TO_UNPROTECT,
+    SOME_ROOM,
+    USER,
+    Argument,
+    optional,
+    read_arguments,
+)
+from knockbot.chat.calls import TICK, Answered, Call, Misuse, NotMeant
+from knockbot.chat.typed import PREFIXES, addressed, without_fallback
+from knockbot.config.values import Trust
+from knockbot.documents.text import NAME_LIMIT, without_variation_selector
+from knockbot.domain import plan
+from knockbot.domain.model import Message, Reaction, Verdict
+from knockbot.domain.notices import Choice, Code, Duration, Letters, Notice, Number, below, listed, notice
+from knockbot.engine.turn import Handled, Turn
+from knockbot.errors import Busy, Never
+from knockbot.features.encryption import sealed
+from knockbot.features.upgrades import successors
+from knockbot.flow import answering, hints, refusals, saying
+from knockbot.flow.context import Context
+from knockbot.flow.elsewhere import A_MINUTE, TooMany
+from knockbot.flow.saying import Audience, Marks
+from knockbot.store import bot_memberships, cards
+from knockbot.times import HOUR
+
+LATE = HOUR
+"""Milliseconds after which a command is not run any more: whoever typed it has long gone on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One row of the table: what it is called, its arguments, and the function that does it, which gets what they mean.
+
+    What it does in a few words stands in `chat/sentences.py`, as `command/NAME`.
+    """
+
+    name: str
+    arguments: tuple[Argument, ...]
+    run: Callable[..., Awaitable[Answered]]
+
+    @property
+    def summary(self) -> Notice:
+        """What it does, in a few words."""
+        return notice("command", name=Choice(self.name))
+
+    @property
+    def usage(self) -> str:
+        """As it is typed after the prefix."""
+        return " ".join([self.name, *(argument.usage for argument in self.arguments)])
+
+    @property
+    def full_usage(self) -> str:
+        """As it is typed."""
+        return f"{PREFIXES[0]} {self.usage}"
+
+    @property
+    def example(self) -> str:
+        """It with all that it needs, typed out."""
+        needed = [argument.example for argument in self.arguments if not argument.optional]
+        return " ".join([PREFIXES[0], self.name, *needed])
+
+
+async def help_(_call: Call, about: str | None) -> Notice:
+    """All commands, or one."""
+    if about is None:
+        rows = [
+            notice("help.row", usage=Code(command.full_usage), summary=command.summary) for command in COMMANDS.values()
+        ]
+        return below(notice("help.begin"), *rows, notice("help.end"))
+    name, command, _ = find_command(about.removeprefix(PREFIXES[0]).strip())
+    if command is None:
+        return unknown_command(name)
+    called, usage, example = Code(f"{PREFIXES[0]} {name}"), Code(command.full_usage), Code(command.example)
+    return notice("help.one", command=called, summary=command.summary, usage=usage, example=example)
+
+
+def _usage(command: Command, complaint: Notice) -> Notice:
+    """How a command is written, for who wrote it wrongly."""
+    return notice("usage", complaint=complaint, usage=Code(command.full_usage), example=Code(command.example))
+
+
+COMMANDS: dict[str, Command] = {
+    row.name: row
+    for row in (
+        Command("help", (COMMAND,), help_),
+        Command("protect", (NEW_ROOM,), orders.protect),
+        Command("unprotect", (ROOM_TO_UNPROTECT,), orders.unprotect),
+        Command("rooms", (), looks.list_rooms),
+        Command("check", (ROOM,), looks.check),
+        Command("list", (SOME_ROOM,), looks.list_pending),
+        Command("show", (REQUESTS,), looks.show),
+        Command("accept", (REQUESTS, MESSAGE), orders.answer(Verdict.ACCEPT)),
+        Command("reject", (REQUESTS, REASON), orders.answer(Verdict.REJECT)),
+        Command("ban", (REQUESTS, REASON), orders.answer(Verdict.BAN)),
+        Command("invite", (ROOM, ADDRESS), orders.invite),
+        Command("invites", (ROOM,), looks.list_invites),
+        Command("revoke", (INVITES, REASON), orders.revoke),
+        Command("policy show", (ROOM, optional(REVISION)), looks.policy_show),
+        Command("policy set", (ROOM, POLICY), orders.policy_set),
+        Command("policy revert", (ROOM, REVISION), orders.policy_revert),
+        Command("policy log", (ROOM,), looks.policy_log),
+        Command("test", (ROOM, USER, REASON), looks.test),
+        Command("log", (REQUEST_OR_USER,), looks.log),
+        Command("queue", (), looks.queue),
+    )
+}
+
+SYNONYMS: dict[str, str] = {"approve": "accept", "deny": "reject"}
+"""Other words for commands."""
+
+
+async def hear(context: Context, message: Message) -> Handled:
+    """A message in a room that is no protected one: run it if it is a command, and reply once."""
+    spoken = addressed(message, context.bot, context.settings.appservice.bot_displayname)
+    if message.sender == context.bot:
+        return None
+    if spoken is None or message.edits is not None:
+        return await _overhear(context, message, edited=spoken is not None)
+    answer = await _not_heard(context, message) or await _obey(context, message, spoken)
+
+    async def write(turn: Turn) -> None:
+        tx = turn.tx
+        await bot_memberships.use(tx, message.room_id, context.now())
+        reply = answer if isinstance(answer, Notice) else await answer(turn)
+        if reply is TICK:
+            await turn.plan(plan.tick(message.room_id, message.event_id))
+        elif isinstance(reply, Notice):
+            await _reply(context, turn, message, reply)
+
+    return write
+
+
+async def _reply(context: Context, turn: Turn, message: Message, reply: Notice) -> None:
+    occasion = f"reply:{message.event_id}"
+    await saying.say(
+        context,
+        turn,
+        Audience(message.room_id),
+        occasion,
+        reply,
+        reply_to=message.event_id,
+        marks=Marks(thread=message.thread),
+    )
+
+
+async def _overhear(context: Context, message: Message, *, edited: bool) -> Handled:
+    """A message that is no command: a reply to a card may be a click or nearly an answer; an edit never commands."""
+    said = without_variation_selector(without_fallback(message.body).strip())
+    if message.edits is None and message.in_reply_to is not None and said in plan.REACTIONS:
+        return await _click(context, message, message.in_reply_to, said)
+
+    async def write(turn: Turn) -> None:
+        if message.edits is not None and edited:
+            where = {"room_id": message.room_id, "to": message.sender, "reply_to": message.edits}
+            await hints.give(context, turn, hints.Hint.EDITS, notice("edit.not_run"), **where)
+        elif message.edits is None and message.in_reply_to is not None and hints.is_almost_an_answer(said):
+            await answering.hint(context, turn, message.room_id, message.in_reply_to, message.sender)
+
+    return write
+
+
+async def _click(context: Context, message: Message, target: str, emoji: str) -> Handled:
+    """A reply of nothing but an emoji is the click of it; where it could be one, it counts as a command does."""
+    async with context.db.tx() as tx:
+        on_card = await cards.pointed_at(tx, message.room_id, target) is not None
+    refusal = await _not_heard(context, message) if on_card else None
+    if refusal is None:
+        click = Reaction(message.room_id, message.event_id, message.sender, message.sent_at, target, emoji)
+        return await successors.reacted(context, click)
+    why = refusal
+
+    async def write(turn: Turn) -> None:
+        await _reply(context, turn, message, why)
+
+    return write
+
+
+async def _not_heard(context: Context, message: Message) -> Notice | None:
+    """Why a message does not count, whatever it says; `None` where it does."""
+    if await _is_doubtful(context, message):
+        return notice("device.not_verified")
+    return notice("late") if context.now() - message.sent_at > LATE else None
+
+
+async def _is_doubtful(context: Context, message: Message) -> bool:
+    """Whether a command does not count because of the device it is from: in a room that is or was encrypted."""
+    if context.settings.encryption.trust is Trust.ALL or message.verified:
+        return False
+    return message.verified is False or await sealed.is_encrypted(context, message.room_id)
+
+
+async def _obey(context: Context, message: Message, spoken: str) -> Answered:
+    first, _, below = spoken.partition("\n")
+    name, command, rest = find_command(first)
+    if command is None:
+        return unknown_command(name)
+    call = Call(context, message, rest, below)
+    try:
+        values = await read_arguments(call, command.arguments)
+        return await command.run(call, *values)
+    except Misuse as misuse:
+        return _usage(command, misuse.said)
+    except NotMeant as unknown:
+        return unknown.said
+    except Busy as busy:
+        return notice("not_now", why=busy.why, time=Duration(max(1, round(busy.retry_after or 0)) * 1000))
+    except (Never, TooMany) as refusal:
+        return _refused(refusal, context.now())
+
+
+def _refused(refusal: Never | TooMany, now: int) -> Notice:
+    if isinstance(refusal, TooMany):
+        wait = Duration(-(-max(1, refusal.at - now) // 1000) * 1000)
+        return notice("meant.too_many_questions", count=Number(A_MINUTE), time=wait)
+    return refusals.failed(refusal.why)
+
+
+def find_command(line: str) -> tuple[str, Command | None, str]:
+    """The command a line begins with, of one word or two, and the rest of the line. Nothing at all is `help`."""
+    parts = line.split(maxsplit=2)
+    for length in (2, 1):
+        name = " ".join(parts[:length]).lower()
+        name = SYNONYMS.get(name, name)
+        if len(parts) >= length and name in COMMANDS:
+            return name, COMMANDS[name], line.split(maxsplit=length)[length].strip() if len(parts) > length else ""
+    return (parts[0], None, "") if parts else ("help", COMMANDS["help"], "")
+
+
+def unknown_command(word: str) -> Notice:
+    """A word that is no command, or only the first of two."""
+    near = nearest(word)
+    commands = listed(Code(f"{PREFIXES[0]} {name}") for name in near)
+    if near and all(name.startswith(f"{word} ") for name in near):
+        return notice("meant.half_a_command", word=Code(f"{PREFIXES[0]} {word}"), commands=commands)
+    typed, help_command = Letters(word, NAME_LIMIT), Code(f"{PREFIXES[0]} help")
+    if near:
+        return notice("meant.nearly_a_command", word=typed, commands=commands, help=help_command)
+    return notice("meant.no_command", word=typed, help=help_command)
+
+
+def nearest(name: str) -> list[str]:
+    """The commands somebody may have meant: all that begin with the nearest word."""
+    known = {command.partition(" ")[0] for command in COMMANDS} | SYNONYMS.keys()
+    found = [SYNONYMS.get(word, word) for word in difflib.get_close_matches(name.lower(), known, n=1)]
+    return [command for command in COMMANDS if command.partition(" ")[0] in found]

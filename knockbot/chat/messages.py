@@ -1,0 +1,140 @@
+"""Messages as Matrix wants them: words, mentions, the machine block, and the effect's key in every one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from knockbot.chat.catalogue import render
+from knockbot.chat.markup import left_to_right
+from knockbot.documents.text import OURS, spelled_out
+from knockbot.domain.card import NOTHING_ELSE, Around, card, machine_block, shared_card
+from knockbot.domain.languages import Language
+from knockbot.domain.model import Request, Verdict
+from knockbot.domain.notices import Notice, Number, notice
+from knockbot.flow.ports import EFFECT_KEY
+
+REQUEST_KEY = "org.knockbot.request"
+REQUESTS_KEY = "org.knockbot.requests"
+"""On a card that several requests share: all of them, beside the newest one under `REQUEST_KEY`."""
+
+
+def message(
+    said: Notice,
+    key: str,
+    *,
+    language: Language = Language.EN,
+    aloud: bool = False,
+    calls: Sequence[str] = (),
+    reply_to: str | None = None,
+    thread: str | None = None,
+    blocks: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """A message of the bot, in words: `m.text` if it is to be heard, else `m.notice`, which no homeserver pushes.
+
+    It mentions exactly `calls`, whatever its text holds (client-server API, "User and room mentions"). In a `thread` it
+    stands there, and what it replies to is for clients that know no threads. A text that is too long is cut.
+    """
+    around: dict[str, Any] = {
+        "msgtype": "m.text" if aloud else "m.notice",
+        "m.mentions": {"user_ids": list(calls)} if calls else {},
+        EFFECT_KEY: key,
+        **(blocks or {}),
+    }
+    if reply_to is not None:
+        in_thread = {"rel_type": "m.thread", "event_id": thread, "is_falling_back": True} if thread else {}
+        around["m.relates_to"] = {**in_thread, "m.in_reply_to": {"event_id": reply_to}}
+    text = left_to_right(render(said, language))
+    for body in _bodies(spelled_out(text.plain, OURS), spelled_out(text.html, OURS), language):
+        content = around | body
+        if len(json.dumps(content)) <= LARGEST:
+            break
+    return content
+
+
+LARGEST = 56_000
+"""Bytes of content: an event has 65,536, and what stands around it takes its part."""
+
+FEWEST = 5
+"""Lines: before fewer are left, the markup goes."""
+
+SHORTEST = 2_000
+"""Characters of plain text that are never cut."""
+
+
+def _bodies(plain: str, html: str, language: Language) -> Iterator[dict[str, str]]:
+    """The forms a text may be sent in, the best first: whole, its first lines, without markup, its beginning."""
+    yield _body(plain, html)
+    said, marked = plain.split("\n"), html.split("<br>")
+    most = len(said) if len(said) == len(marked) else 0  # a document in it has line breaks of its own
+    while (most := most // 2) >= FEWEST:
+        more = render(notice("message.more_lines", count=Number(len(said) - most)), language).plain
+        yield _body("\n".join([*said[:most], more]), "<br>".join([*marked[:most], more]))
+    yield {"body": plain}
+    length = len(plain)
+    while length > SHORTEST:
+        length //= 2
+        more = render(notice("message.more_characters", count=Number(len(plain) - length)), language).plain
+        yield {"body": f"{plain[:length]}\n{more}"}
+
+
+def _body(plain: str, html: str) -> dict[str, str]:
+    return {"body": plain, "format": "org.matrix.custom.html", "formatted_body": html}
+
+
+def edit(new: Mapping[str, Any], of: str, key: str) -> dict[str, Any]:
+    """An edit of an earlier message; its outer mentions are empty, so that it calls nobody again."""
+    inner = {name: value for name, value in new.items() if name != EFFECT_KEY}
+    return {
+        **new,
+        **{name: f"* {new[name]}" for name in ("body", "formatted_body") if name in new},
+        "m.mentions": {},
+        "m.new_content": inner | {EFFECT_KEY: key},
+        "m.relates_to": {"rel_type": "m.replace", "event_id": of},
+        EFFECT_KEY: key,
+    }
+
+
+def card_message(
+    requests: Sequence[Request],
+    label: str,
+    offers: Sequence[Verdict],
+    calls: Sequence[str],
+    key: str,
+    *,
+    around: Around = NOTHING_ELSE,
+    language: Language = Language.EN,
+) -> dict[str, Any]:
+    """A card: of one request, or of the several that share it."""
+    newest = requests[-1]
+    blocks: dict[str, Any] = {REQUEST_KEY: machine_block(newest)}
+    if len(requests) == 1:
+        said = card(newest, label, offers, around)
+        return message(said, key, language=language, aloud=True, calls=calls, blocks=blocks)
+    for most in ROWS:
+        blocks[REQUESTS_KEY] = [machine_block(request) for request in requests[-most:]]
+        said = shared_card(requests, label, most, offers, around)
+        content = message(said, key, language=language, aloud=True, calls=calls, blocks=blocks)
+        if len(json.dumps(content)) <= ROOM:
+            break
+    return content
+
+
+ROWS = (20, 10, 5, 2, 1)
+"""How many requests a shared card shows in full: as many as fit."""
+
+ROOM = 28_000
+"""Bytes that a card may take: an event has 65,536, and an edit holds everything twice."""
+
+
+def digest(content: Mapping[str, Any]) -> str:
+    """The same for cards that show the same, whomever they call."""
+    shown = {name: value for name, value in content.items() if name not in (EFFECT_KEY, "m.mentions")}
+    return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def transaction_id(key: str) -> str:
+    """The same for the same effect, so that the homeserver drops a repeat as long as it remembers."""
+    return hashlib.sha256(key.encode()).hexdigest()[:32]

@@ -1,0 +1,159 @@
+"""Commands that change something: each checks who may before it does, and does it in the command's own transaction."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from knockbot.chat.calls import AWAITED, TICK, Answered, Call, Meant, Reply, no_such_revision
+from knockbot.documents.text import NAME_LIMIT as SHOWN
+from knockbot.documents.text import storable
+from knockbot.domain.card import hit_by_answer
+from knockbot.domain.ids import RoomReference
+from knockbot.domain.invites import Address
+from knockbot.domain.model import Request, Verdict, Wish
+from knockbot.domain.notices import Code, Foreign, Notice, Numbered, Room, Stranger, below, notice
+from knockbot.engine.turn import Turn, Write
+from knockbot.errors import Fault
+from knockbot.features.thirdparty import invites, issuing
+from knockbot.flow import answering, journal, protecting, rulebook
+from knockbot.store import pins, policies
+from knockbot.store.rooms import ProtectedRoom
+
+REASON_LIMIT = 1000
+"""Characters of a message for an applicant."""
+
+NAME_LIMIT = 100
+"""Characters of a name that goes with an address."""
+
+
+async def protect(call: Call, reference: RoomReference) -> Answered:
+    """Have a room protected."""
+    grant = await protecting.protect(call.context, protecting.Ask(call.actor, call.room, reference, call.cause))
+
+    async def write(turn: Turn) -> Reply:
+        return await grant.write(call.context, turn)
+
+    return write
+
+
+async def unprotect(call: Call, room: ProtectedRoom) -> Answered:
+    """Have a room protected no longer."""
+    may_not = protecting.may_unprotect(call.context, room, call.actor)
+    refusal = await journal.refusing(may_not, call.actor, "unprotect", room.room_id)
+    if refusal is not None:
+        return refusal
+
+    async def let_go(turn: Turn) -> Reply:
+        await protecting.unprotect(call.context, turn, room, call.actor)
+        return notice("protect.ended", room=Room(room.room_id, room.label))
+
+    return let_go
+
+
+def answer(verdict: Verdict) -> Callable[[Call, Meant, str], Awaitable[Answered]]:
+    """The command that gives this answer to one or several requests."""
+
+    async def run(call: Call, meant: Meant, words: str) -> Write[Reply]:
+        return await _said_of_each(call, meant, verdict, words, partial(answering.take, call.context))
+
+    return run
+
+
+async def revoke(call: Call, meant: Meant, reason: str) -> Answered:
+    """Take third-party invites back."""
+    wrong = [one.number for one in meant.found if isinstance(one, Request) and (one.invite is None or one.redeemed)]
+    if wrong:
+        return below(*(notice("meant.not_revocable", request=Numbered(number)) for number in wrong))
+    return await _said_of_each(call, meant, Verdict.REJECT, reason, invites.revoke, called="revoke")
+
+
+Take = Callable[[Turn, Wish, int], Awaitable[Notice | None]]
+"""Carries a moderator's wish on one request out, or says why not."""
+
+
+async def _said_of_each(
+    call: Call, meant: Meant, verdict: Verdict, reason: str, take: Take, *, called: str = ""
+) -> Write[Reply]:
+    """One answer to several requests: given to each that nothing stands in the way of, and said why not of the others.
+
+    Whom it hit is named where there were several, or where they went by a name.
+    """
+    wish = Wish(call.actor, verdict, call.cause, reason[:REASON_LIMIT])
+    refused: dict[int, Notice | None] = {}
+    for place, one in enumerate(meant.found):
+        refused[place] = one if isinstance(one, Notice) else await answering.objection(call.context, wish, one)
+
+    async def take_each(turn: Turn) -> Reply:
+        hit = []
+        for place, request in enumerate(meant.found):
+            if isinstance(request, Request) and refused[place] is None:
+                refused[place] = await take(turn, wish, request.id)
+                hit += [request] if refused[place] is None else []
+        unread = _numbers_unread(reason) if hit and _NUMBERS.fullmatch(reason) else None
+        named = hit_by_answer(hit, called or verdict.value) if hit and (meant.told or unread) else None
+        kept = [one for one in (named, unread, *dict.fromkeys(refused.values())) if one is not None]
+        return below(*kept) if kept else TICK
+
+    return take_each
+
+
+def _numbers_unread(reason: str) -> Notice:
+    """Words that look like numbers went along with the answer."""
+    return notice("meant.numbers_unread", text=Stranger(reason, SHOWN), example=Code("5, 6"))
+
+
+_NUMBERS = re.compile(r"#?[0-9]{1,9}([\s,\u2013#-]+[0-9]{1,9})*")
+"""Words that are numbers and nothing else: perhaps a list was meant."""
+
+
+async def invite(call: Call, room: ProtectedRoom, to: tuple[Address, str]) -> Answered:
+    """Invite somebody by an address outside Matrix."""
+    address, name = to
+    order = issuing.Order(room, call.actor, address, storable(name)[:NAME_LIMIT], call.cause)
+    refusal = await issuing.objection(call.context, room, call.actor)
+    if refusal is not None:
+        return refusal
+
+    async def take(turn: Turn) -> Reply:
+        refusal = await issuing.take(call.context, turn, order)
+        return AWAITED if refusal is None else refusal
+
+    return take
+
+
+async def policy_set(call: Call, room: ProtectedRoom, text: str) -> Answered:
+    """Put another policy in force."""
+    return await _put_in_force(call, rulebook.Change(room, call.actor, text, call.cause))
+
+
+async def policy_revert(call: Call, room: ProtectedRoom, number: int) -> Answered:
+    """Put an old policy in force again, as a new revision: whoever does that must have the power for it now."""
+    async with call.context.db.tx() as tx:
+        old = await policies.revision(tx, room.room_id, number)
+        named = await pins.at(tx, pins.of_revision(room.room_id, number))
+    if old is None:
+        return no_such_revision(room, number)
+    meant = {name: pin.room_id for name, pin in named.items()}  # as it was: its aliases may lead elsewhere by now
+    return await _put_in_force(call, rulebook.Change(room, call.actor, old.text, call.cause, meant, reverts=number))
+
+
+async def _put_in_force(call: Call, change: rulebook.Change) -> Answered:
+    try:
+        sound = await rulebook.examined(call.context, change)
+    except Fault as fault:
+        return _refused(fault)
+    if isinstance(sound, Notice):
+        return sound
+
+    async def put_in_force(turn: Turn) -> Reply:
+        return await rulebook.put_in_force(call.context, turn, sound)
+
+    return put_in_force
+
+
+def _refused(fault: Fault) -> Notice:
+    """A mistake in a policy; the one in force stays. Faults are told in English, as the docs of policies are."""
+    said = str(fault)
+    return notice("policy.refused", fault=Foreign(said if said.endswith(("?", "!", ".")) else f"{said}."))

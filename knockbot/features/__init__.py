@@ -1,0 +1,1 @@
+"""What knockbot does beyond knocks, each in a folder of its own."""

@@ -1,0 +1,1 @@
+"""Applicants of other servers, whom nobody tells of a rejection."""

@@ -1,0 +1,157 @@
+"""When an inviter falls: what becomes of the third-party invites that they planted, as the policy says.
+
+Step 4 of an invite's journey (ARCHITECTURE.md). Nothing in a room ties an invite to the standing of whoever planted it.
+So whoever is banned, kicked or put below the `invite` level has theirs revoked, and of whoever leaves they are shown to
+the moderators, unless the policy says else. Each fall is dealt with once: what moderators say of an invite afterwards
+holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+
+from knockbot.domain.invites import Fallen, fall, fallen
+from knockbot.domain.model import Answer, Kind, MemberChange, Request, State, Verdict
+from knockbot.domain.notices import Choice, Number, Room, User, because, notice, numbered
+from knockbot.domain.outcomes import InviteEvent, invite_outcome
+from knockbot.domain.policy import Fate
+from knockbot.domain.power import ANYBODY
+from knockbot.domain.records import Recorded
+from knockbot.engine.turn import Turn
+from knockbot.errors import Never
+from knockbot.features.thirdparty import invites
+from knockbot.flow import authority, place, rules, saying, settling
+from knockbot.flow.context import Context
+from knockbot.flow.saying import Audience
+from knockbot.store import cards, requests
+
+
+async def fallen_by(context: Context, change: MemberChange) -> Fallen | None:
+    """Whether somebody left, was kicked or banned, so that what they planted does not simply stand any longer."""
+    how = fall(change)
+    if how is None:
+        return None
+    return await _with_power(context, Fallen(change.room_id, change.user_id, how, change.event_id))
+
+
+async def moved(context: Context, turn: Turn, fell: Fallen | None) -> None:
+    """Deal with the fall of an inviter, if it is one."""
+    if fell is not None:
+        await _deal_with(context, turn, fell)
+
+
+async def _with_power(context: Context, fell: Fallen) -> Fallen:
+    """The fall, with why the author of the room's policy may take no invites back there, if so."""
+    async with context.db.tx() as tx:
+        author = (await rules.in_force(context, tx, fell.room_id)).author
+        found = await requests.not_yet_fallen(tx, fell.room_id, fell.inviter, fell.cause) if author is not None else []
+    if author is None or not found:
+        return fell
+    try:
+        why = await authority.lacking(
+            context, author, Verdict.REJECT, room_id=fell.room_id, subject=ANYBODY, kind=Kind.THIRD_PARTY_INVITE
+        )
+    except Never:
+        why = None  # where the bot cannot look it cannot act either, and looks when it is back
+    return replace(fell, author=author, powerless=why)
+
+
+async def insist(context: Context, request: Request) -> None:
+    """Look, before an invite is put into the room, whether it would be taken back there at once. Raises `Never`."""
+    member = await context.outside.member(request.room_id, request.sponsor)
+    how = fallen(member, await context.outside.powers(request.room_id), request.sponsor)
+    async with context.db.tx() as tx:
+        policy = (await rules.in_force(context, tx, request.room_id)).policy
+    if how is not None and policy.fate(how) is Fate.REVOKE:
+        why = because("authority.may_not_invite", user=User(request.sponsor), fell=Choice(how))
+        raise Never(why, code=authority.NO_AUTHORITY)
+
+
+async def fell(context: Context, loss: Fallen) -> None:
+    """A look has found that an inviter may not invite any more; where nobody told, this does."""
+    loss = await _with_power(context, loss)
+    async with context.turn() as turn:
+        await _deal_with(context, turn, loss)
+
+
+async def rose(context: Context, room_id: str, inviter: str) -> None:
+    """A look has found that an inviter may invite."""
+    async with context.turn() as turn:
+        await requests.rose(turn.tx, room_id, inviter)
+
+
+async def _deal_with(context: Context, turn: Turn, fell: Fallen) -> None:
+    """Revoke, forward or keep what an inviter has standing, and say how many there were."""
+    there = await place.find(context, turn.tx, fell.room_id)
+    found = await requests.not_yet_fallen(turn.tx, fell.room_id, fell.inviter, fell.cause)
+    theirs = [request for request in found if invites.may_be_taken_back(request)]
+    if there is None or not theirs:
+        return
+    fate = there.policy.fate(fell.how)
+    if fate is Fate.REVOKE and fell.powerless is not None:
+        fate = Fate.FORWARD
+    if fate is not Fate.REVOKE:
+        theirs = [request for request in theirs if not request.on_its_way]  # once it stands, there is another look
+    hit = await FATES[fate](context, turn, fell, theirs)
+    for request in theirs:
+        await requests.fell(turn.tx, request.id, fell.cause)
+    if hit:
+        said = notice(
+            "inviter.fell",
+            how=Choice(fell.how),
+            fate=Choice(fate),
+            inviter=User(fell.inviter),
+            room=Room(there.room_id, there.label),
+            count=Number(len(hit)),
+            numbers=numbered([request.number for request in hit]),
+        )
+        occasion = f"fell:{fell.room_id}:{fell.inviter}:{fell.cause}:{hit[-1].id}:{turn.now}"
+        about = hit[0] if len(hit) == 1 else None
+        if fate is Fate.FORWARD:
+            await saying.alarm(context, turn, fell.room_id, occasion, said, about=about)
+        else:
+            await saying.say(
+                context, turn, Audience(there.management_room, about=about, place=fell.room_id), occasion, said
+            )
+
+
+async def _revoke(context: Context, turn: Turn, fell: Fallen, theirs: Sequence[Request]) -> Sequence[Request]:
+    for request in theirs:
+        # Not by the occasion alone: one may fall to the same level twice.
+        cause = f"{fell.how} {request.event_id} {turn.now}"
+        answer = Answer(
+            Verdict.REJECT, context.bot, turn.now, request.event_id, cause=cause, quiet=True, author=fell.author
+        )
+        await invites.take_back(turn, request, answer, fell=fell.how)
+    return theirs
+
+
+async def _forward(context: Context, turn: Turn, fell: Fallen, theirs: Sequence[Request]) -> Sequence[Request]:
+    """Those that may stand are open again; those that wait do so anyway."""
+    standing = [request for request in theirs if invite_outcome(request.state, InviteEvent.FORWARDED) is State.PENDING]
+    shared = None
+    if sum(request.card_id is None for request in standing) > settling.CROWDED:
+        shared = (await cards.new(turn.tx, standing[0].management_room, fell.room_id, turn.now)).id
+    for request in standing:
+        await settling.take_back_answer(turn, request, because("overtaken.inviter_gone"))
+        await requests.reopened(turn.tx, request.id, turn.now)
+        await settling.record(turn, request, context.bot, Recorded.REOPENED, fell=fell.how)
+        if fell.powerless is not None:
+            await requests.in_trouble(turn.tx, request.id, fell.powerless)
+        await settling.show(context, turn, request.id, card_id=shared)
+    if shared is not None:
+        await settling.post_missing(turn, fell.room_id)
+    return standing
+
+
+async def _keep(_: Context, __: Turn, ___: Fallen, theirs: Sequence[Request]) -> Sequence[Request]:
+    return [request for request in theirs if request.state is State.STANDING]
+
+
+FATES: Mapping[Fate, Callable[[Context, Turn, Fallen, Sequence[Request]], Awaitable[Sequence[Request]]]] = {
+    Fate.REVOKE: _revoke,
+    Fate.FORWARD: _forward,
+    Fate.KEEP: _keep,
+}
+"""What is done with the invites of an inviter who fell; each returns those that it concerned."""

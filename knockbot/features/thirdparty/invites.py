@@ -1,0 +1,367 @@
+"""Third-party invites: watched, judged when they are planted, let stand or taken back.
+
+Steps 2 and 3 of an invite's journey (ARCHITECTURE.md). An invite to an e-mail address or phone number outlives the
+power, the membership and the ban of whoever planted it, and whoever holds one of its keys comes in by it. So each is a
+request, and stands only as long as the policy lets it. Who comes in by one is judged in `redeeming.py`; what a fall of
+its inviter means for it is in `inviters.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from typing import Final, Unpack
+
+from knockbot.domain import plan
+from knockbot.domain.card import already_answered
+from knockbot.domain.invites import MOST_KEYS, is_awaited, is_on_record
+from knockbot.domain.model import (
+    Answer,
+    Decision,
+    Fact,
+    InviteFacts,
+    Kind,
+    Known,
+    Redaction,
+    Request,
+    State,
+    ThirdPartyChange,
+    ThirdPartyInvite,
+    Truth,
+    Verdict,
+    Wish,
+)
+from knockbot.domain.notices import Notice, Number, Numbered, User, because, notice
+from knockbot.domain.outcomes import INVITE_OUTCOMES, InviteEvent, invite_outcome
+from knockbot.domain.policy import Policy
+from knockbot.domain.records import Detail, Recorded
+from knockbot.engine.turn import WAITS, Handled, Turn, Write
+from knockbot.errors import Never
+from knockbot.flow import rules, saying, settling
+from knockbot.flow.context import Context
+from knockbot.flow.elsewhere import ASKED_ABOUT
+from knockbot.flow.judging import judge
+from knockbot.flow.rooms import is_member
+from knockbot.flow.saying import Audience
+from knockbot.store import inbox, requests, rooms
+from knockbot.store.db import Unusable
+from knockbot.times import MINUTE
+
+# --- what happens to them -------------------------------------------------------------------------------------
+
+
+async def invite_changed(context: Context, change: ThirdPartyChange) -> Handled:
+    """The state under a token changed. What stands there now is read first: a transaction is a hint."""
+    async with context.db.tx() as tx:
+        kept = await rooms.find(tx, change.room_id) is not None
+        known = await requests.by_token(tx, change.room_id, change.token) if kept else None
+    if change.invite is not None and is_awaited(known, change.invite):
+        return _arriving(context, change)
+    stands = None
+    if kept and (change.invite is None or not is_on_record(known, change.invite)):
+        stands = await _standing(context, change.room_id, change.token)
+    if stands is None:
+        return None
+    if stands.invite is None:
+        return _emptied(context, stands)
+    decision = await judged(context, stands.invite, change.event_id)
+    return plant(context, stands.invite, decision) if decision is not None else WAITS
+
+
+async def redacted(context: Context, redaction: Redaction) -> Write[None]:
+    """An event lost its content: where it was a third-party invite, nothing else tells that it is void."""
+    async with context.db.tx() as tx:
+        kept = await rooms.find(tx, redaction.room_id) is not None
+        standing = await requests.invites_of(tx, redaction.room_id) if kept else []
+    hit = next((request for request in standing if request.event_id == redaction.redacts), None)
+    stands = None
+    if hit is not None and hit.invite is not None:
+        stands = await _standing(context, hit.room_id, hit.invite.token)
+
+    async def write(turn: Turn) -> None:
+        if hit is not None and stands is not None and stands.invite is None:
+            await _void(context, turn, await requests.get(turn.tx, hit.id), redaction.sender)
+
+    return write
+
+
+async def _standing(context: Context, room_id: str, token: str) -> ThirdPartyChange | None:
+    """What stands under a token now; none where the bot may not look, and then it looks when it is back."""
+    try:
+        return await context.outside.third_party(room_id, token)
+    except Never:
+        return None
+
+
+def _arriving(context: Context, change: ThirdPartyChange) -> Write[None]:
+    async def write(turn: Turn) -> None:
+        known = await requests.by_token(turn.tx, change.room_id, change.token)
+        await arrived(context, turn, known, change.event_id)
+
+    return write
+
+
+async def arrived(context: Context, turn: Turn, request: Request | None, event_id: str) -> None:
+    """The room holds an invite that the bot sent; the moderator's word lets it stand, and no policy is asked."""
+    if request is None or not request.on_its_way:
+        return
+    await requests.planted(turn.tx, request, event_id)
+    if request.answer is not None and request.answer.verdict is Verdict.ACCEPT:
+        await settling.settle(context, turn, await requests.get(turn.tx, request.id), State.STANDING, request.answer.by)
+
+
+def _emptied(context: Context, change: ThirdPartyChange) -> Write[None]:
+    """No invite stands under a token any more."""
+
+    async def write(turn: Turn) -> None:
+        request = await requests.by_token(turn.tx, change.room_id, change.token)
+        if request is not None:
+            await _void(context, turn, request, change.sender)
+
+    return write
+
+
+async def _void(context: Context, turn: Turn, request: Request, sender: str) -> None:
+    state = None if request.redeemed else invite_outcome(request.state, InviteEvent.EMPTIED)
+    if state is not None:
+        by = request.answer.by if sender == context.bot and request.answer is not None else sender
+        await settling.settle(context, turn, request, state, by)
+
+
+# --- judged ---------------------------------------------------------------------------------------------------
+
+
+async def judged(context: Context, invite: ThirdPartyInvite, event_id: str | None = None) -> Decision | None:
+    """What the policy in force says of a third-party invite; none as long as the identity servers are asked about it.
+
+    Whether its keys hold is asked only where it would be accepted: a flood of invites is none of identity servers. It
+    is asked in no turn, where knocks would wait for it. With the answer the event that is handled, `event_id`, is due
+    again; without an event, the room is looked at again.
+    """
+    in_force = (await rules.look_up(context, invite.room_id)).only(Kind.THIRD_PARTY_INVITE)
+    facts = await facts_of(context, invite, in_force.policy)
+    decision = await _judge(context, in_force, invite, facts, Known(Truth.TRUE))
+    if decision.verdict is not Verdict.ACCEPT:
+        return decision
+    valid = await _vouched_for(context, invite, event_id)
+    return await _judge(context, in_force, invite, facts, valid) if valid is not None else None
+
+
+async def _judge(
+    context: Context, in_force: rules.InForce, invite: ThirdPartyInvite, facts: InviteFacts, valid: Known
+) -> Decision:
+    return await judge(context, in_force, invite.as_knock(), Kind.THIRD_PARTY_INVITE, replace(facts, valid=valid))
+
+
+ANSWERED: Final = MINUTE
+"""Milliseconds after which an event is looked at again whose question to the identity servers died with its process."""
+
+
+async def _vouched_for(context: Context, invite: ThirdPartyInvite, handled: str | None) -> Known | None:
+    if len(invite.keys) > MOST_KEYS:
+        return Known(Truth.FALSE, because("keys.many", most=Number(MOST_KEYS)))
+    elsewhere, event_id = context.elsewhere, invite.event_id
+    if elsewhere.vouched(event_id) is None and not elsewhere.is_asked_about(event_id):
+        if not elsewhere.may_ask_about(invite.inviter):
+            return Known(Truth.UNKNOWN, because("keys.asked_too_often", most=Number(ASKED_ABOUT)))
+        elsewhere.ask_about(invite, context.vouch)
+        await asyncio.sleep(0)  # where nobody has to be asked, that is known now
+    if elsewhere.vouched(event_id) is None and handled is not None:
+        async with context.db.tx() as tx:
+            await inbox.let_wait(tx, handled, context.now() + ANSWERED)
+    known = elsewhere.vouched(event_id)  # which may have come meanwhile
+    if known is None:
+        elsewhere.after_that(event_id, partial(_go_on, context, invite.room_id, handled))
+    return known
+
+
+async def _go_on(context: Context, room_id: str, event_id: str | None) -> None:
+    """The identity servers have answered."""
+    waits = False
+    if event_id is not None:
+        with suppress(Unusable):  # then it is due a little later
+            async with context.db.tx() as tx:
+                waits = await inbox.let_wait(tx, event_id, None)
+    if waits:
+        context.wakeups.arrivals.set()
+    else:
+        context.look_at(room_id)
+
+
+async def facts_of(context: Context, invite: ThirdPartyInvite, policy: Policy) -> InviteFacts:
+    """What this policy needs to know of an invite and its inviter; what cannot be found out is unknown."""
+    async with context.db.tx() as tx:
+        known = await requests.by_token(tx, invite.room_id, invite.token, held=False)
+        sponsor = _sponsor(known, invite)
+        made = await requests.invites_made(tx, invite.room_id, sponsor)
+    now = context.now()
+    facts = InviteFacts(
+        inviter=sponsor,
+        keys=invite.keys,
+        earlier=tuple(now - at for request_id, at in made if not (known and known.open and request_id == known.id)),
+    )
+    if Fact.INVITER not in policy.needed:
+        return facts
+    return replace(
+        facts,
+        power=await _power(context, invite.room_id, sponsor),
+        member=await is_member(context, invite.room_id, sponsor),
+    )
+
+
+def _sponsor(known: Request | None, invite: ThirdPartyInvite) -> str:
+    """Who answers for an invite: one that the bot sent is of whoever had it do so."""
+    ours = known is not None and known.invite is not None and known.invite.inviter == invite.inviter
+    return known.sponsor if known is not None and ours else invite.inviter
+
+
+async def _power(context: Context, room_id: str, user_id: str) -> float | None:
+    try:
+        return (await context.outside.powers(room_id)).level(user_id)
+    except Never:
+        return None
+
+
+# --- planted --------------------------------------------------------------------------------------------------
+
+
+def plant(
+    context: Context,
+    invite: ThirdPartyInvite,
+    decision: Decision,
+    *,
+    card_id: int | None = None,
+    stands: bool = False,
+) -> Write[None]:
+    """Open the request for a judged invite, or go on with the one whose place it takes under its token.
+
+    `stands` says that the invite was seen to stand in the room, although it may be on record as revoked.
+    """
+
+    async def write(turn: Turn) -> None:
+        room = await rooms.find(turn.tx, invite.room_id)
+        request = await requests.by_token(turn.tx, invite.room_id, invite.token)
+        if is_awaited(request, invite):
+            await arrived(context, turn, request, invite.event_id)
+            return
+        came_back = stands and request is not None and request.state is State.REVOKED
+        if room is None or (is_on_record(request, invite) and not came_back):
+            return
+        if request is None or request.redeemed or request.state not in (State.PENDING, State.STANDING):
+            request = await requests.open_invite(turn.tx, room.management_room, invite, turn.now)
+        else:
+            request = await _replaced(context, turn, request, invite)
+            if request.answer is not None:
+                return
+        await carry_out(context, turn, request, decision, card_id=card_id)
+
+    return write
+
+
+async def _replaced(context: Context, turn: Turn, request: Request, invite: ThirdPartyInvite) -> Request:
+    """Another invite stands under the token. An accept was for the one before; a reject or ban still holds for
+    whatever the same inviter puts there."""
+    answer, before = request.answer, request.invite
+    await requests.invite_replaced(turn.tx, request.id, invite, turn.now)
+    await settling.take_back_answer(turn, request, because("overtaken.another_invite"))
+    if invite_outcome(request.state, InviteEvent.REPLACED) is not None:
+        await requests.reopened(turn.tx, request.id, turn.now)
+    await settling.record(turn, request, invite.inviter, Recorded.REPLACED)
+    replaced = await requests.get(turn.tx, request.id)
+    if answer and answer.verdict is not Verdict.ACCEPT and before and before.inviter == invite.inviter:
+        again = replace(answer, event_id=invite.event_id, cause=None)
+        await requests.answered(turn.tx, request.id, again)
+        await turn.plan(*plan.plan(replaced, again, context.home))
+    if request.card_id is not None:
+        await settling.refresh(turn, request.card_id)
+    return await requests.get(turn.tx, request.id)
+
+
+async def carry_out(
+    context: Context, turn: Turn, request: Request, decision: Decision, *, card_id: int | None = None
+) -> None:
+    """Write a decision down with all it leads to, as for a knock."""
+    await settling.carry_out(context, turn, request, decision, card_id=card_id)
+    await follow(context, turn, request.id)
+
+
+async def follow(context: Context, turn: Turn, request_id: int) -> None:
+    """What a word on an invite means beside its acts: accepted, it stands at once, or whoever came in by it is in for
+    good; and of an inviter who is banned, no invite stands."""
+    request = await requests.get(turn.tx, request_id)
+    answer = request.answer
+    if not request.open or answer is None:
+        return
+    if answer.verdict is Verdict.ACCEPT:
+        state = INVITE_OUTCOMES[request.state, InviteEvent.REDEEMED if request.redeemed else InviteEvent.ACCEPTED]
+        await settling.settle(context, turn, request, state, answer.by)
+    elif answer.verdict is Verdict.BAN and not request.redeemed:
+        await _take_back_the_others(context, turn, request, answer)
+
+
+# --- taken back -----------------------------------------------------------------------------------------------
+
+
+async def revoke(turn: Turn, wish: Wish, request_id: int) -> Notice | None:
+    """A moderator takes an invite back; the words say why that is no use any more."""
+    request = await requests.get(turn.tx, request_id)
+    if request.answer is not None and request.answer.cause == wish.cause:
+        return None
+    if not may_be_taken_back(request):
+        return already_answered(request, turn.now)
+    answer = Answer(
+        Verdict.REJECT, wish.actor, turn.now, request.event_id, reason=wish.reason or None, cause=wish.cause
+    )
+    await take_back(turn, request, answer)
+    return None
+
+
+def may_be_taken_back(request: Request) -> bool:
+    """Whether this is an invite that nobody redeemed, that may stand, waits for a word, or is on its way."""
+    if request.redeemed:
+        return False
+    on_its_way = request.on_its_way and request.answer is not None and request.answer.verdict is Verdict.ACCEPT
+    return request.state is State.STANDING or request.awaits_moderators or on_its_way
+
+
+async def take_back(
+    turn: Turn,
+    request: Request,
+    answer: Answer,
+    kind: Recorded = Recorded.TAKEN_BACK,
+    **detail: Unpack[Detail],
+) -> None:
+    """Have a pending or standing invite revoked; `answer` says who wants it, and `kind` how that is recorded."""
+    await requests.answered(turn.tx, request.id, answer)
+    await requests.reopened(turn.tx, request.id, turn.now)
+    await turn.plan(plan.revoke(request, answer.cause or answer.event_id, answer.on_behalf_of))
+    await settling.record(turn, request, answer.by, kind, **detail)
+    if request.card_id is not None:
+        await settling.refresh(turn, request.card_id, after=settling.UNDER_WAY)
+
+
+async def _take_back_the_others(context: Context, turn: Turn, request: Request, answer: Answer) -> None:
+    """The inviter is to be banned: whatever else they have standing here is taken back with this one."""
+    inviter, cause = request.subject, answer.cause or answer.event_id
+    others = [
+        other
+        for other in await requests.invites_of(turn.tx, request.room_id)
+        if other.id != request.id and other.subject == inviter and may_be_taken_back(other)
+    ]
+    for other in others:
+        word = Answer(
+            Verdict.REJECT, answer.by, turn.now, other.event_id, cause=cause, quiet=True, author=answer.author
+        )
+        await take_back(turn, other, word, Recorded.TAKEN_BACK_WITH_BAN)
+    if others:
+        said = notice(
+            "invite.revoked_together",
+            request=Numbered(request.number),
+            inviter=User(inviter),
+            room=await settling.called(turn.tx, request.room_id),
+            count=Number(len(others)),
+        )
+        occasion = f"together:{request.id}:{cause}"
+        await saying.say(context, turn, Audience(request.management_room, about=request), occasion, said)

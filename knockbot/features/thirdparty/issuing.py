@@ -1,0 +1,337 @@
+"""Invites to addresses outside Matrix that the bot issues on a moderator's word.
+
+Step 1 of an invite's journey (ARCHITECTURE.md). A message that an identity server has sent cannot be taken back, and
+asking twice sends two. So what is to be sent is written down first, the identity server is asked once, and what it
+answers is written down before the room is changed: wherever knockbot is killed, it knows afterwards what is left to do,
+or says plainly that it does not know.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from knockbot.domain import plan
+from knockbot.domain.invites import IN_VAIN, UNASKED, Address, StoredInvite, masked, possible_again, written
+from knockbot.domain.model import (
+    Answer,
+    Effect,
+    MemberChange,
+    Membership,
+    Request,
+    State,
+    ThirdPartyInvite,
+    Verdict,
+)
+from knockbot.domain.notices import Choice, Code, Moment, Notice, Number, Numbered, Room, User, notice
+from knockbot.domain.records import Recorded
+from knockbot.engine.turn import Turn
+from knockbot.errors import ActionError, Later, Never
+from knockbot.flow import refusals, saying, settling
+from knockbot.flow.context import Context, log
+from knockbot.flow.rooms import is_in, is_joined
+from knockbot.flow.saying import Audience
+from knockbot.store import addressees, jobs, requests, rooms
+from knockbot.store.addressees import Addressee, Asked
+from knockbot.store.db import Tx
+from knockbot.store.rooms import ProtectedRoom
+from knockbot.times import DAY, HOUR, MINUTE
+
+LATE = HOUR
+"""Milliseconds after which an invite that was asked for is not sent any more: whoever asked has long gone on."""
+
+
+class Issuer(Protocol):
+    """The identity servers as the flow sees them. Every call may raise `Later` and `Never`, in words for moderators.
+
+    Where a `Later` has the code `UNASKED`, nothing was done.
+    """
+
+    async def lookup(self, server: str, medium: str, address: str) -> str | None:
+        """The user id that an address belongs to, if any."""
+
+    async def store_invite(
+        self,
+        server: str,
+        medium: str,
+        address: str,
+        room_id: str,
+        sender: str,
+        *,
+        sender_name: str = "",
+        room_name: str = "",
+        join_rule: str = "",
+    ) -> StoredInvite:
+        """Have an address told of an invite; twice is two mails."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An invite that a moderator asks for; `cause` is their command."""
+
+    room: ProtectedRoom
+    actor: str
+    address: Address
+    name: str
+    cause: str
+
+
+# --- asked for ------------------------------------------------------------------------------------------------
+
+
+async def objection(context: Context, room: ProtectedRoom, actor: str) -> Notice | None:
+    """Why this person may not have the bot invite anybody by an address now; `None` if nothing stands in the way."""
+    if not context.settings.identity_servers:
+        return notice("issue.no_identity_server", key=Code("identity_servers"))
+    if 0 in (context.settings.issuing.per_moderator, context.settings.issuing.per_room):
+        return notice("issue.off", key=Code("issuing"))
+    called = Room(room.room_id, room.label)
+    if not await is_in(context, room.room_id):
+        return refusals.cannot_look(called, context.bot)
+    if not await is_joined(context, room.room_id, actor):
+        return refusals.not_a_member(called)
+    powers = await context.outside.powers(room.room_id)
+    theirs = powers.shortfall(actor, Verdict.ACCEPT, "")
+    if theirs is not None:
+        return refusals.lacks_power(actor, theirs, called)
+    mine = powers.shortfall(context.bot, Verdict.ACCEPT, "")
+    return refusals.bot_lacks_power(context.bot, mine, called) if mine is not None else None
+
+
+async def take(context: Context, turn: Turn, order: Order) -> Notice | None:
+    """Write down that an address is to be invited; the words say why not.
+
+    To be called in the transaction that ends the handling of the moderator's command.
+    """
+    await addressees.hold_budgets(turn.tx)
+    refusal = await _in_hand(turn.tx, order) or await _over_budget(context, turn.tx, order)
+    if refusal is not None:
+        return refusal
+    room_id, server = order.room.room_id, next(iter(context.settings.identity_servers))
+    await addressees.ask(turn.tx, Asked(order.cause, room_id, order.actor, turn.now, order.address, order.name))
+    effect = plan.issue(room_id, order.cause, server, order.room.management_room)
+    await turn.plan(effect)
+    log.info("%s has me invite %s to %s", order.actor, masked(str(order.address)), room_id)
+    return None
+
+
+async def _in_hand(tx: Tx, order: Order) -> Notice | None:
+    """An address gets one invite to a room at a time: a second mail would only be another key to the same door."""
+    if await addressees.is_asked_for(tx, order.room.room_id, order.address):
+        return notice("issue.being_invited")
+    number = await addressees.number_of(tx, order.room.room_id, order.address)
+    if number is None:
+        return None
+    return notice("issue.invited_already", request=Numbered(number), command=Code(f"!kb revoke {number}"))
+
+
+async def _over_budget(context: Context, tx: Tx, order: Order) -> Notice | None:
+    now, budgets = context.now(), context.settings.issuing
+    by_them = await addressees.issued_at(tx, now - DAY, moderator=order.actor)
+    at = possible_again(by_them, budgets.per_moderator, now)
+    if at is not None:
+        return notice("issue.you_had_too_many", count=Number(budgets.per_moderator), moment=Moment(_next_minute(at)))
+    for_room = await addressees.issued_at(tx, now - DAY, room_id=order.room.room_id)
+    at = possible_again(for_room, budgets.per_room, now)
+    if at is None:
+        return None
+    room = Room(order.room.room_id, order.room.label)
+    count, moment = Number(budgets.per_room), Moment(_next_minute(at))
+    return notice("issue.room_had_too_many", room=room, count=count, moment=moment)
+
+
+def _next_minute(at: int) -> int:
+    """A moment that is said to the minute, so that it is not before that minute."""
+    return -(-at // MINUTE) * MINUTE
+
+
+# --- sent -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The identity server holds the invite, and has told the address."""
+
+    stored: StoredInvite
+
+
+@dataclass(frozen=True, slots=True)
+class Belongs:
+    """The address is that of a Matrix account, which stands in the room as `stands` says."""
+
+    user_id: str
+    stands: MemberChange | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unsent:
+    """It came to nothing. `counted` says that it counts all the same, as something was sent, or may have been."""
+
+    why: Notice
+    counted: bool = False
+
+
+Came = Sent | Belongs | Unsent
+
+
+def _nothing_sent(why: Notice) -> Notice:
+    return notice("issue.nothing_sent", why=why)
+
+
+def _unclear(why: Notice) -> Notice:
+    return notice("issue.unclear", why=why, command=Code("!kb invites"))
+
+
+async def issue(context: Context, issuer: Issuer, effect: Effect) -> Came | None:
+    """Ask the identity server, once; none where the end is on record. `Later` only before anything was asked."""
+    try:
+        return await _issue(context, issuer, effect)
+    except Never as error:  # the homeserver's
+        return Unsent(_nothing_sent(error.why))
+
+
+async def _issue(context: Context, issuer: Issuer, effect: Effect) -> Came | None:
+    cause = effect.event_id or ""
+    async with context.db.tx() as tx:
+        asked = await addressees.asked_by(tx, cause)
+        room = await rooms.find(tx, effect.room_id)
+    if asked is None:
+        return None
+    if asked.sending:
+        return Unsent(_unclear(notice("issue.interrupted")), counted=True)
+    refusal = await _refusal(context, effect, asked, room)
+    if refusal is not None:
+        return Unsent(refusal)
+    server, medium, address = str(effect.content["server"]), asked.address.medium, asked.address.text
+    try:
+        user_id = await issuer.lookup(server, medium, address)
+    except ActionError as error:
+        return Unsent(_nothing_sent(error.why))
+    if user_id is not None:
+        return Belongs(user_id, await context.outside.member(effect.room_id, user_id))
+    return await _send(context, issuer, server, asked)
+
+
+async def _refusal(context: Context, effect: Effect, asked: Asked, room: ProtectedRoom | None) -> Notice | None:
+    """Why what was asked for is not done any more: some time may have passed, and the room have changed."""
+    if context.now() - asked.at > LATE:
+        return notice("late")
+    if room is None or room.management_room != effect.content["management_room"]:
+        return _nothing_sent(notice("issue.not_managed"))
+    return await objection(context, room, asked.moderator)
+
+
+async def _send(context: Context, issuer: Issuer, server: str, asked: Asked) -> Came | None:
+    view = await context.outside.room(asked.room_id)
+    member = await context.outside.member(asked.room_id, asked.moderator)
+    async with context.db.tx() as tx:
+        if not await addressees.begin_sending(tx, asked.cause):
+            return None
+    try:
+        stored = await issuer.store_invite(
+            server,
+            asked.address.medium,
+            asked.address.text,
+            asked.room_id,
+            context.bot,
+            sender_name=(member.display_name if member is not None else None) or asked.moderator,
+            room_name=view.label,
+            join_rule=view.join_rule,
+        )
+    except ActionError as error:
+        if isinstance(error, Later) and error.code != UNASKED:
+            return Unsent(_unclear(error.why), counted=True)
+        in_vain = error.code == IN_VAIN
+        why = error.why
+        return Unsent(notice("issue.failed", why=why) if in_vain else _nothing_sent(why), counted=in_vain)
+    return Sent(stored)
+
+
+# --- what came of it ------------------------------------------------------------------------------------------
+
+
+async def conclude(context: Context, turn: Turn, effect: Effect, came: Came) -> None:
+    """Write down what came of it, and what is left to do; from now on the command's row holds no address."""
+    asked = await addressees.asked_by(turn.tx, effect.event_id or "")
+    if asked is None:
+        return
+    room = await rooms.find(turn.tx, effect.room_id)
+    if room is None and not isinstance(came, Unsent):
+        sent = isinstance(came, Sent)
+        why = notice("issue.not_managed")
+        came = Unsent(notice("issue.failed", why=why) if sent else _nothing_sent(why), counted=sent)
+    await addressees.end(turn.tx, asked.cause, counted=not isinstance(came, Unsent) or came.counted)
+    if isinstance(came, Unsent):
+        await _reply(context, turn, effect, came.why)
+    elif isinstance(came, Belongs):
+        await _call_in(context, turn, effect, asked, came)
+    elif room is not None:
+        await _open(context, turn, asked, room, came.stored)
+
+
+async def _reply(context: Context, turn: Turn, effect: Effect, said: Notice) -> None:
+    """In reply to the command, where it was given."""
+    cause = effect.event_id or ""
+    to, occasion = str(effect.content["management_room"]), f"issued:{cause}"
+    await saying.say(context, turn, Audience(to, place=effect.room_id), occasion, said, reply_to=cause)
+
+
+async def _open(context: Context, turn: Turn, asked: Asked, room: ProtectedRoom, stored: StoredInvite) -> None:
+    """The request: accepted on the moderator's word, with the room yet to hold what was sent."""
+    invite = ThirdPartyInvite(room.room_id, "", written(stored.token), context.bot, stored.display_name, stored.keys)
+    request = await requests.open_invite(turn.tx, room.management_room, invite, turn.now, issued_by=asked.moderator)
+    await requests.answered(
+        turn.tx, request.id, Answer(Verdict.ACCEPT, asked.moderator, turn.now, request.event_id, cause=asked.cause)
+    )
+    await settling.record(turn, request, asked.moderator, Recorded.ISSUED)
+    await addressees.remember(
+        turn.tx, Addressee(room.room_id, invite.token, asked.address, asked.moderator, turn.now, asked.name)
+    )
+    await turn.plan(plan.plant(request, stored.content))
+
+
+async def _call_in(context: Context, turn: Turn, effect: Effect, asked: Asked, came: Belongs) -> None:
+    """Whoever has an account is invited by it; who knocks already is let in."""
+    membership = came.stands.membership if came.stands is not None else None
+    knock = await requests.latest(turn.tx, asked.room_id, came.user_id) if membership is Membership.KNOCK else None
+    if knock is not None and knock.awaits_moderators:
+        word = Answer(Verdict.ACCEPT, asked.moderator, turn.now, knock.event_id, cause=asked.cause)
+        await settling.give_answer(context, turn, knock, word)
+    elif membership in (None, Membership.LEAVE, Membership.KNOCK):
+        invite = plan.call_in(
+            asked.room_id,
+            came.user_id,
+            came.stands,
+            home=context.home,
+            cause=asked.cause,
+            on_behalf_of=asked.moderator,
+        )
+        await turn.plan(invite)
+    stands, room = Choice(membership or "none"), await settling.called(turn.tx, asked.room_id)
+    await _reply(context, turn, effect, notice("issue.belongs_to", stands=stands, user=User(came.user_id), room=room))
+
+
+async def not_called_in(context: Context, turn: Turn, effect: Effect, why: Notice) -> None:
+    """An ordinary invite that was for an address at first could not be given."""
+    user, room = User(effect.user_id or ""), await settling.called(turn.tx, effect.room_id)
+    said = notice("issue.not_invited", user=user, room=room, why=why)
+    await saying.alarm(context, turn, effect.room_id, f"refused:{effect.key}", said)
+
+
+async def not_planted(context: Context, turn: Turn, request: Request, why: Notice) -> None:
+    """The room does not hold what was sent, and never will."""
+    if request.on_its_way:
+        await settling.settle(context, turn, request, State.REVOKED, context.bot)
+    number, room = Numbered(request.number), await settling.called(turn.tx, request.room_id)
+    said = notice("issue.not_added", request=number, room=room, why=why)
+    await saying.alarm(context, turn, request.room_id, f"refused:plant:{request.id}", said, about=request)
+
+
+# --- forgotten ------------------------------------------------------------------------------------------------
+
+
+async def forget(tx: Tx, now: int, keep: int) -> None:
+    """Forget whom invites went to that have not stood for so many milliseconds, and what was to be said of them."""
+    await addressees.forget_old(tx, now - keep)
+    await addressees.forget_counted(tx, now)
+    await jobs.forget_unsaid(tx, now - keep, now)

@@ -1,0 +1,202 @@
+"""Who comes in by a third-party invite: tied to it by its token, and judged in turn.
+
+Steps 5 and 6 of an invite's journey (ARCHITECTURE.md). The record reads as one story: issued, judged, redeemed by
+somebody, and what came of them. Where no rule for redeemed invites matches, whoever was meant is welcome: what was
+accepted stays accepted, and what was taken back stays so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from knockbot.domain import plan
+from knockbot.domain.model import (
+    Answer,
+    Decision,
+    Kind,
+    MemberChange,
+    Membership,
+    Request,
+    State,
+    ThirdPartyInvite,
+    Verdict,
+)
+from knockbot.domain.notices import Notice, Numbered, User, because, notice
+from knockbot.domain.outcomes import after_redeeming, credited, outcome
+from knockbot.domain.policy import OTHERWISE, held_back
+from knockbot.domain.records import ENDS, Recorded
+from knockbot.engine.turn import Turn, Write
+from knockbot.errors import Later, Never
+from knockbot.features.thirdparty import invites
+from knockbot.flow import authority, rules, saying, settling
+from knockbot.flow.context import Context
+from knockbot.flow.judging import judge
+from knockbot.store import cards, records, requests, rooms
+from knockbot.store.rooms import ProtectedRoom
+
+TAKEN_BACK = because("told.taken_back")
+"""What somebody is told who was quicker than that."""
+
+
+async def redeemed(context: Context, change: MemberChange) -> Write[None]:
+    """Somebody came in by a third-party invite: the story goes on under its number, and they are judged in turn.
+
+    That they did is true however old the event is; where they stand by now is for the events after it.
+    """
+    in_force = (await rules.look_up(context, change.room_id)).only(Kind.REDEEMED_INVITE)
+    async with context.db.tx() as tx:
+        known = await requests.by_token(tx, change.room_id, change.token or "")
+    invite = known.invite if known is not None and _is_of(known, change) else await _unseen(context, change)
+    if context.elsewhere.are_asked_about(change.room_id, change.token or ""):
+        raise Later(because("keys.asked_now"), retry_after=1, unreachable=True)
+    ruled = await _judged(context, in_force, change, invite)
+    expected = _decided(known if known is not None and _is_of(known, change) else None, ruled)
+    refusal = await _refusal(context, change, expected)
+    inside = await _was_inside(context, change)
+
+    async def write(turn: Turn) -> None:
+        room = await rooms.find(turn.tx, change.room_id)
+        if room is None or await requests.redeemed_by(turn.tx, change.room_id, change.user_id, change.event_id):
+            return
+        await _settle_knock(context, turn, change)
+        before = await requests.by_token(turn.tx, change.room_id, change.token or "")
+        before = before if before is not None and _is_of(before, change) else None
+        decision = _decided(before, ruled)
+        if refusal is not None and decision == expected:
+            decision = held_back(decision, refusal)
+        if inside and decision.verdict in (Verdict.REJECT, Verdict.BAN):
+            decision = held_back(decision, because("doubt.was_inside"))
+        nameless = ThirdPartyInvite(change.room_id, change.event_id, change.token or "", change.sender)
+        request = await _its_request(turn, room, before, invite or nameless)
+        request = await _goes_on(turn, request, change)
+        await _carry_out(context, turn, request, decision, before)
+
+    return write
+
+
+def _is_of(request: Request, change: MemberChange) -> bool:
+    """Whether they came in by this invite: under its token there may stand one of another inviter by now."""
+    return request.invite is not None and request.invite.inviter == change.sender
+
+
+async def _unseen(context: Context, change: MemberChange) -> ThirdPartyInvite | None:
+    """An invite that nobody saw before it was redeemed, as far as it still stands."""
+    try:
+        stands = await context.outside.third_party(change.room_id, change.token or "")
+    except Never:
+        return None
+    invite = stands.invite if stands is not None else None
+    return invite if invite is not None and invite.inviter == change.sender else None
+
+
+async def _judged(
+    context: Context, in_force: rules.InForce, change: MemberChange, invite: ThirdPartyInvite | None
+) -> Decision:
+    facts = await invites.facts_of(context, invite, in_force.policy) if invite is not None else None
+    return await judge(context, in_force, change.as_knock(), Kind.REDEEMED_INVITE, facts)
+
+
+async def _was_inside(context: Context, change: MemberChange) -> bool:
+    """Whether they were in the room before. Whoever holds a key can sign for members too, and so put them out of it:
+    that is nothing to punish them for."""
+    before = change.replaced_membership
+    if before is None and change.replaces is not None:
+        before = await context.outside.membership_of(change.room_id, change.replaces)
+    return before is Membership.JOIN
+
+
+async def _settle_knock(context: Context, turn: Turn, change: MemberChange) -> None:
+    """They knocked, too: that is answered now, by whoever invited them."""
+    knock = await requests.latest(turn.tx, change.room_id, change.user_id)
+    state = outcome(knock, change) if knock is not None else None
+    if knock is not None and state is not None:
+        await settling.settle(context, turn, knock, state, credited(knock, change, context.bot))
+
+
+def _decided(before: Request | None, ruled: Decision) -> Decision:
+    """What a rule says of whoever came in, or, where none matched, what had been said of their invite."""
+    if ruled.rule != OTHERWISE:
+        return ruled
+    author = before.answer.on_behalf_of if before is not None and before.answer is not None else ruled.author
+    return replace(_as_invited(before), missed=ruled.missed, author=author)
+
+
+async def _refusal(context: Context, change: MemberChange, decision: Decision) -> Notice | None:
+    """Why whoever had taken an invite back may not turn away who came in by it."""
+    if decision.author is None or decision.rule != OTHERWISE or decision.verdict is Verdict.ACCEPT:
+        return None
+    ruled = await authority.ruled(context, decision, change.as_knock(), Kind.REDEEMED_INVITE)
+    return ruled.doubt if ruled.verdict is not decision.verdict else None
+
+
+def _as_invited(before: Request | None) -> Decision:
+    """What follows for whoever redeems an invite, where no rule says so, from how far the invite had come."""
+    if before is None:
+        return Decision(Verdict.FORWARD, OTHERWISE, doubt=because("doubt.not_seen"))
+    if before.redeemed:
+        return Decision(Verdict.FORWARD, OTHERWISE, doubt=because("doubt.used_before"))
+    if before.state is State.STANDING or (before.answer is not None and before.answer.verdict is Verdict.ACCEPT):
+        return Decision(Verdict.ACCEPT, OTHERWISE)
+    if before.answer is not None or not before.open:
+        return Decision(Verdict.REJECT, OTHERWISE, told=TAKEN_BACK)
+    return Decision(Verdict.FORWARD, OTHERWISE, doubt=because("doubt.not_answered"))
+
+
+async def _its_request(turn: Turn, room: ProtectedRoom, before: Request | None, invite: ThirdPartyInvite) -> Request:
+    """The request of the invite that somebody came in by; another one where it is about somebody already."""
+    if before is None or before.redeemed:
+        issued_by = before.issued_by if before is not None else None
+        return await requests.open_invite(turn.tx, room.management_room, invite, turn.now, issued_by=issued_by)
+    return before
+
+
+async def _goes_on(turn: Turn, request: Request, change: MemberChange) -> Request:
+    """From now on the request is about whoever came in."""
+    await settling.take_back_answer(turn, request, because("overtaken.used"))
+    await requests.redeemed(turn.tx, request.id, change)
+    await requests.reopened(turn.tx, request.id, turn.now)
+    await settling.record(turn, request, change.user_id, Recorded.REDEEMED)
+    # Its key would let in as many as its holder signs for; whoever came in stays in without it.
+    await turn.plan(plan.spend(request, change.event_id))
+    return await requests.get(turn.tx, request.id)
+
+
+async def _carry_out(
+    context: Context, turn: Turn, request: Request, decision: Decision, before: Request | None
+) -> None:
+    word = before.answer if before is not None and decision.rule == OTHERWISE else None
+    await settling.carry_out(context, turn, request, decision, word=_followed(context, request, decision, word))
+    await invites.follow(context, turn, request.id)
+    if decision.verdict is Verdict.FORWARD and request.card_id is not None:
+        # Its card may be far up by now, and an edit calls nobody.
+        card = await cards.get(turn.tx, request.card_id)
+        said = notice(
+            "invite.used",
+            request=Numbered(request.number),
+            user=User(request.user_id),
+            room=await settling.called(turn.tx, request.room_id),
+            sponsor=User(request.sponsor),
+        )
+        occasion = f"came:{request.id}:{request.event_id}"
+        await saying.alarm(context, turn, request.room_id, occasion, said, about=request, reply_to=card.event_id)
+
+
+def _followed(context: Context, request: Request, decision: Decision, word: Answer | None) -> Answer | None:
+    """The word on the invite as one on its guest: it stays that of whoever let the invite stand, or took it back.
+
+    None where there was no such word, or where the invite fell with its inviter.
+    """
+    if word is None or (word.by == context.bot and word.rule is None):
+        return None
+    reason = word.reason if word.verdict is decision.verdict is Verdict.ACCEPT else decision.reason
+    told = decision.told
+    return replace(word, verdict=decision.verdict, event_id=request.event_id, reason=reason, told=told, quiet=False)
+
+
+async def tell_on(turn: Turn, request: Request, change: MemberChange) -> None:
+    """Tell the story of a redeemed invite to its end: that they joined, or went without having joined."""
+    state = after_redeeming(change)
+    if request.state is not State.REDEEMED or state is None:
+        return
+    if not await records.kinds(turn.tx, request.id) & ENDS:
+        await settling.record(turn, request, change.sender, Recorded(state))

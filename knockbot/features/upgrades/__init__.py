@@ -1,0 +1,1 @@
+"""Rooms that are upgraded: the new room is found, asked about and protected."""

@@ -1,0 +1,177 @@
+"""A room that a policy names is replaced by another: the moderators are asked whether the policy is to mean that one.
+
+Nobody looks after the members of a room that was given up, so from its tombstone on they are unknown (`judging.py`).
+The new room takes its place when a moderator says so who could set the policy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+
+from knockbot.domain.model import Reaction, RoomChange
+from knockbot.domain.notices import Code, Id, Letters, Notice, Room, User, notice
+from knockbot.domain.upgrades import RoomUpgrade, Stage, Step, Tombstone, next_step
+from knockbot.engine.turn import Handled, Turn, Write
+from knockbot.errors import Never
+from knockbot.features.upgrades import upgrading
+from knockbot.flow import answering, refusals, rulebook, rules, saying
+from knockbot.flow.context import Context
+from knockbot.flow.saying import Audience, Marks
+from knockbot.store import bot_memberships, policies, room_upgrades, rooms
+from knockbot.store.rooms import ProtectedRoom
+
+
+async def look(context: Context, room: ProtectedRoom) -> None:
+    """Look at every room that the policy in force names. May raise `Later`."""
+    async with context.db.tx() as tx:
+        meant = await rules.meant(context, tx, room.room_id)
+        outdated = [
+            upgrade
+            for upgrade in await room_upgrades.in_policy_of(tx, room.room_id)
+            if upgrade.room_id not in meant.values()
+        ]
+    for upgrade in outdated:
+        async with context.turn() as turn:
+            await room_upgrades.forget(turn.tx, upgrade.room_id, room.room_id)
+    for room_id, name in {room_id: name for name, room_id in meant.items()}.items():
+        try:
+            await _look_at(context, room, name, room_id)
+        except Never:
+            continue  # the bot may not look, so what this room's members are is unknown anyway
+
+
+async def _look_at(context: Context, room: ProtectedRoom, name: str, room_id: str) -> None:
+    tombstone = await context.outside.tombstone(room_id)
+    async with context.db.tx() as tx:
+        known = await room_upgrades.find(tx, room_id, room.room_id)
+    step = next_step(tombstone, known)
+    if step is Step.FORGET:
+        async with context.turn() as turn:
+            await room_upgrades.forget(turn.tx, room_id, room.room_id)
+    elif step is Step.LISTEN and known is not None:
+        await upgrading.find_missed_answer(context, room, known, _answered)
+    elif step is Step.FOLLOW and tombstone is not None:
+        await _follow(context, room, name, room_id, tombstone, asked=known.event_id if known else None)
+
+
+async def _follow(
+    context: Context, room: ProtectedRoom, name: str, room_id: str, tombstone: Tombstone, *, asked: str | None
+) -> None:
+    """Get into the room that replaces a named one, and ask the moderators; `asked` is the question before."""
+    upgrade = RoomUpgrade(room_id, tombstone.event_id, tombstone.replacement, Stage.WAITING, policy_of=room.room_id)
+    fault = upgrading.fault_of_name(room_id, tombstone) or await _fault_of_place(context, room)
+    if fault is not None:
+        await _tell(context, room, name, replace(upgrade, stage=Stage.REFUSED), fault)
+        return
+    inside = await upgrading.get_in(context, room.room_id, tombstone)
+    if inside is None:
+        return
+    if not inside:
+        await _tell(context, room, name, upgrade, notice("named.let_me_in", bot=User(context.bot)))
+    elif await context.outside.predecessor(tombstone.replacement) != room_id:
+        await _tell(context, room, name, replace(upgrade, stage=Stage.REFUSED), notice("upgrade.no_predecessor"))
+    else:
+        await _offer(context, room, name, upgrade, tombstone, asked=asked)
+
+
+async def _fault_of_place(context: Context, room: ProtectedRoom) -> Notice | None:
+    """Why no moderator can have the new room used; `None` if one can."""
+    async with context.db.tx() as tx:
+        own = await policies.latest(tx, room.room_id)
+    return notice("named.by_config") if room.locked or own is None else None
+
+
+async def _tell(context: Context, room: ProtectedRoom, name: str, upgrade: RoomUpgrade, why: Notice) -> None:
+    async with context.turn() as turn:
+        await room_upgrades.put(turn.tx, upgrade)
+        called, new = Room(room.room_id, room.label), Letters(upgrade.replacement)
+        said = notice("named.lost", room=called, name=Id(name), new=new, why=why)
+        await saying.alarm(
+            context, turn, room.room_id, f"named:{upgrade.tombstone}:{room.room_id}:{upgrade.stage}", said
+        )
+
+
+async def _offer(
+    context: Context, room: ProtectedRoom, name: str, upgrade: RoomUpgrade, tombstone: Tombstone, *, asked: str | None
+) -> None:
+    view = await context.outside.room(tombstone.replacement)
+    async with context.turn() as turn:
+        await bot_memberships.use(turn.tx, tombstone.replacement, turn.now)
+        await room_upgrades.put(turn.tx, replace(upgrade, stage=Stage.OFFERED))
+        said = notice(
+            "named.replaced",
+            room=Room(room.room_id, room.label),
+            name=Id(name),
+            new=Room(view.room_id, view.label),
+            id=Id(upgrade.replacement),
+            command=Code("!kb policy set"),
+        )
+        occasion = f"named:{upgrade.tombstone}:{room.room_id}:offer:{asked or ''}"
+        await saying.alarm(
+            context, turn, room.room_id, occasion, said, marks=Marks(asks=(upgrade.room_id, room.room_id))
+        )
+
+
+async def room_changed(context: Context, turn: Turn, change: RoomChange) -> None:
+    """A room changed: look at it and, where it was replaced, at the protected rooms whose policy names it."""
+    turn.after(partial(context.look_at, change.room_id))
+    if change.type != "m.room.tombstone":
+        return
+    for room in await rooms.all_rooms(turn.tx):
+        if change.room_id in (await rules.meant(context, turn.tx, room.room_id)).values():
+            turn.after(partial(context.look_at, room.room_id))
+
+
+# --- the answer -----------------------------------------------------------------------------------------------
+
+
+async def reacted(context: Context, reaction: Reaction) -> Handled:
+    """A reaction in a room: an answer to a question about a replacement, or to a card."""
+    async with context.db.tx() as tx:
+        upgrade = await room_upgrades.asked_by(tx, reaction.target)
+        room = await rooms.find(tx, upgrade.policy_of or upgrade.room_id) if upgrade is not None else None
+    asked_here = room is not None and room.management_room == reaction.room_id
+    if upgrade is None or room is None or not asked_here or not upgrading.agrees(context, reaction):
+        return await answering.reacted(context, reaction)
+    return await (_answered if upgrade.policy_of else upgrading.answered)(context, reaction, room, upgrade)
+
+
+async def _answered(
+    context: Context, reaction: Reaction, room: ProtectedRoom, upgrade: RoomUpgrade
+) -> Write[None] | None:
+    """A moderator wants the policy to mean the new room: the same text, as a revision of theirs."""
+    async with context.db.tx() as tx:
+        current = await policies.current(tx, room.room_id)
+        meant = await rules.meant(context, tx, room.room_id)
+    if current is None:
+        return None
+    change = rulebook.Change(room, reaction.sender, current.text, reaction.event_id, _with_the_new_room(meant, upgrade))
+    sound: rulebook.Sound | Notice
+    try:
+        sound = await rulebook.examined(context, change)
+    except Never as error:
+        sound = refusals.failed(error.why)
+
+    async def write(turn: Turn) -> None:
+        now = await room_upgrades.find(turn.tx, upgrade.room_id, room.room_id)
+        if now is None or now.stage is not Stage.OFFERED or now.tombstone != upgrade.tombstone:
+            return
+        if await policies.latest(turn.tx, room.room_id) != current.revision:
+            return  # somebody has set another policy meanwhile, and is asked about that where it needs it
+        if isinstance(sound, Notice):
+            occasion = f"refused:{upgrade.tombstone}:{room.room_id}:{reaction.sender}"
+            place, target = room.room_id, reaction.target
+            await saying.say(context, turn, Audience(reaction.room_id, place=place), occasion, sound, reply_to=target)
+            return
+        text = await rulebook.put_in_force(context, turn, sound)
+        await room_upgrades.forget(turn.tx, upgrade.room_id, room.room_id)
+        occasion = f"named:{upgrade.tombstone}:{room.room_id}:taken"
+        await saying.say(context, turn, Audience(reaction.room_id), occasion, text, reply_to=reaction.target)
+
+    return write
+
+
+def _with_the_new_room(meant: Mapping[str, str], upgrade: RoomUpgrade) -> dict[str, str]:
+    return {name: upgrade.replacement if room_id == upgrade.room_id else room_id for name, room_id in meant.items()}

@@ -1,0 +1,349 @@
+"""A protected room is replaced by another: the bot follows, and asks the moderators whether to keep that door too.
+
+A tombstone names the replacement, and the replacement must name the room that it replaces. From the tombstone on nobody
+is let into the old room; policy and open requests go over when a moderator says so who may do that in both rooms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from functools import partial
+
+from knockbot.domain import plan
+from knockbot.domain.ids import is_room_id, server_of
+from knockbot.domain.model import Kind, Reaction, Request, RoomView, Verdict
+from knockbot.domain.notices import Code, Id, Letters, Notice, Number, Room, User, because, notice
+from knockbot.domain.plan import REACTIONS
+from knockbot.domain.records import Detail, Recorded
+from knockbot.domain.upgrades import RoomUpgrade, Stage, Step, Tombstone
+from knockbot.engine.turn import Turn, Write
+from knockbot.errors import Later, Never
+from knockbot.flow import place, protecting, refusals, rulebook, rules, saying, settling
+from knockbot.flow.context import Context
+from knockbot.flow.place import Place
+from knockbot.flow.rooms import is_in, is_joined
+from knockbot.flow.saying import Audience, Marks
+from knockbot.store import bot_memberships, cards, inbox, pins, policies, requests, room_upgrades, rooms
+from knockbot.store.db import Tx
+from knockbot.store.rooms import ProtectedRoom
+
+COMING_OVER = "I protect the room that this one replaces."
+"""What the bot says when it knocks at the replacement."""
+
+LONGEST_CHAIN = 20
+
+
+async def go_on(
+    context: Context, room: ProtectedRoom, step: Step, tombstone: Tombstone | None, known: RoomUpgrade | None
+) -> None:
+    """Do what is next about the replacement of a protected room. May raise `Later`."""
+    if step is Step.FORGET:
+        async with context.turn() as turn:
+            await room_upgrades.forget(turn.tx, room.room_id)
+    elif step is Step.LISTEN and known is not None:
+        await find_missed_answer(context, room, known, answered)
+    elif step is Step.FOLLOW and tombstone is not None:
+        await _follow(context, room, tombstone, known)
+
+
+async def _follow(context: Context, room: ProtectedRoom, tombstone: Tombstone, known: RoomUpgrade | None) -> None:
+    """Get into the replacement and ask the moderators."""
+    await _stop_accepting(context, room, _upgrade(room, tombstone, Stage.WAITING))
+    fault = await _fault_of_tombstone(context, room, tombstone)
+    if fault is not None:
+        await _refuse(context, room, tombstone, fault)
+        return
+    inside = await get_in(context, room.room_id, tombstone)
+    if inside is None:
+        return
+    if not inside:
+        await _wait(context, room, tombstone)
+        return
+    predecessor = await context.outside.predecessor(tombstone.replacement)
+    if predecessor != room.room_id:
+        await _refuse(context, room, tombstone, notice("upgrade.no_predecessor"))
+        return
+    await _offer(context, room, tombstone, asked=known.event_id if known else None)
+
+
+async def _stop_accepting(context: Context, room: ProtectedRoom, upgrade: RoomUpgrade) -> None:
+    """From now on nobody is let into the old room; what was to do that waits for the moderators again."""
+    async with context.turn() as turn:
+        await room_upgrades.put(turn.tx, upgrade)
+        for request in await requests.pending(turn.tx, room.management_room, room.room_id):
+            accepted = request.answer is not None and request.answer.verdict is Verdict.ACCEPT
+            if request.kind is Kind.KNOCK and accepted:
+                await settling.take_back_answer(turn, request, because("overtaken.room_replaced"))
+                await settling.record(turn, request, context.bot, Recorded.NOT_LET_IN)
+                await settling.show(context, turn, request.id)
+
+
+async def _fault_of_tombstone(context: Context, room: ProtectedRoom, tombstone: Tombstone) -> Notice | None:
+    """Why what a tombstone names cannot replace this room; `None` if that is yet to be seen there."""
+    replacement = tombstone.replacement
+    fault = fault_of_name(room.room_id, tombstone)
+    if fault is not None:
+        return fault
+    if replacement == room.management_room:
+        return notice("upgrade.names_management_room")
+    async with context.db.tx() as tx:
+        other = await rooms.find(tx, replacement)
+        if other is not None and other.management_room != room.management_room:
+            return notice("upgrade.managed_elsewhere")
+        return notice("upgrade.in_a_circle") if await _leads_back(tx, replacement, room.room_id) else None
+
+
+def fault_of_name(room_id: str, tombstone: Tombstone) -> Notice | None:
+    """Why what a tombstone says cannot name the room that replaces this one."""
+    if not is_room_id(tombstone.replacement):
+        return notice("upgrade.names_no_room")
+    return notice("upgrade.names_itself") if tombstone.replacement == room_id else None
+
+
+async def _leads_back(tx: Tx, start: str, room_id: str) -> bool:
+    """Whether a room is replaced, over however many others, by this one."""
+    for _ in range(LONGEST_CHAIN):
+        upgrade = await room_upgrades.find(tx, start)
+        if upgrade is None or upgrade.stage is Stage.REFUSED:
+            return False
+        if upgrade.replacement == room_id:
+            return True
+        start = upgrade.replacement
+    return True
+
+
+async def get_in(context: Context, room_id: str, tombstone: Tombstone) -> bool | None:
+    """Whether the bot is in the replacement; none while it tries to get in.
+
+    It does so in no turn, where knocks would wait for another server, and the room is looked at again after that.
+    """
+    if await is_in(context, tombstone.replacement):
+        return True
+    look_again = partial(context.look_at, room_id)
+    name = f"{room_id} {tombstone.event_id}"
+    if not context.elsewhere.meanwhile(name, partial(_try_to_get_in, context, tombstone), look_again):
+        return None
+    return await is_in(context, tombstone.replacement)
+
+
+async def _try_to_get_in(context: Context, tombstone: Tombstone) -> None:
+    """Enter the replacement, or knock there."""
+    via = tuple(dict.fromkeys((server_of(tombstone.sender), context.home)))
+    for get_in in (context.outside.join, partial(context.outside.knock, reason=COMING_OVER)):
+        try:
+            async with context.elsewhere.asking(via[0]):
+                await get_in(tombstone.replacement, via)
+            break
+        except Never:
+            continue
+        except Later as error:
+            if error.unreachable:
+                raise
+
+
+async def _refuse(context: Context, room: ProtectedRoom, tombstone: Tombstone, why: Notice) -> None:
+    async with context.turn() as turn:
+        await room_upgrades.put(turn.tx, _upgrade(room, tombstone, Stage.REFUSED))
+        said = notice(
+            "upgrade.refused",
+            room=Room(room.room_id, room.label),
+            new=Letters(tombstone.replacement),
+            why=why,
+            command=Code("!kb protect"),
+        )
+        await saying.alarm(context, turn, room.room_id, f"tombstone:{tombstone.event_id}", said)
+
+
+async def _wait(context: Context, room: ProtectedRoom, tombstone: Tombstone) -> None:
+    async with context.turn() as turn:
+        await room_upgrades.put(turn.tx, _upgrade(room, tombstone, Stage.WAITING))
+        new = Id(tombstone.replacement)
+        said = notice("upgrade.not_in_it", room=Room(room.room_id, room.label), new=new, bot=User(context.bot))
+        await saying.alarm(context, turn, room.room_id, f"tombstone:{tombstone.event_id}", said)
+
+
+async def _offer(context: Context, room: ProtectedRoom, tombstone: Tombstone, asked: str | None) -> None:
+    """Ask the moderators; the answer is a click on what is said here. `asked` is the question before, if it is gone."""
+    view = await context.outside.room(tombstone.replacement)
+    async with context.turn() as turn:
+        await bot_memberships.use(turn.tx, tombstone.replacement, turn.now)
+        waiting = len(_going_over(await requests.pending(turn.tx, room.management_room, room.room_id)))
+        if room.locked:
+            await room_upgrades.put(turn.tx, _upgrade(room, tombstone, Stage.REFUSED))
+            said = notice("upgrade.locked", room=Room(room.room_id, room.label), new=Id(tombstone.replacement))
+            await saying.alarm(context, turn, room.room_id, f"tombstone:{tombstone.event_id}", said)
+            return
+        await room_upgrades.put(turn.tx, _upgrade(room, tombstone, Stage.OFFERED))
+        said = notice(
+            "upgrade.offered",
+            room=Room(room.room_id, room.label),
+            new=Room(view.room_id, view.label),
+            id=Id(tombstone.replacement),
+            waiting=Number(waiting),
+        )
+        await saying.alarm(
+            context,
+            turn,
+            room.room_id,
+            f"tombstone:{tombstone.event_id}:offer:{asked or ''}",
+            said,
+            marks=Marks(asks=(room.room_id, "")),
+        )
+
+
+def _upgrade(room: ProtectedRoom, tombstone: Tombstone, stage: Stage) -> RoomUpgrade:
+    return RoomUpgrade(room.room_id, tombstone.event_id, tombstone.replacement, stage)
+
+
+async def entered(context: Context, turn: Turn, room_id: str) -> None:
+    """The bot entered a room: perhaps one that it waited for."""
+    for upgrade in await room_upgrades.leading_to(turn.tx, room_id):
+        if upgrade.stage is Stage.WAITING:
+            turn.after(partial(context.look_at, upgrade.policy_of or upgrade.room_id))
+
+
+async def asked(turn: Turn, about: Sequence[str], management_room: str, event_id: str) -> None:
+    """The question about a room stands in its management room: it can be answered from now on, by one click."""
+    upgrade = await room_upgrades.find(turn.tx, *about)
+    if upgrade is not None and upgrade.stage is Stage.OFFERED:
+        await room_upgrades.put(turn.tx, replace(upgrade, event_id=event_id))
+        await turn.plan(plan.tick(management_room, event_id))
+
+
+# --- the answer -----------------------------------------------------------------------------------------------
+
+
+Answered = Callable[[Context, Reaction, ProtectedRoom, RoomUpgrade], Awaitable[Write[None] | None]]
+"""Takes in a click on a question about a replacement: of a protected room, or of one that its policy names."""
+
+
+def agrees(context: Context, reaction: Reaction) -> bool:
+    """Whether a reaction to such a question is its one answer, and not the bot's own offer of it."""
+    return reaction.sender != context.bot and REACTIONS.get(reaction.key) is Verdict.ACCEPT
+
+
+async def find_missed_answer(context: Context, room: ProtectedRoom, upgrade: RoomUpgrade, take: Answered) -> None:
+    """Find clicks on the question that came while nobody looked; ask again where it was redacted."""
+    if upgrade.stage is not Stage.OFFERED or upgrade.event_id is None:
+        return
+    if await context.outside.is_redacted(room.management_room, upgrade.event_id):
+        async with context.turn() as turn:
+            await room_upgrades.ask_again(turn.tx, upgrade)
+            turn.after(partial(context.look_at, room.room_id))
+        return
+    for reaction in reversed(await context.outside.reactions(room.management_room, upgrade.event_id)):
+        async with context.db.tx() as tx:
+            known = await inbox.is_known(tx, reaction.event_id)
+        if not known and agrees(context, reaction):
+            answer = await take(context, reaction, room, upgrade)
+            await context.turns.found(reaction.event_id, answer, taken_in=reaction.room_id)
+
+
+async def answered(context: Context, reaction: Reaction, _: ProtectedRoom, upgrade: RoomUpgrade) -> Write[None]:
+    """A moderator wants the replacement protected as the old room was."""
+    refusal: Notice | None
+    view: RoomView | None = None
+    try:
+        refusal = await _objection(context, reaction.sender, upgrade)
+        view = await context.outside.room(upgrade.replacement) if refusal is None else None
+    except Never as error:
+        refusal = refusals.failed(error.why)
+
+    async def write(turn: Turn) -> None:
+        room = await rooms.find(turn.tx, upgrade.room_id)
+        now = await room_upgrades.find(turn.tx, upgrade.room_id)
+        if room is None or now is None or now.stage is not Stage.OFFERED or now.tombstone != upgrade.tombstone:
+            return
+        if view is None:
+            occasion = f"refused:{upgrade.tombstone}:{reaction.sender}"
+            if refusal is not None:
+                place, target = room.room_id, reaction.target
+                await saying.say(
+                    context, turn, Audience(reaction.room_id, place=place), occasion, refusal, reply_to=target
+                )
+            return
+        count = await _move_over(context, turn, room, view, reaction)
+        await room_upgrades.put(turn.tx, replace(now, stage=Stage.MOVED))
+        new = await settling.called(turn.tx, view.room_id)
+        said = notice("upgrade.moved", new=new, id=Id(view.room_id), moved=Number(count))
+        occasion, target = f"moved:{upgrade.tombstone}", reaction.target
+        await saying.say(context, turn, Audience(reaction.room_id, place=view.room_id), occasion, said, reply_to=target)
+
+    return write
+
+
+async def _objection(context: Context, actor: str, upgrade: RoomUpgrade) -> Notice | None:
+    """Why this person may not do this: it takes what it takes to give the old room up, and to protect the new one."""
+    async with context.db.tx() as tx:
+        there = await place.find(context, tx, upgrade.room_id)
+    if there is None:
+        return None
+    refusal = await protecting.may_unprotect(context, there.room, actor)
+    if refusal is not None:
+        return refusal
+    new = Room(upgrade.replacement, upgrade.replacement)
+    if not await is_in(context, upgrade.replacement):
+        return refusals.cannot_look(new, context.bot)
+    if not await is_joined(context, upgrade.replacement, actor):
+        return refusals.not_a_member_yet(new)
+    powers = await context.outside.powers(upgrade.replacement)
+    needed, level = powers.needed_to_protect(there.policy.verdicts), powers.level(actor)
+    if level < needed:
+        return refusals.lacks_power_to_protect(new, needed, level)
+    return await _may_not_be_its_author(context, there, actor, upgrade.replacement)
+
+
+async def _may_not_be_its_author(context: Context, there: Place, actor: str, replacement: str) -> Notice | None:
+    """Why the policy that goes over cannot be this person's: they are not in a room that it names."""
+    async with context.db.tx() as tx:
+        goes_over = there.revision is not None and await policies.latest(tx, replacement) is None
+        meant = await rules.meant_by(tx, there.in_force) if goes_over else {}
+    for name, room_id in meant.items():
+        if not await rulebook.may_name(context, actor, room_id):
+            called = Room(there.room_id, there.label)
+            return notice("named.not_in_it", room=called, name=Id(name), bot=User(context.bot))
+    return None
+
+
+async def _move_over(context: Context, turn: Turn, room: ProtectedRoom, view: RoomView, reaction: Reaction) -> int:
+    """Policy and open requests go over, and the old room's door is kept no longer; returns how many requests did."""
+    by, cause = reaction.sender, reaction.event_id
+    if await rooms.find(turn.tx, view.room_id) is None:
+        await protecting.protect_now(context, turn, view, room.management_room, by)
+    policy = await policies.current(turn.tx, room.room_id)
+    if policy is not None and await policies.current(turn.tx, view.room_id) is None:
+        meant = {name: pin.room_id for name, pin in (await rules.named(turn.tx, room.room_id)).items()}
+        revision = await policies.revise(
+            turn.tx, view.room_id, author=by, text=policy.text, now=turn.now, cause=cause, language=policy.language
+        )
+        await pins.take(turn.tx, pins.of_revision(view.room_id, revision), meant)
+    going = _going_over(await requests.pending(turn.tx, room.management_room, room.room_id))
+    going = [request for request in going if await _is_new(turn.tx, request, view.room_id)]
+    for request in going:
+        if request.answer is not None:
+            await settling.take_back_answer(turn, request, because("overtaken.room_replaced"))
+        await requests.move_over(turn.tx, request, view.room_id)
+        await settling.record(turn, request, by, Recorded.MOVED_OVER)
+        if request.card_id is not None:
+            await cards.move_over(turn.tx, request.card_id, view.room_id)
+        await settling.show(context, turn, request.id)
+    detail = Detail(replacement=view.room_id, requests=len(going))
+    await settling.record_of_room(turn, room.room_id, by, Recorded.ROOM_REPLACED, **detail)
+    await protecting.unprotect(context, turn, room, by)
+    return len(going)
+
+
+def _going_over(pending: list[Request]) -> list[Request]:
+    """The knocks that wait for a word; who is being turned away stays where they knocked."""
+    return [
+        request
+        for request in pending
+        if request.kind is Kind.KNOCK and (request.answer is None or request.answer.verdict is Verdict.ACCEPT)
+    ]
+
+
+async def _is_new(tx: Tx, request: Request, room_id: str) -> bool:
+    """Whether nothing is open there of the same applicant, who may have knocked at both."""
+    there = await requests.latest(tx, room_id, request.user_id)
+    return there is None or not there.open

@@ -1,0 +1,278 @@
+"""Review: moderators answer requests, by command or by reaction, and power in the protected room decides.
+
+Whoever answers must be joined to the protected room now and have the power for it; so must the bot. The first
+answer wins. An accept is for the knock that the moderator was shown; a reject or ban is for the applicant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from knockbot.domain.card import already_answered, may_have_withdrawn
+from knockbot.domain.ids import server_of
+from knockbot.domain.model import Answer, Kind, Reaction, Request, Verdict, Wish
+from knockbot.domain.notices import Choice, Code, Notice, Room, Term, User, because, notice
+from knockbot.domain.plan import ACT_OF, REACTIONS
+from knockbot.domain.power import Powers, Shortfall
+from knockbot.engine.turn import Handled, Turn, Write
+from knockbot.errors import ActionError, Never
+from knockbot.features.thirdparty import invites
+from knockbot.flow import hints, journal, place, refusals, saying, settling
+from knockbot.flow.context import Context
+from knockbot.flow.rooms import is_denied, is_in, is_joined
+from knockbot.flow.saying import Audience
+from knockbot.flow.standings import Standing
+from knockbot.store import cards, inbox, messages, requests, room_upgrades, rooms
+from knockbot.store.db import Tx
+from knockbot.times import DAY, MINUTE
+
+
+async def objection(context: Context, wish: Wish, request: Request) -> Notice | None:
+    """Why this may not be done now, by this person or by the bot; `None` if nothing stands in the way."""
+    what = f"{wish.verdict} #{request.number}"
+    return await journal.refusing(_objection(context, wish, request), wish.actor, what, request.room_id)
+
+
+async def _objection(context: Context, wish: Wish, request: Request) -> Notice | None:
+    async with context.db.tx() as tx:
+        room = await settling.called(tx, request.room_id)
+    if not await is_in(context, request.room_id):
+        return refusals.cannot_look(room, context.bot)
+    if not await is_joined(context, request.room_id, wish.actor):
+        return refusals.not_a_member(room)
+    async with context.db.tx() as tx:
+        replaced = request.kind is Kind.KNOCK and await room_upgrades.find(tx, request.room_id) is not None
+    if replaced and wish.verdict is Verdict.ACCEPT and request.awaits_moderators:
+        return refusals.room_replaced(room)
+    accepts = wish.verdict is Verdict.ACCEPT and request.awaits_moderators
+    if accepts and await is_denied(context, request.room_id, request.user_id):
+        return refusals.server_denied(server_of(request.user_id), room)
+    powers = await context.outside.powers(request.room_id)
+    context.standings.note(request.room_id, wish.actor, Standing(joined=True, powers=powers), context.now())
+    theirs = powers.to_answer(wish.actor, wish.verdict, request.subject, request.judged_as)
+    if theirs is not None:
+        return refusals.lacks_power(wish.actor, theirs, room)
+    mine = powers.to_answer(context.bot, wish.verdict, request.subject, request.judged_as)
+    return refusals.bot_lacks_power(context.bot, mine, room) if mine is not None else None
+
+
+async def take(context: Context, turn: Turn, wish: Wish, request_id: int) -> Notice | None:
+    """Bind the request to this answer; the words say why not, where something came before it.
+
+    To be called in the transaction that ends the handling of the moderator's event.
+    """
+    request = await requests.get(turn.tx, request_id)
+    if request.answer is not None and request.answer.cause == wish.cause:
+        return None
+    if not request.awaits_moderators and not overrides(wish.verdict, request):
+        return already_answered(request, turn.now)
+    if wish.verdict is Verdict.ACCEPT and not await _could_see(turn.tx, wish, request):
+        return settling.changed_anew(request)
+    answer = Answer(
+        wish.verdict,
+        wish.actor,
+        turn.now,
+        request.event_id,
+        reason=wish.reason or None,
+        cause=wish.cause,
+        doubtful=wish.verdict is Verdict.ACCEPT and _may_have_withdrawn(context, request),
+        instead=request.answer is not None and request.kind is Kind.KNOCK,
+    )
+    if request.answer is not None:
+        why = because("overtaken.instead", user=User(wish.actor), verdict=Term(wish.verdict))
+        await settling.take_back_answer(turn, request, why)
+    await settling.give_answer(context, turn, request, answer)
+    if request.invite is not None:
+        await invites.follow(context, turn, request.id)
+    if answer.doubtful:
+        card = await cards.get(turn.tx, request.card_id) if request.card_id is not None else None
+        about = card.event_id if card is not None else wish.cause
+        occasion = f"doubtful:{request.id}:{wish.cause}"
+        text = may_have_withdrawn(request)
+        await saying.say(
+            context, turn, Audience(request.management_room, about=request), occasion, text, reply_to=about
+        )
+    return None
+
+
+SEVERITY: Mapping[Verdict, int] = {Verdict.ACCEPT: 0, Verdict.REJECT: 1, Verdict.BAN: 2}
+"""An answer that is not carried out yet gives way to a more severe one; otherwise the first answer wins."""
+
+
+def overrides(verdict: Verdict, request: Request) -> bool:
+    """Whether this answer may still take the place of the one that a request has."""
+    return request.open and request.answer is not None and SEVERITY[verdict] > SEVERITY[request.answer.verdict]
+
+
+OLD = DAY
+"""A knock from another server that is older than this (milliseconds) may have been taken back there."""
+
+
+def _may_have_withdrawn(context: Context, request: Request) -> bool:
+    """Whether the applicant may long have given up, with nobody to tell us: their server passes that on to none."""
+    remote = request.kind is Kind.KNOCK and server_of(request.user_id) != context.home
+    return remote and context.now() - request.changed_at > OLD
+
+
+async def _could_see(tx: Tx, wish: Wish, request: Request) -> bool:
+    """Whether the knock that stands could be seen when the moderator spoke.
+
+    That the card shows it by now is not enough: what was said while the bot was down is heard after the edit. Nor is
+    what the moderator's server says of the time. The homeserver tells in order what it has heard of, the bot's own
+    messages included: what came before the card's last edit was said to an older one.
+    """
+    if request.changed_at == request.opened_at:
+        return True  # there was no other knock
+    said = await inbox.came(tx, wish.cause)
+    if said is None or request.shown_event_id not in {None, request.event_id}:
+        return False  # found by a look: nobody can tell whether it was before or after
+    edit = await messages.last_of_card(tx, request.card_id) if request.card_id is not None else None
+    if edit is None:
+        return said.at > request.changed_at
+    edit_came = await inbox.came(tx, edit.event_id)
+    if edit_came is not None:
+        return said.order > edit_came.order
+    return said.at > max(request.changed_at, edit.at + OVERDUE)  # the homeserver forgot to tell of the edit
+
+
+OVERDUE = MINUTE
+"""Milliseconds after which an edit that the homeserver has not told of is taken as one that it forgot to."""
+
+
+async def reacted(context: Context, reaction: Reaction) -> Handled:
+    """A reaction in a room: an answer, or perhaps nearly one."""
+    return await clicked(context, reaction) or _hinting(context, reaction)
+
+
+def _hinting(context: Context, reaction: Reaction) -> Write[None] | None:
+    """A hint for who clicked on a card in a way that means no answer."""
+    if reaction.sender == context.bot:
+        return None
+    if reaction.key not in REACTIONS and not hints.is_almost_an_answer(reaction.key):
+        return None
+
+    async def write(turn: Turn) -> None:
+        await hint(context, turn, reaction.room_id, reaction.target, reaction.sender)
+
+    return write
+
+
+async def clicked(context: Context, reaction: Reaction) -> Write[None] | None:
+    """The answer that a reaction is: one of ours, on a card, about a request that waits for one."""
+    verdict = REACTIONS.get(reaction.key)
+    request = await _request_meant(context, reaction) if verdict and reaction.sender != context.bot else None
+    if verdict is None or request is None:
+        return None
+    wish = Wish(reaction.sender, verdict, reaction.event_id)
+    try:
+        refusal: Notice | None = await objection(context, wish, request)
+    except Never as error:  # as when the bot was put out of the protected room
+        refusal = refusals.failed(error.why)
+
+    async def write(turn: Turn) -> None:
+        # A refusal is said once, however often they click.
+        refused = f"refused:{request.id}:{reaction.sender}:{verdict}" if refusal is not None else None
+        why = refusal if refusal is not None else await take(context, turn, wish, request.id)
+        if why is not None:
+            await saying.say(
+                context,
+                turn,
+                Audience(reaction.room_id, about=request),
+                refused or f"reply:{reaction.event_id}",
+                why,
+                reply_to=reaction.target,
+            )
+
+    return write
+
+
+async def _request_meant(context: Context, reaction: Reaction) -> Request | None:
+    """The request that a click on this card is about: the one it shows, or the newest of one applicant.
+
+    A card that many applicants share takes no clicks: nobody should let in a crowd by one of them.
+    """
+    async with context.db.tx() as tx:
+        card = await cards.pointed_at(tx, reaction.room_id, reaction.target)
+        shown = await requests.on_card(tx, card.id, held=False) if card else []
+        if card is None or await rooms.find(tx, card.room_id) is None:
+            return None
+    return shown[-1] if takes_clicks(shown) else None
+
+
+def takes_clicks(shown: Sequence[Request]) -> bool:
+    """Whether a card that shows these requests can be answered by a click: one invite, or knocks of one applicant."""
+    return len({(request.kind, request.subject) for request in shown}) == 1 and (
+        shown[-1].invite is None or len(shown) == 1
+    )
+
+
+async def hint(context: Context, turn: Turn, room_id: str, event_id: str, who: str) -> None:
+    """Tell somebody how the card they reacted or replied to is answered; nothing where it waits for no answer."""
+    card = await cards.pointed_at(turn.tx, room_id, event_id)
+    if card is None or await rooms.find(turn.tx, card.room_id) is None:
+        return
+    shown = await requests.on_card(turn.tx, card.id)
+    waiting = [request for request in shown if request.awaits_moderators]
+    if waiting:
+        clicks = takes_clicks(shown)
+        kind = hints.Hint.CLICKS if clicks else hints.Hint.NUMBERS
+        command = Code(f"!kb accept {waiting[-1].number}")
+        text = notice("hint.clicks", command=command) if clicks else notice("hint.numbers", command=command)
+        await hints.give(context, turn, kind, text, room_id=room_id, to=who, reply_to=event_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """The answers that the bot could carry out on a request, so that a card offers no other; and why not an accept."""
+
+    possible: tuple[Verdict, ...]
+    missing: Notice | None = None
+
+
+async def outlook(context: Context, request: Request) -> Outlook:
+    """What the bot could do about a request now."""
+    async with context.db.tx() as tx:
+        there = await place.find(context, tx, request.room_id)
+    room = Room(request.room_id, there.label if there is not None else request.room_id)
+    replaced = there is not None and there.is_replaced
+    try:
+        if not await is_in(context, request.room_id):
+            return Outlook((), notice("answer.not_in_it", room=room, bot=User(context.bot)))
+        powers = await context.outside.powers(request.room_id)
+        denied = await is_denied(context, request.room_id, request.user_id)
+    except ActionError:
+        return Outlook(tuple(ACT_OF))
+    found = tuple(possible(powers, context.bot, [request], barred=denied or replaced))
+    if Verdict.ACCEPT in found:
+        return Outlook(found)
+    lacking = powers.to_answer(context.bot, Verdict.ACCEPT, request.subject, request.judged_as)
+    if lacking is not None:
+        return Outlook(found, _cannot(context.bot, lacking, room, anything=bool(found)))
+    denial = refusals.server_denied(server_of(request.user_id), room)
+    return Outlook(found, refusals.room_replaced(room) if replaced else denial)
+
+
+def _cannot(bot: str, lacking: Shortfall, room: Room, *, anything: bool) -> Notice:
+    """Why the bot cannot accept a request, or cannot do `anything` about it, and what would change that."""
+    answer = Choice("accept" if anything else "answer")
+    if not lacking.lacks_level:
+        return notice("answer.cannot", answer=answer, why=lacking.why)
+    return notice("answer.cannot_yet", answer=answer, why=lacking.why, bot=User(bot), room=room)
+
+
+def possible(powers: Powers, bot: str, about: Iterable[Request], *, barred: bool = False) -> list[Verdict]:
+    """The answers that the bot's power allows on all of these requests.
+
+    No knock is accepted of somebody who is `barred`: their server is denied, or the room was replaced.
+    """
+    found = [verdict for verdict in ACT_OF if all(_may(powers, bot, verdict, r) for r in about)]
+    return [one for one in found if one is not Verdict.ACCEPT or not (barred and any(_knocks(r) for r in about))]
+
+
+def _knocks(request: Request) -> bool:
+    return request.kind is Kind.KNOCK
+
+
+def _may(powers: Powers, bot: str, verdict: Verdict, request: Request) -> bool:
+    return powers.to_answer(bot, verdict, request.subject, request.judged_as) is None

@@ -1,0 +1,486 @@
+"""Getting in: the bot's own comings and goings, and `protect` with all its ways in and its order of checks.
+
+A room is nothing to the bot until `protect` names it or somebody commands in it.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+
+from knockbot.config.values import Permission
+from knockbot.domain import plan
+from knockbot.domain.fitness import Concern, of_protected
+from knockbot.domain.ids import RoomReference, server_of
+from knockbot.domain.model import MemberChange, Membership, Request, RoomView
+from knockbot.domain.notices import (
+    UNKNOWN,
+    Code,
+    Id,
+    Letters,
+    Moment,
+    Notice,
+    Number,
+    Room,
+    Stranger,
+    Term,
+    User,
+    because,
+    below,
+    notice,
+)
+from knockbot.domain.notices import Level as PowerLevel
+from knockbot.domain.power import Level
+from knockbot.domain.records import Recorded
+from knockbot.domain.upgrades import Stage
+from knockbot.engine.turn import Turn, Write
+from knockbot.errors import ActionError, Later, Never
+from knockbot.features.encryption import sealed
+from knockbot.flow import journal, refusals, rules, saying, settling
+from knockbot.flow.checkup import NOT_THERE, checklist, shortage
+from knockbot.flow.context import Context, log
+from knockbot.flow.rooms import is_in, is_joined, locate
+from knockbot.flow.saying import Audience, Urgency
+from knockbot.store import bot_memberships, jobs, pending_protects, pins, requests, room_upgrades, rooms
+from knockbot.store.db import Tx
+from knockbot.store.pending_protects import PendingProtect
+from knockbot.store.rooms import ProtectedRoom
+from knockbot.times import DAY, HOUR, MINUTE
+
+ATTEMPTS = 3
+"""Failed attempts at `protect` of one requester within an hour."""
+
+KNOCKING = "I was asked to protect this room."
+
+OPEN_TO_ALL = frozenset({"public"})
+
+
+# --- the bot's own membership ---------------------------------------------------------------------------------
+
+
+async def bot_moved(context: Context, change: MemberChange) -> Write[None] | None:
+    """The bot was invited, entered, left or was put out."""
+    if change.membership is Membership.INVITE:
+        return _invited(context, change)
+    if change.membership is Membership.JOIN:
+        return await _entered(context, change)
+    return _is_out(context, change)
+
+
+def _invited(context: Context, change: MemberChange) -> Write[None]:
+    """Take an invite from somebody who is permitted, or one that was asked for; decline others without a word."""
+
+    async def write(turn: Turn) -> None:
+        await bot_memberships.note(turn.tx, change.room_id, change.membership, turn.now, inviter=change.sender)
+        welcome = (
+            context.settings.permission_of(change.sender) is not None
+            or await pending_protects.of_room(turn.tx, change.room_id)
+            or await rooms.find(turn.tx, change.room_id) is not None
+            or await _is_expected(context, turn.tx, change.room_id)
+        )
+        go = plan.enter if welcome else plan.leave
+        await jobs.overtake_going(turn.tx, change.room_id, because("overtaken.invited_again"), turn.now)
+        await turn.plan(go(change.room_id, change.event_id))
+
+    return write
+
+
+async def _is_expected(context: Context, tx: Tx, room_id: str) -> bool:
+    """Whether the config file names this room, or it replaces one that the bot knows: whoever invites the bot there."""
+    if any(room_id in (name, room.management_room) for name, room in context.settings.rooms.items()):
+        return True
+    if any(pin.room_id == room_id for pin in await pins.of_the_config(tx)):
+        return True
+    return any(upgrade.stage is Stage.WAITING for upgrade in await room_upgrades.leading_to(tx, room_id))
+
+
+async def _entered(context: Context, change: MemberChange) -> Write[None] | None:
+    if not await is_in(context, change.room_id):  # out again by now, of which the next event tells
+        return None
+    async with context.db.tx() as tx:
+        waiting = await pending_protects.of_room(tx, change.room_id)
+    grants = [await _judge_ask(context, _ask_of(pending), pending.room_id) for pending in waiting]
+    if waiting and not any(grant.view for grant in grants):
+        await _leave_unless_needed(context, change.room_id)
+    unreadable = not waiting and await _cannot_be_read(context, change.room_id)
+    with suppress(Never):  # it was put out again
+        await sealed.is_encrypted(context, change.room_id)
+    replaces = await _replaces_management_room(context, change.room_id)
+
+    async def write(turn: Turn) -> None:
+        await bot_memberships.note(turn.tx, change.room_id, change.membership, turn.now)
+        inviter = await bot_memberships.inviter(turn.tx, change.room_id)
+        if unreadable and inviter is not None:
+            await turn.plan(plan.meet(change.room_id, inviter))
+        elif inviter is not None and await _is_new_here(context, turn.tx, change.room_id, inviter):
+            said = notice("room.greeting", protect=Code("!kb protect #room:server"), help=Code("!kb help"))
+            await saying.say(context, turn, Audience(change.room_id), f"greeting:{change.room_id}", said)
+        if replaces:
+            occasion = f"replaces:{change.room_id}"
+            said = notice("room.replaces_management", command=Code("!kb protect ROOM"))
+            await saying.say(context, turn, Audience(change.room_id), occasion, said, urgency=Urgency.ALOUD)
+        await pending_protects.clear(turn.tx, change.room_id)
+        for pending, grant in zip(waiting, grants, strict=True):
+            reply = await grant.write(context, turn)
+            occasion = f"protect:{pending.room_id}:{change.event_id}:{pending.requester}"
+            await saying.say(context, turn, Audience(pending.management_room), occasion, reply, reply_to=pending.cause)
+        await jobs.unblock(turn.tx, change.room_id, turn.now)
+        await sealed.tell_if_silent(context, turn, change.room_id)
+        turn.after(partial(context.look_at, change.room_id))
+        turn.after(context.configured.set)
+
+    return write
+
+
+async def _replaces_management_room(context: Context, room_id: str) -> bool:
+    """Whether a management room was upgraded to this one: there the bot may not be allowed to say so any more.
+
+    Both rooms have to say it: a room can name any other as the one before it.
+    """
+    with suppress(Never):
+        before = await context.outside.predecessor(room_id)
+        if before is None:
+            return False
+        async with context.db.tx() as tx:
+            managed = await rooms.is_management_room(tx, before)
+        tombstone = await context.outside.tombstone(before) if managed else None
+        return tombstone is not None and tombstone.replacement == room_id
+    return False
+
+
+async def _is_new_here(context: Context, tx: Tx, room_id: str, inviter: str) -> bool:
+    """Whether the bot came because somebody who may use it invited it, and not because it was sent for."""
+    if context.settings.permission_of(inviter) is None or await pending_protects.of_room(tx, room_id):
+        return False
+    known = await rooms.find(tx, room_id) is not None or await rooms.is_management_room(tx, room_id)
+    return not known and not await _is_expected(context, tx, room_id)
+
+
+def _ask_of(pending: PendingProtect) -> Ask:
+    return Ask(pending.requester, pending.management_room, RoomReference(pending.room_id), pending.cause)
+
+
+async def _cannot_be_read(context: Context, room_id: str) -> bool:
+    """Whether this is a private room for talking in which the bot could read nothing.
+
+    One that takes knocks is there to be protected, and encryption is no hindrance to that.
+    """
+    if context.settings.encryption.allow:
+        return False
+    async with context.db.tx() as tx:
+        if await rooms.find(tx, room_id) is not None:
+            return False
+    view = await context.outside.room(room_id)
+    return view.encrypted and view.join_rule == "invite"
+
+
+def _is_out(context: Context, change: MemberChange) -> Write[None]:
+    async def write(turn: Turn) -> None:
+        await bot_memberships.note(turn.tx, change.room_id, change.membership, turn.now)
+        await jobs.overtake_going(
+            turn.tx, change.room_id, because("overtaken.bot_membership", membership=Term(change.membership)), turn.now
+        )
+        for pending in [] if change.of_their_own else await pending_protects.of_room(turn.tx, change.room_id):
+            occasion = f"protect:{change.room_id}:{change.event_id}:{pending.requester}"
+            text = _turned_away(change)
+            await saying.say(context, turn, Audience(pending.management_room), occasion, text, reply_to=pending.cause)
+        if not change.of_their_own:
+            await pending_protects.clear(turn.tx, change.room_id)
+        if await rooms.is_management_room(turn.tx, change.room_id):
+            turn.after(partial(context.look_at, change.room_id))
+        room = await rooms.find(turn.tx, change.room_id)
+        if room is not None and await rooms.set_trouble(turn.tx, change.room_id, NOT_THERE):
+            # The bot leaves no protected room: one that an admin deletes is left in its name.
+            said = _removed(Room(room.room_id, room.label), change)
+            await saying.alarm(context, turn, change.room_id, f"removed:{change.event_id}", said)
+
+    return write
+
+
+def _removed(room: Room, change: MemberChange) -> Notice:
+    """The bot was put out of a protected room; by the homeserver in the bot's own name, where that deleted it."""
+    if change.of_their_own:
+        return notice("room.deleted", room=room)
+    user = User(change.sender)
+    if change.reason:
+        return notice("room.removed_because", user=user, room=room, reason=Stranger(change.reason))
+    return notice("room.removed", user=user, room=room)
+
+
+def _turned_away(change: MemberChange) -> Notice:
+    """The bot knocked at a room it was to protect, and was not let in."""
+    user, room = User(change.sender), Id(change.room_id)
+    if change.reason:
+        return notice("protect.turned_away_because", user=user, room=room, reason=Stranger(change.reason))
+    return notice("protect.turned_away", user=user, room=room)
+
+
+async def leave_unused(context: Context) -> None:
+    """Leave the rooms that nobody has used within a day."""
+    async with context.turn() as turn:
+        for room_id in await bot_memberships.unused(turn.tx, turn.now - DAY):
+            log.info("leaving %s: nobody has used me there for a day", room_id)
+            await turn.plan(plan.leave(room_id, f"unused:{turn.now}"))
+
+
+# --- protect --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Somebody wants a room protected from here; `cause` is their command's event."""
+
+    requester: str
+    management_room: str
+    reference: RoomReference
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What came of an ask: words, and, where it was granted, the room to protect with its checklist."""
+
+    said: Notice | None
+    view: RoomView | None = None
+    checklist: Notice | None = None
+    trouble: Notice | None = None
+    concerns: tuple[Concern, ...] = ()
+    pending: PendingProtect | None = None
+    ask: Ask | None = None
+    counts: bool = True
+    """Whether an ask that was not granted is one of the few that are allowed."""
+
+    async def write(self, context: Context, turn: Turn) -> Notice:
+        """Write it down, in the turn of the command; returns the reply."""
+        if self.pending is not None:
+            await pending_protects.add(turn.tx, self.pending)
+        if self.ask is not None and not self.counts:
+            await pending_protects.forgive(turn.tx, self.ask.cause)
+        if self.view is None or self.ask is None:
+            return self.said or UNKNOWN
+        await protect_now(context, turn, self.view, self.ask.management_room, self.ask.requester)
+        await rooms.set_trouble(turn.tx, self.view.room_id, self.trouble)  # the checklist tells it
+        await rooms.note_concerns(turn.tx, self.view.room_id, self.concerns)
+        await pending_protects.forgive(turn.tx, self.ask.cause)
+        done = notice("protect.done", room=await settling.called(turn.tx, self.view.room_id))
+        following = notice("protect.next", show=Code("!kb policy show"), set=Code("!kb policy set"))
+        return below(done, self.checklist, following)
+
+
+async def protect(context: Context, ask: Ask) -> Grant:
+    """Go through the checks of `protect`, in their order, and get into the room on the way."""
+    refusal = await journal.refusing(_may_ask(context, ask), ask.requester, "protect", ask.reference.room)
+    if refusal is not None:
+        return Grant(refusal)
+    try:
+        room_id, via = await locate(context, ask.reference, ask.requester)
+    except ActionError as error:
+        # Our own server's directory is asked as often as anybody likes: a slip of the pen costs nothing.
+        counts = server_of(ask.reference.room) != context.home
+        said = notice("protect.not_found", room=Letters(ask.reference.room), why=error.why)
+        return Grant(said, ask=ask, counts=counts)
+    refusal = await journal.refusing(_unfit_to_manage(context, ask, room_id), ask.requester, "protect", room_id)
+    if refusal is not None:
+        return Grant(refusal, ask=ask, counts=False)  # it is about this room, and asks nothing of the other
+    if await is_in(context, room_id):
+        return await _judge_ask(context, ask, room_id)
+    return await _get_in(context, ask, room_id, via)
+
+
+async def _may_ask(context: Context, ask: Ask) -> Notice | None:
+    if context.settings.permission_of(ask.requester) is None:
+        return notice("protect.not_permitted", key=Code("permissions"))
+    async with context.db.tx() as tx:
+        possible_at = await pending_protects.attempt(
+            tx, ask.requester, ask.cause, context.now(), most=ATTEMPTS, within=HOUR
+        )
+    if possible_at is None:
+        return None
+    moment = Moment(-(-possible_at // MINUTE) * MINUTE)  # not before the minute that it names
+    return notice("protect.too_many_attempts", attempts=Number(ATTEMPTS), moment=moment)
+
+
+def _not_yet(context: Context, ask: Ask) -> Notice:
+    """A room cannot be protected yet. The same words whoever is in that room, and whoever is not."""
+    reference, command = Letters(ask.reference.room), Code("!kb protect")
+    return notice("protect.not_yet", room=reference, bot=User(context.bot), command=command)
+
+
+async def _unfit_to_manage(context: Context, ask: Ask, room_id: str) -> Notice | None:
+    """Why moderators cannot meet the bot in this room."""
+    if room_id == ask.management_room:
+        return notice("protect.unfit_to_manage", why=notice("protect.manages_itself"))
+    view = await context.outside.room(ask.management_room)
+    if view.join_rule in OPEN_TO_ALL or view.world_readable:
+        return notice("protect.unfit_to_manage", why=notice("protect.public_room"))
+    needed, level = await _power_to_manage(context, ask.management_room, ask.requester)
+    if level < needed:
+        why = notice("protect.no_state_power", needed=PowerLevel(f"{needed:g}"), level=PowerLevel(f"{level:g}"))
+        return notice("protect.unfit_to_manage", why=why)
+    return None
+
+
+async def _power_to_manage(context: Context, management_room: str, actor: str) -> tuple[Level, Level]:
+    """The level that it takes in a management room to say which rooms are managed from it, and the one somebody has."""
+    powers = await context.outside.powers(management_room)
+    return powers.needed_for_state(""), powers.level(actor)
+
+
+async def _get_in(context: Context, ask: Ask, room_id: str, via: tuple[str, ...]) -> Grant:
+    """Use an invite or an open door, else knock and wait.
+
+    What is said to that tells nobody whether the bot, or anybody else, is in a room.
+    """
+    pending = PendingProtect(room_id, ask.management_room, ask.requester, ask.cause, context.now())
+    try:
+        async with context.elsewhere.asking(via[0] if via else "", ask.requester):
+            membership = await _enter_or_knock(context, room_id, via)
+    except Later as error:
+        bot = User(context.bot)
+        reference, command = Letters(ask.reference.room), Code("!kb protect")
+        return Grant(notice("protect.cannot_enter", room=reference, why=error.why, bot=bot, command=command))
+    if membership is not Membership.JOIN:
+        return Grant(_not_yet(context, ask), pending=pending if membership is Membership.KNOCK else None)
+    grant = await _judge_ask(context, ask, room_id)
+    if grant.view is None:
+        await _leave_unless_needed(context, room_id)
+    return grant
+
+
+async def _enter_or_knock(context: Context, room_id: str, via: tuple[str, ...]) -> Membership | None:
+    """How the bot stands in a room after it tried to enter it, and to knock where that was refused."""
+    try:
+        await context.outside.join(room_id, via)
+    except Never:
+        try:
+            await context.outside.knock(room_id, via, KNOCKING)
+        except ActionError:
+            return None
+        return Membership.KNOCK
+    return Membership.JOIN
+
+
+async def _judge_ask(context: Context, ask: Ask, room_id: str) -> Grant:
+    """The bot is in: may the requester have this room protected?"""
+    refusal = await journal.refusing(_may_protect(context, ask, room_id), ask.requester, "protect", room_id)
+    if refusal is not None:
+        return Grant(refusal)
+    view = await context.outside.room(room_id)
+    powers = await context.outside.powers(room_id)
+    concerns = of_protected(view.join_rule, view.version, powers)
+    return Grant(None, view, await checklist(context, view), shortage(powers, context.bot), concerns, ask=ask)
+
+
+async def _may_protect(context: Context, ask: Ask, room_id: str) -> Notice | None:
+    async with context.db.tx() as tx:
+        room = await rooms.find(tx, room_id)
+        verdicts = (await rules.in_force(context, tx, room_id)).policy.verdicts
+    if not await is_joined(context, room_id, ask.requester):
+        return _not_yet(context, ask)
+    label = (await context.outside.room(room_id)).label
+    if room is not None and room.locked:
+        return refusals.locked(Room(room_id, label))
+    powers = await context.outside.powers(room_id)
+    needed, level = powers.needed_to_protect(verdicts), powers.level(ask.requester)
+    return refusals.lacks_power_to_protect(Room(room_id, label), needed, level) if level < needed else None
+
+
+async def _leave_unless_needed(context: Context, room_id: str) -> None:
+    """Leave a room that was entered to protect it, where that came to nothing."""
+    async with context.db.tx() as tx:
+        needed = await rooms.find(tx, room_id) is not None or await rooms.is_management_room(tx, room_id)
+    if not needed:
+        await context.outside.leave(room_id)
+
+
+async def protect_now(
+    context: Context, turn: Turn, view: RoomView, management_room: str, by: str, *, locked: bool = False
+) -> None:
+    """Protect this room from now on."""
+    before = await rooms.find(turn.tx, view.room_id)
+    await rooms.protect(turn.tx, ProtectedRoom(view.room_id, management_room, view.label, by, turn.now, locked))
+    for room_id in (view.room_id, management_room):
+        await bot_memberships.use(turn.tx, room_id, turn.now)
+    if before is not None and before.management_room != management_room:
+        occasion = f"moved away:{view.room_id}:{turn.now}"
+        text = notice("room.managed_elsewhere", room=await settling.called(turn.tx, view.room_id), user=User(by))
+        await saying.say(context, turn, Audience(before.management_room), occasion, text)
+    await settling.record_of_room(turn, view.room_id, by, Recorded.PROTECT, management_room=management_room)
+    await _bring_requests(context, turn, view.room_id, management_room, kept_before=before is not None)
+    turn.after(partial(context.look_at, view.room_id))
+
+
+async def _bring_requests(
+    context: Context, turn: Turn, room_id: str, management_room: str, *, kept_before: bool
+) -> None:
+    """Close cards in other management rooms, and show what waits for people anew, under numbers of this one.
+
+    Third-party invites that stand get numbers here, too, so that they can be taken back from here.
+    """
+    waiting = [request for request in await requests.unsettled(turn.tx, room_id) if request.open]
+    standing = [request for request in await requests.invites_of(turn.tx, room_id) if not request.open]
+    if not kept_before:
+        waiting = [await _without_dropped_answer(turn, request) for request in waiting]
+    for request in [*waiting, *standing]:
+        moves = request.management_room != management_room
+        if moves:
+            await requests.move(turn.tx, request, management_room)
+            if request.card_id is not None:
+                await settling.offer(turn, request.card_id, [])
+                await settling.refresh(turn, request.card_id)
+        # A card may say that nobody keeps this door; and what a rule had answered has no answer any more.
+        if request.open and (moves or not kept_before) and (request.card_id is not None or request.answer is None):
+            await settling.show(context, turn, request.id)
+
+
+async def _without_dropped_answer(turn: Turn, request: Request) -> Request:
+    """A request of a room that is protected again: its answer was dropped with the protection, unless its act runs."""
+    if request.answer is None or await jobs.is_running(turn.tx, request.id):
+        return request
+    await settling.take_back_answer(turn, request, because("overtaken.was_unprotected"))
+    return await requests.get(turn.tx, request.id)
+
+
+def _cannot_unprotect(context: Context, room: ProtectedRoom) -> Notice:
+    """The bot is out of a protected room, which may be gone for good."""
+    called, command = Room(room.room_id, room.label), Code(f"!kb unprotect {room.room_id}")
+    return notice("may.cannot_unprotect", room=called, bot=User(context.bot), command=command)
+
+
+async def may_unprotect(context: Context, room: ProtectedRoom, actor: str) -> Notice | None:
+    """Why this person may not end the protection of a room: it takes what it takes to protect it, or a server admin.
+
+    That is power in both rooms, the protected one and the one that it is managed from.
+    """
+    if room.locked:
+        return refusals.locked(Room(room.room_id, room.label))
+    if context.settings.permission_of(actor) is Permission.ADMIN:
+        return None
+    if not await is_in(context, room.room_id):
+        return _cannot_unprotect(context, room)
+    if not await is_joined(context, room.room_id, actor):
+        return refusals.not_a_member_yet(Room(room.room_id, room.label))
+    async with context.db.tx() as tx:
+        verdicts = (await rules.in_force(context, tx, room.room_id)).policy.verdicts
+    powers = await context.outside.powers(room.room_id)
+    needed, level = powers.needed_to_protect(verdicts), powers.level(actor)
+    if level < needed:
+        return refusals.lacks_power_to_protect(Room(room.room_id, room.label), needed, level)
+    needed, level = await _power_to_manage(context, room.management_room, actor)
+    return refusals.lacks_power_to_manage(needed, level) if level < needed else None
+
+
+async def unprotect(context: Context, turn: Turn, room: ProtectedRoom, by: str) -> None:
+    """Keep this room's door no longer. What is pending rests until the room is protected again.
+
+    Answers stay on record: an act that is under way may still get through, and then it was theirs.
+    """
+    for request in await requests.pending(turn.tx, room.management_room, room.room_id):
+        if request.card_id is not None:
+            await settling.offer(turn, request.card_id, [])
+            await settling.refresh(turn, request.card_id)
+    await jobs.overtake_all(turn.tx, room.room_id, because("overtaken.unprotected"), turn.now)
+    await rooms.unprotect(turn.tx, room.room_id)
+    context.policies.drop(room.room_id)
+    await settling.record_of_room(turn, room.room_id, by, Recorded.UNPROTECT)

@@ -1,0 +1,518 @@
+"""The identity servers: whether a key of a third-party invite holds, and new invites for addresses outside Matrix.
+
+No request leaves for a host that config.yaml does not name under `identity_servers`, nor ever to a URL that stands in
+an event: those are strangers' words. An address goes to the identity server and nowhere else, the log least of all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import hashlib
+import logging
+import re
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from aiohttp import ClientConnectorError, ClientError, ClientResponse, ClientSession
+from mautrix.api import Method, Path
+
+from knockbot.config.settings import IdentityServer
+from knockbot.documents.text import shown, storable
+from knockbot.domain.ids import host_of, is_user_id
+from knockbot.domain.invites import IN_VAIN, UNASKED, StoredInvite, https_host, masked
+from knockbot.domain.model import IdentityKey, Known, Truth
+from knockbot.domain.notices import Duration, Foreign, Letters, Number, because, listed
+from knockbot.errors import ActionError, Later, Never
+from knockbot.matrix.answers import TooLarge, as_json, read
+from knockbot.matrix.events import LONGEST_TOKEN
+from knockbot.matrix.homeserver import Homeserver
+from knockbot.matrix.reach import why_unreachable
+from knockbot.matrix.rooms import fits_a_path
+
+log = logging.getLogger("knockbot.identity")
+
+ANSWER: Final = 4.0
+"""Seconds that an identity server has to say whether one key holds."""
+VOUCH: Final = 10.0
+"""Seconds for all keys of an invite together."""
+ISSUE: Final = 30.0
+"""Seconds for one call on behalf of a moderator, with all that belongs to it: token, account, terms."""
+SILENCE: Final = 30.0
+"""Seconds in which one that gave no answer is not asked about keys again, so that a flood of invites is not slow."""
+MOST_ASKED: Final = 4
+"""Keys of one invite that identity servers are asked about: they write two."""
+REMEMBERED: Final = 60.0
+"""Seconds for which it is remembered whether a key holds."""
+KEPT: Final = 1000
+"""Keys that are remembered."""
+LARGEST: Final = 64 * 1024
+"""Bytes of an answer that are read; what is larger is not meant for us."""
+SAID: Final = 200
+"""Characters of an identity server's own words that are passed on."""
+
+REFUSALS: dict[str, str] = {
+    "M_THREEPID_IN_USE": "identity.in_use",
+    "M_INVALID_EMAIL": "identity.no_email",
+    "M_UNKNOWN_TOKEN": "identity.no_account",
+    "M_NOT_FOUND": "identity.not_found",
+}
+"""What an errcode means to a moderator, where the identity server's own words would not say it."""
+
+KEY = "_matrix/identity/v2/pubkey/isvalid"
+EPHEMERAL_KEY = "_matrix/identity/v2/pubkey/ephemeral/isvalid"
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """Whether a key holds, and whom to ask."""
+
+    server: str
+    path: str
+    public_key: str
+
+
+class IdentityServers:
+    """The configured identity servers, each called by its name in the config.
+
+    `vouch` never raises; everything else may raise `Later` and `Never`, with words for moderators. Where a `Later`
+    leaves it open whether an invite was stored, and so a mail sent, the caller decides whether to ask again.
+    """
+
+    def __init__(
+        self, session: ClientSession, homeserver: Homeserver, configured: Callable[[], Mapping[str, IdentityServer]]
+    ) -> None:
+        """`configured` gives what stands in the config at that moment: it may be read again while knockbot runs."""
+        self._session = session
+        self._homeserver = homeserver
+        self._configured = configured
+        self._trust: dict[IdentityServer, ssl.SSLContext | bool] = {}
+        self._tokens: dict[str, str] = {}
+        """By the URL of the server they are for: a name may come to mean another."""
+        self._registering: dict[str, asyncio.Lock] = {}
+        self._silent_until: dict[str, float] = {}
+        self._answers: dict[tuple[str, _Question], tuple[float, Known]] = {}
+        """What was said of keys a moment ago, by the server's url."""
+
+    @property
+    def default(self) -> str | None:
+        """The one that issues invites where nobody names another; none where none is configured."""
+        return next(iter(self._configured()), None)
+
+    # --- whether keys hold ------------------------------------------------------------------------------------
+
+    async def vouch(self, keys: Sequence[IdentityKey]) -> Known:
+        """Whether the identity servers say that these keys hold.
+
+        Only keys whose URL names a configured server are asked about; where there is none, this is true. One that
+        does not hold makes it false; else one that nobody could be asked about makes it unknown.
+        """
+        questions = [question for key in keys if (question := self._question(key)) is not None]
+        doubt: Known | None = None
+        try:
+            async with asyncio.timeout(VOUCH):
+                asked = [one for one in dict.fromkeys(questions) if isinstance(one, _Question)]
+                if len(asked) > MOST_ASKED:
+                    return Known(Truth.UNKNOWN, because("keys.many_named", count=Number(len(asked))))
+                for question in dict.fromkeys(questions):
+                    known = question if isinstance(question, Known) else await self._holds(question)
+                    if known.truth is Truth.FALSE:
+                        return known
+                    if known.truth is Truth.UNKNOWN:
+                        doubt = doubt or known
+        except TimeoutError:
+            doubt = doubt or Known(Truth.UNKNOWN, because("keys.took_long", time=_seconds(VOUCH)))
+        return doubt or Known(Truth.TRUE)
+
+    def _question(self, key: IdentityKey) -> _Question | Known | None:
+        """What to ask about a key; what is known without asking; or none where it is nobody's whom we ask."""
+        host = https_host(key.url or "")
+        if key.url is None or host is None:
+            return None
+        places = {place: name for name, place in self._places() if place[0] == host.rstrip(".")}
+        if not places:
+            return None
+        port, path = _port_and_path(key.url)
+        server = places.get((host.rstrip("."), port))
+        if server is None:
+            return Known(Truth.UNKNOWN, because("keys.other_port", host=Letters(host)))
+        if path.endswith("/pubkey/ephemeral/isvalid"):
+            return _Question(server, EPHEMERAL_KEY, key.public_key)
+        if path.endswith("/pubkey/isvalid"):
+            return _Question(server, KEY, key.public_key)
+        return Known(Truth.UNKNOWN, because("keys.other_address", host=Letters(host)))
+
+    def _places(self) -> Iterator[tuple[str, tuple[str, int]]]:
+        """Where keys may say that each server is: its name, or the host of its url."""
+        for name, server in self._configured().items():
+            host = host_of(name)
+            yield name, (host, int(name[len(host) + 1 :] or 443))
+            url = urlsplit(server.url)
+            if url.scheme == "https":
+                yield name, (host_of(url.netloc), url.port or 443)
+
+    async def _holds(self, question: _Question) -> Known:
+        now, which = asyncio.get_running_loop().time, (self._settings_of(question.server).url, question)
+        until, known = self._answers.get(which, (0.0, None))
+        if known is None or until < now():
+            known = await self._ask(question)
+            if known.truth is not Truth.UNKNOWN:
+                self._answers[which] = (now() + REMEMBERED, known)
+            if len(self._answers) > KEPT:
+                del self._answers[next(iter(self._answers))]
+        return known
+
+    async def _ask(self, question: _Question) -> Known:
+        server, now = question.server, asyncio.get_running_loop().time
+        if now() < self._silent_until.get(server, 0):
+            return Known(Truth.UNKNOWN, because("identity.was_silent", server=Letters(server)))
+        try:
+            async with asyncio.timeout(ANSWER):
+                answer = await self._call(server, "GET", question.path, query={"public_key": question.public_key})
+        except TimeoutError:
+            self._silent_until[server] = now() + SILENCE
+            return Known(Truth.UNKNOWN, because("identity.silent", server=Letters(server), time=_seconds(ANSWER)))
+        except ActionError as error:
+            return Known(Truth.UNKNOWN, error.why)
+        match answer.get("valid"):
+            case True:
+                return Known(Truth.TRUE)
+            case False:
+                return Known(Truth.FALSE, because("keys.void", server=Letters(server)))
+        return Known(Truth.UNKNOWN, _nonsense(server).why)
+
+    # --- issuing ----------------------------------------------------------------------------------------------
+
+    async def account(self, server: str) -> str:
+        """The token of the bot's account there; made on first use, and kept in memory."""
+        url = self._settings_of(server).url
+        async with _within(server), self._registering.setdefault(url, asyncio.Lock()):
+            if url not in self._tokens:
+                self._tokens[url] = await self._register(server)
+            return self._tokens[url]
+
+    async def look(self, server: str) -> str:
+        """Whether the bot could have invites sent there, in words for the server admin.
+
+        It has the bot's account made, and accepts no terms; those that the config does not allow are a `Never`.
+        """
+        async with _within(server):
+            try:
+                await self._call(server, "GET", "_matrix/identity/v2/account", token=await self.account(server))
+            except ActionError as error:
+                if error.code != "M_TERMS_NOT_SIGNED":
+                    raise
+                await self._acceptable(server)
+                return "the bot has an account there; its terms, which the config allows, are accepted when needed"
+        return "the bot has an account there, and no terms are in its way"
+
+    async def lookup(self, server: str, medium: str, address: str) -> str | None:
+        """The user id that an address is bound to there, or none. `medium` is ``email`` or ``msisdn``.
+
+        The address itself is not told, only its hash (identity service API, "Association lookup").
+        """
+        async with _within(server):
+            details = await self._as_account(server, "GET", "_matrix/identity/v2/hash_details")
+            pepper, algorithms = details.get("lookup_pepper"), details.get("algorithms")
+            if not isinstance(pepper, str) or not isinstance(algorithms, list):
+                raise _nonsense(server)
+            if "sha256" not in algorithms:
+                raise Never(because("identity.no_secrecy", server=Letters(server)))
+            hashed = _hashed(f"{canonical(medium, address)} {medium} {pepper}")
+            body = {"addresses": [hashed], "algorithm": "sha256", "pepper": pepper}
+            found = await self._as_account(server, "POST", "_matrix/identity/v2/lookup", body)
+        mappings = found.get("mappings")
+        user_id = mappings.get(hashed) if isinstance(mappings, dict) else 0
+        if user_id is not None and not (isinstance(user_id, str) and is_user_id(user_id)):
+            raise _nonsense(server)
+        return user_id
+
+    async def store_invite(
+        self,
+        server: str,
+        medium: str,
+        address: str,
+        room_id: str,
+        sender: str,
+        *,
+        sender_name: str = "",
+        room_name: str = "",
+        room_alias: str = "",
+        join_rule: str = "",
+        space: bool = False,
+    ) -> StoredInvite:
+        """Have the identity server keep an invite for an address, and tell the address so: twice is two mails.
+
+        `sender` is the bot, for whom the account is, and who then has to put `StoredInvite.content` into the room
+        under `StoredInvite.token`. The rest is for the words of the mail. An address that is bound already is
+        refused: `lookup` first.
+        """
+        words = {
+            "sender_display_name": sender_name,
+            "room_name": room_name,
+            "room_alias": room_alias,
+            "room_join_rules": join_rule,
+            "room_type": "m.space" if space else "",
+        }
+        body = {
+            "medium": medium,
+            "address": canonical(medium, address),
+            "room_id": room_id,
+            "sender": sender,
+            # Strangers name rooms and themselves, and this ends in the headers of a mail.
+            **{key: shown(text, 255) for key, text in words.items() if text},
+        }
+        try:
+            async with _within(server):
+                answer = await self._as_account(
+                    server, "POST", "_matrix/identity/v2/store-invite", body, hide=body["address"]
+                )
+        except Never as error:
+            if error.code == "M_UNRECOGNIZED" and medium != "email":
+                raise Never(because("identity.no_phones", server=Letters(server)), code=error.code) from None
+            raise
+        return _stored(answer, server)
+
+    async def _register(self, server: str) -> str:
+        """Prove to the identity server who the bot is, by a token of the homeserver's (OpenID), for an account."""
+        proof = await self._homeserver.call(Method.POST, Path.v3.user[self._homeserver.bot].openid.request_token)
+        answer = await self._call(server, "POST", "_matrix/identity/v2/account/register", body=proof)
+        # Sydent writes `access_token` too, and others once wrote nothing else.
+        token = answer.get("token", answer.get("access_token"))
+        if not isinstance(token, str) or not _TOKEN.fullmatch(token):
+            raise _nonsense(server)
+        return token
+
+    async def _as_account(
+        self, server: str, method: str, path: str, body: Mapping[str, Any] | None = None, *, hide: str = ""
+    ) -> dict[str, Any]:
+        """One request with the account's token; a token that ran out is renewed, and terms are accepted, once each."""
+        mends = {"M_UNKNOWN_TOKEN": self._renew, "M_TERMS_NOT_SIGNED": self._agree}
+        while True:
+            token = await self.account(server)
+            try:
+                return await self._call(server, method, path, token=token, body=body, hide=hide)
+            except ActionError as error:
+                mend = mends.pop(error.code or "", None)
+                if mend is None:
+                    raise
+                await mend(server, token)
+
+    async def _renew(self, server: str, token: str) -> None:
+        url = self._settings_of(server).url
+        if self._tokens.get(url) == token:
+            del self._tokens[url]
+
+    async def _agree(self, server: str, token: str) -> None:
+        """Accept the identity server's terms, as far as the config allows it."""
+        urls = await self._acceptable(server)
+        await self._call(server, "POST", "_matrix/identity/v2/terms", token=token, body={"user_accepts": urls})
+        log.info("accepted the terms of the identity server %s", server)
+
+    async def _acceptable(self, server: str) -> list[str]:
+        """The URLs of the terms that are to be accepted there, one for each document, if the config allows all."""
+        terms = await self._call(server, "GET", "_matrix/identity/v2/terms")
+        return [_accepted(policy, self._settings_of(server).accept_terms) for policy in _policies(terms, server)]
+
+    # --- asking -----------------------------------------------------------------------------------------------
+
+    def _settings_of(self, server: str) -> IdentityServer:
+        configured = self._configured()
+        if server not in configured:
+            known = listed(map(Letters, configured)) if configured else because("none")
+            raise Never(because("identity.unknown", server=Letters(server, 60), known=known))
+        return configured[server]
+
+    def _trust_in(self, settings: IdentityServer) -> ssl.SSLContext | bool:
+        if settings not in self._trust:
+            self._trust[settings] = (
+                ssl.create_default_context(cafile=settings.ca_file) if settings.ca_file is not None else True
+            )
+        return self._trust[settings]
+
+    async def _call(
+        self,
+        server: str,
+        method: str,
+        path: str,
+        *,
+        token: str | None = None,
+        body: Mapping[str, Any] | None = None,
+        query: Mapping[str, str] | None = None,
+        hide: str = "",
+    ) -> dict[str, Any]:
+        """One request to the configured base URL; `hide` is kept out of what goes wrong.
+
+        It sets no deadline: whoever calls does.
+        """
+        # What is not compressed cannot be small on the wire and huge here.
+        headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {token}"} if token else {})
+        settings = self._settings_of(server)
+        try:
+            async with self._session.request(
+                method,
+                f"{settings.url}/{path}",
+                params=query,
+                json=body,
+                headers=headers,
+                ssl=self._trust_in(settings),
+                allow_redirects=False,
+                auto_decompress=False,
+            ) as answer:
+                status, text = answer.status, await _read(answer, server)
+                elsewhere = answer.headers.get("Location", "nowhere")
+        except (ClientError, OSError) as error:
+            # Where there was no connection, nothing was asked; where it broke, nobody knows.
+            code = UNASKED if isinstance(error, ClientConnectorError) else None
+            raise Later(
+                because("identity.unreachable", server=Letters(server), why=why_unreachable(error)), code=code
+            ) from None
+        if 300 <= status < 400:
+            where = shown(elsewhere, SAID)
+            raise Never(because("identity.redirects", server=Letters(server), where=Letters(where)))
+        answered = as_json(text)
+        if 200 <= status < 300:
+            if not isinstance(answered, dict):
+                raise _nonsense(server)
+            return answered
+        raise _refusal(server, status, answered if isinstance(answered, dict) else {}, hide)
+
+
+@contextlib.asynccontextmanager
+async def _within(server: str) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(ISSUE):
+            yield
+    except TimeoutError:
+        raise Later(because("identity.silent", server=Letters(server), time=_seconds(ISSUE))) from None
+
+
+async def _read(answer: ClientResponse, server: str) -> bytes:
+    try:
+        return await read(answer.content, LARGEST)
+    except TooLarge:
+        raise Later(because("identity.too_large", server=Letters(server), size=Number(LARGEST // 1024))) from None
+
+
+def _refusal(server: str, status: int, body: Mapping[str, Any], hide: str) -> Later | Never:
+    """What an error answer says of the future (identity service API, "Standard error response")."""
+    code = {401: "M_UNKNOWN_TOKEN"}.get(status, body.get("errcode"))
+    code = code if isinstance(code, str) else None
+    if status == 429:
+        return Later(because("identity.slow_down", server=Letters(server)), code=UNASKED)
+    message = body.get("error")
+    words = Foreign(_hidden(message, hide) if isinstance(message, str) else str(status))
+    why = because("identity.says", server=Letters(server), words=words)
+    told = REFUSALS.get(code or _UNTOLD.get(status, "")) if status < 500 else None
+    if told is not None:
+        why = because(told, server=Letters(server))
+    # Without an errcode it is a proxy that speaks, and that says nothing of what the server behind it would answer.
+    if code is None or status >= 500 or status == 408:
+        return Later(why, code=code)
+    return Never(why, code=code)
+
+
+_UNTOLD: Final = {404: "M_NOT_FOUND"}
+"""What it means, mostly, where somebody answers so without an errcode."""
+
+
+def _seconds(seconds: float) -> Duration:
+    return Duration(round(seconds * 1000))
+
+
+def _hidden(message: str, hide: str) -> str:
+    """The identity server's own words, but not the address: what goes wrong is logged, too."""
+    if hide:
+        message = re.sub(re.escape(hide), lambda _: masked(hide), message, flags=re.IGNORECASE)
+    return shown(message, SAID)
+
+
+def _nonsense(server: str) -> Later:
+    return Later(because("identity.nonsense", server=Letters(server)))
+
+
+# --- reading ------------------------------------------------------------------------------------------------------
+
+_TOKEN = re.compile(r"[!-~]{1,2000}")
+
+_PLACE = re.compile(r"https://(?:\[[^\]]*\]|[^/?#:]*)(?::(?P<port>[0-9]*))?(?P<path>[^?#]*)", re.IGNORECASE)
+
+
+def _port_and_path(url: str) -> tuple[int, str]:
+    """The port and the path of a plain https URL (`https_host`)."""
+    found = _PLACE.match(url)
+    assert found is not None
+    return int(found["port"] or 443), found["path"]
+
+
+def canonical(medium: str, address: str) -> str:
+    """An address as identity servers store and hash it: without case, or digits alone (appendix "3PID Types")."""
+    return address.strip().casefold() if medium == "email" else re.sub("[^0-9]", "", address)
+
+
+def _hashed(text: str) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode().rstrip("=")
+
+
+def _policies(terms: Mapping[str, Any], server: str) -> list[dict[str, str]]:
+    """For each document of the terms its URLs, by language."""
+    documents = terms.get("policies")
+    if not isinstance(documents, dict) or not documents:
+        raise _nonsense(server)
+    found = []
+    for document in documents.values():
+        texts = document.items() if isinstance(document, dict) else ()
+        urls = {language: text.get("url") for language, text in texts if isinstance(text, dict)}
+        found.append({language: url for language, url in urls.items() if isinstance(url, str)})
+    if not all(found):
+        raise _nonsense(server)
+    return found
+
+
+def _accepted(document: Mapping[str, str], accepted: tuple[str, ...] | bool) -> str:
+    """The URL of a document that is accepted: one of those in the config, else English where all are."""
+    if accepted is True:
+        return document.get("en") or next(iter(document.values()))
+    for url in accepted or ():
+        if url in document.values():
+            return url
+    asked = document.get("en") or next(iter(document.values()))
+    raise Never(
+        because("identity.terms", terms=Letters(shown(asked, SAID))),
+        code="M_TERMS_NOT_SIGNED",
+    )
+
+
+def _stored(answer: Mapping[str, Any], server: str) -> StoredInvite:
+    """What the identity server made of an invite. By now the mail is out, so what is wrong with it is so for good."""
+    token, name = answer.get("token"), answer.get("display_name")
+    keys = tuple(dict.fromkeys(_keys(answer)))
+    if not isinstance(token, str) or not _is_state_key(token) or not keys:
+        raise Never(
+            because("identity.in_vain", server=Letters(server)),
+            code=IN_VAIN,
+        )
+    if any(https_host(key.url or "") is None for key in keys):
+        # Sydent's `client_http_base`; homeservers would ask that URL when the invite is redeemed.
+        raise Never(
+            because("identity.in_vain_no_https", server=Letters(server)),
+            code=IN_VAIN,
+        )
+    return StoredInvite(storable(token), shown(name, 255) if isinstance(name, str) else "", keys)
+
+
+def _is_state_key(token: str) -> bool:
+    return 0 < len(token.encode(errors="replace")) <= LONGEST_TOKEN and fits_a_path(token)
+
+
+def _keys(answer: Mapping[str, Any]) -> Iterator[IdentityKey]:
+    """The keys of a stored invite, the server's own first."""
+    listed = answer.get("public_keys")
+    for entry in listed if isinstance(listed, list) else []:
+        key, url = (entry.get("public_key"), entry.get("key_validity_url")) if isinstance(entry, dict) else (None, None)
+        if isinstance(key, str) and isinstance(url, str):
+            yield IdentityKey(storable(key), storable(url))
