@@ -64,7 +64,7 @@ def test_no_sentence_is_handed_to_what_stores(file: Path) -> None:
 
 
 def test_a_sentence_that_is_handed_to_what_stores_would_be_found() -> None:
-    tree = ast.parse("effects.block(tx, 1, 'my power is too low')\nraise Never(f'no answer of {server} yet')")
+    tree = ast.parse("jobs.block(tx, 1, 'my power is too low')\nraise Never(f'no answer of {server} yet')")
 
     assert [any(map(is_prose, call.args)) for call in calls(tree)] == [True, True]
 
