@@ -224,7 +224,7 @@ async def _room_changed(context: Context, change: RoomChange) -> Handled:
 
 async def _echoed(_: Context, heard: Echo) -> Handled:
     async def write(turn: Turn) -> None:
-        await consequences.echoed(turn, heard.effect_key, heard.event_id)
+        await consequences.echoed(turn, heard.job_key, heard.event_id)
 
     return write
 

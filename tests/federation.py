@@ -75,8 +75,8 @@ async def knock_from(garden: Garden, server: FederatingHomeserver, reason: str =
 async def time_passes(keeper: InProcess) -> None:
     """As if all that waits for another server had waited long enough."""
     async with keeper.context.db.tx() as tx:
-        await tx.execute("UPDATE effects SET due_at = 0 WHERE state = 'due' AND server IS NOT NULL")
-    keeper.context.wakeups.effects.set()
+        await tx.execute("UPDATE jobs SET due_at = 0 WHERE state = 'due' AND server IS NOT NULL")
+    keeper.context.wakeups.jobs.set()
 
 
 async def waits_for(keeper: InProcess, garden: Garden, who: Person) -> jobs.Open:

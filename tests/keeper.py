@@ -219,7 +219,7 @@ class InProcess(Keeper):
                 or self.context.wakeups.unchecked
             ):
                 return False
-            busy = "SELECT 1 FROM effects WHERE state = 'running' OR (state = 'due' AND due_at <= $1)"
+            busy = "SELECT 1 FROM jobs WHERE state = 'running' OR (state = 'due' AND due_at <= $1)"
             return await tx.fetchrow(busy, self.context.now()) is None
 
     async def _run(self) -> None:

@@ -19,7 +19,7 @@ FILES = [file for file in sorted(PACKAGE.rglob("*.py")) if "demo" not in file.pa
 STORES = frozenset(file.stem for file in (PACKAGE / "store").glob("*.py"))
 """The modules whose functions write."""
 
-STORING = frozenset({"finish", "overtake", "trouble", "record", "record_of_room", "take_back_answer"})
+STORING = frozenset({"finish", "overtake", "trouble", "record", "record_of_room", "withdraw_answer"})
 """What else stores a reason; and errors, since what they say is stored with what failed."""
 
 ERRORS = frozenset({"Busy", "Later", "Malformed", "Never", "Overtaken", "SetAside", "Unreadable"})

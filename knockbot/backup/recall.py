@@ -37,7 +37,7 @@ LEASE = "recall"
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A message of the bot's own: the key of its effect, and the requests it shows."""
+    """A message of the bot's own: the key of its job, and the requests it shows."""
 
     event_id: str
     key: str
@@ -195,7 +195,7 @@ async def _take_up(
         before = await requests.latest(turn.tx, about.room_id, about.user_id)
         if before is not None and before.open:
             # They have knocked anew, under another number, so the first one was over; how, was not said.
-            await settling.settle(context, turn, before, State.WITHDRAWN, before.user_id)
+            await settling.record_outcome(context, turn, before, State.WITHDRAWN, before.user_id)
         request = await requests.open_knock(turn.tx, management_room, about.as_knock(), one.at)
     elif await requests.by_token(turn.tx, about.room_id, about.token) is None:
         issued_by = one.block.get("issued_by")
@@ -220,7 +220,7 @@ async def _follow(context: Context, turn: Turn, request: Request, one: _Shown) -
     state, about = State(one.block["state"]), (one.block["room_id"], one.block["user_id"] or "")
     moved = request.open and state in TOLD and about == (request.room_id, request.user_id)
     if moved:
-        await settling.settle(context, turn, request, state, one.block.get("by") or context.bot)
+        await settling.record_outcome(context, turn, request, state, one.block.get("by") or context.bot)
 
 
 TOLD = frozenset(State) - {State.PENDING, State.REDEEMED}

@@ -221,7 +221,7 @@ def room_row(room: Room, pending: int, trouble: Notice | None, elsewhere: str | 
 
 
 class Waiting(Protocol):
-    """An effect that has yet to be done, as `store/jobs.py` keeps it."""
+    """A job that has yet to be done, as `store/jobs.py` keeps it."""
 
     @property
     def act(self) -> Act: ...

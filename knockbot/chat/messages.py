@@ -1,4 +1,4 @@
-"""Messages as Matrix wants them: words, mentions, the machine block, and the effect's key in every one."""
+"""Messages as Matrix wants them: words, mentions, the machine block, and the job's key in every one."""
 
 from __future__ import annotations
 
@@ -136,5 +136,5 @@ def digest(content: Mapping[str, Any]) -> str:
 
 
 def transaction_id(key: str) -> str:
-    """The same for the same effect, so that the homeserver drops a repeat as long as it remembers."""
+    """The same for the same job, so that the homeserver drops a repeat as long as it remembers."""
     return hashlib.sha256(key.encode()).hexdigest()[:32]

@@ -217,11 +217,11 @@ class RoomChange:
 
 @dataclass(frozen=True, slots=True)
 class Echo:
-    """One of the bot's own messages came back; `effect_key` names the effect that sent it."""
+    """One of the bot's own messages came back; `job_key` names the job that sent it."""
 
     room_id: str
     event_id: str
-    effect_key: str
+    job_key: str
 
 
 Happening = MemberChange | ThirdPartyChange | Redaction | Message | Reaction | RoomChange | Echo
@@ -490,7 +490,7 @@ class Request:
 
 
 class Act(StrEnum):
-    """The kinds of effect: each aims at a state of the homeserver and is done once."""
+    """The kinds of job: each aims at a state of the homeserver and is done once."""
 
     INVITE = "invite"
     KICK = "kick"
@@ -511,10 +511,10 @@ class Act(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Effect:
+class Job:
     """One intended act. `key` is unique for ever: planning the same act twice is planning it once.
 
-    `room_id` is the room acted in and `lane` the queue it waits in: one effect of a lane runs at a time.
+    `room_id` is the room acted in and `lane` the queue it waits in: one job of a lane runs at a time.
     """
 
     key: str
@@ -526,7 +526,7 @@ class Effect:
     user_id: str | None = None
     """Whom an invite, kick or ban is for."""
     server: str | None = None
-    """The remote server that must answer before the act can succeed; while it is silent, its effects wait."""
+    """The remote server that must answer before the act can succeed; while it is silent, its jobs wait."""
     event_id: str | None = None
     """The knock an invite is for; the message a reaction goes on; the third-party invite to revoke; the command that
     asked for an invite to an address."""

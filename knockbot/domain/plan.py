@@ -1,6 +1,6 @@
-"""From a decision to the acts that carry it out: `plan()` and the effects it is made of.
+"""From a decision to the acts that carry it out: `plan()` and the jobs it is made of.
 
-An effect's key names what is to be done and for what, so that planning the same thing twice writes one row.
+A job's key names what is to be done and for what, so that planning the same thing twice writes one row.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from knockbot.domain.ids import server_of
-from knockbot.domain.model import Act, Answer, Effect, Kind, MemberChange, Membership, Request, Verdict
+from knockbot.domain.model import Act, Answer, Job, Kind, MemberChange, Membership, Request, Verdict
 from knockbot.domain.notices import decoded, encoded
 from knockbot.domain.reasons import in_words
 
@@ -28,7 +28,7 @@ REACTIONS: dict[str, Verdict] = {"✅": Verdict.ACCEPT, "❌": Verdict.REJECT, "
 """What each emoji on a card says."""
 
 
-def plan(request: Request, answer: Answer, home: str) -> tuple[Effect, ...]:
+def plan(request: Request, answer: Answer, home: str) -> tuple[Job, ...]:
     """The acts that carry out a binding word on a request, given on a server called `home`.
 
     An accept is for the very knock it was given for. A reject or a ban is for whatever knock of the applicant
@@ -42,7 +42,7 @@ def plan(request: Request, answer: Answer, home: str) -> tuple[Effect, ...]:
     server = server_of(request.user_id)
     away = act is Act.INVITE and server != home
     return (
-        Effect(
+        Job(
             key=f"{act}:{request.id}:{answer.cause or answer.event_id}",
             act=act,
             room_id=request.room_id,
@@ -69,10 +69,10 @@ def _reason(answer: Answer) -> dict[str, Any]:
     return {"told": encoded(answer.told)} if answer.told is not None else {}
 
 
-def reason_of(effect: Effect) -> str | None:
+def reason_of(job: Job) -> str | None:
     """What the applicant is told by an act."""
-    told = effect.content.get("told")
-    return effect.content.get("reason") or (in_words(decoded(told)) if told is not None else None)
+    told = job.content.get("told")
+    return job.content.get("reason") or (in_words(decoded(told)) if told is not None else None)
 
 
 def _scope(request: Request, answer: Answer) -> dict[str, Any]:
@@ -91,9 +91,9 @@ INSTEAD: dict[Act, tuple[Membership, ...]] = {
 """The memberships in which an act finds somebody where the one that it overrides got through after all."""
 
 
-def _clear_up(request: Request, room_id: str, answer: Answer) -> Effect:
+def _clear_up(request: Request, room_id: str, answer: Answer) -> Job:
     """Take the knock of somebody who is rejected out of the room that was replaced, where that still can be done."""
-    return Effect(
+    return Job(
         key=f"kick:{request.id}:{answer.cause or answer.event_id}",
         act=Act.KICK,
         room_id=room_id,
@@ -103,7 +103,7 @@ def _clear_up(request: Request, room_id: str, answer: Answer) -> Effect:
     )
 
 
-def _plan_for_invite(request: Request, answer: Answer) -> tuple[Effect, ...]:
+def _plan_for_invite(request: Request, answer: Answer) -> tuple[Job, ...]:
     """The acts for a third-party invite: an accepted one is left alone, before it is redeemed and after."""
     cause = answer.cause or answer.event_id
     if answer.verdict is Verdict.ACCEPT:
@@ -116,14 +116,14 @@ def _plan_for_invite(request: Request, answer: Answer) -> tuple[Effect, ...]:
     return (taken_back, _remove(request, Act.BAN, request.subject, answer, {}))
 
 
-def _remove(request: Request, act: Act, user_id: str, answer: Answer, more: dict[str, Any]) -> Effect:
+def _remove(request: Request, act: Act, user_id: str, answer: Answer, more: dict[str, Any]) -> Job:
     """Kick or ban somebody who is, or may be, in the room: not a knocker, but an inviter or who came in by them.
 
     `guest` is the event by which somebody came in who may know of nothing: until they join, the act only takes their
     invite back.
     """
     cause = answer.cause or answer.event_id
-    return Effect(
+    return Job(
         key=f"{act}:{request.id}:{cause}",
         act=act,
         room_id=request.room_id,
@@ -146,10 +146,10 @@ def _spoken(management_room: str) -> str:
     return f"{management_room} said"
 
 
-def revoke(request: Request, cause: str, on_behalf_of: str | None) -> Effect:
+def revoke(request: Request, cause: str, on_behalf_of: str | None) -> Job:
     """Take a third-party invite back, so that nobody can come in by it; with the bot's own power for nobody else."""
     whose = {"for": on_behalf_of} if on_behalf_of is not None else {}
-    return Effect(
+    return Job(
         key=f"revoke:{request.id}:{cause}",
         act=Act.REVOKE,
         room_id=request.room_id,
@@ -160,22 +160,22 @@ def revoke(request: Request, cause: str, on_behalf_of: str | None) -> Effect:
     )
 
 
-def spend(request: Request, cause: str) -> Effect:
+def spend(request: Request, cause: str) -> Job:
     """Empty a token that somebody came in by, so that nobody else does; the request goes on whatever comes of it."""
     return replace(revoke(request, cause, None), key=f"spend:{request.id}:{cause}", request_id=None)
 
 
-def issue(room_id: str, cause: str, server: str, management_room: str) -> Effect:
+def issue(room_id: str, cause: str, server: str, management_room: str) -> Job:
     """Have an identity server invite an address; which one, the row of the command says."""
     # One that is slow holds up no more than its own invites.
     content = {"server": server, "management_room": management_room}
-    return Effect(f"issue:{cause}", Act.ISSUE, room_id, f"{server} issue", event_id=cause, content=content)
+    return Job(f"issue:{cause}", Act.ISSUE, room_id, f"{server} issue", event_id=cause, content=content)
 
 
-def plant(request: Request, content: Mapping[str, Any]) -> Effect:
+def plant(request: Request, content: Mapping[str, Any]) -> Job:
     """Put into the room what an identity server made of an invite that the bot issued."""
     assert request.invite is not None
-    return Effect(
+    return Job(
         key=f"plant:{request.id}",
         act=Act.PLANT,
         room_id=request.room_id,
@@ -185,9 +185,9 @@ def plant(request: Request, content: Mapping[str, Any]) -> Effect:
     )
 
 
-def write(request: Request, answer: Answer, day: int) -> Effect:
+def write(request: Request, answer: Answer, day: int) -> Job:
     """Tell an applicant of another server by message that they were rejected; once a day, whatever for."""
-    return Effect(
+    return Job(
         key=f"write:{request.user_id}:{day}",
         act=Act.WRITE,
         room_id=request.room_id,
@@ -201,11 +201,11 @@ def write(request: Request, answer: Answer, day: int) -> Effect:
 
 def call_in(
     room_id: str, user_id: str, stands: MemberChange | None, *, home: str, cause: str, on_behalf_of: str
-) -> Effect:
+) -> Job:
     """Invite somebody who has not knocked, where they stand as `stands` says, and on no request."""
     server = server_of(user_id)
     away = server != home
-    return Effect(
+    return Job(
         key=f"invite:{cause}",
         act=Act.INVITE,
         room_id=room_id,
@@ -217,21 +217,21 @@ def call_in(
     )
 
 
-def post_card(management_room: str, card_id: int) -> Effect:
+def post_card(management_room: str, card_id: int) -> Job:
     """Show a forwarded request to the moderators."""
-    return Effect(f"card:{card_id}", Act.POST_CARD, management_room, _spoken(management_room), card_id=card_id)
+    return Job(f"card:{card_id}", Act.POST_CARD, management_room, _spoken(management_room), card_id=card_id)
 
 
-def edit_card(management_room: str, card_id: int, number: int) -> Effect:
+def edit_card(management_room: str, card_id: int, number: int) -> Job:
     """Make a card show what is true now; `number` counts the edits of this card."""
-    return Effect(
+    return Job(
         f"card:{card_id}:edit:{number}", Act.EDIT_CARD, management_room, _spoken(management_room), card_id=card_id
     )
 
 
-def react(management_room: str, card_id: int, event_id: str, emoji: str, turn: int = 0) -> Effect:
+def react(management_room: str, card_id: int, event_id: str, emoji: str, turn: int = 0) -> Job:
     """Offer an answer on a card, so that one click gives it; `turn` counts how often it was taken away before."""
-    return Effect(
+    return Job(
         f"card:{card_id}:react:{emoji}:{turn}",
         Act.REACT,
         management_room,
@@ -242,9 +242,9 @@ def react(management_room: str, card_id: int, event_id: str, emoji: str, turn: i
     )
 
 
-def unreact(management_room: str, card_id: int, reaction: str, emoji: str) -> Effect:
+def unreact(management_room: str, card_id: int, reaction: str, emoji: str) -> Job:
     """Take an offer away that cannot be kept any more."""
-    return Effect(
+    return Job(
         f"unreact:{reaction}",
         Act.UNREACT,
         management_room,
@@ -255,9 +255,9 @@ def unreact(management_room: str, card_id: int, reaction: str, emoji: str) -> Ef
     )
 
 
-def redact(management_room: str, card_id: int, event_id: str) -> Effect:
+def redact(management_room: str, card_id: int, event_id: str) -> Job:
     """Take away what a card said, or an edit of it."""
-    return Effect(
+    return Job(
         f"redact:{event_id}",
         Act.REDACT,
         management_room,
@@ -267,26 +267,26 @@ def redact(management_room: str, card_id: int, event_id: str) -> Effect:
     )
 
 
-def tick(room_id: str, event_id: str) -> Effect:
+def tick(room_id: str, event_id: str) -> Job:
     """A tick on a command: done, and seen elsewhere."""
-    return Effect(f"tick:{event_id}", Act.REACT, room_id, _spoken(room_id), event_id=event_id, content={"emoji": "✅"})
+    return Job(f"tick:{event_id}", Act.REACT, room_id, _spoken(room_id), event_id=event_id, content={"emoji": "✅"})
 
 
-def say(room_id: str, key: str, content: Mapping[str, Any], request_id: int | None = None) -> Effect:
+def say(room_id: str, key: str, content: Mapping[str, Any], request_id: int | None = None) -> Job:
     """Say something in a management room; `key` names the occasion."""
-    return Effect(f"say:{key}", Act.SAY, room_id, _spoken(room_id), request_id=request_id, content=content)
+    return Job(f"say:{key}", Act.SAY, room_id, _spoken(room_id), request_id=request_id, content=content)
 
 
-def enter(room_id: str, occasion: str) -> Effect:
+def enter(room_id: str, occasion: str) -> Job:
     """Take an invite."""
-    return Effect(f"join:{room_id}:{occasion}", Act.JOIN, room_id, f"{room_id} go")
+    return Job(f"join:{room_id}:{occasion}", Act.JOIN, room_id, f"{room_id} go")
 
 
-def leave(room_id: str, occasion: str) -> Effect:
+def leave(room_id: str, occasion: str) -> Job:
     """Leave a room, or decline an invite to it."""
-    return Effect(f"leave:{room_id}:{occasion}", Act.LEAVE, room_id, f"{room_id} go")
+    return Job(f"leave:{room_id}:{occasion}", Act.LEAVE, room_id, f"{room_id} go")
 
 
-def meet(room_id: str, user_id: str) -> Effect:
+def meet(room_id: str, user_id: str) -> Job:
     """Make a room in which the bot can read, and invite somebody there who invited it where it cannot."""
-    return Effect(f"meet:{user_id}:{room_id}", Act.MEET, room_id, f"{room_id} go", user_id=user_id)
+    return Job(f"meet:{user_id}:{room_id}", Act.MEET, room_id, f"{room_id} go", user_id=user_id)

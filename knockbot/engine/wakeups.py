@@ -11,7 +11,7 @@ class Wakeups:
     """Set when there may be something to do, in this process."""
 
     arrivals: asyncio.Event = field(default_factory=asyncio.Event)
-    effects: asyncio.Event = field(default_factory=asyncio.Event)
+    jobs: asyncio.Event = field(default_factory=asyncio.Event)
     mail: asyncio.Event = field(default_factory=asyncio.Event)
     """For the bot's device, where encryption is allowed."""
     unchecked: set[str] = field(default_factory=set)

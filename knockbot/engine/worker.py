@@ -1,4 +1,4 @@
-"""The worker: due effects are claimed, run through the table of actions, and their outcome is recorded.
+"""The worker: due jobs are claimed, run through the table of actions, and their outcome is recorded.
 
 Steps 6 and 7 of the journey (ARCHITECTURE.md); what follows of each outcome is in `consequences.py`.
 """
@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
-from knockbot.domain.model import Act, Effect
+from knockbot.domain.model import Act, Job
 from knockbot.domain.notices import Code, because
 from knockbot.engine.backoff import FIRST_PAUSE, backoff
 from knockbot.errors import Later, Never
@@ -30,7 +30,7 @@ PATIENCE = 120.0
 """Seconds an attempt may take before it counts as unsure."""
 
 RECORDINGS = 5
-"""Failures to record an outcome after which the effect is tried afresh instead: its action looks first anyway."""
+"""Failures to record an outcome after which the job is tried afresh instead: its action looks first anyway."""
 
 SILENT_PAUSE = 60.0
 """The longest pause, in seconds, while the homeserver itself is silent: once it is back, nobody should wait an hour."""
@@ -47,7 +47,7 @@ Action = Callable[[Claimed], Awaitable[Outcome]]
 
 
 class Worker:
-    """Runs due effects, one of a lane and twelve in all, until stopped."""
+    """Runs due jobs, one of a lane and twelve in all, until stopped."""
 
     def __init__(self, context: Context, actions: Mapping[Act, Action], keys: Keys | None = None) -> None:
         self._context = context
@@ -58,7 +58,7 @@ class Worker:
     async def run(self) -> None:
         """Work until cancelled; what is in flight then is left for `drain`."""
         while True:
-            self._context.wakeups.effects.clear()
+            self._context.wakeups.jobs.clear()
             await self._start_due()
             await self._wait()
 
@@ -81,23 +81,23 @@ class Worker:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
-        self._context.wakeups.effects.set()
+        self._context.wakeups.jobs.set()
 
     async def _wait(self) -> None:
-        """Until somebody wakes it, or an effect is due, or a second has passed: another process may have left work."""
+        """Until somebody wakes it, or a job is due, or a second has passed: another process may have left work."""
         try:
             async with asyncio.timeout(1.0):
-                await self._context.wakeups.effects.wait()
+                await self._context.wakeups.jobs.wait()
         except TimeoutError:
             pass
 
     async def _attempt(self, claimed: Claimed) -> None:
-        """Run one effect and record what came of it."""
+        """Run one job and record what came of it."""
         came: Outcome | Later | Never
         began = self._context.now()
         try:
             async with asyncio.timeout(PATIENCE):
-                came = await self._actions[claimed.effect.act](claimed)
+                came = await self._actions[claimed.job.act](claimed)
         except (Never, Later) as error:
             came = error
         except TimeoutError:
@@ -105,7 +105,7 @@ class Worker:
         except Unusable:
             came = Later(because("act.no_database"), unreachable=True)
         except Exception as error:
-            log.exception("effect %s failed in a way nobody thought of", claimed.effect.key)
+            log.exception("job %s failed in a way nobody thought of", claimed.job.key)
             came = Later(because("act.internal", error=Code(type(error).__name__)))
         await self._record(claimed, came, (self._context.now() - began) / 1000)
 
@@ -128,76 +128,76 @@ class Worker:
                 await asyncio.sleep(FIRST_PAUSE)
             except Exception as error:
                 failures += 1
-                log.exception("recording the outcome of effect %s failed", claimed.effect.key)
+                log.exception("recording the outcome of job %s failed", claimed.job.key)
                 if failures == RECORDINGS:
                     came = Later(because("act.not_recorded", error=Code(type(error).__name__)))
                 await asyncio.sleep(min(backoff(failures), 60.0))
 
     async def _complete(self, claimed: Claimed, came: Done | Overtaken) -> None:
-        context, effect = self._context, claimed.effect
-        async with context.turn(effect.key) as turn:
-            await _hold(context, turn.tx, effect)
+        context, job = self._context, claimed.job
+        async with context.turn(job.key) as turn:
+            await _hold(context, turn.tx, job)
             if isinstance(came, Overtaken):
                 await jobs.finish(turn.tx, claimed.id, "overtaken", turn.now, why=came.why)
             else:
                 await jobs.finish(turn.tx, claimed.id, "done", turn.now, result=came.event_id)
-            await consequences.follow(context, turn, effect, came)
+            await consequences.follow(context, turn, job, came)
 
     async def _postpone(self, claimed: Claimed, error: Later, took: float) -> None:
         context = self._context
         pause = error.retry_after if error.retry_after is not None else _pause(claimed, error, took)
         due_at = context.now() + round(pause * 1000)
-        journal.postponed(claimed.effect, pause, error.why)
+        journal.postponed(claimed.job, pause, error.why)
         async with context.db.tx() as tx:
             if not await jobs.is_ours(tx, claimed):
                 return
             await jobs.postpone(tx, claimed.id, due_at, error.why)
-            if claimed.effect.server is not None:
-                await jobs.postpone_server(tx, claimed.effect.server, due_at)
+            if claimed.job.server is not None:
+                await jobs.postpone_server(tx, claimed.job.server, due_at)
 
     async def _give_up(self, claimed: Claimed, error: Never) -> None:
         """Nothing more can be done; or, where only a power is missing, nothing until it is back."""
-        context, effect = self._context, claimed.effect
+        context, job = self._context, claimed.job
         mendable = error.code in MENDABLE
-        async with context.turn(effect.key) as turn:
-            await _hold(context, turn.tx, effect)
+        async with context.turn(job.key) as turn:
+            await _hold(context, turn.tx, job)
             if not await jobs.is_ours(turn.tx, claimed):
                 return
-            request = await requests.get(turn.tx, effect.request_id) if effect.request_id is not None else None
-            journal.given_up(effect, request, error.why)
+            request = await requests.get(turn.tx, job.request_id) if job.request_id is not None else None
+            journal.given_up(job, request, error.why)
             if mendable:
                 await jobs.block(turn.tx, claimed.id, error.why)
-                await sealed.tell_if_silent(context, turn, effect.room_id)
+                await sealed.tell_if_silent(context, turn, job.room_id)
             else:
                 await jobs.finish(turn.tx, claimed.id, "given_up", turn.now, why=error.why)
-                await consequences.follow_refusal(context, turn, effect, error)
+                await consequences.follow_refusal(context, turn, job, error)
             if mendable or error.code == "KNOCKBOT_DENIED":
                 # It tells the moderators once, and goes on when it is mended.
-                turn.after(partial(context.look_at, effect.room_id))
+                turn.after(partial(context.look_at, job.room_id))
 
 
 MENDABLE = frozenset({"KNOCKBOT_NO_POWER", "KNOCKBOT_NOT_JOINED", NOT_ALLOWED})
-"""Errors that a moderator can mend, or the config: the effect waits for it."""
+"""Errors that a moderator can mend, or the config: the job waits for it."""
 
 
-async def _hold(context: Context, tx: Tx, effect: Effect) -> None:
-    """Take what an effect is about before the effect itself: two transactions would else wait for each other.
+async def _hold(context: Context, tx: Tx, job: Job) -> None:
+    """Take what a job is about before the job itself: two transactions would else wait for each other.
 
-    The order is the same everywhere: requests, their card, effects. On SQLite nobody else writes meanwhile.
+    The order is the same everywhere: requests, their card, jobs. On SQLite nobody else writes meanwhile.
     """
     if context.db.alone:
         return
-    if effect.request_id is not None:
-        await requests.get(tx, effect.request_id)
-    if effect.card_id is not None:
-        await requests.on_card(tx, effect.card_id)
-        await cards.get(tx, effect.card_id)
+    if job.request_id is not None:
+        await requests.get(tx, job.request_id)
+    if job.card_id is not None:
+        await requests.on_card(tx, job.card_id)
+        await cards.get(tx, job.card_id)
 
 
 def _pause(claimed: Claimed, error: Later, took: float) -> float:
     """Seconds to wait after a failed attempt that took so many."""
     if error.unreachable:
         return min(backoff(claimed.attempts), SILENT_PAUSE)
-    if claimed.effect.server is not None:
+    if claimed.job.server is not None:
         return max(backoff(claimed.attempts, LONGEST_AWAY), IN_PEACE * took)
     return backoff(claimed.attempts)

@@ -81,8 +81,8 @@ async def take(context: Context, turn: Turn, wish: Wish, request_id: int) -> Not
     )
     if request.answer is not None:
         why = because("overtaken.instead", user=User(wish.actor), verdict=Term(wish.verdict))
-        await settling.take_back_answer(turn, request, why)
-    await settling.give_answer(context, turn, request, answer)
+        await settling.withdraw_answer(turn, request, why)
+    await settling.apply_answer(context, turn, request, answer)
     if request.invite is not None:
         await invites.follow(context, turn, request.id)
     if answer.doubtful:

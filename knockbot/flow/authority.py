@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from knockbot.domain.model import Act, Decision, Effect, Kind, Knock, Verdict
+from knockbot.domain.model import Act, Decision, Job, Kind, Knock, Verdict
 from knockbot.domain.notices import Notice, User, because
 from knockbot.domain.policy import held_back
 from knockbot.domain.power import ANYBODY, NEEDS
@@ -90,18 +90,18 @@ ASKED_OF: Mapping[Act, tuple[Verdict, Kind]] = {
 """Which answer each act is, so that it takes the same power by whatever way it came about."""
 
 
-async def insist(context: Context, effect: Effect) -> None:
+async def insist(context: Context, job: Job) -> None:
     """Look again, right before the act. Raises `Never` where the power is gone."""
-    who = effect.content.get("for")
+    who = job.content.get("for")
     if who is None:
         return
-    verdict, kind = ASKED_OF[effect.act]
+    verdict, kind = ASKED_OF[job.act]
     why = await lacking(
         context,
         str(who),
         verdict,
-        room_id=effect.room_id,
-        subject=effect.user_id or ANYBODY,
+        room_id=job.room_id,
+        subject=job.user_id or ANYBODY,
         kind=kind,
         remembered=context.standings.a_moment_ago,
     )

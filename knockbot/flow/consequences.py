@@ -1,7 +1,7 @@
 """What follows of an act that was done, that the room has overtaken, or that is refused for good.
 
 Step 7 of the journey (ARCHITECTURE.md): the record, the card, and a word to the moderators, all in the transaction that
-ends the effect. To add an act: its rows in `AFTER` and, where moderators have to hear of a refusal, in `REFUSED`.
+ends the job. To add an act: its rows in `AFTER` and, where moderators have to hear of a refusal, in `REFUSED`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from knockbot.domain import plan
-from knockbot.domain.model import Act, Effect, MemberChange, Request, State, Verdict
+from knockbot.domain.model import Act, Job, MemberChange, Request, State, Verdict
 from knockbot.domain.notices import Code, Notice, Numbered, Stranger, User, below, notice
 from knockbot.domain.outcomes import credited, outcome
 from knockbot.domain.records import Recorded
@@ -58,16 +58,16 @@ class Overtaken:
 Outcome = Done | Overtaken
 
 
-async def follow(context: Context, turn: Turn, effect: Effect, came: Outcome) -> None:
+async def follow(context: Context, turn: Turn, job: Job, came: Outcome) -> None:
     """Bring everything to where the room is, now that an act is done or needed no longer."""
-    if effect.act in AFTER:
-        await AFTER[effect.act](context, turn, effect, came)
+    if job.act in AFTER:
+        await AFTER[job.act](context, turn, job, came)
 
 
-async def follow_refusal(context: Context, turn: Turn, effect: Effect, error: Never) -> None:
+async def follow_refusal(context: Context, turn: Turn, job: Job, error: Never) -> None:
     """It will never be done: the moderators are told, and what it was called for is theirs again."""
-    if effect.act in REFUSED:
-        await REFUSED[effect.act](context, turn, effect, error)
+    if job.act in REFUSED:
+        await REFUSED[job.act](context, turn, job, error)
 
 
 # --- on applicants and inviters -------------------------------------------------------------------------------
@@ -80,24 +80,24 @@ STATE_AFTER: dict[Act, State] = {
 }
 
 
-async def _acted(context: Context, turn: Turn, effect: Effect, came: Outcome) -> None:
+async def _acted(context: Context, turn: Turn, job: Job, came: Outcome) -> None:
     """Bring the request to where the room is: by what the act found there, or by the act itself."""
-    if effect.request_id is None:  # whom a moderator invites by an address of theirs needs no request
+    if job.request_id is None:  # whom a moderator invites by an address of theirs needs no request
         if isinstance(came, Overtaken):
-            await issuing.not_called_in(context, turn, effect, came.why)
+            await issuing.not_called_in(context, turn, job, came.why)
         return
-    request = await requests.get(turn.tx, effect.request_id)
-    if is_beside(effect, request):
+    request = await requests.get(turn.tx, job.request_id)
+    if is_beside(job, request):
         await _inviter_banned(turn, request, came)
         return
     if came.seen is not None:
         state = outcome(request, came.seen)
         if state is not None:
-            await settling.settle(context, turn, request, state, credited(request, came.seen, context.bot))
+            await settling.record_outcome(context, turn, request, state, credited(request, came.seen, context.bot))
         return
     # Where it is called for no longer, the echo tells what happened.
-    if isinstance(came, Done) and request.answer is not None and is_called_for(context, effect, request):
-        await settling.settle(context, turn, request, STATE_AFTER[came.as_act or effect.act], request.answer.by)
+    if isinstance(came, Done) and request.answer is not None and is_called_for(context, job, request):
+        await settling.record_outcome(context, turn, request, STATE_AFTER[came.as_act or job.act], request.answer.by)
 
 
 async def _inviter_banned(turn: Turn, request: Request, came: Outcome) -> None:
@@ -110,13 +110,13 @@ async def _inviter_banned(turn: Turn, request: Request, came: Outcome) -> None:
             await settling.refresh(turn, request.card_id)
 
 
-async def _act_refused(context: Context, turn: Turn, effect: Effect, error: Never) -> None:
+async def _act_refused(context: Context, turn: Turn, job: Job, error: Never) -> None:
     why = error.why
-    if effect.request_id is None:
-        await issuing.not_called_in(context, turn, effect, why)
+    if job.request_id is None:
+        await issuing.not_called_in(context, turn, job, why)
         return
-    request = await requests.get(turn.tx, effect.request_id)
-    if is_beside(effect, request):
+    request = await requests.get(turn.tx, job.request_id)
+    if is_beside(job, request):
         # The inviter of an invite stays, which is nothing that the invite itself waits for.
         said = notice(
             "invite.inviter_not_banned",
@@ -125,8 +125,8 @@ async def _act_refused(context: Context, turn: Turn, effect: Effect, error: Neve
             room=await settling.called(turn.tx, request.room_id),
             why=why,
         )
-        await saying.alarm(context, turn, request.room_id, f"refused:{effect.key}", said, about=request)
-    elif is_called_for(context, effect, request):
+        await saying.alarm(context, turn, request.room_id, f"refused:{job.key}", said, about=request)
+    elif is_called_for(context, job, request):
         # The request is the moderators' again, and the card says why.
         await requests.answered(turn.tx, request.id, None)
         await requests.in_trouble(turn.tx, request.id, why)
@@ -140,41 +140,39 @@ async def _act_refused(context: Context, turn: Turn, effect: Effect, error: Neve
                 why=why,
             )
             await settling.record(turn, request, context.bot, Recorded.ANSWER_FELL)
-            await saying.alarm(context, turn, request.room_id, f"fell:{effect.key}", said, about=request)
+            await saying.alarm(context, turn, request.room_id, f"fell:{job.key}", said, about=request)
 
 
-def is_beside(effect: Effect, request: Request) -> bool:
+def is_beside(job: Job, request: Request) -> bool:
     """Whether an act was on an invite's inviter; what became of the invite itself, revoking it tells."""
-    return request.invite is not None and effect.act is not Act.REVOKE and effect.user_id != request.user_id
+    return request.invite is not None and job.act is not Act.REVOKE and job.user_id != request.user_id
 
 
-def is_called_for(context: Context, effect: Effect, request: Request) -> bool:
+def is_called_for(context: Context, job: Job, request: Request) -> bool:
     """Whether this act carries out the answer that binds the request: they may have knocked again meanwhile."""
     if not request.open or request.answer is None:
         return False
-    return effect.key in {planned.key for planned in plan.plan(request, request.answer, context.home)}
+    return job.key in {planned.key for planned in plan.plan(request, request.answer, context.home)}
 
 
 # --- on telling applicants of other servers -------------------------------------------------------------------
 
 
-async def _written_to(context: Context, turn: Turn, effect: Effect, came: Outcome) -> None:
+async def _written_to(context: Context, turn: Turn, job: Job, came: Outcome) -> None:
     """Somebody is invited to a room where they can read it: say it there, and leave that room after a while."""
     if not isinstance(came, Done) or came.room_id is None:
         return
-    request = await requests.get(turn.tx, effect.request_id or 0)
-    said = await _letter(turn.tx, effect)
-    await saying.say(
-        context, turn, Audience(came.room_id, place=effect.room_id), effect.key, said, urgency=Urgency.ALOUD
-    )
+    request = await requests.get(turn.tx, job.request_id or 0)
+    said = await _letter(turn.tx, job)
+    await saying.say(context, turn, Audience(came.room_id, place=job.room_id), job.key, said, urgency=Urgency.ALOUD)
     await bot_memberships.use(turn.tx, came.room_id, turn.now)
     await turn.plan(plan.leave(came.room_id, "told"), due_at=turn.now + notify.STAYS)
     await settling.record(turn, request, context.bot, Recorded.WROTE)
 
 
-async def _letter(tx: Tx, effect: Effect) -> Notice:
+async def _letter(tx: Tx, job: Job) -> Notice:
     """What an applicant of another server is told, since their own server does not tell them."""
-    room, reason = await settling.called(tx, effect.room_id), plan.reason_of(effect)
+    room, reason = await settling.called(tx, job.room_id), plan.reason_of(job)
     if reason:
         return notice("letter.rejected_because", room=room, reason=Stranger(reason))
     return notice("letter.rejected", room=room)
@@ -183,46 +181,46 @@ async def _letter(tx: Tx, effect: Effect) -> Notice:
 # --- on invites to addresses ----------------------------------------------------------------------------------
 
 
-async def _issued(context: Context, turn: Turn, effect: Effect, came: Outcome) -> None:
+async def _issued(context: Context, turn: Turn, job: Job, came: Outcome) -> None:
     if isinstance(came, Done) and came.issued is not None:
-        await issuing.conclude(context, turn, effect, came.issued)
+        await issuing.conclude(context, turn, job, came.issued)
 
 
-async def _planted(context: Context, turn: Turn, effect: Effect, came: Outcome) -> None:
+async def _planted(context: Context, turn: Turn, job: Job, came: Outcome) -> None:
     if isinstance(came, Done) and came.event_id is not None:
-        await invites.arrived(context, turn, await requests.get(turn.tx, effect.request_id or 0), came.event_id)
+        await invites.arrived(context, turn, await requests.get(turn.tx, job.request_id or 0), came.event_id)
 
 
-async def _not_planted(context: Context, turn: Turn, effect: Effect, error: Never) -> None:
-    await issuing.not_planted(context, turn, await requests.get(turn.tx, effect.request_id or 0), error.why)
+async def _not_planted(context: Context, turn: Turn, job: Job, error: Never) -> None:
+    await issuing.not_planted(context, turn, await requests.get(turn.tx, job.request_id or 0), error.why)
 
 
 # --- on cards and rooms ---------------------------------------------------------------------------------------
 
 
-async def _card_edited(_: Context, turn: Turn, effect: Effect, came: Outcome) -> None:
-    if not isinstance(came, Done) or effect.card_id is None:
+async def _card_edited(_: Context, turn: Turn, job: Job, came: Outcome) -> None:
+    if not isinstance(came, Done) or job.card_id is None:
         return
-    await cards.shows(turn.tx, effect.card_id, came.digest)
-    await _note_shown(turn, effect, came)
+    await cards.shows(turn.tx, job.card_id, came.digest)
+    await _note_shown(turn, job, came)
     if came.offers is not None:
-        await _offer(turn, effect.card_id, came.offers)
+        await _offer(turn, job.card_id, came.offers)
 
 
-async def _card_posted(_: Context, turn: Turn, effect: Effect, came: Outcome) -> None:
-    if not isinstance(came, Done) or effect.card_id is None or came.event_id is None:
+async def _card_posted(_: Context, turn: Turn, job: Job, came: Outcome) -> None:
+    if not isinstance(came, Done) or job.card_id is None or came.event_id is None:
         return
-    await cards.posted(turn.tx, effect.card_id, came.event_id, came.digest)
-    await _note_shown(turn, effect, came)
-    await _offer(turn, effect.card_id, came.offers or ())
+    await cards.posted(turn.tx, job.card_id, came.event_id, came.digest)
+    await _note_shown(turn, job, came)
+    await _offer(turn, job.card_id, came.offers or ())
     # What changed while the card was on its way found no card to edit; have it edited now.
-    for request in await requests.on_card(turn.tx, effect.card_id):
+    for request in await requests.on_card(turn.tx, job.card_id):
         if not request.awaits_moderators or (came.shown or {}).get(request.id) != request.event_id:
-            await settling.refresh(turn, effect.card_id)
+            await settling.refresh(turn, job.card_id)
 
 
-async def _note_shown(turn: Turn, effect: Effect, came: Done) -> None:
-    await _sent(turn, effect, came.event_id)
+async def _note_shown(turn: Turn, job: Job, came: Done) -> None:
+    await _sent(turn, job, came.event_id)
     for request_id, event_id in (came.shown or {}).items():
         await requests.shown(turn.tx, request_id, event_id)
 
@@ -233,62 +231,62 @@ async def _offer(turn: Turn, card_id: int, offers: tuple[Verdict, ...]) -> None:
     await settling.offer(turn, card_id, offers if takes_clicks else (), named=True)
 
 
-async def _met(context: Context, turn: Turn, _: Effect, came: Outcome) -> None:
+async def _met(context: Context, turn: Turn, _: Job, came: Outcome) -> None:
     if isinstance(came, Done) and came.room_id is not None:
         use_it = notice("meet.use_it", command=Code("!kb protect #room:server"), bot=User(context.bot))
         said = below(notice("meet.cannot_read"), use_it)
         await saying.say(context, turn, Audience(came.room_id), f"meet:{came.room_id}", said)
 
 
-async def _sent(turn: Turn, effect: Effect, event_id: str | None) -> None:
+async def _sent(turn: Turn, job: Job, event_id: str | None) -> None:
     """A message is there; whoever replies to it means what it is about."""
     if event_id is not None:
-        about = {"card_id": effect.card_id, "request_id": effect.request_id}
-        await messages.sent(turn.tx, effect.room_id, event_id, turn.now, **about)
+        about = {"card_id": job.card_id, "request_id": job.request_id}
+        await messages.sent(turn.tx, job.room_id, event_id, turn.now, **about)
 
 
 async def echoed(turn: Turn, key: str, event_id: str) -> None:
     """The bot's own message came back: whatever the attempt's answer was, it got through."""
-    effect = await jobs.echoed(turn.tx, key, event_id)
-    if effect is None:
+    job = await jobs.echoed(turn.tx, key, event_id)
+    if job is None:
         return
-    if effect.act is Act.REACT:
-        await _offer_stands(turn.tx, effect, event_id)
+    if job.act is Act.REACT:
+        await _offer_stands(turn.tx, job, event_id)
     else:
-        await _sent(turn, effect, event_id)
+        await _sent(turn, job, event_id)
 
 
-async def _reacted(_: Context, turn: Turn, effect: Effect, came: Outcome) -> None:
+async def _reacted(_: Context, turn: Turn, job: Job, came: Outcome) -> None:
     """A card offers an answer, or cannot any more, since it takes no clicks."""
     if isinstance(came, Overtaken):
-        await _not_offered(turn.tx, effect)
+        await _not_offered(turn.tx, job)
     elif came.event_id is not None:
-        await _offer_stands(turn.tx, effect, came.event_id)
+        await _offer_stands(turn.tx, job, came.event_id)
 
 
-async def _reaction_refused(_: Context, turn: Turn, effect: Effect, __: Never) -> None:
-    await _not_offered(turn.tx, effect)
+async def _reaction_refused(_: Context, turn: Turn, job: Job, __: Never) -> None:
+    await _not_offered(turn.tx, job)
 
 
-async def _offer_stands(tx: Tx, effect: Effect, reaction: str) -> None:
-    if effect.card_id is not None:
-        await cards.offered(tx, effect.card_id, effect.content["emoji"], reaction)
+async def _offer_stands(tx: Tx, job: Job, reaction: str) -> None:
+    if job.card_id is not None:
+        await cards.offered(tx, job.card_id, job.content["emoji"], reaction)
 
 
-async def _not_offered(tx: Tx, effect: Effect) -> None:
-    if effect.card_id is not None:
-        await cards.offer_no_more(tx, effect.card_id, effect.content["emoji"])
+async def _not_offered(tx: Tx, job: Job) -> None:
+    if job.card_id is not None:
+        await cards.offer_no_more(tx, job.card_id, job.content["emoji"])
 
 
-async def _said(_: Context, turn: Turn, effect: Effect, came: Outcome) -> None:
+async def _said(_: Context, turn: Turn, job: Job, came: Outcome) -> None:
     """A line that asks something is there: from now on it can be answered by a click."""
     if isinstance(came, Done):
-        await _sent(turn, effect, came.event_id)
-    if "asks" in effect.content and isinstance(came, Done) and came.event_id is not None:
-        await upgrading.asked(turn, effect.content["asks"], effect.room_id, came.event_id)
+        await _sent(turn, job, came.event_id)
+    if "asks" in job.content and isinstance(came, Done) and came.event_id is not None:
+        await upgrading.asked(turn, job.content["asks"], job.room_id, came.event_id)
 
 
-Consequence = Callable[[Context, Turn, Effect, Outcome], Awaitable[None]]
+Consequence = Callable[[Context, Turn, Job, Outcome], Awaitable[None]]
 
 AFTER: Mapping[Act, Consequence] = {
     Act.INVITE: _acted,
@@ -306,7 +304,7 @@ AFTER: Mapping[Act, Consequence] = {
 }
 """What follows of an act that was done or overtaken; of the others, nothing does."""
 
-REFUSED: Mapping[Act, Callable[[Context, Turn, Effect, Never], Awaitable[None]]] = {
+REFUSED: Mapping[Act, Callable[[Context, Turn, Job, Never], Awaitable[None]]] = {
     Act.INVITE: _act_refused,
     Act.KICK: _act_refused,
     Act.BAN: _act_refused,

@@ -80,7 +80,7 @@ class Context:
         live = settings if isinstance(settings, LiveSettings) else LiveSettings(settings)
         wakeups = wakeups or Wakeups()
         elsewhere = Elsewhere(now, wakeups.arrivals.set, live.in_force.homeserver.domain)
-        turns = Turns(db, now, wakeups.effects.set)
+        turns = Turns(db, now, wakeups.jobs.set)
         return cls(db, outside, live, now, wakeups, turns, elsewhere, Workbench(now), **parts)
 
     @property

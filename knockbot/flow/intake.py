@@ -138,9 +138,9 @@ def take_in(
         else:
             if last is not None and last.state is State.ACCEPTED:
                 # They cannot knock while invited, so the invite is gone, and we were not told.
-                await settling.settle(context, turn, last, State.DECLINED, change.user_id)
+                await settling.record_outcome(context, turn, last, State.DECLINED, change.user_id)
             request = await requests.open_knock(turn.tx, room.management_room, change.as_knock(), turn.now)
-        await settling.carry_out(context, turn, request, decision, card_id=card_id)
+        await settling.apply_decision(context, turn, request, decision, card_id=card_id)
 
     return write
 
@@ -149,7 +149,7 @@ async def _knocked_again(context: Context, turn: Turn, request: Request, change:
     """The same request with a new knock. An accept was for the old knock only; a reject or a ban still holds."""
     await requests.knocked_again(turn.tx, request, change, turn.now)
     if request.answer is not None and request.answer.verdict is Verdict.ACCEPT:
-        await settling.take_back_answer(turn, request, because("overtaken.applicant_knocked_again"))
+        await settling.withdraw_answer(turn, request, because("overtaken.applicant_knocked_again"))
         if request.answer.rule is None:  # whoever accepted is told that it did not come about
             occasion = f"accept fell:{request.id}:{change.event_id}"
             said = settling.changed_anew(request)
@@ -176,7 +176,7 @@ async def moved_on(context: Context, change: MemberChange, last: Request | None)
                 continue  # the act that puts this right is on its way
             state = outcome(request, change)
             if state is not None:
-                await settling.settle(context, turn, request, state, credited(request, change, context.bot))
+                await settling.record_outcome(context, turn, request, state, credited(request, change, context.bot))
                 if unasked:
                     await requests.counts_for_nothing(turn.tx, request.id)
             elif request.redeemed:

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Mapping
 from typing import Any
 
 from knockbot.documents.text import NAME_LIMIT, shown, shown_id
-from knockbot.domain.model import Effect, Request
+from knockbot.domain.model import Job, Request
 from knockbot.domain.notices import Notice, brief
 from knockbot.domain.reasons import in_words
 from knockbot.domain.records import Detail, Recorded
@@ -89,35 +89,35 @@ LONGEST = 500
 """Characters of a refusal."""
 
 
-def given_up(effect: Effect, request: Request | None, why: Notice) -> None:
+def given_up(job: Job, request: Request | None, why: Notice) -> None:
     """An act will not be done, or waits for a power."""
     number = f" (request #{request.number})" if request is not None else ""
-    text = f"cannot {_act(effect)}{number}: {named(in_words(why), LONGEST)}"
+    text = f"cannot {_act(job)}{number}: {named(in_words(why), LONGEST)}"
     numbered = {"number": request.number} if request is not None else {}
-    log.warning("%s", text, extra={"fields": _fields(effect, why) | numbered})
+    log.warning("%s", text, extra={"fields": _fields(job, why) | numbered})
 
 
-def postponed(effect: Effect, pause: float, why: Notice) -> None:
+def postponed(job: Job, pause: float, why: Notice) -> None:
     """An act is tried again later."""
-    text = f"{_act(effect)} is tried again in {pause:.0f} s: {named(in_words(why), LONGEST)}"
-    log.info("%s", text, extra={"fields": _fields(effect, why)})
+    text = f"{_act(job)} is tried again in {pause:.0f} s: {named(in_words(why), LONGEST)}"
+    log.info("%s", text, extra={"fields": _fields(job, why)})
 
 
-def _act(effect: Effect) -> str:
+def _act(job: Job) -> str:
     """An act in words: its key is for machines, and holds numbers of the database."""
-    whom = f" {identified(effect.user_id)}" if effect.user_id else ""
-    return f"{effect.act.value.replace('_', ' ')}{whom} at {identified(effect.room_id)}"
+    whom = f" {identified(job.user_id)}" if job.user_id else ""
+    return f"{job.act.value.replace('_', ' ')}{whom} at {identified(job.room_id)}"
 
 
-def _fields(effect: Effect, why: Notice) -> dict[str, Any]:
+def _fields(job: Job, why: Notice) -> dict[str, Any]:
     told = {
-        "act": effect.act.value,
-        "room_id": effect.room_id,
-        "effect": effect.key,
+        "act": job.act.value,
+        "room_id": job.room_id,
+        "job": job.key,
         "why": in_words(why),
         "code": why.code,
     }
-    return told | ({"user_id": effect.user_id} if effect.user_id else {})
+    return told | ({"user_id": job.user_id} if job.user_id else {})
 
 
 def _write(text: str, what: str, room_id: str, by: str, fields: Mapping[str, Any]) -> None:

@@ -137,7 +137,7 @@ async def denied(context: Context, there: Place, found: Iterable[Request], serve
         closed = []
         for request in [await requests.get(turn.tx, request_id) for request_id in ids]:
             if is_to_be_closed(request, servers):
-                await settling.take_back_answer(turn, request, because("overtaken.denied"))
+                await settling.withdraw_answer(turn, request, because("overtaken.denied"))
                 cause = f"denied {request.event_id} {turn.now}"
                 answer = Answer(
                     Verdict.REJECT,
@@ -150,7 +150,7 @@ async def denied(context: Context, there: Place, found: Iterable[Request], serve
                     author=author,
                 )
                 await settling.record(turn, request, context.bot, Recorded.DENIED, rule=SERVER_ACL)
-                await settling.give_answer(context, turn, request, answer)
+                await settling.apply_answer(context, turn, request, answer)
                 closed.append(request)
         if closed:
             numbers = numbered([request.number for request in closed])
@@ -175,7 +175,7 @@ async def outcomes(context: Context, missed: Missed) -> None:
             now = await requests.get(turn.tx, request.id)
             if now.event_id == request.event_id and now.state in (State.PENDING, State.ACCEPTED):
                 state = State.WITHDRAWN if now.open else State.DECLINED
-                await settling.settle(context, turn, now, state, now.user_id)
+                await settling.record_outcome(context, turn, now, state, now.user_id)
     for change in missed.moved_on:
         await _moved_on(context, change)
 
@@ -193,7 +193,7 @@ async def expired(context: Context, request_ids: Iterable[int], oldest: int) -> 
         async with context.turn() as turn:
             request = await requests.get(turn.tx, request_id)
             if is_stale(request, oldest):
-                await settling.settle(context, turn, request, State.EXPIRED, context.bot)
+                await settling.record_outcome(context, turn, request, State.EXPIRED, context.bot)
 
 
 # --- cards ----------------------------------------------------------------------------------------------------

@@ -438,7 +438,7 @@ async def _without_dropped_answer(turn: Turn, request: Request) -> Request:
     """A request of a room that is protected again: its answer was dropped with the protection, unless its act runs."""
     if request.answer is None or await jobs.is_running(turn.tx, request.id):
         return request
-    await settling.take_back_answer(turn, request, because("overtaken.was_unprotected"))
+    await settling.withdraw_answer(turn, request, because("overtaken.was_unprotected"))
     return await requests.get(turn.tx, request.id)
 
 

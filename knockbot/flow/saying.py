@@ -86,9 +86,9 @@ async def say(
     # What follows of it once it is said is read where nothing is unlocked (`consequences.py`).
     locked = {**context.cipher.lock(content), **({"asks": list(marks.asks)} if marks.asks is not None else {})}
     locked |= {IN_CLEAR: True} if marks.in_clear else {}
-    effect = plan.say(to.room_id, occasion, locked, to.about.id if to.about else None)
-    await turn.plan(effect)
-    await messages.once(turn.tx, effect.key, turn.now)
+    job = plan.say(to.room_id, occasion, locked, to.about.id if to.about else None)
+    await turn.plan(job)
+    await messages.once(turn.tx, job.key, turn.now)
 
 
 async def language(context: Context, tx: Tx, to: Audience, said: Notice) -> Language:

@@ -40,7 +40,7 @@ ANNOUNCED = frozenset({State.ACCEPTED, State.REJECTED, State.BANNED, State.STAND
 """The outcomes that are told in a line where there is no card: of a rule, and of a word on an invite that stood."""
 
 
-async def carry_out(
+async def apply_decision(
     context: Context,
     turn: Turn,
     request: Request,
@@ -78,7 +78,7 @@ async def carry_out(
     await _bind(context, turn, request, word or ruled)
 
 
-async def give_answer(context: Context, turn: Turn, request: Request, answer: Answer) -> None:
+async def apply_answer(context: Context, turn: Turn, request: Request, answer: Answer) -> None:
     """Bind a request to a word, and plan the act that carries it out."""
     if answer.rule is None:  # what a rule says is on record as the decision
         await record(turn, request, answer.by, Recorded(answer.verdict), reason=answer.reason)
@@ -93,16 +93,16 @@ async def _bind(context: Context, turn: Turn, request: Request, answer: Answer) 
         await refresh(turn, request.card_id, after=UNDER_WAY)
     if request.moved_from is not None and answer.verdict is Verdict.REJECT:
         # There is no knock in this room to reject.
-        await settle(context, turn, await requests.get(turn.tx, request.id), State.REJECTED, answer.by)
+        await record_outcome(context, turn, await requests.get(turn.tx, request.id), State.REJECTED, answer.by)
 
 
-async def take_back_answer(turn: Turn, request: Request, why: Notice) -> None:
+async def withdraw_answer(turn: Turn, request: Request, why: Notice) -> None:
     """The word no longer fits: the request is open again."""
     await requests.answered(turn.tx, request.id, None)
     await jobs.overtake(turn.tx, request.id, why, turn.now)
 
 
-async def settle(context: Context, turn: Turn, request: Request, state: State, by: str) -> None:
+async def record_outcome(context: Context, turn: Turn, request: Request, state: State, by: str) -> None:
     """The room has moved on: record the outcome, and tell it where it is shown."""
     request = await requests.settled(turn.tx, request.id, state, by, turn.now)
     await jobs.overtake(turn.tx, request.id, because("overtaken.state", state=Term(state)), turn.now)
@@ -201,9 +201,9 @@ async def offer(turn: Turn, card_id: int, verdicts: Iterable[Verdict], *, named:
 async def post_missing(turn: Turn, room_id: str) -> None:
     """See to it that every card with an open request gets posted; for those that are, this changes nothing."""
     for card in await cards.unposted(turn.tx, room_id):
-        effect = plan.post_card(card.management_room, card.id)
-        await turn.plan(effect)
-        await jobs.revive(turn.tx, effect.key, turn.now)
+        job = plan.post_card(card.management_room, card.id)
+        await turn.plan(job)
+        await jobs.revive(turn.tx, job.key, turn.now)
 
 
 async def _crowded_card(context: Context, tx: Tx, request: Request) -> int | None:

@@ -1,4 +1,4 @@
-"""The actions: how each kind of effect is done on the homeserver, each aimed at a state.
+"""The actions: how each kind of job is done on the homeserver, each aimed at a state.
 
 Step 6 of the journey (ARCHITECTURE.md). Before it acts, an action looks whether the wanted state stands already, and
 whether what it was decided for still holds.
@@ -17,7 +17,7 @@ from knockbot.domain import plan
 from knockbot.domain.card import Around, kept_no_longer, machine_block, moved_away
 from knockbot.domain.invites import spoken
 from knockbot.domain.languages import Language, spoken_here
-from knockbot.domain.model import Act, Effect, Kind, MemberChange, Membership, Request, Verdict
+from knockbot.domain.model import Act, Job, Kind, MemberChange, Membership, Request, Verdict
 from knockbot.domain.notices import Notice, Term, because, decoded
 from knockbot.domain.policy import Reasons
 from knockbot.domain.power import shown as level_shown
@@ -66,33 +66,33 @@ class Hand:
 
 async def change_membership(hand: Hand, claimed: Claimed) -> Outcome:
     """Invite, kick or ban an applicant, if the knock it was decided for still stands."""
-    effect = claimed.effect
+    job = claimed.job
     stands = await _standing(hand, claimed)
-    needless = await _needless(hand, effect, stands)
+    needless = await _needless(hand, job, stands)
     if needless is not None:
         return needless
-    if "guest" in effect.content and effect.act is Act.BAN and not await _has_joined(hand, effect, stands):
+    if "guest" in job.content and job.act is Act.BAN and not await _has_joined(hand, job, stands):
         return await _take_back_guest(hand, claimed, stands)
-    if effect.act is Act.INVITE and await is_denied(hand.context, effect.room_id, effect.user_id or ""):
+    if job.act is Act.INVITE and await is_denied(hand.context, job.room_id, job.user_id or ""):
         raise Never(because("act.denied"), code="KNOCKBOT_DENIED")
     return await _do(hand, claimed, stands)
 
 
-async def _needless(hand: Hand, effect: Effect, stands: MemberChange | None) -> Outcome | None:
+async def _needless(hand: Hand, job: Job, stands: MemberChange | None) -> Outcome | None:
     """What makes an act needless: its state stands, or the applicant or the moderators have moved on."""
     membership = stands.membership if stands is not None else None
-    if stands is None and "while" in effect.content:
+    if stands is None and "while" in job.content:
         # They came in by an invite that was taken back in the same moment, and the room settled that they never did.
         membership = Membership.LEAVE
-    if membership in plan.WANTED[effect.act]:
+    if membership in plan.WANTED[job.act]:
         return Done(seen=stands)
-    if membership not in effect.content.get("while", (Membership.KNOCK,)):
+    if membership not in job.content.get("while", (Membership.KNOCK,)):
         return Overtaken(_at(membership), seen=stands)
-    if stands is not None and await _moved_otherwise(hand, effect, stands):
+    if stands is not None and await _moved_otherwise(hand, job, stands):
         return Overtaken(because("overtaken.moved"), seen=stands)
-    if stands is not None and effect.event_id is not None and effect.event_id != stands.event_id:
+    if stands is not None and job.event_id is not None and job.event_id != stands.event_id:
         return Overtaken(because("overtaken.knocked_again"))
-    return Overtaken(ANSWERED_OTHERWISE) if await _is_called_off(hand, effect) else None
+    return Overtaken(ANSWERED_OTHERWISE) if await _is_called_off(hand, job) else None
 
 
 ANSWERED_OTHERWISE = because("overtaken.answered")
@@ -107,34 +107,34 @@ def _at(membership: Membership | None) -> Notice:
 
 async def _do(hand: Hand, claimed: Claimed, stands: MemberChange | None) -> Outcome:
     """Act, if whoever the bot acts for may do so at this moment."""
-    await authority.insist(hand.context, claimed.effect)
+    await authority.insist(hand.context, claimed.job)
     try:
-        await _call(hand, claimed.effect)
+        await _call(hand, claimed.job)
     except Never as error:
         return await _explain(hand, claimed, stands, error)
     return Done()
 
 
-async def _moved_otherwise(hand: Hand, effect: Effect, stands: MemberChange) -> bool:
+async def _moved_otherwise(hand: Hand, job: Job, stands: MemberChange) -> bool:
     """Whether somebody whose answer was overridden moved by another way than by the act that was on its way."""
-    if "instead" not in effect.content:
+    if "instead" not in job.content:
         return False
     async with hand.context.db.tx() as tx:
-        if await jobs.is_running(tx, effect.request_id or 0, besides=effect.key):
+        if await jobs.is_running(tx, job.request_id or 0, besides=job.key):
             raise Later(because("act.under_way"), retry_after=1)
     return stands.membership is not Membership.KNOCK and not await intake.moved_by_the_bot(hand.context, stands)
 
 
-async def _is_called_off(hand: Hand, effect: Effect) -> bool:
+async def _is_called_off(hand: Hand, job: Job) -> bool:
     """Whether the answer that this act carries out was taken back, or another one given in its place, or dropped with
     the protection of the room."""
-    if effect.request_id is None:
+    if job.request_id is None:
         return False
     async with hand.context.db.tx() as tx:
-        request = await requests.get(tx, effect.request_id, held=False)
+        request = await requests.get(tx, job.request_id, held=False)
         kept = await rooms.find(tx, request.room_id) is not None
     return not kept or (
-        not consequences.is_beside(effect, request) and not consequences.is_called_for(hand.context, effect, request)
+        not consequences.is_beside(job, request) and not consequences.is_called_for(hand.context, job, request)
     )
 
 
@@ -145,19 +145,19 @@ async def _take_back_guest(hand: Hand, claimed: Claimed, stands: MemberChange | 
     """
     if stands is None or stands.membership is not Membership.INVITE:
         return Done(seen=stands, as_act=Act.KICK)
-    came = await _do(hand, replace(claimed, effect=replace(claimed.effect, act=Act.KICK)), stands)
+    came = await _do(hand, replace(claimed, job=replace(claimed.job, act=Act.KICK)), stands)
     return replace(came, as_act=Act.KICK) if isinstance(came, Done) else came
 
 
-async def _has_joined(hand: Hand, effect: Effect, stands: MemberChange | None) -> bool:
+async def _has_joined(hand: Hand, job: Job, stands: MemberChange | None) -> bool:
     """Whether somebody joined since they came in by a third-party invite; where nobody can tell, they did not."""
     change = stands
     for _ in range(CHANGES_SINCE):
-        if change is None or change.event_id == effect.content["guest"]:
+        if change is None or change.event_id == job.content["guest"]:
             return False
         if change.membership is Membership.JOIN:
             return True
-        change = await hand.context.outside.past_member(effect.room_id, change.replaces) if change.replaces else None
+        change = await hand.context.outside.past_member(job.room_id, change.replaces) if change.replaces else None
     return False
 
 
@@ -165,14 +165,14 @@ CHANGES_SINCE = 10
 """Member events of one person to look back through."""
 
 
-async def _call(hand: Hand, effect: Effect) -> None:
+async def _call(hand: Hand, job: Job) -> None:
     call = {Act.INVITE: hand.homeserver.invite, Act.KICK: hand.homeserver.kick, Act.BAN: hand.homeserver.ban}
-    await call[effect.act](effect.room_id, effect.user_id or "", plan.reason_of(effect))
+    await call[job.act](job.room_id, job.user_id or "", plan.reason_of(job))
 
 
 async def _standing(hand: Hand, claimed: Claimed) -> MemberChange | None:
     try:
-        return await hand.context.outside.member(claimed.effect.room_id, claimed.effect.user_id or "")
+        return await hand.context.outside.member(claimed.job.room_id, claimed.job.user_id or "")
     except Never as error:
         raise Never(because("act.not_joined"), code="KNOCKBOT_NOT_JOINED") from error
 
@@ -181,21 +181,21 @@ async def _explain(hand: Hand, claimed: Claimed, stood: MemberChange | None, err
     """A clear no: the room moved on in the same moment, or the bot may not do this, or it is as the server says."""
     if error.code != "M_FORBIDDEN":
         raise error
-    effect, bot = claimed.effect, hand.context.bot
-    if not await is_in(hand.context, effect.room_id):
+    job, bot = claimed.job, hand.context.bot
+    if not await is_in(hand.context, job.room_id):
         raise Never(because("act.not_joined"), code="KNOCKBOT_NOT_JOINED") from error
     stands = await _standing(hand, claimed)
     if stands is None and stood is not None:
         return Overtaken(because("overtaken.no_knock"))
     # Another knock overtakes an invite only: a reject or a ban is for that one too.
-    still_meant = stands is not None and stands.membership is Membership.KNOCK and effect.event_id is None
+    still_meant = stands is not None and stands.membership is Membership.KNOCK and job.event_id is None
     if stands is not None and (stood is None or stands.event_id != stood.event_id) and not still_meant:
         return Overtaken(_at(stands.membership), seen=stands)
-    verdict = next(verdict for verdict, act in plan.ACT_OF.items() if act is effect.act)
-    lacking = (await hand.context.outside.powers(effect.room_id)).shortfall(bot, verdict, effect.user_id or "")
+    verdict = next(verdict for verdict, act in plan.ACT_OF.items() if act is job.act)
+    lacking = (await hand.context.outside.powers(job.room_id)).shortfall(bot, verdict, job.user_id or "")
     if lacking is not None:
         raise Never(lacking.why, code="KNOCKBOT_NO_POWER" if lacking.lacks_level else error.code) from error
-    await _call(hand, effect)  # the power came between the refusal and this look; where it did not, no is no
+    await _call(hand, job)  # the power came between the refusal and this look; where it did not, no is no
     return Done()
 
 
@@ -204,24 +204,24 @@ async def _explain(hand: Hand, claimed: Claimed, stood: MemberChange | None, err
 
 async def write(hand: Hand, claimed: Claimed) -> Outcome:
     """Make a private room and invite somebody there, once; what there is to say is said when they are invited."""
-    effect, user_id = claimed.effect, claimed.effect.user_id or ""
+    job, user_id = claimed.job, claimed.job.user_id or ""
     if hand.context.now() - claimed.created_at > DAY:
         return Overtaken(because("overtaken.too_old_to_tell"))
-    room_id = await _made_before(hand, effect.key) if claimed.tried_before else None
+    room_id = await _made_before(hand, job.key) if claimed.tried_before else None
     if room_id is None:
         async with hand.context.db.tx() as tx:
-            label = await settling.label_of(tx, effect.room_id)
+            label = await settling.label_of(tx, job.room_id)
         content = {
             "name": f"Your knock at {shown(label, NAME_LIMIT)}",
             "preset": "private_chat",
             "is_direct": True,
             "invite": [],  # not yet: it can fail where the room was made
-            "creation_content": {EFFECT_KEY: effect.key},
+            "creation_content": {EFFECT_KEY: job.key},
         }
         room_id = await hand.homeserver.create_room(content)
     try:
         if await hand.context.outside.member(room_id, user_id) is None:
-            await hand.homeserver.invite(room_id, user_id, plan.reason_of(effect))
+            await hand.homeserver.invite(room_id, user_id, plan.reason_of(job))
     except Never as error:
         await hand.homeserver.leave(room_id)
         return Overtaken(error.why)
@@ -233,24 +233,24 @@ async def write(hand: Hand, claimed: Claimed) -> Outcome:
 
 async def revoke(hand: Hand, claimed: Claimed) -> Outcome:
     """Empty the state under a third-party invite's token, whatever its inviter has put there by now."""
-    if await _is_called_off(hand, claimed.effect):
+    if await _is_called_off(hand, claimed.job):
         return Overtaken(ANSWERED_OTHERWISE)
-    return await _insisting(hand, claimed.effect.room_id, lambda: _revoke(hand, claimed.effect))
+    return await _insisting(hand, claimed.job.room_id, lambda: _revoke(hand, claimed.job))
 
 
-async def _revoke(hand: Hand, effect: Effect) -> Outcome:
-    token, inviter = str(effect.content["token"]), effect.content["inviter"]
-    stands = await hand.context.outside.third_party(effect.room_id, token)
+async def _revoke(hand: Hand, job: Job) -> Outcome:
+    token, inviter = str(job.content["token"]), job.content["inviter"]
+    stands = await hand.context.outside.third_party(job.room_id, token)
     if stands is None or stands.invite is None:
         return Done()
     if stands.invite.inviter != inviter:
         return Overtaken(because("overtaken.other_invite"))
-    await authority.insist(hand.context, effect)
+    await authority.insist(hand.context, job)
     if fits_a_path(token):
-        await hand.homeserver.put_state(effect.room_id, THIRD_PARTY_INVITE, spoken(token), {})
+        await hand.homeserver.put_state(job.room_id, THIRD_PARTY_INVITE, spoken(token), {})
     else:
-        await _insist_on_redacting(hand, effect.room_id)
-        await hand.homeserver.redact(effect.room_id, stands.event_id, transaction_id(effect.key))
+        await _insist_on_redacting(hand, job.room_id)
+        await hand.homeserver.redact(job.room_id, stands.event_id, transaction_id(job.key))
     return Done()
 
 
@@ -265,25 +265,25 @@ async def _insist_on_redacting(hand: Hand, room_id: str) -> None:
 
 async def issue(hand: Hand, claimed: Claimed) -> Outcome:
     """Have an identity server invite an address, once."""
-    return Done(issued=await issuing.issue(hand.context, hand.identity, claimed.effect))
+    return Done(issued=await issuing.issue(hand.context, hand.identity, claimed.job))
 
 
 async def plant(hand: Hand, claimed: Claimed) -> Outcome:
     """Put an invite that was issued under its token, unless something stood there before, or it was taken back."""
     async with hand.context.db.tx() as tx:
-        request = await requests.get(tx, claimed.effect.request_id or 0, held=False)
+        request = await requests.get(tx, claimed.job.request_id or 0, held=False)
         kept = await rooms.find(tx, request.room_id) is not None
     if not kept or request.answer is None or request.answer.verdict is not Verdict.ACCEPT:
         return Overtaken(because("overtaken.taken_back"))
     await inviters.insist(hand.context, request)
-    return await _insisting(hand, claimed.effect.room_id, lambda: _plant(hand, claimed.effect))
+    return await _insisting(hand, claimed.job.room_id, lambda: _plant(hand, claimed.job))
 
 
-async def _plant(hand: Hand, effect: Effect) -> Outcome:
-    token, content = str(effect.content["token"]), effect.content["content"]
-    stands = await hand.context.outside.third_party(effect.room_id, token)
+async def _plant(hand: Hand, job: Job) -> Outcome:
+    token, content = str(job.content["token"]), job.content["content"]
+    stands = await hand.context.outside.third_party(job.room_id, token)
     if stands is None:
-        return Done(await hand.homeserver.put_state(effect.room_id, THIRD_PARTY_INVITE, spoken(token), content))
+        return Done(await hand.homeserver.put_state(job.room_id, THIRD_PARTY_INVITE, spoken(token), content))
     if stands.invite is None:
         return Overtaken(because("overtaken.taken_back_at_once"))
     if stands.invite.inviter != hand.context.bot:
@@ -327,10 +327,10 @@ async def post_card(hand: Hand, claimed: Claimed) -> Outcome:
     offers = outlook.possible if answering.takes_clicks(shown) else ()
     if sent is not None:
         return Done(sent, offers=offers)
-    if calls and not await _is_to_call(hand, claimed.effect.card_id or 0):
+    if calls and not await _is_to_call(hand, claimed.job.card_id or 0):
         calls = ()
     around = replace(around, missing=outlook.missing)
-    key = claimed.effect.key
+    key = claimed.job.key
     content = card_message(shown, label, outlook.possible, calls, key, around=around, language=language)
     event_id = await _send(hand, claimed, content)
     there = {request.id: request.event_id for request in shown}
@@ -348,12 +348,12 @@ async def edit_card(hand: Hand, claimed: Claimed) -> Outcome:
     """Make a card show what is true now; one that shows it already is not edited."""
     shown, label, calls, around, language = await _about(hand, claimed)
     async with hand.context.db.tx() as tx:
-        card = await cards.get(tx, claimed.effect.card_id or 0, held=False)
+        card = await cards.get(tx, claimed.job.card_id or 0, held=False)
         kept = shown and await rooms.find(tx, shown[-1].room_id) is not None
     if card.event_id is None:
         return Overtaken(because("overtaken.no_card"))
     offers: tuple[Verdict, ...] | None = ()
-    key = claimed.effect.key
+    key = claimed.job.key
     if not shown:
         new = message(moved_away(), key, language=language)
     elif not kept:
@@ -399,14 +399,14 @@ async def _about(hand: Hand, claimed: Claimed) -> tuple[list[Request], str, tupl
     """What a card is about: its requests, what their room is called, whom it calls, what else it says, in which
     language."""
     async with hand.context.db.tx() as tx:
-        shown = await requests.on_card(tx, claimed.effect.card_id or 0, held=False)
+        shown = await requests.on_card(tx, claimed.job.card_id or 0, held=False)
         if not shown:
             return (
                 [],
                 "",
                 (),
                 Around(),
-                await saying.language(hand.context, tx, Audience(claimed.effect.room_id), moved_away()),
+                await saying.language(hand.context, tx, Audience(claimed.job.room_id), moved_away()),
             )
         newest = shown[-1]
         policy = (await rules.in_force(hand.context, tx, newest.room_id)).policy
@@ -421,37 +421,37 @@ async def _about(hand: Hand, claimed: Claimed) -> tuple[list[Request], str, tupl
 
 async def react(hand: Hand, claimed: Claimed) -> Outcome:
     """Offer an answer on a card; the homeserver itself keeps a reaction from standing twice."""
-    effect = claimed.effect
-    if effect.card_id is not None:
+    job = claimed.job
+    if job.card_id is not None:
         async with hand.context.db.tx() as tx:
-            shown = await requests.on_card(tx, effect.card_id, held=False)
+            shown = await requests.on_card(tx, job.card_id, held=False)
         if not _takes_clicks(shown):
             return Overtaken(because("overtaken.no_clicks"))
-    relation = {"rel_type": "m.annotation", "event_id": effect.event_id, "key": effect.content["emoji"]}
-    content = {"m.relates_to": relation, EFFECT_KEY: effect.key}
+    relation = {"rel_type": "m.annotation", "event_id": job.event_id, "key": job.content["emoji"]}
+    content = {"m.relates_to": relation, EFFECT_KEY: job.key}
     try:
         event_id = await _send(hand, claimed, content, "m.reaction")
     except Never as error:
         if error.code == "M_DUPLICATE_ANNOTATION":
-            return Done(await _reacted_before(hand, effect))
+            return Done(await _reacted_before(hand, job))
         raise
     return Done(event_id)
 
 
-async def _reacted_before(hand: Hand, effect: Effect) -> str | None:
+async def _reacted_before(hand: Hand, job: Job) -> str | None:
     """The reaction of an earlier attempt, by which it can be taken away again."""
     try:
-        there = await hand.context.outside.reactions(effect.room_id, effect.event_id or "")
+        there = await hand.context.outside.reactions(job.room_id, job.event_id or "")
     except Never:
         return None  # the offer stands, and stays
-    mine = [one.event_id for one in there if (one.sender, one.key) == (hand.context.bot, effect.content["emoji"])]
+    mine = [one.event_id for one in there if (one.sender, one.key) == (hand.context.bot, job.content["emoji"])]
     return mine[0] if mine else None
 
 
 async def redact(hand: Hand, claimed: Claimed) -> Outcome:
     """Take away an offer, or what a card said; what is redacted already stays so."""
-    effect = claimed.effect
-    await hand.homeserver.redact(effect.room_id, effect.event_id or "", transaction_id(effect.key))
+    job = claimed.job
+    await hand.homeserver.redact(job.room_id, job.event_id or "", transaction_id(job.key))
     return Done()
 
 
@@ -460,10 +460,10 @@ async def say(hand: Hand, claimed: Claimed) -> Outcome:
     sent = await _sent_before(hand, claimed)
     if sent is not None:
         return Done(sent)
-    said = hand.context.cipher.unlock(claimed.effect.content)
+    said = hand.context.cipher.unlock(claimed.job.content)
     content = message(
         decoded(said["notice"]),
-        claimed.effect.key,
+        claimed.job.key,
         language=spoken_here(said["language"]),
         aloud=said["aloud"],
         calls=said["calls"],
@@ -477,16 +477,16 @@ async def say(hand: Hand, claimed: Claimed) -> Outcome:
 async def _send(
     hand: Hand, claimed: Claimed, content: Mapping[str, object], event_type: str = "m.room.message", unique: str = ""
 ) -> str:
-    """Send it, once for what is `unique` about it, which is the effect unless said otherwise; returns the event id."""
-    effect = claimed.effect
+    """Send it, once for what is `unique` about it, which is the job unless said otherwise; returns the event id."""
+    job = claimed.job
     try:
         if event_type == "m.reaction":
             pass  # which no client encrypts
         elif hand.keyring is not None:
-            event_type, content = await hand.keyring.sealed(effect.room_id, event_type, content)
-        elif IN_CLEAR not in effect.content:
-            await _not_in_clear(hand, effect.room_id)
-        return await hand.homeserver.send(effect.room_id, event_type, transaction_id(unique or effect.key), content)
+            event_type, content = await hand.keyring.sealed(job.room_id, event_type, content)
+        elif IN_CLEAR not in job.content:
+            await _not_in_clear(hand, job.room_id)
+        return await hand.homeserver.send(job.room_id, event_type, transaction_id(unique or job.key), content)
     except Never as error:
         if error.code != "M_FORBIDDEN":
             raise
@@ -518,7 +518,7 @@ async def _sent_before(hand: Hand, claimed: Claimed) -> str | None:
 
 
 async def _find_in_room(hand: Hand, claimed: Claimed) -> str | None:
-    room_id, begin = claimed.effect.room_id, claimed.created_at - CLOCKS_APART + hand.homeserver.ahead
+    room_id, begin = claimed.job.room_id, claimed.created_at - CLOCKS_APART + hand.homeserver.ahead
     types = ["m.room.message"] if hand.keyring is None else ["m.room.message", SEALED]
     mine = json.dumps({"types": types, "senders": [hand.homeserver.bot]})
     since: str | None = None
@@ -529,7 +529,7 @@ async def _find_in_room(hand: Hand, claimed: Claimed) -> str | None:
             if hand.keyring is not None:
                 fields = await hand.keyring.opened({**fields, "room_id": room_id})
             content, event_id, at = fields.get("content"), fields.get("event_id"), fields.get("origin_server_ts")
-            if isinstance(content, dict) and content.get(EFFECT_KEY) == claimed.effect.key and is_event_id(event_id):
+            if isinstance(content, dict) and content.get(EFFECT_KEY) == claimed.job.key and is_event_id(event_id):
                 return event_id
             if isinstance(at, int) and at < begin:
                 return None
@@ -552,24 +552,24 @@ async def enter(hand: Hand, claimed: Claimed) -> Outcome:
     we are not invited (docs/decisions/0019): no is no only after a while.
     """
     try:
-        await hand.homeserver.join(claimed.effect.room_id)
+        await hand.homeserver.join(claimed.job.room_id)
     except Never as error:
         if error.code == "M_FORBIDDEN" and claimed.attempts < ASKED_IN:
             raise Later(error.why, code=error.code) from error
-        log.warning("the invite into %s cannot be taken: %s", claimed.effect.room_id, in_words(error.why))
+        log.warning("the invite into %s cannot be taken: %s", claimed.job.room_id, in_words(error.why))
         return Overtaken(error.why)
     return Done()
 
 
 async def leave(hand: Hand, claimed: Claimed) -> Outcome:
     """Leave a room, or decline an invite."""
-    await hand.homeserver.leave(claimed.effect.room_id)
+    await hand.homeserver.leave(claimed.job.room_id)
     return Done()
 
 
 async def meet(hand: Hand, claimed: Claimed) -> Outcome:
     """Make an unencrypted, private room with full power for one person, and invite them there, once."""
-    key, user_id = claimed.effect.key, claimed.effect.user_id or ""
+    key, user_id = claimed.job.key, claimed.job.user_id or ""
     made = await _made_before(hand, key) if claimed.tried_before else None
     if made is not None:
         return Done(room_id=made)

@@ -55,7 +55,7 @@ def _sent_at(event: Mapping[str, Any]) -> int:
 
 
 def _said(event: Mapping[str, Any]) -> Said | None:
-    """One message of the bot's own, if it is one that an effect sent and nobody has redacted since."""
+    """One message of the bot's own, if it is one that a job sent and nobody has redacted since."""
     content, event_id = event.get("content"), event.get("event_id")
     if event.get("type") == SEALED and is_event_id(event_id) and content:
         return Said(event_id, "", _sent_at(event), None, ())

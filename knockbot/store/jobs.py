@@ -1,4 +1,4 @@
-"""Effects: intended acts as rows, claimed one per lane, and what came of each.
+"""Jobs: intended acts as rows, claimed one per lane, and what came of each.
 
 due ──claim──▶ running ──▶ done | overtaken | given_up
  ▲                │
@@ -17,7 +17,7 @@ from typing import Any
 
 import asyncpg
 
-from knockbot.domain.model import Act, Effect
+from knockbot.domain.model import Act, Job
 from knockbot.domain.notices import Notice, because, dumps
 from knockbot.store.db import Database, Tx, for_update, listed, portions
 from knockbot.store.rows import Column, Row
@@ -26,10 +26,10 @@ from knockbot.times import DAY
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """An effect this process has taken on. More than one attempt means that an earlier one may have got through."""
+    """A job this process has taken on. More than one attempt means that an earlier one may have got through."""
 
     id: int
-    effect: Effect
+    job: Job
     attempts: int
     created_at: int
     result: str | None
@@ -40,59 +40,59 @@ class Claimed:
         return self.attempts > 1
 
 
-_EFFECT = Row(Effect, "effects", content=Column("content_json", json.loads))
-_CLAIMED = Row(Claimed, "effects", effect=_EFFECT)
+_JOB = Row(Job, "jobs", content=Column("content_json", json.loads))
+_CLAIMED = Row(Claimed, "jobs", job=_JOB)
 
 
-async def add(tx: Tx, effects: Iterable[Effect], now: int, *, due_at: int | None = None) -> None:
+async def add(tx: Tx, jobs: Iterable[Job], now: int, *, due_at: int | None = None) -> None:
     """Write intentions down, due at once unless said otherwise; one whose key is known was written before.
 
     One that needs a server which is silent just now waits with the others until that is asked again.
     """
-    for effect in effects:
-        await _note_planned(tx, effect, now)
-        waits = effect.server is not None
-        silent_until = await _silent_until(tx, effect.server or "") if waits else 0
+    for job in jobs:
+        await _note_planned(tx, job, now)
+        waits = job.server is not None
+        silent_until = await _silent_until(tx, job.server or "") if waits else 0
         await tx.execute(
-            "INSERT INTO effects (key, act, room_id, lane, request_id, card_id, user_id, server, event_id, "
+            "INSERT INTO jobs (key, act, room_id, lane, request_id, card_id, user_id, server, event_id, "
             "content_json, state, created_at, due_at, place, yields_to) "
             "SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'due', $11, $12, "
             "CASE WHEN $8 IN (SELECT server FROM servers) THEN 'away' ELSE $13 END, $14 "
             "WHERE NOT EXISTS (SELECT 1 FROM occasions WHERE key = $1) "
             "ON CONFLICT (key) DO NOTHING",
-            effect.key,
-            effect.act,
-            effect.room_id,
-            effect.lane,
-            effect.request_id,
-            effect.card_id,
-            effect.user_id,
-            effect.server,
-            effect.event_id,
-            json.dumps(effect.content),
+            job.key,
+            job.act,
+            job.room_id,
+            job.lane,
+            job.request_id,
+            job.card_id,
+            job.user_id,
+            job.server,
+            job.event_id,
+            json.dumps(job.content),
             now,
             max(now if due_at is None else due_at, silent_until),
-            _place(effect),
-            _yields_to(effect),
+            _place(job),
+            _yields_to(job),
         )
 
 
-def _place(effect: Effect) -> str:
+def _place(job: Job) -> str:
     """What kind of place it takes, if its server is none that is known to answer."""
-    if effect.act in (Act.JOIN, Act.LEAVE):
-        return effect.act.value
-    return "strange" if effect.server is not None else "here"
+    if job.act in (Act.JOIN, Act.LEAVE):
+        return job.act.value
+    return "strange" if job.server is not None else "here"
 
 
-def _yields_to(effect: Effect) -> str | None:
+def _yields_to(job: Job) -> str | None:
     """The lane that goes first: in a room what needs no other server."""
-    return effect.lane.removesuffix(" away") + " home" if effect.lane.endswith(" away") else None
+    return job.lane.removesuffix(" away") + " home" if job.lane.endswith(" away") else None
 
 
 async def _silent_until(tx: Tx, server: str) -> int:
     """When a server that gave no answer is asked again; in the past where it was not silent."""
     due_at = await tx.fetchval(
-        "SELECT max(due_at) FROM effects WHERE server = $1 AND state = 'due' AND attempts > 0", server
+        "SELECT max(due_at) FROM jobs WHERE server = $1 AND state = 'due' AND attempts > 0", server
     )
     return int(due_at or 0)
 
@@ -113,8 +113,7 @@ async def is_running(tx: Tx, request_id: int, *, besides: str = "") -> bool:
     """Whether another act on a request's applicant has been begun, and nobody knows yet what comes of it."""
     return bool(
         await tx.fetchval(
-            "SELECT count(*) FROM effects WHERE request_id = $1 AND key <> $2 AND state = 'running' "
-            f"AND {_AT_THE_DOOR}",
+            f"SELECT count(*) FROM jobs WHERE request_id = $1 AND key <> $2 AND state = 'running' AND {_AT_THE_DOOR}",
             request_id,
             besides,
         )
@@ -122,7 +121,7 @@ async def is_running(tx: Tx, request_id: int, *, besides: str = "") -> bool:
 
 
 async def claim(db: Database, now: int, limit: int, *, keys: bool = True) -> list[Claimed]:
-    """Take on due effects, oldest first, at most one of each lane and one for each remote server.
+    """Take on due jobs, oldest first, at most one of each lane and one for each remote server.
 
     A server that hangs would else hold as many acts as there are rooms in which its users knock, and many such servers
     all acts there are. In one room what needs another server comes after all that needs none: the homeserver lets
@@ -173,7 +172,7 @@ async def _begin(tx: Tx, ids: Sequence[int], process: str) -> list[Claimed]:
     if not ids:
         return []
     rows = await tx.fetch(
-        "UPDATE effects SET state = 'running', claimed_by = $1, attempts = attempts + 1 "
+        "UPDATE jobs SET state = 'running', claimed_by = $1, attempts = attempts + 1 "
         f"WHERE id IN ({listed(ids, 2)}) RETURNING {_CLAIMED.columns}",
         process,
         *ids,
@@ -192,7 +191,7 @@ async def _set_aside(tx: Tx, aside: Mapping[int, int], now: int, *, alone: bool)
     if not first:
         return False
     rows = await tx.fetch(
-        f"SELECT id FROM effects WHERE id IN ({listed(first, 2)}) "
+        f"SELECT id FROM jobs WHERE id IN ({listed(first, 2)}) "
         f"AND (state = 'running' OR (state = 'due' AND due_at <= $1)){'' if alone else ' FOR UPDATE SKIP LOCKED'}",
         now,
         *first,
@@ -200,21 +199,21 @@ async def _set_aside(tx: Tx, aside: Mapping[int, int], now: int, *, alone: bool)
     held = {row["id"] for row in rows}
     for one, before in aside.items():
         if before in held:
-            await tx.execute("UPDATE effects SET behind = $2 WHERE id = $1", one, before)
+            await tx.execute("UPDATE jobs SET behind = $2 WHERE id = $1", one, before)
     if held:
-        await tx.execute(f"UPDATE effects SET followed = TRUE WHERE id IN ({listed(rows)})", *sorted(held))
+        await tx.execute(f"UPDATE jobs SET followed = TRUE WHERE id IN ({listed(rows)})", *sorted(held))
     return bool(held)
 
 
 async def _moved_on(tx: Tx, rows: Iterable[Any]) -> None:
     """Look again at what waited for these."""
     for ids in portions([row["id"] for row in rows if row["followed"]]):
-        await tx.execute(f"UPDATE effects SET behind = NULL WHERE behind IN ({listed(ids)})", *ids)
+        await tx.execute(f"UPDATE jobs SET behind = NULL WHERE behind IN ({listed(ids)})", *ids)
 
 
 async def _running(tx: Tx) -> Counter[str]:
     """How many acts of each kind are under way."""
-    rows = await tx.fetch("SELECT place, count(*) AS n FROM effects WHERE state = 'running' GROUP BY place")
+    rows = await tx.fetch("SELECT place, count(*) AS n FROM jobs WHERE state = 'running' GROUP BY place")
     return Counter({row["place"]: row["n"] for row in rows})
 
 
@@ -242,32 +241,32 @@ WINDOW = 40
 _KINDS = "'here', 'away', 'strange', 'join', 'leave'"
 
 _CANDIDATES = (
-    "SELECT id, place, lane, yields_to, server, due_at FROM effects "
+    "SELECT id, place, lane, yields_to, server, due_at FROM jobs "
     "WHERE state = 'due' AND behind IS NULL AND due_at <= $1"
 )
 
 
 def _before_it(which: str) -> str:
     """The due act right before `c`, of those which are `o`; in two steps, each of which finds it by an index."""
-    due = f"SELECT o.id FROM effects AS o WHERE o.state = 'due' AND {which}"
+    due = f"SELECT o.id FROM jobs AS o WHERE o.state = 'due' AND {which}"
     return (
         f"coalesce(({due} AND o.due_at = c.due_at AND o.id < c.id ORDER BY o.id DESC LIMIT 1), "
         f"({due} AND o.due_at < c.due_at ORDER BY o.due_at DESC, o.id DESC LIMIT 1))"
     )
 
 
-_BUSY = "SELECT server FROM effects WHERE state = 'running' AND server IS NOT NULL"
+_BUSY = "SELECT server FROM jobs WHERE state = 'running' AND server IS NOT NULL"
 
 _AHEAD = _before_it(f"o.lane = c.lane AND o.behind IS NULL AND (o.server IS NULL OR o.server NOT IN ({_BUSY}))")
 
 _BEFORE = f"""
     {_AHEAD} AS ahead,
-    (SELECT o.id FROM effects AS o WHERE o.lane = c.lane AND o.state = 'running') AS in_lane,
-    coalesce((SELECT o.id FROM effects AS o WHERE o.lane = c.yields_to AND o.state = 'due' AND o.behind IS NULL
+    (SELECT o.id FROM jobs AS o WHERE o.lane = c.lane AND o.state = 'running') AS in_lane,
+    coalesce((SELECT o.id FROM jobs AS o WHERE o.lane = c.yields_to AND o.state = 'due' AND o.behind IS NULL
         AND o.due_at <= $1 ORDER BY o.due_at DESC, o.id DESC LIMIT 1),
-        (SELECT o.id FROM effects AS o WHERE o.lane = c.yields_to AND o.state = 'running')) AS first,
+        (SELECT o.id FROM jobs AS o WHERE o.lane = c.yields_to AND o.state = 'running')) AS first,
     (SELECT coalesce({_before_it("o.server = c.server AND o.behind IS NOT NULL")}, r.id)
-        FROM effects AS r WHERE r.server = c.server AND r.state = 'running' LIMIT 1) AS at_server"""
+        FROM jobs AS r WHERE r.server = c.server AND r.state = 'running' LIMIT 1) AS at_server"""
 """What goes before an act: in its lane, in the lane that it yields to, or at its server."""
 
 
@@ -289,21 +288,21 @@ UNENCRYPTED = " AND lane NOT IN (SELECT room_id || ' said' FROM encrypted_rooms)
 
 async def doubt(tx: Tx) -> None:
     """Whatever is still to be done here may have been done elsewhere: each act looks before it is tried."""
-    await tx.execute("UPDATE effects SET attempts = 1 WHERE attempts = 0 AND state IN ('due', 'running', 'blocked')")
+    await tx.execute("UPDATE jobs SET attempts = 1 WHERE attempts = 0 AND state IN ('due', 'running', 'blocked')")
 
 
 async def finish(
-    tx: Tx, effect_id: int, state: str, now: int, *, result: str | None = None, why: Notice | None = None
+    tx: Tx, job_id: int, state: str, now: int, *, result: str | None = None, why: Notice | None = None
 ) -> None:
-    """Record what came of an effect: `done`, `overtaken` or `given_up`.
+    """Record what came of a job: `done`, `overtaken` or `given_up`.
 
     What was to be said is kept no longer: there may be addresses of people in it.
     """
     row = await tx.fetchrow(
-        "UPDATE effects SET state = $2, ended_at = $3, result = coalesce($4, result), why = $5, claimed_by = NULL, "
+        "UPDATE jobs SET state = $2, ended_at = $3, result = coalesce($4, result), why = $5, claimed_by = NULL, "
         "content_json = CASE WHEN act = 'say' THEN '{}' ELSE content_json END WHERE id = $1 "
         "RETURNING id, server, followed, place",
-        effect_id,
+        job_id,
         state,
         now,
         result,
@@ -321,17 +320,14 @@ async def _answered(tx: Tx, server: str, now: int) -> None:
     await tx.execute(
         "INSERT INTO servers (server, answered_at) VALUES ($1, $2) ON CONFLICT (server) DO NOTHING", server, now
     )
-    await tx.execute(
-        "UPDATE effects SET place = 'away' WHERE server = $1 AND state = 'due' AND place = 'strange'", server
-    )
+    await tx.execute("UPDATE jobs SET place = 'away' WHERE server = $1 AND state = 'due' AND place = 'strange'", server)
 
 
-async def postpone(tx: Tx, effect_id: int, due_at: int, why: Notice) -> None:
+async def postpone(tx: Tx, job_id: int, due_at: int, why: Notice) -> None:
     """Try again later."""
     rows = await tx.fetch(
-        "UPDATE effects SET state = 'due', due_at = $2, why = $3, claimed_by = NULL WHERE id = $1 "
-        "RETURNING id, followed",
-        effect_id,
+        "UPDATE jobs SET state = 'due', due_at = $2, why = $3, claimed_by = NULL WHERE id = $1 RETURNING id, followed",
+        job_id,
         due_at,
         dumps(why),
     )
@@ -341,7 +337,7 @@ async def postpone(tx: Tx, effect_id: int, due_at: int, why: Notice) -> None:
 async def is_ours(tx: Tx, claimed: Claimed) -> bool:
     """Whether a claim still holds: of a process that stood still for long, another has taken the work over."""
     row = await tx.fetchrow(
-        f"SELECT 1 FROM effects WHERE id = $1 AND state = 'running' AND attempts = $2{for_update(tx)}",
+        f"SELECT 1 FROM jobs WHERE id = $1 AND state = 'running' AND attempts = $2{for_update(tx)}",
         claimed.id,
         claimed.attempts,
     )
@@ -351,14 +347,14 @@ async def is_ours(tx: Tx, claimed: Claimed) -> bool:
 async def revive(tx: Tx, key: str, now: int) -> None:
     """Try once more what was given up."""
     await tx.execute(
-        "UPDATE effects SET state = 'due', due_at = $2, ended_at = NULL WHERE key = $1 AND state = 'given_up'", key, now
+        "UPDATE jobs SET state = 'due', due_at = $2, ended_at = NULL WHERE key = $1 AND state = 'given_up'", key, now
     )
 
 
 async def postpone_server(tx: Tx, server: str, due_at: int) -> None:
     """Set a silent server aside: whatever else waits to invite its users waits until then."""
     rows = await tx.fetch(
-        "UPDATE effects SET due_at = $2, behind = NULL WHERE state = 'due' AND server = $1 AND due_at < $2 "
+        "UPDATE jobs SET due_at = $2, behind = NULL WHERE state = 'due' AND server = $1 AND due_at < $2 "
         "RETURNING id, followed",
         server,
         due_at,
@@ -366,11 +362,11 @@ async def postpone_server(tx: Tx, server: str, due_at: int) -> None:
     await _moved_on(tx, rows)
 
 
-async def block(tx: Tx, effect_id: int, why: Notice) -> None:
-    """Keep an effect until a missing power is back."""
+async def block(tx: Tx, job_id: int, why: Notice) -> None:
+    """Keep a job until a missing power is back."""
     rows = await tx.fetch(
-        "UPDATE effects SET state = 'blocked', why = $2, claimed_by = NULL WHERE id = $1 RETURNING id, followed",
-        effect_id,
+        "UPDATE jobs SET state = 'blocked', why = $2, claimed_by = NULL WHERE id = $1 RETURNING id, followed",
+        job_id,
         dumps(why),
     )
     await _moved_on(tx, rows)
@@ -379,7 +375,7 @@ async def block(tx: Tx, effect_id: int, why: Notice) -> None:
 async def unblock(tx: Tx, room_id: str, now: int, *, unless: Collection[Act] = ()) -> None:
     """A room's powers have changed: try what was blocked there, `unless` it is an act whose power is still missing."""
     await tx.execute(
-        f"UPDATE effects SET state = 'due', due_at = $2 WHERE room_id = $1 AND {_WAITS} AND state = 'blocked'"
+        f"UPDATE jobs SET state = 'due', due_at = $2 WHERE room_id = $1 AND {_WAITS} AND state = 'blocked'"
         + (f" AND act NOT IN ({listed([*unless], 3)})" if unless else ""),
         room_id,
         now,
@@ -418,9 +414,9 @@ async def overtake_going(tx: Tx, room_id: str, why: Notice, now: int) -> None:
 
 
 async def _overtake(tx: Tx, which: str, about: int | str, why: Notice, now: int) -> None:
-    """What still waits of these effects is not to be done: `which` says of what ($1) they are."""
+    """What still waits of these jobs is not to be done: `which` says of what ($1) they are."""
     rows = await tx.fetch(
-        f"UPDATE effects SET state = 'overtaken', why = $2, ended_at = $3 WHERE {_WAITS} AND {which} "
+        f"UPDATE jobs SET state = 'overtaken', why = $2, ended_at = $3 WHERE {_WAITS} AND {which} "
         "RETURNING id, followed",
         about,
         dumps(why),
@@ -432,7 +428,7 @@ async def _overtake(tx: Tx, which: str, about: int | str, why: Notice, now: int)
 async def forget_unsaid(tx: Tx, before: int, now: int) -> None:
     """Give up what could not be said since a moment: there may be addresses of people in it."""
     rows = await tx.fetch(
-        "UPDATE effects SET state = 'overtaken', why = $3, ended_at = $2, content_json = '{}' "
+        "UPDATE jobs SET state = 'overtaken', why = $3, ended_at = $2, content_json = '{}' "
         "WHERE act = 'say' AND state IN ('due', 'blocked') AND created_at < $1 "
         "RETURNING id, followed",
         before,
@@ -442,29 +438,29 @@ async def forget_unsaid(tx: Tx, before: int, now: int) -> None:
     await _moved_on(tx, rows)
 
 
-async def echoed(tx: Tx, key: str, event_id: str) -> Effect | None:
-    """The bot's own message came back; the effect that sent it, unless it has ended."""
+async def echoed(tx: Tx, key: str, event_id: str) -> Job | None:
+    """The bot's own message came back; the job that sent it, unless it has ended."""
     row = await tx.fetchrow(
-        f"UPDATE effects SET result = $2 WHERE key = $1 AND ended_at IS NULL RETURNING {_EFFECT.columns}", key, event_id
+        f"UPDATE jobs SET result = $2 WHERE key = $1 AND ended_at IS NULL RETURNING {_JOB.columns}", key, event_id
     )
-    return _EFFECT.maybe(row)
+    return _JOB.maybe(row)
 
 
 async def said(tx: Tx, key: str, event_id: str) -> None:
     """What is still to be said by this key was said, as this event; whoever says it finds that."""
-    await tx.execute("UPDATE effects SET result = $2 WHERE key = $1", key, event_id)
+    await tx.execute("UPDATE jobs SET result = $2 WHERE key = $1", key, event_id)
 
 
-async def echo_of(tx: Tx, effect_id: int) -> str | None:
-    """The event that an effect's message came back as, if it has."""
-    result = await tx.fetchval("SELECT result FROM effects WHERE id = $1", effect_id)
+async def echo_of(tx: Tx, job_id: int) -> str | None:
+    """The event that a job's message came back as, if it has."""
+    result = await tx.fetchval("SELECT result FROM jobs WHERE id = $1", job_id)
     return str(result) if result is not None else None
 
 
 async def hurry_edit(tx: Tx, card_id: int, due_at: int) -> bool:
     """Whether an edit of this card has yet to begin; it will show what is true by then, at `due_at` at the latest."""
     row = await tx.fetchrow(
-        "UPDATE effects SET due_at = CASE WHEN due_at > $2 AND attempts = 0 THEN $2 ELSE due_at END "
+        "UPDATE jobs SET due_at = CASE WHEN due_at > $2 AND attempts = 0 THEN $2 ELSE due_at END "
         "WHERE card_id = $1 AND act = 'edit_card' AND state = 'due' RETURNING id",
         card_id,
         due_at,
@@ -494,25 +490,25 @@ async def last_scope(tx: Tx, room_id: str, user_id: str, act: Act) -> list[str]:
     return list(json.loads(scope or "[]"))
 
 
-async def _note_planned(tx: Tx, effect: Effect, now: int) -> None:
+async def _note_planned(tx: Tx, job: Job, now: int) -> None:
     """Note what outlives an act: whom a message goes to, for the limits, and what somebody is to be hit for."""
-    if effect.user_id is None:
+    if job.user_id is None:
         return
-    if effect.act is Act.WRITE:
+    if job.act is Act.WRITE:
         await tx.execute(
             "INSERT INTO letters (key, user_id, at) VALUES ($1, $2, $3) ON CONFLICT (key) DO NOTHING",
-            effect.key,
-            effect.user_id,
+            job.key,
+            job.user_id,
             now,
         )
-    elif effect.act in AIMED:
+    elif job.act in AIMED:
         await tx.execute(
             "INSERT INTO aims (room_id, user_id, act, event_id, scope, planned_at) VALUES ($1, $2, $3, $4, $5, $6)",
-            effect.room_id,
-            effect.user_id,
-            effect.act,
-            effect.event_id,
-            json.dumps(effect.content.get("while", [])),
+            job.room_id,
+            job.user_id,
+            job.act,
+            job.event_id,
+            json.dumps(job.content.get("while", [])),
             now,
         )
 
@@ -527,14 +523,14 @@ KEPT = 7 * DAY
 
 async def forget_ended(tx: Tx, before: int) -> None:
     """Forget what ended before a moment, and what it was for."""
-    await tx.execute("DELETE FROM effects WHERE ended_at < $1", before)
+    await tx.execute("DELETE FROM jobs WHERE ended_at < $1", before)
     await tx.execute("DELETE FROM aims WHERE planned_at < $1", before)
     await tx.execute("DELETE FROM letters WHERE at < $1", before)
 
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """An effect that has yet to be done: when it is tried next, how often it was, and why it waits."""
+    """A job that has yet to be done: when it is tried next, how often it was, and why it waits."""
 
     act: Act
     room_id: str
@@ -545,7 +541,7 @@ class Open:
     why: Notice | None
 
 
-_OPEN = Row(Open, "effects")
+_OPEN = Row(Open, "jobs")
 
 
 async def open_for(tx: Tx, room_ids: Iterable[str]) -> list[Open]:
@@ -562,8 +558,8 @@ async def open_for(tx: Tx, room_ids: Iterable[str]) -> list[Open]:
 
 
 async def counts(tx: Tx) -> dict[str, int]:
-    """How many effects are in each state that still has a future."""
+    """How many jobs are in each state that still has a future."""
     rows = await tx.fetch(
-        "SELECT state, count(*) AS n FROM effects WHERE state IN ('due', 'running', 'blocked') GROUP BY state"
+        "SELECT state, count(*) AS n FROM jobs WHERE state IN ('due', 'running', 'blocked') GROUP BY state"
     )
     return {row["state"]: row["n"] for row in rows}

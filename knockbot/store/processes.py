@@ -33,7 +33,7 @@ async def was_heard(tx: Tx, ping: str) -> bool:
 
 
 async def bury(tx: Tx, process: str, now: int, *, alone: bool) -> None:
-    """Free what dead processes held: their leases, and the effects they had begun.
+    """Free what dead processes held: their leases, and the jobs they had begun.
 
     Where this process is `alone`, every other one is dead, however lately it was seen, or will be by its clock.
     """
@@ -43,7 +43,7 @@ async def bury(tx: Tx, process: str, now: int, *, alone: bool) -> None:
         await tx.execute("DELETE FROM processes WHERE id <> $1 AND seen_at <= $2", process, now - SILENCE)
     await tx.execute("DELETE FROM leases WHERE process NOT IN (SELECT id FROM processes)")
     await tx.execute(
-        "UPDATE effects SET state = 'due', claimed_by = NULL "
+        "UPDATE jobs SET state = 'due', claimed_by = NULL "
         "WHERE state = 'running' AND claimed_by NOT IN (SELECT id FROM processes)"
     )
 
@@ -51,7 +51,7 @@ async def bury(tx: Tx, process: str, now: int, *, alone: bool) -> None:
 async def leave(tx: Tx, process: str) -> None:
     """Go: free everything this process holds."""
     await tx.execute(
-        "UPDATE effects SET state = 'due', claimed_by = NULL WHERE claimed_by = $1 AND state = 'running'", process
+        "UPDATE jobs SET state = 'due', claimed_by = NULL WHERE claimed_by = $1 AND state = 'running'", process
     )
     await tx.execute("DELETE FROM leases WHERE process = $1", process)
     await tx.execute("DELETE FROM processes WHERE id = $1", process)

@@ -88,7 +88,7 @@ TABLES: Mapping[str, Table] = {
         Table("letters", "seven days", ("key", "user_id"), ("key", "user_id", "at")),
         Table("occasions", "30 days", ("key",), ("key", "at")),
         Table(
-            "effects",
+            "jobs",
             "seven days after their end",
             ("user_id", "content_json", "why"),
             in_sql=("claimed_by", "ended_at", "place", "yields_to", "behind", "followed"),

@@ -239,7 +239,7 @@ CREATE UNIQUE INDEX requests_token ON requests (room_id, token) WHERE token IS N
 CREATE INDEX requests_inviter ON requests (room_id, inviter) WHERE inviter IS NOT NULL;
 
 -- Intended acts. At most one of a lane runs at a time. What has ended goes after some days: nothing is decided by it.
-CREATE TABLE effects (
+CREATE TABLE jobs (
     id           {serial},
     key          TEXT NOT NULL UNIQUE,
     act          TEXT NOT NULL,
@@ -266,16 +266,16 @@ CREATE TABLE effects (
     behind       BIGINT,
     followed     BOOLEAN NOT NULL DEFAULT FALSE
 );
-CREATE UNIQUE INDEX effects_running ON effects (lane) WHERE state = 'running';
-CREATE INDEX effects_due ON effects (place, due_at, id) WHERE state = 'due' AND behind IS NULL;
-CREATE INDEX effects_in_lane ON effects (lane, due_at, id) WHERE state = 'due' AND behind IS NULL;
-CREATE INDEX effects_at_server ON effects (server, due_at, id) WHERE state = 'due' AND server IS NOT NULL;
-CREATE INDEX effects_running_at ON effects (server) WHERE state = 'running' AND server IS NOT NULL;
-CREATE INDEX effects_behind ON effects (behind) WHERE behind IS NOT NULL;
-CREATE INDEX effects_open ON effects (request_id) WHERE state IN ('due', 'running', 'blocked');
-CREATE INDEX effects_waiting ON effects (room_id) WHERE state IN ('due', 'running', 'blocked');
-CREATE INDEX effects_of_card ON effects (card_id) WHERE state = 'due';
-CREATE INDEX effects_ended ON effects (ended_at) WHERE ended_at IS NOT NULL;
+CREATE UNIQUE INDEX jobs_running ON jobs (lane) WHERE state = 'running';
+CREATE INDEX jobs_due ON jobs (place, due_at, id) WHERE state = 'due' AND behind IS NULL;
+CREATE INDEX jobs_in_lane ON jobs (lane, due_at, id) WHERE state = 'due' AND behind IS NULL;
+CREATE INDEX jobs_at_server ON jobs (server, due_at, id) WHERE state = 'due' AND server IS NOT NULL;
+CREATE INDEX jobs_running_at ON jobs (server) WHERE state = 'running' AND server IS NOT NULL;
+CREATE INDEX jobs_behind ON jobs (behind) WHERE behind IS NOT NULL;
+CREATE INDEX jobs_open ON jobs (request_id) WHERE state IN ('due', 'running', 'blocked');
+CREATE INDEX jobs_waiting ON jobs (room_id) WHERE state IN ('due', 'running', 'blocked');
+CREATE INDEX jobs_of_card ON jobs (card_id) WHERE state = 'due';
+CREATE INDEX jobs_ended ON jobs (ended_at) WHERE ended_at IS NOT NULL;
 
 -- Servers that have answered once, so that an act for one of their users will hardly hang.
 CREATE TABLE servers (

@@ -33,7 +33,7 @@ class Metrics:
         self._arrivals = Gauge(
             "knockbot_arrivals", "Events in the inbox that wait, or were set aside", ["state"], registry=self._registry
         )
-        self._effects = Gauge(
+        self._jobs = Gauge(
             "knockbot_effects", "Acts that are due, under way, or wait for a power", ["state"], registry=self._registry
         )
         self._requests = Gauge("knockbot_requests", "Requests by state", ["state"], registry=self._registry)
@@ -70,7 +70,7 @@ class Metrics:
         self._arrivals.labels("waiting").set(waiting)
         self._arrivals.labels("set_aside").set(aside)
         for state in EFFECT_STATES:
-            self._effects.labels(state).set(acts.get(state, 0))
+            self._jobs.labels(state).set(acts.get(state, 0))
         for state, count in states.items():
             self._requests.labels(state).set(count)
         if self._endpoint is not None:

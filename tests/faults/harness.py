@@ -112,7 +112,7 @@ CREATE OR REPLACE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$;
 CREATE TRIGGER full_disk BEFORE INSERT OR UPDATE ON {table} EXECUTE FUNCTION full_disk();
 """
-TABLES_THAT_GROW = ("inbox", "requests", "effects", "audit")
+TABLES_THAT_GROW = ("inbox", "requests", "jobs", "audit")
 
 
 async def disk_full(stage: Stage, chance: random.Random) -> None:

@@ -71,7 +71,7 @@ class Ledger:
         except Unavailable as error:
             return str(error)
         waiting = [row["event_id"] for row in rows["inbox"] if row["handled_at"] is None and row["fault"] is None]
-        undone = [row["key"] for row in rows["effects"] if row["state"] in ("due", "running")]
+        undone = [row["key"] for row in rows["jobs"] if row["state"] in ("due", "running")]
         states = {(row["room_id"], row["user_id"]): row["state"] for row in rows["requests"]}
         owed = [
             f"{one.person.user_id} ({one.due})"
@@ -85,7 +85,7 @@ class Ledger:
         """Everything that must not be so, now that it is over."""
         rows = await self.records()
         found = [f"{row['event_id']} was set aside: {row['fault']}" for row in rows["inbox"] if row["fault"]]
-        unfit = [row for row in rows["effects"] if row["state"] not in ("done", "overtaken")]
+        unfit = [row for row in rows["jobs"] if row["state"] not in ("done", "overtaken")]
         found += [f"{row['key']} is {row['state']}: {row['why']}" for row in unfit]
         for garden in {one.garden.room: one.garden for one in self.everybody}.values():
             found += await self._in_garden(garden, rows)

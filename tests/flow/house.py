@@ -167,7 +167,7 @@ class House:
     async def forget_ended(self) -> None:
         """Acts that have ended are on record no more, nor does the homeserver know their transactions."""
         async with self.db.tx() as tx:
-            rows = await tx.fetch("DELETE FROM effects WHERE ended_at IS NOT NULL RETURNING key, state")
+            rows = await tx.fetch("DELETE FROM jobs WHERE ended_at IS NOT NULL RETURNING key, state")
         self.ended |= {row["key"]: row["state"] for row in rows}
         for row in rows:
             self.world.txn_ids.pop(transaction_id(row["key"]), None)
@@ -255,10 +255,10 @@ class House:
         async with self.db.tx() as tx:
             return [(line.actor, line.kind) for line in await records.of_request(tx, request.id)]
 
-    async def effects(self, *states: str) -> dict[str, str]:
-        """The effects by key, all or those in these states."""
+    async def jobs(self, *states: str) -> dict[str, str]:
+        """The jobs by key, all or those in these states."""
         async with self.db.tx() as tx:
-            rows = await tx.fetch("SELECT key, state FROM effects ORDER BY id")
+            rows = await tx.fetch("SELECT key, state FROM jobs ORDER BY id")
         found = self.ended | {row["key"]: row["state"] for row in rows}
         return {key: state for key, state in found.items() if not states or state in states}
 

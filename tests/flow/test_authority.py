@@ -345,7 +345,7 @@ async def test_a_more_severe_answer_overrides_one_that_is_not_carried_out(
 
     request = await ruled.request(ANA)
     assert (ruled.membership(ANA), request.state, request.by, ruled.spoken()) == (membership, state, ALICE, [])
-    assert "overtaken" in (await ruled.effects()).values()
+    assert "overtaken" in (await ruled.jobs()).values()
 
 
 @pytest.mark.parametrize(

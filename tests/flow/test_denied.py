@@ -61,7 +61,7 @@ async def test_an_accept_that_waits_for_a_server_ends_when_that_is_denied(house:
     await house.live()
 
     assert (await house.request(FAR)).state is State.REJECTED
-    assert "overtaken" in (await house.effects()).values()
+    assert "overtaken" in (await house.jobs()).values()
 
 
 async def test_an_accept_under_way_when_a_server_is_denied_lets_nobody_in(house: House) -> None:

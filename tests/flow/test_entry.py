@@ -114,7 +114,7 @@ async def test_an_invite_that_was_taken_back_is_no_trouble(house: House) -> None
     await house.live()
 
     assert house.membership(BOT, LAWN) == "leave"
-    assert await house.effects("due", "running", "blocked") == {}
+    assert await house.jobs("due", "running", "blocked") == {}
 
     assert house.world.asked("join") == []
 

@@ -100,7 +100,7 @@ async def test_a_card_shows_what_came_of_a_request_in_whichever_client(
     assert (await house.request(ANA)).by == by
     block = house.card().block
     assert (block["state"], block["by"], block["rule"]) == (state, by, None)
-    assert await house.effects("due", "running", "blocked") == {}
+    assert await house.jobs("due", "running", "blocked") == {}
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ async def test_an_act_whose_answer_was_lost_is_recorded_from_its_echo(house: Hou
     await knocked(house)
 
     assert (await house.request(ANA)).state == State.ACCEPTED
-    assert await house.effects("due", "running") == {}
+    assert await house.jobs("due", "running") == {}
     assert len(house.world.asked("invite")) == 1
 
 
@@ -234,7 +234,7 @@ async def test_an_accept_that_has_not_been_carried_out_is_not_for_the_next_knock
     assert request.awaits_moderators
     assert house.membership(ANA) == "knock"
     assert house.card().state == "pending"
-    assert "overtaken" in (await house.effects()).values()
+    assert "overtaken" in (await house.jobs()).values()
 
 
 async def test_an_accept_under_way_finds_that_they_knocked_again(house: House) -> None:

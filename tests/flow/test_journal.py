@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from knockbot.domain.model import Act, Effect
+from knockbot.domain.model import Act, Job
 from knockbot.domain.reasons import foreign
 from knockbot.flow import journal
 from knockbot.logs import _Json, _Text
@@ -120,10 +120,10 @@ def test_an_id_that_looks_like_more_than_one_stands_in_quotes(matrix_id: str, ex
 
 def test_no_field_takes_the_place_of_what_a_line_says_of_itself(log: pytest.LogCaptureFixture) -> None:
     journal.given_up(
-        Effect("invite:1:$k", Act.INVITE, GARDEN, "lane", user_id=ANA), None, foreign("no\n2026 INFO all is well")
+        Job("invite:1:$k", Act.INVITE, GARDEN, "lane", user_id=ANA), None, foreign("no\n2026 INFO all is well")
     )
 
     [record] = log.records
     line = json.loads(_Json().format(record))
-    assert (line["level"], line["act"], line["user_id"], line["effect"]) == ("warning", "invite", ANA, "invite:1:$k")
+    assert (line["level"], line["act"], line["user_id"], line["job"]) == ("warning", "invite", ANA, "invite:1:$k")
     assert len(_Text().format(record).split("\n")) == 1

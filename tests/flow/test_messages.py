@@ -221,4 +221,4 @@ async def test_what_was_locked_when_encryption_was_allowed_waits_once_it_is_not(
 
     assert house.spoken() == []
     async with house.db.tx() as tx:
-        assert await tx.fetchval("SELECT state FROM effects") == "blocked"
+        assert await tx.fetchval("SELECT state FROM jobs") == "blocked"

@@ -129,7 +129,7 @@ async def test_a_message_to_a_dead_server_waits_and_is_dropped_after_a_day(house
 
     assert len(letters(house)) == 1
     assert house.said(letters(house)[0]) == []
-    assert await house.effects("due", "running") == {}
+    assert await house.jobs("due", "running") == {}
     assert len(house.spoken()) == 1  # the decision
 
 

@@ -96,7 +96,7 @@ class Story:
         """Once all is quiet, the newest request says what the room says, and whoever waits has a card that is true."""
         found = await self.house.requests(self.who)
         stands = self.house.membership(self.who)
-        assert await self.house.effects("due", "running", "blocked") == {}
+        assert await self.house.jobs("due", "running", "blocked") == {}
         assert all(request.state in ENDS for request in found[:-1])
         if stands == "knock":
             newest = found[-1]

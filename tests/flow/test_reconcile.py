@@ -347,7 +347,7 @@ async def test_a_room_that_is_gone_is_told_once_and_asked_nothing(house: House) 
         await look(house)
 
     assert len(house.spoken()) == 1
-    assert await house.effects("due", "running") == {}
+    assert await house.jobs("due", "running") == {}
 
 
 async def test_an_alarm_is_heard_and_calls_whom_the_policy_names(house: House) -> None:

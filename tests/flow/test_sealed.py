@@ -129,11 +129,11 @@ async def test_a_key_that_does_not_come_is_asked_for_and_then_missed_aloud(
     assert keys.asked == ["late"]
     house.clock.go_on((sealed.PATIENCE - 1) / 1000)
     await desk.work()
-    assert await house.effects() == {}
+    assert await house.jobs() == {}
     house.clock.go_on(0.001)
     await desk.work()
 
-    [line] = await house.effects()
+    [line] = await house.jobs()
     assert line.startswith(f"say:unreadable:{MODS}:{ALICE}:")
     assert keys.asked == ["late"]
     keys.opens["late"] = opened("too late")
@@ -149,7 +149,7 @@ async def test_many_messages_of_one_session_are_missed_in_one_line(desk: Desk, k
         house.clock.go_on(pause / 1000)
         await desk.work()
 
-    assert len(await house.effects()) == 1
+    assert len(await house.jobs()) == 1
 
 
 async def test_whatever_one_sender_makes_up_is_told_in_one_line_a_day(desk: Desk, keys: Keys, house: House) -> None:
@@ -163,10 +163,10 @@ async def test_whatever_one_sender_makes_up_is_told_in_one_line_a_day(desk: Desk
             await desk.work()
 
     await make_up("today")
-    assert len(await house.effects()) == 1
+    assert len(await house.jobs()) == 1
     house.clock.go_on(DAY / 1000)
     await make_up("tomorrow")
-    assert len(await house.effects()) == 2
+    assert len(await house.jobs()) == 2
 
 
 async def test_only_so_many_messages_of_one_sender_wait_for_keys(desk: Desk, keys: Keys, house: House) -> None:
@@ -196,7 +196,7 @@ async def test_what_no_key_opens_is_said(desk: Desk, keys: Keys, house: House) -
     await desk.store(locked("odd"))
     await desk.work()
 
-    assert len(await house.effects()) == 1
+    assert len(await house.jobs()) == 1
 
 
 @pytest.mark.parametrize("why", [KeyMissing("session"), Unreadable(foreign("it makes no sense"))])
@@ -205,7 +205,7 @@ async def test_what_the_bot_itself_said_is_not_missed(desk: Desk, keys: Keys, ho
     await desk.store(locked("mine", sender=BOT))
     await desk.work()
 
-    assert await house.effects() == {}
+    assert await house.jobs() == {}
     assert keys.asked == []
     async with house.context.db.tx() as tx:
         assert await inbox.counts(tx) == (0, 0)
@@ -283,7 +283,7 @@ async def test_in_an_encrypted_room_cards_wait_and_that_is_all_that_is_said(hous
     [line] = house.spoken()
     assert "encryption is not enabled" in line
     assert ANA not in line
-    assert [key for key in await house.effects("blocked") if key.startswith("card:")]
+    assert [key for key in await house.jobs("blocked") if key.startswith("card:")]
 
 
 async def test_that_it_is_encrypted_is_known_before_what_comes_with_it(house: House) -> None:
@@ -345,4 +345,4 @@ async def test_what_was_written_down_while_it_was_allowed_is_not_lost(house: Hou
         await jobs.add(tx, [plan.say(MODS, "earlier", {LOCKED: "x"})], house.clock())
     await house.live()
 
-    assert await house.effects("blocked") == {"say:earlier": "blocked"}
+    assert await house.jobs("blocked") == {"say:earlier": "blocked"}

@@ -149,7 +149,7 @@ async def test_it_loses_a_reaction_of_which_only_the_homeserver_knows(house: Hou
     """The process died when it had reacted, and the homeserver has forgotten the transaction meanwhile."""
     await knocked(house)
     async with house.db.tx() as tx:
-        await tx.execute("UPDATE effects SET state = 'due', result = NULL WHERE act = 'react'")
+        await tx.execute("UPDATE jobs SET state = 'due', result = NULL WHERE act = 'react'")
     house.world.txn_ids.clear()
     await house.later(1)
     house.click("❌")

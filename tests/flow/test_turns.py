@@ -171,12 +171,12 @@ async def test_a_look_that_finds_nothing_to_write_marks_nothing(house: House, ha
 
 
 async def test_who_has_work_is_woken_once_it_is_committed(house: House) -> None:
-    house.context.wakeups.effects.clear()
+    house.context.wakeups.jobs.clear()
     async with house.context.turn() as turn:
         await turn.plan(plan.tick(GARDEN, "$one"), plan.tick(GARDEN, "$one"))
-        assert not house.context.wakeups.effects.is_set()
-    assert house.context.wakeups.effects.is_set()
-    assert await house.effects() == {"tick:$one": "due"}
+        assert not house.context.wakeups.jobs.is_set()
+    assert house.context.wakeups.jobs.is_set()
+    assert await house.jobs() == {"tick:$one": "due"}
 
 
 async def test_a_look_that_follows_of_a_change_begins_when_that_is_committed(house: House) -> None:

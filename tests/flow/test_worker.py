@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from knockbot.demo.people import until
-from knockbot.domain.model import Act, Effect, Membership, State
+from knockbot.domain.model import Act, Job, Membership, State
 from knockbot.domain.notices import loads
 from knockbot.domain.reasons import foreign, in_words
 from knockbot.engine import backoff as pauses
@@ -32,12 +32,12 @@ ACCEPT_ALL = "otherwise: accept"
 REJECT_ALL = "otherwise: reject"
 
 
-def effect(key: str, **changes: Any) -> Effect:
-    """A plain effect, in a lane of its own unless said otherwise."""
-    return replace(Effect(key, Act.SAY, MODS, f"lane {key}"), **changes)
+def job(key: str, **changes: Any) -> Job:
+    """A plain job, in a lane of its own unless said otherwise."""
+    return replace(Job(key, Act.SAY, MODS, f"lane {key}"), **changes)
 
 
-async def plan(house: House, *planned: Effect) -> None:
+async def plan(house: House, *planned: Job) -> None:
     async with house.db.tx() as tx:
         await jobs.add(tx, planned, house.clock())
 
@@ -73,7 +73,7 @@ def answering(*answers: Outcome | Exception) -> Action:
 
 async def row(house: House, key: str) -> dict[str, Any]:
     async with house.db.tx() as tx:
-        found = await tx.fetchrow("SELECT state, due_at, attempts, why, result FROM effects WHERE key = $1", key)
+        found = await tx.fetchrow("SELECT state, due_at, attempts, why, result FROM jobs WHERE key = $1", key)
     assert found is not None
     told = {name: found[name] for name in ("state", "due_at", "attempts", "result")}
     return told | {"why": in_words(loads(found["why"])) if found["why"] is not None else None}
@@ -98,7 +98,7 @@ async def knocked(house: House, user_id: str = ANA, reason: str = "hello") -> No
 async def test_what_came_of_an_act_is_written_down(
     house: House, answer: Outcome | Exception, state: str, why: str | None
 ) -> None:
-    await plan(house, effect("a"))
+    await plan(house, job("a"))
     await work(worker_with(house, answering(answer)))
 
     found = await row(house, "a")
@@ -112,7 +112,7 @@ async def test_what_came_of_an_act_is_written_down(
     ids=repr,
 )
 async def test_what_did_not_work_this_time_is_tried_again(house: House, error: Exception) -> None:
-    await plan(house, effect("a"))
+    await plan(house, job("a"))
     worker = worker_with(house, answering(error, Done("$message")))
     await work(worker)
     found = await row(house, "a")
@@ -127,7 +127,7 @@ async def test_what_did_not_work_this_time_is_tried_again(house: House, error: E
 
 
 async def test_a_wish_of_the_homeserver_is_granted(house: House) -> None:
-    await plan(house, effect("a"))
+    await plan(house, job("a"))
     worker = worker_with(house, answering(Later(foreign("slow down"), retry_after=77.5), Done()))
     await work(worker)
     assert (await row(house, "a"))["due_at"] == house.clock() + 77_500
@@ -148,7 +148,7 @@ async def test_an_act_that_hangs_is_unsure_in_the_end(house: House, monkeypatch:
         await asyncio.Event().wait()
         return Done()
 
-    await plan(house, effect("a"))
+    await plan(house, job("a"))
     await work(worker_with(house, hang))
     found = await row(house, "a")
     assert found["state"] == "due"
@@ -157,13 +157,13 @@ async def test_an_act_that_hangs_is_unsure_in_the_end(house: House, monkeypatch:
 
 async def test_what_goes_wrong_with_one_act_stops_no_other(house: House) -> None:
     async def act(claimed: Claimed) -> Outcome:
-        if claimed.effect.key == "bad":
+        if claimed.job.key == "bad":
             raise RuntimeError
         return Done()
 
-    await plan(house, effect("bad"), effect("good"))
+    await plan(house, job("bad"), job("good"))
     await work(worker_with(house, act))
-    assert await house.effects() == {"bad": "due", "good": "done"}
+    assert await house.jobs() == {"bad": "due", "good": "done"}
 
 
 # --- slow and silent servers --------------------------------------------------------------------------------------
@@ -286,7 +286,7 @@ async def test_an_answer_that_cannot_be_carried_out_is_the_moderators_again_with
     request = await house.request(ANA)
     assert request.awaits_moderators
     assert "they refuse." in house.card().text
-    assert "given_up" in (await house.effects()).values()
+    assert "given_up" in (await house.jobs()).values()
 
 
 async def test_a_no_that_comes_after_they_withdrew_asks_nobody(house: House) -> None:
@@ -348,7 +348,7 @@ async def test_what_lacks_power_waits_and_is_told_once_and_goes_on_when_it_is_th
     house.world.rooms[GARDEN].levels["users"][BOT] = 0
     await knocked(house)
     await knocked(house, BOB)
-    assert set((await house.effects("blocked")).values()) == {"blocked"}
+    assert set((await house.jobs("blocked")).values()) == {"blocked"}
     assert len(house.spoken()) == 1
     await house.look_everywhere()
     await house.later(3600)
@@ -365,7 +365,7 @@ async def test_what_there_is_power_for_again_is_done_though_other_power_is_missi
     house.world.rooms[GARDEN].levels |= {"invite": 25, "users": {ALICE: 100, BOT: 0}}
     await house.set_policy(ACCEPT_ALL)
     await knocked(house)
-    assert await house.effects("blocked") != {}
+    assert await house.jobs("blocked") != {}
     house.world.set_levels(GARDEN, users={ALICE: 100, BOT: 25})
     await house.later()
 
@@ -407,7 +407,7 @@ async def test_a_target_above_the_bot_is_no_missing_power_but_the_moderators_mat
 
     assert (await house.request(ANA)).awaits_moderators
     assert house.card().state == "pending"
-    assert await house.effects("blocked") == {}
+    assert await house.jobs("blocked") == {}
 
 
 async def test_what_was_due_while_the_bot_is_out_is_done_when_it_is_back(house: House) -> None:
@@ -525,19 +525,19 @@ class Crowd:
         self.go = asyncio.Event()
 
     async def __call__(self, claimed: Claimed) -> Outcome:
-        self.now[claimed.effect.lane] += 1
+        self.now[claimed.job.lane] += 1
         self.most = max(self.most, self.now.total())
         self.most_of_a_lane = max(self.most_of_a_lane, *self.now.values())
-        self.order.append(claimed.effect.key)
+        self.order.append(claimed.job.key)
         await self.go.wait()
-        self.now[claimed.effect.lane] -= 1
+        self.now[claimed.job.lane] -= 1
         return Done()
 
 
 async def test_ten_acts_are_in_flight_at_most(house: House) -> None:
     crowd = Crowd()
     worker = worker_with(house, crowd)
-    await plan(house, *(effect(str(number)) for number in range(3 * AT_ONCE)))
+    await plan(house, *(job(str(number)) for number in range(3 * AT_ONCE)))
     for _ in range(3):
         await worker._start_due()
         await asyncio.sleep(0)
@@ -546,13 +546,13 @@ async def test_ten_acts_are_in_flight_at_most(house: House) -> None:
     await work(worker)
 
     assert crowd.most == AT_ONCE
-    assert set((await house.effects()).values()) == {"done"}
+    assert set((await house.jobs()).values()) == {"done"}
 
 
 async def test_of_a_lane_one_act_is_in_flight_and_the_others_follow_in_order(house: House) -> None:
     crowd = Crowd()
     worker = worker_with(house, crowd)
-    await plan(house, *(effect(f"{lane}{number}", lane=lane) for number in range(5) for lane in "ab"))
+    await plan(house, *(job(f"{lane}{number}", lane=lane) for number in range(5) for lane in "ab"))
     await worker._start_due()
     await asyncio.sleep(0)
     assert sorted(crowd.order) == ["a0", "b0"]
@@ -590,11 +590,11 @@ async def test_the_loop_takes_up_what_is_planned_while_it_waits(house: House) ->
     worker = worker_with(house, answering(Done()))
     loop = asyncio.create_task(worker.run())
     try:
-        await plan(house, effect("a"))
-        house.context.wakeups.effects.set()
-        await until(house.effects, lambda found: found == {"a": "done"}, str)
-        await plan(house, effect("b"))  # nobody rings
-        await until(house.effects, lambda found: found == {"a": "done", "b": "done"}, str)
+        await plan(house, job("a"))
+        house.context.wakeups.jobs.set()
+        await until(house.jobs, lambda found: found == {"a": "done"}, str)
+        await plan(house, job("b"))  # nobody rings
+        await until(house.jobs, lambda found: found == {"a": "done", "b": "done"}, str)
     finally:
         loop.cancel()
         await asyncio.gather(loop, return_exceptions=True)
@@ -603,19 +603,19 @@ async def test_the_loop_takes_up_what_is_planned_while_it_waits(house: House) ->
 async def test_what_is_in_flight_at_the_end_comes_to_its_end(house: House) -> None:
     crowd = Crowd()
     worker = worker_with(house, crowd)
-    await plan(house, effect("a"))
+    await plan(house, job("a"))
     await worker._start_due()
     await asyncio.sleep(0)
     draining = asyncio.create_task(worker.drain(30))
     crowd.go.set()
     await draining
 
-    assert await house.effects() == {"a": "done"}
+    assert await house.jobs() == {"a": "done"}
 
 
 async def test_what_takes_too_long_at_the_end_is_due_again_for_the_next_process(house: House) -> None:
     worker = worker_with(house, Crowd())
-    await plan(house, effect("a"))
+    await plan(house, job("a"))
     await worker._start_due()
     await worker.drain(0.01)
     async with house.db.tx() as tx:
@@ -687,11 +687,11 @@ async def test_processes_share_the_work_and_do_nothing_twice(shared: House, othe
     crowd = Crowd()
     crowd.go.set()
     workers_at_work = [worker_with(shared, crowd), Worker(other, dict.fromkeys(Act, crowd))]
-    await plan(shared, *(effect(f"{lane}.{n}", lane=f"lane{lane}") for n in range(6) for lane in range(8)))
+    await plan(shared, *(job(f"{lane}.{n}", lane=f"lane{lane}") for n in range(6) for lane in range(8)))
 
     async def work_until_done(worker: Worker) -> None:
         async with asyncio.timeout(60):
-            while await shared.effects("due", "running"):
+            while await shared.jobs("due", "running"):
                 await work(worker)
 
     await asyncio.gather(*map(work_until_done, workers_at_work))
@@ -710,7 +710,7 @@ async def test_a_process_that_was_taken_for_dead_does_not_undo_what_another_did_
         raise Later(foreign("no answer"))
 
     slow = worker_with(shared, unsure)
-    await plan(shared, effect("a"))
+    await plan(shared, job("a"))
     await slow._start_due()
     await asyncio.sleep(0)
     shared.clock.go_on(processes.SILENCE / 1000 + 1)
@@ -718,11 +718,11 @@ async def test_a_process_that_was_taken_for_dead_does_not_undo_what_another_did_
         await processes.beat(tx, other.db.process, shared.clock())
         await processes.bury(tx, other.db.process, shared.clock(), alone=False)
     await work(Worker(other, dict.fromkeys(Act, answering(Done("$message")))))
-    assert await shared.effects() == {"a": "done"}
+    assert await shared.jobs() == {"a": "done"}
     hold.set()
     await asyncio.gather(*slow._running)
 
-    assert await shared.effects() == {"a": "done"}
+    assert await shared.jobs() == {"a": "done"}
 
 
 # --- following the request ----------------------------------------------------------------------------------------
@@ -754,4 +754,4 @@ async def test_an_act_that_finds_the_wanted_state_takes_it_as_it_is(house: House
     request = await house.request(ANA)
     assert (request.state, request.by) == (State.ACCEPTED, ALICE)
     assert house.world.asked("invite") == []
-    assert "done" in (await house.effects()).values()
+    assert "done" in (await house.jobs()).values()

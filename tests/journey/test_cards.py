@@ -71,7 +71,7 @@ async def test_an_edit_says_all_of_it_anew_and_calls_nobody(garden: Garden) -> N
     assert ana.user_id in new["formatted_body"]
 
 
-async def test_every_effect_has_a_key_of_its_own(garden: Garden) -> None:
+async def test_every_job_has_a_key_of_its_own(garden: Garden) -> None:
     ana = await garden.knocker()
     card = await garden.card(ana)
     await garden.alice.react(garden.mods, card["event_id"], "❌")

@@ -1,4 +1,4 @@
-"""A door with a real store beside a homeserver by script: requests at it, and its effects run one by one."""
+"""A door with a real store beside a homeserver by script: requests at it, and its jobs run one by one."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class Bench:
             word = Answer(
                 verdict, MODERATOR, self.clock(), request.event_id, reason=reason, cause=f"$word-{request.id}"
             )
-            await settling.give_answer(self.context, turn, request, word)
+            await settling.apply_answer(self.context, turn, request, word)
             return await requests.get(turn.tx, request.id)
 
     async def forward(self, request: Request) -> None:
@@ -124,7 +124,7 @@ class Bench:
             return await requests.get(tx, request.id)
 
     async def claim(self) -> list[Claimed]:
-        """The effects that are due, taken on."""
+        """The jobs that are due, taken on."""
         return await jobs.claim(self.db, self.clock(), 10)
 
     async def run_due(self) -> None:
@@ -137,19 +137,19 @@ class Bench:
         self.clock.at += 2 * 3600 * 1000
         await self.run_due()
 
-    async def effects(self) -> dict[str, str]:
-        """Every effect by its key, and its state."""
+    async def jobs(self) -> dict[str, str]:
+        """Every job by its key, and its state."""
         async with self.db.tx() as tx:
-            return {row["key"]: row["state"] for row in await tx.fetch("SELECT key, state FROM effects ORDER BY id")}
+            return {row["key"]: row["state"] for row in await tx.fetch("SELECT key, state FROM jobs ORDER BY id")}
 
     async def states(self) -> list[str]:
-        """The states of all effects, in order."""
-        return list((await self.effects()).values())
+        """The states of all jobs, in order."""
+        return list((await self.jobs()).values())
 
     async def why(self) -> str:
-        """What the newest effect says of its fate."""
+        """What the newest job says of its fate."""
         async with self.db.tx() as tx:
-            return str(await tx.fetchval("SELECT why FROM effects ORDER BY id DESC LIMIT 1"))
+            return str(await tx.fetchval("SELECT why FROM jobs ORDER BY id DESC LIMIT 1"))
 
 
 @contextlib.asynccontextmanager

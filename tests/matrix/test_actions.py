@@ -13,7 +13,7 @@ import pytest
 
 from knockbot.chat.messages import transaction_id
 from knockbot.domain import plan
-from knockbot.domain.model import Act, Effect, Request, State, Verdict
+from knockbot.domain.model import Act, Job, Request, State, Verdict
 from knockbot.domain.notices import notice
 from knockbot.engine.worker import Worker
 from knockbot.flow import saying, settling
@@ -85,7 +85,7 @@ async def test_twenty_answers_take_twenty_reads_and_twenty_acts(on: Bench) -> No
 
 
 SETTLED_BY_OTHERS: list[tuple[Verdict, str, str, tuple[str, State]]] = [
-    # the answer, what stands in the room, and by whom: what becomes of the effect, and of the request
+    # the answer, what stands in the room, and by whom: what becomes of the job, and of the request
     (ACCEPT, "invite", MODERATOR, ("done", State.ACCEPTED)),
     (ACCEPT, "join", ANA, ("done", State.JOINED)),
     (ACCEPT, "leave", ANA, ("overtaken", State.WITHDRAWN)),
@@ -114,10 +114,10 @@ async def test_what_is_settled_already_is_left_as_it_is(
     await on.run_due()
 
     assert on.lines == [READ]
-    [of_the_effect] = await on.states()
+    [of_the_job] = await on.states()
     now = await on.request(request)
     let_in = verdict is ACCEPT and membership == "join"  # by whoever accepted them, though nobody saw the invite
-    assert ((of_the_effect, now.state), now.by) == (becomes, MODERATOR if let_in else by)
+    assert ((of_the_job, now.state), now.by) == (becomes, MODERATOR if let_in else by)
 
 
 @pytest.mark.parametrize(
@@ -268,7 +268,7 @@ async def test_what_cannot_be_done_is_given_up_and_asked_of_the_moderators_again
 
     await on.run_due()
 
-    act, card = (await on.effects()).items()
+    act, card = (await on.jobs()).items()
     assert act[1] == "given_up"
     assert card[0].startswith("card:")
     now = await on.request(request)
@@ -330,7 +330,7 @@ async def test_the_homeservers_wish_is_the_time_that_is_waited(on: Bench) -> Non
     await on.run_due()
 
     async with on.db.tx() as tx:
-        due_at = await tx.fetchval("SELECT min(due_at) FROM effects WHERE state = 'due'")
+        due_at = await tx.fetchval("SELECT min(due_at) FROM jobs WHERE state = 'due'")
     assert due_at is not None
     assert START + 900_000 <= due_at <= START + 990_000
 
@@ -553,8 +553,8 @@ async def test_something_said_is_looked_for_before_it_is_said_again(on: Bench) -
 )
 async def test_a_reaction_stands_once(on: Bench, reply: Reply) -> None:
     async with on.db.tx() as tx:
-        effect = Effect("react:x", Act.REACT, MODS, f"{MODS} said", event_id="$card", content={"emoji": "✅"})
-        await jobs.add(tx, [effect], on.clock())
+        job = Job("react:x", Act.REACT, MODS, f"{MODS} said", event_id="$card", content={"emoji": "✅"})
+        await jobs.add(tx, [job], on.clock())
     on.fake.on("PUT", "send/m.reaction/*", Reply(drop=True), reply)
     on.fake.on("GET", "relations/*", Reply(404, {"errcode": "M_NOT_FOUND"}))
 
@@ -567,7 +567,7 @@ async def test_a_reaction_stands_once(on: Bench, reply: Reply) -> None:
     assert await on.states() == ["done"]
 
 
-def test_each_effect_has_a_transaction_id_of_its_own_for_ever() -> None:
+def test_each_job_has_a_transaction_id_of_its_own_for_ever() -> None:
     assert transaction_id("card:1") == transaction_id("card:1")
     assert len({transaction_id(key) for key in ("card:1", "card:11", "card:1:edit:1", "say:x")}) == 4
     assert transaction_id("say:/?#\n🚪").isalnum()
@@ -577,7 +577,7 @@ async def test_a_card_of_what_is_settled_by_then_is_not_posted(on: Bench) -> Non
     request = await on.knock()
     await on.forward(request)
     async with on.context.turn() as turn:
-        await settling.settle(on.context, turn, await requests.get(turn.tx, request.id), State.WITHDRAWN, ANA)
+        await settling.record_outcome(on.context, turn, await requests.get(turn.tx, request.id), State.WITHDRAWN, ANA)
 
     await on.run_due()
 
@@ -627,7 +627,7 @@ async def test_a_card_offers_what_the_bot_may_do(on: Bench) -> None:
 async def test_a_card_is_edited_when_its_request_is_settled(on: Bench) -> None:
     request = await post(on)
     async with on.context.turn() as turn:
-        await settling.settle(on.context, turn, await requests.get(turn.tx, request.id), State.WITHDRAWN, ANA)
+        await settling.record_outcome(on.context, turn, await requests.get(turn.tx, request.id), State.WITHDRAWN, ANA)
     for _ in range(4):
         await on.run_due()
 
@@ -665,8 +665,8 @@ async def test_an_edit_whose_answer_is_lost_is_sent_again_under_the_same_transac
 
 async def test_an_offer_is_taken_away_by_redacting_it(on: Bench) -> None:
     async with on.db.tx() as tx:
-        effect = Effect("unreact:$offer", Act.UNREACT, MODS, f"{MODS} said", event_id="$offer")
-        await jobs.add(tx, [effect], on.clock())
+        job = Job("unreact:$offer", Act.UNREACT, MODS, f"{MODS} said", event_id="$offer")
+        await jobs.add(tx, [job], on.clock())
     on.fake.on("PUT", "redact/$offer/*", Reply(drop=True), SENT)
 
     await on.run_due()
@@ -679,7 +679,7 @@ async def test_an_offer_is_taken_away_by_redacting_it(on: Bench) -> None:
 
 # --- a room to meet in ----------------------------------------------------------------------------------------
 
-MEET = Effect(f"meet:{ANA}:{MODS}", Act.MEET, MODS, f"{MODS} go", user_id=ANA)
+MEET = Job(f"meet:{ANA}:{MODS}", Act.MEET, MODS, f"{MODS} go", user_id=ANA)
 MADE = "!made:tulip.example"
 
 
@@ -712,7 +712,7 @@ async def test_a_room_whose_making_got_no_answer_is_found_and_not_made_again(on:
 
     assert len(on.fake.asked("POST", "createRoom")) == 1
     async with on.db.tx() as tx:
-        assert await tx.fetchval("SELECT room_id FROM effects WHERE key LIKE 'say:meet:%'") == MADE
+        assert await tx.fetchval("SELECT room_id FROM jobs WHERE key LIKE 'say:meet:%'") == MADE
 
 
 async def test_where_no_such_room_is_found_one_is_made(on: Bench) -> None:
@@ -744,7 +744,7 @@ async def test_coming_and_going_ends_in_any_case_but_silence(
     on: Bench, act: Act, call: str, reply: Reply, becomes: str
 ) -> None:
     async with on.db.tx() as tx:
-        await jobs.add(tx, [Effect(f"{act}:x", act, GARDEN, f"{GARDEN} go")], on.clock())
+        await jobs.add(tx, [Job(f"{act}:x", act, GARDEN, f"{GARDEN} go")], on.clock())
     on.fake.on("POST", call, reply)
 
     await on.run_due()

@@ -58,11 +58,11 @@ async def fill(on: Bench, number: int, text: str) -> None:
     async with on.context.turn() as turn:
         request = await requests.open_knock(turn.tx, MODS, knock, on.clock())
         decision = Decision(Verdict.FORWARD, text or "x", text, (Miss(text or "y", foreign(text)),), foreign(text))
-        await settling.carry_out(on.context, turn, request, decision)
+        await settling.apply_decision(on.context, turn, request, decision)
         if number % 3 == 0:
             await requests.in_trouble(turn.tx, request.id, foreign(text))
         elif number % 3 == 1:
-            await settling.settle(on.context, turn, request, State.WITHDRAWN, user)
+            await settling.record_outcome(on.context, turn, request, State.WITHDRAWN, user)
         await turn.tx.execute("UPDATE rooms SET label = $1 WHERE room_id = $2", text, STRANGE_ROOM)
         await rooms.set_trouble(turn.tx, STRANGE_ROOM, foreign(text))
         planted = ThirdPartyInvite(
@@ -74,7 +74,7 @@ async def fill(on: Bench, number: int, text: str) -> None:
         held_back = Decision(
             Verdict.FORWARD, text or "x", text, (Miss(text or "y", foreign(text)),), None, foreign(text)
         )
-        await invites.carry_out(on.context, turn, invite, held_back)
+        await invites.apply_decision(on.context, turn, invite, held_back)
         if number == 0:
             await policies.revise(turn.tx, GARDEN, author=user, text=HOSTILE_POLICY, now=on.clock(), cause=None)
 
@@ -106,9 +106,9 @@ class Ear:
         """The same as notices."""
         async with self.on.db.tx() as tx:
             rows = await tx.fetch(
-                "SELECT * FROM effects WHERE key = $1 OR key = $2", f"say:reply:{event_id}", f"tick:{event_id}"
+                "SELECT * FROM jobs WHERE key = $1 OR key = $2", f"say:reply:{event_id}", f"tick:{event_id}"
             )
-        contents = [jobs._CLAIMED.one(row).effect.content for row in rows]
+        contents = [jobs._CLAIMED.one(row).job.content for row in rows]
         return [decoded(c["notice"]) if "notice" in c else None for c in contents]
 
 

@@ -286,7 +286,7 @@ def test_a_message_is_cut_where_no_event_could_be_longer() -> None:
     assert len(message.body) == 65_536
 
 
-def test_the_bots_own_message_is_an_echo_of_its_effect() -> None:
+def test_the_bots_own_message_is_an_echo_of_its_job() -> None:
     own = changed(text(**{EFFECT_KEY: "card:7"}), BOT, "sender")
 
     assert parse(own, BOT) == Echo(MODS, "$said", "card:7")

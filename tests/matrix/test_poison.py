@@ -291,13 +291,13 @@ async def test_watched_state_with_anything_anywhere_is_a_change_or_nothing(
     assert await faults(inside.db) == {}
 
 
-async def test_the_bots_own_message_with_any_effect_key_is_an_echo_or_nothing(
+async def test_the_bots_own_message_with_any_job_key_is_an_echo_or_nothing(
     inside: Inside, fake: FakeHomeserver
 ) -> None:
     echo = changed(text("$poison", room=GARDEN), BOT, "sender")
 
     happenings = await handed_over(inside, fake, spoiled(echo, "content org.knockbot.effect"))
 
-    keys = {name: one.effect_key for name, one in happenings.items() if isinstance(one, Echo)}
+    keys = {name: one.job_key for name, one in happenings.items() if isinstance(one, Echo)}
     assert list(keys.values()) == ["", "text", "\ufffd"]
     assert await faults(inside.db) == {}

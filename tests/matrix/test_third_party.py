@@ -254,7 +254,7 @@ async def rejected(on: Bench, request: Request) -> None:
     """A moderator wants it taken back."""
     async with on.context.turn() as turn:
         word = Answer(Verdict.REJECT, MODERATOR, on.clock(), request.event_id, cause="$word")
-        await settling.give_answer(on.context, turn, request, word)
+        await settling.apply_answer(on.context, turn, request, word)
 
 
 @pytest.mark.parametrize("token", TOKENS)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from knockbot.documents.text import storable
-from knockbot.domain.model import Act, Effect, IdentityKey, Knock, MemberChange, Membership, Request, ThirdPartyInvite
+from knockbot.domain.model import Act, IdentityKey, Job, Knock, MemberChange, Membership, Request, ThirdPartyInvite
 from knockbot.store import requests
 from knockbot.store.db import Database
 
@@ -44,9 +44,9 @@ STORABLE = {name: storable(text) for name, text in HOSTILE.items()}
 """The same as parsing leaves it: nothing else is ever handed to the store."""
 
 
-def effect(key: str = "say:hello", **changes: Any) -> Effect:
-    """A plain effect; each key is in a lane of its own unless said otherwise."""
-    return replace(Effect(key, Act.SAY, MODS, f"lane of {key}"), **changes)
+def job(key: str = "say:hello", **changes: Any) -> Job:
+    """A plain job; each key is in a lane of its own unless said otherwise."""
+    return replace(Job(key, Act.SAY, MODS, f"lane of {key}"), **changes)
 
 
 async def opened(db: Database, knock: Knock = KNOCK, *, management_room: str = MODS, now: int = NOW) -> Request:

@@ -28,7 +28,7 @@ from knockbot.store.tables import BACKED_UP, TABLES
 from knockbot.store.upgrades import STEPS, UPGRADES
 from tests.lab import Postgres
 from tests.store.filled import BOT, NOW, PROCESS, fill, filled
-from tests.store.samples import GARDEN, HOSTILE, KNOCK, MODS, effect
+from tests.store.samples import GARDEN, HOSTILE, KNOCK, MODS, job
 
 LATER = NOW + 10**9
 """When a back-up is read in."""
@@ -88,7 +88,7 @@ def sealed(lines: list[Any]) -> list[bytes]:
 WAYS = [(here, there) for here in ("sqlite", "postgres") for there in ("sqlite", "postgres")]
 ways = pytest.mark.parametrize(("here", "there"), WAYS, ids=lambda engine: engine)
 
-UNDER_WAY = ("processes", "leases", "effects", "restores", "issued", "encrypted_rooms")
+UNDER_WAY = ("processes", "leases", "jobs", "restores", "issued", "encrypted_rooms")
 """Tables in which an import says that nobody is at work on these records any more."""
 
 
@@ -107,7 +107,7 @@ async def test_everything_comes_back_on_either_engine(place: Place, here: str, t
     for table in BACKED_UP:
         if table not in UNDER_WAY:
             assert [(*map(int_of, row),) for row in after[table]] == [(*map(int_of, row),) for row in before[table]]
-    assert len(after["effects"]) == len(before["effects"])
+    assert len(after["jobs"]) == len(before["jobs"])
     async with opened(first) as old, opened(second) as new:
         for number in range(1, 20):
             async with old.tx() as old_tx, new.tx() as new_tx:
@@ -135,7 +135,7 @@ async def test_no_text_of_strangers_is_lost_on_its_way(
         await requests.judged(tx, request.id, Decision(Verdict.FORWARD, storable(reason), storable(reason)))
         await requests.answered(tx, request.id, Answer(Verdict.REJECT, BOT, NOW, "$knock", reason=storable(reason)))
         await inbox.store(tx, [inbox.Arrival("$raw", GARDEN, json.dumps(raw))], NOW)
-        await jobs.add(tx, [effect(content={"plain": storable(reason)})], NOW)
+        await jobs.add(tx, [job(content={"plain": storable(reason)})], NOW)
         await records.add(
             tx, records.Entry(NOW, GARDEN, request.id, BOT, Recorded.REJECT, {"reason": storable(reason)})
         )
@@ -148,7 +148,7 @@ async def test_no_text_of_strangers_is_lost_on_its_way(
         for url in urls[1:]:
             async with opened(url) as db, db.tx() as tx:
                 assert await requests.get(tx, request.id) == request
-                assert json.loads((await inbox.waiting(tx, GARDEN))[0].raw) == raw
+                assert (await inbox.waiting(tx, GARDEN))[0].raw == json.dumps(raw)
                 assert (await records.of_request(tx, request.id))[0].detail == {"reason": storable(reason)}
     finally:
         await postgres.drop_database(urls[1])
@@ -185,8 +185,8 @@ async def test_numbers_go_on_where_nobody_has_been(place: Place, here: str, ther
         card = await cards.new(tx, MODS, GARDEN, LATER)
         await inbox.store(tx, [inbox.Arrival("$new", GARDEN, "{}")], LATER)
         seqs = [one.seq for one in await inbox.waiting(tx, GARDEN)]
-        await jobs.add(tx, [effect()], LATER)
-        ids = [row["id"] for row in await tx.fetch("SELECT max(id) AS id FROM effects")]
+        await jobs.add(tx, [job()], LATER)
+        ids = [row["id"] for row in await tx.fetch("SELECT max(id) AS id FROM jobs")]
         await records.add(tx, records.Entry(LATER, GARDEN, None, BOT, Recorded.REJECT, {}))
         ids += [row["id"] for row in await tx.fetch("SELECT max(id) AS id FROM audit")]
     assert [request.id, card.id, *seqs, *ids] == [LATER + 1] * 5
@@ -218,7 +218,7 @@ async def test_nobody_is_at_work_on_records_that_were_read_in(place: Place, here
     async with opened(second) as db:
         async with db.tx() as tx:
             await processes.beat(tx, db.process, LATER)
-            states = [tuple(row) for row in await tx.fetch("SELECT state, claimed_by FROM effects ORDER BY id")]
+            states = [tuple(row) for row in await tx.fetch("SELECT state, claimed_by FROM jobs ORDER BY id")]
             assert states == [("due", None), ("done", None), ("due", None), ("blocked", None)]
             assert [row["sending"] for row in await tx.fetch("SELECT sending FROM issued")] == [True]
             await jobs.unblock(tx, GARDEN, LATER)
@@ -230,7 +230,7 @@ async def test_nobody_is_at_work_on_records_that_were_read_in(place: Place, here
         claimed += await jobs.claim(db, LATER, 10)  # what needs another server comes last
     assert len(claimed) == 3
     assert all(one.tried_before for one in claimed)
-    assert PROCESS not in str(rows["effects"])
+    assert PROCESS not in str(rows["jobs"])
 
 
 async def test_a_back_up_is_of_one_moment(database_url: str) -> None:

@@ -8,21 +8,21 @@ from typing import Any
 
 import pytest
 
-from knockbot.domain.model import Act, Effect
+from knockbot.domain.model import Act, Job
 from knockbot.domain.reasons import foreign
 from knockbot.store import jobs, messages
 from knockbot.store.db import Database
-from tests.store.samples import GARDEN, NOW, effect
+from tests.store.samples import GARDEN, NOW, job
 
 FEW, MANY = 100, 10_000
 
-CROWDS: Mapping[str, Effect] = {
-    "one lane": effect("#", lane="said"),
-    "a lane each": effect("#", lane="# home"),
-    "one server, a room each": effect("#", act=Act.INVITE, lane="# away", server="slow.example"),
-    "a server each": effect("#", act=Act.INVITE, lane="# away", server="#.example"),
-    "one server, one room": effect("#", act=Act.INVITE, lane=f"{GARDEN} away", server="slow.example"),
-    "invites to take": effect("#", act=Act.JOIN, lane="# go"),
+CROWDS: Mapping[str, Job] = {
+    "one lane": job("#", lane="said"),
+    "a lane each": job("#", lane="# home"),
+    "one server, a room each": job("#", act=Act.INVITE, lane="# away", server="slow.example"),
+    "a server each": job("#", act=Act.INVITE, lane="# away", server="#.example"),
+    "one server, one room": job("#", act=Act.INVITE, lane=f"{GARDEN} away", server="slow.example"),
+    "invites to take": job("#", act=Act.JOIN, lane="# go"),
 }
 """What can be due in crowds; the number of each stands for `#`."""
 
@@ -32,13 +32,13 @@ async def crowd(db: Database, kind: str, number: int) -> None:
         await jobs.add(tx, [CROWDS[kind]], NOW)
         await tx.execute(
             "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < $1) "
-            "INSERT INTO effects (key, act, room_id, lane, server, content_json, state, created_at, due_at, place, "
+            "INSERT INTO jobs (key, act, room_id, lane, server, content_json, state, created_at, due_at, place, "
             "yields_to) SELECT replace(key, '#', CAST(n AS TEXT)), act, room_id, replace(lane, '#', CAST(n AS TEXT)), "
             "replace(server, '#', CAST(n AS TEXT)), content_json, state, created_at, due_at, place, "
-            "replace(yields_to, '#', CAST(n AS TEXT)) FROM effects, n",
+            "replace(yields_to, '#', CAST(n AS TEXT)) FROM jobs, n",
             number,
         )
-        await tx.execute("DELETE FROM effects WHERE key = '#'")
+        await tx.execute("DELETE FROM jobs WHERE key = '#'")
         await tx.execute("ANALYZE")
 
 
@@ -63,7 +63,7 @@ async def steps_of_claims(url: str, kind: str, number: int) -> list[int]:
             counted.append(steps[0])
     finally:
         async with db.tx() as tx:
-            await tx.execute("DELETE FROM effects")
+            await tx.execute("DELETE FROM jobs")
         await db.close()
     return counted
 
@@ -88,7 +88,7 @@ async def test_a_claim_reads_as_many_rows_with_thousands_due(ready_postgres_url:
                 query = jobs._claimable(keys=True, alone=False)
                 plan = await tx.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {query.replace('$1', str(NOW))}")
                 read.append(rows_read(json.loads(plan)[0]["Plan"]))
-                await tx.execute("DELETE FROM effects")
+                await tx.execute("DELETE FROM jobs")
     finally:
         await db.close()
 
@@ -108,12 +108,12 @@ async def test_whatever_was_set_aside_is_done_in_order(db: Database, kind: str) 
     done: list[int] = []
     lanes: dict[str, list[int]] = {}
     while claimed := await jobs.claim(db, NOW, 12):
-        assert len({one.effect.lane for one in claimed}) == len(claimed)
+        assert len({one.job.lane for one in claimed}) == len(claimed)
         for one in claimed:
             async with db.tx() as tx:
                 await jobs.finish(tx, one.id, "done", NOW)
-            done.append(int(one.effect.key))
-            lanes.setdefault(one.effect.lane, []).append(int(one.effect.key))
+            done.append(int(one.job.key))
+            lanes.setdefault(one.job.lane, []).append(int(one.job.key))
 
     assert sorted(done) == list(range(1, FEW + 1))
     assert all(numbers == sorted(numbers) for numbers in lanes.values())
@@ -125,7 +125,7 @@ async def test_what_goes_first_lets_the_next_pass_however_it_moves_on(db: Databa
     for move_on in ("postpone", "block", "given_up", "done"):
         [one] = await jobs.claim(db, NOW, 12)
         assert await jobs.claim(db, NOW, 12) == []
-        passed.append(one.effect.key)
+        passed.append(one.job.key)
         async with db.tx() as tx:
             if move_on == "postpone":
                 await jobs.postpone(tx, one.id, NOW + 1000, foreign("busy"))
@@ -137,31 +137,31 @@ async def test_what_goes_first_lets_the_next_pass_however_it_moves_on(db: Databa
     assert passed == ["1", "2", "3", "4"]
     async with db.tx() as tx:
         await jobs.forget_unsaid(tx, NOW + 1, NOW)
-        await jobs.add(tx, [effect("after", lane="said")], NOW)
+        await jobs.add(tx, [job("after", lane="said")], NOW)
     [after] = await jobs.claim(db, NOW, 12)
-    assert after.effect.key == "after"
+    assert after.job.key == "after"
 
 
 async def test_what_has_ended_goes_after_some_days_and_what_has_not_stays(db: Database) -> None:
     async with db.tx() as tx:
-        await jobs.add(tx, [effect(key) for key in ("old", "new", "waits")], NOW)
+        await jobs.add(tx, [job(key) for key in ("old", "new", "waits")], NOW)
     old, new, waits = await jobs.claim(db, NOW, 12)
     async with db.tx() as tx:
         await jobs.finish(tx, old.id, "done", NOW)
         await jobs.finish(tx, new.id, "given_up", NOW + 1)
         await jobs.postpone(tx, waits.id, NOW, foreign("busy"))
         await jobs.forget_ended(tx, NOW + 1)
-        assert [row["key"] for row in await tx.fetch("SELECT key FROM effects ORDER BY id")] == ["new", "waits"]
+        assert [row["key"] for row in await tx.fetch("SELECT key FROM jobs ORDER BY id")] == ["new", "waits"]
 
 
 async def test_what_is_said_once_is_not_planned_again_when_its_act_is_forgotten(db: Database) -> None:
     async with db.tx() as tx:
-        await jobs.add(tx, [effect("hint")], NOW)
+        await jobs.add(tx, [job("hint")], NOW)
         await messages.once(tx, "hint", NOW)
     [hint] = await jobs.claim(db, NOW, 12)
     async with db.tx() as tx:
         await jobs.finish(tx, hint.id, "done", NOW)
         await jobs.forget_ended(tx, NOW + 1)
-        await jobs.add(tx, [effect("hint")], NOW)
+        await jobs.add(tx, [job("hint")], NOW)
         await messages.forget_old(tx, NOW)
-        assert await tx.fetch("SELECT key FROM effects") == []
+        assert await tx.fetch("SELECT key FROM jobs") == []

@@ -77,9 +77,9 @@ async def test_what_is_to_be_said_in_an_encrypted_room_is_left_to_the_process_wi
     without = await jobs.claim(db, NOW, 10, keys=False)
     with_keys = await jobs.claim(db, NOW, 10, keys=True)
 
-    assert {claimed.effect.act for claimed in without} == {Act.SAY, Act.JOIN}
-    assert "say:here" not in {claimed.effect.key for claimed in without}
-    assert [claimed.effect.key for claimed in with_keys] == ["say:here"]
+    assert {claimed.job.act for claimed in without} == {Act.SAY, Act.JOIN}
+    assert "say:here" not in {claimed.job.key for claimed in without}
+    assert [claimed.job.key for claimed in with_keys] == ["say:here"]
 
 
 async def test_once_encrypted_a_room_is_so_for_ever_and_its_key_is_shared_anew_when_told(db: Database) -> None:

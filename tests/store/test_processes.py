@@ -7,7 +7,7 @@ import asyncio
 from knockbot.store import jobs, processes
 from knockbot.store.db import Database
 from knockbot.store.processes import HEARTBEAT, SILENCE, lease, release
-from tests.store.samples import NOW, effect
+from tests.store.samples import NOW, job
 
 ROOM = "room !garden:tulip.example"
 
@@ -28,15 +28,15 @@ async def leave(db: Database) -> None:
 
 
 async def begun(db: Database, *keys: str) -> None:
-    """Effects that this process has taken on."""
+    """Jobs that this process has taken on."""
     async with db.tx() as tx:
-        await jobs.add(tx, map(effect, keys), NOW)
-    assert {claimed.effect.key for claimed in await jobs.claim(db, NOW, 100)} == set(keys)
+        await jobs.add(tx, map(job, keys), NOW)
+    assert {claimed.job.key for claimed in await jobs.claim(db, NOW, 100)} == set(keys)
 
 
 async def due(db: Database) -> set[str]:
     async with db.tx() as tx:
-        return {row["key"] for row in await tx.fetch("SELECT key FROM effects WHERE state = 'due'")}
+        return {row["key"] for row in await tx.fetch("SELECT key FROM jobs WHERE state = 'due'")}
 
 
 def test_a_sign_of_life_is_given_several_times_before_silence_counts_as_death() -> None:

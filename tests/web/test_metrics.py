@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from knockbot.domain.model import Act, Effect, Knock, State
+from knockbot.domain.model import Act, Job, Knock, State
 from knockbot.domain.reasons import foreign
 from knockbot.matrix.gateway import PingOnly
 from knockbot.store import encryption, inbox, jobs, requests, rooms
@@ -60,12 +60,12 @@ async def busy(db: Database) -> None:
             user = f"@u{number}:{HOME}"
             request = await requests.open_knock(tx, MODS, Knock(GARDEN, user, f"$k{number}"), START)
             await requests.settled(tx, request.id, state, ANA, START)
-        acts = [Effect(f"say:{n}", Act.SAY, MODS, f"{n}", user_id=ANA) for n in range(4)]
+        acts = [Job(f"say:{n}", Act.SAY, MODS, f"{n}", user_id=ANA) for n in range(4)]
         await jobs.add(tx, acts, START)
         await jobs.block(tx, 1, foreign("no power"))
         await jobs.finish(tx, 2, "done", START)
     [running] = await jobs.claim(db, START, 1)
-    assert running.effect.key == "say:2"
+    assert running.job.key == "say:2"
 
 
 async def test_nothing_is_counted_as_nothing(http: aiohttp.ClientSession) -> None:
@@ -95,7 +95,7 @@ async def test_each_look_counts_afresh(http: aiohttp.ClientSession, db: Database
     async with db.tx() as tx:
         for seq in (1, 4, 5):
             await inbox.handled(tx, seq, START)
-        await tx.execute("UPDATE effects SET state = 'done'")
+        await tx.execute("UPDATE jobs SET state = 'done'")
 
     found = await figures(http)
 

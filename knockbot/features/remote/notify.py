@@ -5,7 +5,7 @@ from __future__ import annotations
 from knockbot.domain import plan
 from knockbot.domain.acl import SERVER_ACL
 from knockbot.domain.ids import server_of
-from knockbot.domain.model import Answer, Effect, Kind, Request, Verdict
+from knockbot.domain.model import Answer, Job, Kind, Request, Verdict
 from knockbot.domain.policy import NotifyRemote
 from knockbot.flow import rules
 from knockbot.flow.context import Context
@@ -17,7 +17,7 @@ STAYS = 7 * DAY
 """Milliseconds that the bot stays in a room made to tell somebody, so that they can come and read."""
 
 
-async def planned(context: Context, tx: Tx, request: Request, answer: Answer) -> tuple[Effect, ...]:
+async def planned(context: Context, tx: Tx, request: Request, answer: Answer) -> tuple[Job, ...]:
     """What tells an applicant from elsewhere that they were rejected; only once they are, since an answer may fall.
 
     At most once per applicant and day, and so many in all: what is beyond that is dropped without a word.

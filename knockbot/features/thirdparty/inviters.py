@@ -134,7 +134,7 @@ async def _forward(context: Context, turn: Turn, fell: Fallen, theirs: Sequence[
     if sum(request.card_id is None for request in standing) > settling.CROWDED:
         shared = (await cards.new(turn.tx, standing[0].management_room, fell.room_id, turn.now)).id
     for request in standing:
-        await settling.take_back_answer(turn, request, because("overtaken.inviter_gone"))
+        await settling.withdraw_answer(turn, request, because("overtaken.inviter_gone"))
         await requests.reopened(turn.tx, request.id, turn.now)
         await settling.record(turn, request, context.bot, Recorded.REOPENED, fell=fell.how)
         if fell.powerless is not None:

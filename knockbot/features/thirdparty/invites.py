@@ -109,7 +109,9 @@ async def arrived(context: Context, turn: Turn, request: Request | None, event_i
         return
     await requests.planted(turn.tx, request, event_id)
     if request.answer is not None and request.answer.verdict is Verdict.ACCEPT:
-        await settling.settle(context, turn, await requests.get(turn.tx, request.id), State.STANDING, request.answer.by)
+        await settling.record_outcome(
+            context, turn, await requests.get(turn.tx, request.id), State.STANDING, request.answer.by
+        )
 
 
 def _emptied(context: Context, change: ThirdPartyChange) -> Write[None]:
@@ -127,7 +129,7 @@ async def _void(context: Context, turn: Turn, request: Request, sender: str) -> 
     state = None if request.redeemed else invite_outcome(request.state, InviteEvent.EMPTIED)
     if state is not None:
         by = request.answer.by if sender == context.bot and request.answer is not None else sender
-        await settling.settle(context, turn, request, state, by)
+        await settling.record_outcome(context, turn, request, state, by)
 
 
 # --- judged ---------------------------------------------------------------------------------------------------
@@ -255,7 +257,7 @@ def plant(
             request = await _replaced(context, turn, request, invite)
             if request.answer is not None:
                 return
-        await carry_out(context, turn, request, decision, card_id=card_id)
+        await apply_decision(context, turn, request, decision, card_id=card_id)
 
     return write
 
@@ -265,7 +267,7 @@ async def _replaced(context: Context, turn: Turn, request: Request, invite: Thir
     whatever the same inviter puts there."""
     answer, before = request.answer, request.invite
     await requests.invite_replaced(turn.tx, request.id, invite, turn.now)
-    await settling.take_back_answer(turn, request, because("overtaken.another_invite"))
+    await settling.withdraw_answer(turn, request, because("overtaken.another_invite"))
     if invite_outcome(request.state, InviteEvent.REPLACED) is not None:
         await requests.reopened(turn.tx, request.id, turn.now)
     await settling.record(turn, request, invite.inviter, Recorded.REPLACED)
@@ -279,11 +281,11 @@ async def _replaced(context: Context, turn: Turn, request: Request, invite: Thir
     return await requests.get(turn.tx, request.id)
 
 
-async def carry_out(
+async def apply_decision(
     context: Context, turn: Turn, request: Request, decision: Decision, *, card_id: int | None = None
 ) -> None:
     """Write a decision down with all it leads to, as for a knock."""
-    await settling.carry_out(context, turn, request, decision, card_id=card_id)
+    await settling.apply_decision(context, turn, request, decision, card_id=card_id)
     await follow(context, turn, request.id)
 
 
@@ -296,7 +298,7 @@ async def follow(context: Context, turn: Turn, request_id: int) -> None:
         return
     if answer.verdict is Verdict.ACCEPT:
         state = INVITE_OUTCOMES[request.state, InviteEvent.REDEEMED if request.redeemed else InviteEvent.ACCEPTED]
-        await settling.settle(context, turn, request, state, answer.by)
+        await settling.record_outcome(context, turn, request, state, answer.by)
     elif answer.verdict is Verdict.BAN and not request.redeemed:
         await _take_back_the_others(context, turn, request, answer)
 

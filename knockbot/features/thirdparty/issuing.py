@@ -15,7 +15,7 @@ from knockbot.domain import plan
 from knockbot.domain.invites import IN_VAIN, UNASKED, Address, StoredInvite, masked, possible_again, written
 from knockbot.domain.model import (
     Answer,
-    Effect,
+    Job,
     MemberChange,
     Membership,
     Request,
@@ -109,8 +109,8 @@ async def take(context: Context, turn: Turn, order: Order) -> Notice | None:
         return refusal
     room_id, server = order.room.room_id, next(iter(context.settings.identity_servers))
     await addressees.ask(turn.tx, Asked(order.cause, room_id, order.actor, turn.now, order.address, order.name))
-    effect = plan.issue(room_id, order.cause, server, order.room.management_room)
-    await turn.plan(effect)
+    job = plan.issue(room_id, order.cause, server, order.room.management_room)
+    await turn.plan(job)
     log.info("%s has me invite %s to %s", order.actor, masked(str(order.address)), room_id)
     return None
 
@@ -182,41 +182,41 @@ def _unclear(why: Notice) -> Notice:
     return notice("issue.unclear", why=why, command=Code("!kb invites"))
 
 
-async def issue(context: Context, issuer: Issuer, effect: Effect) -> Came | None:
+async def issue(context: Context, issuer: Issuer, job: Job) -> Came | None:
     """Ask the identity server, once; none where the end is on record. `Later` only before anything was asked."""
     try:
-        return await _issue(context, issuer, effect)
+        return await _issue(context, issuer, job)
     except Never as error:  # the homeserver's
         return Unsent(_nothing_sent(error.why))
 
 
-async def _issue(context: Context, issuer: Issuer, effect: Effect) -> Came | None:
-    cause = effect.event_id or ""
+async def _issue(context: Context, issuer: Issuer, job: Job) -> Came | None:
+    cause = job.event_id or ""
     async with context.db.tx() as tx:
         asked = await addressees.asked_by(tx, cause)
-        room = await rooms.find(tx, effect.room_id)
+        room = await rooms.find(tx, job.room_id)
     if asked is None:
         return None
     if asked.sending:
         return Unsent(_unclear(notice("issue.interrupted")), counted=True)
-    refusal = await _refusal(context, effect, asked, room)
+    refusal = await _refusal(context, job, asked, room)
     if refusal is not None:
         return Unsent(refusal)
-    server, medium, address = str(effect.content["server"]), asked.address.medium, asked.address.text
+    server, medium, address = str(job.content["server"]), asked.address.medium, asked.address.text
     try:
         user_id = await issuer.lookup(server, medium, address)
     except ActionError as error:
         return Unsent(_nothing_sent(error.why))
     if user_id is not None:
-        return Belongs(user_id, await context.outside.member(effect.room_id, user_id))
+        return Belongs(user_id, await context.outside.member(job.room_id, user_id))
     return await _send(context, issuer, server, asked)
 
 
-async def _refusal(context: Context, effect: Effect, asked: Asked, room: ProtectedRoom | None) -> Notice | None:
+async def _refusal(context: Context, job: Job, asked: Asked, room: ProtectedRoom | None) -> Notice | None:
     """Why what was asked for is not done any more: some time may have passed, and the room have changed."""
     if context.now() - asked.at > LATE:
         return notice("late")
-    if room is None or room.management_room != effect.content["management_room"]:
+    if room is None or room.management_room != job.content["management_room"]:
         return _nothing_sent(notice("issue.not_managed"))
     return await objection(context, room, asked.moderator)
 
@@ -250,30 +250,30 @@ async def _send(context: Context, issuer: Issuer, server: str, asked: Asked) -> 
 # --- what came of it ------------------------------------------------------------------------------------------
 
 
-async def conclude(context: Context, turn: Turn, effect: Effect, came: Came) -> None:
+async def conclude(context: Context, turn: Turn, job: Job, came: Came) -> None:
     """Write down what came of it, and what is left to do; from now on the command's row holds no address."""
-    asked = await addressees.asked_by(turn.tx, effect.event_id or "")
+    asked = await addressees.asked_by(turn.tx, job.event_id or "")
     if asked is None:
         return
-    room = await rooms.find(turn.tx, effect.room_id)
+    room = await rooms.find(turn.tx, job.room_id)
     if room is None and not isinstance(came, Unsent):
         sent = isinstance(came, Sent)
         why = notice("issue.not_managed")
         came = Unsent(notice("issue.failed", why=why) if sent else _nothing_sent(why), counted=sent)
     await addressees.end(turn.tx, asked.cause, counted=not isinstance(came, Unsent) or came.counted)
     if isinstance(came, Unsent):
-        await _reply(context, turn, effect, came.why)
+        await _reply(context, turn, job, came.why)
     elif isinstance(came, Belongs):
-        await _call_in(context, turn, effect, asked, came)
+        await _call_in(context, turn, job, asked, came)
     elif room is not None:
         await _open(context, turn, asked, room, came.stored)
 
 
-async def _reply(context: Context, turn: Turn, effect: Effect, said: Notice) -> None:
+async def _reply(context: Context, turn: Turn, job: Job, said: Notice) -> None:
     """In reply to the command, where it was given."""
-    cause = effect.event_id or ""
-    to, occasion = str(effect.content["management_room"]), f"issued:{cause}"
-    await saying.say(context, turn, Audience(to, place=effect.room_id), occasion, said, reply_to=cause)
+    cause = job.event_id or ""
+    to, occasion = str(job.content["management_room"]), f"issued:{cause}"
+    await saying.say(context, turn, Audience(to, place=job.room_id), occasion, said, reply_to=cause)
 
 
 async def _open(context: Context, turn: Turn, asked: Asked, room: ProtectedRoom, stored: StoredInvite) -> None:
@@ -290,13 +290,13 @@ async def _open(context: Context, turn: Turn, asked: Asked, room: ProtectedRoom,
     await turn.plan(plan.plant(request, stored.content))
 
 
-async def _call_in(context: Context, turn: Turn, effect: Effect, asked: Asked, came: Belongs) -> None:
+async def _call_in(context: Context, turn: Turn, job: Job, asked: Asked, came: Belongs) -> None:
     """Whoever has an account is invited by it; who knocks already is let in."""
     membership = came.stands.membership if came.stands is not None else None
     knock = await requests.latest(turn.tx, asked.room_id, came.user_id) if membership is Membership.KNOCK else None
     if knock is not None and knock.awaits_moderators:
         word = Answer(Verdict.ACCEPT, asked.moderator, turn.now, knock.event_id, cause=asked.cause)
-        await settling.give_answer(context, turn, knock, word)
+        await settling.apply_answer(context, turn, knock, word)
     elif membership in (None, Membership.LEAVE, Membership.KNOCK):
         invite = plan.call_in(
             asked.room_id,
@@ -308,20 +308,20 @@ async def _call_in(context: Context, turn: Turn, effect: Effect, asked: Asked, c
         )
         await turn.plan(invite)
     stands, room = Choice(membership or "none"), await settling.called(turn.tx, asked.room_id)
-    await _reply(context, turn, effect, notice("issue.belongs_to", stands=stands, user=User(came.user_id), room=room))
+    await _reply(context, turn, job, notice("issue.belongs_to", stands=stands, user=User(came.user_id), room=room))
 
 
-async def not_called_in(context: Context, turn: Turn, effect: Effect, why: Notice) -> None:
+async def not_called_in(context: Context, turn: Turn, job: Job, why: Notice) -> None:
     """An ordinary invite that was for an address at first could not be given."""
-    user, room = User(effect.user_id or ""), await settling.called(turn.tx, effect.room_id)
+    user, room = User(job.user_id or ""), await settling.called(turn.tx, job.room_id)
     said = notice("issue.not_invited", user=user, room=room, why=why)
-    await saying.alarm(context, turn, effect.room_id, f"refused:{effect.key}", said)
+    await saying.alarm(context, turn, job.room_id, f"refused:{job.key}", said)
 
 
 async def not_planted(context: Context, turn: Turn, request: Request, why: Notice) -> None:
     """The room does not hold what was sent, and never will."""
     if request.on_its_way:
-        await settling.settle(context, turn, request, State.REVOKED, context.bot)
+        await settling.record_outcome(context, turn, request, State.REVOKED, context.bot)
     number, room = Numbered(request.number), await settling.called(turn.tx, request.room_id)
     said = notice("issue.not_added", request=number, room=room, why=why)
     await saying.alarm(context, turn, request.room_id, f"refused:plant:{request.id}", said, about=request)

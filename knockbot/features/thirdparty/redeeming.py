@@ -110,7 +110,7 @@ async def _settle_knock(context: Context, turn: Turn, change: MemberChange) -> N
     knock = await requests.latest(turn.tx, change.room_id, change.user_id)
     state = outcome(knock, change) if knock is not None else None
     if knock is not None and state is not None:
-        await settling.settle(context, turn, knock, state, credited(knock, change, context.bot))
+        await settling.record_outcome(context, turn, knock, state, credited(knock, change, context.bot))
 
 
 def _decided(before: Request | None, ruled: Decision) -> Decision:
@@ -152,7 +152,7 @@ async def _its_request(turn: Turn, room: ProtectedRoom, before: Request | None, 
 
 async def _goes_on(turn: Turn, request: Request, change: MemberChange) -> Request:
     """From now on the request is about whoever came in."""
-    await settling.take_back_answer(turn, request, because("overtaken.used"))
+    await settling.withdraw_answer(turn, request, because("overtaken.used"))
     await requests.redeemed(turn.tx, request.id, change)
     await requests.reopened(turn.tx, request.id, turn.now)
     await settling.record(turn, request, change.user_id, Recorded.REDEEMED)
@@ -165,7 +165,7 @@ async def _carry_out(
     context: Context, turn: Turn, request: Request, decision: Decision, before: Request | None
 ) -> None:
     word = before.answer if before is not None and decision.rule == OTHERWISE else None
-    await settling.carry_out(context, turn, request, decision, word=_followed(context, request, decision, word))
+    await settling.apply_decision(context, turn, request, decision, word=_followed(context, request, decision, word))
     await invites.follow(context, turn, request.id)
     if decision.verdict is Verdict.FORWARD and request.card_id is not None:
         # Its card may be far up by now, and an edit calls nobody.

@@ -74,7 +74,7 @@ async def _stop_accepting(context: Context, room: ProtectedRoom, upgrade: RoomUp
         for request in await requests.pending(turn.tx, room.management_room, room.room_id):
             accepted = request.answer is not None and request.answer.verdict is Verdict.ACCEPT
             if request.kind is Kind.KNOCK and accepted:
-                await settling.take_back_answer(turn, request, because("overtaken.room_replaced"))
+                await settling.withdraw_answer(turn, request, because("overtaken.room_replaced"))
                 await settling.record(turn, request, context.bot, Recorded.NOT_LET_IN)
                 await settling.show(context, turn, request.id)
 
@@ -322,7 +322,7 @@ async def _move_over(context: Context, turn: Turn, room: ProtectedRoom, view: Ro
     going = [request for request in going if await _is_new(turn.tx, request, view.room_id)]
     for request in going:
         if request.answer is not None:
-            await settling.take_back_answer(turn, request, because("overtaken.room_replaced"))
+            await settling.withdraw_answer(turn, request, because("overtaken.room_replaced"))
         await requests.move_over(turn.tx, request, view.room_id)
         await settling.record(turn, request, by, Recorded.MOVED_OVER)
         if request.card_id is not None:

@@ -178,7 +178,7 @@ class Keyring:
             log.warning("clients will show the bot's device as unverified: %s docs/encryption.md tells the mend.", why)
         self._here = True
         context.wakeups.arrivals.set()
-        context.wakeups.effects.set()
+        context.wakeups.jobs.set()
 
     async def _is(self, device_id: str, *, anew: bool) -> bool:
         """Be a device; false if the homeserver knows none of its keys."""

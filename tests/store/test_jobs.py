@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 
 from knockbot.demo.people import until
-from knockbot.domain.model import Act, Effect, Knock
+from knockbot.domain.model import Act, Job, Knock
 from knockbot.domain.notices import dumps
 from knockbot.domain.reasons import foreign
 from knockbot.store import cards, jobs, processes
 from knockbot.store.db import Database, Tx
 from knockbot.store.jobs import Claimed
-from tests.store.samples import GARDEN, MODS, NOW, STORABLE, effect, opened
+from tests.store.samples import GARDEN, MODS, NOW, STORABLE, job, opened
 
 BEA = Knock(GARDEN, "@bea:tulip.example", "$bea")
-FULL = Effect(
+FULL = Job(
     key="invite:1:$knock",
     act=Act.INVITE,
     room_id=GARDEN,
@@ -31,7 +31,7 @@ FULL = Effect(
 )
 
 
-async def add(db: Database, *planned: Effect, now: int = NOW, due_at: int | None = None) -> None:
+async def add(db: Database, *planned: Job, now: int = NOW, due_at: int | None = None) -> None:
     async with db.tx() as tx:
         await jobs.add(tx, planned, now, due_at=due_at)
 
@@ -41,7 +41,7 @@ async def claim(db: Database, now: int = NOW, limit: int = 100) -> list[Claimed]
 
 
 async def keys_claimed(db: Database, now: int = NOW, limit: int = 100) -> list[str]:
-    return [claimed.effect.key for claimed in await claim(db, now, limit)]
+    return [claimed.job.key for claimed in await claim(db, now, limit)]
 
 
 async def finish(db: Database, claimed: Claimed, state: str = "done", **how: Any) -> None:
@@ -56,64 +56,62 @@ async def postpone(db: Database, claimed: Claimed, due_at: int) -> None:
 
 async def row_of(db: Database, key: str) -> dict[str, Any]:
     async with db.tx() as tx:
-        row = await tx.fetchrow("SELECT * FROM effects WHERE key = $1", key)
+        row = await tx.fetchrow("SELECT * FROM jobs WHERE key = $1", key)
         assert row is not None
         return {name: row[name] for name in ("state", "due_at", "attempts", "claimed_by", "result", "why", "ended_at")}
 
 
 async def states(db: Database) -> dict[str, str]:
     async with db.tx() as tx:
-        return {row["key"]: row["state"] for row in await tx.fetch("SELECT key, state FROM effects ORDER BY id")}
+        return {row["key"]: row["state"] for row in await tx.fetch("SELECT key, state FROM jobs ORDER BY id")}
 
 
 # --- planned ------------------------------------------------------------------------------------------------------
 
 
-async def test_every_field_of_an_effect_is_read_back_when_it_is_claimed(db: Database) -> None:
+async def test_every_field_of_a_job_is_read_back_when_it_is_claimed(db: Database) -> None:
     request = await opened(db)
     async with db.tx() as tx:
         card = await cards.new(tx, MODS, GARDEN, NOW)
-    full = Effect(
-        **{name: getattr(FULL, name) for name in Effect.__slots__} | {"request_id": request.id, "card_id": card.id}
-    )
+    full = Job(**{name: getattr(FULL, name) for name in Job.__slots__} | {"request_id": request.id, "card_id": card.id})
     await add(db, full)
 
     [claimed] = await claim(db)
-    assert claimed.effect == full
+    assert claimed.job == full
     assert (claimed.attempts, claimed.created_at, claimed.result) == (1, NOW, None)
     assert not claimed.tried_before
 
 
 async def test_each_kind_of_act_is_read_back(db: Database) -> None:
-    await add(db, *(effect(str(act), act=act) for act in Act))
+    await add(db, *(job(str(act), act=act) for act in Act))
 
-    assert {claimed.effect.act for claimed in await claim(db)} == set(Act)
+    assert {claimed.job.act for claimed in await claim(db)} == set(Act)
 
 
-async def test_strangers_text_in_an_effect_is_read_back_to_the_letter(db: Database) -> None:
+async def test_strangers_text_in_a_job_is_read_back_to_the_letter(db: Database) -> None:
     planned = [
-        effect(f"{number}{text[:100]}", content={"reason": text, text[:1000]: [text]}, room_id=text[:255], user_id=text)
+        job(f"{number}{text[:100]}", content={"reason": text, text[:1000]: [text]}, room_id=text[:255], user_id=text)
         for number, text in enumerate(STORABLE.values())
     ]
     await add(db, *planned)
 
-    assert {claimed.effect.key: claimed.effect for claimed in await claim(db)} == {one.key: one for one in planned}
+    assert {claimed.job.key: claimed.job for claimed in await claim(db)} == {one.key: one for one in planned}
 
 
 async def test_planning_the_same_act_twice_is_planning_it_once(db: Database) -> None:
-    await add(db, effect("a", content={"plain": "first"}), effect("a", content={"plain": "second"}))
-    await add(db, effect("a", content={"plain": "third"}))
+    await add(db, job("a", content={"plain": "first"}), job("a", content={"plain": "second"}))
+    await add(db, job("a", content={"plain": "third"}))
 
     [claimed] = await claim(db)
-    assert claimed.effect.content == {"plain": "first"}
+    assert claimed.job.content == {"plain": "first"}
 
 
 @pytest.mark.parametrize("ended", ["done", "overtaken", "given_up"])
 async def test_an_act_that_has_come_to_an_end_is_not_planned_again(db: Database, ended: str) -> None:
-    await add(db, effect("a"))
+    await add(db, job("a"))
     [claimed] = await claim(db)
     await finish(db, claimed, ended)
-    await add(db, effect("a"))
+    await add(db, job("a"))
 
     assert await claim(db) == []
     assert await states(db) == {"a": ended}
@@ -123,8 +121,8 @@ async def test_an_act_that_has_come_to_an_end_is_not_planned_again(db: Database,
 
 
 async def test_what_is_not_due_yet_is_left_alone(db: Database) -> None:
-    await add(db, effect("later"), due_at=NOW + 1)
-    await add(db, effect("now"))
+    await add(db, job("later"), due_at=NOW + 1)
+    await add(db, job("now"))
 
     assert await keys_claimed(db, NOW) == ["now"]
     assert await keys_claimed(db, NOW + 1) == ["later"]
@@ -132,32 +130,32 @@ async def test_what_is_not_due_yet_is_left_alone(db: Database) -> None:
 
 async def test_what_is_due_longest_comes_first(db: Database) -> None:
     for key, due_at in (("c", 30), ("a", 10), ("d", 30), ("b", 20)):
-        await add(db, effect(key), due_at=NOW - 100 + due_at)
+        await add(db, job(key), due_at=NOW - 100 + due_at)
 
     assert await keys_claimed(db, limit=3) == ["a", "b", "c"]
     assert await keys_claimed(db) == ["d"]
 
 
-async def test_an_effect_is_claimed_once(db: Database) -> None:
-    await add(db, effect("a"))
+async def test_a_job_is_claimed_once(db: Database) -> None:
+    await add(db, job("a"))
 
     assert await keys_claimed(db) == ["a"]
     assert await keys_claimed(db) == []
     assert (await row_of(db, "a"))["claimed_by"] == db.process
 
 
-async def test_a_lane_runs_one_effect_at_a_time_in_order(db: Database) -> None:
-    await add(db, *(effect(key, lane="said") for key in "abc"), effect("x", lane="other"))
+async def test_a_lane_runs_one_job_at_a_time_in_order(db: Database) -> None:
+    await add(db, *(job(key, lane="said") for key in "abc"), job("x", lane="other"))
 
     [first, beside] = await claim(db)
-    assert (first.effect.key, beside.effect.key) == ("a", "x")
+    assert (first.job.key, beside.job.key) == ("a", "x")
     assert await keys_claimed(db) == []
     await finish(db, first)
     assert await keys_claimed(db) == ["b"]
 
 
-async def test_a_postponed_effect_lets_the_rest_of_its_lane_pass(db: Database) -> None:
-    await add(db, *(effect(key, lane="said") for key in "ab"))
+async def test_a_postponed_job_lets_the_rest_of_its_lane_pass(db: Database) -> None:
+    await add(db, *(job(key, lane="said") for key in "ab"))
     [first] = await claim(db)
     await postpone(db, first, NOW + 100)
 
@@ -165,26 +163,26 @@ async def test_a_postponed_effect_lets_the_rest_of_its_lane_pass(db: Database) -
 
 
 async def test_a_limit_is_kept_over_all_lanes(db: Database) -> None:
-    await add(db, *(effect(str(number)) for number in range(30)))
+    await add(db, *(job(str(number)) for number in range(30)))
 
     assert [len(await claim(db, limit=limit)) for limit in (10, 10, 0, 100)] == [10, 10, 0, 10]
 
 
-async def test_processes_never_claim_the_same_effect_or_run_two_of_a_lane(pair: tuple[Database, Database]) -> None:
+async def test_processes_never_claim_the_same_job_or_run_two_of_a_lane(pair: tuple[Database, Database]) -> None:
     one, _ = pair
     lanes = 6
-    await add(one, *(effect(f"{lane}.{n}", lane=f"lane{lane}") for n in range(8) for lane in range(lanes)))
+    await add(one, *(job(f"{lane}.{n}", lane=f"lane{lane}") for n in range(8) for lane in range(lanes)))
     running: Counter[str] = Counter()
     seen: list[str] = []
 
     async def work(db: Database) -> None:
         while len(seen) < 8 * lanes:
             for claimed in await claim(db, limit=4):
-                running[claimed.effect.lane] += 1
-                assert running[claimed.effect.lane] == 1
-                seen.append(claimed.effect.key)
+                running[claimed.job.lane] += 1
+                assert running[claimed.job.lane] == 1
+                seen.append(claimed.job.key)
                 await asyncio.sleep(0)
-                running[claimed.effect.lane] -= 1
+                running[claimed.job.lane] -= 1
                 await finish(db, claimed)
 
     async with asyncio.timeout(60):
@@ -194,22 +192,22 @@ async def test_processes_never_claim_the_same_effect_or_run_two_of_a_lane(pair: 
         assert [key for key in seen if key.startswith(f"{lane}.")] == [f"{lane}.{n}" for n in range(8)]
 
 
-async def test_an_effect_that_another_process_is_just_claiming_is_passed_over(pair: tuple[Database, Database]) -> None:
+async def test_a_job_that_another_process_is_just_claiming_is_passed_over(pair: tuple[Database, Database]) -> None:
     """Waiting for it would hold up what else is due."""
     one, other = pair
-    await add(one, effect("a"), effect("b"))
+    await add(one, job("a"), job("b"))
     async with one.tx() as tx:
-        await tx.execute("UPDATE effects SET state = 'running', claimed_by = 'one' WHERE key = 'a'")
+        await tx.execute("UPDATE jobs SET state = 'running', claimed_by = 'one' WHERE key = 'a'")
         async with asyncio.timeout(10):
             assert await keys_claimed(other) == ["b"]
 
 
-async def test_the_database_itself_keeps_a_lane_to_one_running_effect(pair: tuple[Database, Database]) -> None:
-    """When two processes take two effects of a lane in the same instant, one of them takes nothing this time."""
+async def test_the_database_itself_keeps_a_lane_to_one_running_job(pair: tuple[Database, Database]) -> None:
+    """When two processes take two jobs of a lane in the same instant, one of them takes nothing this time."""
     one, other = pair
-    await add(one, effect("a", lane="said"), effect("b", lane="said"))
+    await add(one, job("a", lane="said"), job("b", lane="said"))
     async with one.tx() as tx:
-        await tx.execute("UPDATE effects SET state = 'running', claimed_by = 'one' WHERE key = 'b'")
+        await tx.execute("UPDATE jobs SET state = 'running', claimed_by = 'one' WHERE key = 'b'")
         claiming = asyncio.create_task(claim(other))
         await until(partial(_waiting_for_locks, tx), bool, lambda _: "nobody waits for the lane")
 
@@ -224,10 +222,10 @@ async def _waiting_for_locks(tx: Tx) -> int:
 # --- what came of it ----------------------------------------------------------------------------------------------
 
 
-async def test_what_came_of_an_effect_is_kept(db: Database) -> None:
-    await add(db, *(effect(key) for key in ("done", "overtaken", "given_up")))
+async def test_what_came_of_a_job_is_kept(db: Database) -> None:
+    await add(db, *(job(key) for key in ("done", "overtaken", "given_up")))
     for claimed in await claim(db):
-        await finish(db, claimed, claimed.effect.key, result=f"${claimed.effect.key}", why=foreign("because"))
+        await finish(db, claimed, claimed.job.key, result=f"${claimed.job.key}", why=foreign("because"))
 
     for key in ("done", "overtaken", "given_up"):
         assert await row_of(db, key) == {
@@ -241,8 +239,8 @@ async def test_what_came_of_an_effect_is_kept(db: Database) -> None:
         }
 
 
-async def test_a_postponed_effect_is_due_again_then_and_is_known_to_have_been_tried(db: Database) -> None:
-    await add(db, effect("a"))
+async def test_a_postponed_job_is_due_again_then_and_is_known_to_have_been_tried(db: Database) -> None:
+    await add(db, job("a"))
     [claimed] = await claim(db)
     await postpone(db, claimed, NOW + 50)
     row = await row_of(db, "a")
@@ -260,7 +258,7 @@ async def test_a_postponed_effect_is_due_again_then_and_is_known_to_have_been_tr
 
 
 async def test_the_echo_of_a_message_outlives_an_unsure_answer(db: Database) -> None:
-    await add(db, effect("a"))
+    await add(db, job("a"))
     [claimed] = await claim(db)
     async with db.tx() as tx:
         assert await jobs.echo_of(tx, claimed.id) is None
@@ -277,7 +275,7 @@ async def test_the_echo_of_a_message_outlives_an_unsure_answer(db: Database) -> 
 
 
 async def test_what_is_blocked_in_a_room_waits_until_it_is_unblocked(db: Database) -> None:
-    await add(db, effect("here", room_id=GARDEN), effect("there", room_id="!other"))
+    await add(db, job("here", room_id=GARDEN), job("there", room_id="!other"))
     for claimed in await claim(db):
         async with db.tx() as tx:
             await jobs.block(tx, claimed.id, foreign("my power is too low"))
@@ -291,8 +289,8 @@ async def test_what_is_blocked_in_a_room_waits_until_it_is_unblocked(db: Databas
     assert (await states(db))["there"] == "blocked"
 
 
-async def test_a_blocked_effect_does_not_hold_its_lane(db: Database) -> None:
-    await add(db, effect("a", lane="home"), effect("b", lane="home"))
+async def test_a_blocked_job_does_not_hold_its_lane(db: Database) -> None:
+    await add(db, job("a", lane="home"), job("b", lane="home"))
     [first] = await claim(db)
     async with db.tx() as tx:
         await jobs.block(tx, first.id, foreign("my power is too low"))
@@ -303,12 +301,12 @@ async def test_a_blocked_effect_does_not_hold_its_lane(db: Database) -> None:
 async def test_a_silent_server_is_set_aside_and_no_other(db: Database) -> None:
     await add(
         db,
-        effect("slow1", server="slow.example"),
-        effect("slow2", server="slow.example"),
-        effect("quick", server="quick.example"),
-        effect("home"),
+        job("slow1", server="slow.example"),
+        job("slow2", server="slow.example"),
+        job("quick", server="quick.example"),
+        job("home"),
     )
-    await add(db, effect("patient", server="slow.example"), due_at=NOW + 500)
+    await add(db, job("patient", server="slow.example"), due_at=NOW + 500)
     async with db.tx() as tx:
         await jobs.postpone_server(tx, "slow.example", NOW + 100)
 
@@ -316,14 +314,14 @@ async def test_a_silent_server_is_set_aside_and_no_other(db: Database) -> None:
     [first] = await claim(db, NOW + 100)
     await finish(db, first)
     [second] = await claim(db, NOW + 100)
-    assert [first.effect.key, second.effect.key] == ["slow1", "slow2"]
+    assert [first.job.key, second.job.key] == ["slow1", "slow2"]
     await finish(db, second)
     assert await keys_claimed(db, NOW + 500) == ["patient"]
 
 
 async def test_one_act_at_a_time_waits_for_a_server_in_however_many_rooms(db: Database) -> None:
-    await add(db, *(effect(f"slow{room}", lane=f"{room} away", server="slow.example") for room in range(12)))
-    await add(db, effect("behind", lane="3 away", server="quick.example"), effect("home", lane="other home"))
+    await add(db, *(job(f"slow{room}", lane=f"{room} away", server="slow.example") for room in range(12)))
+    await add(db, job("behind", lane="3 away", server="quick.example"), job("home", lane="other home"))
 
     assert await keys_claimed(db, limit=10) == ["slow0", "home"]
     assert await keys_claimed(db, limit=10) == ["behind"]
@@ -331,26 +329,26 @@ async def test_one_act_at_a_time_waits_for_a_server_in_however_many_rooms(db: Da
 
 
 async def test_what_needs_another_server_comes_after_all_that_needs_none_in_its_room(db: Database) -> None:
-    away = [effect(name, lane=f"{name} away", server=f"{name}.example") for name in ("!garden", "!pond")]
-    home = [effect(f"home{number}", lane="!garden home") for number in range(2)]
-    await add(db, *away, *home, effect("said", lane="!garden said"))
+    away = [job(name, lane=f"{name} away", server=f"{name}.example") for name in ("!garden", "!pond")]
+    home = [job(f"home{number}", lane="!garden home") for number in range(2)]
+    await add(db, *away, *home, job("said", lane="!garden said"))
 
-    claimed = {one.effect.key: one for one in await claim(db)}
+    claimed = {one.job.key: one for one in await claim(db)}
     assert set(claimed) == {"!pond", "home0", "said"}
     assert await keys_claimed(db) == []  # for home0 is still under way
     await finish(db, claimed["home0"])
     [second] = await claim(db)
-    assert second.effect.key == "home1"
+    assert second.job.key == "home1"
     await postpone(db, second, NOW + 100)
     assert await keys_claimed(db) == ["!garden"]
 
 
 async def test_a_server_that_was_silent_is_not_asked_for_another_before_it_is_asked_again(db: Database) -> None:
-    await add(db, effect("first", server="slow.example"))
+    await add(db, job("first", server="slow.example"))
     [first] = await claim(db)
     await postpone(db, first, NOW + 100)
 
-    await add(db, effect("second", server="slow.example"), effect("other", server="quick.example"))
+    await add(db, job("second", server="slow.example"), job("other", server="quick.example"))
 
     assert await keys_claimed(db, NOW + 99) == ["other"]
     [first] = await claim(db, NOW + 100)
@@ -361,15 +359,13 @@ async def test_a_server_that_was_silent_is_not_asked_for_another_before_it_is_as
 async def test_what_was_to_be_done_to_an_applicant_is_not_needed_once_the_request_is_settled(db: Database) -> None:
     request, other = await opened(db), await opened(db, BEA)
     acts = (Act.INVITE, Act.KICK, Act.BAN, Act.SAY, Act.POST_CARD)
-    await add(db, *(effect(str(act), act=act, request_id=request.id) for act in acts))
-    await add(
-        db, effect("blocked", act=Act.KICK, request_id=request.id), effect("other", act=Act.KICK, request_id=other.id)
-    )
-    await add(db, effect("running", act=Act.BAN, request_id=request.id), due_at=NOW - 1)
+    await add(db, *(job(str(act), act=act, request_id=request.id) for act in acts))
+    await add(db, job("blocked", act=Act.KICK, request_id=request.id), job("other", act=Act.KICK, request_id=other.id))
+    await add(db, job("running", act=Act.BAN, request_id=request.id), due_at=NOW - 1)
     [running] = await claim(db, limit=1)
-    assert running.effect.key == "running"
+    assert running.job.key == "running"
     async with db.tx() as tx:
-        await tx.execute("UPDATE effects SET state = 'blocked' WHERE key = 'blocked'")
+        await tx.execute("UPDATE jobs SET state = 'blocked' WHERE key = 'blocked'")
         await jobs.overtake(tx, request.id, foreign("they withdrew"), NOW + 3)
 
     assert await states(db) == {
@@ -392,7 +388,7 @@ async def test_what_was_to_be_done_to_an_applicant_is_not_needed_once_the_reques
 async def planned_edit(db: Database, due_at: int) -> int:
     async with db.tx() as tx:
         card = await cards.new(tx, MODS, GARDEN, NOW)
-        await jobs.add(tx, [effect("edit", act=Act.EDIT_CARD, card_id=card.id)], NOW, due_at=due_at)
+        await jobs.add(tx, [job("edit", act=Act.EDIT_CARD, card_id=card.id)], NOW, due_at=due_at)
     return card.id
 
 
@@ -442,10 +438,10 @@ async def test_what_acts_of_a_kind_were_aimed_at_is_found(db: Database) -> None:
     ana, bea = "@ana:a", "@bea:a"
     await add(
         db,
-        effect("1", act=Act.INVITE, room_id=GARDEN, user_id=ana, event_id="$1"),
-        effect("2", act=Act.INVITE, room_id=GARDEN, user_id=ana, event_id="$2"),
-        effect("3", act=Act.KICK, room_id=GARDEN, user_id=ana),
-        effect("4", act=Act.INVITE, room_id="!other", user_id=ana, event_id="$4"),
+        job("1", act=Act.INVITE, room_id=GARDEN, user_id=ana, event_id="$1"),
+        job("2", act=Act.INVITE, room_id=GARDEN, user_id=ana, event_id="$2"),
+        job("3", act=Act.KICK, room_id=GARDEN, user_id=ana),
+        job("4", act=Act.INVITE, room_id="!other", user_id=ana, event_id="$4"),
     )
 
     async with db.tx() as tx:
@@ -455,12 +451,12 @@ async def test_what_acts_of_a_kind_were_aimed_at_is_found(db: Database) -> None:
 
 
 async def test_what_has_a_future_is_counted_and_listed(db: Database) -> None:
-    await add(db, *(effect(key, room_id=GARDEN) for key in ("running", "done")), effect("there", room_id="!other"))
+    await add(db, *(job(key, room_id=GARDEN) for key in ("running", "done")), job("there", room_id="!other"))
     running, done, there = await claim(db)
     await finish(db, done)
     async with db.tx() as tx:
         await jobs.block(tx, there.id, foreign("my power is too low"))
-    await add(db, effect("due", room_id=GARDEN, user_id="@ana:a"), due_at=NOW + 7)
+    await add(db, job("due", room_id=GARDEN, user_id="@ana:a"), due_at=NOW + 7)
 
     async with db.tx() as tx:
         assert await jobs.counts(tx) == {"due": 1, "running": 1, "blocked": 1}
@@ -482,9 +478,9 @@ async def test_where_nothing_is_planned_nothing_is_counted(db: Database) -> None
 
 
 async def test_the_claims_of_a_dead_process_are_due_again_and_count_as_tried(db: Database) -> None:
-    await add(db, effect("a"))
+    await add(db, job("a"))
     async with db.tx() as tx:
-        await tx.execute("UPDATE effects SET state = 'running', claimed_by = 'dead', attempts = 1")
+        await tx.execute("UPDATE jobs SET state = 'running', claimed_by = 'dead', attempts = 1")
         await processes.beat(tx, db.process, NOW)
         await processes.bury(tx, db.process, NOW, alone=db.alone)
 
@@ -493,13 +489,13 @@ async def test_the_claims_of_a_dead_process_are_due_again_and_count_as_tried(db:
 
 
 async def test_what_was_done_long_ago_costs_no_later_act_anything(ready_sqlite_url: str) -> None:
-    """Effects are kept for ever: what each act asks of them is found by an index, on SQLite as well."""
+    """Jobs are kept for ever: what each act asks of them is found by an index, on SQLite as well."""
     db = await Database.open(ready_sqlite_url)
     said: list[str] = []
     try:
         async with db.tx() as tx:
             tx.wrapped._conn.set_trace_callback(said.append)
-        await add(db, effect("invite"))
+        await add(db, job("invite"))
         (claimed,) = await claim(db)
         await finish(db, claimed)
         async with db.tx() as tx:
@@ -514,4 +510,4 @@ async def test_what_was_done_long_ago_costs_no_later_act_anything(ready_sqlite_u
         await db.close()
 
     assert len(plans) > 4
-    assert {sql: plan for sql, plan in plans.items() if "SCAN effects" in plan} == {}
+    assert {sql: plan for sql, plan in plans.items() if "SCAN jobs" in plan} == {}
