@@ -21,8 +21,9 @@ from knockbot.engine.turn import Turn
 from knockbot.errors import Never
 from knockbot.flow import saying, settling
 from knockbot.flow.context import Context, log
+from knockbot.flow.records import record
 from knockbot.flow.saying import Audience, Urgency
-from knockbot.store import cards, jobs, messages, processes, requests, restores, rooms
+from knockbot.store import jobs, messages, processes, prompts, requests, restores, rooms
 from knockbot.store.db import Tx
 from knockbot.times import MINUTE
 
@@ -166,7 +167,7 @@ async def _note(tx: Tx, room_id: str, message: Said) -> None:
         await messages.once(tx, message.key, message.at)
         await messages.sent(tx, room_id, message.event_id, message.at)
     else:
-        await cards.counted_edits(tx, int(edit[1]), int(edit[2]))
+        await prompts.counted_edits(tx, int(edit[1]), int(edit[2]))
 
 
 async def _is_new(context: Context, room_id: str, one: _Shown) -> bool:
@@ -202,12 +203,12 @@ async def _take_up(
         request = await requests.open_invite(turn.tx, management_room, about, one.at, issued_by=issued_by)
     else:
         return
-    await settling.record(turn, request, context.bot, Recorded.RECALLED)
+    await record(turn, request, context.bot, Recorded.RECALLED)
     if one.card is not None:
-        card = await cards.by_event(turn.tx, management_room, one.card)
+        card = await prompts.by_event(turn.tx, management_room, one.card)
         if card is None:
-            card = await cards.new(turn.tx, management_room, request.room_id, one.at)
-            await cards.posted(turn.tx, card.id, one.card)
+            card = await prompts.new(turn.tx, management_room, request.room_id, one.at)
+            await prompts.posted(turn.tx, card.id, one.card)
         await requests.put_on_card(turn.tx, request.id, card.id)
         await requests.shown(turn.tx, request.id, request.event_id)
     if one.block["state"] != State.PENDING:

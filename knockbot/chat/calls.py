@@ -19,7 +19,7 @@ from knockbot.errors import ActionError
 from knockbot.features.thirdparty.invites import may_be_taken_back
 from knockbot.flow import answering
 from knockbot.flow.context import Context
-from knockbot.store import addressees, cards, requests, rooms
+from knockbot.store import addressees, prompts, requests, rooms
 from knockbot.store.db import Tx
 from knockbot.store.rooms import ProtectedRoom
 
@@ -214,7 +214,7 @@ async def _replied_to(tx: Tx, call: Call) -> list[Request] | None:
     """What the card or the line shows that a command replies to, or in whose thread it stands; `None` where it shows
     nothing."""
     for event_id in filter(None, (call.message.in_reply_to, call.message.thread)):
-        card = await cards.pointed_at(tx, call.room, event_id)
+        card = await prompts.pointed_at(tx, call.room, event_id)
         on_card = await requests.on_card(tx, card.id, held=False) if card is not None else []
         shown = on_card or await requests.of_line(tx, call.room, event_id)
         if shown:

@@ -45,7 +45,7 @@ from knockbot.flow import answering, hints, refusals, saying
 from knockbot.flow.context import Context
 from knockbot.flow.elsewhere import A_MINUTE, TooMany
 from knockbot.flow.saying import Audience, Marks
-from knockbot.store import bot_memberships, cards
+from knockbot.store import bot_memberships, prompts
 from knockbot.times import HOUR
 
 LATE = HOUR
@@ -187,7 +187,7 @@ async def _overhear(context: Context, message: Message, *, edited: bool) -> Hand
 async def _click(context: Context, message: Message, target: str, emoji: str) -> Handled:
     """A reply of nothing but an emoji is the click of it; where it could be one, it counts as a command does."""
     async with context.db.tx() as tx:
-        on_card = await cards.pointed_at(tx, message.room_id, target) is not None
+        on_card = await prompts.pointed_at(tx, message.room_id, target) is not None
     refusal = await _not_heard(context, message) if on_card else None
     if refusal is None:
         click = Reaction(message.room_id, message.event_id, message.sender, message.sent_at, target, emoji)

@@ -9,8 +9,9 @@ from knockbot.domain import fitness
 from knockbot.domain.model import REASON_KEPT, Knock, Membership, Request
 from knockbot.domain.notices import Moment, Notice, Number, Room, below, notice
 from knockbot.errors import Never
-from knockbot.flow import checkup, names, rules, settling
+from knockbot.flow import checkup, names, rules
 from knockbot.flow.judging import judge
+from knockbot.flow.records import label_of
 from knockbot.store import addressees, jobs, pins, policies, records, requests, rooms
 from knockbot.store.policies import Revision
 from knockbot.store.rooms import ProtectedRoom
@@ -69,7 +70,7 @@ async def show(call: Call, meant: Meant) -> Notice:
             known = await addressees.of_room(tx, request.room_id)
             sent_to = known.get(request.invite.token) if request.invite is not None else None
             history = [lookups.history_line(line) for line in await records.of_request(tx, request.id)]
-            shown.append(lookups.shown_request(request, await settling.label_of(tx, request.room_id), history, sent_to))
+            shown.append(lookups.shown_request(request, await label_of(tx, request.room_id), history, sent_to))
     return below(*shown)
 
 

@@ -513,6 +513,14 @@ def already_answered(request: Request, now: int) -> Notice:
     return notice("answer.closed", request=number, when=Ago(now - request.changed_at), what=what)
 
 
+def changed_anew(request: Request) -> Notice:
+    """The answer was given to something that has been replaced since."""
+    number = Numbered(request.number)
+    if request.invite is not None:
+        return notice("answer.other_invite", request=number)
+    return notice("answer.other_knock", user=User(request.user_id), request=number)
+
+
 def which_applicant(requests: Sequence[Request]) -> Notice:
     """Several who are waiting could be meant."""
     return rows([notice("meant.several"), *everybody(requests)])

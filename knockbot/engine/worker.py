@@ -19,7 +19,7 @@ from knockbot.flow import consequences, journal
 from knockbot.flow.consequences import Done, Outcome, Overtaken
 from knockbot.flow.context import Context, log
 from knockbot.flow.ports import NOT_ALLOWED
-from knockbot.store import cards, jobs, requests
+from knockbot.store import jobs, prompts, requests
 from knockbot.store.db import Tx, Unusable
 from knockbot.store.jobs import Claimed
 
@@ -191,7 +191,7 @@ async def _hold(context: Context, tx: Tx, job: Job) -> None:
         await requests.get(tx, job.request_id)
     if job.card_id is not None:
         await requests.on_card(tx, job.card_id)
-        await cards.get(tx, job.card_id)
+        await prompts.get(tx, job.card_id)
 
 
 def _pause(claimed: Claimed, error: Later, took: float) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from knockbot.domain.card import already_answered, may_have_withdrawn
+from knockbot.domain.card import already_answered, changed_anew, may_have_withdrawn
 from knockbot.domain.ids import server_of
 from knockbot.domain.model import Answer, Kind, Reaction, Request, Verdict, Wish
 from knockbot.domain.notices import Choice, Code, Notice, Room, Term, User, because, notice
@@ -20,10 +20,11 @@ from knockbot.errors import ActionError, Never
 from knockbot.features.thirdparty import invites
 from knockbot.flow import hints, journal, place, refusals, saying, settling
 from knockbot.flow.context import Context
+from knockbot.flow.records import called
 from knockbot.flow.rooms import is_denied, is_in, is_joined
 from knockbot.flow.saying import Audience
 from knockbot.flow.standings import Standing
-from knockbot.store import cards, inbox, messages, requests, room_upgrades, rooms
+from knockbot.store import inbox, messages, prompts, requests, room_upgrades, rooms
 from knockbot.store.db import Tx
 from knockbot.times import DAY, MINUTE
 
@@ -36,7 +37,7 @@ async def objection(context: Context, wish: Wish, request: Request) -> Notice | 
 
 async def _objection(context: Context, wish: Wish, request: Request) -> Notice | None:
     async with context.db.tx() as tx:
-        room = await settling.called(tx, request.room_id)
+        room = await called(tx, request.room_id)
     if not await is_in(context, request.room_id):
         return refusals.cannot_look(room, context.bot)
     if not await is_joined(context, request.room_id, wish.actor):
@@ -68,7 +69,7 @@ async def take(context: Context, turn: Turn, wish: Wish, request_id: int) -> Not
     if not request.awaits_moderators and not overrides(wish.verdict, request):
         return already_answered(request, turn.now)
     if wish.verdict is Verdict.ACCEPT and not await _could_see(turn.tx, wish, request):
-        return settling.changed_anew(request)
+        return changed_anew(request)
     answer = Answer(
         wish.verdict,
         wish.actor,
@@ -86,7 +87,7 @@ async def take(context: Context, turn: Turn, wish: Wish, request_id: int) -> Not
     if request.invite is not None:
         await invites.follow(context, turn, request.id)
     if answer.doubtful:
-        card = await cards.get(turn.tx, request.card_id) if request.card_id is not None else None
+        card = await prompts.get(turn.tx, request.card_id) if request.card_id is not None else None
         about = card.event_id if card is not None else wish.cause
         occasion = f"doubtful:{request.id}:{wish.cause}"
         text = may_have_withdrawn(request)
@@ -193,7 +194,7 @@ async def _request_meant(context: Context, reaction: Reaction) -> Request | None
     A card that many applicants share takes no clicks: nobody should let in a crowd by one of them.
     """
     async with context.db.tx() as tx:
-        card = await cards.pointed_at(tx, reaction.room_id, reaction.target)
+        card = await prompts.pointed_at(tx, reaction.room_id, reaction.target)
         shown = await requests.on_card(tx, card.id, held=False) if card else []
         if card is None or await rooms.find(tx, card.room_id) is None:
             return None
@@ -209,7 +210,7 @@ def takes_clicks(shown: Sequence[Request]) -> bool:
 
 async def hint(context: Context, turn: Turn, room_id: str, event_id: str, who: str) -> None:
     """Tell somebody how the card they reacted or replied to is answered; nothing where it waits for no answer."""
-    card = await cards.pointed_at(turn.tx, room_id, event_id)
+    card = await prompts.pointed_at(turn.tx, room_id, event_id)
     if card is None or await rooms.find(turn.tx, card.room_id) is None:
         return
     shown = await requests.on_card(turn.tx, card.id)

@@ -17,9 +17,10 @@ from knockbot.domain.policy import Policy
 from knockbot.domain.reasons import in_words
 from knockbot.engine.turn import Turn
 from knockbot.errors import ActionError, Later, Never
-from knockbot.flow import protecting, rules, saying, settling
+from knockbot.flow import protecting, rules, saying
 from knockbot.flow.context import Context, log
 from knockbot.flow.names import means
+from knockbot.flow.records import called
 from knockbot.flow.rooms import is_in
 from knockbot.flow.saying import Audience, Urgency
 from knockbot.store import pins, policies, processes, rooms
@@ -278,7 +279,7 @@ async def _put_in_force(
     await pins.take(turn.tx, pins.of_revision(room_id, revision), meant)
     for name, room in changed.items():
         said = means(name, room, before[name])
-        text_ = notice("config.means", room=await settling.called(turn.tx, room_id), means=said)
+        text_ = notice("config.means", room=await called(turn.tx, room_id), means=said)
         await saying.say(
             context, turn, Audience(await _managed_from(turn.tx, room_id)), f"means:{room_id}:{revision}:{name}", text_
         )

@@ -19,10 +19,11 @@ from knockbot.errors import Never
 from knockbot.features.remote import notify
 from knockbot.features.thirdparty import invites, issuing
 from knockbot.features.upgrades import upgrading
-from knockbot.flow import answering, authority, saying, settling
+from knockbot.flow import answering, authority, cards, saying, settling
 from knockbot.flow.context import Context
+from knockbot.flow.records import called, record
 from knockbot.flow.saying import Audience, Urgency
-from knockbot.store import bot_memberships, cards, jobs, messages, requests
+from knockbot.store import bot_memberships, jobs, messages, prompts, requests
 from knockbot.store.db import Tx
 
 
@@ -105,9 +106,9 @@ async def _inviter_banned(turn: Turn, request: Request, came: Outcome) -> None:
     if isinstance(came, Done):
         await requests.inviter_banned(turn.tx, request.id)
     if isinstance(came, Done) and request.answer is not None:
-        await settling.record(turn, request, request.answer.by, Recorded.INVITER_BANNED)
+        await record(turn, request, request.answer.by, Recorded.INVITER_BANNED)
         if request.card_id is not None:
-            await settling.refresh(turn, request.card_id)
+            await cards.refresh(turn, request.card_id)
 
 
 async def _act_refused(context: Context, turn: Turn, job: Job, error: Never) -> None:
@@ -122,7 +123,7 @@ async def _act_refused(context: Context, turn: Turn, job: Job, error: Never) -> 
             "invite.inviter_not_banned",
             request=Numbered(request.number),
             inviter=User(request.subject),
-            room=await settling.called(turn.tx, request.room_id),
+            room=await called(turn.tx, request.room_id),
             why=why,
         )
         await saying.alarm(context, turn, request.room_id, f"refused:{job.key}", said, about=request)
@@ -130,16 +131,16 @@ async def _act_refused(context: Context, turn: Turn, job: Job, error: Never) -> 
         # The request is the moderators' again, and the card says why.
         await requests.answered(turn.tx, request.id, None)
         await requests.in_trouble(turn.tx, request.id, why)
-        await settling.show(context, turn, request.id)
+        await cards.show(context, turn, request.id)
         if error.code == authority.NO_AUTHORITY and request.card_id is not None:
             # Its card may be far up, and an edit calls nobody.
             said = notice(
                 "answer.fell",
                 request=Numbered(request.number),
-                room=await settling.called(turn.tx, request.room_id),
+                room=await called(turn.tx, request.room_id),
                 why=why,
             )
-            await settling.record(turn, request, context.bot, Recorded.ANSWER_FELL)
+            await record(turn, request, context.bot, Recorded.ANSWER_FELL)
             await saying.alarm(context, turn, request.room_id, f"fell:{job.key}", said, about=request)
 
 
@@ -167,12 +168,12 @@ async def _written_to(context: Context, turn: Turn, job: Job, came: Outcome) -> 
     await saying.say(context, turn, Audience(came.room_id, place=job.room_id), job.key, said, urgency=Urgency.ALOUD)
     await bot_memberships.use(turn.tx, came.room_id, turn.now)
     await turn.plan(plan.leave(came.room_id, "told"), due_at=turn.now + notify.STAYS)
-    await settling.record(turn, request, context.bot, Recorded.WROTE)
+    await record(turn, request, context.bot, Recorded.WROTE)
 
 
 async def _letter(tx: Tx, job: Job) -> Notice:
     """What an applicant of another server is told, since their own server does not tell them."""
-    room, reason = await settling.called(tx, job.room_id), plan.reason_of(job)
+    room, reason = await called(tx, job.room_id), plan.reason_of(job)
     if reason:
         return notice("letter.rejected_because", room=room, reason=Stranger(reason))
     return notice("letter.rejected", room=room)
@@ -201,7 +202,7 @@ async def _not_planted(context: Context, turn: Turn, job: Job, error: Never) -> 
 async def _card_edited(_: Context, turn: Turn, job: Job, came: Outcome) -> None:
     if not isinstance(came, Done) or job.card_id is None:
         return
-    await cards.shows(turn.tx, job.card_id, came.digest)
+    await prompts.shows(turn.tx, job.card_id, came.digest)
     await _note_shown(turn, job, came)
     if came.offers is not None:
         await _offer(turn, job.card_id, came.offers)
@@ -210,13 +211,13 @@ async def _card_edited(_: Context, turn: Turn, job: Job, came: Outcome) -> None:
 async def _card_posted(_: Context, turn: Turn, job: Job, came: Outcome) -> None:
     if not isinstance(came, Done) or job.card_id is None or came.event_id is None:
         return
-    await cards.posted(turn.tx, job.card_id, came.event_id, came.digest)
+    await prompts.posted(turn.tx, job.card_id, came.event_id, came.digest)
     await _note_shown(turn, job, came)
     await _offer(turn, job.card_id, came.offers or ())
     # What changed while the card was on its way found no card to edit; have it edited now.
     for request in await requests.on_card(turn.tx, job.card_id):
         if not request.awaits_moderators or (came.shown or {}).get(request.id) != request.event_id:
-            await settling.refresh(turn, job.card_id)
+            await cards.refresh(turn, job.card_id)
 
 
 async def _note_shown(turn: Turn, job: Job, came: Done) -> None:
@@ -228,7 +229,7 @@ async def _note_shown(turn: Turn, job: Job, came: Done) -> None:
 async def _offer(turn: Turn, card_id: int, offers: tuple[Verdict, ...]) -> None:
     """Offer answers on a card, unless it has come to be shared in the meantime."""
     takes_clicks = answering.takes_clicks(await requests.on_card(turn.tx, card_id))
-    await settling.offer(turn, card_id, offers if takes_clicks else (), named=True)
+    await cards.offer(turn, card_id, offers if takes_clicks else (), named=True)
 
 
 async def _met(context: Context, turn: Turn, _: Job, came: Outcome) -> None:
@@ -270,12 +271,12 @@ async def _reaction_refused(_: Context, turn: Turn, job: Job, __: Never) -> None
 
 async def _offer_stands(tx: Tx, job: Job, reaction: str) -> None:
     if job.card_id is not None:
-        await cards.offered(tx, job.card_id, job.content["emoji"], reaction)
+        await prompts.offered(tx, job.card_id, job.content["emoji"], reaction)
 
 
 async def _not_offered(tx: Tx, job: Job) -> None:
     if job.card_id is not None:
-        await cards.offer_no_more(tx, job.card_id, job.content["emoji"])
+        await prompts.offer_no_more(tx, job.card_id, job.content["emoji"])
 
 
 async def _said(_: Context, turn: Turn, job: Job, came: Outcome) -> None:

@@ -7,15 +7,17 @@ that stands in the room is read first and taken instead.
 from __future__ import annotations
 
 from knockbot.domain import plan
+from knockbot.domain.card import changed_anew
 from knockbot.domain.model import Act, Decision, MemberChange, Membership, Request, State, Verdict
 from knockbot.domain.notices import Choice, User, because, notice
 from knockbot.domain.outcomes import credited, outcome
 from knockbot.engine.turn import WAITS, Handled, Turn, Write
 from knockbot.errors import Never
 from knockbot.features.thirdparty import inviters, redeeming
-from knockbot.flow import rules, saying, settling
+from knockbot.flow import cards, rules, saying, settling
 from knockbot.flow.context import Context
 from knockbot.flow.judging import judge
+from knockbot.flow.records import called
 from knockbot.flow.saying import Audience
 from knockbot.store import inbox, jobs, requests, rooms
 from knockbot.store.db import Tx
@@ -152,10 +154,10 @@ async def _knocked_again(context: Context, turn: Turn, request: Request, change:
         await settling.withdraw_answer(turn, request, because("overtaken.applicant_knocked_again"))
         if request.answer.rule is None:  # whoever accepted is told that it did not come about
             occasion = f"accept fell:{request.id}:{change.event_id}"
-            said = settling.changed_anew(request)
+            said = changed_anew(request)
             await saying.say(context, turn, Audience(request.management_room, about=request), occasion, said)
     if request.card_id is not None:
-        await settling.refresh(turn, request.card_id)
+        await cards.refresh(turn, request.card_id)
     return await requests.get(turn.tx, request.id)
 
 
@@ -183,7 +185,7 @@ async def moved_on(context: Context, change: MemberChange, last: Request | None)
                 await redeeming.tell_on(turn, request, change)
         await inviters.moved(context, turn, fell)
         if wrong:
-            act, room = Choice(MADE_BY[change.membership]), await settling.called(turn.tx, change.room_id)
+            act, room = Choice(MADE_BY[change.membership]), await called(turn.tx, change.room_id)
             said = notice("act.wrong_hit", act=act, user=User(change.user_id), room=room)
             about = await requests.latest(turn.tx, change.room_id, change.user_id)
             await saying.alarm(context, turn, change.room_id, f"wrong:{change.event_id}", said, about=about)

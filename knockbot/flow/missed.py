@@ -19,13 +19,14 @@ from knockbot.domain.notices import Room, because, notice, numbered
 from knockbot.domain.records import Recorded
 from knockbot.errors import Busy
 from knockbot.features.thirdparty import invites, redeeming
-from knockbot.flow import answering, authority, fitness, intake, redacting, saying, settling
+from knockbot.flow import answering, authority, cards, fitness, intake, redacting, saying, settling
 from knockbot.flow.checkup import shortage
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
+from knockbot.flow.records import record
 from knockbot.flow.saying import Audience
-from knockbot.store import cards, jobs, requests, rooms
-from knockbot.store.cards import Card
+from knockbot.store import jobs, prompts, requests, rooms
+from knockbot.store.prompts import Prompt
 from knockbot.store.rooms import ProtectedRoom
 
 T = TypeVar("T")
@@ -49,14 +50,14 @@ async def _powers(context: Context, there: Place, seen: Snapshot, missed: Missed
     lacks = shortage(seen.powers, context.bot)
     room = there.room
     async with context.turn() as turn:
-        for card in await cards.awaiting_answers(turn.tx, room.room_id):
+        for card in await prompts.awaiting_answers(turn.tx, room.room_id):
             shown = await requests.on_card(turn.tx, card.id)
             if answering.takes_clicks(shown):
                 barred = there.is_replaced or acl.denies_user(shown[-1].user_id, home=context.home)
                 possible = answering.possible(seen.powers, context.bot, [shown[-1]], barred=barred)
-                await settling.offer(turn, card.id, possible)
+                await cards.offer(turn, card.id, possible)
             if lacks != room.trouble:
-                await settling.refresh(turn, card.id)  # it says what is missing
+                await cards.refresh(turn, card.id)  # it says what is missing
         if lacks is not None:
             await saying.trouble(context, turn, room.room_id, lacks)
         elif await rooms.set_trouble(turn.tx, room.room_id, None):
@@ -149,7 +150,7 @@ async def denied(context: Context, there: Place, found: Iterable[Request], serve
                     quiet=True,
                     author=author,
                 )
-                await settling.record(turn, request, context.bot, Recorded.DENIED, rule=SERVER_ACL)
+                await record(turn, request, context.bot, Recorded.DENIED, rule=SERVER_ACL)
                 await settling.apply_answer(context, turn, request, answer)
                 closed.append(request)
         if closed:
@@ -199,7 +200,7 @@ async def expired(context: Context, request_ids: Iterable[int], oldest: int) -> 
 # --- cards ----------------------------------------------------------------------------------------------------
 
 
-async def on_a_card(context: Context, card: Card, missed: Missed) -> None:
+async def on_a_card(context: Context, card: Prompt, missed: Missed) -> None:
     """A card was redacted, or clicked."""
     if missed.card_redacted:
         async with context.turn() as turn:
@@ -212,15 +213,15 @@ async def on_a_card(context: Context, card: Card, missed: Missed) -> None:
 async def unposted(context: Context, room: ProtectedRoom) -> None:
     """Cards that are yet to be posted."""
     async with context.turn() as turn:
-        await settling.post_missing(turn, room.room_id)
+        await cards.post_missing(turn, room.room_id)
 
 
 async def _card_for_many(context: Context, room: ProtectedRoom, decisions: Sequence[Decision]) -> int | None:
     """One card to share, where more than a few requests of a kind need one."""
-    if sum(decision.verdict is Verdict.FORWARD for decision in decisions) <= settling.CROWDED:
+    if sum(decision.verdict is Verdict.FORWARD for decision in decisions) <= cards.CROWDED:
         return None
     async with context.db.tx() as tx:
-        return (await cards.new(tx, room.management_room, room.room_id, context.now())).id
+        return (await prompts.new(tx, room.management_room, room.room_id, context.now())).id
 
 
 # --- third-party invites --------------------------------------------------------------------------------------

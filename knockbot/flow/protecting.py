@@ -37,9 +37,10 @@ from knockbot.domain.upgrades import Stage
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import ActionError, Later, Never
 from knockbot.features.encryption import sealed
-from knockbot.flow import journal, refusals, rules, saying, settling
+from knockbot.flow import cards, journal, refusals, rules, saying, settling
 from knockbot.flow.checkup import NOT_THERE, checklist, shortage
 from knockbot.flow.context import Context, log
+from knockbot.flow.records import called, record_of_room
 from knockbot.flow.rooms import is_in, is_joined, locate
 from knockbot.flow.saying import Audience, Urgency
 from knockbot.store import bot_memberships, jobs, pending_protects, pins, requests, room_upgrades, rooms
@@ -263,7 +264,7 @@ class Grant:
         await rooms.set_trouble(turn.tx, self.view.room_id, self.trouble)  # the checklist tells it
         await rooms.note_concerns(turn.tx, self.view.room_id, self.concerns)
         await pending_protects.forgive(turn.tx, self.ask.cause)
-        done = notice("protect.done", room=await settling.called(turn.tx, self.view.room_id))
+        done = notice("protect.done", room=await called(turn.tx, self.view.room_id))
         following = notice("protect.next", show=Code("!kb policy show"), set=Code("!kb policy set"))
         return below(done, self.checklist, following)
 
@@ -404,9 +405,9 @@ async def protect_now(
         await bot_memberships.use(turn.tx, room_id, turn.now)
     if before is not None and before.management_room != management_room:
         occasion = f"moved away:{view.room_id}:{turn.now}"
-        text = notice("room.managed_elsewhere", room=await settling.called(turn.tx, view.room_id), user=User(by))
+        text = notice("room.managed_elsewhere", room=await called(turn.tx, view.room_id), user=User(by))
         await saying.say(context, turn, Audience(before.management_room), occasion, text)
-    await settling.record_of_room(turn, view.room_id, by, Recorded.PROTECT, management_room=management_room)
+    await record_of_room(turn, view.room_id, by, Recorded.PROTECT, management_room=management_room)
     await _bring_requests(context, turn, view.room_id, management_room, kept_before=before is not None)
     turn.after(partial(context.look_at, view.room_id))
 
@@ -427,11 +428,11 @@ async def _bring_requests(
         if moves:
             await requests.move(turn.tx, request, management_room)
             if request.card_id is not None:
-                await settling.offer(turn, request.card_id, [])
-                await settling.refresh(turn, request.card_id)
+                await cards.offer(turn, request.card_id, [])
+                await cards.refresh(turn, request.card_id)
         # A card may say that nobody keeps this door; and what a rule had answered has no answer any more.
         if request.open and (moves or not kept_before) and (request.card_id is not None or request.answer is None):
-            await settling.show(context, turn, request.id)
+            await cards.show(context, turn, request.id)
 
 
 async def _without_dropped_answer(turn: Turn, request: Request) -> Request:
@@ -478,9 +479,9 @@ async def unprotect(context: Context, turn: Turn, room: ProtectedRoom, by: str) 
     """
     for request in await requests.pending(turn.tx, room.management_room, room.room_id):
         if request.card_id is not None:
-            await settling.offer(turn, request.card_id, [])
-            await settling.refresh(turn, request.card_id)
+            await cards.offer(turn, request.card_id, [])
+            await cards.refresh(turn, request.card_id)
     await jobs.overtake_all(turn.tx, room.room_id, because("overtaken.unprotected"), turn.now)
     await rooms.unprotect(turn.tx, room.room_id)
     context.policies.drop(room.room_id)
-    await settling.record_of_room(turn, room.room_id, by, Recorded.UNPROTECT)
+    await record_of_room(turn, room.room_id, by, Recorded.UNPROTECT)

@@ -9,18 +9,18 @@ from knockbot.domain.model import Redaction, Request
 from knockbot.domain.upgrades import Stage
 from knockbot.engine.turn import Handled, Turn
 from knockbot.features.thirdparty import invites
-from knockbot.flow import settling
+from knockbot.flow import cards
 from knockbot.flow.context import Context
-from knockbot.store import cards, messages, requests, room_upgrades
-from knockbot.store.cards import Card
+from knockbot.store import messages, prompts, requests, room_upgrades
+from knockbot.store.prompts import Prompt
 
 
 async def redacted(context: Context, redaction: Redaction) -> Handled:
     """Take in a redaction, of whatever kind of event."""
     theirs = redaction.sender != context.bot  # of what the bot redacts itself nothing follows
     async with context.db.tx() as tx:
-        card = await cards.by_event(tx, redaction.room_id, redaction.redacts) if theirs else None
-        edited = await cards.edited_by(tx, redaction.room_id, redaction.redacts) if theirs else None
+        card = await prompts.by_event(tx, redaction.room_id, redaction.redacts) if theirs else None
+        edited = await prompts.edited_by(tx, redaction.room_id, redaction.redacts) if theirs else None
         knock = await requests.by_knock(tx, redaction.room_id, redaction.redacts)
         asks = await room_upgrades.asked_by(tx, redaction.redacts)
     if card is None and edited is None and knock is None and asks is None:
@@ -30,8 +30,8 @@ async def redacted(context: Context, redaction: Redaction) -> Handled:
         if card is not None:
             await post_anew(turn, card)
         if edited is not None:
-            await cards.shows(turn.tx, edited.id, None)
-            await settling.refresh(turn, edited.id)
+            await prompts.shows(turn.tx, edited.id, None)
+            await cards.refresh(turn, edited.id)
         if knock is not None:
             await forget_words(turn, knock)
         if asks is not None and asks.stage is Stage.OFFERED:
@@ -41,12 +41,12 @@ async def redacted(context: Context, redaction: Redaction) -> Handled:
     return write
 
 
-async def post_anew(turn: Turn, card: Card) -> None:
+async def post_anew(turn: Turn, card: Prompt) -> None:
     """Show what still waits on a card that was redacted on a new one; what is settled needs none."""
     waiting = [request for request in await requests.on_card(turn.tx, card.id) if request.open]
     if not waiting:
         return
-    new = await cards.new(turn.tx, card.management_room, card.room_id, turn.now)
+    new = await prompts.new(turn.tx, card.management_room, card.room_id, turn.now)
     for request in waiting:
         await requests.put_on_card(turn.tx, request.id, new.id)
     await turn.plan(plan.post_card(new.management_room, new.id))
@@ -60,7 +60,7 @@ async def forget_words(turn: Turn, request: Request) -> None:
     """
     if not await requests.forget_words(turn.tx, request.id) or request.card_id is None:
         return
-    card = await cards.get(turn.tx, request.card_id)
+    card = await prompts.get(turn.tx, request.card_id)
     said = await messages.of_card(turn.tx, card.id)
     await turn.plan(*(plan.redact(card.management_room, card.id, one.event_id) for one in said))
     await post_anew(turn, card)

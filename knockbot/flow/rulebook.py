@@ -16,9 +16,10 @@ from knockbot.domain.power import shown
 from knockbot.domain.records import Detail, Recorded
 from knockbot.engine.turn import Turn
 from knockbot.errors import ActionError
-from knockbot.flow import journal, refusals, rules, settling
+from knockbot.flow import journal, refusals, rules
 from knockbot.flow.context import Context
 from knockbot.flow.names import means
+from knockbot.flow.records import record_of_room
 from knockbot.flow.rooms import is_in, is_joined
 from knockbot.flow.standings import Standing
 from knockbot.store import pins, policies
@@ -178,7 +179,7 @@ async def put_in_force(context: Context, turn: Turn, sound: Sound) -> Notice:
         detail["rooms"] = dict(sound.meant)
     if change.reverts is not None:
         kind, detail["reverts"] = Recorded.POLICY_REVERTED, change.reverts
-    await settling.record_of_room(turn, room_id, change.author, kind, **detail)
+    await record_of_room(turn, room_id, change.author, kind, **detail)
     named = [
         means(name, meant, before[name].room_id if name in before else None) for name, meant in sound.meant.items()
     ]

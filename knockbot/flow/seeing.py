@@ -13,8 +13,8 @@ from knockbot.domain.model import Kind, MemberChange, Request
 from knockbot.errors import Never
 from knockbot.flow.context import Context, log
 from knockbot.flow.place import Place
-from knockbot.store import cards, inbox, requests, room_upgrades, rooms
-from knockbot.store.cards import Card
+from knockbot.store import inbox, prompts, requests, room_upgrades, rooms
+from knockbot.store.prompts import Prompt
 from knockbot.store.rooms import ProtectedRoom
 
 Portion = tuple[Snapshot, Records]
@@ -71,7 +71,7 @@ async def who_knocks_no_more(context: Context, seen: Snapshot, known: Records) -
         yield Snapshot(members={user_id: member}), Records(unsettled=tuple(about))
 
 
-async def card(context: Context, shown: Card) -> Portion:
+async def card(context: Context, shown: Prompt) -> Portion:
     """What was clicked on one posted card, or that it was redacted. Raises `Never` where the bot may not look."""
     event_id = shown.event_id or ""
     if await context.outside.is_redacted(shown.management_room, event_id):
@@ -82,10 +82,10 @@ async def card(context: Context, shown: Card) -> Portion:
     return Snapshot(reactions=reactions), Records(heard=heard)
 
 
-async def cards_with_clicks(context: Context, room: ProtectedRoom) -> AsyncIterator[tuple[Card, Portion]]:
+async def cards_with_clicks(context: Context, room: ProtectedRoom) -> AsyncIterator[tuple[Prompt, Portion]]:
     """One by one, the cards of a room that can be answered; none in a management room that the bot may not read."""
     async with context.db.tx() as tx:
-        waiting = await cards.awaiting_answers(tx, room.room_id)
+        waiting = await prompts.awaiting_answers(tx, room.room_id)
     for one in waiting:
         try:
             portion = await card(context, one)

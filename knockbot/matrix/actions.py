@@ -27,17 +27,18 @@ from knockbot.errors import Later, Never
 from knockbot.features.encryption import sealed
 from knockbot.features.encryption.sealed import SEALED
 from knockbot.features.thirdparty import inviters, issuing
-from knockbot.flow import answering, authority, consequences, intake, rules, saying, settling
+from knockbot.flow import answering, authority, consequences, intake, rules, saying
 from knockbot.flow.consequences import Done, Outcome, Overtaken
 from knockbot.flow.context import Context, log
 from knockbot.flow.ports import EFFECT_KEY, IN_CLEAR, NOT_ALLOWED
+from knockbot.flow.records import label_of
 from knockbot.flow.rooms import is_denied, is_in
 from knockbot.flow.saying import Audience
 from knockbot.matrix.crypto.keyring import Keyring
 from knockbot.matrix.events import is_event_id, mapping
 from knockbot.matrix.homeserver import Homeserver
 from knockbot.matrix.rooms import THIRD_PARTY_INVITE, fits_a_path
-from knockbot.store import cards, encryption, jobs, messages, requests, rooms
+from knockbot.store import encryption, jobs, messages, prompts, requests, rooms
 from knockbot.store.jobs import Claimed
 from knockbot.times import DAY, MINUTE
 
@@ -210,7 +211,7 @@ async def write(hand: Hand, claimed: Claimed) -> Outcome:
     room_id = await _made_before(hand, job.key) if claimed.tried_before else None
     if room_id is None:
         async with hand.context.db.tx() as tx:
-            label = await settling.label_of(tx, job.room_id)
+            label = await label_of(tx, job.room_id)
         content = {
             "name": f"Your knock at {shown(label, NAME_LIMIT)}",
             "preset": "private_chat",
@@ -341,14 +342,14 @@ async def _is_to_call(hand: Hand, card_id: int) -> bool:
     """Whether a card calls people: those that are posted within a minute call them once."""
     async with hand.context.db.tx() as tx:
         now = hand.context.now()
-        return await cards.calls(tx, card_id, now, now - MINUTE)
+        return await prompts.calls(tx, card_id, now, now - MINUTE)
 
 
 async def edit_card(hand: Hand, claimed: Claimed) -> Outcome:
     """Make a card show what is true now; one that shows it already is not edited."""
     shown, label, calls, around, language = await _about(hand, claimed)
     async with hand.context.db.tx() as tx:
-        card = await cards.get(tx, claimed.job.card_id or 0, held=False)
+        card = await prompts.get(tx, claimed.job.card_id or 0, held=False)
         kept = shown and await rooms.find(tx, shown[-1].room_id) is not None
     if card.event_id is None:
         return Overtaken(because("overtaken.no_card"))
@@ -371,7 +372,7 @@ async def edit_card(hand: Hand, claimed: Claimed) -> Outcome:
         return Done(last.event_id if last else None, offers=offers, shown=there, digest=card.digest)
     if card.digest is not None:
         async with hand.context.db.tx() as tx:
-            await cards.shows(tx, card.id, None)  # until it is known what became of this, here or at the next attempt
+            await prompts.shows(tx, card.id, None)  # until it is known what became of this, here or at the next attempt
     content = edit(new, card.event_id, key)
     # An attempt that shows something else than the last must not be taken for a repeat of it.
     event_id = await _send(hand, claimed, content, unique=json.dumps(content))
@@ -416,7 +417,7 @@ async def _about(hand: Hand, claimed: Claimed) -> tuple[list[Request], str, tupl
             inviter_banned=newest.inviter_banned,
         )
         language = spoken_here(policy.language or hand.context.settings.defaults.language)
-        return shown, await settling.label_of(tx, newest.room_id), policy.call, around, language
+        return shown, await label_of(tx, newest.room_id), policy.call, around, language
 
 
 async def react(hand: Hand, claimed: Claimed) -> Outcome:

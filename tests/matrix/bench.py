@@ -12,7 +12,7 @@ import aiohttp
 
 from knockbot.domain.model import Answer, Knock, Request, Verdict
 from knockbot.engine.worker import Worker
-from knockbot.flow import settling
+from knockbot.flow import cards, settling
 from knockbot.flow.context import Context
 from knockbot.identity.client import IdentityServers
 from knockbot.matrix.actions import Hand, actions
@@ -116,7 +116,7 @@ class Bench:
     async def forward(self, request: Request) -> None:
         """Have a request shown to the moderators."""
         async with self.context.turn() as turn:
-            await settling.show(self.context, turn, request.id)
+            await cards.show(self.context, turn, request.id)
 
     async def request(self, request: Request) -> Request:
         """A request as it is now."""

@@ -16,10 +16,10 @@ from knockbot.domain import plan
 from knockbot.domain.model import Act, Job, Request, State, Verdict
 from knockbot.domain.notices import notice
 from knockbot.engine.worker import Worker
-from knockbot.flow import saying, settling
+from knockbot.flow import cards, saying, settling
 from knockbot.flow.saying import Audience
 from knockbot.matrix.actions import ASKED_IN, CLOCKS_APART, PAGES, Hand, actions
-from knockbot.store import cards, jobs, requests
+from knockbot.store import jobs, prompts, requests
 from knockbot.store.db import Database
 from tests.matrix.bench import FORBIDDEN, NOT_FOUND, Bench, bench
 from tests.matrix.edge import ANA, AWAY, BOT, GARDEN, HOME, MODERATOR, MODS, START, keep_door
@@ -406,7 +406,7 @@ async def test_a_card_is_posted_without_looking_for_it_first(on: Bench) -> None:
     assert put.path[-4:-2] == (MODS, "send")
     assert put.body["org.knockbot.effect"] == "card:1"
     async with on.db.tx() as tx:
-        assert (await cards.get(tx, 1)).event_id == "$sent"
+        assert (await prompts.get(tx, 1)).event_id == "$sent"
     assert (await on.request(request)).shown_event_id == request.event_id
 
 
@@ -425,7 +425,7 @@ async def test_a_card_is_found_whatever_the_homeservers_clock_shows(on: Bench, h
 
     assert len(sent(on)) == 1
     async with on.db.tx() as tx:
-        assert (await cards.get(tx, 1)).event_id == "$sent"
+        assert (await prompts.get(tx, 1)).event_id == "$sent"
 
 
 async def test_a_card_that_came_back_as_an_echo_is_not_sent_again(on: Bench) -> None:
@@ -438,7 +438,7 @@ async def test_a_card_that_came_back_as_an_echo_is_not_sent_again(on: Bench) -> 
     assert len(sent(on)) == 1
     assert not on.fake.asked("GET", "messages")
     async with on.db.tx() as tx:
-        assert (await cards.get(tx, 1)).event_id == "$echo"
+        assert (await prompts.get(tx, 1)).event_id == "$echo"
 
 
 async def test_a_card_that_stands_in_the_room_is_not_sent_again(on: Bench) -> None:
@@ -458,7 +458,7 @@ async def test_a_card_that_stands_in_the_room_is_not_sent_again(on: Bench) -> No
     assert json.loads(asked[0].query["filter"]) == {"types": ["m.room.message"], "senders": [BOT]}
     assert len(sent(on)) == 1
     async with on.db.tx() as tx:
-        assert (await cards.get(tx, 1)).event_id == "$found"
+        assert (await prompts.get(tx, 1)).event_id == "$found"
 
 
 async def test_what_is_older_than_the_intention_is_not_looked_through(on: Bench) -> None:
@@ -641,9 +641,9 @@ async def test_a_card_is_edited_when_its_request_is_settled(on: Bench) -> None:
 async def test_edits_that_wait_their_turn_are_one_edit(on: Bench) -> None:
     request = await post(on)
     async with on.context.turn() as turn:
-        await cards.shows(turn.tx, 1, "something else")
+        await prompts.shows(turn.tx, 1, "something else")
         for _ in range(5):
-            await settling.show(on.context, turn, request.id)
+            await cards.show(on.context, turn, request.id)
     for _ in range(8):
         await on.run_due()
 
@@ -653,8 +653,8 @@ async def test_edits_that_wait_their_turn_are_one_edit(on: Bench) -> None:
 async def test_an_edit_whose_answer_is_lost_is_sent_again_under_the_same_transaction_id(on: Bench) -> None:
     request = await post(on)
     async with on.context.turn() as turn:
-        await cards.shows(turn.tx, 1, "something else")
-        await settling.show(on.context, turn, request.id)
+        await prompts.shows(turn.tx, 1, "something else")
+        await cards.show(on.context, turn, request.id)
     on.fake.on("PUT", SEND, Reply(drop=True), SENT)
     for _ in range(5):
         await on.later()

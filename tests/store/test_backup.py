@@ -22,7 +22,7 @@ from knockbot.documents.text import storable
 from knockbot.domain.model import Answer, Decision, Verdict
 from knockbot.domain.records import Recorded
 from knockbot.errors import Unavailable
-from knockbot.store import cards, inbox, jobs, processes, records, requests
+from knockbot.store import inbox, jobs, processes, prompts, records, requests
 from knockbot.store.db import Database, opened
 from knockbot.store.tables import BACKED_UP, TABLES
 from knockbot.store.upgrades import STEPS, UPGRADES
@@ -182,7 +182,7 @@ async def test_numbers_go_on_where_nobody_has_been(place: Place, here: str, ther
 
     async with opened(second) as db, db.tx() as tx:
         request = await requests.open_knock(tx, MODS, replace(KNOCK, user_id="@new:x"), LATER)
-        card = await cards.new(tx, MODS, GARDEN, LATER)
+        card = await prompts.new(tx, MODS, GARDEN, LATER)
         await inbox.store(tx, [inbox.Arrival("$new", GARDEN, "{}")], LATER)
         seqs = [one.seq for one in await inbox.waiting(tx, GARDEN)]
         await jobs.add(tx, [job()], LATER)
@@ -199,11 +199,11 @@ async def test_a_database_that_counts_from_a_restore_is_never_counted_back(place
     await filled(first)
     await imported(second, await exported(first), now=LATER)
     async with opened(second) as db, db.tx() as tx:
-        await cards.new(tx, MODS, GARDEN, NOW)
+        await prompts.new(tx, MODS, GARDEN, NOW)
     await imported(third, await exported(second), now=LATER - 5)  # by a clock that is late
 
     async with opened(third) as db, db.tx() as tx:
-        assert (await cards.new(tx, MODS, GARDEN, NOW)).id == LATER + 2
+        assert (await prompts.new(tx, MODS, GARDEN, NOW)).id == LATER + 2
 
 
 @ways
@@ -241,7 +241,7 @@ async def test_a_back_up_is_of_one_moment(database_url: str) -> None:
         async def write_meanwhile() -> None:
             async with db.tx() as tx:
                 await records.add(tx, records.Entry(NOW, GARDEN, None, BOT, Recorded.JUDGED, {"reason": "meanwhile"}))
-                await cards.new(tx, MODS, GARDEN, NOW)
+                await prompts.new(tx, MODS, GARDEN, NOW)
 
         before = await rows_of(database_url)
         async with snapshot(database_url) as source:

@@ -15,11 +15,11 @@ from knockbot.domain.fitness import Concern
 from knockbot.domain.model import State, Verdict
 from knockbot.domain.reasons import foreign
 from knockbot.domain.records import Recorded
-from knockbot.store import bot_memberships, cards, pending_protects, pins, policies, records, requests, rooms
-from knockbot.store.cards import Card
+from knockbot.store import bot_memberships, pending_protects, pins, policies, prompts, records, requests, rooms
 from knockbot.store.db import Database
 from knockbot.store.pending_protects import PendingProtect
 from knockbot.store.policies import Revision
+from knockbot.store.prompts import Prompt
 from knockbot.store.records import Entry
 from knockbot.store.rooms import ProtectedRoom
 from tests.store.samples import GARDEN, GUEST, INVITE, KNOCK, MODS, NOW, STORABLE, opened, planted
@@ -212,37 +212,37 @@ async def test_where_an_alias_leads_by_now_is_news_once(db: Database) -> None:
 # --- cards --------------------------------------------------------------------------------------------------------
 
 
-async def new_card(db: Database, room_id: str = GARDEN) -> Card:
+async def new_card(db: Database, room_id: str = GARDEN) -> Prompt:
     async with db.tx() as tx:
-        return await cards.new(tx, MODS, room_id, NOW)
+        return await prompts.new(tx, MODS, room_id, NOW)
 
 
 async def test_a_card_is_found_by_its_event_once_it_is_posted(db: Database) -> None:
     card = await new_card(db)
-    assert card == Card(card.id, MODS, GARDEN, None, 0, NOW, None)
+    assert card == Prompt(card.id, MODS, GARDEN, None, 0, NOW, None)
     async with db.tx() as tx:
-        assert await cards.by_event(tx, MODS, "$card") is None
-        await cards.posted(tx, card.id, "$card")
+        assert await prompts.by_event(tx, MODS, "$card") is None
+        await prompts.posted(tx, card.id, "$card")
 
     posted = replace(card, event_id="$card")
     async with db.tx() as tx:
-        assert await cards.get(tx, card.id) == posted
-        assert await cards.by_event(tx, MODS, "$card") == posted
-        assert await cards.by_event(tx, "!elsewhere", "$card") is None
+        assert await prompts.get(tx, card.id) == posted
+        assert await prompts.by_event(tx, MODS, "$card") == posted
+        assert await prompts.by_event(tx, "!elsewhere", "$card") is None
 
 
 async def test_an_event_is_the_card_of_one(db: Database) -> None:
     one, other = await new_card(db), await new_card(db)
     with already_there():
         async with db.tx() as tx:
-            await cards.posted(tx, one.id, "$card")
-            await cards.posted(tx, other.id, "$card")
+            await prompts.posted(tx, one.id, "$card")
+            await prompts.posted(tx, other.id, "$card")
 
 
 async def test_edits_are_numbered(db: Database) -> None:
     one, other = await new_card(db), await new_card(db)
     async with db.tx() as tx:
-        assert [await cards.count_edit(tx, card.id) for card in (one, one, other, one)] == [1, 2, 1, 3]
+        assert [await prompts.count_edit(tx, card.id) for card in (one, one, other, one)] == [1, 2, 1, 3]
 
 
 async def test_cards_that_show_an_open_request_are_found_by_whether_they_are_posted(db: Database) -> None:
@@ -257,12 +257,12 @@ async def test_cards_that_show_an_open_request_are_found_by_whether_they_are_pos
             if card is closed:
                 await requests.settled(tx, request.id, State.REJECTED, "@mod:a", NOW)
         for card in (posted, closed, empty, elsewhere):
-            await cards.posted(tx, card.id, f"$card{card.id}")
+            await prompts.posted(tx, card.id, f"$card{card.id}")
 
     async with db.tx() as tx:
-        assert [card.id for card in await cards.awaiting_answers(tx, GARDEN)] == [posted.id]
-        assert [card.id for card in await cards.unposted(tx, GARDEN)] == [unposted.id]
-        assert [card.id for card in await cards.awaiting_answers(tx, "!other")] == [elsewhere.id]
+        assert [card.id for card in await prompts.awaiting_answers(tx, GARDEN)] == [posted.id]
+        assert [card.id for card in await prompts.unposted(tx, GARDEN)] == [unposted.id]
+        assert [card.id for card in await prompts.awaiting_answers(tx, "!other")] == [elsewhere.id]
 
 
 # --- bot memberships and pending protects -------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import pytest
 
 from knockbot import store
 from knockbot.backup.dump import snapshot
-from knockbot.store import cards, requests
+from knockbot.store import prompts, requests
 from knockbot.store.db import Database
 from knockbot.store.rows import Column, Row, optional
 from knockbot.store.tables import TABLES
@@ -96,18 +96,18 @@ async def test_what_is_only_shown_waits_for_nobody(pair: tuple[Database, Databas
     one, other = pair
     async with one.tx() as tx:
         request = await requests.open_knock(tx, MODS, KNOCK, 1)
-        card = await cards.new(tx, MODS, GARDEN, 1)
+        card = await prompts.new(tx, MODS, GARDEN, 1)
         await requests.put_on_card(tx, request.id, card.id)
 
     async with one.tx() as tx, other.tx() as looking:
         await requests.get(tx, request.id)
-        await cards.get(tx, card.id)
+        await prompts.get(tx, card.id)
         await looking.execute("SET LOCAL lock_timeout = '100ms'")
 
         assert (await requests.get(looking, request.id, held=False)).id == request.id
         assert await requests.by_number(looking, MODS, request.number, held=False) is not None
         assert await requests.invites_of(looking, GARDEN, held=False) == []
         assert len(await requests.on_card(looking, card.id, held=False)) == 1
-        assert (await cards.get(looking, card.id, held=False)).id == card.id
+        assert (await prompts.get(looking, card.id, held=False)).id == card.id
         with pytest.raises(asyncpg.LockNotAvailableError):
             await requests.get(looking, request.id)

@@ -21,10 +21,11 @@ from knockbot.domain.records import Recorded
 from knockbot.engine.turn import Turn
 from knockbot.errors import Never
 from knockbot.features.thirdparty import invites
-from knockbot.flow import authority, place, rules, saying, settling
+from knockbot.flow import authority, cards, place, rules, saying, settling
 from knockbot.flow.context import Context
+from knockbot.flow.records import record
 from knockbot.flow.saying import Audience
-from knockbot.store import cards, requests
+from knockbot.store import prompts, requests
 
 
 async def fallen_by(context: Context, change: MemberChange) -> Fallen | None:
@@ -131,17 +132,17 @@ async def _forward(context: Context, turn: Turn, fell: Fallen, theirs: Sequence[
     """Those that may stand are open again; those that wait do so anyway."""
     standing = [request for request in theirs if invite_outcome(request.state, InviteEvent.FORWARDED) is State.PENDING]
     shared = None
-    if sum(request.card_id is None for request in standing) > settling.CROWDED:
-        shared = (await cards.new(turn.tx, standing[0].management_room, fell.room_id, turn.now)).id
+    if sum(request.card_id is None for request in standing) > cards.CROWDED:
+        shared = (await prompts.new(turn.tx, standing[0].management_room, fell.room_id, turn.now)).id
     for request in standing:
         await settling.withdraw_answer(turn, request, because("overtaken.inviter_gone"))
         await requests.reopened(turn.tx, request.id, turn.now)
-        await settling.record(turn, request, context.bot, Recorded.REOPENED, fell=fell.how)
+        await record(turn, request, context.bot, Recorded.REOPENED, fell=fell.how)
         if fell.powerless is not None:
             await requests.in_trouble(turn.tx, request.id, fell.powerless)
-        await settling.show(context, turn, request.id, card_id=shared)
+        await cards.show(context, turn, request.id, card_id=shared)
     if shared is not None:
-        await settling.post_missing(turn, fell.room_id)
+        await cards.post_missing(turn, fell.room_id)
     return standing
 
 

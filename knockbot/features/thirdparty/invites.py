@@ -39,10 +39,11 @@ from knockbot.domain.policy import Policy
 from knockbot.domain.records import Detail, Recorded
 from knockbot.engine.turn import WAITS, Handled, Turn, Write
 from knockbot.errors import Never
-from knockbot.flow import rules, saying, settling
+from knockbot.flow import cards, rules, saying, settling
 from knockbot.flow.context import Context
 from knockbot.flow.elsewhere import ASKED_ABOUT
 from knockbot.flow.judging import judge
+from knockbot.flow.records import called, record
 from knockbot.flow.rooms import is_member
 from knockbot.flow.saying import Audience
 from knockbot.store import inbox, requests, rooms
@@ -270,14 +271,14 @@ async def _replaced(context: Context, turn: Turn, request: Request, invite: Thir
     await settling.withdraw_answer(turn, request, because("overtaken.another_invite"))
     if invite_outcome(request.state, InviteEvent.REPLACED) is not None:
         await requests.reopened(turn.tx, request.id, turn.now)
-    await settling.record(turn, request, invite.inviter, Recorded.REPLACED)
+    await record(turn, request, invite.inviter, Recorded.REPLACED)
     replaced = await requests.get(turn.tx, request.id)
     if answer and answer.verdict is not Verdict.ACCEPT and before and before.inviter == invite.inviter:
         again = replace(answer, event_id=invite.event_id, cause=None)
         await requests.answered(turn.tx, request.id, again)
         await turn.plan(*plan.plan(replaced, again, context.home))
     if request.card_id is not None:
-        await settling.refresh(turn, request.card_id)
+        await cards.refresh(turn, request.card_id)
     return await requests.get(turn.tx, request.id)
 
 
@@ -339,9 +340,9 @@ async def take_back(
     await requests.answered(turn.tx, request.id, answer)
     await requests.reopened(turn.tx, request.id, turn.now)
     await turn.plan(plan.revoke(request, answer.cause or answer.event_id, answer.on_behalf_of))
-    await settling.record(turn, request, answer.by, kind, **detail)
+    await record(turn, request, answer.by, kind, **detail)
     if request.card_id is not None:
-        await settling.refresh(turn, request.card_id, after=settling.UNDER_WAY)
+        await cards.refresh(turn, request.card_id, after=cards.UNDER_WAY)
 
 
 async def _take_back_the_others(context: Context, turn: Turn, request: Request, answer: Answer) -> None:
@@ -362,7 +363,7 @@ async def _take_back_the_others(context: Context, turn: Turn, request: Request, 
             "invite.revoked_together",
             request=Numbered(request.number),
             inviter=User(inviter),
-            room=await settling.called(turn.tx, request.room_id),
+            room=await called(turn.tx, request.room_id),
             count=Number(len(others)),
         )
         occasion = f"together:{request.id}:{cause}"

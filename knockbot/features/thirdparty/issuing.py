@@ -29,6 +29,7 @@ from knockbot.engine.turn import Turn
 from knockbot.errors import ActionError, Later, Never
 from knockbot.flow import refusals, saying, settling
 from knockbot.flow.context import Context, log
+from knockbot.flow.records import called, record
 from knockbot.flow.rooms import is_in, is_joined
 from knockbot.flow.saying import Audience
 from knockbot.store import addressees, jobs, requests, rooms
@@ -283,7 +284,7 @@ async def _open(context: Context, turn: Turn, asked: Asked, room: ProtectedRoom,
     await requests.answered(
         turn.tx, request.id, Answer(Verdict.ACCEPT, asked.moderator, turn.now, request.event_id, cause=asked.cause)
     )
-    await settling.record(turn, request, asked.moderator, Recorded.ISSUED)
+    await record(turn, request, asked.moderator, Recorded.ISSUED)
     await addressees.remember(
         turn.tx, Addressee(room.room_id, invite.token, asked.address, asked.moderator, turn.now, asked.name)
     )
@@ -307,13 +308,13 @@ async def _call_in(context: Context, turn: Turn, job: Job, asked: Asked, came: B
             on_behalf_of=asked.moderator,
         )
         await turn.plan(invite)
-    stands, room = Choice(membership or "none"), await settling.called(turn.tx, asked.room_id)
+    stands, room = Choice(membership or "none"), await called(turn.tx, asked.room_id)
     await _reply(context, turn, job, notice("issue.belongs_to", stands=stands, user=User(came.user_id), room=room))
 
 
 async def not_called_in(context: Context, turn: Turn, job: Job, why: Notice) -> None:
     """An ordinary invite that was for an address at first could not be given."""
-    user, room = User(job.user_id or ""), await settling.called(turn.tx, job.room_id)
+    user, room = User(job.user_id or ""), await called(turn.tx, job.room_id)
     said = notice("issue.not_invited", user=user, room=room, why=why)
     await saying.alarm(context, turn, job.room_id, f"refused:{job.key}", said)
 
@@ -322,7 +323,7 @@ async def not_planted(context: Context, turn: Turn, request: Request, why: Notic
     """The room does not hold what was sent, and never will."""
     if request.on_its_way:
         await settling.record_outcome(context, turn, request, State.REVOKED, context.bot)
-    number, room = Numbered(request.number), await settling.called(turn.tx, request.room_id)
+    number, room = Numbered(request.number), await called(turn.tx, request.room_id)
     said = notice("issue.not_added", request=number, room=room, why=why)
     await saying.alarm(context, turn, request.room_id, f"refused:plant:{request.id}", said, about=request)
 

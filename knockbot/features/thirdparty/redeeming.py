@@ -31,7 +31,8 @@ from knockbot.features.thirdparty import invites
 from knockbot.flow import authority, rules, saying, settling
 from knockbot.flow.context import Context
 from knockbot.flow.judging import judge
-from knockbot.store import cards, records, requests, rooms
+from knockbot.flow.records import called, record
+from knockbot.store import prompts, records, requests, rooms
 from knockbot.store.rooms import ProtectedRoom
 
 TAKEN_BACK = because("told.taken_back")
@@ -155,7 +156,7 @@ async def _goes_on(turn: Turn, request: Request, change: MemberChange) -> Reques
     await settling.withdraw_answer(turn, request, because("overtaken.used"))
     await requests.redeemed(turn.tx, request.id, change)
     await requests.reopened(turn.tx, request.id, turn.now)
-    await settling.record(turn, request, change.user_id, Recorded.REDEEMED)
+    await record(turn, request, change.user_id, Recorded.REDEEMED)
     # Its key would let in as many as its holder signs for; whoever came in stays in without it.
     await turn.plan(plan.spend(request, change.event_id))
     return await requests.get(turn.tx, request.id)
@@ -169,12 +170,12 @@ async def _carry_out(
     await invites.follow(context, turn, request.id)
     if decision.verdict is Verdict.FORWARD and request.card_id is not None:
         # Its card may be far up by now, and an edit calls nobody.
-        card = await cards.get(turn.tx, request.card_id)
+        card = await prompts.get(turn.tx, request.card_id)
         said = notice(
             "invite.used",
             request=Numbered(request.number),
             user=User(request.user_id),
-            room=await settling.called(turn.tx, request.room_id),
+            room=await called(turn.tx, request.room_id),
             sponsor=User(request.sponsor),
         )
         occasion = f"came:{request.id}:{request.event_id}"
@@ -199,4 +200,4 @@ async def tell_on(turn: Turn, request: Request, change: MemberChange) -> None:
     if request.state is not State.REDEEMED or state is None:
         return
     if not await records.kinds(turn.tx, request.id) & ENDS:
-        await settling.record(turn, request, change.sender, Recorded(state))
+        await record(turn, request, change.sender, Recorded(state))

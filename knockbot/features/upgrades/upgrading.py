@@ -19,12 +19,13 @@ from knockbot.domain.records import Detail, Recorded
 from knockbot.domain.upgrades import RoomUpgrade, Stage, Step, Tombstone
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Later, Never
-from knockbot.flow import place, protecting, refusals, rulebook, rules, saying, settling
+from knockbot.flow import cards, place, protecting, refusals, rulebook, rules, saying, settling
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
+from knockbot.flow.records import called, record, record_of_room
 from knockbot.flow.rooms import is_in, is_joined
 from knockbot.flow.saying import Audience, Marks
-from knockbot.store import bot_memberships, cards, inbox, pins, policies, requests, room_upgrades, rooms
+from knockbot.store import bot_memberships, inbox, pins, policies, prompts, requests, room_upgrades, rooms
 from knockbot.store.db import Tx
 from knockbot.store.rooms import ProtectedRoom
 
@@ -75,8 +76,8 @@ async def _stop_accepting(context: Context, room: ProtectedRoom, upgrade: RoomUp
             accepted = request.answer is not None and request.answer.verdict is Verdict.ACCEPT
             if request.kind is Kind.KNOCK and accepted:
                 await settling.withdraw_answer(turn, request, because("overtaken.room_replaced"))
-                await settling.record(turn, request, context.bot, Recorded.NOT_LET_IN)
-                await settling.show(context, turn, request.id)
+                await record(turn, request, context.bot, Recorded.NOT_LET_IN)
+                await cards.show(context, turn, request.id)
 
 
 async def _fault_of_tombstone(context: Context, room: ProtectedRoom, tombstone: Tombstone) -> Notice | None:
@@ -265,7 +266,7 @@ async def answered(context: Context, reaction: Reaction, _: ProtectedRoom, upgra
             return
         count = await _move_over(context, turn, room, view, reaction)
         await room_upgrades.put(turn.tx, replace(now, stage=Stage.MOVED))
-        new = await settling.called(turn.tx, view.room_id)
+        new = await called(turn.tx, view.room_id)
         said = notice("upgrade.moved", new=new, id=Id(view.room_id), moved=Number(count))
         occasion, target = f"moved:{upgrade.tombstone}", reaction.target
         await saying.say(context, turn, Audience(reaction.room_id, place=view.room_id), occasion, said, reply_to=target)
@@ -324,12 +325,12 @@ async def _move_over(context: Context, turn: Turn, room: ProtectedRoom, view: Ro
         if request.answer is not None:
             await settling.withdraw_answer(turn, request, because("overtaken.room_replaced"))
         await requests.move_over(turn.tx, request, view.room_id)
-        await settling.record(turn, request, by, Recorded.MOVED_OVER)
+        await record(turn, request, by, Recorded.MOVED_OVER)
         if request.card_id is not None:
-            await cards.move_over(turn.tx, request.card_id, view.room_id)
-        await settling.show(context, turn, request.id)
+            await prompts.move_over(turn.tx, request.card_id, view.room_id)
+        await cards.show(context, turn, request.id)
     detail = Detail(replacement=view.room_id, requests=len(going))
-    await settling.record_of_room(turn, room.room_id, by, Recorded.ROOM_REPLACED, **detail)
+    await record_of_room(turn, room.room_id, by, Recorded.ROOM_REPLACED, **detail)
     await protecting.unprotect(context, turn, room, by)
     return len(going)
 

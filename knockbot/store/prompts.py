@@ -1,4 +1,4 @@
-"""Cards: the messages that show requests, found again by their event id."""
+"""Prompts: messages of the bot that can be answered, found again by their event id; those with requests are cards."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from knockbot.store.rows import Row
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class Prompt:
     """One message that shows one request, or several that share it; `event_id` once it is posted."""
 
     id: int
@@ -23,43 +23,43 @@ class Card:
     """Of what it shows now, where that is known."""
 
 
-_CARD = Row(Card, "cards")
+_PROMPT = Row(Prompt, "cards")
 
 
-async def new(tx: Tx, management_room: str, room_id: str, now: int) -> Card:
+async def new(tx: Tx, management_room: str, room_id: str, now: int) -> Prompt:
     """A card that is yet to be posted."""
     row = await tx.fetchrow(
-        f"INSERT INTO cards (management_room, room_id, created_at) VALUES ($1, $2, $3) RETURNING {_CARD.columns}",
+        f"INSERT INTO cards (management_room, room_id, created_at) VALUES ($1, $2, $3) RETURNING {_PROMPT.columns}",
         management_room,
         room_id,
         now,
     )
-    return _CARD.one(row)
+    return _PROMPT.one(row)
 
 
-async def get(tx: Tx, card_id: int, *, held: bool = True) -> Card:
+async def get(tx: Tx, card_id: int, *, held: bool = True) -> Prompt:
     """The card with this id, held until the transaction ends unless it is only looked at."""
-    return _CARD.one(await tx.fetchrow(f"{_CARD.select} WHERE id = $1{for_update(tx, held)}", card_id))
+    return _PROMPT.one(await tx.fetchrow(f"{_PROMPT.select} WHERE id = $1{for_update(tx, held)}", card_id))
 
 
-async def by_event(tx: Tx, management_room: str, event_id: str) -> Card | None:
+async def by_event(tx: Tx, management_room: str, event_id: str) -> Prompt | None:
     """The card that stands in the room as this event."""
-    row = await tx.fetchrow(f"{_CARD.select} WHERE event_id = $1 AND management_room = $2", event_id, management_room)
-    return _CARD.maybe(row)
+    row = await tx.fetchrow(f"{_PROMPT.select} WHERE event_id = $1 AND management_room = $2", event_id, management_room)
+    return _PROMPT.maybe(row)
 
 
-async def edited_by(tx: Tx, management_room: str, event_id: str) -> Card | None:
+async def edited_by(tx: Tx, management_room: str, event_id: str) -> Prompt | None:
     """The card of which this message of the bot is an edit."""
     row = await tx.fetchrow(
-        f"{_CARD.select} WHERE id = (SELECT card_id FROM messages WHERE event_id = $1 AND room_id = $2) "
+        f"{_PROMPT.select} WHERE id = (SELECT card_id FROM messages WHERE event_id = $1 AND room_id = $2) "
         "AND event_id <> $1",
         event_id,
         management_room,
     )
-    return _CARD.maybe(row)
+    return _PROMPT.maybe(row)
 
 
-async def pointed_at(tx: Tx, management_room: str, event_id: str) -> Card | None:
+async def pointed_at(tx: Tx, management_room: str, event_id: str) -> Prompt | None:
     """The card that a reaction or a reply points at; some clients point at its newest edit."""
     return await by_event(tx, management_room, event_id) or await edited_by(tx, management_room, event_id)
 
@@ -146,20 +146,20 @@ async def counted_edits(tx: Tx, card_id: int, number: int) -> None:
     await tx.execute("UPDATE cards SET edits = $2 WHERE id = $1 AND edits < $2", card_id, number)
 
 
-async def awaiting_answers(tx: Tx, room_id: str) -> list[Card]:
+async def awaiting_answers(tx: Tx, room_id: str) -> list[Prompt]:
     """The cards of a protected room that show an open request and have been posted."""
     return [card for card in await _open(tx, room_id) if card.event_id is not None]
 
 
-async def unposted(tx: Tx, room_id: str) -> list[Card]:
+async def unposted(tx: Tx, room_id: str) -> list[Prompt]:
     """The cards of a protected room that are to show an open request and have yet to be posted."""
     return [card for card in await _open(tx, room_id) if card.event_id is None]
 
 
-async def _open(tx: Tx, room_id: str) -> list[Card]:
+async def _open(tx: Tx, room_id: str) -> list[Prompt]:
     rows = await tx.fetch(
-        f"{_CARD.select} WHERE room_id = $1 "
+        f"{_PROMPT.select} WHERE room_id = $1 "
         "AND id IN (SELECT card_id FROM requests WHERE room_id = $1 AND state = 'pending') ORDER BY id",
         room_id,
     )
-    return _CARD.all(rows)
+    return _PROMPT.all(rows)

@@ -1,0 +1,120 @@
+"""Cards: which request is shown on which, when a card is edited, and the answers that it offers by reactions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from knockbot.domain import plan
+from knockbot.domain.card import EMOJI
+from knockbot.domain.model import Request, Verdict
+from knockbot.engine.turn import Turn
+from knockbot.flow.context import Context
+from knockbot.store import jobs, prompts, requests
+from knockbot.store.db import Tx
+from knockbot.times import HOUR, MINUTE
+
+UNDER_WAY = 2000
+"""Milliseconds after which a card says that an answer is on its way, if it has not arrived by then."""
+
+CROWDED = 5
+"""More requests than this, of one applicant in an hour or found standing on arrival, share a card."""
+
+CROWD = 10
+"""Applicants who were shown on cards at one door within a minute; whoever comes after them shares a card."""
+
+MOST_SHARING = 50
+"""Requests of a crowd that one card shows; the next get another."""
+
+TOGETHER = 5000
+"""Milliseconds for which a card that a crowd shares waits for more of them before it is edited."""
+
+
+async def show(context: Context, turn: Turn, request_id: int, *, card_id: int | None = None) -> None:
+    """See to it that the moderators' card shows this request as it is now, on a card that exists or on a new one."""
+    request = await requests.get(turn.tx, request_id)
+    shared = request.card_id or card_id or await _crowded_card(context, turn.tx, request)
+    crowd = await _card_of_the_crowd(context, turn.tx, request) if shared is None else None
+    shared = shared or crowd
+    if shared is None:
+        card = await prompts.new(turn.tx, request.management_room, request.room_id, turn.now)
+        await requests.put_on_card(turn.tx, request.id, card.id)
+        await turn.plan(plan.post_card(card.management_room, card.id))
+        return
+    await requests.put_on_card(turn.tx, request.id, shared)
+    if request.card_id is None and (
+        request.invite is not None or await requests.others_on_card(turn.tx, request, shared)
+    ):
+        await offer(turn, shared, [])  # a click on it could mean any of them
+    await refresh(turn, shared, after=0 if crowd is None else TOGETHER)
+
+
+async def refresh(turn: Turn, card_id: int, *, after: int = 0) -> None:
+    """Have a posted card edited, `after` so many milliseconds at the latest.
+
+    Edits that wait their turn are one edit, for it shows what is true by then.
+    """
+    card = await prompts.get(turn.tx, card_id)
+    if card.event_id is None or await jobs.hurry_edit(turn.tx, card_id, turn.now + after):
+        return
+    number = await prompts.count_edit(turn.tx, card_id)
+    await turn.plan(plan.edit_card(card.management_room, card_id, number), due_at=turn.now + after)
+
+
+async def offer(turn: Turn, card_id: int, verdicts: Iterable[Verdict], *, named: bool = False) -> None:
+    """See to it that a posted card offers just these answers, by reactions of the bot's own.
+
+    `named` says that its text names them already.
+    """
+    card = await prompts.get(turn.tx, card_id)
+    if card.event_id is None:
+        return
+    there = await prompts.offers_on(turn.tx, card_id)
+    changes, offered = [], []
+    wanted = {EMOJI[verdict] for verdict in verdicts}
+    for emoji in EMOJI.values():
+        now = there.get(emoji, prompts.Offer(emoji, None, 0))
+        if emoji in wanted and now.reaction is None:
+            changes.append(plan.react(card.management_room, card_id, card.event_id, emoji, now.turns))
+            offered.append(emoji)
+        elif emoji not in wanted and now.reaction:
+            changes.append(plan.unreact(card.management_room, card_id, now.reaction, emoji))
+            await prompts.offer_no_more(turn.tx, card_id, emoji)
+    await prompts.offer(turn.tx, card_id, offered)
+    await turn.plan(*changes)
+    if changes and not named:
+        await refresh(turn, card_id)
+
+
+async def post_missing(turn: Turn, room_id: str) -> None:
+    """See to it that every card with an open request gets posted; for those that are, this changes nothing."""
+    for card in await prompts.unposted(turn.tx, room_id):
+        job = plan.post_card(card.management_room, card.id)
+        await turn.plan(job)
+        await jobs.revive(turn.tx, job.key, turn.now)
+
+
+async def _crowded_card(context: Context, tx: Tx, request: Request) -> int | None:
+    """The card to share, when one applicant, or inviter, has been at the same door too often within the hour."""
+    recent = await requests.recent_of(tx, request, context.now() - HOUR)
+    if len(recent) <= CROWDED:
+        return None
+    carded = {card for room, card, _ in recent if card is not None and room == request.management_room}
+    # One that shows nothing open and was not posted may never be.
+    alive = {card for _, card, is_open in recent if is_open}
+    shown = [c for c in carded if c in alive or (await prompts.get(tx, c)).event_id is not None]
+    return max(shown, default=None)
+
+
+async def _card_of_the_crowd(context: Context, tx: Tx, request: Request) -> int | None:
+    """The card to share, when many have been at the same door within a minute."""
+    if request.redeemed:
+        return None
+    recent = await requests.carded_since(tx, request, context.now() - MINUTE, MOST_SHARING)
+    if len({who for who, _, _ in recent}) < CROWD:
+        return None
+    newest = max(card_id for _, card_id, _ in recent)
+    # One that shows nothing open and was not posted may never be.
+    alive = any(card_id == newest and open_ for _, card_id, open_ in recent)
+    if not alive and (await prompts.get(tx, newest)).event_id is None:
+        return None
+    return newest if await requests.count_on_card(tx, newest) < MOST_SHARING else None
