@@ -56,6 +56,7 @@ from knockbot.matrix.history import Memory
 from knockbot.matrix.homeserver import Homeserver
 from knockbot.matrix.rooms import Outside
 from knockbot.matrix.visitors import Visitors
+from knockbot.product import FEATURES
 from knockbot.store import encryption, inbox, jobs, messages, processes, restores, rooms
 from knockbot.store.db import Database, Unusable, opened
 from knockbot.web.metrics import Metrics
@@ -147,7 +148,9 @@ async def service(settings: Settings) -> AsyncIterator[Context]:
         homeserver = new_homeserver(session, settings)
         live = LiveSettings(settings)
         identity = IdentityServers(session, homeserver, lambda: live.in_force.identity_servers)
-        context = Context.made(db, Outside(homeserver), live, now, vouch=identity.vouch, cipher=_cipher(settings))
+        context = Context.made(
+            db, Outside(homeserver), live, now, vouch=identity.vouch, cipher=_cipher(settings), features=FEATURES
+        )
         keyring = await _keyring(context, homeserver, session)
         gateway = Gateway(
             settings.appservice.hs_token,

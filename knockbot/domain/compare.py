@@ -29,7 +29,6 @@ from knockbot.domain.model import (
 )
 from knockbot.domain.plan import ACT_OF
 from knockbot.domain.power import Powers
-from knockbot.domain.upgrades import RoomUpgrade, Step, Tombstone, next_step
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,6 @@ class Snapshot:
     powers: Powers | None = None
     denied: frozenset[str] = frozenset()
     """The servers that its ACL denies, of those whose users knock."""
-    tombstone: Tombstone | None = None
     knocks: tuple[MemberChange, ...] = ()
     """The knocks that stand, in no order."""
     members: Mapping[str, MemberChange | None] = field(default_factory=dict)
@@ -77,7 +75,6 @@ class Records:
     name: str = ""
     concerns: tuple[Concern, ...] = ()
     """What makes it unfit, as was last noted."""
-    upgrade: RoomUpgrade | None = None
     held: frozenset[str] = frozenset()
     """Those whose knock waits in the inbox, since they knock too often."""
     knocks: Mapping[str, KnockOnRecord] = field(default_factory=dict)
@@ -104,7 +101,6 @@ class Missed:
     """This makes it unfit now, and did not, or other things did."""
     missing: frozenset[Act] = frozenset()
     """Acts that the power of the bot does not reach to now."""
-    upgrade: Step = Step.NONE
     knocks: tuple[MemberChange, ...] = ()
     """To be judged, first come first."""
     redacted: tuple[int, ...] = ()
@@ -143,7 +139,6 @@ def compare(seen: Snapshot, known: Records) -> Missed:
         name=_new_name(seen, known),
         concerns=_new_concerns(seen, known),
         missing=missing(seen.powers, seen.bot) if seen.powers is not None else frozenset(),
-        upgrade=next_step(seen.tombstone, known.upgrade),
         # The homeserver lists them in no order, and whoever knocked first is to have the lower number.
         knocks=tuple(sorted(knocks, key=lambda change: change.sent_at)),
         redacted=tuple(known.knocks[change.user_id].request_id for change in seen.knocks if _lost_words(change, known)),

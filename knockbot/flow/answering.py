@@ -17,7 +17,6 @@ from knockbot.domain.plan import ACT_OF, REACTIONS
 from knockbot.domain.power import Powers, Shortfall
 from knockbot.engine.turn import Handled, Turn, Write
 from knockbot.errors import ActionError, Never
-from knockbot.features.thirdparty import invites
 from knockbot.flow import hints, journal, place, refusals, saying, settling
 from knockbot.flow.context import Context
 from knockbot.flow.records import called
@@ -84,8 +83,6 @@ async def take(context: Context, turn: Turn, wish: Wish, request_id: int) -> Not
         why = because("overtaken.instead", user=User(wish.actor), verdict=Term(wish.verdict))
         await settling.withdraw_answer(turn, request, why)
     await settling.apply_answer(context, turn, request, answer)
-    if request.invite is not None:
-        await invites.follow(context, turn, request.id)
     if answer.doubtful:
         card = await prompts.get(turn.tx, request.card_id) if request.card_id is not None else None
         about = card.event_id if card is not None else wish.cause

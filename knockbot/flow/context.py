@@ -16,6 +16,7 @@ from knockbot.flow.compiled import Compiled
 from knockbot.flow.elsewhere import Elsewhere
 from knockbot.flow.ports import Cipher, NoCipher, Outside, Vouch, nobody_asked
 from knockbot.flow.standings import Standings
+from knockbot.flow.tables import Feature
 from knockbot.flow.workbench import Workbench
 from knockbot.store.db import Database
 
@@ -58,6 +59,8 @@ class Context:
     vouch: Vouch = nobody_asked
     """Asks the configured identity servers whether the keys of a third-party invite hold."""
     cipher: Cipher = field(default_factory=NoCipher)
+    features: tuple[Feature, ...] = ()
+    """What has a part in what the flow does; in this order."""
     policies: Compiled = field(default_factory=Compiled)
     standings: Standings = field(default_factory=Standings)
     """Who may do what, as far as it was seen and has not changed since."""

@@ -2,22 +2,20 @@
 
 It runs in the room's own turn, so that no event of the room is handled meanwhile. On start, when the bot joins, when
 power levels or join rules change, and on a timer. Each portion of the room is seen (`seeing.py`), compared with the
-records (`domain/compare.py`), and what was missed is handed over (`missed.py`) before the next one is looked at.
+records (`domain/compare.py`), and what was missed is handed over (`missed.py`) before the next one is looked at. The
+features look at what is theirs (`tables.py`): before the knocks, or after them.
 """
 
 from __future__ import annotations
 
 from knockbot.domain.acl import ServerAcl
-from knockbot.domain.compare import Snapshot, compare
-from knockbot.features.thirdparty import inviters
-from knockbot.features.upgrades import successors, upgrading
+from knockbot.domain.compare import compare
 from knockbot.flow import fitness, missed, place, rules, saying, seeing
 from knockbot.flow.checkup import NOT_THERE
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.flow.rooms import is_in
 from knockbot.store import rooms
-from knockbot.store.rooms import ProtectedRoom
 
 
 async def reconcile(context: Context, room_id: str) -> None:
@@ -45,8 +43,13 @@ async def _look(context: Context, there: Place) -> None:
     seen, known = await seeing.the_room(context, there.room)
     acl = await context.outside.server_acl(there.room_id)
     await missed.the_room(context, there, seen, compare(seen, known), acl)
+    for feature in context.features:
+        if feature.looks_first is not None:
+            await feature.looks_first(context, there)
     await _knocks(context, there, acl)
-    await _invites(context, there.room, seen)
+    for feature in context.features:
+        if feature.looks is not None:
+            await feature.looks(context, there)
     await missed.unposted(context, there.room)
 
 
@@ -54,8 +57,6 @@ async def _knocks(context: Context, there: Place, acl: ServerAcl) -> None:
     room = there.room
     seen, known = await seeing.its_knocks(context, there, acl)
     found = compare(seen, known)
-    await upgrading.go_on(context, room, found.upgrade, seen.tombstone, known.upgrade)
-    await successors.look(context, room)
     await missed.knocks(context, there, found, seen.denied)
     await missed.denied(context, there, found.denied, seen.denied)
     async for gone, theirs in seeing.who_knocks_no_more(context, seen, known):
@@ -64,14 +65,3 @@ async def _knocks(context: Context, there: Place, acl: ServerAcl) -> None:
     async for card, (clicked, heard) in seeing.cards_with_clicks(context, room):
         await missed.on_a_card(context, card, compare(clicked, heard))
     await missed.expired(context, found.stale, known.oldest)
-
-
-async def _invites(context: Context, room: ProtectedRoom, seen: Snapshot) -> None:
-    await missed.third_party_invites(context, room, compare(*await seeing.third_party_invites(context, room)))
-    await missed.who_came_in(context, compare(*await seeing.who_came_in(context, room)).redeemed)
-    async for portion in seeing.inviters(context, room, seen):
-        found = compare(*portion)
-        for loss in found.fallen:
-            await inviters.fell(context, loss)
-        for inviter in found.risen:
-            await inviters.rose(context, room.room_id, inviter)

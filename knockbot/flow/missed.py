@@ -8,17 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import TypeVar
 
 from knockbot.domain.acl import SERVER_ACL, ServerAcl
 from knockbot.domain.compare import Missed, Snapshot, is_stale, is_to_be_closed
 from knockbot.domain.ids import server_of
-from knockbot.domain.model import Answer, Decision, MemberChange, Request, State, ThirdPartyInvite, Verdict
+from knockbot.domain.model import Answer, Decision, MemberChange, Request, State, Verdict
 from knockbot.domain.notices import Room, because, notice, numbered
 from knockbot.domain.records import Recorded
 from knockbot.errors import Busy
-from knockbot.features.thirdparty import invites, redeeming
 from knockbot.flow import answering, authority, cards, fitness, intake, redacting, saying, settling
 from knockbot.flow.checkup import shortage
 from knockbot.flow.context import Context
@@ -88,8 +86,8 @@ async def knocks(context: Context, there: Place, missed: Missed, denied: frozens
             return await _turned_away(context, whole, there.in_force.author)
         return await intake.judged(context, whole)
 
-    judged, busy = await _as_far_as_possible(judge, standing)
-    card_id = await _card_for_many(context, there.room, [decision for _, decision in judged])
+    judged, busy = await as_far_as_possible(judge, standing)
+    card_id = await card_for_many(context, there.room, [decision for _, decision in judged])
     for change, decision in judged:
         whole = await _whole(context, change)
         if whole is not None:
@@ -178,10 +176,10 @@ async def outcomes(context: Context, missed: Missed) -> None:
                 state = State.WITHDRAWN if now.open else State.DECLINED
                 await settling.record_outcome(context, turn, now, state, now.user_id)
     for change in missed.moved_on:
-        await _moved_on(context, change)
+        await moved_on(context, change)
 
 
-async def _moved_on(context: Context, change: MemberChange) -> None:
+async def moved_on(context: Context, change: MemberChange) -> None:
     async with context.db.tx() as tx:
         last = await requests.latest(tx, change.room_id, change.user_id)
     await context.turns.found(change.event_id, await intake.moved_on(context, change, last))
@@ -216,7 +214,7 @@ async def unposted(context: Context, room: ProtectedRoom) -> None:
         await cards.post_missing(turn, room.room_id)
 
 
-async def _card_for_many(context: Context, room: ProtectedRoom, decisions: Sequence[Decision]) -> int | None:
+async def card_for_many(context: Context, room: ProtectedRoom, decisions: Sequence[Decision]) -> int | None:
     """One card to share, where more than a few requests of a kind need one."""
     if sum(decision.verdict is Verdict.FORWARD for decision in decisions) <= cards.CROWDED:
         return None
@@ -224,40 +222,10 @@ async def _card_for_many(context: Context, room: ProtectedRoom, decisions: Seque
         return (await prompts.new(tx, room.management_room, room.room_id, context.now())).id
 
 
-# --- third-party invites --------------------------------------------------------------------------------------
+# --- common to all that is judged ---------------------------------------------------------------------------------
 
 
-async def third_party_invites(context: Context, room: ProtectedRoom, missed: Missed) -> None:
-    """Invites that were planted, replaced or emptied while nobody looked."""
-    standing = [invite for invite in missed.invites if await _invite_stands(context, invite, missed.confirm)]
-    judged, busy = await _as_far_as_possible(partial(invites.judged, context), standing)
-    card_id = await _card_for_many(context, room, [decision for _, decision in judged])
-    for invite, decision in judged:
-        planting = invites.plant(context, invite, decision, card_id=card_id, stands=True)
-        await context.turns.found(invite.event_id, planting)
-    if busy is not None:
-        raise busy
-    for change in missed.changed:
-        await context.turns.found(change.event_id, await invites.invite_changed(context, change))
-
-
-async def _invite_stands(context: Context, invite: ThirdPartyInvite, confirm: frozenset[str]) -> bool:
-    if invite.event_id not in confirm:
-        return True
-    now = await context.outside.third_party(invite.room_id, invite.token)
-    return now is not None and now.invite is not None and now.invite.event_id == invite.event_id
-
-
-async def who_came_in(context: Context, redeemed: Iterable[MemberChange]) -> None:
-    """People who came in by invites, and where they stand by now."""
-    for change in redeemed:
-        await context.turns.found(change.event_id, await redeeming.redeemed(context, change))
-        current = await context.outside.member(change.room_id, change.user_id)
-        if current is not None and current.event_id != change.event_id:
-            await _moved_on(context, current)
-
-
-async def _as_far_as_possible(
+async def as_far_as_possible(
     judge: Callable[[T], Awaitable[Decision | None]], missed: Iterable[T]
 ) -> tuple[list[tuple[T, Decision]], Busy | None]:
     """What was decided of each until the room had used up its share of time, and that it had."""

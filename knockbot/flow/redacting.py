@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from knockbot.domain import plan
 from knockbot.domain.model import Redaction, Request
-from knockbot.domain.upgrades import Stage
 from knockbot.engine.turn import Handled, Turn
-from knockbot.features.thirdparty import invites
-from knockbot.flow import cards
+from knockbot.flow import cards, tables
 from knockbot.flow.context import Context
-from knockbot.store import messages, prompts, requests, room_upgrades
+from knockbot.store import messages, prompts, requests
 from knockbot.store.prompts import Prompt
 
 
@@ -22,9 +18,8 @@ async def redacted(context: Context, redaction: Redaction) -> Handled:
         card = await prompts.by_event(tx, redaction.room_id, redaction.redacts) if theirs else None
         edited = await prompts.edited_by(tx, redaction.room_id, redaction.redacts) if theirs else None
         knock = await requests.by_knock(tx, redaction.room_id, redaction.redacts)
-        asks = await room_upgrades.asked_by(tx, redaction.redacts)
-    if card is None and edited is None and knock is None and asks is None:
-        return await invites.redacted(context, redaction)
+    if card is None and edited is None and knock is None:
+        return await tables.heard(context, redaction)
 
     async def write(turn: Turn) -> None:
         if card is not None:
@@ -34,9 +29,6 @@ async def redacted(context: Context, redaction: Redaction) -> Handled:
             await cards.refresh(turn, edited.id)
         if knock is not None:
             await forget_words(turn, knock)
-        if asks is not None and asks.stage is Stage.OFFERED:
-            await room_upgrades.ask_again(turn.tx, asks)
-            turn.after(partial(context.look_at, asks.policy_of or asks.room_id))
 
     return write
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import replace
 
 from knockbot.domain.acl import ServerAcl
 from knockbot.domain.compare import Records, Snapshot
 from knockbot.domain.ids import server_of
-from knockbot.domain.model import Kind, MemberChange, Request
+from knockbot.domain.model import Kind, Request
+from knockbot.domain.reasons import in_words
 from knockbot.errors import Never
 from knockbot.flow.context import Context, log
 from knockbot.flow.place import Place
-from knockbot.store import inbox, prompts, requests, room_upgrades, rooms
+from knockbot.store import inbox, prompts, requests, rooms
 from knockbot.store.prompts import Prompt
 from knockbot.store.rooms import ProtectedRoom
 
@@ -32,13 +32,11 @@ async def the_room(context: Context, room: ProtectedRoom) -> Portion:
 
 
 async def its_knocks(context: Context, there: Place, acl: ServerAcl) -> Portion:
-    """The knocks that stand, the servers that may not take part, and whether the room was replaced."""
+    """The knocks that stand, and the servers that may not take part."""
     room = there.room
     knocks = tuple(await context.outside.knocking(room.room_id))
-    tombstone = await context.outside.tombstone(room.room_id)
     async with context.db.tx() as tx:
         known = Records(
-            upgrade=await room_upgrades.find(tx, room.room_id),
             held=frozenset(await inbox.held(tx, room.room_id)),
             knocks=await requests.newest_knocks(tx, room.room_id, [change.user_id for change in knocks]),
             unsettled=tuple(await requests.unsettled(tx, room.room_id)),
@@ -46,7 +44,7 @@ async def its_knocks(context: Context, there: Place, acl: ServerAcl) -> Portion:
         )
     theirs = [request.user_id for request in known.unsettled if request.kind is Kind.KNOCK]
     denied = await _denied(context, acl, [*theirs, *(change.user_id for change in knocks)])
-    return Snapshot(room_id=room.room_id, knocks=knocks, denied=denied, tombstone=tombstone), known
+    return Snapshot(room_id=room.room_id, knocks=knocks, denied=denied), known
 
 
 async def _denied(context: Context, acl: ServerAcl, users: Iterable[str]) -> frozenset[str]:
@@ -90,41 +88,6 @@ async def cards_with_clicks(context: Context, room: ProtectedRoom) -> AsyncItera
         try:
             portion = await card(context, one)
         except Never as error:
-            log.warning("cannot read the reactions on a card in %s: %s", one.management_room, error.why)
+            log.warning("cannot read the reactions on a card in %s: %s", one.management_room, in_words(error.why))
             return
         yield one, portion
-
-
-async def third_party_invites(context: Context, room: ProtectedRoom) -> Portion:
-    """What stands under each token."""
-    invites = tuple(await context.outside.third_parties(room.room_id))
-    async with context.db.tx() as tx:
-        tokens = await requests.by_tokens(tx, room.room_id, [change.token for change in invites])
-    return Snapshot(invites=invites), Records(tokens=tokens)
-
-
-async def who_came_in(context: Context, room: ProtectedRoom) -> Portion:
-    """The events by which people came in by invites that stand or wait."""
-    standing = await _standing(context, room)
-    inviters = {request.subject for request in standing}
-    redeemed: list[MemberChange] = []
-    if standing:
-        redeemed = await context.outside.redeemed(room.room_id, inviters, room.protected_at)
-    return Snapshot(redeemed=tuple(redeemed)), Records(standing=standing, protected_at=room.protected_at)
-
-
-async def inviters(context: Context, room: ProtectedRoom, seen: Snapshot) -> AsyncIterator[Portion]:
-    """One by one, those who have invites standing or waiting; who cannot be seen has neither lost nor won anything."""
-    for inviter in dict.fromkeys(request.subject for request in await _standing(context, room)):
-        try:
-            member = await context.outside.member(room.room_id, inviter)
-        except Never:
-            continue
-        yield replace(seen, view=None, inviters={inviter: member}), Records()
-
-
-async def _standing(context: Context, room: ProtectedRoom) -> tuple[Request, ...]:
-    async with context.db.tx() as tx:
-        return tuple(
-            request for request in await requests.invites_of(tx, room.room_id, held=False) if not request.redeemed
-        )

@@ -9,8 +9,7 @@ from knockbot.domain.notices import Notice, Term, because
 from knockbot.domain.policy import OTHERWISE, Announce, held_back
 from knockbot.domain.records import Recorded
 from knockbot.engine.turn import Turn
-from knockbot.features.remote import notify
-from knockbot.flow import cards, saying
+from knockbot.flow import cards, saying, tables
 from knockbot.flow.context import Context
 from knockbot.flow.place import find as find_place
 from knockbot.flow.records import record
@@ -75,6 +74,7 @@ async def _bind(context: Context, turn: Turn, request: Request, answer: Answer) 
     if request.moved_from is not None and answer.verdict is Verdict.REJECT:
         # There is no knock in this room to reject.
         await record_outcome(context, turn, await requests.get(turn.tx, request.id), State.REJECTED, answer.by)
+    await tables.answered(context, turn, request)
 
 
 async def withdraw_answer(turn: Turn, request: Request, why: Notice) -> None:
@@ -87,8 +87,7 @@ async def record_outcome(context: Context, turn: Turn, request: Request, state: 
     """The room has moved on: record the outcome, and tell it where it is shown."""
     request = await requests.settled(turn.tx, request.id, state, by, turn.now)
     await jobs.overtake(turn.tx, request.id, because("overtaken.state", state=Term(state)), turn.now)
-    if state is State.REJECTED and request.answer is not None:
-        await turn.plan(*await notify.planned(context, turn.tx, request, request.answer))
+    await tables.settled(context, turn, request)
     answer = request.answer if request.answer is not None and request.answer.by == by else None
     rule = policy_key(request, answer.rule, answer.verdict) if answer is not None else None
     await record(turn, request, by, Recorded(state), rule=rule)

@@ -361,7 +361,6 @@ def test_a_room_that_was_upgraded(tombstone: Tombstone | None, stage: Stage | No
     upgrade = RoomUpgrade(GARDEN, of, "!new:tulip.example", stage) if stage is not None else None
 
     assert next_step(tombstone, upgrade) is step
-    assert compare(Snapshot(tombstone=tombstone), Records(upgrade=upgrade)) == Missed(upgrade=step)
 
 
 def test_of_what_a_snapshot_does_not_show_nothing_is_said() -> None:

@@ -25,6 +25,7 @@ from knockbot.matrix import events
 from knockbot.matrix.actions import Hand, actions
 from knockbot.matrix.gateway import arrival
 from knockbot.matrix.homeserver import Homeserver
+from knockbot.product import FEATURES
 from knockbot.store import inbox, pins, policies, processes, records, requests, rooms
 from knockbot.store.inbox import Queue
 from knockbot.store.rooms import ProtectedRoom
@@ -86,7 +87,7 @@ class House:
         if self.db.alone:
             async with self.db._pool.acquire_direct() as conn:
                 await conn.execute("PRAGMA synchronous = OFF")  # nothing here has to survive a power cut
-        self._furnish(Context.made(self.db, self.homeserver, self.settings, self.clock))
+        self._furnish(Context.made(self.db, self.homeserver, self.settings, self.clock, features=FEATURES))
         async with self.db.tx() as tx:
             await processes.beat(tx, self.db.process, self.clock())
             await processes.bury(tx, self.db.process, self.clock(), alone=self.db.alone)

@@ -19,6 +19,7 @@ from knockbot.errors import KnockbotError, Later, Never
 from knockbot.features.encryption.sealed import Keys
 from knockbot.flow.arriving import Reader
 from knockbot.flow.context import Context
+from knockbot.product import FEATURES
 from knockbot.store import inbox, processes
 from knockbot.store.db import Database
 from knockbot.store.inbox import Arrival
@@ -380,7 +381,9 @@ async def desks(shared: House) -> AsyncIterator[tuple[Desk, Desk]]:
     """Two processes at work on the same inbox."""
     db = await Database.open(shared.url)
     one = Desk(shared)
-    other = Desk(shared, Context.made(db, shared.homeserver, shared.settings, shared.clock, Wakeups()))
+    other = Desk(
+        shared, Context.made(db, shared.homeserver, shared.settings, shared.clock, Wakeups(), features=FEATURES)
+    )
     for desk in (one, other):
         async with desk.context.db.tx() as tx:
             await processes.beat(tx, desk.context.db.process, shared.clock())

@@ -21,6 +21,7 @@ from knockbot.engine.worker import AT_ONCE, RECORDINGS, Action, Worker
 from knockbot.errors import Later, Never
 from knockbot.flow.consequences import Done, Outcome, Overtaken
 from knockbot.flow.context import Context
+from knockbot.product import FEATURES
 from knockbot.store import jobs, processes
 from knockbot.store.db import Database
 from knockbot.store.jobs import Claimed
@@ -679,7 +680,7 @@ async def shared(ready_postgres_url: str) -> AsyncIterator[House]:
 async def other(shared: House) -> AsyncIterator[Context]:
     """The second process on it."""
     db = await Database.open(shared.url)
-    yield Context.made(db, shared.homeserver, shared.settings, shared.clock)
+    yield Context.made(db, shared.homeserver, shared.settings, shared.clock, features=FEATURES)
     await db.close()
 
 

@@ -18,6 +18,7 @@ from knockbot.identity.client import IdentityServers
 from knockbot.matrix.actions import Hand, actions
 from knockbot.matrix.homeserver import Homeserver
 from knockbot.matrix.rooms import Outside
+from knockbot.product import FEATURES
 from knockbot.store import jobs, requests
 from knockbot.store.db import Database
 from knockbot.store.jobs import Claimed
@@ -158,7 +159,7 @@ async def bench(db: Database, fake: FakeHomeserver) -> AsyncIterator[Bench]:
     clock = Clock()
     async with aiohttp.ClientSession() as session:
         homeserver = Homeserver(session, fake.url, AS_TOKEN, BOT)
-        context = Context.made(db, Outside(homeserver), settings(), clock)
+        context = Context.made(db, Outside(homeserver), settings(), clock, features=FEATURES)
         identity = IdentityServers(session, homeserver, lambda: context.settings.identity_servers)
         worker = Worker(context, actions(Hand(context, homeserver, identity)))
         made = Bench(db, fake, homeserver, context, clock, worker, identity)

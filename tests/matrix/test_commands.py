@@ -17,7 +17,6 @@ from knockbot.domain.invites import Address
 from knockbot.domain.model import Decision, IdentityKey, Knock, Message, Miss, State, ThirdPartyInvite, Verdict
 from knockbot.domain.notices import Notice, decoded, notice
 from knockbot.domain.reasons import foreign
-from knockbot.features.thirdparty import invites
 from knockbot.flow import saying, settling
 from knockbot.flow.saying import Audience
 from knockbot.store import addressees, inbox, jobs, policies, requests, rooms
@@ -74,7 +73,7 @@ async def fill(on: Bench, number: int, text: str) -> None:
         held_back = Decision(
             Verdict.FORWARD, text or "x", text, (Miss(text or "y", foreign(text)),), None, foreign(text)
         )
-        await invites.apply_decision(on.context, turn, invite, held_back)
+        await settling.apply_decision(on.context, turn, invite, held_back)
         if number == 0:
             await policies.revise(turn.tx, GARDEN, author=user, text=HOSTILE_POLICY, now=on.clock(), cause=None)
 

@@ -71,19 +71,21 @@ async def invite_changed(context: Context, change: ThirdPartyChange) -> Handled:
     return plant(context, stands.invite, decision) if decision is not None else WAITS
 
 
-async def redacted(context: Context, redaction: Redaction) -> Write[None]:
+async def redacted(context: Context, redaction: Redaction) -> Write[None] | None:
     """An event lost its content: where it was a third-party invite, nothing else tells that it is void."""
     async with context.db.tx() as tx:
         kept = await rooms.find(tx, redaction.room_id) is not None
         standing = await requests.invites_of(tx, redaction.room_id) if kept else []
     hit = next((request for request in standing if request.event_id == redaction.redacts), None)
-    stands = None
-    if hit is not None and hit.invite is not None:
-        stands = await _standing(context, hit.room_id, hit.invite.token)
+    if hit is None or hit.invite is None:
+        return None
+    stands = await _standing(context, hit.room_id, hit.invite.token)
+    if stands is None or stands.invite is not None:
+        return None
+    request_id = hit.id
 
     async def write(turn: Turn) -> None:
-        if hit is not None and stands is not None and stands.invite is None:
-            await _void(context, turn, await requests.get(turn.tx, hit.id), redaction.sender)
+        await _void(context, turn, await requests.get(turn.tx, request_id), redaction.sender)
 
     return write
 
@@ -258,7 +260,7 @@ def plant(
             request = await _replaced(context, turn, request, invite)
             if request.answer is not None:
                 return
-        await apply_decision(context, turn, request, decision, card_id=card_id)
+        await settling.apply_decision(context, turn, request, decision, card_id=card_id)
 
     return write
 
@@ -282,18 +284,12 @@ async def _replaced(context: Context, turn: Turn, request: Request, invite: Thir
     return await requests.get(turn.tx, request.id)
 
 
-async def apply_decision(
-    context: Context, turn: Turn, request: Request, decision: Decision, *, card_id: int | None = None
-) -> None:
-    """Write a decision down with all it leads to, as for a knock."""
-    await settling.apply_decision(context, turn, request, decision, card_id=card_id)
-    await follow(context, turn, request.id)
-
-
-async def follow(context: Context, turn: Turn, request_id: int) -> None:
-    """What a word on an invite means beside its acts: accepted, it stands at once, or whoever came in by it is in for
-    good; and of an inviter who is banned, no invite stands."""
-    request = await requests.get(turn.tx, request_id)
+async def answered(context: Context, turn: Turn, request: Request) -> None:
+    """What an answer to an invite means beside its acts: accepted, it stands at once, or whoever came in by it is in
+    for good; and of an inviter who is banned, no invite stands."""
+    if request.invite is None:
+        return
+    request = await requests.get(turn.tx, request.id)
     answer = request.answer
     if not request.open or answer is None:
         return

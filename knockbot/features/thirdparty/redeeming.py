@@ -167,7 +167,6 @@ async def _carry_out(
 ) -> None:
     word = before.answer if before is not None and decision.rule == OTHERWISE else None
     await settling.apply_decision(context, turn, request, decision, word=_followed(context, request, decision, word))
-    await invites.follow(context, turn, request.id)
     if decision.verdict is Verdict.FORWARD and request.card_id is not None:
         # Its card may be far up by now, and an edit calls nobody.
         card = await prompts.get(turn.tx, request.card_id)

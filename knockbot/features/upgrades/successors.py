@@ -18,13 +18,19 @@ from knockbot.errors import Never
 from knockbot.features.upgrades import upgrading
 from knockbot.flow import answering, refusals, rulebook, rules, saying
 from knockbot.flow.context import Context
+from knockbot.flow.place import Place
 from knockbot.flow.saying import Audience, Marks
 from knockbot.store import bot_memberships, policies, room_upgrades, rooms
 from knockbot.store.rooms import ProtectedRoom
 
 
-async def look(context: Context, room: ProtectedRoom) -> None:
-    """Look at every room that the policy in force names. May raise `Later`."""
+async def look(context: Context, there: Place) -> None:
+    """Look whether a protected room was replaced, or a room that its policy names. May raise `Later`."""
+    await upgrading.look(context, there.room)
+    await _look_at_named(context, there.room)
+
+
+async def _look_at_named(context: Context, room: ProtectedRoom) -> None:
     async with context.db.tx() as tx:
         meant = await rules.meant(context, tx, room.room_id)
         outdated = [

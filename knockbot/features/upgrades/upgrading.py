@@ -12,11 +12,11 @@ from functools import partial
 
 from knockbot.domain import plan
 from knockbot.domain.ids import is_room_id, server_of
-from knockbot.domain.model import Kind, Reaction, Request, RoomView, Verdict
+from knockbot.domain.model import Kind, Reaction, Redaction, Request, RoomView, Verdict
 from knockbot.domain.notices import Code, Id, Letters, Notice, Number, Room, User, because, notice
 from knockbot.domain.plan import REACTIONS
 from knockbot.domain.records import Detail, Recorded
-from knockbot.domain.upgrades import RoomUpgrade, Stage, Step, Tombstone
+from knockbot.domain.upgrades import RoomUpgrade, Stage, Step, Tombstone, next_step
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Later, Never
 from knockbot.flow import cards, place, protecting, refusals, rulebook, rules, saying, settling
@@ -35,10 +35,12 @@ COMING_OVER = "I protect the room that this one replaces."
 LONGEST_CHAIN = 20
 
 
-async def go_on(
-    context: Context, room: ProtectedRoom, step: Step, tombstone: Tombstone | None, known: RoomUpgrade | None
-) -> None:
-    """Do what is next about the replacement of a protected room. May raise `Later`."""
+async def look(context: Context, room: ProtectedRoom) -> None:
+    """Look whether a protected room was replaced, and do what is next about it. May raise `Later`."""
+    tombstone = await context.outside.tombstone(room.room_id)
+    async with context.db.tx() as tx:
+        known = await room_upgrades.find(tx, room.room_id)
+    step = next_step(tombstone, known)
     if step is Step.FORGET:
         async with context.turn() as turn:
             await room_upgrades.forget(turn.tx, room.room_id)
@@ -210,6 +212,21 @@ async def asked(turn: Turn, about: Sequence[str], management_room: str, event_id
     if upgrade is not None and upgrade.stage is Stage.OFFERED:
         await room_upgrades.put(turn.tx, replace(upgrade, event_id=event_id))
         await turn.plan(plan.tick(management_room, event_id))
+
+
+async def redacted(context: Context, redaction: Redaction) -> Write[None] | None:
+    """The question was redacted: it is asked again."""
+    async with context.db.tx() as tx:
+        asks = await room_upgrades.asked_by(tx, redaction.redacts)
+    if asks is None or asks.stage is not Stage.OFFERED:
+        return None
+    upgrade = asks
+
+    async def write(turn: Turn) -> None:
+        await room_upgrades.ask_again(turn.tx, upgrade)
+        turn.after(partial(context.look_at, upgrade.policy_of or upgrade.room_id))
+
+    return write
 
 
 # --- the answer -----------------------------------------------------------------------------------------------

@@ -1,0 +1,77 @@
+"""What a feature has to say to the flow: one row for each folder of `features/`, as plain data.
+
+The flow knows no feature. Where one of them may have a part in what happens, it goes through the rows that `app` has
+handed in (`Context.features`), in their order. The rows stand in `product.py`: reading that is reading the product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from knockbot.domain.model import Request
+from knockbot.engine.turn import Turn, Write
+
+if TYPE_CHECKING:
+    from knockbot.flow.context import Context
+    from knockbot.flow.place import Place
+
+Hears: TypeAlias = "Callable[[Context, Any], Awaitable[Write[None] | None]]"
+"""Looks at what has happened, and returns what the feature has to write about it."""
+
+Follows: TypeAlias = "Callable[[Context, Turn, Request], Awaitable[None]]"
+"""Writes what else follows for a request, in the turn in which it has moved on."""
+
+Looks: TypeAlias = "Callable[[Context, Place], Awaitable[None]]"
+"""Looks at a protected room for what nobody told, and hands that on. May raise `Later` and `Busy`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One row: each field is a place at which the feature has a part, and empty where it has none."""
+
+    name: str
+    """The name of its folder."""
+    hears: Mapping[type[Any], Hears] = field(default_factory=dict)
+    """By the type of the event; it hears what the flow, too, has something to do with."""
+    answered: Follows | None = None
+    """After an answer of a rule or a moderator binds a request."""
+    settled: Follows | None = None
+    """After the outcome of a request is recorded."""
+    looks_first: Looks | None = None
+    """In a look at a protected room, before its knocks: what is found decides what becomes of them."""
+    looks: Looks | None = None
+    """In a look at a protected room, after its knocks."""
+
+
+async def heard(context: Context, event: object) -> Write[None] | None:
+    """What the features have to write about something that happened; none where they have nothing."""
+    found = [await feature.hears[type(event)](context, event) for feature in _hearing(context, event)]
+    writes = [write for write in found if write is not None]
+    if not writes:
+        return None
+
+    async def write_all(turn: Turn) -> None:
+        for write in writes:
+            await write(turn)
+
+    return write_all
+
+
+def _hearing(context: Context, event: object) -> list[Feature]:
+    return [feature for feature in context.features if type(event) in feature.hears]
+
+
+async def answered(context: Context, turn: Turn, request: Request) -> None:
+    """An answer binds this request: what else follows of that."""
+    for feature in context.features:
+        if feature.answered is not None:
+            await feature.answered(context, turn, request)
+
+
+async def settled(context: Context, turn: Turn, request: Request) -> None:
+    """The outcome of this request is recorded: what else follows of that."""
+    for feature in context.features:
+        if feature.settled is not None:
+            await feature.settled(context, turn, request)
