@@ -4,6 +4,7 @@
     ├── Fault           something a person wrote is wrong: config, policy, command line (exit 2)
     ├── Unavailable     a part we cannot run without is missing or in use (exit 1)
     ├── SetAside        an event that cannot be handled: it is set aside
+    ├── Refused         "no" to a person who wants something, in the words that they are told
     └── ActionError     an act on the homeserver did not succeed
         ├── Later       try again after `retry_after` seconds
         │   └── Busy    knockbot itself has enough to do for now
@@ -50,6 +51,17 @@ class SetAside(KnockbotError):
     def __init__(self, why: Notice) -> None:
         super().__init__(dumps(why))
         self.why = why
+
+
+class Refused(KnockbotError):
+    """Somebody wants something, and it is not done: `said` is what they are told.
+
+    It is raised before anything is written, and caught where they came in: by a command, or by a click.
+    """
+
+    def __init__(self, said: Notice) -> None:
+        super().__init__(dumps(said))
+        self.said = said
 
 
 class ActionError(KnockbotError):

@@ -16,7 +16,6 @@ from knockbot.chat import lookups
 from knockbot.chat.calls import (
     Call,
     Misuse,
-    NotMeant,
     invites_meant,
     manages_rooms,
     named_room,
@@ -31,6 +30,7 @@ from knockbot.domain.ids import RoomReference
 from knockbot.domain.invites import Address, read_address
 from knockbot.domain.model import Request
 from knockbot.domain.notices import Code, Letters, Notice, Stranger, notice
+from knockbot.errors import Refused
 from knockbot.store import rooms
 from knockbot.store.rooms import ProtectedRoom
 
@@ -64,7 +64,7 @@ def optional(argument: Argument) -> Argument:
 async def read_arguments(call: Call, arguments: tuple[Argument, ...]) -> list[Any]:
     """What the words after a command mean, argument by argument.
 
-    Raises `Misuse` for one that is missing and for words that belong to none, `NotMeant` for what is unknown here.
+    Raises `Misuse` for one that is missing and for words that belong to none, `Refused` for what is unknown here.
     """
     values: list[Any] = []
     rest = call.rest.strip()
@@ -72,12 +72,12 @@ async def read_arguments(call: Call, arguments: tuple[Argument, ...]) -> list[An
         found = await argument.read(call, rest)
         if found is None and argument.question is not None and not argument.optional:
             if values and _room_left_out(call, arguments, rest) and await _begins_with_no_room(call, argument, rest):
-                raise NotMeant(unknown_room(rest.partition(" ")[0]))
+                raise Refused(unknown_room(rest.partition(" ")[0]))
             raise Misuse(argument.question)
         value, rest = found or (None, rest)
         values.append(value)
     if rest and _room_left_out(call, arguments, rest):
-        raise NotMeant(unknown_room(rest))
+        raise Refused(unknown_room(rest))
     if rest:
         several = REQUESTS in arguments and re.match(r"#?[0-9]", rest)
         raise Misuse(notice("ask.not_numbers", text=Stranger(rest, 60)) if several else _not_understood(rest))
@@ -113,9 +113,9 @@ async def _room(call: Call, text: str) -> tuple[ProtectedRoom, str] | None:
     if only is not None:
         return only, text
     if text and not _is_someone(text):
-        raise NotMeant(unknown_room(text))
+        raise Refused(unknown_room(text))
     if not await manages_rooms(call):
-        raise NotMeant(lookups.room_list([]))
+        raise Refused(lookups.room_list([]))
     return None
 
 
@@ -132,7 +132,7 @@ async def _optional_room(call: Call, text: str) -> tuple[ProtectedRoom, str] | N
 async def _listed_room(call: Call, text: str) -> tuple[ProtectedRoom, str] | None:
     found = await _optional_room(call, text)
     if found is None and text:
-        raise NotMeant(unknown_room(text))
+        raise Refused(unknown_room(text))
     return found
 
 
@@ -152,7 +152,7 @@ async def _reference(call: Call, text: str) -> tuple[RoomReference, str] | None:
     first, _, rest = text.partition(" ")
     reference = ids.room_reference(first)
     if reference is None and first:
-        raise NotMeant(notice("meant.no_room", room=Letters(text), example=Code("#room:server")))
+        raise Refused(notice("meant.no_room", room=Letters(text), example=Code("#room:server")))
     return (reference, rest.strip()) if reference is not None else None
 
 
@@ -186,8 +186,8 @@ async def _request_or_user(call: Call, text: str) -> tuple[Request | str, str] |
     if len(meant.found) > 1:
         raise Misuse(notice("ask.one_number"))
     [only] = meant.found
-    if not isinstance(only, Request):
-        raise NotMeant(only)
+    if isinstance(only, Refused):
+        raise only
     return only, rest
 
 
@@ -206,7 +206,7 @@ _NO_YAML = re.compile(r"""[^:{\[`"'#-]+""")
 async def _yaml(call: Call, text: str) -> tuple[str, str] | None:
     if call.below.strip() and _NO_YAML.fullmatch(text):
         if text == call.rest.strip():
-            raise NotMeant(unknown_room(text))
+            raise Refused(unknown_room(text))
         raise Misuse(_not_understood(text))
     written = unfenced("\n".join(part for part in (text, call.below) if part))
     return (written, "") if written.strip() else None

@@ -13,9 +13,9 @@ from knockbot.domain import ids
 from knockbot.domain.card import which_applicant
 from knockbot.domain.invites import read_address
 from knockbot.domain.model import Message, Request
-from knockbot.domain.notices import Code, Id, Letters, Notice, Number, Numbered, Room, below, brief, notice
+from knockbot.domain.notices import Code, Id, Letters, Notice, Number, Numbered, Room, below, notice
 from knockbot.engine.turn import Write
-from knockbot.errors import ActionError
+from knockbot.errors import ActionError, Refused
 from knockbot.features.thirdparty.invites import may_be_taken_back
 from knockbot.flow import answering
 from knockbot.flow.context import Context
@@ -44,20 +44,8 @@ Answered = Notice | Write[Reply]
 """What a command says, or what it still has to write, which then says so."""
 
 
-class Misuse(Exception):
-    """The command was written wrongly; `said` says how, and the usage follows."""
-
-    def __init__(self, said: Notice) -> None:
-        super().__init__(brief(said))
-        self.said = said
-
-
-class NotMeant(Exception):
-    """Words of the command lead to nothing that is known here; what is said instead of running it."""
-
-    def __init__(self, said: Notice) -> None:
-        super().__init__(brief(said))
-        self.said = said
+class Misuse(Refused):
+    """The command was written wrongly: `said` says how, and the usage follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +78,10 @@ def unknown_room(reference: str) -> Notice:
     return notice("meant.unknown_room", room=Letters(reference), command=Code("!kb rooms"))
 
 
-def no_such_revision(room: ProtectedRoom, number: int) -> Notice:
+def no_such_revision(room: ProtectedRoom, number: int) -> Refused:
     """A revision that a policy never had."""
     called, command = Room(room.room_id, room.label), Code("!kb policy log")
-    return notice("meant.no_revision", room=called, revision=Number(number), command=command)
+    return Refused(notice("meant.no_revision", room=called, revision=Number(number), command=command))
 
 
 def _no_such_applicant(text: str) -> Notice:
@@ -110,27 +98,27 @@ def _no_such_invite(text: str) -> Notice:
 
 
 async def managed_room(call: Call, reference: str) -> ProtectedRoom:
-    """The room that an ID, alias or link names, if it is managed from here; any other is unknown (`NotMeant`)."""
+    """The room that an ID, alias or link names, if it is managed from here; any other is unknown (`Refused`)."""
     meant = ids.room_reference(reference)
     if meant is None:
-        raise NotMeant(unknown_room(reference))
+        raise Refused(unknown_room(reference))
     room_id = meant.room
     if ids.is_alias(room_id):
         try:
             room_id, _ = await call.context.elsewhere.resolve(call.context.outside, room_id, call.actor)
         except ActionError:
-            raise NotMeant(unknown_room(reference)) from None
+            raise Refused(unknown_room(reference)) from None
     async with call.context.db.tx() as tx:
         room = await rooms.find(tx, room_id)
     if room is None or room.management_room != call.room:
-        raise NotMeant(unknown_room(reference))
+        raise Refused(unknown_room(reference))
     return room
 
 
 async def named_room(call: Call, text: str) -> tuple[ProtectedRoom, str] | None:
     """The room that a text begins with, by reference or by its name, and what follows.
 
-    `None` where it begins with none. Raises `NotMeant` for one that is not managed from here, and for a name that
+    `None` where it begins with none. Raises `Refused` for one that is not managed from here, and for a name that
     several rooms have.
     """
     first, _, rest = text.partition(" ")
@@ -141,7 +129,7 @@ async def named_room(call: Call, text: str) -> tuple[ProtectedRoom, str] | None:
     named = [(room, after_name(text, room.name)) for room in managed]
     found = _longest([(room, after) for room, after in named if after is not None])
     if len(found) > 1:
-        raise NotMeant(_rooms_of_one_name([room for room, _ in found]))
+        raise Refused(_rooms_of_one_name([room for room, _ in found]))
     return found[0] if found else None
 
 
@@ -177,9 +165,9 @@ def _longest(found: list[tuple[T, str]]) -> list[tuple[T, str]]:
 
 @dataclass(frozen=True, slots=True)
 class Meant:
-    """The requests a command is about, or why one is not; `told` is whether the reply is to name them."""
+    """The requests a command is about, or why one is none; `told` is whether the reply is to name them."""
 
-    found: tuple[Request | Notice, ...]
+    found: tuple[Request | Refused, ...]
     told: bool = False
 
 
@@ -191,14 +179,14 @@ async def requests_meant(call: Call, text: str) -> tuple[Meant, str] | None:
         shown = await _replied_to(tx, call)
         if shown is not None:
             if not answering.takes_clicks(shown):
-                raise NotMeant(_shows_several(shown))
-            return Meant((await managed_request(tx, call.room, shown[-1].number),)), text
+                raise Refused(_shows_several(shown))
+            return Meant((await _managed_request(tx, call.room, shown[-1].number),)), text
         try:
             numbers, rest = read_numbers(text)
         except NotNumbers as error:
             raise Misuse(error.said) from None
         if numbers:
-            found = [await managed_request(tx, call.room, number) for number in numbers]
+            found = [await _managed_request(tx, call.room, number) for number in numbers]
             return Meant(tuple(found), told=len(found) > 1), rest
         return await _by_applicant(tx, call, text) if text else None
 
@@ -242,10 +230,10 @@ async def _by_applicant(tx: Tx, call: Call, text: str) -> tuple[Meant, str]:
         elif after is not None:
             found.append((request, after))
     if not found:
-        raise NotMeant(_no_such_applicant(first if named else text))
+        raise Refused(_no_such_applicant(first if named else text))
     # Whoever knocks chooses a name: one that is like another with words after it must not take that one's answer.
     if len(found) > 1:
-        raise NotMeant(which_applicant([request for request, _ in found]))
+        raise Refused(which_applicant([request for request, _ in found]))
     request, rest = found[0]
     return Meant((request,), told=True), rest
 
@@ -277,18 +265,18 @@ async def _by_addressee(tx: Tx, call: Call, text: str) -> tuple[Meant, str]:
             elif after is not None:
                 found.append((request, after))
     if not found:
-        raise NotMeant(notice("issue.being_invited") if sending else _no_such_invite(text))
+        raise Refused(notice("issue.being_invited") if sending else _no_such_invite(text))
     if len(found) > 1:
-        raise NotMeant(which_applicant([request for request, _ in found]))
+        raise Refused(which_applicant([request for request, _ in found]))
     request, rest = found[0]
     return Meant((request,), told=True), rest
 
 
-async def managed_request(tx: Tx, management_room: str, number: int) -> Request | Notice:
-    """The request with this number, if its room is managed from here."""
+async def _managed_request(tx: Tx, management_room: str, number: int) -> Request | Refused:
+    """The request with this number, if its room is managed from here; of several, the others may be."""
     request = await requests.by_number(tx, management_room, number, held=False)
     room = await rooms.find(tx, request.room_id) if request is not None else None
     if request is None or room is None or room.management_room != management_room:
         commands = Code("!kb list"), Code("!kb invites")
-        return notice("meant.no_request", request=Numbered(number), list=commands[0], invites=commands[1])
+        return Refused(notice("meant.no_request", request=Numbered(number), list=commands[0], invites=commands[1]))
     return request

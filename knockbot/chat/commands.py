@@ -30,20 +30,19 @@ from knockbot.chat.arguments import (
     optional,
     read_arguments,
 )
-from knockbot.chat.calls import TICK, Answered, Call, Misuse, NotMeant
+from knockbot.chat.calls import TICK, Answered, Call, Misuse, Reply
 from knockbot.chat.typed import PREFIXES, addressed, without_fallback
 from knockbot.config.values import Trust
 from knockbot.documents.text import NAME_LIMIT, without_variation_selector
 from knockbot.domain import plan
 from knockbot.domain.model import Message, Reaction, Verdict
-from knockbot.domain.notices import Choice, Code, Duration, Letters, Notice, Number, below, listed, notice
+from knockbot.domain.notices import Choice, Code, Duration, Letters, Notice, below, listed, notice
 from knockbot.engine.turn import Handled, Turn
-from knockbot.errors import Busy, Never
+from knockbot.errors import Busy, Never, Refused
 from knockbot.features.encryption import sealed
 from knockbot.features.upgrades import successors
 from knockbot.flow import answering, hints, refusals, saying
 from knockbot.flow.context import Context
-from knockbot.flow.elsewhere import A_MINUTE, TooMany
 from knockbot.flow.saying import Audience, Marks
 from knockbot.store import bot_memberships, prompts
 from knockbot.times import HOUR
@@ -94,7 +93,7 @@ async def help_(_call: Call, about: str | None) -> Notice:
         return below(notice("help.begin"), *rows, notice("help.end"))
     name, command, _ = find_command(about.removeprefix(PREFIXES[0]).strip())
     if command is None:
-        return unknown_command(name)
+        raise Refused(unknown_command(name))
     called, usage, example = Code(f"{PREFIXES[0]} {name}"), Code(command.full_usage), Code(command.example)
     return notice("help.one", command=called, summary=command.summary, usage=usage, example=example)
 
@@ -141,18 +140,30 @@ async def hear(context: Context, message: Message) -> Handled:
         return None
     if spoken is None or message.edits is not None:
         return await _overhear(context, message, edited=spoken is not None)
-    answer = await _not_heard(context, message) or await _obey(context, message, spoken)
+    answer: Answered
+    try:
+        await _listen(context, message)
+        answer = await _obey(context, message, spoken)
+    except Refused as refused:
+        answer = refused.said
 
     async def write(turn: Turn) -> None:
-        tx = turn.tx
-        await bot_memberships.use(tx, message.room_id, context.now())
-        reply = answer if isinstance(answer, Notice) else await answer(turn)
+        await bot_memberships.use(turn.tx, message.room_id, context.now())
+        reply = await _reply_of(answer, turn)
         if reply is TICK:
             await turn.plan(plan.tick(message.room_id, message.event_id))
         elif isinstance(reply, Notice):
             await _reply(context, turn, message, reply)
 
     return write
+
+
+async def _reply_of(answer: Answered, turn: Turn) -> Reply:
+    """What a command says once it is written; what it may not write any more by now, it says instead."""
+    try:
+        return answer if isinstance(answer, Notice) else await answer(turn)
+    except Refused as refused:
+        return refused.said
 
 
 async def _reply(context: Context, turn: Turn, message: Message, reply: Notice) -> None:
@@ -188,23 +199,27 @@ async def _click(context: Context, message: Message, target: str, emoji: str) ->
     """A reply of nothing but an emoji is the click of it; where it could be one, it counts as a command does."""
     async with context.db.tx() as tx:
         on_card = await prompts.pointed_at(tx, message.room_id, target) is not None
-    refusal = await _not_heard(context, message) if on_card else None
-    if refusal is None:
+    try:
+        if on_card:
+            await _listen(context, message)
+    except Refused as error:
+        refused = error
+    else:
         click = Reaction(message.room_id, message.event_id, message.sender, message.sent_at, target, emoji)
         return await successors.reacted(context, click)
-    why = refusal
 
     async def write(turn: Turn) -> None:
-        await _reply(context, turn, message, why)
+        await _reply(context, turn, message, refused.said)
 
     return write
 
 
-async def _not_heard(context: Context, message: Message) -> Notice | None:
-    """Why a message does not count, whatever it says; `None` where it does."""
+async def _listen(context: Context, message: Message) -> None:
+    """Raises `Refused` where a message does not count, whatever it says."""
     if await _is_doubtful(context, message):
-        return notice("device.not_verified")
-    return notice("late") if context.now() - message.sent_at > LATE else None
+        raise Refused(notice("device.not_verified"))
+    if context.now() - message.sent_at > LATE:
+        raise Refused(notice("late"))
 
 
 async def _is_doubtful(context: Context, message: Message) -> bool:
@@ -218,26 +233,18 @@ async def _obey(context: Context, message: Message, spoken: str) -> Answered:
     first, _, below = spoken.partition("\n")
     name, command, rest = find_command(first)
     if command is None:
-        return unknown_command(name)
+        raise Refused(unknown_command(name))
     call = Call(context, message, rest, below)
     try:
         values = await read_arguments(call, command.arguments)
         return await command.run(call, *values)
     except Misuse as misuse:
-        return _usage(command, misuse.said)
-    except NotMeant as unknown:
-        return unknown.said
+        raise Refused(_usage(command, misuse.said)) from None
     except Busy as busy:
-        return notice("not_now", why=busy.why, time=Duration(max(1, round(busy.retry_after or 0)) * 1000))
-    except (Never, TooMany) as refusal:
-        return _refused(refusal, context.now())
-
-
-def _refused(refusal: Never | TooMany, now: int) -> Notice:
-    if isinstance(refusal, TooMany):
-        wait = Duration(-(-max(1, refusal.at - now) // 1000) * 1000)
-        return notice("meant.too_many_questions", count=Number(A_MINUTE), time=wait)
-    return refusals.failed(refusal.why)
+        wait = Duration(max(1, round(busy.retry_after or 0)) * 1000)
+        raise Refused(notice("not_now", why=busy.why, time=wait)) from busy
+    except Never as error:
+        raise Refused(refusals.failed(error.why)) from error
 
 
 def find_command(line: str) -> tuple[str, Command | None, str]:

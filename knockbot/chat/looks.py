@@ -8,7 +8,7 @@ from knockbot.config.values import Permission
 from knockbot.domain import fitness
 from knockbot.domain.model import REASON_KEPT, Knock, Membership, Request
 from knockbot.domain.notices import Moment, Notice, Number, Room, below, notice
-from knockbot.errors import Never
+from knockbot.errors import Never, Refused
 from knockbot.flow import checkup, names, rules
 from knockbot.flow.judging import judge
 from knockbot.flow.records import label_of
@@ -64,8 +64,8 @@ async def show(call: Call, meant: Meant) -> Notice:
     shown: list[Notice] = []
     async with call.context.db.tx() as tx:
         for request in meant.found:
-            if not isinstance(request, Request):
-                shown.append(request)
+            if isinstance(request, Refused):
+                shown.append(request.said)
                 continue
             known = await addressees.of_room(tx, request.room_id)
             sent_to = known.get(request.invite.token) if request.invite is not None else None
@@ -114,7 +114,7 @@ async def policy_show(call: Call, room: ProtectedRoom, number: int | None) -> No
         old = await policies.revision(tx, room.room_id, number)
         meant = await pins.at(tx, pins.of_revision(room.room_id, number))
     if old is None:
-        return no_such_revision(room, number)
+        raise no_such_revision(room, number)
     means = [names.means(pin.name, pin.room_id, None) for pin in meant.values()]
     return lookups.policy_shown(called, rules.source(old), old.text, means)
 

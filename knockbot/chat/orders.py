@@ -15,7 +15,7 @@ from knockbot.domain.invites import Address
 from knockbot.domain.model import Request, Verdict, Wish
 from knockbot.domain.notices import Code, Foreign, Notice, Numbered, Room, Stranger, below, notice
 from knockbot.engine.turn import Turn, Write
-from knockbot.errors import Fault
+from knockbot.errors import Fault, Refused
 from knockbot.features.thirdparty import invites, issuing
 from knockbot.flow import answering, journal, protecting, rulebook
 from knockbot.store import pins, policies
@@ -40,10 +40,8 @@ async def protect(call: Call, reference: RoomReference) -> Answered:
 
 async def unprotect(call: Call, room: ProtectedRoom) -> Answered:
     """Have a room protected no longer."""
-    may_not = protecting.may_unprotect(call.context, room, call.actor)
-    refusal = await journal.refusing(may_not, call.actor, "unprotect", room.room_id)
-    if refusal is not None:
-        return refusal
+    with journal.refusing(call.actor, "unprotect", room.room_id):
+        await protecting.insist_on_unprotecting(call.context, room, call.actor)
 
     async def let_go(turn: Turn) -> Reply:
         await protecting.unprotect(call.context, turn, room, call.actor)
@@ -65,12 +63,12 @@ async def revoke(call: Call, meant: Meant, reason: str) -> Answered:
     """Take third-party invites back."""
     wrong = [one.number for one in meant.found if isinstance(one, Request) and (one.invite is None or one.redeemed)]
     if wrong:
-        return below(*(notice("meant.not_revocable", request=Numbered(number)) for number in wrong))
+        raise Refused(below(*(notice("meant.not_revocable", request=Numbered(number)) for number in wrong)))
     return await _said_of_each(call, meant, Verdict.REJECT, reason, invites.revoke, called="revoke")
 
 
-Take = Callable[[Turn, Wish, int], Awaitable[Notice | None]]
-"""Carries a moderator's wish on one request out, or says why not."""
+Take = Callable[[Turn, Wish, int], Awaitable[None]]
+"""Carries a moderator's wish on one request out. Raises `Refused`."""
 
 
 async def _said_of_each(
@@ -81,22 +79,38 @@ async def _said_of_each(
     Whom it hit is named where there were several, or where they went by a name.
     """
     wish = Wish(call.actor, verdict, call.cause, reason[:REASON_LIMIT])
-    refused: dict[int, Notice | None] = {}
-    for place, one in enumerate(meant.found):
-        refused[place] = one if isinstance(one, Notice) else await answering.objection(call.context, wish, one)
+    looked_at = [await _looked_at(call, wish, one) for one in meant.found]
 
     async def take_each(turn: Turn) -> Reply:
-        hit = []
-        for place, request in enumerate(meant.found):
-            if isinstance(request, Request) and refused[place] is None:
-                refused[place] = await take(turn, wish, request.id)
-                hit += [request] if refused[place] is None else []
+        taken = [await _taken(turn, wish, one, take) for one in looked_at]
+        hit = [one for one in taken if isinstance(one, Request)]
+        refused = [one.said for one in taken if isinstance(one, Refused)]
         unread = _numbers_unread(reason) if hit and _NUMBERS.fullmatch(reason) else None
         named = hit_by_answer(hit, called or verdict.value) if hit and (meant.told or unread) else None
-        kept = [one for one in (named, unread, *dict.fromkeys(refused.values())) if one is not None]
+        kept = [one for one in (named, unread, *dict.fromkeys(refused)) if one is not None]
         return below(*kept) if kept else TICK
 
     return take_each
+
+
+async def _looked_at(call: Call, wish: Wish, one: Request | Refused) -> Request | Refused:
+    """One of several requests, unless it may not be answered so: the others still are."""
+    try:
+        if isinstance(one, Request):
+            await answering.insist(call.context, wish, one)
+    except Refused as refused:
+        return refused
+    return one
+
+
+async def _taken(turn: Turn, wish: Wish, one: Request | Refused, take: Take) -> Request | Refused:
+    """The same once it is written."""
+    try:
+        if isinstance(one, Request):
+            await take(turn, wish, one.id)
+    except Refused as refused:
+        return refused
+    return one
 
 
 def _numbers_unread(reason: str) -> Notice:
@@ -112,13 +126,11 @@ async def invite(call: Call, room: ProtectedRoom, to: tuple[Address, str]) -> An
     """Invite somebody by an address outside Matrix."""
     address, name = to
     order = issuing.Order(room, call.actor, address, storable(name)[:NAME_LIMIT], call.cause)
-    refusal = await issuing.objection(call.context, room, call.actor)
-    if refusal is not None:
-        return refusal
+    await issuing.insist(call.context, room, call.actor)
 
     async def take(turn: Turn) -> Reply:
-        refusal = await issuing.take(call.context, turn, order)
-        return AWAITED if refusal is None else refusal
+        await issuing.take(call.context, turn, order)
+        return AWAITED
 
     return take
 
@@ -134,7 +146,7 @@ async def policy_revert(call: Call, room: ProtectedRoom, number: int) -> Answere
         old = await policies.revision(tx, room.room_id, number)
         named = await pins.at(tx, pins.of_revision(room.room_id, number))
     if old is None:
-        return no_such_revision(room, number)
+        raise no_such_revision(room, number)
     meant = {name: pin.room_id for name, pin in named.items()}  # as it was: its aliases may lead elsewhere by now
     return await _put_in_force(call, rulebook.Change(room, call.actor, old.text, call.cause, meant, reverts=number))
 
@@ -143,9 +155,7 @@ async def _put_in_force(call: Call, change: rulebook.Change) -> Answered:
     try:
         sound = await rulebook.examined(call.context, change)
     except Fault as fault:
-        return _refused(fault)
-    if isinstance(sound, Notice):
-        return sound
+        raise _refused(fault) from fault
 
     async def put_in_force(turn: Turn) -> Reply:
         return await rulebook.put_in_force(call.context, turn, sound)
@@ -153,7 +163,7 @@ async def _put_in_force(call: Call, change: rulebook.Change) -> Answered:
     return put_in_force
 
 
-def _refused(fault: Fault) -> Notice:
+def _refused(fault: Fault) -> Refused:
     """A mistake in a policy; the one in force stays. Faults are told in English, as the docs of policies are."""
     said = str(fault)
-    return notice("policy.refused", fault=Foreign(said if said.endswith(("?", "!", ".")) else f"{said}."))
+    return Refused(notice("policy.refused", fault=Foreign(said if said.endswith(("?", "!", ".")) else f"{said}.")))

@@ -16,7 +16,7 @@ from knockbot.domain.notices import Choice, Code, Notice, Room, Term, User, beca
 from knockbot.domain.plan import ACT_OF, REACTIONS
 from knockbot.domain.power import Powers, Shortfall
 from knockbot.engine.turn import Handled, Turn, Write
-from knockbot.errors import ActionError, Never
+from knockbot.errors import ActionError, Never, Refused
 from knockbot.flow import hints, journal, place, refusals, saying, settling
 from knockbot.flow.context import Context
 from knockbot.flow.records import called
@@ -28,47 +28,48 @@ from knockbot.store.db import Tx
 from knockbot.times import DAY, MINUTE
 
 
-async def objection(context: Context, wish: Wish, request: Request) -> Notice | None:
-    """Why this may not be done now, by this person or by the bot; `None` if nothing stands in the way."""
-    what = f"{wish.verdict} #{request.number}"
-    return await journal.refusing(_objection(context, wish, request), wish.actor, what, request.room_id)
+async def insist(context: Context, wish: Wish, request: Request) -> None:
+    """Look whether this may be done now, by this person and by the bot. Raises `Refused`."""
+    with journal.refusing(wish.actor, f"{wish.verdict} #{request.number}", request.room_id):
+        await _insist(context, wish, request)
 
 
-async def _objection(context: Context, wish: Wish, request: Request) -> Notice | None:
+async def _insist(context: Context, wish: Wish, request: Request) -> None:
     async with context.db.tx() as tx:
         room = await called(tx, request.room_id)
     if not await is_in(context, request.room_id):
-        return refusals.cannot_look(room, context.bot)
+        raise Refused(refusals.cannot_look(room, context.bot))
     if not await is_joined(context, request.room_id, wish.actor):
-        return refusals.not_a_member(room)
+        raise Refused(refusals.not_a_member(room))
     async with context.db.tx() as tx:
         replaced = request.kind is Kind.KNOCK and await room_upgrades.find(tx, request.room_id) is not None
     if replaced and wish.verdict is Verdict.ACCEPT and request.awaits_moderators:
-        return refusals.room_replaced(room)
+        raise Refused(refusals.room_replaced(room))
     accepts = wish.verdict is Verdict.ACCEPT and request.awaits_moderators
     if accepts and await is_denied(context, request.room_id, request.user_id):
-        return refusals.server_denied(server_of(request.user_id), room)
+        raise Refused(refusals.server_denied(server_of(request.user_id), room))
     powers = await context.outside.powers(request.room_id)
     context.standings.note(request.room_id, wish.actor, Standing(joined=True, powers=powers), context.now())
     theirs = powers.to_answer(wish.actor, wish.verdict, request.subject, request.judged_as)
     if theirs is not None:
-        return refusals.lacks_power(wish.actor, theirs, room)
+        raise Refused(refusals.lacks_power(wish.actor, theirs, room))
     mine = powers.to_answer(context.bot, wish.verdict, request.subject, request.judged_as)
-    return refusals.bot_lacks_power(context.bot, mine, room) if mine is not None else None
+    if mine is not None:
+        raise Refused(refusals.bot_lacks_power(context.bot, mine, room))
 
 
-async def take(context: Context, turn: Turn, wish: Wish, request_id: int) -> Notice | None:
-    """Bind the request to this answer; the words say why not, where something came before it.
+async def take(context: Context, turn: Turn, wish: Wish, request_id: int) -> None:
+    """Bind the request to this answer. Raises `Refused` where something came before it.
 
     To be called in the transaction that ends the handling of the moderator's event.
     """
     request = await requests.get(turn.tx, request_id)
     if request.answer is not None and request.answer.cause == wish.cause:
-        return None
+        return
     if not request.awaits_moderators and not overrides(wish.verdict, request):
-        return already_answered(request, turn.now)
+        raise Refused(already_answered(request, turn.now))
     if wish.verdict is Verdict.ACCEPT and not await _could_see(turn.tx, wish, request):
-        return changed_anew(request)
+        raise Refused(changed_anew(request))
     answer = Answer(
         wish.verdict,
         wish.actor,
@@ -91,7 +92,6 @@ async def take(context: Context, turn: Turn, wish: Wish, request_id: int) -> Not
         await saying.say(
             context, turn, Audience(request.management_room, about=request), occasion, text, reply_to=about
         )
-    return None
 
 
 SEVERITY: Mapping[Verdict, int] = {Verdict.ACCEPT: 0, Verdict.REJECT: 1, Verdict.BAN: 2}
@@ -164,23 +164,26 @@ async def clicked(context: Context, reaction: Reaction) -> Write[None] | None:
         return None
     wish = Wish(reaction.sender, verdict, reaction.event_id)
     try:
-        refusal: Notice | None = await objection(context, wish, request)
-    except Never as error:  # as when the bot was put out of the protected room
-        refusal = refusals.failed(error.why)
+        await insist(context, wish, request)
+    except (Refused, Never) as error:  # `Never` as when the bot was put out of the protected room
+        once = f"refused:{request.id}:{reaction.sender}:{verdict}"  # however often they click
+        return _saying(context, reaction, request, once, refusals.why_not(error))
 
     async def write(turn: Turn) -> None:
-        # A refusal is said once, however often they click.
-        refused = f"refused:{request.id}:{reaction.sender}:{verdict}" if refusal is not None else None
-        why = refusal if refusal is not None else await take(context, turn, wish, request.id)
-        if why is not None:
-            await saying.say(
-                context,
-                turn,
-                Audience(reaction.room_id, about=request),
-                refused or f"reply:{reaction.event_id}",
-                why,
-                reply_to=reaction.target,
-            )
+        try:
+            await take(context, turn, wish, request.id)
+        except Refused as refused:
+            await _saying(context, reaction, request, f"reply:{reaction.event_id}", refused.said)(turn)
+
+    return write
+
+
+def _saying(context: Context, reaction: Reaction, request: Request, occasion: str, said: Notice) -> Write[None]:
+    """Say what a click on a card came to, in reply to the card."""
+
+    async def write(turn: Turn) -> None:
+        to = Audience(reaction.room_id, about=request)
+        await saying.say(context, turn, to, occasion, said, reply_to=reaction.target)
 
     return write
 

@@ -16,8 +16,8 @@ from typing import Any, Final, Protocol, TypeVar
 
 from knockbot.domain.ids import server_of
 from knockbot.domain.model import IdentityKey, Known, ThirdPartyInvite
-from knockbot.domain.notices import Letters, because
-from knockbot.errors import KnockbotError, Later
+from knockbot.domain.notices import Duration, Letters, Number, because, notice
+from knockbot.errors import Later, Refused
 from knockbot.times import HOUR, MINUTE
 
 AT_ONCE: Final = 12
@@ -45,11 +45,12 @@ Found = tuple[str, tuple[str, ...]]
 """A room, and servers to reach it by."""
 
 
-class TooMany(KnockbotError):
+class TooMany(Refused):
     """One person has asked for too much of other servers; `at` is when they may ask again (milliseconds)."""
 
-    def __init__(self, at: int) -> None:
-        super().__init__("too many questions to other servers within a minute")
+    def __init__(self, at: int, now: int) -> None:
+        wait = Duration(-(-max(1, at - now) // 1000) * 1000)
+        super().__init__(notice("meant.too_many_questions", count=Number(A_MINUTE), time=wait))
         self.at = at
 
 
@@ -118,7 +119,7 @@ class Elsewhere:
             by = None  # what our own server knows is no burden
         possible_at = _count(self._asked, by, self.now(), most=A_MINUTE, within=MINUTE) if by is not None else None
         if possible_at is not None:
-            raise TooMany(possible_at)
+            raise TooMany(possible_at, self.now())
         places = [(f"by {by}", PER_PERSON)] if by is not None else []
         async with AsyncExitStack() as stack:
             stack.enter_context(self.without_a_place())

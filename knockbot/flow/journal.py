@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Awaitable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from knockbot.documents.text import NAME_LIMIT, shown, shown_id
@@ -16,6 +17,7 @@ from knockbot.domain.model import Job, Request
 from knockbot.domain.notices import Notice, brief
 from knockbot.domain.reasons import in_words
 from knockbot.domain.records import Detail, Recorded
+from knockbot.errors import Refused
 from knockbot.flow.context import log
 
 _PLAIN_ID = re.compile(r"[@!#$][\w.=/+-]*(:[\w.:\[\]-]+)?", re.ASCII)
@@ -75,14 +77,16 @@ def _value(value: Any) -> str:
     return identified(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-async def refusing(refusal: Awaitable[Notice | None], by: str, what: str, room_id: str) -> Notice | None:
-    """What somebody may not do, and why, as `refusal` comes to know; nothing is written where they may."""
-    why = await refusal
-    if why is not None:
-        said = brief(why)
+@contextmanager
+def refusing(by: str, what: str, room_id: str) -> Iterator[None]:
+    """Write down what somebody may not do, and why, where they are `Refused` within."""
+    try:
+        yield
+    except Refused as refused:
+        said = brief(refused.said)
         text = f"refused: {identified(by)} may not {what} at {identified(room_id)}: {named(said, LONGEST)}"
         _write(text, "refused", room_id, by, {"asked": what, "why": said})
-    return why
+        raise
 
 
 LONGEST = 500

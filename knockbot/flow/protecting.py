@@ -15,7 +15,6 @@ from knockbot.domain.fitness import Concern, of_protected
 from knockbot.domain.ids import RoomReference, server_of
 from knockbot.domain.model import MemberChange, Membership, Request, RoomView
 from knockbot.domain.notices import (
-    UNKNOWN,
     Code,
     Id,
     Letters,
@@ -35,7 +34,7 @@ from knockbot.domain.power import Level
 from knockbot.domain.records import Recorded
 from knockbot.domain.upgrades import Stage
 from knockbot.engine.turn import Turn, Write
-from knockbot.errors import ActionError, Later, Never
+from knockbot.errors import ActionError, Later, Never, Refused
 from knockbot.features.encryption import sealed
 from knockbot.flow import cards, journal, refusals, rules, saying, settling
 from knockbot.flow.checkup import NOT_THERE, checklist, shortage
@@ -101,8 +100,8 @@ async def _entered(context: Context, change: MemberChange) -> Write[None] | None
         return None
     async with context.db.tx() as tx:
         waiting = await pending_protects.of_room(tx, change.room_id)
-    grants = [await _judge_ask(context, _ask_of(pending), pending.room_id) for pending in waiting]
-    if waiting and not any(grant.view for grant in grants):
+    asked = [await _granted_or_not(context, _ask_of(pending)) for pending in waiting]
+    if waiting and not any(isinstance(one, Grant) for one in asked):
         await _leave_unless_needed(context, change.room_id)
     unreadable = not waiting and await _cannot_be_read(context, change.room_id)
     with suppress(Never):  # it was put out again
@@ -122,8 +121,8 @@ async def _entered(context: Context, change: MemberChange) -> Write[None] | None
             said = notice("room.replaces_management", command=Code("!kb protect ROOM"))
             await saying.say(context, turn, Audience(change.room_id), occasion, said, urgency=Urgency.ALOUD)
         await pending_protects.clear(turn.tx, change.room_id)
-        for pending, grant in zip(waiting, grants, strict=True):
-            reply = await grant.write(context, turn)
+        for pending, one in zip(waiting, asked, strict=True):
+            reply = await one.write(context, turn) if isinstance(one, Grant) else one.said
             occasion = f"protect:{pending.room_id}:{change.event_id}:{pending.requester}"
             await saying.say(context, turn, Audience(pending.management_room), occasion, reply, reply_to=pending.cause)
         await jobs.unblock(turn.tx, change.room_id, turn.now)
@@ -132,6 +131,14 @@ async def _entered(context: Context, change: MemberChange) -> Write[None] | None
         turn.after(context.configured.set)
 
     return write
+
+
+async def _granted_or_not(context: Context, ask: Ask) -> Grant | Refused:
+    """What comes of an ask that waited for the bot to be let in: each of several is told."""
+    try:
+        return await _granted(context, ask, ask.reference.room)
+    except Refused as refused:
+        return refused
 
 
 async def _replaces_management_room(context: Context, room_id: str) -> bool:
@@ -240,26 +247,16 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What came of an ask: words, and, where it was granted, the room to protect with its checklist."""
+    """What came of an ask that was not refused: the room to protect with its checklist, or what it waits for."""
 
-    said: Notice | None
-    view: RoomView | None = None
-    checklist: Notice | None = None
-    trouble: Notice | None = None
-    concerns: tuple[Concern, ...] = ()
-    pending: PendingProtect | None = None
-    ask: Ask | None = None
-    counts: bool = True
-    """Whether an ask that was not granted is one of the few that are allowed."""
+    ask: Ask
+    view: RoomView
+    checklist: Notice
+    trouble: Notice | None
+    concerns: tuple[Concern, ...]
 
     async def write(self, context: Context, turn: Turn) -> Notice:
         """Write it down, in the turn of the command; returns the reply."""
-        if self.pending is not None:
-            await pending_protects.add(turn.tx, self.pending)
-        if self.ask is not None and not self.counts:
-            await pending_protects.forgive(turn.tx, self.ask.cause)
-        if self.view is None or self.ask is None:
-            return self.said or UNKNOWN
         await protect_now(context, turn, self.view, self.ask.management_room, self.ask.requester)
         await rooms.set_trouble(turn.tx, self.view.room_id, self.trouble)  # the checklist tells it
         await rooms.note_concerns(turn.tx, self.view.room_id, self.concerns)
@@ -269,37 +266,57 @@ class Grant:
         return below(done, self.checklist, following)
 
 
-async def protect(context: Context, ask: Ask) -> Grant:
-    """Go through the checks of `protect`, in their order, and get into the room on the way."""
-    refusal = await journal.refusing(_may_ask(context, ask), ask.requester, "protect", ask.reference.room)
-    if refusal is not None:
-        return Grant(refusal)
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The bot asked to be let into the room first, and what was asked for is done then."""
+
+    said: Notice
+    pending: PendingProtect
+
+    async def write(self, _: Context, turn: Turn) -> Notice:
+        """Write it down, in the turn of the command; returns the reply."""
+        await pending_protects.add(turn.tx, self.pending)
+        return self.said
+
+
+async def protect(context: Context, ask: Ask) -> Grant | Waiting:
+    """Go through the checks of `protect`, in their order, and get into the room on the way. Raises `Refused`."""
+    with journal.refusing(ask.requester, "protect", ask.reference.room):
+        await _insist_on_asking(context, ask)
     try:
         room_id, via = await locate(context, ask.reference, ask.requester)
     except ActionError as error:
-        # Our own server's directory is asked as often as anybody likes: a slip of the pen costs nothing.
-        counts = server_of(ask.reference.room) != context.home
-        said = notice("protect.not_found", room=Letters(ask.reference.room), why=error.why)
-        return Grant(said, ask=ask, counts=counts)
-    refusal = await journal.refusing(_unfit_to_manage(context, ask, room_id), ask.requester, "protect", room_id)
-    if refusal is not None:
-        return Grant(refusal, ask=ask, counts=False)  # it is about this room, and asks nothing of the other
+        if server_of(ask.reference.room) == context.home:
+            # Our own server's directory is asked as often as anybody likes: a slip of the pen costs nothing.
+            await _forgive(context, ask)
+        raise Refused(notice("protect.not_found", room=Letters(ask.reference.room), why=error.why)) from error
+    try:
+        with journal.refusing(ask.requester, "protect", room_id):
+            await _insist_on_managing(context, ask, room_id)
+    except Refused:
+        await _forgive(context, ask)  # it is about this room, and asks nothing of the other
+        raise
     if await is_in(context, room_id):
-        return await _judge_ask(context, ask, room_id)
+        return await _granted(context, ask, room_id)
     return await _get_in(context, ask, room_id, via)
 
 
-async def _may_ask(context: Context, ask: Ask) -> Notice | None:
+async def _insist_on_asking(context: Context, ask: Ask) -> None:
     if context.settings.permission_of(ask.requester) is None:
-        return notice("protect.not_permitted", key=Code("permissions"))
+        raise Refused(notice("protect.not_permitted", key=Code("permissions")))
     async with context.db.tx() as tx:
         possible_at = await pending_protects.attempt(
             tx, ask.requester, ask.cause, context.now(), most=ATTEMPTS, within=HOUR
         )
-    if possible_at is None:
-        return None
-    moment = Moment(-(-possible_at // MINUTE) * MINUTE)  # not before the minute that it names
-    return notice("protect.too_many_attempts", attempts=Number(ATTEMPTS), moment=moment)
+    if possible_at is not None:
+        moment = Moment(-(-possible_at // MINUTE) * MINUTE)  # not before the minute that it names
+        raise Refused(notice("protect.too_many_attempts", attempts=Number(ATTEMPTS), moment=moment))
+
+
+async def _forgive(context: Context, ask: Ask) -> None:
+    """An ask that came to nothing is none of the few that are allowed."""
+    async with context.db.tx() as tx:
+        await pending_protects.forgive(tx, ask.cause)
 
 
 def _not_yet(context: Context, ask: Ask) -> Notice:
@@ -308,18 +325,17 @@ def _not_yet(context: Context, ask: Ask) -> Notice:
     return notice("protect.not_yet", room=reference, bot=User(context.bot), command=command)
 
 
-async def _unfit_to_manage(context: Context, ask: Ask, room_id: str) -> Notice | None:
-    """Why moderators cannot meet the bot in this room."""
+async def _insist_on_managing(context: Context, ask: Ask, room_id: str) -> None:
+    """Look whether moderators can meet the bot in this room. Raises `Refused`."""
     if room_id == ask.management_room:
-        return notice("protect.unfit_to_manage", why=notice("protect.manages_itself"))
+        raise Refused(notice("protect.unfit_to_manage", why=notice("protect.manages_itself")))
     view = await context.outside.room(ask.management_room)
     if view.join_rule in OPEN_TO_ALL or view.world_readable:
-        return notice("protect.unfit_to_manage", why=notice("protect.public_room"))
+        raise Refused(notice("protect.unfit_to_manage", why=notice("protect.public_room")))
     needed, level = await _power_to_manage(context, ask.management_room, ask.requester)
     if level < needed:
         why = notice("protect.no_state_power", needed=PowerLevel(f"{needed:g}"), level=PowerLevel(f"{level:g}"))
-        return notice("protect.unfit_to_manage", why=why)
-    return None
+        raise Refused(notice("protect.unfit_to_manage", why=why))
 
 
 async def _power_to_manage(context: Context, management_room: str, actor: str) -> tuple[Level, Level]:
@@ -328,25 +344,29 @@ async def _power_to_manage(context: Context, management_room: str, actor: str) -
     return powers.needed_for_state(""), powers.level(actor)
 
 
-async def _get_in(context: Context, ask: Ask, room_id: str, via: tuple[str, ...]) -> Grant:
+async def _get_in(context: Context, ask: Ask, room_id: str, via: tuple[str, ...]) -> Grant | Waiting:
     """Use an invite or an open door, else knock and wait.
 
-    What is said to that tells nobody whether the bot, or anybody else, is in a room.
+    What is said to that tells nobody whether the bot, or anybody else, is in a room. Raises `Refused`.
     """
-    pending = PendingProtect(room_id, ask.management_room, ask.requester, ask.cause, context.now())
     try:
         async with context.elsewhere.asking(via[0] if via else "", ask.requester):
             membership = await _enter_or_knock(context, room_id, via)
     except Later as error:
         bot = User(context.bot)
         reference, command = Letters(ask.reference.room), Code("!kb protect")
-        return Grant(notice("protect.cannot_enter", room=reference, why=error.why, bot=bot, command=command))
-    if membership is not Membership.JOIN:
-        return Grant(_not_yet(context, ask), pending=pending if membership is Membership.KNOCK else None)
-    grant = await _judge_ask(context, ask, room_id)
-    if grant.view is None:
+        said = notice("protect.cannot_enter", room=reference, why=error.why, bot=bot, command=command)
+        raise Refused(said) from error
+    if membership is Membership.KNOCK:
+        pending = PendingProtect(room_id, ask.management_room, ask.requester, ask.cause, context.now())
+        return Waiting(_not_yet(context, ask), pending)
+    if membership is None:
+        raise Refused(_not_yet(context, ask))
+    try:
+        return await _granted(context, ask, room_id)
+    except Refused:
         await _leave_unless_needed(context, room_id)
-    return grant
+        raise
 
 
 async def _enter_or_knock(context: Context, room_id: str, via: tuple[str, ...]) -> Membership | None:
@@ -362,29 +382,29 @@ async def _enter_or_knock(context: Context, room_id: str, via: tuple[str, ...]) 
     return Membership.JOIN
 
 
-async def _judge_ask(context: Context, ask: Ask, room_id: str) -> Grant:
-    """The bot is in: may the requester have this room protected?"""
-    refusal = await journal.refusing(_may_protect(context, ask, room_id), ask.requester, "protect", room_id)
-    if refusal is not None:
-        return Grant(refusal)
+async def _granted(context: Context, ask: Ask, room_id: str) -> Grant:
+    """The bot is in: look whether the requester may have this room protected. Raises `Refused`."""
+    with journal.refusing(ask.requester, "protect", room_id):
+        await _insist_on_protecting(context, ask, room_id)
     view = await context.outside.room(room_id)
     powers = await context.outside.powers(room_id)
     concerns = of_protected(view.join_rule, view.version, powers)
-    return Grant(None, view, await checklist(context, view), shortage(powers, context.bot), concerns, ask=ask)
+    return Grant(ask, view, await checklist(context, view), shortage(powers, context.bot), concerns)
 
 
-async def _may_protect(context: Context, ask: Ask, room_id: str) -> Notice | None:
+async def _insist_on_protecting(context: Context, ask: Ask, room_id: str) -> None:
     async with context.db.tx() as tx:
         room = await rooms.find(tx, room_id)
         verdicts = (await rules.in_force(context, tx, room_id)).policy.verdicts
     if not await is_joined(context, room_id, ask.requester):
-        return _not_yet(context, ask)
+        raise Refused(_not_yet(context, ask))
     label = (await context.outside.room(room_id)).label
     if room is not None and room.locked:
-        return refusals.locked(Room(room_id, label))
+        raise Refused(refusals.locked(Room(room_id, label)))
     powers = await context.outside.powers(room_id)
     needed, level = powers.needed_to_protect(verdicts), powers.level(ask.requester)
-    return refusals.lacks_power_to_protect(Room(room_id, label), needed, level) if level < needed else None
+    if level < needed:
+        raise Refused(refusals.lacks_power_to_protect(Room(room_id, label), needed, level))
 
 
 async def _leave_unless_needed(context: Context, room_id: str) -> None:
@@ -449,27 +469,29 @@ def _cannot_unprotect(context: Context, room: ProtectedRoom) -> Notice:
     return notice("may.cannot_unprotect", room=called, bot=User(context.bot), command=command)
 
 
-async def may_unprotect(context: Context, room: ProtectedRoom, actor: str) -> Notice | None:
-    """Why this person may not end the protection of a room: it takes what it takes to protect it, or a server admin.
+async def insist_on_unprotecting(context: Context, room: ProtectedRoom, actor: str) -> None:
+    """Look whether this person may end the protection of a room. Raises `Refused`.
 
-    That is power in both rooms, the protected one and the one that it is managed from.
+    It takes what it takes to protect it, or a server admin. That is power in both rooms, the protected one and the one
+    that it is managed from.
     """
     if room.locked:
-        return refusals.locked(Room(room.room_id, room.label))
+        raise Refused(refusals.locked(Room(room.room_id, room.label)))
     if context.settings.permission_of(actor) is Permission.ADMIN:
-        return None
+        return
     if not await is_in(context, room.room_id):
-        return _cannot_unprotect(context, room)
+        raise Refused(_cannot_unprotect(context, room))
     if not await is_joined(context, room.room_id, actor):
-        return refusals.not_a_member_yet(Room(room.room_id, room.label))
+        raise Refused(refusals.not_a_member_yet(Room(room.room_id, room.label)))
     async with context.db.tx() as tx:
         verdicts = (await rules.in_force(context, tx, room.room_id)).policy.verdicts
     powers = await context.outside.powers(room.room_id)
     needed, level = powers.needed_to_protect(verdicts), powers.level(actor)
     if level < needed:
-        return refusals.lacks_power_to_protect(Room(room.room_id, room.label), needed, level)
+        raise Refused(refusals.lacks_power_to_protect(Room(room.room_id, room.label), needed, level))
     needed, level = await _power_to_manage(context, room.management_room, actor)
-    return refusals.lacks_power_to_manage(needed, level) if level < needed else None
+    if level < needed:
+        raise Refused(refusals.lacks_power_to_manage(needed, level))
 
 
 async def unprotect(context: Context, turn: Turn, room: ProtectedRoom, by: str) -> None:

@@ -5,6 +5,12 @@ from __future__ import annotations
 from knockbot.domain.notices import Code, Letters, Level, Notice, Room, User, notice
 from knockbot.domain.power import Level as PowerLevel
 from knockbot.domain.power import Shortfall
+from knockbot.errors import Never, Refused
+
+
+def why_not(error: Refused | Never) -> Notice:
+    """What somebody is told who wanted something that is not done."""
+    return error.said if isinstance(error, Refused) else failed(error.why)
 
 
 def cannot_look(room: Room, bot: str) -> Notice:

@@ -15,7 +15,7 @@ from knockbot.domain.policy import Policy, changed_settings, path_to, verdict_pa
 from knockbot.domain.power import shown
 from knockbot.domain.records import Detail, Recorded
 from knockbot.engine.turn import Turn
-from knockbot.errors import ActionError
+from knockbot.errors import ActionError, Refused
 from knockbot.flow import journal, refusals, rules
 from knockbot.flow.context import Context
 from knockbot.flow.names import means
@@ -49,37 +49,30 @@ class Sound:
     meant: Mapping[str, str]
 
 
-async def examined(context: Context, change: Change) -> Sound | Notice:
-    """The change, ready to be put in force, or why it is not.
-
-    Raises `Fault` for a mistake in it.
-    """
+async def examined(context: Context, change: Change) -> Sound:
+    """The change, ready to be put in force. Raises `Refused`, and `Fault` for a mistake in it."""
     if change.room.locked:
-        return refusals.locked(Room(change.room.room_id, change.room.label))
+        raise Refused(refusals.locked(Room(change.room.room_id, change.room.label)))
     room_id = change.room.room_id
-    stranger = await journal.refusing(_is_a_stranger(context, change), change.author, "policy set", room_id)
-    if stranger is not None:
-        return stranger
+    with journal.refusing(change.author, "policy set", room_id):
+        await _insist_on_membership(context, change)
     # Only now, and at the expense of the room where it was asked for: to read the longest text that fits into a message
     # takes a second.
     policy = await context.workbench.work_out(change.room.management_room, partial(read_policy, change.text))
-    lacking = _lacks_power(context, change, policy)
-    refusal = await journal.refusing(lacking, change.author, "policy set", room_id)
-    if refusal is not None:
-        return refusal
-    meant = await _rooms_meant(context, change, policy)
-    return meant if isinstance(meant, Notice) else Sound(change, policy, meant)
+    with journal.refusing(change.author, "policy set", room_id):
+        await _insist_on_power(context, change, policy)
+    return Sound(change, policy, await _rooms_meant(context, change, policy))
 
 
-async def _is_a_stranger(context: Context, change: Change) -> Notice | None:
+async def _insist_on_membership(context: Context, change: Change) -> None:
     room = change.room
     if not await is_in(context, room.room_id):
-        return refusals.cannot_look(Room(room.room_id, room.label), context.bot)
-    joined = await is_joined(context, room.room_id, change.author)
-    return None if joined else refusals.not_a_member(Room(room.room_id, room.label))
+        raise Refused(refusals.cannot_look(Room(room.room_id, room.label), context.bot))
+    if not await is_joined(context, room.room_id, change.author):
+        raise Refused(refusals.not_a_member(Room(room.room_id, room.label)))
 
 
-async def _lacks_power(context: Context, change: Change, policy: Policy) -> Notice | None:
+async def _insist_on_power(context: Context, change: Change, policy: Policy) -> None:
     """The author must be able to do all that the policy may do, and to change the room's join rule."""
     room = change.room
     powers = await context.outside.powers(room.room_id)
@@ -88,16 +81,19 @@ async def _lacks_power(context: Context, change: Change, policy: Policy) -> Noti
     for verdict, path in verdict_paths(policy):
         if level < powers.needed(verdict):
             place = await _place(change, path)
-            return notice(
-                "policy.lacks_power",
-                place=Stranger(place),
-                verdict=Term(verdict),
-                needed=shown(powers.needed(verdict)),
-                room=Room(room.room_id, room.label),
-                level=shown(level),
+            raise Refused(
+                notice(
+                    "policy.lacks_power",
+                    place=Stranger(place),
+                    verdict=Term(verdict),
+                    needed=shown(powers.needed(verdict)),
+                    room=Room(room.room_id, room.label),
+                    level=shown(level),
+                )
             )
     needed = powers.needed_to_protect(policy.verdicts)
-    return refusals.lacks_power_to_protect(Room(room.room_id, room.label), needed, level) if level < needed else None
+    if level < needed:
+        raise Refused(refusals.lacks_power_to_protect(Room(room.room_id, room.label), needed, level))
 
 
 async def _place(change: Change, path: Path | None = None, *, names: str = "") -> str:
@@ -109,8 +105,8 @@ async def _place(change: Change, path: Path | None = None, *, names: str = "") -
     return await asyncio.to_thread(place_in_policy, change.text, find)
 
 
-async def _rooms_meant(context: Context, change: Change, policy: Policy) -> Mapping[str, str] | Notice:
-    """The room that each name in a policy means now, or why one of them may not stand there.
+async def _rooms_meant(context: Context, change: Change, policy: Policy) -> Mapping[str, str]:
+    """The room that each name in a policy means now. Raises `Refused` where one of them may not stand there.
 
     A policy must not find out for its author who is in a room that the author is not in.
     """
@@ -118,11 +114,9 @@ async def _rooms_meant(context: Context, change: Change, policy: Policy) -> Mapp
     for reference in policy.rooms_needed:
         try:
             meant[reference] = change.meant.get(reference) or await _room_meant(context, change, reference)
-            refusal = await _unfit_to_name(context, change, reference, meant[reference])
-        except ActionError:
-            refusal = await _not_in(context, change, reference)
-        if refusal is not None:
-            return refusal
+            await _insist_on_name(context, change, reference, meant[reference])
+        except ActionError as error:
+            raise await _not_in(context, change, reference) from error
     return {name: room_id for name, room_id in meant.items() if name != room_id}
 
 
@@ -132,20 +126,21 @@ async def _room_meant(context: Context, change: Change, reference: str) -> str:
     return (await context.elsewhere.resolve(context.outside, reference, change.author, afresh=True))[0]
 
 
-async def _unfit_to_name(context: Context, change: Change, reference: str, room_id: str) -> Notice | None:
+async def _insist_on_name(context: Context, change: Change, reference: str, room_id: str) -> None:
     if not await may_name(context, change.author, room_id):
-        return await _not_in(context, change, reference)
+        raise await _not_in(context, change, reference)
     if reference in change.meant:
-        return None  # it stays what it is, and whether it was replaced is asked about (`successors.py`)
+        return  # it stays what it is, and whether it was replaced is asked about (`successors.py`)
     tombstone = await context.outside.tombstone(room_id)
-    if tombstone is None:
-        return None
-    return notice(
-        "policy.names_replaced_room",
-        place=Stranger(await _place(change, names=reference)),
-        room=Letters(reference),
-        new=Letters(tombstone.replacement),
-    )
+    if tombstone is not None:
+        raise Refused(
+            notice(
+                "policy.names_replaced_room",
+                place=Stranger(await _place(change, names=reference)),
+                room=Letters(reference),
+                new=Letters(tombstone.replacement),
+            )
+        )
 
 
 async def may_name(context: Context, author: str, room_id: str) -> bool:
@@ -153,9 +148,9 @@ async def may_name(context: Context, author: str, room_id: str) -> bool:
     return await is_in(context, room_id) and await is_joined(context, room_id, author)
 
 
-async def _not_in(context: Context, change: Change, reference: str) -> Notice:
+async def _not_in(context: Context, change: Change, reference: str) -> Refused:
     place = Stranger(await _place(change, names=reference))
-    return notice("policy.names_another_room", place=place, room=Letters(reference), bot=User(context.bot))
+    return Refused(notice("policy.names_another_room", place=place, room=Letters(reference), bot=User(context.bot)))
 
 
 async def put_in_force(context: Context, turn: Turn, sound: Sound) -> Notice:

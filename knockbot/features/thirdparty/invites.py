@@ -33,12 +33,12 @@ from knockbot.domain.model import (
     Verdict,
     Wish,
 )
-from knockbot.domain.notices import Notice, Number, Numbered, User, because, notice
+from knockbot.domain.notices import Number, Numbered, User, because, notice
 from knockbot.domain.outcomes import INVITE_OUTCOMES, InviteEvent, invite_outcome
 from knockbot.domain.policy import Policy
 from knockbot.domain.records import Detail, Recorded
 from knockbot.engine.turn import WAITS, Handled, Turn, Write
-from knockbot.errors import Never
+from knockbot.errors import Never, Refused
 from knockbot.flow import cards, rules, saying, settling
 from knockbot.flow.context import Context
 from knockbot.flow.elsewhere import ASKED_ABOUT
@@ -303,18 +303,17 @@ async def answered(context: Context, turn: Turn, request: Request) -> None:
 # --- taken back -----------------------------------------------------------------------------------------------
 
 
-async def revoke(turn: Turn, wish: Wish, request_id: int) -> Notice | None:
-    """A moderator takes an invite back; the words say why that is no use any more."""
+async def revoke(turn: Turn, wish: Wish, request_id: int) -> None:
+    """A moderator takes an invite back. Raises `Refused` where that is no use any more."""
     request = await requests.get(turn.tx, request_id)
     if request.answer is not None and request.answer.cause == wish.cause:
-        return None
+        return
     if not may_be_taken_back(request):
-        return already_answered(request, turn.now)
+        raise Refused(already_answered(request, turn.now))
     answer = Answer(
         Verdict.REJECT, wish.actor, turn.now, request.event_id, reason=wish.reason or None, cause=wish.cause
     )
     await take_back(turn, request, answer)
-    return None
 
 
 def may_be_taken_back(request: Request) -> bool:

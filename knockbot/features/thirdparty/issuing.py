@@ -26,7 +26,7 @@ from knockbot.domain.model import (
 from knockbot.domain.notices import Choice, Code, Moment, Notice, Number, Numbered, Room, User, notice
 from knockbot.domain.records import Recorded
 from knockbot.engine.turn import Turn
-from knockbot.errors import ActionError, Later, Never
+from knockbot.errors import ActionError, Later, Never, Refused
 from knockbot.flow import refusals, saying, settling
 from knockbot.flow.context import Context, log
 from knockbot.flow.records import called, record
@@ -80,65 +80,64 @@ class Order:
 # --- asked for ------------------------------------------------------------------------------------------------
 
 
-async def objection(context: Context, room: ProtectedRoom, actor: str) -> Notice | None:
-    """Why this person may not have the bot invite anybody by an address now; `None` if nothing stands in the way."""
+async def insist(context: Context, room: ProtectedRoom, actor: str) -> None:
+    """Look whether this person may have the bot invite somebody by an address now. Raises `Refused`."""
     if not context.settings.identity_servers:
-        return notice("issue.no_identity_server", key=Code("identity_servers"))
+        raise Refused(notice("issue.no_identity_server", key=Code("identity_servers")))
     if 0 in (context.settings.issuing.per_moderator, context.settings.issuing.per_room):
-        return notice("issue.off", key=Code("issuing"))
+        raise Refused(notice("issue.off", key=Code("issuing")))
     called = Room(room.room_id, room.label)
     if not await is_in(context, room.room_id):
-        return refusals.cannot_look(called, context.bot)
+        raise Refused(refusals.cannot_look(called, context.bot))
     if not await is_joined(context, room.room_id, actor):
-        return refusals.not_a_member(called)
+        raise Refused(refusals.not_a_member(called))
     powers = await context.outside.powers(room.room_id)
     theirs = powers.shortfall(actor, Verdict.ACCEPT, "")
     if theirs is not None:
-        return refusals.lacks_power(actor, theirs, called)
+        raise Refused(refusals.lacks_power(actor, theirs, called))
     mine = powers.shortfall(context.bot, Verdict.ACCEPT, "")
-    return refusals.bot_lacks_power(context.bot, mine, called) if mine is not None else None
+    if mine is not None:
+        raise Refused(refusals.bot_lacks_power(context.bot, mine, called))
 
 
-async def take(context: Context, turn: Turn, order: Order) -> Notice | None:
-    """Write down that an address is to be invited; the words say why not.
+async def take(context: Context, turn: Turn, order: Order) -> None:
+    """Write down that an address is to be invited. Raises `Refused` where it was, or where there were too many.
 
     To be called in the transaction that ends the handling of the moderator's command.
     """
     await addressees.hold_budgets(turn.tx)
-    refusal = await _in_hand(turn.tx, order) or await _over_budget(context, turn.tx, order)
-    if refusal is not None:
-        return refusal
+    await _insist_on_one(turn.tx, order)
+    await _insist_on_budgets(context, turn.tx, order)
     room_id, server = order.room.room_id, next(iter(context.settings.identity_servers))
     await addressees.ask(turn.tx, Asked(order.cause, room_id, order.actor, turn.now, order.address, order.name))
     job = plan.issue(room_id, order.cause, server, order.room.management_room)
     await turn.plan(job)
     log.info("%s has me invite %s to %s", order.actor, masked(str(order.address)), room_id)
-    return None
 
 
-async def _in_hand(tx: Tx, order: Order) -> Notice | None:
+async def _insist_on_one(tx: Tx, order: Order) -> None:
     """An address gets one invite to a room at a time: a second mail would only be another key to the same door."""
     if await addressees.is_asked_for(tx, order.room.room_id, order.address):
-        return notice("issue.being_invited")
+        raise Refused(notice("issue.being_invited"))
     number = await addressees.number_of(tx, order.room.room_id, order.address)
-    if number is None:
-        return None
-    return notice("issue.invited_already", request=Numbered(number), command=Code(f"!kb revoke {number}"))
+    if number is not None:
+        revoke = Code(f"!kb revoke {number}")
+        raise Refused(notice("issue.invited_already", request=Numbered(number), command=revoke))
 
 
-async def _over_budget(context: Context, tx: Tx, order: Order) -> Notice | None:
+async def _insist_on_budgets(context: Context, tx: Tx, order: Order) -> None:
     now, budgets = context.now(), context.settings.issuing
     by_them = await addressees.issued_at(tx, now - DAY, moderator=order.actor)
     at = possible_again(by_them, budgets.per_moderator, now)
     if at is not None:
-        return notice("issue.you_had_too_many", count=Number(budgets.per_moderator), moment=Moment(_next_minute(at)))
+        moment = Moment(_next_minute(at))
+        raise Refused(notice("issue.you_had_too_many", count=Number(budgets.per_moderator), moment=moment))
     for_room = await addressees.issued_at(tx, now - DAY, room_id=order.room.room_id)
     at = possible_again(for_room, budgets.per_room, now)
-    if at is None:
-        return None
-    room = Room(order.room.room_id, order.room.label)
-    count, moment = Number(budgets.per_room), Moment(_next_minute(at))
-    return notice("issue.room_had_too_many", room=room, count=count, moment=moment)
+    if at is not None:
+        room = Room(order.room.room_id, order.room.label)
+        count, moment = Number(budgets.per_room), Moment(_next_minute(at))
+        raise Refused(notice("issue.room_had_too_many", room=room, count=count, moment=moment))
 
 
 def _next_minute(at: int) -> int:
@@ -187,6 +186,8 @@ async def issue(context: Context, issuer: Issuer, job: Job) -> Came | None:
     """Ask the identity server, once; none where the end is on record. `Later` only before anything was asked."""
     try:
         return await _issue(context, issuer, job)
+    except Refused as refused:
+        return Unsent(refused.said)
     except Never as error:  # the homeserver's
         return Unsent(_nothing_sent(error.why))
 
@@ -200,9 +201,7 @@ async def _issue(context: Context, issuer: Issuer, job: Job) -> Came | None:
         return None
     if asked.sending:
         return Unsent(_unclear(notice("issue.interrupted")), counted=True)
-    refusal = await _refusal(context, job, asked, room)
-    if refusal is not None:
-        return Unsent(refusal)
+    await _insist_again(context, job, asked, room)
     server, medium, address = str(job.content["server"]), asked.address.medium, asked.address.text
     try:
         user_id = await issuer.lookup(server, medium, address)
@@ -213,13 +212,13 @@ async def _issue(context: Context, issuer: Issuer, job: Job) -> Came | None:
     return await _send(context, issuer, server, asked)
 
 
-async def _refusal(context: Context, job: Job, asked: Asked, room: ProtectedRoom | None) -> Notice | None:
-    """Why what was asked for is not done any more: some time may have passed, and the room have changed."""
+async def _insist_again(context: Context, job: Job, asked: Asked, room: ProtectedRoom | None) -> None:
+    """Look again, before anything is sent: some time may have passed, and the room have changed. Raises `Refused`."""
     if context.now() - asked.at > LATE:
-        return notice("late")
+        raise Refused(notice("late"))
     if room is None or room.management_room != job.content["management_room"]:
-        return _nothing_sent(notice("issue.not_managed"))
-    return await objection(context, room, asked.moderator)
+        raise Refused(_nothing_sent(notice("issue.not_managed")))
+    await insist(context, room, asked.moderator)
 
 
 async def _send(context: Context, issuer: Issuer, server: str, asked: Asked) -> Came | None:

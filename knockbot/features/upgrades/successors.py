@@ -16,7 +16,7 @@ from knockbot.domain.upgrades import RoomUpgrade, Stage, Step, Tombstone, next_s
 from knockbot.engine.turn import Handled, Turn, Write
 from knockbot.errors import Never
 from knockbot.features.upgrades import upgrading
-from knockbot.flow import answering, refusals, rulebook, rules, saying
+from knockbot.flow import answering, rulebook, rules, saying
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.flow.saying import Audience, Marks
@@ -141,7 +141,8 @@ async def reacted(context: Context, reaction: Reaction) -> Handled:
     asked_here = room is not None and room.management_room == reaction.room_id
     if upgrade is None or room is None or not asked_here or not upgrading.agrees(context, reaction):
         return await answering.reacted(context, reaction)
-    return await (_answered if upgrade.policy_of else upgrading.answered)(context, reaction, room, upgrade)
+    take = _answered if upgrade.policy_of else upgrading.answered
+    return await upgrading.taken(context, reaction, room, upgrade, take)
 
 
 async def _answered(
@@ -154,23 +155,13 @@ async def _answered(
     if current is None:
         return None
     change = rulebook.Change(room, reaction.sender, current.text, reaction.event_id, _with_the_new_room(meant, upgrade))
-    sound: rulebook.Sound | Notice
-    try:
-        sound = await rulebook.examined(context, change)
-    except Never as error:
-        sound = refusals.failed(error.why)
+    sound = await rulebook.examined(context, change)
 
     async def write(turn: Turn) -> None:
-        now = await room_upgrades.find(turn.tx, upgrade.room_id, room.room_id)
-        if now is None or now.stage is not Stage.OFFERED or now.tombstone != upgrade.tombstone:
+        if await upgrading.still_asked(turn.tx, upgrade) is None:
             return
         if await policies.latest(turn.tx, room.room_id) != current.revision:
             return  # somebody has set another policy meanwhile, and is asked about that where it needs it
-        if isinstance(sound, Notice):
-            occasion = f"refused:{upgrade.tombstone}:{room.room_id}:{reaction.sender}"
-            place, target = room.room_id, reaction.target
-            await saying.say(context, turn, Audience(reaction.room_id, place=place), occasion, sound, reply_to=target)
-            return
         text = await rulebook.put_in_force(context, turn, sound)
         await room_upgrades.forget(turn.tx, upgrade.room_id, room.room_id)
         occasion = f"named:{upgrade.tombstone}:{room.room_id}:taken"

@@ -18,7 +18,7 @@ from knockbot.domain.plan import REACTIONS
 from knockbot.domain.records import Detail, Recorded
 from knockbot.domain.upgrades import RoomUpgrade, Stage, Step, Tombstone, next_step
 from knockbot.engine.turn import Turn, Write
-from knockbot.errors import Later, Never
+from knockbot.errors import Later, Never, Refused
 from knockbot.flow import cards, place, protecting, refusals, rulebook, rules, saying, settling
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
@@ -254,32 +254,45 @@ async def find_missed_answer(context: Context, room: ProtectedRoom, upgrade: Roo
         async with context.db.tx() as tx:
             known = await inbox.is_known(tx, reaction.event_id)
         if not known and agrees(context, reaction):
-            answer = await take(context, reaction, room, upgrade)
+            answer = await taken(context, reaction, room, upgrade, take)
             await context.turns.found(reaction.event_id, answer, taken_in=reaction.room_id)
+
+
+async def taken(
+    context: Context, reaction: Reaction, room: ProtectedRoom, upgrade: RoomUpgrade, take: Answered
+) -> Write[None] | None:
+    """What a click on such a question leads to; who may not give that answer is told so, once."""
+    try:
+        return await take(context, reaction, room, upgrade)
+    except (Refused, Never) as error:
+        why = refusals.why_not(error)
+
+    async def write(turn: Turn) -> None:
+        if await still_asked(turn.tx, upgrade) is not None:
+            to, occasion = (
+                Audience(reaction.room_id, place=room.room_id),
+                f"refused:{upgrade.event_id}:{reaction.sender}",
+            )
+            await saying.say(context, turn, to, occasion, why, reply_to=reaction.target)
+
+    return write
+
+
+async def still_asked(tx: Tx, upgrade: RoomUpgrade) -> RoomUpgrade | None:
+    """The replacement as it is on record now, if it is still the one that was asked about."""
+    now = await room_upgrades.find(tx, upgrade.room_id, upgrade.policy_of)
+    return now if now is not None and now.stage is Stage.OFFERED and now.tombstone == upgrade.tombstone else None
 
 
 async def answered(context: Context, reaction: Reaction, _: ProtectedRoom, upgrade: RoomUpgrade) -> Write[None]:
     """A moderator wants the replacement protected as the old room was."""
-    refusal: Notice | None
-    view: RoomView | None = None
-    try:
-        refusal = await _objection(context, reaction.sender, upgrade)
-        view = await context.outside.room(upgrade.replacement) if refusal is None else None
-    except Never as error:
-        refusal = refusals.failed(error.why)
+    await _insist(context, reaction.sender, upgrade)
+    view = await context.outside.room(upgrade.replacement)
 
     async def write(turn: Turn) -> None:
         room = await rooms.find(turn.tx, upgrade.room_id)
-        now = await room_upgrades.find(turn.tx, upgrade.room_id)
-        if room is None or now is None or now.stage is not Stage.OFFERED or now.tombstone != upgrade.tombstone:
-            return
-        if view is None:
-            occasion = f"refused:{upgrade.tombstone}:{reaction.sender}"
-            if refusal is not None:
-                place, target = room.room_id, reaction.target
-                await saying.say(
-                    context, turn, Audience(reaction.room_id, place=place), occasion, refusal, reply_to=target
-                )
+        now = await still_asked(turn.tx, upgrade)
+        if room is None or now is None:
             return
         count = await _move_over(context, turn, room, view, reaction)
         await room_upgrades.put(turn.tx, replace(now, stage=Stage.MOVED))
@@ -291,37 +304,37 @@ async def answered(context: Context, reaction: Reaction, _: ProtectedRoom, upgra
     return write
 
 
-async def _objection(context: Context, actor: str, upgrade: RoomUpgrade) -> Notice | None:
-    """Why this person may not do this: it takes what it takes to give the old room up, and to protect the new one."""
+async def _insist(context: Context, actor: str, upgrade: RoomUpgrade) -> None:
+    """Look whether this person may do this. Raises `Refused`.
+
+    It takes what it takes to give the old room up, and to protect the new one.
+    """
     async with context.db.tx() as tx:
         there = await place.find(context, tx, upgrade.room_id)
     if there is None:
-        return None
-    refusal = await protecting.may_unprotect(context, there.room, actor)
-    if refusal is not None:
-        return refusal
+        return
+    await protecting.insist_on_unprotecting(context, there.room, actor)
     new = Room(upgrade.replacement, upgrade.replacement)
     if not await is_in(context, upgrade.replacement):
-        return refusals.cannot_look(new, context.bot)
+        raise Refused(refusals.cannot_look(new, context.bot))
     if not await is_joined(context, upgrade.replacement, actor):
-        return refusals.not_a_member_yet(new)
+        raise Refused(refusals.not_a_member_yet(new))
     powers = await context.outside.powers(upgrade.replacement)
     needed, level = powers.needed_to_protect(there.policy.verdicts), powers.level(actor)
     if level < needed:
-        return refusals.lacks_power_to_protect(new, needed, level)
-    return await _may_not_be_its_author(context, there, actor, upgrade.replacement)
+        raise Refused(refusals.lacks_power_to_protect(new, needed, level))
+    await _insist_on_authorship(context, there, actor, upgrade.replacement)
 
 
-async def _may_not_be_its_author(context: Context, there: Place, actor: str, replacement: str) -> Notice | None:
-    """Why the policy that goes over cannot be this person's: they are not in a room that it names."""
+async def _insist_on_authorship(context: Context, there: Place, actor: str, replacement: str) -> None:
+    """The policy that goes over becomes this person's: they must be in the rooms that it names. Raises `Refused`."""
     async with context.db.tx() as tx:
         goes_over = there.revision is not None and await policies.latest(tx, replacement) is None
         meant = await rules.meant_by(tx, there.in_force) if goes_over else {}
     for name, room_id in meant.items():
         if not await rulebook.may_name(context, actor, room_id):
             called = Room(there.room_id, there.label)
-            return notice("named.not_in_it", room=called, name=Id(name), bot=User(context.bot))
-    return None
+            raise Refused(notice("named.not_in_it", room=called, name=Id(name), bot=User(context.bot)))
 
 
 async def _move_over(context: Context, turn: Turn, room: ProtectedRoom, view: RoomView, reaction: Reaction) -> int:
