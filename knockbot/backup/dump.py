@@ -253,7 +253,7 @@ async def _load(tx: Tx, reader: _Reader, now: int) -> Counter[str]:
             await _count_from(tx, table, counting, max(last, now))
     if missing:
         raise reader.damaged(f"the table {missing[0]!r} is missing")
-    await tx.execute("UPDATE cards SET digest = NULL")  # they may have been edited since
+    await tx.execute("UPDATE prompts SET digest = NULL")  # they may have been edited since
     return counts
 
 

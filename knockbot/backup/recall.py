@@ -19,7 +19,7 @@ from knockbot.domain.reasons import in_words
 from knockbot.domain.records import Recorded
 from knockbot.engine.turn import Turn
 from knockbot.errors import Never
-from knockbot.flow import saying, settling
+from knockbot.flow import cards, saying, settling
 from knockbot.flow.context import Context, log
 from knockbot.flow.records import record
 from knockbot.flow.saying import Audience, Urgency
@@ -207,7 +207,7 @@ async def _take_up(
     if one.card is not None:
         card = await prompts.by_event(turn.tx, management_room, one.card)
         if card is None:
-            card = await prompts.new(turn.tx, management_room, request.room_id, one.at)
+            card = await cards.new(turn.tx, management_room, request.room_id, one.at)
             await prompts.posted(turn.tx, card.id, one.card)
         await requests.put_on_card(turn.tx, request.id, card.id)
         await requests.shown(turn.tx, request.id, request.event_id)

@@ -125,7 +125,7 @@ async def _could_see(tx: Tx, wish: Wish, request: Request) -> bool:
     said = await inbox.came(tx, wish.cause)
     if said is None or request.shown_event_id not in {None, request.event_id}:
         return False  # found by a look: nobody can tell whether it was before or after
-    edit = await messages.last_of_card(tx, request.card_id) if request.card_id is not None else None
+    edit = await messages.last_of_prompt(tx, request.card_id) if request.card_id is not None else None
     if edit is None:
         return said.at > request.changed_at
     edit_came = await inbox.came(tx, edit.event_id)
@@ -196,7 +196,7 @@ async def _request_meant(context: Context, reaction: Reaction) -> Request | None
     async with context.db.tx() as tx:
         card = await prompts.pointed_at(tx, reaction.room_id, reaction.target)
         shown = await requests.on_card(tx, card.id, held=False) if card else []
-        if card is None or await rooms.find(tx, card.room_id) is None:
+        if card is None or await rooms.find(tx, card.about) is None:
             return None
     return shown[-1] if takes_clicks(shown) else None
 
@@ -211,7 +211,7 @@ def takes_clicks(shown: Sequence[Request]) -> bool:
 async def hint(context: Context, turn: Turn, room_id: str, event_id: str, who: str) -> None:
     """Tell somebody how the card they reacted or replied to is answered; nothing where it waits for no answer."""
     card = await prompts.pointed_at(turn.tx, room_id, event_id)
-    if card is None or await rooms.find(turn.tx, card.room_id) is None:
+    if card is None or await rooms.find(turn.tx, card.about) is None:
         return
     shown = await requests.on_card(turn.tx, card.id)
     waiting = [request for request in shown if request.awaits_moderators]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from knockbot.domain import plan
 from knockbot.domain.card import EMOJI
@@ -11,7 +12,11 @@ from knockbot.engine.turn import Turn
 from knockbot.flow.context import Context
 from knockbot.store import jobs, prompts, requests
 from knockbot.store.db import Tx
+from knockbot.store.prompts import Prompt
 from knockbot.times import HOUR, MINUTE
+
+CARD: Final = "card"
+"""The kind of prompt that a card is."""
 
 UNDER_WAY = 2000
 """Milliseconds after which a card says that an answer is on its way, if it has not arrived by then."""
@@ -36,9 +41,9 @@ async def show(context: Context, turn: Turn, request_id: int, *, card_id: int | 
     crowd = await _card_of_the_crowd(context, turn.tx, request) if shared is None else None
     shared = shared or crowd
     if shared is None:
-        card = await prompts.new(turn.tx, request.management_room, request.room_id, turn.now)
+        card = await new(turn.tx, request.management_room, request.room_id, turn.now)
         await requests.put_on_card(turn.tx, request.id, card.id)
-        await turn.plan(plan.post_card(card.management_room, card.id))
+        await turn.plan(plan.post_card(card.room_id, card.id))
         return
     await requests.put_on_card(turn.tx, request.id, shared)
     if request.card_id is None and (
@@ -46,6 +51,11 @@ async def show(context: Context, turn: Turn, request_id: int, *, card_id: int | 
     ):
         await offer(turn, shared, [])  # a click on it could mean any of them
     await refresh(turn, shared, after=0 if crowd is None else TOGETHER)
+
+
+async def new(tx: Tx, management_room: str, room_id: str, now: int) -> Prompt:
+    """A card about a protected room that is yet to be posted."""
+    return await prompts.new(tx, management_room, CARD, room_id, now)
 
 
 async def refresh(turn: Turn, card_id: int, *, after: int = 0) -> None:
@@ -57,7 +67,7 @@ async def refresh(turn: Turn, card_id: int, *, after: int = 0) -> None:
     if card.event_id is None or await jobs.hurry_edit(turn.tx, card_id, turn.now + after):
         return
     number = await prompts.count_edit(turn.tx, card_id)
-    await turn.plan(plan.edit_card(card.management_room, card_id, number), due_at=turn.now + after)
+    await turn.plan(plan.edit_card(card.room_id, card_id, number), due_at=turn.now + after)
 
 
 async def offer(turn: Turn, card_id: int, verdicts: Iterable[Verdict], *, named: bool = False) -> None:
@@ -74,10 +84,10 @@ async def offer(turn: Turn, card_id: int, verdicts: Iterable[Verdict], *, named:
     for emoji in EMOJI.values():
         now = there.get(emoji, prompts.Offer(emoji, None, 0))
         if emoji in wanted and now.reaction is None:
-            changes.append(plan.react(card.management_room, card_id, card.event_id, emoji, now.turns))
+            changes.append(plan.react(card.room_id, card_id, card.event_id, emoji, now.turns))
             offered.append(emoji)
         elif emoji not in wanted and now.reaction:
-            changes.append(plan.unreact(card.management_room, card_id, now.reaction, emoji))
+            changes.append(plan.unreact(card.room_id, card_id, now.reaction, emoji))
             await prompts.offer_no_more(turn.tx, card_id, emoji)
     await prompts.offer(turn.tx, card_id, offered)
     await turn.plan(*changes)
@@ -88,7 +98,7 @@ async def offer(turn: Turn, card_id: int, verdicts: Iterable[Verdict], *, named:
 async def post_missing(turn: Turn, room_id: str) -> None:
     """See to it that every card with an open request gets posted; for those that are, this changes nothing."""
     for card in await prompts.unposted(turn.tx, room_id):
-        job = plan.post_card(card.management_room, card.id)
+        job = plan.post_card(card.room_id, card.id)
         await turn.plan(job)
         await jobs.revive(turn.tx, job.key, turn.now)
 

@@ -242,7 +242,7 @@ async def _met(context: Context, turn: Turn, _: Job, came: Outcome) -> None:
 async def _sent(turn: Turn, job: Job, event_id: str | None) -> None:
     """A message is there; whoever replies to it means what it is about."""
     if event_id is not None:
-        about = {"card_id": job.card_id, "request_id": job.request_id}
+        about = {"prompt_id": job.card_id, "request_id": job.request_id}
         await messages.sent(turn.tx, job.room_id, event_id, turn.now, **about)
 
 

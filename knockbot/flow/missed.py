@@ -219,7 +219,7 @@ async def card_for_many(context: Context, room: ProtectedRoom, decisions: Sequen
     if sum(decision.verdict is Verdict.FORWARD for decision in decisions) <= cards.CROWDED:
         return None
     async with context.db.tx() as tx:
-        return (await prompts.new(tx, room.management_room, room.room_id, context.now())).id
+        return (await cards.new(tx, room.management_room, room.room_id, context.now())).id
 
 
 # --- common to all that is judged ---------------------------------------------------------------------------------

@@ -38,10 +38,10 @@ async def post_anew(turn: Turn, card: Prompt) -> None:
     waiting = [request for request in await requests.on_card(turn.tx, card.id) if request.open]
     if not waiting:
         return
-    new = await prompts.new(turn.tx, card.management_room, card.room_id, turn.now)
+    new = await prompts.new(turn.tx, card.room_id, card.kind, card.about, turn.now)
     for request in waiting:
         await requests.put_on_card(turn.tx, request.id, new.id)
-    await turn.plan(plan.post_card(new.management_room, new.id))
+    await turn.plan(plan.post_card(new.room_id, new.id))
 
 
 async def forget_words(turn: Turn, request: Request) -> None:
@@ -53,6 +53,6 @@ async def forget_words(turn: Turn, request: Request) -> None:
     if not await requests.forget_words(turn.tx, request.id) or request.card_id is None:
         return
     card = await prompts.get(turn.tx, request.card_id)
-    said = await messages.of_card(turn.tx, card.id)
-    await turn.plan(*(plan.redact(card.management_room, card.id, one.event_id) for one in said))
+    said = await messages.of_prompt(turn.tx, card.id)
+    await turn.plan(*(plan.redact(card.room_id, card.id, one.event_id) for one in said))
     await post_anew(turn, card)

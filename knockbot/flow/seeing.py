@@ -72,9 +72,9 @@ async def who_knocks_no_more(context: Context, seen: Snapshot, known: Records) -
 async def card(context: Context, shown: Prompt) -> Portion:
     """What was clicked on one posted card, or that it was redacted. Raises `Never` where the bot may not look."""
     event_id = shown.event_id or ""
-    if await context.outside.is_redacted(shown.management_room, event_id):
+    if await context.outside.is_redacted(shown.room_id, event_id):
         return Snapshot(card_redacted=True), Records()
-    reactions = tuple(await context.outside.reactions(shown.management_room, event_id))
+    reactions = tuple(await context.outside.reactions(shown.room_id, event_id))
     async with context.db.tx() as tx:
         heard = await inbox.known(tx, [reaction.event_id for reaction in reactions])
     return Snapshot(reactions=reactions), Records(heard=heard)
@@ -88,6 +88,6 @@ async def cards_with_clicks(context: Context, room: ProtectedRoom) -> AsyncItera
         try:
             portion = await card(context, one)
         except Never as error:
-            log.warning("cannot read the reactions on a card in %s: %s", one.management_room, in_words(error.why))
+            log.warning("cannot read the reactions on a card in %s: %s", one.room_id, in_words(error.why))
             return
         yield one, portion

@@ -368,7 +368,7 @@ async def edit_card(hand: Hand, claimed: Claimed) -> Outcome:
     there = {request.id: request.event_id for request in shown}
     if card.digest == digest(new):
         async with hand.context.db.tx() as tx:
-            last = await messages.last_of_card(tx, card.id)
+            last = await messages.last_of_prompt(tx, card.id)
         return Done(last.event_id if last else None, offers=offers, shown=there, digest=card.digest)
     if card.digest is not None:
         async with hand.context.db.tx() as tx:

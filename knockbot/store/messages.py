@@ -1,4 +1,4 @@
-"""What the bot has said: which card or request each of its messages is about, and what is said only once."""
+"""What the bot has said: the prompt or the request that each message belongs to; and what is said only once."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _MESSAGE = Row(Message, "messages", at="sent_at")
 
 
 async def sent(
-    tx: Tx, room_id: str, event_id: str, now: int, *, card_id: int | None = None, request_id: int | None = None
+    tx: Tx, room_id: str, event_id: str, now: int, *, prompt_id: int | None = None, request_id: int | None = None
 ) -> None:
-    """The bot has said this, about a card or a request if about one."""
+    """The bot has said this: as part of a prompt, or about a request, if either."""
     await tx.execute(
-        "INSERT INTO messages (event_id, room_id, sent_at, card_id, request_id) VALUES ($1, $2, $3, $4, $5) "
+        "INSERT INTO messages (event_id, room_id, sent_at, prompt_id, request_id) VALUES ($1, $2, $3, $4, $5) "
         "ON CONFLICT (event_id) DO NOTHING",
         event_id,
         room_id,
         now,
-        card_id,
+        prompt_id,
         request_id,
     )
 
@@ -40,15 +40,15 @@ async def is_ours(tx: Tx, event_id: str) -> bool:
     return await tx.fetchrow("SELECT 1 FROM messages WHERE event_id = $1", event_id) is not None
 
 
-async def of_card(tx: Tx, card_id: int) -> list[Message]:
-    """The messages that a card consists of, oldest first: the card and its edits."""
-    return _MESSAGE.all(await tx.fetch(f"{_MESSAGE.select} WHERE card_id = $1 ORDER BY sent_at, event_id", card_id))
+async def of_prompt(tx: Tx, prompt_id: int) -> list[Message]:
+    """The messages that a prompt consists of, oldest first: the first one and its edits."""
+    return _MESSAGE.all(await tx.fetch(f"{_MESSAGE.select} WHERE prompt_id = $1 ORDER BY sent_at, event_id", prompt_id))
 
 
-async def last_of_card(tx: Tx, card_id: int) -> Message | None:
-    """The message by which a card came to show what it shows; none if it was never posted."""
+async def last_of_prompt(tx: Tx, prompt_id: int) -> Message | None:
+    """The message by which a prompt came to show what it shows; none if it was never posted."""
     row = await tx.fetchrow(
-        f"{_MESSAGE.select} WHERE card_id = $1 ORDER BY sent_at DESC, event_id DESC LIMIT 1", card_id
+        f"{_MESSAGE.select} WHERE prompt_id = $1 ORDER BY sent_at DESC, event_id DESC LIMIT 1", prompt_id
     )
     return _MESSAGE.maybe(row)
 
@@ -63,10 +63,10 @@ async def once(tx: Tx, key: str, now: int) -> None:
 
 
 KEPT = 30 * DAY
-"""Milliseconds for which it is remembered what was said about no card and no request, and what is said once."""
+"""Milliseconds for which it is remembered what was said in no prompt and about no request, and what is said once."""
 
 
 async def forget_old(tx: Tx, before: int) -> None:
-    """Forget what was said before a moment about no card and no request, and on which occasions."""
-    await tx.execute("DELETE FROM messages WHERE card_id IS NULL AND request_id IS NULL AND sent_at < $1", before)
+    """Forget what was said before a moment in no prompt and about no request, and on which occasions."""
+    await tx.execute("DELETE FROM messages WHERE prompt_id IS NULL AND request_id IS NULL AND sent_at < $1", before)
     await tx.execute("DELETE FROM occasions WHERE at < $1", before)

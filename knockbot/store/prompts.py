@@ -1,4 +1,4 @@
-"""Prompts: messages of the bot that can be answered, found again by their event id; those with requests are cards."""
+"""Prompts: messages of the bot that can be answered, found again by their event id, and what each offers."""
 
 from __future__ import annotations
 
@@ -11,84 +11,112 @@ from knockbot.store.rows import Row
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One message that shows one request, or several that share it; `event_id` once it is posted."""
+    """A message of the bot that can be answered; `event_id` once it is posted."""
 
     id: int
-    management_room: str
     room_id: str
+    """The room that it stands in."""
+    kind: str
+    """Its row in the table of kinds (`engine/prompts.py`)."""
+    about: str
+    """The protected room that it is about. What is asked there names the prompt, as a request does its card."""
     event_id: str | None
     edits: int
     created_at: int
     digest: str | None
     """Of what it shows now, where that is known."""
+    closes_at: int | None = None
+    """From when on (milliseconds) it takes no answer; none where it always does."""
 
 
-_PROMPT = Row(Prompt, "cards")
+_PROMPT = Row(Prompt, "prompts")
 
 
-async def new(tx: Tx, management_room: str, room_id: str, now: int) -> Prompt:
-    """A card that is yet to be posted."""
+async def new(tx: Tx, room_id: str, kind: str, about: str, now: int, *, closes_at: int | None = None) -> Prompt:
+    """A prompt that is yet to be posted."""
     row = await tx.fetchrow(
-        f"INSERT INTO cards (management_room, room_id, created_at) VALUES ($1, $2, $3) RETURNING {_PROMPT.columns}",
-        management_room,
+        "INSERT INTO prompts (room_id, kind, about, created_at, closes_at) VALUES ($1, $2, $3, $4, $5) "
+        f"RETURNING {_PROMPT.columns}",
         room_id,
+        kind,
+        about,
         now,
+        closes_at,
     )
     return _PROMPT.one(row)
 
 
-async def get(tx: Tx, card_id: int, *, held: bool = True) -> Prompt:
-    """The card with this id, held until the transaction ends unless it is only looked at."""
-    return _PROMPT.one(await tx.fetchrow(f"{_PROMPT.select} WHERE id = $1{for_update(tx, held)}", card_id))
+async def get(tx: Tx, prompt_id: int, *, held: bool = True) -> Prompt:
+    """The prompt with this id, held until the transaction ends unless it is only looked at."""
+    return _PROMPT.one(await tx.fetchrow(f"{_PROMPT.select} WHERE id = $1{for_update(tx, held)}", prompt_id))
 
 
-async def by_event(tx: Tx, management_room: str, event_id: str) -> Prompt | None:
-    """The card that stands in the room as this event."""
-    row = await tx.fetchrow(f"{_PROMPT.select} WHERE event_id = $1 AND management_room = $2", event_id, management_room)
+async def by_event(tx: Tx, room_id: str, event_id: str) -> Prompt | None:
+    """The prompt that stands in the room as this event."""
+    row = await tx.fetchrow(f"{_PROMPT.select} WHERE event_id = $1 AND room_id = $2", event_id, room_id)
     return _PROMPT.maybe(row)
 
 
-async def edited_by(tx: Tx, management_room: str, event_id: str) -> Prompt | None:
-    """The card of which this message of the bot is an edit."""
+async def edited_by(tx: Tx, room_id: str, event_id: str) -> Prompt | None:
+    """The prompt of which this message of the bot is an edit."""
     row = await tx.fetchrow(
-        f"{_PROMPT.select} WHERE id = (SELECT card_id FROM messages WHERE event_id = $1 AND room_id = $2) "
+        f"{_PROMPT.select} WHERE id = (SELECT prompt_id FROM messages WHERE event_id = $1 AND room_id = $2) "
         "AND event_id <> $1",
         event_id,
-        management_room,
+        room_id,
     )
     return _PROMPT.maybe(row)
 
 
-async def pointed_at(tx: Tx, management_room: str, event_id: str) -> Prompt | None:
-    """The card that a reaction or a reply points at; some clients point at its newest edit."""
-    return await by_event(tx, management_room, event_id) or await edited_by(tx, management_room, event_id)
+async def pointed_at(tx: Tx, room_id: str, event_id: str) -> Prompt | None:
+    """The prompt that a reaction or a reply points at; some clients point at its newest edit."""
+    return await by_event(tx, room_id, event_id) or await edited_by(tx, room_id, event_id)
 
 
-async def posted(tx: Tx, card_id: int, event_id: str, digest: str | None = None) -> None:
-    """The card stands in the room as this event, and shows what this digest is of."""
-    await tx.execute("UPDATE cards SET event_id = $2, digest = $3 WHERE id = $1", card_id, event_id, digest)
+async def posted(tx: Tx, prompt_id: int, event_id: str, digest: str | None = None) -> None:
+    """The prompt stands in the room as this event, and shows what this digest is of."""
+    await tx.execute("UPDATE prompts SET event_id = $2, digest = $3 WHERE id = $1", prompt_id, event_id, digest)
 
 
-async def shows(tx: Tx, card_id: int, digest: str | None) -> None:
-    """Note what a card shows; `None` where that is not known any more."""
-    await tx.execute("UPDATE cards SET digest = $2 WHERE id = $1", card_id, digest)
+async def shows(tx: Tx, prompt_id: int, digest: str | None) -> None:
+    """Note what a prompt shows; `None` where that is not known any more."""
+    await tx.execute("UPDATE prompts SET digest = $2 WHERE id = $1", prompt_id, digest)
 
 
-async def calls(tx: Tx, card_id: int, now: int, since: int) -> bool:
-    """Whether a card is to call people: no other card of its room has since that moment."""
+async def calls(tx: Tx, prompt_id: int, now: int, since: int) -> bool:
+    """Whether a prompt is to call people: no other of its kind about the same room has since that moment."""
     row = await tx.fetchrow(
-        "UPDATE cards SET called_at = $2 WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM cards AS others "
-        "WHERE others.room_id = cards.room_id AND others.id <> cards.id AND others.called_at > $3) RETURNING id",
-        card_id,
+        "UPDATE prompts SET called_at = $2 WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM prompts AS others "
+        "WHERE others.about = prompts.about AND others.kind = prompts.kind AND others.id <> prompts.id "
+        "AND others.called_at > $3) RETURNING id",
+        prompt_id,
         now,
         since,
     )
     return row is not None
 
 
+async def move_over(tx: Tx, prompt_id: int, room_id: str) -> None:
+    """Have a prompt be about the room that replaces its own."""
+    await tx.execute("UPDATE prompts SET about = $2 WHERE id = $1", prompt_id, room_id)
+
+
+async def count_edit(tx: Tx, prompt_id: int) -> int:
+    """Number the next edit of a prompt."""
+    return int(await tx.fetchval("UPDATE prompts SET edits = edits + 1 WHERE id = $1 RETURNING edits", prompt_id))
+
+
+async def counted_edits(tx: Tx, prompt_id: int, number: int) -> None:
+    """An edit of this number was sent."""
+    await tx.execute("UPDATE prompts SET edits = $2 WHERE id = $1 AND edits < $2", prompt_id, number)
+
+
+# --- what it offers -------------------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """An answer that a card offers by a reaction of the bot, or has offered; and how often it was taken away."""
+    """An answer that a prompt offers by a reaction of the bot, or has offered; and how often it was taken away."""
 
     emoji: str
     reaction: str | None
@@ -99,51 +127,42 @@ class Offer:
 _OFFER = Row(Offer, "offers")
 
 
-async def offers_on(tx: Tx, card_id: int) -> dict[str, Offer]:
-    """Which answers a card offers, has offered, or is about to, by emoji."""
-    rows = await tx.fetch(f"{_OFFER.select} WHERE card_id = $1", card_id)
+async def offers_on(tx: Tx, prompt_id: int) -> dict[str, Offer]:
+    """Which answers a prompt offers, has offered, or is about to, by emoji."""
+    rows = await tx.fetch(f"{_OFFER.select} WHERE prompt_id = $1", prompt_id)
     return {offer.emoji: offer for offer in _OFFER.all(rows)}
 
 
-async def offer(tx: Tx, card_id: int, emojis: Sequence[str]) -> None:
-    """A card is to offer these answers from now on."""
+async def offer(tx: Tx, prompt_id: int, emojis: Sequence[str]) -> None:
+    """A prompt is to offer these answers from now on."""
     if emojis:
         values = ", ".join(f"($1, {place}, '')" for place in (f"${n}" for n in range(2, len(emojis) + 2)))
         await tx.execute(
-            f"INSERT INTO offers (card_id, emoji, reaction) VALUES {values} "
-            "ON CONFLICT (card_id, emoji) DO UPDATE SET reaction = ''",
-            card_id,
+            f"INSERT INTO offers (prompt_id, emoji, reaction) VALUES {values} "
+            "ON CONFLICT (prompt_id, emoji) DO UPDATE SET reaction = ''",
+            prompt_id,
             *emojis,
         )
 
 
-async def offered(tx: Tx, card_id: int, emoji: str, reaction: str) -> None:
-    """The reaction by which a card offers an answer, if it still is to."""
+async def offered(tx: Tx, prompt_id: int, emoji: str, reaction: str) -> None:
+    """The reaction by which a prompt offers an answer, if it still is to."""
     await tx.execute(
-        "UPDATE offers SET reaction = $3 WHERE card_id = $1 AND emoji = $2 AND reaction = ''", card_id, emoji, reaction
+        "UPDATE offers SET reaction = $3 WHERE prompt_id = $1 AND emoji = $2 AND reaction = ''",
+        prompt_id,
+        emoji,
+        reaction,
     )
 
 
-async def offer_no_more(tx: Tx, card_id: int, emoji: str) -> None:
-    """A card is not to offer this answer any more."""
+async def offer_no_more(tx: Tx, prompt_id: int, emoji: str) -> None:
+    """A prompt is not to offer this answer any more."""
     await tx.execute(
-        "UPDATE offers SET reaction = NULL, turns = turns + 1 WHERE card_id = $1 AND emoji = $2", card_id, emoji
+        "UPDATE offers SET reaction = NULL, turns = turns + 1 WHERE prompt_id = $1 AND emoji = $2", prompt_id, emoji
     )
 
 
-async def move_over(tx: Tx, card_id: int, room_id: str) -> None:
-    """Have a card be about the room that replaces its own."""
-    await tx.execute("UPDATE cards SET room_id = $2 WHERE id = $1", card_id, room_id)
-
-
-async def count_edit(tx: Tx, card_id: int) -> int:
-    """Number the next edit of a card."""
-    return int(await tx.fetchval("UPDATE cards SET edits = edits + 1 WHERE id = $1 RETURNING edits", card_id))
-
-
-async def counted_edits(tx: Tx, card_id: int, number: int) -> None:
-    """An edit of this number was sent."""
-    await tx.execute("UPDATE cards SET edits = $2 WHERE id = $1 AND edits < $2", card_id, number)
+# --- cards ----------------------------------------------------------------------------------------------------
 
 
 async def awaiting_answers(tx: Tx, room_id: str) -> list[Prompt]:
@@ -158,7 +177,7 @@ async def unposted(tx: Tx, room_id: str) -> list[Prompt]:
 
 async def _open(tx: Tx, room_id: str) -> list[Prompt]:
     rows = await tx.fetch(
-        f"{_PROMPT.select} WHERE room_id = $1 "
+        f"{_PROMPT.select} WHERE about = $1 "
         "AND id IN (SELECT card_id FROM requests WHERE room_id = $1 AND state = 'pending') ORDER BY id",
         room_id,
     )

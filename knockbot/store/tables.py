@@ -49,7 +49,7 @@ TABLES: Mapping[str, Table] = {
         Table("config_troubles", "until the entry is protected", (), ("entry", "trouble")),
         Table("pending_protects", "until the bot is let in", ("requester",)),
         Table("attempts", "one hour", ("requester",), ("cause", "requester", "at")),
-        Table("cards", FOR_EVER, (), ("called_at",), counts="id"),
+        Table("prompts", FOR_EVER, (), ("called_at",), counts="id"),
         Table(
             "requests",
             "for ever; long texts are cut once the request is settled",
@@ -74,10 +74,10 @@ TABLES: Mapping[str, Table] = {
         Table("servers", FOR_EVER, (), ("server", "answered_at")),
         Table(
             "messages",
-            "for ever where they are about a card or a request, else for 30 days",
-            in_sql=("room_id", "card_id", "request_id"),
+            "for ever where they are of a prompt or about a request, else for 30 days",
+            in_sql=("room_id", "prompt_id", "request_id"),
         ),
-        Table("offers", FOR_EVER, (), ("card_id",)),
+        Table("offers", FOR_EVER, (), ("prompt_id",)),
         Table(
             "aims",
             "seven days",

@@ -171,20 +171,25 @@ CREATE TABLE attempts (
     at        BIGINT NOT NULL
 );
 
-CREATE TABLE cards (
-    id              {serial},
-    management_room TEXT NOT NULL,
-    room_id         TEXT NOT NULL,
-    event_id        TEXT,
-    edits           INTEGER NOT NULL DEFAULT 0,
-    created_at      BIGINT NOT NULL,
+-- Messages of the bot that can be answered; `about` is the protected room that a prompt is about. What it asks about in
+-- that room names the prompt: as a request does its card.
+CREATE TABLE prompts (
+    id         {serial},
+    room_id    TEXT NOT NULL,
+    kind       TEXT NOT NULL,
+    about      TEXT NOT NULL,
+    event_id   TEXT,
+    edits      INTEGER NOT NULL DEFAULT 0,
+    created_at BIGINT NOT NULL,
     -- When it called those whom the policy names, if it did.
-    called_at       BIGINT,
+    called_at  BIGINT,
     -- Tells what it shows from anything else that it could show; none where that is not known.
-    digest          TEXT
+    digest     TEXT,
+    -- From when on it takes no answer; none where it always does.
+    closes_at  BIGINT
 );
-CREATE INDEX cards_called ON cards (room_id, called_at) WHERE called_at IS NOT NULL;
-CREATE UNIQUE INDEX cards_posted ON cards (event_id) WHERE event_id IS NOT NULL;
+CREATE INDEX prompts_called ON prompts (about, called_at) WHERE called_at IS NOT NULL;
+CREATE UNIQUE INDEX prompts_posted ON prompts (event_id) WHERE event_id IS NOT NULL;
 
 CREATE TABLE requests (
     id              {serial},
@@ -203,7 +208,7 @@ CREATE TABLE requests (
     decision_json   TEXT,
     answer_json     TEXT,
     done_by         TEXT,
-    card_id         BIGINT REFERENCES cards (id),
+    card_id         BIGINT REFERENCES prompts (id),
     shown_event_id  TEXT,
     trouble         TEXT,
     -- Of a third-party invite.
@@ -246,7 +251,7 @@ CREATE TABLE jobs (
     room_id      TEXT NOT NULL,
     lane         TEXT NOT NULL,
     request_id   BIGINT REFERENCES requests (id),
-    card_id      BIGINT REFERENCES cards (id),
+    card_id      BIGINT REFERENCES prompts (id),
     user_id      TEXT,
     server       TEXT,
     event_id     TEXT,
@@ -283,25 +288,26 @@ CREATE TABLE servers (
     answered_at BIGINT NOT NULL
 );
 
--- What the bot has said, about which card or request, if about one: a reply to it, or its redaction, is about that too.
+-- What the bot has said: the messages that a prompt consists of, and what is about a request. A reply to it, or its
+-- redaction, is about that too.
 CREATE TABLE messages (
     event_id   TEXT PRIMARY KEY,
     room_id    TEXT NOT NULL,
     sent_at    BIGINT NOT NULL,
-    card_id    BIGINT REFERENCES cards (id),
+    prompt_id  BIGINT REFERENCES prompts (id),
     request_id BIGINT REFERENCES requests (id)
 );
-CREATE INDEX messages_of_card ON messages (card_id, sent_at) WHERE card_id IS NOT NULL;
-CREATE INDEX messages_about_nothing ON messages (sent_at) WHERE card_id IS NULL AND request_id IS NULL;
+CREATE INDEX messages_of_prompt ON messages (prompt_id, sent_at) WHERE prompt_id IS NOT NULL;
+CREATE INDEX messages_about_nothing ON messages (sent_at) WHERE prompt_id IS NULL AND request_id IS NULL;
 
--- The answers that cards have offered by reactions: the bot's reaction while it stands, '' until it is known, and how
+-- The answers that prompts have offered by reactions: the bot's reaction while it stands, '' until it is known, and how
 -- often it was taken away.
 CREATE TABLE offers (
-    card_id  BIGINT NOT NULL REFERENCES cards (id),
-    emoji    TEXT NOT NULL,
-    reaction TEXT,
-    turns    INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (card_id, emoji)
+    prompt_id BIGINT NOT NULL REFERENCES prompts (id),
+    emoji     TEXT NOT NULL,
+    reaction  TEXT,
+    turns     INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (prompt_id, emoji)
 );
 
 -- What the bot's acts on somebody were meant for: a knock, or the memberships that they may hit (JSON).

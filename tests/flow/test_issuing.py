@@ -72,7 +72,7 @@ async def addresses_kept(house: House) -> list[str]:
     """Where the database holds Carla's address, or her name."""
     found = []
     async with house.db.tx() as tx:
-        for table in ("inbox", "requests", "jobs", "audit", "addresses", "issued", "cards", "rooms", "policies"):
+        for table in ("inbox", "requests", "jobs", "audit", "addresses", "issued", "prompts", "rooms", "policies"):
             for row in await tx.fetch(f"SELECT * FROM {table}"):
                 found += [table] if "carla" in str(dict(row)).lower() else []
     return found

@@ -182,7 +182,7 @@ async def test_numbers_go_on_where_nobody_has_been(place: Place, here: str, ther
 
     async with opened(second) as db, db.tx() as tx:
         request = await requests.open_knock(tx, MODS, replace(KNOCK, user_id="@new:x"), LATER)
-        card = await prompts.new(tx, MODS, GARDEN, LATER)
+        card = await prompts.new(tx, MODS, "card", GARDEN, LATER)
         await inbox.store(tx, [inbox.Arrival("$new", GARDEN, "{}")], LATER)
         seqs = [one.seq for one in await inbox.waiting(tx, GARDEN)]
         await jobs.add(tx, [job()], LATER)
@@ -199,11 +199,11 @@ async def test_a_database_that_counts_from_a_restore_is_never_counted_back(place
     await filled(first)
     await imported(second, await exported(first), now=LATER)
     async with opened(second) as db, db.tx() as tx:
-        await prompts.new(tx, MODS, GARDEN, NOW)
+        await prompts.new(tx, MODS, "card", GARDEN, NOW)
     await imported(third, await exported(second), now=LATER - 5)  # by a clock that is late
 
     async with opened(third) as db, db.tx() as tx:
-        assert (await prompts.new(tx, MODS, GARDEN, NOW)).id == LATER + 2
+        assert (await prompts.new(tx, MODS, "card", GARDEN, NOW)).id == LATER + 2
 
 
 @ways
@@ -241,7 +241,7 @@ async def test_a_back_up_is_of_one_moment(database_url: str) -> None:
         async def write_meanwhile() -> None:
             async with db.tx() as tx:
                 await records.add(tx, records.Entry(NOW, GARDEN, None, BOT, Recorded.JUDGED, {"reason": "meanwhile"}))
-                await prompts.new(tx, MODS, GARDEN, NOW)
+                await prompts.new(tx, MODS, "card", GARDEN, NOW)
 
         before = await rows_of(database_url)
         async with snapshot(database_url) as source:
@@ -358,24 +358,24 @@ DAMAGES: dict[str, tuple[Callable[[list[bytes]], list[bytes]], str]] = {
         r"backup:\d+: expected 9 values, found 10",
     ),
     "text for a number": (
-        lambda lines: changed(lines, line_of(lines, "cards") + 1, lambda row: ["x", *row[1:]]),
+        lambda lines: changed(lines, line_of(lines, "prompts") + 1, lambda row: ["x", *row[1:]]),
         r"backup:\d+: id: expected a number",
     ),
     "a number that is none": (
-        lambda lines: changed(lines, line_of(lines, "cards") + 1, lambda row: [float("nan"), *row[1:]]),
+        lambda lines: changed(lines, line_of(lines, "prompts") + 1, lambda row: [float("nan"), *row[1:]]),
         r"backup:\d+: id: expected a number",
     ),
     "a number beyond all": (
-        lambda lines: changed(lines, line_of(lines, "cards") + 1, lambda row: [2**70, *row[1:]]),
+        lambda lines: changed(lines, line_of(lines, "prompts") + 1, lambda row: [2**70, *row[1:]]),
         r"backup:\d+: the database does not take this row",
     ),
     "nothing where something must be": (
-        lambda lines: changed(lines, line_of(lines, "cards") + 1, lambda row: [row[0], None, *row[2:]]),
+        lambda lines: changed(lines, line_of(lines, "prompts") + 1, lambda row: [row[0], None, *row[2:]]),
         r"backup:\d+: the database does not take this row",
     ),
     "the same row twice": (
         lambda lines: sealed(
-            [*told(lines[:-1])[: line_of(lines, "cards")], *[told(lines)[line_of(lines, "cards")]] * 2]
+            [*told(lines[:-1])[: line_of(lines, "prompts")], *[told(lines)[line_of(lines, "prompts")]] * 2]
         ),
         r"backup:\d+: the database does not take this row",
     ),

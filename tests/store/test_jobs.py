@@ -72,7 +72,7 @@ async def states(db: Database) -> dict[str, str]:
 async def test_every_field_of_a_job_is_read_back_when_it_is_claimed(db: Database) -> None:
     request = await opened(db)
     async with db.tx() as tx:
-        card = await prompts.new(tx, MODS, GARDEN, NOW)
+        card = await prompts.new(tx, MODS, "card", GARDEN, NOW)
     full = Job(**{name: getattr(FULL, name) for name in Job.__slots__} | {"request_id": request.id, "card_id": card.id})
     await add(db, full)
 
@@ -387,7 +387,7 @@ async def test_what_was_to_be_done_to_an_applicant_is_not_needed_once_the_reques
 
 async def planned_edit(db: Database, due_at: int) -> int:
     async with db.tx() as tx:
-        card = await prompts.new(tx, MODS, GARDEN, NOW)
+        card = await prompts.new(tx, MODS, "card", GARDEN, NOW)
         await jobs.add(tx, [job("edit", act=Act.EDIT_CARD, card_id=card.id)], NOW, due_at=due_at)
     return card.id
 
@@ -426,7 +426,7 @@ async def test_an_edit_under_way_may_have_missed_what_is_new(db: Database) -> No
 async def test_the_edit_of_one_card_does_not_stand_for_another(db: Database) -> None:
     await planned_edit(db, NOW)
     async with db.tx() as tx:
-        other = await prompts.new(tx, MODS, GARDEN, NOW)
+        other = await prompts.new(tx, MODS, "card", GARDEN, NOW)
 
     assert not await hurry(db, other.id, NOW)
 

@@ -214,12 +214,12 @@ async def test_where_an_alias_leads_by_now_is_news_once(db: Database) -> None:
 
 async def new_card(db: Database, room_id: str = GARDEN) -> Prompt:
     async with db.tx() as tx:
-        return await prompts.new(tx, MODS, room_id, NOW)
+        return await prompts.new(tx, MODS, "card", room_id, NOW)
 
 
 async def test_a_card_is_found_by_its_event_once_it_is_posted(db: Database) -> None:
     card = await new_card(db)
-    assert card == Prompt(card.id, MODS, GARDEN, None, 0, NOW, None)
+    assert card == Prompt(card.id, MODS, "card", GARDEN, None, 0, NOW, None)
     async with db.tx() as tx:
         assert await prompts.by_event(tx, MODS, "$card") is None
         await prompts.posted(tx, card.id, "$card")

@@ -78,7 +78,7 @@ async def test_a_knock_without_name_picture_or_reason_is_a_request_too(db: Datab
 async def test_every_field_that_changes_is_read_back_as_it_was_written(db: Database) -> None:
     request = await opened(db)
     async with db.tx() as tx:
-        card = await prompts.new(tx, MODS, GARDEN, NOW)
+        card = await prompts.new(tx, MODS, "card", GARDEN, NOW)
         await requests.judged(tx, request.id, DECISION)
         await requests.answered(tx, request.id, ANSWER)
         await requests.in_trouble(tx, request.id, foreign("they refuse invites"))
@@ -239,7 +239,7 @@ async def test_a_request_that_moves_gets_a_number_there_and_leaves_its_card_behi
     await opened(db, other(1), management_room="!new")
     request = await opened(db)
     async with db.tx() as tx:
-        card = await prompts.new(tx, MODS, GARDEN, NOW)
+        card = await prompts.new(tx, MODS, "card", GARDEN, NOW)
         await requests.put_on_card(tx, request.id, card.id)
         await requests.shown(tx, request.id, "$knock")
         await requests.move(tx, request, "!new")
@@ -310,8 +310,8 @@ def ids(found: list[Request]) -> list[int]:
 
 async def test_the_requests_on_a_card_come_oldest_first(db: Database) -> None:
     async with db.tx() as tx:
-        card = await prompts.new(tx, MODS, GARDEN, NOW)
-        strange = await prompts.new(tx, MODS, GARDEN, NOW)
+        card = await prompts.new(tx, MODS, "card", GARDEN, NOW)
+        strange = await prompts.new(tx, MODS, "card", GARDEN, NOW)
     shared = [await opened(db, other(n)) for n in range(4)]
     async with db.tx() as tx:
         for request in reversed(shared):

@@ -96,7 +96,7 @@ async def test_what_is_only_shown_waits_for_nobody(pair: tuple[Database, Databas
     one, other = pair
     async with one.tx() as tx:
         request = await requests.open_knock(tx, MODS, KNOCK, 1)
-        card = await prompts.new(tx, MODS, GARDEN, 1)
+        card = await prompts.new(tx, MODS, "card", GARDEN, 1)
         await requests.put_on_card(tx, request.id, card.id)
 
     async with one.tx() as tx, other.tx() as looking:

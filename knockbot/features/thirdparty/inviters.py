@@ -25,7 +25,7 @@ from knockbot.flow import authority, cards, place, rules, saying, settling
 from knockbot.flow.context import Context
 from knockbot.flow.records import record
 from knockbot.flow.saying import Audience
-from knockbot.store import prompts, requests
+from knockbot.store import requests
 
 
 async def fallen_by(context: Context, change: MemberChange) -> Fallen | None:
@@ -133,7 +133,7 @@ async def _forward(context: Context, turn: Turn, fell: Fallen, theirs: Sequence[
     standing = [request for request in theirs if invite_outcome(request.state, InviteEvent.FORWARDED) is State.PENDING]
     shared = None
     if sum(request.card_id is None for request in standing) > cards.CROWDED:
-        shared = (await prompts.new(turn.tx, standing[0].management_room, fell.room_id, turn.now)).id
+        shared = (await cards.new(turn.tx, standing[0].management_room, fell.room_id, turn.now)).id
     for request in standing:
         await settling.withdraw_answer(turn, request, because("overtaken.inviter_gone"))
         await requests.reopened(turn.tx, request.id, turn.now)
