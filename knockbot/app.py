@@ -18,30 +18,17 @@ from aiohttp import ClientSession, DummyCookieJar, web
 
 from knockbot import __version__, logs
 from knockbot.backup.recall import recall
-from knockbot.chat import commands
 from knockbot.config.settings import SETTINGS, Settings
 from knockbot.config.values import Listen
-from knockbot.domain.model import (
-    Echo,
-    MemberChange,
-    Membership,
-    Message,
-    Reaction,
-    Redaction,
-    RoomChange,
-    ThirdPartyChange,
-)
 from knockbot.domain.notices import Letters, because
 from knockbot.domain.reasons import clause, in_words
 from knockbot.engine.backoff import backoff
 from knockbot.engine.inbox import Inbox
-from knockbot.engine.turn import Handled, Handler, Turn
 from knockbot.engine.worker import Worker
 from knockbot.errors import ActionError, Fault, Later, Never, Unavailable
 from knockbot.features.encryption import sealed
-from knockbot.features.thirdparty import invites, issuing
-from knockbot.features.upgrades import successors, upgrading
-from knockbot.flow import configured, consequences, intake, names, protecting, redacting
+from knockbot.features.thirdparty import issuing
+from knockbot.flow import configured, encrypted, names, protecting
 from knockbot.flow.arriving import Reader
 from knockbot.flow.context import Context, LiveSettings
 from knockbot.flow.looking import reconcile
@@ -56,7 +43,7 @@ from knockbot.matrix.history import Memory
 from knockbot.matrix.homeserver import Homeserver
 from knockbot.matrix.rooms import Outside
 from knockbot.matrix.visitors import Visitors
-from knockbot.product import FEATURES
+from knockbot.product import FEATURES, HANDLERS
 from knockbot.store import encryption, inbox, jobs, messages, processes, restores, rooms
 from knockbot.store.db import Database, Unusable, opened
 from knockbot.web.metrics import Metrics
@@ -193,60 +180,9 @@ async def service(settings: Settings) -> AsyncIterator[Context]:
                         await processes.leave(tx, db.process)
 
 
-async def _member_changed(context: Context, change: MemberChange) -> Handled:
-    context.standings.forget(change.room_id, None if change.user_id == context.bot else change.user_id)
-    if change.user_id == context.bot:
-        return await _bot_moved(context, change)
-    return await intake.member_changed(context, change)
-
-
-async def _bot_moved(context: Context, change: MemberChange) -> Handled:
-    moving = await protecting.bot_moved(context, change)
-
-    async def write(turn: Turn) -> None:
-        if moving is not None:
-            await moving(turn)
-        if change.membership is Membership.JOIN:
-            await upgrading.entered(context, turn, change.room_id)
-
-    return write
-
-
-async def _room_changed(context: Context, change: RoomChange) -> Handled:
-    context.standings.forget(change.room_id)
-
-    async def write(turn: Turn) -> None:
-        if await rooms.find(turn.tx, change.room_id) is None:
-            await jobs.unblock(turn.tx, change.room_id, turn.now)  # perhaps I may speak there again
-        await sealed.tell_if_silent(context, turn, change.room_id)
-        turn.after(context.configured.set)
-        await successors.room_changed(context, turn, change)
-
-    return write
-
-
-async def _echoed(_: Context, heard: Echo) -> Handled:
-    async def write(turn: Turn) -> None:
-        await consequences.echoed(turn, heard.job_key, heard.event_id)
-
-    return write
-
-
-HANDLERS: dict[type[Any], Handler[Context, Any]] = {
-    MemberChange: _member_changed,
-    ThirdPartyChange: invites.invite_changed,
-    Redaction: redacting.redacted,
-    Message: commands.hear,
-    Reaction: successors.reacted,
-    RoomChange: _room_changed,
-    Echo: _echoed,
-}
-"""Who handles what has happened."""
-
-
 def new_inbox(context: Context, keys: Keyring | None = None) -> Inbox[Context]:
     """What came in, at work."""
-    reader = Reader(context, events.parse, keys)
+    reader = Reader(context, events.parse, sealed.read, keys)
     return Inbox(context, reader, HANDLERS, reconcile, elsewhere=context.elsewhere.waiting)
 
 
@@ -285,7 +221,7 @@ async def _start(
     homeserver = account.homeserver
     await _patiently(lambda: _introduce(context, account), "introducing myself to the homeserver")
     await _patiently(lambda: recall(context, Memory(homeserver)), "reading what I said since the back-up")
-    await _patiently(lambda: sealed.look_at_management_rooms(context), "looking at the management rooms")
+    await _patiently(lambda: encrypted.look_at_management_rooms(context), "looking at the management rooms")
     recalled.set()
     await _patiently(lambda: _ping(context.settings, homeserver, gateway), "asking the homeserver to call back")
     async with _working(*([keyring.run] if keyring is not None else [])):
@@ -308,7 +244,7 @@ async def _look_around(context: Context, account: Account) -> None:
             await issuing.forget(tx, now(), context.settings.issuing.keep_addresses)
         await protecting.leave_unused(context)
         await asyncio.sleep(ROUNDS)
-        await _patiently(lambda: sealed.look_at_management_rooms(context), "looking at the management rooms")
+        await _patiently(lambda: encrypted.look_at_management_rooms(context), "looking at the management rooms")
         try:
             await account.keep_others_out(await _own_device(context))
         except ActionError as error:
@@ -362,7 +298,7 @@ async def watch(context: Context, homeserver: Homeserver, gateway: Gateway) -> N
                     continue
                 pinged = time.monotonic()
             if missed:
-                await sealed.look_at_management_rooms(context)
+                await encrypted.look_at_management_rooms(context)
         except ActionError as error:
             log.debug("the homeserver is not there: %s", in_words(error.why))
             continue

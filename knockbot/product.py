@@ -7,14 +7,38 @@ the table from its rows.
 
 from __future__ import annotations
 
-from knockbot.domain.model import Redaction
+from typing import Any
+
+from knockbot.chat import commands
+from knockbot.domain.model import (
+    Echo,
+    MemberChange,
+    Message,
+    Reaction,
+    Redaction,
+    RoomChange,
+    ThirdPartyChange,
+)
+from knockbot.engine.turn import Handler
+from knockbot.features.encryption import sealed
 from knockbot.features.remote import notify
 from knockbot.features.thirdparty import invites, looking
 from knockbot.features.upgrades import successors, upgrading
+from knockbot.flow import handling, redacting
+from knockbot.flow.context import Context
 from knockbot.flow.tables import Feature
 
 FEATURES: tuple[Feature, ...] = (
-    Feature("upgrades", hears={Redaction: upgrading.redacted}, looks_first=successors.look),
+    Feature("encryption", hears={RoomChange: sealed.room_changed}),
+    Feature(
+        "upgrades",
+        hears={
+            MemberChange: upgrading.entered,
+            RoomChange: successors.room_changed,
+            Redaction: upgrading.redacted,
+        },
+        looks_first=successors.look,
+    ),
     Feature(
         "thirdparty",
         hears={Redaction: invites.redacted},
@@ -23,3 +47,15 @@ FEATURES: tuple[Feature, ...] = (
     ),
     Feature("remote", settled=notify.settled),
 )
+"""Each folder of `features/`."""
+
+HANDLERS: dict[type[Any], Handler[Context, Any]] = {
+    MemberChange: handling.member_changed,
+    ThirdPartyChange: invites.invite_changed,
+    Redaction: redacting.redacted,
+    Message: commands.hear,
+    Reaction: successors.reacted,
+    RoomChange: handling.room_changed,
+    Echo: handling.echoed,
+}
+"""Who handles what has happened."""

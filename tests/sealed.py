@@ -14,7 +14,7 @@ pytest.importorskip("olm", reason="encryption takes the extra e2ee, which is bui
 from knockbot.demo.people import Json, Person, until
 from knockbot.demo.sealed import SealedPerson
 from knockbot.demo.story import ENCRYPTED
-from knockbot.features.encryption.sealed import MEGOLM, SEALED
+from knockbot.flow.keys import MEGOLM, SEALED
 from knockbot.matrix.crypto.olm import KEY_TABLES
 from tests.keeper import Garden, Keeper
 from tests.lab import LabHomeserver

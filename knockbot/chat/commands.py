@@ -39,9 +39,8 @@ from knockbot.domain.model import Message, Reaction, Verdict
 from knockbot.domain.notices import Choice, Code, Duration, Letters, Notice, below, listed, notice
 from knockbot.engine.turn import Handled, Turn
 from knockbot.errors import Busy, Never, Refused
-from knockbot.features.encryption import sealed
 from knockbot.features.upgrades import successors
-from knockbot.flow import answering, hints, refusals, saying
+from knockbot.flow import answering, encrypted, hints, refusals, saying
 from knockbot.flow.context import Context
 from knockbot.flow.saying import Audience, Marks
 from knockbot.store import bot_memberships, prompts
@@ -226,7 +225,7 @@ async def _is_doubtful(context: Context, message: Message) -> bool:
     """Whether a command does not count because of the device it is from: in a room that is or was encrypted."""
     if context.settings.encryption.trust is Trust.ALL or message.verified:
         return False
-    return message.verified is False or await sealed.is_encrypted(context, message.room_id)
+    return message.verified is False or await encrypted.is_encrypted(context, message.room_id)
 
 
 async def _obey(context: Context, message: Message, spoken: str) -> Answered:

@@ -24,7 +24,7 @@ from mautrix.types import (
 
 from knockbot.demo.homeserver import Homeserver
 from knockbot.demo.people import Json, Person
-from knockbot.features.encryption.sealed import SEALED
+from knockbot.flow.keys import SEALED
 
 LOG: Any = logging.getLogger("knockbot.demo.olm")
 LOG.setLevel(logging.ERROR)  # it warns of every device that is not verified

@@ -29,7 +29,7 @@ from knockbot.demo.teller import Teller
 from knockbot.documents.text import without_marks
 from knockbot.domain.model import Kind
 from knockbot.errors import KnockbotError, Unavailable
-from knockbot.features.encryption.sealed import MEGOLM
+from knockbot.flow.keys import MEGOLM
 
 POLICY = """\
 rules:

@@ -13,11 +13,10 @@ from knockbot.domain.model import Act, Job
 from knockbot.domain.notices import Code, because
 from knockbot.engine.backoff import FIRST_PAUSE, backoff
 from knockbot.errors import Later, Never
-from knockbot.features.encryption import sealed
-from knockbot.features.encryption.sealed import Keys, NoKeys
-from knockbot.flow import consequences, journal
+from knockbot.flow import consequences, encrypted, journal
 from knockbot.flow.consequences import Done, Outcome, Overtaken
 from knockbot.flow.context import Context, log
+from knockbot.flow.keys import Keys, NoKeys
 from knockbot.flow.ports import NOT_ALLOWED
 from knockbot.store import jobs, prompts, requests
 from knockbot.store.db import Tx, Unusable
@@ -167,7 +166,7 @@ class Worker:
             journal.given_up(job, request, error.why)
             if mendable:
                 await jobs.block(turn.tx, claimed.id, error.why)
-                await sealed.tell_if_silent(context, turn, job.room_id)
+                await encrypted.tell_if_silent(context, turn, job.room_id)
             else:
                 await jobs.finish(turn.tx, claimed.id, "given_up", turn.now, why=error.why)
                 await consequences.follow_refusal(context, turn, job, error)

@@ -5,26 +5,29 @@ Step 2 of the journey (ARCHITECTURE.md).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from knockbot.domain.model import Happening, Message
 from knockbot.engine.inbox import Unread
-from knockbot.features.encryption import sealed
-from knockbot.features.encryption.sealed import Keys, NoKeys
 from knockbot.flow.context import Context
+from knockbot.flow.keys import Keys, NoKeys, Opened
 from knockbot.store.inbox import Waiting
 
 Parse = Callable[[Mapping[str, Any], str], Happening | None]
+
+Opens = Callable[[Context, Keys, Waiting, Mapping[str, Any]], Awaitable[Opened | Unread]]
+"""Reads what was said in an encrypted event, or says what is to be done about it unread. May raise `SetAside`."""
 
 
 class Reader:
     """Reads arrivals for the handlers; with the bot's keys, where this process has them."""
 
-    def __init__(self, context: Context, parse: Parse, keys: Keys | None = None) -> None:
+    def __init__(self, context: Context, parse: Parse, opens: Opens, keys: Keys | None = None) -> None:
         self._context = context
         self._parse = parse
+        self._opens = opens
         self._keys: Keys = keys or NoKeys()
 
     @property
@@ -34,7 +37,7 @@ class Reader:
 
     async def read(self, waiting: Waiting, event: Mapping[str, Any]) -> Happening | Unread | None:
         """What happened; `None` where that is nothing to us."""
-        opened = await sealed.read(self._context, self._keys, waiting, event) if waiting.sealed else None
+        opened = await self._opens(self._context, self._keys, waiting, event) if waiting.sealed else None
         if isinstance(opened, Unread):
             return opened
         said = opened.event if opened is not None else event

@@ -35,8 +35,7 @@ from knockbot.domain.records import Recorded
 from knockbot.domain.upgrades import Stage
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import ActionError, Later, Never, Refused
-from knockbot.features.encryption import sealed
-from knockbot.flow import cards, journal, refusals, rules, saying, settling
+from knockbot.flow import cards, encrypted, journal, refusals, rules, saying, settling
 from knockbot.flow.checkup import NOT_THERE, checklist, shortage
 from knockbot.flow.context import Context, log
 from knockbot.flow.records import called, record_of_room
@@ -105,7 +104,7 @@ async def _entered(context: Context, change: MemberChange) -> Write[None] | None
         await _leave_unless_needed(context, change.room_id)
     unreadable = not waiting and await _cannot_be_read(context, change.room_id)
     with suppress(Never):  # it was put out again
-        await sealed.is_encrypted(context, change.room_id)
+        await encrypted.is_encrypted(context, change.room_id)
     replaces = await _replaces_management_room(context, change.room_id)
 
     async def write(turn: Turn) -> None:
@@ -126,7 +125,7 @@ async def _entered(context: Context, change: MemberChange) -> Write[None] | None
             occasion = f"protect:{pending.room_id}:{change.event_id}:{pending.requester}"
             await saying.say(context, turn, Audience(pending.management_room), occasion, reply, reply_to=pending.cause)
         await jobs.unblock(turn.tx, change.room_id, turn.now)
-        await sealed.tell_if_silent(context, turn, change.room_id)
+        await encrypted.tell_if_silent(context, turn, change.room_id)
         turn.after(partial(context.look_at, change.room_id))
         turn.after(context.configured.set)
 

@@ -47,20 +47,21 @@ class Feature:
 
 async def heard(context: Context, event: object) -> Write[None] | None:
     """What the features have to write about something that happened; none where they have nothing."""
-    found = [await feature.hears[type(event)](context, event) for feature in _hearing(context, event)]
-    writes = [write for write in found if write is not None]
-    if not writes:
+    hearing = [feature.hears[type(event)] for feature in context.features if type(event) in feature.hears]
+    return together(*[await hears(context, event) for hears in hearing])
+
+
+def together(*writes: Write[None] | None) -> Write[None] | None:
+    """All that is to be written, in this order; none where that is nothing."""
+    found = [write for write in writes if write is not None]
+    if not found:
         return None
 
     async def write_all(turn: Turn) -> None:
-        for write in writes:
+        for write in found:
             await write(turn)
 
     return write_all
-
-
-def _hearing(context: Context, event: object) -> list[Feature]:
-    return [feature for feature in context.features if type(event) in feature.hears]
 
 
 async def answered(context: Context, turn: Turn, request: Request) -> None:

@@ -24,12 +24,11 @@ from knockbot.domain.power import shown as level_shown
 from knockbot.domain.reasons import in_words
 from knockbot.engine.worker import Action
 from knockbot.errors import Later, Never
-from knockbot.features.encryption import sealed
-from knockbot.features.encryption.sealed import SEALED
 from knockbot.features.thirdparty import inviters, issuing
-from knockbot.flow import answering, authority, consequences, intake, rules, saying
+from knockbot.flow import answering, authority, consequences, encrypted, intake, rules, saying
 from knockbot.flow.consequences import Done, Outcome, Overtaken
 from knockbot.flow.context import Context, log
+from knockbot.flow.keys import SEALED
 from knockbot.flow.ports import EFFECT_KEY, IN_CLEAR, NOT_ALLOWED
 from knockbot.flow.records import label_of
 from knockbot.flow.rooms import is_denied, is_in
@@ -501,11 +500,11 @@ async def _not_in_clear(hand: Hand, room_id: str) -> None:
     That a room is encrypted comes as an event; what was so before, a look at each room says.
     """
     async with hand.context.db.tx() as tx:
-        encrypted = await encryption.is_encrypted(tx, room_id)
-    if not encrypted and room_id not in hand.looked:
-        encrypted = await sealed.is_encrypted(hand.context, room_id)
+        is_encrypted = await encryption.is_encrypted(tx, room_id)
+    if not is_encrypted and room_id not in hand.looked:
+        is_encrypted = await encrypted.is_encrypted(hand.context, room_id)
         hand.looked.add(room_id)
-    if encrypted:
+    if is_encrypted:
         raise Never(because("act.encrypted"), code=NOT_ALLOWED)
 
 

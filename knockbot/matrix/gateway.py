@@ -21,7 +21,7 @@ from mautrix.appservice.as_handler import AppServiceServerMixin
 from knockbot.domain import nesting
 from knockbot.domain.ids import is_room_id
 from knockbot.engine.wakeups import Wakeups
-from knockbot.features.encryption.sealed import SEALED
+from knockbot.flow.keys import SEALED
 from knockbot.matrix.crypto.keyring import FOR_DEVICES, mail_in_transaction
 from knockbot.matrix.events import ENCRYPTION, is_encryption, is_event_id, mapping, matters
 from knockbot.matrix.visitors import KNOWN

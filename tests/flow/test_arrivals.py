@@ -16,9 +16,10 @@ from knockbot.engine.inbox import ATTEMPTS, ROOMS_AT_ONCE, Inbox
 from knockbot.engine.turn import Handled, Turn
 from knockbot.engine.wakeups import Wakeups
 from knockbot.errors import KnockbotError, Later, Never
-from knockbot.features.encryption.sealed import Keys
+from knockbot.features.encryption import sealed
 from knockbot.flow.arriving import Reader
 from knockbot.flow.context import Context
+from knockbot.flow.keys import Keys
 from knockbot.product import FEATURES
 from knockbot.store import inbox, processes
 from knockbot.store.db import Database
@@ -42,7 +43,7 @@ class Desk:
 
     def set_to_work(self, handle: Handle, look: Look | None = None, keys: Keys | None = None) -> None:
         """Have it work with other parts than its own."""
-        reader = Reader(self.context, parse, keys)
+        reader = Reader(self.context, parse, sealed.read, keys)
         self.at_work = Inbox(self.context, reader, {Message: handle}, look or self.look)
 
     async def store(self, *arrivals: Arrival) -> None:

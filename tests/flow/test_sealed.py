@@ -12,7 +12,8 @@ import pytest
 from knockbot.domain import plan
 from knockbot.domain.reasons import foreign
 from knockbot.features.encryption import sealed
-from knockbot.features.encryption.sealed import KeyMissing, Opened, Unreadable
+from knockbot.flow import encrypted
+from knockbot.flow.keys import MEGOLM, KeyMissing, Opened, Unreadable
 from knockbot.flow.ports import LOCKED
 from knockbot.store import inbox, jobs
 from knockbot.store.inbox import Arrival
@@ -262,13 +263,13 @@ async def test_a_message_tells_whether_its_device_is_verified(desk: Desk, keys: 
 # --- where encryption is not allowed ------------------------------------------------------------------------------
 
 ANA = "@ana:rose.example"
-MEGOLM = {"algorithm": sealed.MEGOLM}
+ENCRYPTION = {"algorithm": MEGOLM}
 
 
 def encrypt(house: House) -> None:
     """The management room is encrypted from now on, and the homeserver says so."""
     house.world.rooms[MODS].encrypted = True
-    house.world.state_changed(MODS, "m.room.encryption", **MEGOLM)
+    house.world.state_changed(MODS, "m.room.encryption", **ENCRYPTION)
 
 
 async def test_in_an_encrypted_room_cards_wait_and_that_is_all_that_is_said(house: House) -> None:
@@ -303,7 +304,7 @@ async def test_emptying_its_state_does_not_undo_that(house: House, content: dict
     await house.live()
 
     assert house.cards() == []
-    assert await sealed.is_encrypted(house.context, MODS)
+    assert await encrypted.is_encrypted(house.context, MODS)
 
 
 async def test_where_nobody_said_that_it_is_encrypted_the_room_is_looked_at_before_anything_is_said(
@@ -322,7 +323,7 @@ async def test_a_restart_says_it_no_second_time(house: House, caplog: pytest.Log
     await house.live()
     await house.close()
     await house.open()
-    await sealed.look_at_management_rooms(house.context)
+    await encrypted.look_at_management_rooms(house.context)
     house.world.knock(GARDEN, ANA)
     await house.live()
 
@@ -331,7 +332,7 @@ async def test_a_restart_says_it_no_second_time(house: House, caplog: pytest.Log
 
 
 async def test_what_is_encrypted_elsewhere_silences_no_other_room(house: House) -> None:
-    house.world.state_changed(GARDEN, "m.room.encryption", **MEGOLM)
+    house.world.state_changed(GARDEN, "m.room.encryption", **ENCRYPTION)
     house.world.rooms[GARDEN].encrypted = True
     house.world.knock(GARDEN, ANA)
     await house.live()

@@ -26,6 +26,7 @@ from knockbot.domain.model import (
 from knockbot.engine.inbox import Inbox
 from knockbot.engine.turn import Handled, Turn
 from knockbot.engine.wakeups import Wakeups
+from knockbot.features.encryption import sealed
 from knockbot.flow.arriving import Reader
 from knockbot.flow.context import Context
 from knockbot.flow.ports import Outside
@@ -156,7 +157,7 @@ async def at_work(db: Database) -> AsyncIterator[Inside]:
             raise AssertionError(f"nobody asked to look at {room_id}")
 
         kinds = (MemberChange, ThirdPartyChange, Redaction, Message, Reaction, RoomChange, Echo)
-        arrivals = Inbox(context, Reader(context, events.parse), dict.fromkeys(kinds, note), look)
+        arrivals = Inbox(context, Reader(context, events.parse, sealed.read), dict.fromkeys(kinds, note), look)
         working = asyncio.create_task(arrivals.run())
         try:
             yield inside

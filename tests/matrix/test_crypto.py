@@ -14,7 +14,7 @@ pytest.importorskip("olm", reason="encryption takes the extra e2ee, which is bui
 from mautrix.crypto import OlmAccount
 from mautrix.types import DeviceID, UserID
 
-from knockbot.features.encryption.sealed import MEGOLM
+from knockbot.flow.keys import MEGOLM
 from knockbot.matrix.crypto import olm
 from knockbot.matrix.crypto.olm import GIVEN, LOOKED_UP, MOST_DEVICES, Machine
 from knockbot.matrix.homeserver import DeviceApi

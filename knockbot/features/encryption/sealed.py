@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from knockbot.domain.ids import is_user_id
-from knockbot.domain.notices import Code, Notice, User, because, notice
+from knockbot.domain.model import RoomChange
+from knockbot.domain.notices import Notice, User, because, notice
 from knockbot.domain.reasons import in_words
 from knockbot.engine.inbox import Unread
 from knockbot.engine.turn import WAITS, Handled, Turn, Write
-from knockbot.errors import Never, SetAside
-from knockbot.flow import saying
+from knockbot.errors import SetAside
+from knockbot.flow import encrypted, saying
 from knockbot.flow.context import Context, log
-from knockbot.flow.saying import Audience, Marks, Urgency
-from knockbot.store import encryption, inbox, rooms
+from knockbot.flow.keys import KeyMissing, Keys, Opened, Unreadable
+from knockbot.flow.saying import Audience
+from knockbot.store import inbox
 from knockbot.store.inbox import Waiting
 from knockbot.times import DAY, MINUTE
 
@@ -26,66 +27,8 @@ PATIENCE = MINUTE
 """Milliseconds that a message then waits for the key that was asked for."""
 
 
-SEALED = "m.room.encrypted"
-
-MEGOLM = "m.megolm.v1.aes-sha2"
-"""The one way of encrypting rooms that there is."""
-
 READ_INSIDE = frozenset({"m.room.message", "m.reaction"})
 """What may be encrypted: whoever says that anything else was inside would forge the homeserver's word."""
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """An event that was encrypted, and whether it is from a device that its owner vouches for."""
-
-    event: Mapping[str, Any]
-    verified: bool
-
-
-class KeyMissing(Exception):
-    """The key of the session that a message belongs to is not here, or not yet."""
-
-    def __init__(self, session: str) -> None:
-        super().__init__(session)
-        self.session = session
-
-
-class Unreadable(SetAside):
-    """No key will open this."""
-
-
-class Keys(Protocol):
-    """The bot's keys, which one process has at a time. Calls may raise `Later` and `Never`."""
-
-    @property
-    def here(self) -> bool:
-        """Whether this process has them now."""
-
-    async def open(self, event: Mapping[str, Any], /) -> Opened:
-        """Read an encrypted event. Raises `KeyMissing` and `Unreadable`."""
-
-    def look_for_mail(self) -> None:
-        """Have somebody see whether a key is here that the homeserver did not hand over."""
-
-    async def ask_for_key(self, event: Mapping[str, Any], /) -> None:
-        """Ask the sender of an event for the key that is missing."""
-
-
-class NoKeys:
-    """Where encryption is not allowed, nobody has keys, and nothing encrypted is ever kept."""
-
-    here = True
-
-    async def open(self, _: Mapping[str, Any]) -> Opened:
-        """Nothing opens."""
-        raise Unreadable(because("unreadable.not_allowed"))
-
-    def look_for_mail(self) -> None:
-        """There is no mail."""
-
-    async def ask_for_key(self, _: Mapping[str, Any]) -> None:
-        """Nobody is asked."""
 
 
 async def read(context: Context, keys: Keys, waiting: Waiting, event: Mapping[str, Any]) -> Opened | Unread:
@@ -161,50 +104,10 @@ def _saying_so(context: Context, waiting: Waiting, sender: str, why: Notice) -> 
     return say_so
 
 
-# --- rooms that are encrypted ---------------------------------------------------------------------------------
+async def room_changed(context: Context, change: RoomChange) -> Write[None]:
+    """Perhaps a room is encrypted from now on."""
 
+    async def write(turn: Turn) -> None:
+        await encrypted.tell_if_silent(context, turn, change.room_id)
 
-async def is_encrypted(context: Context, room_id: str) -> bool:
-    """Whether a room is encrypted, or ever was: no state of it can undo that. May raise `Later` and `Never`."""
-    async with context.db.tx() as tx:
-        if await encryption.is_encrypted(tx, room_id):
-            return True
-    if not (await context.outside.room(room_id)).encrypted:
-        return False
-    async with context.db.tx() as tx:
-        await encryption.note(tx, [room_id])
-    return True
-
-
-async def look_at_management_rooms(context: Context) -> None:
-    """Find the management rooms that are encrypted by now; where that is not allowed, say so. May raise `Later`."""
-    async with context.db.tx() as tx:
-        places = await rooms.management_rooms(tx)
-    for place in places:
-        try:
-            encrypted = await is_encrypted(context, place)
-        except Never:
-            continue  # the bot is out of it, which is told where it matters
-        if encrypted and not context.settings.encryption.allow:
-            log.error(SILENT, place)
-            async with context.turn() as turn:
-                await tell_if_silent(context, turn, place)
-
-
-async def tell_if_silent(context: Context, turn: Turn, room_id: str) -> None:
-    """Where encryption is not allowed, nothing is said in an encrypted room but that, and that once."""
-    known = await encryption.is_encrypted(turn.tx, room_id) and await rooms.is_management_room(turn.tx, room_id)
-    if known and not context.settings.encryption.allow and await encryption.tell(turn.tx, room_id, turn.now):
-        log.error(SILENT, room_id)
-        occasion = f"silent:{room_id}:{turn.now}"
-        key, command = Code("encryption.allow: true"), Code("!kb protect ROOM")
-        said = notice("encryption.off", key=key, bot=User(context.bot), command=command)
-        await saying.say(
-            context, turn, Audience(room_id), occasion, said, urgency=Urgency.ALOUD, marks=Marks(in_clear=True)
-        )
-
-
-SILENT = (
-    "the management room %s is encrypted, and encryption is not allowed in the config: I read no commands there, and "
-    "cards and answers wait. Set encryption.allow, or protect its rooms from an unencrypted room (docs/encryption.md)"
-)
+    return write

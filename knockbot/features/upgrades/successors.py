@@ -120,14 +120,17 @@ async def _offer(
         )
 
 
-async def room_changed(context: Context, turn: Turn, change: RoomChange) -> None:
-    """A room changed: look at it and, where it was replaced, at the protected rooms whose policy names it."""
-    turn.after(partial(context.look_at, change.room_id))
+async def room_changed(context: Context, change: RoomChange) -> Write[None] | None:
+    """Where a room was replaced, look at the protected rooms whose policy names it."""
     if change.type != "m.room.tombstone":
-        return
-    for room in await rooms.all_rooms(turn.tx):
-        if change.room_id in (await rules.meant(context, turn.tx, room.room_id)).values():
-            turn.after(partial(context.look_at, room.room_id))
+        return None
+
+    async def write(turn: Turn) -> None:
+        for room in await rooms.all_rooms(turn.tx):
+            if change.room_id in (await rules.meant(context, turn.tx, room.room_id)).values():
+                turn.after(partial(context.look_at, room.room_id))
+
+    return write
 
 
 # --- the answer -----------------------------------------------------------------------------------------------

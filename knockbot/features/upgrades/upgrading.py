@@ -12,7 +12,7 @@ from functools import partial
 
 from knockbot.domain import plan
 from knockbot.domain.ids import is_room_id, server_of
-from knockbot.domain.model import Kind, Reaction, Redaction, Request, RoomView, Verdict
+from knockbot.domain.model import Kind, MemberChange, Membership, Reaction, Redaction, Request, RoomView, Verdict
 from knockbot.domain.notices import Code, Id, Letters, Notice, Number, Room, User, because, notice
 from knockbot.domain.plan import REACTIONS
 from knockbot.domain.records import Detail, Recorded
@@ -199,11 +199,17 @@ def _upgrade(room: ProtectedRoom, tombstone: Tombstone, stage: Stage) -> RoomUpg
     return RoomUpgrade(room.room_id, tombstone.event_id, tombstone.replacement, stage)
 
 
-async def entered(context: Context, turn: Turn, room_id: str) -> None:
+async def entered(context: Context, change: MemberChange) -> Write[None] | None:
     """The bot entered a room: perhaps one that it waited for."""
-    for upgrade in await room_upgrades.leading_to(turn.tx, room_id):
-        if upgrade.stage is Stage.WAITING:
-            turn.after(partial(context.look_at, upgrade.policy_of or upgrade.room_id))
+    if change.user_id != context.bot or change.membership is not Membership.JOIN:
+        return None
+
+    async def write(turn: Turn) -> None:
+        for upgrade in await room_upgrades.leading_to(turn.tx, change.room_id):
+            if upgrade.stage is Stage.WAITING:
+                turn.after(partial(context.look_at, upgrade.policy_of or upgrade.room_id))
+
+    return write
 
 
 async def asked(turn: Turn, about: Sequence[str], management_room: str, event_id: str) -> None:

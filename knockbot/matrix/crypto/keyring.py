@@ -18,8 +18,8 @@ from knockbot.domain.notices import Notice, because
 from knockbot.domain.reasons import in_words
 from knockbot.engine.backoff import backoff
 from knockbot.errors import ActionError, Later, Never, reason
-from knockbot.features.encryption.sealed import MEGOLM, SEALED, KeyMissing, Opened, Unreadable
 from knockbot.flow.context import Context, log
+from knockbot.flow.keys import MEGOLM, SEALED, KeyMissing, Opened, Unreadable
 from knockbot.matrix.account import Account
 from knockbot.matrix.events import mapping
 from knockbot.matrix.homeserver import DeviceApi, Homeserver

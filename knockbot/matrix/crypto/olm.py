@@ -54,7 +54,7 @@ from knockbot.domain.ids import is_room_id, is_user_id
 from knockbot.domain.notices import Code, Id, because
 from knockbot.domain.reasons import in_words
 from knockbot.errors import ActionError, Later, Never, Unavailable, reason
-from knockbot.features.encryption.sealed import MEGOLM, KeyMissing, Opened, Unreadable
+from knockbot.flow.keys import MEGOLM, KeyMissing, Opened, Unreadable
 from knockbot.flow.ports import LOCKED
 from knockbot.matrix.crypto.keyring import LEASE
 from knockbot.matrix.events import mapping

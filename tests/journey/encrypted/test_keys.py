@@ -24,7 +24,7 @@ from knockbot.demo.story import ENCRYPTED
 from knockbot.domain.reasons import foreign
 from knockbot.errors import Later, Unavailable
 from knockbot.features.encryption import sealed
-from knockbot.features.encryption.sealed import SEALED
+from knockbot.flow.keys import SEALED
 from knockbot.matrix import gateway
 from knockbot.matrix.crypto.olm import master_key, recovery_key
 from knockbot.matrix.homeserver import Homeserver

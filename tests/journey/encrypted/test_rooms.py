@@ -15,7 +15,7 @@ from mautrix.types import EventType
 from knockbot.check import check
 from knockbot.config.settings import read_settings
 from knockbot.demo.story import ENCRYPTED
-from knockbot.features.encryption.sealed import SEALED
+from knockbot.flow.keys import SEALED
 from knockbot.matrix.crypto.olm import recovery_key
 from tests.keeper import Garden, InProcess, edit_of
 from tests.sealed import (
