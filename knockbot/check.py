@@ -306,7 +306,7 @@ async def _round_trip(bench: Bench) -> str:
             raise _why_no_ping(bench.settings, error) from error
         if not await heard(txn_id):
             raise Miss(
-                f"something else than {who} answers the homeserver at {service.address}",
+                f"the homeserver reaches something other than {who} at {service.address}",
                 f"appservice.address must lead to {service.listen} of this machine: look for a proxy or another "
                 "program in between",
             )

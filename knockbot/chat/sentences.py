@@ -152,9 +152,9 @@ SENTENCES: Mapping[str, Sentence] = {
     # --- where a request stands
     "outcome.accepted": says("Accepted by {by}. Not joined yet.", by=By),
     "outcome.accepted_for_good": says("Accepted by {by}.", by=By),
-    "outcome.joined": says("Joined; let in by {by}.", by=By),
-    "outcome.joined_unasked": says("Joined without an answer: the room let them in."),
-    "outcome.joined_before": says("Joined before the answer was carried out."),
+    "outcome.joined": says("Joined. Accepted by {by}.", by=By),
+    "outcome.joined_unasked": says("Joined without an answer: the room allows that."),
+    "outcome.joined_before": says("Joined before the answer took effect."),
     "outcome.declined": says("Accepted, but they declined the invite."),
     "outcome.rejected": says("Rejected by {by}.", by=By),
     "outcome.banned": says("Banned by {by}.", by=By),
@@ -165,13 +165,13 @@ SENTENCES: Mapping[str, Sentence] = {
     "outcome.approved_for_good": says("Approved by {by}.", by=By),
     "outcome.issued": says("Sent for {by}. Not used yet.", by=By),
     "outcome.sent": says("Sent for {by}. Not yet added to the room.", by=By),
-    "outcome.used": says("Used by {user}; let in by {by}.", user=User, by=By),
+    "outcome.used": says("Used by {user}. Accepted by {by}.", user=User, by=By),
     "outcome.revoked": says("Revoked by {by}.", by=By),
-    "outcome.revoked_to_ban": says("Revoked by {by}, with the order to ban {inviter}.", by=By, inviter=User),
-    "outcome.revoked_banned": says("Revoked by {by}; {inviter} was banned as well.", by=By, inviter=User),
+    "outcome.revoked_to_ban": says("Revoked by {by}. The ban of {inviter} is pending.", by=By, inviter=User),
+    "outcome.revoked_banned": says("Revoked by {by}. {inviter} was banned as well.", by=By, inviter=User),
     "outcome.under_way/accept": _chose("{by} chose accept. The invite is on its way."),
-    "outcome.under_way/reject": _chose("{by} chose reject. It is on its way."),
-    "outcome.under_way/ban": _chose("{by} chose ban. It is on its way."),
+    "outcome.under_way/reject": _chose("{by} chose reject. The rejection is on its way."),
+    "outcome.under_way/ban": _chose("{by} chose ban. The ban is on its way."),
     "outcome.invite_under_way/accept": _chose("{by} chose accept."),
     "outcome.invite_under_way/reject": _chose("{by} chose reject. The invite is being revoked."),
     "outcome.inviter_under_way": says(
@@ -180,7 +180,7 @@ SENTENCES: Mapping[str, Sentence] = {
         inviter=User,
     ),
     "before.by/accepted": _before("Before: accepted by {by}, {when}."),
-    "before.by/joined": _before("Before: let in by {by}, {when}."),
+    "before.by/joined": _before("Before: joined, accepted by {by}, {when}."),
     "before.by/rejected": _before("Before: rejected by {by}, {when}."),
     "before.by/banned": _before("Before: banned by {by}, {when}."),
     "before.alone/declined": says("Before: accepted, but they declined the invite, {when}.", state=Choice, when=Notice),
@@ -200,7 +200,7 @@ SENTENCES: Mapping[str, Sentence] = {
         room=Room,
     ),
     "card.came_in": says(
-        "{sign} {request} {user} came in to {room} with a third-party invite of {inviter}",
+        "{sign} {request} {user} used a third-party invite to {room}, sent by {inviter}",
         sign=Sign,
         request=Numbered,
         user=Profile,
@@ -216,7 +216,7 @@ SENTENCES: Mapping[str, Sentence] = {
         count=Number,
     ),
     "card.reason_hidden": says("Reason: {reason}", reason=Hidden),
-    "card.hidden": says("(hidden; {command} tells it)", command=Code),
+    "card.hidden": says("(hidden; {command} shows it)", command=Code),
     "card.no_reason": says("No reason given."),
     "card.was_for": says("The invite was for {whom}.", whom=Who),
     "card.keys": says("Its keys belong to {hosts}.", hosts=Many),
@@ -224,14 +224,14 @@ SENTENCES: Mapping[str, Sentence] = {
         "⚠️ At least one key does not belong to an identity server. Whoever has that key can let anyone in."
     ),
     "card.no_key": says("It has no key, so nobody can use it."),
-    "card.asked": says("I ask you, because {why}.", why=Notice),
-    "card.asked_though": says("Rule {rule} matches. I ask you, because {why}.", rule=Rule, why=Notice),
+    "card.asked": says("The moderators decide, because {why}.", why=Notice),
+    "card.asked_though": says("Rule {rule} matches. The moderators decide, because {why}.", rule=Rule, why=Notice),
     "card.not_judged": says(
-        "Not judged: rule {rule} depends on something that I cannot find out now: {why}", rule=Rule, why=Notice
+        "The moderators decide, because rule {rule} cannot be checked now. Unknown: {why}", rule=Rule, why=Notice
     ),
     "card.trouble": says("⚠️ {why}", why=Notice),
     "card.may_have_withdrawn": says(
-        "Their knock was more than a day old, and from another server: those do not tell when somebody takes a knock back, so they may not expect this any more."
+        "The join request was more than a day old and came from another server. Other servers do not report when somebody withdraws a request, so the applicant may not expect this invite any more."
     ),
     "card.told": says("They were told: {reason}", reason=Stranger),
     "card.answer": says("{offers} · or {command}", offers=Many, command=Code),
@@ -241,7 +241,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "offer.invite/accept": says("✅ accept: the invite stays", verdict=Choice),
     "offer.invite/reject": says("❌ reject: the invite is revoked", verdict=Choice),
     "offer.invite_ban": says(
-        "⛔ ban: every invite of {inviter} here is revoked, and {inviter} is banned", inviter=User
+        "⛔ ban: all invites of {inviter} to this room are revoked, and {inviter} is banned", inviter=User
     ),
     "offer.redeemed/reject": says("❌ reject: {user} is kicked", verdict=Choice, user=User),
     "offer.redeemed/ban": says("⛔ ban: {user} is banned, if they have joined", verdict=Choice, user=User),
@@ -265,7 +265,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "card.row": says("{sign} {request} {who} · {what}", sign=Sign, request=Numbered, who=Who, what=Notice),
     "card.answer_each": says("Answer each by its number: {command}", command=Code),
     "card.ban_of_invites": says(
-        "{command} bans the inviter and revokes every other invite of theirs here.", command=Code
+        "{command} bans the inviter and revokes all their other invites to this room.", command=Code
     ),
     "card.head": says("{sign} {request} {who} at {room}", sign=Sign, request=Numbered, who=Who, room=Room),
     "card.line": says("{head}: {what}", head=Notice, what=Notice),
@@ -274,20 +274,20 @@ SENTENCES: Mapping[str, Sentence] = {
         "{sign} {who}: This room is no longer protected. {what}", sign=Sign, who=Notice, what=Notice
     ),
     "card.several": says("{count} request", "{count} requests", count=Number),
-    "card.answer_yourself": says("Please answer yourself, in your client."),
+    "card.answer_yourself": says("Please answer it yourself, in your client."),
     "card.chose/accept": _chose(
-        "{by} chose accept. If this was not done in time, please do it yourself, in your client."
+        "{by} chose accept. If I did not do this in time, please do it yourself, in your client."
     ),
     "card.chose/reject": _chose(
-        "{by} chose reject. If this was not done in time, please do it yourself, in your client."
+        "{by} chose reject. If I did not do this in time, please do it yourself, in your client."
     ),
-    "card.chose/ban": _chose("{by} chose ban. If this was not done in time, please do it yourself, in your client."),
+    "card.chose/ban": _chose("{by} chose ban. If I did not do this in time, please do it yourself, in your client."),
     # --- replies about requests
-    "answer.already/accept": _already("{request} was already answered: {by} chose accept, {when}."),
-    "answer.already/reject": _already("{request} was already answered: {by} chose reject, {when}."),
-    "answer.already/ban": _already("{request} was already answered: {by} chose ban, {when}."),
-    "answer.closed": says("{request} is already closed, {when}: {what}", request=Numbered, when=Ago, what=Notice),
-    "answer.hits": says("✅ Your answer is {answer} for:", answer=Term),
+    "answer.already/accept": _already("{request} was already answered ({when}): {by} chose accept."),
+    "answer.already/reject": _already("{request} was already answered ({when}): {by} chose reject."),
+    "answer.already/ban": _already("{request} was already answered ({when}): {by} chose ban."),
+    "answer.closed": says("{request} is already closed ({when}): {what}", request=Numbered, when=Ago, what=Notice),
+    "answer.hits": says("✅ You chose {answer} for:", answer=Term),
     "answer.accepted": says("{request} {user} is accepted.", request=Numbered, user=User),
     "meant.several": says("Several requests fit. Please give the number:"),
     # --- what is looked up
@@ -300,31 +300,31 @@ SENTENCES: Mapping[str, Sentence] = {
     "list.row": says("{request} {who} at {room}, {when}", request=Numbered, who=Who, room=Room, when=Ago),
     "show.sent_to": says("It was sent to {address}.", address=Address),
     "show.reason_was_cut": says(
-        "The reason had {count} character. I keep the first {kept} when a request is settled.",
-        "The reason had {count} characters. I keep the first {kept} when a request is settled.",
+        "The reason had {count} character. I keep only the first {kept} of a closed request.",
+        "The reason had {count} characters. I keep only the first {kept} of a closed request.",
         count=Number,
         kept=Number,
     ),
     "show.waiting": says("Waiting for an answer."),
     "sent.named": says("{address} ({name})", address=Code, name=Stranger),
     "explain.unknown": says(
-        "Policy: {verdict}, because rule {rule} cannot be judged: {why}", verdict=Term, rule=Rule, why=Notice
+        "Policy: {verdict}, because rule {rule} cannot be checked. Unknown: {why}", verdict=Term, rule=Rule, why=Notice
     ),
     "explain.doubt": says("Policy: {verdict}, because {why}", verdict=Term, why=Notice),
     "explain.doubt_though": says(
         "Policy: {verdict}, though rule {rule} matches, because {why}", verdict=Term, rule=Rule, why=Notice
     ),
-    "explain.server_acl": says("Policy: not asked, because the room's server ACL denies their server"),
+    "explain.server_acl": says("Policy: not used, because the room's server ACL denies their server"),
     "explain.rule": says("Policy: {verdict}, by rule {rule}", verdict=Term, rule=Rule),
     "explain.as_invite": says(
-        "Policy: {verdict}, because no rule matches; it follows the answer to the invite", verdict=Term
+        "Policy: {verdict}, because no rule matches and the invite had this answer", verdict=Term
     ),
     "explain.otherwise": says("Policy: {verdict}, because no rule matches ({key})", verdict=Term, key=Code),
     "explain.missed": says("· rule {rule} does not match: {why}", rule=Rule, why=Notice),
     "explain.missed_more": says(
         "· {count} more rule does not match", "· {count} more rules do not match", count=Number
     ),
-    "log.none": says("Nothing is on record."),
+    "log.none": says("The log has no entries for this."),
     "log.line": says("{moment} · {what} · by {by}", moment=Moment, what=Notice, by=By),
     "log.line_of_room": says("{moment} · {room} · {what} · by {by}", moment=Moment, room=Room, what=Notice, by=By),
     "log.line_of_request": says(
@@ -339,8 +339,8 @@ SENTENCES: Mapping[str, Sentence] = {
     "rooms.row": says("{room} {id} · {count} waiting", "{room} {id} · {count} waiting", room=Room, id=Id, count=Number),
     "rooms.elsewhere": says("managed from {room}", room=Id),
     "queue.waiting": says(
-        "{count} waiting for an answer ({command}).",
-        "{count} waiting for an answer ({command}).",
+        "{count} request waits for an answer ({command}).",
+        "{count} request waits for an answer ({command}).",
         count=Number,
         command=Code,
     ),
@@ -356,17 +356,17 @@ SENTENCES: Mapping[str, Sentence] = {
     "queue.act/post_card": says("post a card", act=Choice),
     "queue.act/edit_card": says("edit a card", act=Choice),
     "queue.act/react": says("react", act=Choice),
-    "queue.act/unreact": says("take a reaction back", act=Choice),
+    "queue.act/unreact": says("remove a reaction", act=Choice),
     "queue.act/redact": says("redact a card", act=Choice),
-    "queue.act/say": says("say something", act=Choice),
-    "queue.act/join": says("enter", act=Choice),
+    "queue.act/say": says("send a message", act=Choice),
+    "queue.act/join": says("join", act=Choice),
     "queue.act/leave": says("leave", act=Choice),
-    "queue.act/meet": says("make a room to meet", act=Choice),
+    "queue.act/meet": says("create a room", act=Choice),
     "queue.act/issue": says("invite an address", act=Choice),
     "queue.act/plant": says("add an invite to the room", act=Choice),
     "queue.act/write": says("write to", act=Choice),
     "queue.act_on": says("{act} {user}", act=Notice, user=User),
-    "queue.running": says("under way"),
+    "queue.running": says("running"),
     "queue.blocked": says("waits for permission"),
     "queue.due": says("due"),
     "queue.next_try": says("next try in {time}", time=Duration),
@@ -399,7 +399,9 @@ SENTENCES: Mapping[str, Sentence] = {
     "policy.never_changed": says("The policy of {room} is the default; nobody has changed it.", room=Room),
     "policy.revisions": says("Policy of {room}:", room=Room),
     "policy.revision": says("· revision {revision} · {moment} · {by}", revision=Number, moment=Moment, by=By),
-    "test.head": says("If {user} knocked at {room} now, this would happen (nothing was done):", user=User, room=Room),
+    "test.head": says(
+        "If {user} knocked at {room} now, this would happen (this is a test; nothing is done):", user=User, room=Room
+    ),
     "test.told": says("They would be told: {reason}", reason=Stranger),
     # --- messages that are too long
     "message.more_lines": says("… and {count} more line", "… and {count} more lines", count=Number),
@@ -414,7 +416,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "act.unblocked": says("✅ I can act in {room} again. Pending actions run now.", room=Room),
     "act.failed": says("That did not work: {why}", why=Notice),
     "act.wrong_hit/invite": _wrong_hit(
-        "⚠️ I let {user} into {room}, but they changed or withdrew their join request at that moment. To undo this: /kick {user}"
+        "⚠️ I invited {user} to {room}, but they changed or withdrew their join request at that moment. To undo this: /kick {user}"
     ),
     "act.wrong_hit/kick": _wrong_hit(
         "⚠️ I tried to reject the join request of {user} for {room}, but their membership changed at that moment, so they were removed. To undo this: /invite {user}"
@@ -424,16 +426,17 @@ SENTENCES: Mapping[str, Sentence] = {
     ),
     "answer.fell": says("⚠️ {request} in {room} is open again: {why}", request=Numbered, room=Room, why=Notice),
     "answer.other_knock": says(
-        "{user} knocked again a moment ago, perhaps with another reason; look at {request} once more and answer again.",
+        "{user} knocked again a moment ago, perhaps with another reason. Please look at {request} again, then answer.",
         user=User,
         request=Numbered,
     ),
     "answer.other_invite": says(
-        "{request} is another invite than a moment ago; look at it once more and answer again.", request=Numbered
+        "The invite of {request} has changed since a moment ago. Please look at it again, then answer.",
+        request=Numbered,
     ),
     # --- who may
     "may.cannot_look": says(
-        "I am not in {room} now, so I cannot tell who may do this there. Invite {bot} first.", room=Room, bot=User
+        "I am not in {room} now, so I cannot check who may do this there. Invite {bot} first.", room=Room, bot=User
     ),
     "may.not_a_member": says("Only members of {room} can answer its join requests.", room=Room),
     "may.not_a_member_yet": says(
@@ -450,40 +453,42 @@ SENTENCES: Mapping[str, Sentence] = {
         bot=User,
     ),
     "may.lacks_power_to_protect": says(
-        "You need power level {needed} in {room}: the level to change its join rule, and to do all that its policy can do. You have {level}.",
+        "You need power level {needed} in {room}: enough to change its join rule and to do everything that its policy can do. You have {level}.",
         needed=Level,
         room=Room,
         level=Level,
     ),
-    "late": says("That command reached me more than an hour late. Please repeat it."),
+    "late": says("This command arrived more than an hour late, so I did not run it. Please repeat it."),
     "may.cannot_unprotect": says(
-        "I am not in {room} now, so I cannot tell who may do this there. Invite {bot} first. If the room was deleted, a server admin of mine can do it: {command}",
+        "I am not in {room} now, so I cannot check who may do this there. Invite {bot} first. If the room was deleted, an admin of my server can use this command: {command}",
         room=Room,
         bot=User,
         command=Code,
     ),
     "may.lacks_power_to_manage": says(
-        "You need power level {needed} in this management room too: the level to change its settings. You have {level}.",
+        "You need power level {needed} in this management room too: enough to change its settings. You have {level}.",
         needed=Level,
         level=Level,
     ),
     "may.locked": says("{room} is set in my config file. Only my server's admin can change this.", room=Room),
     "device.not_verified": says(
-        "🔒 In encrypted rooms I take commands from verified devices only, and this came from none, or unencrypted. Verify your device in your client's settings, with another device of yours or your recovery key, and type it again."
+        "🔒 In encrypted rooms I accept commands only from verified devices, and only encrypted. This command was not. Verify your device in your client's settings, with another device of yours or your recovery key. Then type the command again."
     ),
     "edit.not_run": says("I do not run edited messages. Please type the command again as a new message."),
     # --- what a command means
     "meant.unknown_room": says(
         "{room} is not managed from this room. {command} shows which rooms are.", room=Letters, command=Code
     ),
-    "meant.no_command": says("There is no command {word}. {help} shows what there is.", word=Letters, help=Code),
+    "meant.no_command": says("There is no command {word}. {help} shows all commands.", word=Letters, help=Code),
     "meant.nearly_a_command": says(
-        "There is no command {word}. Did you mean {commands}? {help} shows what there is.",
+        "There is no command {word}. Did you mean {commands}? {help} shows all commands.",
         word=Letters,
         commands=Many,
         help=Code,
     ),
-    "meant.half_a_command": says("{word} needs a second word: {commands}.", word=Code, commands=Many),
+    "meant.half_a_command": says(
+        "The command {word} is not complete. Use one of these: {commands}.", word=Code, commands=Many
+    ),
     "meant.several_rooms": says("Several rooms have this name. Please give the room ID:"),
     "meant.room": says("{room} {id}", room=Room, id=Id),
     "meant.no_room": says(
@@ -492,15 +497,15 @@ SENTENCES: Mapping[str, Sentence] = {
         example=Code,
     ),
     "meant.card_shows_several": says(
-        "This card shows several requests, and in a reply I read no numbers. Type the command as a new message, with the number: {command}.",
+        "This card shows several requests, and I do not read numbers in a reply. Type the command as a new message, with the number: {command}.",
         command=Code,
     ),
     "meant.too_many_questions": says(
-        "I asked other servers for you {count} times within a minute, and that is the limit. Please try again in {time}.",
+        "I asked other servers for you {count} times within a minute. That is the limit. Please try again in {time}.",
         count=Number,
         time=Duration,
     ),
-    "not_now": says("Not now: {why}. Ask again in {time}.", why=Notice, time=Duration),
+    "not_now": says("I cannot do this now: {why}. Please try again in {time}.", why=Notice, time=Duration),
     "meant.no_request": says(
         "There is no request {request} here. {list} shows the pending requests, {invites} the third-party invites of a room.",
         request=Numbered,
@@ -508,7 +513,7 @@ SENTENCES: Mapping[str, Sentence] = {
         invites=Code,
     ),
     "meant.no_applicant": says(
-        "I found nobody for {text}. Give the number of a request, or the user ID or name of somebody who is waiting. {list} shows who is waiting.",
+        "I found no applicant for {text}. Give the number of a request, or the user ID or name of somebody who is waiting. {list} shows who is waiting.",
         text=Letters,
         list=Code,
     ),
@@ -521,7 +526,7 @@ SENTENCES: Mapping[str, Sentence] = {
         "{request} cannot be revoked: it is not an unused third-party invite.", request=Numbered
     ),
     "meant.numbers_unread": says(
-        "I took “{text}” as words for the applicant. Several numbers need commas ({example}); in a reply to a card I read no numbers.",
+        "I took “{text}” as the text for the applicant. Put commas between several numbers ({example}). I do not read numbers in a reply to a card.",
         text=Stranger,
         example=Code,
     ),
@@ -540,12 +545,12 @@ SENTENCES: Mapping[str, Sentence] = {
     ),
     # --- what stands in the way of an answer
     "answer.room_replaced": says(
-        "{room} was replaced by another room, so I no longer accept anyone there. To protect the new room, click ✅ where I asked about it, or type {command}.",
+        "{room} was replaced by another room, so I no longer accept anyone there. To protect the new room, click ✅ on my message about it, or type {command}.",
         room=Room,
         command=Code,
     ),
     "answer.server_denied": says(
-        "The server ACL of {room} denies {server}, so they cannot be let in. Take it off there, then have them knock again.",
+        "The server ACL of {room} denies {server}, so nobody from there can join. Change the server ACL first. Then ask the applicant to knock again.",
         room=Room,
         server=Letters,
     ),
@@ -563,16 +568,19 @@ SENTENCES: Mapping[str, Sentence] = {
     # --- whether rooms are fit for their part
     "room.called": says("{room}:", room=Room),
     "fitness.again": says(
-        "✅ {room} is fit again: people can ask to join, and only moderators let them in.", room=Room
+        "✅ The settings of {room} are right again: people can ask to join, and only moderators can accept them.",
+        room=Room,
     ),
     "fitness.to_move": says(
-        "To move: invite me to {new}, and send {command} there for each room.", new=Id, command=Code
+        "To move to the new room: invite me to {new}, then type {command} there for each protected room.",
+        new=Id,
+        command=Code,
     ),
     # --- what the bot has and needs in a room
     "check.missing": says("❌ {why}", why=Notice),
-    "check.may": says("✅ I may {act} (it takes level {needed}, mine is {level})", act=Term, needed=Level, level=Level),
+    "check.may": says("✅ I can {act} (level {needed} is needed, I have {level})", act=Term, needed=Level, level=Level),
     "check.may_not": says(
-        "❌ I may not {act}: give {bot} level {needed} there, it has {level}",
+        "❌ I cannot {act}: {bot} needs level {needed} there and has {level}",
         act=Term,
         needed=Level,
         level=Level,
@@ -580,26 +588,26 @@ SENTENCES: Mapping[str, Sentence] = {
     ),
     "check.knocks": says("✅ people can ask to join (join rule “{rule}”)", rule=Stranger),
     "check.no_knocks": says(
-        "❌ the join rule is “{rule}”: set it to “ask to join” (knock), or nobody can ask to join", rule=Stranger
+        "❌ the join rule is “{rule}”, so nobody can ask to join: set it to “ask to join” (knock)", rule=Stranger
     ),
     "check.server_denied": says(
-        "❌ its server ACL denies {server}, so no other server takes what I do there", server=Letters
+        "❌ its server ACL denies {server}, so other servers ignore what I do there", server=Letters
     ),
     "check.replaced": says(
-        "❌ this room was replaced by {new}, so I let nobody in here: protect that one", new=Letters
+        "❌ this room was replaced by {new}, so I accept nobody here: protect the new room", new=Letters
     ),
-    "check.members_join": says("✅ members of {room} may join without knocking", room=Id),
+    "check.members_join": says("✅ members of {room} can join without knocking", room=Id),
     "check.members_join_once": says(
-        "❌ members of {room} may join without knocking, but only once I may invite", room=Id
+        "❌ members of {room} can join without knocking only when I have the power level to invite", room=Id
     ),
     "check.members_join_perhaps": says(
-        "❌ members of {room} may join without knocking, but I cannot tell whether {server} is in that room and could let them in: invite me there",
+        "❌ members of {room} can join without knocking only if {server} is in that room too. I cannot check that: invite me there",
         room=Id,
         server=Letters,
     ),
     # --- messages that cannot be read
     "message.unreadable": says(
-        "🔒 I cannot read this message of {user}: {why}. If it was for me, please type it again. If that does not help, log out of your client and log in again, or use another device.",
+        "🔒 I cannot read this message from {user}: {why}. If it was for me, please type it again. If that does not help, log out of your client and log in again, or use another device.",
         user=User,
         why=Notice,
     ),
@@ -709,21 +717,26 @@ SENTENCES: Mapping[str, Sentence] = {
         level=Level,
     ),
     "protect.not_yet": says(
-        "I cannot protect {room} yet. You and I must both be joined to it, and you need the power level for it. I ask to join where the room allows that, and answer here once I am let in. Otherwise: invite {bot}, then send {command} again.",
+        "I cannot protect {room} yet. You and I must both be members of it, and you need the power level for it. If the room allows it, I ask to join, and I reply here when I am in. Otherwise, invite {bot} and type {command} again.",
         room=Letters,
         bot=User,
         command=Code,
     ),
     "protect.cannot_enter": says(
-        "I cannot get into {room}: {why}. Invite {bot} there, then type {command} again.",
+        "I cannot join {room}: {why}. Invite {bot} there, then type {command} again.",
         room=Letters,
         why=Notice,
         bot=User,
         command=Code,
     ),
-    "protect.turned_away": says("{user} did not let me into {room}, so I cannot protect it.", user=User, room=Id),
+    "protect.turned_away": says(
+        "{user} rejected my join request for {room}, so I cannot protect it.", user=User, room=Id
+    ),
     "protect.turned_away_because": says(
-        "{user} did not let me into {room} ({reason}), so I cannot protect it.", user=User, room=Id, reason=Stranger
+        "{user} rejected my join request for {room} ({reason}), so I cannot protect it.",
+        user=User,
+        room=Id,
+        reason=Stranger,
     ),
     "protect.done": says("🚪 {room} is now protected. Join requests will appear here.", room=Room),
     "protect.next": says("Next: {show} and {set}", show=Code, set=Code),
@@ -736,61 +749,63 @@ SENTENCES: Mapping[str, Sentence] = {
         help=Code,
     ),
     "room.replaces_management": says(
-        "⚠️ This room replaces a management room, but its cards still go there. To have them here, send {command} here for each room.",
+        "⚠️ This room replaces a management room, but its cards still go to the old room. To get them here, type {command} here for each protected room.",
         command=Code,
     ),
     "room.managed_elsewhere": says(
-        "{room} is now managed from another room, by order of {user}. Its cards here are closed.", room=Room, user=User
+        "{user} moved {room} to another management room. Its cards here are closed.", room=Room, user=User
     ),
     "room.deleted": says(
-        "⚠️ I am no longer in {room}: the homeserver took me out. Maybe a server admin deleted the room. If it still exists, invite me again.",
+        "⚠️ I am no longer in {room}: the homeserver removed me. Maybe a server admin deleted the room. If it still exists, invite me again.",
         room=Room,
     ),
     "room.removed": says(
-        "⚠️ {user} removed me from {room}. Pending requests are kept. Invite me back, and I continue.",
+        "⚠️ {user} removed me from {room}. Pending requests are kept. Invite me again, then I continue.",
         user=User,
         room=Room,
     ),
     "room.removed_because": says(
-        "⚠️ {user} removed me from {room} ({reason}). Pending requests are kept. Invite me back, and I continue.",
+        "⚠️ {user} removed me from {room} ({reason}). Pending requests are kept. Invite me again, then I continue.",
         user=User,
         room=Room,
         reason=Stranger,
     ),
     "acl.closed_together": says(
-        "The server ACL of {room} denies their servers, so I close these: {numbers}.", room=Room, numbers=Many
+        "The server ACL of {room} denies the servers of these applicants, so I close their requests: {numbers}.",
+        room=Room,
+        numbers=Many,
     ),
     "config.unlocked": says(
-        "{room} is not in my config file any more. It stays protected from here, and {set} and {unprotect} work for it again.",
+        "{room} is no longer in my config file. It stays protected from here, and {set} and {unprotect} work for it again.",
         room=Room,
         set=Code,
         unprotect=Code,
     ),
     "config.not_protected_yet": says(
-        "⚠️ My config file names {room} to be protected from here, and I cannot do so yet: {why}", room=Id, why=Notice
+        "⚠️ My config file says that {room} is protected from here. I cannot do that yet: {why}", room=Id, why=Notice
     ),
-    "config.protected": says("🚪 {room} is protected from here now, as my config file says.", room=Id),
+    "config.protected": says("🚪 {room} is now protected from here, as my config file says.", room=Id),
     "restore.read": says(
-        "⚠️ My records were restored from a back-up of {moment}. I have read again what I said here since. Nobody is answered twice. My protected rooms and their policies are as they were then. Please look at {rooms} and {policy}.",
+        "⚠️ My records were restored from a back-up of {moment}. I have read the messages that I sent here since then. Nobody is answered twice. My protected rooms and their policies are as they were then. Please check {rooms} and {policy}.",
         moment=Moment,
         rooms=Code,
         policy=Code,
     ),
     "restore.unread": says(
-        "⚠️ My records were restored from a back-up of {moment}. I cannot read again what I said here since. Applicants who still wait may get a second card, with a new number. Nobody is answered twice. My protected rooms and their policies are as they were then. Please look at {rooms} and {policy}.",
+        "⚠️ My records were restored from a back-up of {moment}. I cannot read the messages that I sent here since then. Applicants who still wait may get a second card, with a new number. Nobody is answered twice. My protected rooms and their policies are as they were then. Please check {rooms} and {policy}.",
         moment=Moment,
         rooms=Code,
         policy=Code,
     ),
     "encryption.off": says(
-        "⚠️ This room is encrypted, but encryption is not enabled in my configuration. I cannot read commands here, and I do not post cards or answers here without encryption. They are kept until this is fixed. The server's administrator can set {key} in my config file and restart me. Or invite {bot} to an unencrypted room and type {command} there.",
+        "⚠️ This room is encrypted, but encryption is not enabled in my config. I cannot read commands here, and I do not post cards or answers here without encryption. They are kept until this is fixed. My server's admin can set {key} in my config file and restart me. Or invite {bot} to an unencrypted room and type {command} there.",
         key=Code,
         bot=User,
         command=Code,
     ),
     # --- rooms that the bot makes
     "meet.cannot_read": says(
-        "You invited me to an encrypted room. I cannot read there yet, so I made this one, where I can."
+        "You invited me to an encrypted room. I cannot read messages there yet, so I created this room. Here I can read them."
     ),
     "meet.use_it": says(
         "Use it as your management room: type {command} here, and invite the other moderators. The room is yours. If nobody needs it, {bot} will leave.",
@@ -799,13 +814,13 @@ SENTENCES: Mapping[str, Sentence] = {
     ),
     "letter.rejected": says("Your request to join {room} was rejected. Nobody reads what you write here.", room=Room),
     "letter.rejected_because": says(
-        "Your request to join {room} was rejected. They say: “{reason}”. Nobody reads what you write here.",
+        "Your request to join {room} was rejected. Reason: “{reason}”. Nobody reads what you write here.",
         room=Room,
         reason=Stranger,
     ),
     # --- third-party invites
     "invite.used": says(
-        "✉️ {request} {user} came in to {room} with a third-party invite of {sponsor}. Please answer.",
+        "✉️ {request} {user} used a third-party invite to {room}, sent by {sponsor}. Please answer.",
         request=Numbered,
         user=User,
         room=Room,
@@ -864,19 +879,19 @@ SENTENCES: Mapping[str, Sentence] = {
     ),
     # --- invites that the bot sends for moderators
     "issue.no_identity_server": says(
-        "I know no identity server that could invite an address. The admin of my server can name one under {key} in my config.",
+        "My config names no identity server, so I cannot invite addresses. My server's admin can add one under {key}.",
         key=Code,
     ),
-    "issue.off": says("My config lets nobody invite addresses through me ({key}).", key=Code),
+    "issue.off": says("My config does not allow invites to addresses ({key}).", key=Code),
     "issue.you_had_too_many": says(
-        "You have sent {count} invite to an address within 24 hours, and that is the limit. The next one is possible from {moment} on.",
-        "You have sent {count} invites to addresses within 24 hours, and that is the limit. The next one is possible from {moment} on.",
+        "You have sent {count} invite to an address within 24 hours. That is the limit. You can send the next one from {moment} on.",
+        "You have sent {count} invites to addresses within 24 hours. That is the limit. You can send the next one from {moment} on.",
         count=Number,
         moment=Moment,
     ),
     "issue.room_had_too_many": says(
-        "{count} invite to an address was sent for {room} within 24 hours, and that is the limit. The next one is possible from {moment} on.",
-        "{count} invites to addresses were sent for {room} within 24 hours, and that is the limit. The next one is possible from {moment} on.",
+        "{count} invite to an address was sent for {room} within 24 hours. That is the limit. The next one can be sent from {moment} on.",
+        "{count} invites to addresses were sent for {room} within 24 hours. That is the limit. The next one can be sent from {moment} on.",
         room=Room,
         count=Number,
         moment=Moment,
@@ -886,18 +901,18 @@ SENTENCES: Mapping[str, Sentence] = {
         request=Numbered,
         command=Code,
     ),
-    "issue.being_invited": says("That address is being invited at this moment. I will tell the result here."),
+    "issue.being_invited": says("That address is being invited at this moment. I will post the result here."),
     "issue.nothing_sent": says("⚠️ The invite failed: {why} Nothing was sent.", why=Notice),
     "issue.failed": says("⚠️ The invite failed: {why}", why=Notice),
     "issue.unclear": says(
-        "⚠️ It is unclear whether a message was sent: {why} If one was sent, it lets nobody in, because the invite is not in the room. Look at {command}, then repeat the command if the address is not there.",
+        "⚠️ It is unclear whether a message was sent: {why} If one was sent, it does not work, because the invite is not in the room. Please look at {command}. If the address is not there, repeat your command.",
         why=Notice,
         command=Code,
     ),
-    "issue.interrupted": says("I was interrupted while the identity server was asked."),
+    "issue.interrupted": says("I was interrupted while I asked the identity server."),
     "issue.not_managed": says("the room is no longer managed from here."),
     "issue.not_added": says(
-        "⚠️ {request} A message was sent, but I could not add the invite to {room}, so it lets nobody in: {why}",
+        "⚠️ {request} A message was sent, but it does not work, because I could not add the invite to {room}: {why}",
         request=Numbered,
         room=Room,
         why=Notice,
@@ -910,12 +925,12 @@ SENTENCES: Mapping[str, Sentence] = {
         "That address belongs to {user}. I invite them to {room} directly. No message is sent."
     ),
     "issue.belongs_to/knock": _belongs(
-        "That address belongs to {user}, who has asked to join {room} already. I let them in. No message is sent."
+        "That address belongs to {user}, who has already asked to join {room}. I accept that request. No message is sent."
     ),
-    "issue.belongs_to/invite": _belongs("That address belongs to {user}, who is invited to {room} already."),
-    "issue.belongs_to/join": _belongs("That address belongs to {user}, who is in {room} already."),
+    "issue.belongs_to/invite": _belongs("That address belongs to {user}, who is already invited to {room}."),
+    "issue.belongs_to/join": _belongs("That address belongs to {user}, who is already in {room}."),
     "issue.belongs_to/ban": _belongs(
-        "That address belongs to {user}, who is banned from {room}. Undo that first, then invite them."
+        "That address belongs to {user}, who is banned from {room}. Lift the ban first, then invite them."
     ),
     # --- rooms that were upgraded
     "upgrade.refused": says(
@@ -925,16 +940,16 @@ SENTENCES: Mapping[str, Sentence] = {
         why=Notice,
         command=Code,
     ),
-    "upgrade.names_no_room": says("it names no room."),
-    "upgrade.names_itself": says("it names the room itself."),
-    "upgrade.names_management_room": says("it names its management room."),
-    "upgrade.managed_elsewhere": says("the room that it names is managed from another room."),
-    "upgrade.in_a_circle": says("that room, or one that comes after it, is replaced by this one."),
+    "upgrade.names_no_room": says("the upgrade names no room."),
+    "upgrade.names_itself": says("the upgrade names the same room."),
+    "upgrade.names_management_room": says("the upgrade names the management room."),
+    "upgrade.managed_elsewhere": says("the new room is managed from another room."),
+    "upgrade.in_a_circle": says("the new room leads back to the old one."),
     "upgrade.no_predecessor": says(
-        "the room that it names does not say that it replaces this one, so anybody may have made it."
+        "the new room does not say that it replaces the old one, so anyone may have created it."
     ),
     "upgrade.not_in_it": says(
-        "⚠️ {room} was replaced by {new}, so I no longer accept anyone there. I am not in the new room yet: accept my knock, or invite {bot}. Then I continue by myself.",
+        "⚠️ {room} was replaced by {new}, so I no longer accept anyone there. I am not in the new room yet: accept my join request, or invite {bot}. Then I continue by myself.",
         room=Room,
         new=Id,
         bot=User,
@@ -962,40 +977,42 @@ SENTENCES: Mapping[str, Sentence] = {
     "named.means_now": says(
         "{name} means the room {room} here (until now it meant {before}).", name=Id, room=Id, before=Id
     ),
-    "named.leads_nowhere": says("{name} means the room {room} here. The alias leads to no room now.", name=Id, room=Id),
+    "named.leads_nowhere": says(
+        "{name} means the room {room} here. The alias no longer leads to a room.", name=Id, room=Id
+    ),
     "named.leads_elsewhere": says(
-        "⚠️ {name} means the room {room} here. The alias leads to another room now: {other}",
+        "⚠️ {name} means the room {room} here. The alias now leads to another room: {other}",
         name=Id,
         room=Id,
         other=Id,
     ),
     "named.not_known_yet": says("⚠️ I do not know yet which room {name} is.", name=Id),
     "named.alias_moved/config": _alias_moved(
-        "My config file names {alias}, for {room}. That alias leads to another room now: {other}. I go on using {pinned}."
+        "My config file names {alias}, for {room}. That alias now leads to another room: {other}. I still use {pinned}."
     ),
     "named.alias_moved/policy": _alias_moved(
-        "The policy of {room} names {alias}. That alias leads to another room now: {other}. I go on using {pinned}."
+        "The policy of {room} names {alias}. That alias now leads to another room: {other}. I still use {pinned}."
     ),
     "config.means": says("The policy of {room} in my config file: {means}", room=Room, means=Notice),
     "named.lost": says(
-        "⚠️ The policy of {room} names {name}, and that room was replaced by {new}. I no longer take its members for members, and forward requests that depend on it. I do not use the new room: {why}",
+        "⚠️ The policy of {room} names {name}, and that room was replaced by {new}. I no longer count its members, and the moderators decide where the policy depends on them. I do not use the new room: {why}",
         room=Room,
         name=Id,
         new=Letters,
         why=Notice,
     ),
     "named.not_in_it": says(
-        "The policy of {room} names {name}, and you would be the author of the new policy. You and {bot} must both be joined to that room first. Then click ✅ again.",
+        "The policy of {room} names {name}, and you would be the author of the new policy. You and {bot} must both be members of that room first. Then click ✅ again.",
         room=Room,
         name=Id,
         bot=User,
     ),
     "named.let_me_in": says(
-        "I cannot get in there yet. Accept my knock, or invite {bot}; then I ask whether to use it.", bot=User
+        "I am not in that room yet. Accept my join request, or invite {bot}. Then I ask whether to use it.", bot=User
     ),
-    "named.by_config": says("my config file names the old room; my server's admin has to name the new one there."),
+    "named.by_config": says("my config file names the old room. Only my server's admin can write the new one there."),
     "named.replaced": says(
-        "🚚 The policy of {room} names {name}, and that room was replaced by {new} {id}. I no longer take its members for members, and forward requests that depend on it. Click ✅ to have the policy mean the new room, or type {command}.",
+        "🚚 The policy of {room} names {name}, and that room was replaced by {new} {id}. I no longer count its members, and the moderators decide where the policy depends on them. Click ✅ to use the new room in the policy, or type {command}.",
         room=Room,
         name=Id,
         new=Room,

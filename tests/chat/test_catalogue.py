@@ -340,11 +340,11 @@ SHOWN: list[tuple[Notice, str, str]] = [
     (
         notice("issue.you_had_too_many", count=Number(2), moment=Moment(1_796_000_000_000)),
         (
-            "You have sent 2 invites to addresses within 24 hours, and that is the limit. "
-            "The next one is possible from 30 Nov 2026, 00:53 UTC on."
+            "You have sent 2 invites to addresses within 24 hours. That is the limit. "
+            "You can send the next one from 30 Nov 2026, 00:53 UTC on."
         ),
         (
-            "In den letzten 24 Stunden wurden für dich 2 Einladungen an Adressen verschickt, mehr geht vorerst nicht. "
+            "In den letzten 24 Stunden hast du 2 Einladungen an Adressen verschickt. Das ist die Grenze. "
             "Die nächste ist ab 30.11.2026, 00:53 UTC möglich."
         ),
     ),
@@ -354,14 +354,14 @@ TOO_LOW = because("power.too_low", level=Level("0"), act=Term("kick"), needed=Le
 REASONED: list[tuple[Notice, str, str]] = [
     (
         notice("act.failed", why=TOO_LOW),
-        "That did not work: power level 0 is too low to kick; it takes level 50.",
+        "That did not work: power level 0 is too low to kick; level 50 is needed.",
         "Das hat nicht geklappt: das Berechtigungslevel 0 reicht nicht für kick; nötig ist 50.",
     ),
     (  # the sentence around it goes on: the reason loses its full stop
         notice("message.unreadable", user=BOB, why=because("unreadable.mail", user=BOB, why=TOO_LOW)),
         (
-            "🔒 I cannot read this message of @bob:rose.example: a message of @bob:rose.example to my "
-            "device: power level 0 is too low to kick; it takes level 50. If it was for me, please type"
+            "🔒 I cannot read this message from @bob:rose.example: a message of @bob:rose.example to my "
+            "device: power level 0 is too low to kick; level 50 is needed. If it was for me, please type"
             " it again. If that does not help, log out of your client and log in again, or use another "
             "device."
         ),

@@ -153,7 +153,7 @@ def test_local_is_whoever_is_from_our_own_server(local: bool, user_id: str, trut
         ("#in:tulip.example", Truth.TRUE, WHY_YES),
         ("#out:tulip.example", Truth.FALSE, WHY_NO),
         ("#dark:tulip.example", Truth.UNKNOWN, WHY_UNKNOWN),
-        ("#new:tulip.example", Truth.UNKNOWN, 'whether the user is in "#new:tulip.example" (nobody looked)'),
+        ("#new:tulip.example", Truth.UNKNOWN, 'whether the user is in "#new:tulip.example" (not checked)'),
         (["#out:tulip.example", "#in:tulip.example"], Truth.TRUE, WHY_YES),
         (["#dark:tulip.example", "#in:tulip.example"], Truth.TRUE, WHY_YES),
         (["#out:tulip.example", "#dark:tulip.example"], Truth.UNKNOWN, WHY_UNKNOWN),
@@ -624,14 +624,14 @@ def test_inviter_is_the_whole_id_to_the_letter(inviter: object, user_id: str, tr
 @pytest.mark.parametrize(
     ("least", "power", "truth", "why"),
     [
-        (50, 50, Truth.TRUE, "inviter has power 50, not less than 50"),
-        (50, 49, Truth.FALSE, "inviter has power 49, less than 50"),
-        (0, -1, Truth.FALSE, "inviter has power -1, less than 0"),
-        (-5, -5, Truth.TRUE, "inviter has power -5, not less than -5"),
-        (2**53 - 1, 100, Truth.FALSE, "inviter has power 100, less than 9007199254740991"),
-        (2**53 - 1, math.inf, Truth.TRUE, "inviter has unlimited power, not less than 9007199254740991"),
-        pytest.param(50, 1 << 50_000, Truth.TRUE, "inviter has power a huge number, not less than 50", id="huge"),
-        (0, None, Truth.UNKNOWN, "what power the inviter has"),
+        (50, 50, Truth.TRUE, "inviter has power level 50, not less than 50"),
+        (50, 49, Truth.FALSE, "inviter has power level 49, less than 50"),
+        (0, -1, Truth.FALSE, "inviter has power level -1, less than 0"),
+        (-5, -5, Truth.TRUE, "inviter has power level -5, not less than -5"),
+        (2**53 - 1, 100, Truth.FALSE, "inviter has power level 100, less than 9007199254740991"),
+        (2**53 - 1, math.inf, Truth.TRUE, "inviter has an unlimited power level, not less than 9007199254740991"),
+        pytest.param(50, 1 << 50_000, Truth.TRUE, "inviter has power level a huge number, not less than 50", id="huge"),
+        (0, None, Truth.UNKNOWN, "what power level the inviter has"),
     ],
 )
 def test_the_inviters_power_is_the_one_they_have_now(least: int, power: float | None, truth: Truth, why: str) -> None:
@@ -683,7 +683,7 @@ FIVE_TODAY = (0, 1, 2, DAY - 1, DAY)
             {"more_than": 1},
             None,
             Truth.UNKNOWN,
-            "how many third-party invites the inviter made (nobody looked)",
+            "how many third-party invites the inviter made (not checked)",
         ),
     ],
 )
@@ -731,12 +731,12 @@ def keys(*urls: str | None) -> tuple[IdentityKey, ...]:
             'identity server is "id.example.evil.example", not "id.example" or "a.b"',
         ),
         ("*", (), Truth.FALSE, "the invite has no keys"),
-        ("*", (None,), Truth.FALSE, "a key of the invite names no identity server, so it holds for ever"),
+        ("*", (None,), Truth.FALSE, "a key of the invite names no identity server, so it never expires"),
         (
             "*",
             ("https://id.example", ""),
             Truth.FALSE,
-            "a key of the invite names no identity server, so it holds for ever",
+            "a key of the invite names no identity server, so it never expires",
         ),
         (
             "*",

@@ -354,7 +354,7 @@ def invited(**changed: Any) -> Facts:
                 Verdict.FORWARD,
                 "otherwise",
                 None,
-                (NOT_MANY, Miss("moderators", foreign("inviter has power 0, less than 50"))),
+                (NOT_MANY, Miss("moderators", foreign("inviter has power level 0, less than 50"))),
             ),
         ),
         (
@@ -365,7 +365,7 @@ def invited(**changed: Any) -> Facts:
                 None,
                 (
                     NOT_MANY,
-                    Miss("moderators", foreign("a key of the invite names no identity server, so it holds for ever")),
+                    Miss("moderators", foreign("a key of the invite names no identity server, so it never expires")),
                 ),
             ),
         ),
@@ -382,12 +382,12 @@ def invited(**changed: Any) -> Facts:
                 "moderators",
                 None,
                 (NOT_MANY,),
-                doubt=foreign("nobody could say whether its keys hold (id.example does not answer)"),
+                doubt=foreign("I could not check its keys (id.example does not answer)"),
             ),
         ),
         (
             invited(valid=Known(Truth.FALSE)),
-            Decision(Verdict.FORWARD, "moderators", None, (NOT_MANY,), doubt=foreign("its keys do not hold")),
+            Decision(Verdict.FORWARD, "moderators", None, (NOT_MANY,), doubt=foreign("its keys are not valid")),
         ),
     ],
 )

@@ -194,7 +194,7 @@ def test_nobody_can_kick_themselves_by_a_verdict() -> None:
 @pytest.mark.parametrize(
     ("users", "needed", "actual", "target", "why"),
     [
-        ({HELPER: 10}, 50, 10, 2, "power level 10 is too low to kick; it takes level 50."),
+        ({HELPER: 10}, 50, 10, 2, "power level 10 is too low to kick; level 50 is needed."),
         (
             {HELPER: 50, ANA: 50},
             50,
@@ -202,7 +202,7 @@ def test_nobody_can_kick_themselves_by_a_verdict() -> None:
             50,
             "power level 50 is too low; the other user has level 50.",
         ),
-        ({HELPER: 10, ANA: 90}, 50, 10, 90, "power level 10 is too low to kick; it takes level 50."),
+        ({HELPER: 10, ANA: 90}, 50, 10, 90, "power level 10 is too low to kick; level 50 is needed."),
     ],
 )
 def test_a_refusal_says_what_is_lacking(
@@ -220,13 +220,13 @@ def test_a_refusal_to_accept_has_nothing_to_do_with_the_target() -> None:
     shortfall = room(users={HELPER: 0, ANA: 100}).shortfall(HELPER, Verdict.ACCEPT, ANA)
     assert shortfall is not None
     assert (shortfall.target, shortfall.target_too_high) == (None, False)
-    assert in_words(shortfall.why) == "power level 0 is too low to invite; it takes level 40."
+    assert in_words(shortfall.why) == "power level 0 is too low to invite; level 40 is needed."
 
 
 def test_a_refusal_names_a_creator_as_such() -> None:
     shortfall = room(CREATE_12, users={}).shortfall(HELPER, Verdict.BAN, MOD)
     assert shortfall is not None
-    assert in_words(shortfall.why) == "a creator of the room can neither be kicked nor banned."
+    assert in_words(shortfall.why) == "a creator of the room cannot be kicked or banned."
 
 
 # --- protecting -----------------------------------------------------------------------------------------------

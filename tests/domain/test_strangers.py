@@ -260,7 +260,7 @@ def test_a_command_can_be_copied_as_it_stands() -> None:
     ("state", "expected"),
     [
         (State.ACCEPTED, f"Before: accepted by {MOD}, 3 days earlier (#7)."),
-        (State.JOINED, f"Before: let in by {MOD}, 3 days earlier (#7)."),
+        (State.JOINED, f"Before: joined, accepted by {MOD}, 3 days earlier (#7)."),
         (State.DECLINED, "Before: accepted, but they declined the invite, 3 days earlier (#7)."),
         (State.REJECTED, f"Before: rejected by {MOD}, 3 days earlier (#7)."),
         (State.BANNED, f"Before: banned by {MOD}, 3 days earlier (#7)."),
@@ -296,8 +296,8 @@ def test_the_card_of_an_invite_says_that_its_inviter_was_banned_as_well() -> Non
     def said(one: Request, *, banned: bool = False) -> str:
         return card(one, "Garden", [], Around(inviter_banned=banned)).plain
 
-    assert f"Revoked by {MOD}; @x:y was banned as well." in said(with_ban, banned=True)
-    assert f"Revoked by {MOD}, with the order to ban @x:y." in said(with_ban)
+    assert f"Revoked by {MOD}. @x:y was banned as well." in said(with_ban, banned=True)
+    assert f"Revoked by {MOD}. The ban of @x:y is pending." in said(with_ban)
     assert f"Revoked by {MOD}.\n" in said(alone) + "\n"
 
 

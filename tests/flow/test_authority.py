@@ -539,8 +539,8 @@ async def test_a_card_offers_nothing_that_would_fail_since_everybody_has_as_much
     await ruled.live()
 
     assert ruled.card().offers == ("✅",)
-    assert "❌ I may not kick" in ruled.spoken()[-1]
-    assert "✅ I may invite" in ruled.spoken()[-1]
+    assert "❌ I cannot kick" in ruled.spoken()[-1]
+    assert "✅ I can invite" in ruled.spoken()[-1]
 
 
 async def test_a_card_offers_no_accept_of_who_is_denied(ruled: House) -> None:
@@ -566,7 +566,7 @@ async def test_check_does_not_say_that_people_can_ask_by_a_rule_that_the_version
     ruled.tell("check", by=ALICE)
     await ruled.live()
 
-    assert "does not know its join rule" in ruled.spoken()[-1]
+    assert "does not support the room's join rule" in ruled.spoken()[-1]
     assert "✅ people can ask" not in ruled.spoken()[-1]
 
 
@@ -614,7 +614,7 @@ async def test_a_card_says_what_is_missing_and_advises_nothing_that_would_fail(r
     ruled.world.knock(GARDEN, ANA)
     await ruled.live()
     assert "!kb accept" not in ruled.card().text
-    assert "I cannot answer this: power level 0 is too low to invite; it takes level 50." in ruled.card().text
+    assert "I cannot answer this: power level 0 is too low to invite; level 50 is needed." in ruled.card().text
 
     ruled.world.set_levels(GARDEN, users={ALICE: 100, BOT: 50})
     await ruled.later()
@@ -628,7 +628,7 @@ async def test_a_card_advises_the_answer_that_would_work(ruled: House) -> None:
     await ruled.live()
 
     assert "!kb accept" not in ruled.card().text
-    assert "I cannot accept this: power level 100 is too low to invite; it takes level 101." in ruled.card().text
+    assert "I cannot accept this: power level 100 is too low to invite; level 101 is needed." in ruled.card().text
     assert "!kb reject 1" in ruled.card().text
 
 

@@ -739,8 +739,9 @@ async def test_where_no_room_is_protected_a_command_for_a_room_says_so(house: Ho
 async def test_the_first_of_two_words_is_told_the_second_ones(house: House, command: str) -> None:
     [reply] = await told(house, command)
 
-    assert (
-        reply == "!kb policy needs a second word: !kb policy show, !kb policy set, !kb policy revert, !kb policy log."
+    assert reply == (
+        "The command !kb policy is not complete. Use one of these: "
+        "!kb policy show, !kb policy set, !kb policy revert, !kb policy log."
     )
 
 

@@ -106,7 +106,7 @@ async def test_a_room_that_the_config_file_names_no_longer_is_unlocked_and_stays
         kept = await room(house)
         assert kept is not None
         assert not kept.locked
-        assert "not in my config file any more" in house.spoken()[-1]
+        assert "no longer in my config file" in house.spoken()[-1]
         house.tell(f"policy set {LAWN}\notherwise: reject")
         await house.live()
         assert house.spoken()[-1].startswith("✅")
@@ -411,7 +411,7 @@ async def test_a_room_is_protected_as_soon_as_nothing_is_in_the_way(
 
         assert await locked(house) == {LAWN: MODS}
         assert house.membership(ANA, LAWN) == "invite"
-        assert any("is protected from here now" in said for said in house.spoken())
+        assert any("is now protected from here" in said for said in house.spoken())
 
 
 async def test_a_room_where_the_bot_has_no_power_yet_acts_as_soon_as_it_has(

@@ -284,7 +284,7 @@ async def test_a_server_that_was_silent_is_left_alone_for_a_while(questions: Els
     assert len(far.asked) == PER_SERVER
     with pytest.raises(Later) as refused:
         await questions.resolve(far, "#other:far.example")
-    assert in_words(refused.value.why) == "far.example gave no answer a moment ago."
+    assert in_words(refused.value.why) == "far.example did not answer a moment ago."
 
     clock.go_on(SILENCE / 1000 + 1)
     far.error = None

@@ -31,7 +31,7 @@ def set_rule(house: House, rule: str, room_id: str = GARDEN) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda house: set_rule(house, "public"), "Everybody can join without asking"),
+        (lambda house: set_rule(house, "public"), "Everyone can join without asking"),
         (lambda house: set_rule(house, "invite"), "Nobody can ask to join"),
         (lambda house: with_levels(house, invite=0), "Every member can invite"),
         (lambda house: with_levels(house, invite=50, users_default=50), "Every member can invite"),
@@ -55,7 +55,7 @@ async def test_a_join_rule_that_its_version_does_not_know_is_told(house: House) 
     set_rule(house, "knock_restricted")
     await house.live()
 
-    assert "does not know its join rule" in house.spoken()[-1]
+    assert "does not support the room's join rule" in house.spoken()[-1]
 
 
 async def test_a_room_that_is_left_in_the_bots_name_is_told_once(house: House) -> None:
@@ -63,7 +63,7 @@ async def test_a_room_that_is_left_in_the_bots_name_is_told_once(house: House) -
     await house.live()
     await house.look_everywhere()
 
-    assert ["the homeserver took me out" in text for text in house.spoken()] == [True]
+    assert ["the homeserver removed me" in text for text in house.spoken()] == [True]
 
 
 async def test_a_room_that_is_fit_again_is_told_once(house: House) -> None:
@@ -73,7 +73,7 @@ async def test_a_room_that_is_fit_again_is_told_once(house: House) -> None:
     await house.live()
     await house.look_everywhere()
 
-    assert [text for text in house.spoken() if "is fit again" in text] == [house.spoken()[-1]]
+    assert [text for text in house.spoken() if "are right again" in text] == [house.spoken()[-1]]
 
 
 # --- management rooms ---------------------------------------------------------------------------------------------
@@ -84,7 +84,7 @@ async def test_a_management_room_that_was_made_public_is_told_there_once(house: 
     await house.live()
     await house.look_everywhere()
 
-    assert [text for text in house.spoken() if "Everybody can join this management room" in text] == house.spoken()
+    assert [text for text in house.spoken() if "Everyone can join this management room" in text] == house.spoken()
 
 
 async def test_a_management_room_that_members_of_other_rooms_can_join_is_told(house: House) -> None:
@@ -162,7 +162,7 @@ async def test_a_door_that_moves_is_told_in_the_room_it_leaves(house: House) -> 
     house.world.say(OTHER, ALICE, f"!kb protect {GARDEN}")
     await house.live()
 
-    assert "is now managed from another room" in house.spoken()[-1]
+    assert "to another management room" in house.spoken()[-1]
     assert ALICE in house.spoken()[-1]
     assert OTHER not in house.spoken()[-1]
 
@@ -335,7 +335,7 @@ async def test_test_tells_nobody_who_is_in_a_room_that_they_are_not_in(house: Ho
         await house.live()
 
     inside, outside = house.spoken()
-    assert "you are not joined to" in inside
+    assert "you are not in" in inside
     assert inside.replace(ANA, "") == outside.replace(FAR, "")
 
 

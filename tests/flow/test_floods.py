@@ -193,7 +193,7 @@ async def test_a_reason_is_whole_while_it_waits_and_is_said_to_be_cut_afterwards
     await house.live()
     request = await house.request(ANA)
     assert (len(request.reason), request.reason_length) == (300, 9999)
-    assert "The reason had 9,999 characters. I keep the first 300 when a request is settled." in house.spoken()[-1]
+    assert "The reason had 9,999 characters. I keep only the first 300 of a closed request." in house.spoken()[-1]
 
 
 @pytest.mark.parametrize("then", ["reject", "ban"])

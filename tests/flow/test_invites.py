@@ -252,7 +252,7 @@ async def test_an_unknown_power_asks_the_moderators(house: House) -> None:
     request = await invite(house)
     assert request.decision is not None
     assert request.decision.unknown == notice("finding.inviter_power_unknown")
-    assert "what power the inviter has" in house.card().text
+    assert "what power level the inviter has" in house.card().text
 
 
 class Vouching:
@@ -383,7 +383,7 @@ async def test_the_card_says_before_what_a_ban_will_do(house: House) -> None:
 
     [ban] = [line for line in house.card().text.split(", ") if "⛔" in line]
     assert MONA in ban
-    assert "every invite" in ban
+    assert "all invites" in ban
 
 
 async def test_a_ban_takes_back_all_of_the_inviters_and_bans_them(house: House) -> None:
@@ -403,7 +403,7 @@ async def test_a_ban_takes_back_all_of_the_inviters_and_bans_them(house: House) 
     assert [request.by for request in (await invites(house))[1:]] == [ALICE] * 3
     assert [text for text in house.spoken() if "2 third-party invites" in text and MONA in text]
     await house.later()
-    assert f"Revoked by {ALICE}; {MONA} was banned as well." in house.cards()[1].text.split("\n")
+    assert f"Revoked by {ALICE}. {MONA} was banned as well." in house.cards()[1].text.split("\n")
 
 
 async def test_every_invite_is_taken_back_also_where_the_inviter_cannot_be_banned(house: House) -> None:
@@ -905,7 +905,7 @@ async def test_the_lists_name_them(house: House) -> None:
     assert all(part in told["list"] for part in (ALICE, "dav...@exa..."))
     assert all(part in told["invites"] for part in ("#1", "#2", ALICE, "dav...@exa..."))
     assert "otherwise_third_party" in told["show 2"]
-    assert "1 waiting" in told["queue"]
+    assert "1 request waits" in told["queue"]
     assert "#1" in told["log"]
     assert "#2" in told[f"log {ALICE}"]
 

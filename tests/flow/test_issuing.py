@@ -422,12 +422,14 @@ async def test_where_surely_nothing_was_sent_that_is_said_and_does_not_count(hou
 
 async def test_a_mail_in_vain_is_said_to_be_one_and_counts(house: House) -> None:
     house.world.play(
-        "store_invite", Never(foreign("its answer makes no sense: the mail is in vain."), code=IN_VAIN), done=True
+        "store_invite",
+        Never(foreign("its answer makes no sense: the mail does not work."), code=IN_VAIN),
+        done=True,
     )
     command = await issued(house)
 
     [reply] = replies(house, command)
-    assert "in vain" in reply
+    assert "the mail does not work" in reply
     assert "Nothing was sent" not in reply
     async with house.db.tx() as tx:
         assert len(await addressees.issued_at(tx, 0, moderator=ALICE)) == 1

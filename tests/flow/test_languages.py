@@ -10,7 +10,7 @@ from tests.flow.house import GARDEN, House, housed
 from tests.flow.test_rulebook import set_policy
 from tests.flow.world import ALICE, ANA, BOT
 
-ENGLISH, GERMAN = "I know no identity server", "Ich kenne keinen Identitätsserver"
+ENGLISH, GERMAN = "My config names no identity server", "In meiner Konfiguration steht kein Identitätsserver"
 SHED = "!shed:tulip.example"
 
 
@@ -113,15 +113,18 @@ async def test_what_a_room_has_and_lacks_is_told_in_german(german: House) -> Non
     assert (await reply(german, f"check {GARDEN}")).split("\n") == [
         "Garden:",
         "✅ man kann eine Beitrittsanfrage stellen (Beitrittsregel „knock“)",
-        "✅ ich darf invite (nötig ist das Berechtigungslevel 10, meins ist 10)",
-        f"❌ ich darf nicht kick: Gib {BOT} dort das Berechtigungslevel 50, es ist 10",
-        f"❌ ich darf nicht ban: Gib {BOT} dort das Berechtigungslevel 50, es ist 10",
+        "✅ ich darf invite (nötig ist das Berechtigungslevel 10, ich habe 10)",
+        f"❌ ich darf nicht kick: {BOT} braucht dort das Berechtigungslevel 50 und hat 10",
+        f"❌ ich darf nicht ban: {BOT} braucht dort das Berechtigungslevel 50 und hat 10",
     ]
 
 
 async def test_what_makes_a_room_unfit_and_that_it_is_fit_again_is_told_in_german(german: House) -> None:
     await german.look_everywhere()
-    for rule, told in (("public", "Alle können beitreten, ohne zu fragen"), ("knock", "Garden ist wieder in Ordnung")):
+    for rule, told in (
+        ("public", "Alle können beitreten, ohne zu fragen"),
+        ("knock", "von Garden stimmen wieder"),
+    ):
         german.world.rooms[GARDEN].join_rule = rule
         german.world.state_changed(GARDEN, "m.room.join_rules")
         await german.live()
@@ -185,11 +188,11 @@ async def test_what_a_rule_did_is_told_in_a_german_line(german: House) -> None:
         ("list", "#1 Ana @ana:tulip.example in Garden, gerade eben · Begründung: Ich mag Gärten"),
         ("show 1", "Wartet auf eine Antwort.\nPolicy: forward, weil keine Regel passt (otherwise)"),
         ("log", "#1 @ana:tulip.example · die Policy sagt forward · von der Policy (otherwise)"),
-        ("queue", "1 wartet auf eine Antwort (!kb list).\nKeine Aktionen stehen aus."),
+        ("queue", "1 Anfrage wartet auf eine Antwort (!kb list).\nEs stehen keine Aktionen aus."),
         ("rooms", f"Garden {GARDEN} · 1 offen"),
         ("policy show", f"Policy von Garden (Revision 1 von {ALICE}):\nlanguage: de"),
         ("policy log", "Policy von Garden:\n· Revision 1 · "),
-        (f"test {GARDEN} @bob:x", "Wenn @bob:x jetzt bei Garden anklopfen würde, würde das geschehen"),
+        (f"test {GARDEN} @bob:x", "Wenn @bob:x jetzt an Garden anklopft, passiert Folgendes"),
         ("invites", "Garden hat keine ungenutzte Einladung per Adresse."),
     ],
 )

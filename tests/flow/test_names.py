@@ -61,13 +61,13 @@ async def test_an_alias_that_leads_elsewhere_is_told_once(named: House, caplog: 
 
     [told] = [said for said in named.spoken() if OTHER in said]
     assert told == (
-        f"The policy of Garden names {ALIAS}. That alias leads to another room now: {OTHER}. I go on using {CLUB}."
+        f"The policy of Garden names {ALIAS}. That alias now leads to another room: {OTHER}. I still use {CLUB}."
     )
     assert caplog.text.count(f"leads to {OTHER} now") == 1
 
 
 @pytest.mark.parametrize("command", ["policy show", "check", "rooms"])
-@pytest.mark.parametrize(("leads_to", "says"), [(OTHER, f"another room now: {OTHER}"), (None, "leads to no room now")])
+@pytest.mark.parametrize(("leads_to", "says"), [(OTHER, f"another room: {OTHER}"), (None, "no longer leads to a room")])
 async def test_whoever_looks_sees_that_an_alias_leads_elsewhere(
     named: House, command: str, leads_to: str | None, says: str
 ) -> None:
@@ -146,7 +146,7 @@ async def test_the_moderators_are_told_that_an_alias_of_the_config_file_leads_el
 
     [told] = [said for said in configured.spoken() if OTHER in said]
     assert told.startswith(f"My config file names {alias}, for Garden.")
-    assert f"another room now: {OTHER}" in await asked(configured, "rooms")
+    assert f"another room: {OTHER}" in await asked(configured, "rooms")
 
 
 async def test_of_an_alias_that_leads_nowhere_yet_one_sees_that_it_is_not_known(ready_url: str) -> None:
@@ -176,7 +176,7 @@ async def test_check_shows_which_rooms_the_config_file_means_and_where_aliases_l
     configured.world.aliases[MODS_ALIAS] = OTHER
     sound, said = await checked(configured)
     assert sound
-    assert f"⚠️ {MODS_ALIAS} means the room {MODS} here. The alias leads to another room now: {OTHER}" in said
+    assert f"⚠️ {MODS_ALIAS} means the room {MODS} here. The alias now leads to another room: {OTHER}" in said
 
 
 @pytest.mark.parametrize(

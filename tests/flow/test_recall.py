@@ -405,7 +405,7 @@ async def test_where_its_own_words_cannot_be_read_any_more_the_bot_says_so_and_l
 
     restored = await attic.bring_back()
 
-    assert "I cannot read again" in restored.spoken()[-1] + restored.spoken()[0]
+    assert "I cannot read the messages that I sent" in restored.spoken()[-1] + restored.spoken()[0]
     assert [request.number for request in await restored.requests(BOB)] == [1 + LOST_NUMBERS + 1]
     assert acts(restored) == []
 

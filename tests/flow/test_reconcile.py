@@ -198,7 +198,7 @@ async def test_a_shared_card_that_was_not_posted_before_a_death_is_posted_after(
 
 @pytest.mark.parametrize(
     ("emoji", "by", "words"),
-    [("✅", ALICE, f"let in by {ALICE}"), ("❌", ANA, "Joined before the answer was carried out")],
+    [("✅", ALICE, f"Accepted by {ALICE}"), ("❌", ANA, "Joined before the answer took effect")],
 )
 async def test_who_joined_while_nobody_looked_was_let_in_by_whoever_accepted_them(
     house: House, emoji: str, by: str, words: str

@@ -201,7 +201,7 @@ async def test_reasons_that_the_policy_hides_are_not_in_what_is_pushed_but_in_sh
     await knocked(house, "a very personal story")
 
     assert "personal" not in house.card().text
-    assert "(hidden; !kb show 1 tells it)" in house.card().text
+    assert "(hidden; !kb show 1 shows it)" in house.card().text
     for command, told in (("!kb list", False), ("!kb show 1", True)):
         house.world.say(MODS, ALICE, command)
         await house.live()

@@ -323,7 +323,7 @@ async def test_the_bot_knocks_where_it_cannot_get_in_and_goes_on_when_it_is_let_
     await upgraded(house, bot_is_in=False)
     assert house.membership(BOT, NEW) == "knock"
     assert await stage(house) is Stage.WAITING
-    assert len([text for text in house.spoken() if "accept my knock" in text]) == 1
+    assert len([text for text in house.spoken() if "accept my join request" in text]) == 1
 
     house.world.change(NEW, ALICE, BOT, "invite")
     await house.live()
@@ -353,8 +353,8 @@ async def test_where_the_new_room_takes_no_knocks_an_invite_is_asked_for_once(ho
         ("garbage", "names no room"),
         ("<script>", "names no room"),
         ("#alias:tulip.example", "names no room"),
-        (GARDEN, "names the room itself"),
-        (MODS, "names its management room"),
+        (GARDEN, "names the same room"),
+        (MODS, "names the management room"),
     ],
 )
 async def test_a_tombstone_that_makes_no_sense_gets_a_clear_line_once(
@@ -374,7 +374,7 @@ async def test_a_room_that_does_not_name_the_one_it_replaces_is_not_followed(
     house: House, predecessor: str | None
 ) -> None:
     await upgraded(house, predecessor=predecessor)
-    assert len([text for text in house.spoken() if "does not say that it replaces this one" in text]) == 1
+    assert len([text for text in house.spoken() if "does not say that it replaces the old one" in text]) == 1
     assert await kept(house) == {GARDEN}
 
 
@@ -384,7 +384,7 @@ async def test_rooms_that_replace_each_other_in_a_circle_are_not_followed_round(
     house.world.rooms[GARDEN].predecessor = NEW
     house.world.replace(NEW, GARDEN)
     await house.live()
-    assert "replaced by this one" in house.spoken()[-1]
+    assert "leads back to the old one" in house.spoken()[-1]
     assert await kept(house) == {NEW}
 
 

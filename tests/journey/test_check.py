@@ -141,11 +141,11 @@ async def test_what_answers_in_knockbots_place_is_noticed_by_its_not_having_hear
         assert not await check(read_settings(process.config), said.append)
         try:
             process.begin()
-            await until(process.heard, lambda log: "something else than knockbot answers" in log, str)
+            await until(process.heard, lambda log: "reaches something other than knockbot" in log, str)
             assert not await process.is_ready()
         finally:
             await process.stop()
-    assert said[-1].startswith("❌ round trip: something else than this check answers the homeserver at")
+    assert said[-1].startswith("❌ round trip: the homeserver reaches something other than this check at")
     assert f"appservice.address must lead to 127.0.0.1:{process.port}" in said[-1]
 
 
@@ -173,7 +173,7 @@ async def test_what_is_amiss_in_each_room_is_told_while_knockbot_rests(process: 
     told = "\n".join(said)
     assert f"({garden.mods}): this management room is encrypted" in told
     assert "❌ Garden" in told
-    assert "I may not ban" in told
+    assert "I cannot ban" in told
 
 
 async def test_a_homeserver_that_limits_the_bot_is_noticed(tmp_path: Path, sqlite_url: str) -> None:

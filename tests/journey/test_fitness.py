@@ -19,10 +19,10 @@ async def test_a_protected_room_that_is_made_public_is_told_once(keeper: InProce
     garden = await keeper.plant(alone=True)
     await garden.alice.put_state(garden.room, "m.room.join_rules", {"join_rule": "public"})
 
-    await told(garden, "Everybody can join without asking")
+    await told(garden, "Everyone can join without asking")
     await garden.caught_up()
-    assert "Everybody can join without asking" in await garden.command("rooms")
-    said = [event for event in await garden.said() if "Everybody can join without asking" in words(event)]
+    assert "Everyone can join without asking" in await garden.command("rooms")
+    said = [event for event in await garden.said() if "Everyone can join without asking" in words(event)]
     assert len(said) == 2  # once by itself, and once as it was asked for
 
 
@@ -47,7 +47,7 @@ async def test_a_room_that_the_admin_deletes_is_told(keeper: InProcess, purge: b
         events = await garden.alice.messages(garden.mods)
         return "\n".join(words(event) for event in events if event["type"] == "m.room.message")
 
-    await until(said, lambda text: "the homeserver took me out" in text, str)
+    await until(said, lambda text: "the homeserver removed me" in text, str)
     await garden.tell("rooms")
     await until(said, lambda text: "I am not in this room" in text, str)
 

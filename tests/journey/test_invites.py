@@ -159,7 +159,7 @@ async def test_a_ban_by_a_moderator_takes_back_all_of_theirs_as_the_card_said(ke
     others = await planted(garden, await member(garden))
     cards = [await told(garden, invite, "pending") for invite in invites]
     await garden.offered(cards[0]["event_id"])
-    assert f"every invite of {mona.user_id} here is revoked, and {mona.user_id} is banned" in words(cards[0])
+    assert f"all invites of {mona.user_id} to this room are revoked, and {mona.user_id} is banned" in words(cards[0])
 
     await garden.alice.react(garden.mods, cards[0]["event_id"], "⛔")
 

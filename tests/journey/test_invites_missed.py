@@ -64,7 +64,7 @@ async def test_who_came_in_while_the_bot_was_down_and_was_not_meant_to_is_notice
         await by_alice.redeem(guest)
     await keeper.start()
 
-    assert (await garden.membership(dave, "leave"))["reason"] == "This invite had been taken back."
+    assert (await garden.membership(dave, "leave"))["reason"] == "This invite was revoked."
     await told(garden, by_mona, "rejected", user_id=dave.user_id)
     first = await told(garden, by_alice, "redeemed", user_id=erin.user_id)
     second = await told(garden, by_alice, "pending", user_id=fay.user_id)

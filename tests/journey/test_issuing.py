@@ -127,7 +127,7 @@ async def test_killed_while_a_mail_may_be_leaving_it_says_so_and_a_budget_holds(
         await process.start()
 
         await garden.heard(lambda event: "unclear" in words(event), "that it is unclear")
-        await garden.command(f"invite {garden.room} grace@issued.example", expect="The next one is possible from")
+        await garden.command(f"invite {garden.room} grace@issued.example", expect="You can send the next one from")
         assert await garden.command(f"invites {garden.room}") == "Garden has no unused third-party invite."
     assert "grace" not in process.said()
 

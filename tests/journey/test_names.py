@@ -87,9 +87,9 @@ async def test_an_alias_that_somebody_moves_neither_unlocks_a_room_of_the_config
         assert not [event for event in await door.eve.messages(place) if "eyes" in words(event)]
     shown = await garden.command("rooms")
     assert f"{door.alias} means the room {garden.room} here." in shown
-    assert trap not in shown.replace(f"another room now: {trap}", "")
-    line = await garden.heard(lambda event: "leads to another room now" in words(event))
-    assert "I go on using" in words(line)
+    assert trap not in shown.replace(f"another room: {trap}", "")
+    line = await garden.heard(lambda event: "now leads to another room" in words(event))
+    assert "I still use" in words(line)
 
 
 async def moved_while_down(process: Process, door: Squatter, mods: Squatter) -> tuple[str, str]:
@@ -125,7 +125,7 @@ async def test_a_room_of_the_config_file_is_protected_when_the_bot_is_invited_la
     await alice.wait_for_membership(mods, process.user_id, "join")
     await garden.heard(lambda event: f"I am not in {room}" in words(event))
     await alice.invite(room, process.user_id)
-    await garden.heard(lambda event: "is protected from here now" in words(event))
+    await garden.heard(lambda event: "is now protected from here" in words(event))
 
     ana = await garden.knocker("ana", "hello")
     await garden.membership(ana, "invite")
@@ -155,12 +155,12 @@ async def test_a_club_that_was_upgraded_is_used_after_one_click(keeper: InProces
     await garden.set_policy(f"rules: [{{when: {{member_of: '{club}'}}, then: accept}}]\notherwise: reject")
     answer = await alice.call("POST", "rooms", club, "upgrade", body={"new_version": "11"})
     new = str(answer["replacement_room"])
-    await garden.heard(lambda event: "I cannot get in there yet" in words(event))
+    await garden.heard(lambda event: "I am not in that room yet" in words(event))
     ana = await garden.knocker("ana")
     await garden.card(ana)
 
     await alice.invite(new, keeper.user_id)
-    asked = await garden.heard(lambda event: "have the policy mean the new room" in words(event))
+    asked = await garden.heard(lambda event: "to use the new room in the policy" in words(event))
     await garden.offered(asked["event_id"], "✅")
     await alice.react(garden.mods, asked["event_id"], "✅")
     await garden.heard(lambda event: f"means the room {new} here" in words(event))

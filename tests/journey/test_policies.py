@@ -239,7 +239,7 @@ async def test_what_the_bot_can_no_longer_see_is_left_to_the_moderators(keeper: 
         card = await garden.shown(person, "pending")
         assert "club" in words(card)
         assert club in words(card)
-        assert "not joined" in words(card)
+        assert "I am not in" in words(card)
         assert await garden.alice.membership(garden.room, person.user_id) == "knock"
 
 

@@ -46,7 +46,7 @@ async def test_redeemed_while_it_waits_the_moderators_decide_about_the_guest(kee
     shown = await told(garden, invite, "pending", user_id=dave.user_id)
     assert edit_of(shown) == card["event_id"]
     assert dave.user_id in words(shown)
-    assert "came in" in words(shown)
+    assert "used a third-party invite" in words(shown)
     called = await garden.heard(lambda event: in_reply_to(event) == card["event_id"], "that somebody came in")
     assert called["content"]["msgtype"] == "m.text"
     await garden.offered(card["event_id"])

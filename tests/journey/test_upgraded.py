@@ -19,7 +19,7 @@ async def test_an_upgraded_room_is_followed_and_one_click_moves_policy_and_reque
 
     new = await upgrade(garden)
 
-    await garden.heard(lambda event: "accept my knock" in words(event))
+    await garden.heard(lambda event: "accept my join request" in words(event))
     bea = await garden.knocker("bea", "friend")  # the old room goes on taking knocks
     await garden.shown(bea, "pending")
     assert "replaced" in await garden.command(f"accept {number}")

@@ -416,7 +416,7 @@ NEVER: dict[str, tuple[Reply, str | None, str]] = {
         "too old",
     ),
     "too large": (Reply(413, error_body("M_TOO_LARGE")), "M_TOO_LARGE", "too long"),
-    "not there": (Reply(404, error_body("M_NOT_FOUND")), "M_NOT_FOUND", "no such"),
+    "not there": (Reply(404, error_body("M_NOT_FOUND")), "M_NOT_FOUND", "did not find"),
     "unknown code": (Reply(400, error_body("ORG.EXAMPLE.WHATEVER")), "ORG.EXAMPLE.WHATEVER", "in the server's words"),
     "no text": (Reply(403, {"errcode": "M_FORBIDDEN"}), "M_FORBIDDEN", "403"),
     "text of another type": (Reply(403, {"errcode": "M_FORBIDDEN", "error": {"a": 1}}), "M_FORBIDDEN", "403"),
@@ -853,7 +853,7 @@ async def test_a_name_that_a_proxy_could_take_for_another_address_is_never_sent(
         "event": lambda hs: hs.redact(GARDEN, f"${between}", "t"),
     }
 
-    with refused(Never, match="would lead elsewhere"):
+    with refused(Never, match="cannot be part of an address"):
         await calls[place](homeserver)
     assert fake.requests == []
 

@@ -31,7 +31,7 @@ class NoRoom:
     """Of no room is anything known."""
 
     async def room(self, _: str) -> RoomView:
-        raise Never(foreign("there is no such thing."))
+        raise Never(foreign("the homeserver did not find this."))
 
 
 @pytest.fixture

@@ -107,7 +107,7 @@ async def test_hundreds_of_keys_are_kept(db: Database) -> None:
 
 async def test_why_an_accept_was_held_back_is_kept(db: Database) -> None:
     request = await planted(db)
-    decision = Decision(Verdict.FORWARD, "ours", doubt=foreign("its keys do not hold"))
+    decision = Decision(Verdict.FORWARD, "ours", doubt=foreign("its keys are not valid"))
     async with db.tx() as tx:
         await requests.judged(tx, request.id, decision)
 

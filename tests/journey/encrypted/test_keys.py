@@ -143,7 +143,7 @@ async def test_after_an_import_the_bot_has_another_device_and_says_that_it_canno
     await keeper.start()
 
     await another_device(keeper, before)
-    await garden.heard(lambda event: "I cannot read again" in words(event))
+    await garden.heard(lambda event: "I cannot read the messages that I sent" in words(event))
     third = await garden.shown(ben, "pending", after=second["event_id"])
     assert block(third)["number"] > 1000
     assert await garden.acts_of_the_bot() == acts
@@ -514,15 +514,15 @@ async def test_where_only_verified_devices_count_others_are_told(homeserver: Lab
         alice = await moderator(homeserver)
         mods = await alice.create_room(invite=[keeper.user_id], initial_state=ENCRYPTED)
         garden = await keeper.plant(alice=alice, mods=mods, protect=False)
-        assert "verified devices only" in await garden.command("rooms")
-        assert "verified devices only" in await garden.answer_to(await say_in_clear(garden, "!kb rooms", "clear"))
+        assert "only from verified" in await garden.command("rooms")
+        assert "only from verified" in await garden.answer_to(await say_in_clear(garden, "!kb rooms", "clear"))
 
         await alice.verify()
 
-        assert "verified devices only" not in await garden.command("rooms")
+        assert "only from verified" not in await garden.command("rooms")
 
         await alice.put_state(mods, "m.room.encryption", {})
-        assert "verified devices only" in await garden.answer_to(await say_in_clear(garden, "!kb rooms", "emptied"))
+        assert "only from verified" in await garden.answer_to(await say_in_clear(garden, "!kb rooms", "emptied"))
 
 
 # --- where it is not allowed --------------------------------------------------------------------------------------
