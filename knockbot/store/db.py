@@ -15,6 +15,7 @@ import tempfile
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, suppress
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -185,18 +186,20 @@ class Database:
     async def tx(self, *, first: bool = False) -> AsyncIterator[Tx]:
         """One transaction: committed at the end of the block, rolled back on any exception, cancellation too.
 
+        It begins with the first statement that changes or holds something. What is only looked at before takes none:
+        each statement sees what is committed by then, as it does in a transaction.
         With `first` it goes before all that wait for theirs: somebody outside waits for this one.
         Raises `Unusable`. A task has one at a time: inside, another would wait for SQLite's only connection for ever.
         """
         task = asyncio.current_task()
         if task in self._inside:
             raise RuntimeError("a transaction inside a transaction: hand the open one on instead")
-        async with self._connection(first=first) as tx:
+        async with self._connection(first=first) as conn:
+            tx = _OnSQLite(conn) if self.alone else _OnPostgreSQL(conn)
             self._inside.add(task)
             try:
-                await (tx.begin() if isinstance(tx, _Direct) else _whole(tx.execute("BEGIN")))
                 yield tx
-                await (tx.commit() if isinstance(tx, _Direct) else _whole(tx.execute("COMMIT")))
+                await tx.commit()
             except BaseException:
                 # After a COMMIT that was cancelled but took place there is nothing to roll back; either engine
                 # says so with an error (SQLite) or a warning (PostgreSQL).
@@ -207,7 +210,7 @@ class Database:
                     asyncpg.InterfaceError,
                     asyncpg.InternalClientError,
                 ):
-                    await _whole(tx.execute("ROLLBACK"))
+                    await tx.roll_back()
                 raise
             finally:
                 self._inside.discard(task)
@@ -220,8 +223,8 @@ class Database:
         """
         if asyncio.current_task() in self._inside:
             raise RuntimeError("a statement beside a transaction: hand the open one on instead")
-        async with self._connection() as tx:
-            yield tx
+        async with self._connection() as conn:
+            yield _OnSQLite(conn, begun=True) if self.alone else conn
 
     def change(self) -> AbstractAsyncContextManager[Tx]:
         """For a single statement that changes something: the cheapest transaction on either engine."""
@@ -232,7 +235,7 @@ class Database:
         await self._turns.take(first=first)
         try:
             async with self._pool.acquire_direct() as conn:
-                yield _Direct(conn) if self.alone else conn
+                yield conn
         except Exception as error:
             if not cannot_be_used_now(error):
                 raise
@@ -279,51 +282,126 @@ async def opened(url: str) -> AsyncIterator[Database]:
         await db.close()
 
 
-class _Direct(Connection):
+class _OnSQLite(Connection):
     """SQLite with no thread in between: a statement takes microseconds, the way to a thread and back many times that.
 
     Only what waits for the disk, the commit of something changed, is left to mautrix's thread, so that all else goes on
     meanwhile (docs/performance.md).
     """
 
-    def __init__(self, conn: Connection) -> None:
+    __setattr__ = object.__setattr__
+
+    def __init__(self, conn: Connection, *, begun: bool = False) -> None:
+        super().__init__(conn.scheme, conn.wrapped, conn.log)
         self._raw: sqlite3.Connection = conn.wrapped._conn  # noqa: SLF001 - aiosqlite shows it to nobody
         self._changes = self._raw.total_changes
-        super().__init__(conn.scheme, conn.wrapped, conn.log)
+        self._begun = begun
 
-    async def begin(self) -> None:
-        """Begin a transaction, when others here had their turn: nothing else in one need ever wait."""
-        await asyncio.sleep(0)
-        self._raw.execute("BEGIN IMMEDIATE")
+    async def _begin(self) -> None:
+        """Begin, when others here had their turn: nothing else in a transaction need ever wait."""
+        if not self._begun:
+            self._begun = True
+            await asyncio.sleep(0)
+            self._raw.execute("BEGIN IMMEDIATE")
 
     async def commit(self) -> None:
-        """Commit it."""
-        if self._raw.total_changes == self._changes:
-            self._raw.execute("COMMIT")
-        else:
+        """Commit it, if it has begun."""
+        if self._raw.total_changes != self._changes:
             await _whole(self.wrapped.execute("COMMIT"))
+        elif self._begun:
+            self._raw.execute("COMMIT")
+
+    async def roll_back(self) -> None:
+        """Take it back, if it has begun."""
+        if self._begun:
+            self._raw.execute("ROLLBACK")
 
     async def execute(self, query: str, *args: Any, timeout: float | None = None) -> Any:  # noqa: ARG002, ASYNC109 - as mautrix has it
-        return self._raw.execute(_numbered(query), args)
+        await self._begin()
+        return self._raw.execute(_read(query).numbered, args)
 
     async def executemany(self, query: str, *args: Any, timeout: float | None = None) -> Any:  # noqa: ARG002, ASYNC109 - as mautrix has it
-        return self._raw.executemany(_numbered(query), *args)
+        await self._begin()
+        return self._raw.executemany(_read(query).numbered, *args)
+
+    async def _asked(self, query: str, args: tuple[Any, ...]) -> sqlite3.Cursor:
+        read = _read(query)
+        if not read.only_looks:
+            await self._begin()
+        return self._raw.execute(read.numbered, args)
 
     async def fetch(self, query: str, *args: Any, timeout: float | None = None) -> list[Any]:  # noqa: ARG002, ASYNC109 - as mautrix has it
-        return self._raw.execute(_numbered(query), args).fetchall()
+        return (await self._asked(query, args)).fetchall()
 
     async def fetchrow(self, query: str, *args: Any, timeout: float | None = None) -> Any:  # noqa: ARG002, ASYNC109 - as mautrix has it
-        return self._raw.execute(_numbered(query), args).fetchone()
+        return (await self._asked(query, args)).fetchone()
 
     async def fetchval(self, query: str, *args: Any, column: int = 0, timeout: float | None = None) -> Any:  # noqa: ARG002, ASYNC109 - as mautrix has it
-        row = self._raw.execute(_numbered(query), args).fetchone()
+        row = (await self._asked(query, args)).fetchone()
         return None if row is None else row[column]
 
 
+class _OnPostgreSQL(Connection):
+    """A transaction that begins when it has to: one that only looks spares two round trips."""
+
+    __setattr__ = object.__setattr__
+
+    def __init__(self, conn: Connection) -> None:
+        super().__init__(conn.scheme, conn.wrapped, conn.log)
+        self._begun = False
+
+    async def _begin(self) -> None:
+        if not self._begun:
+            self._begun = True
+            await self.wrapped.execute("BEGIN")
+
+    async def commit(self) -> None:
+        """Commit it, if it has begun."""
+        if self._begun:
+            await _whole(self.wrapped.execute("COMMIT"))
+
+    async def roll_back(self) -> None:
+        """Take it back, if it has begun."""
+        if self._begun:
+            await _whole(self.wrapped.execute("ROLLBACK"))
+
+    async def execute(self, query: str, *args: Any, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - as mautrix has it
+        await self._begin()
+        return await self.wrapped.execute(query, *args, timeout=timeout)
+
+    async def executemany(self, query: str, *args: Any, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - as mautrix has it
+        await self._begin()
+        return await self.wrapped.executemany(query, *args, timeout=timeout)
+
+    async def fetch(self, query: str, *args: Any, timeout: float | None = None) -> list[Any]:  # noqa: ASYNC109 - as mautrix has it
+        if not _read(query).only_looks:
+            await self._begin()
+        return await self.wrapped.fetch(query, *args, timeout=timeout)
+
+    async def fetchrow(self, query: str, *args: Any, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - as mautrix has it
+        if not _read(query).only_looks:
+            await self._begin()
+        return await self.wrapped.fetchrow(query, *args, timeout=timeout)
+
+    async def fetchval(self, query: str, *args: Any, column: int = 0, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - as mautrix has it
+        if not _read(query).only_looks:
+            await self._begin()
+        return await self.wrapped.fetchval(query, *args, column=column, timeout=timeout)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What is known of a query by its text."""
+
+    numbered: str
+    """With SQLite's way of numbering its parameters."""
+    only_looks: bool
+    """Whether it changes nothing and holds nothing."""
+
+
 @lru_cache(maxsize=1024)
-def _numbered(query: str) -> str:
-    """A query with SQLite's way of numbering its parameters."""
-    return POSITIONAL_PARAM_PATTERN.sub(r"?\1", query)
+def _read(query: str) -> _Read:
+    return _Read(POSITIONAL_PARAM_PATTERN.sub(r"?\1", query), query.startswith("SELECT") and "FOR UPDATE" not in query)
 
 
 class _Turns:
