@@ -34,6 +34,9 @@ who waits for another server hold a place (`flow/elsewhere.py`)."""
 ATTEMPTS: Final = 8
 """Failures of one event, other than a silent homeserver, after which it is set aside: some minutes of back-off."""
 
+BATCH: Final = 100
+"""Events of one queue that are read at once."""
+
 ELSEWHERE: Final = 1.0
 """Seconds to leave a room alone that another process is busy with."""
 
@@ -92,6 +95,8 @@ class Inbox(Generic[C]):
         self._look = look
         self._elsewhere = elsewhere
         self._busy: dict[Queue, asyncio.Task[None]] = {}
+        self._passed_over = False
+        """Whether a queue has to wait for one that is served now."""
         self._resting: dict[Queue, int] = {}
         self._looks: dict[str, int] = {}
 
@@ -116,14 +121,20 @@ class Inbox(Generic[C]):
 
     async def _start_rooms(self) -> None:
         if not self._free(talk=False) and not self._free(talk=True):
+            self._passed_over = True
             return  # the first of them that is done rings again
+        self._passed_over = False
         now = self._turns.now()
         async with self._turns.db.statement() as tx:
             waiting = await inbox.queues_waiting(tx, now, keys=self._reader.has_keys)
         looks = (Queue(room_id) for room_id in self._wakeups.unchecked)
         for queue in dict.fromkeys([*waiting, *looks]):
-            if self._free(talk=queue.talk) and queue not in self._busy and self._resting.get(queue, 0) <= now:
+            if self._resting.get(queue, 0) > now:
+                continue
+            if self._free(talk=queue.talk) and queue not in self._busy:
                 self._busy[queue] = asyncio.create_task(self._serve(queue))
+            else:
+                self._passed_over = True
 
     def _free(self, *, talk: bool) -> bool:
         """Whether one more turn of this kind may begin; those that wait for other servers take no place."""
@@ -148,7 +159,8 @@ class Inbox(Generic[C]):
             self._rest(queue, 1)
         finally:
             del self._busy[queue]
-            self._wakeups.arrivals.set()
+            if self._passed_over:
+                self._wakeups.arrivals.set()
 
     async def _serve_in_order(self, queue: Queue) -> None:
         while True:
@@ -156,14 +168,14 @@ class Inbox(Generic[C]):
             if looked_for and not await self._look_at(queue.room_id):
                 return
             async with self._turns.db.statement() as tx:
-                batch = await inbox.waiting(tx, queue.room_id, now=self._turns.now(), talk=queue.talk)
+                batch = await inbox.waiting(tx, queue.room_id, BATCH, now=self._turns.now(), talk=queue.talk)
             for waiting in batch:
                 if waiting.sealed and not self._reader.has_keys:
                     return  # this and what follows is for the process that has the keys
                 if not await self._handle(waiting):
                     return
-            if not batch:
-                return
+            if len(batch) < BATCH:
+                return  # whatever has come meanwhile has rung
 
     async def _look_at(self, room_id: str) -> bool:
         """Look at a room; false if it has to rest first, and is then looked at again.
