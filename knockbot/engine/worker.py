@@ -88,7 +88,8 @@ class Worker:
             async with asyncio.timeout(1.0):
                 await self._context.wakeups.jobs.wait()
         except TimeoutError:
-            pass
+            return
+        await asyncio.sleep(0)  # what has written an outcome wakes it once more when it ends, in the same moment
 
     async def _attempt(self, claimed: Claimed) -> None:
         """Run one job and record what came of it."""

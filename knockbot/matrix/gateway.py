@@ -190,7 +190,8 @@ class Gateway(PingOnly):
         if not sifted:
             return
         talked = any(is_talk for _, is_talk in sifted)
-        async with self._db.tx(first=True) as tx:
+        single = not talked and not any(one.encrypts for one, _ in sifted)  # the statement that stores them
+        async with self._db.change(first=True) if single else self._db.tx(first=True) as tx:
             closed = await rooms.closed_to_chat(tx) if talked else frozenset()
             kept = [one for one, is_talk in sifted if not (is_talk and one.room_id in closed)]
             await inbox.store(tx, kept, self._now())

@@ -138,6 +138,14 @@ class Api(HTTPAPI):
             raise Never(because("homeserver.path"))
         return await super().request(method, path, *args, **kwargs)
 
+    def _log_request(self, *args: Any, **kwargs: Any) -> None:
+        if self.log.isEnabledFor(logging.DEBUG):  # mautrix makes the line in any case
+            super()._log_request(*args, **kwargs)
+
+    def _log_request_done(self, *args: Any, **kwargs: Any) -> None:
+        if self.log.isEnabledFor(logging.DEBUG):
+            super()._log_request_done(*args, **kwargs)
+
     async def _send(
         self, method: Method, url: URL, content: Any, query_params: dict[str, str], headers: dict[str, str]
     ) -> tuple[Any, ClientResponse]:

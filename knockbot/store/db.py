@@ -216,19 +216,19 @@ class Database:
                 self._inside.discard(task)
 
     @asynccontextmanager
-    async def statement(self) -> AsyncIterator[Tx]:
+    async def statement(self, *, first: bool = False) -> AsyncIterator[Tx]:
         """For a single statement, which is a transaction by itself: that spares PostgreSQL two round trips.
 
         One that changes something takes `change`: on SQLite, everybody would wait for the disk.
         """
         if asyncio.current_task() in self._inside:
             raise RuntimeError("a statement beside a transaction: hand the open one on instead")
-        async with self._connection() as conn:
+        async with self._connection(first=first) as conn:
             yield _OnSQLite(conn, begun=True) if self.alone else conn
 
-    def change(self) -> AbstractAsyncContextManager[Tx]:
+    def change(self, *, first: bool = False) -> AbstractAsyncContextManager[Tx]:
         """For a single statement that changes something: the cheapest transaction on either engine."""
-        return self.tx() if self.alone else self.statement()
+        return self.tx(first=first) if self.alone else self.statement(first=first)
 
     @asynccontextmanager
     async def _connection(self, *, first: bool = False) -> AsyncIterator[Tx]:

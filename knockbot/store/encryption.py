@@ -31,10 +31,11 @@ async def is_encrypted(tx: Tx, room_id: str) -> bool:
 
 async def note(tx: Tx, room_ids: Iterable[str]) -> None:
     """Rooms were seen to be encrypted; no state of theirs can undo that."""
-    await tx.executemany(
-        "INSERT INTO encrypted_rooms (room_id) VALUES ($1) ON CONFLICT (room_id) DO NOTHING",
-        [(room_id,) for room_id in sorted(set(room_ids))],
-    )
+    found = [(room_id,) for room_id in sorted(set(room_ids))]
+    if found:
+        await tx.executemany(
+            "INSERT INTO encrypted_rooms (room_id) VALUES ($1) ON CONFLICT (room_id) DO NOTHING", found
+        )
 
 
 async def shared_with(tx: Tx, room_id: str) -> str | None:

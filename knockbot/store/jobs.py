@@ -132,9 +132,10 @@ async def claim(db: Database, now: int, limit: int, *, keys: bool = True) -> lis
     However many are due, it looks at the first few of each kind (`WINDOW`). Where those are more than it can look at,
     it sets aside what has to wait for another of them, each once, and looks at the next.
     """
-    async with db.statement() as tx:
-        if await tx.fetchrow(f"{_CANDIDATES} AND place IN ({_KINDS}) LIMIT 1", now) is None:
-            return []  # which is soon said; to find out what may begin takes more
+    if not db.alone:
+        async with db.statement() as tx:
+            if await tx.fetchrow(f"{_CANDIDATES} AND place IN ({_KINDS}) LIMIT 1", now) is None:
+                return []  # which is soon said; what holds the rows takes more ways to the database and back
     try:
         while True:
             async with db.tx() as tx:
