@@ -14,11 +14,7 @@ from knockbot.domain.card import NOTHING_ELSE, Around, card, machine_block, shar
 from knockbot.domain.languages import Language
 from knockbot.domain.model import Request, Verdict
 from knockbot.domain.notices import Notice, Number, notice
-from knockbot.flow.ports import EFFECT_KEY
-
-REQUEST_KEY = "org.knockbot.request"
-REQUESTS_KEY = "org.knockbot.requests"
-"""On a card that several requests share: all of them, beside the newest one under `REQUEST_KEY`."""
+from knockbot.flow.ports import EFFECT_KEY, REQUEST_KEY, REQUESTS_KEY
 
 
 def message(

@@ -48,6 +48,9 @@ def few_keys(keys: Sequence[tuple[str, str | None]]) -> Sequence[tuple[str, str 
     return [keys[place] for place in sorted(places)]
 
 
+LONGEST_TOKEN = 255
+"""Bytes that a state key can have (client-server API, "Size limits")."""
+
 # --- what it stands under -------------------------------------------------------------------------------------
 
 _WRITTEN = "\ufffd"

@@ -24,6 +24,12 @@ from knockbot.errors import Never
 EFFECT_KEY: Final = "org.knockbot.effect"
 """Where a message of the bot names the job that sent it."""
 
+REQUEST_KEY: Final = "org.knockbot.request"
+"""Where a card, or the line of a decision, tells machines of its request (`domain/card.py`)."""
+
+REQUESTS_KEY: Final = "org.knockbot.requests"
+"""On a card that several requests share: all of them, beside the newest one under `REQUEST_KEY`."""
+
 
 class Outside(Protocol):
     """The homeserver as the flow sees it.

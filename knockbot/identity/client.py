@@ -15,24 +15,19 @@ import re
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 from aiohttp import ClientConnectorError, ClientError, ClientResponse, ClientSession
-from mautrix.api import Method, Path
 
 from knockbot.config.settings import IdentityServer
 from knockbot.documents.text import shown, storable
 from knockbot.domain.ids import host_of, is_user_id
-from knockbot.domain.invites import IN_VAIN, UNASKED, StoredInvite, https_host, masked
+from knockbot.domain.invites import IN_VAIN, LONGEST_TOKEN, UNASKED, StoredInvite, https_host, masked
 from knockbot.domain.model import IdentityKey, Known, Truth
 from knockbot.domain.notices import Duration, Foreign, Letters, Number, because, listed
 from knockbot.errors import ActionError, Later, Never
-from knockbot.matrix.answers import TooLarge, as_json, read
-from knockbot.matrix.events import LONGEST_TOKEN
-from knockbot.matrix.homeserver import Homeserver
-from knockbot.matrix.reach import why_unreachable
-from knockbot.matrix.rooms import fits_a_path
+from knockbot.http import TooLarge, as_json, fits_a_path, read, why_unreachable
 
 log = logging.getLogger("knockbot.identity")
 
@@ -76,6 +71,13 @@ class _Question:
     public_key: str
 
 
+class Proves(Protocol):
+    """What an identity server needs of the homeserver."""
+
+    async def prove(self) -> dict[str, Any]:
+        """A token by which another server can ask the homeserver who the bot is. May raise `Later` and `Never`."""
+
+
 class IdentityServers:
     """The configured identity servers, each called by its name in the config.
 
@@ -84,7 +86,7 @@ class IdentityServers:
     """
 
     def __init__(
-        self, session: ClientSession, homeserver: Homeserver, configured: Callable[[], Mapping[str, IdentityServer]]
+        self, session: ClientSession, homeserver: Proves, configured: Callable[[], Mapping[str, IdentityServer]]
     ) -> None:
         """`configured` gives what stands in the config at that moment: it may be read again while knockbot runs."""
         self._session = session
@@ -279,7 +281,7 @@ class IdentityServers:
 
     async def _register(self, server: str) -> str:
         """Prove to the identity server who the bot is, by a token of the homeserver's (OpenID), for an account."""
-        proof = await self._homeserver.call(Method.POST, Path.v3.user[self._homeserver.bot].openid.request_token)
+        proof = await self._homeserver.prove()
         answer = await self._call(server, "POST", "_matrix/identity/v2/account/register", body=proof)
         # Sydent writes `access_token` too, and others once wrote nothing else.
         token = answer.get("token", answer.get("access_token"))

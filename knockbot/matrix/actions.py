@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from knockbot.chat.messages import REQUEST_KEY, card_message, digest, edit, message, transaction_id
+from knockbot.chat.messages import card_message, digest, edit, message, transaction_id
 from knockbot.documents.text import NAME_LIMIT, shown
 from knockbot.domain import plan
 from knockbot.domain.card import Around, kept_no_longer, machine_block, moved_away
@@ -29,14 +29,15 @@ from knockbot.flow import answering, authority, consequences, encrypted, intake,
 from knockbot.flow.consequences import Done, Outcome, Overtaken
 from knockbot.flow.context import Context, log
 from knockbot.flow.keys import SEALED
-from knockbot.flow.ports import EFFECT_KEY, IN_CLEAR, NOT_ALLOWED
+from knockbot.flow.ports import EFFECT_KEY, IN_CLEAR, NOT_ALLOWED, REQUEST_KEY
 from knockbot.flow.records import label_of
 from knockbot.flow.rooms import is_denied, is_in
 from knockbot.flow.saying import Audience
+from knockbot.http import fits_a_path
 from knockbot.matrix.crypto.keyring import Keyring
 from knockbot.matrix.events import is_event_id, mapping
 from knockbot.matrix.homeserver import Homeserver
-from knockbot.matrix.rooms import THIRD_PARTY_INVITE, fits_a_path
+from knockbot.matrix.rooms import THIRD_PARTY_INVITE
 from knockbot.store import encryption, jobs, messages, prompts, requests, rooms
 from knockbot.store.jobs import Claimed
 from knockbot.times import DAY, MINUTE

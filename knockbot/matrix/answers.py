@@ -1,4 +1,4 @@
-"""Answers of other servers, read as they come: never more than a limit in memory, and a long list item by item."""
+"""A long list that the homeserver answers, read item by item, so that never all of it is in memory."""
 
 from __future__ import annotations
 
@@ -8,34 +8,11 @@ from typing import Any, Final
 
 from aiohttp import StreamReader
 
-from knockbot.domain import nesting
+from knockbot.http import MIB, TooLarge, as_json
 
-MIB: Final = 2**20
 LARGEST_ITEM: Final = MIB
 """Bytes of one item of a list: an event has at most 64 KiB, and some more for what the homeserver adds to it."""
 LONGEST_KEY: Final = 1024
-
-
-class TooLarge(Exception):
-    """There is more than the limit allows; what was read is dropped."""
-
-
-async def read(content: StreamReader, limit: int) -> bytes:
-    """A whole body. Raises `TooLarge` as soon as there is more than `limit` bytes of it."""
-    body = bytearray()
-    async for chunk in content.iter_any():
-        body += chunk
-        if len(body) > limit:
-            raise TooLarge
-    return bytes(body)
-
-
-def as_json(text: bytes) -> Any:
-    """What a text says in JSON; `None` for what is no JSON."""
-    try:
-        return nesting.read(text)
-    except ValueError:
-        return None
 
 
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+("?)|[\[\]{}:,]', re.DOTALL)

@@ -11,7 +11,7 @@ from typing import Any, TypeGuard
 
 from knockbot.documents.text import storable, without_variation_selector
 from knockbot.domain import ids
-from knockbot.domain.invites import few_keys, written
+from knockbot.domain.invites import LONGEST_TOKEN, few_keys, written
 from knockbot.domain.model import (
     BODY_KEPT,
     NAME_KEPT,
@@ -38,9 +38,6 @@ WATCHED = frozenset({"m.room.member", "m.room.third_party_invite", "m.room.redac
 TALK = {"m.room.message": "talk", "m.reaction": "talk", "m.room.encrypted": "sealed"}
 
 MEMBERSHIPS = frozenset(Membership)
-
-LONGEST_TOKEN = 255
-"""Bytes that a state key can have (client-server API, "Size limits")."""
 
 ENCRYPTION = "m.room.encryption"
 

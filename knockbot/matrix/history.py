@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from knockbot.backup.recall import Said
-from knockbot.chat.messages import REQUEST_KEY, REQUESTS_KEY
 from knockbot.domain.model import Kind, MemberChange, Membership, State
 from knockbot.flow.keys import SEALED
-from knockbot.flow.ports import EFFECT_KEY
+from knockbot.flow.ports import EFFECT_KEY, REQUEST_KEY, REQUESTS_KEY
 from knockbot.matrix import events
 from knockbot.matrix.events import is_event_id
 from knockbot.matrix.homeserver import Homeserver, on_our_clock

@@ -10,7 +10,6 @@ import asyncio
 import json
 import logging
 import random
-import re
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -18,7 +17,6 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any, Final
-from urllib.parse import unquote
 
 from aiohttp import (
     ClientConnectionError,
@@ -39,8 +37,8 @@ from knockbot.domain.ids import MAX_VIA, is_room_id, is_server_name, is_user_id
 from knockbot.domain.notices import Duration, Foreign, Letters, Notice, Number, because
 from knockbot.domain.reasons import in_words
 from knockbot.errors import ActionError, Later, Never
-from knockbot.matrix.answers import MIB, TooLarge, as_json, read, read_items
-from knockbot.matrix.reach import ONLY_TLS, origin, why_unreachable
+from knockbot.http import MIB, ONLY_TLS, TooLarge, as_json, leads_elsewhere, origin, read, why_unreachable
+from knockbot.matrix.answers import read_items
 
 log = logging.getLogger("knockbot.homeserver")
 
@@ -219,13 +217,6 @@ async def _refused(answer: ClientResponse) -> Later | Never:
 
 def _too_large(limit: int) -> Later:
     return Later(because("homeserver.too_large", size=Number(limit // MIB)), code=TOO_LARGE)
-
-
-def leads_elsewhere(path: str) -> bool:
-    """Whether a part of a quoted path holds dots that mean another directory, once or many times decoded."""
-    while path != (decoded := unquote(path)):
-        path = decoded
-    return bool({".", ".."} & {*re.split(r"[/\\]", path)})
 
 
 def _redirect(location: str, asked: URL) -> Later:
@@ -636,6 +627,10 @@ class Homeserver:
             await self.call(Method.PUT, path, {"avatar_url": uri})
         except Never as error:
             log.warning("the homeserver does not take bot_avatar: %s", in_words(error.why))
+
+    async def prove(self) -> dict[str, Any]:
+        """A token by which another server can ask the homeserver who the bot is (OpenID)."""
+        return await self.call(Method.POST, Path.v3.user[self.bot].openid.request_token)
 
     async def ping(self, service_id: str, txn_id: str) -> None:
         """Have the homeserver call us back: it proves the round trip, and makes it deliver what it kept."""

@@ -8,7 +8,6 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
-from urllib.parse import quote
 
 from knockbot.documents.text import storable
 from knockbot.domain.acl import ServerAcl, server_acl
@@ -19,8 +18,9 @@ from knockbot.domain.notices import because
 from knockbot.domain.power import Powers, powers
 from knockbot.domain.upgrades import Tombstone
 from knockbot.errors import Later
+from knockbot.http import fits_a_path
 from knockbot.matrix import events
-from knockbot.matrix.homeserver import Homeserver, leads_elsewhere, on_our_clock
+from knockbot.matrix.homeserver import Homeserver, on_our_clock
 
 log = logging.getLogger("knockbot.facts")
 
@@ -233,11 +233,6 @@ def _third_party(event: Mapping[str, Any]) -> ThirdPartyChange:
     except events.Malformed as error:
         # Not nothing: what cannot be read is not the same as an invite that is gone.
         raise Later(because("homeserver.nonsense_why", why=error.why)) from error
-
-
-def fits_a_path(token: str) -> bool:
-    """Whether a token leads to itself in a URL, even by a proxy that decodes and normalizes it on the way."""
-    return not leads_elsewhere(quote(token, safe=""))
 
 
 def _join_rule(content: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from knockbot.app import new_inbox
-from knockbot.chat.messages import REQUEST_KEY, REQUESTS_KEY, transaction_id
+from knockbot.chat.messages import transaction_id
 from knockbot.config.policies import read_known_policy
 from knockbot.config.settings import read_settings
 from knockbot.documents.text import without_marks
@@ -21,6 +21,7 @@ from knockbot.domain.reasons import in_words
 from knockbot.engine.worker import Action, Worker
 from knockbot.flow import configured
 from knockbot.flow.context import Context
+from knockbot.flow.ports import REQUEST_KEY, REQUESTS_KEY
 from knockbot.matrix import events
 from knockbot.matrix.actions import Hand, actions
 from knockbot.matrix.gateway import arrival

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from knockbot.chat.messages import REQUEST_KEY
 from knockbot.config.settings import read_settings
 from knockbot.domain.model import State
 from knockbot.domain.reasons import foreign
 from knockbot.errors import Later
+from knockbot.flow.ports import REQUEST_KEY
 from knockbot.store import policies
 from tests.flow.house import GARDEN, MODS, SETTINGS, House
 from tests.flow.world import ALICE, ANA, BEA, BOT, FAR, HOME, World

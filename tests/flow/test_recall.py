@@ -13,11 +13,10 @@ import pytest
 
 from knockbot.backup.dump import export, restore
 from knockbot.backup.recall import LOST_NUMBERS, recall
-from knockbot.chat.messages import REQUEST_KEY
 from knockbot.domain.model import State
 from knockbot.domain.reasons import foreign
 from knockbot.errors import Later, Never
-from knockbot.flow.ports import EFFECT_KEY
+from knockbot.flow.ports import EFFECT_KEY, REQUEST_KEY
 from knockbot.matrix.history import Memory
 from knockbot.matrix.homeserver import Homeserver
 from knockbot.store import requests, restores

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from knockbot.chat import lookups
 from knockbot.chat.catalogue import render
-from knockbot.chat.messages import REQUEST_KEY, REQUESTS_KEY, card_message, edit, message
+from knockbot.chat.messages import card_message, edit, message
 from knockbot.domain import card as wording_of_cards
 from knockbot.domain.card import Around
 from knockbot.domain.languages import Language
@@ -22,6 +22,7 @@ from knockbot.domain.notices import LONGEST, Code, Document, Id, Letters, Name, 
 from knockbot.domain.plan import ACT_OF
 from knockbot.domain.policy import MAX_NAME
 from knockbot.domain.reasons import foreign
+from knockbot.flow.ports import REQUEST_KEY, REQUESTS_KEY
 from tests.matrix.edge import ANA, BOT, GARDEN, MODERATOR, MODS, START
 from tests.matrix.safety import HOSTILE, as_read, assert_harmless, size_of, unmarked
 

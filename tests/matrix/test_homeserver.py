@@ -75,6 +75,7 @@ CALLS: dict[str, tuple[Call, str, Any]] = {
     "directory": (lambda hs: hs.directory("#a:b"), "GET directory/room/#a:b", {"room_id": GARDEN}),
     "register": (lambda hs: hs.register(), "POST v3/register", {}),
     "ping": (lambda hs: hs.ping("door", "t"), "POST appservice/door/ping", {}),
+    "prove": (lambda hs: hs.prove(), f"POST user/{BOT}/openid/request_token", {}),
     "invite": (lambda hs: hs.invite(GARDEN, ANA, SECRET), f"POST {GARDEN}/invite", {}),
     "kick": (lambda hs: hs.kick(GARDEN, ANA, SECRET), f"POST {GARDEN}/kick", {}),
     "ban": (lambda hs: hs.ban(GARDEN, ANA, SECRET), f"POST {GARDEN}/ban", {}),

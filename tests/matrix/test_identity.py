@@ -20,10 +20,10 @@ from knockbot.domain.invites import IN_VAIN, UNASKED, StoredInvite, masked
 from knockbot.domain.model import IdentityKey, Known, Truth
 from knockbot.domain.reasons import clause, foreign, in_words
 from knockbot.errors import ActionError, Later, Never
+from knockbot.http import CERTIFICATES
 from knockbot.identity import client
 from knockbot.identity.client import MOST_ASKED, IdentityServers
 from knockbot.matrix.homeserver import Homeserver
-from knockbot.matrix.reach import CERTIFICATES
 from tests.matrix.edge import AS_TOKEN, BOT, GARDEN, HOME
 from tests.matrix.fake_homeserver import Asked, FakeHomeserver, Reply
 from tests.refusals import refused

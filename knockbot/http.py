@@ -1,11 +1,16 @@
-"""Why a server could not be reached; what each code says stands in `domain/reasons.py`, with the mend."""
+"""Other servers by HTTP: why one could not be reached, what it answers, and where an address leads.
+
+What each code of a reason says stands in `domain/reasons.py`, with the mend.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
+import re
 import ssl
-from typing import Final
+from typing import Any, Final
+from urllib.parse import quote, unquote
 
 from aiohttp import (
     ClientConnectorCertificateError,
@@ -15,10 +20,16 @@ from aiohttp import (
     ClientPayloadError,
     ClientResponseError,
     ServerDisconnectedError,
+    StreamReader,
 )
 from yarl import URL
 
+from knockbot.domain import nesting
 from knockbot.domain.notices import Code, Foreign, Notice, because
+
+MIB: Final = 2**20
+
+# --- why a server could not be reached ----------------------------------------------------------------------------
 
 CERTIFICATES: Final[dict[int, Notice]] = {
     9: because("reach.not_yet"),
@@ -99,7 +110,47 @@ def _connection(fault: OSError) -> Notice:
     )
 
 
+# --- what it answers ----------------------------------------------------------------------------------------------
+
+
+class TooLarge(Exception):
+    """There is more than the limit allows; what was read is dropped."""
+
+
+async def read(content: StreamReader, limit: int) -> bytes:
+    """A whole body. Raises `TooLarge` as soon as there is more than `limit` bytes of it."""
+    body = bytearray()
+    async for chunk in content.iter_any():
+        body += chunk
+        if len(body) > limit:
+            raise TooLarge
+    return bytes(body)
+
+
+def as_json(text: bytes) -> Any:
+    """What a text says in JSON; `None` for what is no JSON."""
+    try:
+        return nesting.read(text)
+    except ValueError:
+        return None
+
+
+# --- where an address leads --------------------------------------------------------------------------------------
+
+
 def origin(location: str, asked: URL) -> str:
     """Where a redirect leads, as an address for the config: without the path that was asked for, user and query."""
     target = asked.join(URL(location)).with_user(None).with_query(None).with_fragment(None)
     return str(target).removesuffix(asked.raw_path).rstrip("/")
+
+
+def leads_elsewhere(path: str) -> bool:
+    """Whether a part of a quoted path holds dots that mean another directory, once or many times decoded."""
+    while path != (decoded := unquote(path)):
+        path = decoded
+    return bool({".", ".."} & {*re.split(r"[/\\]", path)})
+
+
+def fits_a_path(token: str) -> bool:
+    """Whether a token leads to itself in a URL, even by a proxy that decodes and normalizes it on the way."""
+    return not leads_elsewhere(quote(token, safe=""))

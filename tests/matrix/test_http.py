@@ -15,10 +15,10 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
+from knockbot import http
 from knockbot.demo.certificates import Authority
 from knockbot.domain.reasons import in_words
 from knockbot.errors import Later
-from knockbot.matrix import reach
 from knockbot.matrix.homeserver import Homeserver
 from tests.matrix.edge import AS_TOKEN, BOT
 from tests.matrix.fake_homeserver import FakeHomeserver, Reply
@@ -99,7 +99,7 @@ async def test_an_unknown_authority_is_said(tmp_path: Path) -> None:
 
 async def test_https_to_a_port_without_tls_is_said() -> None:
     async with listening(None) as port:
-        assert in_words(reach.NO_TLS) in await why_not(f"https://localhost:{port}")
+        assert in_words(http.NO_TLS) in await why_not(f"https://localhost:{port}")
 
 
 async def test_http_to_a_port_with_tls_is_said(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ async def test_http_to_a_port_with_tls_is_said(tmp_path: Path) -> None:
     async with listening(files.serving()) as port:
         said = await why_not(f"http://localhost:{port}")
 
-    assert any(in_words(why) in said for why in (reach.BROKE_OFF, reach.NONSENSE, reach.ONLY_TLS))
+    assert any(in_words(why) in said for why in (http.BROKE_OFF, http.NONSENSE, http.ONLY_TLS))
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ async def test_http_to_a_port_with_tls_is_said(tmp_path: Path) -> None:
 async def test_a_proxy_that_says_it_wants_https_is_understood(fake: FakeHomeserver, words: str) -> None:
     fake.on("GET", "versions", Reply(400, raw=words.encode()))
 
-    assert in_words(reach.ONLY_TLS) in await why_not(fake.url)
+    assert in_words(http.ONLY_TLS) in await why_not(fake.url)
 
 
 # --- before TLS -----------------------------------------------------------------------------------------------
@@ -136,20 +136,20 @@ async def test_what_answers_but_speaks_no_http_is_said() -> None:
     async with server:
         said = await why_not(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
 
-    assert in_words(reach.NONSENSE) in said
+    assert in_words(http.NONSENSE) in said
 
 
 async def test_where_nothing_listens_and_no_name_is_known_it_says_so() -> None:
     assert "Connection refused: nothing listens there" in await why_not("http://127.0.0.1:1")
-    assert in_words(reach.NO_NAME) in await why_not("http://nowhere.invalid:8008")
+    assert in_words(http.NO_NAME) in await why_not("http://nowhere.invalid:8008")
 
 
 @pytest.mark.parametrize("number", [errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT])
 def test_a_network_that_is_in_the_way_is_a_question_of_the_network(number: int) -> None:
     key = aiohttp.client_reqrep.ConnectionKey("h", 1, False, True, None, None, None)
-    said = reach.why_unreachable(aiohttp.ClientConnectorError(key, OSError(number, "Connect call failed ('10.0.0.1')")))
+    said = http.why_unreachable(aiohttp.ClientConnectorError(key, OSError(number, "Connect call failed ('10.0.0.1')")))
 
-    assert said == reach.CONNECTIONS[number]
+    assert said == http.CONNECTIONS[number]
     assert "10.0.0.1" not in in_words(said)
 
 
@@ -180,4 +180,4 @@ async def test_an_address_that_redirects_is_named_with_its_target_and_not_follow
 
 
 def test_a_relative_redirect_leads_to_the_same_server() -> None:
-    assert reach.origin("/login", URL("https://a.example/_matrix/client/versions")) == "https://a.example/login"
+    assert http.origin("/login", URL("https://a.example/_matrix/client/versions")) == "https://a.example/login"
