@@ -10,7 +10,8 @@ from knockbot.domain import card
 from knockbot.domain.acl import SERVER_ACL
 from knockbot.domain.card import decided_by, policy_key
 from knockbot.domain.invites import Address
-from knockbot.domain.model import Act, Decision, Knock, Request
+from knockbot.domain.jobs import Act
+from knockbot.domain.model import Decision, Knock, Request
 from knockbot.domain.notices import (
     Ago,
     Arg,

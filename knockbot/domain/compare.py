@@ -14,8 +14,8 @@ from knockbot.domain import fitness
 from knockbot.domain.fitness import Concern
 from knockbot.domain.ids import server_of
 from knockbot.domain.invites import Fall, Fallen, fallen, is_awaited, is_on_record
+from knockbot.domain.jobs import Act
 from knockbot.domain.model import (
-    Act,
     Kind,
     MemberChange,
     Membership,

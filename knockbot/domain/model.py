@@ -1,4 +1,4 @@
-"""The nouns of knockbot as frozen values: what reaches the door, what is decided, what is to be done.
+"""The nouns of knockbot as frozen values: what reaches the door, and what is decided.
 
 All times are integer milliseconds since the epoch, as Matrix writes them. All text that strangers wrote is
 already `storable` (see `domain/text.py`): no NUL, no lone surrogates; nothing else about it may be trusted.
@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
 from knockbot.domain.notices import Notice, because
 
@@ -484,51 +483,3 @@ class Request:
     def awaits_moderators(self) -> bool:
         """Whether somebody still has to say a word on it."""
         return self.open and self.answer is None
-
-
-# --- what is to be done ---------------------------------------------------------------------------------------
-
-
-class Act(StrEnum):
-    """The kinds of job: each aims at a state of the homeserver and is done once."""
-
-    INVITE = "invite"
-    KICK = "kick"
-    BAN = "ban"
-    POST_CARD = "post_card"
-    EDIT_CARD = "edit_card"
-    REACT = "react"
-    UNREACT = "unreact"
-    REDACT = "redact"
-    SAY = "say"
-    JOIN = "join"
-    LEAVE = "leave"
-    MEET = "meet"
-    REVOKE = "revoke"
-    ISSUE = "issue"
-    PLANT = "plant"
-    WRITE = "write"
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One intended act. `key` is unique for ever: planning the same act twice is planning it once.
-
-    `room_id` is the room acted in and `lane` the queue it waits in: one job of a lane runs at a time.
-    """
-
-    key: str
-    act: Act
-    room_id: str
-    lane: str
-    request_id: int | None = None
-    card_id: int | None = None
-    user_id: str | None = None
-    """Whom an invite, kick or ban is for."""
-    server: str | None = None
-    """The remote server that must answer before the act can succeed; while it is silent, its jobs wait."""
-    event_id: str | None = None
-    """The knock an invite is for; the message a reaction goes on; the third-party invite to revoke; the command that
-    asked for an invite to an address."""
-    content: Mapping[str, Any] = field(default_factory=dict)
-    """What else the act needs: a reason, a message's content, an emoji."""

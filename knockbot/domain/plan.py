@@ -1,4 +1,4 @@
-"""From a decision to the acts that carry it out: `plan()` and the jobs it is made of.
+"""From a decision to the acts that carry it out: `plan()`, and every other job that the flow has done.
 
 A job's key names what is to be done and for what, so that planning the same thing twice writes one row.
 """
@@ -10,8 +10,28 @@ from dataclasses import replace
 from typing import Any
 
 from knockbot.domain.ids import server_of
-from knockbot.domain.model import Act, Answer, Job, Kind, MemberChange, Membership, Request, Verdict
-from knockbot.domain.notices import decoded, encoded
+from knockbot.domain.jobs import (
+    Act,
+    Ban,
+    EditCard,
+    Invite,
+    Issue,
+    Job,
+    Join,
+    Kick,
+    Leave,
+    Meet,
+    Payload,
+    Plant,
+    PostCard,
+    React,
+    Redact,
+    Revoke,
+    Say,
+    Unreact,
+    Write,
+)
+from knockbot.domain.model import Answer, Kind, MemberChange, Membership, Request, Verdict
 from knockbot.domain.reasons import in_words
 
 ACT_OF: dict[Verdict, Act] = {Verdict.ACCEPT: Act.INVITE, Verdict.REJECT: Act.KICK, Verdict.BAN: Act.BAN}
@@ -27,8 +47,11 @@ WANTED: dict[Act, frozenset[Membership]] = {
 REACTIONS: dict[str, Verdict] = {"✅": Verdict.ACCEPT, "❌": Verdict.REJECT, "⛔": Verdict.BAN}
 """What each emoji on a card says."""
 
+REFUSALS: dict[Verdict, type[Kick | Ban]] = {Verdict.REJECT: Kick, Verdict.BAN: Ban}
+"""What is done to whoever is not to come in."""
 
-def plan(request: Request, answer: Answer, home: str) -> tuple[Job, ...]:
+
+def plan(request: Request, answer: Answer, home: str) -> tuple[Job[Payload], ...]:
     """The acts that carry out a binding word on a request, given on a server called `home`.
 
     An accept is for the very knock it was given for. A reject or a ban is for whatever knock of the applicant
@@ -39,254 +62,179 @@ def plan(request: Request, answer: Answer, home: str) -> tuple[Job, ...]:
     if request.moved_from is not None and answer.verdict is Verdict.REJECT:
         return (_clear_up(request, request.moved_from, answer),)
     act = ACT_OF[answer.verdict]
+    payload = _let_in(request, answer, home) if act is Act.INVITE else _keep_out(request, answer)
+    return (Job(_key(act, request, answer), request.room_id, payload),)
+
+
+def _key(act: Act, request: Request, answer: Answer) -> str:
+    return f"{act}:{request.id}:{answer.cause or answer.event_id}"
+
+
+def _let_in(request: Request, answer: Answer, home: str) -> Invite:
+    moved = request.moved_from is not None
     server = server_of(request.user_id)
-    away = act is Act.INVITE and server != home
-    return (
-        Job(
-            key=f"{act}:{request.id}:{answer.cause or answer.event_id}",
-            act=act,
-            room_id=request.room_id,
-            # Only an invite waits for the applicant's server, and the homeserver holds the room's membership lock
-            # meanwhile: one such attempt at a time, in a lane of its own, beside which local applicants pass.
-            lane=f"{request.room_id} {'away' if away else 'home'}",
-            request_id=request.id,
-            user_id=request.user_id,
-            server=server if away else None,
-            event_id=answer.event_id if act is Act.INVITE and request.moved_from is None else None,
-            content=_said(answer) | _scope(request, answer),
-        ),
+    return Invite(
+        request.user_id,
+        request.id,
+        (Membership.LEAVE, Membership.KNOCK) if moved else (Membership.KNOCK,),
+        answer.on_behalf_of,
+        knock=None if moved else answer.event_id,
+        server=server if server != home else None,
+        **_told(answer),
     )
 
 
-def _said(answer: Answer) -> dict[str, Any]:
-    """What the applicant is told, and with whose power it is done: looked at again right before the act."""
-    return {"for": answer.on_behalf_of} | _reason(answer)
-
-
-def _reason(answer: Answer) -> dict[str, Any]:
-    if answer.reason:
-        return {"reason": answer.reason}
-    return {"told": encoded(answer.told)} if answer.told is not None else {}
-
-
-def reason_of(job: Job) -> str | None:
-    """What the applicant is told by an act."""
-    told = job.content.get("told")
-    return job.content.get("reason") or (in_words(decoded(told)) if told is not None else None)
-
-
-def _scope(request: Request, answer: Answer) -> dict[str, Any]:
-    """In which memberships the applicant is hit, where that is not just while they knock."""
+def _keep_out(request: Request, answer: Answer) -> Kick | Ban:
     if request.moved_from is not None:
-        return {"while": [Membership.LEAVE, Membership.KNOCK]}
-    if answer.instead:
-        return {"while": [*INSTEAD[ACT_OF[answer.verdict]]], "instead": True}
-    return {}
+        while_in: tuple[Membership, ...] = (Membership.LEAVE, Membership.KNOCK)
+    else:
+        while_in = INSTEAD[answer.verdict] if answer.instead else (Membership.KNOCK,)
+    instead = answer.instead and request.moved_from is None
+    return REFUSALS[answer.verdict](
+        request.user_id, request.id, while_in, answer.on_behalf_of, instead=instead, **_told(answer)
+    )
 
 
-INSTEAD: dict[Act, tuple[Membership, ...]] = {
-    Act.KICK: (Membership.KNOCK, Membership.INVITE, Membership.JOIN),
-    Act.BAN: (Membership.KNOCK, Membership.INVITE, Membership.JOIN, Membership.LEAVE),
+INSTEAD: dict[Verdict, tuple[Membership, ...]] = {
+    Verdict.REJECT: (Membership.KNOCK, Membership.INVITE, Membership.JOIN),
+    Verdict.BAN: (Membership.KNOCK, Membership.INVITE, Membership.JOIN, Membership.LEAVE),
 }
 """The memberships in which an act finds somebody where the one that it overrides got through after all."""
 
 
-def _clear_up(request: Request, room_id: str, answer: Answer) -> Job:
+def _told(answer: Answer) -> dict[str, Any]:
+    """What the applicant is told: what people wrote, else what the bot says itself."""
+    return {"reason": answer.reason} if answer.reason else {"told": answer.told}
+
+
+def reason_of(payload: Invite | Kick | Ban | Write) -> str | None:
+    """What the applicant is told by an act."""
+    return payload.reason or (in_words(payload.told) if payload.told is not None else None)
+
+
+def _clear_up(request: Request, room_id: str, answer: Answer) -> Job[Kick]:
     """Take the knock of somebody who is rejected out of the room that was replaced, where that still can be done."""
-    return Job(
-        key=f"kick:{request.id}:{answer.cause or answer.event_id}",
-        act=Act.KICK,
-        room_id=room_id,
-        lane=f"{room_id} home",
-        user_id=request.user_id,
-        content=_said(answer),
-    )
+    kick = Kick(request.user_id, on_behalf_of=answer.on_behalf_of, **_told(answer))
+    return Job(_key(Act.KICK, request, answer), room_id, kick)
 
 
-def _plan_for_invite(request: Request, answer: Answer) -> tuple[Job, ...]:
+def _plan_for_invite(request: Request, answer: Answer) -> tuple[Job[Payload], ...]:
     """The acts for a third-party invite: an accepted one is left alone, before it is redeemed and after."""
-    cause = answer.cause or answer.event_id
     if answer.verdict is Verdict.ACCEPT:
         return ()
     if request.redeemed:
-        return (_remove(request, ACT_OF[answer.verdict], request.user_id, answer, {"guest": request.event_id}),)
-    taken_back = revoke(request, cause, answer.on_behalf_of)
-    if answer.verdict is Verdict.REJECT or request.invite is None:
+        return (_remove(request, request.user_id, answer, guest=request.event_id),)
+    taken_back = revoke(request, answer.cause or answer.event_id, answer.on_behalf_of)
+    if answer.verdict is Verdict.REJECT:
         return (taken_back,)
-    return (taken_back, _remove(request, Act.BAN, request.subject, answer, {}))
+    return (taken_back, _remove(request, request.subject, answer, guest=None))
 
 
-def _remove(request: Request, act: Act, user_id: str, answer: Answer, more: dict[str, Any]) -> Job:
-    """Kick or ban somebody who is, or may be, in the room: not a knocker, but an inviter or who came in by them.
-
-    `guest` is the event by which somebody came in who may know of nothing: until they join, the act only takes their
-    invite back.
-    """
-    cause = answer.cause or answer.event_id
-    return Job(
-        key=f"{act}:{request.id}:{cause}",
-        act=act,
-        room_id=request.room_id,
-        lane=f"{request.room_id} home",
-        request_id=request.id,
-        user_id=user_id,
-        content={"while": [*INSIDE[act]]} | _said(answer) | more,
+def _remove(request: Request, user_id: str, answer: Answer, *, guest: str | None) -> Job[Kick | Ban]:
+    """Kick or ban somebody who is, or may be, in the room: not a knocker, but an inviter or who came in by them."""
+    payload = REFUSALS[answer.verdict](
+        user_id, request.id, INSIDE[answer.verdict], answer.on_behalf_of, guest=guest, **_told(answer)
     )
+    return Job(_key(ACT_OF[answer.verdict], request, answer), request.room_id, payload)
 
 
-INSIDE: dict[Act, tuple[Membership, ...]] = {
-    Act.KICK: (Membership.INVITE, Membership.JOIN, Membership.KNOCK),
-    Act.BAN: (Membership.INVITE, Membership.JOIN, Membership.KNOCK, Membership.LEAVE),
+INSIDE: dict[Verdict, tuple[Membership, ...]] = {
+    Verdict.REJECT: (Membership.INVITE, Membership.JOIN, Membership.KNOCK),
+    Verdict.BAN: (Membership.INVITE, Membership.JOIN, Membership.KNOCK, Membership.LEAVE),
 }
 """The memberships in which somebody who is to be removed can be: who left may still be banned."""
 
 
-def _spoken(management_room: str) -> str:
-    """The lane of everything said in one room, so that it is said in order."""
-    return f"{management_room} said"
-
-
-def revoke(request: Request, cause: str, on_behalf_of: str | None) -> Job:
+def revoke(request: Request, cause: str, on_behalf_of: str | None) -> Job[Revoke]:
     """Take a third-party invite back, so that nobody can come in by it; with the bot's own power for nobody else."""
-    whose = {"for": on_behalf_of} if on_behalf_of is not None else {}
-    return Job(
-        key=f"revoke:{request.id}:{cause}",
-        act=Act.REVOKE,
-        room_id=request.room_id,
-        lane=f"{request.room_id} home",
-        request_id=request.id,
-        event_id=request.event_id,
-        content=whose | ({"token": request.invite.token, "inviter": request.invite.inviter} if request.invite else {}),
-    )
+    assert request.invite is not None
+    payload = Revoke(request.invite.token, request.invite.inviter, request.id, on_behalf_of)
+    return Job(f"revoke:{request.id}:{cause}", request.room_id, payload)
 
 
-def spend(request: Request, cause: str) -> Job:
+def spend(request: Request, cause: str) -> Job[Revoke]:
     """Empty a token that somebody came in by, so that nobody else does; the request goes on whatever comes of it."""
-    return replace(revoke(request, cause, None), key=f"spend:{request.id}:{cause}", request_id=None)
+    payload = replace(revoke(request, cause, None).payload, request_id=None)
+    return Job(f"spend:{request.id}:{cause}", request.room_id, payload)
 
 
-def issue(room_id: str, cause: str, server: str, management_room: str) -> Job:
+def issue(room_id: str, cause: str, server: str, management_room: str) -> Job[Issue]:
     """Have an identity server invite an address; which one, the row of the command says."""
-    # One that is slow holds up no more than its own invites.
-    content = {"server": server, "management_room": management_room}
-    return Job(f"issue:{cause}", Act.ISSUE, room_id, f"{server} issue", event_id=cause, content=content)
+    return Job(f"issue:{cause}", room_id, Issue(cause, server, management_room))
 
 
-def plant(request: Request, content: Mapping[str, Any]) -> Job:
+def plant(request: Request, content: Mapping[str, Any]) -> Job[Plant]:
     """Put into the room what an identity server made of an invite that the bot issued."""
     assert request.invite is not None
-    return Job(
-        key=f"plant:{request.id}",
-        act=Act.PLANT,
-        room_id=request.room_id,
-        lane=f"{request.room_id} home",
-        request_id=request.id,
-        content={"token": request.invite.token, "content": content},
-    )
+    return Job(f"plant:{request.id}", request.room_id, Plant(request.id, request.invite.token, content))
 
 
-def write(request: Request, answer: Answer, day: int) -> Job:
+def write(request: Request, answer: Answer, day: int) -> Job[Write]:
     """Tell an applicant of another server by message that they were rejected; once a day, whatever for."""
-    return Job(
-        key=f"write:{request.user_id}:{day}",
-        act=Act.WRITE,
-        room_id=request.room_id,
-        lane=f"{server_of(request.user_id)} write",
-        request_id=request.id,
-        user_id=request.user_id,
-        server=server_of(request.user_id),
-        content=_reason(answer),
-    )
+    payload = Write(request.user_id, server_of(request.user_id), request.id, **_told(answer))
+    return Job(f"write:{request.user_id}:{day}", request.room_id, payload)
 
 
 def call_in(
     room_id: str, user_id: str, stands: MemberChange | None, *, home: str, cause: str, on_behalf_of: str
-) -> Job:
+) -> Job[Invite]:
     """Invite somebody who has not knocked, where they stand as `stands` says, and on no request."""
     server = server_of(user_id)
-    away = server != home
-    return Job(
-        key=f"invite:{cause}",
-        act=Act.INVITE,
-        room_id=room_id,
-        lane=f"{room_id} {'away' if away else 'home'}",
-        user_id=user_id,
-        server=server if away else None,
-        event_id=stands.event_id if stands is not None else None,
-        content={"while": [None, Membership.LEAVE, Membership.KNOCK], "for": on_behalf_of},
+    payload = Invite(
+        user_id,
+        while_in=(Membership.LEAVE, Membership.KNOCK),
+        on_behalf_of=on_behalf_of,
+        knock=stands.event_id if stands is not None else None,
+        server=server if server != home else None,
     )
+    return Job(f"invite:{cause}", room_id, payload)
 
 
-def post_card(management_room: str, card_id: int) -> Job:
+def post_card(management_room: str, card_id: int) -> Job[PostCard]:
     """Show a forwarded request to the moderators."""
-    return Job(f"card:{card_id}", Act.POST_CARD, management_room, _spoken(management_room), card_id=card_id)
+    return Job(f"card:{card_id}", management_room, PostCard(card_id))
 
 
-def edit_card(management_room: str, card_id: int, number: int) -> Job:
+def edit_card(management_room: str, card_id: int, number: int) -> Job[EditCard]:
     """Make a card show what is true now; `number` counts the edits of this card."""
-    return Job(
-        f"card:{card_id}:edit:{number}", Act.EDIT_CARD, management_room, _spoken(management_room), card_id=card_id
-    )
+    return Job(f"card:{card_id}:edit:{number}", management_room, EditCard(card_id))
 
 
-def react(management_room: str, card_id: int, event_id: str, emoji: str, turn: int = 0) -> Job:
+def react(management_room: str, card_id: int, event_id: str, emoji: str, turn: int = 0) -> Job[React]:
     """Offer an answer on a card, so that one click gives it; `turn` counts how often it was taken away before."""
-    return Job(
-        f"card:{card_id}:react:{emoji}:{turn}",
-        Act.REACT,
-        management_room,
-        _spoken(management_room),
-        card_id=card_id,
-        event_id=event_id,
-        content={"emoji": emoji},
-    )
+    return Job(f"card:{card_id}:react:{emoji}:{turn}", management_room, React(event_id, emoji, card_id))
 
 
-def unreact(management_room: str, card_id: int, reaction: str, emoji: str) -> Job:
+def unreact(management_room: str, card_id: int, reaction: str, emoji: str) -> Job[Unreact]:
     """Take an offer away that cannot be kept any more."""
-    return Job(
-        f"unreact:{reaction}",
-        Act.UNREACT,
-        management_room,
-        _spoken(management_room),
-        card_id=card_id,
-        event_id=reaction,
-        content={"emoji": emoji},
-    )
+    return Job(f"unreact:{reaction}", management_room, Unreact(card_id, reaction, emoji))
 
 
-def redact(management_room: str, card_id: int, event_id: str) -> Job:
+def redact(management_room: str, card_id: int, event_id: str) -> Job[Redact]:
     """Take away what a card said, or an edit of it."""
-    return Job(
-        f"redact:{event_id}",
-        Act.REDACT,
-        management_room,
-        _spoken(management_room),
-        card_id=card_id,
-        event_id=event_id,
-    )
+    return Job(f"redact:{event_id}", management_room, Redact(card_id, event_id))
 
 
-def tick(room_id: str, event_id: str) -> Job:
+def tick(room_id: str, event_id: str) -> Job[React]:
     """A tick on a command: done, and seen elsewhere."""
-    return Job(f"tick:{event_id}", Act.REACT, room_id, _spoken(room_id), event_id=event_id, content={"emoji": "✅"})
+    return Job(f"tick:{event_id}", room_id, React(event_id, "✅"))
 
 
-def say(room_id: str, key: str, content: Mapping[str, Any], request_id: int | None = None) -> Job:
+def say(room_id: str, key: str, what: Say) -> Job[Say]:
     """Say something in a management room; `key` names the occasion."""
-    return Job(f"say:{key}", Act.SAY, room_id, _spoken(room_id), request_id=request_id, content=content)
+    return Job(f"say:{key}", room_id, what)
 
 
-def enter(room_id: str, occasion: str) -> Job:
+def enter(room_id: str, occasion: str) -> Job[Join]:
     """Take an invite."""
-    return Job(f"join:{room_id}:{occasion}", Act.JOIN, room_id, f"{room_id} go")
+    return Job(f"join:{room_id}:{occasion}", room_id, Join())
 
 
-def leave(room_id: str, occasion: str) -> Job:
+def leave(room_id: str, occasion: str) -> Job[Leave]:
     """Leave a room, or decline an invite to it."""
-    return Job(f"leave:{room_id}:{occasion}", Act.LEAVE, room_id, f"{room_id} go")
+    return Job(f"leave:{room_id}:{occasion}", room_id, Leave())
 
 
-def meet(room_id: str, user_id: str) -> Job:
+def meet(room_id: str, user_id: str) -> Job[Meet]:
     """Make a room in which the bot can read, and invite somebody there who invited it where it cannot."""
-    return Job(f"meet:{user_id}:{room_id}", Act.MEET, room_id, f"{room_id} go", user_id=user_id)
+    return Job(f"meet:{user_id}:{room_id}", room_id, Meet(user_id))

@@ -263,6 +263,7 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     "act.no_answer": "no answer in time",
     "act.no_database": "the database cannot be used now.",
     "act.internal": "internal error: {error}",
+    "act.unreadable": "it was stored by another version of knockbot.",
     "act.not_recorded": "the result could not be stored: {error}",
     "act.locked": "it was stored encrypted, and encryption is not allowed now (encryption.allow).",
     "act.other_key": "it was stored with another encryption.pickle_key.",

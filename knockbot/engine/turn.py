@@ -11,9 +11,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Final, Literal, TypeAlias, TypeVar
+from typing import Any, Final, Literal, TypeAlias, TypeVar
 
-from knockbot.domain.model import Job
+from knockbot.domain.jobs import Job
 from knockbot.store import inbox, jobs
 from knockbot.store.db import Database, Tx
 
@@ -33,7 +33,7 @@ class Turn:
     """The event that is handled, or the key of an act; empty where there is none, as for what is due by the clock."""
     woken: list[Callable[[], None]] = field(default_factory=list)
 
-    async def plan(self, *planned: Job, due_at: int | None = None) -> None:
+    async def plan(self, *planned: Job[Any], due_at: int | None = None) -> None:
         """Plan acts, each once by its key; they are done soon after the commit, or when they are due."""
         await jobs.add(self.tx, planned, self.now, due_at=due_at)
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from typing import Any
 
-from knockbot.domain.model import Act, Job
+from knockbot.domain.jobs import Act, Job
 from knockbot.domain.notices import Code, because
 from knockbot.engine.backoff import FIRST_PAUSE, backoff
 from knockbot.errors import Later, Never
@@ -42,7 +43,7 @@ IN_PEACE = 4
 nobody in or out of that room (FACTS)."""
 
 
-Action = Callable[[Claimed], Awaitable[Outcome]]
+Action = Callable[[Claimed[Any]], Awaitable[Outcome]]
 
 
 class Worker:
@@ -91,7 +92,7 @@ class Worker:
             return
         await asyncio.sleep(0)  # what has written an outcome wakes it once more when it ends, in the same moment
 
-    async def _attempt(self, claimed: Claimed) -> None:
+    async def _attempt(self, claimed: Claimed[Any]) -> None:
         """Run one job and record what came of it."""
         came: Outcome | Later | Never
         began = self._context.now()
@@ -109,7 +110,7 @@ class Worker:
             came = Later(because("act.internal", error=Code(type(error).__name__)))
         await self._record(claimed, came, (self._context.now() - began) / 1000)
 
-    async def _record(self, claimed: Claimed, came: Outcome | Later | Never, took: float) -> None:
+    async def _record(self, claimed: Claimed[Any], came: Outcome | Later | Never, took: float) -> None:
         """Write the outcome down, and try again while the database is away: it is known nowhere else.
 
         The attempt `took` so many seconds.
@@ -133,7 +134,7 @@ class Worker:
                     came = Later(because("act.not_recorded", error=Code(type(error).__name__)))
                 await asyncio.sleep(min(backoff(failures), 60.0))
 
-    async def _complete(self, claimed: Claimed, came: Done | Overtaken) -> None:
+    async def _complete(self, claimed: Claimed[Any], came: Done | Overtaken) -> None:
         context, job = self._context, claimed.job
         async with context.turn(job.key) as turn:
             await _hold(context, turn.tx, job)
@@ -143,7 +144,7 @@ class Worker:
                 await jobs.finish(turn.tx, claimed.id, "done", turn.now, result=came.event_id)
             await consequences.follow(context, turn, job, came)
 
-    async def _postpone(self, claimed: Claimed, error: Later, took: float) -> None:
+    async def _postpone(self, claimed: Claimed[Any], error: Later, took: float) -> None:
         context = self._context
         pause = error.retry_after if error.retry_after is not None else _pause(claimed, error, took)
         due_at = context.now() + round(pause * 1000)
@@ -155,7 +156,7 @@ class Worker:
             if claimed.job.server is not None:
                 await jobs.postpone_server(tx, claimed.job.server, due_at)
 
-    async def _give_up(self, claimed: Claimed, error: Never) -> None:
+    async def _give_up(self, claimed: Claimed[Any], error: Never) -> None:
         """Nothing more can be done; or, where only a power is missing, nothing until it is back."""
         context, job = self._context, claimed.job
         mendable = error.code in MENDABLE
@@ -180,7 +181,7 @@ MENDABLE = frozenset({"KNOCKBOT_NO_POWER", "KNOCKBOT_NOT_JOINED", NOT_ALLOWED})
 """Errors that a moderator can mend, or the config: the job waits for it."""
 
 
-async def _hold(context: Context, tx: Tx, job: Job) -> None:
+async def _hold(context: Context, tx: Tx, job: Job[Any]) -> None:
     """Take what a job is about before the job itself: two transactions would else wait for each other.
 
     The order is the same everywhere: requests, their card, jobs. On SQLite nobody else writes meanwhile.
@@ -194,7 +195,7 @@ async def _hold(context: Context, tx: Tx, job: Job) -> None:
         await prompts.get(tx, job.card_id)
 
 
-def _pause(claimed: Claimed, error: Later, took: float) -> float:
+def _pause(claimed: Claimed[Any], error: Later, took: float) -> float:
     """Seconds to wait after a failed attempt that took so many."""
     if error.unreachable:
         return min(backoff(claimed.attempts), SILENT_PAUSE)

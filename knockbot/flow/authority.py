@@ -8,8 +8,10 @@ in between: the applicant's server may be slow, or the bot may be out of the roo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
-from knockbot.domain.model import Act, Decision, Job, Kind, Knock, Verdict
+from knockbot.domain.jobs import Act, Job
+from knockbot.domain.model import Decision, Kind, Knock, Verdict
 from knockbot.domain.notices import Notice, User, because
 from knockbot.domain.policy import held_back
 from knockbot.domain.power import ANYBODY, NEEDS
@@ -90,15 +92,15 @@ ASKED_OF: Mapping[Act, tuple[Verdict, Kind]] = {
 """Which answer each act is, so that it takes the same power by whatever way it came about."""
 
 
-async def insist(context: Context, job: Job) -> None:
+async def insist(context: Context, job: Job[Any]) -> None:
     """Look again, right before the act. Raises `Never` where the power is gone."""
-    who = job.content.get("for")
+    who = job.on_behalf_of
     if who is None:
         return
     verdict, kind = ASKED_OF[job.act]
     why = await lacking(
         context,
-        str(who),
+        who,
         verdict,
         room_id=job.room_id,
         subject=job.user_id or ANYBODY,

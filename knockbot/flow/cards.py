@@ -7,6 +7,7 @@ from typing import Final
 
 from knockbot.domain import plan
 from knockbot.domain.card import EMOJI
+from knockbot.domain.jobs import Job, React, Unreact
 from knockbot.domain.model import Request, Verdict
 from knockbot.engine.turn import Turn
 from knockbot.flow.context import Context
@@ -79,7 +80,8 @@ async def offer(turn: Turn, card_id: int, verdicts: Iterable[Verdict], *, named:
     if card.event_id is None:
         return
     there = await prompts.offers_on(turn.tx, card_id)
-    changes, offered = [], []
+    changes: list[Job[React | Unreact]] = []
+    offered: list[str] = []
     wanted = {EMOJI[verdict] for verdict in verdicts}
     for emoji in EMOJI.values():
         now = there.get(emoji, prompts.Offer(emoji, None, 0))

@@ -8,9 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from knockbot.domain import plan
-from knockbot.domain.model import Act, Job, MemberChange, Request, State, Verdict
+from knockbot.domain.jobs import (
+    Act,
+    EditCard,
+    Invite,
+    Issue,
+    Job,
+    Meet,
+    OnMember,
+    Plant,
+    PostCard,
+    React,
+    Revoke,
+    Say,
+    Write,
+)
+from knockbot.domain.model import MemberChange, Request, State, Verdict
 from knockbot.domain.notices import Code, Notice, Numbered, Stranger, User, below, notice
 from knockbot.domain.outcomes import credited, outcome
 from knockbot.domain.records import Recorded
@@ -59,13 +75,13 @@ class Overtaken:
 Outcome = Done | Overtaken
 
 
-async def follow(context: Context, turn: Turn, job: Job, came: Outcome) -> None:
+async def follow(context: Context, turn: Turn, job: Job[Any], came: Outcome) -> None:
     """Bring everything to where the room is, now that an act is done or needed no longer."""
     if job.act in AFTER:
         await AFTER[job.act](context, turn, job, came)
 
 
-async def follow_refusal(context: Context, turn: Turn, job: Job, error: Never) -> None:
+async def follow_refusal(context: Context, turn: Turn, job: Job[Any], error: Never) -> None:
     """It will never be done: the moderators are told, and what it was called for is theirs again."""
     if job.act in REFUSED:
         await REFUSED[job.act](context, turn, job, error)
@@ -81,11 +97,14 @@ STATE_AFTER: dict[Act, State] = {
 }
 
 
-async def _acted(context: Context, turn: Turn, job: Job, came: Outcome) -> None:
+ToARequest = Job[OnMember | Revoke]
+
+
+async def _acted(context: Context, turn: Turn, job: ToARequest, came: Outcome) -> None:
     """Bring the request to where the room is: by what the act found there, or by the act itself."""
-    if job.request_id is None:  # whom a moderator invites by an address of theirs needs no request
+    if job.request_id is None:
         if isinstance(came, Overtaken):
-            await issuing.not_called_in(context, turn, job, came.why)
+            await _not_called_in(context, turn, job, came.why)
         return
     request = await requests.get(turn.tx, job.request_id)
     if is_beside(job, request):
@@ -101,6 +120,12 @@ async def _acted(context: Context, turn: Turn, job: Job, came: Outcome) -> None:
         await settling.record_outcome(context, turn, request, STATE_AFTER[came.as_act or job.act], request.answer.by)
 
 
+async def _not_called_in(context: Context, turn: Turn, job: ToARequest, why: Notice) -> None:
+    """Whom a moderator invites by an address of theirs needs no request; of what else is on none, nobody is told."""
+    if isinstance(job.payload, Invite):
+        await issuing.not_called_in(context, turn, Job(job.key, job.room_id, job.payload), why)
+
+
 async def _inviter_banned(turn: Turn, request: Request, came: Outcome) -> None:
     """The record of an invite, and its card, say that its inviter went with it."""
     if isinstance(came, Done):
@@ -111,10 +136,10 @@ async def _inviter_banned(turn: Turn, request: Request, came: Outcome) -> None:
             await cards.refresh(turn, request.card_id)
 
 
-async def _act_refused(context: Context, turn: Turn, job: Job, error: Never) -> None:
+async def _act_refused(context: Context, turn: Turn, job: ToARequest, error: Never) -> None:
     why = error.why
     if job.request_id is None:
-        await issuing.not_called_in(context, turn, job, why)
+        await _not_called_in(context, turn, job, why)
         return
     request = await requests.get(turn.tx, job.request_id)
     if is_beside(job, request):
@@ -144,12 +169,12 @@ async def _act_refused(context: Context, turn: Turn, job: Job, error: Never) -> 
             await saying.alarm(context, turn, request.room_id, f"fell:{job.key}", said, about=request)
 
 
-def is_beside(job: Job, request: Request) -> bool:
+def is_beside(job: ToARequest, request: Request) -> bool:
     """Whether an act was on an invite's inviter; what became of the invite itself, revoking it tells."""
     return request.invite is not None and job.act is not Act.REVOKE and job.user_id != request.user_id
 
 
-def is_called_for(context: Context, job: Job, request: Request) -> bool:
+def is_called_for(context: Context, job: ToARequest, request: Request) -> bool:
     """Whether this act carries out the answer that binds the request: they may have knocked again meanwhile."""
     if not request.open or request.answer is None:
         return False
@@ -159,11 +184,11 @@ def is_called_for(context: Context, job: Job, request: Request) -> bool:
 # --- on telling applicants of other servers -------------------------------------------------------------------
 
 
-async def _written_to(context: Context, turn: Turn, job: Job, came: Outcome) -> None:
+async def _written_to(context: Context, turn: Turn, job: Job[Write], came: Outcome) -> None:
     """Somebody is invited to a room where they can read it: say it there, and leave that room after a while."""
     if not isinstance(came, Done) or came.room_id is None:
         return
-    request = await requests.get(turn.tx, job.request_id or 0)
+    request = await requests.get(turn.tx, job.payload.request_id)
     said = await _letter(turn.tx, job)
     await saying.say(context, turn, Audience(came.room_id, place=job.room_id), job.key, said, urgency=Urgency.ALOUD)
     await bot_memberships.use(turn.tx, came.room_id, turn.now)
@@ -171,9 +196,9 @@ async def _written_to(context: Context, turn: Turn, job: Job, came: Outcome) -> 
     await record(turn, request, context.bot, Recorded.WROTE)
 
 
-async def _letter(tx: Tx, job: Job) -> Notice:
+async def _letter(tx: Tx, job: Job[Write]) -> Notice:
     """What an applicant of another server is told, since their own server does not tell them."""
-    room, reason = await called(tx, job.room_id), plan.reason_of(job)
+    room, reason = await called(tx, job.room_id), plan.reason_of(job.payload)
     if reason:
         return notice("letter.rejected_because", room=room, reason=Stranger(reason))
     return notice("letter.rejected", room=room)
@@ -182,45 +207,46 @@ async def _letter(tx: Tx, job: Job) -> Notice:
 # --- on invites to addresses ----------------------------------------------------------------------------------
 
 
-async def _issued(context: Context, turn: Turn, job: Job, came: Outcome) -> None:
+async def _issued(context: Context, turn: Turn, job: Job[Issue], came: Outcome) -> None:
     if isinstance(came, Done) and came.issued is not None:
         await issuing.conclude(context, turn, job, came.issued)
 
 
-async def _planted(context: Context, turn: Turn, job: Job, came: Outcome) -> None:
+async def _planted(context: Context, turn: Turn, job: Job[Plant], came: Outcome) -> None:
     if isinstance(came, Done) and came.event_id is not None:
-        await invites.arrived(context, turn, await requests.get(turn.tx, job.request_id or 0), came.event_id)
+        await invites.arrived(context, turn, await requests.get(turn.tx, job.payload.request_id), came.event_id)
 
 
-async def _not_planted(context: Context, turn: Turn, job: Job, error: Never) -> None:
-    await issuing.not_planted(context, turn, await requests.get(turn.tx, job.request_id or 0), error.why)
+async def _not_planted(context: Context, turn: Turn, job: Job[Plant], error: Never) -> None:
+    await issuing.not_planted(context, turn, await requests.get(turn.tx, job.payload.request_id), error.why)
 
 
 # --- on cards and rooms ---------------------------------------------------------------------------------------
 
 
-async def _card_edited(_: Context, turn: Turn, job: Job, came: Outcome) -> None:
-    if not isinstance(came, Done) or job.card_id is None:
+async def _card_edited(_: Context, turn: Turn, job: Job[EditCard], came: Outcome) -> None:
+    if not isinstance(came, Done):
         return
-    await prompts.shows(turn.tx, job.card_id, came.digest)
+    await prompts.shows(turn.tx, job.payload.card_id, came.digest)
     await _note_shown(turn, job, came)
     if came.offers is not None:
-        await _offer(turn, job.card_id, came.offers)
+        await _offer(turn, job.payload.card_id, came.offers)
 
 
-async def _card_posted(_: Context, turn: Turn, job: Job, came: Outcome) -> None:
-    if not isinstance(came, Done) or job.card_id is None or came.event_id is None:
+async def _card_posted(_: Context, turn: Turn, job: Job[PostCard], came: Outcome) -> None:
+    if not isinstance(came, Done) or came.event_id is None:
         return
-    await prompts.posted(turn.tx, job.card_id, came.event_id, came.digest)
+    card_id = job.payload.card_id
+    await prompts.posted(turn.tx, card_id, came.event_id, came.digest)
     await _note_shown(turn, job, came)
-    await _offer(turn, job.card_id, came.offers or ())
+    await _offer(turn, card_id, came.offers or ())
     # What changed while the card was on its way found no card to edit; have it edited now.
-    for request in await requests.on_card(turn.tx, job.card_id):
+    for request in await requests.on_card(turn.tx, card_id):
         if not request.awaits_moderators or (came.shown or {}).get(request.id) != request.event_id:
-            await cards.refresh(turn, job.card_id)
+            await cards.refresh(turn, card_id)
 
 
-async def _note_shown(turn: Turn, job: Job, came: Done) -> None:
+async def _note_shown(turn: Turn, job: Job[Any], came: Done) -> None:
     await _sent(turn, job, came.event_id)
     for request_id, event_id in (came.shown or {}).items():
         await requests.shown(turn.tx, request_id, event_id)
@@ -232,14 +258,14 @@ async def _offer(turn: Turn, card_id: int, offers: tuple[Verdict, ...]) -> None:
     await cards.offer(turn, card_id, offers if takes_clicks else (), named=True)
 
 
-async def _met(context: Context, turn: Turn, _: Job, came: Outcome) -> None:
+async def _met(context: Context, turn: Turn, _: Job[Meet], came: Outcome) -> None:
     if isinstance(came, Done) and came.room_id is not None:
         use_it = notice("meet.use_it", command=Code("!kb protect #room:server"), bot=User(context.bot))
         said = below(notice("meet.cannot_read"), use_it)
         await saying.say(context, turn, Audience(came.room_id), f"meet:{came.room_id}", said)
 
 
-async def _sent(turn: Turn, job: Job, event_id: str | None) -> None:
+async def _sent(turn: Turn, job: Job[Any], event_id: str | None) -> None:
     """A message is there; whoever replies to it means what it is about."""
     if event_id is not None:
         about = {"prompt_id": job.card_id, "request_id": job.request_id}
@@ -251,43 +277,44 @@ async def echoed(turn: Turn, key: str, event_id: str) -> None:
     job = await jobs.echoed(turn.tx, key, event_id)
     if job is None:
         return
-    if job.act is Act.REACT:
-        await _offer_stands(turn.tx, job, event_id)
+    if isinstance(job.payload, React):
+        await _offer_stands(turn.tx, job.payload, event_id)
     else:
         await _sent(turn, job, event_id)
 
 
-async def _reacted(_: Context, turn: Turn, job: Job, came: Outcome) -> None:
+async def _reacted(_: Context, turn: Turn, job: Job[React], came: Outcome) -> None:
     """A card offers an answer, or cannot any more, since it takes no clicks."""
     if isinstance(came, Overtaken):
-        await _not_offered(turn.tx, job)
+        await _not_offered(turn.tx, job.payload)
     elif came.event_id is not None:
-        await _offer_stands(turn.tx, job, came.event_id)
+        await _offer_stands(turn.tx, job.payload, came.event_id)
 
 
-async def _reaction_refused(_: Context, turn: Turn, job: Job, __: Never) -> None:
-    await _not_offered(turn.tx, job)
+async def _reaction_refused(_: Context, turn: Turn, job: Job[React], __: Never) -> None:
+    await _not_offered(turn.tx, job.payload)
 
 
-async def _offer_stands(tx: Tx, job: Job, reaction: str) -> None:
-    if job.card_id is not None:
-        await prompts.offered(tx, job.card_id, job.content["emoji"], reaction)
+async def _offer_stands(tx: Tx, offer: React, reaction: str) -> None:
+    if offer.card_id is not None:
+        await prompts.offered(tx, offer.card_id, offer.emoji, reaction)
 
 
-async def _not_offered(tx: Tx, job: Job) -> None:
-    if job.card_id is not None:
-        await prompts.offer_no_more(tx, job.card_id, job.content["emoji"])
+async def _not_offered(tx: Tx, offer: React) -> None:
+    if offer.card_id is not None:
+        await prompts.offer_no_more(tx, offer.card_id, offer.emoji)
 
 
-async def _said(_: Context, turn: Turn, job: Job, came: Outcome) -> None:
+async def _said(_: Context, turn: Turn, job: Job[Say], came: Outcome) -> None:
     """A line that asks something is there: from now on it can be answered by a click."""
     if isinstance(came, Done):
         await _sent(turn, job, came.event_id)
-    if "asks" in job.content and isinstance(came, Done) and came.event_id is not None:
-        await upgrading.asked(turn, job.content["asks"], job.room_id, came.event_id)
+    asks = job.payload.asks
+    if asks is not None and isinstance(came, Done) and came.event_id is not None:
+        await upgrading.asked(turn, asks, job.room_id, came.event_id)
 
 
-Consequence = Callable[[Context, Turn, Job, Outcome], Awaitable[None]]
+Consequence = Callable[[Context, Turn, Job[Any], Outcome], Awaitable[None]]
 
 AFTER: Mapping[Act, Consequence] = {
     Act.INVITE: _acted,
@@ -305,7 +332,7 @@ AFTER: Mapping[Act, Consequence] = {
 }
 """What follows of an act that was done or overtaken; of the others, nothing does."""
 
-REFUSED: Mapping[Act, Callable[[Context, Turn, Job, Never], Awaitable[None]]] = {
+REFUSED: Mapping[Act, Callable[[Context, Turn, Job[Any], Never], Awaitable[None]]] = {
     Act.INVITE: _act_refused,
     Act.KICK: _act_refused,
     Act.BAN: _act_refused,

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from knockbot.domain import plan
 from knockbot.domain.card import changed_anew
-from knockbot.domain.model import Act, Decision, MemberChange, Membership, Request, State, Verdict
+from knockbot.domain.jobs import Act
+from knockbot.domain.model import Decision, MemberChange, Membership, Request, State, Verdict
 from knockbot.domain.notices import Choice, User, because, notice
 from knockbot.domain.outcomes import credited, outcome
 from knockbot.engine.turn import WAITS, Handled, Turn, Write

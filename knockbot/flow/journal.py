@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from knockbot.documents.text import NAME_LIMIT, shown, shown_id
-from knockbot.domain.model import Job, Request
+from knockbot.domain.jobs import Job
+from knockbot.domain.model import Request
 from knockbot.domain.notices import Notice, brief
 from knockbot.domain.reasons import in_words
 from knockbot.domain.records import Detail, Recorded
@@ -93,7 +94,7 @@ LONGEST = 500
 """Characters of a refusal."""
 
 
-def given_up(job: Job, request: Request | None, why: Notice) -> None:
+def given_up(job: Job[Any], request: Request | None, why: Notice) -> None:
     """An act will not be done, or waits for a power."""
     number = f" (request #{request.number})" if request is not None else ""
     text = f"cannot {_act(job)}{number}: {named(in_words(why), LONGEST)}"
@@ -101,19 +102,19 @@ def given_up(job: Job, request: Request | None, why: Notice) -> None:
     log.warning("%s", text, extra={"fields": _fields(job, why) | numbered})
 
 
-def postponed(job: Job, pause: float, why: Notice) -> None:
+def postponed(job: Job[Any], pause: float, why: Notice) -> None:
     """An act is tried again later."""
     text = f"{_act(job)} is tried again in {pause:.0f} s: {named(in_words(why), LONGEST)}"
     log.info("%s", text, extra={"fields": _fields(job, why)})
 
 
-def _act(job: Job) -> str:
+def _act(job: Job[Any]) -> str:
     """An act in words: its key is for machines, and holds numbers of the database."""
     whom = f" {identified(job.user_id)}" if job.user_id else ""
     return f"{job.act.value.replace('_', ' ')}{whom} at {identified(job.room_id)}"
 
 
-def _fields(job: Job, why: Notice) -> dict[str, Any]:
+def _fields(job: Job[Any], why: Notice) -> dict[str, Any]:
     told = {
         "act": job.act.value,
         "room_id": job.room_id,

@@ -108,9 +108,6 @@ LOCKED: Final = "locked"
 """The key under which locked content stands."""
 
 
-IN_CLEAR: Final = "in_clear"
-"""The key that marks what may be said in clear in an encrypted room."""
-
 NOT_ALLOWED: Final = "KNOCKBOT_NOT_ALLOWED"
 """Why something is not said: it would be in clear in an encrypted room, or was written down while that was not so."""
 

@@ -9,14 +9,14 @@ from enum import StrEnum
 from typing import Any, Final
 
 from knockbot.domain import plan
+from knockbot.domain.jobs import LINE, Line, Say
 from knockbot.domain.languages import Language
 from knockbot.domain.model import Request
-from knockbot.domain.notices import Notice, Room, User, dumps, encoded, notice, rooms_in
+from knockbot.domain.notices import Notice, Room, User, dumps, notice, rooms_in
 from knockbot.domain.reasons import in_words
 from knockbot.engine.turn import Turn
 from knockbot.flow import journal, place, rules
 from knockbot.flow.context import Context, log
-from knockbot.flow.ports import IN_CLEAR
 from knockbot.store import messages, rooms
 from knockbot.store.db import Tx
 
@@ -74,19 +74,18 @@ async def say(
     marks: Marks = UNMARKED,
 ) -> None:
     """Plan to say something, once per occasion: also where that comes again when the act has long ended."""
-    content = {
-        "notice": encoded(said),
-        "language": await language(context, turn.tx, to, said),
-        "aloud": urgency is Urgency.ALOUD,
-        "calls": list(to.calls),
-        "reply_to": reply_to,
-        "thread": marks.thread,
-        "request": marks.block,
-    }
-    # What follows of it once it is said is read where nothing is unlocked (`consequences.py`).
-    locked = {**context.cipher.lock(content), **({"asks": list(marks.asks)} if marks.asks is not None else {})}
-    locked |= {IN_CLEAR: True} if marks.in_clear else {}
-    job = plan.say(to.room_id, occasion, locked, to.about.id if to.about else None)
+    line = Line(
+        said,
+        await language(context, turn.tx, to, said),
+        aloud=urgency is Urgency.ALOUD,
+        calls=to.calls,
+        reply_to=reply_to,
+        thread=marks.thread,
+        block=marks.block,
+    )
+    locked = context.cipher.lock(LINE.encode(line))
+    what = Say(locked, to.about.id if to.about else None, asks=marks.asks, in_clear=marks.in_clear)
+    job = plan.say(to.room_id, occasion, what)
     await turn.plan(job)
     await messages.once(turn.tx, job.key, turn.now)
 

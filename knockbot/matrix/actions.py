@@ -10,15 +10,39 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 from knockbot.chat.messages import card_message, digest, edit, message, transaction_id
 from knockbot.documents.text import NAME_LIMIT, shown
 from knockbot.domain import plan
 from knockbot.domain.card import Around, kept_no_longer, machine_block, moved_away
+from knockbot.domain.coding import Malformed
 from knockbot.domain.invites import spoken
+from knockbot.domain.jobs import (
+    LINE,
+    Act,
+    Ban,
+    EditCard,
+    Invite,
+    Issue,
+    Job,
+    Join,
+    Kick,
+    Leave,
+    Meet,
+    OnMember,
+    Plant,
+    PostCard,
+    React,
+    Redact,
+    Revoke,
+    Say,
+    Unreact,
+    Write,
+)
 from knockbot.domain.languages import Language, spoken_here
-from knockbot.domain.model import Act, Job, Kind, MemberChange, Membership, Request, Verdict
-from knockbot.domain.notices import Notice, Term, because, decoded
+from knockbot.domain.model import Kind, MemberChange, Membership, Request, Verdict
+from knockbot.domain.notices import Notice, Term, because
 from knockbot.domain.policy import Reasons
 from knockbot.domain.power import shown as level_shown
 from knockbot.domain.reasons import in_words
@@ -29,7 +53,7 @@ from knockbot.flow import answering, authority, consequences, encrypted, intake,
 from knockbot.flow.consequences import Done, Outcome, Overtaken
 from knockbot.flow.context import Context, log
 from knockbot.flow.keys import SEALED
-from knockbot.flow.ports import EFFECT_KEY, IN_CLEAR, NOT_ALLOWED, REQUEST_KEY
+from knockbot.flow.ports import EFFECT_KEY, NOT_ALLOWED, REQUEST_KEY
 from knockbot.flow.records import label_of
 from knockbot.flow.rooms import is_denied, is_in
 from knockbot.flow.saying import Audience
@@ -65,35 +89,45 @@ class Hand:
 # --- on applicants --------------------------------------------------------------------------------------------
 
 
-async def change_membership(hand: Hand, claimed: Claimed) -> Outcome:
+Membered = Invite | Kick | Ban
+
+
+async def change_membership(hand: Hand, claimed: Claimed[Membered]) -> Outcome:
     """Invite, kick or ban an applicant, if the knock it was decided for still stands."""
     job = claimed.job
     stands = await _standing(hand, claimed)
     needless = await _needless(hand, job, stands)
     if needless is not None:
         return needless
-    if "guest" in job.content and job.act is Act.BAN and not await _has_joined(hand, job, stands):
-        return await _take_back_guest(hand, claimed, stands)
-    if job.act is Act.INVITE and await is_denied(hand.context, job.room_id, job.user_id or ""):
+    payload = job.payload
+    if isinstance(payload, Ban) and payload.guest and not await _has_joined(hand, job.room_id, payload.guest, stands):
+        return await _take_back_guest(hand, claimed, payload, stands)
+    if isinstance(payload, Invite) and await is_denied(hand.context, job.room_id, payload.user_id):
         raise Never(because("act.denied"), code="KNOCKBOT_DENIED")
     return await _do(hand, claimed, stands)
 
 
-async def _needless(hand: Hand, job: Job, stands: MemberChange | None) -> Outcome | None:
+async def _needless(hand: Hand, job: Job[Membered], stands: MemberChange | None) -> Outcome | None:
     """What makes an act needless: its state stands, or the applicant or the moderators have moved on."""
     membership = stands.membership if stands is not None else None
-    if stands is None and "while" in job.content:
+    payload = job.payload
+    if stands is None and not payload.only_knocking:
         # They came in by an invite that was taken back in the same moment, and the room settled that they never did.
         membership = Membership.LEAVE
     if membership in plan.WANTED[job.act]:
         return Done(seen=stands)
-    if membership not in job.content.get("while", (Membership.KNOCK,)):
+    if membership not in payload.while_in:
         return Overtaken(_at(membership), seen=stands)
     if stands is not None and await _moved_otherwise(hand, job, stands):
         return Overtaken(because("overtaken.moved"), seen=stands)
-    if stands is not None and job.event_id is not None and job.event_id != stands.event_id:
+    if stands is not None and _meant_for(payload) not in (None, stands.event_id):
         return Overtaken(because("overtaken.knocked_again"))
     return Overtaken(ANSWERED_OTHERWISE) if await _is_called_off(hand, job) else None
+
+
+def _meant_for(payload: Membered) -> str | None:
+    """The one knock that an act is for: another one overtakes an invite only, a reject or a ban is for that one too."""
+    return payload.knock if isinstance(payload, Invite) else None
 
 
 ANSWERED_OTHERWISE = because("overtaken.answered")
@@ -106,7 +140,7 @@ def _at(membership: Membership | None) -> Notice:
     return because("overtaken.membership", membership=Term(membership))
 
 
-async def _do(hand: Hand, claimed: Claimed, stands: MemberChange | None) -> Outcome:
+async def _do(hand: Hand, claimed: Claimed[Membered], stands: MemberChange | None) -> Outcome:
     """Act, if whoever the bot acts for may do so at this moment."""
     await authority.insist(hand.context, claimed.job)
     try:
@@ -116,9 +150,9 @@ async def _do(hand: Hand, claimed: Claimed, stands: MemberChange | None) -> Outc
     return Done()
 
 
-async def _moved_otherwise(hand: Hand, job: Job, stands: MemberChange) -> bool:
+async def _moved_otherwise(hand: Hand, job: Job[Membered], stands: MemberChange) -> bool:
     """Whether somebody whose answer was overridden moved by another way than by the act that was on its way."""
-    if "instead" not in job.content:
+    if not job.payload.instead:
         return False
     async with hand.context.db.tx() as tx:
         if await jobs.is_running(tx, job.request_id or 0, besides=job.key):
@@ -126,7 +160,7 @@ async def _moved_otherwise(hand: Hand, job: Job, stands: MemberChange) -> bool:
     return stands.membership is not Membership.KNOCK and not await intake.moved_by_the_bot(hand.context, stands)
 
 
-async def _is_called_off(hand: Hand, job: Job) -> bool:
+async def _is_called_off(hand: Hand, job: Job[OnMember | Revoke]) -> bool:
     """Whether the answer that this act carries out was taken back, or another one given in its place, or dropped with
     the protection of the room."""
     if job.request_id is None:
@@ -139,26 +173,27 @@ async def _is_called_off(hand: Hand, job: Job) -> bool:
     )
 
 
-async def _take_back_guest(hand: Hand, claimed: Claimed, stands: MemberChange | None) -> Outcome:
+async def _take_back_guest(hand: Hand, claimed: Claimed[Membered], ban: Ban, stands: MemberChange | None) -> Outcome:
     """Take the invite back of somebody who came in by a third-party invite, and do no more.
 
     Whoever holds its key can sign for anybody. So until they join, they may know nothing of it.
     """
     if stands is None or stands.membership is not Membership.INVITE:
         return Done(seen=stands, as_act=Act.KICK)
-    came = await _do(hand, replace(claimed, job=replace(claimed.job, act=Act.KICK)), stands)
+    kick = Kick(ban.user_id, ban.request_id, ban.while_in, ban.on_behalf_of, ban.reason, ban.told, guest=ban.guest)
+    came = await _do(hand, replace(claimed, job=replace(claimed.job, payload=kick)), stands)
     return replace(came, as_act=Act.KICK) if isinstance(came, Done) else came
 
 
-async def _has_joined(hand: Hand, job: Job, stands: MemberChange | None) -> bool:
+async def _has_joined(hand: Hand, room_id: str, guest: str, stands: MemberChange | None) -> bool:
     """Whether somebody joined since they came in by a third-party invite; where nobody can tell, they did not."""
     change = stands
     for _ in range(CHANGES_SINCE):
-        if change is None or change.event_id == job.content["guest"]:
+        if change is None or change.event_id == guest:
             return False
         if change.membership is Membership.JOIN:
             return True
-        change = await hand.context.outside.past_member(job.room_id, change.replaces) if change.replaces else None
+        change = await hand.context.outside.past_member(room_id, change.replaces) if change.replaces else None
     return False
 
 
@@ -166,19 +201,19 @@ CHANGES_SINCE = 10
 """Member events of one person to look back through."""
 
 
-async def _call(hand: Hand, job: Job) -> None:
+async def _call(hand: Hand, job: Job[Membered]) -> None:
     call = {Act.INVITE: hand.homeserver.invite, Act.KICK: hand.homeserver.kick, Act.BAN: hand.homeserver.ban}
-    await call[job.act](job.room_id, job.user_id or "", plan.reason_of(job))
+    await call[job.act](job.room_id, job.payload.user_id, plan.reason_of(job.payload))
 
 
-async def _standing(hand: Hand, claimed: Claimed) -> MemberChange | None:
+async def _standing(hand: Hand, claimed: Claimed[Membered]) -> MemberChange | None:
     try:
-        return await hand.context.outside.member(claimed.job.room_id, claimed.job.user_id or "")
+        return await hand.context.outside.member(claimed.job.room_id, claimed.job.payload.user_id)
     except Never as error:
         raise Never(because("act.not_joined"), code="KNOCKBOT_NOT_JOINED") from error
 
 
-async def _explain(hand: Hand, claimed: Claimed, stood: MemberChange | None, error: Never) -> Outcome:
+async def _explain(hand: Hand, claimed: Claimed[Membered], stood: MemberChange | None, error: Never) -> Outcome:
     """A clear no: the room moved on in the same moment, or the bot may not do this, or it is as the server says."""
     if error.code != "M_FORBIDDEN":
         raise error
@@ -188,12 +223,11 @@ async def _explain(hand: Hand, claimed: Claimed, stood: MemberChange | None, err
     stands = await _standing(hand, claimed)
     if stands is None and stood is not None:
         return Overtaken(because("overtaken.no_knock"))
-    # Another knock overtakes an invite only: a reject or a ban is for that one too.
-    still_meant = stands is not None and stands.membership is Membership.KNOCK and job.event_id is None
+    still_meant = stands is not None and stands.membership is Membership.KNOCK and _meant_for(job.payload) is None
     if stands is not None and (stood is None or stands.event_id != stood.event_id) and not still_meant:
         return Overtaken(_at(stands.membership), seen=stands)
     verdict = next(verdict for verdict, act in plan.ACT_OF.items() if act is job.act)
-    lacking = (await hand.context.outside.powers(job.room_id)).shortfall(bot, verdict, job.user_id or "")
+    lacking = (await hand.context.outside.powers(job.room_id)).shortfall(bot, verdict, job.payload.user_id)
     if lacking is not None:
         raise Never(lacking.why, code="KNOCKBOT_NO_POWER" if lacking.lacks_level else error.code) from error
     await _call(hand, job)  # the power came between the refusal and this look; where it did not, no is no
@@ -203,9 +237,9 @@ async def _explain(hand: Hand, claimed: Claimed, stood: MemberChange | None, err
 # --- telling who is rejected, from elsewhere ------------------------------------------------------------------
 
 
-async def write(hand: Hand, claimed: Claimed) -> Outcome:
+async def write(hand: Hand, claimed: Claimed[Write]) -> Outcome:
     """Make a private room and invite somebody there, once; what there is to say is said when they are invited."""
-    job, user_id = claimed.job, claimed.job.user_id or ""
+    job, user_id = claimed.job, claimed.job.payload.user_id
     if hand.context.now() - claimed.created_at > DAY:
         return Overtaken(because("overtaken.too_old_to_tell"))
     room_id = await _made_before(hand, job.key) if claimed.tried_before else None
@@ -222,7 +256,7 @@ async def write(hand: Hand, claimed: Claimed) -> Outcome:
         room_id = await hand.homeserver.create_room(content)
     try:
         if await hand.context.outside.member(room_id, user_id) is None:
-            await hand.homeserver.invite(room_id, user_id, plan.reason_of(job))
+            await hand.homeserver.invite(room_id, user_id, plan.reason_of(job.payload))
     except Never as error:
         await hand.homeserver.leave(room_id)
         return Overtaken(error.why)
@@ -232,15 +266,15 @@ async def write(hand: Hand, claimed: Claimed) -> Outcome:
 # --- on third-party invites -----------------------------------------------------------------------------------
 
 
-async def revoke(hand: Hand, claimed: Claimed) -> Outcome:
+async def revoke(hand: Hand, claimed: Claimed[Revoke]) -> Outcome:
     """Empty the state under a third-party invite's token, whatever its inviter has put there by now."""
     if await _is_called_off(hand, claimed.job):
         return Overtaken(ANSWERED_OTHERWISE)
     return await _insisting(hand, claimed.job.room_id, lambda: _revoke(hand, claimed.job))
 
 
-async def _revoke(hand: Hand, job: Job) -> Outcome:
-    token, inviter = str(job.content["token"]), job.content["inviter"]
+async def _revoke(hand: Hand, job: Job[Revoke]) -> Outcome:
+    token, inviter = job.payload.token, job.payload.inviter
     stands = await hand.context.outside.third_party(job.room_id, token)
     if stands is None or stands.invite is None:
         return Done()
@@ -264,15 +298,15 @@ async def _insist_on_redacting(hand: Hand, room_id: str) -> None:
         raise Never(why, code="KNOCKBOT_NO_POWER")
 
 
-async def issue(hand: Hand, claimed: Claimed) -> Outcome:
+async def issue(hand: Hand, claimed: Claimed[Issue]) -> Outcome:
     """Have an identity server invite an address, once."""
     return Done(issued=await issuing.issue(hand.context, hand.identity, claimed.job))
 
 
-async def plant(hand: Hand, claimed: Claimed) -> Outcome:
+async def plant(hand: Hand, claimed: Claimed[Plant]) -> Outcome:
     """Put an invite that was issued under its token, unless something stood there before, or it was taken back."""
     async with hand.context.db.tx() as tx:
-        request = await requests.get(tx, claimed.job.request_id or 0, held=False)
+        request = await requests.get(tx, claimed.job.payload.request_id, held=False)
         kept = await rooms.find(tx, request.room_id) is not None
     if not kept or request.answer is None or request.answer.verdict is not Verdict.ACCEPT:
         return Overtaken(because("overtaken.taken_back"))
@@ -280,8 +314,8 @@ async def plant(hand: Hand, claimed: Claimed) -> Outcome:
     return await _insisting(hand, claimed.job.room_id, lambda: _plant(hand, claimed.job))
 
 
-async def _plant(hand: Hand, job: Job) -> Outcome:
-    token, content = str(job.content["token"]), job.content["content"]
+async def _plant(hand: Hand, job: Job[Plant]) -> Outcome:
+    token, content = job.payload.token, job.payload.content
     stands = await hand.context.outside.third_party(job.room_id, token)
     if stands is None:
         return Done(await hand.homeserver.put_state(job.room_id, THIRD_PARTY_INVITE, spoken(token), content))
@@ -316,7 +350,7 @@ async def _why_not(hand: Hand, room_id: str, error: Never) -> Never:
 # --- in management rooms --------------------------------------------------------------------------------------
 
 
-async def post_card(hand: Hand, claimed: Claimed) -> Outcome:
+async def post_card(hand: Hand, claimed: Claimed[PostCard]) -> Outcome:
     """Show a request to the moderators, unless it was settled before anybody saw it."""
     shown, label, calls, around, language = await _about(hand, claimed)
     if not shown:
@@ -328,7 +362,7 @@ async def post_card(hand: Hand, claimed: Claimed) -> Outcome:
     offers = outlook.possible if answering.takes_clicks(shown) else ()
     if sent is not None:
         return Done(sent, offers=offers)
-    if calls and not await _is_to_call(hand, claimed.job.card_id or 0):
+    if calls and not await _is_to_call(hand, claimed.job.payload.card_id):
         calls = ()
     around = replace(around, missing=outlook.missing)
     key = claimed.job.key
@@ -345,7 +379,7 @@ async def _is_to_call(hand: Hand, card_id: int) -> bool:
         return await prompts.calls(tx, card_id, now, now - MINUTE)
 
 
-async def edit_card(hand: Hand, claimed: Claimed) -> Outcome:
+async def edit_card(hand: Hand, claimed: Claimed[EditCard]) -> Outcome:
     """Make a card show what is true now; one that shows it already is not edited."""
     shown, label, calls, around, language = await _about(hand, claimed)
     async with hand.context.db.tx() as tx:
@@ -396,11 +430,13 @@ def _takes_clicks(shown: Sequence[Request]) -> bool:
     return answering.takes_clicks(shown) and shown[-1].open
 
 
-async def _about(hand: Hand, claimed: Claimed) -> tuple[list[Request], str, tuple[str, ...], Around, Language]:
+async def _about(
+    hand: Hand, claimed: Claimed[PostCard | EditCard]
+) -> tuple[list[Request], str, tuple[str, ...], Around, Language]:
     """What a card is about: its requests, what their room is called, whom it calls, what else it says, in which
     language."""
     async with hand.context.db.tx() as tx:
-        shown = await requests.on_card(tx, claimed.job.card_id or 0, held=False)
+        shown = await requests.on_card(tx, claimed.job.payload.card_id, held=False)
         if not shown:
             return (
                 [],
@@ -420,63 +456,80 @@ async def _about(hand: Hand, claimed: Claimed) -> tuple[list[Request], str, tupl
         return shown, await label_of(tx, newest.room_id), policy.call, around, language
 
 
-async def react(hand: Hand, claimed: Claimed) -> Outcome:
+async def react(hand: Hand, claimed: Claimed[React]) -> Outcome:
     """Offer an answer on a card; the homeserver itself keeps a reaction from standing twice."""
-    job = claimed.job
-    if job.card_id is not None:
+    job, offer = claimed.job, claimed.job.payload
+    if offer.card_id is not None:
         async with hand.context.db.tx() as tx:
-            shown = await requests.on_card(tx, job.card_id, held=False)
+            shown = await requests.on_card(tx, offer.card_id, held=False)
         if not _takes_clicks(shown):
             return Overtaken(because("overtaken.no_clicks"))
-    relation = {"rel_type": "m.annotation", "event_id": job.event_id, "key": job.content["emoji"]}
+    relation = {"rel_type": "m.annotation", "event_id": offer.event_id, "key": offer.emoji}
     content = {"m.relates_to": relation, EFFECT_KEY: job.key}
     try:
         event_id = await _send(hand, claimed, content, "m.reaction")
     except Never as error:
         if error.code == "M_DUPLICATE_ANNOTATION":
-            return Done(await _reacted_before(hand, job))
+            return Done(await _reacted_before(hand, job.room_id, offer))
         raise
     return Done(event_id)
 
 
-async def _reacted_before(hand: Hand, job: Job) -> str | None:
+async def _reacted_before(hand: Hand, room_id: str, offer: React) -> str | None:
     """The reaction of an earlier attempt, by which it can be taken away again."""
     try:
-        there = await hand.context.outside.reactions(job.room_id, job.event_id or "")
+        there = await hand.context.outside.reactions(room_id, offer.event_id)
     except Never:
         return None  # the offer stands, and stays
-    mine = [one.event_id for one in there if (one.sender, one.key) == (hand.context.bot, job.content["emoji"])]
+    mine = [one.event_id for one in there if (one.sender, one.key) == (hand.context.bot, offer.emoji)]
     return mine[0] if mine else None
 
 
-async def redact(hand: Hand, claimed: Claimed) -> Outcome:
-    """Take away an offer, or what a card said; what is redacted already stays so."""
-    job = claimed.job
-    await hand.homeserver.redact(job.room_id, job.event_id or "", transaction_id(job.key))
+async def unreact(hand: Hand, claimed: Claimed[Unreact]) -> Outcome:
+    """Take away an offer; what is redacted already stays so."""
+    return await _redact(hand, claimed.job, claimed.job.payload.reaction)
+
+
+async def redact(hand: Hand, claimed: Claimed[Redact]) -> Outcome:
+    """Take away what a card said."""
+    return await _redact(hand, claimed.job, claimed.job.payload.event_id)
+
+
+async def _redact(hand: Hand, job: Job[Any], event_id: str) -> Outcome:
+    await hand.homeserver.redact(job.room_id, event_id, transaction_id(job.key))
     return Done()
 
 
-async def say(hand: Hand, claimed: Claimed) -> Outcome:
+async def say(hand: Hand, claimed: Claimed[Say]) -> Outcome:
     """Say something in a management room, once."""
     sent = await _sent_before(hand, claimed)
     if sent is not None:
         return Done(sent)
-    said = hand.context.cipher.unlock(claimed.job.content)
+    try:
+        line = LINE.decode(hand.context.cipher.unlock(claimed.job.payload.line))
+    except Malformed as error:
+        raise Never(because("act.unreadable")) from error
     content = message(
-        decoded(said["notice"]),
+        line.notice,
         claimed.job.key,
-        language=spoken_here(said["language"]),
-        aloud=said["aloud"],
-        calls=said["calls"],
-        reply_to=said["reply_to"],
-        thread=said["thread"],
-        blocks={REQUEST_KEY: said["request"]} if said["request"] else None,
+        language=line.language,
+        aloud=line.aloud,
+        calls=line.calls,
+        reply_to=line.reply_to,
+        thread=line.thread,
+        blocks={REQUEST_KEY: line.block} if line.block else None,
     )
-    return Done(await _send(hand, claimed, content))
+    return Done(await _send(hand, claimed, content, in_clear=claimed.job.payload.in_clear))
 
 
 async def _send(
-    hand: Hand, claimed: Claimed, content: Mapping[str, object], event_type: str = "m.room.message", unique: str = ""
+    hand: Hand,
+    claimed: Claimed[Any],
+    content: Mapping[str, object],
+    event_type: str = "m.room.message",
+    *,
+    unique: str = "",
+    in_clear: bool = False,
 ) -> str:
     """Send it, once for what is `unique` about it, which is the job unless said otherwise; returns the event id."""
     job = claimed.job
@@ -485,7 +538,7 @@ async def _send(
             pass  # which no client encrypts
         elif hand.keyring is not None:
             event_type, content = await hand.keyring.sealed(job.room_id, event_type, content)
-        elif IN_CLEAR not in job.content:
+        elif not in_clear:
             await _not_in_clear(hand, job.room_id)
         return await hand.homeserver.send(job.room_id, event_type, transaction_id(unique or job.key), content)
     except Never as error:
@@ -509,7 +562,7 @@ async def _not_in_clear(hand: Hand, room_id: str) -> None:
         raise Never(because("act.encrypted"), code=NOT_ALLOWED)
 
 
-async def _sent_before(hand: Hand, claimed: Claimed) -> str | None:
+async def _sent_before(hand: Hand, claimed: Claimed[Any]) -> str | None:
     """The event of an earlier attempt that got through although its answer did not: by its echo, then in the room."""
     if not claimed.tried_before:
         return None
@@ -518,7 +571,7 @@ async def _sent_before(hand: Hand, claimed: Claimed) -> str | None:
     return echo or await _find_in_room(hand, claimed)
 
 
-async def _find_in_room(hand: Hand, claimed: Claimed) -> str | None:
+async def _find_in_room(hand: Hand, claimed: Claimed[Any]) -> str | None:
     room_id, begin = claimed.job.room_id, claimed.created_at - CLOCKS_APART + hand.homeserver.ahead
     types = ["m.room.message"] if hand.keyring is None else ["m.room.message", SEALED]
     mine = json.dumps({"types": types, "senders": [hand.homeserver.bot]})
@@ -546,7 +599,7 @@ ASKED_IN = 6
 """Times to ask to be let in by an invite: with the pauses between them, about a minute."""
 
 
-async def enter(hand: Hand, claimed: Claimed) -> Outcome:
+async def enter(hand: Hand, claimed: Claimed[Join]) -> Outcome:
     """Take an invite; joining twice is joining once, and an invite that was taken back leaves nothing to do.
 
     An invite from another server may be here a moment before that server knows of it itself, and it then says that
@@ -562,15 +615,15 @@ async def enter(hand: Hand, claimed: Claimed) -> Outcome:
     return Done()
 
 
-async def leave(hand: Hand, claimed: Claimed) -> Outcome:
+async def leave(hand: Hand, claimed: Claimed[Leave]) -> Outcome:
     """Leave a room, or decline an invite."""
     await hand.homeserver.leave(claimed.job.room_id)
     return Done()
 
 
-async def meet(hand: Hand, claimed: Claimed) -> Outcome:
+async def meet(hand: Hand, claimed: Claimed[Meet]) -> Outcome:
     """Make an unencrypted, private room with full power for one person, and invite them there, once."""
-    key, user_id = claimed.job.key, claimed.job.user_id or ""
+    key, user_id = claimed.job.key, claimed.job.payload.user_id
     made = await _made_before(hand, key) if claimed.tried_before else None
     if made is not None:
         return Done(room_id=made)
@@ -598,7 +651,7 @@ async def _made_before(hand: Hand, key: str) -> str | None:
     return None
 
 
-ACTIONS: dict[Act, Callable[[Hand, Claimed], Awaitable[Outcome]]] = {
+ACTIONS: dict[Act, Callable[[Hand, Claimed[Any]], Awaitable[Outcome]]] = {
     Act.INVITE: change_membership,
     Act.KICK: change_membership,
     Act.BAN: change_membership,
@@ -609,7 +662,7 @@ ACTIONS: dict[Act, Callable[[Hand, Claimed], Awaitable[Outcome]]] = {
     Act.POST_CARD: post_card,
     Act.EDIT_CARD: edit_card,
     Act.REACT: react,
-    Act.UNREACT: redact,
+    Act.UNREACT: unreact,
     Act.REDACT: redact,
     Act.SAY: say,
     Act.JOIN: enter,

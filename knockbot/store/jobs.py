@@ -9,27 +9,31 @@ due ──claim──▶ running ──▶ done | overtaken | given_up
 from __future__ import annotations
 
 import json
+import logging
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Generic
 
 import asyncpg
 
-from knockbot.domain.model import Act, Job
+from knockbot.domain.coding import Malformed
+from knockbot.domain.jobs import SAID, Act, Invite, Job, JobKind, OnMember, P_co, Place, acts, decode, encode
 from knockbot.domain.notices import Notice, because, dumps
 from knockbot.store.db import Database, Tx, for_update, listed, portions
-from knockbot.store.rows import Column, Row
+from knockbot.store.rows import Columns, Row
 from knockbot.times import DAY
+
+log = logging.getLogger("knockbot.store")
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
+class Claimed(Generic[P_co]):
     """A job this process has taken on. More than one attempt means that an earlier one may have got through."""
 
     id: int
-    job: Job
+    job: Job[P_co]
     attempts: int
     created_at: int
     result: str | None
@@ -40,53 +44,42 @@ class Claimed:
         return self.attempts > 1
 
 
-_JOB = Row(Job, "jobs", content=Column("content_json", json.loads))
-_CLAIMED = Row(Claimed, "jobs", job=_JOB)
+_JOB: Row[Job[Any]] = Row(
+    Job, "jobs", payload=Columns(("act", "payload_json"), lambda row: decode(row["act"], row["payload_json"]))
+)
+_CLAIMED: Row[Claimed[Any]] = Row(Claimed, "jobs", job=_JOB)
 
 
-async def add(tx: Tx, jobs: Iterable[Job], now: int, *, due_at: int | None = None) -> None:
+async def add(tx: Tx, jobs: Iterable[Job[Any]], now: int, *, due_at: int | None = None) -> None:
     """Write intentions down, due at once unless said otherwise; one whose key is known was written before.
 
     One that needs a server which is silent just now waits with the others until that is asked again.
     """
     for job in jobs:
         await _note_planned(tx, job, now)
-        waits = job.server is not None
-        silent_until = await _silent_until(tx, job.server or "") if waits else 0
+        server, lane = job.server, job.lane
+        silent_until = await _silent_until(tx, server) if server is not None else 0
         await tx.execute(
-            "INSERT INTO jobs (key, act, room_id, lane, request_id, card_id, user_id, server, event_id, "
-            "content_json, state, created_at, due_at, place, yields_to) "
-            "SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'due', $11, $12, "
-            "CASE WHEN $8 IN (SELECT server FROM servers) THEN 'away' ELSE $13 END, $14 "
+            "INSERT INTO jobs (key, act, room_id, lane, request_id, card_id, user_id, server, payload_json, "
+            "state, created_at, due_at, place, yields_to) "
+            "SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, 'due', $10, $11, "
+            "CASE WHEN $8 IN (SELECT server FROM servers) THEN 'away' ELSE $12 END, $13 "
             "WHERE NOT EXISTS (SELECT 1 FROM occasions WHERE key = $1) "
             "ON CONFLICT (key) DO NOTHING",
             job.key,
             job.act,
             job.room_id,
-            job.lane,
+            lane.name,
             job.request_id,
             job.card_id,
             job.user_id,
-            job.server,
-            job.event_id,
-            json.dumps(job.content),
+            server,
+            encode(job.payload),
             now,
             max(now if due_at is None else due_at, silent_until),
-            _place(job),
-            _yields_to(job),
+            job.place,
+            lane.yields_to,
         )
-
-
-def _place(job: Job) -> str:
-    """What kind of place it takes, if its server is none that is known to answer."""
-    if job.act in (Act.JOIN, Act.LEAVE):
-        return job.act.value
-    return "strange" if job.server is not None else "here"
-
-
-def _yields_to(job: Job) -> str | None:
-    """The lane that goes first: in a room what needs no other server."""
-    return job.lane.removesuffix(" away") + " home" if job.lane.endswith(" away") else None
 
 
 async def _silent_until(tx: Tx, server: str) -> int:
@@ -120,7 +113,7 @@ async def is_running(tx: Tx, request_id: int, *, besides: str = "") -> bool:
     )
 
 
-async def claim(db: Database, now: int, limit: int, *, keys: bool = True) -> list[Claimed]:
+async def claim(db: Database, now: int, limit: int, *, keys: bool = True) -> list[Claimed[Any]]:
     """Take on due jobs, oldest first, at most one of each lane and one for each remote server.
 
     A server that hangs would else hold as many acts as there are rooms in which its users knock, and many such servers
@@ -146,7 +139,7 @@ async def claim(db: Database, now: int, limit: int, *, keys: bool = True) -> lis
         return []  # another process took the same lane in the same instant; the next round finds the rest
 
 
-async def _claim(tx: Tx, db: Database, now: int, limit: int, *, keys: bool) -> tuple[list[Claimed], bool]:
+async def _claim(tx: Tx, db: Database, now: int, limit: int, *, keys: bool) -> tuple[list[Claimed[Any]], bool]:
     """One look: what was taken on, and whether there may be more to look at, now that some were set aside."""
     rows = await tx.fetch(_claimable(keys=keys, alone=db.alone), now)
     running = await _running(tx) if any(row["place"] in PLACES for row in rows) else Counter[str]()
@@ -162,14 +155,15 @@ async def _claim(tx: Tx, db: Database, now: int, limit: int, *, keys: bool) -> t
         elif len(begun) < limit and _has_place(row["place"], running):
             running[row["place"]] += 1
             begun.append(row["id"])
-    claimed = await _begin(tx, begun, db.process)
+    claimed = await _begin(tx, begun, db.process, now)
     looked_at = Counter(row["place"] for row in rows)
     crowded = {place for place, number in looked_at.items() if number == WINDOW}
     aside = {row["id"]: waiting[row["id"]] for row in rows if row["id"] in waiting and row["place"] in crowded}
     return claimed, await _set_aside(tx, aside, now, alone=db.alone)
 
 
-async def _begin(tx: Tx, ids: Sequence[int], process: str) -> list[Claimed]:
+async def _begin(tx: Tx, ids: Sequence[int], process: str, now: int) -> list[Claimed[Any]]:
+    """Take these on. One that cannot be read, as of a later version of knockbot, is given up: it must stop no other."""
     if not ids:
         return []
     rows = await tx.fetch(
@@ -178,8 +172,14 @@ async def _begin(tx: Tx, ids: Sequence[int], process: str) -> list[Claimed]:
         process,
         *ids,
     )
-    found = {claimed.id: claimed for claimed in _CLAIMED.all(rows)}
-    return [found[one] for one in ids]
+    found: dict[int, Claimed[Any]] = {}
+    for row in rows:
+        try:
+            found[row["id"]] = _CLAIMED.one(row)
+        except Malformed as error:
+            log.error("the job %s cannot be read, and is given up: %s", row["key"], error)
+            await finish(tx, row["id"], "given_up", now, why=because("act.unreadable"))
+    return [found[one] for one in ids if one in found]
 
 
 async def _set_aside(tx: Tx, aside: Mapping[int, int], now: int, *, alone: bool) -> bool:
@@ -224,12 +224,12 @@ def _has_place(place: str, running: Counter[str]) -> bool:
     )
 
 
-AWAY = frozenset({"away", "strange"})
+AWAY = frozenset({Place.AWAY, Place.STRANGE})
 AWAY_AT_ONCE = 7
 """Acts under way for applicants of other servers. With the other kinds that may hang they are nine, since of ten
 membership calls at once the homeserver makes all others wait (FACTS)."""
 
-PLACES: dict[str, int] = {"strange": 6, "join": 1, "leave": 1}
+PLACES: Mapping[str, int] = {Place.STRANGE: 6, Place.JOIN: 1, Place.LEAVE: 1}
 """Acts of a kind that are under way at once: for servers that never answered yet, to take invites, to decline them.
 So five servers that hang leave a place for a sixth, any number of them leave one for a server that is known to answer,
 and a thousand invites from strangers take none that an applicant needs."""
@@ -239,7 +239,7 @@ MOST = 100
 WINDOW = 40
 """Due acts of a kind that a claim looks at."""
 
-_KINDS = "'here', 'away', 'strange', 'join', 'leave'"
+_KINDS = ", ".join(f"'{place}'" for place in Place)
 
 _CANDIDATES = (
     "SELECT id, place, lane, yields_to, server, due_at FROM jobs "
@@ -283,8 +283,14 @@ def _claimable(*, keys: bool, alone: bool) -> str:
     return f"SELECT c.*, {_BEFORE} FROM ({kinds}) AS c"
 
 
-UNENCRYPTED = " AND lane NOT IN (SELECT room_id || ' said' FROM encrypted_rooms)"
-"""The lanes (`plan.py`) in which nothing has to be encrypted."""
+UNENCRYPTED = f" AND lane NOT IN (SELECT room_id || '{SAID}' FROM encrypted_rooms)"
+"""The lanes in which nothing has to be encrypted."""
+
+
+def _act_is(which: Callable[[JobKind], bool]) -> str:
+    """The condition that a job is of a kind of which something is so."""
+    named = [f"'{act}'" for act in sorted(acts(which))]
+    return f"act IN ({', '.join(named)})"
 
 
 async def doubt(tx: Tx) -> None:
@@ -297,11 +303,11 @@ async def finish(
 ) -> None:
     """Record what came of a job: `done`, `overtaken` or `given_up`.
 
-    What was to be said is kept no longer: there may be addresses of people in it.
+    Of some kinds the payload is kept no longer: there may be addresses of people in it.
     """
     row = await tx.fetchrow(
         "UPDATE jobs SET state = $2, ended_at = $3, result = coalesce($4, result), why = $5, claimed_by = NULL, "
-        "content_json = CASE WHEN act = 'say' THEN '{}' ELSE content_json END WHERE id = $1 "
+        f"payload_json = CASE WHEN {_ERASED} THEN '{{}}' ELSE payload_json END WHERE id = $1 "
         "RETURNING id, server, followed, place",
         job_id,
         state,
@@ -335,7 +341,7 @@ async def postpone(tx: Tx, job_id: int, due_at: int, why: Notice) -> None:
     await _moved_on(tx, rows)
 
 
-async def is_ours(tx: Tx, claimed: Claimed) -> bool:
+async def is_ours(tx: Tx, claimed: Claimed[Any]) -> bool:
     """Whether a claim still holds: of a process that stood still for long, another has taken the work over."""
     row = await tx.fetchrow(
         f"SELECT 1 FROM jobs WHERE id = $1 AND state = 'running' AND attempts = $2{for_update(tx)}",
@@ -384,8 +390,10 @@ async def unblock(tx: Tx, room_id: str, now: int, *, unless: Collection[Act] = (
     )
 
 
-_AT_THE_DOOR = "act IN ('invite', 'kick', 'ban', 'revoke', 'plant')"
+_AT_THE_DOOR = _act_is(lambda kind: kind.at_door)
 """What is done in a protected room; all else is said, or is a way there."""
+
+_ERASED = _act_is(lambda kind: kind.erased)
 
 _WAITS = "state IN ('due', 'running', 'blocked') AND state <> 'running'"
 """Due or blocked; said so that SQLite finds its index, since most rows are of what was done long ago."""
@@ -411,7 +419,7 @@ async def overtake_all(tx: Tx, room_id: str, why: Notice, now: int) -> None:
 
 async def overtake_going(tx: Tx, room_id: str, why: Notice, now: int) -> None:
     """The bot's way in or out of a room, as far as it still waits, is not the way any more."""
-    await _overtake(tx, "room_id = $1 AND act IN ('join', 'leave')", room_id, why, now)
+    await _overtake(tx, f"room_id = $1 AND place IN ('{Place.JOIN}', '{Place.LEAVE}')", room_id, why, now)
 
 
 async def _overtake(tx: Tx, which: str, about: int | str, why: Notice, now: int) -> None:
@@ -429,8 +437,8 @@ async def _overtake(tx: Tx, which: str, about: int | str, why: Notice, now: int)
 async def forget_unsaid(tx: Tx, before: int, now: int) -> None:
     """Give up what could not be said since a moment: there may be addresses of people in it."""
     rows = await tx.fetch(
-        "UPDATE jobs SET state = 'overtaken', why = $3, ended_at = $2, content_json = '{}' "
-        "WHERE act = 'say' AND state IN ('due', 'blocked') AND created_at < $1 "
+        "UPDATE jobs SET state = 'overtaken', why = $3, ended_at = $2, payload_json = '{}' "
+        f"WHERE {_ERASED} AND state IN ('due', 'blocked') AND created_at < $1 "
         "RETURNING id, followed",
         before,
         now,
@@ -439,7 +447,7 @@ async def forget_unsaid(tx: Tx, before: int, now: int) -> None:
     await _moved_on(tx, rows)
 
 
-async def echoed(tx: Tx, key: str, event_id: str) -> Job | None:
+async def echoed(tx: Tx, key: str, event_id: str) -> Job[Any] | None:
     """The bot's own message came back; the job that sent it, unless it has ended."""
     row = await tx.fetchrow(
         f"UPDATE jobs SET result = $2 WHERE key = $1 AND ended_at IS NULL RETURNING {_JOB.columns}", key, event_id
@@ -462,9 +470,10 @@ async def hurry_edit(tx: Tx, card_id: int, due_at: int) -> bool:
     """Whether an edit of this card has yet to begin; it will show what is true by then, at `due_at` at the latest."""
     row = await tx.fetchrow(
         "UPDATE jobs SET due_at = CASE WHEN due_at > $2 AND attempts = 0 THEN $2 ELSE due_at END "
-        "WHERE card_id = $1 AND act = 'edit_card' AND state = 'due' RETURNING id",
+        "WHERE card_id = $1 AND act = $3 AND state = 'due' RETURNING id",
         card_id,
         due_at,
+        Act.EDIT_CARD,
     )
     return row is not None
 
@@ -491,31 +500,25 @@ async def last_scope(tx: Tx, room_id: str, user_id: str, act: Act) -> list[str]:
     return list(json.loads(scope or "[]"))
 
 
-async def _note_planned(tx: Tx, job: Job, now: int) -> None:
+async def _note_planned(tx: Tx, job: Job[Any], now: int) -> None:
     """Note what outlives an act: whom a message goes to, for the limits, and what somebody is to be hit for."""
-    if job.user_id is None:
-        return
-    if job.act is Act.WRITE:
+    if job.kind.counted:
         await tx.execute(
             "INSERT INTO letters (key, user_id, at) VALUES ($1, $2, $3) ON CONFLICT (key) DO NOTHING",
             job.key,
             job.user_id,
             now,
         )
-    elif job.act in AIMED:
+    if isinstance(job.payload, OnMember) and job.kind.aimed:
         await tx.execute(
             "INSERT INTO aims (room_id, user_id, act, event_id, scope, planned_at) VALUES ($1, $2, $3, $4, $5, $6)",
             job.room_id,
             job.user_id,
             job.act,
-            job.event_id,
-            json.dumps(job.content.get("while", [])),
+            job.payload.knock if isinstance(job.payload, Invite) else None,
+            json.dumps(job.payload.while_in),
             now,
         )
-
-
-AIMED = frozenset({Act.INVITE, Act.KICK, Act.BAN})
-"""Acts on somebody, whose echo tells whether they hit what they were meant for."""
 
 
 KEPT = 7 * DAY

@@ -38,18 +38,26 @@ class Column:
         return self.sql.rpartition(" AS ")[2].rpartition(".")[2]
 
 
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The columns of a field that takes several, and what makes its value of their row."""
+
+    sql: tuple[str, ...]
+    one: Callable[[Any], Any]
+
+
 class Row(Generic[T]):
     """How a row of a table becomes a value; `others` are the fields whose column has another name, or that say how they
     are read. A `Row` in it reads a value inside the value from the same row."""
 
-    def __init__(self, make: type[T], table: str, **others: str | Column | Row[Any]) -> None:
+    def __init__(self, make: type[T], table: str, **others: str | Column | Columns | Row[Any]) -> None:
         hints = get_type_hints(make)
         fields = [field.name for field in dataclasses.fields(make)]  # type: ignore[arg-type]  # it is a dataclass
         parts = {name: _part(make, name, hints[name], others.pop(name, name)) for name in fields}
         assert not others, f"{make.__name__} has no field {', '.join(others)}"
         self.table = table
         self._make: Callable[..., T] = make
-        self._inner = [(place, part) for place, part in enumerate(parts.values()) if isinstance(part, Row)]
+        self._inner = [(place, part) for place, part in enumerate(parts.values()) if isinstance(part, Row | Columns)]
         columns = {name: part for name, part in parts.items() if isinstance(part, Column)}
         self._names = [columns[name].name if name in columns else None for name in fields]
         self._read = [
@@ -91,7 +99,7 @@ class Row(Generic[T]):
         return [self.one(row) for row in rows]
 
 
-def _part(make: type, name: str, hint: Any, said: str | Column | Row[Any]) -> Column | Row[Any]:
+def _part(make: type, name: str, hint: Any, said: str | Column | Columns | Row[Any]) -> Column | Columns | Row[Any]:
     if not isinstance(said, str):
         return said
     kind, may_be_nothing = _kind(hint)

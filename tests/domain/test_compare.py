@@ -10,8 +10,8 @@ import pytest
 from knockbot.domain.compare import KnockOnRecord, Missed, Records, Snapshot, compare
 from knockbot.domain.fitness import Concern
 from knockbot.domain.invites import Fall, Fallen
+from knockbot.domain.jobs import Act
 from knockbot.domain.model import (
-    Act,
     Answer,
     Kind,
     MemberChange,

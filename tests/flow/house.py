@@ -15,7 +15,8 @@ from knockbot.chat.messages import transaction_id
 from knockbot.config.policies import read_known_policy
 from knockbot.config.settings import read_settings
 from knockbot.documents.text import without_marks
-from knockbot.domain.model import Act, Request
+from knockbot.domain.jobs import Act
+from knockbot.domain.model import Request
 from knockbot.domain.notices import loads
 from knockbot.domain.reasons import in_words
 from knockbot.engine.worker import Action, Worker

@@ -10,7 +10,8 @@ import pytest
 from knockbot import app
 from knockbot.config.settings import read_settings
 from knockbot.domain.invites import IN_VAIN, UNASKED
-from knockbot.domain.model import Act, Known, State, Truth
+from knockbot.domain.jobs import Act
+from knockbot.domain.model import Known, State, Truth
 from knockbot.domain.reasons import foreign, in_words
 from knockbot.engine.worker import SILENT_PAUSE
 from knockbot.errors import Later, Never, reason

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from knockbot.domain.model import Act, Job
+from knockbot.domain.jobs import Invite, Job
 from knockbot.domain.reasons import foreign
 from knockbot.flow import journal
 from knockbot.logs import _Json, _Text
@@ -119,9 +119,7 @@ def test_an_id_that_looks_like_more_than_one_stands_in_quotes(matrix_id: str, ex
 
 
 def test_no_field_takes_the_place_of_what_a_line_says_of_itself(log: pytest.LogCaptureFixture) -> None:
-    journal.given_up(
-        Job("invite:1:$k", Act.INVITE, GARDEN, "lane", user_id=ANA), None, foreign("no\n2026 INFO all is well")
-    )
+    journal.given_up(Job("invite:1:$k", GARDEN, Invite(ANA)), None, foreign("no\n2026 INFO all is well"))
 
     [record] = log.records
     line = json.loads(_Json().format(record))

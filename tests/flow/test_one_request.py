@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from knockbot.demo.people import until
 from knockbot.domain.ids import server_of
-from knockbot.domain.model import Act, State
+from knockbot.domain.jobs import Act
+from knockbot.domain.model import State
 from knockbot.domain.reasons import foreign
 from knockbot.errors import Later, Never
 from knockbot.store import jobs

@@ -259,6 +259,19 @@ async def test_a_used_token_is_emptied_so_that_nobody_else_comes_in_by_it(house:
     assert await states(house) == ["redeemed"]
 
 
+async def test_a_used_token_that_somebody_else_has_by_then_is_left_to_them_without_a_word(house: House) -> None:
+    move_in(house)
+    await house.set_policy(STAND)
+    await planted(house)
+    house.world.redeem(GARDEN, DAVE, "t")
+    await house.hear()
+    house.world.plant(GARDEN, MONA)
+    await house.live()
+
+    assert "overtaken" in {state for key, state in (await house.jobs()).items() if key.startswith("spend:")}
+    assert not [line for line in house.spoken() if "could not invite" in line]
+
+
 async def test_an_invite_of_somebody_else_under_the_same_token_is_not_the_one_that_was_accepted(house: House) -> None:
     move_in(house)
     await planted(house)

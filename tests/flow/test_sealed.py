@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from knockbot.domain import plan
+from knockbot.domain.jobs import Say
 from knockbot.domain.reasons import foreign
 from knockbot.features.encryption import sealed
 from knockbot.flow import encrypted
@@ -343,7 +344,7 @@ async def test_what_is_encrypted_elsewhere_silences_no_other_room(house: House) 
 
 async def test_what_was_written_down_while_it_was_allowed_is_not_lost(house: House) -> None:
     async with house.context.db.tx() as tx:
-        await jobs.add(tx, [plan.say(MODS, "earlier", {LOCKED: "x"})], house.clock())
+        await jobs.add(tx, [plan.say(MODS, "earlier", Say({LOCKED: "x"}))], house.clock())
     await house.live()
 
     assert await house.jobs("blocked") == {"say:earlier": "blocked"}

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from knockbot.demo.people import until
-from knockbot.domain.model import Act, Job, Membership, State
+from knockbot.domain.jobs import Act, Job, Lane, Say
+from knockbot.domain.model import Membership, State
 from knockbot.domain.notices import loads
 from knockbot.domain.reasons import foreign, in_words
 from knockbot.engine import backoff as pauses
@@ -33,12 +33,12 @@ ACCEPT_ALL = "otherwise: accept"
 REJECT_ALL = "otherwise: reject"
 
 
-def job(key: str, **changes: Any) -> Job:
-    """A plain job, in a lane of its own unless said otherwise."""
-    return replace(Job(key, Act.SAY, MODS, f"lane {key}"), **changes)
+def job(key: str, *, room_id: str | None = None) -> Job[Say]:
+    """Something to say, in a room of its own and so in a lane of its own, unless said otherwise."""
+    return Job(key, room_id or f"!{key}", Say({}))
 
 
-async def plan(house: House, *planned: Job) -> None:
+async def plan(house: House, *planned: Job[Any]) -> None:
     async with house.db.tx() as tx:
         await jobs.add(tx, planned, house.clock())
 
@@ -63,7 +63,7 @@ def answering(*answers: Outcome | Exception) -> Action:
     """An action that answers like this, one after the other, and the last for ever."""
     left = list(answers)
 
-    async def act(_: Claimed) -> Outcome:
+    async def act(_: Claimed[Any]) -> Outcome:
         answer = left.pop(0) if len(left) > 1 else left[0]
         if isinstance(answer, Exception):
             raise answer
@@ -145,7 +145,7 @@ def test_pauses_double_up_to_an_hour_and_never_fall_together() -> None:
 async def test_an_act_that_hangs_is_unsure_in_the_end(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "PATIENCE", 0.01)
 
-    async def hang(_: Claimed) -> Outcome:
+    async def hang(_: Claimed[Any]) -> Outcome:
         await asyncio.Event().wait()
         return Done()
 
@@ -157,7 +157,7 @@ async def test_an_act_that_hangs_is_unsure_in_the_end(house: House, monkeypatch:
 
 
 async def test_what_goes_wrong_with_one_act_stops_no_other(house: House) -> None:
-    async def act(claimed: Claimed) -> Outcome:
+    async def act(claimed: Claimed[Any]) -> Outcome:
         if claimed.job.key == "bad":
             raise RuntimeError
         return Done()
@@ -519,13 +519,13 @@ class Crowd:
     """An action that counts who is in it, until it is told to let them go."""
 
     def __init__(self) -> None:
-        self.now: Counter[str] = Counter()
+        self.now: Counter[Lane] = Counter()
         self.most = 0
         self.most_of_a_lane = 0
         self.order: list[str] = []
         self.go = asyncio.Event()
 
-    async def __call__(self, claimed: Claimed) -> Outcome:
+    async def __call__(self, claimed: Claimed[Any]) -> Outcome:
         self.now[claimed.job.lane] += 1
         self.most = max(self.most, self.now.total())
         self.most_of_a_lane = max(self.most_of_a_lane, *self.now.values())
@@ -553,7 +553,7 @@ async def test_ten_acts_are_in_flight_at_most(house: House) -> None:
 async def test_of_a_lane_one_act_is_in_flight_and_the_others_follow_in_order(house: House) -> None:
     crowd = Crowd()
     worker = worker_with(house, crowd)
-    await plan(house, *(job(f"{lane}{number}", lane=lane) for number in range(5) for lane in "ab"))
+    await plan(house, *(job(f"{lane}{number}", room_id=f"!{lane}") for number in range(5) for lane in "ab"))
     await worker._start_due()
     await asyncio.sleep(0)
     assert sorted(crowd.order) == ["a0", "b0"]
@@ -578,7 +578,7 @@ async def test_in_a_room_one_local_and_one_remote_applicant_at_most_are_dealt_wi
     await worker._start_due()
     await asyncio.sleep(0)
     assert crowd.now.total() == 2
-    assert sorted(lane.rpartition(" ")[2] for lane in crowd.now) == ["away", "home"]
+    assert sorted(lane.name.rpartition(" ")[2] for lane in crowd.now) == ["away", "home"]
     crowd.go.set()
     await work(worker)
     assert crowd.most_of_a_lane == 1
@@ -688,7 +688,7 @@ async def test_processes_share_the_work_and_do_nothing_twice(shared: House, othe
     crowd = Crowd()
     crowd.go.set()
     workers_at_work = [worker_with(shared, crowd), Worker(other, dict.fromkeys(Act, crowd))]
-    await plan(shared, *(job(f"{lane}.{n}", lane=f"lane{lane}") for n in range(6) for lane in range(8)))
+    await plan(shared, *(job(f"{lane}.{n}", room_id=f"!{lane}") for n in range(6) for lane in range(8)))
 
     async def work_until_done(worker: Worker) -> None:
         async with asyncio.timeout(60):
@@ -706,7 +706,7 @@ async def test_a_process_that_was_taken_for_dead_does_not_undo_what_another_did_
     """It stood still for a while; its unsure outcome must not make due again what has been done."""
     hold = asyncio.Event()
 
-    async def unsure(_: Claimed) -> Outcome:
+    async def unsure(_: Claimed[Any]) -> Outcome:
         await hold.wait()
         raise Later(foreign("no answer"))
 

@@ -124,7 +124,7 @@ class Bench:
         async with self.db.tx() as tx:
             return await requests.get(tx, request.id)
 
-    async def claim(self) -> list[Claimed]:
+    async def claim(self) -> list[Claimed[Any]]:
         """The jobs that are due, taken on."""
         return await jobs.claim(self.db, self.clock(), 10)
 

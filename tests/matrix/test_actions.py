@@ -13,7 +13,8 @@ import pytest
 
 from knockbot.chat.messages import transaction_id
 from knockbot.domain import plan
-from knockbot.domain.model import Act, Job, Request, State, Verdict
+from knockbot.domain.jobs import Act, Job, Join, Leave, React
+from knockbot.domain.model import Request, State, Verdict
 from knockbot.domain.notices import notice
 from knockbot.engine.worker import Worker
 from knockbot.flow import cards, saying, settling
@@ -553,7 +554,7 @@ async def test_something_said_is_looked_for_before_it_is_said_again(on: Bench) -
 )
 async def test_a_reaction_stands_once(on: Bench, reply: Reply) -> None:
     async with on.db.tx() as tx:
-        job = Job("react:x", Act.REACT, MODS, f"{MODS} said", event_id="$card", content={"emoji": "✅"})
+        job = Job("react:x", MODS, React("$card", "✅"))
         await jobs.add(tx, [job], on.clock())
     on.fake.on("PUT", "send/m.reaction/*", Reply(drop=True), reply)
     on.fake.on("GET", "relations/*", Reply(404, {"errcode": "M_NOT_FOUND"}))
@@ -665,7 +666,8 @@ async def test_an_edit_whose_answer_is_lost_is_sent_again_under_the_same_transac
 
 async def test_an_offer_is_taken_away_by_redacting_it(on: Bench) -> None:
     async with on.db.tx() as tx:
-        job = Job("unreact:$offer", Act.UNREACT, MODS, f"{MODS} said", event_id="$offer")
+        card = await prompts.new(tx, MODS, "card", GARDEN, on.clock())
+        job = plan.unreact(MODS, card.id, "$offer", "✅")
         await jobs.add(tx, [job], on.clock())
     on.fake.on("PUT", "redact/$offer/*", Reply(drop=True), SENT)
 
@@ -679,7 +681,7 @@ async def test_an_offer_is_taken_away_by_redacting_it(on: Bench) -> None:
 
 # --- a room to meet in ----------------------------------------------------------------------------------------
 
-MEET = Job(f"meet:{ANA}:{MODS}", Act.MEET, MODS, f"{MODS} go", user_id=ANA)
+MEET = plan.meet(MODS, ANA)
 MADE = "!made:tulip.example"
 
 
@@ -729,22 +731,22 @@ async def test_where_no_such_room_is_found_one_is_made(on: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("act", "call", "reply", "becomes"),
+    ("payload", "call", "reply", "becomes"),
     [
-        (Act.JOIN, f"join/{GARDEN}", Reply(body={"room_id": GARDEN}), "done"),
-        (Act.JOIN, f"join/{GARDEN}", FORBIDDEN, "due"),
-        (Act.JOIN, f"join/{GARDEN}", NOT_FOUND, "overtaken"),
-        (Act.JOIN, f"join/{GARDEN}", Reply(502), "due"),
-        (Act.LEAVE, f"{GARDEN}/leave", Reply(), "done"),
-        (Act.LEAVE, f"{GARDEN}/leave", FORBIDDEN, "done"),
-        (Act.LEAVE, f"{GARDEN}/leave", Reply(502), "due"),
+        (Join(), f"join/{GARDEN}", Reply(body={"room_id": GARDEN}), "done"),
+        (Join(), f"join/{GARDEN}", FORBIDDEN, "due"),
+        (Join(), f"join/{GARDEN}", NOT_FOUND, "overtaken"),
+        (Join(), f"join/{GARDEN}", Reply(502), "due"),
+        (Leave(), f"{GARDEN}/leave", Reply(), "done"),
+        (Leave(), f"{GARDEN}/leave", FORBIDDEN, "done"),
+        (Leave(), f"{GARDEN}/leave", Reply(502), "due"),
     ],
 )
 async def test_coming_and_going_ends_in_any_case_but_silence(
-    on: Bench, act: Act, call: str, reply: Reply, becomes: str
+    on: Bench, payload: Join | Leave, call: str, reply: Reply, becomes: str
 ) -> None:
     async with on.db.tx() as tx:
-        await jobs.add(tx, [Job(f"{act}:x", act, GARDEN, f"{GARDEN} go")], on.clock())
+        await jobs.add(tx, [Job("x", GARDEN, payload)], on.clock())
     on.fake.on("POST", call, reply)
 
     await on.run_due()

@@ -14,8 +14,9 @@ from knockbot.chat.commands import COMMANDS, LATE, hear
 from knockbot.chat.markup import Words
 from knockbot.chat.messages import message
 from knockbot.domain.invites import Address
+from knockbot.domain.jobs import LINE, Say
 from knockbot.domain.model import Decision, IdentityKey, Knock, Message, Miss, State, ThirdPartyInvite, Verdict
-from knockbot.domain.notices import Notice, decoded, notice
+from knockbot.domain.notices import Notice, notice
 from knockbot.domain.reasons import foreign
 from knockbot.flow import saying, settling
 from knockbot.flow.saying import Audience
@@ -107,8 +108,8 @@ class Ear:
             rows = await tx.fetch(
                 "SELECT * FROM jobs WHERE key = $1 OR key = $2", f"say:reply:{event_id}", f"tick:{event_id}"
             )
-        contents = [jobs._CLAIMED.one(row).job.content for row in rows]
-        return [decoded(c["notice"]) if "notice" in c else None for c in contents]
+        planned = [jobs._CLAIMED.one(row).job.payload for row in rows]
+        return [LINE.decode(one.line).notice if isinstance(one, Say) else None for one in planned]
 
 
 @pytest.fixture

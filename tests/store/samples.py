@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from knockbot.documents.text import storable
-from knockbot.domain.model import Act, IdentityKey, Job, Knock, MemberChange, Membership, Request, ThirdPartyInvite
+from knockbot.domain.jobs import Invite, Job, Payload, Say
+from knockbot.domain.model import IdentityKey, Knock, MemberChange, Membership, Request, ThirdPartyInvite
 from knockbot.store import requests
 from knockbot.store.db import Database
 
@@ -44,9 +44,14 @@ STORABLE = {name: storable(text) for name, text in HOSTILE.items()}
 """The same as parsing leaves it: nothing else is ever handed to the store."""
 
 
-def job(key: str = "say:hello", **changes: Any) -> Job:
-    """A plain job; each key is in a lane of its own unless said otherwise."""
-    return replace(Job(key, Act.SAY, MODS, f"lane of {key}"), **changes)
+def job(key: str = "say:hello", payload: Payload | None = None, *, room_id: str | None = None) -> Job[Any]:
+    """Something to say, unless said otherwise; each key is in a room of its own, and so in a lane of its own."""
+    return Job(key, room_id or f"!room of {key}", payload or Say({}))
+
+
+def away(key: str, server: str, room_id: str | None = None) -> Job[Any]:
+    """An invite for which another server has to answer."""
+    return job(key, Invite(f"@ana:{server}", server=server), room_id=room_id)
 
 
 async def opened(db: Database, knock: Knock = KNOCK, *, management_room: str = MODS, now: int = NOW) -> Request:

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from knockbot.backup.dump import Damaged, export, restore, snapshot
 from knockbot.documents.text import storable
+from knockbot.domain.jobs import Say
 from knockbot.domain.model import Answer, Decision, Verdict
 from knockbot.domain.records import Recorded
 from knockbot.errors import Unavailable
@@ -135,7 +136,7 @@ async def test_no_text_of_strangers_is_lost_on_its_way(
         await requests.judged(tx, request.id, Decision(Verdict.FORWARD, storable(reason), storable(reason)))
         await requests.answered(tx, request.id, Answer(Verdict.REJECT, BOT, NOW, "$knock", reason=storable(reason)))
         await inbox.store(tx, [inbox.Arrival("$raw", GARDEN, json.dumps(raw))], NOW)
-        await jobs.add(tx, [job(content={"plain": storable(reason)})], NOW)
+        await jobs.add(tx, [job(payload=Say({"plain": storable(reason)}))], NOW)
         await records.add(
             tx, records.Entry(NOW, GARDEN, request.id, BOT, Recorded.REJECT, {"reason": storable(reason)})
         )

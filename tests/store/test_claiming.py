@@ -8,21 +8,21 @@ from typing import Any
 
 import pytest
 
-from knockbot.domain.model import Act, Job
+from knockbot.domain.jobs import Job, Join, Kick, Lane
 from knockbot.domain.reasons import foreign
 from knockbot.store import jobs, messages
 from knockbot.store.db import Database
-from tests.store.samples import GARDEN, NOW, job
+from tests.store.samples import GARDEN, NOW, away, job
 
 FEW, MANY = 100, 10_000
 
-CROWDS: Mapping[str, Job] = {
-    "one lane": job("#", lane="said"),
-    "a lane each": job("#", lane="# home"),
-    "one server, a room each": job("#", act=Act.INVITE, lane="# away", server="slow.example"),
-    "a server each": job("#", act=Act.INVITE, lane="# away", server="#.example"),
-    "one server, one room": job("#", act=Act.INVITE, lane=f"{GARDEN} away", server="slow.example"),
-    "invites to take": job("#", act=Act.JOIN, lane="# go"),
+CROWDS: Mapping[str, Job[Any]] = {
+    "one lane": job("#", room_id="!said"),
+    "a lane each": job("#", Kick("@ana:a"), room_id="#"),
+    "one server, a room each": away("#", "slow.example", "#"),
+    "a server each": away("#", "#.example", "#"),
+    "one server, one room": away("#", "slow.example", GARDEN),
+    "invites to take": job("#", Join(), room_id="#"),
 }
 """What can be due in crowds; the number of each stands for `#`."""
 
@@ -32,9 +32,10 @@ async def crowd(db: Database, kind: str, number: int) -> None:
         await jobs.add(tx, [CROWDS[kind]], NOW)
         await tx.execute(
             "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < $1) "
-            "INSERT INTO jobs (key, act, room_id, lane, server, content_json, state, created_at, due_at, place, "
-            "yields_to) SELECT replace(key, '#', CAST(n AS TEXT)), act, room_id, replace(lane, '#', CAST(n AS TEXT)), "
-            "replace(server, '#', CAST(n AS TEXT)), content_json, state, created_at, due_at, place, "
+            "INSERT INTO jobs (key, act, room_id, lane, server, payload_json, state, created_at, due_at, place, "
+            "yields_to) SELECT replace(key, '#', CAST(n AS TEXT)), act, replace(room_id, '#', CAST(n AS TEXT)), "
+            "replace(lane, '#', CAST(n AS TEXT)), "
+            "replace(server, '#', CAST(n AS TEXT)), payload_json, state, created_at, due_at, place, "
             "replace(yields_to, '#', CAST(n AS TEXT)) FROM jobs, n",
             number,
         )
@@ -106,7 +107,7 @@ def rows_read(node: Mapping[str, Any]) -> float:
 async def test_whatever_was_set_aside_is_done_in_order(db: Database, kind: str) -> None:
     await crowd(db, kind, FEW)
     done: list[int] = []
-    lanes: dict[str, list[int]] = {}
+    lanes: dict[Lane, list[int]] = {}
     while claimed := await jobs.claim(db, NOW, 12):
         assert len({one.job.lane for one in claimed}) == len(claimed)
         for one in claimed:
@@ -137,7 +138,7 @@ async def test_what_goes_first_lets_the_next_pass_however_it_moves_on(db: Databa
     assert passed == ["1", "2", "3", "4"]
     async with db.tx() as tx:
         await jobs.forget_unsaid(tx, NOW + 1, NOW)
-        await jobs.add(tx, [job("after", lane="said")], NOW)
+        await jobs.add(tx, [job("after", room_id="!said")], NOW)
     [after] = await jobs.claim(db, NOW, 12)
     assert after.job.key == "after"
 

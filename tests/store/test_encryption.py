@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from knockbot.domain import plan
-from knockbot.domain.model import Act
+from knockbot.domain.jobs import Act, Say
 from knockbot.domain.notices import dumps
 from knockbot.domain.reasons import foreign
 from knockbot.store import encryption, jobs
@@ -72,7 +72,9 @@ async def test_a_device_keeps_its_place_and_another_one_begins_anew(db: Database
 async def test_what_is_to_be_said_in_an_encrypted_room_is_left_to_the_process_with_the_keys(db: Database) -> None:
     async with db.tx() as tx:
         await encryption.note(tx, [MODS, MODS])
-        await jobs.add(tx, [plan.say(MODS, "here", {}), plan.say("!clear", "there", {}), plan.enter(MODS, "$i")], NOW)
+        await jobs.add(
+            tx, [plan.say(MODS, "here", Say({})), plan.say("!clear", "there", Say({})), plan.enter(MODS, "$i")], NOW
+        )
 
     without = await jobs.claim(db, NOW, 10, keys=False)
     with_keys = await jobs.claim(db, NOW, 10, keys=True)

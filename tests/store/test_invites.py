@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from knockbot.domain.invites import Address, written
+from knockbot.domain.jobs import Act, Ban, Invite, Kick, Leave, Payload, Plant, React, Revoke, Say
 from knockbot.domain.model import (
-    Act,
     Decision,
     IdentityKey,
     Kind,
@@ -272,9 +272,9 @@ async def test_a_fall_is_dealt_with_once_for_each_invite_until_the_inviter_rises
 async def test_what_becomes_of_an_invite_does_not_keep_its_inviter_from_being_banned(db: Database) -> None:
     request = await planted(db)
     acts = [
-        job("revoke", act=Act.REVOKE, room_id=GARDEN, request_id=request.id),
-        job("ban", act=Act.BAN, room_id=GARDEN, request_id=request.id, user_id=MONA),
-        job("spend", act=Act.REVOKE, room_id=GARDEN),
+        job("revoke", Revoke("token", MONA, request.id), room_id=GARDEN),
+        job("ban", Ban(MONA, request.id), room_id=GARDEN),
+        job("spend", Revoke("token", MONA), room_id=GARDEN),
     ]
     async with db.tx() as tx:
         await jobs.add(tx, acts, NOW)
@@ -288,34 +288,43 @@ async def test_who_came_in_is_left_alone_once_the_request_is_settled(db: Databas
     request = await planted(db)
     async with db.tx() as tx:
         await requests.redeemed(tx, request.id, GUEST)
-        kick = job("kick", act=Act.KICK, room_id=GARDEN, request_id=request.id, user_id=GUEST.user_id)
+        kick = job("kick", Kick(GUEST.user_id, request.id), room_id=GARDEN)
         await jobs.add(tx, [kick], NOW)
         await jobs.overtake(tx, request.id, foreign("they left"), NOW)
         assert await tx.fetchval("SELECT state FROM jobs") == "overtaken"
 
 
 async def test_at_a_door_that_is_kept_no_longer_nothing_is_left_to_do(db: Database) -> None:
-    acts = [Act.INVITE, Act.KICK, Act.BAN, Act.REVOKE, Act.LEAVE, Act.SAY]
+    request = await planted(db)
+    acts: list[Payload] = [
+        Invite(MONA),
+        Kick(MONA),
+        Ban(MONA),
+        Revoke("token", MONA),
+        Plant(request.id, "token", {}),
+        Leave(),
+        Say({}),
+    ]
     async with db.tx() as tx:
-        await jobs.add(tx, [job(act.value, act=act, room_id=GARDEN) for act in acts], NOW)
-        await jobs.add(tx, [job("elsewhere", act=Act.BAN, room_id="!other")], NOW)
-        await tx.execute("UPDATE jobs SET state = 'blocked' WHERE key = 'ban'")
+        await jobs.add(tx, [job(type(act).__name__, act, room_id=GARDEN) for act in acts], NOW)
+        await jobs.add(tx, [job("elsewhere", Ban(MONA), room_id="!other")], NOW)
+        await tx.execute("UPDATE jobs SET state = 'blocked' WHERE key = 'Ban'")
         await jobs.overtake_all(tx, GARDEN, foreign("kept no longer"), NOW)
         rows = await tx.fetch("SELECT key FROM jobs WHERE state = 'due' ORDER BY id")
 
-    assert [row["key"] for row in rows] == ["leave", "say", "elsewhere"]
+    assert [row["key"] for row in rows] == ["Leave", "Say", "elsewhere"]
 
 
 async def test_the_last_act_on_somebody_says_in_which_memberships_it_was_to_hit_them(db: Database) -> None:
     async with db.tx() as tx:
         assert await jobs.last_scope(tx, GARDEN, MONA, Act.BAN) == []
-        for number, scope in enumerate((["knock"], ["join", "invite"])):
-            act = job(f"ban{number}", act=Act.BAN, room_id=GARDEN, user_id=MONA, content={"while": scope})
+        for number, scope in enumerate(((Membership.KNOCK,), (Membership.JOIN, Membership.INVITE))):
+            act = job(f"ban{number}", Ban(MONA, while_in=scope), room_id=GARDEN)
             await jobs.add(tx, [act], NOW)
         assert await jobs.last_scope(tx, GARDEN, MONA, Act.BAN) == ["join", "invite"]
         assert await jobs.last_scope(tx, GARDEN, MONA, Act.KICK) == []
-        await jobs.add(tx, [job("plain", act=Act.KICK, room_id=GARDEN, user_id=MONA)], NOW)
-        assert await jobs.last_scope(tx, GARDEN, MONA, Act.KICK) == []
+        await jobs.add(tx, [job("plain", Kick(MONA), room_id=GARDEN)], NOW)
+        assert await jobs.last_scope(tx, GARDEN, MONA, Act.KICK) == ["knock"]
 
 
 # --- addresses ----------------------------------------------------------------------------------------------------
@@ -494,8 +503,8 @@ async def test_two_who_count_at_the_same_time_take_turns(db: Database) -> None:
 
 async def test_what_was_said_is_not_kept(db: Database) -> None:
     async with db.tx() as tx:
-        await jobs.add(tx, [job("say", content={"plain": "carla@example.org"})], NOW)
-        await jobs.add(tx, [job("react", act=Act.REACT, content={"emoji": "x"})], NOW)
+        await jobs.add(tx, [job("say", Say({"plain": "carla@example.org"}))], NOW)
+        await jobs.add(tx, [job("react", React("$e", "x"))], NOW)
     for claimed in await jobs.claim(db, NOW, 10):
         async with db.tx() as tx:
             await jobs.finish(tx, claimed.id, "done", NOW)
@@ -503,18 +512,21 @@ async def test_what_was_said_is_not_kept(db: Database) -> None:
         async with db.tx() as tx:
             await jobs.finish(tx, claimed.id, "done", NOW)
     async with db.tx() as tx:
-        rows = await tx.fetch("SELECT key, content_json FROM jobs ORDER BY id")
-    assert [(row["key"], row["content_json"]) for row in rows] == [("say", "{}"), ("react", '{"emoji": "x"}')]
+        rows = await tx.fetch("SELECT key, payload_json FROM jobs ORDER BY id")
+    assert [(row["key"], row["payload_json"]) for row in rows] == [
+        ("say", "{}"),
+        ("react", '{"event_id": "$e", "emoji": "x"}'),
+    ]
 
 
 async def test_what_could_not_be_said_for_long_is_given_up_and_not_kept(db: Database) -> None:
     async with db.tx() as tx:
         for key, at in (("old", NOW - 1), ("new", NOW)):
-            await jobs.add(tx, [job(key, lane=key, content={"plain": "carla@example.org"})], at)
-        await jobs.add(tx, [job("invite", act=Act.INVITE, lane="x", content={"reason": "x"})], NOW - 1)
+            await jobs.add(tx, [job(key, Say({"plain": "carla@example.org"}))], at)
+        await jobs.add(tx, [job("invite", Invite(MONA, reason="x"))], NOW - 1)
         await jobs.forget_unsaid(tx, NOW, NOW)
-        rows = await tx.fetch("SELECT key, state, content_json FROM jobs ORDER BY id")
-    assert [(row["key"], row["state"], "carla" in row["content_json"]) for row in rows] == [
+        rows = await tx.fetch("SELECT key, state, payload_json FROM jobs ORDER BY id")
+    assert [(row["key"], row["state"], "carla" in row["payload_json"]) for row in rows] == [
         ("old", "overtaken", False),
         ("new", "due", True),
         ("invite", "due", False),

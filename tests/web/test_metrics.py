@@ -10,7 +10,8 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from knockbot.domain.model import Act, Job, Knock, State
+from knockbot.domain.jobs import Job, Say
+from knockbot.domain.model import Knock, State
 from knockbot.domain.reasons import foreign
 from knockbot.matrix.gateway import PingOnly
 from knockbot.store import encryption, inbox, jobs, requests, rooms
@@ -60,7 +61,7 @@ async def busy(db: Database) -> None:
             user = f"@u{number}:{HOME}"
             request = await requests.open_knock(tx, MODS, Knock(GARDEN, user, f"$k{number}"), START)
             await requests.settled(tx, request.id, state, ANA, START)
-        acts = [Job(f"say:{n}", Act.SAY, MODS, f"{n}", user_id=ANA) for n in range(4)]
+        acts = [Job(f"say:{n}", f"!room{n}", Say({})) for n in range(4)]
         await jobs.add(tx, acts, START)
         await jobs.block(tx, 1, foreign("no power"))
         await jobs.finish(tx, 2, "done", START)

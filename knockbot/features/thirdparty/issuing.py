@@ -13,9 +13,9 @@ from typing import Protocol
 
 from knockbot.domain import plan
 from knockbot.domain.invites import IN_VAIN, UNASKED, Address, StoredInvite, masked, possible_again, written
+from knockbot.domain.jobs import Invite, Issue, Job
 from knockbot.domain.model import (
     Answer,
-    Job,
     MemberChange,
     Membership,
     Request,
@@ -182,7 +182,7 @@ def _unclear(why: Notice) -> Notice:
     return notice("issue.unclear", why=why, command=Code("!kb invites"))
 
 
-async def issue(context: Context, issuer: Issuer, job: Job) -> Came | None:
+async def issue(context: Context, issuer: Issuer, job: Job[Issue]) -> Came | None:
     """Ask the identity server, once; none where the end is on record. `Later` only before anything was asked."""
     try:
         return await _issue(context, issuer, job)
@@ -192,8 +192,8 @@ async def issue(context: Context, issuer: Issuer, job: Job) -> Came | None:
         return Unsent(_nothing_sent(error.why))
 
 
-async def _issue(context: Context, issuer: Issuer, job: Job) -> Came | None:
-    cause = job.event_id or ""
+async def _issue(context: Context, issuer: Issuer, job: Job[Issue]) -> Came | None:
+    cause = job.payload.command
     async with context.db.tx() as tx:
         asked = await addressees.asked_by(tx, cause)
         room = await rooms.find(tx, job.room_id)
@@ -202,7 +202,7 @@ async def _issue(context: Context, issuer: Issuer, job: Job) -> Came | None:
     if asked.sending:
         return Unsent(_unclear(notice("issue.interrupted")), counted=True)
     await _insist_again(context, job, asked, room)
-    server, medium, address = str(job.content["server"]), asked.address.medium, asked.address.text
+    server, medium, address = job.payload.identity_server, asked.address.medium, asked.address.text
     try:
         user_id = await issuer.lookup(server, medium, address)
     except ActionError as error:
@@ -212,11 +212,11 @@ async def _issue(context: Context, issuer: Issuer, job: Job) -> Came | None:
     return await _send(context, issuer, server, asked)
 
 
-async def _insist_again(context: Context, job: Job, asked: Asked, room: ProtectedRoom | None) -> None:
+async def _insist_again(context: Context, job: Job[Issue], asked: Asked, room: ProtectedRoom | None) -> None:
     """Look again, before anything is sent: some time may have passed, and the room have changed. Raises `Refused`."""
     if context.now() - asked.at > LATE:
         raise Refused(notice("late"))
-    if room is None or room.management_room != job.content["management_room"]:
+    if room is None or room.management_room != job.payload.management_room:
         raise Refused(_nothing_sent(notice("issue.not_managed")))
     await insist(context, room, asked.moderator)
 
@@ -250,9 +250,9 @@ async def _send(context: Context, issuer: Issuer, server: str, asked: Asked) -> 
 # --- what came of it ------------------------------------------------------------------------------------------
 
 
-async def conclude(context: Context, turn: Turn, job: Job, came: Came) -> None:
+async def conclude(context: Context, turn: Turn, job: Job[Issue], came: Came) -> None:
     """Write down what came of it, and what is left to do; from now on the command's row holds no address."""
-    asked = await addressees.asked_by(turn.tx, job.event_id or "")
+    asked = await addressees.asked_by(turn.tx, job.payload.command)
     if asked is None:
         return
     room = await rooms.find(turn.tx, job.room_id)
@@ -269,10 +269,10 @@ async def conclude(context: Context, turn: Turn, job: Job, came: Came) -> None:
         await _open(context, turn, asked, room, came.stored)
 
 
-async def _reply(context: Context, turn: Turn, job: Job, said: Notice) -> None:
+async def _reply(context: Context, turn: Turn, job: Job[Issue], said: Notice) -> None:
     """In reply to the command, where it was given."""
-    cause = job.event_id or ""
-    to, occasion = str(job.content["management_room"]), f"issued:{cause}"
+    cause = job.payload.command
+    to, occasion = job.payload.management_room, f"issued:{cause}"
     await saying.say(context, turn, Audience(to, place=job.room_id), occasion, said, reply_to=cause)
 
 
@@ -290,7 +290,7 @@ async def _open(context: Context, turn: Turn, asked: Asked, room: ProtectedRoom,
     await turn.plan(plan.plant(request, stored.content))
 
 
-async def _call_in(context: Context, turn: Turn, job: Job, asked: Asked, came: Belongs) -> None:
+async def _call_in(context: Context, turn: Turn, job: Job[Issue], asked: Asked, came: Belongs) -> None:
     """Whoever has an account is invited by it; who knocks already is let in."""
     membership = came.stands.membership if came.stands is not None else None
     knock = await requests.latest(turn.tx, asked.room_id, came.user_id) if membership is Membership.KNOCK else None
@@ -311,9 +311,9 @@ async def _call_in(context: Context, turn: Turn, job: Job, asked: Asked, came: B
     await _reply(context, turn, job, notice("issue.belongs_to", stands=stands, user=User(came.user_id), room=room))
 
 
-async def not_called_in(context: Context, turn: Turn, job: Job, why: Notice) -> None:
+async def not_called_in(context: Context, turn: Turn, job: Job[Invite], why: Notice) -> None:
     """An ordinary invite that was for an address at first could not be given."""
-    user, room = User(job.user_id or ""), await called(turn.tx, job.room_id)
+    user, room = User(job.payload.user_id), await called(turn.tx, job.room_id)
     said = notice("issue.not_invited", user=user, room=room, why=why)
     await saying.alarm(context, turn, job.room_id, f"refused:{job.key}", said)
 

@@ -1,0 +1,451 @@
+"""What is to be done on the homeserver: a payload for each kind of job, and `JOBS`, the table of all kinds.
+
+To add a kind: a word in `Act`, its payload, and its row in `JOBS`; how it is done stands in a table of its own
+(`matrix/actions.py`), and so does what follows (`flow/consequences.py`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from knockbot.domain.coding import Coding, Malformed
+from knockbot.domain.languages import Language
+from knockbot.domain.model import Membership
+from knockbot.domain.notices import Notice
+
+
+class Act(StrEnum):
+    """The kinds of job: each aims at a state of the homeserver and is done once."""
+
+    INVITE = "invite"
+    KICK = "kick"
+    BAN = "ban"
+    POST_CARD = "post_card"
+    EDIT_CARD = "edit_card"
+    REACT = "react"
+    UNREACT = "unreact"
+    REDACT = "redact"
+    SAY = "say"
+    JOIN = "join"
+    LEAVE = "leave"
+    MEET = "meet"
+    REVOKE = "revoke"
+    ISSUE = "issue"
+    PLANT = "plant"
+    WRITE = "write"
+
+
+# --- on members of a protected room ---------------------------------------------------------------------------
+
+KNOCKING = (Membership.KNOCK,)
+
+
+@dataclass(frozen=True, slots=True)
+class OnMember:
+    """To do something about somebody's membership."""
+
+    user_id: str
+    request_id: int | None = None
+    """The request that it carries an answer to out; none where it does not wait for what becomes of one."""
+    while_in: tuple[Membership, ...] = KNOCKING
+    """The memberships in which it is to hit them."""
+    on_behalf_of: str | None = None
+    """With whose power it is done; none where with the bot's own."""
+    reason: str | None = None
+    """What people wrote for the applicant."""
+    told: Notice | None = None
+    """What the bot itself tells them, where nobody wrote anything."""
+    instead: bool = False
+    """Whether it overrides another act, which may be on its way."""
+
+    @property
+    def only_knocking(self) -> bool:
+        """Whether it is to hit them just while they knock."""
+        return self.while_in == KNOCKING
+
+
+@dataclass(frozen=True, slots=True)
+class Invite(OnMember):
+    """To let somebody in."""
+
+    knock: str | None = None
+    """The event it is for: another knock overtakes it. None where it is for whatever knock stands."""
+    server: str | None = None
+    """Their server, where that is another one and has to answer."""
+
+    @property
+    def called_in(self) -> bool:
+        """Whether a moderator had them invited, and there is no request."""
+        return self.request_id is None
+
+
+@dataclass(frozen=True, slots=True)
+class Kick(OnMember):
+    """To refuse somebody, or to remove them."""
+
+    guest: str | None = None
+    """The event by which they came in by a third-party invite. They may know of nothing: until they join, the act only
+    takes their invite back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ban(OnMember):
+    """To keep somebody out for good."""
+
+    guest: str | None = None
+    """As in `Kick`."""
+
+
+# --- on third-party invites -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Revoke:
+    """To empty the token of a third-party invite, so that nobody can come in by it."""
+
+    token: str
+    inviter: str
+    request_id: int | None = None
+    """None where the request goes on whatever comes of this."""
+    on_behalf_of: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """To have an identity server invite an address; which one, the row of the command says."""
+
+    command: str
+    """The event that asked for it."""
+    identity_server: str
+    management_room: str
+    """Where it was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plant:
+    """To put into the room what an identity server made of an invite that the bot issued."""
+
+    request_id: int
+    token: str
+    content: Mapping[str, Any]
+
+
+# --- said to applicants and moderators ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """To tell an applicant of another server by message that they were rejected."""
+
+    user_id: str
+    server: str
+    request_id: int
+    reason: str | None = None
+    told: Notice | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PostCard:
+    """To show a request to the moderators."""
+
+    card_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class EditCard:
+    """To make a card show what is true now."""
+
+    card_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class React:
+    """To put a reaction on a message: an offer on a card, or a sign that a command was done."""
+
+    event_id: str
+    emoji: str
+    card_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unreact:
+    """To take an offer away."""
+
+    card_id: int
+    reaction: str
+    emoji: str
+
+
+@dataclass(frozen=True, slots=True)
+class Redact:
+    """To take away what a card said, or an edit of it."""
+
+    card_id: int
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What is said in a room."""
+
+    notice: Notice
+    language: Language
+    aloud: bool = False
+    """Whether clients are to notify people."""
+    calls: tuple[str, ...] = ()
+    """Who is called by name."""
+    reply_to: str | None = None
+    thread: str | None = None
+    block: Mapping[str, Any] | None = None
+    """For machines."""
+
+
+LINE = Coding(Line)
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """To say something in a room."""
+
+    line: Mapping[str, Any]
+    """A `Line` as JSON, locked where encryption is allowed: there may be addresses of people in it."""
+    request_id: int | None = None
+    """The request that it is about."""
+    asks: tuple[str, str] | None = None
+    """The room about whose replacement it asks, and the room whose policy names it."""
+    in_clear: bool = False
+    """Whether it may be said in an encrypted room while encryption is not allowed."""
+
+
+# --- coming and going -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """To take an invite."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """To leave a room, or decline an invite to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meet:
+    """To make a room where the bot can read, and invite somebody there who invited it where it cannot."""
+
+    user_id: str
+
+
+Payload: TypeAlias = (
+    Invite
+    | Kick
+    | Ban
+    | Revoke
+    | Issue
+    | Plant
+    | Write
+    | PostCard
+    | EditCard
+    | React
+    | Unreact
+    | Redact
+    | Say
+    | Join
+    | Leave
+    | Meet
+)
+
+
+# --- what a kind of job is ------------------------------------------------------------------------------------
+
+
+class Place(StrEnum):
+    """Of what there is only so much at once (`store/jobs.py`)."""
+
+    HERE = "here"
+    AWAY = "away"
+    """It waits for a server that is known to answer."""
+    STRANGE = "strange"
+    """It waits for a server that never answered yet."""
+    JOIN = "join"
+    LEAVE = "leave"
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """The queue that a job waits in: one of a lane runs at a time."""
+
+    name: str
+    yields_to: str | None = None
+    """The lane whose jobs go first."""
+
+
+SAID = " said"
+"""How the lane of everything said in a room ends, so that it is said in order."""
+
+
+def _at_the_door(room_id: str, payload: OnMember | Revoke | Plant) -> Lane:
+    """Only an invite waits for the applicant's server, and the homeserver holds the room's membership lock meanwhile:
+    one such attempt at a time, in a lane of its own, after all that needs no other server."""
+    if isinstance(payload, Invite) and payload.server is not None:
+        return Lane(f"{room_id} away", yields_to=f"{room_id} home")
+    return Lane(f"{room_id} home")
+
+
+def _said(room_id: str, _: object) -> Lane:
+    return Lane(f"{room_id}{SAID}")
+
+
+def _going(room_id: str, _: object) -> Lane:
+    return Lane(f"{room_id} go")
+
+
+def _issued(_: str, payload: Issue) -> Lane:
+    """An identity server that is slow holds up no more than its own invites."""
+    return Lane(f"{payload.identity_server} issue")
+
+
+def _written(_: str, payload: Write) -> Lane:
+    return Lane(f"{payload.server} write")
+
+
+@dataclass(frozen=True, slots=True)
+class JobKind:
+    """All that is known of a kind of job but how it is done."""
+
+    payload: type[Any]
+    lane: Callable[[str, Any], Lane]
+    """By the room, and the payload."""
+    place: Place = Place.HERE
+    """The kind of place it takes, if no other server has to answer."""
+    at_door: bool = False
+    """Whether it is done at a protected room's door: it is not needed any more once the room is not protected."""
+    aimed: bool = False
+    """Whether its echo tells if it hit what it was meant for, so that this is noted."""
+    counted: bool = False
+    """Whether it tells an applicant something, of which only so much is done a day."""
+    erased: bool = False
+    """Whether its payload goes when it ends: there may be addresses of people in it."""
+    coding: Coding[Any] = field(init=False)
+    """How its payload is stored."""
+
+    def __post_init__(self) -> None:
+        """The coding is that of the payload."""
+        object.__setattr__(self, "coding", Coding(self.payload))
+
+
+JOBS: Mapping[Act, JobKind] = {
+    Act.INVITE: JobKind(Invite, _at_the_door, at_door=True, aimed=True),
+    Act.KICK: JobKind(Kick, _at_the_door, at_door=True, aimed=True),
+    Act.BAN: JobKind(Ban, _at_the_door, at_door=True, aimed=True),
+    Act.REVOKE: JobKind(Revoke, _at_the_door, at_door=True),
+    Act.PLANT: JobKind(Plant, _at_the_door, at_door=True),
+    Act.ISSUE: JobKind(Issue, _issued),
+    Act.WRITE: JobKind(Write, _written, counted=True),
+    Act.POST_CARD: JobKind(PostCard, _said),
+    Act.EDIT_CARD: JobKind(EditCard, _said),
+    Act.REACT: JobKind(React, _said),
+    Act.UNREACT: JobKind(Unreact, _said),
+    Act.REDACT: JobKind(Redact, _said),
+    Act.SAY: JobKind(Say, _said, erased=True),
+    Act.JOIN: JobKind(Join, _going, Place.JOIN),
+    Act.LEAVE: JobKind(Leave, _going, Place.LEAVE),
+    Act.MEET: JobKind(Meet, _going),
+}
+"""Reading it is reading what knockbot can do."""
+
+_ACTS: Mapping[type[Any], Act] = {kind.payload: act for act, kind in JOBS.items()}
+
+
+def acts(which: Callable[[JobKind], bool]) -> frozenset[Act]:
+    """The kinds of which something is so."""
+    return frozenset(act for act, kind in JOBS.items() if which(kind))
+
+
+# --- one job --------------------------------------------------------------------------------------------------
+
+P_co = TypeVar("P_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Job(Generic[P_co]):
+    """One intended act. `key` is unique for ever: planning the same act twice is planning it once."""
+
+    key: str
+    room_id: str
+    """The room acted in, or about which something is done elsewhere."""
+    payload: P_co
+
+    @property
+    def act(self) -> Act:
+        """Its kind."""
+        return _ACTS[type(self.payload)]
+
+    @property
+    def kind(self) -> JobKind:
+        """The row of its kind."""
+        return JOBS[self.act]
+
+    @property
+    def lane(self) -> Lane:
+        """The queue that it waits in."""
+        return self.kind.lane(self.room_id, self.payload)
+
+    @property
+    def place(self) -> Place:
+        """What kind of place it takes, if its server is none that is known to answer."""
+        return Place.STRANGE if self.server is not None else self.kind.place
+
+    @property
+    def request_id(self) -> int | None:
+        """The request that it is about, if about one."""
+        return _number(self.payload, "request_id")
+
+    @property
+    def card_id(self) -> int | None:
+        """The card that it is about, if about one."""
+        return _number(self.payload, "card_id")
+
+    @property
+    def user_id(self) -> str | None:
+        """Whom it is done to, if to anybody."""
+        return _text(self.payload, "user_id")
+
+    @property
+    def server(self) -> str | None:
+        """The remote server that must answer before it can succeed; while that is silent, its jobs wait."""
+        return _text(self.payload, "server")
+
+    @property
+    def on_behalf_of(self) -> str | None:
+        """With whose power it is done; none where with the bot's own."""
+        return _text(self.payload, "on_behalf_of")
+
+
+def _number(payload: object, name: str) -> int | None:
+    """What a payload has under a name, if its kind has that."""
+    number: int | None = getattr(payload, name, None)
+    return number
+
+
+def _text(payload: object, name: str) -> str | None:
+    text: str | None = getattr(payload, name, None)
+    return text
+
+
+def encode(payload: object) -> str:
+    """A payload as it is stored."""
+    return json.dumps(JOBS[_ACTS[type(payload)]].coding.encode(payload))
+
+
+def decode(act: str, stored: str) -> Any:
+    """The payload of a job of a kind, as it was stored. Raises `Malformed`."""
+    try:
+        return JOBS[Act(act)].coding.decode(json.loads(stored))
+    except ValueError as error:
+        raise error if isinstance(error, Malformed) else Malformed(str(error)) from error
