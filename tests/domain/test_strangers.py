@@ -59,7 +59,10 @@ LINKS = [
     "@room",
 ]
 
-CLICKABLE = re.compile(r"[a-z][a-z0-9+.-]*:[^\s\u2060]|\w[.。．｡][\w-]|[#!@+][^\s:]*:\w|\S@\w|@room", re.IGNORECASE)
+CLICKABLE = re.compile(
+    r"(?<![a-z0-9+.-])[0-9+.-]*[a-z][a-z0-9+.-]*:[^\s\u2060]|\w[.。．｡][\w-]|[#!@+][^\s:]*:\w|\S@\w|@room",
+    re.IGNORECASE,
+)
 """What one client or another makes a link, a pill or a call of."""
 
 

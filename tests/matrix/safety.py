@@ -29,7 +29,8 @@ TAGS = {
 PROFILE = re.compile(r'<a href="https://matrix\.to/#/%40[A-Za-z0-9_.%~-]+">')
 
 CLICKABLE = re.compile(
-    r"[a-z][a-z0-9+.-]*:[^\s\u2060]|\w[.\u3002\uff0e\uff61][\w-]|[#!@+][^\s:]*:\w|\S@\w|@room", re.IGNORECASE
+    r"(?<![a-z0-9+.-])[0-9+.-]*[a-z][a-z0-9+.-]*:[^\s\u2060]|\w[.\u3002\uff0e\uff61][\w-]|[#!@+][^\s:]*:\w|\S@\w|@room",
+    re.IGNORECASE,
 )
 """What one client or another makes a link, a pill or a call of: web addresses with and without a scheme, `mailto:` and
 the like, room aliases, user IDs, mail addresses."""
