@@ -57,6 +57,11 @@ def headings(file: Path) -> list[str]:
     return re.findall(r"^#+ +(.+)$", _FENCE.sub("", file.read_text(encoding="utf-8")), re.MULTILINE)
 
 
+def parsed(file: Path) -> ast.Module:
+    """The code of a file."""
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
 def tracked_files() -> list[Path]:
     """What git keeps of this repository, and what is about to be added; nothing in a place that is no checkout."""
     if not (ROOT / ".git").exists():
@@ -148,7 +153,7 @@ def complaints() -> dict[str, str]:
     found = {plainly(sentence.text): f"chat/sentences.py: {key}" for key, sentence in _complaining()}
     for file in sorted(PACKAGE.rglob("*.py")):
         if "demo" not in file.parts:
-            tree = ast.parse(file.read_text(encoding="utf-8"))
+            tree = parsed(file)
             told = {"reasons.py": _reasons}.get(file.name, lambda _: ())
             for line, text in (*_raised(tree), *told(tree)):
                 if len(re.findall(r"[a-z]{2,}", plainly(text))) > 1:  # a word alone is a value, not a complaint

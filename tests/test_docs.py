@@ -28,6 +28,7 @@ from knockbot.domain.policy import POLICY_KEYS, decide
 from knockbot.domain.records import Recorded
 from knockbot.errors import Fault
 from knockbot.store.records import Entry
+from tests.cases import case
 from tests.documentation import DOCS, ROOT, Block, blocks, blocks_of, code_spans, headings
 
 KINDS = {
@@ -141,13 +142,12 @@ CHAT = [
 ]
 
 
-@pytest.mark.parametrize(("place", "line"), CHAT)
-def test_a_line_in_chat_is_a_command(place: str, line: str) -> None:
-    prefix, _, said = line.partition(" ")
-    _, command, _ = find_command(said.replace("ROOM", "#room:example.org"))
-
-    assert prefix in PREFIXES
-    assert command is not None, f"{place}: {line}"
+def test_a_line_in_chat_is_a_command() -> None:
+    for place, line in CHAT:
+        prefix, _, said = line.partition(" ")
+        with case(f"{place}: {line}"):
+            assert prefix in PREFIXES
+            assert find_command(said.replace("ROOM", "#room:example.org"))[1] is not None
 
 
 @parametrize("chat")
@@ -196,12 +196,12 @@ def test_commands_in_the_text_exist() -> None:
     assert {word for word, _ in first_words} <= set(cli.commands.commands), first_words
 
 
-@pytest.mark.parametrize("file", DOCS, ids=lambda file: file.name)
-def test_environment_variables_stand_for_keys_that_exist(file: Path) -> None:
-    for name in re.findall(r"KNOCKBOT_([A-Z][A-Z_]+[A-Z])", file.read_text(encoding="utf-8")):
-        *part, key = name.lower().split("__")
+def test_environment_variables_stand_for_keys_that_exist() -> None:
+    for file in DOCS:
+        for name in re.findall(r"KNOCKBOT_([A-Z][A-Z_]+[A-Z])", file.read_text(encoding="utf-8")):
+            *part, key = name.lower().split("__")
 
-        assert key in known_keys(tuple(part)), f"KNOCKBOT_{name}"
+            assert key in known_keys(tuple(part)), f"{file.name}: KNOCKBOT_{name}"
 
 
 SHOWN = """\
@@ -252,13 +252,13 @@ LINKS = [
 ]
 
 
-@pytest.mark.parametrize(("file", "link"), LINKS, ids=lambda part: part.name if isinstance(part, Path) else part)
-def test_a_link_leads_somewhere(file: Path, link: str) -> None:
-    path, _, fragment = link.partition("#")
-    target = file.parent / path if path else file
-
-    assert target.exists()
-    assert not fragment or fragment in map(anchor, headings(target))
+def test_a_link_leads_somewhere() -> None:
+    for file, link in LINKS:
+        path, _, fragment = link.partition("#")
+        target = file.parent / path if path else file
+        with case(f"{file.name}: {link}"):
+            assert target.exists()
+            assert not fragment or fragment in map(anchor, headings(target))
 
 
 def test_every_page_can_be_reached_from_the_readme() -> None:

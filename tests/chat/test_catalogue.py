@@ -11,7 +11,6 @@ from typing import Any, get_args
 
 import pytest
 
-import knockbot
 from knockbot.chat import catalogue
 from knockbot.chat.catalogue import RENDER, render
 from knockbot.chat.markup import Words
@@ -52,6 +51,7 @@ from knockbot.domain.notices import (
 from knockbot.domain.reasons import either, together
 from knockbot.domain.records import Detail, Recorded, told
 from tests.cases import case
+from tests.documentation import PACKAGE, parsed
 from tests.domain.test_strangers import CLICKABLE, outside_of_code
 from tests.messages import TRANSLATED, translation, updated
 
@@ -111,8 +111,8 @@ def filled(key: str, sentence: Sentence, text: str) -> Iterator[Notice]:
 
 def said_in_the_code() -> Iterator[tuple[str, ast.Call]]:
     """Every `notice(…)` of the program."""
-    for file in sorted(Path(knockbot.__file__).parent.rglob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for file in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(parsed(file)):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "notice":
                 yield f"{file.name}:{node.lineno}", node
 
