@@ -14,7 +14,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from knockbot import cli
-from knockbot.chat import lookups
+from knockbot.chat import replies
 from knockbot.chat.catalogue import render
 from knockbot.chat.commands import find_command
 from knockbot.chat.typed import PREFIXES
@@ -28,6 +28,7 @@ from knockbot.domain.policy import POLICY_KEYS, decide
 from knockbot.domain.records import Recorded
 from knockbot.errors import Fault
 from knockbot.store.records import Entry
+from knockbot.views.requests import Story
 from tests.cases import case
 from tests.documentation import DOCS, ROOT, Block, blocks, blocks_of, code_spans, headings
 
@@ -231,7 +232,7 @@ def test_the_example_of_a_request_is_what_the_bot_says() -> None:
         decision=decide(knock, Facts("example.org"), read_policy(SHOWN)),
     )
     line = Entry(at, knock.room_id, 1, bot, Recorded.JUDGED, {"verdict": Verdict.FORWARD, "rule": "otherwise"})
-    said = render(lookups.shown_request(request, "Garden", [lookups.history_line(line)])).plain
+    said = render(replies.shown_request(Story(request, "Garden", (line,)))).plain
 
     assert f"{without_marks(said)}\n" in [block.text for block in blocks("text")]
 

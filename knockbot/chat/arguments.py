@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from knockbot.chat import lookups
+from knockbot.chat import replies
 from knockbot.chat.calls import (
     Call,
     Misuse,
@@ -115,7 +115,7 @@ async def _room(call: Call, text: str) -> tuple[ProtectedRoom, str] | None:
     if text and not _is_someone(text):
         raise Refused(unknown_room(text))
     if not await manages_rooms(call):
-        raise Refused(lookups.room_list([]))
+        raise Refused(replies.no_rooms())
     return None
 
 

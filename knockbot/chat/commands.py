@@ -124,7 +124,7 @@ COMMANDS: dict[str, Command] = {
         Command("policy log", (ROOM,), looks.policy_log),
         Command("test", (ROOM, USER, REASON), looks.test),
         Command("log", (REQUEST_OR_USER,), looks.log),
-        Command("queue", (), looks.queue),
+        Command("queue", (), looks.list_queue),
     )
 }
 

@@ -2,90 +2,54 @@
 
 from __future__ import annotations
 
-from knockbot.chat import lookups
+from knockbot.chat import replies
 from knockbot.chat.calls import Call, Meant, no_such_revision
 from knockbot.config.values import Permission
-from knockbot.domain import fitness
 from knockbot.domain.model import REASON_KEPT, Knock, Membership, Request
-from knockbot.domain.notices import Moment, Notice, Number, Room, below, notice
+from knockbot.domain.notices import Notice, Room, below, notice
 from knockbot.errors import Never, Refused
 from knockbot.flow import checkup, names, rules
 from knockbot.flow.judging import judge
-from knockbot.flow.records import label_of
-from knockbot.store import addressees, jobs, pins, policies, records, requests, rooms
-from knockbot.store.policies import Revision
 from knockbot.store.rooms import ProtectedRoom
+from knockbot.views import log as record
+from knockbot.views import policies, queue, requests, rooms
 
 LOG_LINES = 20
-QUEUE_LINES = 20
 REVISIONS = 20
 """Lines that one reply shows at most."""
 
 
 async def list_rooms(call: Call) -> Notice:
     """The rooms looked after from here; a server admin sees all there are."""
-    rows: list[Notice] = []
     everywhere = call.context.settings.permission_of(call.actor) is Permission.ADMIN
-    async with call.context.db.tx() as tx:
-        pending = await requests.count_pending(tx)
-        for room in await rooms.all_rooms(tx) if everywhere else await rooms.managed_by(tx, call.room):
-            waiting = pending[room.management_room, room.room_id]
-            elsewhere = room.management_room if room.management_room != call.room else None
-            rows.append(lookups.room_row(Room(room.room_id, room.label), waiting, room.trouble, elsewhere))
-            rows += await names.of_room(call.context, tx, room)
-            if room.trouble != checkup.NOT_THERE:  # what it was like before counts no more
-                rows += map(fitness.told, room.concerns)
-        rows += map(fitness.told, await rooms.management_concerns(tx, call.room))
-    return lookups.room_list(rows)
+    return replies.room_list(await rooms.managed(call.context, call.room, everywhere=everywhere), call.room)
 
 
 async def list_pending(call: Call, only: ProtectedRoom | None) -> Notice:
     """Who is waiting, in all rooms or in one."""
-    async with call.context.db.tx() as tx:
-        labels = {room.room_id: room.label for room in await rooms.managed_by(tx, call.room)}
-        found = await requests.pending(tx, call.room, only.room_id if only else None)
-        waiting = [request for request in found if request.room_id in labels]
-        hidden = [
-            room_id for room_id in {r.room_id for r in waiting} if await rules.hides_reasons(call.context, tx, room_id)
-        ]
-    return lookups.pending_list(waiting, labels, call.context.now(), hidden)
+    waiting = await requests.waiting(call.context, call.room, only.room_id if only else None)
+    return replies.pending_list(waiting, call.context.now())
 
 
 async def list_invites(call: Call, room: ProtectedRoom) -> Notice:
     """The third-party invites of a room that are pending or standing."""
-    async with call.context.db.tx() as tx:
-        standing = await requests.invites_of(tx, room.room_id, held=False)
-        addresses = await addressees.of_room(tx, room.room_id)
-    return lookups.invite_list(Room(room.room_id, room.label), standing, addresses, call.context.now())
+    found = await requests.invites(call.context, room.room_id)
+    return replies.invite_list(Room(room.room_id, room.label), found, call.context.now())
 
 
 async def show(call: Call, meant: Meant) -> Notice:
     """One request, or several, with all there is to know."""
-    shown: list[Notice] = []
-    async with call.context.db.tx() as tx:
-        for request in meant.found:
-            if isinstance(request, Refused):
-                shown.append(request.said)
-                continue
-            known = await addressees.of_room(tx, request.room_id)
-            sent_to = known.get(request.invite.token) if request.invite is not None else None
-            history = [lookups.history_line(line) for line in await records.of_request(tx, request.id)]
-            shown.append(lookups.shown_request(request, await label_of(tx, request.room_id), history, sent_to))
-    return below(*shown)
-
-
-async def queue(call: Call) -> Notice:
-    """What is pending, due and failing."""
-    async with call.context.db.tx() as tx:
-        managed = await rooms.managed_by(tx, call.room)
-        labels = {room.room_id: room.label for room in managed}
-        waiting = [request for request in await requests.pending(tx, call.room) if request.room_id in labels]
-        acts = await jobs.open_for(tx, [*labels, call.room])
-    return lookups.queue(
-        sum(request.awaits_moderators for request in waiting),
-        [lookups.queue_row(act, labels, call.context.now()) for act in acts[:QUEUE_LINES]],
-        len(acts),
+    return below(
+        *[
+            one.said if isinstance(one, Refused) else replies.shown_request(await requests.story(call.context, one))
+            for one in meant.found
+        ]
     )
+
+
+async def list_queue(call: Call) -> Notice:
+    """What is pending, due and failing."""
+    return replies.queue(await queue.of_management_room(call.context, call.room), call.context.now())
 
 
 async def check(call: Call, room: ProtectedRoom) -> Notice:
@@ -105,30 +69,20 @@ async def check(call: Call, room: ProtectedRoom) -> Notice:
 
 async def policy_show(call: Call, room: ProtectedRoom, number: int | None) -> Notice:
     """The policy in force, or an old one, as it was written."""
-    called = Room(room.room_id, room.label)
-    async with call.context.db.tx() as tx:
-        if number is None:
-            found = await rules.written(call.context, tx, room.room_id)
-            named = await names.of_policy(call.context, tx, room.room_id)
-            return lookups.policy_shown(called, found.source, found.text, named)
-        old = await policies.revision(tx, room.room_id, number)
-        meant = await pins.at(tx, pins.of_revision(room.room_id, number))
-    if old is None:
-        raise no_such_revision(room, number)
-    means = [names.means(pin.name, pin.room_id, None) for pin in meant.values()]
-    return lookups.policy_shown(called, rules.source(old), old.text, means)
+    if number is None:
+        written = await policies.in_force(call.context, room.room_id)
+    else:
+        old = await policies.revision(call.context, room.room_id, number)
+        if old is None:
+            raise no_such_revision(room, number)
+        written = old
+    return replies.policy_shown(Room(room.room_id, room.label), written)
 
 
 async def policy_log(call: Call, room: ProtectedRoom) -> Notice:
     """Who changed the policy, and when."""
-    async with call.context.db.tx() as tx:
-        revisions = await policies.revisions(tx, room.room_id, REVISIONS)
-    return lookups.policy_revisions(Room(room.room_id, room.label), list(map(_revision, revisions)))
-
-
-def _revision(one: Revision) -> Notice:
-    number, author = Number(one.revision), rules.author(one)
-    return notice("policy.revision", revision=number, moment=Moment(one.written_at), by=author)
+    found = await policies.revisions(call.context, room.room_id, REVISIONS)
+    return replies.policy_revisions(Room(room.room_id, room.label), found)
 
 
 async def test(call: Call, room: ProtectedRoom, user_id: str, reason: str) -> Notice:
@@ -136,7 +90,7 @@ async def test(call: Call, room: ProtectedRoom, user_id: str, reason: str) -> No
     knock = await _imagined_knock(call, room, user_id, reason[:REASON_KEPT])  # as much as is kept of a real one
     in_force = await rules.look_up(call.context, room.room_id)
     decision = await judge(call.context, in_force, knock, at_expense_of=call.room, asked_by=call.actor)
-    return lookups.tested(Room(room.room_id, room.label), knock, decision)
+    return replies.tested(Room(room.room_id, room.label), knock, decision)
 
 
 async def _imagined_knock(call: Call, room: ProtectedRoom, user_id: str, reason: str) -> Knock:
@@ -152,10 +106,6 @@ async def _imagined_knock(call: Call, room: ProtectedRoom, user_id: str, reason:
 
 async def log(call: Call, about: Request | str | None) -> Notice:
     """Who decided what, when, by which rule: of one request, of one applicant, or of late."""
-    async with call.context.db.tx() as tx:
-        labels = {room.room_id: room.label for room in await rooms.managed_by(tx, call.room)}
-        if isinstance(about, Request):
-            found = await records.of_request(tx, about.id)
-        else:
-            found = await records.latest(tx, list(labels), LOG_LINES, about=about)
-    return lookups.log([lookups.history_line(line, labels) for line in found])
+    if isinstance(about, Request):
+        return replies.log(await record.of_request(call.context, call.room, about.id))
+    return replies.log(await record.latest(call.context, call.room, LOG_LINES, about))

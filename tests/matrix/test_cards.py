@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from knockbot.chat import lookups
+from knockbot.chat import replies
 from knockbot.chat.catalogue import render
 from knockbot.chat.messages import card_message, edit, message
 from knockbot.domain import card as wording_of_cards
@@ -22,7 +22,10 @@ from knockbot.domain.notices import LONGEST, Code, Document, Id, Letters, Name, 
 from knockbot.domain.plan import ACT_OF
 from knockbot.domain.policy import MAX_NAME
 from knockbot.domain.reasons import foreign
+from knockbot.domain.records import Recorded
 from knockbot.flow.ports import REQUEST_KEY, REQUESTS_KEY
+from knockbot.store.records import Entry
+from knockbot.views.requests import Story
 from tests.matrix.edge import ANA, BOT, GARDEN, MODERATOR, MODS, START
 from tests.matrix.safety import HOSTILE, as_read, assert_harmless, size_of, unmarked
 
@@ -98,12 +101,13 @@ def test_where_the_policy_hides_reasons_they_stand_behind_a_spoiler_and_not_in_w
 def test_show_tells_the_whole_reason_as_far_as_a_message_holds_it_and_says_what_is_missing(
     letter: str, length: int
 ) -> None:
-    shown = lookups.shown_request(request(reason=letter * length), "Garden", [foreign("its history")])
+    opened = Entry(1_795_291_680_000, "!garden:example.org", 1, ANA, Recorded.ACCEPT, {})
+    shown = replies.shown_request(Story(request(reason=letter * length), "Garden", (opened,)))
 
     body, _ = read(message(shown, "say:1"))
     told = body.count(letter * 301)
     assert told
-    assert body.endswith("its history")
+    assert body.endswith(render(replies.history_line(opened)).plain)
     if f"Reason: {letter * length}\n" not in body:
         kept, _, more = body.partition("Reason: ")[2].split("\n")[0].partition(" … and ")
         assert more == f"{length - len(kept):,} more characters"

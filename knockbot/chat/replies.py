@@ -1,16 +1,13 @@
-"""What commands show that only look: each line of it as a notice."""
+"""What commands reply that only look: the values of `views/` as notices."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Iterable, Sequence
 
 from knockbot.documents.text import NAME_LIMIT, REASON_LIMIT, shown
-from knockbot.domain import card
+from knockbot.domain import card, fitness
 from knockbot.domain.acl import SERVER_ACL
 from knockbot.domain.card import decided_by, policy_key
-from knockbot.domain.invites import Address
-from knockbot.domain.jobs import Act
 from knockbot.domain.model import Decision, Knock, Request
 from knockbot.domain.notices import (
     Ago,
@@ -38,8 +35,18 @@ from knockbot.domain.notices import (
 )
 from knockbot.domain.policy import OTHERWISE
 from knockbot.domain.reasons import in_words, told_with
-from knockbot.domain.records import Detail, Recorded, told
+from knockbot.domain.records import told
+from knockbot.flow import rules
+from knockbot.store.addressees import Addressee
+from knockbot.store.jobs import Open
+from knockbot.store.policies import Revision
+from knockbot.store.records import Entry
 from knockbot.times import SECOND
+from knockbot.views.log import Line
+from knockbot.views.policies import Written
+from knockbot.views.queue import Due, Queue
+from knockbot.views.requests import Invite, Story, Waiting
+from knockbot.views.rooms import Listed, Managed
 
 POLICY_LIMIT = 10_000
 """Characters of a policy shown at most: an event has to hold it twice."""
@@ -58,25 +65,23 @@ def dotted(parts: Iterable[Arg | None]) -> Notice:
 # --- requests -------------------------------------------------------------------------------------------------
 
 
-def pending_list(
-    requests: Sequence[Request], labels: Mapping[str, str], now: int, hidden: Collection[str] = ()
-) -> Notice:
-    """The open requests, one line each; those at the rooms in `hidden` without their reasons."""
-    if not requests:
+def pending_list(waiting: Sequence[Waiting], now: int) -> Notice:
+    """The open requests, one line each."""
+    if not waiting:
         return notice("list.nobody")
-    listed = requests[:LONGEST_LIST]
-    count, most = Number(len(requests)), Number(LONGEST_LIST)
+    listed = waiting[:LONGEST_LIST]
+    count, most = Number(len(waiting)), Number(LONGEST_LIST)
     return below(
-        notice("list.oldest", count=count, shown=most) if len(listed) < len(requests) else None,
+        notice("list.oldest", count=count, shown=most) if len(listed) < len(waiting) else None,
         *(
             dotted(
                 [
-                    _pending(request, Room(request.room_id, labels.get(request.room_id, request.room_id)), now),
-                    card.standing(request),
-                    card.reason_of(request, hidden=request.room_id in hidden),
+                    _pending(one.request, Room(one.request.room_id, one.label), now),
+                    card.standing(one.request),
+                    card.reason_of(one.request, hidden=one.hides_reason),
                 ]
             )
-            for request in listed
+            for one in listed
         ),
     )
 
@@ -86,13 +91,12 @@ def _pending(request: Request, room: Room, now: int) -> Notice:
     return notice("list.row", request=Numbered(request.number), who=who, room=room, when=when)
 
 
-def shown_request(
-    request: Request, label: str, history: Sequence[Notice], addressee: Addressed | None = None
-) -> Notice:
+def shown_request(story: Story) -> Notice:
     """All there is to know about one request."""
+    request = story.request
     return below(
-        card.head(request, label),
-        notice("show.sent_to", address=sent_to(addressee)) if addressee is not None else None,
+        card.head(request, story.label),
+        notice("show.sent_to", address=sent_to(story.sent_to)) if story.sent_to is not None else None,
         card.whole_reason_of(request),
         _reason_was_cut(request),
         card.standing(request) or notice("show.waiting"),
@@ -100,7 +104,7 @@ def shown_request(
         card.answered_with(request),
         card.trouble_of(request),
         *explained(request.decision, request),
-        *history,
+        *map(history_line, story.history),
     )
 
 
@@ -160,113 +164,96 @@ def tested(room: Room, knock: Knock, decision: Decision) -> Notice:
 # --- the record -----------------------------------------------------------------------------------------------
 
 
-class Line(Protocol):
-    """A line of the audit record, as `store/records.py` keeps it."""
-
-    @property
-    def at(self) -> int: ...
-    @property
-    def room_id(self) -> str: ...
-    @property
-    def number(self) -> int | None: ...
-    @property
-    def user_id(self) -> str | None: ...
-    @property
-    def actor(self) -> str: ...
-    @property
-    def kind(self) -> Recorded: ...
-    @property
-    def detail(self) -> Detail: ...
+def history_line(entry: Entry) -> Notice:
+    """One line of the record where the lines around it say what it is about: when, what, and by whom or what."""
+    at, what, by = _at(entry)
+    return notice("log.line", moment=at, what=what, by=by)
 
 
-def history_line(line: Line, labels: Mapping[str, str] | None = None) -> Notice:
-    """One line of the record: when, about whom or which room, what, and by whom or what.
-
-    `labels` says what rooms are called; without it, the lines around it say what it is about.
-    """
-    at, what, by = Moment(line.at), told(line.kind, line.detail), decided_by(line.detail.get("rule"), line.actor)
-    if labels is None:
-        return notice("log.line", moment=at, what=what, by=by)
-    if line.number and line.user_id:
-        number, user = Numbered(line.number), User(line.user_id)
+def log_line(line: Line) -> Notice:
+    """One line of the record: when, about whom or which room, what, and by whom or what."""
+    entry = line.entry
+    at, what, by = _at(entry)
+    if entry.number and entry.user_id:
+        number, user = Numbered(entry.number), User(entry.user_id)
         return notice("log.line_of_request", moment=at, request=number, user=user, what=what, by=by)
-    room = Room(line.room_id, labels.get(line.room_id, line.room_id))
-    return notice("log.line_of_room", moment=at, room=room, what=what, by=by)
+    return notice("log.line_of_room", moment=at, room=Room(entry.room_id, line.label), what=what, by=by)
 
 
-def log(lines: Sequence[Notice]) -> Notice:
+def _at(entry: Entry) -> tuple[Moment, Notice, Arg]:
+    """When, what, and by whom or what."""
+    by = decided_by(entry.detail.get("rule"), entry.actor)
+    return Moment(entry.at), told(entry.kind, entry.detail), by
+
+
+def log(lines: Sequence[Line]) -> Notice:
     """The record, or that there is none."""
-    return rows(lines) if lines else notice("log.none")
+    return rows([log_line(line) for line in lines]) if lines else notice("log.none")
 
 
 # --- rooms ----------------------------------------------------------------------------------------------------
 
 
-def room_list(lines: Sequence[Notice]) -> Notice:
-    """The rooms looked after from here."""
-    return rows(lines) if lines else notice("rooms.none", command=Code("!kb protect #room:server"))
+def no_rooms() -> Notice:
+    """That none is managed from here, and what changes that."""
+    return notice("rooms.none", command=Code("!kb protect #room:server"))
 
 
-def room_row(room: Room, pending: int, trouble: Notice | None, elsewhere: str | None) -> Notice:
-    """One protected room; `elsewhere` is its management room, where that is another."""
-    return dotted(
+def room_list(managed: Managed, here: str) -> Notice:
+    """The rooms managed from `here`, each with what is amiss; of others it is said from where they are managed."""
+    lines = [line for one in managed.rooms for line in _room(one, here)]
+    lines += map(fitness.told, managed.concerns)
+    return rows(lines) if lines else no_rooms()
+
+
+def _room(one: Listed, here: str) -> list[Notice]:
+    room = one.room
+    row = dotted(
         [
-            notice("rooms.row", room=room, id=Id(room.room_id), count=Number(pending)),
-            notice("rooms.elsewhere", room=Id(elsewhere)) if elsewhere else None,
-            notice("card.trouble", why=trouble) if trouble else None,
+            notice("rooms.row", room=Room(room.room_id, room.label), id=Id(room.room_id), count=Number(one.waiting)),
+            notice("rooms.elsewhere", room=Id(room.management_room)) if room.management_room != here else None,
+            notice("card.trouble", why=room.trouble) if room.trouble else None,
         ]
     )
+    return [row, *one.named, *map(fitness.told, one.concerns)]
 
 
 # --- the queue ------------------------------------------------------------------------------------------------
 
 
-class Waiting(Protocol):
-    """A job that has yet to be done, as `store/jobs.py` keeps it."""
-
-    @property
-    def act(self) -> Act: ...
-    @property
-    def room_id(self) -> str: ...
-    @property
-    def user_id(self) -> str | None: ...
-    @property
-    def state(self) -> str: ...
-    @property
-    def due_at(self) -> int: ...
-    @property
-    def attempts(self) -> int: ...
-    @property
-    def why(self) -> Notice | None: ...
+QUEUE_LINES = 20
+"""Jobs that one reply shows at most."""
 
 
-def queue(waiting: int, lines: Sequence[Notice], acts: int) -> Notice:
+def queue(found: Queue, now: int) -> Notice:
     """What waits for moderators, and what waits to be done."""
+    waiting = notice("queue.waiting", count=Number(found.unanswered), command=Code("!kb list"))
     return below(
-        notice("queue.waiting", count=Number(waiting), command=Code("!kb list")) if waiting else notice("queue.nobody"),
-        notice("queue.actions", count=Number(acts)) if acts else notice("queue.no_actions"),
-        *lines,
+        waiting if found.unanswered else notice("queue.nobody"),
+        notice("queue.actions", count=Number(len(found.jobs))) if found.jobs else notice("queue.no_actions"),
+        *(_queue_row(due, now) for due in found.jobs[:QUEUE_LINES]),
     )
 
 
-def queue_row(act: Waiting, labels: Mapping[str, str], now: int) -> Notice:
-    """One act that has yet to be done."""
-    what, when = notice("queue.act", act=Choice(act.act)), _when(act, now)
-    if act.user_id:
-        what = notice("queue.act_on", act=what, user=User(act.user_id))
-    room = Room(act.room_id, labels[act.room_id]) if act.room_id in labels else None
+def _queue_row(due: Due, now: int) -> Notice:
+    """One job that is yet to be done."""
+    job = due.job
+    what, when = notice("queue.act", act=Choice(job.act)), _when(job, now)
+    if job.user_id:
+        what = notice("queue.act_on", act=what, user=User(job.user_id))
+    room = Room(job.room_id, due.label) if due.label is not None else None
     return dotted(
         [
             notice("queue.row_at", what=what, room=room, when=when)
             if room is not None
             else notice("queue.row", what=what, when=when),
-            notice("queue.tried", count=Number(act.attempts)) if act.attempts > 1 else None,
-            _brief(act.why) if act.why else None,
+            notice("queue.tried", count=Number(job.attempts)) if job.attempts > 1 else None,
+            _brief(job.why) if job.why else None,
         ]
     )
 
 
-def _when(act: Waiting, now: int) -> Notice:
+def _when(act: Open, now: int) -> Notice:
     if act.state == "running":
         return notice("queue.running")
     if act.state == "blocked":
@@ -285,36 +272,27 @@ def _brief(why: Notice) -> Notice:
 # --- third-party invites --------------------------------------------------------------------------------------
 
 
-class Addressed(Protocol):
-    """Whom an invite went to, as `store/addressees.py` keeps it."""
-
-    @property
-    def address(self) -> Address: ...
-    @property
-    def name(self) -> str: ...
-
-
-def invite_list(room: Room, found: Sequence[Request], addresses: Mapping[str, Addressed], now: int) -> Notice:
+def invite_list(room: Room, found: Sequence[Invite], now: int) -> Notice:
     """The third-party invites of a room, with the address where the bot itself sent it."""
     if not found:
         return notice("invites.none", room=room)
     head = notice("invites.head", room=room)
     if len(found) > LONGEST_LIST:
         head = notice("invites.oldest", room=room, count=Number(len(found)), shown=Number(LONGEST_LIST))
-    return below(head, *(_invite_row(one, addresses, now) for one in found[:LONGEST_LIST]))
+    return below(head, *(_invite_row(one, now) for one in found[:LONGEST_LIST]))
 
 
-def _invite_row(request: Request, addresses: Mapping[str, Addressed], now: int) -> Notice:
-    addressee = addresses.get(request.invite.token) if request.invite is not None else None
+def _invite_row(invite: Invite, now: int) -> Notice:
+    request = invite.request
     sign, number, who = card.sign_of(request), Numbered(request.number), card.applicant(request)
     when, what = Ago(now - request.opened_at), card.standing(request) or notice("show.waiting")
-    if addressee is None:
+    if invite.sent_to is None:
         return notice("invites.row", sign=sign, request=number, who=who, when=when, what=what)
-    address = sent_to(addressee)
+    address = sent_to(invite.sent_to)
     return notice("invites.row_sent", sign=sign, request=number, who=who, address=address, when=when, what=what)
 
 
-def sent_to(addressee: Addressed) -> Notice | Code:
+def sent_to(addressee: Addressee) -> Notice | Code:
     """Whom an invite of the bot's own went to."""
     name = shown(addressee.name, NAME_LIMIT)
     address = Code(shown(str(addressee.address), LONGEST_ADDRESS))
@@ -324,19 +302,24 @@ def sent_to(addressee: Addressed) -> Notice | Code:
 # --- policies -------------------------------------------------------------------------------------------------
 
 
-def policy_shown(room: Room, source: Notice, text: str, named: Sequence[Notice] = ()) -> Notice:
+def policy_shown(room: Room, written: Written) -> Notice:
     """A policy, and what the names in it mean; no more of it than an event can hold twice, as text and as HTML."""
-    more = len(text) - POLICY_LIMIT
+    more = len(written.text) - POLICY_LIMIT
     return below(
-        notice("policy.shown", room=room, source=source),
-        notice("policy.text", text=Document(text[:POLICY_LIMIT])),
+        notice("policy.shown", room=room, source=written.source),
+        notice("policy.text", text=Document(written.text[:POLICY_LIMIT])),
         notice("policy.more", count=Number(more)) if more > 0 else None,
-        *named,
+        *written.named,
     )
 
 
-def policy_revisions(room: Room, lines: Sequence[Notice]) -> Notice:
+def policy_revisions(room: Room, found: Sequence[Revision]) -> Notice:
     """Every change of a policy, newest first."""
-    if not lines:
+    if not found:
         return notice("policy.never_changed", room=room)
-    return below(notice("policy.revisions", room=room), *lines)
+    return below(notice("policy.revisions", room=room), *map(_revision, found))
+
+
+def _revision(one: Revision) -> Notice:
+    number, by = Number(one.revision), rules.author(one)
+    return notice("policy.revision", revision=number, moment=Moment(one.written_at), by=by)

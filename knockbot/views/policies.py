@@ -1,0 +1,47 @@
+"""Policies as they were written: the one in force, an older one, and who changed them when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from knockbot.domain.notices import Notice
+from knockbot.flow import names, rules
+from knockbot.flow.context import Context
+from knockbot.store import pins, policies
+from knockbot.store.policies import Revision
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A policy as a document."""
+
+    source: Notice
+    """Where it comes from, and who wrote it."""
+    text: str
+    named: tuple[Notice, ...]
+    """The room that each name in it means."""
+
+
+async def in_force(context: Context, room_id: str) -> Written:
+    """The policy in force in a protected room."""
+    async with context.db.tx() as tx:
+        found = await rules.written(context, tx, room_id)
+        return Written(found.source, found.text, tuple(await names.of_policy(context, tx, room_id)))
+
+
+async def revision(context: Context, room_id: str, number: int) -> Written | None:
+    """One that was in force, by its number; none where there never was such a one."""
+    async with context.db.tx() as tx:
+        old = await policies.revision(tx, room_id, number)
+        meant = await pins.at(tx, pins.of_revision(room_id, number))
+    if old is None:
+        return None
+    return Written(
+        rules.source(old), old.text, tuple(names.means(pin.name, pin.room_id, None) for pin in meant.values())
+    )
+
+
+async def revisions(context: Context, room_id: str, most: int) -> tuple[Revision, ...]:
+    """Who changed the policy of a room, and when; newest first."""
+    async with context.db.tx() as tx:
+        return tuple(await policies.revisions(tx, room_id, most))

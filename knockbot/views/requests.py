@@ -1,0 +1,72 @@
+"""Requests as moderators look them up: who waits, the whole story of one, the invites of a room."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from knockbot.domain.model import Request
+from knockbot.flow import rules
+from knockbot.flow.context import Context
+from knockbot.flow.records import label_of
+from knockbot.store import addressees, records, requests, rooms
+from knockbot.store.addressees import Addressee
+from knockbot.store.records import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A pending request, and what its room is called."""
+
+    request: Request
+    label: str
+    hides_reason: bool = False
+    """Whether the policy of its room has reasons hidden."""
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """One request with all there is to know about it."""
+
+    request: Request
+    label: str
+    history: tuple[Entry, ...] = ()
+    """What is on record about it, oldest first."""
+    sent_to: Addressee | None = None
+    """Whom an invite of the bot's own went to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invite:
+    """A third-party invite that is pending or standing."""
+
+    request: Request
+    sent_to: Addressee | None = None
+
+
+async def waiting(context: Context, management_room: str, only: str | None = None) -> tuple[Waiting, ...]:
+    """What is pending in the rooms managed from here, oldest first, or in one of them."""
+    async with context.db.tx() as tx:
+        labels = {room.room_id: room.label for room in await rooms.managed_by(tx, management_room)}
+        found = [one for one in await requests.pending(tx, management_room, only) if one.room_id in labels]
+        hiding = {
+            room_id for room_id in {one.room_id for one in found} if await rules.hides_reasons(context, tx, room_id)
+        }
+    return tuple(Waiting(one, labels[one.room_id], one.room_id in hiding) for one in found)
+
+
+async def story(context: Context, request: Request) -> Story:
+    """All that is known about a request."""
+    async with context.db.tx() as tx:
+        known = await addressees.of_room(tx, request.room_id) if request.invite is not None else {}
+        history = await records.of_request(tx, request.id)
+        label = await label_of(tx, request.room_id)
+    sent_to = known.get(request.invite.token) if request.invite is not None else None
+    return Story(request, label, tuple(history), sent_to)
+
+
+async def invites(context: Context, room_id: str) -> tuple[Invite, ...]:
+    """The third-party invites of a room that are pending or standing."""
+    async with context.db.tx() as tx:
+        found = await requests.invites_of(tx, room_id, held=False)
+        known = await addressees.of_room(tx, room_id)
+    return tuple(Invite(one, known.get(one.invite.token) if one.invite is not None else None) for one in found)

@@ -1,0 +1,51 @@
+"""The protected rooms, each with what waits there and what is amiss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from knockbot.domain.fitness import Concern
+from knockbot.domain.notices import Notice
+from knockbot.flow import checkup, names
+from knockbot.flow.context import Context
+from knockbot.store import requests, rooms
+from knockbot.store.rooms import ProtectedRoom
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One protected room."""
+
+    room: ProtectedRoom
+    waiting: int
+    """Its requests that are pending."""
+    concerns: tuple[Concern, ...]
+    """What makes it unfit to be protected; nothing where the bot is not in it."""
+    named: tuple[Notice, ...]
+    """By which names the config file means it, and what names in its policy lead elsewhere by now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Managed:
+    """What is managed from one management room."""
+
+    rooms: tuple[Listed, ...]
+    concerns: tuple[Concern, ...]
+    """What makes the management room itself unfit."""
+
+
+async def managed(context: Context, management_room: str, *, everywhere: bool = False) -> Managed:
+    """The rooms that are managed from this one, or, `everywhere`, all there are."""
+    async with context.db.tx() as tx:
+        found = await rooms.all_rooms(tx) if everywhere else await rooms.managed_by(tx, management_room)
+        pending = await requests.count_pending(tx)
+        listed = [
+            Listed(
+                room,
+                pending[room.management_room, room.room_id],
+                room.concerns if room.trouble != checkup.NOT_THERE else (),
+                tuple(await names.of_room(context, tx, room)),
+            )
+            for room in found
+        ]
+        return Managed(tuple(listed), await rooms.management_concerns(tx, management_room))
