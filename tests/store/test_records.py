@@ -251,7 +251,7 @@ async def test_cards_that_show_an_open_request_are_found_by_whether_they_are_pos
     ]
     async with db.tx() as tx:
         for number, card in enumerate((posted, unposted, closed, elsewhere)):
-            knock = replace(KNOCK, room_id=card.room_id, user_id=f"@user{number}:a", event_id=f"${number}")
+            knock = replace(KNOCK, room_id=card.about, user_id=f"@user{number}:a", event_id=f"${number}")
             request = await requests.open_knock(tx, MODS, knock, NOW)
             await requests.put_on_card(tx, request.id, card.id)
             if card is closed:
