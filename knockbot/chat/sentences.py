@@ -425,6 +425,12 @@ SENTENCES: Mapping[str, Sentence] = {
         "⚠️ I banned {user} from {room} for a join request, but they withdrew it at that moment. To undo this: /unban {user}"
     ),
     "answer.fell": says("⚠️ {request} in {room} is open again: {why}", request=Numbered, room=Room, why=Notice),
+    "answer.taken_back": says(
+        "{request} is open again: {by} removed the reaction by which {user} answered it.",
+        request=Numbered,
+        by=User,
+        user=User,
+    ),
     "answer.other_knock": says(
         "{user} knocked again a moment ago, perhaps with another reason. Please look at {request} again, then answer.",
         user=User,

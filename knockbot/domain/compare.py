@@ -89,6 +89,8 @@ class Records:
     protected_at: int = 0
     heard: frozenset[str] = frozenset()
     """The reactions that came in as events."""
+    clicked: frozenset[str] = frozenset()
+    """The clicks on the card that is looked at whose answers are not carried out yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,8 @@ class Missed:
     card_redacted: bool = False
     clicks: tuple[Reaction, ...] = ()
     """The first of them first, since the first answer wins."""
+    unclicked: tuple[str, ...] = ()
+    """Clicks whose reactions are not on the card: perhaps they were removed."""
 
 
 def compare(seen: Snapshot, known: Records) -> Missed:
@@ -157,6 +161,7 @@ def compare(seen: Snapshot, known: Records) -> Missed:
         risen=tuple(inviter for inviter, fell in inviters.items() if fell is None),
         card_redacted=seen.card_redacted,
         clicks=tuple(reaction for reaction in reversed(seen.reactions) if reaction.event_id not in known.heard),
+        unclicked=tuple(sorted(known.clicked - {reaction.event_id for reaction in seen.reactions})),
     )
 
 

@@ -383,6 +383,8 @@ class Answer:
     """Whether it overrides another answer, whose act may be on its way."""
     told: Notice | None = None
     """What the bot itself tells the applicant, where nobody wrote a `reason`."""
+    by_click: bool = False
+    """Whether `cause` is a click, which can be taken back."""
 
     @property
     def on_behalf_of(self) -> str:
@@ -401,6 +403,7 @@ class Wish:
     verdict: Verdict
     cause: str
     reason: str | None = None
+    by_click: bool = False
 
 
 @dataclass(frozen=True, slots=True)

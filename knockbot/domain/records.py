@@ -35,6 +35,8 @@ class Recorded(StrEnum):
     """The room's server ACL denies the applicant's server."""
     ANSWER_FELL = "answer_fell"
     """The request is open again: whoever answered has no permission any more."""
+    ANSWER_TAKEN_BACK = "answer_taken_back"
+    """The request is open again: the click that gave the answer (`verdict`) was removed."""
     REOPENED = "reopened"
     """The request is open again: its inviter fell (`fell`)."""
     NOT_LET_IN = "not_let_in"

@@ -79,6 +79,7 @@ async def take(context: Context, turn: Turn, wish: Wish, request_id: int) -> Non
         cause=wish.cause,
         doubtful=wish.verdict is Verdict.ACCEPT and _may_have_withdrawn(context, request),
         instead=request.answer is not None and request.kind is Kind.KNOCK,
+        by_click=wish.by_click,
     )
     if request.answer is not None:
         why = because("overtaken.instead", user=User(wish.actor), verdict=Term(wish.verdict))
@@ -162,7 +163,7 @@ async def clicked(context: Context, reaction: Reaction) -> Write[None] | None:
     request = await _request_meant(context, reaction) if verdict and reaction.sender != context.bot else None
     if verdict is None or request is None:
         return None
-    wish = Wish(reaction.sender, verdict, reaction.event_id)
+    wish = Wish(reaction.sender, verdict, reaction.event_id, by_click=True)
     try:
         await insist(context, wish, request)
     except (Refused, Never) as error:  # `Never` as when the bot was put out of the protected room

@@ -13,11 +13,11 @@ from typing import TypeVar
 from knockbot.domain.acl import SERVER_ACL, ServerAcl
 from knockbot.domain.compare import Missed, Snapshot, is_stale, is_to_be_closed
 from knockbot.domain.ids import server_of
-from knockbot.domain.model import Answer, Decision, MemberChange, Request, State, Verdict
+from knockbot.domain.model import Answer, Decision, MemberChange, Redaction, Request, State, Verdict
 from knockbot.domain.notices import Room, because, notice, numbered
 from knockbot.domain.records import Recorded
 from knockbot.errors import Busy
-from knockbot.flow import answering, authority, cards, fitness, intake, redacting, saying, settling
+from knockbot.flow import answering, authority, cards, fitness, intake, redacting, saying, settling, withdrawing
 from knockbot.flow.checkup import shortage
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
@@ -199,10 +199,13 @@ async def expired(context: Context, request_ids: Iterable[int], oldest: int) -> 
 
 
 async def on_a_card(context: Context, card: Prompt, missed: Missed) -> None:
-    """A card was redacted, or clicked."""
+    """A card was redacted, or clicked, or a click was removed."""
     if missed.card_redacted:
         async with context.turn() as turn:
             await redacting.post_anew(turn, card)
+    for click in missed.unclicked:
+        removed = await withdrawing.taken_back(context, Redaction(card.room_id, "", "", click))
+        await context.turns.found(click, removed)
     for reaction in missed.clicks:
         answer = await answering.clicked(context, reaction)
         await context.turns.found(reaction.event_id, answer, taken_in=reaction.room_id)

@@ -12,6 +12,7 @@ from knockbot.domain.model import (
     MemberChange,
     Membership,
     Reaction,
+    Redaction,
     RoomView,
     ThirdPartyChange,
     Truth,
@@ -80,8 +81,8 @@ class Outside(Protocol):
     async def reactions(self, room_id: str, event_id: str) -> list[Reaction]:
         """The reactions on a message."""
 
-    async def is_redacted(self, room_id: str, event_id: str) -> bool:
-        """Whether an event has lost its content."""
+    async def redaction(self, room_id: str, event_id: str) -> Redaction | None:
+        """What redacted an event; none where it has its content."""
 
     async def joined_rooms(self) -> list[str]:
         """The rooms the bot is in."""

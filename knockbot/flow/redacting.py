@@ -1,11 +1,11 @@
-"""An event was redacted: what is still asked is asked anew, and a knock loses its words here as well."""
+"""An event was redacted: what is still asked is asked again, a knock loses its words, and a click gives no answer."""
 
 from __future__ import annotations
 
 from knockbot.domain import plan
 from knockbot.domain.model import Redaction, Request
 from knockbot.engine.turn import Handled, Turn
-from knockbot.flow import cards, tables
+from knockbot.flow import cards, tables, withdrawing
 from knockbot.flow.context import Context
 from knockbot.store import messages, prompts, requests
 from knockbot.store.prompts import Prompt
@@ -19,7 +19,8 @@ async def redacted(context: Context, redaction: Redaction) -> Handled:
         edited = await prompts.edited_by(tx, redaction.room_id, redaction.redacts) if theirs else None
         knock = await requests.by_knock(tx, redaction.room_id, redaction.redacts)
     if card is None and edited is None and knock is None:
-        return await tables.heard(context, redaction)
+        handled = await withdrawing.taken_back(context, redaction) if theirs else None
+        return handled or await tables.heard(context, redaction)
 
     async def write(turn: Turn) -> None:
         if card is not None:

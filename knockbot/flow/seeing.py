@@ -72,12 +72,15 @@ async def who_knocks_no_more(context: Context, seen: Snapshot, known: Records) -
 async def card(context: Context, shown: Prompt) -> Portion:
     """What was clicked on one posted card, or that it was redacted. Raises `Never` where the bot may not look."""
     event_id = shown.event_id or ""
-    if await context.outside.is_redacted(shown.room_id, event_id):
+    if await context.outside.redaction(shown.room_id, event_id) is not None:
         return Snapshot(card_redacted=True), Records()
     reactions = tuple(await context.outside.reactions(shown.room_id, event_id))
     async with context.db.tx() as tx:
         heard = await inbox.known(tx, [reaction.event_id for reaction in reactions])
-    return Snapshot(reactions=reactions), Records(heard=heard)
+        on_card = await requests.on_card(tx, shown.id, held=False)
+    given = [request.answer for request in on_card if request.open and request.answer is not None]
+    clicked = frozenset(answer.cause for answer in given if answer.by_click and answer.cause is not None)
+    return Snapshot(reactions=reactions), Records(heard=heard, clicked=clicked)
 
 
 async def cards_with_clicks(context: Context, room: ProtectedRoom) -> AsyncIterator[tuple[Prompt, Portion]]:

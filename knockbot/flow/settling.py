@@ -77,10 +77,13 @@ async def _bind(context: Context, turn: Turn, request: Request, answer: Answer) 
     await tables.answered(context, turn, request)
 
 
-async def withdraw_answer(turn: Turn, request: Request, why: Notice) -> None:
-    """The word no longer fits: the request is open again."""
+async def withdraw_answer(turn: Turn, request: Request, why: Notice, *, inviter_too: bool = False) -> None:
+    """The answer no longer fits: the request is open again.
+
+    `inviter_too` is whether nothing is to be done to the inviter of a third-party invite either.
+    """
     await requests.answered(turn.tx, request.id, None)
-    await jobs.overtake(turn.tx, request.id, why, turn.now)
+    await jobs.overtake(turn.tx, request.id, why, turn.now, inviter_too=inviter_too)
 
 
 async def record_outcome(context: Context, turn: Turn, request: Request, state: State, by: str) -> None:

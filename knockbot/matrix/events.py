@@ -32,10 +32,15 @@ from knockbot.domain.notices import Code, because
 from knockbot.errors import SetAside
 from knockbot.flow.ports import EFFECT_KEY
 
-WATCHED = frozenset({"m.room.member", "m.room.third_party_invite", "m.room.redaction"})
+WATCHED = frozenset({"m.room.member", "m.room.third_party_invite"})
 """Events that may move a request on."""
 
-TALK = {"m.room.message": "talk", "m.reaction": "talk", "m.room.encrypted": "sealed"}
+TALK = {
+    "m.room.message": "talk",
+    "m.reaction": "talk",
+    "m.room.encrypted": "sealed",
+    "m.room.redaction": "redaction",
+}
 
 MEMBERSHIPS = frozenset(Membership)
 
@@ -61,7 +66,8 @@ class Malformed(SetAside):
 
 
 def matters(event: Mapping[str, Any]) -> str | None:
-    """Why an event is kept: it is watched `state`, or `talk` or `sealed` talk (both kept outside protected rooms only).
+    """Why an event is kept: it is watched `state`, or `talk` or `sealed` talk (both kept outside protected rooms only),
+    or a `redaction` of either.
 
     Else `None`.
 
@@ -216,6 +222,18 @@ def _redaction(event: Mapping[str, Any], bot: str) -> Redaction | None:
     if not is_event_id(redacts):
         return None
     return Redaction(_room(event), _event_id(event), _user(event, "sender"), redacts)
+
+
+def redaction_of(event: Mapping[str, Any], room_id: str, event_id: str) -> Redaction:
+    """What took an event's content away; who did is empty where the homeserver does not tell."""
+    because_of = mapping(mapping(event.get("unsigned")).get("redacted_because"))
+    by, its_id = because_of.get("sender"), because_of.get("event_id")
+    return Redaction(
+        room_id,
+        its_id if is_event_id(its_id) else "",
+        by if isinstance(by, str) and ids.is_user_id(by) else "",
+        event_id,
+    )
 
 
 def _room_change(event: Mapping[str, Any], bot: str) -> RoomChange | None:

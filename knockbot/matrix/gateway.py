@@ -12,7 +12,8 @@ import hmac
 import logging
 import re
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
@@ -189,12 +190,11 @@ class Gateway(PingOnly):
             await self._keep_mail(self._sealed_for, body)
         if not sifted:
             return
-        talked = any(is_talk for _, is_talk in sifted)
+        talked = any(kind != "state" for _, kind in sifted)
         single = not talked and not any(one.encrypts for one, _ in sifted)  # the statement that stores them
         async with self._db.change(first=True) if single else self._db.tx(first=True) as tx:
             closed = await rooms.closed_to_chat(tx) if talked else frozenset()
-            kept = [one for one, is_talk in sifted if not (is_talk and one.room_id in closed)]
-            await inbox.store(tx, kept, self._now())
+            await inbox.store(tx, kept(sifted, closed), self._now())
         self._wakeups.arrivals.set()
 
     async def _keep_mail(self, bot: str, body: Mapping[str, Any]) -> None:
@@ -207,8 +207,8 @@ class Gateway(PingOnly):
 
 # --- reading a transaction ------------------------------------------------------------------------------------
 
-Sifted = tuple[Arrival, bool]
-"""An arrival that can matter, and whether it is talk, which is none of the bot's business in protected rooms."""
+Sifted = tuple[Arrival, str]
+"""An arrival, and why it can matter (`events.matters`)."""
 
 
 def _read(text: bytes) -> dict[str, Any]:
@@ -226,8 +226,18 @@ def _sifted(body: Mapping[str, Any], *, sealed: bool) -> list[Sifted] | None:
     if not isinstance(events, list):
         return None
     kinds = ((event, matters(event) if isinstance(event, dict) else "state") for event in events)
+    return [(arrival(event), kind) for event, kind in kinds if kind is not None and (sealed or kind != "sealed")]
+
+
+def kept(sifted: Iterable[Sifted], closed: Collection[str]) -> list[Arrival]:
+    """What is kept of all that can matter: nothing of what is said in rooms that are `closed` to chat.
+
+    In the others a redaction is handled after what was said before it, since that is what it redacts.
+    """
     return [
-        (arrival(event), is_talk(kind)) for event, kind in kinds if kind is not None and (sealed or kind != "sealed")
+        replace(one, talk=True) if kind == "redaction" and one.room_id not in closed else one
+        for one, kind in sifted
+        if kind in ("state", "redaction") or one.room_id not in closed
     ]
 
 
@@ -242,13 +252,8 @@ def arrival(event: Any) -> Arrival:
         raw,
         sealed=fields.get("type") == SEALED,
         encrypts=fields.get("type") == ENCRYPTION and is_encryption(mapping(fields.get("content"))),
-        talk=is_talk(matters(fields)),
+        talk=matters(fields) in ("talk", "sealed"),
     )
-
-
-def is_talk(kind: str | None) -> bool:
-    """Whether an event is something said, and no state of its room."""
-    return kind in ("talk", "sealed")
 
 
 def _error(status: int, code: str, message: str) -> web.Response:

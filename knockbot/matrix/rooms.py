@@ -13,7 +13,7 @@ from knockbot.documents.text import storable
 from knockbot.domain.acl import ServerAcl, server_acl
 from knockbot.domain.ids import is_room_id
 from knockbot.domain.invites import spoken
-from knockbot.domain.model import MemberChange, Membership, Reaction, RoomView, ThirdPartyChange
+from knockbot.domain.model import MemberChange, Membership, Reaction, Redaction, RoomView, ThirdPartyChange
 from knockbot.domain.notices import because
 from knockbot.domain.power import Powers, powers
 from knockbot.domain.upgrades import Tombstone
@@ -180,10 +180,10 @@ class Outside:
                 log.warning("a reaction in %s makes no sense: %s", room_id, error)
         return [reaction for reaction in found if reaction is not None]
 
-    async def is_redacted(self, room_id: str, event_id: str) -> bool:
-        """Whether an event has lost its content."""
+    async def redaction(self, room_id: str, event_id: str) -> Redaction | None:
+        """What redacted an event; none where it has its content."""
         event = await self._homeserver.event(room_id, event_id)
-        return event is not None and not _content(event)
+        return events.redaction_of(event, room_id, event_id) if event is not None and not _content(event) else None
 
     async def joined_rooms(self) -> list[str]:
         """The rooms the bot is in."""

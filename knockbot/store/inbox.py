@@ -182,6 +182,25 @@ async def handled(tx: Tx, seq: int, now: int) -> bool:
     return row is not None
 
 
+async def is_said(tx: Tx, event_id: str, room_id: str) -> bool:
+    """Whether this was said in a room and waits to be heard."""
+    row = await tx.fetchrow(
+        "SELECT 1 FROM inbox WHERE event_id = $1 AND room_id = $2 AND talk AND handled_at IS NULL", event_id, room_id
+    )
+    return row is not None
+
+
+async def not_to_be_heard(tx: Tx, event_id: str, room_id: str, now: int) -> None:
+    """What was said there is not to be heard any more, if it still waits; whoever hears it just now is waited for."""
+    await tx.execute(
+        "UPDATE inbox SET handled_at = $3, raw = NULL WHERE event_id = $1 AND room_id = $2 AND talk "
+        "AND handled_at IS NULL",
+        event_id,
+        room_id,
+        now,
+    )
+
+
 async def let_wait(tx: Tx, event_id: str, until: int | None) -> bool:
     """Let an event wait until then, and the rest of its room go on; it is due at once where there is no such moment.
 

@@ -399,16 +399,14 @@ _WAITS = "state IN ('due', 'running', 'blocked') AND state <> 'running'"
 """Due or blocked; said so that SQLite finds its index, since most rows are of what was done long ago."""
 
 
-async def overtake(tx: Tx, request_id: int, why: Notice, now: int) -> None:
+async def overtake(tx: Tx, request_id: int, why: Notice, now: int, *, inviter_too: bool = False) -> None:
     """The request was settled otherwise: what still waits to be done to it or its applicant is not needed.
 
     A running one is left to find out by itself, from the room. What is to be done to the inviter of a third-party
-    invite, who is somebody else, is no matter of what became of the invite.
+    invite, who is somebody else, is no matter of what became of the invite, unless the answer itself is withdrawn.
     """
-    of_the_request = (
-        "request_id = $1 AND (user_id IS NULL OR user_id = (SELECT user_id FROM requests WHERE id = $1)) "
-        f"AND {_AT_THE_DOOR}"
-    )
+    theirs = "(user_id IS NULL OR user_id = (SELECT user_id FROM requests WHERE id = $1))"
+    of_the_request = f"request_id = $1 AND {_AT_THE_DOOR}" + ("" if inviter_too else f" AND {theirs}")
     await _overtake(tx, of_the_request, request_id, why, now)
 
 

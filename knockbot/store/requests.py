@@ -311,6 +311,18 @@ async def pending(tx: Tx, management_room: str, room_id: str | None = None) -> l
     return _REQUEST.all(rows)
 
 
+async def answered_by(tx: Tx, management_room: str, event_id: str) -> list[Request]:
+    """The open requests of a management room whose answer this event gave, by a command or a click; oldest first."""
+    rows = await tx.fetch(
+        f"{_REQUEST.select} WHERE management_room = $1 AND state = 'pending' AND answer_json LIKE $2 "
+        f"ORDER BY id{for_update(tx)}",
+        management_room,
+        f"%{event_id}%",  # where that finds more, the answer itself tells
+    )
+    found = _REQUEST.all(rows)
+    return [request for request in found if request.answer is not None and request.answer.cause == event_id]
+
+
 async def count_pending(tx: Tx) -> Counter[tuple[str, str]]:
     """How many open requests there are, by management room and protected room."""
     rows = await tx.fetch(

@@ -205,6 +205,14 @@ def test_clicks_that_nobody_heard_are_taken_in_order_and_others_not_again() -> N
     assert missed == Missed(clicks=(click("$first"), click("$third")))
 
 
+def test_a_click_whose_answer_waits_and_that_the_card_does_not_show_may_have_been_removed() -> None:
+    seen = Snapshot(reactions=(click("$there"),))
+
+    missed = compare(seen, Records(heard=frozenset({"$there"}), clicked=frozenset({"$there", "$gone"})))
+
+    assert missed == Missed(unclicked=("$gone",))
+
+
 def test_a_card_that_was_redacted_is_told() -> None:
     assert compare(Snapshot(card_redacted=True), Records()) == Missed(card_redacted=True)
 

@@ -25,7 +25,7 @@ from knockbot.flow.context import Context
 from knockbot.flow.ports import REQUEST_KEY, REQUESTS_KEY
 from knockbot.matrix import events
 from knockbot.matrix.actions import Hand, actions
-from knockbot.matrix.gateway import arrival
+from knockbot.matrix.gateway import arrival, kept
 from knockbot.matrix.homeserver import Homeserver
 from knockbot.product import FEATURES
 from knockbot.store import inbox, pins, policies, processes, records, requests, rooms
@@ -132,11 +132,10 @@ class House:
 
     async def deliver(self) -> None:
         """The homeserver hands over what happened."""
-        kept = [event for event in self.world.delivered() if events.matters(event)]
+        told = [(arrival(e), kind) for e in self.world.delivered() if (kind := events.matters(e)) is not None]
         async with self.db.tx() as tx:
             closed = await rooms.closed_to_chat(tx)
-            told = [event for event in kept if events.matters(event) != "talk" or event["room_id"] not in closed]
-            await inbox.store(tx, map(arrival, told), self.clock())
+            await inbox.store(tx, kept(told, closed), self.clock())
 
     async def hear(self) -> None:
         """What has happened is delivered and handled, and rooms that are due for a look are looked at."""

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from knockbot.domain.acl import ServerAcl, server_acl
 from knockbot.domain.invites import StoredInvite, spoken
-from knockbot.domain.model import IdentityKey, MemberChange, Membership, Reaction, RoomView, ThirdPartyChange
+from knockbot.domain.model import IdentityKey, MemberChange, Membership, Reaction, Redaction, RoomView, ThirdPartyChange
 from knockbot.domain.notices import because
 from knockbot.domain.power import Powers, powers
 from knockbot.domain.reasons import foreign
@@ -453,13 +453,14 @@ class AsBot:
 
         return await self._call(look, "reactions", room_id, event_id)
 
-    async def is_redacted(self, room_id: str, event_id: str) -> bool:
-        """Whether an event has lost its content."""
+    async def redaction(self, room_id: str, event_id: str) -> Redaction | None:
+        """What redacted an event."""
 
-        def look() -> bool:
-            return any(event["event_id"] == event_id and not event["content"] for event in self._seen(room_id).said)
+        def look() -> Redaction | None:
+            gone = [e for e in self._seen(room_id).said if e["event_id"] == event_id and not e["content"]]
+            return events.redaction_of(gone[0], room_id, event_id) if gone else None
 
-        return await self._call(look, "is_redacted", room_id, event_id)
+        return await self._call(look, "redaction", room_id, event_id)
 
     async def joined_rooms(self) -> list[str]:
         """The rooms the bot is in."""

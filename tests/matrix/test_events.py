@@ -320,7 +320,7 @@ def test_state_of_a_room_has_an_empty_key(key: Any) -> None:
         ("m.room.server_acl", "state"),
         ("m.room.tombstone", "state"),
         ("m.room.third_party_invite", "state"),
-        ("m.room.redaction", "state"),
+        ("m.room.redaction", "redaction"),
         ("m.room.message", "talk"),
         ("m.reaction", "talk"),
         ("m.room.encrypted", "sealed"),

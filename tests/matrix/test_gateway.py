@@ -207,6 +207,20 @@ async def test_talk_in_a_protected_room_that_manages_another_is_kept(
     assert await stored(db) == ["$2", "$3"]
 
 
+async def test_a_redaction_is_handled_after_what_was_said_before_it(
+    url: str, db: Database, fake: FakeHomeserver
+) -> None:
+    """Else a reaction that was removed at once might give its answer after all."""
+    await keep_door(db)
+    events = [reaction("$1"), {**state("$2", "m.room.redaction", room=MODS), "redacts": "$1"}]
+
+    await fake.push(url, HS_TOKEN, [*events, {**state("$3", "m.room.redaction", room=GARDEN), "redacts": "$0"}])
+
+    async with db.tx() as tx:
+        assert [one.event_id for one in await inbox.waiting(tx, MODS, talk=True)] == ["$1", "$2"]
+        assert [one.event_id for one in await inbox.waiting(tx, GARDEN, talk=False)] == ["$3"]
+
+
 async def test_the_events_of_a_room_are_kept_in_the_order_they_came_in(
     url: str, db: Database, fake: FakeHomeserver
 ) -> None:

@@ -350,7 +350,14 @@ async def _take_back_the_others(context: Context, turn: Turn, request: Request, 
     ]
     for other in others:
         word = Answer(
-            Verdict.REJECT, answer.by, turn.now, other.event_id, cause=cause, quiet=True, author=answer.author
+            Verdict.REJECT,
+            answer.by,
+            turn.now,
+            other.event_id,
+            cause=cause,
+            quiet=True,
+            author=answer.author,
+            by_click=answer.by_click,
         )
         await take_back(turn, other, word, Recorded.TAKEN_BACK_WITH_BAN)
     if others:

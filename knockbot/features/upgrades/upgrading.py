@@ -251,7 +251,7 @@ async def find_missed_answer(context: Context, room: ProtectedRoom, upgrade: Roo
     """Find clicks on the question that came while nobody looked; ask again where it was redacted."""
     if upgrade.stage is not Stage.OFFERED or upgrade.event_id is None:
         return
-    if await context.outside.is_redacted(room.management_room, upgrade.event_id):
+    if await context.outside.redaction(room.management_room, upgrade.event_id) is not None:
         async with context.turn() as turn:
             await room_upgrades.ask_again(turn.tx, upgrade)
             turn.after(partial(context.look_at, room.room_id))
