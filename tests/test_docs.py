@@ -16,15 +16,17 @@ from ruamel.yaml import YAML
 from knockbot import cli
 from knockbot.chat import replies
 from knockbot.chat.catalogue import render
-from knockbot.chat.commands import find_command
+from knockbot.chat.commands import COMMANDS, Command, find_command
 from knockbot.chat.typed import PREFIXES
 from knockbot.config.policies import read_policy
 from knockbot.config.settings import Settings
 from knockbot.config.sources import known_keys, load
 from knockbot.documents.schema import Faults
 from knockbot.documents.text import without_marks
+from knockbot.domain.may import MAY, Deed, Takes
 from knockbot.domain.model import Facts, Kind, Knock, Request, State, Verdict
 from knockbot.domain.policy import POLICY_KEYS, decide
+from knockbot.domain.power import ABOVE_THE_TARGET
 from knockbot.domain.records import Recorded
 from knockbot.errors import Fault
 from knockbot.store.records import Entry
@@ -235,6 +237,62 @@ def test_the_example_of_a_request_is_what_the_bot_says() -> None:
     said = render(replies.shown_request(Story(request, "Garden", (line,)))).plain
 
     assert f"{without_marks(said)}\n" in [block.text for block in blocks("text")]
+
+
+# --- who may ------------------------------------------------------------------------------------------------------
+
+WANTS = {
+    Deed.LOOK: "to look: `help`, `rooms`, `check`, `list`, `show`, `invites`, `policy show`, `policy log`, `test`, "
+    "`log`, `queue`",
+    Deed.ACCEPT: "`accept`, ✅: a knock, or who came in by a third-party invite",
+    Deed.REJECT: "`reject`, ❌: the same",
+    Deed.BAN: "`ban`, ⛔: the same",
+    Deed.LET_STAND: "`accept`, ✅: a third-party invite that nobody redeemed yet",
+    Deed.REVOKE: "`reject`, ❌, `revoke`: the same",
+    Deed.BAN_INVITER: "`ban`, ⛔: its inviter",
+    Deed.INVITE: "`invite`",
+    Deed.SET_POLICY: "`policy set`, `policy revert`; ✅ where a room that the policy names was replaced",
+    Deed.PROTECT: "`protect`",
+    Deed.UNPROTECT: "`unprotect`",
+    Deed.TAKE_OVER: "✅ where a protected room was upgraded: `unprotect` for the old room, and in the new one",
+}
+"""How docs/commands.md calls each deed."""
+
+
+def row_of(deed: Deed, takes: Takes) -> tuple[str, ...]:
+    """A row of the table of who may, as it must stand in the docs."""
+    levels = " and the ".join(f"`{power}`" for power in takes.powers)
+    above = ", and a higher level than whom it hits" if ABOVE_THE_TARGET & {*takes.powers} else ""
+    protected = {
+        "joined": takes.joined,
+        f"the {levels} level{above}": bool(takes.powers),
+        "the level to change the join rule, and that of every verdict of the policy": takes.keeps_door,
+    }
+    management = {
+        "joined": takes.joined_to_management,
+        "the level to change its settings (`state_default`)": takes.changes_settings,
+    }
+    config = {
+        "an entry in `permissions`": takes.permitted,
+        "no entry for the room in `rooms`": takes.unlocked,
+        "an `admin` needs nothing else": takes.or_admin,
+    }
+    bot = {"the same level": takes.of_the_bot}
+    cells = ("; ".join(said for said, so in cell.items() if so) for cell in (protected, management, config, bot))
+    return (WANTS[deed], *cells)
+
+
+def test_the_docs_say_of_every_deed_what_it_takes_and_of_nothing_else() -> None:
+    section = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8").partition("\n## Who may\n")[2]
+    table = section.partition("\n|---")[2].partition("\n\n")[0].splitlines()[1:]
+    rows = [tuple(cell.strip() for cell in row.strip().removeprefix("|").removesuffix("|").split("|")) for row in table]
+
+    assert rows == [row_of(deed, takes) for deed, takes in MAY.items()]
+
+
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=lambda command: command.name)
+def test_every_command_is_told_of_where_its_deed_is(command: Command) -> None:
+    assert f"`{command.name}`" in WANTS[command.deed]
 
 
 # --- links --------------------------------------------------------------------------------------------------------

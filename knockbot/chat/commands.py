@@ -35,12 +35,14 @@ from knockbot.chat.typed import PREFIXES, addressed, without_fallback
 from knockbot.config.values import Trust
 from knockbot.documents.text import NAME_LIMIT, without_variation_selector
 from knockbot.domain import plan
+from knockbot.domain.may import Deed
 from knockbot.domain.model import Message, Reaction, Verdict
-from knockbot.domain.notices import Choice, Code, Duration, Letters, Notice, below, listed, notice
+from knockbot.domain.notices import Choice, Code, Duration, Letters, Notice, Room, below, listed, notice
 from knockbot.engine.turn import Handled, Turn
 from knockbot.errors import Busy, Never, Refused
 from knockbot.features.upgrades import successors
-from knockbot.flow import answering, encrypted, hints, refusals, saying
+from knockbot.flow import answering, authority, encrypted, hints, refusals, saying
+from knockbot.flow.authority import Wanted
 from knockbot.flow.context import Context
 from knockbot.flow.saying import Audience, Marks
 from knockbot.store import bot_memberships, prompts
@@ -60,6 +62,9 @@ class Command:
     name: str
     arguments: tuple[Argument, ...]
     run: Callable[..., Awaitable[Answered]]
+    deed: Deed
+    """What whoever gives it needs for that stands in `MAY`; a look is insisted on here, and the rest where it is known
+    what it is about."""
 
     @property
     def summary(self) -> Notice:
@@ -105,26 +110,26 @@ def _usage(command: Command, complaint: Notice) -> Notice:
 COMMANDS: dict[str, Command] = {
     row.name: row
     for row in (
-        Command("help", (COMMAND,), help_),
-        Command("protect", (NEW_ROOM,), orders.protect),
-        Command("unprotect", (ROOM_TO_UNPROTECT,), orders.unprotect),
-        Command("rooms", (), looks.list_rooms),
-        Command("check", (ROOM,), looks.check),
-        Command("list", (SOME_ROOM,), looks.list_pending),
-        Command("show", (REQUESTS,), looks.show),
-        Command("accept", (REQUESTS, MESSAGE), orders.answer(Verdict.ACCEPT)),
-        Command("reject", (REQUESTS, REASON), orders.answer(Verdict.REJECT)),
-        Command("ban", (REQUESTS, REASON), orders.answer(Verdict.BAN)),
-        Command("invite", (ROOM, ADDRESS), orders.invite),
-        Command("invites", (ROOM,), looks.list_invites),
-        Command("revoke", (INVITES, REASON), orders.revoke),
-        Command("policy show", (ROOM, optional(REVISION)), looks.policy_show),
-        Command("policy set", (ROOM, POLICY), orders.policy_set),
-        Command("policy revert", (ROOM, REVISION), orders.policy_revert),
-        Command("policy log", (ROOM,), looks.policy_log),
-        Command("test", (ROOM, USER, REASON), looks.test),
-        Command("log", (REQUEST_OR_USER,), looks.log),
-        Command("queue", (), looks.list_queue),
+        Command("help", (COMMAND,), help_, Deed.LOOK),
+        Command("protect", (NEW_ROOM,), orders.protect, Deed.PROTECT),
+        Command("unprotect", (ROOM_TO_UNPROTECT,), orders.unprotect, Deed.UNPROTECT),
+        Command("rooms", (), looks.list_rooms, Deed.LOOK),
+        Command("check", (ROOM,), looks.check, Deed.LOOK),
+        Command("list", (SOME_ROOM,), looks.list_pending, Deed.LOOK),
+        Command("show", (REQUESTS,), looks.show, Deed.LOOK),
+        Command("accept", (REQUESTS, MESSAGE), orders.answer(Verdict.ACCEPT), Deed.ACCEPT),
+        Command("reject", (REQUESTS, REASON), orders.answer(Verdict.REJECT), Deed.REJECT),
+        Command("ban", (REQUESTS, REASON), orders.answer(Verdict.BAN), Deed.BAN),
+        Command("invite", (ROOM, ADDRESS), orders.invite, Deed.INVITE),
+        Command("invites", (ROOM,), looks.list_invites, Deed.LOOK),
+        Command("revoke", (INVITES, REASON), orders.revoke, Deed.REVOKE),
+        Command("policy show", (ROOM, optional(REVISION)), looks.policy_show, Deed.LOOK),
+        Command("policy set", (ROOM, POLICY), orders.policy_set, Deed.SET_POLICY),
+        Command("policy revert", (ROOM, REVISION), orders.policy_revert, Deed.SET_POLICY),
+        Command("policy log", (ROOM,), looks.policy_log, Deed.LOOK),
+        Command("test", (ROOM, USER, REASON), looks.test, Deed.LOOK),
+        Command("log", (REQUEST_OR_USER,), looks.log, Deed.LOOK),
+        Command("queue", (), looks.list_queue, Deed.LOOK),
     )
 }
 
@@ -235,6 +240,8 @@ async def _obey(context: Context, message: Message, spoken: str) -> Answered:
         raise Refused(unknown_command(name))
     call = Call(context, message, rest, below)
     try:
+        if command.deed is Deed.LOOK:
+            await authority.insist(context, Wanted(Deed.LOOK, call.actor, Room(call.room, call.room)))
         values = await read_arguments(call, command.arguments)
         return await command.run(call, *values)
     except Misuse as misuse:

@@ -17,7 +17,7 @@ from knockbot.domain.notices import Code, Foreign, Notice, Numbered, Room, Stran
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Fault, Refused
 from knockbot.features.thirdparty import invites, issuing
-from knockbot.flow import answering, journal, protecting, rulebook
+from knockbot.flow import answering, place, protecting, rulebook
 from knockbot.store import pins, policies
 from knockbot.store.rooms import ProtectedRoom
 
@@ -40,8 +40,10 @@ async def protect(call: Call, reference: RoomReference) -> Answered:
 
 async def unprotect(call: Call, room: ProtectedRoom) -> Answered:
     """Have a room protected no longer."""
-    with journal.refusing(call.actor, "unprotect", room.room_id):
-        await protecting.insist_on_unprotecting(call.context, room, call.actor)
+    async with call.context.db.tx() as tx:
+        there = await place.find(call.context, tx, room.room_id)
+    if there is not None:
+        await protecting.insist_on_unprotecting(call.context, there, call.actor)
 
     async def let_go(turn: Turn) -> Reply:
         await protecting.unprotect(call.context, turn, room, call.actor)

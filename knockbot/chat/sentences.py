@@ -449,6 +449,7 @@ SENTENCES: Mapping[str, Sentence] = {
         "You are not a member of {room}. Only members with the power level to change its join rule can do this.",
         room=Room,
     ),
+    "may.not_here": says("Only members of this room can use this command."),
     "may.lacks_power": says(
         "{user} does not have permission for this in {room}: {why}", user=User, room=Room, why=Notice
     ),
@@ -717,11 +718,6 @@ SENTENCES: Mapping[str, Sentence] = {
     "protect.unfit_to_manage": says("This room cannot be a management room: {why}", why=Notice),
     "protect.manages_itself": says("a room cannot manage itself. Type the command in another, private room."),
     "protect.public_room": says("anyone can join this room or read it. Type the command in a private room."),
-    "protect.no_state_power": says(
-        "you need power level {needed} in this room too (to change its settings), and you have {level}.",
-        needed=Level,
-        level=Level,
-    ),
     "protect.not_yet": says(
         "I cannot protect {room} yet. You and I must both be members of it, and you need the power level for it. If the room allows it, I ask to join, and I reply here when I am in. Otherwise, invite {bot} and type {command} again.",
         room=Letters,

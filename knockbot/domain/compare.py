@@ -27,8 +27,7 @@ from knockbot.domain.model import (
     ThirdPartyInvite,
     Verdict,
 )
-from knockbot.domain.plan import ACT_OF
-from knockbot.domain.power import Powers
+from knockbot.domain.power import POWERS, Powers
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +186,7 @@ def _new_concerns(seen: Snapshot, known: Records) -> tuple[Concern, ...] | None:
 
 def missing(powers: Powers, bot: str) -> frozenset[Act]:
     """The acts that the bot's power does not reach to."""
-    low = {ACT_OF[verdict] for verdict in ACT_OF if powers.level(bot) < powers.needed(verdict)}
+    low = {Act(power) for power in POWERS if powers.level(bot) < powers.needed(power)}
     # To plant an invite, or take it back, takes what giving one does.
     return frozenset(low | {Act.REVOKE, Act.PLANT}) if Act.INVITE in low else frozenset(low)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from knockbot.domain.model import Verdict
 from knockbot.domain.notices import Choice, Notice, because
 from knockbot.domain.power import Powers
 
@@ -52,7 +51,7 @@ def of_protected(join_rule: str, version: str, powers: Powers) -> tuple[Concern,
         Concern.PUBLIC: join_rule == "public",
         Concern.SHUT: join_rule not in {"public", *KNOCKABLE},
         Concern.VERSION: not knows_rule(version, join_rule),
-        Concern.MEMBERS_INVITE: powers.everybody_may(Verdict.ACCEPT),
+        Concern.MEMBERS_INVITE: powers.everybody_may("invite"),
     }
     return tuple(concern for concern, holds in found.items() if holds)
 

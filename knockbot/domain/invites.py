@@ -12,7 +12,7 @@ from typing import Any
 
 from knockbot.documents.text import storable
 from knockbot.domain.ids import host_of
-from knockbot.domain.model import IdentityKey, MemberChange, Membership, Request, ThirdPartyInvite, Verdict
+from knockbot.domain.model import IdentityKey, MemberChange, Membership, Request, ThirdPartyInvite
 from knockbot.domain.notices import Notice
 from knockbot.domain.power import ANYBODY, Powers
 from knockbot.times import DAY
@@ -134,7 +134,7 @@ def fall(change: MemberChange) -> Fall | None:
 
 def may_invite(powers: Powers, inviter: str) -> bool:
     """Whether the inviter's level still reaches the room's `invite` level; where not, that is `Fall.DEMOTED`."""
-    return powers.may(inviter, Verdict.ACCEPT, ANYBODY)
+    return powers.may(inviter, "invite", ANYBODY)
 
 
 def fallen(member: MemberChange | None, powers: Powers, inviter: str) -> Fall | None:

@@ -3,17 +3,17 @@
 It follows the specification's authorization rules and what Synapse makes of them, so that a missing power can be said
 before an act is tried: the invite level defaults to 0, old rooms hold numbers as text, the creators of a room of
 version 12 stand above every number, a kick or a ban takes more than the level of whom it hits, and a room may be closed
-to users of other servers. Every place that says who may do something asks here.
+to users of other servers. What each act of a person takes stands in `may.py`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final, Literal
 
 from knockbot.domain.ids import server_of
-from knockbot.domain.model import Kind, Verdict
 from knockbot.domain.notices import Level as Shown
 from knockbot.domain.notices import Notice, Term, because
 
@@ -39,15 +39,13 @@ DEFAULTS: Mapping[str, int] = {
 }
 """What holds where m.room.power_levels does not say, or is not there (client-server API, m.room.power_levels)."""
 
-NEEDS: Mapping[Verdict, str] = {
-    Verdict.ACCEPT: "invite",
-    Verdict.REJECT: "kick",
-    Verdict.BAN: "ban",
-}
-"""The level that an answer needs. Forwarding does nothing in the room and needs none."""
+Power = Literal["invite", "kick", "ban"]
+"""What a level of m.room.power_levels lets somebody do to people."""
 
-ABOVE_THE_TARGET = frozenset({Verdict.REJECT, Verdict.BAN})
-"""Answers that also need more power than whom they hit."""
+POWERS: Final[tuple[Power, ...]] = ("invite", "kick", "ban")
+
+ABOVE_THE_TARGET: Final[frozenset[Power]] = frozenset({"kick", "ban"})
+"""What also takes a higher level than that of whom it hits."""
 
 ANYBODY = ""
 """In place of a target: somebody of whom the room says nothing, as of most applicants. Their level is `users_default`.
@@ -56,16 +54,16 @@ ANYBODY = ""
 
 @dataclass(frozen=True, slots=True)
 class Shortfall:
-    """Why somebody may not give an answer: `actual` is below `needed`, or not above `target`, or both.
+    """Why somebody may not invite, kick or ban: `actual` is below `needed`, or not above `target`, or both.
 
     Or because the room takes no event about users of the target's server, however much power anybody has.
     """
 
-    verdict: Verdict
+    power: Power
     needed: Level
     actual: Level
     target: Level | None = None
-    """The level of whom the answer would hit, where it must be lower than `actual`; else none."""
+    """The level of whom it would hit, where it must be lower than `actual`; else none."""
     unreachable: bool = False
     """Whether the room is closed to the target's server (`m.federate` is false)."""
     anybody: bool = False
@@ -84,7 +82,7 @@ class Shortfall:
     @property
     def why(self) -> Notice:
         """The same as a reason that fits whoever lacks it, the bot or a moderator."""
-        level, act = shown(self.actual), Term(NEEDS[self.verdict])
+        level, act = shown(self.actual), Term(self.power)
         if self.unreachable:
             return because("power.closed_room")
         if self.target == math.inf:
@@ -119,9 +117,9 @@ class Powers:
             return 100
         return self.users.get(user_id, self.levels["users_default"])
 
-    def needed(self, verdict: Verdict) -> Level:
-        """The level that giving this answer needs; forwarding needs no power at all."""
-        return self.levels[NEEDS[verdict]] if verdict in NEEDS else -math.inf
+    def needed(self, power: Power) -> Level:
+        """The level that this needs."""
+        return self.levels[power]
 
     def needed_for_state(self, event_type: str) -> Level:
         """The level that sending a state event of this type needs."""
@@ -135,49 +133,30 @@ class Powers:
         """The level that redacting other people's events needs, which takes sending a redaction as well."""
         return max(self.levels["redact"], self.needed_for_message("m.room.redaction"))
 
-    def needed_to_protect(self, verdicts: Iterable[Verdict]) -> Level:
-        """The level that protecting this room, or setting a policy with these verdicts, needs.
+    def enough(self, power: Power) -> Level:
+        """The least level at which this can be done to anybody of whom the room says nothing.
 
         Where everybody has so much power that it takes more to kick or ban anybody, that much.
         """
-        return max([self.needed_for_state(JOIN_RULES), *map(self.enough, verdicts)])
+        above = self.level(ANYBODY) + 1 if power in ABOVE_THE_TARGET else -math.inf
+        return max(self.needed(power), above)
 
-    def enough(self, verdict: Verdict) -> Level:
-        """The least level at which this answer can be given to anybody of whom the room says nothing."""
-        above = self.level(ANYBODY) + 1 if verdict in ABOVE_THE_TARGET else -math.inf
-        return max(self.needed(verdict), above)
+    def may(self, actor: str, power: Power, target: str) -> bool:
+        """Whether `actor` has the power to do this to `target`; whether they are joined is not asked here."""
+        return self.shortfall(actor, power, target) is None
 
-    def may(self, actor: str, verdict: Verdict, target: str) -> bool:
-        """Whether `actor` has the power to give this answer to `target`; whether they are joined is not asked here."""
-        return self.shortfall(actor, verdict, target) is None
+    def everybody_may(self, power: Power) -> bool:
+        """Whether every member has the level that this needs."""
+        return self.needed(power) <= self.levels["users_default"]
 
-    def everybody_may(self, verdict: Verdict) -> bool:
-        """Whether every member has the level that giving this answer needs."""
-        return self.needed(verdict) <= self.levels["users_default"]
-
-    def shortfall(self, actor: str, verdict: Verdict, target: str) -> Shortfall | None:
-        """What `actor` lacks to give this answer to `target`; none if nothing."""
-        if verdict not in NEEDS:
-            return None
-        above = self.level(target) if verdict in ABOVE_THE_TARGET else None
+    def shortfall(self, actor: str, power: Power, target: str) -> Shortfall | None:
+        """What `actor` lacks to do this to `target`; none if nothing."""
+        above = self.level(target) if power in ABOVE_THE_TARGET else None
         server = server_of(target)
         unreachable = bool(server) and self.only_server not in (None, server)
         anybody = target == ANYBODY
-        found = Shortfall(verdict, self.needed(verdict), self.level(actor), above, unreachable, anybody)
+        found = Shortfall(power, self.needed(power), self.level(actor), above, unreachable, anybody)
         return found if found.lacks_level or found.target_too_high or unreachable else None
-
-    def to_answer(self, actor: str, verdict: Verdict, subject: str, kind: Kind = Kind.KNOCK) -> Shortfall | None:
-        """What `actor` lacks to give this answer to a request of this kind, which is about `subject`; none if nothing.
-
-        To take an invite back that nobody redeemed yet is no kick: it needs what planting one needs. To ban its
-        inviter goes with that.
-        """
-        if kind is not Kind.THIRD_PARTY_INVITE or verdict not in NEEDS:
-            return self.shortfall(actor, verdict, subject)
-        lacking = self.shortfall(actor, Verdict.ACCEPT, ANYBODY)
-        if lacking is None and verdict is Verdict.BAN:
-            return self.shortfall(actor, verdict, subject)
-        return lacking
 
 
 def powers(create: Mapping[str, object], levels: Mapping[str, object] | None) -> Powers:

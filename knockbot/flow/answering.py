@@ -9,20 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from knockbot.domain import may
 from knockbot.domain.card import already_answered, changed_anew, may_have_withdrawn
 from knockbot.domain.ids import server_of
+from knockbot.domain.may import ANSWERS
 from knockbot.domain.model import Answer, Kind, Reaction, Request, Verdict, Wish
 from knockbot.domain.notices import Choice, Code, Notice, Room, Term, User, because, notice
 from knockbot.domain.plan import ACT_OF, REACTIONS
 from knockbot.domain.power import Powers, Shortfall
 from knockbot.engine.turn import Handled, Turn, Write
 from knockbot.errors import ActionError, Never, Refused
-from knockbot.flow import hints, journal, place, refusals, saying, settling
+from knockbot.flow import authority, hints, journal, place, refusals, saying, settling
 from knockbot.flow.context import Context
 from knockbot.flow.records import called
-from knockbot.flow.rooms import is_denied, is_in, is_joined
+from knockbot.flow.rooms import is_denied, is_in
 from knockbot.flow.saying import Audience
-from knockbot.flow.standings import Standing
 from knockbot.store import inbox, messages, prompts, requests, room_upgrades, rooms
 from knockbot.store.db import Tx
 from knockbot.times import DAY, MINUTE
@@ -37,25 +38,15 @@ async def insist(context: Context, wish: Wish, request: Request) -> None:
 async def _insist(context: Context, wish: Wish, request: Request) -> None:
     async with context.db.tx() as tx:
         room = await called(tx, request.room_id)
-    if not await is_in(context, request.room_id):
-        raise Refused(refusals.cannot_look(room, context.bot))
-    if not await is_joined(context, request.room_id, wish.actor):
-        raise Refused(refusals.not_a_member(room))
-    async with context.db.tx() as tx:
         replaced = request.kind is Kind.KNOCK and await room_upgrades.find(tx, request.room_id) is not None
-    if replaced and wish.verdict is Verdict.ACCEPT and request.awaits_moderators:
+    deed = ANSWERS[request.judged_as][wish.verdict]
+    await authority.insist(context, authority.Wanted(deed, wish.actor, room, request.subject))
+    if wish.verdict is not Verdict.ACCEPT or not request.awaits_moderators:
+        return
+    if replaced:
         raise Refused(refusals.room_replaced(room))
-    accepts = wish.verdict is Verdict.ACCEPT and request.awaits_moderators
-    if accepts and await is_denied(context, request.room_id, request.user_id):
+    if await is_denied(context, request.room_id, request.user_id):
         raise Refused(refusals.server_denied(server_of(request.user_id), room))
-    powers = await context.outside.powers(request.room_id)
-    context.standings.note(request.room_id, wish.actor, Standing(joined=True, powers=powers), context.now())
-    theirs = powers.to_answer(wish.actor, wish.verdict, request.subject, request.judged_as)
-    if theirs is not None:
-        raise Refused(refusals.lacks_power(wish.actor, theirs, room))
-    mine = powers.to_answer(context.bot, wish.verdict, request.subject, request.judged_as)
-    if mine is not None:
-        raise Refused(refusals.bot_lacks_power(context.bot, mine, room))
 
 
 async def take(context: Context, turn: Turn, wish: Wish, request_id: int) -> None:
@@ -248,7 +239,7 @@ async def outlook(context: Context, request: Request) -> Outlook:
     found = tuple(possible(powers, context.bot, [request], barred=denied or replaced))
     if Verdict.ACCEPT in found:
         return Outlook(found)
-    lacking = powers.to_answer(context.bot, Verdict.ACCEPT, request.subject, request.judged_as)
+    lacking = _lacking(powers, context.bot, Verdict.ACCEPT, request)
     if lacking is not None:
         return Outlook(found, _cannot(context.bot, lacking, room, anything=bool(found)))
     denial = refusals.server_denied(server_of(request.user_id), room)
@@ -268,7 +259,7 @@ def possible(powers: Powers, bot: str, about: Iterable[Request], *, barred: bool
 
     No knock is accepted of somebody who is `barred`: their server is denied, or the room was replaced.
     """
-    found = [verdict for verdict in ACT_OF if all(_may(powers, bot, verdict, r) for r in about)]
+    found = [verdict for verdict in ACT_OF if not any(_lacking(powers, bot, verdict, r) for r in about)]
     return [one for one in found if one is not Verdict.ACCEPT or not (barred and any(_knocks(r) for r in about))]
 
 
@@ -276,5 +267,5 @@ def _knocks(request: Request) -> bool:
     return request.kind is Kind.KNOCK
 
 
-def _may(powers: Powers, bot: str, verdict: Verdict, request: Request) -> bool:
-    return powers.to_answer(bot, verdict, request.subject, request.judged_as) is None
+def _lacking(powers: Powers, bot: str, verdict: Verdict, request: Request) -> Shortfall | None:
+    return may.shortfall(powers, ANSWERS[request.judged_as][verdict], bot, request.subject)

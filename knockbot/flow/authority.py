@@ -1,28 +1,133 @@
-"""Authority: with whose power an act is carried out, and whether they have it at this moment, over this target.
+"""Authority: whether somebody may have something done, at this moment and to this target.
 
-A rule acts with the power of whoever wrote its policy, a moderator's answer with the moderator's; policies of the
-config file act for the bot. It is looked at when the act is planned, and again right before it, since much can happen
-in between: the applicant's server may be slow, or the bot may be out of the room.
+What it takes stands in one table (`domain/may.py`). It is looked at when somebody wants it, `insist`, and again right
+before the act, `insist_again`, since much can happen in between: the applicant's server may be slow, or the bot may be
+out of the room. A rule acts with the power of whoever wrote its policy, a moderator's answer with the moderator's;
+policies of the config file act for the bot.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
 from typing import Any
 
-from knockbot.domain.jobs import Act, Job
+from knockbot.config.values import Permission
+from knockbot.domain import may
+from knockbot.domain.jobs import Job
+from knockbot.domain.may import ANSWERS, MAY, Deed
 from knockbot.domain.model import Decision, Kind, Knock, Verdict
-from knockbot.domain.notices import Notice, User, because
+from knockbot.domain.notices import Notice, Room, User, because
 from knockbot.domain.policy import held_back
-from knockbot.domain.power import ANYBODY, NEEDS
-from knockbot.errors import Never
+from knockbot.domain.power import ANYBODY, Powers
+from knockbot.errors import Never, Refused
+from knockbot.flow import refusals
 from knockbot.flow.context import Context
-from knockbot.flow.rooms import is_joined
+from knockbot.flow.rooms import is_in, is_joined
 from knockbot.flow.standings import Standing
 
 NO_AUTHORITY = "KNOCKBOT_NO_AUTHORITY"
 """The code of an error that means: whoever the bot acts for may not do this themselves."""
 
+
+# --- by whoever wants it --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What somebody wants done, as far as it says what that takes."""
+
+    deed: Deed
+    by: str
+    room: Room
+    """The protected room; for a look, the management room."""
+    target: str = ANYBODY
+    """Whom it hits."""
+    management_room: str = ""
+    verdicts: Collection[Verdict] = ()
+    """What the policy may say."""
+    locked: bool = False
+    """Whether the config file names the room."""
+    place_of: Callable[[Verdict], Awaitable[str]] | None = None
+    """Where in the text of the policy it says a verdict."""
+    unseen: Notice | None = None
+    """What is said where the bot is not in the room, and where they are not, if they must not learn which it is."""
+
+
+async def insist(context: Context, wanted: Wanted) -> None:
+    """Look whether this may be done now, by whoever wants it and by the bot.
+
+    Raises `Refused`, which names what is missing and its mend; `Later` and `Never` where that cannot be seen.
+    """
+    takes = MAY[wanted.deed]
+    insist_on_permission(context, wanted)
+    if wanted.unseen is None:
+        _insist_on_being_unlocked(wanted)
+    if takes.or_admin and context.settings.permission_of(wanted.by) is Permission.ADMIN:
+        return
+    if takes.joined or takes.joined_to_management:
+        await _insist_on_membership(context, wanted)
+    _insist_on_being_unlocked(wanted)  # only who is in the room may learn that
+    if takes.powers or takes.keeps_door:
+        await _insist_on_levels(context, wanted)
+    await insist_on_managing(context, wanted)
+
+
+def insist_on_permission(context: Context, wanted: Wanted) -> None:
+    """The part of it that the config file says: nobody needs to be asked. Raises `Refused`."""
+    if MAY[wanted.deed].permitted and context.settings.permission_of(wanted.by) is None:
+        raise Refused(refusals.not_permitted())
+
+
+async def insist_on_managing(context: Context, wanted: Wanted) -> None:
+    """The part of it that the management room says: the bot need not be in the protected one. Raises `Refused`."""
+    if MAY[wanted.deed].changes_settings:
+        powers = await context.outside.powers(wanted.management_room)
+        needed, level = powers.needed_for_state(""), powers.level(wanted.by)
+        if level < needed:
+            raise Refused(refusals.lacks_power_to_manage(needed, level))
+
+
+def _insist_on_being_unlocked(wanted: Wanted) -> None:
+    if MAY[wanted.deed].unlocked and wanted.locked:
+        raise Refused(refusals.locked(wanted.room))
+
+
+async def _insist_on_membership(context: Context, wanted: Wanted) -> None:
+    takes, room_id = MAY[wanted.deed], wanted.room.room_id
+    if not await is_in(context, room_id):
+        raise Refused(wanted.unseen or refusals.cannot_look(wanted.room, context.bot, admin_can=takes.or_admin))
+    if not await is_joined(context, room_id, wanted.by):
+        raise Refused(wanted.unseen or refusals.not_a_member(wanted.room, wanted.deed))
+
+
+async def _insist_on_levels(context: Context, wanted: Wanted) -> None:
+    takes, room_id = MAY[wanted.deed], wanted.room.room_id
+    powers = await context.outside.powers(room_id)
+    context.standings.note(room_id, wanted.by, Standing(joined=True, powers=powers), context.now())
+    theirs = may.shortfall(powers, wanted.deed, wanted.by, wanted.target)
+    if theirs is not None:
+        raise Refused(refusals.lacks_power(wanted.by, theirs, wanted.room))
+    if takes.keeps_door:
+        await _insist_on_keeping_the_door(wanted, powers)
+    mine = may.shortfall(powers, wanted.deed, context.bot, wanted.target) if takes.of_the_bot else None
+    if mine is not None:
+        raise Refused(refusals.bot_lacks_power(context.bot, mine, wanted.room))
+
+
+async def _insist_on_keeping_the_door(wanted: Wanted, powers: Powers) -> None:
+    level = powers.level(wanted.by)
+    for verdict in wanted.verdicts if wanted.place_of is not None else ():
+        needed = max(map(powers.needed, may.to_give([verdict])), default=level)
+        if level < needed and wanted.place_of is not None:
+            place = await wanted.place_of(verdict)
+            raise Refused(refusals.verdict_too_high(place, verdict, wanted.room, needed, level))
+    needed = may.to_keep_the_door(powers, wanted.verdicts)
+    if level < needed:
+        raise Refused(refusals.lacks_power_to_protect(wanted.room, needed, level))
+
+
+# --- by whoever the bot acts for ------------------------------------------------------------------------------
 
 Remembered = Callable[[str, str, int], Standing | None]
 """What is known of a room and a user at a time, without a look."""
@@ -31,24 +136,23 @@ Remembered = Callable[[str, str, int], Standing | None]
 async def lacking(
     context: Context,
     who: str,
-    verdict: Verdict,
+    deed: Deed,
     *,
     room_id: str,
-    subject: str,
-    kind: Kind,
+    target: str = ANYBODY,
     remembered: Remembered | None = None,
 ) -> Notice | None:
-    """Why this person may not give this answer now; none if they may. What is not `remembered` is looked at.
+    """Why the bot may not do this for somebody now; none if it may. What is not `remembered` is looked at.
 
     The bot itself is not asked about here: what it lacks, the homeserver says.
     """
-    if who == context.bot or verdict not in NEEDS:
+    if who == context.bot:
         return None
     standing = remembered(room_id, who, context.now()) if remembered is not None else None
     standing = standing or await _look(context, room_id, who)
     if not standing.joined:
         return because("authority.not_joined", user=User(who))
-    shortfall = standing.powers.to_answer(who, verdict, subject, kind)
+    shortfall = may.shortfall(standing.powers, deed, who, target)
     if shortfall is None:
         return None
     return because("authority.powerless", user=User(who), why=shortfall.why)
@@ -65,47 +169,33 @@ async def ruled(context: Context, decision: Decision, knock: Knock, kind: Kind =
 
     Where the bot cannot look into the room it cannot act there either: it looks when it is back, before the act.
     """
-    if decision.author is None:
+    deed = ANSWERS[kind].get(decision.verdict)
+    if decision.author is None or deed is None:
         return decision
+    # Several processes take turns with a room, and then one may not have heard what another has.
+    remembered = context.standings.as_heard if context.db.alone else None
     try:
         why = await lacking(
-            context,
-            decision.author,
-            decision.verdict,
-            room_id=knock.room_id,
-            subject=knock.user_id,
-            kind=kind,
-            # Several processes take turns with a room, and then one may not have heard what another has.
-            remembered=context.standings.as_heard if context.db.alone else None,
+            context, decision.author, deed, room_id=knock.room_id, target=knock.user_id, remembered=remembered
         )
     except Never:
         return decision
     return held_back(decision, why) if why is not None else decision
 
 
-ASKED_OF: Mapping[Act, tuple[Verdict, Kind]] = {
-    Act.INVITE: (Verdict.ACCEPT, Kind.KNOCK),
-    Act.KICK: (Verdict.REJECT, Kind.KNOCK),
-    Act.BAN: (Verdict.BAN, Kind.KNOCK),
-    Act.REVOKE: (Verdict.REJECT, Kind.THIRD_PARTY_INVITE),
-}
-"""Which answer each act is, so that it takes the same power by whatever way it came about."""
-
-
-async def insist(context: Context, job: Job[Any]) -> None:
-    """Look again, right before the act. Raises `Never` where the power is gone."""
+async def insist_again(context: Context, job: Job[Any]) -> None:
+    """Look again, right before the act, where it is done for somebody. Raises `Never` where the power is gone."""
     who = job.on_behalf_of
     if who is None:
         return
-    verdict, kind = ASKED_OF[job.act]
+    remembered = context.standings.a_moment_ago
     why = await lacking(
         context,
         who,
-        verdict,
+        may.DONE_BY[job.act],
         room_id=job.room_id,
-        subject=job.user_id or ANYBODY,
-        kind=kind,
-        remembered=context.standings.a_moment_ago,
+        target=job.user_id or ANYBODY,
+        remembered=remembered,
     )
     if why is not None:
         raise Never(why, code=NO_AUTHORITY)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from knockbot.domain import fitness
 from knockbot.domain.fitness import KNOCKABLE, Concern, knows_rule, of_protected
-from knockbot.domain.model import RoomView, Verdict
+from knockbot.domain.model import RoomView
 from knockbot.domain.notices import Id, Letters, Notice, Stranger, Term, User, because, below, listed, notice
-from knockbot.domain.plan import ACT_OF
-from knockbot.domain.power import ANYBODY, Powers
+from knockbot.domain.power import ANYBODY, POWERS, Power, Powers
 from knockbot.domain.power import shown as level_shown
 from knockbot.errors import ActionError
 from knockbot.flow.context import Context
@@ -17,9 +16,9 @@ NOT_THERE = because("room.not_there")
 """What is missing where the bot is not in a room."""
 
 
-def lacking(powers: Powers, bot: str) -> list[Verdict]:
-    """The answers that the bot's level in a room does not reach to, even for who has no level of their own there."""
-    return [verdict for verdict in ACT_OF if not powers.may(bot, verdict, ANYBODY)]
+def lacking(powers: Powers, bot: str) -> list[Power]:
+    """What the bot's level in a room does not reach to, even for who has no level of their own there."""
+    return [power for power in POWERS if not powers.may(bot, power, ANYBODY)]
 
 
 def shortage(powers: Powers, bot: str) -> Notice | None:
@@ -27,10 +26,7 @@ def shortage(powers: Powers, bot: str) -> Notice | None:
     missing = lacking(powers, bot)
     if not missing:
         return None
-    acts = [
-        because("room.my_power_for", act=Term(ACT_OF[verdict]), level=level_shown(powers.enough(verdict)))
-        for verdict in missing
-    ]
+    acts = [because("room.my_power_for", act=Term(power), level=level_shown(powers.enough(power))) for power in missing]
     return because("room.my_power", level=level_shown(powers.level(bot)), acts=listed(acts))
 
 
@@ -45,7 +41,7 @@ async def checklist(context: Context, view: RoomView) -> Notice:
         *await _heard(context, view),
         *_takes_knocks(view),
         *_concerns(view, powers),
-        *(_may(powers, context.bot, verdict) for verdict in ACT_OF),
+        *(_may(powers, context.bot, power) for power in POWERS),
         *[await _allowed(context, room_id, powers) for room_id in view.allow],
     )
 
@@ -53,11 +49,11 @@ async def checklist(context: Context, view: RoomView) -> Notice:
 NOT_IN_IT = notice("check.missing", why=NOT_THERE)
 
 
-def _may(powers: Powers, bot: str, verdict: Verdict) -> Notice:
+def _may(powers: Powers, bot: str, power: Power) -> Notice:
     """Whether the bot's level reaches to an act."""
-    act = Term(ACT_OF[verdict])
-    needed, level = level_shown(powers.enough(verdict)), level_shown(powers.level(bot))
-    if powers.may(bot, verdict, ANYBODY):
+    act = Term(power)
+    needed, level = level_shown(powers.enough(power)), level_shown(powers.level(bot))
+    if powers.may(bot, power, ANYBODY):
         return notice("check.may", act=act, needed=needed, level=level)
     return notice("check.may_not", act=act, needed=needed, level=level, bot=User(bot))
 
@@ -95,7 +91,7 @@ async def _allowed(context: Context, room_id: str, powers: Powers) -> Notice:
         inside = await is_joined(context, room_id, context.bot)
     except ActionError:
         inside = False
-    if not powers.may(context.bot, Verdict.ACCEPT, ANYBODY):
+    if not powers.may(context.bot, "invite", ANYBODY):
         return notice("check.members_join_once", room=Id(room_id))
     if inside:
         return notice("check.members_join", room=Id(room_id))

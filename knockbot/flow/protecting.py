@@ -6,13 +6,13 @@ A room is nothing to the bot until `protect` names it or somebody commands in it
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
-from knockbot.config.values import Permission
 from knockbot.domain import plan
 from knockbot.domain.fitness import Concern, of_protected
 from knockbot.domain.ids import RoomReference, server_of
+from knockbot.domain.may import Deed
 from knockbot.domain.model import MemberChange, Membership, Request, RoomView
 from knockbot.domain.notices import (
     Code,
@@ -29,17 +29,17 @@ from knockbot.domain.notices import (
     below,
     notice,
 )
-from knockbot.domain.notices import Level as PowerLevel
-from knockbot.domain.power import Level
 from knockbot.domain.records import Recorded
 from knockbot.domain.upgrades import Stage
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import ActionError, Later, Never, Refused
-from knockbot.flow import cards, encrypted, journal, refusals, rules, saying, settling
+from knockbot.flow import authority, cards, encrypted, journal, refusals, rules, saying, settling
+from knockbot.flow.authority import Wanted
 from knockbot.flow.checkup import NOT_THERE, checklist, shortage
 from knockbot.flow.context import Context, log
+from knockbot.flow.place import Place
 from knockbot.flow.records import called, record_of_room
-from knockbot.flow.rooms import is_in, is_joined, locate
+from knockbot.flow.rooms import is_in, locate
 from knockbot.flow.saying import Audience, Urgency
 from knockbot.store import bot_memberships, jobs, pending_protects, pins, requests, room_upgrades, rooms
 from knockbot.store.db import Tx
@@ -136,6 +136,8 @@ async def _granted_or_not(context: Context, ask: Ask) -> Grant | Refused:
     """What comes of an ask that waited for the bot to be let in: each of several is told."""
     try:
         return await _granted(context, ask, ask.reference.room)
+    except Never as error:
+        return Refused(refusals.failed(error.why))
     except Refused as refused:
         return refused
 
@@ -281,7 +283,8 @@ class Waiting:
 async def protect(context: Context, ask: Ask) -> Grant | Waiting:
     """Go through the checks of `protect`, in their order, and get into the room on the way. Raises `Refused`."""
     with journal.refusing(ask.requester, "protect", ask.reference.room):
-        await _insist_on_asking(context, ask)
+        authority.insist_on_permission(context, _wanted(ask, ask.reference.room))
+        await _insist_on_attempts(context, ask)
     try:
         room_id, via = await locate(context, ask.reference, ask.requester)
     except ActionError as error:
@@ -291,7 +294,8 @@ async def protect(context: Context, ask: Ask) -> Grant | Waiting:
         raise Refused(notice("protect.not_found", room=Letters(ask.reference.room), why=error.why)) from error
     try:
         with journal.refusing(ask.requester, "protect", room_id):
-            await _insist_on_managing(context, ask, room_id)
+            await _insist_on_privacy(context, ask, room_id)
+            await authority.insist_on_managing(context, _wanted(ask, room_id))
     except Refused:
         await _forgive(context, ask)  # it is about this room, and asks nothing of the other
         raise
@@ -300,9 +304,12 @@ async def protect(context: Context, ask: Ask) -> Grant | Waiting:
     return await _get_in(context, ask, room_id, via)
 
 
-async def _insist_on_asking(context: Context, ask: Ask) -> None:
-    if context.settings.permission_of(ask.requester) is None:
-        raise Refused(notice("protect.not_permitted", key=Code("permissions")))
+def _wanted(ask: Ask, room_id: str, label: str = "") -> Wanted:
+    room = Room(room_id, label or room_id)
+    return Wanted(Deed.PROTECT, ask.requester, room, management_room=ask.management_room)
+
+
+async def _insist_on_attempts(context: Context, ask: Ask) -> None:
     async with context.db.tx() as tx:
         possible_at = await pending_protects.attempt(
             tx, ask.requester, ask.cause, context.now(), most=ATTEMPTS, within=HOUR
@@ -324,23 +331,13 @@ def _not_yet(context: Context, ask: Ask) -> Notice:
     return notice("protect.not_yet", room=reference, bot=User(context.bot), command=command)
 
 
-async def _insist_on_managing(context: Context, ask: Ask, room_id: str) -> None:
-    """Look whether moderators can meet the bot in this room. Raises `Refused`."""
+async def _insist_on_privacy(context: Context, ask: Ask, room_id: str) -> None:
+    """Look whether moderators can meet the bot in the room where they asked. Raises `Refused`."""
     if room_id == ask.management_room:
         raise Refused(notice("protect.unfit_to_manage", why=notice("protect.manages_itself")))
     view = await context.outside.room(ask.management_room)
     if view.join_rule in OPEN_TO_ALL or view.world_readable:
         raise Refused(notice("protect.unfit_to_manage", why=notice("protect.public_room")))
-    needed, level = await _power_to_manage(context, ask.management_room, ask.requester)
-    if level < needed:
-        why = notice("protect.no_state_power", needed=PowerLevel(f"{needed:g}"), level=PowerLevel(f"{level:g}"))
-        raise Refused(notice("protect.unfit_to_manage", why=why))
-
-
-async def _power_to_manage(context: Context, management_room: str, actor: str) -> tuple[Level, Level]:
-    """The level that it takes in a management room to say which rooms are managed from it, and the one somebody has."""
-    powers = await context.outside.powers(management_room)
-    return powers.needed_for_state(""), powers.level(actor)
 
 
 async def _get_in(context: Context, ask: Ask, room_id: str, via: tuple[str, ...]) -> Grant | Waiting:
@@ -383,27 +380,20 @@ async def _enter_or_knock(context: Context, room_id: str, via: tuple[str, ...]) 
 
 async def _granted(context: Context, ask: Ask, room_id: str) -> Grant:
     """The bot is in: look whether the requester may have this room protected. Raises `Refused`."""
-    with journal.refusing(ask.requester, "protect", room_id):
-        await _insist_on_protecting(context, ask, room_id)
     view = await context.outside.room(room_id)
+    async with context.db.tx() as tx:
+        before = await rooms.find(tx, room_id)
+    wanted = replace(
+        _wanted(ask, room_id, view.label),
+        verdicts=(await rules.look_up(context, room_id)).policy.verdicts,
+        locked=before is not None and before.locked,
+        unseen=_not_yet(context, ask),
+    )
+    with journal.refusing(ask.requester, "protect", room_id):
+        await authority.insist(context, wanted)
     powers = await context.outside.powers(room_id)
     concerns = of_protected(view.join_rule, view.version, powers)
     return Grant(ask, view, await checklist(context, view), shortage(powers, context.bot), concerns)
-
-
-async def _insist_on_protecting(context: Context, ask: Ask, room_id: str) -> None:
-    async with context.db.tx() as tx:
-        room = await rooms.find(tx, room_id)
-        verdicts = (await rules.in_force(context, tx, room_id)).policy.verdicts
-    if not await is_joined(context, room_id, ask.requester):
-        raise Refused(_not_yet(context, ask))
-    label = (await context.outside.room(room_id)).label
-    if room is not None and room.locked:
-        raise Refused(refusals.locked(Room(room_id, label)))
-    powers = await context.outside.powers(room_id)
-    needed, level = powers.needed_to_protect(verdicts), powers.level(ask.requester)
-    if level < needed:
-        raise Refused(refusals.lacks_power_to_protect(Room(room_id, label), needed, level))
 
 
 async def _leave_unless_needed(context: Context, room_id: str) -> None:
@@ -462,35 +452,25 @@ async def _without_dropped_answer(turn: Turn, request: Request) -> Request:
     return await requests.get(turn.tx, request.id)
 
 
-def _cannot_unprotect(context: Context, room: ProtectedRoom) -> Notice:
-    """The bot is out of a protected room, which may be gone for good."""
-    called, command = Room(room.room_id, room.label), Code(f"!kb unprotect {room.room_id}")
-    return notice("may.cannot_unprotect", room=called, bot=User(context.bot), command=command)
-
-
-async def insist_on_unprotecting(context: Context, room: ProtectedRoom, actor: str) -> None:
+async def insist_on_unprotecting(context: Context, there: Place, actor: str) -> None:
     """Look whether this person may end the protection of a room. Raises `Refused`.
 
     It takes what it takes to protect it, or a server admin. That is power in both rooms, the protected one and the one
     that it is managed from.
     """
-    if room.locked:
-        raise Refused(refusals.locked(Room(room.room_id, room.label)))
-    if context.settings.permission_of(actor) is Permission.ADMIN:
-        return
-    if not await is_in(context, room.room_id):
-        raise Refused(_cannot_unprotect(context, room))
-    if not await is_joined(context, room.room_id, actor):
-        raise Refused(refusals.not_a_member_yet(Room(room.room_id, room.label)))
-    async with context.db.tx() as tx:
-        verdicts = (await rules.in_force(context, tx, room.room_id)).policy.verdicts
-    powers = await context.outside.powers(room.room_id)
-    needed, level = powers.needed_to_protect(verdicts), powers.level(actor)
-    if level < needed:
-        raise Refused(refusals.lacks_power_to_protect(Room(room.room_id, room.label), needed, level))
-    needed, level = await _power_to_manage(context, room.management_room, actor)
-    if level < needed:
-        raise Refused(refusals.lacks_power_to_manage(needed, level))
+    room = Room(there.room_id, there.label)
+    with journal.refusing(actor, "unprotect", there.room_id):
+        await authority.insist(
+            context,
+            Wanted(
+                Deed.UNPROTECT,
+                actor,
+                room,
+                management_room=there.management_room,
+                verdicts=there.policy.verdicts,
+                locked=there.room.locked,
+            ),
+        )
 
 
 async def unprotect(context: Context, turn: Turn, room: ProtectedRoom, by: str) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from knockbot.domain.notices import Code, Letters, Level, Notice, Room, User, notice
+from knockbot.domain.may import MAY, Deed
+from knockbot.domain.model import Verdict
+from knockbot.domain.notices import Code, Letters, Notice, Room, Stranger, Term, User, notice
 from knockbot.domain.power import Level as PowerLevel
-from knockbot.domain.power import Shortfall
+from knockbot.domain.power import Shortfall, shown
 from knockbot.errors import Never, Refused
 
 
@@ -13,19 +15,26 @@ def why_not(error: Refused | Never) -> Notice:
     return error.said if isinstance(error, Refused) else failed(error.why)
 
 
-def cannot_look(room: Room, bot: str) -> Notice:
-    """The bot is out of the room, and does not know who may do what there now."""
+def cannot_look(room: Room, bot: str, *, admin_can: bool = False) -> Notice:
+    """The bot is out of the room, and does not know who may do what there now; `admin_can` says who else could."""
+    if admin_can:
+        command = Code(f"!kb unprotect {room.room_id}")
+        return notice("may.cannot_unprotect", room=room, bot=User(bot), command=command)
     return notice("may.cannot_look", room=room, bot=User(bot))
 
 
-def not_a_member(room: Room) -> Notice:
-    """Only members of the protected room answer for it."""
+def not_a_member(room: Room, deed: Deed) -> Notice:
+    """Whoever wants this is not joined to the room in which that decides."""
+    if MAY[deed].joined_to_management:
+        return notice("may.not_here")
+    if MAY[deed].keeps_door:
+        return notice("may.not_a_member_yet", room=room)
     return notice("may.not_a_member", room=room)
 
 
-def not_a_member_yet(room: Room) -> Notice:
-    """The one who asks is not in the room."""
-    return notice("may.not_a_member_yet", room=room)
+def not_permitted() -> Notice:
+    """Whoever wants this may not have the bot protect rooms at all."""
+    return notice("protect.not_permitted", key=Code("permissions"))
 
 
 def lacks_power(who: str, shortfall: Shortfall, room: Room) -> Notice:
@@ -40,12 +49,24 @@ def bot_lacks_power(bot: str, shortfall: Shortfall, room: Room) -> Notice:
 
 def lacks_power_to_protect(room: Room, needed: PowerLevel, level: PowerLevel) -> Notice:
     """The one who asks has too little power in the room."""
-    return notice("may.lacks_power_to_protect", needed=Level(f"{needed:g}"), room=room, level=Level(f"{level:g}"))
+    return notice("may.lacks_power_to_protect", needed=shown(needed), room=room, level=shown(level))
+
+
+def verdict_too_high(place: str, verdict: Verdict, room: Room, needed: PowerLevel, level: PowerLevel) -> Notice:
+    """The author of a policy could not do what it says; `place` is where it says so."""
+    return notice(
+        "policy.lacks_power",
+        place=Stranger(place),
+        verdict=Term(verdict),
+        needed=shown(needed),
+        room=room,
+        level=shown(level),
+    )
 
 
 def lacks_power_to_manage(needed: PowerLevel, level: PowerLevel) -> Notice:
     """The one who asks has too little power in the management room."""
-    return notice("may.lacks_power_to_manage", needed=Level(f"{needed:g}"), level=Level(f"{level:g}"))
+    return notice("may.lacks_power_to_manage", needed=shown(needed), level=shown(level))
 
 
 def locked(room: Room) -> Notice:

@@ -10,18 +10,18 @@ from functools import partial
 from knockbot.config.policies import place_in_policy, read_policy
 from knockbot.documents.reading import Path
 from knockbot.domain.ids import is_alias
+from knockbot.domain.may import Deed
 from knockbot.domain.notices import Code, Letters, Notice, Number, Room, Stranger, Term, User, below, notice
 from knockbot.domain.policy import Policy, changed_settings, path_to, verdict_paths
-from knockbot.domain.power import shown
 from knockbot.domain.records import Detail, Recorded
 from knockbot.engine.turn import Turn
 from knockbot.errors import ActionError, Refused
-from knockbot.flow import journal, refusals, rules
+from knockbot.flow import authority, journal, rules
+from knockbot.flow.authority import Wanted
 from knockbot.flow.context import Context
 from knockbot.flow.names import means
 from knockbot.flow.records import record_of_room
 from knockbot.flow.rooms import is_in, is_joined
-from knockbot.flow.standings import Standing
 from knockbot.store import pins, policies
 from knockbot.store.rooms import ProtectedRoom
 
@@ -51,49 +51,29 @@ class Sound:
 
 async def examined(context: Context, change: Change) -> Sound:
     """The change, ready to be put in force. Raises `Refused`, and `Fault` for a mistake in it."""
-    if change.room.locked:
-        raise Refused(refusals.locked(Room(change.room.room_id, change.room.label)))
     room_id = change.room.room_id
     with journal.refusing(change.author, "policy set", room_id):
-        await _insist_on_membership(context, change)
+        await authority.insist(context, _wanted(change))
     # Only now, and at the expense of the room where it was asked for: to read the longest text that fits into a message
     # takes a second.
     policy = await context.workbench.work_out(change.room.management_room, partial(read_policy, change.text))
     with journal.refusing(change.author, "policy set", room_id):
-        await _insist_on_power(context, change, policy)
+        await authority.insist(context, _wanted(change, policy))
     return Sound(change, policy, await _rooms_meant(context, change, policy))
 
 
-async def _insist_on_membership(context: Context, change: Change) -> None:
-    room = change.room
-    if not await is_in(context, room.room_id):
-        raise Refused(refusals.cannot_look(Room(room.room_id, room.label), context.bot))
-    if not await is_joined(context, room.room_id, change.author):
-        raise Refused(refusals.not_a_member(Room(room.room_id, room.label)))
-
-
-async def _insist_on_power(context: Context, change: Change, policy: Policy) -> None:
-    """The author must be able to do all that the policy may do, and to change the room's join rule."""
-    room = change.room
-    powers = await context.outside.powers(room.room_id)
-    context.standings.note(room.room_id, change.author, Standing(joined=True, powers=powers), context.now())
-    level = powers.level(change.author)
-    for verdict, path in verdict_paths(policy):
-        if level < powers.needed(verdict):
-            place = await _place(change, path)
-            raise Refused(
-                notice(
-                    "policy.lacks_power",
-                    place=Stranger(place),
-                    verdict=Term(verdict),
-                    needed=shown(powers.needed(verdict)),
-                    room=Room(room.room_id, room.label),
-                    level=shown(level),
-                )
-            )
-    needed = powers.needed_to_protect(policy.verdicts)
-    if level < needed:
-        raise Refused(refusals.lacks_power_to_protect(Room(room.room_id, room.label), needed, level))
+def _wanted(change: Change, policy: Policy | None = None) -> Wanted:
+    """What its author wants: with the policy, once it is read, to do all that it may do."""
+    room, said = change.room, list(verdict_paths(policy)) if policy is not None else []
+    first = dict(reversed(said))
+    return Wanted(
+        Deed.SET_POLICY,
+        change.author,
+        Room(room.room_id, room.label),
+        verdicts=tuple(dict.fromkeys(verdict for verdict, _ in said)),
+        locked=room.locked,
+        place_of=lambda verdict: _place(change, first[verdict]),
+    )
 
 
 async def _place(change: Change, path: Path | None = None, *, names: str = "") -> str:

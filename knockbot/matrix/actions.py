@@ -14,7 +14,7 @@ from typing import Any
 
 from knockbot.chat.messages import card_message, digest, edit, message, transaction_id
 from knockbot.documents.text import NAME_LIMIT, shown
-from knockbot.domain import plan
+from knockbot.domain import may, plan
 from knockbot.domain.card import Around, kept_no_longer, machine_block, moved_away
 from knockbot.domain.coding import Malformed
 from knockbot.domain.invites import spoken
@@ -41,6 +41,7 @@ from knockbot.domain.jobs import (
     Write,
 )
 from knockbot.domain.languages import Language, spoken_here
+from knockbot.domain.may import Deed
 from knockbot.domain.model import Kind, MemberChange, Membership, Request, Verdict
 from knockbot.domain.notices import Notice, Term, because
 from knockbot.domain.policy import Reasons
@@ -142,7 +143,7 @@ def _at(membership: Membership | None) -> Notice:
 
 async def _do(hand: Hand, claimed: Claimed[Membered], stands: MemberChange | None) -> Outcome:
     """Act, if whoever the bot acts for may do so at this moment."""
-    await authority.insist(hand.context, claimed.job)
+    await authority.insist_again(hand.context, claimed.job)
     try:
         await _call(hand, claimed.job)
     except Never as error:
@@ -226,8 +227,8 @@ async def _explain(hand: Hand, claimed: Claimed[Membered], stood: MemberChange |
     still_meant = stands is not None and stands.membership is Membership.KNOCK and _meant_for(job.payload) is None
     if stands is not None and (stood is None or stands.event_id != stood.event_id) and not still_meant:
         return Overtaken(_at(stands.membership), seen=stands)
-    verdict = next(verdict for verdict, act in plan.ACT_OF.items() if act is job.act)
-    lacking = (await hand.context.outside.powers(job.room_id)).shortfall(bot, verdict, job.payload.user_id)
+    powers = await hand.context.outside.powers(job.room_id)
+    lacking = may.shortfall(powers, may.DONE_BY[job.act], bot, job.payload.user_id)
     if lacking is not None:
         raise Never(lacking.why, code="KNOCKBOT_NO_POWER" if lacking.lacks_level else error.code) from error
     await _call(hand, job)  # the power came between the refusal and this look; where it did not, no is no
@@ -280,7 +281,7 @@ async def _revoke(hand: Hand, job: Job[Revoke]) -> Outcome:
         return Done()
     if stands.invite.inviter != inviter:
         return Overtaken(because("overtaken.other_invite"))
-    await authority.insist(hand.context, job)
+    await authority.insist_again(hand.context, job)
     if fits_a_path(token):
         await hand.homeserver.put_state(job.room_id, THIRD_PARTY_INVITE, spoken(token), {})
     else:
@@ -343,7 +344,7 @@ async def _why_not(hand: Hand, room_id: str, error: Never) -> Never:
         return error
     if not await is_in(hand.context, room_id):
         return Never(because("act.not_joined"), code="KNOCKBOT_NOT_JOINED")
-    lacking = (await hand.context.outside.powers(room_id)).shortfall(hand.context.bot, Verdict.ACCEPT, "")
+    lacking = may.shortfall(await hand.context.outside.powers(room_id), Deed.INVITE, hand.context.bot)
     return error if lacking is None else Never(lacking.why, code="KNOCKBOT_NO_POWER")
 
 

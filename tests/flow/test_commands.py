@@ -764,3 +764,16 @@ async def test_a_command_that_is_more_than_an_hour_old_on_arrival_is_not_run(
 
     assert any("late" in text for text in house.spoken()) is late
     assert house.membership(ANA) == ("knock" if late else "invite")
+
+
+# --- who may look -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["list", "show 1", "log", "queue", "policy show"])
+async def test_who_is_not_in_the_management_room_sees_nothing_from_there(house: House, command: str) -> None:
+    """The homeserver hands over messages as well that it has not let into the room, as of somebody banned elsewhere."""
+    await knocks(house, ANA)
+    house.world.change(MODS, ALICE, BEN, "ban")
+    house.world.outbox.clear()
+
+    assert await told(house, command, by=BEN) == ["Only members of this room can use this command."]

@@ -12,11 +12,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
 from knockbot.domain.invites import Fallen, fall, fallen
-from knockbot.domain.model import Answer, Kind, MemberChange, Request, State, Verdict
+from knockbot.domain.may import Deed
+from knockbot.domain.model import Answer, MemberChange, Request, State, Verdict
 from knockbot.domain.notices import Choice, Number, Room, User, because, notice, numbered
 from knockbot.domain.outcomes import InviteEvent, invite_outcome
 from knockbot.domain.policy import Fate
-from knockbot.domain.power import ANYBODY
 from knockbot.domain.records import Recorded
 from knockbot.engine.turn import Turn
 from knockbot.errors import Never
@@ -50,9 +50,7 @@ async def _with_power(context: Context, fell: Fallen) -> Fallen:
     if author is None or not found:
         return fell
     try:
-        why = await authority.lacking(
-            context, author, Verdict.REJECT, room_id=fell.room_id, subject=ANYBODY, kind=Kind.THIRD_PARTY_INVITE
-        )
+        why = await authority.lacking(context, author, Deed.REVOKE, room_id=fell.room_id)
     except Never:
         why = None  # where the bot cannot look it cannot act either, and looks when it is back
     return replace(fell, author=author, powerless=why)

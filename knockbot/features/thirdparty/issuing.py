@@ -14,6 +14,7 @@ from typing import Protocol
 from knockbot.domain import plan
 from knockbot.domain.invites import IN_VAIN, UNASKED, Address, StoredInvite, masked, possible_again, written
 from knockbot.domain.jobs import Invite, Issue, Job
+from knockbot.domain.may import Deed
 from knockbot.domain.model import (
     Answer,
     MemberChange,
@@ -27,10 +28,10 @@ from knockbot.domain.notices import Choice, Code, Moment, Notice, Number, Number
 from knockbot.domain.records import Recorded
 from knockbot.engine.turn import Turn
 from knockbot.errors import ActionError, Later, Never, Refused
-from knockbot.flow import refusals, saying, settling
+from knockbot.flow import authority, journal, saying, settling
+from knockbot.flow.authority import Wanted
 from knockbot.flow.context import Context, log
 from knockbot.flow.records import called, record
-from knockbot.flow.rooms import is_in, is_joined
 from knockbot.flow.saying import Audience
 from knockbot.store import addressees, jobs, requests, rooms
 from knockbot.store.addressees import Addressee, Asked
@@ -86,18 +87,8 @@ async def insist(context: Context, room: ProtectedRoom, actor: str) -> None:
         raise Refused(notice("issue.no_identity_server", key=Code("identity_servers")))
     if 0 in (context.settings.issuing.per_moderator, context.settings.issuing.per_room):
         raise Refused(notice("issue.off", key=Code("issuing")))
-    called = Room(room.room_id, room.label)
-    if not await is_in(context, room.room_id):
-        raise Refused(refusals.cannot_look(called, context.bot))
-    if not await is_joined(context, room.room_id, actor):
-        raise Refused(refusals.not_a_member(called))
-    powers = await context.outside.powers(room.room_id)
-    theirs = powers.shortfall(actor, Verdict.ACCEPT, "")
-    if theirs is not None:
-        raise Refused(refusals.lacks_power(actor, theirs, called))
-    mine = powers.shortfall(context.bot, Verdict.ACCEPT, "")
-    if mine is not None:
-        raise Refused(refusals.bot_lacks_power(context.bot, mine, called))
+    with journal.refusing(actor, "invite", room.room_id):
+        await authority.insist(context, Wanted(Deed.INVITE, actor, Room(room.room_id, room.label)))
 
 
 async def take(context: Context, turn: Turn, order: Order) -> None:

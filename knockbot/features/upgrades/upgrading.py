@@ -12,6 +12,7 @@ from functools import partial
 
 from knockbot.domain import plan
 from knockbot.domain.ids import is_room_id, server_of
+from knockbot.domain.may import Deed
 from knockbot.domain.model import Kind, MemberChange, Membership, Reaction, Redaction, Request, RoomView, Verdict
 from knockbot.domain.notices import Code, Id, Letters, Notice, Number, Room, User, because, notice
 from knockbot.domain.plan import REACTIONS
@@ -19,11 +20,12 @@ from knockbot.domain.records import Detail, Recorded
 from knockbot.domain.upgrades import RoomUpgrade, Stage, Step, Tombstone, next_step
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Later, Never, Refused
-from knockbot.flow import cards, place, protecting, refusals, rulebook, rules, saying, settling
+from knockbot.flow import authority, cards, place, protecting, refusals, rulebook, rules, saying, settling
+from knockbot.flow.authority import Wanted
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.flow.records import called, record, record_of_room
-from knockbot.flow.rooms import is_in, is_joined
+from knockbot.flow.rooms import is_in
 from knockbot.flow.saying import Audience, Marks
 from knockbot.store import bot_memberships, inbox, pins, policies, prompts, requests, room_upgrades, rooms
 from knockbot.store.db import Tx
@@ -275,10 +277,8 @@ async def taken(
 
     async def write(turn: Turn) -> None:
         if await still_asked(turn.tx, upgrade) is not None:
-            to, occasion = (
-                Audience(reaction.room_id, place=room.room_id),
-                f"refused:{upgrade.event_id}:{reaction.sender}",
-            )
+            to = Audience(reaction.room_id, place=room.room_id)
+            occasion = f"refused:{upgrade.event_id}:{reaction.sender}"
             await saying.say(context, turn, to, occasion, why, reply_to=reaction.target)
 
     return write
@@ -319,16 +319,9 @@ async def _insist(context: Context, actor: str, upgrade: RoomUpgrade) -> None:
         there = await place.find(context, tx, upgrade.room_id)
     if there is None:
         return
-    await protecting.insist_on_unprotecting(context, there.room, actor)
+    await protecting.insist_on_unprotecting(context, there, actor)
     new = Room(upgrade.replacement, upgrade.replacement)
-    if not await is_in(context, upgrade.replacement):
-        raise Refused(refusals.cannot_look(new, context.bot))
-    if not await is_joined(context, upgrade.replacement, actor):
-        raise Refused(refusals.not_a_member_yet(new))
-    powers = await context.outside.powers(upgrade.replacement)
-    needed, level = powers.needed_to_protect(there.policy.verdicts), powers.level(actor)
-    if level < needed:
-        raise Refused(refusals.lacks_power_to_protect(new, needed, level))
+    await authority.insist(context, Wanted(Deed.TAKE_OVER, actor, new, verdicts=there.policy.verdicts))
     await _insist_on_authorship(context, there, actor, upgrade.replacement)
 
 

@@ -1,0 +1,114 @@
+"""Who may: what each act of a person takes, as one table; docs/commands.md, "Who may", says the same row by row.
+
+`flow/authority.py` looks whether somebody has that, at the moment of the act.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from knockbot.domain.jobs import Act
+from knockbot.domain.model import Kind, Verdict
+from knockbot.domain.power import ANYBODY, JOIN_RULES, Level, Power, Powers, Shortfall
+
+
+class Deed(StrEnum):
+    """What somebody can have done: by a command, by a click, or by a rule that they wrote."""
+
+    LOOK = "look"
+    """See what is managed from a room."""
+    ACCEPT = "accept"
+    REJECT = "reject"
+    BAN = "ban"
+    """Answer a knock, or whoever came in by a third-party invite."""
+    LET_STAND = "let_stand"
+    REVOKE = "revoke"
+    BAN_INVITER = "ban_inviter"
+    """Accept, reject or ban: answer a third-party invite that nobody redeemed yet."""
+    INVITE = "invite"
+    """Have the bot invite an address."""
+    SET_POLICY = "set_policy"
+    PROTECT = "protect"
+    UNPROTECT = "unprotect"
+    TAKE_OVER = "take_over"
+    """Have the room protected that replaces a protected one, once that one may be given up (`UNPROTECT`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Takes:
+    """What an act takes of whoever wants it done. What is about a room is looked at when it is done."""
+
+    powers: tuple[Power, ...] = ()
+    """Levels in the protected room; `kick` and `ban` take a higher level than that of whom they hit as well."""
+    keeps_door: bool = False
+    """In the protected room, the level to change the join rule and to give every verdict of the policy."""
+    changes_settings: bool = False
+    """In the management room, the level to change its settings."""
+    joined: bool = True
+    """To be joined to the protected room."""
+    joined_to_management: bool = False
+    """To be joined to the management room."""
+    permitted: bool = False
+    """To stand under `permissions` in the config."""
+    or_admin: bool = False
+    """To be an `admin` there is enough by itself."""
+    of_the_bot: bool = False
+    """The bot needs the same levels, since it does the same at once."""
+    unlocked: bool = False
+    """The config file does not name the room."""
+
+
+MAY: Final[Mapping[Deed, Takes]] = {
+    Deed.LOOK: Takes(joined=False, joined_to_management=True),
+    Deed.ACCEPT: Takes(powers=("invite",), of_the_bot=True),
+    Deed.REJECT: Takes(powers=("kick",), of_the_bot=True),
+    Deed.BAN: Takes(powers=("ban",), of_the_bot=True),
+    # To take an invite back that nobody redeemed yet is no kick: it takes what planting one takes.
+    Deed.LET_STAND: Takes(powers=("invite",), of_the_bot=True),
+    Deed.REVOKE: Takes(powers=("invite",), of_the_bot=True),
+    Deed.BAN_INVITER: Takes(powers=("invite", "ban"), of_the_bot=True),
+    Deed.INVITE: Takes(powers=("invite",), of_the_bot=True),
+    Deed.SET_POLICY: Takes(keeps_door=True, unlocked=True),
+    Deed.PROTECT: Takes(keeps_door=True, changes_settings=True, permitted=True, unlocked=True),
+    Deed.UNPROTECT: Takes(keeps_door=True, changes_settings=True, or_admin=True, unlocked=True),
+    Deed.TAKE_OVER: Takes(keeps_door=True),
+}
+
+ANSWERS: Final[Mapping[Kind, Mapping[Verdict, Deed]]] = {
+    Kind.KNOCK: {Verdict.ACCEPT: Deed.ACCEPT, Verdict.REJECT: Deed.REJECT, Verdict.BAN: Deed.BAN},
+    Kind.THIRD_PARTY_INVITE: {
+        Verdict.ACCEPT: Deed.LET_STAND,
+        Verdict.REJECT: Deed.REVOKE,
+        Verdict.BAN: Deed.BAN_INVITER,
+    },
+    Kind.REDEEMED_INVITE: {Verdict.ACCEPT: Deed.ACCEPT, Verdict.REJECT: Deed.REJECT, Verdict.BAN: Deed.BAN},
+}
+"""Which deed an answer is. To forward is none: it does nothing in the room."""
+
+DONE_BY: Final[Mapping[Act, Deed]] = {
+    Act.INVITE: Deed.ACCEPT,
+    Act.KICK: Deed.REJECT,
+    Act.BAN: Deed.BAN,
+    Act.REVOKE: Deed.REVOKE,
+}
+"""Which deed a job carries out, so that it takes the same power by whatever way it came about."""
+
+
+def shortfall(powers: Powers, deed: Deed, who: str, target: str = ANYBODY) -> Shortfall | None:
+    """Which level in the protected room somebody lacks to do this to `target`; none if none."""
+    found = (powers.shortfall(who, power, target) for power in MAY[deed].powers)
+    return next((lacking for lacking in found if lacking is not None), None)
+
+
+def to_keep_the_door(powers: Powers, verdicts: Iterable[Verdict]) -> Level:
+    """The level that it takes to change the join rule, and to give each of these verdicts to a knock."""
+    return max([powers.needed_for_state(JOIN_RULES), *(powers.enough(power) for power in to_give(verdicts))])
+
+
+def to_give(verdicts: Iterable[Verdict]) -> list[Power]:
+    """The powers that these verdicts take, on knocks."""
+    deeds = [ANSWERS[Kind.KNOCK][verdict] for verdict in verdicts if verdict in ANSWERS[Kind.KNOCK]]
+    return [power for deed in deeds for power in MAY[deed].powers]
