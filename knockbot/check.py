@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from aiohttp import ClientError, ClientSession, web
 from mautrix.api import Method, Path
 
-from knockbot.app import listening, new_homeserver, new_session, now
+from knockbot.app import new_homeserver, new_session, now
 from knockbot.chat.catalogue import render
 from knockbot.config.registration import registration_differences
 from knockbot.config.settings import Metrics, Settings
@@ -29,6 +29,7 @@ from knockbot.flow import configured, fitness, names
 from knockbot.flow.checkup import checklist
 from knockbot.flow.context import Context
 from knockbot.identity.client import IdentityServers
+from knockbot.listening import listening
 from knockbot.matrix.account import Account
 from knockbot.matrix.gateway import PingOnly
 from knockbot.matrix.homeserver import NOT_COVERED, UNWELL, Homeserver

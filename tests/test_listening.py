@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from knockbot import app
+from knockbot import listening
 from knockbot.config.values import Listen, read_listen
 from knockbot.demo.homeserver import free_port
 from knockbot.errors import Unavailable
@@ -46,7 +46,7 @@ async def test_every_kind_of_address_is_listened_on(host: str, reached_at: list[
     port = free_port()
     where = read_listen(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
 
-    async with app.listening(web.Application(), *where):
+    async with listening.listening(web.Application(), *where):
         assert all([await answers(f"http://{reached}:{port}/") for reached in reached_at])
         assert await answers(f"http://{where}/")
 
@@ -66,7 +66,7 @@ async def test_where_it_cannot_listen_the_reason_is_said(host: str, hint: str) -
     taken = await asyncio.start_server(lambda _, writer: writer.close(), loopback, port)
     async with taken:
         with pytest.raises(Unavailable) as caught:
-            async with app.listening(web.Application(), host, port):
+            async with listening.listening(web.Application(), host, port):
                 pass
 
     assert str(caught.value).startswith(f"cannot listen on {Listen(host, port)}: ")

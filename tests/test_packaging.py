@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import pytest
 from click.shell_completion import get_completion_class
 
-from knockbot import app, cli
+from knockbot import app, cli, listening
 from knockbot.config.settings import AppService, Metrics, Settings
 from knockbot.config.sources import load
 from knockbot.demo.homeserver import free_port
@@ -184,7 +184,7 @@ def healthy(port: int) -> bool:
 async def test_the_health_check_tells_ready_from_not_ready_and_from_gone() -> None:
     gateway, port = PingOnly("hs_token"), free_port()
 
-    async with app.listening(gateway.app, "127.0.0.1", port):
+    async with listening.listening(gateway.app, "127.0.0.1", port):
         assert not await asyncio.to_thread(healthy, port)
         gateway.ready = True
         assert await asyncio.to_thread(healthy, port)

@@ -39,6 +39,14 @@ async def reconcile(context: Context, room_id: str) -> None:
         await _look(context, there)
 
 
+async def look_at_all(context: Context) -> None:
+    """Have every protected room, and every management room, looked at soon."""
+    async with context.db.tx() as tx:
+        found = {room.room_id for room in await rooms.all_rooms(tx)} | {*await rooms.management_rooms(tx)}
+    for room_id in found:
+        context.look_at(room_id)
+
+
 async def _look(context: Context, there: Place) -> None:
     seen, known = await seeing.the_room(context, there.room)
     acl = await context.outside.server_acl(there.room_id)

@@ -23,9 +23,9 @@ from knockbot.domain import nesting
 from knockbot.domain.ids import is_room_id
 from knockbot.engine.wakeups import Wakeups
 from knockbot.flow.keys import SEALED
+from knockbot.listening import KNOWN
 from knockbot.matrix.crypto.keyring import FOR_DEVICES, mail_in_transaction
 from knockbot.matrix.events import ENCRYPTION, is_encryption, is_event_id, mapping, matters
-from knockbot.matrix.visitors import KNOWN
 from knockbot.store import encryption, inbox, processes, rooms
 from knockbot.store.db import Database, Unusable
 from knockbot.store.inbox import Arrival

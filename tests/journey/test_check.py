@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from knockbot.app import listening
 from knockbot.check import check
 from knockbot.config.registration import registration
 from knockbot.config.settings import read_settings
 from knockbot.demo.homeserver import free_port
 from knockbot.demo.people import until
+from knockbot.listening import listening
 from tests.keeper import InProcess, Process, config
 from tests.lab import DoorSlot, LabHomeserver
 

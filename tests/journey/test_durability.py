@@ -14,10 +14,10 @@ import asyncpg
 import pytest
 from aiohttp import web
 
-from knockbot.app import listening
 from knockbot.demo.homeserver import free_port
 from knockbot.demo.people import Person, until
 from knockbot.engine.wakeups import Wakeups
+from knockbot.listening import listening
 from knockbot.matrix.gateway import Gateway
 from knockbot.store import inbox
 from knockbot.store.db import Database, opened

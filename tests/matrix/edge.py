@@ -30,9 +30,9 @@ from knockbot.features.encryption import sealed
 from knockbot.flow.arriving import Reader
 from knockbot.flow.context import Context
 from knockbot.flow.ports import Outside
+from knockbot.listening import Visitors
 from knockbot.matrix import events
 from knockbot.matrix.gateway import Gateway
-from knockbot.matrix.visitors import Visitors
 from knockbot.store import inbox
 from knockbot.store.db import Database
 from knockbot.store.rooms import ProtectedRoom, protect

@@ -11,13 +11,13 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from knockbot import app
 from knockbot.demo.people import until
 from knockbot.domain.model import RoomView
 from knockbot.domain.reasons import foreign
 from knockbot.errors import ActionError, Never
 from knockbot.flow.context import Context
 from knockbot.flow.ports import Outside
+from knockbot.matrix import watching
 from knockbot.matrix.gateway import Gateway
 from knockbot.matrix.homeserver import Homeserver
 from knockbot.store.db import Database
@@ -51,13 +51,13 @@ async def watched(
     context: Context, gateway: Gateway, homeserver: Homeserver, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Context]:
     """The homeserver is watched all the time."""
-    monkeypatch.setattr(app, "WATCH", 0.001)
+    monkeypatch.setattr(watching, "WATCH", 0.001)
     await keep_door(context.db)
-    watching = asyncio.create_task(app.watch(context, homeserver, gateway))
+    task = asyncio.create_task(watching.watch(context, homeserver, gateway))
     yield context
-    watching.cancel()
+    task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
-        await watching
+        await task
 
 
 def called_back(gateway: Gateway) -> Callable[[Asked], Reply]:
@@ -128,7 +128,7 @@ async def test_a_homeserver_that_does_not_reach_us_is_noticed_and_nobody_is_told
     context: Context, gateway: Gateway, fake: FakeHomeserver, lost: Reply, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """We reach it all the while: nothing but a ping can tell."""
-    monkeypatch.setattr(app, "PINGS", 0.0)
+    monkeypatch.setattr(watching, "PINGS", 0.0)
     reaches = [lost]
     fake.on("GET", "versions", Reply())
     fake.on("POST", "ping", lambda asked: reaches[0] if reaches else called_back(gateway)(asked))
@@ -144,7 +144,7 @@ async def test_rooms_are_looked_at_until_something_arrives(
     context: Context, gateway: Gateway, homeserver: Homeserver, fake: FakeHomeserver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where a worker of Synapse delivers, a ping does not end its back-off: events stay away for minutes."""
-    monkeypatch.setattr(app, "LOOKS_IN_SILENCE", [0.0] * 1_000_000)
+    monkeypatch.setattr(watching, "LOOKS_IN_SILENCE", [0.0] * 1_000_000)
     fake.on("GET", "versions", Reply())
     fake.on("POST", "ping", called_back(gateway))
     homeserver.absences += 1
@@ -163,7 +163,7 @@ async def test_rooms_are_looked_at_until_something_arrives(
 async def test_rooms_are_not_looked_at_for_ever_where_nothing_happens(
     context: Context, gateway: Gateway, homeserver: Homeserver, fake: FakeHomeserver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app, "LOOKS_IN_SILENCE", [0.0, 0.0])
+    monkeypatch.setattr(watching, "LOOKS_IN_SILENCE", [0.0, 0.0])
     fake.on("GET", "versions", Reply())
     fake.on("POST", "ping", called_back(gateway))
     homeserver.absences += 1

@@ -1,4 +1,4 @@
-"""Who is connected to an endpoint: each has a time for the header of a request, and strangers have only so many places.
+"""Answering on a port: each visitor has a time for the header of a request, and strangers have only so many places.
 
 aiohttp waits an hour for a header that never ends. Nobody but the homeserver has business here, so whoever has not
 shown its token is a stranger: where there are too many of them, the oldest has to go.
@@ -7,13 +7,19 @@ shown its token is a stranger: where there are too many of them, the oldest has 
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
-from collections.abc import Awaitable, Callable
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Final, cast
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestPayloadError
+
+from knockbot.config.values import Listen
+from knockbot.errors import Unavailable
 
 log = logging.getLogger("knockbot.visitors")
 
@@ -161,3 +167,39 @@ class _Visitor(asyncio.Protocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+
+# --- a port --------------------------------------------------------------------------------------------------
+
+NOT_LISTENING = {
+    errno.EADDRINUSE: "is another knockbot running, or the port taken?",
+    errno.EACCES: "a port below 1024 takes a right that knockbot has not; choose a higher one",
+    errno.EADDRNOTAVAIL: "is that an address of this machine? 0.0.0.0 and :: stand for all of them",
+    errno.EAFNOSUPPORT: "this machine has no IPv6; 0.0.0.0 stands for all its other addresses",
+}
+"""What to do where a port cannot be listened on."""
+
+
+@asynccontextmanager
+async def listening(app: web.Application, host: str, port: int) -> AsyncIterator[None]:
+    """Answer requests there for as long as the block lasts. Raises `Unavailable`."""
+    where = Listen(host, port)
+    visitors = Visitors(app)
+    runner = web.AppRunner(app, access_log=None, auto_decompress=False)
+    await runner.setup()
+    protocols, server = runner.server, None
+    assert protocols is not None  # `setup` has made it
+    # asyncio has `::` mean the addresses of IPv6 only.
+    hosts = ("::", "0.0.0.0") if host == "::" else (host,)  # noqa: S104 - as the config says
+    try:
+        try:
+            server = await asyncio.get_running_loop().create_server(visitors.watched(protocols), hosts, port)
+        except OSError as error:
+            no_name = isinstance(error, socket.gaierror)
+            hint = "no such host is known" if no_name else NOT_LISTENING.get(error.errno or 0, "see the words before")
+            raise Unavailable(f"cannot listen on {where}: {error.strerror}; {hint}") from error
+        yield
+    finally:
+        if server is not None:
+            server.close()
+        await runner.cleanup()
