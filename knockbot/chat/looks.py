@@ -89,8 +89,8 @@ async def test(call: Call, room: ProtectedRoom, user_id: str, reason: str) -> No
     """What the policy in force would do with somebody, rule by rule; nothing is done."""
     knock = await _imagined_knock(call, room, user_id, reason[:REASON_KEPT])  # as much as is kept of a real one
     in_force = await rules.look_up(call.context, room.room_id)
-    decision = await judge(call.context, in_force, knock, at_expense_of=call.room, asked_by=call.actor)
-    return replies.tested(Room(room.room_id, room.label), knock, decision)
+    judgement = await judge(call.context, in_force, knock, at_expense_of=call.room, asked_by=call.actor)
+    return replies.tested(Room(room.room_id, room.label), knock, judgement.decision)
 
 
 async def _imagined_knock(call: Call, room: ProtectedRoom, user_id: str, reason: str) -> Knock:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import ClassVar
@@ -37,7 +37,7 @@ from knockbot.documents.schema import Key, read_keys, table
 from knockbot.documents.text import LONGEST_JUDGED, judged
 from knockbot.domain.ids import Globs, globs, host_of, is_alias, is_literal, is_room_id, room_reference, server_of
 from knockbot.domain.invites import MOST_KEYS, https_host
-from knockbot.domain.model import Fact, Facts, Finding, IdentityKey, Kind, Knock, Known, Need, State, Truth
+from knockbot.domain.model import Fact, Facts, Finding, IdentityKey, Kind, Knock, Known, Need, Past, State, Truth
 from knockbot.domain.notices import Arg, Letters, Level, Notice, Number, because
 from knockbot.domain.patterns import MAX_SOURCE, Pattern, pattern
 from knockbot.domain.reasons import either, quoted, together
@@ -195,6 +195,9 @@ def _read_member_of(value: object, path: Path) -> MemberOf:
 
 # --- what they say --------------------------------------------------------------------------------------------
 
+NOT_KEPT = Finding(Truth.UNKNOWN, because("unknown.not_kept"))
+"""What comes of a condition that looks at what is not kept for so long, where a request is judged by old facts."""
+
 # Several criteria look at the same reason or name, which may be long.
 _judged = lru_cache(maxsize=8)(judged)
 
@@ -224,6 +227,8 @@ class _Matches(Condition):
         """The text that it looks at."""
 
     def judge(self, knock: Knock, facts: Facts) -> Finding:
+        if facts.words_gone:
+            return NOT_KEPT
         if facts.too_costly:
             return Finding(Truth.UNKNOWN, because(f"finding.{self.subject}_too_costly"))
         text = self.text_of(knock)
@@ -252,6 +257,8 @@ class ReasonLengthAtLeast(Condition):
     least: int
 
     def judge(self, knock: Knock, facts: Facts) -> Finding:
+        if facts.words_gone:
+            return NOT_KEPT
         length = len(_judged(knock.reason))
         enough = length >= self.least
         code = "finding.reason_long_enough" if enough else "finding.reason_too_short"
@@ -288,6 +295,8 @@ class HasAvatar(Condition):
     wanted: bool
 
     def judge(self, knock: Knock, facts: Facts) -> Finding:
+        if facts.words_gone:
+            return NOT_KEPT
         why = because("finding.avatar" if knock.has_avatar else "finding.no_avatar")
         return _finding(knock.has_avatar is self.wanted, why)
 
@@ -324,9 +333,16 @@ class CameToPass(Condition):
         counted = sum(
             past.state in self.states and (self.within is None or past.age <= self.within) for past in facts.history
         )
+        if counted < self.times and facts.history_cut and not _covers(facts.history, self.within):
+            return NOT_KEPT
         code = f"finding.{self.word}" + ("" if self.within is None else "_within")
         why = because(code, count=Number(counted))
         return _finding((counted >= self.times) is self.wanted, why)
+
+
+def _covers(history: Sequence[Past], within: int | None) -> bool:
+    """Whether all that happened within so many milliseconds is known, of a history whose beginning is not kept."""
+    return within is not None and any(past.age > within for past in history)
 
 
 MAX_TIMES = 1000
@@ -422,11 +438,17 @@ class InvitesByInviter(Condition):
     within: int | None = None
     """Milliseconds; none for however long ago."""
 
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        return (Need(Fact.INVITES),)
+
     def judge(self, knock: Knock, facts: Facts) -> Finding:
         if facts.invite is None or facts.invite.earlier is None:
             return Finding(Truth.UNKNOWN, because("finding.invites_unknown"))
         made = 1 + sum(self.within is None or age <= self.within for age in facts.invite.earlier)
         more = made > self.more_than
+        if not more and facts.invite.earlier_cut and (self.within is None or max(facts.invite.earlier) <= self.within):
+            return NOT_KEPT
         code = "finding.invites_more" if more else "finding.invites_not_more"
         span = "" if self.within is None else "_within"
         why = because(code + span, count=Number(made), most=Number(self.more_than))
@@ -473,6 +495,8 @@ class IdentityServerIs(_Fits):
     def judge(self, knock: Knock, facts: Facts) -> Finding:
         if facts.invite is None:
             return Finding(Truth.UNKNOWN, because("finding.identity_server_unknown"))
+        if facts.invite.keys is None:
+            return NOT_KEPT
         if not facts.invite.keys:
             return Finding(Truth.FALSE, because("finding.no_keys"))
         if len(facts.invite.keys) > MOST_KEYS:

@@ -69,6 +69,17 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Measure:
+    """How much an applicant wrote: where it is otherwise by now, it was cut or redacted since."""
+
+    reason: int
+    """Characters."""
+    name: int | None
+    """Characters of the display name; none without one."""
+    avatar: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Knock:
     """Somebody asks to be let into `room_id`; what a policy judges."""
 
@@ -78,6 +89,12 @@ class Knock:
     reason: str = ""
     display_name: str | None = None
     has_avatar: bool = False
+
+    @property
+    def measure(self) -> Measure:
+        """How much they wrote."""
+        name = len(self.display_name) if self.display_name is not None else None
+        return Measure(len(self.reason), name, self.has_avatar)
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,16 +297,31 @@ class InviteFacts:
     """What is known of a third-party invite, when it is judged and again when somebody redeems it."""
 
     inviter: str
-    keys: tuple[IdentityKey, ...] = ()
+    keys: tuple[IdentityKey, ...] | None = ()
+    """None where they are not kept."""
     power: float | None = None
     """The inviter's level in the protected room now, `math.inf` for a creator of version 12; none where unknown."""
     member: Known = Known(Truth.UNKNOWN, because("unknown.nobody_looked"))
     """Whether the inviter is joined to the protected room now."""
     earlier: tuple[int, ...] | None = None
     """How long ago (milliseconds) they made each other third-party invite here; none where nobody looked."""
+    earlier_cut: bool = False
+    """Whether there were more, older ones."""
     valid: Known = Known(Truth.UNKNOWN, because("unknown.nobody_asked"))
     """Whether the identity servers vouch for the keys. Only configured servers are asked, and only about keys of
     theirs; where there is none, this is true, and a rule that trusts the others no further says `identity_server`."""
+
+
+class Came(StrEnum):
+    """How far a third-party invite had come when somebody came in by it."""
+
+    UNSEEN = "unseen"
+    """It is on no record."""
+    USED = "used"
+    """Somebody else had come in by it."""
+    ACCEPTED = "accepted"
+    TAKEN_BACK = "taken_back"
+    UNANSWERED = "unanswered"
 
 
 class Fact(StrEnum):
@@ -301,6 +333,8 @@ class Fact(StrEnum):
     """The results of the applicant's earlier requests (`Facts.history`)."""
     INVITER = "inviter"
     """The inviter's power and membership (`InviteFacts.power` and `.member`)."""
+    INVITES = "invites"
+    """The other invites of the same inviter (`InviteFacts.earlier`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,9 +354,19 @@ class Facts:
     member_of: Mapping[str, Known] = field(default_factory=dict)
     """Whether the applicant is joined to each room, by the name the policy uses for it."""
     history: tuple[Past, ...] | None = None
-    """What came of their earlier requests here; none where nobody looked."""
+    """What came of their earlier requests here, oldest first; none where nobody looked."""
+    history_cut: bool = False
+    """Whether there were more, older ones."""
     invite: InviteFacts | None = None
     """For a third-party invite, or one redeemed; none where it is not known which one that was."""
+    came: Came | None = None
+    """For a redeemed invite: how far it had come; none before that is looked up."""
+    denied: bool = False
+    """Whether the applicant's server may take no part in the room (`m.room.server_acl`)."""
+    measure: Measure | None = None
+    """How much somebody who knocks wrote."""
+    words_gone: bool = False
+    """Whether what they wrote is not kept, or not whole: then it is unknown what it was."""
     too_costly: bool = False
     """Whether patterns are not to be run, since that would take too long: then it is unknown whether they match."""
 
@@ -356,6 +400,8 @@ class Decision:
     left_out: int = 0
     """How many more rules did not match, of which it is not kept why."""
     told: Notice | None = None
+    held: Verdict | None = None
+    """What the rule says, where that is not done for a `doubt`; none where the rule says nothing else."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from knockbot.domain.criteria import Condition, read_when
 from knockbot.domain.ids import is_user_id
 from knockbot.domain.invites import Fall
 from knockbot.domain.languages import Language
-from knockbot.domain.model import Decision, Fact, Facts, Kind, Knock, Known, Miss, Truth, Verdict
+from knockbot.domain.model import Came, Decision, Fact, Facts, Kind, Knock, Known, Miss, Truth, Verdict
 from knockbot.domain.notices import Notice, because
 from knockbot.errors import Fault
 
@@ -284,6 +284,8 @@ def decide(knock: Knock, facts: Facts, policy: Policy, kind: Kind = Kind.KNOCK) 
     `knock` is of whom it is about: who knocks, or who redeemed an invite (`MemberChange.as_knock`). Of a third-party
     invite it is the inviter (`ThirdPartyInvite.as_knock`), and no criterion for those looks at it.
     """
+    if facts.denied:
+        return Decision(Verdict.REJECT, SERVER_ACL)
     decision = _decide(knock, facts, policy, kind)
     if kind is Kind.THIRD_PARTY_INVITE and decision.verdict is Verdict.ACCEPT:
         return _if_vouched_for(decision, facts)
@@ -302,7 +304,19 @@ def _decide(knock: Knock, facts: Facts, policy: Policy, kind: Kind) -> Decision:
         if finding.truth is Truth.UNKNOWN:
             return Decision(Verdict.FORWARD, rule.label, None, tuple(missed), finding.why)
         missed.append(Miss(rule.label, finding.why))
+    if kind is Kind.REDEEMED_INVITE and facts.came is not None:
+        return replace(AS_INVITED[facts.came], missed=tuple(missed))
     return Decision(policy.default(kind), OTHERWISE, None, tuple(missed))
+
+
+AS_INVITED: Mapping[Came, Decision] = {
+    Came.UNSEEN: Decision(Verdict.FORWARD, OTHERWISE, doubt=because("doubt.not_seen")),
+    Came.USED: Decision(Verdict.FORWARD, OTHERWISE, doubt=because("doubt.used_before")),
+    Came.ACCEPTED: Decision(Verdict.ACCEPT, OTHERWISE),
+    Came.TAKEN_BACK: Decision(Verdict.REJECT, OTHERWISE, told=because("told.taken_back")),
+    Came.UNANSWERED: Decision(Verdict.FORWARD, OTHERWISE, doubt=because("doubt.not_answered")),
+}
+"""What follows for whoever redeems an invite, where no rule says so, from how far the invite had come."""
 
 
 def _if_vouched_for(decision: Decision, facts: Facts) -> Decision:
@@ -316,7 +330,8 @@ def _if_vouched_for(decision: Decision, facts: Facts) -> Decision:
 
 def held_back(decision: Decision, doubt: Notice) -> Decision:
     """The same rule, but the moderators are asked before anything is done."""
-    return replace(decision, verdict=Verdict.FORWARD, reason=None, told=None, doubt=doubt)
+    held = decision.verdict if decision.verdict is not Verdict.FORWARD else decision.held
+    return replace(decision, verdict=Verdict.FORWARD, reason=None, told=None, doubt=doubt, held=held)
 
 
 # --- parsing --------------------------------------------------------------------------------------------------

@@ -158,6 +158,7 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     "finding.key_no_https": "a key of the invite has no plain https URL, but {url}",
     # --- why a fact is not known
     "unknown.nobody_looked": "not checked",
+    "unknown.not_kept": "this is no longer stored",
     "unknown.nobody_asked": "the identity server was not asked",
     "unknown.no_invite": "the third-party invite is not known",
     "unknown.which_room": "I do not know yet which room {room} is",

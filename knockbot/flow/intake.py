@@ -9,7 +9,8 @@ from __future__ import annotations
 from knockbot.domain import plan
 from knockbot.domain.card import changed_anew
 from knockbot.domain.jobs import Act
-from knockbot.domain.model import Decision, MemberChange, Membership, Request, State, Verdict
+from knockbot.domain.judgements import Judgement
+from knockbot.domain.model import MemberChange, Membership, Request, State, Verdict
 from knockbot.domain.notices import Choice, User, because, notice
 from knockbot.domain.outcomes import credited, outcome
 from knockbot.engine.turn import WAITS, Handled, Turn, Write
@@ -55,10 +56,10 @@ async def member_changed(context: Context, change: MemberChange) -> Handled:
         return None
     if current.membership is not Membership.KNOCK:
         return await moved_on(context, current, request)
-    decision = await (
+    judgement = await (
         judge(context, in_force, current.as_knock()) if in_force is not None else judged(context, current)
     )
-    return take_in(context, current, decision)
+    return take_in(context, current, judgement)
 
 
 MOST_KNOCKS = 10
@@ -110,15 +111,15 @@ async def _standing(context: Context, change: MemberChange) -> MemberChange | No
         return None
 
 
-async def judged(context: Context, change: MemberChange) -> Decision:
-    """What the policy in force says of a knock. May raise `Busy`."""
-    return await judge(context, await rules.look_up(context, change.room_id), change.as_knock())
+async def judged(context: Context, change: MemberChange, *, denied: bool = False) -> Judgement:
+    """What the policy in force says of a knock, whose server may be `denied` part in the room. May raise `Busy`."""
+    return await judge(context, await rules.look_up(context, change.room_id), change.as_knock(), denied=denied)
 
 
 def take_in(
     context: Context,
     change: MemberChange,
-    decision: Decision,
+    judgement: Judgement,
     *,
     card_id: int | None = None,
     stands: bool = False,
@@ -143,7 +144,7 @@ def take_in(
                 # They cannot knock while invited, so the invite is gone, and we were not told.
                 await settling.record_outcome(context, turn, last, State.DECLINED, change.user_id)
             request = await requests.open_knock(turn.tx, room.management_room, change.as_knock(), turn.now)
-        await settling.apply_decision(context, turn, request, decision, card_id=card_id)
+        await settling.apply_decision(context, turn, request, judgement, card_id=card_id)
 
     return write
 

@@ -5,15 +5,28 @@ Steps 4 and 5 of the journey (ARCHITECTURE.md).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
-from knockbot.domain.model import Decision, Fact, Facts, InviteFacts, Kind, Knock, Known, Membership, Past, State, Truth
+from knockbot.domain.judgements import Judgement
+from knockbot.domain.model import (
+    Fact,
+    Facts,
+    InviteFacts,
+    Kind,
+    Knock,
+    Known,
+    Membership,
+    Past,
+    Request,
+    State,
+    ThirdPartyInvite,
+    Truth,
+)
 from knockbot.domain.notices import Letters, because
 from knockbot.domain.policy import Policy, decide
-from knockbot.errors import ActionError
+from knockbot.errors import ActionError, Never
 from knockbot.flow import authority, rules
 from knockbot.flow.context import Context
 from knockbot.flow.rooms import is_member
@@ -26,25 +39,35 @@ async def judge(
     in_force: InForce,
     knock: Knock,
     kind: Kind = Kind.KNOCK,
-    invite: InviteFacts | None = None,
+    invite: ThirdPartyInvite | None = None,
     *,
+    denied: bool = False,
     at_expense_of: str | None = None,
     asked_by: str | None = None,
-) -> Decision:
-    """What a policy says of a request of this kind, as far as its author may do that; `invite` holds what is known of
-    a third-party invite.
+) -> Judgement:
+    """What a policy says of a request of this kind, as far as its author may do that; `invite` is the third-party
+    invite that it is, or that somebody came in by, where that is known.
 
-    Where somebody only asks, `asked_by`, they learn nothing of the members of rooms that they are not in.
-    Where it takes long it is at the expense of its room, unless another one is named. May raise `Busy`.
+    `denied` says that the applicant's server may take no part in the room. Where somebody only asks, `asked_by`, they
+    learn nothing of the members of rooms that they are not in. Where it takes long it is at the expense of its room,
+    unless another one is named. May raise `Busy`.
     """
+    facts = await gather(context, in_force, knock, kind, invite, denied=denied, asked_by=asked_by)
+    return await by_facts(context, in_force, knock, kind, facts, at_expense_of=at_expense_of)
+
+
+async def by_facts(
+    context: Context, in_force: InForce, knock: Knock, kind: Kind, facts: Facts, *, at_expense_of: str | None = None
+) -> Judgement:
+    """The same by facts that are at hand."""
     its_rules = in_force.policy.only(kind)
-    facts = replace(await gather(context, in_force.only(kind), knock, asked_by=asked_by), invite=invite)
     deciding = partial(decide, knock, facts, its_rules, kind)
     if is_quick(its_rules, knock):
         decision = deciding()
     else:
         decision = await context.workbench.work_out(at_expense_of or knock.room_id, deciding)
-    return await authority.ruled(context, replace(decision, author=in_force.author), knock, kind)
+    decision = await authority.ruled(context, replace(decision, author=in_force.author), knock, kind)
+    return Judgement(kind, knock.room_id, knock.event_id, in_force.revision, facts, decision)
 
 
 QUICK_LENGTH = 1000
@@ -66,31 +89,72 @@ def is_quick(policy: Policy, knock: Knock) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """For which judgement a fact is looked up; `by` is somebody who only asks what the policy would say."""
+    """For which judgement facts are looked up; `by` is somebody who only asks what the policy would say."""
 
     context: Context
     in_force: InForce
     knock: Knock
-    by: str | None
+    by: str | None = None
+    on_record: Request | None = None
+    """The request of the third-party invite, where there is one."""
 
 
-async def gather(context: Context, in_force: InForce, knock: Knock, *, asked_by: str | None = None) -> Facts:
-    """The facts that the rules of a policy ask for. What cannot be found out is unknown, with the reason."""
-    asked, needed = Asked(context, in_force, knock, asked_by), in_force.policy.needed
-    found = {fact.value: await look_up(asked, needed[fact]) for fact, look_up in GATHER.items() if fact in needed}
-    return Facts(home=context.home, **found)
+async def gather(
+    context: Context,
+    in_force: InForce,
+    knock: Knock,
+    kind: Kind = Kind.KNOCK,
+    invite: ThirdPartyInvite | None = None,
+    *,
+    denied: bool = False,
+    asked_by: str | None = None,
+) -> Facts:
+    """The facts that the rules of a policy for this kind ask for. What cannot be found out is unknown, with the reason.
+
+    What is known without a look is among them: how much was written, who invited, by which keys.
+    """
+    on_record = await _on_record(context, invite) if invite is not None else None
+    facts = Facts(
+        context.home,
+        measure=knock.measure if kind is Kind.KNOCK else None,
+        invite=InviteFacts(_sponsor(on_record, invite), invite.keys) if invite is not None else None,
+        denied=denied,
+    )
+    if denied:
+        return facts  # no rule is asked
+    asked = Asked(context, in_force, knock, asked_by, on_record)
+    needed = in_force.policy.only(kind).needed
+    for fact, look_up in GATHER.items():
+        if fact in needed:
+            facts = await look_up(asked, facts, needed[fact])
+    return facts
 
 
-async def _memberships(asked: Asked, references: tuple[str, ...]) -> dict[str, Known]:
+async def _on_record(context: Context, invite: ThirdPartyInvite) -> Request | None:
+    async with context.db.tx() as tx:
+        return await requests.by_token(tx, invite.room_id, invite.token, held=False)
+
+
+def _sponsor(known: Request | None, invite: ThirdPartyInvite) -> str:
+    """Who answers for an invite: one that the bot sent is of whoever had it do so."""
+    ours = known is not None and known.invite is not None and known.invite.inviter == invite.inviter
+    return known.sponsor if known is not None and ours else invite.inviter
+
+
+# --- who they are ---------------------------------------------------------------------------------------------
+
+
+async def _memberships(asked: Asked, facts: Facts, references: Sequence[str]) -> Facts:
     """Whether the applicant is in the rooms that a policy names. A name means what it meant when it was taken."""
     async with asked.context.db.tx() as tx:
         meant = await rules.meant_by(tx, asked.in_force)
-    return {
+    found = {
         reference: await _is_in_named_room(
             asked.context, reference, meant.get(reference), asked.knock.user_id, asked.by
         )
         for reference in sorted(references)
     }
+    return replace(facts, member_of=found)
 
 
 async def _is_in_named_room(
@@ -109,7 +173,10 @@ async def _is_in_named_room(
     return Known(Truth.UNKNOWN, because("unknown.room_replaced", room=Letters(reference))) if replaced else known
 
 
-async def _history(asked: Asked, _: tuple[str, ...]) -> tuple[Past, ...]:
+# --- what came of earlier requests ----------------------------------------------------------------------------
+
+
+async def _history(asked: Asked, facts: Facts, _: Sequence[str]) -> Facts:
     """The results of the applicant's earlier requests in this room, by rules and moderators alike."""
     context, knock = asked.context, asked.knock
     async with context.db.tx() as tx:
@@ -119,7 +186,7 @@ async def _history(asked: Asked, _: tuple[str, ...]) -> tuple[Past, ...]:
         if put_out:
             await requests.put_out(tx, knock.room_id, knock.user_id, State.REJECTED, context.now())
         earlier = await requests.history(tx, knock.room_id, knock.user_id)
-    return tuple(Past(state, context.now() - since) for state, since in earlier)
+    return replace(facts, history=tuple(Past(state, context.now() - since) for state, since in earlier))
 
 
 async def _was_put_out(context: Context, knock: Knock) -> bool:
@@ -134,9 +201,42 @@ async def _was_put_out(context: Context, knock: Knock) -> bool:
     return before is not None and before.membership is Membership.LEAVE and not before.of_their_own
 
 
-GATHER: Mapping[Fact, Callable[[Asked, tuple[str, ...]], Awaitable[Any]]] = {
+# --- who invited them -----------------------------------------------------------------------------------------
+
+
+async def _inviter(asked: Asked, facts: Facts, _: Sequence[str]) -> Facts:
+    """The level of the inviter, and whether they are in the room."""
+    if facts.invite is None:
+        return facts
+    context, room_id, inviter = asked.context, asked.knock.room_id, facts.invite.inviter
+    power = await _power(context, room_id, inviter)
+    return replace(facts, invite=replace(facts.invite, power=power, member=await is_member(context, room_id, inviter)))
+
+
+async def _power(context: Context, room_id: str, user_id: str) -> float | None:
+    try:
+        return (await context.outside.powers(room_id)).level(user_id)
+    except Never:
+        return None
+
+
+async def _invites(asked: Asked, facts: Facts, _: Sequence[str]) -> Facts:
+    """When the inviter made their other invites."""
+    if facts.invite is None:
+        return facts
+    async with asked.context.db.tx() as tx:
+        made = await requests.invites_made(tx, asked.knock.room_id, facts.invite.inviter)
+    its_own = asked.on_record.id if asked.on_record is not None and asked.on_record.open else None
+    now = asked.context.now()
+    earlier = tuple(now - at for request_id, at in made if request_id != its_own)
+    return replace(facts, invite=replace(facts.invite, earlier=earlier))
+
+
+GATHER: Mapping[Fact, Callable[[Asked, Facts, Sequence[str]], Awaitable[Facts]]] = {
     Fact.MEMBER_OF: _memberships,
     Fact.HISTORY: _history,
+    Fact.INVITER: _inviter,
+    Fact.INVITES: _invites,
 }
-"""How each fact about an applicant is looked up, into its field of `Facts`. What is known of an invite and its inviter
-comes with the invite (`features/thirdparty/invites.py:facts_of`)."""
+"""How each fact is looked up that a rule may ask for (`Condition.needs`), and added to those that are known. Whether
+the keys of an invite hold is asked last, and only where it would be accepted (`features/thirdparty/invites.py`)."""

@@ -7,12 +7,12 @@ to contradict them is first read once more in the room.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import TypeVar
 
 from knockbot.domain.acl import SERVER_ACL, ServerAcl
 from knockbot.domain.compare import Missed, Snapshot, is_stale, is_to_be_closed
 from knockbot.domain.ids import server_of
+from knockbot.domain.judgements import Judgement
 from knockbot.domain.model import Answer, Decision, MemberChange, Redaction, Request, State, Verdict
 from knockbot.domain.notices import Room, because, notice, numbered
 from knockbot.domain.records import Recorded
@@ -69,29 +69,24 @@ async def _powers(context: Context, there: Place, seen: Snapshot, missed: Missed
 
 # --- knocks ---------------------------------------------------------------------------------------------------
 
-DENIED = Decision(Verdict.REJECT, SERVER_ACL)
-"""What comes of a knock whose server may take no part in the room: the policy is not asked."""
-
 
 async def knocks(context: Context, there: Place, missed: Missed, denied: frozenset[str]) -> None:
     """Judge knocks that nobody told of, as far as the room's share of time goes; the others at the next look."""
     await _lost_words(context, missed.redacted)
     standing = [change for change in missed.knocks if await _stands(context, change, missed.confirm)]
 
-    async def judge(change: MemberChange) -> Decision | None:
+    async def judge(change: MemberChange) -> Judgement | None:
         whole = await _whole(context, change)
         if whole is None:
             return None
-        if server_of(change.user_id) in denied:
-            return await _turned_away(context, whole, there.in_force.author)
-        return await intake.judged(context, whole)
+        return await intake.judged(context, whole, denied=server_of(change.user_id) in denied)
 
     judged, busy = await as_far_as_possible(judge, standing)
-    card_id = await card_for_many(context, there.room, [decision for _, decision in judged])
-    for change, decision in judged:
+    card_id = await card_for_many(context, there.room, [judgement for _, judgement in judged])
+    for change, judgement in judged:
         whole = await _whole(context, change)
         if whole is not None:
-            taking_in = intake.take_in(context, whole, decision, card_id=card_id, stands=True)
+            taking_in = intake.take_in(context, whole, judgement, card_id=card_id, stands=True)
             await context.turns.found(whole.event_id, taking_in)
     if busy is not None:
         raise busy
@@ -119,11 +114,6 @@ async def _whole(context: Context, knock: MemberChange) -> MemberChange | None:
 async def _read_again(context: Context, knock: MemberChange) -> MemberChange | None:
     stands = await context.outside.member(knock.room_id, knock.user_id)
     return stands if stands is not None and stands.event_id == knock.event_id else None
-
-
-async def _turned_away(context: Context, change: MemberChange, author: str | None) -> Decision:
-    """The rejection of who may take no part, with the power of whoever wrote the room's policy."""
-    return await authority.ruled(context, replace(DENIED, author=author), change.as_knock())
 
 
 async def denied(context: Context, there: Place, found: Iterable[Request], servers: frozenset[str]) -> None:
@@ -163,7 +153,7 @@ async def denied(context: Context, there: Place, found: Iterable[Request], serve
 
 async def _may_close(context: Context, request: Request, author: str | None) -> bool:
     """Whether the author of the room's policy may reject this knock; if not, its card stays with the moderators."""
-    decision = replace(DENIED, author=author)
+    decision = Decision(Verdict.REJECT, SERVER_ACL, author=author)
     return (await authority.ruled(context, decision, request.knock)).verdict is Verdict.REJECT
 
 
@@ -217,9 +207,9 @@ async def unposted(context: Context, room: ProtectedRoom) -> None:
         await cards.post_missing(turn, room.room_id)
 
 
-async def card_for_many(context: Context, room: ProtectedRoom, decisions: Sequence[Decision]) -> int | None:
+async def card_for_many(context: Context, room: ProtectedRoom, judged: Sequence[Judgement]) -> int | None:
     """One card to share, where more than a few requests of a kind need one."""
-    if sum(decision.verdict is Verdict.FORWARD for decision in decisions) <= cards.CROWDED:
+    if sum(judgement.decision.verdict is Verdict.FORWARD for judgement in judged) <= cards.CROWDED:
         return None
     async with context.db.tx() as tx:
         return (await cards.new(tx, room.management_room, room.room_id, context.now())).id
@@ -229,15 +219,15 @@ async def card_for_many(context: Context, room: ProtectedRoom, decisions: Sequen
 
 
 async def as_far_as_possible(
-    judge: Callable[[T], Awaitable[Decision | None]], missed: Iterable[T]
-) -> tuple[list[tuple[T, Decision]], Busy | None]:
+    judge: Callable[[T], Awaitable[Judgement | None]], missed: Iterable[T]
+) -> tuple[list[tuple[T, Judgement]], Busy | None]:
     """What was decided of each until the room had used up its share of time, and that it had."""
-    judged: list[tuple[T, Decision]] = []
+    judged: list[tuple[T, Judgement]] = []
     for one in missed:
         try:
-            decision = await judge(one)
+            judgement = await judge(one)
         except Busy as busy:
             return judged, busy
-        if decision is not None:
-            judged.append((one, decision))
+        if judgement is not None:
+            judged.append((one, judgement))
     return judged, None

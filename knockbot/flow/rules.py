@@ -37,6 +37,9 @@ class InForce:
     place: str = pins.DEFAULT_POLICY
     """Where it is known what the names in it mean."""
 
+    revision: int | None = None
+    """Of the room's own policy; none for the default of the config file."""
+
     def only(self, kind: Kind) -> InForce:
         """The same with the rules for this kind alone."""
         return replace(self, policy=self.policy.only(kind))
@@ -85,7 +88,7 @@ def _known(context: Context, room_id: str, newest: tuple[int, str] | None) -> In
     revision, author = newest
     policy = context.policies.find(room_id, revision)
     place = pins.of_revision(room_id, revision)
-    return InForce(policy, _acting(author), place) if policy is not None else None
+    return InForce(policy, _acting(author), place, revision) if policy is not None else None
 
 
 async def in_force(context: Context, tx: Tx, room_id: str) -> InForce:
@@ -109,7 +112,8 @@ async def of_revision(context: Context, tx: Tx, room_id: str, newest: tuple[int,
 
 def _keep(context: Context, revision: Revision, policy: Policy) -> InForce:
     context.policies.keep(revision.room_id, revision.revision, policy)
-    return InForce(policy, _acting(revision.author), pins.of_revision(revision.room_id, revision.revision))
+    place = pins.of_revision(revision.room_id, revision.revision)
+    return InForce(policy, _acting(revision.author), place, revision.revision)
 
 
 def _acting(author: str) -> str | None:

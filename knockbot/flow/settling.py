@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from knockbot.domain import plan
 from knockbot.domain.card import decision_line, machine_block, policy_key
-from knockbot.domain.model import Answer, Decision, Kind, Request, State, Verdict
+from knockbot.domain.judgements import Judgement
+from knockbot.domain.model import Answer, Kind, Request, State, Verdict
 from knockbot.domain.notices import Notice, Term, because
 from knockbot.domain.policy import OTHERWISE, Announce, held_back
 from knockbot.domain.records import Recorded
@@ -14,7 +17,7 @@ from knockbot.flow.context import Context
 from knockbot.flow.place import find as find_place
 from knockbot.flow.records import record
 from knockbot.flow.saying import Audience, Marks
-from knockbot.store import jobs, requests, room_upgrades
+from knockbot.store import jobs, judgements, requests, room_upgrades
 
 ANNOUNCED = frozenset({State.ACCEPTED, State.REJECTED, State.BANNED, State.STANDING, State.REVOKED, State.REDEEMED})
 """The outcomes that are told in a line where there is no card: of a rule, and of a word on an invite that stood."""
@@ -24,20 +27,21 @@ async def apply_decision(
     context: Context,
     turn: Turn,
     request: Request,
-    decision: Decision,
+    judgement: Judgement,
     *,
     card_id: int | None = None,
     word: Answer | None = None,
 ) -> None:
-    """Write a policy's decision down, and what it leads to: acts of its own, or a card for the moderators.
+    """Write a judgement down, and what its decision leads to: acts of its own, or a card for the moderators.
 
     `card_id` names a card that is already there to be shared. `word` is an answer given before that the decision only
     follows: it stays the word of whoever gave it.
     """
     replaced = request.kind is Kind.KNOCK and await room_upgrades.find(turn.tx, request.room_id) is not None
+    decision = judgement.decision
     if replaced and decision.verdict is Verdict.ACCEPT:
         decision = held_back(decision, because("doubt.room_replaced"))
-    await requests.judged(turn.tx, request.id, decision)
+    await judgements.add(turn.tx, request.id, replace(judgement, decision=decision), turn.now)
     # Whoever redeems is judged by what was said of the invite, where no rule matches: no key of the policy says that.
     by_invite = request.redeemed and decision.rule == OTHERWISE
     key = "" if by_invite else policy_key(request, decision.rule, decision.verdict)

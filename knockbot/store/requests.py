@@ -6,46 +6,28 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
-from functools import lru_cache
 from typing import Any
 
 from knockbot.domain.compare import KnockOnRecord
 from knockbot.domain.model import (
     Answer,
-    Decision,
     IdentityKey,
     Kind,
     Knock,
     MemberChange,
-    Miss,
     Request,
     State,
     ThirdPartyInvite,
     Verdict,
 )
-from knockbot.domain.notices import Notice, because, decoded, dumps, encoded
+from knockbot.domain.notices import Notice, decoded, dumps, encoded
+from knockbot.store import judgements
 from knockbot.store.db import Tx, for_update, listed, portions
 from knockbot.store.rows import Column, Row, optional
 from knockbot.times import MINUTE
 
-_REASONS = ("unknown", "doubt", "told")
 
-
-@lru_cache(maxsize=256)
-def _decision(text: str) -> Decision:
-    data = json.loads(text)
-    missed = tuple(Miss(miss["rule"], decoded(miss["why"])) for miss in data.pop("missed"))
-    return Decision(Verdict(data.pop("verdict")), missed=missed, **(data | _decoded(data, _REASONS)))
-
-
-def _written_decision(decision: Decision) -> str:
-    """A decision as JSON; its reasons as notices are written down."""
-    missed = [{"rule": miss.rule, "why": encoded(miss.why)} for miss in decision.missed]
-    plain = asdict(replace(decision, missed=(), unknown=None, doubt=None, told=None))
-    return json.dumps(plain | _encoded(decision, _REASONS) | {"missed": missed})
-
-
-def _encoded(value: Decision | Answer, names: Iterable[str]) -> dict[str, Any]:
+def _encoded(value: Answer, names: Iterable[str]) -> dict[str, Any]:
     said: dict[str, Notice | None] = {name: getattr(value, name) for name in names}
     return {name: encoded(reason) for name, reason in said.items() if reason is not None}
 
@@ -73,7 +55,7 @@ _REQUEST = Row(
     Request,
     "requests",
     by="done_by",
-    decision=Column("decision_json", optional(_decision)),
+    decision=Column(judgements.NEWEST, optional(judgements.read)),
     answer=Column("answer_json", optional(_answer)),
     invite=Column("invite_json", optional(_invite)),
 )
@@ -560,12 +542,6 @@ async def rose(tx: Tx, room_id: str, inviter: str) -> None:
     )
 
 
-async def judged(tx: Tx, request_id: int, decision: Decision) -> None:
-    """Keep what the policy said, and why."""
-    brief = _written_decision(_brief(decision, MISSES_PENDING))
-    await tx.execute("UPDATE requests SET decision_json = $2 WHERE id = $1", request_id, brief)
-
-
 async def answered(tx: Tx, request_id: int, answer: Answer | None) -> None:
     """Set the binding word, or take it back."""
     text = None if answer is None else _written_answer(answer)
@@ -596,13 +572,6 @@ REASON_SETTLED = 300
 NAME_SETTLED = 100
 """Characters of a reason and of a display name that are kept of a settled request."""
 
-MISSES_PENDING = 20
-MISSES_SETTLED = 3
-"""Rules that did not match of which it is kept why, while a request is pending and afterwards."""
-
-WHY_SETTLED = 800
-"""Characters of JSON up to which each of these reasons is kept afterwards."""
-
 INVITE_SETTLED = 2000
 """Characters of a third-party invite, beyond which its keys are kept no longer than it may be used."""
 
@@ -615,36 +584,20 @@ async def _shortened(tx: Tx, request: Request) -> Request:
         reason=request.reason[:REASON_SETTLED],
         reason_length=len(request.reason) if len(request.reason) > REASON_SETTLED else request.reason_length,
         display_name=request.display_name[:NAME_SETTLED] if request.display_name is not None else None,
-        decision=_brief(request.decision, MISSES_SETTLED, WHY_SETTLED) if request.decision is not None else None,
         invite=_without_keys(request.invite) if request.invite and request.state is not standing else request.invite,
     )
     if short != request:
         await tx.execute(
-            "UPDATE requests SET reason = $2, reason_length = $3, display_name = $4, decision_json = $5, "
-            "invite_json = $6 WHERE id = $1",
+            "UPDATE requests SET reason = $2, reason_length = $3, display_name = $4, invite_json = $5 WHERE id = $1",
             short.id,
             short.reason,
             short.reason_length,
             short.display_name,
-            _written_decision(short.decision) if short.decision is not None else None,
             json.dumps(asdict(short.invite)) if short.invite is not None else None,
         )
+    if short.decision is not None:
+        short = replace(short, decision=await judgements.shorten(tx, short.id, short.decision))
     return short
-
-
-def _brief(decision: Decision, most: int, why: int | None = None) -> Decision:
-    """A decision with the first rules that did not match, the others counted: a policy may have a thousand.
-
-    `why` is up to how many characters of JSON each reason is kept.
-    """
-    kept = tuple(replace(miss, why=_kept(miss.why, why)) for miss in decision.missed[:most])
-    left_out = decision.left_out + len(decision.missed) - len(kept)
-    unknown = _kept(decision.unknown, why) if decision.unknown is not None else None
-    return replace(decision, missed=kept, left_out=left_out, unknown=unknown)
-
-
-def _kept(why: Notice, most: int | None) -> Notice:
-    return why if most is None or len(dumps(why)) <= most else because("finding.not_kept")
 
 
 def _without_keys(invite: ThirdPartyInvite) -> ThirdPartyInvite:

@@ -205,7 +205,6 @@ CREATE TABLE requests (
     state           TEXT NOT NULL,
     opened_at       BIGINT NOT NULL,
     changed_at      BIGINT NOT NULL,
-    decision_json   TEXT,
     answer_json     TEXT,
     done_by         TEXT,
     card_id         BIGINT REFERENCES prompts (id),
@@ -242,6 +241,23 @@ CREATE INDEX requests_of_late ON requests (room_id, opened_at);
 -- The newest request of a token has it; those before it, which are settled, have it in invite_json alone.
 CREATE UNIQUE INDEX requests_token ON requests (room_id, token) WHERE token IS NOT NULL;
 CREATE INDEX requests_inviter ON requests (room_id, inviter) WHERE inviter IS NOT NULL;
+
+-- What was decided on each request, each time that it was judged; the newest is its decision. `room_id` is where it was
+-- then, `revision` that of its policy, none for the default; `event_id` is the knock, the invite, or the coming in.
+CREATE TABLE judgements (
+    request_id    BIGINT NOT NULL REFERENCES requests (id),
+    number        INTEGER NOT NULL,
+    at            BIGINT NOT NULL,
+    because       TEXT NOT NULL,
+    cause         TEXT NOT NULL,
+    kind          TEXT NOT NULL,
+    room_id       TEXT NOT NULL,
+    event_id      TEXT NOT NULL,
+    revision      INTEGER,
+    facts_json    TEXT NOT NULL,
+    decision_json TEXT NOT NULL,
+    PRIMARY KEY (request_id, number)
+);
 
 -- Intended acts. At most one of a lane runs at a time. What has ended goes after some days: nothing is decided by it.
 CREATE TABLE jobs (

@@ -358,7 +358,7 @@ def invited(**changed: Any) -> Facts:
             ),
         ),
         (
-            invited(keys=(*INVITE.keys, IdentityKey("own"))),
+            invited(keys=(*(INVITE.keys or ()), IdentityKey("own"))),
             Decision(
                 Verdict.FORWARD,
                 "otherwise",
@@ -383,11 +383,19 @@ def invited(**changed: Any) -> Facts:
                 None,
                 (NOT_MANY,),
                 doubt=foreign("I could not check its keys (id.example does not answer)"),
+                held=Verdict.ACCEPT,
             ),
         ),
         (
             invited(valid=Known(Truth.FALSE)),
-            Decision(Verdict.FORWARD, "moderators", None, (NOT_MANY,), doubt=foreign("its keys are not valid")),
+            Decision(
+                Verdict.FORWARD,
+                "moderators",
+                None,
+                (NOT_MANY,),
+                doubt=foreign("its keys are not valid"),
+                held=Verdict.ACCEPT,
+            ),
         ),
     ],
 )
@@ -489,7 +497,7 @@ def test_no_invite_makes_deciding_raise_or_comes_in_unchecked(invite: InviteFact
     decision = decide(KNOCK, replace(FACTS, invite=invite), parse_policy(TPI), kind)
     if kind is Kind.THIRD_PARTY_INVITE and decision.verdict is Verdict.ACCEPT:
         assert invite.valid.truth is Truth.TRUE
-        assert set(invite.keys) == {VOUCHED}
+        assert set(invite.keys or ()) == {VOUCHED}
 
 
 # --- faults ---------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.flow.house import House, housed
+from tests.flow.replayed import not_replayed
 from tests.prose import sentences
 
 
@@ -16,3 +17,4 @@ async def house(ready_url: str) -> AsyncIterator[House]:
     async with housed(ready_url) as house:
         yield house
         assert await sentences(house.db) == [], "no sentence is stored but what people wrote"
+        assert await not_replayed(house.context) == [], "every decision comes out the same by its stored facts alone"

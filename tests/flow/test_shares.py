@@ -193,7 +193,7 @@ async def test_a_policy_is_compiled_once_per_revision(house: House, monkeypatch:
 
     def count(text: str) -> Policy:
         read.append(text)
-        return parse_policy({"otherwise": "accept"})
+        return parse_policy({"announce": "none", "otherwise": "accept"})
 
     monkeypatch.setattr(rules, "read_known_policy", count)
     house.tell(f"policy set {GARDEN}\notherwise: accept")
@@ -202,11 +202,11 @@ async def test_a_policy_is_compiled_once_per_revision(house: House, monkeypatch:
     await house.live()
     assert read == []  # it was compiled when it was set
 
-    await house.set_policy("announce: none")
+    await house.set_policy("{announce: none, otherwise: accept}")
     house.world.knock(GARDEN, BEA)
     house.world.knock(GARDEN, "@cleo:tulip.example")
     await house.later()
-    assert read == ["announce: none"]
+    assert read == ["{announce: none, otherwise: accept}"]
     assert house.context.policies.rooms == [GARDEN]
 
 

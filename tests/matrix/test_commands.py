@@ -28,6 +28,7 @@ from tests.matrix.bench import Bench, bench
 from tests.matrix.edge import ANA, BOT, GARDEN, MODERATOR, MODS, keep_door
 from tests.matrix.fake_homeserver import FakeHomeserver
 from tests.matrix.safety import HOSTILE, assert_harmless
+from tests.store.samples import judgement
 
 STRANGE_ROOM = "!line\nbreak\u202e<b>:tulip.example"
 HOSTILE_POLICY = """\
@@ -58,7 +59,7 @@ async def fill(on: Bench, number: int, text: str) -> None:
     async with on.context.turn() as turn:
         request = await requests.open_knock(turn.tx, MODS, knock, on.clock())
         decision = Decision(Verdict.FORWARD, text or "x", text, (Miss(text or "y", foreign(text)),), foreign(text))
-        await settling.apply_decision(on.context, turn, request, decision)
+        await settling.apply_decision(on.context, turn, request, judgement(decision))
         if number % 3 == 0:
             await requests.in_trouble(turn.tx, request.id, foreign(text))
         elif number % 3 == 1:
@@ -74,7 +75,7 @@ async def fill(on: Bench, number: int, text: str) -> None:
         held_back = Decision(
             Verdict.FORWARD, text or "x", text, (Miss(text or "y", foreign(text)),), None, foreign(text)
         )
-        await settling.apply_decision(on.context, turn, invite, held_back)
+        await settling.apply_decision(on.context, turn, invite, judgement(held_back))
         if number == 0:
             await policies.revise(turn.tx, GARDEN, author=user, text=HOSTILE_POLICY, now=on.clock(), cause=None)
 

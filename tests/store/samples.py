@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from knockbot.documents.text import storable
 from knockbot.domain.jobs import Invite, Job, Payload, Say
-from knockbot.domain.model import IdentityKey, Knock, MemberChange, Membership, Request, ThirdPartyInvite
+from knockbot.domain.judgements import Judgement
+from knockbot.domain.model import (
+    Decision,
+    Facts,
+    IdentityKey,
+    Kind,
+    Knock,
+    MemberChange,
+    Membership,
+    Request,
+    ThirdPartyInvite,
+)
 from knockbot.store import requests
 from knockbot.store.db import Database
 
@@ -70,3 +82,11 @@ async def read(db: Database, request_id: int) -> Request:
     """The request as it stands in the database."""
     async with db.tx() as tx:
         return await requests.get(tx, request_id)
+
+
+def judgement(decision: Decision, **changes: Any) -> Judgement:
+    """What a policy said of the base knock, and no fact was needed for it."""
+    judged = Judgement(
+        Kind.KNOCK, GARDEN, KNOCK.event_id, None, Facts("tulip.example", measure=KNOCK.measure), decision
+    )
+    return replace(judged, **changes)

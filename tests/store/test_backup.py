@@ -23,13 +23,13 @@ from knockbot.domain.jobs import Say
 from knockbot.domain.model import Answer, Decision, Verdict
 from knockbot.domain.records import Recorded
 from knockbot.errors import Unavailable
-from knockbot.store import inbox, jobs, processes, prompts, records, requests
+from knockbot.store import inbox, jobs, judgements, processes, prompts, records, requests
 from knockbot.store.db import Database, opened
 from knockbot.store.tables import BACKED_UP, TABLES
 from knockbot.store.upgrades import STEPS, UPGRADES
 from tests.lab import Postgres
 from tests.store.filled import BOT, NOW, PROCESS, fill, filled
-from tests.store.samples import GARDEN, HOSTILE, KNOCK, MODS, job
+from tests.store.samples import GARDEN, HOSTILE, KNOCK, MODS, job, judgement
 
 LATER = NOW + 10**9
 """When a back-up is read in."""
@@ -133,7 +133,8 @@ async def test_no_text_of_strangers_is_lost_on_its_way(
     knock = replace(KNOCK, reason=storable(reason), display_name=None if name is None else storable(name))
     async with opened(urls[0]) as db, db.tx() as tx:
         request = await requests.open_knock(tx, MODS, knock, NOW)
-        await requests.judged(tx, request.id, Decision(Verdict.FORWARD, storable(reason), storable(reason)))
+        decision = Decision(Verdict.FORWARD, storable(reason), storable(reason))
+        await judgements.add(tx, request.id, judgement(decision), NOW)
         await requests.answered(tx, request.id, Answer(Verdict.REJECT, BOT, NOW, "$knock", reason=storable(reason)))
         await inbox.store(tx, [inbox.Arrival("$raw", GARDEN, json.dumps(raw))], NOW)
         await jobs.add(tx, [job(payload=Say({"plain": storable(reason)}))], NOW)

@@ -21,7 +21,7 @@ from knockbot.domain.model import (
     Verdict,
 )
 from knockbot.domain.reasons import foreign
-from knockbot.store import addressees, jobs, requests, rooms
+from knockbot.store import addressees, jobs, judgements, requests, rooms
 from knockbot.store.addressees import Addressee, Asked
 from knockbot.store.db import Database
 from knockbot.store.rooms import ProtectedRoom
@@ -36,6 +36,7 @@ from tests.store.samples import (
     NOW,
     STORABLE,
     job,
+    judgement,
     opened,
     planted,
     read,
@@ -109,7 +110,7 @@ async def test_why_an_accept_was_held_back_is_kept(db: Database) -> None:
     request = await planted(db)
     decision = Decision(Verdict.FORWARD, "ours", doubt=foreign("its keys are not valid"))
     async with db.tx() as tx:
-        await requests.judged(tx, request.id, decision)
+        await judgements.add(tx, request.id, judgement(decision), NOW)
 
     assert (await read(db, request.id)).decision == decision
 

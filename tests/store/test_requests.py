@@ -22,9 +22,9 @@ from knockbot.domain.model import (
     Verdict,
 )
 from knockbot.domain.reasons import foreign
-from knockbot.store import prompts, requests
+from knockbot.store import judgements, prompts, requests
 from knockbot.store.db import Database
-from tests.store.samples import GARDEN, KNOCK, MODS, NOW, STORABLE, opened, read
+from tests.store.samples import GARDEN, KNOCK, MODS, NOW, STORABLE, judgement, opened, read
 
 NEW = Request(
     id=1,
@@ -79,7 +79,7 @@ async def test_every_field_that_changes_is_read_back_as_it_was_written(db: Datab
     request = await opened(db)
     async with db.tx() as tx:
         card = await prompts.new(tx, MODS, "card", GARDEN, NOW)
-        await requests.judged(tx, request.id, DECISION)
+        await judgements.add(tx, request.id, judgement(DECISION), NOW)
         await requests.answered(tx, request.id, ANSWER)
         await requests.in_trouble(tx, request.id, foreign("they refuse invites"))
         await requests.put_on_card(tx, request.id, card.id)
@@ -100,7 +100,7 @@ async def test_each_verdict_is_read_back(db: Database) -> None:
     for verdict in Verdict:
         decision, answer = Decision(verdict, "otherwise"), Answer(verdict, "@bot:a", NOW, "$knock")
         async with db.tx() as tx:
-            await requests.judged(tx, request.id, decision)
+            await judgements.add(tx, request.id, judgement(decision), NOW)
             await requests.answered(tx, request.id, answer)
 
         stored = await read(db, request.id)
@@ -157,7 +157,7 @@ async def test_strangers_text_is_read_back_to_the_letter(db: Database) -> None:
         answer = replace(ANSWER, rule=text, reason=text)
         request = await opened(db, knock)
         async with db.tx() as tx:
-            await requests.judged(tx, request.id, decision)
+            await judgements.add(tx, request.id, judgement(decision), NOW)
             await requests.answered(tx, request.id, answer)
             await requests.in_trouble(tx, request.id, foreign(text))
 

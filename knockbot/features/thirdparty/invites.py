@@ -17,11 +17,10 @@ from typing import Final, Unpack
 from knockbot.domain import plan
 from knockbot.domain.card import already_answered
 from knockbot.domain.invites import MOST_KEYS, is_awaited, is_on_record
+from knockbot.domain.judgements import Judgement
 from knockbot.domain.model import (
     Answer,
-    Decision,
-    Fact,
-    InviteFacts,
+    Facts,
     Kind,
     Known,
     Redaction,
@@ -35,16 +34,14 @@ from knockbot.domain.model import (
 )
 from knockbot.domain.notices import Number, Numbered, User, because, notice
 from knockbot.domain.outcomes import INVITE_OUTCOMES, InviteEvent, invite_outcome
-from knockbot.domain.policy import Policy
 from knockbot.domain.records import Detail, Recorded
 from knockbot.engine.turn import WAITS, Handled, Turn, Write
 from knockbot.errors import Never, Refused
 from knockbot.flow import cards, rules, saying, settling
 from knockbot.flow.context import Context
 from knockbot.flow.elsewhere import ASKED_ABOUT
-from knockbot.flow.judging import judge
+from knockbot.flow.judging import by_facts, gather
 from knockbot.flow.records import called, record
-from knockbot.flow.rooms import is_member
 from knockbot.flow.saying import Audience
 from knockbot.store import inbox, requests, rooms
 from knockbot.store.db import Unusable
@@ -67,8 +64,8 @@ async def invite_changed(context: Context, change: ThirdPartyChange) -> Handled:
         return None
     if stands.invite is None:
         return _emptied(context, stands)
-    decision = await judged(context, stands.invite, change.event_id)
-    return plant(context, stands.invite, decision) if decision is not None else WAITS
+    judgement = await judged(context, stands.invite, change.event_id)
+    return plant(context, stands.invite, judgement) if judgement is not None else WAITS
 
 
 async def redacted(context: Context, redaction: Redaction) -> Write[None] | None:
@@ -138,7 +135,7 @@ async def _void(context: Context, turn: Turn, request: Request, sender: str) -> 
 # --- judged ---------------------------------------------------------------------------------------------------
 
 
-async def judged(context: Context, invite: ThirdPartyInvite, event_id: str | None = None) -> Decision | None:
+async def judged(context: Context, invite: ThirdPartyInvite, event_id: str | None = None) -> Judgement | None:
     """What the policy in force says of a third-party invite; none as long as the identity servers are asked about it.
 
     Whether its keys hold is asked only where it would be accepted: a flood of invites is none of identity servers. It
@@ -146,18 +143,18 @@ async def judged(context: Context, invite: ThirdPartyInvite, event_id: str | Non
     again; without an event, the room is looked at again.
     """
     in_force = (await rules.look_up(context, invite.room_id)).only(Kind.THIRD_PARTY_INVITE)
-    facts = await facts_of(context, invite, in_force.policy)
-    decision = await _judge(context, in_force, invite, facts, Known(Truth.TRUE))
-    if decision.verdict is not Verdict.ACCEPT:
-        return decision
+    facts = await gather(context, in_force, invite.as_knock(), Kind.THIRD_PARTY_INVITE, invite)
+    judge = partial(by_facts, context, in_force, invite.as_knock(), Kind.THIRD_PARTY_INVITE)
+    at_best = await judge(_with_keys(facts, Known(Truth.TRUE)))
+    if at_best.decision.verdict is not Verdict.ACCEPT:
+        return replace(at_best, facts=facts)
     valid = await _vouched_for(context, invite, event_id)
-    return await _judge(context, in_force, invite, facts, valid) if valid is not None else None
+    return await judge(_with_keys(facts, valid)) if valid is not None else None
 
 
-async def _judge(
-    context: Context, in_force: rules.InForce, invite: ThirdPartyInvite, facts: InviteFacts, valid: Known
-) -> Decision:
-    return await judge(context, in_force, invite.as_knock(), Kind.THIRD_PARTY_INVITE, replace(facts, valid=valid))
+def _with_keys(facts: Facts, valid: Known) -> Facts:
+    """The facts, where this is known of the keys."""
+    return replace(facts, invite=replace(facts.invite, valid=valid)) if facts.invite is not None else facts
 
 
 ANSWERED: Final = MINUTE
@@ -195,47 +192,13 @@ async def _go_on(context: Context, room_id: str, event_id: str | None) -> None:
         context.look_at(room_id)
 
 
-async def facts_of(context: Context, invite: ThirdPartyInvite, policy: Policy) -> InviteFacts:
-    """What this policy needs to know of an invite and its inviter; what cannot be found out is unknown."""
-    async with context.db.tx() as tx:
-        known = await requests.by_token(tx, invite.room_id, invite.token, held=False)
-        sponsor = _sponsor(known, invite)
-        made = await requests.invites_made(tx, invite.room_id, sponsor)
-    now = context.now()
-    facts = InviteFacts(
-        inviter=sponsor,
-        keys=invite.keys,
-        earlier=tuple(now - at for request_id, at in made if not (known and known.open and request_id == known.id)),
-    )
-    if Fact.INVITER not in policy.needed:
-        return facts
-    return replace(
-        facts,
-        power=await _power(context, invite.room_id, sponsor),
-        member=await is_member(context, invite.room_id, sponsor),
-    )
-
-
-def _sponsor(known: Request | None, invite: ThirdPartyInvite) -> str:
-    """Who answers for an invite: one that the bot sent is of whoever had it do so."""
-    ours = known is not None and known.invite is not None and known.invite.inviter == invite.inviter
-    return known.sponsor if known is not None and ours else invite.inviter
-
-
-async def _power(context: Context, room_id: str, user_id: str) -> float | None:
-    try:
-        return (await context.outside.powers(room_id)).level(user_id)
-    except Never:
-        return None
-
-
 # --- planted --------------------------------------------------------------------------------------------------
 
 
 def plant(
     context: Context,
     invite: ThirdPartyInvite,
-    decision: Decision,
+    judgement: Judgement,
     *,
     card_id: int | None = None,
     stands: bool = False,
@@ -260,7 +223,7 @@ def plant(
             request = await _replaced(context, turn, request, invite)
             if request.answer is not None:
                 return
-        await settling.apply_decision(context, turn, request, decision, card_id=card_id)
+        await settling.apply_decision(context, turn, request, judgement, card_id=card_id)
 
     return write
 

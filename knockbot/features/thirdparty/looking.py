@@ -82,9 +82,9 @@ async def _hand_on(context: Context, room: ProtectedRoom, found: Missed) -> None
     """Invites that were planted, replaced or emptied while nobody looked."""
     standing = [invite for invite in found.invites if await _invite_stands(context, invite, found.confirm)]
     judged, busy = await missed.as_far_as_possible(partial(invites.judged, context), standing)
-    card_id = await missed.card_for_many(context, room, [decision for _, decision in judged])
-    for invite, decision in judged:
-        planting = invites.plant(context, invite, decision, card_id=card_id, stands=True)
+    card_id = await missed.card_for_many(context, room, [judgement for _, judgement in judged])
+    for invite, judgement in judged:
+        planting = invites.plant(context, invite, judgement, card_id=card_id, stands=True)
         await context.turns.found(invite.event_id, planting)
     if busy is not None:
         raise busy

@@ -10,8 +10,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from knockbot.domain import plan
+from knockbot.domain.judgements import Judgement
 from knockbot.domain.model import (
     Answer,
+    Came,
     Decision,
     Kind,
     MemberChange,
@@ -23,11 +25,10 @@ from knockbot.domain.model import (
 )
 from knockbot.domain.notices import Notice, Numbered, User, because, notice
 from knockbot.domain.outcomes import after_redeeming, credited, outcome
-from knockbot.domain.policy import OTHERWISE, held_back
+from knockbot.domain.policy import AS_INVITED, OTHERWISE, held_back
 from knockbot.domain.records import ENDS, Recorded
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Later, Never
-from knockbot.features.thirdparty import invites
 from knockbot.flow import authority, rules, saying, settling
 from knockbot.flow.context import Context
 from knockbot.flow.judging import judge
@@ -35,23 +36,20 @@ from knockbot.flow.records import called, record
 from knockbot.store import prompts, records, requests, rooms
 from knockbot.store.rooms import ProtectedRoom
 
-TAKEN_BACK = because("told.taken_back")
-"""What somebody is told who was quicker than that."""
-
 
 async def redeemed(context: Context, change: MemberChange) -> Write[None]:
     """Somebody came in by a third-party invite: the story goes on under its number, and they are judged in turn.
 
     That they did is true however old the event is; where they stand by now is for the events after it.
     """
-    in_force = (await rules.look_up(context, change.room_id)).only(Kind.REDEEMED_INVITE)
+    in_force = await rules.look_up(context, change.room_id)
     async with context.db.tx() as tx:
         known = await requests.by_token(tx, change.room_id, change.token or "")
     invite = known.invite if known is not None and _is_of(known, change) else await _unseen(context, change)
     if context.elsewhere.are_asked_about(change.room_id, change.token or ""):
         raise Later(because("keys.asked_now"), retry_after=1, unreachable=True)
-    ruled = await _judged(context, in_force, change, invite)
-    expected = _decided(known if known is not None and _is_of(known, change) else None, ruled)
+    ruled = await judge(context, in_force, change.as_knock(), Kind.REDEEMED_INVITE, invite)
+    expected = _decided(known if known is not None and _is_of(known, change) else None, ruled).decision
     refusal = await _refusal(context, change, expected)
     inside = await _was_inside(context, change)
 
@@ -62,7 +60,8 @@ async def redeemed(context: Context, change: MemberChange) -> Write[None]:
         await _settle_knock(context, turn, change)
         before = await requests.by_token(turn.tx, change.room_id, change.token or "")
         before = before if before is not None and _is_of(before, change) else None
-        decision = _decided(before, ruled)
+        judgement = _decided(before, ruled)
+        decision = judgement.decision
         if refusal is not None and decision == expected:
             decision = held_back(decision, refusal)
         if inside and decision.verdict in (Verdict.REJECT, Verdict.BAN):
@@ -70,7 +69,7 @@ async def redeemed(context: Context, change: MemberChange) -> Write[None]:
         nameless = ThirdPartyInvite(change.room_id, change.event_id, change.token or "", change.sender)
         request = await _its_request(turn, room, before, invite or nameless)
         request = await _goes_on(turn, request, change)
-        await _carry_out(context, turn, request, decision, before)
+        await _carry_out(context, turn, request, replace(judgement, decision=decision), before)
 
     return write
 
@@ -90,13 +89,6 @@ async def _unseen(context: Context, change: MemberChange) -> ThirdPartyInvite | 
     return invite if invite is not None and invite.inviter == change.sender else None
 
 
-async def _judged(
-    context: Context, in_force: rules.InForce, change: MemberChange, invite: ThirdPartyInvite | None
-) -> Decision:
-    facts = await invites.facts_of(context, invite, in_force.policy) if invite is not None else None
-    return await judge(context, in_force, change.as_knock(), Kind.REDEEMED_INVITE, facts)
-
-
 async def _was_inside(context: Context, change: MemberChange) -> bool:
     """Whether they were in the room before. Whoever holds a key can sign for members too, and so put them out of it:
     that is nothing to punish them for."""
@@ -114,12 +106,26 @@ async def _settle_knock(context: Context, turn: Turn, change: MemberChange) -> N
         await settling.record_outcome(context, turn, knock, state, credited(knock, change, context.bot))
 
 
-def _decided(before: Request | None, ruled: Decision) -> Decision:
+def _decided(before: Request | None, ruled: Judgement) -> Judgement:
     """What a rule says of whoever came in, or, where none matched, what had been said of their invite."""
-    if ruled.rule != OTHERWISE:
-        return ruled
-    author = before.answer.on_behalf_of if before is not None and before.answer is not None else ruled.author
-    return replace(_as_invited(before), missed=ruled.missed, author=author)
+    facts = replace(ruled.facts, came=_how_far(before))
+    if ruled.decision.rule != OTHERWISE:
+        return replace(ruled, facts=facts)
+    decision = replace(AS_INVITED[_how_far(before)], missed=ruled.decision.missed, author=ruled.decision.author)
+    if before is not None and before.answer is not None:
+        decision = replace(decision, author=before.answer.on_behalf_of)
+    return replace(ruled, facts=facts, decision=decision)
+
+
+def _how_far(before: Request | None) -> Came:
+    """How far an invite had come when somebody came in by it."""
+    if before is None:
+        return Came.UNSEEN
+    if before.redeemed:
+        return Came.USED
+    if before.state is State.STANDING or (before.answer is not None and before.answer.verdict is Verdict.ACCEPT):
+        return Came.ACCEPTED
+    return Came.TAKEN_BACK if before.answer is not None or not before.open else Came.UNANSWERED
 
 
 async def _refusal(context: Context, change: MemberChange, decision: Decision) -> Notice | None:
@@ -128,19 +134,6 @@ async def _refusal(context: Context, change: MemberChange, decision: Decision) -
         return None
     ruled = await authority.ruled(context, decision, change.as_knock(), Kind.REDEEMED_INVITE)
     return ruled.doubt if ruled.verdict is not decision.verdict else None
-
-
-def _as_invited(before: Request | None) -> Decision:
-    """What follows for whoever redeems an invite, where no rule says so, from how far the invite had come."""
-    if before is None:
-        return Decision(Verdict.FORWARD, OTHERWISE, doubt=because("doubt.not_seen"))
-    if before.redeemed:
-        return Decision(Verdict.FORWARD, OTHERWISE, doubt=because("doubt.used_before"))
-    if before.state is State.STANDING or (before.answer is not None and before.answer.verdict is Verdict.ACCEPT):
-        return Decision(Verdict.ACCEPT, OTHERWISE)
-    if before.answer is not None or not before.open:
-        return Decision(Verdict.REJECT, OTHERWISE, told=TAKEN_BACK)
-    return Decision(Verdict.FORWARD, OTHERWISE, doubt=because("doubt.not_answered"))
 
 
 async def _its_request(turn: Turn, room: ProtectedRoom, before: Request | None, invite: ThirdPartyInvite) -> Request:
@@ -163,10 +156,11 @@ async def _goes_on(turn: Turn, request: Request, change: MemberChange) -> Reques
 
 
 async def _carry_out(
-    context: Context, turn: Turn, request: Request, decision: Decision, before: Request | None
+    context: Context, turn: Turn, request: Request, judgement: Judgement, before: Request | None
 ) -> None:
+    decision = judgement.decision
     word = before.answer if before is not None and decision.rule == OTHERWISE else None
-    await settling.apply_decision(context, turn, request, decision, word=_followed(context, request, decision, word))
+    await settling.apply_decision(context, turn, request, judgement, word=_followed(context, request, decision, word))
     if decision.verdict is Verdict.FORWARD and request.card_id is not None:
         # Its card may be far up by now, and an edit calls nobody.
         card = await prompts.get(turn.tx, request.card_id)

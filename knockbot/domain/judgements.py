@@ -1,0 +1,215 @@
+"""Judgements: one decision on one request at one time, with the facts that it was made from, so that it can be made
+again.
+
+Facts are written down in few characters, and never in more than some thousands, whatever strangers did: the newest
+of what is many, and no reason that is long. What was left out is unknown when they are read back. What the applicant
+wrote is no part of them: it stands on the request, as long as it is kept there.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import astuple, dataclass, replace
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from knockbot.domain.model import (
+    Came,
+    Decision,
+    Facts,
+    IdentityKey,
+    InviteFacts,
+    Kind,
+    Knock,
+    Known,
+    Measure,
+    Past,
+    Request,
+    State,
+    Truth,
+)
+from knockbot.domain.notices import Notice, because, decoded, dumps, encoded
+from knockbot.domain.policy import Policy, decide, held_back
+
+T = TypeVar("T")
+
+AGES_KEPT = 20
+"""Earlier requests, or invites, that are kept among the facts: the newest."""
+
+ROOMS_KEPT = 1000
+"""Characters of the names of rooms of which it is kept whether the applicant is in them."""
+
+KEYS_KEPT = 1000
+"""Characters of the keys of an invite, beyond which none of them is kept."""
+
+WHY_KEPT = 300
+"""Characters of JSON of the reason for a fact, as why it is unknown; a longer one is not kept."""
+
+
+class Because(StrEnum):
+    """Why a request was judged."""
+
+    ARRIVED = "arrived"
+    """It came in, or did so anew: another knock, another invite under its token, somebody who uses the invite."""
+    POLICY_APPLIED = "policy_applied"
+    """A moderator has applied the policy in force to those who wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """One decision on one request at one time. The newest one of a request is its decision."""
+
+    kind: Kind
+    """As what the request was judged."""
+    room_id: str
+    event_id: str
+    """The knock, the invite, or the event by which somebody came in."""
+    revision: int | None
+    """Of the room's policy; none where the default of the config file was in force."""
+    facts: Facts
+    decision: Decision
+    because: Because = Because.ARRIVED
+    cause: str = ""
+    """What had it judged again: the event of a command. Empty where the request came in."""
+
+
+def judged_in(request: Request, judgement: Judgement) -> tuple[Knock, Facts]:
+    """What was judged, and by which facts, as far as that can be said of the request today."""
+    if judgement.kind is Kind.THIRD_PARTY_INVITE and request.invite is not None:
+        return replace(request.invite.as_knock(), event_id=judgement.event_id), judgement.facts
+    knock, measure = request.knock, judgement.facts.measure
+    if measure is None:
+        return Knock(judgement.room_id, request.user_id, judgement.event_id), judgement.facts
+    gone = judgement.event_id != request.event_id or measure != knock.measure
+    return replace(knock, event_id=judgement.event_id), replace(judgement.facts, words_gone=gone)
+
+
+def decide_again(request: Request, judgement: Judgement, policy: Policy) -> Decision:
+    """What a policy says by the facts of a judgement.
+
+    What had it asked of the moderators beside the rules, as that the author of the policy had not the power, still has.
+    """
+    knock, facts = judged_in(request, judgement)
+    before, again = judgement.decision, decide(knock, facts, policy, judgement.kind)
+    again = replace(again, author=before.author)
+    if before.held is None or before.doubt is None or again.held is not None or again.verdict is not before.held:
+        return again
+    return held_back(again, before.doubt)
+
+
+# --- what is kept ---------------------------------------------------------------------------------------------
+
+MISSES_PENDING = 20
+MISSES_SETTLED = 3
+"""Rules that did not match of which it is kept why, while a request is pending and afterwards."""
+
+WHY_SETTLED = 800
+"""Characters of JSON up to which each of these reasons is kept afterwards."""
+
+
+def brief(decision: Decision, *, settled: bool) -> Decision:
+    """A decision with the first rules that did not match, the others counted: a policy may have a thousand."""
+    most, longest = (MISSES_SETTLED, WHY_SETTLED) if settled else (MISSES_PENDING, None)
+    kept = tuple(replace(miss, why=_kept(miss.why, longest)) for miss in decision.missed[:most])
+    left_out = decision.left_out + len(decision.missed) - len(kept)
+    unknown = _kept(decision.unknown, longest) if decision.unknown is not None else None
+    return replace(decision, missed=kept, left_out=left_out, unknown=unknown)
+
+
+def _kept(why: Notice, longest: int | None) -> Notice:
+    return why if longest is None or len(dumps(why)) <= longest else because("finding.not_kept")
+
+
+# --- facts as JSON --------------------------------------------------------------------------------------------
+
+
+def encode(facts: Facts) -> str:
+    """Facts as they are stored."""
+    data: dict[str, Any] = {"home": facts.home}
+    if facts.measure is not None:
+        data["wrote"] = [*astuple(facts.measure)]
+    if rooms := _rooms(facts.member_of):
+        data["in"] = rooms
+    if facts.history is not None:
+        data["past"] = [[past.state, past.age] for past in _newest(facts.history, lambda past: past.age)]
+        data |= {"more": True} if facts.history_cut or len(facts.history) > AGES_KEPT else {}
+    if facts.invite is not None:
+        data["invite"] = _invite(facts.invite)
+    if facts.came is not None:
+        data["came"] = facts.came
+    if facts.denied:
+        data["denied"] = True
+    return json.dumps(data, separators=(",", ":"))
+
+
+def decode(stored: str) -> Facts:
+    """Facts as they were stored."""
+    data = json.loads(stored)
+    return Facts(
+        home=data["home"],
+        measure=Measure(*data["wrote"]) if "wrote" in data else None,
+        member_of={room: _known(known) for room, known in data.get("in", {}).items()},
+        history=tuple(Past(State(state), age) for state, age in data["past"]) if "past" in data else None,
+        history_cut=data.get("more", False),
+        invite=_invite_facts(data["invite"]) if "invite" in data else None,
+        came=Came(data["came"]) if "came" in data else None,
+        denied=data.get("denied", False),
+    )
+
+
+def _newest(many: Sequence[T], age: Callable[[T], int]) -> list[T]:
+    return list(many) if len(many) <= AGES_KEPT else sorted(many, key=age, reverse=True)[-AGES_KEPT:]
+
+
+def _rooms(member_of: Mapping[str, Known]) -> dict[str, Any]:
+    kept, length = {}, 0
+    for room, known in member_of.items():
+        length += len(json.dumps(room))
+        if length > ROOMS_KEPT:
+            break
+        kept[room] = _written(known)
+    return kept
+
+
+def _invite(facts: InviteFacts) -> dict[str, Any]:
+    data: dict[str, Any] = {"by": facts.inviter, "member": _written(facts.member), "valid": _written(facts.valid)}
+    keys = None if facts.keys is None else [[key.public_key, key.url] for key in facts.keys]
+    if keys is not None and len(json.dumps(keys)) <= KEYS_KEPT:
+        data["keys"] = keys
+    if facts.power is not None:
+        data["power"] = "unlimited" if facts.power == math.inf else max(-HUGE, min(HUGE, facts.power))
+    if facts.earlier is not None:
+        data["earlier"] = _newest(facts.earlier, lambda age: age)
+        data |= {"more": True} if facts.earlier_cut or len(facts.earlier) > AGES_KEPT else {}
+    return data
+
+
+HUGE = 2**65
+"""No criterion names a level as large as this, and some levels take too many digits to be written down."""
+
+
+def _invite_facts(data: Mapping[str, Any]) -> InviteFacts:
+    power = data.get("power")
+    return InviteFacts(
+        inviter=data["by"],
+        keys=tuple(IdentityKey(key, url) for key, url in data["keys"]) if "keys" in data else None,
+        power=math.inf if power == "unlimited" else power,
+        member=_known(data["member"]),
+        earlier=tuple(data["earlier"]) if "earlier" in data else None,
+        earlier_cut=data.get("more", False),
+        valid=_known(data["valid"]),
+    )
+
+
+def _written(known: Known) -> Any:
+    """A fact in one word, or with the reason."""
+    if known.why is None or len(dumps(known.why)) > WHY_KEPT:
+        return known.truth
+    return [known.truth, encoded(known.why)]
+
+
+def _known(written: Any) -> Known:
+    truth, why = (written, None) if isinstance(written, str) else written
+    return Known(Truth(truth), decoded(why) if why is not None else None)

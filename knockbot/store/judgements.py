@@ -1,0 +1,109 @@
+"""Judgements: what was decided on each request, when, by which revision of the policy and which facts; only added to.
+
+Of a request the newest few are kept: whoever knocks again and again is judged as often. The newest is its decision,
+which `requests.get` and its kin read along with it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from functools import lru_cache
+from typing import Any
+
+from knockbot.domain import judgements
+from knockbot.domain.judgements import Because, Judgement
+from knockbot.domain.model import Decision, Miss, Verdict
+from knockbot.domain.notices import decoded, encoded
+from knockbot.store.db import Tx
+from knockbot.store.rows import Column, Row
+
+KEPT = 3
+"""The judgements of one request that are kept at least; of those before them, at most as many."""
+
+NEWEST = (
+    "(SELECT decision_json FROM judgements WHERE request_id = requests.id ORDER BY number DESC LIMIT 1) "
+    "AS decision_json"
+)
+"""A column of any query for requests: the decision of the newest judgement."""
+
+_REASONS = ("unknown", "doubt", "told")
+
+
+@lru_cache(maxsize=256)
+def read(text: str) -> Decision:
+    """A decision as it was stored."""
+    data: dict[str, Any] = json.loads(text)
+    missed = tuple(Miss(miss["rule"], decoded(miss["why"])) for miss in data.pop("missed", ()))
+    said = {name: decoded(data.pop(name)) for name in _REASONS if name in data}
+    held = Verdict(data.pop("held")) if "held" in data else None
+    return Decision(Verdict(data.pop("verdict")), missed=missed, held=held, **(data | said))
+
+
+def _written(decision: Decision) -> str:
+    """A decision as JSON, without what it does not say; its reasons as notices are written down."""
+    said = {name: encoded(why) for name in _REASONS if (why := getattr(decision, name)) is not None}
+    missed = [{"rule": miss.rule, "why": encoded(miss.why)} for miss in decision.missed]
+    plain = asdict(replace(decision, missed=(), unknown=None, doubt=None, told=None))
+    whole = plain | said | {"missed": missed}
+    return json.dumps({name: value for name, value in whole.items() if value not in NOTHING}, separators=(",", ":"))
+
+
+NOTHING: tuple[object, ...] = (None, 0, [])
+"""What is left out, since it is read back where there is nothing."""
+
+
+_JUDGEMENT = Row(
+    Judgement,
+    "judgements",
+    facts=Column("facts_json", judgements.decode),
+    decision=Column("decision_json", read),
+)
+
+
+async def add(tx: Tx, request_id: int, judgement: Judgement, now: int) -> None:
+    """Keep what was decided; what asks nobody is kept as briefly as what is settled."""
+    decided = judgements.brief(judgement.decision, settled=judgement.decision.verdict is not Verdict.FORWARD)
+    number = await tx.fetchval(
+        "INSERT INTO judgements (request_id, number, at, because, cause, kind, room_id, event_id, revision, "
+        "facts_json, decision_json) VALUES ($1, (SELECT coalesce(max(number), 0) + 1 FROM judgements "
+        "WHERE request_id = $1), $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING number",
+        request_id,
+        now,
+        judgement.because,
+        judgement.cause,
+        judgement.kind,
+        judgement.room_id,
+        judgement.event_id,
+        judgement.revision,
+        judgements.encode(judgement.facts),
+        _written(decided),
+    )
+    if number > KEPT and number % KEPT == 0:
+        await tx.execute("DELETE FROM judgements WHERE request_id = $1 AND number <= $2", request_id, number - KEPT)
+
+
+async def of_request(tx: Tx, request_id: int) -> list[Judgement]:
+    """The judgements of a request that are kept, oldest first."""
+    return _JUDGEMENT.all(await tx.fetch(f"{_JUDGEMENT.select} WHERE request_id = $1 ORDER BY number", request_id))
+
+
+async def is_judged(tx: Tx, request_id: int, because: Because, cause: str) -> bool:
+    """Whether a request was judged for this cause."""
+    row = await tx.fetchrow(
+        "SELECT 1 FROM judgements WHERE request_id = $1 AND because = $2 AND cause = $3", request_id, because, cause
+    )
+    return row is not None
+
+
+async def shorten(tx: Tx, request_id: int, decision: Decision) -> Decision:
+    """A request is settled: of its decision is kept what is kept for ever. Returns that."""
+    short = judgements.brief(decision, settled=True)
+    if short != decision:
+        await tx.execute(
+            "UPDATE judgements SET decision_json = $2 WHERE request_id = $1 "
+            "AND number = (SELECT max(number) FROM judgements WHERE request_id = $1)",
+            request_id,
+            _written(short),
+        )
+    return short

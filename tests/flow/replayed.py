@@ -1,0 +1,51 @@
+"""Judgements, made again from what is stored of them alone: each has to come out as it did."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from knockbot.config.policies import read_known_policy
+from knockbot.domain.judgements import Judgement, brief, decide_again, encode
+from knockbot.domain.model import Decision, Request
+from knockbot.domain.notices import dumps
+from knockbot.domain.policy import Policy
+from knockbot.flow.context import Context
+from knockbot.store import judgements, policies, requests
+from knockbot.store.db import Tx
+
+LONGEST = 4000
+"""Characters that the facts of one judgement take at most."""
+
+
+async def not_replayed(context: Context) -> list[str]:
+    """The judgements on record that come out otherwise today, by their stored facts and the revision they name."""
+    wrong = []
+    async with context.db.tx() as tx:
+        for row in await tx.fetch("SELECT id FROM requests ORDER BY id"):
+            request = await requests.get(tx, row["id"])
+            for judgement in await judgements.of_request(tx, request.id):
+                again = await _again(context, tx, request, judgement)
+                if not _same(again, judgement.decision):
+                    wrong.append(f"#{request.number}: {judgement.decision} is {again} by {judgement.facts}")
+                assert len(encode(judgement.facts)) < LONGEST
+    return wrong
+
+
+async def _again(context: Context, tx: Tx, request: Request, judgement: Judgement) -> Decision:
+    return decide_again(request, judgement, await _policy(context, tx, judgement))
+
+
+async def _policy(context: Context, tx: Tx, judgement: Judgement) -> Policy:
+    if judgement.revision is None:
+        return context.settings.defaults.policy.policy
+    revision = await policies.revision(tx, judgement.room_id, judgement.revision)
+    assert revision is not None
+    return read_known_policy(revision.text)
+
+
+def _same(again: Decision, before: Decision) -> bool:
+    """Whether two decisions are one, as far as it is kept why rules did not match, and what was written."""
+    if again.unknown is not None and "unknown.not_kept" in dumps(again.unknown):
+        return True
+    short, kept = brief(again, settled=True), brief(before, settled=True)
+    return replace(short, author=None) == replace(kept, author=None)
