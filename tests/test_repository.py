@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from knockbot import check, cli
+from knockbot import cli
 from knockbot.chat.catalogue import render
 from knockbot.chat.commands import COMMANDS, SYNONYMS
+from knockbot.check.steps import STEPS
 from knockbot.config.sources import known_keys
 from knockbot.documents import yaml
 from knockbot.documents.schema import NEEDED
@@ -218,7 +219,7 @@ def test_every_complaint_is_told_with_its_mend() -> None:
 def test_every_step_of_check_is_told() -> None:
     sound = next(block.text for block in blocks_of(ROOT / "docs/install.md") if "✅ config" in block.text)
 
-    assert re.findall(r"^✅ ([\w ]+):", sound, re.MULTILINE) == ["config", *check.STEPS]
+    assert re.findall(r"^✅ ([\w ]+):", sound, re.MULTILINE) == ["config", *STEPS]
 
 
 # --- the architecture ---------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from knockbot import check
+from knockbot.check.rooms import look_at_names
 from knockbot.domain.reasons import foreign
 from knockbot.errors import Later, Never
 from knockbot.flow import names
@@ -162,7 +162,7 @@ async def test_of_an_alias_that_leads_nowhere_yet_one_sees_that_it_is_not_known(
 async def checked(house: House) -> tuple[bool, str]:
     """What `knockbot check` says of the names in the config file and in policies."""
     said: list[str] = []
-    sound = await check._names(house.context, said.append)
+    sound = await look_at_names(house.context, said.append)
     return sound, "\n".join(said)
 
 

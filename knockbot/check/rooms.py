@@ -1,0 +1,110 @@
+"""The protected rooms: the powers in each, the names that the config file and policies have, the management rooms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from knockbot.app import now
+from knockbot.chat.catalogue import render
+from knockbot.check.bench import Bench
+from knockbot.domain.fitness import told
+from knockbot.domain.ids import is_alias
+from knockbot.domain.notices import Notice
+from knockbot.domain.reasons import in_words
+from knockbot.errors import ActionError
+from knockbot.flow import configured, fitness, names
+from knockbot.flow.checkup import checklist
+from knockbot.flow.context import Context
+from knockbot.matrix.rooms import Outside
+from knockbot.store import encryption, rooms
+from knockbot.store.db import UP_TO_DATE, Database, InUse, probe
+
+
+async def look_at_rooms(bench: Bench, say: Callable[[str], None]) -> bool:
+    """The powers in each protected room. A SQLite database in use by a running knockbot is left alone."""
+    if await probe(bench.settings.database) != UP_TO_DATE:
+        return True  # there is none yet, or an older one; `knockbot run` makes it current
+    try:
+        db = await Database.open(bench.settings.database, upgrade=False)
+    except InUse:
+        say("   rooms: the running knockbot tells, with `!kb check ROOM` in the management room")
+        return True
+    try:
+        async with db.tx() as tx:
+            protected = await rooms.all_rooms(tx)
+        context = Context.made(db, Outside(bench.bot), bench.settings, now)
+        places = {room.management_room for room in protected}
+        sound = await _management_rooms(context, places, say)
+        sound = await _fit_to_manage(context, places, say) and sound
+        for room in protected:
+            try:
+                found = await checklist(context, await context.outside.room(room.room_id))
+            except ActionError as error:
+                why = in_words(error.why)
+                say(f"❌ {room.label} ({room.room_id}): {why}\n   → invite {bench.settings.bot_user_id} there")
+                sound = False
+                continue
+            missing = [line for line in _plain(found).split("\n") if line.startswith(("❌", "⚠️"))]
+            sound = sound and not missing
+            head = f"{'❌' if missing else '✅'} {room.label} ({room.room_id})"
+            say("\n".join([head, *(f"   {line}" for line in missing)]))
+        return await look_at_names(context, say) and sound
+    finally:
+        await db.close()
+
+
+async def look_at_names(context: Context, say: Callable[[str], None]) -> bool:
+    """What the config file names: what is missing for each room, and where aliases lead elsewhere than they mean."""
+    sound = True
+    for entry, room_id, missing in await configured.missing(context):
+        why = in_words(missing) if missing is not None else None
+        means = f", which means {room_id}" if room_id not in (entry, None) else ""
+        say(
+            f"✅ in the config file: {entry}{means}" if why is None else f"❌ in the config file: {entry}{means}: {why}"
+        )
+        sound = sound and why is None
+    async with context.db.tx() as tx:
+        pinned = [one.pin for one in await names.in_force(context, tx) if is_alias(one.pin.name)]
+    leads = await names.leads(context, (pin.name for pin in pinned))
+    for line in dict.fromkeys(_plain(names.said(names.seen(pin, leads))) for pin in pinned):
+        say(line if line.startswith("⚠️") else f"✅ {line}")
+    return sound
+
+
+async def _fit_to_manage(context: Context, places: set[str], say: Callable[[str], None]) -> bool:
+    """Whether each management room is still private, and the bot in it."""
+    sound = True
+    for place in sorted(places):
+        try:
+            concerns = await fitness.management_concerns(context, place)
+        except ActionError:
+            continue  # the homeserver does not answer, of which other lines tell
+        for concern in concerns:
+            say(f"❌ {place}: {_plain(told(concern))}")
+            sound = False
+    return sound
+
+
+async def _management_rooms(context: Context, places: set[str], say: Callable[[str], None]) -> bool:
+    """Whether commands can be read in each management room: it, or the config, may have changed since."""
+    sound = True
+    for place in [] if context.settings.encryption.allow else sorted(places):
+        try:
+            view = await context.outside.room(place)
+        except ActionError:
+            continue  # the bot is out of it, which is told where it matters
+        async with context.db.tx() as tx:
+            was_encrypted = await encryption.is_encrypted(tx, place)
+        if view.encrypted or was_encrypted:
+            say(
+                f"❌ {view.label} ({place}): this management room is encrypted, and encryption is not allowed: "
+                "commands there are not read, and cards and answers for it wait\n"
+                "   → see docs/encryption.md for encryption.allow, or protect the rooms from an unencrypted room"
+            )
+            sound = False
+    return sound
+
+
+def _plain(said: Notice) -> str:
+    """What chat would say, in English as all that the command line says."""
+    return render(said).plain
