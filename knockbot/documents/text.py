@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 
 REPLACEMENT = "\ufffd"
 ELLIPSIS = "…"
@@ -145,8 +145,12 @@ def without_variation_selector(emoji: str) -> str:
     return emoji.replace("\ufe0f", "")
 
 
-def _seen(text: str) -> Iterator[str]:
+def _seen(text: str) -> Iterable[str]:
     """The characters a reader sees, every blank as a space, and no tower of combining marks."""
+    return text if text.isascii() and text.isprintable() else _looked_through(text)
+
+
+def _looked_through(text: str) -> Iterator[str]:
     marks = 0
     for character in text:
         if _is_blank(character):

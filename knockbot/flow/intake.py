@@ -36,7 +36,7 @@ async def member_changed(context: Context, change: MemberChange) -> Handled:
     """Take in one membership event."""
     async with context.db.tx() as tx:
         kept = await rooms.find(tx, change.room_id) is not None
-        request = await requests.latest(tx, change.room_id, change.user_id) if kept else None
+        request = await requests.latest(tx, change.room_id, change.user_id, held=False) if kept else None
         if not kept or (request is None and await _says_nothing(context, tx, change)):
             return None
         knocks = change.membership is Membership.KNOCK

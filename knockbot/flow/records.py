@@ -15,14 +15,14 @@ from knockbot.store.db import Tx
 
 async def record(turn: Turn, request: Request, actor: str, kind: Recorded, **detail: Unpack[Detail]) -> None:
     """Add a line about a request to the record, and to the log."""
-    await records.add(turn.tx, records.Entry(turn.now, request.room_id, request.id, actor, kind, detail))
-    journal.decided(request, await label_of(turn.tx, request.room_id), kind, actor, detail)
+    entry = records.Entry(turn.now, request.room_id, request.id, actor, kind, detail)
+    journal.decided(request, await records.add(turn.tx, entry), kind, actor, detail)
 
 
 async def record_of_room(turn: Turn, room_id: str, actor: str, kind: Recorded, **detail: Unpack[Detail]) -> None:
     """Add a line about a protected room to the record, and to the log."""
-    await records.add(turn.tx, records.Entry(turn.now, room_id, None, actor, kind, detail))
-    journal.changed(room_id, await label_of(turn.tx, room_id), kind, actor, detail)
+    entry = records.Entry(turn.now, room_id, None, actor, kind, detail)
+    journal.changed(room_id, await records.add(turn.tx, entry), kind, actor, detail)
 
 
 async def called(tx: Tx, room_id: str) -> Room:

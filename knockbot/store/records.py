@@ -48,10 +48,11 @@ _ENTRY = Row(
 )
 
 
-async def add(tx: Tx, entry: Entry) -> None:
-    """Write one line."""
-    await tx.execute(
-        "INSERT INTO audit (at, room_id, request_id, actor, kind, detail_json) VALUES ($1, $2, $3, $4, $5, $6)",
+async def add(tx: Tx, entry: Entry) -> str:
+    """Write one line; returns what people call the room that it is about."""
+    label = await tx.fetchval(
+        "INSERT INTO audit (at, room_id, request_id, actor, kind, detail_json) VALUES ($1, $2, $3, $4, $5, $6) "
+        "RETURNING (SELECT label FROM rooms WHERE rooms.room_id = audit.room_id)",
         entry.at,
         entry.room_id,
         entry.request_id,
@@ -59,6 +60,7 @@ async def add(tx: Tx, entry: Entry) -> None:
         entry.kind,
         json.dumps(entry.detail),
     )
+    return str(label) if label is not None else entry.room_id
 
 
 async def of_request(tx: Tx, request_id: int) -> list[Entry]:

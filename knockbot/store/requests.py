@@ -159,9 +159,9 @@ async def by_number(tx: Tx, management_room: str, number: int, *, held: bool = T
     return _REQUEST.maybe(row)
 
 
-async def latest(tx: Tx, room_id: str, user_id: str) -> Request | None:
+async def latest(tx: Tx, room_id: str, user_id: str, *, held: bool = True) -> Request | None:
     """The newest knock of one applicant at one room, open or not."""
-    return await _newest_knock(tx, "room_id = $1 AND user_id = $2", room_id, user_id)
+    return await _newest_knock(tx, "room_id = $1 AND user_id = $2", room_id, user_id, held=held)
 
 
 async def by_knock(tx: Tx, room_id: str, event_id: str) -> Request | None:
@@ -169,9 +169,9 @@ async def by_knock(tx: Tx, room_id: str, event_id: str) -> Request | None:
     return await _newest_knock(tx, "room_id = $1 AND event_id = $2", room_id, event_id)
 
 
-async def _newest_knock(tx: Tx, which: str, *args: str) -> Request | None:
+async def _newest_knock(tx: Tx, which: str, *args: str, held: bool = True) -> Request | None:
     row = await tx.fetchrow(
-        f"{_REQUEST.select} WHERE {which} AND kind = 'knock' ORDER BY id DESC LIMIT 1{for_update(tx)}", *args
+        f"{_REQUEST.select} WHERE {which} AND kind = 'knock' ORDER BY id DESC LIMIT 1{for_update(tx, held)}", *args
     )
     return _REQUEST.maybe(row)
 
@@ -183,22 +183,27 @@ async def about(tx: Tx, room_id: str, user_id: str) -> list[Request]:
     They may have come in by several, as one address can be invited twice. All that wait for a word count, and of the
     others the newest few.
     """
-    knock = await latest(tx, room_id, user_id)
-    theirs = "WHERE room_id = $1 AND user_id = $2 AND kind = 'third_party_invite'"
-    waiting = await tx.fetch(
-        f"{_REQUEST.select} {theirs} AND state = 'pending' ORDER BY id{for_update(tx)}", room_id, user_id
+    found = await tx.fetch(
+        f"{_REQUEST.select} WHERE id IN ({_ABOUT}) ORDER BY kind, id{for_update(tx)}", room_id, user_id
     )
-    done = await tx.fetch(
-        f"{_REQUEST.select} {theirs} AND state = 'redeemed' ORDER BY id DESC LIMIT {STORIES}{for_update(tx)}",
-        room_id,
-        user_id,
-    )
-    redeemed = sorted(_REQUEST.all([*waiting, *done]), key=lambda request: request.id)
-    return ([knock] if knock is not None else []) + redeemed
+    # Whoever held one until now may have settled it.
+    return [request for request in _REQUEST.all(found) if request.kind is Kind.KNOCK or request.state in TOLD_ON]
 
 
 STORIES = 5
 """Invites that one user came in by whose story is told to its end; whoever plants invites could redeem any number."""
+
+TOLD_ON = (State.PENDING, State.REDEEMED)
+"""The states of such invites."""
+
+_THEIRS = "FROM requests WHERE room_id = $1 AND user_id = $2"
+
+_ABOUT = (
+    f"SELECT max(id) {_THEIRS} AND kind = 'knock' "
+    f"UNION ALL SELECT id {_THEIRS} AND kind = 'third_party_invite' AND state = 'pending' "
+    f"UNION ALL SELECT id FROM (SELECT id {_THEIRS} AND kind = 'third_party_invite' AND state = 'redeemed' "
+    f"ORDER BY id DESC LIMIT {STORIES}) AS done"
+)
 
 
 async def settled_before(tx: Tx, request: Request) -> Request | None:
