@@ -7,15 +7,16 @@ as after SIGKILL; what is written is written once.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Final, Literal, TypeAlias, TypeVar
+from typing import Any, Final, Literal, Protocol, TypeAlias, TypeVar
 
 from knockbot.domain.jobs import Job
 from knockbot.store import inbox, jobs
 from knockbot.store.db import Database, Tx
+from knockbot.store.jobs import JOBS, Claimed
 
 
 class AlreadyHandled(Exception):
@@ -64,6 +65,23 @@ Handler: TypeAlias = Callable[[C, E], Awaitable[Handled]]
 """Looks at what has happened, and returns what to write."""
 
 
+class Worker(Protocol):
+    """Who does what is due."""
+
+    async def claim(self, tx: Tx, now: int, /) -> tuple[list[Claimed[Any]], bool]:
+        """What it takes on now, and whether there may be more, in a transaction that others have opened."""
+
+    def start(self, claimed: Sequence[Claimed[Any]], /) -> None:
+        """Begin what was taken on, once that is committed."""
+
+
+@dataclass(slots=True)
+class AtWork:
+    """The worker of this process, while it is at work."""
+
+    worker: Worker | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Turns:
     """Opens turns, each with its mark, and wakes who has work once they are committed."""
@@ -72,16 +90,26 @@ class Turns:
     now: Callable[[], int]
     wake: Callable[[], None]
     """Says that acts may have been planned."""
+    at_work: AtWork = field(default_factory=AtWork)
 
     @asynccontextmanager
     async def open(self, cause: str = "") -> AsyncIterator[Turn]:
-        """A turn about what came in by no event of its own."""
+        """A turn about what came in by no event of its own.
+
+        What is due by it is taken on in the same transaction, where nobody else could take it: that spares waiting for
+        the disk once more. Whoever is cancelled here is so because all ends, and then it is given back.
+        """
+        worker = self.at_work.worker if self.db.alone else None
         async with self.db.tx() as tx:
             turn = Turn(tx, self.now(), cause)
             yield turn
+            claimed, more = await _taken_on(turn, worker)
         for wake in turn.woken:
             wake()
-        self.wake()
+        if worker is not None:
+            worker.start(claimed)
+        if more:
+            self.wake()
 
     async def end(self, seq: int, cause: str, handled: Handled) -> None:
         """End the handling of an arrival, unless it waits: it is marked, and all that its handler wants is written.
@@ -109,6 +137,13 @@ class Turns:
         async with self.open(cause) as turn:
             if taken_in is None or await inbox.take(turn.tx, cause, taken_in, turn.now):
                 await handled(turn)
+
+
+async def _taken_on(turn: Turn, worker: Worker | None) -> tuple[list[Claimed[Any]], bool]:
+    """What the worker takes on now, and whether there may be more for it."""
+    if JOBS not in turn.tx.changed:
+        return [], False
+    return await worker.claim(turn.tx, turn.now) if worker is not None else ([], True)
 
 
 async def _mark(tx: Tx, seq: int, now: int) -> None:

@@ -6,7 +6,7 @@ Steps 6 and 7 of the journey (ARCHITECTURE.md); what follows of each outcome is 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -57,10 +57,15 @@ class Worker:
 
     async def run(self) -> None:
         """Work until cancelled; what is in flight then is left for `drain`."""
-        while True:
-            self._context.wakeups.jobs.clear()
-            await self._start_due()
-            await self._wait()
+        at_work = self._context.turns.at_work
+        at_work.worker = self
+        try:
+            while True:
+                self._context.wakeups.jobs.clear()
+                await self._start_due()
+                await self._wait()
+        finally:
+            at_work.worker = None
 
     async def drain(self, seconds: float) -> None:
         """Let what is in flight come to its end, for at most so many seconds."""
@@ -71,11 +76,31 @@ class Worker:
         await asyncio.gather(*self._running, return_exceptions=True)
 
     async def _start_due(self) -> None:
-        room = AT_ONCE - len(self._running)
-        if room <= 0:
+        if self._room <= 0:
             return
-        for claimed in await jobs.claim(self._context.db, self._context.now(), room, keys=self._keys.here):
-            task = asyncio.create_task(self._attempt(claimed))
+        if not self._context.db.alone:
+            self.start(await jobs.claim(self._context.db, self._context.now(), self._room, keys=self._keys.here))
+            return
+        claimed, more = list[Claimed[Any]](), True
+        while more and not claimed:
+            async with self._context.db.tx() as tx:  # in which nobody else begins anything
+                claimed, more = await self.claim(tx, self._context.now())
+            self.start(claimed)
+
+    @property
+    def _room(self) -> int:
+        return AT_ONCE - len(self._running)
+
+    async def claim(self, tx: Tx, now: int) -> tuple[list[Claimed[Any]], bool]:
+        """What it takes on now, and whether there may be more, in a transaction that others have opened."""
+        if self._room <= 0:
+            return [], False  # who is done looks for more
+        return await jobs.claim_in(tx, self._context.db, now, self._room, keys=self._keys.here)
+
+    def start(self, claimed: Sequence[Claimed[Any]]) -> None:
+        """Begin what was taken on."""
+        for one in claimed:
+            task = asyncio.create_task(self._attempt(one))
             self._running.add(task)
             task.add_done_callback(self._ended)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import logging
+import re
 import secrets
 import sqlite3
 import tempfile
@@ -44,8 +45,12 @@ log = logging.getLogger("knockbot.store")
 
 Value = TypeVar("Value")
 
-Tx = Connection
-"""An open transaction; the files of this package take one as their first argument."""
+
+class Tx(Connection):
+    """An open transaction; the files of this package take one as their first argument."""
+
+    changed: set[str]
+    """The tables that it has changed so far."""
 
 
 def for_update(tx: Tx, held: bool = True) -> str:
@@ -53,7 +58,7 @@ def for_update(tx: Tx, held: bool = True) -> str:
 
     What is only shown is not `held`: nobody waits for it, nor does it wait for anybody.
     """
-    return " FOR UPDATE" if held and tx.scheme != Scheme.SQLITE else ""
+    return " FOR UPDATE" if held and tx.scheme is not Scheme.SQLITE else ""
 
 
 AT_ONCE = 500
@@ -102,6 +107,8 @@ class Database:
         self._pool = pool
         self._lock = lock
         self._inside: set[asyncio.Task[Any] | None] = set()
+        self.alone = pool.scheme == Scheme.SQLITE
+        """Whether this process is the only one on this database, as it always is on SQLite."""
         self._turns = _Turns(1 if self.alone else POSTGRES_CONNECTIONS)
         self.trouble: str | None = None
         """Why the database cannot be used now; none where it can, as far as was seen."""
@@ -124,11 +131,6 @@ class Database:
             raise Unavailable(
                 f"the database was written by a newer mautrix ({first_line(error)}): {RESTORE}"
             ) from error
-
-    @property
-    def alone(self) -> bool:
-        """Whether this process is the only one on this database, as it always is on SQLite."""
-        return self._pool.scheme == Scheme.SQLITE
 
     @classmethod
     async def open(cls, url: str, *, upgrade: bool = True) -> Database:
@@ -224,14 +226,14 @@ class Database:
         if asyncio.current_task() in self._inside:
             raise RuntimeError("a statement beside a transaction: hand the open one on instead")
         async with self._connection(first=first) as conn:
-            yield _OnSQLite(conn, begun=True) if self.alone else conn
+            yield _OnSQLite(conn, begun=True) if self.alone else _OnPostgreSQL(conn, begun=True)
 
     def change(self, *, first: bool = False) -> AbstractAsyncContextManager[Tx]:
         """For a single statement that changes something: the cheapest transaction on either engine."""
         return self.tx(first=first) if self.alone else self.statement(first=first)
 
     @asynccontextmanager
-    async def _connection(self, *, first: bool = False) -> AsyncIterator[Tx]:
+    async def _connection(self, *, first: bool = False) -> AsyncIterator[Connection]:
         await self._turns.take(first=first)
         try:
             async with self._pool.acquire_direct() as conn:
@@ -282,7 +284,7 @@ async def opened(url: str) -> AsyncIterator[Database]:
         await db.close()
 
 
-class _OnSQLite(Connection):
+class _OnSQLite(Tx):
     """SQLite with no thread in between: a statement takes microseconds, the way to a thread and back many times that.
 
     Only what waits for the disk, the commit of something changed, is left to mautrix's thread, so that all else goes on
@@ -296,9 +298,11 @@ class _OnSQLite(Connection):
         self._raw: sqlite3.Connection = conn.wrapped._conn  # noqa: SLF001 - aiosqlite shows it to nobody
         self._changes = self._raw.total_changes
         self._begun = begun
+        self.changed = set()
 
-    async def _begin(self) -> None:
+    async def _begin(self, read: _Read) -> None:
         """Begin, when others here had their turn: nothing else in a transaction need ever wait."""
+        self.changed.add(read.table)
         if not self._begun:
             self._begun = True
             await asyncio.sleep(0)
@@ -317,17 +321,17 @@ class _OnSQLite(Connection):
             self._raw.execute("ROLLBACK")
 
     async def execute(self, query: str, *args: Any, timeout: float | None = None) -> Any:  # noqa: ARG002, ASYNC109 - as mautrix has it
-        await self._begin()
-        return self._raw.execute(_read(query).numbered, args)
+        return await self._asked(query, args)
 
     async def executemany(self, query: str, *args: Any, timeout: float | None = None) -> Any:  # noqa: ARG002, ASYNC109 - as mautrix has it
-        await self._begin()
-        return self._raw.executemany(_read(query).numbered, *args)
+        read = _read(query)
+        await self._begin(read)
+        return self._raw.executemany(read.numbered, *args)
 
     async def _asked(self, query: str, args: tuple[Any, ...]) -> sqlite3.Cursor:
         read = _read(query)
         if not read.only_looks:
-            await self._begin()
+            await self._begin(read)
         return self._raw.execute(read.numbered, args)
 
     async def fetch(self, query: str, *args: Any, timeout: float | None = None) -> list[Any]:  # noqa: ARG002, ASYNC109 - as mautrix has it
@@ -341,16 +345,21 @@ class _OnSQLite(Connection):
         return None if row is None else row[column]
 
 
-class _OnPostgreSQL(Connection):
+class _OnPostgreSQL(Tx):
     """A transaction that begins when it has to: one that only looks spares two round trips."""
 
     __setattr__ = object.__setattr__
 
-    def __init__(self, conn: Connection) -> None:
+    def __init__(self, conn: Connection, *, begun: bool = False) -> None:
         super().__init__(conn.scheme, conn.wrapped, conn.log)
-        self._begun = False
+        self._begun = begun
+        self.changed = set()
 
-    async def _begin(self) -> None:
+    async def _begin_for(self, query: str) -> None:
+        read = _read(query)
+        if read.only_looks:
+            return
+        self.changed.add(read.table)
         if not self._begun:
             self._begun = True
             await self.wrapped.execute("BEGIN")
@@ -366,26 +375,23 @@ class _OnPostgreSQL(Connection):
             await _whole(self.wrapped.execute("ROLLBACK"))
 
     async def execute(self, query: str, *args: Any, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - as mautrix has it
-        await self._begin()
+        await self._begin_for(query)
         return await self.wrapped.execute(query, *args, timeout=timeout)
 
     async def executemany(self, query: str, *args: Any, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - as mautrix has it
-        await self._begin()
+        await self._begin_for(query)
         return await self.wrapped.executemany(query, *args, timeout=timeout)
 
     async def fetch(self, query: str, *args: Any, timeout: float | None = None) -> list[Any]:  # noqa: ASYNC109 - as mautrix has it
-        if not _read(query).only_looks:
-            await self._begin()
+        await self._begin_for(query)
         return await self.wrapped.fetch(query, *args, timeout=timeout)
 
     async def fetchrow(self, query: str, *args: Any, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - as mautrix has it
-        if not _read(query).only_looks:
-            await self._begin()
+        await self._begin_for(query)
         return await self.wrapped.fetchrow(query, *args, timeout=timeout)
 
     async def fetchval(self, query: str, *args: Any, column: int = 0, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - as mautrix has it
-        if not _read(query).only_looks:
-            await self._begin()
+        await self._begin_for(query)
         return await self.wrapped.fetchval(query, *args, column=column, timeout=timeout)
 
 
@@ -397,11 +403,21 @@ class _Read:
     """With SQLite's way of numbering its parameters."""
     only_looks: bool
     """Whether it changes nothing and holds nothing."""
+    table: str
+    """What it changes, where it does."""
+
+
+_CHANGES = re.compile(r"(?:INSERT INTO|UPDATE|DELETE FROM) (\w+)")
 
 
 @lru_cache(maxsize=1024)
 def _read(query: str) -> _Read:
-    return _Read(POSITIONAL_PARAM_PATTERN.sub(r"?\1", query), query.startswith("SELECT") and "FOR UPDATE" not in query)
+    changes = _CHANGES.match(query)
+    return _Read(
+        POSITIONAL_PARAM_PATTERN.sub(r"?\1", query),
+        only_looks=query.startswith("SELECT") and "FOR UPDATE" not in query,
+        table=changes[1] if changes is not None else "",
+    )
 
 
 class _Turns:

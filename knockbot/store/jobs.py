@@ -27,6 +27,9 @@ from knockbot.times import DAY
 
 log = logging.getLogger("knockbot.store")
 
+JOBS = "jobs"
+"""The table."""
+
 
 @dataclass(frozen=True, slots=True)
 class Claimed(Generic[P_co]):
@@ -132,15 +135,16 @@ async def claim(db: Database, now: int, limit: int, *, keys: bool = True) -> lis
     try:
         while True:
             async with db.tx() as tx:
-                claimed, more = await _claim(tx, db, now, limit, keys=keys)
+                claimed, more = await claim_in(tx, db, now, limit, keys=keys)
             if claimed or not more:
                 return claimed
     except asyncpg.UniqueViolationError:
         return []  # another process took the same lane in the same instant; the next round finds the rest
 
 
-async def _claim(tx: Tx, db: Database, now: int, limit: int, *, keys: bool) -> tuple[list[Claimed[Any]], bool]:
-    """One look: what was taken on, and whether there may be more to look at, now that some were set aside."""
+async def claim_in(tx: Tx, db: Database, now: int, limit: int, *, keys: bool = True) -> tuple[list[Claimed[Any]], bool]:
+    """One look, in a transaction that does more than that: what was taken on, and whether there may be more to look at,
+    now that some were set aside."""
     rows = await tx.fetch(_claimable(keys=keys, alone=db.alone), now)
     running = await _running(tx) if any(row["place"] in PLACES for row in rows) else Counter[str]()
     begun: list[int] = []

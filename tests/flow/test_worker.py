@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ from knockbot.product import FEATURES
 from knockbot.store import jobs, processes
 from knockbot.store.db import Database
 from knockbot.store.jobs import Claimed
-from tests.flow.house import GARDEN, MODS, House, housed
+from tests.flow.house import GARDEN, MODS, House, housed, new_world
 from tests.flow.world import ALICE, ANA, BOT, FAR
 
 BOB = "@bob:tulip.example"
@@ -599,6 +600,70 @@ async def test_the_loop_takes_up_what_is_planned_while_it_waits(house: House) ->
     finally:
         loop.cancel()
         await asyncio.gather(loop, return_exceptions=True)
+
+
+@asynccontextmanager
+async def running(worker: Worker) -> AsyncIterator[None]:
+    """The loop, for as long as the block lasts."""
+    loop = asyncio.create_task(worker.run())
+    try:
+        await asyncio.sleep(0.01)
+        yield
+    finally:
+        loop.cancel()
+        await asyncio.gather(loop, return_exceptions=True)
+        await worker.drain(0)
+
+
+async def test_on_sqlite_what_a_turn_has_planned_is_taken_on_by_the_same_commit(ready_sqlite_url: str) -> None:
+    crowd = Crowd()
+    async with housed(ready_sqlite_url) as house, running(worker_with(house, crowd)):
+        async with house.context.turn() as turn:
+            await turn.plan(job("a"), job("b", room_id="!a"), job("c"))
+        assert await house.jobs() == {"a": "running", "b": "due", "c": "running"}
+        await asyncio.sleep(0)
+        assert crowd.order == ["a", "c"]
+
+
+async def test_what_a_turn_that_came_to_nothing_had_planned_is_not_begun(ready_sqlite_url: str) -> None:
+    crowd = Crowd()
+    async with housed(ready_sqlite_url) as house, running(worker_with(house, crowd)):
+        with suppress(ValueError):
+            async with house.context.turn() as turn:
+                await turn.plan(job("a"))
+                raise ValueError
+        await asyncio.sleep(0.01)
+        assert (await house.jobs(), crowd.order) == ({}, [])
+
+
+async def test_turns_take_on_no_more_than_the_worker_has_room_for(ready_sqlite_url: str) -> None:
+    crowd = Crowd()
+    async with housed(ready_sqlite_url) as house, running(worker_with(house, crowd)):
+        for number in range(AT_ONCE + 3):
+            async with house.context.turn() as turn:
+                await turn.plan(job(str(number)))
+        await asyncio.sleep(0.01)
+        assert crowd.now.total() == AT_ONCE
+        crowd.go.set()
+        await until(house.jobs, lambda found: {*found.values()} == {"done"}, str)
+        assert crowd.most == AT_ONCE
+
+
+async def test_what_was_taken_on_by_a_turn_and_died_before_it_began_looks_first(
+    ready_sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crowd = Crowd()
+    house = await House(ready_sqlite_url, new_world()).open()
+    worker = worker_with(house, crowd)
+    async with running(worker):
+        monkeypatch.setattr(worker, "start", lambda _: None)  # SIGKILL right after the commit
+        async with house.context.turn() as turn:
+            await turn.plan(job("a"))
+    await house.die()
+    await house.open()
+    [claimed] = await jobs.claim(house.db, house.clock(), 10)
+    assert claimed.tried_before
+    await house.close()
 
 
 async def test_what_is_in_flight_at_the_end_comes_to_its_end(house: House) -> None:
