@@ -98,7 +98,7 @@ async def take_settings(context: Context, settings: Settings) -> None:
     """Put in force what may change without a restart, and say what may not."""
     for part in SETTINGS.keys:
         if part not in LIVE and getattr(settings, part) != getattr(context.settings, part):
-            log.warning("%s has changed in the config; that takes a restart", part)
+            log.warning("%s has changed in the config; that needs a restart", part)
     new = replace(context.settings, **{part: getattr(settings, part) for part in LIVE})
     async with context.protecting:
         await configured.look_up(context, new)  # so that a policy meets no name that is not known yet

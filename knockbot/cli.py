@@ -120,7 +120,7 @@ def _settings(path: Path, manner: Manner) -> Settings:
     settings = load(path, environ)
     if EXAMPLE_TOKENS & {settings.appservice.as_token, settings.appservice.hs_token}:
         raise Fault(
-            'appservice: everybody knows the tokens of the example; "knockbot init" makes fresh ones', where=str(path)
+            'appservice: everyone knows the tokens of the example; "knockbot init" makes new ones', where=str(path)
         )
     return settings
 
@@ -173,7 +173,7 @@ def init_command(
     listen: Listen,
     directory: Path,
 ) -> None:
-    """Write config.yaml and registration.yaml with fresh tokens.
+    """Write config.yaml and registration.yaml with new tokens.
 
     On a terminal it asks for what is not given; it never overwrites a file.
     """
@@ -237,7 +237,7 @@ def run_command(manner: Manner, config: Path) -> None:
 @debug_option
 @click.pass_obj
 def recovery_key_command(manner: Manner, config: Path) -> None:
-    """Print the recovery key of the bot's account, to be stored."""
+    """Print the recovery key of the bot's account. Store it."""
     settings = _with_extra(_settings(config, manner))
     from knockbot.matrix.crypto.olm import recovery_key  # noqa: PLC0415 - there only with the extra
 
@@ -249,7 +249,7 @@ def recovery_key_command(manner: Manner, config: Path) -> None:
 @debug_option
 @click.pass_obj
 def forget_keys_command(manner: Manner, config: Path) -> None:
-    """Have the bot begin with a new device."""
+    """Let the bot start with a new device."""
     asyncio.run(_forget_keys(_with_extra(_settings(config, manner))))
     click.echo("The bot's keys are forgotten. It gets a new device when it starts.")
 
@@ -274,7 +274,7 @@ async def _forget_keys(settings: Settings) -> None:
 @debug_option
 @click.pass_obj
 def export_command(manner: Manner, config: Path, file: Path | None) -> None:
-    """Write all records to FILE, or print them; knockbot may run meanwhile."""
+    """Write all records to FILE, or print them. Knockbot may run meanwhile."""
     settings = _settings(config, manner)
     from knockbot.backup.dump import export  # noqa: PLC0415 - as above
 
@@ -295,7 +295,7 @@ def export_command(manner: Manner, config: Path, file: Path | None) -> None:
 @debug_option
 @click.pass_obj
 def import_command(manner: Manner, config: Path, file: Path) -> None:
-    """Read what export wrote from FILE ("-": standard input) into an empty database."""
+    """Import what export wrote from FILE ("-": standard input) into an empty database."""
     settings = _settings(config, manner)
     from knockbot.backup.dump import restore  # noqa: PLC0415 - as above
 
@@ -339,7 +339,7 @@ def _domain(homeserver: str, asked: bool) -> str:
     if asked:
         return _answer("Its server name, as in @user:NAME", read_server_name, likely)
     if likely is None:
-        raise click.UsageError(f"--domain is needed: {homeserver} does not tell the server name.")
+        raise click.UsageError(f"--domain is needed: {homeserver} does not show the server name.")
     return likely
 
 
@@ -394,7 +394,7 @@ def _address(listen: Listen) -> str:
 # --- what init writes ---------------------------------------------------------------------------------------------
 
 CONFIG = """\
-# The settings of knockbot. Every key, its default and why it is so: config.example.yaml.
+# The settings of knockbot. config.example.yaml explains every key and its default.
 
 homeserver:
   address: {homeserver}  # as knockbot reaches it
@@ -404,18 +404,18 @@ appservice:
   address: {address}  # this process, as the homeserver reaches it
   hostname: {hostname}
   port: {port}
-  # Secrets shared with the homeserver; after a change, write the registration anew and restart Synapse.
+  # Secrets shared with the homeserver; after a change, write the registration again and restart Synapse.
   as_token: {as_token}
   hs_token: {hs_token}
 
-database: sqlite:knockbot.db  # beside this file
+database: sqlite:knockbot.db  # next to this file
 
-encryption:  # takes the extra: pip install knockbot[e2ee]
+encryption:  # needs the extra: pip install knockbot[e2ee]
   allow: {encryption}
-  # Locks the keys in the database, and the recovery key is made from it: keep it, apart from backups of the database.
+  # Encrypts the keys in the database. The recovery key is made from it. Keep it, apart from backups of the database.
   pickle_key: {pickle_key}
 
-permissions:  # who may invite the bot and have rooms protected: a user, a server or "*"
+permissions:  # who may invite the bot and protect rooms: a user, a server or "*"
   {domain}: user
   {admin}: admin  # may also see all protected rooms and unprotect any
 """
@@ -442,7 +442,7 @@ def _next_steps(config: Path, registered: Path) -> str:
     in_yaml = str(registered) if re.fullmatch(r"[\w./-]+", str(registered)) else quoted(str(registered))
     return f"""\
 Wrote {config}
-  and {registered}; both hold secrets, and only you can read them.
+  and {registered}; both contain secrets, and only you can read them.
 
 1. Put these two lines into homeserver.yaml (only the second, if the first is there already):
 
@@ -460,7 +460,7 @@ app_service_config_files:
 
 
 def _exists(file: Path) -> KnockbotError:
-    return KnockbotError(f"{file} is there already, and is left as it is: move it away or choose another place")
+    return KnockbotError(f"{file} exists already and was not changed: move it away or choose another place")
 
 
 def _holds(file: Path, text: str) -> bool:

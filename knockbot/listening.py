@@ -173,9 +173,9 @@ class _Visitor(asyncio.Protocol):
 
 NOT_LISTENING = {
     errno.EADDRINUSE: "is another knockbot running, or the port taken?",
-    errno.EACCES: "a port below 1024 takes a right that knockbot has not; choose a higher one",
-    errno.EADDRNOTAVAIL: "is that an address of this machine? 0.0.0.0 and :: stand for all of them",
-    errno.EAFNOSUPPORT: "this machine has no IPv6; 0.0.0.0 stands for all its other addresses",
+    errno.EACCES: "a port below 1024 needs a permission that knockbot does not have; choose a higher one",
+    errno.EADDRNOTAVAIL: "is that an address of this machine? 0.0.0.0 and :: mean all of them",
+    errno.EAFNOSUPPORT: "this machine has no IPv6; 0.0.0.0 means all its other addresses",
 }
 """What to do where a port cannot be listened on."""
 

@@ -35,7 +35,7 @@ INIT = (
     "--address", "http://door:1234",
     "--listen", "0.0.0.0:1234",
 )  # fmt: skip
-IN_THE_WAY = "is there already, and is left as it is: move it away or choose another place"
+IN_THE_WAY = "exists already and was not changed: move it away or choose another place"
 FOR_MORE = "(run with --debug or KNOCKBOT_LOGGING__LEVEL=debug for the traceback)"
 
 
@@ -205,7 +205,7 @@ def test_init_does_not_guess_a_server_name(knock: Run, homeserver: str) -> None:
 
     assert status == 2
     assert one_line(err)
-    assert f"--domain is needed: {homeserver} does not tell the server name" in err
+    assert f"--domain is needed: {homeserver} does not show the server name" in err
     assert list(Path().iterdir()) == []
 
 
@@ -542,7 +542,7 @@ def test_the_tokens_of_the_example_are_refused(knock: Run, command: str) -> None
 
     assert status == 2
     assert one_line(err)
-    assert "everybody knows the tokens of the example" in err
+    assert "everyone knows the tokens of the example" in err
 
 
 @pytest.mark.parametrize(

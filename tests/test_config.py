@@ -252,8 +252,8 @@ def test_the_authority_of_an_identity_server_is_a_file_beside_the_config(loaded:
     ("found", "why"),
     [
         (None, "No such file or directory"),
-        ("", "it holds no certificates in PEM form"),
-        ("not a certificate", "it holds no certificates in PEM form"),
+        ("", "it has no certificates in PEM form"),
+        ("not a certificate", "it has no certificates in PEM form"),
     ],
 )
 def test_an_authority_that_cannot_be_read_is_a_mistake(
@@ -271,7 +271,7 @@ def test_an_authority_that_cannot_be_read_is_a_mistake(
 
 
 AVATAR = 'expected the address of a picture on a homeserver, mxc://SERVER/ID, found "{}"'
-SQLITE = "expected sqlite:knockbot.db (beside config.yaml) or sqlite:/path/knockbot.db, without //"
+SQLITE = "expected sqlite:knockbot.db (next to config.yaml) or sqlite:/path/knockbot.db, without //"
 DATABASE = "expected sqlite:knockbot.db or postgres://user:password@host/knockbot"
 POSTGRES = (
     "expected postgres://user:password@host/knockbot; in the password, # / ? [ ] @ and % are written %23 %2F "
@@ -377,7 +377,7 @@ rooms:
         (
             "identity_servers:\n  A.org: {url: https://a.org}\n  a.org: {url: https://b.org}",
             '10: identity_servers."a.org"',
-            '"a.org" stands here a second time, in another spelling',
+            '"a.org" is here a second time, in another spelling',
         ),
         ("identity_servers: {a: {}}", "8: identity_servers.a.url", "missing"),
         ("identity_servers: {a: https://a}", "8: identity_servers.a", 'expected keys and values, found "https://a"'),
@@ -404,7 +404,7 @@ rooms:
         (
             "issuing: {keep_addresses: 30}",
             "8: issuing.keep_addresses",
-            "expected a span of time such as 30m, 12h or 7d, found 30",
+            "expected a time such as 30m, 12h or 7d, found 30",
         ),
         (
             "identity_servers: {a: {url: https://a, accept_terms: all}}",
@@ -447,8 +447,8 @@ rooms:
         ("logging: {level: loud}", "8: logging.level", 'unknown word "loud"; known: debug, info, warning, error'),
         ("logging: {format: xml}", "8: logging.format", 'unknown word "xml"; known: text, json'),
         ("logging: debug", "8: logging", 'expected keys and values, found "debug"'),
-        ("port: 1\n  x: y", "9", 'a ":" where none can stand: begin a new line, or put quotes around text with ":"'),
-        ("homeserver: {}", "8", 'the key "homeserver" stands here a second time (first: line 1)'),
+        ("port: 1\n  x: y", "9", 'a ":" where none is possible: begin a new line, or put quotes around text with ":"'),
+        ("homeserver: {}", "8", 'the key "homeserver" is here a second time (first: line 1)'),
     ],
 )
 def test_each_mistake_is_named_by_file_line_and_key(loaded: Load, line: str, place: str, words: str) -> None:
@@ -720,7 +720,7 @@ def test_a_password_in_an_address_is_not_told(loaded: Load, url: str) -> None:
 def test_a_secret_that_everybody_would_see_is_refused(loaded: Load, key: str, secret: str) -> None:
     [fault] = faults_of(loaded, NEEDED + f"  {key}: {secret}\n")
 
-    assert fault.endswith(f"appservice.{key}: one of the secrets stands here, and everybody would see it")
+    assert fault.endswith(f"appservice.{key}: this is one of the secrets, and everyone would see it")
 
 
 # --- secrets in files ---------------------------------------------------------------------------------------------

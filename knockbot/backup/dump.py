@@ -160,7 +160,7 @@ async def export(url: str, bot: str, now: int, write: Callable[[bytes], object])
     async with snapshot(url) as source:
         schema = await source.schema()
         if not schema:
-            raise Unavailable(f"the database {redacted(url)} holds nothing yet")
+            raise Unavailable(f"the database {redacted(url)} is empty")
         if schema > len(STEPS):
             raise Unavailable(f"the database {redacted(url)} was written by a newer knockbot (schema {schema})")
         out = _Writer(write)
@@ -242,7 +242,7 @@ async def _load(tx: Tx, reader: _Reader, now: int) -> Counter[str]:
     while (start := reader.table()) is not None:
         table, columns, last = start
         if table not in missing:
-            raise reader.damaged(f"no table {table!r} was to come here")
+            raise reader.damaged(f"no table {table!r} should come here")
         missing.remove(table)
         declared = await _declared(tx, table)
         if sorted(columns) != sorted(declared):
@@ -286,7 +286,7 @@ async def _blame(tx: Tx, insert: str, batch: list[tuple[int, list[Any]]], reader
         try:
             await tx.execute(insert, *row)
         except (*REFUSED, ValueError, OverflowError) as error:
-            raise reader.damaged(f"the database does not take this row: {first_line(error)}", number) from error
+            raise reader.damaged(f"the database does not accept this row: {first_line(error)}", number) from error
 
 
 async def _count_from(tx: Tx, table: str, column: str, last: int) -> None:
@@ -363,7 +363,7 @@ class _Reader:
         table, columns, last = fields.get("table"), fields.get("columns"), fields.get("last", 0)
         names: list[Any] = columns if isinstance(columns, list) else [None]
         if not isinstance(table, str) or not isinstance(last, int) or not all(isinstance(n, str) for n in names):
-            raise self.damaged("a table was to begin here")
+            raise self.damaged("a table should begin here")
         return table, names, last
 
     def batches(self, kinds: list[tuple[str, Kind]]) -> Iterator[list[tuple[int, list[Any]]]]:
@@ -398,7 +398,7 @@ class _Reader:
         for text in lines:
             self._number += 1
             if self._ended:
-                raise self.damaged("nothing was to come after the end")
+                raise self.damaged("nothing may come after the end")
             line = self._parsed(text)
             if isinstance(line, dict) and "end" in line:
                 self._check_end(line["end"])

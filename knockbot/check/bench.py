@@ -56,7 +56,7 @@ Step = Callable[[Bench], Awaitable[str]]
 
 
 REGISTER = (
-    "write registration.yaml anew (move the old one away, then `knockbot registration -o registration.yaml`), "
+    "write registration.yaml again (move the old one away, then `knockbot registration -o registration.yaml`), "
     "give it to the homeserver, and restart that"
 )
 """What to do where the homeserver does not know the registration as it is now."""

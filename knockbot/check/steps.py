@@ -30,7 +30,7 @@ async def _database(bench: Bench) -> str:
         found = await probe(url)
     except Unavailable as error:
         raise Miss(
-            str(error), "see `database` in config.yaml, and whether the server runs and takes the password"
+            str(error), "see `database` in config.yaml, and whether the server runs and accepts the password"
         ) from error
     return f"{redacted(url)} {found}"
 
@@ -59,7 +59,7 @@ async def _clocks(bench: Bench) -> str:
         return "those of the homeserver and of this machine agree"
     raise Aside(
         f"the homeserver's clock is {_span(abs(ahead))} {'ahead of' if ahead > 0 else 'behind'} this machine's",
-        "have both machines take the time from the network (NTP)",
+        "let both machines take the time from the network (NTP)",
     )
 
 
@@ -83,7 +83,7 @@ async def _registration_file(bench: Bench) -> str:
 
 
 ANEW = (
-    "move {file} away, write it anew with `knockbot registration -o {file}`, give it to the homeserver, and restart "
+    "move {file} away, write it again with `knockbot registration -o {file}`, give it to the homeserver, and restart "
     "that"
 )
 
@@ -97,7 +97,7 @@ async def _registration(bench: Bench) -> str:
             raise Miss(
                 "the homeserver does not know this as_token",
                 "name registration.yaml under app_service_config_files in homeserver.yaml and restart the homeserver; "
-                "if you changed tokens, move it away and write it anew with `knockbot registration -c config.yaml -o "
+                "if you changed tokens, move it away and write it again with `knockbot registration -c config.yaml -o "
                 "registration.yaml`",
             ) from error
         raise Miss(error.why, "look at the homeserver's own log") from error
@@ -105,7 +105,7 @@ async def _registration(bench: Bench) -> str:
     if found != domain:
         raise Miss(
             f"the homeserver's users are on {found}, and config.yaml says {domain}",
-            f"set homeserver.domain in config.yaml to {found}, and write registration.yaml anew",
+            f"set homeserver.domain in config.yaml to {found}, and write registration.yaml again",
         )
     return "the homeserver knows it, and the as_token and the domain are right"
 
@@ -130,7 +130,7 @@ async def _account(bench: Bench) -> str:
     return f"{me} is there{made}, and may act"
 
 
-ADMIN_API = "an admin of the homeserver can mend this, with its admin API"
+ADMIN_API = "an admin of the homeserver can fix this with its admin API"
 
 
 async def _register(bench: Bench) -> None:
@@ -140,7 +140,7 @@ async def _register(bench: Bench) -> None:
         if error.code == "M_EXCLUSIVE":
             raise Miss(
                 f"another application service has reserved {bench.settings.bot_user_id}",
-                "set another appservice.bot_username and write registration.yaml anew, or narrow the namespace in the "
+                "set another appservice.bot_username and write registration.yaml again, or narrow the namespace in the "
                 "other service's registration; then restart the homeserver",
             ) from error
         raise Miss(error.why, "look at the homeserver's own log") from error
@@ -166,7 +166,7 @@ async def _logins(bench: Bench) -> str:
     if ways and not bench.settings.appservice.allow_password:
         raise Miss(
             f"others can log in as {bot} ({', '.join(sorted(ways))}), and act with its power",
-            "set another appservice.bot_username, which nobody has, and write registration.yaml anew; or have an admin "
+            "set another appservice.bot_username, which nobody has, and write registration.yaml again; or let an admin "
             f'give {bot} a password that nobody else knows (PUT /_synapse/admin/v2/users/{bot} with {{"password": "…", '
             '"logout_devices": true}) and set appservice.allow_password: true',
         )
@@ -174,7 +174,7 @@ async def _logins(bench: Bench) -> str:
         what = [f"session {device}" for device in others] + [f"address ({one.medium})" for one in addresses]
         raise Aside(
             f"somebody else has used the account {bot}: {', '.join(what)}",
-            "`knockbot run` takes them away when it starts; look at what was done in the bot's name",
+            "`knockbot run` removes them when it starts; look at what was done in the bot's name",
         )
     hidden = "; whether it has a password cannot be seen where the registration has MSC4190" if ways is None else ""
     return f"nobody but knockbot uses {bot}{hidden}"
@@ -218,8 +218,8 @@ async def _limits(bench: Bench) -> str:
 
 
 TOLD_TO_SEND = (
-    "its keys are to come by transactions (whether the homeserver has the flags and lines for that, which "
-    "docs/encryption.md names, cannot be seen from here: without, commands are read minutes late)"
+    "its keys come by transactions (this check cannot see whether the homeserver has the flags and lines for that "
+    "in docs/encryption.md: without them, commands are read minutes late)"
 )
 
 
@@ -227,7 +227,7 @@ async def _encryption(bench: Bench) -> str:
     """The bot's device as others see it."""
     settings = bench.settings
     if not settings.encryption.allow:
-        return "not allowed; whoever invites the bot to an encrypted room is offered another one"
+        return "not allowed; if somebody invites the bot to an encrypted room, it offers another room"
     from knockbot.matrix.crypto.olm import master_key  # noqa: PLC0415 - there only with the extra
 
     bot = bench.bot.bot
@@ -244,11 +244,11 @@ async def _encryption(bench: Bench) -> str:
     if master_key(settings.pickle_key) not in known:
         raise Miss(
             "clients show the bot's device as unverified: its account's keys were not made from this pickle_key",
-            "give encryption.pickle_key the value it had; if that is lost, docs/encryption.md tells how to have the "
-            "keys replaced",
+            "give encryption.pickle_key its old value; if that is lost, docs/encryption.md says how to replace the "
+            "keys",
         )
     way = TOLD_TO_SEND if settings.encryption.appservice else "its keys come by /sync"
-    return f"the bot's device is {', '.join(devices)}, its owner vouches for it, and {way}"
+    return f"the bot's device is {', '.join(devices)}, it is signed by its account, and {way}"
 
 
 STEPS: dict[str, Step] = {

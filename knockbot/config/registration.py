@@ -11,7 +11,7 @@ from knockbot.documents.yaml import read_document
 from knockbot.errors import Fault
 
 REGISTRATION = """\
-# Tells the homeserver about knockbot. It belongs to config.yaml: "knockbot registration" writes it anew.
+# Tells the homeserver about knockbot. It belongs to config.yaml: "knockbot registration" writes it again.
 id: {id}
 url: {url}
 as_token: {as_token}

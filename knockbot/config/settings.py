@@ -217,7 +217,7 @@ def read_settings(value: object, directory: Path | None = None) -> Settings:
     )(value, ())
 
 
-WITHOUT_EXTRA = 'encryption takes Linux, Python 3.11 or 3.12, and "pip install knockbot[e2ee]"; without, say false'
+WITHOUT_EXTRA = 'encryption needs Linux, Python 3.11 or 3.12, and "pip install knockbot[e2ee]"; otherwise say false'
 
 
 def contradictions(settings: Settings) -> Iterator[tuple[Keys, str]]:
@@ -232,7 +232,7 @@ def contradictions(settings: Settings) -> Iterator[tuple[Keys, str]]:
     secret = {settings.appservice.as_token, settings.appservice.hs_token, settings.encryption.pickle_key}
     for shown in ("id", "bot_username", "bot_displayname"):
         if getattr(settings.appservice, shown) in secret:
-            yield ("appservice", shown), "one of the secrets stands here, and everybody would see it"
+            yield ("appservice", shown), "this is one of the secrets, and everyone would see it"
     for who in settings.permissions:
         if _is_bare_word(who) and who != settings.homeserver.domain.lower():
             yield ("permissions", who), f"expected a user ID (@{who}:{settings.homeserver.domain}) or a server's name"

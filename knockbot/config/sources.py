@@ -175,7 +175,7 @@ class _Sources:
     def _secret(self, file: object) -> str:
         name = text(file, (), 4000)
         if "://" in name or looks_secret(name):
-            raise Fault("expected the name of a file; does the secret itself stand here?")
+            raise Fault("expected the name of a file; is this the secret itself?")
         path = self.directory / name
         try:
             with path.open(encoding="utf-8") as opened:

@@ -201,7 +201,7 @@ def read_database(value: object, path: Keys, directory: Path = Path()) -> str:
         raise Fault("expected sqlite:knockbot.db or postgres://user:password@host/knockbot", path)
     if file.startswith("//"):
         # Libraries disagree on what sqlite://x.db is; some take the root of the file system for the database.
-        raise Fault("expected sqlite:knockbot.db (beside config.yaml) or sqlite:/path/knockbot.db, without //", path)
+        raise Fault("expected sqlite:knockbot.db (next to config.yaml) or sqlite:/path/knockbot.db, without //", path)
     if file.startswith(":memory:") or not file.isprintable():
         raise Fault("expected the path of a file: what knockbot has promised must outlive a restart", path)
     return f"sqlite:{quote(str(directory / file))}"
@@ -282,7 +282,7 @@ def read_ca_file(value: object, path: Keys, directory: Path = Path()) -> str:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
     except ssl.SSLError:
-        raise Fault(f"cannot read {file}: it holds no certificates in PEM form", path) from None
+        raise Fault(f"cannot read {file}: it has no certificates in PEM form", path) from None
     except OSError as error:
         raise Fault(f"cannot read {file}: {error.strerror}", path) from None
     return str(file)

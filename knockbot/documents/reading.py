@@ -73,9 +73,9 @@ def duration(value: object, path: Path) -> int:
     """A span of time such as ``7d`` or ``12h``, in milliseconds."""
     written = re.fullmatch(r"([0-9]{1,6})([smhdw])", value) if isinstance(value, str) else None
     if written is None:
-        raise Fault(f"expected a span of time such as 30m, 12h or 7d, found {found(value)}", path)
+        raise Fault(f"expected a time such as 30m, 12h or 7d, found {found(value)}", path)
     if int(written[1]) == 0:
-        raise Fault(f"expected a span of time longer than none at all, found {found(value)}", path)
+        raise Fault(f"expected a time longer than zero, found {found(value)}", path)
     return int(written[1]) * DURATIONS[written[2]]
 
 

@@ -172,7 +172,7 @@ class _Reading:
             here = (*path, key)
             if key in mapping:
                 first = self.lines[here]
-                raise self._fault(f"the key {found(key)} stands here a second time (first: line {first})", event)
+                raise self._fault(f"the key {found(key)} is here a second time (first: line {first})", event)
             self.lines[here] = _line(event)
             mapping[key] = self._value(next(self.events), here)
         return mapping
@@ -295,10 +295,10 @@ MENDS = (
     (re.compile(r"quoted scalar: found unexpected end of stream"), "a quotation mark is never closed"),
     (re.compile(r"flow (sequence|mapping|node): .*<stream end>"), "a bracket is never closed"),
     (re.compile(r"unknown escape character"), BACKSLASH),
-    (re.compile(r"expected '<document start>'"), "something stands here after the end of the document"),
+    (re.compile(r"expected '<document start>'"), "there is something after the end of the document"),
     (
         re.compile(r"mapping values are not allowed"),
-        'a ":" where none can stand: begin a new line, or put quotes around text with ":"',
+        'a ":" where none is possible: begin a new line, or put quotes around text with ":"',
     ),
     (re.compile(r"could not find expected ':'"), 'a line that is not "key: value"'),
     (re.compile(r"block (mapping|collection): .*<block end>"), "this line is not indented like those around it"),

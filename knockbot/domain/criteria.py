@@ -626,10 +626,10 @@ COMBINATIONS: tuple[str, ...] = ("any", "all", "not")
 def read_when(value: object, path: Path, kinds: frozenset[Kind] = _KNOCKS, depth: int = 0) -> Condition:
     """Compile a `when`, all of whose keys must hold, for a rule on these kinds of request; `Fault` if it is wrong."""
     if depth > MAX_DEPTH:
-        raise Fault(f"any, all and not stand more than {MAX_DEPTH} deep in one another", path)
+        raise Fault(f"any, all and not are nested more than {MAX_DEPTH} deep", path)
     keys = mapping(value, path)
     if not keys:
-        raise Fault("it is empty; what happens to everybody else is said by otherwise", path)
+        raise Fault("it is empty; for everyone else, use otherwise", path)
     conditions = tuple(_read_key(key, held, (*path, key), kinds, depth) for key, held in keys.items())
     return conditions[0] if len(conditions) == 1 else AllOf(conditions)
 

@@ -43,7 +43,7 @@ async def _for_ever(loop: Loop) -> None:
             await asyncio.sleep(WITHOUT_DATABASE)
         except Exception:
             failures += 1
-            log.exception("a part of knockbot failed; it begins again")
+            log.exception("a part of knockbot failed; it starts again")
             await asyncio.sleep(min(backoff(failures), 60.0))
 
 

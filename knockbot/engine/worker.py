@@ -131,7 +131,7 @@ class Worker:
         except Unusable:
             came = Later(because("act.no_database"), unreachable=True)
         except Exception as error:
-            log.exception("job %s failed in a way nobody thought of", claimed.job.key)
+            log.exception("job %s failed in an unexpected way", claimed.job.key)
             came = Later(because("act.internal", error=Code(type(error).__name__)))
         await self._record(claimed, came, (self._context.now() - began) / 1000)
 

@@ -626,7 +626,7 @@ class Homeserver:
         try:
             await self.call(Method.PUT, path, {"avatar_url": uri})
         except Never as error:
-            log.warning("the homeserver does not take bot_avatar: %s", in_words(error.why))
+            log.warning("the homeserver does not accept bot_avatar: %s", in_words(error.why))
 
     async def prove(self) -> dict[str, Any]:
         """A token by which another server can ask the homeserver who the bot is (OpenID)."""

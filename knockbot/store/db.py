@@ -516,7 +516,7 @@ def _open_lock(path: Path) -> IO[bytes]:
     try:
         return beside.open("ab")
     except OSError as error:
-        raise Unavailable(f"cannot write beside the database {path}: {error.strerror} ({beside})") from error
+        raise Unavailable(f"cannot write next to the database {path}: {error.strerror} ({beside})") from error
 
 
 def _take_lock(file: IO[bytes], where: Path) -> None:

@@ -36,7 +36,7 @@ async def refuse_unfit(pool: Pool, url: str) -> None:
     if pool.scheme == Scheme.SQLITE:
         if sqlite3.sqlite_version_info < OLDEST_SQLITE:
             wanted = ".".join(map(str, OLDEST_SQLITE))
-            raise unfit(url, f"this Python has SQLite {sqlite3.sqlite_version}, and it takes {wanted} or newer")
+            raise unfit(url, f"this Python has SQLite {sqlite3.sqlite_version}, and knockbot needs {wanted} or newer")
         return
     async with pool.acquire_direct() as conn:
         server = await conn.fetchrow(
@@ -55,13 +55,13 @@ async def refuse_unfit(pool: Pool, url: str) -> None:
     for holds, why in (
         (
             server["version"] < OLDEST_POSTGRES,
-            f"it is PostgreSQL {server['version']}, and it takes {OLDEST_POSTGRES} or newer",
+            f"it is PostgreSQL {server['version']}, and knockbot needs {OLDEST_POSTGRES} or newer",
         ),
         (
             server["encoding"] != "UTF8",
             f"its encoding is {server['encoding']}; make another: createdb --encoding=UTF8 --template=template0",
         ),
-        (server["standby"], "it is a standby, which takes no changes; name the primary server"),
+        (server["standby"], "it is a standby, which accepts no changes; name the primary server"),
         (server["read_only"], "it is read-only; see default_transaction_read_only of the user and of the database"),
         (server["schema"] is None, f"the user's search_path names no schema that is there; {GRANT}"),
     ):
@@ -143,7 +143,7 @@ LOST_STATEMENTS = (
 GRANT = "GRANT USAGE, CREATE ON SCHEMA public TO the user, or have the user own the database"
 
 ENOUGH = (
-    f"each knockbot takes up to {POSTGRES_CONNECTIONS} connections, and `check` 2 more meanwhile: raise "
+    f"each knockbot needs up to {POSTGRES_CONNECTIONS} connections, and `check` 2 more meanwhile: raise "
     "max_connections, or the CONNECTION LIMIT of the user or database"
 )
 
@@ -159,13 +159,13 @@ MENDS: tuple[tuple[type[BaseException], str, str], ...] = (
     (ConnectionRefusedError, "", "nothing listens there: does PostgreSQL run, and on that port?"),
     (socket.gaierror, "", "no such host is known"),
     (ssl.SSLError, "", "see sslmode in `database`, and the server's certificate"),
-    (asyncpg.PostgresConnectionError, "pooling mode", "set pool_mode = session in the pool that stands before it"),
+    (asyncpg.PostgresConnectionError, "pooling mode", "set pool_mode = session in the pool in front of it"),
     (TimeoutError, "", "nobody answered in time: is there a firewall?"),
     (sqlite3.Error, "readonly", "may this user write to the file, and into its directory?"),
     (sqlite3.Error, "unable to open", "is it a file, and may this user read it and write into its directory?"),
     (sqlite3.Error, "full", "make room on its disk"),
     (sqlite3.Error, "disk I/O", "is its disk in order, and not shared over a network?"),
-    (sqlite3.Error, "not a database", "it is another kind of file; name one of its own"),
+    (sqlite3.Error, "not a database", "it is another kind of file; give knockbot a file of its own"),
     (sqlite3.Error, "locked", "another program uses it"),
     (sqlite3.Error, "no such column", RESTORE),
     (asyncpg.UndefinedColumnError, "", RESTORE),

@@ -39,7 +39,7 @@ class Metrics:
         self._requests = Gauge("knockbot_requests", "Requests by state", ["state"], registry=self._registry)
         self._silent = Gauge(
             "knockbot_silent_rooms",
-            "Management rooms that are encrypted while encryption is not allowed: what is to be said there waits",
+            "Management rooms that are encrypted while encryption is not allowed: messages for them wait",
             registry=self._registry,
         )
         if endpoint is not None:

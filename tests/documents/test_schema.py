@@ -77,7 +77,7 @@ def test_all_mistakes_are_told_each_with_its_path() -> None:
 def test_two_names_that_mean_the_same_are_a_mistake() -> None:
     written = {"leaf": {"size": 1}, "kinds": {"Oak": {"size": 1}, "oak": {"size": 2}}}
 
-    assert faults(TREE, written) == [(("kinds", "oak"), '"oak" stands here a second time, in another spelling')]
+    assert faults(TREE, written) == [(("kinds", "oak"), '"oak" is here a second time, in another spelling')]
 
 
 @pytest.mark.parametrize("value", [[], 5, "size: 1", True])

@@ -135,8 +135,8 @@ def test_a_fault_found_later_is_located_by_its_path() -> None:
         ("a: ! b", 'p:1: tags are not accepted; text that begins with "!" needs quotes'),
         ("!x key: b", 'p:1: tags are not accepted; text that begins with "!" needs quotes'),
         ("a: 1\n<<: {b: 2}", 'p:2: merge keys ("<<") are not accepted'),
-        ("a: 1\nb:\n  c: 2\n  c: 3", 'p:4: the key "c" stands here a second time (first: line 3)'),
-        ('a: 1\n"a": 2', 'p:2: the key "a" stands here a second time (first: line 1)'),
+        ("a: 1\nb:\n  c: 2\n  c: 3", 'p:4: the key "c" is here a second time (first: line 3)'),
+        ('a: 1\n"a": 2', 'p:2: the key "a" is here a second time (first: line 1)'),
         ("a: 1\n---\nb: 2", "p:2: a second document begins here; only one is accepted"),
         ("a: 1\n12: 2", 'p:2: the key "12" is not text; put it in quotes'),
         ("true: 2", 'p:1: the key "true" is not text; put it in quotes'),
@@ -172,11 +172,11 @@ def test_a_fault_found_later_is_located_by_its_path() -> None:
         ("a: 1\n\tb: 2", "p:2: indent with spaces, not with tabs"),
         (
             "a: 1\n  b: 2",
-            'p:2: a ":" where none can stand: begin a new line, or put quotes around text with ":"',
+            'p:2: a ":" where none is possible: begin a new line, or put quotes around text with ":"',
         ),
         (
             "a: b: c",
-            'p:1: a ":" where none can stand: begin a new line, or put quotes around text with ":"',
+            'p:1: a ":" where none is possible: begin a new line, or put quotes around text with ":"',
         ),
         ("a: 1\nb", 'p:2: a line that is not "key: value"'),
         ("a: 1\nb: 'x\nc: 2", "p:2: a quotation mark is never closed"),
@@ -186,7 +186,7 @@ def test_a_fault_found_later_is_located_by_its_path() -> None:
         ("b: [\n  x,\n  #y:z,\n  w\n", "p:1: a bracket is never closed"),
         ("a:\n    b: 1\n  c: 2", "p:3: this line is not indented like those around it"),
         ('a: "\\d+"', 'p:1: a "\\" in double quotes needs another one before it, or single quotes'),
-        ("{a: 1}\n}", "p:2: something stands here after the end of the document"),
+        ("{a: 1}\n}", "p:2: there is something after the end of the document"),
         ("a: [1\nb: 2]", "p:2: not valid YAML: while parsing a flow sequence, expected ',' or ']', but got ':'"),
     ],
 )

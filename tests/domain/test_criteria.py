@@ -287,7 +287,7 @@ def test_a_combination_names_what_decided_it(data: object, finding: Finding) -> 
     [
         (None, (), "expected keys and values, found nothing"),
         ([], (), "expected keys and values, found a list"),
-        ({}, (), "it is empty; what happens to everybody else is said by otherwise"),
+        ({}, (), "it is empty; for everyone else, use otherwise"),
         ({True: 1}, (), "expected text as key, found true: put it in quotes"),
         ({"sever": "a.b"}, ("sever",), 'unknown criterion "sever"; did you mean "server"?'),
         ({"Local": True}, ("Local",), 'unknown criterion "Local"; did you mean "local"?'),
@@ -364,7 +364,7 @@ def test_a_combination_names_what_decided_it(data: object, finding: Finding) -> 
         (
             {"any": [{"local": True}, {}]},
             ("any", 1),
-            "it is empty; what happens to everybody else is said by otherwise",
+            "it is empty; for everyone else, use otherwise",
         ),
         ({"not": [{"local": True}]}, ("not",), "expected keys and values, found a list"),
         ({"not": {"any": [{"local": 5}]}}, ("not", "any", 0, "local"), "expected true or false, found 5"),
@@ -447,7 +447,7 @@ def nested(depth: int) -> object:
 
 def test_conditions_may_be_nested_but_not_without_end() -> None:
     assert judged(nested(MAX_DEPTH)).truth is Truth.TRUE
-    assert fault(nested(MAX_DEPTH + 1)).message == "any, all and not stand more than 8 deep in one another"
+    assert fault(nested(MAX_DEPTH + 1)).message == "any, all and not are nested more than 8 deep"
 
 
 def test_data_that_contains_itself_is_a_fault() -> None:
@@ -568,9 +568,9 @@ def test_history_counts_outcomes_within_a_time(data: object, history: tuple[Past
         ({"rejected_before": {}}, "expected true, false, or times and within"),
         ({"rejected_before": {"times": 0}}, "0 times is always so; write false for never"),
         ({"rejected_before": {"times": True}}, "expected a whole number from 0 to 1000, found true"),
-        ({"rejected_before": {"within": 7}}, "expected a span of time such as 30m, 12h or 7d, found 7"),
-        ({"rejected_before": {"within": "0d"}}, 'expected a span of time longer than none at all, found "0d"'),
-        ({"rejected_before": {"within": "7 d"}}, 'expected a span of time such as 30m, 12h or 7d, found "7 d"'),
+        ({"rejected_before": {"within": 7}}, "expected a time such as 30m, 12h or 7d, found 7"),
+        ({"rejected_before": {"within": "0d"}}, 'expected a time longer than zero, found "0d"'),
+        ({"rejected_before": {"within": "7 d"}}, 'expected a time such as 30m, 12h or 7d, found "7 d"'),
         ({"rejected_before": {"time": 2}}, 'unknown key "time"; did you mean "times"?'),
         ({"has_avatar": "no"}, 'expected true or false, found "no"'),
     ],
@@ -809,7 +809,7 @@ def test_of_an_invite_that_is_not_known_nothing_is_known(key: str) -> None:
         (
             {"invites_by_inviter": {"more_than": 5, "within": "a day"}},
             ("invites_by_inviter", "within"),
-            'expected a span of time such as 30m, 12h or 7d, found "a day"',
+            'expected a time such as 30m, 12h or 7d, found "a day"',
         ),
         (
             {"invites_by_inviter": {"more_then": 5}},

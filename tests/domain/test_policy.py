@@ -695,8 +695,8 @@ def test_telling_rejections_by_message_takes_no_power_in_the_room() -> None:
     [
         ("notify_remote", "invite_then_kick", 'unknown word "invite_then_kick"'),
         ("notify_remote", False, "expected one of off, message"),
-        ("stale_after", 30, "expected a span of time such as 30m, 12h or 7d"),
-        ("stale_after", "0d", "expected a span of time longer than none at all"),
+        ("stale_after", 30, "expected a time such as 30m, 12h or 7d"),
+        ("stale_after", "0d", "expected a time longer than zero"),
     ],
 )
 def test_a_mistake_in_a_setting_is_named(key: str, value: object, complaint: str) -> None:

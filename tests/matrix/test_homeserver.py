@@ -410,11 +410,11 @@ NEVER: dict[str, tuple[Reply, str | None, str]] = {
     "may not": (Reply(403, error_body("M_FORBIDDEN")), "M_FORBIDDEN", "in the server's words"),
     "banned": (Reply(403, error_body("M_BAD_STATE")), "M_BAD_STATE", "banned"),
     "refuses invites": (Reply(403, error_body("M_INVITE_BLOCKED")), "M_INVITE_BLOCKED", "refuse invites"),
-    "too old": (Reply(400, error_body("M_UNSUPPORTED_ROOM_VERSION")), "M_UNSUPPORTED_ROOM_VERSION", "too old"),
+    "too old": (Reply(400, error_body("M_UNSUPPORTED_ROOM_VERSION")), "M_UNSUPPORTED_ROOM_VERSION", "does not support"),
     "too old, said otherwise": (
         Reply(400, error_body("M_INCOMPATIBLE_ROOM_VERSION")),
         "M_INCOMPATIBLE_ROOM_VERSION",
-        "too old",
+        "does not support",
     ),
     "too large": (Reply(413, error_body("M_TOO_LARGE")), "M_TOO_LARGE", "too long"),
     "not there": (Reply(404, error_body("M_NOT_FOUND")), "M_NOT_FOUND", "did not find"),
@@ -655,7 +655,7 @@ async def test_a_picture_that_the_homeserver_does_not_take_stops_nothing(
 
     await homeserver.set_avatar("mxc://x/a")
 
-    assert "the homeserver does not take bot_avatar" in caplog.text
+    assert "the homeserver does not accept bot_avatar" in caplog.text
 
 
 async def test_pages_of_messages_follow_each_other(homeserver: Homeserver, fake: FakeHomeserver) -> None:

@@ -177,8 +177,8 @@ async def test_old_engines_are_refused(fresh: str, sqlite_url: str, monkeypatch:
     monkeypatch.setattr(unfit, "OLDEST_SQLITE", (99, 1))
     Path(sqlite_url.removeprefix("sqlite:")).touch()
 
-    assert all("and it takes 99 or newer" in said for said in await refusals(fresh))
-    assert all("and it takes 99.1 or newer" in said for said in await refusals(sqlite_url))
+    assert all("and knockbot needs 99 or newer" in said for said in await refusals(fresh))
+    assert all("and knockbot needs 99.1 or newer" in said for said in await refusals(sqlite_url))
 
 
 async def test_a_user_without_rights_in_the_schema_is_told_which(fresh: str) -> None:
@@ -267,7 +267,7 @@ async def test_a_lock_of_somebody_else_beside_the_file_is_told(sqlite_url: str) 
     lock.mkdir()  # as little to be opened as one that another user left, which root could open
 
     for said in await refusals(sqlite_url):
-        assert f"cannot write beside the database {path}" in said
+        assert f"cannot write next to the database {path}" in said
         assert str(lock) in said
 
 

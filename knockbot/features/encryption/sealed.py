@@ -69,7 +69,7 @@ async def _open(context: Context, keys: Keys, waiting: Waiting, event: Mapping[s
 NO_KEY = because("unreadable.no_key")
 
 MOST_WITHOUT_KEY = 50
-"""Messages of one sender in a room that wait for keys; what comes beyond them is said to be unreadable at once."""
+"""Messages of one sender in a room that wait for keys; what comes beyond them is reported as unreadable at once."""
 
 
 async def _go_without(

@@ -175,7 +175,7 @@ class Keyring:
         address, token = context.settings.homeserver.address, context.settings.appservice.as_token
         why = await self._machine.vouch_for_device(DeviceApi(self._session, address, token, bot, None))
         if why is not None:
-            log.warning("clients will show the bot's device as unverified: %s docs/encryption.md tells the mend.", why)
+            log.warning("clients show the bot's device as unverified: %s docs/encryption.md says how to fix it.", why)
         self._here = True
         context.wakeups.arrivals.set()
         context.wakeups.jobs.set()
