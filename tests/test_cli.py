@@ -613,6 +613,7 @@ def test_keys_are_forgotten_once_and_again(knock: Run) -> None:
 @pytest.mark.parametrize("command", ["recovery-key", "forget-keys"])
 def test_without_the_extra_there_are_no_keys(knock: Run, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
     monkeypatch.setattr(knockbot.cli, "can_encrypt", lambda: False)
+    monkeypatch.setattr(knockbot.cli.init, "can_encrypt", lambda: False)
     assert knock(*INIT)[0] == 0
 
     status, _, told = knock(command)
@@ -626,7 +627,7 @@ def test_init_allows_encryption_where_the_extra_is_there(
     knock: Run, here: Path, monkeypatch: pytest.MonkeyPatch, *, there: bool
 ) -> None:
     monkeypatch.setattr("knockbot.config.settings.can_encrypt", lambda: there)
-    monkeypatch.setattr(knockbot.cli, "can_encrypt", lambda: there)
+    monkeypatch.setattr(knockbot.cli.init, "can_encrypt", lambda: there)
     assert knock(*INIT)[0] == 0
 
     settings = load(here / "config.yaml", {})

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import os
-import re
-import secrets
-import shlex
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 import click
 
 import knockbot
-from knockbot.config.registration import quoted, registration
-from knockbot.config.settings import WITHOUT_EXTRA, AppService, Settings, can_encrypt, read_settings
+from knockbot.cli.files import exists, holds, write_all, write_new
+from knockbot.cli.init import address_of, ask_admin, ask_domain, ask_homeserver, config_text, next_steps, read_where
+from knockbot.config.registration import registration
+from knockbot.config.settings import WITHOUT_EXTRA, Settings, can_encrypt, read_settings
 from knockbot.config.sources import EXAMPLE_TOKENS, load
-from knockbot.config.values import Listen, is_ip_address, read_listen, read_server_name, read_url, read_user_id
-from knockbot.documents.schema import keys_of
+from knockbot.config.values import Listen, read_server_name, read_url, read_user_id
 from knockbot.documents.text import shown
 from knockbot.documents.yaml import read_document
 from knockbot.domain.reasons import in_words
@@ -150,7 +146,7 @@ def commands() -> None:
 @click.option(
     "--listen",
     metavar="HOST[:PORT]",
-    callback=_read_by(lambda value: _listen(str(value))),
+    callback=_read_by(lambda value: read_where(str(value))),
     default="127.0.0.1",
     show_default=True,
     help="Where knockbot listens.",
@@ -180,15 +176,15 @@ def init_command(
     files = [directory.absolute() / "config.yaml", directory.absolute() / "registration.yaml"]
     for file in files:
         if os.path.lexists(file):
-            raise _exists(file)
+            raise exists(file)
     asked = sys.stdin.isatty()
-    homeserver = homeserver or _homeserver(asked)
-    domain = domain or _domain(homeserver, asked)
-    admin = admin or _admin(asked)
-    config = _config_text(homeserver, domain, admin, address or _address(listen), listen)
+    homeserver = homeserver or ask_homeserver(asked)
+    domain = domain or ask_domain(homeserver, asked)
+    admin = admin or ask_admin(asked)
+    config = config_text(homeserver, domain, admin, address or address_of(listen), listen)
     settings = read_settings(read_document(config).value)
-    _write_all({files[0]: config, files[1]: registration(settings)})
-    click.echo(_next_steps(*files))
+    write_all({files[0]: config, files[1]: registration(settings)})
+    click.echo(next_steps(*files))
 
 
 @commands.command("registration")
@@ -201,10 +197,10 @@ def registration_command(manner: Manner, config: Path, output: Path | None) -> N
     written = registration(_settings(config, manner))
     if output is None:
         click.echo(written, nl=False)
-    elif _holds(output, written):
+    elif holds(output, written):
         click.echo(f"{output} fits {config} as it is.")
     else:
-        _write_all({output: written})
+        write_all({output: written})
         click.echo(f"Wrote {output}. Synapse reads it when it starts.")
 
 
@@ -286,7 +282,7 @@ def export_command(manner: Manner, config: Path, file: Path | None) -> None:
         write_all(sys.stdout.buffer.write)
         sys.stdout.buffer.flush()
     else:
-        _write_new(file, write_all)
+        write_new(file, write_all)
 
 
 @commands.command("import")
@@ -324,193 +320,3 @@ def demo_command(keep: bool) -> int:
     from knockbot.demo.story import main as play  # noqa: PLC0415 - it is installed apart, and slow
 
     return play(keep)
-
-
-# --- what init asks and guesses -----------------------------------------------------------------------------------
-
-
-def _homeserver(asked: bool) -> str:
-    default = "http://localhost:8008"
-    return _answer("URL of the homeserver", read_url, default) if asked else default
-
-
-def _domain(homeserver: str, asked: bool) -> str:
-    likely = _likely_domain(homeserver)
-    if asked:
-        return _answer("Its server name, as in @user:NAME", read_server_name, likely)
-    if likely is None:
-        raise click.UsageError(f"--domain is needed: {homeserver} does not show the server name.")
-    return likely
-
-
-def _admin(asked: bool) -> str | None:
-    if not asked:
-        return None
-    return _answer("Your user ID, to administer knockbot (empty: nobody)", _user_or_nobody, "") or None
-
-
-def _user_or_nobody(value: object) -> str:
-    return read_user_id(value) if value else ""
-
-
-def _answer(question: str, read: Callable[[object], str], default: str | None) -> str:
-    def proc(value: str) -> str:
-        try:
-            return read(value)
-        except Fault as fault:
-            raise click.UsageError(fault.message) from None
-
-    answer: str = click.prompt(question, default=default, value_proc=proc, show_default=bool(default))
-    return answer
-
-
-_SERVICE_NAMES = frozenset({"chat", "homeserver", "hs", "matrix", "synapse"})
-
-
-def _likely_domain(homeserver: str) -> str | None:
-    """The host of the URL, unless it is hardly a server name: an address, a bare word, or ``matrix.example.org``."""
-    host = urlsplit(homeserver).hostname or ""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        first, dot, _ = host.partition(".")
-        return host if dot and first not in _SERVICE_NAMES else None
-    return None
-
-
-def _listen(value: str) -> Listen:
-    if is_ip_address(value) and ":" in value:
-        value = f"[{value}]"  # of an IPv6 address alone, what stands behind the last ":" is no port
-    has_port = value.rpartition(":")[2].isdecimal() and ":" in value
-    return read_listen(value if has_port else f"{value}:{keys_of(AppService)['port'].default}")
-
-
-def _address(listen: Listen) -> str:
-    """How a homeserver on the same machine reaches us, or on another one where we listen on a name or address."""
-    nearby = listen.host in ("127.0.0.1", "::1", "0.0.0.0", "::")  # noqa: S104 - compared, not bound
-    return f"http://localhost:{listen.port}" if nearby else f"http://{listen}"
-
-
-# --- what init writes ---------------------------------------------------------------------------------------------
-
-CONFIG = """\
-# The settings of knockbot. config.example.yaml explains every key and its default.
-
-homeserver:
-  address: {homeserver}  # as knockbot reaches it
-  domain: {domain}
-
-appservice:
-  address: {address}  # this process, as the homeserver reaches it
-  hostname: {hostname}
-  port: {port}
-  # Secrets shared with the homeserver; after a change, write the registration again and restart Synapse.
-  as_token: {as_token}
-  hs_token: {hs_token}
-
-database: sqlite:knockbot.db  # next to this file
-
-encryption:  # needs the extra: pip install knockbot[e2ee]
-  allow: {encryption}
-  # Encrypts the keys in the database. The recovery key is made from it. Keep it, apart from backups of the database.
-  pickle_key: {pickle_key}
-
-permissions:  # who may invite the bot and protect rooms: a user, a server or "*"
-  {domain}: user
-  {admin}: admin  # may also see all protected rooms and unprotect any
-"""
-
-_NO_ADMIN = "# '@you:example.org'"
-
-
-def _config_text(homeserver: str, domain: str, admin: str | None, address: str, listen: Listen) -> str:
-    return CONFIG.format(
-        homeserver=quoted(homeserver),
-        domain=quoted(domain),
-        admin=quoted(admin) if admin else _NO_ADMIN,
-        address=quoted(address),
-        hostname=quoted(listen.host),
-        port=listen.port,
-        as_token=quoted(secrets.token_urlsafe(48)),
-        hs_token=quoted(secrets.token_urlsafe(48)),
-        encryption="true" if can_encrypt() else "false",
-        pickle_key=quoted(secrets.token_urlsafe(48)),
-    )
-
-
-def _next_steps(config: Path, registered: Path) -> str:
-    in_yaml = str(registered) if re.fullmatch(r"[\w./-]+", str(registered)) else quoted(str(registered))
-    return f"""\
-Wrote {config}
-  and {registered}; both contain secrets, and only you can read them.
-
-1. Put these two lines into homeserver.yaml (only the second, if the first is there already):
-
-app_service_config_files:
-  - {in_yaml}
-
-2. If Synapse runs as another user, it cannot read the file there: copy it, and name the copy in these lines, as in
-   sudo install --owner=matrix-synapse --mode=0400 {shlex.quote(str(registered))} /etc/matrix-synapse/knockbot.yaml
-   Then restart Synapse.
-3. knockbot check -c {shlex.quote(str(config))}
-4. knockbot run -c {shlex.quote(str(config))}"""
-
-
-# --- files --------------------------------------------------------------------------------------------------------
-
-
-def _exists(file: Path) -> KnockbotError:
-    return KnockbotError(f"{file} exists already and was not changed: move it away or choose another place")
-
-
-def _holds(file: Path, text: str) -> bool:
-    try:
-        return file.read_text(encoding="utf-8") == text
-    except (OSError, UnicodeDecodeError):
-        return False
-
-
-def _write_all(files: dict[Path, str]) -> None:
-    """Write new files that only their owner can read: all of them, or none."""
-    begun: list[Path] = []
-    try:
-        for file, text in files.items():
-            _make_directory(file.parent)
-            file.touch(mode=0o600, exist_ok=False)
-            begun.append(file)
-            file.write_text(text, encoding="utf-8")
-    except BaseException as error:
-        for half in begun:
-            half.unlink()
-        if isinstance(error, FileExistsError):
-            raise _exists(file) from None
-        if isinstance(error, OSError):
-            raise KnockbotError(f"cannot write {file}: {error.strerror}") from None
-        raise
-
-
-def _write_new(file: Path, write_all: Callable[[Callable[[bytes], object]], None]) -> None:
-    """Write a new file that only its owner can read, to its end or not at all."""
-    try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise _exists(file) from None
-    except OSError as error:
-        raise KnockbotError(f"cannot write {file}: {error.strerror}") from None
-    try:
-        with os.fdopen(descriptor, "wb") as out:
-            write_all(out.write)
-            out.flush()
-            os.fsync(out.fileno())
-    except BaseException as error:
-        file.unlink()
-        if isinstance(error, OSError):
-            raise KnockbotError(f"cannot write {file}: {error.strerror}") from None
-        raise
-
-
-def _make_directory(directory: Path) -> None:
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise KnockbotError(f"cannot make the directory {directory}: {error.strerror}") from None
