@@ -19,11 +19,11 @@ from knockbot.domain.reasons import in_words
 from knockbot.engine.heartbeat import beat
 from knockbot.engine.inbox import Inbox
 from knockbot.engine.loops import after, patiently, working
+from knockbot.engine.timers import Timers
 from knockbot.engine.worker import Worker
 from knockbot.errors import ActionError, Fault, Never
 from knockbot.features.encryption import sealed
-from knockbot.features.thirdparty import issuing
-from knockbot.flow import configured, encrypted, names, protecting
+from knockbot.flow import configured, encrypted, names
 from knockbot.flow.arriving import Reader
 from knockbot.flow.context import Context, LiveSettings
 from knockbot.flow.looking import look_at_all, reconcile
@@ -38,8 +38,8 @@ from knockbot.matrix.gateway import Gateway
 from knockbot.matrix.history import Memory
 from knockbot.matrix.homeserver import Homeserver
 from knockbot.matrix.rooms import Outside
-from knockbot.product import FEATURES, HANDLERS
-from knockbot.store import encryption, inbox, jobs, messages, processes, restores
+from knockbot.product import FEATURES, HANDLERS, TIMERS
+from knockbot.store import encryption, processes, restores
 from knockbot.store.db import Database, Unusable, opened
 from knockbot.web.metrics import Metrics
 
@@ -144,6 +144,7 @@ async def service(settings: Settings) -> AsyncIterator[Context]:
                 async with working(
                     lambda: after(recalled, arrivals.run),
                     lambda: after(recalled, worker.run),
+                    lambda: after(recalled, Timers(context, TIMERS).run),
                     lambda: _start(context, Account(homeserver, session, settings), gateway, keyring, recalled),
                     lambda: after(recalled, lambda: watching.watch(context, homeserver, gateway)),
                 ):
@@ -209,15 +210,9 @@ async def _start(
 
 
 async def _look_around(context: Context, account: Account) -> None:
-    """On start and then hourly: every protected room, and all that has to be cleared away."""
+    """On start and then hourly: every protected room, the management rooms, and who else could use the account."""
     while True:
         await look_at_all(context)
-        async with context.db.tx() as tx:
-            await inbox.forget_old(tx, now())
-            await jobs.forget_ended(tx, now() - jobs.KEPT)
-            await messages.forget_old(tx, now() - messages.KEPT)
-            await issuing.forget(tx, now(), context.settings.issuing.keep_addresses)
-        await protecting.leave_unused(context)
         await asyncio.sleep(ROUNDS)
         await patiently(lambda: encrypted.look_at_management_rooms(context), "looking at the management rooms")
         try:

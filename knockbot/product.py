@@ -7,6 +7,7 @@ the table from its rows.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from knockbot.chat import commands
@@ -19,13 +20,15 @@ from knockbot.domain.model import (
     RoomChange,
     ThirdPartyChange,
 )
+from knockbot.engine.timers import TimerKind
 from knockbot.engine.turn import Handler
 from knockbot.features.encryption import sealed
 from knockbot.features.remote import notify
-from knockbot.features.thirdparty import invites, looking
+from knockbot.features.thirdparty import invites, issuing, looking
 from knockbot.features.upgrades import successors, upgrading
-from knockbot.flow import handling, redacting
+from knockbot.flow import handling, protecting, redacting
 from knockbot.flow.context import Context
+from knockbot.flow.forgetting import FORGETTING, hourly
 from knockbot.flow.tables import Feature
 
 FEATURES: tuple[Feature, ...] = (
@@ -59,3 +62,10 @@ HANDLERS: dict[type[Any], Handler[Context, Any]] = {
     Echo: handling.echoed,
 }
 """Who handles what has happened."""
+
+TIMERS: Mapping[str, TimerKind[Context]] = {
+    **FORGETTING,
+    "forget_addresses": hourly(issuing.forget),
+    "leave_unused_rooms": hourly(protecting.leave_unused),
+}
+"""What happens at a time."""

@@ -14,6 +14,8 @@ class Wakeups:
     jobs: asyncio.Event = field(default_factory=asyncio.Event)
     mail: asyncio.Event = field(default_factory=asyncio.Event)
     """For the bot's device, where encryption is allowed."""
+    timers: asyncio.Event = field(default_factory=asyncio.Event)
+    """Something is to happen at a time that was not planned before."""
     unchecked: set[str] = field(default_factory=set)
     """Protected rooms whose real state is to be compared with the records, each in its own turn."""
 

@@ -225,12 +225,11 @@ def _turned_away(change: MemberChange) -> Notice:
     return notice("protect.turned_away", user=user, room=room)
 
 
-async def leave_unused(context: Context) -> None:
+async def leave_unused(_: Context, turn: Turn) -> None:
     """Leave the rooms that nobody has used within a day."""
-    async with context.turn() as turn:
-        for room_id in await bot_memberships.unused(turn.tx, turn.now - DAY):
-            log.info("leaving %s: nobody has used me there for a day", room_id)
-            await turn.plan(plan.leave(room_id, f"unused:{turn.now}"))
+    for room_id in await bot_memberships.unused(turn.tx, turn.now - DAY):
+        log.info("leaving %s: nobody has used me there for a day", room_id)
+        await turn.plan(plan.leave(room_id, f"unused:{turn.now}"))
 
 
 # --- protect --------------------------------------------------------------------------------------------------

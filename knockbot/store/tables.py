@@ -91,6 +91,7 @@ TABLES: Mapping[str, Table] = {
             counts="id",
         ),
         Table("letters", "seven days", ("key", "user_id"), ("key", "user_id", "at")),
+        Table("timers", "until it has happened", ("key", "about")),
         Table("occasions", "30 days", ("key",), ("key", "at")),
         Table(
             "jobs",

@@ -346,6 +346,15 @@ CREATE TABLE letters (
 );
 CREATE INDEX letters_at ON letters (at);
 
+-- What is to happen at a time; one that comes again and again is moved, any other goes once it has happened.
+CREATE TABLE timers (
+    key    TEXT PRIMARY KEY,
+    kind   TEXT NOT NULL,
+    about  TEXT NOT NULL,
+    due_at BIGINT NOT NULL
+);
+CREATE INDEX timers_due ON timers (due_at, key);
+
 -- What was said already, of that which is said once however often there is reason to: the keys of those acts.
 CREATE TABLE occasions (
     key TEXT PRIMARY KEY,

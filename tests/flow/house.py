@@ -19,6 +19,7 @@ from knockbot.domain.jobs import Act
 from knockbot.domain.model import Request
 from knockbot.domain.notices import loads
 from knockbot.domain.reasons import in_words
+from knockbot.engine.timers import Timers
 from knockbot.engine.worker import Action, Worker
 from knockbot.flow import configured
 from knockbot.flow.context import Context
@@ -27,7 +28,7 @@ from knockbot.matrix import events
 from knockbot.matrix.actions import Hand, actions
 from knockbot.matrix.gateway import arrival, kept
 from knockbot.matrix.homeserver import Homeserver
-from knockbot.product import FEATURES
+from knockbot.product import FEATURES, TIMERS
 from knockbot.store import inbox, pins, policies, processes, records, requests, rooms
 from knockbot.store.inbox import Queue
 from knockbot.store.rooms import ProtectedRoom
@@ -104,6 +105,7 @@ class House:
         self.arrivals = new_inbox(context)
         hand = Hand(context, cast("Homeserver", self.homeserver), self.post)
         self.worker = Worker(context, actions(hand) | self.actions)
+        self.timers = Timers(context, TIMERS)
 
     async def close(self) -> None:
         """Stop in good order."""
@@ -160,6 +162,11 @@ class House:
                 return
             await asyncio.gather(*self.worker._running)
         raise AssertionError("the worker goes in circles")
+
+    async def ring(self) -> None:
+        """What is due by the clock is done."""
+        await self.timers._plan_what_comes_again()
+        await self.timers.run_due()
 
     async def _perhaps_forget_ended(self) -> None:
         """Acts that have ended go at any moment, in every story: nothing may be decided by them."""

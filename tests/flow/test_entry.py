@@ -11,7 +11,6 @@ from knockbot.chat.times import moment
 from knockbot.domain.languages import Language
 from knockbot.domain.reasons import foreign
 from knockbot.errors import Later, Never
-from knockbot.flow import protecting
 from knockbot.store import pending_protects, rooms
 from knockbot.store.rooms import ProtectedRoom
 from tests.flow.house import GARDEN, MODS, House
@@ -409,11 +408,11 @@ async def test_rooms_that_nobody_used_within_a_day_are_left(house: House) -> Non
     await house.live()
 
     house.clock.go_on(DAY - 60)
-    await protecting.leave_unused(house.context)
+    await house.ring()
     await house.live()
     assert house.membership(BOT, LAWN) == "join"
-    house.clock.go_on(120)
-    await protecting.leave_unused(house.context)
+    house.clock.go_on(3600)
+    await house.ring()
     await house.live()
 
     assert house.membership(BOT, LAWN) == "leave"

@@ -321,8 +321,9 @@ async def not_planted(context: Context, turn: Turn, request: Request, why: Notic
 # --- forgotten ------------------------------------------------------------------------------------------------
 
 
-async def forget(tx: Tx, now: int, keep: int) -> None:
-    """Forget whom invites went to that have not stood for so many milliseconds, and what was to be said of them."""
-    await addressees.forget_old(tx, now - keep)
-    await addressees.forget_counted(tx, now)
-    await jobs.forget_unsaid(tx, now - keep, now)
+async def forget(context: Context, turn: Turn) -> None:
+    """Forget whom invites went to that did not stand for as long as the config says, and what was to be said of it."""
+    before = turn.now - context.settings.issuing.keep_addresses
+    await addressees.forget_old(turn.tx, before)
+    await addressees.forget_counted(turn.tx, turn.now)
+    await jobs.forget_unsaid(turn.tx, before, turn.now)

@@ -1,0 +1,141 @@
+"""Timers at work: what is due by the clock is run once, whichever process does it, and ends or is moved with that.
+
+To add a kind: a handler, and its row in the table of kinds (`product.TIMERS`). Kinds that come again and again plan
+themselves; all others are planned by what happens:
+
+    await timers.add(turn.tx, Timer(f"closes:{prompt.id}", "close_prompt", str(prompt.id), closes_at))
+    turn.after(context.wakeups.timers.set)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, Generic, Protocol, TypeAlias, TypeVar
+
+from knockbot.domain.reasons import in_words
+from knockbot.engine.turn import Turns, Write
+from knockbot.engine.wakeups import Wakeups
+from knockbot.errors import ActionError, Later
+from knockbot.store import timers
+from knockbot.store.db import Unusable
+from knockbot.store.timers import Timer
+from knockbot.times import MINUTE
+
+log = logging.getLogger("knockbot.engine")
+
+AGAIN: Final = MINUTE
+"""Milliseconds after which what has failed is tried again."""
+
+ELSEWHERE: Final = 1.0
+"""Seconds to wait while another process is at what is due."""
+
+LONGEST: Final = 60.0
+"""Seconds after which it is looked what is due, in any case: another process may have planned it and died, or somebody
+has set the clock."""
+
+
+class Needs(Protocol):
+    """What the context of a handler has for the timers."""
+
+    @property
+    def turns(self) -> Turns:
+        """Opens the transactions that end the handling of something."""
+
+    @property
+    def wakeups(self) -> Wakeups:
+        """Who is woken."""
+
+
+C = TypeVar("C", bound=Needs)
+C_contra = TypeVar("C_contra", contravariant=True)
+
+Rings: TypeAlias = Callable[[C_contra, Timer], Awaitable[Write[None] | None]]
+"""Looks at what a timer is about, and returns what to write. May raise `Later`; what it plans may have the same key."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimerKind(Generic[C_contra]):
+    """A kind of timer: who handles what is due."""
+
+    rings: Rings[C_contra]
+    every: int | None = None
+    """Milliseconds after which it happens again, from the first start on; none where something else plans it."""
+
+
+class Timers(Generic[C]):
+    """Runs what is due, one after the other, until stopped."""
+
+    def __init__(self, context: C, kinds: Mapping[str, TimerKind[C]]) -> None:
+        self._context = context
+        self._turns = context.turns
+        self._kinds = kinds
+
+    async def run(self) -> None:
+        """Work until cancelled: it sleeps until the next one is due, or somebody plans one."""
+        while True:
+            self._context.wakeups.timers.clear()
+            try:
+                await self._plan_what_comes_again()
+                pause = await self.run_due()
+            except Unusable:
+                pause = LONGEST
+            try:
+                async with asyncio.timeout(min(pause, LONGEST)):
+                    await self._context.wakeups.timers.wait()
+            except TimeoutError:
+                pass
+
+    async def run_due(self) -> float:
+        """Run all that is due; returns the seconds until something is."""
+        while (timer := await self._first()) is not None:
+            now = self._turns.now()
+            if timer.due_at > now:
+                return (timer.due_at - now) / 1000
+            if not await self._run(timer):
+                return ELSEWHERE
+        return LONGEST
+
+    async def _plan_what_comes_again(self) -> None:
+        async with self._turns.db.tx() as tx:
+            for name, kind in self._kinds.items():
+                if kind.every is not None:
+                    await timers.add(tx, Timer(name, name, "", self._turns.now()))
+
+    async def _first(self) -> Timer | None:
+        async with self._turns.db.statement() as tx:
+            return await timers.first(tx, self._kinds)
+
+    async def _run(self, timer: Timer) -> bool:
+        """Run one, unless another process does; where it fails, it is moved, so that it stands in nobody's way."""
+        try:
+            return await self._end(timer, await self._kinds[timer.kind].rings(self._context, timer))
+        except Unusable:
+            raise
+        except ActionError as error:
+            log.warning("what is due, %s, waits: %s", timer.key, in_words(error.why))
+            await self._put_off(timer, error.retry_after if isinstance(error, Later) else None)
+        except Exception:
+            log.exception("what is due, %s, has failed; it is tried again", timer.key)
+            await self._put_off(timer)
+        return True
+
+    async def _end(self, timer: Timer, write: Write[None] | None) -> bool:
+        every = self._kinds[timer.kind].every
+        async with self._turns.open(timer.key) as turn:
+            if not await timers.hold(turn.tx, timer):
+                return False
+            if every is None:
+                await timers.end(turn.tx, timer.key)
+            else:
+                await timers.move(turn.tx, timer, turn.now + every)
+            if write is not None:
+                await write(turn)
+        return True
+
+    async def _put_off(self, timer: Timer, wish: float | None = None) -> None:
+        pause = AGAIN if wish is None else max(AGAIN, round(wish * 1000))
+        async with self._turns.db.change() as tx:
+            await timers.move(tx, timer, self._turns.now() + pause)

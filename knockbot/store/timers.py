@@ -1,0 +1,64 @@
+"""Timers: what is to happen at a time, each a row until it has."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from knockbot.store.db import Tx, for_update, listed
+from knockbot.store.rows import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """Something that is to happen at a time; `key` is unique: planning the same twice is planning it once."""
+
+    key: str
+    kind: str
+    """Its row in the table of kinds (`engine/timers.py`)."""
+    about: str
+    """What it is about, in the words of its kind; empty where that is nothing in particular."""
+    due_at: int
+
+
+_TIMER = Row(Timer, "timers")
+
+
+async def add(tx: Tx, timer: Timer) -> None:
+    """Plan it, unless one of this key is planned already."""
+    await tx.execute(
+        "INSERT INTO timers (key, kind, about, due_at) VALUES ($1, $2, $3, $4) ON CONFLICT (key) DO NOTHING",
+        timer.key,
+        timer.kind,
+        timer.about,
+        timer.due_at,
+    )
+
+
+async def first(tx: Tx, kinds: Collection[str]) -> Timer | None:
+    """What of these kinds is due before all else."""
+    if not kinds:
+        return None
+    row = await tx.fetchrow(
+        f"{_TIMER.select} WHERE kind IN ({listed([*kinds])}) ORDER BY due_at, key LIMIT 1", *sorted(kinds)
+    )
+    return _TIMER.maybe(row)
+
+
+async def hold(tx: Tx, timer: Timer) -> bool:
+    """Hold it until the transaction ends; false where another process has run it, or is at it."""
+    skipping = " SKIP LOCKED" if for_update(tx) else ""
+    row = await tx.fetchrow(
+        f"SELECT 1 FROM timers WHERE key = $1 AND due_at = $2{for_update(tx)}{skipping}", timer.key, timer.due_at
+    )
+    return row is not None
+
+
+async def move(tx: Tx, timer: Timer, due_at: int) -> None:
+    """Have it happen at another time; not if it has been moved since it was looked at."""
+    await tx.execute("UPDATE timers SET due_at = $3 WHERE key = $1 AND due_at = $2", timer.key, timer.due_at, due_at)
+
+
+async def end(tx: Tx, key: str) -> None:
+    """It has happened, or is not to happen any more."""
+    await tx.execute("DELETE FROM timers WHERE key = $1", key)
