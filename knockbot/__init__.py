@@ -1,3 +1,3 @@
-"""Knockbot keeps the door of Matrix rooms."""
+"""Knockbot answers join requests (knocks) in Matrix rooms."""
 
 __version__ = "0.2.0"
