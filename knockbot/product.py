@@ -24,7 +24,7 @@ from knockbot.engine.timers import TimerKind
 from knockbot.engine.turn import Handler
 from knockbot.features.encryption import sealed
 from knockbot.features.remote import notify
-from knockbot.features.thirdparty import invites, issuing, looking
+from knockbot.features.thirdparty import invites, issuing, looking, members, redeeming
 from knockbot.features.upgrades import successors, upgrading
 from knockbot.flow import handling, protecting, redacting
 from knockbot.flow.context import Context
@@ -44,7 +44,8 @@ FEATURES: tuple[Feature, ...] = (
     ),
     Feature(
         "thirdparty",
-        hears={Redaction: invites.redacted},
+        hears={MemberChange: members.member_changed, Redaction: invites.redacted},
+        moved=redeeming.tell_on,
         answered=invites.answered,
         looks=looking.look,
     ),

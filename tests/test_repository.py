@@ -26,6 +26,7 @@ from knockbot.domain.card import OUTCOMES
 from knockbot.domain.criteria import COMBINATIONS, CRITERIA
 from knockbot.domain.model import State, Verdict
 from knockbot.domain.policy import POLICY_KEYS, RULE_KEYS, Announce
+from knockbot.product import FEATURES
 from knockbot.store import upgrades
 from tests.cases import case
 from tests.documentation import (
@@ -64,6 +65,23 @@ def test_imports_point_down_and_the_edges_never_meet() -> None:
     run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_the_layers_in_the_prose_are_those_of_the_contract() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    [table] = re.findall(r"^## Layers\n.*?^```\n(.*?)^```", prose("ARCHITECTURE.md"), re.MULTILINE | re.DOTALL)
+
+    told = [re.split(r"  +", line)[0] for line in table.splitlines() if not line.startswith(" ")]
+
+    assert told == contracts[0]["layers"]
+
+
+def test_every_folder_of_features_has_a_row() -> None:
+    folders = {file.parent.name for file in PACKAGE.glob("features/*/__init__.py")}
+
+    assert {feature.name for feature in FEATURES} == folders
 
 
 THINGS_THAT_DO = frozenset(

@@ -15,8 +15,7 @@ from knockbot.domain.notices import Choice, User, because, notice
 from knockbot.domain.outcomes import credited, outcome
 from knockbot.engine.turn import WAITS, Handled, Turn, Write
 from knockbot.errors import Never
-from knockbot.features.thirdparty import inviters, redeeming
-from knockbot.flow import cards, rules, saying, settling
+from knockbot.flow import cards, rules, saying, settling, tables
 from knockbot.flow.context import Context
 from knockbot.flow.judging import judge
 from knockbot.flow.records import called
@@ -42,7 +41,7 @@ async def member_changed(context: Context, change: MemberChange) -> Handled:
         knocks = change.membership is Membership.KNOCK
         in_force = await rules.known(context, tx, change.room_id) if knocks else None
     if change.token is not None:
-        return await redeeming.redeemed(context, change)
+        return await tables.heard(context, change)  # they came in by an invite, and never knocked
     held = False
     if knocks and request is not None and context.now() - request.changed_at < 2 * requests.OF_LATE:
         if await _hold_back(context, change):
@@ -170,7 +169,7 @@ async def moved_on(context: Context, change: MemberChange, last: Request | None)
     """
     wrong = await _hit_the_wrong_thing(context, change)
     overridden = await _by_an_overridden_act(context, change, last)
-    fell = await inviters.fallen_by(context, change)
+    theirs = await tables.heard(context, change) if change.token is None else None
     unasked = await _was_invited_unasked(context, change, last)
 
     async def write(turn: Turn) -> None:
@@ -183,9 +182,10 @@ async def moved_on(context: Context, change: MemberChange, last: Request | None)
                 await settling.record_outcome(context, turn, request, state, credited(request, change, context.bot))
                 if unasked:
                     await requests.counts_for_nothing(turn.tx, request.id)
-            elif request.redeemed:
-                await redeeming.tell_on(turn, request, change)
-        await inviters.moved(context, turn, fell)
+            else:
+                await tables.moved(context, turn, request, change)
+        if theirs is not None:
+            await theirs(turn)
         if wrong:
             act, room = Choice(MADE_BY[change.membership]), await called(turn.tx, change.room_id)
             said = notice("act.wrong_hit", act=act, user=User(change.user_id), room=room)

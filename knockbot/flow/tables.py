@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from knockbot.domain.model import Request
+from knockbot.domain.model import MemberChange, Request
 from knockbot.engine.turn import Turn, Write
 
 if TYPE_CHECKING:
@@ -22,6 +22,9 @@ Hears: TypeAlias = "Callable[[Context, Any], Awaitable[Write[None] | None]]"
 
 Follows: TypeAlias = "Callable[[Context, Turn, Request], Awaitable[None]]"
 """Writes what else follows for a request, in the turn in which it has moved on."""
+
+Moves: TypeAlias = "Callable[[Context, Turn, Request, MemberChange], Awaitable[None]]"
+"""Writes what follows of a change of membership for a request about its user."""
 
 Looks: TypeAlias = "Callable[[Context, Place], Awaitable[None]]"
 """Looks at a protected room for what nobody told, and hands that on. May raise `Later` and `Busy`."""
@@ -35,6 +38,8 @@ class Feature:
     """The name of its folder."""
     hears: Mapping[type[Any], Hears] = field(default_factory=dict)
     """By the type of the event; it hears what the flow, too, has something to do with."""
+    moved: Moves | None = None
+    """After a change of membership that a request is about, and that is no outcome of it."""
     answered: Follows | None = None
     """After an answer of a rule or a moderator binds a request."""
     settled: Follows | None = None
@@ -62,6 +67,13 @@ def together(*writes: Write[None] | None) -> Write[None] | None:
             await write(turn)
 
     return write_all
+
+
+async def moved(context: Context, turn: Turn, request: Request, change: MemberChange) -> None:
+    """Somebody's membership changed, which is no outcome of this request of theirs: what else follows of that."""
+    for feature in context.features:
+        if feature.moved is not None:
+            await feature.moved(context, turn, request, change)
 
 
 async def answered(context: Context, turn: Turn, request: Request) -> None:

@@ -18,7 +18,7 @@ from knockbot.domain.notices import Choice, Number, Room, User, because, notice,
 from knockbot.domain.outcomes import InviteEvent, invite_outcome
 from knockbot.domain.policy import Fate
 from knockbot.domain.records import Recorded
-from knockbot.engine.turn import Turn
+from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Never
 from knockbot.features.thirdparty import invites
 from knockbot.flow import authority, cards, place, rules, saying, settling
@@ -28,18 +28,13 @@ from knockbot.flow.saying import Audience
 from knockbot.store import requests
 
 
-async def fallen_by(context: Context, change: MemberChange) -> Fallen | None:
-    """Whether somebody left, was kicked or banned, so that what they planted does not simply stand any longer."""
+async def member_changed(context: Context, change: MemberChange) -> Write[None] | None:
+    """Somebody left, was kicked or banned: what they planted does not simply stand any longer."""
     how = fall(change)
     if how is None:
         return None
-    return await _with_power(context, Fallen(change.room_id, change.user_id, how, change.event_id))
-
-
-async def moved(context: Context, turn: Turn, fell: Fallen | None) -> None:
-    """Deal with the fall of an inviter, if it is one."""
-    if fell is not None:
-        await _deal_with(context, turn, fell)
+    fallen = await _with_power(context, Fallen(change.room_id, change.user_id, how, change.event_id))
+    return lambda turn: _deal_with(context, turn, fallen)
 
 
 async def _with_power(context: Context, fell: Fallen) -> Fallen:

@@ -187,9 +187,9 @@ def _followed(context: Context, request: Request, decision: Decision, word: Answ
     return replace(word, verdict=decision.verdict, event_id=request.event_id, reason=reason, told=told, quiet=False)
 
 
-async def tell_on(turn: Turn, request: Request, change: MemberChange) -> None:
+async def tell_on(_: Context, turn: Turn, request: Request, change: MemberChange) -> None:
     """Tell the story of a redeemed invite to its end: that they joined, or went without having joined."""
-    state = after_redeeming(change)
+    state = after_redeeming(change) if request.redeemed else None
     if request.state is not State.REDEEMED or state is None:
         return
     if not await records.kinds(turn.tx, request.id) & ENDS:
