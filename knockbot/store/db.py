@@ -13,6 +13,7 @@ import re
 import secrets
 import sqlite3
 import tempfile
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, suppress
@@ -110,6 +111,7 @@ class Database:
         self.alone = pool.scheme == Scheme.SQLITE
         """Whether this process is the only one on this database, as it always is on SQLite."""
         self._turns = _Turns(1 if self.alone else POSTGRES_CONNECTIONS)
+        self._kept = _Kept(pool, 0 if self.alone else KEPT)
         self.trouble: str | None = None
         """Why the database cannot be used now; none where it can, as far as was seen."""
         self.process = secrets.token_hex(8)
@@ -182,6 +184,7 @@ class Database:
 
     async def close(self) -> None:
         """Release everything; an unclosed SQLite database keeps the process from exiting."""
+        await self._kept.give_back()
         await _stop(self._pool, self._lock)
 
     @asynccontextmanager
@@ -236,8 +239,13 @@ class Database:
     async def _connection(self, *, first: bool = False) -> AsyncIterator[Connection]:
         await self._turns.take(first=first)
         try:
-            async with self._pool.acquire_direct() as conn:
-                yield conn
+            lent = await self._kept.take()
+            try:
+                yield lent.conn
+            except BaseException:
+                await lent.give_back()
+                raise
+            await self._kept.keep(lent)
         except Exception as error:
             if not cannot_be_used_now(error):
                 raise
@@ -267,11 +275,12 @@ async def peeking(url: str) -> AsyncIterator[Database | None]:
         yield None
         return
     pool = Pool.create(url, db_args=_pool_args(url))
+    db = Database(pool, None)
     try:
         await pool.start()
-        yield Database(pool, None) if await _schema(pool) == len(UPGRADES.upgrades) else None
+        yield db if await _schema(pool) == len(UPGRADES.upgrades) else None
     finally:
-        await pool.stop()
+        await db.close()
 
 
 @asynccontextmanager
@@ -321,7 +330,9 @@ class _OnSQLite(Tx):
             self._raw.execute("ROLLBACK")
 
     async def execute(self, query: str, *args: Any, timeout: float | None = None) -> Any:  # noqa: ARG002, ASYNC109 - as mautrix has it
-        return await self._asked(query, args)
+        read = _read(query)
+        await self._begin(read)
+        return self._raw.execute(read.numbered, args)
 
     async def executemany(self, query: str, *args: Any, timeout: float | None = None) -> Any:  # noqa: ARG002, ASYNC109 - as mautrix has it
         read = _read(query)
@@ -355,9 +366,9 @@ class _OnPostgreSQL(Tx):
         self._begun = begun
         self.changed = set()
 
-    async def _begin_for(self, query: str) -> None:
+    async def _begin_for(self, query: str, *, asked: bool = False) -> None:
         read = _read(query)
-        if read.only_looks:
+        if asked and read.only_looks:
             return
         self.changed.add(read.table)
         if not self._begun:
@@ -383,15 +394,15 @@ class _OnPostgreSQL(Tx):
         return await self.wrapped.executemany(query, *args, timeout=timeout)
 
     async def fetch(self, query: str, *args: Any, timeout: float | None = None) -> list[Any]:  # noqa: ASYNC109 - as mautrix has it
-        await self._begin_for(query)
+        await self._begin_for(query, asked=True)
         return await self.wrapped.fetch(query, *args, timeout=timeout)
 
     async def fetchrow(self, query: str, *args: Any, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - as mautrix has it
-        await self._begin_for(query)
+        await self._begin_for(query, asked=True)
         return await self.wrapped.fetchrow(query, *args, timeout=timeout)
 
     async def fetchval(self, query: str, *args: Any, column: int = 0, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - as mautrix has it
-        await self._begin_for(query)
+        await self._begin_for(query, asked=True)
         return await self.wrapped.fetchval(query, *args, column=column, timeout=timeout)
 
 
@@ -450,6 +461,64 @@ class _Turns:
                     following.set_result(None)
                     return
         self._free += 1
+
+
+KEPT = 3
+"""Connections of PostgreSQL at most that are not handed back to the pool after each use."""
+
+KEPT_FOR = 60.0
+"""Seconds without use after which they are: the pool closes what nobody needs, and some networks forget it."""
+
+
+@dataclass(slots=True)
+class _Lent:
+    """A connection that the pool has lent."""
+
+    conn: Connection
+    lent: AbstractAsyncContextManager[Connection]
+    used_at: float = 0.0
+
+    async def give_back(self) -> None:
+        """Let the pool have it again."""
+        await self.lent.__aexit__(None, None, None)
+
+
+class _Kept:
+    """The connections to use next: to hand one back to the pool and to take it again takes asyncpg as long as three
+    statements, and it is the same one most of the time."""
+
+    def __init__(self, pool: Pool, most: int) -> None:
+        self._pool = pool
+        self._most = most
+        self._free: list[_Lent] = []
+        """The one that was used last stands at the end."""
+
+    async def take(self) -> _Lent:
+        """One that is there, else one from the pool."""
+        long_ago = time.monotonic() - KEPT_FOR
+        while self._free and self._free[0].used_at < long_ago:
+            await self._free.pop(0).give_back()
+        while self._free:
+            lent = self._free.pop()
+            connection: asyncpg.Connection = lent.conn.wrapped
+            if not connection.is_closed():
+                return lent
+            await lent.give_back()
+        lending = self._pool.acquire_direct()
+        return _Lent(await lending.__aenter__(), lending)
+
+    async def keep(self, lent: _Lent) -> None:
+        """Have it for the next time, if there are not enough."""
+        if len(self._free) >= self._most:
+            await lent.give_back()
+            return
+        lent.used_at = time.monotonic()
+        self._free.append(lent)
+
+    async def give_back(self) -> None:
+        """Let the pool have them all."""
+        while self._free:
+            await self._free.pop().give_back()
 
 
 async def _whole(step: Awaitable[Any]) -> None:

@@ -70,16 +70,10 @@ class Row(Generic[T]):
             *(sql for _, row in self._inner for sql in row.sql),
         )
         """What is selected, column by column."""
-
-    @property
-    def columns(self) -> str:
+        self.columns = ", ".join(self.sql)
         """The columns that are read, as SQL lists them."""
-        return ", ".join(self.sql)
-
-    @property
-    def select(self) -> str:
+        self.select = f"SELECT {self.columns} FROM {self.table}"
         """The beginning of a query for them."""
-        return f"SELECT {self.columns} FROM {self.table}"
 
     def one(self, row: Any) -> T:
         """The value of a row."""

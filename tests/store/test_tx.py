@@ -321,6 +321,30 @@ async def test_a_transaction_holds_what_it_said_it_will_change(pair: tuple[Datab
         assert await tx.fetchval("SELECT min(next_number) FROM management_rooms") == 3
 
 
+async def test_what_is_asked_for_its_effect_alone_stands_in_the_transaction(ready_postgres_url: str) -> None:
+    """A lock until the end of the transaction, as `import` takes one."""
+    db = await Database.open(ready_postgres_url)
+    locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+    try:
+        async with db.tx() as tx:
+            await tx.execute("SELECT pg_advisory_xact_lock(1)")
+            assert await tx.fetchval(locks) == 1
+        async with db.tx() as tx:
+            assert await tx.fetchval(locks) == 0
+    finally:
+        await db.close()
+
+
+async def test_a_block_that_only_looks_begins_no_transaction(db: Database) -> None:
+    async with db.tx() as tx:
+        await notes.read(tx, "#a")
+        connection: Any = tx.wrapped
+        assert tx.changed == set()
+        assert not (connection._conn.in_transaction if db.alone else connection.is_in_transaction())
+        await notes.write(tx, "#a", "!one")
+        assert tx.changed == {"pins"}
+
+
 # --- a single statement -------------------------------------------------------------------------------------------
 
 
