@@ -14,6 +14,7 @@ from aiohttp import ClientSession, DummyCookieJar
 
 from knockbot import __version__, logs
 from knockbot.backup.recall import recall
+from knockbot.chat import messages as wording
 from knockbot.config.settings import SETTINGS, Settings
 from knockbot.domain.reasons import in_words
 from knockbot.engine.heartbeat import beat
@@ -28,11 +29,12 @@ from knockbot.flow.arriving import Reader
 from knockbot.flow.context import Context, LiveSettings
 from knockbot.flow.looking import look_at_all, reconcile
 from knockbot.flow.ports import Cipher, NoCipher
+from knockbot.flow.working import hooks
 from knockbot.identity.client import IdentityServers
 from knockbot.listening import listening
 from knockbot.matrix import events, watching
 from knockbot.matrix.account import Account
-from knockbot.matrix.actions import Hand, actions
+from knockbot.matrix.acts import Acts, SealingActs
 from knockbot.matrix.crypto.keyring import Keyring
 from knockbot.matrix.gateway import Gateway
 from knockbot.matrix.history import Memory
@@ -116,9 +118,20 @@ async def service(settings: Settings) -> AsyncIterator[Context]:
         live = LiveSettings(settings)
         identity = IdentityServers(session, homeserver, lambda: live.in_force.identity_servers)
         context = Context.made(
-            db, Outside(homeserver), live, now, vouch=identity.vouch, cipher=_cipher(settings), features=FEATURES
+            db,
+            Outside(homeserver),
+            live,
+            now,
+            acts=Acts(homeserver),
+            wording=wording,
+            issuer=identity,
+            vouch=identity.vouch,
+            cipher=_cipher(settings),
+            features=FEATURES,
         )
         keyring = await _keyring(context, homeserver, session)
+        if keyring is not None:
+            context = replace(context, acts=SealingActs(homeserver, keyring))
         gateway = Gateway(
             settings.appservice.hs_token,
             db,
@@ -127,7 +140,7 @@ async def service(settings: Settings) -> AsyncIterator[Context]:
             sealed_for=context.bot if keyring is not None else None,
         )
         arrivals = new_inbox(context, keyring)
-        worker = Worker(context, actions(Hand(context, homeserver, identity, keyring)), keyring)
+        worker = Worker(context, hooks(context, keyring))
         async with db.tx() as tx:
             await processes.beat(tx, db.process, now())
             await processes.bury(tx, db.process, now(), alone=db.alone)

@@ -24,7 +24,7 @@ from knockbot.engine.timers import TimerKind
 from knockbot.engine.turn import Handler
 from knockbot.features.encryption import sealed
 from knockbot.features.remote import notify
-from knockbot.features.thirdparty import invites, issuing, looking, members, redeeming
+from knockbot.features.thirdparty import acts, invites, issuing, looking, members, redeeming
 from knockbot.features.upgrades import successors, upgrading
 from knockbot.flow import handling, protecting, redacting
 from knockbot.flow.context import Context
@@ -40,16 +40,18 @@ FEATURES: tuple[Feature, ...] = (
             RoomChange: successors.room_changed,
             Redaction: upgrading.redacted,
         },
+        said=upgrading.said,
         looks_first=successors.look,
     ),
     Feature(
         "thirdparty",
+        acts=acts.ACTS,
         hears={MemberChange: members.member_changed, Redaction: invites.redacted},
         moved=redeeming.tell_on,
         answered=invites.answered,
         looks=looking.look,
     ),
-    Feature("remote", settled=notify.settled),
+    Feature("remote", acts=notify.ACTS, settled=notify.settled),
 )
 """Each folder of `features/`."""
 

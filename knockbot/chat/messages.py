@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -80,19 +79,6 @@ def _body(plain: str, html: str) -> dict[str, str]:
     return {"body": plain, "format": "org.matrix.custom.html", "formatted_body": html}
 
 
-def edit(new: Mapping[str, Any], of: str, key: str) -> dict[str, Any]:
-    """An edit of an earlier message; its outer mentions are empty, so that it calls nobody again."""
-    inner = {name: value for name, value in new.items() if name != EFFECT_KEY}
-    return {
-        **new,
-        **{name: f"* {new[name]}" for name in ("body", "formatted_body") if name in new},
-        "m.mentions": {},
-        "m.new_content": inner | {EFFECT_KEY: key},
-        "m.relates_to": {"rel_type": "m.replace", "event_id": of},
-        EFFECT_KEY: key,
-    }
-
-
 def card_message(
     requests: Sequence[Request],
     label: str,
@@ -123,14 +109,3 @@ ROWS = (20, 10, 5, 2, 1)
 
 ROOM = 28_000
 """Bytes that a card may take: an event has 65,536, and an edit holds everything twice."""
-
-
-def digest(content: Mapping[str, Any]) -> str:
-    """The same for cards that show the same, whomever they call."""
-    shown = {name: value for name, value in content.items() if name not in (EFFECT_KEY, "m.mentions")}
-    return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()[:32]
-
-
-def transaction_id(key: str) -> str:
-    """The same for the same job, so that the homeserver drops a repeat as long as it remembers."""
-    return hashlib.sha256(key.encode()).hexdigest()[:32]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from knockbot.app import now
+from knockbot.chat import messages
 from knockbot.chat.catalogue import render
 from knockbot.check.bench import Bench
 from knockbot.domain.fitness import told
@@ -15,6 +16,7 @@ from knockbot.errors import ActionError
 from knockbot.flow import configured, fitness, names
 from knockbot.flow.checkup import checklist
 from knockbot.flow.context import Context
+from knockbot.matrix.acts import Acts
 from knockbot.matrix.rooms import Outside
 from knockbot.store import encryption, rooms
 from knockbot.store.db import UP_TO_DATE, Database, InUse, probe
@@ -32,7 +34,7 @@ async def look_at_rooms(bench: Bench, say: Callable[[str], None]) -> bool:
     try:
         async with db.tx() as tx:
             protected = await rooms.all_rooms(tx)
-        context = Context.made(db, Outside(bench.bot), bench.settings, now)
+        context = Context.made(db, Outside(bench.bot), bench.settings, now, acts=Acts(bench.bot), wording=messages)
         places = {room.management_room for room in protected}
         sound = await _management_rooms(context, places, say)
         sound = await _fit_to_manage(context, places, say) and sound

@@ -1,7 +1,7 @@
 """What is to be done on the homeserver: a payload for each kind of job, and `JOBS`, the table of all kinds.
 
-To add a kind: a word in `Act`, its payload, and its row in `JOBS`; how it is done stands in a table of its own
-(`matrix/actions.py`), and so does what follows (`flow/consequences.py`).
+To add a kind: a word in `Act`, its payload, and its row in `JOBS`. How it is done, and what follows, is a row in the
+`ACTS` of the file that does it (`flow/working.py`).
 """
 
 from __future__ import annotations

@@ -1,27 +1,27 @@
-"""The worker: due jobs are claimed, run through the table of actions, and their outcome is recorded.
+"""The worker: due jobs are claimed, run, and what came of each is recorded.
 
-Steps 6 and 7 of the journey (ARCHITECTURE.md); what follows of each outcome is in `consequences.py`.
+Steps 6 and 7 of the journey (ARCHITECTURE.md). How a job is done, and what follows of it, others know: `Hooks`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import partial
-from typing import Any
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
 
-from knockbot.domain.jobs import Act, Job
-from knockbot.domain.notices import Code, because
+from knockbot.domain.jobs import Job
+from knockbot.domain.notices import Code, Notice, because
 from knockbot.engine.backoff import FIRST_PAUSE, backoff
+from knockbot.engine.turn import Turn, Turns
+from knockbot.engine.wakeups import Wakeups
 from knockbot.errors import Later, Never
-from knockbot.flow import consequences, encrypted, journal
-from knockbot.flow.consequences import Done, Outcome, Overtaken
-from knockbot.flow.context import Context, log
-from knockbot.flow.keys import Keys, NoKeys
-from knockbot.flow.ports import NOT_ALLOWED
-from knockbot.store import jobs, prompts, requests
-from knockbot.store.db import Tx, Unusable
+from knockbot.store import jobs
+from knockbot.store.db import Database, Tx, Unusable
 from knockbot.store.jobs import Claimed
+
+log = logging.getLogger("knockbot.engine")
 
 AT_ONCE = 12
 """Acts in flight in all; how many of them may wait for other servers is in `jobs.PLACES`."""
@@ -43,25 +43,83 @@ IN_PEACE = 4
 nobody in or out of that room (FACTS)."""
 
 
-Action = Callable[[Claimed[Any]], Awaitable[Outcome]]
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The wanted state stands. A kind of job may say more of it, in a class of its own."""
+
+    event_id: str | None = None
+    """The event that was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overtaken:
+    """It was settled otherwise before the act, which is not needed any more."""
+
+    why: Notice
+
+
+Outcome: TypeAlias = Done | Overtaken
+
+Run: TypeAlias = Callable[[Claimed[Any]], Awaitable[Outcome]]
+"""Does a job. Raises `Later` where it is to be tried again, and `Never` where that is of no use."""
+
+
+class Needs(Protocol):
+    """What the worker needs to work with."""
+
+    @property
+    def db(self) -> Database:
+        """Where the jobs are."""
+
+    @property
+    def now(self) -> Callable[[], int]:
+        """The time, in milliseconds since the epoch."""
+
+    @property
+    def turns(self) -> Turns:
+        """Opens the transactions in which jobs end."""
+
+    @property
+    def wakeups(self) -> Wakeups:
+        """Who says that jobs may be due."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What others know of jobs. All that takes a turn writes in the transaction that records what came of the job."""
+
+    run: Run
+    hold: Callable[[Tx, Job[Any]], Awaitable[None]]
+    """Takes what a job is about, before the job itself is taken."""
+    ended: Callable[[Turn, Job[Any], Outcome], Awaitable[None]]
+    """After it was done, or was overtaken."""
+    refused: Callable[[Turn, Job[Any], Never], Awaitable[None]]
+    """After it was given up."""
+    blocked: Callable[[Turn, Job[Any], Never], Awaitable[None]]
+    """After it was put aside until somebody mends what stands in its way."""
+    postponed: Callable[[Job[Any], float, Notice], None]
+    """It is tried again in so many seconds."""
+    is_mendable: Callable[[Never], bool]
+    """Whether somebody can mend what stands in the way."""
+    may_encrypt: Callable[[], bool]
+    """Whether this process may take on what is said in encrypted rooms."""
 
 
 class Worker:
     """Runs due jobs, one of a lane and twelve in all, until stopped."""
 
-    def __init__(self, context: Context, actions: Mapping[Act, Action], keys: Keys | None = None) -> None:
-        self._context = context
-        self._actions = actions
-        self._keys: Keys = keys or NoKeys()
+    def __init__(self, needs: Needs, hooks: Hooks) -> None:
+        self._needs = needs
+        self._hooks = hooks
         self._running: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Work until cancelled; what is in flight then is left for `drain`."""
-        at_work = self._context.turns.at_work
+        at_work = self._needs.turns.at_work
         at_work.worker = self
         try:
             while True:
-                self._context.wakeups.jobs.clear()
+                self._needs.wakeups.jobs.clear()
                 await self._start_due()
                 await self._wait()
         finally:
@@ -78,13 +136,13 @@ class Worker:
     async def _start_due(self) -> None:
         if self._room <= 0:
             return
-        if not self._context.db.alone:
-            self.start(await jobs.claim(self._context.db, self._context.now(), self._room, keys=self._keys.here))
+        if not self._needs.db.alone:
+            self.start(await jobs.claim(self._needs.db, self._needs.now(), self._room, keys=self._hooks.may_encrypt()))
             return
         claimed, more = list[Claimed[Any]](), True
         while more and not claimed:
-            async with self._context.db.tx() as tx:  # in which nobody else begins anything
-                claimed, more = await self.claim(tx, self._context.now())
+            async with self._needs.db.tx() as tx:  # in which nobody else begins anything
+                claimed, more = await self.claim(tx, self._needs.now())
             self.start(claimed)
 
     @property
@@ -95,7 +153,7 @@ class Worker:
         """What it takes on now, and whether there may be more, in a transaction that others have opened."""
         if self._room <= 0:
             return [], False  # who is done looks for more
-        return await jobs.claim_in(tx, self._context.db, now, self._room, keys=self._keys.here)
+        return await jobs.claim_in(tx, self._needs.db, now, self._room, keys=self._hooks.may_encrypt())
 
     def start(self, claimed: Sequence[Claimed[Any]]) -> None:
         """Begin what was taken on."""
@@ -106,13 +164,13 @@ class Worker:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
-        self._context.wakeups.jobs.set()
+        self._needs.wakeups.jobs.set()
 
     async def _wait(self) -> None:
         """Until somebody wakes it, or a job is due, or a second has passed: another process may have left work."""
         try:
             async with asyncio.timeout(1.0):
-                await self._context.wakeups.jobs.wait()
+                await self._needs.wakeups.jobs.wait()
         except TimeoutError:
             return
         await asyncio.sleep(0)  # what has written an outcome wakes it once more when it ends, in the same moment
@@ -120,10 +178,10 @@ class Worker:
     async def _attempt(self, claimed: Claimed[Any]) -> None:
         """Run one job and record what came of it."""
         came: Outcome | Later | Never
-        began = self._context.now()
+        began = self._needs.now()
         try:
             async with asyncio.timeout(PATIENCE):
-                came = await self._actions[claimed.job.act](claimed)
+                came = await self._hooks.run(claimed)
         except (Never, Later) as error:
             came = error
         except TimeoutError:
@@ -133,7 +191,7 @@ class Worker:
         except Exception as error:
             log.exception("job %s failed in an unexpected way", claimed.job.key)
             came = Later(because("act.internal", error=Code(type(error).__name__)))
-        await self._record(claimed, came, (self._context.now() - began) / 1000)
+        await self._record(claimed, came, (self._needs.now() - began) / 1000)
 
     async def _record(self, claimed: Claimed[Any], came: Outcome | Later | Never, took: float) -> None:
         """Write the outcome down, and try again while the database is away: it is known nowhere else.
@@ -159,22 +217,21 @@ class Worker:
                     came = Later(because("act.not_recorded", error=Code(type(error).__name__)))
                 await asyncio.sleep(min(backoff(failures), 60.0))
 
-    async def _complete(self, claimed: Claimed[Any], came: Done | Overtaken) -> None:
-        context, job = self._context, claimed.job
-        async with context.turn(job.key) as turn:
-            await _hold(context, turn.tx, job)
+    async def _complete(self, claimed: Claimed[Any], came: Outcome) -> None:
+        job = claimed.job
+        async with self._needs.turns.open(job.key) as turn:
+            await self._hooks.hold(turn.tx, job)
             if isinstance(came, Overtaken):
                 await jobs.finish(turn.tx, claimed.id, "overtaken", turn.now, why=came.why)
             else:
                 await jobs.finish(turn.tx, claimed.id, "done", turn.now, result=came.event_id)
-            await consequences.follow(context, turn, job, came)
+            await self._hooks.ended(turn, job, came)
 
     async def _postpone(self, claimed: Claimed[Any], error: Later, took: float) -> None:
-        context = self._context
         pause = error.retry_after if error.retry_after is not None else _pause(claimed, error, took)
-        due_at = context.now() + round(pause * 1000)
-        journal.postponed(claimed.job, pause, error.why)
-        async with context.db.tx() as tx:
+        due_at = self._needs.now() + round(pause * 1000)
+        self._hooks.postponed(claimed.job, pause, error.why)
+        async with self._needs.db.tx() as tx:
             if not await jobs.is_ours(tx, claimed):
                 return
             await jobs.postpone(tx, claimed.id, due_at, error.why)
@@ -182,42 +239,18 @@ class Worker:
                 await jobs.postpone_server(tx, claimed.job.server, due_at)
 
     async def _give_up(self, claimed: Claimed[Any], error: Never) -> None:
-        """Nothing more can be done; or, where only a power is missing, nothing until it is back."""
-        context, job = self._context, claimed.job
-        mendable = error.code in MENDABLE
-        async with context.turn(job.key) as turn:
-            await _hold(context, turn.tx, job)
+        """Nothing more can be done; or, where somebody can mend it, nothing until then."""
+        job = claimed.job
+        async with self._needs.turns.open(job.key) as turn:
+            await self._hooks.hold(turn.tx, job)
             if not await jobs.is_ours(turn.tx, claimed):
                 return
-            request = await requests.get(turn.tx, job.request_id) if job.request_id is not None else None
-            journal.given_up(job, request, error.why)
-            if mendable:
+            if self._hooks.is_mendable(error):
                 await jobs.block(turn.tx, claimed.id, error.why)
-                await encrypted.tell_if_silent(context, turn, job.room_id)
+                await self._hooks.blocked(turn, job, error)
             else:
                 await jobs.finish(turn.tx, claimed.id, "given_up", turn.now, why=error.why)
-                await consequences.follow_refusal(context, turn, job, error)
-            if mendable or error.code == "KNOCKBOT_DENIED":
-                # It tells the moderators once, and goes on when it is mended.
-                turn.after(partial(context.look_at, job.room_id))
-
-
-MENDABLE = frozenset({"KNOCKBOT_NO_POWER", "KNOCKBOT_NOT_JOINED", NOT_ALLOWED})
-"""Errors that a moderator can mend, or the config: the job waits for it."""
-
-
-async def _hold(context: Context, tx: Tx, job: Job[Any]) -> None:
-    """Take what a job is about before the job itself: two transactions would else wait for each other.
-
-    The order is the same everywhere: requests, their card, jobs. On SQLite nobody else writes meanwhile.
-    """
-    if context.db.alone:
-        return
-    if job.request_id is not None:
-        await requests.get(tx, job.request_id)
-    if job.card_id is not None:
-        await requests.on_card(tx, job.card_id)
-        await prompts.get(tx, job.card_id)
+                await self._hooks.refused(turn, job, error)
 
 
 def _pause(claimed: Claimed[Any], error: Later, took: float) -> float:

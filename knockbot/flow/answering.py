@@ -200,6 +200,11 @@ def takes_clicks(shown: Sequence[Request]) -> bool:
     )
 
 
+def offers_clicks(shown: Sequence[Request]) -> bool:
+    """The same, as long as it is open."""
+    return takes_clicks(shown) and shown[-1].open
+
+
 async def hint(context: Context, turn: Turn, room_id: str, event_id: str, who: str) -> None:
     """Tell somebody how the card they reacted or replied to is answered; nothing where it waits for no answer."""
     card = await prompts.pointed_at(turn.tx, room_id, event_id)

@@ -251,7 +251,7 @@ async def _is_inside(context: Context, called: str, room_id: str, *, enter: bool
         return False
     via = (server_of(called),) if is_alias(called) else ()
     try:
-        await context.outside.join(room_id, via)
+        await context.acts.join(room_id, via)
     except ActionError:
         return False
     return True

@@ -14,7 +14,7 @@ from knockbot.engine.turn import Turn, Turns
 from knockbot.engine.wakeups import Wakeups
 from knockbot.flow.compiled import Compiled
 from knockbot.flow.elsewhere import Elsewhere
-from knockbot.flow.ports import Cipher, NoCipher, Outside, Vouch, nobody_asked
+from knockbot.flow.ports import Acts, Cipher, Issuer, NoCipher, Outside, Vouch, Wording, nobody_asked
 from knockbot.flow.standings import Standings
 from knockbot.flow.tables import Feature
 from knockbot.flow.workbench import Workbench
@@ -48,6 +48,8 @@ class Context:
 
     db: Database
     outside: Outside
+    acts: Acts
+    wording: Wording
     live_settings: LiveSettings
     now: Callable[[], int]
     """The time, in milliseconds since the epoch."""
@@ -58,12 +60,16 @@ class Context:
     workbench: Workbench
     vouch: Vouch = nobody_asked
     """Asks the configured identity servers whether the keys of a third-party invite hold."""
+    issuer: Issuer | None = None
+    """The identity servers; none where nobody has them invite anybody."""
     cipher: Cipher = field(default_factory=NoCipher)
     features: tuple[Feature, ...] = ()
     """What has a part in what the flow does; in this order."""
     policies: Compiled = field(default_factory=Compiled)
     standings: Standings = field(default_factory=Standings)
     """Who may do what, as far as it was seen and has not changed since."""
+    unencrypted: set[str] = field(default_factory=set)
+    """Rooms that were not encrypted when that was looked at; that one is encrypted since comes as an event."""
     configured: asyncio.Event = field(default_factory=asyncio.Event)
     """Perhaps a room of the config file can be protected now that could not be before."""
     protecting: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -77,6 +83,9 @@ class Context:
         settings: Settings | LiveSettings,
         now: Callable[[], int],
         wakeups: Wakeups | None = None,
+        *,
+        acts: Acts,
+        wording: Wording,
         **parts: Any,
     ) -> Self:
         """One with all its parts; `parts` are those that are not as they are by default."""
@@ -84,7 +93,7 @@ class Context:
         wakeups = wakeups or Wakeups()
         elsewhere = Elsewhere(now, wakeups.arrivals.set, live.in_force.homeserver.domain)
         turns = Turns(db, now, wakeups.jobs.set)
-        return cls(db, outside, live, now, wakeups, turns, elsewhere, Workbench(now), **parts)
+        return cls(db, outside, acts, wording, live, now, wakeups, turns, elsewhere, Workbench(now), **parts)
 
     @property
     def settings(self) -> Settings:

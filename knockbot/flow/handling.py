@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from knockbot.domain.model import Echo, MemberChange, RoomChange
 from knockbot.engine.turn import Handled, Turn
-from knockbot.flow import consequences, intake, protecting, tables
+from knockbot.flow import intake, protecting, tables
+from knockbot.flow.acts import lines
 from knockbot.flow.context import Context
 from knockbot.store import jobs, rooms
 
@@ -36,6 +37,6 @@ async def echoed(_: Context, heard: Echo) -> Handled:
     """A message of the bot's own came back."""
 
     async def write(turn: Turn) -> None:
-        await consequences.echoed(turn, heard.job_key, heard.event_id)
+        await lines.echoed(turn, heard.job_key, heard.event_id)
 
     return write

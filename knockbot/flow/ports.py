@@ -6,6 +6,9 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from knockbot.domain.acl import ServerAcl
+from knockbot.domain.card import Around
+from knockbot.domain.invites import StoredInvite
+from knockbot.domain.languages import Language
 from knockbot.domain.model import (
     IdentityKey,
     Known,
@@ -13,14 +16,18 @@ from knockbot.domain.model import (
     Membership,
     Reaction,
     Redaction,
+    Request,
     RoomView,
     ThirdPartyChange,
     Truth,
+    Verdict,
 )
-from knockbot.domain.notices import because
+from knockbot.domain.notices import Notice, because
 from knockbot.domain.power import Powers
 from knockbot.domain.upgrades import Tombstone
 from knockbot.errors import Never
+
+THIRD_PARTY_INVITE: Final = "m.room.third_party_invite"
 
 EFFECT_KEY: Final = "org.knockbot.effect"
 """Where a message of the bot names the job that sent it."""
@@ -87,14 +94,107 @@ class Outside(Protocol):
     async def joined_rooms(self) -> list[str]:
         """The rooms the bot is in."""
 
-    async def join(self, room: str, via: tuple[str, ...]) -> str:
+
+class Acts(Protocol):
+    """What is done on the homeserver, as the bot.
+
+    Every call may raise `Later` (no answer, or asked to wait) or `Never` (a clear no).
+    """
+
+    @property
+    def encrypts(self) -> bool:
+        """Whether what is said in an encrypted room is encrypted; else it would go there in clear."""
+
+    async def invite(self, room_id: str, user_id: str, reason: str | None) -> None:
+        """Let somebody in."""
+
+    async def kick(self, room_id: str, user_id: str, reason: str | None) -> None:
+        """Send somebody away, or refuse their knock."""
+
+    async def ban(self, room_id: str, user_id: str, reason: str | None) -> None:
+        """Keep somebody out."""
+
+    async def put_state(self, room_id: str, event_type: str, key: str, content: Mapping[str, Any]) -> str:
+        """Set a room's state; returns the event id."""
+
+    async def send(self, room_id: str, event_type: str, key: str, content: Mapping[str, Any]) -> str:
+        """Send a message event, once for a key as long as the homeserver remembers it; returns the event id."""
+
+    async def redact(self, room_id: str, event_id: str, key: str) -> None:
+        """Take an event's content away."""
+
+    async def find_sent(self, room_id: str, key: str, since: int) -> str | None:
+        """The bot's own message with `EFFECT_KEY` of this key, sent since a moment; `None` where it is not there."""
+
+    async def join(self, room: str, via: Sequence[str] = ()) -> str:
         """Enter a room by id or alias; returns its id."""
 
-    async def knock(self, room: str, via: tuple[str, ...], reason: str) -> str:
+    async def knock(self, room: str, via: Sequence[str], reason: str) -> str:
         """Ask to be let into a room; returns its id."""
 
     async def leave(self, room_id: str) -> None:
-        """Leave a room, decline an invite or take a knock back."""
+        """Leave a room, decline an invite or take a knock back; not to be in it at all is as good."""
+
+    async def create_room(self, content: Mapping[str, Any]) -> str:
+        """Make a room; returns its id. Called twice, it makes two."""
+
+    async def find_made(self, key: str) -> str | None:
+        """The room of the bot's own with `EFFECT_KEY` of this key; `None` where it is in none."""
+
+
+class Wording(Protocol):
+    """What makes messages of notices, in the sentences of a language."""
+
+    def message(
+        self,
+        said: Notice,
+        key: str,
+        *,
+        language: Language,
+        aloud: bool = False,
+        calls: Sequence[str] = (),
+        reply_to: str | None = None,
+        thread: str | None = None,
+        blocks: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """A message that names its job by `key`; `aloud`, clients notify people, and `calls` are called by name."""
+
+    def card_message(
+        self,
+        requests: Sequence[Request],
+        label: str,
+        offers: Sequence[Verdict],
+        calls: Sequence[str],
+        key: str,
+        *,
+        around: Around,
+        language: Language,
+    ) -> dict[str, Any]:
+        """A card: of one request, or of the several that share it."""
+
+
+class Issuer(Protocol):
+    """The identity servers, which invite addresses. Every call may raise `Later` and `Never`, in words for moderators.
+
+    Where a `Later` has the code `UNASKED`, nothing was done.
+    """
+
+    async def lookup(self, server: str, medium: str, address: str) -> str | None:
+        """The user id that an address belongs to, if any."""
+
+    async def store_invite(
+        self,
+        server: str,
+        medium: str,
+        address: str,
+        room_id: str,
+        sender: str,
+        *,
+        sender_name: str = "",
+        room_name: str = "",
+        join_rule: str = "",
+    ) -> StoredInvite:
+        """Have an address told of an invite; twice is two mails."""
 
 
 Vouch = Callable[[Sequence[IdentityKey]], Awaitable[Known]]

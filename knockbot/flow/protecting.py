@@ -367,10 +367,10 @@ async def _get_in(context: Context, ask: Ask, room_id: str, via: tuple[str, ...]
 async def _enter_or_knock(context: Context, room_id: str, via: tuple[str, ...]) -> Membership | None:
     """How the bot stands in a room after it tried to enter it, and to knock where that was refused."""
     try:
-        await context.outside.join(room_id, via)
+        await context.acts.join(room_id, via)
     except Never:
         try:
-            await context.outside.knock(room_id, via, KNOCKING)
+            await context.acts.knock(room_id, via, KNOCKING)
         except ActionError:
             return None
         return Membership.KNOCK
@@ -400,7 +400,7 @@ async def _leave_unless_needed(context: Context, room_id: str) -> None:
     async with context.db.tx() as tx:
         needed = await rooms.find(tx, room_id) is not None or await rooms.is_management_room(tx, room_id)
     if not needed:
-        await context.outside.leave(room_id)
+        await context.acts.leave(room_id)
 
 
 async def protect_now(

@@ -10,8 +10,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from knockbot.domain.jobs import Act, Job, Say
 from knockbot.domain.model import MemberChange, Request
 from knockbot.engine.turn import Turn, Write
+from knockbot.engine.worker import Outcome
+from knockbot.errors import Never
+from knockbot.store.jobs import Claimed
 
 if TYPE_CHECKING:
     from knockbot.flow.context import Context
@@ -30,6 +34,22 @@ Looks: TypeAlias = "Callable[[Context, Place], Awaitable[None]]"
 """Looks at a protected room for what nobody told, and hands that on. May raise `Later` and `Busy`."""
 
 
+Said: TypeAlias = "Callable[[Context, Turn, Job[Say], str], Awaitable[None]]"
+"""Writes what follows of a line, now that it is in its room as an event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doing:
+    """How one kind of job is done, and what follows of it, in the transaction that ends the job."""
+
+    run: Callable[[Context, Claimed[Any]], Awaitable[Outcome]]
+    """Aims at a state. May raise `Later` and `Never`."""
+    ended: Callable[[Context, Turn, Job[Any], Any], Awaitable[None]] | None = None
+    """After it was done, or was overtaken."""
+    refused: Callable[[Context, Turn, Job[Any], Never], Awaitable[None]] | None = None
+    """After it was given up."""
+
+
 @dataclass(frozen=True, slots=True)
 class Feature:
     """One row: each field is a place at which the feature has a part, and empty where it has none."""
@@ -40,6 +60,10 @@ class Feature:
     """By the type of the event; it hears what the flow, too, has something to do with."""
     moved: Moves | None = None
     """After a change of membership that a request is about, and that is no outcome of it."""
+    acts: Mapping[Act, Doing] = field(default_factory=dict)
+    """The kinds of job that are its own."""
+    said: Said | None = None
+    """After a line is said."""
     answered: Follows | None = None
     """After an answer of a rule or a moderator binds a request."""
     settled: Follows | None = None
@@ -74,6 +98,13 @@ async def moved(context: Context, turn: Turn, request: Request, change: MemberCh
     for feature in context.features:
         if feature.moved is not None:
             await feature.moved(context, turn, request, change)
+
+
+async def said(context: Context, turn: Turn, job: Job[Say], event_id: str) -> None:
+    """A line is in its room: what follows of that."""
+    for feature in context.features:
+        if feature.said is not None:
+            await feature.said(context, turn, job, event_id)
 
 
 async def answered(context: Context, turn: Turn, request: Request) -> None:

@@ -18,6 +18,7 @@ from knockbot.domain.notices import because
 from knockbot.domain.power import Powers, powers
 from knockbot.domain.upgrades import Tombstone
 from knockbot.errors import Later
+from knockbot.flow.ports import THIRD_PARTY_INVITE
 from knockbot.http import fits_a_path
 from knockbot.matrix import events
 from knockbot.matrix.homeserver import Homeserver, on_our_clock
@@ -28,8 +29,6 @@ CREATE_EVENTS_KEPT = 5000
 
 HISTORY_PAGES = 10
 """Pages of a hundred events of a room's history that are looked through at most."""
-
-THIRD_PARTY_INVITE = "m.room.third_party_invite"
 
 
 class Outside:
@@ -188,18 +187,6 @@ class Outside:
     async def joined_rooms(self) -> list[str]:
         """The rooms the bot is in."""
         return await self._homeserver.joined_rooms()
-
-    async def join(self, room: str, via: tuple[str, ...]) -> str:
-        """Enter a room by id or alias."""
-        return await self._homeserver.join(room, via)
-
-    async def knock(self, room: str, via: tuple[str, ...], reason: str) -> str:
-        """Ask to be let into a room."""
-        return await self._homeserver.knock(room, via, reason)
-
-    async def leave(self, room_id: str) -> None:
-        """Leave a room, decline an invite or take a knock back."""
-        await self._homeserver.leave(room_id)
 
 
 LONGEST_LISTED = 1000

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from knockbot.app import new_inbox
-from knockbot.chat.messages import transaction_id
+from knockbot.chat import messages
 from knockbot.config.policies import read_known_policy
 from knockbot.config.settings import read_settings
 from knockbot.documents.text import without_marks
@@ -20,17 +20,20 @@ from knockbot.domain.model import Request
 from knockbot.domain.notices import loads
 from knockbot.domain.reasons import in_words
 from knockbot.engine.timers import Timers
-from knockbot.engine.worker import Action, Worker
+from knockbot.engine.worker import Outcome, Run, Worker
 from knockbot.flow import configured
 from knockbot.flow.context import Context
 from knockbot.flow.ports import REQUEST_KEY, REQUESTS_KEY
+from knockbot.flow.working import hooks
 from knockbot.matrix import events
-from knockbot.matrix.actions import Hand, actions
+from knockbot.matrix.acts import Acts, transaction_id
 from knockbot.matrix.gateway import arrival, kept
 from knockbot.matrix.homeserver import Homeserver
 from knockbot.product import FEATURES, TIMERS
 from knockbot.store import inbox, pins, policies, processes, records, requests, rooms
+from knockbot.store.db import Database
 from knockbot.store.inbox import Queue
+from knockbot.store.jobs import Claimed
 from knockbot.store.rooms import ProtectedRoom
 from tests.flow.world import ALICE, BOT, HOME, AsBot, Clock, PostOffice, World, levels_for
 from tests.lab import opened
@@ -76,7 +79,7 @@ class House:
         self.homeserver = AsBot(world)
         self.post = PostOffice(world)
         self.settings = read_settings({**SETTINGS, **(settings or {})})
-        self.actions: dict[Act, Action] = {}
+        self.actions: dict[Act, Run] = {}
         """In place of the real ones."""
         self.ended: dict[str, str] = {}
         """The acts that have ended, and are on record no more."""
@@ -90,11 +93,25 @@ class House:
         if self.db.alone:
             async with self.db._pool.acquire_direct() as conn:
                 await conn.execute("PRAGMA synchronous = OFF")  # nothing here has to survive a power cut
-        self._furnish(Context.made(self.db, self.homeserver, self.settings, self.clock, features=FEATURES))
+        self._furnish(self.new_context(self.db))
         async with self.db.tx() as tx:
             await processes.beat(tx, self.db.process, self.clock())
             await processes.bury(tx, self.db.process, self.clock(), alone=self.db.alone)
         return self
+
+    def new_context(self, db: Database) -> Context:
+        """What a process of this house works with."""
+        acts = Acts(cast("Homeserver", self.homeserver))
+        return Context.made(
+            db,
+            self.homeserver,
+            self.settings,
+            self.clock,
+            acts=acts,
+            wording=messages,
+            issuer=self.post,
+            features=FEATURES,
+        )
 
     def furnish(self, **parts: Any) -> None:
         """Go on with other parts of the door."""
@@ -103,8 +120,12 @@ class House:
     def _furnish(self, context: Context) -> None:
         self.context = context
         self.arrivals = new_inbox(context)
-        hand = Hand(context, cast("Homeserver", self.homeserver), self.post)
-        self.worker = Worker(context, actions(hand) | self.actions)
+        as_ever = hooks(context)
+
+        async def run(claimed: Claimed[Any]) -> Outcome:
+            return await self.actions.get(claimed.job.act, as_ever.run)(claimed)
+
+        self.worker = Worker(context, replace(as_ever, run=run))
         self.timers = Timers(context, TIMERS)
 
     async def close(self) -> None:

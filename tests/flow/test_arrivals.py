@@ -14,13 +14,11 @@ from knockbot.domain.model import Message
 from knockbot.domain.reasons import foreign
 from knockbot.engine.inbox import ATTEMPTS, ROOMS_AT_ONCE, Inbox
 from knockbot.engine.turn import Handled, Turn
-from knockbot.engine.wakeups import Wakeups
 from knockbot.errors import KnockbotError, Later, Never
 from knockbot.features.encryption import sealed
 from knockbot.flow.arriving import Reader
 from knockbot.flow.context import Context
 from knockbot.flow.keys import Keys
-from knockbot.product import FEATURES
 from knockbot.store import inbox, processes
 from knockbot.store.db import Database
 from knockbot.store.inbox import Arrival
@@ -382,9 +380,7 @@ async def desks(shared: House) -> AsyncIterator[tuple[Desk, Desk]]:
     """Two processes at work on the same inbox."""
     db = await Database.open(shared.url)
     one = Desk(shared)
-    other = Desk(
-        shared, Context.made(db, shared.homeserver, shared.settings, shared.clock, Wakeups(), features=FEATURES)
-    )
+    other = Desk(shared, shared.new_context(db))
     for desk in (one, other):
         async with desk.context.db.tx() as tx:
             await processes.beat(tx, desk.context.db.process, shared.clock())

@@ -16,6 +16,7 @@ from knockbot.domain.reasons import foreign, in_words
 from knockbot.engine.worker import SILENT_PAUSE
 from knockbot.errors import Later, Never, reason
 from knockbot.features.thirdparty import issuing
+from knockbot.flow.working import hooks
 from knockbot.store import addressees, rooms
 from knockbot.times import DAY
 from tests.flow.house import GARDEN, MODS, House, housed
@@ -474,15 +475,15 @@ async def test_a_room_that_is_protected_no_longer_gets_no_invite(house: House) -
 async def test_a_mail_that_left_while_the_room_was_given_up_is_said_to_be_in_vain(house: House) -> None:
     command = house.tell(f"invite {GARDEN} {CARLA}")
     await house.hear()
-    house.actions[Act.ISSUE] = house.worker._actions[Act.ISSUE]
+    as_ever = hooks(house.context)
 
     async def sent_and_unprotected(claimed: Any) -> Any:
-        came = await house.actions[Act.ISSUE](claimed)
+        came = await as_ever.run(claimed)
         async with house.db.tx() as tx:
             await rooms.unprotect(tx, GARDEN)
         return came
 
-    house.worker._actions = {**house.worker._actions, Act.ISSUE: sent_and_unprotected}
+    house.actions[Act.ISSUE] = sent_and_unprotected
     await house.work()
 
     [reply] = replies(house, command)

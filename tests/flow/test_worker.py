@@ -6,23 +6,23 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from knockbot.demo.people import until
-from knockbot.domain.jobs import Act, Job, Lane, Say
+from knockbot.domain.jobs import Job, Lane, Say
 from knockbot.domain.model import Membership, State
 from knockbot.domain.notices import loads
 from knockbot.domain.reasons import foreign, in_words
 from knockbot.engine import backoff as pauses
 from knockbot.engine import worker as workers
 from knockbot.engine.backoff import backoff
-from knockbot.engine.worker import AT_ONCE, RECORDINGS, Action, Worker
+from knockbot.engine.worker import AT_ONCE, RECORDINGS, Done, Outcome, Overtaken, Run, Worker
 from knockbot.errors import Later, Never
-from knockbot.flow.consequences import Done, Outcome, Overtaken
 from knockbot.flow.context import Context
-from knockbot.product import FEATURES
+from knockbot.flow.working import hooks
 from knockbot.store import jobs, processes
 from knockbot.store.db import Database
 from knockbot.store.jobs import Claimed
@@ -44,9 +44,14 @@ async def plan(house: House, *planned: Job[Any]) -> None:
         await jobs.add(tx, planned, house.clock())
 
 
-def worker_with(house: House, action: Action) -> Worker:
+def worker_with(house: House, action: Run) -> Worker:
     """A worker that does everything by this one action."""
-    return Worker(house.context, dict.fromkeys(Act, action))
+    return worker_of(house.context, action)
+
+
+def worker_of(context: Context, run: Run) -> Worker:
+    """The same for one of several processes."""
+    return Worker(context, replace(hooks(context), run=run))
 
 
 async def work(worker: Worker) -> None:
@@ -60,7 +65,7 @@ async def work(worker: Worker) -> None:
         await asyncio.gather(*worker._running)
 
 
-def answering(*answers: Outcome | Exception) -> Action:
+def answering(*answers: Outcome | Exception) -> Run:
     """An action that answers like this, one after the other, and the last for ever."""
     left = list(answers)
 
@@ -745,14 +750,14 @@ async def shared(ready_postgres_url: str) -> AsyncIterator[House]:
 async def other(shared: House) -> AsyncIterator[Context]:
     """The second process on it."""
     db = await Database.open(shared.url)
-    yield Context.made(db, shared.homeserver, shared.settings, shared.clock, features=FEATURES)
+    yield shared.new_context(db)
     await db.close()
 
 
 async def test_processes_share_the_work_and_do_nothing_twice(shared: House, other: Context) -> None:
     crowd = Crowd()
     crowd.go.set()
-    workers_at_work = [worker_with(shared, crowd), Worker(other, dict.fromkeys(Act, crowd))]
+    workers_at_work = [worker_with(shared, crowd), worker_of(other, crowd)]
     await plan(shared, *(job(f"{lane}.{n}", room_id=f"!{lane}") for n in range(6) for lane in range(8)))
 
     async def work_until_done(worker: Worker) -> None:
@@ -783,7 +788,7 @@ async def test_a_process_that_was_taken_for_dead_does_not_undo_what_another_did_
     async with other.db.tx() as tx:
         await processes.beat(tx, other.db.process, shared.clock())
         await processes.bury(tx, other.db.process, shared.clock(), alone=False)
-    await work(Worker(other, dict.fromkeys(Act, answering(Done("$message")))))
+    await work(worker_of(other, answering(Done("$message"))))
     assert await shared.jobs() == {"a": "done"}
     hold.set()
     await asyncio.gather(*slow._running)

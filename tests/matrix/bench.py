@@ -10,12 +10,14 @@ from typing import Any
 
 import aiohttp
 
+from knockbot.chat import messages
 from knockbot.domain.model import Answer, Knock, Request, Verdict
 from knockbot.engine.worker import Worker
 from knockbot.flow import cards, settling
 from knockbot.flow.context import Context
+from knockbot.flow.working import hooks
 from knockbot.identity.client import IdentityServers
-from knockbot.matrix.actions import Hand, actions
+from knockbot.matrix.acts import Acts
 from knockbot.matrix.homeserver import Homeserver
 from knockbot.matrix.rooms import Outside
 from knockbot.product import FEATURES
@@ -159,9 +161,19 @@ async def bench(db: Database, fake: FakeHomeserver) -> AsyncIterator[Bench]:
     clock = Clock()
     async with aiohttp.ClientSession() as session:
         homeserver = Homeserver(session, fake.url, AS_TOKEN, BOT)
-        context = Context.made(db, Outside(homeserver), settings(), clock, features=FEATURES)
         identity = IdentityServers(session, homeserver, lambda: context.settings.identity_servers)
-        worker = Worker(context, actions(Hand(context, homeserver, identity)))
+        acts = Acts(homeserver)
+        context = Context.made(
+            db,
+            Outside(homeserver),
+            settings(),
+            clock,
+            acts=acts,
+            wording=messages,
+            issuer=identity,
+            features=FEATURES,
+        )
+        worker = Worker(context, hooks(context))
         made = Bench(db, fake, homeserver, context, clock, worker, identity)
         await keep_door(db)
         for room in (GARDEN, MODS):

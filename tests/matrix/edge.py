@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from aiohttp import web
 
+from knockbot.chat import messages
 from knockbot.config.settings import Settings, read_settings
 from knockbot.demo.people import until
 from knockbot.domain.model import (
@@ -29,7 +30,7 @@ from knockbot.engine.wakeups import Wakeups
 from knockbot.features.encryption import sealed
 from knockbot.flow.arriving import Reader
 from knockbot.flow.context import Context
-from knockbot.flow.ports import Outside
+from knockbot.flow.ports import Acts, Outside
 from knockbot.listening import Visitors
 from knockbot.matrix import events
 from knockbot.matrix.gateway import Gateway
@@ -143,7 +144,9 @@ class Inside:
 async def at_work(db: Database) -> AsyncIterator[Inside]:
     """A gateway that serves, and the real `Arrivals` behind it."""
     wakeups = Wakeups()
-    context = Context.made(db, cast("Outside", None), settings(), Clock(), wakeups)
+    context = Context.made(
+        db, cast("Outside", None), settings(), Clock(), wakeups, acts=cast("Acts", None), wording=messages
+    )
     async with serving(gateway(db, wakeups).app) as url:
         inside = Inside(db, url)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from knockbot.chat import replies
 from knockbot.chat.catalogue import render
-from knockbot.chat.messages import card_message, edit, message
+from knockbot.chat.messages import card_message, message
 from knockbot.domain import card as wording_of_cards
 from knockbot.domain.card import Around
 from knockbot.domain.languages import Language
@@ -23,6 +23,7 @@ from knockbot.domain.plan import ACT_OF
 from knockbot.domain.policy import MAX_NAME
 from knockbot.domain.reasons import foreign
 from knockbot.domain.records import Recorded
+from knockbot.flow.acts.sending import edit
 from knockbot.flow.ports import REQUEST_KEY, REQUESTS_KEY
 from knockbot.store.records import Entry
 from knockbot.views.requests import Story

@@ -11,12 +11,13 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from knockbot.chat import messages
 from knockbot.demo.people import until
 from knockbot.domain.model import RoomView
 from knockbot.domain.reasons import foreign
 from knockbot.errors import ActionError, Never
 from knockbot.flow.context import Context
-from knockbot.flow.ports import Outside
+from knockbot.flow.ports import Acts, Outside
 from knockbot.matrix import watching
 from knockbot.matrix.gateway import Gateway
 from knockbot.matrix.homeserver import Homeserver
@@ -36,7 +37,7 @@ class NoRoom:
 
 @pytest.fixture
 def context(db: Database) -> Context:
-    return Context.made(db, cast("Outside", NoRoom()), settings(), Clock())
+    return Context.made(db, cast("Outside", NoRoom()), settings(), Clock(), acts=cast("Acts", None), wording=messages)
 
 
 @pytest.fixture

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from knockbot.documents.text import NAME_LIMIT, shown
 from knockbot.domain import plan
 from knockbot.domain.acl import SERVER_ACL
 from knockbot.domain.ids import server_of
+from knockbot.domain.jobs import Act, Job, Write
 from knockbot.domain.model import Answer, Kind, Request, State, Verdict
+from knockbot.domain.notices import Notice, Stranger, because, notice
 from knockbot.domain.policy import NotifyRemote
+from knockbot.domain.records import Recorded
 from knockbot.engine.turn import Turn
-from knockbot.flow import rules
+from knockbot.engine.worker import Outcome, Overtaken
+from knockbot.errors import Never
+from knockbot.flow import rules, saying
+from knockbot.flow.acts.going import Made
 from knockbot.flow.context import Context
-from knockbot.store import jobs
+from knockbot.flow.ports import EFFECT_KEY
+from knockbot.flow.records import called, label_of, record
+from knockbot.flow.saying import Audience, Urgency
+from knockbot.flow.tables import Doing
+from knockbot.store import bot_memberships, jobs, requests
 from knockbot.store.db import Tx
+from knockbot.store.jobs import Claimed
 from knockbot.times import DAY
 
 STAYS = 7 * DAY
@@ -45,3 +59,55 @@ def _concerns(context: Context, request: Request, answer: Answer) -> bool:
 async def _within_limits(context: Context, tx: Tx, user_id: str) -> bool:
     told, in_all = await jobs.told_since(tx, user_id, context.now() - DAY)
     return told == 0 and in_all < context.settings.notices.per_day
+
+
+# --- doing it ------------------------------------------------------------------------------------------------
+
+
+async def write(context: Context, claimed: Claimed[Write]) -> Outcome:
+    """Make a private room and invite somebody there, once; what there is to say is said when they are invited."""
+    job, user_id = claimed.job, claimed.job.payload.user_id
+    if context.now() - claimed.created_at > DAY:
+        return Overtaken(because("overtaken.too_old_to_tell"))
+    room_id = await context.acts.find_made(job.key) if claimed.tried_before else None
+    if room_id is None:
+        async with context.db.tx() as tx:
+            label = await label_of(tx, job.room_id)
+        content = {
+            "name": f"Your knock at {shown(label, NAME_LIMIT)}",
+            "preset": "private_chat",
+            "is_direct": True,
+            "invite": [],  # not yet: it can fail where the room was made
+            "creation_content": {EFFECT_KEY: job.key},
+        }
+        room_id = await context.acts.create_room(content)
+    try:
+        if await context.outside.member(room_id, user_id) is None:
+            await context.acts.invite(room_id, user_id, plan.reason_of(job.payload))
+    except Never as error:
+        await context.acts.leave(room_id)
+        return Overtaken(error.why)
+    return Made(room_id=room_id)
+
+
+async def _written_to(context: Context, turn: Turn, job: Job[Write], came: Outcome) -> None:
+    """Somebody is invited to a room where they can read it: say it there, and leave that room after a while."""
+    if not isinstance(came, Made):
+        return
+    request = await requests.get(turn.tx, job.payload.request_id)
+    said = await _letter(turn.tx, job)
+    await saying.say(context, turn, Audience(came.room_id, place=job.room_id), job.key, said, urgency=Urgency.ALOUD)
+    await bot_memberships.use(turn.tx, came.room_id, turn.now)
+    await turn.plan(plan.leave(came.room_id, "told"), due_at=turn.now + STAYS)
+    await record(turn, request, context.bot, Recorded.WROTE)
+
+
+async def _letter(tx: Tx, job: Job[Write]) -> Notice:
+    """What an applicant of another server is told, since their own server does not tell them."""
+    room, reason = await called(tx, job.room_id), plan.reason_of(job.payload)
+    if reason:
+        return notice("letter.rejected_because", room=room, reason=Stranger(reason))
+    return notice("letter.rejected", room=room)
+
+
+ACTS: Mapping[Act, Doing] = {Act.WRITE: Doing(write, ended=_written_to)}

@@ -9,11 +9,10 @@ or says plainly that it does not know.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 from knockbot.domain import plan
 from knockbot.domain.invites import IN_VAIN, UNASKED, Address, StoredInvite, masked, possible_again, written
-from knockbot.domain.jobs import Invite, Issue, Job
+from knockbot.domain.jobs import Issue, Job
 from knockbot.domain.may import Deed
 from knockbot.domain.model import (
     Answer,
@@ -31,6 +30,7 @@ from knockbot.errors import ActionError, Later, Never, Refused
 from knockbot.flow import authority, journal, saying, settling
 from knockbot.flow.authority import Wanted
 from knockbot.flow.context import Context, log
+from knockbot.flow.ports import Issuer
 from knockbot.flow.records import called, record
 from knockbot.flow.saying import Audience
 from knockbot.store import addressees, jobs, requests, rooms
@@ -41,30 +41,6 @@ from knockbot.times import DAY, HOUR, MINUTE
 
 LATE = HOUR
 """Milliseconds after which an invite that was asked for is not sent any more: whoever asked has long gone on."""
-
-
-class Issuer(Protocol):
-    """The identity servers as the flow sees them. Every call may raise `Later` and `Never`, in words for moderators.
-
-    Where a `Later` has the code `UNASKED`, nothing was done.
-    """
-
-    async def lookup(self, server: str, medium: str, address: str) -> str | None:
-        """The user id that an address belongs to, if any."""
-
-    async def store_invite(
-        self,
-        server: str,
-        medium: str,
-        address: str,
-        room_id: str,
-        sender: str,
-        *,
-        sender_name: str = "",
-        room_name: str = "",
-        join_rule: str = "",
-    ) -> StoredInvite:
-        """Have an address told of an invite; twice is two mails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,13 +276,6 @@ async def _call_in(context: Context, turn: Turn, job: Job[Issue], asked: Asked, 
         await turn.plan(invite)
     stands, room = Choice(membership or "none"), await called(turn.tx, asked.room_id)
     await _reply(context, turn, job, notice("issue.belongs_to", stands=stands, user=User(came.user_id), room=room))
-
-
-async def not_called_in(context: Context, turn: Turn, job: Job[Invite], why: Notice) -> None:
-    """An ordinary invite that was for an address at first could not be given."""
-    user, room = User(job.payload.user_id), await called(turn.tx, job.room_id)
-    said = notice("issue.not_invited", user=user, room=room, why=why)
-    await saying.alarm(context, turn, job.room_id, f"refused:{job.key}", said)
 
 
 async def not_planted(context: Context, turn: Turn, request: Request, why: Notice) -> None:

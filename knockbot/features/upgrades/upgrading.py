@@ -6,12 +6,13 @@ is let into the old room; policy and open requests go over when a moderator says
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 
 from knockbot.domain import plan
 from knockbot.domain.ids import is_room_id, server_of
+from knockbot.domain.jobs import Job, Say
 from knockbot.domain.may import Deed
 from knockbot.domain.model import Kind, MemberChange, Membership, Reaction, Redaction, Request, RoomView, Verdict
 from knockbot.domain.notices import Code, Id, Letters, Notice, Number, Room, User, because, notice
@@ -135,7 +136,7 @@ async def get_in(context: Context, room_id: str, tombstone: Tombstone) -> bool |
 async def _try_to_get_in(context: Context, tombstone: Tombstone) -> None:
     """Enter the replacement, or knock there."""
     via = tuple(dict.fromkeys((server_of(tombstone.sender), context.home)))
-    for get_in in (context.outside.join, partial(context.outside.knock, reason=COMING_OVER)):
+    for get_in in (context.acts.join, partial(context.acts.knock, reason=COMING_OVER)):
         try:
             async with context.elsewhere.asking(via[0]):
                 await get_in(tombstone.replacement, via)
@@ -214,12 +215,14 @@ async def entered(context: Context, change: MemberChange) -> Write[None] | None:
     return write
 
 
-async def asked(turn: Turn, about: Sequence[str], management_room: str, event_id: str) -> None:
+async def said(_: Context, turn: Turn, job: Job[Say], event_id: str) -> None:
     """The question about a room stands in its management room: it can be answered from now on, by one click."""
-    upgrade = await room_upgrades.find(turn.tx, *about)
+    if job.payload.asks is None:
+        return
+    upgrade = await room_upgrades.find(turn.tx, *job.payload.asks)
     if upgrade is not None and upgrade.stage is Stage.OFFERED:
         await room_upgrades.put(turn.tx, replace(upgrade, event_id=event_id))
-        await turn.plan(plan.tick(management_room, event_id))
+        await turn.plan(plan.tick(job.room_id, event_id))
 
 
 async def redacted(context: Context, redaction: Redaction) -> Write[None] | None:

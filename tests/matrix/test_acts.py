@@ -11,15 +11,16 @@ from typing import Any
 
 import pytest
 
-from knockbot.chat.messages import transaction_id
 from knockbot.domain import plan
 from knockbot.domain.jobs import Act, Job, Join, Leave, React
 from knockbot.domain.model import Request, State, Verdict
 from knockbot.domain.notices import notice
 from knockbot.engine.worker import Worker
 from knockbot.flow import cards, saying, settling
+from knockbot.flow.acts.going import ASKED_IN
 from knockbot.flow.saying import Audience
-from knockbot.matrix.actions import ASKED_IN, CLOCKS_APART, PAGES, Hand, actions
+from knockbot.flow.working import all_acts, hooks
+from knockbot.matrix.acts import CLOCKS_APART, PAGES, transaction_id
 from knockbot.store import jobs, prompts, requests
 from knockbot.store.db import Database
 from tests.matrix.bench import FORBIDDEN, NOT_FOUND, Bench, bench
@@ -779,7 +780,7 @@ async def test_an_invite_that_is_good_for_nothing_is_let_be_after_a_while(on: Be
 
 
 def test_every_act_has_its_action(on: Bench) -> None:
-    assert set(actions(Hand(on.context, on.homeserver, on.identity))) == set(Act)
+    assert set(all_acts(on.context)) == set(Act)
 
 
 # --- a dead server --------------------------------------------------------------------------------------------
@@ -855,7 +856,7 @@ async def test_while_a_server_hangs_the_others_go_on(on: Bench, rooms: int) -> N
     await on.answer(await on.knock(AWAY), ACCEPT)
     await on.answer(await on.knock(ANA), ACCEPT)
     serve_all_but_dead(on, Reply(hang=True))
-    worker = Worker(on.context, actions(Hand(on.context, on.homeserver, on.identity)))
+    worker = Worker(on.context, hooks(on.context))
     working = asyncio.create_task(worker.run())
     try:
         await on.fake.wait_for("POST", f"{GARDEN}/invite", 2)

@@ -1,0 +1,184 @@
+"""Posting and editing cards: each shows what is true by then, and offers the answers that are possible."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from knockbot.domain.card import Around, kept_no_longer, machine_block, moved_away
+from knockbot.domain.jobs import Act, EditCard, Job, PostCard
+from knockbot.domain.languages import Language, spoken_here
+from knockbot.domain.model import Kind, Request, Verdict
+from knockbot.domain.notices import because
+from knockbot.domain.policy import Reasons
+from knockbot.engine.turn import Turn
+from knockbot.engine.worker import Done, Outcome, Overtaken
+from knockbot.flow import answering, cards, rules, saying
+from knockbot.flow.acts.sending import digest, edit, note, send, sent_before
+from knockbot.flow.context import Context
+from knockbot.flow.ports import REQUEST_KEY
+from knockbot.flow.records import label_of
+from knockbot.flow.saying import Audience
+from knockbot.flow.tables import Doing
+from knockbot.store import messages, prompts, requests, rooms
+from knockbot.store.jobs import Claimed
+from knockbot.times import MINUTE
+
+
+@dataclass(frozen=True, slots=True)
+class Shown(Done):
+    """A card shows what is true."""
+
+    offers: tuple[Verdict, ...] | None = None
+    """The answers to offer on it, and no others; its text names them already. None where they are to stay as they
+    are."""
+    knocks: Mapping[int, str] | None = None
+    """The knock shown for each request id."""
+    digest: str | None = None
+    """Of what it shows."""
+
+
+async def post_card(context: Context, claimed: Claimed[PostCard]) -> Outcome:
+    """Show a request to the moderators, unless it was settled before anybody saw it."""
+    shown, label, calls, around, language = await _about(context, claimed)
+    if not shown:
+        return Overtaken(because("overtaken.management_moved"))
+    sent = await sent_before(context, claimed)
+    if sent is None and not any(request.open for request in shown):
+        return Overtaken(because("overtaken.settled"))
+    outlook = await _outlook(context, shown)
+    offers = outlook.possible if answering.takes_clicks(shown) else ()
+    if sent is not None:
+        return Shown(sent, offers=offers)
+    if calls and not await _is_to_call(context, claimed.job.payload.card_id):
+        calls = ()
+    around = replace(around, missing=outlook.missing)
+    key = claimed.job.key
+    content = context.wording.card_message(shown, label, outlook.possible, calls, key, around=around, language=language)
+    event_id = await send(context, claimed, content)
+    there = {request.id: request.event_id for request in shown}
+    return Shown(event_id, offers=offers, knocks=there, digest=digest(content))
+
+
+async def _is_to_call(context: Context, card_id: int) -> bool:
+    """Whether a card calls people: those that are posted within a minute call them once."""
+    async with context.db.tx() as tx:
+        now = context.now()
+        return await prompts.calls(tx, card_id, now, now - MINUTE)
+
+
+async def edit_card(context: Context, claimed: Claimed[EditCard]) -> Outcome:
+    """Make a card show what is true now; one that shows it already is not edited."""
+    shown, label, calls, around, language = await _about(context, claimed)
+    async with context.db.tx() as tx:
+        card = await prompts.get(tx, claimed.job.card_id or 0, held=False)
+        kept = shown and await rooms.find(tx, shown[-1].room_id) is not None
+    if card.event_id is None:
+        return Overtaken(because("overtaken.no_card"))
+    offers: tuple[Verdict, ...] | None = ()
+    key = claimed.job.key
+    if not shown:
+        new = context.wording.message(moved_away(), key, language=language)
+    elif not kept:
+        blocks = {REQUEST_KEY: machine_block(shown[-1])}
+        new = context.wording.message(kept_no_longer(shown), key, language=language, aloud=True, blocks=blocks)
+    else:
+        outlook = await _outlook(context, shown)
+        offers = _offers_of(shown, outlook)
+        around = replace(around, missing=outlook.missing)
+        new = context.wording.card_message(shown, label, outlook.possible, calls, key, around=around, language=language)
+    there = {request.id: request.event_id for request in shown}
+    if card.digest == digest(new):
+        async with context.db.tx() as tx:
+            last = await messages.last_of_prompt(tx, card.id)
+        return Shown(last.event_id if last else None, offers=offers, knocks=there, digest=card.digest)
+    if card.digest is not None:
+        async with context.db.tx() as tx:
+            await prompts.shows(tx, card.id, None)  # until it is known what became of this, here or at the next attempt
+    content = edit(new, card.event_id, key)
+    # An attempt that shows something else than the last must not be taken for a repeat of it.
+    event_id = await send(context, claimed, content, unique=json.dumps(content))
+    return Shown(event_id, offers=offers, knocks=there, digest=digest(new))
+
+
+async def _outlook(context: Context, shown: Sequence[Request]) -> answering.Outlook:
+    """What the bot could do about the newest request of a card that waits, if one does."""
+    waiting = [request for request in shown if request.awaits_moderators]
+    return await answering.outlook(context, waiting[-1]) if waiting else answering.Outlook(())
+
+
+def _offers_of(shown: Sequence[Request], outlook: answering.Outlook) -> tuple[Verdict, ...] | None:
+    """The answers that a card is to offer now: none once it is settled, and as before while an answer is on its way."""
+    if not answering.offers_clicks(shown):
+        return ()
+    return outlook.possible if shown[-1].awaits_moderators else None
+
+
+async def _about(
+    context: Context, claimed: Claimed[PostCard | EditCard]
+) -> tuple[list[Request], str, tuple[str, ...], Around, Language]:
+    """What a card is about: its requests, what their room is called, whom it calls, what else it says, in which
+    language."""
+    async with context.db.tx() as tx:
+        shown = await requests.on_card(tx, claimed.job.payload.card_id, held=False)
+        if not shown:
+            return (
+                [],
+                "",
+                (),
+                Around(),
+                await saying.language(context, tx, Audience(claimed.job.room_id), moved_away()),
+            )
+        newest = shown[-1]
+        policy = (await rules.in_force(context, tx, newest.room_id)).policy
+        around = Around(
+            hidden=policy.reasons is Reasons.HIDDEN,
+            earlier=await requests.settled_before(tx, newest) if newest.kind is Kind.KNOCK else None,
+            inviter_banned=newest.inviter_banned,
+        )
+        language = spoken_here(policy.language or context.settings.defaults.language)
+        return shown, await label_of(tx, newest.room_id), policy.call, around, language
+
+
+async def _card_edited(_: Context, turn: Turn, job: Job[EditCard], came: Outcome) -> None:
+    if not isinstance(came, Shown):
+        return
+    await prompts.shows(turn.tx, job.payload.card_id, came.digest)
+    await _note_shown(turn, job, came)
+    if came.offers is not None:
+        await _offer(turn, job.payload.card_id, came.offers)
+
+
+async def _card_posted(_: Context, turn: Turn, job: Job[PostCard], came: Outcome) -> None:
+    if not isinstance(came, Shown) or came.event_id is None:
+        return
+    card_id = job.payload.card_id
+    await prompts.posted(turn.tx, card_id, came.event_id, came.digest)
+    await _note_shown(turn, job, came)
+    await _offer(turn, card_id, came.offers or ())
+    # What changed while the card was on its way found no card to edit; have it edited now.
+    for request in await requests.on_card(turn.tx, card_id):
+        if not request.awaits_moderators or (came.knocks or {}).get(request.id) != request.event_id:
+            await cards.refresh(turn, card_id)
+
+
+async def _note_shown(turn: Turn, job: Job[Any], came: Shown) -> None:
+    if came.event_id is not None:
+        await note(turn, job, came.event_id)
+    for request_id, event_id in (came.knocks or {}).items():
+        await requests.shown(turn.tx, request_id, event_id)
+
+
+async def _offer(turn: Turn, card_id: int, offers: tuple[Verdict, ...]) -> None:
+    """Offer answers on a card, unless it has come to be shared in the meantime."""
+    takes_clicks = answering.takes_clicks(await requests.on_card(turn.tx, card_id))
+    await cards.offer(turn, card_id, offers if takes_clicks else (), named=True)
+
+
+ACTS: Mapping[Act, Doing] = {
+    Act.POST_CARD: Doing(post_card, ended=_card_posted),
+    Act.EDIT_CARD: Doing(edit_card, ended=_card_edited),
+}
+"""A card that cannot be sent has nowhere else to be told."""

@@ -1,0 +1,301 @@
+"""Acts on members of a protected room: an invite, a kick, a ban, each aimed at a state, and what follows of it.
+
+Steps 6 and 7 of the journey (ARCHITECTURE.md). Before it acts, each looks whether the wanted state stands already, and
+whether what it was decided for still holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from knockbot.domain import may, plan
+from knockbot.domain.jobs import Act, Ban, Invite, Job, Kick, OnMember, Revoke
+from knockbot.domain.model import MemberChange, Membership, Request, State
+from knockbot.domain.notices import Notice, Numbered, Term, User, because, notice
+from knockbot.domain.outcomes import credited, outcome
+from knockbot.domain.records import Recorded
+from knockbot.engine.turn import Turn
+from knockbot.engine.worker import Done, Outcome, Overtaken
+from knockbot.errors import Later, Never
+from knockbot.flow import authority, cards, intake, saying, settling
+from knockbot.flow.context import Context
+from knockbot.flow.records import called, record
+from knockbot.flow.rooms import is_denied, is_in
+from knockbot.flow.tables import Doing
+from knockbot.store import jobs, requests, rooms
+from knockbot.store.jobs import Claimed
+
+Membered: TypeAlias = Invite | Kick | Ban
+ToARequest: TypeAlias = Job[OnMember | Revoke]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled(Done):
+    """The wanted state stands."""
+
+    seen: MemberChange | None = None
+    """The member event that was found to settle it already."""
+    less: bool = False
+    """Whether somebody was kicked where a ban was asked for, since that was enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class OvertakenBy(Overtaken):
+    """The room settled it otherwise before the act."""
+
+    seen: MemberChange | None = None
+    """The member event that says so."""
+
+
+async def change_membership(context: Context, claimed: Claimed[Membered]) -> Outcome:
+    """Invite, kick or ban an applicant, if the knock it was decided for still stands."""
+    job = claimed.job
+    stands = await _standing(context, claimed)
+    needless = await _needless(context, job, stands)
+    if needless is not None:
+        return needless
+    payload = job.payload
+    if (
+        isinstance(payload, Ban)
+        and payload.guest
+        and not await _has_joined(context, job.room_id, payload.guest, stands)
+    ):
+        return await _take_back_guest(context, claimed, payload, stands)
+    if isinstance(payload, Invite) and await is_denied(context, job.room_id, payload.user_id):
+        raise Never(because("act.denied"), code="KNOCKBOT_DENIED")
+    return await _do(context, claimed, stands)
+
+
+async def _needless(context: Context, job: Job[Membered], stands: MemberChange | None) -> Outcome | None:
+    """What makes an act needless: its state stands, or the applicant or the moderators have moved on."""
+    membership = stands.membership if stands is not None else None
+    payload = job.payload
+    if stands is None and not payload.only_knocking:
+        # They came in by an invite that was taken back in the same moment, and the room settled that they never did.
+        membership = Membership.LEAVE
+    if membership in plan.WANTED[job.act]:
+        return Settled(seen=stands)
+    if membership not in payload.while_in:
+        return OvertakenBy(_at(membership), stands)
+    if stands is not None and await _moved_otherwise(context, job, stands):
+        return OvertakenBy(because("overtaken.moved"), stands)
+    if stands is not None and _meant_for(payload) not in (None, stands.event_id):
+        return Overtaken(because("overtaken.knocked_again"))
+    return Overtaken(ANSWERED_OTHERWISE) if await is_called_off(context, job) else None
+
+
+def _meant_for(payload: Membered) -> str | None:
+    """The one knock that an act is for: another one overtakes an invite only, a reject or a ban is for that one too."""
+    return payload.knock if isinstance(payload, Invite) else None
+
+
+ANSWERED_OTHERWISE = because("overtaken.answered")
+
+
+def _at(membership: Membership | None) -> Notice:
+    """Where the applicant is, so that the act is not needed."""
+    if membership is None:
+        return because("overtaken.no_knock")
+    return because("overtaken.membership", membership=Term(membership))
+
+
+async def _do(context: Context, claimed: Claimed[Membered], stands: MemberChange | None) -> Outcome:
+    """Act, if whoever the bot acts for may do so at this moment."""
+    await authority.insist_again(context, claimed.job)
+    try:
+        await _call(context, claimed.job)
+    except Never as error:
+        return await _explain(context, claimed, stands, error)
+    return Done()
+
+
+async def _moved_otherwise(context: Context, job: Job[Membered], stands: MemberChange) -> bool:
+    """Whether somebody whose answer was overridden moved by another way than by the act that was on its way."""
+    if not job.payload.instead:
+        return False
+    async with context.db.tx() as tx:
+        if await jobs.is_running(tx, job.request_id or 0, besides=job.key):
+            raise Later(because("act.under_way"), retry_after=1)
+    return stands.membership is not Membership.KNOCK and not await intake.moved_by_the_bot(context, stands)
+
+
+async def is_called_off(context: Context, job: Job[OnMember | Revoke]) -> bool:
+    """Whether the answer that this act carries out was taken back, or another one given in its place, or dropped with
+    the protection of the room."""
+    if job.request_id is None:
+        return False
+    async with context.db.tx() as tx:
+        request = await requests.get(tx, job.request_id, held=False)
+        kept = await rooms.find(tx, request.room_id) is not None
+    return not kept or (not is_beside(job, request) and not is_called_for(context, job, request))
+
+
+async def _take_back_guest(
+    context: Context, claimed: Claimed[Membered], ban: Ban, stands: MemberChange | None
+) -> Outcome:
+    """Take the invite back of somebody who came in by a third-party invite, and do no more.
+
+    Whoever holds its key can sign for anybody. So until they join, they may know nothing of it.
+    """
+    if stands is None or stands.membership is not Membership.INVITE:
+        return Settled(seen=stands, less=True)
+    kick = Kick(ban.user_id, ban.request_id, ban.while_in, ban.on_behalf_of, ban.reason, ban.told, guest=ban.guest)
+    came = await _do(context, replace(claimed, job=replace(claimed.job, payload=kick)), stands)
+    return Settled(less=True) if isinstance(came, Done) else came
+
+
+async def _has_joined(context: Context, room_id: str, guest: str, stands: MemberChange | None) -> bool:
+    """Whether somebody joined since they came in by a third-party invite; where nobody can tell, they did not."""
+    change = stands
+    for _ in range(CHANGES_SINCE):
+        if change is None or change.event_id == guest:
+            return False
+        if change.membership is Membership.JOIN:
+            return True
+        change = await context.outside.past_member(room_id, change.replaces) if change.replaces else None
+    return False
+
+
+CHANGES_SINCE = 10
+"""Member events of one person to look back through."""
+
+
+async def _call(context: Context, job: Job[Membered]) -> None:
+    call = {Act.INVITE: context.acts.invite, Act.KICK: context.acts.kick, Act.BAN: context.acts.ban}
+    await call[job.act](job.room_id, job.payload.user_id, plan.reason_of(job.payload))
+
+
+async def _standing(context: Context, claimed: Claimed[Membered]) -> MemberChange | None:
+    try:
+        return await context.outside.member(claimed.job.room_id, claimed.job.payload.user_id)
+    except Never as error:
+        raise Never(because("act.not_joined"), code="KNOCKBOT_NOT_JOINED") from error
+
+
+async def _explain(context: Context, claimed: Claimed[Membered], stood: MemberChange | None, error: Never) -> Outcome:
+    """A clear no: the room moved on in the same moment, or the bot may not do this, or it is as the server says."""
+    if error.code != "M_FORBIDDEN":
+        raise error
+    job, bot = claimed.job, context.bot
+    if not await is_in(context, job.room_id):
+        raise Never(because("act.not_joined"), code="KNOCKBOT_NOT_JOINED") from error
+    stands = await _standing(context, claimed)
+    if stands is None and stood is not None:
+        return Overtaken(because("overtaken.no_knock"))
+    still_meant = stands is not None and stands.membership is Membership.KNOCK and _meant_for(job.payload) is None
+    if stands is not None and (stood is None or stands.event_id != stood.event_id) and not still_meant:
+        return OvertakenBy(_at(stands.membership), stands)
+    powers = await context.outside.powers(job.room_id)
+    lacking = may.shortfall(powers, may.DONE_BY[job.act], bot, job.payload.user_id)
+    if lacking is not None:
+        raise Never(lacking.why, code="KNOCKBOT_NO_POWER" if lacking.lacks_level else error.code) from error
+    await _call(context, job)  # the power came between the refusal and this look; where it did not, no is no
+    return Done()
+
+
+# --- what follows ---------------------------------------------------------------------------------------------
+
+STATE_AFTER: dict[Act, State] = {
+    Act.INVITE: State.ACCEPTED,
+    Act.KICK: State.REJECTED,
+    Act.BAN: State.BANNED,
+    Act.REVOKE: State.REVOKED,
+}
+
+
+async def acted(context: Context, turn: Turn, job: ToARequest, came: Outcome) -> None:
+    """Bring the request to where the room is: by what the act found there, or by the act itself."""
+    if job.request_id is None:
+        if isinstance(came, Overtaken):
+            await _not_called_in(context, turn, job, came.why)
+        return
+    request, seen = await requests.get(turn.tx, job.request_id), _seen(came)
+    if is_beside(job, request):
+        await _inviter_banned(turn, request, came)
+        return
+    if seen is not None:
+        state = outcome(request, seen)
+        if state is not None:
+            await settling.record_outcome(context, turn, request, state, credited(request, seen, context.bot))
+        return
+    # Where it is called for no longer, the echo tells what happened.
+    if isinstance(came, Done) and request.answer is not None and is_called_for(context, job, request):
+        await settling.record_outcome(context, turn, request, _state_after(job, came), request.answer.by)
+
+
+async def _not_called_in(context: Context, turn: Turn, job: ToARequest, why: Notice) -> None:
+    """Whom a moderator invites by an address of theirs needs no request; of what else is on none, nobody is told."""
+    if isinstance(job.payload, Invite):
+        user, room = User(job.payload.user_id), await called(turn.tx, job.room_id)
+        said = notice("issue.not_invited", user=user, room=room, why=why)
+        await saying.alarm(context, turn, job.room_id, f"refused:{job.key}", said)
+
+
+async def _inviter_banned(turn: Turn, request: Request, came: Outcome) -> None:
+    """The record of an invite, and its card, say that its inviter went with it."""
+    if isinstance(came, Done):
+        await requests.inviter_banned(turn.tx, request.id)
+    if isinstance(came, Done) and request.answer is not None:
+        await record(turn, request, request.answer.by, Recorded.INVITER_BANNED)
+        if request.card_id is not None:
+            await cards.refresh(turn, request.card_id)
+
+
+async def refused(context: Context, turn: Turn, job: ToARequest, error: Never) -> None:
+    why = error.why
+    if job.request_id is None:
+        await _not_called_in(context, turn, job, why)
+        return
+    request = await requests.get(turn.tx, job.request_id)
+    if is_beside(job, request):
+        # The inviter of an invite stays, which is nothing that the invite itself waits for.
+        said = notice(
+            "invite.inviter_not_banned",
+            request=Numbered(request.number),
+            inviter=User(request.subject),
+            room=await called(turn.tx, request.room_id),
+            why=why,
+        )
+        await saying.alarm(context, turn, request.room_id, f"refused:{job.key}", said, about=request)
+    elif is_called_for(context, job, request):
+        # The request is the moderators' again, and the card says why.
+        await requests.answered(turn.tx, request.id, None)
+        await requests.in_trouble(turn.tx, request.id, why)
+        await cards.show(context, turn, request.id)
+        if error.code == authority.NO_AUTHORITY and request.card_id is not None:
+            # Its card may be far up, and an edit calls nobody.
+            said = notice(
+                "answer.fell",
+                request=Numbered(request.number),
+                room=await called(turn.tx, request.room_id),
+                why=why,
+            )
+            await record(turn, request, context.bot, Recorded.ANSWER_FELL)
+            await saying.alarm(context, turn, request.room_id, f"fell:{job.key}", said, about=request)
+
+
+def is_beside(job: ToARequest, request: Request) -> bool:
+    """Whether an act was on an invite's inviter; what became of the invite itself, revoking it tells."""
+    return request.invite is not None and job.act is not Act.REVOKE and job.user_id != request.user_id
+
+
+def is_called_for(context: Context, job: ToARequest, request: Request) -> bool:
+    """Whether this act carries out the answer that binds the request: they may have knocked again meanwhile."""
+    if not request.open or request.answer is None:
+        return False
+    return job.key in {planned.key for planned in plan.plan(request, request.answer, context.home)}
+
+
+def _seen(came: Outcome) -> MemberChange | None:
+    return came.seen if isinstance(came, Settled | OvertakenBy) else None
+
+
+def _state_after(job: ToARequest, came: Done) -> State:
+    return State.REJECTED if isinstance(came, Settled) and came.less else STATE_AFTER[job.act]
+
+
+ON_MEMBER = Doing(change_membership, ended=acted, refused=refused)
+
+ACTS: Mapping[Act, Doing] = {Act.INVITE: ON_MEMBER, Act.KICK: ON_MEMBER, Act.BAN: ON_MEMBER}

@@ -1,0 +1,96 @@
+"""Jobs at work: how each kind is done and what follows of it, handed to the worker of the engine.
+
+To add a kind of job: its row in `domain/jobs.py:JOBS`, and its row in the `ACTS` of the file that does it; the flow's
+own stand here, a feature's in its `Feature`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from knockbot.domain.jobs import Act, Job
+from knockbot.engine.turn import Turn
+from knockbot.engine.worker import Hooks, Outcome
+from knockbot.errors import Never
+from knockbot.flow import encrypted, journal
+from knockbot.flow.acts import cards, going, lines, members
+from knockbot.flow.context import Context
+from knockbot.flow.keys import Keys, NoKeys
+from knockbot.flow.ports import NOT_ALLOWED
+from knockbot.flow.tables import Doing
+from knockbot.store import prompts, requests
+from knockbot.store.db import Tx
+from knockbot.store.jobs import Claimed
+
+ACTS: Mapping[Act, Doing] = {**members.ACTS, **cards.ACTS, **lines.ACTS, **going.ACTS}
+"""The kinds of job that are common to all requests."""
+
+MENDABLE = frozenset({"KNOCKBOT_NO_POWER", "KNOCKBOT_NOT_JOINED", NOT_ALLOWED})
+"""Errors that a moderator can mend, or the config: the job waits for it."""
+
+
+def all_acts(context: Context) -> dict[Act, Doing]:
+    """How each kind of job is done, those of the features included."""
+    acts = dict(ACTS)
+    for feature in context.features:
+        acts |= feature.acts
+    return acts
+
+
+def hooks(context: Context, keys: Keys | None = None) -> Hooks:
+    """What the worker is to do with jobs. Of several processes, one has the bot's `keys` at a time."""
+    acts, has = all_acts(context), keys or NoKeys()
+
+    async def run(claimed: Claimed[Any]) -> Outcome:
+        return await acts[claimed.job.act].run(context, claimed)
+
+    async def ended(turn: Turn, job: Job[Any], came: Outcome) -> None:
+        follows = acts[job.act].ended
+        if follows is not None:
+            await follows(context, turn, job, came)
+
+    async def refused(turn: Turn, job: Job[Any], error: Never) -> None:
+        await _note(turn.tx, job, error)
+        follows = acts[job.act].refused
+        if follows is not None:
+            await follows(context, turn, job, error)
+        if error.code == "KNOCKBOT_DENIED":
+            turn.after(partial(context.look_at, job.room_id))  # which tells the moderators once
+
+    async def blocked(turn: Turn, job: Job[Any], error: Never) -> None:
+        await _note(turn.tx, job, error)
+        await encrypted.tell_if_silent(context, turn, job.room_id)
+        # It tells the moderators once, and goes on when it is mended.
+        turn.after(partial(context.look_at, job.room_id))
+
+    return Hooks(
+        run=run,
+        hold=partial(_hold, context),
+        ended=ended,
+        refused=refused,
+        blocked=blocked,
+        postponed=journal.postponed,
+        is_mendable=lambda error: error.code in MENDABLE,
+        may_encrypt=lambda: has.here,
+    )
+
+
+async def _note(tx: Tx, job: Job[Any], error: Never) -> None:
+    request = await requests.get(tx, job.request_id) if job.request_id is not None else None
+    journal.given_up(job, request, error.why)
+
+
+async def _hold(context: Context, tx: Tx, job: Job[Any]) -> None:
+    """Take what a job is about before the job itself: two transactions would else wait for each other.
+
+    The order is the same everywhere: requests, their card, jobs. On SQLite nobody else writes meanwhile.
+    """
+    if context.db.alone:
+        return
+    if job.request_id is not None:
+        await requests.get(tx, job.request_id)
+    if job.card_id is not None:
+        await requests.on_card(tx, job.card_id)
+        await prompts.get(tx, job.card_id)

@@ -1,0 +1,111 @@
+"""What is done on a real homeserver, as the bot: each call is one act, and says nothing of why."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from knockbot.errors import Never
+from knockbot.flow.keys import SEALED
+from knockbot.flow.ports import EFFECT_KEY
+from knockbot.matrix.crypto.keyring import Keyring
+from knockbot.matrix.events import is_event_id, mapping
+from knockbot.matrix.homeserver import Homeserver
+from knockbot.times import MINUTE
+
+CLOCKS_APART = 10 * MINUTE
+"""How far (milliseconds) the homeserver's clock may have been behind where we believe it, for messages of our own."""
+
+PAGES = 50
+"""Pages of a hundred messages of ours to look through at most."""
+
+
+class Acts:
+    """Implements `flow.ports.Acts` where encryption is not allowed."""
+
+    encrypts = False
+    kinds: tuple[str, ...] = ("m.room.message",)
+    """The types of events in which the bot's own messages are found."""
+
+    def __init__(self, homeserver: Homeserver) -> None:
+        self._homeserver = homeserver
+        self.invite = homeserver.invite
+        self.kick = homeserver.kick
+        self.ban = homeserver.ban
+        self.put_state = homeserver.put_state
+        self.join = homeserver.join
+        self.knock = homeserver.knock
+        self.leave = homeserver.leave
+        self.create_room = homeserver.create_room
+
+    async def send(self, room_id: str, event_type: str, key: str, content: Mapping[str, Any]) -> str:
+        """Send a message event; returns its id."""
+        return await self._homeserver.send(room_id, event_type, transaction_id(key), content)
+
+    async def redact(self, room_id: str, event_id: str, key: str) -> None:
+        """Take an event's content away."""
+        await self._homeserver.redact(room_id, event_id, transaction_id(key))
+
+    async def find_sent(self, room_id: str, key: str, since: int) -> str | None:
+        """The message that was sent with this key since a moment, if it is in the room."""
+        begin = since - CLOCKS_APART + self._homeserver.ahead
+        mine = json.dumps({"types": list(self.kinds), "senders": [self._homeserver.bot]})
+        token: str | None = None
+        for _ in range(PAGES):
+            page, token = await self._homeserver.messages_back(room_id, token, mine)
+            for event in page:
+                fields = await self.opened(room_id, mapping(event))
+                content, event_id, at = fields.get("content"), fields.get("event_id"), fields.get("origin_server_ts")
+                if isinstance(content, dict) and content.get(EFFECT_KEY) == key and is_event_id(event_id):
+                    return event_id
+                if isinstance(at, int) and at < begin:
+                    return None
+            if token is None:
+                return None
+        return None
+
+    async def opened(self, _: str, event: Mapping[str, Any]) -> Mapping[str, Any]:
+        """An event of the bot's own as it was meant."""
+        return event
+
+    async def find_made(self, key: str) -> str | None:
+        """The room that was made with this key, if the bot is in one."""
+        for room_id in await self._homeserver.joined_rooms():
+            try:
+                create = await self._homeserver.state(room_id, "m.room.create") or {}
+            except Never:
+                continue
+            content = create.get("content")
+            # Anybody can write a key into a room of their own.
+            mine = create.get("sender") == self._homeserver.bot
+            if mine and isinstance(content, dict) and content.get(EFFECT_KEY) == key:
+                return room_id
+        return None
+
+
+class SealingActs(Acts):
+    """The same where encryption is allowed: what is said in an encrypted room is encrypted."""
+
+    encrypts = True
+    kinds = ("m.room.message", SEALED)
+
+    def __init__(self, homeserver: Homeserver, keyring: Keyring) -> None:
+        super().__init__(homeserver)
+        self._keyring = keyring
+
+    async def send(self, room_id: str, event_type: str, key: str, content: Mapping[str, Any]) -> str:
+        """Send a message event; reactions are encrypted by no client."""
+        if event_type != "m.reaction":
+            event_type, content = await self._keyring.sealed(room_id, event_type, content)
+        return await super().send(room_id, event_type, key, content)
+
+    async def opened(self, room_id: str, event: Mapping[str, Any]) -> Mapping[str, Any]:
+        """An event of the bot's own as it was meant; as it is where it does not open."""
+        return await self._keyring.opened({**event, "room_id": room_id})
+
+
+def transaction_id(key: str) -> str:
+    """The same for the same job, so that the homeserver drops a repeat as long as it remembers."""
+    return hashlib.sha256(key.encode()).hexdigest()[:32]
