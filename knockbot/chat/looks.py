@@ -57,11 +57,9 @@ async def check(call: Call, room: ProtectedRoom) -> Notice:
     try:
         view = await call.context.outside.room(room.room_id)
         found = await checkup.checklist(call.context, view)
+        in_force = await rules.look_up(call.context, room.room_id, at_expense_of=call.room)
         async with call.context.db.tx() as tx:
-            named = [
-                *await names.of_room(call.context, tx, room),
-                *await names.of_policy(call.context, tx, room.room_id),
-            ]
+            named = [*await names.of_room(call.context, tx, room), *await names.of_policy(tx, in_force)]
     except Never:
         found, named = checkup.NOT_IN_IT, []
     return below(notice("room.called", room=Room(room.room_id, room.label)), found, *dict.fromkeys(named))
@@ -70,7 +68,7 @@ async def check(call: Call, room: ProtectedRoom) -> Notice:
 async def policy_show(call: Call, room: ProtectedRoom, number: int | None) -> Notice:
     """The policy in force, or an old one, as it was written."""
     if number is None:
-        written = await policies.in_force(call.context, room.room_id)
+        written = await policies.in_force(call.context, room.room_id, at_expense_of=call.room)
     else:
         old = await policies.revision(call.context, room.room_id, number)
         if old is None:
@@ -88,7 +86,7 @@ async def policy_log(call: Call, room: ProtectedRoom) -> Notice:
 async def test(call: Call, room: ProtectedRoom, user_id: str, reason: str) -> Notice:
     """What the policy in force would do with somebody, rule by rule; nothing is done."""
     knock = await _imagined_knock(call, room, user_id, reason[:REASON_KEPT])  # as much as is kept of a real one
-    in_force = await rules.look_up(call.context, room.room_id)
+    in_force = await rules.look_up(call.context, room.room_id, at_expense_of=call.room)
     judgement = await judge(call.context, in_force, knock, at_expense_of=call.room, asked_by=call.actor)
     return replies.tested(Room(room.room_id, room.label), knock, judgement.decision)
 

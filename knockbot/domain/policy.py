@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Final
 
 from knockbot.documents.reading import (
     Path,
@@ -20,6 +21,7 @@ from knockbot.documents.reading import (
 from knockbot.documents.schema import Key, each, key, keys_of, read_keys, table, word
 from knockbot.documents.text import shown
 from knockbot.domain.acl import SERVER_ACL
+from knockbot.domain.coding import Coding
 from knockbot.domain.criteria import Condition, read_when
 from knockbot.domain.ids import is_user_id
 from knockbot.domain.invites import Fall
@@ -171,10 +173,9 @@ def _read_called(value: object, path: Path) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
-    """The rules of one protected room and its settings; the first rule that matches decides. Each field is a key."""
+class RoomSettings:
+    """What a policy says of its room beside the rules. Each field is a key."""
 
-    rules: tuple[Rule, ...] = key(_read_rules, written=[])
     otherwise: Verdict = key(word(Verdict, LATER_VERDICTS), written="forward")
     otherwise_third_party: Verdict = key(word(Verdict, LATER_VERDICTS), written="forward")
     inviter_removed: Fate = key(word(Fate), written="revoke")
@@ -189,6 +190,34 @@ class Policy:
     notify_remote: NotifyRemote = key(word(NotifyRemote), written="off")
     language: Language | None = key(word(Language), default=None)
     """In which cards, lines and replies of this room are written; `None` is that of the config file."""
+
+    def default(self, kind: Kind) -> Verdict:
+        """The verdict where no rule for this kind matches. Who redeems what was accepted is accepted."""
+        return {
+            Kind.KNOCK: self.otherwise,
+            Kind.THIRD_PARTY_INVITE: self.otherwise_third_party,
+            Kind.REDEEMED_INVITE: Verdict.ACCEPT,
+        }[kind]
+
+    def fate(self, fall: Fall) -> Fate:
+        """What is done with the standing third-party invites of an inviter who fell in this way."""
+        return {
+            Fall.REMOVED: self.inviter_removed,
+            Fall.DEMOTED: self.inviter_demoted,
+            Fall.LEFT: self.inviter_left,
+        }[fall]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy(RoomSettings):
+    """The rules of one protected room and its settings; the first rule that matches decides. Each field is a key."""
+
+    rules: tuple[Rule, ...] = key(_read_rules, written=[])
+
+    @property
+    def settings(self) -> RoomSettings:
+        """It without its rules."""
+        return RoomSettings(**{name: getattr(self, name) for name in SETTINGS_KEYS})
 
     @property
     def needed(self) -> Mapping[Fact, tuple[str, ...]]:
@@ -231,32 +260,22 @@ class Policy:
         """The same with the rules for this kind alone: it needs no facts but those that judging this kind takes."""
         return replace(self, rules=tuple(self.rules_for(kind)))
 
-    def default(self, kind: Kind) -> Verdict:
-        """The verdict where no rule for this kind matches. Who redeems what was accepted is accepted."""
-        return {
-            Kind.KNOCK: self.otherwise,
-            Kind.THIRD_PARTY_INVITE: self.otherwise_third_party,
-            Kind.REDEEMED_INVITE: Verdict.ACCEPT,
-        }[kind]
 
-    def fate(self, fall: Fall) -> Fate:
-        """What is done with the standing third-party invites of an inviter who fell in this way."""
-        return {
-            Fall.REMOVED: self.inviter_removed,
-            Fall.DEMOTED: self.inviter_demoted,
-            Fall.LEFT: self.inviter_left,
-        }[fall]
+SETTINGS_KEYS = keys_of(RoomSettings)
+SETTINGS: Final = Coding(RoomSettings)
+"""How settings are stored."""
 
-
+UNSAID: Final = RoomSettings()
+"""The settings of a policy that says nothing of them."""
 POLICY_KEYS = keys_of(Policy)
 
 
-def changed_settings(before: Policy, after: Policy) -> list[tuple[str, str, str]]:
+def changed_settings(before: RoomSettings, after: RoomSettings) -> list[tuple[str, str, str]]:
     """The settings that are not the same in two policies: key, value before, value after, as one writes them."""
     changed = []
-    for setting in POLICY_KEYS:
+    for setting in SETTINGS_KEYS:
         old, new = getattr(before, setting), getattr(after, setting)
-        if setting != "rules" and old != new:
+        if old != new:
             changed.append((setting, _written(old), _written(new)))
     return changed
 

@@ -274,7 +274,7 @@ async def _put_in_force(
             text=policy.text,
             now=turn.now,
             cause=None,
-            language=policy.policy.language,
+            settings=policy.policy.settings,
         )
     await pins.take(turn.tx, pins.of_revision(room_id, revision), meant)
     for name, room in changed.items():

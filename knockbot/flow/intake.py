@@ -15,9 +15,10 @@ from knockbot.domain.notices import Choice, User, because, notice
 from knockbot.domain.outcomes import credited, outcome
 from knockbot.engine.turn import WAITS, Handled, Turn, Write
 from knockbot.errors import Never
-from knockbot.flow import cards, rules, saying, settling, tables
+from knockbot.flow import cards, place, rules, saying, settling, tables
 from knockbot.flow.context import Context
 from knockbot.flow.judging import judge
+from knockbot.flow.place import Place
 from knockbot.flow.records import called
 from knockbot.flow.saying import Audience
 from knockbot.store import inbox, jobs, requests, rooms
@@ -34,12 +35,11 @@ MADE_BY: dict[Membership, Act] = {Membership.INVITE: Act.INVITE, Membership.LEAV
 async def member_changed(context: Context, change: MemberChange) -> Handled:
     """Take in one membership event."""
     async with context.db.tx() as tx:
-        kept = await rooms.find(tx, change.room_id) is not None
-        request = await requests.latest(tx, change.room_id, change.user_id, held=False) if kept else None
-        if not kept or (request is None and await _says_nothing(context, tx, change)):
+        there = await place.find(context, tx, change.room_id)
+        request = await requests.latest(tx, change.room_id, change.user_id, held=False) if there else None
+        if there is None or (request is None and await _says_nothing(context, tx, change)):
             return None
-        knocks = change.membership is Membership.KNOCK
-        in_force = await rules.known(context, tx, change.room_id) if knocks else None
+    knocks = change.membership is Membership.KNOCK
     if change.token is not None:
         return await tables.heard(context, change)  # they came in by an invite, and never knocked
     held = False
@@ -55,10 +55,7 @@ async def member_changed(context: Context, change: MemberChange) -> Handled:
         return None
     if current.membership is not Membership.KNOCK:
         return await moved_on(context, current, request)
-    judgement = await (
-        judge(context, in_force, current.as_knock()) if in_force is not None else judged(context, current)
-    )
-    return take_in(context, current, judgement)
+    return take_in(context, current, await judged(context, current, there))
 
 
 MOST_KNOCKS = 10
@@ -110,9 +107,10 @@ async def _standing(context: Context, change: MemberChange) -> MemberChange | No
         return None
 
 
-async def judged(context: Context, change: MemberChange, *, denied: bool = False) -> Judgement:
+async def judged(context: Context, change: MemberChange, there: Place, *, denied: bool = False) -> Judgement:
     """What the policy in force says of a knock, whose server may be `denied` part in the room. May raise `Busy`."""
-    return await judge(context, await rules.look_up(context, change.room_id), change.as_knock(), denied=denied)
+    in_force = rules.compiled(context, there) or await rules.look_up(context, change.room_id)
+    return await judge(context, in_force, change.as_knock(), denied=denied)
 
 
 def take_in(

@@ -79,7 +79,7 @@ async def knocks(context: Context, there: Place, missed: Missed, denied: frozens
         whole = await _whole(context, change)
         if whole is None:
             return None
-        return await intake.judged(context, whole, denied=server_of(change.user_id) in denied)
+        return await intake.judged(context, whole, there, denied=server_of(change.user_id) in denied)
 
     judged, busy = await as_far_as_possible(judge, standing)
     card_id = await card_for_many(context, there.room, [judgement for _, judgement in judged])
@@ -118,7 +118,7 @@ async def _read_again(context: Context, knock: MemberChange) -> MemberChange | N
 
 async def denied(context: Context, there: Place, found: Iterable[Request], servers: frozenset[str]) -> None:
     """Reject the knocks that stand of servers which are denied by now, and say so once."""
-    room, author = there.room, there.in_force.author
+    room, author = there.room, there.author
     ids = [request.id for request in found if await _may_close(context, request, author)]
     if not ids:
         return

@@ -11,6 +11,7 @@ from knockbot.domain.notices import Choice, Id, Notice, Room, notice
 from knockbot.errors import ActionError
 from knockbot.flow import rules, saying
 from knockbot.flow.context import Context, log
+from knockbot.flow.rules import InForce
 from knockbot.flow.saying import Audience
 from knockbot.store import pins, room_upgrades, rooms
 from knockbot.store.db import Tx
@@ -112,10 +113,9 @@ async def _is_its_replacement(tx: Tx, pin: Pin, room: ProtectedRoom, leads_to: s
 # --- for people -----------------------------------------------------------------------------------------------
 
 
-async def of_policy(context: Context, tx: Tx, room_id: str) -> list[Notice]:
+async def of_policy(tx: Tx, in_force: InForce) -> list[Notice]:
     """The room that each alias in a policy means, and those that are not known yet."""
-    names = (await rules.in_force(context, tx, room_id)).policy.rooms_needed
-    pinned = await rules.named(tx, room_id)
+    names, pinned = in_force.policy.rooms_needed, await pins.at(tx, in_force.place)
     return [
         said(pinned[name]) if name in pinned else notice("named.not_known_yet", name=Id(name))
         for name in names

@@ -1,26 +1,36 @@
-"""Place: a protected room as one turn sees it, read once, so that all of the turn goes by the same policy."""
+"""Place: a protected room as one turn sees it, read once: its settings, whose policy it goes by, what replaces it.
+
+What a policy says beside its rules is stored beside its text, so that no turn waits for a policy to be compiled. Who
+judges by the rules takes them from `rules.look_up`, before the turn.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from knockbot.domain.policy import Policy
-from knockbot.flow import rules
+from knockbot.domain.languages import Language, spoken_here
+from knockbot.domain.notices import Room
+from knockbot.domain.policy import RoomSettings
 from knockbot.flow.context import Context
-from knockbot.flow.rules import InForce
-from knockbot.store import places
+from knockbot.store import places, policies
 from knockbot.store.db import Tx
+from knockbot.store.places import PlaceOnRecord
 from knockbot.store.rooms import ProtectedRoom
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A protected room, the policy in force there, and what replaces the room."""
+    """A protected room, the settings in force there, and what replaces the room."""
 
     room: ProtectedRoom
-    in_force: InForce
+    settings: RoomSettings
+    language: Language
+    """In which its moderators are written to."""
     revision: int | None
     """Of the room's own policy; none where the default of the config file is in force."""
+    author: str | None
+    """With whose power its policy acts (`authority.py`); none for one of the config file, which acts for the bot."""
     replaced_by: str | None
     """What a tombstone names, which may be nothing at all; none without a tombstone."""
 
@@ -35,14 +45,14 @@ class Place:
         return self.room.label
 
     @property
+    def called(self) -> Room:
+        """It, as notices name it."""
+        return Room(self.room_id, self.label)
+
+    @property
     def management_room(self) -> str:
         """Where its moderators meet the bot."""
         return self.room.management_room
-
-    @property
-    def policy(self) -> Policy:
-        """The rules and settings in force."""
-        return self.in_force.policy
 
     @property
     def is_replaced(self) -> bool:
@@ -53,7 +63,28 @@ class Place:
 async def find(context: Context, tx: Tx, room_id: str) -> Place | None:
     """The protected room with this id, if it is one."""
     found = await places.find(tx, room_id)
-    if found is None:
-        return None
-    in_force = await rules.of_revision(context, tx, room_id, found.newest)
-    return Place(found.room, in_force, found.revision, found.replacement)
+    return _place(context, found) if found is not None else None
+
+
+async def managed_by(context: Context, tx: Tx, management_room: str) -> list[Place]:
+    """The rooms managed from a management room, by label."""
+    return [_place(context, found) for found in await places.managed_by(tx, management_room)]
+
+
+def _place(context: Context, found: PlaceOnRecord) -> Place:
+    defaults = context.settings.defaults
+    settings = found.settings if found.settings is not None else defaults.policy.policy
+    language = spoken_here(settings.language or defaults.language)
+    author = acting(found.author) if found.author is not None else None
+    return Place(found.room, settings, language, found.revision, author, found.replacement)
+
+
+def acting(author: str) -> str | None:
+    """With whose power a policy acts that somebody has set; none for the config file."""
+    return author if author != policies.CONFIG_FILE else None
+
+
+def language_of(context: Context, there: Iterable[Place]) -> Language:
+    """In which language the moderators of these rooms are written to: theirs, if they have the same."""
+    found = {one.language for one in there}
+    return found.pop() if len(found) == 1 else context.settings.defaults.language

@@ -384,7 +384,7 @@ async def _granted(context: Context, ask: Ask, room_id: str) -> Grant:
         before = await rooms.find(tx, room_id)
     wanted = replace(
         _wanted(ask, room_id, view.label),
-        verdicts=(await rules.look_up(context, room_id)).policy.verdicts,
+        verdicts=(await rules.look_up(context, room_id, at_expense_of=ask.management_room)).policy.verdicts,
         locked=before is not None and before.locked,
         unseen=_not_yet(context, ask),
     )
@@ -457,16 +457,16 @@ async def insist_on_unprotecting(context: Context, there: Place, actor: str) -> 
     It takes what it takes to protect it, or a server admin. That is power in both rooms, the protected one and the one
     that it is managed from.
     """
-    room = Room(there.room_id, there.label)
+    in_force = await rules.look_up(context, there.room_id, at_expense_of=there.management_room)
     with journal.refusing(actor, "unprotect", there.room_id):
         await authority.insist(
             context,
             Wanted(
                 Deed.UNPROTECT,
                 actor,
-                room,
+                there.called,
                 management_room=there.management_room,
-                verdicts=there.policy.verdicts,
+                verdicts=in_force.policy.verdicts,
                 locked=there.room.locked,
             ),
         )

@@ -46,6 +46,8 @@ class Sound:
 
     change: Change
     policy: Policy
+    before: Policy
+    """The one that was in force until then."""
     meant: Mapping[str, str]
 
 
@@ -59,7 +61,8 @@ async def examined(context: Context, change: Change) -> Sound:
     policy = await context.workbench.work_out(change.room.management_room, partial(read_policy, change.text))
     with journal.refusing(change.author, "policy set", room_id):
         await authority.insist(context, _wanted(change, policy))
-    return Sound(change, policy, await _rooms_meant(context, change, policy))
+    before = await rules.look_up(context, room_id, at_expense_of=change.room.management_room)
+    return Sound(change, policy, before.policy, await _rooms_meant(context, change, policy))
 
 
 def _wanted(change: Change, policy: Policy | None = None) -> Wanted:
@@ -136,7 +139,6 @@ async def _not_in(context: Context, change: Change, reference: str) -> Refused:
 async def put_in_force(context: Context, turn: Turn, sound: Sound) -> Notice:
     """Write the new revision and what its names mean, in the transaction that ends the handling of the command."""
     change, room_id = sound.change, sound.change.room.room_id
-    old = (await rules.in_force(context, turn.tx, room_id)).policy
     before = await rules.named(turn.tx, room_id)
     revision = await policies.revise(
         turn.tx,
@@ -145,7 +147,7 @@ async def put_in_force(context: Context, turn: Turn, sound: Sound) -> Notice:
         text=change.text,
         now=turn.now,
         cause=change.cause,
-        language=sound.policy.language,
+        settings=sound.policy.settings,
     )
     context.policies.expect(room_id, change.text, sound.policy)
     await pins.take(turn.tx, pins.of_revision(room_id, revision), sound.meant)
@@ -158,11 +160,12 @@ async def put_in_force(context: Context, turn: Turn, sound: Sound) -> Notice:
     named = [
         means(name, meant, before[name].room_id if name in before else None) for name, meant in sound.meant.items()
     ]
-    return below(*_taken(change.room, revision, old, sound.policy), *named)
+    return below(*_taken(change.room, revision, sound), *named)
 
 
-def _taken(room: ProtectedRoom, revision: int, before: Policy, policy: Policy) -> list[Notice]:
+def _taken(room: ProtectedRoom, revision: int, sound: Sound) -> list[Notice]:
     """A new policy is in force, what is different from the one before, and how to have that one again."""
+    before, policy = sound.before, sound.policy
     said = notice(
         "policy.taken",
         revision=Number(revision),

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, replace
 from functools import partial
 
 from knockbot.config.policies import read_known_policy
 from knockbot.domain.ids import is_alias
-from knockbot.domain.languages import Language, spoken_here
 from knockbot.domain.model import Kind
 from knockbot.domain.notices import Notice, Number, User, notice
-from knockbot.domain.policy import Policy, Reasons
+from knockbot.domain.policy import Policy
 from knockbot.flow.context import Context
+from knockbot.flow.place import Place, acting
 from knockbot.store import pins, policies
 from knockbot.store.db import Tx
 from knockbot.store.policies import Revision
@@ -63,61 +62,44 @@ def author(revision: Revision) -> User | Notice:
     return notice("by.config_file") if revision.author == policies.CONFIG_FILE else User(revision.author)
 
 
-async def look_up(context: Context, room_id: str) -> InForce:
-    """The policy in force in a protected room. Raises `Busy` where it has to be compiled first and that has to wait."""
+async def look_up(context: Context, room_id: str, *, at_expense_of: str | None = None) -> InForce:
+    """The policy in force in a protected room.
+
+    Where it has to be compiled first that is at the expense of the room, unless another one is named: it raises `Busy`
+    where that has to wait.
+    """
     async with context.db.tx() as tx:
-        found = await known(context, tx, room_id)
+        newest = await policies.newest(tx, room_id)
+        number, by = newest if newest is not None else (None, policies.CONFIG_FILE)
+        found = _known(context, room_id, number, acting(by))
         revision = await policies.current(tx, room_id) if found is None else None
     if found is not None:
         return found
     assert revision is not None  # without one the default is in force, and that is known
     policy = context.policies.expected(room_id, revision.text)
     if policy is None:
-        policy = await context.workbench.work_out(room_id, partial(read_known_policy, revision.text))
+        expense = at_expense_of or room_id
+        policy = await context.workbench.work_out(expense, partial(read_known_policy, revision.text))
     return _keep(context, revision, policy)
 
 
-async def known(context: Context, tx: Tx, room_id: str) -> InForce | None:
+def compiled(context: Context, there: Place) -> InForce | None:
     """The policy in force in a protected room, if it is compiled already."""
-    return _known(context, room_id, await policies.newest(tx, room_id))
+    return _known(context, there.room_id, there.revision, there.author)
 
 
-def _known(context: Context, room_id: str, newest: tuple[int, str] | None) -> InForce | None:
-    if newest is None:
+def _known(context: Context, room_id: str, revision: int | None, acting_for: str | None) -> InForce | None:
+    if revision is None:
         return InForce(context.settings.defaults.policy.policy)
-    revision, author = newest
     policy = context.policies.find(room_id, revision)
     place = pins.of_revision(room_id, revision)
-    return InForce(policy, _acting(author), place, revision) if policy is not None else None
-
-
-async def in_force(context: Context, tx: Tx, room_id: str) -> InForce:
-    """The policy in force in a protected room, in the midst of a transaction.
-
-    Where it is not compiled, as when another process has put it in force a moment ago, the transaction waits for that:
-    what judges takes it by `look_up` before.
-    """
-    return await of_revision(context, tx, room_id, await policies.newest(tx, room_id))
-
-
-async def of_revision(context: Context, tx: Tx, room_id: str, newest: tuple[int, str] | None) -> InForce:
-    """The same where the number and the author of the room's own policy are at hand; none for the default."""
-    found = _known(context, room_id, newest)
-    if found is not None:
-        return found
-    revision = await policies.current(tx, room_id)
-    assert revision is not None  # without one the default is in force, and that is known
-    return _keep(context, revision, await asyncio.to_thread(read_known_policy, revision.text))
+    return InForce(policy, acting_for, place, revision) if policy is not None else None
 
 
 def _keep(context: Context, revision: Revision, policy: Policy) -> InForce:
     context.policies.keep(revision.room_id, revision.revision, policy)
     place = pins.of_revision(revision.room_id, revision.revision)
-    return InForce(policy, _acting(revision.author), place, revision.revision)
-
-
-def _acting(author: str) -> str | None:
-    return author if author != policies.CONFIG_FILE else None
+    return InForce(policy, acting(revision.author), place, revision.revision)
 
 
 async def named(tx: Tx, room_id: str) -> dict[str, pins.Pin]:
@@ -126,29 +108,11 @@ async def named(tx: Tx, room_id: str) -> dict[str, pins.Pin]:
     return await pins.at(tx, pins.DEFAULT_POLICY if revision is None else pins.of_revision(room_id, revision))
 
 
-async def meant(context: Context, tx: Tx, room_id: str) -> dict[str, str]:
-    """The rooms that the policy of a protected room means, by the names in it, as far as they are known."""
-    return await meant_by(tx, await in_force(context, tx, room_id))
-
-
 async def meant_by(tx: Tx, policy: InForce) -> dict[str, str]:
-    """The same for a policy that is at hand."""
+    """The rooms that a policy means, by the names in it, as far as they are known."""
     names = policy.policy.rooms_needed
     if not names:
         return {}
     pinned = await pins.at(tx, policy.place)
     ids = {name: name for name in names if not is_alias(name)}
     return ids | {name: pinned[name].room_id for name in names if name in pinned}
-
-
-async def language(context: Context, tx: Tx, *room_ids: str) -> Language:
-    """In which language the moderators of protected rooms are written to: that of the policies, if it is one."""
-    own = await policies.languages(tx, room_ids)
-    defaults = context.settings.defaults
-    found = {own.get(room_id, defaults.policy.policy.language) or defaults.language for room_id in room_ids}
-    return spoken_here(found.pop()) if len(found) == 1 else defaults.language
-
-
-async def hides_reasons(context: Context, tx: Tx, room_id: str) -> bool:
-    """Whether the policy of a protected room has reasons hidden."""
-    return (await in_force(context, tx, room_id)).policy.reasons is Reasons.HIDDEN

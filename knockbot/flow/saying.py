@@ -15,7 +15,7 @@ from knockbot.domain.model import Request
 from knockbot.domain.notices import Notice, Room, User, dumps, notice, rooms_in
 from knockbot.domain.reasons import in_words
 from knockbot.engine.turn import Turn
-from knockbot.flow import journal, place, rules
+from knockbot.flow import journal, place
 from knockbot.flow.context import Context, log
 from knockbot.store import messages, rooms
 from knockbot.store.db import Tx
@@ -96,9 +96,8 @@ async def language(context: Context, tx: Tx, to: Audience, said: Notice) -> Lang
     What is about none is said in that of all rooms managed from there, if they have the same.
     """
     about = to.place or (to.about.room_id if to.about else _spoken_of(said))
-    if about is not None and await rooms.find(tx, about) is not None:
-        return await rules.language(context, tx, about)
-    return await rules.language(context, tx, *(room.room_id for room in await rooms.managed_by(tx, to.room_id)))
+    there = await place.find(context, tx, about) if about is not None else None
+    return place.language_of(context, [there] if there is not None else await place.managed_by(context, tx, to.room_id))
 
 
 def _spoken_of(said: Notice) -> str | None:
@@ -122,7 +121,7 @@ async def alarm(
     """Tell the moderators of a protected room, aloud, what needs a hand; `about` is the request that it tells of."""
     there = await place.find(context, turn.tx, room_id)
     if there is not None:
-        to = Audience(there.management_room, about, room_id, there.policy.call)
+        to = Audience(there.management_room, about, room_id, there.settings.call)
         await say(context, turn, to, occasion, said, urgency=Urgency.ALOUD, reply_to=reply_to, marks=marks)
 
 

@@ -40,7 +40,7 @@ async def its_knocks(context: Context, there: Place, acl: ServerAcl) -> Portion:
             held=frozenset(await inbox.held(tx, room.room_id)),
             knocks=await requests.newest_knocks(tx, room.room_id, [change.user_id for change in knocks]),
             unsettled=tuple(await requests.unsettled(tx, room.room_id)),
-            oldest=context.now() - there.policy.stale_after,
+            oldest=context.now() - there.settings.stale_after,
         )
     theirs = [request.user_id for request in known.unsettled if request.kind is Kind.KNOCK]
     denied = await _denied(context, acl, [*theirs, *(change.user_id for change in knocks)])

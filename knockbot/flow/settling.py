@@ -108,7 +108,7 @@ async def record_outcome(context: Context, turn: Turn, request: Request, state: 
 
 async def _announce(context: Context, turn: Turn, request: Request, *, by_rule: bool) -> None:
     there = await find_place(context, turn.tx, request.room_id)
-    if there is not None and by_rule and there.policy.announce is Announce.NONE:
+    if there is not None and by_rule and there.settings.announce is Announce.NONE:
         return
     line = decision_line(request, there.label if there is not None else request.room_id)
     asked = request.answer.cause if request.answer is not None and request.issued_by == request.answer.by else None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
 from dataclasses import dataclass
 
+from knockbot.domain.policy import SETTINGS, UNSAID, RoomSettings
 from knockbot.store.db import Tx
-from knockbot.store.rows import Row
+from knockbot.store.rows import Column, Row
 
 CONFIG_FILE = "config"
 """The author of a policy that the config file holds."""
@@ -21,11 +22,16 @@ class Revision:
     author: str
     written_at: int
     text: str
-    language: str | None = None
-    """The one that it names."""
+    settings: RoomSettings = UNSAID
+    """What its text says beside the rules."""
 
 
-_REVISION = Row(Revision, "policies")
+def settings_read(stored: str) -> RoomSettings:
+    """The settings that `revise` has stored."""
+    return SETTINGS.decode(json.loads(stored))
+
+
+_REVISION = Row(Revision, "policies", settings=Column("settings_json", settings_read))
 
 
 async def current(tx: Tx, room_id: str) -> Revision | None:
@@ -47,23 +53,30 @@ async def revisions(tx: Tx, room_id: str, limit: int) -> list[Revision]:
 
 
 async def revise(
-    tx: Tx, room_id: str, *, author: str, text: str, now: int, cause: str | None, language: str | None = None
+    tx: Tx,
+    room_id: str,
+    *,
+    author: str,
+    text: str,
+    now: int,
+    cause: str | None,
+    settings: RoomSettings = UNSAID,
 ) -> int:
-    """Write the next revision and return its number; the same cause writes once."""
+    """Write the next revision and return its number; the same cause writes once. `settings` are those in its text."""
     if cause is not None:
         known = await tx.fetchval("SELECT revision FROM policies WHERE cause = $1", cause)
         if known is not None:
             return int(known)
     revision = (await latest(tx, room_id) or 0) + 1
     await tx.execute(
-        "INSERT INTO policies (room_id, revision, author, written_at, text, language, cause) "
+        "INSERT INTO policies (room_id, revision, author, written_at, text, settings_json, cause) "
         "VALUES ($1, $2, $3, $4, $5, $6, $7)",
         room_id,
         revision,
         author,
         now,
         text,
-        language,
+        json.dumps(SETTINGS.encode(settings)),
         cause,
     )
     return revision
@@ -75,17 +88,6 @@ async def newest(tx: Tx, room_id: str) -> tuple[int, str] | None:
         "SELECT revision, author FROM policies WHERE room_id = $1 ORDER BY revision DESC LIMIT 1", room_id
     )
     return (row["revision"], row["author"]) if row is not None else None
-
-
-async def languages(tx: Tx, room_ids: Sequence[str]) -> dict[str, str | None]:
-    """The language that the policy in force in each of these rooms names, for those that have one of their own."""
-    places = ", ".join(f"${place}" for place in range(1, len(room_ids) + 1))
-    rows = await tx.fetch(
-        f"SELECT room_id, language FROM policies AS p WHERE room_id IN ({places or 'NULL'}) "
-        "AND revision = (SELECT max(revision) FROM policies WHERE room_id = p.room_id)",
-        *room_ids,
-    )
-    return {row["room_id"]: row["language"] for row in rows}
 
 
 async def latest(tx: Tx, room_id: str) -> int | None:

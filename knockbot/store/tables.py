@@ -44,7 +44,7 @@ TABLES: Mapping[str, Table] = {
         ),
         Table("management_rooms", FOR_EVER, (), ("room_id", "next_number", "concerns")),
         Table("rooms", "as long as the room is protected", ("protected_by",)),
-        Table("policies", FOR_EVER, ("author", "text"), ("cause",)),
+        Table("policies", FOR_EVER, ("author", "text", "settings_json"), ("cause",)),
         Table("pins", "as long as the place names the room"),
         Table("config_troubles", "until the entry is protected", (), ("entry", "trouble")),
         Table("pending_protects", "until the bot is let in", ("requester",)),

@@ -126,14 +126,15 @@ CREATE TABLE rooms (
 );
 CREATE INDEX rooms_managed ON rooms (management_room);
 
--- One revision per change; `cause` is the command's event, so that a command run twice writes once.
+-- One revision per change; `cause` is the command's event, so that a command run twice writes once. `settings_json` is
+-- what the text says beside the rules: to look that up, no text needs to be read.
 CREATE TABLE policies (
     room_id    TEXT NOT NULL,
     revision   INTEGER NOT NULL,
     author     TEXT NOT NULL,
     written_at BIGINT NOT NULL,
     text       TEXT NOT NULL,
-    language   TEXT,
+    settings_json TEXT NOT NULL,
     cause      TEXT UNIQUE,
     PRIMARY KEY (room_id, revision)
 );

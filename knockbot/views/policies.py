@@ -22,11 +22,12 @@ class Written:
     """The room that each name in it means."""
 
 
-async def in_force(context: Context, room_id: str) -> Written:
-    """The policy in force in a protected room."""
+async def in_force(context: Context, room_id: str, *, at_expense_of: str) -> Written:
+    """The policy in force in a protected room, looked up for somebody in another one."""
+    compiled = await rules.look_up(context, room_id, at_expense_of=at_expense_of)
     async with context.db.tx() as tx:
         found = await rules.written(context, tx, room_id)
-        return Written(found.source, found.text, tuple(await names.of_policy(context, tx, room_id)))
+        return Written(found.source, found.text, tuple(await names.of_policy(tx, compiled)))
 
 
 async def revision(context: Context, room_id: str, number: int) -> Written | None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from knockbot.domain.model import Request
-from knockbot.flow import rules
+from knockbot.domain.policy import Reasons
+from knockbot.flow import place
 from knockbot.flow.context import Context
+from knockbot.flow.place import Place
 from knockbot.flow.records import label_of
-from knockbot.store import addressees, records, requests, rooms
+from knockbot.store import addressees, records, requests
 from knockbot.store.addressees import Addressee
 from knockbot.store.records import Entry
 
@@ -46,12 +48,13 @@ class Invite:
 async def waiting(context: Context, management_room: str, only: str | None = None) -> tuple[Waiting, ...]:
     """What is pending in the rooms managed from here, oldest first, or in one of them."""
     async with context.db.tx() as tx:
-        labels = {room.room_id: room.label for room in await rooms.managed_by(tx, management_room)}
-        found = [one for one in await requests.pending(tx, management_room, only) if one.room_id in labels]
-        hiding = {
-            room_id for room_id in {one.room_id for one in found} if await rules.hides_reasons(context, tx, room_id)
-        }
-    return tuple(Waiting(one, labels[one.room_id], one.room_id in hiding) for one in found)
+        managed = {there.room_id: there for there in await place.managed_by(context, tx, management_room)}
+        found = [one for one in await requests.pending(tx, management_room, only) if one.room_id in managed]
+    return tuple(_waiting(one, managed[one.room_id]) for one in found)
+
+
+def _waiting(request: Request, there: Place) -> Waiting:
+    return Waiting(request, there.label, there.settings.reasons is Reasons.HIDDEN)
 
 
 async def story(context: Context, request: Request) -> Story:

@@ -257,9 +257,9 @@ class House:
         """Put a policy of this author in force; its aliases mean what they mean now."""
         meant = {alias: room for alias, room in self.world.aliases.items() if alias in text}
         async with self.db.tx() as tx:
-            language = read_known_policy(text).language
+            settings = read_known_policy(text).settings
             revision = await policies.revise(
-                tx, room_id, author=author, text=text, now=self.clock(), cause=None, language=language
+                tx, room_id, author=author, text=text, now=self.clock(), cause=None, settings=settings
             )
             await pins.take(tx, pins.of_revision(room_id, revision), meant)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from knockbot.domain.languages import Language
-from knockbot.flow import rules
-from tests.flow.house import GARDEN, House, housed
+from knockbot.flow import place
+from tests.flow.house import GARDEN, MODS, House, housed
 from tests.flow.test_rulebook import set_policy
 from tests.flow.world import ALICE, ANA, BOT
 
@@ -59,7 +59,7 @@ async def test_what_is_about_several_rooms_is_said_in_their_language_if_they_hav
     await house.protect(SHED, policy=f"language: {other}")
 
     async with house.db.tx() as tx:
-        assert await rules.language(house.context, tx, GARDEN, SHED) is spoken
+        assert place.language_of(house.context, await place.managed_by(house.context, tx, MODS)) is spoken
 
 
 async def test_a_language_that_the_bot_does_not_speak_is_refused(house: House) -> None:

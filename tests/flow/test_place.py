@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from knockbot.config.policies import read_known_policy
 from knockbot.flow import place
+from knockbot.times import DAY
 from tests.flow.house import GARDEN, MODS, House
 from tests.flow.world import ALICE
 
@@ -17,8 +19,8 @@ async def test_a_room_without_a_policy_of_its_own_goes_by_the_default(house: Hou
 
     assert there is not None
     assert (there.room_id, there.label, there.management_room) == (GARDEN, "Garden", MODS)
-    assert (there.revision, there.in_force.author) == (None, None)
-    assert there.policy is house.context.settings.defaults.policy.policy
+    assert (there.revision, there.author) == (None, None)
+    assert there.settings is house.context.settings.defaults.policy.policy
 
 
 async def test_the_newest_revision_is_in_force_with_the_power_of_its_author(house: House) -> None:
@@ -27,7 +29,28 @@ async def test_the_newest_revision_is_in_force_with_the_power_of_its_author(hous
     there = await found(house)
 
     assert there is not None
-    assert (there.revision, there.in_force.author, there.policy.otherwise) == (2, ALICE, "ban")
+    assert (there.revision, there.author, there.settings.otherwise) == (2, ALICE, "ban")
+
+
+async def test_the_settings_of_a_policy_are_known_before_its_rules_are_compiled(house: House) -> None:
+    await house.set_policy("{language: de, reasons: hidden, call: ['@alice:tulip.example'], stale_after: 3d}")
+    there = await found(house)
+
+    assert there is not None
+    assert (there.language, there.settings.reasons, there.settings.call) == ("de", "hidden", (ALICE,))
+    assert there.settings.stale_after == 3 * DAY
+    assert house.context.policies.rooms == []
+
+
+async def test_what_is_stored_of_a_policy_is_all_that_it_says_beside_its_rules(house: House) -> None:
+    text = (
+        "{otherwise: ban, otherwise_third_party: reject, inviter_removed: keep, announce: none, notify_remote: message}"
+    )
+    await house.set_policy(text)
+    there = await found(house)
+
+    assert there is not None
+    assert there.settings == read_known_policy(text).settings
 
 
 async def test_a_room_with_a_tombstone_is_replaced_even_if_that_names_no_room(house: House) -> None:

@@ -217,8 +217,7 @@ async def test_what_was_compiled_and_not_put_in_force_is_not_in_force(house: Hou
     house.tell(f"policy set {GARDEN}\notherwise: ban", by="@bob:tulip.example")
     await house.live()
 
-    async with house.db.tx() as tx:
-        assert (await rules.in_force(house.context, tx, GARDEN)).policy.otherwise == "forward"
+    assert (await rules.look_up(house.context, GARDEN)).policy.otherwise == "forward"
 
 
 def test_only_as_many_policies_are_kept_as_there_is_room_for() -> None:

@@ -49,8 +49,13 @@ async def click(house: House, by: str = ALICE, emoji: str = "✅") -> None:
 
 
 async def meant(house: House) -> list[str]:
+    return await meant_by(house, GARDEN)
+
+
+async def meant_by(house: House, room_id: str) -> list[str]:
+    in_force = await rules.look_up(house.context, room_id)
     async with house.db.tx() as tx:
-        return list((await rules.meant(house.context, tx, GARDEN)).values())
+        return list((await rules.meant_by(tx, in_force)).values())
 
 
 async def knocked(house: House, *who: str) -> list[str | None]:
@@ -188,9 +193,7 @@ async def test_a_room_that_two_policies_name_is_asked_about_for_each(by_club: Ho
     for question in (first, second):
         by_club.world.react(MODS, ALICE, question, "✅")
     await by_club.live()
-    async with by_club.db.tx() as tx:
-        rooms = [list((await rules.meant(by_club.context, tx, room)).values()) for room in (GARDEN, other)]
-    assert rooms == [[NEW], [NEW]]
+    assert [await meant_by(by_club, room) for room in (GARDEN, other)] == [[NEW], [NEW]]
 
 
 async def test_a_policy_that_names_two_rooms_that_were_replaced_is_mended_one_by_one(house: House) -> None:

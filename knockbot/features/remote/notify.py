@@ -16,7 +16,7 @@ from knockbot.domain.records import Recorded
 from knockbot.engine.turn import Turn
 from knockbot.engine.worker import Outcome, Overtaken
 from knockbot.errors import Never
-from knockbot.flow import rules, saying
+from knockbot.flow import place, saying
 from knockbot.flow.acts.going import Made
 from knockbot.flow.context import Context
 from knockbot.flow.ports import EFFECT_KEY
@@ -40,8 +40,10 @@ async def settled(context: Context, turn: Turn, request: Request) -> None:
     answer = request.answer
     if answer is None or not _concerns(context, request, answer):
         return
-    how = (await rules.in_force(context, turn.tx, request.room_id)).policy.notify_remote
-    if how is not NotifyRemote.OFF and await _within_limits(context, turn.tx, request.user_id):
+    there = await place.find(context, turn.tx, request.room_id)
+    if there is None or there.settings.notify_remote is NotifyRemote.OFF:
+        return
+    if await _within_limits(context, turn.tx, request.user_id):
         await turn.plan(plan.write(request, answer, context.now() // DAY))
 
 

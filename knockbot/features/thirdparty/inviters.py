@@ -21,7 +21,7 @@ from knockbot.domain.records import Recorded
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Never
 from knockbot.features.thirdparty import invites
-from knockbot.flow import authority, cards, place, rules, saying, settling
+from knockbot.flow import authority, cards, place, saying, settling
 from knockbot.flow.context import Context
 from knockbot.flow.records import record
 from knockbot.flow.saying import Audience
@@ -40,7 +40,8 @@ async def member_changed(context: Context, change: MemberChange) -> Write[None] 
 async def _with_power(context: Context, fell: Fallen) -> Fallen:
     """The fall, with why the author of the room's policy may take no invites back there, if so."""
     async with context.db.tx() as tx:
-        author = (await rules.in_force(context, tx, fell.room_id)).author
+        there = await place.find(context, tx, fell.room_id)
+        author = there.author if there is not None else None
         found = await requests.not_yet_fallen(tx, fell.room_id, fell.inviter, fell.cause) if author is not None else []
     if author is None or not found:
         return fell
@@ -56,8 +57,8 @@ async def insist(context: Context, request: Request) -> None:
     member = await context.outside.member(request.room_id, request.sponsor)
     how = fallen(member, await context.outside.powers(request.room_id), request.sponsor)
     async with context.db.tx() as tx:
-        policy = (await rules.in_force(context, tx, request.room_id)).policy
-    if how is not None and policy.fate(how) is Fate.REVOKE:
+        there = await place.find(context, tx, request.room_id)
+    if how is not None and there is not None and there.settings.fate(how) is Fate.REVOKE:
         why = because("authority.may_not_invite", user=User(request.sponsor), fell=Choice(how))
         raise Never(why, code=authority.NO_AUTHORITY)
 
@@ -82,7 +83,7 @@ async def _deal_with(context: Context, turn: Turn, fell: Fallen) -> None:
     theirs = [request for request in found if invites.may_be_taken_back(request)]
     if there is None or not theirs:
         return
-    fate = there.policy.fate(fell.how)
+    fate = there.settings.fate(fell.how)
     if fate is Fate.REVOKE and fell.powerless is not None:
         fate = Fate.FORWARD
     if fate is not Fate.REVOKE:

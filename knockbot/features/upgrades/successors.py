@@ -14,7 +14,7 @@ from knockbot.domain.model import Reaction, RoomChange
 from knockbot.domain.notices import Code, Id, Letters, Notice, Room, User, notice
 from knockbot.domain.upgrades import RoomUpgrade, Stage, Step, Tombstone, next_step
 from knockbot.engine.turn import Handled, Turn, Write
-from knockbot.errors import Never
+from knockbot.errors import Busy, Never
 from knockbot.features.upgrades import upgrading
 from knockbot.flow import answering, rulebook, rules, saying
 from knockbot.flow.context import Context
@@ -31,8 +31,9 @@ async def look(context: Context, there: Place) -> None:
 
 
 async def _look_at_named(context: Context, room: ProtectedRoom) -> None:
+    in_force = await rules.look_up(context, room.room_id)
     async with context.db.tx() as tx:
-        meant = await rules.meant(context, tx, room.room_id)
+        meant = await rules.meant_by(tx, in_force)
         outdated = [
             upgrade
             for upgrade in await room_upgrades.in_policy_of(tx, room.room_id)
@@ -125,12 +126,25 @@ async def room_changed(context: Context, change: RoomChange) -> Write[None] | No
     if change.type != "m.room.tombstone":
         return None
 
+    async with context.db.tx() as tx:
+        protected = await rooms.all_rooms(tx)
+    naming = [room.room_id for room in protected if await _may_name(context, room.room_id, change.room_id)]
+
     async def write(turn: Turn) -> None:
-        for room in await rooms.all_rooms(turn.tx):
-            if change.room_id in (await rules.meant(context, turn.tx, room.room_id)).values():
-                turn.after(partial(context.look_at, room.room_id))
+        for room_id in naming:
+            turn.after(partial(context.look_at, room_id))
 
     return write
+
+
+async def _may_name(context: Context, room_id: str, named: str) -> bool:
+    """Whether the policy of a protected room names another room; where that takes long to find out, a look will."""
+    try:
+        in_force = await rules.look_up(context, room_id)
+    except Busy:
+        return True
+    async with context.db.tx() as tx:
+        return named in (await rules.meant_by(tx, in_force)).values()
 
 
 # --- the answer -----------------------------------------------------------------------------------------------
@@ -152,9 +166,10 @@ async def _answered(
     context: Context, reaction: Reaction, room: ProtectedRoom, upgrade: RoomUpgrade
 ) -> Write[None] | None:
     """A moderator wants the policy to mean the new room: the same text, as a revision of theirs."""
+    in_force = await rules.look_up(context, room.room_id, at_expense_of=room.management_room)
     async with context.db.tx() as tx:
         current = await policies.current(tx, room.room_id)
-        meant = await rules.meant(context, tx, room.room_id)
+        meant = await rules.meant_by(tx, in_force)
     if current is None:
         return None
     change = rulebook.Change(room, reaction.sender, current.text, reaction.event_id, _with_the_new_room(meant, upgrade))

@@ -27,6 +27,7 @@ from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.flow.records import called, record, record_of_room
 from knockbot.flow.rooms import is_in
+from knockbot.flow.rules import InForce
 from knockbot.flow.saying import Audience, Marks
 from knockbot.store import bot_memberships, inbox, pins, policies, prompts, requests, room_upgrades, rooms
 from knockbot.store.db import Tx
@@ -324,19 +325,21 @@ async def _insist(context: Context, actor: str, upgrade: RoomUpgrade) -> None:
         return
     await protecting.insist_on_unprotecting(context, there, actor)
     new = Room(upgrade.replacement, upgrade.replacement)
-    await authority.insist(context, Wanted(Deed.TAKE_OVER, actor, new, verdicts=there.policy.verdicts))
-    await _insist_on_authorship(context, there, actor, upgrade.replacement)
+    in_force = await rules.look_up(context, there.room_id, at_expense_of=there.management_room)
+    await authority.insist(context, Wanted(Deed.TAKE_OVER, actor, new, verdicts=in_force.policy.verdicts))
+    await _insist_on_authorship(context, there, in_force, actor, upgrade.replacement)
 
 
-async def _insist_on_authorship(context: Context, there: Place, actor: str, replacement: str) -> None:
+async def _insist_on_authorship(
+    context: Context, there: Place, in_force: InForce, actor: str, replacement: str
+) -> None:
     """The policy that goes over becomes this person's: they must be in the rooms that it names. Raises `Refused`."""
     async with context.db.tx() as tx:
         goes_over = there.revision is not None and await policies.latest(tx, replacement) is None
-        meant = await rules.meant_by(tx, there.in_force) if goes_over else {}
+        meant = await rules.meant_by(tx, in_force) if goes_over else {}
     for name, room_id in meant.items():
         if not await rulebook.may_name(context, actor, room_id):
-            called = Room(there.room_id, there.label)
-            raise Refused(notice("named.not_in_it", room=called, name=Id(name), bot=User(context.bot)))
+            raise Refused(notice("named.not_in_it", room=there.called, name=Id(name), bot=User(context.bot)))
 
 
 async def _move_over(context: Context, turn: Turn, room: ProtectedRoom, view: RoomView, reaction: Reaction) -> int:
@@ -348,7 +351,7 @@ async def _move_over(context: Context, turn: Turn, room: ProtectedRoom, view: Ro
     if policy is not None and await policies.current(turn.tx, view.room_id) is None:
         meant = {name: pin.room_id for name, pin in (await rules.named(turn.tx, room.room_id)).items()}
         revision = await policies.revise(
-            turn.tx, view.room_id, author=by, text=policy.text, now=turn.now, cause=cause, language=policy.language
+            turn.tx, view.room_id, author=by, text=policy.text, now=turn.now, cause=cause, settings=policy.settings
         )
         await pins.take(turn.tx, pins.of_revision(view.room_id, revision), meant)
     going = _going_over(await requests.pending(turn.tx, room.management_room, room.room_id))

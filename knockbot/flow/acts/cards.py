@@ -9,17 +9,16 @@ from typing import Any
 
 from knockbot.domain.card import Around, kept_no_longer, machine_block, moved_away
 from knockbot.domain.jobs import Act, EditCard, Job, PostCard
-from knockbot.domain.languages import Language, spoken_here
+from knockbot.domain.languages import Language
 from knockbot.domain.model import Kind, Request, Verdict
 from knockbot.domain.notices import because
 from knockbot.domain.policy import Reasons
 from knockbot.engine.turn import Turn
 from knockbot.engine.worker import Done, Outcome, Overtaken
-from knockbot.flow import answering, cards, rules, saying
+from knockbot.flow import answering, cards, place, saying
 from knockbot.flow.acts.sending import digest, edit, note, send, sent_before
 from knockbot.flow.context import Context
 from knockbot.flow.ports import REQUEST_KEY
-from knockbot.flow.records import label_of
 from knockbot.flow.saying import Audience
 from knockbot.flow.tables import Doing
 from knockbot.store import messages, prompts, requests, rooms
@@ -132,14 +131,15 @@ async def _about(
                 await saying.language(context, tx, Audience(claimed.job.room_id), moved_away()),
             )
         newest = shown[-1]
-        policy = (await rules.in_force(context, tx, newest.room_id)).policy
+        there = await place.find(context, tx, newest.room_id)
+        settings = there.settings if there is not None else context.settings.defaults.policy.policy
         around = Around(
-            hidden=policy.reasons is Reasons.HIDDEN,
+            hidden=settings.reasons is Reasons.HIDDEN,
             earlier=await requests.settled_before(tx, newest) if newest.kind is Kind.KNOCK else None,
             inviter_banned=newest.inviter_banned,
         )
-        language = spoken_here(policy.language or context.settings.defaults.language)
-        return shown, await label_of(tx, newest.room_id), policy.call, around, language
+        language = place.language_of(context, [there] if there is not None else [])
+        return shown, there.label if there is not None else newest.room_id, settings.call, around, language
 
 
 async def _card_edited(_: Context, turn: Turn, job: Job[EditCard], came: Outcome) -> None:
