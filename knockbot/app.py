@@ -25,10 +25,10 @@ from knockbot.engine.worker import Worker
 from knockbot.errors import ActionError, Fault, Never
 from knockbot.features.encryption import sealed
 from knockbot.flow import configured, encrypted, names
-from knockbot.flow.arriving import Reader
 from knockbot.flow.context import Context, LiveSettings
 from knockbot.flow.looking import look_at_all, reconcile
 from knockbot.flow.ports import Cipher, NoCipher
+from knockbot.flow.reading import Reader
 from knockbot.flow.working import hooks
 from knockbot.identity.client import IdentityServers
 from knockbot.listening import listening

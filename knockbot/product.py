@@ -13,10 +13,12 @@ from typing import Any
 from knockbot.chat import commands
 from knockbot.domain.model import (
     Echo,
+    Kind,
     MemberChange,
     Message,
     Reaction,
     Redaction,
+    Rejudge,
     RoomChange,
     ThirdPartyChange,
 )
@@ -26,7 +28,7 @@ from knockbot.features.encryption import sealed
 from knockbot.features.remote import notify
 from knockbot.features.thirdparty import acts, invites, issuing, looking, members, redeeming
 from knockbot.features.upgrades import successors, upgrading
-from knockbot.flow import handling, protecting, redacting
+from knockbot.flow import handling, protecting, redacting, rejudging
 from knockbot.flow.context import Context
 from knockbot.flow.forgetting import FORGETTING, hourly
 from knockbot.flow.tables import Feature
@@ -47,6 +49,7 @@ FEATURES: tuple[Feature, ...] = (
         "thirdparty",
         acts=acts.ACTS,
         hears={MemberChange: members.member_changed, Redaction: invites.redacted},
+        judges={Kind.THIRD_PARTY_INVITE: invites.judged_again, Kind.REDEEMED_INVITE: redeeming.judged_again},
         moved=redeeming.tell_on,
         answered=invites.answered,
         looks=looking.look,
@@ -63,6 +66,7 @@ HANDLERS: dict[type[Any], Handler[Context, Any]] = {
     Reaction: successors.reacted,
     RoomChange: handling.room_changed,
     Echo: handling.echoed,
+    Rejudge: rejudging.rejudge,
 }
 """Who handles what has happened."""
 

@@ -251,7 +251,8 @@ WANTS = {
     Deed.REVOKE: "`reject`, ❌, `revoke`: the same",
     Deed.BAN_INVITER: "`ban`, ⛔: its inviter",
     Deed.INVITE: "`invite`",
-    Deed.SET_POLICY: "`policy set`, `policy revert`; ✅ where a room that the policy names was replaced",
+    Deed.SET_POLICY: "`policy set`, `policy revert`, `policy apply`; "
+    "✅ where a room that the policy names was replaced",
     Deed.PROTECT: "`protect`",
     Deed.UNPROTECT: "`unprotect`",
     Deed.TAKE_OVER: "✅ where a protected room was upgraded: `unprotect` for the old room, and in the new one",

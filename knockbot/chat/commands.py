@@ -126,6 +126,7 @@ COMMANDS: dict[str, Command] = {
         Command("policy show", (ROOM, optional(REVISION)), looks.policy_show, Deed.LOOK),
         Command("policy set", (ROOM, POLICY), orders.policy_set, Deed.SET_POLICY),
         Command("policy revert", (ROOM, REVISION), orders.policy_revert, Deed.SET_POLICY),
+        Command("policy apply", (ROOM,), orders.policy_apply, Deed.SET_POLICY),
         Command("policy log", (ROOM,), looks.policy_log, Deed.LOOK),
         Command("test", (ROOM, USER, REASON), looks.test, Deed.LOOK),
         Command("log", (REQUEST_OR_USER,), looks.log, Deed.LOOK),

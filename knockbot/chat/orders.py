@@ -17,7 +17,7 @@ from knockbot.domain.notices import Code, Foreign, Notice, Numbered, Room, Stran
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Fault, Refused
 from knockbot.features.thirdparty import invites, issuing
-from knockbot.flow import answering, place, protecting, rulebook
+from knockbot.flow import answering, place, protecting, rulebook, rules
 from knockbot.store import pins, policies
 from knockbot.store.rooms import ProtectedRoom
 
@@ -151,6 +151,17 @@ async def policy_revert(call: Call, room: ProtectedRoom, number: int) -> Answere
         raise no_such_revision(room, number)
     meant = {name: pin.room_id for name, pin in named.items()}  # as it was: its aliases may lead elsewhere by now
     return await _put_in_force(call, rulebook.Change(room, call.actor, old.text, call.cause, meant, reverts=number))
+
+
+async def policy_apply(call: Call, room: ProtectedRoom) -> Answered:
+    """Have those who wait judged again by the policy in force."""
+    in_force = await rules.look_up(call.context, room.room_id)
+    await rulebook.insist_on_applying(call.context, room, call.actor, in_force.policy)
+
+    async def apply(turn: Turn) -> Reply:
+        return await rulebook.apply(call.context, turn, room, call.actor, call.cause)
+
+    return apply
 
 
 async def _put_in_force(call: Call, change: rulebook.Change) -> Answered:

@@ -629,6 +629,32 @@ SENTENCES: Mapping[str, Sentence] = {
     ),
     "policy.changed": says("{key}: {now} (before: {before})", key=Code, now=Term, before=Stranger),
     "policy.otherwise": says("Otherwise: {verdict}.", verdict=Term),
+    "policy.may_be_applied": says(
+        "{count} pending request was judged by the policy before. To judge it again by this one: {command}",
+        "{count} pending requests were judged by the policy before. To judge them again by this one: {command}",
+        count=Number,
+        command=Code,
+    ),
+    "policy.applying": says(
+        "I judge {count} pending request of {room} again by the policy in force. I will reply here with the result.",
+        "I judge {count} pending requests of {room} again by the policy in force. I will reply here with the result.",
+        count=Number,
+        room=Room,
+    ),
+    "policy.being_applied": says("I am still judging the pending requests of {room} again. Please wait.", room=Room),
+    "policy.nobody_waits": says("No request of {room} is waiting for an answer.", room=Room),
+    "policy.applied": says(
+        "I judged {count} pending request of {room} again. "
+        "Accept: {accept}. Reject: {reject}. Ban: {ban}. Left to the moderators: {forward}.",
+        "I judged {count} pending requests of {room} again. "
+        "Accept: {accept}. Reject: {reject}. Ban: {ban}. Left to the moderators: {forward}.",
+        count=Number,
+        room=Room,
+        accept=Number,
+        reject=Number,
+        ban=Number,
+        forward=Number,
+    ),
     "policy.undo": says("To undo this: {command}", command=Code),
     "policy.refused": says("Policy not changed: {fault}", fault=Foreign),
     "policy.names_another_room": says(
@@ -702,6 +728,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "command/policy show": in_english("the policy in force, or an old one", name=Choice),
     "command/policy set": in_english("set another policy, as YAML on the lines below", name=Choice),
     "command/policy revert": in_english("use an old policy again", name=Choice),
+    "command/policy apply": in_english("judge pending requests again by the policy in force", name=Choice),
     "command/policy log": in_english("who changed the policy, and when", name=Choice),
     "command/test": in_english("what the policy would decide; nothing is done", name=Choice),
     "command/log": in_english("who decided what, when, by which rule", name=Choice),

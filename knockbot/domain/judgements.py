@@ -12,10 +12,10 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
-from enum import StrEnum
 from typing import Any, TypeVar
 
 from knockbot.domain.model import (
+    Because,
     Came,
     Decision,
     Facts,
@@ -46,15 +46,6 @@ KEYS_KEPT = 1000
 
 WHY_KEPT = 300
 """Characters of JSON of the reason for a fact, as why it is unknown; a longer one is not kept."""
-
-
-class Because(StrEnum):
-    """Why a request was judged."""
-
-    ARRIVED = "arrived"
-    """It came in, or did so anew: another knock, another invite under its token, somebody who uses the invite."""
-    POLICY_APPLIED = "policy_applied"
-    """A moderator has applied the policy in force to those who wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +83,14 @@ def decide_again(request: Request, judgement: Judgement, policy: Policy) -> Deci
     What had it asked of the moderators beside the rules, as that the author of the policy had not the power, still has.
     """
     knock, facts = judged_in(request, judgement)
-    before, again = judgement.decision, decide(knock, facts, policy, judgement.kind)
-    again = replace(again, author=before.author)
-    if before.held is None or before.doubt is None or again.held is not None or again.verdict is not before.held:
-        return again
-    return held_back(again, before.doubt)
+    again = decide(knock, facts, policy, judgement.kind)
+    return still_held(replace(again, author=judgement.decision.author), judgement.decision)
+
+
+def still_held(again: Decision, before: Decision) -> Decision:
+    """A decision that is made again, held back as it was before, where it says the same."""
+    says = again.held or again.verdict
+    return again if before.doubt is None or says is not before.held else held_back(again, before.doubt)
 
 
 # --- what is kept ---------------------------------------------------------------------------------------------

@@ -37,6 +37,15 @@ class Kind(StrEnum):
     """Somebody came in by a third-party invite. Only a rule's `for` says this, never a request."""
 
 
+class Because(StrEnum):
+    """Why a request was judged."""
+
+    ARRIVED = "arrived"
+    """It came in, or did so anew: another knock, another invite under its token, somebody who uses the invite."""
+    POLICY_APPLIED = "policy_applied"
+    """A moderator has applied the policy in force to those who wait."""
+
+
 class Verdict(StrEnum):
     """What a rule, or a moderator, says to a request."""
 
@@ -240,7 +249,24 @@ class Echo:
     job_key: str
 
 
-Happening = MemberChange | ThirdPartyChange | Redaction | Message | Reaction | RoomChange | Echo
+@dataclass(frozen=True, slots=True)
+class Rejudge:
+    """A request is to be judged again, in its room's turn: what it was judged by has changed."""
+
+    room_id: str
+    because: Because
+    cause: str
+    """What has it judged again: the event of a command."""
+    request_id: int | None = None
+    """None after the last of those that are judged for one cause: what came of it is to be told."""
+
+    @property
+    def event_id(self) -> str:
+        """What it is called in the inbox, like an event: for one cause, each request is judged once."""
+        return f"rejudge {self.because} {self.cause} {self.request_id or 'end'}"
+
+
+Happening = MemberChange | ThirdPartyChange | Redaction | Message | Reaction | RoomChange | Echo | Rejudge
 
 
 @dataclass(frozen=True, slots=True)

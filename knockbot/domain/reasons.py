@@ -436,6 +436,7 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     "record.unprotect": "unprotect",
     "record.policy_set": "policy set, revision {revision}",
     "record.policy_reverted": "policy of revision {reverts} set again, as revision {revision}",
+    "record.policy_applied": "policy applied to pending requests",
     "record.room_replaced": "moved to the room that replaces it",
 }
 """By code, `code/choice` where an argument chooses. Where two are given, the first is for one (`count`)."""

@@ -66,6 +66,8 @@ class Recorded(StrEnum):
     """A policy was changed (`revision`, and the `rooms` that its names mean)."""
     POLICY_REVERTED = "policy_reverted"
     """An old policy (`reverts`) is in force again, as a new revision."""
+    POLICY_APPLIED = "policy_applied"
+    """The policy in force (`revision`) is applied to those who wait (`requests`)."""
     ROOM_REPLACED = "room_replaced"
     """Policy and open requests moved to the room that replaces this one (`replacement`, `requests`)."""
 

@@ -11,6 +11,7 @@ from functools import partial
 
 from knockbot.domain.judgements import Judgement
 from knockbot.domain.model import (
+    Came,
     Fact,
     Facts,
     InviteFacts,
@@ -42,17 +43,19 @@ async def judge(
     invite: ThirdPartyInvite | None = None,
     *,
     denied: bool = False,
+    came: Came | None = None,
     at_expense_of: str | None = None,
     asked_by: str | None = None,
 ) -> Judgement:
     """What a policy says of a request of this kind, as far as its author may do that; `invite` is the third-party
     invite that it is, or that somebody came in by, where that is known.
 
-    `denied` says that the applicant's server may take no part in the room. Where somebody only asks, `asked_by`, they
-    learn nothing of the members of rooms that they are not in. Where it takes long it is at the expense of its room,
-    unless another one is named. May raise `Busy`.
+    `denied` says that the applicant's server may take no part in the room, `came` how far an invite had come that was
+    redeemed. Where somebody only asks, `asked_by`, they learn nothing of the members of rooms that they are not in.
+    Where it takes long it is at the expense of its room, unless another one is named. May raise `Busy`.
     """
     facts = await gather(context, in_force, knock, kind, invite, denied=denied, asked_by=asked_by)
+    facts = replace(facts, came=came)
     return await by_facts(context, in_force, knock, kind, facts, at_expense_of=at_expense_of)
 
 

@@ -11,18 +11,19 @@ from knockbot.config.policies import place_in_policy, read_policy
 from knockbot.documents.reading import Path
 from knockbot.domain.ids import is_alias
 from knockbot.domain.may import Deed
+from knockbot.domain.model import Because
 from knockbot.domain.notices import Code, Letters, Notice, Number, Room, Stranger, Term, User, below, notice
 from knockbot.domain.policy import Policy, changed_settings, path_to, verdict_paths
 from knockbot.domain.records import Detail, Recorded
 from knockbot.engine.turn import Turn
 from knockbot.errors import ActionError, Refused
-from knockbot.flow import authority, journal, rules
+from knockbot.flow import authority, journal, rejudging, rules
 from knockbot.flow.authority import Wanted
 from knockbot.flow.context import Context
 from knockbot.flow.names import means
 from knockbot.flow.records import record_of_room
 from knockbot.flow.rooms import is_in, is_joined
-from knockbot.store import pins, policies
+from knockbot.store import pins, policies, requests
 from knockbot.store.rooms import ProtectedRoom
 
 
@@ -136,6 +137,27 @@ async def _not_in(context: Context, change: Change, reference: str) -> Refused:
     return Refused(notice("policy.names_another_room", place=place, room=Letters(reference), bot=User(context.bot)))
 
 
+async def insist_on_applying(context: Context, room: ProtectedRoom, actor: str, policy: Policy) -> None:
+    """Look whether somebody may have those who wait judged by the policy in force, as who may set it. Raises
+    `Refused`."""
+    called = Room(room.room_id, room.label)
+    wanted = Wanted(Deed.SET_POLICY, actor, called, verdicts=policy.verdicts, locked=room.locked)
+    with journal.refusing(actor, "policy apply", room.room_id):
+        await authority.insist(context, wanted)
+
+
+async def apply(context: Context, turn: Turn, room: ProtectedRoom, actor: str, cause: str) -> Notice:
+    """Have those who wait for an answer judged again by the policy in force, and say how many they are."""
+    called = Room(room.room_id, room.label)
+    if await rejudging.is_under_way(turn, room.room_id):
+        raise Refused(notice("policy.being_applied", room=called))
+    count = await rejudging.plan(context, turn, room.room_id, Because.POLICY_APPLIED, cause)
+    if not count:
+        raise Refused(notice("policy.nobody_waits", room=called))
+    await record_of_room(turn, room.room_id, actor, Recorded.POLICY_APPLIED, requests=count)
+    return notice("policy.applying", room=called, count=Number(count))
+
+
 async def put_in_force(context: Context, turn: Turn, sound: Sound) -> Notice:
     """Write the new revision and what its names mean, in the transaction that ends the handling of the command."""
     change, room_id = sound.change, sound.change.room.room_id
@@ -160,7 +182,14 @@ async def put_in_force(context: Context, turn: Turn, sound: Sound) -> Notice:
     named = [
         means(name, meant, before[name].room_id if name in before else None) for name, meant in sound.meant.items()
     ]
-    return below(*_taken(change.room, revision, sound), *named)
+    return below(*_taken(change.room, revision, sound), *named, await _who_wait(turn, change.room))
+
+
+async def _who_wait(turn: Turn, room: ProtectedRoom) -> Notice | None:
+    """How many were judged by the policy before, and how to have them judged by the new one."""
+    count = len(await requests.awaiting(turn.tx, room.room_id))
+    command = Code("!kb policy apply ROOM")
+    return notice("policy.may_be_applied", count=Number(count), command=command) if count else None
 
 
 def _taken(room: ProtectedRoom, revision: int, sound: Sound) -> list[Notice]:

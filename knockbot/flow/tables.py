@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from knockbot.domain.jobs import Act, Job, Say
-from knockbot.domain.model import MemberChange, Request
+from knockbot.domain.model import Kind, MemberChange, Request
 from knockbot.engine.turn import Turn, Write
 from knockbot.engine.worker import Outcome
 from knockbot.errors import Never
 from knockbot.store.jobs import Claimed
 
 if TYPE_CHECKING:
+    from knockbot.domain.judgements import Judgement
     from knockbot.flow.context import Context
     from knockbot.flow.place import Place
 
@@ -33,6 +34,10 @@ Moves: TypeAlias = "Callable[[Context, Turn, Request, MemberChange], Awaitable[N
 Looks: TypeAlias = "Callable[[Context, Place], Awaitable[None]]"
 """Looks at a protected room for what nobody told, and hands that on. May raise `Later` and `Busy`."""
 
+
+Judges: TypeAlias = "Callable[[Context, Request, str], Awaitable[Judgement | None]]"
+"""What the policy in force says of a request that stands; none where that takes an answer from elsewhere, and then the
+arrival with the given key is due again once it is there. May raise `Later` and `Busy`."""
 
 Said: TypeAlias = "Callable[[Context, Turn, Job[Say], str], Awaitable[None]]"
 """Writes what follows of a line, now that it is in its room as an event."""
@@ -64,6 +69,8 @@ class Feature:
     """The kinds of job that are its own."""
     said: Said | None = None
     """After a line is said."""
+    judges: Mapping[Kind, Judges] = field(default_factory=dict)
+    """The kinds of request that the feature judges again."""
     answered: Follows | None = None
     """After an answer of a rule or a moderator binds a request."""
     settled: Follows | None = None
@@ -105,6 +112,11 @@ async def said(context: Context, turn: Turn, job: Job[Say], event_id: str) -> No
     for feature in context.features:
         if feature.said is not None:
             await feature.said(context, turn, job, event_id)
+
+
+def judges(context: Context) -> dict[Kind, Judges]:
+    """How the features judge requests that stand, by kind."""
+    return {kind: judge for feature in context.features for kind, judge in feature.judges.items()}
 
 
 async def answered(context: Context, turn: Turn, request: Request) -> None:

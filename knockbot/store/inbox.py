@@ -53,6 +53,8 @@ class Waiting:
     asked: bool = False
     """Whether that key was asked for."""
     talk: bool = False
+    own: bool = False
+    """Whether the bot itself put it there."""
 
     @property
     def queue(self) -> Queue:
@@ -73,6 +75,26 @@ async def store(tx: Tx, arrivals: Iterable[Arrival], now: int) -> None:
         "ON CONFLICT (event_id) DO NOTHING",
         [(a.event_id, a.room_id, a.raw, now, a.sealed, a.talk) for a in arrivals],
     )
+
+
+async def add_own(tx: Tx, own: Iterable[tuple[str, str, str, int]], now: int) -> None:
+    """Have something done in a room's turn, each time one thing: its key, the room, its JSON, and when it is due.
+
+    A key is an event id of its own kind: the same is done once.
+    """
+    await tx.executemany(
+        "INSERT INTO inbox (event_id, room_id, raw, received_at, due_at, own) VALUES ($1, $2, $3, $4, $5, TRUE) "
+        "ON CONFLICT (event_id) DO NOTHING",
+        [(key, room_id, raw, now, due_at) for key, room_id, raw, due_at in own],
+    )
+
+
+async def has_own(tx: Tx, room_id: str) -> bool:
+    """Whether something of the bot's own is yet to be done in a room's turn."""
+    row = await tx.fetchrow(
+        "SELECT 1 FROM inbox WHERE room_id = $1 AND own AND handled_at IS NULL AND fault IS NULL LIMIT 1", room_id
+    )
+    return row is not None
 
 
 _DUE = "handled_at IS NULL AND fault IS NULL AND (due_at IS NULL OR due_at <= $1)"

@@ -7,13 +7,14 @@ which `requests.get` and its kin read along with it.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import asdict, replace
 from functools import lru_cache
 from typing import Any
 
 from knockbot.domain import judgements
-from knockbot.domain.judgements import Because, Judgement
-from knockbot.domain.model import Decision, Miss, Verdict
+from knockbot.domain.judgements import Judgement
+from knockbot.domain.model import Because, Decision, Miss, Verdict
 from knockbot.domain.notices import decoded, encoded
 from knockbot.store.db import Tx
 from knockbot.store.rows import Column, Row
@@ -86,6 +87,21 @@ async def add(tx: Tx, request_id: int, judgement: Judgement, now: int) -> None:
 async def of_request(tx: Tx, request_id: int) -> list[Judgement]:
     """The judgements of a request that are kept, oldest first."""
     return _JUDGEMENT.all(await tx.fetch(f"{_JUDGEMENT.select} WHERE request_id = $1 ORDER BY number", request_id))
+
+
+async def verdicts(tx: Tx, because: Because, cause: str) -> Counter[Verdict]:
+    """How the judgements for one cause came out."""
+    rows = await tx.fetch(
+        "SELECT decision_json FROM judgements WHERE cause = $1 AND cause <> '' AND because = $2", cause, because
+    )
+    return Counter(read(row["decision_json"]).verdict for row in rows)
+
+
+async def newest(tx: Tx, request_id: int) -> Judgement | None:
+    """The judgement that a request goes by; none where it was not judged yet, as after a restore."""
+    return _JUDGEMENT.maybe(
+        await tx.fetchrow(f"{_JUDGEMENT.select} WHERE request_id = $1 ORDER BY number DESC LIMIT 1", request_id)
+    )
 
 
 async def is_judged(tx: Tx, request_id: int, because: Because, cause: str) -> bool:

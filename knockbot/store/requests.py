@@ -310,6 +310,21 @@ async def answered_by(tx: Tx, management_room: str, event_id: str) -> list[Reque
     return [request for request in found if request.answer is not None and request.answer.cause == event_id]
 
 
+async def awaiting(tx: Tx, room_id: str) -> list[int]:
+    """The requests at a room that wait for an answer, oldest first; not those that came over from another room."""
+    rows = await tx.fetch(
+        "SELECT id FROM requests WHERE room_id = $1 AND state = 'pending' AND answer_json IS NULL "
+        "AND moved_from IS NULL ORDER BY id",
+        room_id,
+    )
+    return [row["id"] for row in rows]
+
+
+async def find(tx: Tx, request_id: int) -> Request | None:
+    """The request with this id, if there is one; it is only looked at."""
+    return _REQUEST.maybe(await tx.fetchrow(f"{_REQUEST.select} WHERE id = $1", request_id))
+
+
 async def count_pending(tx: Tx) -> Counter[tuple[str, str]]:
     """How many open requests there are, by management room and protected room."""
     rows = await tx.fetch(

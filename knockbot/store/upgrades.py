@@ -85,6 +85,8 @@ CREATE TABLE inbox (
     sender      TEXT,
     -- What is said in a room has a turn of its own: its door does not wait for that.
     talk        BOOLEAN NOT NULL DEFAULT FALSE,
+    -- What the bot itself has to do in the room's turn, as to judge a request again; no homeserver sent it.
+    own         BOOLEAN NOT NULL DEFAULT FALSE,
     -- Who knocks too often: their newest knock waits until `due_at`, and is judged for all before it.
     held_for    TEXT
 );
@@ -259,6 +261,7 @@ CREATE TABLE judgements (
     decision_json TEXT NOT NULL,
     PRIMARY KEY (request_id, number)
 );
+CREATE INDEX judgements_again ON judgements (cause) WHERE cause <> '';
 
 -- Intended acts. At most one of a lane runs at a time. What has ended goes after some days: nothing is decided by it.
 CREATE TABLE jobs (

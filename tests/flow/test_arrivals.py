@@ -16,9 +16,9 @@ from knockbot.engine.inbox import ATTEMPTS, ROOMS_AT_ONCE, Inbox
 from knockbot.engine.turn import Handled, Turn
 from knockbot.errors import KnockbotError, Later, Never
 from knockbot.features.encryption import sealed
-from knockbot.flow.arriving import Reader
 from knockbot.flow.context import Context
 from knockbot.flow.keys import Keys
+from knockbot.flow.reading import Reader
 from knockbot.store import inbox, processes
 from knockbot.store.db import Database
 from knockbot.store.inbox import Arrival

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from knockbot.flow.arriving import _on_our_clock
+from knockbot.flow.reading import _on_our_clock
 
 HOUR = 3600 * 1000
 RECEIVED = 1_000 * HOUR

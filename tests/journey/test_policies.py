@@ -254,6 +254,30 @@ async def test_a_room_the_bot_never_was_in_is_unknown(own_keeper: OwnKeeper) -> 
     assert "!nowhere:lab.test" in words(card)
 
 
+# --- applied to those who wait ------------------------------------------------------------------------------------
+
+
+async def test_a_new_policy_is_applied_to_those_who_wait(keeper: InProcess) -> None:
+    garden = await keeper.plant("otherwise: forward", alone=True)
+    friend, stranger = await garden.knocker("friend", "friend of ben"), await garden.knocker("stranger", "stranger")
+    vip = await garden.knocker("vip", "vip")
+    for person in (friend, stranger, vip):
+        await garden.shown(person, "pending")
+
+    said = await garden.command(f"policy set {garden.room}\n{EVERY_VERDICT}", expect="3 pending requests")
+    assert "!kb policy apply ROOM" in said
+    await garden.command(f"policy apply {garden.room}", expect="I judge 3 pending requests")
+
+    await garden.membership(friend, "invite")
+    await garden.membership(stranger, "leave")
+    await garden.shown(friend, "accepted", rule="friends", by=keeper.user_id)
+    await garden.shown(stranger, "rejected", rule="strangers", by=keeper.user_id)
+    told = await garden.heard(lambda event: "I judged 3 pending requests" in words(event))
+    assert "Accept: 1. Reject: 1. Ban: 0. Left to the moderators: 1." in words(told)
+    assert await garden.alice.membership(garden.room, vip.user_id) == "knock"
+    await garden.shown(vip, "pending")
+
+
 # --- settings -----------------------------------------------------------------------------------------------------
 
 

@@ -28,9 +28,9 @@ from knockbot.engine.inbox import Inbox
 from knockbot.engine.turn import Handled, Turn
 from knockbot.engine.wakeups import Wakeups
 from knockbot.features.encryption import sealed
-from knockbot.flow.arriving import Reader
 from knockbot.flow.context import Context
 from knockbot.flow.ports import Acts, Outside
+from knockbot.flow.reading import Reader
 from knockbot.listening import Visitors
 from knockbot.matrix import events
 from knockbot.matrix.gateway import Gateway

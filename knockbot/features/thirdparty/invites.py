@@ -152,6 +152,12 @@ async def judged(context: Context, invite: ThirdPartyInvite, event_id: str | Non
     return await judge(_with_keys(facts, valid)) if valid is not None else None
 
 
+async def judged_again(context: Context, request: Request, key: str) -> Judgement | None:
+    """What the policy in force says of an invite that waits; `key` is that of the arrival that had it judged again."""
+    assert request.invite is not None
+    return await judged(context, request.invite, key)
+
+
 def _with_keys(facts: Facts, valid: Known) -> Facts:
     """The facts, where this is known of the keys."""
     return replace(facts, invite=replace(facts.invite, valid=valid)) if facts.invite is not None else facts

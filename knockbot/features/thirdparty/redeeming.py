@@ -10,12 +10,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from knockbot.domain import plan
-from knockbot.domain.judgements import Judgement
+from knockbot.domain.judgements import Judgement, still_held
 from knockbot.domain.model import (
     Answer,
     Came,
     Decision,
     Kind,
+    Knock,
     MemberChange,
     Membership,
     Request,
@@ -33,7 +34,7 @@ from knockbot.flow import authority, rules, saying, settling
 from knockbot.flow.context import Context
 from knockbot.flow.judging import judge
 from knockbot.flow.records import called, record
-from knockbot.store import prompts, records, requests, rooms
+from knockbot.store import judgements, prompts, records, requests, rooms
 from knockbot.store.rooms import ProtectedRoom
 
 
@@ -72,6 +73,25 @@ async def redeemed(context: Context, change: MemberChange) -> Write[None]:
         await _carry_out(context, turn, request, replace(judgement, decision=decision), before)
 
     return write
+
+
+async def judged_again(context: Context, request: Request, _: str) -> Judgement | None:
+    """What the policy in force says of somebody who came in and waits; where no rule matches, it is as it was."""
+    async with context.db.tx() as tx:
+        before = await judgements.newest(tx, request.id)
+    came = before.facts.came if before is not None else Came.UNSEEN
+    in_force = await rules.look_up(context, request.room_id)
+    guest = Knock(request.room_id, request.user_id, request.event_id)
+    again = await judge(context, in_force, guest, Kind.REDEEMED_INVITE, request.invite, came=came)
+    decision = still_held(again.decision, before.decision) if before is not None else again.decision
+    if decision.verdict in (Verdict.REJECT, Verdict.BAN) and await _came_from_inside(context, request):
+        decision = held_back(decision, because("doubt.was_inside"))
+    return replace(again, decision=decision)
+
+
+async def _came_from_inside(context: Context, request: Request) -> bool:
+    change = await context.outside.past_member(request.room_id, request.event_id)
+    return change is not None and await _was_inside(context, change)
 
 
 def _is_of(request: Request, change: MemberChange) -> bool:

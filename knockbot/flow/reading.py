@@ -11,6 +11,7 @@ from typing import Any
 
 from knockbot.domain.model import Happening, Message
 from knockbot.engine.inbox import Unread
+from knockbot.flow import rejudging
 from knockbot.flow.context import Context
 from knockbot.flow.keys import Keys, NoKeys, Opened
 from knockbot.store.inbox import Waiting
@@ -37,6 +38,8 @@ class Reader:
 
     async def read(self, waiting: Waiting, event: Mapping[str, Any]) -> Happening | Unread | None:
         """What happened; `None` where that is nothing to us."""
+        if waiting.own:
+            return rejudging.read(event)
         opened = await self._opens(self._context, self._keys, waiting, event) if waiting.sealed else None
         if isinstance(opened, Unread):
             return opened
