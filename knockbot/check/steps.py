@@ -13,7 +13,7 @@ from knockbot.config.registration import registration_differences
 from knockbot.domain.ids import server_of
 from knockbot.domain.reasons import in_words
 from knockbot.errors import ActionError, Fault, Never, Unavailable
-from knockbot.matrix.homeserver import NOT_COVERED, UNWELL
+from knockbot.matrix.api import NOT_COVERED, UNWELL
 from knockbot.store import encryption
 from knockbot.store.db import peeking, probe
 from knockbot.store.refusals import redacted

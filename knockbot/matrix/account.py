@@ -17,7 +17,8 @@ from mautrix.api import Method, Path
 from knockbot.config.settings import Settings
 from knockbot.domain.notices import Code, User, because, listed
 from knockbot.errors import Never
-from knockbot.matrix.homeserver import DeviceApi, Homeserver, Stages
+from knockbot.matrix.api import DeviceApi, Stages
+from knockbot.matrix.homeserver import Homeserver
 
 log = logging.getLogger("knockbot.account")
 

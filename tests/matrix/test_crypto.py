@@ -15,9 +15,9 @@ from mautrix.crypto import OlmAccount
 from mautrix.types import DeviceID, UserID
 
 from knockbot.flow.keys import MEGOLM
+from knockbot.matrix.api import DeviceApi
 from knockbot.matrix.crypto import olm
 from knockbot.matrix.crypto.olm import GIVEN, LOOKED_UP, MOST_DEVICES, Machine
-from knockbot.matrix.homeserver import DeviceApi
 from knockbot.store import encryption
 from knockbot.store.db import Database
 from tests.lab import opened

@@ -24,15 +24,8 @@ from knockbot.app import new_session
 from knockbot.domain.reasons import in_words
 from knockbot.errors import ActionError, Later, Never
 from knockbot.matrix.answers import LARGEST_ITEM, Items
-from knockbot.matrix.homeserver import (
-    LARGEST,
-    LARGEST_LIST,
-    LONGEST_WISH,
-    MEMBER_FIELDS,
-    SHORTEST_WISH,
-    Homeserver,
-    _wish,
-)
+from knockbot.matrix.api import LARGEST, LARGEST_LIST, LONGEST_WISH, SHORTEST_WISH, _wish
+from knockbot.matrix.homeserver import MEMBER_FIELDS, Homeserver
 from knockbot.matrix.rooms import LONGEST_LISTED, Outside
 from tests.matrix.edge import ANA, AS_TOKEN, AWAY, BOT, GARDEN, member, without
 from tests.matrix.fake_homeserver import Asked, FakeHomeserver, Reply

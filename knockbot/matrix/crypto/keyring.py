@@ -21,8 +21,9 @@ from knockbot.errors import ActionError, Later, Never, reason
 from knockbot.flow.context import Context, log
 from knockbot.flow.keys import MEGOLM, SEALED, KeyMissing, Opened, Unreadable
 from knockbot.matrix.account import Account
+from knockbot.matrix.api import DeviceApi
 from knockbot.matrix.events import mapping
-from knockbot.matrix.homeserver import DeviceApi, Homeserver
+from knockbot.matrix.homeserver import Homeserver
 from knockbot.store import encryption, inbox, jobs, processes
 from knockbot.store.db import REFUSED, Unusable
 from knockbot.store.encryption import Device, Mail

@@ -56,9 +56,9 @@ from knockbot.domain.reasons import in_words
 from knockbot.errors import ActionError, Later, Never, Unavailable, reason
 from knockbot.flow.keys import MEGOLM, KeyMissing, Opened, Unreadable
 from knockbot.flow.ports import LOCKED
+from knockbot.matrix.api import PASSWORD_WANTED, TOO_LARGE, DeviceApi
 from knockbot.matrix.crypto.keyring import LEASE
 from knockbot.matrix.events import mapping
-from knockbot.matrix.homeserver import PASSWORD_WANTED, TOO_LARGE, DeviceApi
 from knockbot.store import encryption, processes
 from knockbot.store.db import DATABASE_AWAY, Database
 
