@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
-"""Makes docs/card.png: plays the demo's story, and has Chromium draw real cards of it as a chat client would.
+"""Makes docs/card.png and docs/card-de.png: plays a story, and lets Chromium draw its cards as a chat client would.
 
-    .venv/bin/python contrib/card_picture.py [docs/card.png] [--strangers]
+    .venv/bin/python contrib/card_picture.py docs/card.png
+    .venv/bin/python contrib/card_picture.py docs/card-de.png --german
+    .venv/bin/python contrib/card_picture.py strangers.png --strangers
 
-`--strangers` draws the cards of people who choose names and reasons to do harm by, to be looked at: nothing of them may
-move, be a link, or take the place of what the bot says.
+The first plays the story of the demo. `--german` plays a short one in a room with `language: de`. `--strangers` draws
+the cards of people whose names and reasons try to do harm, to be looked at: nothing of them may move, be a link, or
+take the place of what the bot says.
 
 It needs Chromium (Debian: `apt install chromium fonts-inter fonts-noto-color-emoji`; another one by CHROMIUM=path),
 and what the demo needs; Pillow comes with Synapse. The words in the picture are what knockbot sent: run it again when
@@ -20,7 +23,8 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
@@ -29,13 +33,10 @@ import click
 from PIL import Image, ImageChops
 
 from knockbot.demo.people import Json
-from knockbot.demo.stage import BOT, DOMAIN, Stage, set_up
-from knockbot.demo.story import tell
-from knockbot.demo.tale import Tale, block, newest
+from knockbot.demo.stage import BOT, DOMAIN, set_up
+from knockbot.demo.story import hire, tell
+from knockbot.demo.tale import GARDEN, Tale, block, newest
 from knockbot.demo.teller import Teller
-
-SHOWN = ("Carol", "Dave", "Frank", "Heidi")
-"""Whose requests are in the picture: two that a rule answered, one that a moderator did, one that waits."""
 
 STRANGERS = {
     "Ilai": ("שלום", "I come from right to left: עברית, and back."),
@@ -45,7 +46,19 @@ STRANGERS = {
     "Mona": (f"@alice:{DOMAIN}", "I have the name of somebody's ID."),
     "Nora": ("\u202eadmin\u2069 مرحبا @", "With an override: \u202emoc.live"),
 }
-"""Names and reasons that are to do harm."""
+"""Names and reasons that try to do harm."""
+
+GERMAN_POLICY = """\
+language: de
+rules:
+  - name: Werbung
+    when: { reason_matches: "(?i)casino|krypto|follower" }
+    then: ban
+    reason: Keine Werbung im Garten.
+  - name: Parzellen
+    when: { reason_matches: "(?i)parzelle [0-9]+" }
+    then: accept
+otherwise: forward"""
 
 WIDTH, HEIGHT, SCALE = 780, 1600, 2
 """CSS pixels of the page, more than enough in height; what stays empty is cut off."""
@@ -66,7 +79,7 @@ FLAGS = (
 
 PAGE = """<!doctype html>
 <meta charset="utf-8">
-<title>Garden moderators</title>
+<title>Cards</title>
 <style>
   body { margin: 0; padding: 20px; background: #fff; color: #1d2330; font: 15px/1.5 Inter, "DejaVu Sans", sans-serif; }
   main { border: 1px solid #dfe3ea; border-radius: 12px; overflow: hidden; background: #fbfcfd; }
@@ -91,37 +104,85 @@ PAGE = """<!doctype html>
   .pill.own { border-color: #3b6ea8; background: #e6eff9; color: #2b5482; }
 </style>
 <main>
-<header>Garden moderators<small>as Bob sees it</small></header>
 """
 
 
-async def events_of_the_story(*, strangers: bool) -> list[Json]:
-    """Play the story, let one more knock stand, and return what was said in the moderators' room."""
+async def demo(tale: Tale) -> None:
+    """The story of the demo, and one more knock that waits."""
+    await tell(tale)
+    await _waits(tale, "Heidi", "Heidi from the bakery. May I have a plot for the herbs?")
+
+
+async def strangers(tale: Tale) -> None:
+    """The same, and people who try to do harm."""
+    await tell(tale)
+    for name, (display_name, reason) in STRANGERS.items():
+        await (await tale.person(name)).set_display_name(display_name)
+        await _waits(tale, name, reason)
+
+
+async def german(tale: Tale) -> None:
+    """Four people knock at a room whose policy is German."""
+    await hire(tale)
+    await tale.alice.put_state(tale.garden, "m.room.name", {"name": "Garten"})
+    await tale.agreed("Alice", f"!kb policy set {GARDEN}\n{GERMAN_POLICY}")
+    lena = await tale.knock("Lena", "Hier ist Lena, von Parzelle 12 am Teich.")
+    await tale.hear_of(lena, "accepted", rule="Parzellen", by=BOT)
+    timo = await tale.knock("Timo", "Gewinne in meinem Casino!!! 10.000 FOLLOWER gratis")
+    await tale.hear_of(timo, "banned", rule="Werbung", by=BOT)
+    paul = await tale.knock("Paul", "Ich bin gegenüber eingezogen und helfe gern bei den Apfelbäumen.")
+    card = await tale.hear_of(paul, "pending")
+    await tale.offered(card)
+    await tale.bob.react(tale.moderators, card["event_id"], "✅")
+    await tale.hear_of_change(paul, "accepted", by=tale.bob.user_id)
+    await paul.join(GARDEN)
+    await tale.hear_of_change(paul, "joined", by=tale.bob.user_id)
+    await _waits(tale, "Jana", "Jana aus der Bäckerei. Bekomme ich ein Beet für die Kräuter?")
+
+
+async def _waits(tale: Tale, name: str, reason: str) -> None:
+    """Somebody knocks, and the card waits for an answer."""
+    await tale.offered(await tale.hear_of(await tale.knock(name, reason), "pending"))
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What is played, whose cards are drawn, and what the client around them says."""
+
+    play: Callable[[Tale], Awaitable[None]]
+    names: tuple[str, ...]
+    title: str = "Garden moderators"
+    whose: str = "as Bob sees it"
+    edited: str = "(edited)"
+
+
+PICTURES = {
+    "--demo": Picture(demo, ("Carol", "Dave", "Frank", "Heidi")),
+    "--german": Picture(
+        german, ("Lena", "Timo", "Paul", "Jana"), "Moderation des Gartens", "wie Bob sie sieht", "(bearbeitet)"
+    ),
+    "--strangers": Picture(strangers, tuple(STRANGERS)),
+}
+"""In the first two: two requests that a rule answered, one that a moderator answered, one that waits."""
+
+
+async def events_of(picture: Picture) -> list[Json]:
+    """Play the story of a picture, and return what was said in the moderators' room."""
     with tempfile.TemporaryDirectory() as directory:
         async with set_up(Path(directory), Teller(), mailed=False) as stage:
-            return await stage.play(_play(stage, strangers))
+            tale = Tale(stage.homeserver, Teller(), encrypted=False)
+            await stage.play(picture.play(tale))
+            return await tale.bob.messages(tale.moderators, limit=200)
 
 
-async def _play(stage: Stage, strangers: bool) -> list[Json]:
-    tale = Tale(stage.homeserver, Teller(), encrypted=False)
-    await tell(tale)
-    for name, (display_name, reason) in STRANGERS.items() if strangers else ():
-        person = await tale.person(name)
-        await person.set_display_name(display_name)
-        await tale.offered(await tale.hear_of(await tale.knock(name, reason), "pending"))
-    heidi = await tale.knock("Heidi", "Heidi from the bakery. May I have a plot for the herbs?")
-    await tale.offered(await tale.hear_of(heidi, "pending"))
-    return await tale.bob.messages(tale.moderators, limit=200)
-
-
-def page(events: list[Json], names: Iterable[str]) -> str:
+def page(events: list[Json], picture: Picture) -> str:
     """The messages to show, each in its newest version, in a page."""
     edits = {
         event["content"]["m.relates_to"]["event_id"]: newest(event)[0]
         for event in events
         if event["content"].get("m.relates_to", {}).get("rel_type") == "m.replace"
     }
-    wanted = {f"@{name.lower()}:" for name in names}
+    wanted = {f"@{name.lower()}:" for name in picture.names}
     shown = [
         event
         for event in events
@@ -130,14 +191,16 @@ def page(events: list[Json], names: Iterable[str]) -> str:
         and "m.new_content" not in event["content"]
         and (block(event).get("user_id") or "").partition(":")[0] + ":" in wanted
     ]
-    return PAGE + "\n".join(_message(event, edits.get(event["event_id"]), events) for event in shown) + "</main>"
+    header = f"<header>{picture.title}<small>{picture.whose}</small></header>\n"
+    cards = (_message(event, edits.get(event["event_id"]), events, picture.edited) for event in shown)
+    return PAGE + header + "\n".join(cards) + "</main>"
 
 
-def _message(event: Json, edit: Json | None, events: list[Json]) -> str:
+def _message(event: Json, edit: Json | None, events: list[Json], word: str) -> str:
     content = edit or event["content"]
     kind = "notice" if content["msgtype"] == "m.notice" else "text"
     at = datetime.fromtimestamp(event["origin_server_ts"] / 1000, UTC).strftime("%H:%M")
-    edited = '<span class="edited">(edited)</span>' if edit else ""
+    edited = f'<span class="edited">{word}</span>' if edit else ""
     return (
         f'<article class="{kind}"><div class="avatar">K</div><div><div class="who">Knockbot</div>'
         f'<div class="body" dir="auto">{content["formatted_body"]}{edited}</div>{_pills(event, events)}</div>'
@@ -157,8 +220,8 @@ def _pills(event: Json, events: list[Json]) -> str:
     return f'<div class="pills">{"".join(pills)}</div>' if put else ""
 
 
-def draw(html: str, picture: Path) -> None:
-    """Have Chromium draw a page; cut off what is empty, and keep few colours."""
+def draw(html: str, where: Path) -> None:
+    """Let Chromium draw a page; cut off what is empty, and keep few colours."""
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
         raise click.ClickException("there is no chromium here; name one by CHROMIUM=/path/to/it")
@@ -179,15 +242,15 @@ def draw(html: str, picture: Path) -> None:
     *_, right, bottom = ImageChops.difference(image, empty).getbbox() or (0, 0, *image.size)
     margin = 20 * SCALE
     image = image.crop((0, 0, min(right + margin, image.width), min(bottom + margin, image.height)))
-    image.quantize(COLOURS, dither=Image.Dither.NONE).save(picture, optimize=True)
+    image.quantize(COLOURS, dither=Image.Dither.NONE).save(where, optimize=True)
 
 
 def main() -> None:
     """From the story to the picture."""
-    strangers = "--strangers" in sys.argv
-    picture = Path(next((word for word in sys.argv[1:] if not word.startswith("-")), "docs/card.png"))
-    draw(page(asyncio.run(events_of_the_story(strangers=strangers)), STRANGERS if strangers else SHOWN), picture)
-    click.echo(f"\n{picture}: {picture.stat().st_size // 1024} KiB")
+    picture = PICTURES[next((word for word in sys.argv[1:] if word.startswith("-")), "--demo")]
+    where = Path(next((word for word in sys.argv[1:] if not word.startswith("-")), "docs/card.png"))
+    draw(page(asyncio.run(events_of(picture)), picture), where)
+    click.echo(f"\n{where}: {where.stat().st_size // 1024} KiB")
 
 
 if __name__ == "__main__":

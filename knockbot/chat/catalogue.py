@@ -172,7 +172,7 @@ RENDER: Mapping[type[Any], Callable[[Any, Language], Words]] = {
     Foreign: lambda arg, _: words("{}", arg.text),
     Code: lambda arg, _: code(arg.text),
     Term: lambda arg, _: bold(arg.text),
-    Rule: lambda arg, _: rule(arg.name),
+    Rule: lambda arg, language: rule(arg.name, language),
     Document: lambda arg, _: block(arg.text),
     Choice: lambda arg, _: words("{}", arg.value),
     Number: lambda arg, language: _ours(times.number(arg.value, language)),

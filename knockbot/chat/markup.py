@@ -8,7 +8,7 @@ bidi characters.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -26,6 +26,7 @@ from knockbot.documents.text import (
     turns,
 )
 from knockbot.domain.labels import told_apart
+from knockbot.domain.languages import Language
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +62,14 @@ def bold(text: str | int) -> Words:
     return Words(said, Markup("<strong>{}</strong>").format(said))
 
 
-def rule(name: str) -> Words:
-    """A rule of a policy, by its name in quotes: it may be any words. A rule without one goes by its place, #3."""
-    return bold(name) if name.startswith("#") else bold(f"“{name}”")
+QUOTES: Mapping[Language, tuple[str, str]] = {Language.EN: ("“", "”"), Language.DE: ("„", "“")}
+"""The quotation marks of each language."""
+
+
+def rule(name: str, language: Language) -> Words:
+    """A rule of a policy, by its name in quotes: it may be any words. One without a name is called by its place, #3."""
+    opening, closing = QUOTES[language]
+    return bold(name) if name.startswith("#") else bold(f"{opening}{name}{closing}")
 
 
 def code(text: str | int) -> Words:

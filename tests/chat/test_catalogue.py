@@ -416,7 +416,7 @@ def test_a_notice_reads_as_people_write(said: Notice, english: str, german: str)
         (Duration(3 * 86_400_000), "3 days", "3 Tage"),
         (Number(12_345), "12,345", "12.345"),
         (Term("accept"), "accept", "accept"),
-        (Rule("our people"), "“our people”", "“our people”"),
+        (Rule("our people"), "“our people”", "„our people“"),
         (Rule("#3"), "#3", "#3"),
         (Code("!kb list"), "!kb list", "!kb list"),
         (Level("50"), "50", "50"),

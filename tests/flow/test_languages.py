@@ -179,7 +179,7 @@ async def test_what_a_rule_did_is_told_in_a_german_line(german: House) -> None:
     german.world.knock(GARDEN, ANA, displayname="Ana")
     await german.live()
 
-    assert german.spoken()[-1] == f"❌ #1 Ana {ANA} in Garden: Abgelehnt von der Regel “ours”."
+    assert german.spoken()[-1] == f"❌ #1 Ana {ANA} in Garden: Abgelehnt von der Regel „ours“."
 
 
 @pytest.mark.parametrize(
