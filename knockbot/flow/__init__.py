@@ -1,1 +1,1 @@
-"""The verbs of knockbot: intake, judge, review, worker, reconcile."""
+"""The verbs of knockbot: arrive, judge, review, worker, reconcile."""

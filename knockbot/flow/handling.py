@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from knockbot.domain.model import Echo, MemberChange, RoomChange
 from knockbot.engine.turn import Handled, Turn
-from knockbot.flow import intake, protecting, tables
+from knockbot.flow import membership, protecting, tables
 from knockbot.flow.acts import lines
 from knockbot.flow.context import Context
 from knockbot.store import jobs, rooms
@@ -14,7 +14,7 @@ async def member_changed(context: Context, change: MemberChange) -> Handled:
     """Somebody's membership changed, or the bot's own."""
     if change.user_id != context.bot:
         context.standings.forget(change.room_id, change.user_id)
-        return await intake.member_changed(context, change)
+        return await membership.member_changed(context, change)
     context.standings.forget(change.room_id)
     return tables.together(await protecting.bot_moved(context, change), await tables.heard(context, change))
 

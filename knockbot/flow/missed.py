@@ -6,7 +6,7 @@ to contradict them is first read once more in the room.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable
 from typing import TypeVar
 
 from knockbot.domain.acl import SERVER_ACL, ServerAcl
@@ -16,10 +16,12 @@ from knockbot.domain.judgements import Judgement
 from knockbot.domain.model import Answer, Decision, MemberChange, Redaction, Request, State, Verdict
 from knockbot.domain.notices import Room, because, notice, numbered
 from knockbot.domain.records import Recorded
-from knockbot.errors import Busy
-from knockbot.flow import answering, authority, cards, fitness, intake, redacting, saying, settling, withdrawing
+from knockbot.engine.turn import Write
+from knockbot.flow import answering, authority, cards, fitness, membership, redacting, saying, settling, withdrawing
+from knockbot.flow.arriving import take_in, take_in_found
 from knockbot.flow.checkup import shortage
 from knockbot.flow.context import Context
+from knockbot.flow.membership import KNOCKS
 from knockbot.flow.place import Place
 from knockbot.flow.records import record
 from knockbot.flow.saying import Audience
@@ -79,17 +81,15 @@ async def knocks(context: Context, there: Place, missed: Missed, denied: frozens
         whole = await _whole(context, change)
         if whole is None:
             return None
-        return await intake.judged(context, whole, there, denied=server_of(change.user_id) in denied)
+        return await membership.judged(context, whole, there, denied=server_of(change.user_id) in denied)
 
-    judged, busy = await as_far_as_possible(judge, standing)
-    card_id = await card_for_many(context, there.room, [judgement for _, judgement in judged])
-    for change, judgement in judged:
+    async def take(change: MemberChange, judgement: Judgement, card_id: int | None) -> Write[None] | None:
         whole = await _whole(context, change)
-        if whole is not None:
-            taking_in = intake.take_in(context, whole, judgement, card_id=card_id, stands=True)
-            await context.turns.found(whole.event_id, taking_in)
-    if busy is not None:
-        raise busy
+        if whole is None:
+            return None
+        return take_in(context, KNOCKS, whole, judgement, card_id=card_id, stands=True)
+
+    await take_in_found(context, there.room, standing, judge, take)
 
 
 async def _lost_words(context: Context, request_ids: Iterable[int]) -> None:
@@ -172,7 +172,7 @@ async def outcomes(context: Context, missed: Missed) -> None:
 async def moved_on(context: Context, change: MemberChange) -> None:
     async with context.db.tx() as tx:
         last = await requests.latest(tx, change.room_id, change.user_id)
-    await context.turns.found(change.event_id, await intake.moved_on(context, change, last))
+    await context.turns.found(change.event_id, await membership.moved_on(context, change, last))
 
 
 async def expired(context: Context, request_ids: Iterable[int], oldest: int) -> None:
@@ -205,29 +205,3 @@ async def unposted(context: Context, room: ProtectedRoom) -> None:
     """Cards that are yet to be posted."""
     async with context.turn() as turn:
         await cards.post_missing(turn, room.room_id)
-
-
-async def card_for_many(context: Context, room: ProtectedRoom, judged: Sequence[Judgement]) -> int | None:
-    """One card to share, where more than a few requests of a kind need one."""
-    if sum(judgement.decision.verdict is Verdict.FORWARD for judgement in judged) <= cards.CROWDED:
-        return None
-    async with context.db.tx() as tx:
-        return (await cards.new(tx, room.management_room, room.room_id, context.now())).id
-
-
-# --- common to all that is judged ---------------------------------------------------------------------------------
-
-
-async def as_far_as_possible(
-    judge: Callable[[T], Awaitable[Judgement | None]], missed: Iterable[T]
-) -> tuple[list[tuple[T, Judgement]], Busy | None]:
-    """What was decided of each until the room had used up its share of time, and that it had."""
-    judged: list[tuple[T, Judgement]] = []
-    for one in missed:
-        try:
-            judgement = await judge(one)
-        except Busy as busy:
-            return judged, busy
-        if judgement is not None:
-            judged.append((one, judgement))
-    return judged, None

@@ -38,13 +38,15 @@ from knockbot.domain.records import Detail, Recorded
 from knockbot.engine.turn import WAITS, Handled, Turn, Write
 from knockbot.errors import Never, Refused
 from knockbot.flow import cards, rules, saying, settling
+from knockbot.flow.arriving import Arrives, take_in
 from knockbot.flow.context import Context
 from knockbot.flow.elsewhere import ASKED_ABOUT
 from knockbot.flow.judging import by_facts, gather
 from knockbot.flow.records import called, record
 from knockbot.flow.saying import Audience
 from knockbot.store import inbox, requests, rooms
-from knockbot.store.db import Unusable
+from knockbot.store.db import Tx, Unusable
+from knockbot.store.rooms import ProtectedRoom
 from knockbot.times import MINUTE
 
 # --- what happens to them -------------------------------------------------------------------------------------
@@ -214,24 +216,24 @@ def plant(
     `stands` says that the invite was seen to stand in the room, although it may be on record as revoked.
     """
 
+    taking_in = take_in(context, INVITES, invite, judgement, card_id=card_id, stands=stands)
+
     async def write(turn: Turn) -> None:
-        room = await rooms.find(turn.tx, invite.room_id)
         request = await requests.by_token(turn.tx, invite.room_id, invite.token)
         if is_awaited(request, invite):
             await arrived(context, turn, request, invite.event_id)
-            return
-        came_back = stands and request is not None and request.state is State.REVOKED
-        if room is None or (is_on_record(request, invite) and not came_back):
-            return
-        if request is None or request.redeemed or request.state not in (State.PENDING, State.STANDING):
-            request = await requests.open_invite(turn.tx, room.management_room, invite, turn.now)
         else:
-            request = await _replaced(context, turn, request, invite)
-            if request.answer is not None:
-                return
-        await settling.apply_decision(context, turn, request, judgement, card_id=card_id)
+            await taking_in(turn)
 
     return write
+
+
+async def _before(tx: Tx, invite: ThirdPartyInvite) -> Request | None:
+    return await requests.by_token(tx, invite.room_id, invite.token)
+
+
+async def _opened(_: Context, turn: Turn, room: ProtectedRoom, invite: ThirdPartyInvite, __: Request | None) -> Request:
+    return await requests.open_invite(turn.tx, room.management_room, invite, turn.now)
 
 
 async def _replaced(context: Context, turn: Turn, request: Request, invite: ThirdPartyInvite) -> Request:
@@ -251,6 +253,17 @@ async def _replaced(context: Context, turn: Turn, request: Request, invite: Thir
     if request.card_id is not None:
         await cards.refresh(turn, request.card_id)
     return await requests.get(turn.tx, request.id)
+
+
+INVITES = Arrives(
+    on_record=_before,
+    is_known=is_on_record,
+    may_stand_again=lambda request: request.state is State.REVOKED,
+    goes_on=lambda request: not request.redeemed and request.state in (State.PENDING, State.STANDING),
+    replaced=_replaced,
+    opened=_opened,
+)
+"""How a third-party invite comes in: one under a token that is open or stands takes the place of that invite."""
 
 
 async def answered(context: Context, turn: Turn, request: Request) -> None:

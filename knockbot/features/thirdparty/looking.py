@@ -10,10 +10,13 @@ from collections.abc import AsyncIterator, Iterable
 from functools import partial
 
 from knockbot.domain.compare import Missed, Records, Snapshot, compare
+from knockbot.domain.judgements import Judgement
 from knockbot.domain.model import MemberChange, Request, ThirdPartyInvite
+from knockbot.engine.turn import Write
 from knockbot.errors import Never
 from knockbot.features.thirdparty import inviters, invites, redeeming
 from knockbot.flow import missed
+from knockbot.flow.arriving import take_in_found
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.flow.seeing import Portion
@@ -81,13 +84,11 @@ async def _standing(context: Context, room: ProtectedRoom) -> tuple[Request, ...
 async def _hand_on(context: Context, room: ProtectedRoom, found: Missed) -> None:
     """Invites that were planted, replaced or emptied while nobody looked."""
     standing = [invite for invite in found.invites if await _invite_stands(context, invite, found.confirm)]
-    judged, busy = await missed.as_far_as_possible(partial(invites.judged, context), standing)
-    card_id = await missed.card_for_many(context, room, [judgement for _, judgement in judged])
-    for invite, judgement in judged:
-        planting = invites.plant(context, invite, judgement, card_id=card_id, stands=True)
-        await context.turns.found(invite.event_id, planting)
-    if busy is not None:
-        raise busy
+
+    async def take(invite: ThirdPartyInvite, judgement: Judgement, card_id: int | None) -> Write[None]:
+        return invites.plant(context, invite, judgement, card_id=card_id, stands=True)
+
+    await take_in_found(context, room, standing, partial(invites.judged, context), take)
     for change in found.changed:
         await context.turns.found(change.event_id, await invites.invite_changed(context, change))
 

@@ -19,7 +19,7 @@ from knockbot.domain.records import Recorded
 from knockbot.engine.turn import Turn
 from knockbot.engine.worker import Done, Outcome, Overtaken
 from knockbot.errors import Later, Never
-from knockbot.flow import authority, cards, intake, saying, settling
+from knockbot.flow import authority, cards, membership, saying, settling
 from knockbot.flow.context import Context
 from knockbot.flow.records import called, record
 from knockbot.flow.rooms import is_denied, is_in
@@ -118,7 +118,7 @@ async def _moved_otherwise(context: Context, job: Job[Membered], stands: MemberC
     async with context.db.tx() as tx:
         if await jobs.is_running(tx, job.request_id or 0, besides=job.key):
             raise Later(because("act.under_way"), retry_after=1)
-    return stands.membership is not Membership.KNOCK and not await intake.moved_by_the_bot(context, stands)
+    return stands.membership is not Membership.KNOCK and not await membership.moved_by_the_bot(context, stands)
 
 
 async def is_called_off(context: Context, job: Job[OnMember | Revoke]) -> bool:

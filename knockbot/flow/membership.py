@@ -1,6 +1,6 @@
-"""Intake: what a change of membership in a protected room means for its requests.
+"""Membership: what its change in a protected room means for requests: a knock, an outcome, an act of the bot's own.
 
-Step 3 of the journey (ARCHITECTURE.md). A transaction is a hint: where an event may be old news, the member event
+A transaction is a hint: where an event may be old news, the member event
 that stands in the room is read first and taken instead.
 """
 
@@ -16,13 +16,15 @@ from knockbot.domain.outcomes import credited, outcome
 from knockbot.engine.turn import WAITS, Handled, Turn, Write
 from knockbot.errors import Never
 from knockbot.flow import cards, place, rules, saying, settling, tables
+from knockbot.flow.arriving import Arrives, take_in
 from knockbot.flow.context import Context
 from knockbot.flow.judging import judge
 from knockbot.flow.place import Place
 from knockbot.flow.records import called
 from knockbot.flow.saying import Audience
-from knockbot.store import inbox, jobs, requests, rooms
+from knockbot.store import inbox, jobs, requests
 from knockbot.store.db import Tx
+from knockbot.store.rooms import ProtectedRoom
 from knockbot.times import MINUTE
 
 OLD_NEWS = MINUTE
@@ -55,7 +57,7 @@ async def member_changed(context: Context, change: MemberChange) -> Handled:
         return None
     if current.membership is not Membership.KNOCK:
         return await moved_on(context, current, request)
-    return take_in(context, current, await judged(context, current, there))
+    return take_in(context, KNOCKS, current, await judged(context, current, there))
 
 
 MOST_KNOCKS = 10
@@ -113,37 +115,17 @@ async def judged(context: Context, change: MemberChange, there: Place, *, denied
     return await judge(context, in_force, change.as_knock(), denied=denied)
 
 
-def take_in(
-    context: Context,
-    change: MemberChange,
-    judgement: Judgement,
-    *,
-    card_id: int | None = None,
-    stands: bool = False,
-) -> Write[None]:
-    """Open or update the request for a judged knock; where it needs a card, `card_id` names one to be shared.
+async def _before(tx: Tx, change: MemberChange) -> Request | None:
+    return await requests.latest(tx, change.room_id, change.user_id)
 
-    `stands` says that the knock was seen to stand in the room, whatever is on record of it.
-    """
 
-    async def write(turn: Turn) -> None:
-        room = await rooms.find(turn.tx, change.room_id)
-        last = await requests.latest(turn.tx, change.room_id, change.user_id)
-        known = last is not None and last.event_id == change.event_id
-        if room is None or (known and not (stands and last is not None and not last.open)):
-            return
-        if last is not None and last.open:
-            request = await _knocked_again(context, turn, last, change)
-            if request.answer is not None:
-                return
-        else:
-            if last is not None and last.state is State.ACCEPTED:
-                # They cannot knock while invited, so the invite is gone, and we were not told.
-                await settling.record_outcome(context, turn, last, State.DECLINED, change.user_id)
-            request = await requests.open_knock(turn.tx, room.management_room, change.as_knock(), turn.now)
-        await settling.apply_decision(context, turn, request, judgement, card_id=card_id)
-
-    return write
+async def _opened(
+    context: Context, turn: Turn, room: ProtectedRoom, change: MemberChange, last: Request | None
+) -> Request:
+    if last is not None and last.state is State.ACCEPTED:
+        # They cannot knock while invited, so the invite is gone, and we were not told.
+        await settling.record_outcome(context, turn, last, State.DECLINED, change.user_id)
+    return await requests.open_knock(turn.tx, room.management_room, change.as_knock(), turn.now)
 
 
 async def _knocked_again(context: Context, turn: Turn, request: Request, change: MemberChange) -> Request:
@@ -158,6 +140,17 @@ async def _knocked_again(context: Context, turn: Turn, request: Request, change:
     if request.card_id is not None:
         await cards.refresh(turn, request.card_id)
     return await requests.get(turn.tx, request.id)
+
+
+KNOCKS = Arrives(
+    on_record=_before,
+    is_known=lambda request, change: request.event_id == change.event_id,
+    may_stand_again=lambda request: not request.open,
+    goes_on=lambda request: request.open,
+    replaced=_knocked_again,
+    opened=_opened,
+)
+"""How a knock comes in: one of somebody whose request is open is the same request, with another reason."""
 
 
 async def moved_on(context: Context, change: MemberChange, last: Request | None) -> Write[None]:
