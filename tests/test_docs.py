@@ -244,10 +244,10 @@ def test_the_example_of_a_request_is_what_the_bot_says() -> None:
 WANTS = {
     Deed.LOOK: "to look: `help`, `rooms`, `check`, `list`, `show`, `invites`, `policy show`, `policy log`, `test`, "
     "`log`, `queue`",
-    Deed.ACCEPT: "`accept`, ✅: a knock, or who came in by a third-party invite",
+    Deed.ACCEPT: "`accept`, ✅: a knock, or a user of a third-party invite",
     Deed.REJECT: "`reject`, ❌: the same",
     Deed.BAN: "`ban`, ⛔: the same",
-    Deed.LET_STAND: "`accept`, ✅: a third-party invite that nobody redeemed yet",
+    Deed.LET_STAND: "`accept`, ✅: a third-party invite that nobody has used",
     Deed.REVOKE: "`reject`, ❌, `revoke`: the same",
     Deed.BAN_INVITER: "`ban`, ⛔: its inviter",
     Deed.INVITE: "`invite`",
@@ -263,7 +263,7 @@ WANTS = {
 def row_of(deed: Deed, takes: Takes) -> tuple[str, ...]:
     """A row of the table of who may, as it must stand in the docs."""
     levels = " and the ".join(f"`{power}`" for power in takes.powers)
-    above = ", and a higher level than whom it hits" if ABOVE_THE_TARGET & {*takes.powers} else ""
+    above = ", and a higher level than the other user" if ABOVE_THE_TARGET & {*takes.powers} else ""
     protected = {
         "joined": takes.joined,
         f"the {levels} level{above}": bool(takes.powers),

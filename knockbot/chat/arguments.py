@@ -40,7 +40,7 @@ class Argument:
     """One kind of argument."""
 
     word: str
-    """What stands for it in a usage."""
+    """Its placeholder in a usage."""
     question: Notice | None
     """How it is asked for where it is missing; none where it may be left out."""
     example: str
@@ -52,7 +52,7 @@ class Argument:
 
     @property
     def usage(self) -> str:
-        """As it stands in a usage."""
+        """As a usage shows it."""
         return f"[{self.word}]" if self.optional else self.word
 
 
@@ -62,9 +62,9 @@ def optional(argument: Argument) -> Argument:
 
 
 async def read_arguments(call: Call, arguments: tuple[Argument, ...]) -> list[Any]:
-    """What the words after a command mean, argument by argument.
+    """The meaning of the text after a command, argument by argument.
 
-    Raises `Misuse` for one that is missing and for words that belong to none, `Refused` for what is unknown here.
+    Raises `Misuse` for a missing argument and for text that belongs to none, `Refused` for what is unknown here.
     """
     values: list[Any] = []
     rest = call.rest.strip()
@@ -91,12 +91,12 @@ def _not_understood(text: str) -> Notice:
 
 
 def _room_left_out(call: Call, arguments: tuple[Argument, ...], rest: str) -> bool:
-    """Whether a room could stand first, and no word was taken for one."""
+    """Whether a room could come first, and no word was read as a room."""
     return arguments[:1] in ((ROOM,), (ROOM_TO_UNPROTECT,)) and rest == call.rest.strip()
 
 
 async def _begins_with_no_room(call: Call, argument: Argument, text: str) -> bool:
-    """Whether the first word is what keeps an argument from being read: meant as a room, most likely."""
+    """Whether an argument cannot be read because of the first word, which probably means a room."""
     _, _, behind = text.partition(" ")
     return bool(behind) and await argument.read(call, behind.strip()) is not None
 
@@ -174,7 +174,7 @@ async def _address(call: Call, text: str) -> tuple[tuple[Address, str], str] | N
 
 
 async def _request_or_user(call: Call, text: str) -> tuple[Request | str, str] | None:
-    """One request, or whoever is meant by a user ID, pending or not."""
+    """One request, or the user with a user ID, with or without a pending request."""
     first, _, rest = text.partition(" ")
     user_id = ids.user_reference(first)
     if user_id is not None:

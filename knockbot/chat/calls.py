@@ -1,4 +1,4 @@
-"""A command as it was typed, and what the words in it mean: rooms and requests managed from here."""
+"""A command as it was typed, and the rooms and requests that it names; all managed from here."""
 
 from __future__ import annotations
 
@@ -172,8 +172,10 @@ class Meant:
 
 
 async def requests_meant(call: Call, text: str) -> tuple[Meant, str] | None:
-    """The requests a command is about, and the words that follow: by the card or line it replies to, in whose words
-    nothing is read as a number; else by number; else by the applicant. `None` where nothing says which.
+    """The requests that a command is about, and the text that follows.
+
+    From the card or line that it replies to (then no number is read); else by number; else by the applicant. `None` if
+    nothing says which.
     """
     async with call.context.db.tx() as tx:
         shown = await _replied_to(tx, call)
@@ -199,8 +201,7 @@ def _shows_several(shown: Sequence[Request]) -> Notice:
 
 
 async def _replied_to(tx: Tx, call: Call) -> list[Request] | None:
-    """What the card or the line shows that a command replies to, or in whose thread it stands; `None` where it shows
-    nothing."""
+    """What the card or line shows that a command replies to, or in whose thread it is; `None` if it shows nothing."""
     for event_id in filter(None, (call.message.in_reply_to, call.message.thread)):
         card = await prompts.pointed_at(tx, call.room, event_id)
         on_card = await requests.on_card(tx, card.id, held=False) if card is not None else []
@@ -211,7 +212,7 @@ async def _replied_to(tx: Tx, call: Call) -> list[Request] | None:
 
 
 ALL = "all"
-"""Nobody's name, unless it stands in quotes: whoever is called so must not get an answer that was for everybody."""
+"""Not a name, unless it is in quotes: a user with this name must not get an answer that was meant for all."""
 
 
 async def _by_applicant(tx: Tx, call: Call, text: str) -> tuple[Meant, str]:
@@ -231,7 +232,7 @@ async def _by_applicant(tx: Tx, call: Call, text: str) -> tuple[Meant, str]:
             found.append((request, after))
     if not found:
         raise Refused(_no_such_applicant(first if named else text))
-    # Whoever knocks chooses a name: one that is like another with words after it must not take that one's answer.
+    # Applicants choose their names: a name that is another one plus some words must not get the other one's answer.
     if len(found) > 1:
         raise Refused(which_applicant([request for request, _ in found]))
     request, rest = found[0]

@@ -1,4 +1,4 @@
-"""A notice becomes words: its sentence, in the reader's language, each argument made harmless by its type.
+"""Turns a notice into text: its sentence, in the reader's language, each argument made harmless by its type.
 
 A sentence is formatted once, into plain text and HTML together (`markup.py`). Nothing that a stranger wrote
 breaks out of the markup, turns the line round, or becomes a link, whatever a translation says.
@@ -75,7 +75,7 @@ from knockbot.times import MINUTE
 
 
 def render(said: Notice, language: Language = Language.EN) -> Words:
-    """A notice in words. One that no sentence fits, of another version perhaps, is told by its code."""
+    """A notice as text. If no sentence fits, for example after a change of version, its code is shown."""
     name = key(said)
     sentence = ALL.get(name)
     if sentence is None or not sentence.fits(said.args):

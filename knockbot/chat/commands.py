@@ -49,14 +49,14 @@ from knockbot.store import bot_memberships, prompts
 from knockbot.times import HOUR
 
 LATE = HOUR
-"""Milliseconds after which a command is not run any more: whoever typed it has long gone on."""
+"""Milliseconds after which a command is no longer run, because its author no longer expects it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
     """One row of the table: what it is called, its arguments, and the function that does it, which gets what they mean.
 
-    What it does in a few words stands in `chat/sentences.py`, as `command/NAME`.
+    Its summary is in `chat/sentences.py`, as `command/NAME`.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Command:
 
     @property
     def summary(self) -> Notice:
-        """What it does, in a few words."""
+        """Its summary."""
         return notice("command", name=Choice(self.name))
 
     @property
@@ -135,7 +135,7 @@ COMMANDS: dict[str, Command] = {
 }
 
 SYNONYMS: dict[str, str] = {"approve": "accept", "deny": "reject"}
-"""Other words for commands."""
+"""Other names of commands."""
 
 
 async def hear(context: Context, message: Message) -> Handled:
@@ -220,7 +220,7 @@ async def _click(context: Context, message: Message, target: str, emoji: str) ->
 
 
 async def _listen(context: Context, message: Message) -> None:
-    """Raises `Refused` where a message does not count, whatever it says."""
+    """Raises `Refused` if the message must not be a command, whatever its text is."""
     if await _is_doubtful(context, message):
         raise Refused(notice("device.not_verified"))
     if context.now() - message.sent_at > LATE:
@@ -255,7 +255,7 @@ async def _obey(context: Context, message: Message, spoken: str) -> Answered:
 
 
 def find_command(line: str) -> tuple[str, Command | None, str]:
-    """The command a line begins with, of one word or two, and the rest of the line. Nothing at all is `help`."""
+    """The command at the beginning of a line, of one word or two, and the rest of the line. An empty line is `help`."""
     parts = line.split(maxsplit=2)
     for length in (2, 1):
         name = " ".join(parts[:length]).lower()
@@ -266,7 +266,7 @@ def find_command(line: str) -> tuple[str, Command | None, str]:
 
 
 def unknown_command(word: str) -> Notice:
-    """A word that is no command, or only the first of two."""
+    """A word that is not a command, or only the first word of one."""
     near = nearest(word)
     commands = listed(Code(f"{PREFIXES[0]} {name}") for name in near)
     if near and all(name.startswith(f"{word} ") for name in near):
@@ -278,7 +278,7 @@ def unknown_command(word: str) -> Notice:
 
 
 def nearest(name: str) -> list[str]:
-    """The commands somebody may have meant: all that begin with the nearest word."""
+    """The commands that may have been meant: all that begin with the most similar word."""
     known = {command.partition(" ")[0] for command in COMMANDS} | SYNONYMS.keys()
     found = [SYNONYMS.get(word, word) for word in difflib.get_close_matches(name.lower(), known, n=1)]
     return [command for command in COMMANDS if command.partition(" ")[0] in found]

@@ -41,7 +41,7 @@ class Words:
 
 
 def words(template: str, *parts: Words | str | int, **named: Words | str | int) -> Words:
-    """Fill a template (a sentence of ours) with parts; whatever is not `Words` is made harmless, and escaped."""
+    """Fill a template (a sentence of the bot) with parts. A part that is not `Words` is made harmless and escaped."""
     return Words(
         template.format(*map(_plain, parts), **{name: _plain(part) for name, part in named.items()}),
         escape(template).format(*map(_html, parts), **{name: _html(part) for name, part in named.items()}),
@@ -85,7 +85,7 @@ def letters(text: str) -> Words:
 
 
 def spoiler(text: str, plain: Words) -> Words:
-    """Text that shows only on a click; `plain` stands in for it where there are no clicks."""
+    """Text that is shown after a click; `plain` replaces it in plain text."""
     return Words(plain.plain, Markup('<span data-mx-spoiler="reason">{}</span>').format(harmless(text)))
 
 
@@ -102,9 +102,9 @@ def lines(parts: Iterable[Words]) -> Words:
 
 
 def left_to_right(line: Words) -> Words:
-    """A line that runs from left to right, whatever letters are in it: clients go by the first one.
+    """A line from left to right, whatever letters it contains: clients choose the direction by the first one.
 
-    Not a document: who copies that would copy the mark.
+    Not for a document: a copy of it would contain the mark.
     """
     if not turns(line.plain) or line.plain.startswith(LEFT_TO_RIGHT) or "<pre>" in line.html:
         return line
@@ -138,9 +138,9 @@ def user(user_id: str) -> Words:
 
 
 def profile(user_id: str) -> Words:
-    """The same with a link to their profile, which calls nobody, since every message names whom it mentions.
+    """The same with a link to their profile. It mentions nobody, because every message lists its mentions.
 
-    The link stands inside `<code>`, or Element would put the name that they gave themselves in the place of the ID.
+    The link is inside `<code>`; otherwise Element would show the display name instead of the ID.
     """
     link = Markup('<code><a href="https://matrix.to/#/{}">{}</a></code>')
     said = isolated(shown_id(user_id), ISOLATE_LEFT_TO_RIGHT)

@@ -1,4 +1,4 @@
-"""Messages as Matrix wants them: words, mentions, the machine block, and the job's key in every one."""
+"""The content of the bot's messages: text, mentions, the machine block, and the key of the job."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def message(
     thread: str | None = None,
     blocks: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """A message of the bot, in words: `m.text` if it is to be heard, else `m.notice`, which no homeserver pushes.
+    """A message of the bot: `m.text` if phones should ring, else `m.notice`, which no homeserver pushes.
 
-    It mentions exactly `calls`, whatever its text holds (client-server API, "User and room mentions"). In a `thread` it
-    stands there, and what it replies to is for clients that know no threads. A text that is too long is cut.
+    It mentions exactly `calls`, whatever its text holds (client-server API, "User and room mentions"). With `thread`
+    it is in that thread, and the reply is for clients without threads. A text that is too long is cut.
     """
     around: dict[str, Any] = {
         "msgtype": "m.text" if aloud else "m.notice",
@@ -50,7 +50,7 @@ def message(
 
 
 LARGEST = 56_000
-"""Bytes of content: an event has 65,536, and what stands around it takes its part."""
+"""Bytes of content: an event may have 65,536, and its other fields need some of them."""
 
 FEWEST = 5
 """Lines: before fewer are left, the markup goes."""

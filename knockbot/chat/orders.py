@@ -39,7 +39,7 @@ async def protect(call: Call, reference: RoomReference) -> Answered:
 
 
 async def unprotect(call: Call, room: ProtectedRoom) -> Answered:
-    """Have a room protected no longer."""
+    """No longer protect a room."""
     async with call.context.db.tx() as tx:
         there = await place.find(call.context, tx, room.room_id)
     if there is not None:
@@ -76,9 +76,9 @@ Take = Callable[[Turn, Wish, int], Awaitable[None]]
 async def _said_of_each(
     call: Call, meant: Meant, verdict: Verdict, reason: str, take: Take, *, called: str = ""
 ) -> Write[Reply]:
-    """One answer to several requests: given to each that nothing stands in the way of, and said why not of the others.
+    """One answer to several requests: each gets it if possible; for the others the reply says why not.
 
-    Whom it hit is named where there were several, or where they went by a name.
+    The reply names the applicants if there were several, or if the command named them.
     """
     wish = Wish(call.actor, verdict, call.cause, reason[:REASON_LIMIT])
     looked_at = [await _looked_at(call, wish, one) for one in meant.found]
@@ -143,7 +143,7 @@ async def policy_set(call: Call, room: ProtectedRoom, text: str) -> Answered:
 
 
 async def policy_revert(call: Call, room: ProtectedRoom, number: int) -> Answered:
-    """Put an old policy in force again, as a new revision: whoever does that must have the power for it now."""
+    """Use an old policy again, as a new revision. The author of the command must have the power for it now."""
     async with call.context.db.tx() as tx:
         old = await policies.revision(tx, room.room_id, number)
         named = await pins.at(tx, pins.of_revision(room.room_id, number))

@@ -52,13 +52,13 @@ POLICY_LIMIT = 10_000
 """Characters of a policy shown at most: an event has to hold it twice."""
 
 LONGEST_LIST = 200
-"""Requests that a list shows at most: an event holds no more of them, whoever wrote them."""
+"""The most requests in one list: more may not fit into an event."""
 
 LONGEST_ADDRESS = 255
 
 
 def dotted(parts: Iterable[Arg | None]) -> Notice:
-    """What stands in one row, with dots between; `None` is left out."""
+    """The parts of one row, with dots between them; `None` is left out."""
     return notice("dotted", parts=Dotted(tuple(part for part in parts if part is not None)))
 
 
@@ -165,13 +165,13 @@ def tested(room: Room, knock: Knock, decision: Decision) -> Notice:
 
 
 def history_line(entry: Entry) -> Notice:
-    """One line of the record where the lines around it say what it is about: when, what, and by whom or what."""
+    """One line of the log, where the lines around it say what it is about: when, what, and by whom."""
     at, what, by = _at(entry)
     return notice("log.line", moment=at, what=what, by=by)
 
 
 def log_line(line: Line) -> Notice:
-    """One line of the record: when, about whom or which room, what, and by whom or what."""
+    """One line of the log: when, about whom or which room, what, and by whom."""
     entry = line.entry
     at, what, by = _at(entry)
     if entry.number and entry.user_id:
@@ -181,7 +181,7 @@ def log_line(line: Line) -> Notice:
 
 
 def _at(entry: Entry) -> tuple[Moment, Notice, Arg]:
-    """When, what, and by whom or what."""
+    """When, what, and by whom."""
     by = decided_by(entry.detail.get("rule"), entry.actor)
     return Moment(entry.at), told(entry.kind, entry.detail), by
 

@@ -1,6 +1,6 @@
 """The English sentence of every code, with the arguments that it takes: the table that translators work from.
 
-A sentence is whole: no other language has to put its words in the order of English. What differs by a choice is a row
+A sentence is whole, because other languages order words in other ways. What differs by a choice is a row
 of its own (`inviter.fell/keep/left`, the choices in the order of their names). What differs by a number has a plural, by the argument `count`. Placeholders are
 called like the arguments; how an argument is shown follows from its type (`catalogue.py`). Translations stand in
 `locales/`, and `make messages` brings them up to date with this table.
@@ -46,7 +46,7 @@ from knockbot.domain.notices import (
 )
 
 By = User | Notice
-"""By whom: a user, or what stands for the policy (`by.rule`). It stands after "by", or begins a sentence."""
+"""By whom: a user, or a part of the policy (`by.rule`). It comes after "by", or begins a sentence."""
 
 Who = Profile | Letters | Notice
 """Whom a request is about."""
@@ -57,7 +57,7 @@ Address = Code | Notice
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """What is said, with placeholders, and which arguments it takes."""
+    """A sentence with placeholders, and its arguments."""
 
     text: str
     plural: str
@@ -74,11 +74,11 @@ class Sentence:
 
     @property
     def has_words(self) -> bool:
-        """Whether there is a word in it, beside what is put in."""
+        """Whether it contains a word of its own."""
         return re.search(r"\w", re.sub(r"\{\w+\}", "", self.text)) is not None
 
     def fits(self, args: Mapping[str, Arg]) -> bool:
-        """Whether these are just the arguments that it takes."""
+        """Whether these are exactly its arguments."""
         return args.keys() == self.args.keys() and all(isinstance(args[name], kind) for name, kind in self.args.items())
 
 
@@ -130,7 +130,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "lines": says("{lines}", lines=Lines),
     "list.more": says("{count} more", "{count} more", count=Number),
     "time.just_now": says("just now"),
-    # --- who, and by whom: put into other sentences
+    # --- who, and by whom: parts of other sentences
     "sentences": says("{sentences}", sentences=Sentences),
     "dotted": says("{parts}", parts=Dotted),
     "list.others": says("others"),
@@ -149,7 +149,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "by.server_acl": says("the room's server ACL"),
     "by.config_file": says("the config file"),
     "by.rule": says("rule {rule}", rule=Rule),
-    # --- where a request stands
+    # --- the state of a request
     "outcome.accepted": says("Accepted by {by}. Not joined yet.", by=By),
     "outcome.accepted_for_good": says("Accepted by {by}.", by=By),
     "outcome.joined": says("Joined. Accepted by {by}.", by=By),
@@ -550,7 +550,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "hint.numbers": says(
         "That does not answer this card, because it shows several requests. Type {command}, for example.", command=Code
     ),
-    # --- what stands in the way of an answer
+    # --- why an answer is not possible
     "answer.room_replaced": says(
         "{room} was replaced by another room, so I no longer accept anyone there. To protect the new room, click ✅ on my message about it, or type {command}.",
         room=Room,
@@ -1067,6 +1067,6 @@ def _reason(key: str, said: str | tuple[str, str]) -> Sentence:
 REASONS: Mapping[str, Sentence] = {
     key: _reason(key, said) for key, said in reasons.SENTENCES.items() if key not in SENTENCES
 }
-"""Every reason that is stored. Its English stands in `domain/reasons.py`, since the log and the command line tell it."""
+"""Every reason that is stored. The English is in `domain/reasons.py`, because the log and the command line use it too."""
 
 ALL: Mapping[str, Sentence] = {**REASONS, **SENTENCES}

@@ -19,7 +19,7 @@ def addressed(message: Message, bot: str, display_name: str) -> str | None:
     body = without_fallback(message.body).lstrip()
     candidates = [body]
     if message.formatted_body is not None and "matrix.to" in message.formatted_body:
-        # A pill hides whom it means behind a name that anyone can choose; its link says it. Below the first line a
+        # A pill shows a name that anyone can choose; its link has the user ID. Below the first line a
         # client's Markdown may have made lists of what is a policy, so that is taken as it was typed.
         first, _, _ = _read_pills(message.formatted_body).partition("\n")
         linked = "\n".join([first, *body.split("\n")[1:]])
@@ -91,7 +91,7 @@ _NUMBER = re.compile(
 """
 
 _NEXT = re.compile(r"\s*,\s*|\s+(?=#)")
-"""What makes a list of numbers: a comma, or that the next one has its sign. A blank alone begins the words."""
+"""Separates the numbers of a list: a comma, or a # before the next one. After a blank alone the text begins."""
 
 
 class NotNumbers(Exception):

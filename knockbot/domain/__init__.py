@@ -1,1 +1,1 @@
-"""What knockbot knows about doors: plain Python, no I/O."""
+"""What knockbot knows about requests and policies: plain Python, no I/O."""

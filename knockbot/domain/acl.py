@@ -1,6 +1,6 @@
 """Server ACLs: which servers may take part in a room (client-server API, m.room.server_acl).
 
-Homeservers take nothing from a server that is denied; what it sent before stands, and so does a knock.
+Homeservers accept nothing from a denied server. What it sent before stays in the room, knocks too.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from knockbot.domain.ids import MAX_ID_BYTES, Globs, globs, host_of, server_of
 WILDCARDS = ("*", "?")
 
 SERVER_ACL = "server_acl"
-"""What stands in place of a rule where the room's server ACL decided."""
+"""The name of the rule if the room's server ACL decided."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
-"""How a request is told: as a card, a line, a row on a shared card, and as a block for machines.
+"""How a request is shown: as a card, a line, a row on a shared card, and as a block for machines.
 
-All but that block are notices: a card is put into words when it is sent, in the language of its room.
+All except that block are notices: a card becomes text when it is sent, in the language of its room.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ Who = Notice | Profile | Letters
 def applicant(request: Request) -> Who:
     """Who asks: the name they gave themselves, and the id that they cannot choose again.
 
-    Of a third-party invite, whom its inviter says it is for; once redeemed, who came in by it.
+    For a third-party invite, the person that the inviter named; once it is redeemed, the user who did that.
     """
     if request.invite is not None:
         whom = Profile(request.user_id) if request.redeemed else _addressed(request.invite)
@@ -103,7 +103,7 @@ MOST_NAMED = 50
 
 
 def _inviter(request: Request) -> By:
-    """Whose invite it is; one that the bot sent is of whoever had it do so."""
+    """The inviter; if the bot sent the invite, the moderator who requested it."""
     inviter = User(request.sponsor)
     return notice("who.through_me", user=inviter) if request.issued_by is not None else inviter
 
@@ -118,7 +118,7 @@ def _addressed(invite: ThirdPartyInvite) -> Notice | Letters:
 
 
 def decided_by(rule_name: str | None, by: str | None) -> By:
-    """By whom: a rule by its name, a moderator by id, and where no rule matched, what the policy says then."""
+    """By whom: a rule by its name, a moderator by user ID, or the policy's `otherwise` if no rule matched."""
     if rule_name is None:
         return User(by or "")
     if not rule_name:
@@ -147,12 +147,12 @@ def _answered_by(request: Request) -> By:
 
 
 def _credit(request: Request) -> By:
-    """Who brought the outcome about: the rule where a rule gave the answer, else the person."""
+    """Who caused the outcome: the rule if a rule gave the answer, else the person."""
     answer = request.answer
     return _answered_by(request) if answer and answer.by == request.by else User(request.by or "")
 
 
-# --- where it stands ------------------------------------------------------------------------------------------
+# --- its state ------------------------------------------------------------------------------------------------
 
 OUTCOMES: Mapping[State, Callable[[Request, By], Notice]] = {
     State.ACCEPTED: lambda _, by: notice("outcome.accepted", by=by),
@@ -177,7 +177,7 @@ LASTING: Mapping[State, Callable[[Request, By], Notice]] = {
 
 
 def standing(request: Request, *, inviter_banned: bool = False, for_ever: bool = False) -> Notice | None:
-    """Where a request stands, in one sentence; `for_ever`, if nobody will edit it once that has changed."""
+    """The state of a request, in one sentence; `for_ever` if the message will not be edited later."""
     if request.state is State.JOINED and request.by == request.user_id:
         return notice("outcome.joined_unasked") if request.answer is None else notice("outcome.joined_before")
     if not request.open:
@@ -293,14 +293,14 @@ def whole_reason_of(request: Request) -> Notice | None:
 
 
 def _what_it_is(request: Request, invite: ThirdPartyInvite) -> Notice | None:
-    """What there is to know of an invite beside who it is of: its keys, or, once it was used, for whom it was."""
+    """The details of an invite: its keys, or, once it was used, for whom it was."""
     if not request.redeemed:
         return keys_of(invite)
     return notice("card.was_for", whom=_addressed(invite)) if invite.display_name else None
 
 
 def keys_of(invite: ThirdPartyInvite) -> Notice:
-    """Whose keys open the door to an invite: identity servers by their host, and keys that answer to nobody."""
+    """Whose keys an invite has: identity servers by their host, and keys that belong to no server."""
     hosts = dict.fromkeys(https_host(key.url) if key.url is not None else None for key in invite.keys)
     named = [host for host in hosts if host is not None]
     said = [notice("card.keys", hosts=_hosts(named, many=len(hosts) > MOST_KEYS))] if named else []
@@ -335,7 +335,7 @@ BEFORE = BEFORE_BY | {State.DECLINED, State.WITHDRAWN, State.EXPIRED}
 
 
 def before(request: Request, earlier: Request | None) -> Notice | None:
-    """What came of the last knock of the same applicant at the same door, by the time of this one."""
+    """The outcome of the same applicant's last knock at the same room, when this one arrived."""
     if earlier is None or earlier.state not in BEFORE:
         return None
     since = request.opened_at - earlier.changed_at
@@ -379,12 +379,12 @@ def _offer(request: Request, verdict: Verdict) -> Notice:
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What a card says beside the request itself."""
+    """What a card shows in addition to the request."""
 
     hidden: bool = False
     """Whether the room's policy hides reasons (`reasons: hidden`)."""
     earlier: Request | None = None
-    """The last knock of the same applicant at the same door, if it is settled."""
+    """The last knock of the same applicant at the same room, if it is closed."""
     inviter_banned: bool = False
     """Whether the inviter of a third-party invite was banned with it."""
     missing: Notice | None = None
@@ -425,7 +425,7 @@ def _headline(request: Request, room: Room) -> Notice:
 
 
 def sign_of(request: Request) -> Sign:
-    """One emoji for what a request is and where it stands."""
+    """One emoji for the kind and the state of a request."""
     return Sign("✉️" if request.invite is not None and request.open else SIGNS[request.state])
 
 
@@ -438,7 +438,7 @@ def shared_card(
     of_invites = requests[-1].invite is not None
     room, count, waits = Room(requests[-1].room_id, label), Number(len(requests)), Number(len(waiting))
     earlier = len(requests) - most
-    # One number: whoever pastes a command with all of them lets in a crowd.
+    # One number: a command with all of them, copied without a look, would accept a crowd.
     ready = [verdict for verdict in Verdict if verdict in set(possible)] if waiting else []
     return below(
         notice("card.invites", count=count, room=room, waiting=waits)
@@ -485,7 +485,7 @@ def moved_away() -> Notice:
 
 
 def kept_no_longer(requests: Sequence[Request]) -> Notice:
-    """A card whose room is protected no longer: it takes no answers."""
+    """A card whose room is no longer protected: it accepts no answers."""
     newest, sign = requests[-1], sign_of(requests[-1])
     alone = len(requests) == 1
     who = numbered(newest) if alone else notice("card.several", count=Number(len(requests)))

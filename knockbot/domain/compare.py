@@ -41,15 +41,15 @@ class Snapshot:
     denied: frozenset[str] = frozenset()
     """The servers that its ACL denies, of those whose users knock."""
     knocks: tuple[MemberChange, ...] = ()
-    """The knocks that stand, in no order."""
+    """The knocks in the room, in no order."""
     members: Mapping[str, MemberChange | None] = field(default_factory=dict)
     """The member events of applicants who do not knock any more; `None` where there is none."""
     invites: tuple[ThirdPartyChange, ...] = ()
-    """What stands under each token."""
+    """The invite of each token."""
     redeemed: tuple[MemberChange, ...] = ()
-    """The events by which people came in by third-party invites, oldest first."""
+    """The events by which people used third-party invites, oldest first."""
     inviters: Mapping[str, MemberChange | None] = field(default_factory=dict)
-    """The member events of those who have invites standing; nobody whom the bot cannot see."""
+    """The member events of the inviters of unused invites; without those that the bot cannot see."""
     card_redacted: bool = False
     """Whether the card that is looked at has lost its content."""
     reactions: tuple[Reaction, ...] = ()
@@ -87,7 +87,7 @@ class Records:
     """The invites that are pending or standing, and that nobody redeemed."""
     protected_at: int = 0
     heard: frozenset[str] = frozenset()
-    """The reactions that came in as events."""
+    """The reactions that arrived as events."""
     clicked: frozenset[str] = frozenset()
     """The clicks on the card that is looked at whose answers are not carried out yet."""
 
@@ -105,11 +105,11 @@ class Missed:
     knocks: tuple[MemberChange, ...] = ()
     """To be judged, first come first."""
     redacted: tuple[int, ...] = ()
-    """Requests whose knock lost its words."""
+    """Requests whose knock was redacted."""
     denied: tuple[Request, ...] = ()
-    """Knocks of servers that are denied by now."""
+    """Knocks of servers that are now denied."""
     moved_on: tuple[MemberChange, ...] = ()
-    """Where applicants stand who do not knock any more."""
+    """The memberships of applicants who no longer knock."""
     unknown: tuple[Request, ...] = ()
     """Knocks that the room knows nothing of: the homeserver was restored from an older back-up."""
     stale: tuple[int, ...] = ()
@@ -123,7 +123,7 @@ class Missed:
     back-up, or that came about since the snapshot. To be read once more."""
     redeemed: tuple[MemberChange, ...] = ()
     fallen: tuple[Fallen, ...] = ()
-    """Inviters who lost what lets their invites stand."""
+    """Inviters who may no longer invite."""
     risen: tuple[str, ...] = ()
     """Inviters who may invite."""
     card_redacted: bool = False
@@ -142,7 +142,7 @@ def compare(seen: Snapshot, known: Records) -> Missed:
         name=_new_name(seen, known),
         concerns=_new_concerns(seen, known),
         missing=missing(seen.powers, seen.bot) if seen.powers is not None else frozenset(),
-        # The homeserver lists them in no order, and whoever knocked first is to have the lower number.
+        # The homeserver lists them in no order, and the first knock should get the lowest number.
         knocks=tuple(sorted(knocks, key=lambda change: change.sent_at)),
         redacted=tuple(known.knocks[change.user_id].request_id for change in seen.knocks if _lost_words(change, known)),
         denied=tuple(request for request in known.unsettled if is_to_be_closed(request, seen.denied)),
@@ -195,7 +195,7 @@ def missing(powers: Powers, bot: str) -> frozenset[Act]:
 
 
 def _is_missed(change: MemberChange, known: Records) -> bool:
-    """Whether a knock that stands is not on record, or is on record with an outcome that nobody in the room sees."""
+    """Whether a knock in the room is not in the records, or is there with an outcome that the room does not show."""
     if change.user_id in known.held:
         return False
     if not _knock_is_on_record(change, known):
@@ -217,12 +217,12 @@ def _lost_words(change: MemberChange, known: Records) -> bool:
 
 
 def is_to_be_closed(request: Request, denied: frozenset[str]) -> bool:
-    """Whether this is a knock that stands, of a server that is denied, and is not being turned away."""
+    """Whether this is a knock in the room, from a denied server, that is not being rejected yet."""
     return _waits(request) and server_of(request.user_id) in denied
 
 
 def is_stale(request: Request, oldest: int) -> bool:
-    """Whether a knock is older than this moment, and is not being turned away."""
+    """Whether a knock is older than this moment, and is not being rejected yet."""
     return _waits(request) and request.changed_at <= oldest
 
 
@@ -245,14 +245,14 @@ def _standing(seen: Snapshot) -> Iterator[ThirdPartyInvite]:
 
 
 def _is_missed_invite(invite: ThirdPartyInvite, request: Request | None) -> bool:
-    """Whether an invite that stands is not on record, or is on record as revoked."""
+    """Whether an invite in the room is not in the records, or is there as revoked."""
     if is_awaited(request, invite):
         return False
     return request is None or not is_on_record(request, invite) or request.state is State.REVOKED
 
 
 def _is_changed(change: ThirdPartyChange, request: Request | None) -> bool:
-    """Whether an invite on record was emptied, or one that the bot sent is in the room by now."""
+    """Whether an invite in the records was emptied, or one that the bot sent is in the room now."""
     if change.invite is not None:
         return is_awaited(request, change.invite)
     return request is not None and request.state in (State.PENDING, State.STANDING)
@@ -264,7 +264,7 @@ def _redeemed(seen: Snapshot, known: Records) -> Iterator[MemberChange]:
 
 
 def _fallen(seen: Snapshot) -> Iterator[tuple[str, Fallen | None]]:
-    """Who of the inviters lost what lets their invites stand, and who did not."""
+    """Which inviters may no longer invite, and which still may."""
     if seen.powers is None:
         return
     for inviter, member in seen.inviters.items():

@@ -44,7 +44,7 @@ from knockbot.domain.reasons import either, quoted, together
 from knockbot.errors import Fault
 
 MAX_DEPTH = 8
-"""How deep `any`, `all` and `not` may stand in one another."""
+"""How deep `any`, `all` and `not` may be nested."""
 
 
 class Condition(ABC):
@@ -64,7 +64,7 @@ class Condition(ABC):
 
     @property
     def memory(self) -> int:
-        """The bytes that it takes, at most, in patterns and globs."""
+        """The most bytes of memory for its patterns and globs."""
         return 0
 
     @property
@@ -309,7 +309,7 @@ def _read_has_avatar(value: object, path: Path) -> HasAvatar:
     return HasAvatar(yes_or_no(value, path))
 
 
-# --- what came of earlier requests ----------------------------------------------------------------------------
+# --- the outcomes of earlier requests-------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -487,7 +487,8 @@ _FLOOD = table(Key("more_than", _read_more_than), Key("within", duration, None))
 class IdentityServerIs(_Fits):
     """Every key of the invite carries an https URL whose host, without port and case, fits one of the globs.
 
-    One key is enough to come in by, so one that is not of these servers makes it false; so does an invite without keys.
+    One key is enough to let somebody in. So one key that is not from these servers makes it false, and so does an
+    invite without keys.
     """
 
     __slots__ = ()
@@ -536,7 +537,7 @@ class Criterion:
 _KNOCKS = frozenset({Kind.KNOCK})
 _INVITES = frozenset({Kind.THIRD_PARTY_INVITE})
 _APPLICANTS = frozenset({Kind.KNOCK, Kind.REDEEMED_INVITE})
-"""Where it is known who wants to come in."""
+"""The kinds of request with a known applicant."""
 _INVITED = frozenset({Kind.THIRD_PARTY_INVITE, Kind.REDEEMED_INVITE})
 """Where somebody invited them."""
 

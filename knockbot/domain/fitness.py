@@ -25,7 +25,7 @@ class Concern(StrEnum):
     SHUT = "shut"
     """Protected: its join rule lets nobody knock."""
     VERSION = "version"
-    """Protected: its version does not know its join rule, so that nobody can come in by it."""
+    """Protected: its room version does not support its join rule, so nobody can join by it."""
     MEMBERS_INVITE = "members_invite"
     """Protected: every member has the level to invite."""
     OPEN = "open"

@@ -23,7 +23,7 @@ _MATRIX_URI = re.compile(
     r"matrix:(?://[^/?#]*/)?(?P<kind>[a-z]+)/(?P<path>[^?#]*)(?:\?(?P<query>[^#]*))?(?:#.*)?", re.IGNORECASE | re.DOTALL
 )
 _SIGILS = {"r": "#", "room": "#", "roomid": "!", "u": "@", "user": "@"}
-"""How a matrix: URI writes the first character of an identifier; the longer words are of older drafts."""
+"""How a matrix: URI writes the first character of an identifier; the longer names are from older drafts."""
 
 
 # --- telling them apart ---------------------------------------------------------------------------------------
@@ -139,7 +139,7 @@ def _via(query: str) -> tuple[str, ...]:
 _WILDCARD = re.compile(r"[*?]")
 
 GLOB_MEMORY = 400
-"""Bytes that one glob takes beside its text, at most."""
+"""The most bytes of memory for one glob, without its text."""
 
 
 def is_literal(text: str) -> bool:
@@ -161,7 +161,7 @@ class Globs:
     ignore_case: bool
     _literals: Mapping[str, str] = field(compare=False, repr=False)
     _within: Mapping[str, str] = field(compare=False, repr=False)
-    """Those with one ``*`` at either end and no other wildcard, by what stands between."""
+    """Those with one ``*`` at each end and no other wildcard, by the text between them."""
     _by_ends: Mapping[tuple[int, int], Mapping[str, list[str]]] = field(compare=False, repr=False)
     """By the lengths of what each begins and ends with, then by these ends themselves, one after the other."""
 
@@ -219,7 +219,7 @@ def globs(texts: Iterable[str], *, ignore_case: bool = False) -> Globs:
 
 
 def _ends(glob: str) -> tuple[int, int]:
-    """How many characters stand before the first wildcard of a glob, and how many after the last."""
+    """The number of characters before the first wildcard of a glob, and after the last one."""
     wild = [found.start() for found in _WILDCARD.finditer(glob)]
     return wild[0], len(glob) - wild[-1] - 1
 
@@ -255,7 +255,7 @@ class _Held:
         return all(wanted in ("?", found) for wanted, found in zip(part, self.text[at : at + len(part)], strict=False))
 
     def _end_of(self, part: str, start: int, stop: int) -> int:
-        """Where the first place ends at which a part of a glob stands; -1 where it stands nowhere."""
+        """The end of the first place with a part of a glob; -1 if there is none."""
         if "?" not in part:
             found = self.text.find(part, start, stop)
             return found + len(part) if found >= 0 else -1
@@ -268,7 +268,7 @@ class _Held:
         return lowest + len(part) if fitting else -1
 
     def _places_of(self, character: str) -> int:
-        """Where a character stands in the text, one bit for each place."""
+        """The places of a character in the text, one bit for each."""
         if self._places is None:
             self._places = {}
             for place, one in enumerate(self.text):

@@ -51,7 +51,7 @@ def few_keys(keys: Sequence[tuple[str, str | None]]) -> Sequence[tuple[str, str 
 LONGEST_TOKEN = 255
 """Bytes that a state key can have (client-server API, "Size limits")."""
 
-# --- what it stands under -------------------------------------------------------------------------------------
+# --- its state key --------------------------------------------------------------------------------------------
 
 _WRITTEN = "\ufffd"
 """What begins a token that had to be written in another way."""
@@ -75,12 +75,12 @@ def spoken(token: str) -> str:
 
 
 def is_on_record(known: Request | None, invite: ThirdPartyInvite) -> bool:
-    """Whether the newest request of its token is about this very invite, whatever came of it."""
+    """Whether the newest request of its token is about exactly this invite, whatever its outcome."""
     return known is not None and known.invite is not None and known.invite.event_id == invite.event_id
 
 
 def is_awaited(known: Request | None, invite: ThirdPartyInvite) -> bool:
-    """Whether this is an invite that the bot sent on a moderator's word, and that the room was yet to hold."""
+    """Whether this is an invite that the bot sent for a moderator, and that is not in the room yet."""
     return (
         known is not None
         and known.invite is not None
@@ -93,7 +93,7 @@ def is_awaited(known: Request | None, invite: ThirdPartyInvite) -> bool:
 
 
 class Fall(StrEnum):
-    """What became of an inviter whose invites still stand; a policy says for each what is done with those."""
+    """What happened to an inviter with unused invites; the policy says for each what is done with these."""
 
     REMOVED = "removed"
     """Banned or kicked."""
@@ -138,7 +138,7 @@ def may_invite(powers: Powers, inviter: str) -> bool:
 
 
 def fallen(member: MemberChange | None, powers: Powers, inviter: str) -> Fall | None:
-    """What an inviter is by where they stand now, whatever led there; `None` for one who may still invite."""
+    """What happened to an inviter, by their membership and power now; `None` if they may still invite."""
     out = fall(replace(member, replaced_membership=None)) if member is not None else None
     return out or (None if may_invite(powers, inviter) else Fall.DEMOTED)
 

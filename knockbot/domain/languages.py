@@ -13,5 +13,5 @@ class Language(StrEnum):
 
 
 def spoken_here(code: object) -> Language:
-    """A language by its code; English for one that the bot does not speak (any more)."""
+    """A language by its code; English for an unknown code."""
     return next((language for language in Language if language == code), Language.EN)
