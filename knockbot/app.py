@@ -184,16 +184,16 @@ def _cipher(settings: Settings) -> Cipher:
     """What locks that which is yet to be said, where encryption is allowed."""
     if not settings.encryption.allow:
         return NoCipher()
-    from knockbot.matrix.crypto import olm  # noqa: PLC0415 - there only with the extra
+    from knockbot.matrix.crypto import secret  # noqa: PLC0415 - there only with the extra
 
-    return olm.Cipher(settings.pickle_key)
+    return secret.Cipher(settings.pickle_key)
 
 
 async def _keyring(context: Context, homeserver: Homeserver, session: ClientSession) -> Keyring | None:
     """The bot's keys, where encryption is allowed."""
     if not context.settings.encryption.allow:
         return None
-    from knockbot.matrix.crypto.olm import Machine  # noqa: PLC0415 - there only with the extra
+    from knockbot.matrix.crypto.machine import Machine  # noqa: PLC0415 - there only with the extra
 
     machine = Machine(context.db, context.bot, context.settings.pickle_key)
     await machine.prepare()

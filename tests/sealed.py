@@ -15,7 +15,7 @@ from knockbot.demo.people import Json, Person, until
 from knockbot.demo.sealed import SealedPerson
 from knockbot.demo.story import ENCRYPTED
 from knockbot.flow.keys import MEGOLM, SEALED
-from knockbot.matrix.crypto.olm import KEY_TABLES
+from knockbot.matrix.crypto.machine import KEY_TABLES
 from tests.keeper import Garden, Keeper
 from tests.lab import LabHomeserver
 

@@ -228,7 +228,7 @@ async def _encryption(bench: Bench) -> str:
     settings = bench.settings
     if not settings.encryption.allow:
         return "not allowed; if somebody invites the bot to an encrypted room, it offers another room"
-    from knockbot.matrix.crypto.olm import master_key  # noqa: PLC0415 - there only with the extra
+    from knockbot.matrix.crypto.secret import master_key  # noqa: PLC0415 - there only with the extra
 
     bot = bench.bot.bot
     try:

@@ -235,7 +235,7 @@ def run_command(manner: Manner, config: Path) -> None:
 def recovery_key_command(manner: Manner, config: Path) -> None:
     """Print the recovery key of the bot's account. Store it."""
     settings = _with_extra(_settings(config, manner))
-    from knockbot.matrix.crypto.olm import recovery_key  # noqa: PLC0415 - there only with the extra
+    from knockbot.matrix.crypto.secret import recovery_key  # noqa: PLC0415 - there only with the extra
 
     click.echo(recovery_key(settings.pickle_key))
 
@@ -257,7 +257,7 @@ def _with_extra(settings: Settings) -> Settings:
 
 
 async def _forget_keys(settings: Settings) -> None:
-    from knockbot.matrix.crypto.olm import forget_keys  # noqa: PLC0415 - as above
+    from knockbot.matrix.crypto.machine import forget_keys  # noqa: PLC0415 - as above
     from knockbot.store.db import opened  # noqa: PLC0415 - as above
 
     async with opened(settings.database) as db:

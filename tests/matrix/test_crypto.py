@@ -17,7 +17,8 @@ from mautrix.types import DeviceID, UserID
 from knockbot.flow.keys import MEGOLM
 from knockbot.matrix.api import DeviceApi
 from knockbot.matrix.crypto import olm
-from knockbot.matrix.crypto.olm import GIVEN, LOOKED_UP, MOST_DEVICES, Machine
+from knockbot.matrix.crypto.machine import Machine
+from knockbot.matrix.crypto.olm import GIVEN, LOOKED_UP, MOST_DEVICES
 from knockbot.store import encryption
 from knockbot.store.db import Database
 from tests.lab import opened

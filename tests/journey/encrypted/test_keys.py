@@ -26,7 +26,7 @@ from knockbot.errors import Later, Unavailable
 from knockbot.features.encryption import sealed
 from knockbot.flow.keys import SEALED
 from knockbot.matrix import gateway
-from knockbot.matrix.crypto.olm import master_key, recovery_key
+from knockbot.matrix.crypto.secret import master_key, recovery_key
 from knockbot.matrix.homeserver import Homeserver
 from knockbot.store import jobs
 from tests.keeper import Garden, InProcess, Process, block, edit_of, words

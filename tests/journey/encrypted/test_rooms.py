@@ -16,7 +16,7 @@ from knockbot.check import check
 from knockbot.config.settings import read_settings
 from knockbot.demo.story import ENCRYPTED
 from knockbot.flow.keys import SEALED
-from knockbot.matrix.crypto.olm import recovery_key
+from knockbot.matrix.crypto.secret import recovery_key
 from tests.keeper import Garden, InProcess, edit_of
 from tests.sealed import (
     ALGORITHM,
