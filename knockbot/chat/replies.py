@@ -8,6 +8,7 @@ from knockbot.documents.text import NAME_LIMIT, REASON_LIMIT, shown
 from knockbot.domain import card, fitness
 from knockbot.domain.acl import SERVER_ACL
 from knockbot.domain.card import decided_by, policy_key
+from knockbot.domain.kinds import OTHERWISE
 from knockbot.domain.model import Decision, Knock, Request
 from knockbot.domain.notices import (
     Ago,
@@ -33,7 +34,6 @@ from knockbot.domain.notices import (
     notice,
     rows,
 )
-from knockbot.domain.policy import OTHERWISE
 from knockbot.domain.reasons import in_words, told_with
 from knockbot.domain.records import told
 from knockbot.flow import rules

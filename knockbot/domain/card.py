@@ -15,7 +15,8 @@ from markupsafe import escape
 from knockbot.documents.text import NAME_LIMIT, REASON_LIMIT, harmless, shown, shown_id
 from knockbot.domain.acl import SERVER_ACL
 from knockbot.domain.invites import MOST_KEYS, https_host
-from knockbot.domain.model import Kind, Request, State, ThirdPartyInvite, Verdict
+from knockbot.domain.kinds import OTHERWISE, OTHERWISE_INVITES, kind_of
+from knockbot.domain.model import Request, State, ThirdPartyInvite, Verdict
 from knockbot.domain.notices import (
     Ago,
     Arg,
@@ -43,7 +44,6 @@ from knockbot.domain.notices import (
     rows,
 )
 from knockbot.domain.plan import REACTIONS
-from knockbot.domain.policy import OTHERWISE, OTHERWISE_INVITES
 from knockbot.domain.reasons import told_with
 from knockbot.times import MINUTE
 
@@ -132,10 +132,10 @@ def decided_by(rule_name: str | None, by: str | None) -> By:
 
 def policy_key(request: Request, rule_name: str | None, verdict: Verdict | None) -> str | None:
     """A rule by its name; where none matched, the key of the policy that speaks of requests of this kind, if any."""
-    if rule_name != OTHERWISE or request.kind is not Kind.THIRD_PARTY_INVITE:
+    if rule_name != OTHERWISE:
         return rule_name
     # Whoever redeems is accepted because the invite was; about all else in redeeming the policy has no key.
-    return OTHERWISE_INVITES if not request.redeemed or verdict is Verdict.ACCEPT else ""
+    return kind_of(request).otherwise or (OTHERWISE_INVITES if verdict is Verdict.ACCEPT else "")
 
 
 def _answered_by(request: Request) -> By:

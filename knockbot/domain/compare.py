@@ -15,8 +15,8 @@ from knockbot.domain.fitness import Concern
 from knockbot.domain.ids import server_of
 from knockbot.domain.invites import Fall, Fallen, fallen, is_awaited, is_on_record
 from knockbot.domain.jobs import Act
+from knockbot.domain.kinds import kind_of
 from knockbot.domain.model import (
-    Kind,
     MemberChange,
     Membership,
     Reaction,
@@ -228,13 +228,13 @@ def is_stale(request: Request, oldest: int) -> bool:
 
 def _waits(request: Request) -> bool:
     to_be_let_in = request.answer is None or request.answer.verdict is Verdict.ACCEPT
-    return request.kind is Kind.KNOCK and request.open and to_be_let_in
+    return kind_of(request).waits_outside and request.open and to_be_let_in
 
 
 def _is_unknown(request: Request, seen: Snapshot) -> bool:
     """Whether the room holds no member event of somebody who knocked there, and not in a room that it replaces."""
     nothing_there = request.user_id in seen.members and seen.members[request.user_id] is None
-    return nothing_there and request.kind is Kind.KNOCK and request.moved_from is None
+    return nothing_there and kind_of(request).waits_outside and request.moved_from is None
 
 
 # --- third-party invites --------------------------------------------------------------------------------------

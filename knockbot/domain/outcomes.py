@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from knockbot.domain.model import MemberChange, Membership, Request, State, Verdict
+from knockbot.domain.model import Kind, MemberChange, Membership, Request, State, Verdict
 
 THEIR_OWN = True
 SOMEBODY_ELSES = False
@@ -26,11 +26,21 @@ OUTCOMES: dict[tuple[State, Membership, bool], State] = {
 }
 
 
+WAYS_IN = frozenset({Membership.INVITE, Membership.JOIN})
+
+OUTCOMES_OF: dict[Kind, dict[tuple[State, Membership, bool], State]] = {
+    Kind.KNOCK: OUTCOMES,
+    # They came in before anybody was asked.
+    Kind.REDEEMED_INVITE: {told: state for told, state in OUTCOMES.items() if told[1] not in WAYS_IN},
+    # It is about nobody yet: what happens to it is in the table below.
+    Kind.THIRD_PARTY_INVITE: {},
+}
+"""What a change of membership makes of each kind of request."""
+
+
 def outcome(request: Request, change: MemberChange) -> State | None:
     """The state this change of membership brings the request to; `None` where it changes nothing."""
-    if request.redeemed and change.membership in (Membership.INVITE, Membership.JOIN):
-        return None  # they came in before anybody was asked
-    state = OUTCOMES.get((request.state, change.membership, change.of_their_own))
+    state = OUTCOMES_OF[request.judged_as].get((request.state, change.membership, change.of_their_own))
     # What takes the place of the knock itself has crossed the invite, which they cannot have declined.
     return State.WITHDRAWN if state is State.DECLINED and change.replaces == request.event_id else state
 

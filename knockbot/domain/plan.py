@@ -5,7 +5,7 @@ A job's key names what is to be done and for what, so that planning the same thi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -57,8 +57,10 @@ def plan(request: Request, answer: Answer, home: str) -> tuple[Job[Payload], ...
     An accept is for the very knock it was given for. A reject or a ban is for whatever knock of the applicant
     stands, so that nobody escapes it by knocking once more.
     """
-    if request.kind is Kind.THIRD_PARTY_INVITE:
-        return _plan_for_invite(request, answer)
+    return PLANS[request.judged_as](request, answer, home)
+
+
+def _plan_for_knock(request: Request, answer: Answer, home: str) -> tuple[Job[Payload], ...]:
     if request.moved_from is not None and answer.verdict is Verdict.REJECT:
         return (_clear_up(request, request.moved_from, answer),)
     act = ACT_OF[answer.verdict]
@@ -118,16 +120,29 @@ def _clear_up(request: Request, room_id: str, answer: Answer) -> Job[Kick]:
     return Job(_key(Act.KICK, request, answer), room_id, kick)
 
 
-def _plan_for_invite(request: Request, answer: Answer) -> tuple[Job[Payload], ...]:
-    """The acts for a third-party invite: an accepted one is left alone, before it is redeemed and after."""
+def _plan_for_guest(request: Request, answer: Answer, _: str) -> tuple[Job[Payload], ...]:
+    """The act on whoever came in by a third-party invite: who is accepted is in."""
     if answer.verdict is Verdict.ACCEPT:
         return ()
-    if request.redeemed:
-        return (_remove(request, request.user_id, answer, guest=request.event_id),)
+    return (_remove(request, request.user_id, answer, guest=request.event_id),)
+
+
+def _plan_for_invite(request: Request, answer: Answer, _: str) -> tuple[Job[Payload], ...]:
+    """The acts for a third-party invite: an accepted one is left alone."""
+    if answer.verdict is Verdict.ACCEPT:
+        return ()
     taken_back = revoke(request, answer.cause or answer.event_id, answer.on_behalf_of)
     if answer.verdict is Verdict.REJECT:
         return (taken_back,)
     return (taken_back, _remove(request, request.subject, answer, guest=None))
+
+
+PLANS: Mapping[Kind, Callable[[Request, Answer, str], tuple[Job[Payload], ...]]] = {
+    Kind.KNOCK: _plan_for_knock,
+    Kind.THIRD_PARTY_INVITE: _plan_for_invite,
+    Kind.REDEEMED_INVITE: _plan_for_guest,
+}
+"""The acts that carry out an answer to each kind of request."""
 
 
 def _remove(request: Request, user_id: str, answer: Answer, *, guest: str | None) -> Job[Kick | Ban]:

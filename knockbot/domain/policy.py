@@ -25,6 +25,7 @@ from knockbot.domain.coding import Coding
 from knockbot.domain.criteria import Condition, read_when
 from knockbot.domain.ids import is_user_id
 from knockbot.domain.invites import Fall
+from knockbot.domain.kinds import KINDS, OTHERWISE, OTHERWISE_INVITES
 from knockbot.domain.languages import Language
 from knockbot.domain.model import Came, Decision, Fact, Facts, Kind, Knock, Known, Miss, Truth, Verdict
 from knockbot.domain.notices import Notice, because
@@ -44,9 +45,6 @@ tenth of a second at the very worst. With as many steps as a policy may have, a 
 
 MAX_MEMORY = 16 * 1024 * 1024
 """Bytes that a policy typed in chat may take, once it is compiled."""
-
-OTHERWISE = "otherwise"
-OTHERWISE_INVITES = "otherwise_third_party"
 
 LATER_VERDICTS = frozenset({"ask", "ignore"})
 """Verdicts of a later version: whoever uses one is told so."""
@@ -306,7 +304,7 @@ def decide(knock: Knock, facts: Facts, policy: Policy, kind: Kind = Kind.KNOCK) 
     if facts.denied:
         return Decision(Verdict.REJECT, SERVER_ACL)
     decision = _decide(knock, facts, policy, kind)
-    if kind is Kind.THIRD_PARTY_INVITE and decision.verdict is Verdict.ACCEPT:
+    if KINDS[kind].takes_keys and decision.verdict is Verdict.ACCEPT:
         return _if_vouched_for(decision, facts)
     return decision
 
@@ -323,7 +321,7 @@ def _decide(knock: Knock, facts: Facts, policy: Policy, kind: Kind) -> Decision:
         if finding.truth is Truth.UNKNOWN:
             return Decision(Verdict.FORWARD, rule.label, None, tuple(missed), finding.why)
         missed.append(Miss(rule.label, finding.why))
-    if kind is Kind.REDEEMED_INVITE and facts.came is not None:
+    if facts.came is not None:
         return replace(AS_INVITED[facts.came], missed=tuple(missed))
     return Decision(policy.default(kind), OTHERWISE, None, tuple(missed))
 

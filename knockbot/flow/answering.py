@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from knockbot.domain import may
 from knockbot.domain.card import already_answered, changed_anew, may_have_withdrawn
 from knockbot.domain.ids import server_of
+from knockbot.domain.kinds import kind_of
 from knockbot.domain.may import ANSWERS
-from knockbot.domain.model import Answer, Kind, Reaction, Request, Verdict, Wish
+from knockbot.domain.model import Answer, Reaction, Request, Verdict, Wish
 from knockbot.domain.notices import Choice, Code, Notice, Room, Term, User, because, notice
 from knockbot.domain.plan import ACT_OF, REACTIONS
 from knockbot.domain.power import Powers, Shortfall
@@ -24,7 +25,7 @@ from knockbot.flow.context import Context
 from knockbot.flow.records import called
 from knockbot.flow.rooms import is_denied, is_in
 from knockbot.flow.saying import Audience
-from knockbot.store import inbox, messages, prompts, requests, room_upgrades, rooms
+from knockbot.store import inbox, messages, prompts, requests, rooms
 from knockbot.store.db import Tx
 from knockbot.times import DAY, MINUTE
 
@@ -38,7 +39,7 @@ async def insist(context: Context, wish: Wish, request: Request) -> None:
 async def _insist(context: Context, wish: Wish, request: Request) -> None:
     async with context.db.tx() as tx:
         room = await called(tx, request.room_id)
-        replaced = request.kind is Kind.KNOCK and await room_upgrades.find(tx, request.room_id) is not None
+        replaced = await settling.leads_nowhere(tx, request)
     deed = ANSWERS[request.judged_as][wish.verdict]
     await authority.insist(context, authority.Wanted(deed, wish.actor, room, request.subject))
     if wish.verdict is not Verdict.ACCEPT or not request.awaits_moderators:
@@ -69,7 +70,7 @@ async def take(context: Context, turn: Turn, wish: Wish, request_id: int) -> Non
         reason=wish.reason or None,
         cause=wish.cause,
         doubtful=wish.verdict is Verdict.ACCEPT and _may_have_withdrawn(context, request),
-        instead=request.answer is not None and request.kind is Kind.KNOCK,
+        instead=request.answer is not None and kind_of(request).waits_outside,
         by_click=wish.by_click,
     )
     if request.answer is not None:
@@ -101,7 +102,7 @@ OLD = DAY
 
 def _may_have_withdrawn(context: Context, request: Request) -> bool:
     """Whether the applicant may long have given up, with nobody to tell us: their server passes that on to none."""
-    remote = request.kind is Kind.KNOCK and server_of(request.user_id) != context.home
+    remote = kind_of(request).waits_outside and server_of(request.user_id) != context.home
     return remote and context.now() - request.changed_at > OLD
 
 
@@ -195,9 +196,8 @@ async def _request_meant(context: Context, reaction: Reaction) -> Request | None
 
 def takes_clicks(shown: Sequence[Request]) -> bool:
     """Whether a card that shows these requests can be answered by a click: one invite, or knocks of one applicant."""
-    return len({(request.kind, request.subject) for request in shown}) == 1 and (
-        shown[-1].invite is None or len(shown) == 1
-    )
+    of_one = len({(request.kind, request.subject) for request in shown}) == 1
+    return of_one and (len(shown) == 1 or kind_of(shown[-1]).shares_clicks)
 
 
 def offers_clicks(shown: Sequence[Request]) -> bool:
@@ -265,11 +265,8 @@ def possible(powers: Powers, bot: str, about: Iterable[Request], *, barred: bool
     No knock is accepted of somebody who is `barred`: their server is denied, or the room was replaced.
     """
     found = [verdict for verdict in ACT_OF if not any(_lacking(powers, bot, verdict, r) for r in about)]
-    return [one for one in found if one is not Verdict.ACCEPT or not (barred and any(_knocks(r) for r in about))]
-
-
-def _knocks(request: Request) -> bool:
-    return request.kind is Kind.KNOCK
+    kept_out = barred and any(kind_of(request).waits_outside for request in about)
+    return [verdict for verdict in found if not (kept_out and verdict is Verdict.ACCEPT)]
 
 
 def _lacking(powers: Powers, bot: str, verdict: Verdict, request: Request) -> Shortfall | None:

@@ -8,6 +8,7 @@ from typing import Final
 from knockbot.domain import plan
 from knockbot.domain.card import EMOJI
 from knockbot.domain.jobs import Job, React, Unreact
+from knockbot.domain.kinds import kind_of
 from knockbot.domain.model import Request, Verdict
 from knockbot.engine.turn import Turn
 from knockbot.flow.context import Context
@@ -47,9 +48,8 @@ async def show(context: Context, turn: Turn, request_id: int, *, card_id: int | 
         await turn.plan(plan.post_card(card.room_id, card.id))
         return
     await requests.put_on_card(turn.tx, request.id, shared)
-    if request.card_id is None and (
-        request.invite is not None or await requests.others_on_card(turn.tx, request, shared)
-    ):
+    one_more = request.card_id is None
+    if one_more and (not kind_of(request).shares_clicks or await requests.others_on_card(turn.tx, request, shared)):
         await offer(turn, shared, [])  # a click on it could mean any of them
     await refresh(turn, shared, after=0 if crowd is None else TOGETHER)
 
@@ -119,7 +119,7 @@ async def _crowded_card(context: Context, tx: Tx, request: Request) -> int | Non
 
 async def _card_of_the_crowd(context: Context, tx: Tx, request: Request) -> int | None:
     """The card to share, when many have been at the same door within a minute."""
-    if request.redeemed:
+    if not kind_of(request).joins_crowds:
         return None
     recent = await requests.carded_since(tx, request, context.now() - MINUTE, MOST_SHARING)
     if len({who for who, _, _ in recent}) < CROWD:

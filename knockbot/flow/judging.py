@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from knockbot.domain.judgements import Judgement
+from knockbot.domain.kinds import KINDS
 from knockbot.domain.model import (
     Came,
     Fact,
@@ -119,7 +120,7 @@ async def gather(
     on_record = await _on_record(context, invite) if invite is not None else None
     facts = Facts(
         context.home,
-        measure=knock.measure if kind is Kind.KNOCK else None,
+        measure=knock.measure if KINDS[kind].has_words else None,
         invite=InviteFacts(_sponsor(on_record, invite), invite.keys) if invite is not None else None,
         denied=denied,
     )

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Iterable
 from knockbot.domain.acl import ServerAcl
 from knockbot.domain.compare import Records, Snapshot
 from knockbot.domain.ids import server_of
-from knockbot.domain.model import Kind, Request
+from knockbot.domain.kinds import kind_of
+from knockbot.domain.model import Request
 from knockbot.domain.reasons import in_words
 from knockbot.errors import Never
 from knockbot.flow.context import Context, log
@@ -42,7 +43,7 @@ async def its_knocks(context: Context, there: Place, acl: ServerAcl) -> Portion:
             unsettled=tuple(await requests.unsettled(tx, room.room_id)),
             oldest=context.now() - there.settings.stale_after,
         )
-    theirs = [request.user_id for request in known.unsettled if request.kind is Kind.KNOCK]
+    theirs = [request.user_id for request in known.unsettled if kind_of(request).waits_outside]
     denied = await _denied(context, acl, [*theirs, *(change.user_id for change in knocks)])
     return Snapshot(room_id=room.room_id, knocks=knocks, denied=denied), known
 

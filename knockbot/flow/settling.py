@@ -7,9 +7,10 @@ from dataclasses import replace
 from knockbot.domain import plan
 from knockbot.domain.card import decision_line, machine_block, policy_key
 from knockbot.domain.judgements import Judgement
-from knockbot.domain.model import Answer, Kind, Request, State, Verdict
+from knockbot.domain.kinds import OTHERWISE, kind_of
+from knockbot.domain.model import Answer, Request, State, Verdict
 from knockbot.domain.notices import Notice, Term, because
-from knockbot.domain.policy import OTHERWISE, Announce, held_back
+from knockbot.domain.policy import Announce, held_back
 from knockbot.domain.records import Recorded
 from knockbot.engine.turn import Turn
 from knockbot.flow import cards, saying, tables
@@ -18,6 +19,7 @@ from knockbot.flow.place import find as find_place
 from knockbot.flow.records import record
 from knockbot.flow.saying import Audience, Marks
 from knockbot.store import jobs, judgements, requests, room_upgrades
+from knockbot.store.db import Tx
 
 ANNOUNCED = frozenset({State.ACCEPTED, State.REJECTED, State.BANNED, State.STANDING, State.REVOKED, State.REDEEMED})
 """The outcomes that are told in a line where there is no card: of a rule, and of a word on an invite that stood."""
@@ -37,15 +39,12 @@ async def apply_decision(
     `card_id` names a card that is already there to be shared. `word` is an answer given before that the decision only
     follows: it stays the word of whoever gave it.
     """
-    replaced = request.kind is Kind.KNOCK and await room_upgrades.find(turn.tx, request.room_id) is not None
     decision = judgement.decision
-    if replaced and decision.verdict is Verdict.ACCEPT:
+    if decision.verdict is Verdict.ACCEPT and await leads_nowhere(turn.tx, request):
         decision = held_back(decision, because("doubt.room_replaced"))
     await judgements.add(turn.tx, request.id, replace(judgement, decision=decision), turn.now)
-    # Whoever redeems is judged by what was said of the invite, where no rule matches: no key of the policy says that.
-    by_invite = request.redeemed and decision.rule == OTHERWISE
-    key = "" if by_invite else policy_key(request, decision.rule, decision.verdict)
-    await record(turn, request, context.bot, Recorded.JUDGED, verdict=decision.verdict, rule=key)
+    rule = kind_of(request).otherwise if decision.rule == OTHERWISE else decision.rule
+    await record(turn, request, context.bot, Recorded.JUDGED, verdict=decision.verdict, rule=rule)
     if decision.verdict is Verdict.FORWARD:
         await cards.show(context, turn, request.id, card_id=card_id)
         return
@@ -60,6 +59,11 @@ async def apply_decision(
         author=decision.author,
     )
     await _bind(context, turn, request, word or ruled)
+
+
+async def leads_nowhere(tx: Tx, request: Request) -> bool:
+    """Whether this is somebody outside of a room that was replaced, where nobody is let in any more."""
+    return kind_of(request).waits_outside and await room_upgrades.find(tx, request.room_id) is not None
 
 
 async def apply_answer(context: Context, turn: Turn, request: Request, answer: Answer) -> None:
@@ -102,7 +106,7 @@ async def record_outcome(context: Context, turn: Turn, request: Request, state: 
         await cards.show(context, turn, request.id)
     elif state in ANNOUNCED and request.answer is not None and not request.answer.quiet:
         by_rule = request.answer.rule is not None
-        if by_rule or request.invite is not None:
+        if by_rule or kind_of(request).answers_are_told:
             await _announce(context, turn, request, by_rule=by_rule)
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from knockbot.documents.text import storable
 from knockbot.domain.criteria import CRITERIA
 from knockbot.domain.judgements import AGES_KEPT, Judgement, decide_again, decode, encode
+from knockbot.domain.kinds import OTHERWISE
 from knockbot.domain.model import (
     Came,
     Decision,
@@ -28,7 +29,7 @@ from knockbot.domain.model import (
     Verdict,
 )
 from knockbot.domain.notices import because
-from knockbot.domain.policy import OTHERWISE, Policy, decide, held_back, parse_policy
+from knockbot.domain.policy import Policy, decide, held_back, parse_policy
 from knockbot.domain.reasons import foreign
 from tests.domain.doors import FACTS, INVITE, KNOCK
 from tests.domain.test_criteria import ONE_OF_EACH

@@ -9,7 +9,8 @@ from knockbot.domain import plan
 from knockbot.domain.acl import SERVER_ACL
 from knockbot.domain.ids import server_of
 from knockbot.domain.jobs import Act, Job, Write
-from knockbot.domain.model import Answer, Kind, Request, State, Verdict
+from knockbot.domain.kinds import kind_of
+from knockbot.domain.model import Answer, Request, State, Verdict
 from knockbot.domain.notices import Notice, Stranger, because, notice
 from knockbot.domain.policy import NotifyRemote
 from knockbot.domain.records import Recorded
@@ -52,7 +53,7 @@ def _concerns(context: Context, request: Request, answer: Answer) -> bool:
     return (
         rejected
         and request.state is State.REJECTED
-        and request.kind is Kind.KNOCK
+        and kind_of(request).waits_outside
         and request.moved_from is None
         and server_of(request.user_id) != context.home
     )

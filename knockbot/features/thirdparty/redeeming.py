@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from knockbot.domain import plan
 from knockbot.domain.judgements import Judgement, still_held
+from knockbot.domain.kinds import OTHERWISE
 from knockbot.domain.model import (
     Answer,
     Came,
@@ -26,7 +27,7 @@ from knockbot.domain.model import (
 )
 from knockbot.domain.notices import Notice, Numbered, User, because, notice
 from knockbot.domain.outcomes import after_redeeming, credited, outcome
-from knockbot.domain.policy import AS_INVITED, OTHERWISE, held_back
+from knockbot.domain.policy import AS_INVITED, held_back
 from knockbot.domain.records import ENDS, Recorded
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Later, Never

@@ -13,8 +13,9 @@ from functools import partial
 from knockbot.domain import plan
 from knockbot.domain.ids import is_room_id, server_of
 from knockbot.domain.jobs import Job, Say
+from knockbot.domain.kinds import kind_of
 from knockbot.domain.may import Deed
-from knockbot.domain.model import Kind, MemberChange, Membership, Reaction, Redaction, Request, RoomView, Verdict
+from knockbot.domain.model import MemberChange, Membership, Reaction, Redaction, Request, RoomView, Verdict
 from knockbot.domain.notices import Code, Id, Letters, Notice, Number, Room, User, because, notice
 from knockbot.domain.plan import REACTIONS
 from knockbot.domain.records import Detail, Recorded
@@ -80,7 +81,7 @@ async def _stop_accepting(context: Context, room: ProtectedRoom, upgrade: RoomUp
         await room_upgrades.put(turn.tx, upgrade)
         for request in await requests.pending(turn.tx, room.management_room, room.room_id):
             accepted = request.answer is not None and request.answer.verdict is Verdict.ACCEPT
-            if request.kind is Kind.KNOCK and accepted:
+            if kind_of(request).waits_outside and accepted:
                 await settling.withdraw_answer(turn, request, because("overtaken.room_replaced"))
                 await record(turn, request, context.bot, Recorded.NOT_LET_IN)
                 await cards.show(context, turn, request.id)
@@ -375,7 +376,7 @@ def _going_over(pending: list[Request]) -> list[Request]:
     return [
         request
         for request in pending
-        if request.kind is Kind.KNOCK and (request.answer is None or request.answer.verdict is Verdict.ACCEPT)
+        if kind_of(request).waits_outside and (request.answer is None or request.answer.verdict is Verdict.ACCEPT)
     ]
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from knockbot.domain.card import Around, kept_no_longer, machine_block, moved_away
 from knockbot.domain.jobs import Act, EditCard, Job, PostCard
+from knockbot.domain.kinds import kind_of
 from knockbot.domain.languages import Language
-from knockbot.domain.model import Kind, Request, Verdict
+from knockbot.domain.model import Request, Verdict
 from knockbot.domain.notices import because
 from knockbot.domain.policy import Reasons
 from knockbot.engine.turn import Turn
@@ -135,7 +136,7 @@ async def _about(
         settings = there.settings if there is not None else context.settings.defaults.policy.policy
         around = Around(
             hidden=settings.reasons is Reasons.HIDDEN,
-            earlier=await requests.settled_before(tx, newest) if newest.kind is Kind.KNOCK else None,
+            earlier=await requests.settled_before(tx, newest) if kind_of(newest).waits_outside else None,
             inviter_banned=newest.inviter_banned,
         )
         language = place.language_of(context, [there] if there is not None else [])
