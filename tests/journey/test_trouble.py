@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from knockbot.demo.people import Json
 from tests.keeper import Garden, InProcess, block, edit_of, words
 
@@ -181,6 +183,35 @@ async def test_power_lost_is_told_once_and_what_was_blocked_is_done_when_it_is_b
         await garden.membership(person, membership)
         assert await garden.acts_on(person) == [membership]
     assert len(await alarms(garden)) == 1
+
+
+async def test_an_answer_that_waits_for_a_power_is_taken_back_with_its_reaction(
+    keeper: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    garden = await keeper.plant(alone=True)
+    ana = await garden.knocker()
+    card = await garden.card(ana)
+    kick = keeper.context.acts.kick
+
+    async def too_late(room_id: str, user_id: str, reason: str | None) -> None:
+        await garden.give_power(keeper.user_id, 0)
+        await kick(room_id, user_id, reason)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(keeper.context.acts, "kick", too_late)
+        click = await garden.alice.react(garden.mods, card["event_id"], "❌")
+        await the_alarm(garden)
+
+    await garden.alice.redact(garden.mods, click)
+    await garden.caught_up_here()
+    assert "the reaction with the answer (reject) was removed" in await garden.command("show 1")
+    await garden.give_power(keeper.user_id, 50)
+    await garden.offered(card["event_id"])
+    await garden.caught_up_here()
+    assert (await garden.acts_on(ana), await garden.alice.membership(garden.room, ana.user_id)) == ([], "knock")
+
+    await garden.alice.react(garden.mods, card["event_id"], "✅")
+    await garden.membership(ana, "invite")
 
 
 async def test_power_that_was_never_there_is_told_once_however_many_knock(keeper: InProcess) -> None:
