@@ -1,7 +1,7 @@
 """Turns a notice into text: its sentence, in the reader's language, each argument made harmless by its type.
 
 A sentence is formatted once, into plain text and HTML together (`markup.py`). Nothing that a stranger wrote
-breaks out of the markup, turns the line round, or becomes a link, whatever a translation says.
+can break out of the markup, change the direction of the line, or become a link, in any translation.
 """
 
 from __future__ import annotations

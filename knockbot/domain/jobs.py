@@ -73,7 +73,7 @@ class Invite(OnMember):
     """To let somebody in."""
 
     knock: str | None = None
-    """The event it is for: another knock overtakes it. None where it is for whatever knock stands."""
+    """The event it is for: another knock overtakes it. None if it is for the current knock, whichever that is."""
     server: str | None = None
     """Their server, where that is another one and has to answer."""
 
@@ -88,8 +88,8 @@ class Kick(OnMember):
     """To refuse somebody, or to remove them."""
 
     guest: str | None = None
-    """The event by which they came in by a third-party invite. They may know of nothing: until they join, the act only
-    takes their invite back."""
+    """The event by which they used a third-party invite. Somebody else may have done that for them, so until they join
+    the job only withdraws their invite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +105,12 @@ class Ban(OnMember):
 
 @dataclass(frozen=True, slots=True)
 class Revoke:
-    """To empty the token of a third-party invite, so that nobody can come in by it."""
+    """To empty the token of a third-party invite, so that nobody can use it."""
 
     token: str
     inviter: str
     request_id: int | None = None
-    """None where the request goes on whatever comes of this."""
+    """None if the result does not matter for the request."""
     on_behalf_of: str | None = None
 
 
@@ -322,9 +322,9 @@ class JobKind:
     lane: Callable[[str, Any], Lane]
     """By the room, and the payload."""
     place: Place = Place.HERE
-    """The kind of place it takes, if no other server has to answer."""
+    """The kind of slot it uses, if no other server has to answer."""
     at_door: bool = False
-    """Whether it is done at a protected room's door: it is not needed any more once the room is not protected."""
+    """Whether it is about a protected room: it is no longer needed when the room is no longer protected."""
     aimed: bool = False
     """Whether its echo tells if it hit what it was meant for, so that this is noted."""
     counted: bool = False
@@ -374,7 +374,7 @@ P_co = TypeVar("P_co", covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Job(Generic[P_co]):
-    """One intended act. `key` is unique for ever: planning the same act twice is planning it once."""
+    """One intended act. `key` is unique for ever: an act that is planned twice is planned once."""
 
     key: str
     room_id: str
@@ -398,7 +398,7 @@ class Job(Generic[P_co]):
 
     @property
     def place(self) -> Place:
-        """What kind of place it takes, if its server is none that is known to answer."""
+        """The kind of slot it uses, if its server is not known to answer."""
         return Place.STRANGE if self.server is not None else self.kind.place
 
     @property

@@ -56,14 +56,14 @@ class Judgement:
     """As what the request was judged."""
     room_id: str
     event_id: str
-    """The knock, the invite, or the event by which somebody came in."""
+    """The knock, the invite, or the event by which somebody used an invite."""
     revision: int | None
     """Of the room's policy; none where the default of the config file was in force."""
     facts: Facts
     decision: Decision
     because: Because = Because.ARRIVED
     cause: str = ""
-    """What had it judged again: the event of a command. Empty where the request came in."""
+    """The event of the command that started it. Empty when the request arrived."""
 
 
 def judged_in(request: Request, judgement: Judgement) -> tuple[Knock, Facts]:

@@ -23,7 +23,7 @@ class Deed(StrEnum):
     ACCEPT = "accept"
     REJECT = "reject"
     BAN = "ban"
-    """Answer a knock, or whoever came in by a third-party invite."""
+    """Answer a knock, or a user of a third-party invite."""
     LET_STAND = "let_stand"
     REVOKE = "revoke"
     BAN_INVITER = "ban_inviter"
@@ -39,10 +39,10 @@ class Deed(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Takes:
-    """What an act takes of whoever wants it done. What is about a room is looked at when it is done."""
+    """What a person needs for a deed. Memberships and levels are read when it is done."""
 
     powers: tuple[Power, ...] = ()
-    """Levels in the protected room; `kick` and `ban` take a higher level than that of whom they hit as well."""
+    """Levels in the protected room; `kick` and `ban` also need a higher level than the other user has."""
     keeps_door: bool = False
     """In the protected room, the level to change the join rule and to give every verdict of the policy."""
     changes_settings: bool = False
@@ -52,7 +52,7 @@ class Takes:
     joined_to_management: bool = False
     """To be joined to the management room."""
     permitted: bool = False
-    """To stand under `permissions` in the config."""
+    """To be under `permissions` in the config."""
     or_admin: bool = False
     """To be an `admin` there is enough by itself."""
     of_the_bot: bool = False
@@ -66,7 +66,7 @@ MAY: Final[Mapping[Deed, Takes]] = {
     Deed.ACCEPT: Takes(powers=("invite",), of_the_bot=True),
     Deed.REJECT: Takes(powers=("kick",), of_the_bot=True),
     Deed.BAN: Takes(powers=("ban",), of_the_bot=True),
-    # To take an invite back that nobody redeemed yet is no kick: it takes what planting one takes.
+    # To revoke an unused invite is not a kick: it needs the same as adding one.
     Deed.LET_STAND: Takes(powers=("invite",), of_the_bot=True),
     Deed.REVOKE: Takes(powers=("invite",), of_the_bot=True),
     Deed.BAN_INVITER: Takes(powers=("invite", "ban"), of_the_bot=True),
@@ -94,7 +94,7 @@ DONE_BY: Final[Mapping[Act, Deed]] = {
     Act.BAN: Deed.BAN,
     Act.REVOKE: Deed.REVOKE,
 }
-"""Which deed a job carries out, so that it takes the same power by whatever way it came about."""
+"""The deed of each job, so that it needs the same power whatever caused it."""
 
 
 def shortfall(powers: Powers, deed: Deed, who: str, target: str = ANYBODY) -> Shortfall | None:
@@ -104,7 +104,7 @@ def shortfall(powers: Powers, deed: Deed, who: str, target: str = ANYBODY) -> Sh
 
 
 def to_keep_the_door(powers: Powers, verdicts: Iterable[Verdict]) -> Level:
-    """The level that it takes to change the join rule, and to give each of these verdicts to a knock."""
+    """The level that is needed to change the join rule, and to give each of these verdicts to a knock."""
     return max([powers.needed_for_state(JOIN_RULES), *(powers.enough(power) for power in to_give(verdicts))])
 
 

@@ -1,4 +1,4 @@
-"""The nouns of knockbot as frozen values: what reaches the door, and what is decided.
+"""The nouns of knockbot as frozen values: what arrives, and what is decided.
 
 All times are integer milliseconds since the epoch, as Matrix writes them. All text that strangers wrote is
 already `storable` (see `domain/text.py`): no NUL, no lone surrogates; nothing else about it may be trusted.
@@ -34,14 +34,14 @@ class Kind(StrEnum):
     KNOCK = "knock"
     THIRD_PARTY_INVITE = "third_party_invite"
     REDEEMED_INVITE = "redeemed_invite"
-    """Somebody came in by a third-party invite. Only a rule's `for` says this, never a request."""
+    """Somebody used a third-party invite. Only a rule's `for` says this, never a request."""
 
 
 class Because(StrEnum):
     """Why a request was judged."""
 
     ARRIVED = "arrived"
-    """It came in, or did so anew: another knock, another invite under its token, somebody who uses the invite."""
+    """It arrived, or changed: another knock, another invite with its token, somebody who uses the invite."""
     POLICY_APPLIED = "policy_applied"
     """A moderator has applied the policy in force to those who wait."""
 
@@ -56,9 +56,9 @@ class Verdict(StrEnum):
 
 
 class State(StrEnum):
-    """Where a request stands. `pending` is open; every other state is an outcome that happened in the room.
+    """The state of a request. `pending` is open; every other state is an outcome that happened in the room.
 
-    The last three are a third-party invite's: accepted it is `standing`, and waits to be redeemed or revoked.
+    The last three are for third-party invites: an accepted one is `standing`, until it is redeemed or revoked.
     """
 
     PENDING = "pending"
@@ -74,12 +74,12 @@ class State(StrEnum):
     REVOKED = "revoked"
 
 
-# --- what reaches the door ------------------------------------------------------------------------------------
+# --- what arrives ---------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """How much an applicant wrote: where it is otherwise by now, it was cut or redacted since."""
+    """How much an applicant wrote: if the text is shorter now, it was cut or redacted."""
 
     reason: int
     """Characters."""
@@ -124,8 +124,8 @@ class MemberChange:
     replaced_membership: Membership | None = None
     """What stood there before (`unsigned.prev_content`); absent in a retry after a restart of Synapse."""
     token: str | None = None
-    """Which third-party invite it redeems; then `sender` is its inviter, as every homeserver checks. Only an invite
-    can: what other events say of a token is whatever their user wants."""
+    """The third-party invite that it redeems; then `sender` is its inviter, as every homeserver checks. Only an invite
+    event can do that: a token in another event means nothing."""
 
     cut: bool = False
     """Whether its reason was left out, since it was read among many: to be judged, it has to be read by itself."""
@@ -142,9 +142,9 @@ class MemberChange:
 
 @dataclass(frozen=True, slots=True)
 class IdentityKey:
-    """A key of a third-party invite: whoever signs with it lets one user in, as often as they like.
+    """A key of a third-party invite: its owner can let users in, as often as they like.
 
-    The homeserver asks `url` whether the key still holds; one without `url` holds for ever.
+    The homeserver asks `url` whether the key is still valid; one without `url` is valid for ever.
     """
 
     public_key: str
@@ -153,30 +153,30 @@ class IdentityKey:
 
 @dataclass(frozen=True, slots=True)
 class ThirdPartyInvite:
-    """An invite to an e-mail address or phone number, as it stands in the room under its `token`.
+    """An invite to an e-mail address or phone number, as it is in the room under its `token`.
 
-    Anybody with the room's invite level can write one: of all it says, only `inviter` (the event's sender) is proven.
+    Anyone with the room's invite level can write one: only its `inviter` (the event's sender) is certain.
     """
 
     room_id: str
     event_id: str
     """Empty for one that the bot has sent, and that the room is yet to hold."""
     token: str
-    """What it stands under in the room's state, as `invites.written` writes it down."""
+    """Its state key in the room, in the form of `invites.written`."""
     inviter: str
     display_name: str = ""
     """Who is invited, in the inviter's words: mostly an address made unreadable (``car...@exa...``)."""
     keys: tuple[IdentityKey, ...] = ()
-    """Every key that opens the door: `public_key` and `public_keys` of the event alike."""
+    """Every key that can use it: `public_key` and `public_keys` of the event."""
 
     def as_knock(self) -> Knock:
-        """The same as `decide` takes it. Its user is the inviter, for nobody knows yet who will redeem it."""
+        """The same for `decide`. Its user is the inviter, because nobody knows yet who will redeem it."""
         return Knock(self.room_id, self.inviter, self.event_id)
 
 
 @dataclass(frozen=True, slots=True)
 class ThirdPartyChange:
-    """The state under a token changed: an invite stands there now, or (`invite` is none) it was emptied."""
+    """The state of a token changed: it has an invite now, or (`invite` is none) it was emptied."""
 
     room_id: str
     event_id: str
@@ -211,7 +211,7 @@ class Message:
     in_reply_to: str | None = None
     """The message it replies to; what a thread names for clients that know no threads is none."""
     verified: bool | None = None
-    """Whether it is from a device that its owner vouches for; `None` where it came in clear, and nobody can know."""
+    """Whether its device is verified by its owner; `None` if it came unencrypted, so that nobody can know."""
     thread: str | None = None
     """The message that its thread began with."""
     edits: str | None = None
@@ -258,7 +258,7 @@ class Rejudge:
     cause: str
     """What has it judged again: the event of a command."""
     request_id: int | None = None
-    """None after the last of those that are judged for one cause: what came of it is to be told."""
+    """None after the last request that is judged for one cause: then the result is posted."""
 
     @property
     def event_id(self) -> str:
@@ -312,7 +312,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """An earlier request of the same applicant in the same room: what came of it, and how long ago (milliseconds)."""
+    """An earlier request of the same applicant in the same room: its outcome, and how long ago (milliseconds)."""
 
     state: State
     age: int
@@ -334,17 +334,17 @@ class InviteFacts:
     earlier_cut: bool = False
     """Whether there were more, older ones."""
     valid: Known = Known(Truth.UNKNOWN, because("unknown.nobody_asked"))
-    """Whether the identity servers vouch for the keys. Only configured servers are asked, and only about keys of
-    theirs; where there is none, this is true, and a rule that trusts the others no further says `identity_server`."""
+    """Whether the identity servers say that the keys are valid. Only configured servers are asked, and only about their
+    keys; without any, this is true, and a rule can use `identity_server` to trust no others."""
 
 
 class Came(StrEnum):
-    """How far a third-party invite had come when somebody came in by it."""
+    """The state of a third-party invite when somebody used it."""
 
     UNSEEN = "unseen"
     """It is on no record."""
     USED = "used"
-    """Somebody else had come in by it."""
+    """Somebody else had used it."""
     ACCEPTED = "accepted"
     TAKEN_BACK = "taken_back"
     UNANSWERED = "unanswered"
@@ -376,7 +376,7 @@ class Facts:
     """What was found out for one judgement, and only what the policy needs."""
 
     home: str
-    """The server name knockbot serves; whoever is from there is `local`."""
+    """The server name of knockbot's homeserver; its users are `local`."""
     member_of: Mapping[str, Known] = field(default_factory=dict)
     """Whether the applicant is joined to each room, by the name the policy uses for it."""
     history: tuple[Past, ...] | None = None
@@ -432,7 +432,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The binding word on a request: by a rule, or by a moderator.
+    """The answer to a request: by a rule, or by a moderator.
 
     `by` is a user id, the bot's own for a rule. `event_id` is the knock it was given for; `cause` the command or
     reaction that gave it, so that handling that event twice gives one answer.
@@ -466,7 +466,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a moderator wants: a verdict on a request, with words for the applicant.
+    """What a moderator wants: a verdict on a request, with a text for the applicant.
 
     `cause` is their event.
     """
@@ -489,7 +489,7 @@ class Request:
     kind: Kind
     user_id: str
     event_id: str
-    """The knock that stands: the newest one of this request."""
+    """The current knock: the newest one of this request."""
     reason: str
     display_name: str | None
     has_avatar: bool
@@ -497,11 +497,11 @@ class Request:
     opened_at: int
     changed_at: int
     decision: Decision | None = None
-    """What the policy said of the knock that stands."""
+    """The policy's decision on the current knock."""
     answer: Answer | None = None
-    """The binding word, once there is one; the state follows when the room does."""
+    """The answer, once there is one; the state changes when the room does."""
     by: str | None = None
-    """Who brought the present state about; set together with an outcome."""
+    """Who caused the present state; set together with an outcome."""
     card_id: int | None = None
     shown_event_id: str | None = None
     """The knock that the card last showed: what an `accept` by reaction is given for."""
@@ -510,7 +510,7 @@ class Request:
     invite: ThirdPartyInvite | None = None
     """For a third-party invite: what it says. Its `user_id` is empty until somebody redeems it."""
     issued_by: str | None = None
-    """The moderator who had the bot send this invite: its inviter is the bot then, but it stands for them."""
+    """The moderator for whom the bot sent this invite. Its inviter is then the bot."""
     moved_from: str | None = None
     """The room in which they knocked, where the request came over from there to the one that replaces it; until they
     knock here as well."""
@@ -521,7 +521,7 @@ class Request:
 
     @property
     def knock(self) -> Knock:
-        """The knock that stands."""
+        """The current knock."""
         return Knock(self.room_id, self.user_id, self.event_id, self.reason, self.display_name, self.has_avatar)
 
     @property
@@ -531,12 +531,12 @@ class Request:
 
     @property
     def sponsor(self) -> str:
-        """Who answers for a third-party invite: its inviter, or the moderator on whose word the bot sent it."""
+        """Who is responsible for a third-party invite: its inviter, or the moderator for whom the bot sent it."""
         return self.issued_by or (self.invite.inviter if self.invite else "")
 
     @property
     def judged_as(self) -> Kind:
-        """What a rule, or a moderator, answers here: a knock, an invite, or who came in by one."""
+        """What a rule or a moderator answers here: a knock, an invite, or a user of an invite."""
         return Kind.REDEEMED_INVITE if self.redeemed else self.kind
 
     @property
@@ -546,7 +546,7 @@ class Request:
 
     @property
     def redeemed(self) -> bool:
-        """Whether this is a third-party invite that somebody came in by; then the request is about them."""
+        """Whether this is a third-party invite that somebody has used; then the request is about that user."""
         return self.kind is Kind.THIRD_PARTY_INVITE and bool(self.user_id)
 
     @property
@@ -556,5 +556,5 @@ class Request:
 
     @property
     def awaits_moderators(self) -> bool:
-        """Whether somebody still has to say a word on it."""
+        """Whether it still needs an answer."""
         return self.open and self.answer is None

@@ -1,4 +1,4 @@
-"""JSON that strangers have nested: read and written no deeper than the door needs, where Python can go no deeper."""
+"""Deeply nested JSON from strangers: reads and writes only the levels that are needed, where Python would fail."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import re
 from typing import Any
 
 DEEPEST = 64
-"""Levels of nesting that are kept where there are more than Python can follow: no event the door needs is deeper."""
+"""Levels that are kept if there are more than Python can read: no event that knockbot needs is deeper."""
 
 
 LONGEST_INTEGER = 20
-"""Digits. Python refuses to read integers of thousands of digits, which would stop all that stands beside them."""
+"""Digits. Python refuses to read integers of thousands of digits, which would stop everything else too."""
 
 
 def read(text: bytes | str) -> Any:
-    """What JSON says; `null` stands for what is nested too deeply. Raises `ValueError` for what is not JSON."""
+    """The value of JSON, with `null` for what is nested too deeply. Raises `ValueError` for what is not JSON."""
     try:
         return json.loads(text, parse_int=_integer)
     except RecursionError:
@@ -38,7 +38,7 @@ _TOKENS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
 
 
 def _pruned(text: bytes) -> bytes:
-    """JSON with `null` for whatever stands more than `DEEPEST` levels deep."""
+    """JSON with `null` for everything more than `DEEPEST` levels deep."""
     kept: list[bytes] = []
     depth = begin = 0
     for token in _TOKENS.finditer(text):

@@ -62,7 +62,7 @@ class User(Bounded):
 
 @dataclass(frozen=True, slots=True)
 class Profile(Bounded):
-    """A user with a link to their profile: whom a card is about."""
+    """A user with a link to their profile: the one that a card is about."""
 
     user_id: str
 
@@ -76,7 +76,7 @@ class Name(Bounded):
 
 @dataclass(frozen=True, slots=True)
 class Hidden(Bounded):
-    """A stranger's text that shows only on a click; in plain text `command` stands for it, which shows it whole."""
+    """A stranger's text that is shown after a click; plain text has `command` instead, which shows all of it."""
 
     text: str
     limit: int
@@ -123,7 +123,7 @@ class Letters(Bounded):
 
 @dataclass(frozen=True, slots=True)
 class Foreign(Bounded):
-    """What another program said, in its own words: an error of the homeserver."""
+    """The text of another program: an error of the homeserver."""
 
     text: str
 
@@ -305,7 +305,7 @@ _TYPES: Mapping[str, list[type[Any]]] = {
 }
 
 UNKNOWN = Notice("unknown", {"code": Code("?")})
-"""What stands for a notice that cannot be read."""
+"""The notice for one that cannot be read."""
 
 
 def notice(code: str, /, **args: Arg) -> Notice:
@@ -314,7 +314,7 @@ def notice(code: str, /, **args: Arg) -> Notice:
 
 
 def because(code: str, /, **args: Arg) -> Notice:
-    """A reason that is stored, whose sentence stands in `reasons.py`."""
+    """A reason that is stored; its sentence is in `reasons.py`."""
     return Notice(code, args)
 
 
@@ -324,7 +324,7 @@ def below(*parts: Notice | None) -> Notice:
 
 
 def rows(parts: Iterable[Arg]) -> Notice:
-    """The same, of whatever can be said."""
+    """The same, for every notice."""
     return notice("lines", lines=Lines(tuple(parts)))
 
 

@@ -30,7 +30,7 @@ WAYS_IN = frozenset({Membership.INVITE, Membership.JOIN})
 
 OUTCOMES_OF: dict[Kind, dict[tuple[State, Membership, bool], State]] = {
     Kind.KNOCK: OUTCOMES,
-    # They came in before anybody was asked.
+    # They joined before anyone was asked.
     Kind.REDEEMED_INVITE: {told: state for told, state in OUTCOMES.items() if told[1] not in WAYS_IN},
     # It is about nobody yet: what happens to it is in the table below.
     Kind.THIRD_PARTY_INVITE: {},
@@ -46,9 +46,9 @@ def outcome(request: Request, change: MemberChange) -> State | None:
 
 
 def credited(request: Request, change: MemberChange, bot: str) -> str:
-    """Who brought the outcome about: the sender, or, where the bot acted, whoever gave it the word.
+    """Who caused the outcome: the sender, or, if the bot acted, the one who gave the answer.
 
-    A join after an invite stays the merit of whoever let them in.
+    A join after an invite is credited to the one who accepted them.
     """
     if request.state is State.ACCEPTED and change.membership is Membership.JOIN and request.by is not None:
         return request.by
@@ -71,15 +71,15 @@ class InviteEvent(StrEnum):
     """What happens to a third-party invite."""
 
     ACCEPTED = "accepted"
-    """A rule or a moderator lets it stand. Nothing happens in the room, so this alone is no outcome of an act there."""
+    """A rule or a moderator approves it. Nothing happens in the room, so this is not the outcome of an act there."""
     FORWARDED = "forwarded"
-    """The moderators are to say a word on it after all: its inviter left."""
+    """The moderators have to answer it after all: its inviter left."""
     REPLACED = "replaced"
-    """Another invite stands under the same token, perhaps with other keys or of another inviter."""
+    """The same token has another invite, perhaps with other keys or from another inviter."""
     EMPTIED = "emptied"
-    """The state under its token holds no invite any more: taken back by whomever, or redacted."""
+    """Its token no longer has an invite: somebody revoked or redacted it."""
     REDEEMED = "redeemed"
-    """Somebody came in by it."""
+    """Somebody used it."""
 
 
 INVITE_OUTCOMES: dict[tuple[State, InviteEvent], State] = {
@@ -87,15 +87,15 @@ INVITE_OUTCOMES: dict[tuple[State, InviteEvent], State] = {
     (State.PENDING, InviteEvent.EMPTIED): State.REVOKED,
     (State.PENDING, InviteEvent.REDEEMED): State.REDEEMED,
     (State.STANDING, InviteEvent.FORWARDED): State.PENDING,
-    # Whoever may invite may put keys of their own under an accepted token: the word was for what stood there then.
+    # Everyone who may invite can put other keys under an accepted token: the answer was for the earlier ones.
     (State.STANDING, InviteEvent.REPLACED): State.PENDING,
     (State.STANDING, InviteEvent.EMPTIED): State.REVOKED,
     (State.STANDING, InviteEvent.REDEEMED): State.REDEEMED,
     # The two crossed on the way.
     (State.REVOKED, InviteEvent.REDEEMED): State.REDEEMED,
 }
-"""`redeemed` is the end: emptying the state afterwards lets nobody out again, and whoever came in is no longer an
-invite but a member (`after_redeeming`)."""
+"""`redeemed` is the end: to empty the state afterwards removes nobody. The user who joined is no longer an invite but a
+member (`after_redeeming`)."""
 
 
 def invite_outcome(state: State, event: InviteEvent) -> State | None:
@@ -104,8 +104,8 @@ def invite_outcome(state: State, event: InviteEvent) -> State | None:
 
 
 def after_redeeming(change: MemberChange) -> State | None:
-    """What came of whoever redeemed an invite, as of an applicant who was accepted; `None` where nothing did.
+    """The outcome for a user who redeemed an invite, like that of an accepted applicant; `None` if there is none.
 
-    The request stays `redeemed`; this is for telling its story to the end.
+    The request stays `redeemed`; this is for its log.
     """
     return OUTCOMES.get((State.ACCEPTED, change.membership, change.of_their_own))

@@ -36,7 +36,7 @@ class Pattern:
 
     @property
     def memory(self) -> int:
-        """The bytes that it takes, at most."""
+        """The most bytes of memory that it needs."""
         return MEMORY + STEP_MEMORY * self.size
 
     def found_in(self, text: str) -> bool:
@@ -45,7 +45,7 @@ class Pattern:
 
 
 def pattern(source: str) -> Pattern:
-    """Compile an RE2 pattern; `Fault`, in RE2's own words, if it is none or would be too slow."""
+    """Compile an RE2 pattern; `Fault`, with RE2's message, if it is invalid or would be too slow."""
     source = storable(source)
     if len(source) > MAX_SOURCE:
         raise Fault(f"the pattern is too long: {len(source)} characters, at most {MAX_SOURCE}")

@@ -35,7 +35,7 @@ from knockbot.domain.model import Answer, Kind, MemberChange, Membership, Reques
 from knockbot.domain.reasons import in_words
 
 ACT_OF: dict[Verdict, Act] = {Verdict.ACCEPT: Act.INVITE, Verdict.REJECT: Act.KICK, Verdict.BAN: Act.BAN}
-"""What each binding word has done in the room; `forward` asks the moderators instead."""
+"""What each answer does in the room; `forward` asks the moderators instead."""
 
 WANTED: dict[Act, frozenset[Membership]] = {
     Act.INVITE: frozenset({Membership.INVITE, Membership.JOIN}),
@@ -48,14 +48,14 @@ REACTIONS: dict[str, Verdict] = {"✅": Verdict.ACCEPT, "❌": Verdict.REJECT, "
 """What each emoji on a card says."""
 
 REFUSALS: dict[Verdict, type[Kick | Ban]] = {Verdict.REJECT: Kick, Verdict.BAN: Ban}
-"""What is done to whoever is not to come in."""
+"""What is done to a rejected or banned user."""
 
 
 def plan(request: Request, answer: Answer, home: str) -> tuple[Job[Payload], ...]:
-    """The acts that carry out a binding word on a request, given on a server called `home`.
+    """The acts that carry out an answer to a request, on a server called `home`.
 
-    An accept is for the very knock it was given for. A reject or a ban is for whatever knock of the applicant
-    stands, so that nobody escapes it by knocking once more.
+    An accept is for exactly the knock that it was given for. A reject or a ban is for the applicant's current knock, so
+    that nobody escapes it by knocking once more.
     """
     return PLANS[request.judged_as](request, answer, home)
 
@@ -146,7 +146,7 @@ PLANS: Mapping[Kind, Callable[[Request, Answer, str], tuple[Job[Payload], ...]]]
 
 
 def _remove(request: Request, user_id: str, answer: Answer, *, guest: str | None) -> Job[Kick | Ban]:
-    """Kick or ban somebody who is, or may be, in the room: not a knocker, but an inviter or who came in by them."""
+    """Kick or ban somebody who is, or may be, in the room: not a knocker, but an inviter or a user of an invite."""
     payload = REFUSALS[answer.verdict](
         user_id, request.id, INSIDE[answer.verdict], answer.on_behalf_of, guest=guest, **_told(answer)
     )
@@ -157,18 +157,18 @@ INSIDE: dict[Verdict, tuple[Membership, ...]] = {
     Verdict.REJECT: (Membership.INVITE, Membership.JOIN, Membership.KNOCK),
     Verdict.BAN: (Membership.INVITE, Membership.JOIN, Membership.KNOCK, Membership.LEAVE),
 }
-"""The memberships in which somebody who is to be removed can be: who left may still be banned."""
+"""The possible memberships of somebody who is to be removed: a user who left may still be banned."""
 
 
 def revoke(request: Request, cause: str, on_behalf_of: str | None) -> Job[Revoke]:
-    """Take a third-party invite back, so that nobody can come in by it; with the bot's own power for nobody else."""
+    """Revoke a third-party invite, so that nobody can use it; with the bot's own power, for nobody else."""
     assert request.invite is not None
     payload = Revoke(request.invite.token, request.invite.inviter, request.id, on_behalf_of)
     return Job(f"revoke:{request.id}:{cause}", request.room_id, payload)
 
 
 def spend(request: Request, cause: str) -> Job[Revoke]:
-    """Empty a token that somebody came in by, so that nobody else does; the request goes on whatever comes of it."""
+    """Empty a token that somebody has used, so that nobody else can; the result does not matter for the request."""
     payload = replace(revoke(request, cause, None).payload, request_id=None)
     return Job(f"spend:{request.id}:{cause}", request.room_id, payload)
 
@@ -185,7 +185,7 @@ def plant(request: Request, content: Mapping[str, Any]) -> Job[Plant]:
 
 
 def write(request: Request, answer: Answer, day: int) -> Job[Write]:
-    """Tell an applicant of another server by message that they were rejected; once a day, whatever for."""
+    """Tell an applicant of another server by message that they were rejected; once a day for all rooms."""
     payload = Write(request.user_id, server_of(request.user_id), request.id, **_told(answer))
     return Job(f"write:{request.user_id}:{day}", request.room_id, payload)
 
@@ -193,7 +193,7 @@ def write(request: Request, answer: Answer, day: int) -> Job[Write]:
 def call_in(
     room_id: str, user_id: str, stands: MemberChange | None, *, home: str, cause: str, on_behalf_of: str
 ) -> Job[Invite]:
-    """Invite somebody who has not knocked, where they stand as `stands` says, and on no request."""
+    """Invite somebody who has not knocked, if their membership is `stands`, and for no request."""
     server = server_of(user_id)
     payload = Invite(
         user_id,
@@ -221,7 +221,7 @@ def react(management_room: str, card_id: int, event_id: str, emoji: str, turn: i
 
 
 def unreact(management_room: str, card_id: int, reaction: str, emoji: str) -> Job[Unreact]:
-    """Take an offer away that cannot be kept any more."""
+    """Remove a reaction for an answer that is no longer possible."""
     return Job(f"unreact:{reaction}", management_room, Unreact(card_id, reaction, emoji))
 
 

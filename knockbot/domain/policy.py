@@ -47,10 +47,10 @@ MAX_MEMORY = 16 * 1024 * 1024
 """Bytes that a policy typed in chat may take, once it is compiled."""
 
 LATER_VERDICTS = frozenset({"ask", "ignore"})
-"""Verdicts of a later version: whoever uses one is told so."""
+"""Verdicts of a later version; a policy with one is refused with that reason."""
 
 RULE_MEMORY = 2000
-"""Bytes that one rule takes beside its patterns and globs, at most."""
+"""The most bytes of memory for one rule, without its patterns and globs."""
 
 
 class Announce(StrEnum):
@@ -172,7 +172,7 @@ def _read_called(value: object, path: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RoomSettings:
-    """What a policy says of its room beside the rules. Each field is a key."""
+    """The settings of a policy, in addition to its rules. Each field is a key."""
 
     otherwise: Verdict = key(word(Verdict, LATER_VERDICTS), written="forward")
     otherwise_third_party: Verdict = key(word(Verdict, LATER_VERDICTS), written="forward")
@@ -242,7 +242,7 @@ class Policy(RoomSettings):
 
     @property
     def memory(self) -> int:
-        """The bytes that it takes, at most."""
+        """The most bytes of memory that it needs."""
         return sum(RULE_MEMORY + rule.when.memory for rule in self.rules)
 
     @property
@@ -294,9 +294,9 @@ def _written(value: object) -> str:
 def decide(knock: Knock, facts: Facts, policy: Policy, kind: Kind = Kind.KNOCK) -> Decision:
     """Hold a request against the rules of a policy for its kind: the first rule that matches decides.
 
-    A rule that cannot be judged ends the search, since it might have matched: the moderators decide then. They also do
-    where a third-party invite would be accepted whose keys nobody vouched for (`InviteFacts.valid` is not true), and
-    the decision's `doubt` says so.
+    A rule that cannot be judged ends the search, because it might have matched: then the moderators decide. They also
+    decide if a third-party invite would be accepted and its keys are not known to be valid (`InviteFacts.valid` is not
+    true); the decision's `doubt` says so.
 
     `knock` is of whom it is about: who knocks, or who redeemed an invite (`MemberChange.as_knock`). Of a third-party
     invite it is the inviter (`ThirdPartyInvite.as_knock`), and no criterion for those looks at it.
@@ -333,7 +333,7 @@ AS_INVITED: Mapping[Came, Decision] = {
     Came.TAKEN_BACK: Decision(Verdict.REJECT, OTHERWISE, told=because("told.taken_back")),
     Came.UNANSWERED: Decision(Verdict.FORWARD, OTHERWISE, doubt=because("doubt.not_answered")),
 }
-"""What follows for whoever redeems an invite, where no rule says so, from how far the invite had come."""
+"""The decision about a user who redeems an invite, if no rule matches: it depends on the state of the invite."""
 
 
 def _if_vouched_for(decision: Decision, facts: Facts) -> Decision:
@@ -388,7 +388,7 @@ def path_to(data: object, key: str, wanted: str, path: Path = ()) -> Path:
 
 
 def place_of(data: object, path: Path) -> str:
-    """The rule and the key that a path leads to, in words: ``rule "our people": when.server.#2``."""
+    """The rule and the key of a path, as text: ``rule "our people": when.server.#2``."""
     if len(path) < 2 or path[0] != "rules":
         return spelled(path)
     return ": ".join(filter(None, (_rule_at(data, path[1]), spelled(path[2:]))))

@@ -45,10 +45,10 @@ Power = Literal["invite", "kick", "ban"]
 POWERS: Final[tuple[Power, ...]] = ("invite", "kick", "ban")
 
 ABOVE_THE_TARGET: Final[frozenset[Power]] = frozenset({"kick", "ban"})
-"""What also takes a higher level than that of whom it hits."""
+"""What also needs a higher level than the other user has."""
 
 ANYBODY = ""
-"""In place of a target: somebody of whom the room says nothing, as of most applicants. Their level is `users_default`.
+"""Instead of a target: a user without an own level in the room, like most applicants. Their level is `users_default`.
 """
 
 
@@ -63,7 +63,7 @@ class Shortfall:
     needed: Level
     actual: Level
     target: Level | None = None
-    """The level of whom it would hit, where it must be lower than `actual`; else none."""
+    """The level of the target, if it must be lower than `actual`; else none."""
     unreachable: bool = False
     """Whether the room is closed to the target's server (`m.federate` is false)."""
     anybody: bool = False
@@ -76,12 +76,12 @@ class Shortfall:
 
     @property
     def target_too_high(self) -> bool:
-        """Whether the one it would hit stands as high as the actor, or higher."""
+        """Whether the target's level is as high as the actor's, or higher."""
         return self.target is not None and self.target >= self.actual
 
     @property
     def why(self) -> Notice:
-        """The same as a reason that fits whoever lacks it, the bot or a moderator."""
+        """The same as a reason that fits both the bot and a moderator."""
         level, act = shown(self.actual), Term(self.power)
         if self.unreachable:
             return because("power.closed_room")
@@ -134,9 +134,9 @@ class Powers:
         return max(self.levels["redact"], self.needed_for_message("m.room.redaction"))
 
     def enough(self, power: Power) -> Level:
-        """The least level at which this can be done to anybody of whom the room says nothing.
+        """The least level at which this can be done to a user without an own level.
 
-        Where everybody has so much power that it takes more to kick or ban anybody, that much.
+        If `users_default` is so high that kicks and bans need more, that level.
         """
         above = self.level(ANYBODY) + 1 if power in ABOVE_THE_TARGET else -math.inf
         return max(self.needed(power), above)
@@ -162,7 +162,7 @@ class Powers:
 def powers(create: Mapping[str, object], levels: Mapping[str, object] | None) -> Powers:
     """The powers by the whole m.room.create event and the content of m.room.power_levels, or none where there is none.
 
-    Nothing raises: what a homeserver would not have let in counts as left out.
+    Nothing raises: a value that a homeserver would not have accepted counts as missing.
     """
     content = levels or {}
     above_all = _creators(create)
@@ -192,7 +192,7 @@ def _only_server(create: Mapping[str, object]) -> str | None:
 
 
 def _creators(create: Mapping[str, object]) -> frozenset[str]:
-    """Who stands above every number: from room version 12 on, the room's sender and whom they named beside them."""
+    """The users above every number: from room version 12 on, the room's sender and its additional creators."""
     content = _mapping(create.get("content"))
     if not _creators_stand_above(_version(create)):
         return frozenset()

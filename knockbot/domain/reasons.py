@@ -36,7 +36,7 @@ QUOTED = 60
 
 
 def foreign(words: str) -> Notice:
-    """What another program said, in its own words."""
+    """The text of another program."""
     return because("foreign", words=Foreign(words))
 
 
@@ -76,7 +76,7 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     "quoted": '"{value}"',
     "values.or": "{values} or {last}",
     "values.or_more": "{values} or {more} more",
-    # --- findings: true as they stand, so that they explain a criterion and its `not` alike
+    # --- findings: true by themselves, so that they explain a criterion and its `not`
     "finding.joined": "{reasons}",
     "finding.joined_more": "{reasons}; and {more} more",
     "finding.not_kept": "the reason was too long to be stored",
@@ -227,7 +227,7 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     ),
     "config.which_room": "I do not know yet which room that is.",
     "config.not_there": "I am not in {room}: invite {bot} there.",
-    # --- why an act was not needed any more
+    # --- why an act was no longer needed
     "overtaken.membership": "their membership is {membership} now",
     "overtaken.no_knock": "there is no knock",
     "overtaken.applicant_knocked_again": "the applicant knocked again",
@@ -468,7 +468,7 @@ def told_with(answer: Answer | Decision) -> str | None:
 
 
 class _Parts(dict[str, str]):
-    """What stands in a sentence; what was stored by another version may leave a part out."""
+    """The parts of a sentence; a part may be missing if another version stored it."""
 
     def __missing__(self, name: str) -> str:
         return "?"

@@ -1,4 +1,4 @@
-"""What the record tells: its kinds, and what a line of each kind can say beside who it is about and who did it."""
+"""The kinds of log entries, and the details that an entry of each kind can have."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Recorded(StrEnum):
     DENIED = "denied"
     """The room's server ACL denies the applicant's server."""
     ANSWER_FELL = "answer_fell"
-    """The request is open again: whoever answered has no permission any more."""
+    """The request is open again: the moderator who answered no longer has the permission."""
     ANSWER_TAKEN_BACK = "answer_taken_back"
     """The request is open again: the click that gave the answer (`verdict`) was removed."""
     REOPENED = "reopened"
@@ -51,11 +51,11 @@ class Recorded(StrEnum):
     ISSUED = "issued"
     """The bot sent a third-party invite."""
     REPLACED = "replaced"
-    """Another third-party invite stands under the same token."""
+    """The same token has another third-party invite."""
     TAKEN_BACK = "taken_back"
-    """A third-party invite is to be revoked; `fell` where that is for its inviter's sake."""
+    """A third-party invite is to be revoked; `fell` if because of its inviter."""
     TAKEN_BACK_WITH_BAN = "taken_back_with_ban"
-    """The same, since its inviter is to be banned."""
+    """The same, because its inviter is to be banned."""
     INVITER_BANNED = "inviter_banned"
     """The inviter of a third-party invite was banned."""
 
@@ -73,7 +73,7 @@ class Recorded(StrEnum):
 
 
 class Detail(TypedDict, total=False):
-    """What a line can say beside its kind."""
+    """The details of an entry."""
 
     verdict: Verdict
     rule: str | None
@@ -93,7 +93,7 @@ ENDS = frozenset({Recorded.JOINED, Recorded.DECLINED, Recorded.REJECTED, Recorde
 
 
 def told(kind: Recorded, detail: Detail) -> Notice:
-    """A line of the record as something to say; who it is about, and who did it, stand beside it."""
+    """An entry as a notice, without the persons that it is about."""
     args = {
         "verdict": Term(detail["verdict"]) if "verdict" in detail else None,
         "fell": Choice(detail["fell"]) if "fell" in detail else None,

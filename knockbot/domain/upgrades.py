@@ -22,7 +22,7 @@ class Stage(StrEnum):
     WAITING = "waiting"
     """It cannot get into the replacement yet."""
     OFFERED = "offered"
-    """The moderators are asked whether it is to keep the door there."""
+    """The moderators are asked whether to protect the new room."""
     MOVED = "moved"
     REFUSED = "refused"
     """The replacement is none; the moderators were told why."""
@@ -46,7 +46,7 @@ class Step(StrEnum):
     """What a look at a room has to do about its replacement."""
 
     NONE = "none"
-    """The room is not replaced, or it is and nobody has to be asked any more."""
+    """The room is not replaced, or it is and nobody has to be asked."""
     FOLLOW = "follow"
     """There is a tombstone that the bot has not followed, or could not follow yet."""
     LISTEN = "listen"
@@ -56,7 +56,7 @@ class Step(StrEnum):
 
 
 def next_step(tombstone: Tombstone | None, known: RoomUpgrade | None) -> Step:
-    """What is to be done, by what the room says and what is on record."""
+    """What has to be done, from the room and the records."""
     if tombstone is None:
         return Step.NONE if known is None or known.stage is Stage.MOVED else Step.FORGET
     if known is None or known.tombstone != tombstone.event_id or known.stage is Stage.WAITING:
