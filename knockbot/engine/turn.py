@@ -33,6 +33,8 @@ class Turn:
     cause: str = ""
     """The event that is handled, or the key of an act; empty where there is none, as for what is due by the clock."""
     woken: list[Callable[[], None]] = field(default_factory=list)
+    seen: dict[str, object] = field(default_factory=dict)
+    """What was looked up in it once, for all of it, by what it is about."""
 
     async def plan(self, *planned: Job[Any], due_at: int | None = None) -> None:
         """Plan acts, each once by its key; they are done soon after the commit, or when they are due."""

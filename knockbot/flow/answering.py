@@ -22,7 +22,6 @@ from knockbot.engine.turn import Handled, Turn, Write
 from knockbot.errors import ActionError, Never, Refused
 from knockbot.flow import authority, hints, journal, place, refusals, saying, settling
 from knockbot.flow.context import Context
-from knockbot.flow.records import called
 from knockbot.flow.rooms import is_denied, is_in
 from knockbot.flow.saying import Audience
 from knockbot.store import inbox, messages, prompts, requests, rooms
@@ -38,8 +37,9 @@ async def insist(context: Context, wish: Wish, request: Request) -> None:
 
 async def _insist(context: Context, wish: Wish, request: Request) -> None:
     async with context.db.tx() as tx:
-        room = await called(tx, request.room_id)
-        replaced = await settling.leads_nowhere(tx, request)
+        there = await place.find(context, tx, request.room_id)
+    room = there.called if there is not None else Room(request.room_id, request.room_id)
+    replaced = settling.leads_nowhere(request, there)
     deed = ANSWERS[request.judged_as][wish.verdict]
     await authority.insist(context, authority.Wanted(deed, wish.actor, room, request.subject))
     if wish.verdict is not Verdict.ACCEPT or not request.awaits_moderators:

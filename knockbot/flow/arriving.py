@@ -14,9 +14,8 @@ from knockbot.domain.judgements import Judgement
 from knockbot.domain.model import Request, Verdict
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Busy
-from knockbot.flow import cards, settling
+from knockbot.flow import cards, place, settling
 from knockbot.flow.context import Context
-from knockbot.store import rooms
 from knockbot.store.db import Tx
 from knockbot.store.rooms import ProtectedRoom
 
@@ -69,16 +68,16 @@ def take_in(
     """
 
     async def write(turn: Turn) -> None:
-        room = await rooms.find(turn.tx, event.room_id)
+        there = await place.of(context, turn, event.room_id)
         before = await kind.on_record(turn.tx, event)
-        if room is None or (before is not None and _is_no_news(kind, before, event, stands=stands)):
+        if there is None or (before is not None and _is_no_news(kind, before, event, stands=stands)):
             return
         if before is not None and kind.goes_on(before):
             request = await kind.replaced(context, turn, before, event)
             if request.answer is not None:
                 return
         else:
-            request = await kind.opened(context, turn, room, event, before)
+            request = await kind.opened(context, turn, there.room, event, before)
         await settling.apply_decision(context, turn, request, judgement, card_id=card_id)
 
     return write

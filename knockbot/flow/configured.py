@@ -17,14 +17,13 @@ from knockbot.domain.policy import Policy
 from knockbot.domain.reasons import in_words
 from knockbot.engine.turn import Turn
 from knockbot.errors import ActionError, Later, Never
+from knockbot.flow import place as places
 from knockbot.flow import protecting, rules, saying
 from knockbot.flow.context import Context, log
 from knockbot.flow.names import means
-from knockbot.flow.records import called
 from knockbot.flow.rooms import is_in
 from knockbot.flow.saying import Audience, Urgency
 from knockbot.store import pins, policies, processes, rooms
-from knockbot.store.db import Tx
 
 
 @dataclass(slots=True)
@@ -64,10 +63,10 @@ async def _keep(context: Context, *, enter: bool) -> bool:
     await _unlock_others(context, settings, names)
     kept: dict[str, str] = {}
     complete = not names.unknown
-    for place in (_Entry(settings, names, name) for name in settings.rooms):
-        complete &= await _try(context, place, kept, enter=enter)
-        if place.room is not None:
-            kept.setdefault(place.room, place.name)
+    for entry in (_Entry(settings, names, name) for name in settings.rooms):
+        complete &= await _try(context, entry, kept, enter=enter)
+        if entry.room is not None:
+            kept.setdefault(entry.room, entry.name)
     return complete
 
 
@@ -184,54 +183,54 @@ async def _unlock_others(context: Context, settings: Settings, names: Names) -> 
 # --- one room -------------------------------------------------------------------------------------------------
 
 
-async def _try(context: Context, place: _Entry, kept: Mapping[str, str], *, enter: bool) -> bool:
+async def _try(context: Context, entry: _Entry, kept: Mapping[str, str], *, enter: bool) -> bool:
     """Protect one room, if that can be, and say what is missing; true if nothing is."""
     try:
         try:
-            why = _unfit(place, kept) or await _keep_one(context, place, enter=enter)
+            why = _unfit(entry, kept) or await _keep_one(context, entry, enter=enter)
         except Never as error:
             why = error.why
-        await _tell(context, place, why)
+        await _tell(context, entry, why)
     except Later as error:
-        log.info("protecting %s, as the config file says, waits: %s", place.name, in_words(error.why))
+        log.info("protecting %s, as the config file says, waits: %s", entry.name, in_words(error.why))
         return False
     return why is None
 
 
-def _unfit(place: _Entry, kept: Mapping[str, str]) -> Notice | None:
+def _unfit(entry: _Entry, kept: Mapping[str, str]) -> Notice | None:
     """Why an entry means nothing that could be protected; `None` if it may."""
-    if place.unknown:
-        return below(*place.unknown)
-    if place.room == place.management_room:
+    if entry.unknown:
+        return below(*entry.unknown)
+    if entry.room == entry.management_room:
         return because("config.manages_itself")
-    if place.room is not None and place.room in kept:
-        return because("config.same_room", other=Id(kept[place.room]))
+    if entry.room is not None and entry.room in kept:
+        return because("config.same_room", other=Id(kept[entry.room]))
     return None
 
 
-async def _keep_one(context: Context, place: _Entry, *, enter: bool) -> Notice | None:
+async def _keep_one(context: Context, entry: _Entry, *, enter: bool) -> Notice | None:
     """Protect one room as its entry says, unless that is so already; returns what is missing."""
-    room_id, management_room = place.room, place.management_room
+    room_id, management_room = entry.room, entry.management_room
     if room_id is None or management_room is None:
         return because("config.which_room")
     view = None
     if not await _is_kept(context, room_id, management_room):
-        outside = await _outside(context, place, enter=enter)
+        outside = await _outside(context, entry, enter=enter)
         if outside is not None:
             return outside
         view = await context.outside.room(room_id)
     async with context.turn() as turn:
         if view is not None:
             await protecting.protect_now(context, turn, view, management_room, context.bot, locked=True)
-        await _put_in_force(context, turn, room_id, *place.policy)
+        await _put_in_force(context, turn, room_id, *entry.policy)
     return None
 
 
-async def _outside(context: Context, place: _Entry, *, enter: bool) -> Notice | None:
+async def _outside(context: Context, entry: _Entry, *, enter: bool) -> Notice | None:
     """Which of its two rooms the bot is not in, and cannot get into."""
     outside = [
         called
-        for called, room in ((place.name, place.room), (place.called, place.management_room))
+        for called, room in ((entry.name, entry.room), (entry.called, entry.management_room))
         if room is not None and not await _is_inside(context, called, room, enter=enter)
     ]
     missed = [because("config.not_there", room=Id(called), bot=User(context.bot)) for called in outside]
@@ -277,18 +276,14 @@ async def _put_in_force(
             settings=policy.policy.settings,
         )
     await pins.take(turn.tx, pins.of_revision(room_id, revision), meant)
+    places.changed(turn)
+    there = await places.of(context, turn, room_id)
+    if there is None:
+        return
     for name, room in changed.items():
-        said = means(name, room, before[name])
-        text_ = notice("config.means", room=await called(turn.tx, room_id), means=said)
-        await saying.say(
-            context, turn, Audience(await _managed_from(turn.tx, room_id)), f"means:{room_id}:{revision}:{name}", text_
-        )
-
-
-async def _managed_from(tx: Tx, room_id: str) -> str:
-    room = await rooms.find(tx, room_id)
-    assert room is not None, "it was protected in this transaction, or before"
-    return room.management_room
+        said = notice("config.means", room=there.called, means=means(name, room, before[name]))
+        occasion = f"means:{room_id}:{revision}:{name}"
+        await saying.say(context, turn, Audience(there.management_room), occasion, said)
 
 
 # --- looking only ---------------------------------------------------------------------------------------------
@@ -300,36 +295,36 @@ async def missing(context: Context) -> list[tuple[str, str | None, Notice | None
     names = await look_up(context, settings, take=False)
     seen: dict[str, str] = {}
     found: list[tuple[str, str | None, Notice | None]] = []
-    for place in (_Entry(settings, names, name) for name in settings.rooms):
+    for entry in (_Entry(settings, names, name) for name in settings.rooms):
         try:
-            why = _unfit(place, seen) or await _outside(context, place, enter=False)
+            why = _unfit(entry, seen) or await _outside(context, entry, enter=False)
         except ActionError as error:
             why = error.why
-        found.append((place.name, place.room, why))
-        if place.room is not None:
-            seen.setdefault(place.room, place.name)
+        found.append((entry.name, entry.room, why))
+        if entry.room is not None:
+            seen.setdefault(entry.room, entry.name)
     return found
 
 
 # --- what is missing ------------------------------------------------------------------------------------------
 
 
-async def _tell(context: Context, place: _Entry, why: Notice | None) -> None:
+async def _tell(context: Context, entry: _Entry, why: Notice | None) -> None:
     """Say what is missing, once as long as it is the same: in the log, and in the management room where that can be."""
-    heard = place.management_room
+    heard = entry.management_room
     if why is not None and heard is not None and not await is_in(context, heard):
         heard = None
     async with context.turn() as turn:
-        if not await rooms.configured_trouble(turn.tx, place.name, why):
+        if not await rooms.configured_trouble(turn.tx, entry.name, why):
             return
         if why is not None:
-            log.warning("cannot protect %s yet, as the config file says: %s", place.name, in_words(why))
-            text = notice("config.not_protected_yet", room=Id(place.name), why=why)
+            log.warning("cannot protect %s yet, as the config file says: %s", entry.name, in_words(why))
+            text = notice("config.not_protected_yet", room=Id(entry.name), why=why)
         else:
-            log.info("%s is protected, as the config file says", place.name)
-            text = notice("config.protected", room=Id(place.name))
+            log.info("%s is protected, as the config file says", entry.name)
+            text = notice("config.protected", room=Id(entry.name))
         if heard is not None:
-            occasion = f"configured:{place.name}:{'missing' if why is not None else 'protected'}:{turn.now}"
+            occasion = f"configured:{entry.name}:{'missing' if why is not None else 'protected'}:{turn.now}"
             await saying.say(
                 context,
                 turn,

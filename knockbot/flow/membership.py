@@ -20,7 +20,6 @@ from knockbot.flow.arriving import Arrives, take_in
 from knockbot.flow.context import Context
 from knockbot.flow.judging import judge
 from knockbot.flow.place import Place
-from knockbot.flow.records import called
 from knockbot.flow.saying import Audience
 from knockbot.store import inbox, jobs, requests
 from knockbot.store.db import Tx
@@ -178,7 +177,7 @@ async def moved_on(context: Context, change: MemberChange, last: Request | None)
         if theirs is not None:
             await theirs(turn)
         if wrong:
-            act, room = Choice(MADE_BY[change.membership]), await called(turn.tx, change.room_id)
+            act, room = Choice(MADE_BY[change.membership]), await place.called(context, turn, change.room_id)
             said = notice("act.wrong_hit", act=act, user=User(change.user_id), room=room)
             about = await requests.latest(turn.tx, change.room_id, change.user_id)
             await saying.alarm(context, turn, change.room_id, f"wrong:{change.event_id}", said, about=about)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from knockbot.domain.languages import Language, spoken_here
 from knockbot.domain.notices import Room
 from knockbot.domain.policy import RoomSettings
+from knockbot.engine.turn import Turn
 from knockbot.flow.context import Context
 from knockbot.store import places, policies
 from knockbot.store.db import Tx
@@ -64,6 +65,25 @@ async def find(context: Context, tx: Tx, room_id: str) -> Place | None:
     """The protected room with this id, if it is one."""
     found = await places.find(tx, room_id)
     return _place(context, found) if found is not None else None
+
+
+async def of(context: Context, turn: Turn, room_id: str) -> Place | None:
+    """The same in a turn, which reads it once, however many parts of it ask."""
+    if room_id not in turn.seen:
+        turn.seen[room_id] = await find(context, turn.tx, room_id)
+    there = turn.seen[room_id]
+    return there if isinstance(there, Place) else None
+
+
+async def called(context: Context, turn: Turn, room_id: str) -> Room:
+    """A protected room, as notices name it."""
+    there = await of(context, turn, room_id)
+    return there.called if there is not None else Room(room_id, room_id)
+
+
+def changed(turn: Turn) -> None:
+    """This turn has changed a room, its policy or what replaces it: whoever asks again reads it again."""
+    turn.seen.clear()
 
 
 async def managed_by(context: Context, tx: Tx, management_room: str) -> list[Place]:

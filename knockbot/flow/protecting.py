@@ -33,12 +33,12 @@ from knockbot.domain.records import Recorded
 from knockbot.domain.upgrades import Stage
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import ActionError, Later, Never, Refused
-from knockbot.flow import authority, cards, encrypted, journal, refusals, rules, saying, settling
+from knockbot.flow import authority, cards, encrypted, journal, place, refusals, rules, saying, settling
 from knockbot.flow.authority import Wanted
 from knockbot.flow.checkup import NOT_THERE, checklist, shortage
 from knockbot.flow.context import Context, log
 from knockbot.flow.place import Place
-from knockbot.flow.records import called, record_of_room
+from knockbot.flow.records import record_of_room
 from knockbot.flow.rooms import is_in, locate
 from knockbot.flow.saying import Audience, Urgency
 from knockbot.store import bot_memberships, jobs, pending_protects, pins, requests, room_upgrades, rooms
@@ -198,10 +198,10 @@ def _is_out(context: Context, change: MemberChange) -> Write[None]:
             await pending_protects.clear(turn.tx, change.room_id)
         if await rooms.is_management_room(turn.tx, change.room_id):
             turn.after(partial(context.look_at, change.room_id))
-        room = await rooms.find(turn.tx, change.room_id)
-        if room is not None and await rooms.set_trouble(turn.tx, change.room_id, NOT_THERE):
+        there = await place.of(context, turn, change.room_id)
+        if there is not None and await rooms.set_trouble(turn.tx, change.room_id, NOT_THERE):
             # The bot leaves no protected room: one that an admin deletes is left in its name.
-            said = _removed(Room(room.room_id, room.label), change)
+            said = _removed(there.called, change)
             await saying.alarm(context, turn, change.room_id, f"removed:{change.event_id}", said)
 
     return write
@@ -261,7 +261,7 @@ class Grant:
         await rooms.set_trouble(turn.tx, self.view.room_id, self.trouble)  # the checklist tells it
         await rooms.note_concerns(turn.tx, self.view.room_id, self.concerns)
         await pending_protects.forgive(turn.tx, self.ask.cause)
-        done = notice("protect.done", room=await called(turn.tx, self.view.room_id))
+        done = notice("protect.done", room=await place.called(context, turn, self.view.room_id))
         following = notice("protect.next", show=Code("!kb policy show"), set=Code("!kb policy set"))
         return below(done, self.checklist, following)
 
@@ -409,11 +409,12 @@ async def protect_now(
     """Protect this room from now on."""
     before = await rooms.find(turn.tx, view.room_id)
     await rooms.protect(turn.tx, ProtectedRoom(view.room_id, management_room, view.label, by, turn.now, locked))
+    place.changed(turn)
     for room_id in (view.room_id, management_room):
         await bot_memberships.use(turn.tx, room_id, turn.now)
     if before is not None and before.management_room != management_room:
         occasion = f"moved away:{view.room_id}:{turn.now}"
-        text = notice("room.managed_elsewhere", room=await called(turn.tx, view.room_id), user=User(by))
+        text = notice("room.managed_elsewhere", room=await place.called(context, turn, view.room_id), user=User(by))
         await saying.say(context, turn, Audience(before.management_room), occasion, text)
     await record_of_room(turn, view.room_id, by, Recorded.PROTECT, management_room=management_room)
     await _bring_requests(context, turn, view.room_id, management_room, kept_before=before is not None)
@@ -483,5 +484,6 @@ async def unprotect(context: Context, turn: Turn, room: ProtectedRoom, by: str) 
             await cards.refresh(turn, request.card_id)
     await jobs.overtake_all(turn.tx, room.room_id, because("overtaken.unprotected"), turn.now)
     await rooms.unprotect(turn.tx, room.room_id)
+    place.changed(turn)
     context.policies.drop(room.room_id)
     await record_of_room(turn, room.room_id, by, Recorded.UNPROTECT)

@@ -1,16 +1,14 @@
-"""The record: a line about a request or a protected room, there and in the log, and what the room is called in it."""
+"""The record: a line about a request or a protected room, there and in the log."""
 
 from __future__ import annotations
 
 from typing import Unpack
 
 from knockbot.domain.model import Request
-from knockbot.domain.notices import Room
 from knockbot.domain.records import Detail, Recorded
 from knockbot.engine.turn import Turn
 from knockbot.flow import journal
-from knockbot.store import records, rooms
-from knockbot.store.db import Tx
+from knockbot.store import records
 
 
 async def record(turn: Turn, request: Request, actor: str, kind: Recorded, **detail: Unpack[Detail]) -> None:
@@ -23,14 +21,3 @@ async def record_of_room(turn: Turn, room_id: str, actor: str, kind: Recorded, *
     """Add a line about a protected room to the record, and to the log."""
     entry = records.Entry(turn.now, room_id, None, actor, kind, detail)
     journal.changed(room_id, await records.add(turn.tx, entry), kind, actor, detail)
-
-
-async def called(tx: Tx, room_id: str) -> Room:
-    """A protected room, as notices name it."""
-    return Room(room_id, await label_of(tx, room_id))
-
-
-async def label_of(tx: Tx, room_id: str) -> str:
-    """What people call a protected room."""
-    room = await rooms.find(tx, room_id)
-    return room.label if room else room_id

@@ -96,7 +96,7 @@ async def _told(context: Context, again: Rejudge) -> Handled:
     """Say what came of all that were judged again, in reply to the command that had them be."""
 
     async def write(turn: Turn) -> None:
-        there = await place.find(context, turn.tx, again.room_id)
+        there = await place.of(context, turn, again.room_id)
         said = await judgements.verdicts(turn.tx, again.because, again.cause)
         if there is None or not said:
             return

@@ -17,7 +17,7 @@ from knockbot.domain.policy import Policy, changed_settings, path_to, verdict_pa
 from knockbot.domain.records import Detail, Recorded
 from knockbot.engine.turn import Turn
 from knockbot.errors import ActionError, Refused
-from knockbot.flow import authority, journal, rejudging, rules
+from knockbot.flow import authority, journal, place, rejudging, rules
 from knockbot.flow.authority import Wanted
 from knockbot.flow.context import Context
 from knockbot.flow.names import means
@@ -76,11 +76,11 @@ def _wanted(change: Change, policy: Policy | None = None) -> Wanted:
         Room(room.room_id, room.label),
         verdicts=tuple(dict.fromkeys(verdict for verdict, _ in said)),
         locked=room.locked,
-        place_of=lambda verdict: _place(change, first[verdict]),
+        place_of=lambda verdict: _where(change, first[verdict]),
     )
 
 
-async def _place(change: Change, path: Path | None = None, *, names: str = "") -> str:
+async def _where(change: Change, path: Path | None = None, *, names: str = "") -> str:
     """Where in the text something stands: a path, or the room that `member_of` names."""
 
     def find(data: object) -> Path:
@@ -120,7 +120,7 @@ async def _insist_on_name(context: Context, change: Change, reference: str, room
         raise Refused(
             notice(
                 "policy.names_replaced_room",
-                place=Stranger(await _place(change, names=reference)),
+                place=Stranger(await _where(change, names=reference)),
                 room=Letters(reference),
                 new=Letters(tombstone.replacement),
             )
@@ -133,7 +133,7 @@ async def may_name(context: Context, author: str, room_id: str) -> bool:
 
 
 async def _not_in(context: Context, change: Change, reference: str) -> Refused:
-    place = Stranger(await _place(change, names=reference))
+    place = Stranger(await _where(change, names=reference))
     return Refused(notice("policy.names_another_room", place=place, room=Letters(reference), bot=User(context.bot)))
 
 
@@ -171,6 +171,7 @@ async def put_in_force(context: Context, turn: Turn, sound: Sound) -> Notice:
         cause=change.cause,
         settings=sound.policy.settings,
     )
+    place.changed(turn)
     context.policies.expect(room_id, change.text, sound.policy)
     await pins.take(turn.tx, pins.of_revision(room_id, revision), sound.meant)
     kind, detail = Recorded.POLICY_SET, Detail(revision=revision)

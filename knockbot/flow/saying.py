@@ -18,7 +18,6 @@ from knockbot.engine.turn import Turn
 from knockbot.flow import journal, place
 from knockbot.flow.context import Context, log
 from knockbot.store import messages, rooms
-from knockbot.store.db import Tx
 
 
 class Urgency(StrEnum):
@@ -76,7 +75,7 @@ async def say(
     """Plan to say something, once per occasion: also where that comes again when the act has long ended."""
     line = Line(
         said,
-        await language(context, turn.tx, to, said),
+        await _language(context, turn, to, said),
         aloud=urgency is Urgency.ALOUD,
         calls=to.calls,
         reply_to=reply_to,
@@ -90,14 +89,16 @@ async def say(
     await messages.once(turn.tx, job.key, turn.now)
 
 
-async def language(context: Context, tx: Tx, to: Audience, said: Notice) -> Language:
+async def _language(context: Context, turn: Turn, to: Audience, said: Notice) -> Language:
     """In which language something is said: that of the protected room which it is about, if it is about one.
 
     What is about none is said in that of all rooms managed from there, if they have the same.
     """
     about = to.place or (to.about.room_id if to.about else _spoken_of(said))
-    there = await place.find(context, tx, about) if about is not None else None
-    return place.language_of(context, [there] if there is not None else await place.managed_by(context, tx, to.room_id))
+    there = await place.of(context, turn, about) if about is not None else None
+    if there is not None:
+        return there.language
+    return place.language_of(context, await place.managed_by(context, turn.tx, to.room_id))
 
 
 def _spoken_of(said: Notice) -> str | None:
@@ -119,7 +120,7 @@ async def alarm(
     marks: Marks = UNMARKED,
 ) -> None:
     """Tell the moderators of a protected room, aloud, what needs a hand; `about` is the request that it tells of."""
-    there = await place.find(context, turn.tx, room_id)
+    there = await place.of(context, turn, room_id)
     if there is not None:
         to = Audience(there.management_room, about, room_id, there.settings.call)
         await say(context, turn, to, occasion, said, urgency=Urgency.ALOUD, reply_to=reply_to, marks=marks)
@@ -127,9 +128,9 @@ async def alarm(
 
 async def trouble(context: Context, turn: Turn, room_id: str, why: Notice) -> None:
     """Something is missing in a protected room: note it, and tell it once."""
-    room = await rooms.find(turn.tx, room_id)
-    if room is not None and await rooms.set_trouble(turn.tx, room_id, why):
-        log.warning("cannot act at %s: %s", journal.place(room_id, room.label), in_words(why))
+    there = await place.of(context, turn, room_id)
+    if there is not None and await rooms.set_trouble(turn.tx, room_id, why):
+        log.warning("cannot act at %s: %s", journal.place(room_id, there.label), in_words(why))
         occasion = f"trouble:{room_id}:{hashlib.sha256(dumps(why).encode()).hexdigest()[:16]}:{turn.now}"
-        said = notice("act.blocked", room=Room(room_id, room.label), why=why, bot=User(context.bot))
+        said = notice("act.blocked", room=there.called, why=why, bot=User(context.bot))
         await alarm(context, turn, room_id, occasion, said)

@@ -13,13 +13,12 @@ from knockbot.domain.notices import Notice, Term, because
 from knockbot.domain.policy import Announce, held_back
 from knockbot.domain.records import Recorded
 from knockbot.engine.turn import Turn
-from knockbot.flow import cards, saying, tables
+from knockbot.flow import cards, place, saying, tables
 from knockbot.flow.context import Context
-from knockbot.flow.place import find as find_place
+from knockbot.flow.place import Place
 from knockbot.flow.records import record
 from knockbot.flow.saying import Audience, Marks
-from knockbot.store import jobs, judgements, requests, room_upgrades
-from knockbot.store.db import Tx
+from knockbot.store import jobs, judgements, requests
 
 ANNOUNCED = frozenset({State.ACCEPTED, State.REJECTED, State.BANNED, State.STANDING, State.REVOKED, State.REDEEMED})
 """The outcomes that are told in a line where there is no card: of a rule, and of a word on an invite that stood."""
@@ -39,8 +38,8 @@ async def apply_decision(
     `card_id` names a card that is already there to be shared. `word` is an answer given before that the decision only
     follows: it stays the word of whoever gave it.
     """
-    decision = judgement.decision
-    if decision.verdict is Verdict.ACCEPT and await leads_nowhere(turn.tx, request):
+    decision, there = judgement.decision, await place.of(context, turn, request.room_id)
+    if decision.verdict is Verdict.ACCEPT and leads_nowhere(request, there):
         decision = held_back(decision, because("doubt.room_replaced"))
     await judgements.add(turn.tx, request.id, replace(judgement, decision=decision), turn.now)
     rule = kind_of(request).otherwise if decision.rule == OTHERWISE else decision.rule
@@ -61,9 +60,9 @@ async def apply_decision(
     await _bind(context, turn, request, word or ruled)
 
 
-async def leads_nowhere(tx: Tx, request: Request) -> bool:
+def leads_nowhere(request: Request, there: Place | None) -> bool:
     """Whether this is somebody outside of a room that was replaced, where nobody is let in any more."""
-    return kind_of(request).waits_outside and await room_upgrades.find(tx, request.room_id) is not None
+    return kind_of(request).waits_outside and there is not None and there.is_replaced
 
 
 async def apply_answer(context: Context, turn: Turn, request: Request, answer: Answer) -> None:
@@ -111,7 +110,7 @@ async def record_outcome(context: Context, turn: Turn, request: Request, state: 
 
 
 async def _announce(context: Context, turn: Turn, request: Request, *, by_rule: bool) -> None:
-    there = await find_place(context, turn.tx, request.room_id)
+    there = await place.of(context, turn, request.room_id)
     if there is not None and by_rule and there.settings.announce is Announce.NONE:
         return
     line = decision_line(request, there.label if there is not None else request.room_id)

@@ -9,7 +9,6 @@ from knockbot.domain.policy import Reasons
 from knockbot.flow import place
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
-from knockbot.flow.records import label_of
 from knockbot.store import addressees, records, requests
 from knockbot.store.addressees import Addressee
 from knockbot.store.records import Entry
@@ -62,7 +61,8 @@ async def story(context: Context, request: Request) -> Story:
     async with context.db.tx() as tx:
         known = await addressees.of_room(tx, request.room_id) if request.invite is not None else {}
         history = await records.of_request(tx, request.id)
-        label = await label_of(tx, request.room_id)
+        there = await place.find(context, tx, request.room_id)
+    label = there.label if there is not None else request.room_id
     sent_to = known.get(request.invite.token) if request.invite is not None else None
     return Story(request, label, tuple(history), sent_to)
 

@@ -21,7 +21,7 @@ from knockbot.flow import place, saying
 from knockbot.flow.acts.going import Made
 from knockbot.flow.context import Context
 from knockbot.flow.ports import EFFECT_KEY
-from knockbot.flow.records import called, label_of, record
+from knockbot.flow.records import record
 from knockbot.flow.saying import Audience, Urgency
 from knockbot.flow.tables import Doing
 from knockbot.store import bot_memberships, jobs, requests
@@ -41,7 +41,7 @@ async def settled(context: Context, turn: Turn, request: Request) -> None:
     answer = request.answer
     if answer is None or not _concerns(context, request, answer):
         return
-    there = await place.find(context, turn.tx, request.room_id)
+    there = await place.of(context, turn, request.room_id)
     if there is None or there.settings.notify_remote is NotifyRemote.OFF:
         return
     if await _within_limits(context, turn.tx, request.user_id):
@@ -75,7 +75,8 @@ async def write(context: Context, claimed: Claimed[Write]) -> Outcome:
     room_id = await context.acts.find_made(job.key) if claimed.tried_before else None
     if room_id is None:
         async with context.db.tx() as tx:
-            label = await label_of(tx, job.room_id)
+            there = await place.find(context, tx, job.room_id)
+        label = there.label if there is not None else job.room_id
         content = {
             "name": f"Your knock at {shown(label, NAME_LIMIT)}",
             "preset": "private_chat",
@@ -98,16 +99,16 @@ async def _written_to(context: Context, turn: Turn, job: Job[Write], came: Outco
     if not isinstance(came, Made):
         return
     request = await requests.get(turn.tx, job.payload.request_id)
-    said = await _letter(turn.tx, job)
+    said = await _letter(context, turn, job)
     await saying.say(context, turn, Audience(came.room_id, place=job.room_id), job.key, said, urgency=Urgency.ALOUD)
     await bot_memberships.use(turn.tx, came.room_id, turn.now)
     await turn.plan(plan.leave(came.room_id, "told"), due_at=turn.now + STAYS)
     await record(turn, request, context.bot, Recorded.WROTE)
 
 
-async def _letter(tx: Tx, job: Job[Write]) -> Notice:
+async def _letter(context: Context, turn: Turn, job: Job[Write]) -> Notice:
     """What an applicant of another server is told, since their own server does not tell them."""
-    room, reason = await called(tx, job.room_id), plan.reason_of(job.payload)
+    room, reason = await place.called(context, turn, job.room_id), plan.reason_of(job.payload)
     if reason:
         return notice("letter.rejected_because", room=room, reason=Stranger(reason))
     return notice("letter.rejected", room=room)

@@ -78,7 +78,7 @@ async def rose(context: Context, room_id: str, inviter: str) -> None:
 
 async def _deal_with(context: Context, turn: Turn, fell: Fallen) -> None:
     """Revoke, forward or keep what an inviter has standing, and say how many there were."""
-    there = await place.find(context, turn.tx, fell.room_id)
+    there = await place.of(context, turn, fell.room_id)
     found = await requests.not_yet_fallen(turn.tx, fell.room_id, fell.inviter, fell.cause)
     theirs = [request for request in found if invites.may_be_taken_back(request)]
     if there is None or not theirs:

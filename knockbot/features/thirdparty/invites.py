@@ -37,12 +37,12 @@ from knockbot.domain.outcomes import INVITE_OUTCOMES, InviteEvent, invite_outcom
 from knockbot.domain.records import Detail, Recorded
 from knockbot.engine.turn import WAITS, Handled, Turn, Write
 from knockbot.errors import Never, Refused
-from knockbot.flow import cards, rules, saying, settling
+from knockbot.flow import cards, place, rules, saying, settling
 from knockbot.flow.arriving import Arrives, take_in
 from knockbot.flow.context import Context
 from knockbot.flow.elsewhere import ASKED_ABOUT
 from knockbot.flow.judging import by_facts, gather
-from knockbot.flow.records import called, record
+from knockbot.flow.records import record
 from knockbot.flow.saying import Audience
 from knockbot.store import inbox, requests, rooms
 from knockbot.store.db import Tx, Unusable
@@ -347,7 +347,7 @@ async def _take_back_the_others(context: Context, turn: Turn, request: Request, 
             "invite.revoked_together",
             request=Numbered(request.number),
             inviter=User(inviter),
-            room=await called(turn.tx, request.room_id),
+            room=await place.called(context, turn, request.room_id),
             count=Number(len(others)),
         )
         occasion = f"together:{request.id}:{cause}"

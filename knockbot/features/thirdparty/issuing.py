@@ -27,11 +27,11 @@ from knockbot.domain.notices import Choice, Code, Moment, Notice, Number, Number
 from knockbot.domain.records import Recorded
 from knockbot.engine.turn import Turn
 from knockbot.errors import ActionError, Later, Never, Refused
-from knockbot.flow import authority, journal, saying, settling
+from knockbot.flow import authority, journal, place, saying, settling
 from knockbot.flow.authority import Wanted
 from knockbot.flow.context import Context, log
 from knockbot.flow.ports import Issuer
-from knockbot.flow.records import called, record
+from knockbot.flow.records import record
 from knockbot.flow.saying import Audience
 from knockbot.store import addressees, jobs, requests, rooms
 from knockbot.store.addressees import Addressee, Asked
@@ -274,7 +274,7 @@ async def _call_in(context: Context, turn: Turn, job: Job[Issue], asked: Asked, 
             on_behalf_of=asked.moderator,
         )
         await turn.plan(invite)
-    stands, room = Choice(membership or "none"), await called(turn.tx, asked.room_id)
+    stands, room = Choice(membership or "none"), await place.called(context, turn, asked.room_id)
     await _reply(context, turn, job, notice("issue.belongs_to", stands=stands, user=User(came.user_id), room=room))
 
 
@@ -282,7 +282,7 @@ async def not_planted(context: Context, turn: Turn, request: Request, why: Notic
     """The room does not hold what was sent, and never will."""
     if request.on_its_way:
         await settling.record_outcome(context, turn, request, State.REVOKED, context.bot)
-    number, room = Numbered(request.number), await called(turn.tx, request.room_id)
+    number, room = Numbered(request.number), await place.called(context, turn, request.room_id)
     said = notice("issue.not_added", request=number, room=room, why=why)
     await saying.alarm(context, turn, request.room_id, f"refused:plant:{request.id}", said, about=request)
 

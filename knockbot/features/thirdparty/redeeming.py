@@ -31,11 +31,11 @@ from knockbot.domain.policy import AS_INVITED, held_back
 from knockbot.domain.records import ENDS, Recorded
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Later, Never
-from knockbot.flow import authority, rules, saying, settling
+from knockbot.flow import authority, place, rules, saying, settling
 from knockbot.flow.context import Context
 from knockbot.flow.judging import judge
-from knockbot.flow.records import called, record
-from knockbot.store import judgements, prompts, records, requests, rooms
+from knockbot.flow.records import record
+from knockbot.store import judgements, prompts, records, requests
 from knockbot.store.rooms import ProtectedRoom
 
 
@@ -56,8 +56,8 @@ async def redeemed(context: Context, change: MemberChange) -> Write[None]:
     inside = await _was_inside(context, change)
 
     async def write(turn: Turn) -> None:
-        room = await rooms.find(turn.tx, change.room_id)
-        if room is None or await requests.redeemed_by(turn.tx, change.room_id, change.user_id, change.event_id):
+        there = await place.of(context, turn, change.room_id)
+        if there is None or await requests.redeemed_by(turn.tx, change.room_id, change.user_id, change.event_id):
             return
         await _settle_knock(context, turn, change)
         before = await requests.by_token(turn.tx, change.room_id, change.token or "")
@@ -69,7 +69,7 @@ async def redeemed(context: Context, change: MemberChange) -> Write[None]:
         if inside and decision.verdict in (Verdict.REJECT, Verdict.BAN):
             decision = held_back(decision, because("doubt.was_inside"))
         nameless = ThirdPartyInvite(change.room_id, change.event_id, change.token or "", change.sender)
-        request = await _its_request(turn, room, before, invite or nameless)
+        request = await _its_request(turn, there.room, before, invite or nameless)
         request = await _goes_on(turn, request, change)
         await _carry_out(context, turn, request, replace(judgement, decision=decision), before)
 
@@ -189,7 +189,7 @@ async def _carry_out(
             "invite.used",
             request=Numbered(request.number),
             user=User(request.user_id),
-            room=await called(turn.tx, request.room_id),
+            room=await place.called(context, turn, request.room_id),
             sponsor=User(request.sponsor),
         )
         occasion = f"came:{request.id}:{request.event_id}"

@@ -26,7 +26,7 @@ from knockbot.flow import authority, cards, place, protecting, refusals, ruleboo
 from knockbot.flow.authority import Wanted
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
-from knockbot.flow.records import called, record, record_of_room
+from knockbot.flow.records import record, record_of_room
 from knockbot.flow.rooms import is_in
 from knockbot.flow.rules import InForce
 from knockbot.flow.saying import Audience, Marks
@@ -79,6 +79,7 @@ async def _stop_accepting(context: Context, room: ProtectedRoom, upgrade: RoomUp
     """From now on nobody is let into the old room; what was to do that waits for the moderators again."""
     async with context.turn() as turn:
         await room_upgrades.put(turn.tx, upgrade)
+        place.changed(turn)
         for request in await requests.pending(turn.tx, room.management_room, room.room_id):
             accepted = request.answer is not None and request.answer.verdict is Verdict.ACCEPT
             if kind_of(request).waits_outside and accepted:
@@ -307,7 +308,7 @@ async def answered(context: Context, reaction: Reaction, _: ProtectedRoom, upgra
             return
         count = await _move_over(context, turn, room, view, reaction)
         await room_upgrades.put(turn.tx, replace(now, stage=Stage.MOVED))
-        new = await called(turn.tx, view.room_id)
+        new = await place.called(context, turn, view.room_id)
         said = notice("upgrade.moved", new=new, id=Id(view.room_id), moved=Number(count))
         occasion, target = f"moved:{upgrade.tombstone}", reaction.target
         await saying.say(context, turn, Audience(reaction.room_id, place=view.room_id), occasion, said, reply_to=target)
@@ -355,6 +356,7 @@ async def _move_over(context: Context, turn: Turn, room: ProtectedRoom, view: Ro
             turn.tx, view.room_id, author=by, text=policy.text, now=turn.now, cause=cause, settings=policy.settings
         )
         await pins.take(turn.tx, pins.of_revision(view.room_id, revision), meant)
+        place.changed(turn)
     going = _going_over(await requests.pending(turn.tx, room.management_room, room.room_id))
     going = [request for request in going if await _is_new(turn.tx, request, view.room_id)]
     for request in going:

@@ -16,11 +16,10 @@ from knockbot.domain.notices import because
 from knockbot.domain.policy import Reasons
 from knockbot.engine.turn import Turn
 from knockbot.engine.worker import Done, Outcome, Overtaken
-from knockbot.flow import answering, cards, place, saying
+from knockbot.flow import answering, cards, place
 from knockbot.flow.acts.sending import digest, edit, note, send, sent_before
 from knockbot.flow.context import Context
 from knockbot.flow.ports import REQUEST_KEY
-from knockbot.flow.saying import Audience
 from knockbot.flow.tables import Doing
 from knockbot.store import messages, prompts, requests, rooms
 from knockbot.store.jobs import Claimed
@@ -129,7 +128,7 @@ async def _about(
                 "",
                 (),
                 Around(),
-                await saying.language(context, tx, Audience(claimed.job.room_id), moved_away()),
+                place.language_of(context, await place.managed_by(context, tx, claimed.job.room_id)),
             )
         newest = shown[-1]
         there = await place.find(context, tx, newest.room_id)

@@ -19,9 +19,9 @@ from knockbot.domain.records import Recorded
 from knockbot.engine.turn import Turn
 from knockbot.engine.worker import Done, Outcome, Overtaken
 from knockbot.errors import Later, Never
-from knockbot.flow import authority, cards, membership, saying, settling
+from knockbot.flow import authority, cards, membership, place, saying, settling
 from knockbot.flow.context import Context
-from knockbot.flow.records import called, record
+from knockbot.flow.records import record
 from knockbot.flow.rooms import is_denied, is_in
 from knockbot.flow.tables import Doing
 from knockbot.store import jobs, requests, rooms
@@ -228,7 +228,7 @@ async def acted(context: Context, turn: Turn, job: ToARequest, came: Outcome) ->
 async def _not_called_in(context: Context, turn: Turn, job: ToARequest, why: Notice) -> None:
     """Whom a moderator invites by an address of theirs needs no request; of what else is on none, nobody is told."""
     if isinstance(job.payload, Invite):
-        user, room = User(job.payload.user_id), await called(turn.tx, job.room_id)
+        user, room = User(job.payload.user_id), await place.called(context, turn, job.room_id)
         said = notice("issue.not_invited", user=user, room=room, why=why)
         await saying.alarm(context, turn, job.room_id, f"refused:{job.key}", said)
 
@@ -255,7 +255,7 @@ async def refused(context: Context, turn: Turn, job: ToARequest, error: Never) -
             "invite.inviter_not_banned",
             request=Numbered(request.number),
             inviter=User(request.subject),
-            room=await called(turn.tx, request.room_id),
+            room=await place.called(context, turn, request.room_id),
             why=why,
         )
         await saying.alarm(context, turn, request.room_id, f"refused:{job.key}", said, about=request)
@@ -269,7 +269,7 @@ async def refused(context: Context, turn: Turn, job: ToARequest, error: Never) -
             said = notice(
                 "answer.fell",
                 request=Numbered(request.number),
-                room=await called(turn.tx, request.room_id),
+                room=await place.called(context, turn, request.room_id),
                 why=why,
             )
             await record(turn, request, context.bot, Recorded.ANSWER_FELL)
