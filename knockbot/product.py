@@ -28,7 +28,7 @@ from knockbot.features.encryption import sealed
 from knockbot.features.remote import notify
 from knockbot.features.thirdparty import acts, invites, issuing, looking, members, redeeming
 from knockbot.features.upgrades import successors, upgrading
-from knockbot.flow import handling, protecting, redacting, rejudging
+from knockbot.flow import handling, protecting, redacting, rejudging, working
 from knockbot.flow.context import Context
 from knockbot.flow.forgetting import FORGETTING, hourly
 from knockbot.flow.tables import Feature
@@ -73,6 +73,7 @@ HANDLERS: dict[type[Any], Handler[Context, Any]] = {
 TIMERS: Mapping[str, TimerKind[Context]] = {
     **FORGETTING,
     "forget_addresses": hourly(issuing.forget),
+    "look_again_at_jobs": working.LOOK_AGAIN,
     "leave_unused_rooms": hourly(protecting.leave_unused),
 }
 """What happens at a time."""

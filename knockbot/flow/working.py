@@ -17,10 +17,11 @@ from knockbot.errors import Never
 from knockbot.flow import encrypted, journal
 from knockbot.flow.acts import cards, going, lines, members
 from knockbot.flow.context import Context
+from knockbot.flow.forgetting import hourly
 from knockbot.flow.keys import Keys, NoKeys
 from knockbot.flow.ports import NOT_ALLOWED
 from knockbot.flow.tables import Doing
-from knockbot.store import prompts, requests
+from knockbot.store import jobs, prompts, requests
 from knockbot.store.db import Tx
 from knockbot.store.jobs import Claimed
 
@@ -75,6 +76,14 @@ def hooks(context: Context, keys: Keys | None = None) -> Hooks:
         is_mendable=lambda error: error.code in MENDABLE,
         may_encrypt=lambda: has.here,
     )
+
+
+async def _look_again(_: Context, turn: Turn) -> None:
+    await jobs.look_again(turn.tx, turn.now)
+
+
+LOOK_AGAIN = hourly(_look_again)
+"""A timer: what waits for a job that goes first no more is looked at again."""
 
 
 async def _note(tx: Tx, job: Job[Any], error: Never) -> None:

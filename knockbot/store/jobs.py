@@ -197,7 +197,7 @@ async def _set_aside(tx: Tx, aside: Mapping[int, int], now: int, *, alone: bool)
         return False
     rows = await tx.fetch(
         f"SELECT id FROM jobs WHERE id IN ({listed(first, 2)}) "
-        f"AND (state = 'running' OR (state = 'due' AND due_at <= $1)){'' if alone else ' FOR UPDATE SKIP LOCKED'}",
+        f"AND ({_GOES_FIRST}){'' if alone else ' FOR UPDATE SKIP LOCKED'}",
         now,
         *first,
     )
@@ -210,10 +210,26 @@ async def _set_aside(tx: Tx, aside: Mapping[int, int], now: int, *, alone: bool)
     return bool(held)
 
 
+_GOES_FIRST = "state = 'running' OR (state = 'due' AND due_at <= $1)"
+
+
 async def _moved_on(tx: Tx, rows: Iterable[Any]) -> None:
     """Look again at what waited for these."""
     for ids in portions([row["id"] for row in rows if row["followed"]]):
         await tx.execute(f"UPDATE jobs SET behind = NULL WHERE behind IN ({listed(ids)})", *ids)
+
+
+async def look_again(tx: Tx, now: int) -> None:
+    """Look again at whatever waits behind something that goes first no more.
+
+    It is told of that where it happens (`_moved_on`). This is for what went otherwise, by hand or by a fault: what
+    nobody looks at would never be done.
+    """
+    await tx.execute(
+        "UPDATE jobs SET behind = NULL WHERE behind IS NOT NULL "
+        f"AND behind NOT IN (SELECT id FROM jobs WHERE followed AND ({_GOES_FIRST}))",
+        now,
+    )
 
 
 async def _running(tx: Tx) -> Counter[str]:

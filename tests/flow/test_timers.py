@@ -245,5 +245,13 @@ async def test_what_is_kept_for_a_time_is_forgotten_when_that_is_over(house: Hou
 
 def test_every_kind_of_the_product_comes_by_itself_each_hour() -> None:
     assert {name: kind.every for name, kind in TIMERS.items()} == dict.fromkeys(
-        ("forget_arrivals", "forget_ended_jobs", "forget_messages", "forget_addresses", "leave_unused_rooms"), HOUR
+        (
+            "forget_arrivals",
+            "forget_ended_jobs",
+            "forget_messages",
+            "forget_addresses",
+            "look_again_at_jobs",
+            "leave_unused_rooms",
+        ),
+        HOUR,
     )

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import random
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import pytest
 
+from knockbot.demo.people import until
 from knockbot.domain.jobs import Job, Join, Kick, Lane
 from knockbot.domain.reasons import foreign
 from knockbot.store import jobs, messages
-from knockbot.store.db import Database
+from knockbot.store.db import Database, Tx
+from knockbot.store.jobs import Claimed
 from tests.store.samples import GARDEN, NOW, away, job
 
 FEW, MANY = 100, 10_000
@@ -139,6 +144,137 @@ async def test_what_goes_first_lets_the_next_pass_however_it_moves_on(db: Databa
         await jobs.add(tx, [job("after", room_id="!said")], NOW)
     [after] = await jobs.claim(db, NOW, 12)
     assert after.job.key == "after"
+
+
+# --- several processes --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", CROWDS)
+async def test_whatever_processes_set_aside_for_each_other_is_done(pair: tuple[Database, Database], kind: str) -> None:
+    await crowd(pair[0], kind, FEW)
+    done: list[str] = []
+    chance = random.Random(kind)
+
+    async def move_on(db: Database, one: Claimed[Any]) -> None:
+        await asyncio.sleep(chance.random() / 200)
+        async with db.tx() as tx:
+            how = chance.choice(("done", "done", "given_up", "postpone", "block"))
+            if how == "postpone":
+                await jobs.postpone(tx, one.id, NOW + 1, foreign("busy"))
+            elif how == "block":
+                await jobs.block(tx, one.id, foreign("no power"))
+            else:
+                await jobs.finish(tx, one.id, how, NOW)
+                done.append(one.job.key)
+
+    async def work(db: Database) -> None:
+        idle = 0
+        while idle < 3:
+            claimed = await jobs.claim(db, NOW, 4)
+            idle = 0 if claimed else idle + 1
+            await asyncio.gather(*(move_on(db, one) for one in claimed))
+
+    async with asyncio.timeout(60):
+        while len(done) < FEW:
+            await asyncio.gather(*(work(db) for db in pair for _ in range(2)))
+            async with pair[0].tx() as tx:
+                left = await tx.fetch("SELECT key FROM jobs WHERE state = 'due' AND due_at <= $1", NOW)
+                assert left == []  # nobody forgets what is due
+                await tx.execute("UPDATE jobs SET state = 'due', due_at = $1 WHERE ended_at IS NULL", NOW)
+    assert len(done) == len(set(done)) == FEW
+
+
+async def test_nothing_is_set_aside_for_what_another_process_is_about_to_end(pair: tuple[Database, Database]) -> None:
+    """It would wait for something that has ended by then, and nobody would look at it again."""
+    one, other = pair
+    first = await one_under_way(one)
+    async with one.tx() as tx:
+        await jobs.finish(tx, first.id, "done", NOW)
+        async with asyncio.timeout(10):
+            assert await jobs.claim(other, NOW, 4) == []
+            assert await behind(other, first.id) == 0
+
+    [second] = await jobs.claim(other, NOW, 4)
+    assert (first.job.key, second.job.key) == ("1", "2")
+
+
+async def test_what_ends_while_another_process_sets_aside_for_it_lets_that_pass(
+    pair: tuple[Database, Database],
+) -> None:
+    one, other = pair
+    first = await one_under_way(one)
+
+    async def end() -> None:
+        async with one.tx() as tx:
+            await jobs.finish(tx, first.id, "done", NOW)
+
+    async with other.tx() as tx:
+        assert await jobs.claim_in(tx, other, NOW, 4) == ([], True)
+        assert await tx.fetchval("SELECT count(*) FROM jobs WHERE behind = $1", first.id) == 1
+        ending = asyncio.create_task(end())
+        await until(partial(waiting_for_locks, tx), bool, lambda _: "it does not wait for the other process")
+    await ending
+
+    assert await behind(other, first.id) == 0
+    [second] = await jobs.claim(one, NOW, 4)
+    assert second.job.key == "2"
+
+
+async def one_under_way(db: Database) -> Claimed[Any]:
+    """The first of a crowd in one lane, under way; nothing is set aside for it yet."""
+    await crowd(db, "one lane", FEW)
+    [first] = await jobs.claim(db, NOW, 4)
+    async with db.tx() as tx:
+        await tx.execute("UPDATE jobs SET behind = NULL, followed = FALSE")
+    return first
+
+
+async def waiting_for_locks(tx: Tx) -> int:
+    return int(await tx.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+
+
+async def behind(db: Database, job_id: int) -> int:
+    """How many wait behind a job."""
+    async with db.tx() as tx:
+        return int(await tx.fetchval("SELECT count(*) FROM jobs WHERE behind = $1", job_id))
+
+
+# --- what nobody would look at ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "UPDATE jobs SET state = 'done', ended_at = 1 WHERE id = $1",
+        "UPDATE jobs SET state = 'blocked' WHERE id = $1",
+        "UPDATE jobs SET state = 'due', due_at = due_at + 1 WHERE id = $1",
+        "UPDATE jobs SET followed = FALSE WHERE id = $1",
+        "DELETE FROM jobs WHERE id = $1",
+    ],
+)
+async def test_what_waits_for_something_that_goes_first_no_more_is_looked_at_again(db: Database, fault: str) -> None:
+    await crowd(db, "one lane", FEW)
+    [first] = await jobs.claim(db, NOW, 12)
+    assert await jobs.claim(db, NOW, 12) == []
+    assert await behind(db, first.id) > 0
+    async with db.tx() as tx:
+        await tx.execute(fault, first.id)
+        await jobs.look_again(tx, NOW)
+
+    assert await behind(db, first.id) == 0
+    next_one = await jobs.claim(db, NOW, 12)
+    assert [one.job.key for one in next_one] == ([] if "followed" in fault else ["2"])
+
+
+async def test_what_waits_as_it_should_is_left_alone(db: Database) -> None:
+    await crowd(db, "one lane", FEW)
+    [first] = await jobs.claim(db, NOW, 12)
+    await jobs.claim(db, NOW, 12)
+    waiting = await behind(db, first.id)
+    async with db.tx() as tx:
+        await jobs.look_again(tx, NOW)
+
+    assert await behind(db, first.id) == waiting > 0
 
 
 async def test_what_has_ended_goes_after_some_days_and_what_has_not_stays(db: Database) -> None:
