@@ -6,7 +6,7 @@ All except that block are notices: a card becomes text when it is sent, in the l
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from json import dumps
 from typing import Any
 
@@ -16,7 +16,7 @@ from knockbot.documents.text import NAME_LIMIT, REASON_LIMIT, harmless, shown, s
 from knockbot.domain.acl import SERVER_ACL
 from knockbot.domain.invites import MOST_KEYS, https_host
 from knockbot.domain.kinds import OTHERWISE, OTHERWISE_INVITES, kind_of
-from knockbot.domain.model import Request, State, ThirdPartyInvite, Verdict
+from knockbot.domain.model import Kind, Request, State, ThirdPartyInvite, Verdict
 from knockbot.domain.notices import (
     Ago,
     Arg,
@@ -71,13 +71,12 @@ Who = Notice | Profile | Letters
 
 
 def applicant(request: Request) -> Who:
-    """Who asks: the name they gave themselves, and the id that they cannot choose again.
+    """Who asks; for a third-party invite, the person that the inviter named, and once it is redeemed, who did that."""
+    return TOLD[request.judged_as].who(request)
 
-    For a third-party invite, the person that the inviter named; once it is redeemed, the user who did that.
-    """
-    if request.invite is not None:
-        whom = Profile(request.user_id) if request.redeemed else _addressed(request.invite)
-        return notice("who.invited", whom=whom, inviter=_inviter(request))
+
+def _who_knocks(request: Request) -> Who:
+    """The name they gave themselves, and the id that they cannot choose again."""
     name, user = shown(request.display_name or "", NAME_LIMIT), Profile(request.user_id)
     if not name or name.casefold() == shown_id(request.user_id).casefold():
         return user
@@ -85,6 +84,19 @@ def applicant(request: Request) -> Who:
         return notice("who.named", name=Name(name), user=user)
     # Emoji, numbers, an ID of somebody else: they are not to be taken for what the bot itself puts there.
     return notice("who.named_oddly", name=Name(name), user=user)
+
+
+def _who_is_invited(request: Request) -> Who:
+    return notice("who.invited", whom=_addressed(_invite_of(request)), inviter=_inviter(request))
+
+
+def _who_came_in(request: Request) -> Who:
+    return notice("who.invited", whom=Profile(request.user_id), inviter=_inviter(request))
+
+
+def _invite_of(request: Request) -> ThirdPartyInvite:
+    assert request.invite is not None
+    return request.invite
 
 
 def numbered(request: Request) -> Notice:
@@ -183,18 +195,26 @@ def standing(request: Request, *, inviter_banned: bool = False, for_ever: bool =
     if not request.open:
         if for_ever:
             return LASTING[request.state](request, _credit(request))
-        return _outcome(request, inviter_banned) or OUTCOMES[request.state](request, _credit(request))
-    return _under_way(request) if request.answer is not None else None
+        its_own = TOLD[request.judged_as].outcome(request, inviter_banned)
+        return its_own or OUTCOMES[request.state](request, _credit(request))
+    if request.answer is None:
+        return None
+    return TOLD[request.judged_as].under_way(request, _answered_by(request), request.answer.verdict)
 
 
-def _outcome(request: Request, inviter_banned: bool) -> Notice | None:
-    """The outcomes of a third-party invite that have a sentence of their own."""
+def _no_outcome_of_its_own(_: Request, __: bool) -> None:
+    return None
+
+
+def _outcome_of_guest(request: Request, _: bool) -> Notice | None:
+    return notice("outcome.left_again") if request.state is State.WITHDRAWN else None
+
+
+def _outcome_of_invite(request: Request, inviter_banned: bool) -> Notice | None:
     by, inviter = _credit(request), User(request.sponsor)
-    if request.redeemed and request.state is State.WITHDRAWN:
-        return notice("outcome.left_again")
     if request.issued_by is not None and request.state is State.STANDING:
         return notice("outcome.issued", by=by)
-    if request.state is not State.REVOKED or request.redeemed or request.answer is None:
+    if request.state is not State.REVOKED or request.answer is None:
         return None
     if inviter_banned:
         return notice("outcome.revoked_banned", by=by, inviter=inviter)
@@ -203,18 +223,16 @@ def _outcome(request: Request, inviter_banned: bool) -> Notice | None:
     return None
 
 
-def _under_way(request: Request) -> Notice | None:
-    """An answer that is being carried out."""
-    if request.answer is None:
-        return None
-    by, chosen = _answered_by(request), Choice(request.answer.verdict)
-    if request.on_its_way and request.answer.verdict is Verdict.ACCEPT:
+def _under_way(_: Request, by: By, verdict: Verdict) -> Notice:
+    return notice("outcome.under_way", by=by, verdict=Choice(verdict))
+
+
+def _invite_under_way(request: Request, by: By, verdict: Verdict) -> Notice:
+    if request.on_its_way and verdict is Verdict.ACCEPT:
         return notice("outcome.sent", by=by)
-    if request.invite is None or request.redeemed:
-        return notice("outcome.under_way", by=by, verdict=chosen)
-    if request.answer.verdict is Verdict.BAN:
+    if verdict is Verdict.BAN:
         return notice("outcome.inviter_under_way", by=by, inviter=User(request.subject))
-    return notice("outcome.invite_under_way", by=by, verdict=chosen)
+    return notice("outcome.invite_under_way", by=by, verdict=Choice(verdict))
 
 
 def withdrawn_perhaps(request: Request) -> Notice | None:
@@ -263,8 +281,10 @@ def reason_of(request: Request, *, hidden: bool = False) -> Notice | None:
 
     `hidden`, as the room's policy has it: behind a spoiler, and not in the plain text, which lock screens show.
     """
-    if request.invite is not None:
-        return _what_it_is(request, request.invite)
+    return TOLD[request.judged_as].reason(request, hidden)
+
+
+def _reason(request: Request, hidden: bool) -> Notice:
     reason, beyond = shown(request.reason, CARD_REASON), shown(request.reason, CARD_REASON + 1)
     command = f"!kb show {request.number}"
     if not reason:
@@ -278,8 +298,10 @@ def reason_of(request: Request, *, hidden: bool = False) -> Notice | None:
 
 def whole_reason_of(request: Request) -> Notice | None:
     """The reason in full, or as much of it as an event holds."""
-    if request.invite is not None:
-        return _what_it_is(request, request.invite)
+    return TOLD[request.judged_as].whole_reason(request)
+
+
+def _whole_reason(request: Request) -> Notice:
     reason = shown(request.reason, len(request.reason) + 1)
     kept = reason
     while len(dumps(escape(harmless(kept)))) > WHOLE_REASON:
@@ -292,10 +314,12 @@ def whole_reason_of(request: Request) -> Notice | None:
     return notice("card.reason_and_more", reason=said, count=Number(len(reason) - len(kept)))
 
 
-def _what_it_is(request: Request, invite: ThirdPartyInvite) -> Notice | None:
-    """The details of an invite: its keys, or, once it was used, for whom it was."""
-    if not request.redeemed:
-        return keys_of(invite)
+def _keys(request: Request, _: bool = False) -> Notice:
+    return keys_of(_invite_of(request))
+
+
+def _whom_it_was_for(request: Request, _: bool = False) -> Notice | None:
+    invite = _invite_of(request)
     return notice("card.was_for", whom=_addressed(invite)) if invite.display_name else None
 
 
@@ -358,20 +382,24 @@ def how_to_answer(request: Request, possible: Iterable[Verdict], missing: Notice
     ready = [verdict for verdict in Verdict if verdict in set(possible)]
     if not ready:
         return [missing]
-    offers = listed(_offer(request, verdict) for verdict in ready)
+    offers = listed(TOLD[request.judged_as].offer(request, verdict) for verdict in ready)
     return [missing, notice("card.answer", offers=offers, command=Code(f"!kb {ready[0]} {request.number}"))]
 
 
-def _offer(request: Request, verdict: Verdict) -> Notice:
-    """An answer by its emoji; with what it does, where that is not plain."""
-    chosen = Choice(verdict)
-    if request.invite is None or (request.redeemed and verdict is Verdict.ACCEPT):
-        return notice("offer.knock", verdict=chosen)
-    if request.redeemed:
-        return notice("offer.redeemed", verdict=chosen, user=User(request.user_id))
+def _offer(_: Request, verdict: Verdict) -> Notice:
+    return notice("offer.knock", verdict=Choice(verdict))
+
+
+def _offer_on_invite(request: Request, verdict: Verdict) -> Notice:
     if verdict is Verdict.BAN:  # it hits the inviter, not the guest
         return notice("offer.invite_ban", inviter=User(request.sponsor))
-    return notice("offer.invite", verdict=chosen)
+    return notice("offer.invite", verdict=Choice(verdict))
+
+
+def _offer_on_guest(request: Request, verdict: Verdict) -> Notice:
+    if verdict is Verdict.ACCEPT:
+        return notice("offer.knock", verdict=Choice(verdict))
+    return notice("offer.redeemed", verdict=Choice(verdict), user=User(request.user_id))
 
 
 # --- cards ----------------------------------------------------------------------------------------------------
@@ -397,7 +425,7 @@ NOTHING_ELSE = Around()
 def card(request: Request, label: str, possible: Iterable[Verdict], around: Around) -> Notice:
     """One request as a card."""
     return below(
-        _headline(request, Room(request.room_id, label)),
+        TOLD[request.judged_as].headline(request, Room(request.room_id, label)),
         reason_of(request, hidden=around.hidden),
         before(request, around.earlier),
         doubt(request),
@@ -409,24 +437,26 @@ def card(request: Request, label: str, possible: Iterable[Verdict], around: Arou
     )
 
 
-def _headline(request: Request, room: Room) -> Notice:
-    sign, number = sign_of(request), Numbered(request.number)
-    if request.invite is None:
-        who = applicant(request)
-        if request.open:
-            return notice("card.asks", sign=sign, request=number, who=who, room=room)
-        return notice("card.did_ask", sign=sign, request=number, who=who, room=room)
-    inviter = _inviter(request)
-    if request.redeemed:
-        user = Profile(request.user_id)
-        return notice("card.came_in", sign=sign, request=number, user=user, room=room, inviter=inviter)
-    whom = _addressed(request.invite)
-    return notice("card.invited", sign=sign, request=number, inviter=inviter, whom=whom, room=room)
+def _asks(request: Request, room: Room) -> Notice:
+    sign, number, who = sign_of(request), Numbered(request.number), applicant(request)
+    if request.open:
+        return notice("card.asks", sign=sign, request=number, who=who, room=room)
+    return notice("card.did_ask", sign=sign, request=number, who=who, room=room)
+
+
+def _is_invited(request: Request, room: Room) -> Notice:
+    sign, number, whom = sign_of(request), Numbered(request.number), _addressed(_invite_of(request))
+    return notice("card.invited", sign=sign, request=number, inviter=_inviter(request), whom=whom, room=room)
+
+
+def _came_in(request: Request, room: Room) -> Notice:
+    sign, number, user = sign_of(request), Numbered(request.number), Profile(request.user_id)
+    return notice("card.came_in", sign=sign, request=number, user=user, room=room, inviter=_inviter(request))
 
 
 def sign_of(request: Request) -> Sign:
     """One emoji for the kind and the state of a request."""
-    return Sign("✉️" if request.invite is not None and request.open else SIGNS[request.state])
+    return Sign(TOLD[request.judged_as].sign if request.open else SIGNS[request.state])
 
 
 def shared_card(
@@ -435,28 +465,33 @@ def shared_card(
     """Several requests on one card, the newest `most` of them in full; `possible` is what the bot can do about the
     newest that waits."""
     waiting = [request for request in requests if request.awaits_moderators]
-    of_invites = requests[-1].invite is not None
+    kind = TOLD[requests[-1].judged_as]
     room, count, waits = Room(requests[-1].room_id, label), Number(len(requests)), Number(len(waiting))
     earlier = len(requests) - most
     # One number: a command with all of them, copied without a look, would accept a crowd.
     ready = [verdict for verdict in Verdict if verdict in set(possible)] if waiting else []
     return below(
-        notice("card.invites", count=count, room=room, waiting=waits)
-        if of_invites
-        else notice("card.requests", count=count, room=room, waiting=waits),
+        kind.several(count, room, waits),
         notice("card.earlier_ones", count=Number(earlier), command=Code("!kb list")) if earlier > 0 else None,
         *(_row(request, around) for request in requests[-most:]),
         around.missing if waiting else None,
         notice("card.answer_each", command=Code(f"!kb {ready[0]} {waiting[-1].number}")) if ready else None,
-        notice("card.ban_of_invites", command=Code("!kb ban")) if ready and of_invites else None,
+        kind.hint if ready else None,
     )
+
+
+def _requests(count: Number, room: Room, waiting: Number) -> Notice:
+    return notice("card.requests", count=count, room=room, waiting=waiting)
+
+
+def _invites(count: Number, room: Room, waiting: Number) -> Notice:
+    return notice("card.invites", count=count, room=room, waiting=waiting)
 
 
 def _row(request: Request, around: Around) -> Notice:
     """One request on a shared card."""
-    what = standing(request) or sentences(
-        [reason_of(request, hidden=around.hidden), doubt(request) if request.invite is not None else None]
-    )
+    why = doubt(request) if TOLD[request.judged_as].doubts_in_rows else None
+    what = standing(request) or sentences([reason_of(request, hidden=around.hidden), why])
     return notice(
         "card.row", sign=sign_of(request), request=Numbered(request.number), who=applicant(request), what=what
     )
@@ -515,10 +550,15 @@ def already_answered(request: Request, now: int) -> Notice:
 
 def changed_anew(request: Request) -> Notice:
     """The answer was given to something that has been replaced since."""
-    number = Numbered(request.number)
-    if request.invite is not None:
-        return notice("answer.other_invite", request=number)
-    return notice("answer.other_knock", user=User(request.user_id), request=number)
+    return TOLD[request.judged_as].replaced(request)
+
+
+def _other_knock(request: Request) -> Notice:
+    return notice("answer.other_knock", user=User(request.user_id), request=Numbered(request.number))
+
+
+def _other_invite(request: Request) -> Notice:
+    return notice("answer.other_invite", request=Numbered(request.number))
 
 
 def which_applicant(requests: Sequence[Request]) -> Notice:
@@ -535,6 +575,77 @@ def may_have_withdrawn(request: Request) -> Notice:
     """What an accept of an old knock from elsewhere may run into."""
     accepted = notice("answer.accepted", request=Numbered(request.number), user=User(request.user_id))
     return sentences([accepted, notice("card.may_have_withdrawn")])
+
+
+# --- kind by kind ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """How requests of one kind are shown."""
+
+    sign: str
+    """The emoji of one that waits."""
+    who: Callable[[Request], Who]
+    headline: Callable[[Request, Room], Notice]
+    reason: Callable[[Request, bool], Notice | None]
+    """What it says, perhaps hidden."""
+    whole_reason: Callable[[Request], Notice | None]
+    offer: Callable[[Request, Verdict], Notice]
+    """An answer that can be given, and what it does."""
+    under_way: Callable[[Request, By, Verdict], Notice]
+    """An answer that is being carried out."""
+    replaced: Callable[[Request], Notice]
+    """That something else was answered than what stands now."""
+    several: Callable[[Number, Room, Number], Notice] = _requests
+    """The headline of a card that shows several."""
+    outcome: Callable[[Request, bool], Notice | None] = _no_outcome_of_its_own
+    """An outcome that has a sentence of its own."""
+    doubts_in_rows: bool = False
+    """Whether a row on a shared card says why the policy left it to people."""
+    hint: Notice | None = None
+    """What stands below a shared card."""
+
+
+_INVITE = Told(
+    "✉️",
+    who=_who_is_invited,
+    headline=_is_invited,
+    reason=_keys,
+    whole_reason=_keys,
+    offer=_offer_on_invite,
+    under_way=_invite_under_way,
+    replaced=_other_invite,
+    several=_invites,
+    outcome=_outcome_of_invite,
+    doubts_in_rows=True,
+    hint=notice("card.ban_of_invites", command=Code("!kb ban")),
+)
+
+TOLD: Mapping[Kind, Told] = {
+    Kind.KNOCK: Told(
+        "🚪",
+        who=_who_knocks,
+        headline=_asks,
+        reason=_reason,
+        whole_reason=_whole_reason,
+        offer=_offer,
+        under_way=_under_way,
+        replaced=_other_knock,
+    ),
+    Kind.THIRD_PARTY_INVITE: _INVITE,
+    Kind.REDEEMED_INVITE: replace(
+        _INVITE,
+        who=_who_came_in,
+        headline=_came_in,
+        reason=_whom_it_was_for,
+        whole_reason=_whom_it_was_for,
+        offer=_offer_on_guest,
+        under_way=_under_way,
+        outcome=_outcome_of_guest,
+    ),
+}
+"""How each kind of request is shown."""
 
 
 # --- for machines ---------------------------------------------------------------------------------------------

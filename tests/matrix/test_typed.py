@@ -214,7 +214,7 @@ def test_every_command_is_found_by_its_own_usage() -> None:
         ("lst", ["list"]),
         ("hlep", ["help"]),
         ("aprove", ["accept"]),
-        ("polcy", ["policy show", "policy set", "policy revert", "policy log"]),
+        ("polcy", ["policy show", "policy set", "policy revert", "policy apply", "policy log"]),
         ("xyzzy", []),
         ("x" * 65_000, []),
     ],
