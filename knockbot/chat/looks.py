@@ -61,8 +61,9 @@ async def check(call: Call, room: ProtectedRoom) -> Notice:
         async with call.context.db.tx() as tx:
             named = [*await names.of_room(call.context, tx, room), *await names.of_policy(tx, in_force)]
     except Never:
-        found, named = checkup.NOT_IN_IT, []
-    return below(notice("room.called", room=Room(room.room_id, room.label)), found, *dict.fromkeys(named))
+        found, named = [checkup.NOT_IN_IT], []
+    called = notice("room.called", room=Room(room.room_id, room.label))
+    return below(called, checkup.told(found), *dict.fromkeys(named))
 
 
 async def policy_show(call: Call, room: ProtectedRoom, number: int | None) -> Notice:

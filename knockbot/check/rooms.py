@@ -46,7 +46,7 @@ async def look_at_rooms(bench: Bench, say: Callable[[str], None]) -> bool:
                 say(f"❌ {room.label} ({room.room_id}): {why}\n   → invite {bench.settings.bot_user_id} there")
                 sound = False
                 continue
-            missing = [line for line in _plain(found).split("\n") if line.startswith(("❌", "⚠️"))]
+            missing = [_plain(item.said) for item in found if not item.fits]
             sound = sound and not missing
             head = f"{'❌' if missing else '✅'} {room.label} ({room.room_id})"
             say("\n".join([head, *(f"   {line}" for line in missing)]))
@@ -68,8 +68,9 @@ async def look_at_names(context: Context, say: Callable[[str], None]) -> bool:
     async with context.db.tx() as tx:
         pinned = [one.pin for one in await names.in_force(context, tx) if is_alias(one.pin.name)]
     leads = await names.leads(context, (pin.name for pin in pinned))
-    for line in dict.fromkeys(_plain(names.said(names.seen(pin, leads))) for pin in pinned):
-        say(line if line.startswith("⚠️") else f"✅ {line}")
+    found = [names.seen(pin, leads) for pin in pinned]
+    for line, pin in {_plain(names.said(pin)): pin for pin in found}.items():
+        say(line if pin.leads_to is not None else f"✅ {line}")
     return sound
 
 

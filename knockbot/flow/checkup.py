@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 from knockbot.domain import fitness
 from knockbot.domain.fitness import KNOCKABLE, Concern, knows_rule, of_protected
 from knockbot.domain.model import RoomView
@@ -30,69 +33,83 @@ def shortage(powers: Powers, bot: str) -> Notice | None:
     return because("room.my_power", level=level_shown(powers.level(bot)), acts=listed(acts))
 
 
-async def checklist(context: Context, view: RoomView) -> Notice:
-    """Join rule and powers of a room, each miss with its mend."""
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One line of a checklist: what was looked at, with its mend where it does not fit."""
+
+    said: Notice
+    fits: bool = False
+
+
+async def checklist(context: Context, view: RoomView) -> list[Item]:
+    """Join rule and powers of a room, and what else it needs."""
     # A room the bot has left still shows its state of that day.
     if not await is_joined(context, view.room_id, context.bot):
-        return NOT_IN_IT
+        return [NOT_IN_IT]
     powers = await context.outside.powers(view.room_id)
-    return below(
+    return [
         *await _replaced(context, view),
         *await _heard(context, view),
         *_takes_knocks(view),
         *_concerns(view, powers),
         *(_may(powers, context.bot, power) for power in POWERS),
         *[await _allowed(context, room_id, powers) for room_id in view.allow],
-    )
+    ]
 
 
-NOT_IN_IT = notice("check.missing", why=NOT_THERE)
+NOT_IN_IT = Item(notice("check.missing", why=NOT_THERE))
 
 
-def _may(powers: Powers, bot: str, power: Power) -> Notice:
+def told(items: Iterable[Item]) -> Notice:
+    """A checklist, one line each."""
+    return below(*(item.said for item in items))
+
+
+def _may(powers: Powers, bot: str, power: Power) -> Item:
     """Whether the bot's level reaches to an act."""
     act = Term(power)
     needed, level = level_shown(powers.enough(power)), level_shown(powers.level(bot))
     if powers.may(bot, power, ANYBODY):
-        return notice("check.may", act=act, needed=needed, level=level)
-    return notice("check.may_not", act=act, needed=needed, level=level, bot=User(bot))
+        return Item(notice("check.may", act=act, needed=needed, level=level), fits=True)
+    return Item(notice("check.may_not", act=act, needed=needed, level=level, bot=User(bot)))
 
 
-def _takes_knocks(view: RoomView) -> list[Notice]:
+def _takes_knocks(view: RoomView) -> list[Item]:
     """Whether anybody can knock, by the join rule; where the room's version does not know it, that is a concern."""
     rule = view.join_rule
     if rule not in KNOCKABLE:
-        return [notice("check.no_knocks", rule=Stranger(rule))]
-    return [notice("check.knocks", rule=Stranger(rule))] if knows_rule(view.version, rule) else []
+        return [Item(notice("check.no_knocks", rule=Stranger(rule)))]
+    knocks = Item(notice("check.knocks", rule=Stranger(rule)), fits=True)
+    return [knocks] if knows_rule(view.version, rule) else []
 
 
-def _concerns(view: RoomView, powers: Powers) -> list[Notice]:
+def _concerns(view: RoomView, powers: Powers) -> list[Item]:
     """What else makes the room unfit to be protected; its join rule has a line of its own."""
     found = of_protected(view.join_rule, view.version, powers)
-    return [fitness.told(concern) for concern in found if concern not in (Concern.PUBLIC, Concern.SHUT)]
+    return [Item(fitness.told(concern)) for concern in found if concern not in (Concern.PUBLIC, Concern.SHUT)]
 
 
-async def _heard(context: Context, view: RoomView) -> list[Notice]:
+async def _heard(context: Context, view: RoomView) -> list[Item]:
     """Whether other servers take what the bot does there."""
     if not (await context.outside.server_acl(view.room_id)).denies(context.home):
         return []
-    return [notice("check.server_denied", server=Letters(context.home))]
+    return [Item(notice("check.server_denied", server=Letters(context.home)))]
 
 
-async def _replaced(context: Context, view: RoomView) -> list[Notice]:
+async def _replaced(context: Context, view: RoomView) -> list[Item]:
     """Whether the room has come to its end, which all that is well with it would hide."""
     tombstone = await context.outside.tombstone(view.room_id)
-    return [notice("check.replaced", new=Letters(tombstone.replacement))] if tombstone is not None else []
+    return [Item(notice("check.replaced", new=Letters(tombstone.replacement)))] if tombstone is not None else []
 
 
-async def _allowed(context: Context, room_id: str, powers: Powers) -> Notice:
+async def _allowed(context: Context, room_id: str, powers: Powers) -> Item:
     """A room whose members may join without knocking: our server can only let them in while it is in there too."""
     try:
         inside = await is_joined(context, room_id, context.bot)
     except ActionError:
         inside = False
     if not powers.may(context.bot, "invite", ANYBODY):
-        return notice("check.members_join_once", room=Id(room_id))
+        return Item(notice("check.members_join_once", room=Id(room_id)))
     if inside:
-        return notice("check.members_join", room=Id(room_id))
-    return notice("check.members_join_perhaps", room=Id(room_id), server=Letters(context.home))
+        return Item(notice("check.members_join", room=Id(room_id)), fits=True)
+    return Item(notice("check.members_join_perhaps", room=Id(room_id), server=Letters(context.home)))

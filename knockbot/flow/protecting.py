@@ -33,9 +33,8 @@ from knockbot.domain.records import Recorded
 from knockbot.domain.upgrades import Stage
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import ActionError, Later, Never, Refused
-from knockbot.flow import authority, cards, encrypted, journal, place, refusals, rules, saying, settling
+from knockbot.flow import authority, cards, checkup, encrypted, journal, place, refusals, rules, saying, settling
 from knockbot.flow.authority import Wanted
-from knockbot.flow.checkup import NOT_THERE, checklist, shortage
 from knockbot.flow.context import Context, log
 from knockbot.flow.place import Place
 from knockbot.flow.records import record_of_room
@@ -199,7 +198,7 @@ def _is_out(context: Context, change: MemberChange) -> Write[None]:
         if await rooms.is_management_room(turn.tx, change.room_id):
             turn.after(partial(context.look_at, change.room_id))
         there = await place.of(context, turn, change.room_id)
-        if there is not None and await rooms.set_trouble(turn.tx, change.room_id, NOT_THERE):
+        if there is not None and await rooms.set_trouble(turn.tx, change.room_id, checkup.NOT_THERE):
             # The bot leaves no protected room: one that an admin deletes is left in its name.
             said = _removed(there.called, change)
             await saying.alarm(context, turn, change.room_id, f"removed:{change.event_id}", said)
@@ -392,7 +391,8 @@ async def _granted(context: Context, ask: Ask, room_id: str) -> Grant:
         await authority.insist(context, wanted)
     powers = await context.outside.powers(room_id)
     concerns = of_protected(view.join_rule, view.version, powers)
-    return Grant(ask, view, await checklist(context, view), shortage(powers, context.bot), concerns)
+    checklist = checkup.told(await checkup.checklist(context, view))
+    return Grant(ask, view, checklist, checkup.shortage(powers, context.bot), concerns)
 
 
 async def _leave_unless_needed(context: Context, room_id: str) -> None:
