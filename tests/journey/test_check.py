@@ -312,7 +312,7 @@ async def test_an_account_that_may_not_act_is_said(homeserver: LabHomeserver, sq
     assert not await check(read_settings(keeper.config), said.append)
 
     assert f"my account is {state} on the homeserver." in said[-1]
-    assert "an admin of the homeserver can mend this" in said[-1]
+    assert "an admin of the homeserver can fix this" in said[-1]
 
 
 async def log_in(homeserver: LabHomeserver, user_id: str, password: str) -> str:
@@ -363,7 +363,7 @@ async def test_clocks_that_are_apart_are_said(
         def now(cls, tz: Any = None) -> Any:
             return datetime.now(tz) + timedelta(hours=hours)
 
-    monkeypatch.setattr("knockbot.matrix.homeserver.datetime", Moved)
+    monkeypatch.setattr("knockbot.matrix.api.datetime", Moved)
 
     fine, said = await look()
 

@@ -488,7 +488,7 @@ async def test_knocks_too_large_to_be_listed_are_listed_without_their_reasons(
 ) -> None:
     ana, ben = await garden.knocker("ana", "x" * 20_000), await garden.knocker("ben", "y" * 20_000)
     await garden.shown(ben, "pending")
-    monkeypatch.setattr("knockbot.matrix.homeserver.LARGEST_LIST", 30_000)
+    monkeypatch.setattr("knockbot.matrix.api.LARGEST_LIST", 30_000)
     async with new_session() as session:
         found = await Outside(new_homeserver(session, read_settings(garden.keeper.config))).knocking(garden.room)
 
