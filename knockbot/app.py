@@ -130,6 +130,8 @@ async def service(settings: Settings) -> AsyncIterator[Context]:
             features=FEATURES,
         )
         keyring = await _keyring(context, homeserver, session)
+        if keyring is None:
+            db.keep_connection()
         if keyring is not None:
             context = replace(context, acts=SealingActs(homeserver, keyring))
         gateway = Gateway(

@@ -20,6 +20,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from types import TracebackType
 from typing import IO, Any, TypeVar
 
 import asyncpg
@@ -120,6 +121,8 @@ class Database:
     @property
     def pool(self) -> Pool:
         """The pool itself, for mautrix's own stores; everybody else takes a transaction."""
+        if self.alone:
+            self._kept.most = 0  # the only connection goes back to it as soon as it was used again
         return self._pool
 
     async def upgrade_also(self, table: UpgradeTable, first: str) -> None:
@@ -187,8 +190,7 @@ class Database:
         await self._kept.give_back()
         await _stop(self._pool, self._lock)
 
-    @asynccontextmanager
-    async def tx(self, *, first: bool = False) -> AsyncIterator[Tx]:
+    def tx(self, *, first: bool = False) -> AbstractAsyncContextManager[Tx]:
         """One transaction: committed at the end of the block, rolled back on any exception, cancellation too.
 
         It begins with the first statement that changes or holds something. What is only looked at before takes none:
@@ -196,62 +198,53 @@ class Database:
         With `first` it goes before all that wait for theirs: somebody outside waits for this one.
         Raises `Unusable`. A task has one at a time: inside, another would wait for SQLite's only connection for ever.
         """
-        task = asyncio.current_task()
-        if task in self._inside:
-            raise RuntimeError("a transaction inside a transaction: hand the open one on instead")
-        async with self._connection(first=first) as conn:
-            tx = _OnSQLite(conn) if self.alone else _OnPostgreSQL(conn)
-            self._inside.add(task)
-            try:
-                yield tx
-                await tx.commit()
-            except BaseException:
-                # After a COMMIT that was cancelled but took place there is nothing to roll back; either engine
-                # says so with an error (SQLite) or a warning (PostgreSQL).
-                # Nor is there where the connection itself is lost, which asyncpg may notice in the midst of this.
-                with suppress(
-                    sqlite3.OperationalError,
-                    asyncpg.PostgresError,
-                    asyncpg.InterfaceError,
-                    asyncpg.InternalClientError,
-                ):
-                    await tx.roll_back()
-                raise
-            finally:
-                self._inside.discard(task)
+        return _Use(self, first=first)
 
-    @asynccontextmanager
-    async def statement(self, *, first: bool = False) -> AsyncIterator[Tx]:
+    def statement(self, *, first: bool = False) -> AbstractAsyncContextManager[Tx]:
         """For a single statement, which is a transaction by itself: that spares PostgreSQL two round trips.
 
         One that changes something takes `change`: on SQLite, everybody would wait for the disk.
         """
-        if asyncio.current_task() in self._inside:
-            raise RuntimeError("a statement beside a transaction: hand the open one on instead")
-        async with self._connection(first=first) as conn:
-            yield _OnSQLite(conn, begun=True) if self.alone else _OnPostgreSQL(conn, begun=True)
+        return _Use(self, first=first, single=True)
 
     def change(self, *, first: bool = False) -> AbstractAsyncContextManager[Tx]:
         """For a single statement that changes something: the cheapest transaction on either engine."""
         return self.tx(first=first) if self.alone else self.statement(first=first)
 
-    @asynccontextmanager
-    async def _connection(self, *, first: bool = False) -> AsyncIterator[Connection]:
+    def keep_connection(self) -> None:
+        """Nobody else uses the pool for now, so SQLite's only connection need not go back there after each use."""
+        self._kept.most = max(self._kept.most, 1)
+
+    async def lend(
+        self, task: asyncio.Task[Any] | None, *, first: bool, single: bool
+    ) -> tuple[_Lent, _OnSQLite | _OnPostgreSQL]:
+        """A connection for a task, when it is its turn; for `_Use`, which ends that by `take_back`."""
+        if task in self._inside:
+            raise RuntimeError("a transaction inside a transaction: hand the open one on instead")
         await self._turns.take(first=first)
         try:
             lent = await self._kept.take()
-            try:
-                yield lent.conn
-            except BaseException:
-                await lent.give_back()
-                raise
-            await self._kept.keep(lent)
-        except Exception as error:
-            if not cannot_be_used_now(error):
-                raise
-            raise self._unusable(error) from error
+        except BaseException as error:
+            self._turns.pass_on()
+            self._insist_on_use(error)
+            raise
+        if not single:
+            self._inside.add(task)
+        return lent, _OnSQLite(lent.conn, begun=single) if self.alone else _OnPostgreSQL(lent.conn, begun=single)
+
+    async def take_back(self, task: asyncio.Task[Any] | None, lent: _Lent, error: BaseException | None) -> None:
+        """A task needs its connection no more; `error` is what went wrong meanwhile. Raises `Unusable`."""
+        self._inside.discard(task)
+        try:
+            await (lent.give_back() if error is not None else self._kept.keep(lent))
         finally:
             self._turns.pass_on()
+        self._insist_on_use(error)
+
+    def _insist_on_use(self, error: BaseException | None) -> None:
+        """Raises `Unusable` where that is what an error means."""
+        if isinstance(error, Exception) and cannot_be_used_now(error):
+            raise self._unusable(error) from error
 
     def _unusable(self, error: Exception) -> Unusable:
         why = f"the database cannot be used: {in_words(error)}"
@@ -291,6 +284,51 @@ async def opened(url: str) -> AsyncIterator[Database]:
         yield db
     finally:
         await db.close()
+
+
+class _Use(AbstractAsyncContextManager[Tx]):
+    """A transaction, or a single statement, from its beginning to its end; used once."""
+
+    def __init__(self, db: Database, *, first: bool, single: bool = False) -> None:
+        self._db = db
+        self._first = first
+        self._single = single
+
+    async def __aenter__(self) -> Tx:
+        self._task = asyncio.current_task()
+        self._lent, self._tx = await self._db.lend(self._task, first=self._first, single=self._single)
+        return self._tx
+
+    async def __aexit__(
+        self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None
+    ) -> None:
+        try:
+            await self._end(error)
+        except BaseException as failure:
+            await self._db.take_back(self._task, self._lent, failure)
+            raise
+        await self._db.take_back(self._task, self._lent, error)
+
+    async def _end(self, error: BaseException | None) -> None:
+        if self._single:
+            return
+        try:
+            if error is None:
+                await self._tx.commit()
+                return
+        except BaseException:
+            await self._roll_back()
+            raise
+        await self._roll_back()
+
+    async def _roll_back(self) -> None:
+        # After a COMMIT that was cancelled but took place there is nothing to roll back; either engine says so with an
+        # error (SQLite) or a warning (PostgreSQL).
+        # Nor is there where the connection itself is lost, which asyncpg may notice in the midst of this.
+        with suppress(
+            sqlite3.OperationalError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError
+        ):
+            await self._tx.roll_back()
 
 
 class _OnSQLite(Tx):
@@ -489,7 +527,7 @@ class _Kept:
 
     def __init__(self, pool: Pool, most: int) -> None:
         self._pool = pool
-        self._most = most
+        self.most = most
         self._free: list[_Lent] = []
         """The one that was used last stands at the end."""
 
@@ -500,8 +538,8 @@ class _Kept:
             await self._free.pop(0).give_back()
         while self._free:
             lent = self._free.pop()
-            connection: asyncpg.Connection = lent.conn.wrapped
-            if not connection.is_closed():
+            connection: Any = lent.conn.wrapped
+            if lent.conn.scheme is Scheme.SQLITE or not connection.is_closed():
                 return lent
             await lent.give_back()
         lending = self._pool.acquire_direct()
@@ -509,7 +547,7 @@ class _Kept:
 
     async def keep(self, lent: _Lent) -> None:
         """Have it for the next time, if there are not enough."""
-        if len(self._free) >= self._most:
+        if len(self._free) >= self.most:
             await lent.give_back()
             return
         lent.used_at = time.monotonic()

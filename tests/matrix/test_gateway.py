@@ -673,12 +673,12 @@ async def test_a_ping_of_the_homeserver_is_answered(http: aiohttp.ClientSession)
 
 
 async def test_a_ping_is_answered_while_the_database_takes_no_changes(
-    http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    http: aiohttp.ClientSession, db: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def refuse(*_: Any) -> None:
         raise Unusable("it is read-only")
 
-    monkeypatch.setattr(Database, "alone", False)
+    monkeypatch.setattr(db, "alone", False)
     monkeypatch.setattr(processes, "hear", refuse)
     async with http.post("/_matrix/app/v1/ping", headers=bearer(), json={"transaction_id": "x"}) as answer:
         assert answer.status == 200
