@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import shutil
@@ -15,8 +16,7 @@ import pytest
 
 from knockbot.demo.certificates import Authority, CertificateFiles
 from knockbot.demo.people import Person
-from knockbot.store.db import Database
-from tests.lab import KEPT, DoorSlot, Lab, LabHomeserver, Postgres
+from tests.lab import DoorSlot, Lab, LabHomeserver, Postgres, clear_sqlite, kept
 from tests.sydent import FederatingHomeserver, FederatingLab, LabIdentityServer
 
 # No test asserts time: a busy machine is no fault of the code.
@@ -39,6 +39,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if SERVERS_OF_FEW & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.long)
+
+
+def pytest_configure() -> None:
+    """Look for no garbage while thousands of tests are collected: there is none, and to look took a quarter of it."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """From here on look for it, but not among what was imported and collected, which stays."""
+    gc.freeze()
+    gc.enable()
 
 
 MakePerson = Callable[[str], Awaitable[Person]]
@@ -85,29 +96,26 @@ def database_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-async def empty_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite file with the newest schema and nothing in it, to be copied."""
-    path = tmp_path_factory.mktemp("empty") / "knockbot.db"
-    await (await Database.open(f"sqlite:{path}")).close()
-    return path
+async def empty_sqlite_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """A SQLite database with the newest schema, for one test after the other."""
+    url = f"sqlite:{tmp_path_factory.mktemp('empty') / 'knockbot.db'}"
+    async with kept(url):
+        yield url
 
 
 @pytest.fixture(scope="session")
 async def empty_postgres_url(postgres: Postgres) -> AsyncIterator[str]:
     """A PostgreSQL database with the newest schema, for one test after the other."""
     url = await postgres.create_database()
-    database = await Database.open(url)
-    KEPT[url] = database._pool
-    yield url
-    del KEPT[url]
-    await database.close()
+    async with kept(url):
+        yield url
 
 
 @pytest.fixture
-def ready_sqlite_url(sqlite_url: str, empty_sqlite: Path) -> str:
-    """A SQLite database with the newest schema: to write that takes longer than most tests do."""
-    shutil.copy(empty_sqlite, sqlite_url.removeprefix("sqlite:"))
-    return sqlite_url
+async def ready_sqlite_url(empty_sqlite_url: str) -> AsyncIterator[str]:
+    """A SQLite database with the newest schema and nothing in it, which this test has for itself."""
+    yield empty_sqlite_url
+    await clear_sqlite(empty_sqlite_url)
 
 
 @pytest.fixture

@@ -164,13 +164,43 @@ KEPT: dict[str, Pool] = {}
 async def opened(url: str) -> Database:
     """The database as a process of knockbot has it, by connections that are kept for the next test where there are any.
 
-    To connect anew costs PostgreSQL more than what most tests ask of it.
+    To connect anew costs either engine more than what most tests ask of it.
     """
     if url not in KEPT:
         return await Database.open(url)
     pool = Pool.create(url)
     pool.override_pool(KEPT[url])
     return Database(pool, None)
+
+
+@contextlib.asynccontextmanager
+async def kept(url: str) -> AsyncIterator[None]:
+    """Make a database of the newest schema, and keep the connections to it for one test after the other."""
+    database = await Database.open(url)
+    if database._lock is not None:
+        database._lock.close()  # there are tests that open it as another process would
+        async with database._pool.acquire_direct() as connection:
+            await connection.execute("PRAGMA synchronous = OFF")  # nothing there has to survive a power cut
+    KEPT[url] = database._pool
+    yield
+    del KEPT[url]
+    await database.close()
+
+
+async def clear_sqlite(url: str) -> None:
+    """Take every row out of a database that is kept, and count from one again; the schema stays."""
+    async with KEPT[url].acquire_direct() as connection:
+        raw = connection.wrapped._conn
+        left_open = raw.in_transaction
+        raw.rollback()
+        with raw:
+            raw.execute("BEGIN")
+            raw.execute("PRAGMA defer_foreign_keys = ON")  # in any order, whatever refers to what
+            names = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_stat%'"
+            for (name,) in raw.execute(names).fetchall():
+                if name != "knockbot_version":
+                    raw.execute(f"DELETE FROM {name}")
+        assert not left_open, "a test has left a transaction open"
 
 
 class Broom:

@@ -30,18 +30,23 @@ WRITTEN = frozenset({"reason", "rule", "display_name", "room_name"})
 THEIRS = (Document, Foreign, Hidden, Letters, Name, Stranger)
 """The arguments of notices that quote somebody, or another program."""
 
+FILLED = " UNION ALL ".join(f"SELECT '{table}' AS name WHERE EXISTS (SELECT * FROM {table})" for table in TABLES)
+"""Which tables have rows."""
+
 
 async def sentences(db: Database) -> list[str]:
     """The sentences in a database that nobody wrote, each with its table and column."""
-    found = []
-    for table in TABLES:
-        async with db.tx() as tx:
-            rows = await tx.fetch(f"SELECT * FROM {table}")
-        for row in map(dict, rows):
-            for column, value in row.items():
-                if column not in PEOPLES.get(table, ()):
-                    found += [f"{table}.{column}: {text}" for text in _texts(value) if SENTENCE.search(text)]
-    return found
+    async with db.tx() as tx:  # one for all: it is looked through after each test
+        filled = [row["name"] for row in await tx.fetch(FILLED)]
+        rows = [(table, dict(row)) for table in filled for row in await tx.fetch(f"SELECT * FROM {table}")]
+    return [
+        f"{table}.{column}: {text}"
+        for table, row in rows
+        for column, value in row.items()
+        if column not in PEOPLES.get(table, ())
+        for text in _texts(value)
+        if SENTENCE.search(text)
+    ]
 
 
 def _texts(value: object) -> Iterator[str]:

@@ -4,34 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 
 import aiohttp
 import pytest
 
 from knockbot.matrix.homeserver import Homeserver
 from knockbot.store.db import Database
+from tests.lab import opened
 from tests.matrix.edge import AS_TOKEN, BOT, Inside, at_work
 from tests.matrix.fake_homeserver import FakeHomeserver
 
 
-@pytest.fixture(scope="session")
-async def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file of an empty database, to be copied: to write a schema takes longer than most tests here."""
-    path = tmp_path_factory.mktemp("empty") / "knockbot.db"
-    await (await Database.open(f"sqlite:{path}")).close()
-    return path
-
-
 @pytest.fixture
-async def db(empty: Path, sqlite_url: str) -> AsyncIterator[Database]:
+async def db(ready_sqlite_url: str) -> AsyncIterator[Database]:
     """An empty database, which would not survive a power cut."""
-    shutil.copy(empty, sqlite_url.removeprefix("sqlite:"))
-    db = await Database.open(sqlite_url)
-    async with db._pool.acquire_direct() as conn:
-        await conn.execute("PRAGMA synchronous = OFF")
+    db = await opened(ready_sqlite_url)
     yield db
     await db.close()
 

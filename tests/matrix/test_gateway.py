@@ -345,18 +345,20 @@ async def test_a_closed_database_is_a_500_and_the_next_start_takes_it(sqlite_url
 
 
 async def test_a_database_locked_by_another_program_is_a_503_and_no_loss(
-    sqlite_url: str, db: Database, url: str, fake: FakeHomeserver
+    ready_sqlite_url: str, db: Database, url: str, fake: FakeHomeserver
 ) -> None:
     async with db.tx() as tx:
         await tx.execute("PRAGMA query_only = FALSE")
     async with db._pool.acquire_direct() as conn:
         await conn.execute("PRAGMA busy_timeout = 1")
-    other = sqlite3.connect(sqlite_url.removeprefix("sqlite:"), isolation_level=None)
+    other = sqlite3.connect(ready_sqlite_url.removeprefix("sqlite:"), isolation_level=None)
     with contextlib.closing(other):
         other.execute("BEGIN EXCLUSIVE")
         assert (await fake.push(url, HS_TOKEN, [member("$a")])).status == 503
         other.execute("ROLLBACK")
 
+    async with db._pool.acquire_direct() as conn:
+        await conn.execute("PRAGMA busy_timeout = 5000")  # the next test has the same connection
     assert (await fake.push(url, HS_TOKEN, [member("$a")])).status == 200
     assert await stored(db) == ["$a"]
 
