@@ -137,7 +137,7 @@ FIVE_KNOCKS = [
 
 def _summary(told: str) -> list[tuple[str, str]]:
     """Who came to what, by the demo's last table."""
-    return re.findall(r"^ +([A-Z][a-z]+) +(\w+(?: \w+)*)", told.rpartition("How it came out")[2], re.MULTILINE)
+    return re.findall(r"^ +([A-Z][a-z]+) +(\w+(?: \w+)*)", told.rpartition("The results")[2], re.MULTILINE)
 
 
 @needs_proc

@@ -94,7 +94,7 @@ async def set_up(directory: Path, teller: Teller, *, mailed: bool) -> AsyncItera
                 await sydent
                 with config.open("a") as file:
                     file.write(_trusting(identity_server))
-                teller.tell(f"Sydent runs on {identity_server.url}, and stands in config.yaml as its identity server.")
+                teller.tell(f"Sydent runs on {identity_server.url}, and is in config.yaml as its identity server.")
             async with _running(directory, config) as knockbot:
                 await _until_ready(homeserver, knockbot, port)
                 teller.tell("$ knockbot run -c config.yaml")

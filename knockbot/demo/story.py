@@ -1,8 +1,8 @@
-"""The story behind `make demo`: a room gets a doorkeeper, and whoever wants to come in finds the answer they were due:
-five people who knock, one who is invited by e-mail, and one who was promised a key.
+"""The story behind `make demo`: a bot answers the join requests and invites of a room, each as its policy says.
 
-Real users play it over the client-server API, and each step is compared with what the room itself says: where
-reality differs, the demo fails. To add a scene: a function, and its row in `SCENES`.
+Five people knock, one is invited by e-mail, and one is promised a key. Real users play it over the client-server API,
+and each step is compared with what the room itself says: if they differ, the demo fails. To add a scene: a function,
+and its row in `SCENES`.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def main(keep: bool) -> int:
 
 
 async def _perform(keep: bool, synapse: str, teller: Teller) -> int:
-    teller.title(f"A throwaway Synapse {synapse}, a real knockbot, and a village. Nothing of it stays behind.")
+    teller.title(f"A throwaway Synapse {synapse}, a real knockbot, and a village. Everything is removed at the end.")
     mailed = _finds_sydent(teller)
     with ending_well(), tempfile.TemporaryDirectory(prefix="knockbot-demo-") as name:
         status = await _attempt(Path(name), keep, mailed, teller)
@@ -88,7 +88,7 @@ def _finds_sydent(teller: Teller) -> bool:
     try:
         sydent_python()
     except Unavailable as missing:
-        teller.tell(f"Nobody is invited by e-mail today, since that takes a Sydent, and {missing}.")
+        teller.tell(f"Nobody is invited by e-mail today, because that needs a Sydent, and {missing}.")
         return False
     return True
 
@@ -133,11 +133,11 @@ async def hire(tale: Tale) -> None:
         await alice.invite(room, bob.user_id)
         await bob.join(room)
     kind = "private, encrypted" if tale.encrypted else "private"
-    tale.teller.tell(f"Alice makes {GARDEN}, where one must knock, and a {kind} room for its moderators.")
+    tale.teller.tell(f"Alice creates {GARDEN}, where people must knock, and a {kind} room for its moderators.")
     tale.teller.tell("Bob is a moderator: level 50, enough to invite, kick and ban. Alice, the admin, has more.")
     for room in (mods, garden):
         await tale.bring_bot(room)
-    tale.teller.tell(f"Alice invites {BOT} to both, with level 50 in the garden. It comes.")
+    tale.teller.tell(f"Alice invites {BOT} to both, with level 50 in the garden. It joins.")
     tale.teller.tell("In the moderators' room:")
     await tale.agreed("Alice", f"!kb protect {GARDEN}")
     if tale.encrypted:
@@ -185,7 +185,7 @@ async def let_in_by_moderator(tale: Tale) -> None:
     tale.teller.tell("Bob would like to know more.")
     reply = await tale.command("Bob", f"!kb show {block(card)['number']}")
     if reason not in without_marks(reply["content"]["body"]):
-        raise NotAsTold(f"the bot was to tell Frank's reason, but said: {reply['content']['body']}")
+        raise NotAsTold(f"the bot should show Frank's reason, but said: {reply['content']['body']}")
     tale.teller.tell("Bob clicks ✅ on the card.")
     await tale.bob.react(tale.moderators, card["event_id"], "✅")
     await tale.hear_of_change(frank, "accepted", by=tale.bob.user_id)
@@ -202,7 +202,7 @@ async def withdrawn(tale: Tale) -> None:
     grace = await tale.knock("Grace", "Hello! Is this where the chess club meets?")
     card = await tale.hear_of(grace, "pending")
     await tale.offered(card)
-    tale.teller.tell("Grace finds the chess club elsewhere, and takes her knock back.")
+    tale.teller.tell("Grace finds the chess club elsewhere, and withdraws her knock.")
     await grace.retract(tale.garden)
     await tale.hear_of_change(grace, "withdrawn", by=grace.user_id)
     await tale.finds(grace, "leave", by=grace.user_id)
@@ -228,7 +228,7 @@ async def invited_by_mail(tale: Tale) -> None:
     await tale.finds(gina, "join", by=gina.user_id)
     story = await tale.command("Bob", f"!kb show {block(line)['number']}")
     if not re.search("invite sent.*invite used.*policy says accept", story["content"]["body"], re.DOTALL):
-        raise NotAsTold(f"the bot was to tell the whole story, but said: {story['content']['body']}")
+        raise NotAsTold(f"the bot should show the whole story, but said: {story['content']['body']}")
     tale.ends(gina, "accepted", "rule people of the village", "join", Kind.THIRD_PARTY_INVITE)
 
 
@@ -241,34 +241,34 @@ async def planted_by_member(tale: Tale) -> None:
     await mallory.join(tale.garden)
     tale.teller.tell("Alice lets every member invite their friends (level 0, as in many rooms). Mallory is a member.")
     invite = await Planted(tale.garden, mallory, "my friend Oscar").plant()
-    tale.teller.tell("Mallory plants an invite: of no address, by no identity server, but with a key that she holds.")
-    tale.teller.tell("Whomever she signs for could come in by it, even when she herself has been banned.")
+    tale.teller.tell("Mallory adds an invite: for no address, from no identity server, but with a key of her own.")
+    tale.teller.tell("She can let in anyone with it, even after she has been banned.")
     tale.teller.tell(
-        "The rule, read aloud: an invite with any key that is of no identity server on localhost is rejected."
+        "The rule says: an invite with any key that is not from an identity server on localhost is rejected."
     )
     line = await tale.hear_of_invite(invite.event_id, "revoked", rule="keys of their own", by=BOT)
     await tale.command("Bob", f"!kb show {block(line)['number']}")
     await tale.finds_revoked(invite)
-    tale.teller.tell("Mallory signs for Oscar, and Oscar tries to come in.")
+    tale.teller.tell("Mallory signs for Oscar, and Oscar tries to use the invite.")
     try:
         await invite.redeem(oscar)
     except MatrixRefused as refused:
         tale.teller.tell(f"Oscar sees: {refused.message}")
     else:
-        raise NotAsTold("Oscar was to be refused, but came in")
+        raise NotAsTold("Oscar should be refused, but was invited")
     tale.ends(oscar, "kept out", "rule keys of their own", None, Kind.THIRD_PARTY_INVITE)
 
 
 SCENES: tuple[tuple[str, Callable[[Tale], Awaitable[None]]], ...] = (
-    ("Alice's garden gets a doorkeeper", hire),
-    ("Alice says who may come in", set_policy),
-    ("Carol has a plot: the policy lets her in", let_in_by_rule),
+    ("The bot protects Alice's garden", hire),
+    ("Alice sets the rules", set_policy),
+    ("Carol has a plot: the policy accepts her", let_in_by_rule),
     ("Dave advertises: the policy bans him", banned_by_rule),
-    ("Erin does not say a word: the policy turns her away, and tells her why", turned_away_by_rule),
-    ("Frank fits no rule: the moderators are asked, and Bob answers with one click", let_in_by_moderator),
-    ("Grace changes her mind: nobody has to answer any more", withdrawn),
-    ("Gina has only an e-mail address: Bob invites that, and she is judged when she comes", invited_by_mail),
-    ("Mallory has a key of her own: the policy takes her invite back", planted_by_member),
+    ("Erin gives no reason: the policy rejects her, and tells her why", turned_away_by_rule),
+    ("No rule matches Frank: the moderators decide, and Bob answers with one click", let_in_by_moderator),
+    ("Grace changes her mind: no answer is needed", withdrawn),
+    ("Gina has only an e-mail address: Bob invites it, and she is judged when she uses the invite", invited_by_mail),
+    ("Mallory has a key of her own: the policy revokes her invite", planted_by_member),
 )
 
 NEED_MAIL = frozenset({invited_by_mail})
@@ -281,7 +281,7 @@ async def tell(tale: Tale) -> None:
         if tale.identity_server is not None or scene not in NEED_MAIL:
             tale.teller.chapter(title)
             await scene(tale)
-    tale.teller.title("How it came out, as the room itself says now")
+    tale.teller.title("The results, as the room itself shows them")
     rows = []
     for ending in tale.endings:
         found = await tale.alice.member(tale.garden, ending.who.user_id)
@@ -313,10 +313,10 @@ async def _stay_open(tale: Tale, directory: Path) -> None:
         "Heidi": "has not knocked yet",
     }
     teller = tale.teller
-    teller.title("Walk in with any Matrix client; everything stays up until Ctrl-C")
+    teller.title("Log in with any Matrix client; everything runs until Ctrl-C")
     places = [
         ("homeserver", tale.homeserver.url, "reachable from this machine only"),
-        ("room", GARDEN, "the one with a doorkeeper"),
+        ("room", GARDEN, "the protected room"),
         ("room", MODERATORS, "where its moderators meet the bot; try !kb help"),
         ("files", str(directory), "the config, the database, the logs"),
     ]

@@ -103,7 +103,7 @@ class Tale:
         reply = await self.command(name, command)
         if "✅" not in reply["content"]["body"] or "❌" in reply["content"]["body"]:
             raise NotAsTold(
-                f"the bot was to agree to {command.splitlines()[0]!r}, but said: {reply['content']['body']}"
+                f"the bot should agree to {command.splitlines()[0]!r}, but said: {reply['content']['body']}"
             )
 
     async def hear(self, wanted: Callable[[Json], bool], what: str) -> Json:
@@ -126,12 +126,14 @@ class Tale:
     async def finds_unreadable(self) -> None:
         """The homeserver has nothing of what was said last but what only those in the room can read."""
         event = await self.alice.event(self.moderators, self.read or "")
-        compare("the bot's word on the homeserver", {"type": "m.room.encrypted"}, event)
+        compare("the bot's message on the homeserver", {"type": "m.room.encrypted"}, event)
         self.teller.checked(f"the homeserver itself has no more of that than {event['content']['ciphertext'][:24]}…")
 
     async def hear_of(self, who: Person, state: str, *, rule: str | None = None, by: str | None = None) -> Json:
         """The first that the bot says of somebody is this: the state of their request, and to whom it is due."""
-        event = await self.hear(lambda event: block(event).get("user_id") == who.user_id, f"a word on {who.user_id}")
+        event = await self.hear(
+            lambda event: block(event).get("user_id") == who.user_id, f"a message about {who.user_id}"
+        )
         self._compare_block(event, state, rule, by)
         return event
 
@@ -139,7 +141,7 @@ class Tale:
         """The bot says sooner or later that somebody's request has come to this."""
         event = await self.hear(
             lambda event: block(event).get("user_id") == who.user_id and block(event)["state"] == state,
-            f"word that the request of {who.user_id} is {state}",
+            f"the message that the request of {who.user_id} is {state}",
         )
         self._compare_block(event, state, rule, by)
         return event
@@ -148,7 +150,7 @@ class Tale:
         self, event_id: str, state: str, *, rule: str | None = None, by: str | None = None
     ) -> Json:
         """The first that the bot says of a third-party invite, by its event, is this."""
-        event = await self.hear(lambda event: block(event).get("event_id") == event_id, "a word on the invite")
+        event = await self.hear(lambda event: block(event).get("event_id") == event_id, "a message about the invite")
         self._compare_block(event, state, rule, by)
         return event
 
@@ -177,7 +179,7 @@ class Tale:
     async def knock(self, name: str, reason: str | None) -> Person:
         """Somebody knocks at the garden."""
         person = await self.person(name)
-        self.teller.tell(f"{name} knocks: “{reason}”" if reason else f"{name} knocks, without a word.")
+        self.teller.tell(f"{name} knocks: “{reason}”" if reason else f"{name} knocks, without a reason.")
         await person.knock(GARDEN, reason)
         return person
 
@@ -186,7 +188,7 @@ class Tale:
         own = await until(
             lambda: own_membership(who, self.garden),
             lambda content: content.get("membership") == membership,
-            lambda content: f"{who.user_id} was to see membership {membership!r}, but sees {content}",
+            lambda content: f"{who.user_id} should see membership {membership!r}, but sees {content}",
             within=PATIENCE,
         )
         told = f"membership {membership}" + (f", reason “{own['reason']}”" if own.get("reason") else "")
@@ -227,7 +229,7 @@ async def with_keys(person: Person) -> Person:
 
 def compare(what: str, told: Mapping[str, Any], seen: Mapping[str, Any]) -> None:
     """Raise `NotAsTold` unless what is seen is what was told."""
-    wrong = [f"{key} was to be {told[key]!r}, but is {seen.get(key)!r}" for key in told if told[key] != seen.get(key)]
+    wrong = [f"{key} should be {told[key]!r}, but is {seen.get(key)!r}" for key in told if told[key] != seen.get(key)]
     if wrong:
         raise NotAsTold(f"{what}: {'; '.join(wrong)}")
 
