@@ -6,9 +6,10 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 
 from aiohttp import ClientSession, DummyCookieJar
 
@@ -19,7 +20,7 @@ from knockbot.config.settings import SETTINGS, Settings
 from knockbot.domain.reasons import in_words
 from knockbot.engine.heartbeat import beat
 from knockbot.engine.inbox import Inbox
-from knockbot.engine.loops import after, patiently, working
+from knockbot.engine.loops import Loop, after, patiently, working
 from knockbot.engine.timers import Timers
 from knockbot.engine.worker import Worker
 from knockbot.errors import ActionError, Fault, Never
@@ -110,70 +111,100 @@ async def take_settings(context: Context, settings: Settings) -> None:
     log.info("the config was read again")
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a running knockbot is made of."""
+
+    context: Context
+    account: Account
+    gateway: Gateway
+    arrivals: Inbox[Context]
+    worker: Worker
+    keyring: Keyring | None
+    """Where encryption is allowed."""
+
+
 @asynccontextmanager
 async def service(settings: Settings) -> AsyncIterator[Context]:
     """A running knockbot, for as long as the block lasts: listen, ping, reconcile, then work."""
     async with opened(settings.database) as db, new_session() as session:
-        homeserver = new_homeserver(session, settings)
-        live = LiveSettings(settings)
-        identity = IdentityServers(session, homeserver, lambda: live.in_force.identity_servers)
-        context = Context.made(
-            db,
-            Outside(homeserver),
-            live,
-            now,
-            acts=Acts(homeserver),
-            wording=wording,
-            issuer=identity,
-            vouch=identity.vouch,
-            cipher=_cipher(settings),
-            features=FEATURES,
-        )
-        keyring = await _keyring(context, homeserver, session)
-        if keyring is None:
-            db.keep_connection()
-        if keyring is not None:
-            context = replace(context, acts=SealingActs(homeserver, keyring))
-        gateway = Gateway(
-            settings.appservice.hs_token,
-            db,
-            context.wakeups,
-            now,
-            sealed_for=context.bot if keyring is not None else None,
-        )
-        arrivals = new_inbox(context, keyring)
-        worker = Worker(context, hooks(context, keyring))
-        async with db.tx() as tx:
-            await processes.beat(tx, db.process, now())
-            await processes.bury(tx, db.process, now(), alone=db.alone)
-            up_to_date = await restores.to_recall(tx) is None
-        recalled = asyncio.Event()
-        if up_to_date:
-            recalled.set()
+        parts = await _made(settings, db, session)
+        recalled = await _begun(db)
         async with (
-            listening(gateway.app, *settings.appservice.listen),
-            _metrics(settings, db, gateway),
+            listening(parts.gateway.app, *settings.appservice.listen),
+            _metrics(settings, db, parts.gateway),
             working(lambda: beat(db, now)),
         ):
             try:
-                async with working(
-                    lambda: after(recalled, arrivals.run),
-                    lambda: after(recalled, worker.run),
-                    lambda: after(recalled, Timers(context, TIMERS).run),
-                    lambda: _start(context, Account(homeserver, session, settings), gateway, keyring, recalled),
-                    lambda: after(recalled, lambda: watching.watch(context, homeserver, gateway)),
-                ):
-                    yield context
+                async with working(*_loops(parts, recalled)):
+                    yield parts.context
             finally:
-                gateway.ready = False
-                await arrivals.drain(DRAIN)
-                await worker.drain(DRAIN)
-                await context.elsewhere.close()
-                if keyring is not None:
-                    await keyring.close()
-                with suppress(Unusable):
-                    async with db.tx() as tx:
-                        await processes.leave(tx, db.process)
+                await _end(parts)
+
+
+async def _made(settings: Settings, db: Database, session: ClientSession) -> Parts:
+    """All the parts, none of them at work yet."""
+    homeserver = new_homeserver(session, settings)
+    live = LiveSettings(settings)
+    identity = IdentityServers(session, homeserver, lambda: live.in_force.identity_servers)
+    context = Context.made(
+        db,
+        Outside(homeserver),
+        live,
+        now,
+        acts=Acts(homeserver),
+        wording=wording,
+        issuer=identity,
+        vouch=identity.vouch,
+        cipher=_cipher(settings),
+        features=FEATURES,
+    )
+    keyring = await _keyring(context, homeserver, session)
+    if keyring is None:
+        db.keep_connection()
+    else:
+        context = replace(context, acts=SealingActs(homeserver, keyring))
+    sealed_for = context.bot if keyring is not None else None
+    gateway = Gateway(settings.appservice.hs_token, db, context.wakeups, now, sealed_for=sealed_for)
+    worker = Worker(context, hooks(context, keyring))
+    return Parts(context, Account(homeserver, session, settings), gateway, new_inbox(context, keyring), worker, keyring)
+
+
+async def _begun(db: Database) -> asyncio.Event:
+    """Give the first sign of life; what is returned is set once the records are those of today."""
+    recalled = asyncio.Event()
+    async with db.tx() as tx:
+        await processes.beat(tx, db.process, now())
+        await processes.bury(tx, db.process, now(), alone=db.alone)
+        if await restores.to_recall(tx) is None:
+            recalled.set()
+    return recalled
+
+
+def _loops(parts: Parts, recalled: asyncio.Event) -> Sequence[Loop]:
+    """What runs side by side; all but the start waits until the records are those of today."""
+    context, homeserver, gateway = parts.context, parts.account.homeserver, parts.gateway
+    at_work: Sequence[Loop] = (
+        parts.arrivals.run,
+        parts.worker.run,
+        Timers(context, TIMERS).run,
+        lambda: watching.watch(context, homeserver, gateway),
+    )
+    return [lambda: _start(parts, recalled), *(partial(after, recalled, loop) for loop in at_work)]
+
+
+async def _end(parts: Parts) -> None:
+    """Take nothing new, and let what is in flight come to its end."""
+    db = parts.context.db
+    parts.gateway.ready = False
+    await parts.arrivals.drain(DRAIN)
+    await parts.worker.drain(DRAIN)
+    await parts.context.elsewhere.close()
+    if parts.keyring is not None:
+        await parts.keyring.close()
+    with suppress(Unusable):
+        async with db.tx() as tx:
+            await processes.leave(tx, db.process)
 
 
 def new_inbox(context: Context, keys: Keyring | None = None) -> Inbox[Context]:
@@ -202,13 +233,12 @@ async def _keyring(context: Context, homeserver: Homeserver, session: ClientSess
     return Keyring(context, homeserver, session, machine)
 
 
-async def _start(
-    context: Context, account: Account, gateway: Gateway, keyring: Keyring | None, recalled: asyncio.Event
-) -> None:
+async def _start(parts: Parts, recalled: asyncio.Event) -> None:
     """Step by step to readiness, waiting for the homeserver where it is not there yet; then look around hourly.
 
     Records that come from a back-up are brought up to date before anything is handled.
     """
+    context, account, gateway, keyring = parts.context, parts.account, parts.gateway, parts.keyring
     homeserver = account.homeserver
     await patiently(lambda: _introduce(context, account), "introducing myself to the homeserver")
     await patiently(lambda: recall(context, Memory(homeserver)), "reading what I said since the back-up")
