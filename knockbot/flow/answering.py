@@ -22,6 +22,7 @@ from knockbot.engine.turn import Handled, Turn, Write
 from knockbot.errors import ActionError, Never, Refused
 from knockbot.flow import authority, hints, journal, place, refusals, saying, settling
 from knockbot.flow.context import Context
+from knockbot.flow.place import Place
 from knockbot.flow.rooms import is_denied, is_in
 from knockbot.flow.saying import Audience
 from knockbot.store import inbox, messages, prompts, requests, rooms
@@ -228,10 +229,8 @@ class Outlook:
     missing: Notice | None = None
 
 
-async def outlook(context: Context, request: Request) -> Outlook:
-    """What the bot could do about a request now."""
-    async with context.db.tx() as tx:
-        there = await place.find(context, tx, request.room_id)
+async def outlook(context: Context, request: Request, there: Place | None) -> Outlook:
+    """What the bot could do about a request at a room now."""
     room = Room(request.room_id, there.label if there is not None else request.room_id)
     replaced = there is not None and there.is_replaced
     try:

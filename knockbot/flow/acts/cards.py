@@ -19,9 +19,10 @@ from knockbot.engine.worker import Done, Outcome, Overtaken
 from knockbot.flow import answering, cards, place
 from knockbot.flow.acts.sending import digest, edit, note, send, sent_before
 from knockbot.flow.context import Context
+from knockbot.flow.place import Place
 from knockbot.flow.ports import REQUEST_KEY
 from knockbot.flow.tables import Doing
-from knockbot.store import messages, prompts, requests, rooms
+from knockbot.store import messages, prompts, requests
 from knockbot.store.jobs import Claimed
 from knockbot.times import MINUTE
 
@@ -39,23 +40,42 @@ class Shown(Done):
     """Of what it shows."""
 
 
+@dataclass(frozen=True, slots=True)
+class _About:
+    """What a card is about, read once for all that is written on it."""
+
+    shown: Sequence[Request]
+    language: Language
+    there: Place | None
+    """The room of its requests; none where nobody protects it any more."""
+    around: Around
+
+    @property
+    def label(self) -> str:
+        """What people call the room."""
+        return self.there.label if self.there is not None else self.shown[-1].room_id
+
+    @property
+    def calls(self) -> tuple[str, ...]:
+        """Whom it calls by name."""
+        return self.there.settings.call if self.there is not None else ()
+
+
 async def post_card(context: Context, claimed: Claimed[PostCard]) -> Outcome:
     """Show a request to the moderators, unless it was settled before anybody saw it."""
-    shown, label, calls, around, language = await _about(context, claimed)
+    about = await _about(context, claimed)
+    shown = about.shown
     if not shown:
         return Overtaken(because("overtaken.management_moved"))
     sent = await sent_before(context, claimed)
     if sent is None and not any(request.open for request in shown):
         return Overtaken(because("overtaken.settled"))
-    outlook = await _outlook(context, shown)
+    outlook = await _outlook(context, about)
     offers = outlook.possible if answering.takes_clicks(shown) else ()
     if sent is not None:
         return Shown(sent, offers=offers)
-    if calls and not await _is_to_call(context, claimed.job.payload.card_id):
-        calls = ()
-    around = replace(around, missing=outlook.missing)
-    key = claimed.job.key
-    content = context.wording.card_message(shown, label, outlook.possible, calls, key, around=around, language=language)
+    calls = about.calls if about.calls and await _is_to_call(context, claimed.job.payload.card_id) else ()
+    content = _written(context, about, outlook, calls, claimed.job.key)
     event_id = await send(context, claimed, content)
     there = {request.id: request.event_id for request in shown}
     return Shown(event_id, offers=offers, knocks=there, digest=digest(content))
@@ -70,24 +90,23 @@ async def _is_to_call(context: Context, card_id: int) -> bool:
 
 async def edit_card(context: Context, claimed: Claimed[EditCard]) -> Outcome:
     """Make a card show what is true now; one that shows it already is not edited."""
-    shown, label, calls, around, language = await _about(context, claimed)
+    about = await _about(context, claimed)
+    shown = about.shown
     async with context.db.tx() as tx:
         card = await prompts.get(tx, claimed.job.card_id or 0, held=False)
-        kept = shown and await rooms.find(tx, shown[-1].room_id) is not None
     if card.event_id is None:
         return Overtaken(because("overtaken.no_card"))
     offers: tuple[Verdict, ...] | None = ()
     key = claimed.job.key
     if not shown:
-        new = context.wording.message(moved_away(), key, language=language)
-    elif not kept:
+        new = context.wording.message(moved_away(), key, language=about.language)
+    elif about.there is None:
         blocks = {REQUEST_KEY: machine_block(shown[-1])}
-        new = context.wording.message(kept_no_longer(shown), key, language=language, aloud=True, blocks=blocks)
+        new = context.wording.message(kept_no_longer(shown), key, language=about.language, aloud=True, blocks=blocks)
     else:
-        outlook = await _outlook(context, shown)
+        outlook = await _outlook(context, about)
         offers = _offers_of(shown, outlook)
-        around = replace(around, missing=outlook.missing)
-        new = context.wording.card_message(shown, label, outlook.possible, calls, key, around=around, language=language)
+        new = _written(context, about, outlook, about.calls, key)
     there = {request.id: request.event_id for request in shown}
     if card.digest == digest(new):
         async with context.db.tx() as tx:
@@ -102,10 +121,20 @@ async def edit_card(context: Context, claimed: Claimed[EditCard]) -> Outcome:
     return Shown(event_id, offers=offers, knocks=there, digest=digest(new))
 
 
-async def _outlook(context: Context, shown: Sequence[Request]) -> answering.Outlook:
+def _written(
+    context: Context, about: _About, outlook: answering.Outlook, calls: Sequence[str], key: str
+) -> dict[str, Any]:
+    """The content of a card."""
+    around = replace(about.around, missing=outlook.missing)
+    return context.wording.card_message(
+        about.shown, about.label, outlook.possible, calls, key, around=around, language=about.language
+    )
+
+
+async def _outlook(context: Context, about: _About) -> answering.Outlook:
     """What the bot could do about the newest request of a card that waits, if one does."""
-    waiting = [request for request in shown if request.awaits_moderators]
-    return await answering.outlook(context, waiting[-1]) if waiting else answering.Outlook(())
+    waiting = [request for request in about.shown if request.awaits_moderators]
+    return await answering.outlook(context, waiting[-1], about.there) if waiting else answering.Outlook(())
 
 
 def _offers_of(shown: Sequence[Request], outlook: answering.Outlook) -> tuple[Verdict, ...] | None:
@@ -115,31 +144,18 @@ def _offers_of(shown: Sequence[Request], outlook: answering.Outlook) -> tuple[Ve
     return outlook.possible if shown[-1].awaits_moderators else None
 
 
-async def _about(
-    context: Context, claimed: Claimed[PostCard | EditCard]
-) -> tuple[list[Request], str, tuple[str, ...], Around, Language]:
-    """What a card is about: its requests, what their room is called, whom it calls, what else it says, in which
-    language."""
+async def _about(context: Context, claimed: Claimed[PostCard | EditCard]) -> _About:
     async with context.db.tx() as tx:
         shown = await requests.on_card(tx, claimed.job.payload.card_id, held=False)
         if not shown:
-            return (
-                [],
-                "",
-                (),
-                Around(),
-                place.language_of(context, await place.managed_by(context, tx, claimed.job.room_id)),
-            )
+            managed = await place.managed_by(context, tx, claimed.job.room_id)
+            return _About([], place.language_of(context, managed), None, Around())
         newest = shown[-1]
         there = await place.find(context, tx, newest.room_id)
-        settings = there.settings if there is not None else context.settings.defaults.policy.policy
-        around = Around(
-            hidden=settings.reasons is Reasons.HIDDEN,
-            earlier=await requests.settled_before(tx, newest) if kind_of(newest).waits_outside else None,
-            inviter_banned=newest.inviter_banned,
-        )
-        language = place.language_of(context, [there] if there is not None else [])
-        return shown, there.label if there is not None else newest.room_id, settings.call, around, language
+        earlier = await requests.settled_before(tx, newest) if kind_of(newest).waits_outside else None
+    hidden = there is None or there.settings.reasons is Reasons.HIDDEN
+    around = Around(hidden=hidden, earlier=earlier, inviter_banned=newest.inviter_banned)
+    return _About(shown, place.language_of(context, [there] if there is not None else []), there, around)
 
 
 async def _card_edited(_: Context, turn: Turn, job: Job[EditCard], came: Outcome) -> None:
