@@ -9,7 +9,7 @@ from knockbot.domain.model import REASON_KEPT, Knock, Membership, Request
 from knockbot.domain.notices import Notice, Room, below, notice
 from knockbot.errors import Never, Refused
 from knockbot.flow import checkup, names, rules
-from knockbot.flow.judging import judge
+from knockbot.flow.judging import Case, judge
 from knockbot.store.rooms import ProtectedRoom
 from knockbot.views import log as record
 from knockbot.views import policies, queue, requests, rooms
@@ -88,7 +88,7 @@ async def test(call: Call, room: ProtectedRoom, user_id: str, reason: str) -> No
     """What the policy in force would do with somebody, rule by rule; nothing is done."""
     knock = await _imagined_knock(call, room, user_id, reason[:REASON_KEPT])  # as much as is kept of a real one
     in_force = await rules.look_up(call.context, room.room_id, at_expense_of=call.room)
-    judgement = await judge(call.context, in_force, knock, at_expense_of=call.room, asked_by=call.actor)
+    judgement = await judge(call.context, in_force, Case(knock), at_expense_of=call.room, asked_by=call.actor)
     return replies.tested(Room(room.room_id, room.label), knock, judgement.decision)
 
 

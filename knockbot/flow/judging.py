@@ -36,37 +36,41 @@ from knockbot.flow.rules import InForce
 from knockbot.store import requests
 
 
-async def judge(
-    context: Context,
-    in_force: InForce,
-    knock: Knock,
-    kind: Kind = Kind.KNOCK,
-    invite: ThirdPartyInvite | None = None,
-    *,
-    denied: bool = False,
-    came: Came | None = None,
-    at_expense_of: str | None = None,
-    asked_by: str | None = None,
-) -> Judgement:
-    """What a policy says of a request of this kind, as far as its author may do that; `invite` is the third-party
-    invite that it is, or that somebody came in by, where that is known.
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is to be judged."""
 
-    `denied` says that the applicant's server may take no part in the room, `came` how far an invite had come that was
-    redeemed. Where somebody only asks, `asked_by`, they learn nothing of the members of rooms that they are not in.
-    Where it takes long it is at the expense of its room, unless another one is named. May raise `Busy`.
+    knock: Knock
+    """Who knocks, or came in by an invite; for a third-party invite, who made it."""
+    kind: Kind = Kind.KNOCK
+    invite: ThirdPartyInvite | None = None
+    """The third-party invite that it is, or that somebody came in by, where that is known."""
+    denied: bool = False
+    """Whether the applicant's server may take no part in the room."""
+    came: Came | None = None
+    """How far the invite had come that somebody came in by."""
+
+
+async def judge(
+    context: Context, in_force: InForce, case: Case, *, asked_by: str | None = None, at_expense_of: str | None = None
+) -> Judgement:
+    """What a policy says of a request, as far as its author may do that.
+
+    Where somebody only asks, `asked_by`, they learn nothing of the members of rooms that they are not in. Where it
+    takes long it is at the expense of its room, unless another one is named. May raise `Busy`.
     """
-    facts = await gather(context, in_force, knock, kind, invite, denied=denied, asked_by=asked_by)
-    facts = replace(facts, came=came)
-    return await by_facts(context, in_force, knock, kind, facts, at_expense_of=at_expense_of)
+    in_force = in_force.only(case.kind)
+    facts = await gather(context, in_force, case, asked_by=asked_by)
+    return await by_facts(context, in_force, case, facts, at_expense_of=at_expense_of)
 
 
 async def by_facts(
-    context: Context, in_force: InForce, knock: Knock, kind: Kind, facts: Facts, *, at_expense_of: str | None = None
+    context: Context, in_force: InForce, case: Case, facts: Facts, *, at_expense_of: str | None = None
 ) -> Judgement:
-    """The same by facts that are at hand."""
-    its_rules = in_force.policy.only(kind)
-    deciding = partial(decide, knock, facts, its_rules, kind)
-    if is_quick(its_rules, knock):
+    """The same by facts that are at hand, and rules for this kind of request alone."""
+    knock, kind = case.knock, case.kind
+    deciding = partial(decide, knock, facts, in_force.policy, kind)
+    if is_quick(in_force.policy, knock):
         decision = deciding()
     else:
         decision = await context.workbench.work_out(at_expense_of or knock.room_id, deciding)
@@ -98,40 +102,36 @@ class Asked:
     context: Context
     in_force: InForce
     knock: Knock
-    by: str | None = None
-    on_record: Request | None = None
+    by: str | None
+    on_record: Request | None
     """The request of the third-party invite, where there is one."""
 
 
-async def gather(
-    context: Context,
-    in_force: InForce,
-    knock: Knock,
-    kind: Kind = Kind.KNOCK,
-    invite: ThirdPartyInvite | None = None,
-    *,
-    denied: bool = False,
-    asked_by: str | None = None,
-) -> Facts:
-    """The facts that the rules of a policy for this kind ask for. What cannot be found out is unknown, with the reason.
+async def gather(context: Context, in_force: InForce, case: Case, *, asked_by: str | None = None) -> Facts:
+    """The facts that these rules ask for. What cannot be found out is unknown, with the reason.
 
     What is known without a look is among them: how much was written, who invited, by which keys.
     """
-    on_record = await _on_record(context, invite) if invite is not None else None
-    facts = Facts(
-        context.home,
-        measure=knock.measure if KINDS[kind].has_words else None,
-        invite=InviteFacts(_sponsor(on_record, invite), invite.keys) if invite is not None else None,
-        denied=denied,
-    )
-    if denied:
+    on_record = await _on_record(context, case.invite) if case.invite is not None else None
+    facts = _known(context, case, on_record)
+    if case.denied:
         return facts  # no rule is asked
-    asked = Asked(context, in_force, knock, asked_by, on_record)
-    needed = in_force.policy.only(kind).needed
+    asked, needed = Asked(context, in_force, case.knock, asked_by, on_record), in_force.policy.needed
     for fact, look_up in GATHER.items():
         if fact in needed:
             facts = await look_up(asked, facts, needed[fact])
     return facts
+
+
+def _known(context: Context, case: Case, on_record: Request | None) -> Facts:
+    invite = case.invite
+    return Facts(
+        context.home,
+        measure=case.knock.measure if KINDS[case.kind].has_words else None,
+        invite=InviteFacts(_sponsor(on_record, invite), invite.keys) if invite is not None else None,
+        came=case.came,
+        denied=case.denied,
+    )
 
 
 async def _on_record(context: Context, invite: ThirdPartyInvite) -> Request | None:

@@ -18,7 +18,7 @@ from knockbot.errors import Never
 from knockbot.flow import cards, place, rules, saying, settling, tables
 from knockbot.flow.arriving import Arrives, take_in
 from knockbot.flow.context import Context
-from knockbot.flow.judging import judge
+from knockbot.flow.judging import Case, judge
 from knockbot.flow.place import Place
 from knockbot.flow.saying import Audience
 from knockbot.store import inbox, jobs, requests
@@ -111,7 +111,7 @@ async def _standing(context: Context, change: MemberChange) -> MemberChange | No
 async def judged(context: Context, change: MemberChange, there: Place, *, denied: bool = False) -> Judgement:
     """What the policy in force says of a knock, whose server may be `denied` part in the room. May raise `Busy`."""
     in_force = rules.compiled(context, there) or await rules.look_up(context, change.room_id)
-    return await judge(context, in_force, change.as_knock(), denied=denied)
+    return await judge(context, in_force, Case(change.as_knock(), denied=denied))
 
 
 async def _before(tx: Tx, change: MemberChange) -> Request | None:

@@ -17,7 +17,7 @@ from knockbot.domain.notices import Number, Room, notice
 from knockbot.engine.turn import WAITS, Handled, Turn
 from knockbot.flow import place, rules, saying, settling, tables
 from knockbot.flow.context import Context
-from knockbot.flow.judging import judge
+from knockbot.flow.judging import Case, judge
 from knockbot.flow.saying import Audience
 from knockbot.store import inbox, judgements, requests
 
@@ -89,7 +89,7 @@ def _judges(context: Context) -> Mapping[Kind, tables.Judges]:
 
 
 async def _knock(context: Context, request: Request, _: str) -> Judgement | None:
-    return await judge(context, await rules.look_up(context, request.room_id), request.knock)
+    return await judge(context, await rules.look_up(context, request.room_id), Case(request.knock))
 
 
 async def _told(context: Context, again: Rejudge) -> Handled:

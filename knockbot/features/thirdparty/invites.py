@@ -41,7 +41,7 @@ from knockbot.flow import cards, place, rules, saying, settling
 from knockbot.flow.arriving import Arrives, take_in
 from knockbot.flow.context import Context
 from knockbot.flow.elsewhere import ASKED_ABOUT
-from knockbot.flow.judging import by_facts, gather
+from knockbot.flow.judging import Case, by_facts, gather
 from knockbot.flow.records import record
 from knockbot.flow.saying import Audience
 from knockbot.store import inbox, requests, rooms
@@ -145,8 +145,9 @@ async def judged(context: Context, invite: ThirdPartyInvite, event_id: str | Non
     again; without an event, the room is looked at again.
     """
     in_force = (await rules.look_up(context, invite.room_id)).only(Kind.THIRD_PARTY_INVITE)
-    facts = await gather(context, in_force, invite.as_knock(), Kind.THIRD_PARTY_INVITE, invite)
-    judge = partial(by_facts, context, in_force, invite.as_knock(), Kind.THIRD_PARTY_INVITE)
+    case = Case(invite.as_knock(), Kind.THIRD_PARTY_INVITE, invite)
+    facts = await gather(context, in_force, case)
+    judge = partial(by_facts, context, in_force, case)
     at_best = await judge(_with_keys(facts, Known(Truth.TRUE)))
     if at_best.decision.verdict is not Verdict.ACCEPT:
         return replace(at_best, facts=facts)

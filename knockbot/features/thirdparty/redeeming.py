@@ -33,7 +33,7 @@ from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Later, Never
 from knockbot.flow import authority, place, rules, saying, settling
 from knockbot.flow.context import Context
-from knockbot.flow.judging import judge
+from knockbot.flow.judging import Case, judge
 from knockbot.flow.records import record
 from knockbot.store import judgements, prompts, records, requests
 from knockbot.store.rooms import ProtectedRoom
@@ -50,7 +50,7 @@ async def redeemed(context: Context, change: MemberChange) -> Write[None]:
     invite = known.invite if known is not None and _is_of(known, change) else await _unseen(context, change)
     if context.elsewhere.are_asked_about(change.room_id, change.token or ""):
         raise Later(because("keys.asked_now"), retry_after=1, unreachable=True)
-    ruled = await judge(context, in_force, change.as_knock(), Kind.REDEEMED_INVITE, invite)
+    ruled = await judge(context, in_force, Case(change.as_knock(), Kind.REDEEMED_INVITE, invite))
     expected = _decided(known if known is not None and _is_of(known, change) else None, ruled).decision
     refusal = await _refusal(context, change, expected)
     inside = await _was_inside(context, change)
@@ -83,7 +83,7 @@ async def judged_again(context: Context, request: Request, _: str) -> Judgement 
     came = before.facts.came if before is not None else Came.UNSEEN
     in_force = await rules.look_up(context, request.room_id)
     guest = Knock(request.room_id, request.user_id, request.event_id)
-    again = await judge(context, in_force, guest, Kind.REDEEMED_INVITE, request.invite, came=came)
+    again = await judge(context, in_force, Case(guest, Kind.REDEEMED_INVITE, request.invite, came=came))
     decision = still_held(again.decision, before.decision) if before is not None else again.decision
     if decision.verdict in (Verdict.REJECT, Verdict.BAN) and await _came_from_inside(context, request):
         decision = held_back(decision, because("doubt.was_inside"))
