@@ -113,9 +113,9 @@ async def test_what_a_room_has_and_lacks_is_told_in_german(german: House) -> Non
     assert (await reply(german, f"check {GARDEN}")).split("\n") == [
         "Garden:",
         "✅ man kann eine Beitrittsanfrage stellen (Beitrittsregel „knock“)",
-        "✅ ich darf invite (nötig ist das Berechtigungslevel 10, ich habe 10)",
-        f"❌ ich darf nicht kick: {BOT} braucht dort das Berechtigungslevel 50 und hat 10",
-        f"❌ ich darf nicht ban: {BOT} braucht dort das Berechtigungslevel 50 und hat 10",
+        "✅ invite: Mein Berechtigungslevel 10 reicht (nötig ist 10)",
+        f"❌ kick: {BOT} braucht dort das Berechtigungslevel 50 und hat 10",
+        f"❌ ban: {BOT} braucht dort das Berechtigungslevel 50 und hat 10",
     ]
 
 
