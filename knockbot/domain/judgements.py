@@ -105,6 +105,8 @@ WHY_SETTLED = 800
 
 def brief(decision: Decision, *, settled: bool) -> Decision:
     """A decision with the first rules that did not match, the others counted: a policy may have a thousand."""
+    if not decision.missed and decision.unknown is None:
+        return decision
     most, longest = (MISSES_SETTLED, WHY_SETTLED) if settled else (MISSES_PENDING, None)
     kept = tuple(replace(miss, why=_kept(miss.why, longest)) for miss in decision.missed[:most])
     left_out = decision.left_out + len(decision.missed) - len(kept)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import asdict, replace
+from dataclasses import fields
 from functools import lru_cache
 from typing import Any
 
@@ -29,6 +29,7 @@ NEWEST = (
 """A column of any query for requests: the decision of the newest judgement."""
 
 _REASONS = ("unknown", "doubt", "told")
+_PLAIN = tuple(field.name for field in fields(Decision) if field.name not in (*_REASONS, "missed"))
 
 
 @lru_cache(maxsize=256)
@@ -45,8 +46,7 @@ def _written(decision: Decision) -> str:
     """A decision as JSON, without what it does not say; its reasons as notices are written down."""
     said = {name: encoded(why) for name in _REASONS if (why := getattr(decision, name)) is not None}
     missed = [{"rule": miss.rule, "why": encoded(miss.why)} for miss in decision.missed]
-    plain = asdict(replace(decision, missed=(), unknown=None, doubt=None, told=None))
-    whole = plain | said | {"missed": missed}
+    whole = {name: getattr(decision, name) for name in _PLAIN} | said | {"missed": missed}
     return json.dumps({name: value for name, value in whole.items() if value not in NOTHING}, separators=(",", ":"))
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
-from typing import Any
+from functools import lru_cache
 
+from knockbot.domain.coding import Coding
 from knockbot.domain.compare import KnockOnRecord
 from knockbot.domain.model import (
     Answer,
@@ -20,20 +21,11 @@ from knockbot.domain.model import (
     ThirdPartyInvite,
     Verdict,
 )
-from knockbot.domain.notices import Notice, decoded, dumps, encoded
+from knockbot.domain.notices import Notice, dumps
 from knockbot.store import judgements
 from knockbot.store.db import Tx, for_update, listed, portions
 from knockbot.store.rows import Column, Row, optional
 from knockbot.times import MINUTE
-
-
-def _encoded(value: Answer, names: Iterable[str]) -> dict[str, Any]:
-    said: dict[str, Notice | None] = {name: getattr(value, name) for name in names}
-    return {name: encoded(reason) for name, reason in said.items() if reason is not None}
-
-
-def _decoded(data: Mapping[str, Any], names: Iterable[str]) -> dict[str, Notice]:
-    return {name: decoded(data[name]) for name in names if data.get(name) is not None}
 
 
 def _invite(text: str) -> ThirdPartyInvite:
@@ -42,13 +34,16 @@ def _invite(text: str) -> ThirdPartyInvite:
     return ThirdPartyInvite(keys=keys, **data)
 
 
+_ANSWER = Coding(Answer)
+
+
+@lru_cache(maxsize=256)
 def _answer(text: str) -> Answer:
-    data = json.loads(text)
-    return Answer(verdict=Verdict(data.pop("verdict")), **(data | _decoded(data, ("told",))))
+    return _ANSWER.decode(json.loads(text))
 
 
 def _written_answer(answer: Answer) -> str:
-    return json.dumps(asdict(replace(answer, told=None)) | _encoded(answer, ("told",)))
+    return json.dumps(_ANSWER.encode(answer))
 
 
 _REQUEST = Row(
@@ -598,6 +593,19 @@ INVITE_SETTLED = 2000
 
 async def _shortened(tx: Tx, request: Request) -> Request:
     """A settled request without what makes it long: it is kept for ever, and strangers wrote most of it."""
+    if (
+        request.invite is not None
+        or len(request.reason) > REASON_SETTLED
+        or len(request.display_name or "") > NAME_SETTLED
+    ):
+        request = await _without_length(tx, request)
+    if request.decision is not None:
+        decision = await judgements.shorten(tx, request.id, request.decision)
+        request = request if decision is request.decision else replace(request, decision=decision)
+    return request
+
+
+async def _without_length(tx: Tx, request: Request) -> Request:
     standing = State.STANDING
     short = replace(
         request,
@@ -615,8 +623,6 @@ async def _shortened(tx: Tx, request: Request) -> Request:
             short.display_name,
             json.dumps(asdict(short.invite)) if short.invite is not None else None,
         )
-    if short.decision is not None:
-        short = replace(short, decision=await judgements.shorten(tx, short.id, short.decision))
     return short
 
 
