@@ -7,9 +7,7 @@ an event: those are strangers' words. An address goes to the identity server and
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
-import hashlib
 import logging
 import re
 import ssl
@@ -18,16 +16,27 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
-from aiohttp import ClientConnectorError, ClientError, ClientResponse, ClientSession
+from aiohttp import ClientConnectorError, ClientError, ClientSession
 
 from knockbot.config.settings import IdentityServer
-from knockbot.documents.text import shown, storable
+from knockbot.documents.text import shown
 from knockbot.domain.ids import host_of, is_user_id
-from knockbot.domain.invites import IN_VAIN, LONGEST_TOKEN, UNASKED, StoredInvite, https_host, masked
+from knockbot.domain.invites import UNASKED, StoredInvite, https_host
 from knockbot.domain.model import IdentityKey, Known, Truth
-from knockbot.domain.notices import Duration, Foreign, Letters, Number, because, listed
+from knockbot.domain.notices import Duration, Letters, Number, because, listed
 from knockbot.errors import ActionError, Later, Never
-from knockbot.http import TooLarge, as_json, fits_a_path, read, why_unreachable
+from knockbot.http import as_json, why_unreachable
+from knockbot.identity.answers import (
+    SAID,
+    accepted_of,
+    canonical,
+    hash_of,
+    nonsense,
+    policies_of,
+    read_answer,
+    refusal,
+    stored,
+)
 
 log = logging.getLogger("knockbot.identity")
 
@@ -45,19 +54,6 @@ REMEMBERED: Final = 60.0
 """Seconds for which it is remembered whether a key holds."""
 KEPT: Final = 1000
 """Keys that are remembered."""
-LARGEST: Final = 64 * 1024
-"""Bytes of an answer that are read; what is larger is not meant for us."""
-SAID: Final = 200
-"""Characters of an identity server's own words that are passed on."""
-
-REFUSALS: dict[str, str] = {
-    "M_THREEPID_IN_USE": "identity.in_use",
-    "M_INVALID_EMAIL": "identity.no_email",
-    "M_UNKNOWN_TOKEN": "identity.no_account",
-    "M_NOT_FOUND": "identity.not_found",
-}
-"""What an errcode means to a moderator, where the identity server's own words would not say it."""
-
 KEY = "_matrix/identity/v2/pubkey/isvalid"
 EPHEMERAL_KEY = "_matrix/identity/v2/pubkey/ephemeral/isvalid"
 
@@ -185,7 +181,7 @@ class IdentityServers:
                 return Known(Truth.TRUE)
             case False:
                 return Known(Truth.FALSE, because("keys.void", server=Letters(server)))
-        return Known(Truth.UNKNOWN, _nonsense(server).why)
+        return Known(Truth.UNKNOWN, nonsense(server).why)
 
     # --- issuing ----------------------------------------------------------------------------------------------
 
@@ -221,16 +217,16 @@ class IdentityServers:
             details = await self._as_account(server, "GET", "_matrix/identity/v2/hash_details")
             pepper, algorithms = details.get("lookup_pepper"), details.get("algorithms")
             if not isinstance(pepper, str) or not isinstance(algorithms, list):
-                raise _nonsense(server)
+                raise nonsense(server)
             if "sha256" not in algorithms:
                 raise Never(because("identity.no_secrecy", server=Letters(server)))
-            hashed = _hashed(f"{canonical(medium, address)} {medium} {pepper}")
+            hashed = hash_of(f"{canonical(medium, address)} {medium} {pepper}")
             body = {"addresses": [hashed], "algorithm": "sha256", "pepper": pepper}
             found = await self._as_account(server, "POST", "_matrix/identity/v2/lookup", body)
         mappings = found.get("mappings")
         user_id = mappings.get(hashed) if isinstance(mappings, dict) else 0
         if user_id is not None and not (isinstance(user_id, str) and is_user_id(user_id)):
-            raise _nonsense(server)
+            raise nonsense(server)
         return user_id
 
     async def store_invite(
@@ -277,7 +273,7 @@ class IdentityServers:
             if error.code == "M_UNRECOGNIZED" and medium != "email":
                 raise Never(because("identity.no_phones", server=Letters(server)), code=error.code) from None
             raise
-        return _stored(answer, server)
+        return stored(answer, server)
 
     async def _register(self, server: str) -> str:
         """Prove to the identity server who the bot is, by a token of the homeserver's (OpenID), for an account."""
@@ -286,7 +282,7 @@ class IdentityServers:
         # Sydent writes `access_token` too, and others once wrote nothing else.
         token = answer.get("token", answer.get("access_token"))
         if not isinstance(token, str) or not _TOKEN.fullmatch(token):
-            raise _nonsense(server)
+            raise nonsense(server)
         return token
 
     async def _as_account(
@@ -318,7 +314,7 @@ class IdentityServers:
     async def _acceptable(self, server: str) -> list[str]:
         """The URLs of the terms that are to be accepted there, one for each document, if the config allows all."""
         terms = await self._call(server, "GET", "_matrix/identity/v2/terms")
-        return [_accepted(policy, self._settings_of(server).accept_terms) for policy in _policies(terms, server)]
+        return [accepted_of(policy, self._settings_of(server).accept_terms) for policy in policies_of(terms, server)]
 
     # --- asking -----------------------------------------------------------------------------------------------
 
@@ -365,7 +361,7 @@ class IdentityServers:
                 allow_redirects=False,
                 auto_decompress=False,
             ) as answer:
-                status, text = answer.status, await _read(answer, server)
+                status, text = answer.status, await read_answer(answer, server)
                 elsewhere = answer.headers.get("Location", "nowhere")
         except (ClientError, OSError) as error:
             # Where there was no connection, nothing was asked; where it broke, nobody knows.
@@ -379,9 +375,9 @@ class IdentityServers:
         answered = as_json(text)
         if 200 <= status < 300:
             if not isinstance(answered, dict):
-                raise _nonsense(server)
+                raise nonsense(server)
             return answered
-        raise _refusal(server, status, answered if isinstance(answered, dict) else {}, hide)
+        raise refusal(server, status, answered if isinstance(answered, dict) else {}, hide)
 
 
 @contextlib.asynccontextmanager
@@ -393,51 +389,9 @@ async def _within(server: str) -> AsyncIterator[None]:
         raise Later(because("identity.silent", server=Letters(server), time=_seconds(ISSUE))) from None
 
 
-async def _read(answer: ClientResponse, server: str) -> bytes:
-    try:
-        return await read(answer.content, LARGEST)
-    except TooLarge:
-        raise Later(because("identity.too_large", server=Letters(server), size=Number(LARGEST // 1024))) from None
-
-
-def _refusal(server: str, status: int, body: Mapping[str, Any], hide: str) -> Later | Never:
-    """What an error answer says of the future (identity service API, "Standard error response")."""
-    code = {401: "M_UNKNOWN_TOKEN"}.get(status, body.get("errcode"))
-    code = code if isinstance(code, str) else None
-    if status == 429:
-        return Later(because("identity.slow_down", server=Letters(server)), code=UNASKED)
-    message = body.get("error")
-    words = Foreign(_hidden(message, hide) if isinstance(message, str) else str(status))
-    why = because("identity.says", server=Letters(server), words=words)
-    told = REFUSALS.get(code or _UNTOLD.get(status, "")) if status < 500 else None
-    if told is not None:
-        why = because(told, server=Letters(server))
-    # Without an errcode it is a proxy that speaks, and that says nothing of what the server behind it would answer.
-    if code is None or status >= 500 or status == 408:
-        return Later(why, code=code)
-    return Never(why, code=code)
-
-
-_UNTOLD: Final = {404: "M_NOT_FOUND"}
-"""What it means, mostly, where somebody answers so without an errcode."""
-
-
 def _seconds(seconds: float) -> Duration:
     return Duration(round(seconds * 1000))
 
-
-def _hidden(message: str, hide: str) -> str:
-    """The identity server's own words, but not the address: what goes wrong is logged, too."""
-    if hide:
-        message = re.sub(re.escape(hide), lambda _: masked(hide), message, flags=re.IGNORECASE)
-    return shown(message, SAID)
-
-
-def _nonsense(server: str) -> Later:
-    return Later(because("identity.nonsense", server=Letters(server)))
-
-
-# --- reading ------------------------------------------------------------------------------------------------------
 
 _TOKEN = re.compile(r"[!-~]{1,2000}")
 
@@ -449,72 +403,3 @@ def _port_and_path(url: str) -> tuple[int, str]:
     found = _PLACE.match(url)
     assert found is not None
     return int(found["port"] or 443), found["path"]
-
-
-def canonical(medium: str, address: str) -> str:
-    """An address as identity servers store and hash it: without case, or digits alone (appendix "3PID Types")."""
-    return address.strip().casefold() if medium == "email" else re.sub("[^0-9]", "", address)
-
-
-def _hashed(text: str) -> str:
-    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode().rstrip("=")
-
-
-def _policies(terms: Mapping[str, Any], server: str) -> list[dict[str, str]]:
-    """For each document of the terms its URLs, by language."""
-    documents = terms.get("policies")
-    if not isinstance(documents, dict) or not documents:
-        raise _nonsense(server)
-    found = []
-    for document in documents.values():
-        texts = document.items() if isinstance(document, dict) else ()
-        urls = {language: text.get("url") for language, text in texts if isinstance(text, dict)}
-        found.append({language: url for language, url in urls.items() if isinstance(url, str)})
-    if not all(found):
-        raise _nonsense(server)
-    return found
-
-
-def _accepted(document: Mapping[str, str], accepted: tuple[str, ...] | bool) -> str:
-    """The URL of a document that is accepted: one of those in the config, else English where all are."""
-    if accepted is True:
-        return document.get("en") or next(iter(document.values()))
-    for url in accepted or ():
-        if url in document.values():
-            return url
-    asked = document.get("en") or next(iter(document.values()))
-    raise Never(
-        because("identity.terms", terms=Letters(shown(asked, SAID))),
-        code="M_TERMS_NOT_SIGNED",
-    )
-
-
-def _stored(answer: Mapping[str, Any], server: str) -> StoredInvite:
-    """What the identity server made of an invite. By now the mail is out, so what is wrong with it is so for good."""
-    token, name = answer.get("token"), answer.get("display_name")
-    keys = tuple(dict.fromkeys(_keys(answer)))
-    if not isinstance(token, str) or not _is_state_key(token) or not keys:
-        raise Never(
-            because("identity.in_vain", server=Letters(server)),
-            code=IN_VAIN,
-        )
-    if any(https_host(key.url or "") is None for key in keys):
-        # Sydent's `client_http_base`; homeservers would ask that URL when the invite is redeemed.
-        raise Never(
-            because("identity.in_vain_no_https", server=Letters(server)),
-            code=IN_VAIN,
-        )
-    return StoredInvite(storable(token), shown(name, 255) if isinstance(name, str) else "", keys)
-
-
-def _is_state_key(token: str) -> bool:
-    return 0 < len(token.encode(errors="replace")) <= LONGEST_TOKEN and fits_a_path(token)
-
-
-def _keys(answer: Mapping[str, Any]) -> Iterator[IdentityKey]:
-    """The keys of a stored invite, the server's own first."""
-    listed = answer.get("public_keys")
-    for entry in listed if isinstance(listed, list) else []:
-        key, url = (entry.get("public_key"), entry.get("key_validity_url")) if isinstance(entry, dict) else (None, None)
-        if isinstance(key, str) and isinstance(url, str):
-            yield IdentityKey(storable(key), storable(url))
