@@ -77,11 +77,6 @@ class Invite(OnMember):
     server: str | None = None
     """Their server, where that is another one and has to answer."""
 
-    @property
-    def called_in(self) -> bool:
-        """Whether a moderator had them invited, and there is no request."""
-        return self.request_id is None
-
 
 @dataclass(frozen=True, slots=True)
 class Kick(OnMember):

@@ -93,7 +93,7 @@ async def edit_card(context: Context, claimed: Claimed[EditCard]) -> Outcome:
     about = await _about(context, claimed)
     shown = about.shown
     async with context.db.tx() as tx:
-        card = await prompts.get(tx, claimed.job.card_id or 0, held=False)
+        card = await prompts.get(tx, claimed.job.payload.card_id, held=False)
     if card.event_id is None:
         return Overtaken(because("overtaken.no_card"))
     offers: tuple[Verdict, ...] | None = ()

@@ -57,11 +57,7 @@ async def change_membership(context: Context, claimed: Claimed[Membered]) -> Out
     if needless is not None:
         return needless
     payload = job.payload
-    if (
-        isinstance(payload, Ban)
-        and payload.guest
-        and not await _has_joined(context, job.room_id, payload.guest, stands)
-    ):
+    if isinstance(payload, Ban) and await _may_know_of_nothing(context, job.room_id, payload, stands):
         return await _take_back_guest(context, claimed, payload, stands)
     if isinstance(payload, Invite) and await is_denied(context, job.room_id, payload.user_id):
         raise Never(because("act.denied"), code="KNOCKBOT_DENIED")
@@ -113,10 +109,11 @@ async def _do(context: Context, claimed: Claimed[Membered], stands: MemberChange
 
 async def _moved_otherwise(context: Context, job: Job[Membered], stands: MemberChange) -> bool:
     """Whether somebody whose answer was overridden moved by another way than by the act that was on its way."""
-    if not job.payload.instead:
+    request_id = job.payload.request_id
+    if request_id is None or not job.payload.instead:
         return False
     async with context.db.tx() as tx:
-        if await jobs.is_running(tx, job.request_id or 0, besides=job.key):
+        if await jobs.is_running(tx, request_id, besides=job.key):
             raise Later(because("act.under_way"), retry_after=1)
     return stands.membership is not Membership.KNOCK and not await membership.moved_by_the_bot(context, stands)
 
@@ -144,6 +141,11 @@ async def _take_back_guest(
     kick = Kick(ban.user_id, ban.request_id, ban.while_in, ban.on_behalf_of, ban.reason, ban.told, guest=ban.guest)
     came = await _do(context, replace(claimed, job=replace(claimed.job, payload=kick)), stands)
     return Settled(less=True) if isinstance(came, Done) else came
+
+
+async def _may_know_of_nothing(context: Context, room_id: str, ban: Ban, stands: MemberChange | None) -> bool:
+    """Whether somebody came in by a third-party invite, and has not joined since."""
+    return ban.guest is not None and not await _has_joined(context, room_id, ban.guest, stands)
 
 
 async def _has_joined(context: Context, room_id: str, guest: str, stands: MemberChange | None) -> bool:
@@ -235,45 +237,49 @@ async def _not_called_in(context: Context, turn: Turn, job: ToARequest, why: Not
 
 async def _inviter_banned(turn: Turn, request: Request, came: Outcome) -> None:
     """The record of an invite, and its card, say that its inviter went with it."""
-    if isinstance(came, Done):
-        await requests.inviter_banned(turn.tx, request.id)
-    if isinstance(came, Done) and request.answer is not None:
+    if not isinstance(came, Done):
+        return
+    await requests.inviter_banned(turn.tx, request.id)
+    if request.answer is not None:
         await record(turn, request, request.answer.by, Recorded.INVITER_BANNED)
         if request.card_id is not None:
             await cards.refresh(turn, request.card_id)
 
 
 async def refused(context: Context, turn: Turn, job: ToARequest, error: Never) -> None:
-    why = error.why
+    """It will never be done: the moderators are told, and what it was called for is theirs again."""
     if job.request_id is None:
-        await _not_called_in(context, turn, job, why)
+        await _not_called_in(context, turn, job, error.why)
         return
     request = await requests.get(turn.tx, job.request_id)
     if is_beside(job, request):
-        # The inviter of an invite stays, which is nothing that the invite itself waits for.
-        said = notice(
-            "invite.inviter_not_banned",
-            request=Numbered(request.number),
-            inviter=User(request.subject),
-            room=await place.called(context, turn, request.room_id),
-            why=why,
-        )
-        await saying.alarm(context, turn, request.room_id, f"refused:{job.key}", said, about=request)
+        await _inviter_stays(context, turn, request, job.key, error.why)
     elif is_called_for(context, job, request):
-        # The request is the moderators' again, and the card says why.
         await requests.answered(turn.tx, request.id, None)
-        await requests.in_trouble(turn.tx, request.id, why)
-        await cards.show(context, turn, request.id)
+        await requests.in_trouble(turn.tx, request.id, error.why)
+        await cards.show(context, turn, request.id)  # which says why
         if error.code == authority.NO_AUTHORITY and request.card_id is not None:
-            # Its card may be far up, and an edit calls nobody.
-            said = notice(
-                "answer.fell",
-                request=Numbered(request.number),
-                room=await place.called(context, turn, request.room_id),
-                why=why,
-            )
-            await record(turn, request, context.bot, Recorded.ANSWER_FELL)
-            await saying.alarm(context, turn, request.room_id, f"fell:{job.key}", said, about=request)
+            await _answer_fell(context, turn, request, job.key, error.why)
+
+
+async def _inviter_stays(context: Context, turn: Turn, request: Request, key: str, why: Notice) -> None:
+    """The invite itself does not wait for that, so its card does not say it."""
+    said = notice(
+        "invite.inviter_not_banned",
+        request=Numbered(request.number),
+        inviter=User(request.subject),
+        room=await place.called(context, turn, request.room_id),
+        why=why,
+    )
+    await saying.alarm(context, turn, request.room_id, f"refused:{key}", said, about=request)
+
+
+async def _answer_fell(context: Context, turn: Turn, request: Request, key: str, why: Notice) -> None:
+    """Whoever answered may not do so any more. The card may be far up, and an edit calls nobody."""
+    room = await place.called(context, turn, request.room_id)
+    said = notice("answer.fell", request=Numbered(request.number), room=room, why=why)
+    await record(turn, request, context.bot, Recorded.ANSWER_FELL)
+    await saying.alarm(context, turn, request.room_id, f"fell:{key}", said, about=request)
 
 
 def is_beside(job: ToARequest, request: Request) -> bool:
