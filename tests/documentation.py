@@ -107,6 +107,8 @@ NO_COMPLAINT_CODES = frozenset(
         "command",
         "help.begin",
         "help.end",
+        "letter.room_name",
+        "meet.topic",
         "help.one",
         "help.row",
         "named.means",

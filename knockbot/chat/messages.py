@@ -16,6 +16,11 @@ from knockbot.domain.notices import Notice, Number, notice
 from knockbot.flow.ports import EFFECT_KEY, REQUEST_KEY, REQUESTS_KEY
 
 
+def words(said: Notice, language: Language) -> str:
+    """Plain text, for what is no message: the name of a room."""
+    return render(said, language).plain
+
+
 def message(
     said: Notice,
     key: str,

@@ -841,6 +841,8 @@ SENTENCES: Mapping[str, Sentence] = {
         command=Code,
         bot=User,
     ),
+    "meet.topic": says("For moderators, and for the bot that protects their rooms"),
+    "letter.room_name": says("Your request to join {room}", room=Room),
     "letter.rejected": says("Your request to join {room} was rejected. Nobody reads what you write here.", room=Room),
     "letter.rejected_because": says(
         "Your request to join {room} was rejected. Reason: “{reason}”. Nobody reads what you write here.",

@@ -145,6 +145,9 @@ class Acts(Protocol):
 class Wording(Protocol):
     """What makes messages of notices, in the sentences of a language."""
 
+    def words(self, said: Notice, language: Language) -> str:
+        """Plain text, for what is no message: the name of a room."""
+
     def message(
         self,
         said: Notice,

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from knockbot.documents.text import without_marks
 from knockbot.domain.model import State
 from knockbot.domain.reasons import foreign
 from knockbot.errors import Later, Never
@@ -86,6 +87,17 @@ async def test_a_message_tells_the_reason_in_a_room_of_their_own(house: House) -
     assert "Not today." in said["body"]
     assert path_of(house) == NOT_TOLD
     await rejected(house)
+
+
+@pytest.mark.parametrize(
+    ("language", "name"), [("en", "Your request to join Garden"), ("de", "Deine Anfrage, Garden beizutreten")]
+)
+async def test_the_room_is_named_in_the_language_of_the_policy(house: House, language: str, name: str) -> None:
+    await house.set_policy(f"language: {language}\n{BY_MESSAGE}")
+    await knocked(house)
+
+    [room] = letters(house)
+    assert without_marks(house.world.rooms[room].label) == name
 
 
 async def test_the_room_is_left_after_a_week_and_not_before(house: House) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from knockbot.documents.text import NAME_LIMIT, shown
 from knockbot.domain import plan
 from knockbot.domain.acl import SERVER_ACL
 from knockbot.domain.ids import server_of
 from knockbot.domain.jobs import Act, Job, Write
 from knockbot.domain.kinds import kind_of
 from knockbot.domain.model import Answer, Request, State, Verdict
-from knockbot.domain.notices import Notice, Stranger, because, notice
+from knockbot.domain.notices import Notice, Room, Stranger, because, notice
 from knockbot.domain.policy import NotifyRemote
 from knockbot.domain.records import Recorded
 from knockbot.engine.turn import Turn
@@ -76,9 +75,10 @@ async def write(context: Context, claimed: Claimed[Write]) -> Outcome:
     if room_id is None:
         async with context.db.tx() as tx:
             there = await place.find(context, tx, job.room_id)
-        label = there.label if there is not None else job.room_id
+        room = there.called if there is not None else Room(job.room_id, job.room_id)
+        language = place.language_of(context, [there] if there is not None else [])
         content = {
-            "name": f"Your knock at {shown(label, NAME_LIMIT)}",
+            "name": context.wording.words(notice("letter.room_name", room=room), language),
             "preset": "private_chat",
             "is_direct": True,
             "invite": [],  # not yet: it can fail where the room was made

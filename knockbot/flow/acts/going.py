@@ -60,7 +60,7 @@ async def meet(context: Context, claimed: Claimed[Meet]) -> Outcome:
         return Made(room_id=made)
     content = {
         "name": "Knockbot",
-        "topic": "For moderators, and the bot that protects their rooms",
+        "topic": context.wording.words(notice("meet.topic"), context.settings.defaults.language),
         "preset": "trusted_private_chat",  # which gives those invited the power of the creator
         "invite": [user_id],
         "creation_content": {EFFECT_KEY: key},
