@@ -27,6 +27,7 @@ from knockbot.matrix.answers import LARGEST_ITEM, Items
 from knockbot.matrix.api import LARGEST, LARGEST_LIST, LONGEST_WISH, SHORTEST_WISH, _wish
 from knockbot.matrix.homeserver import MEMBER_FIELDS, Homeserver
 from knockbot.matrix.rooms import LONGEST_LISTED, Outside
+from tests.cases import case
 from tests.matrix.edge import ANA, AS_TOKEN, AWAY, BOT, GARDEN, member, without
 from tests.matrix.fake_homeserver import Asked, FakeHomeserver, Reply
 from tests.refusals import refused
@@ -359,15 +360,16 @@ NOT_MATRIX: dict[str, dict[str, Any]] = {
 """What a proxy may answer in the homeserver's place."""
 
 
-@pytest.mark.parametrize("status", [400, 402, 403, 404, 405, 406, 409, 410, 413, 414, 415, 418, 421, 431, 451, 499])
 @pytest.mark.parametrize("said", NOT_MATRIX.values(), ids=NOT_MATRIX)
 async def test_an_answer_that_is_not_matrix_says_nothing_of_the_future(
-    homeserver: Homeserver, fake: FakeHomeserver, status: int, said: dict[str, Any]
+    homeserver: Homeserver, fake: FakeHomeserver, said: dict[str, Any]
 ) -> None:
-    error = await refusal(homeserver, fake, Reply(status, **said))
+    for status in (400, 402, 403, 404, 405, 406, 409, 410, 413, 414, 415, 418, 421, 431, 451, 499):
+        with case(status):
+            error = await refusal(homeserver, fake, Reply(status, **said))
 
-    assert isinstance(error, Later)
-    assert "a proxy in front of the homeserver says: " in in_words(error.why)
+            assert isinstance(error, Later)
+            assert "a proxy in front of the homeserver says: " in in_words(error.why)
 
 
 @pytest.mark.parametrize(
@@ -803,17 +805,17 @@ def test_a_list_is_cut_into_the_items_that_json_has(value: Any, size: int, ascii
 # --- sent elsewhere -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize(("call", "where", "_"), CALLS.values(), ids=CALLS)
 async def test_a_redirect_is_named_and_not_followed(
-    homeserver: Homeserver, fake: FakeHomeserver, call: Call, where: str, _: Any, status: int
+    homeserver: Homeserver, fake: FakeHomeserver, call: Call, where: str, _: Any
 ) -> None:
-    for method in ("GET", "POST", "PUT", "DELETE"):
-        fake.on(method, "*", Reply(status, headers={"Location": f"{fake.url}/elsewhere"}))
-        fake.on(method, "elsewhere", Reply())
+    for status in (301, 302, 303, 307, 308):
+        for method in ("GET", "POST", "PUT", "DELETE"):
+            fake.on(method, "*", Reply(status, headers={"Location": f"{fake.url}/elsewhere"}))
+            fake.on(method, "elsewhere", Reply())
 
-    with refused(Later, match=r"redirects to http://127.0.0.1:[0-9]+/elsewhere;"):
-        await call(homeserver)
+        with case(status), refused(Later, match=r"redirects to http://127.0.0.1:[0-9]+/elsewhere;"):
+            await call(homeserver)
 
     assert not [asked for asked in fake.requests if asked.path == ("elsewhere",)]
 
@@ -834,9 +836,8 @@ DOTS = ["..", ".", "../x", "x/..", "x/../y", "..%2Fx", "%2e%2e", "x%2F%2e%2e%2Fy
 
 
 @pytest.mark.parametrize("dots", DOTS)
-@pytest.mark.parametrize("place", ["state key", "user", "alias", "event"])
 async def test_a_name_that_a_proxy_could_take_for_another_address_is_never_sent(
-    homeserver: Homeserver, fake: FakeHomeserver, place: str, dots: str
+    homeserver: Homeserver, fake: FakeHomeserver, dots: str
 ) -> None:
     answer_all(fake, Reply(body={"event_id": "$e", "room_id": GARDEN}))
     between = f"a/{dots}/b"
@@ -847,8 +848,9 @@ async def test_a_name_that_a_proxy_could_take_for_another_address_is_never_sent(
         "event": lambda hs: hs.redact(GARDEN, f"${between}", "t"),
     }
 
-    with refused(Never, match="cannot be part of an address"):
-        await calls[place](homeserver)
+    for place, call in calls.items():
+        with case(place), refused(Never, match="cannot be part of an address"):
+            await call(homeserver)
     assert fake.requests == []
 
 

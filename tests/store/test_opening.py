@@ -25,6 +25,7 @@ from knockbot.errors import Unavailable
 from knockbot.store.db import Database, InUse, opened, probe
 from knockbot.store.refusals import redacted
 from knockbot.store.upgrades import RESTORE, STEPS, UPGRADES
+from tests.cases import case
 from tests.store import notes
 
 NOBODY = 65534
@@ -385,21 +386,22 @@ async def export_it(url: str) -> object:
     return await dump.export(url, "@knockbot:tulip.example", 0, lambda _: None)
 
 
-@pytest.mark.parametrize("look", [open_it, probe, export_it])
 @pytest.mark.parametrize(("statements", "why"), BROKEN.values(), ids=BROKEN)
 async def test_a_table_of_versions_that_cannot_be_true_is_told_with_the_mend(
-    database_url: str, statements: tuple[str, ...], why: str, look: Callable[[str], Awaitable[object]]
+    database_url: str, statements: tuple[str, ...], why: str
 ) -> None:
     async with opened(database_url) as db, db.tx() as tx:
         for statement in statements:
             await tx.execute(statement)
 
-    with pytest.raises(Unavailable) as refused:
-        await look(database_url)
+    looks: list[Callable[[str], Awaitable[object]]] = [open_it, probe, export_it]
+    for look in looks:
+        with case(look), pytest.raises(Unavailable) as refused:
+            await look(database_url)
 
-    assert why in str(refused.value)
-    assert "\n" not in str(refused.value)
-    assert "newer" in why or RESTORE in str(refused.value)
+        assert why in str(refused.value)
+        assert "\n" not in str(refused.value)
+        assert "newer" in why or RESTORE in str(refused.value)
 
 
 @pytest.mark.parametrize(
