@@ -24,7 +24,7 @@ async def check(settings: Settings, say: Callable[[str], None]) -> bool:
     What builds on something missing is not tried.
     """
     logging.getLogger("knockbot").setLevel(logging.CRITICAL)  # what is wrong is said here, once
-    say(f"✅ config: it is sound; the bot is {settings.bot_user_id}")
+    say(f"✅ config: it is valid; the bot is {settings.bot_user_id}")
     async with new_session() as session:
         bot = new_homeserver(session, settings)
         account = Account(bot, session, settings)

@@ -86,7 +86,7 @@ def _why_no_ping(settings: Settings, error: ActionError) -> Miss:
             f"the homeserver cannot reach knockbot at {service.address}; knockbot listens on {service.listen}",
             (
                 "set appservice.address to what the homeserver can reach (in a container, not localhost), write "
-                "registration.yaml anew, and restart the homeserver"
+                "registration.yaml again, and restart the homeserver"
             ),
         ),
         "M_CONNECTION_TIMEOUT": (

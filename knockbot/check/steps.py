@@ -54,9 +54,9 @@ LARGEST_DIFFERENCE = 60
 async def _clocks(bench: Bench) -> str:
     ahead = bench.service.clock_ahead
     if ahead is None:
-        return "the homeserver does not say what its clock shows"
+        return "the homeserver does not say its time"
     if abs(ahead) <= LARGEST_DIFFERENCE:
-        return "those of the homeserver and of this machine agree"
+        return "the clocks of the homeserver and of this machine agree"
     raise Aside(
         f"the homeserver's clock is {_span(abs(ahead))} {'ahead of' if ahead > 0 else 'behind'} this machine's",
         "let both machines take the time from the network (NTP)",
@@ -123,11 +123,11 @@ async def _account(bench: Bench) -> str:
                 REGISTER,
             ) from error
         await _register(bench)
-        made = ", newly made"
+        made = " now"
     except ActionError as error:
         raise Miss(error.why, ADMIN_API) from error
     await _may_act(bench)
-    return f"{me} is there{made}, and may act"
+    return f"{me} exists{made}, and can act"
 
 
 ADMIN_API = "an admin of the homeserver can fix this with its admin API"
@@ -176,7 +176,7 @@ async def _logins(bench: Bench) -> str:
             f"somebody else has used the account {bot}: {', '.join(what)}",
             "`knockbot run` removes them when it starts; look at what was done in the bot's name",
         )
-    hidden = "; whether it has a password cannot be seen where the registration has MSC4190" if ways is None else ""
+    hidden = "; with MSC4190 in the registration, knockbot cannot see whether it has a password" if ways is None else ""
     return f"nobody but knockbot uses {bot}{hidden}"
 
 
@@ -214,7 +214,7 @@ async def _limits(bench: Bench) -> str:
                     "the homeserver limits the bot's rate",
                     "registration.yaml must say `rate_limited: false`; restart the homeserver after changing it",
                 ) from error
-    return "no rate limit is in the bot's way"
+    return "no rate limit slows the bot down"
 
 
 TOLD_TO_SEND = (
@@ -235,11 +235,11 @@ async def _encryption(bench: Bench) -> str:
         keys = await bench.bot.call(Method.POST, Path.v3.keys.query, {"device_keys": {bot: []}})
     except ActionError as error:
         if error.code == "M_FORBIDDEN":
-            return "the bot has no device yet; `knockbot run` makes it"
+            return "the bot has no device yet; `knockbot run` creates it"
         raise Miss(error.why, "look at the homeserver's own log") from error
     devices = sorted(keys.get("device_keys", {}).get(bot, {}))
     if not devices:
-        return "the bot has no device yet; `knockbot run` makes it"
+        return "the bot has no device yet; `knockbot run` creates it"
     known = keys.get("master_keys", {}).get(bot, {}).get("keys", {}).values()
     if master_key(settings.pickle_key) not in known:
         raise Miss(

@@ -713,7 +713,7 @@ async def probe(url: str) -> str:
             path = Path(URL(url).path)
             await asyncio.to_thread(_try_places, path)
             if not await asyncio.to_thread(path.exists):
-                return "will be made"
+                return "will be created"
             await asyncio.to_thread(try_file, url)
         await pool.start()
         await refuse_unfit(pool, url)

@@ -82,7 +82,7 @@ async def test_all_is_well_before_the_first_run_and_nothing_but_the_account_is_l
         "limits",
     ):
         assert f"✅ {step}: " in said
-    assert "will be made" in said
+    assert "will be created" in said
     database = Path(sqlite_url.removeprefix("sqlite:"))
     assert not await asyncio.to_thread(database.exists)
 

@@ -447,7 +447,7 @@ async def test_a_look_beside_a_running_knockbot_is_no_trouble(database_url: str)
 
 
 async def test_probing_a_sqlite_file_that_is_not_there_does_not_make_it(sqlite_url: str, tmp_path: Path) -> None:
-    assert "will be made" in await probe(sqlite_url)
+    assert "will be created" in await probe(sqlite_url)
     assert names_in(tmp_path) == set()
 
 
