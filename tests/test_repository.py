@@ -287,6 +287,44 @@ def test_only_the_engine_marks_what_is_handled() -> None:
     assert [file for file, text in verbs.items() if re.search(r"\bseq\b", text)] == []
 
 
+ASKS_FOR_POWER = {
+    "flow/authority.py": "whether somebody may, by the table of who may",
+    "flow/checkup.py": "what the bot lacks in a room, for people to see",
+    "flow/answering.py": "which answers the bot could give, so that a card offers no other",
+    "flow/acts/members.py": "what the bot lacked, where the homeserver has refused",
+    "features/thirdparty/acts.py": "the same",
+    "flow/judging.py": "the level of an inviter, as a fact for rules",
+}
+"""Where power levels are looked at outside of the domain, and what for."""
+
+CATCHES_REFUSALS = {
+    "chat/commands.py": "a command",
+    "chat/orders.py": "one of several requests that a command is about",
+    "flow/answering.py": "a click on a card",
+    "features/upgrades/upgrading.py": "a click on a question",
+    "features/thirdparty/issuing.py": "a command that is carried out later",
+    "flow/protecting.py": "a command that waits for the bot to be let in",
+    "flow/journal.py": "goes on, with a line of the log",
+}
+"""Where a no to a person becomes words: where they came in."""
+
+
+def modules_with(pattern: str) -> set[str]:
+    """The modules of what decides and does, whose text has this in it."""
+    found = (file for part in ("flow", "features", "chat", "views") for file in (PACKAGE / part).rglob("*.py"))
+    return {str(file.relative_to(PACKAGE)) for file in found if re.search(pattern, file.read_text(encoding="utf-8"))}
+
+
+def test_whether_somebody_may_is_asked_in_one_place() -> None:
+    arithmetic = r"\.shortfall\(|powers\.may\(|\.needed_for_state\(|\.needed_to_redact\(|owers\S*\.level\("
+
+    assert modules_with(arithmetic) == ASKS_FOR_POWER.keys()
+
+
+def test_a_no_to_a_person_is_caught_where_they_came_in() -> None:
+    assert modules_with(r"except \(?Refused") == CATCHES_REFUSALS.keys()
+
+
 def test_every_module_has_its_line_in_the_layout() -> None:
     layout = prose("ARCHITECTURE.md").partition("## Layout\n")[2].partition("\n## ")[0]
     missing = [
