@@ -41,7 +41,7 @@ from knockbot.matrix.gateway import Gateway
 from knockbot.matrix.history import Memory
 from knockbot.matrix.homeserver import Homeserver
 from knockbot.matrix.rooms import Outside
-from knockbot.product import FEATURES, HANDLERS, TIMERS
+from knockbot.product import FEATURES, HANDLERS, PROMPTS, TIMERS
 from knockbot.store import encryption, processes, restores
 from knockbot.store.db import Database, Unusable, opened
 from knockbot.web.metrics import Metrics
@@ -158,6 +158,7 @@ async def _made(settings: Settings, db: Database, session: ClientSession) -> Par
         vouch=identity.vouch,
         cipher=_cipher(settings),
         features=FEATURES,
+        prompts=PROMPTS,
     )
     keyring = await _keyring(context, homeserver, session)
     if keyring is None:

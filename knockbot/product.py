@@ -22,6 +22,7 @@ from knockbot.domain.model import (
     RoomChange,
     ThirdPartyChange,
 )
+from knockbot.engine.prompts import PromptKind
 from knockbot.engine.timers import TimerKind
 from knockbot.engine.turn import Handler
 from knockbot.features.encryption import sealed
@@ -29,8 +30,10 @@ from knockbot.features.remote import notify
 from knockbot.features.thirdparty import acts, invites, issuing, looking, members, redeeming
 from knockbot.features.upgrades import successors, upgrading
 from knockbot.flow import handling, protecting, redacting, rejudging, working
+from knockbot.flow.cards import CARD
 from knockbot.flow.context import Context
 from knockbot.flow.forgetting import FORGETTING, hourly
+from knockbot.flow.showing import CARDS
 from knockbot.flow.tables import Feature
 
 FEATURES: tuple[Feature, ...] = (
@@ -69,6 +72,11 @@ HANDLERS: dict[type[Any], Handler[Context, Any]] = {
     Rejudge: rejudging.rejudge,
 }
 """Who handles what has happened."""
+
+PROMPTS: Mapping[str, PromptKind[Context]] = {
+    CARD: CARDS,
+}
+"""The messages that can be answered."""
 
 TIMERS: Mapping[str, TimerKind[Context]] = {
     **FORGETTING,

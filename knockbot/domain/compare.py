@@ -50,8 +50,8 @@ class Snapshot:
     """The events by which people used third-party invites, oldest first."""
     inviters: Mapping[str, MemberChange | None] = field(default_factory=dict)
     """The member events of the inviters of unused invites; without those that the bot cannot see."""
-    card_redacted: bool = False
-    """Whether the card that is looked at has lost its content."""
+    prompt_redacted: bool = False
+    """Whether the prompt that is looked at has lost its content."""
     reactions: tuple[Reaction, ...] = ()
     """The reactions on it, newest first."""
 
@@ -89,7 +89,7 @@ class Records:
     heard: frozenset[str] = frozenset()
     """The reactions that arrived as events."""
     clicked: frozenset[str] = frozenset()
-    """The clicks on the card that is looked at whose answers are not carried out yet."""
+    """The clicks on the prompt that is looked at whose answers are not carried out yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +126,11 @@ class Missed:
     """Inviters who may no longer invite."""
     risen: tuple[str, ...] = ()
     """Inviters who may invite."""
-    card_redacted: bool = False
+    prompt_redacted: bool = False
     clicks: tuple[Reaction, ...] = ()
     """The first of them first, since the first answer wins."""
     unclicked: tuple[str, ...] = ()
-    """Clicks whose reactions are not on the card: perhaps they were removed."""
+    """Clicks whose reactions are not on the prompt: perhaps they were removed."""
 
 
 def compare(seen: Snapshot, known: Records) -> Missed:
@@ -158,7 +158,7 @@ def compare(seen: Snapshot, known: Records) -> Missed:
         redeemed=tuple(_redeemed(seen, known)),
         fallen=tuple(fell for fell in inviters.values() if fell is not None),
         risen=tuple(inviter for inviter, fell in inviters.items() if fell is None),
-        card_redacted=seen.card_redacted,
+        prompt_redacted=seen.prompt_redacted,
         clicks=tuple(reaction for reaction in reversed(seen.reactions) if reaction.event_id not in known.heard),
         unclicked=tuple(sorted(known.clicked - {reaction.event_id for reaction in seen.reactions})),
     )

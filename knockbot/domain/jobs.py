@@ -24,8 +24,8 @@ class Act(StrEnum):
     INVITE = "invite"
     KICK = "kick"
     BAN = "ban"
-    POST_CARD = "post_card"
-    EDIT_CARD = "edit_card"
+    POST_PROMPT = "post_prompt"
+    EDIT_PROMPT = "edit_prompt"
     REACT = "react"
     UNREACT = "unreact"
     REDACT = "redact"
@@ -144,42 +144,42 @@ class Write:
 
 
 @dataclass(frozen=True, slots=True)
-class PostCard:
-    """To show a request to the moderators."""
+class PostPrompt:
+    """To show something that can be answered, as a request to the moderators."""
 
-    card_id: int
+    prompt_id: int
 
 
 @dataclass(frozen=True, slots=True)
-class EditCard:
-    """To make a card show what is true now."""
+class EditPrompt:
+    """To make a prompt show what is true now."""
 
-    card_id: int
+    prompt_id: int
 
 
 @dataclass(frozen=True, slots=True)
 class React:
-    """To put a reaction on a message: an offer on a card, or a sign that a command was done."""
+    """To put a reaction on a message: an offer on a prompt, or a sign that a command was done."""
 
     event_id: str
     emoji: str
-    card_id: int | None = None
+    prompt_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Unreact:
     """To take an offer away."""
 
-    card_id: int
+    prompt_id: int
     reaction: str
     emoji: str
 
 
 @dataclass(frozen=True, slots=True)
 class Redact:
-    """To take away what a card said, or an edit of it."""
+    """To take away what a prompt said, or an edit of it."""
 
-    card_id: int
+    prompt_id: int
     event_id: str
 
 
@@ -244,8 +244,8 @@ Payload: TypeAlias = (
     | Issue
     | Plant
     | Write
-    | PostCard
-    | EditCard
+    | PostPrompt
+    | EditPrompt
     | React
     | Unreact
     | Redact
@@ -342,8 +342,8 @@ JOBS: Mapping[Act, JobKind] = {
     Act.PLANT: JobKind(Plant, _at_the_door, at_door=True),
     Act.ISSUE: JobKind(Issue, _issued),
     Act.WRITE: JobKind(Write, _written, counted=True),
-    Act.POST_CARD: JobKind(PostCard, _said),
-    Act.EDIT_CARD: JobKind(EditCard, _said),
+    Act.POST_PROMPT: JobKind(PostPrompt, _said),
+    Act.EDIT_PROMPT: JobKind(EditPrompt, _said),
     Act.REACT: JobKind(React, _said),
     Act.UNREACT: JobKind(Unreact, _said),
     Act.REDACT: JobKind(Redact, _said),
@@ -402,9 +402,9 @@ class Job(Generic[P_co]):
         return _number(self.payload, "request_id")
 
     @property
-    def card_id(self) -> int | None:
-        """The card that it is about, if about one."""
-        return _number(self.payload, "card_id")
+    def prompt_id(self) -> int | None:
+        """The prompt that it is about, if about one."""
+        return _number(self.payload, "prompt_id")
 
     @property
     def user_id(self) -> str | None:

@@ -13,7 +13,7 @@ from knockbot.domain.ids import server_of
 from knockbot.domain.jobs import (
     Act,
     Ban,
-    EditCard,
+    EditPrompt,
     Invite,
     Issue,
     Job,
@@ -23,7 +23,7 @@ from knockbot.domain.jobs import (
     Meet,
     Payload,
     Plant,
-    PostCard,
+    PostPrompt,
     React,
     Redact,
     Revoke,
@@ -205,29 +205,29 @@ def call_in(
     return Job(f"invite:{cause}", room_id, payload)
 
 
-def post_card(management_room: str, card_id: int) -> Job[PostCard]:
-    """Show a forwarded request to the moderators."""
-    return Job(f"card:{card_id}", management_room, PostCard(card_id))
+def post_prompt(room_id: str, kind: str, prompt_id: int) -> Job[PostPrompt]:
+    """Post a prompt, as a forwarded request that is shown to the moderators."""
+    return Job(f"{kind}:{prompt_id}", room_id, PostPrompt(prompt_id))
 
 
-def edit_card(management_room: str, card_id: int, number: int) -> Job[EditCard]:
-    """Make a card show what is true now; `number` counts the edits of this card."""
-    return Job(f"card:{card_id}:edit:{number}", management_room, EditCard(card_id))
+def edit_prompt(room_id: str, kind: str, prompt_id: int, number: int) -> Job[EditPrompt]:
+    """Make a prompt show what is true now; `number` counts the edits of this prompt."""
+    return Job(f"{kind}:{prompt_id}:edit:{number}", room_id, EditPrompt(prompt_id))
 
 
-def react(management_room: str, card_id: int, event_id: str, emoji: str, turn: int = 0) -> Job[React]:
-    """Offer an answer on a card, so that one click gives it; `turn` counts how often it was taken away before."""
-    return Job(f"card:{card_id}:react:{emoji}:{turn}", management_room, React(event_id, emoji, card_id))
+def react(room_id: str, kind: str, offer: React, turn: int = 0) -> Job[React]:
+    """Offer an answer on a prompt, so that one click gives it; `turn` counts how often it was taken away before."""
+    return Job(f"{kind}:{offer.prompt_id}:react:{offer.emoji}:{turn}", room_id, offer)
 
 
-def unreact(management_room: str, card_id: int, reaction: str, emoji: str) -> Job[Unreact]:
+def unreact(room_id: str, prompt_id: int, reaction: str, emoji: str) -> Job[Unreact]:
     """Remove a reaction for an answer that is no longer possible."""
-    return Job(f"unreact:{reaction}", management_room, Unreact(card_id, reaction, emoji))
+    return Job(f"unreact:{reaction}", room_id, Unreact(prompt_id, reaction, emoji))
 
 
-def redact(management_room: str, card_id: int, event_id: str) -> Job[Redact]:
-    """Take away what a card said, or an edit of it."""
-    return Job(f"redact:{event_id}", management_room, Redact(card_id, event_id))
+def redact(room_id: str, prompt_id: int, event_id: str) -> Job[Redact]:
+    """Take away what a prompt said, or an edit of it."""
+    return Job(f"redact:{event_id}", room_id, Redact(prompt_id, event_id))
 
 
 def tick(room_id: str, event_id: str) -> Job[React]:

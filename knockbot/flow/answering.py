@@ -18,6 +18,7 @@ from knockbot.domain.model import Answer, Reaction, Request, Verdict, Wish
 from knockbot.domain.notices import Choice, Code, Notice, Room, Term, User, because, notice
 from knockbot.domain.plan import ACT_OF, REACTIONS
 from knockbot.domain.power import Powers, Shortfall
+from knockbot.engine import prompts as prompting
 from knockbot.engine.turn import Handled, Turn, Write
 from knockbot.errors import ActionError, Never, Refused
 from knockbot.flow import authority, hints, journal, place, refusals, saying, settling
@@ -27,6 +28,7 @@ from knockbot.flow.rooms import is_denied, is_in
 from knockbot.flow.saying import Audience
 from knockbot.store import inbox, messages, prompts, requests, rooms
 from knockbot.store.db import Tx
+from knockbot.store.prompts import Prompt
 from knockbot.times import DAY, MINUTE
 
 
@@ -134,7 +136,7 @@ OVERDUE = MINUTE
 
 async def reacted(context: Context, reaction: Reaction) -> Handled:
     """A reaction in a room: an answer, or perhaps nearly one."""
-    return await clicked(context, reaction) or _hinting(context, reaction)
+    return await prompting.clicked(context, reaction) or _hinting(context, reaction)
 
 
 def _hinting(context: Context, reaction: Reaction) -> Write[None] | None:
@@ -150,10 +152,10 @@ def _hinting(context: Context, reaction: Reaction) -> Write[None] | None:
     return write
 
 
-async def clicked(context: Context, reaction: Reaction) -> Write[None] | None:
-    """The answer that a reaction is: one of ours, on a card, about a request that waits for one."""
+async def clicked(context: Context, card: Prompt, reaction: Reaction) -> Write[None] | None:
+    """The answer that a reaction on a card is: one of ours, about a request that waits for one."""
     verdict = REACTIONS.get(reaction.key)
-    request = await _request_meant(context, reaction) if verdict and reaction.sender != context.bot else None
+    request = await _request_meant(context, card) if verdict is not None else None
     if verdict is None or request is None:
         return None
     wish = Wish(reaction.sender, verdict, reaction.event_id, by_click=True)
@@ -182,15 +184,14 @@ def _saying(context: Context, reaction: Reaction, request: Request, occasion: st
     return write
 
 
-async def _request_meant(context: Context, reaction: Reaction) -> Request | None:
+async def _request_meant(context: Context, card: Prompt) -> Request | None:
     """The request that a click on this card is about: the one it shows, or the newest of one applicant.
 
     A card that many applicants share takes no clicks: nobody should let in a crowd by one of them.
     """
     async with context.db.tx() as tx:
-        card = await prompts.pointed_at(tx, reaction.room_id, reaction.target)
-        shown = await requests.on_card(tx, card.id, held=False) if card else []
-        if card is None or await rooms.find(tx, card.about) is None:
+        shown = await requests.on_card(tx, card.id, held=False)
+        if await rooms.find(tx, card.about) is None:
             return None
     return shown[-1] if takes_clicks(shown) else None
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from knockbot.domain import plan
 from knockbot.domain.card import EMOJI
-from knockbot.domain.jobs import Job, React, Unreact
 from knockbot.domain.kinds import kind_of
 from knockbot.domain.model import Request, Verdict
+from knockbot.engine import prompts as prompting
 from knockbot.engine.turn import Turn
 from knockbot.flow.context import Context
-from knockbot.store import jobs, prompts, requests
+from knockbot.store import prompts, requests
 from knockbot.store.db import Tx
 from knockbot.store.prompts import Prompt
 from knockbot.times import HOUR, MINUTE
@@ -45,7 +44,7 @@ async def show(context: Context, turn: Turn, request_id: int, *, card_id: int | 
     if shared is None:
         card = await new(turn.tx, request.management_room, request.room_id, turn.now)
         await requests.put_on_card(turn.tx, request.id, card.id)
-        await turn.plan(plan.post_card(card.room_id, card.id))
+        await prompting.post(turn, card)
         return
     await requests.put_on_card(turn.tx, request.id, shared)
     one_more = request.card_id is None
@@ -59,50 +58,31 @@ async def new(tx: Tx, management_room: str, room_id: str, now: int) -> Prompt:
     return await prompts.new(tx, management_room, CARD, room_id, now)
 
 
+async def offer(turn: Turn, card_id: int, verdicts: Iterable[Verdict]) -> None:
+    """See to it that a posted card offers just these answers, and names no others."""
+    await prompting.offer(turn, card_id, [EMOJI[verdict] for verdict in verdicts])
+
+
 async def refresh(turn: Turn, card_id: int, *, after: int = 0) -> None:
-    """Have a posted card edited, `after` so many milliseconds at the latest.
-
-    Edits that wait their turn are one edit, for it shows what is true by then.
-    """
-    card = await prompts.get(turn.tx, card_id)
-    if card.event_id is None or await jobs.hurry_edit(turn.tx, card_id, turn.now + after):
-        return
-    number = await prompts.count_edit(turn.tx, card_id)
-    await turn.plan(plan.edit_card(card.room_id, card_id, number), due_at=turn.now + after)
-
-
-async def offer(turn: Turn, card_id: int, verdicts: Iterable[Verdict], *, named: bool = False) -> None:
-    """See to it that a posted card offers just these answers, by reactions of the bot's own.
-
-    `named` says that its text names them already.
-    """
-    card = await prompts.get(turn.tx, card_id)
-    if card.event_id is None:
-        return
-    there = await prompts.offers_on(turn.tx, card_id)
-    changes: list[Job[React | Unreact]] = []
-    offered: list[str] = []
-    wanted = {EMOJI[verdict] for verdict in verdicts}
-    for emoji in EMOJI.values():
-        now = there.get(emoji, prompts.Offer(emoji, None, 0))
-        if emoji in wanted and now.reaction is None:
-            changes.append(plan.react(card.room_id, card_id, card.event_id, emoji, now.turns))
-            offered.append(emoji)
-        elif emoji not in wanted and now.reaction:
-            changes.append(plan.unreact(card.room_id, card_id, now.reaction, emoji))
-            await prompts.offer_no_more(turn.tx, card_id, emoji)
-    await prompts.offer(turn.tx, card_id, offered)
-    await turn.plan(*changes)
-    if changes and not named:
-        await refresh(turn, card_id)
+    """Have a posted card edited, `after` so many milliseconds at the latest."""
+    await prompting.refresh(turn, card_id, after=after)
 
 
 async def post_missing(turn: Turn, room_id: str) -> None:
     """See to it that every card with an open request gets posted; for those that are, this changes nothing."""
     for card in await prompts.unposted(turn.tx, room_id):
-        job = plan.post_card(card.room_id, card.id)
-        await turn.plan(job)
-        await jobs.revive(turn.tx, job.key, turn.now)
+        await prompting.post(turn, card)
+
+
+async def post_anew(_: Context, turn: Turn, card: Prompt) -> None:
+    """Show what still waits on a card that was redacted on a new one; what is settled needs none."""
+    waiting = [request for request in await requests.on_card(turn.tx, card.id) if request.open]
+    if not waiting:
+        return
+    another = await new(turn.tx, card.room_id, card.about, turn.now)
+    for request in waiting:
+        await requests.put_on_card(turn.tx, request.id, another.id)
+    await prompting.post(turn, another)
 
 
 async def _crowded_card(context: Context, tx: Tx, request: Request) -> int | None:

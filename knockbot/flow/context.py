@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 from knockbot.config.settings import Settings
+from knockbot.engine.prompts import PromptKind
 from knockbot.engine.turn import Turn, Turns
 from knockbot.engine.wakeups import Wakeups
 from knockbot.flow.compiled import Compiled
@@ -65,6 +66,8 @@ class Context:
     cipher: Cipher = field(default_factory=NoCipher)
     features: tuple[Feature, ...] = ()
     """What has a part in what the flow does; in this order."""
+    prompts: Mapping[str, PromptKind[Any]] = field(default_factory=dict)
+    """The kinds of messages that can be answered."""
     policies: Compiled = field(default_factory=Compiled)
     standings: Standings = field(default_factory=Standings)
     """Who may do what, as far as it was seen and has not changed since."""

@@ -71,5 +71,5 @@ async def _knocks(context: Context, there: Place, acl: ServerAcl) -> None:
         await missed.outcomes(context, compare(gone, theirs))
     await missed.unposted(context, room)
     async for card, (clicked, heard) in seeing.cards_with_clicks(context, room):
-        await missed.on_a_card(context, card, compare(clicked, heard))
+        await missed.on_a_prompt(context, card, compare(clicked, heard))
     await missed.expired(context, found.stale, known.oldest)

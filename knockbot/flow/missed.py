@@ -16,8 +16,9 @@ from knockbot.domain.judgements import Judgement
 from knockbot.domain.model import Answer, Decision, MemberChange, Redaction, Request, State, Verdict
 from knockbot.domain.notices import Room, because, notice, numbered
 from knockbot.domain.records import Recorded
+from knockbot.engine.prompts import clicked, unclicked
 from knockbot.engine.turn import Write
-from knockbot.flow import answering, authority, cards, fitness, membership, redacting, saying, settling, withdrawing
+from knockbot.flow import answering, authority, cards, fitness, membership, redacting, saying, settling
 from knockbot.flow.arriving import take_in, take_in_found
 from knockbot.flow.checkup import shortage
 from knockbot.flow.context import Context
@@ -95,7 +96,7 @@ async def knocks(context: Context, there: Place, missed: Missed, denied: frozens
 async def _lost_words(context: Context, request_ids: Iterable[int]) -> None:
     for request_id in request_ids:
         async with context.turn() as turn:
-            await redacting.forget_words(turn, await requests.get(turn.tx, request_id))
+            await redacting.forget_words(context, turn, await requests.get(turn.tx, request_id))
 
 
 async def _stands(context: Context, change: MemberChange, confirm: frozenset[str]) -> bool:
@@ -188,16 +189,16 @@ async def expired(context: Context, request_ids: Iterable[int], oldest: int) -> 
 # --- cards ----------------------------------------------------------------------------------------------------
 
 
-async def on_a_card(context: Context, card: Prompt, missed: Missed) -> None:
-    """A card was redacted, or clicked, or a click was removed."""
-    if missed.card_redacted:
+async def on_a_prompt(context: Context, prompt: Prompt, missed: Missed) -> None:
+    """A prompt was redacted, or clicked, or a click was removed."""
+    if missed.prompt_redacted:
         async with context.turn() as turn:
-            await redacting.post_anew(turn, card)
+            await context.prompts[prompt.kind].removed(context, turn, prompt)
     for click in missed.unclicked:
-        removed = await withdrawing.taken_back(context, Redaction(card.room_id, "", "", click))
+        removed = await unclicked(context, Redaction(prompt.room_id, "", "", click))
         await context.turns.found(click, removed)
     for reaction in missed.clicks:
-        answer = await answering.clicked(context, reaction)
+        answer = await clicked(context, reaction)
         await context.turns.found(reaction.event_id, answer, taken_in=reaction.room_id)
 
 

@@ -70,11 +70,11 @@ async def who_knocks_no_more(context: Context, seen: Snapshot, known: Records) -
         yield Snapshot(members={user_id: member}), Records(unsettled=tuple(about))
 
 
-async def card(context: Context, shown: Prompt) -> Portion:
-    """What was clicked on one posted card, or that it was redacted. Raises `Never` where the bot may not look."""
+async def prompt(context: Context, shown: Prompt) -> Portion:
+    """What was clicked on one posted prompt, or that it was redacted. Raises `Never` where the bot may not look."""
     event_id = shown.event_id or ""
     if await context.outside.redaction(shown.room_id, event_id) is not None:
-        return Snapshot(card_redacted=True), Records()
+        return Snapshot(prompt_redacted=True), Records()
     reactions = tuple(await context.outside.reactions(shown.room_id, event_id))
     async with context.db.tx() as tx:
         heard = await inbox.known(tx, [reaction.event_id for reaction in reactions])
@@ -90,7 +90,7 @@ async def cards_with_clicks(context: Context, room: ProtectedRoom) -> AsyncItera
         waiting = await prompts.awaiting_answers(tx, room.room_id)
     for one in waiting:
         try:
-            portion = await card(context, one)
+            portion = await prompt(context, one)
         except Never as error:
             log.warning("cannot read the reactions on a card in %s: %s", one.room_id, in_words(error.why))
             return

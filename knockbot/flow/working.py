@@ -15,7 +15,8 @@ from knockbot.engine.turn import Turn
 from knockbot.engine.worker import Hooks, Outcome
 from knockbot.errors import Never
 from knockbot.flow import encrypted, journal
-from knockbot.flow.acts import cards, going, lines, members
+from knockbot.flow.acts import going, lines, members
+from knockbot.flow.acts import prompts as prompt_acts
 from knockbot.flow.context import Context
 from knockbot.flow.forgetting import hourly
 from knockbot.flow.keys import Keys, NoKeys
@@ -25,7 +26,7 @@ from knockbot.store import jobs, prompts, requests
 from knockbot.store.db import Tx
 from knockbot.store.jobs import Claimed
 
-ACTS: Mapping[Act, Doing] = {**members.ACTS, **cards.ACTS, **lines.ACTS, **going.ACTS}
+ACTS: Mapping[Act, Doing] = {**members.ACTS, **prompt_acts.ACTS, **lines.ACTS, **going.ACTS}
 """The kinds of job that are common to all requests."""
 
 MENDABLE = frozenset({"KNOCKBOT_NO_POWER", "KNOCKBOT_NOT_JOINED", NOT_ALLOWED})
@@ -94,12 +95,12 @@ async def _note(tx: Tx, job: Job[Any], error: Never) -> None:
 async def _hold(context: Context, tx: Tx, job: Job[Any]) -> None:
     """Take what a job is about before the job itself: two transactions would else wait for each other.
 
-    The order is the same everywhere: requests, their card, jobs. On SQLite nobody else writes meanwhile.
+    The order is the same everywhere: requests, prompts, jobs. On SQLite nobody else writes meanwhile.
     """
     if context.db.alone:
         return
     if job.request_id is not None:
         await requests.get(tx, job.request_id)
-    if job.card_id is not None:
-        await requests.on_card(tx, job.card_id)
-        await prompts.get(tx, job.card_id)
+    if job.prompt_id is not None:
+        await requests.on_card(tx, job.prompt_id)
+        await prompts.get(tx, job.prompt_id)

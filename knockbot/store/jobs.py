@@ -63,7 +63,7 @@ async def add(tx: Tx, jobs: Iterable[Job[Any]], now: int, *, due_at: int | None 
         server, lane = job.server, job.lane
         silent_until = await _silent_until(tx, server) if server is not None else 0
         await tx.execute(
-            "INSERT INTO jobs (key, act, room_id, lane, request_id, card_id, user_id, server, payload_json, "
+            "INSERT INTO jobs (key, act, room_id, lane, request_id, prompt_id, user_id, server, payload_json, "
             "state, created_at, due_at, place, yields_to) "
             "SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, 'due', $10, $11, "
             "CASE WHEN $8 IN (SELECT server FROM servers) THEN 'away' ELSE $12 END, $13 "
@@ -74,7 +74,7 @@ async def add(tx: Tx, jobs: Iterable[Job[Any]], now: int, *, due_at: int | None 
             job.room_id,
             lane.name,
             job.request_id,
-            job.card_id,
+            job.prompt_id,
             job.user_id,
             server,
             encode(job.payload),
@@ -484,14 +484,14 @@ async def echo_of(tx: Tx, job_id: int) -> str | None:
     return str(result) if result is not None else None
 
 
-async def hurry_edit(tx: Tx, card_id: int, due_at: int) -> bool:
-    """Whether an edit of this card has yet to begin; it will show what is true by then, at `due_at` at the latest."""
+async def hurry_edit(tx: Tx, prompt_id: int, due_at: int) -> bool:
+    """Whether an edit of this prompt has yet to begin; it will show what is true by then, at `due_at` at the latest."""
     row = await tx.fetchrow(
         "UPDATE jobs SET due_at = CASE WHEN due_at > $2 AND attempts = 0 THEN $2 ELSE due_at END "
-        "WHERE card_id = $1 AND act = $3 AND state = 'due' RETURNING id",
-        card_id,
+        "WHERE prompt_id = $1 AND act = $3 AND state = 'due' RETURNING id",
+        prompt_id,
         due_at,
-        Act.EDIT_CARD,
+        Act.EDIT_PROMPT,
     )
     return row is not None
 

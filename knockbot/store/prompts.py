@@ -28,6 +28,10 @@ class Prompt:
     closes_at: int | None = None
     """From when on (milliseconds) it takes no answer; none where it always does."""
 
+    def is_closed(self, now: int) -> bool:
+        """Whether it takes no answer any more."""
+        return self.closes_at is not None and self.closes_at <= now
+
 
 _PROMPT = Row(Prompt, "prompts")
 

@@ -100,7 +100,7 @@ TABLES: Mapping[str, Table] = {
             in_sql=(
                 "lane",
                 "request_id",
-                "card_id",
+                "prompt_id",
                 "server",
                 "claimed_by",
                 "ended_at",

@@ -271,7 +271,7 @@ CREATE TABLE jobs (
     room_id      TEXT NOT NULL,
     lane         TEXT NOT NULL,
     request_id   BIGINT REFERENCES requests (id),
-    card_id      BIGINT REFERENCES prompts (id),
+    prompt_id    BIGINT REFERENCES prompts (id),
     user_id      TEXT,
     server       TEXT,
     payload_json TEXT NOT NULL,
@@ -298,7 +298,7 @@ CREATE INDEX jobs_running_at ON jobs (server) WHERE state = 'running' AND server
 CREATE INDEX jobs_behind ON jobs (behind) WHERE behind IS NOT NULL;
 CREATE INDEX jobs_open ON jobs (request_id) WHERE state IN ('due', 'running', 'blocked');
 CREATE INDEX jobs_waiting ON jobs (room_id) WHERE state IN ('due', 'running', 'blocked');
-CREATE INDEX jobs_of_card ON jobs (card_id) WHERE state = 'due';
+CREATE INDEX jobs_of_prompt ON jobs (prompt_id) WHERE state = 'due';
 CREATE INDEX jobs_ended ON jobs (ended_at) WHERE ended_at IS NOT NULL;
 
 -- Servers that have answered once, so that an act for one of their users will hardly hang.

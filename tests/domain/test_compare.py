@@ -214,7 +214,7 @@ def test_a_click_whose_answer_waits_and_that_the_card_does_not_show_may_have_bee
 
 
 def test_a_card_that_was_redacted_is_told() -> None:
-    assert compare(Snapshot(card_redacted=True), Records()) == Missed(card_redacted=True)
+    assert compare(Snapshot(prompt_redacted=True), Records()) == Missed(prompt_redacted=True)
 
 
 # --- third-party invites ------------------------------------------------------------------------------------------

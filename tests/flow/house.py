@@ -29,7 +29,7 @@ from knockbot.matrix import events
 from knockbot.matrix.acts import Acts, transaction_id
 from knockbot.matrix.gateway import arrival, kept
 from knockbot.matrix.homeserver import Homeserver
-from knockbot.product import FEATURES, TIMERS
+from knockbot.product import FEATURES, PROMPTS, TIMERS
 from knockbot.store import inbox, pins, policies, processes, records, requests, rooms
 from knockbot.store.db import Database
 from knockbot.store.inbox import Queue
@@ -111,6 +111,7 @@ class House:
             wording=messages,
             issuer=self.post,
             features=FEATURES,
+            prompts=PROMPTS,
         )
 
     def furnish(self, **parts: Any) -> None:

@@ -20,7 +20,7 @@ from knockbot.identity.client import IdentityServers
 from knockbot.matrix.acts import Acts
 from knockbot.matrix.homeserver import Homeserver
 from knockbot.matrix.rooms import Outside
-from knockbot.product import FEATURES
+from knockbot.product import FEATURES, PROMPTS
 from knockbot.store import jobs, requests
 from knockbot.store.db import Database
 from knockbot.store.jobs import Claimed
@@ -172,6 +172,7 @@ async def bench(db: Database, fake: FakeHomeserver) -> AsyncIterator[Bench]:
             wording=messages,
             issuer=identity,
             features=FEATURES,
+            prompts=PROMPTS,
         )
         worker = Worker(context, hooks(context))
         made = Bench(db, fake, homeserver, context, clock, worker, identity)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from knockbot.demo.people import until
-from knockbot.domain.jobs import Act, Ban, EditCard, Invite, Job, Kick, Lane, Payload, Say
+from knockbot.domain.jobs import Act, Ban, EditPrompt, Invite, Job, Kick, Lane, Payload, Say
 from knockbot.domain.model import Knock, Membership
 from knockbot.domain.notices import dumps
 from knockbot.domain.reasons import foreign
@@ -402,13 +402,13 @@ async def test_what_was_to_be_done_to_an_applicant_is_not_needed_once_the_reques
 async def planned_edit(db: Database, due_at: int) -> int:
     async with db.tx() as tx:
         card = await prompts.new(tx, MODS, "card", GARDEN, NOW)
-        await jobs.add(tx, [job("edit", EditCard(card.id))], NOW, due_at=due_at)
+        await jobs.add(tx, [job("edit", EditPrompt(card.id))], NOW, due_at=due_at)
     return card.id
 
 
-async def hurry(db: Database, card_id: int, due_at: int) -> bool:
+async def hurry(db: Database, prompt_id: int, due_at: int) -> bool:
     async with db.tx() as tx:
-        return await jobs.hurry_edit(tx, card_id, due_at)
+        return await jobs.hurry_edit(tx, prompt_id, due_at)
 
 
 async def test_edits_that_wait_are_one_edit_at_the_earliest_of_their_times(db: Database) -> None:

@@ -1,4 +1,4 @@
-"""What is said in a room beside cards, reactions, and taking either away; and what follows of it."""
+"""What is said in a room beside prompts, and taking away what was said; and what follows of it."""
 
 from __future__ import annotations
 
@@ -9,45 +9,16 @@ from knockbot.domain.coding import Malformed
 from knockbot.domain.jobs import LINE, Act, Job, React, Redact, Say, Unreact
 from knockbot.domain.notices import because
 from knockbot.engine.turn import Turn
-from knockbot.engine.worker import Done, Outcome, Overtaken
+from knockbot.engine.worker import Done, Outcome
 from knockbot.errors import Never
-from knockbot.flow import answering, tables
-from knockbot.flow.acts.sending import REACTION, note, send, sent_before
+from knockbot.flow import tables
+from knockbot.flow.acts.prompts import offer_stands
+from knockbot.flow.acts.sending import note, send, sent_before
 from knockbot.flow.context import Context
-from knockbot.flow.ports import EFFECT_KEY, REQUEST_KEY
+from knockbot.flow.ports import REQUEST_KEY
 from knockbot.flow.tables import Doing
-from knockbot.store import jobs, prompts, requests
-from knockbot.store.db import Tx
+from knockbot.store import jobs
 from knockbot.store.jobs import Claimed
-
-
-async def react(context: Context, claimed: Claimed[React]) -> Outcome:
-    """Offer an answer on a card; the homeserver itself keeps a reaction from standing twice."""
-    job, offer = claimed.job, claimed.job.payload
-    if offer.card_id is not None:
-        async with context.db.tx() as tx:
-            shown = await requests.on_card(tx, offer.card_id, held=False)
-        if not answering.offers_clicks(shown):
-            return Overtaken(because("overtaken.no_clicks"))
-    relation = {"rel_type": "m.annotation", "event_id": offer.event_id, "key": offer.emoji}
-    content = {"m.relates_to": relation, EFFECT_KEY: job.key}
-    try:
-        event_id = await send(context, claimed, content, REACTION)
-    except Never as error:
-        if error.code == "M_DUPLICATE_ANNOTATION":
-            return Done(await _reacted_before(context, job.room_id, offer))
-        raise
-    return Done(event_id)
-
-
-async def _reacted_before(context: Context, room_id: str, offer: React) -> str | None:
-    """The reaction of an earlier attempt, by which it can be taken away again."""
-    try:
-        there = await context.outside.reactions(room_id, offer.event_id)
-    except Never:
-        return None  # the offer stands, and stays
-    mine = [one.event_id for one in there if (one.sender, one.key) == (context.bot, offer.emoji)]
-    return mine[0] if mine else None
 
 
 async def unreact(context: Context, claimed: Claimed[Unreact]) -> Outcome:
@@ -56,7 +27,7 @@ async def unreact(context: Context, claimed: Claimed[Unreact]) -> Outcome:
 
 
 async def redact(context: Context, claimed: Claimed[Redact]) -> Outcome:
-    """Take away what a card said."""
+    """Take away what a prompt said."""
     return await _redact(context, claimed.job, claimed.job.payload.event_id)
 
 
@@ -93,31 +64,9 @@ async def echoed(turn: Turn, key: str, event_id: str) -> None:
     if job is None:
         return
     if isinstance(job.payload, React):
-        await _offer_stands(turn.tx, job.payload, event_id)
+        await offer_stands(turn.tx, job.payload, event_id)
     else:
         await note(turn, job, event_id)
-
-
-async def _reacted(_: Context, turn: Turn, job: Job[React], came: Outcome) -> None:
-    """A card offers an answer, or cannot any more, since it takes no clicks."""
-    if isinstance(came, Overtaken):
-        await _not_offered(turn.tx, job.payload)
-    elif came.event_id is not None:
-        await _offer_stands(turn.tx, job.payload, came.event_id)
-
-
-async def _reaction_refused(_: Context, turn: Turn, job: Job[React], __: Never) -> None:
-    await _not_offered(turn.tx, job.payload)
-
-
-async def _offer_stands(tx: Tx, offer: React, reaction: str) -> None:
-    if offer.card_id is not None:
-        await prompts.offered(tx, offer.card_id, offer.emoji, reaction)
-
-
-async def _not_offered(tx: Tx, offer: React) -> None:
-    if offer.card_id is not None:
-        await prompts.offer_no_more(tx, offer.card_id, offer.emoji)
 
 
 async def _said(context: Context, turn: Turn, job: Job[Say], came: Outcome) -> None:
@@ -129,7 +78,6 @@ async def _said(context: Context, turn: Turn, job: Job[Say], came: Outcome) -> N
 
 ACTS: Mapping[Act, Doing] = {
     Act.SAY: Doing(say, ended=_said),
-    Act.REACT: Doing(react, ended=_reacted, refused=_reaction_refused),
     Act.UNREACT: Doing(unreact),
     Act.REDACT: Doing(redact),
 }

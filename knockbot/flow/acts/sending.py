@@ -69,7 +69,7 @@ async def sent_before(context: Context, claimed: Claimed[Any]) -> str | None:
 async def note(turn: Turn, job: Job[Any], event_id: str | None) -> None:
     """A message is there; whoever replies to it means what it is about."""
     if event_id is not None:
-        about = {"prompt_id": job.card_id, "request_id": job.request_id}
+        about = {"prompt_id": job.prompt_id, "request_id": job.request_id}
         await messages.sent(turn.tx, job.room_id, event_id, turn.now, **about)
 
 

@@ -1,0 +1,152 @@
+"""Prompts at work: what each kind of message that can be answered shows, and where a click on it goes.
+
+A prompt is posted and edited by jobs, and the bot offers the possible answers by reactions of its own. A reaction is
+looked up once, here, and goes to the kind of its prompt. To add a kind: a `PromptKind`, and its row in the table of
+kinds (`product.PROMPTS`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+from knockbot.domain import plan
+from knockbot.domain.jobs import Job, React, Unreact
+from knockbot.domain.model import Reaction, Redaction
+from knockbot.domain.notices import Notice
+from knockbot.engine.turn import Handled, Turn, Write
+from knockbot.store import jobs, prompts
+from knockbot.store.db import Database, Tx
+from knockbot.store.prompts import Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """What a prompt is to show now."""
+
+    message: Callable[[Sequence[str], str], Mapping[str, Any]]
+    """Its content, when it calls these people by name and is sent by the job of this key."""
+    offers: tuple[str, ...] | None = ()
+    """The answers to offer, by their emoji, and no others; its text names them already. None where they are to stay as
+    they are."""
+    calls: tuple[str, ...] = ()
+    """Whom it calls by name when it is posted."""
+    details: Mapping[int, str] = field(default_factory=dict)
+    """What its kind has to know later of what was shown."""
+    needless: Notice | None = None
+    """Why it is not posted any more; an edit shows it all the same."""
+
+
+C_contra = TypeVar("C_contra", contravariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class PromptKind(Generic[C_contra]):
+    """A kind of prompt."""
+
+    render: Callable[[C_contra, Prompt], Awaitable[Face]]
+    """What it shows. May raise `Later`."""
+    takes_clicks: Callable[[Tx, Prompt], Awaitable[bool]]
+    """Whether it can be answered by a click now."""
+    clicked: Callable[[C_contra, Prompt, Reaction], Awaitable[Write[None] | None]]
+    """What a reaction of somebody leads to; none where it is no answer. Who may not give it is told so."""
+    removed: Callable[[C_contra, Turn, Prompt], Awaitable[None]]
+    """Its message was redacted."""
+    shown: Callable[[C_contra, Turn, Prompt, Mapping[int, str]], Awaitable[None]] | None = None
+    """It was posted or edited, and shows these details."""
+    is_outdated: Callable[[Tx, Prompt, Mapping[int, str]], Awaitable[bool]] | None = None
+    """Whether it would show something else by now than these details: what changes while it is posted edits nothing."""
+    unclicked: Callable[[C_contra, Redaction], Awaitable[Handled]] | None = None
+    """Something was redacted in a room, which may be a click that gave an answer."""
+
+
+class Needs(Protocol):
+    """What is needed of a context to find the prompt that somebody means."""
+
+    @property
+    def db(self) -> Database:
+        """Where they are on record."""
+
+    @property
+    def bot(self) -> str:
+        """Whose own reactions are offers, and no answers."""
+
+    @property
+    def now(self) -> Callable[[], int]:
+        """The time, in milliseconds since the epoch."""
+
+    @property
+    def prompts(self) -> Mapping[str, PromptKind[Any]]:
+        """The table of kinds."""
+
+
+# --- answered -------------------------------------------------------------------------------------------------
+
+
+async def clicked(context: Needs, reaction: Reaction) -> Write[None] | None:
+    """What a reaction leads to: the kind of the prompt says so that it is on, if it is on one that takes answers."""
+    if reaction.sender == context.bot:
+        return None
+    async with context.db.tx() as tx:
+        prompt = await prompts.pointed_at(tx, reaction.room_id, reaction.target)
+    if prompt is None or prompt.is_closed(context.now()):
+        return None
+    return await context.prompts[prompt.kind].clicked(context, prompt, reaction)
+
+
+async def unclicked(context: Needs, redaction: Redaction) -> Handled:
+    """What follows where a click was removed: each kind is asked whether it was one of its own."""
+    for kind in context.prompts.values():
+        handled = await kind.unclicked(context, redaction) if kind.unclicked is not None else None
+        if handled is not None:
+            return handled
+    return None
+
+
+# --- posted, edited, offering ---------------------------------------------------------------------------------
+
+
+async def post(turn: Turn, prompt: Prompt) -> None:
+    """Have a prompt posted; once, however often this is said, but where that was given up, it is tried again."""
+    job = plan.post_prompt(prompt.room_id, prompt.kind, prompt.id)
+    await turn.plan(job)
+    await jobs.revive(turn.tx, job.key, turn.now)
+
+
+async def refresh(turn: Turn, prompt_id: int, *, after: int = 0) -> None:
+    """Have a posted prompt edited, `after` so many milliseconds at the latest.
+
+    Edits that wait their turn are one edit, for it shows what is true by then.
+    """
+    prompt = await prompts.get(turn.tx, prompt_id)
+    if prompt.event_id is None or await jobs.hurry_edit(turn.tx, prompt_id, turn.now + after):
+        return
+    number = await prompts.count_edit(turn.tx, prompt_id)
+    await turn.plan(plan.edit_prompt(prompt.room_id, prompt.kind, prompt_id, number), due_at=turn.now + after)
+
+
+async def offer(turn: Turn, prompt_id: int, wanted: Collection[str], *, named: bool = False) -> None:
+    """See to it that a posted prompt offers just these answers, by reactions of the bot's own.
+
+    `named` says that its text names them already.
+    """
+    prompt = await prompts.get(turn.tx, prompt_id)
+    if prompt.event_id is None:
+        return
+    there = await prompts.offers_on(turn.tx, prompt_id)
+    changes: list[Job[React | Unreact]] = []
+    offered: list[str] = []
+    for emoji in dict.fromkeys([*wanted, *there]):
+        now = there.get(emoji, prompts.Offer(emoji, None, 0))
+        if emoji in wanted and now.reaction is None:
+            reaction = React(prompt.event_id, emoji, prompt_id)
+            changes.append(plan.react(prompt.room_id, prompt.kind, reaction, now.turns))
+            offered.append(emoji)
+        elif emoji not in wanted and now.reaction:
+            changes.append(plan.unreact(prompt.room_id, prompt_id, now.reaction, emoji))
+            await prompts.offer_no_more(turn.tx, prompt_id, emoji)
+    await prompts.offer(turn.tx, prompt_id, offered)
+    await turn.plan(*changes)
+    if changes and not named:
+        await refresh(turn, prompt_id)

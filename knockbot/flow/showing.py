@@ -1,0 +1,96 @@
+"""What a card shows now, whom it calls, and which answers it offers; and cards as a kind of prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, Final
+
+from knockbot.domain.card import EMOJI, Around, kept_no_longer, machine_block, moved_away
+from knockbot.domain.kinds import kind_of
+from knockbot.domain.model import Request
+from knockbot.domain.notices import Notice, because
+from knockbot.domain.policy import Reasons
+from knockbot.engine.prompts import Face, PromptKind
+from knockbot.engine.turn import Turn
+from knockbot.flow import answering, cards, place, withdrawing
+from knockbot.flow.context import Context
+from knockbot.flow.place import Place
+from knockbot.flow.ports import REQUEST_KEY
+from knockbot.store import requests
+from knockbot.store.db import Tx
+from knockbot.store.prompts import Prompt
+
+
+async def face(context: Context, card: Prompt) -> Face:
+    """What a card shows now."""
+    async with context.db.tx() as tx:
+        shown = await requests.on_card(tx, card.id, held=False)
+        there = await place.find(context, tx, shown[-1].room_id) if shown else None
+        if not shown:
+            language = place.language_of(context, await place.managed_by(context, tx, card.room_id))
+            moved = partial(_message, context, moved_away(), language=language)
+            return Face(moved, needless=because("overtaken.management_moved"))
+        earlier = await requests.settled_before(tx, shown[-1]) if kind_of(shown[-1]).waits_outside else None
+    details = {request.id: request.event_id for request in shown}
+    settled = None if any(request.open for request in shown) else because("overtaken.settled")
+    language = place.language_of(context, [there] if there is not None else [])
+    if there is None:
+        block = {REQUEST_KEY: machine_block(shown[-1])}
+        alone = partial(_message, context, kept_no_longer(shown), language=language, aloud=True, blocks=block)
+        return Face(alone, details=details, needless=settled)
+    outlook = await _outlook(context, shown, there)
+    around = Around(
+        hidden=there.settings.reasons is Reasons.HIDDEN,
+        earlier=earlier,
+        missing=outlook.missing,
+        inviter_banned=shown[-1].inviter_banned,
+    )
+    write = partial(
+        context.wording.card_message, shown, there.label, outlook.possible, around=around, language=language
+    )
+    return Face(write, _offers(shown, outlook), there.settings.call, details, settled)
+
+
+def _message(context: Context, said: Notice, calls: Sequence[str], key: str, **how: Any) -> Mapping[str, Any]:
+    return context.wording.message(said, key, calls=calls, **how)
+
+
+async def _outlook(context: Context, shown: Sequence[Request], there: Place) -> answering.Outlook:
+    """What the bot could do about the newest request of a card that waits, if one does."""
+    waiting = [request for request in shown if request.awaits_moderators]
+    return await answering.outlook(context, waiting[-1], there) if waiting else answering.Outlook(())
+
+
+def _offers(shown: Sequence[Request], outlook: answering.Outlook) -> tuple[str, ...] | None:
+    """The answers that a card is to offer now: none once it is settled, and as before while an answer is on its way."""
+    if not answering.offers_clicks(shown):
+        return ()
+    return tuple(EMOJI[verdict] for verdict in outlook.possible) if shown[-1].awaits_moderators else None
+
+
+async def _takes_clicks(tx: Tx, card: Prompt) -> bool:
+    """Not so once it has come to be shared, or its requests are settled."""
+    return answering.offers_clicks(await requests.on_card(tx, card.id, held=False))
+
+
+async def _shown(_: Context, turn: Turn, __: Prompt, details: Mapping[int, str]) -> None:
+    for request_id, event_id in details.items():
+        await requests.shown(turn.tx, request_id, event_id)
+
+
+async def _is_outdated(tx: Tx, card: Prompt, details: Mapping[int, str]) -> bool:
+    """What changed while the card was on its way found no card to edit."""
+    on_card = await requests.on_card(tx, card.id)
+    return any(not request.awaits_moderators or details.get(request.id) != request.event_id for request in on_card)
+
+
+CARDS: Final = PromptKind(
+    render=face,
+    takes_clicks=_takes_clicks,
+    clicked=answering.clicked,
+    removed=cards.post_anew,
+    shown=_shown,
+    is_outdated=_is_outdated,
+    unclicked=withdrawing.taken_back,
+)
