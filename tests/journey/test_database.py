@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 import asyncpg
 import pytest
 
-from knockbot import app
 from knockbot.demo.people import until
+from knockbot.matrix import watching
 from knockbot.store import processes
 from knockbot.store.db import Database, Unusable
 from tests.journey.conftest import OwnKeeper
@@ -67,7 +67,7 @@ async def test_a_database_that_is_read_only_is_said_once_and_what_waits_is_done_
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for module, name in ((processes, "HEARTBEAT"), (app, "WATCH"), (app, "PINGS")):
+    for module, name in ((processes, "HEARTBEAT"), (watching, "WATCH"), (watching, "PINGS")):
         monkeypatch.setattr(module, name, 0.1)
     refused, real = [], Database._unusable
 

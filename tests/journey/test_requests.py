@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from knockbot import app
 from knockbot.flow import standings
+from knockbot.matrix import watching
 from knockbot.times import HOUR
 from tests.counting import CountingProxy
 from tests.journey.conftest import OwnKeeper
@@ -58,7 +58,7 @@ async def counted(
     However slow this machine is, each act counts as immediate, which else takes one more look, and no ping is due.
     """
     monkeypatch.setattr(standings, "IMMEDIATE", HOUR)
-    monkeypatch.setattr(app, "PINGS", HOUR)
+    monkeypatch.setattr(watching, "PINGS", HOUR)
     async with CountingProxy(homeserver.url) as proxy:
         keeper = await own_keeper(homeserver={"address": proxy.url, "domain": homeserver.name})
         garden = await keeper.plant(POLICY, alone=True)
