@@ -479,7 +479,7 @@ SENTENCES: Mapping[str, Sentence] = {
     ),
     "may.locked": says("{room} is set in my config file. Only my server's admin can change this.", room=Room),
     "device.not_verified": says(
-        "🔒 In encrypted rooms I accept commands only from verified devices, and only encrypted. This command was not. Verify your device in your client's settings, with another device of yours or your recovery key. Then type the command again."
+        "🔒 In encrypted rooms I accept commands only from verified devices. This command came from another device, or unencrypted. Verify your device in your client's settings, with another device of yours or your recovery key. Then type the command again."
     ),
     "edit.not_run": says("I do not run edited messages. Please type the command again as a new message."),
     # --- what a command means
