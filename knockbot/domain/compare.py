@@ -14,7 +14,7 @@ from knockbot.domain import fitness
 from knockbot.domain.fitness import Concern
 from knockbot.domain.ids import server_of
 from knockbot.domain.invites import Fall, Fallen, fallen, is_awaited, is_on_record
-from knockbot.domain.jobs import Act
+from knockbot.domain.jobs import Act, acts
 from knockbot.domain.kinds import kind_of
 from knockbot.domain.model import (
     MemberChange,
@@ -27,7 +27,7 @@ from knockbot.domain.model import (
     ThirdPartyInvite,
     Verdict,
 )
-from knockbot.domain.power import POWERS, Powers
+from knockbot.domain.power import Powers
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,9 +186,8 @@ def _new_concerns(seen: Snapshot, known: Records) -> tuple[Concern, ...] | None:
 
 def missing(powers: Powers, bot: str) -> frozenset[Act]:
     """The acts that the bot's power does not reach to."""
-    low = {Act(power) for power in POWERS if powers.level(bot) < powers.needed(power)}
-    # To plant an invite, or take it back, takes what giving one does.
-    return frozenset(low | {Act.REVOKE, Act.PLANT}) if Act.INVITE in low else frozenset(low)
+    level = powers.level(bot)
+    return acts(lambda kind: kind.power is not None and level < powers.needed(kind.power))
 
 
 # --- knocks ---------------------------------------------------------------------------------------------------

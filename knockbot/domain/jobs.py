@@ -16,6 +16,7 @@ from knockbot.domain.coding import Coding, Malformed
 from knockbot.domain.languages import Language
 from knockbot.domain.model import Membership
 from knockbot.domain.notices import Notice
+from knockbot.domain.power import Power
 
 
 class Act(StrEnum):
@@ -318,6 +319,10 @@ class JobKind:
     """By the room, and the payload."""
     place: Place = Place.HERE
     """The kind of slot it uses, if no other server has to answer."""
+    wants: frozenset[Membership] = frozenset()
+    """For an act on somebody: the memberships in which it has nothing left to do."""
+    power: Power | None = None
+    """The power that the bot needs for it in the room; a missing one blocks it until it is back."""
     at_door: bool = False
     """Whether it is about a protected room: it is no longer needed when the room is no longer protected."""
     aimed: bool = False
@@ -334,12 +339,17 @@ class JobKind:
         object.__setattr__(self, "coding", Coding(self.payload))
 
 
+_IN = frozenset({Membership.INVITE, Membership.JOIN})
+_OUT = frozenset({Membership.LEAVE, Membership.BAN})
+_BANNED = frozenset({Membership.BAN})
+
 JOBS: Mapping[Act, JobKind] = {
-    Act.INVITE: JobKind(Invite, _at_the_door, at_door=True, aimed=True),
-    Act.KICK: JobKind(Kick, _at_the_door, at_door=True, aimed=True),
-    Act.BAN: JobKind(Ban, _at_the_door, at_door=True, aimed=True),
-    Act.REVOKE: JobKind(Revoke, _at_the_door, at_door=True),
-    Act.PLANT: JobKind(Plant, _at_the_door, at_door=True),
+    Act.INVITE: JobKind(Invite, _at_the_door, wants=_IN, power="invite", at_door=True, aimed=True),
+    Act.KICK: JobKind(Kick, _at_the_door, wants=_OUT, power="kick", at_door=True, aimed=True),
+    Act.BAN: JobKind(Ban, _at_the_door, wants=_BANNED, power="ban", at_door=True, aimed=True),
+    # To put an invite into the room, or take it back, needs what inviting does.
+    Act.REVOKE: JobKind(Revoke, _at_the_door, power="invite", at_door=True),
+    Act.PLANT: JobKind(Plant, _at_the_door, power="invite", at_door=True),
     Act.ISSUE: JobKind(Issue, _issued),
     Act.WRITE: JobKind(Write, _written, counted=True),
     Act.POST_PROMPT: JobKind(PostPrompt, _said),

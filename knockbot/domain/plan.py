@@ -37,13 +37,6 @@ from knockbot.domain.reasons import in_words
 ACT_OF: dict[Verdict, Act] = {Verdict.ACCEPT: Act.INVITE, Verdict.REJECT: Act.KICK, Verdict.BAN: Act.BAN}
 """What each answer does in the room; `forward` asks the moderators instead."""
 
-WANTED: dict[Act, frozenset[Membership]] = {
-    Act.INVITE: frozenset({Membership.INVITE, Membership.JOIN}),
-    Act.KICK: frozenset({Membership.LEAVE, Membership.BAN}),
-    Act.BAN: frozenset({Membership.BAN}),
-}
-"""The memberships in which an act has nothing left to do."""
-
 REACTIONS: dict[str, Verdict] = {"✅": Verdict.ACCEPT, "❌": Verdict.REJECT, "⛔": Verdict.BAN}
 """What each emoji on a card says."""
 

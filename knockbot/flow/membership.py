@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from knockbot.domain import plan
 from knockbot.domain.card import changed_anew
-from knockbot.domain.jobs import Act
+from knockbot.domain.jobs import JOBS, Act
 from knockbot.domain.judgements import Judgement
 from knockbot.domain.model import MemberChange, Membership, Request, State, Verdict
 from knockbot.domain.notices import Choice, User, because, notice
@@ -217,7 +217,7 @@ async def _by_an_overridden_act(context: Context, change: MemberChange, request:
     """Whether this came of an act of the bot's that another answer has overridden since, and that was on its way."""
     if request is None or not _is_overriding(request) or request.answer is None:
         return False
-    if change.membership in plan.WANTED[plan.ACT_OF[request.answer.verdict]]:
+    if change.membership in JOBS[plan.ACT_OF[request.answer.verdict]].wants:
         return False  # it is what this answer wants
     return await moved_by_the_bot(context, change)
 

@@ -71,7 +71,7 @@ async def _needless(context: Context, job: Job[Membered], stands: MemberChange |
     if stands is None and not payload.only_knocking:
         # They came in by an invite that was taken back in the same moment, and the room settled that they never did.
         membership = Membership.LEAVE
-    if membership in plan.WANTED[job.act]:
+    if membership in job.kind.wants:
         return Settled(seen=stands)
     if membership not in payload.while_in:
         return OvertakenBy(_at(membership), stands)
