@@ -16,6 +16,7 @@ import pytest
 
 from knockbot.demo.certificates import Authority, CertificateFiles
 from knockbot.demo.people import Person
+from knockbot.store.db import Database
 from tests.lab import DoorSlot, Lab, LabHomeserver, Postgres, clear_sqlite, kept
 from tests.sydent import FederatingHomeserver, FederatingLab, LabIdentityServer
 
@@ -93,6 +94,14 @@ def database_url(request: pytest.FixtureRequest) -> str:
     """A fresh, empty database: each test that asks for one runs on both engines."""
     url: str = request.getfixturevalue(f"{request.param}_url")
     return url
+
+
+@pytest.fixture(scope="session")
+async def empty_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with the newest schema and nothing in it, to be copied: one test may need many."""
+    path = tmp_path_factory.mktemp("copied") / "knockbot.db"
+    await (await Database.open(f"sqlite:{path}")).close()
+    return path
 
 
 @pytest.fixture(scope="session")

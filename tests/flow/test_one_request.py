@@ -22,6 +22,7 @@ from knockbot.domain.reasons import foreign
 from knockbot.errors import Later, Never
 from knockbot.store import jobs
 from tests.flow.house import GARDEN, MODS, House, housed
+from tests.flow.replayed import not_replayed
 from tests.flow.world import ALICE, ANA, BOT, FAR, OUT
 from tests.lab import Postgres
 
@@ -99,6 +100,7 @@ class Story:
         stands = self.house.membership(self.who)
         assert await self.house.jobs("due", "running", "blocked") == {}
         assert all(request.state in ENDS for request in found[:-1])
+        assert await not_replayed(self.house.context) == []
         if stands == "knock":
             newest = found[-1]
             assert newest.awaits_moderators
@@ -143,6 +145,10 @@ class Story:
             if emoji == "✅":
                 self.accepted.add(cards[-1].block["event_id"])
             self.house.click(emoji, card=cards[-1])
+
+    def apply(self) -> None:
+        """Alice has those who wait judged again."""
+        self.house.tell(f"policy apply {GARDEN}")
 
     def race(self, happens: Callable[[Story], object]) -> None:
         """Something happens between the bot's next look and its act."""
@@ -220,6 +226,7 @@ PEOPLE: dict[str, Step] = {
     "alice clicks no": lambda s: s.click("❌"),
     "alice says accept": lambda s: s.answer("accept"),
     "alice says ban": lambda s: s.answer("ban"),
+    "alice applies the policy": lambda s: s.apply(),
     "the room keeps her server out": lambda s: s.deny(server_of(FAR)),
     "the room lets her server in again": lambda s: s.deny(),
     "nobody does anything": lambda _: None,
