@@ -1,1 +1,1 @@
-"""The words that people read: the catalogue of sentences and its translations."""
+"""What people read and type: sentences, cards, and the words of whoever writes to a moderator."""

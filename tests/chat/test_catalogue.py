@@ -51,8 +51,9 @@ from knockbot.domain.notices import (
 from knockbot.domain.reasons import either, together
 from knockbot.domain.records import Detail, Recorded, told
 from tests.cases import case
+from tests.chat.safety import CLICKABLE
+from tests.chat.test_strangers import outside_of_code
 from tests.documentation import PACKAGE, parsed
-from tests.domain.test_strangers import CLICKABLE, outside_of_code
 from tests.messages import TRANSLATED, translation, updated
 
 HOSTILE = [

@@ -20,9 +20,9 @@ from knockbot.chat.commands import COMMANDS
 from knockbot.domain.model import State
 from knockbot.engine.wakeups import Wakeups
 from knockbot.matrix.gateway import Gateway, _read, _sifted
+from tests.chat.safety import HOSTILE, assert_harmless, assert_nothing_hidden
 from tests.flow.house import GARDEN, MODS, House, housed
 from tests.flow.world import ALICE, ANA, BOT, levels_for
-from tests.matrix.safety import HOSTILE, assert_harmless, assert_nothing_hidden
 
 CALLED = "@called:tulip.example"
 POLICY = f"""

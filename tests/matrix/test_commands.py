@@ -24,10 +24,10 @@ from knockbot.store import addressees, inbox, jobs, policies, requests, rooms
 from knockbot.store.addressees import Addressee
 from knockbot.store.db import Database
 from knockbot.store.inbox import Arrival
+from tests.chat.safety import HOSTILE, assert_harmless
 from tests.matrix.bench import Bench, bench
 from tests.matrix.edge import ANA, BOT, GARDEN, MODERATOR, MODS, keep_door
 from tests.matrix.fake_homeserver import FakeHomeserver
-from tests.matrix.safety import HOSTILE, assert_harmless
 from tests.store.samples import judgement
 
 STRANGE_ROOM = "!line\nbreak\u202e<b>:tulip.example"

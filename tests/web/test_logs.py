@@ -15,7 +15,7 @@ from knockbot import logs
 from knockbot.config.settings import Logging
 from knockbot.config.values import Format, Level
 from knockbot.documents.schema import form
-from tests.matrix.safety import HOSTILE, assert_nothing_hidden
+from tests.chat.safety import HOSTILE, assert_nothing_hidden
 
 FORGED = "x\n2026-11-21 12:00:00,000 INFO    knockbot: all is well"
 BEGINNING = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (DEBUG|INFO|WARNING|ERROR) +[\w.]+: ")

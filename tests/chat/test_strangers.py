@@ -22,6 +22,7 @@ from knockbot.domain.model import Answer, IdentityKey, Kind, Request, State, Thi
 from knockbot.domain.plan import ACT_OF
 from knockbot.domain.reasons import foreign
 from tests.cases import case
+from tests.chat.safety import CLICKABLE
 
 ANA, MOD, GARDEN, MODS = "@ana:tulip.example", "@mod:tulip.example", "!garden", "!mods"
 NOW = 1_800_000_000_000
@@ -59,12 +60,6 @@ LINKS = [
     "x.https://evil.example",
     "@room",
 ]
-
-CLICKABLE = re.compile(
-    r"(?<![a-z0-9+.-])[0-9+.-]*[a-z][a-z0-9+.-]*:[^\s\u2060]|\w[.。．｡][\w-]|[#!@+][^\s:]*:\w|\S@\w|@room",
-    re.IGNORECASE,
-)
-"""What one client or another makes a link, a pill or a call of."""
 
 
 def request(**changes: Any) -> Request:

@@ -27,8 +27,8 @@ from knockbot.flow.acts.sending import edit
 from knockbot.flow.ports import REQUEST_KEY, REQUESTS_KEY
 from knockbot.store.records import Entry
 from knockbot.views.requests import Story
+from tests.chat.safety import HOSTILE, as_read, assert_harmless, size_of, unmarked
 from tests.matrix.edge import ANA, BOT, GARDEN, MODERATOR, MODS, START
-from tests.matrix.safety import HOSTILE, as_read, assert_harmless, size_of, unmarked
 
 CALLED = (MODERATOR, "@other:tulip.example")
 ALL = tuple(ACT_OF)

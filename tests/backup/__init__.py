@@ -1,0 +1,1 @@
+"""Back-ups, of databases of either kind."""
