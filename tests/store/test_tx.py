@@ -167,7 +167,7 @@ async def test_a_transaction_cancelled_at_any_await_is_whole_or_nothing_and_swal
             break
     else:
         pytest.fail("the work never ran to its end")
-    assert wait > 2  # on either engine there is a wait at the beginning and one at the end
+    assert wait > (1 if db.alone else 2)  # there is a wait at the end, and with PostgreSQL one at the beginning
 
 
 async def test_what_was_written_after_a_cancelled_transaction_survives_a_clean_stop(ready_url: str) -> None:
