@@ -1,7 +1,7 @@
 """Commands: what moderators can say, as one table, and how each is heard, run and replied to.
 
 To add one: a function in `looks.py` (looks) or `orders.py` (changes), a row in `COMMANDS` with the arguments that
-the function takes (`arguments.py`), its section in docs/commands.md.
+the function takes (`arguments.py`) and its deed (`domain/may.py`), its section in docs/commands.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Commands that change something: each checks who may before it does, and does it in the command's own transaction."""
+"""Commands that change something: each insists on who may first, and does it in the command's own transaction."""
 
 from __future__ import annotations
 
