@@ -63,8 +63,7 @@ class Command:
     arguments: tuple[Argument, ...]
     run: Callable[..., Awaitable[Answered]]
     deed: Deed
-    """What whoever gives it needs for that stands in `MAY`; a look is insisted on here, and the rest where it is known
-    what it is about."""
+    """`MAY` says what its author needs for that. Looks are checked here, the rest where the room is known."""
 
     @property
     def summary(self) -> Notice:

@@ -1,9 +1,9 @@
 """The English sentence of every code, with the arguments that it takes: the table that translators work from.
 
-A sentence is whole, because other languages order words in other ways. What differs by a choice is a row
-of its own (`inviter.fell/keep/left`, the choices in the order of their names). What differs by a number has a plural, by the argument `count`. Placeholders are
-called like the arguments; how an argument is shown follows from its type (`catalogue.py`). Translations stand in
-`locales/`, and `make messages` brings them up to date with this table.
+A sentence is whole, because other languages order words in other ways. A sentence that differs by a choice has a row
+for each (`inviter.fell/keep/left`, the choices in the order of their names). One that differs by a number has a plural,
+by the argument `count`. Placeholders have the names of the arguments; an argument is shown by its type
+(`catalogue.py`). Translations are in `locales/`, and `make messages` updates them from this table.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ UNITS: tuple[tuple[Unit, int], ...] = (("day", DAY), ("hour", HOUR), ("minute", 
 
 
 def number(value: int, language: Language) -> str:
-    """A number, with what stands between its thousands."""
+    """A number, with the separators of its thousands."""
     return format_decimal(value, locale=LOCALES[language])
 
 

@@ -596,15 +596,15 @@ class Told:
     under_way: Callable[[Request, By, Verdict], Notice]
     """An answer that is being carried out."""
     replaced: Callable[[Request], Notice]
-    """That something else was answered than what stands now."""
+    """That the answer was for an earlier version of the request."""
     several: Callable[[Number, Room, Number], Notice] = _requests
     """The headline of a card that shows several."""
     outcome: Callable[[Request, bool], Notice | None] = _no_outcome_of_its_own
     """An outcome that has a sentence of its own."""
     doubts_in_rows: bool = False
-    """Whether a row on a shared card says why the policy left it to people."""
+    """Whether a row on a shared card says why the moderators decide."""
     hint: Notice | None = None
-    """What stands below a shared card."""
+    """The line below a shared card."""
 
 
 _INVITE = Told(

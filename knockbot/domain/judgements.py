@@ -1,9 +1,9 @@
 """Judgements: one decision on one request at one time, with the facts that it was made from, so that it can be made
 again.
 
-Facts are written down in few characters, and never in more than some thousands, whatever strangers did: the newest
-of what is many, and no reason that is long. What was left out is unknown when they are read back. What the applicant
-wrote is no part of them: it stands on the request, as long as it is kept there.
+Facts are stored in few characters, and never in more than some thousands, whatever strangers do: only the newest of
+many, and no long reason. What is left out is unknown when they are read again. The applicant's text is not a part of
+them: it is in the request, as long as that keeps it.
 """
 
 from __future__ import annotations
@@ -78,9 +78,9 @@ def judged_in(request: Request, judgement: Judgement) -> tuple[Knock, Facts]:
 
 
 def decide_again(request: Request, judgement: Judgement, policy: Policy) -> Decision:
-    """What a policy says by the facts of a judgement.
+    """The decision of a policy with the facts of a judgement.
 
-    What had it asked of the moderators beside the rules, as that the author of the policy had not the power, still has.
+    If it was left to the moderators for a reason outside the rules, such as the author's lack of power, it still is.
     """
     knock, facts = judged_in(request, judgement)
     again = decide(knock, facts, policy, judgement.kind)

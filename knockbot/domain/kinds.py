@@ -1,7 +1,7 @@
-"""Kinds of request: what is different about a knock, a third-party invite, and whoever came in by one, a row for each.
+"""Kinds of request: the differences between a knock, a third-party invite, and a user of one, a row for each.
 
-What each kind does and says stands in rows beside it: how answers are carried out in `plan.py:PLANS`, what the room
-makes of it in `outcomes.py:OUTCOMES_OF`, how it is told in `card.py:TOLD`, how it comes in in `flow/arriving.py`.
+Other tables have a row for each kind too: how answers are carried out is in `plan.py:PLANS`, how the room changes its
+state in `outcomes.py:OUTCOMES_OF`, how it is shown in `card.py:TOLD`, how it arrives in `flow/arriving.py`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from knockbot.domain.model import Kind, Request
 
 OTHERWISE = "otherwise"
 OTHERWISE_INVITES = "otherwise_third_party"
-"""The keys of a policy that say what is done where no rule matches."""
+"""The keys of a policy that say what is done if no rule matches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,20 +21,20 @@ class KindOfRequest:
     """What is different about one kind of request."""
 
     otherwise: str
-    """The key of the policy that says what is done where no rule matches; empty where that follows from the invite."""
+    """The key of the policy that says what is done if no rule matches; empty if that follows from the invite."""
     waits_outside: bool = False
-    """Whether its applicant stands outside the room, and an accept lets them in. So nobody is accepted where the room
-    was replaced or their server is denied, it expires, and a more severe answer may still catch up with an accept."""
+    """Whether its applicant is outside the room and an accept invites them. So nobody is accepted if the room was
+    replaced or their server is denied, it expires, and a more severe answer may replace an accept."""
     has_words: bool = False
     """Whether the applicant wrote something, which rules look at."""
     takes_keys: bool = False
-    """Whether an accept lets in whoever holds one of its keys, so that identity servers have to vouch for these."""
+    """Whether an accept lets in everyone with one of its keys, so that identity servers must confirm these."""
     answers_are_told: bool = False
-    """Whether a line tells of what a moderator answered, where no card does."""
+    """Whether a line reports a moderator's answer, if no card does."""
     shares_clicks: bool = False
-    """Whether a click on a card that shows several of one applicant means them all."""
+    """Whether a click on a card with several requests of one applicant answers them all."""
     joins_crowds: bool = True
-    """Whether one more of many at the same door shares their card."""
+    """Whether one of many requests for the same room shares their card."""
 
 
 KINDS: Mapping[Kind, KindOfRequest] = {

@@ -114,7 +114,7 @@ def _clear_up(request: Request, room_id: str, answer: Answer) -> Job[Kick]:
 
 
 def _plan_for_guest(request: Request, answer: Answer, _: str) -> tuple[Job[Payload], ...]:
-    """The act on whoever came in by a third-party invite: who is accepted is in."""
+    """The act on a user of a third-party invite; an accept needs none."""
     if answer.verdict is Verdict.ACCEPT:
         return ()
     return (_remove(request, request.user_id, answer, guest=request.event_id),)

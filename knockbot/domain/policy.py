@@ -292,14 +292,14 @@ def _written(value: object) -> str:
 
 
 def decide(knock: Knock, facts: Facts, policy: Policy, kind: Kind = Kind.KNOCK) -> Decision:
-    """Hold a request against the rules of a policy for its kind: the first rule that matches decides.
+    """Apply the rules of a policy for this kind of request: the first rule that matches decides.
 
     A rule that cannot be judged ends the search, because it might have matched: then the moderators decide. They also
     decide if a third-party invite would be accepted and its keys are not known to be valid (`InviteFacts.valid` is not
     true); the decision's `doubt` says so.
 
-    `knock` is of whom it is about: who knocks, or who redeemed an invite (`MemberChange.as_knock`). Of a third-party
-    invite it is the inviter (`ThirdPartyInvite.as_knock`), and no criterion for those looks at it.
+    `knock` is the applicant's: a knocker, or the user who redeemed an invite (`MemberChange.as_knock`). For a third-
+    party invite it is the inviter's (`ThirdPartyInvite.as_knock`), and no criterion for those looks at it.
     """
     if facts.denied:
         return Decision(Verdict.REJECT, SERVER_ACL)

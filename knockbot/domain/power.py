@@ -1,9 +1,9 @@
 """Power-level arithmetic: who may do what to whom in a room, by its create event and its power levels.
 
-It follows the specification's authorization rules and what Synapse makes of them, so that a missing power can be said
-before an act is tried: the invite level defaults to 0, old rooms hold numbers as text, the creators of a room of
-version 12 stand above every number, a kick or a ban takes more than the level of whom it hits, and a room may be closed
-to users of other servers. What each act of a person takes stands in `may.py`.
+It follows the specification's authorization rules and Synapse's reading of them, so that the bot can say what is
+missing before it tries an act: the invite level defaults to 0, old rooms hold numbers as text, the creators of a room
+of version 12 are above every number, a kick or a ban needs a higher level than the other user has, and a room may be
+closed to users of other servers. What each act of a person needs is in `may.py`.
 """
 
 from __future__ import annotations
