@@ -63,15 +63,14 @@ async def redeemed(context: Context, change: MemberChange) -> Write[None]:
         before = await requests.by_token(turn.tx, change.room_id, change.token or "")
         before = before if before is not None and _is_of(before, change) else None
         judgement = _decided(before, ruled)
-        decision = judgement.decision
-        if refusal is not None and decision == expected:
-            decision = held_back(decision, refusal)
-        if inside and decision.verdict in (Verdict.REJECT, Verdict.BAN):
-            decision = held_back(decision, because("doubt.was_inside"))
+        if refusal is not None and judgement.decision == expected:
+            judgement = replace(judgement, decision=held_back(expected, refusal))
+        if inside:
+            judgement = _spared(judgement)
         nameless = ThirdPartyInvite(change.room_id, change.event_id, change.token or "", change.sender)
         request = await _its_request(turn, there.room, before, invite or nameless)
         request = await _goes_on(turn, request, change)
-        await _carry_out(context, turn, request, replace(judgement, decision=decision), before)
+        await _carry_out(context, turn, request, judgement, before)
 
     return write
 
@@ -84,15 +83,17 @@ async def judged_again(context: Context, request: Request, _: str) -> Judgement 
     in_force = await rules.look_up(context, request.room_id)
     guest = Knock(request.room_id, request.user_id, request.event_id)
     again = await judge(context, in_force, Case(guest, Kind.REDEEMED_INVITE, request.invite, came=came))
-    decision = still_held(again.decision, before.decision) if before is not None else again.decision
-    if decision.verdict in (Verdict.REJECT, Verdict.BAN) and await _came_from_inside(context, request):
-        decision = held_back(decision, because("doubt.was_inside"))
-    return replace(again, decision=decision)
-
-
-async def _came_from_inside(context: Context, request: Request) -> bool:
+    if before is not None:
+        again = replace(again, decision=still_held(again.decision, before.decision))
     change = await context.outside.past_member(request.room_id, request.event_id)
-    return change is not None and await _was_inside(context, change)
+    return _spared(again) if change is not None and await _was_inside(context, change) else again
+
+
+def _spared(judgement: Judgement) -> Judgement:
+    """The judgement on somebody who was in the room before: whether they are put out of it is up to the moderators."""
+    if judgement.decision.verdict not in (Verdict.REJECT, Verdict.BAN):
+        return judgement
+    return replace(judgement, decision=held_back(judgement.decision, because("doubt.was_inside")))
 
 
 def _is_of(request: Request, change: MemberChange) -> bool:
