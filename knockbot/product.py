@@ -29,7 +29,7 @@ from knockbot.features.encryption import sealed
 from knockbot.features.remote import notify
 from knockbot.features.thirdparty import acts, invites, issuing, looking, members, redeeming
 from knockbot.features.upgrades import successors, upgrading
-from knockbot.flow import handling, protecting, redacting, rejudging, working
+from knockbot.flow import answering, handling, protecting, redacting, rejudging, working
 from knockbot.flow.cards import CARD
 from knockbot.flow.context import Context
 from knockbot.flow.forgetting import FORGETTING, hourly
@@ -43,9 +43,7 @@ FEATURES: tuple[Feature, ...] = (
         hears={
             MemberChange: upgrading.entered,
             RoomChange: successors.room_changed,
-            Redaction: upgrading.redacted,
         },
-        said=upgrading.said,
         looks_first=successors.look,
     ),
     Feature(
@@ -66,7 +64,7 @@ HANDLERS: dict[type[Any], Handler[Context, Any]] = {
     ThirdPartyChange: invites.invite_changed,
     Redaction: redacting.redacted,
     Message: commands.hear,
-    Reaction: successors.reacted,
+    Reaction: answering.reacted,
     RoomChange: handling.room_changed,
     Echo: handling.echoed,
     Rejudge: rejudging.rejudge,
@@ -75,6 +73,8 @@ HANDLERS: dict[type[Any], Handler[Context, Any]] = {
 
 PROMPTS: Mapping[str, PromptKind[Context]] = {
     CARD: CARDS,
+    upgrading.ROOM_UPGRADE: upgrading.QUESTION,
+    successors.NAMED_ROOM_UPGRADE: successors.QUESTION,
 }
 """The messages that can be answered."""
 

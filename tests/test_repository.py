@@ -301,7 +301,7 @@ CATCHES_REFUSALS = {
     "chat/commands.py": "a command",
     "chat/orders.py": "one of several requests that a command is about",
     "flow/answering.py": "a click on a card",
-    "features/upgrades/upgrading.py": "a click on a question",
+    "features/upgrades/question.py": "a click on a question",
     "features/thirdparty/issuing.py": "a command that is carried out later",
     "flow/protecting.py": "a command that waits for the bot to be let in",
     "flow/journal.py": "goes on, with a line of the log",

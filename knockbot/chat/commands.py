@@ -40,7 +40,6 @@ from knockbot.domain.model import Message, Reaction, Verdict
 from knockbot.domain.notices import Choice, Code, Duration, Letters, Notice, Room, below, listed, notice
 from knockbot.engine.turn import Handled, Turn
 from knockbot.errors import Busy, Never, Refused
-from knockbot.features.upgrades import successors
 from knockbot.flow import answering, authority, encrypted, hints, refusals, saying
 from knockbot.flow.authority import Wanted
 from knockbot.flow.context import Context
@@ -210,7 +209,7 @@ async def _click(context: Context, message: Message, target: str, emoji: str) ->
         refused = error
     else:
         click = Reaction(message.room_id, message.event_id, message.sender, message.sent_at, target, emoji)
-        return await successors.reacted(context, click)
+        return await answering.reacted(context, click)
 
     async def write(turn: Turn) -> None:
         await _reply(context, turn, message, refused.said)

@@ -990,6 +990,7 @@ SENTENCES: Mapping[str, Sentence] = {
         room=Room,
         new=Id,
     ),
+    "upgrade.not_asked": says("This question needs no answer any more."),
     "upgrade.offered": says(
         "🚚 {room} was replaced by {new} {id}, so I no longer accept anyone in the old room. Click ✅ to protect the new room from here, with the same policy and all pending requests: {waiting}.",
         room=Room,

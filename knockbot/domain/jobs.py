@@ -211,8 +211,6 @@ class Say:
     """A `Line` as JSON, locked where encryption is allowed: there may be addresses of people in it."""
     request_id: int | None = None
     """The request that it is about."""
-    asks: tuple[str, str] | None = None
-    """The room about whose replacement it asks, and the room whose policy names it."""
     in_clear: bool = False
     """Whether it may be said in an encrypted room while encryption is not allowed."""
 

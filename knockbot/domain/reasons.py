@@ -248,6 +248,7 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     "overtaken.inviter_gone": "its inviter may no longer invite",
     "overtaken.management_moved": "its requests have moved to another management room",
     "overtaken.settled": "it was closed before its card was posted",
+    "overtaken.not_asked": "nobody has to answer it any more",
     "overtaken.no_card": "there is no card yet; it will show the current state",
     "overtaken.no_clicks": "the card no longer takes clicks",
     "overtaken.room_replaced": "the room was replaced",

@@ -36,8 +36,8 @@ class RoomUpgrade:
     tombstone: str
     replacement: str
     stage: Stage
-    event_id: str | None = None
-    """The message that asks the moderators."""
+    prompt_id: int | None = None
+    """The question to the moderators."""
     policy_of: str = ""
     """The protected room whose policy names this one; empty where this one is protected itself."""
 

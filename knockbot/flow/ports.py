@@ -32,6 +32,9 @@ THIRD_PARTY_INVITE: Final = "m.room.third_party_invite"
 EFFECT_KEY: Final = "org.knockbot.effect"
 """Where a message of the bot names the job that sent it."""
 
+PROMPT_KEY: Final = "org.knockbot.prompt"
+"""Where a message that can be answered, and is no card, says for machines what it asks."""
+
 REQUEST_KEY: Final = "org.knockbot.request"
 """Where a card, or the line of a decision, tells machines of its request (`domain/card.py`)."""
 

@@ -51,9 +51,6 @@ class Marks:
     """For machines."""
     thread: str | None = None
     """The thread it is said in."""
-    asks: tuple[str, str] | None = None
-    """The room about whose replacement it asks (`features/upgrades/upgrading.py`), and the room whose policy names it
-    (`features/upgrades/successors.py`), if it is that."""
     in_clear: bool = False
     """Nothing else is said in an encrypted room while encryption is not allowed."""
 
@@ -83,7 +80,7 @@ async def say(
         block=marks.block,
     )
     locked = context.cipher.lock(LINE.encode(line))
-    what = Say(locked, to.about.id if to.about else None, asks=marks.asks, in_clear=marks.in_clear)
+    what = Say(locked, to.about.id if to.about else None, in_clear=marks.in_clear)
     job = plan.say(to.room_id, occasion, what)
     await turn.plan(job)
     await messages.once(turn.tx, job.key, turn.now)

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from knockbot.domain.jobs import Act, Job, Say
+from knockbot.domain.jobs import Act, Job
 from knockbot.domain.model import Kind, MemberChange, Request
 from knockbot.engine.turn import Turn, Write
 from knockbot.engine.worker import Outcome
@@ -39,9 +39,6 @@ Judges: TypeAlias = "Callable[[Context, Request, str], Awaitable[Judgement | Non
 """What the policy in force says of a request that stands; none where that takes an answer from elsewhere, and then the
 arrival with the given key is due again once it is there. May raise `Later` and `Busy`."""
 
-Said: TypeAlias = "Callable[[Context, Turn, Job[Say], str], Awaitable[None]]"
-"""Writes what follows of a line, now that it is in its room as an event."""
-
 
 @dataclass(frozen=True, slots=True)
 class Doing:
@@ -67,8 +64,6 @@ class Feature:
     """After a change of membership that a request is about, and that is no outcome of it."""
     acts: Mapping[Act, Doing] = field(default_factory=dict)
     """The kinds of job that are its own."""
-    said: Said | None = None
-    """After a line is said."""
     judges: Mapping[Kind, Judges] = field(default_factory=dict)
     """The kinds of request that the feature judges again."""
     answered: Follows | None = None
@@ -105,13 +100,6 @@ async def moved(context: Context, turn: Turn, request: Request, change: MemberCh
     for feature in context.features:
         if feature.moved is not None:
             await feature.moved(context, turn, request, change)
-
-
-async def said(context: Context, turn: Turn, job: Job[Say], event_id: str) -> None:
-    """A line is in its room: what follows of that."""
-    for feature in context.features:
-        if feature.said is not None:
-            await feature.said(context, turn, job, event_id)
 
 
 def judges(context: Context) -> dict[Kind, Judges]:

@@ -29,9 +29,9 @@ async def ask_again(tx: Tx, upgrade: RoomUpgrade) -> None:
     await put(tx, replace(upgrade, stage=Stage.WAITING))
 
 
-async def asked_by(tx: Tx, event_id: str) -> RoomUpgrade | None:
-    """The upgrade that a message asks about."""
-    return _UPGRADE.maybe(await tx.fetchrow(f"{_UPGRADE.select} WHERE event_id = $1", event_id))
+async def asked_by(tx: Tx, prompt_id: int) -> RoomUpgrade | None:
+    """The upgrade that a prompt asks about."""
+    return _UPGRADE.maybe(await tx.fetchrow(f"{_UPGRADE.select} WHERE prompt_id = $1", prompt_id))
 
 
 async def leading_to(tx: Tx, replacement: str) -> list[RoomUpgrade]:
@@ -43,14 +43,14 @@ async def leading_to(tx: Tx, replacement: str) -> list[RoomUpgrade]:
 async def put(tx: Tx, upgrade: RoomUpgrade) -> None:
     """Write down how far the bot is; another tombstone in the same room takes the place of the first."""
     await tx.execute(
-        "INSERT INTO room_upgrades (room_id, tombstone, replacement, state, event_id, policy_of) "
+        "INSERT INTO room_upgrades (room_id, tombstone, replacement, state, prompt_id, policy_of) "
         "VALUES ($1, $2, $3, $4, $5, $6) "
-        "ON CONFLICT (room_id, policy_of) DO UPDATE SET tombstone = $2, replacement = $3, state = $4, event_id = $5",
+        "ON CONFLICT (room_id, policy_of) DO UPDATE SET tombstone = $2, replacement = $3, state = $4, prompt_id = $5",
         upgrade.room_id,
         upgrade.tombstone,
         upgrade.replacement,
         upgrade.stage,
-        upgrade.event_id,
+        upgrade.prompt_id,
         upgrade.policy_of,
     )
 

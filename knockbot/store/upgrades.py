@@ -424,12 +424,12 @@ CREATE TABLE room_upgrades (
     tombstone   TEXT NOT NULL,
     replacement TEXT NOT NULL,
     state       TEXT NOT NULL,
-    event_id    TEXT,
+    prompt_id   BIGINT REFERENCES prompts (id),
     policy_of   TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (room_id, policy_of)
 );
 CREATE INDEX room_upgrades_to ON room_upgrades (replacement);
-CREATE INDEX room_upgrades_offered ON room_upgrades (event_id);
+CREATE INDEX room_upgrades_offered ON room_upgrades (prompt_id);
 
 -- Rooms that were seen to be encrypted, which they are for ever; and whose devices have the key of what the bot says.
 -- `told_at`: since when the room knows that nothing is said there, as encryption is not allowed in the config.

@@ -112,6 +112,9 @@ async def test_the_moderators_are_asked_once_and_offered_one_click(house: House)
         await house.live()
     offers = [e for e in house.world.rooms[MODS].said if e["type"] == "m.reaction" and e["sender"] == BOT]
     assert [e["content"]["m.relates_to"]["event_id"] for e in offers] == [question(house)]
+    [asked] = [e for e in house.world.rooms[MODS].said if e["event_id"] == question(house)]
+    block = {"kind": "room_upgrade", "room_id": GARDEN, "replacement": NEW}
+    assert (asked["content"]["msgtype"], asked["content"]["org.knockbot.prompt"]) == ("m.text", block)
     assert await kept(house) == {GARDEN}
 
 

@@ -9,17 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
+from typing import Final
 
 from knockbot.domain.model import Reaction, RoomChange
 from knockbot.domain.notices import Code, Id, Letters, Notice, Room, User, notice
 from knockbot.domain.upgrades import RoomUpgrade, Stage, Step, Tombstone, next_step
-from knockbot.engine.turn import Handled, Turn, Write
+from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Busy, Never
-from knockbot.features.upgrades import upgrading
-from knockbot.flow import answering, rulebook, rules, saying
+from knockbot.features.upgrades import question, upgrading
+from knockbot.flow import rulebook, rules, saying
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
-from knockbot.flow.saying import Audience, Marks
+from knockbot.flow.saying import Audience
 from knockbot.store import bot_memberships, policies, room_upgrades, rooms
 from knockbot.store.rooms import ProtectedRoom
 
@@ -58,15 +59,13 @@ async def _look_at(context: Context, room: ProtectedRoom, name: str, room_id: st
         async with context.turn() as turn:
             await room_upgrades.forget(turn.tx, room_id, room.room_id)
     elif step is Step.LISTEN and known is not None:
-        await upgrading.find_missed_answer(context, room, known, _answered)
+        await question.look(context, known)
     elif step is Step.FOLLOW and tombstone is not None:
-        await _follow(context, room, name, room_id, tombstone, asked=known.event_id if known else None)
+        await _follow(context, room, name, room_id, tombstone)
 
 
-async def _follow(
-    context: Context, room: ProtectedRoom, name: str, room_id: str, tombstone: Tombstone, *, asked: str | None
-) -> None:
-    """Get into the room that replaces a named one, and ask the moderators; `asked` is the question before."""
+async def _follow(context: Context, room: ProtectedRoom, name: str, room_id: str, tombstone: Tombstone) -> None:
+    """Get into the room that replaces a named one, and ask the moderators."""
     upgrade = RoomUpgrade(room_id, tombstone.event_id, tombstone.replacement, Stage.WAITING, policy_of=room.room_id)
     fault = upgrading.fault_of_name(room_id, tombstone) or await _fault_of_place(context, room)
     if fault is not None:
@@ -80,7 +79,9 @@ async def _follow(
     elif await context.outside.predecessor(tombstone.replacement) != room_id:
         await _tell(context, room, name, replace(upgrade, stage=Stage.REFUSED), notice("upgrade.no_predecessor"))
     else:
-        await _offer(context, room, name, upgrade, tombstone, asked=asked)
+        async with context.turn() as turn:
+            await bot_memberships.use(turn.tx, tombstone.replacement, turn.now)
+            await question.ask(turn, room, upgrade, NAMED_ROOM_UPGRADE)
 
 
 async def _fault_of_place(context: Context, room: ProtectedRoom) -> Notice | None:
@@ -100,25 +101,19 @@ async def _tell(context: Context, room: ProtectedRoom, name: str, upgrade: RoomU
         )
 
 
-async def _offer(
-    context: Context, room: ProtectedRoom, name: str, upgrade: RoomUpgrade, tombstone: Tombstone, *, asked: str | None
-) -> None:
-    view = await context.outside.room(tombstone.replacement)
-    async with context.turn() as turn:
-        await bot_memberships.use(turn.tx, tombstone.replacement, turn.now)
-        await room_upgrades.put(turn.tx, replace(upgrade, stage=Stage.OFFERED))
-        said = notice(
-            "named.replaced",
-            room=Room(room.room_id, room.label),
-            name=Id(name),
-            new=Room(view.room_id, view.label),
-            id=Id(upgrade.replacement),
-            command=Code("!kb policy set"),
-        )
-        occasion = f"named:{upgrade.tombstone}:{room.room_id}:offer:{asked or ''}"
-        await saying.alarm(
-            context, turn, room.room_id, occasion, said, marks=Marks(asks=(upgrade.room_id, room.room_id))
-        )
+async def _words(context: Context, there: Place, upgrade: RoomUpgrade, new: Room) -> Notice:
+    in_force = await rules.look_up(context, there.room_id)
+    async with context.db.tx() as tx:
+        meant = await rules.meant_by(tx, in_force)
+    named = [name for name, room_id in meant.items() if room_id == upgrade.room_id]
+    return notice(
+        "named.replaced",
+        room=Room(there.room_id, there.label),
+        name=Id(named[-1] if named else upgrade.room_id),
+        new=new,
+        id=Id(upgrade.replacement),
+        command=Code("!kb policy set"),
+    )
 
 
 async def room_changed(context: Context, change: RoomChange) -> Write[None] | None:
@@ -150,18 +145,6 @@ async def _may_name(context: Context, room_id: str, named: str) -> bool:
 # --- the answer -----------------------------------------------------------------------------------------------
 
 
-async def reacted(context: Context, reaction: Reaction) -> Handled:
-    """A reaction in a room: an answer to a question about a replacement, or to a card."""
-    async with context.db.tx() as tx:
-        upgrade = await room_upgrades.asked_by(tx, reaction.target)
-        room = await rooms.find(tx, upgrade.policy_of or upgrade.room_id) if upgrade is not None else None
-    asked_here = room is not None and room.management_room == reaction.room_id
-    if upgrade is None or room is None or not asked_here or not upgrading.agrees(context, reaction):
-        return await answering.reacted(context, reaction)
-    take = _answered if upgrade.policy_of else upgrading.answered
-    return await upgrading.taken(context, reaction, room, upgrade, take)
-
-
 async def _answered(
     context: Context, reaction: Reaction, room: ProtectedRoom, upgrade: RoomUpgrade
 ) -> Write[None] | None:
@@ -176,7 +159,7 @@ async def _answered(
     sound = await rulebook.examined(context, change)
 
     async def write(turn: Turn) -> None:
-        if await upgrading.still_asked(turn.tx, upgrade) is None:
+        if await question.still_asked(turn.tx, upgrade) is None:
             return
         if await policies.latest(turn.tx, room.room_id) != current.revision:
             return  # somebody has set another policy meanwhile, and is asked about that where it needs it
@@ -190,3 +173,8 @@ async def _answered(
 
 def _with_the_new_room(meant: Mapping[str, str], upgrade: RoomUpgrade) -> dict[str, str]:
     return {name: upgrade.replacement if room_id == upgrade.room_id else room_id for name, room_id in meant.items()}
+
+
+NAMED_ROOM_UPGRADE: Final = "named_room_upgrade"
+QUESTION: Final = question.kind(_words, _answered)
+"""Whether a policy is to mean the new room."""

@@ -6,31 +6,29 @@ is let into the old room; policy and open requests go over when a moderator says
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
+from typing import Final
 
-from knockbot.domain import plan
 from knockbot.domain.ids import is_room_id, server_of
-from knockbot.domain.jobs import Job, Say
 from knockbot.domain.kinds import kind_of
 from knockbot.domain.may import Deed
-from knockbot.domain.model import MemberChange, Membership, Reaction, Redaction, Request, RoomView, Verdict
+from knockbot.domain.model import MemberChange, Membership, Reaction, Request, RoomView, Verdict
 from knockbot.domain.notices import Code, Id, Letters, Notice, Number, Room, User, because, notice
-from knockbot.domain.plan import REACTIONS
 from knockbot.domain.records import Detail, Recorded
 from knockbot.domain.upgrades import RoomUpgrade, Stage, Step, Tombstone, next_step
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Later, Never, Refused
-from knockbot.flow import authority, cards, place, protecting, refusals, rulebook, rules, saying, settling
+from knockbot.features.upgrades import question
+from knockbot.flow import authority, cards, place, protecting, rulebook, rules, saying, settling
 from knockbot.flow.authority import Wanted
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.flow.records import record, record_of_room
 from knockbot.flow.rooms import is_in
 from knockbot.flow.rules import InForce
-from knockbot.flow.saying import Audience, Marks
-from knockbot.store import bot_memberships, inbox, pins, policies, prompts, requests, room_upgrades, rooms
+from knockbot.flow.saying import Audience
+from knockbot.store import bot_memberships, pins, policies, prompts, requests, room_upgrades, rooms
 from knockbot.store.db import Tx
 from knockbot.store.rooms import ProtectedRoom
 
@@ -50,12 +48,12 @@ async def look(context: Context, room: ProtectedRoom) -> None:
         async with context.turn() as turn:
             await room_upgrades.forget(turn.tx, room.room_id)
     elif step is Step.LISTEN and known is not None:
-        await find_missed_answer(context, room, known, answered)
+        await question.look(context, known)
     elif step is Step.FOLLOW and tombstone is not None:
-        await _follow(context, room, tombstone, known)
+        await _follow(context, room, tombstone)
 
 
-async def _follow(context: Context, room: ProtectedRoom, tombstone: Tombstone, known: RoomUpgrade | None) -> None:
+async def _follow(context: Context, room: ProtectedRoom, tombstone: Tombstone) -> None:
     """Get into the replacement and ask the moderators."""
     await _stop_accepting(context, room, _upgrade(room, tombstone, Stage.WAITING))
     fault = await _fault_of_tombstone(context, room, tombstone)
@@ -72,7 +70,7 @@ async def _follow(context: Context, room: ProtectedRoom, tombstone: Tombstone, k
     if predecessor != room.room_id:
         await _refuse(context, room, tombstone, notice("upgrade.no_predecessor"))
         return
-    await _offer(context, room, tombstone, asked=known.event_id if known else None)
+    await _offer(context, room, tombstone)
 
 
 async def _stop_accepting(context: Context, room: ProtectedRoom, upgrade: RoomUpgrade) -> None:
@@ -172,33 +170,23 @@ async def _wait(context: Context, room: ProtectedRoom, tombstone: Tombstone) -> 
         await saying.alarm(context, turn, room.room_id, f"tombstone:{tombstone.event_id}", said)
 
 
-async def _offer(context: Context, room: ProtectedRoom, tombstone: Tombstone, asked: str | None) -> None:
-    """Ask the moderators; the answer is a click on what is said here. `asked` is the question before, if it is gone."""
-    view = await context.outside.room(tombstone.replacement)
+async def _offer(context: Context, room: ProtectedRoom, tombstone: Tombstone) -> None:
+    """Ask the moderators; in a room of the config file, tell them."""
     async with context.turn() as turn:
         await bot_memberships.use(turn.tx, tombstone.replacement, turn.now)
-        waiting = len(_going_over(await requests.pending(turn.tx, room.management_room, room.room_id)))
-        if room.locked:
-            await room_upgrades.put(turn.tx, _upgrade(room, tombstone, Stage.REFUSED))
-            said = notice("upgrade.locked", room=Room(room.room_id, room.label), new=Id(tombstone.replacement))
-            await saying.alarm(context, turn, room.room_id, f"tombstone:{tombstone.event_id}", said)
+        if not room.locked:
+            await question.ask(turn, room, _upgrade(room, tombstone, Stage.OFFERED), ROOM_UPGRADE)
             return
-        await room_upgrades.put(turn.tx, _upgrade(room, tombstone, Stage.OFFERED))
-        said = notice(
-            "upgrade.offered",
-            room=Room(room.room_id, room.label),
-            new=Room(view.room_id, view.label),
-            id=Id(tombstone.replacement),
-            waiting=Number(waiting),
-        )
-        await saying.alarm(
-            context,
-            turn,
-            room.room_id,
-            f"tombstone:{tombstone.event_id}:offer:{asked or ''}",
-            said,
-            marks=Marks(asks=(room.room_id, "")),
-        )
+        await room_upgrades.put(turn.tx, _upgrade(room, tombstone, Stage.REFUSED))
+        said = notice("upgrade.locked", room=Room(room.room_id, room.label), new=Id(tombstone.replacement))
+        await saying.alarm(context, turn, room.room_id, f"tombstone:{tombstone.event_id}", said)
+
+
+async def _words(context: Context, there: Place, upgrade: RoomUpgrade, new: Room) -> Notice:
+    async with context.db.tx() as tx:
+        waiting = len(_going_over(await requests.pending(tx, there.management_room, there.room_id)))
+    called, id_ = Room(there.room_id, there.label), Id(upgrade.replacement)
+    return notice("upgrade.offered", room=called, new=new, id=id_, waiting=Number(waiting))
 
 
 def _upgrade(room: ProtectedRoom, tombstone: Tombstone, stage: Stage) -> RoomUpgrade:
@@ -218,82 +206,7 @@ async def entered(context: Context, change: MemberChange) -> Write[None] | None:
     return write
 
 
-async def said(_: Context, turn: Turn, job: Job[Say], event_id: str) -> None:
-    """The question about a room stands in its management room: it can be answered from now on, by one click."""
-    if job.payload.asks is None:
-        return
-    upgrade = await room_upgrades.find(turn.tx, *job.payload.asks)
-    if upgrade is not None and upgrade.stage is Stage.OFFERED:
-        await room_upgrades.put(turn.tx, replace(upgrade, event_id=event_id))
-        await turn.plan(plan.tick(job.room_id, event_id))
-
-
-async def redacted(context: Context, redaction: Redaction) -> Write[None] | None:
-    """The question was redacted: it is asked again."""
-    async with context.db.tx() as tx:
-        asks = await room_upgrades.asked_by(tx, redaction.redacts)
-    if asks is None or asks.stage is not Stage.OFFERED:
-        return None
-    upgrade = asks
-
-    async def write(turn: Turn) -> None:
-        await room_upgrades.ask_again(turn.tx, upgrade)
-        turn.after(partial(context.look_at, upgrade.policy_of or upgrade.room_id))
-
-    return write
-
-
 # --- the answer -----------------------------------------------------------------------------------------------
-
-
-Answered = Callable[[Context, Reaction, ProtectedRoom, RoomUpgrade], Awaitable[Write[None] | None]]
-"""Takes in a click on a question about a replacement: of a protected room, or of one that its policy names."""
-
-
-def agrees(context: Context, reaction: Reaction) -> bool:
-    """Whether a reaction to such a question is its one answer, and not the bot's own offer of it."""
-    return reaction.sender != context.bot and REACTIONS.get(reaction.key) is Verdict.ACCEPT
-
-
-async def find_missed_answer(context: Context, room: ProtectedRoom, upgrade: RoomUpgrade, take: Answered) -> None:
-    """Find clicks on the question that came while nobody looked; ask again where it was redacted."""
-    if upgrade.stage is not Stage.OFFERED or upgrade.event_id is None:
-        return
-    if await context.outside.redaction(room.management_room, upgrade.event_id) is not None:
-        async with context.turn() as turn:
-            await room_upgrades.ask_again(turn.tx, upgrade)
-            turn.after(partial(context.look_at, room.room_id))
-        return
-    for reaction in reversed(await context.outside.reactions(room.management_room, upgrade.event_id)):
-        async with context.db.tx() as tx:
-            known = await inbox.is_known(tx, reaction.event_id)
-        if not known and agrees(context, reaction):
-            answer = await taken(context, reaction, room, upgrade, take)
-            await context.turns.found(reaction.event_id, answer, taken_in=reaction.room_id)
-
-
-async def taken(
-    context: Context, reaction: Reaction, room: ProtectedRoom, upgrade: RoomUpgrade, take: Answered
-) -> Write[None] | None:
-    """What a click on such a question leads to; who may not give that answer is told so, once."""
-    try:
-        return await take(context, reaction, room, upgrade)
-    except (Refused, Never) as error:
-        why = refusals.why_not(error)
-
-    async def write(turn: Turn) -> None:
-        if await still_asked(turn.tx, upgrade) is not None:
-            to = Audience(reaction.room_id, place=room.room_id)
-            occasion = f"refused:{upgrade.event_id}:{reaction.sender}"
-            await saying.say(context, turn, to, occasion, why, reply_to=reaction.target)
-
-    return write
-
-
-async def still_asked(tx: Tx, upgrade: RoomUpgrade) -> RoomUpgrade | None:
-    """The replacement as it is on record now, if it is still the one that was asked about."""
-    now = await room_upgrades.find(tx, upgrade.room_id, upgrade.policy_of)
-    return now if now is not None and now.stage is Stage.OFFERED and now.tombstone == upgrade.tombstone else None
 
 
 async def answered(context: Context, reaction: Reaction, _: ProtectedRoom, upgrade: RoomUpgrade) -> Write[None]:
@@ -303,7 +216,7 @@ async def answered(context: Context, reaction: Reaction, _: ProtectedRoom, upgra
 
     async def write(turn: Turn) -> None:
         room = await rooms.find(turn.tx, upgrade.room_id)
-        now = await still_asked(turn.tx, upgrade)
+        now = await question.still_asked(turn.tx, upgrade)
         if room is None or now is None:
             return
         count = await _move_over(context, turn, room, view, reaction)
@@ -386,3 +299,8 @@ async def _is_new(tx: Tx, request: Request, room_id: str) -> bool:
     """Whether nothing is open there of the same applicant, who may have knocked at both."""
     there = await requests.latest(tx, room_id, request.user_id)
     return there is None or not there.open
+
+
+ROOM_UPGRADE: Final = "room_upgrade"
+QUESTION: Final = question.kind(_words, answered)
+"""Whether a replacement is to be protected as the old room was."""

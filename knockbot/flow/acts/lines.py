@@ -11,7 +11,6 @@ from knockbot.domain.notices import because
 from knockbot.engine.turn import Turn
 from knockbot.engine.worker import Done, Outcome
 from knockbot.errors import Never
-from knockbot.flow import tables
 from knockbot.flow.acts.prompts import offer_stands
 from knockbot.flow.acts.sending import note, send, sent_before
 from knockbot.flow.context import Context
@@ -69,11 +68,9 @@ async def echoed(turn: Turn, key: str, event_id: str) -> None:
         await note(turn, job, event_id)
 
 
-async def _said(context: Context, turn: Turn, job: Job[Say], came: Outcome) -> None:
-    """A line that asks something is there: from now on it can be answered by a click."""
-    if isinstance(came, Done) and came.event_id is not None:
+async def _said(_: Context, turn: Turn, job: Job[Say], came: Outcome) -> None:
+    if isinstance(came, Done):
         await note(turn, job, came.event_id)
-        await tables.said(context, turn, job, came.event_id)
 
 
 ACTS: Mapping[Act, Doing] = {

@@ -1,0 +1,132 @@
+"""The question whether the room that replaces another is to take its place: a prompt with one answer."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, TypeAlias
+
+from knockbot.domain.compare import compare
+from knockbot.domain.model import Reaction, Verdict
+from knockbot.domain.notices import Notice, Room, because, notice
+from knockbot.domain.plan import REACTIONS
+from knockbot.domain.upgrades import RoomUpgrade, Stage
+from knockbot.engine.prompts import Face, PromptKind, post
+from knockbot.engine.turn import Turn, Write
+from knockbot.errors import Never, Refused
+from knockbot.flow import missed, place, refusals, saying, seeing
+from knockbot.flow.context import Context
+from knockbot.flow.place import Place
+from knockbot.flow.ports import PROMPT_KEY
+from knockbot.flow.saying import Audience
+from knockbot.store import prompts, room_upgrades, rooms
+from knockbot.store.db import Tx
+from knockbot.store.prompts import Prompt
+from knockbot.store.rooms import ProtectedRoom
+
+YES = "✅"
+
+Words: TypeAlias = Callable[[Context, Place, RoomUpgrade, Room], Awaitable[Notice]]
+"""The question, in the room that is asked about, and with the new room as people call it."""
+
+Take: TypeAlias = Callable[[Context, Reaction, ProtectedRoom, RoomUpgrade], Awaitable[Write[None] | None]]
+"""Takes in that a moderator wants it. Raises `Refused` and `Never`."""
+
+
+def kind(words: Words, take: Take) -> PromptKind[Context]:
+    """A kind of this question: about a protected room, or about one that its policy names."""
+    return PromptKind(
+        render=partial(_face, words), takes_clicks=_takes_clicks, clicked=partial(_clicked, take), removed=_removed
+    )
+
+
+async def ask(turn: Turn, room: ProtectedRoom, upgrade: RoomUpgrade, name: str) -> None:
+    """Ask the moderators of a protected room; `name` is the kind of the question."""
+    prompt = await prompts.new(turn.tx, room.management_room, name, room.room_id, turn.now)
+    await room_upgrades.put(turn.tx, replace(upgrade, stage=Stage.OFFERED, prompt_id=prompt.id))
+    await post(turn, prompt)
+
+
+async def still_asked(tx: Tx, upgrade: RoomUpgrade) -> RoomUpgrade | None:
+    """The replacement as it is on record now, if it is still the one that was asked about."""
+    now = await room_upgrades.find(tx, upgrade.room_id, upgrade.policy_of)
+    return now if now is not None and now.stage is Stage.OFFERED and now.tombstone == upgrade.tombstone else None
+
+
+async def look(context: Context, upgrade: RoomUpgrade) -> None:
+    """Look for clicks that came while nobody looked; the question is asked again where it was removed."""
+    if upgrade.stage is not Stage.OFFERED or upgrade.prompt_id is None:
+        return
+    async with context.db.tx() as tx:
+        prompt = await prompts.get(tx, upgrade.prompt_id, held=False)
+    if prompt.event_id is None:
+        async with context.turn() as turn:
+            await post(turn, prompt)
+        return
+    await missed.on_a_prompt(context, prompt, compare(*await seeing.prompt(context, prompt)))
+
+
+# --- as a prompt ----------------------------------------------------------------------------------------------
+
+
+async def _face(words: Words, context: Context, prompt: Prompt) -> Face:
+    async with context.db.tx() as tx:
+        upgrade = await room_upgrades.asked_by(tx, prompt.id)
+        there = await place.find(context, tx, prompt.about)
+        managed = [there] if there is not None else await place.managed_by(context, tx, prompt.room_id)
+    write = partial(_message, context, language=place.language_of(context, managed))
+    if upgrade is None or upgrade.stage is not Stage.OFFERED or there is None:
+        return Face(partial(write, notice("upgrade.not_asked")), needless=because("overtaken.not_asked"))
+    said = await words(context, there, upgrade, await _called(context, upgrade.replacement))
+    block = {"kind": prompt.kind, "room_id": upgrade.room_id, "replacement": upgrade.replacement}
+    return Face(partial(write, said, blocks={PROMPT_KEY: block}), (YES,), there.settings.call)
+
+
+def _message(context: Context, said: Notice, calls: Sequence[str], key: str, **how: Any) -> Mapping[str, Any]:
+    return context.wording.message(said, key, aloud=True, calls=calls, **how)
+
+
+async def _called(context: Context, room_id: str) -> Room:
+    """The new room by its name, as far as the bot may look."""
+    try:
+        return Room(room_id, (await context.outside.room(room_id)).label)
+    except Never:
+        return Room(room_id, room_id)
+
+
+async def _takes_clicks(tx: Tx, prompt: Prompt) -> bool:
+    upgrade = await room_upgrades.asked_by(tx, prompt.id)
+    return upgrade is not None and upgrade.stage is Stage.OFFERED
+
+
+async def _clicked(take: Take, context: Context, prompt: Prompt, reaction: Reaction) -> Write[None] | None:
+    """Who may not give the answer is told so, once."""
+    async with context.db.tx() as tx:
+        upgrade = await room_upgrades.asked_by(tx, prompt.id)
+        room = await rooms.find(tx, prompt.about)
+    if upgrade is None or room is None or REACTIONS.get(reaction.key) is not Verdict.ACCEPT:
+        return None
+    try:
+        return await take(context, reaction, room, upgrade)
+    except (Refused, Never) as error:
+        return _refusing(context, reaction, upgrade, room, refusals.why_not(error))
+
+
+def _refusing(
+    context: Context, reaction: Reaction, upgrade: RoomUpgrade, room: ProtectedRoom, why: Notice
+) -> Write[None]:
+    async def write(turn: Turn) -> None:
+        if await still_asked(turn.tx, upgrade) is not None:
+            to, occasion = Audience(reaction.room_id, place=room.room_id), f"{upgrade.prompt_id}:{reaction.sender}"
+            await saying.say(context, turn, to, f"refused:prompt:{occasion}", why, reply_to=reaction.target)
+
+    return write
+
+
+async def _removed(context: Context, turn: Turn, prompt: Prompt) -> None:
+    """The next look asks again."""
+    upgrade = await room_upgrades.asked_by(turn.tx, prompt.id)
+    if upgrade is not None and upgrade.stage is Stage.OFFERED:
+        await room_upgrades.ask_again(turn.tx, upgrade)
+        turn.after(partial(context.look_at, prompt.about))
