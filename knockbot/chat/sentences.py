@@ -167,7 +167,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "outcome.sent": says("Sent for {by}. Not yet added to the room.", by=By),
     "outcome.used": says("Used by {user}. Accepted by {by}.", user=User, by=By),
     "outcome.revoked": says("Revoked by {by}.", by=By),
-    "outcome.revoked_to_ban": says("Revoked by {by}. The ban of {inviter} is pending.", by=By, inviter=User),
+    "outcome.revoked_to_ban": says("Revoked by {by}. The answer was to ban {inviter}.", by=By, inviter=User),
     "outcome.revoked_banned": says("Revoked by {by}. {inviter} was banned as well.", by=By, inviter=User),
     "outcome.under_way/accept": _chose("{by} chose accept. The invite is on its way."),
     "outcome.under_way/reject": _chose("{by} chose reject. The rejection is on its way."),
