@@ -11,12 +11,11 @@ from knockbot.chat.typed import MARKS, NotNumbers, after_name, read_numbers
 from knockbot.documents.text import NAME_LIMIT
 from knockbot.domain import ids
 from knockbot.domain.card import which_applicant
-from knockbot.domain.invites import read_address
+from knockbot.domain.invites import may_be_taken_back, read_address
 from knockbot.domain.model import Message, Request
 from knockbot.domain.notices import Code, Id, Letters, Notice, Number, Numbered, Room, below, notice
 from knockbot.engine.turn import Write
 from knockbot.errors import ActionError, Refused
-from knockbot.features.thirdparty.invites import may_be_taken_back
 from knockbot.flow import answering
 from knockbot.flow.context import Context
 from knockbot.store import addressees, prompts, requests, rooms

@@ -12,7 +12,7 @@ from typing import Any
 
 from knockbot.documents.text import storable
 from knockbot.domain.ids import host_of
-from knockbot.domain.model import IdentityKey, MemberChange, Membership, Request, ThirdPartyInvite
+from knockbot.domain.model import IdentityKey, MemberChange, Membership, Request, State, ThirdPartyInvite, Verdict
 from knockbot.domain.notices import Notice
 from knockbot.domain.power import ANYBODY, Powers
 from knockbot.times import DAY
@@ -141,6 +141,14 @@ def fallen(member: MemberChange | None, powers: Powers, inviter: str) -> Fall | 
     """What happened to an inviter, by their membership and power now; `None` if they may still invite."""
     out = fall(replace(member, replaced_membership=None)) if member is not None else None
     return out or (None if may_invite(powers, inviter) else Fall.DEMOTED)
+
+
+def may_be_taken_back(request: Request) -> bool:
+    """Whether this is an invite that nobody redeemed, that may stand, waits for a word, or is on its way."""
+    if request.redeemed:
+        return False
+    on_its_way = request.on_its_way and request.answer is not None and request.answer.verdict is Verdict.ACCEPT
+    return request.state is State.STANDING or request.awaits_moderators or on_its_way
 
 
 # --- issuing ------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
-from knockbot.domain.invites import Fallen, fall, fallen
+from knockbot.domain.invites import Fallen, fall, fallen, may_be_taken_back
 from knockbot.domain.may import Deed
 from knockbot.domain.model import Answer, MemberChange, Request, State, Verdict
 from knockbot.domain.notices import Choice, Number, Room, User, because, notice, numbered
@@ -80,7 +80,7 @@ async def _deal_with(context: Context, turn: Turn, fell: Fallen) -> None:
     """Revoke, forward or keep what an inviter has standing, and say how many there were."""
     there = await place.of(context, turn, fell.room_id)
     found = await requests.not_yet_fallen(turn.tx, fell.room_id, fell.inviter, fell.cause)
-    theirs = [request for request in found if invites.may_be_taken_back(request)]
+    theirs = [request for request in found if may_be_taken_back(request)]
     if there is None or not theirs:
         return
     fate = there.settings.fate(fell.how)

@@ -16,7 +16,7 @@ from typing import Final, Unpack
 
 from knockbot.domain import plan
 from knockbot.domain.card import already_answered
-from knockbot.domain.invites import MOST_KEYS, is_awaited, is_on_record
+from knockbot.domain.invites import MOST_KEYS, is_awaited, is_on_record, may_be_taken_back
 from knockbot.domain.judgements import Judgement
 from knockbot.domain.model import (
     Answer,
@@ -297,14 +297,6 @@ async def revoke(turn: Turn, wish: Wish, request_id: int) -> None:
         Verdict.REJECT, wish.actor, turn.now, request.event_id, reason=wish.reason or None, cause=wish.cause
     )
     await take_back(turn, request, answer)
-
-
-def may_be_taken_back(request: Request) -> bool:
-    """Whether this is an invite that nobody redeemed, that may stand, waits for a word, or is on its way."""
-    if request.redeemed:
-        return False
-    on_its_way = request.on_its_way and request.answer is not None and request.answer.verdict is Verdict.ACCEPT
-    return request.state is State.STANDING or request.awaits_moderators or on_its_way
 
 
 async def take_back(
