@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 from knockbot.demo.people import until
+from knockbot.domain import plan
 from knockbot.matrix import watching
 from knockbot.store import processes
 from knockbot.store.db import Database, Unusable
@@ -97,3 +98,18 @@ async def test_a_database_that_is_read_only_is_said_once_and_what_waits_is_done_
 
 async def _number(found: list[Exception]) -> int:
     return len(found)
+
+
+async def test_what_ended_long_ago_is_forgotten_while_knockbot_runs(keeper: InProcess) -> None:
+    context, job = keeper.context, plan.enter("!gone:tulip.example", "$long-ago")
+    async with context.turn() as turn:
+        await turn.plan(job)
+        await turn.tx.execute("UPDATE jobs SET state = 'done', ended_at = 1 WHERE key = $1", job.key)
+        await turn.tx.execute("UPDATE timers SET due_at = 0 WHERE kind = 'forget_ended_jobs'")
+        turn.after(context.wakeups.timers.set)
+
+    async def left() -> int:
+        async with context.db.tx() as tx:
+            return int(await tx.fetchval("SELECT count(*) FROM jobs WHERE key = $1", job.key))
+
+    await until(left, lambda number: number == 0, lambda _: "it is still on record")
