@@ -173,6 +173,8 @@ async def test_whatever_processes_set_aside_for_each_other_is_done(pair: tuple[D
             claimed = await jobs.claim(db, NOW, 4)
             idle = 0 if claimed else idle + 1
             await asyncio.gather(*(move_on(db, one) for one in claimed))
+            if idle:
+                await asyncio.sleep(0.01)  # another may hold all rows in this moment
 
     async with asyncio.timeout(60):
         while len(done) < FEW:
