@@ -92,7 +92,8 @@ async def clicked(context: Needs, reaction: Reaction) -> Write[None] | None:
         prompt = await prompts.pointed_at(tx, reaction.room_id, reaction.target)
     if prompt is None or prompt.is_closed(context.now()):
         return None
-    return await context.prompts[prompt.kind].clicked(context, prompt, reaction)
+    kind = context.prompts.get(prompt.kind)  # which only a newer version may know, of several processes
+    return await kind.clicked(context, prompt, reaction) if kind is not None else None
 
 
 async def unclicked(context: Needs, redaction: Redaction) -> Handled:
@@ -104,14 +105,22 @@ async def unclicked(context: Needs, redaction: Redaction) -> Handled:
     return None
 
 
+async def removed(context: Needs, turn: Turn, prompt: Prompt) -> None:
+    """The message of a prompt was redacted."""
+    kind = context.prompts.get(prompt.kind)
+    if kind is not None:
+        await kind.removed(context, turn, prompt)
+
+
 # --- posted, edited, offering ---------------------------------------------------------------------------------
 
 
-async def post(turn: Turn, prompt: Prompt) -> None:
-    """Have a prompt posted; once, however often this is said, but where that was given up, it is tried again."""
+async def post(turn: Turn, prompt: Prompt, *, again: bool = False) -> None:
+    """Have a prompt posted; once, however often this is said. `again`: also where that was given up."""
     job = plan.post_prompt(prompt.room_id, prompt.kind, prompt.id)
     await turn.plan(job)
-    await jobs.revive(turn.tx, job.key, turn.now)
+    if again:
+        await jobs.revive(turn.tx, job.key, turn.now)
 
 
 async def refresh(turn: Turn, prompt_id: int, *, after: int = 0) -> None:

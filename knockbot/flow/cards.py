@@ -71,7 +71,7 @@ async def refresh(turn: Turn, card_id: int, *, after: int = 0) -> None:
 async def post_missing(turn: Turn, room_id: str) -> None:
     """See to it that every card with an open request gets posted; for those that are, this changes nothing."""
     for card in await prompts.unposted(turn.tx, room_id):
-        await prompting.post(turn, card)
+        await prompting.post(turn, card, again=True)
 
 
 async def post_anew(_: Context, turn: Turn, card: Prompt) -> None:

@@ -16,7 +16,7 @@ from knockbot.domain.judgements import Judgement
 from knockbot.domain.model import Answer, Decision, MemberChange, Redaction, Request, State, Verdict
 from knockbot.domain.notices import Room, because, notice, numbered
 from knockbot.domain.records import Recorded
-from knockbot.engine.prompts import clicked, unclicked
+from knockbot.engine.prompts import clicked, removed, unclicked
 from knockbot.engine.turn import Write
 from knockbot.flow import answering, authority, cards, fitness, membership, redacting, saying, settling
 from knockbot.flow.arriving import take_in, take_in_found
@@ -193,10 +193,10 @@ async def on_a_prompt(context: Context, prompt: Prompt, missed: Missed) -> None:
     """A prompt was redacted, or clicked, or a click was removed."""
     if missed.prompt_redacted:
         async with context.turn() as turn:
-            await context.prompts[prompt.kind].removed(context, turn, prompt)
+            await removed(context, turn, prompt)
     for click in missed.unclicked:
-        removed = await unclicked(context, Redaction(prompt.room_id, "", "", click))
-        await context.turns.found(click, removed)
+        withdrawal = await unclicked(context, Redaction(prompt.room_id, "", "", click))
+        await context.turns.found(click, withdrawal)
     for reaction in missed.clicks:
         answer = await clicked(context, reaction)
         await context.turns.found(reaction.event_id, answer, taken_in=reaction.room_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from knockbot.domain import plan
 from knockbot.domain.model import Redaction, Request
-from knockbot.engine.prompts import refresh, unclicked
+from knockbot.engine.prompts import refresh, removed, unclicked
 from knockbot.engine.turn import Handled, Turn
 from knockbot.flow import cards, tables
 from knockbot.flow.context import Context
@@ -24,7 +24,7 @@ async def redacted(context: Context, redaction: Redaction) -> Handled:
 
     async def write(turn: Turn) -> None:
         if prompt is not None:
-            await context.prompts[prompt.kind].removed(context, turn, prompt)
+            await removed(context, turn, prompt)
         if edited is not None:
             await prompts.shows(turn.tx, edited.id, None)
             await refresh(turn, edited.id)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
 from knockbot.domain.card import EMOJI, Around, kept_no_longer, machine_block, moved_away
 from knockbot.domain.kinds import kind_of
+from knockbot.domain.languages import Language
 from knockbot.domain.model import Request
 from knockbot.domain.notices import Notice, because
 from knockbot.domain.policy import Reasons
@@ -22,34 +24,66 @@ from knockbot.store.db import Tx
 from knockbot.store.prompts import Prompt
 
 
+@dataclass(frozen=True, slots=True)
+class _About:
+    """What a card is about, read once for all that is written on it."""
+
+    shown: Sequence[Request]
+    there: Place | None
+    """The room of its requests; none where nobody protects it any more."""
+    earlier: Request | None
+    language: Language
+
+    @property
+    def details(self) -> Mapping[int, str]:
+        """The knock that is shown of each request."""
+        return {request.id: request.event_id for request in self.shown}
+
+    @property
+    def needless(self) -> Notice | None:
+        """Why the card is not posted any more."""
+        if not self.shown:
+            return because("overtaken.management_moved")
+        return None if any(request.open for request in self.shown) else because("overtaken.settled")
+
+
 async def face(context: Context, card: Prompt) -> Face:
     """What a card shows now."""
+    about = await _about(context, card)
+    if about.there is not None:
+        return await _whole(context, about, about.there)
+    write = partial(_message, context, language=about.language)
+    if not about.shown:
+        return Face(partial(write, moved_away()), needless=about.needless)
+    block = {REQUEST_KEY: machine_block(about.shown[-1])}
+    alone = partial(write, kept_no_longer(about.shown), aloud=True, blocks=block)
+    return Face(alone, details=about.details, needless=about.needless)
+
+
+async def _about(context: Context, card: Prompt) -> _About:
     async with context.db.tx() as tx:
         shown = await requests.on_card(tx, card.id, held=False)
-        there = await place.find(context, tx, shown[-1].room_id) if shown else None
         if not shown:
-            language = place.language_of(context, await place.managed_by(context, tx, card.room_id))
-            moved = partial(_message, context, moved_away(), language=language)
-            return Face(moved, needless=because("overtaken.management_moved"))
+            managed = await place.managed_by(context, tx, card.room_id)
+            return _About((), None, None, place.language_of(context, managed))
+        there = await place.find(context, tx, shown[-1].room_id)
         earlier = await requests.settled_before(tx, shown[-1]) if kind_of(shown[-1]).waits_outside else None
-    details = {request.id: request.event_id for request in shown}
-    settled = None if any(request.open for request in shown) else because("overtaken.settled")
-    language = place.language_of(context, [there] if there is not None else [])
-    if there is None:
-        block = {REQUEST_KEY: machine_block(shown[-1])}
-        alone = partial(_message, context, kept_no_longer(shown), language=language, aloud=True, blocks=block)
-        return Face(alone, details=details, needless=settled)
+    return _About(shown, there, earlier, place.language_of(context, [there] if there is not None else []))
+
+
+async def _whole(context: Context, about: _About, there: Place) -> Face:
+    """The face of a card that can be answered, or once could."""
+    shown, settings = about.shown, there.settings
     outlook = await _outlook(context, shown, there)
     around = Around(
-        hidden=there.settings.reasons is Reasons.HIDDEN,
-        earlier=earlier,
+        hidden=settings.reasons is Reasons.HIDDEN,
+        earlier=about.earlier,
         missing=outlook.missing,
         inviter_banned=shown[-1].inviter_banned,
     )
-    write = partial(
-        context.wording.card_message, shown, there.label, outlook.possible, around=around, language=language
-    )
-    return Face(write, _offers(shown, outlook), there.settings.call, details, settled)
+    asks = partial(context.wording.card_message, shown, there.label, outlook.possible)
+    write = partial(asks, around=around, language=about.language)
+    return Face(write, _offers(shown, outlook), settings.call, about.details, about.needless)
 
 
 def _message(context: Context, said: Notice, calls: Sequence[str], key: str, **how: Any) -> Mapping[str, Any]:

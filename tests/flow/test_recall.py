@@ -16,12 +16,12 @@ from knockbot.backup.recall import LOST_NUMBERS, recall
 from knockbot.domain.model import State
 from knockbot.domain.reasons import foreign
 from knockbot.errors import Later, Never
-from knockbot.flow.ports import EFFECT_KEY, REQUEST_KEY
+from knockbot.flow.ports import EFFECT_KEY, PROMPT_KEY, REQUEST_KEY
 from knockbot.matrix.history import Memory
 from knockbot.matrix.homeserver import Homeserver
-from knockbot.store import requests, restores
+from knockbot.store import requests, restores, rooms
 from tests.flow.house import GARDEN, MODS, House
-from tests.flow.world import ALICE, ANA, BOT
+from tests.flow.world import ALICE, ANA, BOT, levels_for
 
 BOB, CLEO, DORA = "@bob:tulip.example", "@cleo:tulip.example", "@dora:tulip.example"
 POLICY = "rules: [{when: {reason_matches: friend}, then: accept}, {when: {reason_matches: spam}, then: ban}]"
@@ -421,3 +421,42 @@ async def test_each_management_room_is_told_of_a_restore_readable_or_not(house: 
 
     for room_id in (MODS, second):
         assert ["restored from a back-up" in text for text in restored.spoken(room_id)].count(True) == 1
+
+
+async def test_a_question_that_was_asked_since_is_asked_again_and_answered_by_the_newer_one(
+    house: House, attic: Attic
+) -> None:
+    """Which message asks is on record only: to read it again would take what it asked about from the room."""
+    await attic.put()
+    new = "!new:tulip.example"
+    house.world.room(new, "New garden", ALICE, BOT, levels=levels_for(), predecessor=GARDEN)
+    house.world.replace(GARDEN, new)
+    await house.live()
+
+    restored = await attic.bring_back()
+    [before, again] = [event for event in house.world.rooms[MODS].said if PROMPT_KEY in event["content"]]
+    house.world.react(MODS, ALICE, before["event_id"], "✅")
+    await restored.live()
+    async with restored.db.tx() as tx:
+        assert await rooms.find(tx, new) is None
+    house.world.react(MODS, ALICE, again["event_id"], "✅")
+    await restored.live()
+    async with restored.db.tx() as tx:
+        assert await rooms.find(tx, new) is not None
+
+
+async def test_a_click_that_was_removed_since_gives_no_answer(house: House, attic: Attic) -> None:
+    house.world.knock(GARDEN, ANA, "hello")
+    await house.live()
+    click = house.click("✅")
+    await house.hear()
+    house.world.set_levels(GARDEN, invite=60)
+    await house.live()
+    await attic.put()
+    house.world.redact(MODS, ALICE, click)
+
+    restored = await attic.bring_back()
+    assert (await restored.request(ANA)).awaits_moderators
+    house.world.set_levels(GARDEN, invite=50)
+    await restored.later()
+    assert restored.membership(ANA) == "knock"

@@ -62,7 +62,7 @@ async def look(context: Context, upgrade: RoomUpgrade) -> None:
         prompt = await prompts.get(tx, upgrade.prompt_id, held=False)
     if prompt.event_id is None:
         async with context.turn() as turn:
-            await post(turn, prompt)
+            await post(turn, prompt, again=True)
         return
     await missed.on_a_prompt(context, prompt, compare(*await seeing.prompt(context, prompt)))
 
