@@ -161,7 +161,8 @@ async def is_asked_for(tx: Tx, room_id: str, sender: str, session: str) -> bool:
 
 async def latest(tx: Tx) -> int:
     """When the last event arrived, in whichever process; 0 for never."""
-    return int(await tx.fetchval("SELECT max(received_at) FROM inbox") or 0)
+    newest = "SELECT received_at FROM inbox WHERE NOT own ORDER BY received_at DESC LIMIT 1"
+    return int(await tx.fetchval(newest) or 0)
 
 
 async def key_is_there(tx: Tx, session: str) -> None:

@@ -222,3 +222,40 @@ async def test_an_empty_transaction_is_no_trouble(db: Database) -> None:
         assert await inbox.queues_waiting(tx) == []
         assert await inbox.counts(tx) == (0, 0)
         assert not await inbox.is_known(tx, "$a")
+
+
+# --- what the bot itself has to do ------------------------------------------------------------------------------
+
+
+async def test_what_the_bot_has_to_do_itself_waits_in_the_order_of_its_room_and_is_kept_once(db: Database) -> None:
+    await store(db, arrival("$a"))
+    async with db.tx() as tx:
+        for _ in range(2):
+            await inbox.add_own(tx, [("again 1", GARDEN, "{}", NOW), ("again 2", GARDEN, "{}", NOW + 1000)], NOW)
+    await store(db, arrival("$b"))
+
+    async with db.tx() as tx:
+        first = await inbox.waiting(tx, GARDEN, now=NOW)
+        then = await inbox.waiting(tx, GARDEN, now=NOW + 1000)
+    assert [(one.event_id, one.own) for one in first] == [("$a", False), ("again 1", True), ("$b", False)]
+    assert [one.event_id for one in then] == ["$a", "again 1", "again 2", "$b"]
+
+
+async def test_what_the_bot_has_to_do_itself_is_no_sign_of_the_homeserver(db: Database) -> None:
+    """It is looked at what came last, to find out whether the homeserver delivers at all."""
+    await store(db, arrival("$a"), now=NOW - 5)
+    async with db.tx() as tx:
+        await inbox.add_own(tx, [("again 1", GARDEN, "{}", NOW)], NOW)
+        assert await inbox.latest(tx) == NOW - 5
+
+
+async def test_a_room_has_something_of_our_own_to_do_until_that_is_handled(db: Database) -> None:
+    await store(db, arrival("$a"))
+    async with db.tx() as tx:
+        assert not await inbox.has_own(tx, GARDEN)
+        await inbox.add_own(tx, [("again 1", GARDEN, "{}", NOW)], NOW)
+        assert await inbox.has_own(tx, GARDEN)
+        assert not await inbox.has_own(tx, MODS)
+        [own] = [one for one in await inbox.waiting(tx, GARDEN, now=NOW) if one.own]
+        await inbox.handled(tx, own.seq, NOW)
+        assert not await inbox.has_own(tx, GARDEN)
