@@ -470,7 +470,10 @@ async def echoed(tx: Tx, key: str, event_id: str) -> Job[Any] | None:
     row = await tx.fetchrow(
         f"UPDATE jobs SET result = $2 WHERE key = $1 AND ended_at IS NULL RETURNING {_JOB.columns}", key, event_id
     )
-    return _JOB.maybe(row)
+    try:
+        return _JOB.maybe(row)
+    except Malformed:
+        return None  # it is given up when it is taken on
 
 
 async def said(tx: Tx, key: str, event_id: str) -> None:

@@ -288,6 +288,13 @@ async def test_the_echo_of_a_message_outlives_an_unsure_answer(db: Database) -> 
     assert (await row_of(db, "a"))["result"] == "$message"
 
 
+async def test_the_echo_of_what_cannot_be_read_is_nothing_to_go_by(db: Database) -> None:
+    await add(db, job("a"))
+    async with db.tx() as tx:
+        await tx.execute("UPDATE jobs SET payload_json = '[]' WHERE key = 'a'")
+        assert await jobs.echoed(tx, "a", "$message") is None
+
+
 async def test_what_is_blocked_in_a_room_waits_until_it_is_unblocked(db: Database) -> None:
     await add(db, job("here", room_id=GARDEN), job("there", room_id="!other"))
     for claimed in await claim(db):
