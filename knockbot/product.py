@@ -29,7 +29,7 @@ from knockbot.features.encryption import sealed
 from knockbot.features.remote import notify
 from knockbot.features.thirdparty import acts, invites, issuing, looking, members, redeeming
 from knockbot.features.upgrades import successors, upgrading
-from knockbot.flow import answering, handling, protecting, redacting, rejudging, working
+from knockbot.flow import answering, entering, handling, redacting, rejudging, working
 from knockbot.flow.cards import CARD
 from knockbot.flow.context import Context
 from knockbot.flow.forgetting import FORGETTING, hourly
@@ -82,6 +82,6 @@ TIMERS: Mapping[str, TimerKind[Context]] = {
     **FORGETTING,
     "forget_addresses": hourly(issuing.forget),
     "look_again_at_jobs": working.LOOK_AGAIN,
-    "leave_unused_rooms": hourly(protecting.leave_unused),
+    "leave_unused_rooms": hourly(entering.leave_unused),
 }
 """What happens at a time."""

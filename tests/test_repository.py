@@ -10,6 +10,7 @@ import sys
 import tokenize
 import tomllib
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ from knockbot.domain.card import OUTCOMES
 from knockbot.domain.criteria import COMBINATIONS, CRITERIA
 from knockbot.domain.model import State, Verdict
 from knockbot.domain.policy import POLICY_KEYS, RULE_KEYS, Announce
+from knockbot.flow.tables import Feature
 from knockbot.product import FEATURES
 from tests.cases import case
 from tests.documentation import (
@@ -64,6 +66,12 @@ def test_imports_point_down_and_the_edges_never_meet() -> None:
     run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_every_place_for_a_feature_has_one() -> None:
+    unused = {field.name for field in fields(Feature) if not any(getattr(row, field.name) for row in FEATURES)}
+
+    assert unused == set()
 
 
 THINGS_THAT_DO = frozenset(
@@ -285,7 +293,8 @@ CATCHES_REFUSALS = {
     "flow/answering.py": "a click on a card",
     "features/upgrades/question.py": "a click on a question",
     "features/thirdparty/issuing.py": "a command that is carried out later",
-    "flow/protecting.py": "a command that waits for the bot to be let in",
+    "flow/entering.py": "a command that waits for the bot to be let in",
+    "flow/protecting.py": "goes on, once the room is left or the attempt forgiven",
     "flow/journal.py": "goes on, with a line of the log",
 }
 """Where a no to a person becomes words: where they came in."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from knockbot.domain.model import Echo, MemberChange, RoomChange
 from knockbot.engine.turn import Handled, Turn
-from knockbot.flow import membership, protecting, tables
+from knockbot.flow import entering, membership, tables
 from knockbot.flow.acts import lines
 from knockbot.flow.context import Context
 from knockbot.store import jobs, rooms
@@ -16,7 +16,7 @@ async def member_changed(context: Context, change: MemberChange) -> Handled:
         context.standings.forget(change.room_id, change.user_id)
         return await membership.member_changed(context, change)
     context.standings.forget(change.room_id)
-    return tables.together(await protecting.bot_moved(context, change), await tables.heard(context, change))
+    return tables.together(await entering.bot_moved(context, change), await tables.heard(context, change))
 
 
 async def room_changed(context: Context, change: RoomChange) -> Handled:

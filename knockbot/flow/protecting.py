@@ -1,50 +1,43 @@
-"""Getting in: the bot's own comings and goings, and `protect` with all its ways in and its order of checks.
+"""`protect`, with all its ways into a room and its order of checks, and `unprotect`.
 
 A room is nothing to the bot until `protect` names it or somebody commands in it.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
-from knockbot.domain import plan
 from knockbot.domain.fitness import Concern, of_protected
 from knockbot.domain.ids import RoomReference, server_of
 from knockbot.domain.may import Deed
-from knockbot.domain.model import MemberChange, Membership, Request, RoomView
+from knockbot.domain.model import Membership, Request, RoomView
 from knockbot.domain.notices import (
     Code,
-    Id,
     Letters,
     Moment,
     Notice,
     Number,
     Room,
-    Stranger,
-    Term,
     User,
     because,
     below,
     notice,
 )
 from knockbot.domain.records import Recorded
-from knockbot.domain.upgrades import Stage
-from knockbot.engine.turn import Turn, Write
+from knockbot.engine.turn import Turn
 from knockbot.errors import ActionError, Later, Never, Refused
-from knockbot.flow import authority, cards, checkup, encrypted, journal, place, refusals, rules, saying, settling
+from knockbot.flow import authority, cards, checkup, journal, place, rules, saying, settling
 from knockbot.flow.authority import Wanted
-from knockbot.flow.context import Context, log
+from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.flow.records import record_of_room
 from knockbot.flow.rooms import is_in, locate
-from knockbot.flow.saying import Audience, Urgency
-from knockbot.store import bot_memberships, jobs, pending_protects, pins, requests, room_upgrades, rooms
-from knockbot.store.db import Tx
+from knockbot.flow.saying import Audience
+from knockbot.store import bot_memberships, jobs, pending_protects, requests, rooms
 from knockbot.store.pending_protects import PendingProtect
 from knockbot.store.rooms import ProtectedRoom
-from knockbot.times import DAY, HOUR, MINUTE
+from knockbot.times import HOUR, MINUTE
 
 ATTEMPTS = 3
 """Failed attempts at `protect` of one requester within an hour."""
@@ -52,183 +45,6 @@ ATTEMPTS = 3
 KNOCKING = "I was asked to protect this room."
 
 OPEN_TO_ALL = frozenset({"public"})
-
-
-# --- the bot's own membership ---------------------------------------------------------------------------------
-
-
-async def bot_moved(context: Context, change: MemberChange) -> Write[None] | None:
-    """The bot was invited, entered, left or was put out."""
-    if change.membership is Membership.INVITE:
-        return _invited(context, change)
-    if change.membership is Membership.JOIN:
-        return await _entered(context, change)
-    return _is_out(context, change)
-
-
-def _invited(context: Context, change: MemberChange) -> Write[None]:
-    """Take an invite from somebody who is permitted, or one that was asked for; decline others without a word."""
-
-    async def write(turn: Turn) -> None:
-        await bot_memberships.note(turn.tx, change.room_id, change.membership, turn.now, inviter=change.sender)
-        welcome = (
-            context.settings.permission_of(change.sender) is not None
-            or await pending_protects.of_room(turn.tx, change.room_id)
-            or await rooms.find(turn.tx, change.room_id) is not None
-            or await _is_expected(context, turn.tx, change.room_id)
-        )
-        go = plan.enter if welcome else plan.leave
-        await jobs.overtake_going(turn.tx, change.room_id, because("overtaken.invited_again"), turn.now)
-        await turn.plan(go(change.room_id, change.event_id))
-
-    return write
-
-
-async def _is_expected(context: Context, tx: Tx, room_id: str) -> bool:
-    """Whether the config file names this room, or it replaces one that the bot knows: whoever invites the bot there."""
-    if any(room_id in (name, room.management_room) for name, room in context.settings.rooms.items()):
-        return True
-    if any(pin.room_id == room_id for pin in await pins.of_the_config(tx)):
-        return True
-    return any(upgrade.stage is Stage.WAITING for upgrade in await room_upgrades.leading_to(tx, room_id))
-
-
-async def _entered(context: Context, change: MemberChange) -> Write[None] | None:
-    if not await is_in(context, change.room_id):  # out again by now, of which the next event tells
-        return None
-    async with context.db.tx() as tx:
-        waiting = await pending_protects.of_room(tx, change.room_id)
-    asked = [await _granted_or_not(context, _ask_of(pending)) for pending in waiting]
-    if waiting and not any(isinstance(one, Grant) for one in asked):
-        await _leave_unless_needed(context, change.room_id)
-    unreadable = not waiting and await _cannot_be_read(context, change.room_id)
-    with suppress(Never):  # it was put out again
-        await encrypted.is_encrypted(context, change.room_id)
-    replaces = await _replaces_management_room(context, change.room_id)
-
-    async def write(turn: Turn) -> None:
-        await bot_memberships.note(turn.tx, change.room_id, change.membership, turn.now)
-        inviter = await bot_memberships.inviter(turn.tx, change.room_id)
-        if unreadable and inviter is not None:
-            await turn.plan(plan.meet(change.room_id, inviter))
-        elif inviter is not None and await _is_new_here(context, turn.tx, change.room_id, inviter):
-            said = notice("room.greeting", protect=Code("!kb protect #room:server"), help=Code("!kb help"))
-            await saying.say(context, turn, Audience(change.room_id), f"greeting:{change.room_id}", said)
-        if replaces:
-            occasion = f"replaces:{change.room_id}"
-            said = notice("room.replaces_management", command=Code("!kb protect ROOM"))
-            await saying.say(context, turn, Audience(change.room_id), occasion, said, urgency=Urgency.ALOUD)
-        await pending_protects.clear(turn.tx, change.room_id)
-        for pending, one in zip(waiting, asked, strict=True):
-            reply = await one.write(context, turn) if isinstance(one, Grant) else one.said
-            occasion = f"protect:{pending.room_id}:{change.event_id}:{pending.requester}"
-            await saying.say(context, turn, Audience(pending.management_room), occasion, reply, reply_to=pending.cause)
-        await jobs.unblock(turn.tx, change.room_id, turn.now)
-        await encrypted.tell_if_silent(context, turn, change.room_id)
-        turn.after(partial(context.look_at, change.room_id))
-        turn.after(context.configured.set)
-
-    return write
-
-
-async def _granted_or_not(context: Context, ask: Ask) -> Grant | Refused:
-    """What comes of an ask that waited for the bot to be let in: each of several is told."""
-    try:
-        return await _granted(context, ask, ask.reference.room)
-    except Never as error:
-        return Refused(refusals.failed(error.why))
-    except Refused as refused:
-        return refused
-
-
-async def _replaces_management_room(context: Context, room_id: str) -> bool:
-    """Whether a management room was upgraded to this one: there the bot may not be allowed to say so any more.
-
-    Both rooms have to say it: a room can name any other as the one before it.
-    """
-    with suppress(Never):
-        before = await context.outside.predecessor(room_id)
-        if before is None:
-            return False
-        async with context.db.tx() as tx:
-            managed = await rooms.is_management_room(tx, before)
-        tombstone = await context.outside.tombstone(before) if managed else None
-        return tombstone is not None and tombstone.replacement == room_id
-    return False
-
-
-async def _is_new_here(context: Context, tx: Tx, room_id: str, inviter: str) -> bool:
-    """Whether the bot came because somebody who may use it invited it, and not because it was sent for."""
-    if context.settings.permission_of(inviter) is None or await pending_protects.of_room(tx, room_id):
-        return False
-    known = await rooms.find(tx, room_id) is not None or await rooms.is_management_room(tx, room_id)
-    return not known and not await _is_expected(context, tx, room_id)
-
-
-def _ask_of(pending: PendingProtect) -> Ask:
-    return Ask(pending.requester, pending.management_room, RoomReference(pending.room_id), pending.cause)
-
-
-async def _cannot_be_read(context: Context, room_id: str) -> bool:
-    """Whether this is a private room for talking in which the bot could read nothing.
-
-    One that takes knocks is there to be protected, and encryption is no hindrance to that.
-    """
-    if context.settings.encryption.allow:
-        return False
-    async with context.db.tx() as tx:
-        if await rooms.find(tx, room_id) is not None:
-            return False
-    view = await context.outside.room(room_id)
-    return view.encrypted and view.join_rule == "invite"
-
-
-def _is_out(context: Context, change: MemberChange) -> Write[None]:
-    async def write(turn: Turn) -> None:
-        await bot_memberships.note(turn.tx, change.room_id, change.membership, turn.now)
-        await jobs.overtake_going(
-            turn.tx, change.room_id, because("overtaken.bot_membership", membership=Term(change.membership)), turn.now
-        )
-        for pending in [] if change.of_their_own else await pending_protects.of_room(turn.tx, change.room_id):
-            occasion = f"protect:{change.room_id}:{change.event_id}:{pending.requester}"
-            text = _turned_away(change)
-            await saying.say(context, turn, Audience(pending.management_room), occasion, text, reply_to=pending.cause)
-        if not change.of_their_own:
-            await pending_protects.clear(turn.tx, change.room_id)
-        if await rooms.is_management_room(turn.tx, change.room_id):
-            turn.after(partial(context.look_at, change.room_id))
-        there = await place.of(context, turn, change.room_id)
-        if there is not None and await rooms.set_trouble(turn.tx, change.room_id, checkup.NOT_THERE):
-            # The bot leaves no protected room: one that an admin deletes is left in its name.
-            said = _removed(there.called, change)
-            await saying.alarm(context, turn, change.room_id, f"removed:{change.event_id}", said)
-
-    return write
-
-
-def _removed(room: Room, change: MemberChange) -> Notice:
-    """The bot was put out of a protected room; by the homeserver in the bot's own name, where that deleted it."""
-    if change.of_their_own:
-        return notice("room.deleted", room=room)
-    user = User(change.sender)
-    if change.reason:
-        return notice("room.removed_because", user=user, room=room, reason=Stranger(change.reason))
-    return notice("room.removed", user=user, room=room)
-
-
-def _turned_away(change: MemberChange) -> Notice:
-    """The bot knocked at a room it was to protect, and was not let in."""
-    user, room = User(change.sender), Id(change.room_id)
-    if change.reason:
-        return notice("protect.turned_away_because", user=user, room=room, reason=Stranger(change.reason))
-    return notice("protect.turned_away", user=user, room=room)
-
-
-async def leave_unused(_: Context, turn: Turn) -> None:
-    """Leave the rooms that nobody has used within a day."""
-    for room_id in await bot_memberships.unused(turn.tx, turn.now - DAY):
-        log.info("leaving %s: nobody has used me there for a day", room_id)
-        await turn.plan(plan.leave(room_id, f"unused:{turn.now}"))
 
 
 # --- protect --------------------------------------------------------------------------------------------------
@@ -298,7 +114,7 @@ async def protect(context: Context, ask: Ask) -> Grant | Waiting:
         await _forgive(context, ask)  # it is about this room, and asks nothing of the other
         raise
     if await is_in(context, room_id):
-        return await _granted(context, ask, room_id)
+        return await granted(context, ask, room_id)
     return await _get_in(context, ask, room_id, via)
 
 
@@ -357,9 +173,9 @@ async def _get_in(context: Context, ask: Ask, room_id: str, via: tuple[str, ...]
     if membership is None:
         raise Refused(_not_yet(context, ask))
     try:
-        return await _granted(context, ask, room_id)
+        return await granted(context, ask, room_id)
     except Refused:
-        await _leave_unless_needed(context, room_id)
+        await leave_unless_needed(context, room_id)
         raise
 
 
@@ -376,7 +192,7 @@ async def _enter_or_knock(context: Context, room_id: str, via: tuple[str, ...]) 
     return Membership.JOIN
 
 
-async def _granted(context: Context, ask: Ask, room_id: str) -> Grant:
+async def granted(context: Context, ask: Ask, room_id: str) -> Grant:
     """The bot is in: look whether the requester may have this room protected. Raises `Refused`."""
     view = await context.outside.room(room_id)
     async with context.db.tx() as tx:
@@ -395,7 +211,7 @@ async def _granted(context: Context, ask: Ask, room_id: str) -> Grant:
     return Grant(ask, view, checklist, checkup.shortage(powers, context.bot), concerns)
 
 
-async def _leave_unless_needed(context: Context, room_id: str) -> None:
+async def leave_unless_needed(context: Context, room_id: str) -> None:
     """Leave a room that was entered to protect it, where that came to nothing."""
     async with context.db.tx() as tx:
         needed = await rooms.find(tx, room_id) is not None or await rooms.is_management_room(tx, room_id)

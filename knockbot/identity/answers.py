@@ -40,7 +40,16 @@ async def read_answer(answer: ClientResponse, server: str) -> bytes:
         raise Later(because("identity.too_large", server=Letters(server), size=Number(LARGEST // 1024))) from None
 
 
-def refusal(server: str, status: int, body: Mapping[str, Any], hide: str) -> Later | Never:
+def understood(server: str, status: int, body: Any, hide: str) -> dict[str, Any]:
+    """What was asked for. Raises `Later` and `Never`; `hide` is kept out of what they say."""
+    if 200 <= status < 300:
+        if not isinstance(body, dict):
+            raise nonsense(server)
+        return body
+    raise _refusal(server, status, body if isinstance(body, dict) else {}, hide)
+
+
+def _refusal(server: str, status: int, body: Mapping[str, Any], hide: str) -> Later | Never:
     """What an error answer says of the future (identity service API, "Standard error response")."""
     code = {401: "M_UNKNOWN_TOKEN"}.get(status, body.get("errcode"))
     code = code if isinstance(code, str) else None

@@ -34,8 +34,8 @@ from knockbot.identity.answers import (
     nonsense,
     policies_of,
     read_answer,
-    refusal,
     stored,
+    understood,
 )
 
 log = logging.getLogger("knockbot.identity")
@@ -372,12 +372,7 @@ class IdentityServers:
         if 300 <= status < 400:
             where = shown(elsewhere, SAID)
             raise Never(because("identity.redirects", server=Letters(server), where=Letters(where)))
-        answered = as_json(text)
-        if 200 <= status < 300:
-            if not isinstance(answered, dict):
-                raise nonsense(server)
-            return answered
-        raise refusal(server, status, answered if isinstance(answered, dict) else {}, hide)
+        return understood(server, status, as_json(text), hide)
 
 
 @contextlib.asynccontextmanager
