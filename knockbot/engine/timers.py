@@ -75,10 +75,13 @@ class Timers(Generic[C]):
 
     async def run(self) -> None:
         """Work until cancelled: it sleeps until the next one is due, or somebody plans one."""
+        planned = False
         while True:
             self._context.wakeups.timers.clear()
             try:
-                await self._plan_what_comes_again()
+                if not planned:
+                    await self.plan_what_comes_again()
+                    planned = True
                 pause = await self.run_due()
             except Unusable:
                 pause = LONGEST
@@ -98,7 +101,8 @@ class Timers(Generic[C]):
                 return ELSEWHERE
         return LONGEST
 
-    async def _plan_what_comes_again(self) -> None:
+    async def plan_what_comes_again(self) -> None:
+        """Plan the kinds that come again by themselves, each for now, unless it is planned already."""
         async with self._turns.db.tx() as tx:
             for name, kind in self._kinds.items():
                 if kind.every is not None:

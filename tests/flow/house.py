@@ -187,7 +187,7 @@ class House:
 
     async def ring(self) -> None:
         """What is due by the clock is done."""
-        await self.timers._plan_what_comes_again()
+        await self.timers.plan_what_comes_again()
         await self.timers.run_due()
 
     async def _perhaps_forget_ended(self) -> None:
