@@ -17,7 +17,6 @@ from knockbot.flow.compiled import Compiled
 from knockbot.flow.elsewhere import Elsewhere
 from knockbot.flow.ports import Acts, Cipher, Issuer, NoCipher, Outside, Vouch, Wording, nobody_asked
 from knockbot.flow.standings import Standings
-from knockbot.flow.tables import Feature
 from knockbot.flow.workbench import Workbench
 from knockbot.store.db import Database
 
@@ -64,8 +63,8 @@ class Context:
     issuer: Issuer | None = None
     """The identity servers; none where nobody has them invite anybody."""
     cipher: Cipher = field(default_factory=NoCipher)
-    features: tuple[Feature, ...] = ()
-    """What has a part in what the flow does; in this order."""
+    features: tuple[Any, ...] = ()
+    """What has a part in what the flow does, in this order: rows of `tables.py`, which knows a context."""
     prompts: Mapping[str, PromptKind[Any]] = field(default_factory=dict)
     """The kinds of messages that can be answered."""
     policies: Compiled = field(default_factory=Compiled)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from knockbot.domain.acl import ServerAcl
 from knockbot.domain.compare import compare
-from knockbot.flow import fitness, missed, place, rules, saying, seeing
+from knockbot.flow import fitness, missed, place, rules, saying, seeing, tables
 from knockbot.flow.checkup import NOT_THERE
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
@@ -51,11 +51,11 @@ async def _look(context: Context, there: Place) -> None:
     seen, known = await seeing.the_room(context, there.room)
     acl = await context.outside.server_acl(there.room_id)
     await missed.the_room(context, there, seen, compare(seen, known), acl)
-    for feature in context.features:
+    for feature in tables.rows(context):
         if feature.looks_first is not None:
             await feature.looks_first(context, there)
     await _knocks(context, there, acl)
-    for feature in context.features:
+    for feature in tables.rows(context):
         if feature.looks is not None:
             await feature.looks(context, there)
     await missed.unposted(context, there.room)

@@ -8,34 +8,32 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from knockbot.domain.jobs import Act, Job
+from knockbot.domain.judgements import Judgement
 from knockbot.domain.model import Kind, MemberChange, Request
 from knockbot.engine.turn import Turn, Write
 from knockbot.engine.worker import Outcome
 from knockbot.errors import Never
+from knockbot.flow.context import Context
+from knockbot.flow.place import Place
 from knockbot.store.jobs import Claimed
 
-if TYPE_CHECKING:
-    from knockbot.domain.judgements import Judgement
-    from knockbot.flow.context import Context
-    from knockbot.flow.place import Place
-
-Hears: TypeAlias = "Callable[[Context, Any], Awaitable[Write[None] | None]]"
+Hears: TypeAlias = Callable[[Context, Any], Awaitable[Write[None] | None]]
 """Looks at what has happened, and returns what the feature has to write about it."""
 
-Follows: TypeAlias = "Callable[[Context, Turn, Request], Awaitable[None]]"
+Follows: TypeAlias = Callable[[Context, Turn, Request], Awaitable[None]]
 """Writes what else follows for a request, in the turn in which it has moved on."""
 
-Moves: TypeAlias = "Callable[[Context, Turn, Request, MemberChange], Awaitable[None]]"
+Moves: TypeAlias = Callable[[Context, Turn, Request, MemberChange], Awaitable[None]]
 """Writes what follows of a change of membership for a request about its user."""
 
-Looks: TypeAlias = "Callable[[Context, Place], Awaitable[None]]"
+Looks: TypeAlias = Callable[[Context, Place], Awaitable[None]]
 """Looks at a protected room for what nobody told, and hands that on. May raise `Later` and `Busy`."""
 
 
-Judges: TypeAlias = "Callable[[Context, Request, str], Awaitable[Judgement | None]]"
+Judges: TypeAlias = Callable[[Context, Request, str], Awaitable[Judgement | None]]
 """What the policy in force says of a request that stands; none where that takes an answer from elsewhere, and then the
 arrival with the given key is due again once it is there. May raise `Later` and `Busy`."""
 
@@ -76,9 +74,14 @@ class Feature:
     """In a look at a protected room, after its knocks."""
 
 
+def rows(context: Context) -> tuple[Feature, ...]:
+    """The features, in their order."""
+    return context.features
+
+
 async def heard(context: Context, event: object) -> Write[None] | None:
     """What the features have to write about something that happened; none where they have nothing."""
-    hearing = [feature.hears[type(event)] for feature in context.features if type(event) in feature.hears]
+    hearing = [feature.hears[type(event)] for feature in rows(context) if type(event) in feature.hears]
     return together(*[await hears(context, event) for hears in hearing])
 
 
@@ -97,25 +100,25 @@ def together(*writes: Write[None] | None) -> Write[None] | None:
 
 async def moved(context: Context, turn: Turn, request: Request, change: MemberChange) -> None:
     """Somebody's membership changed, which is no outcome of this request of theirs: what else follows of that."""
-    for feature in context.features:
+    for feature in rows(context):
         if feature.moved is not None:
             await feature.moved(context, turn, request, change)
 
 
 def judges(context: Context) -> dict[Kind, Judges]:
     """How the features judge requests that stand, by kind."""
-    return {kind: judge for feature in context.features for kind, judge in feature.judges.items()}
+    return {kind: judge for feature in rows(context) for kind, judge in feature.judges.items()}
 
 
 async def answered(context: Context, turn: Turn, request: Request) -> None:
     """An answer binds this request: what else follows of that."""
-    for feature in context.features:
+    for feature in rows(context):
         if feature.answered is not None:
             await feature.answered(context, turn, request)
 
 
 async def settled(context: Context, turn: Turn, request: Request) -> None:
     """The outcome of this request is recorded: what else follows of that."""
-    for feature in context.features:
+    for feature in rows(context):
         if feature.settled is not None:
             await feature.settled(context, turn, request)

@@ -21,7 +21,7 @@ from knockbot.flow.context import Context
 from knockbot.flow.forgetting import hourly
 from knockbot.flow.keys import Keys, NoKeys
 from knockbot.flow.ports import NOT_ALLOWED
-from knockbot.flow.tables import Doing
+from knockbot.flow.tables import Doing, rows
 from knockbot.store import jobs, prompts, requests
 from knockbot.store.db import Tx
 from knockbot.store.jobs import Claimed
@@ -36,7 +36,7 @@ MENDABLE = frozenset({"KNOCKBOT_NO_POWER", "KNOCKBOT_NOT_JOINED", NOT_ALLOWED})
 def all_acts(context: Context) -> dict[Act, Doing]:
     """How each kind of job is done, those of the features included."""
     acts = dict(ACTS)
-    for feature in context.features:
+    for feature in rows(context):
         acts |= feature.acts
     return acts
 
