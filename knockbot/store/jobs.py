@@ -267,9 +267,12 @@ _CANDIDATES = (
 )
 
 
-def _before_it(which: str) -> str:
-    """The due act right before `c`, of those which are `o`; in two steps, each of which finds it by an index."""
-    due = f"SELECT o.id FROM jobs AS o WHERE o.state = 'due' AND {which}"
+def _before_it(which: str, index: str) -> str:
+    """The due act right before `c`, of those which are `o`; in two steps, each of which finds it by this index.
+
+    SQLite is told which: where it was told how alike all rows are, it would go through the whole table by its ids.
+    """
+    due = f"SELECT o.id FROM jobs AS o{{{index}}} WHERE o.state = 'due' AND {which}"
     return (
         f"coalesce(({due} AND o.due_at = c.due_at AND o.id < c.id ORDER BY o.id DESC LIMIT 1), "
         f"({due} AND o.due_at < c.due_at ORDER BY o.due_at DESC, o.id DESC LIMIT 1))"
@@ -278,7 +281,11 @@ def _before_it(which: str) -> str:
 
 _BUSY = "SELECT server FROM jobs WHERE state = 'running' AND server IS NOT NULL"
 
-_AHEAD = _before_it(f"o.lane = c.lane AND o.behind IS NULL AND (o.server IS NULL OR o.server NOT IN ({_BUSY}))")
+_AHEAD = _before_it(
+    f"o.lane = c.lane AND o.behind IS NULL AND (o.server IS NULL OR o.server NOT IN ({_BUSY}))", "jobs_in_lane"
+)
+
+_AT_SERVER = _before_it("o.server = c.server AND o.behind IS NOT NULL", "jobs_at_server")
 
 _BEFORE = f"""
     {_AHEAD} AS ahead,
@@ -286,9 +293,11 @@ _BEFORE = f"""
     coalesce((SELECT o.id FROM jobs AS o WHERE o.lane = c.yields_to AND o.state = 'due' AND o.behind IS NULL
         AND o.due_at <= $1 ORDER BY o.due_at DESC, o.id DESC LIMIT 1),
         (SELECT o.id FROM jobs AS o WHERE o.lane = c.yields_to AND o.state = 'running')) AS first,
-    (SELECT coalesce({_before_it("o.server = c.server AND o.behind IS NOT NULL")}, r.id)
+    (SELECT coalesce({_AT_SERVER}, r.id)
         FROM jobs AS r WHERE r.server = c.server AND r.state = 'running' LIMIT 1) AS at_server"""
 """What goes before an act: in its lane, in the lane that it yields to, or at its server."""
+
+_INDEXES = ("jobs_in_lane", "jobs_at_server")
 
 
 @cache
@@ -300,7 +309,8 @@ def _claimable(*, keys: bool, alone: bool) -> str:
         f"SELECT * FROM ({_CANDIDATES} AND place = {kind}{also} ORDER BY due_at, id LIMIT {WINDOW}{held}) AS k"
         for kind in _KINDS.split(", ")
     )
-    return f"SELECT c.*, {_BEFORE} FROM ({kinds}) AS c"
+    before = _BEFORE.format(**{index: f" INDEXED BY {index}" if alone else "" for index in _INDEXES})
+    return f"SELECT c.*, {before} FROM ({kinds}) AS c"
 
 
 UNENCRYPTED = f" AND lane NOT IN (SELECT room_id || '{SAID}' FROM encrypted_rooms)"
