@@ -280,6 +280,29 @@ async def test_it_is_heard_after_a_restart(house: House) -> None:
     await assert_withdrawn(house)
 
 
+@pytest.mark.parametrize("emoji", ["✅", "❌", "⛔"])
+async def test_what_was_taken_back_while_nobody_listened_is_not_done_first_and_withdrawn_then(
+    house: House, emoji: str
+) -> None:
+    """The bot starts with a job that is due, before the homeserver delivers the redaction or a look finds it."""
+    click = await answered(house, emoji)
+    take_back(house, click)
+    house.world.outbox.clear()
+    house.world.set_levels(GARDEN, invite=50, kick=50, ban=50)
+    house.world.outbox.clear()
+    await house.die()
+    house.clock.go_on(3600)
+    await house.start_again()
+    tried = house.world.asked("invite", "kick", "ban")
+    async with house.db.tx() as tx:
+        await jobs.unblock(tx, GARDEN, house.clock())
+    await house.work()
+
+    assert (house.membership(ANA), house.world.asked("invite", "kick", "ban")) == ("knock", tried)
+    await house.live()
+    await assert_withdrawn(house)
+
+
 async def test_a_new_answer_that_was_given_meanwhile_is_found_after_the_old_was_taken_back(house: House) -> None:
     """Both while the bot was down: the second click would else be one that came too late."""
     click = await answered(house, "❌")

@@ -37,8 +37,9 @@ class Issued(Done):
 
 async def revoke(context: Context, claimed: Claimed[Revoke]) -> Outcome:
     """Empty the state under a third-party invite's token, whatever its inviter has put there by now."""
-    if await members.is_called_off(context, claimed.job):
-        return Overtaken(members.ANSWERED_OTHERWISE)
+    called_off = await members.called_off(context, claimed.job)
+    if called_off is not None:
+        return called_off
     return await _insisting(context, claimed.job.room_id, lambda: _revoke(context, claimed.job))
 
 

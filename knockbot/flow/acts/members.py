@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeAlias
 
 from knockbot.domain import may, plan
@@ -49,6 +50,11 @@ class OvertakenBy(Overtaken):
     """The member event that says so."""
 
 
+@dataclass(frozen=True, slots=True)
+class Unclicked(Overtaken):
+    """The click that called for the act is not there any more, and its answer is yet to be withdrawn."""
+
+
 async def change_membership(context: Context, claimed: Claimed[Membered]) -> Outcome:
     """Invite, kick or ban an applicant, if the knock it was decided for still stands."""
     job = claimed.job
@@ -79,7 +85,7 @@ async def _needless(context: Context, job: Job[Membered], stands: MemberChange |
         return OvertakenBy(because("overtaken.moved"), stands)
     if stands is not None and _meant_for(payload) not in (None, stands.event_id):
         return Overtaken(because("overtaken.knocked_again"))
-    return Overtaken(ANSWERED_OTHERWISE) if await is_called_off(context, job) else None
+    return await called_off(context, job)
 
 
 def _meant_for(payload: Membered) -> str | None:
@@ -118,15 +124,36 @@ async def _moved_otherwise(context: Context, job: Job[Membered], stands: MemberC
     return stands.membership is not Membership.KNOCK and not await membership.moved_by_the_bot(context, stands)
 
 
-async def is_called_off(context: Context, job: Job[OnMember | Revoke]) -> bool:
+async def called_off(context: Context, job: Job[OnMember | Revoke]) -> Overtaken | None:
     """Whether the answer that this act carries out was taken back, or another one given in its place, or dropped with
     the protection of the room."""
     if job.request_id is None:
-        return False
+        return None
     async with context.db.tx() as tx:
         request = await requests.get(tx, job.request_id, held=False)
         kept = await rooms.find(tx, request.room_id) is not None
-    return not kept or (not is_beside(job, request) and not is_called_for(context, job, request))
+    if not kept or (not is_beside(job, request) and not is_called_for(context, job, request)):
+        return Overtaken(ANSWERED_OTHERWISE)
+    return await _unclicked(context, request)
+
+
+async def _unclicked(context: Context, request: Request) -> Unclicked | None:
+    """Whether the click that gave the answer was removed, and nobody heard of it: knockbot may have been down since.
+
+    An act that follows its click at once need not ask.
+    """
+    answer = request.answer
+    if answer is None or not answer.by_click or answer.cause is None or context.now() - answer.at < AT_ONCE:
+        return None
+    try:
+        removed = await context.outside.redaction(request.management_room, answer.cause)
+    except Never:
+        return None  # the bot may not look there
+    return Unclicked(because("overtaken.unclicked", user=User(removed.sender or context.bot))) if removed else None
+
+
+AT_ONCE = 1000
+"""Milliseconds from a click to its act within which the click is taken to be there still."""
 
 
 async def _take_back_guest(
@@ -214,6 +241,9 @@ async def acted(context: Context, turn: Turn, job: ToARequest, came: Outcome) ->
             await _not_called_in(context, turn, job, came.why)
         return
     request, seen = await requests.get(turn.tx, job.request_id), _seen(came)
+    if isinstance(came, Unclicked):
+        turn.after(partial(context.look_at, request.room_id))  # which withdraws the answer, as if it had been heard
+        return
     if is_beside(job, request):
         await _inviter_banned(turn, request, came)
         return
