@@ -86,10 +86,19 @@ def render(said: Notice, language: Language = Language.EN) -> Words:
 
 
 def _put_in(template: str, place: str, arg: Arg, language: Language) -> Words:
-    """An argument in its place; a sentence loses its full stop where the one around it goes on."""
+    """An argument in its place: what begins the sentence has a capital, and a sentence within it no full stop."""
     told = RENDER[type(arg)](arg, language)
+    if isinstance(arg, Notice) and template.startswith(f"{{{place}}}"):
+        told = _beginning(told)
     goes_on = isinstance(arg, Notice) and re.search(rf"\{{{place}\}}[^\s{{]", template)
     return _clause(told) if goes_on else told
+
+
+def _beginning(said: Words) -> Words:
+    first = said.plain[:1]
+    if not said.html.startswith(first):
+        return said
+    return Words(first.upper() + said.plain[1:], Markup(first.upper() + said.html[1:]))  # noqa: S704 - as below
 
 
 def _clause(said: Words) -> Words:

@@ -340,7 +340,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "rooms.elsewhere": says("managed from {room}", room=Id),
     "queue.waiting": says(
         "{count} request waits for an answer ({command}).",
-        "{count} request waits for an answer ({command}).",
+        "{count} requests wait for an answer ({command}).",
         count=Number,
         command=Code,
     ),

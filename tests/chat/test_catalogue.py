@@ -429,3 +429,22 @@ def test_a_notice_reads_as_people_write(said: Notice, english: str, german: str)
 def test_an_argument_reads_as_people_write(arg: Arg, english: str, german: str) -> None:
     show = RENDER[type(arg)]
     assert (show(arg, Language.EN).plain, show(arg, Language.DE).plain) == (english, german)
+
+
+COUNTED_ALIKE = {"list.more", "who.more", "rooms.row"}
+"""Sentences in which English says the same of one and of many."""
+
+
+def test_what_is_said_of_many_is_not_what_is_said_of_one() -> None:
+    assert {name for name, one in ALL.items() if one.plural == one.text} == COUNTED_ALIKE
+
+
+@pytest.mark.parametrize("verdict", ["accept", "reject", "ban"])
+def test_a_sentence_that_begins_with_a_part_of_the_policy_begins_with_a_capital(verdict: str) -> None:
+    by_rule, by_policy = notice("by.rule", rule=Rule("spam")), notice("by.policy_key", key=Code("otherwise"))
+    chosen = Choice(verdict)
+
+    for by, begins in ((by_rule, "Rule “spam” chose"), (by_policy, "The policy (otherwise) chose")):
+        said = render(notice("outcome.under_way", by=by, verdict=chosen))
+        assert said.plain.startswith(begins)
+        assert said.html[0] == begins[0]
