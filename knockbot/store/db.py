@@ -60,9 +60,10 @@ class Tx(Connection):
 def for_update(tx: Tx, held: bool = True) -> str:
     """What ends a SELECT whose rows this transaction will change; SQLite locks the whole file anyway.
 
-    What is only shown is not `held`: nobody waits for it, nor does it wait for anybody.
+    What is only shown is not `held`: nobody waits for it, nor does it wait for anybody. Nor does whoever writes a row
+    that refers to a held one: its key stays. Two transactions would else wait for each other.
     """
-    return " FOR UPDATE" if held and tx.scheme is not Scheme.SQLITE else ""
+    return " FOR NO KEY UPDATE" if held and tx.scheme is not Scheme.SQLITE else ""
 
 
 AT_ONCE = 500
@@ -517,7 +518,7 @@ def _read(query: str) -> _Read:
     changes = _CHANGES.match(query)
     return _Read(
         POSITIONAL_PARAM_PATTERN.sub(r"?\1", query),
-        only_looks=query.startswith("SELECT") and "FOR UPDATE" not in query,
+        only_looks=query.startswith("SELECT") and " UPDATE" not in query,
         table=changes[1] if changes is not None else "",
     )
 

@@ -14,6 +14,7 @@ from knockbot.app import new_inbox
 from knockbot.chat import messages
 from knockbot.config.policies import read_known_policy
 from knockbot.config.settings import read_settings
+from knockbot.demo.people import until
 from knockbot.documents.text import without_marks
 from knockbot.domain.jobs import Act
 from knockbot.domain.model import Request
@@ -389,3 +390,12 @@ async def housed(url: str, **settings: Any) -> AsyncIterator[House]:
         yield house
     finally:
         await house.close()
+
+
+async def until_called(house: House, call: str) -> None:
+    """Until the bot has made this call."""
+
+    async def look() -> int:
+        return len(house.world.asked(call))
+
+    await until(look, bool, lambda _: f"{call} was never called")

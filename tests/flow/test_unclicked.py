@@ -10,7 +10,7 @@ import pytest
 from knockbot.domain.reasons import foreign
 from knockbot.errors import Later
 from knockbot.store import jobs, requests
-from tests.flow.house import GARDEN, MODS, House
+from tests.flow.house import GARDEN, MODS, House, until_called
 from tests.flow.world import ALICE, ANA, BOT
 
 BOB = "@bob:tulip.example"
@@ -185,11 +185,12 @@ async def test_what_is_under_way_is_waited_for(house: House, comes_to_something:
     click = house.click("✅")
     await house.hear()
     await house.worker._start_due()
-    await asyncio.sleep(0.05)
+    await until_called(house, "invite")
     take_back(house, click)
     await house.hear()
     assert (await house.request(ANA)).answer is not None
     under_way.set()
+    await house.worker.drain(20.0)
     await house.later()
 
     assert (await house.request(ANA)).awaits_moderators is not comes_to_something

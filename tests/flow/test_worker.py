@@ -26,7 +26,7 @@ from knockbot.flow.working import hooks
 from knockbot.store import jobs, processes
 from knockbot.store.db import Database
 from knockbot.store.jobs import Claimed
-from tests.flow.house import GARDEN, MODS, House, housed, new_world
+from tests.flow.house import GARDEN, MODS, House, housed, new_world, until_called
 from tests.flow.world import ALICE, ANA, BOT, FAR
 
 BOB = "@bob:tulip.example"
@@ -336,15 +336,6 @@ async def test_a_no_to_an_answer_that_was_replaced_leaves_the_new_answer_alone(h
 
 async def state_of(house: House, user_id: str) -> State:
     return (await house.request(user_id)).state
-
-
-async def until_called(house: House, call: str) -> None:
-    """Until the bot has made this call."""
-
-    async def look() -> int:
-        return len(house.world.asked(call))
-
-    await until(look, bool, lambda _: f"{call} was never called")
 
 
 # --- a missing power ----------------------------------------------------------------------------------------------
