@@ -86,9 +86,10 @@ def render(said: Notice, language: Language = Language.EN) -> Words:
 
 
 def _put_in(template: str, place: str, arg: Arg, language: Language) -> Words:
-    """An argument in its place: what begins the sentence has a capital, and a sentence within it no full stop."""
+    """An argument in its place: by whom it was, if that begins the sentence, has a capital, and a sentence within it no
+    full stop."""
     told = RENDER[type(arg)](arg, language)
-    if isinstance(arg, Notice) and template.startswith(f"{{{place}}}"):
+    if isinstance(arg, Notice) and arg.code.startswith("by.") and template.startswith(f"{{{place}}}"):
         told = _beginning(told)
     goes_on = isinstance(arg, Notice) and re.search(rf"\{{{place}\}}[^\s{{]", template)
     return _clause(told) if goes_on else told
