@@ -90,8 +90,9 @@ _NUMBER = re.compile(
 `12: spam` and `12:spam` are #12; `12.5` is no number, and `#12:example.org` the alias of a room.
 """
 
-_NEXT = re.compile(r"\s*,\s*|\s+(?=#)")
-"""Separates the numbers of a list: a comma, or a # before the next one. After a blank alone the text begins."""
+_NEXT = re.compile(r"\s*,[\s,]*|\s+(?=#)")
+"""Separates the numbers of a list: a comma (a second one is a slip), or a # before the next one. After a blank alone
+the text begins."""
 
 
 class NotNumbers(Exception):

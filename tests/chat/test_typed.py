@@ -241,6 +241,7 @@ def test_the_nearest_commands_are_offered(word: str, meant: list[str]) -> None:
         ("7\u20139", [7, 8, 9], ""),
         ("7-7", [7], ""),
         ("1, 7-9, 8, #20", [1, 7, 8, 9, 20], ""),
+        ("1,2,, 3, ,4", [1, 2, 3, 4], ""),
         ("1-50", list(range(1, 51)), ""),
         ("3 welcome in", [3], "welcome in"),
         ("3, welcome in", [3], "welcome in"),
