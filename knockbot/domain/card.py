@@ -80,9 +80,9 @@ def _who_knocks(request: Request) -> Who:
     name, user = shown(request.display_name or "", NAME_LIMIT), Profile(request.user_id)
     if not name or name.casefold() == shown_id(request.user_id).casefold():
         return user
-    if name[0].isalpha():
+    if name[0].isalpha() and "@" not in name:
         return notice("who.named", name=Name(name), user=user)
-    # Emoji, numbers, an ID of somebody else: they are not to be taken for what the bot itself puts there.
+    # Emoji, numbers, words with an ID of somebody else: they are not to be taken for what the bot itself puts there.
     return notice("who.named_oddly", name=Name(name), user=user)
 
 

@@ -314,3 +314,9 @@ def test_a_line_that_nobody_edits_says_only_what_stays_true(state: State) -> Non
     one = request(state=state, by="@bot:x", answer=Answer(Verdict.ACCEPT, "@bot:x", NOW, "$k", "ours"))
 
     assert "yet" not in decision_line(one, "Garden").plain
+
+
+@pytest.mark.parametrize("name", ["Ana @bob:tulip.example asks to join", "Ana @", "@bob:tulip.example", "#5", "🙂"])
+def test_a_name_with_an_id_in_it_or_that_begins_with_no_letter_stands_in_quotes_after_the_id(name: str) -> None:
+    said = without_marks(card(request(display_name=name), "Garden", ALL, NOTHING_ELSE).plain)
+    assert f"@ana:tulip.example (named “{name}”) asks to join Garden" in said
