@@ -1,4 +1,4 @@
-"""Lets ``python -m knockbot`` stand in for the ``knockbot`` command."""
+"""Makes ``python -m knockbot`` work like the ``knockbot`` command."""
 
 from __future__ import annotations
 

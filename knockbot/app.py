@@ -49,17 +49,17 @@ from knockbot.web.metrics import Metrics
 log = logging.getLogger("knockbot")
 
 DRAIN = 20.0
-"""Seconds that what is in flight may take to end when knockbot is told to stop."""
+"""Seconds that work in progress may take to end when knockbot is told to stop."""
 
 ROUNDS = 3600.0
 """Seconds between two looks at every protected room."""
 
 PATIENCE = 60.0
-"""Seconds between two tries to protect a room of the config file that something is missing for."""
+"""Seconds between two attempts to protect a room of the config file while something is missing for it."""
 
 
 def now() -> int:
-    """The time in milliseconds; every other part is handed it."""
+    """The time in milliseconds; every other part gets this function."""
     return time.time_ns() // 1_000_000
 
 
@@ -67,9 +67,9 @@ def now() -> int:
 
 
 async def run(settings: Settings, read_again: Callable[[], Settings]) -> None:
-    """Keep the doors until SIGTERM or SIGINT, then drain and stop; on SIGHUP read the config again.
+    """Handle join requests until SIGTERM or SIGINT, then drain and stop; on SIGHUP read the config again.
 
-    Raises `Unavailable` where a part is missing that knockbot cannot run without.
+    Raises `Unavailable` if a part is missing that knockbot cannot run without.
     """
     logs.configure(settings.logging)
     stop, hang_up = asyncio.Event(), asyncio.Event()
@@ -98,13 +98,13 @@ LIVE = ("permissions", "defaults", "rooms", "identity_servers", "issuing", "noti
 
 
 async def take_settings(context: Context, settings: Settings) -> None:
-    """Put in force what may change without a restart, and say what may not."""
+    """Apply the changes that need no restart, and report those that do."""
     for part in SETTINGS.keys:
         if part not in LIVE and getattr(settings, part) != getattr(context.settings, part):
             log.warning("%s has changed in the config; that needs a restart", part)
     new = replace(context.settings, **{part: getattr(settings, part) for part in LIVE})
     async with context.protecting:
-        await configured.look_up(context, new)  # so that a policy meets no name that is not known yet
+        await configured.look_up(context, new)  # so that every name in a policy is known
         context.live_settings.take(new)
     logs.configure(settings.logging)
     await configured.keep(context, enter=True)
@@ -113,7 +113,7 @@ async def take_settings(context: Context, settings: Settings) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a running knockbot is made of."""
+    """The parts of a running knockbot."""
 
     context: Context
     account: Account
@@ -121,7 +121,7 @@ class Parts:
     arrivals: Inbox[Context]
     worker: Worker
     keyring: Keyring | None
-    """Where encryption is allowed."""
+    """Set if encryption is allowed."""
 
 
 @asynccontextmanager
@@ -143,7 +143,7 @@ async def service(settings: Settings) -> AsyncIterator[Context]:
 
 
 async def _made(settings: Settings, db: Database, session: ClientSession) -> Parts:
-    """All the parts, none of them at work yet."""
+    """All the parts; none of them is running yet."""
     homeserver = new_homeserver(session, settings)
     live = LiveSettings(settings)
     identity = IdentityServers(session, homeserver, lambda: live.in_force.identity_servers)
@@ -172,7 +172,7 @@ async def _made(settings: Settings, db: Database, session: ClientSession) -> Par
 
 
 async def _begun(db: Database) -> asyncio.Event:
-    """Give the first sign of life; what is returned is set once the records are those of today."""
+    """Give the first sign of life; the returned event is set when the records are up to date."""
     recalled = asyncio.Event()
     async with db.tx() as tx:
         await processes.beat(tx, db.process, now())
@@ -183,7 +183,7 @@ async def _begun(db: Database) -> asyncio.Event:
 
 
 def _loops(parts: Parts, recalled: asyncio.Event) -> Sequence[Loop]:
-    """What runs side by side; all but the start waits until the records are those of today."""
+    """The tasks that run in parallel; all except the start wait until the records are up to date."""
     context, homeserver, gateway = parts.context, parts.account.homeserver, parts.gateway
     at_work: Sequence[Loop] = (
         parts.arrivals.run,
@@ -195,7 +195,7 @@ def _loops(parts: Parts, recalled: asyncio.Event) -> Sequence[Loop]:
 
 
 async def _end(parts: Parts) -> None:
-    """Take nothing new, and let what is in flight come to its end."""
+    """Accept nothing new, and let work in progress end."""
     db = parts.context.db
     parts.gateway.ready = False
     await parts.arrivals.drain(DRAIN)
@@ -209,13 +209,13 @@ async def _end(parts: Parts) -> None:
 
 
 def new_inbox(context: Context, keys: Keyring | None = None) -> Inbox[Context]:
-    """What came in, at work."""
+    """The worker for events in the inbox."""
     reader = Reader(context, events.parse, sealed.read, keys)
     return Inbox(context, reader, HANDLERS, reconcile, elsewhere=context.elsewhere.waiting)
 
 
 def _cipher(settings: Settings) -> Cipher:
-    """What locks that which is yet to be said, where encryption is allowed."""
+    """Encrypts messages that are not sent yet, if encryption is allowed."""
     if not settings.encryption.allow:
         return NoCipher()
     from knockbot.matrix.crypto import secret  # noqa: PLC0415 - there only with the extra
@@ -224,7 +224,7 @@ def _cipher(settings: Settings) -> Cipher:
 
 
 async def _keyring(context: Context, homeserver: Homeserver, session: ClientSession) -> Keyring | None:
-    """The bot's keys, where encryption is allowed."""
+    """The bot's keys, if encryption is allowed."""
     if not context.settings.encryption.allow:
         return None
     from knockbot.matrix.crypto.machine import Machine  # noqa: PLC0415 - there only with the extra
@@ -235,7 +235,7 @@ async def _keyring(context: Context, homeserver: Homeserver, session: ClientSess
 
 
 async def _start(parts: Parts, recalled: asyncio.Event) -> None:
-    """Step by step to readiness, waiting for the homeserver where it is not there yet; then look around hourly.
+    """Become ready step by step, waiting for the homeserver if it is not there yet; then check everything hourly.
 
     Records that come from a back-up are brought up to date before anything is handled.
     """
@@ -256,7 +256,7 @@ async def _start(parts: Parts, recalled: asyncio.Event) -> None:
 
 
 async def _look_around(context: Context, account: Account) -> None:
-    """On start and then hourly: every protected room, the management rooms, and who else could use the account."""
+    """On start and then hourly, check the protected rooms, the management rooms, and who else could use the account."""
     while True:
         await look_at_all(context)
         await asyncio.sleep(ROUNDS)
@@ -268,14 +268,14 @@ async def _look_around(context: Context, account: Account) -> None:
 
 
 async def look_at_names(context: Context) -> None:
-    """On start and then hourly: where the aliases lead by now that policies and the config file name."""
+    """On start and then hourly, look up where the aliases in policies and the config file lead now."""
     while True:
         await names.look_again(context)
         await asyncio.sleep(ROUNDS)
 
 
 async def protect_configured(context: Context) -> None:
-    """The rooms of the config file: on start, hourly, and, while something is missing, when that may have changed."""
+    """Protect the rooms of the config file: on start, hourly, and when something missing may have changed."""
     entered = -ROUNDS
     while True:
         context.configured.clear()
@@ -287,13 +287,13 @@ async def protect_configured(context: Context) -> None:
             async with asyncio.timeout(ROUNDS if complete else PATIENCE):
                 await context.configured.wait()
         except TimeoutError:
-            pass  # an alias may lead somewhere by now
+            pass  # an alias may lead to a room by now
 
 
 async def _introduce(context: Context, account: Account) -> None:
-    """Have an account, then a name: the other way round, Synapse would refuse the account for ever.
+    """Create the account, then set its name: in the other order, Synapse would refuse the account for ever.
 
-    Nothing is done with an account that somebody else can use; a name is not needed.
+    An account that somebody else can use is not used; a name is not required.
     """
     await account.homeserver.register()
     await account.be_alone(await _own_device(context))
@@ -307,7 +307,7 @@ async def _introduce(context: Context, account: Account) -> None:
 
 
 async def _own_device(context: Context) -> str | None:
-    """The device that holds the bot's keys, also while encryption is switched off."""
+    """The device that holds the bot's keys, even while encryption is switched off."""
     async with context.db.tx() as tx:
         device = await encryption.device(tx, context.bot)
     return device.device_id if device is not None else None

@@ -34,7 +34,7 @@ class Fault(KnockbotError):
         self.where = where
 
     def located(self, where: str) -> Fault:
-        """The same fault, with words for the place it stands in (``config.yaml:12``, ``line 4``)."""
+        """The same fault, with words for its place (``config.yaml:12``, ``line 4``)."""
         return Fault(self.message, self.path, where)
 
     def __str__(self) -> str:
@@ -74,7 +74,7 @@ class ActionError(KnockbotError):
 
 
 def reason(error: Exception) -> Notice:
-    """The reason that an error gives; of one that nobody thought of it is the kind, for its text may quote anything."""
+    """The reason that an error gives; for an unexpected one only its kind, because its text may quote anything."""
     if isinstance(error, ActionError | SetAside):
         return error.why
     return because("failed", error=Code(type(error).__name__))
@@ -97,7 +97,7 @@ class Later(ActionError):
 
     @property
     def is_failure(self) -> bool:
-        """Whether it is one more failure of what was tried, which is not tried for ever."""
+        """Whether it counts as a failed attempt; the number of attempts is limited."""
         return not self.unreachable
 
 

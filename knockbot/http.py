@@ -1,6 +1,6 @@
 """Other servers by HTTP: why one could not be reached, what it answers, and where an address leads.
 
-What each code of a reason says stands in `domain/reasons.py`, with the mend.
+The sentence of each reason code is in `domain/reasons.py`, with what to do about it.
 """
 
 from __future__ import annotations
@@ -70,11 +70,11 @@ CONNECTIONS: Final[dict[int, Notice]] = {
     errno.ECONNRESET: BROKE_OFF,
     errno.EPIPE: BROKE_OFF,
 }
-"""What the system's numbers for a connection that fails mean, where its own words say too little."""
+"""What the system's numbers for a failed connection mean, if its own words say too little."""
 
 
 def why_unreachable(error: BaseException | None) -> Notice:
-    """Why a request got no answer; never the address, which is none of the moderators' business."""
+    """Why a request got no answer; never the address, which moderators should not see."""
     if isinstance(error, ClientConnectorDNSError):
         return NO_NAME
     if isinstance(error, ClientConnectorCertificateError):
@@ -104,7 +104,7 @@ def _handshake(fault: ssl.SSLError) -> Notice:
 
 def _connection(fault: OSError) -> Notice:
     number = fault.errno or 0
-    # asyncio writes the address into strerror; where a name does not resolve, the number is not one of the system's.
+    # asyncio writes the address into strerror; if a name does not resolve, the number is not one of the system's.
     return CONNECTIONS.get(number) or (
         because("reach.system", words=Foreign(os.strerror(number))) if number > 0 else NO_NAME
     )
@@ -114,7 +114,7 @@ def _connection(fault: OSError) -> Notice:
 
 
 class TooLarge(Exception):
-    """There is more than the limit allows; what was read is dropped."""
+    """The body is larger than the limit; what was read is dropped."""
 
 
 async def read(content: StreamReader, limit: int) -> bytes:
@@ -128,7 +128,7 @@ async def read(content: StreamReader, limit: int) -> bytes:
 
 
 def as_json(text: bytes) -> Any:
-    """What a text says in JSON; `None` for what is no JSON."""
+    """The value of a JSON text; `None` if it is no JSON."""
     try:
         return nesting.read(text)
     except ValueError:
@@ -152,5 +152,5 @@ def leads_elsewhere(path: str) -> bool:
 
 
 def fits_a_path(token: str) -> bool:
-    """Whether a token leads to itself in a URL, even by a proxy that decodes and normalizes it on the way."""
+    """Whether a path segment stays the same in a URL, even if a proxy decodes and normalizes it on the way."""
     return not leads_elsewhere(quote(token, safe=""))

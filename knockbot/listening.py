@@ -1,7 +1,7 @@
-"""Answering on a port: each visitor has a time for the header of a request, and strangers have only so many places.
+"""Answers on a port: each client has limited time for the header of a request, and strangers have few connections.
 
-aiohttp waits an hour for a header that never ends. Nobody but the homeserver has business here, so whoever has not
-shown its token is a stranger: where there are too many of them, the oldest has to go.
+aiohttp waits an hour for a header that never ends. Only the homeserver should connect here, so a client that has not
+shown its token is a stranger: if there are too many strangers, the oldest connection is closed.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from knockbot.errors import Unavailable
 log = logging.getLogger("knockbot.visitors")
 
 HEADER: Final = 10.0
-"""Seconds in which a request has to have sent the whole of its header."""
+"""Seconds in which a request has to send its whole header."""
 STRANGERS: Final = 200
-"""Connections at once by which nobody has shown a token yet."""
+"""The most simultaneous connections that have not shown a token yet."""
 
 KNOWN: Final = web.RequestKey("known", bool)
 """Where a handler writes into its request whether it had the right token."""
 
 NO_FAULT_OF_OURS: Final = (HttpProcessingError, RequestPayloadError, ConnectionResetError)
-"""What aiohttp raises where a visitor sends what is no HTTP, or breaks off."""
+"""What aiohttp raises if a client sends something that is no HTTP, or disconnects."""
 
 
 def _is_worth_a_line(record: logging.LogRecord) -> bool:
-    """aiohttp logs a traceback, with what was sent in it, for each: anybody could fill the disk."""
+    """aiohttp logs a traceback with the sent data for each of them: anybody could fill the disk."""
     error = record.exc_info[1] if record.exc_info else None
     if not isinstance(error, NO_FAULT_OF_OURS):
         return True
@@ -64,7 +64,7 @@ class Visitors:
 
     @web.middleware
     async def _serve(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """One request, whose header is whole."""
+        """One request, whose header is complete."""
         visitor = self._by_transport.get(cast("asyncio.BaseTransport", request.transport))
         if visitor is None:
             return await handler(request)
@@ -77,14 +77,14 @@ class Visitors:
             visitor.end()
 
     def come(self, visitor: _Visitor, transport: asyncio.Transport) -> None:
-        """Somebody is connected."""
+        """A client has connected."""
         strangers = [transport for transport, one in self._by_transport.items() if not one.known]
         for oldest in strangers[: max(0, len(strangers) + 1 - self._most)]:
             self._by_transport.pop(oldest).leave()
         self._by_transport[transport] = visitor
 
     def gone(self, transport: asyncio.BaseTransport) -> None:
-        """Somebody is connected no longer."""
+        """A client has disconnected."""
         self._by_transport.pop(transport, None)
 
     @property
@@ -100,7 +100,7 @@ def _no_compression() -> web.Response:
 
 
 class _Visitor(asyncio.Protocol):
-    """One connection: hands all on to aiohttp, and keeps the time."""
+    """One connection: passes everything on to aiohttp, and watches the time."""
 
     def __init__(self, visitors: Visitors, inner: asyncio.Protocol) -> None:
         self._visitors = visitors
@@ -112,23 +112,23 @@ class _Visitor(asyncio.Protocol):
 
     @property
     def known(self) -> bool:
-        """Whether the right token was shown by this connection."""
+        """Whether this connection has shown the right token."""
         return self._was_known or (self._request is not None and bool(self._request.get(KNOWN)))
 
     def begin(self, request: web.Request) -> None:
-        """The header of a request is whole."""
+        """The header of a request is complete."""
         self._request = request
         self._stop_the_clock()
 
     def end(self) -> None:
-        """The request was answered; the next one may begin with the next byte, or has begun in the last ones."""
+        """The request was answered; the next one may begin with the next byte, or began in the last bytes."""
         self._was_known = self.known
         self._request = None
         if not self._was_known:
             self._start_the_clock()
 
     def leave(self) -> None:
-        """Close, whatever is under way."""
+        """Close, even if a request is in progress."""
         self._stop_the_clock()
         if self._transport is not None:
             self._transport.abort()
@@ -177,19 +177,19 @@ NOT_LISTENING = {
     errno.EADDRNOTAVAIL: "is that an address of this machine? 0.0.0.0 and :: mean all of them",
     errno.EAFNOSUPPORT: "this machine has no IPv6; 0.0.0.0 means all its other addresses",
 }
-"""What to do where a port cannot be listened on."""
+"""What to do if knockbot cannot listen on a port."""
 
 
 @asynccontextmanager
 async def listening(app: web.Application, host: str, port: int) -> AsyncIterator[None]:
-    """Answer requests there for as long as the block lasts. Raises `Unavailable`."""
+    """Answer requests there as long as the block lasts. Raises `Unavailable`."""
     where = Listen(host, port)
     visitors = Visitors(app)
     runner = web.AppRunner(app, access_log=None, auto_decompress=False)
     await runner.setup()
     protocols, server = runner.server, None
     assert protocols is not None  # `setup` has made it
-    # asyncio has `::` mean the addresses of IPv6 only.
+    # For asyncio, `::` means only the IPv6 addresses.
     hosts = ("::", "0.0.0.0") if host == "::" else (host,)  # noqa: S104 - as the config says
     try:
         try:

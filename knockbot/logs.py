@@ -19,12 +19,12 @@ class _Text(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name is logging's
-        # What strangers wrote may stand in a message; it must not begin a line of its own, or colour the terminal.
+        # A message may contain text of strangers; it must not begin a new line, or colour the terminal.
         record.message = shown(record.message, LONGEST_LINE)
         return super().formatMessage(record)
 
     def formatException(self, ei: Any) -> str:  # noqa: N802 - the name is logging's
-        # Nor must it in the text of an exception: below a message every line is indented.
+        # The same is true for the text of an exception: below a message every line is indented.
         trace = super().formatException(ei).splitlines()
         return "\n".join(f"    {_indent(line)}{shown(line, LONGEST_LINE)}" for line in trace)
 
@@ -48,10 +48,10 @@ class _Json(logging.Formatter):
 
 
 def configure(settings: Logging) -> None:
-    """Log to standard error, as the config file says. Libraries speak up only about what is wrong."""
+    """Log to standard error, as the config file says. Libraries log only problems."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Json() if settings.format is Format.JSON else _Text())
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
-    # A PostgreSQL that is away is said by `store/db.py`, once; asyncpg would print a traceback every few moments.
+    # `store/db.py` reports once that PostgreSQL is away; asyncpg would print a traceback every few moments.
     logging.getLogger("asyncpg").setLevel(logging.ERROR)
     logging.getLogger("knockbot").setLevel(settings.level.upper())

@@ -1,7 +1,7 @@
-"""The product: every feature, with the places at which it has a part.
+"""The product: every feature, and the places where it takes part.
 
-Reading this is reading what knockbot can do beside the common way of a request. A module of its own, and not
-`features/__init__.py`: whoever imports one feature would import all of them there, and no import contract could tell
+This table shows what knockbot can do in addition to the usual path of a request. It is a module of its own, and not
+`features/__init__.py`: there, importing one feature would import all of them, and no import contract could distinguish
 the table from its rows.
 """
 
@@ -69,14 +69,14 @@ HANDLERS: dict[type[Any], Handler[Context, Any]] = {
     Echo: handling.echoed,
     Rejudge: rejudging.rejudge,
 }
-"""Who handles what has happened."""
+"""The handlers of events."""
 
 PROMPTS: Mapping[str, PromptKind[Context]] = {
     CARD: CARDS,
     upgrading.ROOM_UPGRADE: upgrading.QUESTION,
     successors.NAMED_ROOM_UPGRADE: successors.QUESTION,
 }
-"""The messages that can be answered."""
+"""The messages that moderators can answer."""
 
 TIMERS: Mapping[str, TimerKind[Context]] = {
     **FORGETTING,
@@ -84,4 +84,4 @@ TIMERS: Mapping[str, TimerKind[Context]] = {
     "look_again_at_jobs": working.LOOK_AGAIN,
     "leave_unused_rooms": hourly(entering.leave_unused),
 }
-"""What happens at a time."""
+"""What happens at a given time."""

@@ -34,7 +34,7 @@ from knockbot.store.upgrades import FIRST_TABLE, STEPS, UPGRADES, version_in
 VERSION_TABLE = UPGRADES.version_table_name
 
 UNREADABLE = frozenset({"0.1.0"})
-"""Versions that counted their schemas otherwise; nobody was to keep records of theirs."""
+"""Versions that numbered their schemas differently; nobody was supposed to keep their records."""
 
 AT_ONCE = 500
 """Rows that are written together."""
@@ -51,14 +51,14 @@ class Header:
 
 
 class Damaged(Unavailable):
-    """A back-up that cannot be read in; the text says which line is to blame, and why."""
+    """A back-up that cannot be restored; the text says which line is wrong, and why."""
 
 
 # --- reading a database -------------------------------------------------------------------------------------------
 
 
 class Snapshot(ABC):
-    """One database at one moment, whatever is written to it meanwhile; nothing is changed, nothing locked."""
+    """One database at one moment, even if it is written to meanwhile; nothing is changed, nothing locked."""
 
     @abstractmethod
     async def schema(self) -> int:
@@ -70,7 +70,7 @@ class Snapshot(ABC):
 
     @abstractmethod
     async def last(self, table: str, column: str, /) -> int:
-        """The last number that a column has counted to, of a row that is there still or not."""
+        """The last number that a column has counted to, even if the row with that number was deleted."""
 
     @abstractmethod
     def rows(self, table: str, columns: Iterable[str]) -> AsyncIterator[tuple[Any, ...]]:
@@ -135,7 +135,7 @@ def _read_only(url: str) -> str:
 
 @asynccontextmanager
 async def snapshot(url: str) -> AsyncIterator[Snapshot]:
-    """A database as it is now, beside whatever works on it. Raises `Unavailable`."""
+    """A database as it is now; other processes may use it meanwhile. Raises `Unavailable`."""
     try:
         if url.startswith("sqlite:"):
             with closing(sqlite3.connect(_read_only(url), uri=True)) as connection:
@@ -187,7 +187,7 @@ class _Writer:
         self._lines = 0
 
     def line(self, what: Any) -> None:
-        # ASCII alone, so that neither lone surrogates nor what some programs take for the end of a line are in it.
+        # Only ASCII, so that it has no lone surrogates and no characters that some programs treat as the end of a line.
         text = f"{json.dumps(what)}\n".encode("ascii")
         self._digest.update(text)
         self._lines += 1
@@ -228,7 +228,7 @@ async def restore(url: str, lines: Iterable[bytes], source: str, bot: str, now: 
 
 async def _insist_on_empty(tx: Tx, url: str) -> None:
     if tx.scheme != Scheme.SQLITE:
-        await tx.execute("SELECT pg_advisory_xact_lock($1)", UPGRADE_LOCK)  # against one that starts meanwhile
+        await tx.execute("SELECT pg_advisory_xact_lock($1)", UPGRADE_LOCK)  # against a process that starts meanwhile
     if any([await tx.table_exists(table) for table in (VERSION_TABLE, *BACKED_UP)]):
         raise Unavailable(
             f"the database {redacted(url)} is not empty, and a back-up is read into an empty one only: move it away, "
@@ -290,10 +290,10 @@ async def _blame(tx: Tx, insert: str, batch: list[tuple[int, list[Any]]], reader
 
 
 async def _count_from(tx: Tx, table: str, column: str, last: int) -> None:
-    """Let a column go on counting where no row of the back-up's own future has been, which is in time, not in rows.
+    """Let a column go on counting from a number that was not used after the back-up was made.
 
-    What the bot did since then went by the next numbers: in the keys of what it said, by which the homeserver knows a
-    repeat. In milliseconds nobody has come as far by counting.
+    Since the back-up, the bot has used the next numbers in the keys of its messages, by which the homeserver recognises
+    a repeated message. So the column goes on from the time in milliseconds: no count of rows has reached that number.
     """
     highest = max(last, int(await tx.fetchval(f"SELECT max({column}) FROM {table}") or 0))
     if tx.scheme == Scheme.SQLITE:
@@ -304,7 +304,7 @@ async def _count_from(tx: Tx, table: str, column: str, last: int) -> None:
 
 
 async def _come_back(tx: Tx, header: Header, now: int) -> None:
-    """Nobody is at work on these records; and whoever was may have done since whatever was still to be done."""
+    """No process works on these records now; a process that did may already have done what they list as still to do."""
     await processes.bury(tx, "", now, alone=True)
     await jobs.doubt(tx)
     await addressees.doubt(tx)
@@ -328,7 +328,7 @@ class _Reader:
         self._ended = False
 
     def damaged(self, why: str, number: int | None = None) -> Damaged:
-        """Why a line, the last one that was read unless said otherwise, cannot be taken."""
+        """The error for a line that cannot be accepted, by default the last one that was read."""
         return Damaged(f"{self._source}:{number or self._number}: {why}; nothing was imported")
 
     def header(self, bot: str) -> Header:

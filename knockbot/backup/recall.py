@@ -1,8 +1,8 @@
 """Recall: after a back-up was read in, what the bot has said since is read again in its rooms.
 
-The records are older than the rooms then. Numbers that were given are not given again, what was said is not said
-again, and cards that were posted are taken up where they stand; what became of the knocks, the look at each room tells
-as ever (`flow/looking.py`).
+The records are older than the rooms then. Numbers that were used are not used again. Messages that were sent are not
+sent again. Cards that were posted are kept in use. The usual look at each room shows what became of the knocks
+(`flow/looking.py`).
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from knockbot.store.db import Tx
 from knockbot.times import MINUTE
 
 MARGIN = 10 * MINUTE
-"""How far (milliseconds) the clocks of the homeserver and of whoever wrote the back-up may be apart."""
+"""How far (milliseconds) the clock of the homeserver and that of the machine of the back-up may differ."""
 
 LOST_NUMBERS = 1000
-"""How many numbers to leave out in a room where what the bot said since cannot be read: it may have given so many."""
+"""How many numbers to skip in a room where the bot's later messages cannot be read: it may have used that many."""
 
 LEASE = "recall"
 
@@ -42,7 +42,7 @@ class Said:
 
     event_id: str
     key: str
-    """Empty for what was encrypted, and can be read no more."""
+    """Empty for a message that was encrypted and can no longer be read."""
     at: int
     edits: str | None
     """The message that this one is an edit of."""
@@ -56,13 +56,13 @@ class Memory(Protocol):
         """What the bot has said in a room since a moment, oldest first."""
 
     async def knock(self, room_id: str, event_id: str) -> MemberChange | None:
-        """One knock, whether or not it still stands."""
+        """One knock, whether or not it is still current."""
 
 
 async def recall(context: Context, memory: Memory) -> None:
-    """Bring the records up to what was said since the back-up they come from, if they come from one.
+    """If the records come from a back-up, add what the bot has said since.
 
-    To be done before anything is handled, by one process. May raise `Later`.
+    One process does this before anything is handled. May raise `Later`.
     """
     while (since := await _since(context)) is not None:
         if not await processes.lease(context.db, LEASE):
@@ -83,7 +83,7 @@ async def _recall_everywhere(context: Context, memory: Memory, since: int) -> No
     async with context.db.tx() as tx:
         protected = await rooms.all_rooms(tx)
     managing = {room.management_room for room in protected}
-    # Whoever had a room protected since has met the bot in a room that these records may not know.
+    # A room may have been protected since then, from a management room that these records do not know.
     elsewhere = set(await context.outside.joined_rooms()) - {room.room_id for room in protected}
     for room_id in sorted(managing | elsewhere):
         lost = await _recall_room(context, memory, room_id, since)
@@ -102,18 +102,18 @@ async def _recall_everywhere(context: Context, memory: Memory, since: int) -> No
 
 @dataclass(slots=True)
 class _Shown:
-    """A request as the room was shown it: on which card, if on one, and how it stood last."""
+    """A request as the room was shown it: on which card, if on one, and its last state."""
 
     number: int
     card: str | None
     block: Mapping[str, Any]
     at: int
     about: MemberChange | ThirdPartyInvite | None = None
-    """The knock or the invite itself, as the room has it, where it is on no record."""
+    """The knock or the invite itself, as the room has it, where it is not on record."""
 
 
 async def _recall_room(context: Context, memory: Memory, room_id: str, since: int) -> bool:
-    """Read again what was said in one room; whether some of it cannot be read."""
+    """Read again what was said in one room; returns whether some of it cannot be read."""
     try:
         said = await memory.said(room_id, since - MARGIN)
     except Never as error:
@@ -138,7 +138,7 @@ async def _take_in(context: Context, memory: Memory, room_id: str, said: Sequenc
             request = await requests.by_number(turn.tx, room_id, number)
             if request is not None:
                 await _follow(context, turn, request, one)
-            elif one.about is not None:  # of the others, the look at the room tells
+            elif one.about is not None:  # the look at the room shows the others
                 await _take_up(context, turn, room_id, one, one.about)
             await requests.count_from(turn.tx, room_id, number + 1)
 
@@ -160,7 +160,7 @@ EDIT = re.compile(r"card:(\d+):edit:(\d+)")
 
 
 async def _note(tx: Tx, room_id: str, message: Said) -> None:
-    """This was said, and need not be again; an edit takes the number after those that were used."""
+    """Note that this was said, so that it is not said again; the next edit takes the number after those in use."""
     edit = EDIT.fullmatch(message.key)
     if edit is None:
         await jobs.said(tx, message.key, message.event_id)
@@ -177,7 +177,7 @@ async def _is_new(context: Context, room_id: str, one: _Shown) -> bool:
 
 
 async def _find(context: Context, memory: Memory, one: _Shown) -> MemberChange | ThirdPartyInvite | None:
-    """What a request that is on no record was about, as the room has it."""
+    """What a request that is not on record was about, as the room has it."""
     room_id, event_id = one.block["room_id"], one.block["event_id"]
     try:
         if one.block["kind"] == Kind.KNOCK:
@@ -195,7 +195,7 @@ async def _take_up(
     if isinstance(about, MemberChange):
         before = await requests.latest(turn.tx, about.room_id, about.user_id)
         if before is not None and before.open:
-            # They have knocked anew, under another number, so the first one was over; how, was not said.
+            # They have knocked again, under another number, so the first knock was over; it is not known how it ended.
             await settling.record_outcome(context, turn, before, State.WITHDRAWN, before.user_id)
         request = await requests.open_knock(turn.tx, management_room, about.as_knock(), one.at)
     elif await requests.by_token(turn.tx, about.room_id, about.token) is None:
@@ -217,7 +217,7 @@ async def _take_up(
 
 
 async def _follow(context: Context, turn: Turn, request: Request, one: _Shown) -> None:
-    """What became of a request that is on record, in the words of then; of the rest the room tells."""
+    """Record what became of a request that is on record, as the bot said then; the room shows the rest."""
     state, about = State(one.block["state"]), (one.block["room_id"], one.block["user_id"] or "")
     moved = request.open and state in TOLD and about == (request.room_id, request.user_id)
     if moved:
@@ -225,11 +225,11 @@ async def _follow(context: Context, turn: Turn, request: Request, one: _Shown) -
 
 
 TOLD = frozenset(State) - {State.PENDING, State.REDEEMED}
-"""States that a request is in by one word; who redeemed an invite is found in the room."""
+"""States that the bot's message says completely; who redeemed an invite is found in the room."""
 
 
 def _restored(since: int, *, lost: bool) -> Notice:
-    """The records are older than the rooms, and what was said since may be lost with the keys it was encrypted by."""
+    """The notice that the records are older than the rooms, and that later messages may be lost with their keys."""
     moment, rooms_, policy = Moment(since), Code("!kb rooms"), Code("!kb policy show ROOM")
     if lost:
         return notice("restore.unread", moment=moment, rooms=rooms_, policy=policy)

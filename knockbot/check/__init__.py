@@ -1,7 +1,7 @@
-"""`knockbot check`: every link of the chain looked at in order, each miss with its mend.
+"""`knockbot check`: looks at every link of the chain in order, and says how to fix what is missing.
 
-What `knockbot run` will do is tried in earnest, and undone. What stays: the bot's account, with its name, here and with
-identity servers. No schema is upgraded, no transaction taken.
+It really does what `knockbot run` will do, and undoes it. Only the bot's account stays, with its name, on the
+homeserver and on identity servers. It upgrades no schema and accepts no transaction.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from knockbot.matrix.account import Account
 async def check(settings: Settings, say: Callable[[str], None]) -> bool:
     """Look at one thing after the other and say what was found; true if nothing is missing.
 
-    What builds on something missing is not tried.
+    A step that builds on something missing is skipped.
     """
     logging.getLogger("knockbot").setLevel(logging.CRITICAL)  # what is wrong is said here, once
     say(f"✅ config: it is valid; the bot is {settings.bot_user_id}")

@@ -15,7 +15,7 @@ from knockbot.matrix.homeserver import Homeserver
 
 
 class Miss(Exception):
-    """Something is not as it must be, and what follows builds on it; `mend` says what to do about it."""
+    """Something is not as it must be, and the steps that follow build on it; `mend` says what to do about it."""
 
     mark = "❌"
     fails = stops = True
@@ -27,13 +27,13 @@ class Miss(Exception):
 
 
 class Aside(Miss):
-    """Something is not as it must be; what follows can be looked at all the same."""
+    """Something is not as it must be, but the steps that follow can still run."""
 
     stops = False
 
 
 class Hint(Miss):
-    """Something that knockbot works without, but not as somebody may expect."""
+    """Knockbot works without this, but perhaps not as people expect."""
 
     mark = "⚠️"
     fails = stops = False
@@ -52,11 +52,11 @@ class Bench:
 
 
 Step = Callable[[Bench], Awaitable[str]]
-"""Looks at one thing and returns what it found; nothing where there was nothing to look at."""
+"""Looks at one thing and returns what it found; nothing if there was nothing to look at."""
 
 
 REGISTER = (
     "write registration.yaml again (move the old one away, then `knockbot registration -o registration.yaml`), "
     "give it to the homeserver, and restart that"
 )
-"""What to do where the homeserver does not know the registration as it is now."""
+"""What to do if the homeserver does not know the registration as it is now."""

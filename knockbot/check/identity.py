@@ -10,7 +10,7 @@ from knockbot.identity.client import IdentityServers
 
 
 async def identity_servers(bench: Bench, say: Callable[[str], None]) -> bool:
-    """Whether each identity server of the config could send invites; one that cannot stands in nobody else's way."""
+    """Whether each identity server of the config could send invites; one that cannot does not stop the others."""
     configured = bench.settings.identity_servers
     servers = IdentityServers(bench.session, bench.bot, lambda: configured)
     sound = True

@@ -1,4 +1,4 @@
-"""Whether the homeserver reaches knockbot: it is asked to call back, and somebody listens."""
+"""Whether the homeserver reaches knockbot: knockbot asks it to call back, and listens."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Heard = Callable[[str], Awaitable[bool]]
 
 @asynccontextmanager
 async def _somebody_listens(bench: Bench) -> AsyncIterator[tuple[str, Heard]]:
-    """A running knockbot, or, where nothing listens, a stand-in that answers pings and nothing else."""
+    """A running knockbot, or, if nothing listens, a substitute that answers pings and nothing else."""
     service, figures = bench.settings.appservice, bench.settings.metrics
     stand_in = PingOnly(service.hs_token)
     try:
@@ -55,7 +55,7 @@ async def _somebody_listens(bench: Bench) -> AsyncIterator[tuple[str, Heard]]:
 
 
 async def _figures(figures: Metrics) -> None:
-    """Try to listen where the figures are to be had."""
+    """Try to listen on the port for metrics."""
     if not figures.enabled:
         return
     try:
@@ -66,7 +66,7 @@ async def _figures(figures: Metrics) -> None:
 
 
 async def _knockbot_says(bench: Bench, path: str) -> bool:
-    """Whether whatever listens at our port answers this with 200."""
+    """Whether the program that listens at our port answers this with 200."""
     service = bench.settings.appservice
     try:
         async with (

@@ -56,7 +56,7 @@ async def look_at_rooms(bench: Bench, say: Callable[[str], None]) -> bool:
 
 
 async def look_at_names(context: Context, say: Callable[[str], None]) -> bool:
-    """What the config file names: what is missing for each room, and where aliases lead elsewhere than they mean."""
+    """The rooms of the config file: what is missing for each, and which aliases lead to another room than was meant."""
     sound = True
     for entry, room_id, missing in await configured.missing(context):
         why = in_words(missing) if missing is not None else None
@@ -81,7 +81,7 @@ async def _fit_to_manage(context: Context, places: set[str], say: Callable[[str]
         try:
             concerns = await fitness.management_concerns(context, place)
         except ActionError:
-            continue  # the homeserver does not answer, of which other lines tell
+            continue  # the homeserver does not answer; other lines report that
         for concern in concerns:
             say(f"❌ {place}: {_plain(told(concern))}")
             sound = False
@@ -89,13 +89,13 @@ async def _fit_to_manage(context: Context, places: set[str], say: Callable[[str]
 
 
 async def _management_rooms(context: Context, places: set[str], say: Callable[[str], None]) -> bool:
-    """Whether commands can be read in each management room: it, or the config, may have changed since."""
+    """Whether the bot can read commands in each management room: the room or the config may have changed since."""
     sound = True
     for place in [] if context.settings.encryption.allow else sorted(places):
         try:
             view = await context.outside.room(place)
         except ActionError:
-            continue  # the bot is out of it, which is told where it matters
+            continue  # the bot is not in it; another step reports that
         async with context.db.tx() as tx:
             was_encrypted = await encryption.is_encrypted(tx, place)
         if view.encrypted or was_encrypted:
@@ -109,5 +109,5 @@ async def _management_rooms(context: Context, places: set[str], say: Callable[[s
 
 
 def _plain(said: Notice) -> str:
-    """What chat would say, in English as all that the command line says."""
+    """What chat would say, in English like all output of the command line."""
     return render(said).plain

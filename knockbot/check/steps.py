@@ -48,7 +48,7 @@ async def _homeserver(bench: Bench) -> str:
 
 
 LARGEST_DIFFERENCE = 60
-"""Seconds that the clocks of two machines may be apart before it is worth a word."""
+"""Seconds that the clocks of two machines may differ before the check reports it."""
 
 
 async def _clocks(bench: Bench) -> str:
@@ -69,7 +69,7 @@ def _span(seconds: float) -> str:
 
 
 async def _registration_file(bench: Bench) -> str:
-    """What `knockbot init` or `registration` wrote beside the config; the homeserver may have been given a copy."""
+    """What `knockbot init` or `registration` wrote beside the config; the homeserver may have a copy of it."""
     file = bench.settings.registration_file
     if file is None or not await asyncio.to_thread(file.exists):
         return ""
@@ -111,7 +111,7 @@ async def _registration(bench: Bench) -> str:
 
 
 async def _account(bench: Bench) -> str:
-    """Have the account made as `run` does: only so does it show that another service has the name."""
+    """Create the account as `run` does: only this shows whether another service has the name."""
     me = bench.settings.bot_user_id
     try:
         await bench.bot.whoami()
@@ -147,7 +147,7 @@ async def _register(bench: Bench) -> None:
 
 
 async def _may_act(bench: Bench) -> None:
-    """Ask for what comes to nothing, but is refused to who is suspended."""
+    """Send a request that has no effect, but that is refused to a suspended user."""
     try:
         await bench.bot.join(f"!{secrets.token_hex(8)}:{bench.settings.homeserver.domain}")
     except ActionError as error:
@@ -181,7 +181,7 @@ async def _logins(bench: Bench) -> str:
 
 
 async def _own_device(bench: Bench) -> str | None:
-    """The device of the bot by the records, also while a knockbot runs on them."""
+    """The device of the bot according to the records, also while a knockbot uses them."""
     async with peeking(bench.settings.database) as db:
         if db is None:
             return None
@@ -203,7 +203,7 @@ async def _name(bench: Bench) -> str:
 
 
 async def _limits(bench: Bench) -> str:
-    """Ask for what costs the homeserver nothing, more often than its usual limits allow."""
+    """Send cheap requests to the homeserver, more often than its usual limits allow."""
     nowhere = Path.v1.rooms[f"!nowhere:{bench.settings.homeserver.domain}"].hierarchy
     for _ in range(LIMIT_PROBES):
         try:

@@ -41,7 +41,7 @@ class Manner:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status; whatever went wrong is one line on stderr."""
+    """Run one command and return its exit status; any failure is one line on stderr."""
     manner = Manner(debug=os.environ.get(LEVEL, "").lower() == "debug")
     try:
         status = commands.main(arguments, prog_name="knockbot", standalone_mode=False, obj=manner)
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KnockbotError as error:
         words = in_words(error.why) if isinstance(error, ActionError) else str(error)
         return _told(f"knockbot: {words}", FAILED)
-    except Exception as error:  # the last one to see it; a traceback is for those who ask for it
+    except Exception as error:  # nobody else handles it; the traceback is shown only on request
         if manner.debug:
             raise
         return _told(_unexpected(error), FAILED)
@@ -100,7 +100,7 @@ config_option = click.option(
 
 
 def _read_by(read: Callable[[object], T]) -> Callable[[click.Context, click.Parameter, str | None], T | None]:
-    """Let an option be read as the config file would read it."""
+    """Read an option as the config file would read it."""
 
     def callback(_context: click.Context, _parameter: click.Parameter, value: str | None) -> T | None:
         try:

@@ -1,4 +1,4 @@
-"""New files that only their owner can read, written to their end or not at all."""
+"""New files that only their owner can read, written completely or not at all."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from knockbot.errors import KnockbotError
 
 
 def exists(file: Path) -> KnockbotError:
-    """That a file is there, which is never overwritten."""
+    """Says that a file exists; it is never overwritten."""
     return KnockbotError(f"{file} exists already and was not changed: move it away or choose another place")
 
 
 def holds(file: Path, text: str) -> bool:
-    """Whether a file is there and says just this."""
+    """Whether a file exists and has exactly this content."""
     try:
         return file.read_text(encoding="utf-8") == text
     except (OSError, UnicodeDecodeError):
@@ -42,7 +42,7 @@ def write_all(files: dict[Path, str]) -> None:
 
 
 def write_new(file: Path, write: Callable[[Callable[[bytes], object]], None]) -> None:
-    """Write a new file that only its owner can read, to its end or not at all."""
+    """Write a new file that only its owner can read, completely or not at all."""
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:

@@ -22,13 +22,13 @@ from knockbot.errors import Fault
 
 
 def ask_homeserver(asked: bool) -> str:
-    """The homeserver, as knockbot reaches it; the usual one where nobody can be `asked`."""
+    """The homeserver, as knockbot reaches it; the usual one if nobody can be `asked`."""
     default = "http://localhost:8008"
     return _answer("URL of the homeserver", read_url, default) if asked else default
 
 
 def ask_domain(homeserver: str, asked: bool) -> str:
-    """Its server name, as far as its URL tells. Raises `click.UsageError` where nobody can be `asked`."""
+    """Its server name, if its URL shows it. Raises `click.UsageError` if nobody can be `asked`."""
     likely = _likely_domain(homeserver)
     if asked:
         return _answer("Its server name, as in @user:NAME", read_server_name, likely)
@@ -38,7 +38,7 @@ def ask_domain(homeserver: str, asked: bool) -> str:
 
 
 def ask_admin(asked: bool) -> str | None:
-    """Who administers knockbot; nobody where nobody can be `asked`."""
+    """Who administers knockbot; empty if nobody can be `asked`."""
     if not asked:
         return None
     return _answer("Your user ID, to administer knockbot (empty: nobody)", _user_or_nobody, "") or None
@@ -63,7 +63,7 @@ _SERVICE_NAMES = frozenset({"chat", "homeserver", "hs", "matrix", "synapse"})
 
 
 def _likely_domain(homeserver: str) -> str | None:
-    """The host of the URL, unless it is hardly a server name: an address, a bare word, or ``matrix.example.org``."""
+    """The host of the URL, if that can be a server name; not an IP, a name without dots, or ``matrix.example.org``."""
     host = urlsplit(homeserver).hostname or ""
     try:
         ipaddress.ip_address(host)
@@ -74,15 +74,15 @@ def _likely_domain(homeserver: str) -> str | None:
 
 
 def read_where(value: str) -> Listen:
-    """Where to listen, with the usual port where none is given. Raises `Fault`."""
+    """Where to listen, with the usual port if none is given. Raises `Fault`."""
     if is_ip_address(value) and ":" in value:
-        value = f"[{value}]"  # of an IPv6 address alone, what stands behind the last ":" is no port
+        value = f"[{value}]"  # in an IPv6 address alone, the part after the last ":" is no port
     has_port = value.rpartition(":")[2].isdecimal() and ":" in value
     return read_listen(value if has_port else f"{value}:{keys_of(AppService)['port'].default}")
 
 
 def address_of(listen: Listen) -> str:
-    """How a homeserver on the same machine reaches us, or on another one where we listen on a name or address."""
+    """How a homeserver reaches us: on the same machine, or on another one if we listen on a name or address."""
     nearby = listen.host in ("127.0.0.1", "::1", "0.0.0.0", "::")  # noqa: S104 - compared, not bound
     return f"http://localhost:{listen.port}" if nearby else f"http://{listen}"
 
@@ -136,7 +136,7 @@ def config_text(homeserver: str, domain: str, admin: str | None, address: str, l
 
 
 def next_steps(config: Path, registered: Path) -> str:
-    """What to do once both files are written."""
+    """What to do after both files are written."""
     in_yaml = str(registered) if re.fullmatch(r"[\w./-]+", str(registered)) else quoted(str(registered))
     return f"""\
 Wrote {config}

@@ -30,7 +30,7 @@ def read_policy(text: str, name: str = "") -> Policy:
 
 
 def read_known_policy(text: str) -> Policy:
-    """A policy that was taken before, by a command or from a config file, which may be longer."""
+    """A policy that was accepted before, by a command or from a config file, which may be longer."""
     return _read_policy(text, "", len(text))
 
 
@@ -43,14 +43,14 @@ def _read_policy(text: str, name: str, longest: int) -> Policy:
 
 
 def place_in_policy(text: str, find: Callable[[object], Keys]) -> str:
-    """Where something stands in the text of a policy, as its faults say it: ``line 4: rule "spam": then``."""
+    """The place of something in the text of a policy, as its faults name it: ``line 4: rule "spam": then``."""
     document = read_document(text, longest=len(text))
     path = find(document.value)
     return ": ".join(filter(None, (document.where(path), place_of(document.value, path))))
 
 
 def written_policy(value: object, path: Keys) -> WrittenPolicy:
-    """A policy that stands inside another document."""
+    """A policy that is part of another document."""
     try:
         return WrittenPolicy(parse_policy(value), dump(value))
     except Fault as fault:

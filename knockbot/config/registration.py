@@ -32,7 +32,7 @@ TRANSACTION_LINES = """\
 org.matrix.msc3202: true
 io.element.msc4190: true
 """
-"""What makes Synapse send what is for the bot's device in transactions, together with two flags of its own."""
+"""With these keys and two flags of its own, Synapse sends in transactions what is for the bot's device."""
 
 
 def registration(settings: Settings) -> str:
@@ -53,7 +53,7 @@ def registration(settings: Settings) -> str:
 
 
 def registration_differences(settings: Settings, written: str) -> list[str]:
-    """In what a registration differs from the one that fits the settings; what a token is, is not told.
+    """How a registration differs from the one that fits the settings; the values of tokens are not shown.
 
     Keys that are not ours are left alone. Raises `Fault` for what is no registration.
     """
@@ -62,7 +62,7 @@ def registration_differences(settings: Settings, written: str) -> list[str]:
         raise Fault("it is no registration")
     found_at = {key: theirs.get(key, False if value in (True, False) else None) for key, value in ours.items()}
     differing = [key for key, value in ours.items() if key != "namespaces" and found_at[key] != value]
-    # What makes the homeserver send more than we read costs it work, and is no fault.
+    # A key that makes the homeserver send more than we read costs it work, but is no fault.
     plain = [key for key in differing if not (ours[key] is False and key == "receive_ephemeral")]
     differences = [_difference(key, found_at[key], ours[key]) for key in plain]
     return differences + ([] if _covers(theirs.get("namespaces"), settings.bot_user_id) else [NOT_COVERED])
@@ -90,10 +90,10 @@ def _covers(namespaces: object, user_id: str) -> bool:
 
 
 def sender_localpart(as_token: str) -> str:
-    """The localpart of the user that stands beside the bot in the registration, and is never used.
+    """The localpart of the second user in the registration, who is never used.
 
-    It is as random as the token it is made from, so that nobody can have taken the name; being made from it, it
-    stays the same whenever the registration is written anew.
+    It is as random as the token it is made from, so nobody can have taken the name. Because it is made from the token,
+    it stays the same whenever the registration is written again.
     """
     return "_knockbot_" + hashlib.sha256(b"knockbot sender_localpart " + as_token.encode()).hexdigest()[:24]
 

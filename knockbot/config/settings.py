@@ -1,6 +1,6 @@
 """What config.yaml says, as frozen settings: each part with a row for each of its keys.
 
-What the keys mean, and why their defaults are what they are, is told in config.example.yaml.
+config.example.yaml explains what the keys mean, and why they have their defaults.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class AppService:
     as_token: str = key(read_token, secret=True)
     hs_token: str = key(read_token, secret=True)
     allow_password: bool = key(yes_or_no, written=False)
-    """Whether knockbot runs although its account has a password, as it is one that only the server's admin knows."""
+    """Whether knockbot runs although its account has a password, because only the server's admin knows it."""
 
     @property
     def listen(self) -> Listen:
@@ -76,10 +76,10 @@ class AppService:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Defaults:
-    """What holds for protected rooms that say nothing else."""
+    """What applies to protected rooms that set nothing else."""
 
     language: Language = key(word(Language), written="en")
-    """In which cards, lines and replies are written where no policy says."""
+    """The language of cards, lines and replies where no policy sets one."""
     policy: WrittenPolicy = key(written_policy, written={"rules": [], "otherwise": "forward"})
 
 
@@ -98,7 +98,7 @@ class IdentityServer:
 
     url: str = key(read_url)
     accept_terms: tuple[str, ...] | bool = key(read_terms, written=False)
-    """The URLs of the terms that are accepted in the bot's name; true for whatever it asks."""
+    """The URLs of the terms that are accepted in the bot's name; true for all terms that the server asks for."""
     ca_file: str | None = key(read_ca_file, default=None)
     """An absolute path; `None` is what the system trusts."""
 
@@ -111,7 +111,7 @@ class Issuing:
     per_room: int = key(read_budget, written=30)
     """How many in 24 hours; 0 for none at all."""
     keep_addresses: int = key(duration, written="30d")
-    """How long an address is kept after its invite has ceased to stand, in milliseconds."""
+    """How long an address is kept after its invite is no longer valid, in milliseconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +123,7 @@ class Notices:
 
 
 def can_encrypt() -> bool:
-    """Whether the extra that encryption takes is installed."""
+    """Whether the extra that encryption needs is installed."""
     return all(find_spec(name) is not None for name in ("olm", "Crypto", "unpaddedbase64", "base58"))
 
 
@@ -136,7 +136,7 @@ class Encryption:
     appservice: bool = key(yes_or_no, written=False)
     """Whether what is for the bot's device comes in transactions (MSC2409, MSC3202), or is fetched by /sync."""
     pickle_key: str | None = key(read_pickle_key, default=None, secret=True)
-    """What the keys in the database are locked with; `None` is one made from the as_token."""
+    """The secret that encrypts the keys in the database; `None` is one made from the as_token."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +168,7 @@ class Settings:
     rooms: dict[str, Room] = key(Named(read_room, form(Room)))
     """By alias or room ID, as written."""
     identity_servers: dict[str, IdentityServer] = key(Named(read_identity_server_name, form(IdentityServer)))
-    """By the name that stands in the URLs of their keys, lower case; the first one issues invites."""
+    """By the name that is in the URLs of their keys, lower case; the first one issues invites."""
     issuing: Issuing = key(form(Issuing))
     notices: Notices = key(form(Notices))
     encryption: Encryption = key(form(Encryption))
@@ -190,11 +190,11 @@ class Settings:
 
     @property
     def pickle_key(self) -> str:
-        """What the keys in the database are locked with."""
+        """The secret that encrypts the keys in the database."""
         return self.encryption.pickle_key or f"as_token {self.appservice.as_token}"
 
     def permission_of(self, user_id: str) -> Permission | None:
-        """What somebody may ask of the bot: by their own entry, else their server's, else that for everybody."""
+        """What somebody may ask the bot to do: by their own entry, else their server's, else that for everybody."""
         if not is_user_id(user_id):
             return None
         grants = (user_id, server_of(user_id).lower(), "*")
@@ -221,9 +221,9 @@ WITHOUT_EXTRA = 'encryption needs Linux, Python 3.11 or 3.12, and "pip install k
 
 
 def contradictions(settings: Settings) -> Iterator[tuple[Keys, str]]:
-    """Mistakes that no value shows alone: the key to mend, and what is wrong with it."""
+    """Mistakes that no single value shows: the key to fix, and what is wrong with it."""
     if settings.appservice.as_token == settings.appservice.hs_token:
-        # Whoever overhears one direction could otherwise act in the other.
+        # Otherwise somebody who overhears one direction could act in the other.
         yield ("appservice", "hs_token"), "expected another token than as_token"
     if not is_user_id(settings.bot_user_id):
         yield ("appservice", "bot_username"), "too long: a user ID has at most 255 characters"
@@ -242,5 +242,5 @@ def contradictions(settings: Settings) -> Iterator[tuple[Keys, str]]:
 
 
 def _is_bare_word(who: str) -> bool:
-    """Whether this can hardly be the server that it would be taken for: a user's name alone, most likely."""
+    """Whether this would be read as a server, but is most likely only a user's name."""
     return who not in ("*", "localhost") and not any(mark in who for mark in ".:@")

@@ -19,10 +19,10 @@ LONGEST_FILE = 1024 * 1024
 """Characters in config.yaml; with many rooms it is longer than a policy typed in chat may be."""
 
 POLICY_DEPTH = 3
-"""How deep in config.yaml a room's policy stands: ``rooms``, the room, ``policy``."""
+"""How deep in config.yaml a room's policy is: ``rooms``, the room, ``policy``."""
 
 ENVIRONMENT = "KNOCKBOT_"
-"""What the environment variables that stand for keys begin with."""
+"""What the environment variables that set keys begin with."""
 
 _SERVICE = "KNOCKBOT_((?!.*__)[0-9A-Z_]+_)?"
 _OF_A_SERVICE = re.compile(
@@ -42,7 +42,7 @@ def _is_of_a_service(name: str, value: str) -> bool:
 
 
 def known_keys(path: Keys = ()) -> tuple[str, ...]:
-    """The keys that may stand in a part of config.yaml; none where keys are free or absent."""
+    """The keys that may be in a part of config.yaml; none where keys are free or absent."""
     return known_names(_table_at(path))
 
 
@@ -68,7 +68,7 @@ def _secrets(keys: Table, path: Keys = ()) -> Iterator[Keys]:
 
 
 SECRETS: tuple[Keys, ...] = tuple(_secrets(SETTINGS.keys))
-"""The keys whose value may also stand in a file, named by the key with ``_file`` behind it."""
+"""The keys whose value may also be in a file, named by the key with ``_file`` behind it."""
 
 LONGEST_SECRET = 10_000
 
@@ -113,11 +113,11 @@ class _Sources:
             if isinstance(row.read, (Form, Named)) and self.values.get(name) is None:
                 self.values[name] = {}
         self.origins: dict[Keys, str] = {}
-        """For what does not come from its own key in the file: words for where it does."""
+        """For a value that does not come from its own key in the file: a description of where it comes from."""
         self.faults: dict[Keys, Fault] = {}
 
     def overlay(self, environ: Mapping[str, str]) -> None:
-        """Let the environment have the last word."""
+        """Let values from the environment replace those from the file."""
         overrides: dict[Keys, Any] = {}
         for name in sorted(environ):
             if not name.startswith(ENVIRONMENT) or _is_of_a_service(name, environ[name]):
@@ -135,7 +135,7 @@ class _Sources:
             self._part_of(path)[str(path[-1])] = value
 
     def read_secrets(self) -> None:
-        """Put what stands in secret files in the place of their names."""
+        """Replace the names of secret files by what is in the files."""
         for secret in SECRETS:
             in_file = _TWINS[secret]
             beside = str(secret[-1]) in self._part_of(secret)
@@ -165,7 +165,7 @@ class _Sources:
         return settings
 
     def _part_of(self, path: Keys) -> dict[str, Any]:
-        """The mapping that a path's last key stands in; where something else was written, one that goes nowhere."""
+        """The mapping that has a path's last key; where something else was written, a new one that is thrown away."""
         part = self.values.get(str(path[0])) if len(path) > 1 else self.values
         return part if isinstance(part, dict) else {}
 
@@ -190,7 +190,7 @@ class _Sources:
         self.faults.setdefault(path, Fault(fault.message, path, self._place(path)))
 
     def _place(self, path: Keys) -> str:
-        """Where a value was written, and its key. What is wrong inside a policy has words of its own for its place."""
+        """Where a value was written, and its key. A fault inside a policy names its place by itself."""
         key = _known_part(path)
         for length in range(len(path), 0, -1):
             if origin := self.origins.get(path[:length]):
@@ -216,7 +216,7 @@ def _in_file(secret: Keys) -> Keys:
 
 
 _TWINS = {secret: _in_file(secret) for secret in SECRETS} | {_in_file(secret): secret for secret in SECRETS}
-"""Either of the two ways to give a secret, to the other one."""
+"""From each of the two ways to give a secret to the other one."""
 
 
 def _from_environment(path: Keys, written: str) -> Any:

@@ -17,7 +17,7 @@ from knockbot.errors import Fault
 
 
 class Permission(StrEnum):
-    """What somebody may ask of the bot; neither gives any power over applicants."""
+    """What somebody may ask the bot to do; neither permission gives any power over applicants."""
 
     USER = "user"
     """May invite the bot and have rooms protected."""
@@ -38,7 +38,7 @@ class Trust(StrEnum):
     """From whose devices commands count in encrypted rooms."""
 
     ALL = "all"
-    """From every device of whoever is in the room."""
+    """From every device of every member of the room."""
     VERIFIED = "verified"
     """From those that their owner has verified."""
 
@@ -76,7 +76,7 @@ def read_url(value: object, path: Keys = ()) -> str:
 
 
 def read_server_name(value: object, path: Keys = ()) -> str:
-    """A server name: what stands behind the colon in a user ID."""
+    """A server name: the part after the colon in a user ID."""
     name = text(value, path, 255)
     if not is_server_name(name):
         raise Fault(f"expected a server name such as example.org, found {found(name)}", path)
@@ -92,7 +92,7 @@ def read_user_id(value: object, path: Keys = ()) -> str:
 
 
 def read_listen(value: object, path: Keys = ()) -> Listen:
-    """``host:port``; an IPv6 address stands in brackets."""
+    """``host:port``; an IPv6 address is in brackets."""
     written = text(value, path, 300)
     host, _, port = written.rpartition(":")
     if not host or not port.isdecimal() or (":" in host and not host.startswith("[")):
@@ -135,7 +135,7 @@ _LOCALPART = re.compile(r"[0-9a-z._=/+-]+")
 
 
 def read_service_id(value: object, path: Keys) -> str:
-    """The ID of an application service: it stands in URLs."""
+    """The ID of an application service: it is used in URLs."""
     word = text(value, path, 100)
     if not _WORD.fullmatch(word):
         raise Fault(f"expected letters, digits and . _ ~ - only, found {found(word)}", path)
@@ -143,7 +143,7 @@ def read_service_id(value: object, path: Keys) -> str:
 
 
 def read_localpart(value: object, path: Keys) -> str:
-    """What stands before the colon in the bot's user ID."""
+    """The part before the colon in the bot's user ID."""
     localpart = text(value, path, 200).removeprefix("@")
     if not _LOCALPART.fullmatch(localpart):
         raise Fault(f"expected lower-case letters, digits and . _ = - / + only, found {found(localpart)}", path)
@@ -169,7 +169,7 @@ def read_content_uri(value: object, path: Keys) -> str:
 
 def read_token(value: object, path: Keys) -> str:
     """A secret of the registration."""
-    # What was found is not told: logs and chats are where this fault ends up.
+    # The fault does not show what was found, because it ends up in logs and chats.
     if not isinstance(value, str):
         raise Fault("expected text; put the token in quotes", path)
     if not value or not value.isprintable() or " " in value:
@@ -178,12 +178,12 @@ def read_token(value: object, path: Keys) -> str:
 
 
 SHORTEST_PICKLE_KEY = 20
-"""Characters. Keys that are stolen with the database must not open by trial and error."""
+"""Characters. If keys are stolen with the database, nobody must be able to guess this secret by trial and error."""
 
 
 def read_pickle_key(value: object, path: Keys) -> str:
-    """A secret that locks the keys in the database."""
-    # Again, what was found is not told.
+    """A secret that encrypts the keys in the database."""
+    # Again, the fault does not show what was found.
     if not isinstance(value, str):
         raise Fault("expected text; put the key in quotes", path)
     if len(value) < SHORTEST_PICKLE_KEY or not value.isprintable():
@@ -208,7 +208,7 @@ def read_database(value: object, path: Keys, directory: Path = Path()) -> str:
 
 
 def _postgres(url: str, path: Keys) -> str:
-    """The address of a PostgreSQL database. What was found is not told: a password may stand in it."""
+    """The address of a PostgreSQL database. A fault does not show what was found: there may be a password in it."""
     try:
         parts = urlsplit(url)
         parts.port  # noqa: B018 - it is read here for the error it raises on a bad port
@@ -269,7 +269,7 @@ def read_terms(value: object, path: Keys) -> tuple[str, ...] | bool:
 
 
 def _terms_url(value: object, path: Keys) -> str:
-    # As the identity server writes it, to the letter: another spelling would be other terms to it.
+    # Exactly as the identity server writes it: for the server, another spelling means other terms.
     url = text(value, path, 2000)
     if not url.startswith(("http://", "https://")):
         raise Fault(f"expected the URLs of terms, found {found(url)}", path)

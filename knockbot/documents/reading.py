@@ -59,7 +59,7 @@ def whole_number(value: object, path: Path, most: int) -> int:
 
 
 def yes_or_no(value: object, path: Path) -> bool:
-    """True or false; ``yes`` and ``on`` are text to one YAML reader and true to the next, so neither is taken."""
+    """True or false; ``yes`` and ``on`` are text for one YAML reader and true for another, so neither is accepted."""
     if not isinstance(value, bool):
         raise Fault(f"expected true or false, found {found(value)}", path)
     return value
@@ -80,7 +80,7 @@ def duration(value: object, path: Path) -> int:
 
 
 def written_duration(milliseconds: int) -> str:
-    """A span of time as `duration` reads it, in the largest unit that fits without a rest."""
+    """A span of time as `duration` reads it, in the largest unit that gives a whole number."""
     unit = max((u for u in DURATIONS if milliseconds % DURATIONS[u] == 0), key=DURATIONS.__getitem__, default="s")
     return f"{milliseconds // DURATIONS[unit]}{unit}"
 
@@ -106,7 +106,7 @@ def unknown_word(word: str, known: Collection[str], later: Collection[str], path
 def found(value: object) -> str:
     """A value in words, for a fault: strangers and admins both may have written it, so it is cut and cleaned.
 
-    What looks like a secret is not told: it may stand in a place that is not its own, and a fault ends up in logs.
+    What looks like a secret is not shown: it may be in the wrong place, and a fault ends up in logs.
     """
     if isinstance(value, str):
         told = in_clear(value)
@@ -129,7 +129,7 @@ _CREDENTIALS = re.compile(
     r"(?<=://)([^/\s@]*:[^/\s]*|[^/\s@]{20,})(?=@)|(?<=[?&#])(?P<key>[^=&]*(token|secret|password|key)=)[^&#]*",
     re.IGNORECASE,
 )
-"""What stands in a URL and is nobody's business: user and password, and what is called a token."""
+"""The private parts of a URL: user and password, and what is called a token."""
 _SECRET = re.compile(r"(?=.*[0-9])((?=.*[a-z])(?=.*[A-Z])[0-9A-Za-z_~+=-]{20,}|(?=.*[a-z])[0-9a-z]{20,})")
 
 
@@ -145,7 +145,7 @@ def spelled(path: Path) -> str:
 
 @contextmanager
 def faults_at(path: Path) -> Iterator[None]:
-    """Whatever fault arises inside belongs to this spot."""
+    """Every fault that is raised inside belongs to this spot."""
     try:
         yield
     except Fault as fault:

@@ -1,4 +1,4 @@
-"""Tables of keys: what may stand in a mapping that people write, what reads each value, and what holds without it.
+"""Tables of keys: what may be in a mapping that people write, what reads each value, and what applies without it.
 
 A table is written in one of two ways. `key` puts its rows on the fields of a dataclass, where what is read is kept:
 
@@ -25,7 +25,7 @@ D = TypeVar("D")
 E = TypeVar("E", bound=StrEnum)
 
 Reader = Callable[[object, Path], T]
-"""Reads the value that stands at a path, or raises `Fault` with the path to what is wrong in it."""
+"""Reads the value at a path, or raises `Fault` with the path to what is wrong in it."""
 
 NEEDED: Any = object()
 """In the place of a default: the key must not be left out."""
@@ -49,7 +49,7 @@ def each(fault: Fault) -> tuple[Fault, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A row of a table: a key, what reads its value, and what holds where the key is left out."""
+    """A row of a table: a key, what reads its value, and what applies where the key is left out."""
 
     name: str
     read: Reader[Any]
@@ -59,7 +59,7 @@ class Key:
     field: str = ""
     """The field that keeps the value, where it has another name than the key."""
     secret: bool = False
-    """Whether it is never shown, and may also stand in a file, named by the key with ``_file`` behind it."""
+    """Whether it is never shown, and may also be in a file, named by the key with ``_file`` behind it."""
 
     @property
     def in_file(self) -> str:
@@ -68,8 +68,8 @@ class Key:
 
     @property
     def is_text(self) -> bool:
-        """Whether its value is text, or something that is written as a word. Where the default cannot be written, or
-        there is none, it is."""
+        """Whether its value is text, or something that is written as a word. It counts as text where the default cannot
+        be written, or where there is none."""
         return not isinstance(self.read, (Form, Named)) and (self.written is NEEDED or isinstance(self.written, str))
 
 
@@ -92,7 +92,7 @@ def key(
 ) -> Any:
     """A field of a dataclass that is a row of its table: a key that must be there, or has a default.
 
-    A default is given as people would write it (`written`), so that the manual can be held to it, or else as it is.
+    A default is given as people would write it (`written`), so that the manual can be checked against it, or as it is.
     """
     if written is not NEEDED:
         default = read(written, ())
@@ -102,7 +102,7 @@ def key(
 
 
 def keys_of(kept_in: type) -> Table:
-    """The table that stands on the fields of a dataclass."""
+    """The table that the fields of a dataclass make up."""
     rows = ((field.name, field.metadata[Key]) for field in dataclasses.fields(kept_in) if Key in field.metadata)
     return table(*(replace(row, name=row.name or name, field=name) for name, row in rows))
 
@@ -111,7 +111,7 @@ def keys_of(kept_in: type) -> Table:
 
 
 def read_keys(keys: Table, value: object, path: Path) -> dict[str, Any]:
-    """What a mapping with these keys, and no others, says for each of them; raises what is wrong with all of it."""
+    """What a mapping with these keys, and no others, says for each of them; raises all faults in it at once."""
     held = mapping(value, path)
     faults = [_unknown(name, keys, path) for name in held if name not in keys]
     read: dict[str, Any] = {}
@@ -130,7 +130,7 @@ def _read(row: Key, held: Mapping[str, object], path: Path) -> Any:
         return row.read(held[row.name], (*path, row.name))
     if row.default is not NEEDED:
         return row.default
-    if isinstance(row.read, (Form, Named)):  # it may need no key at all, or be told each that is missing
+    if isinstance(row.read, (Form, Named)):  # it may need no key at all, or each missing one is named
         return row.read({}, (*path, row.name))
     raise Fault("missing", (*path, row.name))
 
@@ -140,7 +140,7 @@ def _unknown(name: str, keys: Table, path: Path) -> Fault:
 
 
 def known_names(keys: Table) -> tuple[str, ...]:
-    """The names that may stand in a mapping, those of files with secrets among them."""
+    """The names that may be in a mapping, including those of files with secrets."""
     return (*keys, *(row.in_file for row in keys.values() if row.secret))
 
 

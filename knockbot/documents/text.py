@@ -18,13 +18,13 @@ MOST_MARKS = 8
 Unicode normalization takes time quadratic in their number."""
 
 LONGEST_JUDGED = 65_536
-"""Characters of a text that policies judge: the first ones, both before and after it is normalized. One letter can
-become eighteen by that (U+FDFA). No event holds more."""
+"""Characters of a text that policies judge: the first ones, both before and after it is normalized. Normalization can
+turn one letter into eighteen (U+FDFA). No event holds more."""
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 _HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs"})
-"""Controls, format characters (bidi, zero-width, joiners, tags) and surrogates, as the Unicode database files them."""
+"""Controls, format characters (bidi, zero-width, joiners, tags) and surrogates: categories of the Unicode database."""
 
 _HIDDEN_LETTERS = frozenset(
     "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2065\u3164\uffa0"
@@ -32,13 +32,13 @@ _HIDDEN_LETTERS = frozenset(
     + "".join(map(chr, range(0xFFF0, 0xFFF9)))
     + "".join(map(chr, range(0xE0000, 0xE1000)))
 )
-"""What else is drawn as nothing (Unicode's Default_Ignorable_Code_Point): fillers, variation selectors, tags."""
+"""What else is invisible (Unicode's Default_Ignorable_Code_Point): fillers, variation selectors, tags."""
 
 _BLANK_LETTERS = frozenset("\u2800")
-"""Drawn as a space, though not filed as one: the empty braille cell."""
+"""Looks like a space, but has another category: the empty braille cell."""
 
 _HALFWIDTH_MARKS = frozenset("\uff9e\uff9f")
-"""Filed as letters, but normalized into combining marks."""
+"""Have the category of letters, but are normalized into combining marks."""
 
 
 def storable(text: str) -> str:
@@ -63,7 +63,7 @@ def judged(text: str) -> str:
 def shown(text: str, limit: int) -> str:
     """The text on one line for people: nothing invisible, blanks run together, at most `limit` characters.
 
-    It is not escaped: whoever puts it into HTML does that.
+    It is not escaped: the code that puts it into HTML does that.
     """
     line = " ".join("".join(_seen(text)).split())
     return line if len(line) <= limit else line[: limit - 1].rstrip() + ELLIPSIS
@@ -80,7 +80,7 @@ def shown_id(identifier: str) -> str:
 def spelled_out(text: str, kept: Container[str] = "") -> str:
     """A text with every control, format and half character in it spelled out, but those `kept`; line breaks stay.
 
-    Whatever of a stranger's nobody has cleaned before cannot hide there, or turn the line round.
+    So text from strangers that was not cleaned before cannot hide anything, or reverse the direction of the line.
     """
     if text.isascii() and text.replace("\n", "").isprintable():
         return text
@@ -101,42 +101,42 @@ LEFT_TO_RIGHT, ISOLATE, ISOLATE_LEFT_TO_RIGHT, END_ISOLATE = "\u200e", "\u2068",
 LINK_BREAK = "\u2060"
 
 OURS = frozenset({LEFT_TO_RIGHT, ISOLATE, ISOLATE_LEFT_TO_RIGHT, END_ISOLATE, LINK_BREAK})
-"""The only characters without a shape that the bot writes itself. They never come from a stranger: what strangers
-wrote has lost them (`shown`), or has them spelled out (`spelled_out`)."""
+"""The only invisible characters that the bot writes itself. They never come from a stranger: they are removed from
+what strangers wrote (`shown`), or spelled out in it (`spelled_out`)."""
 
 _RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"})
-"""The bidirectional classes that change the order of what stands around them (UAX #9)."""
+"""The bidirectional classes that change the order of the text around them (UAX #9)."""
 
 _LINK = re.compile(r"(?<=[.@\u3002\uff0e\uff61])(?=\w)|(?<=:)(?=[^\s\d])|(?<=[^\d]:)(?=\d)")
 """Where a link can be broken: in `https://…`, `example.com`, `#room:server`, `@user:server`, `a@b`, `mailto:…`, and in
-the `@room` of old push rules; not in a time of day. After the character, not before it: some clients would take it for
-the end of a name, and none takes it for the beginning of a top-level domain."""
+the `@room` of old push rules; not in a time of day. After the character, not before it: some clients would read it as
+the end of a name, and no client reads it as the beginning of a top-level domain."""
 
 
 def turns(text: str) -> bool:
-    """Whether a text has letters or digits that run from right to left, and so can move what stands around it."""
+    """Whether a text has letters or digits that run from right to left, and so can move the text around it."""
     return not text.isascii() and any(unicodedata.bidirectional(c) in _RIGHT_TO_LEFT for c in text)
 
 
 def isolated(text: str, start: str = ISOLATE) -> str:
-    """The text so that its direction moves nothing around it: a name at the right takes no `@` from an ID."""
+    """The text, marked so that its direction moves nothing around it: a name takes no `@` from an ID next to it."""
     return f"{start}{text}{END_ISOLATE}" if turns(text) else text
 
 
 def unlinked(text: str) -> str:
-    """The text so that no client makes a link, a mention or a pill of anything in it."""
+    """The text, changed so that no client makes a link, a mention or a pill of anything in it."""
     return _LINK.sub(LINK_BREAK, text)
 
 
 def harmless(text: str) -> str:
-    """Whatever somebody wrote, fit to stand in a sentence of ours: on one line, nothing hidden, nothing moved, nothing
+    """Text that somebody wrote, made safe for a sentence of ours: on one line, nothing hidden, nothing moved, nothing
     to click.
     """
     return isolated(unlinked(spelled_out(text.replace("\n", " "))))
 
 
 def without_marks(text: str) -> str:
-    """What somebody copied from a message of the bot, as it was before the bot made it harmless."""
+    """Text that somebody copied from a message of the bot, as it was before the bot made it harmless."""
     return "".join(c for c in text if c not in OURS)
 
 

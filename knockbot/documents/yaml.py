@@ -1,4 +1,4 @@
-"""YAML as people write it: a small, safe part of YAML 1.2, and for every value the line it stands on.
+"""YAML as people write it: a small, safe part of YAML 1.2, and for every value the line it is on.
 
 The parser's events are read one by one and nothing is ever constructed, so a document that is too deep or uses what
 is refused (anchors, aliases, tags, merge keys) ends at that spot and costs nothing more.
@@ -36,7 +36,7 @@ Path = tuple[str | int, ...]
 DEEPEST = 32
 """Collections inside collections; the outermost counts as one.
 
-More than the language of policies allows, which has a bound of its own (`criteria.MAX_DEPTH`) and says it better.
+More than the language of policies allows: that has its own limit (`criteria.MAX_DEPTH`) with a better message.
 """
 
 LONGEST = 64 * 1024
@@ -48,7 +48,7 @@ LARGEST = 2**53 - 1
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What a person wrote, as plain values, together with where each value stands."""
+    """What a person wrote, as plain values, together with the place of each value."""
 
     value: Any
     """dict, list, str, int, float, bool or None, and nothing else all the way down; every key is a str."""
@@ -56,16 +56,16 @@ class Document:
     lines: Mapping[Path, int] = field(default_factory=dict, repr=False)
 
     def where(self, path: Path = ()) -> str:
-        """Words for the place: ``config.yaml:12``, or ``line 12`` in a document without a name.
+        """The place as text: ``config.yaml:12``, or ``line 12`` in a document without a name.
 
-        What is not written (a missing key) stands where the nearest thing around it does.
+        What is not written (a missing key) has the place of the nearest thing around it.
         """
         while path and path not in self.lines:
             path = path[:-1]
         return _place(self.name, self.lines.get(path, 1))
 
     def located(self, fault: Fault) -> Fault:
-        """The same fault, saying where it stands in this document."""
+        """The same fault, with its place in this document."""
         return fault.located(self.where(fault.path))
 
 
@@ -94,7 +94,7 @@ def dump(value: Any) -> str:
 
 
 def unfenced(text: str) -> str:
-    """The YAML in a chat message, without the code fence it may stand in.
+    """The YAML in a chat message, without the code fence that may be around it.
 
     Some clients indent with no-break spaces; YAML knows none, so they become plain ones.
     """
@@ -114,7 +114,7 @@ _FENCE = "```"
 # --- the walk over the events -----------------------------------------------------------------------------------
 
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
-"""Control characters, line breaks that only some programs take for such, and what UTF-8 cannot hold."""
+"""Control characters, line breaks that only some programs recognise, and what UTF-8 cannot hold."""
 
 _DIRECTIVE = re.compile(r"^%", re.MULTILINE)
 
@@ -140,7 +140,7 @@ class _Reading:
 
     def document(self) -> Document:
         self._refuse_forbidden(self.text)
-        # Before the parser sees it: on an odd version ruamel fails with whatever int() or an assert raises.
+        # Before the parser sees it: on an odd version ruamel fails with any error that int() or an assert raises.
         if directive := _DIRECTIVE.search(self.text):
             raise self._fault(_REFUSED["directive"], _line_of(directive))
         next(self.events)  # the start of the stream
@@ -269,9 +269,9 @@ _NO_QUOTATION_MARK = 'is not a quotation mark in YAML: type ", or put " around t
 
 
 def _curly_quote(text: str) -> str | None:
-    """The quotation mark that somebody's keyboard made of a plain one, where it stands as if it were one.
+    """The curly quotation mark that a keyboard wrote instead of a plain one, where it is used like a plain one.
 
-    In the middle of a text it is part of it, as the apostrophe in “don’t” is.
+    In the middle of a text it is part of the text, like the apostrophe in “don’t”.
     """
     curly = _CURLY.findall(text)
     alone = len(curly) == 1 and text.endswith(curly[0])
@@ -279,7 +279,7 @@ def _curly_quote(text: str) -> str | None:
 
 
 _NOTE_IN_BRACKETS = re.compile(r"[:,\[{]\s+#\S")
-"""To YAML the rest of such a line is a comment, with the bracket that was to close."""
+"""For YAML the rest of such a line is a comment, including the closing bracket."""
 
 _CANNOT_BEGIN = re.compile(r"found character '(?P<character>[@`%|>])' that cannot start any token")
 

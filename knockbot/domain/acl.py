@@ -1,6 +1,6 @@
 """Server ACLs: which servers may take part in a room (client-server API, m.room.server_acl).
 
-Homeservers accept nothing from a denied server. What it sent before stays in the room, knocks too.
+Homeservers accept nothing from a denied server. What it sent before stays in the room, including knocks.
 """
 
 from __future__ import annotations
@@ -20,33 +20,33 @@ SERVER_ACL = "server_acl"
 
 @dataclass(frozen=True, slots=True)
 class ServerAcl:
-    """Whom a room takes part with: who is on `allow`, unless they are on `deny`."""
+    """Which servers may take part in a room: those on `allow`, unless they are on `deny`."""
 
     allow: Globs
     deny: Globs
     ip_literals: bool = True
 
     def denies(self, server: str) -> bool:
-        """Whether a server, given by its name, may take no part in the room."""
+        """Whether the room denies a server, given by its name."""
         host = host_of(server)
         if not self.ip_literals and _is_ip_literal(host):
             return True
         return self.deny.first_match(host) is not None or self.allow.first_match(host) is None
 
     def denies_user(self, user_id: str, *, home: str) -> bool:
-        """Whether a user's server may take no part. Our own sends what it likes, and so does who is not known yet."""
+        """Whether the room denies a user's server. Our own is never denied, nor is a user who is not known yet."""
         server = server_of(user_id)
         return server not in ("", home) and self.denies(server)
 
 
 NOBODY_DENIED = ServerAcl(globs(["*"]), globs([]))
-"""What holds in a room without one."""
+"""What is in force in a room without an ACL."""
 
 
 def server_acl(content: Mapping[str, object] | None) -> ServerAcl:
-    """The ACL that an event's content sets; none is for a room without the event.
+    """The ACL that an event's content sets; no content means a room without the event.
 
-    Read as homeservers do: without an `allow` everybody is denied, and what is no text matches nobody.
+    It is read as homeservers read it: without an `allow` everybody is denied, and a non-text entry matches nobody.
     """
     if content is None:
         return NOBODY_DENIED
@@ -57,13 +57,13 @@ def server_acl(content: Mapping[str, object] | None) -> ServerAcl:
 def _globs(value: object) -> Globs:
     listed = value if isinstance(value, list) else []
     entries = (re.sub(r"\*+", "*", one) for one in listed if isinstance(one, str))
-    # No server's name is longer than this, so that a longer entry fits none, unless it is made of wildcards.
+    # No server name is longer than this, so a longer entry matches none, unless it consists of wildcards.
     return globs(_within_reason(one for one in entries if len(one) <= MAX_ID_BYTES), ignore_case=True)
 
 
 MOST_LOOKED_THROUGH = 1000
-"""Entries that begin and end with a wildcard, which take the longest, of which an ACL needs hardly any. Whoever writes
-more has those after these ignored: then the moderators are asked, and the homeserver turns away who may not join."""
+"""Entries that begin and end with a wildcard: they take the longest, and an ACL needs hardly any. Entries beyond this
+number are ignored: then the moderators are asked, and the homeserver refuses those who may not join."""
 
 
 def _within_reason(entries: Iterable[str]) -> Iterator[str]:

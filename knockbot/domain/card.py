@@ -71,7 +71,7 @@ Who = Notice | Profile | Letters
 
 
 def applicant(request: Request) -> Who:
-    """Who asks; for a third-party invite, the person that the inviter named, and once it is redeemed, who did that."""
+    """Who asks; for a third-party invite, the person that the inviter named, or the user who redeemed it."""
     return TOLD[request.judged_as].who(request)
 
 
@@ -82,7 +82,7 @@ def _who_knocks(request: Request) -> Who:
         return user
     if name[0].isalpha() and "@" not in name:
         return notice("who.named", name=Name(name), user=user)
-    # Emoji, numbers, words with an ID of somebody else: they are not to be taken for what the bot itself puts there.
+    # A name may hold emoji, numbers, or an ID of somebody else: nobody should take them for text of the bot.
     return notice("who.named_oddly", name=Name(name), user=user)
 
 
@@ -143,10 +143,10 @@ def decided_by(rule_name: str | None, by: str | None) -> By:
 
 
 def policy_key(request: Request, rule_name: str | None, verdict: Verdict | None) -> str | None:
-    """A rule by its name; where none matched, the key of the policy that speaks of requests of this kind, if any."""
+    """A rule by its name; if none matched, the key of the policy for requests of this kind, if there is one."""
     if rule_name != OTHERWISE:
         return rule_name
-    # Whoever redeems is accepted because the invite was; about all else in redeeming the policy has no key.
+    # A user who redeems an invite is accepted because the invite was; for other cases the policy has no key.
     return kind_of(request).otherwise or (OTHERWISE_INVITES if verdict is Verdict.ACCEPT else "")
 
 
@@ -178,14 +178,14 @@ OUTCOMES: Mapping[State, Callable[[Request, By], Notice]] = {
     State.REDEEMED: lambda request, by: notice("outcome.used", user=User(request.user_id), by=by),
     State.REVOKED: lambda _, by: notice("outcome.revoked", by=by),
 }
-"""What came of a request."""
+"""The outcome of a request."""
 
 LASTING: Mapping[State, Callable[[Request, By], Notice]] = {
     **OUTCOMES,
     State.ACCEPTED: lambda _, by: notice("outcome.accepted_for_good", by=by),
     State.STANDING: lambda _, by: notice("outcome.approved_for_good", by=by),
 }
-"""The same in a line that a rule's decision is told in: nobody edits it later, so it says what stays true."""
+"""The same in a line that reports a rule's decision: nobody edits it later, so it says only what stays true."""
 
 
 def standing(request: Request, *, inviter_banned: bool = False, for_ever: bool = False) -> Notice | None:
@@ -236,7 +236,7 @@ def _invite_under_way(request: Request, by: By, verdict: Verdict) -> Notice:
 
 
 def withdrawn_perhaps(request: Request) -> Notice | None:
-    """That an accept may have come too late, where nobody would have told."""
+    """Says that an accept may have been too late, if no server would have told the bot."""
     waits = request.open or request.state is State.ACCEPTED
     return notice("card.may_have_withdrawn") if waits and request.answer and request.answer.doubtful else None
 
@@ -254,7 +254,7 @@ def trouble_of(request: Request) -> Notice | None:
 
 
 def doubt(request: Request) -> Notice | None:
-    """Why the policy left it to people, where it could not tell."""
+    """Why the policy left it to people, if it could not decide."""
     decision = request.decision
     if not request.awaits_moderators or decision is None:
         return None
@@ -273,13 +273,13 @@ CARD_REASON = 300
 """Characters of a reason that a card and a list show."""
 
 WHOLE_REASON = 20_000
-"""Bytes of a reason that `show` tells at most: an event has to hold it twice, as text and as HTML."""
+"""The most bytes of a reason that `show` displays: an event has to hold it twice, as text and as HTML."""
 
 
 def reason_of(request: Request, *, hidden: bool = False) -> Notice | None:
-    """The reason, its beginning where it is long.
+    """The reason, or its beginning if it is long.
 
-    `hidden`, as the room's policy has it: behind a spoiler, and not in the plain text, which lock screens show.
+    `hidden` follows the room's policy: it is behind a spoiler, and not in the plain text, which lock screens show.
     """
     return TOLD[request.judged_as].reason(request, hidden)
 
@@ -336,14 +336,14 @@ def keys_of(invite: ThirdPartyInvite) -> Notice:
 def _hosts(named: Sequence[str], *, many: bool) -> Many:
     shown_hosts: list[Arg] = [Letters(host, NAME_LIMIT) for host in named[:KEYS_SHOWN]]
     if many:
-        shown_hosts.append(notice("list.others"))  # how many there are was not kept
+        shown_hosts.append(notice("list.others"))  # their number is not stored
     elif len(named) > KEYS_SHOWN:
         shown_hosts.append(notice("list.more", count=Number(len(named) - KEYS_SHOWN)))
     return listed(shown_hosts)
 
 
 KEYS_SHOWN = 5
-"""Identity servers that are named before the rest is counted."""
+"""Identity servers that are named; the others are counted."""
 
 
 def sentences(said: Sequence[Notice | None]) -> Notice:
@@ -351,11 +351,11 @@ def sentences(said: Sequence[Notice | None]) -> Notice:
     return notice("sentences", sentences=Sentences(tuple(one for one in said if one is not None)))
 
 
-# --- what came before -----------------------------------------------------------------------------------------
+# --- earlier requests -----------------------------------------------------------------------------------------
 
 BEFORE_BY = frozenset({State.ACCEPTED, State.JOINED, State.REJECTED, State.BANNED})
 BEFORE = BEFORE_BY | {State.DECLINED, State.WITHDRAWN, State.EXPIRED}
-"""What can have come of an earlier knock; the first ones by somebody."""
+"""The possible outcomes of an earlier knock; the first ones name who caused them."""
 
 
 def before(request: Request, earlier: Request | None) -> Notice | None:
@@ -376,7 +376,7 @@ def before(request: Request, earlier: Request | None) -> Notice | None:
 
 
 def how_to_answer(request: Request, possible: Iterable[Verdict], missing: Notice | None = None) -> list[Notice | None]:
-    """One click, or one command, of those that would work; and what is `missing` for an accept."""
+    """Each click, or command, that would work; and what is `missing` for an accept."""
     if not request.awaits_moderators:
         return []
     ready = [verdict for verdict in Verdict if verdict in set(possible)]
@@ -463,7 +463,7 @@ def shared_card(
     requests: Sequence[Request], label: str, most: int, possible: Iterable[Verdict], around: Around
 ) -> Notice:
     """Several requests on one card, the newest `most` of them in full; `possible` is what the bot can do about the
-    newest that waits."""
+    newest pending one."""
     waiting = [request for request in requests if request.awaits_moderators]
     kind = TOLD[requests[-1].judged_as]
     room, count, waits = Room(requests[-1].room_id, label), Number(len(requests)), Number(len(waiting))
@@ -529,7 +529,7 @@ def kept_no_longer(requests: Sequence[Request]) -> Notice:
 
 
 def _answered_before(request: Request) -> Notice | None:
-    """What came of a request while its room was protected; an act that was under way may get through or not."""
+    """What happened to a request while its room was protected; an act in progress may still succeed or fail."""
     if request.open and request.answer is not None:
         return notice("card.chose", by=_answered_by(request), verdict=Choice(request.answer.verdict))
     return standing(request, for_ever=True)
@@ -562,17 +562,17 @@ def _other_invite(request: Request) -> Notice:
 
 
 def which_applicant(requests: Sequence[Request]) -> Notice:
-    """Several who are waiting could be meant."""
+    """The command could mean several people who are waiting."""
     return rows([notice("meant.several"), *everybody(requests)])
 
 
 def hit_by_answer(requests: Sequence[Request], answer: str) -> Notice:
-    """Whom a command was about, where it could have been somebody else."""
+    """Whom a command was about, if it could have been somebody else."""
     return rows([notice("answer.hits", answer=Term(answer)), *everybody(requests)])
 
 
 def may_have_withdrawn(request: Request) -> Notice:
-    """What an accept of an old knock from elsewhere may run into."""
+    """The problem that an accept of an old knock from another server may have."""
     accepted = notice("answer.accepted", request=Numbered(request.number), user=User(request.user_id))
     return sentences([accepted, notice("card.may_have_withdrawn")])
 
@@ -585,7 +585,7 @@ class Told:
     """How requests of one kind are shown."""
 
     sign: str
-    """The emoji of one that waits."""
+    """The emoji of a pending one."""
     who: Callable[[Request], Who]
     headline: Callable[[Request, Room], Notice]
     reason: Callable[[Request, bool], Notice | None]

@@ -1,10 +1,10 @@
-"""Frozen values as JSON, field by field: what is read back is what was written, and everything else is refused.
+"""Frozen values as JSON, field by field: reading gives exactly what was written, and refuses everything else.
 
     KICK = Coding(Kick)
     stored = json.dumps(KICK.encode(kick))
     assert KICK.decode(json.loads(stored)) == kick
 
-A field that is as it is by default is left out, so that a new field with a default can read what was stored before it.
+A field with its default value is left out, so that a new field with a default can read what was stored before it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Coding(Generic[T]):
     """How the values of a frozen dataclass are written as JSON, and read.
 
     Its fields may be texts, whole numbers, truths, words of an enumeration, notices, tuples of those, JSON objects as
-    they are, and any of these or nothing.
+    they are, and each of these may also be `None`.
     """
 
     def __init__(self, make: type[T]) -> None:
@@ -57,7 +57,7 @@ class Coding(Generic[T]):
 
 
 def _converts(hint: Any) -> tuple[Convert, Convert]:
-    """What writes a value of a type, and what reads it; the latter raises for anything else."""
+    """Functions that write and read a value of a type; the one that reads raises for anything else."""
     if get_origin(hint) in (Union, UnionType):
         (kind,) = (part for part in get_args(hint) if part is not type(None))
         write, read = _converts(kind)
@@ -79,7 +79,7 @@ def _or_nothing(convert: Convert) -> Convert:
 
 
 def _tuple(*parts: Any) -> tuple[Convert, Convert]:
-    """Of any length where the second part is `...`, else of just these."""
+    """Of any length if the second part is `...`, else exactly these."""
     if parts[1:] == (...,):
         write, read = _converts(parts[0])
         return (lambda values: [write(value) for value in values]), (lambda stored: tuple(map(read, _list(stored))))

@@ -1,8 +1,8 @@
-"""What was missed: a protected room as the homeserver shows it, compared with what is on record of it.
+"""Finds what was missed: compares a protected room on the homeserver with its records.
 
-`compare(snapshot, records)` says in one value all that happened unheard, and `flow/looking.py` hands each part of it to
-the handler that the live event would have reached. A look takes a room in portions, so that never all of a large room
-is held: a snapshot that does not show something says nothing of it.
+`compare(snapshot, records)` returns in one value all that happened and was missed. `flow/looking.py` hands each part
+of it to the handler that the live event would have reached. A look reads a room in portions, so that a large room is
+never held as a whole: if a snapshot does not show something, that says nothing about it.
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ class Snapshot:
     knocks: tuple[MemberChange, ...] = ()
     """The knocks in the room, in no order."""
     members: Mapping[str, MemberChange | None] = field(default_factory=dict)
-    """The member events of applicants who do not knock any more; `None` where there is none."""
+    """The member events of applicants who do not knock any more; `None` if there is none."""
     invites: tuple[ThirdPartyChange, ...] = ()
     """The invite of each token."""
     redeemed: tuple[MemberChange, ...] = ()
     """The events by which people used third-party invites, oldest first."""
     inviters: Mapping[str, MemberChange | None] = field(default_factory=dict)
-    """The member events of the inviters of unused invites; without those that the bot cannot see."""
+    """The member events of the inviters of unused invites, except those that the bot cannot see."""
     prompt_redacted: bool = False
-    """Whether the prompt that is looked at has lost its content."""
+    """Whether the prompt that is compared was redacted."""
     reactions: tuple[Reaction, ...] = ()
     """The reactions on it, newest first."""
 
@@ -64,46 +64,46 @@ class KnockOnRecord:
     event_id: str
     state: State
     has_words: bool = False
-    """Whether anything is kept that the applicant wrote: a reason, or a name."""
+    """Whether anything that the applicant wrote is kept: a reason, or a name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """What the database has on one protected room, or on what a snapshot shows of it."""
+    """What the database has about one protected room, or about the part of it that a snapshot shows."""
 
     name: str = ""
     concerns: tuple[Concern, ...] = ()
-    """What makes it unfit, as was last noted."""
+    """What makes it unfit, as last recorded."""
     held: frozenset[str] = frozenset()
-    """Those whose knock waits in the inbox, since they knock too often."""
+    """Users whose knock waits in the inbox, because they knock too often."""
     knocks: Mapping[str, KnockOnRecord] = field(default_factory=dict)
     unsettled: tuple[Request, ...] = ()
     """Pending, and accepted but not joined."""
     oldest: int = 0
-    """A knock that was made before this moment has waited for too long."""
+    """A knock from before this moment has waited too long."""
     tokens: Mapping[str, Request] = field(default_factory=dict)
     """The newest third-party invite under each token."""
     standing: tuple[Request, ...] = ()
-    """The invites that are pending or standing, and that nobody redeemed."""
+    """The invites that are pending or `standing`, and that nobody redeemed."""
     protected_at: int = 0
     heard: frozenset[str] = frozenset()
     """The reactions that arrived as events."""
     clicked: frozenset[str] = frozenset()
-    """The clicks on the prompt that is looked at whose answers are not carried out yet."""
+    """The clicks on the compared prompt whose answers are not carried out yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """What happened in a room and is not on record."""
+    """What happened in a room and is not in the records."""
 
     name: str | None = None
     """The room has this name now."""
     concerns: tuple[Concern, ...] | None = None
-    """This makes it unfit now, and did not, or other things did."""
+    """What makes it unfit now, if that has changed."""
     missing: frozenset[Act] = frozenset()
-    """Acts that the power of the bot does not reach to now."""
+    """Acts for which the bot does not have the power now."""
     knocks: tuple[MemberChange, ...] = ()
-    """To be judged, first come first."""
+    """To be judged, the oldest first."""
     redacted: tuple[int, ...] = ()
     """Requests whose knock was redacted."""
     denied: tuple[Request, ...] = ()
@@ -111,16 +111,16 @@ class Missed:
     moved_on: tuple[MemberChange, ...] = ()
     """The memberships of applicants who no longer knock."""
     unknown: tuple[Request, ...] = ()
-    """Knocks that the room knows nothing of: the homeserver was restored from an older back-up."""
+    """Knocks that are not in the room: the homeserver was restored from an older back-up."""
     stale: tuple[int, ...] = ()
-    """Requests that have waited for too long."""
+    """Requests that have waited too long."""
     invites: tuple[ThirdPartyInvite, ...] = ()
     """To be judged."""
     changed: tuple[ThirdPartyChange, ...] = ()
-    """Invites that were emptied, or that the bot had sent and that have arrived."""
+    """Invites that were emptied, or that the bot sent and that are now in the room."""
     confirm: frozenset[str] = frozenset()
-    """Of `knocks` and `invites` the events whose outcome is on record: either the homeserver was restored from an older
-    back-up, or that came about since the snapshot. To be read once more."""
+    """Those events of `knocks` and `invites` whose outcome is in the records: either the homeserver was restored from
+    an older back-up, or the outcome is newer than the snapshot. They have to be read again."""
     redeemed: tuple[MemberChange, ...] = ()
     fallen: tuple[Fallen, ...] = ()
     """Inviters who may no longer invite."""
@@ -128,13 +128,13 @@ class Missed:
     """Inviters who may invite."""
     prompt_redacted: bool = False
     clicks: tuple[Reaction, ...] = ()
-    """The first of them first, since the first answer wins."""
+    """The oldest first, because the first answer wins."""
     unclicked: tuple[str, ...] = ()
     """Clicks whose reactions are not on the prompt: perhaps they were removed."""
 
 
 def compare(seen: Snapshot, known: Records) -> Missed:
-    """Everything that the snapshot shows and the records do not tell."""
+    """Everything that the snapshot shows and the records do not have."""
     knocks = [change for change in seen.knocks if _is_missed(change, known)]
     invites = [invite for invite in _standing(seen) if _is_missed_invite(invite, known.tokens.get(invite.token))]
     inviters = dict(_fallen(seen))
@@ -142,7 +142,7 @@ def compare(seen: Snapshot, known: Records) -> Missed:
         name=_new_name(seen, known),
         concerns=_new_concerns(seen, known),
         missing=missing(seen.powers, seen.bot) if seen.powers is not None else frozenset(),
-        # The homeserver lists them in no order, and the first knock should get the lowest number.
+        # The homeserver lists them in no order, but the oldest knock should get the lowest number.
         knocks=tuple(sorted(knocks, key=lambda change: change.sent_at)),
         redacted=tuple(known.knocks[change.user_id].request_id for change in seen.knocks if _lost_words(change, known)),
         denied=tuple(request for request in known.unsettled if is_to_be_closed(request, seen.denied)),
@@ -171,7 +171,7 @@ KNOCK = Membership.KNOCK
 
 
 def _new_name(seen: Snapshot, known: Records) -> str | None:
-    """What the room calls itself, where that is new; a room without a name has its ID for one."""
+    """The room's name, if it is new; a room without a name is called by its ID."""
     if seen.view is None or seen.view.label in (known.name, seen.view.room_id):
         return None
     return seen.view.label
@@ -185,7 +185,7 @@ def _new_concerns(seen: Snapshot, known: Records) -> tuple[Concern, ...] | None:
 
 
 def missing(powers: Powers, bot: str) -> frozenset[Act]:
-    """The acts that the bot's power does not reach to."""
+    """The acts for which the bot does not have the power."""
     level = powers.level(bot)
     return acts(lambda kind: kind.power is not None and level < powers.needed(kind.power))
 
@@ -194,7 +194,7 @@ def missing(powers: Powers, bot: str) -> frozenset[Act]:
 
 
 def _is_missed(change: MemberChange, known: Records) -> bool:
-    """Whether a knock in the room is not in the records, or is there with an outcome that the room does not show."""
+    """Whether a knock in the room is not in the records, or is in them with an outcome that the room does not show."""
     if change.user_id in known.held:
         return False
     if not _knock_is_on_record(change, known):
@@ -208,7 +208,7 @@ def _knock_is_on_record(change: MemberChange, known: Records) -> bool:
 
 
 def _lost_words(change: MemberChange, known: Records) -> bool:
-    """Whether a knock was redacted. One whose reason was left out of the list says nothing of that."""
+    """Whether a knock was redacted. If its reason was left out of the list, nobody can tell."""
     if change.cut or change.reason or change.display_name or not _knock_is_on_record(change, known):
         return False
     record = known.knocks[change.user_id]
@@ -231,7 +231,7 @@ def _waits(request: Request) -> bool:
 
 
 def _is_unknown(request: Request, seen: Snapshot) -> bool:
-    """Whether the room holds no member event of somebody who knocked there, and not in a room that it replaces."""
+    """Whether the room has no member event of somebody who knocked in it, and not in a room that it replaces."""
     nothing_there = request.user_id in seen.members and seen.members[request.user_id] is None
     return nothing_there and kind_of(request).waits_outside and request.moved_from is None
 
@@ -244,7 +244,7 @@ def _standing(seen: Snapshot) -> Iterator[ThirdPartyInvite]:
 
 
 def _is_missed_invite(invite: ThirdPartyInvite, request: Request | None) -> bool:
-    """Whether an invite in the room is not in the records, or is there as revoked."""
+    """Whether an invite in the room is not in the records, or is in them as revoked."""
     if is_awaited(request, invite):
         return False
     return request is None or not is_on_record(request, invite) or request.state is State.REVOKED
@@ -272,5 +272,5 @@ def _fallen(seen: Snapshot) -> Iterator[tuple[str, Fallen | None]]:
 
 
 def _occasion(powers: Powers, inviter: str, member: MemberChange | None, how: Fall) -> str:
-    """What names a fall, so that each is dealt with once: the event, or the level that is too low."""
+    """The name of the inviter's loss, so that each is handled once: the event, or the level that is too low."""
     return member.event_id if member is not None and how is not Fall.DEMOTED else f"level {powers.level(inviter):g}"

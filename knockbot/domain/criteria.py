@@ -1,11 +1,11 @@
-"""What a rule may ask of a request: one class for each criterion, and the CRITERIA table that lists them.
+"""What a rule can ask about a request: one class for each criterion, and the CRITERIA table that lists them.
 
 To add a criterion: write a `Condition` and its parser below and give it a row in `CRITERIA`; say which facts it needs
-(`needs`), and where one is new, give it a row in `flow/judging.py:GATHER`; then describe it in the policy reference.
+(`needs`), and if one is new, give it a row in `flow/judging.py:GATHER`; then describe it in the policy reference.
 
 A condition is true, false or unknown, and a `Finding` says why by a code that stays true when the condition is
-turned round, so that `not` needs no codes of its own: `finding.server_is_not` explains a miss of
-``server: evil.example`` and a match of its `not` alike. What each code says stands in `reasons.py`.
+negated, so that `not` needs no codes of its own: `finding.server_is_not` explains a miss of
+``server: evil.example`` and a match of its `not` alike. The sentence of each code is in `reasons.py`.
 """
 
 # ruff: noqa: ARG002 (every condition is asked in the same way, whether it looks at the facts or not)
@@ -48,13 +48,13 @@ MAX_DEPTH = 8
 
 
 class Condition(ABC):
-    """Something a rule asks, compiled; frozen, and judging it changes nothing."""
+    """A condition of a rule, compiled; it is frozen, and judging changes nothing."""
 
     __slots__ = ()
 
     @property
     def needs(self) -> tuple[Need, ...]:
-        """The facts that must be looked up before it can be judged; they are gathered by `flow/judging.py:GATHER`."""
+        """The facts that it needs; they are gathered by `flow/judging.py:GATHER`."""
         return ()
 
     @property
@@ -69,11 +69,11 @@ class Condition(ABC):
 
     @property
     def globs_looked_through(self) -> int:
-        """How many of its globs are looked through one by one."""
+        """How many of its globs are tried one by one."""
         return 0
 
     def cost(self, knock: Knock) -> int:
-        """What its patterns take to judge this knock, at most: steps, times the bytes of the text."""
+        """The most work for its patterns to judge this knock: steps, times the bytes of the text."""
         return 0
 
     @abstractmethod
@@ -196,7 +196,7 @@ def _read_member_of(value: object, path: Path) -> MemberOf:
 # --- what they say --------------------------------------------------------------------------------------------
 
 NOT_KEPT = Finding(Truth.UNKNOWN, because("unknown.not_kept"))
-"""What comes of a condition that looks at what is not kept for so long, where a request is judged by old facts."""
+"""The result of a condition on text that is no longer kept, when a request is judged by old facts."""
 
 # Several criteria look at the same reason or name, which may be long.
 _judged = lru_cache(maxsize=8)(judged)
@@ -320,7 +320,7 @@ class CameToPass(Condition):
     states: frozenset[State]
     times: int = 1
     within: int | None = None
-    """Milliseconds; none for however long ago."""
+    """Milliseconds; none means any time ago."""
     wanted: bool = True
 
     @property
@@ -341,7 +341,7 @@ class CameToPass(Condition):
 
 
 def _covers(history: Sequence[Past], within: int | None) -> bool:
-    """Whether all that happened within so many milliseconds is known, of a history whose beginning is not kept."""
+    """Whether everything within so many milliseconds is known, in a history whose beginning is not kept."""
     return within is not None and any(past.age > within for past in history)
 
 
@@ -387,7 +387,7 @@ class InviterIs(_Fits):
 
 @dataclass(frozen=True, slots=True)
 class InviterPowerAtLeast(Condition):
-    """The inviter's level in the protected room is so high or higher now; whether they are still in it is not asked."""
+    """The inviter's level in the protected room is now at least this; whether they are still in it does not matter."""
 
     least: int
 
@@ -436,7 +436,7 @@ class InvitesByInviter(Condition):
 
     more_than: int
     within: int | None = None
-    """Milliseconds; none for however long ago."""
+    """Milliseconds; none means any time ago."""
 
     @property
     def needs(self) -> tuple[Need, ...]:
@@ -502,7 +502,7 @@ class IdentityServerIs(_Fits):
             return Finding(Truth.FALSE, because("finding.no_keys"))
         if len(facts.invite.keys) > MOST_KEYS:
             return Finding(Truth.FALSE, because("finding.too_many_keys", most=Number(MOST_KEYS)))
-        # An invite mostly has several keys of one server: what is the same of each is said once.
+        # An invite mostly has several keys of one server: the same reason is given only once.
         return all_hold(dict.fromkeys(self._of(key) for key in facts.invite.keys))
 
     def _of(self, key: IdentityKey) -> Finding:
@@ -531,7 +531,7 @@ class Criterion:
     key: str
     kinds: frozenset[Kind]
     read: Callable[[object, Path], Condition]
-    """Compiles the key's value, or raises `Fault` with the path to what is wrong in it."""
+    """Compiles the key's value, or raises `Fault` with the path to the error in it."""
 
 
 _KNOCKS = frozenset({Kind.KNOCK})
@@ -539,7 +539,7 @@ _INVITES = frozenset({Kind.THIRD_PARTY_INVITE})
 _APPLICANTS = frozenset({Kind.KNOCK, Kind.REDEEMED_INVITE})
 """The kinds of request with a known applicant."""
 _INVITED = frozenset({Kind.THIRD_PARTY_INVITE, Kind.REDEEMED_INVITE})
-"""Where somebody invited them."""
+"""The kinds of request where somebody invited the applicant."""
 
 CRITERIA: Mapping[str, Criterion] = {
     row.key: row
@@ -720,13 +720,13 @@ def _fits(subject: str, wanted: Globs, actual: str) -> Finding:
 
 
 def _level_of(power: float) -> Level | Notice:
-    """A level as people read it; of some, Python refuses to write all digits."""
+    """A level as people read it; some have too many digits for Python to write."""
     huge = isinstance(power, int) and power.bit_length() > 64
     return because("huge") if huge else Level(str(power))
 
 
 def _because(code: str, why: Notice | None, **args: Arg) -> Notice:
-    """What is unknown, and why, where that is known."""
+    """What is unknown, and why, if the reason is known."""
     return because(code, **args) if why is None else because(f"{code}_why", why=why, **args)
 
 

@@ -1,4 +1,4 @@
-"""What makes a room unfit for its part: to be protected, or to meet moderators in.
+"""What makes a room unfit for its part, as a protected room or as a management room.
 
 Each concern is a code; people read its sentence (`told`).
 """
@@ -25,7 +25,7 @@ class Concern(StrEnum):
     SHUT = "shut"
     """Protected: its join rule lets nobody knock."""
     VERSION = "version"
-    """Protected: its room version does not support its join rule, so nobody can join by it."""
+    """Protected: its room version does not support its join rule, so nobody can join with it."""
     MEMBERS_INVITE = "members_invite"
     """Protected: every member has the level to invite."""
     OPEN = "open"
@@ -57,7 +57,7 @@ def of_protected(join_rule: str, version: str, powers: Powers) -> tuple[Concern,
 
 
 def of_management(join_rule: str, *, world_readable: bool, replaced: bool) -> tuple[Concern, ...]:
-    """What makes a room unfit to meet moderators in: what is said there is for them alone."""
+    """What makes a room unfit as a management room: only moderators should read what is said there."""
     found = {
         Concern.OPEN: join_rule == "public",
         Concern.MEMBERS_JOIN: join_rule in ("restricted", "knock_restricted"),
@@ -68,6 +68,6 @@ def of_management(join_rule: str, *, world_readable: bool, replaced: bool) -> tu
 
 
 def knows_rule(version: str, join_rule: str) -> bool:
-    """Whether rooms of a version know a join rule; of versions that are no number nobody can tell, and they may."""
+    """Whether rooms of a version know a join rule; true for a version that is no number, because nobody can tell."""
     numbered = version.isascii() and version.isdecimal()
     return not numbered or int(version) >= RULES_SINCE.get(join_rule, 1)

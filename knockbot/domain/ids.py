@@ -1,4 +1,4 @@
-"""Matrix identifiers as strangers and room admins write them: told apart, taken apart, and matched by globs.
+"""Matrix identifiers as strangers and room admins write them: recognises, parses and matches them with globs.
 
 The grammar is that of the specification's appendix "Identifier Grammar"; nothing here raises on hostile input.
 """
@@ -26,7 +26,7 @@ _SIGILS = {"r": "#", "room": "#", "roomid": "!", "u": "@", "user": "@"}
 """How a matrix: URI writes the first character of an identifier; the longer names are from older drafts."""
 
 
-# --- telling them apart ---------------------------------------------------------------------------------------
+# --- recognising them -----------------------------------------------------------------------------------------
 
 
 def is_user_id(text: str) -> bool:
@@ -62,13 +62,13 @@ def _is_short(text: str) -> bool:
         return False
 
 
-# --- taking them apart ----------------------------------------------------------------------------------------
+# --- parsing them ---------------------------------------------------------------------------------------------
 
 
 def server_of(identifier: str) -> str:
-    """The server of a user ID or alias: all after the first ``:``, port included; empty where there is none.
+    """The server of a user ID or alias: all after the first ``:``, port included; empty if there is none.
 
-    Never ask this of a room ID: that server may long have left, and from room version 12 on there is none.
+    Never use this for a room ID: its server may have left long ago, and from room version 12 on there is none.
     """
     return identifier.partition(":")[2]
 
@@ -107,7 +107,7 @@ def user_reference(text: str) -> str | None:
 
 
 def _linked(text: str) -> tuple[str | None, str]:
-    """The identifier a link leads to and the link's query; text that is no link is itself the identifier."""
+    """The identifier that a link leads to, and the link's query; text that is no link is itself the identifier."""
     if link := _MATRIX_TO.fullmatch(text):
         return _first_segment(link["path"]), link["query"] or ""
     if link := _MATRIX_URI.fullmatch(text):
@@ -149,12 +149,12 @@ def is_literal(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Globs:
-    """Several Matrix globs of which any may match: ``*`` is any number of characters, ``?`` exactly one, and the whole
-    text must fit.
+    """Several Matrix globs, one of which has to match: ``*`` is any number of characters, ``?`` exactly one, and the
+    whole text must match.
 
-    Lists of bans are long: a text is held only against those that begin and end as it does, so the time grows with
+    Ban lists are long: a text is compared only with the globs that begin and end as it does, so the time grows with
     the lengths that such ends have, and with the globs that both begin and end with a wildcard. Nothing is compiled:
-    a glob takes little more memory than its text, whatever stands in it.
+    a glob takes little more memory than its text, no matter what is in it.
     """
 
     texts: tuple[str, ...]
@@ -167,7 +167,7 @@ class Globs:
 
     @property
     def looked_through(self) -> int:
-        """How many of them are held against a text one by one: those that begin and end with a wildcard."""
+        """How many of them are compared with a text one by one: those that begin and end with a wildcard."""
         return len(self._within) + len(self._by_ends.get((0, 0), {}).get("", ()))
 
     @property
@@ -176,7 +176,7 @@ class Globs:
         return sum(GLOB_MEMORY + 4 * len(text) for text in self.texts)
 
     def first_match(self, text: str) -> str | None:
-        """A glob that the text fits, as it was written; none if it fits none."""
+        """A glob that matches the text, as it was written; none if none matches."""
         held = _Held(text.lower() if self.ignore_case else text)
         literal = self._literals.get(held.text)
         if literal is not None:
@@ -198,7 +198,7 @@ class Globs:
 
 
 def globs(texts: Iterable[str], *, ignore_case: bool = False) -> Globs:
-    """Several Matrix globs, made ready; `Fault` if one is longer than any identifier can be."""
+    """Several Matrix globs, prepared for matching; `Fault` if one is longer than any identifier can be."""
     texts = tuple(texts)
     literals: dict[str, str] = {}
     within: dict[str, str] = {}
@@ -225,14 +225,14 @@ def _ends(glob: str) -> tuple[int, int]:
 
 
 class _Held:
-    """A text that globs are held against. The time that one glob takes grows with its length and no faster."""
+    """A text that globs are compared with. The time for one glob grows only linearly with the text's length."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         self._places: dict[str, int] | None = None
 
     def fits(self, glob: str, ends: tuple[int, int]) -> bool:
-        """Whether the text fits a glob, the ends of which are known to fit."""
+        """Whether a glob matches the text; its two ends are known to match."""
         start, stop = ends[0], len(self.text) - ends[1]
         first, *others = glob[ends[0] : len(glob) - ends[1]].split("*")
         if not others:
@@ -255,7 +255,7 @@ class _Held:
         return all(wanted in ("?", found) for wanted, found in zip(part, self.text[at : at + len(part)], strict=False))
 
     def _end_of(self, part: str, start: int, stop: int) -> int:
-        """The end of the first place with a part of a glob; -1 if there is none."""
+        """The end of the first place that a part of a glob matches; -1 if there is none."""
         if "?" not in part:
             found = self.text.find(part, start, stop)
             return found + len(part) if found >= 0 else -1

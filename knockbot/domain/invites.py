@@ -1,5 +1,5 @@
-"""What is special about third-party invites: whose keys they carry, what takes an inviter's word away, and the
-addresses that the bot's own go to.
+"""What is special about third-party invites: whose keys they carry, when an inviter loses the right to invite, and
+the addresses that the bot's own invites go to.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from knockbot.domain.power import ANYBODY, Powers
 from knockbot.times import DAY
 
 MOST_KEYS = 20
-"""Keys of an invite that are looked into; identity servers write two or three. One more is kept, to tell that there
+"""Keys of an invite that are examined; identity servers write two or three. One more is kept, to show that there
 are more."""
 
 # The host and port are written as in a server name. A URL with a user, a backslash, a space or anything beyond ASCII
-# is none: two readers might find two hosts in it, and the homeserver, which asks that URL, is not this reader.
+# is refused: two programs might find two hosts in it, and the homeserver, which asks that URL, is another program.
 _HTTPS = re.compile(
     r"https://(?P<host>[0-9A-Za-z.-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{0,5})?(?:[/?#][!-\[\]-~]*)?",
     re.ASCII | re.IGNORECASE,
@@ -36,8 +36,8 @@ def https_host(url: str) -> str | None:
 
 
 def few_keys(keys: Sequence[tuple[str, str | None]]) -> Sequence[tuple[str, str | None]]:
-    """At most `MOST_KEYS` of these keys and their URLs, and one more: the first of each host before all others, and
-    before those the first without a host, which anybody may have made."""
+    """At most `MOST_KEYS` of these keys and their URLs, and one more: first the first key without a host, which anybody
+    may have made, then the first of each host, then all others."""
     if len(keys) <= MOST_KEYS:
         return keys
     first: dict[str | None, int] = {}
@@ -54,18 +54,18 @@ LONGEST_TOKEN = 255
 # --- its state key --------------------------------------------------------------------------------------------
 
 _WRITTEN = "\ufffd"
-"""What begins a token that had to be written in another way."""
+"""The prefix of a token that had to be encoded."""
 
 
 def written(token: str) -> str:
-    """A token as it is written down, where it may hold what no database takes; no two tokens are written alike."""
+    """A token as it is stored, because it may hold what no database accepts; two tokens are never stored alike."""
     if storable(token) == token and not token.startswith(_WRITTEN):
         return token
     return _WRITTEN + re.sub("[%\x00\ud800-\udfff]", lambda odd: f"%{ord(odd[0]):04X}", token)
 
 
 def spoken(token: str) -> str:
-    """A token as the room has it, from how it is written down."""
+    """A token as it is in the room, from its stored form."""
     if not token.startswith(_WRITTEN):
         return token
     return re.sub("%([0-9A-F]{4})", lambda odd: chr(int(odd[1], 16)), token.removeprefix(_WRITTEN))
@@ -75,7 +75,7 @@ def spoken(token: str) -> str:
 
 
 def is_on_record(known: Request | None, invite: ThirdPartyInvite) -> bool:
-    """Whether the newest request of its token is about exactly this invite, whatever its outcome."""
+    """Whether the newest request of its token is about exactly this invite, no matter what its outcome is."""
     return known is not None and known.invite is not None and known.invite.event_id == invite.event_id
 
 
@@ -85,42 +85,42 @@ def is_awaited(known: Request | None, invite: ThirdPartyInvite) -> bool:
         known is not None
         and known.invite is not None
         and known.on_its_way
-        and known.invite.inviter == invite.inviter  # which nobody else can write
+        and known.invite.inviter == invite.inviter  # nobody else can write that
     )
 
 
-# --- when the inviter falls -----------------------------------------------------------------------------------
+# --- when the inviter loses the right -------------------------------------------------------------------------
 
 
 class Fall(StrEnum):
-    """What happened to an inviter with unused invites; the policy says for each what is done with these."""
+    """What happened to an inviter with unused invites; the policy says for each what happens to the invites."""
 
     REMOVED = "removed"
     """Banned or kicked."""
     DEMOTED = "demoted"
-    """Below the room's `invite` level, be it that they lost power or that the level was raised."""
+    """Below the room's `invite` level: they lost power, or the level was raised."""
     LEFT = "left"
-    """Gone of their own will."""
+    """Left on their own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fallen:
-    """Somebody who planted invites, and what became of them; `cause` names the occasion."""
+    """Somebody who made invites, and what happened to them as an inviter; `cause` names the occasion."""
 
     room_id: str
     inviter: str
     how: Fall
     cause: str
     author: str | None = None
-    """Who wrote the policy that says what becomes of the invites; none for the config file."""
+    """Who wrote the policy that decides about the invites; none for the config file."""
     powerless: Notice | None = None
-    """Why that person may not take invites back: then the moderators are asked."""
+    """Why that person may not revoke invites: then the moderators are asked."""
 
 
 def fall(change: MemberChange) -> Fall | None:
-    """What this change of membership makes of its user as an inviter; `None` where it changes nothing.
+    """What this change of membership means for its user as an inviter; `None` if it changes nothing.
 
-    Where it is not known what stood there before, it is taken as having mattered: better asked once too often.
+    If the earlier membership is unknown, the change counts: better to ask once too often.
     """
     before = change.replaced_membership
     if change.membership is Membership.BAN:
@@ -128,12 +128,12 @@ def fall(change: MemberChange) -> Fall | None:
     if change.membership is not Membership.LEAVE:
         return None
     if change.of_their_own:
-        return Fall.LEFT if before in (Membership.JOIN, None) else None  # else a knock or an invite given back
-    return Fall.REMOVED if before is not Membership.BAN else None  # else no more than an unban
+        return Fall.LEFT if before in (Membership.JOIN, None) else None  # else a withdrawn knock or a declined invite
+    return Fall.REMOVED if before is not Membership.BAN else None  # else only an unban
 
 
 def may_invite(powers: Powers, inviter: str) -> bool:
-    """Whether the inviter's level still reaches the room's `invite` level; where not, that is `Fall.DEMOTED`."""
+    """Whether the inviter's level still reaches the room's `invite` level; if not, that is `Fall.DEMOTED`."""
     return powers.may(inviter, "invite", ANYBODY)
 
 
@@ -144,7 +144,7 @@ def fallen(member: MemberChange | None, powers: Powers, inviter: str) -> Fall | 
 
 
 def may_be_taken_back(request: Request) -> bool:
-    """Whether this is an invite that nobody redeemed, that may stand, waits for a word, or is on its way."""
+    """Whether this is an invite that nobody redeemed: it is approved, waits for an answer, or is being sent."""
     if request.redeemed:
         return False
     on_its_way = request.on_its_way and request.answer is not None and request.answer.verdict is Verdict.ACCEPT
@@ -156,25 +156,25 @@ def may_be_taken_back(request: Request) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class StoredInvite:
-    """An invite that an identity server keeps for an address, which it has told so; the room is yet to hold it."""
+    """An invite that an identity server keeps for an address, and has sent there; it is not in the room yet."""
 
     token: str
-    """What the room is to hold it under."""
+    """The state key for the invite in the room."""
     display_name: str
     """The address, made unreadable (``car...@exa...``)."""
     keys: tuple[IdentityKey, ...]
-    """At least one; the first is the server's own, which holds beyond this invite. Each has an https URL."""
+    """At least one; the first is the server's own, which stays valid after this invite. Each has an https URL."""
 
     @property
     def content(self) -> dict[str, Any]:
-        """What the room is to hold (client-server API, m.room.third_party_invite)."""
+        """The content for the room (client-server API, m.room.third_party_invite)."""
         keys = [{"public_key": key.public_key, "key_validity_url": key.url} for key in self.keys]
         return {"display_name": self.display_name, **keys[0], "public_keys": keys}
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where somebody is reached outside Matrix, as identity servers know it (appendix "3PID Types")."""
+    """An address of somebody outside Matrix, as identity servers know it (appendix "3PID Types")."""
 
     medium: str
     """``email`` or ``msisdn``."""
@@ -185,24 +185,24 @@ class Address:
         return f"+{self.text}" if self.medium == "msisdn" else self.text
 
 
-# Signs that a mail program may take for the end of one address, or for the beginning of another, are none of it.
+# Characters that a mail program may read as the end of one address, or the beginning of another, are not allowed.
 _EMAIL = re.compile(r"""[^\s@<>()[\]\\,;:"']{1,64}@[\w-]+(?:\.[\w-]+)+""")
 _MAIL_LINK = re.compile(r"mailto:([^\s?]+)\S*", re.IGNORECASE)
 _PHONE = re.compile(r"(?:\+|00)[0-9](?:[ ()./-]*[0-9])*")
 LONGEST_EMAIL = 254
-"""Bytes that a mail server takes (RFC 5321, as in its errata)."""
+"""Bytes that a mail server accepts (RFC 5321, as in its errata)."""
 SHORTEST_PHONE, LONGEST_PHONE = 7, 15
 """Digits of a phone number with its country code (ITU-T E.164)."""
 
 
 def read_address(text: str) -> tuple[Address, str] | None:
-    """The e-mail address or phone number that a text begins with, and what follows it; none where there is neither.
+    """The e-mail address or phone number that a text begins with, and what follows it; none if there is neither.
 
-    A phone number begins with ``+`` or ``00``, and may be written with blanks, brackets and dashes in it.
+    A phone number begins with ``+`` or ``00``, and may contain blanks, brackets and dashes.
     """
     text = text.strip()
     if phone := _PHONE.match(text):
-        # A zero in brackets is dialled within the country alone.
+        # A zero in brackets is dialled only within the country.
         digits = re.sub("[^0-9]", "", phone[0].replace("(0)", "")).removeprefix("00")
         rest = text[phone.end() :]
         if SHORTEST_PHONE <= len(digits) <= LONGEST_PHONE and rest[:1] in ("", " ", ","):
@@ -219,18 +219,18 @@ def read_address(text: str) -> tuple[Address, str] | None:
 
 
 def possible_again(times: Sequence[int], budget: int, now: int) -> int | None:
-    """When the next invite may be issued, by when the others were; `None` for at once. The budget is not 0."""
+    """When the next invite may be issued, given the times of the others; `None` means at once. The budget is not 0."""
     counted = sorted(at for at in times if at > now - DAY)
     return counted[-budget] + DAY if len(counted) >= budget else None
 
 
 UNASKED = "KNOCKBOT_UNASKED"
-"""The code of an error before which an identity server has surely done nothing of what it was asked."""
+"""The code of an error that means: the identity server has surely done nothing."""
 IN_VAIN = "KNOCKBOT_IN_VAIN"
-"""The code of an error after which an identity server has told an address of an invite that cannot be used."""
+"""The code of an error that means: the identity server has sent an invite that cannot be used."""
 
 
 def masked(address: str) -> str:
-    """An address or phone number as a log may hold it: enough to tell two apart, too little to write to."""
+    """An address or phone number as a log may hold it: enough to tell two apart, too little to contact anybody."""
     user, at, host = address.rpartition("@")
     return f"{user[:1]}…@{host[:1]}…" if at else f"…{address[-2:]}"

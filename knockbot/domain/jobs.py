@@ -1,7 +1,7 @@
 """What is to be done on the homeserver: a payload for each kind of job, and `JOBS`, the table of all kinds.
 
-To add a kind: a word in `Act`, its payload, and its row in `JOBS`. How it is done, and what follows, is a row in the
-`ACTS` of the file that does it (`flow/working.py`).
+To add a kind: add a member to `Act`, its payload, and its row in `JOBS`. How it is done, and what follows, is a row in
+the `ACTS` of the file that does it (`flow/working.py`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from knockbot.domain.power import Power
 
 
 class Act(StrEnum):
-    """The kinds of job: each aims at a state of the homeserver and is done once."""
+    """The kinds of job: each aims at a state of the homeserver, and is done once."""
 
     INVITE = "invite"
     KICK = "kick"
@@ -47,41 +47,41 @@ KNOCKING = (Membership.KNOCK,)
 
 @dataclass(frozen=True, slots=True)
 class OnMember:
-    """To do something about somebody's membership."""
+    """Change somebody's membership."""
 
     user_id: str
     request_id: int | None = None
-    """The request that it carries an answer to out; none where it does not wait for what becomes of one."""
+    """The request whose answer it carries out; none if it does not depend on the state of a request."""
     while_in: tuple[Membership, ...] = KNOCKING
-    """The memberships in which it is to hit them."""
+    """The memberships in which it applies to them."""
     on_behalf_of: str | None = None
-    """With whose power it is done; none where with the bot's own."""
+    """With whose power it is done; none means the bot's own."""
     reason: str | None = None
     """What people wrote for the applicant."""
     told: Notice | None = None
-    """What the bot itself tells them, where nobody wrote anything."""
+    """What the bot itself tells them, if nobody wrote anything."""
     instead: bool = False
-    """Whether it overrides another act, which may be on its way."""
+    """Whether it overrides another act, which may be in progress."""
 
     @property
     def only_knocking(self) -> bool:
-        """Whether it is to hit them just while they knock."""
+        """Whether it applies to them only while they knock."""
         return self.while_in == KNOCKING
 
 
 @dataclass(frozen=True, slots=True)
 class Invite(OnMember):
-    """To let somebody in."""
+    """Invite somebody, to accept them."""
 
     knock: str | None = None
     """The event it is for: another knock overtakes it. None if it is for the current knock, whichever that is."""
     server: str | None = None
-    """Their server, where that is another one and has to answer."""
+    """Their server, if it is another one and has to answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kick(OnMember):
-    """To refuse somebody, or to remove them."""
+    """Reject somebody, or remove them."""
 
     guest: str | None = None
     """The event by which they used a third-party invite. Somebody else may have done that for them, so until they join
@@ -90,7 +90,7 @@ class Kick(OnMember):
 
 @dataclass(frozen=True, slots=True)
 class Ban(OnMember):
-    """To keep somebody out for good."""
+    """Ban somebody."""
 
     guest: str | None = None
     """As in `Kick`."""
@@ -101,7 +101,7 @@ class Ban(OnMember):
 
 @dataclass(frozen=True, slots=True)
 class Revoke:
-    """To empty the token of a third-party invite, so that nobody can use it."""
+    """Empty the token of a third-party invite, so that nobody can use it."""
 
     token: str
     inviter: str
@@ -112,30 +112,30 @@ class Revoke:
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """To have an identity server invite an address; which one, the row of the command says."""
+    """Ask an identity server to invite an address; the row of the command has the address."""
 
     command: str
-    """The event that asked for it."""
+    """The event of the command."""
     identity_server: str
     management_room: str
-    """Where it was asked for."""
+    """The room of the command."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plant:
-    """To put into the room what an identity server made of an invite that the bot issued."""
+    """Put into the room what an identity server returned for an invite that the bot issued."""
 
     request_id: int
     token: str
     content: Mapping[str, Any]
 
 
-# --- said to applicants and moderators ------------------------------------------------------------------------
+# --- messages to applicants and moderators ---------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """To tell an applicant of another server by message that they were rejected."""
+    """Tell an applicant of another server by message that they were rejected."""
 
     user_id: str
     server: str
@@ -146,21 +146,21 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class PostPrompt:
-    """To show something that can be answered, as a request to the moderators."""
+    """Post a message that can be answered, such as a request shown to the moderators."""
 
     prompt_id: int
 
 
 @dataclass(frozen=True, slots=True)
 class EditPrompt:
-    """To make a prompt show what is true now."""
+    """Edit a prompt so that it shows the current state."""
 
     prompt_id: int
 
 
 @dataclass(frozen=True, slots=True)
 class React:
-    """To put a reaction on a message: an offer on a prompt, or a sign that a command was done."""
+    """Put a reaction on a message: an offered answer on a prompt, or a sign that a command was done."""
 
     event_id: str
     emoji: str
@@ -169,7 +169,7 @@ class React:
 
 @dataclass(frozen=True, slots=True)
 class Unreact:
-    """To take an offer away."""
+    """Remove an offered answer."""
 
     prompt_id: int
     reaction: str
@@ -178,7 +178,7 @@ class Unreact:
 
 @dataclass(frozen=True, slots=True)
 class Redact:
-    """To take away what a prompt said, or an edit of it."""
+    """Redact a prompt, or an edit of it."""
 
     prompt_id: int
     event_id: str
@@ -186,7 +186,7 @@ class Redact:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What is said in a room."""
+    """A message in a room."""
 
     notice: Notice
     language: Language
@@ -205,32 +205,32 @@ LINE = Coding(Line)
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """To say something in a room."""
+    """Send a message to a room."""
 
     line: Mapping[str, Any]
-    """A `Line` as JSON, locked where encryption is allowed: there may be addresses of people in it."""
+    """A `Line` as JSON, encrypted if encryption is allowed: there may be addresses of people in it."""
     request_id: int | None = None
     """The request that it is about."""
     in_clear: bool = False
-    """Whether it may be said in an encrypted room while encryption is not allowed."""
+    """Whether it may be sent to an encrypted room while encryption is not allowed."""
 
 
-# --- coming and going -----------------------------------------------------------------------------------------
+# --- joining, leaving -----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """To take an invite."""
+    """Accept an invite."""
 
 
 @dataclass(frozen=True, slots=True)
 class Leave:
-    """To leave a room, or decline an invite to it."""
+    """Leave a room, or decline an invite to it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Meet:
-    """To make a room where the bot can read, and invite somebody there who invited it where it cannot."""
+    """Create a room where the bot can read, for somebody who invited it to a room where it cannot, and invite them."""
 
     user_id: str
 
@@ -259,33 +259,33 @@ Payload: TypeAlias = (
 
 
 class Place(StrEnum):
-    """Of what there is only so much at once (`store/jobs.py`)."""
+    """A resource of which only a limited number is in use at once (`store/jobs.py`)."""
 
     HERE = "here"
     AWAY = "away"
     """It waits for a server that is known to answer."""
     STRANGE = "strange"
-    """It waits for a server that never answered yet."""
+    """It waits for a server that has never answered yet."""
     JOIN = "join"
     LEAVE = "leave"
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """The queue that a job waits in: one of a lane runs at a time."""
+    """The queue that a job waits in: one job of a lane runs at a time."""
 
     name: str
     yields_to: str | None = None
-    """The lane whose jobs go first."""
+    """The lane whose jobs run first."""
 
 
 SAID = " said"
-"""How the lane of everything said in a room ends, so that it is said in order."""
+"""The suffix of the lane of all messages to a room, so that they are sent in order."""
 
 
 def _at_the_door(room_id: str, payload: OnMember | Revoke | Plant) -> Lane:
-    """Only an invite waits for the applicant's server, and the homeserver holds the room's membership lock meanwhile:
-    one such attempt at a time, in a lane of its own, after all that needs no other server."""
+    """Only an invite waits for the applicant's server, and the homeserver holds the room's membership lock meanwhile.
+    So one such attempt runs at a time, in a lane of its own, after all jobs that need no other server."""
     if isinstance(payload, Invite) and payload.server is not None:
         return Lane(f"{room_id} away", yields_to=f"{room_id} home")
     return Lane(f"{room_id} home")
@@ -300,7 +300,7 @@ def _going(room_id: str, _: object) -> Lane:
 
 
 def _issued(_: str, payload: Issue) -> Lane:
-    """An identity server that is slow holds up no more than its own invites."""
+    """A slow identity server delays only its own invites."""
     return Lane(f"{payload.identity_server} issue")
 
 
@@ -310,7 +310,7 @@ def _written(_: str, payload: Write) -> Lane:
 
 @dataclass(frozen=True, slots=True)
 class JobKind:
-    """All that is known of a kind of job but how it is done."""
+    """Everything about a kind of job, except how it is done."""
 
     payload: type[Any]
     lane: Callable[[str, Any], Lane]
@@ -320,15 +320,15 @@ class JobKind:
     wants: frozenset[Membership] = frozenset()
     """For an act on somebody: the memberships in which it has nothing left to do."""
     power: Power | None = None
-    """The power that the bot needs for it in the room; a missing one blocks it until it is back."""
+    """The power that the bot needs for it in the room; without it, the job waits until the bot has it again."""
     at_door: bool = False
     """Whether it is about a protected room: it is no longer needed when the room is no longer protected."""
     aimed: bool = False
-    """Whether its echo tells if it hit what it was meant for, so that this is noted."""
+    """Whether its echo shows if it had the intended effect, so that this is recorded."""
     counted: bool = False
-    """Whether it tells an applicant something, of which only so much is done a day."""
+    """Whether it tells an applicant something; the number of such jobs a day is limited."""
     erased: bool = False
-    """Whether its payload goes when it ends: there may be addresses of people in it."""
+    """Whether its payload is deleted when it ends: there may be addresses of people in it."""
     coding: Coding[Any] = field(init=False)
     """How its payload is stored."""
 
@@ -345,7 +345,7 @@ JOBS: Mapping[Act, JobKind] = {
     Act.INVITE: JobKind(Invite, _at_the_door, wants=_IN, power="invite", at_door=True, aimed=True),
     Act.KICK: JobKind(Kick, _at_the_door, wants=_OUT, power="kick", at_door=True, aimed=True),
     Act.BAN: JobKind(Ban, _at_the_door, wants=_BANNED, power="ban", at_door=True, aimed=True),
-    # To put an invite into the room, or take it back, needs what inviting does.
+    # To add an invite to the room, or revoke it, needs the same power as inviting.
     Act.REVOKE: JobKind(Revoke, _at_the_door, power="invite", at_door=True),
     Act.PLANT: JobKind(Plant, _at_the_door, power="invite", at_door=True),
     Act.ISSUE: JobKind(Issue, _issued),
@@ -360,13 +360,13 @@ JOBS: Mapping[Act, JobKind] = {
     Act.LEAVE: JobKind(Leave, _going, Place.LEAVE),
     Act.MEET: JobKind(Meet, _going),
 }
-"""Reading it is reading what knockbot can do."""
+"""This table shows what knockbot can do."""
 
 _ACTS: Mapping[type[Any], Act] = {kind.payload: act for act, kind in JOBS.items()}
 
 
 def acts(which: Callable[[JobKind], bool]) -> frozenset[Act]:
-    """The kinds of which something is so."""
+    """The kinds that have this property."""
     return frozenset(act for act, kind in JOBS.items() if which(kind))
 
 
@@ -381,7 +381,7 @@ class Job(Generic[P_co]):
 
     key: str
     room_id: str
-    """The room acted in, or about which something is done elsewhere."""
+    """The room of the act, or the room that an act elsewhere is about."""
     payload: P_co
 
     @property
@@ -401,7 +401,7 @@ class Job(Generic[P_co]):
 
     @property
     def place(self) -> Place:
-        """The kind of slot it uses, if its server is not known to answer."""
+        """The kind of slot it uses, if it is not known whether its server answers."""
         return Place.STRANGE if self.server is not None else self.kind.place
 
     @property
@@ -416,22 +416,22 @@ class Job(Generic[P_co]):
 
     @property
     def user_id(self) -> str | None:
-        """Whom it is done to, if to anybody."""
+        """The user it is done to, if there is one."""
         return _text(self.payload, "user_id")
 
     @property
     def server(self) -> str | None:
-        """The remote server that must answer before it can succeed; while that is silent, its jobs wait."""
+        """The remote server that must answer before it can succeed; while that server is silent, its jobs wait."""
         return _text(self.payload, "server")
 
     @property
     def on_behalf_of(self) -> str | None:
-        """With whose power it is done; none where with the bot's own."""
+        """With whose power it is done; none means the bot's own."""
         return _text(self.payload, "on_behalf_of")
 
 
 def _number(payload: object, name: str) -> int | None:
-    """What a payload has under a name, if its kind has that."""
+    """The value of a field of the payload, if its kind has that field."""
     number: int | None = getattr(payload, name, None)
     return number
 

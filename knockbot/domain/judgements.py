@@ -1,9 +1,9 @@
 """Judgements: one decision on one request at one time, with the facts that it was made from, so that it can be made
 again.
 
-Facts are stored in few characters, and never in more than some thousands, whatever strangers do: only the newest of
-many, and no long reason. What is left out is unknown when they are read again. The applicant's text is not a part of
-them: it is in the request, as long as that keeps it.
+Facts are stored in few characters, and never in more than some thousands, no matter what strangers do: only the newest
+of many, and no long reason. What is left out is unknown when they are read again. The applicant's text is not a part of
+them: it is in the request, as long as the request keeps it.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ AGES_KEPT = 20
 """Earlier requests, or invites, that are kept among the facts: the newest."""
 
 ROOMS_KEPT = 1000
-"""Characters of the names of rooms of which it is kept whether the applicant is in them."""
+"""Characters of room names: for these rooms it is stored whether the applicant is in them."""
 
 KEYS_KEPT = 1000
 """Characters of the keys of an invite, beyond which none of them is kept."""
 
 WHY_KEPT = 300
-"""Characters of JSON of the reason for a fact, as why it is unknown; a longer one is not kept."""
+"""Characters of JSON of the reason for a fact, such as why it is unknown; a longer one is not kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +53,12 @@ class Judgement:
     """One decision on one request at one time. The newest one of a request is its decision."""
 
     kind: Kind
-    """As what the request was judged."""
+    """The kind that the request was judged as."""
     room_id: str
     event_id: str
     """The knock, the invite, or the event by which somebody used an invite."""
     revision: int | None
-    """Of the room's policy; none where the default of the config file was in force."""
+    """The revision of the room's policy; none if the default of the config file was in force."""
     facts: Facts
     decision: Decision
     because: Because = Because.ARRIVED
@@ -67,7 +67,7 @@ class Judgement:
 
 
 def judged_in(request: Request, judgement: Judgement) -> tuple[Knock, Facts]:
-    """What was judged, and by which facts, as far as that can be said of the request today."""
+    """What was judged, and by which facts, as far as the request still shows it today."""
     if judgement.kind is Kind.THIRD_PARTY_INVITE and request.invite is not None:
         return replace(request.invite.as_knock(), event_id=judgement.event_id), judgement.facts
     knock, measure = request.knock, judgement.facts.measure
@@ -80,7 +80,8 @@ def judged_in(request: Request, judgement: Judgement) -> tuple[Knock, Facts]:
 def decide_again(request: Request, judgement: Judgement, policy: Policy) -> Decision:
     """The decision of a policy with the facts of a judgement.
 
-    If it was left to the moderators for a reason outside the rules, such as the author's lack of power, it still is.
+    If it was left to the moderators because of something outside the rules, such as the author's lack of power, it
+    still is.
     """
     knock, facts = judged_in(request, judgement)
     again = decide(knock, facts, policy, judgement.kind)
@@ -88,7 +89,7 @@ def decide_again(request: Request, judgement: Judgement, policy: Policy) -> Deci
 
 
 def still_held(again: Decision, before: Decision) -> Decision:
-    """A decision that is made again, held back as it was before, where it says the same."""
+    """A decision that is made again; if it says the same, it is held back as before."""
     says = again.held or again.verdict
     return again if before.doubt is None or says is not before.held else held_back(again, before.doubt)
 
@@ -97,14 +98,14 @@ def still_held(again: Decision, before: Decision) -> Decision:
 
 MISSES_PENDING = 20
 MISSES_SETTLED = 3
-"""Rules that did not match of which it is kept why, while a request is pending and afterwards."""
+"""The number of rules that did not match and whose reason is kept, while a request is pending and afterwards."""
 
 WHY_SETTLED = 800
 """Characters of JSON up to which each of these reasons is kept afterwards."""
 
 
 def brief(decision: Decision, *, settled: bool) -> Decision:
-    """A decision with the first rules that did not match, the others counted: a policy may have a thousand."""
+    """A decision with the first rules that did not match; the others are counted: a policy may have a thousand."""
     if not decision.missed and decision.unknown is None:
         return decision
     most, longest = (MISSES_SETTLED, WHY_SETTLED) if settled else (MISSES_PENDING, None)
@@ -183,7 +184,7 @@ def _invite(facts: InviteFacts) -> dict[str, Any]:
 
 
 HUGE = 2**65
-"""No criterion names a level as large as this, and some levels take too many digits to be written down."""
+"""No criterion names a level as large as this, and some levels have too many digits to be stored."""
 
 
 def _invite_facts(data: Mapping[str, Any]) -> InviteFacts:
@@ -200,7 +201,7 @@ def _invite_facts(data: Mapping[str, Any]) -> InviteFacts:
 
 
 def _written(known: Known) -> Any:
-    """A fact in one word, or with the reason."""
+    """A fact as one string, or with its reason."""
     if known.why is None or len(dumps(known.why)) > WHY_KEPT:
         return known.truth
     return [known.truth, encoded(known.why)]

@@ -1,7 +1,7 @@
 """Kinds of request: the differences between a knock, a third-party invite, and a user of one, a row for each.
 
-Other tables have a row for each kind too: how answers are carried out is in `plan.py:PLANS`, how the room changes its
-state in `outcomes.py:OUTCOMES_OF`, how it is shown in `card.py:TOLD`, how it arrives in `flow/arriving.py`.
+Other tables have a row for each kind too: `plan.py:PLANS` says how answers are carried out, `outcomes.py:OUTCOMES_OF`
+how the room changes its state, `card.py:TOLD` how it is shown, `flow/arriving.py` how it arrives.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ class KindOfRequest:
     otherwise: str
     """The key of the policy that says what is done if no rule matches; empty if that follows from the invite."""
     waits_outside: bool = False
-    """Whether its applicant is outside the room and an accept invites them. So nobody is accepted if the room was
-    replaced or their server is denied, it expires, and a more severe answer may replace an accept."""
+    """Whether its applicant is outside the room and an accept invites them. If so, nobody is accepted after the room
+    was replaced or while their server is denied; it expires; and a more severe answer may replace an accept."""
     has_words: bool = False
     """Whether the applicant wrote something, which rules look at."""
     takes_keys: bool = False
     """Whether an accept lets in everyone with one of its keys, so that identity servers must confirm these."""
     answers_are_told: bool = False
-    """Whether a line reports a moderator's answer, if no card does."""
+    """Whether a line reports a moderator's answer if no card does."""
     shares_clicks: bool = False
     """Whether a click on a card with several requests of one applicant answers them all."""
     joins_crowds: bool = True

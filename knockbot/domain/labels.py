@@ -1,4 +1,4 @@
-"""What people call rooms: by their names, and by their IDs as well where a name may be taken for another room."""
+"""What people call rooms: their names, and also their IDs if a name could be mistaken for another room."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _TOLD_APART = re.compile(r"(?P<name>.*) \((?P<room_id>!.+)\)", re.DOTALL)
 
 
 def labels(names: Mapping[str, str]) -> dict[str, str]:
-    """What people call rooms, by room ID: the name, and the ID as well where the name may be taken for another room."""
+    """What people call rooms, by room ID: the name, and also the ID if the name could be mistaken for another room."""
     looks = {room_id: _look(name) for room_id, name in names.items()}
     times = Counter(looks.values())
     return {
@@ -22,7 +22,7 @@ def labels(names: Mapping[str, str]) -> dict[str, str]:
 
 
 def _look(name: str) -> str:
-    """The same for names that people may take for each other: case, blanks and what is not seen do not count."""
+    """The same for names that people could confuse: case, blanks and invisible characters do not count."""
     return " ".join(plain(shown(name, NAME_LIMIT)).casefold().split())
 
 

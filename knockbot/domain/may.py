@@ -1,6 +1,7 @@
-"""Who may: what each act of a person takes, as one table; docs/commands.md, "Who may", says the same row by row.
+"""Who may do what: the permissions that each act of a person needs, as one table; docs/commands.md, "Who may", says the
+same row by row.
 
-`flow/authority.py` looks whether somebody has that, at the moment of the act.
+`flow/authority.py` checks whether somebody has them, at the moment of the act.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from knockbot.domain.power import ANYBODY, JOIN_RULES, Level, Power, Powers, Sho
 
 
 class Deed(StrEnum):
-    """What somebody can have done: by a command, by a click, or by a rule that they wrote."""
+    """What somebody can make the bot do: by a command, by a click, or by a rule that they wrote."""
 
     LOOK = "look"
     """See what is managed from a room."""
@@ -34,7 +35,7 @@ class Deed(StrEnum):
     PROTECT = "protect"
     UNPROTECT = "unprotect"
     TAKE_OVER = "take_over"
-    """Have the room protected that replaces a protected one, once that one may be given up (`UNPROTECT`)."""
+    """Protect the room that replaces a protected one; giving that one up must be allowed too (`UNPROTECT`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Takes:
     permitted: bool = False
     """To be under `permissions` in the config."""
     or_admin: bool = False
-    """To be an `admin` there is enough by itself."""
+    """Being an `admin` there is enough by itself."""
     of_the_bot: bool = False
     """The bot needs the same levels, since it does the same at once."""
     unlocked: bool = False
@@ -66,7 +67,7 @@ MAY: Final[Mapping[Deed, Takes]] = {
     Deed.ACCEPT: Takes(powers=("invite",), of_the_bot=True),
     Deed.REJECT: Takes(powers=("kick",), of_the_bot=True),
     Deed.BAN: Takes(powers=("ban",), of_the_bot=True),
-    # To revoke an unused invite is not a kick: it needs the same as adding one.
+    # Revoking an unused invite is not a kick: it needs the same as adding one.
     Deed.LET_STAND: Takes(powers=("invite",), of_the_bot=True),
     Deed.REVOKE: Takes(powers=("invite",), of_the_bot=True),
     Deed.BAN_INVITER: Takes(powers=("invite", "ban"), of_the_bot=True),
@@ -86,7 +87,7 @@ ANSWERS: Final[Mapping[Kind, Mapping[Verdict, Deed]]] = {
     },
     Kind.REDEEMED_INVITE: {Verdict.ACCEPT: Deed.ACCEPT, Verdict.REJECT: Deed.REJECT, Verdict.BAN: Deed.BAN},
 }
-"""Which deed an answer is. To forward is none: it does nothing in the room."""
+"""The deed of an answer. `forward` has none: it does nothing in the room."""
 
 DONE_BY: Final[Mapping[Act, Deed]] = {
     Act.INVITE: Deed.ACCEPT,
@@ -94,7 +95,7 @@ DONE_BY: Final[Mapping[Act, Deed]] = {
     Act.BAN: Deed.BAN,
     Act.REVOKE: Deed.REVOKE,
 }
-"""The deed of each job, so that it needs the same power whatever caused it."""
+"""The deed of each job, so that it needs the same power no matter what caused it."""
 
 
 def shortfall(powers: Powers, deed: Deed, who: str, target: str = ANYBODY) -> Shortfall | None:
@@ -109,6 +110,6 @@ def to_keep_the_door(powers: Powers, verdicts: Iterable[Verdict]) -> Level:
 
 
 def to_give(verdicts: Iterable[Verdict]) -> list[Power]:
-    """The powers that these verdicts take, on knocks."""
+    """The powers that these verdicts need, for knocks."""
     deeds = [ANSWERS[Kind.KNOCK][verdict] for verdict in verdicts if verdict in ANSWERS[Kind.KNOCK]]
     return [power for deed in deeds for power in MAY[deed].powers]

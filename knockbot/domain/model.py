@@ -15,7 +15,7 @@ from knockbot.domain.notices import Notice, because
 REASON_KEPT = 10_000
 NAME_KEPT = 500
 BODY_KEPT = 65_536
-"""Characters kept of a stranger's text; an event has room for more, a moderator has not."""
+"""Characters kept of a stranger's text; an event can hold more, but a moderator will not read more."""
 
 
 class Membership(StrEnum):
@@ -29,7 +29,7 @@ class Membership(StrEnum):
 
 
 class Kind(StrEnum):
-    """What a rule judges. A request is a knock or a third-party invite; a redeemed invite is the latter, later on."""
+    """What a rule judges. A request is a knock or a third-party invite; a redeemed invite is a later form of it."""
 
     KNOCK = "knock"
     THIRD_PARTY_INVITE = "third_party_invite"
@@ -41,13 +41,13 @@ class Because(StrEnum):
     """Why a request was judged."""
 
     ARRIVED = "arrived"
-    """It arrived, or changed: another knock, another invite with its token, somebody who uses the invite."""
+    """It arrived, or changed: another knock, another invite with its token, or somebody used the invite."""
     POLICY_APPLIED = "policy_applied"
-    """A moderator has applied the policy in force to those who wait."""
+    """A moderator applied the policy in force to pending requests."""
 
 
 class Verdict(StrEnum):
-    """What a rule, or a moderator, says to a request."""
+    """What a rule or a moderator answers to a request."""
 
     ACCEPT = "accept"
     FORWARD = "forward"
@@ -120,15 +120,15 @@ class MemberChange:
     has_avatar: bool = False
     sent_at: int = 0
     replaces: str | None = None
-    """The event it replaced (`unsigned.replaces_state`), where the homeserver says so."""
+    """The event it replaced (`unsigned.replaces_state`), if the homeserver says so."""
     replaced_membership: Membership | None = None
-    """What stood there before (`unsigned.prev_content`); absent in a retry after a restart of Synapse."""
+    """The membership before it (`unsigned.prev_content`); absent in a retry after a restart of Synapse."""
     token: str | None = None
     """The third-party invite that it redeems; then `sender` is its inviter, as every homeserver checks. Only an invite
     event can do that: a token in another event means nothing."""
 
     cut: bool = False
-    """Whether its reason was left out, since it was read among many: to be judged, it has to be read by itself."""
+    """Whether its reason was left out, because it was read among many: to be judged, it has to be read by itself."""
 
     @property
     def of_their_own(self) -> bool:
@@ -136,7 +136,7 @@ class MemberChange:
         return self.sender == self.user_id
 
     def as_knock(self) -> Knock:
-        """The same as a knock, where it is one."""
+        """The same as a knock, if it is one."""
         return Knock(self.room_id, self.user_id, self.event_id, self.reason, self.display_name, self.has_avatar)
 
 
@@ -160,7 +160,7 @@ class ThirdPartyInvite:
 
     room_id: str
     event_id: str
-    """Empty for one that the bot has sent, and that the room is yet to hold."""
+    """Empty for one that the bot has sent and that is not in the room yet."""
     token: str
     """Its state key in the room, in the form of `invites.written`."""
     inviter: str
@@ -185,12 +185,12 @@ class ThirdPartyChange:
     invite: ThirdPartyInvite | None
     sent_at: int = 0
     replaces: str | None = None
-    """The event it replaced (`unsigned.replaces_state`), where the homeserver says so."""
+    """The event it replaced (`unsigned.replaces_state`), if the homeserver says so."""
 
 
 @dataclass(frozen=True, slots=True)
 class Redaction:
-    """An event lost its content; where that was a third-party invite, nothing but this tells that it is void."""
+    """An event lost its content. If it was a third-party invite, only this shows that it is void."""
 
     room_id: str
     event_id: str
@@ -209,13 +209,13 @@ class Message:
     body: str
     formatted_body: str | None = None
     in_reply_to: str | None = None
-    """The message it replies to; what a thread names for clients that know no threads is none."""
+    """The message it replies to; the fallback reply of a thread does not count."""
     verified: bool | None = None
     """Whether its device is verified by its owner; `None` if it came unencrypted, so that nobody can know."""
     thread: str | None = None
     """The message that its thread began with."""
     edits: str | None = None
-    """The message that it replaces; such a one never commands."""
+    """The message that it replaces; an edit is never a command."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,18 +251,18 @@ class Echo:
 
 @dataclass(frozen=True, slots=True)
 class Rejudge:
-    """A request is to be judged again, in its room's turn: what it was judged by has changed."""
+    """A request is to be judged again, in its room's turn: the policy or the facts have changed."""
 
     room_id: str
     because: Because
     cause: str
-    """What has it judged again: the event of a command."""
+    """What caused this: the event of a command."""
     request_id: int | None = None
     """None after the last request that is judged for one cause: then the result is posted."""
 
     @property
     def event_id(self) -> str:
-        """What it is called in the inbox, like an event: for one cause, each request is judged once."""
+        """Its name in the inbox, like an event ID: for one cause, each request is judged once."""
         return f"rejudge {self.because} {self.cause} {self.request_id or 'end'}"
 
 
@@ -271,7 +271,7 @@ Happening = MemberChange | ThirdPartyChange | Redaction | Message | Reaction | R
 
 @dataclass(frozen=True, slots=True)
 class RoomView:
-    """What a room looks like from outside its membership: its name for people, and how open it is."""
+    """A room's state apart from its members: its name for people, and how open it is."""
 
     room_id: str
     label: str
@@ -280,7 +280,7 @@ class RoomView:
     encrypted: bool = False
     version: str = "1"
     allow: tuple[str, ...] = ()
-    """The rooms whose members may join without knocking, where the join rule is a restricted one."""
+    """The rooms whose members may join without knocking, if the join rule is a restricted one."""
 
 
 # --- what is decided ------------------------------------------------------------------------------------------
@@ -296,7 +296,7 @@ class Truth(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What came of one condition, and why; the reason is true whether the condition is asked for or its `not`."""
+    """The result of one condition, and why; the reason is true for the condition and for its `not`."""
 
     truth: Truth
     why: Notice
@@ -304,7 +304,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known about one fact; for `UNKNOWN`, `why` says what stood in the way."""
+    """What is known about one fact; for `UNKNOWN`, `why` says what prevented it."""
 
     truth: Truth
     why: Notice | None = None
@@ -320,17 +320,17 @@ class Past:
 
 @dataclass(frozen=True, slots=True)
 class InviteFacts:
-    """What is known of a third-party invite, when it is judged and again when somebody redeems it."""
+    """What is known about a third-party invite, when it is judged and again when somebody redeems it."""
 
     inviter: str
     keys: tuple[IdentityKey, ...] | None = ()
-    """None where they are not kept."""
+    """None if they are not kept."""
     power: float | None = None
-    """The inviter's level in the protected room now, `math.inf` for a creator of version 12; none where unknown."""
+    """The inviter's level in the protected room now, `math.inf` for a creator of version 12; none if unknown."""
     member: Known = Known(Truth.UNKNOWN, because("unknown.nobody_looked"))
     """Whether the inviter is joined to the protected room now."""
     earlier: tuple[int, ...] | None = None
-    """How long ago (milliseconds) they made each other third-party invite here; none where nobody looked."""
+    """How long ago (milliseconds) they made each of their other third-party invites here; none if not looked up."""
     earlier_cut: bool = False
     """Whether there were more, older ones."""
     valid: Known = Known(Truth.UNKNOWN, because("unknown.nobody_asked"))
@@ -342,16 +342,16 @@ class Came(StrEnum):
     """The state of a third-party invite when somebody used it."""
 
     UNSEEN = "unseen"
-    """It is on no record."""
+    """It is not in the records."""
     USED = "used"
-    """Somebody else had used it."""
+    """Somebody else had used it before."""
     ACCEPTED = "accepted"
     TAKEN_BACK = "taken_back"
     UNANSWERED = "unanswered"
 
 
 class Fact(StrEnum):
-    """A kind of fact that takes a look before a rule can be judged, and only where a rule asks for it."""
+    """A kind of fact that must be looked up before a rule can be judged, and only if a rule asks for it."""
 
     MEMBER_OF = "member_of"
     """Whether the applicant is joined to a room (`Facts.member_of`)."""
@@ -365,7 +365,7 @@ class Fact(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """A fact that a condition asks for; `of` is the room, as the policy names it, for what is asked of a room."""
+    """A fact that a condition asks for; `of` is the room, as the policy names it, if the fact is about a room."""
 
     fact: Fact
     of: str = ""
@@ -380,21 +380,21 @@ class Facts:
     member_of: Mapping[str, Known] = field(default_factory=dict)
     """Whether the applicant is joined to each room, by the name the policy uses for it."""
     history: tuple[Past, ...] | None = None
-    """What came of their earlier requests here, oldest first; none where nobody looked."""
+    """The outcomes of their earlier requests here, oldest first; none if not looked up."""
     history_cut: bool = False
     """Whether there were more, older ones."""
     invite: InviteFacts | None = None
-    """For a third-party invite, or one redeemed; none where it is not known which one that was."""
+    """For a third-party invite, or a redeemed one; none if it is not known which invite that was."""
     came: Came | None = None
-    """For a redeemed invite: how far it had come; none before that is looked up."""
+    """For a redeemed invite: its state at that moment; none before that is looked up."""
     denied: bool = False
-    """Whether the applicant's server may take no part in the room (`m.room.server_acl`)."""
+    """Whether the room denies the applicant's server (`m.room.server_acl`)."""
     measure: Measure | None = None
-    """How much somebody who knocks wrote."""
+    """How much text somebody who knocks wrote."""
     words_gone: bool = False
-    """Whether what they wrote is not kept, or not whole: then it is unknown what it was."""
+    """Whether their text is not kept, or not completely: then it is unknown."""
     too_costly: bool = False
-    """Whether patterns are not to be run, since that would take too long: then it is unknown whether they match."""
+    """Whether patterns must not run, because that would take too long: then it is unknown whether they match."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -410,9 +410,9 @@ class Decision:
     """A verdict that explains itself.
 
     `rule` is the rule's name, else its place (``#3``), or ``otherwise``. `missed` holds the rules before it.
-    `unknown`, when set, says what could not be known to judge the rule, and `doubt` why what it says is not done
-    without being asked; the verdict is then `forward`. `reason` is what people wrote for the applicant, and `told` what
-    the bot itself tells them where nobody wrote anything.
+    `unknown`, when set, says what could not be known to judge the rule, and `doubt` why the moderators are asked
+    before its verdict is carried out; the verdict is then `forward`. `reason` is what people wrote for the applicant,
+    and `told` what the bot itself tells them if nobody wrote anything.
     """
 
     verdict: Verdict
@@ -422,12 +422,12 @@ class Decision:
     unknown: Notice | None = None
     doubt: Notice | None = None
     author: str | None = None
-    """Who wrote the policy, and with whose power it acts; none for one of the config file, which acts for the bot."""
+    """Who wrote the policy, and with whose power it acts; none for the config file's, which uses the bot's power."""
     left_out: int = 0
-    """How many more rules did not match, of which it is not kept why."""
+    """How many more rules did not match; their reasons are not kept."""
     told: Notice | None = None
     held: Verdict | None = None
-    """What the rule says, where that is not done for a `doubt`; none where the rule says nothing else."""
+    """What the rule says, if that is not done because of a `doubt`; none if the rule says nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -446,17 +446,17 @@ class Answer:
     reason: str | None = None
     cause: str | None = None
     quiet: bool = False
-    """Whether it was given to many at once, and what comes of them is told together."""
+    """Whether it was given to many at once, and their outcomes are reported together."""
     doubtful: bool = False
-    """Whether the knock it accepts may have been taken back long ago, on a server that does not tell."""
+    """Whether the knock it accepts may have been withdrawn long ago, on a server that does not tell."""
     author: str | None = None
     """For a rule's answer: who wrote the policy (`Decision.author`)."""
     instead: bool = False
-    """Whether it overrides another answer, whose act may be on its way."""
+    """Whether it overrides another answer, whose act may be in progress."""
     told: Notice | None = None
-    """What the bot itself tells the applicant, where nobody wrote a `reason`."""
+    """What the bot itself tells the applicant, if nobody wrote a `reason`."""
     by_click: bool = False
-    """Whether `cause` is a click, which can be taken back."""
+    """Whether `cause` is a click, which can be withdrawn."""
 
     @property
     def on_behalf_of(self) -> str:
@@ -512,10 +512,10 @@ class Request:
     issued_by: str | None = None
     """The moderator for whom the bot sent this invite. Its inviter is then the bot."""
     moved_from: str | None = None
-    """The room in which they knocked, where the request came over from there to the one that replaces it; until they
+    """The room in which they knocked, if the request moved from there to the room that replaces it; until they
     knock here as well."""
     reason_length: int | None = None
-    """How many characters the reason had, where it was cut when the request was settled."""
+    """How many characters the reason had, if it was cut when the request was closed."""
     inviter_banned: bool = False
     """For a third-party invite: whether its inviter was banned with it."""
 
@@ -526,7 +526,7 @@ class Request:
 
     @property
     def subject(self) -> str:
-        """Whom an answer would hit: the applicant, or, for an invite that nobody redeemed yet, whose invite it is."""
+        """Whom an answer would affect: the applicant, or, for an invite that nobody redeemed yet, its inviter."""
         return self.user_id or self.sponsor
 
     @property
@@ -541,7 +541,7 @@ class Request:
 
     @property
     def on_its_way(self) -> bool:
-        """Whether this invite was sent by the bot, and the room is yet to hold it."""
+        """Whether the bot sent this invite, and it is not in the room yet."""
         return self.invite is not None and self.invite.event_id == "" and self.open and not self.redeemed
 
     @property
@@ -551,7 +551,7 @@ class Request:
 
     @property
     def open(self) -> bool:
-        """Whether nothing has come of it yet."""
+        """Whether it has no outcome yet."""
         return self.state is State.PENDING
 
     @property

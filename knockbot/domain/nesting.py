@@ -1,4 +1,4 @@
-"""Deeply nested JSON from strangers: reads and writes only the levels that are needed, where Python would fail."""
+"""Deeply nested JSON from strangers: reads and writes only the levels that are needed when Python would fail."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LONGEST_INTEGER = 20
 
 
 def read(text: bytes | str) -> Any:
-    """The value of JSON, with `null` for what is nested too deeply. Raises `ValueError` for what is not JSON."""
+    """The value of JSON, with `null` for parts that are nested too deeply. Raises `ValueError` if it is not JSON."""
     try:
         return json.loads(text, parse_int=_integer)
     except RecursionError:
@@ -23,7 +23,7 @@ def read(text: bytes | str) -> Any:
 
 
 def written(value: Any, *, sort_keys: bool = False) -> str:
-    """A value as JSON; what was just shallow enough to be read may be too deep to be written."""
+    """A value as JSON; a value that Python could read may still be too deep for it to write."""
     try:
         return json.dumps(value, sort_keys=sort_keys)
     except RecursionError:

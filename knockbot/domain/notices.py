@@ -1,10 +1,10 @@
 """What knockbot has to say, and every reason that it stores: a code with typed arguments, and no sentence.
 
-`notice("invite.used", user=User(…), room=Room(…))` is made where something happens. It is stored as JSON and compared
+`notice("invite.used", user=User(…), room=Room(…))` is made when something happens. It is stored as JSON and compared
 as a value; it becomes a sentence, in the reader's language, only when it is sent (`chat/catalogue.py`). The type of an
 argument says what it is, so that rendering knows how to make it harmless.
 
-What is read back may be old, cut off or hostile. Whatever is no notice becomes `UNKNOWN`.
+What is read back may be old, cut off or hostile. Anything that is no notice becomes `UNKNOWN`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 from knockbot.documents.text import storable
 
 LONGEST = 20_000
-"""Characters of one text that are kept: a policy that is shown has half as many."""
+"""Characters of one text that are kept: a policy that is shown has half as many at most."""
 
 MOST_ARGUMENTS = 16
 MOST_ITEMS = 1000
@@ -28,10 +28,10 @@ MOST_NUMBERS = 20
 """Requests that one sentence names."""
 
 DEEPEST = 32
-"""Notices and lists within each other: a policy nests conditions eight deep, and each has its reason."""
+"""Levels of notices and lists inside each other: a policy nests conditions eight deep, and each has its reason."""
 
 GREATEST = 2**53 - 1
-"""The largest number that every reader of JSON takes for the same."""
+"""The largest number that every reader of JSON reads the same way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Bounded:
     """An argument whose texts can be stored, and whose numbers every program reads alike."""
 
     def __post_init__(self) -> None:
-        """Cut what is beyond bounds."""
+        """Cut what exceeds the limits."""
         for part in fields(self):
             value = getattr(self, part.name)
             object.__setattr__(self, part.name, _text(value) if isinstance(value, str) else _number(value))
@@ -137,7 +137,7 @@ class Code(Bounded):
 
 @dataclass(frozen=True, slots=True)
 class Term(Bounded):
-    """A word of the policy language: a verdict, a setting. It is code, and the same in every language."""
+    """A term of the policy language: a verdict, a setting. It is code, and the same in every language."""
 
     text: str
 
@@ -212,7 +212,7 @@ class Many:
     items: tuple[Arg, ...]
 
     def __post_init__(self) -> None:
-        """No more of them than can be read back."""
+        """Keep only as many as can be read back."""
         object.__setattr__(self, "items", tuple(self.items[:MOST_ITEMS]))
 
 
@@ -291,7 +291,7 @@ _PLAIN: Mapping[str, type[Any]] = {
     "duration": Duration,
     "ago": Ago,
 }
-"""How each kind of argument is called where it is stored; its fields follow."""
+"""The name of each kind of argument in storage; its fields follow."""
 
 _LISTS: Mapping[str, type[Many]] = {
     "many": Many,
@@ -360,7 +360,7 @@ def listed(items: Iterable[Arg]) -> Many:
 
 
 def numbered(numbers: Sequence[int]) -> Many:
-    """Requests by their numbers, not more than one reads."""
+    """Requests by their numbers, no more than people read."""
     shown: list[Arg] = [Numbered(number) for number in numbers[:MOST_NUMBERS]]
     more = len(numbers) - MOST_NUMBERS
     return listed([*shown, notice("list.more", count=Number(more))] if more > 0 else shown)
@@ -375,7 +375,7 @@ def dumps(said: Notice) -> str:
 
 
 def loads(stored: str | None) -> Notice:
-    """A notice as it was stored by itself; `UNKNOWN` for what is none."""
+    """A notice as it was stored by itself; `UNKNOWN` if it is no notice."""
     try:
         return decoded(json.loads(stored or ""))
     except (ValueError, RecursionError):
@@ -388,7 +388,7 @@ def encoded(said: Notice) -> dict[str, Any]:
 
 
 def decoded(value: object) -> Notice:
-    """A notice from JSON; `UNKNOWN` for what is none."""
+    """A notice from JSON; `UNKNOWN` if it is no notice."""
     try:
         return _notice(value, 0)
     except _NoNotice:

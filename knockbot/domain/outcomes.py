@@ -1,5 +1,5 @@
-"""How a request moves on when the room does: a table for knocks, from state and membership to the next state, and one
-for third-party invites, from state and what happened to the invite.
+"""How a request changes its state when the room changes: one table for knocks, by state and membership, and one for
+third-party invites, by state and what happened to the invite.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ OUTCOMES: dict[tuple[State, Membership, bool], State] = {
     (State.PENDING, Membership.LEAVE, THEIR_OWN): State.WITHDRAWN,
     (State.PENDING, Membership.LEAVE, SOMEBODY_ELSES): State.REJECTED,
     (State.PENDING, Membership.BAN, SOMEBODY_ELSES): State.BANNED,
-    # Let in by hand although nobody had answered in time; or the invite was under way just then.
+    # Somebody invited them by hand after the request expired; or the invite was being sent just then.
     (State.EXPIRED, Membership.INVITE, SOMEBODY_ELSES): State.ACCEPTED,
     (State.ACCEPTED, Membership.JOIN, THEIR_OWN): State.JOINED,
     (State.ACCEPTED, Membership.LEAVE, THEIR_OWN): State.DECLINED,
@@ -32,16 +32,16 @@ OUTCOMES_OF: dict[Kind, dict[tuple[State, Membership, bool], State]] = {
     Kind.KNOCK: OUTCOMES,
     # They joined before anyone was asked.
     Kind.REDEEMED_INVITE: {told: state for told, state in OUTCOMES.items() if told[1] not in WAYS_IN},
-    # It is about nobody yet: what happens to it is in the table below.
+    # Its user is not known yet: the table below says what happens to it.
     Kind.THIRD_PARTY_INVITE: {},
 }
-"""What a change of membership makes of each kind of request."""
+"""What a change of membership does to each kind of request."""
 
 
 def outcome(request: Request, change: MemberChange) -> State | None:
-    """The state this change of membership brings the request to; `None` where it changes nothing."""
+    """The state this change of membership brings the request to; `None` if it changes nothing."""
     state = OUTCOMES_OF[request.judged_as].get((request.state, change.membership, change.of_their_own))
-    # What takes the place of the knock itself has crossed the invite, which they cannot have declined.
+    # An event that replaces the knock itself crossed with the invite, so they cannot have declined that.
     return State.WITHDRAWN if state is State.DECLINED and change.replaces == request.event_id else state
 
 
@@ -59,7 +59,7 @@ def credited(request: Request, change: MemberChange, bot: str) -> str:
 
 
 def _was_let_in(request: Request, change: MemberChange) -> bool:
-    """Whether they joined by an accept whose invite nobody saw, as when the bot was killed just then."""
+    """Whether they joined after an accept whose invite nobody saw, for example if the bot was killed just then."""
     accepted = request.answer is not None and request.answer.verdict is Verdict.ACCEPT
     return accepted and request.state is State.PENDING and change.membership is Membership.JOIN
 
@@ -91,15 +91,15 @@ INVITE_OUTCOMES: dict[tuple[State, InviteEvent], State] = {
     (State.STANDING, InviteEvent.REPLACED): State.PENDING,
     (State.STANDING, InviteEvent.EMPTIED): State.REVOKED,
     (State.STANDING, InviteEvent.REDEEMED): State.REDEEMED,
-    # The two crossed on the way.
+    # The two events crossed.
     (State.REVOKED, InviteEvent.REDEEMED): State.REDEEMED,
 }
-"""`redeemed` is the end: to empty the state afterwards removes nobody. The user who joined is no longer an invite but a
+"""`redeemed` is final: emptying the state afterwards removes nobody. The user who joined is no longer an invite but a
 member (`after_redeeming`)."""
 
 
 def invite_outcome(state: State, event: InviteEvent) -> State | None:
-    """The state that this brings a third-party invite to; `None` where it changes nothing."""
+    """The state that this brings a third-party invite to; `None` if it changes nothing."""
     return INVITE_OUTCOMES.get((state, event))
 
 

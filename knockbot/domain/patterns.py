@@ -1,4 +1,4 @@
-"""Patterns that room admins write and strangers' text is held against: RE2, so the time taken is linear in the text.
+"""Patterns that room admins write for strangers' text: RE2, so that the time is linear in the length of the text.
 
 RE2 lets other threads work while it matches.
 """
@@ -14,16 +14,16 @@ from knockbot.documents.text import storable
 from knockbot.errors import Fault
 
 MAX_SOURCE = 1000
-"""Characters a pattern may have."""
+"""The most characters of a pattern."""
 
 MAX_SIZE = 5000
-"""Instructions (steps) a pattern may compile to. RE2's time is linear in the text, but also in this: at the very worst,
+"""Instructions (steps) a pattern may compile to. RE2's time is linear in the text, but also in this: in the worst case,
 one step takes half a nanosecond for each byte of the text. ``\\pL`` alone is 1200."""
 
 MEMORY = 16 * 1024
 STEP_MEMORY = 256
-"""Bytes that a pattern may take, and how many more for each of its steps. RE2 keeps to it: where it is too little for
-its fast way, it goes on in its slow one."""
+"""Bytes that a pattern may take, and how many more for each of its steps. RE2 respects this limit: if it is too low for
+its fast algorithm, RE2 uses its slow one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,8 @@ def pattern(source: str) -> Pattern:
 
 def _options(memory: int | None = None) -> Any:
     options = re2.Options()
-    options.log_errors = False  # else RE2 writes each fault to stderr as well
-    options.never_capture = True  # only whether it matches is asked, and that is much faster
+    options.log_errors = False  # otherwise RE2 also writes each error to stderr
+    options.never_capture = True  # only whether it matches is needed, and that is much faster
     options.dot_nl = True  # an old display name may hold a newline
     if memory is not None:
         options.max_mem = memory

@@ -1,6 +1,6 @@
-"""From a decision to the acts that carry it out: `plan()`, and every other job that the flow has done.
+"""Turns a decision into the jobs that carry it out: `plan()`, and every other job that the flow needs.
 
-A job's key names what is to be done and for what, so that planning the same thing twice writes one row.
+A job's key names the act and its occasion, so that planning the same thing twice writes one row.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ ACT_OF: dict[Verdict, Act] = {Verdict.ACCEPT: Act.INVITE, Verdict.REJECT: Act.KI
 """What each answer does in the room; `forward` asks the moderators instead."""
 
 REACTIONS: dict[str, Verdict] = {"✅": Verdict.ACCEPT, "❌": Verdict.REJECT, "⛔": Verdict.BAN}
-"""What each emoji on a card says."""
+"""The answer that each emoji on a card gives."""
 
 REFUSALS: dict[Verdict, type[Kick | Ban]] = {Verdict.REJECT: Kick, Verdict.BAN: Ban}
 """What is done to a rejected or banned user."""
 
 
 def plan(request: Request, answer: Answer, home: str) -> tuple[Job[Payload], ...]:
-    """The acts that carry out an answer to a request, on a server called `home`.
+    """The jobs that carry out an answer to a request, on a server called `home`.
 
     An accept is for exactly the knock that it was given for. A reject or a ban is for the applicant's current knock, so
     that nobody escapes it by knocking once more.
@@ -94,21 +94,21 @@ INSTEAD: dict[Verdict, tuple[Membership, ...]] = {
     Verdict.REJECT: (Membership.KNOCK, Membership.INVITE, Membership.JOIN),
     Verdict.BAN: (Membership.KNOCK, Membership.INVITE, Membership.JOIN, Membership.LEAVE),
 }
-"""The memberships in which an act finds somebody where the one that it overrides got through after all."""
+"""The memberships that an act may find if the act that it overrides succeeded after all."""
 
 
 def _told(answer: Answer) -> dict[str, Any]:
-    """What the applicant is told: what people wrote, else what the bot says itself."""
+    """What the applicant is told: the text that people wrote, else the bot's own text."""
     return {"reason": answer.reason} if answer.reason else {"told": answer.told}
 
 
 def reason_of(payload: Invite | Kick | Ban | Write) -> str | None:
-    """What the applicant is told by an act."""
+    """What an act tells the applicant."""
     return payload.reason or (in_words(payload.told) if payload.told is not None else None)
 
 
 def _clear_up(request: Request, room_id: str, answer: Answer) -> Job[Kick]:
-    """Take the knock of somebody who is rejected out of the room that was replaced, where that still can be done."""
+    """Also remove the knock of a rejected user from the room that was replaced, if that is still possible."""
     kick = Kick(request.user_id, on_behalf_of=answer.on_behalf_of, **_told(answer))
     return Job(_key(Act.KICK, request, answer), room_id, kick)
 
@@ -139,7 +139,7 @@ PLANS: Mapping[Kind, Callable[[Request, Answer, str], tuple[Job[Payload], ...]]]
 
 
 def _remove(request: Request, user_id: str, answer: Answer, *, guest: str | None) -> Job[Kick | Ban]:
-    """Kick or ban somebody who is, or may be, in the room: not a knocker, but an inviter or a user of an invite."""
+    """Kick or ban somebody who is, or may be, in the room: not a knocker, but an inviter, or a user of an invite."""
     payload = REFUSALS[answer.verdict](
         user_id, request.id, INSIDE[answer.verdict], answer.on_behalf_of, guest=guest, **_told(answer)
     )
@@ -154,7 +154,7 @@ INSIDE: dict[Verdict, tuple[Membership, ...]] = {
 
 
 def revoke(request: Request, cause: str, on_behalf_of: str | None) -> Job[Revoke]:
-    """Revoke a third-party invite, so that nobody can use it; with the bot's own power, for nobody else."""
+    """Revoke a third-party invite, so that nobody can use it; with the bot's own power, not for somebody else."""
     assert request.invite is not None
     payload = Revoke(request.invite.token, request.invite.inviter, request.id, on_behalf_of)
     return Job(f"revoke:{request.id}:{cause}", request.room_id, payload)
@@ -167,12 +167,12 @@ def spend(request: Request, cause: str) -> Job[Revoke]:
 
 
 def issue(room_id: str, cause: str, server: str, management_room: str) -> Job[Issue]:
-    """Have an identity server invite an address; which one, the row of the command says."""
+    """Ask an identity server to invite an address; the row of the command has the address."""
     return Job(f"issue:{cause}", room_id, Issue(cause, server, management_room))
 
 
 def plant(request: Request, content: Mapping[str, Any]) -> Job[Plant]:
-    """Put into the room what an identity server made of an invite that the bot issued."""
+    """Put into the room what an identity server returned for an invite that the bot issued."""
     assert request.invite is not None
     return Job(f"plant:{request.id}", request.room_id, Plant(request.id, request.invite.token, content))
 
@@ -186,7 +186,7 @@ def write(request: Request, answer: Answer, day: int) -> Job[Write]:
 def call_in(
     room_id: str, user_id: str, stands: MemberChange | None, *, home: str, cause: str, on_behalf_of: str
 ) -> Job[Invite]:
-    """Invite somebody who has not knocked, if their membership is `stands`, and for no request."""
+    """Invite somebody who has not knocked, without a request, if their membership is still `stands`."""
     server = server_of(user_id)
     payload = Invite(
         user_id,
@@ -199,17 +199,17 @@ def call_in(
 
 
 def post_prompt(room_id: str, kind: str, prompt_id: int) -> Job[PostPrompt]:
-    """Post a prompt, as a forwarded request that is shown to the moderators."""
+    """Post a prompt, such as a forwarded request that is shown to the moderators."""
     return Job(f"{kind}:{prompt_id}", room_id, PostPrompt(prompt_id))
 
 
 def edit_prompt(room_id: str, kind: str, prompt_id: int, number: int) -> Job[EditPrompt]:
-    """Make a prompt show what is true now; `number` counts the edits of this prompt."""
+    """Edit a prompt so that it shows the current state; `number` counts the edits of this prompt."""
     return Job(f"{kind}:{prompt_id}:edit:{number}", room_id, EditPrompt(prompt_id))
 
 
 def react(room_id: str, kind: str, offer: React, turn: int = 0) -> Job[React]:
-    """Offer an answer on a prompt, so that one click gives it; `turn` counts how often it was taken away before."""
+    """Offer an answer on a prompt, so that one click gives it; `turn` counts how often the offer was removed before."""
     return Job(f"{kind}:{offer.prompt_id}:react:{offer.emoji}:{turn}", room_id, offer)
 
 
@@ -219,22 +219,22 @@ def unreact(room_id: str, prompt_id: int, reaction: str, emoji: str) -> Job[Unre
 
 
 def redact(room_id: str, prompt_id: int, event_id: str) -> Job[Redact]:
-    """Take away what a prompt said, or an edit of it."""
+    """Redact a prompt, or an edit of it."""
     return Job(f"redact:{event_id}", room_id, Redact(prompt_id, event_id))
 
 
 def tick(room_id: str, event_id: str) -> Job[React]:
-    """A tick on a command: done, and seen elsewhere."""
+    """Put a ✅ reaction on a command: it is done, and the result is shown elsewhere."""
     return Job(f"tick:{event_id}", room_id, React(event_id, "✅"))
 
 
 def say(room_id: str, key: str, what: Say) -> Job[Say]:
-    """Say something in a management room; `key` names the occasion."""
+    """Send a message to a management room; `key` names the occasion."""
     return Job(f"say:{key}", room_id, what)
 
 
 def enter(room_id: str, occasion: str) -> Job[Join]:
-    """Take an invite."""
+    """Accept an invite."""
     return Job(f"join:{room_id}:{occasion}", room_id, Join())
 
 
@@ -244,5 +244,5 @@ def leave(room_id: str, occasion: str) -> Job[Leave]:
 
 
 def meet(room_id: str, user_id: str) -> Job[Meet]:
-    """Make a room in which the bot can read, and invite somebody there who invited it where it cannot."""
+    """Create a room where the bot can read, for somebody who invited it to a room where it cannot, and invite them."""
     return Job(f"meet:{user_id}:{room_id}", room_id, Meet(user_id))

@@ -1,4 +1,4 @@
-"""A policy: the ordered rules of a protected room, parsed once, and `decide`, which holds a request against them."""
+"""A policy: the ordered rules of a protected room, parsed once, and `decide`, which applies them to a request."""
 
 from __future__ import annotations
 
@@ -40,11 +40,12 @@ MAX_PATTERN_SIZE = 20_000
 """Steps of all patterns of one policy together."""
 
 MAX_COST = 100_000_000
-"""What one decision may take in patterns: their steps, times the bytes of the text that they are held against. It is a
-tenth of a second at the very worst. With as many steps as a policy may have, a text of 5,000 bytes is always judged."""
+"""The most work in patterns for one decision: their steps, times the bytes of the text that they are matched with. It
+is a tenth of a second in the worst case. Even with as many steps as a policy may have, a text of 5,000 bytes is always
+judged."""
 
 MAX_MEMORY = 16 * 1024 * 1024
-"""Bytes that a policy typed in chat may take, once it is compiled."""
+"""The most bytes of a policy typed in chat, after it is compiled."""
 
 LATER_VERDICTS = frozenset({"ask", "ignore"})
 """Verdicts of a later version; a policy with one is refused with that reason."""
@@ -54,7 +55,7 @@ RULE_MEMORY = 2000
 
 
 class Announce(StrEnum):
-    """How automatic decisions are told in the management room."""
+    """How automatic decisions are reported in the management room."""
 
     LINE = "line"
     NONE = "none"
@@ -68,14 +69,14 @@ class Reasons(StrEnum):
 
 
 class NotifyRemote(StrEnum):
-    """How an applicant of another server is told that they were rejected; by itself no homeserver passes it on."""
+    """How an applicant of another server is told that they were rejected; no homeserver sends them the rejection."""
 
     OFF = "off"
     MESSAGE = "message"
 
 
 class Fate(StrEnum):
-    """What is done with the standing third-party invites of somebody who fell as an inviter."""
+    """What is done with the unused third-party invites of somebody who can no longer invite."""
 
     REVOKE = "revoke"
     FORWARD = "forward"
@@ -92,7 +93,7 @@ class Rule:
     then: Verdict
     name: str | None = None
     reason: str | None = None
-    """Goes into the membership event, for the applicant to read."""
+    """The text in the membership event, which the applicant can read."""
     kinds: frozenset[Kind] = frozenset({Kind.KNOCK})
 
     @property
@@ -148,7 +149,7 @@ def _read_kinds(value: object, path: Path) -> frozenset[Kind]:
 RULE_KEYS = table(
     Key("name", _read_name, None),
     Key("for", _read_kinds, frozenset({Kind.KNOCK}), field="kinds"),
-    Key("when", _as_it_stands),  # it is compiled once it is known what the rule is for
+    Key("when", _as_it_stands),  # it is compiled when the kinds of request of the rule are known
     Key("then", word(Verdict, LATER_VERDICTS)),
     Key("reason", _read_reason, None),
 )
@@ -187,10 +188,10 @@ class RoomSettings:
     """Milliseconds after which a knock that nobody answered expires."""
     notify_remote: NotifyRemote = key(word(NotifyRemote), written="off")
     language: Language | None = key(word(Language), default=None)
-    """In which cards, lines and replies of this room are written; `None` is that of the config file."""
+    """The language of cards, lines and replies of this room; `None` means the language of the config file."""
 
     def default(self, kind: Kind) -> Verdict:
-        """The verdict where no rule for this kind matches. Who redeems what was accepted is accepted."""
+        """The verdict if no rule for this kind matches. A user who redeems an accepted invite is accepted."""
         return {
             Kind.KNOCK: self.otherwise,
             Kind.THIRD_PARTY_INVITE: self.otherwise_third_party,
@@ -198,7 +199,7 @@ class RoomSettings:
         }[kind]
 
     def fate(self, fall: Fall) -> Fate:
-        """What is done with the standing third-party invites of an inviter who fell in this way."""
+        """What is done with the unused third-party invites of an inviter after this event."""
         return {
             Fall.REMOVED: self.inviter_removed,
             Fall.DEMOTED: self.inviter_demoted,
@@ -237,7 +238,7 @@ class Policy(RoomSettings):
 
     @property
     def globs_looked_through(self) -> int:
-        """How many of its globs are held against an applicant one by one."""
+        """How many of its globs are compared with an applicant one by one."""
         return sum(rule.when.globs_looked_through for rule in self.rules)
 
     @property
@@ -255,7 +256,7 @@ class Policy(RoomSettings):
         return (rule for rule in self.rules if kind in rule.kinds)
 
     def only(self, kind: Kind) -> Policy:
-        """The same with the rules for this kind alone: it needs no facts but those that judging this kind takes."""
+        """The same with the rules for this kind alone: it needs only the facts for judging this kind."""
         return replace(self, rules=tuple(self.rules_for(kind)))
 
 
@@ -264,12 +265,12 @@ SETTINGS: Final = Coding(RoomSettings)
 """How settings are stored."""
 
 UNSAID: Final = RoomSettings()
-"""The settings of a policy that says nothing of them."""
+"""The settings of a policy that names none."""
 POLICY_KEYS = keys_of(Policy)
 
 
 def changed_settings(before: RoomSettings, after: RoomSettings) -> list[tuple[str, str, str]]:
-    """The settings that are not the same in two policies: key, value before, value after, as one writes them."""
+    """The settings that differ between two policies: key, value before, value after, as people write them."""
     changed = []
     for setting in SETTINGS_KEYS:
         old, new = getattr(before, setting), getattr(after, setting)
@@ -337,7 +338,7 @@ AS_INVITED: Mapping[Came, Decision] = {
 
 
 def _if_vouched_for(decision: Decision, facts: Facts) -> Decision:
-    """The decision to accept, or to forward where a key may not be, or is not, valid."""
+    """The decision to accept, or to forward if a key is not, or may not be, valid."""
     valid = facts.invite.valid if facts.invite else Known(Truth.UNKNOWN, because("unknown.no_invite"))
     if valid.truth is Truth.TRUE:
         return decision
@@ -368,7 +369,7 @@ def parse_policy(data: object) -> Policy:
 
 
 def verdict_paths(policy: Policy) -> Iterator[tuple[Verdict, Path]]:
-    """Each verdict that a policy may give, with the way to it."""
+    """Each verdict that a policy may give, with its path."""
     for rule in policy.rules:
         yield rule.then, ("rules", rule.place - 1, "then")
     yield policy.otherwise, (OTHERWISE,)
@@ -376,7 +377,7 @@ def verdict_paths(policy: Policy) -> Iterator[tuple[Verdict, Path]]:
 
 
 def path_to(data: object, key: str, wanted: str, path: Path = ()) -> Path:
-    """The way to the first value of a key that is `wanted`, or a list with it; the whole where there is none."""
+    """The path to the first value of a key that is `wanted`, or a list with it; the empty path if there is none."""
     inside = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
     for step, value in inside:
         here = (*path, step)

@@ -37,7 +37,7 @@ DEFAULTS: Mapping[str, int] = {
     "state_default": 50,
     "users_default": 0,
 }
-"""What holds where m.room.power_levels does not say, or is not there (client-server API, m.room.power_levels)."""
+"""The levels if m.room.power_levels does not name them, or does not exist (client-server API, m.room.power_levels)."""
 
 Power = Literal["invite", "kick", "ban"]
 """What a level of m.room.power_levels lets somebody do to people."""
@@ -99,15 +99,15 @@ class Powers:
     """The powers in one room at one moment."""
 
     creators: frozenset[str]
-    """Whose power has no limit: none before room version 12."""
+    """The users whose power has no limit: none before room version 12."""
     founder: str | None
-    """Who has 100 in a room of an older version while it has no power levels; none where that does not apply."""
+    """Who has 100 in a room of an older version while it has no power levels; none if that does not apply."""
     levels: Mapping[str, int]
     """Each key of `DEFAULTS` with the level that is in force."""
     users: Mapping[str, int]
     events: Mapping[str, int]
     only_server: str | None = None
-    """The one server whose users the room is open to; none where it is open to all (`m.federate`)."""
+    """The one server whose users the room is open to; none if it is open to all (`m.federate`)."""
 
     def level(self, user_id: str) -> Level:
         """The user's own level."""
@@ -126,11 +126,11 @@ class Powers:
         return self.events.get(event_type, self.levels["state_default"])
 
     def needed_for_message(self, event_type: str = "m.room.message") -> Level:
-        """The level that sending an event of this type that is no state needs."""
+        """The level that sending a message event of this type needs."""
         return self.events.get(event_type, self.levels["events_default"])
 
     def needed_to_redact(self) -> Level:
-        """The level that redacting other people's events needs, which takes sending a redaction as well."""
+        """The level that redacting other people's events needs, including the level to send a redaction."""
         return max(self.levels["redact"], self.needed_for_message("m.room.redaction"))
 
     def enough(self, power: Power) -> Level:
@@ -142,7 +142,7 @@ class Powers:
         return max(self.needed(power), above)
 
     def may(self, actor: str, power: Power, target: str) -> bool:
-        """Whether `actor` has the power to do this to `target`; whether they are joined is not asked here."""
+        """Whether `actor` has the power to do this to `target`; whether they are joined is not checked here."""
         return self.shortfall(actor, power, target) is None
 
     def everybody_may(self, power: Power) -> bool:
@@ -160,7 +160,7 @@ class Powers:
 
 
 def powers(create: Mapping[str, object], levels: Mapping[str, object] | None) -> Powers:
-    """The powers by the whole m.room.create event and the content of m.room.power_levels, or none where there is none.
+    """The powers by the whole m.room.create event and the content of m.room.power_levels, or none if there is none.
 
     Nothing raises: a value that a homeserver would not have accepted counts as missing.
     """
@@ -185,7 +185,7 @@ def _version(create: Mapping[str, object]) -> str:
 
 
 def _only_server(create: Mapping[str, object]) -> str | None:
-    if _mapping(create.get("content")).get("m.federate", True) is True:  # as Synapse has it in `_can_federate`
+    if _mapping(create.get("content")).get("m.federate", True) is True:  # as in Synapse's `_can_federate`
         return None
     sender = create.get("sender")
     return server_of(sender) if isinstance(sender, str) else None

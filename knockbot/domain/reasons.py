@@ -1,7 +1,7 @@
 """The sentence of each reason that is stored: why something is not done, was not done, or is as it is.
 
 To add a reason: make a `because("code", …)` where it arises, and give the code its sentence here, whole, with the
-arguments by name. A sentence inside of another one loses its full stop.
+arguments by name. A sentence inside another one loses its full stop.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def foreign(words: str) -> Notice:
 
 
 def quoted(value: str) -> Notice:
-    """A value in quotes; what looks like a secret is not told."""
+    """A value in quotes; something that looks like a secret is not shown."""
     told = in_clear(value)
     return because("secret") if told is None else because("quoted", value=Letters(told[: 2 * QUOTED], QUOTED))
 
@@ -176,7 +176,7 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     "doubt.not_seen": "I did not see this invite before it was used",
     "doubt.used_before": "this invite was used before",
     "doubt.not_answered": "nobody had approved this invite yet",
-    # --- whether the keys of a third-party invite hold
+    # --- whether the keys of a third-party invite are valid
     "keys.many": "there are more than {most}, and identity servers write two or three",
     "keys.many_named": "it names {count} keys of identity servers, and they write only two",
     "keys.asked_too_often": (
@@ -440,7 +440,7 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     "record.policy_applied": "policy applied to pending requests",
     "record.room_replaced": "moved to the room that replaces it",
 }
-"""By code, `code/choice` where an argument chooses. Where two are given, the first is for one (`count`)."""
+"""By code, `code/choice` if an argument chooses. If there are two, the first is the singular (`count`)."""
 
 
 def in_words(said: Notice) -> str:
@@ -459,12 +459,12 @@ def in_words(said: Notice) -> str:
 
 
 def clause(said: Notice) -> str:
-    """The same to be put into a sentence: without its full stop."""
+    """The same inside a sentence: without its full stop."""
     return in_words(said).removesuffix(".")
 
 
 def told_with(answer: Answer | Decision) -> str | None:
-    """What an applicant is told with an answer: what people wrote, else what the bot itself has to say."""
+    """What an applicant is told with an answer: the text that people wrote, else the bot's own text."""
     return answer.reason or (in_words(answer.told) if answer.told is not None else None)
 
 

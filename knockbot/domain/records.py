@@ -38,7 +38,7 @@ class Recorded(StrEnum):
     ANSWER_TAKEN_BACK = "answer_taken_back"
     """The request is open again: the click that gave the answer (`verdict`) was removed."""
     REOPENED = "reopened"
-    """The request is open again: its inviter fell (`fell`)."""
+    """The request is open again: its inviter can no longer invite (`fell`)."""
     NOT_LET_IN = "not_let_in"
     """The request is open again: the room was replaced."""
     MOVED_OVER = "moved_over"
@@ -67,7 +67,7 @@ class Recorded(StrEnum):
     POLICY_REVERTED = "policy_reverted"
     """An old policy (`reverts`) is in force again, as a new revision."""
     POLICY_APPLIED = "policy_applied"
-    """The policy in force (`revision`) is applied to those who wait (`requests`)."""
+    """The policy in force (`revision`) is applied to pending requests (`requests`)."""
     ROOM_REPLACED = "room_replaced"
     """Policy and open requests moved to the room that replaces this one (`replacement`, `requests`)."""
 
@@ -89,11 +89,11 @@ class Detail(TypedDict, total=False):
 
 
 ENDS = frozenset({Recorded.JOINED, Recorded.DECLINED, Recorded.REJECTED, Recorded.BANNED})
-"""What the story of a redeemed third-party invite can end with."""
+"""The possible last entries of a redeemed third-party invite."""
 
 
 def told(kind: Recorded, detail: Detail) -> Notice:
-    """An entry as a notice, without the persons that it is about."""
+    """An entry as a notice, without the people that it is about."""
     args = {
         "verdict": Term(detail["verdict"]) if "verdict" in detail else None,
         "fell": Choice(detail["fell"]) if "fell" in detail else None,

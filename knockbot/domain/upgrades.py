@@ -8,24 +8,24 @@ from enum import StrEnum
 
 @dataclass(frozen=True, slots=True)
 class Tombstone:
-    """Somebody with the power for it says that a room is replaced by another (m.room.tombstone)."""
+    """The event that says that a room is replaced by another (m.room.tombstone); its sender had the power for it."""
 
     event_id: str
     sender: str
     replacement: str
-    """What it names, which may be no room at all."""
+    """The replacement that it names, which may be no room at all."""
 
 
 class Stage(StrEnum):
-    """How far the bot is."""
+    """How far the bot has followed the upgrade."""
 
     WAITING = "waiting"
-    """It cannot get into the replacement yet."""
+    """It cannot join the replacement yet."""
     OFFERED = "offered"
     """The moderators are asked whether to protect the new room."""
     MOVED = "moved"
     REFUSED = "refused"
-    """The replacement is none; the moderators were told why."""
+    """The bot does not follow it; the moderators were told why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +39,11 @@ class RoomUpgrade:
     prompt_id: int | None = None
     """The question to the moderators."""
     policy_of: str = ""
-    """The protected room whose policy names this one; empty where this one is protected itself."""
+    """The protected room whose policy names this one; empty if this one is protected itself."""
 
 
 class Step(StrEnum):
-    """What a look at a room has to do about its replacement."""
+    """What a look at a room has to do about the room's replacement."""
 
     NONE = "none"
     """The room is not replaced, or it is and nobody has to be asked."""
@@ -52,7 +52,7 @@ class Step(StrEnum):
     LISTEN = "listen"
     """The moderators know of it; perhaps one has answered."""
     FORGET = "forget"
-    """The tombstone on record is gone."""
+    """The recorded tombstone is gone."""
 
 
 def next_step(tombstone: Tombstone | None, known: RoomUpgrade | None) -> Step:

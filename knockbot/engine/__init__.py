@@ -1,1 +1,1 @@
-"""Durable machinery that knows no feature: what handles, writes down and wakes."""
+"""Durable machinery that knows no feature: it handles events, writes down results and wakes loops."""

@@ -1,4 +1,4 @@
-"""The signs of life of this process: others take its work over where it gives none, and it theirs."""
+"""The signs of life of this process: if a process gives none, another process takes over its work."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ async def beat(db: Database, now: Callable[[], int]) -> None:
                 await processes.beat(tx, db.process, now())
                 await processes.bury(tx, db.process, now(), alone=db.alone)
                 if db.alone and db.trouble is None:
-                    raise _TakenBack  # nobody reads it, and the disk is not to be written every few seconds
+                    raise _TakenBack  # nobody reads it, and this avoids a disk write every few seconds
             db.written()
         await asyncio.sleep(processes.HEARTBEAT)
 
 
 class _TakenBack(Exception):
-    """What was written only to see whether it can be."""
+    """Rolls back what was written only to see whether it is possible to write."""

@@ -1,7 +1,8 @@
 """The inbox at work: rooms side by side, the events of one room in order, each handled once.
 
-A room has two queues: what happens at its door, and what is said in it. Each is handled in order, and neither waits for
-the other. What cannot be handled is set aside and reported; it never stops the rest.
+A room has two queues: one for join requests, memberships and other state, and one for what is said in the room. Each
+is handled in order, and neither waits for the other. An event that cannot be handled is set aside and reported; it
+never stops the rest.
 """
 
 from __future__ import annotations
@@ -29,20 +30,20 @@ log = logging.getLogger("knockbot.engine")
 
 ROOMS_AT_ONCE: Final = 20
 TALKS_AT_ONCE: Final = 10
-"""Rooms in which something is done at once at the door, and with what is said. Who talks holds up no door, nor does
-who waits for another server hold a place (`flow/elsewhere.py`)."""
+"""How many queues of each kind are served at the same time. Messages do not delay join requests, and a queue that
+waits for another server takes no place (`flow/elsewhere.py`)."""
 ATTEMPTS: Final = 8
-"""Failures of one event, other than a silent homeserver, after which it is set aside: some minutes of back-off."""
+"""Failures of one event after which it is set aside: some minutes of back-off. A silent homeserver does not count."""
 
 BATCH: Final = 100
-"""Events of one queue that are read at once."""
+"""The most events of one queue that are read at the same time."""
 
 ELSEWHERE: Final = 1.0
-"""Seconds to leave a room alone that another process is busy with."""
+"""Seconds to leave a room alone if another process is busy with it."""
 
 
 class Needs(Protocol):
-    """What the context of a handler has for the inbox."""
+    """What the inbox needs from the context of a handler."""
 
     @property
     def turns(self) -> Turns:
@@ -50,25 +51,25 @@ class Needs(Protocol):
 
     @property
     def wakeups(self) -> Wakeups:
-        """Who is woken."""
+        """Wakes the loops."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """What is no event that a handler could take, or not yet, and what is to be written of that."""
+    """An event that no handler can take, or not yet, and what to write because of that."""
 
     handled: Handled
 
 
 class Reader(Protocol):
-    """Makes what happened of an event as it was stored. Raises `KnockbotError` for what is no event at all."""
+    """Turns a stored event into what happened. Raises `KnockbotError` if it is no event at all."""
 
     @property
     def has_keys(self) -> bool:
-        """Whether this process can read what is encrypted."""
+        """Whether this process can read encrypted events."""
 
     async def read(self, waiting: Waiting, event: Mapping[str, Any], /) -> Happening | Unread | None:
-        """What happened; `None` where that is nothing to us."""
+        """What happened; `None` if it does not concern the bot."""
 
 
 C = TypeVar("C", bound=Needs)
@@ -86,7 +87,7 @@ class Inbox(Generic[C]):
         *,
         elsewhere: AbstractSet[asyncio.Task[Any]] = frozenset(),
     ) -> None:
-        """`elsewhere` are the tasks that wait for other servers, and so take no place."""
+        """`elsewhere` are the tasks that wait for other servers; they take no place."""
         self._context = context
         self._turns = context.turns
         self._wakeups = context.wakeups
@@ -101,7 +102,7 @@ class Inbox(Generic[C]):
         self._looks: dict[str, int] = {}
 
     async def run(self) -> None:
-        """Work until cancelled; rooms in the middle of something are left for `drain`."""
+        """Work until cancelled; `drain` lets rooms finish what they are at."""
         while True:
             self._wakeups.arrivals.clear()
             await self._start_rooms()
@@ -112,7 +113,7 @@ class Inbox(Generic[C]):
                 pass  # another process may have stored something, or a room has rested enough
 
     async def drain(self, seconds: float) -> None:
-        """Let rooms finish the event they are at, for at most so many seconds."""
+        """Let rooms finish the event they are at, for at most this many seconds."""
         tasks = list(self._busy.values())
         for task in tasks:
             task.cancel()
@@ -122,7 +123,7 @@ class Inbox(Generic[C]):
     async def _start_rooms(self) -> None:
         if not self._free(talk=False) and not self._free(talk=True):
             self._passed_over = True
-            return  # the first of them that is done rings again
+            return  # the first of them that is done wakes this again
         self._passed_over = False
         now = self._turns.now()
         async with self._turns.db.statement() as tx:
@@ -137,12 +138,12 @@ class Inbox(Generic[C]):
                 self._passed_over = True
 
     def _free(self, *, talk: bool) -> bool:
-        """Whether one more turn of this kind may begin; those that wait for other servers take no place."""
+        """Whether one more queue of this kind may be served; queues that wait for other servers take no place."""
         busy = sum(queue.talk is talk and task not in self._elsewhere for queue, task in self._busy.items())
         return busy < (TALKS_AT_ONCE if talk else ROOMS_AT_ONCE)
 
     async def _serve(self, queue: Queue) -> None:
-        """Handle what waits in one room, for as long as this process holds its lease."""
+        """Handle what waits in one queue, as long as this process holds its lease."""
         lease = f"{'talk' if queue.talk else 'room'} {queue.room_id}"
         try:
             if await processes.lease(self._turns.db, lease):
@@ -171,17 +172,17 @@ class Inbox(Generic[C]):
                 batch = await inbox.waiting(tx, queue.room_id, BATCH, now=self._turns.now(), talk=queue.talk)
             for waiting in batch:
                 if waiting.sealed and not self._reader.has_keys:
-                    return  # this and what follows is for the process that has the keys
+                    return  # this event and the next ones are for the process that has the keys
                 if not await self._handle(waiting):
                     return
             if len(batch) < BATCH:
-                return  # whatever has come meanwhile has rung
+                return  # an event that came meanwhile has set the wake-up
 
     async def _look_at(self, room_id: str) -> bool:
-        """Look at a room; false if it has to rest first, and is then looked at again.
+        """Look at a room; false if it has to rest first, and then the look is repeated.
 
-        After some failures, other than a silent homeserver, that is left to the next round: the room's events must not
-        wait for it for ever.
+        After some failures, the look is left to the next round: the events of the room must not wait for it for ever.
+        A silent homeserver does not count as such a failure.
         """
         self._wakeups.unchecked.discard(room_id)
         patient = self._looks.get(room_id, 0) + 1 < ATTEMPTS
@@ -256,7 +257,7 @@ def _event(waiting: Waiting) -> Mapping[str, Any]:
     try:
         event = nesting.read(waiting.raw)
     except ValueError as error:
-        raise SetAside(because("event.not_readable")) from error  # nor will it be the next time
+        raise SetAside(because("event.not_readable")) from error  # the next attempt would fail too
     if not isinstance(event, dict):
         raise SetAside(because("event.no_event"))
     return event

@@ -1,4 +1,4 @@
-"""Loops that run beside each other, each begun again where it fails, and steps that are tried until they work."""
+"""Loops that run side by side, each started again if it fails, and steps that are tried until they work."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ log = logging.getLogger("knockbot")
 Loop = Callable[[], Coroutine[Any, Any, None]]
 
 WITHOUT_DATABASE: Final = 5.0
-"""Seconds before a loop begins again that stopped since the database is away."""
+"""Seconds before a loop starts again that stopped because the database was not available."""
 
 
 @asynccontextmanager
@@ -34,7 +34,7 @@ async def working(*loops: Loop) -> AsyncIterator[None]:
 
 
 async def _for_ever(loop: Loop) -> None:
-    """A loop that fails, as all do while the database is away, is said so and begun again."""
+    """Run a loop; if it fails, log that and start it again. All loops fail while the database is not available."""
     failures = 0
     while True:
         try:
@@ -48,13 +48,13 @@ async def _for_ever(loop: Loop) -> None:
 
 
 async def after(event: asyncio.Event, loop: Loop) -> None:
-    """Run a loop once this has happened."""
+    """Run a loop after this event is set."""
     await event.wait()
     await loop()
 
 
 async def patiently(step: Loop, what: str) -> None:
-    """Try until it works, and say so: beside a homeserver that starts later, waiting is right."""
+    """Try until it works, and log each failure: the homeserver may start later than the bot, so waiting is right."""
     attempts = 0
     while True:
         try:

@@ -1,6 +1,6 @@
 """Prompts at work: what each kind of message that can be answered shows, and where a click on it goes.
 
-A prompt is posted and edited by jobs, and the bot offers the possible answers by reactions of its own. A reaction is
+Jobs post and edit a prompt, and the bot offers the possible answers by its own reactions. A reaction of somebody is
 looked up once, here, and goes to the kind of its prompt. To add a kind: a `PromptKind`, and its row in the table of
 kinds (`product.PROMPTS`).
 """
@@ -26,16 +26,16 @@ class Face:
     """What a prompt is to show now."""
 
     message: Callable[[Sequence[str], str], Mapping[str, Any]]
-    """Its content, when it calls these people by name and is sent by the job of this key."""
+    """Its content, if it mentions these people and the job with this key sends it."""
     offers: tuple[str, ...] | None = ()
-    """The answers to offer, by their emoji, and no others; its text names them already. None where they are to stay as
-    they are."""
+    """The answers to offer, by their emoji, and no others; its text names them already. None if they shall stay as they
+    are."""
     calls: tuple[str, ...] = ()
-    """Whom it calls by name when it is posted."""
+    """The people that it mentions when it is posted."""
     details: Mapping[int, str] = field(default_factory=dict)
-    """What its kind has to know later of what was shown."""
+    """What its kind has to know later about what was shown."""
     needless: Notice | None = None
-    """Why it is not posted any more; an edit shows it all the same."""
+    """Why it need not be posted any more; an edit is made all the same."""
 
 
 C_contra = TypeVar("C_contra", contravariant=True)
@@ -50,27 +50,27 @@ class PromptKind(Generic[C_contra]):
     takes_clicks: Callable[[Tx, Prompt], Awaitable[bool]]
     """Whether it can be answered by a click now."""
     clicked: Callable[[C_contra, Prompt, Reaction], Awaitable[Write[None] | None]]
-    """What a reaction of somebody leads to; none where it is no answer. Who may not give it is told so."""
+    """What a reaction of somebody leads to; none if it is no answer. People who may not give the answer are told so."""
     removed: Callable[[C_contra, Turn, Prompt], Awaitable[None]]
     """Its message was redacted."""
     shown: Callable[[C_contra, Turn, Prompt, Mapping[int, str]], Awaitable[None]] | None = None
     """It was posted or edited, and shows these details."""
     is_outdated: Callable[[Tx, Prompt, Mapping[int, str]], Awaitable[bool]] | None = None
-    """Whether it would show something else by now than these details: what changes while it is posted edits nothing."""
+    """Whether it would show other details than these by now: a change during the posting does not lead to an edit."""
     unclicked: Callable[[C_contra, Redaction], Awaitable[Handled]] | None = None
-    """Something was redacted in a room, which may be a click that gave an answer."""
+    """Something was redacted in a room: it may be a click that gave an answer."""
 
 
 class Needs(Protocol):
-    """What is needed of a context to find the prompt that somebody means."""
+    """What a context must have to find the prompt that somebody means."""
 
     @property
     def db(self) -> Database:
-        """Where they are on record."""
+        """The database that has the prompts."""
 
     @property
     def bot(self) -> str:
-        """Whose own reactions are offers, and no answers."""
+        """The user ID of the bot, whose own reactions are offers and no answers."""
 
     @property
     def now(self) -> Callable[[], int]:
@@ -85,19 +85,19 @@ class Needs(Protocol):
 
 
 async def clicked(context: Needs, reaction: Reaction) -> Write[None] | None:
-    """What a reaction leads to: the kind of the prompt says so that it is on, if it is on one that takes answers."""
+    """What a reaction leads to: if it is on a prompt that takes answers, the kind of that prompt decides."""
     if reaction.sender == context.bot:
         return None
     async with context.db.tx() as tx:
         prompt = await prompts.pointed_at(tx, reaction.room_id, reaction.target)
     if prompt is None or prompt.is_closed(context.now()):
         return None
-    kind = context.prompts.get(prompt.kind)  # which only a newer version may know, of several processes
+    kind = context.prompts.get(prompt.kind)  # with several processes, only a newer version may know this kind
     return await kind.clicked(context, prompt, reaction) if kind is not None else None
 
 
 async def unclicked(context: Needs, redaction: Redaction) -> Handled:
-    """What follows where a click was removed: each kind is asked whether it was one of its own."""
+    """What follows if a click was removed: each kind is asked whether the click was on one of its prompts."""
     for kind in context.prompts.values():
         handled = await kind.unclicked(context, redaction) if kind.unclicked is not None else None
         if handled is not None:
@@ -116,7 +116,7 @@ async def removed(context: Needs, turn: Turn, prompt: Prompt) -> None:
 
 
 async def post(turn: Turn, prompt: Prompt, *, again: bool = False) -> None:
-    """Have a prompt posted; once, however often this is said. `again`: also where that was given up."""
+    """Have a prompt posted; only once, even if this is called again. `again`: also if the job was given up before."""
     job = plan.post_prompt(prompt.room_id, prompt.kind, prompt.id)
     await turn.plan(job)
     if again:
@@ -124,9 +124,9 @@ async def post(turn: Turn, prompt: Prompt, *, again: bool = False) -> None:
 
 
 async def refresh(turn: Turn, prompt_id: int, *, after: int = 0) -> None:
-    """Have a posted prompt edited, `after` so many milliseconds at the latest.
+    """Have a posted prompt edited, `after` this many milliseconds at the latest.
 
-    Edits that wait their turn are one edit, for it shows what is true by then.
+    Several waiting edits become one edit, because it shows what is true when it is made.
     """
     prompt = await prompts.get(turn.tx, prompt_id)
     if prompt.event_id is None or await jobs.hurry_edit(turn.tx, prompt_id, turn.now + after):
@@ -136,7 +136,7 @@ async def refresh(turn: Turn, prompt_id: int, *, after: int = 0) -> None:
 
 
 async def offer(turn: Turn, prompt_id: int, wanted: Collection[str], *, named: bool = False) -> None:
-    """See to it that a posted prompt offers just these answers, by reactions of the bot's own.
+    """Make sure that a posted prompt offers just these answers, by the bot's own reactions.
 
     `named` says that its text names them already.
     """

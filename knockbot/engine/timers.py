@@ -1,7 +1,7 @@
-"""Timers at work: what is due by the clock is run once, whichever process does it, and ends or is moved with that.
+"""Timers at work: what is due at a certain time is run once, by any one process, and then ended or moved.
 
-To add a kind: a handler, and its row in the table of kinds (`product.TIMERS`). Kinds that come again and again plan
-themselves; all others are planned by what happens:
+To add a kind: a handler, and its row in the table of kinds (`product.TIMERS`). Kinds that repeat plan themselves; all
+others are planned when something happens:
 
     await timers.add(turn.tx, Timer(f"closes:{prompt.id}", "close_prompt", str(prompt.id), closes_at))
     turn.after(context.wakeups.timers.set)
@@ -27,18 +27,18 @@ from knockbot.times import MINUTE
 log = logging.getLogger("knockbot.engine")
 
 AGAIN: Final = MINUTE
-"""Milliseconds after which what has failed is tried again."""
+"""Milliseconds after which a failed timer is tried again."""
 
 ELSEWHERE: Final = 1.0
-"""Seconds to wait while another process is at what is due."""
+"""Seconds to wait while another process runs the timer that is due."""
 
 LONGEST: Final = 60.0
-"""Seconds after which it is looked what is due, in any case: another process may have planned it and died, or somebody
-has set the clock."""
+"""Seconds after which the bot checks in any case what is due: another process may have planned a timer and died, or
+somebody may have set the clock."""
 
 
 class Needs(Protocol):
-    """What the context of a handler has for the timers."""
+    """What the timers need from the context of a handler."""
 
     @property
     def turns(self) -> Turns:
@@ -46,27 +46,27 @@ class Needs(Protocol):
 
     @property
     def wakeups(self) -> Wakeups:
-        """Who is woken."""
+        """Wakes the loops."""
 
 
 C = TypeVar("C", bound=Needs)
 C_contra = TypeVar("C_contra", contravariant=True)
 
 Rings: TypeAlias = Callable[[C_contra, Timer], Awaitable[Write[None] | None]]
-"""Looks at what a timer is about, and returns what to write. May raise `Later`; what it plans may have the same key."""
+"""Looks at what a timer is about, and returns what to write. May raise `Later`. It may plan the same key again."""
 
 
 @dataclass(frozen=True, slots=True)
 class TimerKind(Generic[C_contra]):
-    """A kind of timer: who handles what is due."""
+    """A kind of timer: its handler, and whether it repeats."""
 
     rings: Rings[C_contra]
     every: int | None = None
-    """Milliseconds after which it happens again, from the first start on; none where something else plans it."""
+    """Milliseconds after which it repeats, from the first start on; none if something else plans it."""
 
 
 class Timers(Generic[C]):
-    """Runs what is due, one after the other, until stopped."""
+    """Runs the timers that are due, one after the other, until stopped."""
 
     def __init__(self, context: C, kinds: Mapping[str, TimerKind[C]]) -> None:
         self._context = context
@@ -74,7 +74,7 @@ class Timers(Generic[C]):
         self._kinds = kinds
 
     async def run(self) -> None:
-        """Work until cancelled: it sleeps until the next one is due, or somebody plans one."""
+        """Work until cancelled; sleep until the next timer is due or a new one is planned."""
         planned = False
         while True:
             self._context.wakeups.timers.clear()
@@ -92,7 +92,7 @@ class Timers(Generic[C]):
                 pass
 
     async def run_due(self) -> float:
-        """Run all that is due; returns the seconds until something is."""
+        """Run all timers that are due; returns the seconds until the next one is due."""
         while (timer := await self._first()) is not None:
             now = self._turns.now()
             if timer.due_at > now:
@@ -102,7 +102,7 @@ class Timers(Generic[C]):
         return LONGEST
 
     async def plan_what_comes_again(self) -> None:
-        """Plan the kinds that come again by themselves, each for now, unless it is planned already."""
+        """Plan the kinds that repeat, each for now, unless it is planned already."""
         async with self._turns.db.tx() as tx:
             for name, kind in self._kinds.items():
                 if kind.every is not None:
@@ -113,7 +113,7 @@ class Timers(Generic[C]):
             return await timers.first(tx, self._kinds)
 
     async def _run(self, timer: Timer) -> bool:
-        """Run one, unless another process does; where it fails, it is moved, so that it stands in nobody's way."""
+        """Run one; false if another process does. If it fails, it is moved, so that it does not block the others."""
         try:
             return await self._end(timer, await self._kinds[timer.kind].rings(self._context, timer))
         except Unusable:

@@ -1,8 +1,8 @@
 """A turn: a handler looks, then returns what to write, and all of that is one transaction.
 
-A handler never opens that transaction itself, and never marks what it handles: both are done here. So whatever it
-writes is kept together with the mark that it was handled, or not at all. What is looked at before may be asked twice,
-as after SIGKILL; what is written is written once.
+A handler never opens that transaction itself, and never marks what it handles: both are done here. So what it writes
+is kept together with the mark that the event was handled, or not at all. The bot may look things up twice, for example
+after SIGKILL, but it writes only once.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from knockbot.store.jobs import JOBS, Claimed
 
 
 class AlreadyHandled(Exception):
-    """Somebody else has handled this first, another process perhaps: their work stands, and ours is dropped."""
+    """Somebody else has handled this first, perhaps another process: their work is kept, and ours is dropped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,27 +31,27 @@ class Turn:
     now: int
     """The time of all that is written in it, in milliseconds since the epoch."""
     cause: str = ""
-    """The event that is handled, or the key of an act; empty where there is none, as for what is due by the clock."""
+    """The event that is handled, or the key of a job or timer; empty if there is none."""
     woken: list[Callable[[], None]] = field(default_factory=list)
     seen: dict[str, object] = field(default_factory=dict)
-    """What was looked up in it once, for all of it, by what it is about."""
+    """What was looked up once for the whole turn, by what it is about."""
 
     async def plan(self, *planned: Job[Any], due_at: int | None = None) -> None:
-        """Plan acts, each once by its key; they are done soon after the commit, or when they are due."""
+        """Plan jobs, each only once by its key; they are run soon after the commit, or when they are due."""
         await jobs.add(self.tx, planned, self.now, due_at=due_at)
 
     def after(self, wake: Callable[[], None]) -> None:
-        """Call this once all is committed: before, nobody else would see it. It is not called where that fails."""
+        """Call this after the commit: only then can others see the changes. It is not called if the commit fails."""
         self.woken.append(wake)
 
 
 T = TypeVar("T")
 Write: TypeAlias = Callable[[Turn], Awaitable[T]]
-"""What is still to be written, and what comes of that."""
+"""Writes what is still to be written, and returns the result."""
 
 
 class Waits(Enum):
-    """What a handler returns that has put its arrival off: it stays in the inbox, and the rest of its room goes on."""
+    """What a handler returns if its arrival waits: it stays in the inbox, and the rest of its room continues."""
 
     WAITS = "waits"
 
@@ -68,13 +68,13 @@ Handler: TypeAlias = Callable[[C, E], Awaitable[Handled]]
 
 
 class Worker(Protocol):
-    """Who does what is due."""
+    """Runs the jobs that are due."""
 
     async def claim(self, tx: Tx, now: int, /) -> tuple[list[Claimed[Any]], bool]:
-        """What it takes on now, and whether there may be more, in a transaction that others have opened."""
+        """The jobs it claims now, and whether there may be more; in a transaction that the caller has opened."""
 
     def start(self, claimed: Sequence[Claimed[Any]], /) -> None:
-        """Begin what was taken on, once that is committed."""
+        """Start the claimed jobs, after the commit."""
 
 
 @dataclass(slots=True)
@@ -86,20 +86,20 @@ class AtWork:
 
 @dataclass(frozen=True, slots=True)
 class Turns:
-    """Opens turns, each with its mark, and wakes who has work once they are committed."""
+    """Opens turns, each with its mark, and wakes the loops that have work after the commit."""
 
     db: Database
     now: Callable[[], int]
     wake: Callable[[], None]
-    """Says that acts may have been planned."""
+    """Tells the worker that jobs may have been planned."""
     at_work: AtWork = field(default_factory=AtWork)
 
     @asynccontextmanager
     async def open(self, cause: str = "") -> AsyncIterator[Turn]:
-        """A turn about what came in by no event of its own.
+        """A turn for something that is no arrival in the inbox.
 
-        What is due by it is taken on in the same transaction, where nobody else could take it: that spares waiting for
-        the disk once more. Whoever is cancelled here is so because all ends, and then it is given back.
+        If no other process can claim its jobs, they are claimed in the same transaction: this saves a second wait for
+        the disk. A task is cancelled here only if the process ends, and then the jobs are given back.
         """
         worker = self.at_work.worker if self.db.alone else None
         async with self.db.tx() as tx:
@@ -114,7 +114,7 @@ class Turns:
             self.wake()
 
     async def end(self, seq: int, cause: str, handled: Handled) -> None:
-        """End the handling of an arrival, unless it waits: it is marked, and all that its handler wants is written.
+        """End the handling of an arrival, unless it waits: mark it, and write all that its handler wants.
 
         Raises `AlreadyHandled`.
         """
@@ -129,10 +129,10 @@ class Turns:
             await handled(turn)
 
     async def found(self, cause: str, handled: Handled, *, taken_in: str | None = None) -> None:
-        """The same for an event that a look has found, and whose handler was called then.
+        """End the handling of an event that a look has found, and whose handler was called then.
 
-        `taken_in` is the room of an event that is to be handled once: when the homeserver hands it over later, it is a
-        repeat; where it has done so, that arrival is handled instead.
+        `taken_in` is the room of an event that must be handled only once. If the homeserver sends it later, that is a
+        repeat. If the homeserver has sent it already, that arrival is handled instead.
         """
         if handled is None or handled is WAITS:
             return
@@ -142,7 +142,7 @@ class Turns:
 
 
 async def _taken_on(turn: Turn, worker: Worker | None) -> tuple[list[Claimed[Any]], bool]:
-    """What the worker takes on now, and whether there may be more for it."""
+    """The jobs that the worker claims now, and whether there may be more for it."""
     if JOBS not in turn.tx.changed:
         return [], False
     return await worker.claim(turn.tx, turn.now) if worker is not None else ([], True)

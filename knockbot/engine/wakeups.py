@@ -1,4 +1,4 @@
-"""Who has work is woken at once; everybody looks once a second anyway, so a wake-up that is missed costs a second."""
+"""Wakes loops that have work; each loop also looks once a second, so a missed wake-up costs only a second."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ class Wakeups:
     arrivals: asyncio.Event = field(default_factory=asyncio.Event)
     jobs: asyncio.Event = field(default_factory=asyncio.Event)
     mail: asyncio.Event = field(default_factory=asyncio.Event)
-    """For the bot's device, where encryption is allowed."""
+    """There may be mail for the bot's device, if encryption is allowed."""
     timers: asyncio.Event = field(default_factory=asyncio.Event)
-    """Something is to happen at a time that was not planned before."""
+    """A timer was planned."""
     unchecked: set[str] = field(default_factory=set)
-    """Protected rooms whose real state is to be compared with the records, each in its own turn."""
+    """Protected rooms whose real state must be compared with the records, each in its own queue."""
 
     def look_at(self, room_id: str) -> None:
         """Have a protected room's real state compared with the records, soon."""

@@ -1,6 +1,7 @@
-"""The worker: due jobs are claimed, run, and what came of each is recorded.
+"""The worker: claims due jobs, runs them, and records the result of each.
 
-Steps 6 and 7 of the journey (ARCHITECTURE.md). How a job is done, and what follows of it, others know: `Hooks`.
+Steps 6 and 7 of the journey (ARCHITECTURE.md). Other modules know how a job is done and what follows from
+it: `Hooks`.
 """
 
 from __future__ import annotations
@@ -24,28 +25,28 @@ from knockbot.store.jobs import Claimed
 log = logging.getLogger("knockbot.engine")
 
 AT_ONCE = 12
-"""Acts in flight in all; how many of them may wait for other servers is in `jobs.PLACES`."""
+"""The most jobs that run at the same time; `jobs.PLACES` says how many of them may wait for other servers."""
 
 PATIENCE = 120.0
-"""Seconds an attempt may take before it counts as unsure."""
+"""Seconds that an attempt may take before its result counts as unsure."""
 
 RECORDINGS = 5
-"""Failures to record an outcome after which the job is tried afresh instead: its action looks first anyway."""
+"""Failures to record an outcome after which the job is run again instead: its action looks first anyway."""
 
 SILENT_PAUSE = 60.0
-"""The longest pause, in seconds, while the homeserver itself is silent: once it is back, nobody should wait an hour."""
+"""The longest pause, in seconds, while the homeserver is silent: nobody should wait an hour when it is back."""
 
 LONGEST_AWAY = 6 * 3600.0
-"""The same where another server has to answer: one that was silent for so long may be gone."""
+"""The same if another server has to answer: a server that was silent for so long may be gone."""
 
 IN_PEACE = 4
-"""So many times as long as it kept a room waiting, a silent server is then left alone: meanwhile the homeserver lets
-nobody in or out of that room (FACTS)."""
+"""How long to leave a silent server alone, as a multiple of the time that its attempt took: during an attempt, the
+homeserver lets nobody in or out of that room (FACTS)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The wanted state stands. A kind of job may say more of it, in a class of its own."""
+    """The wanted state is reached. A kind of job may say more about it, in a class of its own."""
 
     event_id: str | None = None
     """The event that was sent."""
@@ -53,7 +54,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Overtaken:
-    """It was settled otherwise before the act, which is not needed any more."""
+    """Something else settled it before the job ran, so the job is not needed any more."""
 
     why: Notice
 
@@ -61,7 +62,7 @@ class Overtaken:
 Outcome: TypeAlias = Done | Overtaken
 
 Run: TypeAlias = Callable[[Claimed[Any]], Awaitable[Outcome]]
-"""Does a job. Raises `Later` where it is to be tried again, and `Never` where that is of no use."""
+"""Does a job. Raises `Later` if it should be tried again, and `Never` if that is of no use."""
 
 
 class Needs(Protocol):
@@ -69,7 +70,7 @@ class Needs(Protocol):
 
     @property
     def db(self) -> Database:
-        """Where the jobs are."""
+        """The database that has the jobs."""
 
     @property
     def now(self) -> Callable[[], int]:
@@ -81,28 +82,28 @@ class Needs(Protocol):
 
     @property
     def wakeups(self) -> Wakeups:
-        """Who says that jobs may be due."""
+        """Tells the worker that jobs may be due."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """What others know of jobs. All that takes a turn writes in the transaction that records what came of the job."""
+    """What other modules know about jobs. Hooks that take a turn write in the transaction that records the outcome."""
 
     run: Run
     hold: Callable[[Tx, Job[Any]], Awaitable[None]]
-    """Takes what a job is about, before the job itself is taken."""
+    """Locks what a job is about, before the job itself is locked."""
     ended: Callable[[Turn, Job[Any], Outcome], Awaitable[None]]
-    """After it was done, or was overtaken."""
+    """Called after it was done, or was overtaken."""
     refused: Callable[[Turn, Job[Any], Never], Awaitable[None]]
-    """After it was given up."""
+    """Called after it was given up."""
     blocked: Callable[[Turn, Job[Any], Never], Awaitable[None]]
-    """After it was put aside until somebody mends what stands in its way."""
+    """Called after it was put aside until somebody fixes what blocks it."""
     postponed: Callable[[Job[Any], float, Notice], None]
-    """It is tried again in so many seconds."""
+    """Called if it is tried again in this many seconds."""
     is_mendable: Callable[[Never], bool]
-    """Whether somebody can mend what stands in the way."""
+    """Whether somebody can fix what blocks the job."""
     may_encrypt: Callable[[], bool]
-    """Whether this process may take on what is said in encrypted rooms."""
+    """Whether this process may claim jobs that send messages to encrypted rooms."""
 
 
 class Worker:
@@ -114,7 +115,7 @@ class Worker:
         self._running: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Work until cancelled; what is in flight then is left for `drain`."""
+        """Work until cancelled; `drain` lets running jobs finish."""
         at_work = self._needs.turns.at_work
         at_work.worker = self
         try:
@@ -126,7 +127,7 @@ class Worker:
             at_work.worker = None
 
     async def drain(self, seconds: float) -> None:
-        """Let what is in flight come to its end, for at most so many seconds."""
+        """Let running jobs finish, for at most this many seconds."""
         if self._running:
             await asyncio.wait(self._running, timeout=seconds)
         for task in self._running:
@@ -141,7 +142,7 @@ class Worker:
             return
         claimed, more = list[Claimed[Any]](), True
         while more and not claimed:
-            async with self._needs.db.tx() as tx:  # in which nobody else begins anything
+            async with self._needs.db.tx() as tx:  # no other process starts anything during it
                 claimed, more = await self.claim(tx, self._needs.now())
             self.start(claimed)
 
@@ -150,13 +151,13 @@ class Worker:
         return AT_ONCE - len(self._running)
 
     async def claim(self, tx: Tx, now: int) -> tuple[list[Claimed[Any]], bool]:
-        """What it takes on now, and whether there may be more, in a transaction that others have opened."""
+        """The jobs it claims now, and whether there may be more; in a transaction that the caller has opened."""
         if self._room <= 0:
-            return [], False  # who is done looks for more
+            return [], False  # a job that ends looks for more
         return await jobs.claim_in(tx, self._needs.db, now, self._room, keys=self._hooks.may_encrypt())
 
     def start(self, claimed: Sequence[Claimed[Any]]) -> None:
-        """Begin what was taken on."""
+        """Start the claimed jobs."""
         for one in claimed:
             task = asyncio.create_task(self._attempt(one))
             self._running.add(task)
@@ -167,16 +168,16 @@ class Worker:
         self._needs.wakeups.jobs.set()
 
     async def _wait(self) -> None:
-        """Until somebody wakes it, or a job is due, or a second has passed: another process may have left work."""
+        """Wait until it is woken, or a job is due, or a second has passed: another process may have left work."""
         try:
             async with asyncio.timeout(1.0):
                 await self._needs.wakeups.jobs.wait()
         except TimeoutError:
             return
-        await asyncio.sleep(0)  # what has written an outcome wakes it once more when it ends, in the same moment
+        await asyncio.sleep(0)  # an attempt wakes it twice: with its outcome and, just after, with its end
 
     async def _attempt(self, claimed: Claimed[Any]) -> None:
-        """Run one job and record what came of it."""
+        """Run one job and record the outcome."""
         came: Outcome | Later | Never
         began = self._needs.now()
         try:
@@ -194,9 +195,9 @@ class Worker:
         await self._record(claimed, came, (self._needs.now() - began) / 1000)
 
     async def _record(self, claimed: Claimed[Any], came: Outcome | Later | Never, took: float) -> None:
-        """Write the outcome down, and try again while the database is away: it is known nowhere else.
+        """Write the outcome down, and try again while the database is not available: it is known nowhere else.
 
-        The attempt `took` so many seconds.
+        The attempt `took` this many seconds.
         """
         failures = 0
         while True:
@@ -239,7 +240,7 @@ class Worker:
                 await jobs.postpone_server(tx, claimed.job.server, due_at)
 
     async def _give_up(self, claimed: Claimed[Any], error: Never) -> None:
-        """Nothing more can be done; or, where somebody can mend it, nothing until then."""
+        """Give the job up; or, if somebody can fix the problem, put it aside until then."""
         job = claimed.job
         async with self._needs.turns.open(job.key) as turn:
             await self._hooks.hold(turn.tx, job)
@@ -254,7 +255,7 @@ class Worker:
 
 
 def _pause(claimed: Claimed[Any], error: Later, took: float) -> float:
-    """Seconds to wait after a failed attempt that took so many."""
+    """Seconds to wait after a failed attempt that `took` this many seconds."""
     if error.unreachable:
         return min(backoff(claimed.attempts), SILENT_PAUSE)
     if claimed.job.server is not None:

@@ -1,6 +1,6 @@
-"""Review: moderators answer requests, by command or by reaction, and power in the protected room decides.
+"""Review: moderators answer requests, by command or by reaction, and power levels in the protected room decide.
 
-Whoever answers must be joined to the protected room now and have the power for it; so must the bot. The first
+The person who answers must be joined to the protected room now and have the power for it; so must the bot. The first
 answer wins. An accept is for the knock that the moderator was shown; a reject or ban is for the applicant.
 """
 
@@ -33,7 +33,7 @@ from knockbot.times import DAY, MINUTE
 
 
 async def insist(context: Context, wish: Wish, request: Request) -> None:
-    """Look whether this may be done now, by this person and by the bot. Raises `Refused`."""
+    """Check whether this person and the bot may do this now. Raises `Refused`."""
     with journal.refusing(wish.actor, f"{wish.verdict} #{request.number}", request.room_id):
         await _insist(context, wish, request)
 
@@ -54,9 +54,9 @@ async def _insist(context: Context, wish: Wish, request: Request) -> None:
 
 
 async def take(context: Context, turn: Turn, wish: Wish, request_id: int) -> None:
-    """Bind the request to this answer. Raises `Refused` where something came before it.
+    """Store this answer on the request. Raises `Refused` where another answer or an outcome came first.
 
-    To be called in the transaction that ends the handling of the moderator's event.
+    Call it in the transaction that ends the handling of the moderator's event.
     """
     request = await requests.get(turn.tx, request_id)
     if request.answer is not None and request.answer.cause == wish.cause:
@@ -91,56 +91,56 @@ async def take(context: Context, turn: Turn, wish: Wish, request_id: int) -> Non
 
 
 SEVERITY: Mapping[Verdict, int] = {Verdict.ACCEPT: 0, Verdict.REJECT: 1, Verdict.BAN: 2}
-"""An answer that is not carried out yet gives way to a more severe one; otherwise the first answer wins."""
+"""A more severe answer replaces one that is not carried out yet; otherwise the first answer wins."""
 
 
 def overrides(verdict: Verdict, request: Request) -> bool:
-    """Whether this answer may still take the place of the one that a request has."""
+    """Whether this answer may still replace the one that a request has."""
     return request.open and request.answer is not None and SEVERITY[verdict] > SEVERITY[request.answer.verdict]
 
 
 OLD = DAY
-"""A knock from another server that is older than this (milliseconds) may have been taken back there."""
+"""A knock from another server that is older than this (milliseconds) may have been withdrawn there."""
 
 
 def _may_have_withdrawn(context: Context, request: Request) -> bool:
-    """Whether the applicant may long have given up, with nobody to tell us: their server passes that on to none."""
+    """Whether the applicant may have given up long ago, and we were not told: their server tells no other server."""
     remote = kind_of(request).waits_outside and server_of(request.user_id) != context.home
     return remote and context.now() - request.changed_at > OLD
 
 
 async def _could_see(tx: Tx, wish: Wish, request: Request) -> bool:
-    """Whether the knock that stands could be seen when the moderator spoke.
+    """Whether the moderator could see the current knock when they answered.
 
-    That the card shows it by now is not enough: what was said while the bot was down is heard after the edit. Nor is
-    what the moderator's server says of the time. The homeserver tells in order what it has heard of, the bot's own
-    messages included: what came before the card's last edit was said to an older one.
+    It is not enough that the card shows this knock now: an answer given while the bot was down is heard after the edit.
+    The time that the moderator's server states is not enough either. The homeserver tells in order what it has heard
+    of, the bot's own messages included. So an answer that came before the card's last edit was given to an older card.
     """
     if request.changed_at == request.opened_at:
         return True  # there was no other knock
     said = await inbox.came(tx, wish.cause)
     if said is None or request.shown_event_id not in {None, request.event_id}:
-        return False  # found by a look: nobody can tell whether it was before or after
+        return False  # found by a look: this does not show whether it was before or after
     edit = await messages.last_of_prompt(tx, request.card_id) if request.card_id is not None else None
     if edit is None:
         return said.at > request.changed_at
     edit_came = await inbox.came(tx, edit.event_id)
     if edit_came is not None:
         return said.order > edit_came.order
-    return said.at > max(request.changed_at, edit.at + OVERDUE)  # the homeserver forgot to tell of the edit
+    return said.at > max(request.changed_at, edit.at + OVERDUE)  # the homeserver did not tell of the edit
 
 
 OVERDUE = MINUTE
-"""Milliseconds after which an edit that the homeserver has not told of is taken as one that it forgot to."""
+"""Milliseconds after which the bot no longer expects the homeserver to tell of an edit."""
 
 
 async def reacted(context: Context, reaction: Reaction) -> Handled:
-    """A reaction in a room: an answer, or perhaps nearly one."""
+    """Handle a reaction in a room: an answer, or something that was meant as one."""
     return await prompting.clicked(context, reaction) or _hinting(context, reaction)
 
 
 def _hinting(context: Context, reaction: Reaction) -> Write[None] | None:
-    """A hint for who clicked on a card in a way that means no answer."""
+    """A hint for somebody who clicked on a card in a way that means no answer."""
     if reaction.sender == context.bot:
         return None
     if reaction.key not in REACTIONS and not hints.is_almost_an_answer(reaction.key):
@@ -161,8 +161,8 @@ async def clicked(context: Context, card: Prompt, reaction: Reaction) -> Write[N
     wish = Wish(reaction.sender, verdict, reaction.event_id, by_click=True)
     try:
         await insist(context, wish, request)
-    except (Refused, Never) as error:  # `Never` as when the bot was put out of the protected room
-        once = f"refused:{request.id}:{reaction.sender}:{verdict}"  # however often they click
+    except (Refused, Never) as error:  # `Never`: for example, the bot was removed from the protected room
+        once = f"refused:{request.id}:{reaction.sender}:{verdict}"  # once, no matter how often they click
         return _saying(context, reaction, request, once, refusals.why_not(error))
 
     async def write(turn: Turn) -> None:
@@ -175,7 +175,7 @@ async def clicked(context: Context, card: Prompt, reaction: Reaction) -> Write[N
 
 
 def _saying(context: Context, reaction: Reaction, request: Request, occasion: str, said: Notice) -> Write[None]:
-    """Say what a click on a card came to, in reply to the card."""
+    """Say what a click on a card led to, in reply to the card."""
 
     async def write(turn: Turn) -> None:
         to = Audience(reaction.room_id, about=request)
@@ -187,7 +187,7 @@ def _saying(context: Context, reaction: Reaction, request: Request, occasion: st
 async def _request_meant(context: Context, card: Prompt) -> Request | None:
     """The request that a click on this card is about: the one it shows, or the newest of one applicant.
 
-    A card that many applicants share takes no clicks: nobody should let in a crowd by one of them.
+    A card that many applicants share takes no clicks: nobody should accept many people with one click.
     """
     async with context.db.tx() as tx:
         shown = await requests.on_card(tx, card.id, held=False)
@@ -203,12 +203,12 @@ def takes_clicks(shown: Sequence[Request]) -> bool:
 
 
 def offers_clicks(shown: Sequence[Request]) -> bool:
-    """The same, as long as it is open."""
+    """Whether a card that shows these requests takes clicks, and is still open."""
     return takes_clicks(shown) and shown[-1].open
 
 
 async def hint(context: Context, turn: Turn, room_id: str, event_id: str, who: str) -> None:
-    """Tell somebody how the card they reacted or replied to is answered; nothing where it waits for no answer."""
+    """Tell somebody how to answer the card they reacted or replied to; nothing where it waits for no answer."""
     card = await prompts.pointed_at(turn.tx, room_id, event_id)
     if card is None or await rooms.find(turn.tx, card.about) is None:
         return
@@ -224,7 +224,7 @@ async def hint(context: Context, turn: Turn, room_id: str, event_id: str, who: s
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """The answers that the bot could carry out on a request, so that a card offers no other; and why not an accept."""
+    """The answers that the bot could carry out on a request; a card offers no others, and says why it cannot accept."""
 
     possible: tuple[Verdict, ...]
     missing: Notice | None = None
@@ -262,7 +262,7 @@ def _cannot(bot: str, lacking: Shortfall, room: Room, *, anything: bool) -> Noti
 def possible(powers: Powers, bot: str, about: Iterable[Request], *, barred: bool = False) -> list[Verdict]:
     """The answers that the bot's power allows on all of these requests.
 
-    No knock is accepted of somebody who is `barred`: their server is denied, or the room was replaced.
+    The bot accepts no knock of somebody who is `barred`: their server is denied, or the room was replaced.
     """
     found = [verdict for verdict in ACT_OF if not any(_lacking(powers, bot, verdict, r) for r in about)]
     kept_out = barred and any(kind_of(request).waits_outside for request in about)

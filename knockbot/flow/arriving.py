@@ -1,7 +1,7 @@
-"""Arriving: a request comes in, by an event or because a look has found it; it is opened, or goes on, and is judged.
+"""Arriving: an event or a look brings a request, which is opened or updated, and judged.
 
 Step 3 of the journey (ARCHITECTURE.md). Knocks and third-party invites take the same way, with a row for each
-(`Arrives`): what is on record of it, whether it is news, and how its request is opened or goes on.
+(`Arrives`): what is on record of it, whether it is news, and how its request is opened or updated.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from knockbot.store.rooms import ProtectedRoom
 
 
 class Event(Protocol):
-    """What a request comes in by."""
+    """The event that brings a request."""
 
     @property
     def room_id(self) -> str:
-        """Of which room."""
+        """The room of the event."""
 
     @property
     def event_id(self) -> str:
-        """The event."""
+        """The id of the event."""
 
 
 E = TypeVar("E", bound=Event)
@@ -37,18 +37,18 @@ E = TypeVar("E", bound=Event)
 
 @dataclass(frozen=True, slots=True)
 class Arrives(Generic[E]):
-    """How requests of one kind come in."""
+    """How requests of one kind arrive."""
 
     on_record: Callable[[Tx, E], Awaitable[Request | None]]
     """The newest request of the same applicant, or under the same token."""
     is_known: Callable[[Request, E], bool]
     """Whether that request is about this very event."""
     may_stand_again: Callable[[Request], bool]
-    """Whether it counts as news that this event was seen to stand in the room: the record says that it is over."""
+    """Whether it counts as news that this event is current in the room: the record says that it is over."""
     goes_on: Callable[[Request], bool]
-    """Whether what comes in is the same request, and takes the place of what stood before."""
+    """Whether what arrives is the same request, and replaces what was current before."""
     replaced: Callable[[Context, Turn, Request, E], Awaitable[Request]]
-    """Has it take that place; returns the request as it is then, perhaps with an answer that still holds."""
+    """Replaces what was current before; returns the updated request, perhaps with an answer that still holds."""
     opened: Callable[[Context, Turn, ProtectedRoom, E, Request | None], Awaitable[Request]]
     """Opens a request, after the one before it."""
 
@@ -64,7 +64,7 @@ def take_in(
 ) -> Write[None]:
     """Open or update the request for what was judged; where it needs a card, `card_id` names one to be shared.
 
-    `stands` says that it was seen to stand in the room, whatever is on record of it.
+    `stands` says that it was seen to be current in the room, no matter what is on record of it.
     """
 
     async def write(turn: Turn) -> None:
@@ -88,18 +88,18 @@ def _is_no_news(kind: Arrives[E], before: Request, event: E, *, stands: bool) ->
 
 
 Judge = Callable[[E], Awaitable[Judgement | None]]
-"""What the policy says of something that was found; none where that is not to be said yet, or it stands no more."""
+"""What the policy says of something that was found; `None` where that is not known yet, or it is no longer current."""
 
 Take = Callable[[E, Judgement, int | None], Awaitable[Write[None] | None]]
-"""Takes in what was judged, on a card to be shared where one is named; none where it stands no more."""
+"""Takes in what was judged, on a shared card where one is named; `None` where it is no longer current."""
 
 
 async def take_in_found(
     context: Context, room: ProtectedRoom, found: Iterable[E], judge: Judge[E], take: Take[E]
 ) -> None:
-    """Take in what a look has found, as far as the room's share of time goes; the others are found by the next look.
+    """Take in what a look has found, as far as the room's share of time goes; the next look finds the others.
 
-    More than a few that need a card share one. Raises `Busy` where the share is used up.
+    If more than a few need a card, they share one. Raises `Busy` where the share is used up.
     """
     judged, busy = await _as_far_as_possible(judge, found)
     card_id = await _card_for_many(context, room, [judgement for _, judgement in judged])
@@ -110,7 +110,7 @@ async def take_in_found(
 
 
 async def _as_far_as_possible(judge: Judge[E], found: Iterable[E]) -> tuple[list[tuple[E, Judgement]], Busy | None]:
-    """What was decided of each until the room had used up its share of time, and that it had."""
+    """What was decided about each until the room had used up its share of time, and whether it had."""
     judged: list[tuple[E, Judgement]] = []
     for event in found:
         try:

@@ -1,9 +1,9 @@
 """Authority: whether somebody may have something done, at this moment and to this target.
 
-What it takes stands in one table (`domain/may.py`). It is looked at when somebody wants it, `insist`, and again right
-before the act, `insist_again`, since much can happen in between: the applicant's server may be slow, or the bot may be
-out of the room. A rule acts with the power of whoever wrote its policy, a moderator's answer with the moderator's;
-policies of the config file act for the bot.
+One table says what each act takes (`domain/may.py`). The bot checks this when somebody wants it, `insist`, and again
+right before the act, `insist_again`, because much can happen in between: the applicant's server may be slow, or the bot
+may be out of the room. A rule acts with the power of the author of its policy. A moderator's answer acts with the
+power of that moderator. Policies of the config file act for the bot.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from knockbot.flow.rooms import is_in, is_joined
 from knockbot.flow.standings import Standing
 
 NO_AUTHORITY = "KNOCKBOT_NO_AUTHORITY"
-"""The code of an error that means: whoever the bot acts for may not do this themselves."""
+"""The code of an error that means: the person that the bot acts for may not do this themselves."""
 
 
-# --- by whoever wants it --------------------------------------------------------------------------------------
+# --- by the person who wants it -------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What somebody wants done, as far as it says what that takes."""
+    """What somebody wants done, with all that decides what it takes."""
 
     deed: Deed
     by: str
@@ -49,15 +49,15 @@ class Wanted:
     locked: bool = False
     """Whether the config file names the room."""
     place_of: Callable[[Verdict], Awaitable[str]] | None = None
-    """Where in the text of the policy it says a verdict."""
+    """Where the text of the policy states a verdict."""
     unseen: Notice | None = None
-    """What is said where the bot is not in the room, and where they are not, if they must not learn which it is."""
+    """The reply where the bot is not in the room, or they are not, if they must not learn which of both is true."""
 
 
 async def insist(context: Context, wanted: Wanted) -> None:
-    """Look whether this may be done now, by whoever wants it and by the bot.
+    """Check whether the person who wants this and the bot may do it now.
 
-    Raises `Refused`, which names what is missing and its mend; `Later` and `Never` where that cannot be seen.
+    Raises `Refused`, which names what is missing and how to fix it; `Later` and `Never` where that cannot be seen.
     """
     takes = MAY[wanted.deed]
     insist_on_permission(context, wanted)
@@ -67,20 +67,20 @@ async def insist(context: Context, wanted: Wanted) -> None:
         return
     if takes.joined or takes.joined_to_management:
         await _insist_on_membership(context, wanted)
-    _insist_on_being_unlocked(wanted)  # only who is in the room may learn that
+    _insist_on_being_unlocked(wanted)  # only people in the room may learn that
     if takes.powers or takes.keeps_door:
         await _insist_on_levels(context, wanted)
     await insist_on_managing(context, wanted)
 
 
 def insist_on_permission(context: Context, wanted: Wanted) -> None:
-    """The part of it that the config file says: nobody needs to be asked. Raises `Refused`."""
+    """Check the part that the config file decides: this asks no server. Raises `Refused`."""
     if MAY[wanted.deed].permitted and context.settings.permission_of(wanted.by) is None:
         raise Refused(refusals.not_permitted())
 
 
 async def insist_on_managing(context: Context, wanted: Wanted) -> None:
-    """The part of it that the management room says: the bot need not be in the protected one. Raises `Refused`."""
+    """Check the part that the management room decides: the bot need not be in the protected one. Raises `Refused`."""
     if MAY[wanted.deed].changes_settings:
         powers = await context.outside.powers(wanted.management_room)
         needed, level = powers.needed_for_state(""), powers.level(wanted.by)
@@ -127,10 +127,10 @@ async def _insist_on_keeping_the_door(wanted: Wanted, powers: Powers) -> None:
         raise Refused(refusals.lacks_power_to_protect(wanted.room, needed, level))
 
 
-# --- by whoever the bot acts for ------------------------------------------------------------------------------
+# --- by the person that the bot acts for ----------------------------------------------------------------------
 
 Remembered = Callable[[str, str, int], Standing | None]
-"""What is known of a room and a user at a time, without a look."""
+"""What is known of a user in a room at a time, without asking the homeserver."""
 
 
 async def lacking(
@@ -142,9 +142,9 @@ async def lacking(
     target: str = ANYBODY,
     remembered: Remembered | None = None,
 ) -> Notice | None:
-    """Why the bot may not do this for somebody now; none if it may. What is not `remembered` is looked at.
+    """Why the bot may not do this for somebody now; `None` if it may. What is not `remembered` is looked up.
 
-    The bot itself is not asked about here: what it lacks, the homeserver says.
+    This does not check the bot itself: the homeserver says what the bot lacks.
     """
     if who == context.bot:
         return None
@@ -167,7 +167,7 @@ async def _look(context: Context, room_id: str, who: str) -> Standing:
 async def ruled(context: Context, decision: Decision, knock: Knock, kind: Kind = Kind.KNOCK) -> Decision:
     """A policy's decision, as far as its author may do the same to this applicant; else the moderators decide.
 
-    Where the bot cannot look into the room it cannot act there either: it looks when it is back, before the act.
+    Where the bot cannot look into the room, it cannot act there either: it checks when it is back, before the act.
     """
     deed = ANSWERS[kind].get(decision.verdict)
     if decision.author is None or deed is None:
@@ -184,7 +184,7 @@ async def ruled(context: Context, decision: Decision, knock: Knock, kind: Kind =
 
 
 async def insist_again(context: Context, job: Job[Any]) -> None:
-    """Look again, right before the act, where it is done for somebody. Raises `Never` where the power is gone."""
+    """Check again, right before the act, where it is done for somebody. Raises `Never` where the power is gone."""
     who = job.on_behalf_of
     if who is None:
         return

@@ -23,20 +23,20 @@ UNDER_WAY = 2000
 """Milliseconds after which a card says that an answer is on its way, if it has not arrived by then."""
 
 CROWDED = 5
-"""More requests than this, of one applicant in an hour or found standing on arrival, share a card."""
+"""More requests than this share a card: those of one applicant in an hour, or those a look found at once."""
 
 CROWD = 10
-"""Applicants who were shown on cards at one door within a minute; whoever comes after them shares a card."""
+"""Applicants of one room who were shown on cards within a minute; those who come after them share a card."""
 
 MOST_SHARING = 50
-"""Requests of a crowd that one card shows; the next get another."""
+"""Requests that one shared card shows; the next ones get another card."""
 
 TOGETHER = 5000
-"""Milliseconds for which a card that a crowd shares waits for more of them before it is edited."""
+"""Milliseconds for which a shared card waits for more requests before it is edited."""
 
 
 async def show(context: Context, turn: Turn, request_id: int, *, card_id: int | None = None) -> None:
-    """See to it that the moderators' card shows this request as it is now, on a card that exists or on a new one."""
+    """Make a card show this request to the moderators as it is now: a card that exists, or a new one."""
     request = await requests.get(turn.tx, request_id)
     shared = request.card_id or card_id or await _crowded_card(context, turn.tx, request)
     crowd = await _card_of_the_crowd(context, turn.tx, request) if shared is None else None
@@ -54,12 +54,12 @@ async def show(context: Context, turn: Turn, request_id: int, *, card_id: int | 
 
 
 async def new(tx: Tx, management_room: str, room_id: str, now: int) -> Prompt:
-    """A card about a protected room that is yet to be posted."""
+    """A card about a protected room that is not posted yet."""
     return await prompts.new(tx, management_room, CARD, room_id, now)
 
 
 async def offer(turn: Turn, card_id: int, verdicts: Iterable[Verdict]) -> None:
-    """See to it that a posted card offers just these answers, and names no others."""
+    """Make a posted card offer exactly these answers, and no others."""
     await prompting.offer(turn, card_id, [EMOJI[verdict] for verdict in verdicts])
 
 
@@ -69,13 +69,13 @@ async def refresh(turn: Turn, card_id: int, *, after: int = 0) -> None:
 
 
 async def post_missing(turn: Turn, room_id: str) -> None:
-    """See to it that every card with an open request gets posted; for those that are, this changes nothing."""
+    """Make sure that every card with an open request gets posted; this changes nothing for those that are posted."""
     for card in await prompts.unposted(turn.tx, room_id):
         await prompting.post(turn, card, again=True)
 
 
 async def post_anew(_: Context, turn: Turn, card: Prompt) -> None:
-    """Show what still waits on a card that was redacted on a new one; what is settled needs none."""
+    """A card was redacted: show its pending requests on a new card; settled requests need none."""
     waiting = [request for request in await requests.on_card(turn.tx, card.id) if request.open]
     if not waiting:
         return
@@ -86,7 +86,7 @@ async def post_anew(_: Context, turn: Turn, card: Prompt) -> None:
 
 
 async def _crowded_card(context: Context, tx: Tx, request: Request) -> int | None:
-    """The card to share, when one applicant, or inviter, has been at the same door too often within the hour."""
+    """The card to share, when one applicant, or inviter, had too many requests for the same room within the hour."""
     recent = await requests.recent_of(tx, request, context.now() - HOUR)
     if len(recent) <= CROWDED:
         return None
@@ -98,7 +98,7 @@ async def _crowded_card(context: Context, tx: Tx, request: Request) -> int | Non
 
 
 async def _card_of_the_crowd(context: Context, tx: Tx, request: Request) -> int | None:
-    """The card to share, when many have been at the same door within a minute."""
+    """The card to share, when many people had requests for the same room within a minute."""
     if not kind_of(request).joins_crowds:
         return None
     recent = await requests.carded_since(tx, request, context.now() - MINUTE, MOST_SHARING)

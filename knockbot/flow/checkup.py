@@ -1,4 +1,4 @@
-"""What knockbot needs in a protected room, and what of it is missing."""
+"""What knockbot needs in a protected room, and which part of it is missing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NOT_THERE = because("room.not_there")
 
 
 def lacking(powers: Powers, bot: str) -> list[Power]:
-    """What the bot's level in a room does not reach to, even for who has no level of their own there."""
+    """The acts that the bot's level in a room is too low for, even on somebody who has no level of their own there."""
     return [power for power in POWERS if not powers.may(bot, power, ANYBODY)]
 
 
@@ -35,7 +35,7 @@ def shortage(powers: Powers, bot: str) -> Notice | None:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One line of a checklist: what was looked at, with its mend where it does not fit."""
+    """One line of a checklist: what was checked, and how to fix it where it does not fit."""
 
     said: Notice
     fits: bool = False
@@ -43,7 +43,7 @@ class Item:
 
 async def checklist(context: Context, view: RoomView) -> list[Item]:
     """Join rule and powers of a room, and what else it needs."""
-    # A room the bot has left still shows its state of that day.
+    # A room that the bot has left still shows its state of the day it left.
     if not await is_joined(context, view.room_id, context.bot):
         return [NOT_IN_IT]
     powers = await context.outside.powers(view.room_id)
@@ -66,7 +66,7 @@ def told(items: Iterable[Item]) -> Notice:
 
 
 def _may(powers: Powers, bot: str, power: Power) -> Item:
-    """Whether the bot's level reaches to an act."""
+    """Whether the bot's level is high enough for an act."""
     act = Term(power)
     needed, level = level_shown(powers.enough(power)), level_shown(powers.level(bot))
     if powers.may(bot, power, ANYBODY):
@@ -75,7 +75,7 @@ def _may(powers: Powers, bot: str, power: Power) -> Item:
 
 
 def _takes_knocks(view: RoomView) -> list[Item]:
-    """Whether anybody can knock, by the join rule; where the room's version does not know it, that is a concern."""
+    """Whether people can knock, by the join rule; a room version without knocking is a concern instead."""
     rule = view.join_rule
     if rule not in KNOCKABLE:
         return [Item(notice("check.no_knocks", rule=Stranger(rule)))]
@@ -90,20 +90,20 @@ def _concerns(view: RoomView, powers: Powers) -> list[Item]:
 
 
 async def _heard(context: Context, view: RoomView) -> list[Item]:
-    """Whether other servers take what the bot does there."""
+    """Whether other servers accept what the bot does there."""
     if not (await context.outside.server_acl(view.room_id)).denies(context.home):
         return []
     return [Item(notice("check.server_denied", server=Letters(context.home)))]
 
 
 async def _replaced(context: Context, view: RoomView) -> list[Item]:
-    """Whether the room has come to its end, which all that is well with it would hide."""
+    """Whether the room was replaced, which the other lines of the checklist would not show."""
     tombstone = await context.outside.tombstone(view.room_id)
     return [Item(notice("check.replaced", new=Letters(tombstone.replacement)))] if tombstone is not None else []
 
 
 async def _allowed(context: Context, room_id: str, powers: Powers) -> Item:
-    """A room whose members may join without knocking: our server can only let them in while it is in there too."""
+    """A room whose members may join without knocking: our server can only let them in while it is in that room too."""
     try:
         inside = await is_joined(context, room_id, context.bot)
     except ActionError:

@@ -7,11 +7,11 @@ from collections import OrderedDict
 from knockbot.domain.policy import Policy
 
 LARGEST = 64 * 1024 * 1024
-"""Bytes that all of them may take together; what was not used for the longest time is compiled again when it is."""
+"""Bytes that all of them may take together; the least recently used is dropped, and compiled again when needed."""
 
 
 class Compiled:
-    """Compiled policies by room and revision: one for each room."""
+    """Compiled policies by room and revision, one for each room."""
 
     def __init__(self, largest: int = LARGEST) -> None:
         self._largest = largest
@@ -41,13 +41,13 @@ class Compiled:
             self.drop(next(iter(self._kept)))
 
     def drop(self, room_id: str) -> None:
-        """Keep none of this room."""
+        """Keep no policy of this room."""
         kept = self._kept.pop(room_id, None)
         if kept is not None:
             self._memory -= kept[1].memory
 
     def expect(self, room_id: str, text: str, policy: Policy) -> None:
-        """This text is about to be put in force and was compiled to see whether it can be."""
+        """Keep a policy that was compiled to check its text, and is about to be put in force."""
         self._taken = (room_id, text, policy)
 
     def expected(self, room_id: str, text: str) -> Policy | None:

@@ -1,7 +1,7 @@
 """The rooms of the config file: each is protected and locked as soon as the bot is in it and in its management room.
 
-An alias in the config file means the room that it led to when it was first looked up there. A room is locked by its ID,
-so an alias that moves, or leads nowhere for a while, neither unlocks a room nor moves it to another management room.
+An alias in the config file means the room that it led to when the bot first looked it up. A room is locked by its ID.
+So an alias that moves, or leads nowhere for a while, does not unlock a room or move it to another management room.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ class Names:
         return self.pinned.get((place, name)) if is_alias(name) else name
 
     def rooms(self, place: str, names: Iterable[str]) -> dict[str, str]:
-        """The rooms that are known of several aliases."""
+        """The rooms of several aliases, as far as they are known."""
         return {name: self.pinned[place, name] for name in names if (place, name) in self.pinned}
 
 
 async def keep(context: Context, *, enter: bool = False) -> bool:
-    """Protect and lock what the config file names, and unlock what it names no longer; false if something is missing.
+    """Protect and lock the rooms that the config file names, and unlock all others; false if something is missing.
 
     With `enter` the bot tries to get into rooms that it is not in; otherwise it waits to be invited.
     """
     async with context.protecting:
         if not await processes.lease(context.db, policies.CONFIG_FILE):
-            return False  # another process is at it just now
+            return False  # another process does this just now
         try:
             return await _keep(context, enter=enter)
         finally:
@@ -85,7 +85,7 @@ class _Entry:
 
     @property
     def called(self) -> str:
-        """What its management room is called there."""
+        """The name of its management room there."""
         return self.settings.rooms[self.name].management_room
 
     @property
@@ -120,9 +120,9 @@ def _aliases(policy: Policy) -> list[str]:
 
 
 def _named(settings: Settings, names: Names) -> Iterator[tuple[str, str]]:
-    """Every alias that the config file names, and the place where it does, as far as places are known.
+    """Every alias that the config file names, and the place where it names it, as far as places are known.
 
-    The keys of an entry are known by the room that it means: what they mean stays the same where it is renamed.
+    The place of an entry is the room that it means: so its aliases keep their meaning when the entry is renamed.
     """
     yield from ((pins.DEFAULT_POLICY, alias) for alias in _aliases(settings.defaults.policy.policy))
     yield from ((pins.of_entry(name), name) for name in settings.rooms if is_alias(name))
@@ -137,7 +137,7 @@ def _named(settings: Settings, names: Names) -> Iterator[tuple[str, str]]:
 
 
 async def look_up(context: Context, settings: Settings, *, take: bool = True) -> Names:
-    """Find out what the aliases mean that were not looked up before, and keep that for good, unless only looking."""
+    """Look up the aliases that were not looked up before, and store what they mean for good, unless only looking."""
     names = Names(await _pinned(context))
     for place, alias in _named(settings, names):  # a place may become known on the way
         if (place, alias) not in names.pinned:
@@ -165,7 +165,7 @@ async def _pinned(context: Context) -> dict[tuple[str, str], str]:
 
 
 async def _unlock_others(context: Context, settings: Settings, names: Names) -> None:
-    """Unlock the rooms that no entry means any more, and forget what names meant that are not there any more."""
+    """Unlock the rooms that no entry means any more, and forget the meaning of names that are gone."""
     meant = {room for room in (_Entry(settings, names, name).room for name in settings.rooms) if room is not None}
     still_named = set(_named(settings, names))
     async with context.turn() as turn:
@@ -184,7 +184,7 @@ async def _unlock_others(context: Context, settings: Settings, names: Names) -> 
 
 
 async def _try(context: Context, entry: _Entry, kept: Mapping[str, str], *, enter: bool) -> bool:
-    """Protect one room, if that can be, and say what is missing; true if nothing is."""
+    """Protect one room, if that is possible, and say what is missing; true if nothing is."""
     try:
         try:
             why = _unfit(entry, kept) or await _keep_one(context, entry, enter=enter)
@@ -198,7 +198,7 @@ async def _try(context: Context, entry: _Entry, kept: Mapping[str, str], *, ente
 
 
 def _unfit(entry: _Entry, kept: Mapping[str, str]) -> Notice | None:
-    """Why an entry means nothing that could be protected; `None` if it may."""
+    """Why the room of an entry cannot be protected; `None` if it can."""
     if entry.unknown:
         return below(*entry.unknown)
     if entry.room == entry.management_room:
@@ -259,7 +259,7 @@ async def _is_inside(context: Context, called: str, room_id: str, *, enter: bool
 async def _put_in_force(
     context: Context, turn: Turn, room_id: str, policy: WrittenPolicy, meant: Mapping[str, str]
 ) -> None:
-    """The policy of the config file, as a revision of its own where text or meaning is another than in force."""
+    """The policy of the config file, as a new revision where its text or meaning differs from the policy in force."""
     current = await policies.current(turn.tx, room_id)
     before = {name: pin.room_id for name, pin in (await rules.named(turn.tx, room_id)).items()}
     changed = {name: room for name, room in meant.items() if before.get(name, room) != room}
@@ -290,7 +290,7 @@ async def _put_in_force(
 
 
 async def missing(context: Context) -> list[tuple[str, str | None, Notice | None]]:
-    """Each entry of the config file, the room that it means, and what is missing; nothing is done. For `check`."""
+    """Each entry of the config file, the room that it means, and what is missing; changes nothing. For `check`."""
     settings = context.settings
     names = await look_up(context, settings, take=False)
     seen: dict[str, str] = {}
@@ -310,7 +310,7 @@ async def missing(context: Context) -> list[tuple[str, str | None, Notice | None
 
 
 async def _tell(context: Context, entry: _Entry, why: Notice | None) -> None:
-    """Say what is missing, once as long as it is the same: in the log, and in the management room where that can be."""
+    """Say what is missing, once as long as it is the same: in the log, and if possible in the management room."""
     heard = entry.management_room
     if why is not None and heard is not None and not await is_in(context, heard):
         heard = None

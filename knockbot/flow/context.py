@@ -1,4 +1,4 @@
-"""What the verbs of the flow have at hand: the database, the clock, the wake-ups, the world outside."""
+"""What the verbs of the flow work with: the database, the clock, the wake-ups, the world outside."""
 
 from __future__ import annotations
 
@@ -61,17 +61,17 @@ class Context:
     vouch: Vouch = nobody_asked
     """Asks the configured identity servers whether the keys of a third-party invite hold."""
     issuer: Issuer | None = None
-    """The identity servers; none where nobody has them invite anybody."""
+    """The identity servers; `None` where nobody sends invites through them."""
     cipher: Cipher = field(default_factory=NoCipher)
     features: tuple[Any, ...] = ()
-    """What has a part in what the flow does, in this order: rows of `tables.py`, which knows a context."""
+    """The features that take part in the flow, in this order: rows of `tables.py`, which imports this file."""
     prompts: Mapping[str, PromptKind[Any]] = field(default_factory=dict)
     """The kinds of messages that can be answered."""
     policies: Compiled = field(default_factory=Compiled)
     standings: Standings = field(default_factory=Standings)
-    """Who may do what, as far as it was seen and has not changed since."""
+    """Who may do what, as far as the bot has seen it and it has not changed since."""
     unencrypted: set[str] = field(default_factory=set)
-    """Rooms that were not encrypted when that was looked at; that one is encrypted since comes as an event."""
+    """Rooms that were not encrypted when the bot looked; an event tells when one becomes encrypted."""
     configured: asyncio.Event = field(default_factory=asyncio.Event)
     """Perhaps a room of the config file can be protected now that could not be before."""
     protecting: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -90,7 +90,7 @@ class Context:
         wording: Wording,
         **parts: Any,
     ) -> Self:
-        """One with all its parts; `parts` are those that are not as they are by default."""
+        """Make a context with all its parts; `parts` are those that differ from the default."""
         live = settings if isinstance(settings, LiveSettings) else LiveSettings(settings)
         wakeups = wakeups or Wakeups()
         elsewhere = Elsewhere(now, wakeups.arrivals.set, live.in_force.homeserver.domain)
@@ -117,5 +117,5 @@ class Context:
         self.wakeups.look_at(room_id)
 
     def turn(self, cause: str = "") -> AbstractAsyncContextManager[Turn]:
-        """A transaction in which one thing is written that no arrival brought; for those there are handlers."""
+        """A transaction that writes one thing which no arrival brought; arrivals have handlers."""
         return self.turns.open(cause)

@@ -1,8 +1,8 @@
-"""What only another server can say or do: asked a few at a time, and in no place that somebody else waits for.
+"""What only another server can say or do: a few questions at a time, which keep no place that others wait for.
 
-An alias of a server that is dead, or a room that lives there, keeps whoever asks for it waiting for half a minute. So
-who waits gives their place in `engine/inbox.py` away meanwhile, one server has few questions at a time, one that was
-silent has none for a while, and one person has only so many a minute.
+To ask a dead server for an alias, or for a room that lives there, takes half a minute. So there are these limits. A
+handler that waits gives its place in `engine/inbox.py` away meanwhile. One server gets few questions at a time. A
+server that did not answer gets none for a while. One person has a limit of questions a minute.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ AT_ONCE: Final = 12
 PER_SERVER: Final = 2
 """Questions under way to one server."""
 PER_PERSON: Final = 2
-"""Questions under way for one person; what else they ask waits, in its own room."""
+"""Questions under way for one person; their other questions wait, in the turn of their own room."""
 A_MINUTE: Final = 10
 """Questions that one person may have asked within a minute."""
 PATIENCE: Final = 60.0
@@ -35,9 +35,9 @@ SILENCE: Final = MINUTE
 FRESH: Final = MINUTE
 """Milliseconds for which what an alias means is remembered."""
 VOUCHING: Final = 4
-"""Third-party invites that identity servers are asked about at the same time."""
+"""Third-party invites that the bot asks identity servers about at the same time."""
 ASKED_ABOUT: Final = 20
-"""Third-party invites of one inviter that identity servers are asked about within an hour."""
+"""Third-party invites of one inviter that the bot asks identity servers about within an hour."""
 KEPT: Final = 2000
 """Aliases and servers that are remembered."""
 
@@ -46,7 +46,7 @@ Found = tuple[str, tuple[str, ...]]
 
 
 class TooMany(Refused):
-    """One person has asked for too much of other servers; `at` is when they may ask again (milliseconds)."""
+    """One person has asked other servers too often; `at` is when they may ask again (milliseconds)."""
 
     def __init__(self, at: int, now: int) -> None:
         wait = Duration(-(-max(1, at - now) // 1000) * 1000)
@@ -69,11 +69,11 @@ class _Queue:
 
 @dataclass
 class Elsewhere:
-    """The questions of one process to other servers. Its memory is of this process: after a restart it begins anew."""
+    """The questions of one process to other servers. Its memory is lost with the process."""
 
     now: Callable[[], int]
     ring: Callable[[], None]
-    """Says that a place is free, or taken again."""
+    """Signals that a place was given away, or taken again."""
     home: str
     waiting: set[asyncio.Task[Any]] = field(default_factory=set)
     """Tasks that wait for other servers; meanwhile they hold no place."""
@@ -90,7 +90,7 @@ class Elsewhere:
     async def resolve(self, homeserver: Resolves, alias: str, by: str | None = None, *, afresh: bool = False) -> Found:
         """The room an alias means, asked for `by` somebody. Raises `ActionError`, and `TooMany`.
 
-        Aliases of our own server are known there, and never limited. `afresh` takes nothing that is remembered.
+        Our own server knows its aliases, and asking for them has no limit. `afresh` uses nothing that is remembered.
         """
         server = server_of(alias)
         if server == self.home:
@@ -101,7 +101,7 @@ class Elsewhere:
         if known is not None:
             return known
         async with self.asking(server, by):
-            known = self._remembered(alias)  # perhaps who was before us asked for the same
+            known = self._remembered(alias)  # perhaps the question before ours was the same
             if known is None:
                 known = await homeserver.resolve(alias)
                 _keep(self._known, alias, (self.now() + FRESH, known))
@@ -116,7 +116,7 @@ class Elsewhere:
         """One question to a server, for one person. Raises `Later` where it was silent a moment ago, and `TooMany`."""
         self._listen(server)
         if server in (self.home, ""):
-            by = None  # what our own server knows is no burden
+            by = None  # questions to our own server do not count
         possible_at = _count(self._asked, by, self.now(), most=A_MINUTE, within=MINUTE) if by is not None else None
         if possible_at is not None:
             raise TooMany(possible_at, self.now())
@@ -147,7 +147,7 @@ class Elsewhere:
 
     @contextmanager
     def without_a_place(self) -> Iterator[None]:
-        """Whoever runs this waits for other servers, and leaves their place to somebody else meanwhile."""
+        """Give the caller's place to somebody else while the caller waits for other servers."""
         task = asyncio.current_task()
         assert task is not None
         self.waiting.add(task)
@@ -169,12 +169,12 @@ class Elsewhere:
             if not queue.users:
                 del self._queues[name]
 
-    # --- beside all turns -------------------------------------------------------------------------------------
+    # --- outside of all turns ---------------------------------------------------------------------------------
 
     def meanwhile(self, name: str, act: Callable[[], Coroutine[None, None, None]], then: Callable[[], None]) -> bool:
-        """Whether `act` has come to its end. It is begun where it is not under way, and at its end `then` is called.
+        """Whether `act` has ended. This starts it where it is not under way, and calls `then` at its end.
 
-        What it raised is raised here. After a restart it is begun anew: it has to be one that may be done twice.
+        This raises what `act` raised. After a restart `act` starts again, so it must be safe to do twice.
         """
         errand = self._errands.get(name)
         if errand is None:
@@ -188,7 +188,7 @@ class Elsewhere:
         return True
 
     def ask_about(self, invite: ThirdPartyInvite, vouch: Callable[[Sequence[IdentityKey]], Awaitable[Known]]) -> None:
-        """Begin to ask the identity servers whether the keys of an invite hold, unless that is under way."""
+        """Start to ask the identity servers whether the keys of an invite are valid, unless that is under way."""
 
         async def ask() -> None:
             try:
@@ -207,7 +207,7 @@ class Elsewhere:
             errand.add_done_callback(lambda _: self._errands.pop(f"keys of {invite.event_id}", None))
 
     def after_that(self, event_id: str, then: Callable[[], Awaitable[None]]) -> None:
-        """What to do once the identity servers have answered about this invite, about which they are being asked."""
+        """Set what to do once the identity servers have answered about this invite; the question is under way."""
         self._then[event_id] = then
 
     def is_asked_about(self, event_id: str) -> bool:
@@ -215,21 +215,21 @@ class Elsewhere:
         return event_id in self._asked_about
 
     def are_asked_about(self, room_id: str, token: str) -> bool:
-        """The same for any invite under this token."""
+        """Whether the identity servers are being asked about any invite under this token."""
         return any((invite.room_id, invite.token) == (room_id, token) for invite in self._asked_about.values())
 
     def vouched(self, event_id: str) -> Known | None:
-        """What was said of the keys of a third-party invite a moment ago."""
+        """What the identity servers said a moment ago about the keys of a third-party invite."""
         until, known = self._vouched.get(event_id, (0, None))
         return known if until > self.now() else None
 
     @property
     def under_way(self) -> list[asyncio.Task[None]]:
-        """What is being done beside all turns."""
+        """The tasks that run outside of all turns."""
         return [errand for errand in self._errands.values() if not errand.done()]
 
     async def close(self) -> None:
-        """Break off what is under way: after the next start it is begun anew."""
+        """Cancel what is under way: it starts again after the next start."""
         for errand in self.under_way:
             errand.cancel()
         await asyncio.gather(*self._errands.values(), return_exceptions=True)
@@ -240,14 +240,14 @@ T = TypeVar("T")
 
 
 def _keep(kept: dict[str, T], name: str, value: T) -> None:
-    """Remember it, and forget what was remembered first where there is too much."""
+    """Remember a value, and forget the oldest ones where there are too many."""
     kept[name] = value
     if len(kept) > KEPT:
         del kept[next(iter(kept))]
 
 
 def _count(counted: dict[str, deque[int]], who: str, now: int, *, most: int, within: int) -> int | None:
-    """Count one more question for somebody; where they had `most` of them `within` so long, when one is possible."""
+    """Count one more question of somebody; after `most` questions `within` that time, return when one is possible."""
     asked = counted.pop(who, deque(maxlen=most))
     possible_at = asked[0] + within if len(asked) == most else now
     if possible_at <= now:

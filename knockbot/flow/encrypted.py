@@ -12,7 +12,7 @@ from knockbot.store import encryption, rooms
 
 
 async def is_encrypted(context: Context, room_id: str) -> bool:
-    """Whether a room is encrypted, or ever was: no state of it can undo that. May raise `Later` and `Never`."""
+    """Whether a room is encrypted, or ever was: no room state can undo encryption. May raise `Later` and `Never`."""
     async with context.db.tx() as tx:
         if await encryption.is_encrypted(tx, room_id):
             return True
@@ -24,14 +24,14 @@ async def is_encrypted(context: Context, room_id: str) -> bool:
 
 
 async def look_at_management_rooms(context: Context) -> None:
-    """Find the management rooms that are encrypted by now; where that is not allowed, say so. May raise `Later`."""
+    """Find the management rooms that are encrypted now; where that is not allowed, say so. May raise `Later`."""
     async with context.db.tx() as tx:
         places = await rooms.management_rooms(tx)
     for place in places:
         try:
             encrypted = await is_encrypted(context, place)
         except Never:
-            continue  # the bot is out of it, which is told where it matters
+            continue  # the bot is not in it; other parts report this where it matters
         if encrypted and not context.settings.encryption.allow:
             log.error(SILENT, place)
             async with context.turn() as turn:
@@ -39,7 +39,7 @@ async def look_at_management_rooms(context: Context) -> None:
 
 
 async def tell_if_silent(context: Context, turn: Turn, room_id: str) -> None:
-    """Where encryption is not allowed, nothing is said in an encrypted room but that, and that once."""
+    """Where encryption is not allowed, say this once in an encrypted room, and nothing else."""
     known = await encryption.is_encrypted(turn.tx, room_id) and await rooms.is_management_room(turn.tx, room_id)
     if known and not context.settings.encryption.allow and await encryption.tell(turn.tx, room_id, turn.now):
         log.error(SILENT, room_id)

@@ -1,4 +1,4 @@
-"""The bot's own membership: invited, let in, put out, and the rooms that it leaves since nobody uses them."""
+"""The bot's own membership: invited, joined, removed, and the rooms that it leaves because nobody uses them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from knockbot.times import DAY
 
 
 async def bot_moved(context: Context, change: MemberChange) -> Write[None] | None:
-    """The bot was invited, entered, left or was put out."""
+    """The bot was invited, joined, left or was removed."""
     if change.membership is Membership.INVITE:
         return _invited(context, change)
     if change.membership is Membership.JOIN:
@@ -43,7 +43,7 @@ async def bot_moved(context: Context, change: MemberChange) -> Write[None] | Non
 
 
 def _invited(context: Context, change: MemberChange) -> Write[None]:
-    """Take an invite from somebody who is permitted, or one that was asked for; decline others without a word."""
+    """Accept an invite from somebody who is permitted, or one that the bot asked for; decline others silently."""
 
     async def write(turn: Turn) -> None:
         await bot_memberships.note(turn.tx, change.room_id, change.membership, turn.now, inviter=change.sender)
@@ -61,7 +61,7 @@ def _invited(context: Context, change: MemberChange) -> Write[None]:
 
 
 async def _is_expected(context: Context, tx: Tx, room_id: str) -> bool:
-    """Whether the config file names this room, or it replaces one that the bot knows: whoever invites the bot there."""
+    """Whether the config file names this room, or it replaces one that the bot knows: then anybody may invite it."""
     if any(room_id in (name, room.management_room) for name, room in context.settings.rooms.items()):
         return True
     if any(pin.room_id == room_id for pin in await pins.of_the_config(tx)):
@@ -70,7 +70,7 @@ async def _is_expected(context: Context, tx: Tx, room_id: str) -> bool:
 
 
 async def _entered(context: Context, change: MemberChange) -> Write[None] | None:
-    if not await is_in(context, change.room_id):  # out again by now, of which the next event tells
+    if not await is_in(context, change.room_id):  # the bot is out again, as the next event will tell
         return None
     async with context.db.tx() as tx:
         waiting = await pending_protects.of_room(tx, change.room_id)
@@ -78,7 +78,7 @@ async def _entered(context: Context, change: MemberChange) -> Write[None] | None
     if waiting and not any(isinstance(one, Grant) for one in asked):
         await leave_unless_needed(context, change.room_id)
     unreadable = not waiting and await _cannot_be_read(context, change.room_id)
-    with suppress(Never):  # it was put out again
+    with suppress(Never):  # the bot was removed again
         await encrypted.is_encrypted(context, change.room_id)
     replaces = await _replaces_management_room(context, change.room_id)
 
@@ -108,7 +108,7 @@ async def _entered(context: Context, change: MemberChange) -> Write[None] | None
 
 
 async def _granted_or_not(context: Context, ask: Ask) -> Grant | Refused:
-    """What comes of an ask that waited for the bot to be let in: each of several is told."""
+    """The result of an ask that waited until the bot was let in: if there are several, each gets one."""
     try:
         return await granted(context, ask, ask.reference.room)
     except Never as error:
@@ -118,7 +118,7 @@ async def _granted_or_not(context: Context, ask: Ask) -> Grant | Refused:
 
 
 async def _replaces_management_room(context: Context, room_id: str) -> bool:
-    """Whether a management room was upgraded to this one: there the bot may not be allowed to say so any more.
+    """Whether a management room was upgraded to this one: in the old room the bot may not be allowed to speak any more.
 
     Both rooms have to say it: a room can name any other as the one before it.
     """
@@ -134,7 +134,7 @@ async def _replaces_management_room(context: Context, room_id: str) -> bool:
 
 
 async def _is_new_here(context: Context, tx: Tx, room_id: str, inviter: str) -> bool:
-    """Whether the bot came because somebody who may use it invited it, and not because it was sent for."""
+    """Whether somebody who may use the bot invited it, and the bot had no other reason to come to this room."""
     if context.settings.permission_of(inviter) is None or await pending_protects.of_room(tx, room_id):
         return False
     known = await rooms.find(tx, room_id) is not None or await rooms.is_management_room(tx, room_id)
@@ -148,7 +148,7 @@ def _ask_of(pending: PendingProtect) -> Ask:
 async def _cannot_be_read(context: Context, room_id: str) -> bool:
     """Whether this is a private room for talking in which the bot could read nothing.
 
-    One that takes knocks is there to be protected, and encryption is no hindrance to that.
+    A room that takes knocks is there to be protected, and encryption does not prevent that.
     """
     if context.settings.encryption.allow:
         return False
@@ -175,7 +175,7 @@ def _is_out(context: Context, change: MemberChange) -> Write[None]:
             turn.after(partial(context.look_at, change.room_id))
         there = await place.of(context, turn, change.room_id)
         if there is not None and await rooms.set_trouble(turn.tx, change.room_id, checkup.NOT_THERE):
-            # The bot leaves no protected room: one that an admin deletes is left in its name.
+            # The bot leaves no protected room: where an admin deletes one, the homeserver leaves it in the bot's name.
             said = _removed(there.called, change)
             await saying.alarm(context, turn, change.room_id, f"removed:{change.event_id}", said)
 
@@ -183,7 +183,7 @@ def _is_out(context: Context, change: MemberChange) -> Write[None]:
 
 
 def _removed(room: Room, change: MemberChange) -> Notice:
-    """The bot was put out of a protected room; by the homeserver in the bot's own name, where that deleted it."""
+    """The bot was removed from a protected room; a homeserver that deletes a room does this in the bot's own name."""
     if change.of_their_own:
         return notice("room.deleted", room=room)
     user = User(change.sender)

@@ -1,4 +1,4 @@
-"""Whether rooms are still fit for their part: seen at each look at a room, and told once when it changes."""
+"""Whether rooms are still fit for their role: checked at each look at a room, and told once when it changes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ async def changed(context: Context, room: ProtectedRoom, concerns: tuple[Concern
     """Tell the moderators of a protected room, once, that it became unfit, or fit again."""
     async with context.turn() as turn:
         if await room_upgrades.find(turn.tx, room.room_id) is not None:
-            return  # it was replaced, and an upgrade changes its powers
+            return  # the room was replaced, and an upgrade changes its powers
         before = await rooms.note_concerns(turn.tx, room.room_id, concerns)
         if before is None:
             return
@@ -34,7 +34,7 @@ async def changed(context: Context, room: ProtectedRoom, concerns: tuple[Concern
 
 
 async def look_at_management(context: Context, room_id: str) -> None:
-    """The same for a management room: told there, and in the log, since the bot may have nobody else to tell."""
+    """Do the same for a management room: told there, and in the log, because the bot may have nobody else to tell."""
     concerns, replacement = await _of_management(context, room_id)
     async with context.turn() as turn:
         if not await rooms.is_management_room(turn.tx, room_id):
@@ -69,7 +69,7 @@ async def _of_management(context: Context, room_id: str) -> tuple[tuple[Concern,
     try:
         view = await context.outside.room(room_id)
         tombstone = await context.outside.tombstone(room_id)
-    except Never:  # put out in this moment
+    except Never:  # the bot was removed in this moment
         return (Concern.ABSENT,), ""
     found = fitness.of_management(view.join_rule, world_readable=view.world_readable, replaced=tombstone is not None)
     return found, tombstone.replacement if tombstone is not None else ""

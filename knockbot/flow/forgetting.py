@@ -1,4 +1,4 @@
-"""Forgetting: what is kept only for a time goes when that is over, hourly, by a timer each."""
+"""Forgetting: what is kept only for a time is deleted after that time, by one hourly timer for each kind."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def _messages(_: Context, turn: Turn) -> None:
 
 
 def hourly(write: Callable[[Context, Turn], Awaitable[None]]) -> TimerKind[Context]:
-    """A kind of timer that writes something each hour, and has nothing to look at before."""
+    """A kind of timer that writes something each hour, and reads nothing before."""
 
     async def rings(context: Context, _: Timer) -> Write[None]:
         return lambda turn: write(context, turn)
@@ -38,4 +38,4 @@ FORGETTING = {
     "forget_ended_jobs": hourly(_ended_jobs),
     "forget_messages": hourly(_messages),
 }
-"""What the flow itself forgets."""
+"""What the flow itself deletes."""

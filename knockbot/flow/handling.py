@@ -1,4 +1,4 @@
-"""What has happened, handed to whoever has a part in it: the common way of requests first, and then the features."""
+"""What has happened, handed to those who handle it: the common way of requests first, and then the features."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ async def member_changed(context: Context, change: MemberChange) -> Handled:
 
 
 async def room_changed(context: Context, change: RoomChange) -> Handled:
-    """Something of a room changed that is no membership: its powers, its name, its rules."""
+    """Something in a room changed that is no membership: its powers, its name, its rules."""
     context.standings.forget(change.room_id)
     theirs = await tables.heard(context, change)
 
     async def write(turn: Turn) -> None:
         if await rooms.find(turn.tx, change.room_id) is None:
-            await jobs.unblock(turn.tx, change.room_id, turn.now)  # perhaps I may speak there again
+            await jobs.unblock(turn.tx, change.room_id, turn.now)  # perhaps the bot may speak there again
         turn.after(context.configured.set)
         turn.after(lambda: context.look_at(change.room_id))
 

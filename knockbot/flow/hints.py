@@ -1,4 +1,4 @@
-"""Hints: what looks like an answer or a command and is none is told so, each kind once a day to each person."""
+"""Hints: what the bot tells people whose reaction, reply or edit looks like an answer or command but is none."""
 
 from __future__ import annotations
 
@@ -63,17 +63,17 @@ def is_almost_an_answer(said: str) -> bool:
 
 
 class Hint(StrEnum):
-    """What somebody is told; each kind counts by itself."""
+    """The kinds of hints; each kind is told once a day to each person."""
 
     CLICKS = "clicks"
-    """How a card is answered by a click."""
+    """How to answer a card by a click."""
     NUMBERS = "numbers"
-    """How a card of several requests is answered, which takes no clicks."""
+    """How to answer a card of several requests, which takes no clicks."""
     EDITS = "edits"
     """That an edited message is no command."""
 
 
 async def give(context: Context, turn: Turn, hint: Hint, text: Notice, *, room_id: str, to: str, reply_to: str) -> None:
-    """Say it, unless this person had this hint in this room today."""
+    """Give a hint, unless this person had this hint in this room today."""
     occasion = f"hint:{hint}:{room_id}:{to}:{turn.now // DAY}"
     await saying.say(context, turn, Audience(room_id), occasion, text, reply_to=reply_to)

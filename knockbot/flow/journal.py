@@ -1,7 +1,7 @@
 """The journal: what was decided, done and refused, as lines of the log; text for people, fields for machines.
 
-A line names a request by its number and its applicant, as its card does. Names that anybody can choose stand in quotes,
-and so does an ID that looks like more than an ID, so that nobody writes a part of a line.
+A line names a request by its number and its applicant, as its card does. Names that anybody can choose are in quotes.
+So is an ID that looks like more than an ID. So nobody can write a part of a line.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def named(name: str, limit: int = NAME_LIMIT) -> str:
 
 
 def identified(matrix_id: str) -> str:
-    """An ID as it is, if it is one as servers make them today; else in quotes, with what cannot be seen spelled out."""
+    """An ID as it is, if servers make such IDs today; else in quotes, with invisible characters spelled out."""
     return matrix_id if _PLAIN_ID.fullmatch(matrix_id) else json.dumps(shown_id(matrix_id), ensure_ascii=False)
 
 
@@ -45,7 +45,7 @@ def place(room_id: str, label: str) -> str:
 
 
 def decided(request: Request, label: str, kind: Recorded, by: str, detail: Detail) -> None:
-    """Something was put on record about a request."""
+    """Log what was put on record about a request."""
     rule = detail.get("rule")
     said = " ".join(str(part) for part in (_said(kind), detail.get("verdict")) if part)
     by_rule = f" by rule {named(rule)}," if rule else ""
@@ -64,13 +64,13 @@ def decided(request: Request, label: str, kind: Recorded, by: str, detail: Detai
 
 
 def changed(room_id: str, label: str, kind: Recorded, by: str, detail: Detail) -> None:
-    """Something was put on record about a protected room: it is protected or not, or has another policy."""
+    """Log what was put on record about a protected room: it is protected or not, or has another policy."""
     said = "".join(f", {name.replace('_', ' ')} {_value(value)}" for name, value in detail.items() if value is not None)
     _write(f"{place(room_id, label)}: {_said(kind)}{said}, by {identified(by)}", kind, room_id, by, detail)
 
 
 def _said(kind: Recorded) -> str:
-    """The kind of a record as the log tells it, which is in one language."""
+    """The kind of a record as the log names it; the log is in one language."""
     return kind.replace("_", " ")
 
 
@@ -80,7 +80,7 @@ def _value(value: Any) -> str:
 
 @contextmanager
 def refusing(by: str, what: str, room_id: str) -> Iterator[None]:
-    """Write down what somebody may not do, and why, where they are `Refused` within."""
+    """Log what somebody may not do, and why, where the block raises `Refused`."""
     try:
         yield
     except Refused as refused:
@@ -91,11 +91,11 @@ def refusing(by: str, what: str, room_id: str) -> Iterator[None]:
 
 
 LONGEST = 500
-"""Characters of a refusal."""
+"""The most characters that a refusal takes in a line."""
 
 
 def given_up(job: Job[Any], request: Request | None, why: Notice) -> None:
-    """An act will not be done, or waits for a power."""
+    """Log that an act will not be done, or waits for a power."""
     number = f" (request #{request.number})" if request is not None else ""
     text = f"cannot {_act(job)}{number}: {named(in_words(why), LONGEST)}"
     numbered = {"number": request.number} if request is not None else {}
@@ -103,13 +103,13 @@ def given_up(job: Job[Any], request: Request | None, why: Notice) -> None:
 
 
 def postponed(job: Job[Any], pause: float, why: Notice) -> None:
-    """An act is tried again later."""
+    """Log that an act is tried again later."""
     text = f"{_act(job)} is tried again in {pause:.0f} s: {named(in_words(why), LONGEST)}"
     log.info("%s", text, extra={"fields": _fields(job, why)})
 
 
 def _act(job: Job[Any]) -> str:
-    """An act in words: its key is for machines, and holds numbers of the database."""
+    """An act for people: its key is for machines, and holds numbers of the database."""
     whom = f" {identified(job.user_id)}" if job.user_id else ""
     return f"{job.act.value.replace('_', ' ')}{whom} at {identified(job.room_id)}"
 

@@ -41,14 +41,14 @@ class Case:
     """What is to be judged."""
 
     knock: Knock
-    """Who knocks, or came in by an invite; for a third-party invite, who made it."""
+    """Who knocks, or used an invite; for a third-party invite, who made it."""
     kind: Kind = Kind.KNOCK
     invite: ThirdPartyInvite | None = None
-    """The third-party invite that it is, or that somebody came in by, where that is known."""
+    """The third-party invite that is judged, or that somebody used, where that is known."""
     denied: bool = False
     """Whether the applicant's server may take no part in the room."""
     came: Came | None = None
-    """How far the invite had come that somebody came in by."""
+    """How far the invite that somebody used had come."""
 
 
 async def judge(
@@ -56,8 +56,8 @@ async def judge(
 ) -> Judgement:
     """What a policy says of a request, as far as its author may do that.
 
-    Where somebody only asks, `asked_by`, they learn nothing of the members of rooms that they are not in. Where it
-    takes long it is at the expense of its room, unless another one is named. May raise `Busy`.
+    `asked_by` is somebody who only asks: they learn nothing of the members of rooms that they are not in. The time
+    that this takes counts for its room, unless another one is named. May raise `Busy`.
     """
     in_force = in_force.only(case.kind)
     facts = await gather(context, in_force, case, asked_by=asked_by)
@@ -67,7 +67,7 @@ async def judge(
 async def by_facts(
     context: Context, in_force: InForce, case: Case, facts: Facts, *, at_expense_of: str | None = None
 ) -> Judgement:
-    """The same by facts that are at hand, and rules for this kind of request alone."""
+    """Judge by facts that are known already, and by rules for this kind of request alone."""
     knock, kind = case.knock, case.kind
     deciding = partial(decide, knock, facts, in_force.policy, kind)
     if is_quick(in_force.policy, knock):
@@ -81,8 +81,8 @@ async def by_facts(
 QUICK_LENGTH = 1000
 QUICK_STEPS = 1_000_000
 QUICK_GLOBS = 1000
-"""A decision on at most so many characters, with at most so many steps of patterns times characters, and so many globs
-to look through one by one, takes a few milliseconds at most: less than others notice."""
+"""The limits of a quick decision: characters, steps of patterns times characters, and globs to look through one by one.
+A decision within them takes a few milliseconds at most, which others do not notice."""
 
 
 def is_quick(policy: Policy, knock: Knock) -> bool:
@@ -97,7 +97,7 @@ def is_quick(policy: Policy, knock: Knock) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """For which judgement facts are looked up; `by` is somebody who only asks what the policy would say."""
+    """The judgement that facts are looked up for; `by` is somebody who only asks what the policy would say."""
 
     context: Context
     in_force: InForce
@@ -108,14 +108,14 @@ class Asked:
 
 
 async def gather(context: Context, in_force: InForce, case: Case, *, asked_by: str | None = None) -> Facts:
-    """The facts that these rules ask for. What cannot be found out is unknown, with the reason.
+    """The facts that these rules ask for. Facts that cannot be found out are unknown, with the reason.
 
-    What is known without a look is among them: how much was written, who invited, by which keys.
+    Facts that need no look-up are among them: how much was written, who invited, with which keys.
     """
     on_record = await _on_record(context, case.invite) if case.invite is not None else None
     facts = _known(context, case, on_record)
     if case.denied:
-        return facts  # no rule is asked
+        return facts  # no rule will be evaluated
     asked, needed = Asked(context, in_force, case.knock, asked_by, on_record), in_force.policy.needed
     for fact, look_up in GATHER.items():
         if fact in needed:
@@ -140,7 +140,7 @@ async def _on_record(context: Context, invite: ThirdPartyInvite) -> Request | No
 
 
 def _sponsor(known: Request | None, invite: ThirdPartyInvite) -> str:
-    """Who answers for an invite: one that the bot sent is of whoever had it do so."""
+    """Who is responsible for an invite; if the bot sent it, this is the person who told the bot to send it."""
     ours = known is not None and known.invite is not None and known.invite.inviter == invite.inviter
     return known.sponsor if known is not None and ours else invite.inviter
 
@@ -149,7 +149,7 @@ def _sponsor(known: Request | None, invite: ThirdPartyInvite) -> str:
 
 
 async def _memberships(asked: Asked, facts: Facts, references: Sequence[str]) -> Facts:
-    """Whether the applicant is in the rooms that a policy names. A name means what it meant when it was taken."""
+    """Whether the applicant is in the rooms that a policy names. A name means what it meant when the policy was set."""
     async with asked.context.db.tx() as tx:
         meant = await rules.meant_by(tx, asked.in_force)
     found = {
@@ -173,11 +173,11 @@ async def _is_in_named_room(
         replaced = known.truth is not Truth.UNKNOWN and await context.outside.tombstone(room_id) is not None
     except ActionError as error:
         return Known(Truth.UNKNOWN, because("unknown.room", room=Letters(reference), why=error.why))
-    # Nobody looks after the members of a room that was given up.
+    # Nobody maintains the members of a room that was replaced.
     return Known(Truth.UNKNOWN, because("unknown.room_replaced", room=Letters(reference))) if replaced else known
 
 
-# --- what came of earlier requests ----------------------------------------------------------------------------
+# --- the results of earlier requests --------------------------------------------------------------------------
 
 
 async def _history(asked: Asked, facts: Facts, _: Sequence[str]) -> Facts:
@@ -194,7 +194,7 @@ async def _history(asked: Asked, facts: Facts, _: Sequence[str]) -> Facts:
 
 
 async def _was_put_out(context: Context, knock: Knock) -> bool:
-    """Whether whoever knocks had been removed from the room, which may have happened while the bot was away."""
+    """Whether the applicant had been removed from the room, which may have happened while the bot was away."""
     try:
         change = await context.outside.past_member(knock.room_id, knock.event_id) if knock.event_id else None
         before = (
@@ -242,5 +242,5 @@ GATHER: Mapping[Fact, Callable[[Asked, Facts, Sequence[str]], Awaitable[Facts]]]
     Fact.INVITER: _inviter,
     Fact.INVITES: _invites,
 }
-"""How each fact is looked up that a rule may ask for (`Condition.needs`), and added to those that are known. Whether
-the keys of an invite hold is asked last, and only where it would be accepted (`features/thirdparty/invites.py`)."""
+"""How to look up each fact that a rule may ask for (`Condition.needs`), and add it to the known ones. Whether the keys
+of an invite are valid is asked last, and only where it would be accepted (`features/thirdparty/invites.py`)."""

@@ -17,14 +17,14 @@ MEGOLM = "m.megolm.v1.aes-sha2"
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """An event that was encrypted, and whether it is from a device that its owner vouches for."""
+    """A decrypted event, and whether it is from a device that its owner has verified."""
 
     event: Mapping[str, Any]
     verified: bool
 
 
 class KeyMissing(Exception):
-    """The key of the session that a message belongs to is not here, or not yet."""
+    """The bot does not have the key of the session of a message, or not yet."""
 
     def __init__(self, session: str) -> None:
         super().__init__(session)
@@ -32,7 +32,7 @@ class KeyMissing(Exception):
 
 
 class Unreadable(SetAside):
-    """No key will open this."""
+    """No key can decrypt this event."""
 
 
 class Keys(Protocol):
@@ -46,7 +46,7 @@ class Keys(Protocol):
         """Read an encrypted event. Raises `KeyMissing` and `Unreadable`."""
 
     def look_for_mail(self) -> None:
-        """Have somebody see whether a key is here that the homeserver did not hand over."""
+        """Ask for a check whether there is a key that the homeserver did not hand over."""
 
     async def ask_for_key(self, event: Mapping[str, Any], /) -> None:
         """Ask the sender of an event for the key that is missing."""
@@ -58,7 +58,7 @@ class NoKeys:
     here = True
 
     async def open(self, _: Mapping[str, Any]) -> Opened:
-        """Nothing opens."""
+        """Nothing can be read."""
         raise Unreadable(because("unreadable.not_allowed"))
 
     def look_for_mail(self) -> None:

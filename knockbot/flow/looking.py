@@ -1,9 +1,9 @@
-"""Reconcile: compare a protected room's real state with the records, and feed what was missed through the same path.
+"""Reconcile: compare a protected room's real state with the records, and handle what was missed in the same way.
 
-It runs in the room's own turn, so that no event of the room is handled meanwhile. On start, when the bot joins, when
-power levels or join rules change, and on a timer. Each portion of the room is seen (`seeing.py`), compared with the
-records (`domain/compare.py`), and what was missed is handed over (`missed.py`) before the next one is looked at. The
-features look at what is theirs (`tables.py`): before the knocks, or after them.
+It runs in the room's own turn, so that no event of the room is handled meanwhile. It runs on start, when the bot
+joins, when power levels or join rules change, and on a timer. It reads each portion of the room (`seeing.py`),
+compares it with the records (`domain/compare.py`), and hands over what was missed (`missed.py`) before it reads the
+next one. The features look at their own part (`tables.py`): before the knocks, or after them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from knockbot.store import rooms
 
 
 async def reconcile(context: Context, room_id: str) -> None:
-    """Bring the records of one protected room up to what the room says now. May raise `Later`."""
+    """Bring the records of one protected room up to date with the room. May raise `Later`."""
     context.standings.forget(room_id)
     async with context.db.tx() as tx:
         protected = await rooms.find(tx, room_id) is not None

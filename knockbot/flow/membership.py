@@ -1,7 +1,7 @@
 """Membership: what its change in a protected room means for requests: a knock, an outcome, an act of the bot's own.
 
-A transaction is a hint: where an event may be old news, the member event
-that stands in the room is read first and taken instead.
+A transaction is a hint: where an event may be old news, the bot first reads the current member event
+in the room and uses that one instead.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from knockbot.store.rooms import ProtectedRoom
 from knockbot.times import MINUTE
 
 OLD_NEWS = MINUTE
-"""An event this old on arrival (milliseconds) was kept back somewhere, and the room may have moved on since."""
+"""An event this old on arrival (milliseconds) was delayed somewhere, and the room may have changed since."""
 
 MADE_BY: dict[Membership, Act] = {Membership.INVITE: Act.INVITE, Membership.LEAVE: Act.KICK, Membership.BAN: Act.BAN}
-"""Which act of the bot leaves which membership behind."""
+"""Which act of the bot leads to which membership."""
 
 
 async def member_changed(context: Context, change: MemberChange) -> Handled:
@@ -42,7 +42,7 @@ async def member_changed(context: Context, change: MemberChange) -> Handled:
             return None
     knocks = change.membership is Membership.KNOCK
     if change.token is not None:
-        return await tables.heard(context, change)  # they came in by an invite, and never knocked
+        return await tables.heard(context, change)  # they used an invite, and never knocked
     held = False
     if knocks and request is not None and context.now() - request.changed_at < 2 * requests.OF_LATE:
         if await _hold_back(context, change):
@@ -63,11 +63,11 @@ MOST_KNOCKS = 10
 """Knocks of one applicant at one room that are judged within `requests.OF_LATE`; no homeserver limits them."""
 
 HELD = 5 * MINUTE
-"""Milliseconds for which those after them are held back, to be judged as one: the newest."""
+"""Milliseconds for which further knocks are held back; then only the newest is judged."""
 
 
 async def _hold_back(context: Context, change: MemberChange) -> bool:
-    """Have somebody who knocks too often wait, unless they have; true if they do now."""
+    """Hold back the knock of somebody who knocks too often, unless it has waited already; true if it waits now."""
     now = context.now()
     async with context.db.tx() as tx:
         since = now - requests.OF_LATE
@@ -79,7 +79,7 @@ async def _hold_back(context: Context, change: MemberChange) -> bool:
 
 
 async def _says_nothing(context: Context, tx: Tx, change: MemberChange) -> bool:
-    """Whether this is one of the many comings and goings that no request is about: most of what a busy room tells."""
+    """Whether this is one of the many joins and leaves that no request is about: most events of a busy room."""
     return (
         change.membership is not Membership.KNOCK
         and change.sender != context.bot
@@ -90,18 +90,18 @@ async def _says_nothing(context: Context, tx: Tx, change: MemberChange) -> bool:
 
 
 def _may_be_old_news(context: Context, change: MemberChange, request: Request | None) -> bool:
-    """Whether the room may have moved on since: the event was kept back, or it replaced another knock than ours."""
+    """Whether the room may have changed since: the event was delayed, or it replaced another knock than ours."""
     if context.now() - change.sent_at >= OLD_NEWS:
         return True
     if request is None:
         return False
     if request.state is State.ACCEPTED and change.membership is Membership.KNOCK:
-        return True  # nobody can knock while invited: the invite is gone, or it came right after this knock
+        return True  # nobody can knock while invited: the invite is gone, or it was sent right after this knock
     return request.open and request.event_id not in (change.replaces, change.event_id)
 
 
 async def _standing(context: Context, change: MemberChange) -> MemberChange | None:
-    """The member event that stands there now; none where the bot may not look, and then it looks when it is back."""
+    """The current member event; `None` where the bot may not look, and then it looks when it is back."""
     try:
         return await context.outside.member(change.room_id, change.user_id)
     except Never:
@@ -109,7 +109,7 @@ async def _standing(context: Context, change: MemberChange) -> MemberChange | No
 
 
 async def judged(context: Context, change: MemberChange, there: Place, *, denied: bool = False) -> Judgement:
-    """What the policy in force says of a knock, whose server may be `denied` part in the room. May raise `Busy`."""
+    """What the policy in force says of a knock; `denied` if its server may not take part there. May raise `Busy`."""
     in_force = rules.compiled(context, there) or await rules.look_up(context, change.room_id)
     return await judge(context, in_force, Case(change.as_knock(), denied=denied))
 
@@ -132,7 +132,7 @@ async def _knocked_again(context: Context, turn: Turn, request: Request, change:
     await requests.knocked_again(turn.tx, request, change, turn.now)
     if request.answer is not None and request.answer.verdict is Verdict.ACCEPT:
         await settling.withdraw_answer(turn, request, because("overtaken.applicant_knocked_again"))
-        if request.answer.rule is None:  # whoever accepted is told that it did not come about
+        if request.answer.rule is None:  # the person who accepted is told that it did not happen
             occasion = f"accept fell:{request.id}:{change.event_id}"
             said = changed_anew(request)
             await saying.say(context, turn, Audience(request.management_room, about=request), occasion, said)
@@ -149,13 +149,13 @@ KNOCKS = Arrives(
     replaced=_knocked_again,
     opened=_opened,
 )
-"""How a knock comes in: one of somebody whose request is open is the same request, with another reason."""
+"""How a knock arrives: from somebody whose request is open it is the same request, with another reason."""
 
 
 async def moved_on(context: Context, change: MemberChange, last: Request | None) -> Write[None]:
     """A membership other than a knock: perhaps the outcome of a request, perhaps the bot's own act coming back.
 
-    `last` is the newest knock of whom it is about.
+    `last` is the newest knock of the person whose membership changed.
     """
     wrong = await _hit_the_wrong_thing(context, change)
     overridden = await _by_an_overridden_act(context, change, last)
@@ -186,7 +186,7 @@ async def moved_on(context: Context, change: MemberChange, last: Request | None)
 
 
 async def _note_removal(turn: Turn, change: MemberChange) -> None:
-    """Who is removed after they joined was rejected in the end: their history says so."""
+    """Note in the history of somebody who is removed after they joined that they were rejected in the end."""
     if change.of_their_own or change.membership not in REMOVED:
         return
     last = await requests.latest(turn.tx, change.room_id, change.user_id)
@@ -199,7 +199,7 @@ REMOVED: dict[Membership, State] = {Membership.LEAVE: State.REJECTED, Membership
 
 
 async def _was_invited_unasked(context: Context, change: MemberChange, last: Request | None) -> bool:
-    """Whether this takes an invite back that somebody had signed for them, as whoever holds a key of one can."""
+    """Whether this takes back an invite that somebody else had signed for them, as anybody with a key of one can."""
     if change.of_their_own or change.membership is not Membership.LEAVE or change.replaces is None:
         return False
     if last is None or last.state is not State.ACCEPTED:
@@ -209,12 +209,12 @@ async def _was_invited_unasked(context: Context, change: MemberChange, last: Req
 
 
 def _is_overriding(request: Request) -> bool:
-    """Whether a request was answered, and then otherwise before that was carried out."""
+    """Whether a request got a second, different answer before the first was carried out."""
     return request.open and request.answer is not None and request.answer.instead
 
 
 async def _by_an_overridden_act(context: Context, change: MemberChange, request: Request | None) -> bool:
-    """Whether this came of an act of the bot's that another answer has overridden since, and that was on its way."""
+    """Whether this is the result of an act of the bot that was under way when another answer overrode it."""
     if request is None or not _is_overriding(request) or request.answer is None:
         return False
     if change.membership in JOBS[plan.ACT_OF[request.answer.verdict]].wants:
@@ -233,7 +233,7 @@ async def moved_by_the_bot(context: Context, change: MemberChange) -> bool:
 
 
 async def _hit_the_wrong_thing(context: Context, change: MemberChange) -> bool:
-    """Whether the bot's own act replaced anything but what it was meant for: no homeserver compares before it acts."""
+    """Whether the bot's own act replaced something that it was not meant for: no homeserver compares before it acts."""
     act = MADE_BY.get(change.membership)
     if change.sender != context.bot or act is None or change.replaces is None:
         return False
@@ -241,8 +241,8 @@ async def _hit_the_wrong_thing(context: Context, change: MemberChange) -> bool:
         async with context.db.tx() as tx:
             meant = await jobs.aims(tx, change.room_id, change.user_id, act)
         return bool(meant) and change.replaces not in meant
-    # A reject or a ban is for whatever knock stands; only what was no knock at all was hit by mistake. One on who came
-    # in by a third-party invite, or on an inviter, says itself what it was for.
+    # A reject or a ban is for any current knock; only a membership that was no knock was hit by mistake. An act on
+    # somebody who used a third-party invite, or on an inviter, states itself what it was for.
     async with context.db.tx() as tx:
         meant_for = await jobs.last_scope(tx, change.room_id, change.user_id, act) or [Membership.KNOCK]
     replaced = change.replaced_membership or await context.outside.membership_of(change.room_id, change.replaces)

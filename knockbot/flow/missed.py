@@ -1,7 +1,7 @@
 """What a look at a room has found, handed to the handlers that the live events would have reached.
 
-The snapshot is a hint, as an event is: each handler looks at the records again in its own transaction, and what seems
-to contradict them is first read once more in the room.
+The snapshot is a hint, as an event is. Each handler reads the records again in its own transaction. Where something
+seems to contradict them, it first reads the room once more.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 
 async def the_room(context: Context, there: Place, seen: Snapshot, missed: Missed, acl: ServerAcl) -> None:
-    """A new name, other powers, what makes it unfit."""
+    """Handle a new name, other powers, and what makes the room unfit."""
     if missed.name is not None:
         async with context.db.tx() as tx:
             await rooms.rename(tx, there.room_id, missed.name)
@@ -46,8 +46,8 @@ async def the_room(context: Context, there: Place, seen: Snapshot, missed: Misse
 
 
 async def _powers(context: Context, there: Place, seen: Snapshot, missed: Missed, acl: ServerAcl) -> None:
-    """Tell once what is missing and offer it no more; once nothing is, go on with what was waiting for it."""
-    assert seen.powers is not None  # they were asked for
+    """Tell once which powers are missing and offer no such answers; once none are missing, go on with what waited."""
+    assert seen.powers is not None  # this portion has them
     lacks = shortage(seen.powers, context.bot)
     room = there.room
     async with context.turn() as turn:
@@ -58,7 +58,7 @@ async def _powers(context: Context, there: Place, seen: Snapshot, missed: Missed
                 possible = answering.possible(seen.powers, context.bot, [shown[-1]], barred=barred)
                 await cards.offer(turn, card.id, possible)
             if lacks != room.trouble:
-                await cards.refresh(turn, card.id)  # it says what is missing
+                await cards.refresh(turn, card.id)  # the card says what is missing
         if lacks is not None:
             await saying.trouble(context, turn, room.room_id, lacks)
         elif await rooms.set_trouble(turn.tx, room.room_id, None):
@@ -74,7 +74,7 @@ async def _powers(context: Context, there: Place, seen: Snapshot, missed: Missed
 
 
 async def knocks(context: Context, there: Place, missed: Missed, denied: frozenset[str]) -> None:
-    """Judge knocks that nobody told of, as far as the room's share of time goes; the others at the next look."""
+    """Judge knocks that no event told of, as far as the room's share of time goes; the others at the next look."""
     await _lost_words(context, missed.redacted)
     standing = [change for change in missed.knocks if await _stands(context, change, missed.confirm)]
 
@@ -100,14 +100,14 @@ async def _lost_words(context: Context, request_ids: Iterable[int]) -> None:
 
 
 async def _stands(context: Context, change: MemberChange, confirm: frozenset[str]) -> bool:
-    """Whether a knock stands in the room even where its outcome is on record."""
+    """Whether a knock is current in the room even where its outcome is on record."""
     return change.event_id not in confirm or await _read_again(context, change) is not None
 
 
 async def _whole(context: Context, knock: MemberChange) -> MemberChange | None:
-    """A listed knock with all of its reason; none where it stands no longer, whose event tells that by itself.
+    """A listed knock with its whole reason; `None` where it is not current any more, which its own event tells.
 
-    Long reasons are read one by one, and twice, so that those of thousands are never held together.
+    Long reasons are read one by one, and twice, so that thousands of them are never in memory together.
     """
     return await _read_again(context, knock) if knock.cut else knock
 
@@ -118,7 +118,7 @@ async def _read_again(context: Context, knock: MemberChange) -> MemberChange | N
 
 
 async def denied(context: Context, there: Place, found: Iterable[Request], servers: frozenset[str]) -> None:
-    """Reject the knocks that stand of servers which are denied by now, and say so once."""
+    """Reject the current knocks of servers that are denied now, and say so once."""
     room, author = there.room, there.author
     ids = [request.id for request in found if await _may_close(context, request, author)]
     if not ids:
@@ -159,7 +159,7 @@ async def _may_close(context: Context, request: Request, author: str | None) -> 
 
 
 async def outcomes(context: Context, missed: Missed) -> None:
-    """Applicants stand elsewhere than their requests say, or never knocked as far as the room knows."""
+    """Handle applicants whose membership differs from their request, or who never knocked as far as the room knows."""
     for request in missed.unknown:
         async with context.turn() as turn:
             now = await requests.get(turn.tx, request.id)
@@ -177,8 +177,8 @@ async def moved_on(context: Context, change: MemberChange) -> None:
 
 
 async def expired(context: Context, request_ids: Iterable[int], oldest: int) -> None:
-    """Close knocks that have waited for too long; of those from other servers nobody would be told were they taken
-    back. What is on its way to turn somebody away holds, however long it takes."""
+    """Close knocks that have waited for too long: if an applicant of another server withdrew one, nobody would tell us.
+    A reject or ban that is under way stays, no matter how long it takes."""
     for request_id in request_ids:
         async with context.turn() as turn:
             request = await requests.get(turn.tx, request_id)
@@ -190,7 +190,7 @@ async def expired(context: Context, request_ids: Iterable[int], oldest: int) -> 
 
 
 async def on_a_prompt(context: Context, prompt: Prompt, missed: Missed) -> None:
-    """A prompt was redacted, or clicked, or a click was removed."""
+    """Handle a prompt that was redacted or clicked, or a click that was removed."""
     if missed.prompt_redacted:
         async with context.turn() as turn:
             await removed(context, turn, prompt)
@@ -203,6 +203,6 @@ async def on_a_prompt(context: Context, prompt: Prompt, missed: Missed) -> None:
 
 
 async def unposted(context: Context, room: ProtectedRoom) -> None:
-    """Cards that are yet to be posted."""
+    """Post the cards that are not posted yet."""
     async with context.turn() as turn:
         await cards.post_missing(turn, room.room_id)

@@ -1,4 +1,4 @@
-"""Where the aliases lead by now that policies and the config file name: elsewhere changes nothing, and is told."""
+"""Where the aliases in policies and the config file lead now: a changed alias changes nothing, and is told."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ AT_ONCE = 4
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A pin that is in force, and the protected room that it is about; none for the config file's default policy."""
+    """A pin in force, and the protected room that it is about; `None` for the config file's default policy."""
 
     pin: Pin
     room: ProtectedRoom | None
@@ -51,7 +51,7 @@ async def of_entry(context: Context, tx: Tx, room: ProtectedRoom) -> list[Pin]:
 
 
 async def leads(context: Context, aliases: Iterable[str]) -> dict[str, str]:
-    """The room that each alias leads to now, or `NOWHERE`; what cannot be found out is left out."""
+    """The room that each alias leads to now, or `NOWHERE`; aliases that cannot be looked up are left out."""
     turns = asyncio.Semaphore(AT_ONCE)
 
     async def look(alias: str) -> tuple[str, str] | None:
@@ -67,7 +67,7 @@ async def leads(context: Context, aliases: Iterable[str]) -> dict[str, str]:
 
 
 async def look_again(context: Context) -> None:
-    """See where all aliases lead that are pinned, and tell once where that is elsewhere."""
+    """Look up all pinned aliases, and tell once about each that leads to another room."""
     async with context.db.tx() as tx:
         named = [one for one in await in_force(context, tx) if is_alias(one.pin.name)]
     found = await leads(context, (one.pin.name for one in named))
@@ -77,7 +77,7 @@ async def look_again(context: Context) -> None:
 
 
 def seen(pin: Pin, found: Mapping[str, str]) -> Pin:
-    """A pin, with where its alias leads by what was found."""
+    """A pin, with the room that its alias was found to lead to."""
     lead = found.get(pin.name, pin.leads_to)
     return replace(pin, leads_to=lead if lead != pin.room_id else None)
 
@@ -105,7 +105,7 @@ async def _note(context: Context, one: Named, leads_to: str | None) -> None:
 
 
 async def _is_its_replacement(tx: Tx, pin: Pin, room: ProtectedRoom, leads_to: str) -> bool:
-    """Whether the alias went along with a room that was replaced, which is told and asked about by itself."""
+    """Whether the alias moved with a room that was replaced; the bot reports that, and asks about it, on its own."""
     known = [await room_upgrades.find(tx, pin.room_id), await room_upgrades.find(tx, pin.room_id, room.room_id)]
     return any(upgrade is not None and upgrade.replacement == leads_to for upgrade in known)
 
@@ -124,13 +124,13 @@ async def of_policy(tx: Tx, in_force: InForce) -> list[Notice]:
 
 
 async def of_room(context: Context, tx: Tx, room: ProtectedRoom) -> list[Notice]:
-    """The names of the config file for a room, and what of the names in its policy is not as it was."""
+    """The names of the config file for a room, and the names in its policy that have changed."""
     moved = [pin for pin in (await rules.named(tx, room.room_id)).values() if pin.leads_to is not None]
     return [said(pin) for pin in [*await of_entry(context, tx, room), *moved]]
 
 
 def said(pin: Pin) -> Notice:
-    """What a name means, and where its alias leads by now."""
+    """What a name means, and where its alias leads now."""
     name, room = Id(pin.name), Id(pin.room_id)
     if pin.leads_to is None:
         return notice("named.means", name=name, room=room)
@@ -140,7 +140,7 @@ def said(pin: Pin) -> Notice:
 
 
 def means(name: str, room_id: str, before: str | None) -> Notice:
-    """The room that a name means in one place, and the one that it meant until now."""
+    """The room that a name means in one place, and the room that it meant before."""
     if before in (None, room_id):
         return notice("named.means", name=Id(name), room=Id(room_id))
     return notice("named.means_now", name=Id(name), room=Id(room_id), before=Id(before or ""))

@@ -1,7 +1,7 @@
-"""Place: a protected room as one turn sees it, read once: its settings, whose policy it goes by, what replaces it.
+"""Place: a protected room as one turn sees it, read once: its settings, the author of its policy, what replaces it.
 
-What a policy says beside its rules is stored beside its text, so that no turn waits for a policy to be compiled. Who
-judges by the rules takes them from `rules.look_up`, before the turn.
+What a policy says beside its rules is stored beside its text, so that no turn waits for a policy to be compiled. Code
+that judges by the rules takes them from `rules.look_up`, before the turn.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ class Place:
     room: ProtectedRoom
     settings: RoomSettings
     language: Language
-    """In which its moderators are written to."""
+    """The language in which the bot writes to its moderators."""
     revision: int | None
-    """Of the room's own policy; none where the default of the config file is in force."""
+    """The revision of the room's own policy; `None` where the default of the config file is in force."""
     author: str | None
-    """With whose power its policy acts (`authority.py`); none for one of the config file, which acts for the bot."""
+    """With whose power its policy acts (`authority.py`); `None` for one of the config file, which acts for the bot."""
     replaced_by: str | None
-    """What a tombstone names, which may be nothing at all; none without a tombstone."""
+    """The room that a tombstone names, which may be empty; `None` without a tombstone."""
 
     @property
     def room_id(self) -> str:
@@ -47,7 +47,7 @@ class Place:
 
     @property
     def called(self) -> Room:
-        """It, as notices name it."""
+        """The room, as notices name it."""
         return Room(self.room_id, self.label)
 
     @property
@@ -57,7 +57,7 @@ class Place:
 
     @property
     def is_replaced(self) -> bool:
-        """Whether a tombstone says that the room is replaced: then nobody is let in any more."""
+        """Whether a tombstone says that the room is replaced: then the bot lets nobody in any more."""
         return self.replaced_by is not None
 
 
@@ -68,7 +68,7 @@ async def find(context: Context, tx: Tx, room_id: str) -> Place | None:
 
 
 async def of(context: Context, turn: Turn, room_id: str) -> Place | None:
-    """The same in a turn, which reads it once, however many parts of it ask."""
+    """The same in a turn, which reads it once, no matter how many parts of it ask."""
     if room_id not in turn.seen:
         turn.seen[room_id] = await find(context, turn.tx, room_id)
     there = turn.seen[room_id]
@@ -82,7 +82,7 @@ async def called(context: Context, turn: Turn, room_id: str) -> Room:
 
 
 def changed(turn: Turn) -> None:
-    """This turn has changed a room, its policy or what replaces it: whoever asks again reads it again."""
+    """This turn has changed a room, its policy or what replaces it: the next call of `of` reads it again."""
     turn.seen.clear()
 
 
@@ -100,11 +100,11 @@ def _place(context: Context, found: PlaceOnRecord) -> Place:
 
 
 def acting(author: str) -> str | None:
-    """With whose power a policy acts that somebody has set; none for the config file."""
+    """With whose power a policy acts that somebody has set; `None` for the config file."""
     return author if author != policies.CONFIG_FILE else None
 
 
 def language_of(context: Context, there: Iterable[Place]) -> Language:
-    """In which language the moderators of these rooms are written to: theirs, if they have the same."""
+    """The language in which the bot writes to the moderators of these rooms: their common one, if there is one."""
     found = {one.language for one in there}
     return found.pop() if len(found) == 1 else context.settings.defaults.language

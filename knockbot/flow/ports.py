@@ -33,7 +33,7 @@ EFFECT_KEY: Final = "org.knockbot.effect"
 """Where a message of the bot names the job that sent it."""
 
 PROMPT_KEY: Final = "org.knockbot.prompt"
-"""Where a message that can be answered, and is no card, says for machines what it asks."""
+"""Where a message that can be answered, and is no card, tells machines what it asks."""
 
 REQUEST_KEY: Final = "org.knockbot.request"
 """Where a card, or the line of a decision, tells machines of its request (`domain/card.py`)."""
@@ -49,16 +49,16 @@ class Outside(Protocol):
     """
 
     async def member(self, room_id: str, user_id: str) -> MemberChange | None:
-        """The member event that stands in a room for a user; `None` where there is none."""
+        """The current member event of a user in a room; `None` where there is none."""
 
     async def membership_of(self, room_id: str, event_id: str) -> Membership | None:
         """The membership that one event of a room set; `None` where it cannot be seen."""
 
     async def past_member(self, room_id: str, event_id: str) -> MemberChange | None:
-        """One membership event of a room, whether it still stands or not; `None` where it cannot be seen."""
+        """One membership event of a room, current or not; `None` where it cannot be seen."""
 
     async def knocking(self, room_id: str) -> list[MemberChange]:
-        """The knocks that stand in a room."""
+        """The current knocks in a room."""
 
     async def powers(self, room_id: str) -> Powers:
         """The powers in a room now."""
@@ -79,20 +79,20 @@ class Outside(Protocol):
         """The room an alias means now, and servers to reach it by."""
 
     async def third_party(self, room_id: str, token: str) -> ThirdPartyChange | None:
-        """What stands under a token: an invite, or what emptied it; `None` where there never was one."""
+        """The current state under a token: an invite, or what emptied it; `None` where there never was one."""
 
     async def third_parties(self, room_id: str) -> list[ThirdPartyChange]:
-        """The same for every token of a room, as far as a quick look tells: what it shows is to be trusted, not what
-        it does not show."""
+        """The same for every token of a room, as far as a quick look tells: what it shows is true, but it may not show
+        everything."""
 
     async def redeemed(self, room_id: str, inviters: Iterable[str], since: int) -> list[MemberChange]:
-        """Who came in by third-party invites of these inviters since a moment, oldest first."""
+        """The people who used third-party invites of these inviters since a moment, oldest first."""
 
     async def reactions(self, room_id: str, event_id: str) -> list[Reaction]:
         """The reactions on a message."""
 
     async def redaction(self, room_id: str, event_id: str) -> Redaction | None:
-        """What redacted an event; none where it has its content."""
+        """What redacted an event; `None` where the event has its content."""
 
     async def joined_rooms(self) -> list[str]:
         """The rooms the bot is in."""
@@ -106,7 +106,7 @@ class Acts(Protocol):
 
     @property
     def encrypts(self) -> bool:
-        """Whether what is said in an encrypted room is encrypted; else it would go there in clear."""
+        """Whether the bot encrypts its messages in encrypted rooms; else they would be sent in clear."""
 
     async def invite(self, room_id: str, user_id: str, reason: str | None) -> None:
         """Let somebody in."""
@@ -136,7 +136,7 @@ class Acts(Protocol):
         """Ask to be let into a room; returns its id."""
 
     async def leave(self, room_id: str) -> None:
-        """Leave a room, decline an invite or take a knock back; not to be in it at all is as good."""
+        """Leave a room, decline an invite or withdraw a knock; succeeds where the bot is not in the room at all."""
 
     async def create_room(self, content: Mapping[str, Any]) -> str:
         """Make a room; returns its id. Called twice, it makes two."""
@@ -146,10 +146,10 @@ class Acts(Protocol):
 
 
 class Wording(Protocol):
-    """What makes messages of notices, in the sentences of a language."""
+    """Turns notices into messages, in the sentences of a language."""
 
     def words(self, said: Notice, language: Language) -> str:
-        """Plain text, for what is no message: the name of a room."""
+        """Plain text, where no message is needed: for example the name of a room."""
 
     def message(
         self,
@@ -163,7 +163,7 @@ class Wording(Protocol):
         thread: str | None = None,
         blocks: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """A message that names its job by `key`; `aloud`, clients notify people, and `calls` are called by name."""
+        """A message that names its job by `key`; if `aloud`, clients notify people; it mentions those in `calls`."""
 
     def card_message(
         self,
@@ -176,7 +176,7 @@ class Wording(Protocol):
         around: Around,
         language: Language,
     ) -> dict[str, Any]:
-        """A card: of one request, or of the several that share it."""
+        """A card: of one request, or of several that share it."""
 
 
 class Issuer(Protocol):
@@ -200,7 +200,7 @@ class Issuer(Protocol):
         room_name: str = "",
         join_rule: str = "",
     ) -> StoredInvite:
-        """Have an address told of an invite; twice is two mails."""
+        """Have an identity server tell an address of an invite; two calls send two mails."""
 
 
 Vouch = Callable[[Sequence[IdentityKey]], Awaitable[Known]]
@@ -212,32 +212,32 @@ async def nobody_asked(_: Sequence[IdentityKey]) -> Known:
 
 
 LOCKED: Final = "locked"
-"""The key under which locked content stands."""
+"""The key that holds locked content."""
 
 
 NOT_ALLOWED: Final = "KNOCKBOT_NOT_ALLOWED"
-"""Why something is not said: it would be in clear in an encrypted room, or was written down while that was not so."""
+"""Why a message is not sent: it would be in clear in an encrypted room, or was stored while encryption was allowed."""
 
 
 class Cipher(Protocol):
-    """Locks what is written down only until it is said, where nobody else is to read it."""
+    """Encrypts messages that are stored only until they are sent, so that nobody else can read them."""
 
     def lock(self, content: Mapping[str, Any], /) -> Mapping[str, Any]:
-        """What can be written down."""
+        """The content in a form that can be stored."""
 
     def unlock(self, locked: Mapping[str, Any], /) -> Mapping[str, Any]:
-        """What was to be said."""
+        """The content that was locked."""
 
 
 class NoCipher:
     """Where encryption is not allowed, nothing is locked."""
 
     def lock(self, content: Mapping[str, Any], /) -> Mapping[str, Any]:
-        """The same."""
+        """The content itself."""
         return content
 
     def unlock(self, locked: Mapping[str, Any], /) -> Mapping[str, Any]:
-        """The same. Raises `Never` for what was locked while encryption was allowed."""
+        """The content itself. Raises `Never` for content that was locked while encryption was allowed."""
         if LOCKED in locked:
             raise Never(because("act.locked"), NOT_ALLOWED)
         return locked

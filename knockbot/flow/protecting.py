@@ -1,6 +1,6 @@
 """`protect`, with all its ways into a room and its order of checks, and `unprotect`.
 
-A room is nothing to the bot until `protect` names it or somebody commands in it.
+The bot does nothing about a room until `protect` names it or somebody gives a command in it.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What came of an ask that was not refused: the room to protect with its checklist, or what it waits for."""
+    """The result of an ask that was not refused: the room to protect, with its checklist."""
 
     ask: Ask
     view: RoomView
@@ -71,7 +71,7 @@ class Grant:
     concerns: tuple[Concern, ...]
 
     async def write(self, context: Context, turn: Turn) -> Notice:
-        """Write it down, in the turn of the command; returns the reply."""
+        """Store the protection, in the turn of the command; returns the reply."""
         await protect_now(context, turn, self.view, self.ask.management_room, self.ask.requester)
         await rooms.set_trouble(turn.tx, self.view.room_id, self.trouble)  # the checklist tells it
         await rooms.note_concerns(turn.tx, self.view.room_id, self.concerns)
@@ -83,13 +83,13 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The bot asked to be let into the room first, and what was asked for is done then."""
+    """The bot asked to be let into the room first; it does what was asked for once it is in."""
 
     said: Notice
     pending: PendingProtect
 
     async def write(self, _: Context, turn: Turn) -> Notice:
-        """Write it down, in the turn of the command; returns the reply."""
+        """Store the pending ask, in the turn of the command; returns the reply."""
         await pending_protects.add(turn.tx, self.pending)
         return self.said
 
@@ -103,7 +103,7 @@ async def protect(context: Context, ask: Ask) -> Grant | Waiting:
         room_id, via = await locate(context, ask.reference, ask.requester)
     except ActionError as error:
         if server_of(ask.reference.room) == context.home:
-            # Our own server's directory is asked as often as anybody likes: a slip of the pen costs nothing.
+            # Look-ups on our own server have no limit: a typing mistake does not count as an attempt.
             await _forgive(context, ask)
         raise Refused(notice("protect.not_found", room=Letters(ask.reference.room), why=error.why)) from error
     try:
@@ -111,7 +111,7 @@ async def protect(context: Context, ask: Ask) -> Grant | Waiting:
             await _insist_on_privacy(context, ask, room_id)
             await authority.insist_on_managing(context, _wanted(ask, room_id))
     except Refused:
-        await _forgive(context, ask)  # it is about this room, and asks nothing of the other
+        await _forgive(context, ask)  # the refusal is about this room, and asked the other room nothing
         raise
     if await is_in(context, room_id):
         return await granted(context, ask, room_id)
@@ -129,24 +129,24 @@ async def _insist_on_attempts(context: Context, ask: Ask) -> None:
             tx, ask.requester, ask.cause, context.now(), most=ATTEMPTS, within=HOUR
         )
     if possible_at is not None:
-        moment = Moment(-(-possible_at // MINUTE) * MINUTE)  # not before the minute that it names
+        moment = Moment(-(-possible_at // MINUTE) * MINUTE)  # rounded up, so that the named minute is not too early
         raise Refused(notice("protect.too_many_attempts", attempts=Number(ATTEMPTS), moment=moment))
 
 
 async def _forgive(context: Context, ask: Ask) -> None:
-    """An ask that came to nothing is none of the few that are allowed."""
+    """Do not count an ask as one of the few attempts that are allowed."""
     async with context.db.tx() as tx:
         await pending_protects.forgive(tx, ask.cause)
 
 
 def _not_yet(context: Context, ask: Ask) -> Notice:
-    """A room cannot be protected yet. The same words whoever is in that room, and whoever is not."""
+    """A room cannot be protected yet. The text is the same, no matter who is in that room and who is not."""
     reference, command = Letters(ask.reference.room), Code("!kb protect")
     return notice("protect.not_yet", room=reference, bot=User(context.bot), command=command)
 
 
 async def _insist_on_privacy(context: Context, ask: Ask, room_id: str) -> None:
-    """Look whether moderators can meet the bot in the room where they asked. Raises `Refused`."""
+    """Check whether the room where they asked is fit as a management room. Raises `Refused`."""
     if room_id == ask.management_room:
         raise Refused(notice("protect.unfit_to_manage", why=notice("protect.manages_itself")))
     view = await context.outside.room(ask.management_room)
@@ -155,9 +155,9 @@ async def _insist_on_privacy(context: Context, ask: Ask, room_id: str) -> None:
 
 
 async def _get_in(context: Context, ask: Ask, room_id: str, via: tuple[str, ...]) -> Grant | Waiting:
-    """Use an invite or an open door, else knock and wait.
+    """Use an invite or an open room, else knock and wait.
 
-    What is said to that tells nobody whether the bot, or anybody else, is in a room. Raises `Refused`.
+    The reply does not tell whether the bot, or anybody else, is in a room. Raises `Refused`.
     """
     try:
         async with context.elsewhere.asking(via[0] if via else "", ask.requester):
@@ -180,7 +180,7 @@ async def _get_in(context: Context, ask: Ask, room_id: str, via: tuple[str, ...]
 
 
 async def _enter_or_knock(context: Context, room_id: str, via: tuple[str, ...]) -> Membership | None:
-    """How the bot stands in a room after it tried to enter it, and to knock where that was refused."""
+    """The membership of the bot after it tried to join a room, and to knock where that was refused."""
     try:
         await context.acts.join(room_id, via)
     except Never:
@@ -193,7 +193,7 @@ async def _enter_or_knock(context: Context, room_id: str, via: tuple[str, ...]) 
 
 
 async def granted(context: Context, ask: Ask, room_id: str) -> Grant:
-    """The bot is in: look whether the requester may have this room protected. Raises `Refused`."""
+    """The bot is in the room: check whether the requester may have it protected. Raises `Refused`."""
     view = await context.outside.room(room_id)
     async with context.db.tx() as tx:
         before = await rooms.find(tx, room_id)
@@ -212,7 +212,7 @@ async def granted(context: Context, ask: Ask, room_id: str) -> Grant:
 
 
 async def leave_unless_needed(context: Context, room_id: str) -> None:
-    """Leave a room that was entered to protect it, where that came to nothing."""
+    """Leave a room that the bot joined to protect it, where the protection failed."""
     async with context.db.tx() as tx:
         needed = await rooms.find(tx, room_id) is not None or await rooms.is_management_room(tx, room_id)
     if not needed:
@@ -240,9 +240,9 @@ async def protect_now(
 async def _bring_requests(
     context: Context, turn: Turn, room_id: str, management_room: str, *, kept_before: bool
 ) -> None:
-    """Close cards in other management rooms, and show what waits for people anew, under numbers of this one.
+    """Close cards in other management rooms, and show pending requests again, under numbers of this one.
 
-    Third-party invites that stand get numbers here, too, so that they can be taken back from here.
+    Current third-party invites get numbers here, too, so that they can be revoked from here.
     """
     waiting = [request for request in await requests.unsettled(turn.tx, room_id) if request.open]
     standing = [request for request in await requests.invites_of(turn.tx, room_id) if not request.open]
@@ -255,13 +255,13 @@ async def _bring_requests(
             if request.card_id is not None:
                 await cards.offer(turn, request.card_id, [])
                 await cards.refresh(turn, request.card_id)
-        # A card may say that nobody keeps this door; and what a rule had answered has no answer any more.
+        # A card may say that the room is not protected; and the answers of rules were dropped.
         if request.open and (moves or not kept_before) and (request.card_id is not None or request.answer is None):
             await cards.show(context, turn, request.id)
 
 
 async def _without_dropped_answer(turn: Turn, request: Request) -> Request:
-    """A request of a room that is protected again: its answer was dropped with the protection, unless its act runs."""
+    """A request of a room that is protected again, without the answer of the time before, unless its act is running."""
     if request.answer is None or await jobs.is_running(turn.tx, request.id):
         return request
     await settling.withdraw_answer(turn, request, because("overtaken.was_unprotected"))
@@ -269,10 +269,10 @@ async def _without_dropped_answer(turn: Turn, request: Request) -> Request:
 
 
 async def insist_on_unprotecting(context: Context, there: Place, actor: str) -> None:
-    """Look whether this person may end the protection of a room. Raises `Refused`.
+    """Check whether this person may end the protection of a room. Raises `Refused`.
 
-    It takes what it takes to protect it, or a server admin. That is power in both rooms, the protected one and the one
-    that it is managed from.
+    This takes the same as to protect it, or a server admin. That is power in both rooms: the protected room and its
+    management room.
     """
     in_force = await rules.look_up(context, there.room_id, at_expense_of=there.management_room)
     with journal.refusing(actor, "unprotect", there.room_id):
@@ -290,9 +290,9 @@ async def insist_on_unprotecting(context: Context, there: Place, actor: str) -> 
 
 
 async def unprotect(context: Context, turn: Turn, room: ProtectedRoom, by: str) -> None:
-    """Keep this room's door no longer. What is pending rests until the room is protected again.
+    """End the protection of this room. Pending requests rest until the room is protected again.
 
-    Answers stay on record: an act that is under way may still get through, and then it was theirs.
+    Answers stay on record: an act that is under way may still get through, and then it belongs to its answer.
     """
     for request in await requests.pending(turn.tx, room.management_room, room.room_id):
         if request.card_id is not None:

@@ -1,4 +1,4 @@
-"""From an event as it was stored to what happened: opened where it is encrypted, on our own clock, and parsed.
+"""From a stored event to what happened: decrypted where needed, with times of our own clock, and parsed.
 
 Step 2 of the journey (ARCHITECTURE.md).
 """
@@ -19,7 +19,7 @@ from knockbot.store.inbox import Waiting
 Parse = Callable[[Mapping[str, Any], str], Happening | None]
 
 Opens = Callable[[Context, Keys, Waiting, Mapping[str, Any]], Awaitable[Opened | Unread]]
-"""Reads what was said in an encrypted event, or says what is to be done about it unread. May raise `SetAside`."""
+"""Decrypts an encrypted event, or says what to do about it where it cannot. May raise `SetAside`."""
 
 
 class Reader:
@@ -37,7 +37,7 @@ class Reader:
         return self._keys.here
 
     async def read(self, waiting: Waiting, event: Mapping[str, Any]) -> Happening | Unread | None:
-        """What happened; `None` where that is nothing to us."""
+        """What happened; `None` where that does not matter to the bot."""
         if waiting.own:
             return rejudging.read(event)
         opened = await self._opens(self._context, self._keys, waiting, event) if waiting.sealed else None
@@ -53,7 +53,7 @@ class Reader:
 def _on_our_clock(event: Mapping[str, Any], arrived: Mapping[str, Any], received_at: int) -> Mapping[str, Any]:
     """The event with the time at which it was sent by this machine's clock, where the homeserver tells its age.
 
-    The age is by the homeserver's clock alone, and what follows by ours alone: so the two may be apart.
+    The age uses only the homeserver's clock, and the result uses only ours: so the two clocks may differ.
     """
     unsigned = arrived.get("unsigned")
     age = unsigned.get("age") if isinstance(unsigned, dict) else None

@@ -1,4 +1,4 @@
-"""The record: a line about a request or a protected room, there and in the log."""
+"""The record: a line about a request or a protected room, in the database and in the log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An event was redacted: what is still asked is asked again, a knock loses its words, and a click gives no answer."""
+"""An event was redacted: an open prompt is posted again, a knock loses its text, and a click gives no answer."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from knockbot.store import messages, prompts, requests
 
 
 async def redacted(context: Context, redaction: Redaction) -> Handled:
-    """Take in a redaction, of whatever kind of event."""
-    theirs = redaction.sender != context.bot  # of what the bot redacts itself nothing follows
+    """Take in a redaction of any kind of event."""
+    theirs = redaction.sender != context.bot  # redactions by the bot itself have no effect here
     async with context.db.tx() as tx:
         prompt = await prompts.by_event(tx, redaction.room_id, redaction.redacts) if theirs else None
         edited = await prompts.edited_by(tx, redaction.room_id, redaction.redacts) if theirs else None
@@ -35,10 +35,10 @@ async def redacted(context: Context, redaction: Redaction) -> Handled:
 
 
 async def forget_words(context: Context, turn: Turn, request: Request) -> None:
-    """What the applicant wrote is gone from the room, so it goes here: from the records, and from the card.
+    """What the applicant wrote is gone from the room, so delete it here: from the records, and from the card.
 
-    An edit alone would leave the words to whoever looks at the versions before it. An event can be redacted any number
-    of times; only the first time there are words to forget.
+    After an edit alone people could still read the text in older versions. An event can be redacted any number of
+    times; only the first time there is text to forget.
     """
     if not await requests.forget_words(turn.tx, request.id) or request.card_id is None:
         return

@@ -1,4 +1,4 @@
-"""Why somebody may not do something, where several entrances say the same."""
+"""Why somebody may not do something, where several parts of the code say the same."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from knockbot.errors import Never, Refused
 
 
 def why_not(error: Refused | Never) -> Notice:
-    """What somebody is told who wanted something that is not done."""
+    """What the bot tells somebody whose wish it refuses."""
     return error.said if isinstance(error, Refused) else failed(error.why)
 
 
@@ -24,7 +24,7 @@ def cannot_look(room: Room, bot: str, *, admin_can: bool = False) -> Notice:
 
 
 def not_a_member(room: Room, deed: Deed) -> Notice:
-    """Whoever wants this is not joined to the room in which that decides."""
+    """The person who wants this is not joined to the room that decides about it."""
     if MAY[deed].joined_to_management:
         return notice("may.not_here")
     if MAY[deed].keeps_door:
@@ -33,7 +33,7 @@ def not_a_member(room: Room, deed: Deed) -> Notice:
 
 
 def not_permitted() -> Notice:
-    """Whoever wants this may not have the bot protect rooms at all."""
+    """The person who wants this may not have the bot protect rooms at all."""
     return notice("protect.not_permitted", key=Code("permissions"))
 
 
@@ -75,12 +75,12 @@ def locked(room: Room) -> Notice:
 
 
 def failed(why: Notice) -> Notice:
-    """The homeserver said no to something nobody thought of."""
+    """The homeserver refused for a reason that the bot does not know."""
     return notice("act.failed", why=why)
 
 
 def room_replaced(room: Room) -> Notice:
-    """Nobody is let into a room that has come to its end."""
+    """The bot lets nobody into a room that was replaced."""
     return notice("answer.room_replaced", room=room, command=Code("!kb protect"))
 
 

@@ -1,7 +1,7 @@
-"""Judging again: what a request that waits was judged by has changed, as when a new policy is applied.
+"""Judging pending requests again when the basis of their judgement has changed, as when a new policy is applied.
 
-What is to be judged is written down first, one arrival of our own for each request. So it is done in the room's turn,
-a few in a second so that the room's knocks do not wait for it, once for each cause, and it goes on after a restart.
+The bot first stores what to judge, as one arrival of its own for each request. So it is done in the room's turn, once
+for each cause, and goes on after a restart. It judges a few in a second, so that the room's knocks do not wait for it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ async def plan(context: Context, turn: Turn, room_id: str, because: Because, cau
 
 
 async def is_under_way(turn: Turn, room_id: str) -> bool:
-    """Whether requests at a room are yet to be judged again."""
+    """Whether some requests at a room still have to be judged again."""
     return await inbox.has_own(turn.tx, room_id)
 
 
@@ -84,7 +84,7 @@ def _waits(request: Request, again: Rejudge) -> bool:
 
 
 def _judges(context: Context) -> Mapping[Kind, tables.Judges]:
-    """How each kind of request is judged that stands already."""
+    """How to judge each kind of request that exists already."""
     return {Kind.KNOCK: _knock} | tables.judges(context)
 
 
@@ -93,7 +93,7 @@ async def _knock(context: Context, request: Request, _: str) -> Judgement | None
 
 
 async def _told(context: Context, again: Rejudge) -> Handled:
-    """Say what came of all that were judged again, in reply to the command that had them be."""
+    """Report the result of judging again, in reply to the command that asked for it."""
 
     async def write(turn: Turn) -> None:
         there = await place.of(context, turn, again.room_id)

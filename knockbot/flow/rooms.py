@@ -1,7 +1,7 @@
 """Rooms: who is in a room at this moment, whether it takes anything from their server, and which room is meant.
 
-To a bot that has left a room, the homeserver goes on showing the state of that day. So what it shows of a room is true
-only where the bot is in it.
+After the bot has left a room, the homeserver still shows it the state of that day. So what it shows of a room is true
+only where the bot is in that room.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ async def is_joined(context: Context, room_id: str, user_id: str) -> bool:
 
 
 async def is_in(context: Context, room_id: str) -> bool:
-    """Whether the bot itself is joined to a room at this moment, so that it sees what is true there."""
+    """Whether the bot itself is joined to a room at this moment, so that it sees the true state there."""
     try:
         return await is_joined(context, room_id, context.bot)
-    except Never:  # it may not even look
+    except Never:  # the bot may not even look
         return False
 
 
 async def is_member(context: Context, room_id: str, user_id: str, *, called: str = "") -> Known:
-    """Whether a user is joined to a room, as a fact for a policy: unknown where the bot does not see what is true.
+    """Whether a user is joined to a room, as a fact for a policy: unknown where the bot does not see the true state.
 
     `called` is what the policy calls the room.
     """

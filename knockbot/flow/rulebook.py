@@ -36,19 +36,19 @@ class Change:
     text: str
     cause: str
     meant: Mapping[str, str] = field(default_factory=dict)
-    """The rooms that names in it are known to mean; every other alias means the room that it leads to now."""
+    """The names in it whose rooms are known; every other alias means the room that it leads to now."""
     reverts: int | None = None
     """The old revision whose text it is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """A change that nothing stands in the way of, with the room that each name in it means at this moment."""
+    """A change that can be put in force, with the room that each name in it means at this moment."""
 
     change: Change
     policy: Policy
     before: Policy
-    """The one that was in force until then."""
+    """The policy that was in force until then."""
     meant: Mapping[str, str]
 
 
@@ -57,8 +57,8 @@ async def examined(context: Context, change: Change) -> Sound:
     room_id = change.room.room_id
     with journal.refusing(change.author, "policy set", room_id):
         await authority.insist(context, _wanted(change))
-    # Only now, and at the expense of the room where it was asked for: to read the longest text that fits into a message
-    # takes a second.
+    # Only now, because the longest text that fits into a message takes a second to read. The time counts for the room
+    # where the change was asked for.
     policy = await context.workbench.work_out(change.room.management_room, partial(read_policy, change.text))
     with journal.refusing(change.author, "policy set", room_id):
         await authority.insist(context, _wanted(change, policy))
@@ -67,7 +67,7 @@ async def examined(context: Context, change: Change) -> Sound:
 
 
 def _wanted(change: Change, policy: Policy | None = None) -> Wanted:
-    """What its author wants: with the policy, once it is read, to do all that it may do."""
+    """What its author wants: once the policy is read, the power for all that it may do."""
     room, said = change.room, list(verdict_paths(policy)) if policy is not None else []
     first = dict(reversed(said))
     return Wanted(
@@ -81,7 +81,7 @@ def _wanted(change: Change, policy: Policy | None = None) -> Wanted:
 
 
 async def _where(change: Change, path: Path | None = None, *, names: str = "") -> str:
-    """Where in the text something stands: a path, or the room that `member_of` names."""
+    """Where something is in the text: a path, or the room that `member_of` names."""
 
     def find(data: object) -> Path:
         return path if path is not None else path_to(data, "member_of", names)
@@ -90,7 +90,7 @@ async def _where(change: Change, path: Path | None = None, *, names: str = "") -
 
 
 async def _rooms_meant(context: Context, change: Change, policy: Policy) -> Mapping[str, str]:
-    """The room that each name in a policy means now. Raises `Refused` where one of them may not stand there.
+    """The room that each name in a policy means now. Raises `Refused` where one of them is not allowed.
 
     A policy must not find out for its author who is in a room that the author is not in.
     """
@@ -114,7 +114,7 @@ async def _insist_on_name(context: Context, change: Change, reference: str, room
     if not await may_name(context, change.author, room_id):
         raise await _not_in(context, change, reference)
     if reference in change.meant:
-        return  # it stays what it is, and whether it was replaced is asked about (`successors.py`)
+        return  # its meaning stays, and the bot asks on its own about a replacement (`successors.py`)
     tombstone = await context.outside.tombstone(room_id)
     if tombstone is not None:
         raise Refused(
@@ -138,8 +138,8 @@ async def _not_in(context: Context, change: Change, reference: str) -> Refused:
 
 
 async def insist_on_applying(context: Context, room: ProtectedRoom, actor: str, policy: Policy) -> None:
-    """Look whether somebody may have those who wait judged by the policy in force, as who may set it. Raises
-    `Refused`."""
+    """Check whether somebody may have pending requests judged by the policy in force: who may set it may do this.
+    Raises `Refused`."""
     called = Room(room.room_id, room.label)
     wanted = Wanted(Deed.SET_POLICY, actor, called, verdicts=policy.verdicts, locked=room.locked)
     with journal.refusing(actor, "policy apply", room.room_id):
@@ -147,7 +147,7 @@ async def insist_on_applying(context: Context, room: ProtectedRoom, actor: str, 
 
 
 async def apply(context: Context, turn: Turn, room: ProtectedRoom, actor: str, cause: str) -> Notice:
-    """Have those who wait for an answer judged again by the policy in force, and say how many they are."""
+    """Have pending requests judged again by the policy in force, and say how many they are."""
     called = Room(room.room_id, room.label)
     if await rejudging.is_under_way(turn, room.room_id):
         raise Refused(notice("policy.being_applied", room=called))
@@ -187,14 +187,14 @@ async def put_in_force(context: Context, turn: Turn, sound: Sound) -> Notice:
 
 
 async def _who_wait(turn: Turn, room: ProtectedRoom) -> Notice | None:
-    """How many were judged by the policy before, and how to have them judged by the new one."""
+    """How many pending requests the old policy has judged, and how to have the new one judge them."""
     count = len(await requests.awaiting(turn.tx, room.room_id))
     command = Code("!kb policy apply ROOM")
     return notice("policy.may_be_applied", count=Number(count), command=command) if count else None
 
 
 def _taken(room: ProtectedRoom, revision: int, sound: Sound) -> list[Notice]:
-    """A new policy is in force, what is different from the one before, and how to have that one again."""
+    """A new policy is in force, how it differs from the one before, and how to get that one back."""
     before, policy = sound.before, sound.policy
     said = notice(
         "policy.taken",

@@ -1,4 +1,4 @@
-"""Which policy is in force at a door, compiled once per revision and in a thread, and what the names in it mean."""
+"""Which policy is in force in a room, compiled once per revision and in a thread, and what the names in it mean."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class InForce:
 
     policy: Policy
     author: str | None = None
-    """With whose power it acts (`authority.py`); none for a policy of the config file, which acts for the bot."""
+    """With whose power it acts (`authority.py`); `None` for a policy of the config file, which acts for the bot."""
 
     place: str = pins.DEFAULT_POLICY
-    """Where it is known what the names in it mean."""
+    """The place of the pins that say what the names in it mean."""
 
     revision: int | None = None
-    """Of the room's own policy; none for the default of the config file."""
+    """The revision of the room's own policy; `None` for the default of the config file."""
 
     def only(self, kind: Kind) -> InForce:
         """The same with the rules for this kind alone."""
@@ -65,8 +65,8 @@ def author(revision: Revision) -> User | Notice:
 async def look_up(context: Context, room_id: str, *, at_expense_of: str | None = None) -> InForce:
     """The policy in force in a protected room.
 
-    Where it has to be compiled first that is at the expense of the room, unless another one is named: it raises `Busy`
-    where that has to wait.
+    If it has to be compiled first, the time counts for the room, unless another one is named. Raises `Busy` where that
+    has to wait.
     """
     async with context.db.tx() as tx:
         newest = await policies.newest(tx, room_id)
@@ -103,13 +103,13 @@ def _keep(context: Context, revision: Revision, policy: Policy) -> InForce:
 
 
 async def named(tx: Tx, room_id: str) -> dict[str, pins.Pin]:
-    """The rooms that the names in a room's policy meant when it was taken."""
+    """The rooms that the names in a room's policy meant when it was set."""
     revision = await policies.latest(tx, room_id)
     return await pins.at(tx, pins.DEFAULT_POLICY if revision is None else pins.of_revision(room_id, revision))
 
 
 async def meant_by(tx: Tx, policy: InForce) -> dict[str, str]:
-    """The rooms that a policy means, by the names in it, as far as they are known."""
+    """The room of each name in a policy, as far as it is known."""
     names = policy.policy.rooms_needed
     if not names:
         return {}

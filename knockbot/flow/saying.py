@@ -1,4 +1,4 @@
-"""Saying: what is told, to whom and how; planned once per occasion, as a code, in the language of what it is about."""
+"""Saying: what the bot tells, to whom and how; planned once per occasion, as a code, in the language of its room."""
 
 from __future__ import annotations
 
@@ -24,35 +24,35 @@ class Urgency(StrEnum):
     """How urgent something is."""
 
     QUIET = "quiet"
-    """Nobody need do anything; clients push no notice."""
+    """Nobody needs to act; clients send no notification."""
     ALOUD = "aloud"
-    """It needs a hand."""
+    """Somebody needs to act; clients notify people."""
 
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """Who is told: all in a room."""
+    """The people who are told: all in a room."""
 
     room_id: str
     about: Request | None = None
-    """The request that is told of: a command in reply to what is said means that request."""
+    """The request that the message is about: a command in reply to the message means that request."""
     place: str | None = None
-    """The protected room that is told of, where neither `about` nor what is said tells: it is said in the language of
-    that room's policy."""
+    """The protected room that the message is about, where neither `about` nor the notice names it: the message is in
+    the language of that room's policy."""
     calls: tuple[str, ...] = ()
-    """Who is called by name."""
+    """The people whom the message mentions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """What few lines have beside their text."""
+    """Extra parts that few messages have beside their text."""
 
     block: Mapping[str, Any] | None = None
-    """For machines."""
+    """A part for machines."""
     thread: str | None = None
-    """The thread it is said in."""
+    """The thread of the message."""
     in_clear: bool = False
-    """Nothing else is said in an encrypted room while encryption is not allowed."""
+    """Send it unencrypted in an encrypted room, as the only message there while encryption is not allowed."""
 
 
 UNMARKED: Final = Marks()
@@ -69,7 +69,7 @@ async def say(
     reply_to: str | None = None,
     marks: Marks = UNMARKED,
 ) -> None:
-    """Plan to say something, once per occasion: also where that comes again when the act has long ended."""
+    """Plan to say something, once per occasion: also where the occasion comes again long after the act has ended."""
     line = Line(
         said,
         await _language(context, turn, to, said),
@@ -87,9 +87,9 @@ async def say(
 
 
 async def _language(context: Context, turn: Turn, to: Audience, said: Notice) -> Language:
-    """In which language something is said: that of the protected room which it is about, if it is about one.
+    """The language of a message: that of the protected room that it is about, if it is about one.
 
-    What is about none is said in that of all rooms managed from there, if they have the same.
+    A message about no room uses the common language of all rooms managed from there, if they have one.
     """
     about = to.place or (to.about.room_id if to.about else _spoken_of(said))
     there = await place.of(context, turn, about) if about is not None else None
@@ -99,7 +99,7 @@ async def _language(context: Context, turn: Turn, to: Audience, said: Notice) ->
 
 
 def _spoken_of(said: Notice) -> str | None:
-    """The room that a notice is about; none where its lines are about several."""
+    """The room that a notice is about; `None` where its lines are about several."""
     named = [arg.room_id for arg in said.args.values() if isinstance(arg, Room)]
     within = {room.room_id for room in rooms_in(said)} if not named else {named[0]}
     return within.pop() if len(within) == 1 else None
@@ -116,7 +116,7 @@ async def alarm(
     reply_to: str | None = None,
     marks: Marks = UNMARKED,
 ) -> None:
-    """Tell the moderators of a protected room, aloud, what needs a hand; `about` is the request that it tells of."""
+    """Tell the moderators of a protected room, aloud, where they need to act; `about` is the request concerned."""
     there = await place.of(context, turn, room_id)
     if there is not None:
         to = Audience(there.management_room, about, room_id, there.settings.call)
@@ -124,7 +124,7 @@ async def alarm(
 
 
 async def trouble(context: Context, turn: Turn, room_id: str, why: Notice) -> None:
-    """Something is missing in a protected room: note it, and tell it once."""
+    """Note that something is missing in a protected room, and tell it once."""
     there = await place.of(context, turn, room_id)
     if there is not None and await rooms.set_trouble(turn.tx, room_id, why):
         log.warning("cannot act at %s: %s", journal.place(room_id, there.label), in_words(why))

@@ -1,4 +1,4 @@
-"""Seeing: a protected room as the homeserver shows it, and what is on record of it, in portions to be compared."""
+"""Seeing: a protected room as the homeserver shows it, and what is on record of it, in portions to compare."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from knockbot.store.prompts import Prompt
 from knockbot.store.rooms import ProtectedRoom
 
 Portion = tuple[Snapshot, Records]
-"""Something that a room shows, and what is on record of just that."""
+"""One thing that a room shows, and the records of exactly that."""
 
 
 async def the_room(context: Context, room: ProtectedRoom) -> Portion:
@@ -33,7 +33,7 @@ async def the_room(context: Context, room: ProtectedRoom) -> Portion:
 
 
 async def its_knocks(context: Context, there: Place, acl: ServerAcl) -> Portion:
-    """The knocks that stand, and the servers that may not take part."""
+    """The current knocks, and the servers that may not take part."""
     room = there.room
     knocks = tuple(await context.outside.knocking(room.room_id))
     async with context.db.tx() as tx:
@@ -49,7 +49,7 @@ async def its_knocks(context: Context, there: Place, acl: ServerAcl) -> Portion:
 
 
 async def _denied(context: Context, acl: ServerAcl, users: Iterable[str]) -> frozenset[str]:
-    """The servers of these users that an ACL denies. There may be many, and it is as long as its author wants it."""
+    """The servers of these users that an ACL denies. There may be many users, and an ACL may be of any length."""
     denied = set()
     for server, user_id in {server_of(user_id): user_id for user_id in users}.items():
         await asyncio.sleep(0)
@@ -85,7 +85,7 @@ async def prompt(context: Context, shown: Prompt) -> Portion:
 
 
 async def cards_with_clicks(context: Context, room: ProtectedRoom) -> AsyncIterator[tuple[Prompt, Portion]]:
-    """One by one, the cards of a room that can be answered; none in a management room that the bot may not read."""
+    """One by one, the cards of a room that can be answered; no cards of a management room that the bot may not read."""
     async with context.db.tx() as tx:
         waiting = await prompts.awaiting_answers(tx, room.room_id)
     for one in waiting:

@@ -21,7 +21,7 @@ from knockbot.flow.saying import Audience, Marks
 from knockbot.store import jobs, judgements, requests
 
 ANNOUNCED = frozenset({State.ACCEPTED, State.REJECTED, State.BANNED, State.STANDING, State.REVOKED, State.REDEEMED})
-"""The outcomes that are told in a line where there is no card: of a rule, and of a word on an invite that stood."""
+"""The outcomes that a line tells where there is no card: those of a rule, and of an answer on a current invite."""
 
 
 async def apply_decision(
@@ -33,10 +33,10 @@ async def apply_decision(
     card_id: int | None = None,
     word: Answer | None = None,
 ) -> None:
-    """Write a judgement down, and what its decision leads to: acts of its own, or a card for the moderators.
+    """Store a judgement and what its decision leads to: acts of its own, or a card for the moderators.
 
-    `card_id` names a card that is already there to be shared. `word` is an answer given before that the decision only
-    follows: it stays the word of whoever gave it.
+    `card_id` names a card that exists already, to be shared. `word` is an earlier answer that the decision only
+    follows: it stays the answer of the person who gave it.
     """
     decision, there = judgement.decision, await place.of(context, turn, request.room_id)
     if decision.verdict is Verdict.ACCEPT and leads_nowhere(request, there):
@@ -61,13 +61,13 @@ async def apply_decision(
 
 
 def leads_nowhere(request: Request, there: Place | None) -> bool:
-    """Whether this is somebody outside of a room that was replaced, where nobody is let in any more."""
+    """Whether the applicant waits outside of a room that was replaced, where the bot lets nobody in any more."""
     return kind_of(request).waits_outside and there is not None and there.is_replaced
 
 
 async def apply_answer(context: Context, turn: Turn, request: Request, answer: Answer) -> None:
-    """Bind a request to a word, and plan the act that carries it out."""
-    if answer.rule is None:  # what a rule says is on record as the decision
+    """Store the answer on the request, and plan the jobs that carry it out."""
+    if answer.rule is None:  # the answer of a rule is on record as the decision
         await record(turn, request, answer.by, Recorded(answer.verdict), reason=answer.reason)
     await _bind(context, turn, request, answer)
 
@@ -85,16 +85,16 @@ async def _bind(context: Context, turn: Turn, request: Request, answer: Answer) 
 
 
 async def withdraw_answer(turn: Turn, request: Request, why: Notice, *, inviter_too: bool = False) -> None:
-    """The answer no longer fits: the request is open again.
+    """Remove an answer that no longer fits: the request is open again.
 
-    `inviter_too` is whether nothing is to be done to the inviter of a third-party invite either.
+    `inviter_too` drops the planned acts on the inviter of a third-party invite as well.
     """
     await requests.answered(turn.tx, request.id, None)
     await jobs.overtake(turn.tx, request.id, why, turn.now, inviter_too=inviter_too)
 
 
 async def record_outcome(context: Context, turn: Turn, request: Request, state: State, by: str) -> None:
-    """The room has moved on: record the outcome, and tell it where it is shown."""
+    """The room has changed: record the outcome, and update what shows it."""
     request = await requests.settled(turn.tx, request.id, state, by, turn.now)
     await jobs.overtake(turn.tx, request.id, because("overtaken.state", state=Term(state)), turn.now)
     await tables.settled(context, turn, request)
@@ -115,7 +115,7 @@ async def _announce(context: Context, turn: Turn, request: Request, *, by_rule: 
         return
     line = decision_line(request, there.label if there is not None else request.room_id)
     asked = request.answer.cause if request.answer is not None and request.issued_by == request.answer.by else None
-    reply_to = asked if request.state is State.STANDING else None  # this is what came of the command
+    reply_to = asked if request.state is State.STANDING else None  # the line is the result of the command
     occasion = f"line:{request.id}:{request.state}"
     block = machine_block(request)
     await saying.say(

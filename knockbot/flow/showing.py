@@ -1,4 +1,4 @@
-"""What a card shows now, whom it calls, and which answers it offers; and cards as a kind of prompt."""
+"""What a card shows now, whom it notifies, and which answers it offers; and cards as a kind of prompt."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ from knockbot.store.prompts import Prompt
 
 @dataclass(frozen=True, slots=True)
 class _About:
-    """What a card is about, read once for all that is written on it."""
+    """What a card is about, read once for all parts of its text."""
 
     shown: Sequence[Request]
     there: Place | None
-    """The room of its requests; none where nobody protects it any more."""
+    """The room of its requests; `None` where the room is not protected any more."""
     earlier: Request | None
     language: Language
 
     @property
     def details(self) -> Mapping[int, str]:
-        """The knock that is shown of each request."""
+        """The knock that the card shows for each request."""
         return {request.id: request.event_id for request in self.shown}
 
     @property
     def needless(self) -> Notice | None:
-        """Why the card is not posted any more."""
+        """Why the card need not be posted any more."""
         if not self.shown:
             return because("overtaken.management_moved")
         return None if any(request.open for request in self.shown) else because("overtaken.settled")
@@ -97,14 +97,14 @@ async def _outlook(context: Context, shown: Sequence[Request], there: Place) -> 
 
 
 def _offers(shown: Sequence[Request], outlook: answering.Outlook) -> tuple[str, ...] | None:
-    """The answers that a card is to offer now: none once it is settled, and as before while an answer is on its way."""
+    """The answers that a card offers now: empty once it is settled; `None`, no change, while an answer is under way."""
     if not answering.offers_clicks(shown):
         return ()
     return tuple(EMOJI[verdict] for verdict in outlook.possible) if shown[-1].awaits_moderators else None
 
 
 async def _takes_clicks(tx: Tx, card: Prompt) -> bool:
-    """Not so once it has come to be shared, or its requests are settled."""
+    """Whether a card takes clicks: not if it became shared, or its requests are settled."""
     return answering.offers_clicks(await requests.on_card(tx, card.id, held=False))
 
 
@@ -114,7 +114,7 @@ async def _shown(_: Context, turn: Turn, __: Prompt, details: Mapping[int, str])
 
 
 async def _is_outdated(tx: Tx, card: Prompt, details: Mapping[int, str]) -> bool:
-    """What changed while the card was on its way found no card to edit."""
+    """Whether something changed while the card was being posted, when there was no card to edit yet."""
     on_card = await requests.on_card(tx, card.id)
     return any(not request.awaits_moderators or details.get(request.id) != request.event_id for request in on_card)
 

@@ -1,7 +1,7 @@
 """Who is joined to a room, and with which powers: remembered for as long as the room tells of every change.
 
-A homeserver tells of the events of one room in order. So whatever had changed before a knock was heard before that
-knock, and what was seen then still holds for it. What is not remembered is looked at.
+A homeserver tells of the events of one room in order. So the bot hears of every change before a knock earlier than of
+the knock, and what it remembers then still holds for the knock. What it does not remember it looks up.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from knockbot.domain.power import Powers
 from knockbot.times import MINUTE
 
 KEPT = 5 * MINUTE
-"""How long (milliseconds) it is remembered at most, should an event be lost."""
+"""How long (milliseconds) it is remembered at most, in case an event is lost."""
 
 IMMEDIATE = 10_000
 """An act that follows its decision within so many milliseconds needs no second look."""
@@ -58,7 +58,7 @@ class Standings:
         return seen.standing if seen is not None and now - seen.held_at <= IMMEDIATE else None
 
     def forget(self, room_id: str, user_id: str | None = None) -> None:
-        """Something changed there, or for this user alone."""
+        """Forget a room because something changed there, or this user alone."""
         if user_id is None:
             self._rooms.pop(room_id, None)
         else:

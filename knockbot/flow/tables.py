@@ -1,7 +1,7 @@
 """What a feature has to say to the flow: one row for each folder of `features/`, as plain data.
 
-The flow knows no feature. Where one of them may have a part in what happens, it goes through the rows that `app` has
-handed in (`Context.features`), in their order. The rows stand in `product.py`: reading that is reading the product.
+The flow knows no feature. Where a feature may take part in what happens, the flow goes through the rows that `app` has
+handed in (`Context.features`), in their order. The rows are in `product.py`: reading that is reading the product.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ Hears: TypeAlias = Callable[[Context, Any], Awaitable[Write[None] | None]]
 """Looks at what has happened, and returns what the feature has to write about it."""
 
 Follows: TypeAlias = Callable[[Context, Turn, Request], Awaitable[None]]
-"""Writes what else follows for a request, in the turn in which it has moved on."""
+"""Writes what else follows for a request, in the turn that changed it."""
 
 Moves: TypeAlias = Callable[[Context, Turn, Request, MemberChange], Awaitable[None]]
-"""Writes what follows of a change of membership for a request about its user."""
+"""Writes what follows from a change of membership for a request about its user."""
 
 Looks: TypeAlias = Callable[[Context, Place], Awaitable[None]]
-"""Looks at a protected room for what nobody told, and hands that on. May raise `Later` and `Busy`."""
+"""Looks at a protected room for changes that no event told of, and hands them on. May raise `Later` and `Busy`."""
 
 
 Judges: TypeAlias = Callable[[Context, Request, str], Awaitable[Judgement | None]]
-"""What the policy in force says of a request that stands; none where that takes an answer from elsewhere, and then the
-arrival with the given key is due again once it is there. May raise `Later` and `Busy`."""
+"""What the policy in force says of a request that exists; `None` where that takes an answer from another server. The
+arrival with the given key is then due again once the answer is there. May raise `Later` and `Busy`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Doing:
-    """How one kind of job is done, and what follows of it, in the transaction that ends the job."""
+    """How one kind of job is done, and what follows from it, in the transaction that ends the job."""
 
     run: Callable[[Context, Claimed[Any]], Awaitable[Outcome]]
     """Aims at a state. May raise `Later` and `Never`."""
@@ -52,12 +52,12 @@ class Doing:
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """One row: each field is a place at which the feature has a part, and empty where it has none."""
+    """One row: each field is a place where the feature can take part, and is empty where it does not."""
 
     name: str
     """The name of its folder."""
     hears: Mapping[type[Any], Hears] = field(default_factory=dict)
-    """By the type of the event; it hears what the flow, too, has something to do with."""
+    """Handlers by the type of the event; it may be an event that the flow handles, too."""
     moved: Moves | None = None
     """After a change of membership that a request is about, and that is no outcome of it."""
     acts: Mapping[Act, Doing] = field(default_factory=dict)
@@ -80,13 +80,13 @@ def rows(context: Context) -> tuple[Feature, ...]:
 
 
 async def heard(context: Context, event: object) -> Write[None] | None:
-    """What the features have to write about something that happened; none where they have nothing."""
+    """What the features write about something that happened; `None` where they write nothing."""
     hearing = [feature.hears[type(event)] for feature in rows(context) if type(event) in feature.hears]
     return together(*[await hears(context, event) for hears in hearing])
 
 
 def together(*writes: Write[None] | None) -> Write[None] | None:
-    """All that is to be written, in this order; none where that is nothing."""
+    """All these writes as one, in this order; `None` where there are none."""
     found = [write for write in writes if write is not None]
     if not found:
         return None
@@ -99,26 +99,26 @@ def together(*writes: Write[None] | None) -> Write[None] | None:
 
 
 async def moved(context: Context, turn: Turn, request: Request, change: MemberChange) -> None:
-    """Somebody's membership changed, which is no outcome of this request of theirs: what else follows of that."""
+    """Somebody's membership changed, which is no outcome of this request of theirs: write what else follows."""
     for feature in rows(context):
         if feature.moved is not None:
             await feature.moved(context, turn, request, change)
 
 
 def judges(context: Context) -> dict[Kind, Judges]:
-    """How the features judge requests that stand, by kind."""
+    """How the features judge existing requests, by kind."""
     return {kind: judge for feature in rows(context) for kind, judge in feature.judges.items()}
 
 
 async def answered(context: Context, turn: Turn, request: Request) -> None:
-    """An answer binds this request: what else follows of that."""
+    """An answer binds this request: write what else follows."""
     for feature in rows(context):
         if feature.answered is not None:
             await feature.answered(context, turn, request)
 
 
 async def settled(context: Context, turn: Turn, request: Request) -> None:
-    """The outcome of this request is recorded: what else follows of that."""
+    """The outcome of this request is recorded: write what else follows."""
     for feature in rows(context):
         if feature.settled is not None:
             await feature.settled(context, turn, request)

@@ -1,7 +1,7 @@
-"""A click is taken back: whoever removes the reaction that gave an answer withdraws it, as long as nothing came of it.
+"""A click is taken back: to remove the reaction that gave an answer withdraws the answer, if it had no effect yet.
 
-A reply that is nothing but an emoji is a click, too. Whoever removes it counts alike: the card shows who has answered,
-and what it does not show does not hold (docs/decisions/0026).
+A reply that is only an emoji is a click, too. It does not matter who removes it: the card shows who has answered, and
+what it does not show does not hold (docs/decisions/0026).
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from knockbot.store import inbox, jobs, prompts, requests
 from knockbot.store.db import Tx
 
 SOON = 2000
-"""Milliseconds after which it is looked again whether an act that is under way has come to anything."""
+"""Milliseconds after which the bot checks again whether an act that is under way had an effect."""
 
 
 async def taken_back(context: Context, redaction: Redaction) -> Handled:
-    """Take in that an event was redacted which gave an answer, or is yet to be heard.
+    """Take in the redaction of an event that gave an answer, or that the bot has not handled yet.
 
-    While the act that carries the answer out is under way, nobody knows what comes of it, and this waits. A transaction
-    of the homeserver is a hint, and anybody can send a redaction that has no effect: so what is told is read.
+    While the act that carries the answer out is under way, its result is unknown, and this waits. A transaction of the
+    homeserver is a hint, and anybody can send a redaction that has no effect: so the bot reads it in the room.
     """
     async with context.db.tx() as tx:
         given = await _given(tx, redaction)
@@ -44,7 +44,7 @@ async def taken_back(context: Context, redaction: Redaction) -> Handled:
         return WAITS
 
     async def write(turn: Turn) -> None:
-        # First this: whoever handles it at this moment has to be done, or finds that it is handled.
+        # This comes first: another handler of the event has to end before, or finds that it is handled.
         await inbox.not_to_be_heard(turn.tx, redaction.redacts, redaction.room_id, turn.now)
         for request in await _given(turn.tx, redaction):
             await _withdraw(context, turn, request, redaction.redacts, by or context.bot)
@@ -53,7 +53,7 @@ async def taken_back(context: Context, redaction: Redaction) -> Handled:
 
 
 async def _in_the_room(context: Context, redaction: Redaction) -> Redaction | None:
-    """What redacted the event by what the room shows; none where nothing did, or the bot may not look."""
+    """What redacted the event, as the room shows it; `None` where nothing did, or the bot may not look."""
     try:
         return await context.outside.redaction(redaction.room_id, redaction.redacts)
     except Never:
@@ -67,7 +67,7 @@ async def _given(tx: Tx, redaction: Redaction) -> list[Request]:
 
 
 async def _withdraw(context: Context, turn: Turn, request: Request, click: str, by: str) -> None:
-    """Open a request again, unless its answer is half carried out: an inviter was banned, whose invite is left."""
+    """Open a request again, unless its answer is half carried out: the inviter was banned, but the invite is left."""
     if request.answer is None or request.inviter_banned:
         return
     if await jobs.is_running(turn.tx, request.id):

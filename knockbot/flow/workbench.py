@@ -1,8 +1,8 @@
-"""What takes long to work out: done in a thread, one thing at a time, and each room has its share of that time.
+"""Long computations: done in a thread, one at a time, and each room has its share of that time.
 
 A decision mostly takes microseconds and is made where it is asked for (`judging.py`). Where many patterns meet a long
-text, or a long policy is compiled, everything else would wait for it. In a thread it does not: RE2 lets other threads
-work while it matches.
+text, or a long policy is compiled, everything else would wait for it. In a thread this does not happen: RE2 lets
+other threads work while it matches.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from knockbot.errors import Busy
 T = TypeVar("T")
 
 AT_ONCE = 4.0
-"""Seconds of CPU that one room may use at any time."""
+"""Seconds of CPU that one room may use at once."""
 
 SHARE = 0.05
 """Seconds of CPU that it may use in each second after that: three in a minute."""
@@ -33,7 +33,7 @@ PAUSE = 1.0
 
 
 class Workbench:
-    """The thread, and how much of it each room has used of late."""
+    """The thread, and how much of its time each room has used recently."""
 
     def __init__(self, now: Callable[[], int], cpu: Callable[[], float] = time.thread_time) -> None:
         self._now = now
@@ -44,7 +44,7 @@ class Workbench:
         """Seconds used by each room, as of a moment."""
 
     async def work_out(self, room_id: str, work: Callable[[], T]) -> T:
-        """What `work` returns, at the expense of a room. Raises `Busy` where that room has to wait."""
+        """What `work` returns; its time counts for a room. Raises `Busy` where that room has to wait."""
         used = self._used_by(room_id)
         if used >= AT_ONCE:
             raise Busy(

@@ -1,7 +1,7 @@
-"""Jobs at work: how each kind is done and what follows of it, handed to the worker of the engine.
+"""Jobs at work: how each kind is done and what follows from it, handed to the worker of the engine.
 
-To add a kind of job: its row in `domain/jobs.py:JOBS`, and its row in the `ACTS` of the file that does it; the flow's
-own stand here, a feature's in its `Feature`.
+To add a kind of job, add its row in `domain/jobs.py:JOBS`, and its row in the `ACTS` of the file that does it. The
+`ACTS` of the flow are listed here, those of a feature in its `Feature`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ACTS: Mapping[Act, Doing] = {**members.ACTS, **prompt_acts.ACTS, **lines.ACTS, *
 """The kinds of job that are common to all requests."""
 
 MENDABLE = frozenset({"KNOCKBOT_NO_POWER", "KNOCKBOT_NOT_JOINED", NOT_ALLOWED})
-"""Errors that a moderator can mend, or the config: the job waits for it."""
+"""Errors that a moderator, or a change of the config, can fix: the job waits for this."""
 
 
 def all_acts(context: Context) -> dict[Act, Doing]:
@@ -59,12 +59,12 @@ def hooks(context: Context, keys: Keys | None = None) -> Hooks:
         if follows is not None:
             await follows(context, turn, job, error)
         if error.code == "KNOCKBOT_DENIED":
-            turn.after(partial(context.look_at, job.room_id))  # which tells the moderators once
+            turn.after(partial(context.look_at, job.room_id))  # the look tells the moderators once
 
     async def blocked(turn: Turn, job: Job[Any], error: Never) -> None:
         await _note(turn.tx, job, error)
         await encrypted.tell_if_silent(context, turn, job.room_id)
-        # It tells the moderators once, and goes on when it is mended.
+        # The look tells the moderators once, and the job goes on when the problem is fixed.
         turn.after(partial(context.look_at, job.room_id))
 
     return Hooks(
@@ -84,7 +84,7 @@ async def _look_again(_: Context, turn: Turn) -> None:
 
 
 LOOK_AGAIN = hourly(_look_again)
-"""A timer: what waits for a job that goes first no more is looked at again."""
+"""A timer: jobs that wait for another job which no longer goes first are checked again."""
 
 
 async def _note(tx: Tx, job: Job[Any], error: Never) -> None:
@@ -93,7 +93,7 @@ async def _note(tx: Tx, job: Job[Any], error: Never) -> None:
 
 
 async def _hold(context: Context, tx: Tx, job: Job[Any]) -> None:
-    """Take what a job is about before the job itself: two transactions would else wait for each other.
+    """Lock what a job is about before the job itself: else two transactions could wait for each other.
 
     The order is the same everywhere: requests, prompts, jobs. On SQLite nobody else writes meanwhile.
     """

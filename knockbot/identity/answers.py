@@ -1,4 +1,4 @@
-"""What identity servers answer, read with care, and what each refusal says of the future; how they write addresses."""
+"""Reads answers of identity servers with care: what each refusal means for a retry, and how they write addresses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from knockbot.errors import Later, Never
 from knockbot.http import TooLarge, fits_a_path, read
 
 LARGEST: Final = 64 * 1024
-"""Bytes of an answer that are read; what is larger is not meant for us."""
+"""Bytes of an answer that are read; no valid answer is larger."""
 SAID: Final = 200
 """Characters of an identity server's own words that are passed on."""
 
@@ -29,7 +29,7 @@ REFUSALS: dict[str, str] = {
     "M_UNKNOWN_TOKEN": "identity.no_account",
     "M_NOT_FOUND": "identity.not_found",
 }
-"""What an errcode means to a moderator, where the identity server's own words would not say it."""
+"""What an errcode means to a moderator, if the identity server's own words do not explain it."""
 
 
 async def read_answer(answer: ClientResponse, server: str) -> bytes:
@@ -41,7 +41,7 @@ async def read_answer(answer: ClientResponse, server: str) -> bytes:
 
 
 def understood(server: str, status: int, body: Any, hide: str) -> dict[str, Any]:
-    """What was asked for. Raises `Later` and `Never`; `hide` is kept out of what they say."""
+    """The content of a successful answer. Raises `Later` and `Never`; `hide` is kept out of what they say."""
     if 200 <= status < 300:
         if not isinstance(body, dict):
             raise nonsense(server)
@@ -50,7 +50,7 @@ def understood(server: str, status: int, body: Any, hide: str) -> dict[str, Any]
 
 
 def _refusal(server: str, status: int, body: Mapping[str, Any], hide: str) -> Later | Never:
-    """What an error answer says of the future (identity service API, "Standard error response")."""
+    """What an error answer says about a retry (identity service API, "Standard error response")."""
     code = {401: "M_UNKNOWN_TOKEN"}.get(status, body.get("errcode"))
     code = code if isinstance(code, str) else None
     if status == 429:
@@ -61,40 +61,40 @@ def _refusal(server: str, status: int, body: Mapping[str, Any], hide: str) -> La
     told = REFUSALS.get(code or _UNTOLD.get(status, "")) if status < 500 else None
     if told is not None:
         why = because(told, server=Letters(server))
-    # Without an errcode it is a proxy that speaks, and that says nothing of what the server behind it would answer.
+    # Without an errcode the answer is from a proxy. It does not show what the server behind it would answer.
     if code is None or status >= 500 or status == 408:
         return Later(why, code=code)
     return Never(why, code=code)
 
 
 _UNTOLD: Final = {404: "M_NOT_FOUND"}
-"""What it means, mostly, where somebody answers so without an errcode."""
+"""What a status mostly means in an answer without an errcode."""
 
 
 def _hidden(message: str, hide: str) -> str:
-    """The identity server's own words, but not the address: what goes wrong is logged, too."""
+    """The identity server's own words, without the address: errors are also logged."""
     if hide:
         message = re.sub(re.escape(hide), lambda _: masked(hide), message, flags=re.IGNORECASE)
     return shown(message, SAID)
 
 
 def nonsense(server: str) -> Later:
-    """That an answer is not what the specification says."""
+    """Says that an answer does not follow the specification."""
     return Later(because("identity.nonsense", server=Letters(server)))
 
 
 def canonical(medium: str, address: str) -> str:
-    """An address as identity servers store and hash it: without case, or digits alone (appendix "3PID Types")."""
+    """An address as identity servers store and hash it: without case, or only digits (appendix "3PID Types")."""
     return address.strip().casefold() if medium == "email" else re.sub("[^0-9]", "", address)
 
 
 def hash_of(text: str) -> str:
-    """A text as it is told there: by its hash alone (identity service API, "Association lookup")."""
+    """A text as it is sent there: only its hash (identity service API, "Association lookup")."""
     return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode().rstrip("=")
 
 
 def policies_of(terms: Mapping[str, Any], server: str) -> list[dict[str, str]]:
-    """For each document of the terms its URLs, by language."""
+    """The URLs of each document of the terms, by language."""
     documents = terms.get("policies")
     if not isinstance(documents, dict) or not documents:
         raise nonsense(server)
@@ -109,7 +109,7 @@ def policies_of(terms: Mapping[str, Any], server: str) -> list[dict[str, str]]:
 
 
 def accepted_of(document: Mapping[str, str], accepted: tuple[str, ...] | bool) -> str:
-    """The URL of a document that is accepted: one of those in the config, else English where all are."""
+    """The URL of a document that is accepted: one from the config, or the English one if the config allows all."""
     if accepted is True:
         return document.get("en") or next(iter(document.values()))
     for url in accepted or ():
@@ -123,7 +123,7 @@ def accepted_of(document: Mapping[str, str], accepted: tuple[str, ...] | bool) -
 
 
 def stored(answer: Mapping[str, Any], server: str) -> StoredInvite:
-    """What the identity server made of an invite. By now the mail is out, so what is wrong with it is so for good."""
+    """The invite that the identity server stored. The mail is sent by now, so an error in it is permanent."""
     token, name = answer.get("token"), answer.get("display_name")
     keys = tuple(dict.fromkeys(_keys(answer)))
     if not isinstance(token, str) or not _is_state_key(token) or not keys:
@@ -132,7 +132,7 @@ def stored(answer: Mapping[str, Any], server: str) -> StoredInvite:
             code=IN_VAIN,
         )
     if any(https_host(key.url or "") is None for key in keys):
-        # Sydent's `client_http_base`; homeservers would ask that URL when the invite is redeemed.
+        # It is Sydent's `client_http_base`; homeservers would ask that URL when the invite is redeemed.
         raise Never(
             because("identity.in_vain_no_https", server=Letters(server)),
             code=IN_VAIN,

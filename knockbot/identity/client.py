@@ -1,7 +1,7 @@
-"""The identity servers: whether a key of a third-party invite holds, and new invites for addresses outside Matrix.
+"""Calls identity servers: whether a key of a third-party invite is valid, and new invites for addresses outside Matrix.
 
-No request leaves for a host that config.yaml does not name under `identity_servers`, nor ever to a URL that stands in
-an event: those are strangers' words. An address goes to the identity server and nowhere else, the log least of all.
+It sends no request to a host that config.yaml does not name under `identity_servers`, and never to a URL from an event:
+strangers write those. An address goes to the identity server and nowhere else, and never into the log.
 """
 
 from __future__ import annotations
@@ -41,17 +41,17 @@ from knockbot.identity.answers import (
 log = logging.getLogger("knockbot.identity")
 
 ANSWER: Final = 4.0
-"""Seconds that an identity server has to say whether one key holds."""
+"""Seconds that an identity server has to say whether one key is valid."""
 VOUCH: Final = 10.0
 """Seconds for all keys of an invite together."""
 ISSUE: Final = 30.0
 """Seconds for one call on behalf of a moderator, with all that belongs to it: token, account, terms."""
 SILENCE: Final = 30.0
-"""Seconds in which one that gave no answer is not asked about keys again, so that a flood of invites is not slow."""
+"""Seconds in which a server that gave no answer is not asked about keys again, so that many invites are not slow."""
 MOST_ASKED: Final = 4
 """Keys of one invite that identity servers are asked about: they write two."""
 REMEMBERED: Final = 60.0
-"""Seconds for which it is remembered whether a key holds."""
+"""Seconds for which the validity of a key is remembered."""
 KEPT: Final = 1000
 """Keys that are remembered."""
 KEY = "_matrix/identity/v2/pubkey/isvalid"
@@ -60,7 +60,7 @@ EPHEMERAL_KEY = "_matrix/identity/v2/pubkey/ephemeral/isvalid"
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """Whether a key holds, and whom to ask."""
+    """Whether a key is valid, and whom to ask."""
 
     server: str
     path: str
@@ -68,46 +68,46 @@ class _Question:
 
 
 class Proves(Protocol):
-    """What an identity server needs of the homeserver."""
+    """What the identity server client needs from the homeserver."""
 
     async def prove(self) -> dict[str, Any]:
-        """A token by which another server can ask the homeserver who the bot is. May raise `Later` and `Never`."""
+        """A token with which another server can ask the homeserver who the bot is. May raise `Later` and `Never`."""
 
 
 class IdentityServers:
     """The configured identity servers, each called by its name in the config.
 
-    `vouch` never raises; everything else may raise `Later` and `Never`, with words for moderators. Where a `Later`
-    leaves it open whether an invite was stored, and so a mail sent, the caller decides whether to ask again.
+    `vouch` never raises; everything else may raise `Later` and `Never`, with words for moderators. A `Later`
+    may leave it open whether an invite was stored and a mail sent; then the caller decides whether to ask again.
     """
 
     def __init__(
         self, session: ClientSession, homeserver: Proves, configured: Callable[[], Mapping[str, IdentityServer]]
     ) -> None:
-        """`configured` gives what stands in the config at that moment: it may be read again while knockbot runs."""
+        """`configured` returns the servers in the config at that moment: knockbot may read it again while it runs."""
         self._session = session
         self._homeserver = homeserver
         self._configured = configured
         self._trust: dict[IdentityServer, ssl.SSLContext | bool] = {}
         self._tokens: dict[str, str] = {}
-        """By the URL of the server they are for: a name may come to mean another."""
+        """Tokens by the URL of their server: a name may later mean another server."""
         self._registering: dict[str, asyncio.Lock] = {}
         self._silent_until: dict[str, float] = {}
         self._answers: dict[tuple[str, _Question], tuple[float, Known]] = {}
-        """What was said of keys a moment ago, by the server's url."""
+        """Recent answers about keys, by the server's URL."""
 
     @property
     def default(self) -> str | None:
-        """The one that issues invites where nobody names another; none where none is configured."""
+        """The server that issues invites if nobody names another; none if none is configured."""
         return next(iter(self._configured()), None)
 
-    # --- whether keys hold ------------------------------------------------------------------------------------
+    # --- whether keys are valid -------------------------------------------------------------------------------
 
     async def vouch(self, keys: Sequence[IdentityKey]) -> Known:
-        """Whether the identity servers say that these keys hold.
+        """Whether the identity servers say that these keys are valid.
 
-        Only keys whose URL names a configured server are asked about; where there is none, this is true. One that
-        does not hold makes it false; else one that nobody could be asked about makes it unknown.
+        Only keys whose URL names a configured server are checked; if there are none, this is true. One key that is
+        not valid makes it false; otherwise one key that no server could check makes it unknown.
         """
         questions = [question for key in keys if (question := self._question(key)) is not None]
         doubt: Known | None = None
@@ -127,7 +127,7 @@ class IdentityServers:
         return doubt or Known(Truth.TRUE)
 
     def _question(self, key: IdentityKey) -> _Question | Known | None:
-        """What to ask about a key; what is known without asking; or none where it is nobody's whom we ask."""
+        """What to ask about a key; or what is known without asking; or none if it is not from a configured server."""
         host = https_host(key.url or "")
         if key.url is None or host is None:
             return None
@@ -145,7 +145,7 @@ class IdentityServers:
         return Known(Truth.UNKNOWN, because("keys.other_address", host=Letters(host)))
 
     def _places(self) -> Iterator[tuple[str, tuple[str, int]]]:
-        """Where keys may say that each server is: its name, or the host of its url."""
+        """The hosts that keys may name for each server: its name, or the host of its URL."""
         for name, server in self._configured().items():
             host = host_of(name)
             yield name, (host, int(name[len(host) + 1 :] or 443))
@@ -209,9 +209,9 @@ class IdentityServers:
         return "the bot has an account there, and no terms are in its way"
 
     async def lookup(self, server: str, medium: str, address: str) -> str | None:
-        """The user id that an address is bound to there, or none. `medium` is ``email`` or ``msisdn``.
+        """The user ID that an address is bound to there, or none. `medium` is ``email`` or ``msisdn``.
 
-        The address itself is not told, only its hash (identity service API, "Association lookup").
+        The address itself is not sent, only its hash (identity service API, "Association lookup").
         """
         async with _within(server):
             details = await self._as_account(server, "GET", "_matrix/identity/v2/hash_details")
@@ -243,11 +243,11 @@ class IdentityServers:
         join_rule: str = "",
         space: bool = False,
     ) -> StoredInvite:
-        """Have the identity server keep an invite for an address, and tell the address so: twice is two mails.
+        """Ask the identity server to store an invite for an address, and to send a mail: two calls send two mails.
 
-        `sender` is the bot, for whom the account is, and who then has to put `StoredInvite.content` into the room
-        under `StoredInvite.token`. The rest is for the words of the mail. An address that is bound already is
-        refused: `lookup` first.
+        `sender` is the bot. The account is the bot's, and the bot then has to put `StoredInvite.content` into the room
+        under `StoredInvite.token`. The rest is for the text of the mail. An address that is already bound is
+        refused: call `lookup` first.
         """
         words = {
             "sender_display_name": sender_name,
@@ -261,7 +261,7 @@ class IdentityServers:
             "address": canonical(medium, address),
             "room_id": room_id,
             "sender": sender,
-            # Strangers name rooms and themselves, and this ends in the headers of a mail.
+            # Strangers choose the names of rooms and their own names, and these go into the headers of a mail.
             **{key: shown(text, 255) for key, text in words.items() if text},
         }
         try:
@@ -276,7 +276,7 @@ class IdentityServers:
         return stored(answer, server)
 
     async def _register(self, server: str) -> str:
-        """Prove to the identity server who the bot is, by a token of the homeserver's (OpenID), for an account."""
+        """Prove to the identity server who the bot is, with a token of the homeserver (OpenID), to get an account."""
         proof = await self._homeserver.prove()
         answer = await self._call(server, "POST", "_matrix/identity/v2/account/register", body=proof)
         # Sydent writes `access_token` too, and others once wrote nothing else.
@@ -288,7 +288,7 @@ class IdentityServers:
     async def _as_account(
         self, server: str, method: str, path: str, body: Mapping[str, Any] | None = None, *, hide: str = ""
     ) -> dict[str, Any]:
-        """One request with the account's token; a token that ran out is renewed, and terms are accepted, once each."""
+        """One request with the account's token; it renews an expired token and accepts terms, once each."""
         mends = {"M_UNKNOWN_TOKEN": self._renew, "M_TERMS_NOT_SIGNED": self._agree}
         while True:
             token = await self.account(server)
@@ -306,13 +306,13 @@ class IdentityServers:
             del self._tokens[url]
 
     async def _agree(self, server: str, token: str) -> None:
-        """Accept the identity server's terms, as far as the config allows it."""
+        """Accept the identity server's terms, if the config allows it."""
         urls = await self._acceptable(server)
         await self._call(server, "POST", "_matrix/identity/v2/terms", token=token, body={"user_accepts": urls})
         log.info("accepted the terms of the identity server %s", server)
 
     async def _acceptable(self, server: str) -> list[str]:
-        """The URLs of the terms that are to be accepted there, one for each document, if the config allows all."""
+        """The URLs of the terms to accept there, one for each document, if the config allows all."""
         terms = await self._call(server, "GET", "_matrix/identity/v2/terms")
         return [accepted_of(policy, self._settings_of(server).accept_terms) for policy in policies_of(terms, server)]
 
@@ -343,11 +343,11 @@ class IdentityServers:
         query: Mapping[str, str] | None = None,
         hide: str = "",
     ) -> dict[str, Any]:
-        """One request to the configured base URL; `hide` is kept out of what goes wrong.
+        """One request to the configured base URL; `hide` is kept out of errors.
 
-        It sets no deadline: whoever calls does.
+        It sets no deadline: the caller does.
         """
-        # What is not compressed cannot be small on the wire and huge here.
+        # Without compression, no body can be small on the wire and huge here.
         headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {token}"} if token else {})
         settings = self._settings_of(server)
         try:
@@ -364,7 +364,7 @@ class IdentityServers:
                 status, text = answer.status, await read_answer(answer, server)
                 elsewhere = answer.headers.get("Location", "nowhere")
         except (ClientError, OSError) as error:
-            # Where there was no connection, nothing was asked; where it broke, nobody knows.
+            # If there was no connection, nothing was sent; if it broke, nobody knows.
             code = UNASKED if isinstance(error, ClientConnectorError) else None
             raise Later(
                 because("identity.unreachable", server=Letters(server), why=why_unreachable(error)), code=code

@@ -1,7 +1,7 @@
 """The bot's own account: who else could act with the bot's power, and how they are kept out.
 
-Whoever registered the bot's name before knockbot came keeps their sessions and their password, even where the name is
-in an application service's exclusive namespace by now (docs/decisions/0022).
+Somebody who registered the bot's name before knockbot was installed keeps their sessions and their password, even if
+the name is now in an application service's exclusive namespace (docs/decisions/0022).
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from knockbot.matrix.homeserver import Homeserver
 log = logging.getLogger("knockbot.account")
 
 PROBE: Final = "KNOCKBOTPROBE"
-"""The device that is made and logged out again to ask how one could log in."""
+"""The device that is created and logged out again to find out how people could log in."""
 
 OTHERS_CAN_LOG_IN: Final = "KNOCKBOT_OTHERS_CAN_LOG_IN"
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """An e-mail address or phone number of the account, by which its password could be reset."""
+    """An e-mail address or phone number of the account, with which its password could be reset."""
 
     medium: str
     address: str
 
 
 class Account:
-    """The bot's account, by the application service's token. Every method may raise `Later` and `Never`."""
+    """The bot's account, with the application service's token. Every method may raise `Later` and `Never`."""
 
     def __init__(self, homeserver: Homeserver, session: ClientSession, settings: Settings) -> None:
         self.homeserver = homeserver
@@ -46,7 +46,7 @@ class Account:
         self._url = settings.homeserver.address
 
     async def foreign_devices(self, own: str | None) -> list[str]:
-        """All sessions but the bot's own device, which it has where encryption is allowed."""
+        """All sessions except the bot's own device, which exists if encryption is allowed."""
         return [device for device in await self.homeserver.devices() if device != own]
 
     async def addresses(self) -> list[Address]:
@@ -59,10 +59,10 @@ class Account:
         ]
 
     async def log_out(self, device_id: str) -> None:
-        """Away with a session and its token.
+        """Remove a session and its token.
 
-        Synapse lets an application service delete devices. Elsewhere that may take a password, and a session of the
-        application service's own on the same device takes the other one with it.
+        Synapse lets an application service delete devices. Other homeservers may require a password for that; there a
+        login of the application service on the same device ends the other session.
         """
         try:
             await self.homeserver.delete_device(device_id)
@@ -71,7 +71,7 @@ class Account:
             await self._with(token).request(Method.POST, Path.v3.logout)
 
     async def keep_others_out(self, own: str | None) -> None:
-        """Log out everybody else, and take away the addresses by which a password could be reset."""
+        """Log out everybody else, and remove the addresses with which a password could be reset."""
         for device in await self.foreign_devices(own):
             await self.log_out(device)
             log.warning("my account had a session that is not mine, or no longer (%r). I have logged it out.", device)
@@ -81,10 +81,10 @@ class Account:
             log.warning("my account had an address by which its password can be reset; I have removed it")
 
     async def logins(self) -> Collection[str] | None:
-        """The ways in which a person can log in; `None` where that cannot be seen.
+        """The ways in which a person can log in; `None` if that cannot be seen.
 
-        A session of the bot's own asks for something that takes the user's own confirmation, and is told which kinds
-        of it there are for this account. Where registrations have MSC4190, no such session can be had.
+        A session of the bot requests something that needs the user's own confirmation; the answer lists the kinds of
+        confirmation for this account. If the registration has MSC4190, such a session is not possible.
         """
         try:
             token = await self.homeserver.login(PROBE, self._service.bot_displayname)
@@ -106,7 +106,7 @@ class Account:
         return None
 
     async def be_alone(self, own: str | None) -> None:
-        """Keep others out. Raises `Never` where somebody has a password, which only an admin can take away."""
+        """Keep others out. Raises `Never` if somebody has a password, which only an admin can remove."""
         await self.keep_others_out(own)
         if self._service.allow_password:
             return

@@ -1,4 +1,4 @@
-"""What is done on a real homeserver, as the bot: each call is one act, and says nothing of why."""
+"""What the bot does on a real homeserver: each call is one act, and does not know its reason."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from knockbot.matrix.homeserver import Homeserver
 from knockbot.times import MINUTE
 
 CLOCKS_APART = 10 * MINUTE
-"""How far (milliseconds) the homeserver's clock may have been behind where we believe it, for messages of our own."""
+"""Milliseconds by which the homeserver's clock may have been behind our estimate, for our own messages."""
 
 PAGES = 50
-"""Pages of a hundred messages of ours to look through at most."""
+"""The most pages of a hundred messages of ours to search."""
 
 
 class Acts:
-    """Implements `flow.ports.Acts` where encryption is not allowed."""
+    """Implements `flow.ports.Acts` if encryption is not allowed."""
 
     encrypts = False
     kinds: tuple[str, ...] = ("m.room.message",)
@@ -45,11 +45,11 @@ class Acts:
         return await self._homeserver.send(room_id, event_type, transaction_id(key), content)
 
     async def redact(self, room_id: str, event_id: str, key: str) -> None:
-        """Take an event's content away."""
+        """Redact an event."""
         await self._homeserver.redact(room_id, event_id, transaction_id(key))
 
     async def find_sent(self, room_id: str, key: str, since: int) -> str | None:
-        """The message that was sent with this key since a moment, if it is in the room."""
+        """The message that was sent with this key after a given time, if it is in the room."""
         begin = since - CLOCKS_APART + self._homeserver.ahead
         mine = json.dumps({"types": list(self.kinds), "senders": [self._homeserver.bot]})
         token: str | None = None
@@ -67,7 +67,7 @@ class Acts:
         return None
 
     async def opened(self, _: str, event: Mapping[str, Any]) -> Mapping[str, Any]:
-        """An event of the bot's own as it was meant."""
+        """An event of the bot, decrypted."""
         return event
 
     async def find_made(self, key: str) -> str | None:
@@ -78,7 +78,7 @@ class Acts:
             except Never:
                 continue
             content = create.get("content")
-            # Anybody can write a key into a room of their own.
+            # Anybody can write a key into their own room.
             mine = create.get("sender") == self._homeserver.bot
             if mine and isinstance(content, dict) and content.get(EFFECT_KEY) == key:
                 return room_id
@@ -86,7 +86,7 @@ class Acts:
 
 
 class SealingActs(Acts):
-    """The same where encryption is allowed: what is said in an encrypted room is encrypted."""
+    """The same if encryption is allowed: messages in an encrypted room are encrypted."""
 
     encrypts = True
     kinds = ("m.room.message", SEALED)
@@ -102,7 +102,7 @@ class SealingActs(Acts):
         return await super().send(room_id, event_type, key, content)
 
     async def opened(self, room_id: str, event: Mapping[str, Any]) -> Mapping[str, Any]:
-        """An event of the bot's own as it was meant; as it is where it does not open."""
+        """An event of the bot, decrypted; unchanged if it cannot be decrypted."""
         return await self._keyring.opened({**event, "room_id": room_id})
 
 

@@ -1,4 +1,4 @@
-"""A long list that the homeserver answers, read item by item, so that never all of it is in memory."""
+"""Reads a long list in an answer of the homeserver item by item, so that it is never in memory as a whole."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+("?)|[\[\]{}:,]', re.DOTALL)
 class Items:
     """Cuts the objects of one list out of JSON text that comes in chunks; `path` holds the keys that lead to the list.
 
-    It holds one item at a time, and skips all else.
+    It holds one item at a time, and skips everything else.
     """
 
     def __init__(self, path: Sequence[str]) -> None:
@@ -30,17 +30,17 @@ class Items:
         self._text = b""
         self._place = 0
         self._begin: int | None = None
-        """Where the item begins that is not whole yet."""
+        """Where the item begins that is not complete yet."""
         self._depth = 0
         self._keys: list[str | None] = []
         """The key at each level down to the list; none inside another list."""
         self._inside = False
         self._is_value = False
         self.whole = False
-        """Whether the text was one JSON object or list, and has come to its end."""
+        """Whether the text was one JSON object or list, and is complete."""
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
-        """The items that are whole with this chunk. Raises `TooLarge`."""
+        """The items that this chunk completes. Raises `TooLarge`."""
         self._text += chunk
         for token in _TOKEN.finditer(self._text, self._place):
             if token[1] == b"":
@@ -99,7 +99,7 @@ class Items:
 
 
 async def read_items(content: StreamReader, path: Sequence[str], limit: int) -> Any:
-    """A list's objects, one after another. Raises `TooLarge`, and `ValueError` where the text is not whole JSON."""
+    """A list's objects, one after another. Raises `TooLarge`, and `ValueError` if the text is not complete JSON."""
     items, read_so_far = Items(path), 0
     async for chunk in content.iter_any():
         read_so_far += len(chunk)

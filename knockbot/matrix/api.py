@@ -1,7 +1,7 @@
-"""The HTTP client, and what each kind of answer of the homeserver says of the future.
+"""The HTTP client, and what each kind of answer of the homeserver means for a retry.
 
-mautrix builds and sends the requests; its error handling is replaced, since it knows neither `Retry-After` nor
-bodies that are not what they should be. Whatever goes wrong leaves here as `Later` or `Never`.
+mautrix builds and sends the requests; its error handling is replaced, because it handles neither `Retry-After` nor
+malformed bodies. Every failure leaves this module as `Later` or `Never`.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ from knockbot.matrix.answers import read_items
 log = logging.getLogger("knockbot.homeserver")
 
 READ: Final = 20.0
-"""Seconds to wait for what the homeserver can answer by itself."""
+"""Seconds to wait for an answer that the homeserver can give by itself."""
 HANDSHAKE: Final = 90.0
-"""Seconds to wait where another server has to answer too: invites, joins, knocks, aliases."""
+"""Seconds to wait if another server has to answer too: invites, joins, knocks, aliases."""
 LONGEST_WISH: Final = 3600.0
-"""No more seconds than this are waited at the homeserver's own wish."""
+"""The most seconds to wait when the homeserver asks us to wait."""
 SHORTEST_WISH: Final = 1.0
-"""Nor fewer: one that says 0, and says it again, must not be asked in a tight loop."""
+"""The fewest seconds to wait: if a homeserver keeps answering 0, knockbot must not ask in a tight loop."""
 SAID: Final = 200
 """Characters of the homeserver's own words that are passed on."""
 
@@ -59,7 +59,7 @@ REFUSALS: dict[str, Notice] = {
     "M_NOT_FOUND": because("homeserver.not_found"),
     "M_EXCLUSIVE": because("homeserver.exclusive"),
 }
-"""What an errcode means to a moderator, where the homeserver's own words would not say it."""
+"""What an errcode means to a moderator, if the homeserver's own words do not explain it."""
 
 UNWELL: dict[str, Notice] = {
     "M_UNKNOWN_TOKEN": because("homeserver.unknown_token"),
@@ -68,22 +68,22 @@ UNWELL: dict[str, Notice] = {
     "M_USER_DEACTIVATED": because("homeserver.deactivated"),
     "M_USER_LOCKED": because("homeserver.locked"),
 }
-"""Errcodes that only the server admin can mend. What is due waits until they have."""
+"""Errcodes whose cause only the server admin can fix. Jobs wait until they have done that."""
 
 UNWELL_PAUSE: Final = 60.0
 
 NOT_COVERED: Final = "homeserver.not_covered"
-"""The reason where the registration does not cover the user that the bot wants to act as."""
+"""The reason if the registration does not cover the user that the bot wants to act as."""
 
 PASSWORD_WANTED: Final = "KNOCKBOT_PASSWORD_WANTED"  # noqa: S105 - an error code
-"""Where the homeserver asks for a password (client-server API, "User-Interactive Authentication")."""
+"""The homeserver asks for a password (client-server API, "User-Interactive Authentication")."""
 
 LARGEST: Final = 16 * MIB
 """Bytes of an answer that are read: a page of a hundred events has 6.5 MiB at most."""
 LARGEST_REFUSAL: Final = MIB // 4
 """Bytes of a refusal that are read."""
 LARGEST_LIST: Final = 64 * MIB
-"""Bytes of an answer that are read where its list is taken item by item, and never held as a whole."""
+"""Bytes of an answer that are read if its list is read item by item, and never held as a whole."""
 MOST_KEPT: Final = 200_000
 """Items of such a list that are held."""
 TOO_LARGE: Final = "KNOCKBOT_TOO_LARGE"
@@ -93,17 +93,17 @@ LISTED: Final = ""
 """Where to find the list of such an answer."""
 
 Keep = Callable[[Any], Any]
-"""What to hold of an item; `None` for nothing."""
+"""What to keep of an item; `None` for nothing."""
 
 BY_PROXY: Final = frozenset({404, 502, 503})
-"""What a proxy answers, without an errcode, whose homeserver is down, or not known to it while it restarts.
+"""What a proxy answers, without an errcode, while its homeserver is down, or restarting and not known to the proxy.
 
-At 504 the homeserver may well be up, and itself wait for another.
+With 504 the homeserver may be up, and itself wait for another server.
 """
 
 
 class Stages(Never):
-    """The homeserver asks who is at the keyboard; `stages` are the ways to say so that this account has."""
+    """The homeserver asks for interactive authentication; `stages` are the ways that this account has for it."""
 
     def __init__(self, flows: Any) -> None:
         super().__init__(because("homeserver.password_wanted"), code=PASSWORD_WANTED)
@@ -117,10 +117,10 @@ class Api(HTTPAPI):
     """mautrix's client with its own reading of answers."""
 
     clock_ahead: float | None = None
-    """Seconds that the homeserver's clock was ahead of this machine's, by its last answer that told."""
+    """Seconds that the homeserver's clock was ahead of this machine's, by its last answer that had a date."""
 
     async def request(self, method: Method, path: PathBuilder | str, *args: Any, **kwargs: Any) -> Any:
-        """One request. Raises `Never` for an address that a proxy could take for another."""
+        """One request. Raises `Never` for an address that a proxy could mistake for another."""
         if leads_elsewhere(str(path)):
             raise Never(because("homeserver.path"))
         return await super().request(method, path, *args, **kwargs)
@@ -142,7 +142,7 @@ class Api(HTTPAPI):
             url,
             data=content,
             params=query_params,
-            # What is not compressed cannot be small on the wire and huge here.
+            # Without compression, no body can be small on the wire and huge here.
             headers=headers | {"Accept-Encoding": "identity"},
             middlewares=once,
             allow_redirects=False,  # aiohttp leaves the token out where one leads to another server
@@ -156,7 +156,7 @@ class Api(HTTPAPI):
             raise await _refused(answer)
 
     async def _read(self, answer: ClientResponse) -> dict[str, Any]:
-        """What a success says. Raises `Later` where that cannot be read."""
+        """The content of a success. Raises `Later` if it cannot be read."""
         try:
             body = as_json(await read(answer.content, LARGEST))
         except TooLarge:
@@ -167,7 +167,7 @@ class Api(HTTPAPI):
 
 
 class ListApi(Api):
-    """The API for one answer with a long list in it, of which only what `keep` makes of each item is held."""
+    """The API for one answer with a long list in it; it holds only what `keep` returns for each item."""
 
     def __init__(self, *args: Any, path: Sequence[str], keep: Keep, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -191,7 +191,7 @@ class ListApi(Api):
 
 
 async def _refused(answer: ClientResponse) -> Later | Never:
-    """What an answer other than success says; a body that is too large says nothing."""
+    """The content of an answer other than success; empty if the body is too large."""
     if 300 <= answer.status < 400:
         return _redirect(answer.headers.get("Location", ""), answer.url)
     try:
@@ -222,7 +222,7 @@ def _redirect(location: str, asked: URL) -> Later:
 async def _send_once(request: ClientRequest, send: ClientHandlerType) -> ClientResponse:
     """Keep aiohttp from sending a PUT again by itself when its connection breaks.
 
-    The message may be in the room already, and a homeserver that was restarted knows no transaction ids.
+    The message may be in the room already, and a homeserver that was restarted does not remember transaction IDs.
     """
     try:
         return await send(request)
@@ -233,7 +233,7 @@ async def _send_once(request: ClientRequest, send: ClientHandlerType) -> ClientR
 
 
 def _refusal(status: int, body: Mapping[str, Any], headers: Mapping[str, str]) -> Later | Never:
-    """What an error answer says of the future (client-server API, "Standard error response")."""
+    """What an error answer says about a retry (client-server API, "Standard error response")."""
     code = body.get("errcode")
     code = code if isinstance(code, str) else None
     message = body.get("error")
@@ -247,11 +247,11 @@ def _refusal(status: int, body: Mapping[str, Any], headers: Mapping[str, str]) -
         log.error("%s", in_words(why))
         return Later(why, retry_after=UNWELL_PAUSE, code=code, unreachable=True)
     if code is None or status >= 500 or status == 408:
-        # Without an errcode it is not Matrix that speaks: that says nothing of what the homeserver would answer.
+        # Without an errcode the answer is not from a homeserver. It does not show what the homeserver would answer.
         why = because("homeserver.says" if code is not None else "homeserver.proxy_says", words=words)
         by_proxy = code is None and status in BY_PROXY
         return Later(why, retry_after=_wish(body, headers), code=code, unreachable=by_proxy)
-    # Only the homeserver's words tell this from its other refusals.
+    # Only the homeserver's words distinguish this from its other refusals.
     not_covered = code == "M_FORBIDDEN" and "masquerade" in words.text
     says = because(NOT_COVERED if not_covered else "homeserver.says", words=words)
     return Never(REFUSALS.get(code, says), code=code)
@@ -260,7 +260,7 @@ def _refusal(status: int, body: Mapping[str, Any], headers: Mapping[str, str]) -
 def _wish(body: Mapping[str, Any], headers: Mapping[str, str]) -> float | None:
     """How long the homeserver asks us to wait: the header first, then the older field of the body; `None` for nonsense.
 
-    A little is added, so that all who were asked to wait do not come back at once.
+    A little is added, so that not all waiting clients come back at once.
     """
     for seconds in (_header_seconds(headers.get("Retry-After", "")), _body_seconds(body.get("retry_after_ms"))):
         if seconds is not None and seconds >= 0:
@@ -287,7 +287,7 @@ def _seconds_until(header: str) -> float | None:
         moment = parsedate_to_datetime(header)
     except (ValueError, OverflowError, IndexError, TypeError):
         return None
-    # "-0000" is UTC of which nobody says where it was written; Python leaves that without a zone.
+    # "-0000" is UTC without a known local zone; Python gives such a time no zone.
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return (moment - datetime.now(UTC)).total_seconds()
 
@@ -317,7 +317,7 @@ POLL: Final = 25.0
 
 
 class DeviceApi(Api):
-    """The API as one device of the bot, for its keys: by a token of its own, or by naming it beside the service's."""
+    """The API as one device of the bot, for its keys: with its own token, or with the service's token and its ID."""
 
     def __init__(
         self, session: ClientSession, address: str, token: str, user_id: str | None, device_id: str | None
@@ -326,12 +326,12 @@ class DeviceApi(Api):
         super().__init__(address, token, client_session=session, **typed)
 
     async def request(self, method: Method, path: PathBuilder | str, *args: Any, **kwargs: Any) -> Any:
-        """One request; what it says is never logged."""
+        """One request; its content is never logged."""
         async with in_our_words(READ):
             return await super().request(method, path, *args, **{**kwargs, "sensitive": method is not Method.GET})
 
     async def news(self, since: str | None, *, wait: bool = True) -> dict[str, Any]:
-        """What came for the device since, as soon as there is something; nothing of any room."""
+        """What arrived for the device since then, as soon as there is something; nothing from any room."""
         timeout = round(POLL * 1000) if since and wait else 0
         query = {"filter": FOR_DEVICE, "timeout": str(timeout), "set_presence": "offline"}
         query |= {"since": since} if since else {}
@@ -348,4 +348,4 @@ FOR_DEVICE: Final = json.dumps(
         "room": dict.fromkeys(("state", "timeline", "ephemeral", "account_data"), NOTHING_OF),
     }
 )
-"""A sync's filter that lets through what is for a device only."""
+"""A sync filter that lets through only what is for a device."""

@@ -1,7 +1,7 @@
-"""From raw JSON to something that happened: the one place that looks into events.
+"""Turns raw JSON into something that happened: the one place that parses events.
 
 Step 2 of the journey (ARCHITECTURE.md). Every field may have been written by a stranger: none is trusted in type,
-length or content. What is no event at all raises `Malformed`; what does not concern the door is `None`.
+length or content. What is no event at all raises `Malformed`; what does not concern join requests is `None`.
 """
 
 from __future__ import annotations
@@ -58,18 +58,18 @@ ROOM_CHANGES = frozenset(
         ENCRYPTION,
     }
 )
-"""The state of rooms that is watched, beside membership."""
+"""The room state that is watched, in addition to membership."""
 
 
 class Malformed(SetAside):
-    """An event that cannot be one: it is set aside and reported, and the rest of its transaction goes on."""
+    """This cannot be an event: it is set aside and reported, and the rest of its transaction is handled."""
 
 
 def matters(event: Mapping[str, Any]) -> str | None:
     """Why an event is kept: it is watched `state`, or `talk` or `sealed` talk (both kept outside protected rooms only),
     or a `redaction` of either.
 
-    Else `None`.
+    Otherwise `None`.
 
     One without a type counts as state: it is kept, and set aside when it is looked at.
     """
@@ -80,7 +80,7 @@ def matters(event: Mapping[str, Any]) -> str | None:
 
 
 def parse(event: Mapping[str, Any], bot: str) -> Happening | None:
-    """What an event says to the bot."""
+    """What an event means for the bot."""
     event_type = _required(event, "type", str)
     reader = READERS.get(event_type) or (_room_change if event_type in ROOM_CHANGES else None)
     return reader(event, bot) if reader else None
@@ -95,7 +95,7 @@ def member_change(event: Mapping[str, Any], bot: str = "") -> MemberChange:
         raise Malformed(because("event.no_membership"))
     unsigned = mapping(event.get("unsigned"))
     replaces = unsigned.get("replaces_state")
-    # Of an invite the homeserver has checked it; a knock or a join may say whatever its user likes.
+    # The homeserver has checked it only for an invite; in a knock or a join, the user may write anything.
     token = _redeemed_token(content) if membership is Membership.INVITE else None
     return MemberChange(
         room_id=_room(event),
@@ -145,10 +145,10 @@ def _message(event: Mapping[str, Any], bot: str) -> Message | Echo | None:
         content = mapping(content.get("m.new_content")) if edits is not None else {}
     body = _text(content.get("body"), BODY_KEPT)
     if content.get("msgtype") != "m.text" or body is None:
-        return None  # notices never command
+        return None  # notices are never commands
     html = content.get("formatted_body") if content.get("format") == "org.matrix.custom.html" else None
     thread = _related(relation, "m.thread")
-    # In a thread clients name the message before as well, for those that know no threads.
+    # In a thread, clients also name the previous message, as a fallback for clients that know no threads.
     is_reply = thread is None or relation.get("is_falling_back") is not True
     return Message(
         room_id=_room(event),
@@ -164,7 +164,7 @@ def _message(event: Mapping[str, Any], bot: str) -> Message | Echo | None:
 
 
 def _related(relation: Mapping[str, Any], rel_type: str) -> str | None:
-    """The event that this one relates to in such a way; `None` where it does not."""
+    """The event that this one relates to in this way; `None` if it does not."""
     return _target(relation) if relation.get("rel_type") == rel_type else None
 
 
@@ -194,16 +194,16 @@ def third_party(event: Mapping[str, Any], bot: str = "") -> ThirdPartyChange:
 
 
 def _redacted_by(unsigned: Mapping[str, Any]) -> str | None:
-    """Who took an event's content away, where somebody did."""
+    """Who redacted an event, if somebody did."""
     sender = mapping(unsigned.get("redacted_because")).get("sender")
     return sender if isinstance(sender, str) and ids.is_user_id(sender) else None
 
 
 def _identity_keys(content: Mapping[str, Any]) -> tuple[IdentityKey, ...]:
-    """Every key that opens the door, each in full; what is no key opens none, and is left out.
+    """Every key that lets somebody into the room, each in full; an invalid key lets nobody in, and is left out.
 
-    Of an invite with too many, those are kept that show whose they are: the last of hundreds opens the door as well as
-    the first.
+    If an invite has too many, the keys that show whose they are are kept: the last of hundreds works as well as the
+    first.
     """
     listed = content.get("public_keys")
     found: dict[tuple[str, str | None], None] = {}
@@ -217,7 +217,7 @@ def _identity_keys(content: Mapping[str, Any]) -> tuple[IdentityKey, ...]:
 
 
 def _redaction(event: Mapping[str, Any], bot: str) -> Redaction | None:
-    """A redaction; what it redacts stands in the content from room version 11 on, beside it before."""
+    """A redaction; the ID of the redacted event is in the content from room version 11 on, and next to it before."""
     redacts = mapping(event.get("content")).get("redacts") or event.get("redacts")
     if not is_event_id(redacts):
         return None
@@ -225,7 +225,7 @@ def _redaction(event: Mapping[str, Any], bot: str) -> Redaction | None:
 
 
 def redaction_of(event: Mapping[str, Any], room_id: str, event_id: str) -> Redaction:
-    """What took an event's content away; who did is empty where the homeserver does not tell."""
+    """The redaction of an event; its sender is empty if the homeserver does not name them."""
     because_of = mapping(mapping(event.get("unsigned")).get("redacted_because"))
     by, its_id = because_of.get("sender"), because_of.get("event_id")
     return Redaction(
@@ -252,7 +252,7 @@ READERS: dict[str, Callable[[Mapping[str, Any], str], Happening | None]] = {
 
 
 def is_encryption(content: Mapping[str, Any]) -> bool:
-    """Whether this content of m.room.encryption says that a room is encrypted, in whichever way."""
+    """Whether this content of m.room.encryption says that a room is encrypted, with any algorithm."""
     return isinstance(content.get("algorithm"), str) and content["algorithm"] != ""
 
 
@@ -260,7 +260,7 @@ def is_encryption(content: Mapping[str, Any]) -> bool:
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
-    """A field that is to hold other fields; empty where it is no such thing."""
+    """A field that has to be an object; empty if it is not."""
     return value if isinstance(value, dict) else {}
 
 
@@ -286,7 +286,7 @@ def _event_id(event: Mapping[str, Any]) -> str:
 
 
 def is_event_id(value: Any) -> TypeGuard[str]:
-    """Whether this can name an event, here and in a database."""
+    """Whether this can be an event ID, here and in a database."""
     return isinstance(value, str) and value.startswith("$") and len(value) <= 255 and storable(value) == value
 
 
@@ -302,7 +302,7 @@ def _text(value: Any, limit: int) -> str | None:
 
 
 def _time(event: Mapping[str, Any]) -> int:
-    """`origin_server_ts`, as the sender's server claims it; nonsense counts as long ago."""
+    """`origin_server_ts`, as the sender's server claims it; an invalid value counts as long ago."""
     at = event.get("origin_server_ts")
     return at if isinstance(at, int) and not isinstance(at, bool) and 0 <= at < 2**53 else 0
 

@@ -1,7 +1,7 @@
 """The application service's own endpoint: events are committed before they are acknowledged.
 
 Step 1 of the journey (ARCHITECTURE.md). mautrix's routes and its ping are used as they are; its transaction handler
-is replaced, because it answers 200 before the work and loses what it was doing when killed (docs/decisions/0001).
+is replaced, because it answers 200 before the work is done, and loses work when it is killed (docs/decisions/0001).
 """
 
 from __future__ import annotations
@@ -33,28 +33,28 @@ from knockbot.store.inbox import Arrival
 log = logging.getLogger("knockbot.gateway")
 
 LARGEST_TRANSACTION = 256 * 2**20
-"""Bytes. aiohttp's default of 1 MiB would answer 413, and the homeserver would send the same again for ever."""
+"""Bytes. With aiohttp's default of 1 MiB, the answer would be 413, and the homeserver would repeat it for ever."""
 
 BODY = 60.0
-"""Seconds; the homeserver sends what has come too slowly again."""
+"""Seconds; the homeserver sends again what arrived too slowly."""
 
 PING = re.compile(r"[a-z]{1,16}-[0-9a-f]{16}")
-"""The name of a ping that knockbot asked for: hard to guess, as anybody on this machine may ask whether it came."""
+"""The name of a ping that knockbot asked for: hard to guess, because any local user may ask whether it arrived."""
 
 PINGS_KEPT = 16
 
 NOWHERE = ""
-"""The room of an arrival that names none: it will be set aside when it is looked at."""
+"""The room of an arrival that names none: it will be set aside when it is handled."""
 
 
 class PingOnly(AppServiceServerMixin):
-    """Answers pings, and no transaction: it has nowhere to keep them, and the homeserver sends them again."""
+    """Answers pings, but no transaction: it cannot store them, and the homeserver sends them again."""
 
     def __init__(self, hs_token: str) -> None:
         super().__init__(log=log, hs_token=hs_token)
         self.ready = False
         self.reached = True
-        """Whether the homeserver's last ping that was asked for has come."""
+        """Whether the last ping that knockbot asked the homeserver for has arrived."""
         self._pings: deque[str] = deque(maxlen=PINGS_KEPT)
         self.app = web.Application(client_max_size=LARGEST_TRANSACTION)
         self.app.router.add_get("/_matrix/mau/live", self._live)
@@ -71,25 +71,25 @@ class PingOnly(AppServiceServerMixin):
 
     @property
     def why_not_ready(self) -> str | None:
-        """Why nothing is taken in or done now; none where it is."""
+        """Why nothing is received or done now; none if knockbot works."""
         if not self.ready:
             return "it is starting or stopping"
         return None if self.reached else "the homeserver does not reach it"
 
     async def _heard(self, request: web.Request) -> web.Response:
-        """Whether a ping has come, for whoever asked the homeserver for it and knows its name."""
+        """Whether a ping has arrived, for the caller that asked the homeserver for it and knows its name."""
         ping = request.match_info["ping"]
         return web.json_response({}, status=200 if PING.fullmatch(ping) and await self.heard(ping) else 404)
 
     async def heard(self, ping: str) -> bool:
-        """Whether this ping has come."""
+        """Whether this ping has arrived."""
         return ping in self._pings
 
     async def _note(self, ping: str) -> None:
         self._pings.append(ping)
 
     async def _http_ping(self, request: web.Request) -> web.Response:
-        """The homeserver calls back. That it does is no proof to whoever asked: anything may have answered it."""
+        """The homeserver calls back. Its success is no proof for the caller: any program may have answered it."""
         if not self._check_token(request):
             return _error(403, "M_FORBIDDEN", "wrong hs_token")
         try:
@@ -124,7 +124,7 @@ class Gateway(PingOnly):
         self._wakeups = wakeups
         self._now = now
         self._sealed_for = sealed_for
-        """The bot, where it reads what is encrypted; else that is dropped."""
+        """The bot, if it can read encrypted events; otherwise they are dropped."""
         self.patience = BODY
         """Seconds that the body of a transaction may take."""
         self.last_transaction: int | None = None
@@ -132,11 +132,11 @@ class Gateway(PingOnly):
 
     @property
     def why_not_ready(self) -> str | None:
-        """The same; and nothing can be kept without the database."""
+        """The same; also, nothing can be stored without the database."""
         return self._db.trouble or super().why_not_ready
 
     async def heard(self, ping: str) -> bool:
-        """Whether this ping has come, to this process or to another one on the same database."""
+        """Whether this ping has arrived, at this process or to another one on the same database."""
         if await super().heard(ping):
             return True
         if self._db.alone:
@@ -152,7 +152,7 @@ class Gateway(PingOnly):
             async with self._db.tx() as tx:
                 await processes.hear(tx, self._db.process, ping)
         except Unusable:
-            pass  # which is in the log; this process has heard it all the same
+            pass  # the log has the error; this process has received the ping anyway
 
     async def _http_handle_transaction(self, request: web.Request) -> web.Response:
         if not self._check_token(request):
@@ -185,7 +185,7 @@ class Gateway(PingOnly):
         return web.json_response({})
 
     async def _keep(self, sifted: list[Sifted], body: Mapping[str, Any]) -> None:
-        """Store in one transaction whatever can matter."""
+        """Store in one transaction everything that can matter."""
         if self._sealed_for is not None and any(name in body for name in FOR_DEVICES):
             await self._keep_mail(self._sealed_for, body)
         if not sifted:
@@ -230,9 +230,9 @@ def _sifted(body: Mapping[str, Any], *, sealed: bool) -> list[Sifted] | None:
 
 
 def kept(sifted: Iterable[Sifted], closed: Collection[str]) -> list[Arrival]:
-    """What is kept of all that can matter: nothing of what is said in rooms that are `closed` to chat.
+    """The part that is kept of all that can matter: no messages from rooms that are `closed` to chat.
 
-    In the others a redaction is handled after what was said before it, since that is what it redacts.
+    In the other rooms a redaction is handled after the messages before it, because it redacts one of them.
     """
     return [
         replace(one, talk=True) if kind == "redaction" and one.room_id not in closed else one
@@ -242,7 +242,7 @@ def kept(sifted: Iterable[Sifted], closed: Collection[str]) -> list[Arrival]:
 
 
 def arrival(event: Any) -> Arrival:
-    """An event, or what claims to be one, as it goes into the inbox: by its id, or by a hash where it has none."""
+    """An event, or what claims to be one, as it goes into the inbox: by its ID, or by a hash if it has none."""
     raw = nesting.written(event)
     fields = mapping(event)
     event_id, room_id = fields.get("event_id"), fields.get("room_id")

@@ -1,4 +1,4 @@
-"""What the homeserver remembers of the bot: its own messages, read back, and knocks that were."""
+"""Reads from the homeserver what the bot did before: its own messages, and earlier knocks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from knockbot.matrix.events import is_event_id
 from knockbot.matrix.homeserver import Homeserver, on_our_clock
 
 PAGES = 1000
-"""Pages of a hundred messages of the bot's own that are read back at most, in one room."""
+"""The most pages of a hundred of the bot's own messages that are read back in one room."""
 
 
 class Memory:
@@ -25,7 +25,7 @@ class Memory:
         self._homeserver = homeserver
 
     async def said(self, room_id: str, since: int) -> list[Said]:
-        """What the bot has said in a room since a moment, oldest first."""
+        """The bot's messages in a room after a given time, oldest first."""
         mine = json.dumps({"types": ["m.room.message", SEALED], "senders": [self._homeserver.bot]})
         found: list[Said] = []
         place: str | None = None
@@ -39,7 +39,7 @@ class Memory:
         return found[::-1]
 
     async def knock(self, room_id: str, event_id: str) -> MemberChange | None:
-        """One knock, whether or not it still stands."""
+        """One knock, whether or not it is still current."""
         event = await self._homeserver.event(room_id, event_id)
         try:
             change = events.member_change(event | {"room_id": room_id}) if event is not None else None

@@ -26,39 +26,39 @@ from knockbot.matrix.api import HANDSHAKE, LISTED, READ, TOO_LARGE, Api, Keep, L
 log = logging.getLogger("knockbot.homeserver")
 
 SAME_TIME: Final = 5.0
-"""Seconds between two clocks that are not made up for: an answer tells whole ones, and is on its way a while."""
+"""Seconds between two clocks that are not corrected: an answer has whole seconds, and takes a while to arrive."""
 
 MEMBER_FIELDS: Final = ("type", "state_key", "sender", "event_id", "origin_server_ts", "content.membership")
-"""The fields of a member event that its user has not written, but for where they stand."""
+"""The fields of a member event that its user has not written, except the membership."""
 
 STANDING_STATE: Final = ("m.room.create", "m.room.join_rules", "m.room.power_levels")
-"""State that every room has: an answer with none of it says nothing of what else the room has not."""
+"""State that every room has: an answer without it does not show what else is missing in the room."""
 
 
 class Homeserver:
     """The calls of the client-server API that knockbot makes, as the bot's own user.
 
-    Room and user ids must have been checked to be such (`domain/ids.py`); paths are quoted here. Every method may
+    The caller must have checked room and user IDs (`domain/ids.py`); paths are quoted here. Every method may
     raise `Later` and `Never`.
     """
 
     def __init__(self, session: ClientSession, address: str, token: str, bot: str | None) -> None:
         self.bot = bot or ""
         self.absences = 0
-        """How often nobody was there to answer. One that breaks a connection is there: idle ones break by design."""
-        # mautrix asks for types of its own: a UserID, which is a str, and a logger with a level more, unused here.
+        """How often no homeserver answered. One that breaks a connection is there: idle connections break by design."""
+        # mautrix asks for its own types: a UserID, which is a str, and a logger with one more level, unused here.
         typed: Any = {"as_user_id": bot, "log": log, "client_session": session}
         self._api = Api(address, token, **typed)
         self._list_api = partial(ListApi, address, token, **typed)
 
     @property
     def clock_ahead(self) -> float | None:
-        """Seconds that the homeserver's clock is ahead of this machine's; `None` as long as it has not said."""
+        """Seconds that the homeserver's clock is ahead of this machine's; `None` until an answer has shown it."""
         return self._api.clock_ahead
 
     @property
     def ahead(self) -> int:
-        """The same in milliseconds; none for what the way of an answer may make up."""
+        """The same in milliseconds; 0 for a difference that the travel time of an answer can explain."""
         seconds = self.clock_ahead or 0.0
         return round(seconds * 1000) if abs(seconds) > SAME_TIME else 0
 
@@ -86,7 +86,7 @@ class Homeserver:
     async def _listed(
         self, path: PathBuilder, where: Sequence[str], keep: Keep, query: Mapping[str, Any] | None = None
     ) -> list[Any]:
-        """What `keep` makes of each object of the list that stands at `where` in an answer, however long it is."""
+        """What `keep` returns for each object of the list at `where` in an answer, no matter how long the list is."""
         api = self._list_api(path=where, keep=keep)
         answer = await self.call(Method.GET, path, query=query, patience=HANDSHAKE, api=api)
         found: list[Any] = answer[LISTED]
@@ -99,13 +99,13 @@ class Homeserver:
         return await self.call(Method.GET, Path.v3.account.whoami)
 
     async def versions(self) -> dict[str, Any]:
-        """What the homeserver speaks."""
+        """The versions that the homeserver supports."""
         return await self.call(Method.GET, Path.versions)
 
     async def state(self, room_id: str, event_type: str, key: str = "") -> dict[str, Any] | None:
-        """A whole state event, or `None` where there is none.
+        """A whole state event, or `None` if there is none.
 
-        The default form of the answer is the content alone, without the event id.
+        The default form of the answer is only the content, without the event ID.
         """
         try:
             path = Path.v3.rooms[room_id].state[event_type][key]
@@ -116,16 +116,16 @@ class Homeserver:
             raise
 
     async def event(self, room_id: str, event_id: str) -> dict[str, Any] | None:
-        """One event of a room, or `None` where the bot cannot see it."""
+        """One event of a room, or `None` if the bot cannot see it."""
         try:
             return await self.call(Method.GET, Path.v3.rooms[room_id].event[event_id])
         except Never:
             return None
 
     async def knocking_members(self, room_id: str, keep: Keep = lambda event: event) -> list[Any]:
-        """What `keep` makes of the member event of each who knocks at a room.
+        """What `keep` returns for the member event of each user who knocks at a room.
 
-        Where they have written so much that it is not read, all members are listed without what they wrote.
+        If their text is too long to be read, all members are listed without their text.
         """
         try:
             return await self._listed(Path.v3.rooms[room_id].members, ["chunk"], keep, {"membership": "knock"})
@@ -137,7 +137,7 @@ class Homeserver:
         return await self._synced_state(room_id, wanted, keep, fields=MEMBER_FIELDS)
 
     async def members(self, room_id: str, memberships: Iterable[str]) -> set[str]:
-        """Who stands so in a room."""
+        """The users with this membership in a room."""
         path, found = Path.v3.rooms[room_id].members, set[str]()
         for membership in memberships:
             found |= {*await self._listed(path, ["chunk"], _user_of, {"membership": membership})}
@@ -149,11 +149,11 @@ class Homeserver:
         return [room_id for room_id in _list(answer, "joined_rooms") if isinstance(room_id, str)]
 
     async def state_of_type(self, room_id: str, event_type: str, *, exact: bool = False) -> list[dict[str, Any]]:
-        """The state events of one type in a room: by a sync that is asked for little else, or from its whole state.
+        """The state events of one type in a room: from a sync that asks for little else, or from its whole state.
 
-        Not every homeserver lets an application service sync, and a room may be missing in the answer. What else is
-        missing may be there all the same: where two events came at once, Synapse syncs the state as one of them left
-        it, until the next event. `exact` asks for the whole state at once.
+        Not every homeserver lets an application service sync, and a room may be missing in the answer. Other state
+        that is missing there may still exist: if two events arrived at once, Synapse syncs the state after one of
+        them, until the next event. `exact` asks for the whole state at once.
         """
         wanted = (event_type, *STANDING_STATE)
 
@@ -168,7 +168,7 @@ class Homeserver:
         return [event for event in events if event["type"] == event_type]
 
     async def _quick_state(self, room_id: str, types: Sequence[str], keep: Keep) -> list[Any]:
-        """A room's state of these types by a sync; empty where there is none, or it says nothing of the room."""
+        """A room's state of these types from a sync; empty if there is none, or if the sync does not have the room."""
         try:
             return await self._synced_state(room_id, {"types": list(types)}, keep)
         except ActionError as error:
@@ -180,7 +180,7 @@ class Homeserver:
     async def _synced_state(
         self, room_id: str, wanted: Mapping[str, Any], keep: Keep, fields: Sequence[str] | None = None
     ) -> list[Any]:
-        """A room's state as the bot's own first sync has it; only these fields of each event, where they are named.
+        """A room's state as in the bot's own first sync; only these fields of each event, if fields are given.
 
         Synapse keeps the answer to a repeated first sync for minutes; a filter that differs each time is not repeated.
         """
@@ -224,7 +224,7 @@ class Homeserver:
             raise Never(because("homeserver.no_alias"), code=error.code) from error
         room_id = answer.get("room_id")
         if not isinstance(room_id, str) or not is_room_id(room_id):
-            # Another server has said so, and the homeserver passed it on.
+            # Another server said so, and the homeserver passed it on.
             raise Never(because("homeserver.alias_leads_nowhere"))
         servers = (server for server in _list(answer, "servers") if isinstance(server, str))
         return room_id, tuple(server for server in servers if is_server_name(server))[:MAX_VIA]
@@ -232,7 +232,7 @@ class Homeserver:
     # --- acting -----------------------------------------------------------------------------------------------
 
     async def register(self) -> None:
-        """Have the bot's account made; it may be there already."""
+        """Create the bot's account; it may exist already."""
         localpart = self.bot[1:].partition(":")[0]
         body = {"type": "m.login.application_service", "username": localpart, "inhibit_login": True}
         try:
@@ -242,7 +242,7 @@ class Homeserver:
                 raise
 
     async def login(self, device_id: str, name: str) -> str:
-        """Log the bot in on this device, which is made if there is none; returns the device's own token."""
+        """Log the bot in on this device, which is created if it does not exist; returns the device's own token."""
         body = {
             "type": "m.login.application_service",
             "identifier": {"type": "m.id.user", "user": self.bot},
@@ -262,11 +262,11 @@ class Homeserver:
         return [device_id for device_id in ids if isinstance(device_id, str)]
 
     async def delete_device(self, device_id: str) -> None:
-        """Take a device of the bot away (MSC4190)."""
+        """Delete a device of the bot (MSC4190)."""
         await self.call(Method.DELETE, Path.v3.devices[device_id])
 
     async def account_data(self, event_type: str) -> dict[str, Any]:
-        """What the bot has left in its account; empty where there is nothing."""
+        """What the bot has stored in its account data; empty if there is nothing."""
         try:
             return await self.call(Method.GET, Path.v3.user[self.bot].account_data[event_type])
         except Never as error:
@@ -275,7 +275,7 @@ class Homeserver:
             raise
 
     async def set_account_data(self, event_type: str, content: Mapping[str, Any]) -> None:
-        """Leave something in the bot's account."""
+        """Store something in the bot's account data."""
         await self.call(Method.PUT, Path.v3.user[self.bot].account_data[event_type], content)
 
     async def set_display_name(self, name: str) -> None:
@@ -289,7 +289,7 @@ class Homeserver:
         await self.call(Method.PUT, path, {"displayname": name})
 
     async def set_avatar(self, uri: str) -> None:
-        """Give the bot a picture, unless it has that already. It does its work without one, so a no is only logged."""
+        """Give the bot a picture, unless it has that already. It works without one, so a refusal is only logged."""
         path = Path.v3.profile[self.bot].avatar_url
         try:
             if (await self.call(Method.GET, path)).get("avatar_url") == uri:
@@ -302,25 +302,25 @@ class Homeserver:
             log.warning("the homeserver does not accept bot_avatar: %s", in_words(error.why))
 
     async def prove(self) -> dict[str, Any]:
-        """A token by which another server can ask the homeserver who the bot is (OpenID)."""
+        """A token with which another server can ask the homeserver who the bot is (OpenID)."""
         return await self.call(Method.POST, Path.v3.user[self.bot].openid.request_token)
 
     async def ping(self, service_id: str, txn_id: str) -> None:
-        """Have the homeserver call us back: it proves the round trip, and makes it deliver what it kept."""
+        """Have the homeserver call us back: this proves the round trip, and makes it deliver what it held back."""
         await self.call(
             Method.POST, Path.v1.appservice[service_id].ping, {"transaction_id": txn_id}, patience=HANDSHAKE
         )
 
     async def invite(self, room_id: str, user_id: str, reason: str | None) -> None:
-        """Let somebody in."""
+        """Invite somebody."""
         await self._membership(room_id, "invite", user_id, reason, HANDSHAKE)
 
     async def kick(self, room_id: str, user_id: str, reason: str | None) -> None:
-        """Send somebody away."""
+        """Kick somebody."""
         await self._membership(room_id, "kick", user_id, reason, READ)
 
     async def ban(self, room_id: str, user_id: str, reason: str | None) -> None:
-        """Keep somebody out."""
+        """Ban somebody."""
         await self._membership(room_id, "ban", user_id, reason, READ)
 
     async def _membership(self, room_id: str, call: str, user_id: str, reason: str | None, patience: float) -> None:
@@ -328,22 +328,22 @@ class Homeserver:
         await self.call(Method.POST, Path.v3.rooms[room_id][call], body, patience=patience)
 
     async def join(self, room: str, via: Sequence[str] = ()) -> str:
-        """Enter a room by id or alias; returns its id."""
+        """Join a room by ID or alias; returns its ID."""
         return await self._enter("join", room, via, {})
 
     async def knock(self, room: str, via: Sequence[str], reason: str) -> str:
-        """Ask to be let into a room; returns its id."""
+        """Knock at a room; returns its ID."""
         return await self._enter("knock", room, via, {"reason": reason})
 
     async def _enter(self, call: str, room: str, via: Sequence[str], body: Mapping[str, Any]) -> str:
-        # `server_name` is the old name of `via`; servers of either age find theirs.
+        # `server_name` is the old name of `via`; old and new servers find theirs.
         query = {"via": list(via), "server_name": list(via)} if via else {}
         entered = _id_in(await self.call(Method.POST, Path.v3[call][room], body, query, patience=HANDSHAKE), "room_id")
         log.info("%s: %s", call, entered, extra={"fields": {"what": call, "room_id": entered, "by": self.bot}})
         return entered
 
     async def leave(self, room_id: str) -> None:
-        """Leave a room, decline an invite or take a knock back; not to be in it at all is as good."""
+        """Leave a room, decline an invite or withdraw a knock; not being in the room counts as success."""
         try:
             await self.call(Method.POST, Path.v3.rooms[room_id].leave, patience=HANDSHAKE)
             log.info("leave: %s", room_id, extra={"fields": {"what": "leave", "room_id": room_id, "by": self.bot}})
@@ -360,16 +360,16 @@ class Homeserver:
         return _id_in(await self.call(Method.PUT, Path.v3.rooms[room_id].send[event_type][txn_id], content), "event_id")
 
     async def redact(self, room_id: str, event_id: str, txn_id: str) -> None:
-        """Take an event's content away: one of the bot's own, or, where it has the power, of somebody else."""
+        """Redact an event: one of the bot's own, or, if it has the power, one of somebody else."""
         await self.call(Method.PUT, Path.v3.rooms[room_id].redact[event_id][txn_id])
 
     async def create_room(self, content: Mapping[str, Any]) -> str:
-        """Make a room; returns its id. Called twice, it makes two."""
+        """Create a room; returns its ID. Two calls create two rooms."""
         return _id_in(await self.call(Method.POST, Path.v3.createRoom, content, patience=HANDSHAKE), "room_id")
 
 
 def _id_in(answer: Mapping[str, Any], key: str) -> str:
-    """The id that an answer has to hold."""
+    """The ID that an answer has to hold."""
     found = answer.get(key)
     if not isinstance(found, str) or storable(found) != found:
         raise Later(because("homeserver.nonsense"))
@@ -377,7 +377,7 @@ def _id_in(answer: Mapping[str, Any], key: str) -> str:
 
 
 def _user_of(event: Any) -> str | None:
-    """Whom a member event is about."""
+    """The user that a member event is about."""
     user_id = event.get("state_key") if isinstance(event, dict) else None
     return user_id if isinstance(user_id, str) and is_user_id(user_id) else None
 
@@ -387,7 +387,7 @@ def _tells_of_a_room(events: Sequence[Any]) -> bool:
 
 
 def _nobody_was_there(error: Later) -> bool:
-    """Whether no homeserver took the call at all, by its own word or by that of the proxy before it."""
+    """Whether no homeserver accepted the call at all, as shown by its own answer or by that of the proxy before it."""
     if isinstance(error.__cause__, MatrixConnectionError):
         return isinstance(error.__cause__.__cause__, ClientConnectorError)
     return error.unreachable and error.code is None
@@ -399,6 +399,6 @@ def _list(answer: Mapping[str, Any], key: str) -> list[Any]:
 
 
 def on_our_clock(event: Mapping[str, Any], ahead: int) -> dict[str, Any]:
-    """An event that was read from the homeserver, with its time by this machine's clock, which that one is ahead of."""
+    """An event that was read from the homeserver, with its time converted to this machine's clock."""
     at = event.get("origin_server_ts")
     return {**event, "origin_server_ts": at - ahead} if ahead and isinstance(at, int) and at > ahead else dict(event)

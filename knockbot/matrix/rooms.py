@@ -1,4 +1,4 @@
-"""The homeserver as the flow sees it: its answers read into the domain's nouns."""
+"""The homeserver as the flow sees it: turns its answers into the domain's values."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ log = logging.getLogger("knockbot.facts")
 CREATE_EVENTS_KEPT = 5000
 
 HISTORY_PAGES = 10
-"""Pages of a hundred events of a room's history that are looked through at most."""
+"""The most pages of a hundred events of a room's history that are searched."""
 
 
 class Outside:
@@ -39,12 +39,12 @@ class Outside:
         self._creates: dict[str, Mapping[str, Any]] = {}
 
     async def member(self, room_id: str, user_id: str) -> MemberChange | None:
-        """The member event that stands in a room for a user."""
+        """The current member event of a user in a room."""
         event = await self._homeserver.state(room_id, "m.room.member", user_id)
         try:
             return events.member_change(event) if event is not None else None
         except events.Malformed as error:
-            # Not `None`: what cannot be read is not the same as nobody knocking.
+            # Not `None`: an unreadable event does not mean that nobody knocks.
             raise Later(because("homeserver.nonsense_why", why=error.why)) from error
 
     async def membership_of(self, room_id: str, event_id: str) -> Membership | None:
@@ -57,14 +57,14 @@ class Outside:
         return _member(await self._homeserver.event(room_id, event_id))
 
     async def knocking(self, room_id: str) -> list[MemberChange]:
-        """The knocks that stand in a room, without reasons that are long."""
+        """The current knocks in a room, without long reasons."""
         found: list[MemberChange] = await self._homeserver.knocking_members(
             room_id, lambda event: _listed_knock(room_id, event)
         )
         return found
 
     async def powers(self, room_id: str) -> Powers:
-        """The powers in a room now. The create event never changes, so it is asked for once."""
+        """The powers in a room now. The create event never changes, so it is read once."""
         create, levels = await asyncio.gather(
             self._create(room_id), self._homeserver.state(room_id, "m.room.power_levels")
         )
@@ -75,7 +75,7 @@ class Outside:
         if known is not None:
             return known
         found = await self._homeserver.state(room_id, "m.room.create") or {}
-        if _content(found):  # every room has one; what could not be seen is asked for again
+        if _content(found):  # every room has one; if it could not be seen, it is read again later
             if len(self._creates) >= CREATE_EVENTS_KEPT:
                 self._creates.clear()
             self._creates[room_id] = found
@@ -87,7 +87,7 @@ class Outside:
         return server_acl(_content(event) if event is not None else None)
 
     async def tombstone(self, room_id: str) -> Tombstone | None:
-        """What says that a room is replaced. One that was redacted says nothing."""
+        """The tombstone of a room. A redacted one does not count."""
         event = await self._homeserver.state(room_id, "m.room.tombstone")
         content = _content(event)
         if event is None or not content:
@@ -98,7 +98,7 @@ class Outside:
         return Tombstone(event_id, sender, storable(replacement[:255]) if isinstance(replacement, str) else "")
 
     async def predecessor(self, room_id: str) -> str | None:
-        """The room that this one says it replaces."""
+        """The room that this room says it replaces."""
         before = _content(await self._create(room_id)).get("predecessor")
         replaced = before.get("room_id") if isinstance(before, dict) else None
         return replaced if isinstance(replaced, str) else None
@@ -136,7 +136,7 @@ class Outside:
         return storable(value[:255]).strip() if isinstance(value, str) else ""
 
     async def third_party(self, room_id: str, token: str) -> ThirdPartyChange | None:
-        """What stands under a token: an invite, or what emptied it."""
+        """The state under a token: an invite, or the event that emptied it."""
         if fits_a_path(token):
             event = await self._homeserver.state(room_id, THIRD_PARTY_INVITE, spoken(token))
         else:
@@ -145,12 +145,12 @@ class Outside:
         return _third_party(event | {"room_id": room_id}) if event is not None else None
 
     async def third_parties(self, room_id: str) -> list[ThirdPartyChange]:
-        """The same for every token of a room. One that is missing may stand there all the same (`state_of_type`)."""
+        """The same for every token of a room. One that is missing may exist anyway (`state_of_type`)."""
         events = await self._homeserver.state_of_type(room_id, THIRD_PARTY_INVITE)
         return [_third_party(event | {"room_id": room_id}) for event in events]
 
     async def redeemed(self, room_id: str, inviters: Iterable[str], since: int) -> list[MemberChange]:
-        """Who came in by third-party invites of these inviters, by the room's history: newest first there."""
+        """Who used third-party invites of these inviters, by the room's history, newest first."""
         theirs = json.dumps({"types": ["m.room.member"], "senders": sorted(inviters)})
         found: list[MemberChange] = []
         place: str | None = None
@@ -159,7 +159,7 @@ class Outside:
             told = [on_our_clock(event, self._homeserver.ahead) for event in page if isinstance(event, dict)]
             changes = [_member(event | {"room_id": room_id}) for event in told]
             found += [change for change in changes if change is not None and change.token is not None]
-            # By the latest of a page, for what an event says of its time is its server's word.
+            # Use the latest time of a page, because the sender's server chooses the time of an event.
             if place is None or max((change.sent_at for change in changes if change is not None), default=0) < since:
                 break
         return found[::-1]
@@ -180,7 +180,7 @@ class Outside:
         return [reaction for reaction in found if reaction is not None]
 
     async def redaction(self, room_id: str, event_id: str) -> Redaction | None:
-        """What redacted an event; none where it has its content."""
+        """The redaction of an event; none if it still has its content."""
         event = await self._homeserver.event(room_id, event_id)
         return events.redaction_of(event, room_id, event_id) if event is not None and not _content(event) else None
 
@@ -190,11 +190,11 @@ class Outside:
 
 
 LONGEST_LISTED = 1000
-"""Characters of a reason that are kept where many knocks are listed at once; what is longer is read one by one."""
+"""Characters of a reason that are kept when many knocks are listed at once; longer ones are read one by one."""
 
 
 def _listed_knock(room_id: str, event: Any) -> MemberChange | None:
-    """A knock from a list of all; none for what is no knock."""
+    """A knock from a list of all; none if it is no knock."""
     change = _member({"room_id": room_id, **event} if isinstance(event, dict) else None)
     if change is None or change.membership is not Membership.KNOCK:
         return None
@@ -218,7 +218,7 @@ def _third_party(event: Mapping[str, Any]) -> ThirdPartyChange:
     try:
         return events.third_party(event)
     except events.Malformed as error:
-        # Not nothing: what cannot be read is not the same as an invite that is gone.
+        # Not `None`: an unreadable event does not mean that the invite is gone.
         raise Later(because("homeserver.nonsense_why", why=error.why)) from error
 
 

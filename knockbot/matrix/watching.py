@@ -1,4 +1,4 @@
-"""Watching the homeserver: whether it is there and reaches us, and what it forgot to deliver when it was away."""
+"""Watches the homeserver: whether it is there and reaches us, and what it forgot to deliver after it was away."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from knockbot.store import inbox
 log = logging.getLogger("knockbot")
 
 WATCH = 5.0
-"""Seconds between two looks whether the homeserver is there; one that restarts is hardly back sooner."""
+"""Seconds between two checks whether the homeserver is there; a restart rarely takes less."""
 
 PINGS = 20.0
-"""Seconds between two looks whether it reaches us; each also has it deliver what it keeps back."""
+"""Seconds between two checks whether it reaches us; each check also makes it deliver what it holds back."""
 
 LOOKS_IN_SILENCE = (15.0, 45.0, 105.0, 225.0, 465.0, 945.0)
-"""Seconds after the homeserver was away at which all rooms are looked at, as long as nothing arrives.
+"""Seconds after the homeserver was away at which all rooms are checked, as long as nothing arrives.
 
-Where a worker of Synapse delivers (`notify_appservices_from_worker`), a ping does not end its back-off, which grows to
+If a worker of Synapse delivers (`notify_appservices_from_worker`), a ping does not end its back-off, which grows to
 eight and a half minutes.
 """
 
 
 async def watch(context: Context, homeserver: Homeserver, gateway: Gateway) -> None:
-    """Where one of the two was out of the other's reach, have the homeserver deliver, and look for what it forgot.
+    """After one of the two could not reach the other, make the homeserver deliver, and look for what it forgot.
 
-    What it was about to deliver when it was killed it may deliver with the next event, or never (FACTS: Synapse).
+    Events that it was about to deliver when it was killed may arrive with the next event, or never (FACTS: Synapse).
     """
     absences, pinged, silence, missed = homeserver.absences, time.monotonic(), Silence(context, gateway), False
     while True:
@@ -64,7 +64,7 @@ async def watch(context: Context, homeserver: Homeserver, gateway: Gateway) -> N
 
 
 async def _is_reached(context: Context, homeserver: Homeserver, gateway: Gateway) -> bool:
-    """Whether the homeserver reaches us; said when that changes."""
+    """Whether the homeserver reaches us; it is reported when that changes."""
     try:
         await ping(context.settings, homeserver, gateway)
     except ActionError as error:
@@ -77,7 +77,7 @@ async def _is_reached(context: Context, homeserver: Homeserver, gateway: Gateway
 
 
 class Silence:
-    """The time since the homeserver was last away, in which it may keep everything back."""
+    """The time since the homeserver was last away, in which it may hold everything back."""
 
     def __init__(self, context: Context, gateway: Gateway) -> None:
         self._context = context
@@ -87,7 +87,7 @@ class Silence:
         self._looks = list(LOOKS_IN_SILENCE)
 
     async def look(self) -> None:
-        """Look at every room, now and then, until something has arrived."""
+        """Check every room from time to time, until something has arrived."""
         if not self._looks or time.monotonic() - self._begin < self._looks[0]:
             return
         async with self._context.db.tx() as tx:
@@ -103,7 +103,7 @@ class Silence:
 async def ping(settings: Settings, homeserver: Homeserver, gateway: Gateway) -> None:
     """After a pause the homeserver may hold events back for minutes; a ping makes it deliver them now.
 
-    The homeserver is content with any answer, so that the ping has come here is looked at here.
+    The homeserver accepts any answer, so this process checks itself that the ping arrived here.
     """
     called = f"run-{secrets.token_hex(8)}"
     try:

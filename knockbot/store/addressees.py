@@ -1,7 +1,7 @@
-"""Whom invites issued by the bot went to: personal data, apart from all else so that it can be forgotten.
+"""Whom invites issued by the bot went to: personal data, kept apart from all else so that it can be forgotten.
 
-While an invite is being issued its address stands in `issued`, with the command that asked for it; from then on in
-`addresses`, with the token that it became. Nowhere else.
+While an invite is being issued, its address is in `issued`, with the command that asked for it. After that it is in
+`addresses`, with the token of the invite. It is nowhere else.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from knockbot.times import DAY
 
 @dataclass(frozen=True, slots=True)
 class Addressee:
-    """An address an invite was sent to, and on whose word."""
+    """An address that an invite was sent to, and who asked for that."""
 
     room_id: str
     token: str
@@ -26,7 +26,7 @@ class Addressee:
     issued_by: str
     issued_at: int
     name: str = ""
-    """Who that is, in the words of whoever had it sent."""
+    """Who that is, in the words of the moderator who had it sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Asked:
     address: Address
     name: str = ""
     sending: bool = False
-    """Whether the identity server may have been asked for it: a mail may be out, and is not to go out twice."""
+    """Whether the identity server may have been asked for it: an email may be on its way, and must not go out twice."""
 
 
 _ADDRESS = Row(Address, "", text="address")
@@ -70,7 +70,7 @@ async def of_room(tx: Tx, room_id: str) -> dict[str, Addressee]:
 
 
 async def number_of(tx: Tx, room_id: str, address: Address) -> int | None:
-    """The number of the invite to a room that an address has in hand; none where none stands or is on its way."""
+    """The number of an address's invite to a room; none where it has no invite that is valid or pending."""
     number = await tx.fetchval(
         "SELECT max(requests.number) FROM addresses JOIN requests ON requests.room_id = addresses.room_id "
         "AND requests.token = addresses.token WHERE addresses.room_id = $1 AND medium = $2 AND address = $3 "
@@ -83,7 +83,7 @@ async def number_of(tx: Tx, room_id: str, address: Address) -> int | None:
 
 
 async def forget_old(tx: Tx, before: int) -> None:
-    """Forget the addresses of invites that have not stood since a moment, or that nobody watches any more."""
+    """Forget the addresses of invites that have not been valid since a moment, or whose room is no longer protected."""
     await tx.execute(
         "DELETE FROM addresses WHERE issued_at < $1 AND NOT EXISTS (SELECT 1 FROM requests "
         "WHERE requests.room_id = addresses.room_id AND requests.token = addresses.token "
@@ -128,7 +128,7 @@ async def is_asked_for(tx: Tx, room_id: str, address: Address) -> bool:
 
 
 async def begin_sending(tx: Tx, cause: str) -> bool:
-    """Take on to ask the identity server, which happens once; false where it was begun before, or is over."""
+    """Note that the identity server is about to be asked, which happens once; false where it was begun or has ended."""
     row = await tx.fetchrow(
         "UPDATE issued SET sending = TRUE WHERE cause = $1 AND NOT sending AND address IS NOT NULL RETURNING cause",
         cause,
@@ -137,12 +137,12 @@ async def begin_sending(tx: Tx, cause: str) -> bool:
 
 
 async def doubt(tx: Tx) -> None:
-    """An identity server may have been asked elsewhere for any that is not over: it is not asked again."""
+    """An identity server may have been asked elsewhere for any invite that has not ended: it is not asked again."""
     await tx.execute("UPDATE issued SET sending = TRUE WHERE address IS NOT NULL")
 
 
 async def end(tx: Tx, cause: str, *, counted: bool) -> None:
-    """The end of it is known, so that its address is needed here no more; what sent nothing is not `counted`."""
+    """Its end is known, so its address is no longer needed here; an invite that was not sent is not `counted`."""
     if counted:
         await tx.execute("UPDATE issued SET medium = NULL, address = NULL, name = NULL WHERE cause = $1", cause)
     else:
@@ -166,5 +166,5 @@ async def issued_at(tx: Tx, since: int, *, room_id: str | None = None, moderator
 
 
 async def forget_counted(tx: Tx, now: int) -> None:
-    """Forget what counts no more and is over."""
+    """Forget what has ended and no longer counts."""
     await tx.execute("DELETE FROM issued WHERE at < $1 AND address IS NULL", now - DAY)

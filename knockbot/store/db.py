@@ -58,10 +58,11 @@ class Tx(Connection):
 
 
 def for_update(tx: Tx, held: bool = True) -> str:
-    """What ends a SELECT whose rows this transaction will change; SQLite locks the whole file anyway.
+    """The end of a SELECT whose rows this transaction will change; SQLite locks the whole file anyway.
 
-    What is only shown is not `held`: nobody waits for it, nor does it wait for anybody. Nor does whoever writes a row
-    that refers to a held one: its key stays. Two transactions would else wait for each other.
+    Rows that are only shown are not `held`: nobody waits for them, and they wait for nobody. A transaction that writes
+    a row which refers to a held row does not wait either, because the key of the held row does not change. Otherwise
+    two transactions would wait for each other.
     """
     return " FOR NO KEY UPDATE" if held and tx.scheme is not Scheme.SQLITE else ""
 
@@ -71,7 +72,7 @@ AT_ONCE = 500
 
 
 def portions(values: Sequence[Value]) -> Iterator[Sequence[Value]]:
-    """The values in lists that a query takes; how many there are is for others to say."""
+    """The values in lists that are short enough for a query; the caller limits how many values there are."""
     return (values[start : start + AT_ONCE] for start in range(0, len(values), AT_ONCE))
 
 
@@ -83,7 +84,7 @@ def listed(values: Sequence[object], first: int = 1) -> str:
 UPGRADE_LOCK = 0x6B6E6F636B  # any number of our own; "knock" in ASCII
 
 REFUSED = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, sqlite3.Error)
-"""What either engine raises where it cannot be used, or does not do what it is asked for."""
+"""What either engine raises where it cannot be used, or does not do what it is asked to do."""
 
 
 class InUse(Unavailable):
@@ -91,18 +92,18 @@ class InUse(Unavailable):
 
 
 class Unusable(Unavailable):
-    """The database cannot be used for now: it is away, read-only or full. That is said in the log, by itself.
+    """The database cannot be used for now: it cannot be reached, is read-only or full. `Database` logs that itself.
 
-    What was to be done is neither done nor lost; it is to be tried again in a while.
+    The work was not done, but is not lost: it is to be tried again later.
     """
 
 
 DATABASE_AWAY = (Unusable, *REFUSED)
-"""The same, for what also uses the pool by itself."""
+"""The same, for code that also uses the pool by itself."""
 
 
 class Database:
-    """Either engine behind one door: `async with db.tx() as tx`, and nothing is half done.
+    """One interface to both engines: `async with db.tx() as tx`, and nothing is half done.
 
     No task may be started, and no homeserver called, inside a transaction: SQLite has one connection, and
     PostgreSQL would hold row locks for as long as a stranger's server takes to answer.
@@ -131,7 +132,7 @@ class Database:
         return self._pool
 
     async def upgrade_also(self, table: UpgradeTable, first: str) -> None:
-        """Bring tables that are not ours up to date, which count their versions by themselves; `first` is one of them.
+        """Bring tables of others up to date, which have their own version numbers; `first` is one of them.
 
         Raises `Unavailable`.
         """
@@ -148,7 +149,7 @@ class Database:
 
         Without `upgrade` an old or empty database is left as it is, and refused.
 
-        Raises `Unavailable`, in words that say what to mend.
+        Raises `Unavailable`, with a text that says what to fix.
         """
 
         async def prepare(pool: Pool) -> None:
@@ -161,7 +162,7 @@ class Database:
 
     @classmethod
     async def open_as_it_is(cls, url: str) -> Database:
-        """Connect, and take the lock of an SQLite file; whatever schema there is, or none, stays."""
+        """Connect, and take the lock of an SQLite file; the schema, if there is any, stays as it is."""
 
         async def prepare(_: Pool) -> None:
             pass
@@ -199,10 +200,10 @@ class Database:
     def tx(self, *, first: bool = False) -> AbstractAsyncContextManager[Tx]:
         """One transaction: committed at the end of the block, rolled back on any exception, cancellation too.
 
-        It begins with the first statement that changes or holds something. What is only looked at before takes none:
-        each statement sees what is committed by then, as it does in a transaction.
-        With `first` it goes before all that wait for theirs: somebody outside waits for this one.
-        Raises `Unusable`. A task has one at a time: inside, another would wait for SQLite's only connection for ever.
+        It begins with the first statement that changes or holds something. Statements before that only read, and need
+        no transaction: each sees what is committed by then, as it does in a transaction.
+        With `first` it goes before all others that wait: somebody outside waits for this one.
+        Raises `Unusable`. A task has one at a time: a second one would wait for ever for SQLite's only connection.
         """
         return _Use(self, first=first)
 
@@ -224,7 +225,7 @@ class Database:
     async def lend(
         self, task: asyncio.Task[Any] | None, *, first: bool, single: bool
     ) -> tuple[_Lent, _OnSQLite | _OnPostgreSQL]:
-        """A connection for a task, when it is its turn; for `_Use`, which ends that by `take_back`."""
+        """A connection for a task, when it is its turn; for `_Use`, which returns it with `take_back`."""
         if task in self._inside:
             raise RuntimeError("a transaction inside a transaction: hand the open one on instead")
         await self._turns.take(first=first)
@@ -244,7 +245,7 @@ class Database:
         return lent, _OnPostgreSQL(lent.conn, begun=single)
 
     async def take_back(self, task: asyncio.Task[Any] | None, lent: _Lent, error: BaseException | None) -> None:
-        """A task needs its connection no more; `error` is what went wrong meanwhile. Raises `Unusable`."""
+        """A task no longer needs its connection; `error` is what went wrong meanwhile. Raises `Unusable`."""
         self._inside.discard(task)
         try:
             await (lent.give_back() if error is not None else self._kept.keep(lent))
@@ -266,7 +267,7 @@ class Database:
         return Unusable(why)
 
     def written(self) -> None:
-        """Something was written and kept: whatever was wrong is so no more."""
+        """Something was written and kept: if the database could not be used before, it can be used again."""
         if self.trouble is not None:
             log.warning("the database can be used again; what waited is done now")
         self.trouble = None
@@ -274,7 +275,7 @@ class Database:
 
 @asynccontextmanager
 async def peeking(url: str) -> AsyncIterator[Database | None]:
-    """A database to read single statements from, whoever is at work on it; `None` where there is none of ours yet."""
+    """A database for reading single statements, even while another process uses it; `None` where none is ours yet."""
     if url.startswith("sqlite:") and not await asyncio.to_thread(Path(URL(url).path).exists):
         yield None
         return
@@ -345,8 +346,8 @@ class _Use(AbstractAsyncContextManager[Tx]):
 class _OnSQLite(Tx):
     """SQLite with no thread in between: a statement takes microseconds, the way to a thread and back many times that.
 
-    Only what waits for the disk, the commit of something changed, is left to a thread, so that all else goes on
-    meanwhile (docs/performance.md).
+    A thread does only what waits for the disk: the commit of a change. So all else goes on meanwhile
+    (docs/performance.md).
     """
 
     __setattr__ = object.__setattr__
@@ -407,7 +408,7 @@ class _OnSQLite(Tx):
 class _Disk:
     """The thread that waits for SQLite's disk; it begins with the first commit.
 
-    mautrix's own, by aiosqlite, takes a task and twice as many calls for each.
+    mautrix's own way, with aiosqlite, needs a task and twice as many calls for each commit.
     """
 
     def __init__(self) -> None:
@@ -433,7 +434,7 @@ class _Disk:
             error: BaseException | None = None
             try:
                 raw.execute("COMMIT")
-            except BaseException as failure:  # noqa: BLE001 - whoever asked for it raises it
+            except BaseException as failure:  # noqa: BLE001 - the task that asked for the commit raises it
                 error = failure
             with suppress(RuntimeError):  # that loop has ended
                 done.get_loop().call_soon_threadsafe(_tell, done, error)
@@ -449,7 +450,7 @@ def _tell(done: asyncio.Future[None], error: BaseException | None) -> None:
 
 
 class _OnPostgreSQL(Tx):
-    """A transaction that begins when it has to: one that only looks spares two round trips."""
+    """A transaction that begins only when it has to: one that only reads saves two round trips."""
 
     __setattr__ = object.__setattr__
 
@@ -524,7 +525,7 @@ def _read(query: str) -> _Read:
 
 
 class _Turns:
-    """Who may use a connection next: in the order in which they came, but for those who go first."""
+    """Who may use a connection next: in the order in which they asked, except for those who go first."""
 
     def __init__(self, places: int) -> None:
         self._free = places
@@ -532,7 +533,7 @@ class _Turns:
         self._others: deque[asyncio.Future[None]] = deque()
 
     async def take(self, *, first: bool) -> None:
-        """Wait for one's turn; whoever had it passes it on."""
+        """Wait for one's turn; the task that had it before passes it on."""
         if self._free:
             self._free -= 1
             return
@@ -549,20 +550,20 @@ class _Turns:
         for queue in (self._first, self._others):
             while queue:
                 following = queue.popleft()
-                if not following.done():  # whoever waited may have been cancelled
+                if not following.done():  # the task that waited may have been cancelled
                     following.set_result(None)
                     return
         self._free += 1
 
 
 IN_A_ROW = 8
-"""Times that a connection may be lent before all else has its turn: on SQLite nothing of that need ever wait."""
+"""How often a connection may be lent before all else has its turn: on SQLite, work that goes first need never wait."""
 
 KEPT = 3
-"""Connections of PostgreSQL at most that are not handed back to the pool after each use."""
+"""At most so many connections of PostgreSQL are kept after a use, and not handed back to the pool."""
 
 KEPT_FOR = 60.0
-"""Seconds without use after which they are: the pool closes what nobody needs, and some networks forget it."""
+"""Seconds without use after which they are handed back: the pool closes unused ones, and some networks drop them."""
 
 
 @dataclass(slots=True)
@@ -579,14 +580,14 @@ class _Lent:
 
 
 class _Kept:
-    """The connections to use next: to hand one back to the pool and to take it again takes asyncpg as long as three
-    statements, and it is the same one most of the time."""
+    """The connections to use next: asyncpg needs as long as three statements to hand one back to the pool and take it
+    again, and most of the time it is the same one."""
 
     def __init__(self, pool: Pool, most: int) -> None:
         self._pool = pool
         self.most = most
         self._free: list[_Lent] = []
-        """The one that was used last stands at the end."""
+        """The one that was used last is at the end."""
 
     async def take(self) -> _Lent:
         """One that is there, else one from the pool."""
@@ -603,7 +604,7 @@ class _Kept:
         return _Lent(await lending.__aenter__(), lending)
 
     async def keep(self, lent: _Lent) -> None:
-        """Have it for the next time, if there are not enough."""
+        """Keep it for the next time, if there are not enough."""
         if len(self._free) >= self.most:
             await lent.give_back()
             return
@@ -617,7 +618,7 @@ class _Kept:
 
 
 async def _whole(step: Awaitable[Any]) -> None:
-    """Run one statement to its end however often the caller is cancelled meanwhile; the cancellation follows after."""
+    """Run one statement to its end, even if the caller is cancelled meanwhile; the cancellation follows after it."""
     task = asyncio.ensure_future(step)
     cancelled = None
     while not task.done():
@@ -626,7 +627,7 @@ async def _whole(step: Awaitable[Any]) -> None:
         except asyncio.CancelledError as error:
             cancelled = error
     if cancelled is not None:
-        task.exception()  # looked at here, for nobody else will
+        task.exception()  # looked at here, because nobody else will
         raise cancelled
     task.result()
 
@@ -634,7 +635,7 @@ async def _whole(step: Awaitable[Any]) -> None:
 def _pool_args(url: str) -> dict[str, Any]:
     if url.startswith("sqlite:"):
         # FULL: a commit that was answered with 200 must survive a power cut, which WAL with NORMAL does not promise.
-        # The connection is used from two threads, but never by both at once: whoever has acquired it has it alone.
+        # Two threads use the connection, but never at once: only the task that has acquired it uses it.
         return {"min_size": 1, "init_commands": ["PRAGMA synchronous = FULL"], "check_same_thread": False}
     # mautrix would end the whole process, at once, when a lost connection takes asyncpg by surprise.
     return {"min_size": 1, "max_size": POSTGRES_CONNECTIONS, "meow_exit_on_ice": False, "reset": _leave_as_it_is}
@@ -643,9 +644,9 @@ def _pool_args(url: str) -> dict[str, Any]:
 async def _leave_as_it_is(_: asyncpg.Connection) -> None:
     """Spare each transaction the round trip in which asyncpg resets a connection that goes back to the pool.
 
-    There is nothing to reset: an open transaction asyncpg has rolled back before it asks this, and nothing here sets
-    a variable, listens, or keeps a cursor or a lock beyond its transaction, but `_upgrade`, which gives its lock back;
-    where it cannot, `Database.open` closes the pool, and the connection takes the lock along.
+    There is nothing to reset. asyncpg has rolled back an open transaction before it asks this. Nothing here sets a
+    variable, listens, or keeps a cursor or a lock beyond its transaction, except `_upgrade`, which gives its lock back.
+    Where it cannot, `Database.open` closes the pool, and the lock ends with the connection.
     """
 
 
@@ -664,7 +665,7 @@ def _lock_file(url: str) -> IO[bytes]:
         raise
     try:
         beside.chmod(0o600)
-        path.touch(mode=0o600)  # a new one is nobody else's to read; SQLite's files beside it take the same mode
+        path.touch(mode=0o600)  # nobody else may read a new one; SQLite's files beside it get the same mode
     except OSError as error:
         lock.close()
         raise Unavailable(f"cannot write {error.filename}: {error.strerror}") from error
@@ -699,7 +700,7 @@ def _take_lock(file: IO[bytes], where: Path) -> None:
 def _prepare_file(url: str) -> None:
     """Have an SQLite file written as we need it, if it is ours.
 
-    Not by the pool: where its first statement fails, it leaves a thread behind that keeps the process from exiting.
+    The pool does not do this: where its first statement fails, it leaves a thread that keeps the process from exiting.
     """
     with closing(sqlite3.connect(URL(url).path)) as connection:
         refuse_foreign_file(connection, url)
@@ -731,8 +732,8 @@ def _try_directory(directory: Path) -> None:
 
 
 async def _upgrade(pool: Pool, table: UpgradeTable = UPGRADES, first: str = FIRST_TABLE) -> None:
-    """Bring tables up to date, of which `first` was made first; on PostgreSQL an advisory lock keeps two starting
-    processes apart."""
+    """Bring tables up to date, of which `first` was made first; on PostgreSQL an advisory lock lets only one starting
+    process do this at a time."""
     if pool.scheme == Scheme.SQLITE:
         await _schema(pool, table, first)
         await table.upgrade(pool)
@@ -747,7 +748,7 @@ async def _upgrade(pool: Pool, table: UpgradeTable = UPGRADES, first: str = FIRS
 
 
 async def _schema(pool: Pool, table: UpgradeTable = UPGRADES, first: str = FIRST_TABLE) -> int:
-    """The version of the schema that stands there; 0 for none at all. Raises `Unavailable` where nobody can know it."""
+    """The version of the schema that is there; 0 for none at all. Raises `Unavailable` where nobody can know it."""
     name = table.version_table_name
     made = await pool.table_exists(first)  # looked at before the version, which is written later
     if not await pool.table_exists(name):
@@ -759,7 +760,7 @@ UP_TO_DATE = "is up to date"
 
 
 async def probe(url: str) -> str:
-    """Look at a database, trying what `Database.open` does and taking it back; says in which state it is.
+    """Look at a database: try what `Database.open` does, and undo it; returns a text about the state it is in.
 
     Raises `Unavailable` where it cannot be used.
     """

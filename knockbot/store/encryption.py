@@ -1,4 +1,4 @@
-"""What encryption needs on record beside mautrix's own tables: encrypted rooms, the bot's device, and its mail."""
+"""What encryption stores beside mautrix's own tables: encrypted rooms, the bot's device, and what came for it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from knockbot.times import DAY
 log = logging.getLogger("knockbot.store")
 
 KEEP = DAY
-"""How long mail that was taken in is known against repeats, in milliseconds."""
+"""How long mail that was processed is remembered, so that repeats are recognised, in milliseconds."""
 
 
 # --- rooms ----------------------------------------------------------------------------------------------------
@@ -30,7 +30,7 @@ async def is_encrypted(tx: Tx, room_id: str) -> bool:
 
 
 async def note(tx: Tx, room_ids: Iterable[str]) -> None:
-    """Rooms were seen to be encrypted; no state of theirs can undo that."""
+    """Rooms were seen to be encrypted; no later state of theirs can undo that."""
     found = [(room_id,) for room_id in sorted(set(room_ids))]
     if found:
         await tx.executemany(
@@ -55,7 +55,7 @@ async def share_anew(tx: Tx) -> None:
 
 
 async def tell(tx: Tx, room_id: str, now: int) -> bool:
-    """A room is to know that nothing is said there, as encryption is not allowed; false if it knows already."""
+    """Note that a room is told that the bot is silent there because encryption is off; false if it was told before."""
     row = await tx.fetchrow(
         "UPDATE encrypted_rooms SET told_at = $2 WHERE room_id = $1 AND told_at IS NULL RETURNING room_id", room_id, now
     )
@@ -69,7 +69,7 @@ async def allowed(tx: Tx) -> list[str]:
 
 
 async def silent_rooms(tx: Tx) -> int:
-    """How many management rooms are encrypted without that being allowed: what is to be said there waits."""
+    """How many management rooms are encrypted although that is not allowed: messages for them wait."""
     return int(
         await tx.fetchval(
             "SELECT count(*) FROM encrypted_rooms WHERE told_at IS NOT NULL "
@@ -99,7 +99,7 @@ async def device(tx: Tx, user_id: str) -> Device | None:
 
 
 async def started(tx: Tx, user_id: str, device_id: str, starts: int) -> None:
-    """The bot's device was started for so many times; another one takes the place of the last."""
+    """Note how often the bot's device was started; another device replaces the last one."""
     await tx.execute(
         "INSERT INTO bot_device (user_id, device_id, starts) VALUES ($1, $2, $3) ON CONFLICT (user_id) DO UPDATE SET "
         "since = CASE WHEN bot_device.device_id = $2 THEN bot_device.since END, device_id = $2, starts = $3",
@@ -110,12 +110,12 @@ async def started(tx: Tx, user_id: str, device_id: str, starts: int) -> None:
 
 
 async def read_up_to(tx: Tx, user_id: str, since: str) -> None:
-    """The device's mail is on record up to here."""
+    """The device's mail is stored up to here."""
     await tx.execute("UPDATE bot_device SET since = $2 WHERE user_id = $1", user_id, since)
 
 
 async def forget(tx: Tx) -> None:
-    """Have no device any more, nor anything that came for it."""
+    """Forget the device, and everything that came for it."""
     for table in ("bot_device", "mail"):
         await tx.execute(f"DELETE FROM {table}")
     await share_anew(tx)
@@ -141,9 +141,9 @@ _MAIL = Row(Mail, "mail")
 
 
 async def store_mail(tx: Tx, mail: Iterable[tuple[str, Mapping[str, Any]]], now: int) -> None:
-    """Keep what came; a message that is known already is the same one, handed over twice.
+    """Store what came; a message that is known already is the same one, delivered twice.
 
-    Of one sender a day's worth is kept, which is more than any client has to say.
+    For each sender there is a limit for a day, which is higher than what any client needs to send.
     """
     for kind, content in mail:
         raw: str | None = nesting.written(content)
@@ -171,30 +171,30 @@ async def store_mail(tx: Tx, mail: Iterable[tuple[str, Mapping[str, Any]]], now:
 _CAME = "SELECT count(*) FROM mail WHERE sender = $1 AND received_at > $2"
 
 DAILY = 1_000
-"""Messages of one sender to the bot's device within a day that are read."""
+"""How many messages of one sender to the bot's device are read within a day."""
 
 LONGEST_ID = 255
 
 
 def _digest(message: Mapping[str, Any]) -> str:
-    """What tells a message from others, by whichever way it came."""
+    """What distinguishes a message from others, no matter how it was delivered."""
     told = [message.get(part) for part in ("type", "sender", "content")]
     return hashlib.sha256(nesting.written(told, sort_keys=True).encode()).hexdigest()
 
 
 async def mail_waiting(tx: Tx, limit: int = 100) -> list[Mail]:
-    """What is to be taken in, in order of arrival."""
+    """The mail that waits to be processed, in order of arrival."""
     return _MAIL.all(await tx.fetch(f"{_MAIL.select} WHERE raw IS NOT NULL ORDER BY seq LIMIT $1", limit))
 
 
 async def mail_taken(tx: Tx, seq: int, now: int) -> None:
-    """Forget the text of what was taken in, and all of what was so long ago that it will not come again."""
+    """Forget the text of mail that was processed, and all of the mail that is too old to be delivered again."""
     await tx.execute("UPDATE mail SET raw = NULL WHERE seq = $1", seq)
     await tx.execute("DELETE FROM mail WHERE raw IS NULL AND (digest IS NULL OR received_at < $1)", now - KEEP)
 
 
 async def mail_skipped(tx: Tx, seq: int, now: int, fault: Notice) -> bool:
-    """Forget the text of what cannot be read; true if it is the first such of its sender within a day."""
+    """Forget the text of mail that cannot be read; true if it is the first such mail of its sender within a day."""
     sender = await tx.fetchval("SELECT sender FROM mail WHERE seq = $1", seq)
     before = "SELECT count(*) FROM mail WHERE sender = $1 AND received_at > $2 AND fault IS NOT NULL"
     is_first = sender is None or not await tx.fetchval(before, sender, now - KEEP)

@@ -12,12 +12,12 @@ from knockbot.store.rows import Row
 from knockbot.times import WEEK
 
 KEEP = WEEK
-"""How long the ids of handled events are remembered against repeats, in milliseconds."""
+"""How long the ids of handled events are remembered, so that repeats are recognised, in milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One event as it came in: its id, its room, its JSON text, and whether it is encrypted."""
+    """One event as it arrived: its id, its room, its JSON text, and whether it is encrypted."""
 
     event_id: str
     room_id: str
@@ -26,12 +26,12 @@ class Arrival:
     encrypts: bool = False
     """Whether it says that its room is encrypted, which nothing undoes."""
     talk: bool = False
-    """Whether it was said in the room, in clear or not; all else is of its door."""
+    """Whether it is a message in the room, encrypted or not; all else is about memberships and state of the room."""
 
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """What is handled in order: what happens at the door of a room, or what is said there."""
+    """What is handled in order: the memberships and state of a room, or the messages in it."""
 
     room_id: str
     talk: bool = False
@@ -78,9 +78,9 @@ async def store(tx: Tx, arrivals: Iterable[Arrival], now: int) -> None:
 
 
 async def add_own(tx: Tx, own: Iterable[tuple[str, str, str, int]], now: int) -> None:
-    """Have something done in a room's turn, each time one thing: its key, the room, its JSON, and when it is due.
+    """Have things done in their room's turn; each has a key, the room, its JSON, and the time when it is due.
 
-    A key is an event id of its own kind: the same is done once.
+    A key is an event id of its own kind: what has the same key is done once.
     """
     await tx.executemany(
         "INSERT INTO inbox (event_id, room_id, raw, received_at, due_at, own) VALUES ($1, $2, $3, $4, $5, TRUE) "
@@ -90,7 +90,7 @@ async def add_own(tx: Tx, own: Iterable[tuple[str, str, str, int]], now: int) ->
 
 
 async def has_own(tx: Tx, room_id: str) -> bool:
-    """Whether something of the bot's own is yet to be done in a room's turn."""
+    """Whether something that the bot itself put there is still to be done in a room's turn."""
     row = await tx.fetchrow(
         "SELECT 1 FROM inbox WHERE room_id = $1 AND own AND handled_at IS NULL AND fault IS NULL LIMIT 1", room_id
     )
@@ -123,7 +123,7 @@ async def waiting(tx: Tx, room_id: str, limit: int = 100, *, now: int = 0, talk:
 
 
 async def wait_for_key(tx: Tx, event_id: str, sender: str, session: str, due_at: int, *, asked: bool) -> None:
-    """Let an event wait for the key of its session, until then at the latest; the rest of its room goes on."""
+    """Let an event wait for the key of its session, until `due_at` at the latest; the rest of its room goes on."""
     await tx.execute(
         "UPDATE inbox SET sender = $2, session = $3, due_at = $4, asked = $5 WHERE event_id = $1",
         event_id,
@@ -160,18 +160,18 @@ async def is_asked_for(tx: Tx, room_id: str, sender: str, session: str) -> bool:
 
 
 async def latest(tx: Tx) -> int:
-    """When the last event arrived, in whichever process; 0 for never."""
+    """When the last event arrived, in any process; 0 for never."""
     newest = "SELECT received_at FROM inbox WHERE NOT own ORDER BY received_at DESC LIMIT 1"
     return int(await tx.fetchval(newest) or 0)
 
 
 async def key_is_there(tx: Tx, session: str) -> None:
-    """The key of a session has come: what waits for it is due."""
+    """The key of a session has arrived: the events that wait for it are due."""
     await tx.execute("UPDATE inbox SET due_at = NULL WHERE session = $1 AND handled_at IS NULL", session)
 
 
 async def hold(tx: Tx, event_id: str, room_id: str, user_id: str, *, until: int, now: int) -> None:
-    """Let a knock wait in place of the one of the same user that waits already, and no longer than that one."""
+    """Let a knock wait instead of the knock of the same user that waits already, and no longer than that one."""
     row = await tx.fetchrow(
         "UPDATE inbox SET handled_at = $4, raw = NULL WHERE room_id = $1 AND held_for = $2 AND handled_at IS NULL "
         "AND event_id <> $3 RETURNING due_at",
@@ -198,7 +198,7 @@ async def held(tx: Tx, room_id: str) -> set[str]:
 
 
 async def handled(tx: Tx, seq: int, now: int) -> bool:
-    """Mark one event handled and forget its text; false if another process was quicker, whose work then stands."""
+    """Mark one event handled and forget its text; false if another process was quicker: then its work counts."""
     row = await tx.fetchrow(
         "UPDATE inbox SET handled_at = $2, raw = NULL WHERE seq = $1 AND handled_at IS NULL RETURNING seq", seq, now
     )
@@ -206,7 +206,7 @@ async def handled(tx: Tx, seq: int, now: int) -> bool:
 
 
 async def is_said(tx: Tx, event_id: str, room_id: str) -> bool:
-    """Whether this was said in a room and waits to be heard."""
+    """Whether this is a message in a room that waits to be handled."""
     row = await tx.fetchrow(
         "SELECT 1 FROM inbox WHERE event_id = $1 AND room_id = $2 AND talk AND handled_at IS NULL", event_id, room_id
     )
@@ -214,7 +214,7 @@ async def is_said(tx: Tx, event_id: str, room_id: str) -> bool:
 
 
 async def not_to_be_heard(tx: Tx, event_id: str, room_id: str, now: int) -> None:
-    """What was said there is not to be heard any more, if it still waits; whoever hears it just now is waited for."""
+    """A message is not to be handled any more, if it still waits; where a process handles it now, wait for that."""
     await tx.execute(
         "UPDATE inbox SET handled_at = $3, raw = NULL WHERE event_id = $1 AND room_id = $2 AND talk "
         "AND handled_at IS NULL",
@@ -225,9 +225,9 @@ async def not_to_be_heard(tx: Tx, event_id: str, room_id: str, now: int) -> None
 
 
 async def let_wait(tx: Tx, event_id: str, until: int | None) -> bool:
-    """Let an event wait until then, and the rest of its room go on; it is due at once where there is no such moment.
+    """Let an event wait `until` then, while the rest of its room goes on; without `until` it is due at once.
 
-    False where it does not wait to be handled: it came in by no transaction, or long ago.
+    False where it does not wait to be handled: it came in no transaction, or long ago.
     """
     row = await tx.fetchrow(
         "UPDATE inbox SET due_at = $2 WHERE event_id = $1 AND handled_at IS NULL RETURNING seq", event_id, until
@@ -242,12 +242,12 @@ async def failed(tx: Tx, seq: int) -> int:
 
 
 async def set_aside(tx: Tx, seq: int, fault: Notice) -> None:
-    """Take an event that cannot be handled out of the way of the rest; its text stays for the operator."""
+    """Set an event aside that cannot be handled, so that the rest goes on; its text stays for the operator."""
     await tx.execute("UPDATE inbox SET fault = $2 WHERE seq = $1", seq, dumps(fault))
 
 
 async def forget_old(tx: Tx, now: int) -> None:
-    """Drop what was handled or set aside longer ago than repeats can come."""
+    """Delete what was handled or set aside so long ago that no repeats can come."""
     await tx.execute(
         "DELETE FROM inbox WHERE received_at < $1 AND (handled_at IS NOT NULL OR fault IS NOT NULL)", now - KEEP
     )
@@ -255,7 +255,7 @@ async def forget_old(tx: Tx, now: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Came:
-    """Where an event came in: its number in the order of arrival, and when, by our own clock."""
+    """The arrival of an event: its number in the order of arrival, and when, by our own clock."""
 
     order: int
     at: int
@@ -265,14 +265,14 @@ _CAME = Row(Came, "inbox", order="seq", at="received_at")
 
 
 async def came(tx: Tx, event_id: str) -> Came | None:
-    """Where this event came in; none if it did not, or long ago."""
+    """The arrival of this event; none if it did not arrive, or did long ago."""
     return _CAME.maybe(await tx.fetchrow(f"{_CAME.select} WHERE event_id = $1", event_id))
 
 
 async def take(tx: Tx, event_id: str, room_id: str, now: int) -> bool:
-    """An event is handled that was read in its room: when the homeserver hands it over later, it is a repeat.
+    """Mark an event handled that was read in its room: when the homeserver sends it later, it is a repeat.
 
-    False where it has done so already.
+    False where the homeserver has sent it already.
     """
     row = await tx.fetchrow(
         "INSERT INTO inbox (event_id, room_id, received_at, handled_at) VALUES ($1, $2, $3, $3) "
@@ -285,12 +285,12 @@ async def take(tx: Tx, event_id: str, room_id: str, now: int) -> bool:
 
 
 async def is_known(tx: Tx, event_id: str) -> bool:
-    """Whether this event came in, handled or not."""
+    """Whether this event has arrived, handled or not."""
     return await tx.fetchrow("SELECT 1 FROM inbox WHERE event_id = $1", event_id) is not None
 
 
 async def known(tx: Tx, event_ids: Sequence[str]) -> frozenset[str]:
-    """Those of these events that came in, handled or not."""
+    """Those of these events that have arrived, handled or not."""
     found: set[str] = set()
     for some in portions(event_ids):
         rows = await tx.fetch(f"SELECT event_id FROM inbox WHERE event_id IN ({listed(some)})", *some)

@@ -1,4 +1,4 @@
-"""Jobs: intended acts as rows, claimed one per lane, and what came of each.
+"""Jobs: intended acts as rows, claimed one per lane, and the outcome of each.
 
 due ──claim──▶ running ──▶ done | overtaken | given_up
  ▲                │
@@ -33,7 +33,7 @@ JOBS = "jobs"
 
 @dataclass(frozen=True, slots=True)
 class Claimed(Generic[P_co]):
-    """A job this process has taken on. More than one attempt means that an earlier one may have got through."""
+    """A job that this process has claimed. More than one attempt means that an earlier one may have succeeded."""
 
     id: int
     job: Job[P_co]
@@ -54,9 +54,9 @@ _CLAIMED: Row[Claimed[Any]] = Row(Claimed, "jobs", job=_JOB)
 
 
 async def add(tx: Tx, jobs: Iterable[Job[Any]], now: int, *, due_at: int | None = None) -> None:
-    """Write intentions down, due at once unless said otherwise; one whose key is known was written before.
+    """Store intended acts, due at once unless said otherwise; one whose key is known was stored before.
 
-    One that needs a server which is silent just now waits with the others until that is asked again.
+    An act that needs a server which does not answer now waits with the others until that server is asked again.
     """
     for job in jobs:
         await _note_planned(tx, job, now)
@@ -86,7 +86,7 @@ async def add(tx: Tx, jobs: Iterable[Job[Any]], now: int, *, due_at: int | None 
 
 
 async def _silent_until(tx: Tx, server: str) -> int:
-    """When a server that gave no answer is asked again; in the past where it was not silent."""
+    """When a server that gave no answer is asked again; a time in the past where it did answer."""
     due_at = await tx.fetchval(
         "SELECT max(due_at) FROM jobs WHERE server = $1 AND state = 'due' AND attempts > 0", server
     )
@@ -94,7 +94,7 @@ async def _silent_until(tx: Tx, server: str) -> int:
 
 
 async def told_since(tx: Tx, user_id: str, since: int) -> tuple[int, int]:
-    """How often this applicant, and how often anybody, was to be told that they were rejected since a moment."""
+    """How many rejection notices were planned since a moment: for this applicant, and for all applicants together."""
     row = await tx.fetchrow(
         "SELECT coalesce(sum(CASE WHEN user_id = $1 THEN 1 ELSE 0 END), 0) AS theirs, count(*) AS all_of_them "
         "FROM letters WHERE at > $2",
@@ -106,7 +106,7 @@ async def told_since(tx: Tx, user_id: str, since: int) -> tuple[int, int]:
 
 
 async def is_running(tx: Tx, request_id: int, *, besides: str = "") -> bool:
-    """Whether another act on a request's applicant has been begun, and nobody knows yet what comes of it."""
+    """Whether another act on a request's applicant has begun, and its outcome is not known yet."""
     return bool(
         await tx.fetchval(
             f"SELECT count(*) FROM jobs WHERE request_id = $1 AND key <> $2 AND state = 'running' AND {_AT_THE_DOOR}",
@@ -117,21 +117,21 @@ async def is_running(tx: Tx, request_id: int, *, besides: str = "") -> bool:
 
 
 async def claim(db: Database, now: int, limit: int, *, keys: bool = True) -> list[Claimed[Any]]:
-    """Take on due jobs, oldest first, at most one of each lane and one for each remote server.
+    """Claim due jobs, oldest first, at most one of each lane and one for each remote server.
 
-    A server that hangs would else hold as many acts as there are rooms in which its users knock, and many such servers
-    all acts there are. In one room what needs another server comes after all that needs none: the homeserver lets
-    nobody else in or out there while it waits for that server. Without the bot's `keys`,
-    what is to be said in encrypted rooms is left to the process that has them. What may wait for another server has
-    only the places of its kind (`PLACES`).
+    Otherwise a server that hangs would hold as many acts as there are rooms in which its users knock, and many such
+    servers would hold all acts. In one room, acts that need another server come after all acts that need none: while
+    the homeserver waits for that server, it changes no other membership of the room. Without the bot's `keys`, messages
+    for encrypted rooms are left to the process that has them. Acts that may wait for another server have only the
+    places of their kind (`PLACES`).
 
-    However many are due, it looks at the first few of each kind (`WINDOW`). Where those are more than it can look at,
-    it sets aside what has to wait for another of them, each once, and looks at the next.
+    It looks only at the first few due jobs of each kind (`WINDOW`). Where there are more, it sets aside those that have
+    to wait for another of them, each once, and looks at the next.
     """
     if not db.alone:
         async with db.statement() as tx:
             if await tx.fetchrow(f"{_CANDIDATES} AND place IN ({_KINDS}) LIMIT 1", now) is None:
-                return []  # which is soon said; what holds the rows takes more ways to the database and back
+                return []  # a quick check; to hold the rows takes more ways to the database and back
     try:
         while True:
             async with db.tx() as tx:
@@ -143,8 +143,8 @@ async def claim(db: Database, now: int, limit: int, *, keys: bool = True) -> lis
 
 
 async def claim_in(tx: Tx, db: Database, now: int, limit: int, *, keys: bool = True) -> tuple[list[Claimed[Any]], bool]:
-    """One look, in a transaction that does more than that: what was taken on, and whether there may be more to look at,
-    now that some were set aside."""
+    """Look once, in a transaction that does more than that: which jobs were claimed, and whether there may be more to
+    look at, because some were set aside."""
     rows = await tx.fetch(_claimable(keys=keys, alone=db.alone), now)
     running = await _running(tx) if any(row["place"] in PLACES for row in rows) else Counter[str]()
     begun: list[int] = []
@@ -167,7 +167,7 @@ async def claim_in(tx: Tx, db: Database, now: int, limit: int, *, keys: bool = T
 
 
 async def _begin(tx: Tx, ids: Sequence[int], process: str, now: int) -> list[Claimed[Any]]:
-    """Take these on. One that cannot be read, as of a later version of knockbot, is given up: it must stop no other."""
+    """Claim these. One that cannot be read (as from a later version) is given up, so that it does not stop others."""
     if not ids:
         return []
     rows = await tx.fetch(
@@ -187,10 +187,10 @@ async def _begin(tx: Tx, ids: Sequence[int], process: str, now: int) -> list[Cla
 
 
 async def _set_aside(tx: Tx, aside: Mapping[int, int], now: int, *, alone: bool) -> bool:
-    """Look at these no more before those that go first have moved on; whether any was set aside.
+    """Look at these again only after the acts that go first have moved on; returns whether any was set aside.
 
-    What goes first is held meanwhile: else it could have moved on by now, and nobody would look at these again. Where
-    another process holds it, this is left for the next time.
+    The acts that go first are held meanwhile: otherwise they could have moved on by now, and nobody would look at these
+    again. Where another process holds them, this is left for the next time.
     """
     first = sorted({*aside.values()})
     if not first:
@@ -220,9 +220,9 @@ async def _moved_on(tx: Tx, rows: Iterable[Any]) -> None:
 
 
 async def look_again(tx: Tx, now: int) -> None:
-    """Look again at whatever waits behind something that goes first no more.
+    """Look again at all that waits behind an act that no longer goes first.
 
-    It is told of that where it happens (`_moved_on`). This is for what went otherwise, by hand or by a fault: what
+    Usually `_moved_on` does that at once. This is for acts that ended in another way, by hand or by a fault: acts that
     nobody looks at would never be done.
     """
     await tx.execute(
@@ -233,7 +233,7 @@ async def look_again(tx: Tx, now: int) -> None:
 
 
 async def _running(tx: Tx) -> Counter[str]:
-    """How many acts of each kind are under way."""
+    """How many acts of each kind are running."""
     rows = await tx.fetch("SELECT place, count(*) AS n FROM jobs WHERE state = 'running' GROUP BY place")
     return Counter({row["place"]: row["n"] for row in rows})
 
@@ -246,13 +246,13 @@ def _has_place(place: str, running: Counter[str]) -> bool:
 
 AWAY = frozenset({Place.AWAY, Place.STRANGE})
 AWAY_AT_ONCE = 7
-"""Acts under way for applicants of other servers. With the other kinds that may hang they are nine, since of ten
+"""Running acts for applicants of other servers. With the other kinds that may hang they are nine, because at ten
 membership calls at once the homeserver makes all others wait (FACTS)."""
 
 PLACES: Mapping[str, int] = {Place.STRANGE: 6, Place.JOIN: 1, Place.LEAVE: 1}
-"""Acts of a kind that are under way at once: for servers that never answered yet, to take invites, to decline them.
-So five servers that hang leave a place for a sixth, any number of them leave one for a server that is known to answer,
-and a thousand invites from strangers take none that an applicant needs."""
+"""Acts of a kind that run at once: for servers that never answered yet, to accept invites, to decline them. So five
+servers that hang leave a place for a sixth, any number of them leave one for a server that is known to answer, and a
+thousand invites from strangers take no place that an applicant needs."""
 
 MOST = 100
 
@@ -270,7 +270,8 @@ _CANDIDATES = (
 def _before_it(which: str, index: str) -> str:
     """The due act right before `c`, of those which are `o`; in two steps, each of which finds it by this index.
 
-    SQLite is told which: where it was told how alike all rows are, it would go through the whole table by its ids.
+    The query names the index for SQLite: if its statistics say that all rows are alike, it would otherwise go through
+    the whole table by its ids.
     """
     due = f"SELECT o.id FROM jobs AS o{{{index}}} WHERE o.state = 'due' AND {which}"
     return (
@@ -318,22 +319,22 @@ UNENCRYPTED = f" AND lane NOT IN (SELECT room_id || '{SAID}' FROM encrypted_room
 
 
 def _act_is(which: Callable[[JobKind], bool]) -> str:
-    """The condition that a job is of a kind of which something is so."""
+    """The condition that a job is of a kind for which `which` is true."""
     named = [f"'{act}'" for act in sorted(acts(which))]
     return f"act IN ({', '.join(named)})"
 
 
 async def doubt(tx: Tx) -> None:
-    """Whatever is still to be done here may have been done elsewhere: each act looks before it is tried."""
+    """Acts that are still to be done here may have been done elsewhere: each one checks that before it is tried."""
     await tx.execute("UPDATE jobs SET attempts = 1 WHERE attempts = 0 AND state IN ('due', 'running', 'blocked')")
 
 
 async def finish(
     tx: Tx, job_id: int, state: str, now: int, *, result: str | None = None, why: Notice | None = None
 ) -> None:
-    """Record what came of a job: `done`, `overtaken` or `given_up`.
+    """Record the outcome of a job: `done`, `overtaken` or `given_up`.
 
-    Of some kinds the payload is kept no longer: there may be addresses of people in it.
+    For some kinds the payload is then deleted: there may be addresses of people in it.
     """
     row = await tx.fetchrow(
         "UPDATE jobs SET state = $2, ended_at = $3, result = coalesce($4, result), why = $5, claimed_by = NULL, "
@@ -372,7 +373,7 @@ async def postpone(tx: Tx, job_id: int, due_at: int, why: Notice) -> None:
 
 
 async def is_ours(tx: Tx, claimed: Claimed[Any]) -> bool:
-    """Whether a claim still holds: of a process that stood still for long, another has taken the work over."""
+    """Whether a claim is still valid: if a process did not run for long, another one has taken over its work."""
     row = await tx.fetchrow(
         f"SELECT 1 FROM jobs WHERE id = $1 AND state = 'running' AND attempts = $2{for_update(tx)}",
         claimed.id,
@@ -389,7 +390,7 @@ async def revive(tx: Tx, key: str, now: int) -> None:
 
 
 async def postpone_server(tx: Tx, server: str, due_at: int) -> None:
-    """Set a silent server aside: whatever else waits to invite its users waits until then."""
+    """Set a silent server aside: all other acts that would invite its users wait until then."""
     rows = await tx.fetch(
         "UPDATE jobs SET due_at = $2, behind = NULL WHERE state = 'due' AND server = $1 AND due_at < $2 "
         "RETURNING id, followed",
@@ -421,19 +422,19 @@ async def unblock(tx: Tx, room_id: str, now: int, *, unless: Collection[Act] = (
 
 
 _AT_THE_DOOR = _act_is(lambda kind: kind.at_door)
-"""What is done in a protected room; all else is said, or is a way there."""
+"""What is done in a protected room; other acts are messages, or get the bot into or out of rooms."""
 
 _ERASED = _act_is(lambda kind: kind.erased)
 
 _WAITS = "state IN ('due', 'running', 'blocked') AND state <> 'running'"
-"""Due or blocked; said so that SQLite finds its index, since most rows are of what was done long ago."""
+"""Due or blocked; written in this way so that SQLite uses its index, because most rows ended long ago."""
 
 
 async def overtake(tx: Tx, request_id: int, why: Notice, now: int, *, inviter_too: bool = False) -> None:
-    """The request was settled otherwise: what still waits to be done to it or its applicant is not needed.
+    """The request was settled in another way: acts that still wait for it or its applicant are not needed.
 
-    A running one is left to find out by itself, from the room. What is to be done to the inviter of a third-party
-    invite, who is somebody else, is no matter of what became of the invite, unless the answer itself is withdrawn.
+    A running act finds this out by itself, from the room. Acts on the inviter of a third-party invite, who is somebody
+    else, do not depend on what became of the invite, unless the answer itself is withdrawn.
     """
     theirs = "(user_id IS NULL OR user_id = (SELECT user_id FROM requests WHERE id = $1))"
     of_the_request = f"request_id = $1 AND {_AT_THE_DOOR}" + ("" if inviter_too else f" AND {theirs}")
@@ -441,17 +442,17 @@ async def overtake(tx: Tx, request_id: int, why: Notice, now: int, *, inviter_to
 
 
 async def overtake_all(tx: Tx, room_id: str, why: Notice, now: int) -> None:
-    """Nothing more is to be done at a room's door."""
+    """Nothing more is to be done in a room that was protected."""
     await _overtake(tx, f"room_id = $1 AND {_AT_THE_DOOR}", room_id, why, now)
 
 
 async def overtake_going(tx: Tx, room_id: str, why: Notice, now: int) -> None:
-    """The bot's way in or out of a room, as far as it still waits, is not the way any more."""
+    """Acts that still wait to get the bot into or out of a room are not needed any more."""
     await _overtake(tx, f"room_id = $1 AND place IN ('{Place.JOIN}', '{Place.LEAVE}')", room_id, why, now)
 
 
 async def _overtake(tx: Tx, which: str, about: int | str, why: Notice, now: int) -> None:
-    """What still waits of these jobs is not to be done: `which` says of what ($1) they are."""
+    """Those of these jobs that still wait are not to be done: `which` is the condition, with $1 for `about`."""
     rows = await tx.fetch(
         f"UPDATE jobs SET state = 'overtaken', why = $2, ended_at = $3 WHERE {_WAITS} AND {which} "
         "RETURNING id, followed",
@@ -463,7 +464,7 @@ async def _overtake(tx: Tx, which: str, about: int | str, why: Notice, now: int)
 
 
 async def forget_unsaid(tx: Tx, before: int, now: int) -> None:
-    """Give up what could not be said since a moment: there may be addresses of people in it."""
+    """Give up messages that could not be sent since a moment: there may be addresses of people in them."""
     rows = await tx.fetch(
         "UPDATE jobs SET state = 'overtaken', why = $3, ended_at = $2, payload_json = '{}' "
         f"WHERE {_ERASED} AND state IN ('due', 'blocked') AND created_at < $1 "
@@ -483,11 +484,11 @@ async def echoed(tx: Tx, key: str, event_id: str) -> Job[Any] | None:
     try:
         return _JOB.maybe(row)
     except Malformed:
-        return None  # it is given up when it is taken on
+        return None  # it is given up when it is claimed
 
 
 async def said(tx: Tx, key: str, event_id: str) -> None:
-    """What is still to be said by this key was said, as this event; whoever says it finds that."""
+    """The message with this key was sent already, as this event; the process that would send it finds this."""
     await tx.execute("UPDATE jobs SET result = $2 WHERE key = $1", key, event_id)
 
 
@@ -498,7 +499,7 @@ async def echo_of(tx: Tx, job_id: int) -> str | None:
 
 
 async def hurry_edit(tx: Tx, prompt_id: int, due_at: int) -> bool:
-    """Whether an edit of this prompt has yet to begin; it will show what is true by then, at `due_at` at the latest."""
+    """Whether an edit of this prompt has not begun yet; it will show what is true then, at `due_at` at the latest."""
     row = await tx.fetchrow(
         "UPDATE jobs SET due_at = CASE WHEN due_at > $2 AND attempts = 0 THEN $2 ELSE due_at END "
         "WHERE prompt_id = $1 AND act = $3 AND state = 'due' RETURNING id",
@@ -510,7 +511,7 @@ async def hurry_edit(tx: Tx, prompt_id: int, due_at: int) -> bool:
 
 
 async def aims(tx: Tx, room_id: str, user_id: str, act: Act) -> set[str]:
-    """The knocks that the bot's acts of a kind on a user of a room were for, where they were for certain ones."""
+    """The knocks that the bot's acts of a kind on a user of a room were for, where they were for a particular knock."""
     rows = await tx.fetch(
         "SELECT DISTINCT event_id FROM aims WHERE room_id = $1 AND user_id = $2 AND act = $3 AND event_id IS NOT NULL",
         room_id,
@@ -521,7 +522,7 @@ async def aims(tx: Tx, room_id: str, user_id: str, act: Act) -> set[str]:
 
 
 async def last_scope(tx: Tx, room_id: str, user_id: str, act: Act) -> list[str]:
-    """In which memberships the last act of a kind on a user of a room was to hit them; empty where it did not say."""
+    """The memberships in which the last act of a kind was meant for a user of a room; empty where it did not say."""
     scope = await tx.fetchval(
         "SELECT scope FROM aims WHERE room_id = $1 AND user_id = $2 AND act = $3 ORDER BY id DESC LIMIT 1",
         room_id,
@@ -532,7 +533,7 @@ async def last_scope(tx: Tx, room_id: str, user_id: str, act: Act) -> list[str]:
 
 
 async def _note_planned(tx: Tx, job: Job[Any], now: int) -> None:
-    """Note what outlives an act: whom a message goes to, for the limits, and what somebody is to be hit for."""
+    """Note what is kept longer than an act: whom a message goes to, for the limits, and the aim of an act on a user."""
     if job.kind.counted:
         await tx.execute(
             "INSERT INTO letters (key, user_id, at) VALUES ($1, $2, $3) ON CONFLICT (key) DO NOTHING",
@@ -553,7 +554,7 @@ async def _note_planned(tx: Tx, job: Job[Any], now: int) -> None:
 
 
 KEPT = 7 * DAY
-"""Milliseconds for which what has ended is kept, for people who look into the database; nothing is decided by it."""
+"""Milliseconds for which ended jobs are kept, for people who look into the database; nothing is decided by them."""
 
 
 async def forget_ended(tx: Tx, before: int) -> None:
@@ -565,7 +566,7 @@ async def forget_ended(tx: Tx, before: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """A job that has yet to be done: when it is tried next, how often it was, and why it waits."""
+    """A job that is still to be done: when it is tried next, how often it was tried, and why it waits."""
 
     act: Act
     room_id: str
@@ -593,7 +594,7 @@ async def open_for(tx: Tx, room_ids: Iterable[str]) -> list[Open]:
 
 
 async def counts(tx: Tx) -> dict[str, int]:
-    """How many jobs are in each state that still has a future."""
+    """How many jobs are in each state from which they can go on."""
     rows = await tx.fetch(
         "SELECT state, count(*) AS n FROM jobs WHERE state IN ('due', 'running', 'blocked') GROUP BY state"
     )

@@ -1,7 +1,7 @@
 """Judgements: what was decided on each request, when, by which revision of the policy and which facts; only added to.
 
-Of a request the newest few are kept: whoever knocks again and again is judged as often. The newest is its decision,
-which `requests.get` and its kin read along with it.
+Only the newest few of a request are kept, because each new knock is judged again. The newest one is the decision of
+the request, which `requests.get` and similar functions read along with it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from knockbot.store.db import Tx
 from knockbot.store.rows import Column, Row
 
 KEPT = 3
-"""The judgements of one request that are kept at least; of those before them, at most as many."""
+"""How many judgements of one request are kept at least; at most as many older ones are kept."""
 
 NEWEST = (
     "(SELECT decision_json FROM judgements WHERE request_id = requests.id ORDER BY number DESC LIMIT 1) "
@@ -43,7 +43,7 @@ def read(text: str) -> Decision:
 
 
 def _written(decision: Decision) -> str:
-    """A decision as JSON, without what it does not say; its reasons as notices are written down."""
+    """A decision as JSON, without its empty parts; its reasons in the form in which notices are stored."""
     said = {name: encoded(why) for name in _REASONS if (why := getattr(decision, name)) is not None}
     missed = [{"rule": miss.rule, "why": encoded(miss.why)} for miss in decision.missed]
     whole = {name: getattr(decision, name) for name in _PLAIN} | said | {"missed": missed}
@@ -51,7 +51,7 @@ def _written(decision: Decision) -> str:
 
 
 NOTHING: tuple[object, ...] = (None, 0, [])
-"""What is left out, since it is read back where there is nothing."""
+"""The values that are left out: where nothing is stored, they are read back."""
 
 
 _JUDGEMENT = Row(
@@ -63,7 +63,7 @@ _JUDGEMENT = Row(
 
 
 async def add(tx: Tx, request_id: int, judgement: Judgement, now: int) -> None:
-    """Keep what was decided; what asks nobody is kept as briefly as what is settled."""
+    """Store a judgement; one that asks nobody is stored in the short form of a settled request."""
     decided = judgements.brief(judgement.decision, settled=judgement.decision.verdict is not Verdict.FORWARD)
     number = await tx.fetchval(
         "INSERT INTO judgements (request_id, number, at, because, cause, kind, room_id, event_id, revision, "
@@ -90,7 +90,7 @@ async def of_request(tx: Tx, request_id: int) -> list[Judgement]:
 
 
 async def verdicts(tx: Tx, because: Because, cause: str) -> Counter[Verdict]:
-    """How the judgements for one cause came out."""
+    """How many judgements for one cause had each verdict."""
     rows = await tx.fetch(
         "SELECT decision_json FROM judgements WHERE cause = $1 AND cause <> '' AND because = $2", cause, because
     )
@@ -98,7 +98,7 @@ async def verdicts(tx: Tx, because: Because, cause: str) -> Counter[Verdict]:
 
 
 async def newest(tx: Tx, request_id: int) -> Judgement | None:
-    """The judgement that a request goes by; none where it was not judged yet, as after a restore."""
+    """The judgement in force for a request; none where it was not judged yet, as after a restore."""
     return _JUDGEMENT.maybe(
         await tx.fetchrow(f"{_JUDGEMENT.select} WHERE request_id = $1 ORDER BY number DESC LIMIT 1", request_id)
     )
@@ -113,7 +113,7 @@ async def is_judged(tx: Tx, request_id: int, because: Because, cause: str) -> bo
 
 
 async def shorten(tx: Tx, request_id: int, decision: Decision) -> Decision:
-    """A request is settled: of its decision is kept what is kept for ever. Returns that."""
+    """A request is settled: keep only the part of its decision that is kept for ever. Returns that part."""
     short = judgements.brief(decision, settled=True)
     if short != decision:
         await tx.execute(

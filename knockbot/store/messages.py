@@ -46,7 +46,7 @@ async def of_prompt(tx: Tx, prompt_id: int) -> list[Message]:
 
 
 async def last_of_prompt(tx: Tx, prompt_id: int) -> Message | None:
-    """The message by which a prompt came to show what it shows; none if it was never posted."""
+    """The newest message of a prompt, which made it show what it shows; none if it was never posted."""
     row = await tx.fetchrow(
         f"{_MESSAGE.select} WHERE prompt_id = $1 ORDER BY sent_at DESC, event_id DESC LIMIT 1", prompt_id
     )
@@ -54,7 +54,7 @@ async def last_of_prompt(tx: Tx, prompt_id: int) -> Message | None:
 
 
 async def once(tx: Tx, key: str, now: int) -> None:
-    """What has this key is not to be said again, however often there is reason to."""
+    """A message with this key is not to be sent again, no matter how often there is a reason for it."""
     await tx.execute(
         "INSERT INTO occasions (key, at) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING",
         key,
@@ -63,10 +63,10 @@ async def once(tx: Tx, key: str, now: int) -> None:
 
 
 KEPT = 30 * DAY
-"""Milliseconds for which it is remembered what was said in no prompt and about no request, and what is said once."""
+"""Milliseconds for which messages outside prompts and requests are remembered, and those that are sent once."""
 
 
 async def forget_old(tx: Tx, before: int) -> None:
-    """Forget what was said before a moment in no prompt and about no request, and on which occasions."""
+    """Forget messages from before a moment that belong to no prompt and no request, and the occasions before it."""
     await tx.execute("DELETE FROM messages WHERE prompt_id IS NULL AND request_id IS NULL AND sent_at < $1", before)
     await tx.execute("DELETE FROM occasions WHERE at < $1", before)

@@ -10,7 +10,7 @@ from knockbot.store.rows import Row
 
 @dataclass(frozen=True, slots=True)
 class PendingProtect:
-    """`requester` asked to protect `room_id`, and the bot waits to be let in."""
+    """`requester` asked to protect `room_id`, and the bot waits until it is let in."""
 
     room_id: str
     management_room: str

@@ -1,4 +1,4 @@
-"""The rooms that names meant when they were taken: each place that names rooms has pins of its own.
+"""The rooms that names meant when they were pinned: each place that names rooms has its own pins.
 
 A place is a revision of a room's policy, or an entry of the config file. What a name means elsewhere, or later, changes
 nothing there (docs/decisions/0020).
@@ -45,7 +45,7 @@ def of_entry(name: str) -> str:
 
 
 def of_key(room_id: str, key: str) -> str:
-    """The place of a key of the entry for a room: the same, whatever the entry calls that room."""
+    """The place of a key of the entry for a room: the same for every name that the entry gives that room."""
     return f"{CONFIG}rooms {room_id} {key}"
 
 

@@ -13,14 +13,14 @@ from knockbot.store.rows import Column, Row, optional
 
 @dataclass(frozen=True, slots=True)
 class PlaceOnRecord:
-    """A protected room, number, author and settings of its own policy, if it has one, and what replaces it."""
+    """A protected room; the number, author and settings of its own policy, if it has one; and its replacement."""
 
     room: ProtectedRoom
     revision: int | None
     author: str | None
     settings: RoomSettings | None
     replacement: str | None
-    """What a tombstone names, which may be nothing at all; none without a tombstone."""
+    """The room that a tombstone names; empty if it names none; none without a tombstone."""
 
 
 _PLACE = Row(

@@ -23,7 +23,7 @@ class Revision:
     written_at: int
     text: str
     settings: RoomSettings = UNSAID
-    """What its text says beside the rules."""
+    """The settings in its text, beside the rules."""
 
 
 def settings_read(stored: str) -> RoomSettings:

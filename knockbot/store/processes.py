@@ -35,7 +35,7 @@ async def was_heard(tx: Tx, ping: str) -> bool:
 async def bury(tx: Tx, process: str, now: int, *, alone: bool) -> None:
     """Free what dead processes held: their leases, and the jobs they had begun.
 
-    Where this process is `alone`, every other one is dead, however lately it was seen, or will be by its clock.
+    Where this process is `alone`, every other one is dead, even if it was seen a moment ago, or its clock is ahead.
     """
     if alone:
         await tx.execute("DELETE FROM processes WHERE id <> $1", process)
@@ -49,7 +49,7 @@ async def bury(tx: Tx, process: str, now: int, *, alone: bool) -> None:
 
 
 async def leave(tx: Tx, process: str) -> None:
-    """Go: free everything this process holds."""
+    """Leave: free everything that this process holds."""
     await tx.execute(
         "UPDATE jobs SET state = 'due', claimed_by = NULL WHERE claimed_by = $1 AND state = 'running'", process
     )

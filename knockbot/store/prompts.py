@@ -15,7 +15,7 @@ class Prompt:
 
     id: int
     room_id: str
-    """The room that it stands in."""
+    """The room that it is in."""
     kind: str
     """Its row in the table of kinds (`engine/prompts.py`)."""
     about: str
@@ -24,9 +24,9 @@ class Prompt:
     edits: int
     created_at: int
     digest: str | None
-    """Of what it shows now, where that is known."""
+    """The digest of what it shows now, where that is known."""
     closes_at: int | None = None
-    """From when on (milliseconds) it takes no answer; none where it always does."""
+    """The time (milliseconds) from which on it takes no answer; none where it always does."""
 
     def is_closed(self, now: int) -> bool:
         """Whether it takes no answer any more."""
@@ -56,7 +56,7 @@ async def get(tx: Tx, prompt_id: int, *, held: bool = True) -> Prompt:
 
 
 async def by_event(tx: Tx, room_id: str, event_id: str) -> Prompt | None:
-    """The prompt that stands in the room as this event."""
+    """The prompt that was posted in the room as this event."""
     row = await tx.fetchrow(f"{_PROMPT.select} WHERE event_id = $1 AND room_id = $2", event_id, room_id)
     return _PROMPT.maybe(row)
 
@@ -78,17 +78,17 @@ async def pointed_at(tx: Tx, room_id: str, event_id: str) -> Prompt | None:
 
 
 async def posted(tx: Tx, prompt_id: int, event_id: str, digest: str | None = None) -> None:
-    """The prompt stands in the room as this event, and shows what this digest is of."""
+    """The prompt was posted in the room as this event, and shows what this digest was made from."""
     await tx.execute("UPDATE prompts SET event_id = $2, digest = $3 WHERE id = $1", prompt_id, event_id, digest)
 
 
 async def shows(tx: Tx, prompt_id: int, digest: str | None) -> None:
-    """Note what a prompt shows; `None` where that is not known any more."""
+    """Note the digest of what a prompt shows; `None` where that is not known any more."""
     await tx.execute("UPDATE prompts SET digest = $2 WHERE id = $1", prompt_id, digest)
 
 
 async def calls(tx: Tx, prompt_id: int, now: int, since: int) -> bool:
-    """Whether a prompt is to call people: no other of its kind about the same room has since that moment."""
+    """Whether a prompt is to notify people: no other of its kind about the same room has done so since that moment."""
     row = await tx.fetchrow(
         "UPDATE prompts SET called_at = $2 WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM prompts AS others "
         "WHERE others.about = prompts.about AND others.kind = prompts.kind AND others.id <> prompts.id "
@@ -124,7 +124,7 @@ class Offer:
 
     emoji: str
     reaction: str | None
-    """The reaction while it stands, or is about to; empty until it is known."""
+    """The bot's reaction while it is in the room or about to be sent; empty until it is known."""
     turns: int
 
 

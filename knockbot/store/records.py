@@ -23,7 +23,7 @@ class Entry:
     kind: Recorded
     detail: Detail
     number: int | None = None
-    """When read: the number of the request, and whose it is: of an invite that nobody redeemed, its inviter's."""
+    """When read: the number of the request, and whose it is; an invite that nobody redeemed is its inviter's."""
     user_id: str | None = None
 
 

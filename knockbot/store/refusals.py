@@ -1,6 +1,6 @@
-"""Which databases are refused, as unfit for knockbot or not its own; what a database says is wrong, with the mend.
+"""Which databases are refused, as unfit for knockbot or not its own; what a database says is wrong, and how to fix it.
 
-What it takes to run is tried in earnest, and taken back.
+All that knockbot needs is really tried, and then undone.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ POSTGRES_CONNECTIONS = 8
 """At most, for each process."""
 
 OLDEST_SQLITE = (3, 35)
-"""The first that knows RETURNING."""
+"""The first version that has RETURNING."""
 
 OLDEST_POSTGRES = 13
 
 TRIAL = "CREATE TABLE knockbot_trial (number INTEGER)"
-"""What is done to see whether tables can be made, and always taken back."""
+"""What is done to see whether tables can be made, and is always undone."""
 
 
 async def refuse_unfit(pool: Pool, url: str) -> None:
-    """Refuse a database that knockbot cannot work on, or must not, as it is somebody else's."""
+    """Refuse a database that knockbot cannot use, or must not use because it belongs to somebody else."""
     if pool.scheme == Scheme.SQLITE:
         if sqlite3.sqlite_version_info < OLDEST_SQLITE:
             wanted = ".".join(map(str, OLDEST_SQLITE))
@@ -97,11 +97,11 @@ RAISE = {
     "of_database": ("it", "ALTER DATABASE … CONNECTION LIMIT -1"),
     "of_server": ("its server", "raise max_connections in postgresql.conf, and restart it"),
 }
-"""Whose limit each of them is, and how it is raised."""
+"""What sets each of these limits, and how to raise it."""
 
 
 def _refuse_too_few_connections(limits: Mapping[str, int | None], url: str) -> None:
-    """Refuse a database on which knockbot would start, and fail as soon as much is to be done at once."""
+    """Refuse a database on which knockbot would start, but fail as soon as it has to do much at once."""
     for name, (whose, mend) in RAISE.items():
         most = limits.get(name)
         if most is not None and 0 <= most < POSTGRES_CONNECTIONS:
@@ -116,9 +116,9 @@ POOLED = (
 
 
 async def _refuse_changing_connections(pool: Pool, url: str) -> None:
-    """Refuse what stands before PostgreSQL and hands the connection of one client to another one.
+    """Refuse a pooler in front of PostgreSQL that gives the connection of one client to another one.
 
-    Prepared statements and locks would be lost. It shows where a second client gets the first one's.
+    Prepared statements and locks would be lost. It is detected when a second client gets the connection of the first.
     """
     try:
         async with pool.acquire_direct() as one, pool.acquire_direct() as other:
@@ -138,7 +138,7 @@ LOST_STATEMENTS = (
     asyncpg.DuplicatePreparedStatementError,
     asyncpg.ProtocolViolationError,
 )
-"""What becomes of prepared statements whose connection is another one by now."""
+"""The errors of prepared statements whose connection has been replaced by another one."""
 
 GRANT = "GRANT USAGE, CREATE ON SCHEMA public TO the user, or have the user own the database"
 
@@ -171,7 +171,7 @@ MENDS: tuple[tuple[type[BaseException], str, str], ...] = (
     (asyncpg.UndefinedColumnError, "", RESTORE),
     (sqlite3.Error, "malformed", "it is damaged: restore a back-up"),
 )
-"""What to do about what a database says: by the kind of its error, and a word in it."""
+"""How to fix what a database says is wrong: by the kind of its error, and a word in it."""
 
 
 SQLITE_AWAY = frozenset(
@@ -203,7 +203,7 @@ POSTGRES_AWAY = (
 
 
 def cannot_be_used_now(error: BaseException) -> bool:
-    """Whether an error is of the database as a whole, which may be away, read-only or full, and not of a statement."""
+    """Whether an error is about the whole database (it is away, read-only or full), and not about one statement."""
     if isinstance(error, sqlite3.Error):
         return getattr(error, "sqlite_errorcode", 0) & 0xFF in SQLITE_AWAY
     return isinstance(error, POSTGRES_AWAY) and not isinstance(error, ValueError)  # as asyncpg's for wrong parameters
@@ -218,7 +218,7 @@ def in_words(error: BaseException) -> str:
 
 
 def try_file(url: str) -> None:
-    """Write to an SQLite file as we would, and take it back."""
+    """Write to an SQLite file as we would, and undo it."""
     with closing(sqlite3.connect(URL(url).path, isolation_level=None)) as connection:
         refuse_foreign_file(connection, url)
         connection.execute("BEGIN IMMEDIATE")
@@ -232,7 +232,7 @@ def refuse_foreign_file(connection: sqlite3.Connection, url: str) -> None:
 
 
 async def try_rights(pool: Pool, url: str) -> None:
-    """Make a table and take it back; see that those which are there may be read and written."""
+    """Make a table and undo that; check that the tables which are there may be read and written."""
     async with pool.acquire_direct() as conn:
         await conn.execute("BEGIN")
         try:

@@ -84,7 +84,7 @@ async def open_invite(
 ) -> Request:
     """Open a request for a third-party invite; who will redeem it is not known yet.
 
-    From now on it is this one that its token leads to. `issued_by` is the moderator who had the bot send it.
+    From now on its token leads to this request. `issued_by` is the moderator who had the bot send the invite.
     """
     await tx.execute("UPDATE requests SET token = NULL WHERE room_id = $1 AND token = $2", invite.room_id, invite.token)
     number = await _next_number(tx, management_room)
@@ -118,7 +118,7 @@ async def _next_number(tx: Tx, management_room: str) -> int:
 
 
 async def count_from(tx: Tx, management_room: str, number: int) -> None:
-    """Let a management room count on from a number, unless it has come farther already."""
+    """Let a management room go on counting from a number, unless it has reached a higher one already."""
     await tx.execute(
         "INSERT INTO management_rooms (room_id, next_number) VALUES ($1, $2) ON CONFLICT (room_id) DO UPDATE "
         "SET next_number = $2 WHERE management_rooms.next_number < $2",
@@ -128,7 +128,7 @@ async def count_from(tx: Tx, management_room: str, number: int) -> None:
 
 
 async def skip_numbers(tx: Tx, management_room: str, count: int) -> None:
-    """Leave out so many numbers in a management room: they may have been given, and there is no record of it."""
+    """Skip so many numbers in a management room: they may have been used without being on record."""
     await tx.execute(
         "UPDATE management_rooms SET next_number = next_number + $2 WHERE room_id = $1", management_room, count
     )
@@ -138,8 +138,8 @@ async def skip_numbers(tx: Tx, management_room: str, count: int) -> None:
 
 
 async def get(tx: Tx, request_id: int, *, held: bool = True) -> Request:
-    """The request with this id. As with all that take `held`, it is held until the transaction ends, unless it is only
-    looked at."""
+    """The request with this id. As in all functions with `held`, it is held until the transaction ends, unless it is
+    only read."""
     row = await tx.fetchrow(f"{_REQUEST.select} WHERE id = $1{for_update(tx, held)}", request_id)
     return _REQUEST.one(row)
 
@@ -172,21 +172,21 @@ async def _newest_knock(tx: Tx, which: str, *args: str, held: bool = True) -> Re
 
 
 async def about(tx: Tx, room_id: str, user_id: str) -> list[Request]:
-    """What a change of this user's membership may settle, or ends the story of: their newest knock, and the invites
-    that they redeemed; oldest first.
+    """The requests that a change of this user's membership may settle or end: their newest knock, and the invites that
+    they redeemed; oldest first.
 
-    They may have come in by several, as one address can be invited twice. All that wait for a word count, and of the
-    others the newest few.
+    They may have used several invites, because one address can be invited twice. These are all those that wait for an
+    answer, and the newest few of the others.
     """
     found = await tx.fetch(
         f"{_REQUEST.select} WHERE id IN ({_ABOUT}) ORDER BY kind, id{for_update(tx)}", room_id, user_id
     )
-    # Whoever held one until now may have settled it.
+    # A transaction that held one of them until now may have settled it.
     return [request for request in _REQUEST.all(found) if request.kind is Kind.KNOCK or request.state in TOLD_ON]
 
 
 STORIES = 5
-"""Invites that one user came in by whose story is told to its end; whoever plants invites could redeem any number."""
+"""Redeemed invites of one user that are followed to their end; people who send invites could redeem any number."""
 
 TOLD_ON = (State.PENDING, State.REDEEMED)
 """The states of such invites."""
@@ -214,7 +214,7 @@ async def settled_before(tx: Tx, request: Request) -> Request | None:
 
 
 async def names(tx: Tx, room_id: str, user_id: str) -> bool:
-    """Whether any request at a room was ever about this user, or about an invite that they planted."""
+    """Whether any request for a room was ever about this user, or about an invite that they sent."""
     row = await tx.fetchrow(
         "SELECT 1 FROM requests WHERE room_id = $1 AND user_id = $2 "
         "UNION ALL SELECT 1 FROM requests WHERE room_id = $1 AND inviter = $2 LIMIT 1",
@@ -266,20 +266,20 @@ async def knocks_since(tx: Tx, room_id: str, user_id: str, since: int, most: int
 async def history(tx: Tx, room_id: str, user_id: str) -> list[tuple[State, int]]:
     """What a user's knocks at a room count as, and since when; oldest first.
 
-    That is what people or rules decided, and how it ended: see `settled`, `put_out` and `counts_for_nothing`.
+    That includes what people or rules decided, and how it ended: see `settled`, `put_out` and `counts_for_nothing`.
     """
     rows = await tx.fetch(HISTORY, room_id, user_id, LONGEST_HISTORY)
     return [(State(row["counts_as"]), row["counts_since"]) for row in reversed(rows)]
 
 
 LONGEST_HISTORY = 1000
-"""Knocks that a history goes back; no criterion counts farther (`criteria.MAX_TIMES`)."""
+"""How many knocks a history goes back; no criterion counts more (`criteria.MAX_TIMES`)."""
 
 HISTORY = (
     "SELECT counts_as, counts_since FROM requests WHERE room_id = $1 AND user_id = $2 AND kind = 'knock' "
     "AND counts_as IS NOT NULL ORDER BY id DESC LIMIT $3"
 )
-"""All that it reads has to stand in the index `requests_of_applicant`."""
+"""All that it reads has to be in the index `requests_of_applicant`."""
 
 
 async def pending(tx: Tx, management_room: str, room_id: str | None = None) -> list[Request]:
@@ -299,7 +299,7 @@ async def answered_by(tx: Tx, management_room: str, event_id: str) -> list[Reque
         f"{_REQUEST.select} WHERE management_room = $1 AND state = 'pending' AND answer_json LIKE $2 "
         f"ORDER BY id{for_update(tx)}",
         management_room,
-        f"%{event_id}%",  # where that finds more, the answer itself tells
+        f"%{event_id}%",  # this may find too many, so the answer itself is checked
     )
     found = _REQUEST.all(rows)
     return [request for request in found if request.answer is not None and request.answer.cause == event_id]
@@ -330,9 +330,9 @@ async def count_pending(tx: Tx) -> Counter[tuple[str, str]]:
 
 
 async def unsettled(tx: Tx, room_id: str) -> list[Request]:
-    """The requests of a protected room that the room may have moved on from: pending, and accepted but not joined.
+    """The requests of a protected room that the room may have overtaken: pending, and accepted but not joined.
 
-    Each with as much of its reason as a card shows, for there may be thousands.
+    Each with as much of its reason as a card shows, because there may be thousands.
     """
     rows = await tx.fetch(
         f"SELECT {_ON_CARD} FROM requests WHERE room_id = $1 AND state IN ('pending', 'accepted') ORDER BY id", room_id
@@ -341,7 +341,7 @@ async def unsettled(tx: Tx, room_id: str) -> list[Request]:
 
 
 async def by_token(tx: Tx, room_id: str, token: str, *, held: bool = True) -> Request | None:
-    """The third-party invite that stands under a token, or stood there last."""
+    """The third-party invite that is in the room under a token, or was the last one there."""
     row = await tx.fetchrow(
         f"{_REQUEST.select} WHERE room_id = $1 AND token = $2{for_update(tx, held)}", room_id, token
     )
@@ -384,7 +384,7 @@ _KNOCK = Row(
 
 
 async def invites_of(tx: Tx, room_id: str, *, held: bool = True) -> list[Request]:
-    """The third-party invites at a room that are pending or standing, redeemed or not; oldest first."""
+    """The third-party invites of a room that are pending or standing (approved), redeemed or not; oldest first."""
     rows = await tx.fetch(
         f"{_REQUEST.select} WHERE room_id = $1 AND kind = 'third_party_invite' "
         f"AND state IN ('pending', 'standing') ORDER BY id{for_update(tx, held)}",
@@ -394,7 +394,7 @@ async def invites_of(tx: Tx, room_id: str, *, held: bool = True) -> list[Request
 
 
 async def not_yet_fallen(tx: Tx, room_id: str, inviter: str, cause: str) -> list[Request]:
-    """The pending and standing invites of an inviter that this fall of theirs was not dealt with for; oldest first."""
+    """The pending and standing invites of an inviter that were not handled after this loss of rights; oldest first."""
     rows = await tx.fetch(
         f"{_REQUEST.select} WHERE room_id = $1 AND inviter = $2 AND state IN ('pending', 'standing') "
         f"AND user_id = '' AND (fallen_by IS NULL OR fallen_by <> $3) ORDER BY id{for_update(tx)}",
@@ -406,7 +406,7 @@ async def not_yet_fallen(tx: Tx, room_id: str, inviter: str, cause: str) -> list
 
 
 async def redeemed_by(tx: Tx, room_id: str, user_id: str, event_id: str) -> bool:
-    """Whether it is on record that somebody came in by this event."""
+    """Whether it is on record that this event redeemed an invite."""
     return bool(
         await tx.fetchval(
             "SELECT count(*) FROM requests WHERE room_id = $1 AND user_id = $2 AND event_id = $3 "
@@ -419,7 +419,7 @@ async def redeemed_by(tx: Tx, room_id: str, user_id: str, event_id: str) -> bool
 
 
 async def invites_made(tx: Tx, room_id: str, inviter: str) -> list[tuple[int, int]]:
-    """When each third-party invite of an inviter at a room came in: pairs of request id and moment."""
+    """When each third-party invite of an inviter for a room arrived: pairs of request id and moment."""
     rows = await tx.fetch(
         "SELECT id, opened_at FROM requests WHERE room_id = $1 AND inviter = $2 ORDER BY id", room_id, inviter
     )
@@ -427,9 +427,9 @@ async def invites_made(tx: Tx, room_id: str, inviter: str) -> list[tuple[int, in
 
 
 async def carded_since(tx: Tx, request: Request, since: int, limit: int) -> list[tuple[str, int, bool]]:
-    """Who else has asked at the same door since a moment, on which card, and whether that is open; newest first.
+    """Who else has asked to join the same room since a moment, on which card, and whether that is open; newest first.
 
-    Of third-party invites it is their inviters.
+    For third-party invites these are their inviters.
     """
     rows = await tx.fetch(
         "SELECT coalesce(nullif(user_id, ''), inviter) AS who, card_id, state FROM requests WHERE room_id = $1 "
@@ -489,7 +489,7 @@ async def counts(tx: Tx) -> dict[str, int]:
 
 
 async def knocked_again(tx: Tx, request: Request, change: MemberChange, now: int) -> None:
-    """Another knock of the same applicant takes the place of the one that stood."""
+    """Another knock of the same applicant replaces the current one."""
     await tx.execute(
         "UPDATE requests SET event_id = $2, reason = $3, display_name = $4, has_avatar = $5, changed_at = $6, "
         "moved_from = NULL, knocks = CASE WHEN changed_at >= $7 THEN knocks + 1 ELSE 1 END WHERE id = $1",
@@ -508,7 +508,7 @@ OF_LATE = 10 * MINUTE
 
 
 async def invite_replaced(tx: Tx, request_id: int, invite: ThirdPartyInvite, now: int) -> None:
-    """Another invite stands under the same token."""
+    """Another invite has replaced the one under the same token."""
     await tx.execute(
         "UPDATE requests SET event_id = $2, inviter = $3, invite_json = $4, changed_at = $5, fallen_by = NULL, "
         "issued_by = NULL, inviter_banned = FALSE WHERE id = $1",
@@ -532,14 +532,14 @@ async def planted(tx: Tx, request: Request, event_id: str) -> None:
 
 
 async def redeemed(tx: Tx, request_id: int, change: MemberChange) -> None:
-    """Somebody came in by this invite: from now on the request is about them."""
+    """Somebody redeemed this invite: from now on the request is about them."""
     await tx.execute(
         "UPDATE requests SET user_id = $2, event_id = $3 WHERE id = $1", request_id, change.user_id, change.event_id
     )
 
 
 async def fell(tx: Tx, request_id: int, cause: str) -> None:
-    """This fall of its inviter was dealt with."""
+    """The inviter of this request lost the right to invite by this cause, and that was handled."""
     await tx.execute("UPDATE requests SET fallen_by = $2 WHERE id = $1", request_id, cause)
 
 
@@ -549,7 +549,7 @@ async def inviter_banned(tx: Tx, request_id: int) -> None:
 
 
 async def rose(tx: Tx, room_id: str, inviter: str) -> None:
-    """An inviter may invite again: should they fall once more, their invites are looked at once more."""
+    """An inviter may invite again: if they lose that right once more, their invites are checked once more."""
     await tx.execute(
         "UPDATE requests SET fallen_by = NULL WHERE room_id = $1 AND inviter = $2 AND fallen_by IS NOT NULL",
         room_id,
@@ -558,7 +558,7 @@ async def rose(tx: Tx, room_id: str, inviter: str) -> None:
 
 
 async def answered(tx: Tx, request_id: int, answer: Answer | None) -> None:
-    """Set the binding word, or take it back."""
+    """Set the binding answer, or withdraw it."""
     text = None if answer is None else _written_answer(answer)
     await tx.execute("UPDATE requests SET answer_json = $2, trouble = NULL WHERE id = $1", request_id, text)
 
@@ -566,8 +566,8 @@ async def answered(tx: Tx, request_id: int, answer: Answer | None) -> None:
 async def settled(tx: Tx, request_id: int, state: State, by: str, now: int) -> Request:
     """The room has moved on: set the outcome and who brought it about; returns the request as it is now.
 
-    In the history it counts as that outcome. But a rejection that was decided counts, although its applicant took the
-    knock back before it was carried out.
+    In the history it counts as that outcome. But a decided rejection counts as one, even if the applicant withdrew the
+    knock before it was carried out.
     """
     row = await tx.fetchrow(
         "UPDATE requests SET state = $2, done_by = $3, changed_at = $4, trouble = NULL, counts_as = $2, "
@@ -588,7 +588,7 @@ NAME_SETTLED = 100
 """Characters of a reason and of a display name that are kept of a settled request."""
 
 INVITE_SETTLED = 2000
-"""Characters of a third-party invite, beyond which its keys are kept no longer than it may be used."""
+"""Characters of a third-party invite: the keys of a longer one are kept only as long as it may be used."""
 
 
 async def _shortened(tx: Tx, request: Request) -> Request:
@@ -627,14 +627,14 @@ async def _without_length(tx: Tx, request: Request) -> Request:
 
 
 def _without_keys(invite: ThirdPartyInvite) -> ThirdPartyInvite:
-    """A long invite without any of its keys: without some of them only, it could be one that a rule trusts."""
+    """A long invite without any of its keys: if only some were removed, it could look like one that a rule trusts."""
     if len(json.dumps(asdict(invite))) <= INVITE_SETTLED:
         return invite
     return replace(invite, keys=(), display_name=invite.display_name[:NAME_SETTLED])
 
 
 async def put_out(tx: Tx, room_id: str, user_id: str, state: State, now: int) -> None:
-    """Somebody who was in the room was removed: their last knock counts as that, and no accept before it counts."""
+    """A member of the room was removed: their last knock counts as that, and no accept before it counts."""
     which = "room_id = $1 AND user_id = $2 AND kind = 'knock'"
     await tx.execute(
         f"UPDATE requests SET counts_as = NULL WHERE {which} AND counts_as IN ('accepted', 'joined', 'declined')",
@@ -652,12 +652,12 @@ async def put_out(tx: Tx, room_id: str, user_id: str, state: State, now: int) ->
 
 
 async def counts_for_nothing(tx: Tx, request_id: int) -> None:
-    """What came of this knock says nothing of its applicant."""
+    """The outcome of this knock says nothing about its applicant."""
     await tx.execute("UPDATE requests SET counts_as = NULL WHERE id = $1", request_id)
 
 
 async def reopened(tx: Tx, request_id: int, now: int) -> None:
-    """What was settled is not any more: somebody has to say a word again."""
+    """A settled request is open again: somebody has to answer it again."""
     await tx.execute(
         "UPDATE requests SET state = 'pending', done_by = NULL, changed_at = $2 WHERE id = $1", request_id, now
     )
@@ -700,7 +700,7 @@ async def move(tx: Tx, request: Request, management_room: str) -> None:
 
 
 async def move_over(tx: Tx, request: Request, room_id: str) -> None:
-    """Have an open request be about the room that replaces its own, where its applicant does not knock yet."""
+    """Let an open request be about the room that replaces its own, in which its applicant has not knocked yet."""
     await tx.execute(
         "UPDATE requests SET room_id = $2, moved_from = $3 WHERE id = $1", request.id, room_id, request.room_id
     )

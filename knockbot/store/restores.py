@@ -16,7 +16,7 @@ async def restored(tx: Tx, exported_at: int, now: int) -> None:
 
 
 async def to_recall(tx: Tx) -> int | None:
-    """The moment since which the records know nothing of what was said; none where they know all."""
+    """The moment after which the records do not have what was said; none where they have all of it."""
     exported_at = await tx.fetchval("SELECT min(exported_at) FROM restores WHERE NOT recalled")
     return int(exported_at) if exported_at is not None else None
 

@@ -41,7 +41,7 @@ async def leading_to(tx: Tx, replacement: str) -> list[RoomUpgrade]:
 
 
 async def put(tx: Tx, upgrade: RoomUpgrade) -> None:
-    """Write down how far the bot is; another tombstone in the same room takes the place of the first."""
+    """Store how far the bot is; another tombstone in the same room replaces the first."""
     await tx.execute(
         "INSERT INTO room_upgrades (room_id, tombstone, replacement, state, prompt_id, policy_of) "
         "VALUES ($1, $2, $3, $4, $5, $6) "
@@ -56,5 +56,5 @@ async def put(tx: Tx, upgrade: RoomUpgrade) -> None:
 
 
 async def forget(tx: Tx, room_id: str, policy_of: str = "") -> None:
-    """The room is replaced by none, after all, or not named any more."""
+    """The room is not replaced after all, or is not named any more."""
     await tx.execute("DELETE FROM room_upgrades WHERE room_id = $1 AND policy_of = $2", room_id, policy_of)

@@ -1,4 +1,4 @@
-"""Protected rooms: whose door is kept, from where, and what stands in the way."""
+"""Protected rooms: which rooms are protected, from which management room, and what prevents the bot from acting."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from knockbot.store.rows import Column, Row
 
 @dataclass(frozen=True, slots=True)
 class ProtectedRoom:
-    """A room whose door knockbot keeps; `locked` means the config file rules it.
+    """A room that knockbot protects; `locked` means that only the config file can change this.
 
-    `label` is what people call it: its name, and its ID as well where another room of the same management room goes by
-    that name (`domain/labels.py`). To protect a room takes its name alone.
+    `label` is what people call it: its name, and its ID as well where another room of the same management room has that
+    name (`domain/labels.py`). To protect a room, its name is enough.
     """
 
     room_id: str
@@ -28,9 +28,9 @@ class ProtectedRoom:
     trouble: Notice | None = None
     """What the moderators were last told is missing."""
     name: str = field(default="", compare=False)
-    """What it calls itself."""
+    """Its own name."""
     concerns: tuple[Concern, ...] = field(default=(), compare=False)
-    """What makes it unfit to be protected, as was last noted."""
+    """What makes it unfit to be protected, when this was last noted."""
 
 
 def _concerns(codes: str | None) -> tuple[Concern, ...]:
@@ -51,7 +51,7 @@ async def all_rooms(tx: Tx) -> list[ProtectedRoom]:
 
 
 async def managed_by(tx: Tx, management_room: str) -> list[ProtectedRoom]:
-    """The rooms one management room looks after."""
+    """The protected rooms of one management room."""
     return ROOM.all(await tx.fetch(f"{ROOM.select} WHERE management_room = $1 ORDER BY label", management_room))
 
 
@@ -77,7 +77,7 @@ async def protect(tx: Tx, room: ProtectedRoom) -> None:
 
 
 async def unprotect(tx: Tx, room_id: str) -> None:
-    """Protect a room no longer; its requests and policies stay on record."""
+    """Stop protecting a room; its requests and policies stay on record."""
     room = await find(tx, room_id)
     await tx.execute("DELETE FROM rooms WHERE room_id = $1", room_id)
     if room is not None:
@@ -94,7 +94,7 @@ async def rename(tx: Tx, room_id: str, name: str) -> None:
 
 
 async def _tell_apart(tx: Tx, management_room: str) -> None:
-    """See to it that no two rooms of a management room go by one name."""
+    """Make sure that no two rooms of a management room have the same label."""
     managed = {room.room_id: room for room in await managed_by(tx, management_room)}
     for room_id, label in labels({room_id: room.name for room_id, room in managed.items()}).items():
         if label != managed[room_id].label:
@@ -102,7 +102,7 @@ async def _tell_apart(tx: Tx, management_room: str) -> None:
 
 
 async def unlock_others(tx: Tx, locked: set[str]) -> list[ProtectedRoom]:
-    """Unlock every room that the config file does not rule any more, and return them; their doors stay kept."""
+    """Unlock every room that is not in the config file any more, and return them; they stay protected."""
     others = [room for room in await all_rooms(tx) if room.locked and room.room_id not in locked]
     await tx.executemany("UPDATE rooms SET locked = FALSE WHERE room_id = $1", [(room.room_id,) for room in others])
     return others
@@ -173,16 +173,16 @@ async def _note(tx: Tx, table: str, room_id: str, concerns: tuple[Concern, ...])
 
 
 async def management_rooms(tx: Tx) -> list[str]:
-    """Every room from which others are looked after."""
+    """Every room from which others are managed."""
     return [row["management_room"] for row in await tx.fetch("SELECT DISTINCT management_room FROM rooms ORDER BY 1")]
 
 
 async def is_management_room(tx: Tx, room_id: str) -> bool:
-    """Whether any protected room is looked after from here."""
+    """Whether any protected room is managed from here."""
     return await tx.fetchrow("SELECT 1 FROM rooms WHERE management_room = $1 LIMIT 1", room_id) is not None
 
 
 async def closed_to_chat(tx: Tx) -> frozenset[str]:
-    """Protected rooms that manage none: what is said in them is none of the bot's business."""
+    """Protected rooms that are not management rooms: the bot does not read messages in them."""
     rows = await tx.fetch("SELECT room_id FROM rooms WHERE room_id NOT IN (SELECT management_room FROM rooms)")
     return frozenset(row["room_id"] for row in rows)

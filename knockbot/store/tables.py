@@ -1,4 +1,4 @@
-"""The tables of the database, each with what it holds of people and how long it is kept."""
+"""The tables of the database, each with what it holds about people and how long it is kept."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Table:
     counts: str | None = None
     """The column that counts by itself."""
     in_back_ups: bool = True
-    """Not so for the tables of the bot's device, nor for mautrix's: keys that were used since must not be used again,
-    so who comes back gets a new device (`matrix/crypto/keyring.py`)."""
+    """False for the tables of the bot's device, and for mautrix's: keys that were used since must not be used again, so
+    a restored bot gets a new device (`matrix/crypto/keyring.py`)."""
 
 
 FOR_EVER = "for ever"

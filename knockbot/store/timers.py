@@ -17,7 +17,7 @@ class Timer:
     kind: str
     """Its row in the table of kinds (`engine/timers.py`)."""
     about: str
-    """What it is about, in the words of its kind; empty where that is nothing in particular."""
+    """What it is about, in the form that its kind uses; empty where it is about nothing in particular."""
     due_at: int
 
 
@@ -36,7 +36,7 @@ async def add(tx: Tx, timer: Timer) -> None:
 
 
 async def first(tx: Tx, kinds: Collection[str]) -> Timer | None:
-    """What of these kinds is due before all else."""
+    """The timer of these kinds that is due first."""
     if not kinds:
         return None
     row = await tx.fetchrow(
@@ -55,7 +55,7 @@ async def hold(tx: Tx, timer: Timer) -> bool:
 
 
 async def move(tx: Tx, timer: Timer, due_at: int) -> None:
-    """Have it happen at another time; not if it has been moved since it was looked at."""
+    """Let it happen at another time; not if it has been moved since it was read."""
     await tx.execute("UPDATE timers SET due_at = $3 WHERE key = $1 AND due_at = $2", timer.key, timer.due_at, due_at)
 
 

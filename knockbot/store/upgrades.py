@@ -1,8 +1,8 @@
 """The schema, as the steps that led to it; a released step is never changed, only followed by another.
 
 Times are milliseconds since the epoch. Columns called `*_json` hold JSON text. `trouble`, `why` and `fault` are notices
-(`domain/notices.py`), as JSON text too: no sentence is stored but what people wrote. Raw events stay JSON text too, in
-which NUL is an escape: PostgreSQL cannot hold the character itself.
+(`domain/notices.py`), as JSON text too: the only sentences that are stored are those that people wrote. Raw events stay
+JSON text too, in which NUL is an escape: PostgreSQL cannot hold the character itself.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ UPGRADES = UpgradeTable(database_name="knockbot", version_table_name="knockbot_v
 
 
 FIRST_TABLE = "inbox"
-"""It is made with the first step, and stays."""
+"""It is made with the first step, and is never removed."""
 
 
 def version_in(rows: Sequence[Sequence[object]], *, made: bool, table: str = UPGRADES.version_table_name) -> int:
     """The version of the schema by the rows of its table of versions; `made` says whether its other tables are there.
 
-    0 is for nothing yet; the empty table may be there, where a start was killed. Raises `Unavailable`.
+    0 means nothing yet; the empty table may be there if a start was killed. Raises `Unavailable`.
     """
     if not rows and not made:
         return 0
@@ -43,7 +43,7 @@ def version_in(rows: Sequence[Sequence[object]], *, made: bool, table: str = UPG
 
 
 RESTORE = "restore a back-up, or name an empty database"
-"""What is left to do where nobody can know what a database holds."""
+"""What people can still do where nobody can know what a database holds."""
 
 
 def _serial(scheme: Scheme) -> str:

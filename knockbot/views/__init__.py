@@ -1,1 +1,1 @@
-"""What is looked up, as frozen values: commands show it, and whatever else will."""
+"""What is looked up, as frozen values: commands show them, and other front ends can."""

@@ -1,4 +1,4 @@
-"""The record, as it is read: who decided what, when, and by which rule."""
+"""The record, to read: who decided what, when, and by which rule."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ async def in_force(context: Context, room_id: str, *, at_expense_of: str) -> Wri
 
 
 async def revision(context: Context, room_id: str, number: int) -> Written | None:
-    """One that was in force, by its number; none where there never was such a one."""
+    """A policy that was in force, by its number; none if there never was one with that number."""
     async with context.db.tx() as tx:
         old = await policies.revision(tx, room_id, number)
         meant = await pins.at(tx, pins.of_revision(room_id, number))

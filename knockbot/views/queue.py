@@ -19,7 +19,7 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """What waits in one management room and the rooms managed from there."""
+    """What is pending in one management room and the rooms managed from there."""
 
     unanswered: int
     """Requests that wait for moderators."""

@@ -1,4 +1,4 @@
-"""Requests as moderators look them up: who waits, the whole story of one, the invites of a room."""
+"""Requests, as moderators look them up: the pending ones, all about one request, and the invites of a room."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ class Waiting:
     request: Request
     label: str
     hides_reason: bool = False
-    """Whether the policy of its room has reasons hidden."""
+    """Whether the policy of its room hides reasons."""
 
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """One request with all there is to know about it."""
+    """One request, with all that is known about it."""
 
     request: Request
     label: str
     history: tuple[Entry, ...] = ()
     """What is on record about it, oldest first."""
     sent_to: Addressee | None = None
-    """Whom an invite of the bot's own went to."""
+    """The address that the bot's own invite was sent to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Invite:
-    """A third-party invite that is pending or standing."""
+    """A third-party invite that is pending or accepted."""
 
     request: Request
     sent_to: Addressee | None = None
 
 
 async def waiting(context: Context, management_room: str, only: str | None = None) -> tuple[Waiting, ...]:
-    """What is pending in the rooms managed from here, oldest first, or in one of them."""
+    """The pending requests of the rooms managed from here, or of one of them; oldest first."""
     async with context.db.tx() as tx:
         managed = {there.room_id: there for there in await place.managed_by(context, tx, management_room)}
         found = [one for one in await requests.pending(tx, management_room, only) if one.room_id in managed]
@@ -68,7 +68,7 @@ async def story(context: Context, request: Request) -> Story:
 
 
 async def invites(context: Context, room_id: str) -> tuple[Invite, ...]:
-    """The third-party invites of a room that are pending or standing."""
+    """The third-party invites of a room that are pending or accepted."""
     async with context.db.tx() as tx:
         found = await requests.invites_of(tx, room_id, held=False)
         known = await addressees.of_room(tx, room_id)

@@ -1,4 +1,4 @@
-"""The protected rooms, each with what waits there and what is amiss."""
+"""The protected rooms, each with its pending requests and its problems."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Listed:
 
     room: ProtectedRoom
     waiting: int
-    """Its requests that are pending."""
+    """The number of its pending requests."""
     concerns: tuple[Concern, ...]
-    """What makes it unfit to be protected; nothing where the bot is not in it."""
+    """What makes it unfit to be protected; empty if the bot is not in it."""
     named: tuple[Notice, ...]
-    """By which names the config file means it, and what names in its policy lead elsewhere by now."""
+    """The names that the config file has for it, and the names in its policy that mean another room by now."""
 
 
 @dataclass(frozen=True, slots=True)

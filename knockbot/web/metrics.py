@@ -1,4 +1,4 @@
-"""Metrics for Prometheus: how much waits, how much was done; no label names a room or a user."""
+"""Metrics for Prometheus: how much is pending and how much was done; no label names a room or a user."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EFFECT_STATES = ("due", "running", "blocked")
 
 
 class Endpoint(Protocol):
-    """What is asked of the part that the homeserver delivers to."""
+    """What the metrics need from the part that receives transactions."""
 
     last_transaction: int | None
 
@@ -24,7 +24,7 @@ class Endpoint(Protocol):
 
 
 class Metrics:
-    """Counted afresh at each look: the database knows, and a restart forgets nothing but what is of this process."""
+    """Counts again at each request: the numbers are in the database, and a restart loses only those of this process."""
 
     def __init__(self, db: Database, endpoint: Endpoint | None = None) -> None:
         self._db = db

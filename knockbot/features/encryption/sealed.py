@@ -1,4 +1,4 @@
-"""What is encrypted: read in the room's own turn, waiting for keys that are late; what stays unread is said."""
+"""Reads encrypted events in the order of their room, waits for late keys, and reports what cannot be read."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from knockbot.store.inbox import Waiting
 from knockbot.times import DAY, MINUTE
 
 SOON = 3_000
-"""Milliseconds within which a key comes that is on its way already: keys and messages come by different ways."""
+"""Milliseconds to wait for a key that is already on its way: keys and messages come by different ways."""
 
 PATIENCE = MINUTE
-"""Milliseconds that a message then waits for the key that was asked for."""
+"""Milliseconds that a message then waits for the key after the bot has asked for it."""
 
 
 READ_INSIDE = frozenset({"m.room.message", "m.reaction"})
-"""What may be encrypted: whoever says that anything else was inside would forge the homeserver's word."""
+"""What may be encrypted. Other types come from the homeserver: an encrypted one would be a forgery."""
 
 
 async def read(context: Context, keys: Keys, waiting: Waiting, event: Mapping[str, Any]) -> Opened | Unread:
-    """What was said in an encrypted event, or what is to be done about it unread.
+    """The content of an encrypted event or, if it cannot be read, what to do about it.
 
-    Raises `SetAside` for what is no message at all.
+    Raises `SetAside` if it is no message at all.
     """
     sender = event.get("sender")
     if "state_key" in event or not isinstance(sender, str) or not is_user_id(sender) or not waiting.room_id:
@@ -50,7 +50,7 @@ async def read(context: Context, keys: Keys, waiting: Waiting, event: Mapping[st
 
 
 async def _open(context: Context, keys: Keys, waiting: Waiting, event: Mapping[str, Any]) -> Opened:
-    """Open it, or note that it waits: and look once more then, for the key may have come between the two."""
+    """Decrypt it, or note that it waits. After the note it tries once more, because the key may have come meanwhile."""
     sender = str(event["sender"])
     try:
         return await keys.open(event)
@@ -69,13 +69,13 @@ async def _open(context: Context, keys: Keys, waiting: Waiting, event: Mapping[s
 NO_KEY = because("unreadable.no_key")
 
 MOST_WITHOUT_KEY = 50
-"""Messages of one sender in a room that wait for keys; what comes beyond them is reported as unreadable at once."""
+"""The most messages of one sender in a room that wait for keys; further ones are reported as unreadable at once."""
 
 
 async def _go_without(
     context: Context, keys: Keys, waiting: Waiting, event: Mapping[str, Any], missing: KeyMissing
 ) -> Handled:
-    """Without its key: wait, then ask and wait longer, then say so. What the bot itself said is not asked for."""
+    """The key is missing: wait, ask and wait longer, then report it. It does not ask for keys of its own messages."""
     sender, session = str(event["sender"]), missing.session
     if waiting.asked or sender == context.bot:
         return _saying_so(context, waiting, sender, NO_KEY)
@@ -91,12 +91,12 @@ async def _go_without(
 
 
 def _saying_so(context: Context, waiting: Waiting, sender: str, why: Notice) -> Write[None]:
-    """One line a day for all that cannot be read of one sender in a room, whyever: they can make up as much as they
-    like."""
+    """Report all unreadable messages of one sender in a room once a day, for any reason: a sender can make any number
+    of them."""
 
     async def say_so(turn: Turn) -> None:
         if sender == context.bot:
-            return  # said by a device that the bot has no more
+            return  # it comes from a device that the bot no longer has
         occasion = f"unreadable:{waiting.room_id}:{sender}:{turn.now // DAY}"
         text = notice("message.unreadable", user=User(sender), why=why)
         await saying.say(context, turn, Audience(waiting.room_id), occasion, text, reply_to=turn.cause)
@@ -105,7 +105,7 @@ def _saying_so(context: Context, waiting: Waiting, sender: str, why: Notice) -> 
 
 
 async def room_changed(context: Context, change: RoomChange) -> Write[None]:
-    """Perhaps a room is encrypted from now on."""
+    """The room changed: it may be encrypted from now on."""
 
     async def write(turn: Turn) -> None:
         await encrypted.tell_if_silent(context, turn, change.room_id)

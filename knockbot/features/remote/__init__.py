@@ -1,1 +1,1 @@
-"""Applicants of other servers, whom nobody tells of a rejection."""
+"""Applicants of other servers: no homeserver tells them about a rejection, so the bot can do it."""

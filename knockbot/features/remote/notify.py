@@ -1,4 +1,4 @@
-"""Telling applicants of other servers that they were rejected, which no homeserver does (docs/federation.md)."""
+"""Tells applicants of other servers that they were rejected, because no homeserver does (docs/federation.md)."""
 
 from __future__ import annotations
 
@@ -29,13 +29,14 @@ from knockbot.store.jobs import Claimed
 from knockbot.times import DAY
 
 STAYS = 7 * DAY
-"""Milliseconds that the bot stays in a room made to tell somebody, so that they can come and read."""
+"""Milliseconds that the bot stays in a room that it made to tell somebody, so that they can join and read."""
 
 
 async def settled(context: Context, turn: Turn, request: Request) -> None:
-    """Plan what tells an applicant from elsewhere that they were rejected; only once they are: an answer may fall.
+    """Plan the message that tells an applicant of another server about their rejection.
 
-    At most once per applicant and day, and so many in all: what is beyond that is dropped without a word.
+    It is planned only after the rejection, because an answer can still be withdrawn. There is at most one message per
+    applicant and day, and a limit for all together: messages beyond that are dropped silently.
     """
     answer = request.answer
     if answer is None or not _concerns(context, request, answer):
@@ -67,7 +68,7 @@ async def _within_limits(context: Context, tx: Tx, user_id: str) -> bool:
 
 
 async def write(context: Context, claimed: Claimed[Write]) -> Outcome:
-    """Make a private room and invite somebody there, once; what there is to say is said when they are invited."""
+    """Make a private room and invite somebody there, once; the message is sent when they are invited."""
     job, user_id = claimed.job, claimed.job.payload.user_id
     if context.now() - claimed.created_at > DAY:
         return Overtaken(because("overtaken.too_old_to_tell"))
@@ -81,7 +82,7 @@ async def write(context: Context, claimed: Claimed[Write]) -> Outcome:
             "name": context.wording.words(notice("letter.room_name", room=room), language),
             "preset": "private_chat",
             "is_direct": True,
-            "invite": [],  # not yet: it can fail where the room was made
+            "invite": [],  # not yet: the invite can fail although the room was made
             "creation_content": {EFFECT_KEY: job.key},
         }
         room_id = await context.acts.create_room(content)
@@ -95,7 +96,7 @@ async def write(context: Context, claimed: Claimed[Write]) -> Outcome:
 
 
 async def _written_to(context: Context, turn: Turn, job: Job[Write], came: Outcome) -> None:
-    """Somebody is invited to a room where they can read it: say it there, and leave that room after a while."""
+    """Somebody is invited to a room where they can read the message: send it there, and leave the room later."""
     if not isinstance(came, Made):
         return
     request = await requests.get(turn.tx, job.payload.request_id)

@@ -1,4 +1,4 @@
-"""Acts on third-party invites: one is taken back, one is issued, and what was issued is put into the room."""
+"""The jobs for third-party invites: revoke one, have one issued, and add an issued one to the room."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class Issued(Done):
     """An identity server was asked to invite an address."""
 
     came: issuing.Came | None = None
-    """What came of that; none where the end is on record."""
+    """The result; none if it is on record already."""
 
 
 async def revoke(context: Context, claimed: Claimed[Revoke]) -> Outcome:
-    """Empty the state under a third-party invite's token, whatever its inviter has put there by now."""
+    """Empty the state under a third-party invite's token, even if the inviter has put another invite there since."""
     called_off = await members.called_off(context, claimed.job)
     if called_off is not None:
         return called_off
@@ -60,7 +60,7 @@ async def _revoke(context: Context, job: Job[Revoke]) -> Outcome:
 
 
 async def _insist_on_redacting(context: Context, room_id: str) -> None:
-    """To redact takes more than to invite. Raises `Never` where the bot lacks it."""
+    """Check that the bot may redact, which can need more power than to invite. Raises `Never` if it may not."""
     powers = await context.outside.powers(room_id)
     needed, level = powers.needed_to_redact(), powers.level(context.bot)
     if level < needed:
@@ -75,7 +75,7 @@ async def issue(context: Context, claimed: Claimed[Issue]) -> Outcome:
 
 
 async def plant(context: Context, claimed: Claimed[Plant]) -> Outcome:
-    """Put an invite that was issued under its token, unless something stood there before, or it was taken back."""
+    """Add an issued invite to the room under its token, unless the token has state already or it was revoked."""
     async with context.db.tx() as tx:
         request = await requests.get(tx, claimed.job.payload.request_id, held=False)
         kept = await rooms.find(tx, request.room_id) is not None
@@ -98,7 +98,7 @@ async def _plant(context: Context, job: Job[Plant]) -> Outcome:
 
 
 async def _insisting(context: Context, room_id: str, act: Callable[[], Awaitable[Outcome]]) -> Outcome:
-    """Do it; and once more where it is refused although nothing is missing: the power came in the same moment."""
+    """Do it. If the server forbids it although no power is missing, do it once more: the bot may just have got it."""
     try:
         return await act()
     except Never as error:
@@ -109,7 +109,7 @@ async def _insisting(context: Context, room_id: str, act: Callable[[], Awaitable
 
 
 async def _why_not(context: Context, room_id: str, error: Never) -> Never:
-    """A clear no: the bot is out, or lacks the power to invite, which this takes, or it is as the server says."""
+    """Why it failed: the bot is not in the room, or lacks the power to invite, or the reason that the server gave."""
     if error.code != "M_FORBIDDEN":
         return error
     if not await is_in(context, room_id):

@@ -1,9 +1,9 @@
-"""When an inviter falls: what becomes of the third-party invites that they planted, as the policy says.
+"""What happens to the third-party invites of an inviter who may not invite any more, as the policy says.
 
-Step 4 of an invite's journey (ARCHITECTURE.md). Nothing in a room ties an invite to the standing of whoever planted it.
-So whoever is banned, kicked or put below the `invite` level has theirs revoked, and of whoever leaves they are shown to
-the moderators, unless the policy says else. Each fall is dealt with once: what moderators say of an invite afterwards
-holds.
+Step 4 of an invite's journey (ARCHITECTURE.md). In a room, an invite stays valid if its inviter leaves or loses
+power. So the bot revokes the invites of an inviter who is banned, kicked or put below the `invite` level. If the
+inviter leaves, it shows the invites to the moderators. The policy can say otherwise. Each such loss is handled once:
+what moderators decide about an invite afterwards stays in force.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from knockbot.store import requests
 
 
 async def member_changed(context: Context, change: MemberChange) -> Write[None] | None:
-    """Somebody left, was kicked or banned: what they planted does not simply stand any longer."""
+    """Somebody left, was kicked or was banned: handle the invites that they sent."""
     how = fall(change)
     if how is None:
         return None
@@ -38,7 +38,7 @@ async def member_changed(context: Context, change: MemberChange) -> Write[None] 
 
 
 async def _with_power(context: Context, fell: Fallen) -> Fallen:
-    """The fall, with why the author of the room's policy may take no invites back there, if so."""
+    """The loss, and why the author of the room's policy may not revoke invites there, if that is so."""
     async with context.db.tx() as tx:
         there = await place.find(context, tx, fell.room_id)
         author = there.author if there is not None else None
@@ -48,12 +48,12 @@ async def _with_power(context: Context, fell: Fallen) -> Fallen:
     try:
         why = await authority.lacking(context, author, Deed.REVOKE, room_id=fell.room_id)
     except Never:
-        why = None  # where the bot cannot look it cannot act either, and looks when it is back
+        why = None  # the bot cannot look, so it cannot act either; it looks when it is back in the room
     return replace(fell, author=author, powerless=why)
 
 
 async def insist(context: Context, request: Request) -> None:
-    """Look, before an invite is put into the room, whether it would be taken back there at once. Raises `Never`."""
+    """Before an invite is added to the room, check that it would not be revoked at once. Raises `Never` if it would."""
     member = await context.outside.member(request.room_id, request.sponsor)
     how = fallen(member, await context.outside.powers(request.room_id), request.sponsor)
     async with context.db.tx() as tx:
@@ -64,20 +64,20 @@ async def insist(context: Context, request: Request) -> None:
 
 
 async def fell(context: Context, loss: Fallen) -> None:
-    """A look has found that an inviter may not invite any more; where nobody told, this does."""
+    """A look has found that an inviter may not invite any more: handle it, if no event has led to that yet."""
     loss = await _with_power(context, loss)
     async with context.turn() as turn:
         await _deal_with(context, turn, loss)
 
 
 async def rose(context: Context, room_id: str, inviter: str) -> None:
-    """A look has found that an inviter may invite."""
+    """A look has found that an inviter may invite: note it."""
     async with context.turn() as turn:
         await requests.rose(turn.tx, room_id, inviter)
 
 
 async def _deal_with(context: Context, turn: Turn, fell: Fallen) -> None:
-    """Revoke, forward or keep what an inviter has standing, and say how many there were."""
+    """Revoke, forward or keep the pending and accepted invites of an inviter, and report how many there were."""
     there = await place.of(context, turn, fell.room_id)
     found = await requests.not_yet_fallen(turn.tx, fell.room_id, fell.inviter, fell.cause)
     theirs = [request for request in found if may_be_taken_back(request)]
@@ -87,7 +87,7 @@ async def _deal_with(context: Context, turn: Turn, fell: Fallen) -> None:
     if fate is Fate.REVOKE and fell.powerless is not None:
         fate = Fate.FORWARD
     if fate is not Fate.REVOKE:
-        theirs = [request for request in theirs if not request.on_its_way]  # once it stands, there is another look
+        theirs = [request for request in theirs if not request.on_its_way]  # a look follows when it is in the room
     hit = await FATES[fate](context, turn, fell, theirs)
     for request in theirs:
         await requests.fell(turn.tx, request.id, fell.cause)
@@ -113,7 +113,7 @@ async def _deal_with(context: Context, turn: Turn, fell: Fallen) -> None:
 
 async def _revoke(context: Context, turn: Turn, fell: Fallen, theirs: Sequence[Request]) -> Sequence[Request]:
     for request in theirs:
-        # Not by the occasion alone: one may fall to the same level twice.
+        # The event alone is not enough: an inviter's power can drop to the same level twice.
         cause = f"{fell.how} {request.event_id} {turn.now}"
         answer = Answer(
             Verdict.REJECT, context.bot, turn.now, request.event_id, cause=cause, quiet=True, author=fell.author
@@ -123,7 +123,7 @@ async def _revoke(context: Context, turn: Turn, fell: Fallen, theirs: Sequence[R
 
 
 async def _forward(context: Context, turn: Turn, fell: Fallen, theirs: Sequence[Request]) -> Sequence[Request]:
-    """Those that may stand are open again; those that wait do so anyway."""
+    """Reopen the accepted invites; the pending ones are open anyway."""
     standing = [request for request in theirs if invite_outcome(request.state, InviteEvent.FORWARDED) is State.PENDING]
     shared = None
     if sum(request.card_id is None for request in standing) > cards.CROWDED:
@@ -149,4 +149,4 @@ FATES: Mapping[Fate, Callable[[Context, Turn, Fallen, Sequence[Request]], Awaita
     Fate.FORWARD: _forward,
     Fate.KEEP: _keep,
 }
-"""What is done with the invites of an inviter who fell; each returns those that it concerned."""
+"""What to do with the invites of an inviter who may not invite any more; each returns the affected requests."""

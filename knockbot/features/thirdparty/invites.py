@@ -1,9 +1,9 @@
-"""Third-party invites: watched, judged when they are planted, let stand or taken back.
+"""Third-party invites: noticed, judged when they are added to a room, and then accepted or revoked.
 
-Steps 2 and 3 of an invite's journey (ARCHITECTURE.md). An invite to an e-mail address or phone number outlives the
-power, the membership and the ban of whoever planted it, and whoever holds one of its keys comes in by it. So each is a
-request, and stands only as long as the policy lets it. Who comes in by one is judged in `redeeming.py`; what a fall of
-its inviter means for it is in `inviters.py`.
+Steps 2 and 3 of an invite's journey (ARCHITECTURE.md). An invite to an e-mail address or phone number stays
+valid when its inviter loses power, leaves or is banned. Anyone who has one of its keys can use it. So each invite is a
+request, and it stays valid only as long as the policy allows it. `redeeming.py` judges the people who use an invite.
+`inviters.py` handles the invites of an inviter who may not invite any more.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ from knockbot.times import MINUTE
 
 
 async def invite_changed(context: Context, change: ThirdPartyChange) -> Handled:
-    """The state under a token changed. What stands there now is read first: a transaction is a hint."""
+    """The state under a token changed. The current state is read first: a transaction is only a hint."""
     async with context.db.tx() as tx:
         kept = await rooms.find(tx, change.room_id) is not None
         known = await requests.by_token(tx, change.room_id, change.token) if kept else None
@@ -71,7 +71,7 @@ async def invite_changed(context: Context, change: ThirdPartyChange) -> Handled:
 
 
 async def redacted(context: Context, redaction: Redaction) -> Write[None] | None:
-    """An event lost its content: where it was a third-party invite, nothing else tells that it is void."""
+    """An event was redacted. If it was a third-party invite, nothing else tells the bot that the invite is void."""
     async with context.db.tx() as tx:
         kept = await rooms.find(tx, redaction.room_id) is not None
         standing = await requests.invites_of(tx, redaction.room_id) if kept else []
@@ -90,7 +90,7 @@ async def redacted(context: Context, redaction: Redaction) -> Write[None] | None
 
 
 async def _standing(context: Context, room_id: str, token: str) -> ThirdPartyChange | None:
-    """What stands under a token now; none where the bot may not look, and then it looks when it is back."""
+    """The current state under a token; none if the bot may not look, and then it looks when it is back in the room."""
     try:
         return await context.outside.third_party(room_id, token)
     except Never:
@@ -106,7 +106,7 @@ def _arriving(context: Context, change: ThirdPartyChange) -> Write[None]:
 
 
 async def arrived(context: Context, turn: Turn, request: Request | None, event_id: str) -> None:
-    """The room holds an invite that the bot sent; the moderator's word lets it stand, and no policy is asked."""
+    """The room has an invite that the bot sent. It is accepted because a moderator ordered it; no policy judges it."""
     if request is None or not request.on_its_way:
         return
     await requests.planted(turn.tx, request, event_id)
@@ -117,7 +117,7 @@ async def arrived(context: Context, turn: Turn, request: Request | None, event_i
 
 
 def _emptied(context: Context, change: ThirdPartyChange) -> Write[None]:
-    """No invite stands under a token any more."""
+    """There is no invite under a token any more."""
 
     async def write(turn: Turn) -> None:
         request = await requests.by_token(turn.tx, change.room_id, change.token)
@@ -138,11 +138,11 @@ async def _void(context: Context, turn: Turn, request: Request, sender: str) -> 
 
 
 async def judged(context: Context, invite: ThirdPartyInvite, event_id: str | None = None) -> Judgement | None:
-    """What the policy in force says of a third-party invite; none as long as the identity servers are asked about it.
+    """What the policy in force says about a third-party invite; none while the identity servers are asked about it.
 
-    Whether its keys hold is asked only where it would be accepted: a flood of invites is none of identity servers. It
-    is asked in no turn, where knocks would wait for it. With the answer the event that is handled, `event_id`, is due
-    again; without an event, the room is looked at again.
+    The bot asks whether the keys are valid only if the invite would be accepted: a flood of invites must not become a
+    flood of requests to identity servers. It asks outside of any turn, because knocks would wait for the answer. When
+    the answer is there, the event `event_id` is handled again; if there is none, the bot looks at the room again.
     """
     in_force = (await rules.look_up(context, invite.room_id)).only(Kind.THIRD_PARTY_INVITE)
     case = Case(invite.as_knock(), Kind.THIRD_PARTY_INVITE, invite)
@@ -156,18 +156,18 @@ async def judged(context: Context, invite: ThirdPartyInvite, event_id: str | Non
 
 
 async def judged_again(context: Context, request: Request, key: str) -> Judgement | None:
-    """What the policy in force says of an invite that waits; `key` is that of the arrival that had it judged again."""
+    """What the policy in force says about a pending invite; `key` is that of the arrival that had it judged again."""
     assert request.invite is not None
     return await judged(context, request.invite, key)
 
 
 def _with_keys(facts: Facts, valid: Known) -> Facts:
-    """The facts, where this is known of the keys."""
+    """The facts, with what is known about the keys."""
     return replace(facts, invite=replace(facts.invite, valid=valid)) if facts.invite is not None else facts
 
 
 ANSWERED: Final = MINUTE
-"""Milliseconds after which an event is looked at again whose question to the identity servers died with its process."""
+"""Milliseconds after which an event is handled again if the process stopped while it asked the identity servers."""
 
 
 async def _vouched_for(context: Context, invite: ThirdPartyInvite, handled: str | None) -> Known | None:
@@ -178,21 +178,21 @@ async def _vouched_for(context: Context, invite: ThirdPartyInvite, handled: str 
         if not elsewhere.may_ask_about(invite.inviter):
             return Known(Truth.UNKNOWN, because("keys.asked_too_often", most=Number(ASKED_ABOUT)))
         elsewhere.ask_about(invite, context.vouch)
-        await asyncio.sleep(0)  # where nobody has to be asked, that is known now
+        await asyncio.sleep(0)  # if nobody has to be asked, the answer is known now
     if elsewhere.vouched(event_id) is None and handled is not None:
         async with context.db.tx() as tx:
             await inbox.let_wait(tx, handled, context.now() + ANSWERED)
-    known = elsewhere.vouched(event_id)  # which may have come meanwhile
+    known = elsewhere.vouched(event_id)  # the answer may have come meanwhile
     if known is None:
         elsewhere.after_that(event_id, partial(_go_on, context, invite.room_id, handled))
     return known
 
 
 async def _go_on(context: Context, room_id: str, event_id: str | None) -> None:
-    """The identity servers have answered."""
+    """The identity servers have answered: handle the event again, or look at the room again."""
     waits = False
     if event_id is not None:
-        with suppress(Unusable):  # then it is due a little later
+        with suppress(Unusable):  # then it is handled a little later
             async with context.db.tx() as tx:
                 waits = await inbox.let_wait(tx, event_id, None)
     if waits:
@@ -201,7 +201,7 @@ async def _go_on(context: Context, room_id: str, event_id: str | None) -> None:
         context.look_at(room_id)
 
 
-# --- planted --------------------------------------------------------------------------------------------------
+# --- added to a room ------------------------------------------------------------------------------------------
 
 
 def plant(
@@ -212,9 +212,9 @@ def plant(
     card_id: int | None = None,
     stands: bool = False,
 ) -> Write[None]:
-    """Open the request for a judged invite, or go on with the one whose place it takes under its token.
+    """Open the request for a judged invite, or continue the request of the invite that it replaces under its token.
 
-    `stands` says that the invite was seen to stand in the room, although it may be on record as revoked.
+    `stands` says that the invite was seen in the room, although it may be on record as revoked.
     """
 
     taking_in = take_in(context, INVITES, invite, judgement, card_id=card_id, stands=stands)
@@ -238,8 +238,8 @@ async def _opened(_: Context, turn: Turn, room: ProtectedRoom, invite: ThirdPart
 
 
 async def _replaced(context: Context, turn: Turn, request: Request, invite: ThirdPartyInvite) -> Request:
-    """Another invite stands under the token. An accept was for the one before; a reject or ban still holds for
-    whatever the same inviter puts there."""
+    """Another invite is under the token now. An accept was only for the invite before it. A reject or ban is also
+    valid for any other invite that the same inviter puts there."""
     answer, before = request.answer, request.invite
     await requests.invite_replaced(turn.tx, request.id, invite, turn.now)
     await settling.withdraw_answer(turn, request, because("overtaken.another_invite"))
@@ -264,12 +264,12 @@ INVITES = Arrives(
     replaced=_replaced,
     opened=_opened,
 )
-"""How a third-party invite comes in: one under a token that is open or stands takes the place of that invite."""
+"""How a new third-party invite is handled: it replaces a pending or accepted invite under the same token."""
 
 
 async def answered(context: Context, turn: Turn, request: Request) -> None:
-    """What an answer to an invite means beside its acts: accepted, it stands at once, or whoever came in by it is in
-    for good; and of an inviter who is banned, no invite stands."""
+    """Record what an answer to an invite means, beside its jobs. If it is an accept, the invite is accepted at once, or
+    the person who used it may stay. If the inviter is banned, all their other invites are revoked too."""
     if request.invite is None:
         return
     request = await requests.get(turn.tx, request.id)
@@ -283,11 +283,11 @@ async def answered(context: Context, turn: Turn, request: Request) -> None:
         await _take_back_the_others(context, turn, request, answer)
 
 
-# --- taken back -----------------------------------------------------------------------------------------------
+# --- revoked --------------------------------------------------------------------------------------------------
 
 
 async def revoke(turn: Turn, wish: Wish, request_id: int) -> None:
-    """A moderator takes an invite back. Raises `Refused` where that is no use any more."""
+    """A moderator revokes an invite. Raises `Refused` if the invite cannot be revoked any more."""
     request = await requests.get(turn.tx, request_id)
     if request.answer is not None and request.answer.cause == wish.cause:
         return
@@ -306,7 +306,7 @@ async def take_back(
     kind: Recorded = Recorded.TAKEN_BACK,
     **detail: Unpack[Detail],
 ) -> None:
-    """Have a pending or standing invite revoked; `answer` says who wants it, and `kind` how that is recorded."""
+    """Have a pending or accepted invite revoked; `answer` says who wants it, and `kind` how that is recorded."""
     await requests.answered(turn.tx, request.id, answer)
     await requests.reopened(turn.tx, request.id, turn.now)
     await turn.plan(plan.revoke(request, answer.cause or answer.event_id, answer.on_behalf_of))
@@ -316,7 +316,7 @@ async def take_back(
 
 
 async def _take_back_the_others(context: Context, turn: Turn, request: Request, answer: Answer) -> None:
-    """The inviter is to be banned: whatever else they have standing here is taken back with this one."""
+    """The inviter will be banned: all their other invites in this room are revoked together with this one."""
     inviter, cause = request.subject, answer.cause or answer.event_id
     others = [
         other

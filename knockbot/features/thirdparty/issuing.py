@@ -1,8 +1,8 @@
-"""Invites to addresses outside Matrix that the bot issues on a moderator's word.
+"""Invites to addresses outside Matrix that the bot issues when a moderator asks for them.
 
 Step 1 of an invite's journey (ARCHITECTURE.md). A message that an identity server has sent cannot be taken back, and
-asking twice sends two. So what is to be sent is written down first, the identity server is asked once, and what it
-answers is written down before the room is changed: wherever knockbot is killed, it knows afterwards what is left to do,
+asking twice sends two. So the bot first writes down what it will send. Then it asks the identity server once. It writes
+down the answer before it changes the room. If knockbot is killed at any point, it knows afterwards what is left to do,
 or says plainly that it does not know.
 """
 
@@ -40,7 +40,7 @@ from knockbot.store.rooms import ProtectedRoom
 from knockbot.times import DAY, HOUR, MINUTE
 
 LATE = HOUR
-"""Milliseconds after which an invite that was asked for is not sent any more: whoever asked has long gone on."""
+"""Milliseconds after which an ordered invite is not sent any more: the moderator does not expect it by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Order:
 
 
 async def insist(context: Context, room: ProtectedRoom, actor: str) -> None:
-    """Look whether this person may have the bot invite somebody by an address now. Raises `Refused`."""
+    """Check that this person may have the bot invite somebody by an address now. Raises `Refused` if not."""
     if not context.settings.identity_servers:
         raise Refused(notice("issue.no_identity_server", key=Code("identity_servers")))
     if 0 in (context.settings.issuing.per_moderator, context.settings.issuing.per_room):
@@ -68,9 +68,9 @@ async def insist(context: Context, room: ProtectedRoom, actor: str) -> None:
 
 
 async def take(context: Context, turn: Turn, order: Order) -> None:
-    """Write down that an address is to be invited. Raises `Refused` where it was, or where there were too many.
+    """Write down that an address is to be invited. Raises `Refused` if it already was, or if there were too many.
 
-    To be called in the transaction that ends the handling of the moderator's command.
+    Call this in the transaction that ends the handling of the moderator's command.
     """
     await addressees.hold_budgets(turn.tx)
     await _insist_on_one(turn.tx, order)
@@ -83,7 +83,7 @@ async def take(context: Context, turn: Turn, order: Order) -> None:
 
 
 async def _insist_on_one(tx: Tx, order: Order) -> None:
-    """An address gets one invite to a room at a time: a second mail would only be another key to the same door."""
+    """An address gets one invite to a room at a time: a second mail would only be another key to the same room."""
     if await addressees.is_asked_for(tx, order.room.room_id, order.address):
         raise Refused(notice("issue.being_invited"))
     number = await addressees.number_of(tx, order.room.room_id, order.address)
@@ -108,7 +108,7 @@ async def _insist_on_budgets(context: Context, tx: Tx, order: Order) -> None:
 
 
 def _next_minute(at: int) -> int:
-    """A moment that is said to the minute, so that it is not before that minute."""
+    """The time, rounded up to a full minute: messages show minutes, and must not name a time that is too early."""
     return -(-at // MINUTE) * MINUTE
 
 
@@ -117,14 +117,14 @@ def _next_minute(at: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """The identity server holds the invite, and has told the address."""
+    """The identity server has stored the invite, and has sent a message to the address."""
 
     stored: StoredInvite
 
 
 @dataclass(frozen=True, slots=True)
 class Belongs:
-    """The address is that of a Matrix account, which stands in the room as `stands` says."""
+    """The address belongs to a Matrix account; `stands` is its membership in the room."""
 
     user_id: str
     stands: MemberChange | None
@@ -132,7 +132,7 @@ class Belongs:
 
 @dataclass(frozen=True, slots=True)
 class Unsent:
-    """It came to nothing. `counted` says that it counts all the same, as something was sent, or may have been."""
+    """The invite failed. `counted` says that it counts all the same, because a message was sent or may have been."""
 
     why: Notice
     counted: bool = False
@@ -150,12 +150,12 @@ def _unclear(why: Notice) -> Notice:
 
 
 async def issue(context: Context, issuer: Issuer, job: Job[Issue]) -> Came | None:
-    """Ask the identity server, once; none where the end is on record. `Later` only before anything was asked."""
+    """Ask the identity server once; none if the result is on record. Raises `Later` only before anything was asked."""
     try:
         return await _issue(context, issuer, job)
     except Refused as refused:
         return Unsent(refused.said)
-    except Never as error:  # the homeserver's
+    except Never as error:  # from the homeserver
         return Unsent(_nothing_sent(error.why))
 
 
@@ -180,7 +180,7 @@ async def _issue(context: Context, issuer: Issuer, job: Job[Issue]) -> Came | No
 
 
 async def _insist_again(context: Context, job: Job[Issue], asked: Asked, room: ProtectedRoom | None) -> None:
-    """Look again, before anything is sent: some time may have passed, and the room have changed. Raises `Refused`."""
+    """Check again before anything is sent: time may have passed, and the room may have changed. Raises `Refused`."""
     if context.now() - asked.at > LATE:
         raise Refused(notice("late"))
     if room is None or room.management_room != job.payload.management_room:
@@ -214,11 +214,11 @@ async def _send(context: Context, issuer: Issuer, server: str, asked: Asked) -> 
     return Sent(stored)
 
 
-# --- what came of it ------------------------------------------------------------------------------------------
+# --- the result -----------------------------------------------------------------------------------------------
 
 
 async def conclude(context: Context, turn: Turn, job: Job[Issue], came: Came) -> None:
-    """Write down what came of it, and what is left to do; from now on the command's row holds no address."""
+    """Write down the result and what is left to do. From now on the row of the command holds no address."""
     asked = await addressees.asked_by(turn.tx, job.payload.command)
     if asked is None:
         return
@@ -237,14 +237,14 @@ async def conclude(context: Context, turn: Turn, job: Job[Issue], came: Came) ->
 
 
 async def _reply(context: Context, turn: Turn, job: Job[Issue], said: Notice) -> None:
-    """In reply to the command, where it was given."""
+    """Answer in the room where the command was given, as a reply to it."""
     cause = job.payload.command
     to, occasion = job.payload.management_room, f"issued:{cause}"
     await saying.say(context, turn, Audience(to, place=job.room_id), occasion, said, reply_to=cause)
 
 
 async def _open(context: Context, turn: Turn, asked: Asked, room: ProtectedRoom, stored: StoredInvite) -> None:
-    """The request: accepted on the moderator's word, with the room yet to hold what was sent."""
+    """Open the request: it is accepted because a moderator ordered it. The invite is not in the room yet."""
     invite = ThirdPartyInvite(room.room_id, "", written(stored.token), context.bot, stored.display_name, stored.keys)
     request = await requests.open_invite(turn.tx, room.management_room, invite, turn.now, issued_by=asked.moderator)
     await requests.answered(
@@ -258,7 +258,7 @@ async def _open(context: Context, turn: Turn, asked: Asked, room: ProtectedRoom,
 
 
 async def _call_in(context: Context, turn: Turn, job: Job[Issue], asked: Asked, came: Belongs) -> None:
-    """Whoever has an account is invited by it; who knocks already is let in."""
+    """The address has an account: invite the account, or accept its join request if there is one."""
     membership = came.stands.membership if came.stands is not None else None
     knock = await requests.latest(turn.tx, asked.room_id, came.user_id) if membership is Membership.KNOCK else None
     if knock is not None and knock.awaits_moderators:
@@ -279,7 +279,7 @@ async def _call_in(context: Context, turn: Turn, job: Job[Issue], asked: Asked, 
 
 
 async def not_planted(context: Context, turn: Turn, request: Request, why: Notice) -> None:
-    """The room does not hold what was sent, and never will."""
+    """The sent invite is not in the room, and will not be added."""
     if request.on_its_way:
         await settling.record_outcome(context, turn, request, State.REVOKED, context.bot)
     number, room = Numbered(request.number), await place.called(context, turn, request.room_id)
@@ -291,7 +291,7 @@ async def not_planted(context: Context, turn: Turn, request: Request, why: Notic
 
 
 async def forget(context: Context, turn: Turn) -> None:
-    """Forget whom invites went to that did not stand for as long as the config says, and what was to be said of it."""
+    """Forget the addresses of invites that have not been valid for as long as the config says, and unsent messages."""
     before = turn.now - context.settings.issuing.keep_addresses
     await addressees.forget_old(turn.tx, before)
     await addressees.forget_counted(turn.tx, turn.now)

@@ -1,7 +1,7 @@
-"""A look at a room's third-party invites: what happened to them, and to whoever planted them, while nobody looked.
+"""A look at a room's third-party invites: finds what changed for them and their inviters while the bot was away.
 
-It sees what the room shows and what is on record, has `domain/compare.py` say what was missed, and hands that to the
-handlers that the live events would have reached.
+It reads the state of the room and the records. `domain/compare.py` says what was missed. The handlers of the live
+events then handle what was missed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from knockbot.store.rooms import ProtectedRoom
 
 
 async def look(context: Context, there: Place) -> None:
-    """Look at the invites of a protected room, at who came in by them, and at who planted them. May raise `Later`."""
+    """Look at the invites of a protected room, at who used them, and at their inviters. May raise `Later`."""
     room = there.room
     await _hand_on(context, room, compare(*await _see_invites(context, room)))
     await _who_came_in(context, compare(*await _see_who_came_in(context, room)).redeemed)
@@ -41,7 +41,7 @@ async def look(context: Context, there: Place) -> None:
 
 
 async def _see_invites(context: Context, room: ProtectedRoom) -> Portion:
-    """What stands under each token."""
+    """The current state under each token."""
     invites = tuple(await context.outside.third_parties(room.room_id))
     async with context.db.tx() as tx:
         tokens = await requests.by_tokens(tx, room.room_id, [change.token for change in invites])
@@ -49,7 +49,7 @@ async def _see_invites(context: Context, room: ProtectedRoom) -> Portion:
 
 
 async def _see_who_came_in(context: Context, room: ProtectedRoom) -> Portion:
-    """The events by which people came in by invites that stand or wait."""
+    """The events by which people used invites that are accepted or pending."""
     standing = await _standing(context, room)
     inviters = {request.subject for request in standing}
     redeemed: list[MemberChange] = []
@@ -59,7 +59,7 @@ async def _see_who_came_in(context: Context, room: ProtectedRoom) -> Portion:
 
 
 async def _see_inviters(context: Context, room: ProtectedRoom) -> AsyncIterator[Portion]:
-    """One by one, those who have invites standing or waiting; who cannot be seen has neither lost nor won anything."""
+    """One by one, the inviters with accepted or pending invites; nothing is concluded about one who cannot be seen."""
     found = dict.fromkeys(request.subject for request in await _standing(context, room))
     powers = await context.outside.powers(room.room_id) if found else None
     for inviter in found:
@@ -82,7 +82,7 @@ async def _standing(context: Context, room: ProtectedRoom) -> tuple[Request, ...
 
 
 async def _hand_on(context: Context, room: ProtectedRoom, found: Missed) -> None:
-    """Invites that were planted, replaced or emptied while nobody looked."""
+    """Have the invites handled that were added, replaced or emptied while the bot was away."""
     standing = [invite for invite in found.invites if await _invite_stands(context, invite, found.confirm)]
 
     async def take(invite: ThirdPartyInvite, judgement: Judgement, card_id: int | None) -> Write[None]:
@@ -101,7 +101,7 @@ async def _invite_stands(context: Context, invite: ThirdPartyInvite, confirm: fr
 
 
 async def _who_came_in(context: Context, redeemed: Iterable[MemberChange]) -> None:
-    """People who came in by invites, and where they stand by now."""
+    """Have the people handled who used invites, and then their current membership."""
     for change in redeemed:
         await context.turns.found(change.event_id, await redeeming.redeemed(context, change))
         current = await context.outside.member(change.room_id, change.user_id)

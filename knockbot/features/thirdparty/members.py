@@ -1,4 +1,4 @@
-"""A change of membership, as third-party invites have a part in it: somebody comes in by one, or an inviter falls."""
+"""Changes of membership that concern third-party invites: somebody uses one, or an inviter leaves or is removed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from knockbot.flow.context import Context
 
 
 async def member_changed(context: Context, change: MemberChange) -> Write[None] | None:
-    """Take in what it means for invites; of the bot itself, nothing."""
+    """Handle what the change means for invites; changes of the bot itself mean nothing here."""
     if change.user_id == context.bot:
         return None
     if change.token is not None:

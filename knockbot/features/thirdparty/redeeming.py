@@ -1,8 +1,8 @@
-"""Who comes in by a third-party invite: tied to it by its token, and judged in turn.
+"""People who use a third-party invite: each is linked to the invite by its token, and then judged.
 
-Steps 5 and 6 of an invite's journey (ARCHITECTURE.md). The record reads as one story: issued, judged, redeemed by
-somebody, and what came of them. Where no rule for redeemed invites matches, whoever was meant is welcome: what was
-accepted stays accepted, and what was taken back stays so.
+Steps 5 and 6 of an invite's journey (ARCHITECTURE.md). The record reads as one story: the invite was issued, judged
+and redeemed by somebody, and then comes the outcome for that person. If no rule for redeemed invites matches, the
+answer to the invite is valid for its user too: accepted stays accepted, and revoked stays revoked.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ from knockbot.store.rooms import ProtectedRoom
 
 
 async def redeemed(context: Context, change: MemberChange) -> Write[None]:
-    """Somebody came in by a third-party invite: the story goes on under its number, and they are judged in turn.
+    """Somebody used a third-party invite: its request continues under the same number, and the person is judged.
 
-    That they did is true however old the event is; where they stand by now is for the events after it.
+    The event is true even if it is old. Later events tell the current membership.
     """
     in_force = await rules.look_up(context, change.room_id)
     async with context.db.tx() as tx:
@@ -76,7 +76,7 @@ async def redeemed(context: Context, change: MemberChange) -> Write[None]:
 
 
 async def judged_again(context: Context, request: Request, _: str) -> Judgement | None:
-    """What the policy in force says of somebody who came in and waits; where no rule matches, it is as it was."""
+    """What the policy in force says about a pending user of an invite; if no rule matches, the decision stays."""
     async with context.db.tx() as tx:
         before = await judgements.newest(tx, request.id)
     came = before.facts.came if before is not None else Came.UNSEEN
@@ -90,19 +90,19 @@ async def judged_again(context: Context, request: Request, _: str) -> Judgement 
 
 
 def _spared(judgement: Judgement) -> Judgement:
-    """The judgement on somebody who was in the room before: whether they are put out of it is up to the moderators."""
+    """The judgement on somebody who was in the room before: only moderators decide whether to remove such a person."""
     if judgement.decision.verdict not in (Verdict.REJECT, Verdict.BAN):
         return judgement
     return replace(judgement, decision=held_back(judgement.decision, because("doubt.was_inside")))
 
 
 def _is_of(request: Request, change: MemberChange) -> bool:
-    """Whether they came in by this invite: under its token there may stand one of another inviter by now."""
+    """Whether they used this invite: the token may have an invite of another inviter by now."""
     return request.invite is not None and request.invite.inviter == change.sender
 
 
 async def _unseen(context: Context, change: MemberChange) -> ThirdPartyInvite | None:
-    """An invite that nobody saw before it was redeemed, as far as it still stands."""
+    """An invite that the bot did not see before it was redeemed, if it is still in the room."""
     try:
         stands = await context.outside.third_party(change.room_id, change.token or "")
     except Never:
@@ -112,8 +112,8 @@ async def _unseen(context: Context, change: MemberChange) -> ThirdPartyInvite | 
 
 
 async def _was_inside(context: Context, change: MemberChange) -> bool:
-    """Whether they were in the room before. Whoever holds a key can sign for members too, and so put them out of it:
-    that is nothing to punish them for."""
+    """Whether they were in the room before. Anyone who has a key can sign for members too, and so remove them from the
+    room: the members must not be punished because of that."""
     before = change.replaced_membership
     if before is None and change.replaces is not None:
         before = await context.outside.membership_of(change.room_id, change.replaces)
@@ -121,7 +121,7 @@ async def _was_inside(context: Context, change: MemberChange) -> bool:
 
 
 async def _settle_knock(context: Context, turn: Turn, change: MemberChange) -> None:
-    """They knocked, too: that is answered now, by whoever invited them."""
+    """If they also had a join request, it is answered now: the inviter counts as the one who answered."""
     knock = await requests.latest(turn.tx, change.room_id, change.user_id)
     state = outcome(knock, change) if knock is not None else None
     if knock is not None and state is not None:
@@ -129,7 +129,7 @@ async def _settle_knock(context: Context, turn: Turn, change: MemberChange) -> N
 
 
 def _decided(before: Request | None, ruled: Judgement) -> Judgement:
-    """What a rule says of whoever came in, or, where none matched, what had been said of their invite."""
+    """What a rule says about the user of the invite or, if no rule matched, what was decided about the invite."""
     facts = replace(ruled.facts, came=_how_far(before))
     if ruled.decision.rule != OTHERWISE:
         return replace(ruled, facts=facts)
@@ -140,7 +140,7 @@ def _decided(before: Request | None, ruled: Judgement) -> Judgement:
 
 
 def _how_far(before: Request | None) -> Came:
-    """How far an invite had come when somebody came in by it."""
+    """How far an invite had come when somebody used it."""
     if before is None:
         return Came.UNSEEN
     if before.redeemed:
@@ -151,7 +151,7 @@ def _how_far(before: Request | None) -> Came:
 
 
 async def _refusal(context: Context, change: MemberChange, decision: Decision) -> Notice | None:
-    """Why whoever had taken an invite back may not turn away who came in by it."""
+    """Why the person who had an invite revoked may not reject or ban the user of that invite; none if they may."""
     if decision.author is None or decision.rule != OTHERWISE or decision.verdict is Verdict.ACCEPT:
         return None
     ruled = await authority.ruled(context, decision, change.as_knock(), Kind.REDEEMED_INVITE)
@@ -159,7 +159,7 @@ async def _refusal(context: Context, change: MemberChange, decision: Decision) -
 
 
 async def _its_request(turn: Turn, room: ProtectedRoom, before: Request | None, invite: ThirdPartyInvite) -> Request:
-    """The request of the invite that somebody came in by; another one where it is about somebody already."""
+    """The request of the invite that somebody used; a new one if the request is about another user already."""
     if before is None or before.redeemed:
         issued_by = before.issued_by if before is not None else None
         return await requests.open_invite(turn.tx, room.management_room, invite, turn.now, issued_by=issued_by)
@@ -167,12 +167,12 @@ async def _its_request(turn: Turn, room: ProtectedRoom, before: Request | None, 
 
 
 async def _goes_on(turn: Turn, request: Request, change: MemberChange) -> Request:
-    """From now on the request is about whoever came in."""
+    """From now on the request is about the user of the invite."""
     await settling.withdraw_answer(turn, request, because("overtaken.used"))
     await requests.redeemed(turn.tx, request.id, change)
     await requests.reopened(turn.tx, request.id, turn.now)
     await record(turn, request, change.user_id, Recorded.REDEEMED)
-    # Its key would let in as many as its holder signs for; whoever came in stays in without it.
+    # The holder of its key can let in any number of people. The person who used it stays in when it is removed.
     await turn.plan(plan.spend(request, change.event_id))
     return await requests.get(turn.tx, request.id)
 
@@ -184,7 +184,7 @@ async def _carry_out(
     word = before.answer if before is not None and decision.rule == OTHERWISE else None
     await settling.apply_decision(context, turn, request, judgement, word=_followed(context, request, decision, word))
     if decision.verdict is Verdict.FORWARD and request.card_id is not None:
-        # Its card may be far up by now, and an edit calls nobody.
+        # Its card may be far up by now, and an edit notifies nobody.
         card = await prompts.get(turn.tx, request.card_id)
         said = notice(
             "invite.used",
@@ -198,9 +198,9 @@ async def _carry_out(
 
 
 def _followed(context: Context, request: Request, decision: Decision, word: Answer | None) -> Answer | None:
-    """The word on the invite as one on its guest: it stays that of whoever let the invite stand, or took it back.
+    """The answer to the invite as an answer about its user: it stays the answer of the person who gave it.
 
-    None where there was no such word, or where the invite fell with its inviter.
+    None if there was no answer, or if the invite was revoked because of what happened to its inviter.
     """
     if word is None or (word.by == context.bot and word.rule is None):
         return None
@@ -210,7 +210,7 @@ def _followed(context: Context, request: Request, decision: Decision, word: Answ
 
 
 async def tell_on(_: Context, turn: Turn, request: Request, change: MemberChange) -> None:
-    """Tell the story of a redeemed invite to its end: that they joined, or went without having joined."""
+    """Record the end of a redeemed invite: its user has joined, or has gone without joining."""
     state = after_redeeming(change) if request.redeemed else None
     if request.state is not State.REDEEMED or state is None:
         return

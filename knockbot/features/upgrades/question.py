@@ -1,4 +1,4 @@
-"""The question whether the room that replaces another is to take its place: a prompt with one answer."""
+"""The question whether to use the new room of a room upgrade in place of the old one: a prompt with one answer."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from knockbot.store.rooms import ProtectedRoom
 YES = "✅"
 
 Words: TypeAlias = Callable[[Context, Place, RoomUpgrade, Room], Awaitable[Notice]]
-"""The question, in the room that is asked about, and with the new room as people call it."""
+"""Writes the question: it gets the place of the protected room, the upgrade, and the new room with its name."""
 
 Take: TypeAlias = Callable[[Context, Reaction, ProtectedRoom, RoomUpgrade], Awaitable[Write[None] | None]]
-"""Takes in that a moderator wants it. Raises `Refused` and `Never`."""
+"""Handles the answer that a moderator wants it. Raises `Refused` and `Never`."""
 
 
 def kind(words: Words, take: Take) -> PromptKind[Context]:
-    """A kind of this question: about a protected room, or about one that its policy names."""
+    """A kind of this question: about a protected room, or about a room that its policy names."""
     return PromptKind(
         render=partial(_face, words), takes_clicks=_takes_clicks, clicked=partial(_clicked, take), removed=_removed
     )
@@ -49,13 +49,13 @@ async def ask(turn: Turn, room: ProtectedRoom, upgrade: RoomUpgrade, name: str) 
 
 
 async def still_asked(tx: Tx, upgrade: RoomUpgrade) -> RoomUpgrade | None:
-    """The replacement as it is on record now, if it is still the one that was asked about."""
+    """The room upgrade as it is on record now, if it is still the one that was asked about."""
     now = await room_upgrades.find(tx, upgrade.room_id, upgrade.policy_of)
     return now if now is not None and now.stage is Stage.OFFERED and now.tombstone == upgrade.tombstone else None
 
 
 async def look(context: Context, upgrade: RoomUpgrade) -> None:
-    """Look for clicks that came while nobody looked; the question is asked again where it was removed."""
+    """Look for clicks that came while the bot was away; if the question was removed, ask it again."""
     if upgrade.stage is not Stage.OFFERED or upgrade.prompt_id is None:
         return
     async with context.db.tx() as tx:
@@ -88,7 +88,7 @@ def _message(context: Context, said: Notice, calls: Sequence[str], key: str, **h
 
 
 async def _called(context: Context, room_id: str) -> Room:
-    """The new room by its name, as far as the bot may look."""
+    """The new room with its name, if the bot may read it."""
     try:
         return Room(room_id, (await context.outside.room(room_id)).label)
     except Never:
@@ -101,7 +101,7 @@ async def _takes_clicks(tx: Tx, prompt: Prompt) -> bool:
 
 
 async def _clicked(take: Take, context: Context, prompt: Prompt, reaction: Reaction) -> Write[None] | None:
-    """Who may not give the answer is told so, once."""
+    """Handle a click; tell people once if they may not give this answer."""
     async with context.db.tx() as tx:
         upgrade = await room_upgrades.asked_by(tx, prompt.id)
         room = await rooms.find(tx, prompt.about)
@@ -125,7 +125,7 @@ def _refusing(
 
 
 async def _removed(context: Context, turn: Turn, prompt: Prompt) -> None:
-    """The next look asks again."""
+    """The question was removed: the next look asks it again."""
     upgrade = await room_upgrades.asked_by(turn.tx, prompt.id)
     if upgrade is not None and upgrade.stage is Stage.OFFERED:
         await room_upgrades.ask_again(turn.tx, upgrade)

@@ -1,7 +1,7 @@
-"""A room that a policy names is replaced by another: the moderators are asked whether the policy is to mean that one.
+"""A room that a policy names is upgraded: the moderators are asked whether the policy shall mean the new room.
 
-Nobody looks after the members of a room that was given up, so from its tombstone on they are unknown (`judging.py`).
-The new room takes its place when a moderator says so who could set the policy.
+Nobody looks after the members of the old room any more, so from its tombstone on they are unknown (`judging.py`).
+The new room is used in its place when a moderator who could set the policy says so.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ async def _look_at_named(context: Context, room: ProtectedRoom) -> None:
         try:
             await _look_at(context, room, name, room_id)
         except Never:
-            continue  # the bot may not look, so what this room's members are is unknown anyway
+            continue  # the bot may not look, so the members of this room are unknown anyway
 
 
 async def _look_at(context: Context, room: ProtectedRoom, name: str, room_id: str) -> None:
@@ -65,7 +65,7 @@ async def _look_at(context: Context, room: ProtectedRoom, name: str, room_id: st
 
 
 async def _follow(context: Context, room: ProtectedRoom, name: str, room_id: str, tombstone: Tombstone) -> None:
-    """Get into the room that replaces a named one, and ask the moderators."""
+    """Enter the new room of a named room, and ask the moderators."""
     upgrade = RoomUpgrade(room_id, tombstone.event_id, tombstone.replacement, Stage.WAITING, policy_of=room.room_id)
     fault = upgrading.fault_of_name(room_id, tombstone) or await _fault_of_place(context, room)
     if fault is not None:
@@ -117,7 +117,7 @@ async def _words(context: Context, there: Place, upgrade: RoomUpgrade, new: Room
 
 
 async def room_changed(context: Context, change: RoomChange) -> Write[None] | None:
-    """Where a room was replaced, look at the protected rooms whose policy names it."""
+    """If a room was replaced, look at the protected rooms whose policy names it."""
     if change.type != "m.room.tombstone":
         return None
 
@@ -133,7 +133,7 @@ async def room_changed(context: Context, change: RoomChange) -> Write[None] | No
 
 
 async def _may_name(context: Context, room_id: str, named: str) -> bool:
-    """Whether the policy of a protected room names another room; where that takes long to find out, a look will."""
+    """Whether the policy of a protected room names another room; if that takes long to find out, a look does it."""
     try:
         in_force = await rules.look_up(context, room_id)
     except Busy:
@@ -148,7 +148,7 @@ async def _may_name(context: Context, room_id: str, named: str) -> bool:
 async def _answered(
     context: Context, reaction: Reaction, room: ProtectedRoom, upgrade: RoomUpgrade
 ) -> Write[None] | None:
-    """A moderator wants the policy to mean the new room: the same text, as a revision of theirs."""
+    """A moderator wants the policy to mean the new room: the same text becomes a new revision, with them as author."""
     in_force = await rules.look_up(context, room.room_id, at_expense_of=room.management_room)
     async with context.db.tx() as tx:
         current = await policies.current(tx, room.room_id)
@@ -162,7 +162,7 @@ async def _answered(
         if await question.still_asked(turn.tx, upgrade) is None:
             return
         if await policies.latest(turn.tx, room.room_id) != current.revision:
-            return  # somebody has set another policy meanwhile, and is asked about that where it needs it
+            return  # somebody has set another policy meanwhile; if that one needs it, there is a new question
         text = await rulebook.put_in_force(context, turn, sound)
         await room_upgrades.forget(turn.tx, upgrade.room_id, room.room_id)
         occasion = f"named:{upgrade.tombstone}:{room.room_id}:taken"
@@ -177,4 +177,4 @@ def _with_the_new_room(meant: Mapping[str, str], upgrade: RoomUpgrade) -> dict[s
 
 NAMED_ROOM_UPGRADE: Final = "named_room_upgrade"
 QUESTION: Final = question.kind(_words, _answered)
-"""Whether a policy is to mean the new room."""
+"""The question whether a policy shall mean the new room."""

@@ -1,7 +1,8 @@
-"""A protected room is replaced by another: the bot follows, and asks the moderators whether to keep that door too.
+"""A protected room is upgraded: the bot follows, and asks the moderators whether to protect the new room too.
 
-A tombstone names the replacement, and the replacement must name the room that it replaces. From the tombstone on nobody
-is let into the old room; policy and open requests go over when a moderator says so who may do that in both rooms.
+A tombstone names the replacement, and the replacement must name the room that it replaces. From the tombstone on the
+bot accepts nobody into the old room. The policy and the open requests move to the new room when a moderator says so.
+That moderator must have the right to do this in both rooms.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ LONGEST_CHAIN = 20
 
 
 async def look(context: Context, room: ProtectedRoom) -> None:
-    """Look whether a protected room was replaced, and do what is next about it. May raise `Later`."""
+    """Look whether a protected room was replaced, and do the next step. May raise `Later`."""
     tombstone = await context.outside.tombstone(room.room_id)
     async with context.db.tx() as tx:
         known = await room_upgrades.find(tx, room.room_id)
@@ -54,7 +55,7 @@ async def look(context: Context, room: ProtectedRoom) -> None:
 
 
 async def _follow(context: Context, room: ProtectedRoom, tombstone: Tombstone) -> None:
-    """Get into the replacement and ask the moderators."""
+    """Enter the replacement and ask the moderators."""
     await _stop_accepting(context, room, _upgrade(room, tombstone, Stage.WAITING))
     fault = await _fault_of_tombstone(context, room, tombstone)
     if fault is not None:
@@ -74,7 +75,7 @@ async def _follow(context: Context, room: ProtectedRoom, tombstone: Tombstone) -
 
 
 async def _stop_accepting(context: Context, room: ProtectedRoom, upgrade: RoomUpgrade) -> None:
-    """From now on nobody is let into the old room; what was to do that waits for the moderators again."""
+    """From now on the bot accepts nobody into the old room; requests that were accepted are pending again."""
     async with context.turn() as turn:
         await room_upgrades.put(turn.tx, upgrade)
         place.changed(turn)
@@ -87,7 +88,7 @@ async def _stop_accepting(context: Context, room: ProtectedRoom, upgrade: RoomUp
 
 
 async def _fault_of_tombstone(context: Context, room: ProtectedRoom, tombstone: Tombstone) -> Notice | None:
-    """Why what a tombstone names cannot replace this room; `None` if that is yet to be seen there."""
+    """Why the room that a tombstone names cannot replace this one; `None` if only that room itself can tell."""
     replacement = tombstone.replacement
     fault = fault_of_name(room.room_id, tombstone)
     if fault is not None:
@@ -102,14 +103,14 @@ async def _fault_of_tombstone(context: Context, room: ProtectedRoom, tombstone: 
 
 
 def fault_of_name(room_id: str, tombstone: Tombstone) -> Notice | None:
-    """Why what a tombstone says cannot name the room that replaces this one."""
+    """Why the name in a tombstone cannot be that of the replacement; `None` if it can."""
     if not is_room_id(tombstone.replacement):
         return notice("upgrade.names_no_room")
     return notice("upgrade.names_itself") if tombstone.replacement == room_id else None
 
 
 async def _leads_back(tx: Tx, start: str, room_id: str) -> bool:
-    """Whether a room is replaced, over however many others, by this one."""
+    """Whether a room is replaced by this one, directly or over other rooms."""
     for _ in range(LONGEST_CHAIN):
         upgrade = await room_upgrades.find(tx, start)
         if upgrade is None or upgrade.stage is Stage.REFUSED:
@@ -121,9 +122,9 @@ async def _leads_back(tx: Tx, start: str, room_id: str) -> bool:
 
 
 async def get_in(context: Context, room_id: str, tombstone: Tombstone) -> bool | None:
-    """Whether the bot is in the replacement; none while it tries to get in.
+    """Whether the bot is in the replacement; none while it tries to enter.
 
-    It does so in no turn, where knocks would wait for another server, and the room is looked at again after that.
+    It tries outside of any turn, because knocks would wait for another server. After that it looks at the room again.
     """
     if await is_in(context, tombstone.replacement):
         return True
@@ -171,7 +172,7 @@ async def _wait(context: Context, room: ProtectedRoom, tombstone: Tombstone) -> 
 
 
 async def _offer(context: Context, room: ProtectedRoom, tombstone: Tombstone) -> None:
-    """Ask the moderators; in a room of the config file, tell them."""
+    """Ask the moderators; if the room is protected by the config file, only tell them."""
     async with context.turn() as turn:
         await bot_memberships.use(turn.tx, tombstone.replacement, turn.now)
         if not room.locked:
@@ -194,7 +195,7 @@ def _upgrade(room: ProtectedRoom, tombstone: Tombstone, stage: Stage) -> RoomUpg
 
 
 async def entered(context: Context, change: MemberChange) -> Write[None] | None:
-    """The bot entered a room: perhaps one that it waited for."""
+    """The bot entered a room: it may be one that it waited for."""
     if change.user_id != context.bot or change.membership is not Membership.JOIN:
         return None
 
@@ -210,7 +211,7 @@ async def entered(context: Context, change: MemberChange) -> Write[None] | None:
 
 
 async def answered(context: Context, reaction: Reaction, _: ProtectedRoom, upgrade: RoomUpgrade) -> Write[None]:
-    """A moderator wants the replacement protected as the old room was."""
+    """A moderator wants the bot to protect the replacement as it did the old room."""
     await _insist(context, reaction.sender, upgrade)
     view = await context.outside.room(upgrade.replacement)
 
@@ -230,9 +231,9 @@ async def answered(context: Context, reaction: Reaction, _: ProtectedRoom, upgra
 
 
 async def _insist(context: Context, actor: str, upgrade: RoomUpgrade) -> None:
-    """Look whether this person may do this. Raises `Refused`.
+    """Check that this person may do this. Raises `Refused` if not.
 
-    It takes what it takes to give the old room up, and to protect the new one.
+    They need the right to end the protection of the old room, and to protect the new one.
     """
     async with context.db.tx() as tx:
         there = await place.find(context, tx, upgrade.room_id)
@@ -248,7 +249,7 @@ async def _insist(context: Context, actor: str, upgrade: RoomUpgrade) -> None:
 async def _insist_on_authorship(
     context: Context, there: Place, in_force: InForce, actor: str, replacement: str
 ) -> None:
-    """The policy that goes over becomes this person's: they must be in the rooms that it names. Raises `Refused`."""
+    """This person becomes the author of the moved policy: they must be in the rooms that it names. Raises `Refused`."""
     async with context.db.tx() as tx:
         goes_over = there.revision is not None and await policies.latest(tx, replacement) is None
         meant = await rules.meant_by(tx, in_force) if goes_over else {}
@@ -258,7 +259,7 @@ async def _insist_on_authorship(
 
 
 async def _move_over(context: Context, turn: Turn, room: ProtectedRoom, view: RoomView, reaction: Reaction) -> int:
-    """Policy and open requests go over, and the old room's door is kept no longer; returns how many requests did."""
+    """Move policy and open requests, and stop protecting the old room; returns how many requests moved."""
     by, cause = reaction.sender, reaction.event_id
     if await rooms.find(turn.tx, view.room_id) is None:
         await protecting.protect_now(context, turn, view, room.management_room, by)
@@ -287,7 +288,7 @@ async def _move_over(context: Context, turn: Turn, room: ProtectedRoom, view: Ro
 
 
 def _going_over(pending: list[Request]) -> list[Request]:
-    """The knocks that wait for a word; who is being turned away stays where they knocked."""
+    """The join requests that move: unanswered or accepted ones. Those that are being rejected stay in the old room."""
     return [
         request
         for request in pending
@@ -296,11 +297,11 @@ def _going_over(pending: list[Request]) -> list[Request]:
 
 
 async def _is_new(tx: Tx, request: Request, room_id: str) -> bool:
-    """Whether nothing is open there of the same applicant, who may have knocked at both."""
+    """Whether the same applicant has no open request there; they may have knocked at both rooms."""
     there = await requests.latest(tx, room_id, request.user_id)
     return there is None or not there.open
 
 
 ROOM_UPGRADE: Final = "room_upgrade"
 QUESTION: Final = question.kind(_words, answered)
-"""Whether a replacement is to be protected as the old room was."""
+"""The question whether to protect a replacement as the old room was."""

@@ -1,1 +1,1 @@
-"""How each kind of job is done and what follows of it, a file for each kind of thing that is acted on."""
+"""How each kind of job is done and what follows from it, with one file for each kind of thing that is acted on."""

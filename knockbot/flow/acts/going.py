@@ -21,20 +21,20 @@ from knockbot.store.jobs import Claimed
 
 @dataclass(frozen=True, slots=True)
 class Made(Done):
-    """A room is there, and who is to be met in it is invited."""
+    """The room exists, and the person to meet in it is invited."""
 
     room_id: str = ""
 
 
 ASKED_IN = 6
-"""Times to ask to be let in by an invite: with the pauses between them, about a minute."""
+"""Attempts to join by an invite; with the pauses between them they take about a minute."""
 
 
 async def enter(context: Context, claimed: Claimed[Join]) -> Outcome:
-    """Take an invite; joining twice is joining once, and an invite that was taken back leaves nothing to do.
+    """Accept an invite; a second join changes nothing, and an invite that was taken back leaves nothing to do.
 
     An invite from another server may be here a moment before that server knows of it itself, and it then says that
-    we are not invited (docs/decisions/0019): no is no only after a while.
+    we are not invited (docs/decisions/0019). So a refusal counts only after a while.
     """
     try:
         await context.acts.join(claimed.job.room_id)

@@ -1,4 +1,4 @@
-"""What is said in a room beside prompts, and taking away what was said; and what follows of it."""
+"""Messages in a room that are no prompts, redacting them, and what follows from each."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from knockbot.store.jobs import Claimed
 
 
 async def unreact(context: Context, claimed: Claimed[Unreact]) -> Outcome:
-    """Take away an offer; what is redacted already stays so."""
+    """Redact an offered reaction; what is redacted already stays so."""
     return await _redact(context, claimed.job, claimed.job.payload.reaction)
 
 
 async def redact(context: Context, claimed: Claimed[Redact]) -> Outcome:
-    """Take away what a prompt said."""
+    """Redact a prompt."""
     return await _redact(context, claimed.job, claimed.job.payload.event_id)
 
 
@@ -58,7 +58,7 @@ async def say(context: Context, claimed: Claimed[Say]) -> Outcome:
 
 
 async def echoed(turn: Turn, key: str, event_id: str) -> None:
-    """The bot's own message came back: whatever the attempt's answer was, it got through."""
+    """The bot's own message came back: it got through, no matter how the homeserver answered the attempt."""
     job = await jobs.echoed(turn.tx, key, event_id)
     if job is None:
         return
@@ -78,4 +78,4 @@ ACTS: Mapping[Act, Doing] = {
     Act.UNREACT: Doing(unreact),
     Act.REDACT: Doing(redact),
 }
-"""A line that cannot be said has nowhere else to be told."""
+"""A line that cannot be sent has no other place to go."""

@@ -1,7 +1,7 @@
-"""Acts on members of a protected room: an invite, a kick, a ban, each aimed at a state, and what follows of it.
+"""Acts on members of a protected room: an invite, a kick, a ban, each aimed at a state, and what follows from it.
 
-Steps 6 and 7 of the journey (ARCHITECTURE.md). Before it acts, each looks whether the wanted state stands already, and
-whether what it was decided for still holds.
+Steps 6 and 7 of the journey (ARCHITECTURE.md). Before it acts, each checks whether the wanted state is there already,
+and whether the knock that it was decided for is still current.
 """
 
 from __future__ import annotations
@@ -34,29 +34,29 @@ ToARequest: TypeAlias = Job[OnMember | Revoke]
 
 @dataclass(frozen=True, slots=True)
 class Settled(Done):
-    """The wanted state stands."""
+    """The wanted state is there."""
 
     seen: MemberChange | None = None
-    """The member event that was found to settle it already."""
+    """The member event that had set this state already."""
     less: bool = False
-    """Whether somebody was kicked where a ban was asked for, since that was enough."""
+    """Whether a kick was enough where a ban was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class OvertakenBy(Overtaken):
-    """The room settled it otherwise before the act."""
+    """The membership in the room changed in another way before the act."""
 
     seen: MemberChange | None = None
-    """The member event that says so."""
+    """The member event that shows this."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unclicked(Overtaken):
-    """The click that called for the act is not there any more, and its answer is yet to be withdrawn."""
+    """The click that called for the act is gone, and its answer is not withdrawn yet."""
 
 
 async def change_membership(context: Context, claimed: Claimed[Membered]) -> Outcome:
-    """Invite, kick or ban an applicant, if the knock it was decided for still stands."""
+    """Invite, kick or ban an applicant, if the knock it was decided for is still current."""
     job = claimed.job
     stands = await _standing(context, claimed)
     needless = await _needless(context, job, stands)
@@ -71,11 +71,11 @@ async def change_membership(context: Context, claimed: Claimed[Membered]) -> Out
 
 
 async def _needless(context: Context, job: Job[Membered], stands: MemberChange | None) -> Outcome | None:
-    """What makes an act needless: its state stands, or the applicant or the moderators have moved on."""
+    """What makes an act needless: its state is there, or the applicant or the moderators have done something else."""
     membership = stands.membership if stands is not None else None
     payload = job.payload
     if stands is None and not payload.only_knocking:
-        # They came in by an invite that was taken back in the same moment, and the room settled that they never did.
+        # They used an invite that was taken back in the same moment, and the room decided that they never used it.
         membership = Membership.LEAVE
     if membership in job.kind.wants:
         return Settled(seen=stands)
@@ -89,7 +89,7 @@ async def _needless(context: Context, job: Job[Membered], stands: MemberChange |
 
 
 def _meant_for(payload: Membered) -> str | None:
-    """The one knock that an act is for: another one overtakes an invite only, a reject or a ban is for that one too."""
+    """The one knock that an act is for. A newer knock overtakes only an invite; a reject or a ban covers it too."""
     return payload.knock if isinstance(payload, Invite) else None
 
 
@@ -97,14 +97,14 @@ ANSWERED_OTHERWISE = because("overtaken.answered")
 
 
 def _at(membership: Membership | None) -> Notice:
-    """Where the applicant is, so that the act is not needed."""
+    """The membership of the applicant, which makes the act needless."""
     if membership is None:
         return because("overtaken.no_knock")
     return because("overtaken.membership", membership=Term(membership))
 
 
 async def _do(context: Context, claimed: Claimed[Membered], stands: MemberChange | None) -> Outcome:
-    """Act, if whoever the bot acts for may do so at this moment."""
+    """Act, if the person that the bot acts for may do so at this moment."""
     await authority.insist_again(context, claimed.job)
     try:
         await _call(context, claimed.job)
@@ -114,7 +114,7 @@ async def _do(context: Context, claimed: Claimed[Membered], stands: MemberChange
 
 
 async def _moved_otherwise(context: Context, job: Job[Membered], stands: MemberChange) -> bool:
-    """Whether somebody whose answer was overridden moved by another way than by the act that was on its way."""
+    """Whether an applicant, whose first answer was overridden, moved in another way than by the act under way."""
     request_id = job.payload.request_id
     if request_id is None or not job.payload.instead:
         return False
@@ -125,8 +125,8 @@ async def _moved_otherwise(context: Context, job: Job[Membered], stands: MemberC
 
 
 async def called_off(context: Context, job: Job[OnMember | Revoke]) -> Overtaken | None:
-    """Whether the answer that this act carries out was taken back, or another one given in its place, or dropped with
-    the protection of the room."""
+    """Whether the answer that this act carries out was taken back, or replaced by another one, or dropped when the
+    protection of the room ended."""
     if job.request_id is None:
         return None
     async with context.db.tx() as tx:
@@ -138,9 +138,9 @@ async def called_off(context: Context, job: Job[OnMember | Revoke]) -> Overtaken
 
 
 async def _unclicked(context: Context, request: Request) -> Unclicked | None:
-    """Whether the click that gave the answer was removed, and nobody heard of it: knockbot may have been down since.
+    """Whether the click that gave the answer was removed, and the bot did not hear of it: it may have been down.
 
-    An act that follows its click at once need not ask.
+    An act that follows its click at once does not need to ask.
     """
     answer = request.answer
     if answer is None or not answer.by_click or answer.cause is None or context.now() - answer.at < AT_ONCE:
@@ -153,15 +153,15 @@ async def _unclicked(context: Context, request: Request) -> Unclicked | None:
 
 
 AT_ONCE = 1000
-"""Milliseconds from a click to its act within which the click is taken to be there still."""
+"""Milliseconds from a click to its act in which the bot assumes that the click is still there."""
 
 
 async def _take_back_guest(
     context: Context, claimed: Claimed[Membered], ban: Ban, stands: MemberChange | None
 ) -> Outcome:
-    """Take the invite back of somebody who came in by a third-party invite, and do no more.
+    """Take back the invite of somebody who used a third-party invite, and do no more.
 
-    Whoever holds its key can sign for anybody. So until they join, they may know nothing of it.
+    Anybody who holds its key can sign for anybody else. So until these people join, they may know nothing of it.
     """
     if stands is None or stands.membership is not Membership.INVITE:
         return Settled(seen=stands, less=True)
@@ -171,12 +171,12 @@ async def _take_back_guest(
 
 
 async def _may_know_of_nothing(context: Context, room_id: str, ban: Ban, stands: MemberChange | None) -> bool:
-    """Whether somebody came in by a third-party invite, and has not joined since."""
+    """Whether somebody was invited by a third-party invite, and has not joined since."""
     return ban.guest is not None and not await _has_joined(context, room_id, ban.guest, stands)
 
 
 async def _has_joined(context: Context, room_id: str, guest: str, stands: MemberChange | None) -> bool:
-    """Whether somebody joined since they came in by a third-party invite; where nobody can tell, they did not."""
+    """Whether somebody joined after a third-party invite invited them; where this cannot be seen, they did not."""
     change = stands
     for _ in range(CHANGES_SINCE):
         if change is None or change.event_id == guest:
@@ -204,7 +204,7 @@ async def _standing(context: Context, claimed: Claimed[Membered]) -> MemberChang
 
 
 async def _explain(context: Context, claimed: Claimed[Membered], stood: MemberChange | None, error: Never) -> Outcome:
-    """A clear no: the room moved on in the same moment, or the bot may not do this, or it is as the server says."""
+    """A clear no: the room changed in the same moment, or the bot may not do this, or the server's reason holds."""
     if error.code != "M_FORBIDDEN":
         raise error
     job, bot = claimed.job, context.bot
@@ -220,7 +220,7 @@ async def _explain(context: Context, claimed: Claimed[Membered], stood: MemberCh
     lacking = may.shortfall(powers, may.DONE_BY[job.act], bot, job.payload.user_id)
     if lacking is not None:
         raise Never(lacking.why, code="KNOCKBOT_NO_POWER" if lacking.lacks_level else error.code) from error
-    await _call(context, job)  # the power came between the refusal and this look; where it did not, no is no
+    await _call(context, job)  # the power came between the refusal and this look; else it fails again
     return Done()
 
 
@@ -235,14 +235,14 @@ STATE_AFTER: dict[Act, State] = {
 
 
 async def acted(context: Context, turn: Turn, job: ToARequest, came: Outcome) -> None:
-    """Bring the request to where the room is: by what the act found there, or by the act itself."""
+    """Set the request to what the room shows: to what the act found there, or to what the act did."""
     if job.request_id is None:
         if isinstance(came, Overtaken):
             await _not_called_in(context, turn, job, came.why)
         return
     request, seen = await requests.get(turn.tx, job.request_id), _seen(came)
     if isinstance(came, Unclicked):
-        turn.after(partial(context.look_at, request.room_id))  # which withdraws the answer, as if it had been heard
+        turn.after(partial(context.look_at, request.room_id))  # it withdraws the answer, as if the bot had heard of it
         return
     if is_beside(job, request):
         await _inviter_banned(turn, request, came)
@@ -252,13 +252,13 @@ async def acted(context: Context, turn: Turn, job: ToARequest, came: Outcome) ->
         if state is not None:
             await settling.record_outcome(context, turn, request, state, credited(request, seen, context.bot))
         return
-    # Where it is called for no longer, the echo tells what happened.
+    # Where the act is not called for any more, its echo tells what happened.
     if isinstance(came, Done) and request.answer is not None and is_called_for(context, job, request):
         await settling.record_outcome(context, turn, request, _state_after(job, came), request.answer.by)
 
 
 async def _not_called_in(context: Context, turn: Turn, job: ToARequest, why: Notice) -> None:
-    """Whom a moderator invites by an address of theirs needs no request; of what else is on none, nobody is told."""
+    """Report a failed invite by address, which has no request; other acts without a request are not reported."""
     if isinstance(job.payload, Invite):
         user, room = User(job.payload.user_id), await place.called(context, turn, job.room_id)
         said = notice("issue.not_invited", user=user, room=room, why=why)
@@ -266,7 +266,7 @@ async def _not_called_in(context: Context, turn: Turn, job: ToARequest, why: Not
 
 
 async def _inviter_banned(turn: Turn, request: Request, came: Outcome) -> None:
-    """The record of an invite, and its card, say that its inviter went with it."""
+    """The record of an invite, and its card, say that its inviter was banned with it."""
     if not isinstance(came, Done):
         return
     await requests.inviter_banned(turn.tx, request.id)
@@ -277,7 +277,7 @@ async def _inviter_banned(turn: Turn, request: Request, came: Outcome) -> None:
 
 
 async def refused(context: Context, turn: Turn, job: ToARequest, error: Never) -> None:
-    """It will never be done: the moderators are told, and what it was called for is theirs again."""
+    """The act will never be done: tell the moderators, and give the request back to them."""
     if job.request_id is None:
         await _not_called_in(context, turn, job, error.why)
         return
@@ -287,13 +287,13 @@ async def refused(context: Context, turn: Turn, job: ToARequest, error: Never) -
     elif is_called_for(context, job, request):
         await requests.answered(turn.tx, request.id, None)
         await requests.in_trouble(turn.tx, request.id, error.why)
-        await cards.show(context, turn, request.id)  # which says why
+        await cards.show(context, turn, request.id)  # it says why
         if error.code == authority.NO_AUTHORITY and request.card_id is not None:
             await _answer_fell(context, turn, request, job.key, error.why)
 
 
 async def _inviter_stays(context: Context, turn: Turn, request: Request, key: str, why: Notice) -> None:
-    """The invite itself does not wait for that, so its card does not say it."""
+    """The invite itself does not wait for the ban of its inviter, so its card does not say it."""
     said = notice(
         "invite.inviter_not_banned",
         request=Numbered(request.number),
@@ -305,7 +305,7 @@ async def _inviter_stays(context: Context, turn: Turn, request: Request, key: st
 
 
 async def _answer_fell(context: Context, turn: Turn, request: Request, key: str, why: Notice) -> None:
-    """Whoever answered may not do so any more. The card may be far up, and an edit calls nobody."""
+    """The person who answered may not do so any more. The card may be far up, and an edit notifies nobody."""
     room = await place.called(context, turn, request.room_id)
     said = notice("answer.fell", request=Numbered(request.number), room=room, why=why)
     await record(turn, request, context.bot, Recorded.ANSWER_FELL)
@@ -313,7 +313,7 @@ async def _answer_fell(context: Context, turn: Turn, request: Request, key: str,
 
 
 def is_beside(job: ToARequest, request: Request) -> bool:
-    """Whether an act was on an invite's inviter; what became of the invite itself, revoking it tells."""
+    """Whether an act was on the inviter of an invite; the job that revokes the invite reports on the invite itself."""
     return request.invite is not None and job.act is not Act.REVOKE and job.user_id != request.user_id
 
 

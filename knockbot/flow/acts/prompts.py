@@ -1,4 +1,4 @@
-"""Posting and editing prompts, and offering answers on them: each shows what is true by then."""
+"""Posting and editing prompts, and offering answers on them: each shows what is true at that moment."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class Shown(Done):
     details: Mapping[int, str] = field(default_factory=dict)
     """As in `Face`."""
     digest: str | None = None
-    """Of what it shows."""
+    """The digest of what it shows."""
 
 
 async def post(context: Context, claimed: Claimed[PostPrompt]) -> Outcome:
-    """Post a prompt, unless it was settled before anybody saw it."""
+    """Post a prompt, unless what it asks was settled before anybody saw it."""
     sent = await sent_before(context, claimed)
     prompt, face = await _now(context, claimed.job.payload.prompt_id)
     if sent is not None:
@@ -55,7 +55,7 @@ async def _now(context: Context, prompt_id: int) -> tuple[Prompt, Face]:
 
 
 async def _is_to_call(context: Context, prompt: Prompt) -> bool:
-    """Whether a prompt calls people: those that are posted within a minute call them once."""
+    """Whether a prompt notifies people: several that are posted within a minute do so once."""
     async with context.db.tx() as tx:
         now = context.now()
         return await prompts.calls(tx, prompt.id, now, now - MINUTE)
@@ -72,10 +72,10 @@ async def edit_again(context: Context, claimed: Claimed[EditPrompt]) -> Outcome:
             last = await messages.last_of_prompt(tx, prompt.id)
         return Shown(last.event_id if last else None, face.offers, face.details, prompt.digest)
     if prompt.digest is not None:
-        async with context.db.tx() as tx:  # until it is known what became of this, here or at the next attempt
+        async with context.db.tx() as tx:  # until the result of this is known, here or at the next attempt
             await prompts.shows(tx, prompt.id, None)
     content = edit(new, prompt.event_id, claimed.job.key)
-    # An attempt that shows something else than the last must not be taken for a repeat of it.
+    # An attempt that shows something else than the last one must not count as a repeat of it.
     event_id = await send(context, claimed, content, unique=json.dumps(content))
     return Shown(event_id, face.offers, face.details, digest(new))
 
@@ -97,7 +97,7 @@ async def _edited(context: Context, turn: Turn, job: Job[EditPrompt], came: Outc
 async def _follow(
     context: Context, turn: Turn, job: Job[PostPrompt | EditPrompt], came: Shown
 ) -> tuple[Prompt, PromptKind[Context]]:
-    """Offer the answers, unless it takes none any more, and tell its kind what was shown."""
+    """Offer the answers, unless the prompt takes none any more, and tell its kind what was shown."""
     await note(turn, job, came.event_id)
     prompt = await prompts.get(turn.tx, job.payload.prompt_id)
     kind = context.prompts[prompt.kind]
@@ -113,7 +113,7 @@ async def _follow(
 
 
 async def react(context: Context, claimed: Claimed[React]) -> Outcome:
-    """Offer an answer, or tick a command; the homeserver itself keeps a reaction from standing twice."""
+    """Offer an answer, or acknowledge a command; the homeserver itself refuses the same reaction twice."""
     job, reaction = claimed.job, claimed.job.payload
     if reaction.prompt_id is not None and not await _takes_clicks(context, reaction.prompt_id):
         return Overtaken(because("overtaken.no_clicks"))
@@ -135,17 +135,17 @@ async def _takes_clicks(context: Context, prompt_id: int) -> bool:
 
 
 async def _reacted_before(context: Context, room_id: str, reaction: React) -> str | None:
-    """The reaction of an earlier attempt, by which it can be taken away again."""
+    """The reaction of an earlier attempt, so that it can be redacted later."""
     try:
         there = await context.outside.reactions(room_id, reaction.event_id)
     except Never:
-        return None  # the offer stands, and stays
+        return None  # the offer is there, and stays
     mine = [one.event_id for one in there if (one.sender, one.key) == (context.bot, reaction.emoji)]
     return mine[0] if mine else None
 
 
 async def _reacted(_: Context, turn: Turn, job: Job[React], came: Outcome) -> None:
-    """A prompt offers an answer, or cannot any more, since it takes no clicks."""
+    """Note that a prompt offers an answer, or does not because it takes no clicks any more."""
     if isinstance(came, Overtaken):
         await _not_offered(turn.tx, job.payload)
     elif came.event_id is not None:
@@ -157,7 +157,7 @@ async def _reaction_refused(_: Context, turn: Turn, job: Job[React], __: Never) 
 
 
 async def offer_stands(tx: Tx, reaction: React, event_id: str) -> None:
-    """By this event a prompt offers an answer."""
+    """Note the event by which a prompt offers an answer."""
     if reaction.prompt_id is not None:
         await prompts.offered(tx, reaction.prompt_id, reaction.emoji, event_id)
 
@@ -172,4 +172,4 @@ ACTS: Mapping[Act, Doing] = {
     Act.EDIT_PROMPT: Doing(edit_again, ended=_edited),
     Act.REACT: Doing(react, ended=_reacted, refused=_reaction_refused),
 }
-"""A prompt that cannot be sent has nowhere else to be told."""
+"""A prompt that cannot be sent has no other place to go."""

@@ -30,7 +30,7 @@ async def send(
     unique: str = "",
     in_clear: bool = False,
 ) -> str:
-    """Send it, once for what is `unique` about it, which is the job unless said otherwise; returns the event id."""
+    """Send a message once for its `unique` key, which is the job unless given; returns the event id."""
     job = claimed.job
     try:
         if event_type != REACTION and not in_clear and not context.acts.encrypts:
@@ -44,9 +44,9 @@ async def send(
 
 
 async def _not_in_clear(context: Context, room_id: str) -> None:
-    """Where encryption is not allowed, nothing is said in encrypted rooms. Raises `Never` there.
+    """Where encryption is not allowed, the bot says nothing in encrypted rooms. Raises `Never` there.
 
-    That a room is encrypted comes as an event; what was so before, a look at each room says.
+    An event tells when a room becomes encrypted; a look at each room finds those that were so before.
     """
     async with context.db.tx() as tx:
         is_encrypted = await encryption.is_encrypted(tx, room_id)
@@ -58,7 +58,7 @@ async def _not_in_clear(context: Context, room_id: str) -> None:
 
 
 async def sent_before(context: Context, claimed: Claimed[Any]) -> str | None:
-    """The event of an earlier attempt that got through although its answer did not: by its echo, then in the room."""
+    """The event of an earlier attempt that got through without an answer: searched by its echo, then in the room."""
     if not claimed.tried_before:
         return None
     async with context.db.tx() as tx:
@@ -67,14 +67,14 @@ async def sent_before(context: Context, claimed: Claimed[Any]) -> str | None:
 
 
 async def note(turn: Turn, job: Job[Any], event_id: str | None) -> None:
-    """A message is there; whoever replies to it means what it is about."""
+    """Note a message that was sent; a reply to it means what the message is about."""
     if event_id is not None:
         about = {"prompt_id": job.prompt_id, "request_id": job.request_id}
         await messages.sent(turn.tx, job.room_id, event_id, turn.now, **about)
 
 
 def edit(new: Mapping[str, Any], of: str, key: str) -> dict[str, Any]:
-    """An edit of an earlier message; its outer mentions are empty, so that it calls nobody again."""
+    """An edit of an earlier message; its outer mentions are empty, so that it notifies nobody again."""
     inner = {name: value for name, value in new.items() if name != EFFECT_KEY}
     return {
         **new,
@@ -87,6 +87,6 @@ def edit(new: Mapping[str, Any], of: str, key: str) -> dict[str, Any]:
 
 
 def digest(content: Mapping[str, Any]) -> str:
-    """The same for cards that show the same, whomever they call."""
+    """A digest that is the same for cards that show the same, no matter whom they notify."""
     shown = {name: value for name, value in content.items() if name not in (EFFECT_KEY, "m.mentions")}
     return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()[:32]

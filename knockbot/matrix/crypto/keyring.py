@@ -1,7 +1,7 @@
 """The bot's keys in use: which process has them, the device they belong to, and the mail that comes for it.
 
-One process of those on a database has the keys, by lease. It reads what is encrypted and says what has to be; what is
-for the bot's device goes through the database, so any process may receive it.
+One process of those on a database has the keys, by lease. It reads encrypted events and sends those that have to be
+encrypted. Mail for the bot's device goes through the database, so any process may receive it.
 """
 
 from __future__ import annotations
@@ -31,47 +31,47 @@ from knockbot.store.encryption import Device, Mail
 LEASE = "keys"
 
 LOOKS = 1.0
-"""Seconds after which mail is looked for without a ring: another process may have stored some."""
+"""Seconds after which knockbot looks for mail without a signal: another process may have stored some."""
 
 TICK = 3600.0
-"""Seconds between two counts that tell this database from an older copy of it."""
+"""Seconds between two counts that distinguish this database from an older copy of it."""
 
 CATCHING_UP = 600.0
-"""Seconds between two looks for mail that no transaction brought, while all can be read."""
+"""Seconds between two looks for mail that no transaction brought, while every event can be read."""
 
 BETWEEN_LOOKS = 0.5
-"""Seconds between two such looks at least, however much cannot be read."""
+"""The fewest seconds between two such looks, no matter how much cannot be read."""
 
 ATTEMPTS = 8
-"""Failures to take in one piece of mail after which it is dropped: what follows must not wait for ever."""
+"""Failures to process one piece of mail after which it is dropped: later mail must not wait for ever."""
 
 ACCOUNT_DATA = "org.knockbot.device"
-"""Where the homeserver keeps how often the device was started, by which a database that is a restored copy is known."""
+"""Where the homeserver keeps how often the device was started; this shows whether a database is a restored copy."""
 
 OPEN_HISTORY = frozenset({"invited", "shared", "world_readable"})
-"""The rules of a room's history by which those who are invited may read already what is said now."""
+"""The history visibilities with which invited users may already read what is said now."""
 
 
 class Machine(Protocol):
     """What encrypts and decrypts as one device; `olm.py` has one."""
 
     async def begin(self, api: DeviceApi, device_id: str, *, anew: bool) -> None:
-        """Be this device from now on; `anew` forgets the keys of the last one."""
+        """Use this device from now on; `anew` forgets the keys of the last one."""
 
     async def is_on_server(self) -> bool:
         """Whether the homeserver has this device's keys."""
 
     async def vouch_for_device(self, service: DeviceApi) -> str | None:
-        """Have the device signed by the account's own keys; returns why that cannot be.
+        """Have the device signed by the account's own keys; returns why that is not possible.
 
-        `service` is the API by the service's own token, which may replace those keys where the device's may not.
+        `service` is the API with the service's own token, which may replace those keys when the device's token may not.
         """
 
     async def forget_users(self) -> None:
-        """Look at everybody's devices anew before they are needed."""
+        """Look up everybody's devices again before they are needed."""
 
     async def take(self, kind: str, content: Mapping[str, Any]) -> frozenset[str]:
-        """Take in what came for the device; returns the sessions whose keys have arrived."""
+        """Process what arrived for the device; returns the sessions whose keys have arrived."""
 
     async def open(self, event: Mapping[str, Any]) -> Opened:
         """Read an encrypted event."""
@@ -87,14 +87,14 @@ class Machine(Protocol):
         members: set[str],
         settings: Mapping[str, Any],
     ) -> dict[str, Any]:
-        """The encrypted form of what is to be said to these members."""
+        """The encrypted form of a message to these members."""
 
     async def end(self) -> None:
         """Return once nothing is half written."""
 
 
 class Lost(Exception):
-    """Another process has the keys by now."""
+    """Another process has the keys now."""
 
 
 class Keyring:
@@ -110,7 +110,7 @@ class Keyring:
         self.settled = asyncio.Event()
         """Set once it is known for the first time where the keys are: here, elsewhere, or out of reach."""
         self._key_missing = asyncio.Event()
-        """Set when a message cannot be read, whose key may be in mail that no transaction brought."""
+        """Set when a message cannot be read: its key may be in mail that no transaction brought."""
 
     @property
     def here(self) -> bool:
@@ -153,7 +153,7 @@ class Keyring:
         await self._machine.end()
 
     async def _begin(self) -> None:
-        """Be the bot's device: the one there was, or a new one where that is lost, or this database is an old copy."""
+        """Use the bot's device: the existing one, or a new one if that is lost or this database is an old copy."""
         context, bot = self._context, self._context.bot
         async with context.db.tx() as tx:
             device = await encryption.device(tx, bot)
@@ -182,7 +182,7 @@ class Keyring:
         context.wakeups.jobs.set()
 
     async def _is(self, device_id: str, *, anew: bool) -> bool:
-        """Be a device; false if the homeserver knows none of its keys."""
+        """Use a device; false if the homeserver knows none of its keys."""
         service = self._context.settings
         name, address = service.appservice.bot_displayname, service.homeserver.address
         try:
@@ -196,7 +196,7 @@ class Keyring:
         return await self._machine.is_on_server()
 
     async def _drop_others(self, device_id: str) -> None:
-        """Take the old devices away, now that there is a new one: what is said to them, nobody would hear."""
+        """Remove the old devices, now that there is a new one: nobody would read messages to them."""
         for other in await self._homeserver.devices():
             if other != device_id:
                 try:
@@ -205,7 +205,7 @@ class Keyring:
                     log.warning("the bot's old device %s stays: %s", other, in_words(error.why))
 
     async def _count(self, device_id: str, starts: int) -> None:
-        """Count on, here first: were it the homeserver, this database would seem an older copy after a crash."""
+        """Increase the count, here first: otherwise this database would look like an old copy after a crash."""
         async with self._context.db.tx() as tx:
             await encryption.started(tx, self._context.bot, device_id, starts + 1)
         await self._homeserver.set_account_data(ACCOUNT_DATA, {"device_id": device_id, "starts": starts + 1})
@@ -237,10 +237,10 @@ class Keyring:
     # --- mail -------------------------------------------------------------------------------------------------
 
     async def _fetch(self) -> None:
-        """Get the device's mail by /sync, which needs nothing of the homeserver that is not always there.
+        """Get the device's mail by /sync, which needs no optional feature of the homeserver.
 
-        Where it comes in transactions, this is only for what was lost: for as long as Synapse repeats transactions
-        after an outage, it puts no mail into them, also none that is new.
+        If mail comes in transactions, this is only for lost mail: for as long as Synapse repeats transactions
+        after an outage, it puts no mail into them, not even new mail.
         """
         by_transactions = self._context.settings.encryption.appservice
         async with self._context.db.tx() as tx:
@@ -252,7 +252,7 @@ class Keyring:
             except Never:
                 if since is None:
                     raise
-                since = None  # the homeserver does not know this place any more
+                since = None  # the homeserver does not know this position any more
                 await self._machine.forget_users()
                 continue
             since = await self._store(news, since)
@@ -266,7 +266,7 @@ class Keyring:
         except TimeoutError:
             pass
         await asyncio.sleep(BETWEEN_LOOKS)
-        self._key_missing.clear()  # whatever is missed during the look that follows is looked for once more
+        self._key_missing.clear()  # keys that go missing during the next look start one more look
 
     async def _store(self, news: Mapping[str, Any], since: str | None) -> str | None:
         reached = news.get("next_batch")
@@ -278,7 +278,7 @@ class Keyring:
         return reached if isinstance(reached, str) else since
 
     async def _take_mail(self) -> None:
-        """Take in what came, in its order."""
+        """Process what arrived, in its order."""
         waking = self._context.wakeups.mail
         while True:
             waking.clear()
@@ -294,7 +294,7 @@ class Keyring:
                     pass
 
     async def _take(self, mail: Mail) -> None:
-        """Take in one piece of mail; what cannot be read, whatever it is, is skipped: the rest must not wait for it."""
+        """Process one piece of mail; anything that cannot be read is skipped: the rest must not wait for it."""
         arrived = frozenset[str]()
         fault: Notice | None = None
         try:
@@ -333,12 +333,12 @@ class Keyring:
         self._key_missing.set()
 
     async def ask_for_key(self, event: Mapping[str, Any]) -> None:
-        """Ask the sender of an event for the key that is missing, and look once more whether it has come meanwhile."""
+        """Ask the sender of an event for the key that is missing, and check again whether it has arrived meanwhile."""
         self.look_for_mail()
         await self._machine.ask_for_key(event)
 
     async def sealed(self, room_id: str, event_type: str, content: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
-        """An event's type and content as they must be sent: encrypted where the room is."""
+        """An event's type and content as they must be sent: encrypted if the room is."""
         settings = await self._settings(room_id)
         if settings is None:
             return event_type, content
@@ -348,7 +348,7 @@ class Keyring:
         return SEALED, await self._machine.seal(room_id, event_type, content, members, settings)
 
     async def _settings(self, room_id: str) -> Mapping[str, Any] | None:
-        """How a room is encrypted; `None` if it is not, and never was: no state of it can undo that."""
+        """How a room is encrypted; `None` if it is not, and never was: no later state can end encryption."""
         async with self._context.db.tx() as tx:
             known = await encryption.is_encrypted(tx, room_id)
         state = await self._homeserver.state(room_id, "m.room.encryption")
@@ -360,14 +360,14 @@ class Keyring:
         return settings if settings is not None or not known else {"algorithm": MEGOLM}
 
     async def _readers(self, room_id: str) -> set[str]:
-        """Who may read what is said in a room now, by the rule of its history."""
+        """Who may read what is said in a room now, by its history visibility."""
         state = await self._homeserver.state(room_id, "m.room.history_visibility")
         content = state.get("content") if state else None
         rule = content.get("history_visibility", "shared") if isinstance(content, dict) else "shared"
         return await self._homeserver.members(room_id, ("join", "invite") if rule in OPEN_HISTORY else ("join",))
 
     async def opened(self, event: Mapping[str, Any]) -> Mapping[str, Any]:
-        """An event as it was meant, for whoever looks for one of the bot's own; as it is where it does not open."""
+        """An event, decrypted, for code that looks for one of the bot's own; unchanged if it cannot be decrypted."""
         if event.get("type") != SEALED:
             return event
         try:
@@ -382,7 +382,7 @@ def _starts(left: Mapping[str, Any]) -> int:
 
 
 def _is_older(device: Device, left: Mapping[str, Any]) -> bool:
-    """Whether a device was used since this record of it was written."""
+    """Whether a device was used after this record of it was written."""
     return _starts(left) > device.starts
 
 
@@ -396,7 +396,7 @@ MESSAGES = ("to_device", "de.sorunome.msc2409.to_device")
 LISTS = ("device_lists", "org.matrix.msc3202.device_lists")
 COUNTS = ("device_one_time_keys_count", "org.matrix.msc3202.device_one_time_keys_count")
 FOR_DEVICES = MESSAGES + LISTS + COUNTS
-"""The parts of a transaction that are for devices, under the names they have and had."""
+"""The parts of a transaction that are for devices, under their current and earlier names."""
 
 
 def mail_in_sync(news: Mapping[str, Any]) -> Letters:
@@ -421,7 +421,7 @@ def mail_in_transaction(body: Mapping[str, Any], bot: str, device_id: str | None
 
 def _letters(messages: Any, lists: Any, counts: Any) -> Letters:
     found: Letters = []
-    if mapping(lists).get("changed"):  # first, since letters may be from a device that is new
+    if mapping(lists).get("changed"):  # first, because letters may be from a new device
         found.append((encryption.DEVICE_LISTS, lists))
     found += [
         (encryption.TO_DEVICE, one)

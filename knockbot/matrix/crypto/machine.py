@@ -1,8 +1,8 @@
-"""The bot's device, over mautrix's crypto and behind `keyring.Machine`, so that another can take its place.
+"""The bot's device: it uses mautrix's crypto and implements `keyring.Machine`, so that another library can replace it.
 
 It needs the extra `knockbot[e2ee]`; nothing imports it where encryption is not allowed. mautrix's OlmMachine keeps the
-keys and speaks with the homeserver. What strangers wrote in rooms is read here, as raw JSON: its typed events fall over
-much of it.
+keys and talks to the homeserver. Events that strangers wrote in rooms are read here, as raw JSON: mautrix's typed
+events fail on many of them.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ GROUP_SESSION_ERROR: Any = vars(olm)["OlmGroupSessionError"]  # which it has, bu
 LONGEST_ID: Final = 255
 
 ACCOUNT: Final = "knockbot"
-"""What the bot's account is called in mautrix's tables, which could hold several."""
+"""The name of the bot's account in mautrix's tables, which could hold several."""
 
 NOT_REPLACED: Final = (
     "my account has cross-signing keys that were not made from this encryption.pickle_key, and the homeserver does not "
@@ -87,11 +87,11 @@ KEY_TABLES: Final = (
     "crypto_cross_signing_keys",
     "crypto_cross_signing_signatures",
 )
-"""mautrix's tables; what was first seen of other people's keys goes as well."""
+"""mautrix's tables; the first keys seen of other people are deleted as well."""
 
 
 UNMET_PAUSE: Final = 600.0
-"""Seconds after which devices that could not be given a room's key are tried again, with a new one."""
+"""Seconds after which knockbot tries again, with a new room key, to reach devices that could not get the key."""
 
 
 class WrongKey(Unavailable):
@@ -104,8 +104,8 @@ class WrongKey(Unavailable):
 class Machine:
     """The bot's device: reads and writes what is encrypted. One process has it at a time.
 
-    A call that is cancelled goes on to its end: mautrix would leave its keys half written. Every method may raise
-    `Later` and `Never`.
+    A call that is cancelled still runs to its end: otherwise mautrix would leave its keys half written. Every method
+    may raise `Later` and `Never`.
     """
 
     def __init__(self, db: Database, bot: str, pickle_key: str) -> None:
@@ -116,9 +116,9 @@ class Machine:
         self._rooms = Rooms()
         self._turn = asyncio.Lock()
         self._sharing: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        """What is to be said in one room waits for its turn there."""
+        """Messages to one room wait for their turn here."""
         self._again: dict[str, float] = {}
-        """When to try once more to reach every device in a room, where some could not be."""
+        """When to try once more to reach every device in a room, if some could not be reached."""
         self._running: set[asyncio.Task[Any]] = set()
         self._client: Client
         self._olm: Olm
@@ -127,7 +127,7 @@ class Machine:
         return PgCryptoStore(ACCOUNT, derived(self._pickle_key, "pickle").hex(), self._db.pool)
 
     async def prepare(self) -> None:
-        """Have mautrix's tables, and see whether the pickle key opens what is in them."""
+        """Create mautrix's tables, and check whether the pickle key opens their content."""
         await self._db.upgrade_also(PgCryptoStore.upgrade_table, KEY_TABLES[0])
         try:
             await self._store.get_account()
@@ -138,10 +138,10 @@ class Machine:
             ) from error
 
     async def begin(self, api: DeviceApi, device_id: str, *, anew: bool) -> None:
-        """Be this device from now on; `anew` forgets the keys of the last one."""
+        """Use this device from now on; `anew` forgets the keys of the last one."""
         if anew:
             await self._whole(self._store.delete())
-        self._store = self._open_store()  # what the last one had in mind may be old by now
+        self._store = self._open_store()  # the cache of the last one may be old by now
         self._client = Client(mxid=self._bot, device_id=device_id, api=api)
         self._olm = Olm(self._client, self._store, self._rooms, self._whole)
         await self._whole(self._load(device_id))
@@ -157,7 +157,7 @@ class Machine:
             await asyncio.wait(self._running)
 
     async def _whole(self, step: Any) -> Any:
-        """Run one step to its end, one after the other, whoever waits for it or gives up waiting."""
+        """Run one step to its end, one step at a time, even if the caller stops waiting for it."""
         task = asyncio.ensure_future(self._alone(step))
         self._running.add(task)
         task.add_done_callback(self._ended)
@@ -170,7 +170,7 @@ class Machine:
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
         if not task.cancelled():
-            task.exception()  # whoever waited has it; nobody else needs to hear of it
+            task.exception()  # the caller that waited has it; nobody else needs it
 
     # --- who I am ---------------------------------------------------------------------------------------------
 
@@ -186,8 +186,8 @@ class Machine:
     async def vouch_for_device(self, service: DeviceApi) -> str | None:
         """Have the device signed by the account's own keys, so that clients show it as verified.
 
-        Returns why that cannot be, in words for the server admin, or `None`. `service` is the API by the service's own
-        token.
+        Returns why that is not possible, in words for the server admin, or `None`. `service` is the API with the
+        service's own token.
         """
         try:
             await self._whole(self._cross_sign(service))
@@ -196,7 +196,7 @@ class Machine:
         return None
 
     async def _cross_sign(self, service: DeviceApi) -> None:
-        """The account's keys come of the pickle key, so they are the same for each device that follows."""
+        """The account's keys are derived from the pickle key, so they are the same for each later device."""
         seeds = seeds_of(self._pickle_key)
         keys = seeds.to_keys()
         found = await self._client.api.request(
@@ -215,8 +215,8 @@ class Machine:
     async def _publish(self, keys: CrossSigningPrivateKeys, service: DeviceApi) -> None:
         """Make these the account's keys.
 
-        Where there are others already, whose pickle key is lost, Synapse wants a password of a device's token; of the
-        service's own it wants none.
+        If the account already has other keys, whose pickle key is lost, Synapse asks for a password when a device's
+        token is used, but not when the service's own token is used.
         """
         by_device = self._client.api
         try:
@@ -230,7 +230,7 @@ class Machine:
             self._client.api = by_device
 
     async def _keep_secrets(self, seeds: CrossSigningSeeds) -> None:
-        """Put the account's keys into its secret storage, where the recovery key opens them for any client."""
+        """Put the account's keys into its secret storage, so that the recovery key opens them for any client."""
         key, ssss = storage_key(self._pickle_key), self._olm.ssss
         try:
             if await ssss.get_default_key_id() == key.id:
@@ -244,7 +244,7 @@ class Machine:
     # --- mail -------------------------------------------------------------------------------------------------
 
     async def take(self, kind: str, content: Mapping[str, Any]) -> frozenset[str]:
-        """Take in what came for the device; returns the sessions whose keys have arrived."""
+        """Process what arrived for the device; returns the sessions whose keys have arrived."""
         take = {
             encryption.TO_DEVICE: self._take_message,
             encryption.DEVICE_LISTS: self._take_device_lists,
@@ -261,7 +261,7 @@ class Machine:
                 await self._olm.handle_to_device_event(event)
         except (ActionError, *DATABASE_AWAY):
             raise
-        except Exception as error:  # a stranger wrote it: whatever is wrong with it is no fault of ours
+        except Exception as error:  # a stranger wrote it: no error in it is our fault
             sender = Id(str(content.get("sender"))[:LONGEST_ID])
             raise Unreadable(because("unreadable.mail", user=sender, why=reason(error))) from error
 
@@ -282,7 +282,7 @@ class Machine:
         return opened
 
     async def _open(self, event: Mapping[str, Any]) -> Opened:
-        """Whose device it is from comes first: what is no message of its sender must not count as read."""
+        """Check first whose device it is from: a message that is not from its sender must not count as read."""
         content = mapping(event.get("content"))
         session_id, ciphertext = content.get("session_id"), content.get("ciphertext")
         event_id: Any = _text(event, "event_id")
@@ -296,14 +296,14 @@ class Machine:
         return Opened(unsealed, verified=await self._is_verified(session, device))
 
     async def _decrypted(self, event: Mapping[str, Any], session_id: str, ciphertext: str) -> tuple[Any, Any, str, int]:
-        """What an event holds, by a key of one of its sender's devices: nobody passes on what another has said."""
+        """The content of an event, with a key of one of its sender's devices: nobody can pass on others' messages."""
         for session, device in await self._keys(event, session_id):
             try:
                 return session, device, *session.decrypt(ciphertext)
             except Exception as error:  # a stranger wrote it
                 if not (isinstance(error, GROUP_SESSION_ERROR) and "UNKNOWN_MESSAGE_INDEX" in str(error)):
                     raise Unreadable(because("unreadable.does_not_open")) from error
-        raise KeyMissing(session_id)  # there is none, or only from a later message on
+        raise KeyMissing(session_id)  # there is no key, or only one from a later message on
 
     async def _keys(self, event: Mapping[str, Any], session_id: Any) -> list[tuple[Any, Any]]:
         room_id: Any = event["room_id"]
@@ -318,15 +318,15 @@ class Machine:
         if device.user_id == self._bot:
             return True
         if session.forwarding_chain:
-            return False  # whoever forwarded the key may have made it up
+            return False  # the user who forwarded the key may have made it up
         trust = await self._olm.resolve_trust(device, allow_fetch=False)
         return bool(trust >= TrustState.CROSS_SIGNED_TOFU)
 
     async def ask_for_key(self, event: Mapping[str, Any]) -> None:
-        """Ask whoever sent a message, and nobody else, for the key it takes (client-server API, "Key requests")."""
+        """Ask the sender of a message, and nobody else, for its key (client-server API, "Key requests")."""
         content = mapping(event.get("content"))
         session_id: Any = content.get("session_id")
-        named = content.get("sender_key")  # which clients do not have to say any more
+        named = content.get("sender_key")  # clients no longer have to send it
         sender_key: Any = named if isinstance(named, str) else ""
         every_device: Any = {event["sender"]: ["*"]}
         if len(self._olm.asked) > MOST_REMEMBERED:
@@ -344,7 +344,7 @@ class Machine:
         members: Collection[str],
         settings: Mapping[str, Any],
     ) -> dict[str, Any]:
-        """The encrypted form of what is to be said to these members; each device of theirs gets the key first.
+        """The encrypted form of a message to these members; each of their devices gets the key first.
 
         `settings` is the content of the room's m.room.encryption.
         """
@@ -361,9 +361,9 @@ class Machine:
         return {**sealed.serialize(), **relation}
 
     async def _share(self, room_id: Any, members: list[str], settings: Mapping[str, Any]) -> None:
-        """See to it that just the devices that are there now have the key: a new one, where that has changed.
+        """Make sure that exactly the current devices have the key; if the devices have changed, make a new key.
 
-        A few devices at a time: other rooms do not wait for as many as there may be in this one.
+        It handles a few devices at a time, so that other rooms do not wait for all devices of this one.
         """
         for batch in batched(members, LOOKED_UP):
             await self._whole(self._olm.look_up(batch))
@@ -391,7 +391,7 @@ class Machine:
         return await self._olm._new_outbound_group_session(room_id)  # noqa: SLF001 - mautrix's own sharing is one step
 
     async def _give_key(self, session: Any, devices: list[DeviceIdentity]) -> int:
-        """Send a key to these devices; returns to how many of them that could be."""
+        """Send a key to these devices; returns how many of them could get it."""
         letters: Any = {}
         for olm_session, device in await self._olm.meet(devices):
             letter = await self._olm._encrypt_olm_event(  # noqa: SLF001 - as above
@@ -409,7 +409,7 @@ class Machine:
             await encryption.share(tx, room_id, digest)
 
     async def _devices(self, members: Iterable[Any]) -> list[DeviceIdentity]:
-        """Every device of these users but the bot's own."""
+        """Every device of these users, except the bot's own."""
         found = []
         for user_id in members:
             devices = await self._store.get_devices(user_id) or {}
@@ -417,7 +417,7 @@ class Machine:
         return [one for one in found if (one.user_id, one.device_id) != (self._bot, self._client.device_id)]
 
     async def forget_users(self) -> None:
-        """Ask for everybody's devices anew when they are next needed: what changed meanwhile was not told."""
+        """Look up everybody's devices again when they are next needed: nobody told us about changes meanwhile."""
         await self._db.pool.execute("DELETE FROM crypto_tracked_user")
 
 
@@ -427,13 +427,13 @@ def _digest(devices: Iterable[DeviceIdentity]) -> str:
 
 
 def _time(event: Mapping[str, Any]) -> int:
-    """When an event says that it was sent, where that can be stored."""
+    """The time when an event says that it was sent, if that can be stored."""
     at = event.get("origin_server_ts")
     return at if isinstance(at, int) and 0 <= at < 2**53 else 0
 
 
 def _rotation(settings: Mapping[str, Any]) -> RoomEncryptionStateEventContent:
-    """How often a room wants its keys changed; nonsense is as if nothing stood there (client-server API)."""
+    """How often a room wants its keys changed; an invalid value counts as missing (client-server API)."""
     period, messages = settings.get("rotation_period_ms"), settings.get("rotation_period_msgs")
     return RoomEncryptionStateEventContent(
         algorithm=EncryptionAlgorithm.MEGOLM_V1,
@@ -447,7 +447,7 @@ def _positive(value: Any, default: int) -> int:
 
 
 def _unsealed(event: Mapping[str, Any], around: Mapping[str, Any], plaintext: str) -> dict[str, Any]:
-    """The event that was inside; what it relates to stands outside."""
+    """The decrypted event; its relation is in the encrypted event."""
     try:
         inside = nesting.read(plaintext)
     except ValueError:

@@ -1,6 +1,6 @@
-"""mautrix's machine for Olm and Megolm, with our manners: whose keys it takes, and whom it looks up.
+"""mautrix's machine for Olm and Megolm, with our own rules: whose keys it accepts, and whose devices it looks up.
 
-Of what others wrote only raw JSON is read: mautrix's typed events fall over much of it.
+It reads only the raw JSON of other people's events: mautrix's typed events fail on many of them.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ from knockbot.store.db import DATABASE_AWAY
 
 log = logging.getLogger("knockbot.crypto")
 LOG: Any = log.getChild("olm")
-"""mautrix's own words; it wants a logger with a level more, which its import has made of this one."""
+"""mautrix's own log; it needs a logger with one more level, and importing mautrix has added that to this one."""
 LOG.setLevel(logging.ERROR)  # it warns of every device that is not verified
 
 
 class Rooms(StateStore):
-    """What mautrix asks about rooms: only how often a new one's keys change, which is looked up just before."""
+    """What mautrix asks about rooms: only how often a new session's key changes, which is looked up just before."""
 
     def __init__(self) -> None:
         self.settings: dict[str, RoomEncryptionStateEventContent] = {}
@@ -63,33 +63,33 @@ class Rooms(StateStore):
         return self.settings.get(room_id) or RoomEncryptionStateEventContent(EncryptionAlgorithm.MEGOLM_V1)
 
     async def find_shared_rooms(self, user_id: str) -> list[Any]:  # noqa: ARG002 - mautrix's interface
-        return []  # who has the key of what is said in a room is compared before each message instead
+        return []  # instead, before each message knockbot checks who has the room's key
 
 
 class Olm(OlmMachine):
-    """mautrix's machine, which tells us what arrived, and takes a key only for messages of whoever sent it.
+    """mautrix's machine, which tells us what arrived, and accepts a key only for messages of the user who sent the key.
 
-    What anybody says of a key is kept beside what others say of it, by the device that it came from. So nobody's key
-    takes the place of another's (docs/decisions/0021).
+    Keys of one session from different devices are kept next to each other, by the device that sent them. So nobody's
+    key replaces the key of somebody else (docs/decisions/0021).
     """
 
     def __init__(self, client: Client, store: PgCryptoStore, rooms: Rooms, in_turn: InTurn) -> None:
         super().__init__(client, store, rooms, LOG)
         self.arrived: set[str] = set()
         self.asked: set[tuple[str, str, str]] = set()
-        """Keys that were asked for: room, session, and the only user they are taken from, who sent the message."""
+        """Keys that were asked for: room, session, and the only user they are accepted from: the message's sender."""
         self.disable_device_change_key_rotation = True
         self._in_turn = in_turn
         self._stale: set[str] = set()
-        """Users whose devices have changed since they were looked up."""
+        """Users whose devices have changed after they were looked up."""
         self._looked: Counter[str] = Counter()
-        """How often a user was looked up within the hour for a device that was not there."""
+        """How often a user was looked up within the hour because of a device that was not there."""
         self._hour = 0.0
 
     # --- keys -------------------------------------------------------------------------------------------------
 
     async def handle_to_device_event(self, evt: ToDeviceEvent) -> None:
-        """Take a room's key. Nothing else that comes encrypted for the device is of use: secrets, requests, m.dummy."""
+        """Accept a room's key. Nothing else that is encrypted for the device is used: secrets, requests, m.dummy."""
         content: Any = evt.content
         if not is_key(content.sender_key):
             raise Unreadable(because("unreadable.no_device"))
@@ -109,7 +109,7 @@ class Olm(OlmMachine):
         await self._keep_key(session, content, "")
 
     async def _receive_forwarded_room_key(self, evt: DecryptedOlmEvent) -> None:
-        # Whoever forwards a key says whose it is: from anybody else, that would be a way to speak in another's name.
+        # The user who forwards a key says whose it is: accepting it from anybody would let them pose as another user.
         content: Any = evt.content
         if (content.room_id, content.session_id, evt.sender) not in self.asked:
             raise Unreadable(because("unreadable.not_asked"))
@@ -123,7 +123,7 @@ class Olm(OlmMachine):
         await self._keep_key(session, content, FORWARDED)
 
     async def _sending_device(self, letter: DecryptedOlmEvent) -> None:
-        """See to it that what a letter says of its device is so. Raises `Unreadable`."""
+        """Check that what a letter says about its device is true. Raises `Unreadable`."""
         device = await self.get_or_fetch_device_by_key(letter.sender, letter.sender_key)
         if device is None or device.signing_key != letter.keys.ed25519:
             raise Unreadable(because("unreadable.not_their_device"))
@@ -131,7 +131,7 @@ class Olm(OlmMachine):
             raise Unreadable(because("unreadable.other_device"))
 
     async def _keep_key(self, session: InboundGroupSession, content: Any, how: str) -> None:
-        """Keep a key under the device it is said to be of, unless there is one of it from as early a message."""
+        """Keep a key under the device it is said to be from, unless there is one from as early a message."""
         room_id: Any = content.room_id
         if content.algorithm != EncryptionAlgorithm.MEGOLM_V1 or not is_room_id(room_id):
             raise Unreadable(because("unreadable.unknown_key"))
@@ -144,7 +144,7 @@ class Olm(OlmMachine):
             self.arrived.add(str(session.id))
 
     async def keys_of(self, room_id: Any, session_id: str, sender: Any) -> list[tuple[Any, Any]]:
-        """The keys of a session that devices of this sender are said to have made, each with its device."""
+        """The keys of a session that are said to come from devices of this sender, each with its device."""
         found = []
         for device in (await self.devices(sender)).values():
             for how in ("", FORWARDED):
@@ -160,14 +160,17 @@ class Olm(OlmMachine):
             return None
 
     async def _drop_old_sessions(self, sender_key: Any) -> None:
-        """Keep the latest few sessions with a device: each letter of it is tried with all of them."""
+        """Keep the latest few sessions with a device: each of its letters is tried with all of them."""
         store: Any = self.crypto_store
         for session in (await store.get_sessions(sender_key))[MOST_SESSIONS:]:
             store._olm_cache[sender_key].pop(session.id, None)  # noqa: SLF001 - there is no other way
             await store.db.execute("DELETE FROM crypto_olm_session WHERE session_id = $1", session.id)
 
     async def _unwedge_session(self, sender: Any, sender_key: Any) -> None:
-        """Begin a new session with a device whose letters do not open. mautrix would try so beside all other steps."""
+        """Begin a new session with a device whose letters cannot be decrypted.
+
+        mautrix itself would do that in parallel to all other steps.
+        """
         if len(self._prev_unwedge) > MOST_REMEMBERED:
             self._prev_unwedge.clear()
         await self._in_turn(super()._unwedge_session(sender, sender_key))
@@ -180,12 +183,12 @@ class Olm(OlmMachine):
             self._stale.update(await self.crypto_store.filter_tracked_users(batch))
 
     async def devices(self, user_id: Any) -> dict[Any, DeviceIdentity]:
-        """The devices of somebody as they are now; as they were last, where their server does not say."""
+        """The current devices of somebody; the last known ones if their server does not answer."""
         await self.look_up([user_id])
         return await self.crypto_store.get_devices(user_id) or {}
 
     async def get_or_fetch_device_by_key(self, user_id: UserID, identity_key: IdentityKey) -> DeviceIdentity | None:
-        """The device of somebody that has this key. It is asked for anew a few times an hour at most."""
+        """The device of somebody that has this key. It is looked up again a few times an hour at most."""
         await self.look_up([user_id])
         device = await self.crypto_store.find_device_by_key(user_id, identity_key)
         if device is None and self._may_look_again(user_id):
@@ -201,13 +204,13 @@ class Olm(OlmMachine):
         return self._looked[user_id] <= LOOKS_AN_HOUR
 
     async def look_up(self, users: Iterable[Any]) -> None:
-        """Ask for the devices of those of whom nothing is known, or nothing current."""
+        """Look up the devices of users about whom nothing is known, or nothing current."""
         unknown = [u for u in users if u in self._stale or await self.crypto_store.get_devices(u) is None]
         for batch in batched(unknown, LOOKED_UP):
             await self._fetch(batch)
 
     async def _fetch(self, users: list[Any]) -> None:
-        """One by one: what is wrong with one answer must not spoil another's, nor one device another."""
+        """Handle answers one by one: an error in one must not affect another, nor one device another."""
         query = {"device_keys": {user_id: [] for user_id in users}, "timeout": AWAY}
         try:
             found = await self.client.api.request(Method.POST, "_matrix/client/v3/keys/query", query)
@@ -233,7 +236,7 @@ class Olm(OlmMachine):
                 log.warning("the devices of %s cannot be read: %s", user_id, type(error).__name__)
 
     async def meet(self, devices: Iterable[DeviceIdentity]) -> list[tuple[Any, DeviceIdentity]]:
-        """Have a session with each of these devices; returns those with which there is one."""
+        """Make a session with each of these devices; returns those that have one."""
         devices = list(devices)
         strange = [one for one in devices if not await self.crypto_store.has_session(one.identity_key)]
         if strange:
@@ -254,25 +257,25 @@ class Olm(OlmMachine):
                 assert self.account is not None
                 session = self.account.new_outbound_session(device.identity_key, key["key"])
                 await self.crypto_store.add_session(device.identity_key, session)
-        except Exception as error:  # it has no one-time keys, or its answer makes no sense
+        except Exception as error:  # it has no one-time keys, or its answer is invalid
             log.debug("no session with %s of %s: %s", device.device_id, device.user_id, type(error).__name__)
 
 
 FORWARDED: Final = "forwarded"
-"""Marks keys that were passed on, which stand beside the device's own: whoever passed them on may have made them up."""
+"""Marks forwarded keys, which are kept next to the device's own: the user who forwarded them may have made them up."""
 
 InTurn = Callable[[Coroutine[Any, Any, Any]], Awaitable[Any]]
 
 HOUR: Final = 3600.0
 
 LOOKS_AN_HOUR: Final = 10
-"""How often a user is looked up for a device that was not there; for one that was told of, as often as it is."""
+"""How often a user is looked up because of a device that was not there; there is no limit for announced devices."""
 
 AWAY: Final = 5_000
-"""Milliseconds that the homeserver may wait for other servers to tell of their users' devices."""
+"""Milliseconds that the homeserver may wait for other servers to list their users' devices."""
 
 MOST_DEVICES: Final = 100
-"""Devices of one user that get keys and are heard; those that their owner has signed come first."""
+"""Devices of one user that get keys and whose messages are read; those that their owner has signed come first."""
 
 MOST_SESSIONS: Final = 10
 """Sessions kept with one device."""
@@ -287,14 +290,14 @@ LOOKED_UP, GIVEN = 50, 10
 
 
 def batched(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    """These, a few at a time."""
+    """These items, a few at a time."""
     rest = iter(items)
     while batch := list(islice(rest, size)):
         yield batch
 
 
 def _place(session_id: str, sender_key: str, how: str) -> Any:
-    """Where the key of a session is kept that a device is said to have made: a name as long as that of a session."""
+    """The name for the key of a session that a device is said to have made; it is as long as a session ID."""
     return unpaddedbase64.encode_base64(hashlib.sha256(f"{session_id} {sender_key} {how}".encode()).digest())
 
 
@@ -302,7 +305,7 @@ _KEY = re.compile("[A-Za-z0-9+/]{43}")
 
 
 def is_key(value: Any) -> bool:
-    """Whether this is a public key, or what is named by one: a session."""
+    """Whether this is a public key, or a session ID, which has the same form."""
     return isinstance(value, str) and _KEY.fullmatch(value) is not None
 
 
@@ -312,7 +315,7 @@ def _is_storable(value: Any) -> bool:
 
 
 def _sound(user_id: str, devices: Mapping[str, Any], found: Mapping[str, Any]) -> QueryKeysResponse:
-    """What an answer says of one user, without what makes no sense."""
+    """What an answer says about one user, without invalid parts."""
     signing = mapping(mapping(found.get("self_signing_keys")).get(user_id))
     signers = set(mapping(signing.get("keys")))
 

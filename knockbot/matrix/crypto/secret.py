@@ -1,4 +1,4 @@
-"""What comes of the one secret, the pickle key: recovery key, cross-signing keys, and what locks unsaid words."""
+"""What is derived from the one secret, the pickle key: recovery key, cross-signing keys, key for unsent messages."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from knockbot.flow.ports import LOCKED
 
 
 def derived(pickle_key: str, what: str) -> bytes:
-    """32 bytes made from the pickle key, of which nothing leads back to it or to the others made from it."""
+    """32 bytes derived from the pickle key; nobody can compute it, or other derived bytes, from them."""
     return hmac.digest(pickle_key.encode(), f"knockbot {what}".encode(), hashlib.sha256)
 
 
 def recovery_key(pickle_key: str) -> str:
-    """The recovery key of the bot's account, as clients ask for it."""
+    """The recovery key of the bot's account, in the form that clients ask for."""
     return storage_key(pickle_key).recovery_key
 
 
 def master_key(pickle_key: str) -> str:
-    """The public half of the key that vouches for the bot's devices."""
+    """The public half of the key that signs the bot's devices."""
     return str(seeds_of(pickle_key).to_keys().public_keys.master_key)
 
 
@@ -53,19 +53,19 @@ def seeds_of(pickle_key: str) -> CrossSigningSeeds:
 
 
 class Cipher:
-    """Locks with the pickle key what the bot has yet to say: it may tell what others said in encrypted rooms."""
+    """Encrypts the bot's unsent messages with the pickle key: they may repeat what others said in encrypted rooms."""
 
     def __init__(self, pickle_key: str) -> None:
         self._key = derived(pickle_key, "what is to be said")
 
     def lock(self, content: Mapping[str, Any], /) -> Mapping[str, Any]:
-        """What can be written down."""
+        """The encrypted form, for the database."""
         cipher: Any = AES.new(self._key, AES.MODE_GCM)
         sealed, tag = cipher.encrypt_and_digest(json.dumps(content).encode())
         return {LOCKED: unpaddedbase64.encode_base64(cipher.nonce + tag + sealed)}
 
     def unlock(self, locked: Mapping[str, Any], /) -> Mapping[str, Any]:
-        """What was to be said; what was written down before encryption was allowed is not locked."""
+        """The message; one that was stored before encryption was allowed is not encrypted."""
         if LOCKED not in locked:
             return locked
         whole = unpaddedbase64.decode_base64(locked[LOCKED])
