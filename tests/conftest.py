@@ -14,6 +14,7 @@ from typing import Any
 import hypothesis
 import pytest
 
+from knockbot.demo import homeserver as servers
 from knockbot.demo.certificates import Authority, CertificateFiles
 from knockbot.demo.people import Person
 from knockbot.store.db import Database
@@ -29,6 +30,11 @@ IN_MEMORY = Path("/dev/shm")
 if "TMPDIR" not in os.environ and os.access(IN_MEMORY, os.W_OK) and shutil.disk_usage(IN_MEMORY).free > 4 * GIB:
     # Databases that live for a second need not wait for a disk at each commit.
     os.environ["TMPDIR"] = tempfile.tempdir = str(IN_MEMORY)
+
+# A server that is stopped for a while gets its port back: each worker has ports of its own.
+SLICES = 8
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % SLICES
+servers.PORTS = servers.PORTS[WORKER::SLICES]
 
 SERVERS_OF_FEW = frozenset({"federating_lab", "sydent"})
 """Fixtures of servers that few tests need, and that every worker would start for itself."""

@@ -255,18 +255,25 @@ class Homeserver:
 # --- processes and ports --------------------------------------------------------------------------------------
 
 
-def free_port() -> int:
-    """A port of loopback that nobody holds now.
+PORTS = range(12_000, 32_000)
+"""They lie below those the system hands out by itself, so that no connection takes one before it is used."""
 
-    It lies below those the system hands out by itself, so that no connection takes it before it is used.
-    """
+_given: set[int] = set()
+"""A server that is stopped for a while gets its port back: nobody else in this process is given it."""
+
+
+def free_port() -> int:
+    """A port of loopback that nobody holds now, and that was not given out before."""
     for _ in range(1000):
-        port = random.randint(12_000, 32_000)  # noqa: S311 - no secret
+        port = random.choice(PORTS)  # noqa: S311 - no secret
+        if port in _given:
+            continue
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
+            _given.add(port)
             return port
     raise Unavailable("no free port on 127.0.0.1")
 
