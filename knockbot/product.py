@@ -13,6 +13,7 @@ from typing import Any
 from knockbot.chat import commands
 from knockbot.domain.model import (
     Echo,
+    Fact,
     Kind,
     MemberChange,
     Message,
@@ -27,7 +28,7 @@ from knockbot.engine.timers import TimerKind
 from knockbot.engine.turn import Handler
 from knockbot.features.encryption import sealed
 from knockbot.features.remote import notify
-from knockbot.features.thirdparty import acts, invites, issuing, looking, members, redeeming
+from knockbot.features.thirdparty import acts, facts, invites, issuing, looking, members, redeeming
 from knockbot.features.upgrades import successors, upgrading
 from knockbot.flow import answering, entering, handling, redacting, rejudging, working
 from knockbot.flow.cards import CARD
@@ -50,6 +51,7 @@ FEATURES: tuple[Feature, ...] = (
         "thirdparty",
         acts=acts.ACTS,
         hears={MemberChange: members.member_changed, Redaction: invites.redacted},
+        gathers={Fact.INVITER: facts.inviter, Fact.INVITES: facts.invites},
         judges={Kind.THIRD_PARTY_INVITE: invites.judged_again, Kind.REDEEMED_INVITE: redeeming.judged_again},
         moved=redeeming.tell_on,
         answered=invites.answered,

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from knockbot.chat.sentences import SENTENCES, Sentence, says
+from knockbot.chat.sentences import SENTENCES
+from knockbot.chat.sentences.rows import Sentence, says
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "knockbot"
@@ -131,7 +132,7 @@ NO_COMPLAINT_CODES = frozenset(
         "upgrade.moved",
     }
 )
-"""The codes of chat/sentences.py that tell no complaint; every other one does."""
+"""The codes of chat/sentences/ that tell no complaint; every other one does."""
 
 
 NO_COMPLAINT_AREAS = (
@@ -152,7 +153,7 @@ def _is_no_complaint(code: str) -> bool:
 
 def complaints() -> dict[str, str]:
     """Every complaint in the code, as `plainly` has it, with the place it stands in."""
-    found = {plainly(sentence.text): f"chat/sentences.py: {key}" for key, sentence in _complaining()}
+    found = {plainly(sentence.text): f"chat/sentences/: {key}" for key, sentence in _complaining()}
     for file in sorted(PACKAGE.rglob("*.py")):
         if "demo" not in file.parts:
             tree = parsed(file)

@@ -11,7 +11,8 @@ from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po, write_po
 
 from knockbot.chat.catalogue import written
-from knockbot.chat.sentences import ALL, Sentence
+from knockbot.chat.sentences import ALL
+from knockbot.chat.sentences.rows import Sentence
 from knockbot.domain.languages import Language
 
 LOCALES = Path(__file__).parents[1] / "knockbot" / "chat" / "locales"

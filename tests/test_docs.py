@@ -16,7 +16,8 @@ from ruamel.yaml import YAML
 from knockbot import cli
 from knockbot.chat import replies
 from knockbot.chat.catalogue import render
-from knockbot.chat.commands import COMMANDS, Command, find_command
+from knockbot.chat.command import Command
+from knockbot.chat.commands import COMMANDS, find_command
 from knockbot.chat.typed import PREFIXES
 from knockbot.config.policies import read_policy
 from knockbot.config.settings import Settings

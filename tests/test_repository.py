@@ -283,7 +283,7 @@ ASKS_FOR_POWER = {
     "flow/answering.py": "which answers the bot could give, so that a card offers no other",
     "flow/acts/members.py": "what the bot lacked, where the homeserver has refused",
     "features/thirdparty/acts.py": "the same",
-    "flow/judging.py": "the level of an inviter, as a fact for rules",
+    "features/thirdparty/facts.py": "the level of an inviter, as a fact for rules",
 }
 """Where power levels are looked at outside of the domain, and what for."""
 

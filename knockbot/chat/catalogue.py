@@ -37,7 +37,8 @@ from knockbot.chat.markup import (
     user,
     words,
 )
-from knockbot.chat.sentences import ALL, Sentence
+from knockbot.chat.sentences import ALL
+from knockbot.chat.sentences.rows import Sentence
 from knockbot.documents.text import NAME_LIMIT, shown, shown_id, unlinked
 from knockbot.domain.languages import Language
 from knockbot.domain.notices import (

@@ -7,8 +7,6 @@ the function takes (`arguments.py`) and its deed (`domain/may.py`), its section 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from knockbot.chat import looks, orders
 from knockbot.chat.arguments import (
@@ -26,18 +24,18 @@ from knockbot.chat.arguments import (
     ROOM_TO_UNPROTECT,
     SOME_ROOM,
     USER,
-    Argument,
     optional,
     read_arguments,
 )
 from knockbot.chat.calls import TICK, Answered, Call, Misuse, Reply
+from knockbot.chat.command import Command
 from knockbot.chat.typed import PREFIXES, addressed, without_fallback
 from knockbot.config.values import Trust
 from knockbot.documents.text import NAME_LIMIT, without_variation_selector
 from knockbot.domain import plan
 from knockbot.domain.may import Deed
 from knockbot.domain.model import Message, Reaction, Verdict
-from knockbot.domain.notices import Choice, Code, Duration, Letters, Notice, Room, below, listed, notice
+from knockbot.domain.notices import Code, Duration, Letters, Notice, Room, below, listed, notice
 from knockbot.engine.turn import Handled, Turn
 from knockbot.errors import Busy, Never, Refused
 from knockbot.flow import answering, authority, encrypted, hints, refusals, saying
@@ -49,41 +47,6 @@ from knockbot.times import HOUR
 
 LATE = HOUR
 """Milliseconds after which a command is no longer run, because its author no longer expects it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """One row of the table: what it is called, its arguments, and the function that does it, which gets what they mean.
-
-    Its summary is in `chat/sentences.py`, as `command/NAME`.
-    """
-
-    name: str
-    arguments: tuple[Argument, ...]
-    run: Callable[..., Awaitable[Answered]]
-    deed: Deed
-    """`MAY` says what its author needs for that. Looks are checked here, the rest where the room is known."""
-
-    @property
-    def summary(self) -> Notice:
-        """Its summary."""
-        return notice("command", name=Choice(self.name))
-
-    @property
-    def usage(self) -> str:
-        """As it is typed after the prefix."""
-        return " ".join([self.name, *(argument.usage for argument in self.arguments)])
-
-    @property
-    def full_usage(self) -> str:
-        """As it is typed."""
-        return f"{PREFIXES[0]} {self.usage}"
-
-    @property
-    def example(self) -> str:
-        """It with all that it needs, typed out."""
-        needed = [argument.example for argument in self.arguments if not argument.optional]
-        return " ".join([PREFIXES[0], self.name, *needed])
 
 
 async def help_(_call: Call, about: str | None) -> Notice:

@@ -233,7 +233,7 @@ class Dotted(Many):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something to say, or a reason: a code, and its arguments by name. `chat/sentences.py` has the sentence."""
+    """Something to say, or a reason: a code, and its arguments by name. `chat/sentences/` has the sentence."""
 
     code: str
     args: Mapping[str, Arg] = field(default_factory=dict)

@@ -22,7 +22,8 @@ from knockbot.documents.schema import Key, each, key, keys_of, read_keys, table,
 from knockbot.documents.text import shown
 from knockbot.domain.acl import SERVER_ACL
 from knockbot.domain.coding import Coding
-from knockbot.domain.criteria import Condition, read_when
+from knockbot.domain.criteria import read_when
+from knockbot.domain.criteria.base import Condition
 from knockbot.domain.ids import is_user_id
 from knockbot.domain.invites import Fall
 from knockbot.domain.kinds import KINDS, OTHERWISE, OTHERWISE_INVITES

@@ -5,7 +5,7 @@ Steps 4 and 5 of the journey (ARCHITECTURE.md).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -28,8 +28,9 @@ from knockbot.domain.model import (
 )
 from knockbot.domain.notices import Letters, because
 from knockbot.domain.policy import Policy, decide
-from knockbot.errors import ActionError, Never
-from knockbot.flow import authority, rules
+from knockbot.errors import ActionError
+from knockbot.flow import authority, rules, tables
+from knockbot.flow.asking import Asked, LookUp
 from knockbot.flow.context import Context
 from knockbot.flow.rooms import is_member
 from knockbot.flow.rules import InForce
@@ -95,18 +96,6 @@ def is_quick(policy: Policy, knock: Knock) -> bool:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """The judgement that facts are looked up for; `by` is somebody who only asks what the policy would say."""
-
-    context: Context
-    in_force: InForce
-    knock: Knock
-    by: str | None
-    on_record: Request | None
-    """The request of the third-party invite, where there is one."""
-
-
 async def gather(context: Context, in_force: InForce, case: Case, *, asked_by: str | None = None) -> Facts:
     """The facts that these rules ask for. Facts that cannot be found out are unknown, with the reason.
 
@@ -117,7 +106,7 @@ async def gather(context: Context, in_force: InForce, case: Case, *, asked_by: s
     if case.denied:
         return facts  # no rule will be evaluated
     asked, needed = Asked(context, in_force, case.knock, asked_by, on_record), in_force.policy.needed
-    for fact, look_up in GATHER.items():
+    for fact, look_up in {**GATHER, **tables.gathers(context)}.items():
         if fact in needed:
             facts = await look_up(asked, facts, needed[fact])
     return facts
@@ -205,42 +194,10 @@ async def _was_put_out(context: Context, knock: Knock) -> bool:
     return before is not None and before.membership is Membership.LEAVE and not before.of_their_own
 
 
-# --- who invited them -----------------------------------------------------------------------------------------
-
-
-async def _inviter(asked: Asked, facts: Facts, _: Sequence[str]) -> Facts:
-    """The level of the inviter, and whether they are in the room."""
-    if facts.invite is None:
-        return facts
-    context, room_id, inviter = asked.context, asked.knock.room_id, facts.invite.inviter
-    power = await _power(context, room_id, inviter)
-    return replace(facts, invite=replace(facts.invite, power=power, member=await is_member(context, room_id, inviter)))
-
-
-async def _power(context: Context, room_id: str, user_id: str) -> float | None:
-    try:
-        return (await context.outside.powers(room_id)).level(user_id)
-    except Never:
-        return None
-
-
-async def _invites(asked: Asked, facts: Facts, _: Sequence[str]) -> Facts:
-    """When the inviter made their other invites."""
-    if facts.invite is None:
-        return facts
-    async with asked.context.db.tx() as tx:
-        made = await requests.invites_made(tx, asked.knock.room_id, facts.invite.inviter)
-    its_own = asked.on_record.id if asked.on_record is not None and asked.on_record.open else None
-    now = asked.context.now()
-    earlier = tuple(now - at for request_id, at in made if request_id != its_own)
-    return replace(facts, invite=replace(facts.invite, earlier=earlier))
-
-
-GATHER: Mapping[Fact, Callable[[Asked, Facts, Sequence[str]], Awaitable[Facts]]] = {
+GATHER: Mapping[Fact, LookUp] = {
     Fact.MEMBER_OF: _memberships,
     Fact.HISTORY: _history,
-    Fact.INVITER: _inviter,
-    Fact.INVITES: _invites,
 }
-"""How to look up each fact that a rule may ask for (`Condition.needs`), and add it to the known ones. Whether the keys
-of an invite are valid is asked last, and only where it would be accepted (`features/thirdparty/invites.py`)."""
+"""How to look up each fact that a rule may ask for (`Condition.needs`), and add it to the known ones; features have
+rows of their own (`Feature.gathers`). Whether the keys of an invite are valid is asked last, and only where it would be
+accepted (`features/thirdparty/invites.py`)."""

@@ -12,10 +12,11 @@ from typing import Any, TypeAlias
 
 from knockbot.domain.jobs import Act, Job
 from knockbot.domain.judgements import Judgement
-from knockbot.domain.model import Kind, MemberChange, Request
+from knockbot.domain.model import Fact, Kind, MemberChange, Request
 from knockbot.engine.turn import Turn, Write
 from knockbot.engine.worker import Outcome
 from knockbot.errors import Never
+from knockbot.flow.asking import LookUp
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.store.jobs import Claimed
@@ -62,6 +63,8 @@ class Feature:
     """After a change of membership that a request is about, and that is no outcome of it."""
     acts: Mapping[Act, Doing] = field(default_factory=dict)
     """The kinds of job that are its own."""
+    gathers: Mapping[Fact, LookUp] = field(default_factory=dict)
+    """The facts that it looks up for rules."""
     judges: Mapping[Kind, Judges] = field(default_factory=dict)
     """The kinds of request that the feature judges again."""
     answered: Follows | None = None
@@ -108,6 +111,11 @@ async def moved(context: Context, turn: Turn, request: Request, change: MemberCh
 def judges(context: Context) -> dict[Kind, Judges]:
     """How the features judge existing requests, by kind."""
     return {kind: judge for feature in rows(context) for kind, judge in feature.judges.items()}
+
+
+def gathers(context: Context) -> dict[Fact, LookUp]:
+    """How the features look up facts."""
+    return {fact: look_up for feature in rows(context) for fact, look_up in feature.gathers.items()}
 
 
 async def answered(context: Context, turn: Turn, request: Request) -> None:

@@ -14,7 +14,8 @@ import pytest
 from knockbot.chat import catalogue
 from knockbot.chat.catalogue import RENDER, render
 from knockbot.chat.markup import Words
-from knockbot.chat.sentences import ALL, SENTENCES, Sentence
+from knockbot.chat.sentences import ALL, SENTENCES
+from knockbot.chat.sentences.rows import Sentence
 from knockbot.domain import notices
 from knockbot.domain.invites import Fall
 from knockbot.domain.languages import Language

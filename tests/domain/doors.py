@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from knockbot.domain.criteria import Condition, read_when
+from knockbot.domain.criteria import read_when
+from knockbot.domain.criteria.base import Condition
 from knockbot.domain.model import Decision, Facts, Finding, IdentityKey, InviteFacts, Kind, Knock, Known, Truth
 from knockbot.domain.notices import Notice
 from knockbot.domain.reasons import foreign, in_words

@@ -10,6 +10,7 @@ from knockbot.domain.model import Decision, Fact, State, Verdict
 from knockbot.domain.reasons import foreign, in_words
 from knockbot.errors import Later, Never
 from knockbot.flow.judging import GATHER
+from knockbot.product import FEATURES
 from knockbot.store import policies
 from tests.flow.house import GARDEN, MODS, House
 from tests.flow.world import ALICE, ANA, BOT, World, levels_for
@@ -196,4 +197,5 @@ async def test_trying_a_policy_does_nothing(by_space: House) -> None:
 
 
 def test_each_kind_of_fact_has_a_place_that_looks_it_up() -> None:
-    assert {*GATHER} == {*Fact}
+    features = [fact for feature in FEATURES for fact in feature.gathers]
+    assert sorted([*GATHER, *features]) == sorted(Fact)

@@ -1,23 +1,12 @@
-"""The English sentence of every code, with the arguments that it takes: the table that translators work from.
-
-A sentence is whole, because other languages order words in other ways. A sentence that differs by a choice has a row
-for each (`inviter.fell/keep/left`, the choices in the order of their names). One that differs by a number has a plural,
-by the argument `count`. Placeholders have the names of the arguments; an argument is shown by its type
-(`catalogue.py`). Translations are in `locales/`, and `make messages` updates them from this table.
-"""
+"""The sentences that are no single feature's."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from types import UnionType
-from typing import Any
 
-from knockbot.domain import reasons
+from knockbot.chat.sentences.rows import Address, By, Length, Sentence, Who, in_english, says
 from knockbot.domain.notices import (
     Ago,
-    Arg,
     Choice,
     Code,
     Document,
@@ -44,52 +33,6 @@ from knockbot.domain.notices import (
     Term,
     User,
 )
-
-By = User | Notice
-"""By whom: a user, or a part of the policy (`by.rule`). It comes after "by", or begins a sentence."""
-
-Who = Profile | Letters | Notice
-"""Whom a request is about."""
-
-Length = Duration | Notice
-Address = Code | Notice
-
-
-@dataclass(frozen=True, slots=True)
-class Sentence:
-    """A sentence with placeholders, and its arguments."""
-
-    text: str
-    plural: str
-    """What is said where `count` is not one."""
-    args: Mapping[str, type[Any] | UnionType]
-
-    in_english: bool = False
-    """Whether it is said in English everywhere."""
-
-    @property
-    def translatable(self) -> bool:
-        """Whether it is said in other languages."""
-        return self.has_words and not self.in_english
-
-    @property
-    def has_words(self) -> bool:
-        """Whether it contains a word of its own."""
-        return re.search(r"\w", re.sub(r"\{\w+\}", "", self.text)) is not None
-
-    def fits(self, args: Mapping[str, Arg]) -> bool:
-        """Whether these are exactly its arguments."""
-        return args.keys() == self.args.keys() and all(isinstance(args[name], kind) for name, kind in self.args.items())
-
-
-def says(text: str, plural: str = "", /, **args: type[Any] | UnionType) -> Sentence:
-    """One row of the table."""
-    return Sentence(text, plural, args)
-
-
-def in_english(text: str, /, **args: type[Any] | UnionType) -> Sentence:
-    """One row of what is said in English everywhere: help, and how commands are written."""
-    return Sentence(text, "", args, in_english=True)
 
 
 def _fell(text: str, plural: str) -> Sentence:
@@ -1052,24 +995,3 @@ SENTENCES: Mapping[str, Sentence] = {
         command=Code,
     ),
 }
-
-
-CHOSEN = {"concern": "concern"}
-"""What differs by a choice, where that is not how an inviter fell."""
-
-
-def _reason(key: str, said: str | tuple[str, str]) -> Sentence:
-    """A reason's sentence; its arguments are those that it has a place for, and who makes them says of what kind."""
-    text, plural = said if isinstance(said, tuple) else (said, "")
-    places = dict.fromkeys(re.findall(r"\{(\w+)\}", text), object)
-    return Sentence(
-        text, plural, {**places, CHOSEN.get(key.partition("/")[0], "fell"): Choice} if "/" in key else places
-    )
-
-
-REASONS: Mapping[str, Sentence] = {
-    key: _reason(key, said) for key, said in reasons.SENTENCES.items() if key not in SENTENCES
-}
-"""Every reason that is stored. The English is in `domain/reasons.py`, because the log and the command line use it too."""
-
-ALL: Mapping[str, Sentence] = {**REASONS, **SENTENCES}
