@@ -31,6 +31,9 @@ class ProtectedRoom:
     """Its own name."""
     concerns: tuple[Concern, ...] = field(default=(), compare=False)
     """What makes it unfit to be protected, when this was last noted."""
+    space: str | None = None
+    """The protected space that is followed with its rooms, and that this room belongs to. Where a room is in several,
+    it is the one that had it first. Both are managed from the same room."""
 
 
 def _concerns(codes: str | None) -> tuple[Concern, ...]:
@@ -56,7 +59,10 @@ async def managed_by(tx: Tx, management_room: str) -> list[ProtectedRoom]:
 
 
 async def protect(tx: Tx, room: ProtectedRoom) -> None:
-    """Protect a room, or move it to another management room; since when it is protected stays as it was."""
+    """Protect a room, or move it to another management room; since when it is protected stays as it was.
+
+    A room that moves leaves its space, and a space that moves leaves its rooms.
+    """
     before = await find(tx, room.room_id)
     await tx.execute(
         "INSERT INTO rooms (room_id, management_room, label, name, protected_by, protected_at, locked) "
@@ -72,16 +78,39 @@ async def protect(tx: Tx, room: ProtectedRoom) -> None:
     await tx.execute(
         "INSERT INTO management_rooms (room_id) VALUES ($1) ON CONFLICT (room_id) DO NOTHING", room.management_room
     )
+    if before is not None and before.management_room != room.management_room:
+        await _leave_space(tx, room.room_id)
     for place in {room.management_room, before.management_room if before else room.management_room}:
         await _tell_apart(tx, place)
 
 
 async def unprotect(tx: Tx, room_id: str) -> None:
-    """Stop protecting a room; its requests and policies stay on record."""
+    """Stop protecting a room; its requests and policies stay on record. The rooms of a space stay protected."""
     room = await find(tx, room_id)
+    await _leave_space(tx, room_id)
     await tx.execute("DELETE FROM rooms WHERE room_id = $1", room_id)
     if room is not None:
         await _tell_apart(tx, room.management_room)
+
+
+async def _leave_space(tx: Tx, room_id: str) -> None:
+    """This room belongs to no space any more, and no room belongs to it."""
+    await tx.execute("UPDATE rooms SET space = NULL WHERE room_id = $1 OR space = $1", room_id)
+
+
+async def set_space(tx: Tx, room_id: str, space: str | None) -> None:
+    """Say to which protected space a protected room belongs. A space of another management room is not taken."""
+    await tx.execute(
+        "UPDATE rooms SET space = (SELECT above.room_id FROM rooms AS above "
+        "WHERE above.room_id = $2 AND above.management_room = rooms.management_room) WHERE room_id = $1",
+        room_id,
+        space,
+    )
+
+
+async def of_space(tx: Tx, space: str) -> list[ProtectedRoom]:
+    """The protected rooms that belong to a protected space, by label; the space itself is not among them."""
+    return ROOM.all(await tx.fetch(f"{ROOM.select} WHERE space = $1 ORDER BY label, room_id", space))
 
 
 async def rename(tx: Tx, room_id: str, name: str) -> None:

@@ -124,9 +124,12 @@ CREATE TABLE rooms (
     locked          BOOLEAN NOT NULL DEFAULT FALSE,
     trouble         TEXT,
     -- What makes it unfit to be protected, as the moderators were last told: codes (`domain/fitness.py`).
-    concerns        TEXT NOT NULL DEFAULT ''
+    concerns        TEXT NOT NULL DEFAULT '',
+    -- The protected space with whose rooms it is protected, if it is; both have the same management room.
+    space           TEXT
 );
 CREATE INDEX rooms_managed ON rooms (management_room);
+CREATE INDEX rooms_of_space ON rooms (space) WHERE space IS NOT NULL;
 
 -- One revision per change; `cause` is the command's event, so that a command run twice writes once. `settings_json` is
 -- what the text says beside the rules: to look that up, no text needs to be read.

@@ -357,7 +357,7 @@ DAMAGES: dict[str, tuple[Callable[[list[bytes]], list[bytes]], str]] = {
     ),
     "a value too many": (
         lambda lines: changed(lines, line_of(lines, "rooms") + 1, lambda row: [*row, 1]),
-        r"backup:\d+: expected 9 values, found 10",
+        r"backup:\d+: expected 10 values, found 11",
     ),
     "text for a number": (
         lambda lines: changed(lines, line_of(lines, "prompts") + 1, lambda row: ["x", *row[1:]]),

@@ -16,7 +16,7 @@ from knockbot.domain.model import State, Verdict
 from knockbot.domain.reasons import foreign
 from knockbot.domain.records import Recorded
 from knockbot.store import bot_memberships, pending_protects, pins, policies, prompts, records, requests, rooms
-from knockbot.store.db import Database
+from knockbot.store.db import Database, Tx
 from knockbot.store.pending_protects import PendingProtect
 from knockbot.store.policies import Revision
 from knockbot.store.prompts import Prompt
@@ -71,6 +71,34 @@ async def test_protecting_a_room_again_moves_it_and_forgets_its_trouble(db: Data
         assert await rooms.managed_by(tx, MODS) == []
         assert await rooms.managed_by(tx, "!new") == [moved]
         assert (await rooms.is_management_room(tx, MODS), await rooms.is_management_room(tx, "!new")) == (False, True)
+
+
+async def test_a_room_belongs_to_a_space_of_its_own_management_room_until_either_goes(db: Database) -> None:
+    space, nested, elsewhere = "!space", "!nested", "!elsewhere"
+    async with db.tx() as tx:
+        for room_id in (GARDEN, space, nested):
+            await rooms.protect(tx, replace(ROOM, room_id=room_id))
+        await rooms.protect(tx, replace(ROOM, room_id=elsewhere, management_room="!others"))
+        await rooms.set_space(tx, GARDEN, space)
+        await rooms.set_space(tx, nested, space)
+
+    async with db.tx() as tx:
+        assert [room.room_id for room in await rooms.of_space(tx, space)] == [GARDEN, nested]
+        await rooms.protect(tx, ROOM)
+        assert await space_of(tx, GARDEN) == space, "protected again, it stays in its space"
+        await rooms.set_space(tx, GARDEN, elsewhere)
+        assert await space_of(tx, GARDEN) is None, "no room is in a space of another management room"
+        await rooms.set_space(tx, GARDEN, space)
+        await rooms.protect(tx, replace(ROOM, management_room="!others"))
+        assert await space_of(tx, GARDEN) is None, "a room that moves leaves its space"
+        await rooms.unprotect(tx, space)
+        assert await space_of(tx, nested) is None, "a space that is not protected any more has no rooms"
+
+
+async def space_of(tx: Tx, room_id: str) -> str | None:
+    room = await rooms.find(tx, room_id)
+    assert room is not None
+    return room.space
 
 
 async def test_a_management_room_keeps_its_numbers_when_its_last_room_goes_and_comes_back(db: Database) -> None:
