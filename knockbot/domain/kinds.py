@@ -1,7 +1,7 @@
 """Kinds of request: the differences between a knock, a third-party invite, and a user of one, a row for each.
 
 Other tables have a row for each kind too: `plan.py:PLANS` says how answers are carried out, `outcomes.py:OUTCOMES_OF`
-how the room changes its state, `card.py:TOLD` how it is shown, `flow/arriving.py` how it arrives.
+how the room changes its state, `card/kinds.py:TOLD` how it is shown, `flow/arriving.py` how it arrives.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ PROMPT_KEY: Final = "org.knockbot.prompt"
 """Where a message that can be answered, and is no card, tells machines what it asks."""
 
 REQUEST_KEY: Final = "org.knockbot.request"
-"""Where a card, or the line of a decision, tells machines of its request (`domain/card.py`)."""
+"""Where a card, or the line of a decision, tells machines of its request (`domain/card/machines.py`)."""
 
 REQUESTS_KEY: Final = "org.knockbot.requests"
 """On a card that several requests share: all of them, beside the newest one under `REQUEST_KEY`."""

@@ -68,7 +68,7 @@ def _said(event: Mapping[str, Any]) -> Said | None:
 
 
 def _is_block(block: Any) -> bool:
-    """Whether this is a machine block (`domain/card.py`) as this version writes it."""
+    """Whether this is a machine block (`domain/card/machines.py`) as this version writes it."""
     return (
         isinstance(block, dict)
         and type(block.get("number")) is int

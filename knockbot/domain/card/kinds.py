@@ -1,0 +1,215 @@
+"""How each kind of request is shown, a row for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from knockbot.domain.card.outcomes import (
+    LASTING,
+    OUTCOMES,
+    SIGNS,
+    invite_under_way,
+    no_outcome_of_its_own,
+    outcome_of_guest,
+    outcome_of_invite,
+    under_way,
+)
+from knockbot.domain.card.who import (
+    By,
+    Who,
+    addressed,
+    answered_by,
+    credit,
+    invite_of,
+    inviter,
+    who_came_in,
+    who_is_invited,
+    who_knocks,
+)
+from knockbot.domain.card.words import keys_said, short_reason, whole_reason, whom_it_was_for
+from knockbot.domain.model import Kind, Request, State, Verdict
+from knockbot.domain.notices import Choice, Code, Notice, Number, Numbered, Profile, Room, Sign, User, notice
+
+
+def _asks(request: Request, room: Room) -> Notice:
+    sign, number, who = sign_of(request), Numbered(request.number), applicant(request)
+    if request.open:
+        return notice("card.asks", sign=sign, request=number, who=who, room=room)
+    return notice("card.did_ask", sign=sign, request=number, who=who, room=room)
+
+
+def _is_invited(request: Request, room: Room) -> Notice:
+    sign, number, whom = sign_of(request), Numbered(request.number), addressed(invite_of(request))
+    return notice("card.invited", sign=sign, request=number, inviter=inviter(request), whom=whom, room=room)
+
+
+def _came_in(request: Request, room: Room) -> Notice:
+    sign, number, user = sign_of(request), Numbered(request.number), Profile(request.user_id)
+    return notice("card.came_in", sign=sign, request=number, user=user, room=room, inviter=inviter(request))
+
+
+def _requests(count: Number, room: Room, waiting: Number) -> Notice:
+    return notice("card.requests", count=count, room=room, waiting=waiting)
+
+
+def _invites(count: Number, room: Room, waiting: Number) -> Notice:
+    return notice("card.invites", count=count, room=room, waiting=waiting)
+
+
+def _offer(_: Request, verdict: Verdict) -> Notice:
+    return notice("offer.knock", verdict=Choice(verdict))
+
+
+def _offer_on_invite(request: Request, verdict: Verdict) -> Notice:
+    if verdict is Verdict.BAN:  # it hits the inviter, not the guest
+        return notice("offer.invite_ban", inviter=User(request.sponsor))
+    return notice("offer.invite", verdict=Choice(verdict))
+
+
+def _offer_on_guest(request: Request, verdict: Verdict) -> Notice:
+    if verdict is Verdict.ACCEPT:
+        return notice("offer.knock", verdict=Choice(verdict))
+    return notice("offer.redeemed", verdict=Choice(verdict), user=User(request.user_id))
+
+
+def _other_knock(request: Request) -> Notice:
+    return notice("answer.other_knock", user=User(request.user_id), request=Numbered(request.number))
+
+
+def _other_invite(request: Request) -> Notice:
+    return notice("answer.other_invite", request=Numbered(request.number))
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """How requests of one kind are shown."""
+
+    sign: str
+    """The emoji of a pending one."""
+    who: Callable[[Request], Who]
+    headline: Callable[[Request, Room], Notice]
+    reason: Callable[[Request, bool], Notice | None]
+    """What it says, perhaps hidden."""
+    whole_reason: Callable[[Request], Notice | None]
+    offer: Callable[[Request, Verdict], Notice]
+    """An answer that can be given, and what it does."""
+    under_way: Callable[[Request, By, Verdict], Notice]
+    """An answer that is being carried out."""
+    replaced: Callable[[Request], Notice]
+    """That the answer was for an earlier version of the request."""
+    several: Callable[[Number, Room, Number], Notice] = _requests
+    """The headline of a card that shows several."""
+    outcome: Callable[[Request, bool], Notice | None] = no_outcome_of_its_own
+    """An outcome that has a sentence of its own."""
+    doubts_in_rows: bool = False
+    """Whether a row on a shared card says why the moderators decide."""
+    hint: Notice | None = None
+    """The line below a shared card."""
+
+
+_INVITE = Told(
+    "✉️",
+    who=who_is_invited,
+    headline=_is_invited,
+    reason=keys_said,
+    whole_reason=keys_said,
+    offer=_offer_on_invite,
+    under_way=invite_under_way,
+    replaced=_other_invite,
+    several=_invites,
+    outcome=outcome_of_invite,
+    doubts_in_rows=True,
+    hint=notice("card.ban_of_invites", command=Code("!kb ban")),
+)
+
+TOLD: Mapping[Kind, Told] = {
+    Kind.KNOCK: Told(
+        "🚪",
+        who=who_knocks,
+        headline=_asks,
+        reason=short_reason,
+        whole_reason=whole_reason,
+        offer=_offer,
+        under_way=under_way,
+        replaced=_other_knock,
+    ),
+    Kind.THIRD_PARTY_INVITE: _INVITE,
+    Kind.REDEEMED_INVITE: replace(
+        _INVITE,
+        who=who_came_in,
+        headline=_came_in,
+        reason=whom_it_was_for,
+        whole_reason=whom_it_was_for,
+        offer=_offer_on_guest,
+        under_way=under_way,
+        outcome=outcome_of_guest,
+    ),
+}
+"""How each kind of request is shown."""
+
+
+# --- looked up there ------------------------------------------------------------------------------------------
+
+
+def applicant(request: Request) -> Who:
+    """Who asks; for a third-party invite, the person that the inviter named, or the user who redeemed it."""
+    return TOLD[request.judged_as].who(request)
+
+
+def numbered(request: Request) -> Notice:
+    """The same with the number of the request."""
+    return notice("who.numbered", request=Numbered(request.number), who=applicant(request))
+
+
+def everybody(requests: Sequence[Request]) -> list[Notice]:
+    """The same of several requests, below each other."""
+    more = len(requests) - MOST_NAMED
+    return [*map(numbered, requests[:MOST_NAMED]), *([notice("who.more", count=Number(more))] if more > 0 else [])]
+
+
+MOST_NAMED = 50
+"""Requests that one reply names."""
+
+
+def sign_of(request: Request) -> Sign:
+    """One emoji for the kind and the state of a request."""
+    return Sign(TOLD[request.judged_as].sign if request.open else SIGNS[request.state])
+
+
+def standing(request: Request, *, inviter_banned: bool = False, for_ever: bool = False) -> Notice | None:
+    """The state of a request, in one sentence; `for_ever` if the message will not be edited later."""
+    if request.state is State.JOINED and request.by == request.user_id:
+        return notice("outcome.joined_unasked") if request.answer is None else notice("outcome.joined_before")
+    if not request.open:
+        if for_ever:
+            return LASTING[request.state](request, credit(request))
+        its_own = TOLD[request.judged_as].outcome(request, inviter_banned)
+        return its_own or OUTCOMES[request.state](request, credit(request))
+    if request.answer is None:
+        return None
+    return TOLD[request.judged_as].under_way(request, answered_by(request), request.answer.verdict)
+
+
+def reason_of(request: Request, *, hidden: bool = False) -> Notice | None:
+    """The reason, or its beginning if it is long.
+
+    `hidden` follows the room's policy: it is behind a spoiler, and not in the plain text, which lock screens show.
+    """
+    return TOLD[request.judged_as].reason(request, hidden)
+
+
+def whole_reason_of(request: Request) -> Notice | None:
+    """The reason in full, or as much of it as an event holds."""
+    return TOLD[request.judged_as].whole_reason(request)
+
+
+def head(request: Request, label: str) -> Notice:
+    """Whose request it is, and of which room."""
+    return notice(
+        "card.head",
+        sign=sign_of(request),
+        request=Numbered(request.number),
+        who=applicant(request),
+        room=Room(request.room_id, label),
+    )

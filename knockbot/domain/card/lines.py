@@ -1,0 +1,69 @@
+"""What is said about a request beside its card: the line of a decision, and replies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from knockbot.domain.card.kinds import TOLD, everybody, head, numbered, sign_of, standing
+from knockbot.domain.card.who import answered_by
+from knockbot.domain.card.words import sentences
+from knockbot.domain.model import Request
+from knockbot.domain.notices import Ago, Choice, Notice, Number, Numbered, Term, User, notice, rows
+
+
+def decision_line(request: Request, label: str) -> Notice:
+    """What a rule did, in one line."""
+    said = standing(request, for_ever=True)
+    return notice("card.line", head=head(request, label), what=said) if said is not None else head(request, label)
+
+
+def moved_away() -> Notice:
+    """A card whose requests have moved to another management room."""
+    return notice("card.moved_away")
+
+
+def kept_no_longer(requests: Sequence[Request]) -> Notice:
+    """A card whose room is no longer protected: it accepts no answers."""
+    newest, sign = requests[-1], sign_of(requests[-1])
+    alone = len(requests) == 1
+    who = numbered(newest) if alone else notice("card.several", count=Number(len(requests)))
+    said = (_answered_before(newest) if alone else None) or notice("card.answer_yourself")
+    return notice("card.unprotected", sign=sign, who=who, what=said)
+
+
+def _answered_before(request: Request) -> Notice | None:
+    """What happened to a request while its room was protected; an act in progress may still succeed or fail."""
+    if request.open and request.answer is not None:
+        return notice("card.chose", by=answered_by(request), verdict=Choice(request.answer.verdict))
+    return standing(request, for_ever=True)
+
+
+def already_answered(request: Request, now: int) -> Notice:
+    """The first answer wins, and the second is told so."""
+    number = Numbered(request.number)
+    if request.open and request.answer is not None:
+        chosen, when = Choice(request.answer.verdict), Ago(now - request.answer.at)
+        return notice("answer.already", request=number, by=answered_by(request), verdict=chosen, when=when)
+    what = standing(request) or notice("show.waiting")
+    return notice("answer.closed", request=number, when=Ago(now - request.changed_at), what=what)
+
+
+def changed_anew(request: Request) -> Notice:
+    """The answer was given to something that has been replaced since."""
+    return TOLD[request.judged_as].replaced(request)
+
+
+def which_applicant(requests: Sequence[Request]) -> Notice:
+    """The command could mean several people who are waiting."""
+    return rows([notice("meant.several"), *everybody(requests)])
+
+
+def hit_by_answer(requests: Sequence[Request], answer: str) -> Notice:
+    """Whom a command was about, if it could have been somebody else."""
+    return rows([notice("answer.hits", answer=Term(answer)), *everybody(requests)])
+
+
+def may_have_withdrawn(request: Request) -> Notice:
+    """The problem that an accept of an old knock from another server may have."""
+    accepted = notice("answer.accepted", request=Numbered(request.number), user=User(request.user_id))
+    return sentences([accepted, notice("card.may_have_withdrawn")])

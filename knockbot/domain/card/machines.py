@@ -1,0 +1,25 @@
+"""What a card tells machines about a request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from knockbot.domain.model import Request
+
+
+def machine_block(request: Request) -> dict[str, Any]:
+    """The same for machines: `org.knockbot.request`."""
+    answer = request.answer
+    by_answer = answer is not None and answer.by == request.by
+    return {
+        "number": request.number,
+        "kind": request.kind.value,
+        "room_id": request.room_id,
+        "user_id": request.user_id or None,
+        "event_id": request.event_id,
+        "state": request.state.value,
+        "rule": answer.rule if answer and by_answer else None,
+        "by": request.by,
+        **({"inviter": request.invite.inviter} if request.invite is not None else {}),
+        **({"issued_by": request.issued_by} if request.issued_by is not None else {}),
+    }

@@ -1,0 +1,78 @@
+"""A card that shows one request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from knockbot.domain.card.kinds import TOLD, reason_of, standing
+from knockbot.domain.card.outcomes import answered_with, doubt, trouble_of, withdrawn_perhaps
+from knockbot.domain.card.who import credit
+from knockbot.domain.model import Request, State, Verdict
+from knockbot.domain.notices import Choice, Code, Duration, Notice, Numbered, Room, below, listed, notice
+from knockbot.domain.plan import REACTIONS
+from knockbot.times import MINUTE
+
+EMOJI: dict[Verdict, str] = {verdict: emoji for emoji, verdict in REACTIONS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What a card shows in addition to the request."""
+
+    hidden: bool = False
+    """Whether the room's policy hides reasons (`reasons: hidden`)."""
+    earlier: Request | None = None
+    """The last knock of the same applicant at the same room, if it is closed."""
+    inviter_banned: bool = False
+    """Whether the inviter of a third-party invite was banned with it."""
+    missing: Notice | None = None
+    """Why the bot could not carry out an accept now."""
+
+
+NOTHING_ELSE = Around()
+
+
+def card(request: Request, label: str, possible: Iterable[Verdict], around: Around) -> Notice:
+    """One request as a card."""
+    return below(
+        TOLD[request.judged_as].headline(request, Room(request.room_id, label)),
+        reason_of(request, hidden=around.hidden),
+        before(request, around.earlier),
+        doubt(request),
+        trouble_of(request),
+        standing(request, inviter_banned=around.inviter_banned),
+        withdrawn_perhaps(request),
+        answered_with(request),
+        *how_to_answer(request, possible, around.missing),
+    )
+
+
+BEFORE_BY = frozenset({State.ACCEPTED, State.JOINED, State.REJECTED, State.BANNED})
+BEFORE = BEFORE_BY | {State.DECLINED, State.WITHDRAWN, State.EXPIRED}
+"""The possible outcomes of an earlier knock; the first ones name who caused them."""
+
+
+def before(request: Request, earlier: Request | None) -> Notice | None:
+    """The outcome of the same applicant's last knock at the same room, when this one arrived."""
+    if earlier is None or earlier.state not in BEFORE:
+        return None
+    since = request.opened_at - earlier.changed_at
+    time = Duration(since) if since >= MINUTE else notice("time.a_moment")
+    when = notice("time.earlier", time=time)
+    if earlier.management_room == request.management_room:
+        when = notice("time.earlier_request", time=time, request=Numbered(earlier.number))
+    if earlier.state in BEFORE_BY:
+        return notice("before.by", state=Choice(earlier.state), by=credit(earlier), when=when)
+    return notice("before.alone", state=Choice(earlier.state), when=when)
+
+
+def how_to_answer(request: Request, possible: Iterable[Verdict], missing: Notice | None = None) -> list[Notice | None]:
+    """Each click, or command, that would work; and what is `missing` for an accept."""
+    if not request.awaits_moderators:
+        return []
+    ready = [verdict for verdict in Verdict if verdict in set(possible)]
+    if not ready:
+        return [missing]
+    offers = listed(TOLD[request.judged_as].offer(request, verdict) for verdict in ready)
+    return [missing, notice("card.answer", offers=offers, command=Code(f"!kb {ready[0]} {request.number}"))]

@@ -1,0 +1,113 @@
+"""What became of a request, or is being done about it, in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from knockbot.documents.text import REASON_LIMIT
+from knockbot.domain.card.who import By, credit
+from knockbot.domain.kinds import OTHERWISE
+from knockbot.domain.model import Request, State, Verdict
+from knockbot.domain.notices import Choice, Notice, Rule, Stranger, User, notice
+from knockbot.domain.reasons import told_with
+
+SIGNS: dict[State, str] = {
+    State.PENDING: "🚪",
+    State.ACCEPTED: "✅",
+    State.JOINED: "✅",
+    State.DECLINED: "↩️",
+    State.REJECTED: "❌",
+    State.BANNED: "⛔",
+    State.WITHDRAWN: "↩️",
+    State.EXPIRED: "⌛",
+    State.STANDING: "✅",
+    State.REDEEMED: "✅",
+    State.REVOKED: "❌",
+}
+
+
+OUTCOMES: Mapping[State, Callable[[Request, By], Notice]] = {
+    State.ACCEPTED: lambda _, by: notice("outcome.accepted", by=by),
+    State.JOINED: lambda _, by: notice("outcome.joined", by=by),
+    State.DECLINED: lambda *_: notice("outcome.declined"),
+    State.REJECTED: lambda _, by: notice("outcome.rejected", by=by),
+    State.BANNED: lambda _, by: notice("outcome.banned", by=by),
+    State.WITHDRAWN: lambda *_: notice("outcome.withdrawn"),
+    State.EXPIRED: lambda *_: notice("outcome.expired"),
+    State.STANDING: lambda _, by: notice("outcome.approved", by=by),
+    State.REDEEMED: lambda request, by: notice("outcome.used", user=User(request.user_id), by=by),
+    State.REVOKED: lambda _, by: notice("outcome.revoked", by=by),
+}
+"""The outcome of a request."""
+
+LASTING: Mapping[State, Callable[[Request, By], Notice]] = {
+    **OUTCOMES,
+    State.ACCEPTED: lambda _, by: notice("outcome.accepted_for_good", by=by),
+    State.STANDING: lambda _, by: notice("outcome.approved_for_good", by=by),
+}
+"""The same in a line that reports a rule's decision: nobody edits it later, so it says only what stays true."""
+
+
+def no_outcome_of_its_own(_: Request, __: bool) -> None:
+    return None
+
+
+def outcome_of_guest(request: Request, _: bool) -> Notice | None:
+    return notice("outcome.left_again") if request.state is State.WITHDRAWN else None
+
+
+def outcome_of_invite(request: Request, inviter_banned: bool) -> Notice | None:
+    by, inviter = credit(request), User(request.sponsor)
+    if request.issued_by is not None and request.state is State.STANDING:
+        return notice("outcome.issued", by=by)
+    if request.state is not State.REVOKED or request.answer is None:
+        return None
+    if inviter_banned:
+        return notice("outcome.revoked_banned", by=by, inviter=inviter)
+    if request.answer.verdict is Verdict.BAN:
+        return notice("outcome.revoked_to_ban", by=by, inviter=inviter)
+    return None
+
+
+def under_way(_: Request, by: By, verdict: Verdict) -> Notice:
+    return notice("outcome.under_way", by=by, verdict=Choice(verdict))
+
+
+def invite_under_way(request: Request, by: By, verdict: Verdict) -> Notice:
+    if request.on_its_way and verdict is Verdict.ACCEPT:
+        return notice("outcome.sent", by=by)
+    if verdict is Verdict.BAN:
+        return notice("outcome.inviter_under_way", by=by, inviter=User(request.subject))
+    return notice("outcome.invite_under_way", by=by, verdict=Choice(verdict))
+
+
+def withdrawn_perhaps(request: Request) -> Notice | None:
+    """Says that an accept may have been too late, if no server would have told the bot."""
+    waits = request.open or request.state is State.ACCEPTED
+    return notice("card.may_have_withdrawn") if waits and request.answer and request.answer.doubtful else None
+
+
+def answered_with(request: Request) -> Notice | None:
+    """What the applicant was told with the answer."""
+    reason = told_with(request.answer) if request.answer else None
+    settled = not request.open and request.state is not State.EXPIRED
+    return notice("card.told", reason=Stranger(reason, REASON_LIMIT)) if reason and settled else None
+
+
+def trouble_of(request: Request) -> Notice | None:
+    """What went wrong with the last answer."""
+    return notice("card.trouble", why=request.trouble) if request.trouble and request.open else None
+
+
+def doubt(request: Request) -> Notice | None:
+    """Why the policy left it to people, if it could not decide."""
+    decision = request.decision
+    if not request.awaits_moderators or decision is None:
+        return None
+    if decision.doubt is not None:
+        if decision.rule == OTHERWISE:
+            return notice("card.asked", why=decision.doubt)
+        return notice("card.asked_though", rule=Rule(decision.rule), why=decision.doubt)
+    if decision.unknown is not None:
+        return notice("card.not_judged", rule=Rule(decision.rule), why=decision.unknown)
+    return None

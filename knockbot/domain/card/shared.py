@@ -1,0 +1,42 @@
+"""A card that several requests share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from knockbot.domain.card.kinds import TOLD, applicant, reason_of, sign_of, standing
+from knockbot.domain.card.one import Around
+from knockbot.domain.card.outcomes import doubt
+from knockbot.domain.card.words import sentences
+from knockbot.domain.model import Request, Verdict
+from knockbot.domain.notices import Code, Notice, Number, Numbered, Room, below, notice
+
+
+def shared_card(
+    requests: Sequence[Request], label: str, most: int, possible: Iterable[Verdict], around: Around
+) -> Notice:
+    """Several requests on one card, the newest `most` of them in full; `possible` is what the bot can do about the
+    newest pending one."""
+    waiting = [request for request in requests if request.awaits_moderators]
+    kind = TOLD[requests[-1].judged_as]
+    room, count, waits = Room(requests[-1].room_id, label), Number(len(requests)), Number(len(waiting))
+    earlier = len(requests) - most
+    # One number: a command with all of them, copied without a look, would accept a crowd.
+    ready = [verdict for verdict in Verdict if verdict in set(possible)] if waiting else []
+    return below(
+        kind.several(count, room, waits),
+        notice("card.earlier_ones", count=Number(earlier), command=Code("!kb list")) if earlier > 0 else None,
+        *(_row(request, around) for request in requests[-most:]),
+        around.missing if waiting else None,
+        notice("card.answer_each", command=Code(f"!kb {ready[0]} {waiting[-1].number}")) if ready else None,
+        kind.hint if ready else None,
+    )
+
+
+def _row(request: Request, around: Around) -> Notice:
+    """One request on a shared card."""
+    why = doubt(request) if TOLD[request.judged_as].doubts_in_rows else None
+    what = standing(request) or sentences([reason_of(request, hidden=around.hidden), why])
+    return notice(
+        "card.row", sign=sign_of(request), request=Numbered(request.number), who=applicant(request), what=what
+    )

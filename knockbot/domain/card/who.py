@@ -1,0 +1,83 @@
+"""Who asks and who answered, as a card names them."""
+
+from __future__ import annotations
+
+from knockbot.documents.text import NAME_LIMIT, shown, shown_id
+from knockbot.domain.acl import SERVER_ACL
+from knockbot.domain.kinds import OTHERWISE, OTHERWISE_INVITES, kind_of
+from knockbot.domain.model import Request, ThirdPartyInvite, Verdict
+from knockbot.domain.notices import Code, Letters, Name, Notice, Profile, Rule, User, notice
+
+By = Notice | User
+Who = Notice | Profile | Letters
+
+
+def who_knocks(request: Request) -> Who:
+    """The name they gave themselves, and the id that they cannot choose again."""
+    name, user = shown(request.display_name or "", NAME_LIMIT), Profile(request.user_id)
+    if not name or name.casefold() == shown_id(request.user_id).casefold():
+        return user
+    if name[0].isalpha() and "@" not in name:
+        return notice("who.named", name=Name(name), user=user)
+    # A name may hold emoji, numbers, or an ID of somebody else: nobody should take them for text of the bot.
+    return notice("who.named_oddly", name=Name(name), user=user)
+
+
+def who_is_invited(request: Request) -> Who:
+    return notice("who.invited", whom=addressed(invite_of(request)), inviter=inviter(request))
+
+
+def who_came_in(request: Request) -> Who:
+    return notice("who.invited", whom=Profile(request.user_id), inviter=inviter(request))
+
+
+def invite_of(request: Request) -> ThirdPartyInvite:
+    assert request.invite is not None
+    return request.invite
+
+
+def inviter(request: Request) -> By:
+    """The inviter; if the bot sent the invite, the moderator who requested it."""
+    inviter = User(request.sponsor)
+    return notice("who.through_me", user=inviter) if request.issued_by is not None else inviter
+
+
+def addressed(invite: ThirdPartyInvite) -> Notice | Letters:
+    """Who is invited, in the inviter's words."""
+    name = shown(invite.display_name, NAME_LIMIT)
+    return Letters(name, NAME_LIMIT) if name else notice("who.nameless")
+
+
+def decided_by(rule_name: str | None, by: str | None) -> By:
+    """By whom: a rule by its name, a moderator by user ID, or the policy's `otherwise` if no rule matched."""
+    if rule_name is None:
+        return User(by or "")
+    if not rule_name:
+        return notice("by.policy")
+    if rule_name in (OTHERWISE, OTHERWISE_INVITES):
+        return notice("by.policy_key", key=Code(rule_name))
+    if rule_name == SERVER_ACL:
+        return notice("by.server_acl")
+    return notice("by.rule", rule=Rule(rule_name))
+
+
+def policy_key(request: Request, rule_name: str | None, verdict: Verdict | None) -> str | None:
+    """A rule by its name; if none matched, the key of the policy for requests of this kind, if there is one."""
+    if rule_name != OTHERWISE:
+        return rule_name
+    # A user who redeems an invite is accepted because the invite was; for other cases the policy has no key.
+    return kind_of(request).otherwise or (OTHERWISE_INVITES if verdict is Verdict.ACCEPT else "")
+
+
+def answered_by(request: Request) -> By:
+    """Who gave the answer that counts: a rule, or a moderator."""
+    answer = request.answer
+    if answer is None:
+        return User("")
+    return decided_by(policy_key(request, answer.rule, answer.verdict), answer.by)
+
+
+def credit(request: Request) -> By:
+    """Who caused the outcome: the rule if a rule gave the answer, else the person."""
+    answer = request.answer
+    return answered_by(request) if answer and answer.by == request.by else User(request.by or "")
