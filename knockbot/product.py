@@ -27,6 +27,7 @@ from knockbot.engine.prompts import PromptKind
 from knockbot.engine.timers import TimerKind
 from knockbot.engine.turn import Handler
 from knockbot.features.encryption import sealed
+from knockbot.features.lookalikes import facts as lookalikes
 from knockbot.features.remote import notify
 from knockbot.features.thirdparty import acts, facts, invites, issuing, looking, members, redeeming
 from knockbot.features.upgrades import successors, upgrading
@@ -57,6 +58,7 @@ FEATURES: tuple[Feature, ...] = (
         answered=invites.answered,
         looks=looking.look,
     ),
+    Feature("lookalikes", gathers={Fact.LOOKALIKE: lookalikes.lookalike}),
     Feature("remote", acts=notify.ACTS, settled=notify.settled),
 )
 """Each folder of `features/`."""

@@ -283,6 +283,7 @@ ASKS_FOR_POWER = {
     "flow/answering.py": "which answers the bot could give, so that a card offers no other",
     "flow/acts/members.py": "what the bot lacked, where the homeserver has refused",
     "features/thirdparty/acts.py": "the same",
+    "features/lookalikes/facts.py": "who has power in a room, so that people may believe them",
     "features/thirdparty/facts.py": "the level of an inviter, as a fact for rules",
 }
 """Where power levels are looked at outside of the domain, and what for."""

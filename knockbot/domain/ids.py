@@ -73,6 +73,11 @@ def server_of(identifier: str) -> str:
     return identifier.partition(":")[2]
 
 
+def localpart_of(user_id: str) -> str:
+    """What stands between the ``@`` and the first ``:`` of a user ID; it may be empty."""
+    return user_id[1:].partition(":")[0]
+
+
 def host_of(server: str) -> str:
     """The host of a server name, lower case and without port; an IPv6 literal keeps its brackets.
 

@@ -134,6 +134,8 @@ def encode(facts: Facts) -> str:
         data |= {"more": True} if facts.history_cut or len(facts.history) > AGES_KEPT else {}
     if facts.invite is not None:
         data["invite"] = _invite(facts.invite)
+    if facts.lookalike is not None:
+        data["like"] = _written(facts.lookalike)
     if facts.came is not None:
         data["came"] = facts.came
     if facts.denied:
@@ -151,6 +153,7 @@ def decode(stored: str) -> Facts:
         history=tuple(Past(State(state), age) for state, age in data["past"]) if "past" in data else None,
         history_cut=data.get("more", False),
         invite=_invite_facts(data["invite"]) if "invite" in data else None,
+        lookalike=_known(data["like"]) if "like" in data else None,
         came=Came(data["came"]) if "came" in data else None,
         denied=data.get("denied", False),
     )

@@ -359,6 +359,8 @@ class Fact(StrEnum):
     """The results of the applicant's earlier requests (`Facts.history`)."""
     INVITER = "inviter"
     """The inviter's power and membership (`InviteFacts.power` and `.member`)."""
+    LOOKALIKE = "lookalike"
+    """Whether the applicant's name looks like that of somebody with power (`Facts.lookalike`)."""
     INVITES = "invites"
     """The other invites of the same inviter (`InviteFacts.earlier`)."""
 
@@ -385,6 +387,9 @@ class Facts:
     """Whether there were more, older ones."""
     invite: InviteFacts | None = None
     """For a third-party invite, or a redeemed one; none if it is not known which invite that was."""
+    lookalike: Known | None = None
+    """Whether their name looks like that of somebody who has power in the room; if so, `why` says whose; none if not
+    looked up."""
     came: Came | None = None
     """For a redeemed invite: its state at that moment; none before that is looked up."""
     denied: bool = False

@@ -123,7 +123,10 @@ def _read_rules(value: object, path: Path) -> tuple[Rule, ...]:
 
 def _read_rule(value: object, path: Path, place: int) -> Rule:
     said = read_keys(RULE_KEYS, value, path)
-    return Rule(place=place, **said | {"when": read_when(said["when"], (*path, "when"), said["kinds"])})
+    when = read_when(said["when"], (*path, "when"), said["kinds"])
+    if said["then"] is Verdict.ACCEPT and not when.suffices():
+        raise Fault("lookalike alone must not accept anybody; add another criterion", (*path, "when"))
+    return Rule(place=place, **said | {"when": when})
 
 
 def _read_name(value: object, path: Path) -> str:

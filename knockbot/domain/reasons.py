@@ -111,6 +111,12 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     ),
     "finding.avatar": "user has an avatar",
     "finding.no_avatar": "user has no avatar",
+    "finding.lookalike": "the name looks like that of somebody with power in the room",
+    "finding.lookalike_of": "the name looks like {name}, the name of {user}",
+    "finding.lookalike_of_id": "the name looks like the user ID {user}",
+    "finding.no_lookalike": "the name looks like that of nobody with power in the room",
+    "finding.lookalike_unknown": "whether the name looks like that of somebody with power in the room",
+    "finding.lookalike_unknown_why": "whether the name looks like that of somebody with power in the room ({why})",
     "finding.rejected": ("user was rejected {count} time before", "user was rejected {count} times before"),
     "finding.rejected_within": (
         "user was rejected {count} time before in that time",

@@ -27,6 +27,7 @@ from knockbot.domain.model import (
     State,
     Truth,
 )
+from knockbot.domain.notices import Letters, User, because
 from knockbot.domain.reasons import foreign, in_words
 from knockbot.errors import Fault
 from tests.domain.doors import (
@@ -387,6 +388,7 @@ JUDGES = {
     "reason_length_at_least": "knocks",
     "display_name_matches": "knocks",
     "has_avatar": "knocks",
+    "lookalike": "knocks and redeemed invites",
     "rejected_before": "knocks and redeemed invites",
     "accepted_before": "knocks and redeemed invites",
     "inviter": "third-party invites and redeemed invites",
@@ -473,6 +475,7 @@ ONE_OF_EACH = {
     "reason_length_at_least": 5,
     "display_name_matches": "(?i)ana",
     "has_avatar": True,
+    "lookalike": True,
     "rejected_before": {"times": 2, "within": "7d"},
     "accepted_before": True,
     "inviter": ["@mod:*", "*"],
@@ -598,6 +601,31 @@ def test_an_inviters_power_and_membership_are_needed_only_where_a_rule_asks_for_
     data: object, needed: bool
 ) -> None:
     assert set(when(data, INVITES).needs) == ({Need(Fact.INVITER)} if needed else set())
+
+
+LOOKS_LIKE_HER = because("finding.lookalike_of", name=Letters("Alice"), user=User("@alice:tulip.example"))
+
+
+@pytest.mark.parametrize(
+    ("known", "truth", "why"),
+    [
+        (Known(Truth.TRUE, LOOKS_LIKE_HER), Truth.TRUE, "the name looks like Alice, the name of @alice:tulip.example"),
+        (Known(Truth.TRUE), Truth.TRUE, "the name looks like that of somebody with power in the room"),
+        (Known(Truth.FALSE), Truth.FALSE, "the name looks like that of nobody with power in the room"),
+        (
+            Known(Truth.UNKNOWN, foreign("no answer")),
+            Truth.UNKNOWN,
+            "whether the name looks like that of somebody with power in the room (no answer)",
+        ),
+        (None, Truth.UNKNOWN, "whether the name looks like that of somebody with power in the room"),
+    ],
+)
+def test_a_name_looks_like_that_of_somebody_with_power(known: Known | None, truth: Truth, why: str) -> None:
+    facts = replace(FACTS, lookalike=known)
+    assert told(when({"lookalike": True}).judge(KNOCK, facts)) == Finding(truth, foreign(why))
+    opposite = {Truth.TRUE: Truth.FALSE, Truth.FALSE: Truth.TRUE, Truth.UNKNOWN: Truth.UNKNOWN}[truth]
+    assert told(when({"lookalike": False}).judge(KNOCK, facts)) == Finding(opposite, foreign(why))
+    assert when({"lookalike": True}).needs == (Need(Fact.LOOKALIKE),)
 
 
 # --- who invited them -----------------------------------------------------------------------------------------

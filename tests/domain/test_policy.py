@@ -614,12 +614,43 @@ def test_a_mistake_in_a_rule_names_rule_and_key(
     assert caught.value.path == ("rules", 1, *path)
 
 
+ALONE = "lookalike alone must not accept anybody; add another criterion"
+BY_NAME_ALONE = [
+    {"lookalike": False},
+    {"lookalike": True},
+    {"not": {"lookalike": True}},
+    {"any": [{"lookalike": False}, {"local": True}]},
+    {"all": [{"lookalike": False}, {"not": {"lookalike": True}}]},
+    {"not": {"lookalike": True, "local": True}},
+]
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        {"lookalike": False, "local": True},
+        {"all": [{"lookalike": False}, {"local": True}]},
+        {"not": {"any": [{"lookalike": True}, {"local": False}]}},
+        {"any": [{"local": True}, {"lookalike": False, "has_avatar": True}]},
+    ],
+)
+def test_a_lookalike_may_be_one_part_of_an_accept(when: object) -> None:
+    assert parse_policy({"rules": [{"when": when, "then": "accept"}]}).rules[0].then is Verdict.ACCEPT
+
+
+@pytest.mark.parametrize("then", ["reject", "ban", "forward"])
+@pytest.mark.parametrize("when", BY_NAME_ALONE)
+def test_a_lookalike_alone_may_do_anything_else(when: object, then: str) -> None:
+    assert parse_policy({"rules": [{"when": when, "then": then}]}).rules[0].then == then
+
+
 @pytest.mark.parametrize(
     ("second", "path", "message"),
     [
         (5, (), "rule #2: expected keys and values, found 5"),
         ({"then": "ban"}, ("when",), "rule #2: when: missing"),
         ({"when": YES}, ("then",), "rule #2: then: missing"),
+        *(({"when": when, "then": "accept"}, ("when",), f"rule #2: when: {ALONE}") for when in BY_NAME_ALONE),
         ({**GOOD, "name": 12}, ("name",), "rule #2: name: expected text, found 12: put it in quotes"),
         ({**GOOD, "name": "\u200b"}, ("name",), "rule #2: name: expected text, found none"),
         ({**GOOD, "name": "x" * 101}, ("name",), "name: too long: 101 characters, at most 100"),

@@ -40,6 +40,7 @@ CRITERIA: Mapping[str, Criterion] = {
         Criterion("reason_length_at_least", KNOCKS, applicants.read_reason_length),
         Criterion("display_name_matches", KNOCKS, applicants.read_display_name),
         Criterion("has_avatar", KNOCKS, applicants.read_has_avatar),
+        Criterion("lookalike", APPLICANTS, applicants.read_lookalike),
         Criterion("rejected_before", APPLICANTS, history.came_to_pass("rejected", State.REJECTED)),
         Criterion(
             "accepted_before",
@@ -87,6 +88,9 @@ class AllOf(_Combination):
 
     __slots__ = ()
 
+    def suffices(self, *, negated: bool = False) -> bool:
+        return (all if negated else any)(condition.suffices(negated=negated) for condition in self.conditions)
+
     def judge(self, knock: Knock, facts: Facts) -> Finding:
         return all_hold(condition.judge(knock, facts) for condition in self.conditions)
 
@@ -96,6 +100,9 @@ class AnyOf(_Combination):
 
     __slots__ = ()
 
+    def suffices(self, *, negated: bool = False) -> bool:
+        return (any if negated else all)(condition.suffices(negated=negated) for condition in self.conditions)
+
     def judge(self, knock: Knock, facts: Facts) -> Finding:
         return one_holds(condition.judge(knock, facts) for condition in self.conditions)
 
@@ -104,6 +111,9 @@ class Not(_Combination):
     """Its conditions do not all hold."""
 
     __slots__ = ()
+
+    def suffices(self, *, negated: bool = False) -> bool:
+        return AllOf(self.conditions).suffices(negated=not negated)
 
     def judge(self, knock: Knock, facts: Facts) -> Finding:
         return opposite(all_hold(condition.judge(knock, facts) for condition in self.conditions))

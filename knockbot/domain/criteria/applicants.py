@@ -226,3 +226,33 @@ def read_display_name(value: object, path: Path) -> DisplayNameMatches:
 def read_has_avatar(value: object, path: Path) -> HasAvatar:
     """The condition that a value of `has_avatar` describes."""
     return HasAvatar(yes_or_no(value, path))
+
+
+@dataclass(frozen=True, slots=True)
+class Lookalike(Condition):
+    """The applicant's name or localpart looks, or does not look, like that of somebody with power in the room.
+
+    Both may be honest: so a rule must not accept by this alone.
+    """
+
+    wanted: bool
+
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        return (Need(Fact.LOOKALIKE),)
+
+    def suffices(self, *, negated: bool = False) -> bool:
+        return False
+
+    def judge(self, knock: Knock, facts: Facts) -> Finding:
+        known = facts.lookalike or Known(Truth.UNKNOWN)
+        if known.truth is Truth.UNKNOWN:
+            return Finding(Truth.UNKNOWN, because_of("finding.lookalike_unknown", known.why))
+        alike = known.truth is Truth.TRUE
+        why = known.why or because("finding.lookalike" if alike else "finding.no_lookalike")
+        return finding(alike is self.wanted, why)
+
+
+def read_lookalike(value: object, path: Path) -> Lookalike:
+    """The condition that a value of `lookalike` describes."""
+    return Lookalike(yes_or_no(value, path))

@@ -54,6 +54,10 @@ class Condition(ABC):
         """How many of its globs are tried one by one."""
         return 0
 
+    def suffices(self, *, negated: bool = False) -> bool:
+        """Whether a rule may accept somebody by this alone, or by its opposite."""
+        return True
+
     def cost(self, knock: Knock) -> int:
         """The most work for its patterns to judge this knock: steps, times the bytes of the text."""
         return 0

@@ -73,9 +73,11 @@ class Rooms:
         assert room.membership(user_id) in OUT, "they cannot knock"
         return self._set(room, user_id, user_id, "knock", reason, **content)
 
-    def change(self, room_id: str, by: str, user_id: str, membership: str, reason: str | None = None) -> str:
+    def change(
+        self, room_id: str, by: str, user_id: str, membership: str, reason: str | None = None, **content: Any
+    ) -> str:
         """Any other change of membership, by whomever; returns the event."""
-        return self._set(self.rooms[room_id], by, user_id, membership, reason)
+        return self._set(self.rooms[room_id], by, user_id, membership, reason, **content)
 
     def say(self, room_id: str, sender: str, body: str, **content: Any) -> str:
         """Somebody says something; returns the event."""

@@ -1,0 +1,1 @@
+"""People whose name looks like that of somebody with power in the room."""

@@ -1,0 +1,76 @@
+"""Whose name an applicant's name is compared with: those who have power in the room, and nobody else."""
+
+from __future__ import annotations
+
+import pytest
+
+from knockbot.domain.model import Decision, Verdict
+from knockbot.domain.reasons import foreign, in_words
+from knockbot.errors import Later
+from tests.flow.house import GARDEN, House
+from tests.flow.world import ALICE, ANA, levels_for
+
+TOM = "@tom:tulip.example"
+IMPOSTOR = "@\u0430lice:evil.example"
+POLICY = """
+rules:
+- {name: impostors, when: {lookalike: true}, then: reject}
+otherwise: accept
+"""
+
+
+@pytest.fixture
+async def watchful(house: House) -> House:
+    """A garden that rejects whoever looks like its moderators; tom is in it, without power."""
+    house.world.change(GARDEN, TOM, TOM, "join", displayname="Tom")
+    await house.set_policy(POLICY)
+    return house
+
+
+async def decision_on(house: House, user_id: str, name: str | None = None) -> Decision:
+    """What the policy said of a knock."""
+    house.world.knock(GARDEN, user_id, "hello", **({"displayname": name} if name else {}))
+    await house.hear()
+    decision = (await house.requests(user_id))[-1].decision
+    assert decision is not None
+    return decision
+
+
+async def test_a_user_id_like_that_of_a_moderator_counts(watchful: House) -> None:
+    decision = await decision_on(watchful, IMPOSTOR)
+    assert (decision.verdict, decision.rule) == (Verdict.REJECT, "impostors")
+
+
+@pytest.mark.parametrize("name", ["Al\u200bice", "ALICE", "\U0001d4d0lice", "Alice \u2705", "knockbot"])
+async def test_a_name_like_the_user_id_of_somebody_with_power_counts(watchful: House, name: str) -> None:
+    assert (await decision_on(watchful, ANA, name)).verdict is Verdict.REJECT
+
+
+async def test_a_name_like_the_name_of_somebody_with_power_counts(watchful: House) -> None:
+    watchful.world.change(GARDEN, ALICE, ALICE, "join", displayname="\u0410\u043d\u043d\u0430")
+    assert (await decision_on(watchful, ANA, "\u0410\u041d\u041d\u0410")).verdict is Verdict.REJECT
+
+
+async def test_names_count_only_where_somebody_with_power_bears_one(watchful: House) -> None:
+    assert (await decision_on(watchful, ANA, "Anna")).verdict is Verdict.ACCEPT
+    assert (await decision_on(watchful, "@cara:tulip.example", "Tom")).verdict is Verdict.ACCEPT
+
+
+async def test_whoever_has_power_looks_like_themselves_and_that_is_no_finding(watchful: House) -> None:
+    watchful.world.set_levels(GARDEN, **levels_for([ALICE, ANA]))
+    assert (await decision_on(watchful, ANA, "Ana")).verdict is Verdict.ACCEPT
+
+
+async def test_who_lost_the_power_no_longer_counts(watchful: House) -> None:
+    watchful.world.set_levels(GARDEN, **levels_for([ALICE, TOM]))
+    assert (await decision_on(watchful, ANA, "tom")).verdict is Verdict.REJECT
+    watchful.world.set_levels(GARDEN, **levels_for([ALICE]))
+    assert (await decision_on(watchful, "@cara:tulip.example", "tom")).verdict is Verdict.ACCEPT
+
+
+async def test_names_that_cannot_be_read_are_unknown(watchful: House) -> None:
+    watchful.world.play("member", Later(foreign("no answer")))
+    decision = await decision_on(watchful, ANA, "Alice S")
+    assert decision.verdict is Verdict.FORWARD
+    assert decision.unknown is not None
+    assert "no answer" in in_words(decision.unknown)
