@@ -176,6 +176,8 @@ def log_line(line: Line) -> Notice:
     at, what, by = _at(entry)
     if entry.number and entry.user_id:
         number, user = Numbered(entry.number), User(entry.user_id)
+        if by == user:  # "joined" says it all
+            return notice("log.line_of_themselves", moment=at, request=number, user=user, what=what)
         return notice("log.line_of_request", moment=at, request=number, user=user, what=what, by=by)
     return notice("log.line_of_room", moment=at, room=Room(entry.room_id, line.label), what=what, by=by)
 

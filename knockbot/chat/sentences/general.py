@@ -278,6 +278,9 @@ SENTENCES: Mapping[str, Sentence] = {
         what=Notice,
         by=By,
     ),
+    "log.line_of_themselves": says(
+        "{moment} · {request} {user} · {what}", moment=Moment, request=Numbered, user=User, what=Notice
+    ),
     "rooms.none": says("No room is protected from here yet. To protect one, type {command}.", command=Code),
     "rooms.row": says("{room} {id} · {count} waiting", "{room} {id} · {count} waiting", room=Room, id=Id, count=Number),
     "rooms.elsewhere": says("managed from {room}", room=Id),
