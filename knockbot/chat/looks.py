@@ -8,7 +8,7 @@ from knockbot.config.values import Permission
 from knockbot.domain.model import REASON_KEPT, Knock, Membership, Request
 from knockbot.domain.notices import Notice, Room, below, notice
 from knockbot.errors import Never, Refused
-from knockbot.flow import checkup, names, rules
+from knockbot.flow import checkup, names, place, rules
 from knockbot.flow.judging import Case, judge
 from knockbot.store.rooms import ProtectedRoom
 from knockbot.views import log as record
@@ -59,11 +59,13 @@ async def check(call: Call, room: ProtectedRoom) -> Notice:
         found = await checkup.checklist(call.context, view)
         in_force = await rules.look_up(call.context, room.room_id, at_expense_of=call.room)
         async with call.context.db.tx() as tx:
+            rehearses = await place.is_in_dry_run(call.context, tx, room.room_id)
             named = [*await names.of_room(call.context, tx, room), *await names.of_policy(tx, in_force)]
     except Never:
-        found, named = [checkup.NOT_IN_IT], []
+        found, named, rehearses = [checkup.NOT_IN_IT], [], False
     called = notice("room.called", room=Room(room.room_id, room.label))
-    return below(called, checkup.told(found), *dict.fromkeys(named))
+    in_dry_run = replies.IN_DRY_RUN if rehearses else None
+    return below(called, checkup.told(found), in_dry_run, *dict.fromkeys(named))
 
 
 async def policy_show(call: Call, room: ProtectedRoom, number: int | None) -> Notice:

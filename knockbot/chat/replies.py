@@ -8,6 +8,7 @@ from knockbot.documents.text import NAME_LIMIT, REASON_LIMIT, shown
 from knockbot.domain import card, fitness
 from knockbot.domain.acl import SERVER_ACL
 from knockbot.domain.card import decided_by, policy_key
+from knockbot.domain.card.who import By
 from knockbot.domain.kinds import OTHERWISE
 from knockbot.domain.model import Decision, Knock, Request
 from knockbot.domain.notices import (
@@ -60,6 +61,10 @@ LONGEST_ADDRESS = 255
 def dotted(parts: Iterable[Arg | None]) -> Notice:
     """The parts of one row, with dots between them; `None` is left out."""
     return notice("dotted", parts=Dotted(tuple(part for part in parts if part is not None)))
+
+
+IN_DRY_RUN = notice("policy.in_dry_run")
+"""That the policy does nothing by itself."""
 
 
 # --- requests -------------------------------------------------------------------------------------------------
@@ -129,6 +134,8 @@ def _came_to(decision: Decision, request: Request | None) -> Notice:
     verdict, rule = Term(decision.verdict), Rule(decision.rule)
     if decision.unknown is not None:
         return notice("explain.unknown", verdict=verdict, rule=rule, why=decision.unknown)
+    if decision.rehearsed is not None:
+        return notice("explain.dry_run", verdict=Choice(decision.rehearsed), by=_would_decide(decision, request))
     if decision.doubt is not None:
         if decision.rule == OTHERWISE:
             return notice("explain.doubt", verdict=verdict, why=decision.doubt)
@@ -140,6 +147,12 @@ def _came_to(decision: Decision, request: Request | None) -> Notice:
         if decision.rule != OTHERWISE
         else _otherwise(decision, request)
     )
+
+
+def _would_decide(decision: Decision, request: Request | None) -> By:
+    """What in a policy in dry run would have decided."""
+    rule = decision.rule if request is None else policy_key(request, decision.rule, decision.rehearsed)
+    return decided_by(rule, None)
 
 
 def _otherwise(decision: Decision, request: Request | None) -> Notice:
@@ -217,7 +230,7 @@ def _room(one: Listed, here: str) -> list[Notice]:
             notice("card.trouble", why=room.trouble) if room.trouble else None,
         ]
     )
-    return [row, *one.named, *map(fitness.told, one.concerns)]
+    return [row, *([IN_DRY_RUN] if one.dry_run else []), *one.named, *map(fitness.told, one.concerns)]
 
 
 # --- the queue ------------------------------------------------------------------------------------------------
@@ -309,6 +322,7 @@ def policy_shown(room: Room, written: Written) -> Notice:
     more = len(written.text) - POLICY_LIMIT
     return below(
         notice("policy.shown", room=room, source=written.source),
+        IN_DRY_RUN if written.dry_run else None,
         notice("policy.text", text=Document(written.text[:POLICY_LIMIT])),
         notice("policy.more", count=Number(more)) if more > 0 else None,
         *written.named,

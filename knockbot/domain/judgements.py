@@ -31,7 +31,7 @@ from knockbot.domain.model import (
     Truth,
 )
 from knockbot.domain.notices import Notice, because, decoded, dumps, encoded
-from knockbot.domain.policy import Policy, decide, held_back
+from knockbot.domain.policy import Policy, decide, held_back, rehearsed
 
 T = TypeVar("T")
 
@@ -85,13 +85,19 @@ def decide_again(request: Request, judgement: Judgement, policy: Policy) -> Deci
     """
     knock, facts = judged_in(request, judgement)
     again = decide(knock, facts, policy, judgement.kind)
-    return still_held(replace(again, author=judgement.decision.author), judgement.decision)
+    again = still_held(replace(again, author=judgement.decision.author), judgement.decision)
+    return rehearsed(again, policy, judgement.kind)
 
 
 def still_held(again: Decision, before: Decision) -> Decision:
-    """A decision that is made again; if it says the same, it is held back as before."""
+    """A decision that is made again; if it says the same, it is held back as before.
+
+    A dry run ends with its policy, and so holds nothing back any more.
+    """
     says = again.held or again.verdict
-    return again if before.doubt is None or says is not before.held else held_back(again, before.doubt)
+    if before.doubt is None or before.rehearsed is not None or says is not before.held:
+        return again
+    return held_back(again, before.doubt)
 
 
 # --- what is kept ---------------------------------------------------------------------------------------------

@@ -285,6 +285,9 @@ class RoomView:
 
 # --- what is decided ------------------------------------------------------------------------------------------
 
+DRY_RUN = "doubt.dry_run"
+"""The code of the doubt that a policy in dry run casts on each of its decisions."""
+
 
 class Truth(StrEnum):
     """A fact, or a condition made of facts, is true, false or unknown."""
@@ -433,6 +436,11 @@ class Decision:
     told: Notice | None = None
     held: Verdict | None = None
     """What the rule says, if that is not done because of a `doubt`; none if the rule says nothing else."""
+
+    @property
+    def rehearsed(self) -> Verdict | None:
+        """What would have been done if the policy were not in dry run; none if it is not, or if nothing would be."""
+        return self.held if self.doubt is not None and self.doubt.code == DRY_RUN else None
 
 
 @dataclass(frozen=True, slots=True)

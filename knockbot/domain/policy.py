@@ -17,6 +17,7 @@ from knockbot.documents.reading import (
     spelled,
     text,
     written_duration,
+    yes_or_no,
 )
 from knockbot.documents.schema import Key, each, key, keys_of, read_keys, table, word
 from knockbot.documents.text import shown
@@ -28,7 +29,7 @@ from knockbot.domain.ids import is_user_id
 from knockbot.domain.invites import Fall
 from knockbot.domain.kinds import KINDS, OTHERWISE, OTHERWISE_INVITES
 from knockbot.domain.languages import Language
-from knockbot.domain.model import Came, Decision, Fact, Facts, Kind, Knock, Known, Miss, Truth, Verdict
+from knockbot.domain.model import DRY_RUN, Came, Decision, Fact, Facts, Kind, Knock, Known, Miss, Truth, Verdict
 from knockbot.domain.notices import Notice, because
 from knockbot.errors import Fault
 
@@ -193,6 +194,8 @@ class RoomSettings:
     notify_remote: NotifyRemote = key(word(NotifyRemote), written="off")
     language: Language | None = key(word(Language), default=None)
     """The language of cards, lines and replies of this room; `None` means the language of the config file."""
+    dry_run: bool = key(yes_or_no, written=False)
+    """Whether the policy only says what it would do, and the moderators decide everything."""
 
     def default(self, kind: Kind) -> Verdict:
         """The verdict if no rule for this kind matches. A user who redeems an accepted invite is accepted."""
@@ -348,6 +351,17 @@ def _if_vouched_for(decision: Decision, facts: Facts) -> Decision:
         return decision
     code = "doubt.keys_void" if valid.truth is Truth.FALSE else "doubt.keys_unknown"
     return held_back(decision, because(code) if valid.why is None else because(f"{code}_why", why=valid.why))
+
+
+def rehearsed(decision: Decision, settings: RoomSettings, kind: Kind) -> Decision:
+    """The decision under these settings: in dry run nothing is done to anyone, and the moderators are asked.
+
+    Only a user who redeems an accepted invite may still stay: the invite was accepted, and nothing is done to them.
+    """
+    stays = kind is Kind.REDEEMED_INVITE and (decision.verdict, decision.rule) == (Verdict.ACCEPT, OTHERWISE)
+    if not settings.dry_run or stays or decision.verdict is Verdict.FORWARD:
+        return decision
+    return held_back(decision, because(DRY_RUN))
 
 
 def held_back(decision: Decision, doubt: Notice) -> Decision:

@@ -177,6 +177,7 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     "doubt.keys_void_why": "its keys are not valid ({why})",
     "doubt.keys_unknown": "I could not check its keys",
     "doubt.keys_unknown_why": "I could not check its keys ({why})",
+    "doubt.dry_run": "the policy is in dry run",
     "doubt.room_replaced": "the room was replaced by another room",
     "doubt.was_inside": "they were already in the room",
     "doubt.not_seen": "I did not see this invite before it was used",
@@ -263,6 +264,8 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     "overtaken.invited_again": "there is another invite now",
     "overtaken.bot_membership": "my membership is {membership} now",
     # --- why an act is not possible, or not yet
+    "act.invites_stay": "the policy is in dry run, so I did not revoke this invite.",
+    "act.dry_run": "the policy is in dry run now, so I did not carry out the answer that it gave before.",
     "act.denied": "the room's server ACL denies their server.",
     "act.not_joined": "I am not in this room.",
     "act.under_way": "the earlier action that this replaces is still running.",

@@ -27,7 +27,7 @@ from knockbot.domain.model import (
     Truth,
 )
 from knockbot.domain.notices import Letters, because
-from knockbot.domain.policy import Policy, decide
+from knockbot.domain.policy import Policy, decide, rehearsed
 from knockbot.errors import ActionError
 from knockbot.flow import authority, rules, tables
 from knockbot.flow.asking import Asked, LookUp
@@ -76,6 +76,7 @@ async def by_facts(
     else:
         decision = await context.workbench.work_out(at_expense_of or knock.room_id, deciding)
     decision = await authority.ruled(context, replace(decision, author=in_force.author), knock, kind)
+    decision = rehearsed(decision, in_force.policy, kind)
     return Judgement(kind, knock.room_id, knock.event_id, in_force.revision, facts, decision)
 
 

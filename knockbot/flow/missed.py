@@ -118,8 +118,10 @@ async def _read_again(context: Context, knock: MemberChange) -> MemberChange | N
 
 
 async def denied(context: Context, there: Place, found: Iterable[Request], servers: frozenset[str]) -> None:
-    """Reject the current knocks of servers that are denied now, and say so once."""
+    """Reject the current knocks of servers that are denied now, and say so once; in dry run, their cards stay."""
     room, author = there.room, there.author
+    if there.settings.dry_run:
+        return
     ids = [request.id for request in found if await _may_close(context, request, author)]
     if not ids:
         return

@@ -67,6 +67,12 @@ async def find(context: Context, tx: Tx, room_id: str) -> Place | None:
     return _place(context, found) if found is not None else None
 
 
+async def is_in_dry_run(context: Context, tx: Tx, room_id: str) -> bool:
+    """Whether the policy of a protected room does nothing by itself."""
+    there = await find(context, tx, room_id)
+    return there is not None and there.settings.dry_run
+
+
 async def of(context: Context, turn: Turn, room_id: str) -> Place | None:
     """The same in a turn, which reads it once, no matter how many parts of it ask."""
     if room_id not in turn.seen:

@@ -209,4 +209,5 @@ def _taken(room: ProtectedRoom, revision: int, sound: Sound) -> list[Notice]:
     ]
     undo = notice("policy.undo", command=Code(f"!kb policy revert ROOM {revision - 1}"))
     same = notice("policy.otherwise", verdict=Term(policy.otherwise))
-    return [said, *(changed or [same]), *([undo] if revision > 1 else [])]
+    rehearses = [notice("policy.in_dry_run")] if policy.dry_run else []
+    return [said, *(changed or [same]), *rehearses, *([undo] if revision > 1 else [])]

@@ -10,7 +10,7 @@ from knockbot.domain.judgements import Judgement
 from knockbot.domain.kinds import OTHERWISE, kind_of
 from knockbot.domain.model import Answer, Request, State, Verdict
 from knockbot.domain.notices import Notice, Term, because
-from knockbot.domain.policy import Announce, held_back
+from knockbot.domain.policy import Announce, held_back, rehearsed
 from knockbot.domain.records import Recorded
 from knockbot.engine.turn import Turn
 from knockbot.flow import cards, place, saying, tables
@@ -41,6 +41,8 @@ async def apply_decision(
     decision, there = judgement.decision, await place.of(context, turn, request.room_id)
     if decision.verdict is Verdict.ACCEPT and leads_nowhere(request, there):
         decision = held_back(decision, because("doubt.room_replaced"))
+    if there is not None:
+        decision = rehearsed(decision, there.settings, judgement.kind)  # its policy may have been set since
     await judgements.add(turn.tx, request.id, replace(judgement, decision=decision), turn.now)
     rule = kind_of(request).otherwise if decision.rule == OTHERWISE else decision.rule
     await record(turn, request, context.bot, Recorded.JUDGED, verdict=decision.verdict, rule=rule)

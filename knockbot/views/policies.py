@@ -20,6 +20,8 @@ class Written:
     text: str
     named: tuple[Notice, ...]
     """The room that each name in it means."""
+    dry_run: bool = False
+    """Whether it is in force, and does nothing by itself."""
 
 
 async def in_force(context: Context, room_id: str, *, at_expense_of: str) -> Written:
@@ -27,7 +29,7 @@ async def in_force(context: Context, room_id: str, *, at_expense_of: str) -> Wri
     compiled = await rules.look_up(context, room_id, at_expense_of=at_expense_of)
     async with context.db.tx() as tx:
         found = await rules.written(context, tx, room_id)
-        return Written(found.source, found.text, tuple(await names.of_policy(tx, compiled)))
+        return Written(found.source, found.text, tuple(await names.of_policy(tx, compiled)), compiled.policy.dry_run)
 
 
 async def revision(context: Context, room_id: str, number: int) -> Written | None:

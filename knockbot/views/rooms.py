@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from knockbot.domain.fitness import Concern
 from knockbot.domain.notices import Notice
-from knockbot.flow import checkup, names
+from knockbot.flow import checkup, names, place
 from knockbot.flow.context import Context
 from knockbot.store import requests, rooms
 from knockbot.store.rooms import ProtectedRoom
@@ -21,6 +21,8 @@ class Listed:
     """The number of its pending requests."""
     concerns: tuple[Concern, ...]
     """What makes it unfit to be protected; empty if the bot is not in it."""
+    dry_run: bool
+    """Whether its policy does nothing by itself."""
     named: tuple[Notice, ...]
     """The names that the config file has for it, and the names in its policy that mean another room by now."""
 
@@ -44,6 +46,7 @@ async def managed(context: Context, management_room: str, *, everywhere: bool = 
                 room,
                 pending[room.management_room, room.room_id],
                 room.concerns if room.trouble != checkup.NOT_THERE else (),
+                await place.is_in_dry_run(context, tx, room.room_id),
                 tuple(await names.of_room(context, tx, room)),
             )
             for room in found

@@ -29,7 +29,7 @@ from knockbot.domain.model import (
     Verdict,
 )
 from knockbot.domain.notices import because
-from knockbot.domain.policy import Policy, decide, held_back, parse_policy
+from knockbot.domain.policy import Policy, decide, held_back, parse_policy, rehearsed
 from knockbot.domain.reasons import foreign
 from tests.domain.doors import FACTS, INVITE, KNOCK
 from tests.domain.test_criteria import ONE_OF_EACH
@@ -223,3 +223,15 @@ def test_who_is_denied_is_rejected_by_whatever_policy() -> None:
     before = judged(WORDS, replace(FACTS, denied=True))
     assert before.decision == Decision(Verdict.REJECT, "server_acl")
     assert decide_again(REQUEST, before, parse_policy({"otherwise": "accept"})) == before.decision
+
+
+@pytest.mark.parametrize("dry_then", [False, True])
+@pytest.mark.parametrize("dry_now", [False, True])
+def test_a_dry_run_ends_with_its_policy(dry_then: bool, dry_now: bool) -> None:
+    then, now = replace(WORDS, dry_run=dry_then), replace(WORDS, dry_run=dry_now)
+    before = judged(then, FACTS)
+    before = replace(before, decision=rehearsed(before.decision, then, Kind.KNOCK))
+    again = decide_again(REQUEST, before, now)
+    assert (again.verdict, again.rehearsed) == (
+        (Verdict.FORWARD, Verdict.ACCEPT) if dry_now else (Verdict.ACCEPT, None)
+    )

@@ -24,7 +24,18 @@ from knockbot.domain.model import (
     Truth,
     Verdict,
 )
-from knockbot.domain.policy import MAX_MEMORY, POLICY_KEYS, Announce, Fate, Policy, decide, parse_policy
+from knockbot.domain.notices import because
+from knockbot.domain.policy import (
+    MAX_MEMORY,
+    POLICY_KEYS,
+    Announce,
+    Fate,
+    Policy,
+    decide,
+    held_back,
+    parse_policy,
+    rehearsed,
+)
 from knockbot.domain.reasons import foreign
 from knockbot.errors import Fault
 from tests.domain.doors import FACTS, INVITE, KNOCK, NO, UNKNOWN, WHY_NO, WHY_UNKNOWN, YES, decision_told
@@ -734,3 +745,32 @@ def test_a_mistake_in_a_setting_is_named(key: str, value: object, complaint: str
     with pytest.raises(Fault, match=complaint) as fault:
         parse_policy({key: value})
     assert fault.value.path == (key,)
+
+
+# --- in dry run --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_in_dry_run_everything_is_left_to_the_moderators_with_what_would_be_done(verdict: Verdict, kind: Kind) -> None:
+    decided = Decision(verdict, "#1", "Not now.", told=because("told.taken_back"))
+    now = rehearsed(decided, Policy(dry_run=True), kind)
+
+    assert now.verdict is Verdict.FORWARD
+    if verdict is Verdict.FORWARD:
+        assert (now, now.rehearsed) == (decided, None)
+    else:
+        assert (now.rehearsed, now.rule, now.reason, now.told) == (verdict, "#1", None, None)
+    assert rehearsed(decided, Policy(), kind) == decided
+
+
+def test_in_dry_run_whoever_redeems_an_accepted_invite_may_stay() -> None:
+    stays, goes = Decision(Verdict.ACCEPT, "otherwise"), Decision(Verdict.REJECT, "otherwise")
+    assert rehearsed(stays, Policy(dry_run=True), Kind.REDEEMED_INVITE) == stays
+    assert rehearsed(goes, Policy(dry_run=True), Kind.REDEEMED_INVITE).rehearsed is Verdict.REJECT
+
+
+def test_a_doubt_that_was_there_before_the_dry_run_is_what_is_told() -> None:
+    doubted = held_back(Decision(Verdict.ACCEPT, "#1"), because("doubt.room_replaced"))
+    now = rehearsed(doubted, Policy(dry_run=True), Kind.KNOCK)
+    assert (now, now.rehearsed) == (doubted, None)

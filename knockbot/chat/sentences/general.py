@@ -51,6 +51,10 @@ def _chose(text: str) -> Sentence:
     return says(text, by=By, verdict=Choice)
 
 
+def _would(text: str) -> Sentence:
+    return says(text, verdict=Choice, by=By)
+
+
 def _before(text: str) -> Sentence:
     return says(text, state=Choice, by=By, when=Notice)
 
@@ -168,6 +172,9 @@ SENTENCES: Mapping[str, Sentence] = {
     ),
     "card.no_key": says("It has no key, so nobody can use it."),
     "card.asked": says("The moderators decide, because {why}.", why=Notice),
+    "card.dry_run/accept": _would("Dry run: would accept, by {by}."),
+    "card.dry_run/reject": _would("Dry run: would reject, by {by}."),
+    "card.dry_run/ban": _would("Dry run: would ban, by {by}."),
     "card.asked_though": says("Rule {rule} matches. The moderators decide, because {why}.", rule=Rule, why=Notice),
     "card.not_judged": says(
         "The moderators decide, because rule {rule} cannot be checked now. Unknown: {why}", rule=Rule, why=Notice
@@ -253,6 +260,9 @@ SENTENCES: Mapping[str, Sentence] = {
     "explain.unknown": says(
         "Policy: {verdict}, because rule {rule} cannot be checked. Unknown: {why}", verdict=Term, rule=Rule, why=Notice
     ),
+    "explain.dry_run/accept": _would("Policy: would accept, by {by}. It is in dry run, so the moderators decide."),
+    "explain.dry_run/reject": _would("Policy: would reject, by {by}. It is in dry run, so the moderators decide."),
+    "explain.dry_run/ban": _would("Policy: would ban, by {by}. It is in dry run, so the moderators decide."),
     "explain.doubt": says("Policy: {verdict}, because {why}", verdict=Term, why=Notice),
     "explain.doubt_though": says(
         "Policy: {verdict}, though rule {rule} matches, because {why}", verdict=Term, rule=Rule, why=Notice
@@ -575,6 +585,9 @@ SENTENCES: Mapping[str, Sentence] = {
     ),
     "policy.changed": says("{key}: {now} (before: {before})", key=Code, now=Term, before=Stranger),
     "policy.otherwise": says("Otherwise: {verdict}.", verdict=Term),
+    "policy.in_dry_run": says(
+        "This policy is in dry run: I do nothing by myself. Each card says what I would do, and you decide."
+    ),
     "policy.may_be_applied": says(
         "{count} pending request was judged by the policy before. To judge it again by this one: {command}",
         "{count} pending requests were judged by the policy before. To judge them again by this one: {command}",

@@ -20,6 +20,15 @@ def machine_block(request: Request) -> dict[str, Any]:
         "state": request.state.value,
         "rule": answer.rule if answer and by_answer else None,
         "by": request.by,
+        **_would(request),
         **({"inviter": request.invite.inviter} if request.invite is not None else {}),
         **({"issued_by": request.issued_by} if request.issued_by is not None else {}),
     }
+
+
+def _would(request: Request) -> dict[str, Any]:
+    """What the policy would have done, where it is in dry run and nobody has answered yet."""
+    decision = request.decision
+    if decision is None or decision.rehearsed is None or not request.awaits_moderators:
+        return {}
+    return {"would": {"verdict": decision.rehearsed.value, "rule": decision.rule}}

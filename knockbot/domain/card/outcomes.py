@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from knockbot.documents.text import REASON_LIMIT
-from knockbot.domain.card.who import By, credit
+from knockbot.domain.card.who import By, credit, decided_by, policy_key
 from knockbot.domain.kinds import OTHERWISE
 from knockbot.domain.model import Request, State, Verdict
 from knockbot.domain.notices import Choice, Notice, Rule, Stranger, User, notice
@@ -104,6 +104,8 @@ def doubt(request: Request) -> Notice | None:
     decision = request.decision
     if not request.awaits_moderators or decision is None:
         return None
+    if decision.rehearsed is not None:
+        return notice("card.dry_run", verdict=Choice(decision.rehearsed), by=would_decide(request))
     if decision.doubt is not None:
         if decision.rule == OTHERWISE:
             return notice("card.asked", why=decision.doubt)
@@ -111,3 +113,11 @@ def doubt(request: Request) -> Notice | None:
     if decision.unknown is not None:
         return notice("card.not_judged", rule=Rule(decision.rule), why=decision.unknown)
     return None
+
+
+def would_decide(request: Request) -> By:
+    """What in the policy would have decided, if it were not in dry run."""
+    decision = request.decision
+    if decision is None:
+        return decided_by(None, None)
+    return decided_by(policy_key(request, decision.rule, decision.rehearsed), None)

@@ -38,11 +38,14 @@ async def member_changed(context: Context, change: MemberChange) -> Write[None] 
 
 
 async def _with_power(context: Context, fell: Fallen) -> Fallen:
-    """The loss, and why the author of the room's policy may not revoke invites there, if that is so."""
+    """The loss, and why invites are not revoked there by themselves: the author of the policy may not do that, or
+    the policy is in dry run."""
     async with context.db.tx() as tx:
         there = await place.find(context, tx, fell.room_id)
         author = there.author if there is not None else None
         found = await requests.not_yet_fallen(tx, fell.room_id, fell.inviter, fell.cause) if author is not None else []
+    if there is not None and there.settings.dry_run:
+        return replace(fell, author=author, powerless=because("act.invites_stay"))
     if author is None or not found:
         return fell
     try:
@@ -84,7 +87,9 @@ async def _deal_with(context: Context, turn: Turn, fell: Fallen) -> None:
     if there is None or not theirs:
         return
     fate = there.settings.fate(fell.how)
-    if fate is Fate.REVOKE and fell.powerless is not None:
+    if fate is not Fate.REVOKE:
+        fell = replace(fell, powerless=None)
+    elif fell.powerless is not None:
         fate = Fate.FORWARD
     if fate is not Fate.REVOKE:
         theirs = [request for request in theirs if not request.on_its_way]  # a look follows when it is in the room

@@ -149,7 +149,7 @@ async def judged(context: Context, invite: ThirdPartyInvite, event_id: str | Non
     facts = await gather(context, in_force, case)
     judge = partial(by_facts, context, in_force, case)
     at_best = await judge(_with_keys(facts, Known(Truth.TRUE)))
-    if at_best.decision.verdict is not Verdict.ACCEPT:
+    if (at_best.decision.rehearsed or at_best.decision.verdict) is not Verdict.ACCEPT:
         return replace(at_best, facts=facts)
     valid = await _vouched_for(context, invite, event_id)
     return await judge(_with_keys(facts, valid)) if valid is not None else None

@@ -27,7 +27,7 @@ from knockbot.domain.model import (
 )
 from knockbot.domain.notices import Notice, Numbered, User, because, notice
 from knockbot.domain.outcomes import after_redeeming, credited, outcome
-from knockbot.domain.policy import AS_INVITED, held_back
+from knockbot.domain.policy import AS_INVITED, held_back, rehearsed
 from knockbot.domain.records import ENDS, Recorded
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Later, Never
@@ -70,7 +70,8 @@ async def redeemed(context: Context, change: MemberChange) -> Write[None]:
         nameless = ThirdPartyInvite(change.room_id, change.event_id, change.token or "", change.sender)
         request = await _its_request(turn, there.room, before, invite or nameless)
         request = await _goes_on(turn, request, change)
-        await _carry_out(context, turn, request, judgement, before)
+        decision = rehearsed(judgement.decision, there.settings, judgement.kind)
+        await _carry_out(context, turn, request, replace(judgement, decision=decision), before)
 
     return write
 

@@ -25,7 +25,7 @@ from knockbot.flow.context import Context
 from knockbot.flow.records import record
 from knockbot.flow.rooms import is_denied, is_in
 from knockbot.flow.tables import Doing
-from knockbot.store import jobs, requests, rooms
+from knockbot.store import jobs, requests
 from knockbot.store.jobs import Claimed
 
 Membered: TypeAlias = Invite | Kick | Ban
@@ -126,14 +126,16 @@ async def _moved_otherwise(context: Context, job: Job[Membered], stands: MemberC
 
 async def called_off(context: Context, job: Job[OnMember | Revoke]) -> Overtaken | None:
     """Whether the answer that this act carries out was taken back, or replaced by another one, or dropped when the
-    protection of the room ended."""
+    protection of the room ended. Raises `Never` where a rule gave it, and the policy has been set to dry run since."""
     if job.request_id is None:
         return None
     async with context.db.tx() as tx:
         request = await requests.get(tx, job.request_id, held=False)
-        kept = await rooms.find(tx, request.room_id) is not None
-    if not kept or (not is_beside(job, request) and not is_called_for(context, job, request)):
+        there = await place.find(context, tx, request.room_id)
+    if there is None or (not is_beside(job, request) and not is_called_for(context, job, request)):
         return Overtaken(ANSWERED_OTHERWISE)
+    if there.settings.dry_run and request.answer is not None and request.answer.by == context.bot:
+        raise Never(because("act.dry_run"), code="KNOCKBOT_DRY_RUN")
     return await _unclicked(context, request)
 
 
