@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from knockbot.chat import commands
+from knockbot.domain.dossier import Line
 from knockbot.domain.model import (
     Echo,
     Fact,
@@ -26,6 +27,7 @@ from knockbot.domain.model import (
 from knockbot.engine.prompts import PromptKind
 from knockbot.engine.timers import TimerKind
 from knockbot.engine.turn import Handler
+from knockbot.features.dossier import membership, records
 from knockbot.features.encryption import sealed
 from knockbot.features.lookalikes import facts as lookalikes
 from knockbot.features.remote import notify
@@ -60,6 +62,14 @@ FEATURES: tuple[Feature, ...] = (
     ),
     Feature("lookalikes", gathers={Fact.LOOKALIKE: lookalikes.lookalike}),
     Feature("remote", acts=notify.ACTS, settled=notify.settled),
+    Feature(
+        "dossier",
+        tells={
+            Line.DECIDED: records.decided,
+            Line.ROOMS: membership.member_of,
+            Line.SERVER: records.server,
+        },
+    ),
 )
 """Each folder of `features/`."""
 

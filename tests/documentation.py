@@ -136,8 +136,8 @@ NO_COMPLAINT_CODES = frozenset(
 
 
 NO_COMPLAINT_AREAS = (
-    *("answer.hits", "before.", "by.", "explain.", "invites.", "list.", "log.", "message.", "offer.", "outcome."),
-    *("policy.", "queue.", "rooms.", "sent.", "show.", "test.", "time.", "who."),
+    *("answer.hits", "before.", "by.", "dossier.", "explain.", "invites.", "list.", "log.", "message.", "offer."),
+    *("outcome.", "policy.", "queue.", "rooms.", "sent.", "show.", "test.", "time.", "who."),
 )
 """How the codes begin of what is only looked up, or a part of a card."""
 

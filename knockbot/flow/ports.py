@@ -97,6 +97,9 @@ class Outside(Protocol):
     async def joined_rooms(self) -> list[str]:
         """The rooms the bot is in."""
 
+    async def mutual_rooms(self, user_id: str) -> list[str]:
+        """The rooms that both a user and the bot are joined to."""
+
 
 class Acts(Protocol):
     """What is done on the homeserver, as the bot.

@@ -15,7 +15,7 @@ from knockbot.domain.notices import Notice, because
 from knockbot.domain.policy import Reasons
 from knockbot.engine.prompts import Face, PromptKind
 from knockbot.engine.turn import Turn
-from knockbot.flow import answering, cards, place, withdrawing
+from knockbot.flow import answering, cards, dossier, place, withdrawing
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.flow.ports import REQUEST_KEY
@@ -75,11 +75,13 @@ async def _whole(context: Context, about: _About, there: Place) -> Face:
     """The face of a card that can be answered, or once could."""
     shown, settings = about.shown, there.settings
     outlook = await _outlook(context, shown, there)
+    told = await dossier.gather(context, there, shown[-1]) if len(shown) == 1 else ()
     around = Around(
         hidden=settings.reasons is Reasons.HIDDEN,
         earlier=about.earlier,
         missing=outlook.missing,
         inviter_banned=shown[-1].inviter_banned,
+        dossier=told,
     )
     asks = partial(context.wording.card_message, shown, there.label, outlook.possible)
     write = partial(asks, around=around, language=about.language)

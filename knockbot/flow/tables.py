@@ -10,9 +10,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from knockbot.domain.dossier import Line
 from knockbot.domain.jobs import Act, Job
 from knockbot.domain.judgements import Judgement
 from knockbot.domain.model import Fact, Kind, MemberChange, Request
+from knockbot.domain.notices import Notice
 from knockbot.engine.turn import Turn, Write
 from knockbot.engine.worker import Outcome
 from knockbot.errors import Never
@@ -37,6 +39,11 @@ Looks: TypeAlias = Callable[[Context, Place], Awaitable[None]]
 Judges: TypeAlias = Callable[[Context, Request, str], Awaitable[Judgement | None]]
 """What the policy in force says of a request that exists; `None` where that takes an answer from another server. The
 arrival with the given key is then due again once the answer is there. May raise `Later` and `Busy`."""
+
+
+Tells: TypeAlias = Callable[[Context, Place, Request], Awaitable[Notice | None]]
+"""One line about the applicant, for a card; `None` where there is nothing to tell. May raise `Later` and `Never`: then
+the card does without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +82,8 @@ class Feature:
     """In a look at a protected room, before its knocks: what is found decides what becomes of them."""
     looks: Looks | None = None
     """In a look at a protected room, after its knocks."""
+    tells: Mapping[Line, Tells] = field(default_factory=dict)
+    """The lines of a card that help to decide; `Line` has their order, and a card shows the first few."""
 
 
 def rows(context: Context) -> tuple[Feature, ...]:
@@ -116,6 +125,11 @@ def judges(context: Context) -> dict[Kind, Judges]:
 def gathers(context: Context) -> dict[Fact, LookUp]:
     """How the features look up facts."""
     return {fact: look_up for feature in rows(context) for fact, look_up in feature.gathers.items()}
+
+
+def tells(context: Context) -> dict[Line, Tells]:
+    """What the features tell on cards."""
+    return {line: tell for feature in rows(context) for line, tell in feature.tells.items()}
 
 
 async def answered(context: Context, turn: Turn, request: Request) -> None:

@@ -31,6 +31,9 @@ SAME_TIME: Final = 5.0
 MEMBER_FIELDS: Final = ("type", "state_key", "sender", "event_id", "origin_server_ts", "content.membership")
 """The fields of a member event that its user has not written, except the membership."""
 
+MUTUAL_PAGES: Final = 10
+"""Pages of a hundred rooms that a user shares with the bot; more are not read."""
+
 STANDING_STATE: Final = ("m.room.create", "m.room.join_rules", "m.room.power_levels")
 """State that every room has: an answer without it does not show what else is missing in the room."""
 
@@ -147,6 +150,18 @@ class Homeserver:
         """The rooms the bot is in."""
         answer = await self.call(Method.GET, Path.v3.joined_rooms, patience=HANDSHAKE)
         return [room_id for room_id in _list(answer, "joined_rooms") if isinstance(room_id, str)]
+
+    async def mutual_rooms(self, user_id: str) -> list[str]:
+        """The rooms that a user and the bot are joined to (client-server API 1.19), the first pages of them."""
+        found, since = list[str](), None
+        for _ in range(MUTUAL_PAGES):
+            query = {"user_id": user_id} | ({"from": since} if since else {})
+            answer = await self.call(Method.GET, Path.v1.mutual_rooms, query=query)
+            found += [room_id for room_id in _list(answer, "joined") if isinstance(room_id, str)]
+            since = answer.get("next_batch")
+            if not isinstance(since, str) or not since:
+                break
+        return found
 
     async def state_of_type(self, room_id: str, event_type: str, *, exact: bool = False) -> list[dict[str, Any]]:
         """The state events of one type in a room: from a sync that asks for little else, or from its whole state.

@@ -188,6 +188,10 @@ class Outside:
         """The rooms the bot is in."""
         return await self._homeserver.joined_rooms()
 
+    async def mutual_rooms(self, user_id: str) -> list[str]:
+        """The rooms that both a user and the bot are joined to."""
+        return await self._homeserver.mutual_rooms(user_id)
+
 
 LONGEST_LISTED = 1000
 """Characters of a reason that are kept when many knocks are listed at once; longer ones are read one by one."""

@@ -64,8 +64,9 @@ TABLES: Mapping[str, Table] = {
                 "inviter",
                 "invite_json",
                 "issued_by",
+                "server",
             ),
-            in_sql=("token", "inviter", "fallen_by", "counts_as", "counts_since", "knocks"),
+            in_sql=("token", "inviter", "fallen_by", "knocks", "server"),
             counts="id",
         ),
         Table(

@@ -234,7 +234,9 @@ CREATE TABLE requests (
     -- How many knocks it has seen, each soon after the one before.
     knocks          INTEGER NOT NULL DEFAULT 1,
     -- Of a third-party invite: whether its inviter was banned with it.
-    inviter_banned  BOOLEAN NOT NULL DEFAULT FALSE
+    inviter_banned  BOOLEAN NOT NULL DEFAULT FALSE,
+    -- Of a knock: the server of its applicant, by which it is counted.
+    server          TEXT
 );
 CREATE UNIQUE INDEX requests_numbered ON requests (management_room, number);
 CREATE INDEX requests_by_event ON requests (event_id);
@@ -247,6 +249,10 @@ CREATE INDEX requests_of_late ON requests (room_id, opened_at);
 -- The newest request of a token has it; those before it, which are settled, have it in invite_json alone.
 CREATE UNIQUE INDEX requests_token ON requests (room_id, token) WHERE token IS NOT NULL;
 CREATE INDEX requests_inviter ON requests (room_id, inviter) WHERE inviter IS NOT NULL;
+-- What a card tells of its applicant: only these rows are read, however long the history is.
+CREATE INDEX requests_decided ON requests (management_room, user_id, id)
+    WHERE kind = 'knock' AND counts_as IN ('accepted', 'joined', 'declined', 'rejected', 'banned');
+CREATE INDEX requests_from_server ON requests (management_room, server, opened_at) WHERE server IS NOT NULL;
 
 -- What was decided on each request, each time that it was judged; the newest is its decision. `room_id` is where it was
 -- then, `revision` that of its policy, none for the default; `event_id` is the knock, the invite, or the coming in.

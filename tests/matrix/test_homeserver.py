@@ -25,7 +25,7 @@ from knockbot.domain.reasons import in_words
 from knockbot.errors import ActionError, Later, Never
 from knockbot.matrix.answers import LARGEST_ITEM, Items
 from knockbot.matrix.api import LARGEST, LARGEST_LIST, LONGEST_WISH, SHORTEST_WISH, _wish
-from knockbot.matrix.homeserver import MEMBER_FIELDS, Homeserver
+from knockbot.matrix.homeserver import MEMBER_FIELDS, MUTUAL_PAGES, Homeserver
 from knockbot.matrix.rooms import LONGEST_LISTED, Outside
 from tests.cases import case
 from tests.matrix.edge import ANA, AS_TOKEN, AWAY, BOT, GARDEN, member, without
@@ -60,6 +60,7 @@ CALLS: dict[str, tuple[Call, str, Any]] = {
     "event": (lambda hs: hs.event(GARDEN, "$e"), f"GET {GARDEN}/event/$e", {}),
     "knocking_members": (lambda hs: hs.knocking_members(GARDEN), f"GET {GARDEN}/members", {"chunk": []}),
     "joined_rooms": (lambda hs: hs.joined_rooms(), "GET joined_rooms", {"joined_rooms": []}),
+    "mutual_rooms": (lambda hs: hs.mutual_rooms(ANA), "GET client/v1/mutual_rooms", {"joined": []}),
     "annotations": (
         lambda hs: hs.annotations(GARDEN, "$e"),
         f"GET rooms/{GARDEN}/relations/$e/m.annotation",
@@ -546,8 +547,17 @@ async def test_a_list_that_is_missing_is_empty(homeserver: Homeserver, fake: Fak
 
     assert await homeserver.knocking_members(GARDEN) == []
     assert await homeserver.joined_rooms() == []
+    assert await homeserver.mutual_rooms(ANA) == []
     assert await homeserver.annotations(GARDEN, "$e") == []
     assert await homeserver.messages_back(GARDEN, "token", "{}") == ([], None)
+
+
+async def test_the_rooms_that_somebody_shares_are_read_page_by_page_up_to_a_limit(
+    homeserver: Homeserver, fake: FakeHomeserver
+) -> None:
+    answer_all(fake, Reply(body={"joined": [GARDEN, 5], "next_batch": "more"}))
+
+    assert await homeserver.mutual_rooms(ANA) == [GARDEN] * MUTUAL_PAGES
 
 
 async def test_of_lists_only_what_is_text_is_taken(homeserver: Homeserver, fake: FakeHomeserver) -> None:

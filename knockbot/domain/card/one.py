@@ -28,6 +28,8 @@ class Around:
     """Whether the inviter of a third-party invite was banned with it."""
     missing: Notice | None = None
     """Why the bot could not carry out an accept now."""
+    dossier: tuple[Notice, ...] = ()
+    """Short lines about the applicant that help to decide."""
 
 
 NOTHING_ELSE = Around()
@@ -39,6 +41,7 @@ def card(request: Request, label: str, possible: Iterable[Verdict], around: Arou
         TOLD[request.judged_as].headline(request, Room(request.room_id, label)),
         reason_of(request, hidden=around.hidden),
         before(request, around.earlier),
+        *around.dossier,
         doubt(request),
         trouble_of(request),
         standing(request, inviter_banned=around.inviter_banned),

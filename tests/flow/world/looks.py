@@ -159,6 +159,15 @@ class Looks(Called):
         rooms = self.world.rooms.values()
         return await self._call(lambda: [r.id for r in rooms if r.membership(BOT) == "join"], "joined_rooms")
 
+    async def mutual_rooms(self, user_id: str) -> list[str]:
+        """The rooms that both a user and the bot are joined to."""
+
+        def look() -> list[str]:
+            mine = [room for room in self.world.rooms.values() if room.membership(BOT) == "join"]
+            return [room.id for room in mine if room.membership(user_id) == "join"]
+
+        return await self._call(look, "mutual_rooms", user_id)
+
     async def messages_back(self, room_id: str, since: str | None, _: str) -> tuple[list[Any], str | None]:
         """A page of the bot's own messages, newest first; ten to a page here."""
 

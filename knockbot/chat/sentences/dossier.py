@@ -1,0 +1,32 @@
+"""The lines of a card that help to decide."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from knockbot.chat.sentences.rows import Sentence, says
+from knockbot.domain.notices import Choice, Letters, Many, Notice, Number, Room
+
+
+def _decided(text: str) -> Sentence:
+    return says(text, state=Choice, counts=Many, room=Room, when=Notice)
+
+
+SENTENCES: Mapping[str, Sentence] = {
+    "dossier.rooms": says("They are a member of {rooms}.", rooms=Many),
+    "dossier.decided/accepted": _decided("Earlier decisions: {counts}. The last one: accepted at {room}, {when}."),
+    "dossier.decided/rejected": _decided("Earlier decisions: {counts}. The last one: rejected at {room}, {when}."),
+    "dossier.decided/banned": _decided("Earlier decisions: {counts}. The last one: banned from {room}, {when}."),
+    "dossier.count/accepted": says("{count} accepted", state=Choice, count=Number),
+    "dossier.count/rejected": says("{count} rejected", state=Choice, count=Number),
+    "dossier.count/banned": says("{count} banned", state=Choice, count=Number),
+    "dossier.server": says(
+        "{count} join request from {server} in the last 24 hours.",
+        "{count} join requests from {server} in the last 24 hours.",
+        count=Number,
+        server=Letters,
+    ),
+    "dossier.server_at_least": says(
+        "At least {count} join requests from {server} in the last 24 hours.", count=Number, server=Letters
+    ),
+}

@@ -1,0 +1,36 @@
+"""What the records say of an applicant: what was decided about them before, and how many knock from their server."""
+
+from __future__ import annotations
+
+from knockbot.domain import dossier
+from knockbot.domain.ids import server_of
+from knockbot.domain.model import Request
+from knockbot.domain.notices import Notice, Room
+from knockbot.flow.context import Context
+from knockbot.flow.place import Place
+from knockbot.store import dossiers, requests, rooms
+from knockbot.times import DAY
+
+
+async def decided(context: Context, there: Place, request: Request) -> Notice | None:
+    """What was decided before about the applicant, in the rooms managed from here.
+
+    One decision that the card shows anyway, as the result of the request before this one, is not repeated.
+    """
+    async with context.db.tx() as tx:
+        found = await dossiers.decided(tx, there.management_room, request, dossier.MOST_DECIDED)
+        if not found:
+            return None
+        shown = await requests.settled_before(tx, request)
+        managed = await rooms.managed_by(tx, there.management_room)
+    if shown is not None and [one.request_id for one in found] == [shown.id]:
+        return None
+    return dossier.decided_before(found, {one.room_id: Room(one.room_id, one.label) for one in managed}, request)
+
+
+async def server(context: Context, there: Place, request: Request) -> Notice | None:
+    """How many knocks came from the applicant's server within a day, at the rooms managed from here."""
+    name, since = server_of(request.user_id), context.now() - DAY
+    async with context.db.tx() as tx:
+        count = await dossiers.knocks_from(tx, there.management_room, name, since, dossier.MOST_COUNTED)
+    return dossier.from_server(name, count)
