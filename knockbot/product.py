@@ -29,6 +29,7 @@ from knockbot.engine.timers import TimerKind
 from knockbot.engine.turn import Handler
 from knockbot.features.dossier import membership, records
 from knockbot.features.encryption import sealed
+from knockbot.features.history import outcomes
 from knockbot.features.lookalikes import facts as lookalikes
 from knockbot.features.remote import notify
 from knockbot.features.thirdparty import acts, facts, invites, issuing, looking, members, redeeming
@@ -61,6 +62,7 @@ FEATURES: tuple[Feature, ...] = (
         looks=looking.look,
     ),
     Feature("lookalikes", gathers={Fact.LOOKALIKE: lookalikes.lookalike}),
+    Feature("history", gathers={Fact.HISTORY: outcomes.history}),
     Feature("remote", acts=notify.ACTS, settled=notify.settled),
     Feature(
         "dossier",

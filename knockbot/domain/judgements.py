@@ -19,6 +19,7 @@ from knockbot.domain.model import (
     Came,
     Decision,
     Facts,
+    History,
     IdentityKey,
     InviteFacts,
     Kind,
@@ -29,6 +30,7 @@ from knockbot.domain.model import (
     Request,
     State,
     Truth,
+    Where,
 )
 from knockbot.domain.notices import Notice, because, decoded, dumps, encoded
 from knockbot.domain.policy import Policy, decide, held_back, rehearsed
@@ -135,9 +137,8 @@ def encode(facts: Facts) -> str:
         data["wrote"] = [*astuple(facts.measure)]
     if rooms := _rooms(facts.member_of):
         data["in"] = rooms
-    if facts.history is not None:
-        data["past"] = [[past.state, past.age] for past in _newest(facts.history, lambda past: past.age)]
-        data |= {"more": True} if facts.history_cut or len(facts.history) > AGES_KEPT else {}
+    if facts.history:
+        data["past"] = {where: _history(history) for where, history in facts.history.items()}
     if facts.invite is not None:
         data["invite"] = _invite(facts.invite)
     if facts.lookalike is not None:
@@ -156,8 +157,7 @@ def decode(stored: str) -> Facts:
         home=data["home"],
         measure=Measure(*data["wrote"]) if "wrote" in data else None,
         member_of={room: _known(known) for room, known in data.get("in", {}).items()},
-        history=tuple(Past(State(state), age) for state, age in data["past"]) if "past" in data else None,
-        history_cut=data.get("more", False),
+        history={Where(where): _past(history) for where, history in data.get("past", {}).items()},
         invite=_invite_facts(data["invite"]) if "invite" in data else None,
         lookalike=_known(data["like"]) if "like" in data else None,
         came=Came(data["came"]) if "came" in data else None,
@@ -167,6 +167,15 @@ def decode(stored: str) -> Facts:
 
 def _newest(many: Sequence[T], age: Callable[[T], int]) -> list[T]:
     return list(many) if len(many) <= AGES_KEPT else sorted(many, key=age, reverse=True)[-AGES_KEPT:]
+
+
+def _history(history: History) -> dict[str, Any]:
+    written = [[past.state, past.age] for past in _newest(history.past, lambda past: past.age)]
+    return {"was": written} | ({"more": True} if history.cut or len(history.past) > AGES_KEPT else {})
+
+
+def _past(data: Mapping[str, Any]) -> History:
+    return History(tuple(Past(State(state), age) for state, age in data["was"]), data.get("more", False))
 
 
 def _rooms(member_of: Mapping[str, Known]) -> dict[str, Any]:

@@ -313,12 +313,30 @@ class Known:
     why: Notice | None = None
 
 
+class Where(StrEnum):
+    """The rooms that a criterion about the past looks at."""
+
+    HERE = "here"
+    """The room of the request."""
+    MANAGED = "managed"
+    """All rooms managed from the same management room, this one among them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Past:
-    """An earlier request of the same applicant in the same room: its outcome, and how long ago (milliseconds)."""
+    """An earlier request of the same applicant: its outcome, and how long ago (milliseconds)."""
 
     state: State
     age: int
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The outcomes of the applicant's earlier requests, oldest first."""
+
+    past: tuple[Past, ...] = ()
+    cut: bool = False
+    """Whether there were more, older ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,7 +377,7 @@ class Fact(StrEnum):
     MEMBER_OF = "member_of"
     """Whether the applicant is joined to a room (`Facts.member_of`)."""
     HISTORY = "history"
-    """The results of the applicant's earlier requests (`Facts.history`)."""
+    """The results of the applicant's earlier requests in some rooms (`Facts.history`)."""
     INVITER = "inviter"
     """The inviter's power and membership (`InviteFacts.power` and `.member`)."""
     LOOKALIKE = "lookalike"
@@ -370,7 +388,7 @@ class Fact(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """A fact that a condition asks for; `of` is the room, as the policy names it, if the fact is about a room."""
+    """A fact that a condition asks for, and what it asks it of: a room as the policy names it, or a `Where`."""
 
     fact: Fact
     of: str = ""
@@ -384,10 +402,8 @@ class Facts:
     """The server name of knockbot's homeserver; its users are `local`."""
     member_of: Mapping[str, Known] = field(default_factory=dict)
     """Whether the applicant is joined to each room, by the name the policy uses for it."""
-    history: tuple[Past, ...] | None = None
-    """The outcomes of their earlier requests here, oldest first; none if not looked up."""
-    history_cut: bool = False
-    """Whether there were more, older ones."""
+    history: Mapping[Where, History] = field(default_factory=dict)
+    """The outcomes of their earlier requests in these rooms, as far as they were looked up."""
     invite: InviteFacts | None = None
     """For a third-party invite, or a redeemed one; none if it is not known which invite that was."""
     lookalike: Known | None = None

@@ -122,11 +122,41 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
         "user was rejected {count} time before in that time",
         "user was rejected {count} times before in that time",
     ),
+    "finding.rejected_managed": (
+        "user was rejected {count} time before in the rooms managed from here",
+        "user was rejected {count} times before in the rooms managed from here",
+    ),
+    "finding.rejected_managed_within": (
+        "user was rejected {count} time before in that time in the rooms managed from here",
+        "user was rejected {count} times before in that time in the rooms managed from here",
+    ),
     "finding.rejected_unknown": "whether the user was rejected before (not checked)",
+    "finding.banned": ("user was banned {count} time before", "user was banned {count} times before"),
+    "finding.banned_within": (
+        "user was banned {count} time before in that time",
+        "user was banned {count} times before in that time",
+    ),
+    "finding.banned_managed": (
+        "user was banned {count} time before in the rooms managed from here",
+        "user was banned {count} times before in the rooms managed from here",
+    ),
+    "finding.banned_managed_within": (
+        "user was banned {count} time before in that time in the rooms managed from here",
+        "user was banned {count} times before in that time in the rooms managed from here",
+    ),
+    "finding.banned_unknown": "whether the user was banned before (not checked)",
     "finding.accepted": ("user was accepted {count} time before", "user was accepted {count} times before"),
     "finding.accepted_within": (
         "user was accepted {count} time before in that time",
         "user was accepted {count} times before in that time",
+    ),
+    "finding.accepted_managed": (
+        "user was accepted {count} time before in the rooms managed from here",
+        "user was accepted {count} times before in the rooms managed from here",
+    ),
+    "finding.accepted_managed_within": (
+        "user was accepted {count} time before in that time in the rooms managed from here",
+        "user was accepted {count} times before in that time in the rooms managed from here",
     ),
     "finding.accepted_unknown": "whether the user was accepted before (not checked)",
     "finding.inviter_unknown": "who invited them (the third-party invite is not known)",

@@ -19,10 +19,7 @@ from knockbot.domain.model import (
     Kind,
     Knock,
     Known,
-    Membership,
-    Past,
     Request,
-    State,
     ThirdPartyInvite,
     Truth,
 )
@@ -167,38 +164,7 @@ async def _is_in_named_room(
     return Known(Truth.UNKNOWN, because("unknown.room_replaced", room=Letters(reference))) if replaced else known
 
 
-# --- the results of earlier requests --------------------------------------------------------------------------
-
-
-async def _history(asked: Asked, facts: Facts, _: Sequence[str]) -> Facts:
-    """The results of the applicant's earlier requests in this room, by rules and moderators alike."""
-    context, knock = asked.context, asked.knock
-    async with context.db.tx() as tx:
-        last = await requests.settled_knock(tx, knock.room_id, knock.user_id)
-    put_out = last is State.JOINED and await _was_put_out(context, knock)
-    async with context.db.tx() as tx:
-        if put_out:
-            await requests.put_out(tx, knock.room_id, knock.user_id, State.REJECTED, context.now())
-        earlier = await requests.history(tx, knock.room_id, knock.user_id)
-    return replace(facts, history=tuple(Past(state, context.now() - since) for state, since in earlier))
-
-
-async def _was_put_out(context: Context, knock: Knock) -> bool:
-    """Whether the applicant had been removed from the room, which may have happened while the bot was away."""
-    try:
-        change = await context.outside.past_member(knock.room_id, knock.event_id) if knock.event_id else None
-        before = (
-            await context.outside.past_member(knock.room_id, change.replaces) if change and change.replaces else None
-        )
-    except ActionError:
-        return False
-    return before is not None and before.membership is Membership.LEAVE and not before.of_their_own
-
-
-GATHER: Mapping[Fact, LookUp] = {
-    Fact.MEMBER_OF: _memberships,
-    Fact.HISTORY: _history,
-}
+GATHER: Mapping[Fact, LookUp] = {Fact.MEMBER_OF: _memberships}
 """How to look up each fact that a rule may ask for (`Condition.needs`), and add it to the known ones; features have
 rows of their own (`Feature.gathers`). Whether the keys of an invite are valid is asked last, and only where it would be
 accepted (`features/thirdparty/invites.py`)."""

@@ -285,6 +285,21 @@ HISTORY = (
 """All that it reads has to be in the index `requests_of_applicant`."""
 
 
+async def history_managed(tx: Tx, room_id: str, user_id: str) -> list[tuple[State, int]]:
+    """The same at all rooms that are managed from the same management room as this one."""
+    rooms = await tx.fetch(ROOMS_WITH_HISTORY, room_id, user_id)
+    found = [outcome for row in rooms for outcome in await history(tx, row["room_id"], user_id)]
+    return sorted(found, key=lambda outcome: outcome[1])[-LONGEST_HISTORY:]
+
+
+ROOMS_WITH_HISTORY = (
+    "SELECT room_id FROM rooms WHERE management_room = (SELECT management_room FROM rooms WHERE room_id = $1) "
+    "AND EXISTS (SELECT 1 FROM requests WHERE requests.room_id = rooms.room_id AND user_id = $2 AND kind = 'knock' "
+    "AND counts_as IS NOT NULL)"
+)
+"""Of each such room the index `requests_of_applicant` tells whether there is any."""
+
+
 async def pending(tx: Tx, management_room: str, room_id: str | None = None) -> list[Request]:
     """The open requests of a management room, or of one of its protected rooms, oldest first."""
     which, args = ("", []) if room_id is None else (" AND room_id = $2", [room_id])

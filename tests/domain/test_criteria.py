@@ -17,6 +17,7 @@ from knockbot.domain.model import (
     Fact,
     Facts,
     Finding,
+    History,
     IdentityKey,
     InviteFacts,
     Kind,
@@ -26,6 +27,7 @@ from knockbot.domain.model import (
     Past,
     State,
     Truth,
+    Where,
 )
 from knockbot.domain.notices import Letters, User, because
 from knockbot.domain.reasons import foreign, in_words
@@ -390,6 +392,7 @@ JUDGES = {
     "has_avatar": "knocks",
     "lookalike": "knocks and redeemed invites",
     "rejected_before": "knocks and redeemed invites",
+    "banned_before": "knocks and redeemed invites",
     "accepted_before": "knocks and redeemed invites",
     "inviter": "third-party invites and redeemed invites",
     "inviter_power_at_least": "third-party invites and redeemed invites",
@@ -477,6 +480,7 @@ ONE_OF_EACH = {
     "has_avatar": True,
     "lookalike": True,
     "rejected_before": {"times": 2, "within": "7d"},
+    "banned_before": {"where": "managed"},
     "accepted_before": True,
     "inviter": ["@mod:*", "*"],
     "inviter_power_at_least": 50,
@@ -537,6 +541,7 @@ HISTORY = (
     Past(State.REJECTED, 30 * DAY),
     Past(State.WITHDRAWN, 1 * DAY),
     Past(State.JOINED, 40 * DAY),
+    Past(State.BANNED, 50 * DAY),
 )
 
 
@@ -551,6 +556,12 @@ HISTORY = (
         ({"rejected_before": {"times": 3}}, HISTORY, Truth.TRUE),
         ({"rejected_before": {"within": "12h"}}, HISTORY, Truth.FALSE),
         ({"rejected_before": {"within": "1d"}}, HISTORY, Truth.TRUE),
+        ({"banned_before": True}, HISTORY, Truth.TRUE),
+        ({"banned_before": False}, HISTORY, Truth.FALSE),
+        ({"banned_before": True}, HISTORY[:-1], Truth.FALSE),
+        ({"banned_before": {"within": "49d"}}, HISTORY, Truth.FALSE),
+        ({"banned_before": {"times": 2}}, HISTORY, Truth.FALSE),
+        ({"banned_before": True}, None, Truth.UNKNOWN),
         ({"accepted_before": True}, HISTORY, Truth.TRUE),
         ({"accepted_before": True}, (Past(State.ACCEPTED, DAY),), Truth.TRUE),
         ({"accepted_before": True}, (Past(State.DECLINED, DAY),), Truth.TRUE),
@@ -561,19 +572,55 @@ HISTORY = (
     ],
 )
 def test_history_counts_outcomes_within_a_time(data: object, history: tuple[Past, ...] | None, truth: Truth) -> None:
-    assert when(data).judge(KNOCK, replace(FACTS, history=history)).truth is truth
+    looked_up = {} if history is None else {Where.HERE: History(history)}
+    assert when(data).judge(KNOCK, replace(FACTS, history=looked_up)).truth is truth
+
+
+@pytest.mark.parametrize(
+    ("data", "truth", "why"),
+    [
+        ({"banned_before": True}, Truth.FALSE, "user was banned 0 times before"),
+        ({"banned_before": {"where": "here"}}, Truth.FALSE, "user was banned 0 times before"),
+        (
+            {"banned_before": {"where": "managed"}},
+            Truth.TRUE,
+            "user was banned 1 time before in the rooms managed from here",
+        ),
+        (
+            {"not": {"rejected_before": {"times": 3, "within": "7d", "where": "managed"}}},
+            Truth.TRUE,
+            "user was rejected 2 times before in that time in the rooms managed from here",
+        ),
+        (
+            {"accepted_before": {"within": "7d", "where": "managed"}},
+            Truth.FALSE,
+            "user was accepted 0 times before in that time in the rooms managed from here",
+        ),
+    ],
+)
+def test_history_is_that_of_this_room_or_of_all_rooms_managed_from_here(data: object, truth: Truth, why: str) -> None:
+    facts = replace(FACTS, history={Where.HERE: History(), Where.MANAGED: History(HISTORY)})
+    assert told(when(data).judge(KNOCK, facts)) == Finding(truth, foreign(why))
+
+
+def test_of_the_rooms_that_nobody_looked_at_nothing_is_known() -> None:
+    facts = replace(FACTS, history={Where.HERE: History(HISTORY)})
+    finding = told(when({"not": {"banned_before": {"where": "managed"}}}).judge(KNOCK, facts))
+    assert finding == Finding(Truth.UNKNOWN, foreign("whether the user was banned before (not checked)"))
 
 
 @pytest.mark.parametrize(
     ("data", "message"),
     [
         ({"rejected_before": "twice"}, 'expected true or false, found "twice"'),
-        ({"rejected_before": {}}, "expected true, false, or times and within"),
+        ({"rejected_before": {}}, "expected true, false, or times, within and where"),
         ({"rejected_before": {"times": 0}}, "0 times is always so; write false for never"),
         ({"rejected_before": {"times": True}}, "expected a whole number from 0 to 1000, found true"),
         ({"rejected_before": {"within": 7}}, "expected a time such as 30m, 12h or 7d, found 7"),
         ({"rejected_before": {"within": "0d"}}, 'expected a time longer than zero, found "0d"'),
         ({"rejected_before": {"within": "7 d"}}, 'expected a time such as 30m, 12h or 7d, found "7 d"'),
+        ({"banned_before": {"where": "everywhere"}}, 'unknown word "everywhere"; known: here, managed'),
+        ({"banned_before": {"where": True}}, "expected one of here, managed, found true"),
         ({"rejected_before": {"time": 2}}, 'unknown key "time"; did you mean "times"?'),
         ({"has_avatar": "no"}, 'expected true or false, found "no"'),
     ],
@@ -584,7 +631,7 @@ def test_a_mistake_in_these_is_named(data: object, message: str) -> None:
 
 @pytest.mark.parametrize("data", [{"rejected_before": True}, {"any": [{"user": "@a:b"}, {"accepted_before": True}]}])
 def test_history_is_needed_only_where_a_rule_asks_for_it(data: object) -> None:
-    assert when(data).needs == (Need(Fact.HISTORY),)
+    assert when(data).needs == (Need(Fact.HISTORY, "here"),)
     assert when({"user": "@a:b"}).needs == ()
 
 

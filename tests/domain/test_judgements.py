@@ -16,6 +16,7 @@ from knockbot.domain.model import (
     Came,
     Decision,
     Facts,
+    History,
     IdentityKey,
     InviteFacts,
     Kind,
@@ -27,6 +28,7 @@ from knockbot.domain.model import (
     ThirdPartyInvite,
     Truth,
     Verdict,
+    Where,
 )
 from knockbot.domain.notices import because
 from knockbot.domain.policy import Policy, decide, held_back, parse_policy, rehearsed
@@ -38,7 +40,9 @@ LONGEST = 4000
 """Characters that the facts of one judgement may take."""
 
 TEXTS = st.text(st.characters(), max_size=60).map(storable)
-KNOWN = st.builds(Known, st.sampled_from(Truth), st.none() | TEXTS.map(foreign))
+WHYS = st.text(st.characters(), max_size=15).map(storable).map(foreign)
+"""Short enough to be kept."""
+KNOWN = st.builds(Known, st.sampled_from(Truth), st.none() | WHYS)
 AGES = st.integers(0, 10**14)
 POWERS = st.none() | st.integers(-(2**60), 2**60) | st.just(float("inf"))
 
@@ -61,7 +65,9 @@ ANY_FACTS = st.builds(
     Facts,
     home=TEXTS,
     member_of=st.dictionaries(st.text("#!ab:.", max_size=30), KNOWN, max_size=5),
-    history=st.none() | few(st.builds(Past, st.sampled_from(State), AGES)),
+    history=st.dictionaries(
+        st.sampled_from(Where), st.builds(History, few(st.builds(Past, st.sampled_from(State), AGES)))
+    ),
     invite=st.none() | INVITES,
     lookalike=st.none() | KNOWN,
     came=st.none() | st.sampled_from(Came),
@@ -81,7 +87,7 @@ HOSTILE = Facts(
     member_of={
         f"#{number}:" + "\U0001f600" * 100: Known(Truth.UNKNOWN, foreign("x" * 20_000)) for number in range(MANY)
     },
-    history=tuple(Past(State.WITHDRAWN, 10**14 + number) for number in range(MANY)),
+    history=dict.fromkeys(Where, History(tuple(Past(State.WITHDRAWN, 10**14 + number) for number in range(MANY)))),
     invite=InviteFacts(
         "@" + "x" * 253 + ":a",
         tuple(IdentityKey("\x01" * 5000, "https://" + "y" * 5000) for _ in range(20)),
@@ -184,7 +190,7 @@ def times(most: int, within: str | None = None) -> Policy:
 def test_a_history_that_is_not_kept_whole_says_no_more_than_it_knows(policy: Policy, verdict: Verdict) -> None:
     day = 24 * 3600 * 1000
     history = tuple(Past(State.REJECTED, number * day // 4) for number in range(100, 0, -1))
-    before = judged(policy, replace(FACTS, history=history))
+    before = judged(policy, replace(FACTS, history={Where.HERE: History(history)}))
     assert decide_again(REQUEST, before, policy).verdict is verdict
 
 

@@ -470,7 +470,7 @@ def test_a_policy_for_one_kind_needs_the_facts_of_that_kind_only() -> None:
         }
     )
     assert {kind: policy.only(kind).needed for kind in Kind} == {
-        Kind.KNOCK: {Fact.MEMBER_OF: ("#a:b.c",), Fact.HISTORY: ("",)},
+        Kind.KNOCK: {Fact.MEMBER_OF: ("#a:b.c",), Fact.HISTORY: ("here",)},
         Kind.THIRD_PARTY_INVITE: {},
         Kind.REDEEMED_INVITE: {Fact.MEMBER_OF: ("#d:e.f",)},
     }

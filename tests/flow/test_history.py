@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from knockbot.domain.reasons import in_words
 from tests.flow.house import GARDEN, House
+from tests.flow.neighbours import FARMERS, MEADOW, ORCHARD, decided, with_neighbours
 from tests.flow.world import ALICE, ANA, BOT, World
 
 AGAIN = """
@@ -180,3 +182,81 @@ async def test_whom_an_invite_was_signed_for_unasked_has_no_record_of_it(house: 
     assert house.membership(ANA) == "leave"
 
     assert await rule_for(house) == "otherwise"
+
+
+# --- in the rooms managed from the same place ---------------------------------------------------------------------
+
+PAST_BY_PLACE = """
+rules:
+- {name: banned here, when: {banned_before: true}, then: reject}
+- {name: banned nearby, when: {banned_before: {where: managed}}, then: reject}
+- {name: rejected nearby, when: {rejected_before: {within: 7d, where: managed}}, then: reject}
+- {name: accepted nearby, when: {accepted_before: {where: managed}}, then: accept}
+"""
+
+
+async def ended(house: House, room_id: str, membership: str) -> None:
+    """Her knock at a room ended with this membership, and her ban was lifted."""
+    house.world.knock(room_id, ANA)
+    await house.live()
+    house.world.change(room_id, ALICE, ANA, membership)
+    await house.live()
+    if membership == "ban":
+        house.world.change(room_id, ALICE, ANA, "leave")
+    if membership == "invite":
+        house.world.change(room_id, ANA, ANA, "leave")
+    await house.live()
+
+
+@pytest.mark.parametrize(
+    ("room_id", "membership", "rule"),
+    [
+        (GARDEN, "ban", "banned here"),
+        (ORCHARD, "ban", "banned nearby"),
+        (ORCHARD, "leave", "rejected nearby"),
+        (ORCHARD, "invite", "accepted nearby"),
+        (GARDEN, "invite", "accepted nearby"),
+        (MEADOW, "ban", "otherwise"),
+        (MEADOW, "leave", "otherwise"),
+        (MEADOW, "invite", "otherwise"),
+    ],
+)
+async def test_what_came_to_pass_nearby_counts_and_what_others_manage_does_not(
+    house: House, room_id: str, membership: str, rule: str
+) -> None:
+    await with_neighbours(house)
+    await ended(house, room_id, membership)
+    await house.set_policy(PAST_BY_PLACE)
+
+    assert (await decided(house)).rule == rule
+
+
+async def test_a_room_that_moves_to_another_management_room_takes_its_past_along(house: House) -> None:
+    await with_neighbours(house)
+    await ended(house, ORCHARD, "ban")
+    await house.protect(ORCHARD, FARMERS)
+    await house.set_policy(PAST_BY_PLACE)
+    await house.set_policy(PAST_BY_PLACE, MEADOW)
+
+    assert (await decided(house)).rule == "otherwise"
+    assert (await decided(house, room_id=MEADOW)).rule == "banned nearby"
+
+
+async def test_the_newest_of_a_long_past_in_many_rooms_are_kept(house: House) -> None:
+    """And what is stored of them still decides as it did: the fixture judges again."""
+    await with_neighbours(house)
+    for _ in range(12):
+        await ended(house, ORCHARD, "leave")
+        await ended(house, GARDEN, "leave")
+        house.clock.go_on(DAY)
+    house.clock.go_on(2 * DAY)
+    await house.set_policy(
+        "rules: [{name: often, when: {rejected_before: {times: 13, within: 8d, where: managed}}, then: reject},"
+        "{name: of late, when: {rejected_before: {times: 12, within: 8d, where: managed}}, then: reject}]"
+    )
+
+    decision = await decided(house)
+    assert decision.rule == "of late"
+    assert [in_words(miss.why) for miss in decision.missed] == [
+        "user was rejected 12 times before in that time in the rooms managed from here"
+    ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from knockbot.domain.model import Because, Rejudge, Request, State, Verdict
+from knockbot.domain.model import Because, History, Rejudge, Request, State, Verdict, Where
 from knockbot.flow import rejudging
 from knockbot.store import judgements
 from tests.flow.house import GARDEN, MODS, House
@@ -75,8 +75,8 @@ async def test_the_new_revision_and_its_facts_are_on_record(house: House) -> Non
     request = await house.request(ANA)
     async with house.db.tx() as tx:
         first, again = await judgements.of_request(tx, request.id)
-    assert (first.revision, first.facts.history) == (None, None)
-    assert (again.revision, again.facts.history) == (1, ())
+    assert (first.revision, first.facts.history) == (None, {})
+    assert (again.revision, again.facts.history) == (1, {Where.HERE: History()})
     assert (again.kind, again.room_id, again.event_id) == (first.kind, first.room_id, first.event_id)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from knockbot.domain.judgements import MISSES_PENDING, MISSES_SETTLED
-from knockbot.domain.model import Because, Decision, Facts, Kind, Miss, Past, State, Verdict
+from knockbot.domain.model import Because, Decision, Facts, History, Kind, Miss, Past, State, Verdict, Where
 from knockbot.domain.reasons import foreign
 from knockbot.store import judgements, requests
 from knockbot.store.db import Database
@@ -25,7 +25,7 @@ async def test_the_newest_judgement_is_the_decision_and_the_others_stay(db: Data
         because=Because.POLICY_APPLIED,
         cause="$command",
         revision=3,
-        facts=Facts("tulip.example", history=(Past(State.REJECTED, 5),)),
+        facts=Facts("tulip.example", history={Where.HERE: History((Past(State.REJECTED, 5),))}),
         kind=Kind.REDEEMED_INVITE,
     )
     for one in (first, again):

@@ -22,8 +22,10 @@ from knockbot.domain.model import (
     Verdict,
 )
 from knockbot.domain.reasons import foreign
-from knockbot.store import judgements, prompts, requests
+from knockbot.store import judgements, prompts, requests, rooms
 from knockbot.store.db import Database
+from knockbot.store.rooms import ProtectedRoom
+from tests.plans import plan_of
 from tests.store.samples import GARDEN, KNOCK, MODS, NOW, STORABLE, judgement, opened, read
 
 NEW = Request(
@@ -367,6 +369,23 @@ async def test_a_history_is_read_from_an_index_alone(db: Database) -> None:
             plan = " ".join(row["QUERY PLAN"] for row in await tx.fetch(f"EXPLAIN {requests.HISTORY}", *asked))
             assert "Index Only Scan Backward using requests_of_applicant" in plan
             assert "Sort" not in plan
+
+
+async def test_the_rooms_with_a_history_are_found_by_an_index(db: Database) -> None:
+    async with db.tx() as tx:
+        for number in range(20):
+            await rooms.protect(tx, ProtectedRoom(f"!{number}:a", MODS, "", "@mod:a", NOW))
+            for user in range(20):
+                knock = replace(KNOCK, room_id=f"!{number}:a", user_id=f"@{user}:a", event_id=f"$e{number}-{user}")
+                request = await requests.open_knock(tx, MODS, knock, NOW)
+                await requests.settled(tx, request.id, State.REJECTED, "@mod:a", NOW + number)
+        asked = ("!1:a", "@1:a")
+        assert len(await requests.history_managed(tx, *asked)) == 20
+        plan = await plan_of(tx, requests.ROOMS_WITH_HISTORY, *asked, alone=db.alone)
+    assert "requests_of_applicant (room_id=? AND user_id=?" in plan or "using requests_of_applicant" in plan
+    assert "rooms_managed" in plan
+    assert "SCAN requests" not in plan
+    assert "Seq Scan on requests" not in plan
 
 
 async def test_a_history_has_an_end(db: Database) -> None:

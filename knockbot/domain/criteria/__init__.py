@@ -42,6 +42,7 @@ CRITERIA: Mapping[str, Criterion] = {
         Criterion("has_avatar", KNOCKS, applicants.read_has_avatar),
         Criterion("lookalike", APPLICANTS, applicants.read_lookalike),
         Criterion("rejected_before", APPLICANTS, history.came_to_pass("rejected", State.REJECTED)),
+        Criterion("banned_before", APPLICANTS, history.came_to_pass("banned", State.BANNED)),
         Criterion(
             "accepted_before",
             APPLICANTS,

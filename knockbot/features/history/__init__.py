@@ -1,0 +1,1 @@
+"""The past of applicants: how their earlier requests ended."""
