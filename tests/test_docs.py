@@ -92,7 +92,8 @@ def test_a_condition_is_taken(block: Block) -> None:
     asks_of_inviters = re.search(r"\b(inviter\w*|invites_by_inviter|identity_server):", block.text)
     kind = Kind.THIRD_PARTY_INVITE if asks_of_inviters else Kind.KNOCK
 
-    read_policy(f"rules:\n- for: {kind}\n  when:\n{condition}  then: forward\n")
+    lists = 'lists: [{room: "#watch:community.example", then: none}]\n'  # for the criterion that asks about one
+    read_policy(f"{lists}rules:\n- for: {kind}\n  when:\n{condition}  then: forward\n")
 
 
 @parametrize("yaml mistake")

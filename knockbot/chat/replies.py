@@ -10,6 +10,7 @@ from knockbot.domain.acl import SERVER_ACL
 from knockbot.domain.card import decided_by, policy_key
 from knockbot.domain.card.who import By
 from knockbot.domain.kinds import OTHERWISE
+from knockbot.domain.listed import name_of_list
 from knockbot.domain.model import Decision, Knock, Request
 from knockbot.domain.notices import (
     Ago,
@@ -131,11 +132,15 @@ def explained(decision: Decision | None, request: Request | None = None) -> list
 
 def _came_to(decision: Decision, request: Request | None) -> Notice:
     """What a policy said, and by what."""
+    if decision.rehearsed is not None:
+        return notice("explain.dry_run", verdict=Choice(decision.rehearsed), by=_would_decide(decision, request))
+    return _by_list(decision) if name_of_list(decision.rule) is not None else _by_rule(decision, request)
+
+
+def _by_rule(decision: Decision, request: Request | None) -> Notice:
     verdict, rule = Term(decision.verdict), Rule(decision.rule)
     if decision.unknown is not None:
         return notice("explain.unknown", verdict=verdict, rule=rule, why=decision.unknown)
-    if decision.rehearsed is not None:
-        return notice("explain.dry_run", verdict=Choice(decision.rehearsed), by=_would_decide(decision, request))
     if decision.doubt is not None:
         if decision.rule == OTHERWISE:
             return notice("explain.doubt", verdict=verdict, why=decision.doubt)
@@ -153,6 +158,17 @@ def _would_decide(decision: Decision, request: Request | None) -> By:
     """What in a policy in dry run would have decided."""
     rule = decision.rule if request is None else policy_key(request, decision.rule, decision.rehearsed)
     return decided_by(rule, None)
+
+
+def _by_list(decision: Decision) -> Notice:
+    """What a policy said where a policy list decided, or could not be asked."""
+    verdict = Term(decision.verdict)
+    if decision.unknown is not None:
+        return notice("explain.list_unknown", verdict=verdict, why=decision.unknown)
+    listed = decision.found or because("finding.not_kept")
+    if decision.doubt is not None:
+        return notice("explain.listed_though", verdict=verdict, why=listed, doubt=decision.doubt)
+    return notice("explain.listed", verdict=verdict, why=listed)
 
 
 def _otherwise(decision: Decision, request: Request | None) -> Notice:

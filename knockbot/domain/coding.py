@@ -10,7 +10,7 @@ A field with its default value is left out, so that a new field with a default c
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from types import UnionType
 from typing import Any, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -28,8 +28,8 @@ class Malformed(ValueError):
 class Coding(Generic[T]):
     """How the values of a frozen dataclass are written as JSON, and read.
 
-    Its fields may be texts, whole numbers, truths, words of an enumeration, notices, tuples of those, JSON objects as
-    they are, and each of these may also be `None`.
+    Its fields may be texts, whole numbers, truths, words of an enumeration, notices, other such values, tuples of
+    those, JSON objects as they are, and each of these may also be `None`.
     """
 
     def __init__(self, make: type[T]) -> None:
@@ -68,6 +68,13 @@ def _converts(hint: Any) -> tuple[Convert, Convert]:
         return dict, _exactly(dict)
     if hint is Notice:
         return encoded, decoded
+    return _of_one(hint)
+
+
+def _of_one(hint: type[Any]) -> tuple[Convert, Convert]:
+    if is_dataclass(hint):
+        coding: Coding[Any] = Coding(hint)
+        return coding.encode, coding.decode
     if issubclass(hint, Enum):
         return _value_of, hint
     assert hint in (str, int, bool), f"{hint} cannot be written as JSON"

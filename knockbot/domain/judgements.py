@@ -25,6 +25,7 @@ from knockbot.domain.model import (
     Kind,
     Knock,
     Known,
+    Listed,
     Measure,
     Past,
     Request,
@@ -143,6 +144,8 @@ def encode(facts: Facts) -> str:
         data["invite"] = _invite(facts.invite)
     if facts.lookalike is not None:
         data["like"] = _written(facts.lookalike)
+    if listings := _listings(facts.lists):
+        data["lists"] = listings
     if facts.came is not None:
         data["came"] = facts.came
     if facts.denied:
@@ -160,6 +163,7 @@ def decode(stored: str) -> Facts:
         history={Where(where): _past(history) for where, history in data.get("past", {}).items()},
         invite=_invite_facts(data["invite"]) if "invite" in data else None,
         lookalike=_known(data["like"]) if "like" in data else None,
+        lists={name: _listed(listing) for name, listing in data.get("lists", {}).items()},
         came=Came(data["came"]) if "came" in data else None,
         denied=data.get("denied", False),
     )
@@ -216,6 +220,41 @@ def _invite_facts(data: Mapping[str, Any]) -> InviteFacts:
         earlier_cut=data.get("more", False),
         valid=_known(data["valid"]),
     )
+
+
+LISTS_KEPT = 1000
+"""Characters of JSON of the names of policy lists that are kept among the facts."""
+
+ENTRIES_KEPT = 900
+"""Characters of JSON of what hit on them; beyond it is only kept that something did."""
+
+
+def _listings(lists: Mapping[str, Listed]) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    names, entries = 0, 0
+    for name, listed in lists.items():
+        names += len(json.dumps(name))
+        if names > LISTS_KEPT:
+            break
+        kept[name] = _listing(listed)
+        entries += len(json.dumps(kept[name]))
+        if entries > ENTRIES_KEPT:
+            kept[name] = listed.truth
+    return kept
+
+
+def _listing(listed: Listed) -> Any:
+    """What is known of one policy list, as one string or with the entry or the reason."""
+    if listed.entity or listed.reason:
+        return [listed.truth, listed.entity, listed.reason]
+    return _written(Known(listed.truth, listed.why))
+
+
+def _listed(written: Any) -> Listed:
+    if isinstance(written, list) and written[0] == Truth.TRUE:
+        return Listed(Truth.TRUE, *written[1:])
+    known = _known(written)
+    return Listed(known.truth, why=known.why)
 
 
 def _written(known: Known) -> Any:

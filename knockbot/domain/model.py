@@ -359,6 +359,18 @@ class InviteFacts:
     keys; without any, this is true, and a rule can use `identity_server` to trust no others."""
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Whether a policy list names somebody, and by which entry; for `UNKNOWN`, `why` says what prevented to know it."""
+
+    truth: Truth
+    entity: str = ""
+    """The entity of the entry: an ID or a glob."""
+    reason: str = ""
+    """The reason that the list gives, as strangers wrote it."""
+    why: Notice | None = None
+
+
 class Came(StrEnum):
     """The state of a third-party invite when somebody used it."""
 
@@ -384,6 +396,8 @@ class Fact(StrEnum):
     """Whether the applicant's name looks like that of somebody with power (`Facts.lookalike`)."""
     INVITES = "invites"
     """The other invites of the same inviter (`InviteFacts.earlier`)."""
+    LISTED = "listed"
+    """Whether policy lists name the applicant or, for a third-party invite, its inviter (`Facts.lists`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -409,6 +423,8 @@ class Facts:
     lookalike: Known | None = None
     """Whether their name looks like that of somebody who has power in the room; if so, `why` says whose; none if not
     looked up."""
+    lists: Mapping[str, Listed] = field(default_factory=dict)
+    """Whether each policy list names them, by its name in the policy, in the order of the policy."""
     came: Came | None = None
     """For a redeemed invite: its state at that moment; none before that is looked up."""
     denied: bool = False
@@ -452,6 +468,8 @@ class Decision:
     told: Notice | None = None
     held: Verdict | None = None
     """What the rule says, if that is not done because of a `doubt`; none if the rule says nothing else."""
+    found: Notice | None = None
+    """What was found, if a policy list decided: the entry that names them."""
 
     @property
     def rehearsed(self) -> Verdict | None:

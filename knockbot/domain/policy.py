@@ -29,6 +29,7 @@ from knockbot.domain.ids import is_user_id
 from knockbot.domain.invites import Fall
 from knockbot.domain.kinds import KINDS, OTHERWISE, OTHERWISE_INVITES
 from knockbot.domain.languages import Language
+from knockbot.domain.listed import LIST, PolicyList, decide_by_lists, read_lists
 from knockbot.domain.model import DRY_RUN, Came, Decision, Fact, Facts, Kind, Knock, Known, Miss, Truth, Verdict
 from knockbot.domain.notices import Notice, because
 from knockbot.errors import Fault
@@ -134,9 +135,13 @@ def _read_name(value: object, path: Path) -> str:
     name = shown(text(value, path, MAX_NAME), MAX_NAME)
     if not name:
         raise Fault("expected text, found none", path)
-    if name in (OTHERWISE, OTHERWISE_INVITES, SERVER_ACL) or (name[0] == "#" and name[1:].isdecimal()):
+    if name in RESERVED or name.startswith(LIST) or (name[0] == "#" and name[1:].isdecimal()):
         raise Fault(f"{found(name)} would be taken for something else; choose another name", path)
     return name
+
+
+RESERVED = frozenset({OTHERWISE, OTHERWISE_INVITES, SERVER_ACL})
+"""What decisions are called that no rule gave; those of policy lists begin with `LIST`."""
 
 
 def _read_reason(value: object, path: Path) -> str:
@@ -196,6 +201,8 @@ class RoomSettings:
     """The language of cards, lines and replies of this room; `None` means the language of the config file."""
     dry_run: bool = key(yes_or_no, written=False)
     """Whether the policy only says what it would do, and the moderators decide everything."""
+    lists: tuple[PolicyList, ...] = key(read_lists, written=[])
+    """The policy lists, which decide before every rule."""
 
     def default(self, kind: Kind) -> Verdict:
         """The verdict if no rule for this kind matches. A user who redeems an accepted invite is accepted."""
@@ -231,12 +238,19 @@ class Policy(RoomSettings):
         needed: dict[Fact, tuple[str, ...]] = {}
         for need in dict.fromkeys(need for rule in self.rules for need in rule.when.needs):
             needed[need.fact] = (*needed.get(need.fact, ()), need.of)
+        if self.lists:  # all of them: whoever asks about one may have to know of the others, too
+            needed[Fact.LISTED] = tuple(one.name for one in self.lists)
         return needed
 
     @property
     def rooms_needed(self) -> tuple[str, ...]:
         """The rooms, by the names used here, whose members must be known to judge by this policy."""
         return self.needed.get(Fact.MEMBER_OF, ())
+
+    @property
+    def rooms_named(self) -> tuple[str, ...]:
+        """Every room that it names, by the names used here: those of `member_of`, and of policy lists."""
+        return tuple(dict.fromkeys((*self.rooms_needed, *(one.room for one in self.lists))))
 
     @property
     def pattern_size(self) -> int:
@@ -256,7 +270,7 @@ class Policy(RoomSettings):
     @property
     def verdicts(self) -> frozenset[Verdict]:
         """Every verdict it may give."""
-        return frozenset({self.otherwise, self.otherwise_third_party, *(rule.then for rule in self.rules)})
+        return frozenset(verdict for verdict, _ in verdict_paths(self))
 
     def rules_for(self, kind: Kind) -> Iterator[Rule]:
         """The rules that judge requests of this kind, in order."""
@@ -282,11 +296,15 @@ def changed_settings(before: RoomSettings, after: RoomSettings) -> list[tuple[st
     for setting in SETTINGS_KEYS:
         old, new = getattr(before, setting), getattr(after, setting)
         if old != new:
-            changed.append((setting, _written(old), _written(new)))
+            changed.append((setting, _written(old, setting), _written(new, setting)))
     return changed
 
 
-def _written(value: object) -> str:
+NONE_OF = {"call": "nobody"}
+"""What an empty list is called, where that is not ``none``."""
+
+
+def _written(value: object, setting: str) -> str:
     """A setting as it is written in YAML."""
     if value is None:
         return "not set"
@@ -295,7 +313,7 @@ def _written(value: object) -> str:
     if isinstance(value, int):
         return written_duration(value)
     if isinstance(value, tuple):
-        return ", ".join(value) or "nobody"
+        return ", ".join(map(str, value)) or NONE_OF.get(setting, "none")
     return str(value)
 
 
@@ -318,6 +336,9 @@ def decide(knock: Knock, facts: Facts, policy: Policy, kind: Kind = Kind.KNOCK) 
 
 
 def _decide(knock: Knock, facts: Facts, policy: Policy, kind: Kind) -> Decision:
+    by_lists = decide_by_lists(policy.lists, facts.lists)
+    if by_lists is not None:
+        return by_lists
     missed: list[Miss] = []
     left = MAX_COST
     for rule in policy.rules_for(kind):
@@ -379,22 +400,37 @@ def parse_policy(data: object) -> Policy:
     Raises `Fault`, whose message names the rule and the key, and whose path leads to the spot.
     """
     try:
-        return Policy(**read_keys(POLICY_KEYS, data, ()))
+        return _with_known_lists(Policy(**read_keys(POLICY_KEYS, data, ())), data)
     except Fault as fault:
         first, *_ = each(fault)
         place = place_of(data, first.path)
         raise Fault(f"{place}: {first.message}" if place else first.message, first.path) from None
 
 
+def _with_known_lists(policy: Policy, data: object) -> Policy:
+    """The policy, if it has all lists that its rules ask about."""
+    names = tuple(one.name for one in policy.lists)
+    for rule in policy.rules:
+        for name in (need.of for need in rule.when.needs if need.fact is Fact.LISTED):
+            if name not in names and (name or not names):
+                known = f"known: {', '.join(names)}" if names else "the policy has no lists"
+                said = f"unknown list {found(name)}; {known}" if name else known
+                raise Fault(said, path_to(data, "on_list", name or True))
+    return policy
+
+
 def verdict_paths(policy: Policy) -> Iterator[tuple[Verdict, Path]]:
     """Each verdict that a policy may give, with its path."""
+    for place, one in enumerate(policy.lists):
+        if one.then.verdict is not None:
+            yield one.then.verdict, ("lists", place, "then")
     for rule in policy.rules:
         yield rule.then, ("rules", rule.place - 1, "then")
     yield policy.otherwise, (OTHERWISE,)
     yield policy.otherwise_third_party, (OTHERWISE_INVITES,)
 
 
-def path_to(data: object, key: str, wanted: str, path: Path = ()) -> Path:
+def path_to(data: object, key: str, wanted: object, path: Path = ()) -> Path:
     """The path to the first value of a key that is `wanted`, or a list with it; the empty path if there is none."""
     inside = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
     for step, value in inside:

@@ -399,6 +399,7 @@ JUDGES = {
     "inviter_is_member": "third-party invites and redeemed invites",
     "invites_by_inviter": "third-party invites",
     "identity_server": "third-party invites and redeemed invites",
+    "on_list": "knocks, third-party invites and redeemed invites",
 }
 """What each criterion can judge, as a fault says it."""
 
@@ -487,6 +488,7 @@ ONE_OF_EACH = {
     "inviter_is_member": True,
     "invites_by_inviter": {"more_than": 5, "within": "1d"},
     "identity_server": ["id.example", "*.b"],
+    "on_list": ["community", "other"],
 }
 
 

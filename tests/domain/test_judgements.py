@@ -21,6 +21,7 @@ from knockbot.domain.model import (
     InviteFacts,
     Kind,
     Known,
+    Listed,
     Measure,
     Past,
     Request,
@@ -61,6 +62,14 @@ INVITES = st.builds(
     earlier=st.none() | few(AGES),
     valid=KNOWN,
 )
+LISTED = st.one_of(
+    st.builds(
+        Listed, st.just(Truth.TRUE), TEXTS.filter(lambda text: len(text) < 20), TEXTS.map(lambda text: text[:20])
+    ),
+    st.just(Listed(Truth.FALSE)),
+    st.builds(Listed, st.just(Truth.UNKNOWN), why=st.none() | TEXTS.map(foreign)),
+)
+LISTS = ("community", "other")
 ANY_FACTS = st.builds(
     Facts,
     home=TEXTS,
@@ -70,6 +79,7 @@ ANY_FACTS = st.builds(
     ),
     invite=st.none() | INVITES,
     lookalike=st.none() | KNOWN,
+    lists=st.dictionaries(st.sampled_from(LISTS), LISTED),
     came=st.none() | st.sampled_from(Came),
     denied=st.booleans(),
     measure=st.none() | st.builds(Measure, st.integers(0), st.none() | st.integers(0), st.booleans()),
@@ -97,6 +107,9 @@ HOSTILE = Facts(
         valid=Known(Truth.FALSE, foreign("\x02" * 20_000)),
     ),
     lookalike=Known(Truth.TRUE, foreign("\u202e" * 20_000)),
+    lists={
+        "\U0001f600" * 60 + str(number): Listed(Truth.TRUE, "\U0001f600" * 120, "\u202e" * 100) for number in range(10)
+    },
     came=Came.UNANSWERED,
     denied=True,
     measure=Measure(10_000, 500, avatar=True),
@@ -149,7 +162,8 @@ def asking(key: str, kind: Kind, *, negated: bool = False) -> Policy:
     """A policy that asks just this."""
     when = {key: ONE_OF_EACH[key]}
     rule = {"name": "it", "for": kind.value, "when": {"not": when} if negated else when, "then": "reject"}
-    return parse_policy({"rules": [rule], "otherwise": "accept", "otherwise_third_party": "accept"})
+    lists = [{"room": f"#{name}:tulip.example", "then": "none"} for name in LISTS]
+    return parse_policy({"rules": [rule], "otherwise": "accept", "otherwise_third_party": "accept", "lists": lists})
 
 
 @pytest.mark.parametrize(("key", "kind"), [(row.key, kind) for row in CRITERIA.values() for kind in sorted(row.kinds)])

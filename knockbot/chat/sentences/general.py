@@ -96,6 +96,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "by.server_acl": says("the room's server ACL"),
     "by.config_file": says("the config file"),
     "by.rule": says("rule {rule}", rule=Rule),
+    "by.list": says("policy list {list}", list=Rule),
     # --- the state of a request
     "outcome.accepted": says("Accepted by {by}. Not joined yet.", by=By),
     "outcome.accepted_for_good": says("Accepted by {by}.", by=By),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from knockbot.domain.card.kinds import TOLD, everybody, head, numbered, sign_of, standing
+from knockbot.domain.card.outcomes import found
 from knockbot.domain.card.who import answered_by
 from knockbot.domain.card.words import sentences
 from knockbot.domain.model import Request
@@ -13,8 +14,11 @@ from knockbot.domain.notices import Ago, Choice, Notice, Number, Numbered, Term,
 
 def decision_line(request: Request, label: str) -> Notice:
     """What a rule did, in one line."""
-    said = standing(request, for_ever=True)
-    return notice("card.line", head=head(request, label), what=said) if said is not None else head(request, label)
+    said, by_list = standing(request, for_ever=True), found(request)
+    if said is None:
+        return head(request, label)
+    what = sentences([said, by_list]) if by_list is not None else said
+    return notice("card.line", head=head(request, label), what=what)
 
 
 def moved_away() -> Notice:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from knockbot.documents.text import REASON_LIMIT
 from knockbot.domain.card.who import By, credit, decided_by, policy_key
 from knockbot.domain.kinds import OTHERWISE
-from knockbot.domain.model import Request, State, Verdict
-from knockbot.domain.notices import Choice, Notice, Rule, Stranger, User, notice
+from knockbot.domain.listed import name_of_list
+from knockbot.domain.model import Decision, Request, State, Verdict
+from knockbot.domain.notices import Choice, Notice, Rule, Stranger, User, because, notice
 from knockbot.domain.reasons import told_with
 
 SIGNS: dict[State, str] = {
@@ -99,6 +100,23 @@ def trouble_of(request: Request) -> Notice | None:
     return notice("card.trouble", why=request.trouble) if request.trouble and request.open else None
 
 
+def found(request: Request) -> Notice | None:
+    """The entry of a policy list by which a request was decided."""
+    decision, answer = request.decision, request.answer
+    by_it = decision is not None and decision.found is not None and answer is not None and answer.rule == decision.rule
+    return notice("card.found", why=decision.found) if by_it and decision and decision.found else None
+
+
+def _by_list(decision: Decision) -> Notice:
+    """Why the moderators are asked, where a policy list decided or could not be asked."""
+    if decision.unknown is not None:
+        return notice("card.list_unknown", why=decision.unknown)
+    listed = decision.found or because("finding.not_kept")
+    if decision.doubt is not None:
+        return notice("card.listed_though", why=listed, doubt=decision.doubt)
+    return notice("card.listed", why=listed)
+
+
 def doubt(request: Request) -> Notice | None:
     """Why the policy left it to people, if it could not decide."""
     decision = request.decision
@@ -106,6 +124,10 @@ def doubt(request: Request) -> Notice | None:
         return None
     if decision.rehearsed is not None:
         return notice("card.dry_run", verdict=Choice(decision.rehearsed), by=would_decide(request))
+    return _by_list(decision) if name_of_list(decision.rule) is not None else _by_rule(decision)
+
+
+def _by_rule(decision: Decision) -> Notice | None:
     if decision.doubt is not None:
         if decision.rule == OTHERWISE:
             return notice("card.asked", why=decision.doubt)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from knockbot.documents.text import NAME_LIMIT, shown, shown_id
 from knockbot.domain.acl import SERVER_ACL
 from knockbot.domain.kinds import OTHERWISE, OTHERWISE_INVITES, kind_of
+from knockbot.domain.listed import name_of_list
 from knockbot.domain.model import Request, ThirdPartyInvite, Verdict
 from knockbot.domain.notices import Code, Letters, Name, Notice, Profile, Rule, User, notice
 
@@ -58,7 +59,8 @@ def decided_by(rule_name: str | None, by: str | None) -> By:
         return notice("by.policy_key", key=Code(rule_name))
     if rule_name == SERVER_ACL:
         return notice("by.server_acl")
-    return notice("by.rule", rule=Rule(rule_name))
+    listed = name_of_list(rule_name)
+    return notice("by.list", list=Rule(listed)) if listed else notice("by.rule", rule=Rule(rule_name))
 
 
 def policy_key(request: Request, rule_name: str | None, verdict: Verdict | None) -> str | None:

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from knockbot.documents.reading import Path, items, mapping, unknown_word
-from knockbot.domain.criteria import applicants, history, inviters
+from knockbot.domain.criteria import applicants, history, inviters, lists
 from knockbot.domain.criteria.base import (
+    ANYBODY,
     APPLICANTS,
     INVITED,
     INVITES,
@@ -53,6 +54,7 @@ CRITERIA: Mapping[str, Criterion] = {
         Criterion("inviter_is_member", INVITED, inviters.read_inviter_is_member),
         Criterion("invites_by_inviter", INVITES, inviters.read_invites_by_inviter),
         Criterion("identity_server", INVITED, inviters.read_identity_server),
+        Criterion("on_list", ANYBODY, lists.read_on_list),
     )
 }
 

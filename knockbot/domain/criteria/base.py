@@ -84,6 +84,9 @@ APPLICANTS = frozenset({Kind.KNOCK, Kind.REDEEMED_INVITE})
 INVITED = frozenset({Kind.THIRD_PARTY_INVITE, Kind.REDEEMED_INVITE})
 """The kinds of request where somebody invited the applicant."""
 
+ANYBODY = APPLICANTS | INVITES
+"""Every kind: the one who is asked about is the applicant, or the inviter of a third-party invite."""
+
 NOT_KEPT = Finding(Truth.UNKNOWN, because("unknown.not_kept"))
 """The result of a condition on text that is no longer kept, when a request is judged by old facts."""
 
