@@ -137,14 +137,17 @@ async def _listed_room(call: Call, text: str) -> tuple[ProtectedRoom, str] | Non
 
 
 async def _room_to_unprotect(call: Call, text: str) -> tuple[ProtectedRoom, str] | None:
-    """A room managed from here; a server admin may name any by its id."""
+    """A room managed from here, which has to be named, even if it is the only one; a server admin may name any by its
+    ID."""
     if call.context.settings.permission_of(call.actor) is Permission.ADMIN:
         first, _, rest = text.partition(" ")
         async with call.context.db.tx() as tx:
             room = await rooms.find(tx, first)
         if room is not None:
             return room, rest.strip()
-    return await _room(call, text)
+    if not text and not await manages_rooms(call):
+        raise Refused(replies.no_rooms())
+    return await _listed_room(call, text)
 
 
 async def _reference(call: Call, text: str) -> tuple[RoomReference, str] | None:

@@ -79,7 +79,7 @@ def unknown_room(reference: str) -> Notice:
 
 def no_such_revision(room: ProtectedRoom, number: int) -> Refused:
     """A revision that a policy never had."""
-    called, command = Room(room.room_id, room.label), Code("!kb policy log")
+    called, command = Room(room.room_id, room.label), Code(f"!kb policy log {room.room_id}")
     return Refused(notice("meant.no_revision", room=called, revision=Number(number), command=command))
 
 

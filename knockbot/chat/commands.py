@@ -223,14 +223,21 @@ def find_command(line: str) -> tuple[str, Command | None, str]:
         name = SYNONYMS.get(name, name)
         if len(parts) >= length and name in COMMANDS:
             return name, COMMANDS[name], line.split(maxsplit=length)[length].strip() if len(parts) > length else ""
-    return (parts[0], None, "") if parts else ("help", COMMANDS["help"], "")
+    if not parts:
+        return "help", COMMANDS["help"], ""
+    return " ".join(parts[:2] if _family(parts[0]) else parts[:1]), None, ""
+
+
+def _family(word: str) -> list[str]:
+    """The commands of two words that begin with this one."""
+    return [name for name in COMMANDS if name.startswith(f"{word.lower()} ")]
 
 
 def unknown_command(word: str) -> Notice:
     """A word that is not a command, or only the first word of one."""
     near = nearest(word)
     commands = listed(Code(f"{PREFIXES[0]} {name}") for name in near)
-    if near and all(name.startswith(f"{word} ") for name in near):
+    if _family(word):
         return notice("meant.half_a_command", word=Code(f"{PREFIXES[0]} {word}"), commands=commands)
     typed, help_command = Letters(word, NAME_LIMIT), Code(f"{PREFIXES[0]} help")
     if near:
@@ -239,7 +246,11 @@ def unknown_command(word: str) -> Notice:
 
 
 def nearest(name: str) -> list[str]:
-    """The commands that may have been meant: all that begin with the most similar word."""
+    """The commands that may have been meant: all that begin with the most similar word; if the first of two words is
+    right, the ones with the most similar second word, or all."""
+    if family := _family(name.partition(" ")[0]):
+        near = difflib.get_close_matches(name.lower(), family, n=1, cutoff=0.7) if " " in name else []
+        return near or family
     known = {command.partition(" ")[0] for command in COMMANDS} | SYNONYMS.keys()
     found = [SYNONYMS.get(word, word) for word in difflib.get_close_matches(name.lower(), known, n=1)]
     return [command for command in COMMANDS if command.partition(" ")[0] in found]

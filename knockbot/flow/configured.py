@@ -175,7 +175,7 @@ async def _unlock_others(context: Context, settings: Settings, names: Names) -> 
         for room in await rooms.unlock_others(turn.tx, meant):
             log.info("%s is not in the config file any more: it stays protected, and chat may change it", room.room_id)
             occasion = f"unlocked:{room.room_id}:{turn.now}"
-            again, unprotect = Code("!kb policy set"), Code("!kb unprotect")
+            again, unprotect = (Code(f"!kb {command} {room.room_id}") for command in ("policy set", "unprotect"))
             said = notice("config.unlocked", room=Room(room.room_id, room.label), set=again, unprotect=unprotect)
             await saying.say(context, turn, Audience(room.management_room), occasion, said)
 

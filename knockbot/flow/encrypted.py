@@ -5,7 +5,7 @@ from __future__ import annotations
 from knockbot.domain.notices import Code, User, notice
 from knockbot.engine.turn import Turn
 from knockbot.errors import Never
-from knockbot.flow import saying
+from knockbot.flow import names, saying
 from knockbot.flow.context import Context, log
 from knockbot.flow.saying import Audience, Marks, Urgency
 from knockbot.store import encryption, rooms
@@ -44,8 +44,8 @@ async def tell_if_silent(context: Context, turn: Turn, room_id: str) -> None:
     if known and not context.settings.encryption.allow and await encryption.tell(turn.tx, room_id, turn.now):
         log.error(SILENT, room_id)
         occasion = f"silent:{room_id}:{turn.now}"
-        key, command = Code("encryption.allow: true"), Code("!kb protect ROOM")
-        said = notice("encryption.off", key=key, bot=User(context.bot), command=command)
+        key, commands = Code("encryption.allow: true"), names.to_protect(await rooms.managed_by(turn.tx, room_id))
+        said = notice("encryption.off", key=key, bot=User(context.bot), commands=commands)
         await saying.say(
             context, turn, Audience(room_id), occasion, said, urgency=Urgency.ALOUD, marks=Marks(in_clear=True)
         )

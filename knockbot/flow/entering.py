@@ -22,7 +22,7 @@ from knockbot.domain.notices import (
 from knockbot.domain.upgrades import Stage
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Never, Refused
-from knockbot.flow import checkup, encrypted, place, refusals, saying
+from knockbot.flow import checkup, encrypted, names, place, refusals, saying
 from knockbot.flow.context import Context, log
 from knockbot.flow.protecting import Ask, Grant, granted, leave_unless_needed
 from knockbot.flow.rooms import is_in
@@ -80,7 +80,7 @@ async def _entered(context: Context, change: MemberChange) -> Write[None] | None
     unreadable = not waiting and await _cannot_be_read(context, change.room_id)
     with suppress(Never):  # the bot was removed again
         await encrypted.is_encrypted(context, change.room_id)
-    replaces = await _replaces_management_room(context, change.room_id)
+    replaced = await _replaced_management_room(context, change.room_id)
 
     async def write(turn: Turn) -> None:
         await bot_memberships.note(turn.tx, change.room_id, change.membership, turn.now)
@@ -90,9 +90,10 @@ async def _entered(context: Context, change: MemberChange) -> Write[None] | None
         elif inviter is not None and await _is_new_here(context, turn.tx, change.room_id, inviter):
             said = notice("room.greeting", protect=Code("!kb protect #room:server"), help=Code("!kb help"))
             await saying.say(context, turn, Audience(change.room_id), f"greeting:{change.room_id}", said)
-        if replaces:
+        if replaced is not None:
             occasion = f"replaces:{change.room_id}"
-            said = notice("room.replaces_management", command=Code("!kb protect ROOM"))
+            managed = await rooms.managed_by(turn.tx, replaced)
+            said = notice("room.replaces_management", commands=names.to_protect(managed))
             await saying.say(context, turn, Audience(change.room_id), occasion, said, urgency=Urgency.ALOUD)
         await pending_protects.clear(turn.tx, change.room_id)
         for pending, one in zip(waiting, asked, strict=True):
@@ -117,20 +118,20 @@ async def _granted_or_not(context: Context, ask: Ask) -> Grant | Refused:
         return refused
 
 
-async def _replaces_management_room(context: Context, room_id: str) -> bool:
-    """Whether a management room was upgraded to this one: in the old room the bot may not be allowed to speak any more.
+async def _replaced_management_room(context: Context, room_id: str) -> str | None:
+    """The management room that was upgraded to this one: there the bot may not be allowed to speak any more.
 
     Both rooms have to say it: a room can name any other as the one before it.
     """
     with suppress(Never):
         before = await context.outside.predecessor(room_id)
         if before is None:
-            return False
+            return None
         async with context.db.tx() as tx:
             managed = await rooms.is_management_room(tx, before)
         tombstone = await context.outside.tombstone(before) if managed else None
-        return tombstone is not None and tombstone.replacement == room_id
-    return False
+        return before if tombstone is not None and tombstone.replacement == room_id else None
+    return None
 
 
 async def _is_new_here(context: Context, tx: Tx, room_id: str, inviter: str) -> bool:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from knockbot.domain import fitness
 from knockbot.domain.fitness import Concern, told
-from knockbot.domain.notices import Code, Id, Room, below, notice
+from knockbot.domain.notices import Id, Room, below, notice
 from knockbot.domain.reasons import in_words
 from knockbot.errors import Never
-from knockbot.flow import saying
+from knockbot.flow import names, saying
 from knockbot.flow.context import Context, log
 from knockbot.flow.rooms import is_in
 from knockbot.flow.saying import Audience, Urgency
@@ -46,7 +46,8 @@ async def look_at_management(context: Context, room_id: str) -> None:
             log.warning("the management room %s is not fit: %s", room_id, in_words(told(concern)))
         new = [concern for concern in concerns if concern not in before]
         if new and Concern.ABSENT not in concerns:
-            move = notice("fitness.to_move", new=Id(replacement), command=Code("!kb protect ROOM"))
+            managed = await rooms.managed_by(turn.tx, room_id)
+            move = notice("fitness.to_move", new=Id(replacement), commands=names.to_protect(managed))
             text = below(*map(told, new), move if Concern.REPLACED in new else None)
             await saying.say(
                 context,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from knockbot.domain.ids import is_alias
-from knockbot.domain.notices import Choice, Id, Notice, Room, notice
+from knockbot.domain.notices import Arg, Choice, Code, Id, Many, Notice, Number, Room, listed, notice
 from knockbot.errors import ActionError
 from knockbot.flow import rules, saying
 from knockbot.flow.context import Context, log
@@ -144,3 +144,14 @@ def means(name: str, room_id: str, before: str | None) -> Notice:
     if before in (None, room_id):
         return notice("named.means", name=Id(name), room=Id(room_id))
     return notice("named.means_now", name=Id(name), room=Id(room_id), before=Id(before or ""))
+
+
+MOST_TO_PROTECT = 10
+"""Commands that one message lists to be copied."""
+
+
+def to_protect(managed: Sequence[ProtectedRoom]) -> Many:
+    """The commands that protect these rooms from another management room."""
+    commands: list[Arg] = [Code(f"!kb protect {room.room_id}") for room in managed[:MOST_TO_PROTECT]]
+    more = len(managed) - MOST_TO_PROTECT
+    return listed([*commands, notice("list.more", count=Number(more))] if more > 0 else commands)

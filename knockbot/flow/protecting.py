@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import partial
 
+from knockbot.documents.text import shown
 from knockbot.domain.fitness import Concern, of_protected
 from knockbot.domain.ids import RoomReference, server_of
 from knockbot.domain.may import Deed
@@ -38,6 +39,9 @@ from knockbot.store import bot_memberships, jobs, pending_protects, requests, ro
 from knockbot.store.pending_protects import PendingProtect
 from knockbot.store.rooms import ProtectedRoom
 from knockbot.times import HOUR, MINUTE
+
+LONGEST_NAME = 255
+"""Characters of the ID or alias of a room."""
 
 ATTEMPTS = 3
 """Failed attempts at `protect` of one requester within an hour."""
@@ -77,7 +81,8 @@ class Grant:
         await rooms.note_concerns(turn.tx, self.view.room_id, self.concerns)
         await pending_protects.forgive(turn.tx, self.ask.cause)
         done = notice("protect.done", room=await place.called(context, turn, self.view.room_id))
-        following = notice("protect.next", show=Code("!kb policy show"), set=Code("!kb policy set"))
+        show, set_ = (Code(f"!kb policy {verb} {self.view.room_id}") for verb in ("show", "set"))
+        following = notice("protect.next", show=show, set=set_)
         return below(done, self.checklist, following)
 
 
@@ -141,7 +146,7 @@ async def _forgive(context: Context, ask: Ask) -> None:
 
 def _not_yet(context: Context, ask: Ask) -> Notice:
     """A room cannot be protected yet. The text is the same, no matter who is in that room and who is not."""
-    reference, command = Letters(ask.reference.room), Code("!kb protect")
+    reference, command = Letters(ask.reference.room), Code(f"!kb protect {shown(ask.reference.room, LONGEST_NAME)}")
     return notice("protect.not_yet", room=reference, bot=User(context.bot), command=command)
 
 
@@ -164,7 +169,7 @@ async def _get_in(context: Context, ask: Ask, room_id: str, via: tuple[str, ...]
             membership = await _enter_or_knock(context, room_id, via)
     except Later as error:
         bot = User(context.bot)
-        reference, command = Letters(ask.reference.room), Code("!kb protect")
+        reference, command = Letters(ask.reference.room), Code(f"!kb protect {shown(ask.reference.room, LONGEST_NAME)}")
         said = notice("protect.cannot_enter", room=reference, why=error.why, bot=bot, command=command)
         raise Refused(said) from error
     if membership is Membership.KNOCK:

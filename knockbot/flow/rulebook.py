@@ -189,7 +189,7 @@ async def put_in_force(context: Context, turn: Turn, sound: Sound) -> Notice:
 async def _who_wait(turn: Turn, room: ProtectedRoom) -> Notice | None:
     """How many pending requests the old policy has judged, and how to have the new one judge them."""
     count = len(await requests.awaiting(turn.tx, room.room_id))
-    command = Code("!kb policy apply ROOM")
+    command = Code(f"!kb policy apply {room.room_id}")
     return notice("policy.may_be_applied", count=Number(count), command=command) if count else None
 
 
@@ -207,7 +207,7 @@ def _taken(room: ProtectedRoom, revision: int, sound: Sound) -> list[Notice]:
         notice("policy.changed", key=Code(key), now=Term(now), before=Stranger(then))
         for key, then, now in changed_settings(before, policy)
     ]
-    undo = notice("policy.undo", command=Code(f"!kb policy revert ROOM {revision - 1}"))
+    undo = notice("policy.undo", command=Code(f"!kb policy revert {sound.change.room.room_id} {revision - 1}"))
     same = notice("policy.otherwise", verdict=Term(policy.otherwise))
     rehearses = [notice("policy.in_dry_run")] if policy.dry_run else []
     return [said, *(changed or [same]), *rehearses, *([undo] if revision > 1 else [])]

@@ -197,7 +197,10 @@ def test_a_line_begins_with_a_command_of_one_word_or_two(line: str, name: str, r
     assert find_command(line) == (name, COMMANDS[name], rest)
 
 
-@pytest.mark.parametrize(("line", "word"), [("policy", "policy"), ("acept 3", "acept"), ("policyset x", "policyset")])
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [("policy", "policy"), ("acept 3", "acept"), ("policyset x", "policyset"), ("policy foo x", "policy foo")],
+)
 def test_any_other_word_is_no_command(line: str, word: str) -> None:
     assert find_command(line) == (word, None, "")
 
@@ -215,6 +218,8 @@ def test_every_command_is_found_by_its_own_usage() -> None:
         ("hlep", ["help"]),
         ("aprove", ["accept"]),
         ("polcy", ["policy show", "policy set", "policy revert", "policy apply", "policy log"]),
+        ("policy sett", ["policy set"]),
+        ("policy xyzzy", ["policy show", "policy set", "policy revert", "policy apply", "policy log"]),
         ("xyzzy", []),
         ("x" * 65_000, []),
     ],

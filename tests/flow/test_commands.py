@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
 from knockbot.documents.text import without_marks
+from knockbot.store import rooms
 from tests.flow.house import GARDEN, MODS, Card, House, housed
 from tests.flow.world import ALICE, ANA, BEA, BOT, levels_for
 
@@ -735,7 +737,7 @@ async def test_where_no_room_is_protected_a_command_for_a_room_says_so(house: Ho
     assert "No room is protected from here yet" in reply
 
 
-@pytest.mark.parametrize("command", ["policy", "policy shw", "help policy"])
+@pytest.mark.parametrize("command", ["policy", "help policy"])
 async def test_the_first_of_two_words_is_told_the_second_ones(house: House, command: str) -> None:
     [reply] = await told(house, command)
 
@@ -777,3 +779,28 @@ async def test_who_is_not_in_the_management_room_sees_nothing_from_there(house: 
     house.world.outbox.clear()
 
     assert await told(house, command, by=BEN) == ["Only members of this room can use this command."]
+
+
+async def test_unprotect_asks_for_its_room_even_where_there_is_only_one(house: House) -> None:
+    [reply] = await told(house, "unprotect")
+    assert reply.startswith("Which room?")
+    async with house.db.tx() as tx:
+        assert await rooms.find(tx, GARDEN) is not None
+
+
+async def test_an_unknown_second_word_is_told_with_the_nearest_command(house: House) -> None:
+    [reply] = await told(house, f"policy shw {GARDEN}")
+    assert reply.startswith("There is no command policy shw. Did you mean !kb policy show?")
+    [reply] = await told(house, "policy")
+    assert reply.startswith("The command !kb policy is not complete.")
+
+
+@pytest.mark.parametrize(
+    "command", [f"policy revert {GARDEN} 9", f"protect {GARDEN}", f"policy set {GARDEN}\notherwise: ban"]
+)
+async def test_what_a_reply_offers_to_be_copied_names_the_room(house: House, command: str) -> None:
+    await told(house, f"policy set {GARDEN}\notherwise: ban")
+    [reply] = await told(house, command)
+    offered = re.findall(r"!kb (?:policy )?[a-z]+ \S+", reply)
+    assert offered
+    assert all(GARDEN in one for one in offered)

@@ -280,13 +280,13 @@ async def test_who_could_not_protect_a_room_from_here_cannot_unprotect_it_either
     for room_id in (GARDEN, MODS):
         house.world.change(room_id, BOB, BOB, "join")
     house.world.rooms[MODS].levels["users"][BOB] = 49
-    house.tell("unprotect", by=BOB)
+    house.tell(f"unprotect {GARDEN}", by=BOB)
     await house.live()
 
     assert await room(house, GARDEN) is not None
     assert "level 50 in this management room" in house.spoken()[-1]
     house.world.set_levels(MODS, users={BOB: 50, ALICE: 100, BOT: 50})
-    house.tell("unprotect", by=BOB)
+    house.tell(f"unprotect {GARDEN}", by=BOB)
     await house.live()
     assert await room(house, GARDEN) is None
 

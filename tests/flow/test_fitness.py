@@ -124,6 +124,7 @@ async def test_a_management_room_that_was_upgraded_is_told_there_with_the_way_to
 
     assert "was upgraded" in house.spoken()[-1]
     assert "!mods2:tulip.example" in house.spoken()[-1]
+    assert f"!kb protect {GARDEN}" in house.spoken()[-1]
 
 
 @pytest.mark.parametrize(
@@ -142,7 +143,7 @@ async def test_the_room_that_replaces_a_management_room_is_told_of_it(
 
     said = [content for content in house.said(OTHER) if "replaces a management room" in content["body"]]
     assert [content["msgtype"] for content in said] == (["m.text"] if told else [])
-    assert all("!kb protect ROOM" in content["body"] for content in said)
+    assert all(f"!kb protect {GARDEN}" in content["body"] for content in said)
 
 
 async def test_a_bot_that_was_put_out_of_its_management_room_says_so_in_the_log(

@@ -105,7 +105,7 @@ async def test_what_waited_for_an_answer_is_taken_back_too(house: House) -> None
 
 async def test_one_who_was_banned_before_the_bot_came_has_nothing_standing(house: House) -> None:
     """A user at level 0 plants an invite, is banned, and it would still let anybody in."""
-    house.tell("unprotect")
+    house.tell(f"unprotect {GARDEN}")
     house.world.rooms[GARDEN].levels["invite"] = 0
     move_in(house, level=0)
     await house.live()

@@ -935,7 +935,7 @@ async def test_nothing_is_done_at_a_door_that_is_kept_no_longer(house: House) ->
     await planted(house, MONA)
     house.click("⛔")
     await house.hear()
-    house.tell("unprotect")
+    house.tell(f"unprotect {GARDEN}")
     await house.hear()
     await house.live()
 

@@ -559,7 +559,7 @@ async def test_planted_and_redeemed_unheard_it_is_found(house: House) -> None:
 
 
 async def test_who_came_before_the_door_was_kept_is_left_alone(house: House) -> None:
-    house.tell("unprotect")
+    house.tell(f"unprotect {GARDEN}")
     await house.live()
     house.world.plant(GARDEN, ALICE)
     house.world.redeem(GARDEN, EVE)

@@ -265,7 +265,7 @@ async def test_a_new_policy_is_applied_to_those_who_wait(keeper: InProcess) -> N
         await garden.shown(person, "pending")
 
     said = await garden.command(f"policy set {garden.room}\n{EVERY_VERDICT}", expect="3 pending requests")
-    assert "!kb policy apply ROOM" in said
+    assert f"!kb policy apply {garden.room}" in said
     await garden.command(f"policy apply {garden.room}", expect="I judge 3 pending requests")
 
     await garden.membership(friend, "invite")

@@ -536,9 +536,9 @@ SENTENCES: Mapping[str, Sentence] = {
         room=Room,
     ),
     "fitness.to_move": says(
-        "To move to the new room: invite me to {new}, then type {command} there for each protected room.",
+        "To move to the new room: invite me to {new}, then type there: {commands}.",
         new=Id,
-        command=Code,
+        commands=Many,
     ),
     # --- what the bot has and needs in a room
     "check.missing": says("❌ {why}", why=Notice),
@@ -643,7 +643,7 @@ SENTENCES: Mapping[str, Sentence] = {
     ),
     "help.row": in_english("{usage} – {summary}", usage=Code, summary=Notice),
     "help.end": in_english(
-        "On a card: ✅ accept, ❌ reject, ⛔ ban. N is the number on a card; in a reply to the card you can leave it out. You can leave out ROOM where only one room is managed from here."
+        "On a card: ✅ accept, ❌ reject, ⛔ ban. N is the number on a card; in a reply to the card you can leave it out. You can leave out ROOM where only one room is managed from here, except after unprotect."
     ),
     "help.one": in_english(
         "{command} – {summary}. Usage: {usage}. For example: {example}",
@@ -738,8 +738,8 @@ SENTENCES: Mapping[str, Sentence] = {
         help=Code,
     ),
     "room.replaces_management": says(
-        "⚠️ This room replaces a management room, but its cards still go to the old room. To get them here, type {command} here for each protected room.",
-        command=Code,
+        "⚠️ This room replaces a management room, but its cards still go to the old room. To get them here, type: {commands}.",
+        commands=Many,
     ),
     "room.managed_elsewhere": says(
         "{user} moved {room} to another management room. Its cards here are closed.", room=Room, user=User
@@ -787,10 +787,10 @@ SENTENCES: Mapping[str, Sentence] = {
         policy=Code,
     ),
     "encryption.off": says(
-        "⚠️ This room is encrypted, but encryption is not enabled in my config. I cannot read commands here, and I do not post cards or answers here without encryption. They are kept until this is fixed. My server's admin can set {key} in my config file and restart me. Or invite {bot} to an unencrypted room and type {command} there.",
+        "⚠️ This room is encrypted, but encryption is not enabled in my config. I cannot read commands here, and I do not post cards or answers here without encryption. They are kept until this is fixed. My server's admin can set {key} in my config file and restart me. Or invite {bot} to an unencrypted room and type there: {commands}.",
         key=Code,
         bot=User,
-        command=Code,
+        commands=Many,
     ),
     # --- rooms that the bot makes
     "meet.cannot_read": says(

@@ -112,7 +112,7 @@ async def _words(context: Context, there: Place, upgrade: RoomUpgrade, new: Room
         name=Id(named[-1] if named else upgrade.room_id),
         new=new,
         id=Id(upgrade.replacement),
-        command=Code("!kb policy set"),
+        command=Code(f"!kb policy set {there.room_id}"),
     )
 
 
