@@ -565,6 +565,8 @@ class Request:
     """How many characters the reason had, if it was cut when the request was closed."""
     inviter_banned: bool = False
     """For a third-party invite: whether its inviter was banned with it."""
+    blocked: Notice | None = None
+    """Why the answer is not carried out yet, if that waits until somebody has fixed something; read from its job."""
 
     @property
     def knock(self) -> Knock:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from knockbot.domain.card import EMOJI
+from knockbot.domain.jobs import Act
 from knockbot.domain.kinds import kind_of
 from knockbot.domain.model import Request, Verdict
 from knockbot.engine import prompts as prompting
 from knockbot.engine.turn import Turn
 from knockbot.flow.context import Context
-from knockbot.store import prompts, requests
+from knockbot.store import jobs, prompts, requests
 from knockbot.store.db import Tx
 from knockbot.store.prompts import Prompt
 from knockbot.times import HOUR, MINUTE
@@ -66,6 +67,14 @@ async def offer(turn: Turn, card_id: int, verdicts: Iterable[Verdict]) -> None:
 async def refresh(turn: Turn, card_id: int, *, after: int = 0) -> None:
     """Have a posted card edited, `after` so many milliseconds at the latest."""
     await prompting.refresh(turn, card_id, after=after)
+
+
+async def unblock(turn: Turn, room_id: str, *, unless: Collection[Act] = ()) -> None:
+    """Try what waited for a missing power in a room, `unless` it is still missing; the cards do not say any more why
+    it waits."""
+    for card_id in await jobs.cards_blocked(turn.tx, room_id, unless=unless):
+        await refresh(turn, card_id, after=UNDER_WAY)
+    await jobs.unblock(turn.tx, room_id, turn.now, unless=unless)
 
 
 async def post_missing(turn: Turn, room_id: str) -> None:

@@ -22,7 +22,7 @@ from knockbot.domain.notices import (
 from knockbot.domain.upgrades import Stage
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Never, Refused
-from knockbot.flow import checkup, encrypted, names, place, refusals, saying
+from knockbot.flow import cards, checkup, encrypted, names, place, refusals, saying
 from knockbot.flow.context import Context, log
 from knockbot.flow.protecting import Ask, Grant, granted, leave_unless_needed
 from knockbot.flow.rooms import is_in
@@ -100,7 +100,7 @@ async def _entered(context: Context, change: MemberChange) -> Write[None] | None
             reply = await one.write(context, turn) if isinstance(one, Grant) else one.said
             occasion = f"protect:{pending.room_id}:{change.event_id}:{pending.requester}"
             await saying.say(context, turn, Audience(pending.management_room), occasion, reply, reply_to=pending.cause)
-        await jobs.unblock(turn.tx, change.room_id, turn.now)
+        await cards.unblock(turn, change.room_id)
         await encrypted.tell_if_silent(context, turn, change.room_id)
         turn.after(partial(context.look_at, change.room_id))
         turn.after(context.configured.set)

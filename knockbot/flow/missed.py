@@ -26,7 +26,7 @@ from knockbot.flow.membership import KNOCKS
 from knockbot.flow.place import Place
 from knockbot.flow.records import record
 from knockbot.flow.saying import Audience
-from knockbot.store import jobs, prompts, requests, rooms
+from knockbot.store import prompts, requests, rooms
 from knockbot.store.prompts import Prompt
 from knockbot.store.rooms import ProtectedRoom
 
@@ -67,7 +67,7 @@ async def _powers(context: Context, there: Place, seen: Snapshot, missed: Missed
                 f"mended:{room.room_id}:{turn.now}",
             )
             await saying.say(context, turn, Audience(room.management_room, place=room.room_id), occasion, said)
-        await jobs.unblock(turn.tx, room.room_id, turn.now, unless=missed.missing)
+        await cards.unblock(turn, room.room_id, unless=missed.missing)
 
 
 # --- knocks ---------------------------------------------------------------------------------------------------

@@ -11,10 +11,11 @@ from functools import partial
 from typing import Any
 
 from knockbot.domain.jobs import Act, Job
+from knockbot.domain.model import Request
 from knockbot.engine.turn import Turn
 from knockbot.engine.worker import Hooks, Outcome
 from knockbot.errors import Never
-from knockbot.flow import encrypted, journal
+from knockbot.flow import cards, encrypted, journal
 from knockbot.flow.acts import going, lines, members
 from knockbot.flow.acts import prompts as prompt_acts
 from knockbot.flow.context import Context
@@ -62,7 +63,9 @@ def hooks(context: Context, keys: Keys | None = None) -> Hooks:
             turn.after(partial(context.look_at, job.room_id))  # the look tells the moderators once
 
     async def blocked(turn: Turn, job: Job[Any], error: Never) -> None:
-        await _note(turn.tx, job, error)
+        request = await _note(turn.tx, job, error)
+        if request is not None and request.card_id is not None:
+            await cards.refresh(turn, request.card_id)  # it says why the answer is not carried out yet
         await encrypted.tell_if_silent(context, turn, job.room_id)
         # The look tells the moderators once, and the job goes on when the problem is fixed.
         turn.after(partial(context.look_at, job.room_id))
@@ -87,9 +90,11 @@ LOOK_AGAIN = hourly(_look_again)
 """A timer: jobs that wait for another job which no longer goes first are checked again."""
 
 
-async def _note(tx: Tx, job: Job[Any], error: Never) -> None:
+async def _note(tx: Tx, job: Job[Any], error: Never) -> Request | None:
+    """Log that a job is not done, and return the request that it is for."""
     request = await requests.get(tx, job.request_id) if job.request_id is not None else None
     journal.given_up(job, request, error.why)
+    return request
 
 
 async def _hold(context: Context, tx: Tx, job: Job[Any]) -> None:

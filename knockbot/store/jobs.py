@@ -412,17 +412,37 @@ async def block(tx: Tx, job_id: int, why: Notice) -> None:
 
 async def unblock(tx: Tx, room_id: str, now: int, *, unless: Collection[Act] = ()) -> None:
     """A room's powers have changed: try what was blocked there, `unless` it is an act whose power is still missing."""
+    last = f"${len(unless) + 2}"
     await tx.execute(
-        f"UPDATE jobs SET state = 'due', due_at = $2 WHERE room_id = $1 AND {_WAITS} AND state = 'blocked'"
-        + (f" AND act NOT IN ({listed([*unless], 3)})" if unless else ""),
+        f"UPDATE jobs SET state = 'due', due_at = {last} WHERE {_blocked_in_room(unless)}", room_id, *unless, now
+    )
+
+
+async def cards_blocked(tx: Tx, room_id: str, *, unless: Collection[Act] = ()) -> list[int]:
+    """The cards of the requests whose answer is carried out by what `unblock` would try."""
+    rows = await tx.fetch(
+        "SELECT DISTINCT card_id FROM requests WHERE card_id IS NOT NULL "
+        f"AND id IN (SELECT request_id FROM jobs WHERE {_blocked_in_room(unless)}) ORDER BY card_id",
         room_id,
-        now,
         *unless,
     )
+    return [row["card_id"] for row in rows]
+
+
+def _blocked_in_room(unless: Collection[Act]) -> str:
+    besides = f" AND act NOT IN ({listed([*unless], 2)})" if unless else ""
+    return f"room_id = $1 AND {_WAITS} AND state = 'blocked'{besides}"
 
 
 _AT_THE_DOOR = _act_is(lambda kind: kind.at_door)
 """What is done in a protected room; other acts are messages, or get the bot into or out of rooms."""
+
+BLOCKED = (
+    "(CASE WHEN answer_json IS NOT NULL AND state = 'pending' THEN (SELECT why FROM jobs "
+    "WHERE request_id = requests.id AND jobs.state IN ('due', 'running', 'blocked') AND jobs.state = 'blocked' "
+    f"AND {_AT_THE_DOOR} ORDER BY jobs.id DESC LIMIT 1) END) AS blocked"
+)
+"""A column of any query for requests: why the act that carries its answer out waits for a missing power."""
 
 _ERASED = _act_is(lambda kind: kind.erased)
 

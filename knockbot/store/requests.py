@@ -22,8 +22,8 @@ from knockbot.domain.model import (
     ThirdPartyInvite,
     Verdict,
 )
-from knockbot.domain.notices import Notice, dumps
-from knockbot.store import judgements
+from knockbot.domain.notices import Notice, dumps, loads
+from knockbot.store import jobs, judgements
 from knockbot.store.db import Tx, for_update, listed, portions
 from knockbot.store.rows import Column, Row, optional
 from knockbot.times import MINUTE
@@ -54,6 +54,7 @@ _REQUEST = Row(
     decision=Column(judgements.NEWEST, optional(judgements.read)),
     answer=Column("answer_json", optional(_answer)),
     invite=Column("invite_json", optional(_invite)),
+    blocked=Column(jobs.BLOCKED, optional(loads)),
 )
 _ON_CARD = _REQUEST.columns.replace(" reason,", " substr(reason, 1, 2000) AS reason,")
 

@@ -51,6 +51,10 @@ def _chose(text: str) -> Sentence:
     return says(text, by=By, verdict=Choice)
 
 
+def _blocked(text: str) -> Sentence:
+    return says(text, by=By, verdict=Choice, why=Notice)
+
+
 def _would(text: str) -> Sentence:
     return says(text, verdict=Choice, by=By)
 
@@ -120,6 +124,12 @@ SENTENCES: Mapping[str, Sentence] = {
     "outcome.under_way/accept": _chose("{by} chose accept. The invite is on its way."),
     "outcome.under_way/reject": _chose("{by} chose reject. The rejection is on its way."),
     "outcome.under_way/ban": _chose("{by} chose ban. The ban is on its way."),
+    "outcome.blocked/accept": _blocked("{by} chose accept. I cannot send the invite yet: {why}"),
+    "outcome.blocked/reject": _blocked("{by} chose reject. I cannot do that yet: {why}"),
+    "outcome.blocked/ban": _blocked("{by} chose ban. I cannot do that yet: {why}"),
+    "outcome.invite_blocked/accept": _blocked("{by} chose accept. I cannot add the invite to the room yet: {why}"),
+    "outcome.invite_blocked/reject": _blocked("{by} chose reject. I cannot revoke the invite yet: {why}"),
+    "outcome.invite_blocked/ban": _blocked("{by} chose ban. I cannot do all of that yet: {why}"),
     "outcome.invite_under_way/accept": _chose("{by} chose accept."),
     "outcome.invite_under_way/reject": _chose("{by} chose reject. The invite is being revoked."),
     "outcome.inviter_under_way": says(

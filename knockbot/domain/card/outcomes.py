@@ -70,11 +70,15 @@ def outcome_of_invite(request: Request, inviter_banned: bool) -> Notice | None:
     return None
 
 
-def under_way(_: Request, by: By, verdict: Verdict) -> Notice:
+def under_way(request: Request, by: By, verdict: Verdict) -> Notice:
+    if request.blocked is not None:
+        return notice("outcome.blocked", by=by, verdict=Choice(verdict), why=request.blocked)
     return notice("outcome.under_way", by=by, verdict=Choice(verdict))
 
 
 def invite_under_way(request: Request, by: By, verdict: Verdict) -> Notice:
+    if request.blocked is not None:
+        return notice("outcome.invite_blocked", by=by, verdict=Choice(verdict), why=request.blocked)
     if request.on_its_way and verdict is Verdict.ACCEPT:
         return notice("outcome.sent", by=by)
     if verdict is Verdict.BAN:

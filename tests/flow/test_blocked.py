@@ -1,0 +1,89 @@
+"""An answer that waits for a missing power says so, on the card and where it is looked up, until it is carried out."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.flow.house import GARDEN, House
+from tests.flow.world import ANA
+
+FAR = "@far:away.example"
+
+
+async def answered(house: House, emoji: str = "✅", user_id: str = ANA) -> None:
+    """Somebody knocks, and Alice answers; but in that moment the bot loses the power."""
+    house.world.knock(GARDEN, user_id, "hello")
+    await house.live()
+    house.click(emoji)
+    await house.hear()
+    house.world.set_levels(GARDEN, invite=60, kick=60, ban=60)
+    await house.later()
+    assert await house.jobs("blocked") != {}
+
+
+WAITS = {
+    "✅": "chose accept. I cannot send the invite yet: power level 50 is too low to invite; level 60 is needed.",
+    "❌": "chose reject. I cannot do that yet: power level 50 is too low to kick; level 60 is needed.",
+    "⛔": "chose ban. I cannot do that yet: power level 50 is too low to ban; level 60 is needed.",
+}
+
+
+@pytest.mark.parametrize("emoji", WAITS)
+async def test_a_card_says_why_an_answer_is_not_carried_out_yet(house: House, emoji: str) -> None:
+    await answered(house, emoji)
+
+    assert WAITS[emoji] in house.card().text
+    assert "on its way" not in house.card().text
+
+
+async def test_so_do_show_and_the_list(house: House) -> None:
+    await answered(house)
+    for command in ("show 1", "list"):
+        house.tell(command)
+    await house.live()
+
+    assert [WAITS["✅"] in said for said in house.spoken()[-2:]] == [True, True]
+
+
+async def test_a_shared_card_says_so_in_its_row(house: House) -> None:
+    for number in range(6):
+        house.world.knock(GARDEN, f"@user{number}:tulip.example", "hello")
+    house.world.outbox.clear()
+    await house.look_everywhere()
+    await house.live()
+    house.tell("accept 1")
+    await house.hear()
+    house.world.set_levels(GARDEN, invite=60)
+    await house.later()
+
+    assert WAITS["✅"] in house.card().text
+
+
+async def test_once_the_power_is_back_the_card_says_the_outcome(house: House) -> None:
+    await answered(house)
+    house.world.set_levels(GARDEN, invite=50)
+    await house.later()
+
+    assert house.card().state == "accepted"
+    assert "I cannot" not in house.card().text
+
+
+async def test_what_runs_again_and_takes_long_is_said_to_be_on_its_way(house: House) -> None:
+    await answered(house, user_id=FAR)
+    assert "I cannot send the invite yet" in house.card().text
+    hangs = asyncio.Event()
+    house.world.play("invite", hang=hangs)
+    house.world.set_levels(GARDEN, invite=50)
+    await house.hear()
+    house.clock.go_on(10)
+    await house.hear()
+    while "on its way" not in house.card().text:
+        await house.worker._start_due()
+        await asyncio.sleep(0)
+
+    assert "I cannot" not in house.card().text
+    hangs.set()
+    await house.later()
+    assert house.membership(FAR) == "invite"
