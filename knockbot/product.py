@@ -63,6 +63,7 @@ FEATURES: tuple[Feature, ...] = (
     ),
     Feature("lookalikes", gathers={Fact.LOOKALIKE: lookalikes.lookalike}),
     Feature("history", gathers={Fact.HISTORY: outcomes.history}),
+    Feature("lists"),
     Feature("remote", acts=notify.ACTS, settled=notify.settled),
     Feature(
         "dossier",

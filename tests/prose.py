@@ -21,6 +21,7 @@ PEOPLES = {
     "policies": {"text"},
     "addresses": {"address", "name"},
     "issued": {"address", "name"},
+    "list_entries": {"key", "subject", "entity", "reason"},
 }
 """The columns that people write."""
 

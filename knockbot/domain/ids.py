@@ -182,7 +182,7 @@ class Globs:
 
     def first_match(self, text: str) -> str | None:
         """A glob that matches the text, as it was written; none if none matches."""
-        held = _Held(text.lower() if self.ignore_case else text)
+        held = Held(text.lower() if self.ignore_case else text)
         literal = self._literals.get(held.text)
         if literal is not None:
             return literal
@@ -217,24 +217,36 @@ def globs(texts: Iterable[str], *, ignore_case: bool = False) -> Globs:
         elif folded[0] == "*" == folded[-1] and len(folded) > 1 and is_literal(folded[1:-1]):
             within[folded[1:-1]] = text
         else:
-            head, tail = _ends(folded)
+            head, tail = ends_of(folded)
             ends = folded[:head] + folded[len(folded) - tail :]
             by_ends.setdefault((head, tail), {}).setdefault(ends, []).append(text)
     return Globs(texts, ignore_case, literals, within, by_ends)
 
 
-def _ends(glob: str) -> tuple[int, int]:
+def ends_of(glob: str) -> tuple[int, int]:
     """The number of characters before the first wildcard of a glob, and after the last one."""
     wild = [found.start() for found in _WILDCARD.finditer(glob)]
     return wild[0], len(glob) - wild[-1] - 1
 
 
-class _Held:
+def matches(glob: str, text: str) -> bool:
+    """Whether a glob matches a whole text, to the letter."""
+    return text == glob if is_literal(glob) else Held(text).matches(glob)
+
+
+class Held:
     """A text that globs are compared with. The time for one glob grows only linearly with the text's length."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         self._places: dict[str, int] | None = None
+
+    def matches(self, glob: str) -> bool:
+        """Whether a glob with a wildcard matches the text."""
+        ends = head, tail = ends_of(glob)
+        if not self.text.startswith(glob[:head]) or not self.text.endswith(glob[len(glob) - tail :]):
+            return False
+        return self.fits(glob, ends)
 
     def fits(self, glob: str, ends: tuple[int, int]) -> bool:
         """Whether a glob matches the text; its two ends are known to match."""

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from knockbot.documents.text import storable
 from knockbot.domain.ids import host_of
 from knockbot.domain.model import IdentityKey, MemberChange, Membership, Request, State, ThirdPartyInvite, Verdict
 from knockbot.domain.notices import Notice
@@ -46,29 +45,6 @@ def few_keys(keys: Sequence[tuple[str, str | None]]) -> Sequence[tuple[str, str 
     places = [first.pop(None)] if None in first else []
     places = list(dict.fromkeys([*places, *first.values(), *range(len(keys))]))[: MOST_KEYS + 1]
     return [keys[place] for place in sorted(places)]
-
-
-LONGEST_TOKEN = 255
-"""Bytes that a state key can have (client-server API, "Size limits")."""
-
-# --- its state key --------------------------------------------------------------------------------------------
-
-_WRITTEN = "\ufffd"
-"""The prefix of a token that had to be encoded."""
-
-
-def written(token: str) -> str:
-    """A token as it is stored, because it may hold what no database accepts; two tokens are never stored alike."""
-    if storable(token) == token and not token.startswith(_WRITTEN):
-        return token
-    return _WRITTEN + re.sub("[%\x00\ud800-\udfff]", lambda odd: f"%{ord(odd[0]):04X}", token)
-
-
-def spoken(token: str) -> str:
-    """A token as it is in the room, from its stored form."""
-    if not token.startswith(_WRITTEN):
-        return token
-    return re.sub("%([0-9A-F]{4})", lambda odd: chr(int(odd[1], 16)), token.removeprefix(_WRITTEN))
 
 
 # --- on record --------------------------------------------------------------------------------------------------

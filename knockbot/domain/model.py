@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from knockbot.domain.lists import Entry, Unusable
 from knockbot.domain.notices import Notice, because
 
 REASON_KEPT = 10_000
@@ -162,7 +163,7 @@ class ThirdPartyInvite:
     event_id: str
     """Empty for one that the bot has sent and that is not in the room yet."""
     token: str
-    """Its state key in the room, in the form of `invites.written`."""
+    """Its state key in the room, in the form of `state_keys.written`."""
     inviter: str
     display_name: str = ""
     """Who is invited, in the inviter's words: mostly an address made unreadable (``car...@exa...``)."""
@@ -266,7 +267,21 @@ class Rejudge:
         return f"rejudge {self.because} {self.cause} {self.request_id or 'end'}"
 
 
-Happening = MemberChange | ThirdPartyChange | Redaction | Message | Reaction | RoomChange | Echo | Rejudge
+@dataclass(frozen=True, slots=True)
+class ListChange:
+    """An entry of a policy list was set, or removed: it says so `now`."""
+
+    room_id: str
+    event_id: str
+    sender: str
+    key: str
+    """The name of the entry in its room (`lists.entry_key`)."""
+    now: Entry | Unusable | None
+    """None if it was removed."""
+    sent_at: int = 0
+
+
+Happening = MemberChange | ThirdPartyChange | Redaction | Message | Reaction | RoomChange | Echo | Rejudge | ListChange
 
 
 @dataclass(frozen=True, slots=True)

@@ -417,6 +417,13 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
         "the identity server {server} gives no https address for its keys: the message that it sent does not work."
     ),
     # --- why an event is set aside, or cannot be read
+    "entry.no_recommendation": "it recommends nothing",
+    "entry.unknown_recommendation": "I do not know the recommendation {recommendation}",
+    "entry.no_entity": "it names nobody: it has no entity, and no SHA-256 hash of one",
+    "entry.too_long": "the entity has more than {most} bytes",
+    "entry.no_user": "the entity is no user ID, and no glob",
+    "entry.no_server": "the entity is no server name, and no glob",
+    "entry.no_room": "the entity is no room ID or alias, and no glob",
     "event.not_readable": "not readable",
     "event.no_event": "not an event",
     "event.no_message": "encrypted, but no message",
@@ -436,6 +443,7 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     "unreadable.no_field": "it has no usable {field}",
     "event.no_membership": "m.room.member without a membership",
     "event.token_too_long": "the token is too long for a state key",
+    "event.state_key_too_long": "the state key is too long",
     "event.no_field": "no usable {field}",
     "event.no_room_id": "room_id is no room id",
     "event.no_event_id": "event_id is no event id",

@@ -15,6 +15,7 @@ from knockbot.engine.turn import Turn, Turns
 from knockbot.engine.wakeups import Wakeups
 from knockbot.flow.compiled import Compiled
 from knockbot.flow.elsewhere import Elsewhere
+from knockbot.flow.listed import Listed
 from knockbot.flow.ports import Acts, Cipher, Issuer, NoCipher, Outside, Vouch, Wording, nobody_asked
 from knockbot.flow.standings import Standings
 from knockbot.flow.workbench import Workbench
@@ -70,6 +71,8 @@ class Context:
     policies: Compiled = field(default_factory=Compiled)
     standings: Standings = field(default_factory=Standings)
     """Who may do what, as far as the bot has seen it and it has not changed since."""
+    listed: Listed = field(default_factory=Listed)
+    """The policy lists that were needed so far."""
     unencrypted: set[str] = field(default_factory=set)
     """Rooms that were not encrypted when the bot looked; an event tells when one becomes encrypted."""
     configured: asyncio.Event = field(default_factory=asyncio.Event)

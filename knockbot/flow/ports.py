@@ -12,6 +12,7 @@ from knockbot.domain.languages import Language
 from knockbot.domain.model import (
     IdentityKey,
     Known,
+    ListChange,
     MemberChange,
     Membership,
     Reaction,
@@ -40,6 +41,10 @@ REQUEST_KEY: Final = "org.knockbot.request"
 
 REQUESTS_KEY: Final = "org.knockbot.requests"
 """On a card that several requests share: all of them, beside the newest one under `REQUEST_KEY`."""
+
+
+TakeIn = Callable[[Sequence[ListChange]], Awaitable[None]]
+"""Takes in a portion of what is read."""
 
 
 class Outside(Protocol):
@@ -84,6 +89,16 @@ class Outside(Protocol):
     async def third_parties(self, room_id: str) -> list[ThirdPartyChange]:
         """The same for every token of a room, as far as a quick look tells: what it shows is true, but it may not show
         everything."""
+
+    async def policy_rule(self, room_id: str, key: str) -> ListChange | None:
+        """What stands under the name of an entry of a policy list (`lists.entry_key`) now; `None` where there is
+        nothing, and never was."""
+
+    async def policy_rules(self, room_id: str, take_in: TakeIn) -> None:
+        """Every entry of a policy list, handed over portion by portion in the order of the answer.
+
+        It may take minutes, and does not hold up others. What `take_in` raises ends it, and is raised again.
+        """
 
     async def redeemed(self, room_id: str, inviters: Iterable[str], since: int) -> list[MemberChange]:
         """The people who used third-party invites of these inviters since a moment, oldest first."""

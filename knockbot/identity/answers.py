@@ -11,9 +11,10 @@ from typing import Any, Final
 from aiohttp import ClientResponse
 
 from knockbot.documents.text import shown, storable
-from knockbot.domain.invites import IN_VAIN, LONGEST_TOKEN, UNASKED, StoredInvite, https_host, masked
+from knockbot.domain.invites import IN_VAIN, UNASKED, StoredInvite, https_host, masked
 from knockbot.domain.model import IdentityKey
 from knockbot.domain.notices import Foreign, Letters, Number, because
+from knockbot.domain.state_keys import LONGEST_STATE_KEY
 from knockbot.errors import Later, Never
 from knockbot.http import TooLarge, fits_a_path, read
 
@@ -141,7 +142,7 @@ def stored(answer: Mapping[str, Any], server: str) -> StoredInvite:
 
 
 def _is_state_key(token: str) -> bool:
-    return 0 < len(token.encode(errors="replace")) <= LONGEST_TOKEN and fits_a_path(token)
+    return 0 < len(token.encode(errors="replace")) <= LONGEST_STATE_KEY and fits_a_path(token)
 
 
 def _keys(answer: Mapping[str, Any]) -> Iterator[IdentityKey]:

@@ -10,7 +10,8 @@ import asyncio
 import json
 import logging
 import random
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -89,11 +90,23 @@ MOST_KEPT: Final = 200_000
 TOO_LARGE: Final = "KNOCKBOT_TOO_LARGE"
 """The code of a `Later` for an answer that is larger."""
 
+LARGEST_STATE: Final = 256 * MIB
+"""Bytes of the state of a room that are read, portion by portion: some hundred thousand events."""
+READING: Final = 280.0
+"""Seconds that this may take: after five minutes aiohttp gives up."""
+PORTION: Final = 500
+"""Items that are handed over at once."""
+SLICE: Final = 0.005
+"""Seconds of such work after which others have a turn."""
+
 LISTED: Final = ""
 """Where to find the list of such an answer."""
 
 Keep = Callable[[Any], Any]
 """What to keep of an item; `None` for nothing."""
+
+Take = Callable[[Sequence[Any]], Awaitable[None]]
+"""Takes a portion of such items."""
 
 BY_PROXY: Final = frozenset({404, 502, 503})
 """What a proxy answers, without an errcode, while its homeserver is down, or restarting and not known to the proxy.
@@ -188,6 +201,50 @@ class ListApi(Api):
         except ValueError:
             raise Later(because("homeserver.nonsense")) from None
         return {LISTED: kept}
+
+
+class PortionsApi(Api):
+    """The API for one answer that is a long list: it hands over what `keep` returns for its items, portion by portion.
+
+    It never holds more than a portion, and leaves most of the time to others.
+    """
+
+    def __init__(self, *args: Any, keep: Keep, take: Take, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._keep = keep
+        self._take = take
+
+    async def _read(self, answer: ClientResponse) -> dict[str, Any]:
+        portion, pace = [], _Pace()
+        try:
+            async for item in read_items(answer.content, (), LARGEST_STATE):
+                thing = self._keep(item)
+                portion += [] if thing is None else [thing]
+                if len(portion) >= PORTION:
+                    await self._take(portion)
+                    portion = []
+                await pace.keep()
+        except TooLarge:
+            raise _too_large(LARGEST_STATE) from None
+        except ValueError:
+            raise Later(because("homeserver.nonsense")) from None
+        if portion:
+            await self._take(portion)
+        return {}
+
+
+class _Pace:
+    """Lets others have their turn in the middle of a long piece of work."""
+
+    def __init__(self) -> None:
+        self._began = time.perf_counter()
+
+    async def keep(self) -> None:
+        """Wait as long as was worked, once that was long enough to be felt."""
+        worked = time.perf_counter() - self._began
+        if worked >= SLICE:
+            await asyncio.sleep(worked)
+            self._began = time.perf_counter()
 
 
 async def _refused(answer: ClientResponse) -> Later | Never:

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeGuard
 
 from knockbot.documents.text import storable, without_variation_selector
-from knockbot.domain import ids
-from knockbot.domain.invites import LONGEST_TOKEN, few_keys, written
+from knockbot.domain import ids, lists
+from knockbot.domain.invites import few_keys
 from knockbot.domain.model import (
     BODY_KEPT,
     NAME_KEPT,
@@ -19,6 +19,7 @@ from knockbot.domain.model import (
     Echo,
     Happening,
     IdentityKey,
+    ListChange,
     MemberChange,
     Membership,
     Message,
@@ -29,6 +30,7 @@ from knockbot.domain.model import (
     ThirdPartyInvite,
 )
 from knockbot.domain.notices import Code, because
+from knockbot.domain.state_keys import LONGEST_STATE_KEY, written
 from knockbot.errors import SetAside
 from knockbot.flow.ports import EFFECT_KEY
 
@@ -45,6 +47,9 @@ TALK = {
 MEMBERSHIPS = frozenset(Membership)
 
 ENCRYPTION = "m.room.encryption"
+
+ENTRIES = frozenset(lists.TYPES)
+"""The entries of policy lists: they matter in rooms that are followed as lists."""
 
 ROOM_CHANGES = frozenset(
     {
@@ -67,7 +72,7 @@ class Malformed(SetAside):
 
 def matters(event: Mapping[str, Any]) -> str | None:
     """Why an event is kept: it is watched `state`, or `talk` or `sealed` talk (both kept outside protected rooms only),
-    or a `redaction` of either.
+    or a `redaction` of either, or an `entry` of a policy list (kept in rooms that are followed as lists only).
 
     Otherwise `None`.
 
@@ -76,7 +81,7 @@ def matters(event: Mapping[str, Any]) -> str | None:
     event_type = event.get("type")
     if not isinstance(event_type, str) or event_type in WATCHED or event_type in ROOM_CHANGES:
         return "state"
-    return TALK.get(event_type)
+    return "entry" if event_type in ENTRIES else TALK.get(event_type)
 
 
 def parse(event: Mapping[str, Any], bot: str) -> Happening | None:
@@ -115,7 +120,7 @@ def member_change(event: Mapping[str, Any], bot: str = "") -> MemberChange:
 
 def _redeemed_token(content: Mapping[str, Any]) -> str | None:
     token = mapping(mapping(content.get("third_party_invite")).get("signed")).get("token")
-    return written(token) if isinstance(token, str) and len(token) <= LONGEST_TOKEN else None
+    return written(token) if isinstance(token, str) and len(token) <= LONGEST_STATE_KEY else None
 
 
 def reaction(event: Mapping[str, Any], bot: str = "") -> Reaction | None:
@@ -176,7 +181,7 @@ def _target(relation: Mapping[str, Any]) -> str | None:
 def third_party(event: Mapping[str, Any], bot: str = "") -> ThirdPartyChange:
     """An invite to an e-mail address or phone number, or the emptying of one (m.room.third_party_invite)."""
     state_key = _required(event, "state_key", str)
-    if len(state_key) > LONGEST_TOKEN:
+    if len(state_key) > LONGEST_STATE_KEY:
         raise Malformed(because("event.token_too_long"))
     token = written(state_key)
     content, unsigned = mapping(event.get("content")), mapping(event.get("unsigned"))
@@ -236,6 +241,19 @@ def redaction_of(event: Mapping[str, Any], room_id: str, event_id: str) -> Redac
     )
 
 
+def list_change(event: Mapping[str, Any], bot: str = "") -> ListChange | None:
+    """An entry of a policy list was set or removed; `None` for what is no state."""
+    state_key = event.get("state_key")
+    if not isinstance(state_key, str):
+        return None
+    if len(state_key) > LONGEST_STATE_KEY:
+        raise Malformed(because("event.state_key_too_long"))
+    key = lists.entry_key(_required(event, "type", str), state_key)
+    event_id, sender = _event_id(event), _user(event, "sender")
+    now = lists.read_entry(key, event.get("content"), event_id, sender)
+    return ListChange(_room(event), event_id, sender, key, now, _time(event))
+
+
 def _room_change(event: Mapping[str, Any], bot: str) -> RoomChange | None:
     if event.get("state_key") != "":
         return None
@@ -248,6 +266,7 @@ READERS: dict[str, Callable[[Mapping[str, Any], str], Happening | None]] = {
     "m.reaction": reaction,
     "m.room.third_party_invite": third_party,
     "m.room.redaction": _redaction,
+    **dict.fromkeys(ENTRIES, list_change),
 }
 
 

@@ -26,7 +26,7 @@ from knockbot.flow.keys import SEALED
 from knockbot.listening import KNOWN
 from knockbot.matrix.crypto.keyring import FOR_DEVICES, mail_in_transaction
 from knockbot.matrix.events import ENCRYPTION, is_encryption, is_event_id, mapping, matters
-from knockbot.store import encryption, inbox, processes, rooms
+from knockbot.store import encryption, inbox, lists, processes, rooms
 from knockbot.store.db import Database, Unusable
 from knockbot.store.inbox import Arrival
 
@@ -190,11 +190,12 @@ class Gateway(PingOnly):
             await self._keep_mail(self._sealed_for, body)
         if not sifted:
             return
-        talked = any(kind != "state" for _, kind in sifted)
-        single = not talked and not any(one.encrypts for one, _ in sifted)  # the statement that stores them
+        kinds = {kind for _, kind in sifted}
+        single = kinds == {"state"} and not any(one.encrypts for one, _ in sifted)  # the statement that stores them
         async with self._db.change(first=True) if single else self._db.tx(first=True) as tx:
-            closed = await rooms.closed_to_chat(tx) if talked else frozenset()
-            await inbox.store(tx, kept(sifted, closed), self._now())
+            closed = await rooms.closed_to_chat(tx) if kinds - {"state", "entry"} else frozenset()
+            followed = await lists.followed(tx) if "entry" in kinds else frozenset()
+            await inbox.store(tx, kept(sifted, closed, followed), self._now())
         self._wakeups.arrivals.set()
 
     async def _keep_mail(self, bot: str, body: Mapping[str, Any]) -> None:
@@ -229,15 +230,16 @@ def _sifted(body: Mapping[str, Any], *, sealed: bool) -> list[Sifted] | None:
     return [(arrival(event), kind) for event, kind in kinds if kind is not None and (sealed or kind != "sealed")]
 
 
-def kept(sifted: Iterable[Sifted], closed: Collection[str]) -> list[Arrival]:
-    """The part that is kept of all that can matter: no messages from rooms that are `closed` to chat.
+def kept(sifted: Iterable[Sifted], closed: Collection[str], followed: Collection[str]) -> list[Arrival]:
+    """The part that is kept of all that can matter: no messages from rooms that are `closed` to chat, and no entries of
+    policy lists that are not `followed`.
 
     In the other rooms a redaction is handled after the messages before it, because it redacts one of them.
     """
     return [
         replace(one, talk=True) if kind == "redaction" and one.room_id not in closed else one
         for one, kind in sifted
-        if kind in ("state", "redaction") or one.room_id not in closed
+        if (one.room_id in followed if kind == "entry" else kind in ("state", "redaction") or one.room_id not in closed)
     ]
 
 

@@ -21,7 +21,19 @@ from knockbot.domain.ids import MAX_VIA, is_room_id, is_server_name, is_user_id
 from knockbot.domain.notices import because
 from knockbot.domain.reasons import in_words
 from knockbot.errors import ActionError, Later, Never
-from knockbot.matrix.api import HANDSHAKE, LISTED, READ, TOO_LARGE, Api, Keep, ListApi, in_our_words
+from knockbot.matrix.api import (
+    HANDSHAKE,
+    LISTED,
+    READ,
+    READING,
+    TOO_LARGE,
+    Api,
+    Keep,
+    ListApi,
+    PortionsApi,
+    Take,
+    in_our_words,
+)
 
 log = logging.getLogger("knockbot.homeserver")
 
@@ -53,6 +65,7 @@ class Homeserver:
         typed: Any = {"as_user_id": bot, "log": log, "client_session": session}
         self._api = Api(address, token, **typed)
         self._list_api = partial(ListApi, address, token, **typed)
+        self._portions_api = partial(PortionsApi, address, token, **typed)
 
     @property
     def clock_ahead(self) -> float | None:
@@ -181,6 +194,23 @@ class Homeserver:
             if not _tells_of_a_room(events):
                 raise Later(because("homeserver.nonsense"))
         return [event for event in events if event["type"] == event_type]
+
+    async def whole_state(self, room_id: str, keep: Keep, take: Take) -> None:
+        """Hand over what `keep` returns for each state event of a room, portion by portion.
+
+        It may take minutes (`READING`). What `take` raises ends it, and is raised again.
+        """
+        told = False
+
+        def kept(event: Any) -> Any:
+            nonlocal told
+            told = told or _tells_of_a_room([event])
+            return keep(event)
+
+        api = self._portions_api(keep=kept, take=take)
+        await self.call(Method.GET, Path.v3.rooms[room_id].state, patience=READING, api=api)
+        if not told:
+            raise Later(because("homeserver.nonsense"))
 
     async def _quick_state(self, room_id: str, types: Sequence[str], keep: Keep) -> list[Any]:
         """A room's state of these types from a sync; empty if there is none, or if the sync does not have the room."""

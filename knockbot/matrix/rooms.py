@@ -12,13 +12,14 @@ from typing import Any
 from knockbot.documents.text import storable
 from knockbot.domain.acl import ServerAcl, server_acl
 from knockbot.domain.ids import is_room_id
-from knockbot.domain.invites import spoken
-from knockbot.domain.model import MemberChange, Membership, Reaction, Redaction, RoomView, ThirdPartyChange
+from knockbot.domain.lists import type_and_state_key
+from knockbot.domain.model import ListChange, MemberChange, Membership, Reaction, Redaction, RoomView, ThirdPartyChange
 from knockbot.domain.notices import because
 from knockbot.domain.power import Powers, powers
+from knockbot.domain.state_keys import spoken
 from knockbot.domain.upgrades import Tombstone
 from knockbot.errors import Later
-from knockbot.flow.ports import THIRD_PARTY_INVITE
+from knockbot.flow.ports import THIRD_PARTY_INVITE, TakeIn
 from knockbot.http import fits_a_path
 from knockbot.matrix import events
 from knockbot.matrix.homeserver import Homeserver, on_our_clock
@@ -149,6 +150,25 @@ class Outside:
         events = await self._homeserver.state_of_type(room_id, THIRD_PARTY_INVITE)
         return [_third_party(event | {"room_id": room_id}) for event in events]
 
+    async def policy_rule(self, room_id: str, key: str) -> ListChange | None:
+        """What stands under the name of an entry of a policy list."""
+        event_type, state_key = type_and_state_key(key)
+        if fits_a_path(state_key):
+            event = await self._homeserver.state(room_id, event_type, state_key)
+        else:
+            every = await self._homeserver.state_of_type(room_id, event_type, exact=True)
+            event = next((one for one in every if one.get("state_key") == state_key), None)
+        if event is None:
+            return None
+        try:
+            return events.list_change(event | {"room_id": room_id})
+        except events.Malformed as error:
+            raise Later(because("homeserver.nonsense_why", why=error.why)) from error
+
+    async def policy_rules(self, room_id: str, take_in: TakeIn) -> None:
+        """Every entry of a policy list, portion by portion."""
+        await self._homeserver.whole_state(room_id, lambda event: _entry(room_id, event), take_in)
+
     async def redeemed(self, room_id: str, inviters: Iterable[str], since: int) -> list[MemberChange]:
         """Who used third-party invites of these inviters, by the room's history, newest first."""
         theirs = json.dumps({"types": ["m.room.member"], "senders": sorted(inviters)})
@@ -215,6 +235,17 @@ def _member(event: Any) -> MemberChange | None:
         return events.member_change(event)
     except events.Malformed as error:
         log.warning("a member event makes no sense: %s", error)
+        return None
+
+
+def _entry(room_id: str, event: Any) -> ListChange | None:
+    """An entry of a policy list; none if it is other state, or makes no sense."""
+    if not isinstance(event, dict) or event.get("type") not in events.ENTRIES:
+        return None
+    try:
+        return events.list_change({**event, "room_id": room_id})
+    except events.Malformed as error:
+        log.warning("an entry of the list %s makes no sense: %s", room_id, error)
         return None
 
 

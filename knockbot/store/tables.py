@@ -21,7 +21,8 @@ class Table:
     """The column that counts by itself."""
     in_back_ups: bool = True
     """False for the tables of the bot's device, and for mautrix's: keys that were used since must not be used again, so
-    a restored bot gets a new device (`matrix/crypto/keyring.py`)."""
+    a restored bot gets a new device (`matrix/crypto/keyring.py`). Policy lists are read anew: an old one may name
+    fewer people."""
 
 
 FOR_EVER = "for ever"
@@ -113,6 +114,17 @@ TABLES: Mapping[str, Table] = {
             counts="id",
         ),
         Table("room_upgrades", FOR_EVER),
+        Table(
+            "list_rooms", "as long as the list is followed", (), ("followed", "reading", "is_read"), in_back_ups=False
+        ),
+        Table(
+            "list_entries",
+            "as long as the list is followed and has them",
+            ("subject", "entity", "sha256", "reason", "sender"),
+            in_sql=("room_id", "gone_at"),
+            counts="id",
+            in_back_ups=False,
+        ),
         Table("encrypted_rooms", FOR_EVER, (), ("room_id", "shared_with", "told_at")),
         Table("audit", FOR_EVER, ("actor", "detail_json"), ("id",), counts="id"),
         Table("processes", "until the process ends", (), ("id", "seen_at", "heard")),

@@ -471,6 +471,45 @@ CREATE TABLE bot_device (
     starts    INTEGER NOT NULL
 );
 
+-- Rooms that are followed as policy lists. `version` counts their changes, and `reading` the attempts to read them as a
+-- whole: only the newest may write. `is_read` says that one has begun. What is not `followed` any more goes bit by bit.
+CREATE TABLE list_rooms (
+    room_id  TEXT PRIMARY KEY,
+    since    BIGINT NOT NULL,
+    followed BOOLEAN NOT NULL DEFAULT TRUE,
+    read_at  BIGINT,
+    reading  BIGINT NOT NULL DEFAULT 0,
+    is_read  BOOLEAN NOT NULL DEFAULT FALSE,
+    version  BIGINT NOT NULL DEFAULT 0,
+    pruned   BIGINT NOT NULL DEFAULT 0
+);
+
+-- Their entries: from the version on with which each came, until the one with which it went. `kind` is '' for those
+-- that cannot be used; `subject` is what names are compared with.
+CREATE TABLE list_entries (
+    id             {serial},
+    room_id        TEXT NOT NULL,
+    key            TEXT NOT NULL,
+    kind           TEXT NOT NULL,
+    subject        TEXT NOT NULL,
+    entity         TEXT,
+    sha256         TEXT,
+    recommendation TEXT,
+    reason         TEXT NOT NULL,
+    event_id       TEXT NOT NULL,
+    sender         TEXT NOT NULL,
+    everything     BOOLEAN NOT NULL,
+    why            TEXT,
+    version        BIGINT NOT NULL,
+    gone_at        BIGINT
+);
+CREATE UNIQUE INDEX list_entries_key ON list_entries (room_id, key) WHERE gone_at IS NULL;
+CREATE INDEX list_entries_about ON list_entries (room_id, kind, subject) WHERE gone_at IS NULL;
+CREATE INDEX list_entries_event ON list_entries (room_id, event_id) WHERE gone_at IS NULL;
+CREATE INDEX list_entries_came ON list_entries (room_id, version);
+CREATE INDEX list_entries_went ON list_entries (room_id, gone_at) WHERE gone_at IS NOT NULL;
+CREATE INDEX list_entries_gone ON list_entries (room_id, key) WHERE gone_at IS NOT NULL;
+
 -- Back-ups that were read in. Until `recalled`, what the bot said since then is to be read again in its rooms.
 CREATE TABLE restores (
     restored_at BIGINT PRIMARY KEY,

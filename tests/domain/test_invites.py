@@ -20,11 +20,10 @@ from knockbot.domain.invites import (
     may_invite,
     possible_again,
     read_address,
-    spoken,
-    written,
 )
 from knockbot.domain.model import MemberChange, Membership, ThirdPartyInvite
 from knockbot.domain.power import powers
+from knockbot.domain.state_keys import spoken, written
 from knockbot.times import DAY
 
 INVITER = "@mod:tulip.example"

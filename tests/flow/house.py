@@ -31,7 +31,7 @@ from knockbot.matrix.acts import Acts, transaction_id
 from knockbot.matrix.gateway import arrival, kept
 from knockbot.matrix.homeserver import Homeserver
 from knockbot.product import FEATURES, PROMPTS, TIMERS
-from knockbot.store import inbox, pins, policies, processes, records, requests, rooms
+from knockbot.store import inbox, lists, pins, policies, processes, records, requests, rooms
 from knockbot.store.db import Database
 from knockbot.store.inbox import Queue
 from knockbot.store.jobs import Claimed
@@ -160,7 +160,8 @@ class House:
         told = [(arrival(e), kind) for e in self.world.delivered() if (kind := events.matters(e)) is not None]
         async with self.db.tx() as tx:
             closed = await rooms.closed_to_chat(tx)
-            await inbox.store(tx, kept(told, closed), self.clock())
+            followed = await lists.followed(tx)
+            await inbox.store(tx, kept(told, closed, followed), self.clock())
 
     async def hear(self) -> None:
         """What has happened is delivered and handled, and rooms that are due for a look are looked at."""

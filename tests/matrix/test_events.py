@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from knockbot.documents.text import storable
 from knockbot.domain.ids import is_room_id, is_user_id
-from knockbot.domain.invites import MOST_KEYS, https_host, spoken
+from knockbot.domain.invites import MOST_KEYS, https_host
 from knockbot.domain.model import (
     Echo,
     Happening,
@@ -29,6 +29,7 @@ from knockbot.domain.model import (
     ThirdPartyChange,
     ThirdPartyInvite,
 )
+from knockbot.domain.state_keys import spoken
 from knockbot.flow.ports import EFFECT_KEY
 from knockbot.matrix.events import Malformed, is_event_id, matters, parse
 from tests.matrix.edge import ANA, BOT, GARDEN, MODERATOR, MODS, START, Json, changed, member, reaction, state, text

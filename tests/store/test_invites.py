@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from knockbot.domain.invites import Address, written
+from knockbot.domain.invites import Address
 from knockbot.domain.jobs import Act, Ban, Invite, Kick, Leave, Payload, Plant, React, Revoke, Say
 from knockbot.domain.model import (
     Decision,
@@ -21,6 +21,7 @@ from knockbot.domain.model import (
     Verdict,
 )
 from knockbot.domain.reasons import foreign
+from knockbot.domain.state_keys import written
 from knockbot.store import addressees, jobs, judgements, requests, rooms
 from knockbot.store.addressees import Addressee, Asked
 from knockbot.store.db import Database

@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from knockbot.domain import may
-from knockbot.domain.invites import spoken
 from knockbot.domain.jobs import Act, Issue, Job, Plant, Revoke
 from knockbot.domain.may import Deed
 from knockbot.domain.model import Verdict
 from knockbot.domain.notices import because
 from knockbot.domain.power import shown as level_shown
+from knockbot.domain.state_keys import spoken
 from knockbot.engine.turn import Turn
 from knockbot.engine.worker import Done, Outcome, Overtaken
 from knockbot.errors import Never

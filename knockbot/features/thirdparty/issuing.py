@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from knockbot.domain import plan
-from knockbot.domain.invites import IN_VAIN, UNASKED, Address, StoredInvite, masked, possible_again, written
+from knockbot.domain.invites import IN_VAIN, UNASKED, Address, StoredInvite, masked, possible_again
 from knockbot.domain.jobs import Issue, Job
 from knockbot.domain.may import Deed
 from knockbot.domain.model import (
@@ -25,6 +25,7 @@ from knockbot.domain.model import (
 )
 from knockbot.domain.notices import Choice, Code, Moment, Notice, Number, Numbered, Room, User, notice
 from knockbot.domain.records import Recorded
+from knockbot.domain.state_keys import written
 from knockbot.engine.turn import Turn
 from knockbot.errors import ActionError, Later, Never, Refused
 from knockbot.flow import authority, journal, place, saying, settling

@@ -9,6 +9,7 @@ from knockbot.domain.reasons import foreign
 from knockbot.errors import Never
 from tests.flow.world.clock import Clock
 from tests.flow.world.invites import Invites
+from tests.flow.world.lists import Lists
 from tests.flow.world.people import BOT
 from tests.flow.world.rooms import Room
 from tests.flow.world.tricks import Tricks
@@ -16,7 +17,7 @@ from tests.flow.world.tricks import Tricks
 T = TypeVar("T")
 
 
-class World(Invites, Tricks):
+class World(Invites, Lists, Tricks):
     """Rooms and people, and the tricks of the homeserver that they live on."""
 
     def __init__(self, clock: Clock) -> None:

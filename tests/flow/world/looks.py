@@ -7,12 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 from knockbot.domain.acl import ServerAcl, server_acl
-from knockbot.domain.invites import spoken
-from knockbot.domain.model import MemberChange, Membership, Reaction, Redaction, RoomView, ThirdPartyChange
+from knockbot.domain.lists import type_and_state_key
+from knockbot.domain.model import ListChange, MemberChange, Membership, Reaction, Redaction, RoomView, ThirdPartyChange
 from knockbot.domain.notices import because
 from knockbot.domain.power import Powers, powers
+from knockbot.domain.state_keys import spoken
 from knockbot.domain.upgrades import Tombstone
 from knockbot.errors import Never
+from knockbot.flow.ports import TakeIn
 from knockbot.matrix import events
 from knockbot.matrix.rooms import LONGEST_LISTED
 from tests.flow.world.homeserver import Called
@@ -88,6 +90,26 @@ class Looks(Called):
             return [events.third_party(event) for event in self._seen(room_id).invites.values()]
 
         return await self._call(look, "third_parties", room_id)
+
+    async def policy_rule(self, room_id: str, key: str) -> ListChange | None:
+        """What stands under the name of an entry of a policy list."""
+
+        def look() -> ListChange | None:
+            event = self._seen(room_id).rules.get(type_and_state_key(key))
+            return events.list_change(event) if event else None
+
+        return await self._call(look, "policy_rule", room_id, key)
+
+    async def policy_rules(self, room_id: str, take_in: TakeIn) -> None:
+        """Every entry of a policy list, two at a time here; it shows the room as it was at the call."""
+
+        def look() -> list[ListChange | None]:
+            return [events.list_change(event) for event in self._seen(room_id).rules.values()]
+
+        found = [change for change in await self._call(look, "policy_rules", room_id) if change is not None]
+        for start in range(0, len(found), 2):
+            await self._call(lambda: None, "policy_rules_portion", room_id)
+            await take_in(found[start : start + 2])
 
     async def redeemed(self, room_id: str, inviters: Iterable[str], since: int) -> list[MemberChange]:
         """Who came in by third-party invites of these inviters."""

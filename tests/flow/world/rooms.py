@@ -37,6 +37,9 @@ class Room:
     invites: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What stands, or stood, of third-party invites, by token."""
 
+    rules: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    """The entries of a policy list that stand, or stood, by type and state key."""
+
     def membership(self, user_id: str) -> str | None:
         """Where somebody stands."""
         event = self.members.get(user_id)

@@ -1,0 +1,1 @@
+"""Policy lists: rooms in which others say whom they do not want."""

@@ -1,0 +1,58 @@
+"""Reads the whole room of a policy list: portion by portion into the records, without holding up anything else."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+
+from knockbot.domain.model import ListChange
+from knockbot.flow.context import Context, log
+from knockbot.store import lists
+from knockbot.store.db import Tx
+from knockbot.store.lists import Overtaken, Reading
+
+
+async def read(context: Context, room_id: str) -> bool:
+    """Read a list that is followed, and that the bot has entered; false if another reading took its place.
+
+    Until it has ended, the list is as it was, with what the reading has found so far; one that was never read stays
+    unread. A reading that is killed is begun anew. Changes that events tell of meanwhile are kept (`Reading.version`).
+    May raise `Later` and `Never`.
+    """
+    try:
+        async with context.db.tx() as tx:
+            reading = await lists.begin(tx, room_id)
+        await _read(context, reading)
+    except Overtaken:
+        log.info("another reading of the list %s took the place of this one", room_id)
+        return False
+    return True
+
+
+async def _read(context: Context, reading: Reading) -> None:
+    async def take_in(portion: Sequence[ListChange]) -> None:
+        async with context.db.tx() as tx:
+            await lists.take_in(tx, reading, portion)
+
+    await context.outside.policy_rules(reading.room_id, take_in)
+    await _again_and_again(context, lambda tx: lists.remove_unseen(tx, reading))
+    async with context.db.tx() as tx:
+        await lists.finish(tx, reading, context.now())
+    await _again_and_again(context, lambda tx: lists.prune(tx, reading))
+
+
+async def _again_and_again(context: Context, some: Callable[[Tx], Awaitable[bool]]) -> None:
+    """Do the next portion of some work, each in a transaction of its own, as long as there may be more."""
+    more = True
+    while more:
+        async with context.db.tx() as tx:
+            more = await some(tx)
+
+
+async def as_it_stands(context: Context, change: ListChange) -> ListChange:
+    """What stands under the name of an entry now: an event is a hint. It may be late, or have lost against another one.
+
+    May raise `Later` and `Never`.
+    """
+    standing = await context.outside.policy_rule(change.room_id, change.key)
+    return standing if standing is not None else replace(change, now=None)

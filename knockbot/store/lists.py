@@ -1,0 +1,453 @@
+"""Policy lists: the rooms that are followed as lists, and their entries.
+
+Each change of a list has a number, its version. A row says from which version on its entry stands, and, once it is
+gone, at which version it went: so each process can take in what others have changed (`features/lists/matching.py`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from knockbot.domain.lists import EntityKind, Entry, Subject, Unusable
+from knockbot.domain.model import ListChange
+from knockbot.domain.notices import dumps
+from knockbot.store.db import Tx, for_update, listed, portions
+from knockbot.store.rows import Row
+
+PORTION: Final = 500
+"""Rows that are written or read at once: a transaction with them takes some milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListRoom:
+    """A room that is followed as a policy list."""
+
+    room_id: str
+    since: int
+    """When it began to be followed: numbers of versions are of this time."""
+    read_at: int | None
+    """When its whole state was read last; none until it was read once: then nobody knows what the list says."""
+    version: int
+    """The number of its last change."""
+    pruned: int
+    """Up to which version the rows of entries that went are no longer here."""
+
+
+_LIST = Row(ListRoom, "list_rooms")
+
+
+# --- the rooms --------------------------------------------------------------------------------------------------
+
+
+async def follow(tx: Tx, room_id: str, now: int) -> bool:
+    """Follow a room as a list from now on; true if it was not followed: then it has to be read."""
+    row = await tx.fetchrow(
+        "INSERT INTO list_rooms (room_id, since) VALUES ($1, $2) ON CONFLICT (room_id) DO UPDATE SET "
+        "followed = TRUE, since = $2, read_at = NULL WHERE NOT list_rooms.followed RETURNING room_id",
+        room_id,
+        now,
+    )
+    return row is not None
+
+
+async def unfollow(tx: Tx, room_id: str) -> None:
+    """Follow a room no more. Its entries are left to `sweep`: there may be many."""
+    await tx.execute("UPDATE list_rooms SET followed = FALSE WHERE room_id = $1", room_id)
+
+
+async def sweep(tx: Tx) -> bool:
+    """Delete some entries of lists that are not followed any more; true if there may be more of them."""
+    room_id = await tx.fetchval("SELECT room_id FROM list_rooms WHERE NOT followed ORDER BY room_id LIMIT 1")
+    if room_id is None:
+        return False
+    some = await tx.fetch("SELECT id FROM list_entries WHERE room_id = $1 LIMIT $2", room_id, PORTION)
+    if some:
+        await _delete(tx, [row["id"] for row in some])
+    else:
+        await tx.execute("DELETE FROM list_rooms WHERE room_id = $1 AND NOT followed", room_id)
+    return True
+
+
+async def find(tx: Tx, room_id: str) -> ListRoom | None:
+    """A list that is followed."""
+    return _LIST.maybe(await tx.fetchrow(f"{_LIST.select} WHERE room_id = $1 AND followed", room_id))
+
+
+async def all_lists(tx: Tx) -> list[ListRoom]:
+    """Every list that is followed."""
+    return _LIST.all(await tx.fetch(f"{_LIST.select} WHERE followed ORDER BY room_id"))
+
+
+async def followed(tx: Tx) -> frozenset[str]:
+    """The rooms that are followed as lists."""
+    return frozenset(row["room_id"] for row in await tx.fetch("SELECT room_id FROM list_rooms WHERE followed"))
+
+
+async def versions(tx: Tx, room_ids: Sequence[str]) -> dict[str, int]:
+    """The versions of these lists; those that are not followed, or were not read yet, are left out.
+
+    In a transaction that writes, a decision that was made with the same versions still holds.
+    """
+    rows = [
+        row
+        for some in portions(room_ids)
+        for row in await tx.fetch(
+            "SELECT room_id, version FROM list_rooms "
+            f"WHERE followed AND read_at IS NOT NULL AND room_id IN ({listed(some)})",
+            *some,
+        )
+    ]
+    return {row["room_id"]: row["version"] for row in rows}
+
+
+# --- one change -------------------------------------------------------------------------------------------------
+
+
+async def put(tx: Tx, change: ListChange) -> bool:
+    """Set or remove an entry; false if that is known already, or its room is not followed."""
+    room = await tx.fetchrow(
+        f"SELECT is_read FROM list_rooms WHERE room_id = $1 AND followed{for_update(tx)}", change.room_id
+    )
+    if room is None:
+        return False
+    if await _put_all(tx, change.room_id, [change]):
+        return True
+    if room["is_read"] and change.now is None:
+        await _leave_mark(tx, change)
+    return False
+
+
+async def by_event(tx: Tx, room_id: str, event_id: str) -> str | None:
+    """The name of the entry that an event has set, if it is still the one that stands."""
+    key = await tx.fetchval(
+        "SELECT key FROM list_entries WHERE room_id = $1 AND event_id = $2 AND gone_at IS NULL", room_id, event_id
+    )
+    return str(key) if key is not None else None
+
+
+async def _leave_mark(tx: Tx, change: ListChange) -> None:
+    """An entry was removed that is not known yet: a reading that has still seen it must not bring it back."""
+    version = await _next_version(tx, change.room_id)
+    await tx.execute(
+        "INSERT INTO list_entries (room_id, key, kind, subject, reason, event_id, sender, everything, version, "
+        "gone_at) VALUES ($1, $2, '', '', '', $3, $4, FALSE, $5, $5)",
+        change.room_id,
+        change.key,
+        change.event_id,
+        change.sender,
+        version,
+    )
+
+
+async def _put_all(tx: Tx, room_id: str, changes: Sequence[ListChange]) -> bool:
+    """Set or remove entries; false if nothing changed by that."""
+    known = await _standing(tx, room_id, [change.key for change in changes])
+    news = [change for change in changes if _is_news(change, known.get(change.key))]
+    version = await _next_version(tx, room_id) if news else None
+    if version is None:
+        return False
+    replaced = [known[change.key].id for change in news if change.key in known]
+    await _remove(tx, replaced, version)
+    await tx.executemany(_INSERT, [_row(room_id, change.now, version) for change in news if change.now is not None])
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    id: int
+    key: str
+    event_id: str
+    version: int
+
+
+_STANDING = Row(_Standing, "list_entries")
+
+
+async def _standing(tx: Tx, room_id: str, keys: Sequence[str]) -> dict[str, _Standing]:
+    found: dict[str, _Standing] = {}
+    for some in portions(keys):
+        rows = await tx.fetch(
+            f"{_STANDING.select} WHERE room_id = $1 AND gone_at IS NULL AND key IN ({listed(some, 2)})", room_id, *some
+        )
+        found |= {one.key: one for one in _STANDING.all(rows)}
+    return found
+
+
+def _is_news(change: ListChange, known: _Standing | None) -> bool:
+    """Whether a change differs from what stands; one event always says the same, unless it was redacted."""
+    if known is None or change.now is None:
+        return (known is None) is not (change.now is None)
+    return known.event_id != change.event_id
+
+
+async def _next_version(tx: Tx, room_id: str) -> int | None:
+    """The number of the next change; others wait for its commit. `None` if the room is not followed."""
+    version = await tx.fetchval(
+        "UPDATE list_rooms SET version = version + 1 WHERE room_id = $1 AND followed RETURNING version", room_id
+    )
+    return int(version) if version is not None else None
+
+
+async def _remove(tx: Tx, ids: Sequence[int], version: int) -> None:
+    for some in portions(ids):
+        await tx.execute(f"UPDATE list_entries SET gone_at = $1 WHERE id IN ({listed(some, 2)})", version, *some)
+
+
+_INSERT = (
+    "INSERT INTO list_entries (room_id, key, kind, subject, entity, sha256, recommendation, reason, event_id, sender, "
+    "everything, why, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+)
+
+
+def _row(room_id: str, now: Entry | Unusable, version: int) -> tuple[object, ...]:
+    if isinstance(now, Unusable):
+        parts: tuple[object, ...] = ("", "", None, None, None, "", now.event_id, now.sender, False, dumps(now.why))
+    else:
+        kind, text = now.subject
+        about = (kind, text, now.entity, now.sha256, now.recommendation, now.reason)
+        parts = (*about, now.event_id, now.sender, now.everything, None)
+    return room_id, now.key, *parts, version
+
+
+# --- reading a whole list ---------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Reading:
+    """A reading of a whole list, from its begin to its end; a newer one of the same list takes its place."""
+
+    room_id: str
+    number: int
+    version: int
+    """The version at its begin. What events have changed since is left as it is: they are newer than the state that
+    the homeserver was asked for after that."""
+    seen: set[int] = field(default_factory=set)
+    """The rows of the entries that it has seen."""
+    after: int = 0
+    """Up to which row was looked for entries that it has not seen."""
+
+
+class Overtaken(Exception):
+    """Somebody else has begun to read this list, or it is not followed any more."""
+
+
+async def begin(tx: Tx, room_id: str) -> Reading:
+    """Begin to read a list, before the homeserver is asked for it. Raises `Overtaken` if it is not followed."""
+    row = await tx.fetchrow(
+        "UPDATE list_rooms SET reading = reading + 1, is_read = TRUE WHERE room_id = $1 AND followed "
+        "RETURNING reading, version",
+        room_id,
+    )
+    if row is None:
+        raise Overtaken
+    return Reading(room_id, row["reading"], row["version"])
+
+
+async def take_in(tx: Tx, reading: Reading, portion: Sequence[ListChange]) -> None:
+    """Keep entries that a reading has found, at most `PORTION`. Raises `Overtaken`."""
+    await _insist(tx, reading)
+    keys = [change.key for change in portion]
+    newer = await _changed_since(tx, reading, keys)
+    await _put_all(tx, reading.room_id, [change for change in portion if change.key not in newer])
+    reading.seen |= {one.id for one in (await _standing(tx, reading.room_id, keys)).values()}
+
+
+async def _changed_since(tx: Tx, reading: Reading, keys: Sequence[str]) -> set[str]:
+    """The entries that events have set or removed since a reading began."""
+    found: set[str] = set()
+    for some in portions(keys):
+        rows = await tx.fetch(
+            "SELECT key FROM list_entries WHERE room_id = $1 AND (version > $2 OR gone_at > $2) "
+            f"AND key IN ({listed(some, 3)})",
+            reading.room_id,
+            reading.version,
+            *some,
+        )
+        found |= {row["key"] for row in rows}
+    return found
+
+
+async def remove_unseen(tx: Tx, reading: Reading) -> bool:
+    """Remove entries that a reading has not seen; true if there may be more of them. Raises `Overtaken`."""
+    await _insist(tx, reading)
+    rows = await tx.fetch(
+        "SELECT id FROM list_entries WHERE room_id = $1 AND gone_at IS NULL AND version <= $2 AND id > $3 "
+        "ORDER BY id LIMIT $4",
+        reading.room_id,
+        reading.version,
+        reading.after,
+        PORTION,
+    )
+    unseen = [row["id"] for row in rows if row["id"] not in reading.seen]
+    if unseen and (version := await _next_version(tx, reading.room_id)) is not None:
+        await _remove(tx, unseen, version)
+    reading.after = rows[-1]["id"] if rows else reading.after
+    return len(rows) == PORTION
+
+
+async def finish(tx: Tx, reading: Reading, now: int) -> None:
+    """The list is read. Raises `Overtaken`."""
+    await _insist(tx, reading)
+    await tx.execute(
+        "UPDATE list_rooms SET read_at = $2, is_read = FALSE, pruned = $3 WHERE room_id = $1",
+        reading.room_id,
+        now,
+        reading.version,
+    )
+
+
+async def prune(tx: Tx, reading: Reading) -> bool:
+    """Delete rows of entries that went before a reading which is finished; true if there may be more of them."""
+    rows = await tx.fetch(
+        "SELECT id FROM list_entries WHERE room_id = $1 AND gone_at <= $2 LIMIT $3",
+        reading.room_id,
+        reading.version,
+        PORTION,
+    )
+    await _delete(tx, [row["id"] for row in rows])
+    return len(rows) == PORTION
+
+
+async def _delete(tx: Tx, ids: Sequence[int]) -> None:
+    for some in portions(ids):
+        await tx.execute(f"DELETE FROM list_entries WHERE id IN ({listed(some)})", *some)
+
+
+async def _insist(tx: Tx, reading: Reading) -> None:
+    """Raises `Overtaken` unless this is the newest reading; nobody begins another before this transaction ends."""
+    number = await tx.fetchval(
+        f"SELECT reading FROM list_rooms WHERE room_id = $1 AND followed{for_update(tx)}", reading.room_id
+    )
+    if number != reading.number:
+        raise Overtaken
+
+
+# --- what it says -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An entry as it is held in memory: only whom it is about."""
+
+    id: int
+    kind: EntityKind
+    text: str
+    everything: bool
+
+    @property
+    def subject(self) -> Subject:
+        """Whom it is about."""
+        return self.kind, self.text
+
+
+_HELD = Row(Held, "list_entries", text="subject")
+
+_USABLE = "room_id = $1 AND kind <> ''"
+
+
+async def standing(tx: Tx, room_id: str, version: int, after: int) -> list[Held]:
+    """Usable entries that stood at a version, in the order of their rows: the next `PORTION` after a row."""
+    rows = await tx.fetch(
+        f"{_HELD.select} WHERE {_USABLE} AND version <= $2 AND (gone_at IS NULL OR gone_at > $2) AND id > $3 "
+        "ORDER BY id LIMIT $4",
+        room_id,
+        version,
+        after,
+        PORTION,
+    )
+    return _HELD.all(rows)
+
+
+async def came(tx: Tx, room_id: str, since: int, version: int, after: int) -> list[Held]:
+    """The same for those that came after the version `since`, and still stand at `version`."""
+    rows = await tx.fetch(
+        f"{_HELD.select} WHERE {_USABLE} AND version > $2 AND version <= $3 AND (gone_at IS NULL OR gone_at > $3) "
+        "AND id > $4 ORDER BY id LIMIT $5",
+        room_id,
+        since,
+        version,
+        after,
+        PORTION,
+    )
+    return _HELD.all(rows)
+
+
+async def went(tx: Tx, room_id: str, since: int, version: int, after: int) -> list[Held]:
+    """The same for those that stood at the version `since`, and do not stand at `version` any more."""
+    rows = await tx.fetch(
+        f"{_HELD.select} WHERE {_USABLE} AND version <= $2 AND gone_at > $2 AND gone_at <= $3 "
+        "AND id > $4 ORDER BY id LIMIT $5",
+        room_id,
+        since,
+        version,
+        after,
+        PORTION,
+    )
+    return _HELD.all(rows)
+
+
+_ENTRY = Row(Entry, "list_entries")
+
+
+async def about(tx: Tx, room_id: str, subjects: Iterable[Subject]) -> list[Entry]:
+    """The entries about one of these subjects, a few of each."""
+    found: list[Entry] = []
+    for kind, text in subjects:
+        rows = await tx.fetch(
+            f"{_ENTRY.select} WHERE {_USABLE} AND kind = $2 AND subject = $3 AND gone_at IS NULL "
+            "ORDER BY recommendation, key LIMIT 1",
+            room_id,
+            kind,
+            text,
+        )
+        found += _ENTRY.all(rows)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many entries a list has."""
+
+    usable: dict[EntityKind, int]
+    """By kind, with those that are about everybody."""
+    everything: int
+    """Those that are about everybody."""
+    unusable: int
+
+
+async def counts(tx: Tx, room_id: str) -> Counts:
+    """How many entries a list has, of each kind."""
+    rows = await tx.fetch(
+        "SELECT kind, everything, count(*) AS many FROM list_entries WHERE room_id = $1 AND gone_at IS NULL "
+        "GROUP BY kind, everything",
+        room_id,
+    )
+    usable: Counter[EntityKind] = Counter()
+    for row in rows:
+        if row["kind"]:
+            usable[EntityKind(row["kind"])] += row["many"]
+    everything = sum(row["many"] for row in rows if row["everything"])
+    unusable = sum(row["many"] for row in rows if not row["kind"])
+    return Counts(dict(usable), everything, unusable)
+
+
+_UNUSABLE = Row(Unusable, "list_entries")
+
+
+async def unusable(tx: Tx, room_id: str, limit: int) -> list[Unusable]:
+    """Entries that cannot be used, and why; at most `limit`."""
+    rows = await tx.fetch(
+        f"{_UNUSABLE.select} WHERE room_id = $1 AND gone_at IS NULL AND kind = '' ORDER BY id LIMIT $2", room_id, limit
+    )
+    return _UNUSABLE.all(rows)
+
+
+async def everything(tx: Tx, room_id: str, limit: int) -> list[Entry]:
+    """Entries that are about everybody; at most `limit`."""
+    rows = await tx.fetch(
+        f"{_ENTRY.select} WHERE room_id = $1 AND gone_at IS NULL AND everything ORDER BY id LIMIT $2", room_id, limit
+    )
+    return _ENTRY.all(rows)
