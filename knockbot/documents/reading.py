@@ -79,6 +79,14 @@ def duration(value: object, path: Path) -> int:
     return int(written[1]) * DURATIONS[written[2]]
 
 
+def time_of_day(value: object, path: Path) -> int:
+    """A time of day such as ``22:00``, in minutes after midnight."""
+    written = re.fullmatch(r"([01]?[0-9]|2[0-3]):([0-5][0-9])", value) if isinstance(value, str) else None
+    if written is None:
+        raise Fault(f'expected a time of day such as "07:30", found {found(value)}', path)
+    return 60 * int(written[1]) + int(written[2])
+
+
 def written_duration(milliseconds: int) -> str:
     """A span of time as `duration` reads it, in the largest unit that gives a whole number."""
     unit = max((u for u in DURATIONS if milliseconds % DURATIONS[u] == 0), key=DURATIONS.__getitem__, default="s")

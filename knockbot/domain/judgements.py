@@ -134,6 +134,8 @@ def _kept(why: Notice, longest: int | None) -> Notice:
 def encode(facts: Facts) -> str:
     """Facts as they are stored."""
     data: dict[str, Any] = {"home": facts.home}
+    if facts.at is not None:
+        data["at"] = facts.at
     if facts.measure is not None:
         data["wrote"] = [*astuple(facts.measure)]
     if rooms := _rooms(facts.member_of):
@@ -158,6 +160,7 @@ def decode(stored: str) -> Facts:
     data = json.loads(stored)
     return Facts(
         home=data["home"],
+        at=data.get("at"),
         measure=Measure(*data["wrote"]) if "wrote" in data else None,
         member_of={room: _known(known) for room, known in data.get("in", {}).items()},
         history={Where(where): _past(history) for where, history in data.get("past", {}).items()},

@@ -429,6 +429,10 @@ class Facts:
 
     home: str
     """The server name of knockbot's homeserver; its users are `local`."""
+    at: int | None = None
+    """The moment at which they were gathered, in milliseconds since the epoch."""
+    zone: str = "UTC"
+    """The time zone of the policy; `decide` adds it, since it is no fact about the request."""
     member_of: Mapping[str, Known] = field(default_factory=dict)
     """Whether the applicant is joined to each room, by the name the policy uses for it."""
     history: Mapping[Where, History] = field(default_factory=dict)

@@ -21,6 +21,7 @@ from knockbot.documents.reading import (
 )
 from knockbot.documents.schema import Key, each, key, keys_of, read_keys, table, word
 from knockbot.documents.text import shown
+from knockbot.documents.zones import UTC, read_zone
 from knockbot.domain.acl import SERVER_ACL
 from knockbot.domain.coding import Coding
 from knockbot.domain.criteria import read_when
@@ -197,6 +198,8 @@ class RoomSettings:
     stale_after: int = key(duration, written="30d")
     """Milliseconds after which a knock that nobody answered expires."""
     notify_remote: NotifyRemote = key(word(NotifyRemote), written="off")
+    timezone: str = key(read_zone, written=UTC)
+    """The name of the time zone (IANA) in which the policy names times of the day."""
     language: Language | None = key(word(Language), default=None)
     """The language of cards, lines and replies of this room; `None` means the language of the config file."""
     dry_run: bool = key(yes_or_no, written=False)
@@ -339,6 +342,7 @@ def _decide(knock: Knock, facts: Facts, policy: Policy, kind: Kind) -> Decision:
     by_lists = decide_by_lists(policy.lists, facts.lists)
     if by_lists is not None:
         return by_lists
+    facts = replace(facts, zone=policy.timezone)
     missed: list[Miss] = []
     left = MAX_COST
     for rule in policy.rules_for(kind):

@@ -114,6 +114,7 @@ def _known(context: Context, case: Case, on_record: Request | None) -> Facts:
     invite = case.invite
     return Facts(
         context.home,
+        at=context.now(),
         measure=case.knock.measure if KINDS[case.kind].has_words else None,
         invite=InviteFacts(_sponsor(on_record, invite), invite.keys) if invite is not None else None,
         came=case.came,

@@ -73,6 +73,7 @@ LISTS = ("community", "other")
 ANY_FACTS = st.builds(
     Facts,
     home=TEXTS,
+    at=st.none() | AGES,
     member_of=st.dictionaries(st.text("#!ab:.", max_size=30), KNOWN, max_size=5),
     history=st.dictionaries(
         st.sampled_from(Where), st.builds(History, few(st.builds(Past, st.sampled_from(State), AGES)))
@@ -94,6 +95,7 @@ def test_facts_are_read_back_as_they_were_stored(facts: Facts) -> None:
 MANY = 3000
 HOSTILE = Facts(
     home="tulip.example",
+    at=10**14,
     member_of={
         f"#{number}:" + "\U0001f600" * 100: Known(Truth.UNKNOWN, foreign("x" * 20_000)) for number in range(MANY)
     },

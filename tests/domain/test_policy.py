@@ -71,7 +71,7 @@ POLICY: dict[str, Any] = {
 """The example of the policy reference."""
 
 ANA = Knock("!garden:example.org", "@ana:university.example", "$knock", "I am a student of botany")
-NOT_OURS = Facts("example.org", {"#space:example.org": Known(Truth.FALSE)})
+NOT_OURS = Facts("example.org", member_of={"#space:example.org": Known(Truth.FALSE)})
 
 NOT_TROUBLE = Miss("known trouble", foreign('server is not "*.spam.example" or "evil.example"'))
 NOT_A_MEMBER = Miss("our people", foreign('user is not in "#space:example.org"'))

@@ -18,7 +18,7 @@ from knockbot.domain.notices import Choice
 
 SENTENCES: Mapping[str, Sentence] = {**general.SENTENCES, **dossier.SENTENCES, **lists.SENTENCES}
 
-CHOSEN = {"concern": "concern"}
+CHOSEN = {"concern": "concern", "day": "day"}
 """What differs by a choice, where that is not how an inviter fell."""
 
 
