@@ -60,7 +60,7 @@ async def check(call: Call, room: ProtectedRoom) -> Notice:
         in_force = await rules.look_up(call.context, room.room_id, at_expense_of=call.room)
         async with call.context.db.tx() as tx:
             rehearses = await place.is_in_dry_run(call.context, tx, room.room_id)
-            named = [*await names.of_room(call.context, tx, room), *await names.of_policy(tx, in_force)]
+            named = [*await names.of_room(call.context, tx, room), *await names.of_policies(tx, in_force.layers)]
     except Never:
         found, named, rehearses = [checkup.NOT_IN_IT], [], False
     called = notice("room.called", room=Room(room.room_id, room.label))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, dataclass, field, replace
 from typing import Any, TypeVar
 
 from knockbot.domain.model import (
@@ -61,12 +61,14 @@ class Judgement:
     event_id: str
     """The knock, the invite, or the event by which somebody used an invite."""
     revision: int | None
-    """The revision of the room's policy; none if the default of the config file was in force."""
+    """The revision of the room's own policy; none if it had none."""
     facts: Facts
     decision: Decision
     because: Because = Because.ARRIVED
     cause: str = ""
     """The event of the command that started it. Empty when the request arrived."""
+    inherited: Mapping[str, int] = field(default_factory=dict)
+    """The revisions of the policies that were in force there and were those of other rooms, by room."""
 
 
 def judged_in(request: Request, judgement: Judgement) -> tuple[Knock, Facts]:
@@ -133,6 +135,17 @@ def _kept(why: Notice, longest: int | None) -> Notice:
 
 def encode(facts: Facts) -> str:
     """Facts as they are stored."""
+    data = _encoded(facts)
+    seen = {origin: _differing(_encoded(facts.seen_from(origin)), data) for origin in facts.elsewhere}
+    return json.dumps(data | ({"elsewhere": seen} if seen else {}), separators=(",", ":"))
+
+
+def _differing(data: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
+    """What differs from other facts; `None` where these say something and the facts do not."""
+    return {key: data.get(key) for key in base.keys() | data.keys() if data.get(key) != base.get(key)}
+
+
+def _encoded(facts: Facts) -> dict[str, Any]:
     data: dict[str, Any] = {"home": facts.home}
     if facts.at is not None:
         data["at"] = facts.at
@@ -152,12 +165,21 @@ def encode(facts: Facts) -> str:
         data["came"] = facts.came
     if facts.denied:
         data["denied"] = True
-    return json.dumps(data, separators=(",", ":"))
+    return data
 
 
 def decode(stored: str) -> Facts:
     """Facts as they were stored."""
     data = json.loads(stored)
+    seen = data.pop("elsewhere", {}).items()
+    return _decoded(data).with_others({origin: _decoded(_over(others, data)) for origin, others in seen})
+
+
+def _over(others: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in (dict(base) | dict(others)).items() if value is not None}
+
+
+def _decoded(data: Mapping[str, Any]) -> Facts:
     return Facts(
         home=data["home"],
         at=data.get("at"),

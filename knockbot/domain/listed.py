@@ -7,7 +7,7 @@ list decides before every rule.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -59,6 +59,8 @@ class PolicyList:
     """Whether an entry that names everybody counts."""
     via: tuple[str, ...] = ()
     """Servers to reach its room by."""
+    origin: str = field(default="", compare=False)
+    """The room whose policy names it; empty for the default policy, and before that is known."""
 
     @property
     def label(self) -> str:

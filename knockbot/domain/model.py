@@ -7,8 +7,9 @@ already `storable` (see `domain/text.py`): no NUL, no lone surrogates; nothing e
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
+from typing import Any
 
 from knockbot.domain.lists import Entry, Unusable
 from knockbot.domain.notices import Notice, because
@@ -454,6 +455,32 @@ class Facts:
     """Whether their text is not kept, or not completely: then it is unknown."""
     too_costly: bool = False
     """Whether patterns must not run, because that would take too long: then it is unknown whether they match."""
+    elsewhere: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What differs for the rules that are from the policy of another room, by room and by the name of the field: the
+    names in such a policy may mean something else."""
+
+    def seen_from(self, origin: str) -> Facts:
+        """What is known for the rules that are from the policy of this room."""
+        return replace(self, **self.elsewhere[origin], elsewhere={}) if origin in self.elsewhere else self
+
+    def with_others(self, seen: Mapping[str, Facts]) -> Facts:
+        """These facts, and what is known for the rules from the policies of other rooms, by room."""
+        names = [held.name for held in fields(self) if held.name != "elsewhere"]
+        differing = {
+            origin: {name: getattr(others, name) for name in names if getattr(others, name) != getattr(self, name)}
+            for origin, others in seen.items()
+        }
+        return replace(self, elsewhere={origin: found for origin, found in differing.items() if found})
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Another room whose policy decides in a room, as the space that it is in."""
+
+    room_id: str
+    """Empty for the default policy of the config file."""
+    name: str
+    """What people called it when that was decided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -462,6 +489,8 @@ class Miss:
 
     rule: str
     why: Notice
+    origin: Origin | None = None
+    """The room whose policy has the rule, if that is another room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -489,6 +518,8 @@ class Decision:
     """What the rule says, if that is not done because of a `doubt`; none if the rule says nothing else."""
     found: Notice | None = None
     """What was found, if a policy list decided: the entry that names them."""
+    origin: Origin | None = None
+    """The room whose policy decided, if that is another room."""
 
     @property
     def rehearsed(self) -> Verdict | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
@@ -31,7 +31,7 @@ from knockbot.domain.invites import Fall
 from knockbot.domain.kinds import KINDS, OTHERWISE, OTHERWISE_INVITES
 from knockbot.domain.languages import Language
 from knockbot.domain.listed import LIST, PolicyList, decide_by_lists, read_lists
-from knockbot.domain.model import DRY_RUN, Came, Decision, Fact, Facts, Kind, Knock, Known, Miss, Truth, Verdict
+from knockbot.domain.model import DRY_RUN, Came, Decision, Fact, Facts, Kind, Knock, Known, Miss, Origin, Truth, Verdict
 from knockbot.domain.notices import Notice, because
 from knockbot.errors import Fault
 
@@ -99,6 +99,8 @@ class Rule:
     reason: str | None = None
     """The text in the membership event, which the applicant can read."""
     kinds: frozenset[Kind] = frozenset({Kind.KNOCK})
+    origin: str = ""
+    """The room whose policy it is a part of; empty for the default policy, and before that is known."""
 
     @property
     def label(self) -> str:
@@ -184,8 +186,10 @@ def _read_called(value: object, path: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RoomSettings:
-    """The settings of a policy, in addition to its rules. Each field is a key."""
+    """The settings of a policy, in addition to its rules. Each field with `key(…)` is a key."""
 
+    inherit: bool = key(yes_or_no, written=False)
+    """Whether the policy of the room's space follows: its rules after these, its settings where none is set here."""
     otherwise: Verdict = key(word(Verdict, LATER_VERDICTS), written="forward")
     otherwise_third_party: Verdict = key(word(Verdict, LATER_VERDICTS), written="forward")
     inviter_removed: Fate = key(word(Fate), written="revoke")
@@ -206,6 +210,8 @@ class RoomSettings:
     """Whether the policy only says what it would do, and the moderators decide everything."""
     lists: tuple[PolicyList, ...] = key(read_lists, written=[])
     """The policy lists, which decide before every rule."""
+    said: tuple[str, ...] = field(default=(), compare=False)
+    """The keys that its text sets; for the others the default applies."""
 
     def default(self, kind: Kind) -> Verdict:
         """The verdict if no rule for this kind matches. A user who redeems an accepted invite is accepted."""
@@ -229,11 +235,15 @@ class Policy(RoomSettings):
     """The rules of one protected room and its settings; the first rule that matches decides. Each field is a key."""
 
     rules: tuple[Rule, ...] = key(_read_rules, written=[])
+    origins: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """The other rooms whose policies it is made of, and what people call them; see `domain/layers.py`."""
+    set_in: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """Where a key is set in the policy of another room: that room."""
 
     @property
     def settings(self) -> RoomSettings:
         """It without its rules."""
-        return RoomSettings(**{name: getattr(self, name) for name in SETTINGS_KEYS})
+        return RoomSettings(**{name: getattr(self, name) for name in (*SETTINGS_KEYS, "said")})
 
     @property
     def needed(self) -> Mapping[Fact, tuple[str, ...]]:
@@ -274,6 +284,11 @@ class Policy(RoomSettings):
     def verdicts(self) -> frozenset[Verdict]:
         """Every verdict it may give."""
         return frozenset(verdict for verdict, _ in verdict_paths(self))
+
+    def origin(self, room_id: str | None) -> Origin | None:
+        """Another room whose policy this one is made of; none if it is the room's own."""
+        name = self.origins.get(room_id) if room_id is not None else None
+        return Origin(room_id, name) if room_id is not None and name is not None else None
 
     def rules_for(self, kind: Kind) -> Iterator[Rule]:
         """The rules that judge requests of this kind, in order."""
@@ -339,24 +354,27 @@ def decide(knock: Knock, facts: Facts, policy: Policy, kind: Kind = Kind.KNOCK) 
 
 
 def _decide(knock: Knock, facts: Facts, policy: Policy, kind: Kind) -> Decision:
-    by_lists = decide_by_lists(policy.lists, facts.lists)
-    if by_lists is not None:
-        return by_lists
     facts = replace(facts, zone=policy.timezone)
+    seen = {origin: facts.seen_from(origin) for origin in facts.elsewhere}
+    for one in policy.lists:
+        by_list = decide_by_lists([one], seen.get(one.origin, facts).lists)
+        if by_list is not None:
+            return replace(by_list, origin=policy.origin(one.origin))
     missed: list[Miss] = []
     left = MAX_COST
     for rule in policy.rules_for(kind):
-        cost = rule.when.cost(knock)
-        finding = rule.when.judge(knock, facts if cost <= left else replace(facts, too_costly=True))
+        cost, known, origin = rule.when.cost(knock), seen.get(rule.origin, facts), policy.origin(rule.origin)
+        finding = rule.when.judge(knock, known if cost <= left else replace(known, too_costly=True))
         left -= min(cost, left)
         if finding.truth is Truth.TRUE:
-            return Decision(rule.then, rule.label, rule.reason, tuple(missed))
+            return Decision(rule.then, rule.label, rule.reason, tuple(missed), origin=origin)
         if finding.truth is Truth.UNKNOWN:
-            return Decision(Verdict.FORWARD, rule.label, None, tuple(missed), finding.why)
-        missed.append(Miss(rule.label, finding.why))
+            return Decision(Verdict.FORWARD, rule.label, None, tuple(missed), finding.why, origin=origin)
+        missed.append(Miss(rule.label, finding.why, origin))
     if facts.came is not None:
         return replace(AS_INVITED[facts.came], missed=tuple(missed))
-    return Decision(policy.default(kind), OTHERWISE, None, tuple(missed))
+    origin = policy.origin(policy.set_in.get(KINDS[kind].otherwise))
+    return Decision(policy.default(kind), OTHERWISE, None, tuple(missed), origin=origin)
 
 
 AS_INVITED: Mapping[Came, Decision] = {
@@ -404,11 +422,12 @@ def parse_policy(data: object) -> Policy:
     Raises `Fault`, whose message names the rule and the key, and whose path leads to the spot.
     """
     try:
-        return _with_known_lists(Policy(**read_keys(POLICY_KEYS, data, ())), data)
+        policy = _with_known_lists(Policy(**read_keys(POLICY_KEYS, data, ())), data)
     except Fault as fault:
         first, *_ = each(fault)
         place = place_of(data, first.path)
         raise Fault(f"{place}: {first.message}" if place else first.message, first.path) from None
+    return replace(policy, said=tuple(name for name in SETTINGS_KEYS if isinstance(data, dict) and name in data))
 
 
 def _with_known_lists(policy: Policy, data: object) -> Policy:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from knockbot.domain.model import Facts, Knock, Request
 from knockbot.flow.context import Context
-from knockbot.flow.rules import InForce
+from knockbot.flow.rules import Layer
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,8 @@ class Asked:
     """The judgement that facts are looked up for; `by` is somebody who only asks what the policy would say."""
 
     context: Context
-    in_force: InForce
+    layer: Layer
+    """The policy whose rules ask."""
     knock: Knock
     by: str | None
     on_record: Request | None

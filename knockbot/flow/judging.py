@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeAlias
 
 from knockbot.domain.judgements import Judgement
 from knockbot.domain.kinds import KINDS
@@ -30,7 +31,7 @@ from knockbot.flow import authority, rules, tables
 from knockbot.flow.asking import Asked, LookUp
 from knockbot.flow.context import Context
 from knockbot.flow.rooms import is_member
-from knockbot.flow.rules import InForce
+from knockbot.flow.rules import InForce, Layer
 from knockbot.store import requests
 
 
@@ -72,9 +73,11 @@ async def by_facts(
         decision = deciding()
     else:
         decision = await context.workbench.work_out(at_expense_of or knock.room_id, deciding)
-    decision = await authority.ruled(context, replace(decision, author=in_force.author), knock, kind)
+    decision = replace(decision, author=in_force.author_of(decision.origin))
+    decision = await authority.ruled(context, decision, knock, kind)
     decision = rehearsed(decision, in_force.policy, kind)
-    return Judgement(kind, knock.room_id, knock.event_id, in_force.revision, facts, decision)
+    inherited = in_force.inherited
+    return Judgement(kind, knock.room_id, knock.event_id, in_force.revision, facts, decision, inherited=inherited)
 
 
 QUICK_LENGTH = 1000
@@ -103,8 +106,28 @@ async def gather(context: Context, in_force: InForce, case: Case, *, asked_by: s
     facts = _known(context, case, on_record)
     if case.denied:
         return facts  # no rule will be evaluated
-    asked, needed = Asked(context, in_force, case.knock, asked_by, on_record), in_force.policy.needed
-    for fact, look_up in {**GATHER, **tables.gathers(context)}.items():
+    first, *others = [Asked(context, layer, case.knock, asked_by, on_record) for layer in in_force.layers]
+    facts = await _looked_up(first, facts, {**_shared(in_force), **first.layer.policy.needed})
+    seen = {one.layer.room_id: await _looked_up(one, facts, _by_name(one.layer)) for one in others}
+    return facts.with_others(seen)
+
+
+Needed: TypeAlias = Mapping[Fact, tuple[str, ...]]
+
+
+def _shared(in_force: InForce) -> Needed:
+    """The facts that need no name, and so are the same for the rules of all policies."""
+    needed = [one for layer in in_force.layers for one in layer.policy.needed.items()]
+    return {fact: of for fact, of in needed if not any(of)}
+
+
+def _by_name(layer: Layer) -> Needed:
+    """The facts that a policy asks of what it names: the same names may mean something else in another policy."""
+    return {fact: of for fact, of in layer.policy.needed.items() if any(of)}
+
+
+async def _looked_up(asked: Asked, facts: Facts, needed: Needed) -> Facts:
+    for fact, look_up in {**GATHER, **tables.gathers(asked.context)}.items():
         if fact in needed:
             facts = await look_up(asked, facts, needed[fact])
     return facts
@@ -139,7 +162,7 @@ def _sponsor(known: Request | None, invite: ThirdPartyInvite) -> str:
 async def _memberships(asked: Asked, facts: Facts, references: Sequence[str]) -> Facts:
     """Whether the applicant is in the rooms that a policy names. A name means what it meant when the policy was set."""
     async with asked.context.db.tx() as tx:
-        meant = await rules.meant_by(tx, asked.in_force)
+        meant = await rules.meant_by(tx, asked.layer)
     found = {
         reference: await _is_in_named_room(
             asked.context, reference, meant.get(reference), asked.knock.user_id, asked.by

@@ -11,7 +11,7 @@ from knockbot.domain.notices import Arg, Choice, Code, Id, Many, Notice, Number,
 from knockbot.errors import ActionError
 from knockbot.flow import rules, saying
 from knockbot.flow.context import Context, log
-from knockbot.flow.rules import InForce
+from knockbot.flow.rules import Layer
 from knockbot.flow.saying import Audience
 from knockbot.store import pins, room_upgrades, rooms
 from knockbot.store.db import Tx
@@ -113,9 +113,14 @@ async def _is_its_replacement(tx: Tx, pin: Pin, room: ProtectedRoom, leads_to: s
 # --- for people -----------------------------------------------------------------------------------------------
 
 
-async def of_policy(tx: Tx, in_force: InForce) -> list[Notice]:
+async def of_policies(tx: Tx, layers: Iterable[Layer]) -> list[Notice]:
+    """The room that each alias in these policies means, and those that are not known yet."""
+    return [said for layer in layers for said in await of_policy(tx, layer)]
+
+
+async def of_policy(tx: Tx, layer: Layer) -> list[Notice]:
     """The room that each alias in a policy means, and those that are not known yet."""
-    names, pinned = in_force.policy.rooms_needed, await pins.at(tx, in_force.place)
+    names, pinned = layer.policy.rooms_needed, await pins.at(tx, layer.place)
     return [
         said(pinned[name]) if name in pinned else notice("named.not_known_yet", name=Id(name))
         for name in names

@@ -10,12 +10,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from knockbot.domain.languages import Language, spoken_here
+from knockbot.domain.layers import composed_settings, ends
 from knockbot.domain.notices import Room
 from knockbot.domain.policy import RoomSettings
 from knockbot.engine.turn import Turn
 from knockbot.flow.context import Context
 from knockbot.store import places, policies
 from knockbot.store.db import Tx
+from knockbot.store.layers import LayerOnRecord
 from knockbot.store.places import PlaceOnRecord
 from knockbot.store.rooms import ProtectedRoom
 
@@ -26,12 +28,11 @@ class Place:
 
     room: ProtectedRoom
     settings: RoomSettings
+    """Those in force: of the room's own policy, of its space's, or of the default."""
     language: Language
     """The language in which the bot writes to its moderators."""
-    revision: int | None
-    """The revision of the room's own policy; `None` where the default of the config file is in force."""
-    author: str | None
-    """With whose power its policy acts (`authority.py`); `None` for one of the config file, which acts for the bot."""
+    layers: tuple[LayerOnRecord, ...]
+    """The policies that decide there, its own first; after them the default decides, if the last one inherits."""
     replaced_by: str | None
     """The room that a tombstone names, which may be empty; `None` without a tombstone."""
 
@@ -54,6 +55,24 @@ class Place:
     def management_room(self) -> str:
         """Where its moderators meet the bot."""
         return self.room.management_room
+
+    @property
+    def revision(self) -> int | None:
+        """The revision of the room's own policy; `None` where it has none."""
+        return self.layers[0].revision if self.layers and self.layers[0].room_id == self.room_id else None
+
+    @property
+    def author(self) -> str | None:
+        """With whose power the bot acts where no rule and no setting decides: the author of the first policy."""
+        return acting(self.layers[0].author) if self.layers else None
+
+    def author_of(self, key: str) -> str | None:
+        """With whose power a setting acts (`authority.py`): the author of the policy that sets it. `None` for a policy
+        of the config file, which acts for the bot."""
+        setting = [layer for layer in self.layers if key in layer.settings.said]
+        by_default = bool(self.layers) and self.layers[-1].settings.inherit
+        decides = setting or ([] if by_default else self.layers[-1:])
+        return acting(decides[0].author) if decides else None
 
     @property
     def is_replaced(self) -> bool:
@@ -99,10 +118,15 @@ async def managed_by(context: Context, tx: Tx, management_room: str) -> list[Pla
 
 def _place(context: Context, found: PlaceOnRecord) -> Place:
     defaults = context.settings.defaults
-    settings = found.settings if found.settings is not None else defaults.policy.policy
+    settings = settings_of(context, found.layers)
     language = spoken_here(settings.language or defaults.language)
-    author = acting(found.author) if found.author is not None else None
-    return Place(found.room, settings, language, found.revision, author, found.replacement)
+    return Place(found.room, settings, language, found.layers, found.replacement)
+
+
+def settings_of(context: Context, decide: tuple[LayerOnRecord, ...]) -> RoomSettings:
+    """The settings in force where these policies decide."""
+    each = [layer.settings for layer in decide]
+    return composed_settings(each if ends(each) else [*each, context.settings.defaults.policy.policy])
 
 
 def acting(author: str) -> str | None:

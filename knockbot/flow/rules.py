@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 from knockbot.config.policies import read_known_policy
 from knockbot.domain.ids import is_alias
-from knockbot.domain.model import Kind
+from knockbot.domain.layers import Part, composed, ends, of_room
+from knockbot.domain.model import Kind, Origin
 from knockbot.domain.notices import Notice, Number, User, notice
 from knockbot.domain.policy import Policy
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place, acting
-from knockbot.store import pins, policies
+from knockbot.store import layers, pins, policies
 from knockbot.store.db import Tx
+from knockbot.store.layers import LayerOnRecord
 from knockbot.store.policies import Revision
 
 
@@ -26,22 +29,59 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
-class InForce:
-    """A policy in force, compiled."""
+class Layer:
+    """One of the policies in force in a room, compiled: the room's own, or that of a space above it, or the default."""
 
     policy: Policy
     author: str | None = None
     """With whose power it acts (`authority.py`); `None` for a policy of the config file, which acts for the bot."""
-
     place: str = pins.DEFAULT_POLICY
     """The place of the pins that say what the names in it mean."""
-
+    room_id: str = ""
+    """The room whose policy it is; empty for the default of the config file."""
+    label: str = ""
+    """What people call that room."""
     revision: int | None = None
-    """The revision of the room's own policy; `None` for the default of the config file."""
+
+    def only(self, kind: Kind) -> Layer:
+        """The same with the rules for this kind alone."""
+        return replace(self, policy=self.policy.only(kind))
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """What is in force in a room: its policies, in their order, and the one that they make up."""
+
+    room_id: str
+    layers: tuple[Layer, ...]
+    policy: Policy
+    """All layers as one policy (`domain/layers.py`)."""
+
+    @property
+    def own(self) -> Layer | None:
+        """The room's own policy; `None` where it has none."""
+        return self.layers[0] if self.layers[0].room_id == self.room_id else None
+
+    @property
+    def revision(self) -> int | None:
+        """The revision of the room's own policy."""
+        return self.own.revision if self.own is not None else None
+
+    @property
+    def inherited(self) -> dict[str, int]:
+        """The revisions of the policies of other rooms."""
+        others = {layer.room_id: layer.revision for layer in self.layers if layer.room_id != self.room_id}
+        return {room_id: revision for room_id, revision in others.items() if revision is not None}
+
+    def author_of(self, origin: Origin | None) -> str | None:
+        """With whose power a decision acts that is from the policy of this room; without a room, from the first."""
+        found = [layer for layer in self.layers if origin is not None and layer.room_id == origin.room_id]
+        return (*found, self.layers[0])[0].author
 
     def only(self, kind: Kind) -> InForce:
         """The same with the rules for this kind alone."""
-        return replace(self, policy=self.policy.only(kind))
+        layers = tuple(layer.only(kind) for layer in self.layers)
+        return replace(self, layers=layers, policy=self.policy.only(kind))
 
 
 async def written(context: Context, tx: Tx, room_id: str) -> Written:
@@ -65,41 +105,48 @@ def author(revision: Revision) -> User | Notice:
 async def look_up(context: Context, room_id: str, *, at_expense_of: str | None = None) -> InForce:
     """The policy in force in a protected room.
 
-    If it has to be compiled first, the time counts for the room, unless another one is named. Raises `Busy` where that
-    has to wait.
+    What has to be compiled first counts for the room, unless another one is named. Raises `Busy` where that has to
+    wait.
     """
     async with context.db.tx() as tx:
-        newest = await policies.newest(tx, room_id)
-        number, by = newest if newest is not None else (None, policies.CONFIG_FILE)
-        found = _known(context, room_id, number, acting(by))
-        revision = await policies.current(tx, room_id) if found is None else None
-    if found is not None:
-        return found
-    assert revision is not None  # without one the default is in force, and that is known
+        decide = await layers.of(tx, room_id)
+        missing = [layer for layer in decide if context.policies.find(layer.room_id, layer.revision) is None]
+        texts = [await policies.revision(tx, layer.room_id, layer.revision) for layer in missing]
+    kept = {layer.room_id: context.policies.find(layer.room_id, layer.revision) for layer in decide}
+    for revision in texts:
+        assert revision is not None  # a revision is never removed
+        kept[revision.room_id] = await _compiled(context, revision, at_expense_of or room_id)
+    return _composed(context, room_id, [_layer(one, policy) for one in decide if (policy := kept[one.room_id])])
+
+
+async def _compiled(context: Context, revision: Revision, expense: str) -> Policy:
+    room_id = revision.room_id
     policy = context.policies.expected(room_id, revision.text)
     if policy is None:
-        expense = at_expense_of or room_id
         policy = await context.workbench.work_out(expense, partial(read_known_policy, revision.text))
-    return _keep(context, revision, policy)
+    policy = of_room(policy, room_id)
+    context.policies.keep(room_id, revision.revision, policy)
+    return policy
 
 
 def compiled(context: Context, there: Place) -> InForce | None:
     """The policy in force in a protected room, if it is compiled already."""
-    return _known(context, there.room_id, there.revision, there.author)
+    found = [(one, context.policies.find(one.room_id, one.revision)) for one in there.layers]
+    known = [_layer(one, policy) for one, policy in found if policy is not None]
+    return _composed(context, there.room_id, known) if len(known) == len(found) else None
 
 
-def _known(context: Context, room_id: str, revision: int | None, acting_for: str | None) -> InForce | None:
-    if revision is None:
-        return InForce(context.settings.defaults.policy.policy)
-    policy = context.policies.find(room_id, revision)
-    place = pins.of_revision(room_id, revision)
-    return InForce(policy, acting_for, place, revision) if policy is not None else None
+def _layer(one: LayerOnRecord, policy: Policy) -> Layer:
+    place = pins.of_revision(one.room_id, one.revision)
+    return Layer(policy, acting(one.author), place, one.room_id, one.label, one.revision)
 
 
-def _keep(context: Context, revision: Revision, policy: Policy) -> InForce:
-    context.policies.keep(revision.room_id, revision.revision, policy)
-    place = pins.of_revision(revision.room_id, revision.revision)
-    return InForce(policy, acting(revision.author), place, revision.revision)
+def _composed(context: Context, room_id: str, known: Sequence[Layer]) -> InForce:
+    """These layers as one; the default follows where none decides all."""
+    default = () if ends([layer.policy for layer in known]) else (Layer(context.settings.defaults.policy.policy),)
+    decide = (*known, *default)
+    parts = [Part(layer.room_id, layer.label, layer.policy) for layer in decide]
+    return InForce(room_id, decide, composed(room_id, parts))
 
 
 async def named(tx: Tx, room_id: str) -> dict[str, pins.Pin]:
@@ -108,11 +155,21 @@ async def named(tx: Tx, room_id: str) -> dict[str, pins.Pin]:
     return await pins.at(tx, pins.DEFAULT_POLICY if revision is None else pins.of_revision(room_id, revision))
 
 
-async def meant_by(tx: Tx, policy: InForce) -> dict[str, str]:
+async def meant_by(tx: Tx, layer: Layer) -> dict[str, str]:
     """The room of each name in a policy, as far as it is known."""
-    names = policy.policy.rooms_needed
+    names = layer.policy.rooms_needed
     if not names:
         return {}
-    pinned = await pins.at(tx, policy.place)
+    pinned = await pins.at(tx, layer.place)
     ids = {name: name for name in names if not is_alias(name)}
     return ids | {name: pinned[name].room_id for name in names if name in pinned}
+
+
+async def meant_here(tx: Tx, in_force: InForce) -> dict[str, str]:
+    """The room of each name in a room's own policy, or in the default policy; names of other rooms' policies are looked
+    after in those rooms."""
+    found: dict[str, str] = {}
+    for layer in in_force.layers:
+        if layer.room_id in (in_force.room_id, ""):
+            found = await meant_by(tx, layer) | found
+    return found

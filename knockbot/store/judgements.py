@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import fields
 from functools import lru_cache
 from typing import Any
 
 from knockbot.domain import judgements
 from knockbot.domain.judgements import Judgement
-from knockbot.domain.model import Because, Decision, Miss, Verdict
+from knockbot.domain.model import Because, Decision, Miss, Origin, Verdict
 from knockbot.domain.notices import decoded, encoded
 from knockbot.store.db import Tx
 from knockbot.store.rows import Column, Row
@@ -29,24 +30,34 @@ NEWEST = (
 """A column of any query for requests: the decision of the newest judgement."""
 
 _REASONS = ("unknown", "doubt", "told", "found")
-_PLAIN = tuple(field.name for field in fields(Decision) if field.name not in (*_REASONS, "missed"))
+_PLAIN = tuple(field.name for field in fields(Decision) if field.name not in (*_REASONS, "missed", "origin"))
 
 
 @lru_cache(maxsize=256)
 def read(text: str) -> Decision:
     """A decision as it was stored."""
     data: dict[str, Any] = json.loads(text)
-    missed = tuple(Miss(miss["rule"], decoded(miss["why"])) for miss in data.pop("missed", ()))
+    missed = tuple(Miss(miss["rule"], decoded(miss["why"]), _origin(miss)) for miss in data.pop("missed", ()))
+    origin = _origin(data)
+    data.pop("origin", None)
     said = {name: decoded(data.pop(name)) for name in _REASONS if name in data}
     held = Verdict(data.pop("held")) if "held" in data else None
-    return Decision(Verdict(data.pop("verdict")), missed=missed, held=held, **(data | said))
+    return Decision(Verdict(data.pop("verdict")), missed=missed, held=held, origin=origin, **(data | said))
+
+
+def _origin(data: Mapping[str, Any]) -> Origin | None:
+    return Origin(*data["origin"]) if "origin" in data else None
+
+
+def _of(origin: Origin | None) -> dict[str, Any]:
+    return {"origin": [origin.room_id, origin.name]} if origin is not None else {}
 
 
 def _written(decision: Decision) -> str:
     """A decision as JSON, without its empty parts; its reasons in the form in which notices are stored."""
     said = {name: encoded(why) for name in _REASONS if (why := getattr(decision, name)) is not None}
-    missed = [{"rule": miss.rule, "why": encoded(miss.why)} for miss in decision.missed]
-    whole = {name: getattr(decision, name) for name in _PLAIN} | said | {"missed": missed}
+    missed = [{"rule": miss.rule, "why": encoded(miss.why), **_of(miss.origin)} for miss in decision.missed]
+    whole = {name: getattr(decision, name) for name in _PLAIN} | said | {"missed": missed, **_of(decision.origin)}
     return json.dumps({name: value for name, value in whole.items() if value not in NOTHING}, separators=(",", ":"))
 
 
@@ -57,6 +68,7 @@ NOTHING: tuple[object, ...] = (None, 0, [])
 _JUDGEMENT = Row(
     Judgement,
     "judgements",
+    inherited=Column("inherited_json", json.loads),
     facts=Column("facts_json", judgements.decode),
     decision=Column("decision_json", read),
 )
@@ -67,8 +79,8 @@ async def add(tx: Tx, request_id: int, judgement: Judgement, now: int) -> None:
     decided = judgements.brief(judgement.decision, settled=judgement.decision.verdict is not Verdict.FORWARD)
     number = await tx.fetchval(
         "INSERT INTO judgements (request_id, number, at, because, cause, kind, room_id, event_id, revision, "
-        "facts_json, decision_json) VALUES ($1, (SELECT coalesce(max(number), 0) + 1 FROM judgements "
-        "WHERE request_id = $1), $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING number",
+        "inherited_json, facts_json, decision_json) VALUES ($1, (SELECT coalesce(max(number), 0) + 1 FROM judgements "
+        "WHERE request_id = $1), $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING number",
         request_id,
         now,
         judgement.because,
@@ -77,6 +89,7 @@ async def add(tx: Tx, request_id: int, judgement: Judgement, now: int) -> None:
         judgement.room_id,
         judgement.event_id,
         judgement.revision,
+        json.dumps(judgement.inherited),
         judgements.encode(judgement.facts),
         _written(decided),
     )

@@ -255,7 +255,8 @@ CREATE INDEX requests_decided ON requests (management_room, user_id, id)
 CREATE INDEX requests_from_server ON requests (management_room, server, opened_at) WHERE server IS NOT NULL;
 
 -- What was decided on each request, each time that it was judged; the newest is its decision. `room_id` is where it was
--- then, `revision` that of its policy, none for the default; `event_id` is the knock, the invite, or the coming in.
+-- then, `revision` that of its own policy, none where it has none, `inherited_json` those of other rooms that decided
+-- there too; `event_id` is the knock, the invite, or the coming in.
 CREATE TABLE judgements (
     request_id    BIGINT NOT NULL REFERENCES requests (id),
     number        INTEGER NOT NULL,
@@ -266,6 +267,7 @@ CREATE TABLE judgements (
     room_id       TEXT NOT NULL,
     event_id      TEXT NOT NULL,
     revision      INTEGER,
+    inherited_json TEXT NOT NULL DEFAULT '{{}}',
     facts_json    TEXT NOT NULL,
     decision_json TEXT NOT NULL,
     PRIMARY KEY (request_id, number)

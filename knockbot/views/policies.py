@@ -29,7 +29,9 @@ async def in_force(context: Context, room_id: str, *, at_expense_of: str) -> Wri
     compiled = await rules.look_up(context, room_id, at_expense_of=at_expense_of)
     async with context.db.tx() as tx:
         found = await rules.written(context, tx, room_id)
-        return Written(found.source, found.text, tuple(await names.of_policy(tx, compiled)), compiled.policy.dry_run)
+        return Written(
+            found.source, found.text, tuple(await names.of_policies(tx, compiled.layers)), compiled.policy.dry_run
+        )
 
 
 async def revision(context: Context, room_id: str, number: int) -> Written | None:

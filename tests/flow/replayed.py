@@ -6,11 +6,12 @@ from dataclasses import replace
 
 from knockbot.config.policies import read_known_policy
 from knockbot.domain.judgements import Judgement, brief, decide_again, encode
+from knockbot.domain.layers import Part, composed, ends, of_room
 from knockbot.domain.model import Decision, Request
 from knockbot.domain.notices import dumps
 from knockbot.domain.policy import Policy
 from knockbot.flow.context import Context
-from knockbot.store import judgements, policies, requests
+from knockbot.store import judgements, policies, requests, rooms
 from knockbot.store.db import Tx
 
 LONGEST = 4000
@@ -36,11 +37,17 @@ async def _again(context: Context, tx: Tx, request: Request, judgement: Judgemen
 
 
 async def _policy(context: Context, tx: Tx, judgement: Judgement) -> Policy:
-    if judgement.revision is None:
-        return context.settings.defaults.policy.policy
-    revision = await policies.revision(tx, judgement.room_id, judgement.revision)
+    own = {judgement.room_id: judgement.revision} if judgement.revision is not None else {}
+    parts = [await _part(tx, room_id, revision) for room_id, revision in (own | dict(judgement.inherited)).items()]
+    if not ends([part.policy for part in parts]):
+        parts.append(Part("", "", context.settings.defaults.policy.policy))
+    return composed(judgement.room_id, parts)
+
+
+async def _part(tx: Tx, room_id: str, number: int) -> Part:
+    revision, room = await policies.revision(tx, room_id, number), await rooms.find(tx, room_id)
     assert revision is not None
-    return read_known_policy(revision.text)
+    return Part(room_id, room.label if room else room_id, of_room(read_known_policy(revision.text), room_id))
 
 
 def _same(again: Decision, before: Decision) -> bool:

@@ -55,7 +55,7 @@ async def meant(house: House) -> list[str]:
 async def meant_by(house: House, room_id: str) -> list[str]:
     in_force = await rules.look_up(house.context, room_id)
     async with house.db.tx() as tx:
-        return list((await rules.meant_by(tx, in_force)).values())
+        return list((await rules.meant_here(tx, in_force)).values())
 
 
 async def knocked(house: House, *who: str) -> list[str | None]:

@@ -42,7 +42,7 @@ async def _with_power(context: Context, fell: Fallen) -> Fallen:
     the policy is in dry run."""
     async with context.db.tx() as tx:
         there = await place.find(context, tx, fell.room_id)
-        author = there.author if there is not None else None
+        author = there.author_of(f"inviter_{fell.how}") if there is not None else None
         found = await requests.not_yet_fallen(tx, fell.room_id, fell.inviter, fell.cause) if author is not None else []
     if there is not None and there.settings.dry_run:
         return replace(fell, author=author, powerless=because("act.invites_stay"))

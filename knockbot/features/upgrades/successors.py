@@ -34,7 +34,7 @@ async def look(context: Context, there: Place) -> None:
 async def _look_at_named(context: Context, room: ProtectedRoom) -> None:
     in_force = await rules.look_up(context, room.room_id)
     async with context.db.tx() as tx:
-        meant = await rules.meant_by(tx, in_force)
+        meant = await rules.meant_here(tx, in_force)
         outdated = [
             upgrade
             for upgrade in await room_upgrades.in_policy_of(tx, room.room_id)
@@ -104,7 +104,7 @@ async def _tell(context: Context, room: ProtectedRoom, name: str, upgrade: RoomU
 async def _words(context: Context, there: Place, upgrade: RoomUpgrade, new: Room) -> Notice:
     in_force = await rules.look_up(context, there.room_id)
     async with context.db.tx() as tx:
-        meant = await rules.meant_by(tx, in_force)
+        meant = await rules.meant_here(tx, in_force)
     named = [name for name, room_id in meant.items() if room_id == upgrade.room_id]
     return notice(
         "named.replaced",
@@ -139,7 +139,7 @@ async def _may_name(context: Context, room_id: str, named: str) -> bool:
     except Busy:
         return True
     async with context.db.tx() as tx:
-        return named in (await rules.meant_by(tx, in_force)).values()
+        return named in (await rules.meant_here(tx, in_force)).values()
 
 
 # --- the answer -----------------------------------------------------------------------------------------------
@@ -152,7 +152,7 @@ async def _answered(
     in_force = await rules.look_up(context, room.room_id, at_expense_of=room.management_room)
     async with context.db.tx() as tx:
         current = await policies.current(tx, room.room_id)
-        meant = await rules.meant_by(tx, in_force)
+        meant = await rules.meant_here(tx, in_force)
     if current is None:
         return None
     change = rulebook.Change(room, reaction.sender, current.text, reaction.event_id, _with_the_new_room(meant, upgrade))

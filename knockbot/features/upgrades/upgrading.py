@@ -252,7 +252,8 @@ async def _insist_on_authorship(
     """This person becomes the author of the moved policy: they must be in the rooms that it names. Raises `Refused`."""
     async with context.db.tx() as tx:
         goes_over = there.revision is not None and await policies.latest(tx, replacement) is None
-        meant = await rules.meant_by(tx, in_force) if goes_over else {}
+        own = in_force.own if goes_over else None
+        meant = await rules.meant_by(tx, own) if own is not None else {}
     for name, room_id in meant.items():
         if not await rulebook.may_name(context, actor, room_id):
             raise Refused(notice("named.not_in_it", room=there.called, name=Id(name), bot=User(context.bot)))
