@@ -149,7 +149,7 @@ async def _made(settings: Settings, db: Database, session: ClientSession) -> Par
     identity = IdentityServers(session, homeserver, lambda: live.in_force.identity_servers)
     context = Context.made(
         db,
-        Outside(homeserver),
+        Outside(homeserver, settings.homeserver.domain),
         live,
         now,
         acts=Acts(homeserver),

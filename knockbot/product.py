@@ -32,6 +32,7 @@ from knockbot.features.encryption import sealed
 from knockbot.features.history import outcomes
 from knockbot.features.lookalikes import facts as lookalikes
 from knockbot.features.remote import notify
+from knockbot.features.spaces import following, question, walking
 from knockbot.features.thirdparty import acts, facts, invites, issuing, looking, members, redeeming
 from knockbot.features.upgrades import successors, upgrading
 from knockbot.flow import answering, entering, handling, redacting, rejudging, working
@@ -61,13 +62,19 @@ FEATURES: tuple[Feature, ...] = (
         answered=invites.answered,
         looks=looking.look,
     ),
-    Feature(
-        "lookalikes",
-        gathers={Fact.LOOKALIKE: lookalikes.lookalike},
-        tells={Line.LOOKALIKE: lookalikes.told},
-    ),
+    Feature("lookalikes", gathers={Fact.LOOKALIKE: lookalikes.lookalike}),
     Feature("history", gathers={Fact.HISTORY: outcomes.history}),
     Feature("lists"),
+    Feature(
+        "spaces",
+        acts=walking.ACTS,
+        hears={MemberChange: following.member_changed, RoomChange: following.room_changed},
+        granted=following.granted,
+        let_go=following.let_go,
+        took_place=following.took_place,
+        expects=following.expects,
+        looks=following.look,
+    ),
     Feature("remote", acts=notify.ACTS, settled=notify.settled),
     Feature(
         "dossier",
@@ -96,6 +103,7 @@ PROMPTS: Mapping[str, PromptKind[Context]] = {
     CARD: CARDS,
     upgrading.ROOM_UPGRADE: upgrading.QUESTION,
     successors.NAMED_ROOM_UPGRADE: successors.QUESTION,
+    question.SPACE_ROOMS: question.QUESTION,
 }
 """The messages that moderators can answer."""
 

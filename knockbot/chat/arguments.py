@@ -159,6 +159,11 @@ async def _reference(call: Call, text: str) -> tuple[RoomReference, str] | None:
     return (reference, rest.strip()) if reference is not None else None
 
 
+async def _with_rooms(_: Call, text: str) -> tuple[bool, str] | None:
+    """That the rooms of a space are meant too."""
+    return (True, "") if [word.lower() for word in text.split()] == ["with", "rooms"] else None
+
+
 # --- people and requests --------------------------------------------------------------------------------------
 
 
@@ -230,6 +235,7 @@ ROOM = Argument("ROOM", notice("ask.room"), A_ROOM, _room)
 SOME_ROOM = optional(Argument("ROOM", notice("ask.room"), A_ROOM, _listed_room))
 ROOM_TO_UNPROTECT = Argument("ROOM", notice("ask.room"), A_ROOM, _room_to_unprotect)
 NEW_ROOM = Argument("ROOM", notice("ask.room"), A_ROOM, _reference)
+WITH_ROOMS = optional(Argument("with rooms", None, "with rooms", _with_rooms))
 REQUESTS = Argument("N…", notice("ask.request"), "12", requests_meant)
 INVITES = replace(REQUESTS, read=invites_meant)
 USER = Argument("@user", notice("ask.user"), "@ana:example.org", _user)

@@ -24,6 +24,7 @@ from knockbot.chat.arguments import (
     ROOM_TO_UNPROTECT,
     SOME_ROOM,
     USER,
+    WITH_ROOMS,
     optional,
     read_arguments,
 )
@@ -72,8 +73,8 @@ COMMANDS: dict[str, Command] = {
     row.name: row
     for row in (
         Command("help", (COMMAND,), help_, Deed.LOOK),
-        Command("protect", (NEW_ROOM,), orders.protect, Deed.PROTECT),
-        Command("unprotect", (ROOM_TO_UNPROTECT,), orders.unprotect, Deed.UNPROTECT),
+        Command("protect", (NEW_ROOM, WITH_ROOMS), orders.protect, Deed.PROTECT),
+        Command("unprotect", (ROOM_TO_UNPROTECT, WITH_ROOMS), orders.unprotect, Deed.UNPROTECT),
         Command("rooms", (), looks.list_rooms, Deed.LOOK),
         Command("check", (ROOM,), looks.check, Deed.LOOK),
         Command("list", (SOME_ROOM,), looks.list_pending, Deed.LOOK),

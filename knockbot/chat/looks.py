@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from knockbot.chat import replies
+from knockbot.chat import spaces as shown_spaces
 from knockbot.chat.calls import Call, Meant, no_such_revision
 from knockbot.config.values import Permission
 from knockbot.domain.model import REASON_KEPT, Knock, Membership, Request
@@ -12,7 +13,7 @@ from knockbot.flow import checkup, names, place, rules
 from knockbot.flow.judging import Case, judge
 from knockbot.store.rooms import ProtectedRoom
 from knockbot.views import log as record
-from knockbot.views import policies, queue, requests, rooms
+from knockbot.views import policies, queue, requests, rooms, spaces
 
 LOG_LINES = 20
 REVISIONS = 20
@@ -63,9 +64,12 @@ async def check(call: Call, room: ProtectedRoom) -> Notice:
             named = [*await names.of_room(call.context, tx, room), *await names.of_policies(tx, in_force.layers)]
     except Never:
         found, named, rehearses = [checkup.NOT_IN_IT], [], False
+    async with call.context.db.tx() as tx:
+        within, followed = await spaces.spaces_of(tx, room), await spaces.followed(tx, room)
     called = notice("room.called", room=Room(room.room_id, room.label))
     in_dry_run = replies.IN_DRY_RUN if rehearses else None
-    return below(called, checkup.told(found), in_dry_run, *dict.fromkeys(named))
+    lines = [*dict.fromkeys(named), *shown_spaces.belongs(within), *shown_spaces.tree(followed)]
+    return below(called, checkup.told(found), in_dry_run, *lines)
 
 
 async def policy_show(call: Call, room: ProtectedRoom, number: int | None) -> Notice:

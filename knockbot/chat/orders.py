@@ -6,6 +6,7 @@ import re
 from collections.abc import Awaitable, Callable
 from functools import partial
 
+from knockbot.chat import spaces
 from knockbot.chat.calls import AWAITED, TICK, Answered, Call, Meant, Reply, no_such_revision
 from knockbot.documents.text import NAME_LIMIT as SHOWN
 from knockbot.documents.text import storable
@@ -28,9 +29,10 @@ NAME_LIMIT = 100
 """Characters of a name that goes with an address."""
 
 
-async def protect(call: Call, reference: RoomReference) -> Answered:
-    """Have a room protected."""
-    grant = await protecting.protect(call.context, protecting.Ask(call.actor, call.room, reference, call.cause))
+async def protect(call: Call, reference: RoomReference, with_rooms: bool | None) -> Answered:
+    """Have a room protected, or a space with its rooms."""
+    ask = protecting.Ask(call.actor, call.room, reference, call.cause, bool(with_rooms))
+    grant = await protecting.protect(call.context, ask)
 
     async def write(turn: Turn) -> Reply:
         return await grant.write(call.context, turn)
@@ -38,16 +40,19 @@ async def protect(call: Call, reference: RoomReference) -> Answered:
     return write
 
 
-async def unprotect(call: Call, room: ProtectedRoom) -> Answered:
-    """No longer protect a room."""
+async def unprotect(call: Call, room: ProtectedRoom, with_rooms: bool | None) -> Answered:
+    """No longer protect a room, or a space with its rooms."""
     async with call.context.db.tx() as tx:
         there = await place.find(call.context, tx, room.room_id)
     if there is not None:
         await protecting.insist_on_unprotecting(call.context, there, call.actor)
+    if with_rooms:
+        return await spaces.with_its_rooms(call, room)
 
     async def let_go(turn: Turn) -> Reply:
+        stay = await spaces.without_its_rooms(turn, room)
         await protecting.unprotect(call.context, turn, room, call.actor)
-        return notice("protect.ended", room=Room(room.room_id, room.label))
+        return below(notice("protect.ended", room=Room(room.room_id, room.label)), stay)
 
     return let_go
 

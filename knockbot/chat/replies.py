@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from knockbot.chat import spaces
 from knockbot.documents.text import NAME_LIMIT, REASON_LIMIT, shown
 from knockbot.domain import card, fitness
 from knockbot.domain.acl import SERVER_ACL
@@ -246,7 +247,10 @@ def _room(one: Listed, here: str) -> list[Notice]:
             notice("card.trouble", why=room.trouble) if room.trouble else None,
         ]
     )
-    return [row, *([IN_DRY_RUN] if one.dry_run else []), *one.named, *map(fitness.told, one.concerns)]
+    within = spaces.belongs(one.spaces) if room.management_room == here else []
+    counts = [spaces.counts(one.followed)] if one.followed is not None else []
+    in_dry_run = [IN_DRY_RUN] if one.dry_run else []
+    return [row, *in_dry_run, *one.named, *within, *counts, *map(fitness.told, one.concerns)]
 
 
 # --- the queue ------------------------------------------------------------------------------------------------

@@ -38,6 +38,7 @@ class Act(StrEnum):
     ISSUE = "issue"
     PLANT = "plant"
     WRITE = "write"
+    PROTECT = "protect"
 
 
 # --- on members of a protected room ---------------------------------------------------------------------------
@@ -235,6 +236,13 @@ class Meet:
     user_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class Protect:
+    """Protect a room of a space for whoever asked for the rooms of that space."""
+
+    space: str
+
+
 Payload: TypeAlias = (
     Invite
     | Kick
@@ -252,6 +260,7 @@ Payload: TypeAlias = (
     | Join
     | Leave
     | Meet
+    | Protect
 )
 
 
@@ -308,6 +317,11 @@ def _written(_: str, payload: Write) -> Lane:
     return Lane(f"{payload.server} write")
 
 
+def _in_its_space(_: str, payload: Protect) -> Lane:
+    """The rooms of a space one after the other, so that hundreds of them do not hold up what others wait for."""
+    return Lane(f"{payload.space} rooms")
+
+
 @dataclass(frozen=True, slots=True)
 class JobKind:
     """Everything about a kind of job, except how it is done."""
@@ -359,6 +373,7 @@ JOBS: Mapping[Act, JobKind] = {
     Act.JOIN: JobKind(Join, _going, Place.JOIN),
     Act.LEAVE: JobKind(Leave, _going, Place.LEAVE),
     Act.MEET: JobKind(Meet, _going),
+    Act.PROTECT: JobKind(Protect, _in_its_space),
 }
 """This table shows what knockbot can do."""
 

@@ -240,6 +240,8 @@ class RoomChange:
     event_id: str
     sender: str
     type: str
+    key: str = ""
+    """Its state key: for a room of a space, that room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,6 +299,7 @@ class RoomView:
     version: str = "1"
     allow: tuple[str, ...] = ()
     """The rooms whose members may join without knocking, if the join rule is a restricted one."""
+    is_space: bool = False
 
 
 # --- what is decided ------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from knockbot.domain.jobs import (
     Payload,
     Plant,
     PostPrompt,
+    Protect,
     React,
     Redact,
     Revoke,
@@ -241,6 +242,11 @@ def enter(room_id: str, occasion: str) -> Job[Join]:
 def leave(room_id: str, occasion: str) -> Job[Leave]:
     """Leave a room, or decline an invite to it."""
     return Job(f"leave:{room_id}:{occasion}", room_id, Leave())
+
+
+def protect(space: str, room_id: str, occasion: str) -> Job[Protect]:
+    """Protect a room of a space."""
+    return Job(f"protect:{space}:{room_id}:{occasion}", room_id, Protect(space))
 
 
 def meet(room_id: str, user_id: str) -> Job[Meet]:

@@ -22,7 +22,7 @@ from knockbot.domain.notices import (
 from knockbot.domain.upgrades import Stage
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Never, Refused
-from knockbot.flow import cards, checkup, encrypted, names, place, refusals, saying
+from knockbot.flow import cards, checkup, encrypted, names, place, refusals, saying, tables
 from knockbot.flow.context import Context, log
 from knockbot.flow.protecting import Ask, Grant, granted, leave_unless_needed
 from knockbot.flow.rooms import is_in
@@ -61,10 +61,13 @@ def _invited(context: Context, change: MemberChange) -> Write[None]:
 
 
 async def _is_expected(context: Context, tx: Tx, room_id: str) -> bool:
-    """Whether the config file names this room, or it replaces one that the bot knows: then anybody may invite it."""
+    """Whether the config file names this room, a feature waits for it, or it replaces one that the bot knows: then
+    anybody may invite it."""
     if any(room_id in (name, room.management_room) for name, room in context.settings.rooms.items()):
         return True
     if any(pin.room_id == room_id for pin in await pins.of_the_config(tx)):
+        return True
+    if await tables.expects(context, tx, room_id):
         return True
     return any(upgrade.stage is Stage.WAITING for upgrade in await room_upgrades.leading_to(tx, room_id))
 
@@ -143,7 +146,8 @@ async def _is_new_here(context: Context, tx: Tx, room_id: str, inviter: str) -> 
 
 
 def _ask_of(pending: PendingProtect) -> Ask:
-    return Ask(pending.requester, pending.management_room, RoomReference(pending.room_id), pending.cause)
+    reference = RoomReference(pending.room_id)
+    return Ask(pending.requester, pending.management_room, reference, pending.cause, pending.with_rooms)
 
 
 async def _cannot_be_read(context: Context, room_id: str) -> bool:

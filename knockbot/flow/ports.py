@@ -25,6 +25,7 @@ from knockbot.domain.model import (
 )
 from knockbot.domain.notices import Notice, because
 from knockbot.domain.power import Powers
+from knockbot.domain.spaces import SpaceChild
 from knockbot.domain.upgrades import Tombstone
 from knockbot.errors import Never
 
@@ -79,6 +80,13 @@ class Outside(Protocol):
 
     async def room(self, room_id: str) -> RoomView:
         """A room's name and openness now."""
+
+    async def space_children(self, space: str) -> list[SpaceChild]:
+        """The rooms that a space names, as far as a quick look tells: what it shows is true, but it may not show
+        everything."""
+
+    async def space_child(self, space: str, room_id: str) -> SpaceChild | None:
+        """One room that a space names now; `None` where it does not."""
 
     async def resolve(self, alias: str) -> tuple[str, tuple[str, ...]]:
         """The room an alias means now, and servers to reach it by."""

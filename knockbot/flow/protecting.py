@@ -28,13 +28,14 @@ from knockbot.domain.notices import (
 from knockbot.domain.records import Recorded
 from knockbot.engine.turn import Turn
 from knockbot.errors import ActionError, Later, Never, Refused
-from knockbot.flow import authority, cards, checkup, journal, place, rules, saying, settling
+from knockbot.flow import authority, cards, checkup, journal, place, rules, saying, settling, tables
 from knockbot.flow.authority import Wanted
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.flow.records import record_of_room
 from knockbot.flow.rooms import is_in, locate
 from knockbot.flow.saying import Audience
+from knockbot.flow.tables import Granted
 from knockbot.store import bot_memberships, jobs, pending_protects, requests, rooms
 from knockbot.store.pending_protects import PendingProtect
 from knockbot.store.rooms import ProtectedRoom
@@ -62,6 +63,8 @@ class Ask:
     management_room: str
     reference: RoomReference
     cause: str
+    with_rooms: bool = False
+    """Whether it is a space, and its rooms are wanted too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,10 @@ class Grant:
         done = notice("protect.done", room=await place.called(context, turn, self.view.room_id))
         show, set_ = (Code(f"!kb policy {verb} {self.view.room_id}") for verb in ("show", "set"))
         following = notice("protect.next", show=show, set=set_)
-        return below(done, self.checklist, following)
+        ask = self.ask
+        granted = Granted(self.view, ask.management_room, ask.requester, ask.cause, ask.with_rooms)
+        more = await tables.granted(context, turn, granted)
+        return below(done, self.checklist, following, *more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +127,18 @@ async def protect(context: Context, ask: Ask) -> Grant | Waiting:
     if await is_in(context, room_id):
         return await granted(context, ask, room_id)
     return await _get_in(context, ask, room_id, via)
+
+
+async def protect_in_it(context: Context, ask: Ask, room_id: str, unseen: Notice) -> Grant:
+    """The same for a room that the bot is in: no server has to be asked.
+
+    `unseen` is said where they are not in it, so that nobody learns who is. Raises `Refused`.
+    """
+    with journal.refusing(ask.requester, "protect", room_id):
+        authority.insist_on_permission(context, _wanted(ask, room_id))
+        await _insist_on_privacy(context, ask, room_id)
+        await authority.insist_on_managing(context, _wanted(ask, room_id))
+    return await granted(context, ask, room_id, unseen=unseen)
 
 
 def _wanted(ask: Ask, room_id: str, label: str = "") -> Wanted:
@@ -173,7 +191,7 @@ async def _get_in(context: Context, ask: Ask, room_id: str, via: tuple[str, ...]
         said = notice("protect.cannot_enter", room=reference, why=error.why, bot=bot, command=command)
         raise Refused(said) from error
     if membership is Membership.KNOCK:
-        pending = PendingProtect(room_id, ask.management_room, ask.requester, ask.cause, context.now())
+        pending = PendingProtect(room_id, ask.management_room, ask.requester, ask.cause, context.now(), ask.with_rooms)
         return Waiting(_not_yet(context, ask), pending)
     if membership is None:
         raise Refused(_not_yet(context, ask))
@@ -197,7 +215,7 @@ async def _enter_or_knock(context: Context, room_id: str, via: tuple[str, ...]) 
     return Membership.JOIN
 
 
-async def granted(context: Context, ask: Ask, room_id: str) -> Grant:
+async def granted(context: Context, ask: Ask, room_id: str, *, unseen: Notice | None = None) -> Grant:
     """The bot is in the room: check whether the requester may have it protected. Raises `Refused`."""
     view = await context.outside.room(room_id)
     async with context.db.tx() as tx:
@@ -206,10 +224,14 @@ async def granted(context: Context, ask: Ask, room_id: str) -> Grant:
         _wanted(ask, room_id, view.label),
         verdicts=(await rules.look_up(context, room_id, at_expense_of=ask.management_room)).policy.verdicts,
         locked=before is not None and before.locked,
-        unseen=_not_yet(context, ask),
+        unseen=unseen or _not_yet(context, ask),
     )
     with journal.refusing(ask.requester, "protect", room_id):
         await authority.insist(context, wanted)
+        if ask.with_rooms and not view.is_space:
+            raise Refused(
+                notice("space.no_space", room=Room(room_id, view.label), command=Code(f"!kb protect {room_id}"))
+            )
     powers = await context.outside.powers(room_id)
     concerns = of_protected(view.join_rule, view.version, powers)
     checklist = checkup.told(await checkup.checklist(context, view))
@@ -237,6 +259,7 @@ async def protect_now(
         occasion = f"moved away:{view.room_id}:{turn.now}"
         text = notice("room.managed_elsewhere", room=await place.called(context, turn, view.room_id), user=User(by))
         await saying.say(context, turn, Audience(before.management_room), occasion, text)
+        await tables.let_go(context, turn, before)
     await record_of_room(turn, view.room_id, by, Recorded.PROTECT, management_room=management_room)
     await _bring_requests(context, turn, view.room_id, management_room, kept_before=before is not None)
     turn.after(partial(context.look_at, view.room_id))
@@ -304,6 +327,7 @@ async def unprotect(context: Context, turn: Turn, room: ProtectedRoom, by: str) 
             await cards.offer(turn, request.card_id, [])
             await cards.refresh(turn, request.card_id)
     await jobs.overtake_all(turn.tx, room.room_id, because("overtaken.unprotected"), turn.now)
+    await tables.let_go(context, turn, room)
     await rooms.unprotect(turn.tx, room.room_id)
     place.changed(turn)
     context.policies.drop(room.room_id)

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from knockbot.domain.dossier import Line
 from knockbot.domain.jobs import Act, Job
 from knockbot.domain.judgements import Judgement
-from knockbot.domain.model import Fact, Kind, MemberChange, Request
+from knockbot.domain.model import Fact, Kind, MemberChange, Request, RoomView
 from knockbot.domain.notices import Notice
 from knockbot.engine.turn import Turn, Write
 from knockbot.engine.worker import Outcome
@@ -21,7 +21,9 @@ from knockbot.errors import Never
 from knockbot.flow.asking import LookUp
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
+from knockbot.store.db import Tx
 from knockbot.store.jobs import Claimed
+from knockbot.store.rooms import ProtectedRoom
 
 Hears: TypeAlias = Callable[[Context, Any], Awaitable[Write[None] | None]]
 """Looks at what has happened, and returns what the feature has to write about it."""
@@ -34,6 +36,32 @@ Moves: TypeAlias = Callable[[Context, Turn, Request, MemberChange], Awaitable[No
 
 Looks: TypeAlias = Callable[[Context, Place], Awaitable[None]]
 """Looks at a protected room for changes that no event told of, and hands them on. May raise `Later` and `Busy`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """A room was protected because somebody asked for it, with everything that this takes."""
+
+    view: RoomView
+    management_room: str
+    by: str
+    cause: str
+    """Their message."""
+    with_rooms: bool
+    """Whether they asked for its rooms too; it is a space then."""
+
+
+Grants: TypeAlias = Callable[[Context, Turn, Granted], Awaitable[Notice | None]]
+"""Writes what follows when a room is protected, in the turn of that; returns what the reply says of it."""
+
+LetsGo: TypeAlias = Callable[[Context, Turn, ProtectedRoom], Awaitable[None]]
+"""Writes what follows when a room is no longer protected from its management room."""
+
+TakesPlace: TypeAlias = Callable[[Turn, str, str], Awaitable[None]]
+"""Writes what follows when a protected room was replaced by another, which is protected in its place by now."""
+
+Expects: TypeAlias = Callable[[Tx, str], Awaitable[bool]]
+"""Whether somebody asked for something in a room that the bot is not in."""
 
 
 Judges: TypeAlias = Callable[[Context, Request, str], Awaitable[Judgement | None]]
@@ -78,6 +106,14 @@ class Feature:
     """After an answer of a rule or a moderator binds a request."""
     settled: Follows | None = None
     """After the outcome of a request is recorded."""
+    granted: Grants | None = None
+    """After somebody had a room protected."""
+    let_go: LetsGo | None = None
+    """After a room is no longer protected, or from another management room."""
+    took_place: TakesPlace | None = None
+    """After a room took the place of the one that it replaces, before that one is let go."""
+    expects: Expects | None = None
+    """The rooms to which anybody may invite the bot."""
     looks_first: Looks | None = None
     """In a look at a protected room, before its knocks: what is found decides what becomes of them."""
     looks: Looks | None = None
@@ -115,6 +151,32 @@ async def moved(context: Context, turn: Turn, request: Request, change: MemberCh
     for feature in rows(context):
         if feature.moved is not None:
             await feature.moved(context, turn, request, change)
+
+
+async def granted(context: Context, turn: Turn, what: Granted) -> list[Notice]:
+    """Somebody had a room protected: write what else follows; returns what the reply says of it."""
+    found = [await feature.granted(context, turn, what) for feature in rows(context) if feature.granted is not None]
+    return [said for said in found if said is not None]
+
+
+async def let_go(context: Context, turn: Turn, room: ProtectedRoom) -> None:
+    """A room is no longer protected from its management room: write what else follows."""
+    for feature in rows(context):
+        if feature.let_go is not None:
+            await feature.let_go(context, turn, room)
+
+
+async def took_place(context: Context, turn: Turn, old: str, new: str) -> None:
+    """A room took the place of a protected one: write what else follows."""
+    for feature in rows(context):
+        if feature.took_place is not None:
+            await feature.took_place(turn, old, new)
+
+
+async def expects(context: Context, tx: Tx, room_id: str) -> bool:
+    """Whether a feature waits for the bot to be let into a room."""
+    asked = [feature.expects for feature in rows(context) if feature.expects is not None]
+    return any([await expects(tx, room_id) for expects in asked])
 
 
 def judges(context: Context) -> dict[Kind, Judges]:

@@ -7,7 +7,7 @@ length or content. What is no event at all raises `Malformed`; what does not con
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeGuard
+from typing import Any, Final, TypeGuard
 
 from knockbot.documents.text import storable, without_variation_selector
 from knockbot.domain import ids, lists
@@ -30,9 +30,11 @@ from knockbot.domain.model import (
     ThirdPartyInvite,
 )
 from knockbot.domain.notices import Code, because
+from knockbot.domain.spaces import SpaceChild
 from knockbot.domain.state_keys import LONGEST_STATE_KEY, written
 from knockbot.errors import SetAside
 from knockbot.flow.ports import EFFECT_KEY
+from knockbot.http import fits_a_path
 
 WATCHED = frozenset({"m.room.member", "m.room.third_party_invite"})
 """Events that may move a request on."""
@@ -50,6 +52,7 @@ ENCRYPTION = "m.room.encryption"
 
 ENTRIES = frozenset(lists.TYPES)
 """The entries of policy lists: they matter in rooms that are followed as lists."""
+SPACE_CHILD: Final = "m.space.child"
 
 ROOM_CHANGES = frozenset(
     {
@@ -61,6 +64,7 @@ ROOM_CHANGES = frozenset(
         "m.room.server_acl",
         "m.room.tombstone",
         ENCRYPTION,
+        SPACE_CHILD,
     }
 )
 """The room state that is watched, in addition to membership."""
@@ -255,9 +259,10 @@ def list_change(event: Mapping[str, Any], bot: str = "") -> ListChange | None:
 
 
 def _room_change(event: Mapping[str, Any], bot: str) -> RoomChange | None:
-    if event.get("state_key") != "":
+    key, event_type = event.get("state_key"), _required(event, "type", str)
+    if key != "" and not (event_type == SPACE_CHILD and isinstance(key, str) and ids.is_room_id(key)):
         return None
-    return RoomChange(_room(event), _event_id(event), _user(event, "sender"), _required(event, "type", str))
+    return RoomChange(_room(event), _event_id(event), _user(event, "sender"), event_type, key)
 
 
 READERS: dict[str, Callable[[Mapping[str, Any], str], Happening | None]] = {
@@ -268,6 +273,15 @@ READERS: dict[str, Callable[[Mapping[str, Any], str], Happening | None]] = {
     "m.room.redaction": _redaction,
     **dict.fromkeys(ENTRIES, list_change),
 }
+
+
+def space_child(event: Mapping[str, Any], home: str) -> SpaceChild | None:
+    """A room that a space names, on a homeserver called `home`; `None` if it names none any more (m.space.child)."""
+    room_id, via = event.get("state_key"), mapping(event.get("content")).get("via")
+    if not isinstance(room_id, str) or not ids.is_room_id(room_id) or not fits_a_path(room_id):
+        return None
+    servers = [server for server in via if isinstance(server, str)] if isinstance(via, list) else []
+    return SpaceChild(room_id, ours=home in servers) if servers else None
 
 
 def is_encryption(content: Mapping[str, Any]) -> bool:

@@ -16,6 +16,7 @@ from knockbot.domain.lists import type_and_state_key
 from knockbot.domain.model import ListChange, MemberChange, Membership, Reaction, Redaction, RoomView, ThirdPartyChange
 from knockbot.domain.notices import because
 from knockbot.domain.power import Powers, powers
+from knockbot.domain.spaces import SpaceChild
 from knockbot.domain.state_keys import spoken
 from knockbot.domain.upgrades import Tombstone
 from knockbot.errors import Later
@@ -35,8 +36,10 @@ HISTORY_PAGES = 10
 class Outside:
     """Implements `flow.context.Outside` on a real homeserver."""
 
-    def __init__(self, homeserver: Homeserver) -> None:
+    def __init__(self, homeserver: Homeserver, home: str = "") -> None:
+        """`home` is the name of that homeserver."""
         self._homeserver = homeserver
+        self._home = home
         self._creates: dict[str, Mapping[str, Any]] = {}
 
     async def member(self, room_id: str, user_id: str) -> MemberChange | None:
@@ -121,7 +124,8 @@ class Outside:
         )
         open_to_readers = visibility == "world_readable"
         rule, allow = _join_rule(_content(join_rules))
-        version = _content(create).get("room_version")
+        made = _content(create)
+        version = made.get("room_version")
         return RoomView(
             room_id=room_id,
             label=name or alias or room_id,
@@ -130,6 +134,7 @@ class Outside:
             encrypted=bool(algorithm),
             version=version if isinstance(version, str) else "1",
             allow=allow,
+            is_space=made.get("type") == "m.space",
         )
 
     async def _field(self, room_id: str, event_type: str, key: str) -> str:
@@ -183,6 +188,17 @@ class Outside:
             if place is None or max((change.sent_at for change in changes if change is not None), default=0) < since:
                 break
         return found[::-1]
+
+    async def space_children(self, space: str) -> list[SpaceChild]:
+        """The rooms that a space names. One that is missing may be named anyway (`state_of_type`)."""
+        found = await self._homeserver.state_of_type(space, events.SPACE_CHILD)
+        children = (events.space_child(event, self._home) for event in found)
+        return [child for child in children if child is not None]
+
+    async def space_child(self, space: str, room_id: str) -> SpaceChild | None:
+        """One room that a space names now."""
+        event = await self._homeserver.state(space, events.SPACE_CHILD, room_id)
+        return events.space_child({"state_key": room_id, **event}, self._home) if event is not None else None
 
     async def resolve(self, alias: str) -> tuple[str, tuple[str, ...]]:
         """The room an alias means now, and servers to reach it by."""

@@ -17,6 +17,8 @@ class PendingProtect:
     requester: str
     cause: str
     created_at: int
+    with_rooms: bool = False
+    """Whether the rooms of it are to be protected too, if it is a space."""
 
 
 _PENDING = Row(PendingProtect, "pending_protects")
@@ -25,14 +27,15 @@ _PENDING = Row(PendingProtect, "pending_protects")
 async def add(tx: Tx, pending: PendingProtect) -> None:
     """Store what to go on with once the bot is let in: for each requester, their newest."""
     await tx.execute(
-        "INSERT INTO pending_protects (room_id, management_room, requester, cause, created_at) "
-        "VALUES ($1, $2, $3, $4, $5) "
-        "ON CONFLICT (room_id, requester) DO UPDATE SET management_room = $2, cause = $4, created_at = $5",
+        "INSERT INTO pending_protects (room_id, management_room, requester, cause, created_at, with_rooms) "
+        "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (room_id, requester) "
+        "DO UPDATE SET management_room = $2, cause = $4, created_at = $5, with_rooms = $6",
         pending.room_id,
         pending.management_room,
         pending.requester,
         pending.cause,
         pending.created_at,
+        pending.with_rooms,
     )
 
 

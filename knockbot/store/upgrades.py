@@ -131,6 +131,14 @@ CREATE TABLE rooms (
 CREATE INDEX rooms_managed ON rooms (management_room);
 CREATE INDEX rooms_of_space ON rooms (space) WHERE space IS NOT NULL;
 
+-- What spaces name as their rooms (m.space.child), as last read. `ours`: as they say, this server is in that room.
+CREATE TABLE space_children (
+    space   TEXT NOT NULL,
+    room_id TEXT NOT NULL,
+    ours    BOOLEAN NOT NULL DEFAULT FALSE,
+    PRIMARY KEY (space, room_id)
+);
+
 -- One revision per change; `cause` is the command's event, so that a command run twice writes once. `settings_json` is
 -- what the text says beside the rules: to look that up, no text needs to be read.
 CREATE TABLE policies (
@@ -167,6 +175,8 @@ CREATE TABLE pending_protects (
     requester       TEXT NOT NULL,
     cause           TEXT NOT NULL,
     created_at      BIGINT NOT NULL,
+    -- Whether the rooms of it are to be protected too, if it is a space.
+    with_rooms      BOOLEAN NOT NULL DEFAULT FALSE,
     PRIMARY KEY (room_id, requester)
 );
 
@@ -441,6 +451,26 @@ CREATE TABLE room_upgrades (
 );
 CREATE INDEX room_upgrades_to ON room_upgrades (replacement);
 CREATE INDEX room_upgrades_offered ON room_upgrades (prompt_id);
+
+-- The rooms of each space that is protected with its rooms (`space`), and how far each is; the space is one of them.
+CREATE TABLE space_rooms (
+    space     TEXT NOT NULL,
+    room_id   TEXT NOT NULL,
+    stage     TEXT NOT NULL,
+    -- Who asked for it, and the message that is replied to.
+    asked_by  TEXT,
+    cause     TEXT,
+    -- What is missing to protect it: a notice.
+    why       TEXT,
+    prompt_id BIGINT REFERENCES prompts (id),
+    -- Whether it is a space too; `unread`: its rooms were not read yet, and are asked for with it.
+    is_space  BOOLEAN NOT NULL DEFAULT FALSE,
+    unread    BOOLEAN NOT NULL DEFAULT FALSE,
+    told      BOOLEAN NOT NULL DEFAULT FALSE,
+    PRIMARY KEY (space, room_id)
+);
+CREATE INDEX space_rooms_by_room ON space_rooms (room_id);
+CREATE INDEX space_rooms_offered ON space_rooms (prompt_id) WHERE prompt_id IS NOT NULL;
 
 -- Rooms that were seen to be encrypted, which they are for ever; and whose devices have the key of what the bot says.
 -- `told_at`: since when the room knows that nothing is said there, as encryption is not allowed in the config.

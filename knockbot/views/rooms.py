@@ -10,6 +10,7 @@ from knockbot.flow import checkup, names, place
 from knockbot.flow.context import Context
 from knockbot.store import requests, rooms
 from knockbot.store.rooms import ProtectedRoom
+from knockbot.views.spaces import Followed, InSpaces, followed, spaces_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,9 @@ class Listed:
     """Whether its policy does nothing by itself."""
     named: tuple[Notice, ...]
     """The names that the config file has for it, and the names in its policy that mean another room by now."""
+    spaces: InSpaces
+    followed: Followed | None
+    """Its rooms, if it is a space that is protected with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,8 @@ async def managed(context: Context, management_room: str, *, everywhere: bool = 
                 room.concerns if room.trouble != checkup.NOT_THERE else (),
                 await place.is_in_dry_run(context, tx, room.room_id),
                 tuple(await names.of_room(context, tx, room)),
+                await spaces_of(tx, room),
+                await followed(tx, room),
             )
             for room in found
         ]

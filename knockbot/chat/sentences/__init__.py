@@ -11,12 +11,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from knockbot.chat.sentences import dossier, general, lists
+from knockbot.chat.sentences import dossier, general, lists, spaces
 from knockbot.chat.sentences.rows import Sentence
 from knockbot.domain import reasons
 from knockbot.domain.notices import Choice
 
-SENTENCES: Mapping[str, Sentence] = {**general.SENTENCES, **dossier.SENTENCES, **lists.SENTENCES}
+SENTENCES: Mapping[str, Sentence] = {
+    **general.SENTENCES,
+    **dossier.SENTENCES,
+    **lists.SENTENCES,
+    **spaces.SENTENCES,
+}
 
 CHOSEN = {"concern": "concern", "day": "day"}
 """What differs by a choice, where that is not how an inviter fell."""

@@ -21,7 +21,7 @@ from knockbot.domain.upgrades import RoomUpgrade, Stage, Step, Tombstone, next_s
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Later, Never, Refused
 from knockbot.features.upgrades import question
-from knockbot.flow import authority, cards, place, protecting, rulebook, rules, saying, settling
+from knockbot.flow import authority, cards, place, protecting, rulebook, rules, saying, settling, tables
 from knockbot.flow.authority import Wanted
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
@@ -284,6 +284,7 @@ async def _move_over(context: Context, turn: Turn, room: ProtectedRoom, view: Ro
         await cards.show(context, turn, request.id)
     detail = Detail(replacement=view.room_id, requests=len(going))
     await record_of_room(turn, room.room_id, by, Recorded.ROOM_REPLACED, **detail)
+    await tables.took_place(context, turn, room.room_id, view.room_id)
     await protecting.unprotect(context, turn, room, by)
     return len(going)
 

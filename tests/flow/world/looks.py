@@ -11,6 +11,7 @@ from knockbot.domain.lists import type_and_state_key
 from knockbot.domain.model import ListChange, MemberChange, Membership, Reaction, Redaction, RoomView, ThirdPartyChange
 from knockbot.domain.notices import because
 from knockbot.domain.power import Powers, powers
+from knockbot.domain.spaces import SpaceChild
 from knockbot.domain.state_keys import spoken
 from knockbot.domain.upgrades import Tombstone
 from knockbot.errors import Never
@@ -143,7 +144,15 @@ class Looks(Called):
 
         def look() -> RoomView:
             room = self._seen(room_id)
-            return RoomView(room_id, room.label, room.join_rule, room.world_readable, room.encrypted, room.version)
+            return RoomView(
+                room_id,
+                room.label,
+                room.join_rule,
+                room.world_readable,
+                room.encrypted,
+                room.version,
+                is_space=room.is_space,
+            )
 
         return await self._call(look, "room", room_id)
 
@@ -156,6 +165,23 @@ class Looks(Called):
             return self.world.aliases[alias], (HOME,)
 
         return await self._call(look, "resolve", alias)
+
+    async def space_children(self, space: str) -> list[SpaceChild]:
+        """The rooms that a space names."""
+
+        def look() -> list[SpaceChild]:
+            listed = [self._child(space, key) for key in self._seen(space).children]
+            return [child for child in listed if child is not None]
+
+        return await self._call(look, "space_children", space)
+
+    async def space_child(self, space: str, room_id: str) -> SpaceChild | None:
+        """One room that a space names now."""
+        return await self._call(lambda: self._child(space, room_id), "space_child", space, room_id)
+
+    def _child(self, space: str, room_id: str) -> SpaceChild | None:
+        content = self._seen(space).children.get(room_id)
+        return events.space_child({"state_key": room_id, "content": content}, HOME)
 
     async def reactions(self, room_id: str, event_id: str) -> list[Reaction]:
         """The reactions on a message, newest first."""

@@ -34,6 +34,9 @@ class Room:
     predecessor: str | None = None
     acl: dict[str, Any] | None = None
     """The content of its server ACL; none where it has none."""
+    is_space: bool = False
+    children: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """The content of each m.space.child, by its state key."""
     invites: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What stands, or stood, of third-party invites, by token."""
 
@@ -106,6 +109,12 @@ class Rooms:
         event = self._event(room_id, by, "m.room.tombstone", {})
         self.rooms[room_id].tombstone = event | {"content": replacement}
         self._deliver(room_id, event | {"state_key": ""})
+
+    def name_child(self, space: str, room_id: str, by: str = ALICE, **content: Any) -> None:
+        """Somebody says that a room belongs to a space; with other content than `via`, or without it, perhaps not."""
+        self.rooms[space].children[room_id] = content
+        event = self._event(space, by, "m.space.child", content)
+        self._deliver(space, event | {"state_key": room_id})
 
     def state_changed(self, room_id: str, event_type: str, sender: str = ALICE, **content: Any) -> None:
         """A state event that is watched came in."""

@@ -1,0 +1,89 @@
+"""The sentences about spaces that are protected with their rooms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from knockbot.chat.sentences.rows import Sentence, says
+from knockbot.domain.notices import Choice, Code, Id, Many, Notice, Number, Room, User
+
+SENTENCES: Mapping[str, Sentence] = {
+    "space.begun": says(
+        "I look at the rooms of {space} now, one after the other. When I am done, I reply here.", space=Room
+    ),
+    "space.no_space": says(
+        "{room} is not a space, so it has no rooms. To protect it, type {command}.", room=Room, command=Code
+    ),
+    "space.protected": says(
+        "🚪 {space} is protected with its rooms: {count} room is protected now.",
+        "🚪 {space} is protected with its rooms: {count} rooms are protected now.",
+        space=Room,
+        count=Number,
+    ),
+    "space.not_protected": says(
+        "I cannot protect {count} room yet. To try again, type {command}.",
+        "I cannot protect {count} rooms yet. To try again, type {command}.",
+        count=Number,
+        command=Code,
+    ),
+    "space.missing": says("❌ {why}", why=Notice),
+    "space.more": says(
+        "… and {count} more. {command} shows all rooms of {space}.", space=Room, count=Number, command=Code
+    ),
+    "space.unseen": says(
+        "{room}: you and I must both be members of it, and you need the power level for it. Invite {bot} there; then I try again. By itself, {command} protects it.",
+        room=Id,
+        bot=User,
+        command=Code,
+    ),
+    "space.powerless": says(
+        "{room}: {why}. Raise the power level of {bot} there; then I protect it.", room=Room, why=Notice, bot=User
+    ),
+    "space.failed": says("{room}: {why}", room=Id, why=Notice),
+    "space.removed": says(
+        "{count} room is no longer in the space {space}, and stays protected: {rooms}",
+        "{count} rooms are no longer in the space {space}, and stay protected: {rooms}",
+        rooms=Many,
+        space=Room,
+        count=Number,
+    ),
+    "space.offered": says(
+        "🧩 {space} has {count} new room: {rooms}. Shall I protect it too? ✅ protects it, if you may do that there. ❌ leaves it alone.",
+        "🧩 {space} has {count} new rooms: {rooms}. Shall I protect them too? ✅ protects those where you may do that. ❌ leaves them alone.",
+        space=Room,
+        count=Number,
+        rooms=Many,
+    ),
+    "space.not_asked": says("🧩 This question about new rooms of a space is answered."),
+    "space.stay": says(
+        "Its {count} room stays protected. To stop that too, type {command} for it.",
+        "Its {count} rooms stay protected. To stop that too, type {command} for each.",
+        count=Number,
+        command=Code,
+    ),
+    "space.ended": says(
+        "{count} room of {space} is no longer protected either.",
+        "{count} rooms of {space} are no longer protected either.",
+        count=Number,
+        space=Room,
+    ),
+    "space.kept": says("{count} room stays protected:", "{count} rooms stay protected:", count=Number),
+    # --- check, rooms
+    "space.of": says("🧩 in the space {space}", space=Room),
+    "space.also_in": says(
+        "🧩 It belongs to the space {space}, which had it first. It is in {others} too; their policies do not count for it.",
+        space=Room,
+        others=Many,
+    ),
+    "space.counts": says(
+        "🧩 with its rooms: {count} protected, {missing} not yet, {due} still to be looked at",
+        count=Number,
+        missing=Number,
+        due=Number,
+    ),
+    "space.row/due": says("⏳ {room}: I still have to look at it", stage=Choice, room=Room | Id),
+    "space.row/left": says("➖ {room}: not to be protected with the space", stage=Choice, room=Room | Id),
+    "space.row/offered": says("❓ {room}: you are asked about it", stage=Choice, room=Room | Id),
+    "space.row/protected": says("✅ {room}", stage=Choice, room=Room | Id),
+    "space.row_elsewhere": says("✅ {room}, as a room of {space}", room=Room, space=Room),
+}

@@ -1,0 +1,60 @@
+"""A space and its rooms are no longer protected, where whoever wants that may do it in each of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from knockbot.domain.notices import Notice
+from knockbot.engine.turn import Turn
+from knockbot.errors import Never, Refused
+from knockbot.flow import place, protecting, refusals
+from knockbot.flow.context import Context
+from knockbot.store import rooms
+from knockbot.store.rooms import ProtectedRoom
+
+AT_ONCE = 8
+"""Rooms in which power is looked up at the same time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """The rooms of a space that somebody may let go, and why the others stay protected."""
+
+    rooms: Sequence[ProtectedRoom]
+    kept: Sequence[Notice]
+
+    async def write(self, context: Context, turn: Turn, by: str) -> None:
+        """Let them go, as far as they still are protected."""
+        for room in self.rooms:
+            if await rooms.find(turn.tx, room.room_id) is not None:
+                await protecting.unprotect(context, turn, room, by)
+
+
+async def looked_at(context: Context, space: str, actor: str) -> Leaving:
+    """The rooms of a space, each with whether this person may let it go."""
+    async with context.db.tx() as tx:
+        found = await rooms.of_space(tx, space)
+    turns = asyncio.Semaphore(AT_ONCE)
+
+    async def look(room: ProtectedRoom) -> Notice | None:
+        async with turns:
+            return await _lacking(context, room, actor)
+
+    lacking = await asyncio.gather(*(look(room) for room in found))
+    free = [room for room, why in zip(found, lacking, strict=True) if why is None]
+    return Leaving(free, [why for why in lacking if why is not None])
+
+
+async def _lacking(context: Context, room: ProtectedRoom, actor: str) -> Notice | None:
+    """Why somebody may not let a room go; `None` if they may."""
+    async with context.db.tx() as tx:
+        there = await place.find(context, tx, room.room_id)
+    if there is None:
+        return None
+    try:
+        await protecting.insist_on_unprotecting(context, there, actor)
+    except (Refused, Never) as error:
+        return refusals.why_not(error)
+    return None

@@ -1,0 +1,186 @@
+"""The question whether to protect rooms that were added to a space: a prompt, which rooms added together share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, Final
+
+from knockbot.domain.compare import compare
+from knockbot.domain.may import Deed
+from knockbot.domain.model import Reaction, Verdict
+from knockbot.domain.notices import Id, Notice, Number, Room, because, listed, notice
+from knockbot.domain.plan import REACTIONS
+from knockbot.domain.spaces import SpaceRoom, Stage
+from knockbot.engine.prompts import Face, PromptKind, post, refresh
+from knockbot.engine.turn import Turn, Write
+from knockbot.errors import Never, Refused
+from knockbot.features.spaces import walking
+from knockbot.features.spaces.telling import NAMED
+from knockbot.flow import authority, missed, place, refusals, saying, seeing
+from knockbot.flow.authority import Wanted
+from knockbot.flow.context import Context
+from knockbot.flow.ports import PROMPT_KEY
+from knockbot.flow.saying import Audience
+from knockbot.store import prompts, rooms, spaces
+from knockbot.store.db import Tx
+from knockbot.store.prompts import Prompt
+from knockbot.store.rooms import ProtectedRoom
+from knockbot.times import HOUR
+
+YES, NO = "✅", "❌"
+
+TOGETHER = HOUR
+"""Milliseconds in which rooms that are added to a space share one question."""
+
+SPACE_ROOMS: Final = "space_rooms"
+
+
+async def ask(turn: Turn, above: ProtectedRoom, found: Sequence[SpaceRoom]) -> None:
+    """Ask the moderators of a space about rooms that are new in it."""
+    asked = await _open(turn, above.room_id)
+    prompt = asked or await prompts.new(turn.tx, above.management_room, SPACE_ROOMS, above.room_id, turn.now)
+    for room in found:
+        await spaces.put(turn.tx, replace(room, stage=Stage.OFFERED, prompt_id=prompt.id))
+    if asked is None:
+        await post(turn, prompt)
+    else:
+        await refresh(turn, prompt.id)
+
+
+async def _open(turn: Turn, space: str) -> Prompt | None:
+    """The question that is asked just now."""
+    asked = {room.prompt_id for room in await spaces.rooms_of(turn.tx, space) if room.stage is Stage.OFFERED}
+    for prompt_id in asked - {None}:
+        prompt = await prompts.get(turn.tx, prompt_id or 0)
+        if prompt.created_at > turn.now - TOGETHER:
+            return prompt
+    return None
+
+
+async def changed(turn: Turn, prompt_id: int) -> None:
+    """A room that a question is about was settled otherwise."""
+    await refresh(turn, prompt_id)
+
+
+async def look(context: Context, space: str) -> None:
+    """Look for clicks that came while the bot was away, and ask again what was removed."""
+    async with context.db.tx() as tx:
+        offered = [room for room in await spaces.rooms_of(tx, space) if room.stage is Stage.OFFERED]
+        above = await rooms.find(tx, space)
+    if above is None:
+        return
+    unasked = [room for room in offered if room.prompt_id is None]
+    if unasked:
+        async with context.turn() as turn:
+            await ask(turn, above, unasked)
+    for prompt_id in sorted({room.prompt_id for room in offered if room.prompt_id is not None}):
+        await _listen(context, prompt_id)
+
+
+async def _listen(context: Context, prompt_id: int) -> None:
+    async with context.db.tx() as tx:
+        prompt = await prompts.get(tx, prompt_id, held=False)
+    if prompt.event_id is None:
+        async with context.turn() as turn:
+            await post(turn, prompt, again=True)
+        return
+    await missed.on_a_prompt(context, prompt, compare(*await seeing.prompt(context, prompt)))
+
+
+# --- as a prompt ----------------------------------------------------------------------------------------------
+
+
+async def _face(context: Context, prompt: Prompt) -> Face:
+    async with context.db.tx() as tx:
+        asked = await _asked(tx, prompt)
+        there = await place.find(context, tx, prompt.about)
+        managed = [there] if there is not None else await place.managed_by(context, tx, prompt.room_id)
+    write = partial(_message, context, language=place.language_of(context, managed))
+    if not asked or there is None:
+        return Face(partial(write, notice("space.not_asked")), needless=because("overtaken.not_asked"))
+    named = [await _called(context, room.room_id) for room in asked[:NAMED]]
+    said = notice("space.offered", space=there.called, rooms=listed(named), count=Number(len(asked)))
+    block = {"kind": prompt.kind, "room_id": prompt.about, "rooms": [room.room_id for room in asked[:NAMED]]}
+    return Face(partial(write, said, blocks={PROMPT_KEY: block}), (YES, NO), there.settings.call)
+
+
+async def _called(context: Context, room_id: str) -> Room | Id:
+    """A room as its space names it: by its ID, unless it is protected from here already."""
+    async with context.db.tx() as tx:
+        known = await rooms.find(tx, room_id)
+        above = [await rooms.find(tx, room.space) for room in await spaces.of_room(tx, room_id)]
+    managed = {one.management_room for one in above if one is not None}
+    if known is not None and managed == {known.management_room}:
+        return Room(room_id, known.label)
+    return Id(room_id)
+
+
+def _message(context: Context, said: Notice, calls: Sequence[str], key: str, **how: Any) -> Any:
+    return context.wording.message(said, key, aloud=True, calls=calls, **how)
+
+
+async def _asked(tx: Tx, prompt: Prompt) -> list[SpaceRoom]:
+    return [room for room in await spaces.asked_by(tx, prompt.id) if room.stage is Stage.OFFERED]
+
+
+async def _takes_clicks(tx: Tx, prompt: Prompt) -> bool:
+    return bool(await _asked(tx, prompt))
+
+
+async def _clicked(context: Context, prompt: Prompt, reaction: Reaction) -> Write[None] | None:
+    """Somebody wants the rooms protected, or left alone; whether they may is looked at room by room."""
+    verdict = REACTIONS.get(reaction.key)
+    async with context.db.tx() as tx:
+        above = await rooms.find(tx, prompt.about)
+    if above is None or verdict not in (Verdict.ACCEPT, Verdict.REJECT):
+        return None
+    try:
+        await _insist(context, reaction.sender, above)
+    except (Refused, Never) as error:
+        return _refusing(context, prompt, reaction, refusals.why_not(error))
+
+    async def write(turn: Turn) -> None:
+        if not await spaces.hold(turn.tx, prompt.about):
+            return
+        asked = await _asked(turn.tx, prompt)
+        if verdict is Verdict.ACCEPT:
+            to = {"by": reaction.sender, "cause": reaction.target}
+            await walking.have_protected(turn, asked, reaction.event_id, **to)
+        else:
+            for room in asked:
+                await spaces.put(turn.tx, replace(room, stage=Stage.LEFT, asked_by=reaction.sender, told=True))
+        await refresh(turn, prompt.id)
+
+    return write
+
+
+async def _insist(context: Context, actor: str, above: ProtectedRoom) -> None:
+    """Check what it takes in any case to have rooms protected from here. Raises `Refused`."""
+    room = Room(above.room_id, above.label)
+    wanted = Wanted(Deed.PROTECT, actor, room, management_room=above.management_room)
+    authority.insist_on_permission(context, wanted)
+    await authority.insist_on_managing(context, wanted)
+
+
+def _refusing(context: Context, prompt: Prompt, reaction: Reaction, why: Notice) -> Write[None]:
+    async def write(turn: Turn) -> None:
+        if await _takes_clicks(turn.tx, prompt):
+            to, occasion = Audience(reaction.room_id, place=prompt.about), f"{prompt.id}:{reaction.sender}"
+            await saying.say(context, turn, to, f"refused:prompt:{occasion}", why, reply_to=reaction.target)
+
+    return write
+
+
+async def _removed(context: Context, turn: Turn, prompt: Prompt) -> None:
+    """The question was removed: the next look asks again."""
+    for room in await _asked(turn.tx, prompt):
+        await spaces.put(turn.tx, replace(room, prompt_id=None))
+    turn.after(partial(context.look_at, prompt.about))
+
+
+QUESTION: Final[PromptKind[Context]] = PromptKind(
+    render=_face, takes_clicks=_takes_clicks, clicked=_clicked, removed=_removed
+)
+"""The question whether to protect rooms that are new in a space."""

@@ -1,0 +1,145 @@
+"""The rooms of a space are protected one after the other: a job for each, with the rights of whoever asked for it.
+
+Each room takes what `protect` by hand takes. What is missing is noted with its mend,
+and told when the last one is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from knockbot.domain import plan
+from knockbot.domain.ids import RoomReference
+from knockbot.domain.jobs import Act, Job, Protect
+from knockbot.domain.notices import Code, Id, Notice, Room, User, because, notice
+from knockbot.domain.spaces import SpaceRoom, Stage
+from knockbot.engine.turn import Turn
+from knockbot.engine.worker import Done, Outcome, Overtaken
+from knockbot.errors import Never, Refused
+from knockbot.features.spaces import telling
+from knockbot.flow import protecting
+from knockbot.flow.context import Context
+from knockbot.flow.protecting import Ask, Grant
+from knockbot.flow.rooms import is_in
+from knockbot.flow.tables import Doing
+from knockbot.store import rooms, spaces
+from knockbot.store.jobs import Claimed
+from knockbot.store.rooms import ProtectedRoom
+
+NOT_ASKED = because("overtaken.not_asked")
+
+
+@dataclass(frozen=True, slots=True)
+class Looked(Done):
+    """What came of a look at a room: it can be protected, or something is missing."""
+
+    grant: Grant | None = None
+    missing: Notice | None = None
+
+
+SOON = 5_000
+"""Milliseconds to wait when something was mended: what is mended in several rooms is told together."""
+
+
+async def have_protected(turn: Turn, found: Iterable[SpaceRoom], occasion: str, *, by: str, cause: str) -> None:
+    """Have these rooms protected for somebody, each once for an occasion; `cause` is the message that is replied to."""
+    for room in found:
+        due = replace(room, stage=Stage.DUE, asked_by=by, cause=cause, why=None, prompt_id=None, told=False)
+        await spaces.put(turn.tx, due)
+        await turn.plan(plan.protect(room.space, room.room_id, occasion))
+
+
+async def try_again(turn: Turn, room: SpaceRoom, occasion: str) -> None:
+    """Look again at a room, for whoever asked for it: what was missing may be there now. If not, that is no news."""
+    await spaces.put(turn.tx, replace(room, stage=Stage.DUE))
+    await turn.plan(plan.protect(room.space, room.room_id, occasion), due_at=turn.now + SOON)
+
+
+# --- the job --------------------------------------------------------------------------------------------------
+
+
+async def protect(context: Context, claimed: Claimed[Protect]) -> Outcome:
+    """Look whether a room of a space can be protected; the bot joins only what its own homeserver knows."""
+    space, room_id = claimed.job.payload.space, claimed.job.room_id
+    async with context.db.tx() as tx:
+        room, above = await spaces.find(tx, space, room_id), await rooms.find(tx, space)
+        known, ours = await rooms.find(tx, room_id), await spaces.is_ours(tx, room_id)
+    if room is None or room.stage is not Stage.DUE or room.asked_by is None or above is None:
+        return Overtaken(NOT_ASKED)
+    unseen = _unseen(context, room_id)
+    if known is not None and known.management_room != above.management_room:
+        return Looked(missing=unseen)  # it says no more than of a room that nobody knows
+    joined = not await is_in(context, room_id)
+    if joined and not (ours and await _gets_in(context, room_id)):
+        return Looked(missing=unseen)
+    ask = Ask(room.asked_by, above.management_room, RoomReference(room_id), room.cause or "")
+    looked = await _looked(context, ask, room_id, unseen)
+    if joined and looked.missing == unseen:
+        await protecting.leave_unless_needed(context, room_id)
+    return looked
+
+
+def _unseen(context: Context, room_id: str) -> Notice:
+    """A room cannot be protected. The text is the same, no matter who is in that room, and who else protects it."""
+    return notice("space.unseen", room=Id(room_id), bot=User(context.bot), command=Code(f"!kb protect {room_id}"))
+
+
+async def _gets_in(context: Context, room_id: str) -> bool:
+    """Whether the bot could join a room that is open to it. No other server is named, so that none is asked."""
+    try:
+        await context.acts.join(room_id)
+    except Never:
+        return False
+    return True
+
+
+async def _looked(context: Context, ask: Ask, room_id: str, unseen: Notice) -> Looked:
+    try:
+        grant = await protecting.protect_in_it(context, ask, room_id, unseen)
+    except Refused as refused:
+        return Looked(missing=refused.said)
+    except Never:
+        return Looked(missing=unseen)  # the bot was removed meanwhile
+    if grant.trouble is not None:
+        room = Room(room_id, grant.view.label)
+        return Looked(missing=notice("space.powerless", room=room, why=grant.trouble, bot=User(context.bot)))
+    return Looked(grant=grant)
+
+
+async def ended(context: Context, turn: Turn, job: Job[Protect], came: Outcome) -> None:
+    """Protect the room, or note what is missing; the last one has the result told."""
+    room = await _still_due(turn, job)
+    if room is None or not isinstance(came, Looked):
+        return
+    above = await rooms.find(turn.tx, room.space)
+    if came.grant is not None and above is not None and _is_from_there(came.grant, above):
+        await came.grant.write(context, turn)
+    else:
+        told = room.why is not None and room.why == came.missing
+        await spaces.put(turn.tx, replace(room, stage=Stage.MISSING, why=came.missing, told=told))
+    await telling.tell_if_done(context, turn, room.space)
+
+
+def _is_from_there(grant: Grant, above: ProtectedRoom) -> bool:
+    """Whether the space is still managed from where the room was asked for."""
+    return grant.ask.management_room == above.management_room
+
+
+async def refused(context: Context, turn: Turn, job: Job[Protect], error: Never) -> None:
+    """It cannot be looked at."""
+    room = await _still_due(turn, job)
+    if room is not None:
+        missing = notice("space.failed", room=Id(job.room_id), why=error.why)
+        await spaces.put(turn.tx, replace(room, stage=Stage.MISSING, why=missing))
+        await telling.tell_if_done(context, turn, room.space)
+
+
+async def _still_due(turn: Turn, job: Job[Protect]) -> SpaceRoom | None:
+    if not await spaces.hold(turn.tx, job.payload.space):
+        return None
+    room = await spaces.find(turn.tx, job.payload.space, job.room_id)
+    return room if room is not None and room.stage is Stage.DUE else None
+
+
+ACTS: Mapping[Act, Doing] = {Act.PROTECT: Doing(protect, ended=ended, refused=refused)}

@@ -1,0 +1,74 @@
+"""Spaces with their rooms, to look at: how far each room is, and which spaces a room is in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from knockbot.domain.notices import Notice, Room
+from knockbot.domain.spaces import SpaceRoom, Stage
+from knockbot.store import rooms, spaces
+from knockbot.store.db import Tx
+from knockbot.store.rooms import ProtectedRoom
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One room of a space."""
+
+    called: Room
+    """By its ID where it is not protected from there."""
+    stage: Stage
+    why: Notice | None
+    elsewhere: Room | None
+    """The other space that it belongs to, because that one had it first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """A space that is protected with its rooms; itself left out."""
+
+    rooms: tuple[Shown, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InSpaces:
+    """The space that a room belongs to, and the others that it is in."""
+
+    first: Room | None
+    others: tuple[Room, ...]
+
+
+async def followed(tx: Tx, room: ProtectedRoom) -> Followed | None:
+    """The rooms of a space that is protected with them; `None` for any other room."""
+    found = await spaces.rooms_of(tx, room.room_id)
+    if not found:
+        return None
+    managed = {one.room_id: one for one in await rooms.managed_by(tx, room.management_room)}
+    return Followed(tuple(_shown(one, managed) for one in found if one.room_id != room.room_id))
+
+
+def _shown(one: SpaceRoom, managed: dict[str, ProtectedRoom]) -> Shown:
+    known = managed.get(one.room_id)
+    above = known.space if known is not None else None
+    other = managed.get(above) if above is not None and above != one.space else None
+    return Shown(
+        Room(one.room_id, known.label if known is not None else one.room_id),
+        one.stage,
+        one.why,
+        Room(other.room_id, other.label) if other is not None else None,
+    )
+
+
+async def spaces_of(tx: Tx, room: ProtectedRoom) -> InSpaces:
+    """The spaces of a protected room, all managed from where it is managed."""
+    managed = {one.room_id: one for one in await rooms.managed_by(tx, room.management_room)}
+    first = managed.get(room.space) if room.space is not None else None
+    others = [
+        managed[one.space]
+        for one in await spaces.of_room(tx, room.room_id)
+        if one.space in managed and one.space not in (room.room_id, room.space)
+    ]
+    return InSpaces(
+        Room(first.room_id, first.label) if first is not None else None,
+        tuple(Room(one.room_id, one.label) for one in others),
+    )
