@@ -32,6 +32,7 @@ from knockbot.features.encryption import sealed
 from knockbot.features.history import outcomes
 from knockbot.features.lookalikes import facts as lookalikes
 from knockbot.features.remote import notify
+from knockbot.features.replay import applying
 from knockbot.features.spaces import following, question, walking
 from knockbot.features.thirdparty import acts, facts, invites, issuing, looking, members, redeeming
 from knockbot.features.upgrades import successors, upgrading
@@ -79,6 +80,7 @@ FEATURES: tuple[Feature, ...] = (
         expects=following.expects,
         looks=following.look,
     ),
+    Feature("replay", revised=applying.offer, applied=applying.close, let_go=applying.let_go, looks=applying.look),
     Feature("remote", acts=notify.ACTS, settled=notify.settled),
     Feature(
         "dossier",
@@ -105,6 +107,7 @@ HANDLERS: dict[type[Any], Handler[Context, Any]] = {
 
 PROMPTS: Mapping[str, PromptKind[Context]] = {
     CARD: CARDS,
+    applying.APPLY.name: applying.APPLY.kind,
     upgrading.ROOM_UPGRADE: upgrading.QUESTION,
     successors.NAMED_ROOM_UPGRADE: successors.QUESTION,
     question.SPACE_ROOMS: question.QUESTION,

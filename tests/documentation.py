@@ -126,6 +126,7 @@ NO_COMPLAINT_CODES = frozenset(
         "list.more",
         "protect.done",
         "protect.ended",
+        "prompt.closed",
         "protect.next",
         "room.greeting",
         "space.begun",

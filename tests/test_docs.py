@@ -254,6 +254,7 @@ WANTS = {
     Deed.BAN_INVITER: "`ban`, ⛔: its inviter",
     Deed.INVITE: "`invite`",
     Deed.SET_POLICY: "`policy set`, `policy revert`, `policy apply`; "
+    "✅ where pending requests can be judged by a new policy; "
     "✅ where a room that the policy names was replaced",
     Deed.PROTECT: "`protect`",
     Deed.UNPROTECT: "`unprotect`",

@@ -35,10 +35,15 @@ class Turn:
     woken: list[Callable[[], None]] = field(default_factory=list)
     seen: dict[str, object] = field(default_factory=dict)
     """What was looked up once for the whole turn, by what it is about."""
+    last: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
     async def plan(self, *planned: Job[Any], due_at: int | None = None) -> None:
         """Plan jobs, each only once by its key; they are run soon after the commit, or when they are due."""
         await jobs.add(self.tx, planned, self.now, due_at=due_at)
+
+    def at_last(self, write: Callable[[], Awaitable[None]]) -> None:
+        """Write this at the end of the turn: it comes after all that the turn says, as a question after a reply."""
+        self.last.append(write)
 
     def after(self, wake: Callable[[], None]) -> None:
         """Call this after the commit: only then can others see the changes. It is not called if the commit fails."""
@@ -105,6 +110,8 @@ class Turns:
         async with self.db.tx() as tx:
             turn = Turn(tx, self.now(), cause)
             yield turn
+            for write in turn.last:
+                await write()
             claimed, more = await _taken_on(turn, worker)
         for wake in turn.woken:
             wake()

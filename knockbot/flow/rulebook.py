@@ -17,13 +17,13 @@ from knockbot.domain.policy import Policy, changed_settings, path_to, verdict_pa
 from knockbot.domain.records import Detail, Recorded
 from knockbot.engine.turn import Turn
 from knockbot.errors import ActionError, Refused
-from knockbot.flow import authority, journal, place, rejudging, rules
+from knockbot.flow import authority, journal, place, rejudging, rules, tables
 from knockbot.flow.authority import Wanted
 from knockbot.flow.context import Context
 from knockbot.flow.names import means
 from knockbot.flow.records import record_of_room
 from knockbot.flow.rooms import is_in, is_joined
-from knockbot.store import pins, policies, requests
+from knockbot.store import pins, policies
 from knockbot.store.rooms import ProtectedRoom
 
 
@@ -155,6 +155,7 @@ async def apply(context: Context, turn: Turn, room: ProtectedRoom, actor: str, c
     if not count:
         raise Refused(notice("policy.nobody_waits", room=called))
     await record_of_room(turn, room.room_id, actor, Recorded.POLICY_APPLIED, requests=count)
+    await tables.applied(context, turn, room.room_id)
     return notice("policy.applying", room=called, count=Number(count))
 
 
@@ -183,14 +184,8 @@ async def put_in_force(context: Context, turn: Turn, sound: Sound) -> Notice:
     named = [
         means(name, meant, before[name].room_id if name in before else None) for name, meant in sound.meant.items()
     ]
-    return below(*_taken(change.room, revision, sound), *named, await _who_wait(turn, change.room))
-
-
-async def _who_wait(turn: Turn, room: ProtectedRoom) -> Notice | None:
-    """How many pending requests the old policy has judged, and how to have the new one judge them."""
-    count = len(await requests.awaiting(turn.tx, room.room_id))
-    command = Code(f"!kb policy apply {room.room_id}")
-    return notice("policy.may_be_applied", count=Number(count), command=command) if count else None
+    await tables.revised(context, turn, room_id)
+    return below(*_taken(change.room, revision, sound), *named)
 
 
 def _taken(room: ProtectedRoom, revision: int, sound: Sound) -> list[Notice]:

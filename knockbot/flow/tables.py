@@ -63,6 +63,9 @@ TakesPlace: TypeAlias = Callable[[Turn, str, str], Awaitable[None]]
 Expects: TypeAlias = Callable[[Tx, str], Awaitable[bool]]
 """Whether somebody asked for something in a room that the bot is not in."""
 
+Rooms: TypeAlias = Callable[[Context, Turn, str], Awaitable[None]]
+"""Writes what follows for a room, given by its ID, in the turn that changed something about its policy."""
+
 
 Judges: TypeAlias = Callable[[Context, Request, str], Awaitable[Judgement | None]]
 """What the policy in force says of a request that exists; `None` where that takes an answer from another server. The
@@ -114,6 +117,10 @@ class Feature:
     """After a room took the place of the one that it replaces, before that one is let go."""
     expects: Expects | None = None
     """The rooms to which anybody may invite the bot."""
+    revised: Rooms | None = None
+    """After another policy of a room is in force."""
+    applied: Rooms | None = None
+    """After somebody had the pending requests of a room judged again by the policy in force."""
     looks_first: Looks | None = None
     """In a look at a protected room, before its knocks: what is found decides what becomes of them."""
     looks: Looks | None = None
@@ -206,3 +213,17 @@ async def settled(context: Context, turn: Turn, request: Request) -> None:
     for feature in rows(context):
         if feature.settled is not None:
             await feature.settled(context, turn, request)
+
+
+async def revised(context: Context, turn: Turn, room_id: str) -> None:
+    """Another policy of a room is in force: write what else follows."""
+    for feature in rows(context):
+        if feature.revised is not None:
+            await feature.revised(context, turn, room_id)
+
+
+async def applied(context: Context, turn: Turn, room_id: str) -> None:
+    """The pending requests of a room are being judged again: write what else follows."""
+    for feature in rows(context):
+        if feature.applied is not None:
+            await feature.applied(context, turn, room_id)

@@ -100,6 +100,21 @@ async def calls(tx: Tx, prompt_id: int, now: int, since: int) -> bool:
     return row is not None
 
 
+async def still_open(tx: Tx, kind: str, room_id: str) -> list[Prompt]:
+    """The prompts of this kind about a protected room that nothing has closed yet; not for cards."""
+    rows = await tx.fetch(
+        f"{_PROMPT.select} WHERE about = $1 AND kind = $2 AND kind <> 'card' AND closes_at IS NULL ORDER BY id",
+        room_id,
+        kind,
+    )
+    return _PROMPT.all(rows)
+
+
+async def close(tx: Tx, prompt_id: int, now: int) -> None:
+    """From now on a prompt takes no answer."""
+    await tx.execute("UPDATE prompts SET closes_at = $2 WHERE id = $1 AND closes_at IS NULL", prompt_id, now)
+
+
 async def move_over(tx: Tx, prompt_id: int, room_id: str) -> None:
     """Have a prompt be about the room that replaces its own."""
     await tx.execute("UPDATE prompts SET about = $2 WHERE id = $1", prompt_id, room_id)

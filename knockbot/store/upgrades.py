@@ -205,6 +205,7 @@ CREATE TABLE prompts (
     closes_at  BIGINT
 );
 CREATE INDEX prompts_called ON prompts (about, called_at) WHERE called_at IS NOT NULL;
+CREATE INDEX prompts_open ON prompts (about, kind) WHERE kind <> 'card' AND closes_at IS NULL;
 CREATE UNIQUE INDEX prompts_posted ON prompts (event_id) WHERE event_id IS NOT NULL;
 
 CREATE TABLE requests (

@@ -51,7 +51,8 @@ async def test_a_new_policy_is_offered_to_those_who_wait_and_applied_to_them(hou
     house.world.knock(GARDEN, "@cleo:far.example", "SPAM, and spam")
     await house.live()
 
-    assert "3 pending requests were judged by the policy before." in await set_policy(house, NEW)
+    await set_policy(house, NEW)
+    assert "3 pending requests of Garden were judged by the policy before." in house.spoken()[-1]
     assert [house.membership(user) for user in (ANA, BEA)] == ["knock", "knock"]
 
     said = await apply(house)

@@ -264,8 +264,8 @@ async def test_a_new_policy_is_applied_to_those_who_wait(keeper: InProcess) -> N
     for person in (friend, stranger, vip):
         await garden.shown(person, "pending")
 
-    said = await garden.command(f"policy set {garden.room}\n{EVERY_VERDICT}", expect="3 pending requests")
-    assert f"!kb policy apply {garden.room}" in said
+    await garden.set_policy(EVERY_VERDICT)
+    await garden.heard(lambda event: f"!kb policy apply {garden.room}" in words(event))
     await garden.command(f"policy apply {garden.room}", expect="I judge 3 pending requests")
 
     await garden.membership(friend, "invite")
@@ -276,6 +276,21 @@ async def test_a_new_policy_is_applied_to_those_who_wait(keeper: InProcess) -> N
     assert "Accept: 1. Reject: 1. Ban: 0. Left to the moderators: 1." in words(told)
     assert await garden.alice.membership(garden.room, vip.user_id) == "knock"
     await garden.shown(vip, "pending")
+
+
+async def test_one_click_after_a_new_policy_judges_those_who_wait(keeper: InProcess) -> None:
+    garden = await keeper.plant("otherwise: forward", alone=True)
+    ana = await garden.knocker("ana", "hello")
+    await garden.shown(ana, "pending")
+    await garden.set_policy("otherwise: accept")
+
+    offer = await garden.heard(lambda event: "was judged by the policy before" in words(event))
+    assert offer["content"]["org.knockbot.prompt"] == {"kind": "apply_policy", "room_id": garden.room}
+    await garden.offered(offer["event_id"], "✅")
+    await garden.alice.react(garden.mods, offer["event_id"], "✅")
+
+    await garden.membership(ana, "invite")
+    await garden.heard(lambda event: "This question is closed" in words(event))
 
 
 # --- settings -----------------------------------------------------------------------------------------------------

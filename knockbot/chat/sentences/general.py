@@ -586,6 +586,7 @@ SENTENCES: Mapping[str, Sentence] = {
         user=User,
         why=Notice,
     ),
+    "prompt.closed": says("This question is closed."),
     # --- policies
     "policy.taken": says(
         "✅ Revision {revision} of the policy of {room} is in force: {count} rule now, {before} before.",
@@ -601,9 +602,10 @@ SENTENCES: Mapping[str, Sentence] = {
         "This policy is in dry run: I do nothing by myself. Each card says what I would do, and you decide."
     ),
     "policy.may_be_applied": says(
-        "{count} pending request was judged by the policy before. To judge it again by this one: {command}",
-        "{count} pending requests were judged by the policy before. To judge them again by this one: {command}",
+        "{count} pending request of {room} was judged by the policy before. To judge it by the policy in force, click ✅ or type {command}.",
+        "{count} pending requests of {room} were judged by the policy before. To judge them by the policy in force, click ✅ or type {command}.",
         count=Number,
+        room=Room,
         command=Code,
     ),
     "policy.applying": says(

@@ -1,0 +1,159 @@
+"""Offers: messages about a protected room that a click takes, until one is taken or it is of no use any more.
+
+There is at most one open offer of a kind about a room. A feature that makes offers has its `Offer` as a row, and closes
+it where another way has led to the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeAlias
+
+from knockbot.documents.text import without_variation_selector
+from knockbot.domain.compare import compare
+from knockbot.domain.model import Reaction
+from knockbot.domain.notices import Notice, because, notice
+from knockbot.engine.prompts import Face, PromptKind, post, refresh
+from knockbot.engine.turn import Turn, Write
+from knockbot.errors import Never, Refused
+from knockbot.flow import missed, place, refusals, saying, seeing
+from knockbot.flow.context import Context
+from knockbot.flow.place import Place
+from knockbot.flow.ports import PROMPT_KEY
+from knockbot.flow.saying import Audience
+from knockbot.store import prompts
+from knockbot.store.db import Tx
+from knockbot.store.prompts import Prompt
+
+Words: TypeAlias = Callable[[Context, Place], Awaitable[Notice]]
+"""Writes the question about a room."""
+
+Take: TypeAlias = Callable[[Context, Place, Prompt, Reaction], Awaitable[Write[Notice]]]
+"""What follows from a click, and what is said of it. Raises `Refused`, `Never` and `Later`."""
+
+CLOSED = notice("prompt.closed")
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One kind of offer."""
+
+    name: str
+    """Its row in `product.py:PROMPTS`."""
+    words: Words
+    emojis: tuple[str, ...]
+    """The possible answers, as they are shown."""
+    take: Take
+
+    def meant(self, key: str) -> str | None:
+        """The answer that a reaction gives, if it is one."""
+        return next((emoji for emoji in self.emojis if without_variation_selector(emoji) == key), None)
+
+    @property
+    def kind(self) -> PromptKind[Context]:
+        """It as a kind of prompt."""
+        return PromptKind(
+            render=partial(_face, self),
+            takes_clicks=_takes_clicks,
+            clicked=partial(_clicked, self),
+            removed=partial(_removed, self),
+        )
+
+
+async def make(context: Context, turn: Turn, offer: Offer, room_id: str) -> None:
+    """Ask the moderators of a room, after what the turn has to say; another open offer of the kind is closed."""
+    await close(turn, offer, room_id)
+    there = await place.of(context, turn, room_id)
+    if there is not None:
+        prompt = await prompts.new(turn.tx, there.management_room, offer.name, room_id, turn.now)
+        turn.at_last(partial(post, turn, prompt))
+
+
+async def close(turn: Turn, offer: Offer, room_id: str) -> None:
+    """The offer of this kind about a room takes no clicks any more, and says so."""
+    for prompt in await prompts.still_open(turn.tx, offer.name, room_id):
+        await prompts.close(turn.tx, prompt.id, turn.now)
+        await refresh(turn, prompt.id)
+
+
+async def is_open(turn: Turn, prompt: Prompt) -> bool:
+    """Whether an offer can still be taken: somebody else may have been quicker."""
+    return not (await prompts.get(turn.tx, prompt.id)).is_closed(turn.now)
+
+
+async def look(context: Context, offer: Offer, there: Place) -> None:
+    """Look for clicks that came while the bot was away, and post again what was not posted."""
+    async with context.db.tx() as tx:
+        found = await prompts.still_open(tx, offer.name, there.room_id)
+    for prompt in found:
+        if prompt.event_id is None:
+            async with context.turn() as turn:
+                await post(turn, prompt, again=True)
+            continue
+        try:
+            seen = await seeing.prompt(context, prompt)
+        except Never:
+            continue  # the bot may not look into the management room, which is told elsewhere
+        await missed.on_a_prompt(context, prompt, compare(*seen))
+
+
+# --- as a prompt ----------------------------------------------------------------------------------------------
+
+
+async def _face(offer: Offer, context: Context, prompt: Prompt) -> Face:
+    async with context.db.tx() as tx:
+        there = await place.find(context, tx, prompt.about)
+        managed = [there] if there is not None else await place.managed_by(context, tx, prompt.room_id)
+    write = partial(_message, context, language=place.language_of(context, managed))
+    if there is None or prompt.is_closed(context.now()):
+        return Face(partial(write, CLOSED), needless=because("overtaken.not_asked"))
+    block = {"kind": prompt.kind, "room_id": prompt.about}
+    said = await offer.words(context, there)
+    return Face(partial(write, said, blocks={PROMPT_KEY: block}), offer.emojis)
+
+
+def _message(context: Context, said: Notice, calls: Sequence[str], key: str, **how: Any) -> Mapping[str, Any]:
+    return context.wording.message(said, key, calls=calls, **how)
+
+
+async def _takes_clicks(_: Tx, prompt: Prompt) -> bool:
+    return prompt.closes_at is None
+
+
+async def _clicked(offer: Offer, context: Context, prompt: Prompt, reaction: Reaction) -> Write[None] | None:
+    async with context.db.tx() as tx:
+        there = await place.find(context, tx, prompt.about)
+    if there is None or there.management_room != prompt.room_id or offer.meant(reaction.key) is None:
+        return None
+    try:
+        take = await offer.take(context, there, prompt, reaction)
+    except (Refused, Never) as error:
+        once = f"refused:prompt:{prompt.id}:{reaction.sender}:{reaction.key}"
+        return _saying(context, reaction, there, once, refusals.why_not(error))
+
+    async def write(turn: Turn) -> None:
+        if not await is_open(turn, prompt):
+            return
+        try:
+            said = await take(turn)
+        except Refused as refused:
+            said = refused.said
+        await _saying(context, reaction, there, f"reply:{reaction.event_id}", said)(turn)
+
+    return write
+
+
+def _saying(context: Context, reaction: Reaction, there: Place, occasion: str, said: Notice) -> Write[None]:
+    async def write(turn: Turn) -> None:
+        to = Audience(reaction.room_id, place=there.room_id)
+        await saying.say(context, turn, to, occasion, said, reply_to=reaction.target)
+
+    return write
+
+
+async def _removed(offer: Offer, context: Context, turn: Turn, prompt: Prompt) -> None:
+    """The message was redacted: an offer that is still open is made again."""
+    if await is_open(turn, prompt):
+        await make(context, turn, offer, prompt.about)
