@@ -122,10 +122,11 @@ async def put(tx: Tx, change: ListChange) -> bool:
 
 async def by_event(tx: Tx, room_id: str, event_id: str) -> str | None:
     """The name of the entry that an event has set, if it is still the one that stands."""
-    key = await tx.fetchval(
-        "SELECT key FROM list_entries WHERE room_id = $1 AND event_id = $2 AND gone_at IS NULL", room_id, event_id
-    )
+    key = await tx.fetchval(BY_EVENT, room_id, event_id)
     return str(key) if key is not None else None
+
+
+BY_EVENT: Final = "SELECT key FROM list_entries WHERE room_id = $1 AND event_id = $2 AND gone_at IS NULL"
 
 
 async def _leave_mark(tx: Tx, change: ListChange) -> None:
@@ -363,48 +364,41 @@ async def standing(tx: Tx, room_id: str, version: int, after: int) -> list[Held]
 
 async def came(tx: Tx, room_id: str, since: int, version: int, after: int) -> list[Held]:
     """The same for those that came after the version `since`, and still stand at `version`."""
-    rows = await tx.fetch(
-        f"{_HELD.select} WHERE {_USABLE} AND version > $2 AND version <= $3 AND (gone_at IS NULL OR gone_at > $3) "
-        "AND id > $4 ORDER BY id LIMIT $5",
-        room_id,
-        since,
-        version,
-        after,
-        PORTION,
-    )
-    return _HELD.all(rows)
+    return _HELD.all(await tx.fetch(CAME, room_id, since, version, after, PORTION))
+
+
+CAME: Final = (
+    f"{_HELD.select} WHERE {_USABLE} AND version > $2 AND version <= $3 AND (gone_at IS NULL OR gone_at > $3) "
+    "AND id > $4 ORDER BY id LIMIT $5"
+)
 
 
 async def went(tx: Tx, room_id: str, since: int, version: int, after: int) -> list[Held]:
     """The same for those that stood at the version `since`, and do not stand at `version` any more."""
-    rows = await tx.fetch(
-        f"{_HELD.select} WHERE {_USABLE} AND version <= $2 AND gone_at > $2 AND gone_at <= $3 "
-        "AND id > $4 ORDER BY id LIMIT $5",
-        room_id,
-        since,
-        version,
-        after,
-        PORTION,
-    )
-    return _HELD.all(rows)
+    return _HELD.all(await tx.fetch(WENT, room_id, since, version, after, PORTION))
+
+
+WENT: Final = (
+    f"{_HELD.select} WHERE {_USABLE} AND version <= $2 AND gone_at > $2 AND gone_at <= $3 AND id > $4 "
+    "ORDER BY id LIMIT $5"
+)
 
 
 _ENTRY = Row(Entry, "list_entries")
 
 
 async def about(tx: Tx, room_id: str, subjects: Iterable[Subject]) -> list[Entry]:
-    """The entries about one of these subjects, a few of each."""
+    """The entries about these subjects: of each the one that counts, a ban before a takedown."""
     found: list[Entry] = []
     for kind, text in subjects:
-        rows = await tx.fetch(
-            f"{_ENTRY.select} WHERE {_USABLE} AND kind = $2 AND subject = $3 AND gone_at IS NULL "
-            "ORDER BY recommendation, key LIMIT 1",
-            room_id,
-            kind,
-            text,
-        )
-        found += _ENTRY.all(rows)
+        found += _ENTRY.all(await tx.fetch(ABOUT, room_id, kind, text))
     return found
+
+
+ABOUT: Final = (
+    f"{_ENTRY.select} WHERE room_id = $1 AND kind = $2 AND subject = $3 AND gone_at IS NULL "
+    "ORDER BY recommendation, key LIMIT 1"
+)
 
 
 @dataclass(frozen=True, slots=True)

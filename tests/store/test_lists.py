@@ -1,0 +1,314 @@
+"""Policy lists on record: entries come and go by events and by readings, and any process can follow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from knockbot.domain.lists import EntityKind, Entry, Recommendation, Unusable, entry_key, read_entry
+from knockbot.domain.model import ListChange
+from knockbot.store import lists
+from knockbot.store.db import Database
+from knockbot.store.lists import Counts, ListRoom, Overtaken, Reading
+from tests.plans import plan_of
+from tests.store.samples import HOSTILE, NOW
+
+BANS = "!bans:tulip.example"
+MOD = "@mod:tulip.example"
+
+
+def change(name: str = "eve", event_id: str | None = None, kind: str = "user", **content: Any) -> ListChange:
+    """An entry about somebody of this name."""
+    key = entry_key(f"m.policy.rule.{kind}", name)
+    said = {"entity": f"@{name}:evil.example", "recommendation": "m.ban", **content}
+    event_id = event_id or f"${name}"
+    return ListChange(BANS, event_id, MOD, key, read_entry(key, said, event_id, MOD), NOW)
+
+
+def removal(name: str = "eve", event_id: str = "$gone") -> ListChange:
+    """The removal of that entry."""
+    return ListChange(BANS, event_id, MOD, change(name).key, None, NOW)
+
+
+async def put(db: Database, *changes: ListChange) -> list[bool]:
+    async with db.tx() as tx:
+        return [await lists.put(tx, one) for one in changes]
+
+
+async def read(db: Database, *portions: Sequence[ListChange], begun: Reading | None = None) -> Reading:
+    """Read a list that shows this."""
+    reading = begun or await begin(db)
+    for portion in portions:
+        async with db.tx() as tx:
+            await lists.take_in(tx, reading, portion)
+    more = True
+    while more:
+        async with db.tx() as tx:
+            more = await lists.remove_unseen(tx, reading)
+    async with db.tx() as tx:
+        await lists.finish(tx, reading, NOW + 1)
+    more = True
+    while more:
+        async with db.tx() as tx:
+            more = await lists.prune(tx, reading)
+    return reading
+
+
+async def begin(db: Database) -> Reading:
+    async with db.tx() as tx:
+        return await lists.begin(tx, BANS)
+
+
+async def names(db: Database) -> list[str]:
+    """The entities that stand."""
+    async with db.tx() as tx:
+        room = await lists.find(tx, BANS)
+        assert room is not None
+        found = await lists.standing(tx, BANS, room.version, 0)
+    return [one.text.partition(":")[0][1:] for one in found]
+
+
+@pytest.fixture
+async def bans(db: Database) -> Database:
+    async with db.tx() as tx:
+        assert await lists.follow(tx, BANS, NOW)
+    return db
+
+
+# --- rooms ------------------------------------------------------------------------------------------------------
+
+
+async def test_a_list_is_followed_once_and_unread_until_it_was_read(bans: Database) -> None:
+    async with bans.tx() as tx:
+        assert not await lists.follow(tx, BANS, NOW + 5)
+        assert await lists.find(tx, BANS) == ListRoom(BANS, NOW, None, 0, 0)
+        assert await lists.versions(tx, [BANS]) == {}
+
+    await read(bans, [change()])
+
+    async with bans.tx() as tx:
+        assert await lists.all_lists(tx) == [ListRoom(BANS, NOW, NOW + 1, 1, 0)]
+        assert await lists.versions(tx, [BANS, "!other:tulip.example"]) == {BANS: 1}
+        assert await lists.versions(tx, []) == {}
+        assert await lists.followed(tx) == {BANS}
+
+
+async def test_a_list_that_is_followed_again_is_unread(bans: Database) -> None:
+    await read(bans, [change()])
+    async with bans.tx() as tx:
+        await lists.unfollow(tx, BANS)
+        assert await lists.find(tx, BANS) is None
+        assert await lists.follow(tx, BANS, NOW + 9)
+        found = await lists.find(tx, BANS)
+
+    assert found is not None
+    assert (found.since, found.read_at) == (NOW + 9, None)
+
+
+async def test_nothing_is_kept_of_a_room_that_is_not_followed(db: Database) -> None:
+    assert await put(db, change(), removal()) == [False, False]
+    with pytest.raises(Overtaken):
+        await begin(db)
+
+
+# --- changes ----------------------------------------------------------------------------------------------------
+
+
+async def test_an_entry_is_set_replaced_and_removed(bans: Database) -> None:
+    ours = change(reason="ads")
+
+    assert await put(bans, ours, ours) == [True, False]
+    async with bans.tx() as tx:
+        assert await lists.by_event(tx, BANS, "$eve") == ours.key
+        assert await lists.about(tx, BANS, [(EntityKind.USER, "@eve:evil.example")]) == [ours.now]
+
+    assert await put(bans, change(event_id="$newer", entity="@eva:evil.example")) == [True]
+    assert await names(bans) == ["eva"]
+    async with bans.tx() as tx:
+        assert await lists.by_event(tx, BANS, "$eve") is None
+
+    assert await put(bans, removal(), removal()) == [True, False]
+    assert await names(bans) == []
+
+
+async def test_a_redacted_entry_goes(bans: Database) -> None:
+    """Its event stays the same, but has no content any more."""
+    await put(bans, change())
+
+    assert await put(bans, removal(event_id="$eve")) == [True]
+    assert await names(bans) == []
+
+
+async def test_of_two_entries_about_the_same_the_ban_counts(bans: Database) -> None:
+    await put(bans, change("eve", recommendation="m.takedown"))
+    await put(bans, change("eve2", entity="@eve:evil.example"))
+
+    async with bans.tx() as tx:
+        [found] = await lists.about(tx, BANS, [(EntityKind.USER, "@eve:evil.example")])
+
+    assert found.recommendation is Recommendation.BAN
+
+
+async def test_entries_are_counted_by_kind_and_the_unusable_say_why(bans: Database) -> None:
+    await put(
+        bans,
+        change(),
+        change("all", entity="@*:*"),
+        change("s", kind="server", entity="evil.example"),
+        change("bad", recommendation="m.mute"),
+        change("gone"),
+        removal("gone"),
+    )
+
+    async with bans.tx() as tx:
+        counts = await lists.counts(tx, BANS)
+        [unusable] = await lists.unusable(tx, BANS, 10)
+        [everything] = await lists.everything(tx, BANS, 10)
+
+    assert counts == Counts({EntityKind.USER: 2, EntityKind.SERVER: 1}, 1, 1)
+    assert unusable == change("bad", recommendation="m.mute").now
+    assert isinstance(unusable, Unusable)
+    assert everything.entity == "@*:*"
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+async def test_whatever_strangers_write_into_an_entry_can_be_kept(bans: Database, text: str) -> None:
+    key = entry_key("m.policy.rule.user", text[:255])
+    for number, content in enumerate(
+        ({"entity": "@eve:a", "recommendation": "m.ban", "reason": text}, {"entity": text, "recommendation": text})
+    ):
+        now = read_entry(key, content, f"${number}", MOD)
+        assert await put(bans, ListChange(BANS, f"${number}", MOD, key, now)) == [True]
+        async with bans.tx() as tx:
+            assert await lists.by_event(tx, BANS, f"${number}") == key
+
+
+# --- a reading --------------------------------------------------------------------------------------------------
+
+
+async def test_a_reading_keeps_what_is_there_and_removes_what_is_not(bans: Database) -> None:
+    await put(bans, change("a"), change("b"), change("c"))
+
+    await read(bans, [change("a"), change("c", "$c2", entity="@c2:evil.example")], [change("d")])
+
+    assert sorted(await names(bans)) == ["a", "c2", "d"]
+
+
+async def test_what_is_unchanged_is_not_written_again(bans: Database) -> None:
+    await read(bans, [change("a"), change("b")])
+    async with bans.tx() as tx:
+        before = await lists.find(tx, BANS)
+
+    await read(bans, [change("a")], [change("b")])
+
+    async with bans.tx() as tx:
+        after = await lists.find(tx, BANS)
+    assert before is not None
+    assert after is not None
+    assert after.version == before.version
+
+
+async def test_what_events_changed_during_a_reading_wins(bans: Database) -> None:
+    await read(bans, [change("a"), change("b"), change("c")])
+    reading = await begin(bans)
+    await put(bans, removal("a"), change("b", "$b2", entity="@b2:evil.example"), change("new"), removal("unknown"))
+
+    await read(bans, [change("a"), change("b")], [change("c"), change("unknown")], begun=reading)
+
+    assert sorted(await names(bans)) == ["b2", "c", "new"]
+
+
+async def test_an_older_reading_writes_nothing_more(bans: Database) -> None:
+    old = await begin(bans)
+    new = await begin(bans)
+
+    with pytest.raises(Overtaken):
+        await read(bans, [change("a")], begun=old)
+    await read(bans, [change("b")], begun=new)
+
+    assert await names(bans) == ["b"]
+
+
+async def test_a_reading_ends_where_the_list_is_followed_no_more(bans: Database) -> None:
+    reading = await begin(bans)
+    async with bans.tx() as tx:
+        await lists.unfollow(tx, BANS)
+
+    with pytest.raises(Overtaken):
+        await read(bans, [change("a")], begun=reading)
+
+
+async def test_a_long_list_is_looked_through_portion_by_portion(
+    bans: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lists, "PORTION", 3)
+    everybody = [change(f"n{number}") for number in range(10)]
+    await read(bans, *(everybody[start : start + 3] for start in range(0, 10, 3)))
+
+    await read(bans, everybody[2:5], everybody[7:8])
+
+    async with bans.tx() as tx:
+        room = await lists.find(tx, BANS)
+        assert room is not None
+        found = await lists.standing(tx, BANS, room.version, 0)
+        found += await lists.standing(tx, BANS, room.version, found[-1].id)
+    assert [one.text for one in found] == [f"@n{number}:evil.example" for number in (2, 3, 4, 7)]
+
+
+# --- for the memory of a process --------------------------------------------------------------------------------
+
+
+async def test_the_changes_between_two_versions_lead_from_one_to_the_other(bans: Database) -> None:
+    await put(bans, change("a"), change("b"))
+    was = set(await names(bans))
+    async with bans.tx() as tx:
+        before = await lists.find(tx, BANS)
+    await put(bans, removal("a"), change("c"), change("d"), removal("d"), change("b", "$b2"))
+
+    async with bans.tx() as tx:
+        after = await lists.find(tx, BANS)
+        assert before is not None
+        assert after is not None
+        went = await lists.went(tx, BANS, before.version, after.version, 0)
+        came = await lists.came(tx, BANS, before.version, after.version, 0)
+        still = await lists.standing(tx, BANS, before.version, 0)
+
+    assert {one.text.partition(":")[0][1:] for one in still} == was
+    assert sorted(one.text for one in went) == ["@a:evil.example", "@b:evil.example"]
+    assert sorted(one.text for one in came) == ["@b:evil.example", "@c:evil.example"]
+    assert sorted(await names(bans)) == ["b", "c"]
+
+
+async def test_rows_of_what_went_are_deleted_by_the_reading_after(bans: Database) -> None:
+    await put(bans, change("a"), removal("a"), change("b"))
+
+    reading = await read(bans, [change("b")])
+
+    async with bans.tx() as tx:
+        assert await tx.fetchval("SELECT count(*) FROM list_entries") == 1
+        found = await lists.find(tx, BANS)
+    assert found is not None
+    assert found.pruned == reading.version == 3
+
+
+async def test_no_query_of_a_decision_or_a_change_looks_through_the_list(bans: Database) -> None:
+    await read(bans, [change(f"n{number}") for number in range(500)])
+    if not bans.alone:
+        async with bans.tx() as tx:
+            await tx.execute("ANALYZE list_entries")
+    asked: dict[str, tuple[object, ...]] = {
+        lists.BY_EVENT: (BANS, "$n1"),
+        lists.ABOUT: (BANS, "user", "@n1:evil.example"),
+        lists.CAME: (BANS, 0, 1, 0, 500),
+        lists.WENT: (BANS, 0, 1, 0, 500),
+    }
+    async with bans.tx() as tx:
+        plans = [await plan_of(tx, query, *args, alone=bans.alone) for query, args in asked.items()]
+
+    assert all("list_entries_" in one for one in plans), plans
+
+
+def test_the_sample_is_an_entry() -> None:
+    assert isinstance(change().now, Entry)
