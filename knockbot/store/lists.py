@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 from knockbot.domain.lists import EntityKind, Entry, Subject, Unusable
 from knockbot.domain.model import ListChange
 from knockbot.domain.notices import dumps
 from knockbot.store.db import Tx, for_update, listed, portions
-from knockbot.store.rows import Row
+from knockbot.store.rows import Column, Row
 
 PORTION: Final = 500
 """Rows that are written or read at once: a transaction with them takes some milliseconds."""
@@ -37,6 +37,15 @@ class ListRoom:
 
 
 _LIST = Row(ListRoom, "list_rooms")
+
+
+Place: TypeAlias = tuple[int, int]
+"""A place in the order in which entries came, or went: a version, and a row."""
+
+
+def end_of(version: int) -> Place:
+    """The place after everything that came or went with a version."""
+    return version, 2**62
 
 
 # --- the rooms --------------------------------------------------------------------------------------------------
@@ -227,8 +236,8 @@ class Reading:
     the homeserver was asked for after that."""
     seen: set[int] = field(default_factory=set)
     """The rows of the entries that it has seen."""
-    after: int = 0
-    """Up to which row was looked for entries that it has not seen."""
+    after: Place = (0, 0)
+    """Up to which place was looked for entries that it has not seen."""
 
 
 class Overtaken(Exception):
@@ -274,19 +283,18 @@ async def _changed_since(tx: Tx, reading: Reading, keys: Sequence[str]) -> set[s
 async def remove_unseen(tx: Tx, reading: Reading) -> bool:
     """Remove entries that a reading has not seen; true if there may be more of them. Raises `Overtaken`."""
     await _insist(tx, reading)
-    rows = await tx.fetch(
-        "SELECT id FROM list_entries WHERE room_id = $1 AND gone_at IS NULL AND version <= $2 AND id > $3 "
-        "ORDER BY id LIMIT $4",
-        reading.room_id,
-        reading.version,
-        reading.after,
-        PORTION,
-    )
+    rows = await tx.fetch(TO_BE_SEEN, reading.room_id, reading.version, *reading.after, PORTION)
     unseen = [row["id"] for row in rows if row["id"] not in reading.seen]
     if unseen and (version := await _next_version(tx, reading.room_id)) is not None:
         await _remove(tx, unseen, version)
-    reading.after = rows[-1]["id"] if rows else reading.after
+    reading.after = (rows[-1]["version"], rows[-1]["id"]) if rows else reading.after
     return len(rows) == PORTION
+
+
+TO_BE_SEEN: Final = (
+    "SELECT version, id FROM list_entries WHERE room_id = $1 AND gone_at IS NULL AND version <= $2 "
+    "AND (version, id) > ($3, $4) ORDER BY version, id LIMIT $5"
+)
 
 
 async def finish(tx: Tx, reading: Reading, now: int) -> None:
@@ -334,6 +342,8 @@ class Held:
     """An entry as it is held in memory: only whom it is about."""
 
     id: int
+    at: int
+    """The version with which it came, or went."""
     kind: EntityKind
     text: str
     everything: bool
@@ -343,46 +353,39 @@ class Held:
         """Whom it is about."""
         return self.kind, self.text
 
-
-_HELD = Row(Held, "list_entries", text="subject")
-
-_USABLE = "room_id = $1 AND kind <> ''"
-
-
-async def standing(tx: Tx, room_id: str, version: int, after: int) -> list[Held]:
-    """Usable entries that stood at a version, in the order of their rows: the next `PORTION` after a row."""
-    rows = await tx.fetch(
-        f"{_HELD.select} WHERE {_USABLE} AND version <= $2 AND (gone_at IS NULL OR gone_at > $2) AND id > $3 "
-        "ORDER BY id LIMIT $4",
-        room_id,
-        version,
-        after,
-        PORTION,
-    )
-    return _HELD.all(rows)
+    @property
+    def place(self) -> Place:
+        """Where it is in the order."""
+        return self.at, self.id
 
 
-async def came(tx: Tx, room_id: str, since: int, version: int, after: int) -> list[Held]:
-    """The same for those that came after the version `since`, and still stand at `version`."""
-    return _HELD.all(await tx.fetch(CAME, room_id, since, version, after, PORTION))
+_CAME = Row(Held, "list_entries", text="subject", at=Column("version AS at"))
+_WENT = Row(Held, "list_entries", text="subject", at=Column("gone_at AS at"))
+
+
+async def came(tx: Tx, room_id: str, since: int, version: int, after: Place | None = None) -> list[Held]:
+    """Usable entries that came after the version `since`, and stood at `version`; all that stood, if `since` is 0.
+
+    The next `PORTION` of them, in their order.
+    """
+    return _CAME.all(await tx.fetch(CAME, room_id, version, *(after or end_of(since)), PORTION))
 
 
 CAME: Final = (
-    f"{_HELD.select} WHERE {_USABLE} AND version > $2 AND version <= $3 AND (gone_at IS NULL OR gone_at > $3) "
-    "AND id > $4 ORDER BY id LIMIT $5"
+    f"{_CAME.select} WHERE room_id = $1 AND kind <> '' AND version <= $2 AND (gone_at IS NULL OR gone_at > $2) "
+    "AND (version, id) > ($3, $4) ORDER BY version, id LIMIT $5"
 )
 
 
-async def went(tx: Tx, room_id: str, since: int, version: int, after: int) -> list[Held]:
-    """The same for those that stood at the version `since`, and do not stand at `version` any more."""
-    return _HELD.all(await tx.fetch(WENT, room_id, since, version, after, PORTION))
+async def went(tx: Tx, room_id: str, since: int, version: int, after: Place | None = None) -> list[Held]:
+    """The same for those that stood at the version `since`, and did not stand at `version` any more."""
+    return _WENT.all(await tx.fetch(WENT, room_id, since, version, *(after or end_of(since)), PORTION))
 
 
 WENT: Final = (
-    f"{_HELD.select} WHERE {_USABLE} AND version <= $2 AND gone_at > $2 AND gone_at <= $3 AND id > $4 "
-    "ORDER BY id LIMIT $5"
+    f"{_WENT.select} WHERE room_id = $1 AND kind <> '' AND version <= $2 AND gone_at <= $3 "
+    "AND (gone_at, id) > ($4, $5) ORDER BY gone_at, id LIMIT $6"
 )
-
 
 _ENTRY = Row(Entry, "list_entries")
 

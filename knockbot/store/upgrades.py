@@ -539,8 +539,8 @@ CREATE TABLE list_entries (
 CREATE UNIQUE INDEX list_entries_key ON list_entries (room_id, key) WHERE gone_at IS NULL;
 CREATE INDEX list_entries_about ON list_entries (room_id, kind, subject) WHERE gone_at IS NULL;
 CREATE INDEX list_entries_event ON list_entries (room_id, event_id) WHERE gone_at IS NULL;
-CREATE INDEX list_entries_came ON list_entries (room_id, version);
-CREATE INDEX list_entries_went ON list_entries (room_id, gone_at) WHERE gone_at IS NOT NULL;
+CREATE INDEX list_entries_came ON list_entries (room_id, version, id);
+CREATE INDEX list_entries_went ON list_entries (room_id, gone_at, id) WHERE gone_at IS NOT NULL;
 CREATE INDEX list_entries_gone ON list_entries (room_id, key) WHERE gone_at IS NOT NULL;
 
 -- Back-ups that were read in. Until `recalled`, what the bot said since then is to be read again in its rooms.

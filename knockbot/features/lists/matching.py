@@ -16,7 +16,7 @@ from knockbot.flow.context import Context
 from knockbot.flow.listed import ListInMemory
 from knockbot.store import lists
 from knockbot.store.db import Tx
-from knockbot.store.lists import Held, ListRoom
+from knockbot.store.lists import Held, ListRoom, Place
 
 AT_ONCE: Final = 2_000
 """Globs that are compared where they are asked for, and not in a thread: a few milliseconds."""
@@ -133,29 +133,32 @@ async def up_to_date(context: Context, room_id: str) -> Entities:
 async def _read(context: Context, room: ListRoom) -> ListInMemory:
     """A list as the database has it."""
     held = ListInMemory(room.since, room.version, relies_on=room.version)
-    async for one in _rows(context, lambda tx, after: lists.standing(tx, room.room_id, room.version, after)):
+    async for one in _rows(context, lists.came, room, since=0):
         held.entities.add(one.subject, everything=one.everything)
     return held
 
 
 async def _caught_up(context: Context, held: ListInMemory, room: ListRoom) -> ListInMemory:
     """A list after the changes since its version."""
-    where = room.room_id, held.version, room.version
-    async for one in _rows(context, lambda tx, after: lists.went(tx, *where, after)):
+    async for one in _rows(context, lists.went, room, held.version):
         held.entities.remove(one.subject, everything=one.everything)
-    async for one in _rows(context, lambda tx, after: lists.came(tx, *where, after)):
+    async for one in _rows(context, lists.came, room, held.version):
         held.entities.add(one.subject, everything=one.everything)
     return ListInMemory(room.since, room.version, relies_on=held.version, entities=held.entities)
 
 
-async def _rows(context: Context, some: Callable[[Tx, int], Awaitable[Sequence[Held]]]) -> AsyncIterator[Held]:
-    """All rows that `some` returns portion by portion, after a row; others have their turn in between."""
-    after = 0
+Some = Callable[[Tx, str, int, int, Place | None], Awaitable[Sequence[Held]]]
+"""The next portion of the rows that came, or went, between two versions."""
+
+
+async def _rows(context: Context, some: Some, room: ListRoom, since: int) -> AsyncIterator[Held]:
+    """All of them; others have their turn in between."""
+    after: Place | None = None
     while True:
         async with context.db.statement() as tx:
-            rows = await some(tx, after)
+            rows = await some(tx, room.room_id, since, room.version, after)
         for row in rows:
             yield row
         if len(rows) < lists.PORTION:
             return
-        after = rows[-1].id
+        after = rows[-1].place
