@@ -26,6 +26,7 @@ from aiohttp import (
     ClientResponse,
     ClientSession,
     ServerDisconnectedError,
+    StreamReader,
 )
 from mautrix.api import HTTPAPI, Method, Path, PathBuilder
 from mautrix.errors import MatrixConnectionError
@@ -189,17 +190,12 @@ class ListApi(Api):
 
     async def _read(self, answer: ClientResponse) -> dict[str, Any]:
         kept = []
-        try:
-            async for item in read_items(answer.content, self._path, LARGEST_LIST):
-                thing = self._keep(item)
-                if thing is not None:
-                    kept.append(thing)
-                if len(kept) > MOST_KEPT:
-                    raise TooLarge
-        except TooLarge:
-            raise _too_large(LARGEST_LIST) from None
-        except ValueError:
-            raise Later(because("homeserver.nonsense")) from None
+        async for item in _items(answer.content, self._path, LARGEST_LIST):
+            thing = self._keep(item)
+            if thing is not None:
+                kept.append(thing)
+            if len(kept) > MOST_KEPT:
+                raise _too_large(LARGEST_LIST)
         return {LISTED: kept}
 
 
@@ -216,21 +212,27 @@ class PortionsApi(Api):
 
     async def _read(self, answer: ClientResponse) -> dict[str, Any]:
         portion, pace = [], _Pace()
-        try:
-            async for item in read_items(answer.content, (), LARGEST_STATE):
-                thing = self._keep(item)
-                portion += [] if thing is None else [thing]
-                if len(portion) >= PORTION:
-                    await self._take(portion)
-                    portion = []
-                await pace.keep()
-        except TooLarge:
-            raise _too_large(LARGEST_STATE) from None
-        except ValueError:
-            raise Later(because("homeserver.nonsense")) from None
+        async for item in _items(answer.content, (), LARGEST_STATE):
+            thing = self._keep(item)
+            portion += [] if thing is None else [thing]
+            if len(portion) >= PORTION:
+                await self._take(portion)
+                portion = []
+            await pace.keep()
         if portion:
             await self._take(portion)
         return {}
+
+
+async def _items(content: StreamReader, path: Sequence[str], limit: int) -> AsyncIterator[Any]:
+    """The items of a list in an answer. Raises `Later` if it cannot be read."""
+    try:
+        async for item in read_items(content, path, limit):
+            yield item
+    except TooLarge:
+        raise _too_large(limit) from None
+    except ValueError:
+        raise Later(because("homeserver.nonsense")) from None
 
 
 class _Pace:

@@ -19,12 +19,13 @@ from mautrix.util.async_db import Connection
 from knockbot.demo.people import until
 from knockbot.engine.wakeups import Wakeups
 from knockbot.matrix.gateway import Gateway, arrival
-from knockbot.store import encryption, inbox, processes
+from knockbot.store import encryption, inbox, lists, processes
 from knockbot.store.db import Database, Unusable
 from tests.matrix.edge import (
     GARDEN,
     HS_TOKEN,
     MODS,
+    START,
     Clock,
     Inside,
     gateway,
@@ -162,6 +163,25 @@ async def test_talk_in_a_protected_room_is_not_kept(url: str, db: Database, fake
     await fake.push(url, HS_TOKEN, [*talk, member("$5"), text("$6", room="!elsewhere:tulip.example")])
 
     assert sorted(await stored(db)) == ["$3", "$4", "$5", "$6"]
+
+
+async def test_entries_of_policy_lists_are_kept_where_a_list_is_followed(
+    url: str, db: Database, fake: FakeHomeserver
+) -> None:
+    async with db.tx() as tx:
+        await lists.follow(tx, "!bans:tulip.example", START)
+        await lists.follow(tx, "!old:tulip.example", START)
+        await lists.unfollow(tx, "!old:tulip.example")
+    types = ["m.policy.rule.user", "org.matrix.mjolnir.rule.server", "m.room.rule.room"]
+    rooms = ["!bans:tulip.example", "!old:tulip.example", GARDEN]
+    entries = [
+        state(f"${at}{place}", kind, room=room) for at, room in enumerate(rooms) for place, kind in enumerate(types)
+    ]
+
+    await fake.push(url, HS_TOKEN, [*entries, member("$a")])
+    await fake.push(url, HS_TOKEN, [state("$late", types[0], room="!bans:tulip.example")])
+
+    assert sorted(await stored(db)) == ["$00", "$01", "$02", "$a", "$late"]
 
 
 def sealed(event_id: str, room: str = MODS) -> dict[str, Any]:
