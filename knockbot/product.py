@@ -63,11 +63,7 @@ FEATURES: tuple[Feature, ...] = (
         answered=invites.answered,
         looks=looking.look,
     ),
-    Feature(
-        "lookalikes",
-        gathers={Fact.LOOKALIKE: lookalikes.lookalike},
-        tells={Line.LOOKALIKE: lookalikes.told},
-    ),
+    Feature("lookalikes", gathers={Fact.LOOKALIKE: lookalikes.lookalike}),
     Feature("history", gathers={Fact.HISTORY: outcomes.history}),
     Feature("lists"),
     Feature(

@@ -170,6 +170,12 @@ def _hidden(arg: Hidden, language: Language) -> Words:
     return Words(veiled.plain, veiled.html + Markup(" ") + code(arg.command).html) if cut else veiled
 
 
+def _rule(arg: Rule, language: Language) -> Words:
+    if not arg.origin:
+        return rule(arg.name, language)
+    return render(notice("rule.of", rule=Rule(arg.name), room=Room("", arg.origin)), language)
+
+
 RENDER: Mapping[type[Any], Callable[[Any, Language], Words]] = {
     User: lambda arg, _: user(arg.user_id),
     Profile: lambda arg, _: profile(arg.user_id),
@@ -183,7 +189,7 @@ RENDER: Mapping[type[Any], Callable[[Any, Language], Words]] = {
     Foreign: lambda arg, _: words("{}", arg.text),
     Code: lambda arg, _: code(arg.text),
     Term: lambda arg, _: bold(arg.text),
-    Rule: lambda arg, language: rule(arg.name, language),
+    Rule: _rule,
     Document: lambda arg, _: block(arg.text),
     Choice: lambda arg, _: words("{}", arg.value),
     Number: lambda arg, language: _ours(times.number(arg.value, language)),

@@ -11,6 +11,7 @@ from knockbot.domain.notices import Notice, Room, below, notice
 from knockbot.errors import Never, Refused
 from knockbot.flow import checkup, names, place, rules
 from knockbot.flow.judging import Case, judge
+from knockbot.store import layers
 from knockbot.store.rooms import ProtectedRoom
 from knockbot.views import log as record
 from knockbot.views import policies, queue, requests, rooms, spaces
@@ -61,15 +62,17 @@ async def check(call: Call, room: ProtectedRoom) -> Notice:
         in_force = await rules.look_up(call.context, room.room_id, at_expense_of=call.room)
         async with call.context.db.tx() as tx:
             rehearses = await place.is_in_dry_run(call.context, tx, room.room_id)
+            decide = await layers.of(tx, room.room_id)
             named = [*await names.of_room(call.context, tx, room), *await names.of_policies(tx, in_force.layers)]
     except Never:
-        found, named, rehearses = [checkup.NOT_IN_IT], [], False
+        found, named, rehearses, decide = [checkup.NOT_IN_IT], [], False, ()
     async with call.context.db.tx() as tx:
         within, followed = await spaces.spaces_of(tx, room), await spaces.followed(tx, room)
     called = notice("room.called", room=Room(room.room_id, room.label))
     in_dry_run = replies.IN_DRY_RUN if rehearses else None
+    origins = replies.policy_origins(room.room_id, decide)
     lines = [*dict.fromkeys(named), *shown_spaces.belongs(within), *shown_spaces.tree(followed)]
-    return below(called, checkup.told(found), in_dry_run, *lines)
+    return below(called, checkup.told(found), *origins, in_dry_run, *lines)
 
 
 async def policy_show(call: Call, room: ProtectedRoom, number: int | None) -> Notice:
@@ -87,7 +90,9 @@ async def policy_show(call: Call, room: ProtectedRoom, number: int | None) -> No
 async def policy_log(call: Call, room: ProtectedRoom) -> Notice:
     """Who changed the policy, and when."""
     found = await policies.revisions(call.context, room.room_id, REVISIONS)
-    return replies.policy_revisions(Room(room.room_id, room.label), found)
+    async with call.context.db.tx() as tx:
+        decide = await layers.of(tx, room.room_id)
+    return replies.policy_revisions(Room(room.room_id, room.label), found, decide)
 
 
 async def test(call: Call, room: ProtectedRoom, user_id: str, reason: str) -> Notice:

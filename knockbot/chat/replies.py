@@ -28,7 +28,6 @@ from knockbot.domain.notices import (
     Number,
     Numbered,
     Room,
-    Rule,
     Stranger,
     Term,
     User,
@@ -42,11 +41,12 @@ from knockbot.domain.records import told
 from knockbot.flow import rules
 from knockbot.store.addressees import Addressee
 from knockbot.store.jobs import Open
+from knockbot.store.layers import LayerOnRecord
 from knockbot.store.policies import Revision
 from knockbot.store.records import Entry
 from knockbot.times import SECOND
 from knockbot.views.log import Line
-from knockbot.views.policies import Written
+from knockbot.views.policies import Inherited, Written
 from knockbot.views.queue import Due, Queue
 from knockbot.views.requests import Invite, Story, Waiting
 from knockbot.views.rooms import Listed, Managed
@@ -126,7 +126,7 @@ def explained(decision: Decision | None, request: Request | None = None) -> list
     """A decision, on a request where there is one, with every rule that did not match and why."""
     if decision is None:
         return []
-    missed = [notice("explain.missed", rule=Rule(miss.rule), why=miss.why) for miss in decision.missed]
+    missed = [notice("explain.missed", rule=card.rule_of(miss), why=miss.why) for miss in decision.missed]
     more = [notice("explain.missed_more", count=Number(decision.left_out))] if decision.left_out else []
     return [_came_to(decision, request), *missed, *more]
 
@@ -139,7 +139,7 @@ def _came_to(decision: Decision, request: Request | None) -> Notice:
 
 
 def _by_rule(decision: Decision, request: Request | None) -> Notice:
-    verdict, rule = Term(decision.verdict), Rule(decision.rule)
+    verdict, rule = Term(decision.verdict), card.rule_of(decision)
     if decision.unknown is not None:
         return notice("explain.unknown", verdict=verdict, rule=rule, why=decision.unknown)
     if decision.doubt is not None:
@@ -158,7 +158,7 @@ def _by_rule(decision: Decision, request: Request | None) -> Notice:
 def _would_decide(decision: Decision, request: Request | None) -> By:
     """What in a policy in dry run would have decided."""
     rule = decision.rule if request is None else policy_key(request, decision.rule, decision.rehearsed)
-    return decided_by(rule, None)
+    return decided_by(rule, None, card.origin_of(decision))
 
 
 def _by_list(decision: Decision) -> Notice:
@@ -178,7 +178,10 @@ def _otherwise(decision: Decision, request: Request | None) -> Notice:
     if request is not None and request.redeemed:
         return notice("explain.as_invite", verdict=verdict)
     key = policy_key(request, OTHERWISE, decision.verdict) if request is not None else OTHERWISE
-    return notice("explain.otherwise", verdict=verdict, key=Code(key or OTHERWISE))
+    said, origin = Code(key or OTHERWISE), card.origin_of(decision)
+    if not origin:
+        return notice("explain.otherwise", verdict=verdict, key=said)
+    return notice("explain.otherwise_of", verdict=verdict, key=said, room=Room("", origin))
 
 
 def tested(room: Room, knock: Knock, decision: Decision) -> Notice:
@@ -214,7 +217,7 @@ def log_line(line: Line) -> Notice:
 
 def _at(entry: Entry) -> tuple[Moment, Notice, Arg]:
     """When, what, and by whom."""
-    by = decided_by(entry.detail.get("rule"), entry.actor)
+    by = decided_by(entry.detail.get("rule"), entry.actor, entry.detail.get("origin", ""))
     return Moment(entry.at), told(entry.kind, entry.detail), by
 
 
@@ -250,7 +253,8 @@ def _room(one: Listed, here: str) -> list[Notice]:
     within = spaces.belongs(one.spaces) if room.management_room == here else []
     counts = [spaces.counts(one.followed)] if one.followed is not None else []
     in_dry_run = [IN_DRY_RUN] if one.dry_run else []
-    return [row, *in_dry_run, *one.named, *within, *counts, *map(fitness.told, one.concerns)]
+    origins = policy_origins(room.room_id, one.decide)
+    return [row, *origins, *in_dry_run, *one.named, *within, *counts, *map(fitness.told, one.concerns)]
 
 
 # --- the queue ------------------------------------------------------------------------------------------------
@@ -338,22 +342,48 @@ def sent_to(addressee: Addressee) -> Notice | Code:
 
 
 def policy_shown(room: Room, written: Written) -> Notice:
-    """A policy, and what the names in it mean; no more of it than an event can hold twice, as text and as HTML."""
-    more = len(written.text) - POLICY_LIMIT
+    """A policy, what follows after it, and what the names in it mean; no more than an event can hold twice, as text and
+    as HTML."""
+    whole = len(written.text) + sum(len(one.text) for one in written.inherited)
+    left = POLICY_LIMIT - len(written.text)
+    follows: list[Notice] = []
+    for one in written.inherited:
+        follows += _following(one, max(0, left))
+        left -= len(one.text)
     return below(
         notice("policy.shown", room=room, source=written.source),
         IN_DRY_RUN if written.dry_run else None,
         notice("policy.text", text=Document(written.text[:POLICY_LIMIT])),
-        notice("policy.more", count=Number(more)) if more > 0 else None,
+        *follows,
+        notice("policy.more", count=Number(whole - POLICY_LIMIT)) if whole > POLICY_LIMIT else None,
+        notice("policy.rest") if follows else None,
         *written.named,
     )
 
 
-def policy_revisions(room: Room, found: Sequence[Revision]) -> Notice:
-    """Every change of a policy, newest first."""
-    if not found:
+def _following(one: Inherited, most: int) -> list[Notice]:
+    if not one.text:
+        return [notice("policy.follows_nothing", origin=one.source)]
+    text = [notice("policy.text", text=Document(one.text[:most]))] if most else []
+    return [notice("policy.follows", origin=one.source), *text]
+
+
+def policy_origins(room_id: str, decide: Sequence[LayerOnRecord]) -> list[Notice]:
+    """The policies of other rooms that decide in a room."""
+    own = any(layer.room_id == room_id for layer in decide)
+    origins = [rules.origin(room_id, layer) for layer in decide if layer.room_id != room_id]
+    if not own:
+        return [notice("policy.goes_by", origin=origin) for origin in origins]
+    return [notice("policy.goes_on_with", origin=origin) for origin in origins]
+
+
+def policy_revisions(room: Room, found: Sequence[Revision], decide: Sequence[LayerOnRecord]) -> Notice:
+    """Every change of a room's own policy, newest first, and the policies of other rooms that decide there."""
+    others = policy_origins(room.room_id, decide)
+    if not found and not others:
         return notice("policy.never_changed", room=room)
-    return below(notice("policy.revisions", room=room), *map(_revision, found))
+    head = notice("policy.revisions", room=room) if found else notice("policy.never_changed_here", room=room)
+    return below(head, *map(_revision, found), *others)
 
 
 def _revision(one: Revision) -> Notice:

@@ -21,6 +21,9 @@ MOST = 8
 INHERIT = "inherit"
 """The key that says of each policy by itself whether another one follows."""
 
+CONFIG_FILE = "config.yaml"
+"""What the default policy is called, where a decision names the room whose policy it is from."""
+
 LISTS = "lists"
 """The key whose values are taken together."""
 

@@ -147,6 +147,8 @@ class Rule(Bounded):
     """A rule of a policy: by its name, or by its place (`#3`)."""
 
     name: str
+    origin: str = ""
+    """What people call the room whose policy it is a part of, if that is another room."""
 
 
 @dataclass(frozen=True, slots=True)

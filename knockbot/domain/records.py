@@ -77,6 +77,8 @@ class Detail(TypedDict, total=False):
 
     verdict: Verdict
     rule: str | None
+    origin: str
+    """What people called the room whose policy the rule is a part of, if that is another room."""
     reason: str | None
     """What a moderator wrote for the applicant."""
     fell: Fall

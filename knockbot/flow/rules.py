@@ -8,9 +8,9 @@ from functools import partial
 
 from knockbot.config.policies import read_known_policy
 from knockbot.domain.ids import is_alias
-from knockbot.domain.layers import Part, composed, ends, of_room
+from knockbot.domain.layers import CONFIG_FILE, Part, composed, ends, of_room
 from knockbot.domain.model import Kind, Origin
-from knockbot.domain.notices import Notice, Number, User, notice
+from knockbot.domain.notices import Notice, Number, Room, User, notice
 from knockbot.domain.policy import Policy
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place, acting
@@ -18,14 +18,6 @@ from knockbot.store import layers, pins, policies
 from knockbot.store.db import Tx
 from knockbot.store.layers import LayerOnRecord
 from knockbot.store.policies import Revision
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """A policy in force as it was written, and where it comes from."""
-
-    text: str
-    source: Notice
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,22 +76,23 @@ class InForce:
         return replace(self, layers=layers, policy=self.policy.only(kind))
 
 
-async def written(context: Context, tx: Tx, room_id: str) -> Written:
-    """The text of the policy of a protected room: its newest revision, else the default of the config file."""
-    revision = await policies.current(tx, room_id)
-    if revision is None:
-        return Written(context.settings.defaults.policy.text, notice("policy.default"))
-    return Written(revision.text, source(revision))
-
-
-def source(revision: Revision) -> Notice:
+def source(revision: Revision | LayerOnRecord) -> Notice:
     """Which revision of a policy this is, and whose."""
     return notice("policy.written_by", revision=Number(revision.revision), by=author(revision))
 
 
-def author(revision: Revision) -> User | Notice:
+def author(revision: Revision | LayerOnRecord) -> User | Notice:
     """Who wrote a policy."""
     return notice("by.config_file") if revision.author == policies.CONFIG_FILE else User(revision.author)
+
+
+def origin(room_id: str, layer: LayerOnRecord | None) -> Notice:
+    """Where a policy is from that is in force in a room; the default of the config file is no layer on record."""
+    if layer is None:
+        return notice("policy.default")
+    if layer.room_id == room_id:
+        return source(layer)
+    return notice("policy.of_space", space=Room(layer.room_id, layer.label), source=source(layer))
 
 
 async def look_up(context: Context, room_id: str, *, at_expense_of: str | None = None) -> InForce:
@@ -143,7 +136,8 @@ def _layer(one: LayerOnRecord, policy: Policy) -> Layer:
 
 def _composed(context: Context, room_id: str, known: Sequence[Layer]) -> InForce:
     """These layers as one; the default follows where none decides all."""
-    default = () if ends([layer.policy for layer in known]) else (Layer(context.settings.defaults.policy.policy),)
+    written = Layer(context.settings.defaults.policy.policy, label=CONFIG_FILE)
+    default = () if ends([layer.policy for layer in known]) else (written,)
     decide = (*known, *default)
     parts = [Part(layer.room_id, layer.label, layer.policy) for layer in decide]
     return InForce(room_id, decide, composed(room_id, parts))

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from knockbot.domain import plan
-from knockbot.domain.card import decision_line, machine_block, policy_key
+from knockbot.domain.card import decision_line, machine_block, origin_of, policy_key, ruling
 from knockbot.domain.judgements import Judgement
 from knockbot.domain.kinds import OTHERWISE, kind_of
-from knockbot.domain.model import Answer, Request, State, Verdict
+from knockbot.domain.model import Answer, Decision, Request, State, Verdict
 from knockbot.domain.notices import Notice, Term, because
 from knockbot.domain.policy import Announce, held_back, rehearsed
-from knockbot.domain.records import Recorded
+from knockbot.domain.records import Detail, Recorded
 from knockbot.engine.turn import Turn
 from knockbot.flow import cards, place, saying, tables
 from knockbot.flow.context import Context
@@ -45,7 +45,8 @@ async def apply_decision(
         decision = rehearsed(decision, there.settings, judgement.kind)  # its policy may have been set since
     await judgements.add(turn.tx, request.id, replace(judgement, decision=decision), turn.now)
     rule = kind_of(request).otherwise if decision.rule == OTHERWISE else decision.rule
-    await record(turn, request, context.bot, Recorded.JUDGED, verdict=decision.verdict, rule=rule)
+    detail = Detail(verdict=decision.verdict, rule=rule) | _from(decision)
+    await record(turn, request, context.bot, Recorded.JUDGED, **detail)
     if decision.verdict is Verdict.FORWARD:
         await cards.show(context, turn, request.id, card_id=card_id)
         return
@@ -60,6 +61,12 @@ async def apply_decision(
         author=decision.author,
     )
     await _bind(context, turn, request, word or ruled)
+
+
+def _from(decision: Decision | None) -> Detail:
+    """The room whose policy decided, if that is another room."""
+    origin = origin_of(decision)
+    return Detail(origin=origin) if origin else Detail()
 
 
 def leads_nowhere(request: Request, there: Place | None) -> bool:
@@ -102,7 +109,7 @@ async def record_outcome(context: Context, turn: Turn, request: Request, state: 
     await tables.settled(context, turn, request)
     answer = request.answer if request.answer is not None and request.answer.by == by else None
     rule = policy_key(request, answer.rule, answer.verdict) if answer is not None else None
-    await record(turn, request, by, Recorded(state), rule=rule)
+    await record(turn, request, by, Recorded(state), **Detail(rule=rule) | _from(ruling(request) if answer else None))
     if request.card_id is not None:
         await cards.show(context, turn, request.id)
     elif state in ANNOUNCED and request.answer is not None and not request.answer.quiet:

@@ -8,7 +8,8 @@ from knockbot.domain.fitness import Concern
 from knockbot.domain.notices import Notice
 from knockbot.flow import checkup, names, place
 from knockbot.flow.context import Context
-from knockbot.store import requests, rooms
+from knockbot.store import layers, requests, rooms
+from knockbot.store.layers import LayerOnRecord
 from knockbot.store.rooms import ProtectedRoom
 from knockbot.views.spaces import Followed, InSpaces, followed, spaces_of
 
@@ -24,6 +25,8 @@ class Listed:
     """What makes it unfit to be protected; empty if the bot is not in it."""
     dry_run: bool
     """Whether its policy does nothing by itself."""
+    decide: tuple[LayerOnRecord, ...]
+    """The policies that decide there."""
     named: tuple[Notice, ...]
     """The names that the config file has for it, and the names in its policy that mean another room by now."""
     spaces: InSpaces
@@ -50,7 +53,8 @@ async def managed(context: Context, management_room: str, *, everywhere: bool = 
                 room,
                 pending[room.management_room, room.room_id],
                 room.concerns if room.trouble != checkup.NOT_THERE else (),
-                await place.is_in_dry_run(context, tx, room.room_id),
+                place.settings_of(context, decide := await layers.of(tx, room.room_id)).dry_run,
+                decide,
                 tuple(await names.of_room(context, tx, room)),
                 await spaces_of(tx, room),
                 await followed(tx, room),

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from knockbot.domain.judgements import decode, encode
-from knockbot.domain.layers import Part, composed, composed_settings, ends, of_room, setter
+from knockbot.domain.layers import CONFIG_FILE, Part, composed, composed_settings, ends, of_room, setter
 from knockbot.domain.model import Decision, Facts, Kind, Known, Listed, Miss, Origin, Truth, Verdict
 from knockbot.domain.policy import SETTINGS, SETTINGS_KEYS, Policy, RoomSettings, decide, parse_policy
 from knockbot.domain.reasons import foreign
@@ -22,8 +22,8 @@ DEFAULT = ""
 
 TOWN = Origin(SPACE, "Town")
 COUNTRY = Origin(ABOVE, "Country")
-BY_DEFAULT = Origin(DEFAULT, "")
-NAMES = {ROOM: "Garden", SPACE: "Town", ABOVE: "Country", DEFAULT: ""}
+BY_DEFAULT = Origin(DEFAULT, CONFIG_FILE)
+NAMES = {ROOM: "Garden", SPACE: "Town", ABOVE: "Country", DEFAULT: CONFIG_FILE}
 
 
 def policy(**data: Any) -> Policy:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from knockbot.config.policies import read_known_policy
 from knockbot.domain.judgements import Judgement, brief, decide_again, encode
-from knockbot.domain.layers import Part, composed, ends, of_room
+from knockbot.domain.layers import CONFIG_FILE, Part, composed, ends, of_room
 from knockbot.domain.model import Decision, Request
 from knockbot.domain.notices import dumps
 from knockbot.domain.policy import Policy
@@ -40,7 +40,7 @@ async def _policy(context: Context, tx: Tx, judgement: Judgement) -> Policy:
     own = {judgement.room_id: judgement.revision} if judgement.revision is not None else {}
     parts = [await _part(tx, room_id, revision) for room_id, revision in (own | dict(judgement.inherited)).items()]
     if not ends([part.policy for part in parts]):
-        parts.append(Part("", "", context.settings.defaults.policy.policy))
+        parts.append(Part("", CONFIG_FILE, context.settings.defaults.policy.policy))
     return composed(judgement.room_id, parts)
 
 

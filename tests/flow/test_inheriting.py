@@ -299,3 +299,101 @@ async def test_a_judgement_says_by_which_revisions_it_was_made(house: House) -> 
         judgement = await judgements.newest(tx, request.id)
     assert judgement is not None
     assert (judgement.revision, judgement.inherited) == (1, {TOWN: 2})
+
+
+# --- what is said of it ---------------------------------------------------------------------------------------
+
+
+async def told(house: House, command: str, *, by: str = ALICE) -> str:
+    """The reply to a command."""
+    before = len(house.spoken())
+    house.tell(command, by=by)
+    await house.live()
+    return "\n".join(house.spoken()[before:])
+
+
+async def test_show_names_where_each_part_of_a_policy_is_from(house: House) -> None:
+    await house.set_policy("inherit: true\nreasons: hidden\nrules:\n- {name: mine, when: {local: true}, then: accept}")
+    text = "reasons: shown\nannounce: none\nrules:\n- {name: theirs, when: {local: false}, then: reject}"
+    await new_space(house, GARDEN, policy=text)
+    reply = await told(house, f"policy show {GARDEN}")
+
+    own, theirs = reply.split("Then follows the policy of Town, revision 1 by @alice:tulip.example:")
+    assert "Policy of Garden (revision 1 by @alice:tulip.example):" in own
+    assert "name: mine" in own
+    assert "theirs" not in own
+    assert ("name: theirs" in theirs, "announce: none" in theirs) == (True, True)
+    assert "reasons" not in theirs  # the room sets it itself
+    assert "built-in default" in theirs
+
+
+async def test_show_of_a_room_without_a_policy_shows_that_of_its_space_as_it_was_written(house: House) -> None:
+    await new_space(house, GARDEN, policy="# be careful\notherwise: reject")
+    reply = await told(house, f"policy show {GARDEN}")
+
+    assert "Policy of Garden (the policy of Town, revision 1 by @alice:tulip.example):" in reply
+    assert "# be careful\notherwise: reject" in reply
+
+
+async def test_show_of_a_room_that_inherits_without_a_space_shows_the_default(house: House) -> None:
+    await house.set_policy("{inherit: true, otherwise: forward, otherwise_third_party: forward}")
+
+    assert "Then follows the default" in await told(house, f"policy show {GARDEN}")
+
+
+async def test_show_says_how_much_of_several_long_policies_it_leaves_out(house: House) -> None:
+    rules = "\n".join(f"- {{name: rule {number}, when: {{local: true}}, then: accept}}" for number in range(300))
+    await house.set_policy(f"inherit: true\nrules:\n{rules}")
+    await new_space(house, GARDEN, policy=f"rules:\n{rules}")
+    reply = await told(house, f"policy show {GARDEN}")
+
+    assert "more characters" in reply
+    assert len(reply) < 12_000
+
+
+async def test_log_check_and_rooms_name_the_policies_of_other_rooms(house: House) -> None:
+    await new_room(house)
+    await house.set_policy("inherit: true")
+    await new_space(house, GARDEN, POND, policy="otherwise: reject")
+    theirs = "the policy of Town, revision 1 by @alice:tulip.example"
+
+    for command in (f"policy log {GARDEN}", f"check {GARDEN}"):
+        assert f"After its own policy: {theirs}." in await told(house, command)
+    for command in (f"policy log {POND}", f"check {POND}"):
+        assert f"Policy: {theirs}." in await told(house, command)
+    assert "Pond has no policy of its own." in await told(house, f"policy log {POND}")
+    listed = await told(house, "rooms")
+    assert (listed.count(f"Policy: {theirs}."), listed.count(f"After its own policy: {theirs}.")) == (1, 1)
+
+
+async def test_a_rule_of_a_space_is_named_with_its_space_wherever_it_is_named(house: House) -> None:
+    own = "{inherit: true, rules: [{name: gone, when: {local: false}, then: ban}]}"
+    await house.set_policy(own)
+    text = "{reasons: hidden, rules: [{name: ours, when: {local: true}, then: accept}], otherwise: reject}"
+    await new_space(house, GARDEN, policy=text)
+    tested = await told(house, f"test {GARDEN} {ANA}")
+    assert "by rule “ours” of Town" in tested
+    assert "rule “gone” does not match" in tested
+
+    house.world.knock(GARDEN, ANA)
+    await house.live()
+    assert "rule “ours” of Town" in house.spoken()[-1]
+    block = house.said()[-1]["org.knockbot.request"]
+    assert (block["rule"], block["policy_of"]) == ("ours", TOWN)
+    for command in ("show 1", "log 1"):
+        assert "rule “ours” of Town" in await told(house, command)
+
+    other = await told(house, f"test {GARDEN} @dan:lily.example")
+    assert "ban, by rule “gone”\n" in f"{other}\n"
+    assert "Town" not in other
+
+
+async def test_the_otherwise_of_a_space_is_named_with_its_space(house: House) -> None:
+    await new_space(house, GARDEN, policy="otherwise: reject")
+    assert "because no rule matches (otherwise of Town)" in await told(house, f"test {GARDEN} {ANA}")
+    house.world.knock(GARDEN, ANA)
+    await house.live()
+
+    assert "the policy of Town (otherwise)" in house.spoken()[-1]
+    assert "the policy of Town (otherwise)" in await told(house, "log 1")
+    assert "because no rule matches (otherwise of Town)" in await told(house, "show 1")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from knockbot.chat.sentences import dossier, general, lists, spaces
+from knockbot.chat.sentences import dossier, general, inheriting, lists, spaces
 from knockbot.chat.sentences.rows import Sentence
 from knockbot.domain import reasons
 from knockbot.domain.notices import Choice
@@ -19,6 +19,7 @@ from knockbot.domain.notices import Choice
 SENTENCES: Mapping[str, Sentence] = {
     **general.SENTENCES,
     **dossier.SENTENCES,
+    **inheriting.SENTENCES,
     **lists.SENTENCES,
     **spaces.SENTENCES,
 }

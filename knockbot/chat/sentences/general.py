@@ -97,6 +97,8 @@ SENTENCES: Mapping[str, Sentence] = {
     "who.more": says("… and {count} more", "… and {count} more", count=Number),
     "by.policy": says("the policy"),
     "by.policy_key": says("the policy ({key})", key=Code),
+    "by.policy_key_of": says("the policy of {room} ({key})", key=Code, room=Room),
+    "rule.of": says("{rule} of {room}", rule=Rule, room=Room),
     "by.server_acl": says("the room's server ACL"),
     "by.config_file": says("the config file"),
     "by.rule": says("rule {rule}", rule=Rule),
@@ -284,6 +286,9 @@ SENTENCES: Mapping[str, Sentence] = {
         "Policy: {verdict}, because no rule matches and the invite had this answer", verdict=Term
     ),
     "explain.otherwise": says("Policy: {verdict}, because no rule matches ({key})", verdict=Term, key=Code),
+    "explain.otherwise_of": says(
+        "Policy: {verdict}, because no rule matches ({key} of {room})", verdict=Term, key=Code, room=Room
+    ),
     "explain.missed": says("· rule {rule} does not match: {why}", rule=Rule, why=Notice),
     "explain.missed_more": says(
         "· {count} more rule does not match", "· {count} more rules do not match", count=Number

@@ -29,7 +29,7 @@ from knockbot.domain.card.machines import machine_block
 from knockbot.domain.card.one import EMOJI, NOTHING_ELSE, Around, card
 from knockbot.domain.card.outcomes import OUTCOMES, SIGNS, answered_with, doubt, trouble_of, withdrawn_perhaps
 from knockbot.domain.card.shared import shared_card
-from knockbot.domain.card.who import decided_by, policy_key
+from knockbot.domain.card.who import decided_by, origin_of, policy_key, rule_of, ruling
 
 __all__ = [
     "EMOJI",
@@ -54,8 +54,11 @@ __all__ = [
     "may_have_withdrawn",
     "moved_away",
     "numbered",
+    "origin_of",
     "policy_key",
     "reason_of",
+    "rule_of",
+    "ruling",
     "shared_card",
     "sign_of",
     "standing",

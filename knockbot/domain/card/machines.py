@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from knockbot.domain.model import Request
+from knockbot.domain.card.who import ruling
+from knockbot.domain.model import Decision, Request
 
 
 def machine_block(request: Request) -> dict[str, Any]:
@@ -20,10 +21,17 @@ def machine_block(request: Request) -> dict[str, Any]:
         "state": request.state.value,
         "rule": answer.rule if answer and by_answer else None,
         "by": request.by,
+        **(_from(ruling(request)) if by_answer else {}),
         **_would(request),
         **({"inviter": request.invite.inviter} if request.invite is not None else {}),
         **({"issued_by": request.issued_by} if request.issued_by is not None else {}),
     }
+
+
+def _from(decision: Decision | None) -> dict[str, Any]:
+    """The room whose policy has the rule, if that is another room; null for the default policy."""
+    origin = decision.origin if decision is not None else None
+    return {"policy_of": origin.room_id or None} if origin is not None else {}
 
 
 def _would(request: Request) -> dict[str, Any]:
@@ -31,4 +39,4 @@ def _would(request: Request) -> dict[str, Any]:
     decision = request.decision
     if decision is None or decision.rehearsed is None or not request.awaits_moderators:
         return {}
-    return {"would": {"verdict": decision.rehearsed.value, "rule": decision.rule}}
+    return {"would": {"verdict": decision.rehearsed.value, "rule": decision.rule, **_from(decision)}}

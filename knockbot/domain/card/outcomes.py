@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from knockbot.documents.text import REASON_LIMIT
-from knockbot.domain.card.who import By, credit, decided_by, policy_key
+from knockbot.domain.card.who import By, credit, decided_by, origin_of, policy_key, rule_of
 from knockbot.domain.kinds import OTHERWISE
 from knockbot.domain.listed import name_of_list
 from knockbot.domain.model import Decision, Request, State, Verdict
-from knockbot.domain.notices import Choice, Notice, Rule, Stranger, User, because, notice
+from knockbot.domain.notices import Choice, Notice, Stranger, User, because, notice
 from knockbot.domain.reasons import told_with
 
 SIGNS: dict[State, str] = {
@@ -135,9 +135,9 @@ def _by_rule(decision: Decision) -> Notice | None:
     if decision.doubt is not None:
         if decision.rule == OTHERWISE:
             return notice("card.asked", why=decision.doubt)
-        return notice("card.asked_though", rule=Rule(decision.rule), why=decision.doubt)
+        return notice("card.asked_though", rule=rule_of(decision), why=decision.doubt)
     if decision.unknown is not None:
-        return notice("card.not_judged", rule=Rule(decision.rule), why=decision.unknown)
+        return notice("card.not_judged", rule=rule_of(decision), why=decision.unknown)
     return None
 
 
@@ -146,4 +146,5 @@ def would_decide(request: Request) -> By:
     decision = request.decision
     if decision is None:
         return decided_by(None, None)
-    return decided_by(policy_key(request, decision.rule, decision.rehearsed), None)
+    rule = policy_key(request, decision.rule, decision.rehearsed)
+    return decided_by(rule, None, origin_of(decision))

@@ -6,8 +6,8 @@ from knockbot.documents.text import NAME_LIMIT, shown, shown_id
 from knockbot.domain.acl import SERVER_ACL
 from knockbot.domain.kinds import OTHERWISE, OTHERWISE_INVITES, kind_of
 from knockbot.domain.listed import name_of_list
-from knockbot.domain.model import Request, ThirdPartyInvite, Verdict
-from knockbot.domain.notices import Code, Letters, Name, Notice, Profile, Rule, User, notice
+from knockbot.domain.model import Decision, Miss, Request, ThirdPartyInvite, Verdict
+from knockbot.domain.notices import Code, Letters, Name, Notice, Profile, Room, Rule, User, notice
 
 By = Notice | User
 Who = Notice | Profile | Letters
@@ -49,18 +49,39 @@ def addressed(invite: ThirdPartyInvite) -> Notice | Letters:
     return Letters(name, NAME_LIMIT) if name else notice("who.nameless")
 
 
-def decided_by(rule_name: str | None, by: str | None) -> By:
-    """By whom: a rule by its name, a moderator by user ID, or the policy's `otherwise` if no rule matched."""
+def decided_by(rule_name: str | None, by: str | None, origin: str = "") -> By:
+    """By whom: a rule by its name, a moderator by user ID, or the policy's `otherwise` if no rule matched.
+
+    `origin` is what people call the room whose policy that is, if it is another room.
+    """
     if rule_name is None:
         return User(by or "")
     if not rule_name:
         return notice("by.policy")
     if rule_name in (OTHERWISE, OTHERWISE_INVITES):
-        return notice("by.policy_key", key=Code(rule_name))
+        return _by_key(rule_name, origin)
     if rule_name == SERVER_ACL:
         return notice("by.server_acl")
     listed = name_of_list(rule_name)
-    return notice("by.list", list=Rule(listed)) if listed else notice("by.rule", rule=Rule(rule_name))
+    if listed:
+        return notice("by.list", list=Rule(listed, origin))
+    return notice("by.rule", rule=Rule(rule_name, origin))
+
+
+def _by_key(key: str, origin: str) -> Notice:
+    if not origin:
+        return notice("by.policy_key", key=Code(key))
+    return notice("by.policy_key_of", key=Code(key), room=Room("", origin))
+
+
+def rule_of(decided: Decision | Miss) -> Rule:
+    """The rule that decided, or that did not match."""
+    return Rule(decided.rule, origin_of(decided))
+
+
+def origin_of(decided: Decision | Miss | None) -> str:
+    """What people call the room whose policy that is, if it is another room."""
+    return decided.origin.name if decided is not None and decided.origin is not None else ""
 
 
 def policy_key(request: Request, rule_name: str | None, verdict: Verdict | None) -> str | None:
@@ -76,7 +97,13 @@ def answered_by(request: Request) -> By:
     answer = request.answer
     if answer is None:
         return User("")
-    return decided_by(policy_key(request, answer.rule, answer.verdict), answer.by)
+    return decided_by(policy_key(request, answer.rule, answer.verdict), answer.by, origin_of(ruling(request)))
+
+
+def ruling(request: Request) -> Decision | None:
+    """The decision that the answer of a rule carries out; none if a moderator gave it."""
+    decision, answer = request.decision, request.answer
+    return decision if decision is not None and answer is not None and answer.rule == decision.rule else None
 
 
 def credit(request: Request) -> By:
