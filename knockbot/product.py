@@ -31,6 +31,8 @@ from knockbot.features.dossier import membership, records
 from knockbot.features.encryption import sealed
 from knockbot.features.history import outcomes
 from knockbot.features.lookalikes import facts as lookalikes
+from knockbot.features.preapproval import facts as approvals
+from knockbot.features.preapproval import giving
 from knockbot.features.remote import notify
 from knockbot.features.replay import applying
 from knockbot.features.spaces import following, question, walking
@@ -77,6 +79,7 @@ FEATURES: tuple[Feature, ...] = (
         looks=following.look,
     ),
     Feature("replay", revised=applying.offer, applied=applying.close, let_go=applying.let_go, looks=applying.look),
+    Feature("preapproval", gathers={Fact.PRE_APPROVED: approvals.pre_approved}, took_place=giving.took_place),
     Feature("remote", acts=notify.ACTS, settled=notify.settled),
     Feature(
         "dossier",
@@ -113,6 +116,7 @@ PROMPTS: Mapping[str, PromptKind[Context]] = {
 TIMERS: Mapping[str, TimerKind[Context]] = {
     **FORGETTING,
     "forget_addresses": hourly(issuing.forget),
+    "forget_approvals": hourly(giving.forget_ended),
     "look_again_at_jobs": working.LOOK_AGAIN,
     "leave_unused_rooms": hourly(entering.leave_unused),
 }

@@ -102,6 +102,17 @@ LOGGED = frozenset({"critical", "error", "exception", "warning"})
 NO_COMPLAINT_CODES = frozenset(
     {
         "act.unblocked",
+        "allow.done",
+        "allow.more_wrong_lines",
+        "allow.note",
+        "allow.renewed",
+        "allow.repeated",
+        "allow.until",
+        "allow.waiting",
+        "allowed.head",
+        "allowed.newest",
+        "allowed.row",
+        "disallow.done",
         "check.knocks",
         "check.may",
         "check.members_join",

@@ -19,6 +19,7 @@ PEOPLES = {
     "requests": {"reason", "display_name", "invite_json"},
     "rooms": {"label", "name"},
     "policies": {"text"},
+    "approvals": {"note"},
     "addresses": {"address", "name"},
     "issued": {"address", "name"},
     "list_entries": {"key", "subject", "entity", "reason"},

@@ -244,8 +244,8 @@ def test_the_example_of_a_request_is_what_the_bot_says() -> None:
 # --- who may ------------------------------------------------------------------------------------------------------
 
 WANTS = {
-    Deed.LOOK: "to look: `help`, `rooms`, `check`, `list`, `show`, `invites`, `policy show`, `policy log`, `test`, "
-    "`log`, `queue`",
+    Deed.LOOK: "to look: `help`, `rooms`, `check`, `list`, `show`, `invites`, `allowed`, `policy show`, "
+    "`policy log`, `test`, `log`, `queue`",
     Deed.ACCEPT: "`accept`, ✅: a knock, or a user of a third-party invite",
     Deed.REJECT: "`reject`, ❌: the same",
     Deed.BAN: "`ban`, ⛔: the same",
@@ -253,6 +253,7 @@ WANTS = {
     Deed.REVOKE: "`reject`, ❌, `revoke`: the same",
     Deed.BAN_INVITER: "`ban`, ⛔: its inviter",
     Deed.INVITE: "`invite`",
+    Deed.ALLOW: "`allow`, `disallow`",
     Deed.SET_POLICY: "`policy set`, `policy revert`, `policy apply`; "
     "✅ where pending requests can be judged by a new policy; "
     "✅ where a room that the policy names was replaced",

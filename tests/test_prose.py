@@ -108,5 +108,8 @@ def test_each_sentence_is_used() -> None:
     assert unused == []
 
 
-HELD = {"foreign", "lines", "secret", "quoted", "unknown", "values.or", "values.or_more"}
+HELD = {"foreign", "lines", "people", "people.more", "people.of_server", "secret", "quoted", "unknown"} | {
+    "values.or",
+    "values.or_more",
+}
 """What `reasons.py` and `notices.py` make themselves."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 
-from knockbot.chat import looks, orders
+from knockbot.chat import looks, orders, preapproval
 from knockbot.chat.arguments import (
     ADDRESS,
     COMMAND,
@@ -85,6 +85,7 @@ COMMANDS: dict[str, Command] = {
         Command("invite", (ROOM, ADDRESS), orders.invite, Deed.INVITE),
         Command("invites", (ROOM,), looks.list_invites, Deed.LOOK),
         Command("revoke", (INVITES, REASON), orders.revoke, Deed.REVOKE),
+        *preapproval.COMMANDS,
         Command("policy show", (ROOM, optional(REVISION)), looks.policy_show, Deed.LOOK),
         Command("policy set", (ROOM, POLICY), orders.policy_set, Deed.SET_POLICY),
         Command("policy revert", (ROOM, REVISION), orders.policy_revert, Deed.SET_POLICY),

@@ -89,6 +89,11 @@ def host_of(server: str) -> str:
     return server.partition(":")[0].lower()
 
 
+def whole_server(server: str) -> str:
+    """What stands for everybody from a server (``*:example.org``), as the criterion `server` compares hosts."""
+    return f"*:{host_of(server)}"
+
+
 @dataclass(frozen=True, slots=True)
 class RoomReference:
     """A room as somebody named it: its ID or alias, and servers through which it may be reached."""

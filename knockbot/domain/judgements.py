@@ -28,6 +28,7 @@ from knockbot.domain.model import (
     Listed,
     Measure,
     Past,
+    PreApproved,
     Request,
     State,
     Truth,
@@ -163,9 +164,9 @@ def _encoded(facts: Facts) -> dict[str, Any]:
         data["lists"] = listings
     if facts.came is not None:
         data["came"] = facts.came
-    if facts.denied:
-        data["denied"] = True
-    return data
+    if facts.pre_approved is not None:
+        data["ok"] = _pre_approved(facts.pre_approved)
+    return data | ({"denied": True} if facts.denied else {})
 
 
 def decode(stored: str) -> Facts:
@@ -190,6 +191,7 @@ def _decoded(data: Mapping[str, Any]) -> Facts:
         lookalike=_known(data["like"]) if "like" in data else None,
         lists={name: _listed(listing) for name, listing in data.get("lists", {}).items()},
         came=Came(data["came"]) if "came" in data else None,
+        pre_approved=_read_pre_approved(*data["ok"]) if "ok" in data else None,
         denied=data.get("denied", False),
     )
 
@@ -280,6 +282,15 @@ def _listed(written: Any) -> Listed:
         return Listed(Truth.TRUE, *written[1:])
     known = _known(written)
     return Listed(known.truth, why=known.why)
+
+
+def _pre_approved(found: PreApproved) -> list[Any]:
+    return [_written(Known(found.truth, found.why)), found.by, found.until, found.of_server]
+
+
+def _read_pre_approved(known: Any, by: str, until: int | None, of_server: bool) -> PreApproved:
+    read = _known(known)
+    return PreApproved(read.truth, by, until, of_server, read.why)
 
 
 def _written(known: Known) -> Any:

@@ -31,6 +31,8 @@ class Deed(StrEnum):
     """Accept, reject or ban: answer a third-party invite that nobody redeemed yet."""
     INVITE = "invite"
     """Have the bot invite an address."""
+    ALLOW = "allow"
+    """Approve people before they knock, or take that back."""
     SET_POLICY = "set_policy"
     PROTECT = "protect"
     UNPROTECT = "unprotect"
@@ -72,6 +74,8 @@ MAY: Final[Mapping[Deed, Takes]] = {
     Deed.REVOKE: Takes(powers=("invite",), of_the_bot=True),
     Deed.BAN_INVITER: Takes(powers=("invite", "ban"), of_the_bot=True),
     Deed.INVITE: Takes(powers=("invite",), of_the_bot=True),
+    # Nothing is done yet: what the bot may do is looked at when they knock.
+    Deed.ALLOW: Takes(powers=("invite",)),
     Deed.SET_POLICY: Takes(keeps_door=True, unlocked=True),
     Deed.PROTECT: Takes(keeps_door=True, changes_settings=True, permitted=True, unlocked=True),
     Deed.UNPROTECT: Takes(keeps_door=True, changes_settings=True, or_admin=True, unlocked=True),

@@ -46,6 +46,8 @@ class Because(StrEnum):
     """It arrived, or changed: another knock, another invite with its token, or somebody used the invite."""
     POLICY_APPLIED = "policy_applied"
     """A moderator applied the policy in force to pending requests."""
+    PRE_APPROVAL = "pre_approval"
+    """Somebody pre-approved the applicant, or took that back."""
 
 
 class Verdict(StrEnum):
@@ -263,11 +265,13 @@ class Rejudge:
     """What caused this: the event of a command."""
     request_id: int | None = None
     """None after the last request that is judged for one cause: then the result is posted."""
+    whom: tuple[str, ...] = ()
+    """Whose requests are still to be looked up: users, or whole servers (`ids.whole_server`)."""
 
     @property
     def event_id(self) -> str:
         """Its name in the inbox, like an event ID: for one cause, each request is judged once."""
-        return f"rejudge {self.because} {self.cause} {self.request_id or 'end'}"
+        return f"rejudge {self.because} {self.cause} {self.request_id or ('whom' if self.whom else 'end')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -390,6 +394,21 @@ class Listed:
     why: Notice | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class PreApproved:
+    """Whether an approval in advance counts for the applicant, and which one that is."""
+
+    truth: Truth
+    by: str = ""
+    """Who gave it; empty if there is none."""
+    until: int | None = None
+    """Until when it is in force, in milliseconds since the epoch; none for ever."""
+    of_server: bool = False
+    """Whether it is for everybody from the applicant's server."""
+    why: Notice | None = None
+    """Why one that exists does not count, or why that is unknown."""
+
+
 class Came(StrEnum):
     """The state of a third-party invite when somebody used it."""
 
@@ -417,6 +436,8 @@ class Fact(StrEnum):
     """The other invites of the same inviter (`InviteFacts.earlier`)."""
     LISTED = "listed"
     """Whether policy lists name the applicant or, for a third-party invite, its inviter (`Facts.lists`)."""
+    PRE_APPROVED = "pre_approved"
+    """Whether somebody who may accept the applicant has approved them in advance (`Facts.pre_approved`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -450,6 +471,8 @@ class Facts:
     """Whether each policy list names them, by its name in the policy, in the order of the policy."""
     came: Came | None = None
     """For a redeemed invite: its state at that moment; none before that is looked up."""
+    pre_approved: PreApproved | None = None
+    """Whether somebody approved the applicant in advance; none if not looked up."""
     denied: bool = False
     """Whether the room denies the applicant's server (`m.room.server_acl`)."""
     measure: Measure | None = None

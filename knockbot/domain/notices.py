@@ -345,12 +345,20 @@ def _brief(arg: Arg) -> str:
 
 def rooms_in(said: Notice) -> Iterator[Room]:
     """Every room that a notice names, however deep."""
+    return (arg for arg in _within(said) if isinstance(arg, Room))
+
+
+def notices_in(said: Notice) -> Iterator[Notice]:
+    """A notice, and every notice inside it, however deep."""
+    return (arg for arg in _within(said) if isinstance(arg, Notice))
+
+
+def _within(said: Notice) -> Iterator[Arg]:
     waiting: list[Arg] = [said]
     while waiting:
         arg = waiting.pop()
-        if isinstance(arg, Room):
-            yield arg
-        elif isinstance(arg, Notice):
+        yield arg
+        if isinstance(arg, Notice):
             waiting += arg.args.values()
         elif isinstance(arg, Many):
             waiting += arg.items

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple
+from datetime import UTC, datetime
 
 from knockbot.documents.reading import in_clear
 from knockbot.documents.text import shown, shown_id
@@ -20,6 +21,7 @@ from knockbot.domain.notices import (
     Id,
     Letters,
     Many,
+    Moment,
     Notice,
     Number,
     Room,
@@ -30,6 +32,12 @@ from knockbot.domain.notices import (
 
 NAMED = 3
 """How many values, or reasons, an explanation names before it counts the rest."""
+
+LATEST = 253402300799000
+"""The last moment that has a date: the end of 9999, in milliseconds."""
+
+PEOPLE_NAMED = 5
+"""How many people a sentence names before it counts the rest."""
 
 QUOTED = 60
 """Characters of a value that an explanation shows."""
@@ -65,6 +73,18 @@ def together(reasons: Sequence[Notice]) -> Notice:
     return because("finding.joined_more", reasons=Many(tuple(reasons[:NAMED])), more=Number(len(reasons) - NAMED))
 
 
+def people(whom: Sequence[str], count: int | None = None) -> Notice:
+    """Users and whole servers (`*:host`) by name: the first of them, and how many more there are."""
+    count = len(whom) if count is None else count
+    named = Many(tuple(map(_one, whom[:PEOPLE_NAMED])))
+    more = count - len(named.items)
+    return because("people.more", named=named, more=Number(more)) if more > 0 else because("people", named=named)
+
+
+def _one(who: str) -> Arg:
+    return User(who) if who.startswith("@") else because("people.of_server", server=Letters(who.removeprefix("*:")))
+
+
 SENTENCES: Mapping[str, str | tuple[str, str]] = {
     "unknown": "I do not know why ({code}).",
     "foreign": "{words}",
@@ -76,6 +96,9 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     "quoted": '"{value}"',
     "values.or": "{values} or {last}",
     "values.or_more": "{values} or {more} more",
+    "people": "{named}",
+    "people.more": "{named} and {more} more",
+    "people.of_server": "everybody from {server}",
     # --- findings: true by themselves, so that they explain a criterion and its `not`
     "finding.joined": "{reasons}",
     "finding.joined_more": "{reasons}; and {more} more",
@@ -175,6 +198,15 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     "day/fri": "Friday",
     "day/sat": "Saturday",
     "day/sun": "Sunday",
+    "finding.user_pre_approved": "user is pre-approved by {by}",
+    "finding.user_pre_approved_until": "user is pre-approved by {by} until {until}",
+    "finding.server_pre_approved": "everybody from {server} is pre-approved by {by}",
+    "finding.server_pre_approved_until": "everybody from {server} is pre-approved by {by} until {until}",
+    "finding.not_pre_approved": "user is not pre-approved",
+    "finding.pre_approval_void": "the pre-approval by {by} does not count",
+    "finding.pre_approval_void_why": "the pre-approval by {by} does not count ({why})",
+    "finding.pre_approved_unknown": "whether the user is pre-approved (not checked)",
+    "finding.pre_approved_unknown_why": "whether the user is pre-approved ({why})",
     "finding.inviter_unknown": "who invited them (the third-party invite is not known)",
     "finding.inviter_power_unknown": "what power level the inviter has",
     "finding.inviter_power_enough": "inviter has power level {power}, not less than {least}",
@@ -501,6 +533,8 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     "record.policy_set": "policy set, revision {revision}",
     "record.policy_reverted": "policy of revision {reverts} set again, as revision {revision}",
     "record.policy_applied": "policy applied to pending requests",
+    "record.allowed": "pre-approved: {whom}",
+    "record.disallowed": "no longer pre-approved: {whom}",
     "record.room_replaced": "moved to the room that replaces it",
 }
 """By code, `code/choice` if an argument chooses. If there are two, the first is the singular (`count`)."""
@@ -554,7 +588,13 @@ def _part(arg: Arg) -> str:
         return shown_id(told)
     if isinstance(arg, Stranger | Letters):
         return shown(told, arg.limit)
-    return f"{told / 1000:g} seconds" if isinstance(arg, Duration) else str(told)
+    return _number(arg, told) if isinstance(arg, Moment | Duration) else str(told)
+
+
+def _number(arg: Moment | Duration, milliseconds: int) -> str:
+    if isinstance(arg, Duration):
+        return f"{milliseconds / 1000:g} seconds"
+    return f"{datetime.fromtimestamp(min(max(milliseconds, 0), LATEST) // 1000, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def is_finding(arg: Arg) -> bool:

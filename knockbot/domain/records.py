@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import TypedDict
 
 from knockbot.domain.invites import Fall
 from knockbot.domain.model import Verdict
 from knockbot.domain.notices import Choice, Notice, Number, Term, because
+from knockbot.domain.reasons import people
 
 
 class Recorded(StrEnum):
@@ -68,6 +69,10 @@ class Recorded(StrEnum):
     """An old policy (`reverts`) is in force again, as a new revision."""
     POLICY_APPLIED = "policy_applied"
     """The policy in force (`revision`) is applied to pending requests (`requests`)."""
+    ALLOWED = "allowed"
+    """People were approved in advance (`whom`, the first of `people`)."""
+    DISALLOWED = "disallowed"
+    """They no longer are."""
     ROOM_REPLACED = "room_replaced"
     """Policy and open requests moved to the room that replaces this one (`replacement`, `requests`)."""
 
@@ -88,6 +93,9 @@ class Detail(TypedDict, total=False):
     rooms: Mapping[str, str]
     replacement: str
     requests: int
+    whom: Sequence[str]
+    """Users, and servers as `*:host`."""
+    people: int
 
 
 ENDS = frozenset({Recorded.JOINED, Recorded.DECLINED, Recorded.REJECTED, Recorded.BANNED})
@@ -101,5 +109,6 @@ def told(kind: Recorded, detail: Detail) -> Notice:
         "fell": Choice(detail["fell"]) if "fell" in detail else None,
         "revision": Number(detail["revision"]) if "revision" in detail else None,
         "reverts": Number(detail["reverts"]) if "reverts" in detail else None,
+        "whom": people(detail["whom"], detail["people"]) if "whom" in detail else None,
     }
     return because(f"record.{kind}", **{name: arg for name, arg in args.items() if arg is not None})

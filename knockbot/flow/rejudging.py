@@ -7,10 +7,11 @@ for each cause, and goes on after a restart. It judges a few in a second, so tha
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
+from knockbot.domain.ids import server_of, whole_server
 from knockbot.domain.judgements import Judgement
 from knockbot.domain.model import Because, Kind, Rejudge, Request, Verdict
 from knockbot.domain.notices import Number, Room, notice
@@ -20,6 +21,7 @@ from knockbot.flow.context import Context
 from knockbot.flow.judging import Case, judge
 from knockbot.flow.saying import Audience
 from knockbot.store import inbox, judgements, requests
+from knockbot.store.db import Tx
 
 AT_ONCE = 20
 """Requests of a room that are judged again within a second."""
@@ -40,6 +42,32 @@ async def plan(context: Context, turn: Turn, room_id: str, because: Because, cau
     return len(waiting)
 
 
+async def plan_for(context: Context, turn: Turn, one: Rejudge) -> None:
+    """Have the requests of those in `whom` judged again.
+
+    Which requests these are is looked up in the room's turn: so none is left out whose judging is under way now.
+    """
+    await inbox.add_own(turn.tx, [(one.event_id, one.room_id, _written(one), turn.now)], turn.now)
+    turn.after(context.wakeups.arrivals.set)
+
+
+async def _plan_each(context: Context, again: Rejudge) -> Handled:
+    async def write(turn: Turn) -> None:
+        due = await waiting(turn.tx, again.room_id, again.whom)
+        each = [replace(again, request_id=request_id, whom=()) for request_id in due]
+        at = [(one, turn.now + turn_of // AT_ONCE * SECOND) for turn_of, one in enumerate(each)]
+        await inbox.add_own(turn.tx, [(one.event_id, one.room_id, _written(one), due) for one, due in at], turn.now)
+        turn.after(context.wakeups.arrivals.set)
+
+    return write
+
+
+async def waiting(tx: Tx, room_id: str, whom: Collection[str]) -> list[int]:
+    """The requests of these at a room that wait for an answer."""
+    found, meant = await requests.who_awaits(tx, room_id), frozenset(whom)
+    return [request_id for request_id, user in found if not meant.isdisjoint((user, whole_server(server_of(user))))]
+
+
 async def is_under_way(turn: Turn, room_id: str) -> bool:
     """Whether some requests at a room still have to be judged again."""
     return await inbox.has_own(turn.tx, room_id)
@@ -51,11 +79,13 @@ def _written(one: Rejudge) -> str:
 
 def read(stored: Mapping[str, Any]) -> Rejudge:
     """What is to be judged again, as it was stored."""
-    return Rejudge(**{**stored, "because": Because(stored["because"])})
+    return Rejudge(**{**stored, "because": Because(stored["because"]), "whom": tuple(stored.get("whom", ()))})
 
 
 async def rejudge(context: Context, again: Rejudge) -> Handled:
     """Judge a request again that still waits for an answer. May raise `Busy`."""
+    if again.whom:
+        return await _plan_each(context, again)
     if again.request_id is None:
         return await _told(context, again)
     async with context.db.tx() as tx:

@@ -326,12 +326,31 @@ async def answered_by(tx: Tx, management_room: str, event_id: str) -> list[Reque
 
 async def awaiting(tx: Tx, room_id: str) -> list[int]:
     """The requests at a room that wait for an answer, oldest first; not those that came over from another room."""
+    return [request_id for request_id, _ in await who_awaits(tx, room_id)]
+
+
+async def who_awaits(tx: Tx, room_id: str) -> list[tuple[int, str]]:
+    """The same, each with its applicant; with an empty text where nobody redeemed a third-party invite yet."""
     rows = await tx.fetch(
-        "SELECT id FROM requests WHERE room_id = $1 AND state = 'pending' AND answer_json IS NULL "
+        "SELECT id, user_id FROM requests WHERE room_id = $1 AND state = 'pending' AND answer_json IS NULL "
         "AND moved_from IS NULL ORDER BY id",
         room_id,
     )
-    return [row["id"] for row in rows]
+    return [(row["id"], row["user_id"]) for row in rows]
+
+
+async def invited_among(tx: Tx, room_id: str, user_ids: Sequence[str]) -> list[str]:
+    """Those of these users whose knock at a room was accepted, and who have not taken the invite yet."""
+    found: set[str] = set()
+    for some in portions(user_ids):
+        rows = await tx.fetch(
+            f"SELECT user_id FROM requests WHERE room_id = $1 AND user_id IN ({listed(some, 2)}) "
+            "AND kind = 'knock' AND state = 'accepted'",
+            room_id,
+            *some,
+        )
+        found |= {row["user_id"] for row in rows}
+    return sorted(found)
 
 
 async def find(tx: Tx, request_id: int) -> Request | None:

@@ -77,6 +77,7 @@ TABLES: Mapping[str, Table] = {
             ("facts_json", "decision_json"),
             in_sql=("request_id", "number", "at"),
         ),
+        Table("approvals", "until it ends or is taken back", ("who", "given_by", "note")),
         Table("addresses", "`issuing.keep_addresses` after the invite", ("address", "name", "issued_by")),
         Table("issued", "one day; the address until the end is known", ("moderator", "address", "name")),
         Table("servers", FOR_EVER, (), ("server", "answered_at")),

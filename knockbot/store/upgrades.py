@@ -285,6 +285,20 @@ CREATE TABLE judgements (
 );
 CREATE INDEX judgements_again ON judgements (cause) WHERE cause <> '';
 
+-- Who may come in before they knock, by whose word: a user, or everybody of a server (`*:host`). `until` is the last
+-- moment at which it is in force; none for ever. What a user was given by several people are several rows.
+CREATE TABLE approvals (
+    room_id  TEXT NOT NULL,
+    who      TEXT NOT NULL,
+    given_by TEXT NOT NULL,
+    given_at BIGINT NOT NULL,
+    until    BIGINT,
+    note     TEXT NOT NULL DEFAULT '',
+    cause    TEXT NOT NULL,
+    PRIMARY KEY (room_id, who, given_by)
+);
+CREATE INDEX approvals_until ON approvals (until) WHERE until IS NOT NULL;
+
 -- Intended acts. At most one of a lane runs at a time. What has ended goes after some days: nothing is decided by it.
 CREATE TABLE jobs (
     id           {serial},

@@ -25,6 +25,7 @@ from knockbot.domain.model import (
     Known,
     Need,
     Past,
+    PreApproved,
     State,
     Truth,
     Where,
@@ -395,6 +396,7 @@ JUDGES = {
     "banned_before": "knocks and redeemed invites",
     "accepted_before": "knocks and redeemed invites",
     "time": "knocks, third-party invites and redeemed invites",
+    "pre_approved": "knocks and redeemed invites",
     "inviter": "third-party invites and redeemed invites",
     "inviter_power_at_least": "third-party invites and redeemed invites",
     "inviter_is_member": "third-party invites and redeemed invites",
@@ -485,6 +487,7 @@ ONE_OF_EACH = {
     "banned_before": {"where": "managed"},
     "accepted_before": True,
     "time": {"days": ["mon", "sun"], "from": "22:00", "to": "07:00"},
+    "pre_approved": True,
     "inviter": ["@mod:*", "*"],
     "inviter_power_at_least": 50,
     "inviter_is_member": True,
@@ -537,6 +540,52 @@ DAY = 86_400_000
 )
 def test_an_applicant_is_judged_by_what_they_show(data: object, knock: Knock, truth: Truth) -> None:
     assert when(data).judge(knock, FACTS).truth is truth
+
+
+LEFT = foreign("this needs the permission of @alice:tulip.example, who is not in the room now.")
+BY, CHRISTMAS = "@alice:tulip.example", 1_798_156_799_999
+
+
+@pytest.mark.parametrize(
+    ("found", "truth", "why"),
+    [
+        (None, Truth.UNKNOWN, "whether the user is pre-approved (not checked)"),
+        (PreApproved(Truth.FALSE), Truth.FALSE, "user is not pre-approved"),
+        (PreApproved(Truth.TRUE, BY), Truth.TRUE, f"user is pre-approved by {BY}"),
+        (
+            PreApproved(Truth.TRUE, BY, CHRISTMAS),
+            Truth.TRUE,
+            f"user is pre-approved by {BY} until 2026-12-24 23:59 UTC",
+        ),
+        (
+            PreApproved(Truth.TRUE, BY, of_server=True),
+            Truth.TRUE,
+            f"everybody from tulip.example is pre-approved by {BY}",
+        ),
+        (
+            PreApproved(Truth.TRUE, BY, CHRISTMAS, of_server=True),
+            Truth.TRUE,
+            f"everybody from tulip.example is pre-approved by {BY} until 2026-12-24 23:59 UTC",
+        ),
+        (
+            PreApproved(Truth.FALSE, BY, why=LEFT),
+            Truth.FALSE,
+            f"the pre-approval by {BY} does not count (this needs the permission of {BY}, who is not in the room now)",
+        ),
+        (PreApproved(Truth.FALSE, BY), Truth.FALSE, f"the pre-approval by {BY} does not count"),
+        (
+            PreApproved(Truth.UNKNOWN, BY, why=foreign("no answer")),
+            Truth.UNKNOWN,
+            "whether the user is pre-approved (no answer)",
+        ),
+    ],
+)
+def test_an_approval_in_advance_counts_or_it_is_told_why_not(found: PreApproved | None, truth: Truth, why: str) -> None:
+    facts = replace(FACTS, pre_approved=found)
+    opposite = {Truth.TRUE: Truth.FALSE, Truth.FALSE: Truth.TRUE}.get(truth, truth)
+
+    assert told(when({"pre_approved": True}).judge(KNOCK, facts)) == Finding(truth, foreign(why))
+    assert told(when({"pre_approved": False}).judge(KNOCK, facts)) == Finding(opposite, foreign(why))
 
 
 HISTORY = (

@@ -24,6 +24,7 @@ from knockbot.domain.model import (
     Listed,
     Measure,
     Past,
+    PreApproved,
     Request,
     State,
     ThirdPartyInvite,
@@ -70,6 +71,14 @@ LISTED = st.one_of(
     st.builds(Listed, st.just(Truth.UNKNOWN), why=st.none() | TEXTS.map(foreign)),
 )
 LISTS = ("community", "other")
+APPROVED = st.builds(
+    PreApproved,
+    st.sampled_from(Truth),
+    by=st.just("") | TEXTS,
+    until=st.none() | AGES,
+    of_server=st.booleans(),
+    why=st.none() | st.text("ab .", max_size=60).map(foreign),
+)
 ANY_FACTS = st.builds(
     Facts,
     home=TEXTS,
@@ -82,6 +91,7 @@ ANY_FACTS = st.builds(
     lookalike=st.none() | KNOWN,
     lists=st.dictionaries(st.sampled_from(LISTS), LISTED),
     came=st.none() | st.sampled_from(Came),
+    pre_approved=st.none() | APPROVED,
     denied=st.booleans(),
     measure=st.none() | st.builds(Measure, st.integers(0), st.none() | st.integers(0), st.booleans()),
 )
@@ -113,6 +123,9 @@ HOSTILE = Facts(
         "\U0001f600" * 60 + str(number): Listed(Truth.TRUE, "\U0001f600" * 120, "\u202e" * 100) for number in range(10)
     },
     came=Came.UNANSWERED,
+    pre_approved=PreApproved(
+        Truth.FALSE, "@" + "x" * 253 + ":a", 2**62, of_server=True, why=foreign("\u202e" * 20_000)
+    ),
     denied=True,
     measure=Measure(10_000, 500, avatar=True),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from knockbot.domain.card.approvals import void_approval
 from knockbot.domain.card.kinds import TOLD, reason_of, standing
 from knockbot.domain.card.outcomes import answered_with, doubt, trouble_of, withdrawn_perhaps
 from knockbot.domain.card.who import credit
@@ -43,6 +44,7 @@ def card(request: Request, label: str, possible: Iterable[Verdict], around: Arou
         before(request, around.earlier),
         *around.dossier,
         doubt(request),
+        void_approval(request),
         trouble_of(request),
         standing(request, inviter_banned=around.inviter_banned),
         withdrawn_perhaps(request),

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from knockbot.documents.reading import Path, items, mapping, unknown_word
-from knockbot.domain.criteria import applicants, history, inviters, lists, moments
+from knockbot.domain.criteria import applicants, approvals, history, inviters, lists, moments
 from knockbot.domain.criteria.base import (
     ANYBODY,
     APPLICANTS,
@@ -50,6 +50,7 @@ CRITERIA: Mapping[str, Criterion] = {
             history.came_to_pass("accepted", State.ACCEPTED, State.JOINED, State.DECLINED),
         ),
         Criterion("time", ANYBODY, moments.read_time),
+        Criterion("pre_approved", APPLICANTS, approvals.read_pre_approved),
         Criterion("inviter", INVITED, inviters.read_inviter),
         Criterion("inviter_power_at_least", INVITED, inviters.read_inviter_power),
         Criterion("inviter_is_member", INVITED, inviters.read_inviter_is_member),

@@ -1,0 +1,241 @@
+"""The commands by which people are approved before they knock, one by one or as a list."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, tzinfo
+
+from knockbot.chat import replies
+from knockbot.chat.arguments import A_ROOM, SOME_ROOM, Argument, optional
+from knockbot.chat.calls import Answered, Call, Reply, manages_rooms, named_room, only_room
+from knockbot.chat.command import Command
+from knockbot.domain import approvals
+from knockbot.domain.approvals import Entry, Written
+from knockbot.domain.may import Deed
+from knockbot.domain.notices import (
+    Arg,
+    Code,
+    Document,
+    Letters,
+    Moment,
+    Notice,
+    Number,
+    Room,
+    Stranger,
+    User,
+    below,
+    notice,
+)
+from knockbot.domain.reasons import people
+from knockbot.engine.turn import Turn
+from knockbot.errors import Refused
+from knockbot.features.preapproval import giving
+from knockbot.features.preapproval.giving import Given, Order, TakenBack
+from knockbot.store import rooms
+from knockbot.store.approvals import Approval
+from knockbot.store.rooms import ProtectedRoom
+from knockbot.views import approvals as views
+from knockbot.views.approvals import Approved
+
+SHOWN = 50
+"""Approvals that one reply shows."""
+
+SHOWN_OF_EACH = 10
+"""The same of each room, where it shows several."""
+
+RULE = """rules:
+  - name: pre-approved
+    when: { pre_approved: true }
+    then: accept"""
+"""The rule without which no approval counts."""
+
+
+# --- what is typed --------------------------------------------------------------------------------------------
+
+
+async def _who(call: Call, text: str) -> tuple[str | None, str] | None:
+    """The user or server that a command begins with; it may be left out where a list follows."""
+    first, _, rest = text.partition(" ")
+    if first and (first[0] == "@" or "*" in first or approvals.is_who(first)):
+        return approvals.read_who(first), rest.strip()
+    return (None, text) if call.below.strip() else None
+
+
+async def _room(call: Call, text: str) -> tuple[ProtectedRoom, str] | None:
+    """A room managed from here; it may be left out where it is the only one."""
+    found = await named_room(call, text) if text else None
+    if found is not None:
+        return found
+    only = await only_room(call)
+    if only is None and not await manages_rooms(call):
+        raise Refused(replies.no_rooms())
+    return (only, text) if only is not None else None
+
+
+async def _until(_: Call, text: str) -> tuple[str, str] | None:
+    """What is written after `until`; it is read once the room is known, whose days count."""
+    until, rest = approvals.split_until(text)
+    return (until, rest) if until is not None else None
+
+
+async def _note(_: Call, text: str) -> tuple[str, str]:
+    return text, ""
+
+
+WHO = Argument("@user", notice("ask.allow"), "@ana:example.org", _who, takes_lines=True)
+ALLOWED_ROOM = Argument("ROOM", notice("ask.room"), A_ROOM, _room)
+UNTIL = optional(Argument("until DATE", None, "until 2026-12-24", _until))
+NOTE = optional(Argument("note", None, "from the choir", _note))
+
+
+def _written(call: Call, who: str | None, until: str | None, note: str, zone: tzinfo) -> Written:
+    """All who are meant: in the command, and on the lines below, which may have dates and notes of their own."""
+    today = approvals.today(call.context.now(), zone)
+    day, note = approvals.read_terms(until, note, today)
+    first = Written((Entry(who, day, note),) if who is not None else ())
+    if not call.below.strip():
+        return first
+    lines = approvals.read_lines(call.below, today)
+    entries = [replace(entry, until=entry.until or day, note=entry.note or note) for entry in lines.entries]
+    return approvals.together(first, replace(lines, entries=tuple(entries)))
+
+
+async def _order(call: Call, room: ProtectedRoom, written: Written, zone: tzinfo) -> Order:
+    """What is to be written about them."""
+    now = call.context.now()
+    entries = [
+        Approval(
+            room.room_id,
+            entry.who,
+            call.actor,
+            now,
+            approvals.end_of(entry.until, zone) if entry.until is not None else None,
+            entry.note,
+            call.cause,
+        )
+        for entry in written.entries
+    ]
+    return Order(room, call.actor, call.cause, entries, await giving.is_asked_for(call.context, room))
+
+
+# --- what is done ---------------------------------------------------------------------------------------------
+
+
+async def allow(call: Call, who: str | None, room: ProtectedRoom, until: str | None, note: str) -> Answered:
+    """Approve people in advance."""
+    await giving.insist(call.context, room, call.actor, "allow")
+    written = _written(call, who, until, note, UTC)
+    order = await _order(call, room, written, UTC)
+
+    async def give(turn: Turn) -> Reply:
+        return _given(order, written, await giving.give(call.context, turn, order))
+
+    return give
+
+
+async def disallow(call: Call, who: str | None, room: ProtectedRoom) -> Answered:
+    """Take approvals back, whoever gave them."""
+    await giving.insist(call.context, room, call.actor, "disallow")
+    order = await _order(call, room, _written(call, who, None, "", UTC), UTC)
+
+    async def take_back(turn: Turn) -> Reply:
+        return _taken_back(order, await giving.take_back(call.context, turn, order))
+
+    return take_back
+
+
+async def allowed(call: Call, only: ProtectedRoom | None) -> Notice:
+    """Who is approved in advance, in all rooms or in one."""
+    if only is not None:
+        return _shown(await views.of_room(call.context, only, SHOWN))
+    async with call.context.db.tx() as tx:
+        managed = await rooms.managed_by(tx, call.room)
+    if not managed:
+        raise Refused(replies.no_rooms())
+    limit = SHOWN if len(managed) == 1 else SHOWN_OF_EACH
+    return below(*[_shown(await views.of_room(call.context, room, limit)) for room in managed])
+
+
+# --- what is said ---------------------------------------------------------------------------------------------
+
+
+def _called(room: ProtectedRoom) -> Room:
+    return Room(room.room_id, room.label)
+
+
+def _given(order: Order, written: Written, given: Given) -> Notice:
+    return below(
+        notice("allow.done", room=_called(order.room), who=people(order.whom)),
+        _terms(order.entries),
+        notice("allow.renewed", count=Number(given.renewed)) if given.renewed else None,
+        notice("allow.repeated", count=Number(written.repeated)) if written.repeated else None,
+        notice("allow.waiting", count=Number(given.waiting)) if given.waiting else None,
+        *([] if order.asks else _no_rule(order.room)),
+    )
+
+
+def _terms(entries: Sequence[Approval]) -> Notice | None:
+    """The date and the note, where they are the same for all."""
+    until, notes = {one.until for one in entries}, {one.note for one in entries}
+    day = until.pop() if len(until) == 1 else None
+    note = notes.pop() if len(notes) == 1 else ""
+    said = [
+        notice("allow.until", until=Moment(day)) if day is not None else None,
+        notice("allow.note", note=Stranger(note, approvals.LONGEST_NOTE)) if note else None,
+    ]
+    return replies.dotted(said) if any(said) else None
+
+
+def _no_rule(room: ProtectedRoom) -> list[Notice]:
+    """No rule asks who is approved: then it changes nothing."""
+    command = Code("!kb policy set")
+    return [
+        notice("allow.no_rule", room=_called(room), key=Code("pre_approved"), command=command),
+        notice("policy.text", text=Document(RULE)),
+    ]
+
+
+def _taken_back(order: Order, back: TakenBack) -> Notice:
+    room = _called(order.room)
+    return below(
+        notice("disallow.done", room=room, who=people(back.gone)) if back.gone else None,
+        notice("disallow.missing", room=room, who=people(back.missing)) if back.missing else None,
+        *(_still(server) for server in back.servers[:SHOWN_OF_EACH]),
+        notice("disallow.invited", who=people(back.invited)) if back.invited else None,
+        notice("allow.waiting", count=Number(back.waiting)) if back.waiting else None,
+    )
+
+
+def _still(server: str) -> Notice:
+    """Everybody from a server is approved, and so a user of it is, too."""
+    return notice("disallow.server", server=Letters(server), command=Code(f"!kb disallow *:{server}"))
+
+
+def _shown(approved: Approved) -> Notice:
+    room = _called(approved.room)
+    if not approved.count:
+        return notice("allowed.none", room=room)
+    head = notice("allowed.head", count=Number(approved.count), room=room)
+    if approved.count > len(approved.newest):
+        shown = Number(len(approved.newest))
+        head = notice("allowed.newest", count=Number(approved.count), room=room, shown=shown)
+    void = [notice("allowed.void", by=User(giver), why=why) for giver, why in approved.void.items()]
+    return below(head, *map(_row, approved.newest), *void)
+
+
+def _row(one: Approval) -> Notice:
+    parts: list[Arg | None] = [
+        notice("allowed.row", who=people([one.who]), by=User(one.given_by)),
+        notice("allow.until", until=Moment(one.until)) if one.until is not None else None,
+        notice("allow.note", note=Stranger(one.note, approvals.LONGEST_NOTE)) if one.note else None,
+    ]
+    return replies.dotted(parts)
+
+
+COMMANDS = (
+    Command("allow", (WHO, ALLOWED_ROOM, UNTIL, NOTE), allow, Deed.ALLOW),
+    Command("disallow", (WHO, ALLOWED_ROOM), disallow, Deed.ALLOW),
+    Command("allowed", (SOME_ROOM,), allowed, Deed.LOOK),
+)
+"""How people are approved before they knock."""

@@ -1,0 +1,115 @@
+"""The sentences about people who are approved before they knock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from knockbot.chat.sentences.rows import Sentence, in_english, says
+from knockbot.domain.notices import Choice, Code, Letters, Moment, Notice, Number, Room, Stranger, User
+
+
+def _no_table(text: str) -> Sentence:
+    return says(text, how=Choice)
+
+
+SENTENCES: Mapping[str, Sentence] = {
+    "ask.allow": in_english(
+        "Whom? Give a full user ID, or *:server for everybody from a server, or write one on each line below."
+    ),
+    "command/allow": in_english("pre-approve people: they need not wait when they knock", name=Choice),
+    "command/disallow": in_english("no longer pre-approve them", name=Choice),
+    "command/allowed": in_english("who is pre-approved, and by whom", name=Choice),
+    # --- what is done
+    "allow.done": says("✅ Pre-approved for {room}: {who}.", room=Room, who=Notice),
+    "allow.until": says("until {until}", until=Moment),
+    "allow.note": says("note: {note}", note=Stranger),
+    "allow.renewed": says(
+        "You had pre-approved {count} of them before. The new date and note count.",
+        "You had pre-approved {count} of them before. The new dates and notes count.",
+        count=Number,
+    ),
+    "allow.repeated": says(
+        "{count} line names somebody whom a later line names again. The later line counts.",
+        "{count} lines name somebody whom a later line names again. The later line counts.",
+        count=Number,
+    ),
+    "allow.waiting": says(
+        "{count} of them is waiting for an answer. I judge this request again.",
+        "{count} of them are waiting for an answer. I judge these requests again.",
+        count=Number,
+    ),
+    "allow.no_rule": says(
+        "⚠️ No rule in the policy of {room} asks for {key}, so pre-approval has no effect there yet. Add this rule with {command}:",
+        room=Room,
+        key=Code,
+        command=Code,
+    ),
+    "disallow.done": says("✅ No longer pre-approved for {room}: {who}.", room=Room, who=Notice),
+    "disallow.missing": says("Not pre-approved for {room}, so nothing to take back: {who}.", room=Room, who=Notice),
+    "disallow.server": says(
+        "⚠️ Everybody from {server} is still pre-approved. To change that, type {command}.", server=Letters, command=Code
+    ),
+    "disallow.invited": says(
+        "⚠️ Already accepted, and still invited: {who}. To withdraw an invite, kick the user in your client.", who=Notice
+    ),
+    "card.void_approval": says("⚠️ The pre-approval by {by} does not count: {why}", by=User, why=Notice),
+    # --- what is looked up
+    "allowed.none": says("Nobody is pre-approved for {room}.", room=Room),
+    "allowed.head": says(
+        "{count} entry is pre-approved for {room}:",
+        "{count} entries are pre-approved for {room}:",
+        count=Number,
+        room=Room,
+    ),
+    "allowed.newest": says(
+        "{count} entries are pre-approved for {room}. These are the newest {shown}:",
+        count=Number,
+        room=Room,
+        shown=Number,
+    ),
+    "allowed.row": says("{who}, by {by}", who=Notice, by=User),
+    "allowed.void": says("⚠️ The pre-approvals by {by} do not count now: {why}", by=User, why=Notice),
+    # --- what is wrong with a list
+    "allow.no_one": says(
+        "This is no user ID and no server: “{text}”. Write the full user ID ({user}), or {server} for everybody from a server.",
+        text=Letters,
+        user=Code,
+        server=Code,
+    ),
+    "allow.pattern": says(
+        "This is a pattern: “{text}”. You can pre-approve a user, or everybody from a server. For other patterns, write a rule with {key} into the policy.",
+        text=Letters,
+        key=Code,
+    ),
+    "allow.no_date": says("This is no date: “{text}”. Write it like this: {example}.", text=Letters, example=Code),
+    "allow.past": says("{date} is in the past.", date=Code),
+    "allow.long_note": says("The note has more than {most} characters.", most=Number),
+    "allow.one_a_line": says("One message can pre-approve many people, but each of them needs a line of their own."),
+    "allow.wrong_lines": says(
+        "Nothing is changed, because {count} line is wrong:",
+        "Nothing is changed, because {count} lines are wrong:",
+        count=Number,
+    ),
+    "allow.wrong_line": says("line {line}: {why}", line=Number, why=Notice),
+    "allow.more_wrong_lines": says("… and {count} more line", "… and {count} more lines", count=Number),
+    "allow.many_cells": says(
+        "There are more than {count} columns. Put a text with a comma or a semicolon in it into quotes.", count=Number
+    ),
+    "allow.long_list": says("Nothing is changed, because the list has more than {most} entries.", most=Number),
+    "allow.empty": says("The list names nobody."),
+    "allow.too_many": says(
+        "Nothing is changed, because {room} would have more than {most} pre-approvals. {command} shows them. To pre-approve a whole server, write *:server.",
+        room=Room,
+        most=Number,
+        command=Code,
+    ),
+    "allow.no_table/spreadsheet": _no_table(
+        "This file is a spreadsheet. Save it as CSV in UTF-8 (“CSV UTF-8” in Excel), and send that file."
+    ),
+    "allow.no_table/not_utf8": _no_table(
+        "This file is no CSV in UTF-8. Save it again as CSV in UTF-8 (“CSV UTF-8” in Excel), and send that file."
+    ),
+    "allow.broken_table": says(
+        "Nothing is changed, because the quotes in line {line} of the file are wrong.", line=Number
+    ),
+}

@@ -1,0 +1,286 @@
+"""Approvals in advance, as people write them: one in a command, one on each line of a message, or a table (CSV).
+
+A user ID stands for a user, `*:host` for everybody of a server. Nothing of a list is taken while one of its lines is
+wrong: each wrong one is named by its number.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from functools import partial
+from typing import TypeVar
+
+from knockbot.documents import spreadsheet
+from knockbot.documents.spreadsheet import NoTable, Unreadable
+from knockbot.documents.text import storable
+from knockbot.domain.ids import is_server_name, is_user_id, server_of, user_reference, whole_server
+from knockbot.domain.notices import Choice, Code, Letters, Notice, Number, below, notice
+from knockbot.errors import Refused
+
+MOST_ENTRIES = 10_000
+"""Entries of one list."""
+
+LONGEST_NOTE = 300
+"""Characters of a note."""
+
+WRONG_TOLD = 10
+"""Wrong lines that a reply names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Somebody who is to be approved, until the end of a day; without one for ever."""
+
+    who: str
+    """A user ID, or `*:host` for everybody of a server."""
+    until: date | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """A line that cannot be taken, and why."""
+
+    line: int
+    why: Notice
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a list says: each user and server once, as the last line about it has it."""
+
+    entries: tuple[Entry, ...]
+    repeated: int = 0
+    """How many lines were about somebody of whom a later line says it anew."""
+
+
+def together(*lists: Written) -> Written:
+    """Several lists as one."""
+    entries = {entry.who: entry for one in lists for entry in one.entries}
+    many = sum(len(one.entries) for one in lists)
+    return Written(tuple(entries.values()), many - len(entries) + sum(one.repeated for one in lists))
+
+
+# --- its parts ------------------------------------------------------------------------------------------------
+
+_EVERYBODY = re.compile(r"@?\*:(.+)", re.DOTALL)
+
+
+def read_who(text: str) -> str:
+    """The user, or the server, that a word means. Raises `Refused`."""
+    word = text.strip().removeprefix("'").rstrip(",;")  # spreadsheets put a ' before what looks like a formula
+    everybody = _EVERYBODY.fullmatch(word)
+    if everybody is not None and is_server_name(everybody[1]):
+        return whole_server(everybody[1])
+    user_id = user_reference(word)
+    if user_id is None:
+        raise Refused(_no_one(word))
+    if set("*?") & set(user_id):
+        raise Refused(notice("allow.pattern", text=Letters(word), key=Code("user")))
+    return storable(user_id)
+
+
+def _no_one(word: str) -> Notice:
+    if set("*?") & set(word) and (":" in word or "." in word):
+        return notice("allow.pattern", text=Letters(word), key=Code("user"))
+    return notice("allow.no_one", text=Letters(word, 60), user=Code("@ana:example.org"), server=Code("*:example.org"))
+
+
+def is_who(text: str) -> bool:
+    """Whether a word means a user or a server."""
+    try:
+        read_who(text)
+    except Refused:
+        return False
+    return True
+
+
+def is_about(who: str) -> str:
+    """The server that an entry is about as a whole; empty for a user."""
+    return "" if is_user_id(who) else who.removeprefix("*:")
+
+
+def names_of(user_id: str) -> tuple[str, str]:
+    """What an approval of a user may be for: the user, or everybody of their server."""
+    return user_id, whole_server(server_of(user_id))
+
+
+def read_day(text: str, today: date) -> date:
+    """The day that is written so, `2026-12-24`, and not before today. Raises `Refused`."""
+    try:
+        day = date.fromisoformat(text) if re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII) else None
+    except ValueError:
+        day = None
+    if day is None:
+        raise Refused(notice("allow.no_date", text=Letters(text, 60), example=Code(f"{today.year + 1}-01-31")))
+    if day < today:
+        raise Refused(notice("allow.past", date=Code(text)))
+    return day
+
+
+def end_of(day: date, zone: tzinfo = UTC) -> int:
+    """The last millisecond of a day in a time zone, since the epoch."""
+    if day == date.max:
+        return round(datetime.max.replace(tzinfo=UTC).timestamp()) * 1000
+    return round(datetime.combine(day + timedelta(days=1), datetime.min.time(), zone).timestamp() * 1000) - 1
+
+
+def today(now: int, zone: tzinfo = UTC) -> date:
+    """The day that it is now in a time zone."""
+    return datetime.fromtimestamp(now / 1000, zone).date()
+
+
+_UNTIL = re.compile(r"until\b[:\s]*(\S*)\s*", re.IGNORECASE)
+
+
+def split_until(text: str) -> tuple[str | None, str]:
+    """What follows `until` at the beginning of a text, and the rest; none where it does not begin so."""
+    found = _UNTIL.match(text)
+    return (found[1].rstrip(",;"), text[found.end() :]) if found is not None else (None, text)
+
+
+def read_note(text: str) -> str:
+    """A note. Raises `Refused` where it is too long."""
+    note = storable(text.strip())
+    if len(note) > LONGEST_NOTE:
+        raise Refused(notice("allow.long_note", most=Number(LONGEST_NOTE)))
+    return note
+
+
+def read_terms(until: str | None, note: str, today: date) -> tuple[date | None, str]:
+    """What follows `until`, where that is there, and a note. Raises `Refused`."""
+    if any(is_who(word) for word in note.split()):
+        raise Refused(notice("allow.one_a_line"))
+    return (read_day(until, today) if until is not None else None), read_note(note)
+
+
+# --- lines of a message ---------------------------------------------------------------------------------------
+
+_BULLET = re.compile(r"\s*(?:[-*•–]|\d{1,5}[.)])\s+")
+
+
+def read_lines(text: str, today: date, first: int = 2) -> Written:
+    """One on each line: who, then perhaps `until DATE`, then perhaps a note; `first` is the number of the first line.
+    Raises `Refused`."""
+
+    def read(line: str) -> Entry:
+        who, *rest = line.split(maxsplit=1)
+        return Entry(read_who(who), *read_terms(*split_until(rest[0] if rest else ""), today))
+
+    lines = ((number, _BULLET.sub("", line, count=1).strip()) for number, line in enumerate(text.split("\n"), first))
+    return _taken(((number, line) for number, line in lines if line and not line.startswith("```")), read)
+
+
+T = TypeVar("T")
+
+
+def _taken(lines: Iterable[tuple[int, T]], read: Callable[[T], Entry]) -> Written:
+    """What the lines say. Raises `Refused` where one of them is wrong, and where they say too much or nothing."""
+    entries: dict[str, Entry] = {}
+    wrong: list[Wrong] = []
+    repeated = count = 0
+    for number, line in lines:
+        try:
+            entry = read(line)
+        except Refused as refused:
+            count += 1
+            wrong += [Wrong(number, refused.said)] if count <= WRONG_TOLD else []
+            continue
+        repeated += entry.who in entries
+        entries[entry.who] = entry
+        if len(entries) > MOST_ENTRIES:
+            raise Refused(notice("allow.long_list", most=Number(MOST_ENTRIES)))
+    if wrong:
+        raise Refused(_named(wrong, count))
+    if not entries:
+        raise Refused(notice("allow.empty"))
+    return Written(tuple(entries.values()), repeated)
+
+
+def _named(wrong: Sequence[Wrong], count: int) -> Notice:
+    """The first wrong lines, each with its number and why, and how many there are."""
+    more = count - len(wrong)
+    return below(
+        notice("allow.wrong_lines", count=Number(count)),
+        *(notice("allow.wrong_line", line=Number(one.line), why=one.why) for one in wrong),
+        notice("allow.more_wrong_lines", count=Number(more)) if more else None,
+    )
+
+
+# --- a table --------------------------------------------------------------------------------------------------
+
+HEADINGS: Mapping[str, str] = {
+    **dict.fromkeys(("user", "users", "user id", "mxid", "matrix id", "matrix", "who"), "who"),
+    **dict.fromkeys(("until", "date", "expires"), "until"),
+    **dict.fromkeys(("note", "notes", "comment", "comments"), "note"),
+}
+"""The headings that are known, without case; `_` and `-` are blanks. Columns with others are left alone."""
+
+UNNAMED: Mapping[str, int] = {"who": 0, "until": 1, "note": 2}
+"""The columns of a table without headings."""
+
+
+def read_table(content: bytes, today: date) -> Written:
+    """A table (CSV), with or without a row of headings. Raises `Refused`."""
+    try:
+        return _taken(_rows(content), partial(_read_row, today=today))
+    except NoTable as fault:
+        raise Refused(_no_table(fault)) from None
+
+
+def _no_table(fault: NoTable) -> Notice:
+    if fault.why is Unreadable.BROKEN:
+        return notice("allow.broken_table", line=Number(fault.line))
+    return notice("allow.no_table", how=Choice(fault.why))
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    cells: Sequence[str]
+    columns: Mapping[str, int]
+    width: int
+    """How many columns there are."""
+
+    def cell(self, name: str) -> str:
+        at = self.columns.get(name)
+        return self.cells[at] if at is not None and at < len(self.cells) else ""
+
+
+def _rows(content: bytes) -> Iterator[tuple[int, _Row]]:
+    columns, width = UNNAMED, len(UNNAMED)
+    first = True
+    for number, cells in spreadsheet.rows(content, _begins_a_row):
+        named = _headings(cells) if first else None
+        first = False
+        if named is not None:
+            columns, width = named, len(cells)
+        else:
+            yield number, _Row(cells, columns, width)
+
+
+def _begins_a_row(cell: str) -> bool:
+    return _heading(cell) in HEADINGS or (is_who(cell) and cell[-1] not in ",;")
+
+
+def _headings(cells: Sequence[str]) -> Mapping[str, int] | None:
+    """The known columns, by the headings in the first row; none where that is no row of headings."""
+    found = {HEADINGS[name]: at for at, name in reversed([*enumerate(map(_heading, cells))]) if name in HEADINGS}
+    return found if "who" in found and not any(map(is_who, cells)) else None
+
+
+def _heading(cell: str) -> str:
+    return " ".join(re.sub("[_-]", " ", cell).lower().split())
+
+
+def _read_row(row: _Row, today: date) -> Entry:
+    if any(row.cells[row.width :]):
+        raise Refused(notice("allow.many_cells", count=Number(row.width)))
+    until, note = row.cell("until"), row.cell("note")
+    if row.columns is UNNAMED and not note and until and not re.match("[0-9]|until", until, re.IGNORECASE):
+        until, note = "", until
+    said, rest = split_until(until)
+    until = until if said is None else f"{said} {rest}".strip()
+    return Entry(read_who(row.cell("who")), read_day(until, today) if until else None, read_note(note))

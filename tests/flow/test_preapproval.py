@@ -1,0 +1,366 @@
+"""People are approved before they knock: by whose word that counts, until when, and what becomes of those who wait."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from functools import partial
+
+import pytest
+
+from knockbot.chat.times import moment
+from knockbot.demo.people import until
+from knockbot.domain.approvals import end_of
+from knockbot.domain.languages import Language
+from knockbot.domain.model import Because, MemberChange, State
+from knockbot.engine.turn import Handled
+from knockbot.features.preapproval import giving
+from knockbot.flow.context import Context
+from knockbot.store import judgements
+from knockbot.times import DAY
+from tests.flow.house import GARDEN, MODS, House
+from tests.flow.world import ALICE, ANA, BEA, BOT, levels_for
+
+BOB = "@bob:tulip.example"
+RULES = "rules: [{name: friends, when: {pre_approved: true}, then: accept}]"
+
+
+@pytest.fixture
+async def house(house: House) -> House:
+    """A garden whose policy asks who is pre-approved, with bob as a second moderator."""
+    house.world.change(GARDEN, ALICE, BOB, "join")
+    house.world.change(MODS, ALICE, BOB, "join")
+    house.world.set_levels(GARDEN, **levels_for((ALICE, BOB)))
+    await house.set_policy(RULES)
+    await house.live()
+    return house
+
+
+async def told(house: House, command: str, *, by: str = ALICE) -> str:
+    """Somebody types a command; returns the reply."""
+    before = len(house.spoken())
+    house.tell(command, by=by)
+    await house.live()
+    [*said] = [text for text in house.spoken()[before:] if not text.startswith(("✅ #", "❌ #"))]
+    return said[0]
+
+
+def day_in(house: House, days: int) -> date:
+    """The day it is in so many days."""
+    return datetime.fromtimestamp(house.clock() / 1000 + days * DAY / 1000, UTC).date()
+
+
+async def knocks(house: House, user: str, reason: str = "") -> State:
+    """Somebody knocks; returns what becomes of it."""
+    house.world.knock(GARDEN, user, reason)
+    await house.live()
+    return (await house.requests(user))[-1].state
+
+
+async def reasons(house: House, user: str) -> list[Because]:
+    """Why the only request of somebody was judged each time."""
+    request = await house.request(user)
+    async with house.db.tx() as tx:
+        return [one.because for one in await judgements.of_request(tx, request.id)]
+
+
+async def number_of_approvals(house: House) -> int:
+    async with house.db.tx() as tx:
+        return int(await tx.fetchval("SELECT count(*) FROM approvals"))
+
+
+async def test_who_is_approved_is_let_in_when_they_knock(house: House) -> None:
+    said = await told(house, f"allow {ANA} from the choir")
+
+    assert said == f"✅ Pre-approved for Garden: {ANA}.\nnote: from the choir"
+    assert await knocks(house, ANA) is State.ACCEPTED
+    assert await knocks(house, BEA) is State.PENDING
+    assert (await house.request(ANA)).answer is not None
+
+
+async def test_whoever_is_not_in_the_room_or_has_no_power_there_approves_nobody(house: House) -> None:
+    house.world.change(MODS, ALICE, "@cleo:tulip.example", "join")
+    house.world.change(MODS, ALICE, "@dora:tulip.example", "join")
+    house.world.change(GARDEN, ALICE, "@dora:tulip.example", "join")
+
+    for command in (f"allow {ANA}", f"disallow {ANA}"):
+        assert "Only members of Garden" in await told(house, command, by="@cleo:tulip.example")
+        said = await told(house, command, by="@dora:tulip.example")
+        assert "@dora:tulip.example does not have permission for this in Garden" in said
+    assert await knocks(house, ANA) is State.PENDING
+    assert "Nobody is pre-approved for Garden." in await told(house, "allowed", by="@cleo:tulip.example")
+
+
+async def test_who_waits_is_judged_again_once_they_are_approved(house: House) -> None:
+    assert await knocks(house, ANA) is State.PENDING
+    assert await knocks(house, BEA) is State.PENDING
+
+    said = await told(house, f"allow {ANA}")
+
+    assert said.endswith("1 of them is waiting for an answer. I judge this request again.")
+    request = await house.request(ANA)
+    assert request.state is State.ACCEPTED
+    assert await reasons(house, ANA) == [Because.ARRIVED, Because.PRE_APPROVAL]
+    assert await reasons(house, BEA) == [Because.ARRIVED]
+
+
+async def test_who_is_approved_while_their_knock_is_being_judged_is_not_left_out(house: House) -> None:
+    """The facts of the knock are gathered, then the approval is written, and only then the judgement."""
+    as_ever = house.arrivals._handlers[MemberChange]
+
+    async def meanwhile(context: Context, change: MemberChange) -> Handled:
+        handled = await as_ever(context, change)
+        house.tell(f"allow {ANA}")
+        await house.deliver()
+        await house.arrivals._start_rooms()
+        await until(partial(number_of_approvals, house), bool, lambda _: "nobody was approved")
+        return handled
+
+    house.arrivals._handlers = {**house.arrivals._handlers, MemberChange: meanwhile}
+    house.world.knock(GARDEN, ANA)
+    await house.hear()
+    house.arrivals._handlers = {**house.arrivals._handlers, MemberChange: as_ever}
+    await house.live()
+
+    assert await reasons(house, ANA) == [Because.ARRIVED, Because.PRE_APPROVAL]
+    assert (await house.request(ANA)).state is State.ACCEPTED
+
+
+async def test_everybody_from_a_server_is_approved_without_its_port_and_case(house: House) -> None:
+    said = await told(house, "allow *:ROSE.example:8448")
+
+    assert said == "✅ Pre-approved for Garden: everybody from rose.example."
+    assert await knocks(house, "@rosa:rose.example") is State.ACCEPTED
+    assert await knocks(house, "@rosa:Rose.example:443") is State.ACCEPTED
+    assert await knocks(house, "@rosa:notrose.example") is State.PENDING
+
+
+async def test_an_approval_ends_with_its_day(house: House) -> None:
+    day = day_in(house, 1)
+    ends = moment(end_of(day), Language.EN)
+    assert ends.endswith(", 23:59 UTC")
+    assert await told(house, f"allow {ANA} until {day}") == f"✅ Pre-approved for Garden: {ANA}.\nuntil {ends}"
+    await told(house, f"allow {BEA} until {day}")
+
+    house.clock.go_on(DAY / 1000)
+    assert await knocks(house, ANA) is State.ACCEPTED
+
+    house.clock.go_on(DAY / 1000)
+    assert await knocks(house, BEA) is State.PENDING
+    assert await told(house, "allowed") == "Nobody is pre-approved for Garden."
+    await house.ring()
+    assert await number_of_approvals(house) == 0
+
+
+async def test_an_approval_counts_only_while_whoever_gave_it_could_accept_by_hand(house: House) -> None:
+    await told(house, f"allow {ANA} {GARDEN}", by=BOB)
+    house.world.set_levels(GARDEN, **levels_for((ALICE,)))
+    await house.live()
+
+    assert await knocks(house, ANA) is State.PENDING
+    assert f"The pre-approval by {BOB} does not count" in house.card().text
+    assert "level 50 is needed" in house.card().text
+    assert f"⚠️ The pre-approvals by {BOB} do not count now" in await told(house, "allowed")
+
+    house.world.set_levels(GARDEN, **levels_for((ALICE, BOB)))
+    house.world.change(GARDEN, BOB, BOB, "leave")
+    await house.live()
+    assert "who is not in the room now" in await told(house, f"test {GARDEN} {ANA}")
+
+
+async def test_of_several_approvals_any_that_counts_is_enough(house: House) -> None:
+    await told(house, f"allow {ANA}")
+    house.clock.go_on(1)
+    await told(house, "allow *:tulip.example", by=BOB)
+    house.world.change(GARDEN, ALICE, BOB, "leave")
+    await house.live()
+
+    assert await knocks(house, ANA) is State.ACCEPTED
+    assert await knocks(house, BEA) is State.PENDING
+    assert f"The pre-approval by {BOB} does not count" in house.card().text
+
+
+async def test_an_approval_is_taken_back_by_anybody_who_could_give_it(house: House) -> None:
+    await told(house, f"allow {ANA}", by=BOB)
+    await told(house, f"allow {ANA}")
+    await told(house, "allow *:tulip.example until 2100-01-01 all of us")
+
+    said = await told(house, f"disallow {ANA}")
+    assert said == (
+        f"✅ No longer pre-approved for Garden: {ANA}.\n"
+        "⚠️ Everybody from tulip.example is still pre-approved. To change that, type !kb disallow *:tulip.example."
+    )
+    assert await told(house, f"disallow {ANA}") == (
+        f"Not pre-approved for Garden, so nothing to take back: {ANA}.\n"
+        "⚠️ Everybody from tulip.example is still pre-approved. To change that, type !kb disallow *:tulip.example."
+    )
+    assert await told(house, "disallow *:tulip.example") == (
+        "✅ No longer pre-approved for Garden: everybody from tulip.example."
+    )
+    assert await knocks(house, ANA) is State.PENDING
+
+
+async def test_who_was_accepted_stays_invited_when_the_approval_goes_and_that_is_told(house: House) -> None:
+    await told(house, f"allow {ANA}")
+    assert await knocks(house, ANA) is State.ACCEPTED
+
+    said = await told(house, f"disallow {ANA}")
+
+    assert f"⚠️ Already accepted, and still invited: {ANA}." in said
+    assert house.membership(ANA) == "invite"
+
+
+async def test_who_waits_is_judged_again_when_the_approval_goes(house: House) -> None:
+    await house.set_policy("rules: [{name: strangers, when: {pre_approved: false}, then: reject}]")
+    await told(house, f"allow {ANA}")
+    assert await knocks(house, ANA) is State.PENDING
+
+    said = await told(house, f"disallow {ANA}")
+
+    assert said.endswith("1 of them is waiting for an answer. I judge this request again.")
+    assert (await house.request(ANA)).state is State.REJECTED
+
+
+async def test_an_approval_stays_after_it_was_used(house: House) -> None:
+    await told(house, f"allow {ANA}")
+    assert await knocks(house, ANA) is State.ACCEPTED
+    house.world.change(GARDEN, ANA, ANA, "join")
+    house.world.change(GARDEN, ANA, ANA, "leave")
+    await house.live()
+
+    assert await knocks(house, ANA) is State.ACCEPTED
+
+
+async def test_a_policy_that_does_not_ask_is_told_with_the_rule_that_is_missing(house: House) -> None:
+    await house.set_policy("otherwise: forward")
+    assert await knocks(house, ANA) is State.PENDING
+
+    said = await told(house, f"allow {ANA}")
+
+    assert "⚠️ No rule in the policy of Garden asks for pre_approved" in said
+    assert "when: { pre_approved: true }" in said
+    assert await reasons(house, ANA) == [Because.ARRIVED]
+    rule = said[said.index("rules:") :]
+    house.tell(f"policy set {GARDEN}\n{rule}")
+    await house.live()
+    await told(house, f"allow {ANA}")
+    assert (await house.request(ANA)).state is State.ACCEPTED
+
+
+async def test_a_pasted_list_is_taken_as_a_whole_or_not_at_all(house: House) -> None:
+    said = await told(house, f"allow until 2030-01-31 choir\n- {ANA}\n- @no-one\n\n{BEA} until 2020-01-01\n@a*:b.c")
+    assert said == (
+        "Nothing is changed, because 3 lines are wrong:\n"
+        "line 3: This is no user ID and no server: “@no-one”. Write the full user ID (@ana:example.org), "
+        "or *:example.org for everybody from a server.\n"
+        "line 5: 2020-01-01 is in the past.\n"
+        "line 6: This is a pattern: “@a*:b.c”. You can pre-approve a user, or everybody from a server. "
+        "For other patterns, write a rule with user into the policy."
+    )
+    assert await number_of_approvals(house) == 0
+
+    said = await told(house, f"allow until 2030-01-31 choir\n- {ANA}\n1. {BEA} until 2030-02-28 alto\n{ANA}")
+    assert said == (
+        f"✅ Pre-approved for Garden: {ANA}, {BEA}.\n"
+        "1 line names somebody whom a later line names again. The later line counts."
+    )
+    async with house.db.tx() as tx:
+        rows = await tx.fetch("SELECT who, until, note FROM approvals ORDER BY who")
+    assert [(row["who"], row["until"], row["note"]) for row in rows] == [
+        (ANA, end_of(date(2030, 1, 31)), "choir"),
+        (BEA, end_of(date(2030, 2, 28)), "alto"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ("allow", "Whom? Give a full user ID"),
+        ("allow ana", "Whom? Give a full user ID"),
+        ("allow @ana", "This is no user ID and no server: “@ana”"),
+        ("allow *", "This is no user ID and no server: “*”"),
+        ("allow *:*.example", "This is a pattern: “*:*.example”"),
+        ("allow @*a:b.example", "This is a pattern: “@*a:b.example”"),
+        (f"allow {ANA} until", "This is no date: “”"),
+        (f"allow {ANA} until tomorrow", "This is no date: “tomorrow”"),
+        (f"allow {ANA} until 24.12.2030", "This is no date: “24.12.2030”. Write it like this: "),
+        (f"allow {ANA} until 2030-02-30", "This is no date: “2030-02-30”"),
+        (f"allow {ANA} until 2001-01-01", "2001-01-01 is in the past."),
+        (f"allow {ANA} {BEA}", "each of them needs a line of their own"),
+        (f"allow {ANA}, {BEA}", "each of them needs a line of their own"),
+        (f"allow {ANA} #nowhere:tulip.example", "#nowhere:tulip.example"),
+        (f"allow {ANA} {'x' * 301}", "The note has more than 300 characters."),
+        (f"disallow {ANA} because", "I do not understand “because” here."),
+        ("disallow", "Whom? Give a full user ID"),
+    ],
+)
+async def test_a_mistake_is_told_and_nothing_is_changed(house: House, command: str, says: str) -> None:
+    assert says in await told(house, command)
+    assert await number_of_approvals(house) == 0
+
+
+async def test_of_several_rooms_one_has_to_be_named_and_no_other_is_touched(house: House) -> None:
+    house.world.room("!park:tulip.example", "Park", ALICE, BOT, levels=levels_for())
+    house.world.room("!secret:tulip.example", "Secret", ALICE, BOT, levels=levels_for())
+    house.world.room("!others:tulip.example", "Others", ALICE, BOT, levels=levels_for())
+    await house.protect("!park:tulip.example")
+    await house.protect("!secret:tulip.example", "!others:tulip.example")
+
+    assert "Which room?" in await told(house, f"allow {ANA} until 2030-01-01")
+    unknown = await told(house, f"allow {ANA} !nowhere:tulip.example")
+    assert await told(house, f"allow {ANA} !secret:tulip.example") == unknown.replace("nowhere", "secret")
+    assert (await told(house, f"allow {ANA} Park until 2030-01-01 hello")).startswith("✅ Pre-approved for Park")
+    assert await told(house, "allowed") == (
+        "Nobody is pre-approved for Garden.\n1 entry is pre-approved for Park:\n"
+        f"{ANA}, by {ALICE} · until {moment(end_of(date(2030, 1, 1)), Language.EN)} · note: hello"
+    )
+    assert await knocks(house, ANA) is State.PENDING
+
+
+async def test_a_room_takes_only_so_many(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(giving, "MOST", 2)
+    await told(house, f"allow {ANA}")
+    assert "Garden would have more than 2 pre-approvals" in await told(house, f"allow\n{BEA}\n{BOB}")
+    assert await number_of_approvals(house) == 1
+    assert (await told(house, f"allow\n{BEA}\n{ANA}")).startswith(f"✅ Pre-approved for Garden: {BEA}, {ANA}.")
+
+
+async def test_a_command_that_comes_in_twice_approves_once(house: House) -> None:
+    house.tell(f"allow {ANA}")
+    house.world.outbox *= 2
+    await house.live()
+    assert await number_of_approvals(house) == 1
+    assert len([text for text in house.spoken() if text.startswith("✅ Pre-approved")]) == 1
+
+
+async def test_what_was_done_is_on_record(house: House) -> None:
+    await told(house, f"allow {ANA}")
+    await told(house, f"disallow {ANA}")
+    said = await told(house, "log")
+    assert f"pre-approved: {ANA} · by {ALICE}" in said
+    assert f"no longer pre-approved: {ANA} · by {ALICE}" in said
+
+
+async def test_nobody_is_called_by_what_is_said_and_a_note_can_hide_nothing(house: House) -> None:
+    await told(house, f"allow {ANA} <b>@room</b> https://evil.example \u202e")
+    await told(house, "allowed")
+    for content in house.said():
+        assert content["m.mentions"] == {}
+        assert "<b>@room" not in content.get("formatted_body", "")
+
+
+async def test_approvals_go_along_when_a_room_is_upgraded(house: House) -> None:
+    new = "!new:tulip.example"
+    house.world.room(new, "New garden", ALICE, BOB, BOT, levels=levels_for(), predecessor=GARDEN)
+    await told(house, f"allow {ANA}")
+    await told(house, f"allow {BEA}", by=BOB)
+    house.world.replace(GARDEN, new)
+    await house.live()
+    [asked] = [event for event in house.world.rooms[MODS].said if "Click ✅" in event["content"].get("body", "")]
+    house.world.react(MODS, ALICE, asked["event_id"], "✅")
+    await house.live()
+
+    house.world.knock(new, ANA)
+    house.world.knock(new, BEA)
+    await house.live()
+    assert (await house.request(ANA, new)).state is State.ACCEPTED
+    assert (await house.request(BEA, new)).state is State.PENDING
