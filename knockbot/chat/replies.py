@@ -37,7 +37,7 @@ from knockbot.domain.notices import (
     rows,
 )
 from knockbot.domain.reasons import in_words, told_with
-from knockbot.domain.records import told
+from knockbot.domain.records import Recorded, told
 from knockbot.flow import rules
 from knockbot.store.addressees import Addressee
 from knockbot.store.jobs import Open
@@ -203,13 +203,17 @@ def history_line(entry: Entry) -> Notice:
     return notice("log.line", moment=at, what=what, by=by)
 
 
+_BY_THEMSELVES = frozenset({Recorded.JOINED, Recorded.DECLINED, Recorded.WITHDRAWN})
+"""What says already that the applicant did it."""
+
+
 def log_line(line: Line) -> Notice:
     """One line of the log: when, about whom or which room, what, and by whom."""
     entry = line.entry
     at, what, by = _at(entry)
     if entry.number and entry.user_id:
         number, user = Numbered(entry.number), User(entry.user_id)
-        if by == user:  # "joined" says it all
+        if by == user and entry.kind in _BY_THEMSELVES:
             return notice("log.line_of_themselves", moment=at, request=number, user=user, what=what)
         return notice("log.line_of_request", moment=at, request=number, user=user, what=what, by=by)
     return notice("log.line_of_room", moment=at, room=Room(entry.room_id, line.label), what=what, by=by)

@@ -160,7 +160,7 @@ class House:
         told = [(arrival(e), kind) for e in self.world.delivered() if (kind := events.matters(e)) is not None]
         async with self.db.tx() as tx:
             closed = await rooms.closed_to_chat(tx)
-            followed = await lists.followed(tx)
+            followed = await lists.followed(tx) if any(kind == "entry" for _, kind in told) else frozenset()
             await inbox.store(tx, kept(told, closed, followed), self.clock())
 
     async def hear(self) -> None:
