@@ -168,6 +168,8 @@ class Meant:
 
     found: tuple[Request | Refused, ...]
     told: bool = False
+    of_card: bool = False
+    """Whether the command replies to a card, and means whatever that shows."""
 
 
 async def requests_meant(call: Call, text: str) -> tuple[Meant, str] | None:
@@ -181,14 +183,15 @@ async def requests_meant(call: Call, text: str) -> tuple[Meant, str] | None:
         if shown is not None:
             if not answering.takes_clicks(shown):
                 raise Refused(_shows_several(shown))
-            return Meant((await _managed_request(tx, call.room, shown[-1].number),)), text
+            found = [await _managed_request(tx, call.room, one.number) for one in answering.meant_by(shown)]
+            return Meant(tuple(found), told=len(found) > 1, of_card=True), text
         try:
             numbers, rest = read_numbers(text)
         except NotNumbers as error:
             raise Misuse(error.said) from None
         if numbers:
-            found = [await _managed_request(tx, call.room, number) for number in numbers]
-            return Meant(tuple(found), told=len(found) > 1), rest
+            named = [await _managed_request(tx, call.room, number) for number in numbers]
+            return Meant(tuple(named), told=len(named) > 1), rest
         return await _by_applicant(tx, call, text) if text else None
 
 

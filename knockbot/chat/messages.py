@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from knockbot.chat.catalogue import render
 from knockbot.chat.markup import left_to_right
 from knockbot.documents.text import OURS, spelled_out
-from knockbot.domain.card import NOTHING_ELSE, Around, card, machine_block, shared_card
+from knockbot.domain.card import NOTHING_ELSE, Around, card, doors_card, machine_block, shared_card
+from knockbot.domain.card.doors import LENGTHS, rows_of
 from knockbot.domain.languages import Language
 from knockbot.domain.model import Request, Verdict
 from knockbot.domain.notices import Notice, Number, notice
@@ -96,17 +98,29 @@ def card_message(
 ) -> dict[str, Any]:
     """A card: of one request, or of the several that share it."""
     newest = requests[-1]
-    blocks: dict[str, Any] = {REQUEST_KEY: machine_block(newest)}
+    send = partial(message, key=key, language=language, aloud=True, calls=calls)
+    block = {REQUEST_KEY: machine_block(newest)}
     if len(requests) == 1:
-        said = card(newest, label, offers, around)
-        return message(said, key, language=language, aloud=True, calls=calls, blocks=blocks)
-    for most in ROWS:
-        blocks[REQUESTS_KEY] = [machine_block(request) for request in requests[-most:]]
-        said = shared_card(requests, label, most, offers, around)
-        content = message(said, key, language=language, aloud=True, calls=calls, blocks=blocks)
+        return send(card(newest, label, offers, around), blocks=block)
+    content: dict[str, Any] = {}
+    for said, shown in _of_several(requests, label, offers, around):
+        blocks = block | {REQUESTS_KEY: [machine_block(request) for request in shown]}
+        content = send(said, blocks=blocks)
         if len(json.dumps(content)) <= ROOM:
             break
     return content
+
+
+def _of_several(
+    requests: Sequence[Request], label: str, offers: Sequence[Verdict], around: Around
+) -> Iterator[tuple[Notice, Sequence[Request]]]:
+    """The forms of a card that several requests share, the longest first, each with those that machines are told of."""
+    if around.doors:
+        for length in LENGTHS:
+            yield doors_card(requests, offers, around, length), rows_of(requests)[-length.blocks :]
+        return
+    for most in ROWS:
+        yield shared_card(requests, label, most, offers, around), requests[-most:]
 
 
 ROWS = (20, 10, 5, 2, 1)

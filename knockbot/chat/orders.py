@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from knockbot.chat import spaces
@@ -19,7 +19,7 @@ from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Fault, Refused
 from knockbot.features.thirdparty import invites, issuing
 from knockbot.flow import answering, place, protecting, rulebook, rules
-from knockbot.store import pins, policies
+from knockbot.store import pins, policies, requests
 from knockbot.store.rooms import ProtectedRoom
 
 REASON_LIMIT = 1000
@@ -85,10 +85,11 @@ async def _said_of_each(
 
     The reply names the applicants if there were several, or if the command named them.
     """
-    wish = Wish(call.actor, verdict, call.cause, reason[:REASON_LIMIT])
-    looked_at = [await _looked_at(call, wish, one) for one in meant.found]
+    wish = Wish(call.actor, verdict, call.cause, reason[:REASON_LIMIT], of_card=meant.of_card)
+    looked_at = [await _looked_at(call, wish, one) for one in _to_answer(meant, verdict)]
 
     async def take_each(turn: Turn) -> Reply:
+        await requests.hold(turn.tx, [one.id for one in looked_at if isinstance(one, Request)])
         taken = [await _taken(turn, wish, one, take) for one in looked_at]
         hit = [one for one in taken if isinstance(one, Request)]
         refused = [one.said for one in taken if isinstance(one, Refused)]
@@ -98,6 +99,12 @@ async def _said_of_each(
         return below(*kept) if kept else TICK
 
     return take_each
+
+
+def _to_answer(meant: Meant, verdict: Verdict) -> Sequence[Request | Refused]:
+    """The requests that the answer is for: of those on a card, the ones that it can still be given to."""
+    found = [one for one in meant.found if isinstance(one, Request)]
+    return answering.to_answer(found, verdict) if meant.of_card and found else meant.found
 
 
 async def _looked_at(call: Call, wish: Wish, one: Request | Refused) -> Request | Refused:

@@ -599,6 +599,8 @@ class Wish:
     cause: str
     reason: str | None = None
     by_click: bool = False
+    of_card: bool = False
+    """Whether it is for whatever the card showed, and names no request: a click, or a reply to the card."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from knockbot.domain import may
-from knockbot.domain.card import already_answered, changed_anew, may_have_withdrawn
+from knockbot.domain.card import already_answered, changed_anew, may_have_withdrawn, not_shown_yet
 from knockbot.domain.ids import server_of
 from knockbot.domain.kinds import kind_of
 from knockbot.domain.may import ANSWERS
 from knockbot.domain.model import Answer, Reaction, Request, Verdict, Wish
-from knockbot.domain.notices import Choice, Code, Notice, Room, Term, User, because, notice
+from knockbot.domain.notices import Choice, Code, Notice, Numbered, Room, Term, User, because, notice, rows
 from knockbot.domain.plan import ACT_OF, REACTIONS
 from knockbot.domain.power import Powers, Shortfall
 from knockbot.engine import prompts as prompting
@@ -63,6 +63,8 @@ async def take(context: Context, turn: Turn, wish: Wish, request_id: int) -> Non
         return
     if not request.awaits_moderators and not overrides(wish.verdict, request):
         raise Refused(already_answered(request, turn.now))
+    if wish.of_card and not await _was_on_card(turn.tx, wish, request):
+        raise Refused(not_shown_yet(request, wish.verdict))
     if wish.verdict is Verdict.ACCEPT and not await _could_see(turn.tx, wish, request):
         raise Refused(changed_anew(request))
     answer = Answer(
@@ -109,17 +111,31 @@ def _may_have_withdrawn(context: Context, request: Request) -> bool:
     return remote and context.now() - request.changed_at > OLD
 
 
+async def _was_on_card(tx: Tx, wish: Wish, request: Request) -> bool:
+    """Whether the card showed this request when it was answered: it may have joined the card of others just then."""
+    if request.card_id is None or await requests.was_first_on_card(tx, request):
+        return True
+    return request.shown_event_id is not None and await _came_after_the_edit(tx, wish, request)
+
+
 async def _could_see(tx: Tx, wish: Wish, request: Request) -> bool:
     """Whether the moderator could see the current knock when they answered.
 
     It is not enough that the card shows this knock now: an answer given while the bot was down is heard after the edit.
-    The time that the moderator's server states is not enough either. The homeserver tells in order what it has heard
-    of, the bot's own messages included. So an answer that came before the card's last edit was given to an older card.
     """
     if request.changed_at == request.opened_at:
         return True  # there was no other knock
+    return request.shown_event_id in {None, request.event_id} and await _came_after_the_edit(tx, wish, request)
+
+
+async def _came_after_the_edit(tx: Tx, wish: Wish, request: Request) -> bool:
+    """Whether an answer came after the last edit of the card; one that came before was given to an older card.
+
+    The time that the moderator's server states is not enough for that. The homeserver tells in order what it has heard
+    of, the bot's own messages included.
+    """
     said = await inbox.came(tx, wish.cause)
-    if said is None or request.shown_event_id not in {None, request.event_id}:
+    if said is None:
         return False  # found by a look: this does not show whether it was before or after
     edit = await messages.last_of_prompt(tx, request.card_id) if request.card_id is not None else None
     if edit is None:
@@ -153,47 +169,89 @@ def _hinting(context: Context, reaction: Reaction) -> Write[None] | None:
 
 
 async def clicked(context: Context, card: Prompt, reaction: Reaction) -> Write[None] | None:
-    """The answer that a reaction on a card is: one of ours, about a request that waits for one."""
+    """The answers that a reaction on a card gives: one of ours, to each request on it that waits for one.
+
+    Each takes the rights of its own room; what is refused is told in one reply.
+    """
     verdict = REACTIONS.get(reaction.key)
-    request = await _request_meant(context, card) if verdict is not None else None
-    if verdict is None or request is None:
+    meant = await _requests_meant(context, card, verdict) if verdict is not None else []
+    if verdict is None or not meant:
         return None
-    wish = Wish(reaction.sender, verdict, reaction.event_id, by_click=True)
+    wish = Wish(reaction.sender, verdict, reaction.event_id, by_click=True, of_card=True)
+    refused = {request.id: why for request in meant if (why := await _why_not(context, wish, request)) is not None}
+
+    async def write(turn: Turn) -> None:
+        told = refused | await _taken(context, turn, wish, [one for one in meant if one.id not in refused])
+        if told:
+            # If all of it is refused, once, no matter how often they click.
+            about = ",".join(str(request.id) for request in meant)
+            once = f"refused:{about}:{reaction.sender}:{verdict}" if len(refused) == len(meant) else None
+            said = await _refusals(context, turn, meant, told)
+            to = Audience(reaction.room_id, about=next(one for one in meant if one.id in told))
+            await saying.say(context, turn, to, once or f"reply:{reaction.event_id}", said, reply_to=reaction.target)
+
+    return write
+
+
+async def _why_not(context: Context, wish: Wish, request: Request) -> Notice | None:
+    """Why somebody may not give this answer to one of the requests of a card; `None` if they may."""
     try:
         await insist(context, wish, request)
     except (Refused, Never) as error:  # `Never`: for example, the bot was removed from the protected room
-        once = f"refused:{request.id}:{reaction.sender}:{verdict}"  # once, no matter how often they click
-        return _saying(context, reaction, request, once, refusals.why_not(error))
+        return refusals.why_not(error)
+    return None
 
-    async def write(turn: Turn) -> None:
+
+async def _taken(context: Context, turn: Turn, wish: Wish, allowed: Sequence[Request]) -> dict[int, Notice]:
+    """Store an answer on these requests; returns why not, by the id, where another answer or an outcome came first."""
+    await requests.hold(turn.tx, [request.id for request in allowed])
+    refused: dict[int, Notice] = {}
+    for request in allowed:
         try:
             await take(context, turn, wish, request.id)
-        except Refused as refused:
-            await _saying(context, reaction, request, f"reply:{reaction.event_id}", refused.said)(turn)
-
-    return write
-
-
-def _saying(context: Context, reaction: Reaction, request: Request, occasion: str, said: Notice) -> Write[None]:
-    """Say what a click on a card led to, in reply to the card."""
-
-    async def write(turn: Turn) -> None:
-        to = Audience(reaction.room_id, about=request)
-        await saying.say(context, turn, to, occasion, said, reply_to=reaction.target)
-
-    return write
+        except Refused as error:
+            refused[request.id] = error.said
+    return refused
 
 
-async def _request_meant(context: Context, card: Prompt) -> Request | None:
-    """The request that a click on this card is about: the one it shows, or the newest of one applicant.
+async def _refusals(context: Context, turn: Turn, meant: Sequence[Request], told: Mapping[int, Notice]) -> Notice:
+    """What is refused of one answer: if it was about several requests, with the number and the room of each."""
+    if len(meant) == 1:
+        return told[meant[0].id]
+    refused = [request for request in meant if request.id in told]
+    called = [await place.called(context, turn, request.room_id) for request in refused]
+    return rows(
+        notice("answer.refused_one", request=Numbered(request.number), room=room, why=told[request.id])
+        for request, room in zip(refused, called, strict=True)
+    )
 
-    A card that many applicants share takes no clicks: nobody should accept many people with one click.
-    """
+
+async def _requests_meant(context: Context, card: Prompt, verdict: Verdict) -> list[Request]:
+    """The requests that a click on this card is about, as far as their rooms are managed from there."""
     async with context.db.tx() as tx:
-        shown = await requests.on_card(tx, card.id, held=False)
-        if await rooms.find(tx, card.about) is None:
-            return None
-    return shown[-1] if takes_clicks(shown) else None
+        found = meant_by(await requests.on_card(tx, card.id, held=False))
+        return to_answer([one for one in found if await is_managed(tx, one, card.room_id)], verdict)
+
+
+async def is_managed(tx: Tx, request: Request, management_room: str) -> bool:
+    """Whether the room of a request is managed from this management room."""
+    room = await rooms.find(tx, request.room_id)
+    return room is not None and room.management_room == management_room
+
+
+def meant_by(shown: Sequence[Request]) -> list[Request]:
+    """The requests that an answer to a card with these is about, if it names none: those of its applicant that are
+    open, or else the newest.
+
+    A card that many applicants share takes no such answer: nobody should accept many people with one click.
+    """
+    return ([one for one in shown if one.open] or list(shown[-1:])) if takes_clicks(shown) else []
+
+
+def to_answer(found: Sequence[Request], verdict: Verdict) -> list[Request]:
+    """Those of the requests of a card that this answer can still be given to; if there are none, the newest, so that
+    the reply says why."""
+    return [one for one in found if one.awaits_moderators or overrides(verdict, one)] or list(found[-1:])
 
 
 def takes_clicks(shown: Sequence[Request]) -> bool:
@@ -204,16 +262,17 @@ def takes_clicks(shown: Sequence[Request]) -> bool:
 
 def offers_clicks(shown: Sequence[Request]) -> bool:
     """Whether a card that shows these requests takes clicks, and is still open."""
-    return takes_clicks(shown) and shown[-1].open
+    return takes_clicks(shown) and any(request.open for request in shown)
 
 
 async def hint(context: Context, turn: Turn, room_id: str, event_id: str, who: str) -> None:
     """Tell somebody how to answer the card they reacted or replied to; nothing where it waits for no answer."""
     card = await prompts.pointed_at(turn.tx, room_id, event_id)
-    if card is None or await rooms.find(turn.tx, card.about) is None:
+    if card is None:
         return
     shown = await requests.on_card(turn.tx, card.id)
-    waiting = [request for request in shown if request.awaits_moderators]
+    asking = [request for request in shown if request.awaits_moderators]
+    waiting = [request for request in asking if await is_managed(turn.tx, request, card.room_id)]
     if waiting:
         clicks = takes_clicks(shown)
         kind = hints.Hint.CLICKS if clicks else hints.Hint.NUMBERS
@@ -228,6 +287,14 @@ class Outlook:
 
     possible: tuple[Verdict, ...]
     missing: Notice | None = None
+
+
+def together(outlooks: Sequence[Outlook]) -> Outlook:
+    """What the bot could do about at least one of several requests, and what is missing for each."""
+    missing = list(dict.fromkeys(one.missing for one in outlooks if one.missing is not None))
+    able = {verdict for one in outlooks for verdict in one.possible}
+    said = rows(missing) if len(missing) > 1 else next(iter(missing), None)
+    return Outlook(tuple(verdict for verdict in ACT_OF if verdict in able), said)
 
 
 async def outlook(context: Context, request: Request, there: Place | None) -> Outlook:

@@ -14,7 +14,7 @@ from knockbot.domain.judgements import Judgement
 from knockbot.domain.model import Request, Verdict
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Busy
-from knockbot.flow import cards, place, settling
+from knockbot.flow import cards, place, settling, sharing
 from knockbot.flow.context import Context
 from knockbot.store.db import Tx
 from knockbot.store.rooms import ProtectedRoom
@@ -124,7 +124,7 @@ async def _as_far_as_possible(judge: Judge[E], found: Iterable[E]) -> tuple[list
 
 async def _card_for_many(context: Context, room: ProtectedRoom, judged: Iterable[Judgement]) -> int | None:
     """One card to share, where more than a few requests of a kind need one."""
-    if sum(judgement.decision.verdict is Verdict.FORWARD for judgement in judged) <= cards.CROWDED:
+    if sum(judgement.decision.verdict is Verdict.FORWARD for judgement in judged) <= sharing.CROWDED:
         return None
     async with context.db.tx() as tx:
         return (await cards.new(tx, room.management_room, room.room_id, context.now())).id

@@ -11,11 +11,11 @@ from knockbot.domain.kinds import kind_of
 from knockbot.domain.model import Request, Verdict
 from knockbot.engine import prompts as prompting
 from knockbot.engine.turn import Turn
+from knockbot.flow import sharing
 from knockbot.flow.context import Context
 from knockbot.store import jobs, prompts, requests
 from knockbot.store.db import Tx
 from knockbot.store.prompts import Prompt
-from knockbot.times import HOUR, MINUTE
 
 CARD: Final = "card"
 """The kind of prompt that a card is."""
@@ -23,25 +23,12 @@ CARD: Final = "card"
 UNDER_WAY = 2000
 """Milliseconds after which a card says that an answer is on its way, if it has not arrived by then."""
 
-CROWDED = 5
-"""More requests than this share a card: those of one applicant in an hour, or those a look found at once."""
-
-CROWD = 10
-"""Applicants of one room who were shown on cards within a minute; those who come after them share a card."""
-
-MOST_SHARING = 50
-"""Requests that one shared card shows; the next ones get another card."""
-
-TOGETHER = 5000
-"""Milliseconds for which a shared card waits for more requests before it is edited."""
-
 
 async def show(context: Context, turn: Turn, request_id: int, *, card_id: int | None = None) -> None:
     """Make a card show this request to the moderators as it is now: a card that exists, or a new one."""
     request = await requests.get(turn.tx, request_id)
-    shared = request.card_id or card_id or await _crowded_card(context, turn.tx, request)
-    crowd = await _card_of_the_crowd(context, turn.tx, request) if shared is None else None
-    shared = shared or crowd
+    own = request.card_id or card_id
+    shared, after = (own, 0) if own is not None else await sharing.card_for(context, turn.tx, request)
     if shared is None:
         card = await new(turn.tx, request.management_room, request.room_id, turn.now)
         await requests.put_on_card(turn.tx, request.id, card.id)
@@ -51,7 +38,7 @@ async def show(context: Context, turn: Turn, request_id: int, *, card_id: int | 
     one_more = request.card_id is None
     if one_more and (not kind_of(request).shares_clicks or await requests.others_on_card(turn.tx, request, shared)):
         await offer(turn, shared, [])  # a click on it could mean any of them
-    await refresh(turn, shared, after=0 if crowd is None else TOGETHER)
+    await refresh(turn, shared, after=after)
 
 
 async def new(tx: Tx, management_room: str, room_id: str, now: int) -> Prompt:
@@ -67,6 +54,15 @@ async def offer(turn: Turn, card_id: int, verdicts: Iterable[Verdict]) -> None:
 async def refresh(turn: Turn, card_id: int, *, after: int = 0) -> None:
     """Have a posted card edited, `after` so many milliseconds at the latest."""
     await prompting.refresh(turn, card_id, after=after)
+
+
+async def take_no_more(turn: Turn, request: Request) -> None:
+    """The room of a request is protected no longer, or not from here: its card takes no clicks for it any more."""
+    if request.card_id is None:
+        return
+    if not await requests.at_other_rooms(turn.tx, request):
+        await offer(turn, request.card_id, [])
+    await refresh(turn, request.card_id)
 
 
 async def unblock(turn: Turn, room_id: str, *, unless: Collection[Act] = ()) -> None:
@@ -92,30 +88,3 @@ async def post_anew(_: Context, turn: Turn, card: Prompt) -> None:
     for request in waiting:
         await requests.put_on_card(turn.tx, request.id, another.id)
     await prompting.post(turn, another)
-
-
-async def _crowded_card(context: Context, tx: Tx, request: Request) -> int | None:
-    """The card to share, when one applicant, or inviter, had too many requests for the same room within the hour."""
-    recent = await requests.recent_of(tx, request, context.now() - HOUR)
-    if len(recent) <= CROWDED:
-        return None
-    carded = {card for room, card, _ in recent if card is not None and room == request.management_room}
-    # One that shows nothing open and was not posted may never be.
-    alive = {card for _, card, is_open in recent if is_open}
-    shown = [c for c in carded if c in alive or (await prompts.get(tx, c)).event_id is not None]
-    return max(shown, default=None)
-
-
-async def _card_of_the_crowd(context: Context, tx: Tx, request: Request) -> int | None:
-    """The card to share, when many people had requests for the same room within a minute."""
-    if not kind_of(request).joins_crowds:
-        return None
-    recent = await requests.carded_since(tx, request, context.now() - MINUTE, MOST_SHARING)
-    if len({who for who, _, _ in recent}) < CROWD:
-        return None
-    newest = max(card_id for _, card_id, _ in recent)
-    # One that shows nothing open and was not posted may never be.
-    alive = any(card_id == newest and open_ for _, card_id, open_ in recent)
-    if not alive and (await prompts.get(tx, newest)).event_id is None:
-        return None
-    return newest if await requests.count_on_card(tx, newest) < MOST_SHARING else None

@@ -53,12 +53,13 @@ async def _powers(context: Context, there: Place, seen: Snapshot, missed: Missed
     async with context.turn() as turn:
         for card in await prompts.awaiting_answers(turn.tx, room.room_id):
             shown = await requests.on_card(turn.tx, card.id)
-            if answering.takes_clicks(shown):
+            elsewhere = any(request.room_id != room.room_id for request in shown)
+            if answering.takes_clicks(shown) and not elsewhere:
                 barred = there.is_replaced or acl.denies_user(shown[-1].user_id, home=context.home)
                 possible = answering.possible(seen.powers, context.bot, [shown[-1]], barred=barred)
                 await cards.offer(turn, card.id, possible)
-            if lacks != room.trouble:
-                await cards.refresh(turn, card.id)  # the card says what is missing
+            if lacks != room.trouble or elsewhere:
+                await cards.refresh(turn, card.id)  # it says what is missing; the powers in other rooms count as well
         if lacks is not None:
             await saying.trouble(context, turn, room.room_id, lacks)
         elif await rooms.set_trouble(turn.tx, room.room_id, None):

@@ -280,9 +280,7 @@ async def _bring_requests(
         moves = request.management_room != management_room
         if moves:
             await requests.move(turn.tx, request, management_room)
-            if request.card_id is not None:
-                await cards.offer(turn, request.card_id, [])
-                await cards.refresh(turn, request.card_id)
+            await cards.take_no_more(turn, request)
         # A card may say that the room is not protected; and the answers of rules were dropped.
         if request.open and (moves or not kept_before) and (request.card_id is not None or request.answer is None):
             await cards.show(context, turn, request.id)
@@ -323,9 +321,7 @@ async def unprotect(context: Context, turn: Turn, room: ProtectedRoom, by: str) 
     Answers stay on record: an act that is under way may still get through, and then it belongs to its answer.
     """
     for request in await requests.pending(turn.tx, room.management_room, room.room_id):
-        if request.card_id is not None:
-            await cards.offer(turn, request.card_id, [])
-            await cards.refresh(turn, request.card_id)
+        await cards.take_no_more(turn, request)
     await jobs.overtake_all(turn.tx, room.room_id, because("overtaken.unprotected"), turn.now)
     await tables.let_go(context, turn, room)
     await rooms.unprotect(turn.tx, room.room_id)

@@ -29,8 +29,8 @@ class _About:
     """What a card is about, read once for all parts of its text."""
 
     shown: Sequence[Request]
-    there: Place | None
-    """The room of its requests; `None` where the room is not protected any more."""
+    places: Mapping[str, Place]
+    """The rooms of its requests, as far as they are still protected."""
     earlier: Request | None
     language: Language
 
@@ -46,12 +46,23 @@ class _About:
             return because("overtaken.management_moved")
         return None if any(request.open for request in self.shown) else because("overtaken.settled")
 
+    @property
+    def waiting(self) -> list[Request]:
+        """Those that wait for an answer, at rooms that are protected."""
+        return [one for one in self.shown if one.awaits_moderators and one.room_id in self.places]
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """What each of the rooms is called."""
+        found = {one.room_id: self.places.get(one.room_id) for one in self.shown}
+        return {room_id: there.label if there is not None else room_id for room_id, there in found.items()}
+
 
 async def face(context: Context, card: Prompt) -> Face:
     """What a card shows now."""
     about = await _about(context, card)
-    if about.there is not None:
-        return await _whole(context, about, about.there)
+    if about.places:
+        return await _whole(context, about)
     write = partial(_message, context, language=about.language)
     if not about.shown:
         return Face(partial(write, moved_away()), needless=about.needless)
@@ -65,44 +76,51 @@ async def _about(context: Context, card: Prompt) -> _About:
         shown = await requests.on_card(tx, card.id, held=False)
         if not shown:
             managed = await place.managed_by(context, tx, card.room_id)
-            return _About((), None, None, place.language_of(context, managed))
-        there = await place.find(context, tx, shown[-1].room_id)
+            return _About((), {}, None, place.language_of(context, managed))
+        found = {room_id: await place.find(context, tx, room_id) for room_id in {one.room_id for one in shown}}
         earlier = await requests.settled_before(tx, shown[-1]) if kind_of(shown[-1]).waits_outside else None
-    return _About(shown, there, earlier, place.language_of(context, [there] if there is not None else []))
+    places = {room_id: there for room_id, there in found.items() if there is not None}
+    return _About(shown, places, earlier, place.language_of(context, places.values()))
 
 
-async def _whole(context: Context, about: _About, there: Place) -> Face:
+async def _whole(context: Context, about: _About) -> Face:
     """The face of a card that can be answered, or once could."""
-    shown, settings = about.shown, there.settings
-    outlook = await _outlook(context, shown, there)
-    told = await dossier.gather(context, there, shown[-1]) if len(shown) == 1 else ()
+    shown, labels = about.shown, about.labels
+    outlook = await _outlook(context, about)
+    one_applicant = len(shown) == 1 or answering.takes_clicks(shown)
+    asking = about.waiting[-1] if one_applicant and about.waiting else None
     around = Around(
-        hidden=settings.reasons is Reasons.HIDDEN,
+        hidden=any(there.settings.reasons is Reasons.HIDDEN for there in about.places.values()),
         earlier=about.earlier,
         missing=outlook.missing,
         inviter_banned=shown[-1].inviter_banned,
-        dossier=told,
+        dossier=await dossier.gather(context, about.places[asking.room_id], asking) if asking is not None else (),
+        doors=labels if len(labels) > 1 and one_applicant else {},
+        closed=frozenset(labels) - about.places.keys(),
     )
-    asks = partial(context.wording.card_message, shown, there.label, outlook.possible)
+    asks = partial(context.wording.card_message, shown, labels[shown[-1].room_id], outlook.possible)
     write = partial(asks, around=around, language=about.language)
-    return Face(write, _offers(shown, outlook), settings.call, about.details, about.needless)
+    calls = tuple(dict.fromkeys(user for there in about.places.values() for user in there.settings.call))
+    return Face(write, _offers(about, outlook), calls, about.details, about.needless)
 
 
 def _message(context: Context, said: Notice, calls: Sequence[str], key: str, **how: Any) -> Mapping[str, Any]:
     return context.wording.message(said, key, calls=calls, **how)
 
 
-async def _outlook(context: Context, shown: Sequence[Request], there: Place) -> answering.Outlook:
-    """What the bot could do about the newest request of a card that waits, if one does."""
-    waiting = [request for request in shown if request.awaits_moderators]
-    return await answering.outlook(context, waiting[-1], there) if waiting else answering.Outlook(())
+async def _outlook(context: Context, about: _About) -> answering.Outlook:
+    """What the bot could do about the requests that one click answers; of many applicants, about the newest one."""
+    asked = about.waiting if answering.takes_clicks(about.shown) else about.waiting[-1:]
+    found = [await answering.outlook(context, request, about.places[request.room_id]) for request in asked]
+    return answering.together(found)
 
 
-def _offers(shown: Sequence[Request], outlook: answering.Outlook) -> tuple[str, ...] | None:
+def _offers(about: _About, outlook: answering.Outlook) -> tuple[str, ...] | None:
     """The answers that a card offers now: empty once it is settled; `None`, no change, while an answer is under way."""
-    if not answering.offers_clicks(shown):
+    open_doors = [request for request in about.shown if request.open and request.room_id in about.places]
+    if not open_doors or not answering.takes_clicks(about.shown):
         return ()
-    return tuple(EMOJI[verdict] for verdict in outlook.possible) if shown[-1].awaits_moderators else None
+    return tuple(EMOJI[verdict] for verdict in outlook.possible) if about.waiting else None
 
 
 async def _takes_clicks(tx: Tx, card: Prompt) -> bool:

@@ -19,7 +19,8 @@ class Prompt:
     kind: str
     """Its row in the table of kinds (`engine/prompts.py`)."""
     about: str
-    """The protected room that it is about. What is asked there names the prompt, as a request does its card."""
+    """The protected room that it is about; of a card of several rooms, the first one. What is asked there names the
+    prompt, as a request does its card."""
     event_id: str | None
     edits: int
     created_at: int
@@ -196,8 +197,8 @@ async def unposted(tx: Tx, room_id: str) -> list[Prompt]:
 
 async def _open(tx: Tx, room_id: str) -> list[Prompt]:
     rows = await tx.fetch(
-        f"{_PROMPT.select} WHERE about = $1 "
-        "AND id IN (SELECT card_id FROM requests WHERE room_id = $1 AND state = 'pending') ORDER BY id",
+        f"{_PROMPT.select} WHERE id IN (SELECT card_id FROM requests WHERE room_id = $1 AND state = 'pending') "
+        "ORDER BY id",
         room_id,
     )
     return _PROMPT.all(rows)

@@ -464,13 +464,16 @@ async def invites_made(tx: Tx, room_id: str, inviter: str) -> list[tuple[int, in
     return [(row["id"], row["opened_at"]) for row in rows]
 
 
-async def carded_since(tx: Tx, request: Request, since: int, limit: int) -> list[tuple[str, int, bool]]:
-    """Who else has asked to join the same room since a moment, on which card, and whether that is open; newest first.
+async def carded_since(tx: Tx, request: Request, since: int, limit: int) -> list[tuple[str, int, bool, bool]]:
+    """Who else has asked to join the same room since a moment, on which card, whether that is open, and whether the
+    card is about other rooms, too; newest first.
 
     For third-party invites these are their inviters.
     """
     rows = await tx.fetch(
-        "SELECT coalesce(nullif(user_id, ''), inviter) AS who, card_id, state FROM requests WHERE room_id = $1 "
+        "SELECT coalesce(nullif(user_id, ''), inviter) AS who, card_id, state, EXISTS "
+        "(SELECT 1 FROM requests AS others WHERE others.card_id = requests.card_id AND others.room_id <> $1) "
+        "AS elsewhere FROM requests WHERE room_id = $1 "
         "AND opened_at >= $2 AND kind = $3 AND management_room = $4 AND card_id IS NOT NULL ORDER BY id DESC LIMIT $5",
         request.room_id,
         since,
@@ -478,7 +481,51 @@ async def carded_since(tx: Tx, request: Request, since: int, limit: int) -> list
         request.management_room,
         limit,
     )
-    return [(row["who"], row["card_id"], row["state"] == State.PENDING) for row in rows]
+    return [(row["who"], row["card_id"], row["state"] == State.PENDING, bool(row["elsewhere"])) for row in rows]
+
+
+async def at_other_doors(tx: Tx, request: Request) -> int | None:
+    """The newest card that shows open requests of the same applicant at rooms of the same space, and of nobody else."""
+    card_id = await tx.fetchval(AT_OTHER_DOORS, request.management_room, request.user_id, request.room_id)
+    return int(card_id) if card_id is not None else None
+
+
+AT_OTHER_DOORS = (
+    "SELECT theirs.card_id FROM requests AS theirs JOIN rooms ON rooms.room_id = theirs.room_id "
+    "WHERE theirs.management_room = $1 AND theirs.user_id = $2 AND theirs.state = 'pending' AND theirs.kind = 'knock' "
+    "AND theirs.room_id <> $3 AND theirs.card_id IS NOT NULL AND coalesce(rooms.space, rooms.room_id) = "
+    "(SELECT coalesce(here.space, here.room_id) FROM rooms AS here WHERE here.room_id = $3) "
+    "AND NOT EXISTS (SELECT 1 FROM requests AS others WHERE others.card_id = theirs.card_id "
+    "AND (others.user_id <> $2 OR others.kind <> 'knock')) ORDER BY theirs.id DESC LIMIT 1"
+)
+"""It is read from the index `requests_pending`."""
+
+
+async def at_other_rooms(tx: Tx, request: Request) -> bool:
+    """Whether the card of a request shows open requests for other protected rooms of the same management room."""
+    row = await tx.fetchrow(
+        "SELECT 1 FROM requests JOIN rooms ON rooms.room_id = requests.room_id "
+        "AND rooms.management_room = requests.management_room "
+        "WHERE card_id = $1 AND requests.room_id <> $2 AND requests.management_room = $3 AND state = 'pending' LIMIT 1",
+        request.card_id,
+        request.room_id,
+        request.management_room,
+    )
+    return row is not None
+
+
+async def was_first_on_card(tx: Tx, request: Request) -> bool:
+    """Whether the card of a request was made for it: it did not join a card that showed another one."""
+    first = await tx.fetchval("SELECT min(id) FROM requests WHERE card_id = $1", request.card_id)
+    return first is None or int(first) == request.id
+
+
+async def hold(tx: Tx, request_ids: Sequence[int]) -> None:
+    """Hold these requests until the transaction ends, before any of their cards is held: else two transactions could
+    wait for each other."""
+    if request_ids:
+        which = f"id IN ({listed(request_ids)})"
+        await tx.fetch(f"SELECT id FROM requests WHERE {which} ORDER BY id{for_update(tx)}", *request_ids)
 
 
 async def count_on_card(tx: Tx, card_id: int) -> int:

@@ -254,7 +254,7 @@ CREATE INDEX requests_by_event ON requests (event_id);
 -- All that a policy asks of an applicant's history stands in this index, so that no long reason is read for it.
 CREATE INDEX requests_of_applicant ON requests (room_id, user_id, kind, id, state, counts_as, counts_since);
 CREATE UNIQUE INDEX requests_open ON requests (room_id, kind, user_id) WHERE state = 'pending' AND kind = 'knock';
-CREATE INDEX requests_pending ON requests (management_room) WHERE state = 'pending';
+CREATE INDEX requests_pending ON requests (management_room, user_id) WHERE state = 'pending';
 CREATE INDEX requests_on_card ON requests (card_id);
 CREATE INDEX requests_of_late ON requests (room_id, opened_at);
 -- The newest request of a token has it; those before it, which are settled, have it in invite_json alone.

@@ -394,6 +394,83 @@ def test_a_shared_card_shows_the_newest_and_says_how_many_there_are(many: int) -
     assert_harmless(edit(content, "$card", "card:1:edit:1"), CALLED)
 
 
+def at_doors(many: int, **changes: Any) -> list[Request]:
+    """One applicant who waits at so many rooms."""
+    return [request(number, room_id=f"!room{number}:tulip.example", **changes) for number in range(1, many + 1)]
+
+
+def doors_of(requests: list[Request], label: str = "Room {}") -> Around:
+    return Around(doors={one.room_id: label.format(one.number) for one in requests})
+
+
+def test_a_card_of_one_applicant_at_several_rooms_has_a_line_for_each() -> None:
+    requests = at_doors(3)
+    requests[0] = dataclasses.replace(requests[0], state=State.ACCEPTED, by=MODERATOR, answer=answered(Verdict.ACCEPT))
+    content = card_message(requests, "Garden", ALL, (), "card:1", around=doors_of(requests))
+
+    body, _ = read(content)
+    assert body.split("\n") == [
+        f"🚪 Ana {ANA} asks to join 3 rooms, 2 waiting",
+        "Reason: I like gardens",
+        f"✅ #1 Room 1 · Accepted by {MODERATOR}. Not joined yet.",
+        "🚪 #2 Room 2 · Waiting for an answer.",
+        "🚪 #3 Room 3 · Waiting for an answer.",
+        "✅ accept, ❌ reject, ⛔ ban · A click answers for all these rooms. For one room: !kb accept 3",
+    ]
+    assert [one["number"] for one in content[REQUESTS_KEY]] == [1, 2, 3]
+    assert content[REQUEST_KEY]["number"] == 3
+
+
+def test_a_room_that_is_protected_no_longer_says_so_in_its_line_and_is_not_counted() -> None:
+    requests = at_doors(3)
+    around = dataclasses.replace(doors_of(requests), closed=frozenset({requests[1].room_id}))
+    body, _ = read(card_message(requests, "Garden", ALL, (), "card:1", around=around))
+
+    assert "3 rooms, 2 waiting" in body
+    assert "#2 Room 2 · This room is no longer protected. Please answer it yourself, in your client." in body
+
+
+@pytest.mark.parametrize("others", [0, 3, 40])
+def test_each_open_request_has_its_line_however_many_were_settled_before(others: int) -> None:
+    first, *rest = at_doors(1 + others)
+    settled = [dataclasses.replace(one, state=State.REJECTED, by=MODERATOR) for one in rest]
+    requests = [first, *settled, request(99, room_id="!last:tulip.example")]
+    body, _ = read(card_message(requests, "Garden", ALL, (), "card:1", around=doors_of(requests)))
+
+    rows = [line for line in body.split("\n") if " · " in line and line[0] in "🚪❌"]
+    assert len(rows) == min(len(requests), 20)
+    assert [line.split(" ")[1] for line in rows if line.startswith("🚪")] == ["#1", "#99"]
+    assert ("and 22 earlier ones" in body) is (others == 40)
+
+
+@pytest.mark.parametrize("letter", ['"', "\U0001f6aa", "&", "\u202e", "\0", "\u00e9"])
+@pytest.mark.parametrize("alike", [True, False])
+def test_the_largest_card_of_several_rooms_fits_into_an_event_as_an_edit_and_has_all_its_lines(
+    letter: str, alike: bool
+) -> None:
+    text = letter * 10_000
+    requests = [
+        dataclasses.replace(
+            one,
+            user_id=LONGEST_ID,
+            reason=text if alike else f"{one.number} {text}",
+            display_name=text[:500],
+            room_id=f"!{one.number:02}" + '"' * 240 + ":rose.example",
+            event_id="$" + '"' * 250,
+            trouble=foreign(text[:300]),
+            decision=Decision(Verdict.FORWARD, text[:100], None, (), foreign(text[:1000])),
+        )
+        for one in at_doors(10)
+    ]
+    calls = tuple(f"@{number:0250}:x" for number in range(20))
+    content = card_message(requests, text[:255], ALL, calls, "card:1", around=doors_of(requests, text[:255] + "{}"))
+
+    assert_harmless(content, calls)
+    assert_harmless(edit(content, "$" + "c" * 250, "card:1:edit:1"), calls)
+    for number in range(1, 11):
+        assert f"#{number} " in unmarked(content["body"])
+
+
 LONGEST_ID = "@" + '"' * 240 + ":rose.example"
 
 

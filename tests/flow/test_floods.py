@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from knockbot.domain.model import State
-from knockbot.flow.cards import CROWD, MOST_SHARING
 from knockbot.flow.membership import HELD, MOST_KNOCKS
+from knockbot.flow.sharing import CROWD, MOST_SHARING
 from knockbot.store import inbox
 from tests.flow.house import GARDEN, House
 from tests.flow.world import ALICE, ANA

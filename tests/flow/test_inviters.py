@@ -9,7 +9,7 @@ import pytest
 from knockbot.domain.model import State
 from knockbot.domain.reasons import foreign
 from knockbot.errors import Never
-from knockbot.flow.cards import CROWDED
+from knockbot.flow.sharing import CROWDED
 from tests.flow.house import GARDEN, MODS, House
 from tests.flow.planted import MONA, STAND, invite, invites, look, move_in, planted, redeemed, stands, states, unheard
 from tests.flow.world import ALICE, BOT

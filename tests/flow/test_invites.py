@@ -13,7 +13,7 @@ from knockbot.domain.model import IdentityKey, Known, State, Truth, Verdict
 from knockbot.domain.notices import UNKNOWN, notice
 from knockbot.domain.reasons import foreign, in_words
 from knockbot.errors import Later, Never
-from knockbot.flow.cards import CROWDED
+from knockbot.flow.sharing import CROWDED
 from knockbot.store import records
 from tests.flow.house import GARDEN, MODS, House
 from tests.flow.planted import (

@@ -7,7 +7,7 @@ import pytest
 from knockbot.domain.model import State
 from knockbot.domain.reasons import foreign
 from knockbot.errors import Later, Never
-from knockbot.flow.cards import CROWDED
+from knockbot.flow.sharing import CROWDED
 from knockbot.matrix.rooms import LONGEST_LISTED
 from tests.flow.house import GARDEN, House
 from tests.flow.world import ALICE, ANA, BOT

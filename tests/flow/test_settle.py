@@ -10,7 +10,7 @@ from knockbot.demo.people import until
 from knockbot.domain.model import State
 from knockbot.domain.reasons import foreign
 from knockbot.errors import Later
-from knockbot.flow.cards import CROWDED
+from knockbot.flow.sharing import CROWDED
 from tests.flow.house import GARDEN, MODS, House
 from tests.flow.world import ALICE, ANA, BOT
 

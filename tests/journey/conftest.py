@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from knockbot.flow import cards
+from knockbot.flow import sharing
 from tests.keeper import Garden, InProcess, Keepers, Process
 from tests.lab import Lab, LabHomeserver
 from tests.sydent import FederatingHomeserver, FederatingLab, LabIdentityServer
@@ -18,25 +18,25 @@ from tests.sydent import FederatingHomeserver, FederatingLab, LabIdentityServer
 OwnKeeper = Callable[..., Awaitable[InProcess]]
 
 
-REAL_CROWD = cards.CROWD
+REAL_CROWD = sharing.CROWD
 
 
 @pytest.fixture(autouse=True, scope="session")
 def no_crowds() -> Iterator[None]:
-    """Many tests share a garden, where more people knock within a minute than at any real door (`cards.CROWD`).
+    """Many tests share a garden, where more people knock within a minute than at any real door (`sharing.CROWD`).
 
     Each of them looks at a card of its own, which the eleventh applicant within that minute would not get. A garden for
     each test would cost a room and a `protect` each. `crowds` gives the real value back.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cards, "CROWD", 10_000)
+        patch.setattr(sharing, "CROWD", 10_000)
         yield
 
 
 @pytest.fixture
 def crowds(monkeypatch: pytest.MonkeyPatch) -> int:
     """As at a real door: so many applicants within a minute get cards of their own. Take a garden of your own."""
-    monkeypatch.setattr(cards, "CROWD", REAL_CROWD)
+    monkeypatch.setattr(sharing, "CROWD", REAL_CROWD)
     return REAL_CROWD
 
 

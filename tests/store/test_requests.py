@@ -396,3 +396,30 @@ async def test_a_history_has_an_end(db: Database) -> None:
         found = await requests.history(tx, GARDEN, KNOCK.user_id)
     assert len(found) == requests.LONGEST_HISTORY
     assert found[-1] == (State.REJECTED, NOW + requests.LONGEST_HISTORY + 4)
+
+
+# --- cards of several rooms ---------------------------------------------------------------------------------------
+
+
+async def test_a_card_of_other_doors_is_found_by_the_applicants_open_requests_alone(db: Database) -> None:
+    """Else each knock of a flood would look through all that waits."""
+    request = await opened(db)
+    asked = (MODS, request.user_id, request.room_id)
+    async with db.tx() as tx:
+        await requests.put_on_card(tx, request.id, (await prompts.new(tx, MODS, "card", GARDEN, NOW)).id)
+        if db.alone:
+            rows = await tx.fetch(f"EXPLAIN QUERY PLAN {requests.AT_OTHER_DOORS}", *asked)
+            plan = " ".join(row["detail"] for row in rows)
+            assert "theirs USING INDEX requests_pending (management_room=? AND user_id=?)" in plan
+        else:
+            await tx.execute(
+                "INSERT INTO requests (management_room, number, room_id, kind, user_id, event_id, reason, has_avatar, "
+                "state, opened_at, changed_at, card_id) SELECT management_room, number + other, room_id, kind, "
+                "user_id || other, event_id, '', has_avatar, state, opened_at, changed_at, card_id "
+                "FROM requests, generate_series(1, 5000) AS other"
+            )
+            await tx.execute("ANALYZE requests")
+            plan = " ".join(row["QUERY PLAN"] for row in await tx.fetch(f"EXPLAIN {requests.AT_OTHER_DOORS}", *asked))
+            assert "requests_pending on requests theirs" in plan or "requests_open on requests theirs" in plan
+        assert "SCAN theirs" not in plan
+        assert "Seq Scan on requests theirs" not in plan

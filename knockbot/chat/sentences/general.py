@@ -226,6 +226,18 @@ SENTENCES: Mapping[str, Sentence] = {
         "… and {count} earlier one: {command}", "… and {count} earlier ones: {command}", count=Number, command=Code
     ),
     "card.row": says("{sign} {request} {who} · {what}", sign=Sign, request=Numbered, who=Who, what=Notice),
+    "card.doors": says(
+        "🚪 {who} asks to join {count} room, {waiting} waiting",
+        "🚪 {who} asks to join {count} rooms, {waiting} waiting",
+        who=Who,
+        count=Number,
+        waiting=Number,
+    ),
+    "card.door": says("{sign} {request} {room} · {what}", sign=Sign, request=Numbered, room=Room, what=Notice),
+    "card.door_closed": says("This room is no longer protected. {what}", what=Notice),
+    "card.answer_doors": says(
+        "{offers} · A click answers for all these rooms. For one room: {command}", offers=Many, command=Code
+    ),
     "card.answer_each": says("Answer each by its number: {command}", command=Code),
     "card.ban_of_invites": says(
         "{command} bans the inviter and revokes all their other invites to this room.", command=Code
@@ -409,6 +421,12 @@ SENTENCES: Mapping[str, Sentence] = {
         user=User,
         request=Numbered,
     ),
+    "answer.not_shown_yet": says(
+        "{request} was not on the card yet when you answered. To answer it as well: {command}",
+        request=Numbered,
+        command=Code,
+    ),
+    "answer.refused_one": says("{request} {room}: {why}", request=Numbered, room=Room, why=Notice),
     "answer.other_invite": says(
         "The invite of {request} has changed since a moment ago. Please look at it again, then answer.",
         request=Numbered,

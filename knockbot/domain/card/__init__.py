@@ -4,6 +4,7 @@ All except that block are notices: a card becomes text when it is sent, in the l
 about each kind of request is a row in `kinds.py:TOLD`.
 """
 
+from knockbot.domain.card.doors import doors_card
 from knockbot.domain.card.kinds import (
     TOLD,
     applicant,
@@ -23,6 +24,7 @@ from knockbot.domain.card.lines import (
     kept_no_longer,
     may_have_withdrawn,
     moved_away,
+    not_shown_yet,
     which_applicant,
 )
 from knockbot.domain.card.machines import machine_block
@@ -45,6 +47,7 @@ __all__ = [
     "changed_anew",
     "decided_by",
     "decision_line",
+    "doors_card",
     "doubt",
     "everybody",
     "head",
@@ -53,6 +56,7 @@ __all__ = [
     "machine_block",
     "may_have_withdrawn",
     "moved_away",
+    "not_shown_yet",
     "numbered",
     "origin_of",
     "policy_key",

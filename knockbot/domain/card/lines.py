@@ -8,8 +8,8 @@ from knockbot.domain.card.kinds import TOLD, everybody, head, numbered, sign_of,
 from knockbot.domain.card.outcomes import found
 from knockbot.domain.card.who import answered_by
 from knockbot.domain.card.words import sentences
-from knockbot.domain.model import Request
-from knockbot.domain.notices import Ago, Choice, Notice, Number, Numbered, Term, User, notice, rows
+from knockbot.domain.model import Request, Verdict
+from knockbot.domain.notices import Ago, Choice, Code, Notice, Number, Numbered, Term, User, notice, rows
 
 
 def decision_line(request: Request, label: str) -> Notice:
@@ -31,11 +31,11 @@ def kept_no_longer(requests: Sequence[Request]) -> Notice:
     newest, sign = requests[-1], sign_of(requests[-1])
     alone = len(requests) == 1
     who = numbered(newest) if alone else notice("card.several", count=Number(len(requests)))
-    said = (_answered_before(newest) if alone else None) or notice("card.answer_yourself")
+    said = (answered_before(newest) if alone else None) or notice("card.answer_yourself")
     return notice("card.unprotected", sign=sign, who=who, what=said)
 
 
-def _answered_before(request: Request) -> Notice | None:
+def answered_before(request: Request) -> Notice | None:
     """What happened to a request while its room was protected; an act in progress may still succeed or fail."""
     if request.open and request.answer is not None:
         return notice("card.chose", by=answered_by(request), verdict=Choice(request.answer.verdict))
@@ -55,6 +55,12 @@ def already_answered(request: Request, now: int) -> Notice:
 def changed_anew(request: Request) -> Notice:
     """The answer was given to something that has been replaced since."""
     return TOLD[request.judged_as].replaced(request)
+
+
+def not_shown_yet(request: Request, verdict: Verdict) -> Notice:
+    """The request joined the card only when the answer was given already."""
+    command = Code(f"!kb {verdict} {request.number}")
+    return notice("answer.not_shown_yet", request=Numbered(request.number), command=command)
 
 
 def which_applicant(requests: Sequence[Request]) -> Notice:

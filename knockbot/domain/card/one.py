@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from knockbot.domain.card.approvals import void_approval
 from knockbot.domain.card.kinds import TOLD, reason_of, standing
@@ -31,6 +31,10 @@ class Around:
     """Why the bot could not carry out an accept now."""
     dossier: tuple[Notice, ...] = ()
     """Short lines about the applicant that help to decide."""
+    doors: Mapping[str, str] = field(default_factory=dict)
+    """If it shows requests of one applicant at several rooms: what each of these is called."""
+    closed: frozenset[str] = frozenset()
+    """Those of the rooms that are protected no longer."""
 
 
 NOTHING_ELSE = Around()

@@ -9,6 +9,7 @@ from knockbot.domain.notices import Notice, Room
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.store import dossiers, requests, rooms
+from knockbot.store.db import Tx
 from knockbot.times import DAY
 
 
@@ -21,11 +22,16 @@ async def decided(context: Context, there: Place, request: Request) -> Notice | 
         found = await dossiers.decided(tx, there.management_room, request, dossier.MOST_DECIDED)
         if not found:
             return None
-        shown = await requests.settled_before(tx, request)
+        shown = await requests.settled_before(tx, request) if await _is_alone(tx, request) else None
         managed = await rooms.managed_by(tx, there.management_room)
     if shown is not None and [one.request_id for one in found] == [shown.id]:
         return None
     return dossier.decided_before(found, {one.room_id: Room(one.room_id, one.label) for one in managed}, request)
+
+
+async def _is_alone(tx: Tx, request: Request) -> bool:
+    """Whether the card of a request shows it alone: one that several share does not say what came before."""
+    return request.card_id is None or await requests.count_on_card(tx, request.card_id) == 1
 
 
 async def server(context: Context, there: Place, request: Request) -> Notice | None:

@@ -21,7 +21,7 @@ from knockbot.domain.records import Recorded
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Never
 from knockbot.features.thirdparty import invites
-from knockbot.flow import authority, cards, place, saying, settling
+from knockbot.flow import authority, cards, place, saying, settling, sharing
 from knockbot.flow.context import Context
 from knockbot.flow.records import record
 from knockbot.flow.saying import Audience
@@ -131,7 +131,7 @@ async def _forward(context: Context, turn: Turn, fell: Fallen, theirs: Sequence[
     """Reopen the accepted invites; the pending ones are open anyway."""
     standing = [request for request in theirs if invite_outcome(request.state, InviteEvent.FORWARDED) is State.PENDING]
     shared = None
-    if sum(request.card_id is None for request in standing) > cards.CROWDED:
+    if sum(request.card_id is None for request in standing) > sharing.CROWDED:
         shared = (await cards.new(turn.tx, standing[0].management_room, fell.room_id, turn.now)).id
     for request in standing:
         await settling.withdraw_answer(turn, request, because("overtaken.inviter_gone"))

@@ -1,0 +1,464 @@
+"""One applicant who waits at several rooms of a space has one card, and one click answers all that the clicker may."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from knockbot.domain.model import State
+from knockbot.flow.sharing import CROWDED, DOORS
+from knockbot.store import rooms
+from tests.flow.house import GARDEN, MODS, Card, House
+from tests.flow.world import ALICE, ANA, BEA, BOT, levels_for
+
+SPACE, POND, ROSE, SHED = "!space:tulip.example", "!pond:tulip.example", "!rose:tulip.example", "!shed:tulip.example"
+OTHERS = "!others:tulip.example"
+BOB = "@bob:tulip.example"
+DOORS_OF_SPACE = (GARDEN, POND, SPACE)
+
+
+@pytest.fixture
+async def house(house: House) -> House:
+    """The garden, a pond and a rose bed belong to a space, whose own door is protected, too; a shed does not."""
+    for room_id, label in ((SPACE, "Estate"), (POND, "Pond"), (ROSE, "Rose"), (SHED, "Shed")):
+        house.world.room(room_id, label, ALICE, BOT, levels=levels_for())
+        await house.protect(room_id)
+    async with house.db.tx() as tx:
+        for room_id in (GARDEN, POND, ROSE):
+            await rooms.set_space(tx, room_id, SPACE)
+    return house
+
+
+async def knock(house: House, *room_ids: str, user_id: str = ANA, reason: str = "hello") -> None:
+    for room_id in room_ids:
+        house.world.knock(room_id, user_id, reason)
+        await house.later(3)
+
+
+async def states(house: House, *room_ids: str, user_id: str = ANA) -> list[State]:
+    return [(await house.requests(user_id, room_id))[-1].state for room_id in room_ids or DOORS_OF_SPACE]
+
+
+def memberships(house: House, *room_ids: str, user_id: str = ANA) -> list[str | None]:
+    return [house.membership(user_id, room_id) for room_id in room_ids or DOORS_OF_SPACE]
+
+
+def lines(card: Card) -> list[str]:
+    return card.text.split("\n")
+
+
+def becomes_moderator(house: House, user_id: str, *room_ids: str, level: int = 100) -> None:
+    """Somebody is in the management room and in these rooms, with a level there."""
+    for room_id in (MODS, *room_ids):
+        house.world.change(room_id, ALICE, user_id, "invite")
+        house.world.change(room_id, user_id, user_id, "join")
+    for room_id in room_ids:
+        house.world.rooms[room_id].levels["users"][user_id] = level
+
+
+# --- what shares a card ---------------------------------------------------------------------------------------
+
+
+async def test_requests_of_one_applicant_at_rooms_of_one_space_and_at_the_space_itself_share_a_card(
+    house: House,
+) -> None:
+    await knock(house, *DOORS_OF_SPACE)
+
+    card = house.card()
+    assert lines(card) == [
+        "🚪 @ana:tulip.example asks to join 3 rooms, 3 waiting",
+        "Reason: hello",
+        "3 join requests from tulip.example in the last 24 hours.",
+        "🚪 #1 Garden · Waiting for an answer.",
+        "🚪 #2 Pond · Waiting for an answer.",
+        "🚪 #3 Estate · Waiting for an answer.",
+        "✅ accept, ❌ reject, ⛔ ban · A click answers for all these rooms. For one room: !kb accept 3",
+    ]
+    assert {*card.offers} == {"✅", "❌", "⛔"}
+    assert (card.block["number"], [block["number"] for block in card.blocks]) == (3, [1, 2, 3])
+    assert [block["room_id"] for block in card.blocks] == list(DOORS_OF_SPACE)
+
+
+async def test_each_reason_stands_at_its_room_if_they_differ(house: House) -> None:
+    await knock(house, GARDEN, reason="I like flowers")
+    await knock(house, POND, reason="I like fish")
+
+    assert "🚪 #1 Garden · Reason: I like flowers" in lines(house.card())
+    assert "🚪 #2 Pond · Reason: I like fish" in lines(house.card())
+
+
+async def test_hidden_reasons_of_one_room_are_hidden_on_the_card(house: House) -> None:
+    await house.set_policy("reasons: hidden", POND)
+    await knock(house, GARDEN, POND, reason="a secret")
+
+    assert "a secret" not in house.card().text
+    assert "(hidden; !kb show 2 shows it)" in house.card().text
+
+
+async def test_a_room_outside_of_the_space_and_another_applicant_have_cards_of_their_own(house: House) -> None:
+    await knock(house, GARDEN, SHED)
+    await knock(house, POND, user_id=BEA)
+
+    assert [[block["number"] for block in card.blocks] for card in house.cards()] == [[1], [2], [3]]
+
+
+async def test_a_room_of_another_management_room_has_its_card_there(house: House) -> None:
+    house.world.room(OTHERS, "Others", ALICE, BOT, levels=levels_for())
+    await house.protect(POND, OTHERS)
+    await knock(house, GARDEN, POND)
+
+    assert "Pond" not in house.card().text
+    assert "Garden" not in house.card(OTHERS).text
+
+
+async def test_what_a_rule_decides_is_on_no_card(house: House) -> None:
+    await house.set_policy("otherwise: accept", POND)
+    await knock(house, GARDEN, POND, ROSE)
+
+    assert [block["room_id"] for block in house.card().blocks] == [GARDEN, ROSE]
+    assert memberships(house, POND) == ["invite"]
+
+
+async def test_after_the_card_is_settled_another_knock_gets_a_new_card(house: House) -> None:
+    await knock(house, GARDEN, POND)
+    house.click("✅")
+    await house.later()
+    await knock(house, ROSE)
+
+    assert [[block["number"] for block in card.blocks] for card in house.cards()] == [[1, 2], [3]]
+
+
+async def test_a_card_has_a_limit_and_the_next_requests_get_another(house: House) -> None:
+    more = [f"!bed{number}:tulip.example" for number in range(DOORS + 2)]
+    for number, room_id in enumerate(more):
+        house.world.room(room_id, f"Bed {number}", ALICE, BOT, levels=levels_for())
+        await house.protect(room_id)
+        async with house.db.tx() as tx:
+            await rooms.set_space(tx, room_id, SPACE)
+    await knock(house, *more, reason="x" * 300)
+
+    assert [len(card.blocks) for card in house.cards()] == [DOORS, 2]
+    assert all(f"#{number} Bed" in house.cards()[0].text for number in range(1, DOORS + 1))
+
+
+async def test_who_knocks_too_often_at_one_door_keeps_the_other_on_the_card(house: House) -> None:
+    await knock(house, POND)
+    for _ in range(CROWDED + 3):
+        house.world.knock(GARDEN, ANA, "please")
+        await house.later(3)
+        house.tell(f"reject {house.cards()[-1].block['number']}")
+        await house.later(3)
+    house.world.knock(GARDEN, ANA, "please")
+    await house.later(3)
+
+    open_ones = [block for card in house.cards() for block in card.blocks if block["state"] == "pending"]
+    assert {block["room_id"] for block in open_ones} == {GARDEN, POND}
+    for card in house.cards():
+        house.click("✅", card=card)
+        await house.later()
+    assert memberships(house, GARDEN, POND) == ["invite", "invite"]
+
+
+# --- one click ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("emoji", "membership", "state"),
+    [("✅", "invite", "accepted"), ("❌", "leave", "rejected"), ("⛔", "ban", "banned")],
+)
+async def test_one_click_answers_at_all_doors(house: House, emoji: str, membership: str, state: str) -> None:
+    await knock(house, *DOORS_OF_SPACE)
+    house.click(emoji)
+    await house.later()
+
+    assert memberships(house) == [membership] * 3
+    assert await states(house) == [State(state)] * 3
+    assert {block["state"] for block in house.card().blocks} == {state}
+    assert house.card().offers == ()
+    assert house.spoken() == []
+
+
+async def test_a_reply_to_the_card_without_a_number_does_the_same(house: House) -> None:
+    await knock(house, *DOORS_OF_SPACE)
+    house.tell("reject not now", reply_to=house.card().event_id)
+    await house.later()
+
+    assert memberships(house) == ["leave"] * 3
+    assert house.card().text.count("Rejected by @alice:tulip.example. They were told: not now") == 3
+    assert "You chose reject for:" in house.spoken()[-1]
+
+
+async def test_a_command_with_a_number_answers_one_and_the_others_wait(house: House) -> None:
+    await knock(house, *DOORS_OF_SPACE)
+    house.tell("accept 2")
+    await house.later()
+
+    card = house.card()
+    assert memberships(house) == ["knock", "invite", "knock"]
+    assert {*card.offers} == {"✅", "❌", "⛔"}
+    assert lines(card)[0] == "🚪 @ana:tulip.example asks to join 3 rooms, 2 waiting"
+    assert "✅ #2 Pond · Accepted by @alice:tulip.example. Not joined yet." in lines(card)
+
+    house.click("❌")
+    await house.later()
+    assert memberships(house) == ["leave", "invite", "leave"]
+    assert house.spoken() == []
+
+
+async def test_once_all_but_one_are_settled_the_card_offers_what_a_card_of_one_does(house: House) -> None:
+    await knock(house, GARDEN, POND)
+    house.tell("accept 1")
+    await house.later()
+
+    assert lines(house.card())[-1] == "✅ accept, ❌ reject, ⛔ ban · or !kb accept 2"
+
+
+async def test_the_clicker_answers_where_they_may_and_is_told_once_where_not(house: House) -> None:
+    becomes_moderator(house, BOB, GARDEN, POND, level=100)
+    house.world.rooms[POND].levels["users"][BOB] = 10
+    await knock(house, *DOORS_OF_SPACE)
+    house.world.outbox.clear()
+    house.click("✅", by=BOB)
+    await house.later()
+
+    assert memberships(house) == ["invite", "knock", "knock"]
+    [said] = house.spoken()
+    told = said.split("\n")
+    assert len(told) == 2
+    assert told[0].startswith("#2 Pond: ")
+    assert "power level 10 is too low to invite; level 50 is needed" in told[0]
+    assert told[1].startswith("#3 Estate: ")
+    assert {*house.card().offers} == {"✅", "❌", "⛔"}
+
+
+async def test_who_may_at_none_of_the_doors_is_told_once(house: House) -> None:
+    becomes_moderator(house, BOB)
+    await knock(house, GARDEN, POND)
+    for _ in range(3):
+        house.click("✅", by=BOB)
+        await house.later()
+
+    assert memberships(house, GARDEN, POND) == ["knock", "knock"]
+    assert len(house.spoken()) == 1
+
+
+async def test_where_the_bot_lacks_a_power_it_says_so_and_answers_the_others(house: House) -> None:
+    house.world.set_levels(POND, invite=70)
+    await knock(house, GARDEN, POND)
+
+    assert [line for line in lines(house.card()) if line.startswith("⚠️ I cannot accept this") and "in Pond" in line]
+    assert {*house.card().offers} == {"✅", "❌", "⛔"}
+    house.click("✅")
+    await house.later()
+    assert memberships(house, GARDEN, POND) == ["invite", "knock"]
+    assert "Pond" in house.spoken()[-1]
+
+
+async def test_the_first_answer_wins_at_each_door(house: House) -> None:
+    becomes_moderator(house, BOB, *DOORS_OF_SPACE)
+    await knock(house, GARDEN, POND)
+    house.click("✅")
+    house.click("✅", by=BOB)
+    await house.later()
+
+    assert [request.by for room in (GARDEN, POND) for request in await house.requests(ANA, room)] == [ALICE, ALICE]
+    told = house.spoken()[-1].split("\n")
+    assert len(house.spoken()) == 1
+    assert "already answered" in told[0] or "already closed" in told[0]
+
+
+async def test_a_more_severe_click_overrides_at_all_doors_what_is_not_carried_out_yet(house: House) -> None:
+    await knock(house, GARDEN, POND)
+    house.click("✅")
+    await house.hear()
+    house.click("⛔")
+    await house.hear()
+    await house.later()
+
+    assert memberships(house, GARDEN, POND) == ["ban", "ban"]
+
+
+# --- only what was shown --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("emoji", ["✅", "⛔"])
+async def test_a_click_does_not_count_for_a_door_that_the_card_did_not_show_yet(house: House, emoji: str) -> None:
+    await knock(house, GARDEN)
+    card = house.card()
+    house.world.knock(POND, ANA, "and here")
+    await house.hear()  # it is on the card now, and the card is not edited yet
+    house.click(emoji, card=card)
+    await house.live()
+    await house.later()
+
+    assert memberships(house, GARDEN, POND) == ["invite" if emoji == "✅" else "ban", "knock"]
+    [said] = house.spoken()
+    assert said.startswith("#2 Pond: #2 was not on the card yet when you answered.")
+    assert {*house.card().offers} == {"✅", "❌", "⛔"}
+    house.click("✅")
+    await house.later()
+    assert memberships(house, POND) == ["invite"]
+
+
+async def test_an_accept_holds_only_for_the_knock_that_was_shown_at_each_door(house: House) -> None:
+    await knock(house, GARDEN, POND)
+    card = house.card()
+    house.clock.go_on(1)
+    house.world.knock(POND, ANA, "another reason")
+    await house.hear()
+    house.click("✅", card=card)
+    await house.later()
+
+    assert memberships(house, GARDEN, POND) == ["invite", "knock"]
+    assert "knocked again a moment ago" in house.spoken()[-1]
+
+
+async def test_a_card_that_is_not_posted_yet_shows_all_of_them_when_it_is(house: House) -> None:
+    for room_id in (GARDEN, POND):
+        house.world.knock(room_id, ANA, "hello")
+    await house.live()
+    house.click("✅")
+    await house.later()
+
+    assert len(house.cards()) == 1
+    assert memberships(house, GARDEN, POND) == ["invite", "invite"]
+
+
+# --- taken back, changed, gone --------------------------------------------------------------------------------
+
+
+async def test_a_click_that_is_taken_back_takes_back_all_its_answers(house: House) -> None:
+    await knock(house, GARDEN, POND)
+    click = house.click("✅")
+    await house.hear()
+    for room_id in (GARDEN, POND):
+        house.world.set_levels(room_id, invite=60)
+    await house.later()
+    assert house.card().text.count("I cannot send the invite yet") == 2
+    house.world.redact(MODS, ALICE, click)
+    await house.later()
+
+    assert [(await house.request(ANA, room)).awaits_moderators for room in (GARDEN, POND)] == [True, True]
+    for room_id in (GARDEN, POND):
+        house.world.set_levels(room_id, invite=50)
+    await house.later()
+    assert memberships(house, GARDEN, POND) == ["knock", "knock"]
+    assert {*house.card().offers} == {"✅", "❌", "⛔"}
+
+
+async def test_whoever_withdraws_at_one_door_still_waits_at_the_other(house: House) -> None:
+    await knock(house, GARDEN, POND)
+    house.world.change(GARDEN, ANA, ANA, "leave")
+    await house.later()
+
+    assert "↩️ #1 Garden · Withdrawn by the applicant." in lines(house.card())
+    house.click("✅")
+    await house.later()
+    assert memberships(house, GARDEN, POND) == ["leave", "invite"]
+
+
+async def test_a_room_that_is_protected_no_longer_is_said_to_be_and_the_others_can_be_answered(house: House) -> None:
+    await knock(house, GARDEN, POND)
+    house.tell("unprotect Garden")
+    await house.later()
+
+    assert "This room is no longer protected. Please answer it yourself, in your client." in house.card().text
+    assert {*house.card().offers} == {"✅", "❌", "⛔"}
+    house.click("✅")
+    await house.later()
+    assert memberships(house, GARDEN, POND) == ["knock", "invite"]
+
+
+async def test_a_room_that_moves_to_another_management_room_takes_its_request_along(house: House) -> None:
+    house.world.room(OTHERS, "Others", ALICE, BOT, levels=levels_for())
+    await knock(house, GARDEN, POND)
+    house.world.say(OTHERS, ALICE, f"!kb protect {POND}")
+    await house.later()
+
+    assert "Pond" not in house.card().text
+    assert "Pond" in house.card(OTHERS).text
+    house.click("✅")
+    await house.later()
+    assert memberships(house, GARDEN, POND) == ["invite", "knock"]
+
+
+async def test_a_redacted_card_is_posted_again_with_all_that_waits(house: House) -> None:
+    await knock(house, GARDEN, POND)
+    house.world.redact(MODS, ALICE, house.card().event_id)
+    await house.later()
+
+    assert [block["room_id"] for block in house.card().blocks] == [GARDEN, POND]
+    house.click("❌")
+    await house.later()
+    assert memberships(house, GARDEN, POND) == ["leave", "leave"]
+
+
+# --- killed, and missed ---------------------------------------------------------------------------------------
+
+
+async def test_killed_between_the_acts_of_one_click_all_are_done_once(house: House) -> None:
+    await knock(house, *DOORS_OF_SPACE)
+    house.click("✅")
+    await house.hear()
+    hangs = asyncio.Event()
+    house.world.play("invite", hang=hangs)
+    await house.worker._start_due()
+    await asyncio.sleep(0)
+    await house.die()
+    house.world.behave()
+    await house.start_again()
+    await house.later()
+
+    assert memberships(house) == ["invite"] * 3
+    assert await states(house) == [State.ACCEPTED] * 3
+    assert len(house.cards()) == 1
+
+
+async def test_a_click_that_the_homeserver_hands_over_twice_answers_once(house: House) -> None:
+    await knock(house, GARDEN, POND)
+    house.click("✅")
+    again = list(house.world.outbox)
+    await house.later()
+    house.world.outbox.extend(again)
+    await house.later()
+
+    assert len(house.world.asked("invite")) == 2
+    assert house.spoken() == []
+
+
+async def test_a_click_that_no_event_told_of_is_found_by_a_look_at_any_of_the_rooms(house: House) -> None:
+    await knock(house, GARDEN, POND)
+    house.click("❌")
+    house.world.outbox.clear()
+    house.context.look_at(POND)
+    await house.later()
+
+    assert memberships(house, GARDEN) == ["leave"]
+
+
+async def test_a_look_at_one_room_leaves_what_the_card_offers_for_the_others(house: House) -> None:
+    await knock(house, GARDEN, POND)
+    house.world.set_levels(POND, invite=70, kick=70, ban=70)
+    await house.later()
+
+    assert {*house.card().offers} == {"✅", "❌", "⛔"}
+    assert house.world.asked("redact") == []
+    house.world.set_levels(GARDEN, invite=70, kick=70, ban=70)
+    await house.later()
+    assert house.card().offers == ()
+    house.world.set_levels(POND, invite=50, kick=50, ban=50)
+    await house.later()
+    assert {*house.card().offers} == {"✅", "❌", "⛔"}
+
+
+async def test_a_crowd_at_one_room_does_not_come_onto_the_card_of_one_applicant(house: House) -> None:
+    await knock(house, GARDEN, POND)
+    for number in range(14):
+        house.world.knock(GARDEN, f"@user{number}:tulip.example", "hello")
+    await house.later()
+
+    own = next(card for card in house.cards() if card.block["user_id"] == ANA)
+    assert {block["user_id"] for block in own.blocks} == {ANA}
+    assert {*own.offers} == {"✅", "❌", "⛔"}
+    assert any(len(card.blocks) > 1 for card in house.cards() if card is not own)
