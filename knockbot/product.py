@@ -35,7 +35,7 @@ from knockbot.features.preapproval import facts as approvals
 from knockbot.features.preapproval import giving
 from knockbot.features.remote import notify
 from knockbot.features.replay import applying
-from knockbot.features.spaces import following, question, walking
+from knockbot.features.spaces import following, inviting, question, walking
 from knockbot.features.thirdparty import acts, facts, invites, issuing, looking, members, redeeming
 from knockbot.features.upgrades import successors, upgrading
 from knockbot.flow import answering, entering, handling, redacting, rejudging, working
@@ -70,7 +70,9 @@ FEATURES: tuple[Feature, ...] = (
     Feature("lists"),
     Feature(
         "spaces",
-        acts=walking.ACTS,
+        acts={**walking.ACTS, **inviting.ACTS},
+        moved=inviting.moved,
+        settled=inviting.settled,
         hears={MemberChange: following.member_changed, RoomChange: following.room_changed},
         granted=following.granted,
         let_go=following.let_go,

@@ -294,6 +294,7 @@ CATCHES_REFUSALS = {
     "chat/orders.py": "one of several requests that a command is about",
     "flow/answering.py": "a click on a card",
     "features/upgrades/question.py": "a click on a question",
+    "features/spaces/inviting.py": "an answer that is carried out in other rooms too",
     "features/spaces/leaving.py": "one of several rooms that a command is about",
     "features/spaces/question.py": "a click on a question",
     "features/spaces/walking.py": "a command or a click that is carried out later, room by room",

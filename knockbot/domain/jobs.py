@@ -39,6 +39,7 @@ class Act(StrEnum):
     PLANT = "plant"
     WRITE = "write"
     PROTECT = "protect"
+    ALSO_INVITE = "also_invite"
 
 
 # --- on members of a protected room ---------------------------------------------------------------------------
@@ -243,6 +244,19 @@ class Protect:
     space: str
 
 
+@dataclass(frozen=True, slots=True)
+class AlsoInvite:
+    """Invite somebody who was accepted in another room, and has joined it."""
+
+    user_id: str
+    of_request: int
+    """Their request there."""
+    on_behalf_of: str
+    """With whose power: that of whoever accepted them there."""
+    server: str | None = None
+    """Their server, if it is another one and has to answer."""
+
+
 Payload: TypeAlias = (
     Invite
     | Kick
@@ -261,6 +275,7 @@ Payload: TypeAlias = (
     | Leave
     | Meet
     | Protect
+    | AlsoInvite
 )
 
 
@@ -292,10 +307,10 @@ SAID = " said"
 """The suffix of the lane of all messages to a room, so that they are sent in order."""
 
 
-def _at_the_door(room_id: str, payload: OnMember | Revoke | Plant) -> Lane:
+def _at_the_door(room_id: str, payload: OnMember | Revoke | Plant | AlsoInvite) -> Lane:
     """Only an invite waits for the applicant's server, and the homeserver holds the room's membership lock meanwhile.
     So one such attempt runs at a time, in a lane of its own, after all jobs that need no other server."""
-    if isinstance(payload, Invite) and payload.server is not None:
+    if isinstance(payload, Invite | AlsoInvite) and payload.server is not None:
         return Lane(f"{room_id} away", yields_to=f"{room_id} home")
     return Lane(f"{room_id} home")
 
@@ -374,6 +389,7 @@ JOBS: Mapping[Act, JobKind] = {
     Act.LEAVE: JobKind(Leave, _going, Place.LEAVE),
     Act.MEET: JobKind(Meet, _going),
     Act.PROTECT: JobKind(Protect, _in_its_space),
+    Act.ALSO_INVITE: JobKind(AlsoInvite, _at_the_door),
 }
 """This table shows what knockbot can do."""
 

@@ -12,6 +12,7 @@ from typing import Any
 from knockbot.domain.ids import server_of
 from knockbot.domain.jobs import (
     Act,
+    AlsoInvite,
     Ban,
     EditPrompt,
     Invite,
@@ -247,6 +248,13 @@ def leave(room_id: str, occasion: str) -> Job[Leave]:
 def protect(space: str, room_id: str, occasion: str) -> Job[Protect]:
     """Protect a room of a space."""
     return Job(f"protect:{space}:{room_id}:{occasion}", room_id, Protect(space))
+
+
+def also_invite(request: Request, on_behalf_of: str, room_id: str, home: str) -> Job[AlsoInvite]:
+    """Invite somebody to another room too, once for a request."""
+    server = server_of(request.user_id)
+    payload = AlsoInvite(request.user_id, request.id, on_behalf_of, server if server != home else None)
+    return Job(f"also:{request.id}:{room_id}", room_id, payload)
 
 
 def meet(room_id: str, user_id: str) -> Job[Meet]:

@@ -25,7 +25,7 @@ from knockbot.documents.zones import UTC, read_zone
 from knockbot.domain.acl import SERVER_ACL
 from knockbot.domain.coding import Coding
 from knockbot.domain.criteria import read_when
-from knockbot.domain.criteria.base import Condition
+from knockbot.domain.criteria.base import Condition, read_room
 from knockbot.domain.ids import is_user_id
 from knockbot.domain.invites import Fall
 from knockbot.domain.kinds import KINDS, OTHERWISE, OTHERWISE_INVITES
@@ -184,6 +184,23 @@ def _read_called(value: object, path: Path) -> str:
     return user
 
 
+CHILDREN: Final = "children"
+"""In `also_invite`: the rooms that the space itself names."""
+
+MAX_INVITED = 50
+"""Rooms that somebody is invited to as well."""
+
+
+def _read_also_invite(value: object, path: Path) -> tuple[str, ...]:
+    if value == []:
+        return ()
+    read = (CHILDREN if one == CHILDREN else read_room(one, at) for one, at in one_or_more(value, path))
+    named = tuple(dict.fromkeys(read))
+    if len(named) > MAX_INVITED:
+        raise Fault(f"too many rooms: {len(named)}, at most {MAX_INVITED}", path)
+    return named
+
+
 @dataclass(frozen=True, slots=True)
 class RoomSettings:
     """The settings of a policy, in addition to its rules. Each field with `key(…)` is a key."""
@@ -210,6 +227,8 @@ class RoomSettings:
     """Whether the policy only says what it would do, and the moderators decide everything."""
     lists: tuple[PolicyList, ...] = key(read_lists, written=[])
     """The policy lists, which decide before every rule."""
+    also_invite: tuple[str, ...] = key(_read_also_invite, written=[])
+    """The rooms to which whoever is accepted and joins is invited as well; or `CHILDREN`."""
     said: tuple[str, ...] = field(default=(), compare=False)
     """The keys that its text sets; for the others the default applies."""
 
@@ -259,6 +278,11 @@ class Policy(RoomSettings):
     def rooms_needed(self) -> tuple[str, ...]:
         """The rooms, by the names used here, whose members must be known to judge by this policy."""
         return self.needed.get(Fact.MEMBER_OF, ())
+
+    @property
+    def rooms_invited_to(self) -> tuple[str, ...]:
+        """The rooms that `also_invite` names, by the names used here."""
+        return tuple(name for name in self.also_invite if name != CHILDREN)
 
     @property
     def rooms_named(self) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -23,7 +24,7 @@ from knockbot.flow.context import Context
 from knockbot.flow.names import means
 from knockbot.flow.records import record_of_room
 from knockbot.flow.rooms import is_in, is_joined
-from knockbot.store import pins, policies
+from knockbot.store import pins, policies, rooms
 from knockbot.store.rooms import ProtectedRoom
 
 
@@ -80,11 +81,11 @@ def _wanted(change: Change, policy: Policy | None = None) -> Wanted:
     )
 
 
-async def _where(change: Change, path: Path | None = None, *, names: str = "") -> str:
-    """Where something is in the text: a path, or the room that `member_of` names."""
+async def _where(change: Change, path: Path | None = None, *, names: str = "", key: str = "member_of") -> str:
+    """Where something is in the text: a path, or the room that a key names."""
 
     def find(data: object) -> Path:
-        return path if path is not None else path_to(data, "member_of", names)
+        return path if path is not None else path_to(data, key, names)
 
     return await asyncio.to_thread(place_in_policy, change.text, find)
 
@@ -101,7 +102,22 @@ async def _rooms_meant(context: Context, change: Change, policy: Policy) -> Mapp
             await _insist_on_name(context, change, reference, meant[reference])
         except ActionError as error:
             raise await _not_in(context, change, reference) from error
+    for reference in policy.rooms_invited_to:
+        meant[reference] = await _room_invited_to(context, change, reference)
     return {name: room_id for name, room_id in meant.items() if name != room_id}
+
+
+async def _room_invited_to(context: Context, change: Change, reference: str) -> str:
+    """The room that a name in `also_invite` means now; it must be managed from where this one is. Raises `Refused`."""
+    managed = None
+    with suppress(ActionError):
+        room_id = change.meant.get(reference) or await _room_meant(context, change, reference)
+        async with context.db.tx() as tx:
+            managed = await rooms.find(tx, room_id)
+    if managed is not None and managed.management_room == change.room.management_room:
+        return managed.room_id
+    place = Stranger(await _where(change, names=reference, key="also_invite"))
+    raise Refused(notice("policy.invites_elsewhere", place=place, room=Letters(reference)))
 
 
 async def _room_meant(context: Context, change: Change, reference: str) -> str:

@@ -487,6 +487,15 @@ CREATE TABLE space_rooms (
 CREATE INDEX space_rooms_by_room ON space_rooms (room_id);
 CREATE INDEX space_rooms_offered ON space_rooms (prompt_id) WHERE prompt_id IS NOT NULL;
 
+-- The rooms to which somebody is invited because another room accepted them; `why` that was not possible: a notice.
+CREATE TABLE also_invites (
+    request_id BIGINT NOT NULL REFERENCES requests (id),
+    room_id    TEXT NOT NULL,
+    ended      BOOLEAN NOT NULL DEFAULT FALSE,
+    why        TEXT,
+    PRIMARY KEY (request_id, room_id)
+);
+
 -- Rooms that were seen to be encrypted, which they are for ever; and whose devices have the key of what the bot says.
 -- `told_at`: since when the room knows that nothing is said there, as encryption is not allowed in the config.
 CREATE TABLE encrypted_rooms (

@@ -350,6 +350,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "queue.act/plant": says("add an invite to the room", act=Choice),
     "queue.act/write": says("write to", act=Choice),
     "queue.act/protect": says("protect", act=Choice),
+    "queue.act/also_invite": says("invite as well", act=Choice),
     "queue.act_on": says("{act} {user}", act=Notice, user=User),
     "queue.running": says("running"),
     "queue.blocked": says("waits for permission"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from knockbot.chat.sentences.rows import Sentence, says
-from knockbot.domain.notices import Choice, Code, Id, Many, Notice, Number, Room, User
+from knockbot.domain.notices import Choice, Code, Id, Letters, Many, Notice, Number, Room, Stranger, User
 
 SENTENCES: Mapping[str, Sentence] = {
     "space.begun": says(
@@ -68,6 +68,25 @@ SENTENCES: Mapping[str, Sentence] = {
         space=Room,
     ),
     "space.kept": says("{count} room stays protected:", "{count} rooms stay protected:", count=Number),
+    # --- also_invite
+    "policy.invites_elsewhere": says(
+        "Policy not changed: {place} names {room}, which is not managed from here. Protect it from here first.",
+        place=Stranger,
+        room=Letters,
+    ),
+    "also.missed": says(
+        "{user} joined {room}, but I could not invite them to {count} other room:",
+        "{user} joined {room}, but I could not invite them to {count} other rooms:",
+        user=User,
+        room=Room,
+        count=Number,
+    ),
+    "also.row": says("❌ {room}: {why}", room=Room | Id, why=Notice),
+    "also.removed": says("{user} removed them there. To invite them all the same, type /invite there.", user=User),
+    "also.listed": says("a policy list of that room names them, or cannot be checked now."),
+    "also.replaced": says("it was replaced by another room."),
+    "also.not_managed": says("it is no longer managed from here."),
+    "also.more": says("… and {count} more.", count=Number),
     # --- check, rooms
     "space.of": says("🧩 in the space {space}", space=Room),
     "space.also_in": says(

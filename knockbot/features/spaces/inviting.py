@@ -1,0 +1,185 @@
+"""`also_invite`: whoever is accepted at one room and joins it is invited to others, too.
+
+That happens with the power of whoever accepted them: the author of the policy, or the moderator. It happens when they
+have joined, so that no other invite has to be withdrawn if they do not take the first one (docs/decisions/0033).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from knockbot.domain import plan
+from knockbot.domain.ids import is_alias
+from knockbot.domain.jobs import Act, AlsoInvite, Job
+from knockbot.domain.listed import LIST
+from knockbot.domain.may import Deed
+from knockbot.domain.model import Knock, MemberChange, Membership, Request, State, Verdict
+from knockbot.domain.notices import Id, Notice, Number, Room, User, below, notice
+from knockbot.domain.policy import CHILDREN, MAX_INVITED
+from knockbot.domain.spaces import Stage
+from knockbot.engine.turn import Turn
+from knockbot.engine.worker import Done, Outcome
+from knockbot.errors import Never, Refused
+from knockbot.features.spaces.telling import NAMED
+from knockbot.flow import authority, place, rules, saying
+from knockbot.flow.authority import Wanted
+from knockbot.flow.context import Context
+from knockbot.flow.judging import Case, judge
+from knockbot.flow.place import Place
+from knockbot.flow.refusals import failed
+from knockbot.flow.rooms import is_denied
+from knockbot.flow.saying import Audience
+from knockbot.flow.tables import Doing
+from knockbot.store import also_invites, pins, requests, rooms, spaces
+from knockbot.store.db import Tx
+from knockbot.store.jobs import Claimed
+
+
+@dataclass(frozen=True, slots=True)
+class Tried(Done):
+    """An invite was sent, was not needed, or was not possible."""
+
+    why: Notice | None = None
+    """Why it was not possible."""
+
+
+# --- planned --------------------------------------------------------------------------------------------------
+
+
+async def settled(context: Context, turn: Turn, request: Request) -> None:
+    """Somebody who knocked has joined."""
+    if request.state is State.JOINED:
+        await _plan(context, turn, request)
+
+
+async def moved(context: Context, turn: Turn, request: Request, change: MemberChange) -> None:
+    """Somebody who used a third-party invite has joined."""
+    if request.state is State.REDEEMED and change.membership is Membership.JOIN:
+        await _plan(context, turn, request)
+
+
+async def _plan(context: Context, turn: Turn, request: Request) -> None:
+    """Plan the other invites, if the bot accepted them for somebody."""
+    answer, there = request.answer, await place.of(context, turn, request.room_id)
+    if answer is None or answer.verdict is not Verdict.ACCEPT or there is None:
+        return
+    for room_id in (await _rooms(turn.tx, there))[:MAX_INVITED]:
+        await also_invites.add(turn.tx, request.id, room_id)
+        await turn.plan(plan.also_invite(request, answer.on_behalf_of, room_id, context.home))
+
+
+async def _rooms(tx: Tx, there: Place) -> list[str]:
+    """The rooms that the policy means, as far as they are managed from the same room."""
+    replaced, found = await spaces.replaced(tx), dict[str, None]()
+    for name in there.settings.also_invite:
+        named = await _children(tx, there.room_id) if name == CHILDREN else await _named(tx, there, name)
+        found |= dict.fromkeys(replaced.get(room_id, room_id) for room_id in named)
+    known = [await rooms.find(tx, room_id) for room_id in found if room_id != there.room_id]
+    return [room.room_id for room in known if room is not None and room.management_room == there.management_room]
+
+
+async def _children(tx: Tx, space: str) -> list[str]:
+    """The rooms that a space itself names and that are protected with it; spaces in it may be for fewer people."""
+    named = [child.room_id for child in await spaces.children(tx, space)]
+    found = [(room_id, await spaces.of_room(tx, room_id)) for room_id in named]
+    return [
+        room_id for room_id, known in found if any(one.stage is Stage.PROTECTED and not one.is_space for one in known)
+    ]
+
+
+async def _named(tx: Tx, there: Place, name: str) -> list[str]:
+    """The room that a name means in the policy that sets this."""
+    if not is_alias(name):
+        return [name]
+    places = [*(pins.of_revision(layer.room_id, layer.revision) for layer in there.layers), pins.DEFAULT_POLICY]
+    pinned = [(await pins.at(tx, one)).get(name) for one in places]
+    return [pin.room_id for pin in pinned if pin is not None][:1]
+
+
+# --- done -----------------------------------------------------------------------------------------------------
+
+
+async def invite(context: Context, claimed: Claimed[AlsoInvite]) -> Outcome:
+    """Invite somebody, as whoever accepted them could do it in this room now."""
+    job = claimed.job
+    async with context.db.tx() as tx:
+        request = await requests.get(tx, job.payload.of_request, held=False)
+        there = await place.find(context, tx, job.room_id)
+    if there is None or there.management_room != request.management_room:
+        return Tried(why=notice("also.not_managed"))
+    if there.is_replaced:
+        return Tried(why=notice("also.replaced"))
+    try:
+        return await _invite(context, there, job.payload)
+    except Refused as refused:
+        return Tried(why=refused.said)
+
+
+async def _invite(context: Context, there: Place, payload: AlsoInvite) -> Outcome:
+    user_id, room_id = payload.user_id, there.room_id
+    wanted = Wanted(Deed.ACCEPT, payload.on_behalf_of, there.called, target=user_id)
+    await authority.insist(context, wanted)
+    stands = await context.outside.member(room_id, user_id)
+    if stands is not None and stands.membership in (Membership.JOIN, Membership.INVITE, Membership.BAN):
+        return Tried()
+    if stands is not None and stands.membership is Membership.LEAVE and not stands.of_their_own:
+        return Tried(why=notice("also.removed", user=User(stands.sender)))
+    if await is_denied(context, room_id, user_id) or await _is_listed(context, room_id, user_id):
+        return Tried(why=notice("also.listed"))
+    await context.acts.invite(room_id, user_id, None)
+    return Tried()
+
+
+async def _is_listed(context: Context, room_id: str, user_id: str) -> bool:
+    """Whether a policy list of a room names somebody, or cannot be checked: that comes before everything."""
+    in_force = await rules.look_up(context, room_id)
+    if not in_force.policy.lists:
+        return False
+    judgement = await judge(context, in_force, Case(Knock(room_id, user_id, "")))
+    return judgement.decision.rule.startswith(LIST)
+
+
+async def ended(context: Context, turn: Turn, job: Job[AlsoInvite], came: Outcome) -> None:
+    """Note what came of an invite; after the last one, tell which were not possible."""
+    await _note(context, turn, job, came.why if isinstance(came, Tried) else None)
+
+
+async def refused(context: Context, turn: Turn, job: Job[AlsoInvite], error: Never) -> None:
+    """The homeserver did not allow it."""
+    await _note(context, turn, job, failed(error.why))
+
+
+async def _note(context: Context, turn: Turn, job: Job[AlsoInvite], why: Notice | None) -> None:
+    request_id = job.payload.of_request
+    if not await also_invites.end(turn.tx, request_id, job.room_id, why):
+        return
+    missed = await also_invites.take_missed(turn.tx, request_id)
+    request = await requests.get(turn.tx, request_id)
+    if not missed:
+        return
+    rows = [notice("also.row", room=await _called(turn, request, one.room_id), why=one.why) for one in missed[:NAMED]]
+    more = len(missed) - NAMED
+    said = below(
+        notice(
+            "also.missed",
+            user=User(job.payload.user_id),
+            room=await place.called(context, turn, request.room_id),
+            count=Number(len(missed)),
+        ),
+        *rows,
+        notice("also.more", count=Number(more)) if more > 0 else None,
+    )
+    to = Audience(request.management_room, about=request, place=request.room_id)
+    await saying.say(context, turn, to, f"also:{request_id}", said)
+
+
+async def _called(turn: Turn, request: Request, room_id: str) -> Room | Id:
+    """A room by its name, if it is still managed from there."""
+    room = await rooms.find(turn.tx, room_id)
+    if room is None or room.management_room != request.management_room:
+        return Id(room_id)
+    return Room(room_id, room.label)
+
+
+ACTS: Mapping[Act, Doing] = {Act.ALSO_INVITE: Doing(invite, ended=ended, refused=refused)}

@@ -1,0 +1,53 @@
+"""The rooms to which somebody is invited as well because another room accepted them, until all are tried."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from knockbot.domain.notices import Notice, dumps
+from knockbot.store.db import Tx, for_update
+from knockbot.store.rows import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """A room to which somebody could not be invited, and why."""
+
+    room_id: str
+    why: Notice
+
+
+_MISSED = Row(Missed, "also_invites")
+
+
+async def add(tx: Tx, request_id: int, room_id: str) -> None:
+    """An invite is to be tried; each room once for a request."""
+    await tx.execute(
+        "INSERT INTO also_invites (request_id, room_id) VALUES ($1, $2) ON CONFLICT (request_id, room_id) DO NOTHING",
+        request_id,
+        room_id,
+    )
+
+
+async def end(tx: Tx, request_id: int, room_id: str, why: Notice | None) -> bool:
+    """An invite was tried; `why` says why it was not possible. True if it was the last one of this request."""
+    rows = await tx.fetch(
+        f"SELECT room_id, ended FROM also_invites WHERE request_id = $1 ORDER BY room_id{for_update(tx)}", request_id
+    )
+    waiting = {row["room_id"] for row in rows if not row["ended"]}
+    if room_id not in waiting:
+        return False
+    await tx.execute(
+        "UPDATE also_invites SET ended = TRUE, why = $3 WHERE request_id = $1 AND room_id = $2",
+        request_id,
+        room_id,
+        dumps(why) if why is not None else None,
+    )
+    return waiting == {room_id}
+
+
+async def take_missed(tx: Tx, request_id: int) -> list[Missed]:
+    """The rooms to which somebody could not be invited; all of that request is forgotten."""
+    rows = await tx.fetch(f"{_MISSED.select} WHERE request_id = $1 AND why IS NOT NULL ORDER BY room_id", request_id)
+    await tx.execute("DELETE FROM also_invites WHERE request_id = $1", request_id)
+    return _MISSED.all(rows)

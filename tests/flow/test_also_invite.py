@@ -1,0 +1,301 @@
+"""`also_invite`: who is accepted at one room and joins it is invited to others, by the power of whoever accepted them."""
+
+from __future__ import annotations
+
+import pytest
+
+from knockbot.domain.reasons import foreign
+from knockbot.errors import Later, Never
+from tests.flow.house import GARDEN, MODS, House
+from tests.flow.test_spaces import LAWN, NESTED, OTHERS, POND, SHED, SPACE, ask, room, space
+from tests.flow.world import ALICE, ANA, BOT, FAR, HOME, levels_for
+
+BOB = f"@bob:{HOME}"
+ALIAS = f"#lawn:{HOME}"
+ALSO = f'also_invite: "{LAWN}"'
+
+
+async def gardens(house: House, policy: str = ALSO, *, author: str = ALICE) -> None:
+    """A garden whose guests are invited to the lawn, too; all rooms are managed from one."""
+    for one in (LAWN, POND):
+        room(house, one, ALICE, BOB, BOT)
+        await house.protect(one)
+    house.world.change(GARDEN, ALICE, BOB, "invite")
+    house.world.change(GARDEN, BOB, BOB, "join")
+    house.world.rooms[GARDEN].levels["users"][BOB] = 100
+    house.world.rooms[LAWN].levels["users"][BOB] = 100
+    house.world.rooms[POND].levels["users"][BOB] = 100
+    house.world.aliases[ALIAS] = LAWN
+    await house.live()
+    await house.set_policy(policy, author=author)
+
+
+async def let_in(house: House, who: str = ANA, *, by: str = ALICE, join: bool = True) -> list[str]:
+    """Somebody knocks, is accepted and joins; returns what is said of it beside cards."""
+    before = len(house.spoken())
+    house.world.knock(GARDEN, who)
+    await house.live()
+    house.world.react(MODS, by, house.cards()[-1].event_id, "✅")
+    await house.live()
+    assert house.membership(who) == "invite"
+    if join:
+        house.world.change(GARDEN, who, who, "join")
+        await house.live()
+    return house.spoken()[before:]
+
+
+@pytest.mark.parametrize("named", [f'"{LAWN}"', f'"{ALIAS}"', f'["{ALIAS}", "{LAWN}"]'])
+async def test_who_is_accepted_and_joins_is_invited_there_as_well(house: House, named: str) -> None:
+    await gardens(house, f"also_invite: {named}")
+    assert await let_in(house, join=False) == []
+    assert house.membership(ANA, LAWN) is None, "they may not take the first invite"
+    house.world.change(GARDEN, ANA, ANA, "join")
+    await house.live()
+
+    assert house.membership(ANA, LAWN) == "invite"
+    assert house.membership(ANA, POND) is None
+    assert [said for said in house.spoken() if "could not" in said] == []
+
+
+async def test_who_is_accepted_by_a_rule_is_invited_with_the_power_of_its_author(house: House) -> None:
+    await gardens(house, f"{ALSO}\notherwise: accept\nannounce: none", author=BOB)
+    house.world.knock(GARDEN, ANA)
+    await house.live()
+    house.world.change(GARDEN, ANA, ANA, "join")
+    await house.live()
+    assert house.membership(ANA, LAWN) == "invite"
+
+    house.world.rooms[LAWN].levels = {"invite": 50, **levels_for()}
+    house.world.knock(GARDEN, FAR)
+    await house.live()
+    house.world.change(GARDEN, FAR, FAR, "join")
+    await house.live()
+    assert house.membership(FAR, LAWN) is None
+    assert BOB in house.spoken()[-1]
+
+
+@pytest.mark.parametrize("lack", ["power", "membership", "the bot's power", "the bot"])
+async def test_what_whoever_accepted_could_not_do_by_hand_is_not_done_and_told(house: House, lack: str) -> None:
+    await gardens(house)
+    if lack == "power":
+        house.world.rooms[LAWN].levels = {"invite": 50, **levels_for()}
+    if lack == "membership":
+        house.world.change(LAWN, BOB, BOB, "leave")
+    if lack == "the bot's power":
+        house.world.rooms[LAWN].levels = {"invite": 50, "users": {ALICE: 100, BOB: 100}}
+    if lack == "the bot":
+        house.world.change(LAWN, ALICE, BOT, "leave")
+    await house.live()
+    said = await let_in(house, by=BOB)
+
+    assert house.membership(ANA, LAWN) is None
+    [told] = [one for one in said if "could not invite" in one]
+    assert "1 other room" in told
+    assert "Lawn" in told
+
+
+async def test_several_rooms_that_somebody_could_not_be_invited_to_are_told_together(house: House) -> None:
+    await gardens(house, f'also_invite: ["{LAWN}", "{POND}"]')
+    for one in (LAWN, POND):
+        house.world.rooms[one].levels = {"invite": 50, **levels_for()}
+    said = await let_in(house, by=BOB)
+
+    [told] = [one for one in said if "could not invite" in one]
+    assert "2 other rooms" in told
+
+
+IS_THERE: dict[str, tuple[list[tuple[str, str]], str]] = {
+    "joined": ([(ANA, "join")], "join"),
+    "invited": ([(ALICE, "invite")], "invite"),
+    "banned": ([(ALICE, "ban")], "ban"),
+}
+
+
+@pytest.mark.parametrize("stands", IS_THERE)
+async def test_who_is_in_or_banned_there_is_left_alone_and_nothing_is_said(house: House, stands: str) -> None:
+    changes, after = IS_THERE[stands]
+    await gardens(house)
+    for by, membership in changes:
+        house.world.change(LAWN, by, ANA, membership)
+    said = await let_in(house)
+
+    assert house.membership(ANA, LAWN) == after
+    assert [one for one in said if "could not" in one] == []
+    assert [call for call in house.world.asked("invite") if call[1] == LAWN] == []
+
+
+async def test_who_was_removed_there_does_not_come_back_by_this(house: House) -> None:
+    await gardens(house)
+    house.world.change(LAWN, ANA, ANA, "join")
+    house.world.change(LAWN, ALICE, ANA, "leave")
+    said = await let_in(house)
+
+    assert house.membership(ANA, LAWN) == "leave"
+    assert "removed them there" in said[-1]
+
+
+async def test_who_left_there_by_themselves_is_invited_again(house: House) -> None:
+    await gardens(house)
+    house.world.change(LAWN, ANA, ANA, "join")
+    house.world.change(LAWN, ANA, ANA, "leave")
+    await let_in(house)
+    assert house.membership(ANA, LAWN) == "invite"
+
+
+async def test_who_knocks_there_is_let_in_there(house: House) -> None:
+    await gardens(house)
+    house.world.knock(LAWN, ANA)
+    await house.live()
+    house.world.knock(GARDEN, ANA)
+    await house.live()
+    [card] = [card for card in house.cards() if card.block["room_id"] == GARDEN]
+    house.click("✅", card=card)
+    await house.live()
+    house.world.change(GARDEN, ANA, ANA, "join")
+    await house.live()
+    assert house.membership(ANA, LAWN) == "invite"
+    assert (await house.request(ANA, LAWN)).state == "accepted"
+
+
+async def test_a_list_that_was_never_read_comes_before(house: House) -> None:
+    await gardens(house)
+    lists = f'lists: [{{room: "!bans:{HOME}", name: community}}]'
+    await house.set_policy(lists, LAWN)
+    said = await let_in(house)
+
+    assert house.membership(ANA, LAWN) is None
+    assert "a policy list of that room" in said[-1]
+
+
+async def test_a_server_that_the_room_denies_is_not_invited(house: House) -> None:
+    await gardens(house)
+    house.world.set_acl(LAWN, allow=["*"], deny=["slow.example"])
+    said = await let_in(house, FAR)
+    assert house.membership(FAR, LAWN) is None
+    assert "could not invite" in said[-1]
+
+
+async def test_a_join_that_nobody_accepted_invites_nowhere(house: House) -> None:
+    await gardens(house)
+    house.world.knock(GARDEN, ANA)
+    await house.live()
+    house.world.change(GARDEN, ANA, ANA, "join")
+    await house.live()
+    assert house.membership(ANA, LAWN) is None
+
+
+async def test_who_does_not_take_the_invite_is_invited_nowhere(house: House) -> None:
+    await gardens(house)
+    await let_in(house, join=False)
+    house.world.change(GARDEN, ANA, ANA, "leave")
+    await house.live()
+    assert house.membership(ANA, LAWN) is None
+
+
+async def test_rooms_that_invite_to_each_other_end(house: House) -> None:
+    await gardens(house)
+    await house.set_policy(f'also_invite: "{GARDEN}"', LAWN)
+    await let_in(house)
+    house.world.change(LAWN, ANA, ANA, "join")
+    await house.live()
+    assert house.membership(ANA, LAWN) == "join"
+    assert await house.jobs("due", "running", "blocked") == {}
+
+
+async def test_a_room_that_is_not_managed_from_there_any_more_is_not_invited_to(house: House) -> None:
+    await gardens(house)
+    house.world.room(OTHERS, "Others", ALICE, BOT, levels=levels_for(), join_rule="invite")
+    house.world.say(OTHERS, ALICE, f"!kb protect {LAWN}")
+    await house.live()
+    said = await let_in(house)
+    assert house.membership(ANA, LAWN) is None
+    assert "could not" not in "".join(said), "and what is managed elsewhere is not told"
+
+
+async def test_it_is_done_once_across_a_restart_and_a_slow_homeserver(house: House) -> None:
+    await gardens(house)
+    house.world.play("invite", None)
+    await let_in(house, join=False)
+    house.world.play("invite", Later(foreign("slow")), done=True)
+    house.world.change(GARDEN, ANA, ANA, "join")
+    await house.hear()
+    await house.die()
+    await house.start_again()
+    await house.later(120)
+    await house.later(120)
+
+    assert house.membership(ANA, LAWN) == "invite"
+    assert [one for one in house.spoken() if "could not" in one] == []
+
+
+async def test_what_the_homeserver_refuses_is_told(house: House) -> None:
+    await gardens(house)
+    await let_in(house, join=False)
+    house.world.play("invite", Never(foreign("they refuse invites"), code="M_INVITE_BLOCKED"))
+    house.world.change(GARDEN, ANA, ANA, "join")
+    await house.live()
+    assert "they refuse invites" in house.spoken()[-1]
+
+
+async def test_a_third_party_guest_is_invited_as_well(house: House) -> None:
+    await gardens(house, f"{ALSO}\notherwise_third_party: accept")
+    house.world.plant(GARDEN, ALICE)
+    await house.live()
+    house.world.redeem(GARDEN, ANA)
+    await house.live()
+    assert house.membership(ANA) == "join"
+    assert house.membership(ANA, LAWN) == "invite"
+
+
+# --- children -----------------------------------------------------------------------------------------------------
+
+
+async def test_children_are_the_rooms_that_the_space_itself_names(house: House) -> None:
+    space(house, LAWN, POND, NESTED)
+    space(house, SHED, room_id=NESTED)
+    for one in (LAWN, POND, SHED):
+        room(house, one)
+    await ask(house)
+    await ask(house, f"protect {POND}")
+    house.world.name_child(SPACE, POND)
+    await house.live()
+    await house.set_policy("also_invite: children", SPACE)
+    house.world.knock(SPACE, ANA)
+    await house.live()
+    house.click("✅")
+    await house.live()
+    house.world.change(SPACE, ANA, ANA, "join")
+    await house.live()
+
+    there = {one: house.membership(ANA, one) for one in (LAWN, POND, NESTED, SHED)}
+    assert there == {LAWN: "invite", POND: None, NESTED: None, SHED: None}
+
+
+# --- the policy ---------------------------------------------------------------------------------------------------
+
+REFUSED: dict[str, tuple[str, str]] = {
+    "an unknown room": (f'also_invite: "!none:{HOME}"', "not managed from here"),
+    "an unknown alias": (f'also_invite: "#none:{HOME}"', "not managed from here"),
+    "a room of others": (f'also_invite: "{OTHERS}"', "not managed from here"),
+    "a name": ("also_invite: Lawn", "expected a room ID or alias"),
+    "a number": ("also_invite: 5", "also_invite"),
+    "too many": (f"also_invite: {[f'!r{n}:{HOME}' for n in range(51)]}", "at most 50"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+async def test_a_policy_names_only_rooms_that_are_managed_from_the_same_room(house: House, case: str) -> None:
+    text, why = REFUSED[case]
+    await gardens(house, "otherwise: forward")
+    said = await ask(house, f"policy set {GARDEN}\n{text}")
+    assert why in said[0]
+    assert "Policy not changed" in said[0] or "not changed" in said[0]
+
+
+async def test_a_policy_set_in_chat_keeps_what_its_alias_meant(house: House) -> None:
+    await gardens(house, "otherwise: forward")
+    await ask(house, f'policy set {GARDEN}\nalso_invite: "{ALIAS}"')
+    house.world.aliases[ALIAS] = POND
+    await let_in(house)
+    assert house.membership(ANA, LAWN) == "invite"
+    assert house.membership(ANA, POND) is None
