@@ -140,6 +140,8 @@ NO_COMPLAINT_CODES = frozenset(
         "prompt.closed",
         "protect.next",
         "room.greeting",
+        "also.more",
+        "also.row",
         "space.begun",
         "space.counts",
         "space.ended",

@@ -154,7 +154,13 @@ def test_every_key_of_a_policy_has_a_row_with_its_default() -> None:
             assert default == NOTHING.get(row.name, f"`{written}`")
 
 
-NOTHING = {"rules": "none", "lists": "none", "call": "nobody", "language": "that of `defaults` in `config.yaml`"}
+NOTHING = {
+    "rules": "none",
+    "lists": "none",
+    "also_invite": "none",
+    "call": "nobody",
+    "language": "that of `defaults` in `config.yaml`",
+}
 """How the prose says that there is nothing."""
 
 

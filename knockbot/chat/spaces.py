@@ -10,7 +10,7 @@ from knockbot.domain.spaces import Stage
 from knockbot.engine.turn import Turn
 from knockbot.features.spaces import leaving
 from knockbot.flow import protecting
-from knockbot.store import rooms
+from knockbot.store import spaces
 from knockbot.store.rooms import ProtectedRoom
 from knockbot.views.spaces import Followed, InSpaces, Shown
 
@@ -44,7 +44,7 @@ async def with_its_rooms(call: Call, room: ProtectedRoom) -> Answered:
 
 async def without_its_rooms(turn: Turn, room: ProtectedRoom) -> Notice | None:
     """What becomes of the rooms of a space that is no longer protected; before it is let go."""
-    count = len(await rooms.of_space(turn.tx, room.room_id))
+    count = len(await spaces.belonging(turn.tx, room.room_id))
     command = Code("!kb unprotect ROOM")
     return notice("space.stay", count=Number(count), command=command) if count else None
 

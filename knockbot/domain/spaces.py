@@ -69,13 +69,13 @@ class SpaceRoom:
         return self.is_space and self.stage is Stage.PROTECTED
 
 
-def reached(space: str, children: Mapping[str, Sequence[str]], replaced: Mapping[str, str]) -> list[str]:
-    """The rooms of a space, the nearest ones first, each once; without the space itself.
+def reached(space: str, children: Mapping[str, Sequence[str]], replaced: Mapping[str, str]) -> dict[str, str]:
+    """The rooms of a space, the nearest ones first, each once, with the space that names it; without the space itself.
 
     `children` is what each followed space names, `replaced` the room that took the place of another. Spaces may name
     each other in a circle.
     """
-    found: dict[str, None] = {}
+    found: dict[str, str] = {}
     waiting = deque([(space, 0)])
     while waiting:
         parent, depth = waiting.popleft()
@@ -83,7 +83,7 @@ def reached(space: str, children: Mapping[str, Sequence[str]], replaced: Mapping
             room_id = replaced.get(named, named)
             if room_id != space and room_id not in found:
                 if len(found) == MOST_ROOMS:
-                    return list(found)
-                found[room_id] = None
+                    return found
+                found[room_id] = parent
                 waiting.append((room_id, depth + 1))
-    return list(found)
+    return found

@@ -32,8 +32,8 @@ class ProtectedRoom:
     concerns: tuple[Concern, ...] = field(default=(), compare=False)
     """What makes it unfit to be protected, when this was last noted."""
     space: str | None = None
-    """The protected space that is followed with its rooms, and that this room belongs to. Where a room is in several,
-    it is the one that had it first. Both are managed from the same room."""
+    """The protected space that names this room, where it is followed with its rooms. Where a room is in several, it is
+    the one that had it first. Both are managed from the same room."""
 
 
 def _concerns(codes: str | None) -> tuple[Concern, ...]:

@@ -6,7 +6,9 @@ from collections.abc import Iterable
 
 from knockbot.domain.notices import dumps
 from knockbot.domain.spaces import MOST_CHILDREN, SpaceChild, SpaceRoom, Stage
+from knockbot.store import rooms
 from knockbot.store.db import Tx, for_update
+from knockbot.store.rooms import ProtectedRoom
 from knockbot.store.rows import Row
 
 _ROOM = Row(SpaceRoom, "space_rooms")
@@ -77,6 +79,14 @@ async def hold(tx: Tx, space: str) -> bool:
 async def rooms_of(tx: Tx, space: str) -> list[SpaceRoom]:
     """The rooms of a space, itself included."""
     return _ROOM.all(await tx.fetch(f"{_ROOM.select} WHERE space = $1 ORDER BY room_id", space))
+
+
+async def belonging(tx: Tx, space: str) -> list[ProtectedRoom]:
+    """The protected rooms that belong to a space, or to a space in it, by label; the space itself is not among them."""
+    known = [room for room in await rooms_of(tx, space) if room.stage is Stage.PROTECTED]
+    within, there = {room.room_id for room in known if room.is_space}, {room.room_id for room in known}
+    found = [room for parent in sorted(within) for room in await rooms.of_space(tx, parent)]
+    return sorted((room for room in found if room.room_id in there), key=lambda room: (room.label, room.room_id))
 
 
 async def find(tx: Tx, space: str, room_id: str) -> SpaceRoom | None:

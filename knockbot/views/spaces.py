@@ -44,19 +44,26 @@ async def followed(tx: Tx, room: ProtectedRoom) -> Followed | None:
     if not found:
         return None
     managed = {one.room_id: one for one in await rooms.managed_by(tx, room.management_room)}
-    return Followed(tuple(_shown(one, managed) for one in found if one.room_id != room.room_id))
+    within = {one.room_id for one in found if one.is_followed}
+    return Followed(tuple(_shown(one, managed, within) for one in found if one.room_id != room.room_id))
 
 
-def _shown(one: SpaceRoom, managed: dict[str, ProtectedRoom]) -> Shown:
+def _shown(one: SpaceRoom, managed: dict[str, ProtectedRoom], within: set[str]) -> Shown:
     known = managed.get(one.room_id)
     above = known.space if known is not None else None
-    other = managed.get(above) if above is not None and above != one.space else None
+    other = managed.get(above) if above is not None and above not in within else None
     return Shown(
         Room(one.room_id, known.label if known is not None else one.room_id),
         one.stage,
         one.why,
         Room(other.room_id, other.label) if other is not None else None,
     )
+
+
+async def _is_within(tx: Tx, space: str, room_id: str | None) -> bool:
+    """Whether a room is a space, or one of the spaces in it that are followed."""
+    found = await spaces.find(tx, space, room_id) if room_id is not None else None
+    return found is not None and found.is_followed
 
 
 async def spaces_of(tx: Tx, room: ProtectedRoom) -> InSpaces:
@@ -66,7 +73,7 @@ async def spaces_of(tx: Tx, room: ProtectedRoom) -> InSpaces:
     others = [
         managed[one.space]
         for one in await spaces.of_room(tx, room.room_id)
-        if one.space in managed and one.space not in (room.room_id, room.space)
+        if one.space in managed and one.space != room.room_id and not await _is_within(tx, one.space, room.space)
     ]
     return InSpaces(
         Room(first.room_id, first.label) if first is not None else None,

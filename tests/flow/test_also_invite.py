@@ -1,4 +1,4 @@
-"""`also_invite`: who is accepted at one room and joins it is invited to others, by the power of whoever accepted them."""
+"""`also_invite`: who is accepted at one room and joins it is invited to others, by the power of who accepted them."""
 
 from __future__ import annotations
 

@@ -34,9 +34,17 @@ def space(house: House, *children: str, room_id: str = SPACE, joined: tuple[str,
 
 
 async def protected_in(house: House, space: str = SPACE) -> set[str]:
-    """The rooms that belong to a space."""
+    """The rooms that belong to a space, or to a space in it."""
     async with house.db.tx() as tx:
-        return {one.room_id for one in await rooms.of_space(tx, space)}
+        return {one.room_id for one in await spaces.belonging(tx, space)}
+
+
+async def space_of(house: House, room_id: str) -> str | None:
+    """The space that a room belongs to."""
+    async with house.db.tx() as tx:
+        known = await rooms.find(tx, room_id)
+    assert known is not None
+    return known.space
 
 
 async def stages(house: House, space: str = SPACE) -> dict[str, str]:
@@ -95,6 +103,7 @@ async def test_a_space_is_protected_with_all_rooms_in_it_also_those_of_spaces_in
     assert last == "🚪 Space is protected with its rooms: 3 rooms are protected now."
     assert await protected_in(house) == {LAWN, NESTED, POND}
     assert set(await stages(house)) == {LAWN, NESTED, POND}
+    assert [await space_of(house, one) for one in (LAWN, NESTED, POND)] == [SPACE, SPACE, NESTED]
 
 
 async def test_without_the_words_only_the_space_is_protected(house: House) -> None:
@@ -196,10 +205,7 @@ async def test_a_room_of_another_management_room_answers_like_an_unknown_one(hou
     assert len(set(lines)) == 1
     assert "Secret" not in said + "".join(await ask(house, f"check {SPACE}")) + "".join(await ask(house, "rooms"))
     assert house.spoken(OTHERS) == []
-    async with house.db.tx() as tx:
-        known = await rooms.find(tx, LAWN)
-    assert known is not None
-    assert (known.management_room, known.space) == (OTHERS, None)
+    assert await space_of(house, LAWN) is None
 
 
 async def test_a_management_room_in_its_space_is_left_out(house: House) -> None:
@@ -502,6 +508,7 @@ async def test_a_nested_space_that_is_removed_takes_its_rooms_along(house: House
 
     assert await protected_in(house) == {LAWN}, "it is in the space itself too"
     assert await is_protected(house, POND)
+    assert [await space_of(house, one) for one in (LAWN, NESTED, POND)] == [SPACE, None, None]
 
 
 @pytest.mark.parametrize("mend", ["invited", "power"])
@@ -584,6 +591,24 @@ async def test_a_room_in_two_spaces_belongs_to_the_first_and_then_to_the_other(h
     house.world.name_child(NESTED, LAWN)
     await house.live()
     assert await protected_in(house) == {LAWN}
+
+
+async def test_a_room_belongs_to_the_nearest_space_that_names_it(house: House) -> None:
+    space(house, NESTED)
+    space(house, LAWN, room_id=NESTED)
+    room(house, LAWN)
+    await ask(house)
+    assert await space_of(house, LAWN) == NESTED
+    assert "in the space Nested" in "".join(await ask(house, f"check {LAWN}"))
+    house.world.name_child(SPACE, LAWN, **HERE)
+    await house.live()
+    assert await space_of(house, LAWN) == SPACE
+    house.world.name_child(SPACE, LAWN)
+    await house.live()
+    assert await space_of(house, LAWN) == NESTED
+    assert [said for said in house.spoken() if "no longer in" in said] == []
+    await ask(house, f"unprotect {SPACE} with rooms")
+    assert [await is_protected(house, one) for one in (SPACE, NESTED, LAWN)] == [False, False, False]
 
 
 async def test_check_and_rooms_show_how_far_each_room_is(house: House) -> None:

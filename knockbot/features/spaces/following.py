@@ -43,16 +43,24 @@ async def _is_protected(turn: Turn, room: SpaceRoom, what: Granted) -> None:
     due, is_space = room.stage is Stage.DUE, what.view.is_space
     now = replace(room, stage=Stage.PROTECTED, why=None, is_space=is_space, unread=is_space and due, told=not due)
     await spaces.put(turn.tx, now)
-    await _belongs(turn, room.space, room.room_id)
+    await _belong(turn, room.space)
     if room.prompt_id is not None:
         await question.changed(turn, room.prompt_id)
 
 
-async def _belongs(turn: Turn, space: str, room_id: str) -> None:
-    """A protected room belongs to the first space that had it."""
-    known = await rooms.find(turn.tx, room_id)
-    if known is not None and known.space is None:
-        await rooms.set_space(turn.tx, room_id, space)
+async def _belong(turn: Turn, space: str) -> None:
+    """Each protected room of a space belongs to the space that names it, unless another one had it first."""
+    known = [room for room in await spaces.rooms_of(turn.tx, space) if room.stage is Stage.PROTECTED]
+    within, named = {room.room_id for room in known if room.is_space}, await _named(turn.tx, space)
+    for room_id in {room.room_id for room in known} & named.keys():
+        there = await rooms.find(turn.tx, room_id)
+        if there is not None and there.space != named[room_id] and (there.space is None or there.space in within):
+            await rooms.set_space(turn.tx, room_id, named[room_id])
+
+
+async def _named(tx: Tx, space: str) -> dict[str, str]:
+    """The rooms that a space has, as last read, each with the space that names it."""
+    return reached(space, await spaces.named_in(tx, space), await spaces.replaced(tx))
 
 
 async def _follow(turn: Turn, what: Granted) -> None:
@@ -69,10 +77,10 @@ async def _follow(turn: Turn, what: Granted) -> None:
 
 async def let_go(context: Context, turn: Turn, room: ProtectedRoom) -> None:
     """A room is not protected from there any more: its rooms are followed no longer, and no space asks about it."""
-    left = await spaces.rooms_of(turn.tx, room.room_id)
+    left, mine = await spaces.rooms_of(turn.tx, room.room_id), await spaces.belonging(turn.tx, room.room_id)
     await spaces.forget_space(turn.tx, room.room_id)
-    for one in left:
-        await _to_another(turn, room.room_id, one.room_id)
+    for child in mine:
+        await _to_another(turn, child.room_id)
     for prompt_id in {one.prompt_id for one in left if one.prompt_id is not None}:
         await question.changed(turn, prompt_id)
     for one in await spaces.of_room(turn.tx, room.room_id):
@@ -80,14 +88,12 @@ async def let_go(context: Context, turn: Turn, room: ProtectedRoom) -> None:
         await _settle(context, turn, one)
 
 
-async def _to_another(turn: Turn, space: str, room_id: str) -> None:
+async def _to_another(turn: Turn, room_id: str) -> None:
     """A room that belonged to a space belongs to the next one that has it, or to none."""
-    known = await rooms.find(turn.tx, room_id)
-    if known is None or known.space != space:
-        return
-    others = [one.space for one in await spaces.of_room(turn.tx, room_id) if one.stage is Stage.PROTECTED]
-    others = [other for other in others if other not in (space, room_id)]
-    await rooms.set_space(turn.tx, room_id, others[0] if others else None)
+    await rooms.set_space(turn.tx, room_id, None)
+    for other in await spaces.of_room(turn.tx, room_id):
+        if other.stage is Stage.PROTECTED and other.space != room_id:
+            await _belong(turn, other.space)
 
 
 async def took_place(turn: Turn, old: str, new: str) -> None:
@@ -164,13 +170,10 @@ async def _settle(context: Context, turn: Turn, parent: SpaceRoom) -> None:
     if above is None:
         return
     known = {room.room_id: room for room in await spaces.rooms_of(turn.tx, space)}
-    named = reached(space, await spaces.named_in(turn.tx, space), await spaces.replaced(turn.tx))
-    there = [room_id for room_id in named if room_id != above.management_room]
+    there = [room_id for room_id in await _named(turn.tx, space) if room_id != above.management_room]
     await _taken_out(context, turn, space, [known[one] for one in known if one not in {*there, space}])
     await _put_in(turn, parent, above, [room_id for room_id in there if room_id not in known])
-    for room_id in there:
-        if room_id in known and known[room_id].stage is Stage.PROTECTED:
-            await _belongs(turn, space, room_id)
+    await _belong(turn, space)
     if parent.unread:
         now = await spaces.find(turn.tx, space, parent.room_id)
         assert now is not None  # it is held
@@ -190,9 +193,12 @@ async def _put_in(turn: Turn, parent: SpaceRoom, above: ProtectedRoom, new: Sequ
 
 async def _taken_out(context: Context, turn: Turn, space: str, gone: Sequence[SpaceRoom]) -> None:
     """Rooms are not in a space any more. They stay protected."""
+    mine = {room.room_id for room in await spaces.belonging(turn.tx, space)}
     for room in gone:
         await spaces.forget(turn.tx, space, room.room_id)
-        await _to_another(turn, space, room.room_id)
+    for room in gone:
+        if room.room_id in mine:
+            await _to_another(turn, room.room_id)
         if room.prompt_id is not None:
             await question.changed(turn, room.prompt_id)
     protected = [room.room_id for room in gone if room.stage is Stage.PROTECTED]

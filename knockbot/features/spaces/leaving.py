@@ -11,7 +11,7 @@ from knockbot.engine.turn import Turn
 from knockbot.errors import Never, Refused
 from knockbot.flow import place, protecting, refusals
 from knockbot.flow.context import Context
-from knockbot.store import rooms
+from knockbot.store import rooms, spaces
 from knockbot.store.rooms import ProtectedRoom
 
 AT_ONCE = 8
@@ -35,7 +35,7 @@ class Leaving:
 async def looked_at(context: Context, space: str, actor: str) -> Leaving:
     """The rooms of a space, each with whether this person may let it go."""
     async with context.db.tx() as tx:
-        found = await rooms.of_space(tx, space)
+        found = await spaces.belonging(tx, space)
     turns = asyncio.Semaphore(AT_ONCE)
 
     async def look(room: ProtectedRoom) -> Notice | None:
