@@ -33,6 +33,7 @@ from knockbot.features.history import outcomes
 from knockbot.features.lookalikes import facts as lookalikes
 from knockbot.features.preapproval import facts as approvals
 from knockbot.features.preapproval import giving
+from knockbot.features.presets import choosing
 from knockbot.features.remote import notify
 from knockbot.features.replay import applying
 from knockbot.features.spaces import following, inviting, question, walking
@@ -80,6 +81,13 @@ FEATURES: tuple[Feature, ...] = (
         expects=following.expects,
         looks=following.look,
     ),
+    Feature(
+        "presets",
+        granted=choosing.granted,
+        revised=choosing.revised,
+        let_go=choosing.let_go,
+        looks=choosing.look,
+    ),
     Feature("replay", revised=applying.offer, applied=applying.close, let_go=applying.let_go, looks=applying.look),
     Feature("preapproval", gathers={Fact.PRE_APPROVED: approvals.pre_approved}, took_place=giving.took_place),
     Feature("remote", acts=notify.ACTS, settled=notify.settled),
@@ -109,6 +117,7 @@ HANDLERS: dict[type[Any], Handler[Context, Any]] = {
 PROMPTS: Mapping[str, PromptKind[Context]] = {
     CARD: CARDS,
     applying.APPLY.name: applying.APPLY.kind,
+    choosing.CHOICE.name: choosing.CHOICE.kind,
     upgrading.ROOM_UPGRADE: upgrading.QUESTION,
     successors.NAMED_ROOM_UPGRADE: successors.QUESTION,
     question.SPACE_ROOMS: question.QUESTION,

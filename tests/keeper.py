@@ -9,7 +9,7 @@ import signal
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -404,7 +404,7 @@ class Garden:
         await self.offered(card["event_id"])
         return card
 
-    async def offered(self, card: str, emojis: str = "✅❌⛔") -> None:
+    async def offered(self, card: str, emojis: Iterable[str] = "✅❌⛔") -> None:
         """Wait until the bot offers exactly these answers on a card."""
 
         async def look() -> set[str]:

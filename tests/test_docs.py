@@ -30,6 +30,7 @@ from knockbot.domain.policy import POLICY_KEYS, decide
 from knockbot.domain.power import ABOVE_THE_TARGET
 from knockbot.domain.records import Recorded
 from knockbot.errors import Fault
+from knockbot.features.presets.table import PRESETS, Preset
 from knockbot.store.records import Entry
 from knockbot.views.requests import Story
 from tests.cases import case
@@ -241,11 +242,22 @@ def test_the_example_of_a_request_is_what_the_bot_says() -> None:
     assert f"{without_marks(said)}\n" in [block.text for block in blocks("text")]
 
 
+# --- presets ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=lambda preset: preset.name)
+def test_every_preset_is_shown_as_it_is(preset: Preset) -> None:
+    text = preset.written("#space:example.org" if preset.needs_room else None)
+
+    assert text in [block.text for block in blocks_of(ROOT / "docs/policy.md")]
+    assert f"`{preset.name}`" in (ROOT / "docs" / "policy.md").read_text(encoding="utf-8")
+
+
 # --- who may ------------------------------------------------------------------------------------------------------
 
 WANTS = {
     Deed.LOOK: "to look: `help`, `rooms`, `check`, `list`, `show`, `invites`, `allowed`, `policy show`, "
-    "`policy log`, `test`, `log`, `queue`",
+    "`policy presets`, `policy log`, `test`, `log`, `queue`",
     Deed.ACCEPT: "`accept`, ✅: a knock, or a user of a third-party invite",
     Deed.REJECT: "`reject`, ❌: the same",
     Deed.BAN: "`ban`, ⛔: the same",
@@ -254,7 +266,8 @@ WANTS = {
     Deed.BAN_INVITER: "`ban`, ⛔: its inviter",
     Deed.INVITE: "`invite`",
     Deed.ALLOW: "`allow`, `disallow`",
-    Deed.SET_POLICY: "`policy set`, `policy revert`, `policy apply`; "
+    Deed.SET_POLICY: "`policy set`, `policy revert`, `policy apply`, `policy use`; "
+    "1️⃣ 2️⃣ 3️⃣ … on the offer of presets; "
     "✅ where pending requests can be judged by a new policy; "
     "✅ where a room that the policy names was replaced",
     Deed.PROTECT: "`protect`",

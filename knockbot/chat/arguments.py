@@ -145,6 +145,11 @@ async def _room_to_unprotect(call: Call, text: str) -> tuple[ProtectedRoom, str]
             room = await rooms.find(tx, first)
         if room is not None:
             return room, rest.strip()
+    return await _named_room(call, text)
+
+
+async def _named_room(call: Call, text: str) -> tuple[ProtectedRoom, str] | None:
+    """A room managed from here, which has to be named even if it is the only one."""
     if not text and not await manages_rooms(call):
         raise Refused(replies.no_rooms())
     return await _listed_room(call, text)
@@ -233,6 +238,7 @@ A_ROOM = "#garden:example.org"
 
 ROOM = Argument("ROOM", notice("ask.room"), A_ROOM, _room)
 SOME_ROOM = optional(Argument("ROOM", notice("ask.room"), A_ROOM, _listed_room))
+NAMED_ROOM = replace(ROOM, read=_named_room)
 ROOM_TO_UNPROTECT = Argument("ROOM", notice("ask.room"), A_ROOM, _room_to_unprotect)
 NEW_ROOM = Argument("ROOM", notice("ask.room"), A_ROOM, _reference)
 WITH_ROOMS = optional(Argument("with rooms", None, "with rooms", _with_rooms))

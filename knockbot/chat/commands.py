@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 
-from knockbot.chat import looks, orders, preapproval
+from knockbot.chat import looks, orders, preapproval, presets
 from knockbot.chat.arguments import (
     ADDRESS,
     COMMAND,
@@ -90,6 +90,7 @@ COMMANDS: dict[str, Command] = {
         Command("policy set", (ROOM, POLICY), orders.policy_set, Deed.SET_POLICY),
         Command("policy revert", (ROOM, REVISION), orders.policy_revert, Deed.SET_POLICY),
         Command("policy apply", (ROOM,), orders.policy_apply, Deed.SET_POLICY),
+        *presets.COMMANDS,
         Command("policy log", (ROOM,), looks.policy_log, Deed.LOOK),
         Command("test", (ROOM, USER, REASON), looks.test, Deed.LOOK),
         Command("log", (REQUEST_OR_USER,), looks.log, Deed.LOOK),
@@ -99,6 +100,10 @@ COMMANDS: dict[str, Command] = {
 
 SYNONYMS: dict[str, str] = {"approve": "accept", "deny": "reject"}
 """Other names of commands."""
+
+
+CLICKS = {*plan.REACTIONS, *map(without_variation_selector, plan.NUMBERS)}
+"""The emoji that are a click where a reply to a message of the bot is nothing else."""
 
 
 async def hear(context: Context, message: Message) -> Handled:
@@ -150,7 +155,7 @@ async def _reply(context: Context, turn: Turn, message: Message, reply: Notice) 
 async def _overhear(context: Context, message: Message, *, edited: bool) -> Handled:
     """A message that is no command: a reply to a card may be a click or nearly an answer; an edit never commands."""
     said = without_variation_selector(without_fallback(message.body).strip())
-    if message.edits is None and message.in_reply_to is not None and said in plan.REACTIONS:
+    if message.edits is None and message.in_reply_to is not None and said in CLICKS:
         return await _click(context, message, message.in_reply_to, said)
 
     async def write(turn: Turn) -> None:

@@ -151,7 +151,7 @@ async def invite(call: Call, room: ProtectedRoom, to: tuple[Address, str]) -> An
 
 async def policy_set(call: Call, room: ProtectedRoom, text: str) -> Answered:
     """Put another policy in force."""
-    return await _put_in_force(call, rulebook.Change(room, call.actor, text, call.cause))
+    return await put_in_force(call, rulebook.Change(room, call.actor, text, call.cause))
 
 
 async def policy_revert(call: Call, room: ProtectedRoom, number: int) -> Answered:
@@ -162,7 +162,7 @@ async def policy_revert(call: Call, room: ProtectedRoom, number: int) -> Answere
     if old is None:
         raise no_such_revision(room, number)
     meant = {name: pin.room_id for name, pin in named.items()}  # as it was: its aliases may lead elsewhere by now
-    return await _put_in_force(call, rulebook.Change(room, call.actor, old.text, call.cause, meant, reverts=number))
+    return await put_in_force(call, rulebook.Change(room, call.actor, old.text, call.cause, meant, reverts=number))
 
 
 async def policy_apply(call: Call, room: ProtectedRoom) -> Answered:
@@ -176,16 +176,17 @@ async def policy_apply(call: Call, room: ProtectedRoom) -> Answered:
     return apply
 
 
-async def _put_in_force(call: Call, change: rulebook.Change) -> Answered:
+async def put_in_force(call: Call, change: rulebook.Change) -> Answered:
+    """Put another policy in force; a mistake in it is told."""
     try:
         sound = await rulebook.examined(call.context, change)
     except Fault as fault:
         raise _refused(fault) from fault
 
-    async def put_in_force(turn: Turn) -> Reply:
+    async def write(turn: Turn) -> Reply:
         return await rulebook.put_in_force(call.context, turn, sound)
 
-    return put_in_force
+    return write
 
 
 def _refused(fault: Fault) -> Refused:

@@ -42,6 +42,9 @@ ACT_OF: dict[Verdict, Act] = {Verdict.ACCEPT: Act.INVITE, Verdict.REJECT: Act.KI
 REACTIONS: dict[str, Verdict] = {"✅": Verdict.ACCEPT, "❌": Verdict.REJECT, "⛔": Verdict.BAN}
 """The answer that each emoji on a card gives."""
 
+NUMBERS: tuple[str, ...] = tuple(f"{number}\ufe0f\u20e3" for number in range(1, 10))
+"""The emoji that choose one of several answers on a prompt: 1️⃣ to 9️⃣."""
+
 REFUSALS: dict[Verdict, type[Kick | Ban]] = {Verdict.REJECT: Kick, Verdict.BAN: Ban}
 """What is done to a rejected or banned user."""
 

@@ -24,7 +24,7 @@ from knockbot.engine.timers import Timers
 from knockbot.engine.worker import Outcome, Run, Worker
 from knockbot.flow import configured
 from knockbot.flow.context import Context
-from knockbot.flow.ports import REQUEST_KEY, REQUESTS_KEY
+from knockbot.flow.ports import PROMPT_KEY, REQUEST_KEY, REQUESTS_KEY
 from knockbot.flow.working import hooks
 from knockbot.matrix import events
 from knockbot.matrix.acts import Acts, transaction_id
@@ -322,8 +322,9 @@ class House:
         ]
 
     def spoken(self, room_id: str = MODS) -> list[str]:
-        """The words of what the bot said beside cards."""
-        return [content["body"] for content in self.said(room_id) if not self._is_card(content)]
+        """The words of what the bot said beside cards, and beside the offer of presets that follows each `protect`."""
+        said = [content for content in self.said(room_id) if content.get(PROMPT_KEY, {}).get("kind") != "preset"]
+        return [content["body"] for content in said if not self._is_card(content)]
 
     def cards(self, room_id: str = MODS) -> list[Card]:
         """The cards in a management room, as they look now."""

@@ -345,6 +345,25 @@ async def test_who_takes_a_room_to_another_management_room_needs_the_power_for_i
     assert not await keeps(hers)
 
 
+async def test_protect_offers_policies_to_begin_with_and_one_click_uses_one(keeper: InProcess) -> None:
+    garden = await unprotected(keeper, join_rule="knock")
+    await garden.alice.invite(garden.room, keeper.user_id)
+    await garden.give_power(keeper.user_id, 50)
+    await garden.command(f"protect {garden.room}", expect="is now protected")
+
+    offer = await garden.heard(lambda event: "Click a policy to begin with" in words(event))
+    assert offer["content"]["org.knockbot.prompt"] == {"kind": "preset", "room_id": garden.room}
+    await garden.offered(offer["event_id"], ["1️⃣", "2️⃣", "3️⃣", "4️⃣", "5️⃣", "6️⃣"])
+    await garden.alice.react(garden.mods, offer["event_id"], "2️⃣")
+
+    await garden.heard(lambda event: "Revision 1 of the policy" in words(event))
+    await garden.heard(lambda event: "This question is closed" in words(event))
+    ana = await garden.knocker("ana")
+    await garden.membership(ana, "invite")
+    shown = await garden.command(f"policy show {garden.room}", expect="our own server")
+    assert garden.alice.user_id in shown
+
+
 async def test_what_is_unprotected_is_left_alone_until_it_is_protected_again(keeper: InProcess) -> None:
     garden = await keeper.plant("otherwise: accept")
     await garden.command(f"unprotect {garden.room}")

@@ -140,6 +140,8 @@ ARGUMENTS = {
     "policy set": [f"{room}\n{text}" for room in ROOMS[1:3] for text in (HOSTILE_POLICY, *HOSTILE, "rules: 5", "- &x")],
     "policy revert": [f"{room} {number}" for room in ROOMS for number in ("", "1", "99", "<b>")],
     "policy apply": ROOMS,
+    "policy presets": ["", "careful", "<b>", "careful careful"],
+    "policy use": ["", *[f"{name} {room}" for name in ("careful", "members", "<b>") for room in ROOMS]],
     "policy log": ROOMS,
     "test": [f"{room} {person}" for room in ROOMS for person in PEOPLE],
     "log": ["", "1", *PEOPLE],

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from knockbot.chat.sentences import dossier, general, inheriting, lists, preapproval, spaces
+from knockbot.chat.sentences import dossier, general, inheriting, lists, preapproval, presets, spaces
 from knockbot.chat.sentences.rows import Sentence
 from knockbot.domain import reasons
 from knockbot.domain.notices import Choice
@@ -21,6 +21,7 @@ SENTENCES: Mapping[str, Sentence] = {
     **dossier.SENTENCES,
     **inheriting.SENTENCES,
     **lists.SENTENCES,
+    **presets.SENTENCES,
     **spaces.SENTENCES,
     **preapproval.SENTENCES,
 }

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from knockbot.documents.text import without_variation_selector
 from knockbot.domain.jobs import Act, EditPrompt, Job, PostPrompt, React
 from knockbot.domain.notices import because
 from knockbot.engine.prompts import Face, PromptKind, offer, refresh
@@ -140,7 +141,8 @@ async def _reacted_before(context: Context, room_id: str, reaction: React) -> st
         there = await context.outside.reactions(room_id, reaction.event_id)
     except Never:
         return None  # the offer is there, and stays
-    mine = [one.event_id for one in there if (one.sender, one.key) == (context.bot, reaction.emoji)]
+    key = without_variation_selector(reaction.emoji)
+    mine = [one.event_id for one in there if (one.sender, one.key) == (context.bot, key)]
     return mine[0] if mine else None
 
 

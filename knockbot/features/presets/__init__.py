@@ -1,0 +1,1 @@
+"""Presets: policies to begin with, offered when a room is protected."""
