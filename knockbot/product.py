@@ -29,7 +29,7 @@ from knockbot.engine.timers import TimerKind
 from knockbot.engine.turn import Handler
 from knockbot.features.dossier import membership, records
 from knockbot.features.encryption import sealed
-from knockbot.features.history import outcomes
+from knockbot.features.history import counts, outcomes
 from knockbot.features.lookalikes import facts as lookalikes
 from knockbot.features.preapproval import facts as approvals
 from knockbot.features.preapproval import giving
@@ -67,7 +67,11 @@ FEATURES: tuple[Feature, ...] = (
         looks=looking.look,
     ),
     Feature("lookalikes", gathers={Fact.LOOKALIKE: lookalikes.lookalike}),
-    Feature("history", gathers={Fact.HISTORY: outcomes.history}),
+    Feature(
+        "history",
+        gathers={Fact.HISTORY: outcomes.history, **counts.GATHERS},
+        knocked=counts.knocked,
+    ),
     Feature("lists"),
     Feature(
         "spaces",
@@ -126,6 +130,7 @@ PROMPTS: Mapping[str, PromptKind[Context]] = {
 
 TIMERS: Mapping[str, TimerKind[Context]] = {
     **FORGETTING,
+    "forget_knocks": hourly(counts.forget),
     "forget_addresses": hourly(issuing.forget),
     "forget_approvals": hourly(giving.forget_ended),
     "look_again_at_jobs": working.LOOK_AGAIN,

@@ -60,6 +60,15 @@ def judged(text: str) -> str:
     return plain(text[:LONGEST_JUDGED])[:LONGEST_JUDGED]
 
 
+LONGEST_COMPARED = 1000
+"""Characters of a text that count when it is compared with others: the first ones."""
+
+
+def gist(text: str) -> str:
+    """The text as it is compared with others: what a reader sees, in whichever case, its words one blank apart."""
+    return " ".join(plain(text[:LONGEST_COMPARED]).casefold().split())
+
+
 def shown(text: str, limit: int) -> str:
     """The text on one line for people: nothing invisible, blanks run together, at most `limit` characters.
 

@@ -14,10 +14,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field, replace
 from typing import Any, TypeVar
 
+from knockbot.domain.criteria.counts import MOST_COUNTINGS
 from knockbot.domain.model import (
     Because,
     Came,
+    Count,
+    Counting,
     Decision,
+    Fact,
     Facts,
     History,
     IdentityKey,
@@ -147,26 +151,25 @@ def _differing(data: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, An
 
 
 def _encoded(facts: Facts) -> dict[str, Any]:
-    data: dict[str, Any] = {"home": facts.home}
-    if facts.at is not None:
-        data["at"] = facts.at
-    if facts.measure is not None:
-        data["wrote"] = [*astuple(facts.measure)]
-    if rooms := _rooms(facts.member_of):
-        data["in"] = rooms
-    if facts.history:
-        data["past"] = {where: _history(history) for where, history in facts.history.items()}
-    if facts.invite is not None:
-        data["invite"] = _invite(facts.invite)
-    if facts.lookalike is not None:
-        data["like"] = _written(facts.lookalike)
-    if listings := _listings(facts.lists):
-        data["lists"] = listings
-    if facts.came is not None:
-        data["came"] = facts.came
-    if facts.pre_approved is not None:
-        data["ok"] = _pre_approved(facts.pre_approved)
-    return data | ({"denied": True} if facts.denied else {})
+    data: dict[str, Any] = {
+        "home": facts.home,
+        "at": facts.at,
+        "wrote": facts.measure and [*astuple(facts.measure)],
+        "in": _rooms(facts.member_of),
+        "counts": [_count(*counted) for counted in [*facts.counts.items()][:MOST_COUNTINGS]],
+        "past": {where: _history(history) for where, history in facts.history.items()},
+        "invite": facts.invite and _invite(facts.invite),
+        "like": facts.lookalike and _written(facts.lookalike),
+        "lists": _listings(facts.lists),
+        "came": facts.came,
+        "ok": None if facts.pre_approved is None else _pre_approved(facts.pre_approved),
+        "denied": facts.denied or None,
+    }
+    return {key: value for key, value in data.items() if value not in EMPTY}
+
+
+EMPTY: tuple[object, ...] = (None, {}, [])
+"""What is not stored: it was not looked up."""
 
 
 def decode(stored: str) -> Facts:
@@ -186,6 +189,7 @@ def _decoded(data: Mapping[str, Any]) -> Facts:
         at=data.get("at"),
         measure=Measure(*data["wrote"]) if "wrote" in data else None,
         member_of={room: _known(known) for room, known in data.get("in", {}).items()},
+        counts=dict(map(_counted, data.get("counts", ()))),
         history={Where(where): _past(history) for where, history in data.get("past", {}).items()},
         invite=_invite_facts(data["invite"]) if "invite" in data else None,
         lookalike=_known(data["like"]) if "like" in data else None,
@@ -198,6 +202,16 @@ def _decoded(data: Mapping[str, Any]) -> Facts:
 
 def _newest(many: Sequence[T], age: Callable[[T], int]) -> list[T]:
     return list(many) if len(many) <= AGES_KEPT else sorted(many, key=age, reverse=True)[-AGES_KEPT:]
+
+
+def _count(counting: Counting, count: Count) -> list[Any]:
+    written: list[Any] = [counting.fact, counting.where, counting.within, count.number]
+    return [*written, "more"] if count.cut else written
+
+
+def _counted(written: Sequence[Any]) -> tuple[Counting, Count]:
+    fact, where, within, number, *more = written
+    return Counting(Fact(fact), Where(where), within), Count(number, cut=bool(more))
 
 
 def _history(history: History) -> dict[str, Any]:

@@ -426,6 +426,12 @@ class Fact(StrEnum):
 
     MEMBER_OF = "member_of"
     """Whether the applicant is joined to a room (`Facts.member_of`)."""
+    KNOCKS = "knocks"
+    """How often the applicant knocked (`Facts.counts`)."""
+    SERVER_KNOCKS = "server_knocks"
+    """How many knocks came from the applicant's server (`Facts.counts`)."""
+    SAME_REASON = "same_reason"
+    """How many applicants gave the same reason (`Facts.counts`)."""
     HISTORY = "history"
     """The results of the applicant's earlier requests in some rooms (`Facts.history`)."""
     INVITER = "inviter"
@@ -442,10 +448,29 @@ class Fact(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """A fact that a condition asks for, and what it asks it of: a room as the policy names it, or a `Where`."""
+    """A fact that a condition asks for, and what it asks it of: a room as the policy names it, a `Where`, or what is to
+    be counted (`criteria/counts.py`)."""
 
     fact: Fact
     of: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """What is counted up to a knock, in which rooms, and within what time (milliseconds)."""
+
+    fact: Fact
+    where: Where
+    within: int
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many were counted, the knock itself among them; 0 where it has nothing that could be counted."""
+
+    number: int
+    cut: bool = False
+    """Whether nobody counted any further."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -460,6 +485,8 @@ class Facts:
     """The time zone of the policy; `decide` adds it, since it is no fact about the request."""
     member_of: Mapping[str, Known] = field(default_factory=dict)
     """Whether the applicant is joined to each room, by the name the policy uses for it."""
+    counts: Mapping[Counting, Count] = field(default_factory=dict)
+    """How many knocks there were, as far as that was looked up."""
     history: Mapping[Where, History] = field(default_factory=dict)
     """The outcomes of their earlier requests in these rooms, as far as they were looked up."""
     invite: InviteFacts | None = None

@@ -24,7 +24,7 @@ from knockbot.documents.text import shown
 from knockbot.documents.zones import UTC, read_zone
 from knockbot.domain.acl import SERVER_ACL
 from knockbot.domain.coding import Coding
-from knockbot.domain.criteria import read_when
+from knockbot.domain.criteria import counts, read_when
 from knockbot.domain.criteria.base import Condition, read_room
 from knockbot.domain.ids import is_user_id
 from knockbot.domain.invites import Fall
@@ -123,6 +123,9 @@ def _read_rules(value: object, path: Path) -> tuple[Rule, ...]:
         rules.append(rule)
     if sum(rule.when.pattern_size for rule in rules) > MAX_PATTERN_SIZE:
         raise Fault("all patterns together are too large", path)
+    countings = counts.of_all(need for rule in rules for need in rule.when.needs)
+    if len(countings) > counts.MOST_COUNTINGS:
+        raise Fault(f"knocks are counted in {len(countings)} ways, at most {counts.MOST_COUNTINGS}", path)
     return tuple(rules)
 
 

@@ -188,6 +188,58 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
         "user was accepted {count} times before in that time in the rooms managed from here",
     ),
     "finding.accepted_unknown": "whether the user was accepted before (not checked)",
+    "finding.knocks_more": (
+        "user knocked more than {count} time within {time}",
+        "user knocked more than {count} times within {time}",
+    ),
+    "finding.knocks_not_more": (
+        "user knocked {count} time within {time}, not more than {most}",
+        "user knocked {count} times within {time}, not more than {most}",
+    ),
+    "finding.knocks_more_managed": (
+        "user knocked more than {count} time at the rooms managed from here within {time}",
+        "user knocked more than {count} times at the rooms managed from here within {time}",
+    ),
+    "finding.knocks_not_more_managed": (
+        "user knocked {count} time at the rooms managed from here within {time}, not more than {most}",
+        "user knocked {count} times at the rooms managed from here within {time}, not more than {most}",
+    ),
+    "finding.knocks_unknown": "how often the user knocked (not checked)",
+    "finding.server_knocks_more": (
+        "more than {count} knock from the user's server within {time}",
+        "more than {count} knocks from the user's server within {time}",
+    ),
+    "finding.server_knocks_not_more": (
+        "{count} knock from the user's server within {time}, not more than {most}",
+        "{count} knocks from the user's server within {time}, not more than {most}",
+    ),
+    "finding.server_knocks_more_managed": (
+        "more than {count} knock from the user's server at the rooms managed from here within {time}",
+        "more than {count} knocks from the user's server at the rooms managed from here within {time}",
+    ),
+    "finding.server_knocks_not_more_managed": (
+        "{count} knock from the user's server at the rooms managed from here within {time}, not more than {most}",
+        "{count} knocks from the user's server at the rooms managed from here within {time}, not more than {most}",
+    ),
+    "finding.server_knocks_unknown": "how many knocks came from the user's server (not checked)",
+    "finding.same_reason_more": (
+        "more than {count} user gave the same reason within {time}",
+        "more than {count} users gave the same reason within {time}",
+    ),
+    "finding.same_reason_not_more": (
+        "{count} user gave the same reason within {time}, not more than {most}",
+        "{count} users gave the same reason within {time}, not more than {most}",
+    ),
+    "finding.same_reason_more_managed": (
+        "more than {count} user gave the same reason at the rooms managed from here within {time}",
+        "more than {count} users gave the same reason at the rooms managed from here within {time}",
+    ),
+    "finding.same_reason_not_more_managed": (
+        "{count} user gave the same reason at the rooms managed from here within {time}, not more than {most}",
+        "{count} users gave the same reason at the rooms managed from here within {time}, not more than {most}",
+    ),
+    "finding.same_reason_none": "user gave no reason",
+    "finding.same_reason_unknown": "how many users gave the same reason (not checked)",
     "finding.time_within": "it was {day}, {time} in {zone}, which is within the times of the rule",
     "finding.time_outside": "it was {day}, {time} in {zone}, which is outside the times of the rule",
     "finding.time_unknown": "at what time this was (not stored)",

@@ -124,11 +124,13 @@ async def _opened(
     if last is not None and last.state is State.ACCEPTED:
         # They cannot knock while invited, so the invite is gone, and we were not told.
         await settling.record_outcome(context, turn, last, State.DECLINED, change.user_id)
+    await tables.knocked(context, turn, change, turn.now)
     return await requests.open_knock(turn.tx, room.management_room, change.as_knock(), turn.now)
 
 
 async def _knocked_again(context: Context, turn: Turn, request: Request, change: MemberChange) -> Request:
     """The same request with a new knock. An accept was for the old knock only; a reject or a ban still holds."""
+    await tables.knocked(context, turn, change, turn.now)
     await requests.knocked_again(turn.tx, request, change, turn.now)
     if request.answer is not None and request.answer.verdict is Verdict.ACCEPT:
         await settling.withdraw_answer(turn, request, because("overtaken.applicant_knocked_again"))

@@ -6,7 +6,7 @@ seems to contradict them, it first reads the room once more.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 from knockbot.domain.acl import SERVER_ACL, ServerAcl
@@ -18,7 +18,7 @@ from knockbot.domain.notices import Room, because, notice, numbered
 from knockbot.domain.records import Recorded
 from knockbot.engine.prompts import clicked, removed, unclicked
 from knockbot.engine.turn import Write
-from knockbot.flow import answering, authority, cards, fitness, membership, redacting, saying, settling
+from knockbot.flow import answering, authority, cards, fitness, membership, redacting, saying, settling, tables
 from knockbot.flow.arriving import take_in, take_in_found
 from knockbot.flow.checkup import shortage
 from knockbot.flow.context import Context
@@ -91,7 +91,17 @@ async def knocks(context: Context, there: Place, missed: Missed, denied: frozens
             return None
         return take_in(context, KNOCKS, whole, judgement, card_id=card_id, stands=True)
 
+    await _note(context, standing)
     await take_in_found(context, there.room, standing, judge, take)
+
+
+async def _note(context: Context, found: Sequence[MemberChange]) -> None:
+    """Write all these knocks down before the first of them is judged, each at its own time: they may be days old."""
+    if not found:
+        return
+    async with context.turn() as turn:
+        for change in found:
+            await tables.knocked(context, turn, change, min(change.sent_at, turn.now))
 
 
 async def _lost_words(context: Context, request_ids: Iterable[int]) -> None:

@@ -77,6 +77,11 @@ Tells: TypeAlias = Callable[[Context, Place, Request], Awaitable[Notice | None]]
 the card does without."""
 
 
+Knocked: TypeAlias = Callable[[Context, Turn, MemberChange, int], Awaitable[None]]
+"""Writes down that somebody knocked, at a moment. A knock that a look finds comes before it is judged, perhaps without
+its whole reason, and a second time with its request."""
+
+
 @dataclass(frozen=True, slots=True)
 class Doing:
     """How one kind of job is done, and what follows from it, in the transaction that ends the job."""
@@ -105,6 +110,8 @@ class Feature:
     """The facts that it looks up for rules."""
     judges: Mapping[Kind, Judges] = field(default_factory=dict)
     """The kinds of request that the feature judges again."""
+    knocked: Knocked | None = None
+    """When somebody knocks at a protected room."""
     answered: Follows | None = None
     """After an answer of a rule or a moderator binds a request."""
     settled: Follows | None = None
@@ -184,6 +191,13 @@ async def expects(context: Context, tx: Tx, room_id: str) -> bool:
     """Whether a feature waits for the bot to be let into a room."""
     asked = [feature.expects for feature in rows(context) if feature.expects is not None]
     return any([await expects(tx, room_id) for expects in asked])
+
+
+async def knocked(context: Context, turn: Turn, change: MemberChange, at: int) -> None:
+    """Somebody knocked: write down what is to be known of it later."""
+    for feature in rows(context):
+        if feature.knocked is not None:
+            await feature.knocked(context, turn, change, at)
 
 
 def judges(context: Context) -> dict[Kind, Judges]:

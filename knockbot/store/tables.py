@@ -78,6 +78,8 @@ TABLES: Mapping[str, Table] = {
             in_sql=("request_id", "number", "at"),
         ),
         Table("approvals", "until it ends or is taken back", ("who", "given_by", "note")),
+        Table("knocks", "30 days", ("user_id", "server"), in_sql=("room_id", "user_id", "event_id", "server", "at")),
+        Table("reasons", "30 days", ("gist", "user_id"), in_sql=("room_id", "gist", "user_id", "at")),
         Table("addresses", "`issuing.keep_addresses` after the invite", ("address", "name", "issued_by")),
         Table("issued", "one day; the address until the end is known", ("moderator", "address", "name")),
         Table("servers", FOR_EVER, (), ("server", "answered_at")),

@@ -265,6 +265,29 @@ CREATE INDEX requests_decided ON requests (management_room, user_id, id)
     WHERE kind = 'knock' AND counts_as IN ('accepted', 'joined', 'declined', 'rejected', 'banned');
 CREATE INDEX requests_from_server ON requests (management_room, server, opened_at) WHERE server IS NOT NULL;
 
+-- Each knock, as long as a rule can count it; and who gave which reason, and when last. `gist` stands for the reason,
+-- and does not hold it.
+CREATE TABLE knocks (
+    room_id  TEXT NOT NULL,
+    user_id  TEXT NOT NULL,
+    event_id TEXT NOT NULL,
+    server   TEXT NOT NULL,
+    at       BIGINT NOT NULL,
+    PRIMARY KEY (room_id, user_id, event_id)
+);
+CREATE INDEX knocks_of_user ON knocks (room_id, user_id, at);
+CREATE INDEX knocks_from_server ON knocks (room_id, server, at);
+CREATE INDEX knocks_made ON knocks (at);
+CREATE TABLE reasons (
+    room_id TEXT NOT NULL,
+    gist    TEXT NOT NULL,
+    user_id TEXT NOT NULL,
+    at      BIGINT NOT NULL,
+    PRIMARY KEY (room_id, gist, user_id)
+);
+CREATE INDEX reasons_given ON reasons (room_id, gist, at, user_id);
+CREATE INDEX reasons_old ON reasons (at);
+
 -- What was decided on each request, each time that it was judged; the newest is its decision. `room_id` is where it was
 -- then, `revision` that of its own policy, none where it has none, `inherited_json` those of other rooms that decided
 -- there too; `event_id` is the knock, the invite, or the coming in.

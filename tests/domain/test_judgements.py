@@ -10,11 +10,15 @@ from hypothesis import strategies as st
 
 from knockbot.documents.text import storable
 from knockbot.domain.criteria import CRITERIA
+from knockbot.domain.criteria.counts import COUNTED
 from knockbot.domain.judgements import AGES_KEPT, Judgement, decide_again, decode, encode
 from knockbot.domain.kinds import OTHERWISE
 from knockbot.domain.model import (
     Came,
+    Count,
+    Counting,
     Decision,
+    Fact,
     Facts,
     History,
     IdentityKey,
@@ -45,6 +49,7 @@ TEXTS = st.text(st.characters(), max_size=60).map(storable)
 WHYS = st.text(st.characters(), max_size=15).map(storable).map(foreign)
 """Short enough to be kept."""
 KNOWN = st.builds(Known, st.sampled_from(Truth), st.none() | WHYS)
+DAY = 86_400_000
 AGES = st.integers(0, 10**14)
 POWERS = st.none() | st.integers(-(2**60), 2**60) | st.just(float("inf"))
 
@@ -84,6 +89,10 @@ ANY_FACTS = st.builds(
     home=TEXTS,
     at=st.none() | AGES,
     member_of=st.dictionaries(st.text("#!ab:.", max_size=30), KNOWN, max_size=5),
+    counts=st.dictionaries(
+        st.builds(Counting, st.sampled_from(sorted(COUNTED)), st.sampled_from(Where), st.sampled_from([DAY, 30 * DAY])),
+        st.builds(Count, st.integers(0, 1001), st.booleans()),
+    ),
     history=st.dictionaries(
         st.sampled_from(Where), st.builds(History, few(st.builds(Past, st.sampled_from(State), AGES)))
     ),
@@ -108,6 +117,9 @@ HOSTILE = Facts(
     at=10**14,
     member_of={
         f"#{number}:" + "\U0001f600" * 100: Known(Truth.UNKNOWN, foreign("x" * 20_000)) for number in range(MANY)
+    },
+    counts={
+        Counting(Fact.KNOCKS, Where.MANAGED, number): Count(1000, cut=True) for number in range(10**10, 10**10 + MANY)
     },
     history=dict.fromkeys(Where, History(tuple(Past(State.WITHDRAWN, 10**14 + number) for number in range(MANY)))),
     invite=InviteFacts(

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from knockbot.documents.reading import Path, items, mapping, unknown_word
-from knockbot.domain.criteria import applicants, approvals, history, inviters, lists, moments
+from knockbot.domain.criteria import applicants, approvals, counts, history, inviters, lists, moments
 from knockbot.domain.criteria.base import (
     ANYBODY,
     APPLICANTS,
@@ -24,7 +24,7 @@ from knockbot.domain.criteria.base import (
     one_holds,
     opposite,
 )
-from knockbot.domain.model import Facts, Finding, Kind, Knock, Need, State
+from knockbot.domain.model import Fact, Facts, Finding, Kind, Knock, Need, State
 from knockbot.errors import Fault
 
 MAX_DEPTH = 8
@@ -49,6 +49,9 @@ CRITERIA: Mapping[str, Criterion] = {
             APPLICANTS,
             history.came_to_pass("accepted", State.ACCEPTED, State.JOINED, State.DECLINED),
         ),
+        Criterion("knocks", KNOCKS, counts.more_than(Fact.KNOCKS)),
+        Criterion("knocks_from_server", KNOCKS, counts.more_than(Fact.SERVER_KNOCKS)),
+        Criterion("same_reason", KNOCKS, counts.more_than(Fact.SAME_REASON)),
         Criterion("time", ANYBODY, moments.read_time),
         Criterion("pre_approved", APPLICANTS, approvals.read_pre_approved),
         Criterion("inviter", INVITED, inviters.read_inviter),
