@@ -40,6 +40,7 @@ from knockbot.domain.model import (
 )
 from knockbot.domain.notices import Notice, because, decoded, dumps, encoded
 from knockbot.domain.policy import Policy, decide, held_back, rehearsed
+from knockbot.times import SECOND
 
 T = TypeVar("T")
 
@@ -205,13 +206,13 @@ def _newest(many: Sequence[T], age: Callable[[T], int]) -> list[T]:
 
 
 def _count(counting: Counting, count: Count) -> list[Any]:
-    written: list[Any] = [counting.fact, counting.where, counting.within, count.number]
-    return [*written, "more"] if count.cut else written
+    written: list[Any] = [counting.fact, counting.where, counting.within // SECOND, count.number]
+    return [*written, 1] if count.cut else written
 
 
 def _counted(written: Sequence[Any]) -> tuple[Counting, Count]:
-    fact, where, within, number, *more = written
-    return Counting(Fact(fact), Where(where), within), Count(number, cut=bool(more))
+    fact, where, seconds, number, *more = written
+    return Counting(Fact(fact), Where(where), seconds * SECOND), Count(number, cut=bool(more))
 
 
 def _history(history: History) -> dict[str, Any]:

@@ -510,7 +510,7 @@ ANY_INVITE = st.none() | st.builds(
         tuple
     ),
     power=st.none() | st.integers() | st.floats(),
-    member=st.builds(Known, st.sampled_from(Truth), ANY_TEXT),
+    member=st.builds(Known, st.sampled_from(Truth), ANY_TEXT.map(foreign)),
     earlier=st.none() | st.lists(st.integers()).map(tuple),
 )
 

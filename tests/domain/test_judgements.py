@@ -119,7 +119,8 @@ HOSTILE = Facts(
         f"#{number}:" + "\U0001f600" * 100: Known(Truth.UNKNOWN, foreign("x" * 20_000)) for number in range(MANY)
     },
     counts={
-        Counting(Fact.KNOCKS, Where.MANAGED, number): Count(1000, cut=True) for number in range(10**10, 10**10 + MANY)
+        Counting(Fact.SERVER_KNOCKS, Where.MANAGED, DAY + number * 1000): Count(1000, cut=True)
+        for number in range(MANY)
     },
     history=dict.fromkeys(Where, History(tuple(Past(State.WITHDRAWN, 10**14 + number) for number in range(MANY)))),
     invite=InviteFacts(
