@@ -11,7 +11,7 @@ import pytest
 
 from tests.documentation import ROOT
 
-PARTS = ("decide", "intake", "start")
+PARTS = ("decide", "lists", "intake", "start")
 """The parts that need no homeserver; `.ci/run` plays them all."""
 
 

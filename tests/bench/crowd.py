@@ -40,6 +40,8 @@ class Crowd:
     asked: Counter[str] = field(default_factory=Counter)
     """The kinds of requests that came, and how many of each."""
     settled: dict[tuple[str, str], str] = field(default_factory=dict)
+    states: dict[str, bytes] = field(default_factory=dict)
+    """The whole state of rooms, as it is sent, where it is not as in any other room."""
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def __aenter__(self) -> Self:
@@ -101,6 +103,10 @@ class Crowd:
                 self._news.clear()
                 await self._news.wait()
 
+    def state_of(self, room_id: str) -> list[Row]:
+        """The state that each room has."""
+        return list(_state(room_id).values())
+
     # --- the client-server API --------------------------------------------------------------------------------
 
     async def _answer(self, request: web.Request) -> web.Response:
@@ -110,6 +116,8 @@ class Crowd:
         said = await request.json() if request.can_read_body else {}
         if path[-1] == "ping":
             await self._ping(said)
+        if path[0] == "rooms" and path[2:] == ["state"] and path[1] in self.states:
+            return web.Response(body=self.states[path[1]], content_type="application/json")
         kind, status, body = self._told(request, path, said)
         self.asked[f"{request.method} {kind}"] += 1
         self._news.set()

@@ -81,6 +81,12 @@ def peak_memory(pid: int) -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
+def memory() -> float:
+    """How much memory, in MB, this process holds now (proc(5), VmRSS)."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
+
+
 # --- the machine ----------------------------------------------------------------------------------------------
 
 MADE_OF = ("knockbot", "matrix-synapse", "mautrix", "aiohttp", "asyncpg", "aiosqlite", "google-re2")

@@ -13,6 +13,8 @@ class Sizes:
     engines: tuple[str, ...] = ("SQLite", "PostgreSQL")
     globs: tuple[int, ...] = (20, 1_000, 100_000)
     deciding: float = 0.2
+    entries: int = 100_000
+    looks: int = 500
     transactions: int = 300
     rooms_of_chatter: int = 50
     rooms_at_start: tuple[int, ...] = (100, 1_000)
@@ -32,6 +34,8 @@ QUICK = Sizes(
     engines=("SQLite",),
     globs=(20, 100),
     deciding=0.001,
+    entries=20,
+    looks=3,
     transactions=2,
     rooms_of_chatter=2,
     rooms_at_start=(2,),

@@ -1,0 +1,100 @@
+"""A knockbot beside which somebody can say what it is to do with a policy list: a process of its own, asked by lines.
+
+Each line that it reads is a word with its arguments, and each that it writes the answer, as JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from knockbot.app import service
+from knockbot.config.settings import read_settings
+from knockbot.domain.model import ListChange
+from knockbot.features.lists import matching, reading
+from knockbot.flow.context import Context
+from knockbot.matrix import events
+from knockbot.store import lists
+from tests.bench.entries import BANS, KINDS, event
+from tests.bench.figures import Row, memory
+
+AT_ONCE = 500
+
+
+async def fill(context: Context, kind: str, count: str) -> Row:
+    """Follow a list that has so many entries of a kind, as if it had been read."""
+    async with context.db.tx() as tx:
+        await lists.follow(tx, BANS, context.now())
+        begun = await lists.begin(tx, BANS)
+    told = (_change(event(number, *entry)) for number, entry in enumerate(KINDS[kind](int(count))))
+    while portion := [change for change, _ in zip(told, range(AT_ONCE), strict=False)]:
+        async with context.db.tx() as tx:
+            await lists.take_in(tx, begun, portion)
+    async with context.db.tx() as tx:
+        await lists.finish(tx, begun, context.now())
+    return {}
+
+
+def _change(raw: dict[str, Any]) -> ListChange:
+    change = events.list_change(raw)
+    assert change is not None
+    return change
+
+
+async def look(context: Context, times: str) -> Row:
+    """Look for strangers whom the list does not name: seconds each, seconds of CPU each, and what it took before."""
+    gc.collect()
+    before, began = memory(), time.perf_counter()
+    async with context.listed.lock(BANS):
+        await matching.up_to_date(context, BANS)
+    loading = time.perf_counter() - began
+    gc.collect()
+    held, took, used = memory() - before, [], time.process_time()
+    for number in range(int(times)):
+        began = time.perf_counter()
+        hit = await matching.match(context, BANS, f"@ana_{number}:matrix.rose.example", at_expense_of=f"!{number}")
+        took.append(time.perf_counter() - began)
+        assert hit is None or hit.kind
+    return {
+        "took": took,
+        "cpu": (time.process_time() - used) / int(times),
+        "loading": loading,
+        "held": held,
+    }
+
+
+async def read(context: Context) -> Row:
+    """Read a list that the homeserver has."""
+    async with context.db.tx() as tx:
+        await lists.follow(tx, BANS, context.now())
+    used, began = time.process_time(), time.perf_counter()
+    assert await reading.read(context, BANS)
+    took, used = time.perf_counter() - began, time.process_time() - used
+    async with context.db.tx() as tx:
+        counts = await lists.counts(tx, BANS)
+    return {"took": took, "cpu": used, "entries": sum(counts.usable.values())}
+
+
+WORDS: dict[str, Callable[..., Awaitable[Row]]] = {"fill": fill, "look": look, "read": read}
+
+
+async def main(config: Mapping[str, Any]) -> None:
+    """Run, and do what is said until nothing more is."""
+    settings = read_settings(config)
+    loop = asyncio.get_running_loop()
+    async with service(settings) as context:
+        print(json.dumps({}), flush=True)
+        while line := await loop.run_in_executor(None, sys.stdin.readline):
+            word, *arguments = line.split("\t")
+            answer = await WORDS[word.strip()](context, *(argument.strip() for argument in arguments))
+            print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(json.loads(Path(sys.argv[1]).read_text())))
