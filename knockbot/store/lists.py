@@ -7,7 +7,7 @@ gone, at which version it went: so each process can take in what others have cha
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -122,7 +122,8 @@ async def put(tx: Tx, change: ListChange) -> bool:
     )
     if room is None:
         return False
-    if await _put_all(tx, change.room_id, [change]):
+    known = await _standing(tx, change.room_id, [change.key])
+    if await _put_all(tx, change.room_id, [change], known):
         return True
     if room["is_read"] and change.now is None:
         await _leave_mark(tx, change)
@@ -152,9 +153,8 @@ async def _leave_mark(tx: Tx, change: ListChange) -> None:
     )
 
 
-async def _put_all(tx: Tx, room_id: str, changes: Sequence[ListChange]) -> bool:
-    """Set or remove entries; false if nothing changed by that."""
-    known = await _standing(tx, room_id, [change.key for change in changes])
+async def _put_all(tx: Tx, room_id: str, changes: Sequence[ListChange], known: Mapping[str, _Standing]) -> bool:
+    """Set or remove entries, of which these are known; false if nothing changed by that."""
     news = [change for change in changes if _is_news(change, known.get(change.key))]
     version = await _next_version(tx, room_id) if news else None
     if version is None:
@@ -235,7 +235,7 @@ class Reading:
     """The version at its begin. What events have changed since is left as it is: they are newer than the state that
     the homeserver was asked for after that."""
     seen: set[int] = field(default_factory=set)
-    """The rows of the entries that it has seen."""
+    """The entries that it has seen, by the hash of their key: Python's own, which nobody can foresee."""
     after: Place = (0, 0)
     """Up to which place was looked for entries that it has not seen."""
 
@@ -261,8 +261,9 @@ async def take_in(tx: Tx, reading: Reading, portion: Sequence[ListChange]) -> No
     await _insist(tx, reading)
     keys = [change.key for change in portion]
     newer = await _changed_since(tx, reading, keys)
-    await _put_all(tx, reading.room_id, [change for change in portion if change.key not in newer])
-    reading.seen |= {one.id for one in (await _standing(tx, reading.room_id, keys)).values()}
+    known = await _standing(tx, reading.room_id, keys)
+    await _put_all(tx, reading.room_id, [change for change in portion if change.key not in newer], known)
+    reading.seen |= {hash(change.key) for change in portion if change.now is not None}
 
 
 async def _changed_since(tx: Tx, reading: Reading, keys: Sequence[str]) -> set[str]:
@@ -284,7 +285,7 @@ async def remove_unseen(tx: Tx, reading: Reading) -> bool:
     """Remove entries that a reading has not seen; true if there may be more of them. Raises `Overtaken`."""
     await _insist(tx, reading)
     rows = await tx.fetch(TO_BE_SEEN, reading.room_id, reading.version, *reading.after, PORTION)
-    unseen = [row["id"] for row in rows if row["id"] not in reading.seen]
+    unseen = [row["id"] for row in rows if hash(row["key"]) not in reading.seen]
     if unseen and (version := await _next_version(tx, reading.room_id)) is not None:
         await _remove(tx, unseen, version)
     reading.after = (rows[-1]["version"], rows[-1]["id"]) if rows else reading.after
@@ -292,7 +293,7 @@ async def remove_unseen(tx: Tx, reading: Reading) -> bool:
 
 
 TO_BE_SEEN: Final = (
-    "SELECT version, id FROM list_entries WHERE room_id = $1 AND gone_at IS NULL AND version <= $2 "
+    "SELECT version, id, key FROM list_entries WHERE room_id = $1 AND gone_at IS NULL AND version <= $2 "
     "AND (version, id) > ($3, $4) ORDER BY version, id LIMIT $5"
 )
 
