@@ -511,6 +511,7 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
         "the identity server {server} gives no https address for its keys: the message that it sent does not work."
     ),
     # --- why an event is set aside, or cannot be read
+    "entry.too_many": "the list has more than {most} entries",
     "entry.no_recommendation": "it recommends nothing",
     "entry.unknown_recommendation": "I do not know the recommendation {recommendation}",
     "entry.no_entity": "it names nobody: it has no entity, and no SHA-256 hash of one",

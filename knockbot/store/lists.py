@@ -170,7 +170,6 @@ class _Standing:
     id: int
     key: str
     event_id: str
-    version: int
 
 
 _STANDING = Row(_Standing, "list_entries")
@@ -257,8 +256,12 @@ async def begin(tx: Tx, room_id: str) -> Reading:
 
 
 async def take_in(tx: Tx, reading: Reading, portion: Sequence[ListChange]) -> None:
-    """Keep entries that a reading has found, at most `PORTION`. Raises `Overtaken`."""
+    """Keep entries that a reading has found, at most `PORTION`. Raises `Overtaken`.
+
+    State has each key once. A homeserver that tells one twice must not stop the reading: then the first counts.
+    """
     await _insist(tx, reading)
+    portion = list({change.key: change for change in reversed(portion)}.values())[::-1]
     keys = [change.key for change in portion]
     newer = await _changed_since(tx, reading, keys)
     known = await _standing(tx, reading.room_id, keys)

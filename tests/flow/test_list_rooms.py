@@ -8,7 +8,7 @@ import pytest
 
 from knockbot.domain.lists import EntityKind, Hit, Recommendation
 from knockbot.domain.reasons import foreign
-from knockbot.errors import Later
+from knockbot.errors import Later, Never
 from knockbot.features.lists import matching, reading
 from knockbot.features.lists.matching import Unread
 from knockbot.matrix import events
@@ -161,6 +161,18 @@ async def test_a_first_reading_that_fails_half_way_leaves_the_list_unread(bans: 
     bans.world.outbox.clear()
     await reading.read(bans.context, BANS)
     assert await hit(bans, "@eve5:evil.example") is not None
+
+
+async def test_a_list_that_is_too_long_is_not_read(bans: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "MOST", 3)
+    for number in range(4):
+        bans.world.list_entity(BANS, ALICE, f"@eve{number}:evil.example")
+
+    with pytest.raises(Never):
+        await reading.read(bans.context, BANS)
+
+    with pytest.raises(Unread):
+        await hit(bans, "@eve0:evil.example")
 
 
 async def test_the_newest_reading_takes_the_place_of_the_others(bans: House) -> None:

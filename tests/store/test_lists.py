@@ -196,6 +196,14 @@ async def test_a_reading_keeps_what_is_there_and_removes_what_is_not(bans: Datab
     assert sorted(await names(bans)) == ["a", "c2", "d"]
 
 
+async def test_a_key_that_is_told_twice_does_not_stop_a_reading(bans: Database) -> None:
+    twice = [change("a"), change("a", "$a2", entity="@a2:evil.example")]
+
+    await read(bans, twice, [change("b"), *twice])
+
+    assert sorted(await names(bans)) == ["a", "b"]
+
+
 async def test_what_is_unchanged_is_not_written_again(bans: Database) -> None:
     await read(bans, [change("a"), change("b")])
     async with bans.tx() as tx:

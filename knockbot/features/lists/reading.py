@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from typing import Final
 
 from knockbot.domain.model import ListChange
+from knockbot.domain.notices import Number, because
+from knockbot.errors import Never
 from knockbot.flow.context import Context, log
 from knockbot.store import lists
 from knockbot.store.db import Tx
 from knockbot.store.lists import Overtaken, Reading
+
+MOST: Final = 300_000
+"""Entries of a list that is read: the longest in use have some ten thousand."""
 
 
 async def read(context: Context, room_id: str) -> bool:
@@ -30,7 +36,13 @@ async def read(context: Context, room_id: str) -> bool:
 
 
 async def _read(context: Context, reading: Reading) -> None:
+    many = 0
+
     async def take_in(portion: Sequence[ListChange]) -> None:
+        nonlocal many
+        many += len(portion)
+        if many > MOST:
+            raise Never(because("entry.too_many", most=Number(MOST)))
         async with context.db.tx() as tx:
             await lists.take_in(tx, reading, portion)
 
