@@ -37,6 +37,7 @@ from knockbot.matrix import events, watching
 from knockbot.matrix.account import Account
 from knockbot.matrix.acts import Acts, SealingActs
 from knockbot.matrix.crypto.keyring import Keyring
+from knockbot.matrix.files import Files
 from knockbot.matrix.gateway import Gateway
 from knockbot.matrix.history import Memory
 from knockbot.matrix.homeserver import Homeserver
@@ -161,6 +162,7 @@ async def _made(settings: Settings, db: Database, session: ClientSession) -> Par
         prompts=PROMPTS,
     )
     keyring = await _keyring(context, homeserver, session)
+    context = replace(context, files=Files(homeserver, keyring))
     if keyring is None:
         db.keep_connection()
     else:

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from datetime import UTC, tzinfo
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import partial
 
 from knockbot.chat import replies
 from knockbot.chat.arguments import A_ROOM, SOME_ROOM, Argument, optional
-from knockbot.chat.calls import Answered, Call, Reply, manages_rooms, named_room, only_room
+from knockbot.chat.calls import Answered, Call, Misuse, Reply, manages_rooms, named_room, only_room
 from knockbot.chat.command import Command
+from knockbot.documents.zones import UTC, zone
 from knockbot.domain import approvals
 from knockbot.domain.approvals import Entry, Written
 from knockbot.domain.may import Deed
+from knockbot.domain.model import File
 from knockbot.domain.notices import (
     Arg,
     Code,
     Document,
     Letters,
-    Moment,
     Notice,
     Number,
     Room,
@@ -29,9 +31,11 @@ from knockbot.domain.notices import (
 )
 from knockbot.domain.reasons import people
 from knockbot.engine.turn import Turn
-from knockbot.errors import Refused
+from knockbot.errors import Never, Refused
 from knockbot.features.preapproval import giving
 from knockbot.features.preapproval.giving import Given, Order, TakenBack
+from knockbot.flow import place
+from knockbot.flow.ports import TOO_LARGE
 from knockbot.store import rooms
 from knockbot.store.approvals import Approval
 from knockbot.store.rooms import ProtectedRoom
@@ -43,6 +47,9 @@ SHOWN = 50
 
 SHOWN_OF_EACH = 10
 """The same of each room, where it shows several."""
+
+MOST_BYTES = 5 * 2**20
+"""Bytes of a file."""
 
 RULE = """rules:
   - name: pre-approved
@@ -59,7 +66,9 @@ async def _who(call: Call, text: str) -> tuple[str | None, str] | None:
     first, _, rest = text.partition(" ")
     if first and (first[0] == "@" or "*" in first or approvals.is_who(first)):
         return approvals.read_who(first), rest.strip()
-    return (None, text) if call.below.strip() else None
+    message = call.message
+    listed = call.below.strip() or message.file is not None or message.in_reply_to is not None
+    return (None, text) if listed else None
 
 
 async def _room(call: Call, text: str) -> tuple[ProtectedRoom, str] | None:
@@ -83,25 +92,74 @@ async def _note(_: Call, text: str) -> tuple[str, str]:
     return text, ""
 
 
-WHO = Argument("@user", notice("ask.allow"), "@ana:example.org", _who, takes_lines=True)
+WHOM = notice("ask.allow")
+WHO = Argument("@user", WHOM, "@ana:example.org", _who, takes_lines=True)
 ALLOWED_ROOM = Argument("ROOM", notice("ask.room"), A_ROOM, _room)
 UNTIL = optional(Argument("until DATE", None, "until 2026-12-24", _until))
 NOTE = optional(Argument("note", None, "from the choir", _note))
 
 
-def _written(call: Call, who: str | None, until: str | None, note: str, zone: tzinfo) -> Written:
-    """All who are meant: in the command, and on the lines below, which may have dates and notes of their own."""
-    today = approvals.today(call.context.now(), zone)
-    day, note = approvals.read_terms(until, note, today)
+@dataclass(frozen=True, slots=True)
+class _Days:
+    """The days of a room: when each ends."""
+
+    zone: str
+    today: date
+
+    def end(self, day: date) -> int:
+        return approvals.end_of(day, zone(self.zone))
+
+    def told(self, until: int) -> Notice:
+        """The day that ends then."""
+        day = approvals.today(until, zone(self.zone))
+        return notice("allow.until", date=Code(day.isoformat()), zone=Letters(self.zone))
+
+
+async def _days(call: Call, room: ProtectedRoom) -> _Days:
+    async with call.context.db.tx() as tx:
+        there = await place.find(call.context, tx, room.room_id)
+    name = there.settings.timezone if there is not None else UTC
+    return _Days(name, approvals.today(call.context.now(), zone(name)))
+
+
+async def _written(call: Call, who: str | None, until: str | None, note: str, days: _Days) -> Written:
+    """All who are meant: in the command, on the lines below, in the file. Lines and rows may have dates and notes of
+    their own."""
+    day, note = approvals.read_terms(until, note, days.today)
+    lists = [approvals.read_lines(call.below, days.today)] if call.below.strip() else []
+    file = await _file(call) if call.message.file is not None or (who is None and not lists) else None
+    if file is not None:
+        lists += [await _table(call, file, days.today)]
+    if who is None and not lists:
+        raise Misuse(WHOM)
     first = Written((Entry(who, day, note),) if who is not None else ())
-    if not call.below.strip():
-        return first
-    lines = approvals.read_lines(call.below, today)
-    entries = [replace(entry, until=entry.until or day, note=entry.note or note) for entry in lines.entries]
-    return approvals.together(first, replace(lines, entries=tuple(entries)))
+    return approvals.together(first, *(_with_defaults(one, day, note) for one in lists))
 
 
-async def _order(call: Call, room: ProtectedRoom, written: Written, zone: tzinfo) -> Order:
+def _with_defaults(written: Written, day: date | None, note: str) -> Written:
+    entries = [replace(entry, until=entry.until or day, note=entry.note or note) for entry in written.entries]
+    return replace(written, entries=tuple(entries))
+
+
+async def _file(call: Call) -> File | None:
+    """The file that the command is the caption of, or a reply to."""
+    if call.message.file is not None or call.message.in_reply_to is None:
+        return call.message.file
+    return await call.context.files.attached(call.room, call.message.in_reply_to)
+
+
+async def _table(call: Call, file: File, today: date) -> Written:
+    """What a file says. Raises `Refused`, and `Busy` where reading it has to wait."""
+    try:
+        content = await call.context.files.content(file, MOST_BYTES)
+    except Never as error:
+        if error.code == TOO_LARGE:
+            raise Refused(notice("allow.large_file", most=Number(MOST_BYTES // 2**20))) from error
+        raise Refused(notice("allow.no_file", why=error.why)) from error
+    return await call.context.workbench.work_out(call.room, partial(approvals.read_table, content, today))
+
+
+async def _order(call: Call, room: ProtectedRoom, written: Written, days: _Days) -> Order:
     """What is to be written about them."""
     now = call.context.now()
     entries = [
@@ -110,7 +168,7 @@ async def _order(call: Call, room: ProtectedRoom, written: Written, zone: tzinfo
             entry.who,
             call.actor,
             now,
-            approvals.end_of(entry.until, zone) if entry.until is not None else None,
+            days.end(entry.until) if entry.until is not None else None,
             entry.note,
             call.cause,
         )
@@ -125,11 +183,12 @@ async def _order(call: Call, room: ProtectedRoom, written: Written, zone: tzinfo
 async def allow(call: Call, who: str | None, room: ProtectedRoom, until: str | None, note: str) -> Answered:
     """Approve people in advance."""
     await giving.insist(call.context, room, call.actor, "allow")
-    written = _written(call, who, until, note, UTC)
-    order = await _order(call, room, written, UTC)
+    days = await _days(call, room)
+    written = await _written(call, who, until, note, days)
+    order = await _order(call, room, written, days)
 
     async def give(turn: Turn) -> Reply:
-        return _given(order, written, await giving.give(call.context, turn, order))
+        return _given(order, written, days, await giving.give(call.context, turn, order))
 
     return give
 
@@ -137,7 +196,8 @@ async def allow(call: Call, who: str | None, room: ProtectedRoom, until: str | N
 async def disallow(call: Call, who: str | None, room: ProtectedRoom) -> Answered:
     """Take approvals back, whoever gave them."""
     await giving.insist(call.context, room, call.actor, "disallow")
-    order = await _order(call, room, _written(call, who, None, "", UTC), UTC)
+    days = await _days(call, room)
+    order = await _order(call, room, await _written(call, who, None, "", days), days)
 
     async def take_back(turn: Turn) -> Reply:
         return _taken_back(order, await giving.take_back(call.context, turn, order))
@@ -147,14 +207,13 @@ async def disallow(call: Call, who: str | None, room: ProtectedRoom) -> Answered
 
 async def allowed(call: Call, only: ProtectedRoom | None) -> Notice:
     """Who is approved in advance, in all rooms or in one."""
-    if only is not None:
-        return _shown(await views.of_room(call.context, only, SHOWN))
     async with call.context.db.tx() as tx:
-        managed = await rooms.managed_by(tx, call.room)
+        managed = [only] if only is not None else await rooms.managed_by(tx, call.room)
     if not managed:
         raise Refused(replies.no_rooms())
     limit = SHOWN if len(managed) == 1 else SHOWN_OF_EACH
-    return below(*[_shown(await views.of_room(call.context, room, limit)) for room in managed])
+    shown = [(await views.of_room(call.context, room, limit), await _days(call, room)) for room in managed]
+    return below(*(_shown(approved, days) for approved, days in shown))
 
 
 # --- what is said ---------------------------------------------------------------------------------------------
@@ -164,10 +223,10 @@ def _called(room: ProtectedRoom) -> Room:
     return Room(room.room_id, room.label)
 
 
-def _given(order: Order, written: Written, given: Given) -> Notice:
+def _given(order: Order, written: Written, days: _Days, given: Given) -> Notice:
     return below(
         notice("allow.done", room=_called(order.room), who=people(order.whom)),
-        _terms(order.entries),
+        _terms(order.entries, days),
         notice("allow.renewed", count=Number(given.renewed)) if given.renewed else None,
         notice("allow.repeated", count=Number(written.repeated)) if written.repeated else None,
         notice("allow.waiting", count=Number(given.waiting)) if given.waiting else None,
@@ -175,13 +234,13 @@ def _given(order: Order, written: Written, given: Given) -> Notice:
     )
 
 
-def _terms(entries: Sequence[Approval]) -> Notice | None:
+def _terms(entries: Sequence[Approval], days: _Days) -> Notice | None:
     """The date and the note, where they are the same for all."""
     until, notes = {one.until for one in entries}, {one.note for one in entries}
     day = until.pop() if len(until) == 1 else None
     note = notes.pop() if len(notes) == 1 else ""
     said = [
-        notice("allow.until", until=Moment(day)) if day is not None else None,
+        days.told(day) if day is not None else None,
         notice("allow.note", note=Stranger(note, approvals.LONGEST_NOTE)) if note else None,
     ]
     return replies.dotted(said) if any(said) else None
@@ -212,7 +271,7 @@ def _still(server: str) -> Notice:
     return notice("disallow.server", server=Letters(server), command=Code(f"!kb disallow *:{server}"))
 
 
-def _shown(approved: Approved) -> Notice:
+def _shown(approved: Approved, days: _Days) -> Notice:
     room = _called(approved.room)
     if not approved.count:
         return notice("allowed.none", room=room)
@@ -221,13 +280,13 @@ def _shown(approved: Approved) -> Notice:
         shown = Number(len(approved.newest))
         head = notice("allowed.newest", count=Number(approved.count), room=room, shown=shown)
     void = [notice("allowed.void", by=User(giver), why=why) for giver, why in approved.void.items()]
-    return below(head, *map(_row, approved.newest), *void)
+    return below(head, *(_row(one, days) for one in approved.newest), *void)
 
 
-def _row(one: Approval) -> Notice:
+def _row(one: Approval, days: _Days) -> Notice:
     parts: list[Arg | None] = [
         notice("allowed.row", who=people([one.who]), by=User(one.given_by)),
-        notice("allow.until", until=Moment(one.until)) if one.until is not None else None,
+        days.told(one.until) if one.until is not None else None,
         notice("allow.note", note=Stranger(one.note, approvals.LONGEST_NOTE)) if one.note else None,
     ]
     return replies.dotted(parts)

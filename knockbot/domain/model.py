@@ -203,8 +203,27 @@ class Redaction:
 
 
 @dataclass(frozen=True, slots=True)
+class FileKey:
+    """What opens an encrypted file (client-server API, "Sending encrypted attachments"); each part is base64."""
+
+    key: str
+    iv: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file that a message holds, as the media repository of a server knows it."""
+
+    server: str
+    media_id: str
+    key: FileKey | None = None
+    """None if it is not encrypted."""
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
-    """A text message outside protected rooms: perhaps a command."""
+    """A text message, or a file with a caption, outside protected rooms: perhaps a command."""
 
     room_id: str
     event_id: str
@@ -220,6 +239,8 @@ class Message:
     """The message that its thread began with."""
     edits: str | None = None
     """The message that it replaces; an edit is never a command."""
+    file: File | None = None
+    """The file whose caption it is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -451,6 +451,10 @@ SENTENCES: Mapping[str, str | tuple[str, str]] = {
     "homeserver.others_log_in": ("others may log in to my account {bot} ({ways}), and could act with my power."),
     "homeserver.other_token": "its hs_token is not the one of my config, or something else answers at {address}.",
     "homeserver.something_else": "the homeserver reaches something other than knockbot at {address}.",
+    # --- why a file cannot be read
+    "file.too_large": "it is too large.",
+    "file.not_opened": "it does not fit its key.",
+    "file.no_encryption": "it is encrypted, and this bot was installed without encryption (knockbot[e2ee]).",
     # --- why a server cannot be reached
     "reach.not_yet": "its certificate is not valid yet; compare the clocks of both machines",
     "reach.expired": "its certificate has expired; renew it",

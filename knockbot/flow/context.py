@@ -16,7 +16,7 @@ from knockbot.engine.wakeups import Wakeups
 from knockbot.flow.compiled import Compiled
 from knockbot.flow.elsewhere import Elsewhere
 from knockbot.flow.listed import Listed
-from knockbot.flow.ports import Acts, Cipher, Issuer, NoCipher, Outside, Vouch, Wording, nobody_asked
+from knockbot.flow.ports import Acts, Cipher, Files, Issuer, NoCipher, NoFiles, Outside, Vouch, Wording, nobody_asked
 from knockbot.flow.standings import Standings
 from knockbot.flow.workbench import Workbench
 from knockbot.store.db import Database
@@ -64,6 +64,8 @@ class Context:
     issuer: Issuer | None = None
     """The identity servers; `None` where nobody sends invites through them."""
     cipher: Cipher = field(default_factory=NoCipher)
+    files: Files = field(default_factory=NoFiles)
+    """The files that people send."""
     features: tuple[Any, ...] = ()
     """The features that take part in the flow, in this order: rows of `tables.py`, which imports this file."""
     prompts: Mapping[str, PromptKind[Any]] = field(default_factory=dict)

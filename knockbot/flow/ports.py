@@ -10,6 +10,7 @@ from knockbot.domain.card import Around
 from knockbot.domain.invites import StoredInvite
 from knockbot.domain.languages import Language
 from knockbot.domain.model import (
+    File,
     IdentityKey,
     Known,
     ListChange,
@@ -122,6 +123,31 @@ class Outside(Protocol):
 
     async def mutual_rooms(self, user_id: str) -> list[str]:
         """The rooms that both a user and the bot are joined to."""
+
+
+class Files(Protocol):
+    """The files that people send. Every call may raise `Later` (the homeserver is silent) or `Never` (a clear no)."""
+
+    async def attached(self, room_id: str, event_id: str) -> File | None:
+        """The file that a message holds; `None` where it holds none, or where it cannot be read."""
+
+    async def content(self, file: File, most: int) -> bytes:
+        """What is in a file, opened where it is encrypted. `Never` has the code `TOO_LARGE` beyond so many bytes."""
+
+
+class NoFiles:
+    """Where nothing is downloaded."""
+
+    async def attached(self, _room_id: str, _event_id: str) -> File | None:
+        """None."""
+        return None
+
+    async def content(self, _file: File, _most: int) -> bytes:
+        """Raises `Never`."""
+        raise Never(because("homeserver.not_found"))
+
+
+TOO_LARGE: Final = "KNOCKBOT_FILE_TOO_LARGE"
 
 
 class Acts(Protocol):

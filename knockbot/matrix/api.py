@@ -36,6 +36,7 @@ from knockbot.documents.text import shown
 from knockbot.domain.notices import Duration, Foreign, Letters, Notice, Number, because
 from knockbot.domain.reasons import in_words
 from knockbot.errors import Later, Never
+from knockbot.flow.ports import TOO_LARGE as FILE_TOO_LARGE
 from knockbot.http import MIB, ONLY_TLS, TooLarge, as_json, leads_elsewhere, origin, read, why_unreachable
 from knockbot.matrix.answers import read_items
 
@@ -99,6 +100,9 @@ PORTION: Final = 500
 """Items that are handed over at once."""
 SLICE: Final = 0.005
 """Seconds of such work after which others have a turn."""
+
+CONTENT: Final = "content"
+"""Where to find the content of a file."""
 
 LISTED: Final = ""
 """Where to find the list of such an answer."""
@@ -197,6 +201,20 @@ class ListApi(Api):
             if len(kept) > MOST_KEPT:
                 raise _too_large(LARGEST_LIST)
         return {LISTED: kept}
+
+
+class FileApi(Api):
+    """The API for one answer that is a file; `most` is how many bytes it may have."""
+
+    def __init__(self, *args: Any, most: int, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._most = most
+
+    async def _read(self, answer: ClientResponse) -> dict[str, Any]:
+        try:
+            return {CONTENT: await read(answer.content, self._most)}
+        except TooLarge:
+            raise Never(because("file.too_large"), code=FILE_TOO_LARGE) from None
 
 
 class PortionsApi(Api):

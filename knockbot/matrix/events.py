@@ -6,6 +6,7 @@ length or content. What is no event at all raises `Malformed`; what does not con
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeGuard
 
@@ -17,6 +18,8 @@ from knockbot.domain.model import (
     NAME_KEPT,
     REASON_KEPT,
     Echo,
+    File,
+    FileKey,
     Happening,
     IdentityKey,
     ListChange,
@@ -152,9 +155,9 @@ def _message(event: Mapping[str, Any], bot: str) -> Message | Echo | None:
     edits = _related(relation, "m.replace")
     if relation.get("rel_type") == "m.replace":
         content = mapping(content.get("m.new_content")) if edits is not None else {}
-    body = _text(content.get("body"), BODY_KEPT)
-    if content.get("msgtype") != "m.text" or body is None:
-        return None  # notices are never commands
+    body = _said(content)
+    if body is None:
+        return None
     html = content.get("formatted_body") if content.get("format") == "org.matrix.custom.html" else None
     thread = _related(relation, "m.thread")
     # In a thread, clients also name the previous message, as a fallback for clients that know no threads.
@@ -169,7 +172,43 @@ def _message(event: Mapping[str, Any], bot: str) -> Message | Echo | None:
         in_reply_to=_target(mapping(relation.get("m.in_reply_to"))) if is_reply else None,
         thread=thread,
         edits=edits,
+        file=file_in(content),
     )
+
+
+def _said(content: Mapping[str, Any]) -> str | None:
+    """The text of a message, or the caption of a file; none of others: notices are never commands."""
+    body = _text(content.get("body"), BODY_KEPT)
+    if content.get("msgtype") == "m.file":
+        # Without a name of its own, the body is the name of the file and no caption.
+        return body if isinstance(content.get("filename"), str) and content["filename"] != body else None
+    return body if content.get("msgtype") == "m.text" else None
+
+
+_MXC = re.compile(r"mxc://([^/]{1,255})/([A-Za-z0-9_-]{1,255})")
+
+
+def file_in(content: Mapping[str, Any]) -> File | None:
+    """The file that a message holds (client-server API, m.file); none if it holds none, or nobody could fetch it."""
+    if content.get("msgtype") != "m.file":
+        return None
+    sealed = mapping(content.get("file"))
+    where = sealed.get("url") if sealed else content.get("url")
+    found = _MXC.fullmatch(where) if isinstance(where, str) else None
+    if found is None or not ids.is_server_name(found[1]) or not fits_a_path(found[1]):
+        return None
+    key = _file_key(sealed) if sealed else None
+    return File(found[1], found[2], key) if key is not None or not sealed else None
+
+
+def _file_key(sealed: Mapping[str, Any]) -> FileKey | None:
+    parts = mapping(sealed.get("key")).get("k"), sealed.get("iv"), mapping(sealed.get("hashes")).get("sha256")
+    key, iv, sha256 = (part if isinstance(part, str) and len(part) <= LONGEST_KEY_PART else None for part in parts)
+    return FileKey(key, iv, sha256) if key is not None and iv is not None and sha256 is not None else None
+
+
+LONGEST_KEY_PART = 100
+"""Characters of each part of a file's key: 32 bytes take 43."""
 
 
 def _related(relation: Mapping[str, Any], rel_type: str) -> str | None:

@@ -22,12 +22,14 @@ from knockbot.domain.notices import because
 from knockbot.domain.reasons import in_words
 from knockbot.errors import ActionError, Later, Never
 from knockbot.matrix.api import (
+    CONTENT,
     HANDSHAKE,
     LISTED,
     READ,
     READING,
     TOO_LARGE,
     Api,
+    FileApi,
     Keep,
     ListApi,
     PortionsApi,
@@ -65,6 +67,7 @@ class Homeserver:
         typed: Any = {"as_user_id": bot, "log": log, "client_session": session}
         self._api = Api(address, token, **typed)
         self._list_api = partial(ListApi, address, token, **typed)
+        self._file_api = partial(FileApi, address, token, **typed)
         self._portions_api = partial(PortionsApi, address, token, **typed)
 
     @property
@@ -273,6 +276,14 @@ class Homeserver:
             raise Never(because("homeserver.alias_leads_nowhere"))
         servers = (server for server in _list(answer, "servers") if isinstance(server, str))
         return room_id, tuple(server for server in servers if is_server_name(server))[:MAX_VIA]
+
+    async def download(self, server: str, media_id: str, most: int) -> bytes:
+        """A file from the media repository, or from that of another server through it, of at most so many bytes."""
+        api = self._file_api(most=most)
+        path, patience = Path.v1.media.download[server][media_id], str(round(READ * 1000))
+        answer = await self.call(Method.GET, path, query={"timeout_ms": patience}, patience=2 * READ, api=api)
+        content: bytes = answer[CONTENT]
+        return content
 
     # --- acting -----------------------------------------------------------------------------------------------
 

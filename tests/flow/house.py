@@ -111,6 +111,7 @@ class House:
             acts=acts,
             wording=messages,
             issuer=self.post,
+            files=self.homeserver,
             features=FEATURES,
             prompts=PROMPTS,
         )

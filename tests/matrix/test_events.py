@@ -18,6 +18,7 @@ from knockbot.domain.ids import is_room_id, is_user_id
 from knockbot.domain.invites import MOST_KEYS, https_host
 from knockbot.domain.model import (
     Echo,
+    File,
     Happening,
     IdentityKey,
     MemberChange,
@@ -231,6 +232,7 @@ IN_THREAD = {
     "is_falling_back": True,
     "m.in_reply_to": {"event_id": "$last"},
 }
+CAPTION = {"msgtype": "m.file", "filename": "list.csv", "url": "mxc://a.b/c"}
 EDIT = {"m.relates_to": {"rel_type": "m.replace", "event_id": "$old"}, "m.new_content": {"body": "!kb accept 1"}}
 HTML = {"format": "org.matrix.custom.html", "formatted_body": "<b>!kb</b>"}
 
@@ -273,6 +275,16 @@ HTML = {"format": "org.matrix.custom.html", "formatted_body": "<b>!kb</b>"}
         ({"m.relates_to": {"rel_type": "m.replace", "event_id": 5}}, None),
         ({"m.relates_to": {"rel_type": "m.replace"}, "m.new_content": NEW}, None),
         ({"m.relates_to": {"rel_type": "m.replace", "event_id": "$old"}}, None),
+        (CAPTION, Message(MODS, "$said", MODERATOR, START, "!kb help", file=File("a.b", "c"))),
+        ({**CAPTION, "url": 5}, Message(MODS, "$said", MODERATOR, START, "!kb help")),
+        (
+            {**CAPTION, **HTML},
+            Message(MODS, "$said", MODERATOR, START, "!kb help", "<b>!kb</b>", file=File("a.b", "c")),
+        ),
+        ({**CAPTION, "filename": "!kb help"}, None),
+        ({**CAPTION, "filename": 5}, None),
+        ({"msgtype": "m.file", "url": "mxc://a.b/c"}, None),
+        ({**CAPTION, "msgtype": "m.image"}, None),
         ({"m.mentions": {"user_ids": [BOT]}}, Message(MODS, "$said", MODERATOR, START, "!kb help")),
     ],
 )

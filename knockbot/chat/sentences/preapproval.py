@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from knockbot.chat.sentences.rows import Sentence, in_english, says
-from knockbot.domain.notices import Choice, Code, Letters, Moment, Notice, Number, Room, Stranger, User
+from knockbot.domain.notices import Choice, Code, Letters, Notice, Number, Room, Stranger, User
 
 
 def _no_table(text: str) -> Sentence:
@@ -14,14 +14,14 @@ def _no_table(text: str) -> Sentence:
 
 SENTENCES: Mapping[str, Sentence] = {
     "ask.allow": in_english(
-        "Whom? Give a full user ID, or *:server for everybody from a server, or write one on each line below."
+        "Whom? Give a full user ID, or *:server for everybody from a server, or write one on each line below, or send a CSV file with this as its caption."
     ),
     "command/allow": in_english("pre-approve people: they need not wait when they knock", name=Choice),
     "command/disallow": in_english("no longer pre-approve them", name=Choice),
     "command/allowed": in_english("who is pre-approved, and by whom", name=Choice),
     # --- what is done
     "allow.done": says("✅ Pre-approved for {room}: {who}.", room=Room, who=Notice),
-    "allow.until": says("until {until}", until=Moment),
+    "allow.until": says("until {date} ({zone})", date=Code, zone=Letters),
     "allow.note": says("note: {note}", note=Stranger),
     "allow.renewed": says(
         "You had pre-approved {count} of them before. The new date and note count.",
@@ -96,6 +96,8 @@ SENTENCES: Mapping[str, Sentence] = {
         "There are more than {count} columns. Put a text with a comma or a semicolon in it into quotes.", count=Number
     ),
     "allow.long_list": says("Nothing is changed, because the list has more than {most} entries.", most=Number),
+    "allow.large_file": says("The file is larger than {most} MiB. Send the list in parts.", most=Number),
+    "allow.no_file": says("I could not read the file: {why}", why=Notice),
     "allow.empty": says("The list names nobody."),
     "allow.too_many": says(
         "Nothing is changed, because {room} would have more than {most} pre-approvals. {command} shows them. To pre-approve a whole server, write *:server.",

@@ -8,14 +8,23 @@ from typing import Any
 
 from knockbot.domain.acl import ServerAcl, server_acl
 from knockbot.domain.lists import type_and_state_key
-from knockbot.domain.model import ListChange, MemberChange, Membership, Reaction, Redaction, RoomView, ThirdPartyChange
+from knockbot.domain.model import (
+    File,
+    ListChange,
+    MemberChange,
+    Membership,
+    Reaction,
+    Redaction,
+    RoomView,
+    ThirdPartyChange,
+)
 from knockbot.domain.notices import because
 from knockbot.domain.power import Powers, powers
 from knockbot.domain.spaces import SpaceChild
 from knockbot.domain.state_keys import spoken
 from knockbot.domain.upgrades import Tombstone
 from knockbot.errors import Never
-from knockbot.flow.ports import TakeIn
+from knockbot.flow.ports import TOO_LARGE, TakeIn
 from knockbot.matrix import events
 from knockbot.matrix.rooms import LONGEST_LISTED
 from tests.flow.world.homeserver import Called
@@ -201,6 +210,28 @@ class Looks(Called):
             return events.redaction_of(gone[0], room_id, event_id) if gone else None
 
         return await self._call(look, "redaction", room_id, event_id)
+
+    async def attached(self, room_id: str, event_id: str) -> File | None:
+        """The file that a message holds."""
+
+        def look() -> File | None:
+            said = [event for event in self._seen(room_id).said if event["event_id"] == event_id]
+            return events.file_in(said[0]["content"]) if said else None
+
+        return await self._call(look, "attached", room_id, event_id)
+
+    async def content(self, file: File, most: int) -> bytes:
+        """What is in a file."""
+
+        def look() -> bytes:
+            if file.media_id not in self.world.media:
+                raise Never(because("homeserver.not_found"), code="M_NOT_FOUND")
+            content = self.world.media[file.media_id]
+            if len(content) > most:
+                raise Never(because("file.too_large"), code=TOO_LARGE)
+            return content
+
+        return await self._call(look, "content", file.media_id)
 
     async def joined_rooms(self) -> list[str]:
         """The rooms the bot is in."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.flow.world.clock import Clock
-from tests.flow.world.people import ALICE, BOT
+from tests.flow.world.people import ALICE, BOT, HOME
 
 OUT = frozenset({None, "leave", "knock"})
 """The memberships from which one may knock."""
@@ -62,6 +62,8 @@ class Rooms:
         self.rooms: dict[str, Room] = {}
         self.aliases: dict[str, str] = {}
         self.outbox: list[dict[str, Any]] = []
+        self.media: dict[str, bytes] = {}
+        """The files that people have sent, by the ID of their media."""
         self._numbers = itertools.count(1)
 
     def room(self, room_id: str, label: str, *joined: str, levels: Mapping[str, Any] | None = None, **how: Any) -> Room:
@@ -88,6 +90,13 @@ class Rooms:
     def say(self, room_id: str, sender: str, body: str, **content: Any) -> str:
         """Somebody says something; returns the event."""
         return self._say(room_id, sender, "m.room.message", {"msgtype": "m.text", "body": body, **content})
+
+    def send_file(self, room_id: str, sender: str, content: bytes, caption: str | None = None, **more: Any) -> str:
+        """Somebody sends a file, perhaps with a caption; returns the event."""
+        media_id = f"media{len(self.media)}"
+        self.media[media_id] = content
+        said = {"msgtype": "m.file", "filename": "list.csv", "body": caption or "list.csv"}
+        return self._say(room_id, sender, "m.room.message", {**said, "url": f"mxc://{HOME}/{media_id}", **more})
 
     def react(self, room_id: str, sender: str, target: str, key: str) -> str:
         """Somebody reacts to a message; returns the event."""
