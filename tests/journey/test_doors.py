@@ -1,0 +1,97 @@
+"""One person knocks at a space and at its rooms on a real homeserver: one card, one click, and what helps to decide."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from knockbot.demo.people import Json
+from tests.keeper import REQUESTS, Garden, InProcess, edit_of, in_reply_to, words
+
+
+async def room(garden: Garden, name: str, parent: str | None = None, **how: Any) -> str:
+    """A room of alice's that takes knocks and in which the bot has power, perhaps in a space."""
+    bot = garden.keeper.user_id
+    room_id = await garden.alice.create_room(
+        name, join_rule="knock", power_levels={"users": {bot: 50}}, invite=[bot], **how
+    )
+    await garden.alice.wait_for_membership(room_id, bot, "join")
+    if parent is not None:
+        server = garden.alice.user_id.partition(":")[2]
+        await garden.alice.put_state(parent, "m.space.child", {"via": [server]}, room_id)
+    return room_id
+
+
+async def estate(keeper: InProcess) -> tuple[Garden, list[str]]:
+    """A space with three rooms, protected with them; the space and its rooms."""
+    garden = await keeper.plant(protect=False, alone=True)
+    space = await room(garden, "Estate", creation_content={"type": "m.space"})
+    doors = [space, *[await room(garden, name, space) for name in ("Garden", "Pond", "Rose")]]
+    command = await garden.tell(f"protect {space} with rooms")
+    await garden.heard(lambda event: in_reply_to(event) == command and "with its rooms" in words(event))
+    return garden, doors
+
+
+def content_of(event: Json) -> Json:
+    found: Json = event["content"].get("m.new_content", event["content"])
+    return found
+
+
+def shows(event: Json, state: str, doors: list[str]) -> bool:
+    """Whether a card shows requests at just these rooms, all in this state."""
+    blocks = content_of(event).get(REQUESTS, [])
+    return [block["room_id"] for block in blocks] == doors and {block["state"] for block in blocks} == {state}
+
+
+async def test_one_person_at_all_doors_of_a_space_has_one_card_and_one_click_lets_them_in(keeper: InProcess) -> None:
+    garden, doors = await estate(keeper)
+    ana = await garden.person("ana")
+    for room_id in doors:
+        await ana.knock(room_id, "I live here")
+
+    full = await garden.heard(lambda event: shows(event, "pending", doors), "a card of four rooms")
+
+    assert words(full).split("\n")[0].endswith("asks to join 4 rooms, 4 waiting")
+    card = edit_of(full) or full["event_id"]
+    await garden.offered(card)
+    await garden.alice.react(garden.mods, card, "✅")
+    for room_id in doors:
+        await garden.alice.wait_for_membership(room_id, ana.user_id, "invite")
+    await garden.heard(lambda event: edit_of(event) == card and shows(event, "accepted", doors), "an edit")
+    await garden.offered(card, "")
+    for room_id in doors:
+        await ana.join(room_id)
+    await garden.heard(lambda event: edit_of(event) == card and shows(event, "joined", doors), "an edit")
+
+
+async def test_a_moderator_of_one_room_answers_there_and_is_told_of_the_others(keeper: InProcess) -> None:
+    garden, doors = await estate(keeper)
+    here = Garden(keeper, garden.alice, doors[1], garden.mods)
+    mona = await here.moderator()
+    ana = await garden.person("ana")
+    for room_id in doors[1:3]:
+        await ana.knock(room_id, "hello")
+    full = await garden.heard(lambda event: shows(event, "pending", doors[1:3]), "a card of two rooms")
+    card = edit_of(full) or full["event_id"]
+    await garden.offered(card)
+
+    await mona.react(garden.mods, card, "❌")
+
+    refused = await garden.heard(lambda event: in_reply_to(event) == card, "a reply")
+    assert "Pond" in words(refused)
+    assert "Garden" not in words(refused)
+    await garden.alice.wait_for_membership(doors[1], ana.user_id, "leave")
+    await garden.offered(card)
+    await garden.alice.react(garden.mods, card, "✅")
+    await garden.alice.wait_for_membership(doors[2], ana.user_id, "invite")
+
+
+async def test_a_card_names_the_other_rooms_that_its_applicant_is_in_as_the_homeserver_tells_them(
+    keeper: InProcess,
+) -> None:
+    garden, doors = await estate(keeper)
+    ana = await garden.person("ana")
+    await garden.bring(ana, doors[2])
+    await ana.knock(doors[1], "hello")
+
+    here = Garden(keeper, garden.alice, doors[1], garden.mods)
+    assert "\nThey are a member of Pond.\n" in words(await here.shown(ana, "pending"))
