@@ -6,10 +6,11 @@ what it does not show does not hold (docs/decisions/0026).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from knockbot.domain.model import Redaction, Request
-from knockbot.domain.notices import Numbered, User, because, notice
+from knockbot.domain.notices import Numbered, User, because, below, notice
 from knockbot.domain.records import Recorded
 from knockbot.engine.turn import WAITS, Handled, Turn
 from knockbot.errors import Never
@@ -46,8 +47,9 @@ async def taken_back(context: Context, redaction: Redaction) -> Handled:
     async def write(turn: Turn) -> None:
         # This comes first: another handler of the event has to end before, or finds that it is handled.
         await inbox.not_to_be_heard(turn.tx, redaction.redacts, redaction.room_id, turn.now)
-        for request in await _given(turn.tx, redaction):
-            await _withdraw(context, turn, request, redaction.redacts, by or context.bot)
+        given = await _given(turn.tx, redaction)
+        withdrawn = [one for one in given if await _is_withdrawn(context, turn, one, by or context.bot)]
+        await _tell(context, turn, withdrawn, redaction.redacts, by or context.bot)
 
     return write
 
@@ -66,19 +68,30 @@ async def _given(tx: Tx, redaction: Redaction) -> list[Request]:
     return [request for request in found if request.answer is not None and request.answer.by_click]
 
 
-async def _withdraw(context: Context, turn: Turn, request: Request, click: str, by: str) -> None:
+async def _is_withdrawn(context: Context, turn: Turn, request: Request, by: str) -> bool:
     """Open a request again, unless its answer is half carried out: the inviter was banned, but the invite is left."""
     if request.answer is None or request.inviter_banned:
-        return
+        return False
     if await jobs.is_running(turn.tx, request.id):
         turn.after(partial(context.look_at, request.room_id))
-        return
-    whose, verdict = request.answer.by, request.answer.verdict
+        return False
+    verdict = request.answer.verdict
     await settling.withdraw_answer(turn, request, because("overtaken.unclicked", user=User(by)), inviter_too=True)
     await record(turn, request, by, Recorded.ANSWER_TAKEN_BACK, verdict=verdict)
     await cards.show(context, turn, request.id)
-    if by != whose:
-        said = notice("answer.taken_back", by=User(by), user=User(whose), request=Numbered(request.number))
-        card = await prompts.get(turn.tx, request.card_id) if request.card_id is not None else None
-        to, occasion = Audience(request.management_room, about=request), f"unclicked:{request.id}:{click}"
-        await saying.say(context, turn, to, occasion, said, reply_to=card.event_id if card is not None else None)
+    return True
+
+
+async def _tell(context: Context, turn: Turn, withdrawn: Sequence[Request], click: str, by: str) -> None:
+    """Say whose answers somebody else has taken back, once for all that the click gave."""
+    others = [(one, one.answer.by) for one in withdrawn if one.answer is not None and one.answer.by != by]
+    if not others:
+        return
+    said = [
+        notice("answer.taken_back", by=User(by), user=User(whose), request=Numbered(one.number))
+        for one, whose in others
+    ]
+    first = withdrawn[0]
+    card = await prompts.get(turn.tx, first.card_id) if first.card_id is not None else None
+    to, occasion = Audience(first.management_room, about=first), f"unclicked:{first.id}:{click}"
+    await saying.say(context, turn, to, occasion, below(*said), reply_to=card.event_id if card is not None else None)

@@ -347,6 +347,22 @@ async def test_a_click_that_is_taken_back_takes_back_all_its_answers(house: Hous
     assert {*house.card().offers} == {"✅", "❌", "⛔"}
 
 
+async def test_whoever_else_takes_a_click_back_is_told_of_once_for_all_doors(house: House) -> None:
+    becomes_moderator(house, BOB, GARDEN, POND)
+    await knock(house, GARDEN, POND)
+    click = house.click("✅", by=BOB)
+    await house.hear()
+    for room_id in (GARDEN, POND):
+        house.world.set_levels(room_id, invite=60, users={ALICE: 100, BOB: 100, BOT: 50})
+    await house.later()
+    before = len(house.spoken())
+    house.world.redact(MODS, ALICE, click)
+    await house.later()
+
+    [said] = house.spoken()[before:]
+    assert [line.split(" ")[0] for line in said.split("\n")] == ["#1", "#2"]
+
+
 async def test_whoever_withdraws_at_one_door_still_waits_at_the_other(house: House) -> None:
     await knock(house, GARDEN, POND)
     house.world.change(GARDEN, ANA, ANA, "leave")
