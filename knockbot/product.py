@@ -66,7 +66,11 @@ FEATURES: tuple[Feature, ...] = (
         answered=invites.answered,
         looks=looking.look,
     ),
-    Feature("lookalikes", gathers={Fact.LOOKALIKE: lookalikes.lookalike}),
+    Feature(
+        "lookalikes",
+        gathers={Fact.LOOKALIKE: lookalikes.lookalike},
+        tells={Line.LOOKALIKE: lookalikes.told},
+    ),
     Feature(
         "history",
         gathers={Fact.HISTORY: outcomes.history, **counts.GATHERS},

@@ -71,9 +71,9 @@ def test_a_card_shows_the_first_three_lines_that_say_something_warnings_first(
     ("labels", "expected"),
     [
         ([], None),
-        (["Pond"], "They are a member of Pond."),
-        (["Pond", "Rose"], "They are a member of Pond, Rose."),
-        (["A", "B", "C", "D", "E"], "They are a member of A, B, C, 2 more."),
+        (["Pond"], "They are in Pond."),
+        (["Pond", "Rose"], "They are in Pond, Rose."),
+        (["A", "B", "C", "D", "E"], "They are in A, B, C, 2 more."),
     ],
 )
 def test_the_rooms_that_they_are_in_are_named_and_many_are_counted(labels: list[str], expected: str | None) -> None:

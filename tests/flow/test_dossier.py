@@ -49,7 +49,7 @@ async def test_a_card_names_the_rooms_managed_from_here_that_the_applicant_is_in
     becomes_member(house, SECRET)
     await knock(house)
 
-    assert "\nThey are a member of Pond.\n" in newest(house)
+    assert "\nThey are in Pond.\n" in newest(house)
     assert not {"Secret", "Plain"} & set(newest(house).replace(".", " ").split())
 
 
@@ -58,13 +58,13 @@ async def test_where_the_homeserver_does_not_tell_shared_rooms_each_is_looked_at
     becomes_member(house, POND)
     await knock(house)
 
-    assert "\nThey are a member of Pond.\n" in newest(house)
+    assert "\nThey are in Pond.\n" in newest(house)
 
 
 async def test_a_management_room_with_one_room_asks_the_homeserver_for_nothing(house: House) -> None:
     await knock(house, SECRET)
 
-    assert "member of" not in newest(house, OTHERS)
+    assert "They are in" not in newest(house, OTHERS)
     assert house.world.asked("mutual_rooms") == []
 
 
@@ -135,7 +135,7 @@ async def test_a_settled_card_needs_no_dossier(house: House) -> None:
     house.click("✅")
     await house.later()
 
-    assert "member of" not in newest(house)
+    assert "They are in" not in newest(house)
     assert house.world.asked("mutual_rooms") == []
 
 
@@ -168,4 +168,4 @@ async def test_a_slow_homeserver_does_not_hold_up_the_card_and_its_line_comes_wi
     house.world.behave()
     house.world.knock(GARDEN, ANA, "hello again")
     await house.later()
-    assert "\nThey are a member of Pond.\n" in newest(house)
+    assert "\nThey are in Pond.\n" in newest(house)

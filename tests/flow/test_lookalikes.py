@@ -74,3 +74,15 @@ async def test_names_that_cannot_be_read_are_unknown(watchful: House) -> None:
     assert decision.verdict is Verdict.FORWARD
     assert decision.unknown is not None
     assert "no answer" in in_words(decision.unknown)
+
+
+async def test_a_card_warns_of_whoever_looks_like_somebody_with_power(house: House) -> None:
+    house.world.knock(GARDEN, IMPOSTOR, "hello")
+    await house.later()
+    assert f"Take care: the name looks like the user ID {ALICE}." in house.cards()[-1].text
+
+
+async def test_a_card_warns_of_nobody_else(house: House) -> None:
+    house.world.knock(GARDEN, ANA, "hello")
+    await house.later()
+    assert "Take care" not in house.cards()[-1].text

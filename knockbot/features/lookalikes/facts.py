@@ -7,11 +7,12 @@ from dataclasses import replace
 
 from knockbot.domain.ids import localpart_of
 from knockbot.domain.lookalikes import look_alike
-from knockbot.domain.model import Facts, Knock, Known, Truth
-from knockbot.domain.notices import Letters, User, because
+from knockbot.domain.model import Facts, Knock, Known, Request, Truth
+from knockbot.domain.notices import Letters, Notice, User, because, notice
 from knockbot.errors import ActionError
 from knockbot.flow.asking import Asked
 from knockbot.flow.context import Context
+from knockbot.flow.place import Place
 
 MOST = 50
 """People with power whose names are compared: those with the most."""
@@ -23,6 +24,12 @@ SHOWN = 40
 async def lookalike(asked: Asked, facts: Facts, _: Sequence[str]) -> Facts:
     """Whether the applicant's name looks like that of somebody with power in the room, as a fact for rules."""
     return replace(facts, lookalike=await looked_up(asked.context, asked.knock))
+
+
+async def told(context: Context, _: Place, request: Request) -> Notice | None:
+    """For a card: whose name the applicant's name looks like, if it looks like that of somebody with power."""
+    found = await looked_up(context, request.knock)
+    return notice("dossier.lookalike", why=found.why) if found.truth is Truth.TRUE and found.why is not None else None
 
 
 async def looked_up(context: Context, knock: Knock) -> Known:
