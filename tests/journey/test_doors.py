@@ -94,4 +94,4 @@ async def test_a_card_names_the_other_rooms_that_its_applicant_is_in_as_the_home
     await ana.knock(doors[1], "hello")
 
     here = Garden(keeper, garden.alice, doors[1], garden.mods)
-    assert "\nThey are a member of Pond.\n" in words(await here.shown(ana, "pending"))
+    assert "\nThey are in Pond.\n" in words(await here.shown(ana, "pending"))
