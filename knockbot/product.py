@@ -84,6 +84,7 @@ FEATURES: tuple[Feature, ...] = (
         settled=inviting.settled,
         hears={MemberChange: following.member_changed, RoomChange: following.room_changed},
         granted=following.granted,
+        will_belong=following.will_belong,
         let_go=following.let_go,
         took_place=following.took_place,
         expects=following.expects,

@@ -305,6 +305,7 @@ CATCHES_REFUSALS = {
     "features/spaces/question.py": "a click on a question",
     "features/spaces/walking.py": "a command or a click that is carried out later, room by room",
     "flow/offers.py": "a click on an offer",
+    "flow/rulebook.py": "one of several rooms in which a policy is to be applied",
     "features/thirdparty/issuing.py": "a command that is carried out later",
     "flow/entering.py": "a command that waits for the bot to be let in",
     "flow/protecting.py": "goes on, once the room is left or the attempt forgiven",

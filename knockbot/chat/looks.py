@@ -9,7 +9,7 @@ from knockbot.config.values import Permission
 from knockbot.domain.model import REASON_KEPT, Knock, Membership, Request
 from knockbot.domain.notices import Notice, Room, below, notice
 from knockbot.errors import Never, Refused
-from knockbot.flow import checkup, names, place, rules
+from knockbot.flow import checkup, inheriting, names, place, rules
 from knockbot.flow.judging import Case, judge
 from knockbot.store import layers
 from knockbot.store.rooms import ProtectedRoom
@@ -70,7 +70,7 @@ async def check(call: Call, room: ProtectedRoom) -> Notice:
         within, followed = await spaces.spaces_of(tx, room), await spaces.followed(tx, room)
     called = notice("room.called", room=Room(room.room_id, room.label))
     in_dry_run = replies.IN_DRY_RUN if rehearses else None
-    origins = replies.policy_origins(room.room_id, decide)
+    origins = inheriting.origins(room.room_id, decide)
     lines = [*dict.fromkeys(named), *shown_spaces.belongs(within), *shown_spaces.tree(followed)]
     return below(called, checkup.told(found), *origins, in_dry_run, *lines)
 

@@ -18,7 +18,7 @@ from knockbot.domain.notices import Code, Foreign, Notice, Numbered, Room, Stran
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Fault, Refused
 from knockbot.features.thirdparty import invites, issuing
-from knockbot.flow import answering, place, protecting, rulebook, rules
+from knockbot.flow import answering, place, protecting, rulebook
 from knockbot.store import pins, policies, requests
 from knockbot.store.rooms import ProtectedRoom
 
@@ -167,11 +167,10 @@ async def policy_revert(call: Call, room: ProtectedRoom, number: int) -> Answere
 
 async def policy_apply(call: Call, room: ProtectedRoom) -> Answered:
     """Have those who wait judged again by the policy in force."""
-    in_force = await rules.look_up(call.context, room.room_id)
-    await rulebook.insist_on_applying(call.context, room, call.actor, in_force.policy)
+    found = await rulebook.applicable(call.context, room, call.actor)
 
     async def apply(turn: Turn) -> Reply:
-        return await rulebook.apply(call.context, turn, room, call.actor, call.cause)
+        return await rulebook.apply(call.context, turn, found, call.actor, call.cause)
 
     return apply
 

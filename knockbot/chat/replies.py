@@ -38,7 +38,7 @@ from knockbot.domain.notices import (
 )
 from knockbot.domain.reasons import in_words, told_with
 from knockbot.domain.records import Recorded, told
-from knockbot.flow import rules
+from knockbot.flow import inheriting, rules
 from knockbot.store.addressees import Addressee
 from knockbot.store.jobs import Open
 from knockbot.store.layers import LayerOnRecord
@@ -257,7 +257,7 @@ def _room(one: Listed, here: str) -> list[Notice]:
     within = spaces.belongs(one.spaces) if room.management_room == here else []
     counts = [spaces.counts(one.followed)] if one.followed is not None else []
     in_dry_run = [IN_DRY_RUN] if one.dry_run else []
-    origins = policy_origins(room.room_id, one.decide)
+    origins = inheriting.origins(room.room_id, one.decide)
     return [row, *origins, *in_dry_run, *one.named, *within, *counts, *map(fitness.told, one.concerns)]
 
 
@@ -372,18 +372,9 @@ def _following(one: Inherited, most: int) -> list[Notice]:
     return [notice("policy.follows", origin=one.source), *text]
 
 
-def policy_origins(room_id: str, decide: Sequence[LayerOnRecord]) -> list[Notice]:
-    """The policies of other rooms that decide in a room."""
-    own = any(layer.room_id == room_id for layer in decide)
-    origins = [rules.origin(room_id, layer) for layer in decide if layer.room_id != room_id]
-    if not own:
-        return [notice("policy.goes_by", origin=origin) for origin in origins]
-    return [notice("policy.goes_on_with", origin=origin) for origin in origins]
-
-
 def policy_revisions(room: Room, found: Sequence[Revision], decide: Sequence[LayerOnRecord]) -> Notice:
     """Every change of a room's own policy, newest first, and the policies of other rooms that decide there."""
-    others = policy_origins(room.room_id, decide)
+    others = inheriting.origins(room.room_id, decide)
     if not found and not others:
         return notice("policy.never_changed", room=room)
     head = notice("policy.revisions", room=room) if found else notice("policy.never_changed_here", room=room)

@@ -292,7 +292,8 @@ class Rejudge:
     @property
     def event_id(self) -> str:
         """Its name in the inbox, like an event ID: for one cause, each request is judged once."""
-        return f"rejudge {self.because} {self.cause} {self.request_id or ('whom' if self.whom else 'end')}"
+        which = self.request_id or f"{'whom' if self.whom else 'end'} {self.room_id}"
+        return f"rejudge {self.because} {self.cause} {which}"
 
 
 @dataclass(frozen=True, slots=True)

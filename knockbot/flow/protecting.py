@@ -25,10 +25,11 @@ from knockbot.domain.notices import (
     below,
     notice,
 )
+from knockbot.domain.policy import Policy
 from knockbot.domain.records import Recorded
 from knockbot.engine.turn import Turn
 from knockbot.errors import ActionError, Later, Never, Refused
-from knockbot.flow import authority, cards, checkup, journal, place, rules, saying, settling, tables
+from knockbot.flow import authority, cards, checkup, inheriting, journal, place, rules, saying, settling, tables
 from knockbot.flow.authority import Wanted
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
@@ -36,7 +37,7 @@ from knockbot.flow.records import record_of_room
 from knockbot.flow.rooms import is_in, locate
 from knockbot.flow.saying import Audience
 from knockbot.flow.tables import Granted
-from knockbot.store import bot_memberships, jobs, pending_protects, requests, rooms
+from knockbot.store import bot_memberships, jobs, layers, pending_protects, requests, rooms
 from knockbot.store.pending_protects import PendingProtect
 from knockbot.store.rooms import ProtectedRoom
 from knockbot.times import HOUR, MINUTE
@@ -89,7 +90,8 @@ class Grant:
         ask = self.ask
         granted = Granted(self.view, ask.management_room, ask.requester, ask.cause, ask.with_rooms)
         more = await tables.granted(context, turn, granted)
-        return below(done, self.checklist, following, *more)
+        origins = inheriting.origins(self.view.room_id, await layers.of(turn.tx, self.view.room_id))
+        return below(done, self.checklist, *origins, following, *more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +224,7 @@ async def granted(context: Context, ask: Ask, room_id: str, *, unseen: Notice | 
         before = await rooms.find(tx, room_id)
     wanted = replace(
         _wanted(ask, room_id, view.label),
-        verdicts=(await rules.look_up(context, room_id, at_expense_of=ask.management_room)).policy.verdicts,
+        verdicts=(await _will_be_in_force(context, ask, room_id)).verdicts,
         locked=before is not None and before.locked,
         unseen=unseen or _not_yet(context, ask),
     )
@@ -238,6 +240,13 @@ async def granted(context: Context, ask: Ask, room_id: str, *, unseen: Notice | 
     return Grant(ask, view, checklist, checkup.shortage(powers, context.bot), concerns)
 
 
+async def _will_be_in_force(context: Context, ask: Ask, room_id: str) -> Policy:
+    """What decides in a room once it is protected: perhaps the policy of a space that it will belong to."""
+    async with context.db.tx() as tx:
+        space = await tables.will_belong(context, tx, room_id, ask.management_room)
+    return await rules.if_in_space(context, room_id, space, at_expense_of=ask.management_room)
+
+
 async def leave_unless_needed(context: Context, room_id: str) -> None:
     """Leave a room that the bot joined to protect it, where the protection failed."""
     async with context.db.tx() as tx:
@@ -251,6 +260,7 @@ async def protect_now(
 ) -> None:
     """Protect this room from now on."""
     before = await rooms.find(turn.tx, view.room_id)
+    taken = await inheriting.takers(turn.tx, before) if before is not None else []
     await rooms.protect(turn.tx, ProtectedRoom(view.room_id, management_room, view.label, by, turn.now, locked))
     place.changed(turn)
     for room_id in (view.room_id, management_room):
@@ -260,6 +270,7 @@ async def protect_now(
         text = notice("room.managed_elsewhere", room=await place.called(context, turn, view.room_id), user=User(by))
         await saying.say(context, turn, Audience(before.management_room), occasion, text)
         await tables.let_go(context, turn, before)
+        await inheriting.tell_left(context, turn, before, taken)
     await record_of_room(turn, view.room_id, by, Recorded.PROTECT, management_room=management_room)
     await _bring_requests(context, turn, view.room_id, management_room, kept_before=before is not None)
     turn.after(partial(context.look_at, view.room_id))
@@ -323,8 +334,10 @@ async def unprotect(context: Context, turn: Turn, room: ProtectedRoom, by: str) 
     for request in await requests.pending(turn.tx, room.management_room, room.room_id):
         await cards.take_no_more(turn, request)
     await jobs.overtake_all(turn.tx, room.room_id, because("overtaken.unprotected"), turn.now)
+    taken = await inheriting.takers(turn.tx, room)
     await tables.let_go(context, turn, room)
     await rooms.unprotect(turn.tx, room.room_id)
     place.changed(turn)
+    await inheriting.tell_left(context, turn, room, taken)
     context.policies.drop(room.room_id)
     await record_of_room(turn, room.room_id, by, Recorded.UNPROTECT)

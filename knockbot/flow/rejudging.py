@@ -127,7 +127,7 @@ async def _told(context: Context, again: Rejudge) -> Handled:
 
     async def write(turn: Turn) -> None:
         there = await place.of(context, turn, again.room_id)
-        said = await judgements.verdicts(turn.tx, again.because, again.cause)
+        said = await judgements.verdicts(turn.tx, again.because, again.cause, again.room_id)
         if there is None or not said:
             return
         done = notice(

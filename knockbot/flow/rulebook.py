@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,16 +11,18 @@ from functools import partial
 from knockbot.config.policies import place_in_policy, read_policy
 from knockbot.documents.reading import Path
 from knockbot.domain.ids import is_alias
+from knockbot.domain.layers import INHERIT
 from knockbot.domain.may import Deed
 from knockbot.domain.model import Because
 from knockbot.domain.notices import Code, Letters, Notice, Number, Room, Stranger, Term, User, below, notice
 from knockbot.domain.policy import Policy, changed_settings, path_to, verdict_paths
 from knockbot.domain.records import Detail, Recorded
 from knockbot.engine.turn import Turn
-from knockbot.errors import ActionError, Refused
-from knockbot.flow import authority, journal, place, rejudging, rules, tables
+from knockbot.errors import ActionError, Never, Refused
+from knockbot.flow import authority, inheriting, journal, place, refusals, rejudging, rules, tables
 from knockbot.flow.authority import Wanted
 from knockbot.flow.context import Context
+from knockbot.flow.inheriting import called
 from knockbot.flow.names import means
 from knockbot.flow.records import record_of_room
 from knockbot.flow.rooms import is_in, is_joined
@@ -48,8 +50,10 @@ class Sound:
 
     change: Change
     policy: Policy
+    whole: Policy
+    """What will be in force: with what follows after it, if it inherits."""
     before: Policy
-    """The policy that was in force until then."""
+    """What was in force until then."""
     meant: Mapping[str, str]
 
 
@@ -61,15 +65,18 @@ async def examined(context: Context, change: Change) -> Sound:
     # Only now, because the longest text that fits into a message takes a second to read. The time counts for the room
     # where the change was asked for.
     policy = await context.workbench.work_out(change.room.management_room, partial(read_policy, change.text))
+    whole = await rules.with_own(context, room_id, policy, at_expense_of=change.room.management_room)
     with journal.refusing(change.author, "policy set", room_id):
-        await authority.insist(context, _wanted(change, policy))
+        await authority.insist(context, _wanted(change, policy, whole))
     before = await rules.look_up(context, room_id, at_expense_of=change.room.management_room)
-    return Sound(change, policy, before.policy, await _rooms_meant(context, change, policy))
+    return Sound(change, policy, whole, before.policy, await _rooms_meant(context, change, policy))
 
 
-def _wanted(change: Change, policy: Policy | None = None) -> Wanted:
-    """What its author wants: once the policy is read, the power for all that it may do."""
+def _wanted(change: Change, policy: Policy | None = None, whole: Policy | None = None) -> Wanted:
+    """What its author wants: once the policy is read, the power for all that it may do, and for all that follows."""
     room, said = change.room, list(verdict_paths(policy)) if policy is not None else []
+    if whole is not None:
+        said += [(verdict, (INHERIT,)) for verdict in sorted(whole.verdicts)]
     first = dict(reversed(said))
     return Wanted(
         Deed.SET_POLICY,
@@ -153,26 +160,78 @@ async def _not_in(context: Context, change: Change, reference: str) -> Refused:
     return Refused(notice("policy.names_another_room", place=place, room=Letters(reference), bot=User(context.bot)))
 
 
-async def insist_on_applying(context: Context, room: ProtectedRoom, actor: str, policy: Policy) -> None:
-    """Check whether somebody may have pending requests judged by the policy in force: who may set it may do this.
-    Raises `Refused`."""
-    called = Room(room.room_id, room.label)
-    wanted = Wanted(Deed.SET_POLICY, actor, called, verdicts=policy.verdicts, locked=room.locked)
+@dataclass(frozen=True, slots=True)
+class Applying:
+    """Where somebody may have pending requests judged by the policies in force, and why not elsewhere."""
+
+    room: ProtectedRoom
+    """The room that they named."""
+    rooms: Sequence[ProtectedRoom]
+    left_out: Sequence[Notice]
+
+
+async def applicable(context: Context, room: ProtectedRoom, actor: str) -> Applying:
+    """Look where somebody may have a room's policy applied: there, and in the rooms that take it from there.
+
+    Who may set a room's policy may do this. Raises `Refused`.
+    """
+    async with context.db.tx() as tx:
+        found = [one for one, _ in await inheriting.waiting(tx, room)]
+        alone = not await inheriting.takers(tx, room)
+    if alone:
+        await _insist_on_applying(context, room, actor)
+        return Applying(room, [room], [])
+    looked_at = [(one, await _why_not(context, one, actor)) for one in found]
+    left_out = [notice("policy.not_applied", room=called(one), why=why) for one, why in looked_at if why]
+    if left_out and len(left_out) == len(found):
+        raise Refused(below(*_some(left_out)))
+    return Applying(room, [one for one, why in looked_at if why is None], left_out)
+
+
+async def _insist_on_applying(context: Context, room: ProtectedRoom, actor: str) -> None:
+    policy = (await rules.look_up(context, room.room_id, at_expense_of=room.management_room)).policy
+    wanted = Wanted(Deed.SET_POLICY, actor, called(room), verdicts=policy.verdicts, locked=room.locked)
     with journal.refusing(actor, "policy apply", room.room_id):
         await authority.insist(context, wanted)
 
 
-async def apply(context: Context, turn: Turn, room: ProtectedRoom, actor: str, cause: str) -> Notice:
-    """Have pending requests judged again by the policy in force, and say how many they are."""
-    called = Room(room.room_id, room.label)
-    if await rejudging.is_under_way(turn, room.room_id):
-        raise Refused(notice("policy.being_applied", room=called))
-    count = await rejudging.plan(context, turn, room.room_id, Because.POLICY_APPLIED, cause)
-    if not count:
-        raise Refused(notice("policy.nobody_waits", room=called))
-    await record_of_room(turn, room.room_id, actor, Recorded.POLICY_APPLIED, requests=count)
-    await tables.applied(context, turn, room.room_id)
-    return notice("policy.applying", room=called, count=Number(count))
+async def _why_not(context: Context, room: ProtectedRoom, actor: str) -> Notice | None:
+    try:
+        await _insist_on_applying(context, room, actor)
+    except (Refused, Never) as error:
+        return refusals.why_not(error)
+    return None
+
+
+def _some(lines: Sequence[Notice]) -> list[Notice]:
+    """The first of these lines, and how many more there are."""
+    more = len(lines) - inheriting.NAMED
+    return [*lines[: inheriting.NAMED], *([notice("list.more", count=Number(more))] if more > 0 else [])]
+
+
+async def apply(context: Context, turn: Turn, applying: Applying, actor: str, cause: str) -> Notice:
+    """Have pending requests judged again by the policies in force, and say how many they are. Raises `Refused`."""
+    counts: dict[str, int] = {}
+    busy = []
+    for room in applying.rooms:
+        if await rejudging.is_under_way(turn, room.room_id):
+            busy.append(notice("policy.being_applied", room=called(room)))
+        elif count := await rejudging.plan(context, turn, room.room_id, Because.POLICY_APPLIED, cause):
+            counts[room.room_id] = count
+            await record_of_room(turn, room.room_id, actor, Recorded.POLICY_APPLIED, requests=count)
+            await tables.applied(context, turn, room.room_id)
+    if not counts:
+        raise Refused(below(*_some(busy)) if busy else notice("policy.nobody_waits", room=called(applying.room)))
+    if applying.room.room_id not in counts:
+        await tables.applied(context, turn, applying.room.room_id)
+    return below(_applying(applying.room, counts), *_some([*busy, *applying.left_out]))
+
+
+def _applying(room: ProtectedRoom, counts: Mapping[str, int]) -> Notice:
+    total = Number(sum(counts.values()))
+    if list(counts) == [room.room_id]:
+        return notice("policy.applying", room=called(room), count=total)
+    return notice("policy.applying_in", rooms=Number(len(counts)), count=total)
 
 
 async def put_in_force(context: Context, turn: Turn, sound: Sound) -> Notice:
@@ -201,12 +260,12 @@ async def put_in_force(context: Context, turn: Turn, sound: Sound) -> Notice:
         means(name, meant, before[name].room_id if name in before else None) for name, meant in sound.meant.items()
     ]
     await tables.revised(context, turn, room_id)
-    return below(*_taken(change.room, revision, sound), *named)
+    return below(*_taken(change.room, revision, sound), *named, *await inheriting.taken_by(turn.tx, change.room))
 
 
 def _taken(room: ProtectedRoom, revision: int, sound: Sound) -> list[Notice]:
     """A new policy is in force, how it differs from the one before, and how to get that one back."""
-    before, policy = sound.before, sound.policy
+    before, policy = sound.before, sound.whole
     said = notice(
         "policy.taken",
         revision=Number(revision),

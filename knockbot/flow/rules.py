@@ -103,12 +103,39 @@ async def look_up(context: Context, room_id: str, *, at_expense_of: str | None =
     """
     async with context.db.tx() as tx:
         decide = await layers.of(tx, room_id)
+    return await _all_compiled(context, room_id, decide, at_expense_of or room_id)
+
+
+async def with_own(context: Context, room_id: str, policy: Policy, *, at_expense_of: str) -> Policy:
+    """What would be in force in a room with this policy as its own. Raises `Busy` where that has to wait."""
+    if not policy.inherit:
+        return policy
+    async with context.db.tx() as tx:
+        decide = await layers.of_spaces(tx, room_id)
+    above = await _all_compiled(context, room_id, decide, at_expense_of)
+    mine = Part(room_id, "", of_room(policy, room_id))
+    return composed(room_id, [mine, *(Part(one.room_id, one.label, one.policy) for one in above.layers)])
+
+
+async def if_in_space(context: Context, room_id: str, space: str | None, *, at_expense_of: str) -> Policy:
+    """What would be in force in a room if it belonged to a space. Raises `Busy` where that has to wait."""
+    async with context.db.tx() as tx:
+        mine = await layers.own(tx, room_id)
+        ends_here = mine is not None and not mine.settings.inherit
+        others = () if ends_here else await layers.of_spaces(tx, room_id, space)
+    decide = (*((mine,) if mine is not None else ()), *others)
+    return (await _all_compiled(context, room_id, decide, at_expense_of)).policy
+
+
+async def _all_compiled(context: Context, room_id: str, decide: Sequence[LayerOnRecord], expense: str) -> InForce:
+    """These policies, compiled, as one."""
+    async with context.db.tx() as tx:
         missing = [layer for layer in decide if context.policies.find(layer.room_id, layer.revision) is None]
         texts = [await policies.revision(tx, layer.room_id, layer.revision) for layer in missing]
     kept = {layer.room_id: context.policies.find(layer.room_id, layer.revision) for layer in decide}
     for revision in texts:
         assert revision is not None  # a revision is never removed
-        kept[revision.room_id] = await _compiled(context, revision, at_expense_of or room_id)
+        kept[revision.room_id] = await _compiled(context, revision, expense)
     return _composed(context, room_id, [_layer(one, policy) for one in decide if (policy := kept[one.room_id])])
 
 

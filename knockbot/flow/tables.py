@@ -67,6 +67,10 @@ Rooms: TypeAlias = Callable[[Context, Turn, str], Awaitable[None]]
 """Writes what follows for a room, given by its ID, in the turn that changed something about its policy."""
 
 
+WillBelong: TypeAlias = Callable[[Tx, str, str], Awaitable[str | None]]
+"""The protected space that a room will belong to once it is protected from a management room; `None` for none."""
+
+
 Judges: TypeAlias = Callable[[Context, Request, str], Awaitable[Judgement | None]]
 """What the policy in force says of a request that exists; `None` where that takes an answer from another server. The
 arrival with the given key is then due again once the answer is there. May raise `Later` and `Busy`."""
@@ -118,6 +122,8 @@ class Feature:
     """After the outcome of a request is recorded."""
     granted: Grants | None = None
     """After somebody had a room protected."""
+    will_belong: WillBelong | None = None
+    """Before a room is protected: the space whose policy will decide there too."""
     let_go: LetsGo | None = None
     """After a room is no longer protected, or from another management room."""
     took_place: TakesPlace | None = None
@@ -171,6 +177,15 @@ async def granted(context: Context, turn: Turn, what: Granted) -> list[Notice]:
     """Somebody had a room protected: write what else follows; returns what the reply says of it."""
     found = [await feature.granted(context, turn, what) for feature in rows(context) if feature.granted is not None]
     return [said for said in found if said is not None]
+
+
+async def will_belong(context: Context, tx: Tx, room_id: str, management_room: str) -> str | None:
+    """The protected space that a room will belong to once it is protected from there."""
+    for feature in rows(context):
+        space = await feature.will_belong(tx, room_id, management_room) if feature.will_belong is not None else None
+        if space is not None:
+            return space
+    return None
 
 
 async def let_go(context: Context, turn: Turn, room: ProtectedRoom) -> None:

@@ -102,10 +102,13 @@ async def of_request(tx: Tx, request_id: int) -> list[Judgement]:
     return _JUDGEMENT.all(await tx.fetch(f"{_JUDGEMENT.select} WHERE request_id = $1 ORDER BY number", request_id))
 
 
-async def verdicts(tx: Tx, because: Because, cause: str) -> Counter[Verdict]:
-    """How many judgements for one cause had each verdict."""
+async def verdicts(tx: Tx, because: Because, cause: str, room_id: str) -> Counter[Verdict]:
+    """How many judgements in a room for one cause had each verdict."""
     rows = await tx.fetch(
-        "SELECT decision_json FROM judgements WHERE cause = $1 AND cause <> '' AND because = $2", cause, because
+        "SELECT decision_json FROM judgements WHERE cause = $1 AND cause <> '' AND because = $2 AND room_id = $3",
+        cause,
+        because,
+        room_id,
     )
     return Counter(read(row["decision_json"]).verdict for row in rows)
 

@@ -88,10 +88,20 @@ async def of(tx: Tx, room_id: str) -> tuple[LayerOnRecord, ...]:
     mine = await own(tx, room_id)
     if mine is not None and not mine.settings.inherit:
         return (mine,)
+    return ((mine,) if mine is not None else ()) + await of_spaces(tx, room_id)
+
+
+async def of_spaces(tx: Tx, room_id: str, space: str | None = None) -> tuple[LayerOnRecord, ...]:
+    """The policies of the spaces above a room that decide there if its own does not decide all.
+
+    `space` is the one that it is about to belong to, if it belongs to none yet.
+    """
     step = STEP.maybe(await tx.fetchrow(f"{_FROM} WHERE rooms.room_id = $1", room_id))
-    if step is None:
-        return (mine,) if mine is not None else ()
-    return await above(step, space_of(tx, room_id))
+    space = step.space if step is not None and step.space is not None else space
+    if space is None:
+        return ()
+    look = space_of(tx, room_id if step is not None and step.space is not None else space)
+    return await above(Step(room_id, "", space, None, None, None), look)
 
 
 def space_of(tx: Tx, room_id: str) -> LookUp:

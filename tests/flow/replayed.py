@@ -7,7 +7,7 @@ from dataclasses import replace
 from knockbot.config.policies import read_known_policy
 from knockbot.domain.judgements import Judgement, brief, decide_again, encode
 from knockbot.domain.layers import CONFIG_FILE, Part, composed, ends, of_room
-from knockbot.domain.model import Decision, Request
+from knockbot.domain.model import Decision, Origin, Request
 from knockbot.domain.notices import dumps
 from knockbot.domain.policy import Policy
 from knockbot.flow.context import Context
@@ -55,4 +55,14 @@ def _same(again: Decision, before: Decision) -> bool:
     if again.unknown is not None and "unknown.not_kept" in dumps(again.unknown):
         return True
     short, kept = brief(again, settled=True), brief(before, settled=True)
-    return replace(short, author=None) == replace(kept, author=None)
+    return _without_names(short) == _without_names(kept)
+
+
+def _without_names(decision: Decision) -> Decision:
+    """A decision without its author, and without what people called the rooms whose policies it is from."""
+    missed = tuple(replace(miss, origin=_nameless(miss.origin)) for miss in decision.missed)
+    return replace(decision, author=None, origin=_nameless(decision.origin), missed=missed)
+
+
+def _nameless(origin: Origin | None) -> Origin | None:
+    return replace(origin, name="") if origin is not None else None

@@ -360,10 +360,10 @@ async def test_log_check_and_rooms_name_the_policies_of_other_rooms(house: House
     for command in (f"policy log {GARDEN}", f"check {GARDEN}"):
         assert f"After its own policy: {theirs}." in await told(house, command)
     for command in (f"policy log {POND}", f"check {POND}"):
-        assert f"Policy: {theirs}." in await told(house, command)
+        assert f"In force: {theirs}." in await told(house, command)
     assert "Pond has no policy of its own." in await told(house, f"policy log {POND}")
     listed = await told(house, "rooms")
-    assert (listed.count(f"Policy: {theirs}."), listed.count(f"After its own policy: {theirs}.")) == (1, 1)
+    assert (listed.count(f"In force: {theirs}."), listed.count(f"After its own policy: {theirs}.")) == (1, 1)
 
 
 async def test_a_rule_of_a_space_is_named_with_its_space_wherever_it_is_named(house: House) -> None:

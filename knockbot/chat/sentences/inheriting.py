@@ -5,14 +5,43 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from knockbot.chat.sentences.rows import Sentence, says
-from knockbot.domain.notices import Notice, Room
+from knockbot.domain.notices import Code, Many, Notice, Number, Room
 
 SENTENCES: Mapping[str, Sentence] = {
     "policy.of_space": says("the policy of {space}, {source}", space=Room, source=Notice),
-    "policy.goes_by": says("Policy: {origin}.", origin=Notice),
+    "policy.goes_by": says("In force: {origin}.", origin=Notice),
     "policy.goes_on_with": says("After its own policy: {origin}.", origin=Notice),
     "policy.follows": says("Then follows {origin}:", origin=Notice),
     "policy.follows_nothing": says("Then follows {origin}. It adds nothing here.", origin=Notice),
     "policy.rest": says("A setting that none of them sets has its built-in default."),
+    "policy.rooms": says("Rooms: {rooms}", rooms=Many),
+    "policy.taken_by": says(
+        "It decides in {count} room of {space} as well.",
+        "It decides in {count} rooms of {space} as well.",
+        count=Number,
+        space=Room,
+    ),
+    "policy.may_be_applied_in": says(
+        "{count} pending request in {space} and its rooms was judged by the policy before (rooms with requests: {rooms}). To judge it by the policy in force, click ✅ or type {command}.",
+        "{count} pending requests in {space} and its rooms were judged by the policy before (rooms with requests: {rooms}). To judge them by the policy in force, click ✅ or type {command}.",
+        count=Number,
+        space=Room,
+        rooms=Number,
+        command=Code,
+    ),
+    "policy.applying_in": says(
+        "I judge {count} pending request again by the policy in force (rooms: {rooms}). I will reply here with the result of each room.",
+        "I judge {count} pending requests again by the policy in force (rooms: {rooms}). I will reply here with the result of each room.",
+        count=Number,
+        rooms=Number,
+    ),
+    "policy.taken_no_longer": says(
+        "The policy of {space} no longer decides in {count} room. {command} shows which policy decides there now.",
+        "The policy of {space} no longer decides in {count} rooms. {command} shows which policy decides there now.",
+        count=Number,
+        space=Room,
+        command=Code,
+    ),
+    "policy.not_applied": says("Not in {room}: {why}", room=Room, why=Notice),
     "policy.never_changed_here": says("{room} has no policy of its own.", room=Room),
 }

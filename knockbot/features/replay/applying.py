@@ -7,11 +7,11 @@ from typing import Final
 from knockbot.domain.model import Reaction
 from knockbot.domain.notices import Code, Notice, Number, notice
 from knockbot.engine.turn import Turn, Write
-from knockbot.flow import offers, rulebook, rules
+from knockbot.flow import inheriting, offers, rulebook
 from knockbot.flow.context import Context
 from knockbot.flow.offers import Offer
 from knockbot.flow.place import Place
-from knockbot.store import requests
+from knockbot.store import rooms
 from knockbot.store.prompts import Prompt
 from knockbot.store.rooms import ProtectedRoom
 
@@ -20,7 +20,8 @@ YES = "✅"
 
 async def offer(context: Context, turn: Turn, room_id: str) -> None:
     """Another policy is in force: offer to apply it, where requests wait that the one before has judged."""
-    if await requests.awaiting(turn.tx, room_id):
+    room = await rooms.find(turn.tx, room_id)
+    if room is not None and await inheriting.waiting(turn.tx, room):
         await offers.make(context, turn, APPLY, room_id)
     else:
         await offers.close(turn, APPLY, room_id)
@@ -43,18 +44,20 @@ async def look(context: Context, there: Place) -> None:
 
 async def _words(context: Context, there: Place) -> Notice:
     async with context.db.tx() as tx:
-        count = len(await requests.awaiting(tx, there.room_id))
-    command = Code(f"!kb policy apply {there.room_id}")
-    return notice("policy.may_be_applied", count=Number(count), room=there.called, command=command)
+        found = await inheriting.waiting(tx, there.room)
+    count, command = Number(sum(count for _, count in found)), Code(f"!kb policy apply {there.room_id}")
+    if all(room.room_id == there.room_id for room, _ in found):
+        return notice("policy.may_be_applied", count=count, room=there.called, command=command)
+    number = Number(len(found))
+    return notice("policy.may_be_applied_in", count=count, space=there.called, rooms=number, command=command)
 
 
 async def _take(context: Context, there: Place, prompt: Prompt, reaction: Reaction) -> Write[Notice]:
-    in_force = await rules.look_up(context, there.room_id)
-    await rulebook.insist_on_applying(context, there.room, reaction.sender, in_force.policy)
+    found = await rulebook.applicable(context, there.room, reaction.sender)
     cause = prompt.event_id or reaction.event_id  # what comes of it is said in reply to this
 
     async def apply(turn: Turn) -> Notice:
-        return await rulebook.apply(context, turn, there.room, reaction.sender, cause)
+        return await rulebook.apply(context, turn, found, reaction.sender, cause)
 
     return apply
 

@@ -14,6 +14,7 @@ from knockbot.domain.spaces import SpaceChild, SpaceRoom, Stage, reached
 from knockbot.engine.turn import Turn, Write
 from knockbot.errors import Never
 from knockbot.features.spaces import question, telling, walking
+from knockbot.flow import inheriting
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
 from knockbot.flow.rooms import is_in
@@ -61,6 +62,15 @@ async def _belong(turn: Turn, space: str) -> None:
 async def _named(tx: Tx, space: str) -> dict[str, str]:
     """The rooms that a space has, as last read, each with the space that names it."""
     return reached(space, await spaces.named_in(tx, space), await spaces.replaced(tx))
+
+
+async def will_belong(tx: Tx, room_id: str, management_room: str) -> str | None:
+    """The space that names a room, where it is followed from the same management room."""
+    for room in await spaces.of_room(tx, room_id):
+        above = await rooms.find(tx, room.space)
+        if above is not None and above.management_room == management_room and room.space != room_id:
+            return (await _named(tx, room.space)).get(room_id, room.space)
+    return None
 
 
 async def _follow(turn: Turn, what: Granted) -> None:
@@ -193,6 +203,8 @@ async def _put_in(turn: Turn, parent: SpaceRoom, above: ProtectedRoom, new: Sequ
 
 async def _taken_out(context: Context, turn: Turn, space: str, gone: Sequence[SpaceRoom]) -> None:
     """Rooms are not in a space any more. They stay protected."""
+    above = await rooms.find(turn.tx, space)
+    taken = await inheriting.takers(turn.tx, above) if gone and above is not None else []
     mine = {room.room_id for room in await spaces.belonging(turn.tx, space)}
     for room in gone:
         await spaces.forget(turn.tx, space, room.room_id)
@@ -203,6 +215,8 @@ async def _taken_out(context: Context, turn: Turn, space: str, gone: Sequence[Sp
             await question.changed(turn, room.prompt_id)
     protected = [room.room_id for room in gone if room.stage is Stage.PROTECTED]
     await telling.tell_removed(context, turn, space, protected)
+    if above is not None:
+        await inheriting.tell_left(context, turn, above, taken)
 
 
 # --- what was missing -----------------------------------------------------------------------------------------

@@ -1,0 +1,77 @@
+"""The policy of a space in its rooms: which rooms take it, who waits there, and what is said when they no longer do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from knockbot.domain.notices import Code, Notice, Number, Room, below, listed, notice
+from knockbot.engine.turn import Turn
+from knockbot.flow import place, rules, saying
+from knockbot.flow.context import Context
+from knockbot.flow.saying import Audience
+from knockbot.store import places, requests, rooms
+from knockbot.store.db import Tx
+from knockbot.store.layers import LayerOnRecord
+from knockbot.store.rooms import ProtectedRoom
+
+NAMED = 10
+"""Rooms that one message names."""
+
+
+async def takers(tx: Tx, space: ProtectedRoom) -> list[ProtectedRoom]:
+    """The rooms in which the policy of a space decides too, by label; the space itself is not among them."""
+    if not await rooms.of_space(tx, space.room_id):
+        return []
+    managed = await places.managed_by(tx, space.management_room)
+    others = [found for found in managed if found.room.room_id != space.room_id]
+    return [found.room for found in others if any(layer.room_id == space.room_id for layer in found.layers)]
+
+
+async def waiting(tx: Tx, space: ProtectedRoom) -> list[tuple[ProtectedRoom, int]]:
+    """How many requests wait for an answer in a room, and in those in which its policy decides too; rooms without any
+    are left out."""
+    pending = await requests.count_pending(tx)
+    found = [room for room in (space, *await takers(tx, space)) if pending[room.management_room, room.room_id]]
+    counts = [(room, len(await requests.awaiting(tx, room.room_id))) for room in found]
+    return [(room, count) for room, count in counts if count]
+
+
+def called(room: ProtectedRoom) -> Room:
+    """A room, as notices name it."""
+    return Room(room.room_id, room.label)
+
+
+def named(found: Sequence[ProtectedRoom]) -> list[Notice]:
+    """The first of these rooms in a row, and how many more there are."""
+    more = len(found) - NAMED
+    first = notice("policy.rooms", rooms=listed([called(room) for room in found[:NAMED]]))
+    return [first, *([notice("list.more", count=Number(more))] if more > 0 else [])]
+
+
+async def taken_by(tx: Tx, space: ProtectedRoom) -> list[Notice]:
+    """In which rooms the policy of a space decides too."""
+    found = await takers(tx, space)
+    return [notice("policy.taken_by", count=Number(len(found)), space=called(space)), *named(found)] if found else []
+
+
+def origins(room_id: str, decide: Sequence[LayerOnRecord]) -> list[Notice]:
+    """The policies of other rooms that decide in a room."""
+    own = any(layer.room_id == room_id for layer in decide)
+    found = [rules.origin(room_id, layer) for layer in decide if layer.room_id != room_id]
+    if not own:
+        return [notice("policy.goes_by", origin=origin) for origin in found]
+    return [notice("policy.goes_on_with", origin=origin) for origin in found]
+
+
+async def tell_left(context: Context, turn: Turn, space: ProtectedRoom, before: Sequence[ProtectedRoom]) -> None:
+    """Say once in which rooms the policy of a space decides no longer; `before` are those in which it did."""
+    if not before:
+        return
+    place.changed(turn)
+    still = {room.room_id for room in await takers(turn.tx, space)}
+    gone = [room for room in before if room.room_id not in still and await rooms.find(turn.tx, room.room_id)]
+    if gone:
+        count, command = Number(len(gone)), Code("!kb rooms")
+        said = notice("policy.taken_no_longer", count=count, space=called(space), command=command)
+        occasion = f"inherited:{space.room_id}:{turn.cause}:{turn.now}"
+        await saying.say(context, turn, Audience(space.management_room), occasion, below(said, *named(gone)))

@@ -1,0 +1,280 @@
+"""A space's policy is set, applied and lost: what is said of its rooms, who may do what there, and who waits."""
+
+from __future__ import annotations
+
+from knockbot.store import layers, rooms
+from tests.flow.house import GARDEN, MODS, House
+from tests.flow.world import ALICE, ANA, BEA, BOT, HOME, levels_for
+
+TOWN, LAWN, POND = f"!town:{HOME}", f"!lawn:{HOME}", f"!pond:{HOME}"
+BOB = f"@bob:{HOME}"
+HERE = {"via": [HOME]}
+
+
+def room(house: House, room_id: str, *more: str, **levels: int) -> None:
+    """A room that nobody protects yet, in which alice and the bot may do everything, and perhaps others."""
+    users = {ALICE: 100, BOT: 100, **dict.fromkeys(more, 100)}
+    name = room_id[1:].partition(":")[0].capitalize()
+    house.world.room(room_id, name, ALICE, BOT, *more, levels={**levels_for(), "users": users, **levels})
+
+
+async def town(house: House, *children: str, by: str = ALICE) -> list[str]:
+    """A space with these rooms is protected with them; returns what is said of it."""
+    room(house, TOWN, *([by] if by != ALICE else []))
+    house.world.rooms[TOWN].is_space = True
+    house.world.rooms[TOWN].children = dict.fromkeys(children, HERE)
+    return await told(house, f"protect {TOWN} with rooms", by=by)
+
+
+async def told(house: House, command: str, *, by: str = ALICE) -> list[str]:
+    """What is said until all that follows from a command is done."""
+    before = len(house.spoken())
+    house.tell(command, by=by)
+    await house.live()
+    return house.spoken()[before:]
+
+
+async def deciding(house: House, room_id: str = GARDEN) -> list[str]:
+    """The rooms whose policies decide in a room, in their order."""
+    async with house.db.tx() as tx:
+        return [layer.room_id for layer in await layers.of(tx, room_id)]
+
+
+async def knocks(house: House, *room_ids: str, by: str = ANA) -> None:
+    """Somebody knocks at these rooms."""
+    for room_id in room_ids:
+        house.world.knock(room_id, by)
+    await house.live()
+
+
+# --- set ------------------------------------------------------------------------------------------------------
+
+
+async def test_whoever_sets_the_policy_of_a_space_is_told_which_rooms_take_it(house: House) -> None:
+    room(house, LAWN)
+    room(house, POND)
+    await house.set_policy("otherwise: forward")  # the garden has a policy of its own
+    await town(house, GARDEN, LAWN, POND)
+    [said, *_] = await told(house, f"policy set {TOWN}\notherwise: reject")
+
+    assert "It decides in 2 rooms of Town as well." in said
+    assert "Rooms: Lawn, Pond" in said
+    assert (await deciding(house), await deciding(house, POND)) == ([GARDEN], [TOWN])
+
+
+async def test_a_room_that_is_protected_with_its_space_says_by_whose_policy_it_goes(house: House) -> None:
+    await town(house)
+    await told(house, f"policy set {TOWN}\notherwise: reject")
+    room(house, POND)
+    house.world.rooms[TOWN].children = {POND: HERE}
+    house.context.look_at(TOWN)
+    await house.live()
+    said = await told(house, f"protect {POND}")
+
+    assert f"In force: the policy of Town, revision 1 by {ALICE}." in said[0]
+
+
+async def test_a_policy_that_inherits_says_what_is_in_force_with_it(house: House) -> None:
+    await town(house, GARDEN)
+    await told(house, f"policy set {TOWN}\notherwise: reject\nrules: [{{when: {{local: true}}, then: accept}}]")
+    [said, *_] = await told(house, f"policy set {GARDEN}\ninherit: true\nreasons: hidden")
+
+    assert "1 rule now, 1 before" in said
+    assert "reasons: hidden (before: shown)" in said
+    assert "otherwise" not in said  # it is as it was: that of the space
+
+
+# --- applied --------------------------------------------------------------------------------------------------
+
+
+async def test_those_who_wait_in_the_rooms_of_a_space_are_counted_and_judged_by_its_new_policy(house: House) -> None:
+    room(house, POND)
+    await town(house, GARDEN, POND)
+    await knocks(house, GARDEN, POND)
+    await knocks(house, POND, by=BEA)
+    *_, offered = await told(house, f"policy set {TOWN}\notherwise: reject")
+    assert "3 pending requests in Town and its rooms" in offered
+    assert "(rooms with requests: 2)" in offered
+    assert house.membership(ANA) == "knock"
+
+    said, *_ = await told(house, f"policy apply {TOWN}")
+    assert said.startswith("I judge 3 pending requests again by the policy in force (rooms: 2).")
+    await house.later(5)
+    hit = ((ANA, GARDEN), (ANA, POND), (BEA, POND))
+    assert {house.membership(user, room_id) for user, room_id in hit} == {"leave"}
+
+
+async def test_a_policy_is_applied_only_in_rooms_in_which_the_actor_may_set_it(house: House) -> None:
+    room(house, POND, BOB)
+    house.world.change(MODS, BOB, BOB, "join")
+    await town(house, GARDEN, POND)
+    await knocks(house, GARDEN, POND)
+    await told(house, f"policy set {TOWN}\notherwise: reject")
+    said, *_ = await told(house, f"policy apply {TOWN}", by=BOB)  # Bob is in the pond alone
+    await house.later(5)
+
+    assert "Not in Garden:" in said
+    assert (house.membership(ANA, GARDEN), house.membership(ANA, POND)) == ("knock", "leave")
+    again, *_ = await told(house, f"policy apply {TOWN}", by=BOB)
+    assert "Not in Garden:" in again
+    assert house.membership(ANA, GARDEN) == "knock"
+
+
+async def test_a_policy_that_applies_nowhere_because_nobody_waits_says_so(house: House) -> None:
+    await town(house, GARDEN)
+    await told(house, f"policy set {TOWN}\notherwise: reject")
+
+    assert (await told(house, f"policy apply {TOWN}"))[0] == "No request of Town is waiting for an answer."
+
+
+async def test_each_room_tells_its_own_result(house: House) -> None:
+    room(house, POND)
+    await town(house, GARDEN, POND)
+    await knocks(house, GARDEN, POND)
+    await knocks(house, POND, by=BEA)
+    await told(house, f"policy set {TOWN}\notherwise: reject")
+    before = len(house.spoken())
+    await told(house, f"policy apply {TOWN}")
+    await house.later(5)
+
+    said = house.spoken()[before:]
+    results = [line.partition(" again.")[0] for line in said if line.startswith("I judged")]
+    assert sorted(results) == ["I judged 1 pending request of Garden", "I judged 2 pending requests of Pond"]
+
+
+async def test_fifty_who_wait_at_five_rooms_are_judged_once_each(house: House) -> None:
+    children = [f"!r{number}:{HOME}" for number in range(5)]
+    for child in children:
+        room(house, child)
+    await town(house, *children)
+    people = [f"@guest{number}:{HOME}" for number in range(10)]
+    for user in people:
+        await knocks(house, *children, by=user)
+    await told(house, f"policy set {TOWN}\notherwise: accept")
+    await told(house, f"policy apply {TOWN}")
+    for _ in range(5):
+        await house.later(5)
+
+    found = {house.membership(user, child) for user in people for child in children}
+    assert found == {"invite"}
+    assert len(list(house.world.asked("invite"))) == 50
+
+
+# --- rights ---------------------------------------------------------------------------------------------------
+
+
+async def test_nobody_inherits_what_they_may_not_do_by_hand(house: House) -> None:
+    await town(house, GARDEN)
+    await told(house, f"policy set {TOWN}\nrules: [{{when: {{local: true}}, then: ban}}]")
+    await told(house, f"policy set {GARDEN}\notherwise: forward")
+    house.world.set_levels(GARDEN, ban=100, users={ALICE: 60, BOT: 100})
+    await house.live()
+    [said] = await told(house, f"policy set {GARDEN}\ninherit: true")
+
+    assert "inherit" in said
+    assert "ban" in said
+    assert await deciding(house) == [GARDEN]
+
+
+async def test_a_room_is_not_protected_into_a_policy_that_its_requester_could_not_set(house: House) -> None:
+    await town(house)
+    await told(house, f"policy set {TOWN}\notherwise: ban")
+    room(house, POND, ban=100)
+    house.world.set_levels(POND, ban=100, users={ALICE: 60, BOT: 100})
+    house.world.rooms[TOWN].children = {POND: HERE}
+    house.context.look_at(TOWN)
+    await house.live()
+    await told(house, f"protect {POND}")
+
+    async with house.db.tx() as tx:
+        assert await rooms.find(tx, POND) is None
+
+
+# --- lost -----------------------------------------------------------------------------------------------------
+
+
+async def lost(house: House) -> list[str]:
+    """What was said of rooms in which a space's policy decides no longer."""
+    return [line for line in house.spoken() if "no longer decides in" in line]
+
+
+async def test_rooms_that_took_the_policy_of_a_space_are_named_once_it_is_not_protected_any_more(
+    house: House,
+) -> None:
+    room(house, POND)
+    await town(house, GARDEN, POND)
+    await told(house, f"policy set {TOWN}\notherwise: reject")
+    await told(house, f"unprotect {TOWN}")
+    await house.later(5)
+
+    [said] = await lost(house)
+    assert "The policy of Town no longer decides in 2 rooms." in said
+    assert "Rooms: Garden, Pond" in said
+    assert await deciding(house) == []
+    await knocks(house, GARDEN)
+    assert house.membership(ANA) == "knock"
+
+
+async def test_a_room_that_is_taken_out_of_its_space_is_named_once(house: House) -> None:
+    room(house, POND)
+    await town(house, GARDEN, POND)
+    await told(house, f"policy set {TOWN}\notherwise: reject")
+    house.world.rooms[TOWN].children = {POND: HERE}
+    for _ in range(2):
+        house.context.look_at(TOWN)
+        await house.live()
+
+    [said] = await lost(house)
+    assert "The policy of Town no longer decides in 1 room." in said
+    assert (await deciding(house), await deciding(house, POND)) == ([], [TOWN])
+
+
+async def test_a_space_that_is_managed_from_elsewhere_leaves_its_rooms_to_the_default(house: House) -> None:
+    house.world.room("!others:tulip.example", "Others", ALICE, BOT, levels=levels_for(), join_rule="invite")
+    await town(house, GARDEN)
+    await told(house, f"policy set {TOWN}\notherwise: reject")
+    house.world.say("!others:tulip.example", ALICE, f"!kb protect {TOWN}")
+    await house.live()
+
+    [said] = await lost(house)
+    assert "The policy of Town no longer decides in 1 room." in said
+    assert await deciding(house) == []
+
+
+async def test_rooms_with_policies_of_their_own_are_not_named(house: House) -> None:
+    await house.set_policy("otherwise: forward")
+    await town(house, GARDEN)
+    await told(house, f"policy set {TOWN}\notherwise: reject")
+    await told(house, f"unprotect {TOWN}")
+
+    assert await lost(house) == []
+
+
+async def test_nothing_is_said_twice_where_space_and_rooms_are_let_go_together(house: House) -> None:
+    await town(house, GARDEN)
+    await told(house, f"policy set {TOWN}\notherwise: reject")
+    await told(house, f"unprotect {TOWN} with rooms")
+
+    assert await lost(house) == []
+
+
+async def test_the_policy_of_a_space_that_is_reverted_is_that_of_its_rooms_at_once(house: House) -> None:
+    await town(house, GARDEN)
+    await told(house, f"policy set {TOWN}\notherwise: forward")
+    await told(house, f"policy set {TOWN}\notherwise: reject")
+    [said, *_] = await told(house, f"policy revert {TOWN} 1")
+    await knocks(house, GARDEN)
+
+    assert "It decides in 1 room of Town as well." in said
+    assert house.membership(ANA) == "knock"
+
+
+async def test_the_policy_of_a_space_of_the_config_file_is_that_of_its_rooms_too(house: House) -> None:
+    await town(house, GARDEN)
+    await house.set_policy("otherwise: accept", TOWN, author="config")
+    await knocks(house, GARDEN)
+
+    request = await house.request(ANA)
+    assert house.membership(ANA) == "invite"
+    assert request.decision is not None
+    assert request.decision.author is None  # it acts with the bot's own power
