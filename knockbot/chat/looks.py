@@ -67,7 +67,8 @@ async def check(call: Call, room: ProtectedRoom) -> Notice:
     except Never:
         found, named, rehearses, decide = [checkup.NOT_IN_IT], [], False, ()
     async with call.context.db.tx() as tx:
-        within, followed = await spaces.spaces_of(tx, room), await spaces.followed(tx, room)
+        managed = await spaces.managed_with(tx, room)
+        within, followed = await spaces.spaces_of(tx, room, managed), await spaces.followed(tx, room, managed)
     called = notice("room.called", room=Room(room.room_id, room.label))
     in_dry_run = replies.IN_DRY_RUN if rehearses else None
     origins = inheriting.origins(room.room_id, decide)

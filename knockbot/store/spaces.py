@@ -6,13 +6,17 @@ from collections.abc import Iterable
 
 from knockbot.domain.notices import dumps
 from knockbot.domain.spaces import MOST_CHILDREN, SpaceChild, SpaceRoom, Stage
-from knockbot.store import rooms
+from knockbot.store import prompts, rooms
 from knockbot.store.db import Tx, for_update
 from knockbot.store.rooms import ProtectedRoom
 from knockbot.store.rows import Row
 
 _ROOM = Row(SpaceRoom, "space_rooms")
 _CHILD = Row(SpaceChild, "space_children")
+
+
+_NAMED = "INSERT INTO space_children (space, room_id, ours) VALUES ($1, $2, $3)"
+_COUNT = "SELECT count(*) FROM space_children WHERE space = $1"
 
 
 # --- what spaces name -----------------------------------------------------------------------------------------
@@ -27,19 +31,14 @@ async def put_children(tx: Tx, space: str, found: Iterable[SpaceChild]) -> None:
     """The rooms that a space names now."""
     await tx.execute("DELETE FROM space_children WHERE space = $1", space)
     kept = {child.room_id: child for child in found}
-    await tx.executemany(
-        "INSERT INTO space_children (space, room_id, ours) VALUES ($1, $2, $3)",
-        [(space, child.room_id, child.ours) for child in list(kept.values())[:MOST_CHILDREN]],
-    )
+    await tx.executemany(_NAMED, [(space, child.room_id, child.ours) for child in list(kept.values())[:MOST_CHILDREN]])
 
 
 async def put_child(tx: Tx, space: str, room_id: str, child: SpaceChild | None) -> None:
     """A space names this room now, or no longer."""
-    await put_children(
-        tx,
-        space,
-        [*(one for one in await children(tx, space) if one.room_id != room_id), *([child] if child else [])],
-    )
+    await tx.execute("DELETE FROM space_children WHERE space = $1 AND room_id = $2", space, room_id)
+    if child is not None and await tx.fetchval(_COUNT, space) < MOST_CHILDREN:
+        await tx.execute(_NAMED, space, room_id, child.ours)
 
 
 async def named_in(tx: Tx, space: str) -> dict[str, list[str]]:
@@ -128,6 +127,14 @@ async def put(tx: Tx, room: SpaceRoom) -> None:
     )
 
 
+async def is_under_way(tx: Tx, space: str) -> bool:
+    """Whether a room of a space has yet to be looked at, or a space in it to be read."""
+    row = await tx.fetchrow(
+        "SELECT 1 FROM space_rooms WHERE space = $1 AND (stage = $2 OR unread) LIMIT 1", space, Stage.DUE
+    )
+    return row is not None
+
+
 async def told(tx: Tx, space: str) -> None:
     """The moderators know how far each room of a space is."""
     await tx.execute("UPDATE space_rooms SET told = TRUE WHERE space = $1 AND NOT told", space)
@@ -152,6 +159,9 @@ async def is_waited_for(tx: Tx, room_id: str) -> bool:
 async def take_over(tx: Tx, old: str, new: str) -> None:
     """A room took the place of another one: as a room of a space, or as the space with its rooms."""
     followed = await hold(tx, old)
+    asked = {room.prompt_id for room in await rooms_of(tx, old) if room.prompt_id is not None}
+    for prompt_id in asked:
+        await prompts.move_over(tx, prompt_id, new)
     await tx.execute(
         "UPDATE rooms SET space = (SELECT before.space FROM rooms AS before WHERE before.room_id = $1) "
         "WHERE room_id = $2 AND space IS NULL",

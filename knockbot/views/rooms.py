@@ -48,6 +48,9 @@ async def managed(context: Context, management_room: str, *, everywhere: bool = 
     async with context.db.tx() as tx:
         found = await rooms.all_rooms(tx) if everywhere else await rooms.managed_by(tx, management_room)
         pending = await requests.count_pending(tx)
+        together: dict[str, dict[str, ProtectedRoom]] = {}
+        for room in found:
+            together.setdefault(room.management_room, {})[room.room_id] = room
         listed = [
             Listed(
                 room,
@@ -56,8 +59,8 @@ async def managed(context: Context, management_room: str, *, everywhere: bool = 
                 place.settings_of(context, decide := await layers.of(tx, room.room_id)).dry_run,
                 decide,
                 tuple(await names.of_room(context, tx, room)),
-                await spaces_of(tx, room),
-                await followed(tx, room),
+                await spaces_of(tx, room, together[room.management_room]),
+                await followed(tx, room, together[room.management_room]),
             )
             for room in found
         ]

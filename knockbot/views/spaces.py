@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from knockbot.domain.notices import Notice, Room
 from knockbot.domain.spaces import SpaceRoom, Stage
@@ -38,17 +40,25 @@ class InSpaces:
     others: tuple[Room, ...]
 
 
-async def followed(tx: Tx, room: ProtectedRoom) -> Followed | None:
+Managed: TypeAlias = Mapping[str, ProtectedRoom]
+"""The rooms that are managed from one room, by their IDs."""
+
+
+async def managed_with(tx: Tx, room: ProtectedRoom) -> Managed:
+    """The rooms that are managed from where this one is."""
+    return {one.room_id: one for one in await rooms.managed_by(tx, room.management_room)}
+
+
+async def followed(tx: Tx, room: ProtectedRoom, managed: Managed) -> Followed | None:
     """The rooms of a space that is protected with them; `None` for any other room."""
     found = await spaces.rooms_of(tx, room.room_id)
     if not found:
         return None
-    managed = {one.room_id: one for one in await rooms.managed_by(tx, room.management_room)}
     within = {one.room_id for one in found if one.is_followed}
     return Followed(tuple(_shown(one, managed, within) for one in found if one.room_id != room.room_id))
 
 
-def _shown(one: SpaceRoom, managed: dict[str, ProtectedRoom], within: set[str]) -> Shown:
+def _shown(one: SpaceRoom, managed: Managed, within: set[str]) -> Shown:
     known = managed.get(one.room_id)
     above = known.space if known is not None else None
     other = managed.get(above) if above is not None and above not in within else None
@@ -66,9 +76,8 @@ async def _is_within(tx: Tx, space: str, room_id: str | None) -> bool:
     return found is not None and found.is_followed
 
 
-async def spaces_of(tx: Tx, room: ProtectedRoom) -> InSpaces:
+async def spaces_of(tx: Tx, room: ProtectedRoom, managed: Managed) -> InSpaces:
     """The spaces of a protected room, all managed from where it is managed."""
-    managed = {one.room_id: one for one in await rooms.managed_by(tx, room.management_room)}
     first = managed.get(room.space) if room.space is not None else None
     others = [
         managed[one.space]

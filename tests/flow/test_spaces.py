@@ -660,6 +660,18 @@ async def test_a_space_that_is_upgraded_keeps_its_rooms(house: House) -> None:
     assert (await stages(house, new))[SHED] == "offered"
 
 
+async def test_a_question_about_rooms_goes_over_to_the_upgraded_space(house: House) -> None:
+    await followed(house)
+    house.world.name_child(SPACE, POND, **HERE)
+    await house.live()
+    new = f"!newspace:{HOME}"
+    await upgraded(house, SPACE, new, is_space=True, children={LAWN: HERE, POND: HERE})
+    await click(house)
+
+    assert await protected_in(house, new) == {LAWN, POND}
+    assert len(questions(house)) == 1
+
+
 async def test_a_room_that_is_upgraded_stays_in_its_space(house: House) -> None:
     await followed(house)
     new = f"!newlawn:{HOME}"
@@ -708,6 +720,21 @@ async def test_a_room_that_is_let_go_is_not_asked_about_as_long_as_nobody_wants_
 
     await ask(house, f"protect {LAWN}")
     assert await protected_in(house) == {LAWN}
+
+
+async def test_what_others_do_with_their_room_shows_nowhere_else(house: House) -> None:
+    house.world.room(OTHERS, "Others", ALICE, BOT, levels=levels_for(), join_rule="invite")
+    space(house, LAWN)
+    room(house, LAWN)
+    await house.protect(LAWN, OTHERS)
+    await ask(house)
+    before = await ask(house, f"check {SPACE}")
+    house.world.say(OTHERS, ALICE, f"!kb unprotect {LAWN}")
+    await house.live()
+    assert await ask(house, f"check {SPACE}") == before
+    house.world.say(OTHERS, ALICE, f"!kb protect {LAWN}")
+    await house.live()
+    assert await ask(house, f"check {SPACE}") == before
 
 
 async def test_a_space_that_moves_to_another_management_room_is_not_followed_there(house: House) -> None:

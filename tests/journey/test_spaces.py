@@ -20,7 +20,10 @@ async def room(garden: Garden, name: str, *, invited: bool = True, space: bool =
     more = {"creation_content": {"type": "m.space"}} if space else {}
     room_id = await garden.alice.create_room(
         name,
-        power_levels={"users": {bot: 50, **({garden.alice.user_id: 100} if "room_version" in how else {})}},
+        power_levels={
+            "invite": 50,
+            "users": {bot: 50, **({garden.alice.user_id: 100} if "room_version" in how else {})},
+        },
         invite=[bot] if invited else [],
         **{"join_rule": "knock", **more, **how},
     )
@@ -87,3 +90,31 @@ async def test_a_space_that_is_upgraded_keeps_its_rooms(keeper: InProcess) -> No
     await named(garden.alice, new, later)
     await garden.heard(lambda event: "has 1 new room" in words(event) and later in words(event))
     assert not [event for event in await garden.said() if "no longer in the space" in words(event)]
+
+
+async def test_who_is_accepted_in_a_space_and_joins_is_invited_to_its_rooms(keeper: InProcess) -> None:
+    garden = await keeper.plant(protect=False, alone=True)
+    space, lawn, pond = await room(garden, "Club", space=True), await room(garden, "Lawn"), await room(garden, "Pond")
+    for child in (lawn, pond):
+        await named(garden.alice, space, child)
+    command = await garden.tell(f"protect {space} with rooms")
+    await garden.heard(lambda event: in_reply_to(event) == command and "with its rooms" in words(event))
+    await garden.command(f"policy set {space}\nalso_invite: children")
+    mona = await garden.moderator("mona", level=None)
+    door = Garden(keeper, garden.alice, space, garden.mods)
+    for place, level in ((space, 50), (lawn, 50), (pond, 0)):
+        await garden.bring(mona, place)
+        await Garden(keeper, garden.alice, place, garden.mods).give_power(mona.user_id, level)
+    ana = await door.knocker()
+    card = await door.card(ana)
+
+    await mona.react(garden.mods, card["event_id"], "✅")
+    await door.membership(ana, "invite")
+    assert await garden.alice.membership(lawn, ana.user_id) is None
+    await ana.join(space)
+
+    missed = await garden.heard(lambda event: "could not invite them to 1 other room" in words(event))
+    assert "Pond" in words(missed)
+    assert mona.user_id in words(missed)
+    await garden.alice.wait_for_membership(lawn, ana.user_id, "invite")
+    assert await garden.alice.membership(pond, ana.user_id) is None

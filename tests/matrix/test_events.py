@@ -160,6 +160,24 @@ def name_of(user_id: str) -> str:
     return user_id[1:].partition(":")[0]
 
 
+@pytest.mark.parametrize(
+    ("event_type", "key", "read"),
+    [
+        ("m.space.child", "!lawn:tulip.example", "!lawn:tulip.example"),
+        ("m.space.child", "", ""),
+        ("m.space.child", "lawn", None),
+        ("m.space.child", 5, None),
+        ("m.room.name", "!lawn:tulip.example", None),
+    ],
+)
+def test_a_change_of_a_space_names_the_room_that_it_is_about(event_type: str, key: Any, read: str | None) -> None:
+    event = {"type": event_type, "state_key": key, "room_id": "!a:b", "event_id": "$1", "sender": "@a:b", "content": {}}
+    happening = parse(event, "@knockbot:lab.test")
+
+    assert (happening.key if isinstance(happening, RoomChange) else None) == read
+    assert matters(event) == "state"
+
+
 def samples() -> Iterator[tuple[str, Json]]:
     for line in SAMPLES.read_text().splitlines():
         sample = json.loads(line)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from knockbot.domain.model import Membership, Reaction, RoomView
+from knockbot.domain.spaces import SpaceChild
 from knockbot.errors import Later, Never
 from knockbot.matrix.homeserver import Homeserver
 from knockbot.matrix.rooms import Outside
@@ -19,7 +20,7 @@ from tests.matrix.fake_homeserver import FakeHomeserver, Reply
 @pytest.fixture
 def outside(homeserver: Homeserver) -> Outside:
     """The homeserver as the flow sees it."""
-    return Outside(homeserver)
+    return Outside(homeserver, "tulip.example")
 
 
 def has_state(fake: FakeHomeserver, event_type: str, content: Any, **more: Any) -> None:
@@ -133,6 +134,38 @@ MEMBER_OF = {"type": "m.room_membership", "room_id": MODS}
 
 
 @pytest.mark.parametrize(
+    ("content", "child"),
+    [
+        ({"via": ["far.example", "tulip.example"], "order": 5}, SpaceChild(MODS, ours=True)),
+        ({"via": ["far.example"]}, SpaceChild(MODS)),
+        ({"via": [5, "far.example", None]}, SpaceChild(MODS)),
+        ({"via": []}, None),
+        ({"via": "tulip.example"}, None),
+        ({"suggested": True}, None),
+        ({}, None),
+        (5, None),
+    ],
+)
+async def test_a_room_of_a_space_has_servers(
+    outside: Outside, fake: FakeHomeserver, content: Any, child: SpaceChild | None
+) -> None:
+    fake.on("GET", f"state/m.space.child/{MODS}", Reply(body={"content": content}))
+
+    assert await outside.space_child(GARDEN, MODS) == child
+
+
+async def test_a_space_may_name_anything(outside: Outside, fake: FakeHomeserver) -> None:
+    via = {"via": ["tulip.example"]}
+    keys = [MODS, "", "!", "lawn", "@ana:b", 5, None, "!a:b\0", "!" + "x" * 300 + ":b", ["!a:b"]]
+    events = [{"type": "m.space.child", "state_key": key, "content": via} for key in keys]
+    create = {"type": "m.room.create", "state_key": "", "content": {}}
+    fake.on("GET", "state", Reply(body=[create, *events, {"type": "m.space.child"}, 5]))
+    fake.on("GET", "sync", Reply(404, {"errcode": "M_UNRECOGNIZED"}))
+
+    assert await outside.space_children(GARDEN) == [SpaceChild(MODS, ours=True)]
+
+
+@pytest.mark.parametrize(
     ("state", "view"),
     [
         ({}, RoomView(GARDEN, GARDEN, "invite", world_readable=False)),
@@ -148,6 +181,8 @@ MEMBER_OF = {"type": "m.room_membership", "room_id": MODS}
         ({"name": {"name": "a\0b\ud800"}}, RoomView(GARDEN, "a\ufffdb\ufffd", "invite", world_readable=False)),
         ({"name": {"name": "x" * 60_000}}, RoomView(GARDEN, "x" * 255, "invite", world_readable=False)),
         ({"join_rules": {"join_rule": "knock"}}, RoomView(GARDEN, GARDEN, "knock", world_readable=False)),
+        ({"create": {"type": "m.space"}}, RoomView(GARDEN, GARDEN, "invite", world_readable=False, is_space=True)),
+        ({"create": {"type": ["m.space"]}}, RoomView(GARDEN, GARDEN, "invite", world_readable=False)),
         (
             {"history_visibility": {"history_visibility": "world_readable"}},
             RoomView(GARDEN, GARDEN, "invite", world_readable=True),

@@ -5,7 +5,7 @@ Only spaces that are protected themselves are read: of others, nobody here needs
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from knockbot.domain.model import MemberChange, Membership, RoomChange
@@ -44,19 +44,23 @@ async def _is_protected(turn: Turn, room: SpaceRoom, what: Granted) -> None:
     due, is_space = room.stage is Stage.DUE, what.view.is_space
     now = replace(room, stage=Stage.PROTECTED, why=None, is_space=is_space, unread=is_space and due, told=not due)
     await spaces.put(turn.tx, now)
-    await _belong(turn, room.space)
+    await _belong(turn, room.space, {room.room_id})
     if room.prompt_id is not None:
         await question.changed(turn, room.prompt_id)
 
 
-async def _belong(turn: Turn, space: str) -> None:
-    """Each protected room of a space belongs to the space that names it, unless another one had it first."""
+async def _belong(turn: Turn, space: str, only: Collection[str] | None = None) -> None:
+    """Each protected room of a space, or these, belong to the space that names them, unless another had them first."""
+    above = await rooms.find(turn.tx, space)
     known = [room for room in await spaces.rooms_of(turn.tx, space) if room.stage is Stage.PROTECTED]
     within, named = {room.room_id for room in known if room.is_space}, await _named(turn.tx, space)
-    for room_id in {room.room_id for room in known} & named.keys():
-        there = await rooms.find(turn.tx, room_id)
-        if there is not None and there.space != named[room_id] and (there.space is None or there.space in within):
-            await rooms.set_space(turn.tx, room_id, named[room_id])
+    wanted = {room.room_id for room in known if only is None or room.room_id in only} & named.keys()
+    if above is None or not wanted:
+        return
+    for there in await rooms.managed_by(turn.tx, above.management_room):
+        parent = named.get(there.room_id) if there.room_id in wanted else None
+        if parent not in (None, there.space) and (there.space is None or there.space in within):
+            await rooms.set_space(turn.tx, there.room_id, parent)
 
 
 async def _named(tx: Tx, space: str) -> dict[str, str]:
@@ -89,11 +93,14 @@ async def let_go(context: Context, turn: Turn, room: ProtectedRoom) -> None:
     """A room is not protected from there any more: its rooms are followed no longer, and no space asks about it."""
     left, mine = await spaces.rooms_of(turn.tx, room.room_id), await spaces.belonging(turn.tx, room.room_id)
     await spaces.forget_space(turn.tx, room.room_id)
+    await spaces.put_children(turn.tx, room.room_id, [])
     for child in mine:
         await _to_another(turn, child.room_id)
     for prompt_id in {one.prompt_id for one in left if one.prompt_id is not None}:
         await question.changed(turn, prompt_id)
     for one in await spaces.of_room(turn.tx, room.room_id):
+        if one.stage is not Stage.PROTECTED:
+            continue  # it was not protected with that space: perhaps it is managed from elsewhere
         await spaces.put(turn.tx, replace(one, stage=Stage.LEFT, why=None, is_space=False, unread=False, told=True))
         await _settle(context, turn, one)
 
@@ -103,7 +110,7 @@ async def _to_another(turn: Turn, room_id: str) -> None:
     await rooms.set_space(turn.tx, room_id, None)
     for other in await spaces.of_room(turn.tx, room_id):
         if other.stage is Stage.PROTECTED and other.space != room_id:
-            await _belong(turn, other.space)
+            await _belong(turn, other.space, {room_id})
 
 
 async def took_place(turn: Turn, old: str, new: str) -> None:

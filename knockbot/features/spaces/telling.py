@@ -18,10 +18,12 @@ NAMED = 10
 
 async def tell_if_done(context: Context, turn: Turn, space: str) -> None:
     """Say how far the rooms of a space are that nobody was told of, once nothing is left to look at."""
-    found = await spaces.rooms_of(turn.tx, space)
     above = await rooms.find(turn.tx, space)
+    if above is None or await spaces.is_under_way(turn.tx, space):
+        return
+    found = await spaces.rooms_of(turn.tx, space)
     news = [room for room in found if not room.told and room.stage in (Stage.PROTECTED, Stage.MISSING)]
-    if above is None or not news or any(room.stage is Stage.DUE or room.unread for room in found):
+    if not news:
         return
     called = Room(space, above.label)
     said = below(_protected(called, news), *_missing(called, news))
