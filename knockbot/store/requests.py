@@ -10,7 +10,6 @@ from functools import lru_cache
 
 from knockbot.domain.coding import Coding
 from knockbot.domain.compare import KnockOnRecord
-from knockbot.domain.ids import server_of
 from knockbot.domain.model import (
     Answer,
     IdentityKey,
@@ -64,8 +63,7 @@ async def open_knock(tx: Tx, management_room: str, knock: Knock, now: int) -> Re
     number = await _next_number(tx, management_room)
     row = await tx.fetchrow(
         "INSERT INTO requests (management_room, number, room_id, kind, user_id, event_id, reason, display_name, "
-        "has_avatar, state, opened_at, changed_at, server) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11, $12) "
+        "has_avatar, state, opened_at, changed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11) "
         f"RETURNING {_REQUEST.columns}",
         management_room,
         number,
@@ -78,7 +76,6 @@ async def open_knock(tx: Tx, management_room: str, knock: Knock, now: int) -> Re
         knock.has_avatar,
         State.PENDING,
         now,
-        server_of(knock.user_id),
     )
     return _REQUEST.one(row)
 

@@ -66,9 +66,8 @@ TABLES: Mapping[str, Table] = {
                 "inviter",
                 "invite_json",
                 "issued_by",
-                "server",
             ),
-            in_sql=("token", "inviter", "fallen_by", "knocks", "server"),
+            in_sql=("token", "inviter", "fallen_by", "knocks"),
             counts="id",
         ),
         Table(

@@ -245,9 +245,7 @@ CREATE TABLE requests (
     -- How many knocks it has seen, each soon after the one before.
     knocks          INTEGER NOT NULL DEFAULT 1,
     -- Of a third-party invite: whether its inviter was banned with it.
-    inviter_banned  BOOLEAN NOT NULL DEFAULT FALSE,
-    -- Of a knock: the server of its applicant, by which it is counted.
-    server          TEXT
+    inviter_banned  BOOLEAN NOT NULL DEFAULT FALSE
 );
 CREATE UNIQUE INDEX requests_numbered ON requests (management_room, number);
 CREATE INDEX requests_by_event ON requests (event_id);
@@ -260,10 +258,9 @@ CREATE INDEX requests_of_late ON requests (room_id, opened_at);
 -- The newest request of a token has it; those before it, which are settled, have it in invite_json alone.
 CREATE UNIQUE INDEX requests_token ON requests (room_id, token) WHERE token IS NOT NULL;
 CREATE INDEX requests_inviter ON requests (room_id, inviter) WHERE inviter IS NOT NULL;
--- What a card tells of its applicant: only these rows are read, however long the history is.
+-- What was decided of an applicant before: a card reads only these rows, however long the history is.
 CREATE INDEX requests_decided ON requests (management_room, user_id, id)
     WHERE kind = 'knock' AND counts_as IN ('accepted', 'joined', 'declined', 'rejected', 'banned');
-CREATE INDEX requests_from_server ON requests (management_room, server, opened_at) WHERE server IS NOT NULL;
 
 -- Each knock, as long as a rule can count it; and who gave which reason, and when last. `gist` stands for the reason,
 -- and does not hold it.

@@ -44,26 +44,7 @@ async def test_the_decisions_of_all_rooms_of_a_management_room_are_found_newest_
     ]
 
 
-async def test_the_knocks_of_a_server_are_counted_by_day_and_management_room_up_to_a_limit(db: Database) -> None:
-    async def knock(number: int, server: str, now: int, management_room: str = MODS) -> None:
-        user_id = f"@user{number}:{server}"
-        await opened(
-            db, replace(KNOCK, user_id=user_id, event_id=f"${user_id}"), management_room=management_room, now=now
-        )
-
-    for number in range(4):
-        await knock(number, "far.example", NOW + number)
-    await knock(5, "near.example", NOW)
-    await knock(6, "far.example", NOW - 1)
-    await knock(7, "far.example", NOW, OTHERS)
-
-    async with db.tx() as tx:
-        assert await dossiers.knocks_from(tx, MODS, "far.example", NOW, 100) == 4
-        assert await dossiers.knocks_from(tx, MODS, "far.example", NOW, 3) == 3
-        assert await dossiers.knocks_from(tx, MODS, "none.example", NOW, 3) == 0
-
-
-async def test_both_are_read_from_indexes_that_end_where_they_are_read_from(db: Database) -> None:
+async def test_they_are_read_from_an_index_of_theirs_alone(db: Database) -> None:
     """Else the history of somebody who knocks for years would be read with each of their cards."""
     [request] = await came_to(db, State.REJECTED)
     async with db.tx() as tx:
@@ -71,20 +52,18 @@ async def test_both_are_read_from_indexes_that_end_where_they_are_read_from(db: 
             await tx.execute("SET LOCAL enable_seqscan = off")
             await tx.execute("SET LOCAL enable_bitmapscan = off")
             # Which plan is cheapest depends on what else is there: here, many others, and many of the same.
-            for user_id, server in (("user_id", "server"), ("user_id || other", "server || other")):
+            for user_id in ("user_id", "user_id || other"):
                 await tx.execute(
                     "INSERT INTO requests (management_room, number, room_id, kind, user_id, event_id, reason, "
-                    "has_avatar, state, opened_at, changed_at, counts_as, counts_since, server) "
+                    "has_avatar, state, opened_at, changed_at, counts_as, counts_since) "
                     "SELECT management_room, number + (SELECT max(number) FROM requests) * other, room_id, kind, "
-                    f"{user_id}, event_id, '', has_avatar, state, opened_at, changed_at, counts_as, counts_since, "
-                    f"{server} FROM requests, generate_series(1, 50) AS other"
+                    f"{user_id}, event_id, '', has_avatar, state, opened_at, changed_at, counts_as, counts_since "
+                    "FROM requests, generate_series(1, 50) AS other"
                 )
             await tx.execute("ANALYZE requests")
         decided = await plan(tx, db, dossiers.DECIDED, MODS, request.user_id, 10**9, 50)
-        counted = await plan(tx, db, dossiers.FROM_SERVER, MODS, "tulip.example", NOW, 100)
     assert re.search(r"(USING INDEX|Index Scan Backward using) requests_decided", decided), decided
     assert not re.search(r"Sort|TEMP B-TREE", decided), decided
-    assert re.search(r"INDEX requests_from_server|using requests_from_server", counted), counted
 
 
 async def plan(tx: Tx, db: Database, query: str, *args: Any) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from knockbot.domain import dossier
 from knockbot.domain.ids import server_of
-from knockbot.domain.model import Request
+from knockbot.domain.model import Counting, Fact, Request, Where
 from knockbot.domain.notices import Notice, Room
 from knockbot.flow.context import Context
 from knockbot.flow.place import Place
-from knockbot.store import dossiers, requests, rooms
+from knockbot.store import dossiers, knocks, requests, rooms
 from knockbot.store.db import Tx
 from knockbot.times import DAY
 
@@ -34,9 +34,11 @@ async def _is_alone(tx: Tx, request: Request) -> bool:
     return request.card_id is None or await requests.count_on_card(tx, request.card_id) == 1
 
 
-async def server(context: Context, there: Place, request: Request) -> Notice | None:
+async def server(context: Context, _: Place, request: Request) -> Notice | None:
     """How many knocks came from the applicant's server within a day, at the rooms managed from here."""
-    name, since = server_of(request.user_id), context.now() - DAY
     async with context.db.tx() as tx:
-        count = await dossiers.knocks_from(tx, there.management_room, name, since, dossier.MOST_COUNTED)
-    return dossier.from_server(name, count)
+        others = await knocks.others(tx, TODAY, request.knock, None, until=context.now(), most=dossier.MOST_COUNTED - 1)
+    return dossier.from_server(server_of(request.user_id), 1 + others)
+
+
+TODAY = Counting(Fact.SERVER_KNOCKS, Where.MANAGED, DAY)
