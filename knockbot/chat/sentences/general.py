@@ -815,13 +815,13 @@ SENTENCES: Mapping[str, Sentence] = {
     ),
     "config.protected": says("🚪 {room} is now protected from here, as my config file says.", room=Id),
     "restore.read": says(
-        "⚠️ My records were restored from a back-up of {moment}. I have read the messages that I sent here since then. Nobody is answered twice. My protected rooms and their policies are as they were then. Please check {rooms} and {policy}.",
+        "⚠️ My records were restored from a back-up of {moment}. I have read the messages that I sent here since then. Nobody is answered twice. My protected rooms, their policies and pre-approvals are as they were then. Please check {rooms} and {policy}.",
         moment=Moment,
         rooms=Code,
         policy=Code,
     ),
     "restore.unread": says(
-        "⚠️ My records were restored from a back-up of {moment}. I cannot read the messages that I sent here since then. Applicants who still wait may get a second card, with a new number. Nobody is answered twice. My protected rooms and their policies are as they were then. Please check {rooms} and {policy}.",
+        "⚠️ My records were restored from a back-up of {moment}. I cannot read the messages that I sent here since then. Applicants who still wait may get a second card, with a new number. Nobody is answered twice. My protected rooms, their policies and pre-approvals are as they were then. Please check {rooms} and {policy}.",
         moment=Moment,
         rooms=Code,
         policy=Code,
