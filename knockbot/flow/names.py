@@ -7,13 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from knockbot.domain.ids import is_alias
+from knockbot.domain.layers import ends
 from knockbot.domain.notices import Arg, Choice, Code, Id, Many, Notice, Number, Room, listed, notice
 from knockbot.errors import ActionError
 from knockbot.flow import rules, saying
 from knockbot.flow.context import Context, log
 from knockbot.flow.rules import Layer
 from knockbot.flow.saying import Audience
-from knockbot.store import pins, room_upgrades, rooms
+from knockbot.store import layers, pins, room_upgrades, rooms
 from knockbot.store.db import Tx
 from knockbot.store.pins import Pin
 from knockbot.store.rooms import ProtectedRoom
@@ -130,7 +131,12 @@ async def of_policy(tx: Tx, layer: Layer) -> list[Notice]:
 
 async def of_room(context: Context, tx: Tx, room: ProtectedRoom) -> list[Notice]:
     """The names of the config file for a room, and the names in its policy that have changed."""
-    moved = [pin for pin in (await rules.named(tx, room.room_id)).values() if pin.leads_to is not None]
+    decide = await layers.of(tx, room.room_id)
+    places = [pins.of_revision(layer.room_id, layer.revision) for layer in decide]
+    if not ends([layer.settings for layer in decide]):
+        places.append(pins.DEFAULT_POLICY)
+    named = [pin for place in places for pin in (await pins.at(tx, place)).values()]
+    moved = [pin for pin in named if pin.leads_to is not None]
     return [said(pin) for pin in [*await of_entry(context, tx, room), *moved]]
 
 

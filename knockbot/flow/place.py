@@ -66,13 +66,17 @@ class Place:
         """With whose power the bot acts where no rule and no setting decides: the author of the first policy."""
         return acting(self.layers[0].author) if self.layers else None
 
+    def setter(self, key: str) -> LayerOnRecord | None:
+        """The policy whose value of a setting applies; `None` for the default of the config file."""
+        setting = [layer for layer in self.layers if key in layer.settings.said]
+        by_default = bool(self.layers) and self.layers[-1].settings.inherit
+        return next(iter(setting or ([] if by_default else self.layers[-1:])), None)
+
     def author_of(self, key: str) -> str | None:
         """With whose power a setting acts (`authority.py`): the author of the policy that sets it. `None` for a policy
         of the config file, which acts for the bot."""
-        setting = [layer for layer in self.layers if key in layer.settings.said]
-        by_default = bool(self.layers) and self.layers[-1].settings.inherit
-        decides = setting or ([] if by_default else self.layers[-1:])
-        return acting(decides[0].author) if decides else None
+        setter = self.setter(key)
+        return acting(setter.author) if setter is not None else None
 
     @property
     def is_replaced(self) -> bool:

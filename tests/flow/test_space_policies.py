@@ -278,3 +278,65 @@ async def test_the_policy_of_a_space_of_the_config_file_is_that_of_its_rooms_too
     assert house.membership(ANA) == "invite"
     assert request.decision is not None
     assert request.decision.author is None  # it acts with the bot's own power
+
+
+# --- settings that act ----------------------------------------------------------------------------------------
+
+
+async def two_authors(house: House, *, alice: int, bob: int) -> None:
+    """The space's policy, of Bob, lets everybody into the garden; that of the garden, of Alice, sends them on to the
+    lawn, where the two have these levels."""
+    room(house, LAWN, BOB)
+    await town(house, GARDEN, LAWN)
+    house.world.change(GARDEN, ALICE, BOB, "invite")
+    house.world.change(GARDEN, BOB, BOB, "join")
+    house.world.set_levels(GARDEN, users={ALICE: 100, BOB: 100, BOT: 100})
+    house.world.set_levels(LAWN, invite=50, users={ALICE: alice, BOB: bob, BOT: 100})
+    await house.live()
+    await house.set_policy("otherwise: accept", TOWN, author=BOB)
+    await house.set_policy(f'{{inherit: true, also_invite: "{LAWN}"}}')
+    await knocks(house, GARDEN)
+    assert house.membership(ANA) == "invite"
+    house.world.change(GARDEN, ANA, ANA, "join")
+    await house.live()
+
+
+async def test_a_setting_acts_with_the_power_of_who_set_it_and_a_rule_with_that_of_its_author(house: House) -> None:
+    await two_authors(house, alice=100, bob=0)
+
+    assert house.membership(ANA, LAWN) == "invite"
+
+
+async def test_a_setting_of_a_room_borrows_no_power_from_the_author_of_the_rule_that_decided(house: House) -> None:
+    await two_authors(house, alice=0, bob=100)
+
+    assert house.membership(ANA, LAWN) is None
+
+
+async def test_a_name_in_a_setting_means_what_it_means_in_the_policy_that_sets_it(house: House) -> None:
+    room(house, LAWN)
+    room(house, POND)
+    await town(house, GARDEN, LAWN, POND)
+    house.world.aliases["#there:tulip.example"] = POND
+    rule = "rules: [{when: {member_of: '#there:tulip.example'}, then: reject}]"
+    await house.set_policy(f"inherit: true\n{rule}")
+    house.world.aliases["#there:tulip.example"] = LAWN
+    await house.set_policy('{otherwise: accept, also_invite: "#there:tulip.example"}', TOWN)
+    await knocks(house, GARDEN)
+    house.world.change(GARDEN, ANA, ANA, "join")
+    await house.live()
+
+    assert (house.membership(ANA, LAWN), house.membership(ANA, POND)) == ("invite", None)
+
+
+async def test_a_list_of_the_space_decides_before_the_rules_of_the_room(house: House) -> None:
+    await town(house, GARDEN)
+    await house.set_policy("lists: [{room: '!bad:tulip.example', name: bad}]", TOWN)
+    await house.set_policy("{inherit: true, rules: [{when: {local: true}, then: accept}]}")
+    await knocks(house, GARDEN)
+
+    request = await house.request(ANA)
+    assert house.membership(ANA) == "knock"  # nobody has read the list yet, so nobody knows
+    assert request.decision is not None
+    assert request.decision.origin is not None
+    assert (request.decision.rule, request.decision.origin.room_id) == ("list bad", TOWN)

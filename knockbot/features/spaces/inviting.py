@@ -44,6 +44,9 @@ class Tried(Done):
     """Why it was not possible."""
 
 
+ALSO_INVITE = "also_invite"
+"""The key of the policy."""
+
 # --- planned --------------------------------------------------------------------------------------------------
 
 
@@ -64,9 +67,11 @@ async def _plan(context: Context, turn: Turn, request: Request) -> None:
     answer, there = request.answer, await place.of(context, turn, request.room_id)
     if answer is None or answer.verdict is not Verdict.ACCEPT or there is None:
         return
+    # Who wrote the rule that accepts need not be who wrote that others are invited elsewhere: as in a space's policy.
+    by = answer.on_behalf_of if answer.rule is None else there.author_of(ALSO_INVITE) or context.bot
     for room_id in (await _rooms(turn.tx, there))[:MAX_INVITED]:
         await also_invites.add(turn.tx, request.id, room_id)
-        await turn.plan(plan.also_invite(request, answer.on_behalf_of, room_id, context.home))
+        await turn.plan(plan.also_invite(request, by, room_id, context.home))
 
 
 async def _rooms(tx: Tx, there: Place) -> list[str]:
@@ -92,9 +97,10 @@ async def _named(tx: Tx, there: Place, name: str) -> list[str]:
     """The room that a name means in the policy that sets this."""
     if not is_alias(name):
         return [name]
-    places = [*(pins.of_revision(layer.room_id, layer.revision) for layer in there.layers), pins.DEFAULT_POLICY]
-    pinned = [(await pins.at(tx, one)).get(name) for one in places]
-    return [pin.room_id for pin in pinned if pin is not None][:1]
+    setter = there.setter(ALSO_INVITE)
+    set_in = pins.of_revision(setter.room_id, setter.revision) if setter is not None else pins.DEFAULT_POLICY
+    pinned = (await pins.at(tx, set_in)).get(name)
+    return [pinned.room_id] if pinned is not None else []
 
 
 # --- done -----------------------------------------------------------------------------------------------------
