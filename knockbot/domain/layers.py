@@ -7,13 +7,10 @@ inherit, or is the default policy.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 from knockbot.domain.policy import SETTINGS_KEYS, Policy, RoomSettings
-
-T = TypeVar("T")
 
 MOST = 8
 """Spaces above a room that are looked at: a space inside a space takes its policy in the same way."""
@@ -45,18 +42,16 @@ def of_room(policy: Policy, room_id: str) -> Policy:
     return replace(policy, rules=rules, lists=tuple(replace(one, origin=room_id) for one in policy.lists))
 
 
-def setter(layers: Sequence[T], settings: Callable[[T], RoomSettings], key: str) -> T:
-    """The layer whose value of a key applies: the first that sets it, else the last, whose default it is."""
-    return next((layer for layer in layers if key in settings(layer).said), layers[-1])
-
-
 def composed_settings(layers: Sequence[RoomSettings]) -> RoomSettings:
-    """The settings of these layers together. Policy lists add up: who is on one of them is not let in by a rule."""
+    """The settings of these layers together: each is that of the first that sets it, else of the last, whose default it
+    is. Policy lists add up: who is on one of them is not let in by a rule."""
     if len(layers) == 1:
         return layers[0]
-    values = {key: getattr(setter(layers, _same, key), key) for key in SETTINGS_KEYS}
-    said = tuple(key for key in SETTINGS_KEYS if any(key in layer.said for layer in layers))
+    values = {key: getattr(layers[-1], key) for key in SETTINGS_KEYS}
+    for layer in reversed(layers):
+        values |= {key: getattr(layer, key) for key in layer.said}
     lists = tuple(one for layer in layers for one in layer.lists)
+    said = tuple(dict.fromkeys(key for layer in layers for key in layer.said))
     return RoomSettings(**values | {INHERIT: layers[0].inherit, LISTS: lists}, said=said)
 
 
@@ -74,12 +69,10 @@ def composed(room_id: str, parts: Sequence[Part]) -> Policy:
 
 
 def _set_elsewhere(room_id: str, parts: Sequence[Part]) -> Mapping[str, str]:
-    found = {key: setter(parts, lambda part: part.policy, key).room_id for key in SETTINGS_KEYS}
+    found = dict.fromkeys(SETTINGS_KEYS, parts[-1].room_id)
+    for part in reversed(parts):
+        found |= dict.fromkeys(part.policy.said, part.room_id)
     return {key: origin for key, origin in found.items() if origin != room_id}
-
-
-def _same(settings: RoomSettings) -> RoomSettings:
-    return settings
 
 
 def ends(layers: Sequence[RoomSettings]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 
 from knockbot.domain.policy import SETTINGS, UNSAID, RoomSettings
 from knockbot.store.db import Tx
@@ -26,8 +27,9 @@ class Revision:
     """The settings in its text, beside the rules."""
 
 
+@lru_cache(maxsize=1024)
 def settings_read(stored: str) -> RoomSettings:
-    """The settings that `revise` has stored."""
+    """The settings that `revise` has stored. Every turn reads those of its room, mostly the same."""
     return SETTINGS.decode(json.loads(stored))
 
 

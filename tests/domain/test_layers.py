@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from knockbot.domain.judgements import decode, encode
-from knockbot.domain.layers import CONFIG_FILE, Part, composed, composed_settings, ends, of_room, setter
+from knockbot.domain.layers import CONFIG_FILE, Part, composed, composed_settings, ends, of_room
 from knockbot.domain.model import Decision, Facts, Kind, Known, Listed, Miss, Origin, Truth, Verdict
 from knockbot.domain.policy import SETTINGS, SETTINGS_KEYS, Policy, RoomSettings, decide, parse_policy
 from knockbot.domain.reasons import foreign
@@ -109,6 +109,8 @@ def test_whether_more_follows_is_said_by_each_policy_for_itself() -> None:
     assert ends([policy(inherit=True), policy()])
 
 
+KEYS_SET = ("otherwise", "announce", "reasons", "stale_after", "language", "call", "inviter_left")
+
 KEYS = st.fixed_dictionaries(
     {},
     optional={
@@ -129,9 +131,13 @@ def test_of_settings_each_comes_from_the_layer_that_is_named_as_its_origin(layer
 
     for key in SETTINGS_KEYS:
         expected = next((layer for layer in read if key in layer.said), read[-1])
-        assert setter(read, lambda layer: layer, key) is expected
         assert key == "inherit" or getattr(whole, key) == getattr(expected, key)
     assert {*whole.said} == {key for layer in read for key in layer.said}
+
+    parts = [Part(f"!{place}", f"{place}", parse_policy(layer)) for place, layer in enumerate(layers)]
+    for key in KEYS_SET:
+        setter = next((place for place, layer in enumerate(read) if key in layer.said), len(read) - 1)
+        assert composed("", parts).set_in[key] == f"!{setter}"
 
 
 # --- rules ----------------------------------------------------------------------------------------------------

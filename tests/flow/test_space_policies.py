@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from knockbot.domain.model import Origin
 from knockbot.store import layers, rooms
-from tests.flow.house import GARDEN, MODS, House
+from tests.flow.house import GARDEN, MODS, House, housed
 from tests.flow.world import ALICE, ANA, BEA, BOT, HOME, levels_for
 
 TOWN, LAWN, POND = f"!town:{HOME}", f"!lawn:{HOME}", f"!pond:{HOME}"
@@ -269,15 +274,56 @@ async def test_the_policy_of_a_space_that_is_reverted_is_that_of_its_rooms_at_on
     assert house.membership(ANA) == "knock"
 
 
-async def test_the_policy_of_a_space_of_the_config_file_is_that_of_its_rooms_too(house: House) -> None:
-    await town(house, GARDEN)
-    await house.set_policy("otherwise: accept", TOWN, author="config")
-    await knocks(house, GARDEN)
+# --- the config file ------------------------------------------------------------------------------------------
 
-    request = await house.request(ANA)
-    assert house.membership(ANA) == "invite"
-    assert request.decision is not None
-    assert request.decision.author is None  # it acts with the bot's own power
+
+@asynccontextmanager
+async def configured(url: str, **lawn: Any) -> AsyncIterator[House]:
+    """The config file names the space, with a policy, and the lawn; the garden is in the space and in no entry."""
+    entries = {
+        TOWN: {"management_room": MODS, "policy": {"otherwise": "accept", "reasons": "hidden"}},
+        LAWN: {"management_room": MODS, **lawn},
+    }
+    async with housed(url, rooms=entries) as house:
+        room(house, LAWN)
+        room(house, TOWN)
+        await house.keep_configured(enter=True)
+        async with house.db.tx() as tx:
+            for room_id in (GARDEN, LAWN):
+                await rooms.set_space(tx, room_id, TOWN)
+        yield house
+
+
+async def test_a_space_of_the_config_file_gives_its_policy_to_its_rooms_with_the_power_of_the_bot(
+    ready_url: str,
+) -> None:
+    async with configured(ready_url) as house:
+        house.world.set_levels(GARDEN, users={ALICE: 0, BOT: 100})
+        await knocks(house, GARDEN)
+
+        request = await house.request(ANA)
+        assert house.membership(ANA) == "invite"
+        assert request.decision is not None
+        assert (request.decision.author, request.decision.origin) == (None, Origin(TOWN, "Town"))
+
+
+async def test_a_room_with_an_entry_of_its_own_takes_nothing_from_its_space(ready_url: str) -> None:
+    async with configured(ready_url) as house:
+        await knocks(house, LAWN)
+
+        assert await deciding(house, LAWN) == [LAWN]
+        assert house.membership(ANA, LAWN) == "knock"
+
+
+async def test_a_room_with_an_entry_takes_what_its_entry_inherits(ready_url: str) -> None:
+    async with configured(ready_url, policy={"inherit": True, "reasons": "shown"}) as house:
+        await knocks(house, LAWN)
+
+        assert await deciding(house, LAWN) == [LAWN, TOWN]
+        assert house.membership(ANA, LAWN) == "invite"
+        [said] = await told(house, f"policy set {LAWN}\notherwise: ban")
+        assert "config" in said
+        assert await deciding(house, LAWN) == [LAWN, TOWN]
 
 
 # --- settings that act ----------------------------------------------------------------------------------------
